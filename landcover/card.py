@@ -1,0 +1,179 @@
+"""The card: everything a net needs beside its weights, checked before it is believed.
+
+A model folder holds ``card.json`` and ``weights.safetensors``. The card binds the
+weights (by SHA-256) to the bands, units, grid, normalisation, classes, thresholds
+and calibration they were made for, so that none of these can be mixed up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from landcover.errors import CorruptModel
+from landcover.nomenclature import CLASS_NAMES
+from landcover.sentinel2 import BAND_NAMES, PATCH_PIXELS, PIXEL_M
+
+CARD_FILE: Final = "card.json"
+WEIGHTS_FILE: Final = "weights.safetensors"
+CARD_VERSION: Final = 1
+MAX_CARD_BYTES: Final = 2_000_000
+
+UNITS: Final = "surface reflectance"
+RESAMPLING: Final = "nearest repetition to 10 m"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a model is, what it may be given and what its numbers mean.
+
+    Attributes:
+        name: the folder's name in the registry.
+        title: the name that people read.
+        summary: one or two sentences on what it is and what it is good for.
+        net: name of the architecture in :data:`landcover.nets.NETS`.
+        net_options: keyword arguments of that architecture, JSON values only.
+        bands: names along the input's band axis, in order.
+        units, level, pixel_m, pixels, resampling: what a patch must be.
+        mean, std: per band, in ``units``; the net normalises with them itself.
+        classes: names along the output's axis, in order.
+        thresholds: class → probability from which it is called present.
+        threshold_rule: how the thresholds were chosen, and on what.
+        calibration: ``{"method": "none"}`` or a method with its parameters.
+        explainable: whether gradients of the scores with respect to pixels exist.
+        explanation_scales: attribution method → the value drawn in full colour,
+            common to all classes and patches (see :mod:`landcover.explain`).
+        training: data set, splits, number of patches, configuration, seed, date.
+        selection: figures on validation from which the choices were made.
+        weights_sha256: of the weights file.
+        parameters: number of trained values.
+        licence: of the weights.
+    """
+
+    name: str
+    title: str
+    summary: str
+    net: str
+    net_options: dict[str, Any]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    thresholds: dict[str, float]
+    threshold_rule: str
+    training: dict[str, Any]
+    weights_sha256: str
+    parameters: int
+    selection: dict[str, Any] = field(default_factory=dict)
+    explainable: bool = True
+    explanation_scales: dict[str, float] = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=lambda: {"method": "none"})
+    bands: tuple[str, ...] = BAND_NAMES
+    units: str = UNITS
+    level: str = "L2A"
+    pixel_m: int = PIXEL_M
+    pixels: int = PATCH_PIXELS
+    resampling: str = RESAMPLING
+    classes: tuple[str, ...] = CLASS_NAMES
+    activation: str = "sigmoid"
+    licence: str = "MIT"
+    version: int = CARD_VERSION
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return asdict(self)
+
+    @property
+    def hash(self) -> str:
+        """First 12 hexadecimal digits of the SHA-256 of the card's canonical JSON.
+
+        It covers the weights too, since their own hash is in the card.
+        """
+        text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def write(self, folder: Path) -> None:
+        """Write ``card.json`` into a folder that exists."""
+        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
+        (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> Card:
+    """Read and check a model folder's card.
+
+    Raises:
+        CorruptModel: the card is absent, not JSON, of another version, or inconsistent.
+    """
+    path = folder / CARD_FILE
+    try:
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise _corrupt(folder, "its card is larger than 2 MB")
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _corrupt(folder, f"it has no {CARD_FILE}") from None
+    except (OSError, ValueError, RecursionError):
+        raise _corrupt(folder, f"its {CARD_FILE} cannot be read as JSON") from None
+    return parse_card(raw, folder)
+
+
+def parse_card(raw: object, folder: Path) -> Card:
+    """A card from JSON values that nobody has vouched for.
+
+    Raises:
+        CorruptModel: a field is missing, unknown, of a wrong type or inconsistent.
+    """
+    if not isinstance(raw, dict):
+        raise _corrupt(folder, "its card is not a JSON object")
+    if raw.get("version") != CARD_VERSION:
+        raise _corrupt(folder, f"its card has version {raw.get('version')!r}, not {CARD_VERSION}")
+    known = {f.name for f in fields(Card)}
+    if unknown := sorted(set(raw) - known):
+        raise _corrupt(folder, f"its card has the unknown field '{str(unknown[0])[:40]}'")
+    for name in ("mean", "std", "bands", "classes"):
+        if not isinstance(raw.get(name), list):
+            raise _corrupt(folder, f"its card has no list '{name}'")
+    try:
+        card = Card(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+    except TypeError:
+        raise _corrupt(folder, "its card lacks a field") from None
+    _check(card, folder)
+    return card
+
+
+def _check(card: Card, folder: Path) -> None:
+    numbers = all(isinstance(v, int | float) for v in (*card.mean, *card.std))
+    rules = (
+        (isinstance(card.name, str) and isinstance(card.net, str), "name and net must be text"),
+        (isinstance(card.net_options, dict), "net_options must be an object"),
+        (isinstance(card.training, dict), "training must be an object"),
+        (isinstance(card.selection, dict), "selection must be an object"),
+        (isinstance(card.thresholds, dict), "thresholds must be an object"),
+        (isinstance(card.calibration, dict), "calibration must be an object"),
+        (isinstance(card.explanation_scales, dict), "explanation_scales must be an object"),
+        (set(card.bands) <= set(BAND_NAMES), "it names bands that Level-2A does not have"),
+        (len(card.mean) == len(card.std) == len(card.bands), "mean and std must match the bands"),
+        (numbers, "mean and std must be numbers"),
+        (numbers and all(v > 0 for v in card.std), "every std must be above 0"),
+        (set(card.classes) <= set(CLASS_NAMES), "it names classes outside the nomenclature"),
+        (
+            isinstance(card.thresholds, dict) and set(card.thresholds) == set(card.classes),
+            "thresholds must name each class once",
+        ),
+        (card.activation == "sigmoid", "the only known activation is sigmoid"),
+        (card.units == UNITS, f"the only known units are {UNITS}"),
+        (isinstance(card.weights_sha256, str), "weights_sha256 must be text"),
+    )
+    for holds, complaint in rules:
+        if not holds:
+            raise _corrupt(folder, complaint)
+    for value in card.thresholds.values():
+        if not (isinstance(value, int | float) and 0.0 <= value <= 1.0):
+            raise _corrupt(folder, "every threshold must lie between 0 and 1")
+
+
+def _corrupt(folder: Path, why: str) -> CorruptModel:
+    return CorruptModel(
+        f"The model folder '{folder.name}' cannot be used: {why}; "
+        "install landcover again or train the model anew."
+    )
