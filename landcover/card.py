@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -134,42 +135,77 @@ def parse_card(raw: object, folder: Path) -> Card:
         if not isinstance(raw.get(name), list):
             raise _corrupt(folder, f"its card has no list '{name}'")
     try:
-        card = Card(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        card = Card(**values)
     except TypeError:
         raise _corrupt(folder, "its card lacks a field") from None
     _check(card, folder)
     return card
 
 
+_TEXTS: Final = (
+    "name",
+    "title",
+    "summary",
+    "net",
+    "threshold_rule",
+    "weights_sha256",
+    "units",
+    "level",
+    "resampling",
+    "activation",
+    "licence",
+)
+_OBJECTS: Final = (
+    "net_options",
+    "training",
+    "selection",
+    "thresholds",
+    "calibration",
+    "explanation_scales",
+)
+_WHOLE: Final = ("parameters", "pixel_m", "pixels")
+
+
 def _check(card: Card, folder: Path) -> None:
-    numbers = all(isinstance(v, int | float) for v in (*card.mean, *card.std))
+    """Types first, since the rules below rest on them."""
+    for names, kind, what in ((_TEXTS, str, "text"), (_OBJECTS, dict, "an object")):
+        for name in names:
+            if not isinstance(getattr(card, name), kind):
+                raise _corrupt(folder, f"{name} must be {what}")
+    for name in _WHOLE:
+        if not (_is_number(getattr(card, name)) and getattr(card, name) >= 0):
+            raise _corrupt(folder, f"{name} must be a whole number")
+    if not all(isinstance(v, str) for v in (*card.bands, *card.classes)):
+        raise _corrupt(folder, "bands and classes must be text")
+    if not all(_is_number(v) for v in (*card.mean, *card.std)):
+        raise _corrupt(folder, "mean and std must be numbers")
     rules = (
-        (isinstance(card.name, str) and isinstance(card.net, str), "name and net must be text"),
-        (isinstance(card.net_options, dict), "net_options must be an object"),
-        (isinstance(card.training, dict), "training must be an object"),
-        (isinstance(card.selection, dict), "selection must be an object"),
-        (isinstance(card.thresholds, dict), "thresholds must be an object"),
-        (isinstance(card.calibration, dict), "calibration must be an object"),
-        (isinstance(card.explanation_scales, dict), "explanation_scales must be an object"),
+        (isinstance(card.explainable, bool), "explainable must be true or false"),
         (set(card.bands) <= set(BAND_NAMES), "it names bands that Level-2A does not have"),
         (len(card.mean) == len(card.std) == len(card.bands), "mean and std must match the bands"),
-        (numbers, "mean and std must be numbers"),
-        (numbers and all(v > 0 for v in card.std), "every std must be above 0"),
+        (all(v > 0 for v in card.std), "every std must be above 0"),
         (set(card.classes) <= set(CLASS_NAMES), "it names classes outside the nomenclature"),
+        (set(card.thresholds) == set(card.classes), "thresholds must name each class once"),
         (
-            isinstance(card.thresholds, dict) and set(card.thresholds) == set(card.classes),
-            "thresholds must name each class once",
+            all(_is_number(v) and 0.0 <= v <= 1.0 for v in card.thresholds.values()),
+            "every threshold must lie between 0 and 1",
+        ),
+        (
+            all(_is_number(v) and v > 0 for v in card.explanation_scales.values()),
+            "every explanation scale must be above 0",
         ),
         (card.activation == "sigmoid", "the only known activation is sigmoid"),
         (card.units == UNITS, f"the only known units are {UNITS}"),
-        (isinstance(card.weights_sha256, str), "weights_sha256 must be text"),
     )
     for holds, complaint in rules:
         if not holds:
             raise _corrupt(folder, complaint)
-    for value in card.thresholds.values():
-        if not (isinstance(value, int | float) and 0.0 <= value <= 1.0):
-            raise _corrupt(folder, "every threshold must lie between 0 and 1")
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a finite number; JSON's true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _corrupt(folder: Path, why: str) -> CorruptModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,9 +144,7 @@ class Model:
 
     def _prediction(self, scores: FloatArray, probabilities: FloatArray) -> Prediction:
         labels = []
-        for label, score, probability in zip(
-            self.card.classes, scores, probabilities, strict=True
-        ):
+        for label, score, probability in zip(self.card.classes, scores, probabilities, strict=True):
             threshold = self.card.thresholds[label]
             labels.append(
                 LabelScore(
@@ -178,7 +175,7 @@ def save_model(card: Card, weights: bytes, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / (WEIGHTS_FILE + ".part")
     part.write_bytes(weights)
-    os.replace(part, folder / WEIGHTS_FILE)
+    part.replace(folder / WEIGHTS_FILE)
     card.write(folder)
 
 
@@ -221,6 +218,5 @@ def _load_net(card: Card, path: Path) -> nn.Module:
         raise
     except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError):
         raise corrupt("they do not fit the architecture that the card names") from None
-    return net.float()
-
-
+    whole: nn.Module = net.float()
+    return whole

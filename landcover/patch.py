@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,7 @@ class Patch:
                 f"The valid mask has shape {valid.shape}, the pixels {pixels.shape[1:]}: "
                 "they must agree."
             )
+        check_projected(self.crs)
         if not np.isfinite(pixels).all():
             raise BadInput("The reflectance holds NaN or infinite values: mark them as not valid.")
         # A patch is shared between caches and threads; nobody may write into it.
@@ -128,7 +130,8 @@ class Patch:
         """
         if name not in self.bands:
             raise BadInput(f"This patch has no band {name}; it has {', '.join(self.bands)}.")
-        return self.reflectance[self.bands.index(name)]
+        pixels: FloatArray = self.reflectance[self.bands.index(name)]
+        return pixels
 
     def window(self, row: int, col: int, size: int = PATCH_PIXELS) -> Patch:
         """The square of ``size`` pixels whose upper left pixel is ``(row, col)``.
@@ -212,6 +215,7 @@ class Patch:
         return out
 
 
+@lru_cache(maxsize=256)
 def check_projected(crs: str) -> CRS:
     """The CRS of that text, when it is projected with metres as its unit.
 

@@ -13,6 +13,8 @@ from landcover.model import Model, load_model
 ZOO: Final[Path] = Path(__file__).parent / "zoo"
 DEFAULT_MODEL: Final = "landcover-cnn"
 """The custom CNN: what every command uses unless told otherwise."""
+BASELINES: Final[tuple[str, ...]] = ("class-prior", "band-statistics")
+"""What a net has to beat: printed beside every evaluation."""
 
 
 def names() -> tuple[str, ...]:

@@ -81,9 +81,7 @@ class Composite:
 
 COMPOSITES: Final[tuple[Composite, ...]] = (
     Composite("True colour", ("B04", "B03", "B02"), 0.0, 0.22, "as the eye would see it"),
-    Composite(
-        "False colour", ("B08", "B04", "B03"), 0.0, 0.45, "vegetation is red, water is dark"
-    ),
+    Composite("False colour", ("B08", "B04", "B03"), 0.0, 0.45, "vegetation is red, water is dark"),
     Composite(
         "SWIR",
         ("B12", "B8A", "B04"),

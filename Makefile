@@ -1,0 +1,52 @@
+# make run    set everything up and open the app
+# make test   set everything up, then lint, type-check and run all tests
+# make bench  print the speed figures that the README quotes
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+HOST   ?= 127.0.0.1
+PORT   ?= 8501
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench setup clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+$(BIN)/python:
+	bash tools/make_venv.sh $(VENV)
+
+# A stamp per requirements file, so that an unchanged set-up costs nothing.
+$(VENV)/.app: $(BIN)/python requirements.txt requirements-basemap.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-basemap.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.app requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+static/tiles: $(VENV)/.app
+	$(BIN)/python tools/unpack_basemap.py
+
+setup: $(VENV)/.app static/tiles
+
+run: setup
+	$(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: setup check
+	bash tools/find_browser.sh $(BIN)/python
+	$(BIN)/python -m pytest
+
+bench: setup $(VENV)/.dev
+	bash tools/find_browser.sh $(BIN)/python
+	$(BIN)/python tools/bench.py
+
+clean:
+	rm -rf $(VENV) static/tiles build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
