@@ -1,0 +1,1 @@
+"""Labelled data sets: where patches with known covers come from."""

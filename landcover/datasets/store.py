@@ -1,0 +1,143 @@
+"""Labelled patches in memory, each band kept on the grid it was measured on.
+
+A patch of 1200 m is 158 kB as digital numbers on native grids and 691 kB as float32 on
+one 10 m grid, so a set is kept in the first form and only batches take the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from landcover.errors import BadInput
+from landcover.sentinel2 import (
+    BAND_NAMES,
+    BANDS_10M,
+    BANDS_20M,
+    BANDS_60M,
+    PATCH_PIXELS,
+    QUANTIFICATION,
+)
+
+_GRIDS: Final = ((BANDS_10M, 1), (BANDS_20M, 2), (BANDS_60M, 6))
+"""Bands of each native grid, with the side of its pixel in 10 m pixels."""
+
+Numbers = npt.NDArray[np.uint16] | npt.NDArray[np.float32]
+
+
+class PatchSet(Protocol):
+    """What training needs of a data set, whatever holds it."""
+
+    @property
+    def targets(self) -> Tensor:
+        """Float32 ``(patch, class)``, 0 or 1."""
+        ...
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """A name for each patch."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def pixels(self, indices: Sequence[int]) -> Tensor:
+        """Float32 reflectance ``(len(indices), 12, 120, 120)``."""
+        ...
+
+
+def expand(g10: Numbers, g20: Numbers, g60: Numbers) -> npt.NDArray[np.float32]:
+    """Bring native grids to one 10 m grid by nearest repetition.
+
+    Args:
+        g10: bands B02 B03 B04 B08, ``(n, 4, y, x)``.
+        g20: bands B05 B06 B07 B8A B11 B12, ``(n, 6, y/2, x/2)``.
+        g60: bands B01 B09, ``(n, 2, y/6, x/6)``.
+
+    Returns:
+        float32 ``(n, 12, y, x)`` in the order of ``BAND_NAMES``, values as they were.
+    """
+    count, _, height, width = g10.shape
+    out = np.empty((count, len(BAND_NAMES), height, width), dtype=np.float32)
+    for grid, (names, factor) in zip((g10, g20, g60), _GRIDS, strict=True):
+        # A view with a pixel's repetitions as axes of their own: one write a band.
+        blocks = out.reshape(
+            count, len(BAND_NAMES), height // factor, factor, width // factor, factor
+        )
+        for index, name in enumerate(names):
+            blocks[:, BAND_NAMES.index(name)] = grid[:, index, :, None, :, None]
+    return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class NativeStore:
+    """Labelled patches as digital numbers on native grids.
+
+    Attributes:
+        g10: uint16 ``(n, 4, 120, 120)``, bands B02 B03 B04 B08.
+        g20: uint16 ``(n, 6, 60, 60)``, bands B05 B06 B07 B8A B11 B12.
+        g60: uint16 ``(n, 2, 20, 20)``, bands B01 B09.
+        targets: float32 ``(n, class)``, 0 or 1.
+        ids: a name for each patch.
+        countries: the country of each patch.
+
+    Raises:
+        BadInput: shapes do not agree.
+    """
+
+    g10: npt.NDArray[np.uint16]
+    g20: npt.NDArray[np.uint16]
+    g60: npt.NDArray[np.uint16]
+    targets: Tensor
+    ids: tuple[str, ...]
+    countries: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.ids)
+        for grid, (names, factor) in zip((self.g10, self.g20, self.g60), _GRIDS, strict=True):
+            side = PATCH_PIXELS // factor
+            if grid.shape != (count, len(names), side, side):
+                raise BadInput(
+                    f"{count} patches need bands {', '.join(names)} as an array of shape "
+                    f"{(count, len(names), side, side)}, not {grid.shape}."
+                )
+        if self.targets.dim() != 2 or not len(self.targets) == len(self.countries) == count:
+            raise BadInput(f"{count} patches need as many targets and countries.")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def pixels(self, indices: Sequence[int]) -> Tensor:
+        """Float32 reflectance ``(len(indices), 12, 120, 120)``."""
+        rows = np.asarray(indices, dtype=np.intp)
+        numbers = expand(self.g10[rows], self.g20[rows], self.g60[rows])
+        return torch.from_numpy(numbers).div_(QUANTIFICATION)
+
+    def subset(self, indices: Sequence[int]) -> NativeStore:
+        """The patches at ``indices``, in that order."""
+        rows = np.asarray(indices, dtype=np.intp)
+        return NativeStore(
+            g10=self.g10[rows],
+            g20=self.g20[rows],
+            g60=self.g60[rows],
+            targets=self.targets[torch.from_numpy(rows)],
+            ids=tuple(self.ids[i] for i in rows),
+            countries=tuple(self.countries[i] for i in rows),
+        )
+
+
+def join(first: NativeStore, second: NativeStore) -> NativeStore:
+    """All patches of two stores, such as training and validation for a final fit."""
+    return NativeStore(
+        g10=np.concatenate((first.g10, second.g10)),
+        g20=np.concatenate((first.g20, second.g20)),
+        g60=np.concatenate((first.g60, second.g60)),
+        targets=torch.cat((first.targets, second.targets)),
+        ids=first.ids + second.ids,
+        countries=first.countries + second.countries,
+    )

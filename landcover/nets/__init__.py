@@ -1,0 +1,32 @@
+"""Architectures by name: adding one is adding a file and a line here.
+
+Every net takes float32 surface reflectance ``(n, 12, y, x)`` on one 10 m grid in the
+band order of :data:`landcover.sentinel2.BAND_NAMES` and returns logits ``(n, class)``.
+It normalises its input itself, and its ``cam_layer`` attribute is the module whose
+output Grad-CAM weighs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from torch import nn
+
+from landcover.errors import UnknownName
+from landcover.nets.trigrid import TriGrid
+
+NETS: Final[dict[str, Callable[..., nn.Module]]] = {"trigrid": TriGrid}
+"""Name → constructor; options are keyword arguments with JSON values."""
+
+
+def build(name: str, **options: Any) -> nn.Module:  # noqa: ANN401 - each net has its own
+    """A net of a registered architecture, with untrained weights.
+
+    Raises:
+        UnknownName: no architecture has that name.
+        TypeError: the architecture does not take one of the options.
+    """
+    if name not in NETS:
+        raise UnknownName("net", name, NETS)
+    return NETS[name](**options)

@@ -1,0 +1,334 @@
+"""TriGrid: a small convolutional net that reads each band on the grid it was measured on.
+
+Why it is made as it is:
+
+- **Three native grids.** Sentinel-2 measures four bands at 10 m, six at 20 m and two at
+  60 m. Patches come on one 10 m grid, where the coarser bands are repeated pixels.
+  Convolving repeated pixels costs 4 or 36 times the work and learns nothing, so block
+  averages bring each band back to its own grid, and all meet at 20 m. Averages rather
+  than every n-th pixel, so that a stack resampled by other means stays sensible.
+- **Logarithms.** Water, forest and bare soil lie decades apart in reflectance, and
+  illumination acts as a factor. In the logarithm a factor is an offset, ratios of bands
+  are differences, and one linear layer can form them.
+- **Colours, shapes and layout.** 1 × 1 convolutions see each 20 m pixel's spectrum and
+  the contrast within it, without any neighbours: a learned spectral signature. Beside
+  them 3 × 3 convolutions see shapes (hedges, streets) at 40 m, and from these the
+  layout of a place (fields, settlements) at 80 m. The answer draws on all three.
+- **Distributions, not only means.** A patch of 1200 m holds several covers. Mean *and*
+  standard deviation of each feature over the patch tell "half water, half forest" from
+  "swamp all over", where a mean cannot.
+- **One map that carries everything.** Both come from the features' means and mean
+  squares per 80 m cell. A patch is the average of its 15 × 15 cells, a window of a large
+  area that of the cells in it, so an area is convolved once, however many windows it
+  has; and Grad-CAM at this map misses nothing that the answer rests on.
+- **Several members.** With a few hundred training patches the luck of the start moves
+  the result more than any choice of layers. A handful of independent small members,
+  their logits averaged, is steadier than one net of the same size. In training each
+  member sees its own share of the batch, so they stay independent while the training
+  loop sees one net.
+- **Batch normalisation**, because its statistics are frozen in evaluation mode: a patch's
+  answer never depends on its batch mates, and the convolutions can run over areas
+  of any size.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from landcover.errors import BadInput
+from landcover.nomenclature import CLASS_NAMES
+from landcover.sentinel2 import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M, PATCH_PIXELS
+
+CELL_PIXELS: Final = 8
+"""Side of a cell, in 10 m pixels."""
+
+GRID_PIXELS: Final = 24
+"""Sides of the input are multiples of this: the least that 60 m pixels and cells share."""
+
+DARKEST: Final = 0.01
+"""Added to reflectance before the logarithm: about the noise of dark water in Level-2A."""
+
+BRIGHTEST: Final = 1.5
+"""Reflectance above it is cloud or glint; how far above says nothing of the land."""
+
+_FINE: Final = tuple(BAND_NAMES.index(name) for name in BANDS_10M)
+_MIDDLE: Final = tuple(BAND_NAMES.index(name) for name in BANDS_20M)
+_COARSE: Final = tuple(BAND_NAMES.index(name) for name in BANDS_60M)
+_VARIANCE_FLOOR: Final = 1e-4
+"""Keeps the gradient of a standard deviation finite on flat patches."""
+
+Grids = tuple[Tensor, Tensor, Tensor]
+
+
+def native_grids(pixels: Tensor) -> Grids:
+    """Split ``(n, 12, y, x)`` at 10 m into the grids that the bands were measured on.
+
+    Returns:
+        ``(n, 4, y, x)`` at 10 m, ``(n, 6, y/2, x/2)`` at 20 m, ``(n, 2, y/6, x/6)`` at 60 m.
+    """
+    return (
+        _bands(pixels, _FINE),
+        F.avg_pool2d(_bands(pixels, _MIDDLE), 2),
+        F.avg_pool2d(_bands(pixels, _COARSE), 6),
+    )
+
+
+def log_reflectance(reflectance: Tensor) -> Tensor:
+    """Natural logarithm of reflectance, which is first brought between 0 and 1.5."""
+    return torch.log(reflectance.clamp(0.0, BRIGHTEST) + DARKEST)
+
+
+class ConvUnit(nn.Sequential):
+    """Convolution, batch normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        )
+
+
+class Residual(nn.Module):
+    """Two 3 × 3 convolutions around which the input passes; it starts as the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = ConvUnit(width, width)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(n, width, y, x)`` to the same shape."""
+        return torch.relu(features + self.norm(self.second(self.first(features))))
+
+
+class Member(nn.Module):
+    """One complete small net; see the module's description."""
+
+    def __init__(
+        self, *, classes: int, width: int, stem: int, spectral: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.fine = ConvUnit(len(_FINE), stem, stride=2)
+        self.middle = ConvUnit(len(_MIDDLE), stem)
+        self.coarse = ConvUnit(len(_COARSE), 8, kernel=1)
+        self.shapes = nn.Sequential(ConvUnit(2 * stem + 8, width, stride=2), Residual(width))
+        self.layout = nn.Sequential(ConvUnit(width, 2 * width, stride=2), Residual(2 * width))
+        self.spectrum = nn.Sequential(
+            ConvUnit(len(BAND_NAMES) + len(_FINE), spectral, kernel=1),
+            ConvUnit(spectral, spectral, kernel=1),
+        )
+        statistics = 2 * (width + 2 * width + spectral)
+        self.norm = nn.BatchNorm1d(statistics)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(statistics, classes)
+
+    def colours(self, grids: Grids) -> Tensor:
+        """Features of each pixel's own spectrum, ``(n, spectral, y/2, x/2)``.
+
+        In training a random quarter of the pixels is seen: their statistics are those
+        of all pixels, for a quarter of the time.
+        """
+        fine, middle, coarse = grids
+        mean = F.avg_pool2d(fine, 2)
+        spread = (F.avg_pool2d(fine.square(), 2) - mean.square()).clamp(min=0.0)
+        contrast = (spread + _VARIANCE_FLOOR).sqrt()
+        spectra = torch.cat((mean, contrast, middle, _to_20m(coarse)), dim=1)
+        if self.training:
+            row, column = (int(v) for v in torch.randint(0, 2, (2,)))
+            spectra = spectra[:, :, row::2, column::2]
+        features: Tensor = self.spectrum(spectra)
+        return features
+
+    def cells(self, grids: Grids) -> Tensor:
+        """Moments of all features in each cell of 80 m, float32 ``(n, channel, y/8, x/8)``.
+
+        The first half of the channels are means, the second half mean squares. All that
+        the answer rests on passes through this one map.
+        """
+        fine, middle, coarse = grids
+        stems = (self.fine(fine), self.middle(middle), _to_20m(self.coarse(coarse)))
+        shapes = self.shapes(torch.cat(stems, dim=1))
+        layout = self.layout(shapes)
+        features = [f.float() for f in (shapes, layout, self.colours(grids))]
+        side = layout.shape[2]
+        means = [_to_cells(f, side) for f in features]
+        squares = [_to_cells(f.square(), side) for f in features]
+        return torch.cat(means + squares, dim=1)
+
+    def answer(self, moments: Tensor) -> Tensor:
+        """Logits ``(n, class)`` of moments over a patch, ``(n, channel)``."""
+        mean, square = moments.chunk(2, dim=1)
+        std = ((square - mean.square()).clamp(min=0.0) + _VARIANCE_FLOOR).sqrt()
+        logits: Tensor = self.head(self.dropout(self.norm(torch.cat((mean, std), dim=1))))
+        return logits
+
+    def forward(self, grids: Grids) -> Tensor:
+        """Logits ``(n, class)`` of normalised log-reflectance on its three grids."""
+        return self.answer(self.cells(grids).mean(dim=(2, 3)))
+
+
+class TriGrid(nn.Module):
+    """An ensemble of small nets over the three native grids of Sentinel-2.
+
+    Attributes:
+        members: the independent nets whose logits are averaged.
+        cam_layer: passes on the moments per cell of all members, ``(n, channel, y/8,
+            x/8)``; the layer for Grad-CAM.
+        log_mean, log_std: ``(12,)`` statistics of :func:`log_reflectance` per band,
+            stored with the weights.
+    """
+
+    log_mean: Tensor
+    log_std: Tensor
+
+    def __init__(
+        self,
+        *,
+        classes: int = len(CLASS_NAMES),
+        members: int = 5,
+        width: int = 48,
+        stem: int = 24,
+        spectral: int = 64,
+        dropout: float = 0.3,
+    ) -> None:
+        """Make the net.
+
+        Args:
+            classes: number of outputs.
+            members: number of independent nets.
+            width: channels of the convolutions at 40 m; twice as many at 80 m.
+            stem: channels of the stems of the 10 m and the 20 m bands.
+            spectral: channels of the pixel-wise branch.
+            dropout: share of the pooled statistics dropped in training.
+        """
+        super().__init__()
+        self.register_buffer("log_mean", torch.full((len(BAND_NAMES),), -2.0))
+        self.register_buffer("log_std", torch.ones(len(BAND_NAMES)))
+        self.cam_layer = nn.Identity()
+        self.members = nn.ModuleList(
+            Member(classes=classes, width=width, stem=stem, spectral=spectral, dropout=dropout)
+            for _ in range(members)
+        )
+
+    def start_from(self, pixels: Tensor, targets: Tensor) -> None:
+        """Set the normalisation, and the first answers to the classes' frequencies.
+
+        Args:
+            pixels: reflectance ``(n, 12, y, x)`` of training patches.
+            targets: 0 or 1, ``(n, class)``, of training patches.
+        """
+        logs = log_reflectance(pixels)
+        self.log_mean.copy_(logs.mean(dim=(0, 2, 3)))
+        self.log_std.copy_(logs.std(dim=(0, 2, 3)).clamp(min=1e-3))
+        share = targets.mean(dim=0).clamp(0.003, 0.9)
+        for member in self._all():
+            member.head.bias.data.copy_(torch.logit(share))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Logits ``(n, class)`` of reflectance ``(n, 12, y, x)``, sides multiples of 24."""
+        if self.training:
+            return self._logits_by_share(pixels)
+        grids = self.grids(pixels)
+        cells = self.cam_layer(torch.cat([m.cells(grids) for m in self._all()], dim=1))
+        return self._answers(cells.mean(dim=(2, 3)))
+
+    def _answers(self, moments: Tensor) -> Tensor:
+        """Mean logits ``(n, class)`` of the moments of all members, ``(n, channel)``."""
+        parts = moments.chunk(len(self.members), dim=1)
+        answers = [m.answer(part) for m, part in zip(self._all(), parts, strict=True)]
+        return torch.stack(answers).mean(dim=0)
+
+    def dense(self, pixels: Tensor, step: int = CELL_PIXELS) -> Tensor:
+        """Logits of every 1200 m window of an area, each pixel convolved once.
+
+        It differs from cutting the windows out first by what the convolutions see
+        beyond a window's edge, where a cut-out window has zeros.
+
+        Args:
+            pixels: reflectance ``(n, 12, y, x)``, sides multiples of 24, at least 120.
+            step: pixels from one window to the next, a multiple of 8.
+
+        Returns:
+            ``(n, class, (y - 120) // step + 1, (x - 120) // step + 1)``.
+
+        Raises:
+            BadInput: the step is not a multiple of 8, or the area is below one window.
+        """
+        if step <= 0 or step % CELL_PIXELS:
+            raise BadInput(
+                f"Windows start at multiples of {CELL_PIXELS} pixels, not {step}: "
+                f"choose a step of {CELL_PIXELS}, {2 * CELL_PIXELS}, …"
+            )
+        if min(pixels.shape[2:]) < PATCH_PIXELS:
+            raise BadInput(
+                f"The area is smaller than one window of {PATCH_PIXELS} × {PATCH_PIXELS} "
+                "pixels: choose a larger one."
+            )
+        grids = self.grids(pixels)
+        cells = torch.cat([m.cells(grids) for m in self._all()], dim=1)
+        window = PATCH_PIXELS // CELL_PIXELS
+        moments = F.avg_pool2d(cells, window, step // CELL_PIXELS).permute(0, 2, 3, 1)
+        logits = self._answers(moments.flatten(0, 2))
+        return logits.view(*moments.shape[:3], -1).permute(0, 3, 1, 2)
+
+    def grids(self, pixels: Tensor) -> Grids:
+        """Normalised log-reflectance on the three native grids.
+
+        Raises:
+            BadInput: bands or sides are not what the net can read.
+        """
+        if pixels.dim() != 4 or pixels.shape[1] != len(BAND_NAMES):
+            raise BadInput(
+                f"The net reads pixels of shape (n, {len(BAND_NAMES)}, y, x), "
+                f"not {tuple(pixels.shape)}: give the Level-2A bands in their order."
+            )
+        if any(side == 0 or side % GRID_PIXELS for side in pixels.shape[2:]):
+            raise BadInput(
+                f"The net reads sides that are multiples of {GRID_PIXELS} pixels, not "
+                f"{pixels.shape[2]} × {pixels.shape[3]}: cut the window, for instance to "
+                f"{PATCH_PIXELS} × {PATCH_PIXELS}."
+            )
+        fine, middle, coarse = native_grids(pixels)
+        return (
+            self._normalise(fine, _FINE),
+            self._normalise(middle, _MIDDLE),
+            self._normalise(coarse, _COARSE),
+        )
+
+    def _normalise(self, reflectance: Tensor, bands: tuple[int, ...]) -> Tensor:
+        mean = self.log_mean[list(bands)].view(1, -1, 1, 1)
+        std = self.log_std[list(bands)].view(1, -1, 1, 1)
+        return (log_reflectance(reflectance) - mean) / std
+
+    def _all(self) -> list[Member]:
+        return [member for member in self.members if isinstance(member, Member)]
+
+    def _logits_by_share(self, pixels: Tensor) -> Tensor:
+        """Each member answers for its own share of the batch, in the batch's order."""
+        shares = pixels.tensor_split(len(self.members))
+        answers = [
+            member(self.grids(share)) for member, share in zip(self._all(), shares, strict=True)
+        ]
+        return torch.cat(answers)
+
+
+def _bands(pixels: Tensor, which: tuple[int, ...]) -> Tensor:
+    """Some bands. Joining slices copies whole rows, which indexing by a list does not."""
+    return torch.cat([pixels[:, band : band + 1] for band in which], dim=1)
+
+
+def _to_20m(coarse: Tensor) -> Tensor:
+    """Repeat 60 m pixels onto the 20 m grid."""
+    return F.interpolate(coarse, scale_factor=3.0, mode="nearest")
+
+
+def _to_cells(features: Tensor, side: int) -> Tensor:
+    """Averages over cells, of which ``side`` cover the height."""
+    return F.avg_pool2d(features, features.shape[2] // side)

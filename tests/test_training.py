@@ -1,0 +1,266 @@
+"""Training learns, keeps what it should, and goes on exactly where it was killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from landcover import training
+from landcover.augment import Augmentation
+from landcover.datasets.store import NativeStore, join
+from landcover.devices import available, pick_device
+from landcover.errors import BadInput, UnknownName
+from landcover.training import (
+    CHECKPOINT_FILE,
+    CONFIG_FILE,
+    HISTORY_FILE,
+    Epoch,
+    TrainConfig,
+    average_precisions,
+    learning_rate,
+    predict_logits,
+    train,
+)
+
+SMALL = TrainConfig(
+    net_options={"members": 2, "width": 4, "stem": 4, "spectral": 8},
+    epochs=4,
+    batch=8,
+    validate_every=2,
+    device="cpu",
+    precision="float32",
+)
+
+
+def store(count: int = 24, seed: int = 0) -> NativeStore:
+    """Patches whose brightness per band says which of three classes they show."""
+    chance = np.random.default_rng(seed)
+    targets = np.zeros((count, 19), dtype=np.float32)
+    targets[:, :3] = chance.random((count, 3)) < 0.5
+    levels = 500 + 2500 * targets[:, [0, 1, 2, 0]]
+
+    def grid(bands: int, side: int) -> np.ndarray:
+        noise = chance.integers(0, 400, (count, bands, side, side))
+        base = np.resize(levels.T, (bands, count)).T[:, :, None, None]
+        return (base + noise).astype(np.uint16)
+
+    return NativeStore(
+        g10=grid(4, 120),
+        g20=grid(6, 60),
+        g60=grid(2, 20),
+        targets=torch.from_numpy(targets),
+        ids=tuple(f"patch-{seed}-{k}" for k in range(count)),
+        countries=("Austria",) * count,
+    )
+
+
+def test_loss_falls_and_classes_are_told_apart(tmp_path: Path) -> None:
+    config = replace(SMALL, epochs=25, ema=0.9, learning_rate=1e-2)
+    result = train(config, store(48), store(24, seed=1), tmp_path)
+    assert result.history[-1].train_loss < 0.7 * result.history[0].train_loss
+    assert result.selection["val_macro_ap"] > 0.9
+    logits = predict_logits(result.net(), store(24, seed=1))
+    found = average_precisions(store(24, seed=1).targets.numpy(), logits.numpy())
+    assert found == pytest.approx(
+        (result.selection["val_macro_ap"], result.selection["val_micro_ap"]), abs=1e-3
+    )
+
+
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole = train(SMALL, store(), store(seed=1), tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    def kill(entry: Epoch) -> None:
+        if entry.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(SMALL, store(), store(seed=1), tmp_path / "cut", kill)
+    torch.manual_seed(99)  # whatever the next process did before it came to train
+    seen: list[int] = []
+    rest = train(
+        SMALL, store(), store(seed=1), tmp_path / "cut", lambda entry: seen.append(entry.epoch)
+    )
+    assert seen == [3, 4]
+    assert whole.state.keys() == rest.state.keys()
+    for name, value in whole.state.items():
+        assert torch.equal(value, rest.state[name]), name
+    assert [e.train_loss for e in whole.history] == [e.train_loss for e in rest.history]
+    assert whole.selection == rest.selection
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
+    first = train(SMALL, store(), None, tmp_path)
+    again = train(SMALL, store(), None, tmp_path, lambda _: pytest.fail("trained again"))
+    assert all(torch.equal(value, again.state[name]) for name, value in first.state.items())
+    assert first.selection == again.selection == {}
+    assert first.epoch == SMALL.epochs
+
+
+def test_a_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:
+    train(replace(SMALL, epochs=1), store(), None, tmp_path)
+    before = (tmp_path / CHECKPOINT_FILE).read_bytes()
+    with pytest.raises(BadInput, match="other settings or other patches"):
+        train(replace(SMALL, epochs=1, seed=1), store(), None, tmp_path)
+    with pytest.raises(BadInput, match="other settings or other patches"):
+        train(replace(SMALL, epochs=1), store(seed=2), None, tmp_path)
+    assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04"])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / CHECKPOINT_FILE).write_bytes(content)
+    with pytest.raises(BadInput, match=CHECKPOINT_FILE):
+        train(SMALL, store(), None, tmp_path)
+
+
+def test_history_and_configuration_lie_beside_the_result(tmp_path: Path) -> None:
+    result = train(SMALL, store(), store(seed=1), tmp_path)
+    with (tmp_path / HISTORY_FILE).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    assert [math.isnan(float(row["val_loss"])) for row in rows] == [True, False, True, False]
+    assert float(rows[-1]["val_micro_ap"]) == result.selection["val_micro_ap"]
+    assert all(float(row["patches_per_second"]) > 0 for row in rows)
+    assert TrainConfig.from_json((tmp_path / CONFIG_FILE).read_text()) == SMALL
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = iter([(0.5, 0.3, 0.3), (0.4, 0.6, 0.6), (0.6, 0.4, 0.4), (0.7, 0.2, 0.2)])
+    monkeypatch.setattr(training._Run, "validate", lambda _run, _patches: next(figures))
+    config = replace(SMALL, epochs=40, validate_every=1, select="mean_ap", patience=2)
+    result = train(config, store(), store(seed=1), tmp_path)
+    assert result.epoch == 2
+    assert len(result.history) == 4
+    assert result.selection["val_macro_ap"] == 0.6
+
+
+def test_validation_does_not_change_what_is_learnt(tmp_path: Path) -> None:
+    with_it = train(SMALL, store(), store(seed=1), tmp_path / "a")
+    without = train(SMALL, store(), None, tmp_path / "b")
+    assert all(torch.equal(value, without.state[name]) for name, value in with_it.state.items())
+
+
+def test_seeds_differ_and_repeat(tmp_path: Path) -> None:
+    config = replace(SMALL, epochs=1)
+    first = train(config, store(), None, tmp_path / "a").state
+    same = train(config, store(), None, tmp_path / "b").state
+    other = train(replace(config, seed=1), store(), None, tmp_path / "c").state
+    assert all(torch.equal(value, same[name]) for name, value in first.items())
+    assert any(not torch.equal(value, other[name]) for name, value in first.items())
+
+
+def test_bfloat16_learns_too(tmp_path: Path) -> None:
+    config = replace(SMALL, precision="bfloat16", epochs=12, learning_rate=1e-2)
+    result = train(config, store(), None, tmp_path)
+    assert result.precision == "bfloat16"
+    assert all(value.dtype != torch.bfloat16 for value in result.state.values())
+    assert result.history[-1].train_loss < 0.9 * result.history[0].train_loss
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
+    rates = [learning_rate(SMALL, step, 100) for step in range(100)]
+    top = rates.index(max(rates))
+    assert max(rates) == SMALL.learning_rate
+    assert rates[:top] == sorted(rates[:top])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert 0 < rates[-1] < 0.01 * SMALL.learning_rate
+
+
+def test_average_precision_skips_classes_with_few_positives() -> None:
+    targets = np.zeros((20, 3), dtype=np.float32)
+    targets[:5, 0] = targets[:4, 1] = 1
+    scores = np.zeros_like(targets)
+    scores[:, 0] = np.linspace(1, 0, 20)
+    scores[:, 1] = np.linspace(0, 1, 20)
+    macro, _ = average_precisions(targets, scores)
+    assert macro == 1.0
+    assert all(math.isnan(v) for v in average_precisions(np.zeros_like(targets), scores))
+
+
+def test_a_configuration_survives_json() -> None:
+    config = replace(SMALL, augmentation=Augmentation(paste=0.1), select="micro_ap", patience=3)
+    assert TrainConfig.from_json(config.to_json()) == config
+    assert TrainConfig.from_json("{}") == TrainConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("{", "not JSON"),
+        ("[]", "JSON object"),
+        ('{"epoch": 3}', "did you mean 'epochs'"),
+        ('{"augmentation": {"pastes": 1}}', "did you mean 'paste'"),
+        ('{"augmentation": 3}', "must be an object"),
+        ('{"epochs": "many"}', "wrong kind"),
+        ('{"epochs": 0}', "at least 1"),
+        ('{"select": "luck"}', "select is one of"),
+    ],
+)
+def test_unusable_configurations_are_refused(text: str, match: str) -> None:
+    with pytest.raises(BadInput, match=match):
+        TrainConfig.from_json(text)
+
+
+def test_settings_that_do_not_fit_the_data_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="fewer than a batch"):
+        train(replace(SMALL, batch=32), store(), None, tmp_path)
+    with pytest.raises(BadInput, match="needs a validation set"):
+        train(replace(SMALL, select="loss"), store(), None, tmp_path)
+    with pytest.raises(UnknownName):
+        train(replace(SMALL, net="resnet"), store(), None, tmp_path)
+
+
+def test_a_store_expands_by_repetition() -> None:
+    patches = store(3)
+    pixels = patches.pixels([2, 0])
+    assert pixels.shape == (2, 12, 120, 120)
+    assert pixels.dtype == torch.float32
+    b09, b12, b04 = pixels[0, 9], pixels[0, 11], pixels[0, 3]
+    assert b04[7, 100].item() == pytest.approx(patches.g10[2, 2, 7, 100] / 10_000)
+    assert b12[7, 100].item() == pytest.approx(patches.g20[2, 5, 3, 50] / 10_000)
+    assert b09[7, 100].item() == pytest.approx(patches.g60[2, 1, 1, 16] / 10_000)
+
+
+def test_stores_join_and_split() -> None:
+    first, second = store(3), store(2, seed=1)
+    both = join(first, second)
+    assert both.ids == first.ids + second.ids
+    assert torch.equal(both.subset([3, 4]).pixels([1]), second.pixels([1]))
+    assert torch.equal(both.subset([4]).targets, second.targets[[1]])
+    with pytest.raises(BadInput, match="B05"):
+        replace(first, g20=first.g20[:2])
+    with pytest.raises(BadInput, match="targets"):
+        replace(first, countries=())
+
+
+def test_devices_are_picked_or_refused() -> None:
+    assert pick_device("cpu").type == "cpu"
+    assert pick_device().type == available()[0]
+    with pytest.raises(UnknownName):
+        pick_device("tpu")
+    absent = next((kind for kind in ("cuda", "mps") if kind not in available()), None)
+    if absent:
+        with pytest.raises(BadInput, match="cpu"):
+            pick_device(absent)
+
+
+def test_shipped_configurations_can_be_read() -> None:
+    folder = Path(training.__file__).parent / "configs"
+    found = list(folder.glob("*.json"))
+    assert found
+    for path in found:
+        config = TrainConfig.from_json(path.read_text())
+        assert json.loads(config.to_json()) == json.loads(path.read_text())
