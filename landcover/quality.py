@@ -115,7 +115,7 @@ def _grave(values: FloatArray, gaps: float) -> Iterator[str]:
             "The values are far too high for reflectance, as if they had not been divided by "
             "10000: check the file's scale."
         )
-    elif float(values.max()) < TOO_LOW:
+    elif float(np.abs(values).max()) < TOO_LOW:
         yield (
             "The values are far too low for reflectance, as if they had been divided by 10000 "
             "twice: check the file's scale."
@@ -133,7 +133,8 @@ def _gaps(gaps: float) -> Iterator[str]:
 
 def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[str]:
     dark = darkest(values)
-    if looks_shifted(dark):
+    shifted = looks_shifted(dark)
+    if shifted:
         yield (
             f"Even the darkest pixels have a reflectance of {dark:.2f} (usual are 0 to 0.06): it "
             "looks as if the offset of +1000 of processing baseline 04.00 was not removed."
@@ -147,7 +148,8 @@ def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[str]:
     if saturated > SATURATED_SHARE:
         yield f"{saturated:.0%} of the pixels are saturated or fill values (above {SATURATED:g})."
     bright = float((values[bands.index("B02")] > BRIGHT_BLUE).mean())
-    if bright > BRIGHT_SHARE:
+    # With an offset left in, everything is bright.
+    if bright > BRIGHT_SHARE and not shifted:
         yield (
             f"{bright:.0%} of the pixels are as bright as snow or cloud (B02 above "
             f"{BRIGHT_BLUE:g}), which hide the cover beneath."

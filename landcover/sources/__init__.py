@@ -16,7 +16,16 @@ from landcover.sources.place import parse_place
 from landcover.sources.raster import read_file, shown
 from landcover.sources.samples import Sample, read_sample, sample_at
 
-__all__ = ["Sample", "parse_place", "read", "read_place", "read_upload", "samples"]
+__all__ = [
+    "Sample",
+    "parse_place",
+    "read",
+    "read_place",
+    "read_sample",
+    "read_upload",
+    "sample_at",
+    "samples",
+]
 
 
 def read(source: str | Path) -> Patch:
@@ -44,8 +53,9 @@ def read(source: str | Path) -> Patch:
     if is_folder:
         return _read_folder(path)
     if exists:
-        data = read_file(path)
-        return _read_one(path.name, data)
+        if path.suffix.lower() == ".zip":
+            return archive.read_zip(read_file(path), path.name)
+        return read_stack(path, path.name)
     place = parse_place(text)
     if place is not None:
         return read_place(*place)

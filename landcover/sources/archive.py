@@ -22,7 +22,7 @@ from landcover.sources.raster import MAX_FILE_BYTES, shown
 
 MAGIC: Final = b"PK\x03\x04"
 MAX_MEMBERS: Final = 1000
-STACK_SUFFIXES: Final = (".tif", ".tiff", ".jp2")
+STACK_SUFFIXES: Final = (".tif", ".tiff", ".jp2")  # the last for its own message
 _DAMAGE: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -31,6 +31,7 @@ _DAMAGE: Final = (
     OSError,
     ValueError,
     EOFError,
+    LookupError,
 )
 
 
@@ -81,7 +82,8 @@ def _read(archive: zipfile.ZipFile, name: str) -> Patch:
 
 def _is_seen(path: str) -> bool:
     """Whether a member is a user's file, not what an operating system hides beside it."""
-    return not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(path).parts)
+    parts = PurePosixPath(path).parts
+    return bool(parts) and "__MACOSX" not in parts and not parts[-1].startswith(".")
 
 
 def _bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, name: str) -> bytes:

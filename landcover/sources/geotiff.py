@@ -18,7 +18,7 @@ from landcover.patch import BoolArray, FloatArray, Patch, Provenance
 from landcover.sentinel2 import PATCH_PIXELS
 from landcover.sources.bands import BandOrder, band_order
 from landcover.sources.naming import baseline_in, level_in, time_in
-from landcover.sources.raster import open_raster, read_bands, read_file, shown
+from landcover.sources.raster import open_raster, read_bands, read_file, shown, tags_of
 from landcover.sources.regrid import Raw, grid_of, to_10_m
 from landcover.sources.scaling import (
     OFFSET_BASELINE,
@@ -73,7 +73,7 @@ def read_stack(source: Path | bytes, name: str) -> Patch:
     whether it was removed, the dark pixels decide. The provenance says what was done.
 
     Args:
-        source: a file, or the bytes of one.
+        source: a file (JPEG 2000 too), or the bytes of one (GeoTIFF only).
         name: what the provenance and messages call it; dates are read from it too.
 
     Returns:
@@ -82,8 +82,9 @@ def read_stack(source: Path | bytes, name: str) -> Patch:
     Raises:
         BadInput: it is no such stack; the message says why and what to do.
     """
-    data = source if isinstance(source, bytes) else read_file(source)
-    with open_raster(data, name) as raster:
+    trusted = isinstance(source, Path)
+    data = read_file(source) if isinstance(source, Path) else source
+    with open_raster(data, name, trusted=trusted) as raster:
         _check_kind(raster, name)
         # An alpha channel behind the bands is a mask, not a band.
         alpha = raster.count in {13, 14} and raster.colorinterp[-1] == ColorInterp.alpha
@@ -114,13 +115,15 @@ def _patch(raw: Raw, order: BandOrder, stated: Scaling | None, facts: _Facts, na
             f"give at least {PATCH_PIXELS} × {PATCH_PIXELS} (1200 m)."
         )
     reflectance, scaling, said = _reflectance(raw, stated, facts)
-    zeros = int(((raw.numbers == 0).any(axis=0) & raw.valid).sum())
+    valid = raw.valid & valid_numbers(raw.numbers, shifted=scaling is SHIFTED)
+    reflectance[:, ~valid] = 0
+    zeros = int(((raw.numbers == 0).any(axis=0) & valid).sum())
     notes = facts.notes
     if zeros and scaling is not UNITY:
         notes += (f"{zeros} pixels have DN 0 in some band, taken as a reflectance of 0",)
     return Patch(
         reflectance=reflectance,
-        valid=raw.valid,
+        valid=valid,
         crs=raw.grid.crs_text,
         transform=raw.grid.transform,
         acquired=facts.acquired,
@@ -164,7 +167,7 @@ def _stated_scaling(raster: DatasetReader, order: BandOrder, name: str) -> Scali
 
 
 def _facts(raster: DatasetReader, order: BandOrder, name: str) -> _Facts:
-    tags = {str(key): str(value)[:500] for key, value in raster.tags().items()}
+    tags = tags_of(raster)
     levels = [level_in(value) for key, value in tags.items() if "level" in key.lower()]
     level = next((found for found in levels if found), None) or level_in(name)
     if "B10" in order.bands:

@@ -5,14 +5,20 @@ may ask it to read other files or addresses. So only two drivers are allowed, ev
 is opened from its bytes (no user's text is ever a GDAL path, and no neighbouring file is
 read), and what a file claims to be is bounded between opening and reading: opening takes
 a millisecond, while reading one pixel of a 200-byte file can take gigabytes.
+
+JPEG 2000 is for files on one's own disk only: with single bytes changed, GDAL 3.10 was
+seen to loop for ever over a file's metadata, which nothing here can bound.
 """
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from threading import Lock
+from types import TracebackType
 from typing import Any, Final
 
 import numpy.typing as npt
@@ -23,7 +29,8 @@ from rasterio.io import DatasetReader, MemoryFile
 
 from landcover.errors import BadInput
 
-DRIVERS: Final = ("GTiff", "JP2OpenJPEG")
+GEOTIFF: Final = "GTiff"
+JPEG2000: Final = "JP2OpenJPEG"
 MAX_FILE_BYTES: Final = 1_000_000_000
 MAX_SIDE: Final = 20_000
 """Pixels along a side."""
@@ -75,20 +82,27 @@ def read_file(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
 
 
 @contextmanager
-def open_raster(data: bytes, name: str) -> Iterator[DatasetReader]:
-    """Open a GeoTIFF or JPEG 2000 file from its bytes, with its size checked.
+def open_raster(data: bytes, name: str, *, trusted: bool = False) -> Iterator[DatasetReader]:
+    """Open a GeoTIFF file from its bytes, with its size checked.
 
     Args:
         data: the whole file.
         name: what messages call it.
+        trusted: whether JPEG 2000 is allowed too: not for what came over a network.
 
     Raises:
         BadInput: it is empty, no raster, damaged, or larger than this module's limits;
             also where GDAL fails while the caller reads from it.
     """
-    _check_magic(data, name)
+    driver = _driver_of(data, name, trusted=trusted)
     try:
-        with rasterio.Env(**_GDAL), MemoryFile(data) as memory, _quiet_open(memory) as raster:
+        with (
+            _hush(),
+            warnings.catch_warnings(),
+            rasterio.Env(**_GDAL),
+            MemoryFile(data) as memory,
+            _open(memory, driver) as raster,
+        ):
             _check_size(raster, len(data), name)
             yield raster
     except MemoryError:
@@ -102,11 +116,53 @@ def open_raster(data: bytes, name: str) -> Iterator[DatasetReader]:
         ) from None
 
 
-def _quiet_open(memory: MemoryFile) -> DatasetReader:
-    # A missing position is said by whoever needs one, in a sentence instead of a warning.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return memory.open(driver=list(DRIVERS))
+def _open(memory: MemoryFile, driver: str) -> DatasetReader:
+    # A missing position is said by whoever needs one, in a sentence.
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    return memory.open(driver=driver)
+
+
+class _Hush:
+    """Keeps what GDAL says of a damaged file off the user's terminal.
+
+    rasterio cannot decode GDAL's messages where these quote a file's random bytes. It says
+    so through both of Python's hooks, from a callback in which nothing can be caught.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users = 0
+        self._excepthook = sys.excepthook
+        self._unraisablehook = sys.unraisablehook
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        # Counted, since several threads may read at once and the last one puts things back.
+        with self._lock:
+            if not self._users:
+                self._excepthook, self._unraisablehook = sys.excepthook, sys.unraisablehook
+                sys.excepthook, sys.unraisablehook = self._on_error, self._on_unraisable
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    sys.excepthook, sys.unraisablehook = self._excepthook, self._unraisablehook
+
+    def _on_error(
+        self, kind: type[BaseException], value: BaseException, trace: TracebackType | None
+    ) -> None:
+        if not isinstance(value, UnicodeDecodeError):
+            self._excepthook(kind, value, trace)
+
+    def _on_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, UnicodeDecodeError):
+            self._unraisablehook(unraisable)
+
+
+_hush: Final = _Hush()
 
 
 def read_bands(raster: DatasetReader, indexes: list[int]) -> npt.NDArray[Any]:
@@ -136,7 +192,14 @@ def check_dimensions(width: int, height: int, count: int, item: int, name: str) 
         )
 
 
-def _check_magic(data: bytes, name: str) -> None:
+def tags_of(raster: DatasetReader) -> dict[str, str]:
+    """The tags of an open raster, of at most 500 characters each; none of JPEG 2000."""
+    if raster.driver != GEOTIFF:
+        return {}
+    return {str(key): str(value)[:500] for key, value in raster.tags().items()}
+
+
+def _driver_of(data: bytes, name: str, *, trusted: bool) -> str:
     if not data:
         raise BadInput(f"'{shown(name)}' is empty: export or copy it again.")
     for magic, kind in _PHOTO_MAGIC.items():
@@ -145,11 +208,18 @@ def _check_magic(data: bytes, name: str) -> None:
                 f"'{shown(name)}' is a photo ({kind}), not a satellite raster: "
                 "give a GeoTIFF with the twelve Sentinel-2 Level-2A bands."
             )
-    if not data.startswith(_TIFF_MAGIC + _JP2_MAGIC):
+    if data.startswith(_TIFF_MAGIC):
+        return GEOTIFF
+    if not data.startswith(_JP2_MAGIC):
         raise BadInput(
-            f"'{shown(name)}' is not a raster that can be read here: "
-            "give a GeoTIFF or JPEG 2000 file."
+            f"'{shown(name)}' is not a raster that can be read here: give a GeoTIFF file."
         )
+    if not trusted:
+        raise BadInput(
+            f"'{shown(name)}' is JPEG 2000, which is only read from your own disk: "
+            "convert it to GeoTIFF (gdal_translate) before uploading or packing it."
+        )
+    return JPEG2000
 
 
 def _check_size(raster: DatasetReader, stored: int, name: str) -> None:
@@ -162,7 +232,8 @@ def _check_size(raster: DatasetReader, stored: int, name: str) -> None:
     check_dimensions(width, height, count, item, name)
     decoded = width * height * count * item
     # One block is decoded whole, whatever part of it lies inside the picture.
-    planes = count if raster.interleaving == Interleaving.pixel else 1
+    by_pixel = raster.driver != GEOTIFF or raster.interleaving == Interleaving.pixel
+    planes = count if by_pixel else 1
     block = max(rows * cols for rows, cols in raster.block_shapes) * item * planes
     too_dense = max(decoded, block) > MAX_RATIO * stored + RATIO_SLACK
     if block > MAX_DECODED or too_dense:
