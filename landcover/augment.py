@@ -139,6 +139,9 @@ def illumination(
 class Augmentation:
     """Which changes a training batch goes through; calling it applies them in order.
 
+    Mixing patches is off by default: on a few hundred BigEarthNet patches it cost micro
+    average precision in nets that are averaged anyway.
+
     Attributes:
         symmetries: turn and mirror each patch at random.
         paste: share of batches whose patches get a rectangle of another patch.
@@ -154,8 +157,8 @@ class Augmentation:
     """
 
     symmetries: bool = True
-    paste: float = 0.5
-    blend: float = 0.3
+    paste: float = 0.0
+    blend: float = 0.0
     paste_from: float = 0.15
     paste_to: float = 0.85
     certainty: float = 1.6

@@ -20,9 +20,11 @@ from landcover.card import WEIGHTS_FILE, Card, read_card
 from landcover.devices import pick_device
 from landcover.errors import CorruptModel, LandcoverError, ModelMismatch
 from landcover.patch import FloatArray, Patch
+from landcover.sentinel2 import BAND_NAMES
 
 MAX_WEIGHTS_BYTES: Final = 400_000_000
 MAX_PARAMETERS: Final = 100_000_000
+_ALL_BANDS: Final = list(range(len(BAND_NAMES)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,19 @@ class Model:
     def probabilities(self, scores: Tensor) -> Tensor:
         """Probabilities of raw scores, both ``(n, class)``."""
         return torch.sigmoid(scores)
+
+    def predict_pixels(self, pixels: Tensor) -> FloatArray:
+        """Probabilities, float32 ``(n, class)``, for patches without gaps.
+
+        Args:
+            pixels: float32 reflectance ``(n, 12, y, x)``, bands in the order of
+                :data:`~landcover.sentinel2.BAND_NAMES`.
+        """
+        order = [BAND_NAMES.index(band) for band in self.card.bands]
+        with torch.inference_mode():
+            scores = self.scores(pixels if order == _ALL_BANDS else pixels[:, order])
+            probabilities: FloatArray = self.probabilities(scores.float()).cpu().numpy()
+        return probabilities
 
     def predict_many(self, patches: Sequence[Patch]) -> list[Prediction]:
         """A prediction for each patch, in order, in one pass of the net.

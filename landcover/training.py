@@ -58,7 +58,8 @@ class TrainConfig:
         net_options: its keyword arguments.
         epochs: passes over the training set. A net of several members gives each of
             them its share of a batch, so that k members need k times the epochs.
-        batch: patches a step.
+        batch: patches a step, about: an epoch is cut into equal batches of nearly this
+            size, so that no patch sits it out.
         learning_rate: the peak, of AdamW.
         weight_decay: of weights; biases and normalisations have none.
         warm_up: share of the steps in which the learning rate rises; then it falls as
@@ -226,7 +227,7 @@ def train(
         BadInput: the folder holds another run, or settings and data do not fit.
     """
     _check(config, train_set, validation_set)
-    run = _Run(config, train_set)
+    run = Run(config, train_set)
     run.open(out)
     while not run.finished:
         begin = time.perf_counter()
@@ -288,7 +289,7 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
 
 
-class _Run:
+class Run:
     """All that changes while a net is fitted, and how it is kept."""
 
     def __init__(self, config: TrainConfig, train_set: PatchSet) -> None:
@@ -296,7 +297,7 @@ class _Run:
         self.train_set = train_set
         self.device = pick_device(config.device)
         self.precision = _precision(config, self.device)
-        self.steps_per_epoch = len(train_set) // config.batch
+        self.steps_per_epoch = max(1, round(len(train_set) / config.batch))
         self.prior = train_set.targets.mean(dim=0)
         # Two sources of chance: ours for order and augmentation, torch's own for
         # initial weights and dropout. Both are kept in checkpoints.
@@ -335,9 +336,9 @@ class _Run:
         return impatient or self.epoch >= self.config.epochs
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented batches of one epoch; patches that do not fill one sit the epoch out."""
+        """Augmented batches of one epoch, of the same size but for one patch."""
         order = torch.randperm(len(self.train_set), generator=self.generator)
-        for rows in torch.split(order, self.config.batch)[: self.steps_per_epoch]:
+        for rows in order.tensor_split(self.steps_per_epoch):
             parts = [self._augmented(part) for part in torch.split(rows, AUGMENTED_AT_ONCE)]
             yield torch.cat([pixels for pixels, _ in parts]), torch.cat([y for _, y in parts])
 
@@ -400,7 +401,7 @@ class _Run:
             val_macro_ap=macro,
             val_micro_ap=micro,
             learning_rate=rate,
-            patches_per_second=len(losses) * self.config.batch / seconds,
+            patches_per_second=len(self.train_set) / seconds,
             seconds=seconds,
         )
         best = (

@@ -120,11 +120,26 @@ def test_in_training_each_member_learns_from_its_own_share() -> None:
     assert second.head.weight.grad.abs().sum() == 0
 
 
+def test_a_batch_too_small_for_the_members_is_refused() -> None:
+    with pytest.raises(BadInput, match="4 or more"):
+        small_net().train()(patches(3))
+
+
 def test_grad_cam_hooks_the_cam_layer() -> None:
     net, pixels = small_net(), patches()
     heat = LayerGradCam(net, net.cam_layer).attribute(pixels, target=1)
     assert heat.shape == (2, 1, 15, 15)
     assert heat.abs().sum() > 0
+
+
+def test_all_that_an_answer_rests_on_passes_through_the_cam_layer() -> None:
+    net, pixels = small_net(), patches(1)
+    before = net(pixels)
+    handle = net.cam_layer.register_forward_hook(lambda _layer, _given, cells: cells * 0)
+    silent = net(pixels)
+    assert torch.equal(silent, net(patches(1, seed=9)))
+    handle.remove()
+    assert not torch.allclose(before, silent, atol=1e-3)
 
 
 def test_one_window_densely_is_the_patch() -> None:

@@ -62,7 +62,7 @@ def store(count: int = 24, seed: int = 0) -> NativeStore:
 
 
 def test_loss_falls_and_classes_are_told_apart(tmp_path: Path) -> None:
-    config = replace(SMALL, epochs=25, ema=0.9, learning_rate=1e-2)
+    config = replace(SMALL, epochs=12, ema=0.8, learning_rate=2e-2)
     result = train(config, store(48), store(24, seed=1), tmp_path)
     assert result.history[-1].train_loss < 0.7 * result.history[0].train_loss
     assert result.selection["val_macro_ap"] > 0.9
@@ -139,7 +139,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures = iter([(0.5, 0.3, 0.3), (0.4, 0.6, 0.6), (0.6, 0.4, 0.4), (0.7, 0.2, 0.2)])
-    monkeypatch.setattr(training._Run, "validate", lambda _run, _patches: next(figures))
+    monkeypatch.setattr(training.Run, "validate", lambda _run, _patches: next(figures))
     config = replace(SMALL, epochs=40, validate_every=1, select="mean_ap", patience=2)
     result = train(config, store(), store(seed=1), tmp_path)
     assert result.epoch == 2
@@ -151,6 +151,20 @@ def test_validation_does_not_change_what_is_learnt(tmp_path: Path) -> None:
     with_it = train(SMALL, store(), store(seed=1), tmp_path / "a")
     without = train(SMALL, store(), None, tmp_path / "b")
     assert all(torch.equal(value, without.state[name]) for name, value in with_it.state.items())
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(24, [8, 8, 8]), (27, [9, 9, 9]), (29, [8, 7, 7, 7])])
+def test_every_patch_is_seen_once_an_epoch(count: int, sizes: list[int]) -> None:
+    config = replace(
+        SMALL,
+        augmentation=Augmentation(symmetries=False, paste=0, blend=0, brightness=0, band_gain=0),
+    )
+    patches = store(count)
+    batches = list(training.Run(config, patches).batches())
+    assert [len(pixels) for pixels, _ in batches] == sizes
+    seen = torch.cat([pixels for pixels, _ in batches]).flatten(1).double().sum(dim=1)
+    expected = patches.pixels(range(count)).flatten(1).double().sum(dim=1)
+    assert torch.equal(seen.sort().values, expected.sort().values)
 
 
 def test_seeds_differ_and_repeat(tmp_path: Path) -> None:

@@ -14,9 +14,14 @@ from typing import Any, Final
 from torch import nn
 
 from landcover.errors import UnknownName
+from landcover.nets.baselines import BandStatisticsForest, ClassPrior
 from landcover.nets.trigrid import TriGrid
 
-NETS: Final[dict[str, Callable[..., nn.Module]]] = {"trigrid": TriGrid}
+NETS: Final[dict[str, Callable[..., nn.Module]]] = {
+    "trigrid": TriGrid,
+    "class-prior": ClassPrior,
+    "band-statistics": BandStatisticsForest,
+}
 """Name → constructor; options are keyword arguments with JSON values."""
 
 

@@ -146,18 +146,21 @@ class Member(nn.Module):
         features: Tensor = self.spectrum(spectra)
         return features
 
+    def features(self, grids: Grids) -> tuple[Tensor, Tensor, Tensor]:
+        """Shapes at 40 m, layout at 80 m and colours at 20 m, each ``(n, channel, y, x)``."""
+        fine, middle, coarse = grids
+        stems = (self.fine(fine), self.middle(middle), _to_20m(self.coarse(coarse)))
+        shapes = self.shapes(torch.cat(stems, dim=1))
+        return shapes, self.layout(shapes), self.colours(grids)
+
     def cells(self, grids: Grids) -> Tensor:
         """Moments of all features in each cell of 80 m, float32 ``(n, channel, y/8, x/8)``.
 
         The first half of the channels are means, the second half mean squares. All that
         the answer rests on passes through this one map.
         """
-        fine, middle, coarse = grids
-        stems = (self.fine(fine), self.middle(middle), _to_20m(self.coarse(coarse)))
-        shapes = self.shapes(torch.cat(stems, dim=1))
-        layout = self.layout(shapes)
-        features = [f.float() for f in (shapes, layout, self.colours(grids))]
-        side = layout.shape[2]
+        features = [f.float() for f in self.features(grids)]
+        side = grids[0].shape[2] // CELL_PIXELS
         means = [_to_cells(f, side) for f in features]
         squares = [_to_cells(f.square(), side) for f in features]
         return torch.cat(means + squares, dim=1)
@@ -170,8 +173,15 @@ class Member(nn.Module):
         return logits
 
     def forward(self, grids: Grids) -> Tensor:
-        """Logits ``(n, class)`` of normalised log-reflectance on its three grids."""
-        return self.answer(self.cells(grids).mean(dim=(2, 3)))
+        """Logits ``(n, class)`` of normalised log-reflectance on its three grids.
+
+        Training needs no map: the moments over the patch, taken at once, are the
+        average of those of its cells.
+        """
+        features = [f.float().flatten(2) for f in self.features(grids)]
+        means = [f.mean(dim=2) for f in features]
+        squares = [f.square().mean(dim=2) for f in features]
+        return self.answer(torch.cat(means + squares, dim=1))
 
 
 class TriGrid(nn.Module):
@@ -192,7 +202,7 @@ class TriGrid(nn.Module):
         self,
         *,
         classes: int = len(CLASS_NAMES),
-        members: int = 5,
+        members: int = 4,
         width: int = 48,
         stem: int = 24,
         spectral: int = 64,
@@ -311,7 +321,16 @@ class TriGrid(nn.Module):
         return [member for member in self.members if isinstance(member, Member)]
 
     def _logits_by_share(self, pixels: Tensor) -> Tensor:
-        """Each member answers for its own share of the batch, in the batch's order."""
+        """Each member answers for its own share of the batch, in the batch's order.
+
+        Raises:
+            BadInput: a share would be too small for statistics of the batch.
+        """
+        if len(pixels) < 2 * len(self.members):
+            raise BadInput(
+                f"A batch of {len(pixels)} patches is too small for {len(self.members)} "
+                f"members: choose a batch of {2 * len(self.members)} or more."
+            )
         shares = pixels.tensor_split(len(self.members))
         answers = [
             member(self.grids(share)) for member, share in zip(self._all(), shares, strict=True)
@@ -331,4 +350,5 @@ def _to_20m(coarse: Tensor) -> Tensor:
 
 def _to_cells(features: Tensor, side: int) -> Tensor:
     """Averages over cells, of which ``side`` cover the height."""
-    return F.avg_pool2d(features, features.shape[2] // side)
+    factor = features.shape[2] // side
+    return features if factor == 1 else F.avg_pool2d(features, factor)
