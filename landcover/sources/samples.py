@@ -144,7 +144,7 @@ def read_sample(name: str) -> Patch:
         UnknownName: no sample has that name.
         LandcoverError: the package that carries them is not installed, or damaged.
     """
-    return to_patch(_native(name), name)
+    return to_patch(native(name), name)
 
 
 def sample_at(latitude: float, longitude: float) -> Sample | None:
@@ -161,7 +161,7 @@ def sample_at(latitude: float, longitude: float) -> Sample | None:
 
 
 def _sample(name: str) -> Sample:
-    native, patch, entry = _native(name), read_sample(name), _ENTRIES[name]
+    stored, patch, entry = native(name), read_sample(name), _ENTRIES[name]
     return Sample(
         name=name,
         title=entry.title,
@@ -169,16 +169,22 @@ def _sample(name: str) -> Sample:
         patch_id=entry.patch_id,
         v2_id=entry.v2_id,
         split=entry.split,
-        acquired=native.acquired,
-        corine=native.corine,
-        truth=from_corine(native.corine),
+        acquired=stored.acquired,
+        corine=stored.corine,
+        truth=from_corine(stored.corine),
         centre=patch.centre,
         outline=patch.outline,
     )
 
 
 @cache
-def _native(name: str) -> Native:
+def native(name: str) -> Native:
+    """The digital numbers of a sample on their native grids.
+
+    Raises:
+        UnknownName: no sample has that name.
+        LandcoverError: the package that carries them is not installed, or damaged.
+    """
     if name not in _ENTRIES:
         raise UnknownName("sample", name, NAMES)
     patch_id = _ENTRIES[name].patch_id

@@ -1,0 +1,236 @@
+"""A labelled data set: records that name patches, and the pixels on demand.
+
+Records come from a data set's own tables; pixels are only read for the patches that are
+asked for, a batch at a time, so that half a million patches need no more memory than a few.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landcover.datasets.store import NativeStore
+from landcover.errors import BadInput, UnknownName
+from landcover.nomenclature import CLASS_NAMES
+from landcover.sources.folder import Native, read_native
+
+Progress = Callable[[int, int, str], None]
+
+SPLITS: Final[tuple[str, ...]] = ("train", "validation", "test")
+ALL: Final = "all"
+_SHORT: Final = {"val": "validation"}
+_COLUMN: Final = {name: k for k, name in enumerate(CLASS_NAMES)}
+_BATCH: Final = 64
+_READERS: Final = 8
+"""Files read at a time: reading waits for the disk, not for the processor."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """What a data set's tables say of one patch."""
+
+    patch_id: str
+    labels: frozenset[str]
+    """Names out of the 19 classes, at least one."""
+    split: str
+    """``train``, ``validation``, ``test``, or ``all`` where the data set has no split."""
+    country: str
+    """Empty where it is not known."""
+    product: Path
+    """The folder that holds the patch's folder."""
+    cloudy: bool = False
+    """The data set lists it for clouds or their shadows."""
+    snowy: bool = False
+    """The data set lists it for seasonal snow."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder with the band files."""
+        return self.product / self.patch_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The patches of a data set that are on this disk.
+
+    Attributes:
+        name: what file names and reports call it.
+        title: what people read.
+        everything: all records, the ones with clouds or snow too.
+        absent: how many patches the tables name that are not on the disk.
+        first_absent: the first of them.
+        unlisted: how many patches on the disk the tables do not name.
+    """
+
+    name: str
+    title: str
+    everything: tuple[Record, ...]
+    absent: int = 0
+    first_absent: str = ""
+    unlisted: int = 0
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that it has, in the usual order."""
+        found = {record.split for record in self.everything}
+        return tuple(split for split in SPLITS if split in found)
+
+    def records(self, split: str = ALL) -> tuple[Record, ...]:
+        """The patches of a split without clouds, shadows and snow, in the tables' order.
+
+        Both versions of BigEarthNet list patches with clouds, shadows or snow apart and
+        advise against training and testing on them; :meth:`flawed` has them.
+
+        Args:
+            split: ``train``, ``validation`` (or ``val``), ``test`` or ``all``.
+
+        Raises:
+            UnknownName: there is no such split.
+            BadInput: the split has no patch here.
+        """
+        wanted = split_name(split)
+        found = tuple(
+            record
+            for record in self.everything
+            if not (record.cloudy or record.snowy) and wanted in (ALL, record.split)
+        )
+        if not found:
+            have = ", ".join((*self.splits, ALL))
+            raise BadInput(
+                f"{self.title} has no patch of the split '{wanted}' here: it has {have}."
+            )
+        return found
+
+    def flawed(self) -> tuple[Record, ...]:
+        """The patches that the data set lists for clouds, shadows or snow."""
+        return tuple(record for record in self.everything if record.cloudy or record.snowy)
+
+    def load(self, split: str | Sequence[str], progress: Progress | None = None) -> NativeStore:
+        """Read all patches of one split or several into memory (158 kB a patch).
+
+        Args:
+            split: a split, or several.
+            progress: called with patches done, patches in all and a note.
+
+        Raises:
+            UnknownName: there is no such split.
+            BadInput: a split has no patch here, or a patch cannot be read.
+        """
+        names = dict.fromkeys([split] if isinstance(split, str) else split)
+        records = [record for name in names for record in self.records(name)]
+        natives: list[Native] = []
+        for batch in batches(records, _BATCH):
+            natives += read_records(batch)
+            if progress:
+                progress(len(natives), len(records), "patches read")
+        return store_of(records, natives)
+
+    def iter_batches(
+        self, records: Sequence[Record], size: int = _BATCH
+    ) -> Iterator[tuple[Sequence[Record], NativeStore]]:
+        """The records, ``size`` at a time, with their pixels.
+
+        Raises:
+            BadInput: a patch cannot be read.
+        """
+        for batch in batches(records, size):
+            yield batch, store_of(batch, read_records(batch))
+
+    def describe(self) -> dict[str, Any]:
+        """Counts by split, class and country, JSON-ready."""
+        clear = [record for record in self.everything if not (record.cloudy or record.snowy)]
+        groups = {split: [r for r in clear if r.split == split] for split in self.splits}
+        groups[ALL] = clear
+        return {
+            "dataset": self.name,
+            "title": self.title,
+            "n": len(clear),
+            "flawed": len(self.everything) - len(clear),
+            "absent": self.absent,
+            "first_absent": self.first_absent or None,
+            "unlisted": self.unlisted,
+            "note": self.note,
+            "splits": {split: len(group) for split, group in groups.items()},
+            "classes": {
+                label: {split: counts[label] for split, counts in _labels(groups).items()}
+                for label in CLASS_NAMES
+            },
+            "countries": {
+                split: dict(sorted(Counter(r.country or "unknown" for r in group).items()))
+                for split, group in groups.items()
+            },
+        }
+
+    @property
+    def note(self) -> str:
+        """What is not here, in a sentence; empty where everything is."""
+        if not self.absent:
+            return ""
+        total = self.absent + len(self.everything)
+        return (
+            f"{self.absent:,} of the {total:,} patches that the tables name are not on this disk "
+            f"(the first is {self.first_absent}); figures are of the others."
+        )
+
+
+def split_name(split: str) -> str:
+    """The full name of a split.
+
+    Raises:
+        UnknownName: there is no such split.
+    """
+    wanted = _SHORT.get(split.strip().lower(), split.strip().lower())
+    if wanted not in (*SPLITS, ALL):
+        raise UnknownName("split", split, (*SPLITS, ALL))
+    return wanted
+
+
+def batches(records: Sequence[Record], size: int) -> Iterator[Sequence[Record]]:
+    """The records, ``size`` at a time."""
+    for start in range(0, len(records), size):
+        yield records[start : start + size]
+
+
+def read_records(records: Sequence[Record]) -> list[Native]:
+    """The pixels of some records, in their order.
+
+    Raises:
+        BadInput: a patch cannot be read.
+    """
+    with ThreadPoolExecutor(_READERS) as readers:
+        return list(readers.map(lambda record: read_native(record.folder), records))
+
+
+def targets_of(records: Sequence[Record]) -> Tensor:
+    """Float32 ``(patch, class)``, 1 where the patch has the class."""
+    targets = torch.zeros(len(records), len(CLASS_NAMES))
+    for row, record in enumerate(records):
+        targets[row, [_COLUMN[label] for label in record.labels]] = 1.0
+    return targets
+
+
+def store_of(records: Sequence[Record], natives: Sequence[Native]) -> NativeStore:
+    """Records and their pixels as one store."""
+    return NativeStore(
+        g10=np.stack([native.g10 for native in natives]),
+        g20=np.stack([native.g20 for native in natives]),
+        g60=np.stack([native.g60 for native in natives]),
+        targets=targets_of(records),
+        ids=tuple(record.patch_id for record in records),
+        countries=tuple(record.country for record in records),
+    )
+
+
+def _labels(groups: dict[str, list[Record]]) -> dict[str, Counter[str]]:
+    return {
+        split: Counter(label for record in group for label in record.labels)
+        for split, group in groups.items()
+    }
