@@ -1,0 +1,241 @@
+"""What is said of a patch: as a record for programs, as text and tables for people.
+
+A record is the object that ``landcover classify --json`` prints; text and CSV are made
+from it, so that all three say the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from landcover import __version__
+from landcover.errors import CorruptModel
+from landcover.explain import METHODS, Explanation
+from landcover.model import Model, Prediction
+from landcover.nomenclature import BY_NAME, CLASS_NAMES, THEMES
+from landcover.patch import Patch
+from landcover.quality import Quality, assess
+from landcover.sentinel2 import PIXEL_M
+from landcover.sheet import as_png, place_text, plain, time_text
+
+__all__ = [
+    "as_csv",
+    "as_png",
+    "as_record",
+    "as_text",
+    "classify_patch",
+    "explanation_record",
+    "explanation_text",
+    "models_text",
+    "provenance_record",
+]
+
+CSV_COLUMNS: Final = (
+    "source",
+    "acquired",
+    "latitude",
+    "longitude",
+    "model",
+    "card_hash",
+    "theme",
+    "label",
+    "probability",
+    "threshold",
+    "predicted",
+)
+
+
+def classify_patch(model: Model, patch: Patch) -> tuple[Prediction, Quality]:
+    """What a model says of a patch, and whether the patch may be trusted.
+
+    Raises:
+        ModelMismatch: the patch is not what the model was made for.
+    """
+    return model.predict(patch), assess(patch)
+
+
+def as_record(
+    patch: Patch, prediction: Prediction, quality: Quality, source: str
+) -> dict[str, Any]:
+    """What a model says of a patch, as JSON-ready values without NaN.
+
+    Labels come in the nomenclature's order. Where the program abstains, no label is
+    predicted, whatever its probability.
+
+    Args:
+        patch: what was classified.
+        prediction: of that patch.
+        quality: of that patch.
+        source: what the user named.
+
+    Raises:
+        CorruptModel: the model answered with something that is no number.
+    """
+    if not all(math.isfinite(item.probability) for item in prediction.labels):
+        raise CorruptModel(
+            f"The model '{prediction.model}' answered with something that is no number: "
+            "train it anew, or choose another model."
+        )
+    ordered = sorted(prediction.labels, key=lambda item: CLASS_NAMES.index(item.label))
+    return {
+        "source": plain(source),
+        "model": prediction.model,
+        "labels": [
+            {
+                "label": item.label,
+                "theme": BY_NAME[item.label].theme,
+                "probability": item.probability,
+                "threshold": item.threshold,
+                "predicted": item.predicted and not quality.abstained,
+            }
+            for item in ordered
+        ],
+        "abstained": quality.abstained,
+        "quality": quality.as_dict(),
+        "provenance": provenance_record(patch, prediction),
+    }
+
+
+def provenance_record(patch: Patch, prediction: Prediction) -> dict[str, Any]:
+    """Where pixels and answer come from, as JSON-ready values.
+
+    ``bounds`` are west, south, east, north in ``crs`` (metres); ``centre`` is WGS 84.
+    """
+    a, b, c, d, e, f = patch.transform
+    corners = [(0, 0), (0, patch.width), (patch.height, 0), (patch.height, patch.width)]
+    xs = [a * col + b * row + c for row, col in corners]
+    ys = [d * col + e * row + f for row, col in corners]
+    latitude, longitude = patch.centre
+    return {
+        **patch.provenance.as_dict(),
+        "acquired": patch.acquired.isoformat() if patch.acquired else None,
+        "crs": patch.crs,
+        "bounds": [min(xs), min(ys), max(xs), max(ys)],
+        "centre": {"latitude": latitude, "longitude": longitude},
+        "pixels": [patch.height, patch.width],
+        "pixel_m": PIXEL_M,
+        "bands": list(patch.bands),
+        "model": prediction.model,
+        "card_hash": prediction.card_hash,
+        "landcover": __version__,
+    }
+
+
+def as_text(record: Mapping[str, Any]) -> str:
+    """A record as a person reads it in a terminal: classes by theme, the likeliest first."""
+    origin, labels = record["provenance"], record["labels"]
+    place = place_text(origin["centre"]["latitude"], origin["centre"]["longitude"])
+    lines = [
+        f"{plain(record['source'])}: {_verdict(record)}",
+        f"  {time_text(origin['acquired'])}, {place}, {origin['crs']}",
+        f"  model {record['model']}, card {origin['card_hash']}",
+        *(f"  warning: {text}" for text in record["quality"]["warnings"]),
+    ]
+    for theme in _themes_by_probability(labels):
+        lines += ["", f"  {theme}"]
+        rows = [row for row in labels if row["theme"] == theme]
+        lines += [_label_line(row) for row in sorted(rows, key=lambda r: -r["probability"])]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(record: Mapping[str, Any]) -> str:
+    if record["abstained"]:
+        return "no answer, because the pixels cannot be trusted"
+    found = [row for row in record["labels"] if row["predicted"]]
+    if not found:
+        return "no class reaches its threshold"
+    ranked = sorted(found, key=lambda row: -row["probability"])
+    return ", ".join(f"{BY_NAME[r['label']].short} {r['probability']:.2f}" for r in ranked)
+
+
+def _themes_by_probability(labels: Sequence[Mapping[str, Any]]) -> list[str]:
+    best = {
+        theme: max((row["probability"] for row in labels if row["theme"] == theme), default=-1.0)
+        for theme in THEMES
+    }
+    return sorted((theme for theme in THEMES if best[theme] >= 0), key=lambda t: -best[t])
+
+
+def _label_line(row: Mapping[str, Any]) -> str:
+    mark = "yes" if row["predicted"] else "-"
+    short = BY_NAME[row["label"]].short
+    return f"    {mark:<4}{short:<24}{row['probability']:.3f}   threshold {row['threshold']:.3f}"
+
+
+def as_csv(record: Mapping[str, Any]) -> str:
+    """A record as a CSV table, one class a row, with a heading."""
+    origin = record["provenance"]
+    shared = {
+        "source": _no_formula(record["source"]),
+        "acquired": origin["acquired"] or "",
+        "latitude": f"{origin['centre']['latitude']:.6f}",
+        "longitude": f"{origin['centre']['longitude']:.6f}",
+        "model": record["model"],
+        "card_hash": origin["card_hash"],
+    }
+    out = io.StringIO()
+    writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows({**shared, **row} for row in record["labels"])
+    return out.getvalue()
+
+
+def _no_formula(text: str) -> str:
+    """A user's text that no spreadsheet runs: it would take ``=…`` for a formula."""
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
+
+
+def explanation_record(explanation: Explanation) -> dict[str, Any]:
+    """An explanation's figures as JSON-ready values; its map is in the picture."""
+    values = explanation.attribution
+    return {
+        "label": explanation.label,
+        "method": explanation.method,
+        "model": explanation.model,
+        "card_hash": explanation.card_hash,
+        "unit": explanation.unit,
+        "baseline": explanation.baseline,
+        "sum_for": float(values[values > 0].sum(dtype="float64")),
+        "sum_against": float(values[values < 0].sum(dtype="float64")),
+        "band_share": explanation.band_share,
+        "convergence_delta": explanation.convergence_delta,
+        "scale": explanation.scale,
+        "scale_rule": explanation.scale_rule,
+        "passes": explanation.passes,
+        "seconds": round(explanation.seconds, 3),
+    }
+
+
+def explanation_text(explanation: Explanation) -> str:
+    """An explanation's figures as a person reads them in a terminal."""
+    method = METHODS[explanation.method]
+    lines = [
+        f"{explanation.label}: {method.title} on {explanation.model}, card {explanation.card_hash}",
+        f"  {method.summary}",
+        f"  compared with: {explanation.baseline}",
+        f"  full colour: {explanation.scale:.3g} {explanation.unit}; {explanation.scale_rule}",
+    ]
+    if explanation.convergence_delta is not None:
+        lines.append(f"  the sum misses the score's change by {explanation.convergence_delta:.2%}")
+    if explanation.band_share is not None:
+        ranked = sorted(explanation.band_share.items(), key=lambda item: -item[1])
+        lines.append("  share of bands: " + ", ".join(f"{b} {share:.0%}" for b, share in ranked))
+    return "\n".join(lines)
+
+
+def models_text(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The registered models as a person reads them in a terminal.
+
+    Args:
+        rows: what :func:`landcover.evaluation.describe` says of each.
+    """
+    blocks = []
+    for row in rows:
+        default = " (default)" if row.get("default") else ""
+        size = f"{row['parameters']:,} parameters, {row['weights_bytes'] / 1e6:.1f} MB"
+        blocks.append(f"{row['name']}{default}: {row['title']}, {size}\n  {row['summary']}")
+    return "\n".join(blocks)
