@@ -1,0 +1,238 @@
+"""The command line keeps its contract: JSON, exit statuses, one sentence an error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+
+from landcover.cli import BAD, DONE, SOME_FAILED, main
+from landcover.nomenclature import CLASS_NAMES
+from landcover.sources import read
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    """A sample as a 12-band GeoTIFF, as a user would export one."""
+    patch = read("finland-lake")
+    path = tmp_path / "scene_2017-09-24.tif"
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=120,
+        height=120,
+        count=12,
+        dtype="uint16",
+        crs=patch.crs,
+        transform=rasterio.Affine(*patch.transform),
+    ) as file:
+        file.write(np.round(patch.reflectance * 10_000).astype(np.uint16))
+    return path
+
+
+def test_classify_prints_the_contracts_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["classify", "finland-lake", "--json", "--device", "cpu"]) == DONE
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert err == ""
+    assert {"source", "model", "labels", "abstained", "quality", "provenance"} <= record.keys()
+    assert record["source"] == "finland-lake"
+    assert [item["label"] for item in record["labels"]] == list(CLASS_NAMES)
+    for item in record["labels"]:
+        assert {"label", "probability", "threshold", "predicted"} <= item.keys()
+        assert item["predicted"] == (item["probability"] >= item["threshold"])
+    assert {"nodata_fraction", "cloud_fraction", "warnings"} <= record["quality"].keys()
+
+
+def test_a_stack_gives_what_the_sample_gives(
+    stack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["classify", "finland-lake", str(stack), "--json", "--device", "cpu"]) == DONE
+    sample, file = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    for a, b in zip(sample["labels"], file["labels"], strict=True):
+        assert a["probability"] == pytest.approx(b["probability"], abs=1e-5)
+
+
+def test_a_place_finds_the_sample_there(capsys: pytest.CaptureFixture[str]) -> None:
+    latitude, longitude = read("finland-lake").centre
+    assert main(["classify", f"{latitude},{longitude}", "--json", "--device", "cpu"]) == DONE
+    assert json.loads(capsys.readouterr().out)["labels"]
+
+
+def test_text_for_people_names_classes_and_probabilities(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["classify", "finland-lake", "--device", "cpu"]) == DONE
+    out = capsys.readouterr().out
+    assert "finland-lake" in out
+    assert all(name[:30] in out for name in CLASS_NAMES)
+    assert "%" in out
+
+
+def test_one_bad_source_among_good_ones_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["classify", "finland-lake", "nowhere.tif", "--json"]) == SOME_FAILED
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert err.startswith("error: nowhere.tif: ")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["classify", "nowhere.tif"], "no file, folder or sample"),
+        (["classify", "-33.9,151.2"], "no picture of -33.90000, 151.20000"),
+        (["classify", "91,0"], "latitude"),
+        (["classify", "finland-lake", "--model", "resnet"], "Unknown model 'resnet'"),
+        (["classify", "finland-lake", "--device", "tpu"], "Unknown device 'tpu'"),
+        (["classify", "finland-lake", "--window", "1"], "not a window"),
+        (["classify", "finland-lake", "--window", "60,0"], "does not fit"),
+        (["classify", "finland-lake", "--at", "here"], "not a place"),
+        (["classify", "finland-lake", "--at", "0,0"], "outside this picture"),
+        (["classify"], "required"),
+        ([], "required"),
+        (["frobnicate"], "invalid choice"),
+        (["explain", "finland-lake", "--label", "Moon", "--out", "x.png"], "Unknown class 'Moon'"),
+        (
+            ["explain", "finland-lake", "--label", "Pastures", "--out", "x.jpg"],
+            "must name a .png file",
+        ),
+        (
+            ["explain", "finland-lake", "--label", "Pastures", "--out", "no/x.png"],
+            "does not exist",
+        ),
+        (
+            [
+                "explain",
+                "finland-lake",
+                "--label",
+                "Pastures",
+                "--method",
+                "magic",
+                "--out",
+                "x.png",
+            ],
+            "magic",
+        ),
+        (["evaluate", "nowhere", "--dataset", "bigearthnet"], "no folder 'nowhere'"),
+        (["evaluate", ".", "--dataset", "imagenet"], "Unknown data set 'imagenet'"),
+        (["evaluate", ".", "--dataset", "bigearthnet", "--bootstraps", "3"], "at least 100"),
+        (["train", "--dataset", "bigearthnet", "--root", "nowhere", "--out", "x"], "no folder"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == BAD
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sentence in err
+    assert err.splitlines()[-1].startswith("error: ")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("empty.tif", b"", "empty"),
+        ("notes.tif", b"these are no pixels", "not a"),
+        ("cut.tif", None, ""),
+    ],
+)
+def test_damaged_files_are_one_sentence(
+    name: str,
+    content: bytes | None,
+    sentence: str,
+    stack: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(stack.read_bytes()[:20_000] if content is None else content)
+    assert main(["classify", str(path)]) == BAD
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_photograph_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "holiday.jpg"
+    Image.fromarray(np.zeros((200, 200, 3), np.uint8)).save(path)
+    assert main(["classify", str(path)]) == BAD
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "holiday.jpg" in err
+
+
+def test_explain_writes_a_picture_and_says_the_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "why.png"
+    arguments = ["explain", "finland-lake", "--label", "inland waters", "--out", str(out)]
+    assert main([*arguments, "--json", "--device", "cpu"]) == DONE
+    record = json.loads(capsys.readouterr().out)
+    assert record["explanation"]["label"] == "Inland waters"
+    with Image.open(out) as picture:
+        assert min(picture.size) >= 300
+
+
+def test_models_lists_every_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--json"]) == DONE
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == ["landcover-cnn", "band-statistics", "class-prior"]
+    assert rows[0]["default"] is True
+    assert main(["models"]) == DONE
+    assert "landcover-cnn" in capsys.readouterr().out
+
+
+def test_help_comes_without_waiting_for_torch() -> None:
+    code = (
+        "import sys\n"
+        "from landcover.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert b"classify" in done.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m landcover classify finland-lake austria-fields --json | head -c 1",
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout == b"{"
+    assert done.stderr == b""
+
+
+@pytest.mark.data
+def test_evaluate_prints_the_contracts_object(
+    shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(shared_data / "bigearthnet"), "--dataset", "bigearthnet"]
+    assert main([*arguments, "--split", "test", "--bootstraps", "100", "--json"]) == DONE
+    record = json.loads(capsys.readouterr().out)
+    assert record["n"] == 115
+    assert {
+        "model", "dataset", "split", "n", "macro_ap", "micro_ap", "macro_f1", "micro_f1", "ece",
+        "confidence_intervals", "per_class", "baselines",
+    } <= record.keys()  # fmt: skip
+    assert set(record["baselines"]) == {"class-prior", "band-statistics"}
+    assert list(record["per_class"]) == list(CLASS_NAMES)
+    for baseline in record["baselines"].values():
+        assert record["macro_ap"] > baseline["macro_ap"]
+        assert record["micro_ap"] > baseline["micro_ap"]
