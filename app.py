@@ -1,0 +1,38 @@
+"""The app: its pages and what they share. Start it with ``streamlit run app.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+ROOT: Final = Path(__file__).parent
+STYLE: Final = """<style>
+[data-testid="stMainBlockContainer"] { padding-top: 4.2rem; padding-bottom: 3rem; }
+@media (min-width: 1000px) {
+  [data-testid="stMainBlockContainer"] { padding-left: 2.5rem; padding-right: 2.5rem; }
+}
+[data-testid="stMainBlockContainer"] img { image-rendering: pixelated; border-radius: 6px; }
+.st-key-classify_views [data-testid="stHorizontalBlock"],
+.st-key-classify_gallery [data-testid="stHorizontalBlock"] { flex-wrap: nowrap; gap: .7rem; }
+.st-key-classify_views [data-testid="stColumn"],
+.st-key-classify_gallery [data-testid="stColumn"] { min-width: 0; }
+.landcover-legend { display: flex; justify-content: space-between; gap: .5rem; font-size: .85rem; }
+ul.landcover-verdict { list-style: none; padding-left: 0; margin: .2rem 0 .6rem; }
+ul.landcover-verdict li { margin: 0 0 .25rem; }
+</style>"""
+
+st.set_page_config(page_title="Land cover", page_icon=str(ROOT / "static/icon.png"), layout="wide")
+page = st.navigation(
+    [
+        st.Page(ROOT / "pages/classify.py", title="Classify", default=True),
+        st.Page(ROOT / "pages/models.py", title="Models"),
+    ],
+    position="top",
+)
+st.html(STYLE)
+# A page that holds a map must know when it is shown anew: the map's component starts afresh.
+st.session_state["app_entered"] = st.session_state.get("app_page") != page.title
+st.session_state["app_page"] = page.title
+page.run()

@@ -1,0 +1,178 @@
+"""Which pixels and bands speak for a class and which against it, laid over the true colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.errors import LandcoverError
+from landcover.nomenclature import BY_NAME
+from landcover.patch import Patch
+from landcover.sentinel2 import BANDS
+from pages.parts import models, theme
+
+if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
+    from landcover.explain import Explanation
+    from landcover.model import Model
+
+BAND_TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS}
+BAND_COLOUR: Final = "#5b7fb5"
+ENLARGE: Final = 5
+
+
+@st.fragment
+def show(name: str, key: str, patch: Patch, found: models.Answer) -> None:
+    """Choose class, method and opacity; see the map, its scale and the bands' shares."""
+    st.subheader("What made the network say so?", anchor=False)
+    if not models.card(name).explainable:
+        st.info(
+            f"{models.title(name)} has no gradients, so its answer cannot be traced back to "
+            "pixels: choose another model to see which pixels speak for a cover."
+        )
+        return
+    label, method, opacity = _controls(key, found)
+    try:
+        explanation = _explained(models.load(name), name, key, patch, label, method)
+    except LandcoverError as error:
+        st.error(theme.literal(str(error)))
+        return
+    _picture(explanation, patch, opacity)
+    _words(explanation)
+    _bands(explanation)
+    _download(patch, found, explanation, opacity)
+
+
+def _controls(key: str, found: models.Answer) -> tuple[str, str, float]:
+    """Class, method and opacity (0 to 1) as the user set them."""
+    from landcover.explain import METHODS  # noqa: PLC0415 - loads torch
+
+    ranked = sorted(found.prediction.labels, key=lambda score: -score.probability)
+    chances = {score.label: score.probability for score in ranked}
+    label = st.selectbox(
+        "Land cover",
+        list(chances),
+        format_func=lambda label: f"{label} ({chances[label]:.0%})",
+        # A new place starts with its own most probable cover.
+        key=f"classify_label_{key}_{found.prediction.model}",
+    )
+    first, second = st.columns(2)
+    method = first.selectbox(
+        "Method",
+        list(METHODS),
+        format_func=lambda name: METHODS[name].title,
+        key="classify_method",
+    )
+    opacity = second.slider(
+        "Opacity of the colours", 0, 100, 80, 5, "%d %%", key="classify_opacity"
+    )
+    return label, method, opacity / 100
+
+
+def _picture(explanation: Explanation, patch: Patch, opacity: float) -> None:
+    from landcover.explain import legend, overlay  # noqa: PLC0415 - loads torch
+
+    with st.container(key="classify_attribution"):
+        st.image(theme.png(overlay(explanation, patch, opacity), ENLARGE), width="stretch")
+    key = legend(explanation)
+    st.image(theme.png(key.bar), width="stretch")
+    st.html(
+        '<div class="landcover-legend">'
+        f"<span><b>Blue</b> {key.against}</span><span>{key.neutral}</span>"
+        f"<span>{key.speaks_for} <b>red</b></span></div>"
+    )
+
+
+def _words(explanation: Explanation) -> None:
+    from landcover.explain import METHODS, legend  # noqa: PLC0415 - loads torch
+
+    method = METHODS[explanation.method]
+    st.markdown(
+        f"**Red pixels speak for “{explanation.label}”, blue ones against it.** {method.summary}"
+    )
+    compared = f"Compared with: {explanation.baseline}. " if method.uses_baseline else ""
+    missed = ""
+    if explanation.convergence_delta is not None:
+        missed = f" The sum misses the score's change by {explanation.convergence_delta:.1%}."
+    st.caption(f"{compared}{legend(explanation).note}{missed}")
+
+
+def _bands(explanation: Explanation) -> None:
+    shares = explanation.band_share
+    if shares is None:
+        st.caption("This method sees all bands at once, so it gives no share of each band.")
+        return
+    st.markdown("**Share of each band** in all of the colour, for and against together")
+    st.plotly_chart(
+        band_chart(shares, theme.ink()),
+        width="stretch",
+        config={"displayModeBar": False},
+        key="classify_bands",
+    )
+    with st.expander("The bands as a table"):
+        rows = {BAND_TITLES[band]: f"{share:.1%}" for band, share in shares.items()}
+        st.table(pd.Series(rows, name="Share"), border="horizontal")
+
+
+def _download(patch: Patch, found: models.Answer, explanation: Explanation, opacity: float) -> None:
+    def picture() -> bytes:
+        from landcover import report  # noqa: PLC0415 - loads torch
+
+        return report.as_png(
+            patch, found.prediction, explanation, quality=found.quality, opacity=opacity
+        )
+
+    cover = BY_NAME[explanation.label].short.lower().replace(" ", "-")
+    st.download_button(
+        "Picture and explanation as PNG",
+        picture,
+        f"landcover-{explanation.model}-{cover}.png",
+        "image/png",
+        key="classify_png",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def band_chart(shares: dict[str, float], ink: theme.Ink) -> go.Figure:
+    """Bars of the bands' shares (adding up to 1), in the order of their wavelengths."""
+    figure = go.Figure(
+        go.Bar(
+            x=list(shares.values()),
+            y=[BAND_TITLES[band] for band in shares],
+            orientation="h",
+            text=[f"{share:.0%}" for share in shares.values()],
+            textposition="outside",
+            textfont={"color": ink.text},
+            marker={"color": BAND_COLOUR},
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+            cliponaxis=False,
+        )
+    )
+    axis: dict[str, Any] = {"fixedrange": True, "showgrid": False, "zeroline": False}
+    figure.update_layout(
+        height=26 * len(shares) + 10,
+        margin={"l": 0, "r": 36, "t": 4, "b": 4},
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={**axis, "showticklabels": False},
+        yaxis={**axis, "autorange": "reversed", "tickfont": {"color": ink.text}},
+    )
+    return figure
+
+
+@st.cache_resource(max_entries=64, show_spinner="Tracing the answer back to the pixels …")
+def _explained(
+    _model: Model,
+    name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
+    key: str,  # noqa: ARG001 - as above
+    _patch: Patch,
+    label: str,
+    method: str,
+) -> Explanation:
+    from landcover.explain import explain  # noqa: PLC0415 - loads torch
+
+    return explain(_model, _patch, label, method)

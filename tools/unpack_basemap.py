@@ -1,0 +1,16 @@
+"""Unpack the map's offline background into static/tiles, as the app itself does at its start."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from pages.parts import basemap
+
+if __name__ == "__main__":
+    if basemap.ensure():
+        print(f"The offline background is in static/{basemap.TILES.name}.")
+    else:
+        print(basemap.HOW_TO_GET)
