@@ -24,7 +24,7 @@ import torch
 
 from landcover import __version__, registry
 from landcover.bootstrap import CONFIDENCE, Resampled, interval, resample
-from landcover.card import Card
+from landcover.card import WEIGHTS_FILE, Card, read_card
 from landcover.datasets.bigearthnet import distance_m
 from landcover.datasets.labelled import (
     ALL,
@@ -51,6 +51,7 @@ from landcover.metrics import (
 from landcover.model import Model
 from landcover.nomenclature import BY_NAME, CLASS_NAMES
 from landcover.patch import BoolArray, FloatArray, Patch, Provenance, grid
+from landcover.registry import DEFAULT_MODEL
 from landcover.sentinel2 import BAND_NAMES
 from landcover.sources.folder import to_patch
 
@@ -61,6 +62,7 @@ __all__ = [
     "Predictions",
     "as_text",
     "choose_thresholds",
+    "describe",
     "evaluate",
     "milliseconds_per_patch",
     "probabilities",
@@ -461,6 +463,33 @@ def read_report(folder: Path, dataset: str, split: str) -> Evaluation:
             "make it anew with `landcover evaluate --save`."
         )
     return report
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What a model folder holds, JSON-ready: card facts, weights' size, figures of its reports.
+
+    Raises:
+        CorruptModel: the card or a report cannot be trusted.
+    """
+    card = read_card(folder)
+    weights = folder / WEIGHTS_FILE
+    figures = [read_report(folder, *report).figures for report in reports(folder)]
+    return {
+        "name": card.name,
+        "title": card.title,
+        "default": card.name == DEFAULT_MODEL,
+        "summary": card.summary,
+        "card_hash": card.hash,
+        "parameters": card.parameters,
+        "weights_bytes": weights.stat().st_size if weights.is_file() else None,
+        "bands": list(card.bands),
+        "explainable": card.explainable,
+        "evaluations": [
+            {name: each[name] for name in ("dataset", "split", "n", *SUMMARY)}
+            | {"confidence_intervals": each["confidence_intervals"]}
+            for each in figures
+        ],
+    }
 
 
 def _read(path: Path) -> bytes:

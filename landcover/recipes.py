@@ -37,7 +37,7 @@ Fit = Literal["train", "train+validation"]
 Progress = Callable[[int, int, str], None]
 
 NAMES: Final[tuple[str, ...]] = (DEFAULT_MODEL, *BASELINES)
-SCALE_PATCHES: Final = 8
+SCALE_PATCHES: Final = 6
 """Validation patches from which the common scale of attribution maps is measured."""
 
 

@@ -233,9 +233,23 @@ def models_text(rows: Iterable[Mapping[str, Any]]) -> str:
     Args:
         rows: what :func:`landcover.evaluation.describe` says of each.
     """
-    blocks = []
-    for row in rows:
-        default = " (default)" if row.get("default") else ""
-        size = f"{row['parameters']:,} parameters, {row['weights_bytes'] / 1e6:.1f} MB"
-        blocks.append(f"{row['name']}{default}: {row['title']}, {size}\n  {row['summary']}")
-    return "\n".join(blocks)
+    return "\n".join(line for row in rows for line in _model_lines(row))
+
+
+def _model_lines(row: Mapping[str, Any]) -> list[str]:
+    default = " (default)" if row["default"] else ""
+    size = row["weights_bytes"]
+    weights = "no weights" if size is None else f"{size / 1e6:.1f} MB"
+    title = f"{row['name']}{default}: {row['title']}, {row['parameters']:,} parameters, {weights}"
+    return [title, f"  {row['summary']}", *(_report_line(each) for each in row["evaluations"])]
+
+
+def _report_line(figures: Mapping[str, Any]) -> str:
+    spans = figures["confidence_intervals"]
+    parts = [
+        f"{title} {figures[name]:.3f} [{spans[name][0]:.3f}, {spans[name][1]:.3f}]"
+        for name, title in (("macro_ap", "macro AP"), ("micro_ap", "micro AP"))
+        if figures[name] is not None and spans[name] is not None
+    ]
+    where = f"{figures['dataset']}, {figures['split']} ({figures['n']} patches)"
+    return f"  {where}: {', '.join(parts) or 'too few positives for a figure'}"
