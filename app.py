@@ -7,6 +7,10 @@ from typing import Final
 
 import streamlit as st
 
+from landcover.threads import wait_politely
+
+wait_politely()
+
 ROOT: Final = Path(__file__).parent
 STYLE: Final = """<style>
 [data-testid="stMainBlockContainer"] { padding-top: 4.2rem; padding-bottom: 3rem; }

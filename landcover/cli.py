@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from landcover import __version__
 from landcover.errors import BadInput, LandcoverError
+from landcover.threads import wait_politely
 
 # What the commands do is imported when a command runs: `landcover --help` must not
 # wait for torch.
@@ -41,6 +42,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    wait_politely()
     arguments = list(sys.argv[1:] if argv is None else argv)
     # A southern latitude would be taken for an option; a leading blank makes it a value.
     arguments = [f" {a}" if _NEGATIVE_PLACE.match(a) else a for a in arguments]

@@ -34,8 +34,8 @@ from landcover.sentinel2 import COMPOSITES
 
 DEFAULT_METHOD: Final = "integrated-gradients"
 
-START_STEPS: Final = 16
-MAX_STEPS: Final = 64
+START_STEPS: Final = 12
+MAX_STEPS: Final = 96
 """Gauss-Legendre steps from baseline to patch: doubled until the sum is right."""
 TOLERANCE: Final = 0.01
 """What Integrated Gradients may miss of the score's change, relative to it."""

@@ -149,7 +149,7 @@ def _verdict(record: Mapping[str, Any]) -> str:
     if not found:
         return "no class reaches its threshold"
     ranked = sorted(found, key=lambda row: -row["probability"])
-    return ", ".join(f"{BY_NAME[r['label']].short} {r['probability']:.2f}" for r in ranked)
+    return ", ".join(f"{BY_NAME[r['label']].short} {r['probability']:.0%}" for r in ranked)
 
 
 def _themes_by_probability(labels: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -161,9 +161,10 @@ def _themes_by_probability(labels: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _label_line(row: Mapping[str, Any]) -> str:
+    # Names come last: the longest has 86 letters and would push everything else aside.
     mark = "yes" if row["predicted"] else "-"
-    short = BY_NAME[row["label"]].short
-    return f"    {mark:<4}{short:<24}{row['probability']:.3f}   threshold {row['threshold']:.3f}"
+    chance, needed = 100 * row["probability"], 100 * row["threshold"]
+    return f"    {mark:<4}{chance:>5.1f} %   needs {needed:>5.1f} %   {row['label']}"
 
 
 def as_csv(record: Mapping[str, Any]) -> str:

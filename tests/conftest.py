@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from landcover.threads import wait_politely
+
+wait_politely()
+
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 

@@ -18,6 +18,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from landcover.threads import wait_politely
+
+wait_politely()
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,13 +31,12 @@ from torch.utils.data import Dataset as TorchDataset
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from landcover.report import classify_patch  # noqa: E402
-
-from landcover import nets, recipes, registry, sources, training  # noqa: E402
-from landcover.augment import symmetry  # noqa: E402
-from landcover.datasets.store import NativeStore  # noqa: E402
-from landcover.nomenclature import CLASS_NAMES  # noqa: E402
-from landcover.sources.samples import NAMES, samples  # noqa: E402
+from landcover import nets, recipes, registry, sources, training
+from landcover.augment import symmetry
+from landcover.datasets.store import NativeStore
+from landcover.nomenclature import CLASS_NAMES
+from landcover.report import classify_patch
+from landcover.sources.samples import NAMES, samples
 
 BATCH = 32
 
@@ -73,6 +76,7 @@ def classify() -> None:
 def cold_start(runs: int = 3) -> None:
     """From the command to the first drawn map in a real browser."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only this part needs it
+
     from tests.browser.chromium import ARGUMENTS, executable  # noqa: PLC0415
 
     seconds = []
@@ -124,18 +128,21 @@ def train_speed(turns: int = 3) -> None:
     _print("ratio", ratios, "×", "goal ≥ 2")
 
 
-def _ours(config: training.TrainConfig, store: NativeStore, steps: int = 4) -> float:
+def _ours(config: training.TrainConfig, store: NativeStore, steps: int = 5) -> float:
     run = training.Run(config, store)
     run.net.train()
-    done, begin = 0, 0.0
-    while done <= steps:
+    done, seen, begin = -1, 0, 0.0
+    while done < steps:
         for pixels, targets in run.batches():
             run.step(pixels, targets)
-            begin = begin or time.perf_counter()  # the first step is the warm-up
             done += 1
-            if done > steps:
+            if done == 0:
+                begin = time.perf_counter()  # the first step was the warm-up
+            else:
+                seen += len(pixels)
+            if done == steps:
                 break
-    return steps * config.batch / (time.perf_counter() - begin)
+    return seen / (time.perf_counter() - begin)
 
 
 class _Naive(TorchDataset[tuple[Tensor, Tensor]]):

@@ -18,6 +18,9 @@ from pages.parts import models_data as data
 from pages.parts import models_show as show
 
 POOLED: Final = "All classes pooled (micro)"
+# Nothing is transparent, so that it looks like nothing on a light and on a dark page.
+SHARES: Final = ((0, "rgba(63,127,214,0)"), (1, "rgba(63,127,214,1)"))
+SIGNED: Final = ((0, "rgba(217,115,26,1)"), (0.5, "rgba(134,142,150,0)"), (1, SHARES[1][1]))
 VIEWS: Final = ("Called where true", "True together", "Difference")
 GRID_STYLE: Final = """<style>
 .lc-grid { display: grid; gap: .8rem;
@@ -113,11 +116,12 @@ def co_occurrence(report: Evaluation, name: str) -> None:
         {
             VIEWS[0]: "Of the patches that truly have the row's class, the share in which the "
             "column's class was called. The diagonal is recall. Classes lie side by side in a "
-            "patch, so a high value off the diagonal need not be an error.",
+            "patch, so a high value off the diagonal need not be an error. Rows of classes that no "
+            "patch has are empty.",
             VIEWS[1]: "Of the patches that truly have the row's class, the share that truly have "
             "the column's class too: what a perfect model would show.",
             VIEWS[2]: "Called minus true. Above 0 the column's class is called too often beside "
-            "the row's, below 0 too seldom.",
+            "the row's (blue), below 0 too seldom (orange).",
         }[view or VIEWS[0]]
     )
     signed = view == VIEWS[2]
@@ -128,7 +132,7 @@ def co_occurrence(report: Evaluation, name: str) -> None:
             y=data.SHORT,
             zmin=-1 if signed else 0,
             zmax=1,
-            colorscale="RdBu_r" if signed else "Blues",
+            colorscale=SIGNED if signed else SHARES,
             colorbar={"thickness": 10, "title": None},
             xgap=1,
             ygap=1,

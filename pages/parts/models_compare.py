@@ -14,6 +14,7 @@ from landcover.card import Card
 from landcover.nomenclature import BY_NAME
 from pages.parts import models_data as data
 from pages.parts import models_show as show
+from pages.parts import theme
 
 
 def side_by_side(found: Sequence[data.Entry], split: data.Split) -> None:
@@ -33,8 +34,10 @@ def side_by_side(found: Sequence[data.Entry], split: data.Split) -> None:
     _overall(first, second)
     _by_class(first, second)
     st.markdown("##### The two cards")
-    pair = {"A": _facts(first.card), "B": _facts(second.card)}
-    st.table(pd.DataFrame(pair))
+    for place, letter, entry in zip(st.columns(2), "AB", (first, second), strict=True):
+        with place:
+            st.markdown(f"**{letter}: {theme.literal(entry.card.title)}**")
+            _list(entry.card)
 
 
 def _choose(
@@ -139,11 +142,15 @@ def _facts(card: Card) -> dict[str, str]:
     }
 
 
+def _list(card: Card) -> None:
+    facts = _facts(card).items()
+    st.markdown("\n".join(f"- **{key}:** {theme.literal(value)}" for key, value in facts))
+
+
 def card(entry: data.Entry) -> None:
     """Everything that a model's card says."""
-    st.markdown(entry.card.summary)
-    facts = pd.DataFrame(list(_facts(entry.card).items()), columns=["What", "Value"])
-    st.table(facts.set_index("What"))
+    st.markdown(theme.literal(entry.card.summary))
+    _list(entry.card)
     thresholds = pd.DataFrame(
         [(BY_NAME[c].short, t) for c, t in entry.card.thresholds.items()],
         columns=["Class", "Threshold"],
