@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from landcover.errors import LandcoverError
-from pages.parts import basemap, choice, chooser, result, theme
+from pages.parts import basemap, choice, chooser, entry, result, theme
 from pages.parts import map as chart
 
 
@@ -44,6 +44,7 @@ def _background() -> bool:
     return basemap.ensure()
 
 
+entry.through_app()
 try:
     main()
 except LandcoverError as error:

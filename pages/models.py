@@ -12,6 +12,7 @@ import streamlit as st
 
 from landcover.errors import LandcoverError
 from landcover.evaluation import Evaluation
+from pages.parts import entry
 from pages.parts import models_classes as classes
 from pages.parts import models_compare as compare
 from pages.parts import models_data as data
@@ -109,6 +110,7 @@ def _one(found: Sequence[data.Entry], split: data.Split | None, *, measured: boo
         st.caption("What needs a report stays empty; training and card are there all the same.")
 
 
+entry.through_app()
 try:
     main()
 except LandcoverError as error:

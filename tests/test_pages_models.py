@@ -73,7 +73,9 @@ def zoo(master: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def page() -> AppTest:
-    shown = AppTest.from_file(PAGE, default_timeout=60).run()
+    shown = AppTest.from_file(PAGE, default_timeout=60)
+    shown.session_state["app_page"] = "by itself"
+    shown.run()
     assert not shown.exception
     return shown
 

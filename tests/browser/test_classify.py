@@ -248,3 +248,19 @@ def test_map_draws_below_a_base_path(page: Page, app_below_a_path: str, outside:
     steps.click_sample(page, frame, 4)
     expect(steps.verdict(page)).to_contain_text("%")
     assert outside == []
+
+
+@pytest.fixture
+def fresh_app() -> Iterator[str]:
+    yield from serve()
+
+
+def test_a_page_s_own_address_leads_into_the_app(page: Page, fresh_app: str) -> None:
+    """The first visitor of a server decides how Streamlit takes the folder of pages."""
+    page.goto(f"{fresh_app}/models")
+    expect(page.get_by_role("heading", name="Which land covers are here?")).to_be_visible()
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("heading", name="How good are the models?")).to_be_visible()
+    page.goto(f"{fresh_app}/models")
+    expect(page.get_by_role("heading", name="How good are the models?")).to_be_visible()
+    expect(page.get_by_role("link", name="Classify")).to_be_visible()
