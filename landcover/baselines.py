@@ -160,7 +160,9 @@ RECIPES: Final[dict[str, _Recipe]] = {
 """Name in the registry → how it is made."""
 
 
-def make(name: str, dataset: Dataset, out: Path, seed: int = 0) -> Card:
+def make(
+    name: str, dataset: Dataset, out: Path, seed: int = 0, *, with_validation: bool = True
+) -> Card:
     """Fit a baseline and write its model folder.
 
     Args:
@@ -168,6 +170,7 @@ def make(name: str, dataset: Dataset, out: Path, seed: int = 0) -> Card:
         dataset: a data set with train and validation splits.
         out: the folder to write; made where absent.
         seed: of the trees.
+        with_validation: fit again on train and validation, once the thresholds are chosen.
 
     Raises:
         UnknownName: there is no such baseline.
@@ -177,8 +180,8 @@ def make(name: str, dataset: Dataset, out: Path, seed: int = 0) -> Card:
         raise UnknownName("baseline", name, RECIPES)
     recipe = RECIPES[name]
     training, validation = dataset.load("train"), dataset.load("validation")
-    probe, _ = recipe.fit(training, seed)
-    probability = torch.sigmoid(predict_logits(probe, validation)).numpy()
+    net, options = recipe.fit(training, seed)
+    probability = torch.sigmoid(predict_logits(net, validation)).numpy()
     truth = validation.targets.numpy().astype(bool)
     thresholds = choose_thresholds(truth, probability)
     selection = {
@@ -187,13 +190,16 @@ def make(name: str, dataset: Dataset, out: Path, seed: int = 0) -> Card:
         "n": len(validation),
         **summary(truth, probability, thresholds),
     }
-    both = join(training, validation)
-    net, options = recipe.fit(both, seed)
+    fitted, splits = training, ["train"]
+    if with_validation:
+        fitted, splits = join(training, validation), ["train", "validation"]
+        net, options = recipe.fit(fitted, seed)
     card = build_card(
         name,
         net,
         options,
-        fitted=both,
+        fitted=fitted,
+        splits=splits,
         dataset=dataset,
         thresholds=thresholds,
         selection=selection,
@@ -209,6 +215,7 @@ def build_card(
     options: Options,
     *,
     fitted: NativeStore,
+    splits: list[str],
     dataset: Dataset,
     thresholds: dict[str, float],
     selection: dict[str, Any],
@@ -221,6 +228,7 @@ def build_card(
         net: the fitted net.
         options: what builds it anew.
         fitted: the patches it was fitted to.
+        splits: the splits that these are.
         dataset: where these come from.
         thresholds: of each class.
         selection: figures on validation.
@@ -240,7 +248,7 @@ def build_card(
         threshold_rule=f"{THRESHOLD_RULE}, chosen on validation with a fit on train alone",
         training={
             "dataset": dataset.title,
-            "splits": ["train", "validation"],
+            "splits": splits,
             "n": len(fitted),
             "ids_sha256": hashlib.sha256("\n".join(sorted(fitted.ids)).encode()).hexdigest(),
             "countries": sorted(set(fitted.countries)),
@@ -251,7 +259,9 @@ def build_card(
             **recipe.settings,
             "seed": seed,
             "date": datetime.now(UTC).date().isoformat(),
-            "command": f"landcover train --dataset {dataset.name} --model {name}",
+            "command": (
+                f"landcover train --dataset {dataset.name} --model {name} --fit {'+'.join(splits)}"
+            ),
         },
         selection=selection,
         weights_sha256=hashlib.sha256(weights_bytes(net)).hexdigest(),

@@ -57,8 +57,8 @@ def make(
 ) -> None:
     """Train a model and write its folder.
 
-    A run that was cut off goes on where it stopped when the same call is made again;
-    its checkpoints lie in ``out/runs`` until the folder is complete.
+    A run that was cut off goes on where it stopped when the same call is made again,
+    from its checkpoints in ``out/runs``.
 
     Args:
         name: one of :data:`NAMES`.
@@ -74,7 +74,8 @@ def make(
     if name not in NAMES:
         raise UnknownName("model", name, NAMES)
     if name in BASELINES:
-        baselines.make(name, dataset, out)
+        both = order.fit == "train+validation"
+        baselines.make(name, dataset, out, order.seed or 0, with_validation=both)
         return
     config = configuration(name, order)
     training, validation = dataset.load("train"), dataset.load("validation")
@@ -84,7 +85,8 @@ def make(
     chosen = _choose(first, validation)
     final, fitted = first, training
     if order.fit == "train+validation":
-        frozen = replace(config, epochs=config.epochs, select="last", patience=0)
+        # Without validation there is nothing to choose an epoch by: take the one chosen.
+        frozen = replace(config, epochs=first.epoch, select="last", patience=0)
         fitted = join(training, validation)
         tell = _counter(progress, config.epochs, total)
         final = train(frozen, fitted, None, runs / "train+validation", tell)

@@ -156,6 +156,7 @@ def test_tables_that_point_nowhere_are_refused(
         net,
         options,
         fitted=open_dataset("bigearthnet", root).load("train"),
+        splits=["train"],
         dataset=open_dataset("bigearthnet", root),
         thresholds=dict.fromkeys(CLASS_NAMES, 0.5),
         selection={},
