@@ -125,8 +125,8 @@ def seen(sample: Sample, card: Card) -> str:
         return "BigEarthNet v2 leaves this patch out of all its splits: the model never saw it."
     if sample.split in splits:
         return (
-            f"This patch belongs to the {sample.split} split, from which the model learnt, "
-            "so agreement proves little."
+            f"This patch belongs to the {sample.split} split, from which the model's training "
+            "patches were taken, so agreement proves little."
         )
     return f"The model did not learn from the {sample.split} split, to which this patch belongs."
 
