@@ -28,7 +28,6 @@ from landcover.errors import UnknownName
 from landcover.metrics import THRESHOLD_RULE, choose_thresholds, summary
 from landcover.model import save_model, weights_bytes
 from landcover.nets.baselines import BandStatisticsForest, ClassPrior, band_statistics
-from landcover.nomenclature import CLASS_NAMES
 from landcover.training import predict_logits
 
 Options = dict[str, Any]
@@ -249,13 +248,7 @@ def build_card(
         training={
             "dataset": dataset.title,
             "splits": splits,
-            "n": len(fitted),
-            "ids_sha256": hashlib.sha256("\n".join(sorted(fitted.ids)).encode()).hexdigest(),
-            "countries": sorted(set(fitted.countries)),
-            "support": {
-                label: int(count)
-                for label, count in zip(CLASS_NAMES, fitted.targets.sum(dim=0), strict=True)
-            },
+            **fitted.origin(),
             **recipe.settings,
             "seed": seed,
             "date": datetime.now(UTC).date().isoformat(),

@@ -27,7 +27,6 @@ from landcover.datasets.store import NativeStore, join
 from landcover.devices import pick_device
 from landcover.errors import BadInput, UnknownName
 from landcover.model import Model, save_model, weights_bytes
-from landcover.nomenclature import CLASS_NAMES
 from landcover.patch import FloatArray, Patch
 from landcover.registry import BASELINES, DEFAULT_MODEL
 from landcover.sources.folder import read_folder
@@ -177,13 +176,7 @@ def _card(
         training={
             "dataset": dataset.title,
             "splits": splits,
-            "n": len(fitted),
-            "ids_sha256": hashlib.sha256("\n".join(sorted(fitted.ids)).encode()).hexdigest(),
-            "countries": sorted(set(fitted.countries)),
-            "support": {
-                label: int(count)
-                for label, count in zip(CLASS_NAMES, fitted.targets.sum(dim=0), strict=True)
-            },
+            **fitted.origin(),
             "epochs": result.epoch,
             "precision": result.precision,
             "seed": result.config.seed,

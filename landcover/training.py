@@ -23,7 +23,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import average_precision_score
 from torch import Generator, Tensor, nn
 
 from landcover import nets
@@ -31,12 +30,11 @@ from landcover.augment import Augmentation
 from landcover.datasets.store import PatchSet
 from landcover.devices import knows_bfloat16, pick_device
 from landcover.errors import BadInput, UnknownName
+from landcover.metrics import average_precision, counted_classes
 
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 CONFIG_FILE: Final = "config.json"
 HISTORY_FILE: Final = "history.csv"
-MIN_POSITIVES: Final = 5
-"""Classes with fewer positives do not count in the macro average precision."""
 STATISTICS_PATCHES: Final = 512
 """Patches from which the normalisation is estimated; 512 hold 7 million pixels a band."""
 
@@ -270,14 +268,10 @@ def average_precisions(
 
     NaN where there is no such class, or no positive at all.
     """
-    counted = np.flatnonzero(targets.sum(axis=0) >= MIN_POSITIVES)
-    each = [average_precision_score(targets[:, k], scores[:, k]) for k in counted]
+    truth = targets.astype(bool)
+    each = [average_precision(truth[:, k], scores[:, k]) for k in counted_classes(truth)]
     macro = float(np.mean(each)) if each else math.nan
-    micro = (
-        float(average_precision_score(targets.ravel(), scores.ravel()))
-        if targets.any()
-        else math.nan
-    )
+    micro = average_precision(truth, scores)
     return macro, micro
 
 

@@ -8,20 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landcover.errors import BadInput
-from landcover.patch import Patch, Provenance, check_projected, grid
+from landcover.patch import Patch, check_projected, grid
 from landcover.sentinel2 import BAND_NAMES, COMPOSITES
+from tests import tiny
 
 
 def make(height: int = 120, width: int = 120, **changes: object) -> Patch:
     pixels = np.random.default_rng(0).uniform(0, 0.5, (12, height, width)).astype(np.float32)
-    values: dict[str, object] = {
-        "reflectance": pixels,
-        "valid": np.ones((height, width), dtype=bool),
-        "crs": "EPSG:32633",
-        "transform": grid(600_000, 5_300_000),
-        "provenance": Provenance(source="test"),
-    }
-    return Patch(**{**values, **changes})  # type: ignore[arg-type]
+    valid = np.ones((height, width), dtype=bool)
+    return tiny.random_patch(**{"reflectance": pixels, "valid": valid, **changes})  # type: ignore[arg-type]
 
 
 def test_the_pixels_cannot_be_changed() -> None:

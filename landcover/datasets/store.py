@@ -6,9 +6,10 @@ one 10 m grid, so a set is kept in the first form and only batches take the seco
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from landcover.errors import BadInput
+from landcover.nomenclature import CLASS_NAMES
 from landcover.sentinel2 import (
     BAND_NAMES,
     BANDS_10M,
@@ -117,6 +119,23 @@ class NativeStore:
         rows = np.asarray(indices, dtype=np.intp)
         numbers = expand(self.g10[rows], self.g20[rows], self.g60[rows])
         return torch.from_numpy(numbers).div_(QUANTIFICATION)
+
+    def origin(self) -> dict[str, Any]:
+        """What a card says of the patches that a model was fitted to, JSON-ready.
+
+        Their number, a hash of their sorted names (SHA-256), their countries, and how
+        many have each class.
+        """
+        names = "\n".join(sorted(self.ids))
+        return {
+            "n": len(self),
+            "ids_sha256": hashlib.sha256(names.encode()).hexdigest(),
+            "countries": sorted(set(self.countries)),
+            "support": {
+                label: int(count)
+                for label, count in zip(CLASS_NAMES, self.targets.sum(dim=0), strict=True)
+            },
+        }
 
     def subset(self, indices: Sequence[int]) -> NativeStore:
         """The patches at ``indices``, in that order."""
