@@ -40,3 +40,11 @@ class ModelMismatch(LandcoverError):
 
 class CorruptModel(LandcoverError):
     """A model folder whose card or weights cannot be trusted."""
+
+
+class FetchError(LandcoverError):
+    """Something that should have come over the network did not; the message says what to try."""
+
+
+class Cancelled(LandcoverError):
+    """The user stopped a job; nothing is wrong and nothing was kept in part."""
