@@ -10,6 +10,8 @@ from landcover.threads import wait_politely
 
 wait_politely()
 
+pytest_plugins = ["tests.live.fixtures"]
+
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
