@@ -68,6 +68,8 @@ class Patch:
         acquired: sensing time in UTC, where the source states it.
         provenance: where it came from.
         bands: names along the band axis.
+        scl: ESA's scene classification uint8 ``(y, x)`` (0 to 11) on the same grid, where the
+            source has one. Read-only.
 
     Raises:
         BadInput: shapes do not agree, or the CRS is not a projected one.
@@ -80,6 +82,7 @@ class Patch:
     provenance: Provenance
     acquired: datetime | None = None
     bands: tuple[str, ...] = field(default=BAND_NAMES)
+    scl: ByteArray | None = None
 
     def __post_init__(self) -> None:
         pixels = np.ascontiguousarray(self.reflectance, dtype=np.float32)
@@ -94,6 +97,12 @@ class Patch:
                 f"The valid mask has shape {valid.shape}, the pixels {pixels.shape[1:]}: "
                 "they must agree."
             )
+        if self.scl is not None:
+            if self.scl.shape != valid.shape or self.scl.dtype != np.uint8:
+                raise BadInput("The scene classification must be uint8 on the patch's own grid.")
+            classes = np.ascontiguousarray(self.scl).view()
+            classes.flags.writeable = False
+            object.__setattr__(self, "scl", classes)
         check_projected(self.crs)
         if not np.isfinite(pixels).all():
             raise BadInput("The reflectance holds NaN or infinite values: mark them as not valid.")
@@ -149,6 +158,7 @@ class Patch:
             self,
             reflectance=self.reflectance[:, row : row + size, col : col + size],
             valid=self.valid[row : row + size, col : col + size],
+            scl=None if self.scl is None else self.scl[row : row + size, col : col + size],
             transform=(a, b, c + a * col + b * row, d, e, f + d * col + e * row),
         )
 

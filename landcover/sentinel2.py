@@ -53,6 +53,14 @@ QUANTIFICATION: Final[float] = 10_000.0
 NODATA: Final[int] = 0
 """Digital number that marks a pixel without data in ESA's products."""
 
+SCL_NODATA: Final[frozenset[int]] = frozenset({0, 1})
+SCL_SHADOW: Final[frozenset[int]] = frozenset({3})
+SCL_CLOUD: Final[frozenset[int]] = frozenset({8, 9, 10})
+SCL_SNOW: Final[frozenset[int]] = frozenset({11})
+"""Classes of Level-2A's scene classification (ESA, Level-2A algorithm theoretical basis): no
+data and saturated or defective; cloud shadow; cloud of medium and high probability and thin
+cirrus; snow or ice."""
+
 PIXEL_M: Final[int] = 10
 """Side of a pixel on the grid that patches are brought to, in metres."""
 
