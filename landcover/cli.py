@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from landcover import __version__
+from landcover import __version__, cli_live
 from landcover.errors import BadInput, LandcoverError
 from landcover.threads import wait_politely
 
@@ -73,6 +73,7 @@ def _parser() -> _Parser:
     classify.add_argument("sources", nargs="+", metavar="SOURCE", help=_SOURCE_HELP)
     _add_model_options(classify)
     _add_window_options(classify)
+    cli_live.add_place_options(classify)
     classify.add_argument(
         "--json", action="store_true", help="one JSON object a source, a line each"
     )
@@ -85,6 +86,7 @@ def _parser() -> _Parser:
     explain.add_argument("--out", required=True, type=Path, metavar="FILE.png")
     _add_model_options(explain)
     _add_window_options(explain)
+    cli_live.add_place_options(explain)
     explain.add_argument("--json", action="store_true", help="print the figures as JSON")
     explain.set_defaults(command=_explain)
 
@@ -101,23 +103,8 @@ def _parser() -> _Parser:
     evaluate.add_argument("--json", action="store_true", help="print the report as JSON")
     evaluate.set_defaults(command=_evaluate)
 
-    train = commands.add_parser("train", help="train a model on labelled patches")
-    train.add_argument("--dataset", required=True, help="bigearthnet (v2 layout)")
-    train.add_argument("--root", required=True, type=Path, metavar="DIR")
-    train.add_argument("--model", default="landcover-cnn", help="what to train")
-    train.add_argument("--out", required=True, type=Path, metavar="DIR", help="new model folder")
-    train.add_argument("--config", type=Path, metavar="FILE", help="a run's settings as JSON")
-    train.add_argument(
-        "--fit",
-        choices=("train", "train+validation"),
-        default="train",
-        help="train: fit on train, choose on validation. train+validation: then fit again on both, "
-        "with every choice frozen",
-    )
-    train.add_argument("--epochs", type=int, help="instead of the configuration's")
-    train.add_argument("--seed", type=int, help="instead of the configuration's")
-    _add_device_option(train)
-    train.set_defaults(command=_train)
+    _add_train(commands)
+    cli_live.add_commands(commands)
 
     models = commands.add_parser("models", help="list the registered models")
     models.add_argument("--json", action="store_true")
@@ -152,6 +139,26 @@ def _add_window_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--window", metavar="ROW,COL", help="the window with that upper left pixel")
 
 
+def _add_train(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
+    train = commands.add_parser("train", help="train a model on labelled patches")
+    train.add_argument("--dataset", required=True, help="bigearthnet (v2 layout)")
+    train.add_argument("--root", required=True, type=Path, metavar="DIR")
+    train.add_argument("--model", default="landcover-cnn", help="what to train")
+    train.add_argument("--out", required=True, type=Path, metavar="DIR", help="new model folder")
+    train.add_argument("--config", type=Path, metavar="FILE", help="a run's settings as JSON")
+    train.add_argument(
+        "--fit",
+        choices=("train", "train+validation"),
+        default="train",
+        help="train: fit on train, choose on validation. train+validation: then fit again on both, "
+        "with every choice frozen",
+    )
+    train.add_argument("--epochs", type=int, help="instead of the configuration's")
+    train.add_argument("--seed", type=int, help="instead of the configuration's")
+    _add_device_option(train)
+    train.set_defaults(command=_train)
+
+
 def _load(options: argparse.Namespace) -> Model:
     from landcover import registry  # noqa: PLC0415 - see the top of the file
 
@@ -162,6 +169,15 @@ def _read(source: str, options: argparse.Namespace) -> Patch:
     """Read a source and cut the window that was asked for, else the middle one."""
     from landcover import sources  # noqa: PLC0415
 
+    place = sources.parse_place(source.strip())
+    asked = options.date is not None or options.catalog is not None
+    if place is not None and (asked or sources.sample_at(*place) is None):
+        return cli_live.fetch_place(place, options)
+    if asked:
+        raise BadInput(
+            f"--date and --catalog find imagery of a place, but '{source.strip()[:60]}' is none: "
+            "give LAT,LON such as 48.21,16.37."
+        )
     patch = sources.read(source.strip())
     if options.at is not None:
         place = sources.parse_place(options.at)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from landcover.patch import FloatArray, Patch
+from landcover.sentinel2 import SCL_CLOUD, SCL_SHADOW
 from landcover.sources.scaling import darkest, looks_shifted
 
 NODATA_WARN: Final = 0.05
@@ -63,8 +64,8 @@ class Quality:
 
     Attributes:
         nodata_fraction: share of pixels without data, 0 to 1.
-        cloud_fraction: share of cloudy pixels, or None: not measured, since that takes
-            a scene classification.
+        cloud_fraction: share of cloud, cirrus and cloud shadow, 0 to 1, or None: not
+            measured, since that takes a scene classification.
         warnings: one sentence a finding, the gravest first.
         abstained: whether no label should be given at all.
     """
@@ -85,17 +86,26 @@ class Quality:
 
 def assess(patch: Patch) -> Quality:
     """Check a patch's pixels and place; never raises."""
-    gaps = patch.nodata_fraction
+    cloud = _cloud(patch)
+    gaps = max(0.0, patch.nodata_fraction - (cloud or 0.0))
     values = _values(patch)
-    grave = list(_grave(values, gaps))
+    grave = list(_grave(values, gaps, cloud or 0.0))
     # Where the scale is wrong or nothing is to be seen, finer checks would only echo that.
-    slight = [] if grave else [*_gaps(gaps), *_pixels(patch.bands, values)]
+    slight = [] if grave else [*_gaps(gaps, cloud or 0.0), *_pixels(patch.bands, values)]
     return Quality(
         nodata_fraction=gaps,
-        cloud_fraction=None,
+        cloud_fraction=cloud,
         warnings=(*grave, *slight, *_place(patch)),
         abstained=bool(grave),
     )
+
+
+def _cloud(patch: Patch) -> float | None:
+    """Share of the pixels that cloud or its shadow hides, where a classification says so."""
+    if patch.scl is None:
+        return None
+    hidden = np.isin(patch.scl, sorted(SCL_CLOUD | SCL_SHADOW)) & ~patch.valid
+    return float(hidden.mean())
 
 
 def _values(patch: Patch) -> FloatArray:
@@ -105,10 +115,14 @@ def _values(patch: Patch) -> FloatArray:
     return patch.reflectance[:, patch.valid]
 
 
-def _grave(values: FloatArray, gaps: float) -> Iterator[str]:
+def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[str]:
     """Findings after which no label should be given."""
     if gaps > NODATA_ABSTAIN:
         yield f"{gaps:.0%} of the pixels have no data: choose another window or date."
+        return
+    if gaps + cloud > NODATA_ABSTAIN:
+        lost = f" and {gaps:.0%} have no data" if gaps > NODATA_WARN else ""
+        yield f"Cloud or its shadow hides {cloud:.0%} of the pixels{lost}: choose another date."
         return
     if float(np.median(values)) > TOO_HIGH:
         yield (
@@ -126,7 +140,12 @@ def _grave(values: FloatArray, gaps: float) -> Iterator[str]:
         yield "All bands hold the same pixels: check how the file was made."
 
 
-def _gaps(gaps: float) -> Iterator[str]:
+def _gaps(gaps: float, cloud: float) -> Iterator[str]:
+    if cloud > NODATA_WARN:
+        yield (
+            f"Cloud or its shadow hides {cloud:.0%} of the pixels, which were filled with the mean "
+            "of the others."
+        )
     if gaps > NODATA_WARN:
         yield f"{gaps:.0%} of the pixels have no data and were filled with the mean of the others."
 

@@ -89,7 +89,7 @@ def test_one_bad_source_among_good_ones_is_named(capsys: pytest.CaptureFixture[s
     ("arguments", "sentence"),
     [
         (["classify", "nowhere.tif"], "no file, folder or sample"),
-        (["classify", "-33.9,151.2"], "no picture of -33.90000, 151.20000"),
+        (["classify", "-88.5,151.2"], "takes no pictures at -88.5000, 151.2000"),
         (["classify", "91,0"], "latitude"),
         (["classify", "finland-lake", "--model", "resnet"], "Unknown model 'resnet'"),
         (["classify", "finland-lake", "--device", "tpu"], "Unknown device 'tpu'"),

@@ -144,7 +144,7 @@ def _stack(reflectance: np.ndarray) -> bytes:
     [
         ("finland-lak", "did you mean 'finland-lake'"),
         ("/no/such/file.tif", "There is no file, folder or sample 'file.tif'"),
-        ("48.2,16.37", "live imagery is not available"),
+        ("48.2,16.37", "No sample holds 48.20000"),
         ("95,16", "nowhere on Earth"),
         ("a\0b", "There is no file, folder or sample"),
         ("x" * 5000, "There is no file, folder or sample"),

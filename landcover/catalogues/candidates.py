@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from landcover.catalogues.scene import Scene
@@ -16,6 +16,8 @@ MIN_LATITUDE: Final = -80.0
 """Limits of UTM, in which Sentinel-2's pixels lie; beyond them it takes no picture of land."""
 DEFAULT_DAYS: Final = 180
 """How far back a search looks when no dates are given."""
+NEAR_DAYS: Final = 60
+"""How far from a wished day a picture may be."""
 MAX_CLOUD: Final = 0.10
 
 
@@ -61,6 +63,21 @@ class Wish:
             raise BadInput("Months are numbers from 1 to 12.")
         if not 0 <= self.max_cloud <= 1:
             raise BadInput("The most cloud that would do is a share from 0 to 1.")
+
+    @classmethod
+    def around(cls, latitude: float, longitude: float, day: date | None = None) -> Wish:
+        """A place near a day, or lately where none is given."""
+        today = datetime.now(UTC).date()
+        if day is None:
+            start, end = today - timedelta(days=DEFAULT_DAYS), today
+        else:
+            start, end = (
+                day - timedelta(days=NEAR_DAYS),
+                min(today, day + timedelta(days=NEAR_DAYS)),
+            )
+        return cls(
+            latitude=latitude, longitude=longitude, start=start, end=max(start, end), near=day
+        )
 
     @property
     def best_day(self) -> date:

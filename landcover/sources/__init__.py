@@ -76,8 +76,8 @@ def read_place(latitude: float, longitude: float) -> Patch:
     sample = sample_at(latitude, longitude)
     if sample is None:
         raise BadInput(
-            f"There is no picture of {latitude:.5f}, {longitude:.5f} here, because live imagery is "
-            "not available in this version: choose one of the samples "
+            f"No sample holds {latitude:.5f}, {longitude:.5f}: fetch live imagery of it "
+            "(landcover.catalogues), choose one of the samples "
             f"({', '.join(samples.NAMES)}) or give a Sentinel-2 stack of that place."
         )
     return read_sample(sample.name)

@@ -52,7 +52,7 @@ _TIME_TAGS: Final = re.compile("acquisition|sensing|^datetime$|^date$", re.IGNOR
 
 
 @dataclass(frozen=True)
-class _Facts:
+class Facts:
     """What the tags and the name of a file say of the picture."""
 
     level: str
@@ -85,13 +85,13 @@ def read_stack(source: Path | bytes, name: str) -> Patch:
     trusted = isinstance(source, Path)
     data = read_file(source) if isinstance(source, Path) else source
     with open_raster(data, name, trusted=trusted) as raster:
-        _check_kind(raster, name)
+        check_kind(raster, name)
         # An alpha channel behind the bands is a mask, not a band.
         alpha = raster.count in {13, 14} and raster.colorinterp[-1] == ColorInterp.alpha
         descriptions = raster.descriptions[:-1] if alpha else raster.descriptions
         order = band_order(descriptions, name)
-        stated = _stated_scaling(raster, order, name)
-        facts = _facts(raster, order, name)
+        stated = stated_scaling(raster, order, name)
+        facts = facts_of(raster, order, name)
         grid = grid_of(raster, name)
         numbers = read_bands(raster, list(order.indexes))
         valid = _declared_valid(raster, order, numbers, alpha=alpha)
@@ -102,7 +102,7 @@ def read_stack(source: Path | bytes, name: str) -> Patch:
     return _patch(Raw(numbers, valid, grid), order, stated, facts, name)
 
 
-def _patch(raw: Raw, order: BandOrder, stated: Scaling | None, facts: _Facts, name: str) -> Patch:
+def _patch(raw: Raw, order: BandOrder, stated: Scaling | None, facts: Facts, name: str) -> Patch:
     raw, resampling = to_10_m(raw, name)
     if not raw.valid.any():
         raise BadInput(
@@ -140,7 +140,12 @@ def _patch(raw: Raw, order: BandOrder, stated: Scaling | None, facts: _Facts, na
     )
 
 
-def _check_kind(raster: DatasetReader, name: str) -> None:
+def check_kind(raster: DatasetReader, name: str) -> None:
+    """Raise where the pixels' type is no stack's.
+
+    Raises:
+        BadInput: it is a photo, or its pixels are neither 16-bit integers nor floats.
+    """
     kinds = sorted(set(raster.dtypes))
     if raster.count in {3, 4} and kinds == ["uint8"]:
         raise BadInput(
@@ -155,7 +160,12 @@ def _check_kind(raster: DatasetReader, name: str) -> None:
         )
 
 
-def _stated_scaling(raster: DatasetReader, order: BandOrder, name: str) -> Scaling | None:
+def stated_scaling(raster: DatasetReader, order: BandOrder, name: str) -> Scaling | None:
+    """What the file's own scale and offset mean, None where it states none.
+
+    Raises:
+        BadInput: they are not Sentinel-2's.
+    """
     pairs = {(raster.scales[i - 1], raster.offsets[i - 1]) for i in order.indexes}
     for (scale, offset), meaning in STATED.items():
         if all(np.allclose(pair, (scale, offset), rtol=1e-4, atol=1e-9) for pair in pairs):
@@ -166,7 +176,8 @@ def _stated_scaling(raster: DatasetReader, order: BandOrder, name: str) -> Scali
     )
 
 
-def _facts(raster: DatasetReader, order: BandOrder, name: str) -> _Facts:
+def facts_of(raster: DatasetReader, order: BandOrder, name: str) -> Facts:
+    """What tags and name say; a date from the file's own time stamp comes with a note."""
     tags = tags_of(raster)
     levels = [level_in(value) for key, value in tags.items() if "level" in key.lower()]
     level = next((found for found in levels if found), None) or level_in(name)
@@ -180,7 +191,7 @@ def _facts(raster: DatasetReader, order: BandOrder, name: str) -> _Facts:
         if (acquired := time_in(stamp)) is not None:
             notes = ("the date is the file's own time stamp, which may not be the sensing date",)
     offsets = [value for key, value in tags.items() if "add_offset" in key.lower()]
-    return _Facts(
+    return Facts(
         level=level or "L2A",
         baseline=_baseline(tags, name),
         offset_stated=any("-1000" in value for value in offsets),
@@ -238,9 +249,7 @@ def _float_valid(numbers: npt.NDArray[Any], scaling: Scaling, name: str) -> Bool
     return valid
 
 
-def _reflectance(
-    raw: Raw, stated: Scaling | None, facts: _Facts
-) -> tuple[FloatArray, Scaling, str]:
+def _reflectance(raw: Raw, stated: Scaling | None, facts: Facts) -> tuple[FloatArray, Scaling, str]:
     """The reflectance, how it was had, and the words for it."""
     if stated is not None:
         origin = "" if stated is UNITY else ", as the file states"

@@ -52,7 +52,7 @@ _ITEM: Final = {"uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "float32": 4, "f
 _GDAL: Final = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GTIFF_IGNORE_READ_ERRORS": "NO"}
 # What rasterio and NumPy raise on files that lie about themselves; its CPLE errors are
 # RuntimeErrors in no public base class.
-_DAMAGE: Final = (RasterioError, RuntimeError, OSError, ValueError, OverflowError, SystemError)
+DAMAGE: Final = (RasterioError, RuntimeError, OSError, ValueError, OverflowError, SystemError)
 
 
 def shown(name: str) -> str:
@@ -97,7 +97,7 @@ def open_raster(data: bytes, name: str, *, trusted: bool = False) -> Iterator[Da
     driver = _driver_of(data, name, trusted=trusted)
     try:
         with (
-            _hush(),
+            hush(),
             warnings.catch_warnings(),
             rasterio.Env(**_GDAL),
             MemoryFile(data) as memory,
@@ -110,7 +110,7 @@ def open_raster(data: bytes, name: str, *, trusted: bool = False) -> Iterator[Da
             f"'{shown(name)}' needs more memory than this machine has free: "
             "cut out the part that you want."
         ) from None
-    except _DAMAGE:
+    except DAMAGE:
         raise BadInput(
             f"'{shown(name)}' is damaged or truncated: copy or export it again."
         ) from None
@@ -162,7 +162,7 @@ class _Hush:
             self._unraisablehook(unraisable)
 
 
-_hush: Final = _Hush()
+hush: Final = _Hush()
 
 
 def read_bands(raster: DatasetReader, indexes: list[int]) -> npt.NDArray[Any]:
