@@ -1,6 +1,7 @@
 # make run    set everything up and open the app
 # make test   set everything up, then lint, type-check and run all tests
-# make bench  print the speed figures that the README quotes
+# make bench  print the speed figures that the README and docs/live.md quote
+# make live   check live imagery against the real archives; needs the internet
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,7 +9,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench setup clean
+.PHONY: help run test check bench live setup clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -42,11 +43,23 @@ check: $(VENV)/.dev
 
 test: setup check
 	bash tools/find_browser.sh $(BIN)/python
+	bash tools/stac_server.sh $(VENV)-stac
 	$(BIN)/python -m pytest
 
-bench: setup $(VENV)/.dev
+# What others use to fetch, to compare with, apart from the app's own packages.
+$(VENV)-bench/.done: requirements-bench.txt
+	bash tools/make_venv.sh $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	touch $@
+
+bench: setup $(VENV)/.dev $(VENV)-bench/.done
 	bash tools/find_browser.sh $(BIN)/python
+	bash tools/stac_server.sh $(VENV)-stac
 	$(BIN)/python tools/bench.py
+	$(BIN)/python -m tools.bench_live
+
+live: $(VENV)/.app
+	$(BIN)/python -m tools.live_check
 
 clean:
-	rm -rf $(VENV) static/tiles build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-stac $(VENV)-bench static/tiles build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

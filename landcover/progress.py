@@ -16,13 +16,15 @@ class Progress:
     Attributes:
         what: what is being done, such as ``"Reading 12 bands"``.
         done, total: steps; total is 0 where it is not known yet.
-        bytes: what came over the network so far.
+        requests: how often a network was asked so far.
+        bytes: what came over it.
         seconds: since the job began.
     """
 
     what: str
     done: int = 0
     total: int = 0
+    requests: int = 0
     bytes: int = 0
     seconds: float = 0.0
 

@@ -117,7 +117,16 @@ class Transport:
     def report(self, report: Report, what: str, done: int, total: int) -> None:
         """Say how far things are, with the bytes and seconds so far."""
         check(self._cancel)
-        report(Progress(what=what, done=done, total=total, bytes=self.bytes, seconds=self.seconds))
+        report(
+            Progress(
+                what=what,
+                done=done,
+                total=total,
+                requests=self.requests,
+                bytes=self.bytes,
+                seconds=self.seconds,
+            )
+        )
 
     async def get(self, address: str, start: int, end: int) -> bytes:
         """Bytes ``start`` to before ``end`` of a file; fewer where the file ends earlier.

@@ -1,0 +1,147 @@
+"""One way to read twelve bands of a scene, timed in a process of its own.
+
+``bench_live.py`` starts this with the name of a way and a description of the job, and then
+sends one JSON line a read; each is answered with the seconds that it took. What is imported
+and set up before the first answer is not counted, and a scene that is not timed is read once
+before. It runs in the environment of ``requirements-bench.txt`` too, so it imports nothing of
+the project at its head.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+Job = dict[str, Any]
+Reader = Callable[[Job], Any]
+
+TITILER: dict[str, str | int] = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.TIF,.tiff",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_HTTP_MULTIPLEX": "YES",
+    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
+    "GDAL_CACHEMAX": 200,
+    "VSI_CACHE": "TRUE",
+    "VSI_CACHE_SIZE": "5000000",
+}
+"""What titiler's documentation recommends for its own deployments."""
+
+
+def ours() -> Reader:
+    """``catalogues.fetch`` of a known candidate."""
+    from landcover import catalogues  # noqa: PLC0415 - absent where other ways run
+    from landcover.catalogues.passes import passes  # noqa: PLC0415
+    from landcover.catalogues.scene import scene_of  # noqa: PLC0415
+    from landcover.catalogues.table import catalogue  # noqa: PLC0415
+
+    def read(job: Job) -> Any:  # noqa: ANN401 - as numpy gives it
+        os.environ["LANDCOVER_HOME"] = job["home"]
+        scene = scene_of(job["item"], catalogue("earth-search"))
+        (candidate,) = passes([scene], job["latitude"], job["longitude"])
+        return catalogues.fetch(candidate).reflectance * 10_000
+
+    return read
+
+
+def click() -> Reader:
+    """What a click costs: the search, the looks at the dates, then the fetch."""
+    from landcover import catalogues  # noqa: PLC0415
+
+    def read(job: Job) -> Any:  # noqa: ANN401
+        os.environ["LANDCOVER_HOME"] = job["home"]
+        day = date.fromisoformat(job["item"]["properties"]["datetime"][:10])
+        wish = catalogues.Wish(
+            latitude=job["latitude"], longitude=job["longitude"], start=day, end=day
+        )
+        finding = catalogues.find("earth-search", wish)
+        assert finding.best is not None, finding.reason
+        return catalogues.fetch(finding.candidates[finding.best]).reflectance * 10_000
+
+    return read
+
+
+def rasterio_plain() -> Reader:
+    """A loop over the bands, each opened and read, with GDAL as it is."""
+    import rasterio  # noqa: PLC0415
+    from rasterio.windows import Window  # noqa: PLC0415
+
+    def read(job: Job) -> Any:  # noqa: ANN401
+        bands = []
+        for key in job["assets"]:
+            with rasterio.open(job["item"]["assets"][key]["href"]) as raster:
+                pixel = round(raster.transform.a)
+                column = round((job["left"] - raster.transform.c) / pixel)
+                row = round((raster.transform.f - job["top"]) / pixel)
+                side = 1200 // pixel
+                numbers = raster.read(1, window=Window(column, row, side, side))
+            bands.append(numbers.repeat(pixel // 10, axis=0).repeat(pixel // 10, axis=1))
+        return np.stack(bands)
+
+    return read
+
+
+def rasterio_titiler() -> Reader:
+    """The same loop with titiler's settings of GDAL."""
+    import rasterio  # noqa: PLC0415
+
+    plain = rasterio_plain()
+
+    def read(job: Job) -> Any:  # noqa: ANN401
+        with rasterio.Env(**TITILER):
+            return plain(job)
+
+    return read
+
+
+def odc(*, tuned: bool = False) -> Reader:
+    """``odc.stac.load`` with its defaults, or ``tuned``: a pool and its settings for the cloud."""
+    import odc.stac  # type: ignore[import-not-found]  # noqa: PLC0415 - only in .venv-bench
+    import pystac  # noqa: PLC0415
+    from affine import Affine  # noqa: PLC0415
+    from odc.geo.geobox import GeoBox  # type: ignore[import-not-found]  # noqa: PLC0415
+
+    if tuned:
+        odc.stac.configure_rio(cloud_defaults=True)
+
+    def read(job: Job) -> Any:  # noqa: ANN401
+        box = GeoBox((120, 120), Affine(10, 0, job["left"], 0, -10, job["top"]), job["crs"])
+        item = pystac.Item.from_dict(job["item"])
+        more = {"pool": len(job["assets"])} if tuned else {}
+        loaded = odc.stac.load([item], bands=job["assets"], geobox=box, **more)
+        return np.stack([loaded[key].values[0] for key in job["assets"]])
+
+    return read
+
+
+WAYS: dict[str, Callable[[], Reader]] = {
+    "ours": ours,
+    "click": click,
+    "rasterio": rasterio_plain,
+    "rasterio-titiler": rasterio_titiler,
+    "odc": odc,
+    "odc-pool": lambda: odc(tuned=True),
+}
+
+
+def main() -> None:
+    """Read what is asked for on standard input until that ends."""
+    read = WAYS[sys.argv[1]]()
+    for line in sys.stdin:
+        job = json.loads(line)
+        begin = time.perf_counter()
+        numbers = read(job)
+        seconds = time.perf_counter() - begin
+        np.save(job["out"], np.rint(numbers).astype(np.uint16))
+        print(json.dumps(seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""Check live imagery against the real archives, for whoever has the internet: ``make live``.
+
+At a few fixed places and dates every archive is searched and a patch is fetched from it, one
+line each. Where two archives hold the same pass, the second one's is fetched too, and both must
+give the same reflectance. Exit status 1 where anything failed.
+
+``LANDCOVER_CATALOG_…`` point it at other servers, as for the app; ``--place`` and ``--date``
+replace the fixed ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from typing import Any, Final
+
+import numpy as np
+
+from landcover import catalogues
+from landcover.catalogues import CATALOGUES, Candidate, Finding, Wish
+from landcover.errors import BadInput, LandcoverError
+from landcover.patch import Patch
+from landcover.progress import Progress
+from landcover.sources.scaling import darkest
+
+PLACES: Final[Mapping[str, tuple[float, float]]] = {
+    "Vienna": (48.2082, 16.3738),
+    "Fiji, antimeridian": (-16.8300, 180.0),
+    "Svalbard": (78.2200, 15.6500),
+    "Buenos Aires": (-34.6037, -58.3816),
+    "Sahara": (24.5000, 5.0000),
+    # Easting 409800 in zone 33, where tile 33UUP ends
+    "tile border, Austria": (48.1259, 13.7879),
+}
+DATES: Final = (date(2019, 7, 15), date(2023, 7, 15))
+"""Before and after the offset came, in January 2022; Svalbard has daylight."""
+
+SAME_PASS: Final = timedelta(minutes=45)
+"""Some archives state when a pass began, others when the granule was taken, up to some 40 minutes
+later; the next pass over a place comes an orbit of 100 minutes later at the soonest."""
+EQUAL_SHARE: Final = 0.98
+"""Least share of equal pixels where both archives hold the same processing."""
+NEAR: Final = 0.02
+"""Most median difference of reflectance where they hold different processings."""
+FLOOR: Final = 0.0001
+"""Earth Search clips what lies below; ESA's numbers go on to -0.1."""
+TOO_DARK: Final = -0.05
+"""Reflectance that no surface has: an offset was taken off twice."""
+
+
+@dataclass(kw_only=True)
+class Line:
+    """What one archive gave at one place and date.
+
+    Attributes:
+        requests, bytes: for pixels; the search is not counted.
+        failure: what is wrong, in a sentence, or "".
+        agreement: how its pixels compare with another archive's, where that has the same pass.
+        reached: whether the archive answered at all.
+    """
+
+    catalogue: str
+    place: str
+    wanted: str
+    scene: str = ""
+    acquired: str = ""
+    baseline: str | None = None
+    scaling: str = ""
+    darkest: float | None = None
+    cloud: float | None = None
+    nodata: float | None = None
+    requests: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    agreement: str = ""
+    failure: str = ""
+    reached: bool = True
+
+    @property
+    def said(self) -> str:
+        """On one line of text."""
+        head = f"{self.catalogue} · {self.place} · {self.wanted}"
+        if not self.scene:
+            return f"FAILED {head}: {self.failure}"
+        parts = [
+            f"{'FAILED' if self.failure else 'ok'} {head}: {self.scene}",
+            f"baseline {self.baseline or 'not stated'}",
+            self.scaling,
+            f"darkest {self.darkest:.3f}" if self.darkest is not None else "nothing visible",
+            "cloud unknown" if self.cloud is None else f"cloud {self.cloud:.0%}",
+            f"{self.requests} requests, {self.bytes / 1e6:.2f} MB, {self.seconds:.1f} s",
+            self.agreement,
+            self.failure,
+        ]
+        return " · ".join(part for part in parts if part)
+
+
+@dataclass
+class Traffic:
+    """Adds up what jobs report of the network; each begins to count anew."""
+
+    requests: int = 0
+    bytes: int = 0
+    _last: Progress = field(default_factory=lambda: Progress(what=""))
+
+    def __call__(self, progress: Progress) -> None:
+        """Take a report of :func:`catalogues.find` or :func:`catalogues.fetch`."""
+        begun = progress.requests < self._last.requests
+        self.requests += progress.requests - (0 if begun else self._last.requests)
+        self.bytes += progress.bytes - (0 if begun else self._last.bytes)
+        self._last = progress
+
+
+def check(
+    names: Iterable[str], place: str, where: tuple[float, float], day: date
+) -> Iterator[Line]:
+    """One line an archive; each is held against the first that gave a patch."""
+    first: tuple[str, Candidate, Patch] | None = None
+    for name in names:
+        line = Line(catalogue=name, place=place, wanted=str(day))
+        traffic, begin = Traffic(), time.monotonic()
+        try:
+            finding = catalogues.find(name, Wish.around(*where, day), report=traffic)
+            candidate, same = _chosen(finding, first[1] if first else None)
+            patch = catalogues.fetch(candidate, report=traffic)
+        except LandcoverError as fault:
+            line.failure = str(fault)
+            line.reached = isinstance(fault, BadInput) or traffic.requests > 0
+            yield line
+            continue
+        line.seconds = time.monotonic() - begin
+        line.requests, line.bytes = traffic.requests, traffic.bytes
+        _describe(line, candidate, patch)
+        if first is None:
+            first = name, candidate, patch
+        elif same:
+            _compare(line, patch, first[0], first[2])
+        else:
+            line.agreement = f"{first[0]} has another pass"
+        yield line
+
+
+def _chosen(finding: Finding, other: Candidate | None) -> tuple[Candidate, bool]:
+    """The pass that another archive gave, else the best; and whether it is that pass."""
+    if finding.best is None:
+        raise BadInput(finding.reason)
+    for candidate in finding.candidates if other else ():
+        assert other is not None
+        near = abs(candidate.acquired - other.acquired) <= SAME_PASS
+        if near and candidate.target == other.target:
+            return candidate, True
+    return finding.candidates[finding.best], False
+
+
+def _describe(line: Line, candidate: Candidate, patch: Patch) -> None:
+    said = patch.provenance
+    line.scene, line.baseline, line.scaling = said.scene or "", said.baseline, said.scaling
+    line.acquired = candidate.acquired.isoformat()
+    if candidate.look is not None:
+        line.cloud, line.nodata = candidate.look.cloud, candidate.look.nodata
+    if not patch.valid.any():
+        return
+    line.darkest = darkest(patch.reflectance[:, patch.valid])
+    if line.darkest < TOO_DARK:
+        line.failure = f"no surface is as dark as {line.darkest:.3f}: the offset is wrong"
+
+
+def _compare(line: Line, patch: Patch, name: str, other: Patch) -> None:
+    both = patch.valid & other.valid
+    if not both.any():
+        line.agreement = f"no pixel in common with {name}"
+        return
+    here, there = (np.maximum(p.reflectance[:, both], FLOOR) for p in (patch, other))
+    difference = np.abs(here - there)
+    share = float((difference < 0.00005).mean())
+    middle = float(np.median(difference))
+    same = line.baseline == other.provenance.baseline
+    line.agreement = f"{share:.1%} of pixels equal to {name}'s" + (
+        "" if same else f" (baseline {other.provenance.baseline}), median difference {middle:.4f}"
+    )
+    if same and share < EQUAL_SHARE:
+        line.failure = line.failure or "the two archives differ"
+    elif middle > NEAR:
+        line.failure = line.failure or "the two archives differ by more than processing explains"
+
+
+def main() -> int:
+    """Check, print, and say whether all is well."""
+    options = _options()
+    places = dict(options.place) or PLACES
+    failed = found = 0
+    silent: set[str] = set()
+    heard: set[str] = set()
+    with tempfile.TemporaryDirectory(prefix="landcover-live-") as home:
+        os.environ["LANDCOVER_HOME"] = home  # so that everything is asked for afresh
+        for day in options.date or DATES:
+            for place, where in places.items():
+                # An archive that never answered is not asked again.
+                names = [name for name in options.catalog if name not in silent]
+                for line in check(names, place, where, day):
+                    if line.reached:
+                        heard.add(line.catalogue)
+                    elif line.catalogue not in heard:
+                        silent.add(line.catalogue)
+                    failed += bool(line.failure)
+                    found += bool(line.scene)
+                    print(json.dumps(asdict(line)) if options.json else line.said, flush=True)
+    print(f"{found} patches fetched, {failed} failures", file=sys.stderr)
+    return 1 if failed or not found else 0
+
+
+def _options() -> Any:  # noqa: ANN401 - argparse's own
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    open_to_all = [name for name, row in CATALOGUES.items() if not row.needs]
+    parser.add_argument(
+        "--catalog",
+        action="append",
+        choices=list(CATALOGUES),
+        help=f"may be repeated (default: {' and '.join(open_to_all)})",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--place", action="append", type=_place, default=[], metavar="NAME=LAT,LON", help="repeat"
+    )
+    parser.add_argument(
+        "--date", action="append", type=date.fromisoformat, metavar="YYYY-MM-DD", help="repeat"
+    )
+    options = parser.parse_args()
+    options.catalog = options.catalog or open_to_all
+    return options
+
+
+def _place(text: str) -> tuple[str, tuple[float, float]]:
+    name, _, numbers = text.rpartition("=")
+    latitude, longitude = numbers.split(",")
+    return name or numbers, (float(latitude), float(longitude))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
