@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
-from landcover.catalogues.layouts.found import Found
+from landcover.catalogues.layouts.found import Found, is_odd
 from landcover.catalogues.layouts.walk import Skipped, scenes
 from landcover.catalogues.parquet import MAGIC, Item, write
 from landcover.errors import BadInput
@@ -24,11 +24,12 @@ KEPT_SKIPS: Final = 1_000
 SHOWN_SKIPS: Final = 20
 REPORT_EVERY_S: Final = 0.2
 
-_LAYOUTS: Final[Mapping[str, str]] = {
-    "bands": "scenes with a file for each band",
-    "patch": "BigEarthNet patches",
-    "stack": "stacks",
+_LAYOUTS: Final[Mapping[str, tuple[str, str]]] = {
+    "bands": ("scene with a file for each band", "scenes with a file for each band"),
+    "patch": ("BigEarthNet patch", "BigEarthNet patches"),
+    "stack": ("stack", "stacks"),
 }
+"""How one and how many are called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +110,12 @@ def build(
 
 def index_text(built: Built) -> str:
     """What the command line says of it: counts, dates, and what was skipped and why."""
-    parts = [f"{built.layouts[k]:,} {said}" for k, said in _LAYOUTS.items() if built.layouts.get(k)]
+    counts = [(built.layouts.get(layout, 0), words) for layout, words in _LAYOUTS.items()]
+    parts = [f"{count:,} {words[count > 1]}" for count, words in counts if count]
     days = f"{built.first:%Y-%m-%d} to {built.last:%Y-%m-%d}"
     lines = [f"{built.out}: {', '.join(parts)}, {days} ({built.seconds:.1f} s)"]
     if built.l1c:
-        lines.append(f"{built.l1c:,} of them are Level-1C, which no model for Level-2A reads.")
+        lines.append(f"Level-1C, which no model for Level-2A reads: {built.l1c:,} of these.")
     if built.skips:
         lines.append(f"Skipped {built.skips:,}:")
         lines += [
@@ -196,7 +198,7 @@ def _out(out: Path) -> Path:
     name = shown(out.name)
     try:
         whole = out.parent.resolve() / out.name
-        if not whole.parent.is_dir():
+        if is_odd(out.name) or not whole.parent.is_dir():
             raise BadInput(f"There is no folder for '{name}': make it, or choose another --out.")
         if whole.exists() and not _is_parquet(whole):
             raise BadInput(

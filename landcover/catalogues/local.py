@@ -59,6 +59,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 _TEXTS: Final = ("type", "stac_version", "id", "landcover:level", "landcover:layout")
 _OPTIONAL: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "stac_extensions": _is_list,
     "collection": _is_text,
     "landcover:date_from": _is_text,
     "landcover:offset_from": _is_text,
@@ -77,7 +78,23 @@ _ASSET_PARTS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "proj:shape": _is_list,
     "proj:transform": _is_list,
 }
-_SCHEME: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*:")
+_TEXT_LIST: Final = pa.list_(pa.string())
+_KINDS: Final[Mapping[str, pa.DataType]] = {
+    **dict.fromkeys((*_TEXTS, *_OPTIONAL), pa.string()),
+    "stac_extensions": _TEXT_LIST,
+    "landcover:offset": pa.int64(),
+    "eo:cloud_cover": pa.float64(),
+    "datetime": pa.timestamp("ms", "UTC"),
+    "geometry": pa.binary(),
+    "bbox": pa.struct([(side, pa.float64()) for side in SIDES]),
+    "href": pa.string(),
+    "roles": _TEXT_LIST,
+    "proj:shape": pa.list_(pa.int64()),
+    "proj:transform": pa.list_(pa.float64()),
+}
+"""Column or part of an asset → the type it has here."""
+# Of GDAL's own notations and of drives too.
+_SCHEME: Final = re.compile(r"^[^/]*:")
 _DAMAGE: Final = (
     pa.ArrowException,
     rustac.RustacError,
@@ -216,10 +233,12 @@ class LocalCatalogue:
         begin = np.concatenate([[0], np.cumsum(sizes)])[np.searchsorted(wanted, groups)]
         with pq.ParquetFile(self.path) as file:
             table = file.read_row_groups([int(group) for group in wanted], list(self.columns))
-        return table.take(pa.array(begin + rows - self.starts[groups]))
+        return _plain(table.take(pa.array(begin + rows - self.starts[groups])))
 
     def _resolved(self, item: dict[str, Any]) -> dict[str, Any]:
-        name = str(item.get("id"))
+        name = item.get("id")
+        if not isinstance(name, str) or not name:
+            raise _damaged(self.path)
         assets, missing = {}, []
         for key, asset in item.get("assets", {}).items():
             file = _file(asset.get("href"), self.path, name)
@@ -230,7 +249,26 @@ class LocalCatalogue:
         properties = {"landcover:offset": None, **item["properties"]}
         if missing:
             properties[MISSING] = missing
-        return item | {"assets": assets, "properties": properties}
+        plain = {"bbox": list(item["bbox"]), "assets": assets, "properties": properties}
+        return item | plain
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The same columns with the types that they are known to have, wholly checked.
+
+    What else the file says of its types (time zones, names of lists' parts, metadata), and
+    texts that are no UTF-8, would end in a panic of rustac's.
+    """
+    assets = table.schema.field("assets").type
+    kinds = [pa.struct([(part.name, _KINDS[part.name]) for part in asset.type]) for asset in assets]
+    known = _KINDS | {
+        "assets": pa.struct([(a.name, kind) for a, kind in zip(assets, kinds, strict=True)])
+    }
+    schema = pa.schema([(name, known[name]) for name in table.schema.names])
+    columns = [column.cast(kind.type) for column, kind in zip(table.columns, schema, strict=True)]
+    plain = pa.table(columns, schema=schema)
+    plain.validate(full=True)
+    return plain
 
 
 def _file(href: object, index: Path, name: str) -> str:
@@ -274,10 +312,13 @@ def _place(geometry: Mapping[str, Any] | Box | Sequence[Box]) -> BaseGeometry:
 def _boxes(boxes: Any) -> list[BaseGeometry]:  # noqa: ANN401  (one box or several)
     several = boxes if len(boxes) and not isinstance(boxes[0], int | float) else [boxes]
     shapes = []
-    for west, south, east, north in several:
+    for sides in several:
+        # A tenth of a millimetre; without it a box may be too thin to be a shape.
+        west, south, east, north = (round(side, 9) for side in sides)
         if not (south <= north and all(map(math.isfinite, (west, south, east, north)))):
             raise ValueError
-        shapes.append(shapely.box(west, south, east if west <= east else east + 360, north))
+        corners = [(west, south), (east if west <= east else east + 360, north)]
+        shapes.append(shapely.MultiPoint(corners).envelope)
     return shapes
 
 
@@ -389,9 +430,11 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGE:
-        raise BadInput(
-            f"'{shown(path.name)}' is damaged: make it again with landcover index."
-        ) from None
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> BadInput:
+    return BadInput(f"'{shown(path.name)}' is damaged: make it again with landcover index.")
 
 
 _NO_TIME: Final = np.iinfo(np.int64).min
