@@ -261,8 +261,9 @@ def _plain(table: pa.Table) -> pa.Table:
     """
     assets = table.schema.field("assets").type
     kinds = [pa.struct([(part.name, _KINDS[part.name]) for part in asset.type]) for asset in assets]
-    known = _KINDS | {
-        "assets": pa.struct([(a.name, kind) for a, kind in zip(assets, kinds, strict=True)])
+    known = {
+        **_KINDS,
+        "assets": pa.struct([(a.name, kind) for a, kind in zip(assets, kinds, strict=True)]),
     }
     schema = pa.schema([(name, known[name]) for name in table.schema.names])
     columns = [column.cast(kind.type) for column, kind in zip(table.columns, schema, strict=True)]
