@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from landcover.errors import LandcoverError
-from pages.parts import basemap, choice, chooser, entry, result, theme
+from pages.parts import basemap, choice, chooser, entry, live, result, theme
 from pages.parts import map as chart
 
 
@@ -35,6 +35,7 @@ def main() -> None:
             chooser.nowhere(chosen.nowhere)
         elif patch is not None:
             result.beside_map(chosen, patch)
+            live.strip()
     if chosen is not None and patch is not None:
         result.below_map(chosen, patch)
 

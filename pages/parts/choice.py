@@ -29,19 +29,21 @@ CLOSE_ZOOM: Final = 14
 """Zoom at which 1200 m fill about half of the map."""
 MAX_HISTORY: Final = 20
 MAX_UPLOADS: Final = 2
+MAX_FETCHED: Final = 12
 EARTH_RADIUS_KM: Final = 6371.0
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """One choice: a sample, a window of an uploaded picture, or a place without picture.
+    """One choice: a sample, a window of an uploaded picture, a fetched one, or a bare place.
 
-    Exactly one of ``sample``, ``upload`` and ``nowhere`` is set.
+    Exactly one of ``sample``, ``upload``, ``live`` and ``nowhere`` is set.
 
     Attributes:
         sample: a sample's name.
         upload: key of an uploaded picture.
         row, col: upper left pixel of the window in an uploaded picture.
+        live: key of a picture that was fetched from an archive.
         nowhere: a place that no picture on this computer holds.
         drawn: south-west and north-east corner of the rectangle that chose it.
     """
@@ -50,12 +52,15 @@ class Chosen:
     upload: str | None = None
     row: int = 0
     col: int = 0
+    live: str | None = None
     nowhere: Place | None = None
     drawn: tuple[Place, Place] | None = None
 
     @property
     def key(self) -> str:
         """Names the pixels, for caches."""
+        if self.live:
+            return f"live:{self.live}"
         return f"sample:{self.sample}" if self.sample else f"{self.upload}:{self.row}:{self.col}"
 
 
@@ -104,16 +109,23 @@ def go_back() -> None:
     trail = _trail()
     if trail:
         trail.pop()
-    while trail and trail[-1].upload is not None and trail[-1].upload not in uploads():
+    while trail and not _held(trail[-1]):
         trail.pop()
     fail(None)
     look_at_choice()
+
+
+def _held(chosen: Chosen) -> bool:
+    if chosen.upload is not None:
+        return chosen.upload in uploads()
+    return chosen.live is None or chosen.live in fetched()
 
 
 def clear() -> None:
     """Forget every choice and picture, and show the overview."""
     _trail().clear()
     uploads().clear()
+    fetched().clear()
     fail(None)
     # A new key empties the upload and text widgets, which offer no other way.
     st.session_state["classify_round"] = form_round() + 1
@@ -132,6 +144,23 @@ def uploads() -> dict[str, Patch]:
     held = _state("uploads", {})
     assert isinstance(held, dict)
     return held
+
+
+def fetched() -> dict[str, Patch]:
+    """The pictures from archives that are still held, the newest last."""
+    held = _state("fetched", {})
+    assert isinstance(held, dict)
+    return held
+
+
+def add_live(key: str, patch: Patch) -> None:
+    """Hold a picture from an archive and choose it."""
+    held = fetched()
+    held.pop(key, None)
+    held[key] = patch
+    for old in list(held)[:-MAX_FETCHED]:
+        del held[old]
+    choose(Chosen(live=key))
 
 
 def add_upload(files: Sequence[tuple[str, bytes]]) -> None:
@@ -190,6 +219,8 @@ def patch_of(chosen: Chosen | None) -> Patch | None:
         return None
     if chosen.sample is not None:
         return sources.read(chosen.sample)
+    if chosen.live is not None:
+        return fetched().get(chosen.live)
     whole = uploads().get(chosen.upload or "")
     return whole.window(chosen.row, chosen.col) if whole is not None else None
 

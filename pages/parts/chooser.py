@@ -10,7 +10,7 @@ from landcover.errors import LandcoverError
 from landcover.sentinel2 import COMPOSITES, PATCH_PIXELS
 from landcover.sources import parse_place
 from landcover.sources.samples import read_sample, samples
-from pages.parts import choice, theme
+from pages.parts import choice, live, theme
 
 FILE_TYPES: Final = ("tif", "tiff", "zip", "json")
 GALLERY_COLUMNS: Final = 3
@@ -61,21 +61,17 @@ def gallery() -> None:
 
 def nowhere(place: choice.Place) -> None:
     """What is known about a place that no picture holds, and what to do."""
+    live.offer(place)
     sample, away = choice.nearest_sample(place)
-    st.subheader("No picture of this place here", anchor=False)
-    st.info(
-        f"This computer holds no picture of {theme.place_text(*place)}: it has the six labelled "
-        "samples and what you upload, and this version does not fetch live imagery. "
-        f"Go to the nearest sample, {away:,.0f} km away, or upload a Sentinel-2 picture of the "
-        "place under “Your own picture”.",
-        icon=":material/location_off:",
+    st.caption(
+        f"Without a network: the nearest labelled sample is {away:,.0f} km away, or upload a "
+        "Sentinel-2 picture of the place under “Your own picture”."
     )
     st.button(
         f"Go to the nearest sample: {sample.title}, {sample.country}",
         key="classify_nearest",
         on_click=choice.choose,
         args=(choice.Chosen(sample=sample.name),),
-        type="primary",
     )
 
 

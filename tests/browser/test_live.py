@@ -1,0 +1,87 @@
+"""Live imagery in the real app, from a real STAC API and a real web server on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import steps
+from tests.browser.conftest import serve
+from tests.live.archive import Archive
+from tests.live.loopback import Fault
+from tests.live.range_server import RangeServer
+
+pytestmark = pytest.mark.data
+FETCH = "Fetch the best picture"
+
+
+@pytest.fixture
+def live_app(
+    live: RangeServer,  # noqa: ARG001 - it points the catalogues at the servers
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path / "home"))
+    yield from serve()
+
+
+def ask(page: Page, archive: Archive, place: str, first: str, last: str) -> None:
+    """Go to a place by its coordinates and type the dates, such as 2020/01/31."""
+    spot = archive.places[place]
+    page.get_by_role("tab", name="Coordinates").click()
+    field = page.get_by_role("textbox", name="Latitude and longitude")
+    field.fill(f"{spot.lat}, {spot.lon}")
+    field.press("Enter")
+    expect(page.get_by_role("button", name=FETCH)).to_be_visible()
+    for which, day in (("start", first), ("end", last)):
+        for part, number in zip(("year", "month", "day"), day.split("/"), strict=True):
+            page.get_by_role("spinbutton", name=f"{part}, First and last day {which}").click()
+            page.keyboard.type(number)
+
+
+def test_fetches_classifies_and_takes_another_date(
+    page: Page, live_app: str, archive: Archive, live: RangeServer
+) -> None:
+    frame = steps.open_app(page, live_app)
+    ask(page, archive, "gap", "2020/01/01", "2022/12/31")
+    assert live.requests == []
+    page.get_by_role("button", name=FETCH).click()
+    expect(steps.verdict(page)).to_contain_text("%")
+    expect(page.get_by_role("heading", name="Passes over this place")).to_be_visible()
+    expect(page.get_by_text("Clear over this square").first).to_be_visible()
+    expect(frame.locator("img.leaflet-image-layer")).to_be_in_viewport()
+    other = page.get_by_role("button", name="Take ").first
+    day = other.inner_text().removeprefix("Take ")
+    other.click()
+    expect(page.get_by_role("button", name=f"{day}, shown")).to_be_visible()
+    expect(steps.verdict(page)).to_be_visible()
+    page.get_by_role("button", name="Previous place").click()
+    expect(page.get_by_role("button", name=f"Take {day}")).to_be_visible()
+
+
+def test_a_hanging_archive_can_be_left(
+    page: Page, live_app: str, archive: Archive, live: RangeServer
+) -> None:
+    steps.open_app(page, live_app)
+    ask(page, archive, "gap", "2020/01/01", "2020/12/31")
+    live.fault("*", Fault(kind="hang"))
+    page.get_by_role("button", name=FETCH).click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name=FETCH)).to_be_enabled()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_an_archive_that_fails_says_what_to_do(
+    page: Page, live_app: str, archive: Archive, live: RangeServer
+) -> None:
+    steps.open_app(page, live_app)
+    ask(page, archive, "gap", "2020/01/01", "2020/12/31")
+    live.fault("*", Fault(kind="status", status=404))
+    page.get_by_role("button", name=FETCH).click()
+    expect(page.get_by_role("alert")).to_contain_text("choose another date or catalogue")
+    live.reset()
+    page.get_by_role("button", name=FETCH).click()
+    expect(steps.verdict(page)).to_contain_text("%")
