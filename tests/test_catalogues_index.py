@@ -75,7 +75,7 @@ def write_stack(path: Path, count: int = 12, **tags: str) -> Path:
 
 @pytest.mark.data
 def test_all_real_patches_are_indexed(shared_data: Path, tmp_path: Path) -> None:
-    root = shared_data / "bigearthnet" / "BigEarthNet-S2"
+    root = (shared_data / "bigearthnet" / "BigEarthNet-S2").resolve()
     folders = {path.name: path for path in root.glob("*/*")}
     built = build(root, tmp_path / "ben.parquet")
     assert built.layouts == {"patch": len(folders)}
