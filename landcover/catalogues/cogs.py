@@ -6,6 +6,7 @@ What a header claims is checked before anything is unpacked.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import zlib
@@ -55,7 +56,7 @@ async def read_window(
         ifd = tiff.ifd(0)
         offset = _offset(ifd, target, pixel)
         _check(ifd, kind, bands)
-        return await _window(ifd, offset, PATCH_M // pixel, np.dtype(kind), bands)
+        pixels = await _window(ifd, offset, PATCH_M // pixel, np.dtype(kind), bands)
     except LandcoverError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a damaged file raises in the reader
@@ -66,6 +67,9 @@ async def read_window(
         raise FetchError(
             f"{name} cannot be used, because {what}: choose another date or catalogue."
         ) from None
+    # In a thread: the disk may be slow, and others are waiting for their bytes.
+    await asyncio.to_thread(transport.confirm, address)
+    return pixels
 
 
 class _Unfit(Exception):
@@ -87,7 +91,8 @@ class _Store:
         del path
         stop = end if end is not None else start + (length or 0)
         try:
-            return await self._transport.get(self._address, start, stop)
+            with self._transport.use():
+                return await self._transport.get(self._address, start, stop)
         except LandcoverError as fault:
             self.fault = fault
             raise
@@ -108,9 +113,10 @@ class _Store:
             else [a + b for a, b in zip(starts, lengths or (), strict=True)]
         )
         try:
-            return await self._transport.ranges(
-                self._address, list(zip(starts, stops, strict=True))
-            )
+            with self._transport.use():
+                return await self._transport.ranges(
+                    self._address, list(zip(starts, stops, strict=True))
+                )
         except LandcoverError as fault:
             self.fault = fault
             raise
@@ -196,7 +202,9 @@ class _Inflate:
         Raises:
             ValueError: there are more or fewer of them than a block holds.
         """
-        data = zlib.decompressobj().decompress(bytes(buffer), self._limit + 1)
-        if len(data) != self._limit:
+        stream = zlib.decompressobj()
+        data = stream.decompress(bytes(buffer), self._limit + 1)
+        # Only at its end does the stream's checksum speak.
+        if len(data) != self._limit or not stream.eof:
             raise ValueError("a block has another size than the header says")
         return data

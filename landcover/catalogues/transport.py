@@ -6,7 +6,8 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Event
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -88,6 +89,9 @@ class Transport:
         self._deadline_s = deadline_s
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._session: aiohttp.ClientSession | None = None
+        self._unconfirmed: dict[str, bytes] = {}
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
@@ -106,8 +110,31 @@ class Transport:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # What a file's reader has begun in a loop of its own does not end with its caller.
+        self._closed = True
+        while self._under_way:
+            tasks = list(self._under_way)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Around what a file's reader asks for, so that it ends when the transport does.
+
+        Raises:
+            FetchError: it has ended already.
+        """
+        task = asyncio.current_task()
+        if self._closed or task is None:
+            raise FetchError(f"Reading from {self.title} has ended: try again.")
+        self._under_way.add(task)
+        try:
+            yield
+        finally:
+            self._under_way.discard(task)
 
     @property
     def seconds(self) -> float:
@@ -157,7 +184,8 @@ class Transport:
             except (aiohttp.ClientError, OSError) as fault:
                 trouble, wait = _words(fault), None
             else:
-                self._keep(address, start, end, data)
+                if not start and end == HEADER_BYTES:
+                    self._unconfirmed[address] = data
                 return data
             if attempt + 1 < ATTEMPTS:
                 pause = BACK_OFF_S * 2**attempt * random.uniform(0.8, 1.3)  # noqa: S311
@@ -269,13 +297,18 @@ class Transport:
         return bytes(data)
 
     def _kept(self, address: str, start: int, end: int) -> bytes | None:
-        if self._cache is None or start or end > HEADER_BYTES:
+        if self._cache is None or start or end != HEADER_BYTES:
             return None
         return self._cache.get(_key(address, end))
 
-    def _keep(self, address: str, start: int, end: int, data: bytes) -> None:
-        if self._cache is not None and not start and end <= HEADER_BYTES:
-            self._cache.put(_key(address, end), data)
+    def confirm(self, address: str) -> None:
+        """Keep the first bytes of a file, now that its reader has found them in order.
+
+        Kept before, one garbled answer would spoil the file for good.
+        """
+        data = self._unconfirmed.pop(address, None)
+        if self._cache is not None and data is not None:
+            self._cache.put(_key(address, HEADER_BYTES), data)
 
 
 async def _patient(seconds: float, cancel: Event | None) -> None:
