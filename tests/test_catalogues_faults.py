@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import random
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -161,3 +163,21 @@ def test_a_second_look_works_without_the_network(
     assert "could not be reached" in again.notes[0]
     second = catalogues.fetch(again.candidates[again.best])
     assert second.reflectance.tobytes() == first.reflectance.tobytes()
+
+
+def test_a_caller_may_have_a_loop_of_its_own(
+    live: RangeServer, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path))
+
+    async def notebook() -> Patch:
+        finding = catalogues.find("earth-search", wish(archive))
+        assert finding.best is not None
+        return catalogues.fetch(finding.candidates[finding.best])
+
+    # As in a notebook, whose cells run inside a loop. A thread, since a browser's test may have
+    # left one running in this.
+    with ThreadPoolExecutor(1) as pool:
+        patch = pool.submit(lambda: asyncio.run(notebook())).result()
+    assert is_right(patch, source(archive))
+    assert live.requests

@@ -7,7 +7,6 @@ that one. An archive is a row of :data:`CATALOGUES` or the path of a file that
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +33,7 @@ from landcover.catalogues.pixels import (
 from landcover.catalogues.scene import Scene, of_level
 from landcover.catalogues.search import Answer, search_archive, search_local
 from landcover.catalogues.table import CATALOGUES, DEFAULT, Catalogue, catalogue
-from landcover.catalogues.transport import Transport
+from landcover.catalogues.transport import Transport, run
 from landcover.errors import BadInput, FetchError, LandcoverError, UnknownName
 from landcover.patch import ByteArray, Patch, Provenance
 from landcover.progress import Progress, Report
@@ -115,7 +114,8 @@ def look_more(
         candidates = [c if c.look else _local_look(c) for c in candidates]
         return choose(candidates, wish, tuple(notes))
     waiting = [i for i in order(candidates, wish) if candidates[i].look is None][:FIRST_LOOKS]
-    results = asyncio.run(_looks([candidates[i] for i in waiting], row, report, cancel))
+    chosen = [candidates[i] for i in waiting]
+    results = run(lambda: _looks(chosen, row, report, cancel))
     for index, result in zip(waiting, results, strict=True):
         if isinstance(result, LandcoverError):
             day = candidates[index].acquired.date()
@@ -147,7 +147,7 @@ def fetch(
     first = candidate.scenes[0]
     row = _row(first.catalogue)
     if row is not None:
-        parts = asyncio.run(_numbers(candidate, row, report, cancel))
+        parts = run(lambda: _numbers(candidate, row, report, cancel))
         return _joined(candidate, parts, RULES[row.offset], row.title, row.attribution)
     if first.layout != "bands":
         return _whole(candidate)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landcover.cache import DiskCache
-from landcover.catalogues import cogs, files
+from landcover.catalogues import cogs, files, jp2
 from landcover.catalogues.candidates import Candidate, Target
 from landcover.catalogues.scene import Scene
 from landcover.catalogues.signing import sign
@@ -141,9 +141,8 @@ async def _file(scene: Scene, name: str, target: Target, reader: Reader) -> npt.
             if row.signing == "none"
             else await asyncio.to_thread(sign, address, row, afresh=afresh)
         )
-        if address.lower().endswith(".jp2"):
-            return await asyncio.to_thread(_no_jp2, row)
-        return await cogs.read_window(
+        read_window = jp2.read_window if address.lower().endswith(".jp2") else cogs.read_window
+        return await read_window(
             transport, signed, target, pixel=_PIXEL[name], kind=kind, bands=bands
         )
 
@@ -154,13 +153,6 @@ async def _file(scene: Scene, name: str, target: Target, reader: Reader) -> npt.
             raise
         pixels = await read(True)
     return pixels if bands > 1 else pixels[..., 0]
-
-
-def _no_jp2(row: Catalogue) -> npt.NDArray[Any]:
-    raise FetchError(
-        f"{row.title} keeps its scenes as JPEG 2000, which cannot be read in parts yet: choose "
-        "another catalogue."
-    )
 
 
 def read_local(scene: Scene, target: Target) -> Numbers:

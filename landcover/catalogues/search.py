@@ -12,12 +12,12 @@ from datetime import time as day_time
 from pathlib import Path
 from threading import Event
 from typing import Any, Final, TypeVar
-from urllib.parse import urljoin
 
 from landcover.cache import DiskCache
 from landcover.catalogues.candidates import Wish
 from landcover.catalogues.scene import Scene, allowed, local_scene, scene_of
 from landcover.catalogues.table import Catalogue
+from landcover.catalogues.transport import moved
 from landcover.errors import FetchError, LandcoverError
 from landcover.progress import check
 
@@ -150,8 +150,11 @@ def _kept(
     raw = cache.get(key, max_age=max_age) if cache is not None else None
     if raw is None:
         return None
-    asked, items = json.loads(raw)
-    return datetime.fromtimestamp(asked, UTC), items
+    try:
+        asked, items = json.loads(raw)
+        return datetime.fromtimestamp(asked, UTC), list(items)
+    except (ValueError, TypeError, OverflowError):  # of another version, perhaps
+        return None
 
 
 def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> list[Any]:
@@ -170,9 +173,8 @@ def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> lis
         return request
 
     def follow(answer: requests.Response, *_: object, **__: object) -> None:
-        if answer.is_redirect and not allowed(
-            urljoin(answer.url, answer.headers["location"]), hosts
-        ):
+        if answer.is_redirect and not allowed(moved(answer.url, answer.headers["location"]), hosts):
+            answer.close()
             raise _elsewhere(row)
 
     retry = Retry(
@@ -203,6 +205,9 @@ def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> lis
     except LandcoverError:
         raise
     except APIError as fault:
+        # pystac-client wraps what its hooks raise.
+        if isinstance(fault.__context__, LandcoverError):
+            raise fault.__context__ from None
         status = getattr(fault, "status_code", None)
         what = f"answers with status {status}" if status else "cannot be reached"
         raise _failed(row, what) from None

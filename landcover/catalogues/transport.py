@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import threading
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 from types import TracebackType
@@ -16,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from landcover.cache import DiskCache
-from landcover.catalogues.scene import allowed
+from landcover.catalogues.scene import allowed, host_of
 from landcover.errors import FetchError
 from landcover.progress import Progress, Report, check
 
@@ -91,6 +92,7 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._unconfirmed: dict[str, bytes] = {}
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._sizes: dict[str, int] = {}
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -195,6 +197,21 @@ class Transport:
             "try again later, another date or another catalogue."
         )
 
+    async def size(self, address: str) -> int:
+        """Bytes of a whole file, as its server states it with the first ones.
+
+        Raises:
+            FetchError: as :meth:`get`, or the server does not state it.
+        """
+        await self.get(address, 0, HEADER_BYTES)
+        whole = self._sizes.get(address)
+        if whole is None:
+            raise FetchError(
+                f"{self.title} does not say how large {_name(address)} is: choose another date or "
+                "catalogue."
+            )
+        return whole
+
     async def ranges(self, address: str, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
         """Several ranges of one file, near neighbours in one request, in the order asked."""
         groups: list[list[int]] = []
@@ -237,10 +254,11 @@ class Transport:
 
     async def _once(self, address: str, start: int, end: int) -> bytes:
         assert self._session is not None
+        asked = address
         for _ in range(MAX_REDIRECTS + 1):
             if not allowed(address, self._hosts):
                 raise FetchError(
-                    f"{self.title} leads to '{(urlsplit(address).netloc or address)[:60]}', which "
+                    f"{self.title} leads to '{(host_of(address) or address)[:60]}', which "
                     "is not one of its hosts: choose another date or catalogue."
                 )
             async with self._slots:
@@ -253,9 +271,9 @@ class Transport:
                 ) as answer:
                     if answer.status not in _MOVED:
                         return await self._body(answer, address, start, end)
-                    address = urljoin(address, answer.headers.get("Location", ""))
+                    address = moved(address, answer.headers.get("Location", ""))
         raise FetchError(
-            f"{self.title} sends {_name(address)} from address to address: "
+            f"{self.title} sends {_name(asked)} from address to address: "
             "choose another date or catalogue."
         )
 
@@ -283,6 +301,8 @@ class Transport:
             )
         first, last, whole = _content_range(answer.headers.get("Content-Range", ""))
         expected = min(end, whole or end)
+        if whole is not None:
+            self._sizes[address] = whole
         if first != start or last != expected - 1:
             raise _Passing("it sends other bytes than were asked for")
         data = bytearray()
@@ -311,6 +331,29 @@ class Transport:
             self._cache.put(_key(address, HEADER_BYTES), data)
 
 
+def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end in a thread of its own.
+
+    The caller's thread may have a loop already, as in a notebook. When the user interrupts
+    the wait, the thread is left behind; it ends with its deadline.
+    """
+    outcome: list[T] = []
+    fault: list[BaseException] = []
+
+    def loop() -> None:
+        try:
+            outcome.append(asyncio.run(work()))
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            fault.append(error)
+
+    thread = threading.Thread(target=loop, daemon=True, name="landcover-transport")
+    thread.start()
+    thread.join()
+    if fault:
+        raise fault[0]
+    return outcome[0]
+
+
 async def _patient(seconds: float, cancel: Event | None) -> None:
     check(cancel)
     await asyncio.sleep(seconds)
@@ -324,6 +367,14 @@ def _key(address: str, end: int) -> str:
 def _name(address: str) -> str:
     """The file's own name, for messages."""
     return f"'{urlsplit(address).path.rsplit('/', 1)[-1][:80]}'"
+
+
+def moved(address: str, location: str) -> str:
+    """Where a redirect leads; words that are no address stay as they are, and fit no host."""
+    try:
+        return urljoin(address, location)
+    except ValueError:
+        return location
 
 
 def _words(fault: Exception) -> str:
