@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -122,14 +123,14 @@ class Safe:
         return f"S2A_MSIL{self.level}_{stamp}_N{number}_R022_{self.tile}_20221005T164454.SAFE"
 
 
-def pixels() -> dict[str, npt.NDArray[np.uint16]]:
+def pixels() -> dict[str, npt.NDArray[Any]]:
     """Digital numbers of a real patch on native grids, by band, with made-up B10, SCL and TCI."""
     patch = native("austria-fields")
-    bands = {}
+    bands: dict[str, npt.NDArray[Any]] = {}
     for names, stack in ((BANDS_10M, patch.g10), (BANDS_20M, patch.g20), (BANDS_60M, patch.g60)):
         bands |= dict(zip(names, stack, strict=True))
     bands["B10"] = np.full((20, 20), 12, np.uint16)
-    bands["SCL"] = np.full((60, 60), 4, np.uint16)
+    bands["SCL"] = np.full((60, 60), 4, np.uint8)
     bands["TCI"] = np.full((120, 120), 90, np.uint16)
     return bands
 
@@ -163,7 +164,7 @@ def write_safe(root: Path, safe: Safe) -> Path:
 
 def write_raster(
     path: Path,
-    numbers: npt.NDArray[np.uint16],
+    numbers: npt.NDArray[Any],
     crs: str,
     place: tuple[float, float, float],
     **tags: str,

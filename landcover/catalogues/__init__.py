@@ -40,6 +40,7 @@ from landcover.progress import Progress, Report
 from landcover.sentinel2 import BAND_NAMES, PATCH_PIXELS, SCL_CLOUD, SCL_NODATA, SCL_SHADOW
 from landcover.sources.folder import RESAMPLING, read_folder
 from landcover.sources.geotiff import read_stack
+from landcover.sources.raster import shown
 from landcover.sources.scaling import SHIFTED, valid_numbers
 
 __all__ = [
@@ -168,7 +169,7 @@ def _row(name: str) -> Catalogue | None:
     """The archive of that name; None for the path of a file.
 
     Raises:
-        UnknownName: it is neither.
+        UnknownName, BadInput: it is neither.
     """
     if name in CATALOGUES:
         return catalogue(name)
@@ -177,6 +178,11 @@ def _row(name: str) -> Catalogue | None:
             return None
     except (OSError, ValueError):
         pass
+    if "/" in name or "\\" in name or name.endswith(".parquet"):
+        raise BadInput(
+            f"There is no catalogue file '{shown(Path(name).name)}': make one with "
+            f"`landcover index`, or name one of {', '.join(CATALOGUES)}."
+        )
     raise UnknownName("catalogue", name, CATALOGUES)
 
 
