@@ -19,10 +19,13 @@ STYLE: Final = """<style>
 }
 [data-testid="stMainBlockContainer"] img { image-rendering: pixelated; border-radius: 6px; }
 .st-key-classify_views [data-testid="stHorizontalBlock"],
+.st-key-classify_live_strip [data-testid="stHorizontalBlock"],
 .st-key-classify_gallery [data-testid="stHorizontalBlock"] { flex-wrap: nowrap; gap: .7rem; }
 .st-key-classify_views [data-testid="stColumn"],
+.st-key-classify_live_strip [data-testid="stColumn"],
 .st-key-classify_gallery [data-testid="stColumn"] { min-width: 0; }
 .landcover-legend { display: flex; justify-content: space-between; gap: .5rem; font-size: .85rem; }
+.st-key-classify_live_strip button :is(div, p, span) { white-space: normal; overflow: visible; }
 ul.landcover-verdict { list-style: none; padding-left: 0; margin: .2rem 0 .6rem; }
 ul.landcover-verdict li { margin: 0 0 .25rem; }
 </style>"""

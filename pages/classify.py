@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from landcover.errors import LandcoverError
-from pages.parts import basemap, choice, chooser, entry, live, result, theme
+from pages.parts import basemap, choice, chooser, entry, live, result, searches, theme
 from pages.parts import map as chart
 
 
@@ -27,15 +27,16 @@ def main() -> None:
             st.caption(basemap.HOW_TO_GET)
         chooser.show()
     chosen = choice.current()
+    searches.running()  # stops what is fetched for a place that the user has left
     patch = choice.patch_of(chosen)
     with right:
         if chosen is None:
             chooser.gallery()
         elif chosen.nowhere is not None:
-            chooser.nowhere(chosen.nowhere)
+            chooser.nowhere(chosen, chosen.nowhere)
         elif patch is not None:
             result.beside_map(chosen, patch)
-            live.strip()
+            live.beside(chosen, patch)
     if chosen is not None and patch is not None:
         result.below_map(chosen, patch)
 

@@ -126,6 +126,7 @@ def clear() -> None:
     _trail().clear()
     uploads().clear()
     fetched().clear()
+    st.session_state.pop("classify_live_asked", None)
     fail(None)
     # A new key empties the upload and text widgets, which offer no other way.
     st.session_state["classify_round"] = form_round() + 1
@@ -253,6 +254,18 @@ def failure() -> str | None:
     """The sentence to show."""
     message = _state("error", None)
     return message if isinstance(message, str) else None
+
+
+def open_tab(label: str) -> None:
+    """Show that one of the ways to choose."""
+    st.session_state["classify_tab"] = (label, tab()[1] + 1)
+
+
+def tab() -> tuple[str | None, int]:
+    """Which way to choose a button opened last, and how many times one did."""
+    value = _state("tab", (None, 0))
+    assert isinstance(value, tuple)
+    return value
 
 
 def view() -> View:

@@ -27,7 +27,13 @@ def show() -> None:
             st.error(theme.literal(message))
     with st.container(key="classify_window"):
         _window()
-    by_name, by_place, by_file = st.tabs(["Labelled sample", "Coordinates", "Your own picture"])
+    opened, turn = choice.tab()
+    # A new key opens the tab that a button asked for.
+    by_name, by_place, by_file = st.tabs(
+        ["Labelled sample", "Coordinates", live.UPLOAD_TAB],
+        default=opened,
+        key=f"classify_tabs_{turn}",
+    )
     with by_name:
         _sample()
     with by_place:
@@ -59,9 +65,9 @@ def gallery() -> None:
                     st.caption(sample.title)
 
 
-def nowhere(place: choice.Place) -> None:
+def nowhere(chosen: choice.Chosen, place: choice.Place) -> None:
     """What is known about a place that no picture holds, and what to do."""
-    live.offer(place)
+    live.offer(chosen, place)
     sample, away = choice.nearest_sample(place)
     st.caption(
         f"Without a network: the nearest labelled sample is {away:,.0f} km away, or upload a "

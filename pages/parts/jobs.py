@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from landcover.errors import Cancelled, LandcoverError
@@ -34,6 +36,12 @@ class Job:
     cancelled: bool = False
     done: bool = False
     _cancel: threading.Event = field(default_factory=threading.Event)
+    _began: float = field(default_factory=time.monotonic)
+
+    @property
+    def now(self) -> Progress:
+        """The latest report, with the seconds since the job began: they count on without one."""
+        return replace(self.progress, seconds=time.monotonic() - self._began)
 
     def cancel(self) -> None:
         """Ask it to stop; it does so within a moment."""
@@ -47,7 +55,8 @@ class Job:
             self.cancelled = True
         except LandcoverError as error:
             self.error = str(error)
-        except Exception as error:  # noqa: BLE001 - a thread's fault would be seen by nobody
+        except Exception as error:  # a thread's fault would be seen by nobody
+            logging.getLogger(__name__).exception("A job beside the page failed")
             self.error = f"Something went wrong on our side ({type(error).__name__}): try again."
         finally:
             self.done = True

@@ -22,8 +22,8 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
 def beside_map(chosen: choice.Chosen, patch: Patch) -> None:
     """Title, verdict, doubts and three views of one square."""
     sample = choice.sample_of(chosen)
-    st.subheader(_title(sample, patch), anchor=False)
-    st.caption(_where_and_when(patch))
+    st.subheader(_title(chosen, sample, patch), anchor=False)
+    st.caption(_where_and_when(chosen, patch))
     name = models.choose()
     found = _classified(name, chosen, patch) if name else None
     if name and found:
@@ -83,13 +83,23 @@ def _classified(
         return None
 
 
-def _title(sample: Sample | None, patch: Patch) -> str:
-    return f"{sample.title}, {sample.country}" if sample else theme.literal(patch.provenance.source)
+def _title(chosen: choice.Chosen, sample: Sample | None, patch: Patch) -> str:
+    if sample is not None:
+        return f"{sample.title}, {sample.country}"
+    if chosen.live is not None:
+        return f"{theme.place_text(*patch.centre)}, {_when(patch)}"
+    return theme.literal(patch.provenance.source)
 
 
-def _where_and_when(patch: Patch) -> str:
-    when = f"{patch.acquired:%d %B %Y}".lstrip("0") if patch.acquired else "date unknown"
-    return f"{theme.place_text(*patch.centre)} · {when} · {PATCH_M} m × {PATCH_M} m, Sentinel-2"
+def _where_and_when(chosen: choice.Chosen, patch: Patch) -> str:
+    size = f"{PATCH_M} m × {PATCH_M} m, Sentinel-2"
+    if chosen.live is not None:  # its title says the place and the day
+        return f"{theme.literal(patch.provenance.source)} · {size}"
+    return f"{theme.place_text(*patch.centre)} · {_when(patch)} · {size}"
+
+
+def _when(patch: Patch) -> str:
+    return f"{patch.acquired:%d %B %Y}".lstrip("0") if patch.acquired else "date unknown"
 
 
 def verdict(found: models.Answer, title: str, truth: frozenset[str] | None) -> str:
@@ -187,11 +197,18 @@ def _provenance(patch: Patch, found: models.Answer, card: Card) -> dict[str, str
         "Scaling": said.scaling,
         "Notes": "; ".join(said.notes) or "none",
         "Pixels without data": f"{patch.nodata_fraction:.1%}",
+        "Cloud and shadow here": _share(found.quality.cloud_fraction),
         "Model": f"{card.title}, card {found.prediction.card_hash}",
         "Learnt from": _learnt(card.training),
         "Thresholds": card.threshold_rule,
         "Calibration": str(card.calibration.get("method", "none")),
     }
+
+
+def _share(fraction: float | None) -> str:
+    if fraction is None:
+        return "not measured: the source has no scene classification"
+    return f"{fraction:.1%}"
 
 
 def _learnt(training: dict[str, Any]) -> str:
