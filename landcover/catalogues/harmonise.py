@@ -33,6 +33,8 @@ ALREADY_GONE: Final = -0.035
 Where it was, taking it off again moves shadow and water (0 to 0.06) to -0.1 to -0.04; where
 it was not, the darkest hundredth stays above -0.02 in every real patch that we hold.
 """
+PLACEHOLDER: Final = 90.0
+"""Baselines from here on (99.99) are what sen2cor writes outside ESA's ground segment."""
 FLAT_HIGH: Final = 0.16
 FLAT_BANDS: Final = 4
 """An offset lifts the dark pixels of many bands to between 0.09 and this; a desert's or a
@@ -94,6 +96,12 @@ def by_baseline(claims: Claims) -> Decision:
         return Decision(
             scaling=PLAIN, why="the metadata names no processing baseline", trusted=False
         )
+    if number >= PLACEHOLDER:
+        return Decision(
+            scaling=PLAIN,
+            why=f"baseline {claims.baseline} marks a product that a user made, which does not say",
+            trusted=False,
+        )
     if number >= OFFSET_BASELINE:
         return Decision(scaling=SHIFTED, why=f"processing baseline {claims.baseline} adds 1000")
     return Decision(
@@ -130,7 +138,9 @@ def by_earth_search(claims: Claims) -> Decision:
 def by_statement(claims: Claims) -> Decision:
     """The user's own scenes: what the product's metadata states, else the baseline."""
     if claims.stated is None:
-        return by_baseline(claims)
+        decision = by_baseline(claims)
+        # Whoever exported it may have taken the offset off.
+        return replace(decision, trusted=decision.trusted and decision.scaling is PLAIN)
     if claims.stated == 0:
         return Decision(scaling=PLAIN, why="the product's metadata states no offset")
     return Decision(scaling=SHIFTED, why=f"the product's metadata states {claims.stated:+d}")
