@@ -22,3 +22,8 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"needs the real data in {SHARED_DATA}")
     return SHARED_DATA
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last: Playwright leaves a loop running in the thread, and others need none."""
+    items.sort(key=lambda item: "tests/browser/" in item.path.as_posix())
