@@ -21,7 +21,21 @@ def open_app(page: Page, url: str) -> FrameLocator:
     expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible()
     # The page's last part: nothing below will move any more.
     expect(heading(page, "Six real places")).to_be_visible()
+    settle(page, frame)
     return frame
+
+
+def settle(page: Page, frame: FrameLocator) -> None:
+    """Wait until the map has stood still for a while: it moves as the page around it grows."""
+    still, last = 0, None
+    for _ in range(150):
+        now = pin(frame, 1).bounding_box()
+        still = still + 1 if now is not None and now == last else 0
+        if still == 4:
+            return
+        last = now
+        page.wait_for_timeout(200)
+    raise AssertionError("the map never came to rest")
 
 
 def heading(page: Page, text: str) -> Locator:

@@ -138,6 +138,8 @@ def test_drawn_rectangle_chooses_the_sample_in_it(page: Page, app: str) -> None:
     target = steps.pin(frame, 4).bounding_box()
     assert target is not None
     frame.locator(".leaflet-draw-draw-rectangle").click()
+    # The tool is ready once it says how to use it.
+    expect(frame.locator(".leaflet-draw-tooltip")).to_have_count(1)
     tip = (target["x"] + target["width"] / 2, target["y"] + target["height"])
     page.mouse.move(tip[0] - 40, tip[1] - 30)
     page.mouse.down()
