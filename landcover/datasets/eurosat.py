@@ -1,0 +1,394 @@
+"""EuroSAT RGB (Helber et al. 2019): 27,000 pictures of 640 m, ten covers, one a picture.
+
+As it is distributed, as an archive or unpacked, with the places of its pictures beside it::
+
+    ROOT/EuroSAT_RGB.zip                       or  ROOT/EuroSAT_RGB/
+        EuroSAT_RGB/<class>/<class>_<n>.jpg        64 × 64 pixels of 10 m
+    ROOT/locations.csv                         name, label, latitude, longitude
+
+**The split is by place.** Pictures lie side by side, so that a random split asks for
+what was learned by heart. Europe is cut into blocks of half a degree; a hash of a
+block's corner decides for all its pictures: 70 % of the blocks train, 15 % validation,
+15 % test. Nothing is drawn, and a picture's split does not hang on which others are
+here. Pictures that touch across the edge of two blocks would still be neighbours: of
+each two within 1 km, the one that is nearer to training (train before validation before
+test) is set aside as ``margin``, about one in two hundred.
+
+Without ``locations.csv`` there is no split: every picture belongs to ``all``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from sklearn.neighbors import BallTree
+from torch import Tensor
+
+from landcover.datasets.labelled import ALL, SPLITS, split_name
+from landcover.errors import BadInput
+from landcover.sources.raster import read_file, shown
+
+EUROSAT_CLASSES: Final[tuple[str, ...]] = (
+    "AnnualCrop",
+    "Forest",
+    "HerbaceousVegetation",
+    "Highway",
+    "Industrial",
+    "Pasture",
+    "PermanentCrop",
+    "Residential",
+    "River",
+    "SeaLake",
+)
+SIDE: Final = 64
+ARCHIVE: Final = "EuroSAT_RGB.zip"
+FOLDER: Final = "EuroSAT_RGB"
+LOCATIONS: Final = "locations.csv"
+BLOCK_DEGREES: Final = 0.5
+SHARES: Final = {"train": 0.70, "validation": 0.85, "test": 1.0}
+"""A split's blocks are those whose hash, between 0 and 1, lies below; first match counts."""
+MARGIN: Final = "margin"
+MARGIN_KM: Final = 1.0
+"""Pictures whose corners touch are 0.64 × √2 = 0.91 km apart."""
+
+MAX_PICTURE_BYTES: Final = 100_000
+MAX_LIST_BYTES: Final = 20_000_000
+MAX_PICTURES: Final = 100_000
+_EARTH_KM: Final = 6371.0
+_NAME: Final = re.compile(r"(?:^|/)([A-Za-z]+)/((?:[A-Za-z]+)_(\d{1,6}))\.jpe?g$")
+_READERS: Final = 4
+_BATCH: Final = 512
+
+Progress = Callable[[int, int, str], None]
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """What is known of one picture before it is opened."""
+
+    name: str
+    label: str
+    split: str
+    latitude: float
+    longitude: float
+    """Degrees; both NaN where the place is not known."""
+    member: str
+    """Its path in the archive or folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RgbStore:
+    """Labelled pictures in memory as bytes: 12 kB each, 300 MB for all of EuroSAT.
+
+    Attributes:
+        bytes: uint8 ``(n, 64, 64, 3)``.
+        targets: float32 ``(n, 10)``, one 1 a row.
+        ids: a name for each picture.
+    """
+
+    bytes: Bytes
+    targets: Tensor
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def pixels(self, indices: Sequence[int]) -> Tensor:
+        """Float32 ``(len(indices), 3, 64, 64)`` between 0 and 1: red, green, blue."""
+        rows = np.asarray(indices, dtype=np.intp)
+        return torch.from_numpy(self.bytes[rows]).permute(0, 3, 1, 2).float().div_(255.0)
+
+    def subset(self, indices: Sequence[int]) -> RgbStore:
+        """The pictures at ``indices``, in that order."""
+        rows = np.asarray(indices, dtype=np.intp)
+        return RgbStore(
+            bytes=self.bytes[rows],
+            targets=self.targets[torch.from_numpy(rows)],
+            ids=tuple(self.ids[i] for i in rows),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EuroSat:
+    """The pictures that are in a folder or its archive.
+
+    Attributes:
+        source: the archive, or the folder above the classes' folders.
+        pictures: all of them, sorted by class and number.
+        unplaced: how many have no place in ``locations.csv``.
+    """
+
+    source: Path
+    pictures: tuple[Picture, ...]
+    unplaced: int
+
+    name: str = "eurosat-rgb"
+    title: str = "EuroSAT RGB"
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that it has, in the usual order."""
+        found = {picture.split for picture in self.pictures}
+        return tuple(split for split in SPLITS if split in found)
+
+    def records(self, split: str = ALL) -> tuple[Picture, ...]:
+        """The pictures of a split; ``all`` has every picture, those of the margin too.
+
+        Raises:
+            UnknownName: there is no such split.
+            BadInput: the split has no picture here.
+        """
+        wanted = split_name(split)
+        found = tuple(p for p in self.pictures if wanted in (ALL, p.split))
+        if not found:
+            have = ", ".join((*self.splits, ALL))
+            raise BadInput(
+                f"{self.title} has no picture of the split '{wanted}' here: it has {have}. "
+                f"Splits need {LOCATIONS} beside the pictures."
+            )
+        return found
+
+    def load(self, split: str | Sequence[str], progress: Progress | None = None) -> RgbStore:
+        """Read all pictures of one split or several into memory.
+
+        Raises:
+            UnknownName: there is no such split.
+            BadInput: a split has no picture here, or a picture cannot be read.
+        """
+        names = dict.fromkeys([split] if isinstance(split, str) else split)
+        pictures = [picture for name in names for picture in self.records(name)]
+        pixels = np.empty((len(pictures), SIDE, SIDE, 3), dtype=np.uint8)
+        with _Members(self.source) as members, ThreadPoolExecutor(_READERS) as readers:
+            for start in range(0, len(pictures), _BATCH):
+                part = pictures[start : start + _BATCH]
+                blobs = [members.read(picture.member) for picture in part]
+                pixels[start : start + len(part)] = list(
+                    readers.map(_decode, blobs, [picture.name for picture in part])
+                )
+                if progress:
+                    progress(start + len(part), len(pictures), "pictures read")
+        column = [EUROSAT_CLASSES.index(picture.label) for picture in pictures]
+        return RgbStore(
+            bytes=pixels,
+            targets=torch.eye(len(EUROSAT_CLASSES))[column],
+            ids=tuple(picture.name for picture in pictures),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Counts by split and class, and how near splits come, JSON-ready."""
+        splits = {s: [p for p in self.pictures if p.split == s] for s in (*self.splits, MARGIN)}
+        return {
+            "name": self.name,
+            "title": self.title,
+            "unplaced": self.unplaced,
+            "splits": {split: len(group) for split, group in splits.items()},
+            "classes": {
+                label: {s: Counter(p.label for p in group)[label] for s, group in splits.items()}
+                for label in EUROSAT_CLASSES
+            },
+            "nearest_km": {
+                f"{a}-{b}": distance_km(splits[a], splits[b])
+                for i, a in enumerate(self.splits)
+                for b in self.splits[i + 1 :]
+            },
+        }
+
+
+def open_eurosat(root: Path) -> EuroSat:
+    """EuroSAT RGB under ``root``: the official archive, or its unpacked tree.
+
+    Raises:
+        BadInput: there is neither, or the archive or the list of places cannot be read.
+    """
+    if not root.is_dir():
+        raise BadInput(f"There is no folder '{shown(root.name)}': check the path of the data set.")
+    archive, folder = root / ARCHIVE, root / FOLDER
+    if archive.is_file():
+        source = archive
+    elif folder.is_dir():
+        source = folder
+    elif any((root / label).is_dir() for label in EUROSAT_CLASSES):
+        source = root
+    else:
+        raise BadInput(
+            f"'{shown(root.name)}' is not EuroSAT RGB: give the folder that holds {ARCHIVE} "
+            f"or {FOLDER}."
+        )
+    with _Members(source) as members:
+        found = _pictures(members.names())
+    if not found:
+        raise BadInput(f"'{shown(source.name)}' has no EuroSAT picture: download it again.")
+    places = _places(root)
+    names = [name for name, _, _ in found]
+    splits = _splits(names, places)
+    pictures = tuple(
+        Picture(
+            name=name,
+            label=label,
+            split=splits[name],
+            latitude=places.get(name, (math.nan, math.nan))[0],
+            longitude=places.get(name, (math.nan, math.nan))[1],
+            member=member,
+        )
+        for name, label, member in found
+    )
+    return EuroSat(
+        source=source, pictures=pictures, unplaced=sum(name not in places for name in names)
+    )
+
+
+def split_of_place(latitude: float, longitude: float) -> str:
+    """The split of the block that a place lies in."""
+    row, column = (math.floor(v / BLOCK_DEGREES) for v in (latitude, longitude))
+    digest = hashlib.sha256(f"{row},{column}".encode()).digest()
+    draw = int.from_bytes(digest[:4], "big") / 2**32
+    return next(split for split, below in SHARES.items() if draw < below)
+
+
+def distance_km(some: Sequence[Picture], others: Sequence[Picture]) -> float | None:
+    """How near the middles of two sets of pictures come; None where one has no place."""
+    first, second = (
+        np.radians([(p.latitude, p.longitude) for p in group if not math.isnan(p.latitude)])
+        for group in (some, others)
+    )
+    if not len(first) or not len(second):
+        return None
+    nearest = BallTree(first, metric="haversine").query(second)[0].min()
+    return float(nearest * _EARTH_KM)
+
+
+def _splits(names: Sequence[str], places: dict[str, tuple[float, float]]) -> dict[str, str]:
+    """The split of each picture, the margin between splits set aside."""
+    splits = {n: split_of_place(*places[n]) if n in places else ALL for n in names}
+    placed = np.array([n for n in names if n in places])
+    if not len(placed):
+        return splits
+    where = np.radians([places[n] for n in placed])
+    which = np.array([splits[n] for n in placed])
+    for nearer, others in (("train", ("validation", "test")), ("validation", ("test",))):
+        mine, theirs = which == nearer, np.isin(which, others)
+        if mine.any() and theirs.any():
+            far = BallTree(where[theirs], metric="haversine").query(where[mine])[0][:, 0]
+            for name in placed[mine][far * _EARTH_KM < MARGIN_KM]:
+                splits[str(name)] = MARGIN
+    return splits
+
+
+def _pictures(members: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Name, class and member of every picture, sorted by class and number."""
+    found: dict[str, tuple[str, int, str]] = {}
+    for member in members:
+        match = _NAME.search(member)
+        if match and match[1] in EUROSAT_CLASSES and match[2].startswith(f"{match[1]}_"):
+            if match[2] in found:
+                raise BadInput(f"EuroSAT has the picture {shown(match[2])} twice: copy it again.")
+            found[match[2]] = (match[1], int(match[3]), member)
+    order = sorted(found.items(), key=lambda item: item[1][:2])
+    return [(name, label, member) for name, (label, _, member) in order]
+
+
+def _places(root: Path) -> dict[str, tuple[float, float]]:
+    """Latitude and longitude by picture; empty where there is no list."""
+    path = root / LOCATIONS
+    if not path.is_file():
+        return {}
+    try:
+        text = read_file(path, MAX_LIST_BYTES).decode("utf-8-sig")
+        rows = csv.DictReader(io.StringIO(text))
+        places = {r["name"]: (float(r["latitude"]), float(r["longitude"])) for r in rows}
+    except (ValueError, KeyError, TypeError, csv.Error):
+        raise BadInput(
+            f"{LOCATIONS} has no columns name, latitude and longitude that can be read: "
+            "copy it again."
+        ) from None
+    if not all(abs(lat) <= 90 and abs(lon) <= 180 for lat, lon in places.values()):
+        raise BadInput(f"{LOCATIONS} names a place that is not on Earth: copy it again.")
+    return places
+
+
+def _decode(blob: bytes, name: str) -> Bytes:
+    try:
+        # Only JPEG's reader is tried, and the size is known before a pixel is decoded.
+        with Image.open(io.BytesIO(blob), formats=("JPEG",)) as image:
+            if image.size != (SIDE, SIDE):
+                raise BadInput(
+                    f"{shown(name)} has {image.size[0]} × {image.size[1]} pixels where EuroSAT "
+                    f"has {SIDE} × {SIDE}: copy it again."
+                )
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError):
+        raise BadInput(f"{shown(name)} is damaged or no JPEG: copy it again.") from None
+
+
+class _Members:
+    """Files of an archive or of a folder, by name, never larger than a picture can be."""
+
+    def __init__(self, source: Path) -> None:
+        self.source = source
+        self.archive: zipfile.ZipFile | None = None
+        if source.is_file():
+            try:
+                self.archive = zipfile.ZipFile(source)
+            except (zipfile.BadZipFile, OSError):
+                raise self._damaged() from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.archive:
+            self.archive.close()
+
+    def names(self) -> list[str]:
+        """Names of all members of a picture's form."""
+        if self.archive:
+            names = self.archive.namelist()
+        else:
+            names = [
+                f"{label}/{path.name}"
+                for label in EUROSAT_CLASSES
+                if (self.source / label).is_dir()
+                for path in (self.source / label).iterdir()
+            ]
+        if len(names) > MAX_PICTURES:
+            raise BadInput(f"'{shown(self.source.name)}' has too many files for EuroSAT.")
+        return names
+
+    def read(self, member: str) -> bytes:
+        """The bytes of one member."""
+        if not self.archive:
+            return read_file(self.source / member, MAX_PICTURE_BYTES)
+        try:
+            if self.archive.getinfo(member).file_size > MAX_PICTURE_BYTES:
+                raise BadInput(f"{shown(member)} is too large for a EuroSAT picture.")
+            # Read no more than was announced: a header may lie.
+            with self.archive.open(member) as file:
+                return file.read(MAX_PICTURE_BYTES)
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            RuntimeError,
+            NotImplementedError,
+            ValueError,
+            EOFError,
+        ):
+            raise self._damaged() from None
+
+    def _damaged(self) -> BadInput:
+        return BadInput(f"The archive '{shown(self.source.name)}' is damaged: download it again.")
