@@ -39,7 +39,8 @@ STATISTICS_PATCHES: Final = 512
 """Patches from which the normalisation is estimated; 512 hold 7 million pixels a band."""
 
 Precision = Literal["auto", "float32", "bfloat16"]
-Metric = Literal["last", "loss", "macro_ap", "micro_ap", "mean_ap"]
+Metric = Literal["last", "loss", "macro_ap", "micro_ap", "mean_ap", "accuracy"]
+Loss = Literal["multilabel", "softmax"]
 AUGMENTED_AT_ONCE: Final = 32
 """Patches augmented together: 22 MB, which the allocator reuses. Larger blocks are
 returned to the system and cost a page fault every 4 kB when they are next asked for."""
@@ -59,10 +60,14 @@ class TrainConfig:
         batch: patches a step, about: an epoch is cut into equal batches of nearly this
             size, so that no patch sits it out.
         learning_rate: the peak, of AdamW.
+        trunk_rate: factor on the learning rate of a part called ``trunk``, which pre-trained
+            weights let learn more slowly.
         weight_decay: of weights; biases and normalisations have none.
         warm_up: share of the steps in which the learning rate rises; then it falls as
             a half cosine to 0.
         ema: decay of the moving average of weights, per step.
+        loss: ``multilabel`` asks of each class by itself (binary cross-entropy), and
+            ``softmax`` which one class it is.
         label_smoothing: share by which targets move towards the classes' frequencies.
         augmentation: changes to training batches.
         select: which epoch's weights are kept: the best of a figure on validation
@@ -82,9 +87,11 @@ class TrainConfig:
     epochs: int = 40
     batch: int = 32
     learning_rate: float = 3e-3
+    trunk_rate: float = 1.0
     weight_decay: float = 0.05
     warm_up: float = 0.075
     ema: float = 0.99
+    loss: Loss = "multilabel"
     label_smoothing: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     select: Metric = "last"
@@ -99,12 +106,14 @@ class TrainConfig:
             (self.epochs >= 1, "epochs must be at least 1"),
             (self.batch >= 2, "batch must be at least 2"),
             (self.learning_rate > 0, "learning_rate must be above 0"),
+            (self.trunk_rate > 0, "trunk_rate must be above 0"),
             (self.weight_decay >= 0, "weight_decay must be at least 0"),
             (0 <= self.warm_up < 1, "warm_up must lie between 0 and 1"),
             (0 <= self.ema < 1, "ema must lie between 0 and 1"),
             (0 <= self.label_smoothing < 1, "label_smoothing must lie between 0 and 1"),
             (self.validate_every >= 1, "validate_every must be at least 1"),
             (self.patience >= 0, "patience must be at least 0"),
+            (self.loss in get_args(Loss), f"loss is one of {', '.join(get_args(Loss))}"),
             (self.select in get_args(Metric), f"select is one of {', '.join(get_args(Metric))}"),
             (
                 self.precision in get_args(Precision),
@@ -158,6 +167,8 @@ class Epoch:
     learning_rate: float
     patches_per_second: float
     seconds: float
+    val_accuracy: float = math.nan
+    """Share whose highest score is of their class; NaN for multi-label losses."""
 
     def figure(self, metric: Metric) -> float:
         """The figure that selection maximises."""
@@ -167,6 +178,7 @@ class Epoch:
             "macro_ap": self.val_macro_ap,
             "micro_ap": self.val_micro_ap,
             "mean_ap": (self.val_macro_ap + self.val_micro_ap) / 2,
+            "accuracy": self.val_accuracy,
         }[metric]
 
 
@@ -208,6 +220,8 @@ def train(
     validation_set: PatchSet | None,
     out: Path,
     progress: Progress | None = None,
+    *,
+    initial: Mapping[str, Tensor] | None = None,
 ) -> TrainResult:
     """Fit a net; go on from ``out`` if a run of the same configuration was cut off there.
 
@@ -220,12 +234,15 @@ def train(
         validation_set: patches to choose the epoch by.
         out: folder for ``config.json``, ``history.csv`` and ``checkpoint.pt``.
         progress: called after each epoch.
+        initial: weights to start from, for instance of a net trained on another data
+            set. What they lack or hold in another shape (a head of other classes)
+            starts as ever.
 
     Raises:
         BadInput: the folder holds another run, or settings and data do not fit.
     """
     _check(config, train_set, validation_set)
-    run = Run(config, train_set)
+    run = Run(config, train_set, initial)
     run.open(out)
     while not run.finished:
         begin = time.perf_counter()
@@ -275,6 +292,21 @@ def average_precisions(
     return macro, micro
 
 
+def loss_of(name: Loss, logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean loss of logits ``(n, class)`` under targets between 0 and 1."""
+    if name == "softmax":
+        return F.cross_entropy(logits, targets)
+    return F.binary_cross_entropy_with_logits(logits, targets)
+
+
+def take_up(net: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """Copy weights into a net where name and shape agree; returns the names that were taken."""
+    own = net.state_dict()
+    same = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    net.load_state_dict({**own, **same})
+    return list(same)
+
+
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     """The learning rate of a step, counted from 0, of ``steps`` in all."""
     warm = max(1, round(config.warm_up * steps))
@@ -286,7 +318,12 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
 class Run:
     """All that changes while a net is fitted, and how it is kept."""
 
-    def __init__(self, config: TrainConfig, train_set: PatchSet) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        train_set: PatchSet,
+        initial: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self.config = config
         self.train_set = train_set
         self.device = pick_device(config.device)
@@ -299,6 +336,7 @@ class Run:
         torch.manual_seed(config.seed)
         self.net = nets.build(config.net, **config.net_options)
         self.average = nets.build(config.net, **config.net_options)
+        take_up(self.net, initial or {})
         self.mean, self.std = self._start()
         # Convolutions are faster with channels as the innermost axis.
         for net in (self.net, self.average):
@@ -347,11 +385,11 @@ class Run:
     def step(self, pixels: Tensor, targets: Tensor) -> float:
         """One step of the optimiser and of the moving average; returns the loss."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = group["factor"] * self.learning_rate()
         smooth = torch.lerp(targets, self.prior.expand_as(targets), self.config.label_smoothing)
         with _autocast(self.device, self.precision):
             logits = self.net(pixels.to(self.device))
-        loss = F.binary_cross_entropy_with_logits(logits.float(), smooth.to(self.device))
+        loss = loss_of(self.config.loss, logits.float(), smooth.to(self.device))
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
@@ -369,25 +407,31 @@ class Run:
             else:
                 old.copy_(value)
 
-    def validate(self, patches: PatchSet | None) -> tuple[float, float, float] | None:
-        """Loss, macro and micro average precision on validation, in the epochs that are due."""
+    def validate(self, patches: PatchSet | None) -> tuple[float, float, float, float] | None:
+        """Loss, macro and micro average precision and accuracy, in the epochs that are due."""
         last = self.epoch == self.config.epochs
         if patches is None or not (last or self.epoch % self.config.validate_every == 0):
             return None
         logits = predict_logits(self.average, patches, device=self.device, precision=self.precision)
-        loss = float(F.binary_cross_entropy_with_logits(logits, patches.targets))
-        macro, micro = average_precisions(patches.targets.numpy(), logits.numpy())
-        return loss, macro, micro
+        loss = float(loss_of(self.config.loss, logits, patches.targets))
+        # Pooled over classes, only probabilities of one sum are comparable.
+        scores = logits if self.config.loss == "multilabel" else logits.softmax(dim=1)
+        macro, micro = average_precisions(patches.targets.numpy(), scores.numpy())
+        accuracy = math.nan
+        if self.config.loss == "softmax":
+            hits = scores.argmax(dim=1) == patches.targets.argmax(dim=1)
+            accuracy = float(hits.float().mean())
+        return loss, macro, micro, accuracy
 
     def record(
         self,
         losses: list[float],
         rate: float,
         seconds: float,
-        checked: tuple[float, float, float] | None,
+        checked: tuple[float, float, float, float] | None,
     ) -> None:
         """Add the epoch to the history, and keep its weights if they are to be kept."""
-        loss, macro, micro = checked or (math.nan,) * 3
+        loss, macro, micro, accuracy = checked or (math.nan,) * 4
         entry = Epoch(
             epoch=self.epoch,
             train_loss=math.fsum(losses) / len(losses),
@@ -397,6 +441,7 @@ class Run:
             learning_rate=rate,
             patches_per_second=len(self.train_set) / seconds,
             seconds=seconds,
+            val_accuracy=accuracy,
         )
         best = (
             self.history[self.best_epoch - 1].figure(self.config.select)
@@ -487,6 +532,8 @@ class Run:
             "val_macro_ap": entry.val_macro_ap,
             "val_micro_ap": entry.val_micro_ap,
         }
+        if not math.isnan(entry.val_accuracy):
+            figures["val_accuracy"] = entry.val_accuracy
         return TrainResult(
             state=self.best_state,
             config=self.config,
@@ -515,12 +562,17 @@ def _check(config: TrainConfig, train_set: PatchSet, validation_set: PatchSet | 
 
 def _optimiser(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW that decays weights but neither biases nor normalisations."""
-    trained = [p for p in net.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.dim() > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, values in net.named_parameters():
+        if values.requires_grad:
+            factor = config.trunk_rate if name.startswith("trunk.") else 1.0
+            decay = config.weight_decay if values.dim() > 1 else 0.0
+            groups.setdefault((factor, decay), []).append(values)
+    parts = [
+        {"params": values, "weight_decay": decay, "factor": factor}
+        for (factor, decay), values in groups.items()
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    return torch.optim.AdamW(parts, lr=config.learning_rate, fused=True)
 
 
 def _precision(config: TrainConfig, device: torch.device) -> str:

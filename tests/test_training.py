@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from landcover import training
+from landcover import nets, training
 from landcover.augment import Augmentation
 from landcover.datasets.store import NativeStore, join
 from landcover.devices import available, pick_device
@@ -138,13 +138,61 @@ def test_history_and_configuration_lie_beside_the_result(tmp_path: Path) -> None
 def test_the_best_epoch_is_kept_and_patience_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figures = iter([(0.5, 0.3, 0.3), (0.4, 0.6, 0.6), (0.6, 0.4, 0.4), (0.7, 0.2, 0.2)])
+    none = math.nan
+    figures = iter(
+        [(0.5, 0.3, 0.3, none), (0.4, 0.6, 0.6, none), (0.6, 0.4, 0.4, none), (0.7, 0.2, 0.2, none)]
+    )
     monkeypatch.setattr(training.Run, "validate", lambda _run, _patches: next(figures))
     config = replace(SMALL, epochs=40, validate_every=1, select="mean_ap", patience=2)
     result = train(config, store(), store(seed=1), tmp_path)
     assert result.epoch == 2
     assert len(result.history) == 4
     assert result.selection["val_macro_ap"] == 0.6
+
+
+def one_of(patches: NativeStore) -> NativeStore:
+    """The same patches, each with its first class alone."""
+    first = patches.targets.argmax(dim=1)
+    return replace(patches, targets=torch.eye(patches.targets.shape[1])[first])
+
+
+def test_one_class_a_picture_is_learnt_by_softmax_and_judged_by_accuracy(tmp_path: Path) -> None:
+    config = replace(SMALL, loss="softmax", select="accuracy", validate_every=1)
+    result = train(config, one_of(store()), one_of(store(seed=1)), tmp_path)
+    accuracies = [entry.val_accuracy for entry in result.history]
+    assert result.selection["val_accuracy"] == max(accuracies)
+    assert all(0 <= value <= 1 for value in accuracies)
+    assert math.isnan(train(SMALL, store(), store(seed=1), tmp_path / "b").history[-1].val_accuracy)
+
+
+def test_losses_are_those_of_their_names() -> None:
+    logits, targets = torch.tensor([[1.0, -1.0]]), torch.tensor([[1.0, 0.0]])
+    one = training.loss_of("softmax", logits, targets)
+    each = training.loss_of("multilabel", logits, targets)
+    assert float(one) == pytest.approx(math.log1p(math.exp(-2.0)))
+    assert float(each) == pytest.approx(math.log1p(math.exp(-1.0)))
+
+
+def test_training_starts_from_given_weights_where_they_fit(tmp_path: Path) -> None:
+    first = train(SMALL, store(), None, tmp_path / "a").state
+    head = next(name for name in first if name.endswith("head.weight"))
+    given = {**first, head: torch.zeros(1), "unknown": torch.zeros(1)}
+    net = nets.build(SMALL.net, **SMALL.net_options)
+    taken = training.take_up(net, given)
+    assert set(taken) == set(first) - {head}
+    still = replace(SMALL, epochs=1, learning_rate=1e-12)
+    name = next(name for name in first if name.endswith("spectrum.0.0.weight"))
+    begun = train(still, store(), None, tmp_path / "b", initial=first).state
+    assert torch.allclose(begun[name], first[name], atol=1e-6)
+    assert not torch.allclose(train(still, store(), None, tmp_path / "c").state[name], first[name])
+
+
+def test_a_trunk_learns_at_its_own_rate() -> None:
+    net = nets.build("rgb-lite0")
+    optimiser = training._optimiser(net, replace(SMALL, trunk_rate=0.1))
+    factors = {id(p): g["factor"] for g in optimiser.param_groups for p in g["params"]}
+    assert {factors[id(p)] for p in net.trunk.parameters()} == {0.1}  # type: ignore[union-attr]
+    assert {factors[id(p)] for p in net.classifier.parameters()} == {1.0}  # type: ignore[union-attr]
 
 
 def test_validation_does_not_change_what_is_learnt(tmp_path: Path) -> None:

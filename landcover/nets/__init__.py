@@ -15,10 +15,16 @@ from torch import nn
 
 from landcover.errors import UnknownName
 from landcover.nets.baselines import BandStatisticsForest, ClassPrior
+from landcover.nets.mosaic import Mosaic
+from landcover.nets.rgb import RgbNet
+from landcover.nets.spectral import SpectralLite
 from landcover.nets.trigrid import TriGrid
 
 NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "trigrid": TriGrid,
+    "rgb-lite0": RgbNet,
+    "mosaic": Mosaic,
+    "spectral-lite0": SpectralLite,
     "class-prior": ClassPrior,
     "band-statistics": BandStatisticsForest,
 }

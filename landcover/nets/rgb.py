@@ -1,0 +1,66 @@
+"""EfficientNet-Lite0 for pictures: red, green and blue in, one answer a class out."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from landcover.augment import symmetry
+from landcover.nets.lite0 import HEAD, Lite0
+
+
+class RgbNet(nn.Module):
+    """Lite0 with a pooled linear head, fully convolutional up to the pooling.
+
+    Args:
+        classes: number of outputs.
+        enlarge: factor by which pictures are enlarged first. The trunk learned objects
+            of photographs, which are larger than fields of 10 m pixels, and leaves a
+            picture of 64 pixels two cells a side.
+        symmetries: in how many symmetries of the square it looks when it answers, 1 to 8:
+            filters learned from photographs know an upside, pictures from above have none.
+        dropout: share of the pooled features dropped in training.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        classes: int = 10,
+        enlarge: float = 1.0,
+        symmetries: int = 1,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.full((3,), 0.5))
+        self.register_buffer("std", torch.full((3,), 0.25))
+        self.enlarge, self.symmetries = enlarge, symmetries
+        self.trunk = Lite0(3)
+        self.cam_layer = nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(HEAD, classes)
+
+    def start_from(self, pixels: Tensor, targets: Tensor) -> None:
+        """Take each band's mean and spread from training pictures ``(n, 3, y, x)``."""
+        del targets
+        self.mean.copy_(pixels.mean(dim=(0, 2, 3)))
+        self.std.copy_(pixels.std(dim=(0, 2, 3)).clamp(min=1e-3))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Logits ``(n, class)`` of pictures ``(n, 3, y, x)`` between 0 and 1."""
+        if self.training:
+            return self.look(pixels)
+        turns = [turn * 8 // self.symmetries for turn in range(self.symmetries)]
+        return torch.stack([self.look(symmetry(pixels, turn)) for turn in turns]).mean(dim=0)
+
+    def look(self, pixels: Tensor) -> Tensor:
+        """Logits of the pictures as they lie."""
+        images = (pixels - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
+        if self.enlarge != 1.0:
+            images = F.interpolate(images, scale_factor=self.enlarge, mode="bilinear")
+        features = self.cam_layer(self.trunk(images))
+        logits: Tensor = self.classifier(self.dropout(features.mean(dim=(2, 3))))
+        return logits

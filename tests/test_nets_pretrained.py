@@ -1,0 +1,169 @@
+"""The nets that start from other data, and how they answer together."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from landcover import nets
+from landcover.augment import symmetry
+from landcover.nets.labelsets import LabelSets, count_label_sets
+from landcover.nets.lite0 import Lite0
+from landcover.nets.mosaic import Mosaic, join
+from landcover.nets.rgb import RgbNet
+from landcover.nets.spectral import VISIBLE, SpectralLite, inflate
+from landcover.nets.trigrid import TriGrid
+from landcover.nomenclature import CLASS_NAMES
+
+SMALL = {"members": 1, "width": 4, "stem": 4, "spectral": 8}
+TAPS = {"taps": [2, 4]}
+
+
+def published(trunk: Lite0) -> dict[str, torch.Tensor]:
+    """A state in the form of the published file: its own names, and a classifier."""
+    state = {f"_{k}": torch.full_like(v, 0.5) for k, v in enumerate(trunk.state_dict().values())}
+    return {**state, "_fc.weight": torch.zeros(1000, 1280), "_fc.bias": torch.zeros(1000)}
+
+
+def test_lite0_has_the_published_size_and_strides() -> None:
+    trunk = Lite0().eval()
+    classifier = 1280 * 1000 + 1000
+    assert sum(p.numel() for p in trunk.parameters()) + classifier == 4_652_008
+    shapes = [tuple(m.shape[1:]) for m in trunk.maps(torch.zeros(1, 3, 64, 64))]
+    assert shapes == [
+        (16, 32, 32),
+        (24, 16, 16),
+        (40, 8, 8),
+        (80, 4, 4),
+        (112, 4, 4),
+        (192, 2, 2),
+        (320, 2, 2),
+        (1280, 2, 2),
+    ]
+    images = torch.rand(1, 3, 64, 64)
+    assert torch.equal(trunk(images), trunk.maps(images)[-1])
+    assert Lite0(head=False).eval()(images).shape[1] == 320
+    assert Lite0(stem_stride=1).eval()(images).shape[2:] == (4, 4)
+
+
+def test_published_weights_are_paired_by_order() -> None:
+    trunk, wide = Lite0(), Lite0(12)
+    state = published(trunk)
+    trunk.from_imagenet(state)
+    assert all((v == 0.5).all() for n, v in trunk.state_dict().items() if v.is_floating_point())
+    stem = wide.stem[0].weight.clone()
+    wide.from_imagenet(state)
+    assert torch.equal(wide.stem[0].weight, stem)
+    with pytest.raises(ValueError, match="not the weights"):
+        trunk.from_imagenet({"_0": torch.zeros(1)})
+    with pytest.raises(ValueError, match="another shape"):
+        trunk.from_imagenet({**state, "_6": torch.zeros(1)})
+
+
+def test_the_rgb_net_reads_pictures_of_any_size() -> None:
+    net = RgbNet(enlarge=1.5).eval()
+    pixels = torch.rand(4, 3, 64, 64)
+    net.start_from(pixels, torch.zeros(4, 10))
+    assert torch.allclose(net.mean, pixels.mean(dim=(0, 2, 3)))
+    assert net(pixels).shape == (4, 10)
+    assert net(torch.rand(1, 3, 96, 128)).shape == (1, 10)
+    assert sum(p.numel() for p in net.parameters()) < 5_000_000
+
+
+def test_an_answer_in_all_symmetries_does_not_depend_on_how_a_picture_lies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net, pixels = RgbNet(symmetries=8).eval(), torch.rand(2, 3, 64, 64)
+    # A net that sees one place only; an untrained one tells pictures hardly apart.
+    monkeypatch.setattr(net, "look", lambda images: images[:, :, 3, 17])
+    turned = symmetry(pixels, 5)
+    assert torch.allclose(net(turned), net(pixels))
+    net.symmetries = 1
+    assert torch.equal(net(pixels), pixels[:, :, 3, 17])
+    assert not torch.allclose(net(turned), net(pixels))
+
+
+def test_an_inflated_net_sees_the_visible_bands_alone_until_it_learns() -> None:
+    trunk = Lite0(head=False)
+    net = SpectralLite(spectral=0, **TAPS).eval()
+    missing = net.load_state_dict(
+        inflate({f"trunk.{k}": v for k, v in trunk.state_dict().items()}), strict=False
+    ).missing_keys
+    assert not any(name.startswith("trunk.") for name in missing)
+    pixels = torch.rand(2, 12, 48, 48)
+    before = net.trunk.stem(net.bands(pixels))
+    pixels[:, [b for b in range(12) if b not in VISIBLE]] = 0.3
+    assert torch.allclose(net.trunk.stem(net.bands(pixels)), before, atol=1e-5)
+    pixels[:, VISIBLE[0]] = 0.3
+    assert not torch.allclose(net.trunk.stem(net.bands(pixels)), before, atol=1e-2)
+
+
+@pytest.mark.parametrize("side", [48, 120])
+def test_a_patch_is_the_average_of_its_cells(side: int) -> None:
+    net = SpectralLite(**TAPS).eval()
+    pixels = torch.rand(2, 12, side, side)
+    cells = net.cells(net.bands(pixels))
+    assert cells.shape[2:] == (side // 8, side // 8)
+    assert torch.allclose(net.answer(cells.mean(dim=(2, 3))), net(pixels), atol=1e-5)
+
+
+def test_bands_are_left_out_in_training_but_not_the_visible_ones() -> None:
+    torch.manual_seed(0)
+    net = SpectralLite(spectral=0, band_dropout=0.99, dropout=0.0, **TAPS)
+    net.start_from(torch.rand(8, 12, 48, 48), torch.rand(8, 19))
+    seen: list[torch.Tensor] = []
+    net.trunk.stem.register_forward_pre_hook(lambda _net, given: seen.append(given[0]))
+    net.train()(torch.rand(8, 12, 48, 48))
+    lost = [b for b in range(12) if (seen[0][:, b] == 0).all()]
+    assert lost
+    assert not set(lost) & set(VISIBLE)
+
+
+def test_label_sets_exclude_what_never_occurs_and_know_company() -> None:
+    a, b, c = CLASS_NAMES[:3]
+    net = count_label_sets([[a, b]] * 6 + [[a]] * 5 + [[c]] * 9 + [[b, c]] * 4)
+    assert len(net.members) == 3
+    logits = torch.full((1, len(CLASS_NAMES)), -4.0)
+    logits[0, 1] = 3.0
+    probability = net(logits).sigmoid()[0]
+    assert probability[0] > 0.5, "b is only seen beside a"
+    assert probability[2] < 0.1
+    assert probability[3:].max() < 1e-5
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(net(50 * logits), net(50 * logits).float())
+        assert net(50 * logits).isfinite().all()
+    stronger = LabelSets(3, strength=1.0)
+    stronger.load_state_dict(net.state_dict())
+    assert not torch.equal(stronger(logits), net(logits))
+    with pytest.raises(ValueError, match="5 patches"):
+        count_label_sets([[a]])
+
+
+def test_the_excess_of_a_label_set_is_over_independent_classes() -> None:
+    a, b = CLASS_NAMES[:2]
+    net = count_label_sets([[a]] * 10 + [[b]] * 10)
+    # Half of all patches each; were the classes independent, a alone would be a quarter.
+    assert torch.allclose(net.excess, torch.full((2,), math.log(0.5 / 0.25)), atol=1e-3)
+
+
+def test_a_mosaic_answers_with_the_parts_that_were_joined() -> None:
+    torch.manual_seed(0)
+    options = {"trigrid": SMALL, "lites": [TAPS, TAPS], "sets": 2, "symmetries": 2}
+    mosaic = nets.build("mosaic", **options)
+    assert isinstance(mosaic, Mosaic)
+    grid = TriGrid(**SMALL).eval()
+    lites = [SpectralLite(**TAPS).eval() for _ in range(2)]
+    prior = count_label_sets([CLASS_NAMES[:1]] * 5 + [CLASS_NAMES[1:3]] * 5)
+    join(grid, lites, prior, mosaic)
+    pixels = torch.rand(2, 12, 48, 48)
+    looks = [lites[k](symmetry(pixels, w)) for k, w in ((0, 0), (0, 4), (1, 1), (1, 5))]
+    expected = prior(0.6 * grid(pixels) + 0.4 * torch.stack(looks).mean(dim=0))
+    assert torch.allclose(mosaic(pixels), expected, atol=1e-4)
+
+
+def test_a_mosaic_without_prior_gives_mean_logits() -> None:
+    mosaic = Mosaic(trigrid=SMALL, lites=[TAPS], symmetries=8, share=1.0).eval()
+    pixels = torch.rand(2, 12, 48, 48)
+    assert torch.allclose(mosaic(pixels), mosaic.trigrid(pixels))
