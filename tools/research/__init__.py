@@ -1,0 +1,1 @@
+"""Scripts behind the ablation table of docs/model.md; nothing in the package needs them."""

@@ -1,0 +1,68 @@
+"""Join trained parts into a mosaic and print its figures on validation.
+
+``python -m tools.research.assemble TRIGRID.safetensors OUT.safetensors RUN…``: the TriGrid's
+weights, where to write, and the Lite runs that look beside it. Parts fitted on
+``train+validation`` have no honest figures on validation, and the figures say so by being
+too good; choose with parts fitted on ``train``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import load_file, save_file
+
+from landcover.nets.labelsets import LabelSets, count_label_sets
+from landcover.nets.mosaic import Mosaic, join
+from landcover.nets.spectral import SpectralLite
+from landcover.nets.trigrid import TriGrid
+from landcover.training import TrainConfig, predict_logits
+from tools.research.common import DATA, WORK, gain, line, sigmoid, store
+
+MEMBERS: dict[str, Any] = {"members": 4, "width": 48, "stem": 24, "spectral": 64, "dropout": 0.3}
+
+
+def label_sets() -> LabelSets:
+    """The prior of BigEarthNet's official training split."""
+    table = pq.read_table(
+        DATA / "bigearthnet/metadata-all-480038.parquet", columns=["labels", "split"]
+    )
+    rows = zip(table["labels"].to_pylist(), table["split"].to_pylist(), strict=True)
+    return count_label_sets(labels for labels, split in rows if split == "train")
+
+
+def main(trigrid: str, out: str, *runs: str) -> None:
+    """Assemble, judge, write."""
+    torch.set_num_threads(1)
+    grid = TriGrid(**MEMBERS)
+    grid.load_state_dict(load_file(trigrid))
+    lites, options = [], []
+    for run in runs:
+        config = TrainConfig.from_json((WORK / "runs" / run / "config.json").read_text())
+        lite = SpectralLite(**config.net_options)
+        lite.load_state_dict(torch.load(WORK / "runs" / run / "state.pt", weights_only=True))
+        lites.append(lite)
+        options.append(config.net_options)
+    prior = label_sets()
+    settings: dict[str, Any] = {"trigrid": MEMBERS, "lites": options, "sets": len(prior.members)}
+    mosaic = join(grid, lites, prior, Mosaic(**settings))
+    size = sum(p.numel() for p in mosaic.parameters())
+    check = store("validation")
+    begin = time.time()
+    logits = predict_logits(mosaic, check, precision="bfloat16", batch=32).numpy()
+    print(f"{size:,} parameters, {len(check) / (time.time() - begin):.0f} patches/s on one thread")
+    base = sigmoid(np.load(WORK / "base.npy"))
+    print(line("mosaic against the base", gain(check.targets.numpy(), sigmoid(logits), base)))
+    save_file({k: v.contiguous() for k, v in mosaic.state_dict().items()}, out)
+    Path(out).with_suffix(".json").write_text(json.dumps(settings, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

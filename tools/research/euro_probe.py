@@ -1,0 +1,88 @@
+"""What EuroSAT's classes say of BigEarthNet patches: dense answers of a EuroSAT net as features.
+
+The visible bands are brought to EuroSAT's mean and spread; the net is not trained further.
+``python -m tools.research.euro_probe RUN ENLARGE``
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from landcover.augment import symmetry
+from landcover.datasets.store import join
+from landcover.nets.rgb import RgbNet
+from landcover.nets.spectral import VISIBLE
+from tools.research.common import WORK, figures, gain, line, sigmoid, store
+from tools.research.probe import fit, log_statistics
+
+
+def main(run: str, enlarge: str) -> None:
+    """Print figures, keep the probabilities."""
+    torch.set_num_threads(1)
+    a, b = store("train"), store("validation")
+    both = join(a, b)
+    net = RgbNet()
+    net.load_state_dict(torch.load(WORK / "runs" / run / "state.pt", weights_only=True))
+    net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    x = both.pixels(range(len(both)))[:, list(VISIBLE)].clamp(0, 0.275)
+    mean, std = x[: len(a)].mean((0, 2, 3), keepdim=True), x[: len(a)].std((0, 2, 3), keepdim=True)
+    x = (x - mean) / std
+    weight, bias = net.classifier.weight[:, :, None, None], net.classifier.bias
+    found = []
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        for which in (0, 1, 4, 7):
+            rows = []
+            for part in x.split(32):  # type: ignore[no-untyped-call]
+                image = F.interpolate(
+                    symmetry(part, which), scale_factor=float(enlarge), mode="bilinear"
+                )
+                features = net.trunk(image.contiguous(memory_format=torch.channels_last))
+                logits = F.conv2d(features, weight, bias).float().flatten(2)
+                p = logits.softmax(1)
+                rows.append(
+                    torch.cat(
+                        (
+                            logits.mean(2),
+                            logits.amax(2),
+                            logits.std(2),
+                            p.mean(2),
+                            p.amax(2),
+                            features.float().mean((2, 3)),
+                        ),
+                        1,
+                    )
+                )
+            found.append(torch.cat(rows))
+    f = torch.stack(found).mean(0).numpy()
+    np.save(WORK / f"euro_features_{run}_{enlarge}.npy", f)
+    ya, yb = a.targets.numpy(), b.targets.numpy()
+    stats = log_statistics(a), log_statistics(b)
+    base = sigmoid(np.load(WORK / "base.npy"))
+    kept = {}
+    for name, cut in (
+        ("answers", slice(0, 50)),
+        ("features", slice(50, None)),
+        ("both", slice(None)),
+    ):
+        for extra in (False, True):
+            xs = [
+                np.concatenate([v, s], 1) if extra else v
+                for v, s in zip((f[: len(a), cut], f[len(a) :, cut]), stats, strict=True)
+            ]
+            for kind in ("lr", "trees"):
+                key = f"{name}{'+stats' if extra else ''}/{kind}"
+                kept[key] = fit(kind, xs[0], ya, xs[1])
+                print(key, *(f"{v:.4f}" for v in figures(yb, kept[key])))
+                print(
+                    line("  0.25 beside base", gain(yb, 0.75 * base + 0.25 * kept[key], base)),
+                    flush=True,
+                )
+    np.savez(WORK / f"euro_probe_{run}.npz", **kept)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,94 @@
+"""Train rows of the ablation table, one after the other, from a file of JSON lines.
+
+``python -m tools.research.run QUEUE.jsonl``. A line is ``{"name", "start", "config"}``, where
+``start`` is empty or the name of a EuroSAT run (or ``imagenet``), and ``config`` is what
+differs from the defaults of :class:`landcover.training.TrainConfig`. Lines may be added
+while it runs; what is done is skipped, what was cut off goes on. Each leaves
+``runs/NAME/val.npy``, the logits on
+validation, and the weights. The test split is never read.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from landcover.datasets.store import join
+from landcover.nets.spectral import inflate
+from landcover.training import TrainConfig, predict_logits, train
+from tools.research import eurosat
+from tools.research.common import WORK, figures, store
+
+
+def main(queue: str) -> None:
+    """Work through the queue; stop at a line ``end``."""
+    torch.set_num_threads(1)
+    while True:
+        lines = [x for x in Path(queue).read_text().splitlines() if x.strip()]
+        todo = [x for x in lines if x != "end" and not done(json.loads(x))]
+        if todo:
+            try:
+                one(**json.loads(todo[0]))
+            except Exception as error:  # noqa: BLE001 - the next row may do better
+                print("FAILED", todo[0], repr(error), flush=True)
+                folder = WORK / "runs" / json.loads(todo[0])["name"]
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "done").touch()
+        elif "end" in lines:
+            return
+        else:
+            time.sleep(2)
+
+
+def done(job: dict[str, Any]) -> bool:
+    """Whether a row has its predictions."""
+    folder: Path = WORK / "runs" / job["name"]
+    return (folder / "val.npy").exists() or (folder / "done").exists()
+
+
+def one(name: str, start: str, config: dict[str, Any], fit: str = "train") -> None:
+    """Train one row; fitted on ``train+validation`` it has no figures, only weights."""
+    settings = TrainConfig.from_json(json.dumps({"device": "cpu", "validate_every": 10, **config}))
+    weights = inflate(eurosat.start(start)) if start else {}
+    final = fit == "train+validation"
+    patches, check = store("train"), store("validation")
+    out = WORK / "runs" / name
+    begin = time.time()
+    result = train(
+        settings,
+        join(patches, check) if final else patches,
+        None if final else check,
+        out,
+        lambda e: (
+            print(
+                name,
+                e.epoch,
+                f"{e.train_loss:.4f} {e.val_loss:.4f} {e.val_macro_ap:.4f} "
+                f"{e.val_micro_ap:.4f} {e.patches_per_second:.0f}/s",
+                flush=True,
+            )
+            if e.epoch % 10 == 0 or e.epoch == settings.epochs
+            else None
+        ),
+        initial=weights,
+    )
+    torch.save(result.state, out / "state.pt")
+    (out / "checkpoint.pt").unlink()
+    if final:
+        (out / "done").touch()
+        print("ROW", name, f"{time.time() - begin:.0f}s", flush=True)
+        return
+    logits = predict_logits(result.net(), check, precision=result.precision).numpy()
+    np.save(out / "val.npy", logits)
+    macro, micro = figures(check.targets.numpy(), logits)
+    print("ROW", name, f"{macro:.4f} {micro:.4f} {time.time() - begin:.0f}s", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
