@@ -15,7 +15,9 @@ one, or beaches without a sea) are excluded, and their evidence goes to sets tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -26,6 +28,8 @@ from landcover.nomenclature import CLASS_NAMES
 LEAST: Final = 5
 """Patches that a label set must have: rarer ones are accidents of a border or a map."""
 STRENGTH: Final = 0.2
+TABLE: Final = Path(__file__).with_name("labelsets.csv")
+"""Label sets of BigEarthNet v2's 237,871 training patches; ``tools/label_sets.py`` made it."""
 _CLIP: Final = 1e-6
 
 
@@ -72,6 +76,27 @@ def count_label_sets(
     for names in labels:
         key = frozenset(column[name] for name in names)
         counts[key] = counts.get(key, 0) + 1
+    return from_counts(counts, least=least, strength=strength)
+
+
+def packaged(*, least: int = LEAST, strength: float = STRENGTH) -> LabelSets:
+    """The label sets of BigEarthNet v2's training split, from the package's table."""
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        counts = {
+            frozenset(map(int, row["classes"].split())): int(row["patches"])
+            for row in csv.DictReader(file)
+        }
+    return from_counts(counts, least=least, strength=strength)
+
+
+def from_counts(
+    counts: Mapping[frozenset[int], int], *, least: int = LEAST, strength: float = STRENGTH
+) -> LabelSets:
+    """The prior of label sets, given as columns of classes, and how many patches have each.
+
+    Raises:
+        ValueError: no label set is frequent enough.
+    """
     kept = sorted((sorted(key), n) for key, n in counts.items() if n >= least)
     if not kept:
         raise ValueError(f"no label set has {least} patches")

@@ -33,6 +33,9 @@ class Mosaic(nn.Module):
         lites: options of each SpectralLite.
         sets: label sets of the prior; 0 leaves it out.
         strength: of the prior.
+        scale: factor on the logits before the prior. Nets that were fitted to a few
+            hundred patches are too sure of themselves, and the prior must not take
+            their word for it.
         share: weight of TriGrid's logits; the Lites have the rest.
         symmetries: in how many symmetries each Lite looks, 1 to 8. Member k begins with
             symmetry k, so that a few members cover all eight between them.
@@ -45,11 +48,12 @@ class Mosaic(nn.Module):
         lites: Sequence[Mapping[str, Any]],
         sets: int = 0,
         strength: float = 0.2,
+        scale: float = 1.0,
         share: float = 0.6,
         symmetries: int = 8,
     ) -> None:
         super().__init__()
-        self.share, self.symmetries = share, symmetries
+        self.share, self.symmetries, self.scale = share, symmetries, scale
         self.trigrid = TriGrid(**trigrid)
         self.lites = nn.ModuleList(SpectralLite(**options) for options in lites)
         self.prior: nn.Module = LabelSets(sets, strength=strength) if sets else nn.Identity()
@@ -63,7 +67,7 @@ class Mosaic(nn.Module):
             for turn in range(self.symmetries)
         ]
         mean = torch.lerp(torch.stack(answers).mean(dim=0), self.trigrid(pixels), self.share)
-        logits: Tensor = self.prior(mean)
+        logits: Tensor = self.prior(self.scale * mean)
         return logits
 
 
