@@ -7,17 +7,17 @@ steps are noisy, and their average generalises better.
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Final, Literal, Self, get_args
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,161 +25,51 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from landcover import nets
-from landcover.augment import Augmentation
+from landcover import nets, parallel
 from landcover.datasets.store import PatchSet
 from landcover.devices import knows_bfloat16, pick_device
-from landcover.errors import BadInput, UnknownName
+from landcover.errors import BadInput
+from landcover.history import HISTORY_FILE, Epoch, whole, write
+from landcover.loading import Batch, Piece, ahead, plan, prepare
 from landcover.metrics import average_precision, counted_classes
+from landcover.parallel import Team
+from landcover.settings import Loss, Metric, Precision, TrainConfig
+from landcover.watching import Moment, watchers
+
+__all__ = [
+    "CHECKPOINT_FILE",
+    "CONFIG_FILE",
+    "HISTORY_FILE",
+    "Epoch",
+    "Loss",
+    "Metric",
+    "Precision",
+    "Progress",
+    "Run",
+    "State",
+    "TrainConfig",
+    "TrainResult",
+    "autocast",
+    "average_precisions",
+    "learning_rate",
+    "loss_of",
+    "precision_of",
+    "predict_logits",
+    "take_up",
+    "train",
+]
 
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 CONFIG_FILE: Final = "config.json"
-HISTORY_FILE: Final = "history.csv"
 STATISTICS_PATCHES: Final = 512
 """Patches from which the normalisation is estimated; 512 hold 7 million pixels a band."""
+VALIDATED_AT_ONCE: Final = 64
+AHEAD: Final = 2
+"""Batches made ready beyond the one that is learnt from, for each thread that makes them."""
+_MOST_LOADERS: Final = 8
 
-Precision = Literal["auto", "float32", "bfloat16"]
-Metric = Literal["last", "loss", "macro_ap", "micro_ap", "mean_ap", "accuracy"]
-Loss = Literal["multilabel", "softmax"]
-AUGMENTED_AT_ONCE: Final = 32
-"""Patches augmented together: 22 MB, which the allocator reuses. Larger blocks are
-returned to the system and cost a page fault every 4 kB when they are next asked for."""
 State = dict[str, Tensor]
 Progress = Callable[["Epoch"], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """Everything that decides what a run yields, save the data.
-
-    Attributes:
-        net: name of the architecture.
-        net_options: its keyword arguments.
-        epochs: passes over the training set. A net of several members gives each of
-            them its share of a batch, so that k members need k times the epochs.
-        batch: patches a step, about: an epoch is cut into equal batches of nearly this
-            size, so that no patch sits it out.
-        learning_rate: the peak, of AdamW.
-        trunk_rate: factor on the learning rate of a part called ``trunk``, which pre-trained
-            weights let learn more slowly.
-        weight_decay: of weights; biases and normalisations have none.
-        warm_up: share of the steps in which the learning rate rises; then it falls as
-            a half cosine to 0.
-        ema: decay of the moving average of weights, per step.
-        loss: ``multilabel`` asks of each class by itself (binary cross-entropy), and
-            ``softmax`` which one class it is.
-        label_smoothing: share by which targets move towards the classes' frequencies.
-        augmentation: changes to training batches.
-        select: which epoch's weights are kept: the best of a figure on validation
-            (``mean_ap`` is the mean of both average precisions), or the ``last``.
-        validate_every: epochs from one validation to the next.
-        patience: validations without a better figure after which training stops; 0 never.
-        precision: ``auto`` is bfloat16 where the device computes in it, else float32.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        seed: of every random draw.
-
-    Raises:
-        BadInput: a number is outside its range, or a name is unknown.
-    """
-
-    net: str = "trigrid"
-    net_options: dict[str, Any] = field(default_factory=dict)
-    epochs: int = 40
-    batch: int = 32
-    learning_rate: float = 3e-3
-    trunk_rate: float = 1.0
-    weight_decay: float = 0.05
-    warm_up: float = 0.075
-    ema: float = 0.99
-    loss: Loss = "multilabel"
-    label_smoothing: float = 0.0
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    select: Metric = "last"
-    validate_every: int = 5
-    patience: int = 0
-    precision: Precision = "auto"
-    device: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        rules = (
-            (self.epochs >= 1, "epochs must be at least 1"),
-            (self.batch >= 2, "batch must be at least 2"),
-            (self.learning_rate > 0, "learning_rate must be above 0"),
-            (self.trunk_rate > 0, "trunk_rate must be above 0"),
-            (self.weight_decay >= 0, "weight_decay must be at least 0"),
-            (0 <= self.warm_up < 1, "warm_up must lie between 0 and 1"),
-            (0 <= self.ema < 1, "ema must lie between 0 and 1"),
-            (0 <= self.label_smoothing < 1, "label_smoothing must lie between 0 and 1"),
-            (self.validate_every >= 1, "validate_every must be at least 1"),
-            (self.patience >= 0, "patience must be at least 0"),
-            (self.loss in get_args(Loss), f"loss is one of {', '.join(get_args(Loss))}"),
-            (self.select in get_args(Metric), f"select is one of {', '.join(get_args(Metric))}"),
-            (
-                self.precision in get_args(Precision),
-                f"precision is one of {', '.join(get_args(Precision))}",
-            ),
-        )
-        for holds, complaint in rules:
-            if not holds:
-                raise BadInput(f"Training configuration: {complaint}.")
-
-    def to_json(self) -> str:
-        """As text that :meth:`from_json` reads."""
-        return json.dumps(asdict(self), indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read a configuration; what it leaves out keeps its default.
-
-        Raises:
-            BadInput: it is not JSON, names an unknown setting, or a value is unusable.
-        """
-        try:
-            values = json.loads(text)
-        except ValueError:
-            raise BadInput("The training configuration is not JSON: correct the file.") from None
-        if not isinstance(values, dict):
-            raise BadInput("The training configuration must be a JSON object of settings.")
-        _refuse_unknown(values, cls)
-        inner = values.get("augmentation", {})
-        if not isinstance(inner, dict):
-            raise BadInput("Training configuration: augmentation must be an object.")
-        _refuse_unknown(inner, Augmentation)
-        try:
-            return cls(**{**values, "augmentation": Augmentation(**inner)})
-        except TypeError:
-            raise BadInput(
-                "The training configuration has a value of the wrong kind: numbers are "
-                "written without quotes, names with them."
-            ) from None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One line of a run's history; figures on validation are NaN where none was made."""
-
-    epoch: int
-    train_loss: float
-    val_loss: float
-    val_macro_ap: float
-    val_micro_ap: float
-    learning_rate: float
-    patches_per_second: float
-    seconds: float
-    val_accuracy: float = math.nan
-    """Share whose highest score is of their class; NaN for multi-label losses."""
-
-    def figure(self, metric: Metric) -> float:
-        """The figure that selection maximises."""
-        return {
-            "last": float(self.epoch),
-            "loss": -self.val_loss,
-            "macro_ap": self.val_macro_ap,
-            "micro_ap": self.val_micro_ap,
-            "mean_ap": (self.val_macro_ap + self.val_micro_ap) / 2,
-            "accuracy": self.val_accuracy,
-        }[metric]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,11 +118,15 @@ def train(
     Without a validation set the run takes all its epochs and keeps the last weights:
     so are train and validation fitted together, once every choice is made.
 
+    Under ``torchrun`` (see :mod:`landcover.parallel`) all processes call this with the same
+    arguments and get the same result; the first one writes the files.
+
     Args:
         config: the settings.
         train_set: patches to learn from.
         validation_set: patches to choose the epoch by.
-        out: folder for ``config.json``, ``history.csv`` and ``checkpoint.pt``.
+        out: folder for ``config.json``, ``history.csv``, ``history.jsonl`` and
+            ``checkpoint.pt``; one that all processes see.
         progress: called after each epoch.
         initial: weights to start from, for instance of a net trained on another data
             set. What they lack or hold in another shape (a head of other classes)
@@ -240,6 +134,7 @@ def train(
 
     Raises:
         BadInput: the folder holds another run, or settings and data do not fit.
+        ProcessLost: another process of this training is gone.
     """
     _check(config, train_set, validation_set)
     run = Run(config, train_set, initial)
@@ -248,12 +143,18 @@ def train(
         begin = time.perf_counter()
         rate = run.learning_rate()
         run.net.train()
-        losses = [run.step(pixels, targets) for pixels, targets in run.batches()]
+        losses: list[float] = []
+        for loss in run.learn():
+            losses.append(loss)
+            run.tell(_name(out), losses)
         seconds = time.perf_counter() - begin
         run.epoch += 1
         checked = run.validate(validation_set)
         run.record(losses, rate, seconds, checked)
-        run.save(out)
+        if run.team.leads:
+            run.save(out)
+            for watcher in watchers():
+                watcher.epoch(_name(out), run.history[-1], config.epochs)
         if progress:
             progress(run.history[-1])
     return run.result()
@@ -265,17 +166,31 @@ def predict_logits(
     *,
     device: torch.device | None = None,
     precision: str = "float32",
-    batch: int = 64,
+    batch: int = VALIDATED_AT_ONCE,
+    team: Team = parallel.ALONE,
 ) -> Tensor:
-    """Logits, float32 ``(patch, class)`` on the CPU, of a net in evaluation mode."""
+    """Logits, float32 ``(patch, class)`` on the CPU, of a net in evaluation mode.
+
+    A team shares the work; each of its processes gets all the logits.
+    """
     where = device or torch.device("cpu")
     net.eval()
-    answers = []
-    with torch.inference_mode(), _autocast(where, precision):
-        for start in range(0, len(patches), batch):
-            rows = range(start, min(start + batch, len(patches)))
-            answers.append(net(patches.pixels(rows).to(where)).float().cpu())
-    return torch.cat(answers)
+    starts = range(0, len(patches), batch)[team.rank :: team.size]
+    blocks = [range(start, min(start + batch, len(patches))) for start in starts]
+    with (
+        torch.inference_mode(),
+        autocast(where, precision),
+        ThreadPoolExecutor(1) as reader,
+    ):
+        read = ahead(reader, patches.pixels, blocks, AHEAD)
+        answers = [net(pixels.to(where)).float().cpu() for pixels in read]
+    if team.size == 1:
+        return torch.cat(answers)
+    everything = torch.zeros(patches.targets.shape, device=where)
+    for rows, answer in zip(blocks, answers, strict=True):
+        everything[rows.start : rows.stop] = answer.to(where)
+    team.add([everything])
+    return everything.cpu()
 
 
 def average_precisions(
@@ -324,10 +239,14 @@ class Run:
         train_set: PatchSet,
         initial: Mapping[str, Tensor] | None = None,
     ) -> None:
+        self.team = parallel.current()
+        if config.shards % self.team.size:
+            # Raises where no number of shards is meant.
+            config = replace(config, shards=parallel.shards_for(config.shards, self.team))
         self.config = config
         self.train_set = train_set
         self.device = pick_device(config.device)
-        self.precision = _precision(config, self.device)
+        self.precision = precision_of(config, self.device)
         self.steps_per_epoch = max(1, round(len(train_set) / config.batch))
         self.prior = train_set.targets.mean(dim=0)
         # Two sources of chance: ours for order and augmentation, torch's own for
@@ -343,6 +262,8 @@ class Run:
             net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average.eval().requires_grad_(requires_grad=False)
         self.optimiser = _optimiser(self.net, config)
+        # Small gradients vanish in float16 unless the loss is scaled up before.
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
         self.epoch = 0
         self.steps = 0
         self.history: list[Epoch] = []
@@ -368,34 +289,109 @@ class Run:
         return impatient or self.epoch >= self.config.epochs
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented batches of one epoch, of the same size but for one patch."""
-        order = torch.randperm(len(self.train_set), generator=self.generator)
-        for rows in order.tensor_split(self.steps_per_epoch):
-            parts = [self._augmented(part) for part in torch.split(rows, AUGMENTED_AT_ONCE)]
-            yield torch.cat([pixels for pixels, _ in parts]), torch.cat([y for _, y in parts])
+        """Augmented pieces of one epoch in turn, of all processes together."""
+        pieces = [piece for step in self._plan() for piece in step]
+        return ((batch.pixels, batch.targets) for batch in map(self._prepare, pieces))
 
-    def _augmented(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        pixels, targets = self.train_set.pixels(rows.tolist()), self.train_set.targets[rows]
-        return self.config.augmentation(pixels, targets, self.generator)
+    def learn(self) -> Iterator[float]:
+        """Make the steps of one epoch, and tell the loss of each."""
+        steps = [self.team.mine(step) for step in self._plan()]
+        with ThreadPoolExecutor(self._loaders()) as pool:
+            pieces = [piece for step in steps for piece in step]
+            ready = ahead(pool, self._prepare, pieces, AHEAD * self._loaders())
+            for step in steps:
+                yield self._step(islice(ready, len(step)))
+
+    def tell(self, run: str, losses: Sequence[float]) -> None:
+        """Tell those who look on how far this epoch is."""
+        if self.team.leads and watchers():
+            moment = Moment(
+                run=run,
+                epoch=self.epoch + 1,
+                epochs=self.config.epochs,
+                step=len(losses),
+                steps=self.steps_per_epoch,
+                patches=len(self.train_set),
+                loss=math.fsum(losses) / len(losses),
+            )
+            for watcher in watchers():
+                watcher.step(moment)
+
+    def _plan(self) -> list[list[Piece]]:
+        return plan(len(self.train_set), self.steps_per_epoch, self.config.shards, self.generator)
+
+    def _loaders(self) -> int:
+        """Threads that make pieces ready; one where chance must come in their order."""
+        if self.config.shards == 1:
+            return 1
+        return max(1, min(_MOST_LOADERS, (os.cpu_count() or 1) // self.team.size))
+
+    def _prepare(self, piece: Piece) -> Batch:
+        batch = prepare(piece, self.train_set, self.config.augmentation, self.generator)
+        if self.device.type == "cuda":
+            # From locked memory a GPU fetches while it computes.
+            batch = replace(batch, pixels=batch.pixels.pin_memory())
+        return batch
 
     def learning_rate(self) -> float:
         """The learning rate of the next step."""
         return learning_rate(self.config, self.steps, self.config.epochs * self.steps_per_epoch)
 
     def step(self, pixels: Tensor, targets: Tensor) -> float:
-        """One step of the optimiser and of the moving average; returns the loss."""
+        """One step on one batch in one piece; returns the loss."""
+        return self._step([Batch(pixels, targets)])
+
+    def _step(self, pieces: Iterable[Batch]) -> float:
+        """One step of the optimiser and of the moving average; returns the mean loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = group["factor"] * self.learning_rate()
-        smooth = torch.lerp(targets, self.prior.expand_as(targets), self.config.label_smoothing)
-        with _autocast(self.device, self.precision):
-            logits = self.net(pixels.to(self.device))
-        loss = loss_of(self.config.loss, logits.float(), smooth.to(self.device))
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
+        if self.config.shards == 1:
+            (piece,) = pieces
+            loss = self._gradients(piece)
+        else:
+            loss = self._summed(pieces)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
         self.steps += 1
         self._average()
         return loss.item()
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Add the gradients of a piece to what is there; returns its share of the loss."""
+        targets = batch.targets
+        smooth = torch.lerp(targets, self.prior.expand_as(targets), self.config.label_smoothing)
+        with autocast(self.device, self.precision):
+            logits = self.net(batch.pixels.to(self.device, non_blocking=True))
+        loss = loss_of(self.config.loss, logits.float(), smooth.to(self.device))
+        if batch.share != 1.0:
+            loss = loss * batch.share
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _summed(self, pieces: Iterable[Batch]) -> Tensor:
+        """The step of a batch in several pieces, some of them in other processes.
+
+        Each piece starts from the same running statistics and moves them; they take the
+        mean of all moves, so that neither order nor processes matter.
+        """
+        buffers = list(self.net.buffers())
+        begin = [buffer.clone() for buffer in buffers]
+        moved = [torch.zeros_like(b) for b in buffers if b.is_floating_point()]
+        total = torch.zeros((), device=self.device)
+        for piece in pieces:
+            for buffer, start in zip(buffers, begin, strict=True):
+                buffer.copy_(start)
+            # Dropout draws from torch's own chance; augmentation had the seed itself.
+            torch.manual_seed((piece.seed or 0) + 1)
+            total += self._gradients(piece)
+            for move, buffer, start in _floating(moved, buffers, begin):
+                move.add_(buffer - start)
+        gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
+        self.team.add([*gradients, *moved, total])
+        for move, buffer, start in _floating(moved, buffers, begin):
+            buffer.copy_(start + move / self.config.shards)
+        return total
 
     def _average(self) -> None:
         # With a long memory from the first step on, the average would cling to the start.
@@ -412,7 +408,13 @@ class Run:
         last = self.epoch == self.config.epochs
         if patches is None or not (last or self.epoch % self.config.validate_every == 0):
             return None
-        logits = predict_logits(self.average, patches, device=self.device, precision=self.precision)
+        logits = predict_logits(
+            self.average,
+            patches,
+            device=self.device,
+            precision=self.precision,
+            team=self.team,
+        )
         loss = float(loss_of(self.config.loss, logits, patches.targets))
         # Pooled over classes, only probabilities of one sum are comparable.
         scores = logits if self.config.loss == "multilabel" else logits.softmax(dim=1)
@@ -457,27 +459,24 @@ class Run:
 
     def save(self, out: Path) -> None:
         """Write history and checkpoint, each whole or not at all."""
-        rows = [asdict(entry) for entry in self.history]
-        with _whole(out / HISTORY_FILE) as part, part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, [item.name for item in fields(Epoch)])
-            writer.writeheader()
-            writer.writerows(rows)
-        with _whole(out / CHECKPOINT_FILE) as part:
-            torch.save(self._checkpoint(rows), part)
+        write(self.history, out)
+        with whole(out / CHECKPOINT_FILE) as part:
+            torch.save(self._checkpoint(), part)
 
-    def _checkpoint(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    def _checkpoint(self) -> dict[str, Any]:
         return {
             "config": self.config.to_json(),
             "ids": list(self.train_set.ids),
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "generator": self.generator.get_state(),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
             "epoch": self.epoch,
             "steps": self.steps,
-            "history": rows,
+            "history": [asdict(entry) for entry in self.history],
             "best_epoch": self.best_epoch,
             "best_state": self.best_state,
             "stale": self.stale,
@@ -491,23 +490,31 @@ class Run:
         """
         out.mkdir(parents=True, exist_ok=True)
         path = out / CHECKPOINT_FILE
-        if not path.exists():
-            with _whole(out / CONFIG_FILE) as part:
+        if path.exists():
+            self._go_on(path)
+        elif self.team.leads:
+            with whole(out / CONFIG_FILE) as part:
                 part.write_text(self.config.to_json(), encoding="utf-8")
-            return
+        if not self.team.agree([self.steps, len(self.train_set)], self.device):
+            raise BadInput(
+                "The processes of this training see different checkpoints or patches: give all "
+                "of them the same folders."
+            )
+
+    def _go_on(self, path: Path) -> None:
         try:
             kept = torch.load(path, map_location="cpu", weights_only=True)
-            same = kept["config"] == self.config.to_json()
+            same = TrainConfig.from_json(kept["config"]) == self.config
             if same and kept["ids"] == list(self.train_set.ids):
                 self._take_up(kept)
                 return
         except (RuntimeError, ValueError, TypeError, KeyError, EOFError, UnpicklingError):
             raise BadInput(
-                f"The checkpoint in '{out.name}' cannot be read: remove {path.name} to start "
-                "anew, or choose another folder."
+                f"The checkpoint in '{path.parent.name}' cannot be read: remove {path.name} to "
+                "start anew, or choose another folder."
             ) from None
         raise BadInput(
-            f"The folder '{out.name}' holds a run with other settings or other patches: "
+            f"The folder '{path.parent.name}' holds a run with other settings or other patches: "
             "choose another folder, or remove its checkpoint."
         )
 
@@ -515,6 +522,7 @@ class Run:
         self.net.load_state_dict(kept["net"])
         self.average.load_state_dict(kept["average"])
         self.optimiser.load_state_dict(kept["optimiser"])
+        self.scaler.load_state_dict(kept.get("scaler") or self.scaler.state_dict())
         self.generator.set_state(kept["generator"])
         torch.set_rng_state(kept["torch"])
         if self.device.type == "cuda":
@@ -547,6 +555,13 @@ class Run:
         )
 
 
+def _name(out: Path) -> str:
+    """What people call a run: where its folder lies among those of a model's runs."""
+    above = [part for part in out.parts[:-1] if part == "runs"]
+    start = len(out.parts) - out.parts[::-1].index("runs") if above else len(out.parts) - 1
+    return "/".join(out.parts[start:])
+
+
 def _check(config: TrainConfig, train_set: PatchSet, validation_set: PatchSet | None) -> None:
     if len(train_set) < config.batch:
         raise BadInput(
@@ -575,14 +590,27 @@ def _optimiser(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parts, lr=config.learning_rate, fused=True)
 
 
-def _precision(config: TrainConfig, device: torch.device) -> str:
+def precision_of(config: TrainConfig, device: torch.device) -> str:
+    """What a run computes in on a device."""
     if config.precision != "auto":
         return config.precision
-    return "bfloat16" if knows_bfloat16(device) else "float32"
+    if knows_bfloat16(device):
+        return "bfloat16"
+    return "float16" if device.type == "cuda" else "float32"
 
 
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Compute in that precision inside, where it is worth it."""
+    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+    return torch.autocast(device.type, kind or torch.bfloat16, enabled=kind is not None)
+
+
+def _floating(
+    moved: Sequence[Tensor], buffers: Sequence[Tensor], begin: Sequence[Tensor]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Each buffer of real numbers with its move and where it began."""
+    pairs = [(b, start) for b, start in zip(buffers, begin, strict=True) if b.is_floating_point()]
+    return ((move, b, start) for move, (b, start) in zip(moved, pairs, strict=True))
 
 
 def _copy(net: nn.Module) -> State:
@@ -591,20 +619,3 @@ def _copy(net: nn.Module) -> State:
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in net.state_dict().items()
     }
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes its real name only once it is on the disk."""
-    part = path.with_name(path.name + ".part")
-    yield part
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-def _refuse_unknown(values: Mapping[str, Any], kind: type[Any]) -> None:
-    known = [item.name for item in fields(kind)]
-    for name in values:
-        if name not in known:
-            raise UnknownName("training setting", name, known)

@@ -2,6 +2,7 @@
 
 Records come from a data set's own tables; pixels are only read for the patches that are
 asked for, a batch at a time, so that half a million patches need no more memory than a few.
+Where they come from is the record's business: see :meth:`Record.native`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from torch import Tensor
 from landcover.datasets.store import NativeStore
 from landcover.errors import BadInput, UnknownName
 from landcover.nomenclature import CLASS_NAMES
-from landcover.sources.folder import Native, read_native
+from landcover.patch import Patch
+from landcover.sources.folder import Native, read_native, to_patch
 
 Progress = Callable[[int, int, str], None]
 
@@ -55,6 +57,22 @@ class Record:
     def folder(self) -> Path:
         """The folder with the band files."""
         return self.product / self.patch_id
+
+    def native(self) -> Native:
+        """The patch as it is stored.
+
+        Raises:
+            BadInput: it cannot be read.
+        """
+        return read_native(self.folder)
+
+    def patch(self) -> Patch:
+        """The patch as reflectance on the 10 m grid.
+
+        Raises:
+            BadInput: it cannot be read, or has no data.
+        """
+        return to_patch(self.native(), self.patch_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +224,7 @@ def read_records(records: Sequence[Record]) -> list[Native]:
         BadInput: a patch cannot be read.
     """
     with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda record: read_native(record.folder), records))
+        return list(readers.map(lambda record: record.native(), records))
 
 
 def targets_of(records: Sequence[Record]) -> Tensor:

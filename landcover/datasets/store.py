@@ -1,7 +1,9 @@
-"""Labelled patches in memory, each band kept on the grid it was measured on.
+"""Labelled patches as arrays, each band kept on the grid it was measured on.
 
 A patch of 1200 m is 158 kB as digital numbers on native grids and 691 kB as float32 on
-one 10 m grid, so a set is kept in the first form and only batches take the second.
+one 10 m grid, so a set is kept in the first form and only batches take the second. The
+arrays are in memory, or mapped from files that hold far more than fits there (see
+:mod:`landcover.datasets.mapped`).
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ from landcover.sentinel2 import (
 _GRIDS: Final = ((BANDS_10M, 1), (BANDS_20M, 2), (BANDS_60M, 6))
 """Bands of each native grid, with the side of its pixel in 10 m pixels."""
 
-Numbers = npt.NDArray[np.uint16] | npt.NDArray[np.float32]
+Grid = npt.NDArray[np.uint16]
+Rows = npt.NDArray[np.intp]
+Numbers = Grid | npt.NDArray[np.float32]
 
 
 class PatchSet(Protocol):
@@ -87,27 +91,35 @@ class NativeStore:
         targets: float32 ``(n, class)``, 0 or 1.
         ids: a name for each patch.
         countries: the country of each patch.
+        rows: where the arrays hold more than these patches: the row that each patch has
+            in them. :meth:`numbers` reads just what it is asked for.
 
     Raises:
         BadInput: shapes do not agree.
     """
 
-    g10: npt.NDArray[np.uint16]
-    g20: npt.NDArray[np.uint16]
-    g60: npt.NDArray[np.uint16]
+    g10: Grid
+    g20: Grid
+    g60: Grid
     targets: Tensor
     ids: tuple[str, ...]
     countries: tuple[str, ...]
+    rows: Rows | None = None
 
     def __post_init__(self) -> None:
         count = len(self.ids)
+        held = count if self.rows is None else len(self.g10)
         for grid, (names, factor) in zip((self.g10, self.g20, self.g60), _GRIDS, strict=True):
             side = PATCH_PIXELS // factor
-            if grid.shape != (count, len(names), side, side):
+            if grid.shape != (held, len(names), side, side):
                 raise BadInput(
-                    f"{count} patches need bands {', '.join(names)} as an array of shape "
-                    f"{(count, len(names), side, side)}, not {grid.shape}."
+                    f"{held} patches need bands {', '.join(names)} as an array of shape "
+                    f"{(held, len(names), side, side)}, not {grid.shape}."
                 )
+        if self.rows is not None and not (
+            self.rows.shape == (count,) and (self.rows < held).all() and (self.rows >= 0).all()
+        ):
+            raise BadInput(f"{count} patches need as many rows of arrays that hold {held}.")
         if self.targets.dim() != 2 or not len(self.targets) == len(self.countries) == count:
             raise BadInput(f"{count} patches need as many targets and countries.")
 
@@ -116,9 +128,13 @@ class NativeStore:
 
     def pixels(self, indices: Sequence[int]) -> Tensor:
         """Float32 reflectance ``(len(indices), 12, 120, 120)``."""
+        return torch.from_numpy(expand(*self.numbers(indices))).div_(QUANTIFICATION)
+
+    def numbers(self, indices: Sequence[int]) -> tuple[Grid, Grid, Grid]:
+        """Copies of the digital numbers of some patches, on the 10, 20 and 60 m grids."""
         rows = np.asarray(indices, dtype=np.intp)
-        numbers = expand(self.g10[rows], self.g20[rows], self.g60[rows])
-        return torch.from_numpy(numbers).div_(QUANTIFICATION)
+        rows = rows if self.rows is None else self.rows[rows]
+        return self.g10[rows], self.g20[rows], self.g60[rows]
 
     def origin(self) -> dict[str, Any]:
         """What a card says of the patches that a model was fitted to, JSON-ready.
@@ -139,24 +155,40 @@ class NativeStore:
 
     def subset(self, indices: Sequence[int]) -> NativeStore:
         """The patches at ``indices``, in that order."""
-        rows = np.asarray(indices, dtype=np.intp)
+        some = np.asarray(indices, dtype=np.intp)
+        if self.rows is None:
+            grids, rows = self.numbers(indices), None
+        else:
+            grids, rows = (self.g10, self.g20, self.g60), self.rows[some]
         return NativeStore(
-            g10=self.g10[rows],
-            g20=self.g20[rows],
-            g60=self.g60[rows],
-            targets=self.targets[torch.from_numpy(rows)],
-            ids=tuple(self.ids[i] for i in rows),
-            countries=tuple(self.countries[i] for i in rows),
+            g10=grids[0],
+            g20=grids[1],
+            g60=grids[2],
+            targets=self.targets[torch.from_numpy(some)],
+            ids=tuple(self.ids[i] for i in some),
+            countries=tuple(self.countries[i] for i in some),
+            rows=rows,
         )
 
 
 def join(first: NativeStore, second: NativeStore) -> NativeStore:
-    """All patches of two stores, such as training and validation for a final fit."""
+    """All patches of two stores, such as training and validation for a final fit.
+
+    Nothing is copied where both are rows of the same arrays.
+    """
+    rows = None
+    grids = [first.g10, first.g20, first.g60]
+    if first.rows is not None and second.rows is not None and first.g10 is second.g10:
+        rows = np.concatenate((first.rows, second.rows))
+    else:
+        parts = (store.numbers(range(len(store))) for store in (first, second))
+        grids = [np.concatenate(pair) for pair in zip(*parts, strict=True)]
     return NativeStore(
-        g10=np.concatenate((first.g10, second.g10)),
-        g20=np.concatenate((first.g20, second.g20)),
-        g60=np.concatenate((first.g60, second.g60)),
+        g10=grids[0],
+        g20=grids[1],
+        g60=grids[2],
         targets=torch.cat((first.targets, second.targets)),
         ids=first.ids + second.ids,
         countries=first.countries + second.countries,
+        rows=rows,
     )

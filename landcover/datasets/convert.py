@@ -1,0 +1,431 @@
+"""From a data set of many small files to the fast store of :mod:`landcover.datasets.mapped`.
+
+Patches are appended block by block. A journal beside the files says how many blocks are
+safely on the disk and what they hash to, so a conversion that was killed goes on from the
+last one, and what is on the disk in the end is compared with what was read at first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.lib import format as npy
+
+from landcover.datasets import mapped
+from landcover.datasets.labelled import Dataset, Record, read_records
+from landcover.datasets.mapped import GRIDS, MANIFEST_FILE, PATCH_BYTES, SCHEMA, TABLE_FILE
+from landcover.datasets.store import Grid
+from landcover.errors import BadInput
+from landcover.loading import ahead
+from landcover.progress import Progress, Report, ignore
+from landcover.sources.folder import Native
+from landcover.sources.raster import shown
+
+JOURNAL_FILE: Final = "journal.jsonl"
+BLOCK: Final = 256
+"""Patches between two entries of the journal: 41 MB, which a disk takes in its stride."""
+PROCESSES_FROM: Final = 2000
+"""Patches that one process reads in the time that others take to start."""
+SPARE_BYTES: Final = 100_000_000
+"""Left free beyond the pixels: table, journal, and room for the system to breathe."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """What a conversion left.
+
+    Attributes:
+        root: the store.
+        patches: in it.
+        bytes: of its files.
+        resumed: patches that an earlier call had written.
+        fresh: whether it was not complete already.
+    """
+
+    root: Path
+    patches: int
+    bytes: int
+    resumed: int
+    fresh: bool
+
+
+def convert(
+    dataset: Dataset, out: Path, *, flawed: bool = False, report: Report = ignore
+) -> Converted:
+    """Write a data set as a fast store, or go on with one that was cut off; then verify it.
+
+    Args:
+        dataset: what to convert.
+        out: the store's folder; absent, empty, or of the same conversion.
+        flawed: take the patches with clouds, shadows or snow too.
+        report: called with patches or bytes done.
+
+    Raises:
+        BadInput: a patch cannot be read, the disk lacks the space, the folder holds
+            something else, or what was written reads back differently.
+    """
+    if isinstance(dataset, mapped.MappedDataset):
+        raise BadInput(f"{dataset.title} is in a fast store already: give its original folders.")
+    records = dataset.everything if flawed else dataset.records()
+    mark = _mark(dataset, records)
+    if mapped.is_store(out):
+        return _complete(out, mark, report)
+    _check_folder(out)
+    journal = _Journal(out, mark)
+    done = journal.take_up()
+    _check_space(out, len(records) - done)
+    _append(out, records, done, journal, report)
+    files = _settle(out, journal, len(records), report)
+    _write_table(out, records, journal.places())
+    table = _described(out / TABLE_FILE)
+    manifest = _manifest(dataset, len(records), mark, [*files, table])
+    _write_whole(out / MANIFEST_FILE, (json.dumps(manifest, indent=2) + "\n").encode())
+    (out / JOURNAL_FILE).unlink()
+    size = sum(item["bytes"] for item in manifest["files"])
+    return Converted(root=out, patches=len(records), bytes=size, resumed=done, fresh=True)
+
+
+class _Journal:
+    """Which blocks are on the disk: a line each, after a first line that names the work."""
+
+    def __init__(self, out: Path, mark: str) -> None:
+        self.path = out / JOURNAL_FILE
+        self.out = out
+        self.head = {"mark": mark, "block": BLOCK}
+        self.blocks: list[dict[str, Any]] = []
+
+    def take_up(self) -> int:
+        """Read what an earlier call left; returns the patches that need not be read again.
+
+        Raises:
+            BadInput: it is of another data set.
+        """
+        if not self.path.exists():
+            _write_whole(self.path, _line(self.head))
+        head, *lines = self.path.read_bytes().split(b"\n")
+        if _parsed(head) != self.head:
+            raise BadInput(
+                f"'{shown(self.out.name)}' holds the beginning of another conversion: "
+                "choose another folder, or remove it."
+            )
+        for line in lines:
+            block = _parsed(line)
+            if block is None or not self._on_disk(len(self.blocks), block):
+                break
+            self.blocks.append(block)
+        # A line that was cut off, or says more than is there, must not stay behind.
+        whole = b"".join(_line(entry) for entry in (self.head, *self.blocks))
+        _write_whole(self.path, whole)
+        return self.patches
+
+    @property
+    def patches(self) -> int:
+        """Patches in all blocks."""
+        return sum(len(block["crs"]) for block in self.blocks)
+
+    def add(self, natives: Sequence[Native], sums: dict[str, str]) -> None:
+        """Note a block that is on the disk."""
+        block = {
+            "sha256": sums,
+            "crs": [native.crs for native in natives],
+            "left": [native.transform[2] for native in natives],
+            "top": [native.transform[5] for native in natives],
+            "acquired": [n.acquired.isoformat() if n.acquired else None for n in natives],
+            "corine": [list(native.corine) for native in natives],
+        }
+        with self.path.open("ab") as file:
+            file.write(_line(block))
+            file.flush()
+            os.fsync(file.fileno())
+        self.blocks.append(block)
+
+    def places(self) -> dict[str, list[Any]]:
+        """The columns that came with the pixels."""
+        names = ("crs", "left", "top", "acquired", "corine")
+        columns = {name: [v for block in self.blocks for v in block[name]] for name in names}
+        times = columns["acquired"]
+        columns["acquired"] = [datetime.fromisoformat(text) if text else None for text in times]
+        return columns
+
+    def _on_disk(self, before: int, block: dict[str, Any]) -> bool:
+        end = before * BLOCK + len(block["crs"])
+        return all(
+            path.exists() and path.stat().st_size >= _head_bytes(name) + end * _row_bytes(name)
+            for name, path in _parts(self.out).items()
+        )
+
+
+def _append(
+    out: Path, records: Sequence[Record], done: int, journal: _Journal, report: Report
+) -> None:
+    """Read the patches that are left and write them, a block at a time."""
+    begin, first = time.perf_counter(), done
+    with ExitStack() as stack:
+        files = {
+            name: stack.enter_context(_opened(path, name, len(records), done))
+            for name, path in _parts(out).items()
+        }
+        pool = stack.enter_context(_readers(len(records) - done))
+        blocks = [records[start : start + BLOCK] for start in range(done, len(records), BLOCK)]
+        for natives in ahead(pool, read_records, blocks, os.cpu_count() or 1):
+            sums = {
+                name: _put(file, np.stack([getattr(n, name) for n in natives]))
+                for name, file in files.items()
+            }
+            journal.add(natives, sums)
+            done += len(natives)
+            seconds = time.perf_counter() - begin
+            report(
+                Progress(
+                    what="Converting",
+                    done=done,
+                    total=len(records),
+                    bytes=(done - first) * PATCH_BYTES,
+                    seconds=seconds,
+                )
+            )
+
+
+def _readers(patches: int) -> Executor:
+    """What reads blocks: a process a core, for opening small files keeps Python busy."""
+    if patches <= PROCESSES_FROM:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(
+        os.cpu_count(),
+        mp_context=get_context("spawn"),  # threads, which torch has, do not survive a fork
+        # Ctrl-C reaches all processes; the first one alone answers it.
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+
+
+def _opened(path: Path, name: str, count: int, done: int) -> BinaryIO:
+    """An array's file behind its first ``done`` patches; what came after them is cut off."""
+    file = path.open("r+b" if path.exists() else "w+b")
+    if done == 0:
+        file.truncate(0)
+        file.write(_head(name, count))
+    file.truncate(_head_bytes(name) + done * _row_bytes(name))
+    file.seek(0, os.SEEK_END)
+    return file
+
+
+def _put(file: BinaryIO, block: Grid) -> str:
+    """Write a block so that it stays; returns its SHA-256."""
+    data = np.ascontiguousarray(block, dtype="<u2").tobytes()
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+    return hashlib.sha256(data).hexdigest()
+
+
+def _settle(out: Path, journal: _Journal, count: int, report: Report) -> list[dict[str, Any]]:
+    """Read all arrays back, compare each block, and give the files their names.
+
+    Raises:
+        BadInput: the disk gives back something else than was written.
+    """
+    begin, done, total = time.perf_counter(), 0, count * PATCH_BYTES
+    described = []
+    for name, part in _parts(out).items():
+        whole = hashlib.sha256()
+        with part.open("rb") as file:
+            _forget(file)
+            whole.update(file.read(_head_bytes(name)))
+            for block in journal.blocks:
+                data = file.read(len(block["crs"]) * _row_bytes(name))
+                if hashlib.sha256(data).hexdigest() != block["sha256"][name]:
+                    raise BadInput(
+                        f"{part.name} of '{shown(out.name)}' does not read back as it was "
+                        "written: check the disk, remove the folder and convert again."
+                    )
+                whole.update(data)
+                done += len(data)
+                seconds = time.perf_counter() - begin
+                report(Progress(what="Checking", done=done, total=total, seconds=seconds))
+        described.append(
+            {
+                "file": f"{name}.npy",
+                "bytes": part.stat().st_size,
+                "sha256": whole.hexdigest(),
+                "shape": [count, *GRIDS[name]],
+                "dtype": "uint16",
+                "bands": list(mapped.BANDS_OF[name]),
+            }
+        )
+    for name, part in _parts(out).items():
+        part.replace(out / f"{name}.npy")
+    return described
+
+
+def _write_table(out: Path, records: Sequence[Record], places: dict[str, list[Any]]) -> None:
+    columns = {
+        "patch_id": [record.patch_id for record in records],
+        "labels": [sorted(record.labels) for record in records],
+        "split": [record.split for record in records],
+        "country": [record.country for record in records],
+        "contains_seasonal_snow": [record.snowy for record in records],
+        "contains_cloud_or_shadow": [record.cloudy for record in records],
+        **places,
+    }
+    part = out / f"{TABLE_FILE}.part"
+    pq.write_table(pa.table(columns, schema=SCHEMA), part)
+    _sync(part)
+    part.replace(out / TABLE_FILE)
+
+
+def _manifest(
+    dataset: Dataset, count: int, mark: str, files: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "format": mapped.FORMAT,
+        "version": mapped.VERSION,
+        "name": dataset.name,
+        "title": dataset.title,
+        "patches": count,
+        "units": "digital numbers of Level-2A: surface reflectance × 10000",
+        "mark": mark,
+        "absent": dataset.absent,
+        "first_absent": dataset.first_absent,
+        "unlisted": dataset.unlisted,
+        "files": files,
+    }
+
+
+def _described(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    return {
+        "file": path.name,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
+def _complete(out: Path, mark: str, report: Report) -> Converted:
+    """A store that is there already: the same data set, and undamaged.
+
+    Raises:
+        BadInput: it is of another data set, or damaged.
+    """
+    manifest = mapped.read_manifest(out)
+    if manifest.get("mark") != mark:
+        raise BadInput(
+            f"'{shown(out.name)}' is a store of other patches: choose another folder, or remove it."
+        )
+    begin = time.perf_counter()
+    mapped.verify(
+        out,
+        lambda done, total: report(
+            Progress(what="Checking", done=done, total=total, seconds=time.perf_counter() - begin)
+        ),
+    )
+    size = sum(int(item["bytes"]) for item in manifest["files"])
+    count = int(manifest["patches"])
+    return Converted(root=out, patches=count, bytes=size, resumed=count, fresh=False)
+
+
+def _check_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        found = [path.name for path in out.iterdir()]
+    except OSError:
+        raise BadInput(f"'{shown(out.name)}' cannot be made or read: choose another folder.") from (
+            None
+        )
+    if found and JOURNAL_FILE not in found:
+        raise BadInput(
+            f"'{shown(out.name)}' holds other files: choose an empty folder for the store."
+        )
+
+
+def _check_space(out: Path, patches: int) -> None:
+    need, free = patches * PATCH_BYTES + SPARE_BYTES, shutil.disk_usage(out).free
+    if need > free:
+        raise BadInput(
+            f"The store needs {need / 1e9:,.1f} GB more and the disk of '{shown(out.name)}' has "
+            f"{free / 1e9:,.1f} GB free: make room, or choose a folder on another disk."
+        )
+
+
+def _mark(dataset: Dataset, records: Sequence[Record]) -> str:
+    """SHA-256 of what is converted: the same call has the same mark."""
+    digest = hashlib.sha256(dataset.name.encode())
+    for record in records:
+        labels = ";".join(sorted(record.labels))
+        flags = f"{record.split};{record.country};{record.cloudy};{record.snowy}"
+        digest.update(f"\n{record.patch_id};{labels};{flags}".encode())
+    return digest.hexdigest()
+
+
+def _parts(out: Path) -> dict[str, Path]:
+    """Each array's file: under its working name, or its own where that came last."""
+    return {name: _either(out, name) for name in GRIDS}
+
+
+def _either(out: Path, name: str) -> Path:
+    final = out / f"{name}.npy"
+    return final if final.exists() else out / f"{name}.npy.part"
+
+
+def _head(name: str, count: int) -> bytes:
+    """The header of a NumPy file that will hold ``count`` patches."""
+    buffer = io.BytesIO()
+    shape = (count, *GRIDS[name])
+    npy.write_array_header_1_0(buffer, {"descr": "<u2", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+def _head_bytes(name: str) -> int:
+    """NumPy pads headers to 64 bytes and leaves room for counts, so all have one length."""
+    return len(_head(name, 1))
+
+
+def _row_bytes(name: str) -> int:
+    return 2 * int(np.prod(GRIDS[name]))
+
+
+def _forget(file: BinaryIO) -> None:
+    """Have the system read from the disk what it may still hold in memory."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry).encode() + b"\n"
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(data)
+    _sync(part)
+    part.replace(path)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
