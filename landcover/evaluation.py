@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -22,53 +21,46 @@ import pandas as pd
 import pyarrow as pa
 import torch
 
-from landcover import __version__, registry
-from landcover.bootstrap import CONFIDENCE, Resampled, interval, resample
+from landcover import __version__, conformal, registry
 from landcover.card import WEIGHTS_FILE, Card, read_card
-from landcover.datasets.bigearthnet import distance_m
 from landcover.datasets.labelled import (
     ALL,
     Dataset,
+    Record,
     batches,
     read_records,
     split_name,
     targets_of,
 )
+from landcover.datasets.separation import Nearness, blocks, refuse_leaks, split_distances, to_learnt
 from landcover.errors import BadInput, CorruptModel, ModelMismatch
-from landcover.metrics import (
-    ECE_BINS,
-    MIN_POSITIVES,
-    SUMMARY,
-    THRESHOLD_RULE,
-    Doubles,
-    choose_thresholds,
-    counted_classes,
-    none_if_nan,
-    overall,
-    per_class,
-    summary,
-)
+from landcover.evaluation_text import as_text
+from landcover.measure import Draws, Material, measure, part, thresholds_of
+from landcover.metrics import ACCURACY, SUMMARY
 from landcover.model import Model
-from landcover.nomenclature import BY_NAME, CLASS_NAMES
+from landcover.nomenclature import CLASS_NAMES
 from landcover.patch import BoolArray, FloatArray, Patch, Provenance, grid
 from landcover.registry import DEFAULT_MODEL
 from landcover.sentinel2 import BAND_NAMES
 from landcover.sources.folder import to_patch
 
-# What recipes need for a card is reached through this module.
 __all__ = [
-    "THRESHOLD_RULE",
+    "Draws",
     "Evaluation",
+    "Material",
     "Predictions",
     "as_text",
-    "choose_thresholds",
     "describe",
     "evaluate",
+    "has_seen",
+    "material_of",
+    "measure",
     "milliseconds_per_patch",
     "probabilities",
     "read_report",
+    "refuse",
+    "report_name",
     "reports",
-    "summary",
     "write_report",
 ]
 
@@ -77,8 +69,8 @@ Progress = Callable[[int, int, str], None]
 FOLDER: Final = "evaluation"
 """Where reports lie in a model folder."""
 _BATCH: Final = 32
-_DIGITS: Final = 6
 _MAX_REPORT_BYTES: Final = 20_000_000
+_PLACE: Final = "block"
 _TRUTH: Final = "truth: "
 _PROBABILITY: Final = "probability: "
 
@@ -90,14 +82,21 @@ class Predictions:
     Attributes:
         ids: of the patches.
         countries: of the patches, empty where unknown.
-        truth: bool ``(patch, class)`` in the order of ``CLASS_NAMES``.
+        truth: bool ``(patch, class)``, classes in the order of the report's ``per_class``.
         probability: float32 in the same shape, 0 to 1.
+        places: the block that each patch lies in; empty in older reports.
     """
 
     ids: tuple[str, ...]
     countries: tuple[str, ...]
     truth: BoolArray
     probability: FloatArray
+    places: tuple[str, ...] = ()
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The block of 12 km that each patch lies in, by its name where no report says it."""
+        return self.places or tuple(map(str, blocks(self.ids)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +106,23 @@ class Evaluation:
     figures: dict[str, Any]
     predictions: Predictions
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names along the class axis."""
+        return tuple(self.figures["per_class"])
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether a patch has exactly one of the classes."""
+        return self.figures.get(ACCURACY) is not None
+
     def as_dict(self) -> dict[str, Any]:
         """The figures as JSON-ready values; what is undefined is None."""
         return self.figures
 
     def thresholds(self) -> tuple[float, ...]:
-        """The threshold of each class, in the order of ``CLASS_NAMES``."""
-        return tuple(float(self.figures["per_class"][name]["threshold"]) for name in CLASS_NAMES)
+        """The threshold of each class, in the order of :attr:`classes`."""
+        return tuple(float(item["threshold"]) for item in self.figures["per_class"].values())
 
 
 def evaluate(
@@ -123,70 +132,120 @@ def evaluate(
     baselines: Sequence[Model] = (),
     *,
     bootstraps: int = 1000,
-    seed: int = 0,
+    draws: Draws | None = None,
+    allow_touching: bool = False,
+    strict: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure a model, and baselines beside it, on one split.
-
-    Macro figures average the classes with at least five positives in the split. Intervals
-    hold 95 % of the bootstrap over patches (:mod:`landcover.bootstrap`); a baseline's
-    ``margin`` is the model's figure minus the baseline's, on the same resamples.
+    """Measure a model, and baselines beside it, on one split (:func:`landcover.measure.measure`).
 
     Args:
         model: what is measured.
         dataset: labelled patches.
         split: ``train``, ``validation``, ``test`` or ``all``.
         baselines: measured on the same patches.
-        bootstraps: how many resamples.
-        seed: of the resamples.
+        bootstraps: how many resamples of patches.
+        draws: how intervals are made, where not by resamples of patches.
+        allow_touching: let a test split touch the training split.
+        strict: refuse any split that touches what the model has learnt from; see
+            :mod:`landcover.datasets.separation`.
         progress: called with patches done, patches in all and a note.
 
     Raises:
-        BadInput: the split is unknown or empty, or a patch cannot be read.
+        BadInput: the split is unknown or empty, lies too near to what the model has learnt
+            from, or a patch cannot be read.
         ModelMismatch: a model was not made for these patches or classes.
         CorruptModel: a model answers with something that is no number.
     """
     split = split_name(split)
+    refuse(model.card, dataset, split, allow_touching=allow_touching, strict=strict)
     records = dataset.records(split)
     models = (model, *baselines)
     answers = probabilities(models, dataset, split, progress)
-    truth = targets_of(records).numpy().astype(bool)
-    drawn = [
-        resample(truth, answer, _thresholds(one.card), resamples=bootstraps, seed=seed)
-        for one, answer in zip(models, answers, strict=True)
-    ]
+    draws = draws or Draws(resamples=bootstraps)
+    return _compose(models, dataset, split, material_of(records), answers, draws=draws)
+
+
+def material_of(records: Sequence[Record]) -> Material:
+    """What figures need of BigEarthNet's patches."""
+    return Material(
+        ids=tuple(record.patch_id for record in records),
+        classes=CLASS_NAMES,
+        truth=targets_of(records).numpy().astype(bool),
+        countries=tuple(record.country for record in records),
+        places=blocks([record.patch_id for record in records]),
+    )
+
+
+def learnt_splits(card: Card, dataset: Dataset) -> tuple[str, ...]:
+    """The splits of a data set that a model was fitted to; none where that was another one."""
+    if card.training.get("dataset") != dataset.title:
+        return ()
+    return tuple(str(name) for name in card.training.get("splits", ()))
+
+
+def has_seen(card: Card, dataset: Dataset, split: str) -> bool | None:
+    """Whether a model was fitted to patches of a split; None where its data was another's.
+
+    Other data sets may show the same places, so that "no" would claim too much.
+    """
+    if card.training.get("dataset") != dataset.title:
+        return None
+    names = learnt_splits(card, dataset)
+    return split == ALL or bool({split, ALL} & set(names))
+
+
+def refuse(
+    card: Card, dataset: Dataset, split: str, *, allow_touching: bool = False, strict: bool = False
+) -> None:
+    """Raise if a split is no test of a model: :func:`landcover.datasets.separation.refuse_leaks`.
+
+    Raises:
+        BadInput: the split is unknown, or lies too near to what the model has learnt from.
+    """
+    refuse_leaks(
+        dataset,
+        split_name(split),
+        learnt_splits(card, dataset),
+        allow_touching=allow_touching,
+        strict=strict,
+    )
+
+
+def _compose(
+    models: Sequence[Model],
+    dataset: Dataset,
+    split: str,
+    material: Material,
+    answers: Sequence[FloatArray],
+    *,
+    draws: Draws,
+) -> Evaluation:
+    """A report of answers that are there: figures, and whose they are."""
+    card = models[0].card
+    found = measure([one.card for one in models], material, answers, draws)
+    near = {
+        names: to_learnt(dataset, split, names)
+        for names in dict.fromkeys(learnt_splits(one.card, dataset) for one in models)
+    }
+    for one in models[1:]:
+        found["baselines"][one.card.name] |= _origin(one.card, dataset, split, near)
+    unit = "" if draws.unit == "patch" else f" --unit {draws.unit}"
     figures = {
-        "model": model.card.name,
+        "model": card.name,
         "dataset": dataset.name,
         "split": split,
-        "n": len(records),
-        **_summary_figures(model.card, truth, answers[0], drawn[0]),
-        "per_class": _class_figures(model.card, truth, answers[0], drawn[0]),
-        "baselines": {
-            other.card.name: {
-                **_summary_figures(other.card, truth, answer, draws),
-                "margin": _margins((truth, model.card, answers[0]), drawn[0], other, answer, draws),
-                **_origin(other.card, dataset, split),
-            }
-            for other, answer, draws in zip(baselines, answers[1:], drawn[1:], strict=True)
-        },
-        "macro_classes": [CLASS_NAMES[k] for k in counted_classes(truth)],
-        "macro_rule": f"classes with at least {MIN_POSITIVES} positives in this split",
-        **_origin(model.card, dataset, split),
-        "bootstrap": {
-            "resamples": bootstraps,
-            "seed": seed,
-            "unit": "patch",
-            "confidence": CONFIDENCE,
-            "method": "percentile",
-        },
-        "ece_bins": ECE_BINS,
+        **found,
+        **_origin(card, dataset, split, near),
+        **_apart(card, material, answers[0], near[learnt_splits(card, dataset)], draws=draws),
+        **_label_sets(card, material, answers[0]),
+        "split_distances_m": split_distances(dataset),
         "absent": dataset.absent,
         "note": dataset.note,
-        "speed": milliseconds_per_patch(model),
+        "speed": milliseconds_per_patch(models[0]),
         "command": (
             f"landcover evaluate ROOT --dataset {dataset.name} --split {split} "
-            f"{_which(model.card)} --bootstraps {bootstraps}"
+            f"{_which(card)} --bootstraps {draws.resamples}{unit}"
         ),
         "date": datetime.now(UTC).date().isoformat(),
         "landcover": __version__,
@@ -194,12 +253,23 @@ def evaluate(
     return Evaluation(
         figures=figures,
         predictions=Predictions(
-            ids=tuple(record.patch_id for record in records),
-            countries=tuple(record.country for record in records),
-            truth=truth,
+            ids=material.ids,
+            countries=material.countries,
+            truth=material.truth,
             probability=answers[0],
+            places=tuple(map(str, material.places)),
         ),
     )
+
+
+def _label_sets(card: Card, material: Material, answer: FloatArray) -> dict[str, Any]:
+    """The coverage that the card's label sets had; nothing where it has none."""
+    if not card.label_sets:
+        return {}
+    observed = conformal.observe(
+        card.label_sets, answer, material.truth, material.countries, material.classes
+    )
+    return {"label_set_coverage": observed}
 
 
 def probabilities(
@@ -223,12 +293,12 @@ def probabilities(
     done = 0
     for batch in batches(records, _BATCH):
         patches = [to_patch(native, native.name) for native in read_records(batch)]
-        for model, part in zip(models, parts, strict=True):
-            part.append(_answer(model, patches))
+        for model, own in zip(models, parts, strict=True):
+            own.append(_answer(model, patches))
         done += len(batch)
         if progress:
             progress(done, len(records), "patches")
-    return [np.concatenate(part) for part in parts]
+    return [np.concatenate(own) for own in parts]
 
 
 def _answer(model: Model, patches: Sequence[Patch]) -> FloatArray:
@@ -266,147 +336,42 @@ def milliseconds_per_patch(model: Model, n: int = 15) -> dict[str, Any]:
     }
 
 
-def _thresholds(card: Card) -> list[float]:
-    return [card.thresholds[name] for name in CLASS_NAMES]
-
-
-def _number(value: float) -> float | None:
-    found = none_if_nan(value)
-    return None if found is None else round(found, _DIGITS)
-
-
-def _span(values: Doubles) -> list[float] | None:
-    low, high = interval(values)
-    return None if math.isnan(low) else [round(low, _DIGITS), round(high, _DIGITS)]
-
-
-def _summary_figures(
-    card: Card, truth: BoolArray, answer: FloatArray, drawn: Resampled
+def _origin(
+    card: Card, dataset: Dataset, split: str, near: Mapping[tuple[str, ...], Nearness | None]
 ) -> dict[str, Any]:
-    values = overall(truth, answer, _thresholds(card))
-    return {
-        **{name: _number(values[name]) for name in SUMMARY},
-        "confidence_intervals": {name: _span(drawn.overall[name]) for name in SUMMARY},
-    }
-
-
-def _class_figures(
-    card: Card, truth: BoolArray, answer: FloatArray, drawn: Resampled
-) -> dict[str, Any]:
-    found = per_class(truth, answer, _thresholds(card))
-    return {
-        name: {
-            **{key: _number(value) for key, value in asdict(item).items()},
-            "support": item.support,
-            # Whole, since decisions are made anew from it.
-            "threshold": item.threshold,
-            "ap_interval": _span(drawn.ap[:, k]),
-        }
-        for k, (name, item) in enumerate(zip(CLASS_NAMES, found, strict=True))
-    }
-
-
-def _margins(
-    model: tuple[BoolArray, Card, FloatArray],
-    drawn: Resampled,
-    other: Model,
-    answer: FloatArray,
-    draws: Resampled,
-) -> dict[str, Any]:
-    truth, card, ours = model
-    first = overall(truth, ours, _thresholds(card))
-    second = overall(truth, answer, _thresholds(other.card))
-    return {
-        name: {
-            "difference": _number(first[name] - second[name]),
-            "interval": _span(drawn.overall[name] - draws.overall[name]),
-        }
-        for name in ("macro_ap", "micro_ap")
-    }
-
-
-def _origin(card: Card, dataset: Dataset, split: str) -> dict[str, Any]:
     """Which weights, and how far from these patches they have learnt."""
-    learnt = [str(name) for name in card.training.get("splits", ())]
-    same = card.training.get("dataset") == dataset.title
-    near: list[int] = []
-    for name in learnt if same else ():
-        if name in dataset.splits:
-            found = distance_m(dataset.records(name), dataset.records(split))
-            near += [] if found is None else [found]
+    names = learnt_splits(card, dataset)
+    found = near[names]
     return {
         "card_hash": card.hash,
-        # Other data sets may show the same places, so that "no" would claim too much.
-        "seen_in_training": bool({split, ALL} & set(learnt) or split == ALL) if same else None,
-        "training_splits": learnt,
-        "training_distance_m": min(near, default=None),
+        "seen_in_training": has_seen(card, dataset, split),
+        "training_splits": [str(name) for name in card.training.get("splits", ())],
+        "training_distance_m": None if found is None else found.nearest_m,
     }
 
 
-def as_text(evaluation: Evaluation) -> str:
-    """The figures as a person reads them in a terminal."""
-    figures = evaluation.figures
-    seen = {True: "yes: these figures flatter it", False: "no", None: "unknown"}
-    speed = figures["speed"]
-    where = f"{figures['dataset']}, split {figures['split']}: {figures['n']} patches"
-    head = [
-        f"{figures['model']} ({figures['card_hash']}) on {where}",
-        f"learnt from these patches: {seen[figures['seen_in_training']]}",
-    ]
-    place = f"{speed['device']}, {speed['threads']} threads"
-    tail = [f"{speed['milliseconds_per_patch']:.1f} ms a patch on {place}."]
-    note = [figures["note"]] if figures["note"] else []
-    parts = (head + note, _summary_lines(figures), _class_lines(figures), tail)
-    return "\n\n".join("\n".join(lines) for lines in parts)
+def _apart(
+    card: Card, material: Material, answer: FloatArray, found: Nearness | None, *, draws: Draws
+) -> dict[str, Any]:
+    """How many patches touch what was learnt, and the figures of the others.
 
-
-def _summary_lines(figures: dict[str, Any]) -> list[str]:
-    lines = [" " * 18 + "".join(f"{name:>22}" for name in SUMMARY), _row(figures["model"], figures)]
-    lines += [_row(name, other) for name, other in figures["baselines"].items()]
-    for name, other in figures["baselines"].items():
-        margins = ", ".join(
-            f"{key} {_with_span(item['difference'], item['interval'], sign='+')}"
-            for key, item in other["margin"].items()
-        )
-        lines.append(f"above {name}: {margins}")
-    resamples, counted = figures["bootstrap"]["resamples"], len(figures["macro_classes"])
-    lines.append(f"Brackets hold 95 % of {resamples} bootstrap resamples of patches.")
-    lines.append(f"Macro figures average {counted} {figures['macro_rule']} (*).")
-    return lines
-
-
-def _class_lines(figures: dict[str, Any]) -> list[str]:
-    heads = ("precision", "recall", "F1", "threshold")
-    lines = [f"  {'class':<24}{'support':>8}{'AP':>22}" + "".join(f"{h:>11}" for h in heads)]
-    for name, item in figures["per_class"].items():
-        mark = "*" if name in figures["macro_classes"] else " "
-        values = (item[key.lower()] for key in heads)
-        lines.append(
-            f"{mark} {BY_NAME[name].short:<24}{item['support']:>8}"
-            f"{_with_span(item['ap'], item['ap_interval']):>22}"
-            + "".join(f"{_figure(value):>11}" for value in values)
-        )
-    return lines
+    ``touching`` and ``apart`` are None where nothing is known of what the model has learnt;
+    ``apart`` also where all patches touch it or none does.
+    """
+    if found is None or found.unknown:
+        return {"touching": None, "apart": None}
+    touching = found.touching
+    mixed = touching.any() and not touching.all()
+    limits = thresholds_of(card, material.classes)
+    return {
+        "touching": int(touching.sum()),
+        "apart": part(material, ~touching, answer, limits, draws) if mixed else None,
+    }
 
 
 def _which(card: Card) -> str:
     shipped = card.name in registry.names() and registry.card(card.name).hash == card.hash
     return f"--model {card.name}" if shipped else "--card DIR"
-
-
-def _row(name: str, figures: dict[str, Any]) -> str:
-    spans = figures["confidence_intervals"]
-    return f"{name:<18}" + "".join(f"{_with_span(figures[k], spans[k]):>22}" for k in SUMMARY)
-
-
-def _figure(value: float | None, sign: str = "") -> str:
-    return "–" if value is None else f"{value:{sign}.3f}"
-
-
-def _with_span(value: float | None, span: list[float] | None, sign: str = "") -> str:
-    if span is None:
-        return _figure(value, sign)
-    return f"{_figure(value, sign)} [{_figure(span[0], sign)}, {_figure(span[1], sign)}]"
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
@@ -424,7 +389,9 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
     text = json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False)
     paths[0].write_text(text + "\n", encoding="utf-8")
     columns: dict[str, Any] = {"patch_id": list(found.ids), "country": list(found.countries)}
-    for k, name in enumerate(CLASS_NAMES):
+    if found.places:
+        columns[_PLACE] = list(found.places)
+    for k, name in enumerate(evaluation.classes):
         columns[_TRUTH + name] = found.truth[:, k]
         columns[_PROBABILITY + name] = found.probability[:, k]
     pd.DataFrame(columns).to_parquet(paths[1], index=False)
@@ -435,6 +402,13 @@ def reports(folder: Path) -> list[tuple[str, str]]:
     """Data set and split of each report in a model folder."""
     stems = (path.stem.rpartition("-") for path in sorted((folder / FOLDER).glob("*-*.json")))
     return [(dataset, split) for dataset, _, split in stems]
+
+
+def report_name(folder: Path, dataset: str) -> str:
+    """What a model folder's reports call a data set: by its own name or by one without version."""
+    known = {name for name, _ in reports(folder)}
+    versions = sorted((name for name in known if name.startswith(f"{dataset}-v")), reverse=True)
+    return dataset if dataset in known or not versions else versions[0]
 
 
 def read_report(folder: Path, dataset: str, split: str) -> Evaluation:
@@ -453,8 +427,9 @@ def read_report(folder: Path, dataset: str, split: str) -> Evaluation:
     try:
         figures = json.loads(_read(path))
         table = pd.read_parquet(io.BytesIO(_read(path.with_suffix(".parquet"))))
-        report = Evaluation(figures=dict(figures), predictions=_predictions(table))
-        whole = report.figures["n"] == len(table) and len(report.thresholds()) == len(CLASS_NAMES)
+        predictions = _predictions(table, list(figures["per_class"]))
+        report = Evaluation(figures=dict(figures), predictions=predictions)
+        whole = report.figures["n"] == len(table) and len(report.thresholds()) > 1
     except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException):
         whole = False
     if not whole:
@@ -486,6 +461,7 @@ def describe(folder: Path) -> dict[str, Any]:
         "explainable": card.explainable,
         "evaluations": [
             {name: each[name] for name in ("dataset", "split", "n", *SUMMARY)}
+            | {name: each[name] for name in (ACCURACY,) if name in each}
             | {"confidence_intervals": each["confidence_intervals"]}
             for each in figures
         ],
@@ -498,10 +474,11 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _predictions(table: pd.DataFrame) -> Predictions:
+def _predictions(table: pd.DataFrame, classes: Sequence[str]) -> Predictions:
     return Predictions(
         ids=tuple(map(str, table["patch_id"])),
         countries=tuple(map(str, table["country"])),
-        truth=table[[_TRUTH + name for name in CLASS_NAMES]].to_numpy(dtype=bool),
-        probability=table[[_PROBABILITY + name for name in CLASS_NAMES]].to_numpy(np.float32),
+        truth=table[[_TRUTH + name for name in classes]].to_numpy(dtype=bool),
+        probability=table[[_PROBABILITY + name for name in classes]].to_numpy(np.float32),
+        places=tuple(map(str, table[_PLACE])) if _PLACE in table else (),
     )

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landcover.datasets import open_dataset
-from landcover.datasets.bigearthnet import distance_m, place_of
+from landcover.datasets.bigearthnet import place_of
 from landcover.errors import BadInput, LandcoverError, UnknownName
 from landcover.nomenclature import CLASS_NAMES
 from landcover.sources.samples import ARCHIVE
@@ -237,14 +237,6 @@ def test_places_and_distances_come_from_the_ids() -> None:
     assert place_of(v1_id(26, 57)) is None
 
 
-def test_distance_is_that_of_the_nearest_two_patches(tree: Path) -> None:
-    dataset = open_dataset("bigearthnet", tree)
-    train, validation = dataset.records("train"), dataset.records("validation")
-    assert distance_m(train, validation) == 3 * 1200
-    assert distance_m(train, train) == 0
-    assert distance_m(train, ()) is None
-
-
 @pytest.mark.data
 def test_the_real_patches(shared_data: Path) -> None:
     dataset = open_dataset("bigearthnet", shared_data / "bigearthnet")
@@ -258,10 +250,6 @@ def test_the_real_patches(shared_data: Path) -> None:
     table = pd.read_parquet(shared_data / "bigearthnet" / "metadata.parquet")
     pastures = int(sum("Pastures" in labels for labels in table["labels"]))
     assert dataset.describe()["classes"]["Pastures"]["all"] == pastures
-    # The official split separates places, but not by more than a few patches.
-    nearest = distance_m(dataset.records("train"), dataset.records("test"))
-    assert nearest is not None
-    assert nearest > 0
 
 
 @pytest.mark.data

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from landcover import baselines, evaluation, registry
+from landcover import evaluation, recipes, registry
 from landcover.datasets import Dataset, open_dataset
 from landcover.errors import BadInput, CorruptModel, LandcoverError, ModelMismatch, UnknownName
-from landcover.metrics import SUMMARY, decisions, overall
+from landcover.metrics import CLASS_FIGURES, FIGURES, SUMMARY, decisions, overall
 from landcover.model import Model, load_model
 from landcover.nomenclature import CLASS_NAMES
 from landcover.sources.folder import read_folder
@@ -40,9 +41,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="module")
 def models(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[Model]:
     folder = tmp_path_factory.mktemp("zoo")
-    for name in baselines.RECIPES:
-        baselines.make(name, dataset, folder / name)
-    return [load_model(folder / name, "cpu") for name in ("band-statistics", "class-prior")]
+    names = ("band-statistics", "class-prior")
+    for name in names:
+        recipes.make(name, dataset, folder / name, recipes.Order(fit="train+validation"))
+    return [load_model(folder / name, "cpu") for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +63,10 @@ def test_the_answer_has_the_documented_keys(result: evaluation.Evaluation) -> No
     )
     assert said["n"] == N
     assert set(said["per_class"]) == set(CLASS_NAMES)
-    keys = {"support", "ap", "precision", "recall", "f1", "threshold", "ap_interval"}
+    keys = {"support", *CLASS_FIGURES, "threshold", "ap_interval", "confidence_intervals"}
     assert set(said["per_class"][PASTURES]) == keys
+    assert set(FIGURES) <= set(said)
+    assert set(said["confidence_intervals"]) == set(FIGURES)
     assert set(said["baselines"]) == {"class-prior"}
     assert set(SUMMARY) <= set(said["baselines"]["class-prior"])
 
@@ -123,8 +127,10 @@ def test_it_says_whether_the_model_has_learnt_from_these_patches(
         seen = evaluation.evaluate(models[0], dataset, split, bootstraps=100).figures
         assert seen["seen_in_training"] is True
         assert seen["training_distance_m"] == 0
+        assert seen["touching"] == 24 if split == "all" else 12
     other = evaluation.evaluate(tiny_model(), dataset, "test", bootstraps=100).figures
     assert other["seen_in_training"] is None
+    assert (other["touching"], other["apart"]) == (None, None)
 
 
 def test_text_shows_figures_intervals_and_warnings(
@@ -135,6 +141,8 @@ def test_text_shows_figures_intervals_and_warnings(
     assert f"{result.figures['micro_ap']:.3f} [{low:.3f}, {high:.3f}]" in text
     assert "above class-prior: macro_ap +" in text
     assert "learnt from these patches: no" in text
+    assert "nearest patches of two splits: train to validation 24,000 m" in text
+    assert "Austria (12)" in text
     assert "Brackets hold 95 % of 200 bootstrap resamples" in text
     again = evaluation.evaluate(models[0], dataset, "train", bootstraps=100)
     assert "flatter" in evaluation.as_text(again)
@@ -178,6 +186,76 @@ def test_a_report_reads_back_as_it_was_written(
     assert again.predictions.countries == result.predictions.countries
     np.testing.assert_array_equal(again.predictions.truth, result.predictions.truth)
     np.testing.assert_array_equal(again.predictions.probability, result.predictions.probability)
+
+
+def test_the_coverage_of_label_sets_is_reported_where_the_card_has_them(
+    dataset: Dataset, models: list[Model]
+) -> None:
+    found = evaluation.evaluate(models[0], dataset, "test", bootstraps=100)
+    card = models[0].card
+    assert card.label_sets
+    said = found.figures["label_set_coverage"]
+    assert said["overall"]["present"]["n"] == int(found.predictions.truth.sum())
+    assert set(said["per_class"]) == set(CLASS_NAMES)
+    plain = Model(replace(card, label_sets={}), models[0].net, models[0].device)
+    without = evaluation.evaluate(plain, dataset, "test", bootstraps=100)
+    assert "label_set_coverage" not in without.figures
+
+
+def test_a_report_keeps_the_blocks_and_older_ones_find_them_by_name(
+    result: evaluation.Evaluation, tmp_path: Path
+) -> None:
+    evaluation.write_report(result, tmp_path)
+    path = tmp_path / "evaluation" / "bigearthnet-v2-test.parquet"
+    table = pd.read_parquet(path)
+    found = evaluation.read_report(tmp_path, "bigearthnet-v2", "test").predictions
+    assert found.places == result.predictions.places
+    assert len(set(found.places)) == 2
+    table.drop(columns="block").to_parquet(path, index=False)
+    older = evaluation.read_report(tmp_path, "bigearthnet-v2", "test").predictions
+    assert older.places == ()
+    assert older.blocks == found.blocks
+
+
+def test_reports_of_any_classes_are_read(tmp_path: Path) -> None:
+    """The classes are those of the report, whatever the data set was."""
+    names = ("Forest", "River")
+    probability = np.array([[0.9, 0.1], [0.4, 0.6]], np.float32)
+    found = evaluation.Predictions(
+        ids=("a", "b"), countries=("", ""), truth=probability > 0.5, probability=probability
+    )
+    figures = {
+        "dataset": "eurosat",
+        "split": "test",
+        "n": 2,
+        "accuracy": 1.0,
+        "per_class": {name: {"threshold": 0.5} for name in names},
+    }
+    evaluation.write_report(evaluation.Evaluation(figures=figures, predictions=found), tmp_path)
+    again = evaluation.read_report(tmp_path, "eurosat", "test")
+    assert again.classes == names
+    assert again.exclusive
+    np.testing.assert_array_equal(again.predictions.probability, probability)
+
+
+def test_a_data_set_is_found_by_its_name_without_version(
+    result: evaluation.Evaluation, tmp_path: Path
+) -> None:
+    evaluation.write_report(result, tmp_path)
+    assert evaluation.report_name(tmp_path, "bigearthnet") == "bigearthnet-v2"
+    assert evaluation.report_name(tmp_path, "bigearthnet-v2") == "bigearthnet-v2"
+    assert evaluation.report_name(tmp_path, "big") == "big"
+
+
+def test_drawn_blocks_are_said_in_the_report(dataset: Dataset, models: list[Model]) -> None:
+    draws = evaluation.Draws(resamples=100, unit="block")
+    found = evaluation.evaluate(models[0], dataset, "test", draws=draws)
+    assert (found.figures["bootstrap"]["unit"], found.figures["bootstrap"]["blocks"]) == (
+        "block",
+        2,
+    )
+    assert "resamples of blocks of 12 km" in evaluation.as_text(found)
+    assert found.figures["command"].endswith("--bootstraps 100 --unit block")
 
 
 @pytest.mark.parametrize("suffix", ["json", "parquet"])
@@ -244,7 +322,7 @@ def test_progress_ends_at_all(dataset: Dataset) -> None:
 def test_the_shipped_baselines_know_what_their_cards_say(shared_data: Path) -> None:
     """The shipped forest saw train and validation, so it ranks these nearly perfectly."""
     dataset = open_dataset("bigearthnet", shared_data / "bigearthnet")
-    shipped = [registry.load(name, "cpu") for name in registry.BASELINES]
+    shipped = [registry.load(name, "cpu") for name in ("class-prior", "band-statistics")]
     answers = evaluation.probabilities(shipped, dataset, "validation")
     records = dataset.records("validation")
     truth = np.array([[c in r.labels for c in CLASS_NAMES] for r in records])

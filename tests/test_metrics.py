@@ -9,14 +9,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import average_precision_score, f1_score, multilabel_confusion_matrix
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    coverage_error,
+    f1_score,
+    fbeta_score,
+    hamming_loss,
+    label_ranking_average_precision_score,
+    label_ranking_loss,
+    multilabel_confusion_matrix,
+    precision_score,
+    recall_score,
+)
 
-from landcover.errors import BadInput
 from landcover.metrics import (
+    ACCURACY,
+    CLASS_FIGURES,
+    FIGURES,
     MIN_POSITIVES,
+    SUMMARY,
+    adaptive_calibration_error,
     average_precision,
     calibration_error,
-    choose_thresholds,
     co_occurrence,
     confusions,
     counted_classes,
@@ -24,6 +40,7 @@ from landcover.metrics import (
     decisions,
     overall,
     per_class,
+    per_patch,
     summary,
 )
 from landcover.nomenclature import CLASS_NAMES
@@ -130,32 +147,94 @@ def test_calibration_error_vanishes_for_honest_forecasts() -> None:
     assert calibration_error(truth, probability**2) > 0.1
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    truth=arrays(bool, (12, K), elements=st.booleans()),
-    probability=arrays(np.float32, (12, K), elements=st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])),
-)
-def test_no_other_threshold_has_a_higher_f1(truth: np.ndarray, probability: np.ndarray) -> None:
-    truth[0, 0] = True
-    thresholds = choose_thresholds(truth, probability)
-    for k in counted_classes(truth):
-        best = f1_score(truth[:, k], probability[:, k] >= thresholds[CLASS_NAMES[k]])
-        others = [f1_score(truth[:, k], probability[:, k] >= t) for t in (0.05, 0.3, 0.7, 0.95)]
-        assert best >= max(others) - 1e-12
-
-
-def test_rare_classes_share_the_threshold_of_all() -> None:
+def test_every_figure_is_scikit_learns() -> None:
     truth, probability = some()
-    thresholds = choose_thresholds(truth, probability)
-    rare = [k for k in range(K) if k not in counted_classes(truth)]
-    shared = {thresholds[CLASS_NAMES[k]] for k in rare}
-    assert len(rare) >= 2
-    assert len(shared) == 1
-    best = f1_score(truth.ravel(), probability.ravel() >= shared.pop())
-    grid = [f1_score(truth.ravel(), probability.ravel() >= t) for t in np.linspace(0, 1, 201)]
-    assert best >= max(grid) - 1e-12
+    counted, called = counted_classes(truth), probability >= 0.5
+    values = overall(truth, probability, HALF)
+    assert tuple(values) == FIGURES
+    own, said = truth[:, counted], called[:, counted]
+    wanted = {
+        "macro_f2": fbeta_score(own, said, beta=2, average="macro"),
+        "micro_f2": fbeta_score(truth, called, beta=2, average="micro"),
+        "macro_precision": precision_score(own, said, average="macro"),
+        "micro_precision": precision_score(truth, called, average="micro"),
+        "macro_recall": recall_score(own, said, average="macro"),
+        "micro_recall": recall_score(truth, called, average="micro"),
+        "hamming_loss": hamming_loss(truth, called),
+        "subset_accuracy": accuracy_score(truth, called),
+        "sample_ap": label_ranking_average_precision_score(truth, probability),
+        "coverage_error": coverage_error(truth, probability),
+        "ranking_loss": label_ranking_loss(truth, probability),
+        "brier": brier_score_loss(truth.ravel(), probability.ravel()),
+        "one_error": np.mean([not t[p.argmax()] for t, p in zip(truth, probability, strict=True)]),
+    }
+    assert set(wanted) | {*SUMMARY, "ace"} == set(FIGURES)
+    for name, value in wanted.items():
+        assert values[name] == pytest.approx(value, abs=1e-7), name
 
 
-def test_thresholds_need_a_positive() -> None:
-    with pytest.raises(BadInput, match="none of these has a class"):
-        choose_thresholds(np.zeros((4, K), dtype=bool), np.zeros((4, K)))
+def test_class_figures_are_scikit_learns() -> None:
+    truth, probability = some()
+    assert {*CLASS_FIGURES, "support", "threshold"} == set(
+        per_class(truth, probability, HALF)[0].__dataclass_fields__
+    )
+    for k, item in enumerate(per_class(truth, probability, HALF)):
+        assert item.brier == pytest.approx(brier_score_loss(truth[:, k], probability[:, k]))
+        assert item.ece == pytest.approx(calibration_error(truth[:, [k]], probability[:, [k]]))
+        if item.support:
+            called = probability[:, k] >= 0.5
+            assert item.f2 == pytest.approx(fbeta_score(truth[:, k], called, beta=2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    truth=arrays(bool, (6, 5), elements=st.booleans()),
+    probability=arrays(np.float32, (6, 5), elements=st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])),
+)
+def test_the_mean_over_patches_is_the_figure(truth: np.ndarray, probability: np.ndarray) -> None:
+    """Ties, patches without a class and patches with all of them included."""
+    each = per_patch(truth, probability, decisions(probability, [0.5] * 5))
+    values = overall(truth, probability, [0.5] * 5)
+    for name in (*values.keys() & each.keys(),):
+        assert each[name].mean() == pytest.approx(values[name], abs=1e-9), name
+    assert len(values.keys() & each.keys()) == 7
+
+
+def test_exclusive_classes_call_the_most_probable_alone() -> None:
+    probability = np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2], [0.1, 0.1, 0.8]], np.float32)
+    truth = np.eye(3, dtype=bool)
+    called = decisions(probability, [0.9] * 3, exclusive=True)
+    np.testing.assert_array_equal(called.argmax(axis=1), [1, 0, 2])
+    assert (called.sum(axis=1) == 1).all()
+    values = overall(truth, probability, [0.9] * 3, exclusive=True)
+    assert values[ACCURACY] == pytest.approx(1 / 3)
+    # One call a patch: precision, recall and F1 over all classes are the accuracy.
+    assert values["micro_f1"] == pytest.approx(values[ACCURACY])
+    assert values["one_error"] == pytest.approx(1 - values[ACCURACY])
+    assert ACCURACY not in overall(truth, probability, [0.9] * 3)
+
+
+def test_adaptive_bins_hold_equally_many_forecasts() -> None:
+    random = np.random.default_rng(0)
+    probability = random.random((300, 5)) ** 4
+    truth = random.random((300, 5)) < probability**0.5
+    order = np.argsort(probability.ravel())
+    parts = np.array_split(order, 15)
+    gaps = [abs((probability.ravel() - truth.ravel())[part].sum()) for part in parts]
+    assert adaptive_calibration_error(truth, probability) == pytest.approx(sum(gaps) / 1500)
+
+
+def test_adaptive_bins_keep_equal_forecasts_together() -> None:
+    truth = np.arange(60).reshape(30, 2) % 3 == 0
+    shuffled = truth[::-1]
+    even = np.full((30, 2), 0.25)
+    assert adaptive_calibration_error(truth, even) == pytest.approx(abs(0.25 - truth.mean()))
+    assert adaptive_calibration_error(shuffled, even) == adaptive_calibration_error(truth, even)
+
+
+def test_a_summary_takes_any_classes() -> None:
+    truth, probability = np.eye(2, dtype=bool).repeat(6, axis=0), np.full((12, 2), 0.5)
+    found = summary(truth, probability, {"b": 0.5, "a": 0.5}, ("a", "b"), exclusive=True)
+    assert list(found) == [*SUMMARY, ACCURACY, "macro_classes"]
+    assert found["macro_classes"] == ["a", "b"]
+    assert found[ACCURACY] == 0.5

@@ -30,12 +30,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.neighbors import KDTree
 
+from landcover.datasets import mapped
 from landcover.datasets.labelled import ALL, Dataset, Record
 from landcover.errors import BadInput, UnknownName
 from landcover.nomenclature import CLASS_NAMES, from_corine
-from landcover.sentinel2 import PATCH_M
 from landcover.sources.folder import LABELS_SUFFIX, MAX_LABEL_BYTES
 from landcover.sources.raster import read_file, shown
 
@@ -146,12 +145,14 @@ def open_v1(root: Path) -> Dataset:
 
 
 def open_either(root: Path) -> Dataset:
-    """BigEarthNet under ``root``, in the version that its layout shows.
+    """BigEarthNet under ``root``, in the version that its layout shows, or as a fast store.
 
     Raises:
         BadInput: the layout is neither version's, or as :func:`open_v2` and :func:`open_v1`.
     """
     _check_root(root)
+    if mapped.is_store(root):
+        return mapped.open_store(root)
     if (root / METADATA_V2).exists() or (root / PIXELS_V2).exists():
         return open_v2(root)
     if (root / PIXELS_V1).is_dir() or any(_V1_NAME.match(name) for name in _names(root)):
@@ -166,29 +167,6 @@ def place_of(patch_id: str) -> tuple[str, int, int] | None:
     """Sentinel-2 tile, column and row (in patches of 1200 m) of a v2 id; None of other names."""
     match = _V2_NAME.match(patch_id)
     return (match[1], int(match[2]), int(match[3])) if match else None
-
-
-def distance_m(some: Iterable[Record], others: Iterable[Record]) -> int | None:
-    """How near two sets of v2 patches come to each other, in metres, from the ids alone.
-
-    0 is a patch in both, 1200 two that touch (a corner counts). Only patches of one
-    Sentinel-2 tile are compared; tiles overlap by about 10 km at their edges, where two
-    patches of different tiles may be nearer. None where no tile is in both.
-    """
-    first, second = _by_tile(some), _by_tile(others)
-    steps = [
-        KDTree(first[tile], metric="chebyshev").query(second[tile])[0].min()
-        for tile in first.keys() & second.keys()
-    ]
-    return int(min(steps)) * PATCH_M if steps else None
-
-
-def _by_tile(records: Iterable[Record]) -> dict[str, list[tuple[int, int]]]:
-    tiles: dict[str, list[tuple[int, int]]] = {}
-    for place in (place_of(record.patch_id) for record in records):
-        if place is not None:
-            tiles.setdefault(place[0], []).append(place[1:])
-    return tiles
 
 
 def _dataset(
