@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from landcover.errors import CorruptModel
-from landcover.nomenclature import CLASS_NAMES
+from landcover.nomenclature import CLASS_NAMES, CLASS_SETS
+from landcover.picture import PICTURE_BANDS
 from landcover.sentinel2 import BAND_NAMES, PATCH_PIXELS, PIXEL_M
 
 CARD_FILE: Final = "card.json"
@@ -24,6 +25,19 @@ CARD_VERSION: Final = 1
 MAX_CARD_BYTES: Final = 2_000_000
 
 UNITS: Final = "surface reflectance"
+BRIGHTNESS: Final = "picture brightness"
+"""Red, green and blue as a picture file holds them, 0 to 1: how bright a screen shows a pixel."""
+RGB: Final = "RGB"
+"""The level of pictures."""
+LEVELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "L2A": (UNITS, BAND_NAMES),
+    RGB: (BRIGHTNESS, PICTURE_BANDS),
+}
+"""What a model may look at → its units and the bands that there are."""
+SIGMOID: Final = "sigmoid"
+SOFTMAX: Final = "softmax"
+EVEN: Final = 0.5
+"""The one threshold of exclusive classes: who has more than half is the most probable."""
 RESAMPLING: Final = "nearest repetition to 10 m"
 
 
@@ -38,12 +52,21 @@ class Card:
         net: name of the architecture in :data:`landcover.nets.NETS`.
         net_options: keyword arguments of that architecture, JSON values only.
         bands: names along the input's band axis, in order.
-        units, level, pixel_m, pixels, resampling: what a patch must be.
+        units, level, pixel_m, pixels, resampling: what a patch must be; level "RGB" is a
+            picture.
         mean, std: per band, in ``units``; the net normalises with them itself.
+        class_set: key of :data:`landcover.nomenclature.CLASS_SETS`.
         classes: names along the output's axis, in order.
+        activation: "sigmoid" where each class is there or not, "softmax" where the classes
+            exclude each other; then the most probable one is called, whatever the thresholds.
         thresholds: class → probability from which it is called present.
         threshold_rule: how the thresholds were chosen, and on what.
-        calibration: ``{"method": "none"}`` or a method with its parameters.
+        aims: aim → class → threshold that serves it (:mod:`landcover.aims`); a class
+            that validation could not bring there is left out.
+        calibration: ``{"method": "none"}`` or a method with its parameters
+            (:mod:`landcover.calibration`).
+        label_sets: bounds of "certain" and "possible", and the coverage that they had
+            (:mod:`landcover.conformal`); empty where they were not made.
         explainable: whether gradients of the scores with respect to pixels exist.
         explanation_scales: attribution method → the value drawn in full colour,
             common to all classes and patches (see :mod:`landcover.explain`).
@@ -69,21 +92,29 @@ class Card:
     selection: dict[str, Any] = field(default_factory=dict)
     explainable: bool = True
     explanation_scales: dict[str, float] = field(default_factory=dict)
+    aims: dict[str, dict[str, float]] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=lambda: {"method": "none"})
+    label_sets: dict[str, Any] = field(default_factory=dict)
     bands: tuple[str, ...] = BAND_NAMES
     units: str = UNITS
     level: str = "L2A"
     pixel_m: int = PIXEL_M
     pixels: int = PATCH_PIXELS
     resampling: str = RESAMPLING
+    class_set: str = "bigearthnet-19"
     classes: tuple[str, ...] = CLASS_NAMES
-    activation: str = "sigmoid"
+    activation: str = SIGMOID
     licence: str = "MIT"
     version: int = CARD_VERSION
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
         return asdict(self)
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether exactly one of the classes is called."""
+        return self.activation == SOFTMAX
 
     @property
     def hash(self) -> str:
@@ -153,6 +184,7 @@ _TEXTS: Final = (
     "units",
     "level",
     "resampling",
+    "class_set",
     "activation",
     "licence",
 )
@@ -161,14 +193,24 @@ _OBJECTS: Final = (
     "training",
     "selection",
     "thresholds",
+    "aims",
     "calibration",
+    "label_sets",
     "explanation_scales",
 )
 _WHOLE: Final = ("parameters", "pixel_m", "pixels")
 
 
 def _check(card: Card, folder: Path) -> None:
-    """Types first, since the rules below rest on them."""
+    """Types first, since the rules rest on them."""
+    _check_types(card, folder)
+    rules = (*_input_rules(card), *_rules(card), *_decision_rules(card))
+    for holds, complaint in rules:
+        if not holds:
+            raise _corrupt(folder, complaint)
+
+
+def _check_types(card: Card, folder: Path) -> None:
     for names, kind, what in ((_TEXTS, str, "text"), (_OBJECTS, dict, "an object")):
         for name in names:
             if not isinstance(getattr(card, name), kind):
@@ -180,27 +222,98 @@ def _check(card: Card, folder: Path) -> None:
         raise _corrupt(folder, "bands and classes must be text")
     if not all(_is_number(v) for v in (*card.mean, *card.std)):
         raise _corrupt(folder, "mean and std must be numbers")
-    rules = (
+
+
+def _rules(card: Card) -> tuple[tuple[bool, str], ...]:
+    return (
         (isinstance(card.explainable, bool), "explainable must be true or false"),
-        (set(card.bands) <= set(BAND_NAMES), "it names bands that Level-2A does not have"),
         (len(card.mean) == len(card.std) == len(card.bands), "mean and std must match the bands"),
         (all(v > 0 for v in card.std), "every std must be above 0"),
-        (set(card.classes) <= set(CLASS_NAMES), "it names classes outside the nomenclature"),
         (set(card.thresholds) == set(card.classes), "thresholds must name each class once"),
         (
             all(_is_number(v) and 0.0 <= v <= 1.0 for v in card.thresholds.values()),
             "every threshold must lie between 0 and 1",
         ),
         (
+            not card.exclusive or all(v == EVEN for v in card.thresholds.values()),
+            f"thresholds of exclusive classes must be {EVEN}",
+        ),
+        (
             all(_is_number(v) and v > 0 for v in card.explanation_scales.values()),
             "every explanation scale must be above 0",
         ),
-        (card.activation == "sigmoid", "the only known activation is sigmoid"),
-        (card.units == UNITS, f"the only known units are {UNITS}"),
     )
-    for holds, complaint in rules:
-        if not holds:
-            raise _corrupt(folder, complaint)
+
+
+def _input_rules(card: Card) -> tuple[tuple[bool, str], ...]:
+    """What must be one of the things that we know."""
+    units, bands = LEVELS.get(card.level, ("", ()))
+    classes = CLASS_SETS.get(card.class_set, ())
+    return (
+        (card.level in LEVELS, f"the only known levels are {', '.join(LEVELS)}"),
+        (card.units == units, f"the only known units of {card.level} are {units}"),
+        (set(card.bands) <= set(bands), f"it names bands that {card.level} does not have"),
+        (bool(classes), f"the only known class sets are {', '.join(CLASS_SETS)}"),
+        (set(card.classes) <= set(classes), "it names classes outside the nomenclature"),
+        (
+            card.activation in (SIGMOID, SOFTMAX),
+            f"the only known activations are {SIGMOID} and {SOFTMAX}",
+        ),
+    )
+
+
+def _decision_rules(card: Card) -> tuple[tuple[bool, str], ...]:
+    """What calibration, aims and label sets must keep to."""
+    every = set(card.classes)
+    aims_hold = all(
+        isinstance(table, dict) and set(table) <= every and all(map(_is_share, table.values()))
+        for table in card.aims.values()
+    )
+    return (
+        (
+            card.calibration.get("method") in ("none", "platt"),
+            "the only known calibrations are none and platt",
+        ),
+        (
+            _platt_holds(card.calibration, every),
+            "platt needs scale above 0 and shift of each class",
+        ),
+        (aims_hold, "every aim must give classes thresholds between 0 and 1"),
+        (
+            _sets_hold(card.label_sets, every),
+            "label_sets must bound certain and possible between 0 and 1 for each class",
+        ),
+    )
+
+
+def _platt_holds(calibration: dict[str, Any], every: set[str]) -> bool:
+    if calibration.get("method") == "none":
+        return True
+    scale, shift = _table(calibration, "scale"), _table(calibration, "shift")
+    named = set(scale) == set(shift) == every
+    numbers = all(map(_is_number, (*scale.values(), *shift.values())))
+    return named and numbers and all(value > 0 for value in scale.values())
+
+
+def _sets_hold(sets: dict[str, Any], every: set[str]) -> bool:
+    if not sets:
+        return True
+    certain, possible = _table(sets, "certain"), _table(sets, "possible")
+    bounds = [value for value in certain.values() if value is not None]
+    return (
+        set(certain) == set(possible) == every
+        and all(map(_is_share, (*bounds, *possible.values())))
+        and _is_share(sets.get("wanted_coverage"))
+    )
+
+
+def _table(values: dict[str, Any], name: str) -> dict[str, Any]:
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _is_share(value: object) -> bool:
+    return _is_number(value) and 0.0 <= value <= 1.0  # type: ignore[operator]  # a number by then
 
 
 def _is_number(value: object) -> bool:

@@ -15,16 +15,28 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
-from landcover import nets
-from landcover.card import WEIGHTS_FILE, Card, read_card
+from landcover import calibration, nets
+from landcover.aims import DEFAULT_AIM, Thresholds, thresholds_for
+from landcover.card import LEVELS, RGB, WEIGHTS_FILE, Card, read_card
+from landcover.conformal import Certainty, certainty
 from landcover.devices import pick_device
 from landcover.errors import CorruptModel, LandcoverError, ModelMismatch
+from landcover.inference import Scorer
 from landcover.patch import FloatArray, Patch
-from landcover.sentinel2 import BAND_NAMES
+from landcover.picture import Picture
 
 MAX_WEIGHTS_BYTES: Final = 400_000_000
 MAX_PARAMETERS: Final = 100_000_000
-_ALL_BANDS: Final = list(range(len(BAND_NAMES)))
+_WANTS_PATCH: Final = (
+    "{title} looks at twelve bands of reflectance, and this is a picture of red, green and blue: "
+    "use a model for pictures such as eurosat-rgb, or a Level-2A product of the same place."
+)
+"""What is said where a model for reflectance gets a picture."""
+_WANTS_PICTURE: Final = (
+    "{title} looks at pictures of red, green and blue as EuroSAT stretched them, and this is "
+    "reflectance, whose stretch is not known: use a model for Level-2A such as landcover-cnn."
+)
+"""What is said where a model for pictures gets reflectance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +49,10 @@ class LabelScore:
     probability: float
     """0 to 1; calibrated where the card says so."""
     threshold: float
+    """Where classes exclude each other, what the most probable one has if that is lower."""
     predicted: bool
+    certainty: Certainty | None = None
+    """The class's place in the conformal label set, whatever the aim; None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +62,10 @@ class Prediction:
     model: str
     card_hash: str
     labels: tuple[LabelScore, ...]
+    aim: str = DEFAULT_AIM
+    """What the thresholds serve: a name in :data:`landcover.aims.AIMS`."""
+    aim_fallback: tuple[str, ...] = ()
+    """Classes that could not be brought to the aim and keep their usual threshold."""
 
     @property
     def predicted(self) -> tuple[LabelScore, ...]:
@@ -66,14 +85,18 @@ class Model:
         self.card = card
         self.net = net.to(device).eval().requires_grad_(requires_grad=False)
         self.device = device
+        self._scorer: Scorer | None = None
 
-    def refuse(self, patch: Patch) -> None:
-        """Raise unless the patch is what the card asks for.
+    def refuse(self, patch: Patch | Picture) -> None:
+        """Raise unless the patch or picture is what the card asks for.
 
         Raises:
             ModelMismatch: level, bands or size differ, or no pixel is valid.
         """
         card = self.card
+        if (card.level == RGB) != isinstance(patch, Picture):
+            wants = _WANTS_PICTURE if card.level == RGB else _WANTS_PATCH
+            raise ModelMismatch(wants.format(title=card.title))
         if patch.provenance.level != card.level:
             raise ModelMismatch(
                 f"{card.title} was made for {card.level} (surface reflectance), "
@@ -94,15 +117,16 @@ class Model:
                 "Not one pixel of this patch has data: choose another window or date."
             )
 
-    def tensor(self, patch: Patch) -> Tensor:
-        """The patch as the net's input, float32 ``(band, y, x)``, nodata filled.
+    def tensor(self, patch: Patch | Picture) -> Tensor:
+        """The patch or picture as the net's input, float32 ``(band, y, x)``, nodata filled.
 
         Pixels without data take their band's mean over the valid ones, which adds no
         edge that the net could take for a border between covers.
         """
         self.refuse(patch)
         order = [patch.bands.index(band) for band in self.card.bands]
-        pixels = np.array(patch.reflectance[order], dtype=np.float32)
+        values = patch.brightness if isinstance(patch, Picture) else patch.reflectance
+        pixels = np.array(values[order], dtype=np.float32)
         if not patch.valid.all():
             fill = pixels[:, patch.valid].mean(axis=1)
             pixels[:, ~patch.valid] = fill[:, None]
@@ -117,60 +141,104 @@ class Model:
         return scores
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """Probabilities of raw scores, both ``(n, class)``."""
-        return torch.sigmoid(scores)
+        """Calibrated probabilities of raw scores, both ``(n, class)``."""
+        if self.card.exclusive:
+            return scores.softmax(dim=-1)
+        return calibration.apply(self.card.calibration, self.card.classes, scores)
 
-    def predict_pixels(self, pixels: Tensor) -> FloatArray:
+    def predict_pixels(self, pixels: Tensor, *, fast: bool = False) -> FloatArray:
         """Probabilities, float32 ``(n, class)``, for patches without gaps.
 
         Args:
             pixels: float32 reflectance ``(n, 12, y, x)``, bands in the order of
-                :data:`~landcover.sentinel2.BAND_NAMES`.
+                :data:`~landcover.sentinel2.BAND_NAMES`; of a model for pictures brightness
+                ``(n, 3, y, x)``: red, green, blue.
+            fast: several times as fast for many patches, in bfloat16 where the device
+                computes in it: good for maps, not to the last digits
+                (:mod:`landcover.inference`).
         """
-        order = [BAND_NAMES.index(band) for band in self.card.bands]
+        every = LEVELS[self.card.level][1]
+        order = [every.index(band) for band in self.card.bands]
+        wanted = pixels if order == list(range(len(every))) else pixels[:, order]
         with torch.inference_mode():
-            scores = self.scores(pixels if order == _ALL_BANDS else pixels[:, order])
+            scores = self.fast_scores(wanted) if fast else self.scores(wanted)
             probabilities: FloatArray = self.probabilities(scores.float()).cpu().numpy()
         return probabilities
 
-    def predict_many(self, patches: Sequence[Patch]) -> list[Prediction]:
+    def fast_scores(self, pixels: Tensor) -> Tensor:
+        """Raw scores like :meth:`scores`, on the CPU and without gradients, several times as fast.
+
+        The first call takes some tenths of a second more, to make the net ready.
+        """
+        if not len(pixels):
+            return torch.empty(0, len(self.card.classes))
+        if self._scorer is None:
+            self._scorer = Scorer(self.net, pixels[:2])
+        return self._scorer(pixels)
+
+    def predict_many(
+        self, patches: Sequence[Patch | Picture], aim: str = DEFAULT_AIM
+    ) -> list[Prediction]:
         """A prediction for each patch, in order, in one pass of the net.
+
+        Args:
+            patches: what to look at.
+            aim: what the thresholds should serve, as :func:`landcover.aims.parse_aim` reads it.
 
         Raises:
             ModelMismatch: one of the patches is not what the card asks for.
+            BadInput: it is no aim, or the card has no thresholds for it.
         """
+        thresholds = thresholds_for(self.card, aim)
         if not patches:
             return []
         with torch.inference_mode():
             scores = self.scores(torch.stack([self.tensor(patch) for patch in patches])).float()
             probabilities = self.probabilities(scores).cpu().numpy()
         return [
-            self._prediction(row, probability)
+            self._prediction(row, probability, thresholds)
             for row, probability in zip(scores.cpu().numpy(), probabilities, strict=True)
         ]
 
-    def predict(self, patch: Patch) -> Prediction:
-        """What the model says of one patch.
+    def predict(self, patch: Patch | Picture, aim: str = DEFAULT_AIM) -> Prediction:
+        """What the model says of one patch or picture.
+
+        Args:
+            patch: what to look at.
+            aim: what the thresholds should serve, as :func:`landcover.aims.parse_aim` reads it.
 
         Raises:
             ModelMismatch: the patch is not what the card asks for.
+            BadInput: it is no aim, or the card has no thresholds for it.
         """
-        return self.predict_many([patch])[0]
+        return self.predict_many([patch], aim)[0]
 
-    def _prediction(self, scores: FloatArray, probabilities: FloatArray) -> Prediction:
+    def _prediction(
+        self, scores: FloatArray, probabilities: FloatArray, thresholds: Thresholds
+    ) -> Prediction:
         labels = []
-        for label, score, probability in zip(self.card.classes, scores, probabilities, strict=True):
-            threshold = self.card.thresholds[label]
+        # Exactly one of exclusive classes is called, so the best must reach its threshold.
+        best = float(probabilities.max()) if self.card.exclusive else 1.0
+        chances = probabilities.astype(np.float64).tolist()
+        for label, score, chance in zip(self.card.classes, scores, chances, strict=True):
+            threshold = min(thresholds.of[label], best)
             labels.append(
                 LabelScore(
                     label=label,
                     score=float(score),
-                    probability=float(probability),
+                    probability=chance,
                     threshold=threshold,
-                    predicted=bool(probability >= threshold),
+                    predicted=chance >= threshold,
+                    certainty=certainty(self.card.label_sets, label, chance),
                 )
             )
-        return Prediction(model=self.card.name, card_hash=self.card.hash, labels=tuple(labels))
+        return Prediction(
+            model=self.card.name,
+            card_hash=self.card.hash,
+            labels=tuple(labels),
+            aim=thresholds.aim,
+            aim_fallback=thresholds.fallback,
+        )
 
 
 def weights_bytes(net: nn.Module) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from landcover import __version__
+from landcover.aims import AIMS, DEFAULT_AIM
 from landcover.errors import CorruptModel
 from landcover.explain import METHODS, Explanation
 from landcover.model import Model, Prediction
@@ -46,16 +47,21 @@ CSV_COLUMNS: Final = (
     "probability",
     "threshold",
     "predicted",
+    "certainty",
+    "aim",
 )
 
 
-def classify_patch(model: Model, patch: Patch) -> tuple[Prediction, Quality]:
+def classify_patch(
+    model: Model, patch: Patch, aim: str = DEFAULT_AIM
+) -> tuple[Prediction, Quality]:
     """What a model says of a patch, and whether the patch may be trusted.
 
     Raises:
         ModelMismatch: the patch is not what the model was made for.
+        BadInput: it is no aim, or the model has no thresholds for it.
     """
-    return model.predict(patch), assess(patch)
+    return model.predict(patch, aim), assess(patch)
 
 
 def as_record(
@@ -64,7 +70,7 @@ def as_record(
     """What a model says of a patch, as JSON-ready values without NaN.
 
     Labels come in the nomenclature's order. Where the program abstains, no label is
-    predicted, whatever its probability.
+    predicted and none has a certainty, whatever its probability.
 
     Args:
         patch: what was classified.
@@ -84,6 +90,8 @@ def as_record(
     return {
         "source": plain(source),
         "model": prediction.model,
+        "aim": prediction.aim,
+        "aim_fallback": list(prediction.aim_fallback),
         "labels": [
             {
                 "label": item.label,
@@ -91,6 +99,7 @@ def as_record(
                 "probability": item.probability,
                 "threshold": item.threshold,
                 "predicted": item.predicted and not quality.abstained,
+                "certainty": None if quality.abstained else item.certainty,
             }
             for item in ordered
         ],
@@ -133,6 +142,7 @@ def as_text(record: Mapping[str, Any]) -> str:
         f"{plain(record['source'])}: {_verdict(record)}",
         f"  {time_text(origin['acquired'])}, {place}, {origin['crs']}",
         f"  model {record['model']}, card {origin['card_hash']}",
+        *_aim_lines(record),
         *(f"  warning: {text}" for text in record["quality"]["warnings"]),
     ]
     for theme in _themes_by_probability(labels):
@@ -140,6 +150,16 @@ def as_text(record: Mapping[str, Any]) -> str:
         rows = [row for row in labels if row["theme"] == theme]
         lines += [_label_line(row) for row in sorted(rows, key=lambda r: -r["probability"])]
     return "\n".join(lines) + "\n"
+
+
+def _aim_lines(record: Mapping[str, Any]) -> list[str]:
+    if record["aim"] == DEFAULT_AIM:
+        return []
+    lines = [f"  aim: {AIMS[record['aim']].title}, as measured on validation"]
+    if record["aim_fallback"]:
+        kept = "; ".join(record["aim_fallback"])
+        lines.append(f"  not brought there, so they keep their usual threshold: {kept}")
+    return lines
 
 
 def _verdict(record: Mapping[str, Any]) -> str:
@@ -164,7 +184,8 @@ def _label_line(row: Mapping[str, Any]) -> str:
     # Names come last: the longest has 86 letters and would push everything else aside.
     mark = "yes" if row["predicted"] else "-"
     chance, needed = 100 * row["probability"], 100 * row["threshold"]
-    return f"    {mark:<4}{chance:>5.1f} %   needs {needed:>5.1f} %   {row['label']}"
+    word = f"{row['certainty']:<11}" if row["certainty"] else ""
+    return f"    {mark:<4}{chance:>5.1f} %   needs {needed:>5.1f} %   {word}{row['label']}"
 
 
 def as_csv(record: Mapping[str, Any]) -> str:
@@ -181,7 +202,7 @@ def as_csv(record: Mapping[str, Any]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows({**shared, **row} for row in record["labels"])
+    writer.writerows({**shared, "aim": record["aim"], **row} for row in record["labels"])
     return out.getvalue()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from landcover import nets, registry
+from landcover import conformal, nets, registry
 from landcover.card import CARD_FILE, WEIGHTS_FILE, parse_card, read_card
-from landcover.errors import CorruptModel, ModelMismatch, UnknownName
+from landcover.errors import BadInput, CorruptModel, ModelMismatch, UnknownName
 from landcover.model import load_model, save_model, weights_bytes
 from landcover.nomenclature import CLASS_NAMES
 from landcover.patch import Provenance
 from landcover.sentinel2 import BAND_NAMES, L1C_BAND_NAMES
-from tests import tiny
+from landcover.sources.pictures import picture_of
+from tests import colour_pictures, tiny, tiny_pictures
 
 
 @pytest.fixture(autouse=True)
@@ -96,11 +98,61 @@ def test_a_patch_it_was_not_made_for_is_refused(changes: dict[str, Any], sentenc
         tiny.tiny_model().predict(tiny.random_patch(**changes))
 
 
+def test_exclusive_classes_share_one_whole_and_one_is_called() -> None:
+    model = tiny_pictures.tiny_picture_model()
+    for seed in range(8):
+        found = model.predict(picture_of(colour_pictures.pixels(seed=seed), "p.png"))
+        chances = [item.probability for item in found.labels]
+        assert sum(chances) == pytest.approx(1.0, abs=1e-6)
+        assert len(found.predicted) == 1
+        assert found.predicted[0].probability == max(chances)
+        assert all(i.predicted == (i.probability >= i.threshold) for i in found.labels)
+
+
+def test_thresholds_of_exclusive_classes_are_one_half(tmp_path: Path) -> None:
+    card = tiny_pictures.tiny_picture_card(b"x")
+    raw = {k: list(v) if isinstance(v, tuple) else v for k, v in card.as_dict().items()}
+    assert parse_card(raw, tmp_path).exclusive
+    with pytest.raises(CorruptModel, match=r"exclusive classes must be 0\.5"):
+        parse_card({**raw, "thresholds": {**raw["thresholds"], "Forest": 0.4}}, tmp_path)
+
+
 def test_extra_bands_do_no_harm() -> None:
     patch = tiny.random_patch()
     more = np.insert(patch.reflectance, 10, 0.5, axis=0)
     wide = tiny.random_patch(reflectance=more, bands=L1C_BAND_NAMES)
     assert tiny.tiny_model().predict(wide) == tiny.tiny_model().predict(patch)
+
+
+def test_thresholds_follow_the_aim_and_certainty_does_not(tmp_path: Path) -> None:
+    model = load_model(tiny.decided_folder(tmp_path / "m"), "cpu")
+    patch, card = tiny.random_patch(), model.card
+    usual = model.predict(patch)
+    assert (usual.aim, usual.aim_fallback) == ("f1", ())
+    careful = model.predict(patch, "recall=0.9")
+    assert careful.aim == "recall-0.9"
+    assert careful.aim_fallback == (CLASS_NAMES[-1],)
+    for item, other in zip(careful.labels, usual.labels, strict=True):
+        wanted = card.aims["recall-0.9"].get(item.label, card.thresholds[item.label])
+        assert item.threshold == wanted
+        assert item.predicted == (item.probability >= wanted)
+        assert item.certainty == other.certainty
+        assert item.certainty == conformal.certainty(card.label_sets, item.label, item.probability)
+        assert item.probability == other.probability
+    assert {item.certainty for item in tiny.tiny_model().predict(patch).labels} == {None}
+    with pytest.raises(BadInput, match="no thresholds for the aim 'f2'"):
+        tiny.tiny_model().predict(patch, "f2")
+
+
+def test_probabilities_are_calibrated_as_the_card_says() -> None:
+    scale, shift = dict.fromkeys(CLASS_NAMES, 0.5), dict.fromkeys(CLASS_NAMES, -1.0)
+    model = tiny.tiny_model()
+    plain = model.predict(tiny.random_patch())
+    calibrated = {"method": "platt", "scale": scale, "shift": shift}
+    model.card = replace(model.card, calibration=calibrated)
+    for item, before in zip(model.predict(tiny.random_patch()).labels, plain.labels, strict=True):
+        assert item.score == before.score
+        assert item.probability == pytest.approx(1 / (1 + np.exp(1 - item.score / 2)), abs=1e-6)
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:
@@ -166,6 +218,9 @@ def test_a_card_survives_writing_and_reading(tmp_path: Path) -> None:
     assert read_card(tmp_path).hash == card.hash
 
 
+_ALL, _NONE = dict.fromkeys(CLASS_NAMES, 0.5), dict.fromkeys(CLASS_NAMES, 0)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -177,10 +232,36 @@ def test_a_card_survives_writing_and_reading(tmp_path: Path) -> None:
         ({"std": ["a"] * 12}, "must be numbers"),
         ({"thresholds": {"Pastures": 0.5}}, "each class once"),
         ({"thresholds": dict.fromkeys(CLASS_NAMES, 2)}, "between 0 and 1"),
-        ({"bands": ["B10"] * 12}, "bands that Level-2A does not have"),
+        ({"bands": ["B10"] * 12}, "bands that L2A does not have"),
         ({"classes": ["Moon"]}, "outside the nomenclature"),
-        ({"activation": "softmax"}, "sigmoid"),
+        ({"activation": "tanh"}, "sigmoid and softmax"),
+        ({"level": "L1C"}, "known levels"),
+        ({"level": "RGB"}, "units of RGB are picture brightness"),
+        ({"level": "RGB", "units": "picture brightness"}, "bands that RGB does not have"),
+        ({"class_set": "corine"}, "known class sets"),
+        ({"class_set": "eurosat-10"}, "outside the nomenclature"),
+        ({"class_set": []}, "class_set must be text"),
         ({"units": "digital numbers"}, "units"),
+        ({"calibration": {}}, "none and platt"),
+        ({"calibration": {"method": "beta"}}, "none and platt"),
+        ({"calibration": {"method": "platt", "scale": {}, "shift": {}}}, "scale above 0"),
+        ({"calibration": {"method": "platt", "scale": _ALL, "shift": {}}}, "scale above 0"),
+        ({"calibration": {"method": "platt", "scale": _NONE, "shift": _ALL}}, "scale above 0"),
+        ({"aims": {"f2": 0.5}}, "every aim"),
+        ({"aims": {"f2": {"Moon": 0.5}}}, "every aim"),
+        ({"aims": {"f2": {"Pastures": 1.5}}}, "every aim"),
+        ({"label_sets": {"certain": _ALL}}, "label_sets must bound"),
+        ({"label_sets": {"certain": _ALL, "possible": _ALL}}, "label_sets must bound"),
+        (
+            {
+                "label_sets": {
+                    "certain": _ALL,
+                    "possible": {"Pastures": None},
+                    "wanted_coverage": 0.9,
+                }
+            },
+            "label_sets must bound",
+        ),
         ({"net_options": []}, "net_options"),
     ],
 )
@@ -231,7 +312,11 @@ def test_every_registered_model_loads_fast_and_answers() -> None:
     for name in registry.names():
         model = registry.load(name, "cpu")
         assert model.card.name == name
-        assert len(model.predict(tiny.random_patch()).labels) == 19
+        if name in registry.for_pictures():
+            picture = picture_of(colour_pictures.pixels(), "p.png")
+            assert len(model.predict(picture).predicted) == 1
+        else:
+            assert len(model.predict(tiny.random_patch()).labels) == 19
         assert model.card.parameters == sum(
             v.numel() for v in model.net.state_dict().values() if v.is_floating_point()
         ) or model.card.parameters == sum(p.numel() for p in model.net.parameters())

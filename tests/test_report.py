@@ -56,7 +56,10 @@ def patch() -> Patch:
 
 def test_a_record_has_the_contracts_keys_and_order(patch: Patch) -> None:
     said = report.as_record(patch, prediction(), GOOD, "here.tif")
-    assert list(said) == ["source", "model", "labels", "abstained", "quality", "provenance"]
+    contract = ["source", "model", "labels", "abstained", "quality", "provenance"]
+    assert [key for key in said if not key.startswith("aim")] == contract
+    assert (said["aim"], said["aim_fallback"]) == ("f1", [])
+    assert {row["certainty"] for row in said["labels"]} == {None}
     assert [row["label"] for row in said["labels"]] == list(CLASS_NAMES)
     assert {"label", "probability", "threshold", "predicted"} <= set(said["labels"][0])
     assert {row["label"] for row in said["labels"] if row["predicted"]} == set(FOUND)
@@ -121,6 +124,33 @@ def test_csv_says_the_same(patch: Patch) -> None:
         assert float(row["probability"]) == item["probability"]
         assert row["predicted"] == str(item["predicted"])
         assert row["theme"] == BY_NAME[item["label"]].theme
+
+
+def test_certainty_and_aim_are_said_in_every_form(patch: Patch) -> None:
+    words = ("certain", "possible", "absent")
+    sure = tuple(
+        replace(item, certainty=words[k % 3]) for k, item in enumerate(prediction().labels)
+    )
+    found = replace(
+        prediction(), labels=sure, aim="precision-0.8", aim_fallback=("Beaches, dunes, sands",)
+    )
+    said = report.as_record(patch, found, GOOD, "here.tif")
+    assert said["aim"] == "precision-0.8"
+    assert said["aim_fallback"] == ["Beaches, dunes, sands"]
+    expected = {item.label: item.certainty for item in sure}
+    assert {row["label"]: row["certainty"] for row in said["labels"]} == expected
+    text = report.as_text(said)
+    assert "aim: right when it says so: precision 80% or more" in text
+    assert "keep their usual threshold: Beaches, dunes, sands" in text
+    rows = [line for line in text.splitlines() if " needs " in line]
+    assert (
+        len({row.index(expected[row.split("%   ")[-1].split(maxsplit=1)[1]]) for row in rows}) == 1
+    )
+    for row in csv.DictReader(io.StringIO(report.as_csv(said))):
+        assert row["certainty"] == expected[row["label"]]
+        assert row["aim"] == "precision-0.8"
+    doubtful = report.as_record(patch, found, BAD, "x")
+    assert {row["certainty"] for row in doubtful["labels"]} == {None}
 
 
 @given(st.text(max_size=300))

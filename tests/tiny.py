@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from landcover.card import Card
+from landcover.decisions import decide
 from landcover.model import Model, save_model, weights_bytes
 from landcover.nomenclature import CLASS_NAMES
 from landcover.patch import Patch, Provenance, grid
@@ -75,3 +76,17 @@ def random_patch(seed: int = 0, size: int = 120, **changes: object) -> Patch:
         "provenance": Provenance(source="test"),
     }
     return Patch(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def decided_folder(folder: Path, name: str = NAME) -> Path:
+    """A model folder whose card holds all that validation decides, on made-up answers."""
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    truth = random.random((90, len(CLASS_NAMES))) < 0.3
+    truth[:, -1] = False
+    logits = random.normal(-1, 1.5, truth.shape) + 3 * truth
+    weights = weights_bytes(TinyNet())
+    card = tiny_card(weights, name=name)
+    decided = decide(card, logits, truth, np.arange(90) % 9, ["Here"] * 90)
+    save_model(decided, weights, folder)
+    return folder

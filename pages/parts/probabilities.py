@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from landcover.nomenclature import BY_NAME, THEMES
+from pages.parts.aiming import SAID
 from pages.parts.models import Answer
 from pages.parts.theme import Ink
 
@@ -45,18 +46,24 @@ def decision(score: LabelScore, answer: Answer) -> str:
     return "✓ present" if score.predicted else "– not found"
 
 
+def sureness(score: LabelScore, answer: Answer) -> str:
+    """The word of the conformal label set with its sign; empty where there is none."""
+    return "" if answer.quality.abstained else SAID[score.certainty]
+
+
 def table(answer: Answer, truth: frozenset[str] | None) -> pd.DataFrame:
-    """One row a class, in the chart's order."""
+    """One row a class, in the chart's order, which says the theme."""
     rows = []
     for group in by_theme(answer.prediction.labels):
         for score in group.scores:
             row = {
-                "Theme": group.name,
                 "Land cover": score.label,
                 "Probability": f"{score.probability:.1%}",
                 "Threshold": f"{score.threshold:.1%}",
                 "Decision": decision(score, answer),
             }
+            if score.certainty is not None:
+                row["Certainty"] = sureness(score, answer)
             if truth is not None:
                 row["In the label"] = "yes" if score.label in truth else "no"
             rows.append(row)
@@ -85,7 +92,7 @@ def chart(answer: Answer, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
             "color": [BY_NAME[score.label].hex for _, score in classes],
             "line": {"color": ink.line, "width": 1},
         },
-        customdata=[(s.label, f"{s.threshold:.1%}", decision(s, answer)) for _, s in classes],
+        customdata=[(s.label, f"{s.threshold:.1%}", _decided(s, answer)) for _, s in classes],
         hovertemplate="%{customdata[0]}<br>probability %{x:.1%}, threshold %{customdata[1]}<br>"
         "%{customdata[2]}<extra></extra>",
     )
@@ -149,9 +156,13 @@ def _class_text(
     present = score.predicted and not answer.quality.abstained
     colour = ink.text if present else ink.quiet
     weight = "<b>{}</b>" if present else "{}"
-    said = f"{score.probability:.0%} {decision(score, answer)}"
+    said = f"{score.probability:.0%} {_decided(score, answer)}"
     _text(figure, weight.format(name), colour, x=0.03, y=y + 0.46, side="left")
     _text(figure, weight.format(said), colour, x=1.0, y=y + 0.46, side="right")
+
+
+def _decided(score: LabelScore, answer: Answer) -> str:
+    return "  ".join(filter(None, (decision(score, answer), sureness(score, answer))))
 
 
 def _text(figure: go.Figure, text: str, colour: str, *, x: float, y: float, side: str) -> None:

@@ -13,10 +13,11 @@ from landcover.nomenclature import BY_NAME
 from landcover.patch import Patch
 from landcover.sentinel2 import COMPOSITES, PATCH_M
 from landcover.sources.samples import Sample
-from pages.parts import choice, explaining, models, probabilities, theme
+from pages.parts import aiming, choice, explaining, models, probabilities, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.card import Card
+    from landcover.model import LabelScore
 
 
 def beside_map(chosen: choice.Chosen, patch: Patch) -> None:
@@ -25,7 +26,7 @@ def beside_map(chosen: choice.Chosen, patch: Patch) -> None:
     st.subheader(_title(chosen, sample, patch), anchor=False)
     st.caption(_where_and_when(chosen, patch))
     name = models.choose()
-    found = _classified(name, chosen, patch) if name else None
+    found = _classified(name, chosen, patch, _aim(name)) if name else None
     if name and found:
         for warning in found.quality.warnings:
             st.warning(theme.literal(warning), icon=":material/warning:")
@@ -38,13 +39,14 @@ def beside_map(chosen: choice.Chosen, patch: Patch) -> None:
 def below_map(chosen: choice.Chosen, patch: Patch) -> None:
     """All probabilities, the explanation, downloads and provenance of one square."""
     name = models.current()
-    found = _classified(name, chosen, patch, quiet=True) if name else None
+    aim = st.session_state.get("classify_aim", "f1")
+    found = _classified(name, chosen, patch, aim, quiet=True) if name else None
     if not name or not found:
         return
     sample = choice.sample_of(chosen)
     left, right = st.columns(2, gap="large")
     with left:
-        _probabilities(found, sample.truth if sample else None)
+        _probabilities(name, found, sample.truth if sample else None)
         with st.expander("Where this comes from: file, date, bands, model"):
             rows = _provenance(patch, found, models.card(name))
             shown = {what: theme.literal(said) for what, said in rows.items()}
@@ -54,7 +56,17 @@ def below_map(chosen: choice.Chosen, patch: Patch) -> None:
         explaining.show(name, chosen.key, patch, found)
 
 
-def _probabilities(found: models.Answer, truth: frozenset[str] | None) -> None:
+def _aim(name: str) -> str:
+    """What the decisions should serve, as the user chose it beside the map."""
+    try:
+        aim = aiming.choose(models.card(name))
+    except LandcoverError:  # a damaged card: classifying says so
+        aim = "f1"
+    st.session_state["classify_aim"] = aim
+    return aim
+
+
+def _probabilities(name: str, found: models.Answer, truth: frozenset[str] | None) -> None:
     st.subheader("All 19 land covers", anchor=False)
     marked = " ◆: in this place's label." if truth is not None else ""
     st.caption(
@@ -67,16 +79,17 @@ def _probabilities(found: models.Answer, truth: frozenset[str] | None) -> None:
         config={"displayModeBar": False},
         key="classify_chart",
     )
+    aiming.explain(name, found)
     with st.expander("The same as a table"):
         st.table(probabilities.table(found, truth), border="horizontal")
 
 
 def _classified(
-    name: str, chosen: choice.Chosen, patch: Patch, *, quiet: bool = False
+    name: str, chosen: choice.Chosen, patch: Patch, aim: str, *, quiet: bool = False
 ) -> models.Answer | None:
     """The model's answer, or None where it refuses; it says why, unless that was said already."""
     try:
-        return models.classify(name, chosen.key, patch)
+        return models.classify(name, chosen.key, patch, aim)
     except LandcoverError as error:
         if not quiet:
             st.error(theme.literal(str(error)))
@@ -114,12 +127,17 @@ def verdict(found: models.Answer, title: str, truth: frozenset[str] | None) -> s
         head = f"<b>{who} finds {len(named)} land cover{'s' * (len(named) > 1)}:</b>"
     items = [
         f"<li>{theme.swatch(BY_NAME[score.label].hex)} <b>{score.label}</b>, "
-        f"{score.probability:.0%}{_agrees(score.label, truth)}</li>"
+        f"{score.probability:.0%}{_sure(score)}{_agrees(score.label, truth)}</li>"
         for score in named
     ]
     missed = sorted((truth or frozenset()) - {score.label for score in named})
     tail = f"<p>In this place's label, but not found: {'; '.join(missed)}.</p>" if missed else ""
     return f'<p>{head}</p><ul class="landcover-verdict">{"".join(items)}</ul>{tail}'
+
+
+def _sure(score: LabelScore) -> str:
+    said = aiming.SAID[score.certainty]
+    return f" {said}" if said else ""
 
 
 def _agrees(label: str, truth: frozenset[str] | None) -> str:
@@ -201,8 +219,17 @@ def _provenance(patch: Patch, found: models.Answer, card: Card) -> dict[str, str
         "Model": f"{card.title}, card {found.prediction.card_hash}",
         "Learnt from": _learnt(card.training),
         "Thresholds": card.threshold_rule,
-        "Calibration": str(card.calibration.get("method", "none")),
+        "Calibration": _calibrated(card),
     }
+
+
+def _calibrated(card: Card) -> str:
+    """Which calibration the probabilities went through, and why none."""
+    if card.calibration["method"] == "none":
+        tried = "evidence" in card.calibration
+        return "none" + ": none lowered the log loss on places held out" * tried
+    kept = len(card.calibration.get("kept", ()))
+    return f"scale and shift of {kept} of {len(card.classes)} covers, kept where errors fell"
 
 
 def _share(fraction: float | None) -> str:
