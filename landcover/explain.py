@@ -30,6 +30,7 @@ from landcover.errors import ModelMismatch, UnknownName
 from landcover.model import Model
 from landcover.nomenclature import resolve
 from landcover.patch import ByteArray, FloatArray, Patch
+from landcover.picture import Picture
 from landcover.sentinel2 import COMPOSITES
 
 DEFAULT_METHOD: Final = "integrated-gradients"
@@ -160,7 +161,7 @@ def resolve_method(name: str) -> Method:
 
 def explain(
     model: Model,
-    patch: Patch,
+    patch: Patch | Picture,
     label: str,
     method: str = DEFAULT_METHOD,
     *,
@@ -181,10 +182,8 @@ def explain(
     """
     begin = time.perf_counter()
     way = resolve_method(method)
-    name = resolve(label).name
+    name = resolve(label, model.card.classes).name
     refuse(model, way)
-    if name not in model.card.classes:
-        raise UnknownName("class", name, model.card.classes)
     pixels = model.tensor(patch)[None]
     start = _baseline(model, pixels, baseline)
     found = way.compute(model, pixels, start, model.card.classes.index(name))
@@ -207,7 +206,7 @@ def explain(
     )
 
 
-def explanation_scale(model: Model, patches: Sequence[Patch], method: str) -> float:
+def explanation_scale(model: Model, patches: Sequence[Patch | Picture], method: str) -> float:
     """The attribution to draw in full colour, for all classes and patches of a model.
 
     It is the 99th percentile of the absolute attribution over all pixels of ``patches``
@@ -329,7 +328,7 @@ def _twin(model: Model) -> Model:
 
 
 def _scale(
-    model: Model, patch: Patch, method: Method, baseline: str, found: Attribution
+    model: Model, patch: Patch | Picture, method: Method, baseline: str, found: Attribution
 ) -> tuple[float, str]:
     common = model.card.explanation_scales.get(method.name)
     if common is not None:
@@ -339,7 +338,7 @@ def _scale(
 
 
 def _predicted_attributions(
-    model: Model, patch: Patch, method: Method, baseline: str = "mean"
+    model: Model, patch: Patch | Picture, method: Method, baseline: str = "mean"
 ) -> list[FloatArray]:
     """Attributions of the predicted classes, or of the most probable one."""
     prediction = model.predict(patch)
@@ -441,7 +440,7 @@ def legend(explanation: Explanation, width: int = 256, height: int = 14) -> Lege
     )
 
 
-def overlay(explanation: Explanation, patch: Patch, opacity: float = 0.8) -> ByteArray:
+def overlay(explanation: Explanation, patch: Patch | Picture, opacity: float = 0.8) -> ByteArray:
     """The attribution over the true-colour picture, uint8 RGBA ``(y, x, 4)``.
 
     Blue speaks against the class, red for it; the stronger, the less of the picture
@@ -455,7 +454,7 @@ def overlay(explanation: Explanation, patch: Patch, opacity: float = 0.8) -> Byt
         opacity: 0 (only the picture) to 1; values beyond are clipped.
     """
     strength = float(np.clip(opacity, 0.0, 1.0))
-    picture = patch.picture(COMPOSITES[0])
+    picture = patch.image() if isinstance(patch, Picture) else patch.picture(COMPOSITES[0])
     colour = picture[..., :3].astype(np.float32)
     # Rec. 601 luma, lifted so that blue stands out from dark forest.
     grey = 70.0 + 185.0 / 255.0 * (colour @ np.array([0.299, 0.587, 0.114], dtype=np.float32))

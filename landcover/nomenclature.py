@@ -1,4 +1,6 @@
-"""The 19 BigEarthNet classes: names, themes, colours, and the 43 CORINE classes behind them.
+"""Class sets: names, themes and colours of BigEarthNet's 19 classes and EuroSAT's ten.
+
+Behind the 19 stand 43 CORINE classes.
 
 The 43 → 19 map is that of Sumbul et al., "BigEarthNet-MM" (2021), table 1, which
 drops eleven CORINE level-3 classes that one Sentinel-2 date cannot tell apart.
@@ -7,11 +9,14 @@ Colours are CORINE Land Cover's official ones (Copernicus Land Monitoring Servic
 Where a class merges several CORINE classes it takes the colour of the one with the
 most patches in BigEarthNet, named in ``colour_of``. Neighbouring greens and yellows
 are close, so no page shows a colour without its text.
+
+EuroSAT's ten (Helber et al. 2019) are simpler and exclude each other. They take the
+colour of the CORINE class that they are nearest to, which is ours to say, not EuroSAT's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +27,7 @@ Rgb = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class LandCover:
-    """One class of the 19-class nomenclature."""
+    """One class of a class set."""
 
     name: str
     short: str
@@ -121,7 +126,40 @@ LAND_COVERS: Final[tuple[LandCover, ...]] = (
 CLASS_NAMES: Final[tuple[str, ...]] = tuple(cover.name for cover in LAND_COVERS)
 """The 19 names in the order of every array of ours that has a class axis."""
 
-BY_NAME: Final[dict[str, LandCover]] = {cover.name: cover for cover in LAND_COVERS}
+EUROSAT_COVERS: Final[tuple[LandCover, ...]] = (
+    LandCover("AnnualCrop", "Annual crop", _FARMED, ("211",), "211", (255, 255, 168)),
+    LandCover("Forest", "Forest", _FOREST, ("311", "312", "313"), "312", (0, 166, 0)),
+    LandCover(
+        "HerbaceousVegetation",
+        "Herbaceous vegetation",
+        _FOREST,
+        ("321",),
+        "321",
+        (204, 242, 77),
+    ),
+    LandCover("Highway", "Highway", _ARTIFICIAL, ("122",), "122", (204, 0, 0)),
+    LandCover("Industrial", "Industrial", _ARTIFICIAL, ("121",), "121", (204, 77, 242)),
+    LandCover("Pasture", "Pasture", _FARMED, ("231",), "231", (230, 230, 77)),
+    LandCover("PermanentCrop", "Permanent crop", _FARMED, ("221", "222"), "222", (242, 166, 77)),
+    LandCover("Residential", "Residential", _ARTIFICIAL, ("111", "112"), "112", (255, 0, 0)),
+    LandCover("River", "River", _WATER, ("511",), "511", (0, 204, 242)),
+    LandCover("SeaLake", "Sea or lake", _WATER, ("512", "523"), "512", (128, 242, 230)),
+)
+"""EuroSAT's classes under the data set's own names; the CORINE codes say only what is alike."""
+
+EUROSAT_CLASSES: Final[tuple[str, ...]] = tuple(cover.name for cover in EUROSAT_COVERS)
+"""EuroSAT's ten names in the order of its folders."""
+
+CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
+    "bigearthnet-19": CLASS_NAMES,
+    "eurosat-10": EUROSAT_CLASSES,
+}
+"""What a card calls a class set → its names, in order."""
+
+BY_NAME: Final[dict[str, LandCover]] = {
+    cover.name: cover for cover in (*LAND_COVERS, *EUROSAT_COVERS)
+}
+"""Every class of every set: no name is in two sets."""
 
 CORINE_NAMES: Final[dict[str, str]] = {
     "111": "Continuous urban fabric",
@@ -199,14 +237,18 @@ def from_corine(labels: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def resolve(name: str) -> LandCover:
+def resolve(name: str, classes: Sequence[str] = CLASS_NAMES) -> LandCover:
     """The class of that full or short name, in any case.
+
+    Args:
+        name: what a user wrote.
+        classes: the full names to choose from.
 
     Raises:
         UnknownName: no class has that name; the nearest is offered.
     """
     wanted = name.strip().lower()
-    for cover in LAND_COVERS:
+    for cover in (BY_NAME[each] for each in classes):
         if wanted in (cover.name.lower(), cover.short.lower()):
             return cover
-    raise UnknownName("class", name, CLASS_NAMES)
+    raise UnknownName("class", name, classes)

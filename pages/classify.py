@@ -5,7 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from landcover.errors import LandcoverError
-from pages.parts import basemap, choice, chooser, entry, live, result, searches, theme
+from pages.parts import (
+    basemap,
+    choice,
+    chooser,
+    entry,
+    live,
+    pictures,
+    result,
+    searches,
+    theme,
+)
 from pages.parts import map as chart
 
 
@@ -28,15 +38,19 @@ def main() -> None:
         chooser.show()
     chosen = choice.current()
     searches.running()  # stops what is fetched for a place that the user has left
-    patch = choice.patch_of(chosen)
+    patch, picture = choice.patch_of(chosen), choice.picture_of(chosen)
     with right:
         if chosen is None:
             chooser.gallery()
         elif chosen.nowhere is not None:
             chooser.nowhere(chosen, chosen.nowhere)
+        elif picture is not None:
+            pictures.beside_map(chosen, picture)
         elif patch is not None:
             result.beside_map(chosen, patch)
             live.beside(chosen, patch)
+    if chosen is not None and picture is not None:
+        pictures.below_map(chosen, picture)
     if chosen is not None and patch is not None:
         result.below_map(chosen, patch)
 

@@ -11,13 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
-from landcover.datasets import eurosat
+from landcover.datasets import eurosat, open_any
 from landcover.datasets.eurosat import (
     EUROSAT_CLASSES,
     MARGIN,
     MARGIN_KM,
+    EuroSat,
     distance_km,
+    is_named,
     open_eurosat,
+    pack_names,
     split_of_place,
 )
 from landcover.errors import BadInput, UnknownName
@@ -259,3 +262,36 @@ def test_the_real_archive_is_split_by_place(shared_data: Path) -> None:
     told = open_eurosat(shared_data / "eurosat").describe()
     assert told["splits"] == {"train": 16375, "validation": 4098, "test": 3688, "margin": 132}
     assert min(told["nearest_km"].values()) > MARGIN_KM
+
+
+def test_names_are_packed_a_bit_each() -> None:
+    names = ["Forest_1", "Forest_2999", "River_8"]
+    packed = pack_names(names)
+    assert set(packed) == {"Forest", "River"}
+    asked = ["Forest_2999", "Forest_2998", "River_8", "River_9", "River_999999", "SeaLake_8"]
+    found = is_named(asked, packed)
+    assert found is not None
+    assert found.tolist() == [True, False, True, False, False, False]
+    assert len("".join(pack_names([f"Forest_{n}" for n in range(1, 3001)]).values())) == 504
+
+
+@pytest.mark.parametrize("packed", [None, 5, "text", {"Forest": "§"}, {"Forest": 5}, [["a"]]])
+def test_names_that_nobody_packed_say_nothing(packed: object) -> None:
+    assert is_named(["Forest_1"], packed) is None
+
+
+def test_it_is_opened_by_name_beside_the_data_sets_of_patches(tree: Path) -> None:
+    assert isinstance(open_any("eurosat", tree), EuroSat)
+    with pytest.raises(UnknownName, match="eurosat"):
+        open_any("eurosad", tree)
+    with pytest.raises(BadInput):
+        open_any("bigearthnet", tree)
+
+
+def test_stores_are_joined_and_tell_where_they_come_from(tree: Path) -> None:
+    data = open_eurosat(tree)
+    both = data.load("train").joined(data.load("test"))
+    assert both.ids == ("Forest_1", "SeaLake_2")
+    assert both.origin()["n"] == 2
+    assert both.origin()["support"]["SeaLake"] == 1
+    assert both.origin()["ids_sha256"] == data.load(("test", "train")).origin()["ids_sha256"]

@@ -12,12 +12,27 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from landcover import registry, report
+from landcover import nets, registry, report
+from landcover.model import load_model
 from landcover.nomenclature import CLASS_NAMES, THEMES
+from landcover.picture_quality import assess
 from landcover.sources import samples
-from pages.parts import basemap, choice, explaining, models, probabilities, result, theme
+from landcover.sources.pictures import picture_of
+from pages.parts import (
+    aiming,
+    basemap,
+    choice,
+    explaining,
+    models,
+    pictures,
+    probabilities,
+    result,
+    theme,
+)
 from pages.parts import map as chart
-from tests.tiny import random_patch, tiny_card, tiny_model
+from tests.colour_pictures import pixels
+from tests.tiny import NAME, TinyNet, decided_folder, random_patch, tiny_card, tiny_model
+from tests.tiny_pictures import tiny_picture_model
 
 ROOT = Path(__file__).parent.parent
 
@@ -224,6 +239,78 @@ def test_band_chart_keeps_the_order_of_bands() -> None:
     assert list(figure.data[0].text) == ["75%", "25%"]
 
 
+@pytest.fixture
+def aiming_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser_map: MapStandIn
+) -> Iterator[AppTest]:
+    """The page with one model, whose card holds aims and label sets."""
+    assert browser_map.calls == []
+    monkeypatch.setitem(nets.NETS, NAME, TinyNet)
+    monkeypatch.setattr(registry, "ZOO", tmp_path)
+    decided_folder(tmp_path / "aiming", "aiming")
+    test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60)
+    test.session_state["app_page"] = "by itself"
+    test.run()
+    test.selectbox(key="classify_sample").select("finland-lake").run()
+    yield test
+    assert not test.exception
+
+
+def aim_said(test: AppTest) -> str:
+    return str(test.session_state["classify_aim"])
+
+
+def test_the_aim_is_chosen_in_plain_words_and_kept(aiming_page: AppTest) -> None:
+    way = aiming_page.selectbox(key="classify_aim_way")
+    assert way.options == list(aiming.WAYS.values())
+    assert aim_said(aiming_page) == "f1"
+    assert not aiming_page.get("select_slider")
+    way.select("recall").run()
+    assert aim_said(aiming_page) == "recall-0.8"
+    aiming_page.get("select_slider")[0].set_value(0.95).run()
+    assert aim_said(aiming_page) == "recall-0.95"
+    assert any("keep their usual threshold" in item.value for item in aiming_page.caption)
+    aiming_page.selectbox(key="classify_sample").select("ireland-pastures").run()
+    assert aim_said(aiming_page) == "recall-0.95"
+    aiming_page.selectbox(key="classify_aim_way").select("f2").run()
+    assert aim_said(aiming_page) == "f2"
+
+
+def test_the_three_words_are_explained_with_what_was_measured(aiming_page: AppTest) -> None:
+    (said,) = [item.value for item in aiming_page.caption if "certainly" in item.value]
+    assert "held out" in said
+    card = models.card("aiming")
+    assert "90%" in aiming.meaning(card, None)
+    share = {"n": 200, "hits": 184, "share": 0.92, "interval": [0.87, 0.95]}
+    none = {"n": 0, "hits": 0, "share": None, "interval": None}
+    found = aiming.meaning(card, {"overall": {"present": share, "certain": none}})
+    assert "on test patches: 92% [87%, 95%] of 200 of the covers there" in found
+    assert "were there" not in found
+    assert aiming.meaning(tiny_card(b""), None) == ""
+
+
+def test_certainty_is_a_word_in_chart_table_and_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(nets.NETS, NAME, TinyNet)
+    model = load_model(decided_folder(tmp_path / "m"), "cpu")
+    said = models.Answer(*report.classify_patch(model, random_patch(), "f2"))
+    words = [aiming.SAID[score.certainty] for score in said.prediction.labels]
+    assert "" not in words
+    table = probabilities.table(said, None)
+    assert sorted(table["Certainty"]) == sorted(words)
+    figure = probabilities.chart(said, None, theme.LIGHT)
+    texts = [note.text for note in figure.layout.annotations]
+    for word in words:
+        assert sum(word in text for text in texts) == words.count(word)
+    found = said.prediction.predicted
+    verdict = result.verdict(said, "Tiny net", None)
+    assert all(
+        f"{score.probability:.0%} {aiming.SAID[score.certainty]}" in verdict for score in found
+    )
+    assert "Certainty" not in probabilities.table(answer(), None)
+
+
 def test_no_file_name_becomes_markup() -> None:
     assert theme.literal("![a](https://b)_c_") == r"\!\[a\]\(https\:\/\/b\)\_c\_"
 
@@ -270,3 +357,56 @@ def test_registered_models_have_titles() -> None:
     for name in registry.names():
         assert models.title(name) == registry.card(name).title
     assert models.title("no such model") == "no such model"
+
+
+def test_a_colour_picture_gets_one_of_ten_covers_and_what_it_gives_up(page: AppTest) -> None:
+    whole = picture_of(pixels(100, 80), "my *field*.png")
+    page.session_state["classify_pictures"] = {"picture:x": whole}
+    page.session_state["classify_trail"] = [choice.Chosen(colours="picture:x", row=18, col=8)]
+    page.run()
+    assert headings(page)[0] == theme.literal("my *field*.png")
+    assert "All ten covers" in headings(page)
+    said = " ".join(item.value for item in page.markdown)
+    assert "gives up" in said
+    assert "infrared" in said
+    row = page.number_input(key="classify_colours_row")
+    assert (row.value, row.max) == (18, 36)
+    row.set_value(0).run()
+    current = page.session_state["classify_trail"][-1]
+    assert (current.colours, current.row, current.col) == ("picture:x", 0, 8)
+    page.button(key="classify_clear").click().run()
+    assert headings(page) == ["Six real places to start with"]
+
+
+def picture_answer(image: np.ndarray | None = None) -> models.Answer:
+    picture = picture_of(pixels() if image is None else image, "p.png")
+    return models.Answer(tiny_picture_model().predict(picture), assess(picture))
+
+
+@pytest.mark.parametrize("ink", [theme.LIGHT, theme.DARK])
+def test_chart_and_table_of_a_picture_say_the_same(ink: theme.Ink) -> None:
+    said = picture_answer()
+    table = pictures.table(said)
+    assert len(table) == 10
+    assert list(table["Decision"]) == ["✓ the answer", *["–"] * 9]
+    shown = [f"{x:.1%}" for x in pictures.chart(said, ink).data[1].x]
+    assert shown == list(table["Probability"])
+
+
+def test_verdict_on_a_picture_says_doubt_and_abstains() -> None:
+    text = pictures.verdict(picture_answer(), "<i>Tiny")
+    assert "not sure" in text
+    assert "<i>" not in text
+    grey = picture_answer(np.full((64, 64, 3), 90, np.uint8))
+    assert "gives no label" in pictures.verdict(grey, "Tiny")
+    assert set(pictures.table(grey)["Decision"]) == {"? not judged"}
+
+
+def test_the_window_is_framed_and_left_whole() -> None:
+    whole = picture_of(pixels(100, 80), "p.png")
+    image, times = pictures.framed(whole, 18, 8)
+    assert np.array_equal(image[18:82, 8:72], whole.image()[18:82, 8:72])
+    assert (image[17, 8:72, :3] == pictures.FRAME).all()
+    assert times == 5
+    small, times = pictures.framed(picture_of(pixels(), "p.png"), 0, 0)
+    assert (small.shape, times) == ((64, 64, 4), 8)

@@ -10,21 +10,33 @@ from pathlib import Path
 from typing import Final
 
 from landcover.datasets import bigearthnet
+from landcover.datasets.eurosat import EuroSat, open_eurosat
 from landcover.datasets.labelled import Dataset, Record
 from landcover.errors import UnknownName
 
-__all__ = ["DATASETS", "Dataset", "Record", "open_dataset"]
+__all__ = [
+    "DATASETS",
+    "PICTURES",
+    "Dataset",
+    "EuroSat",
+    "Record",
+    "open_any",
+    "open_dataset",
+]
 
 DATASETS: Final[dict[str, Callable[[Path], Dataset]]] = {
     "bigearthnet": bigearthnet.open_either,
     "bigearthnet-v1": bigearthnet.open_v1,
     "bigearthnet-v2": bigearthnet.open_v2,
 }
-"""Name → what opens the data set in a folder."""
+"""Name → what opens a data set of patches in a folder."""
+
+PICTURES: Final[dict[str, Callable[[Path], EuroSat]]] = {"eurosat": open_eurosat}
+"""Name → what opens a data set of pictures: red, green and blue, one class each."""
 
 
 def open_dataset(name: str, root: Path) -> Dataset:
-    """The data set of that name in a folder. Reads its tables and no pixels.
+    """The data set of patches of that name in a folder. Reads its tables and no pixels.
 
     Raises:
         UnknownName: no data set has that name.
@@ -33,3 +45,17 @@ def open_dataset(name: str, root: Path) -> Dataset:
     if name not in DATASETS:
         raise UnknownName("data set", name, DATASETS)
     return DATASETS[name](root)
+
+
+def open_any(name: str, root: Path) -> Dataset | EuroSat:
+    """The data set of that name in a folder, of patches or of pictures.
+
+    Raises:
+        UnknownName: no data set has that name.
+        BadInput: the folder does not hold it, or its tables cannot be read.
+    """
+    if name in PICTURES:
+        return PICTURES[name](root)
+    if name not in DATASETS:
+        raise UnknownName("data set", name, (*DATASETS, *PICTURES))
+    return open_dataset(name, root)

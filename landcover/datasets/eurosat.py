@@ -19,6 +19,7 @@ Without ``locations.csv`` there is no split: every picture belongs to ``all``.
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import io
@@ -41,20 +42,9 @@ from torch import Tensor
 
 from landcover.datasets.labelled import ALL, SPLITS, split_name
 from landcover.errors import BadInput
+from landcover.nomenclature import EUROSAT_CLASSES
 from landcover.sources.raster import read_file, shown
 
-EUROSAT_CLASSES: Final[tuple[str, ...]] = (
-    "AnnualCrop",
-    "Forest",
-    "HerbaceousVegetation",
-    "Highway",
-    "Industrial",
-    "Pasture",
-    "PermanentCrop",
-    "Residential",
-    "River",
-    "SeaLake",
-)
 SIDE: Final = 64
 ARCHIVE: Final = "EuroSAT_RGB.zip"
 FOLDER: Final = "EuroSAT_RGB"
@@ -71,6 +61,8 @@ MAX_LIST_BYTES: Final = 20_000_000
 MAX_PICTURES: Final = 100_000
 _EARTH_KM: Final = 6371.0
 _NAME: Final = re.compile(r"(?:^|/)([A-Za-z]+)/((?:[A-Za-z]+)_(\d{1,6}))\.jpe?g$")
+_NUMBERS: Final = 10**6
+"""Numbers of pictures have six digits at most."""
 _READERS: Final = 4
 _BATCH: Final = 512
 
@@ -123,6 +115,37 @@ class RgbStore:
             ids=tuple(self.ids[i] for i in rows),
         )
 
+    def joined(self, other: RgbStore) -> RgbStore:
+        """All pictures of both."""
+        return RgbStore(
+            bytes=np.concatenate((self.bytes, other.bytes)),
+            targets=torch.cat((self.targets, other.targets)),
+            ids=self.ids + other.ids,
+        )
+
+    def colour_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of red, green and blue over all pixels, 0 to 1."""
+        counts = np.zeros((3, 256), dtype=np.int64)
+        for start in range(0, len(self), _BATCH):  # counting takes eight times the bytes
+            part = self.bytes[start : start + _BATCH].reshape(-1, 3)
+            counts += [np.bincount(part[:, colour], minlength=256) for colour in range(3)]
+        levels, weights = np.arange(256) / 255.0, counts / counts.sum(axis=1, keepdims=True)
+        mean = weights @ levels
+        spread = np.sqrt(weights @ levels**2 - mean**2)
+        return tuple(mean.tolist()), tuple(spread.tolist())
+
+    def origin(self) -> dict[str, Any]:
+        """What a card says of the pictures that a model was fitted to, JSON-ready."""
+        names = "\n".join(sorted(self.ids))
+        return {
+            "n": len(self),
+            "ids_sha256": hashlib.sha256(names.encode()).hexdigest(),
+            "support": {
+                label: int(count)
+                for label, count in zip(EUROSAT_CLASSES, self.targets.sum(dim=0), strict=True)
+            },
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class EuroSat:
@@ -138,7 +161,7 @@ class EuroSat:
     pictures: tuple[Picture, ...]
     unplaced: int
 
-    name: str = "eurosat-rgb"
+    name: str = "eurosat"
     title: str = "EuroSAT RGB"
 
     @property
@@ -172,7 +195,16 @@ class EuroSat:
             BadInput: a split has no picture here, or a picture cannot be read.
         """
         names = dict.fromkeys([split] if isinstance(split, str) else split)
-        pictures = [picture for name in names for picture in self.records(name)]
+        return self.load_pictures([p for name in names for p in self.records(name)], progress)
+
+    def load_pictures(
+        self, pictures: Sequence[Picture], progress: Progress | None = None
+    ) -> RgbStore:
+        """Read these pictures into memory, in their order.
+
+        Raises:
+            BadInput: a picture cannot be read.
+        """
         pixels = np.empty((len(pictures), SIDE, SIDE, 3), dtype=np.uint8)
         with _Members(self.source) as members, ThreadPoolExecutor(_READERS) as readers:
             for start in range(0, len(pictures), _BATCH):
@@ -259,6 +291,50 @@ def split_of_place(latitude: float, longitude: float) -> str:
     digest = hashlib.sha256(f"{row},{column}".encode()).digest()
     draw = int.from_bytes(digest[:4], "big") / 2**32
     return next(split for split, below in SHARES.items() if draw < below)
+
+
+def pack_names(names: Sequence[str]) -> dict[str, str]:
+    """The numbers of pictures by class, a bit each, in base 64: 500 letters a class.
+
+    A card can so say of every single picture of EuroSAT whether its model learnt from it.
+
+    Args:
+        names: such as ``Forest_17``.
+    """
+    bits = {label: np.zeros(_NUMBERS, dtype=np.uint8) for label in EUROSAT_CLASSES}
+    for name in names:
+        label, _, number = name.partition("_")
+        bits[label][int(number)] = 1
+    return {
+        label: base64.b64encode(np.packbits(np.trim_zeros(flags, "b")).tobytes()).decode()
+        for label, flags in bits.items()
+        if flags.any()
+    }
+
+
+def is_named(names: Sequence[str], packed: object) -> npt.NDArray[np.bool_] | None:
+    """Which of these pictures :func:`pack_names` put into ``packed``.
+
+    Args:
+        names: such as ``Forest_17``.
+        packed: from a card that nobody has vouched for.
+
+    Returns:
+        None where ``packed`` is nothing that it could have come from.
+    """
+    try:
+        bits = {
+            label: np.unpackbits(np.frombuffer(base64.b64decode(text, validate=True), np.uint8))
+            for label, text in dict(packed).items()  # type: ignore[call-overload]
+        }
+    except (TypeError, ValueError):
+        return None
+    found = np.zeros(len(names), dtype=np.bool_)
+    for row, name in enumerate(names):
+        label, _, number = name.partition("_")
+        flags = bits.get(label)
+        found[row] = flags is not None and int(number) < len(flags) and bool(flags[int(number)])
+    return found
 
 
 def distance_km(some: Sequence[Picture], others: Sequence[Picture]) -> float | None:

@@ -50,17 +50,32 @@ class RgbNet(nn.Module):
         self.std.copy_(pixels.std(dim=(0, 2, 3)).clamp(min=1e-3))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of pictures ``(n, 3, y, x)`` between 0 and 1."""
-        if self.training:
-            return self.look(pixels)
-        turns = [turn * 8 // self.symmetries for turn in range(self.symmetries)]
-        return torch.stack([self.look(symmetry(pixels, turn)) for turn in turns]).mean(dim=0)
+        """Logits ``(n, class)`` of pictures ``(n, 3, y, x)`` between 0 and 1.
 
-    def look(self, pixels: Tensor) -> Tensor:
-        """Logits of the pictures as they lie."""
+        The mean over symmetries is taken of the trunk's maps, turned back to how the
+        picture lies: the head is linear, so the answer is the mean of all looks, and the
+        maps say where.
+        """
+        turns = [turn * 8 // self.symmetries for turn in range(self.symmetries)]
+        looks = [0] if self.training else turns
+        total = sum(turned_back(self.maps(symmetry(pixels, turn)), turn) for turn in looks)
+        features = self.cam_layer(total / len(looks))
+        logits: Tensor = self.classifier(self.dropout(features.mean(dim=(2, 3))))
+        return logits
+
+    def maps(self, pixels: Tensor) -> Tensor:
+        """The trunk's maps ``(n, 1280, y, x)`` of the pictures as they lie."""
         images = (pixels - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
         if self.enlarge != 1.0:
             images = F.interpolate(images, scale_factor=self.enlarge, mode="bilinear")
-        features = self.cam_layer(self.trunk(images))
-        logits: Tensor = self.classifier(self.dropout(features.mean(dim=(2, 3))))
-        return logits
+        features: Tensor = self.trunk(images)
+        return features
+
+
+def turned_back(maps: Tensor, which: int) -> Tensor:
+    """Undo :func:`landcover.augment.symmetry`, which turns first and then mirrors."""
+    if which & 2:
+        maps = maps.flip(-2)
+    if which & 1:
+        maps = maps.flip(-1)
+    return maps.transpose(-2, -1) if which & 4 else maps

@@ -10,16 +10,19 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import streamlit as st
 
 from landcover import sources
 from landcover.errors import BadInput
 from landcover.patch import Patch
+from landcover.picture import Picture
 from landcover.sentinel2 import PATCH_PIXELS
+from landcover.sources.pictures import is_picture, read_picture
 from landcover.sources.samples import Sample, sample_at, samples
 
+_Held = TypeVar("_Held", Patch, Picture)
 Place = tuple[float, float]
 """Latitude and longitude in WGS 84 degrees."""
 
@@ -37,11 +40,12 @@ EARTH_RADIUS_KM: Final = 6371.0
 class Chosen:
     """One choice: a sample, a window of an uploaded picture, a fetched one, or a bare place.
 
-    Exactly one of ``sample``, ``upload``, ``live`` and ``nowhere`` is set.
+    Exactly one of ``sample``, ``upload``, ``colours``, ``live`` and ``nowhere`` is set.
 
     Attributes:
         sample: a sample's name.
         upload: key of an uploaded picture.
+        colours: key of an uploaded picture of red, green and blue, which has no place.
         row, col: upper left pixel of the window in an uploaded picture.
         live: key of a picture that was fetched from an archive.
         nowhere: a place that no picture on this computer holds.
@@ -50,6 +54,7 @@ class Chosen:
 
     sample: str | None = None
     upload: str | None = None
+    colours: str | None = None
     row: int = 0
     col: int = 0
     live: str | None = None
@@ -61,6 +66,8 @@ class Chosen:
         """Names the pixels, for caches."""
         if self.live:
             return f"live:{self.live}"
+        if self.colours:
+            return f"{self.colours}:{self.row}:{self.col}"
         return f"sample:{self.sample}" if self.sample else f"{self.upload}:{self.row}:{self.col}"
 
 
@@ -118,6 +125,8 @@ def go_back() -> None:
 def _held(chosen: Chosen) -> bool:
     if chosen.upload is not None:
         return chosen.upload in uploads()
+    if chosen.colours is not None:
+        return chosen.colours in pictures()
     return chosen.live is None or chosen.live in fetched()
 
 
@@ -125,6 +134,7 @@ def clear() -> None:
     """Forget every choice and picture, and show the overview."""
     _trail().clear()
     uploads().clear()
+    pictures().clear()
     fetched().clear()
     st.session_state.pop("classify_live_asked", None)
     fail(None)
@@ -143,6 +153,13 @@ def form_round() -> int:
 def uploads() -> dict[str, Patch]:
     """The uploaded pictures that are still held, the newest last."""
     held = _state("uploads", {})
+    assert isinstance(held, dict)
+    return held
+
+
+def pictures() -> dict[str, Picture]:
+    """The uploaded pictures of red, green and blue that are still held, the newest last."""
+    held = _state("pictures", {})
     assert isinstance(held, dict)
     return held
 
@@ -170,20 +187,39 @@ def add_upload(files: Sequence[tuple[str, bytes]]) -> None:
     Raises:
         LandcoverError: they cannot be used.
     """
+    if len(files) == 1 and is_picture(files[0][1]):
+        _add_picture(*files[0])
+        return
     patch = sources.read_upload(files)
+    key = f"upload:{_digest(files)}"
+    _hold(uploads(), key, patch)
+    # The same steps as Patch.centre_window, which keep the coarser bands aligned.
+    row, col = ((n - PATCH_PIXELS) // 2 // 6 * 6 for n in (patch.height, patch.width))
+    choose(Chosen(upload=key, row=row, col=col))
+
+
+def _add_picture(name: str, data: bytes) -> None:
+    picture = read_picture(data, name)
+    key = f"picture:{_digest([(name, data)])}"
+    _hold(pictures(), key, picture)
+    row, col = picture.centre()
+    choose(Chosen(colours=key, row=row, col=col))
+
+
+def _digest(files: Sequence[tuple[str, bytes]]) -> str:
     digest = hashlib.sha256()
     for name, data in files:
         digest.update(f"{name}\0{len(data)}\0".encode())
         digest.update(data)
-    key = f"upload:{digest.hexdigest()[:16]}"
-    held = uploads()
+    return digest.hexdigest()[:16]
+
+
+def _hold(held: dict[str, _Held], key: str, value: _Held) -> None:
+    """Keep a picture as the newest one, and no more than :data:`MAX_UPLOADS`."""
     held.pop(key, None)
-    held[key] = patch
+    held[key] = value
     for old in list(held)[:-MAX_UPLOADS]:
         del held[old]
-    # The same steps as Patch.centre_window, which keep the coarser bands aligned.
-    row, col = ((n - PATCH_PIXELS) // 2 // 6 * 6 for n in (patch.height, patch.width))
-    choose(Chosen(upload=key, row=row, col=col))
 
 
 def choose_place(latitude: float, longitude: float) -> None:
@@ -216,7 +252,7 @@ def _at(latitude: float, longitude: float) -> Chosen:
 
 def patch_of(chosen: Chosen | None) -> Patch | None:
     """The pixels of a choice, None where there are none."""
-    if chosen is None or chosen.nowhere is not None:
+    if chosen is None or chosen.nowhere is not None or chosen.colours is not None:
         return None
     if chosen.sample is not None:
         return sources.read(chosen.sample)
@@ -224,6 +260,11 @@ def patch_of(chosen: Chosen | None) -> Patch | None:
         return fetched().get(chosen.live)
     whole = uploads().get(chosen.upload or "")
     return whole.window(chosen.row, chosen.col) if whole is not None else None
+
+
+def picture_of(chosen: Chosen | None) -> Picture | None:
+    """The whole picture of red, green and blue that was chosen, None where it is none."""
+    return pictures().get(chosen.colours or "") if chosen is not None else None
 
 
 def sample_of(chosen: Chosen | None) -> Sample | None:

@@ -7,12 +7,14 @@ from typing import Final
 import streamlit as st
 
 from landcover.errors import LandcoverError
+from landcover.picture import WINDOW, Picture
 from landcover.sentinel2 import COMPOSITES, PATCH_PIXELS
 from landcover.sources import parse_place
+from landcover.sources.pictures import SUFFIXES
 from landcover.sources.samples import read_sample, samples
 from pages.parts import choice, live, theme
 
-FILE_TYPES: Final = ("tif", "tiff", "zip", "json")
+FILE_TYPES: Final = ("tif", "tiff", "zip", "json", *SUFFIXES)
 GALLERY_COLUMNS: Final = 3
 GRID_STEP: Final = 6
 """Pixels of 10 m in one of 60 m: whole steps keep the coarse bands aligned with the window."""
@@ -100,7 +102,7 @@ def _way_back() -> None:
             "Clear",
             key="classify_clear",
             icon=":material/close:",
-            disabled=choice.current() is None and not choice.uploads(),
+            disabled=not (choice.current() or choice.uploads() or choice.pictures()),
             on_click=choice.clear,
         )
 
@@ -162,12 +164,14 @@ def _go(text: str) -> None:
 
 def _upload() -> None:
     files = st.file_uploader(
-        "A 12-band Sentinel-2 Level-2A picture",
+        "A 12-band Sentinel-2 Level-2A picture, or a colour picture",
         type=list(FILE_TYPES),
         accept_multiple_files=True,
         key=f"classify_files_{choice.form_round()}",
         help="One GeoTIFF stack of at least 120 × 120 pixels of about 10 m, a zip, or the twelve "
-        "band files of a BigEarthNet patch. It stays on this computer.",
+        "band files of a BigEarthNet patch. A colour picture (PNG, JPEG or a GeoTIFF of three "
+        f"bytes a pixel) of at least {WINDOW} × {WINDOW} pixels of about 10 m gets one of ten "
+        "covers from a model for such pictures. It stays on this computer.",
     )
     token = [file.file_id for file in files]
     if token == st.session_state.get("classify_files_seen", []):
@@ -187,6 +191,10 @@ def _window() -> None:
     """Row and column of the window in a picture that is larger than a patch."""
     chosen = choice.current()
     whole = choice.uploads().get(chosen.upload or "") if chosen else None
+    colours = choice.picture_of(chosen)
+    if chosen is not None and colours is not None:
+        _colour_window(chosen, colours)
+        return
     if chosen is None or whole is None or max(whole.height, whole.width) <= PATCH_PIXELS:
         return
     st.markdown(
@@ -207,6 +215,34 @@ def _window() -> None:
             on_change=_window_chosen,
             args=(chosen.upload,),
         )
+
+
+def _colour_window(chosen: choice.Chosen, whole: Picture) -> None:
+    if max(whole.height, whole.width) <= WINDOW:
+        return
+    st.markdown(
+        f"Your picture has {whole.height} × {whole.width} pixels: the middle {WINDOW} × {WINDOW} "
+        "are classified unless you say where the window begins."
+    )
+    columns = st.columns(2)
+    axes = (("Row from the top", "row", whole.height), ("Column from the left", "col", whole.width))
+    for column, (label, axis, size) in zip(columns, axes, strict=True):
+        key = f"classify_colours_{axis}"
+        st.session_state[key] = getattr(chosen, axis)
+        column.number_input(
+            label,
+            min_value=0,
+            max_value=size - WINDOW,
+            step=WINDOW // 2,
+            key=key,
+            on_change=_colour_window_chosen,
+            args=(chosen.colours,),
+        )
+
+
+def _colour_window_chosen(key: str) -> None:
+    row, col = (int(st.session_state[f"classify_colours_{axis}"]) for axis in ("row", "col"))
+    choice.choose(choice.Chosen(colours=key, row=row, col=col))
 
 
 def _window_chosen(upload: str) -> None:

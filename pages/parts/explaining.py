@@ -11,6 +11,7 @@ import streamlit as st
 from landcover.errors import LandcoverError
 from landcover.nomenclature import BY_NAME
 from landcover.patch import Patch
+from landcover.picture import PICTURE_BANDS, Picture
 from landcover.sentinel2 import BANDS
 from pages.parts import models, theme
 
@@ -18,13 +19,15 @@ if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.explain import Explanation
     from landcover.model import Model
 
-BAND_TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS}
+BAND_TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
+    colour: colour for colour in PICTURE_BANDS
+}
 BAND_COLOUR: Final = "#5b7fb5"
 ENLARGE: Final = 5
 
 
 @st.fragment
-def show(name: str, key: str, patch: Patch, found: models.Answer) -> None:
+def show(name: str, key: str, patch: Patch | Picture, found: models.Answer) -> None:
     """Choose class, method and opacity; see the map, its scale and the bands' shares."""
     st.subheader("What made the network say so?", anchor=False)
     if not models.card(name).explainable:
@@ -71,7 +74,7 @@ def _controls(key: str, found: models.Answer) -> tuple[str, str, float]:
     return label, method, opacity / 100
 
 
-def _picture(explanation: Explanation, patch: Patch, opacity: float) -> None:
+def _picture(explanation: Explanation, patch: Patch | Picture, opacity: float) -> None:
     from landcover.explain import legend, overlay  # noqa: PLC0415 - loads torch
 
     with st.container(key="classify_attribution"):
@@ -116,9 +119,14 @@ def _bands(explanation: Explanation) -> None:
         st.table(pd.Series(rows, name="Share"), border="horizontal")
 
 
-def _download(patch: Patch, found: models.Answer, explanation: Explanation, opacity: float) -> None:
+def _download(
+    patch: Patch | Picture, found: models.Answer, explanation: Explanation, opacity: float
+) -> None:
     def picture() -> bytes:
-        from landcover import report  # noqa: PLC0415 - loads torch
+        from landcover import explain, report  # noqa: PLC0415 - loads torch
+
+        if isinstance(patch, Picture):
+            return theme.png(explain.overlay(explanation, patch, opacity), 2 * ENLARGE)
 
         return report.as_png(
             patch, found.prediction, explanation, quality=found.quality, opacity=opacity
@@ -169,7 +177,7 @@ def _explained(
     _model: Model,
     name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
     key: str,  # noqa: ARG001 - as above
-    _patch: Patch,
+    _patch: Patch | Picture,
     label: str,
     method: str,
 ) -> Explanation:

@@ -15,6 +15,7 @@ import streamlit as st
 
 from landcover.errors import LandcoverError
 from landcover.patch import Patch
+from landcover.picture import Picture
 
 if TYPE_CHECKING:
     from landcover.card import Card
@@ -48,7 +49,7 @@ def choose() -> str | None:
     with st.spinner("Loading the network …"):
         from landcover import registry  # noqa: PLC0415 - loads torch
 
-    names = registry.names()
+    names = registry.for_patches()
     if not names:
         st.error(
             "No model is installed, so nothing can be classified: install landcover again or "
@@ -98,13 +99,13 @@ def load(name: str) -> Model:
     return registry.load(name)
 
 
-def classify(name: str, key: str, patch: Patch) -> Answer:
-    """What a model says of a patch, remembered for the patches seen last.
+def classify(name: str, key: str, patch: Patch, aim: str) -> Answer:
+    """What a model says of a patch under an aim, remembered for the patches seen last.
 
     Raises:
         LandcoverError: the model is damaged, or the patch is not what it was made for.
     """
-    return _classify(load(name), name, key, patch)
+    return _classify(load(name), name, key, patch, aim)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Looking at the pixels …")
@@ -113,7 +114,29 @@ def _classify(
     name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
     key: str,  # noqa: ARG001 - as above
     _patch: Patch,
+    aim: str,
 ) -> Answer:
     from landcover import report  # noqa: PLC0415 - loads torch
 
-    return Answer(*report.classify_patch(_model, _patch))
+    return Answer(*report.classify_patch(_model, _patch, aim))
+
+
+def classify_picture(name: str, key: str, picture: Picture) -> Answer:
+    """What a model says of a window of a picture, remembered for the windows seen last.
+
+    Raises:
+        LandcoverError: the model is damaged, or it was not made for pictures.
+    """
+    return _classify_picture(load(name), name, key, picture)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Looking at the pixels …")
+def _classify_picture(
+    _model: Model,
+    name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
+    key: str,  # noqa: ARG001 - as above
+    _picture: Picture,
+) -> Answer:
+    from landcover.picture_quality import assess  # noqa: PLC0415 - the map comes first
+
+    return Answer(_model.predict(_picture), assess(_picture))

@@ -1,0 +1,228 @@
+"""What is said of a picture: as a record for programs, as text and a table for people.
+
+A record is the object that ``landcover classify --json`` prints of a picture. It has what
+the record of a patch has (:mod:`landcover.report`), with nothing where a picture has no
+place or date, and beside it ``limits``: what a picture gives up.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from landcover import __version__
+from landcover.card import EVEN
+from landcover.errors import BadInput, CorruptModel
+from landcover.evaluation import read_report
+from landcover.metrics import ACCURACY
+from landcover.model import Model, Prediction
+from landcover.nomenclature import BY_NAME
+from landcover.picture import Picture
+from landcover.picture_quality import assess
+from landcover.quality import Quality
+from landcover.sheet import plain
+
+CSV_COLUMNS: Final = (
+    "source",
+    "row",
+    "col",
+    "model",
+    "card_hash",
+    "theme",
+    "label",
+    "probability",
+    "predicted",
+)
+CHOSEN: Final = "chosen because this is a picture of red, green and blue"
+UNSURE: Final = "not sure, for no cover has half of the probability"
+LIMITS: Final[tuple[str, ...]] = (
+    (
+        "One cover a picture: of a field beside a wood it names one, where the models for twelve "
+        "bands name each of 19 covers that is there."
+    ),
+    "No infrared: kinds of forest, crops and wet ground that look alike to the eye stay alike.",
+    (
+        "No place, date or reflectance: nothing checks clouds, the season or whether this is "
+        "Europe, and pixels that are not 10 m or are stretched otherwise than EuroSAT's mislead it."
+    ),
+)
+"""What a picture gives up against twelve bands of reflectance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A window of a picture, and where it lies.
+
+    Attributes:
+        picture: the window, of the size that models look at.
+        row, col: its upper left pixel in the whole.
+        whole: rows and columns of the whole.
+    """
+
+    picture: Picture
+    row: int
+    col: int
+    whole: tuple[int, int]
+
+
+def view(whole: Picture, at: tuple[int, int] | None = None) -> View:
+    """The window whose upper left pixel is ``at`` (row, column), else the middle one.
+
+    Raises:
+        BadInput: it does not lie wholly inside the picture.
+    """
+    row, col = whole.centre() if at is None else at
+    return View(picture=whole.window(row, col), row=row, col=col, whole=(whole.height, whole.width))
+
+
+def classify(model: Model, seen: View) -> tuple[Prediction, Quality]:
+    """What a model says of a window of a picture, and whether it may be trusted.
+
+    Raises:
+        ModelMismatch: the model was not made for pictures.
+    """
+    return model.predict(seen.picture), assess(seen.picture)
+
+
+def as_record(
+    seen: View,
+    prediction: Prediction,
+    quality: Quality,
+    source: str,
+    *,
+    limits: tuple[str, ...] = LIMITS,
+    choice: str = CHOSEN,
+) -> dict[str, Any]:
+    """What a model says of a picture, as JSON-ready values without NaN.
+
+    Args:
+        seen: what was classified.
+        prediction: of that window.
+        quality: of that window.
+        source: what the user named.
+        limits: what the picture gives up (:func:`limits_of`).
+        choice: why this model was asked.
+
+    Raises:
+        CorruptModel: the model answered with something that is no number.
+    """
+    if not all(math.isfinite(item.probability) for item in prediction.labels):
+        raise CorruptModel(
+            f"The model '{prediction.model}' answered with something that is no number: "
+            "train it anew, or choose another model."
+        )
+    return {
+        "source": plain(source),
+        "model": prediction.model,
+        "aim": prediction.aim,
+        "aim_fallback": list(prediction.aim_fallback),
+        "labels": [
+            {
+                "label": item.label,
+                "theme": BY_NAME[item.label].theme,
+                "probability": item.probability,
+                "threshold": item.threshold,
+                "predicted": item.predicted and not quality.abstained,
+                "certainty": None,
+            }
+            for item in prediction.labels
+        ],
+        "abstained": quality.abstained,
+        "quality": quality.as_dict(),
+        "limits": list(limits),
+        "provenance": {
+            **seen.picture.provenance.as_dict(),
+            "acquired": None,
+            "crs": None,
+            "bounds": None,
+            "centre": None,
+            "pixels": [seen.picture.height, seen.picture.width],
+            "pixel_m": seen.picture.pixel_m,
+            "window": {"row": seen.row, "col": seen.col},
+            "picture_pixels": list(seen.whole),
+            "bands": list(seen.picture.bands),
+            "model": prediction.model,
+            "model_choice": choice,
+            "card_hash": prediction.card_hash,
+            "landcover": __version__,
+        },
+    }
+
+
+def limits_of(model_folder: Path) -> tuple[str, ...]:
+    """What a picture gives up, with the accuracy that the folder's report on EuroSAT states."""
+    try:
+        figures = read_report(model_folder, "eurosat", "test").figures
+        low, high = figures["confidence_intervals"][ACCURACY]
+        said = (
+            f"Measured: right on {figures[ACCURACY]:.1%} [{low:.1%}, {high:.1%}] of "
+            f"{figures['n']:,} EuroSAT pictures from parts of Europe that it has not learnt from."
+        )
+    except (BadInput, CorruptModel, KeyError, TypeError, ValueError):
+        said = "Its accuracy on EuroSAT has not been measured yet, so trust it the less."
+    return (*LIMITS, said)
+
+
+def as_text(record: Mapping[str, Any]) -> str:
+    """A record as a person reads it in a terminal, the most probable class first."""
+    origin = record["provenance"]
+    rows, cols = origin["picture_pixels"]
+    height, width = origin["pixels"]
+    window = f"row {origin['window']['row']}, column {origin['window']['col']}"
+    whole = f"{height} × {width} pixels"
+    if (rows, cols) != (height, width):
+        whole += f" from {window} of {rows} × {cols}; --window ROW,COL shows another part"
+    lines = [
+        f"{record['source']}: {verdict(record)}",
+        f"  {whole}",
+        f"  model {record['model']}, {origin['model_choice']}, card {origin['card_hash']}",
+        *(f"  warning: {text}" for text in record["quality"]["warnings"]),
+        *(f"  note: {text}" for text in origin["notes"]),
+        "",
+        *(_label_line(row) for row in ranked(record)),
+        "",
+        *(f"  {text}" for text in record["limits"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def ranked(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The classes of a record, the most probable first."""
+    return sorted(record["labels"], key=lambda row: -row["probability"])
+
+
+def verdict(record: Mapping[str, Any]) -> str:
+    """The one class that is called, or why there is none."""
+    if record["abstained"]:
+        return "no answer, because the pixels cannot be trusted"
+    best = ranked(record)[0]
+    doubt = "" if best["probability"] >= EVEN else f"; {UNSURE}"
+    return f"{BY_NAME[best['label']].short} {best['probability']:.0%}{doubt}"
+
+
+def _label_line(row: Mapping[str, Any]) -> str:
+    mark = "yes" if row["predicted"] else "-"
+    return f"    {mark:<4}{100 * row['probability']:>5.1f} %   {row['label']}"
+
+
+def as_csv(record: Mapping[str, Any]) -> str:
+    """A record as a CSV table, one class a row, with a heading."""
+    origin = record["provenance"]
+    source = record["source"]
+    shared = {
+        # A spreadsheet would take ``=…`` for a formula.
+        "source": "'" + source if source.startswith(("=", "+", "-", "@")) else source,
+        **origin["window"],
+        "model": record["model"],
+        "card_hash": origin["card_hash"],
+    }
+    out = io.StringIO()
+    writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows({**shared, **row} for row in record["labels"])
+    return out.getvalue()
