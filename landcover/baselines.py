@@ -1,34 +1,25 @@
-"""Fitting the baselines: class frequencies, and extra trees on the statistics of bands.
+"""Fitting the baselines, which learn nothing by gradients.
 
-Both come into being as the custom CNN does. A fit on the training split yields, on
-validation, the thresholds and the figures that the card calls *selection*; then the same
-fit on training and validation together yields what is kept. The test split plays no part.
+Class frequencies, extra trees on the statistics of bands, and a linear classifier on
+random convolutions. Each is a function of patches and a seed; :mod:`landcover.recipes`
+makes models of them.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.ensemble import ExtraTreesRegressor
-from torch import Tensor, nn
+from sklearn.linear_model import LogisticRegression
+from torch import Generator, Tensor, nn
 
-from landcover.card import Card
-from landcover.datasets import Dataset
-from landcover.datasets.statistics import band_statistics as pixel_statistics
-from landcover.datasets.store import NativeStore, join
-from landcover.errors import UnknownName
-from landcover.metrics import THRESHOLD_RULE, choose_thresholds, summary
-from landcover.model import save_model, weights_bytes
+from landcover.datasets.store import PatchSet
 from landcover.nets.baselines import BandStatisticsForest, ClassPrior, band_statistics
-from landcover.training import predict_logits
+from landcover.nets.random_convolution import RandomConvolution
 
 Options = dict[str, Any]
 Fitted = tuple[nn.Module, Options]
@@ -37,21 +28,22 @@ TREES: Final = 300
 MIN_LEAF: Final = 2
 MAX_FEATURES: Final = "sqrt"
 """Chosen on validation from leaves of 1, 2, 3 patches and from sqrt, 0.3, 1.0 of the features."""
+FILTERS: Final = 128
+"""Random filters of each size, as many as keep an evaluation's baselines a matter of seconds."""
+PENALTY: Final = 0.03
+"""scikit-learn's C of the classifiers on random convolutions.
+
+Chosen on validation from 0.0001, 0.0003 … 0.1."""
+WINDOWS: Final = 64
+"""Windows that are cut from a patch to draw filters from."""
+RIDGE: Final = 0.1
+"""Share of a whitened window's mean variance that is added to every direction: noise
+without it would count as much as colour."""
+_START_PATCHES: Final = 256
 _BATCH: Final = 32
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Recipe:
-    """What makes a baseline, and what its card says of it."""
-
-    title: str
-    summary: str
-    net: str
-    fit: Callable[[NativeStore, int], Fitted]
-    settings: Mapping[str, Any]
-
-
-def fit_prior(store: NativeStore, seed: int = 0) -> Fitted:
+def fit_prior(store: PatchSet, seed: int = 0) -> Fitted:
     """The frequencies of the classes, with half a patch more on either side.
 
     The halves (Krichevsky and Trofimov 1981) keep a class that never occurs possible.
@@ -64,14 +56,13 @@ def fit_prior(store: NativeStore, seed: int = 0) -> Fitted:
         the net and the options that build it anew.
     """
     del seed
-    share = (store.targets.sum(dim=0) + 0.5) / (len(store) + 1)
     options = {"classes": store.targets.shape[1]}
     net = ClassPrior(**options)
-    net.logits.copy_(torch.logit(share))
+    net.logits.copy_(torch.logit(_frequencies(store.targets)))
     return net, options
 
 
-def fit_band_statistics(store: NativeStore, seed: int = 0) -> Fitted:
+def fit_band_statistics(store: PatchSet, seed: int = 0) -> Fitted:
     """Extra trees on mean, standard deviation and quantiles of each band.
 
     Args:
@@ -91,10 +82,9 @@ def fit_band_statistics(store: NativeStore, seed: int = 0) -> Fitted:
     return as_net(forest.fit(features(store), store.targets.numpy()))
 
 
-def features(store: NativeStore) -> npt.NDArray[np.float32]:
+def features(store: PatchSet) -> npt.NDArray[np.float32]:
     """The statistics of each patch, float32 ``(patch, feature)``, a batch at a time."""
-    rows = torch.split(torch.arange(len(store)), _BATCH)
-    return torch.cat([band_statistics(store.pixels(part.tolist())) for part in rows]).numpy()
+    return torch.cat([band_statistics(pixels) for pixels in _batches(store)]).numpy()
 
 
 def as_net(forest: ExtraTreesRegressor) -> Fitted:
@@ -134,130 +124,90 @@ def _tables(tree: Any) -> dict[str, npt.NDArray[Any]]:  # noqa: ANN401 - scikit-
     }
 
 
-RECIPES: Final[dict[str, _Recipe]] = {
-    "class-prior": _Recipe(
-        title="Class prior",
-        summary=(
-            "Looks at no pixel: says of every patch how frequent each class was in the "
-            "patches that it was fitted to. What any model has to beat."
-        ),
-        net="class-prior",
-        fit=fit_prior,
-        settings={},
-    ),
-    "band-statistics": _Recipe(
-        title="Band statistics with extra trees",
-        summary=(
-            "Extremely randomised trees on mean, standard deviation and nine quantiles of each "
-            "band: what colours alone give away, without their arrangement."
-        ),
-        net="band-statistics",
-        fit=fit_band_statistics,
-        settings={"trees": TREES, "min_leaf": MIN_LEAF, "max_features": MAX_FEATURES},
-    ),
-}
-"""Name in the registry → how it is made."""
-
-
-def make(
-    name: str, dataset: Dataset, out: Path, seed: int = 0, *, with_validation: bool = True
-) -> Card:
-    """Fit a baseline and write its model folder.
+def fit_random_convolution(store: PatchSet, seed: int = 0) -> Fitted:
+    """Random filters from the patches, and a logistic regression a class on their means.
 
     Args:
-        name: one of :data:`RECIPES`.
-        dataset: a data set with train and validation splits.
-        out: the folder to write; made where absent.
-        seed: of the trees.
-        with_validation: fit again on train and validation, once the thresholds are chosen.
+        store: patches to learn from.
+        seed: of the choice of filters.
 
-    Raises:
-        UnknownName: there is no such baseline.
-        BadInput: a split is empty, or a patch cannot be read.
+    Returns:
+        the net and the options that build it anew.
     """
-    if name not in RECIPES:
-        raise UnknownName("baseline", name, RECIPES)
-    recipe = RECIPES[name]
-    training, validation = dataset.load("train"), dataset.load("validation")
-    net, options = recipe.fit(training, seed)
-    probability = torch.sigmoid(predict_logits(net, validation)).numpy()
-    truth = validation.targets.numpy().astype(bool)
-    thresholds = choose_thresholds(truth, probability)
-    selection = {
-        "fitted_on": ["train"],
-        "measured_on": "validation",
-        "n": len(validation),
-        **summary(truth, probability, thresholds),
-    }
-    fitted, splits = training, ["train"]
-    if with_validation:
-        fitted, splits = join(training, validation), ["train", "validation"]
-        net, options = recipe.fit(fitted, seed)
-    card = build_card(
-        name,
-        net,
-        options,
-        fitted=fitted,
-        splits=splits,
-        dataset=dataset,
-        thresholds=thresholds,
-        selection=selection,
-        seed=seed,
+    options: Options = {"filters": FILTERS, "classes": store.targets.shape[1]}
+    net = RandomConvolution(**options)
+    chance = Generator().manual_seed(seed)
+    some = torch.randperm(len(store), generator=chance)[:_START_PATCHES]
+    net.start_from(store.pixels(some.tolist()), store.targets)
+    with torch.inference_mode():
+        for layer in net.convolutions():
+            windows = torch.cat(
+                [_windows(net.images(p), layer.kernel_size[0], chance) for p in _batches(store)]
+            )
+            _set_filters(layer, windows, chance)
+        found = torch.cat([net.features(pixels) for pixels in _batches(store)])
+    weight, bias = _classifiers(found, store.targets)
+    net.head.weight.data.copy_(weight)
+    net.head.bias.data.copy_(bias)
+    return net.eval(), options
+
+
+def _windows(images: Tensor, side: int, chance: Generator) -> Tensor:
+    """:data:`WINDOWS` random squares of each image, ``(n · windows, band, side, side)``."""
+    squares = images.unfold(2, side, 1).unfold(3, side, 1)
+    image = torch.arange(len(images)).repeat_interleave(WINDOWS)
+    row, column = (
+        torch.randint(0, squares.shape[axis], (len(image),), generator=chance) for axis in (2, 3)
     )
-    save_model(card, weights_bytes(net), out)
-    return card
+    return squares[image, :, row, column]
 
 
-def build_card(
-    name: str,
-    net: nn.Module,
-    options: Options,
-    *,
-    fitted: NativeStore,
-    splits: list[str],
-    dataset: Dataset,
-    thresholds: dict[str, float],
-    selection: dict[str, Any],
-    seed: int,
-) -> Card:
-    """The card of a fitted baseline.
+def _set_filters(layer: nn.Conv2d, windows: Tensor, chance: Generator) -> None:
+    """Whitened windows as filters: what a filter answers is its likeness to its window.
 
-    Args:
-        name: one of :data:`RECIPES`.
-        net: the fitted net.
-        options: what builds it anew.
-        fitted: the patches it was fitted to.
-        splits: the splits that these are.
-        dataset: where these come from.
-        thresholds: of each class.
-        selection: figures on validation.
-        seed: of the fit.
+    The likeness is an inner product after both were centred and whitened over the sample
+    (Coates and Ng 2012; Rolf et al. 2021), which is one linear filter with an offset.
+    Filters are scaled so that their answers have a spread of 1.
     """
-    recipe = RECIPES[name]
-    mean, std = pixel_statistics([fitted])
-    return Card(
-        name=name,
-        title=recipe.title,
-        summary=recipe.summary,
-        net=recipe.net,
-        net_options=options,
-        mean=mean,
-        std=std,
-        thresholds=thresholds,
-        threshold_rule=f"{THRESHOLD_RULE}, chosen on validation with a fit on train alone",
-        training={
-            "dataset": dataset.title,
-            "splits": splits,
-            **fitted.origin(),
-            **recipe.settings,
-            "seed": seed,
-            "date": datetime.now(UTC).date().isoformat(),
-            "command": (
-                f"landcover train --dataset {dataset.name} --model {name} --fit {'+'.join(splits)}"
-            ),
-        },
-        selection=selection,
-        weights_sha256=hashlib.sha256(weights_bytes(net)).hexdigest(),
-        parameters=sum(v.numel() for v in net.state_dict().values() if v.is_floating_point()),
-        explainable=False,
-    )
+    flat = windows.flatten(1).double()
+    centre = flat.mean(dim=0)
+    spread = torch.cov(flat.T)
+    spread += RIDGE * spread.diagonal().mean() * torch.eye(len(spread), dtype=torch.float64)
+    some = torch.randperm(len(flat), generator=chance)[: layer.out_channels]
+    # A small sample lends some windows twice.
+    some = some.repeat(-(-layer.out_channels // len(some)))[: layer.out_channels]
+    filters = torch.linalg.solve(spread, (flat[some] - centre).T).T
+    filters /= ((flat - centre) @ filters.T).std(dim=0).clamp(min=1e-6)[:, None]
+    layer.weight.data.copy_(filters.view_as(layer.weight))
+    assert layer.bias is not None
+    layer.bias.data.copy_(-filters @ centre)
+
+
+def _classifiers(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight ``(class, feature)`` and bias ``(class,)`` of a logistic regression a class.
+
+    Features are standardised for the fit, which is then written into the weights. A class
+    that none or all of the patches have gets its frequency.
+    """
+    mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
+    standard = ((features - mean) / std).double().numpy()
+    weight = torch.zeros(targets.shape[1], features.shape[1], dtype=torch.float64)
+    bias = torch.logit(_frequencies(targets)).double()
+    for column, truth in enumerate(targets.T.numpy()):
+        if 0 < truth.sum() < len(truth):
+            model = LogisticRegression(C=PENALTY, max_iter=1000).fit(standard, truth)
+            weight[column] = torch.from_numpy(model.coef_[0])
+            bias[column] = float(model.intercept_[0])
+    weight /= std
+    return weight, bias - weight @ mean.double()
+
+
+def _frequencies(targets: Tensor) -> Tensor:
+    """The classes' shares with half a patch more on either side, never 0 or 1."""
+    return (targets.sum(dim=0) + 0.5) / (len(targets) + 1)
+
+
+def _batches(store: PatchSet) -> Iterator[Tensor]:
+    """Reflectance of all patches, a batch at a time."""
+    for part in torch.split(torch.arange(len(store)), _BATCH):
+        yield store.pixels(part.tolist())

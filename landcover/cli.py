@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from landcover import __version__, cli_live
+from landcover import __version__, cli_data, cli_evaluate, cli_live, cli_pictures, cli_train
 from landcover.errors import BadInput, LandcoverError
 from landcover.threads import wait_politely
 
@@ -75,6 +75,12 @@ def _parser() -> _Parser:
     _add_window_options(classify)
     cli_live.add_place_options(classify)
     classify.add_argument(
+        "--aim",
+        default="f1",
+        help="what decisions should serve: f1 (the usual), f2 (find more), precision=P or "
+        "recall=R with 0.5 to 0.95",
+    )
+    classify.add_argument(
         "--json", action="store_true", help="one JSON object a source, a line each"
     )
     classify.set_defaults(command=_classify)
@@ -90,34 +96,15 @@ def _parser() -> _Parser:
     explain.add_argument("--json", action="store_true", help="print the figures as JSON")
     explain.set_defaults(command=_explain)
 
-    evaluate = commands.add_parser("evaluate", help="measure a model on labelled patches")
-    evaluate.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
-    evaluate.add_argument("--dataset", required=True, help="bigearthnet (v1 or v2 layout)")
-    evaluate.add_argument("--split", default="test", help="train, validation, test or all")
-    which = evaluate.add_mutually_exclusive_group()
-    which.add_argument("--model", help="a registered model (see `landcover models`)")
-    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
-    _add_device_option(evaluate)
-    evaluate.add_argument("--bootstraps", type=int, default=1000, help="resamples for intervals")
-    evaluate.add_argument("--save", action="store_true", help="keep the report in the model folder")
-    evaluate.add_argument("--json", action="store_true", help="print the report as JSON")
-    evaluate.set_defaults(command=_evaluate)
-
-    _add_train(commands)
+    cli_evaluate.add_commands(commands)
+    cli_train.add_commands(commands)
     cli_live.add_commands(commands)
 
     models = commands.add_parser("models", help="list the registered models")
     models.add_argument("--json", action="store_true")
     models.set_defaults(command=_models)
 
-    data = commands.add_parser("data", help="look at a data set").add_subparsers(
-        required=True, metavar="ACTION", parser_class=_Parser
-    )
-    describe = data.add_parser("describe", help="count patches by split, class and country")
-    describe.add_argument("root", type=Path, metavar="ROOT")
-    describe.add_argument("--dataset", default="bigearthnet")
-    describe.add_argument("--json", action="store_true")
-    describe.set_defaults(command=_describe)
+    cli_data.add_commands(commands)
     return parser
 
 
@@ -137,26 +124,6 @@ def _add_window_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--at", metavar="LAT,LON", help="the 1200 m window around that place")
     group.add_argument("--window", metavar="ROW,COL", help="the window with that upper left pixel")
-
-
-def _add_train(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
-    train = commands.add_parser("train", help="train a model on labelled patches")
-    train.add_argument("--dataset", required=True, help="bigearthnet (v2 layout)")
-    train.add_argument("--root", required=True, type=Path, metavar="DIR")
-    train.add_argument("--model", default="landcover-cnn", help="what to train")
-    train.add_argument("--out", required=True, type=Path, metavar="DIR", help="new model folder")
-    train.add_argument("--config", type=Path, metavar="FILE", help="a run's settings as JSON")
-    train.add_argument(
-        "--fit",
-        choices=("train", "train+validation"),
-        default="train",
-        help="train: fit on train, choose on validation. train+validation: then fit again on both, "
-        "with every choice frozen",
-    )
-    train.add_argument("--epochs", type=int, help="instead of the configuration's")
-    train.add_argument("--seed", type=int, help="instead of the configuration's")
-    _add_device_option(train)
-    train.set_defaults(command=_train)
 
 
 def _load(options: argparse.Namespace) -> Model:
@@ -193,23 +160,45 @@ def _read(source: str, options: argparse.Namespace) -> Patch:
 
 
 def _classify(options: argparse.Namespace) -> int:
-    from landcover import quality, report  # noqa: PLC0415
+    from landcover import picture_report, report  # noqa: PLC0415
 
-    model = _load(options)
+    models: dict[bool, tuple[Model, str]] = {}
     failed = 0
     for source in options.sources:
+        picture = cli_pictures.is_picture(source)
+        if picture not in models:
+            models[picture] = _model_and_aim(options, picture=picture)
         try:
-            patch = _read(source, options)
-            prediction = model.predict(patch)
+            if picture:
+                record = cli_pictures.record_of(models[picture][0], source, options)
+            else:
+                record = _record_of(*models[picture], source, options)
         except LandcoverError as error:
             failed += 1
             print(f"error: {source.strip()}: {error}", file=sys.stderr)
             continue
-        record = report.as_record(patch, prediction, quality.assess(patch), source.strip())
-        print(_json_line(record) if options.json else report.as_text(record), flush=True)
+        as_text = picture_report.as_text if picture else report.as_text
+        print(_json_line(record) if options.json else as_text(record), flush=True)
     if failed == len(options.sources):
         return BAD
     return SOME_FAILED if failed else DONE
+
+
+def _model_and_aim(options: argparse.Namespace, *, picture: bool) -> tuple[Model, str]:
+    """The model for sources of a kind, and the name of the aim that it serves."""
+    from landcover import aims, registry  # noqa: PLC0415
+
+    usual = registry.PICTURE_MODEL if picture else registry.DEFAULT_MODEL
+    model = registry.load(options.model or usual, options.device)
+    return model, aims.thresholds_for(model.card, options.aim).aim
+
+
+def _record_of(model: Model, aim: str, source: str, options: argparse.Namespace) -> dict[str, Any]:
+    from landcover import quality, report  # noqa: PLC0415
+
+    patch = _read(source, options)
+    prediction = model.predict(patch, aim)
+    return report.as_record(patch, prediction, quality.assess(patch), source.strip())
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -243,52 +232,6 @@ def _check_writable(path: Path) -> None:
         raise BadInput(f"The folder '{path.parent}' does not exist: make it, or name another.")
 
 
-def _evaluate(options: argparse.Namespace) -> int:
-    from landcover import datasets, evaluation, registry  # noqa: PLC0415
-    from landcover.model import load_model  # noqa: PLC0415
-
-    if options.bootstraps < 100:
-        raise BadInput("--bootstraps must be at least 100: fewer give no usable interval.")
-    dataset = datasets.open_dataset(options.dataset, options.root)
-    name = options.model or registry.DEFAULT_MODEL
-    folder = options.card if options.card is not None else registry.folder(name)
-    model = load_model(folder, options.device)
-    baselines = [
-        registry.load(other, options.device)
-        for other in registry.BASELINES
-        if other in registry.names() and other != model.card.name
-    ]
-    result = evaluation.evaluate(
-        model,
-        dataset,
-        options.split,
-        baselines,
-        bootstraps=options.bootstraps,
-        progress=_progress("evaluating"),
-    )
-    if options.save:
-        for path in evaluation.write_report(result, folder):
-            print(f"Written: {path}", file=sys.stderr)
-    print(_json_line(result.as_dict()) if options.json else evaluation.as_text(result))
-    return DONE
-
-
-def _train(options: argparse.Namespace) -> int:
-    from landcover import datasets, recipes  # noqa: PLC0415
-
-    dataset = datasets.open_dataset(options.dataset, options.root)
-    order = recipes.Order(
-        config_file=options.config,
-        fit=options.fit,
-        epochs=options.epochs,
-        seed=options.seed,
-        device=options.device,
-    )
-    recipes.make(options.model, dataset, options.out, order, _progress("training"))
-    print(f"Written: {options.out}")
-    return DONE
-
-
 def _models(options: argparse.Namespace) -> int:
     from landcover import evaluation, registry, report  # noqa: PLC0415
 
@@ -300,28 +243,5 @@ def _models(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _describe(options: argparse.Namespace) -> int:
-    from landcover import datasets  # noqa: PLC0415
-
-    description = datasets.open_dataset(options.dataset, options.root).describe()
-    if options.json:
-        print(_json_line(description))
-    else:
-        print(json.dumps(description, indent=2, ensure_ascii=False))
-    return DONE
-
-
 def _json_line(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False)
-
-
-def _progress(what: str) -> Callable[[int, int, str], None] | None:
-    """A line on stderr that counts up, where somebody is looking at it."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int, note: str = "") -> None:
-        end = "\n" if done >= total else ""
-        print(f"\r{what} {done}/{total} {note}\033[K", end=end, file=sys.stderr, flush=True)
-
-    return show

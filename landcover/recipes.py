@@ -1,43 +1,211 @@
 """From a labelled data set to a model folder: one recipe a registered model.
 
-The custom CNN goes through two fits. The first sees the training split alone; on
-validation it yields the thresholds and the figures that the card calls *selection*.
-The second, when asked for, sees training and validation together with every choice
-frozen, and only its weights are shipped. The test split plays no part.
+Every model goes through two fits. The first sees the training split alone; on validation
+it yields the decisions (thresholds, calibration) and the figures that the card calls
+*selection*. The second, when asked for, sees training and validation together with every
+choice frozen, and only its weights are shipped. The test split plays no part.
+
+Adding a model is adding a line to :data:`RECIPES`, and a configuration where it learns by
+gradients.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 import torch
+from safetensors.torch import save as dump_tensors
+from torch import Tensor, nn
 
-from landcover import baselines, evaluation, explain
+from landcover import baselines, calibration, decisions, explain, nets, parallel
 from landcover.card import Card
-from landcover.datasets import Dataset
-from landcover.datasets.store import NativeStore, join
+from landcover.crossfit import places
+from landcover.datasets import Dataset, EuroSat
+from landcover.datasets.banded import show
+from landcover.datasets.separation import refuse_training
+from landcover.datasets.statistics import band_statistics
+from landcover.datasets.store import NativeStore, PatchSet, join
 from landcover.devices import pick_device
 from landcover.errors import BadInput, UnknownName
-from landcover.model import Model, save_model, weights_bytes
-from landcover.patch import FloatArray, Patch
-from landcover.registry import BASELINES, DEFAULT_MODEL
-from landcover.sources.folder import read_folder
-from landcover.training import Epoch, TrainConfig, TrainResult, predict_logits, train
+from landcover.metrics import summary
+from landcover.model import Model, save_model
+from landcover.nets import lite0
+from landcover.nets.spectral import inflate
+from landcover.nets.timm_net import timm_trunk
+from landcover.nomenclature import CLASS_NAMES
+from landcover.patch import Patch
+from landcover.sentinel2 import BAND_NAMES
+from landcover.training import Epoch, State, TrainConfig, predict_logits, train
 
 Fit = Literal["train", "train+validation"]
 Progress = Callable[[int, int, str], None]
+Tell = Callable[[Epoch], None]
 
-NAMES: Final[tuple[str, ...]] = (DEFAULT_MODEL, *BASELINES)
 SCALE_PATCHES: Final = 6
 """Validation patches from which the common scale of attribution maps is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What makes a model, and what its card says of it.
+
+    Attributes:
+        title: the name that people read.
+        summary: one or two sentences on what it is and what it is good for.
+        net: name of the architecture; of a trained model its configuration says it.
+        config: name of the configuration of a model that is trained by gradients.
+        options: of the net, beside those of the configuration.
+        initial: weights that training starts from, where it does not start from nothing.
+        start: what these are, for the card.
+        fit: makes a net of patches and a seed, where nothing is trained by gradients.
+        settings: of such a fit, for the card.
+        explainable: whether gradients of the scores with respect to pixels exist.
+        half: keep the weights of convolutions and linear layers in half precision. Every
+            figure is measured after that rounding.
+    """
+
+    title: str
+    summary: str
+    net: str = ""
+    config: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    initial: Callable[[], State] | None = None
+    start: str = ""
+    fit: Callable[[PatchSet, int], baselines.Fitted] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    explainable: bool = True
+    half: bool = False
+
+
+def lite0_from_photographs() -> State:
+    """ImageNet weights as a :class:`~landcover.nets.lite0.LiteNet` starts from them.
+
+    Red, green and blue keep what was learned of them, other bands enter with weight 0.
+
+    Raises:
+        BadInput: the package that carries the weights is not installed.
+    """
+    trunk = lite0.Lite0()
+    trunk.from_imagenet(lite0.imagenet())
+    return inflate({f"trunk.{name}": value for name, value in trunk.state_dict().items()})
+
+
+_CNN: Final = (
+    "Our own convolutional net: {bands} on their native 10, 20 and 60 m grids, "
+    "texture and spectra side by side, their distribution over the patch pooled."
+)
+
+RECIPES: Final[dict[str, Recipe]] = {
+    "landcover-cnn": Recipe(
+        title="landcover CNN",
+        summary=_CNN.format(bands="twelve bands"),
+        config="landcover-cnn",
+    ),
+    "landcover-cnn-rgb": Recipe(
+        title="landcover CNN, red, green and blue",
+        summary=(
+            "The landcover CNN with no other bands than red, green and blue: what it loses "
+            "against the landcover CNN is the worth of what the eye does not see."
+        ),
+        config="landcover-cnn",
+        options={"bands": ["B04", "B03", "B02"]},
+    ),
+    "landcover-cnn-rgbn": Recipe(
+        title="landcover CNN, with near infrared",
+        summary=(
+            "The landcover CNN with red, green, blue and near infrared (B08) alone: the four "
+            "bands of 10 m, which most other satellites have as well."
+        ),
+        config="landcover-cnn",
+        options={"bands": ["B04", "B03", "B02", "B08"]},
+    ),
+    "resnet-18": Recipe(
+        title="ResNet-18",
+        summary=(
+            "The residual net that everybody knows (He et al. 2016), on twelve bands, trained "
+            "from nothing: a benchmark."
+        ),
+        config="resnet-18",
+        half=True,
+    ),
+    "resnet-50": Recipe(
+        title="ResNet-50",
+        summary=(
+            "The deeper residual net (He et al. 2016), on twelve bands, trained from nothing: "
+            "a benchmark for a few hundred thousand patches, not for a few hundred."
+        ),
+        config="resnet-50",
+        half=True,
+    ),
+    "efficientnet-lite0": Recipe(
+        title="EfficientNet-Lite0",
+        summary=(
+            "A small net for photographs (Tan and Le 2019) that starts from ImageNet, its first "
+            "layer widened to twelve bands: a benchmark for our own."
+        ),
+        config="efficientnet-lite0",
+        initial=lite0_from_photographs,
+        start="ImageNet",
+        half=True,
+    ),
+    "random-convolution": Recipe(
+        title="Random convolutions",
+        summary=(
+            "Filters cut at random from training patches, averaged over the patch, and a linear "
+            "classifier (after Rolf et al. 2021): a floor for nets that learn their filters."
+        ),
+        net="random-convolution",
+        fit=baselines.fit_random_convolution,
+        settings={"filters": baselines.FILTERS, "penalty": baselines.PENALTY},
+        explainable=False,
+        half=True,
+    ),
+    "band-statistics": Recipe(
+        title="Band statistics with extra trees",
+        summary=(
+            "Extremely randomised trees on mean, standard deviation and nine quantiles of each "
+            "band: what colours alone give away, without their arrangement."
+        ),
+        net="band-statistics",
+        fit=baselines.fit_band_statistics,
+        settings={
+            "trees": baselines.TREES,
+            "min_leaf": baselines.MIN_LEAF,
+            "max_features": baselines.MAX_FEATURES,
+        },
+        explainable=False,
+    ),
+    "class-prior": Recipe(
+        title="Class prior",
+        summary=(
+            "Looks at no pixel: says of every patch how frequent each class was in the "
+            "patches that it was fitted to. What any model has to beat."
+        ),
+        net="class-prior",
+        fit=baselines.fit_prior,
+        explainable=False,
+    ),
+}
+"""Name in the registry → how it is made."""
+
+ELSEWHERE: Final[dict[str, str]] = {
+    "landcover-mosaic": "landcover.recipes_mosaic",
+    "eurosat-rgb": "landcover.recipes_pictures",
+}
+"""Models with a recipe of a module's own: its ``make`` takes what :func:`make` takes."""
+
+TIMM: Final = "timm:"
+"""Before the name of a trunk of timm, in place of a recipe's name."""
+
+NAMES: Final[tuple[str, ...]] = (*ELSEWHERE, *RECIPES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +216,47 @@ class Order:
     fit: Fit = "train"
     epochs: int | None = None
     seed: int | None = None
+    shards: int | None = None
     device: str = "auto"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """One model to make: a recipe, its settings if it is trained, and what was ordered."""
+
+    name: str
+    recipe: Recipe
+    config: TrainConfig | None
+    dataset: Dataset
+    order: Order
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """What one fit leaves.
+
+    Attributes:
+        net: in evaluation mode, on the CPU.
+        net_name, net_options: what builds it anew.
+        bands, mean, std: what it reads, and the statistics of that.
+        facts: how it was fitted, for the card.
+        epoch: the kept one; 0 of fits without epochs.
+    """
+
+    net: nn.Module
+    net_name: str
+    net_options: dict[str, Any]
+    bands: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    facts: dict[str, Any]
+    epoch: int = 0
+
+
 def make(
-    name: str, dataset: Dataset, out: Path, order: Order, progress: Progress | None = None
+    name: str, dataset: Dataset | EuroSat, out: Path, order: Order, progress: Progress | None = None
 ) -> None:
-    """Train a model and write its folder.
+    """Make a model and write its folder.
 
     A run that was cut off goes on where it stopped when the same call is made again,
     from its checkpoints in ``out/runs``.
@@ -62,51 +264,94 @@ def make(
     Args:
         name: one of :data:`NAMES`.
         dataset: a data set with train and validation splits.
-        out: folder for card, weights and history; made where absent.
+        out: the folder to write; made where absent.
         order: settings that differ from the configuration.
         progress: called with epochs done, epochs in all and a note.
 
     Raises:
         UnknownName: there is no such recipe.
-        BadInput: configuration, folder or data set cannot be used.
+        BadInput: configuration, folder or data set cannot be used, or the splits show the same
+            ground.
     """
-    if name not in NAMES:
-        raise UnknownName("model", name, NAMES)
-    if name in BASELINES:
-        both = order.fit == "train+validation"
-        baselines.make(name, dataset, out, order.seed or 0, with_validation=both)
+    if isinstance(dataset, Dataset):
+        refuse_training(dataset)
+    if name in ELSEWHERE:
+        import_module(ELSEWHERE[name]).make(name, dataset, out, order, progress)
         return
-    config = configuration(name, order)
+    recipe = find(name)
+    if isinstance(dataset, EuroSat):
+        raise BadInput(
+            f"The model '{name}' learns from patches of twelve bands: name --model eurosat-rgb, "
+            "which learns from pictures, or --dataset bigearthnet."
+        )
+    config = configuration(name, order) if recipe.config else None
+    task = _Task(name=name, recipe=recipe, config=config, dataset=dataset, order=order)
     training, validation = dataset.load("train"), dataset.load("validation")
+    both = order.fit == "train+validation"
+    epochs = config.epochs if config else 0
+    tell = [_counter(progress, done, epochs * (2 if both else 1)) for done in (0, epochs)]
     runs = out / "runs"
-    total = config.epochs * (2 if order.fit == "train+validation" else 1)
-    first = train(config, training, validation, runs / "train", _counter(progress, 0, total))
-    chosen = _choose(first, validation)
+    first = _learn(task, training, validation, runs / "train", tell[0])
+    decided = decide(_card(task, first, training), first, validation)
     final, fitted = first, training
-    if order.fit == "train+validation":
-        # Without validation there is nothing to choose an epoch by: take the one chosen.
-        frozen = replace(config, epochs=first.epoch, select="last", patience=0)
+    if both:
         fitted = join(training, validation)
-        tell = _counter(progress, config.epochs, total)
-        final = train(frozen, fitted, None, runs / "train+validation", tell)
-    card = _card(name, result=final, fitted=fitted, dataset=dataset, order=order, chosen=chosen)
-    weights = weights_bytes(final.net())
-    card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
-    scales = _scales(Model(card, final.net(), pick_device("cpu")), _some_patches(dataset))
-    save_model(replace(card, explanation_scales=scales), weights, out)
-    # The history with validation figures is the one that shows how the choice was made.
-    shutil.copyfile(runs / "train" / "history.csv", out / "history.csv")
-    (out / "config.json").write_text(config.to_json(), encoding="utf-8")
+        task = replace(task, config=_frozen(config, first))
+        final = _learn(task, fitted, None, runs / order.fit, tell[1])
+    if not parallel.current().leads:
+        return  # the first process writes for all
+    chosen = {key: getattr(decided, key) for key in DECIDED}
+    card = replace(_card(task, final, fitted), **chosen)
+    write(card, final.net, out, dataset, half=recipe.half)
+    if config:
+        # The history with validation figures is the one that shows how the choice was made.
+        shutil.copyfile(runs / "train" / "history.csv", out / "history.csv")
+        (out / "config.json").write_text(config.to_json(), encoding="utf-8")
+
+
+def find(name: str) -> Recipe:
+    """The recipe of that name; ``timm:resnet18`` is the trunk resnet18 of timm.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    if name.startswith(TIMM):
+        return _timm(name.removeprefix(TIMM))
+    if name not in RECIPES:
+        raise UnknownName("model", name, NAMES)
+    return RECIPES[name]
+
+
+def _timm(backbone: str) -> Recipe:
+    return Recipe(
+        title=f"timm {backbone}",
+        summary=f"The trunk {backbone} of timm, which starts from its published weights.",
+        config="timm",
+        options={"backbone": backbone},
+        initial=lambda: {
+            f"trunk.{name}": value
+            for name, value in timm_trunk(backbone, len(BAND_NAMES), pretrained=True)
+            .state_dict()
+            .items()
+        },
+        start="the published weights",
+    )
 
 
 def configuration(name: str, order: Order) -> TrainConfig:
     """The settings of a run: the packaged ones or a file's, with what the user asked for.
 
     Raises:
-        BadInput: the file cannot be read or is no configuration.
+        UnknownName: there is no recipe of that name, or the configuration's net is unknown.
+        BadInput: the recipe trains nothing, or the file is no usable configuration.
     """
+    recipe = find(name)
+    if not recipe.config:
+        raise BadInput(f"The model '{name}' is fitted without a configuration: leave it out.")
     if order.config_file is None:
-        text = (resources.files("landcover") / "configs" / f"{name}.json").read_text("utf-8")
+        text = (resources.files("landcover") / "configs" / f"{recipe.config}.json").read_text(
+            encoding="utf-8"
+        )
     else:
         try:
             text = order.config_file.read_text(encoding="utf-8")
@@ -120,87 +365,206 @@ def configuration(name: str, order: Order) -> TrainConfig:
         changes["epochs"] = order.epochs
     if order.seed is not None:
         changes["seed"] = order.seed
-    return replace(config, **changes)
+    changes["shards"] = parallel.shards_for(order.shards or config.shards, parallel.current())
+    options = {**config.net_options, **recipe.options}
+    config = replace(config, net_options=options, **changes)
+    _try_net(config)
+    return config
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Choice:
-    """What validation decided, with a fit that had not seen it."""
-
-    thresholds: dict[str, float]
-    figures: dict[str, Any]
-
-
-def _choose(result: TrainResult, validation: NativeStore) -> _Choice:
-    net = result.net()
-    probability: FloatArray = torch.sigmoid(predict_logits(net, validation)).numpy()
-    truth = validation.targets.numpy().astype(bool)
-    thresholds = evaluation.choose_thresholds(truth, probability)
-    return _Choice(
-        thresholds=thresholds,
-        figures={
-            "fitted_on": ["train"],
-            "measured_on": "validation",
-            "n": len(validation),
-            "epoch": result.epoch,
-            **evaluation.summary(truth, probability, thresholds),
-        },
-    )
+def _try_net(config: TrainConfig) -> None:
+    try:
+        with torch.device("meta"):
+            nets.build(config.net, **config.net_options)
+    except (TypeError, ValueError, KeyError, RuntimeError):
+        raise BadInput(
+            f"Training configuration: net_options do not fit the net '{config.net}': correct them."
+        ) from None
 
 
-def _card(
-    name: str,
-    *,
-    result: TrainResult,
-    fitted: NativeStore,
-    dataset: Dataset,
-    order: Order,
-    chosen: _Choice,
-) -> Card:
-    splits = order.fit.split("+")
-    return Card(
-        name=name,
-        title="landcover CNN",
-        summary=(
-            "Our own convolutional net: twelve bands on their native 10, 20 and 60 m grids, "
-            "texture and spectra side by side, their distribution over the patch pooled."
-        ),
-        net=result.config.net,
-        net_options=result.config.net_options,
+def _frozen(config: TrainConfig | None, first: Learnt) -> TrainConfig | None:
+    """Settings for the fit on all patches, where nothing is left to choose an epoch by."""
+    if config is None:
+        return None
+    return replace(config, epochs=first.epoch, select="last", patience=0)
+
+
+def _learn(
+    task: _Task,
+    store: NativeStore,
+    validation: NativeStore | None,
+    out: Path,
+    tell: Tell | None,
+) -> Learnt:
+    """Fit once: by gradients where there is a configuration, else by the recipe's own means."""
+    recipe, config = task.recipe, task.config
+    if config is None:
+        return _fit(recipe, store, task.order.seed or 0)
+    bands = tuple(config.net_options.get("bands", BAND_NAMES))
+    seen = None if validation is None else show(validation, bands)
+    initial = recipe.initial() if recipe.initial else None
+    result = train(config, show(store, bands), seen, out, tell, initial=initial)
+    return Learnt(
+        net=rounded(result.net()) if recipe.half else result.net(),
+        net_name=config.net,
+        net_options=config.net_options,
+        bands=bands,
         mean=result.mean,
         std=result.std,
-        thresholds=chosen.thresholds,
-        threshold_rule=(
-            f"{evaluation.THRESHOLD_RULE}, chosen on validation with a fit on train alone"
-        ),
-        training={
-            "dataset": dataset.title,
-            "splits": splits,
-            **fitted.origin(),
+        facts={
             "epochs": result.epoch,
             "precision": result.precision,
-            "seed": result.config.seed,
-            "date": datetime.now(UTC).date().isoformat(),
-            "command": f"landcover train --dataset bigearthnet --model {name} --fit {order.fit}",
+            "seed": config.seed,
+            **({"start": recipe.start} if recipe.start else {}),
         },
-        selection=chosen.figures,
-        weights_sha256="",
-        parameters=sum(p.numel() for p in result.net().parameters()),
+        epoch=result.epoch,
     )
+
+
+def _fit(recipe: Recipe, store: NativeStore, seed: int) -> Learnt:
+    assert recipe.fit is not None
+    net, options = recipe.fit(store, seed)
+    mean, std = band_statistics([store])
+    return Learnt(
+        net=rounded(net) if recipe.half else net.eval(),
+        net_name=recipe.net,
+        net_options=options,
+        bands=BAND_NAMES,
+        mean=mean,
+        std=std,
+        facts={**recipe.settings, "seed": seed},
+    )
+
+
+DECIDED: Final = (
+    "thresholds",
+    "threshold_rule",
+    "aims",
+    "calibration",
+    "label_sets",
+    "selection",
+)
+"""Fields of a card that validation decides."""
+
+
+def decide(card: Card, learnt: Learnt, validation: NativeStore) -> Card:
+    """The card with what validation decides, by a net that had not seen it.
+
+    Args:
+        card: of that net.
+        learnt: the net.
+        validation: patches that it was not fitted to.
+
+    Raises:
+        BadInput: no patch has a label.
+    """
+    logits = predict_logits(learnt.net, show(validation, learnt.bands))
+    truth = validation.targets.numpy().astype(bool)
+    decided = decisions.decide(
+        card, logits.numpy(), truth, places(validation.ids), validation.countries
+    )
+    probability = calibration.apply(decided.calibration, decided.classes, logits).numpy()
+    figures = {
+        "fitted_on": ["train"],
+        "measured_on": "validation",
+        "n": len(validation),
+        **({"epoch": learnt.epoch} if learnt.epoch else {}),
+        **summary(truth, probability, decided.thresholds),
+    }
+    return replace(decided, selection={**figures, **decided.selection})
+
+
+def _card(task: _Task, learnt: Learnt, fitted: NativeStore) -> Card:
+    """A card of everything but what validation decides and what :func:`write` adds."""
+    return Card(
+        name=task.name,
+        title=task.recipe.title,
+        summary=task.recipe.summary,
+        net=learnt.net_name,
+        net_options=learnt.net_options,
+        bands=learnt.bands,
+        mean=learnt.mean,
+        std=learnt.std,
+        thresholds=dict.fromkeys(CLASS_NAMES, 0.5),
+        threshold_rule="one half",
+        training={
+            "dataset": task.dataset.title,
+            "splits": task.order.fit.split("+"),
+            **fitted.origin(),
+            **learnt.facts,
+            "date": datetime.now(UTC).date().isoformat(),
+            "command": (
+                f"landcover train --dataset {task.dataset.name} --model {task.name} "
+                f"--fit {task.order.fit}"
+            ),
+        },
+        weights_sha256="",
+        parameters=_size(learnt.net),
+        explainable=task.recipe.explainable,
+    )
+
+
+def _size(net: nn.Module) -> int:
+    """Number of trained values: the parameters, or the tables of a net without any."""
+    trained = sum(value.numel() for value in net.parameters())
+    return trained or sum(v.numel() for v in net.state_dict().values() if v.is_floating_point())
+
+
+def write(card: Card, net: nn.Module, out: Path, dataset: Dataset, *, half: bool = False) -> Card:
+    """Write a model folder: weights, and the card with their hash and its attribution scales.
+
+    Args:
+        card: without hash and scales.
+        net: the trained net; :func:`rounded` if ``half``.
+        out: the folder; made where absent.
+        dataset: where the patches for the scales are from.
+        half: keep weights in half precision where :func:`is_large` says so.
+
+    Raises:
+        BadInput: a patch cannot be read.
+    """
+    weights = packed(net, half=half)
+    card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
+    if card.explainable:
+        model = Model(card, net, pick_device("cpu"))
+        patches = _some_patches(dataset)
+        scales = {name: explain.explanation_scale(model, patches, name) for name in explain.METHODS}
+        card = replace(card, explanation_scales=scales)
+    save_model(card, weights, out)
+    return card
+
+
+def is_large(value: Tensor) -> bool:
+    """Whether a tensor is a weight of a convolution or linear layer, in single precision.
+
+    Statistics and biases are vectors: few, and not to be rounded.
+    """
+    return value.dim() > 1 and value.dtype == torch.float32
+
+
+def rounded(net: nn.Module) -> nn.Module:
+    """The net in evaluation mode, its large weights rounded to what half precision holds."""
+    for value in net.state_dict().values():
+        if is_large(value):
+            value.copy_(value.half())
+    return net.eval()
+
+
+def packed(net: nn.Module, *, half: bool) -> bytes:
+    """A net's state as the bytes of a safetensors file, large weights in half precision."""
+    state = {name: value.detach().cpu() for name, value in net.state_dict().items()}
+    kept = {n: (v.half() if half and is_large(v) else v).contiguous() for n, v in state.items()}
+    return dump_tensors(kept)
 
 
 def _some_patches(dataset: Dataset) -> list[Patch]:
     """Validation patches spread evenly over the split."""
     records = dataset.records("validation")
     rows = np.linspace(0, len(records) - 1, min(SCALE_PATCHES, len(records))).round().astype(int)
-    return [read_folder(records[row].folder) for row in rows.tolist()]
+    return [records[row].patch() for row in rows.tolist()]
 
 
-def _scales(model: Model, patches: Sequence[Patch]) -> dict[str, float]:
-    return {method: explain.explanation_scale(model, patches, method) for method in explain.METHODS}
-
-
-def _counter(progress: Progress | None, done: int, total: int) -> Callable[[Epoch], None] | None:
+def _counter(progress: Progress | None, done: int, total: int) -> Tell | None:
     if progress is None:
         return None
 

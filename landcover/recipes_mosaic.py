@@ -10,8 +10,12 @@ and what is shipped is the mosaic of those. The test split plays no part.
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,17 +23,31 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from landcover import nets, registry
-from landcover.card import WEIGHTS_FILE
-from landcover.datasets.store import NativeStore
+from landcover import nets, parallel, recipes, registry
+from landcover.card import WEIGHTS_FILE, Card
+from landcover.datasets import Dataset
+from landcover.datasets.statistics import band_statistics
+from landcover.datasets.store import NativeStore, join
+from landcover.errors import BadInput
+from landcover.nets import mosaic
 from landcover.nets.labelsets import packaged
-from landcover.nets.mosaic import Mosaic, join
+from landcover.nets.mosaic import Mosaic
 from landcover.nets.spectral import SpectralLite, inflate
 from landcover.nets.trigrid import TriGrid
-from landcover.training import Epoch, State, TrainConfig, train
+from landcover.nomenclature import CLASS_NAMES
+from landcover.recipes import Learnt, Order, Progress
+from landcover.sentinel2 import BAND_NAMES
+from landcover.training import HISTORY_FILE, Epoch, State, TrainConfig, train
 
 Tell = Callable[[int, Epoch], None]
 
+TITLE: Final = "landcover mosaic"
+SUMMARY: Final = (
+    "Our best single model: the landcover CNN beside a small net that learned from photographs "
+    "and EuroSAT, under what is known of which covers occur together."
+)
+TRIGRID: Final = "landcover-cnn"
+"""The recipe whose settings the TriGrid takes."""
 START: Final = "eurosat-rgb"
 """The registered model whose trunk SpectralLite starts from."""
 LOOKS: Final[dict[str, Any]] = {"share": 0.6, "symmetries": 2, "strength": 0.25, "scale": 0.8}
@@ -52,6 +70,84 @@ class Parts:
     def epochs(self) -> int:
         """Passes over the data in one fit of both."""
         return self.trigrid.epochs + self.lite.epochs
+
+    def to_json(self) -> str:
+        """As text."""
+        return json.dumps({"trigrid": asdict(self.trigrid), "lite": asdict(self.lite)}, indent=1)
+
+
+def make(
+    name: str, dataset: object, out: Path, order: Order, progress: Progress | None = None
+) -> None:
+    """Train the parts and write the folder of their mosaic.
+
+    A run that was cut off goes on where it stopped when the same call is made again.
+
+    Args:
+        name: ``landcover-mosaic``.
+        dataset: a data set with train and validation splits.
+        out: the folder to write; made where absent.
+        order: settings that differ from the configuration, which is the SpectralLite's.
+        progress: called with epochs done, epochs in all and a note.
+
+    Raises:
+        BadInput: it is another data set, or a setting cannot be used.
+        UnknownName: the model to start from is not installed.
+    """
+    if not isinstance(dataset, Dataset):
+        raise BadInput(
+            f"The model '{name}' learns from patches of twelve bands: name --model "
+            f"{START}, which learns from pictures, or --dataset bigearthnet."
+        )
+    parts = settings(order)
+    training, validation = dataset.load("train"), dataset.load("validation")
+    both = order.fit == "train+validation"
+    total = parts.epochs * (2 if both else 1)
+    runs = out / "runs"
+    first = fit(parts, training, runs / "train", _counter(progress, 0, total))
+    learnt = _learnt(parts, first, training)
+    decided = recipes.decide(_card(name, dataset, order, learnt, training), learnt, validation)
+    fitted = training
+    if both:
+        fitted = join(training, validation)
+        final = fit(parts, fitted, runs / order.fit, _counter(progress, parts.epochs, total))
+        learnt = _learnt(parts, final, fitted)
+    if not parallel.current().leads:
+        return  # the first process writes for all
+    chosen = {key: getattr(decided, key) for key in recipes.DECIDED}
+    card = replace(_card(name, dataset, order, learnt, fitted), **chosen)
+    recipes.write(card, learnt.net, out, dataset, half=True)
+    shutil.copyfile(runs / order.fit / "lite" / HISTORY_FILE, out / HISTORY_FILE)
+    (out / "config.json").write_text(parts.to_json(), encoding="utf-8")
+
+
+def settings(order: Order) -> Parts:
+    """The settings of both parts: the packaged ones, with what the user asked for.
+
+    Raises:
+        BadInput: the file cannot be read or is no configuration of a SpectralLite.
+    """
+    trigrid = recipes.configuration(TRIGRID, replace(order, config_file=None))
+    if order.config_file is None:
+        text = (resources.files("landcover") / "configs" / "landcover-mosaic.json").read_text(
+            encoding="utf-8"
+        )
+    else:
+        try:
+            text = order.config_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise BadInput(
+                f"The configuration '{order.config_file.name}' cannot be read: check the path."
+            ) from None
+    lite = TrainConfig.from_json(text)
+    if lite.net != "spectral-lite0":
+        raise BadInput("The configuration of the mosaic is that of its net spectral-lite0.")
+    changes: dict[str, Any] = {"device": order.device, "shards": trigrid.shards}
+    if order.epochs is not None:
+        changes["epochs"] = order.epochs
+    if order.seed is not None:
+        changes["seed"] = order.seed
+    return Parts(trigrid=trigrid, lite=replace(lite, **changes))
 
 
 def fit(parts: Parts, store: NativeStore, runs: Path, tell: Tell | None = None) -> Mosaic:
@@ -83,7 +179,7 @@ def assemble(parts: Parts, trigrid: State, lite: State) -> Mosaic:
     spectral.load_state_dict(lite)
     whole = nets.build("mosaic", **options(parts, sets=len(prior.members)))
     assert isinstance(whole, Mosaic)
-    return join(grid, [spectral], prior, whole)
+    return mosaic.join(grid, [spectral], prior, whole)
 
 
 def options(parts: Parts, *, sets: int) -> dict[str, Any]:
@@ -118,14 +214,15 @@ def _part(
         return kept
     # Alone, no part has anything to choose on validation: its last weights are taken.
     result = train(config, store, None, out, tell, initial=initial)
-    save_file(result.state, out / WEIGHTS_FILE, metadata=_mark(config, store))
+    if parallel.current().leads:
+        save_file(result.state, out / WEIGHTS_FILE, metadata=_mark(config, store))
     return result.state
 
 
 def _kept(config: TrainConfig, store: NativeStore, out: Path) -> State | None:
     """The weights of a part that was trained by the same settings on the same patches."""
     try:
-        with safe_open(out / WEIGHTS_FILE, "pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(out / WEIGHTS_FILE, "pt") as file:
             if file.metadata() == _mark(config, store):
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
@@ -137,6 +234,61 @@ def _mark(config: TrainConfig, store: NativeStore) -> dict[str, str]:
     where = replace(config, device="auto").to_json()
     ids = hashlib.sha256("\n".join(sorted(store.ids)).encode()).hexdigest()
     return {"config": where, "ids_sha256": ids}
+
+
+def _learnt(parts: Parts, net: Mosaic, store: NativeStore) -> Learnt:
+    mean, std = band_statistics([store])
+    whole = recipes.rounded(net)
+    prior = whole.get_buffer("prior.members")
+    return Learnt(
+        net=whole,
+        net_name="mosaic",
+        net_options=options(parts, sets=len(prior)),
+        bands=BAND_NAMES,
+        mean=mean,
+        std=std,
+        facts={
+            "epochs": {"trigrid": parts.trigrid.epochs, "lite": parts.lite.epochs},
+            "seed": parts.lite.seed,
+            "start": f"{START} ({registry.card(START).hash}), and nothing for the TriGrid",
+            "label_sets": f"{len(prior)} of BigEarthNet v2's training split",
+        },
+    )
+
+
+def _card(name: str, dataset: Dataset, order: Order, learnt: Learnt, fitted: NativeStore) -> Card:
+    return Card(
+        name=name,
+        title=TITLE,
+        summary=SUMMARY,
+        net=learnt.net_name,
+        net_options=learnt.net_options,
+        bands=learnt.bands,
+        mean=learnt.mean,
+        std=learnt.std,
+        thresholds=dict.fromkeys(CLASS_NAMES, 0.5),
+        threshold_rule="one half",
+        training={
+            "dataset": dataset.title,
+            "splits": order.fit.split("+"),
+            **fitted.origin(),
+            **learnt.facts,
+            "date": datetime.now(UTC).date().isoformat(),
+            "command": (
+                f"landcover train --dataset {dataset.name} --model {name} --fit {order.fit}"
+            ),
+        },
+        weights_sha256="",
+        parameters=sum(value.numel() for value in learnt.net.parameters()),
+    )
+
+
+def _counter(progress: Progress | None, before: int, total: int) -> Tell | None:
+    if progress is None:
+        return None
+    return lambda done, entry: progress(
+        before + done + entry.epoch, total, f"loss {entry.train_loss:.3f}"
+    )
 
 
 def _after(tell: Tell | None, done: int) -> Callable[[Epoch], None] | None:

@@ -12,9 +12,12 @@ import pytest
 import rasterio
 from PIL import Image
 
+from landcover import nets, registry
 from landcover.cli import BAD, DONE, SOME_FAILED, main
-from landcover.nomenclature import CLASS_NAMES
+from landcover.nomenclature import CLASS_NAMES, EUROSAT_CLASSES
 from landcover.sources import read
+from tests import tiny
+from tests.colour_pictures import encoded, pixels
 from tests.conftest import ROOT
 
 
@@ -50,6 +53,26 @@ def test_classify_prints_the_contracts_object(capsys: pytest.CaptureFixture[str]
         assert {"label", "probability", "threshold", "predicted"} <= item.keys()
         assert item["predicted"] == (item["probability"] >= item["threshold"])
     assert {"nodata_fraction", "cloud_fraction", "warnings"} <= record["quality"].keys()
+
+
+def test_an_aim_moves_the_thresholds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
+    monkeypatch.setattr(registry, "ZOO", tmp_path)
+    tiny.decided_folder(tmp_path / "aiming", "aiming")
+    arguments = ["classify", "finland-lake", "--model", "aiming", "--device", "cpu"]
+    records = []
+    for aim in ("f1", "recall=95%"):
+        assert main([*arguments, "--json", "--aim", aim]) == DONE
+        records.append(json.loads(capsys.readouterr().out))
+    assert [record["aim"] for record in records] == ["f1", "recall-0.95"]
+    assert records[1]["aim_fallback"] == [CLASS_NAMES[-1]]
+    usual, careful = ([row["threshold"] for row in record["labels"]] for record in records)
+    assert usual != careful
+    assert {row["certainty"] for row in records[0]["labels"]} <= {"certain", "possible", "absent"}
+    assert main([*arguments, "--aim", "recall=95%"]) == DONE
+    assert "aim: miss little: recall 95% or more" in capsys.readouterr().out
 
 
 def test_a_stack_gives_what_the_sample_gives(
@@ -93,6 +116,8 @@ def test_one_bad_source_among_good_ones_is_named(capsys: pytest.CaptureFixture[s
         (["classify", "91,0"], "latitude"),
         (["classify", "finland-lake", "--model", "resnet"], "Unknown model 'resnet'"),
         (["classify", "finland-lake", "--device", "tpu"], "Unknown device 'tpu'"),
+        (["classify", "finland-lake", "--aim", "f3"], "'f3' is no aim: give f1, f2"),
+        (["classify", "finland-lake", "--aim", "precision=0.99"], "from 0.5 to 0.95"),
         (["classify", "finland-lake", "--window", "1"], "not a window"),
         (["classify", "finland-lake", "--window", "60,0"], "does not fit"),
         (["classify", "finland-lake", "--at", "here"], "not a place"),
@@ -165,13 +190,96 @@ def test_damaged_files_are_one_sentence(
     assert len(err.splitlines()) == 1
 
 
-def test_a_photograph_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "holiday.jpg"
-    Image.fromarray(np.zeros((200, 200, 3), np.uint8)).save(path)
-    assert main(["classify", str(path)]) == BAD
-    err = capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("image", "options", "sentence"),
+    [
+        (pixels(), ["--model", "landcover-cnn"], "twelve bands of reflectance"),
+        (pixels(), ["--at", "48,13"], "no place or date"),
+        (pixels(), ["--window", "1,1"], "does not fit"),
+        (pixels(), ["--window", "middle"], "not a window"),
+        (pixels(), ["--aim", "f2"], "f2"),
+        (pixels(40, 40), [], "at least 64"),
+        (pixels()[..., 0], [], "greyscale"),
+    ],
+)
+def test_a_picture_that_cannot_be_answered_for_is_one_sentence(
+    image: np.ndarray,
+    options: list[str],
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "holiday.png"
+    path.write_bytes(encoded(image))
+    assert main(["classify", str(path), *options]) == BAD
+    out, err = capsys.readouterr()
+    assert out == ""
     assert len(err.splitlines()) == 1
-    assert "holiday.jpg" in err
+    assert sentence in err
+
+
+def test_a_picture_gets_the_model_for_pictures_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "p.png"
+    path.write_bytes(encoded(pixels(100, 90)))
+    arguments = ["classify", str(path), "finland-lake", "--json", "--device", "cpu"]
+    assert main(arguments) == DONE
+    picture, patch = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {"source", "model", "labels", "abstained", "quality", "provenance"} <= picture.keys()
+    assert (picture["model"], patch["model"]) == ("eurosat-rgb", "landcover-cnn")
+    assert [item["label"] for item in picture["labels"]] == list(EUROSAT_CLASSES)
+    assert sum(item["predicted"] for item in picture["labels"]) == 1
+    assert picture["provenance"]["window"] == {"row": 18, "col": 13}
+    assert "infrared" in " ".join(picture["limits"])
+    assert main(["classify", str(path), "--window", "0,0"]) == DONE
+    out = capsys.readouterr().out
+    assert "model eurosat-rgb, chosen because this is a picture" in out
+    assert "from row 0, column 0 of 100 × 90" in out
+
+
+def test_reflectance_is_nothing_for_the_model_of_pictures(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["classify", "finland-lake", "--model", "eurosat-rgb"]) == BAD
+    err = capsys.readouterr().err
+    assert "stretch is not known" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["landcover-cnn", "class-prior"])
+def test_eurosat_is_for_models_of_pictures(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "Forest"
+    folder.mkdir()
+    (folder / "Forest_1.jpg").write_bytes(encoded(pixels(), "JPEG"))
+    arguments = ["evaluate", str(tmp_path), "--dataset", "eurosat", "--split", "all"]
+    assert main([*arguments, "--model", name]) == BAD
+    err = capsys.readouterr().err
+    assert "was not made for EuroSAT" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_evaluate_gives_the_accuracy_on_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label in ("Forest", "River"):
+        folder = tmp_path / label
+        folder.mkdir()
+        for number in (1, 5000):
+            image = encoded(pixels(seed=number), "JPEG")
+            (folder / f"{label}_{number}.jpg").write_bytes(image)
+    arguments = ["evaluate", str(tmp_path), "--dataset", "eurosat", "--split", "all"]
+    assert main([*arguments, "--bootstraps", "100", "--json", "--device", "cpu"]) == DONE
+    record = json.loads(capsys.readouterr().out)
+    assert (record["model"], record["n"]) == ("eurosat-rgb", 4)
+    assert 0 <= record["accuracy"] <= 1
+    assert record["confidence_intervals"]["accuracy"] is not None
+    assert set(record["baselines"]) == {"class-prior", "colour-statistics"}
+    assert list(record["per_class"]) == list(EUROSAT_CLASSES)
+    assert record["training_distance_m"] is None
+    assert "no place" in record["note"]
 
 
 def test_explain_writes_a_picture_and_says_the_figures(
@@ -189,7 +297,8 @@ def test_explain_writes_a_picture_and_says_the_figures(
 def test_models_lists_every_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--json"]) == DONE
     rows = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in rows] == ["landcover-cnn", "band-statistics", "class-prior"]
+    assert [row["name"] for row in rows] == list(registry.names())
+    assert {"eurosat-rgb", "band-statistics", "class-prior"} < {row["name"] for row in rows}
     assert rows[0]["default"] is True
     assert main(["models"]) == DONE
     assert "landcover-cnn" in capsys.readouterr().out
@@ -232,7 +341,7 @@ def test_evaluate_prints_the_contracts_object(
         "model", "dataset", "split", "n", "macro_ap", "micro_ap", "macro_f1", "micro_f1", "ece",
         "confidence_intervals", "per_class", "baselines",
     } <= record.keys()  # fmt: skip
-    assert set(record["baselines"]) == {"class-prior", "band-statistics"}
+    assert {"class-prior", "band-statistics"} <= set(record["baselines"])
     assert list(record["per_class"]) == list(CLASS_NAMES)
     for baseline in record["baselines"].values():
         assert record["macro_ap"] > baseline["macro_ap"]

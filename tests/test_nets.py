@@ -13,8 +13,9 @@ from landcover import nets
 from landcover.augment import symmetry
 from landcover.datasets.store import expand
 from landcover.errors import BadInput, UnknownName
-from landcover.nets.trigrid import TriGrid, log_reflectance, native_grids
+from landcover.nets.trigrid import TriGrid, log_reflectance, native_grids, spectra_at_20m
 from landcover.nomenclature import CLASS_NAMES
+from landcover.sentinel2 import BAND_NAMES
 
 SMALL = {"members": 2, "width": 8, "stem": 4, "spectral": 8}
 
@@ -29,14 +30,15 @@ def patches(count: int = 2, side: int = 120, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(expand(*grids)) / 10_000
 
 
-def small_net(**options: int) -> TriGrid:
+def small_net(*, bands: tuple[str, ...] = BAND_NAMES, **options: int) -> TriGrid:
     """A net whose batch statistics are not those it was born with."""
     torch.manual_seed(0)
-    net = TriGrid(**{**SMALL, **options})  # type: ignore[arg-type]
-    net.start_from(patches(8), torch.rand(8, len(CLASS_NAMES)).round())
+    columns = [BAND_NAMES.index(name) for name in bands]
+    net = TriGrid(bands=bands, **{**SMALL, **options})  # type: ignore[arg-type]
+    net.start_from(patches(8)[:, columns], torch.rand(8, len(CLASS_NAMES)).round())
     net.train()
     for seed in range(3):
-        net(patches(8, seed=seed))
+        net(patches(8, seed=seed)[:, columns])
     return net.eval()
 
 
@@ -170,6 +172,49 @@ def test_dense_refuses_what_it_cannot_step_through() -> None:
         net.dense(patches(1, side=96))
 
 
+@pytest.mark.parametrize(
+    ("bands", "grids"),
+    [
+        (("B04", "B03", "B02"), (3, 0, 0)),
+        (("B04", "B03", "B02", "B08"), (4, 0, 0)),
+        (("B08", "B11", "B12"), (1, 2, 0)),
+        (("B02", "B01"), (1, 0, 1)),
+    ],
+)
+def test_a_net_for_some_bands_has_no_grid_without_bands(
+    bands: tuple[str, ...], grids: tuple[int, int, int]
+) -> None:
+    columns = [BAND_NAMES.index(name) for name in bands]
+    net, pixels = small_net(bands=bands), patches()[:, columns]
+    found = net.grids(pixels)
+    assert tuple(grid.shape[1] for grid in found) == grids
+    assert [tuple(grid.shape[2:]) for grid in found] == [(120, 120), (60, 60), (20, 20)]
+    names = {name.split(".")[2] for name in net.state_dict() if name.startswith("members.0")}
+    assert ("middle" in names, "coarse" in names) == (grids[1] > 0, grids[2] > 0)
+    with torch.inference_mode():
+        logits = net(pixels)
+        assert torch.allclose(net.dense(pixels)[:, :, 0, 0], logits, atol=1e-4)
+    assert logits.shape == (2, len(CLASS_NAMES))
+    with pytest.raises(BadInput, match="the bands that its card names"):
+        net(patches())
+
+
+def test_a_net_for_some_bands_reads_each_from_its_own_column() -> None:
+    net = small_net(bands=("B11", "B08", "B02"))
+    pixels = patches()[:, [BAND_NAMES.index(name) for name in ("B11", "B08", "B02")]]
+    fine, middle, _ = net.grids(pixels)
+    logs = (log_reflectance(pixels) - net.log_mean.view(-1, 1, 1)) / net.log_std.view(-1, 1, 1)
+    assert torch.allclose(fine[:, 0], logs[:, 2], atol=1e-5)  # grids keep the product's order
+    assert torch.allclose(fine[:, 1], logs[:, 1], atol=1e-5)
+    assert torch.allclose(middle[:, 0], logs[:, 0, ::2, ::2], atol=1e-5)
+
+
+@pytest.mark.parametrize("bands", [("B04", "B10"), ("B04", "B04"), ("B05", "B01"), ()])
+def test_bands_that_it_cannot_read(bands: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match=r"not bands of Level-2A|measured at 10 m"):
+        TriGrid(bands=bands)
+
+
 @pytest.mark.parametrize("shape", [(1, 11, 120, 120), (12, 120, 120), (1, 12, 100, 120)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(BadInput):
@@ -180,7 +225,9 @@ def test_a_turned_patch_keeps_its_colours() -> None:
     net, pixels = small_net(), patches(1)
     (member, _) = net.members
     with torch.inference_mode():
-        plain = member.colours(net.grids(pixels)).mean(dim=(2, 3))
+        plain = member.colours(spectra_at_20m(net.grids(pixels))).mean(dim=(2, 3))
         for which in range(8):
-            turned = member.colours(net.grids(symmetry(pixels, which))).mean(dim=(2, 3))
+            turned = member.colours(spectra_at_20m(net.grids(symmetry(pixels, which)))).mean(
+                dim=(2, 3)
+            )
             assert torch.allclose(plain, turned, atol=1e-5)

@@ -76,13 +76,30 @@ def test_an_answer_in_all_symmetries_does_not_depend_on_how_a_picture_lies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     net, pixels = RgbNet(symmetries=8).eval(), torch.rand(2, 3, 64, 64)
-    # A net that sees one place only; an untrained one tells pictures hardly apart.
-    monkeypatch.setattr(net, "look", lambda images: images[:, :, 3, 17])
+    # A trunk that sees one place only; an untrained one tells pictures hardly apart.
+    place = torch.zeros(64, 64)
+    place[3, 17] = 4096.0
+    monkeypatch.setattr(
+        net, "maps", lambda images: (images[:, :1] * place).expand(-1, 1280, 64, 64)
+    )
     turned = symmetry(pixels, 5)
-    assert torch.allclose(net(turned), net(pixels))
+    assert torch.allclose(net(turned), net(pixels), atol=1e-4)
     net.symmetries = 1
-    assert torch.equal(net(pixels), pixels[:, :, 3, 17])
-    assert not torch.allclose(net(turned), net(pixels))
+    seen = net.classifier(pixels[:, :1, 3, 17].expand(-1, 1280))
+    assert torch.allclose(net(pixels), seen, atol=1e-4)
+    assert not torch.allclose(net(turned), net(pixels), atol=1e-2)
+
+
+def test_the_maps_of_all_symmetries_lie_as_the_picture_lies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net, pixels = RgbNet(symmetries=8).eval(), torch.rand(1, 3, 64, 64)
+    monkeypatch.setattr(net, "maps", lambda images: images[:, :1].expand(-1, 1280, 64, 64))
+    seen: list[torch.Tensor] = []
+    net.cam_layer.register_forward_hook(lambda _, __, maps: seen.append(maps))
+    net(pixels)
+    assert len(seen) == 1
+    assert torch.allclose(seen[0][0, 7], pixels[0, 0], atol=1e-6)
 
 
 def test_an_inflated_net_sees_the_visible_bands_alone_until_it_learns() -> None:

@@ -1,9 +1,10 @@
 """Architectures by name: adding one is adding a file and a line here.
 
-Every net takes float32 surface reflectance ``(n, 12, y, x)`` on one 10 m grid in the
-band order of :data:`landcover.sentinel2.BAND_NAMES` and returns logits ``(n, class)``.
-It normalises its input itself, and its ``cam_layer`` attribute is the module whose
-output Grad-CAM weighs.
+Every net takes float32 surface reflectance ``(n, band, y, x)`` on one 10 m grid and
+returns logits ``(n, class)``. The bands are the twelve of
+:data:`landcover.sentinel2.BAND_NAMES`, or those that its option ``bands`` names. It
+normalises its input itself, and its ``cam_layer`` attribute is the module whose output
+Grad-CAM weighs.
 """
 
 from __future__ import annotations
@@ -15,9 +16,14 @@ from torch import nn
 
 from landcover.errors import UnknownName
 from landcover.nets.baselines import BandStatisticsForest, ClassPrior
+from landcover.nets.colours import ColourForest
+from landcover.nets.lite0 import LiteNet
 from landcover.nets.mosaic import Mosaic
+from landcover.nets.random_convolution import RandomConvolution
+from landcover.nets.resnet import ResNet
 from landcover.nets.rgb import RgbNet
 from landcover.nets.spectral import SpectralLite
+from landcover.nets.timm_net import TimmNet
 from landcover.nets.trigrid import TriGrid
 
 NETS: Final[dict[str, Callable[..., nn.Module]]] = {
@@ -25,8 +31,13 @@ NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "rgb-lite0": RgbNet,
     "mosaic": Mosaic,
     "spectral-lite0": SpectralLite,
+    "lite0": LiteNet,
+    "resnet": ResNet,
+    "timm": TimmNet,
+    "random-convolution": RandomConvolution,
     "class-prior": ClassPrior,
     "band-statistics": BandStatisticsForest,
+    "colour-statistics": ColourForest,
 }
 """Name → constructor; options are keyword arguments with JSON values."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -117,8 +118,16 @@ def band_statistics(pixels: Tensor) -> Tensor:
     Returns:
         float32 ``(n, feature)``: all bands' means, then all deviations, then each quantile.
     """
-    ranked = pixels.flatten(2).sort(dim=-1).values
+    ranked = _ranked(pixels.flatten(2))
     last = ranked.shape[-1] - 1
     parts = [ranked.mean(dim=-1), ranked.std(dim=-1)]
     parts += [ranked[..., round(q * last)] for q in QUANTILES]
     return torch.cat(parts, dim=1)
+
+
+def _ranked(values: Tensor) -> Tensor:
+    """Sorted along the last axis."""
+    if values.device.type == "cpu" and not values.requires_grad:
+        # Several times as fast: NumPy sorts with the processor's vector instructions.
+        return torch.from_numpy(np.sort(values.numpy(), axis=-1))
+    return values.sort(dim=-1).values

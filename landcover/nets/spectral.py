@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landcover.nets.lite0 import STAGES, STEM, Lite0
-from landcover.nets.trigrid import CELL_PIXELS, ConvUnit, log_reflectance
+from landcover.nets.trigrid import CELL_PIXELS, ConvUnit, log_reflectance, standardised
 from landcover.nomenclature import CLASS_NAMES
 from landcover.sentinel2 import BAND_NAMES
 
@@ -96,8 +96,7 @@ class SpectralLite(nn.Module):
 
     def bands(self, pixels: Tensor) -> Tensor:
         """Standardised log-reflectance; a band that is missing is set to 0 in it."""
-        mean, std = (v.view(1, -1, 1, 1) for v in (self.log_mean, self.log_std))
-        return (log_reflectance(pixels) - mean) / std
+        return standardised(pixels, self.log_mean, self.log_std)
 
     def cells(self, bands: Tensor) -> Tensor:
         """Moments of all features in each cell of 80 m, float32 ``(n, channel, y/8, x/8)``.

@@ -33,7 +33,9 @@ Why it is made as it is:
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
 
 import torch
 import torch.nn.functional as F
@@ -55,31 +57,101 @@ DARKEST: Final = 0.01
 BRIGHTEST: Final = 1.5
 """Reflectance above it is cloud or glint; how far above says nothing of the land."""
 
-_FINE: Final = tuple(BAND_NAMES.index(name) for name in BANDS_10M)
-_MIDDLE: Final = tuple(BAND_NAMES.index(name) for name in BANDS_20M)
-_COARSE: Final = tuple(BAND_NAMES.index(name) for name in BANDS_60M)
 _VARIANCE_FLOOR: Final = 1e-4
 """Keeps the gradient of a standard deviation finite on flat patches."""
+
+_COARSE_STEM: Final = 8
+"""Channels of the stem of the 60 m bands, which see haze more than land."""
 
 Grids = tuple[Tensor, Tensor, Tensor]
 
 
-def native_grids(pixels: Tensor) -> Grids:
-    """Split ``(n, 12, y, x)`` at 10 m into the grids that the bands were measured on.
+@dataclass(frozen=True)
+class Columns:
+    """Where the bands of each native grid are along the input's band axis."""
+
+    fine: tuple[int, ...]
+    middle: tuple[int, ...]
+    coarse: tuple[int, ...]
+
+    @classmethod
+    def of(cls, bands: Sequence[str]) -> Self:
+        """The columns of some bands, in each grid in the order of the product.
+
+        Raises:
+            ValueError: a band is unknown or named twice, or none is measured at 10 m.
+        """
+        if len(set(bands)) < len(bands) or not set(bands) <= set(BAND_NAMES):
+            raise ValueError(f"these are not bands of Level-2A: {', '.join(bands)}")
+        names = list(bands)
+        fine, middle, coarse = (
+            tuple(names.index(name) for name in grid if name in names)
+            for grid in (BANDS_10M, BANDS_20M, BANDS_60M)
+        )
+        if not fine:
+            raise ValueError("the net needs a band that is measured at 10 m")
+        return cls(fine, middle, coarse)
+
+
+ALL: Final = Columns.of(BAND_NAMES)
+
+
+def native_grids(pixels: Tensor, columns: Columns = ALL) -> Grids:
+    """Split ``(n, band, y, x)`` at 10 m into the grids that the bands were measured on.
 
     Returns:
-        ``(n, 4, y, x)`` at 10 m, ``(n, 6, y/2, x/2)`` at 20 m, ``(n, 2, y/6, x/6)`` at 60 m.
+        of all twelve bands ``(n, 4, y, x)`` at 10 m, ``(n, 6, y/2, x/2)`` at 20 m and
+        ``(n, 2, y/6, x/6)`` at 60 m. A grid without bands has zero channels.
     """
     return (
-        _bands(pixels, _FINE),
-        F.avg_pool2d(_bands(pixels, _MIDDLE), 2),
-        F.avg_pool2d(_bands(pixels, _COARSE), 6),
+        _bands(pixels, columns.fine),
+        _blocks(pixels, columns.middle, 2),
+        _blocks(pixels, columns.coarse, 6),
     )
+
+
+def spectra_at_20m(grids: Grids, quarter: tuple[int, int] | None = None) -> Tensor:
+    """Each 20 m pixel's values in all bands, and the contrast within it in the 10 m bands.
+
+    Args:
+        grids: normalised log-reflectance on its three grids.
+        quarter: row and column, 0 or 1, of the one pixel to take of every block of 2 × 2.
+
+    Returns:
+        ``(n, channel, y/2, x/2)``, or ``(n, channel, y/4, x/4)`` of a quarter.
+    """
+    fine, middle, coarse = grids
+    row, column = quarter or (0, 0)
+    step = 4 if quarter else 2
+    parts = [
+        fine[:, :, 2 * row + down :: step, 2 * column + across :: step]
+        for down in (0, 1)
+        for across in (0, 1)
+    ]
+    mean = (parts[0] + parts[1] + parts[2] + parts[3]) / 4
+    square = torch.stack([(part - mean).square() for part in parts]).mean(dim=0)
+    contrast = (square + _VARIANCE_FLOOR).sqrt()
+    rest: tuple[Tensor, ...] = (middle, _to_20m(coarse)) if coarse.shape[1] else (middle,)
+    if quarter:
+        rest = tuple(band[:, :, row::2, column::2] for band in rest)
+    return torch.cat((mean, contrast, *rest), dim=1)
+
+
+def _random_quarter() -> tuple[int, int]:
+    row, column = torch.randint(0, 2, (2,)).tolist()
+    return row, column
 
 
 def log_reflectance(reflectance: Tensor) -> Tensor:
     """Natural logarithm of reflectance, which is first brought between 0 and 1.5."""
-    return torch.log(reflectance.clamp(0.0, BRIGHTEST) + DARKEST)
+    return torch.log(reflectance.clamp(0.0, BRIGHTEST).add_(DARKEST))
+
+
+def standardised(reflectance: Tensor, log_mean: Tensor, log_std: Tensor) -> Tensor:
+    """Log-reflectance ``(n, band, y, x)`` less its mean ``(band,)``, in parts of its spread."""
+    mean, std = (values.view(1, -1, 1, 1) for values in (log_mean, log_std))
+    # In place: on maps of this size fresh memory costs more than the arithmetic.
+    return log_reflectance(reflectance).sub_(mean).div_(std)
 
 
 class ConvUnit(nn.Sequential):
@@ -112,16 +184,25 @@ class Member(nn.Module):
     """One complete small net; see the module's description."""
 
     def __init__(
-        self, *, classes: int, width: int, stem: int, spectral: int, dropout: float
+        self,
+        *,
+        columns: Columns,
+        classes: int,
+        width: int,
+        stem: int,
+        spectral: int,
+        dropout: float,
     ) -> None:
         super().__init__()
-        self.fine = ConvUnit(len(_FINE), stem, stride=2)
-        self.middle = ConvUnit(len(_MIDDLE), stem)
-        self.coarse = ConvUnit(len(_COARSE), 8, kernel=1)
-        self.shapes = nn.Sequential(ConvUnit(2 * stem + 8, width, stride=2), Residual(width))
+        fine, middle, coarse = (len(c) for c in (columns.fine, columns.middle, columns.coarse))
+        self.fine = ConvUnit(fine, stem, stride=2)
+        self.middle = ConvUnit(middle, stem) if middle else None
+        self.coarse = ConvUnit(coarse, _COARSE_STEM, kernel=1) if coarse else None
+        stems = stem * (1 + bool(middle)) + _COARSE_STEM * bool(coarse)
+        self.shapes = nn.Sequential(ConvUnit(stems, width, stride=2), Residual(width))
         self.layout = nn.Sequential(ConvUnit(width, 2 * width, stride=2), Residual(2 * width))
         self.spectrum = nn.Sequential(
-            ConvUnit(len(BAND_NAMES) + len(_FINE), spectral, kernel=1),
+            ConvUnit(2 * fine + middle + coarse, spectral, kernel=1),
             ConvUnit(spectral, spectral, kernel=1),
         )
         statistics = 2 * (width + 2 * width + spectral)
@@ -129,37 +210,30 @@ class Member(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(statistics, classes)
 
-    def colours(self, grids: Grids) -> Tensor:
-        """Features of each pixel's own spectrum, ``(n, spectral, y/2, x/2)``.
-
-        In training a random quarter of the pixels is seen: their statistics are those
-        of all pixels, for a quarter of the time.
-        """
-        fine, middle, coarse = grids
-        mean = F.avg_pool2d(fine, 2)
-        spread = (F.avg_pool2d(fine.square(), 2) - mean.square()).clamp(min=0.0)
-        contrast = (spread + _VARIANCE_FLOOR).sqrt()
-        spectra = torch.cat((mean, contrast, middle, _to_20m(coarse)), dim=1)
-        if self.training:
-            row, column = (int(v) for v in torch.randint(0, 2, (2,)))
-            spectra = spectra[:, :, row::2, column::2]
+    def colours(self, spectra: Tensor) -> Tensor:
+        """Features of each pixel's own spectrum, ``(n, spectral, y, x)`` like the spectra."""
         features: Tensor = self.spectrum(spectra)
         return features
 
-    def features(self, grids: Grids) -> tuple[Tensor, Tensor, Tensor]:
+    def features(self, grids: Grids, spectra: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Shapes at 40 m, layout at 80 m and colours at 20 m, each ``(n, channel, y, x)``."""
         fine, middle, coarse = grids
-        stems = (self.fine(fine), self.middle(middle), _to_20m(self.coarse(coarse)))
+        stems = [self.fine(fine)]
+        if self.middle is not None:
+            stems.append(self.middle(middle))
+        if self.coarse is not None:
+            stems.append(_to_20m(self.coarse(coarse)))
         shapes = self.shapes(torch.cat(stems, dim=1))
-        return shapes, self.layout(shapes), self.colours(grids)
+        return shapes, self.layout(shapes), self.colours(spectra)
 
-    def cells(self, grids: Grids) -> Tensor:
+    def cells(self, grids: Grids, spectra: Tensor) -> Tensor:
         """Moments of all features in each cell of 80 m, float32 ``(n, channel, y/8, x/8)``.
 
         The first half of the channels are means, the second half mean squares. All that
-        the answer rests on passes through this one map.
+        the answer rests on passes through this one map. The spectra are those of
+        :func:`spectra_at_20m`, which are the same for all members.
         """
-        features = [f.float() for f in self.features(grids)]
+        features = [f.float() for f in self.features(grids, spectra)]
         side = grids[0].shape[2] // CELL_PIXELS
         means = [_to_cells(f, side) for f in features]
         squares = [_to_cells(f.square(), side) for f in features]
@@ -176,9 +250,11 @@ class Member(nn.Module):
         """Logits ``(n, class)`` of normalised log-reflectance on its three grids.
 
         Training needs no map: the moments over the patch, taken at once, are the
-        average of those of its cells.
+        average of those of its cells. In training a random quarter of the spectra is
+        seen: their statistics are those of all, for a quarter of the time.
         """
-        features = [f.float().flatten(2) for f in self.features(grids)]
+        spectra = spectra_at_20m(grids, quarter=_random_quarter() if self.training else None)
+        features = [f.float().flatten(2) for f in self.features(grids, spectra)]
         means = [f.mean(dim=2) for f in features]
         squares = [f.square().mean(dim=2) for f in features]
         return self.answer(torch.cat(means + squares, dim=1))
@@ -191,7 +267,7 @@ class TriGrid(nn.Module):
         members: the independent nets whose logits are averaged.
         cam_layer: passes on the moments per cell of all members, ``(n, channel, y/8,
             x/8)``; the layer for Grad-CAM.
-        log_mean, log_std: ``(12,)`` statistics of :func:`log_reflectance` per band,
+        log_mean, log_std: ``(band,)`` statistics of :func:`log_reflectance` per band,
             stored with the weights.
     """
 
@@ -201,6 +277,7 @@ class TriGrid(nn.Module):
     def __init__(
         self,
         *,
+        bands: Sequence[str] = BAND_NAMES,
         classes: int = len(CLASS_NAMES),
         members: int = 4,
         width: int = 48,
@@ -211,19 +288,32 @@ class TriGrid(nn.Module):
         """Make the net.
 
         Args:
+            bands: names along the input's band axis; one of them at least is measured at
+                10 m, and grids without bands are left out.
             classes: number of outputs.
             members: number of independent nets.
             width: channels of the convolutions at 40 m; twice as many at 80 m.
             stem: channels of the stems of the 10 m and the 20 m bands.
             spectral: channels of the pixel-wise branch.
             dropout: share of the pooled statistics dropped in training.
+
+        Raises:
+            ValueError: these are no bands that it can read.
         """
         super().__init__()
-        self.register_buffer("log_mean", torch.full((len(BAND_NAMES),), -2.0))
-        self.register_buffer("log_std", torch.ones(len(BAND_NAMES)))
+        self.columns = Columns.of(bands)
+        self.register_buffer("log_mean", torch.full((len(bands),), -2.0))
+        self.register_buffer("log_std", torch.ones(len(bands)))
         self.cam_layer = nn.Identity()
         self.members = nn.ModuleList(
-            Member(classes=classes, width=width, stem=stem, spectral=spectral, dropout=dropout)
+            Member(
+                columns=self.columns,
+                classes=classes,
+                width=width,
+                stem=stem,
+                spectral=spectral,
+                dropout=dropout,
+            )
             for _ in range(members)
         )
 
@@ -231,7 +321,7 @@ class TriGrid(nn.Module):
         """Set the normalisation, and the first answers to the classes' frequencies.
 
         Args:
-            pixels: reflectance ``(n, 12, y, x)`` of training patches.
+            pixels: reflectance ``(n, band, y, x)`` of training patches.
             targets: 0 or 1, ``(n, class)``, of training patches.
         """
         logs = log_reflectance(pixels)
@@ -242,11 +332,12 @@ class TriGrid(nn.Module):
             member.head.bias.data.copy_(torch.logit(share))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of reflectance ``(n, 12, y, x)``, sides multiples of 24."""
+        """Logits ``(n, class)`` of reflectance ``(n, band, y, x)``, sides multiples of 24."""
         if self.training:
             return self._logits_by_share(pixels)
         grids = self.grids(pixels)
-        cells = self.cam_layer(torch.cat([m.cells(grids) for m in self._all()], dim=1))
+        spectra = spectra_at_20m(grids)
+        cells = self.cam_layer(torch.cat([m.cells(grids, spectra) for m in self._all()], dim=1))
         return self._answers(cells.mean(dim=(2, 3)))
 
     def _answers(self, moments: Tensor) -> Tensor:
@@ -262,7 +353,7 @@ class TriGrid(nn.Module):
         beyond a window's edge, where a cut-out window has zeros.
 
         Args:
-            pixels: reflectance ``(n, 12, y, x)``, sides multiples of 24, at least 120.
+            pixels: reflectance ``(n, band, y, x)``, sides multiples of 24, at least 120.
             step: pixels from one window to the next, a multiple of 8.
 
         Returns:
@@ -282,7 +373,8 @@ class TriGrid(nn.Module):
                 "pixels: choose a larger one."
             )
         grids = self.grids(pixels)
-        cells = torch.cat([m.cells(grids) for m in self._all()], dim=1)
+        spectra = spectra_at_20m(grids)
+        cells = torch.cat([m.cells(grids, spectra) for m in self._all()], dim=1)
         window = PATCH_PIXELS // CELL_PIXELS
         moments = F.avg_pool2d(cells, window, step // CELL_PIXELS).permute(0, 2, 3, 1)
         logits = self._answers(moments.flatten(0, 2))
@@ -294,10 +386,10 @@ class TriGrid(nn.Module):
         Raises:
             BadInput: bands or sides are not what the net can read.
         """
-        if pixels.dim() != 4 or pixels.shape[1] != len(BAND_NAMES):
+        if pixels.dim() != 4 or pixels.shape[1] != len(self.log_mean):
             raise BadInput(
-                f"The net reads pixels of shape (n, {len(BAND_NAMES)}, y, x), "
-                f"not {tuple(pixels.shape)}: give the Level-2A bands in their order."
+                f"The net reads pixels of shape (n, {len(self.log_mean)}, y, x), not "
+                f"{tuple(pixels.shape)}: give the bands that its card names, in their order."
             )
         if any(side == 0 or side % GRID_PIXELS for side in pixels.shape[2:]):
             raise BadInput(
@@ -305,17 +397,16 @@ class TriGrid(nn.Module):
                 f"{pixels.shape[2]} × {pixels.shape[3]}: cut the window, for instance to "
                 f"{PATCH_PIXELS} × {PATCH_PIXELS}."
             )
-        fine, middle, coarse = native_grids(pixels)
+        fine, middle, coarse = native_grids(pixels, self.columns)
         return (
-            self._normalise(fine, _FINE),
-            self._normalise(middle, _MIDDLE),
-            self._normalise(coarse, _COARSE),
+            self._normalise(fine, self.columns.fine),
+            self._normalise(middle, self.columns.middle),
+            self._normalise(coarse, self.columns.coarse),
         )
 
     def _normalise(self, reflectance: Tensor, bands: tuple[int, ...]) -> Tensor:
-        mean = self.log_mean[list(bands)].view(1, -1, 1, 1)
-        std = self.log_std[list(bands)].view(1, -1, 1, 1)
-        return (log_reflectance(reflectance) - mean) / std
+        columns = list(bands)
+        return standardised(reflectance, self.log_mean[columns], self.log_std[columns])
 
     def _all(self) -> list[Member]:
         return [member for member in self.members if isinstance(member, Member)]
@@ -341,6 +432,13 @@ class TriGrid(nn.Module):
 def _bands(pixels: Tensor, which: tuple[int, ...]) -> Tensor:
     """Some bands. Joining slices copies whole rows, which indexing by a list does not."""
     return torch.cat([pixels[:, band : band + 1] for band in which], dim=1)
+
+
+def _blocks(pixels: Tensor, which: tuple[int, ...], factor: int) -> Tensor:
+    """Some bands, averaged over blocks; zero channels of that size where there is none."""
+    if not which:
+        return pixels[:, :0, ::factor, ::factor]
+    return F.avg_pool2d(_bands(pixels, which), factor)
 
 
 def _to_20m(coarse: Tensor) -> Tensor:

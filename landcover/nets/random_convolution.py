@@ -1,0 +1,110 @@
+"""Random convolution features (Rolf et al. 2021, "MOSAIKS"): a floor without learned filters.
+
+Filters are small windows cut at random from training patches. What a filter answers is
+rectified both ways and averaged over the patch; a linear classifier does the rest. Thus
+texture and colour are there, but no filter was chosen for the task: a net that learns
+its filters has to do better. :func:`landcover.baselines.fit_random_convolution` fits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from landcover.nets.trigrid import CELL_PIXELS, log_reflectance, standardised
+from landcover.nomenclature import CLASS_NAMES
+from landcover.sentinel2 import BAND_NAMES
+
+STRIDE: Final = 2
+"""Pixels from one answer of a filter to the next: a mean over the patch needs no more."""
+
+
+class RandomConvolution(nn.Module):
+    """Filters, both signs of their answers, means, one linear layer.
+
+    Attributes:
+        filters: per side of a filter, ``(filter, band, side, side)`` and their offsets.
+        cam_layer: passes on the features per cell of 80 m.
+        log_mean, log_std: ``(band,)`` statistics of log-reflectance.
+    """
+
+    log_mean: Tensor
+    log_std: Tensor
+
+    def __init__(
+        self,
+        *,
+        filters: int = 128,
+        sides: Sequence[int] = (3, 5, 7),
+        bands: Sequence[str] = BAND_NAMES,
+        classes: int = len(CLASS_NAMES),
+    ) -> None:
+        """Make the net; its filters are zeros until they are fitted.
+
+        Args:
+            filters: of each size.
+            sides: of the filters, in 10 m pixels, odd.
+            bands: names along the input's band axis.
+            classes: number of outputs.
+
+        Raises:
+            ValueError: a side is even, or there is no filter.
+        """
+        super().__init__()
+        if filters < 1 or not sides or any(side < 1 or side % 2 == 0 for side in sides):
+            raise ValueError(f"{filters} filters of sides {list(sides)}")
+        self.register_buffer("log_mean", torch.full((len(bands),), -2.0))
+        self.register_buffer("log_std", torch.ones(len(bands)))
+        self.filters = nn.ModuleList(
+            nn.Conv2d(len(bands), filters, side, STRIDE, side // 2) for side in sides
+        )
+        for layer in self.convolutions():
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # it has one
+        self.cam_layer = nn.Identity()
+        self.head = nn.Linear(2 * filters * len(sides), classes)
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """The filters, one layer a size."""
+        return [layer for layer in self.filters if isinstance(layer, nn.Conv2d)]
+
+    def start_from(self, pixels: Tensor, targets: Tensor) -> None:
+        """Set the normalisation from reflectance ``(n, band, y, x)`` of training patches."""
+        del targets
+        logs = log_reflectance(pixels)
+        self.log_mean.copy_(logs.mean(dim=(0, 2, 3)))
+        self.log_std.copy_(logs.std(dim=(0, 2, 3)).clamp(min=1e-3))
+
+    def images(self, pixels: Tensor) -> Tensor:
+        """Standardised log-reflectance, in the shape of the pixels."""
+        return standardised(pixels, self.log_mean, self.log_std)
+
+    def cells(self, pixels: Tensor) -> Tensor:
+        """Features in each cell of 80 m, ``(n, feature, y/8, x/8)``.
+
+        Windows of a large area are averages of its cells, so that it is convolved once.
+        """
+        images = self.images(pixels).contiguous(memory_format=torch.channels_last)
+        parts = []
+        for layer in self.convolutions():
+            answers = layer(images)
+            # Averaged at once: whole maps of all features would be gigabytes a batch.
+            parts += [
+                F.avg_pool2d(torch.relu(sign), CELL_PIXELS // STRIDE)
+                for sign in (answers, -answers)
+            ]
+        return torch.cat(parts, dim=1)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Features of whole patches, ``(n, feature)``."""
+        return self.cells(pixels).mean(dim=(2, 3))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Logits ``(n, class)`` of reflectance ``(n, band, y, x)``, sides multiples of 8."""
+        cells = self.cam_layer(self.cells(pixels))
+        logits: Tensor = self.head(cells.mean(dim=(2, 3)).float())
+        return logits
