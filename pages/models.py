@@ -1,6 +1,8 @@
 """How good the models are: figures with intervals, class by class, two side by side.
 
 Every number comes from files that ``landcover evaluate`` and ``landcover train`` wrote.
+Only what is looked at is computed: one view at a time, and a choice inside a section draws
+that section alone.
 """
 
 from __future__ import annotations
@@ -13,21 +15,37 @@ import streamlit as st
 from landcover.errors import LandcoverError
 from landcover.evaluation import Evaluation
 from pages.parts import entry
+from pages.parts import models_card as card
+from pages.parts import models_choosing as choosing
 from pages.parts import models_classes as classes
 from pages.parts import models_compare as compare
 from pages.parts import models_data as data
+from pages.parts import models_failures as failures
 from pages.parts import models_leaderboard as leaderboard
+from pages.parts import models_places as places
+from pages.parts import models_reliability as reliability
+from pages.parts import models_selective as selective
+from pages.parts import models_show as show
+from pages.parts import models_thresholds as thresholds
 
-OF_REPORT: Final[dict[str, Callable[[Evaluation, str], None]]] = {
+CURVES: Final = "Precision and recall"
+OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
     "Classes": classes.figures,
     "Confusion": classes.confusions,
+    "Thresholds": thresholds.render,
     "Co-occurrence": classes.co_occurrence,
+    "Reliability": reliability.render,
+    "Label sets": places.label_sets,
+    "Risk and coverage": selective.render,
+    "Failures": failures.render,
+    "Countries": places.countries,
 }
 OF_CARD: Final[dict[str, Callable[[data.Entry], None]]] = {
-    "Training": compare.training,
-    "Card": compare.card,
+    "Training": card.training,
+    "Card": card.card,
 }
-CURVES: Final = "Precision and recall"
+# What makes no sense where a patch has exactly one class.
+SEVERAL_LABELS: Final = frozenset({"Thresholds", "Co-occurrence", "Label sets"})
 VIEWS: Final = (*OF_REPORT, CURVES, *OF_CARD)
 
 
@@ -47,18 +65,17 @@ def main() -> None:
     for sentence in damaged:
         st.error(sentence)
     rows = data.rows(found)
-    measured = split is not None and bool(rows)
     if split is not None and rows:
+        choosing.advice(rows)
         leaderboard.render(found, rows, split)
+        choosing.bubbles(rows)
     else:
         st.info(
             "No model has a report that can be read, so there are no figures to show: make one "
             f"with `{data.command(found[0].name, split)}`, where ROOT is the data set's folder."
         )
-    st.subheader("One model", anchor=False)
-    _one(found, split, measured=measured)
+    _one(found, rows, split)
     if split is not None and rows:
-        st.subheader("Two models side by side", anchor=False)
         compare.side_by_side(found, split)
 
 
@@ -66,42 +83,31 @@ def _split(names: list[str]) -> data.Split | None:
     options = data.splits(names)
     if len(options) < 2:
         return options[0] if options else None
-    return st.selectbox(
+    return show.pick(
         "Measured on",
         options,
-        format_func=lambda option: f"{option[0]}, split {option[1]}",
-        key="models_split",
-        persist_state="session",
+        "models_split",
+        lambda option: f"{option[0]}, split {option[1]}",
     )
 
 
-def _one(found: Sequence[data.Entry], split: data.Split | None, *, measured: bool) -> None:
-    known = {entry.name: entry for entry in found}
-    name = st.selectbox(
-        "Model",
-        list(known),
-        format_func=lambda option: known[option].card.title,
-        key="models_one",
-        persist_state="session",
+@show.section
+def _one(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Split | None) -> None:
+    st.subheader("One model", anchor=False)
+    known = {entry.name: entry for entry in found if entry.report or data.suits(entry, found)}
+    name = show.pick("Model", list(known), "models_one", lambda option: known[option].card.title)
+    entry, report = known[name], known[name].report
+    hidden = SEVERAL_LABELS if report is not None and report.exclusive else frozenset()
+    view = show.switch(
+        "What to look at", [view for view in VIEWS if view not in hidden], "models_view"
     )
-    view = st.segmented_control(
-        "View",
-        VIEWS,
-        default=VIEWS[0],
-        required=True,
-        key="models_view",
-        label_visibility="collapsed",
-        persist_state="session",
-    )
-    entry = known[name]
     if view in OF_CARD:
         OF_CARD[view](entry)
-    elif entry.report is not None:
-        if view == CURVES:
-            classes.precision_recall(found)
-        else:
-            OF_REPORT[view or VIEWS[0]](entry.report, entry.name)
-    elif measured:
+    elif view == CURVES and rows and data.ready(found):
+        classes.precision_recall(found)
+    elif report is not None:
+        OF_REPORT[view](next(row for row in rows if row.name == name), report)
+    elif rows:
         st.info(
             f"{entry.card.title} has no report on this split: make one with "
             f"`{data.command(entry.name, split)}`."

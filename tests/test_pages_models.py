@@ -5,8 +5,10 @@ Models and reports are real ones, fitted and measured on a tiny look-alike data 
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,19 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from landcover import baselines, evaluation, nets, registry
+from landcover import comparison, conformal, evaluation, nets, recipes, registry
 from landcover.datasets import Dataset, open_dataset
 from landcover.evaluation import Evaluation
 from landcover.model import load_model
-from landcover.nomenclature import BY_NAME, CLASS_NAMES
-from pages.parts import models_classes, models_data
+from landcover.nomenclature import BY_NAME, CLASS_NAMES, EUROSAT_CLASSES
+from pages.parts import (
+    models_choosing,
+    models_classes,
+    models_compare,
+    models_data,
+    models_failures,
+    models_show,
+)
 from tests import tiny
 from tests.bigearthnet_tree import Look, v2_id, write_v2
 
@@ -31,6 +40,7 @@ LOOKS = tuple(
     for k in range(12)
 )
 SPLIT = ("bigearthnet-v2", "test")
+BASELINES = ("band-statistics", "class-prior")
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +57,11 @@ def master(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
         tiny.tiny_folder(folder / "landcover-cnn", name="landcover-cnn")
-        for name in baselines.RECIPES:
-            baselines.make(name, dataset, folder / name)
+        for name in BASELINES:
+            recipes.make(name, dataset, folder / name, recipes.Order(fit="train+validation"))
         models = {path.name: load_model(path, "cpu") for path in sorted(folder.iterdir())}
         for name, model in models.items():
-            others = [models[other] for other in baselines.RECIPES if other != name]
+            others = [models[other] for other in BASELINES if other != name]
             found = evaluation.evaluate(model, dataset, "test", others, bootstraps=100)
             evaluation.write_report(found, folder / name)
         (folder / "landcover-cnn" / "history.csv").write_text(
@@ -96,17 +106,106 @@ def view(shown: AppTest, name: str) -> AppTest:
 
 
 def test_every_model_is_listed_with_the_figures_of_its_file(zoo: Path) -> None:
-    table = page().dataframe[0].value
-    assert list(table["Model"]) == [
-        registry.card(name).title for name in ("landcover-cnn", "band-statistics", "class-prior")
-    ]
-    for row, name in zip(table.to_dict("records"), registry.names(), strict=True):
-        figures = report(zoo, name).figures
-        for key, title in models_data.SUMMARY_TITLES.items():
+    shown = page()
+    chosen = [key for key in models_data.FIGURES if key != "accuracy"]
+    shown.multiselect(key="models_columns_several").set_value(chosen).run()
+    assert not shown.exception
+    rows = {row["Model"]: row for row in shown.dataframe[0].value.to_dict("records")}
+    assert len(rows) == len(registry.names()) == 3
+    for name in registry.names():
+        row, figures = rows[registry.card(name).title], report(zoo, name).figures
+        for key in chosen:
             low, high = figures["confidence_intervals"][key]
+            title = models_data.FIGURES[key].title
             assert row[title] == f"{figures[key]:.3f} [{low:.3f}, {high:.3f}]"
         assert row["Parameters"] == f"{registry.card(name).parameters:,}"
         assert row["ms a patch"] == f"{figures['speed']['milliseconds_per_patch']:.1f}"
+
+
+@pytest.mark.parametrize("by", ["macro_ap", "brier"])
+def test_the_best_by_the_chosen_figure_comes_first(zoo: Path, by: str) -> None:
+    shown = page()
+    shown.selectbox(key="models_sort_several").set_value(by).run()
+    assert not shown.exception
+    table = shown.dataframe[0].value
+    assert list(table.columns)[1] == models_data.FIGURES[by].title
+    values = [float(text.split(" ")[0]) for text in table[models_data.FIGURES[by].title]]
+    assert values == sorted(values, reverse=by == "macro_ap")
+    best = {n: report(zoo, n).figures[by] for n in registry.names()}
+    first = min(best, key=best.__getitem__) if by == "brier" else max(best, key=best.__getitem__)
+    assert table["Model"].iloc[0] == registry.card(first).title
+
+
+def test_figures_that_an_older_report_lacks_are_dashes(zoo: Path) -> None:
+    path = zoo / "class-prior" / "evaluation" / "bigearthnet-v2-test.json"
+    told = json.loads(path.read_text())
+    kept = ("macro_ap", "micro_ap", "macro_f1", "micro_f1", "ece")
+    for key in set(models_data.FIGURES) - set(kept):
+        told.pop(key, None)
+        told["confidence_intervals"].pop(key, None)
+    told.pop("per_country")
+    for item in told["per_class"].values():
+        for key in ("f2", "brier", "ece", "confidence_intervals"):
+            item.pop(key)
+    path.write_text(json.dumps(told))
+    shown = page()
+    shown.multiselect(key="models_columns_several").set_value(["brier"]).run()
+    assert not shown.exception
+    table = shown.dataframe[0].value.set_index("Model")
+    assert table.loc[registry.card("class-prior").title, "Brier score"] == "–"
+    shown.selectbox(key="models_one").set_value("class-prior").run()
+    shown.selectbox(key="models_b").set_value("class-prior").run()
+    for option in shown.segmented_control(key="models_view").options:
+        view(shown, option)
+        assert not shown.error, option
+    assert "has no figures by country" in text(view(shown, "Countries"))
+
+
+def test_the_page_says_which_model_to_take(zoo: Path) -> None:
+    said = text(page())
+    best = max(registry.names(), key=lambda n: report(zoo, n).figures["micro_ap"])
+    value = report(zoo, best).figures["micro_ap"]
+    assert f"(best micro AP): **{registry.card(best).title}**, {value:.3f} [" in said
+    assert "inside the best one's interval" in said
+
+
+def test_accuracy_against_time_has_every_model(zoo: Path) -> None:
+    shown = page()
+    assert zoo.is_dir()
+    for value in ("Micro AP", "Macro AP"):
+        shown.segmented_control(key="models_bubble_value").set_value(value).run()
+        assert not shown.exception
+        table = next(f.value for f in shown.dataframe if "On the front" in f.value.columns)
+        assert sorted(table["Model"]) == sorted(registry.card(n).title for n in registry.names())
+        fastest = table.sort_values("ms a patch").iloc[0]
+        assert fastest["On the front"]
+        assert table.loc[table[value].idxmax(), "On the front"]
+
+
+def test_labels_of_bubbles_do_not_cover_each_other() -> None:
+    rows = [
+        models_data.Row(k, str(k), "A model with a name", {"macro_ap": 0.5 + k / 50}, None, 1, 9.0)
+        for k in range(6)
+    ]
+    table = models_choosing._table(rows, "macro_ap")
+    spread = models_choosing._ranges(
+        table["ms a patch"].to_numpy(), table[["Macro AP"]].to_numpy(float)
+    )
+    found = models_choosing._labels(rows, table, "Macro AP", [12.0] * 6, spread)
+    (_, _), (low, high) = spread
+    wide = len("A model with a name") * models_choosing._LETTER
+    boxes = [
+        models_choosing._Box(
+            float(str(label["ax"])) - wide / 2,
+            (high - float(str(label["y"]))) / (high - low) * models_choosing._HIGH
+            + float(str(label["ay"])),
+            wide,
+            models_choosing._LINE,
+        )
+        for label in found
+    ]
+    for k, box in enumerate(boxes):
+        assert all(box.over(other) == 0 for other in boxes[:k])
 
 
 def test_figures_come_with_data_support_and_interval(zoo: Path) -> None:
@@ -171,11 +270,12 @@ def test_a_curve_ends_at_the_share_of_positives(zoo: Path) -> None:
     shown = view(page(), "Precision and recall")
     box = shown.selectbox(key="models_curve")
     assert box.options == [models_classes.POOLED, "Pastures", "Mixed forest"]
+    assert len(shown.multiselect(key="models_curves").value) == 3
     box.set_value(PASTURES).run()
     assert not shown.exception
     support = report(zoo).figures["per_class"][PASTURES]["support"]
     assert f"({support} of 12)" in text(shown)
-    curve = models_classes._curve(report(zoo), PASTURES)
+    curve = models_classes._curve(report(zoo), CLASS_NAMES.index(PASTURES))
     assert curve["Recall"].iloc[-1] == 1.0
     assert curve["Precision"].iloc[-1] == pytest.approx(support / 12)
 
@@ -198,10 +298,10 @@ def test_two_models_side_by_side(zoo: Path) -> None:
     assert not shown.exception
     pair = next(f.value for f in shown.dataframe if list(f.value.columns)[:2] == ["Figure", "A"])
     a, b = (report(zoo, n).figures["macro_ap"] for n in ("band-statistics", "class-prior"))
-    assert pair.iloc[0]["A − B"] == f"{a - b:+.3f}"
-    table = next(f.value for f in shown.dataframe if "Low" in f.value.columns)
+    assert pair.iloc[0]["A − B"].startswith(f"{a - b:+.3f} [")
+    table = next(f.value for f in shown.dataframe if "Verdict" in f.value and "Class" in f.value)
     row = table.set_index("Class").loc["Pastures"]
-    assert row["A − B"] == pytest.approx(row["AP of A"] - row["AP of B"])
+    assert row["A − B"] == pytest.approx(row["A"] - row["B"])
     assert row["Low"] <= row["A − B"] <= row["High"]
     said = text(shown)
     for name in ("band-statistics", "class-prior"):
@@ -209,11 +309,38 @@ def test_two_models_side_by_side(zoo: Path) -> None:
 
 
 def test_a_model_compared_with_itself_does_not_differ(zoo: Path) -> None:
-    found = report(zoo)
-    table = models_data.ap_differences(found, found, ("itself", str(zoo)))
-    there = table["A − B"].notna()
-    assert there.sum() == 2
-    assert (table.loc[there, ["A − B", "Low", "High"]] == 0).all(axis=None)
+    shown = page()
+    for key in ("models_a", "models_b"):
+        shown.selectbox(key=key).set_value("band-statistics").run()
+    assert not shown.exception
+    table = next(f.value for f in shown.dataframe if "Verdict" in f.value and "Class" in f.value)
+    assert (table[["A − B", "Low", "High"]].astype(float) == 0).all(axis=None)
+    assert set(table["Verdict"]) == {"not told apart"}
+    assert "not told apart: Macro AP, Micro AP" in text(shown)
+    assert zoo.is_dir()
+
+
+def test_what_is_said_of_two_models_is_what_the_comparison_found(zoo: Path) -> None:
+    shown = page()
+    shown.selectbox(key="models_a").set_value("band-statistics").run()
+    shown.selectbox(key="models_b").set_value("class-prior").run()
+    shown.segmented_control(key="models_pair_unit").set_value("Places (blocks of 12 km)").run()
+    assert not shown.exception
+    found = comparison.compare(
+        report(zoo, "band-statistics"),
+        report(zoo, "class-prior"),
+        draws=evaluation.Draws(resamples=100, unit="block"),
+    )
+    pair = next(f.value for f in shown.dataframe if "A better in" in f.value and "A" in f.value)
+    rows = pair.set_index("Figure")
+    for key, gap in found["overall"].items():
+        row = rows.loc[models_data.FIGURES[key].axis]
+        assert row["A − B"].startswith(f"{gap['difference']:+.3f}")
+        assert row["Verdict"] == models_compare.WORDS[gap["better"]]
+        assert row["A better in"] == f"{gap['share_a_better']:.0%}"
+    for figure in models_compare.BY_CLASS:
+        shown.selectbox(key="models_pair_figure").set_value(figure).run()
+        assert not shown.exception
 
 
 def test_without_any_report_the_command_is_named(zoo: Path) -> None:
@@ -232,7 +359,7 @@ def test_a_missing_report_of_one_model_is_named_and_the_rest_shown(zoo: Path) ->
 
 
 def test_a_baseline_measured_beside_a_model_needs_no_report_of_its_own(zoo: Path) -> None:
-    for name in baselines.RECIPES:
+    for name in BASELINES:
         shutil.rmtree(zoo / name / "evaluation")
     shown = page()
     assert len(shown.dataframe[0].value) == 3
@@ -262,6 +389,16 @@ def test_a_report_of_other_weights_is_said_to_be_one(zoo: Path) -> None:
     assert "made with other weights" in text(page())
 
 
+def test_patches_that_touch_what_was_learnt_are_counted(zoo: Path) -> None:
+    found = report(zoo)
+    part = {**found.figures["per_country"]["Austria"], "n": 11}
+    figures = {**found.figures, "touching": 1, "apart": part}
+    evaluation.write_report(replace(found, figures=figures), zoo / "landcover-cnn")
+    said = text(page())
+    assert "1 of the patches touch one that Tiny net has learnt from; on the other 11" in said
+    assert f"its macro AP is {part['macro_ap']:.3f} [" in said
+
+
 def test_a_report_made_anew_is_read_anew(zoo: Path) -> None:
     shown = page()
     path = zoo / "landcover-cnn" / "evaluation" / "bigearthnet-v2-test.json"
@@ -269,7 +406,8 @@ def test_a_report_made_anew_is_read_anew(zoo: Path) -> None:
     path.write_text(
         path.read_text().replace(f'"ece": {report(zoo).figures["ece"]}', f'"ece": {low}')
     )
-    assert shown.run().dataframe[0].value["Calibration error"][0].startswith(f"{low:.3f} ")
+    table = shown.run().dataframe[0].value.set_index("Model")
+    assert table.loc["Tiny net", "Calibration error"].startswith(f"{low:.3f} ")
 
 
 def test_several_splits_can_be_chosen(zoo: Path, dataset: Dataset) -> None:
@@ -298,3 +436,247 @@ def test_the_files_to_download_hold_numbers(zoo: Path) -> None:
     }
     table = pd.DataFrame(models_data.class_table(report(zoo)))
     assert pd.api.types.is_numeric_dtype(table["AP"])
+
+
+def test_ten_models_are_told_apart_without_colour() -> None:
+    looks = [models_show.look(number) for number in range(10)]
+    for part in ("colour", "symbol", "dash"):
+        assert len({getattr(look, part) for look in looks}) == 10
+
+
+def test_a_threshold_moves_the_figures_and_there_is_a_way_back(zoo: Path) -> None:
+    shown = view(page(), "Thresholds")
+    shown.selectbox(key="models_threshold_class").set_value(FOREST).run()
+    own = report(zoo).figures["per_class"][FOREST]
+    slider = shown.slider(key="models_threshold")
+    assert slider.value == pytest.approx(own["threshold"])
+    slider.set_value(0.0).run()
+    assert not shown.exception
+    truth = report(zoo).predictions.truth[:, CLASS_NAMES.index(FOREST)]
+    figures = {metric.label.split(" ")[0]: metric.value for metric in shown.metric}
+    assert all("[" in metric.label for metric in shown.metric)
+    assert figures["Recall"] == "1.000"
+    assert figures["Precision"] == f"{truth.mean():.3f}"
+    table = next(f.value for f in shown.dataframe if "The report's" in f.value.columns)
+    row = table.set_index("Class").loc["Mixed forest"]
+    assert (row["Present, called"], row["Absent, called"]) == (truth.sum(), (~truth).sum())
+    assert row["The report's"] == own["threshold"]
+    shown.button(key="models_threshold_back").click().run()
+    assert shown.slider(key="models_threshold").value == pytest.approx(own["threshold"])
+
+
+def test_one_threshold_for_all_classes(zoo: Path) -> None:
+    shown = view(page(), "Thresholds")
+    shown.slider(key="models_threshold").set_value(1.0).run()
+    assert not shown.exception
+    table = next(f.value for f in shown.dataframe if "With these thresholds" in f.value.columns)
+    recall = table.set_index("Figure").loc["Macro recall"]
+    called = report(zoo).predictions.probability >= 1.0
+    if not called.any():
+        assert recall["With these thresholds"].startswith("0.000")
+    counts = next(f.value for f in shown.dataframe if "The report's" in f.value.columns)
+    assert (counts["Threshold"] == 1.0).all()
+    shown.button(key="models_threshold_back").click().run()
+    counts = next(f.value for f in shown.dataframe if "The report's" in f.value.columns)
+    assert (counts["Threshold"] == counts["The report's"]).all()
+
+
+def test_an_aim_of_the_card_can_be_taken(zoo: Path) -> None:
+    path = zoo / "landcover-cnn" / "card.json"
+    told = json.loads(path.read_text())
+    told["aims"] = {"f2": {FOREST: 0.125}}
+    path.write_text(json.dumps(told))
+    registry.card.cache_clear()
+    shown = view(page(), "Thresholds")
+    shown.selectbox(key="models_threshold_aim").set_value("find more (F2)").run()
+    shown.button(key="models_threshold_take").click().run()
+    assert not shown.exception
+    table = next(f.value for f in shown.dataframe if "The report's" in f.value.columns)
+    tried = table.set_index("Class")["Threshold"]
+    assert tried["Mixed forest"] == 0.125
+    assert tried["Pastures"] == report(zoo).figures["per_class"][PASTURES]["threshold"]
+
+
+@pytest.mark.parametrize("bins", ["Equal width", "Equal mass"])
+def test_reliability_shows_the_reports_error(zoo: Path, bins: str) -> None:
+    shown = view(page(), "Reliability")
+    shown.segmented_control(key="models_reliability_bins").set_value(bins).run()
+    assert not shown.exception
+    figures = report(zoo).figures
+    said = text(shown)
+    for key in ("ece", "ace", "brier"):
+        assert f"{models_data.FIGURES[key].title} **{figures[key]:.3f} [" in said
+    table = next(f.value for f in shown.dataframe if "Forecasts" in f.value.columns)
+    assert table["Forecasts"].sum() == 12 * 19
+    shown.selectbox(key="models_reliability_class").set_value(PASTURES).run()
+    assert not shown.exception
+    assert f"Brier score **{figures['per_class'][PASTURES]['brier']:.3f} [" in text(shown)
+
+
+def test_risk_at_full_coverage_is_the_hamming_loss(zoo: Path) -> None:
+    shown = view(page(), "Risk and coverage")
+    for measure in shown.selectbox(key="models_risk_measure").options:
+        shown.selectbox(key="models_risk_measure").set_value(measure).run()
+        assert not shown.exception
+        table = next(f.value for f in shown.dataframe if "Coverage" in f.value.columns)
+        assert table["Risk"].iloc[-1] == pytest.approx(
+            report(zoo).figures["hamming_loss"], abs=1e-6
+        )
+    shown.selectbox(key="models_risk_class").set_value(FOREST).run()
+    assert not shown.exception
+
+
+def test_the_worst_patches_come_first_with_their_labels(zoo: Path, dataset: Dataset) -> None:
+    shown = view(page(), "Failures")
+    table = next(f.value for f in shown.dataframe if "Called in error" in f.value.columns)
+    assert len(table) == 6
+    assert list(table["Loss"]) == sorted(table["Loss"], reverse=True)
+    found = report(zoo).predictions
+    first = found.ids.index(table["Patch"].iloc[0])
+    names = {models_data.short(n) for k, n in enumerate(CLASS_NAMES) if found.truth[first, k]}
+    assert set(table["True"].iloc[0].split("; ")) == names
+    shown.selectbox(key="models_failures_class").set_value(PASTURES).run()
+    shown.selectbox(key="models_failures_country").set_value("Austria").run()
+    assert not shown.exception
+    assert dataset.records("test")
+
+
+def test_patches_are_shown_where_the_data_set_is(zoo: Path, dataset: Dataset) -> None:
+    shown = view(page(), "Failures")
+    assert not shown.get("image")
+    root = dataset.records("test")[0].product.parents[1]
+    shown.text_input(key=models_failures.FOLDER).set_value(str(root)).run()
+    assert not shown.exception
+    assert len(shown.get("image")) == 6
+    for other in (str(root / "nowhere"), "\0", "~nobody/here", "x" * 900):
+        shown.text_input(key=models_failures.FOLDER).set_value(other).run()
+        assert not shown.exception
+        assert not shown.get("image")
+        assert len(shown.info) == 1
+    assert zoo.is_dir()
+
+
+def test_countries_have_their_own_figures(zoo: Path) -> None:
+    shown = view(page(), "Countries")
+    table = next(f.value for f in shown.dataframe if "Country" in f.value.columns)
+    item = report(zoo).figures["per_country"]["Austria"]
+    assert table.set_index("Country").loc["Austria", "Patches"] == 12
+    assert table.set_index("Country").loc["Austria", "Micro AP"] == item["micro_ap"]
+
+
+def test_label_sets_show_the_coverage_that_was_observed(zoo: Path) -> None:
+    shown = view(page(), "Label sets")
+    assert "has no label sets" in text(shown)
+    found = report(zoo)
+    sets = conformal.fit(
+        found.predictions.probability,
+        found.predictions.truth,
+        np.arange(12) // 3,
+        found.predictions.countries,
+        CLASS_NAMES,
+    )
+    seen = conformal.observe(
+        sets, found.predictions.probability, found.predictions.truth, found.predictions.countries
+    )
+    evaluation.write_report(
+        replace(found, figures={**found.figures, "label_set_coverage": seen}),
+        zoo / "landcover-cnn",
+    )
+    shown = view(page(), "Label sets")
+    assert "90% coverage was wanted" in text(shown)
+    item = seen["overall"]["present"]
+    assert f"There, and not called absent: **{item['share']:.3f} [" in text(shown)
+    for by in ("Class", "Country"):
+        shown.segmented_control(key="models_sets_by").set_value(by).run()
+        for share in seen["overall"]:
+            shown.selectbox(key="models_sets_share").set_value(share).run()
+            assert not shown.exception
+
+
+@pytest.fixture
+def exclusive(zoo: Path) -> Path:
+    """A model of ten classes that exclude each other, measured on made-up answers."""
+    folder = zoo / "eurosat-rgb"
+    tiny.tiny_folder(
+        folder,
+        name="eurosat-rgb",
+        title="Pictures",
+        class_set="eurosat-10",
+        classes=EUROSAT_CLASSES,
+        thresholds=dict.fromkeys(EUROSAT_CLASSES, 0.5),
+        activation="softmax",
+        units="picture brightness",
+        level="RGB",
+        bands=("red", "green", "blue"),
+        mean=(0.3,) * 3,
+        std=(0.1,) * 3,
+    )
+    random = np.random.default_rng(0)
+    truth = np.eye(10, dtype=bool)[np.arange(80) % 10]
+    scores = np.exp(random.normal(0, 1, truth.shape) + 2 * truth)
+    answers = (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+    ids = tuple(f"{EUROSAT_CLASSES[k % 10]}_{k}.jpg" for k in range(80))
+    material = evaluation.Material(
+        ids=ids,
+        classes=EUROSAT_CLASSES,
+        truth=truth,
+        countries=("",) * 80,
+        places=np.arange(80),
+        exclusive=True,
+    )
+    card = registry.card("eurosat-rgb")
+    figures = evaluation.measure([card], material, [answers], evaluation.Draws(resamples=50))
+    more = {
+        "model": "eurosat-rgb",
+        "dataset": "eurosat",
+        "split": "test",
+        "card_hash": card.hash,
+        "date": "2020-01-01",
+        "note": "",
+        "speed": {"milliseconds_per_patch": 5.0, "runs": 1, "device": "cpu", "threads": 1},
+    }
+    evaluation.write_report(
+        Evaluation(
+            figures={**figures, **more},
+            predictions=evaluation.Predictions(
+                ids=ids, countries=("",) * 80, truth=truth, probability=answers
+            ),
+        ),
+        folder,
+    )
+    return folder
+
+
+def test_classes_that_exclude_each_other_have_one_confusion_matrix(exclusive: Path) -> None:
+    shown = page()
+    shown.selectbox(key="models_split").set_value(("eurosat", "test")).run()
+    assert not shown.exception
+    assert shown.selectbox(key="models_one").options == ["Pictures"]
+    options = shown.segmented_control(key="models_view").options
+    assert "Thresholds" not in options
+    for option in options:
+        view(shown, option)
+        assert not shown.error, option
+    view(shown, "Confusion")
+    table = next(f.value for f in shown.dataframe if "truly" in f.value.columns)
+    counts = table.drop(columns="truly").to_numpy()
+    assert counts.shape == (10, 10)
+    figures = evaluation.read_report(exclusive, "eurosat", "test").figures
+    assert np.trace(counts) / counts.sum() == pytest.approx(figures["accuracy"])
+    assert f"accuracy {figures['accuracy']:.3f} [" in text(shown)
+    assert "(best accuracy): **Pictures**" in text(shown)
+    assert list(shown.dataframe[0].value.columns)[1] == "Accuracy"
+    assert "has no report on this split" not in text(shown)
+
+
+def test_what_one_split_remembers_does_not_break_another(exclusive: Path) -> None:
+    shown = view(page(), "Thresholds")
+    shown.selectbox(key="models_sort_several").set_value("hamming_loss").run()
+    shown.selectbox(key="models_split").set_value(("eurosat", "test")).run()
+    assert not shown.exception
+    view(shown, "Precision and recall")
+    shown.selectbox(key="models_curve").set_value("Forest").run()
+    shown.selectbox(key="models_split").set_value(SPLIT).run()
+    assert not shown.exception
+    assert shown.selectbox(key="models_curve").value == models_classes.POOLED
+    assert exclusive.is_dir()

@@ -11,11 +11,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover import metrics
+from landcover import failures, metrics
 from landcover.evaluation import Evaluation
-from landcover.nomenclature import BY_NAME, CLASS_NAMES
 from pages.parts import models_data as data
 from pages.parts import models_show as show
+from pages.parts import theme
 
 POOLED: Final = "All classes pooled (micro)"
 # Nothing is transparent, so that it looks like nothing on a light and on a dark page.
@@ -34,7 +34,8 @@ GRID_STYLE: Final = """<style>
 </style>"""
 
 
-def figures(report: Evaluation, name: str) -> None:
+@show.section
+def figures(row: data.Row, report: Evaluation) -> None:
     """Support, AP with interval, precision, recall, F1 and threshold of each class."""
     table = data.class_table(report)
     drawn = table[table["AP"].notna()].iloc[::-1]
@@ -65,22 +66,70 @@ def figures(report: Evaluation, name: str) -> None:
         f"In brackets: patches of {report.figures['n']} that have the class. "
         + (f"Without any, so without a figure: {absent}." if absent else "")
     )
-    alt = f"Average precision of each class with 95 % intervals, model {name}"
-    show.chart(figure, table, f"classes-{name}", alt)
+    alt = f"Average precision of each class with 95 % intervals, model {row.title}"
+    show.chart(figure, table, f"classes-{row.name}", alt)
 
 
-def confusions(report: Evaluation, name: str) -> None:
-    """The nineteen two-by-two tables."""
+@show.section
+def confusions(row: data.Row, report: Evaluation) -> None:
+    """A two-by-two table a class, or one table of all classes where they exclude each other."""
+    if report.exclusive:
+        _one_of_many(row, report)
+        return
     table = data.confusion_table(report)
     st.caption(
         "Rows: is the class there? Columns: did the model call it? The shade is a cell's share of "
         f"its row; the numbers are patches, of {report.figures['n']}."
     )
+    grid(table)
+    with st.expander("The same as one table"):
+        show.numbers(
+            table, f"confusion-{row.name}", f"Counts of the two-by-two tables, model {row.title}"
+        )
+    show.download(table, f"confusion-{row.name}")
+
+
+def _one_of_many(row: data.Row, report: Evaluation) -> None:
+    """Which class was called where another is true."""
+    found = report.predictions
+    counts = failures.confusion(found.truth, found.probability)
+    support = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, support, out=np.zeros(counts.shape), where=support > 0)
+    names = data.shorts(report)
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=names,
+            y=names,
+            zmin=0,
+            zmax=1,
+            colorscale=SHARES,
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            text=counts,
+            texttemplate="%{text}",
+            textfont={"color": theme.ink().text},
+            hovertemplate="truly %{y}, called %{x}: %{text} (%{z:.1%} of the row)<extra></extra>",
+        )
+    )
+    show.plain(figure, 180 + 38 * len(names))
+    figure.update_yaxes(autorange="reversed", title="truly", showgrid=False)
+    figure.update_xaxes(tickangle=-90, title="called", showgrid=False)
+    accuracy = data.with_span(row.value("accuracy"), row.span("accuracy"))
+    st.caption(
+        f"The numbers are patches, of {report.figures['n']}; the shade is their share of the row. "
+        f"On the diagonal the most probable class is the true one: accuracy {accuracy}."
+    )
+    table = pd.DataFrame(counts, columns=names)
+    table.insert(0, "truly", names)
+    show.chart(figure, table, f"confusion-{row.name}", f"Confusion matrix, model {row.title}")
+
+
+def grid(table: pd.DataFrame) -> None:
+    """The two-by-two tables of :func:`pages.parts.models_data.confusion_table` side by side."""
     cells = "".join(_two_by_two(*values) for values in table.itertuples(index=False, name=None))
     st.html(f'{GRID_STYLE}<div class="lc-grid">{cells}</div>')
-    with st.expander("The same as one table"):
-        show.numbers(table, f"confusion-{name}", f"Counts of the two-by-two tables, model {name}")
-    show.download(table, f"confusion-{name}")
 
 
 def _two_by_two(title: str, both: int, missed: int, wrong: int, neither: int) -> str:
@@ -98,20 +147,14 @@ def _two_by_two(title: str, both: int, missed: int, wrong: int, neither: int) ->
     )
 
 
-def co_occurrence(report: Evaluation, name: str) -> None:
+@show.section
+def co_occurrence(row: data.Row, report: Evaluation) -> None:
     """What is called where a class truly is, beside what is truly there."""
-    view = st.segmented_control(
-        "Show",
-        VIEWS,
-        default=VIEWS[0],
-        required=True,
-        key="models_together",
-        persist_state="session",
-    )
+    view = show.switch("Show", VIEWS, "models_together")
     truth = report.predictions.truth
     called = metrics.co_occurrence(truth, data.called(report))
     really = metrics.co_occurrence(truth, truth)
-    values = {VIEWS[0]: called, VIEWS[1]: really, VIEWS[2]: called - really}[view or VIEWS[0]]
+    values = {VIEWS[0]: called, VIEWS[1]: really, VIEWS[2]: called - really}[view]
     st.caption(
         {
             VIEWS[0]: "Of the patches that truly have the row's class, the share in which the "
@@ -122,14 +165,15 @@ def co_occurrence(report: Evaluation, name: str) -> None:
             "the column's class too: what a perfect model would show.",
             VIEWS[2]: "Called minus true. Above 0 the column's class is called too often beside "
             "the row's (blue), below 0 too seldom (orange).",
-        }[view or VIEWS[0]]
+        }[view]
     )
     signed = view == VIEWS[2]
+    names = data.shorts(report)
     figure = go.Figure(
         go.Heatmap(
             z=values,
-            x=data.SHORT,
-            y=data.SHORT,
+            x=names,
+            y=names,
             zmin=-1 if signed else 0,
             zmax=1,
             colorscale=SIGNED if signed else SHARES,
@@ -142,83 +186,93 @@ def co_occurrence(report: Evaluation, name: str) -> None:
     show.plain(figure, 640)
     figure.update_yaxes(autorange="reversed", title="truly there", showgrid=False, tickfont_size=11)
     figure.update_xaxes(tickangle=-90, showgrid=False, tickfont_size=11)
-    table = pd.DataFrame(values, columns=data.SHORT)
-    table.insert(0, "truly there", data.SHORT)
-    alt = f"{view}: 19 by 19 classes, model {name}"
-    show.chart(figure, table, f"together-{name}-{VIEWS.index(view or VIEWS[0])}", alt)
+    table = pd.DataFrame(values, columns=names)
+    table.insert(0, "truly there", names)
+    alt = f"{view}: {len(names)} by {len(names)} classes, model {row.title}"
+    show.chart(figure, table, f"together-{row.name}-{VIEWS.index(view)}", alt)
 
 
+@show.section
 def precision_recall(found: Sequence[data.Entry]) -> None:
-    """The curve of one class, of all models with a report."""
-    ready = [(entry, entry.report) for entry in found if entry.report is not None]
-    options = [
-        POOLED,
-        *(c for k, c in enumerate(CLASS_NAMES) if ready[0][1].predictions.truth[:, k].any()),
-    ]
-    label = st.selectbox(
-        "Class",
-        options,
-        format_func=lambda c: BY_NAME[c].short if c in BY_NAME else c,
-        key="models_curve",
-        persist_state="session",
-    )
+    """The curve of one class, of the models that are chosen."""
+    ready = data.ready(found)
+    index = show.pick_class(ready[0][1], "models_curve", POOLED, present=True)
+    name = POOLED if index is None else ready[0][1].classes[index]
+    chosen = _chosen([row for row, _ in ready])
     figure, parts = go.Figure(), []
-    for k, (entry, report) in enumerate(ready):
-        part = _curve(report, label)
-        parts.append(part.assign(Model=entry.card.title))
-        colour = show.COLOURS[k % len(show.COLOURS)]
+    for row, report in ready:
+        if row.name not in chosen:
+            continue
+        part = _curve(report, index)
+        parts.append(part.assign(Model=row.title))
+        look = show.look(row.number)
         figure.add_scatter(
             x=part["Recall"],
             y=part["Precision"],
             mode="lines",
-            line={"color": colour, "dash": show.DASHES[k % len(show.DASHES)], "shape": "vh"},
-            name=f"{entry.card.title}, AP {_ap(report, label)}",
+            line={"color": look.colour, "dash": look.dash, "shape": "vh"},
+            name=f"{row.title}, AP {_ap(row, report, index)}",
             hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra>%{fullData.name}</extra>",
         )
-        if label in BY_NAME:
-            item = report.figures["per_class"][label]
-            if item["precision"] is not None and item["recall"] is not None:
-                figure.add_scatter(
-                    x=[item["recall"]],
-                    y=[item["precision"]],
-                    mode="markers",
-                    marker={"color": colour, "symbol": show.SYMBOLS[k % 5], "size": 13},
-                    name=f"at its threshold {item['threshold']:.2f}",
-                    hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra>at threshold</extra>",
-                )
+        item = {} if index is None else report.figures["per_class"][name]
+        if item.get("threshold") is not None and None not in (item["recall"], item["precision"]):
+            figure.add_scatter(
+                x=[item["recall"]],
+                y=[item["precision"]],
+                mode="markers",
+                marker={"color": look.colour, "symbol": look.symbol, "size": 13},
+                name=f"at its threshold {item['threshold']:.2f}",
+                hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra>at threshold</extra>",
+            )
     truth = ready[0][1].predictions.truth
-    share = float((truth if label == POOLED else truth[:, CLASS_NAMES.index(label)]).mean())
-    figure.add_hline(y=share, line={"color": show.QUIET, "dash": "dot"})
+    own = truth if index is None else truth[:, index]
+    figure.add_hline(y=float(own.mean()), line={"color": show.QUIET, "dash": "dot"})
     show.plain(figure, 470)
     figure.update_layout(legend={"y": -0.2, "yanchor": "top", "orientation": "v"})
     figure.update_xaxes(range=[0, 1.02], title="Recall: share of true ones that are found")
     figure.update_yaxes(range=[0, 1.02], title="Precision")
     st.caption(
-        f"The dotted line is chance: the share of positives, {share:.3f} "
-        f"({int((truth if label == POOLED else truth[:, CLASS_NAMES.index(label)]).sum())} of "
-        f"{truth.size if label == POOLED else len(truth)})."
+        f"The dotted line is chance: the share of positives, {own.mean():.3f} "
+        f"({int(own.sum())} of {own.size})."
     )
-    table = pd.concat(parts, ignore_index=True)
-    short = BY_NAME[label].short if label in BY_NAME else "all"
-    name = f"curve-{short.lower().replace(' ', '-')}"
-    show.chart(figure, table, name, f"Precision against recall for {label}")
+    if parts:
+        table = pd.concat(parts, ignore_index=True)
+        stem = show.file_stem("curve", "all" if index is None else data.short(name))
+        show.chart(figure, table, stem, f"Precision against recall for {name}")
 
 
-def _ap(report: Evaluation, label: str) -> str:
-    if label == POOLED:
-        spans = report.figures["confidence_intervals"]
-        return data.with_span(report.figures["micro_ap"], spans["micro_ap"])
-    item = report.figures["per_class"][label]
-    return data.with_span(item["ap"], item["ap_interval"])
+def _chosen(rows: Sequence[data.Row]) -> list[str]:
+    """Names of the models whose curves are wanted: at first the four with the best macro AP."""
+    titles = {row.name: row.title for row in rows}
+    best = sorted(
+        titles, key=lambda n: -next(r.value("macro_ap") or 0 for r in rows if r.name == n)
+    )
+    key = "models_curves"
+    kept = st.session_state.get(key)
+    if kept is not None and not set(kept) <= set(titles):
+        st.session_state[key] = [name for name in kept if name in titles]
+    return st.multiselect(
+        "Models",
+        list(titles),
+        default=best[:4] if kept is None else None,
+        format_func=lambda name: titles[name],
+        key=key,
+        persist_state="session",
+    )
 
 
-def _curve(report: Evaluation, label: str) -> pd.DataFrame:
+def _ap(row: data.Row, report: Evaluation, index: int | None) -> str:
+    if index is None:
+        return data.with_span(row.value("micro_ap"), row.span("micro_ap"))
+    item = report.figures["per_class"][report.classes[index]]
+    return data.with_span(item["ap"], item.get("ap_interval"))
+
+
+def _curve(report: Evaluation, index: int | None) -> pd.DataFrame:
     found = report.predictions
-    if label == POOLED:
-        truth, probability = found.truth.ravel(), found.probability.ravel()
-    else:
-        k = CLASS_NAMES.index(label)
-        truth, probability = found.truth[:, k], found.probability[:, k]
-    precision, recall, threshold = metrics.curve(truth, probability)
+    columns = slice(None) if index is None else slice(index, index + 1)
+    precision, recall, threshold = metrics.curve(
+        found.truth[:, columns].ravel(), found.probability[:, columns].ravel()
+    )
     table = pd.DataFrame({"Recall": recall, "Precision": precision, "Threshold": threshold})
     return table.replace(np.inf, np.nan)

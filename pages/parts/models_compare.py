@@ -1,227 +1,208 @@
-"""Two models side by side, one model's card, and how it was trained."""
+"""Two models side by side: overall, class by class, and their cards."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.card import Card
-from landcover.nomenclature import BY_NAME
+from landcover import metrics
+from landcover.comparison import compare
+from landcover.evaluation import Draws, Evaluation
+from landcover.measure import Unit
+from pages.parts import models_card as card
 from pages.parts import models_data as data
 from pages.parts import models_show as show
 from pages.parts import theme
 
+RESAMPLES: Final = 500
+"""At most: a page is waited for."""
+UNITS: Final[dict[str, Unit]] = {"Patches": "patch", "Places (blocks of 12 km)": "block"}
+WORDS: Final = {"a": "A is better", "b": "B is better", None: "not told apart"}
+DECIDING: Final = ("macro_ap", "micro_ap", "accuracy", "macro_f1", "micro_f1", "ece", "brier")
+"""What the answer in words goes by; the table has all figures."""
+BY_CLASS: Final = {
+    "ap": "AP",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "f2": "F2",
+    "brier": "Brier score",
+    "ece": "Calibration error",
+}
 
+
+@show.section
 def side_by_side(found: Sequence[data.Entry], split: data.Split) -> None:
-    """Figures of two models, their difference class by class, and their cards."""
-    ready = {entry.name: entry for entry in found if entry.report is not None}
+    """Figures of two models, their difference class by class, and their cards.
+
+    Raises:
+        BadInput: the two reports are about different patches.
+    """
+    st.subheader("Two models side by side", anchor=False)
+    ready = {row.name: (row, report) for row, report in data.ready(found)}
     if len(ready) < 2:
-        missing = next(entry.name for entry in found if entry.report is None)
-        st.info(
-            "Two models with a report on this split are needed: make another with "
-            f"`{data.command(missing, split)}`."
-        )
+        missing = [e.name for e in found if e.name not in ready and data.suits(e, found)]
+        hint = f": make another with `{data.command(missing[0], split)}`" if missing else ""
+        st.info(f"Two models with a report on this split are needed{hint}.")
         return
-    left, right = st.columns(2)
-    names = list(ready)
-    first = ready[_choose(left, "Model A", names, 0, ready)]
-    second = ready[_choose(right, "Model B", names, 1, ready)]
-    _overall(first, second)
-    _by_class(first, second)
-    st.markdown("##### The two cards")
-    for place, letter, entry in zip(st.columns(2), "AB", (first, second), strict=True):
+    names, sides = list(ready), []
+    for k, place in enumerate(st.columns(2)):
         with place:
-            st.markdown(f"**{letter}: {theme.literal(entry.card.title)}**")
-            _list(entry.card)
+            name = show.pick(
+                f"Model {'AB'[k]}",
+                names,
+                f"models_{'ab'[k]}",
+                lambda option: ready[option][0].title,
+                index=k,
+            )
+        sides.append(ready[name])
+    (first, a), (second, b) = sides
+    unit = UNITS[show.switch("Intervals over", list(UNITS), "models_pair_unit")]
+    found_gaps = _differences(a, b, unit, (*data.identity(a), *data.identity(b)))
+    _overall(first, second, found_gaps)
+    _by_class(first, second, found_gaps)
+    _cards(first, second)
 
 
-def _choose(
-    place: Any,  # noqa: ANN401 - a column of Streamlit's
-    label: str,
-    names: list[str],
-    index: int,
-    ready: dict[str, data.Entry],
-) -> str:
-    chosen = place.selectbox(
-        label,
-        names,
-        index=index,
-        format_func=lambda name: ready[name].card.title,
-        key=f"models_{label[-1].lower()}",
-        persist_state="session",
+@st.cache_data(max_entries=16, show_spinner="Resampling the patches …")
+def _differences(
+    _first: Evaluation,
+    _second: Evaluation,
+    unit: Unit,
+    key: tuple[str, ...],  # noqa: ARG001 - says to the cache which reports they are
+) -> dict[str, Any]:
+    """What :func:`landcover.comparison.compare` says, with fewer resamples."""
+    reports = (_first, _second)
+    resamples = min(RESAMPLES, *(int(r.figures["bootstrap"]["resamples"]) for r in reports))
+    return compare(_first, _second, draws=Draws(resamples=resamples, unit=unit))
+
+
+def _row(name: str, gap: dict[str, Any]) -> dict[str, Any]:
+    """One line of a table, a number a column."""
+    low, high = gap["interval"] or (None, None)
+    return {
+        "Figure": name,
+        "A": gap["a"],
+        "B": gap["b"],
+        "A − B": gap["difference"],
+        "Low": low,
+        "High": high,
+        "A better in": gap["share_a_better"],
+        "Verdict": WORDS[gap["better"]],
+    }
+
+
+def _overall(first: data.Row, second: data.Row, found: dict[str, Any]) -> None:
+    """Every figure over all classes, and the answer in words."""
+    st.markdown(_answer(first, second, found))
+    gaps = {key: gap for key, gap in found["overall"].items() if key in data.FIGURES}
+    ordered = [key for key in data.FIGURES if key in gaps]
+    shown = pd.DataFrame(
+        {
+            "Figure": [data.FIGURES[key].axis for key in ordered],
+            "A": [data.with_span(gaps[key]["a"], first.span(key)) for key in ordered],
+            "B": [data.with_span(gaps[key]["b"], second.span(key)) for key in ordered],
+            "A − B": [
+                data.with_span(gaps[key]["difference"], gaps[key]["interval"], "+")
+                for key in ordered
+            ],
+            "A better in": [_percent(gaps[key]["share_a_better"]) for key in ordered],
+            "Verdict": [WORDS[gaps[key]["better"]] for key in ordered],
+        }
     )
-    return str(chosen)
+    st.dataframe(shown, hide_index=True, key="models_table_pair", alt="Figures of both models")
+    numbers = pd.DataFrame([_row(data.FIGURES[key].title, gaps[key]) for key in ordered])
+    show.download(numbers, f"pair-{first.name}-{second.name}")
 
 
-def _overall(first: data.Entry, second: data.Entry) -> None:
-    assert first.report is not None
-    assert second.report is not None
-    out = []
-    for key, title in data.SUMMARY_TITLES.items():
-        a, b = first.report.figures, second.report.figures
-        gap = "–" if a[key] is None or b[key] is None else f"{a[key] - b[key]:+.3f}"
-        spans = [f["confidence_intervals"][key] for f in (a, b)]
-        out.append(
-            {
-                "Figure": title,
-                "A": data.with_span(a[key], spans[0]),
-                "B": data.with_span(b[key], spans[1]),
-                "A − B": gap,
-            }
-        )
-    st.dataframe(
-        pd.DataFrame(out), hide_index=True, key="models_table_pair", alt="Figures of both models"
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
+
+
+def _answer(first: data.Row, second: data.Row, found: dict[str, Any]) -> str:
+    """Which is better by the figures that decide, in a sentence or two."""
+    told = {key: gap for key, gap in found["overall"].items() if key in DECIDING}
+    parts = []
+    for better, words in (
+        ("a", f"**A ({theme.literal(first.title)}) is better** in"),
+        ("b", f"**B ({theme.literal(second.title)}) is better** in"),
+        (None, "not told apart:"),
+    ):
+        names = [
+            data.FIGURES[key].title
+            for key in DECIDING
+            if key in told and told[key]["better"] == better and told[key]["a"] is not None
+        ]
+        if names:
+            parts.append(f"{words} {', '.join(names)}")
+    boot = found["bootstrap"]
+    over = "patches" if boot["unit"] == "patch" else f"{boot['blocks']} places"
+    return (
+        f"{'; '.join(parts)}. Better is said only where the 95 % interval of the difference, over "
+        f"the same {boot['resamples']} resamples of {over} for both, excludes 0; of many figures, "
+        "one in twenty does so by chance."
     )
 
 
-def _by_class(first: data.Entry, second: data.Entry) -> None:
-    assert first.report is not None
-    assert second.report is not None
-    if not data.same_patches(first.report, second.report):
-        st.info(
-            "The two reports are about different patches, so their classes cannot be compared: "
-            "make both anew on the same data."
-        )
+def _by_class(first: data.Row, second: data.Row, found: dict[str, Any]) -> None:
+    """The differences of one figure class by class."""
+    st.markdown("##### Class by class")
+    by = show.pick("Figure", list(BY_CLASS), "models_pair_figure", lambda key: BY_CLASS[key])
+    rows = [
+        {"Class": data.short(name), "Support": item["support"], **_row(BY_CLASS[by], item[by])}
+        for name, item in found["per_class"].items()
+        if item[by]["difference"] is not None
+    ]
+    if not rows:
+        st.info(f"No class has a {BY_CLASS[by]} of both models.")
         return
-    reports = (first.report, second.report)
-    key = tuple(str(r.figures[k]) for r in reports for k in ("model", "card_hash", "split", "date"))
-    table = data.ap_differences(first.report, second.report, key)
-    drawn = table[table["A − B"].notna()].iloc[::-1]
-    colours = [show.POSITIVE if gap >= 0 else show.NEGATIVE for gap in drawn["A − B"]]
+    table = pd.DataFrame(rows)
+    lower = by in metrics.LOWER_IS_BETTER
+    st.caption(
+        f"To the {'left' if lower else 'right'} A ({theme.literal(first.title)}) is better, to "
+        f"the {'right' if lower else 'left'} B ({theme.literal(second.title)}). Where the interval "
+        "crosses 0, or fewer than five patches have the class, these patches do not tell which "
+        "is better. In brackets: support."
+    )
+    name = show.file_stem("difference", first.name, second.name, by)
+    alt = f"{BY_CLASS[by]} of {first.title} minus {second.title} by class"
+    show.chart(_bars(table.iloc[::-1], BY_CLASS[by]), table, name, alt)
+
+
+def _bars(drawn: pd.DataFrame, title: str) -> go.Figure:
+    gaps = drawn["A − B"]
+    low, high = drawn["Low"].astype(float).fillna(gaps), drawn["High"].astype(float).fillna(gaps)
     figure = go.Figure(
         go.Bar(
-            x=drawn["A − B"],
-            y=[f"{c} ({n})" for c, n in zip(drawn["Class"], drawn["Support"], strict=True)],
+            x=gaps,
+            y=[f"{c} ({n:.0f})" for c, n in zip(drawn["Class"], drawn["Support"], strict=True)],
             orientation="h",
-            marker_color=colours,
+            marker_color=[show.POSITIVE if gap >= 0 else show.NEGATIVE for gap in gaps],
             error_x={
-                "array": (drawn["High"] - drawn["A − B"]).fillna(0),
-                "arrayminus": (drawn["A − B"] - drawn["Low"]).fillna(0),
+                "array": high - gaps,
+                "arrayminus": gaps - low,
+                "symmetric": False,
                 "thickness": 1.5,
                 "color": show.QUIET,
             },
-            hovertemplate="%{y}: %{x:+.3f}<extra></extra>",
+            customdata=drawn["Verdict"],
+            hovertemplate="%{y}: %{x:+.3f}, %{customdata}<extra></extra>",
         )
     )
     show.plain(figure, 120 + 26 * len(drawn), bargap=0.35)
     figure.add_vline(x=0, line={"color": show.QUIET})
-    figure.update_xaxes(title="AP of A minus AP of B, 95 % interval", tickformat="+.1f")
-    st.markdown("##### Class by class")
-    st.caption(
-        f"To the right A ({first.card.title}) is better, to the left B ({second.card.title}). "
-        "Where the interval crosses 0, these patches do not tell which is better. In brackets: "
-        "support."
-    )
-    name = f"difference-{first.name}-{second.name}"
-    show.chart(figure, table, name, f"AP of {first.card.title} minus {second.card.title} by class")
-
-
-def _facts(card: Card) -> dict[str, str]:
-    training = card.training
-    splits = " + ".join(str(part) for part in training.get("splits", [])) or "–"
-    return {
-        "Name": card.name,
-        "Licence of the weights": card.licence,
-        "Architecture": f"{card.net} {json.dumps(card.net_options)}",
-        "Parameters": f"{card.parameters:,}",
-        "Bands": " ".join(card.bands),
-        "Looks at": f"{card.pixels} × {card.pixels} pixels of {card.pixel_m} m, {card.level}",
-        "Trained on": f"{training.get('dataset', '–')}, {splits}, {training.get('n', '–')} patches",
-        "Seed, date": f"{training.get('seed', '–')}, {training.get('date', '–')}",
-        "Command": str(training.get("command", "–")),
-        "Thresholds": card.threshold_rule,
-        "Calibration": str(card.calibration.get("method", "–")),
-        "Can be explained": "yes" if card.explainable else "no, its scores have no gradients",
-        "Card": card.hash,
-        "Weights (SHA-256)": card.weights_sha256,
-    }
-
-
-def _list(card: Card) -> None:
-    facts = _facts(card).items()
-    st.markdown("\n".join(f"- **{key}:** {theme.literal(value)}" for key, value in facts))
-
-
-def card(entry: data.Entry) -> None:
-    """Everything that a model's card says."""
-    st.markdown(theme.literal(entry.card.summary))
-    _list(entry.card)
-    thresholds = pd.DataFrame(
-        [(BY_NAME[c].short, t) for c, t in entry.card.thresholds.items()],
-        columns=["Class", "Threshold"],
-    )
-    with st.expander("Thresholds"):
-        show.numbers(thresholds, f"thresholds-{entry.name}", "Threshold of each class")
-    st.download_button(
-        "Download the card (JSON)",
-        json.dumps(entry.card.as_dict(), indent=1, ensure_ascii=False).encode(),
-        f"{entry.name}-card.json",
-        "application/json",
-        key="models_card_json",
-        on_click="ignore",
-        icon=":material/download:",
-        type="tertiary",
-    )
-
-
-def training(entry: data.Entry) -> None:
-    """Loss and average precision by epoch."""
-    table = data.history(entry.name)
-    if table is None:
-        st.info(
-            f"{entry.card.title} has no training history: it was fitted in one go, or its folder "
-            f"lacks `{data.HISTORY_FILE}`, which `landcover train` writes."
-        )
-        return
-    seconds = float(table["seconds"].sum()) if "seconds" in table else None
-    spent = f" in {seconds / 60:.0f} minutes" if seconds else ""
-    st.caption(
-        f"{len(table)} epochs{spent}. The validation figures are of the averaged weights, which "
-        "are the ones kept, in a fit on the training split alone."
-    )
-    losses = (("train_loss", "training, augmented"), ("val_loss", "validation"))
-    figures = (("val_macro_ap", "macro AP"), ("val_micro_ap", "micro AP"))
-    left, right = st.columns(2)
-    with left:
-        st.plotly_chart(
-            _lines(table, losses, "Loss (cross-entropy)"),
-            key="models_chart_loss",
-            config=show.CONFIG,
-            alt="Training and validation loss by epoch",
-        )
-    with right:
-        st.plotly_chart(
-            _lines(table, figures, "Validation average precision"),
-            key="models_chart_validation",
-            config=show.CONFIG,
-            alt="Macro and micro average precision on validation by epoch",
-        )
-    with st.expander("The same as a table"):
-        show.numbers(table, f"history-{entry.name}", "Training history, one row an epoch")
-    show.download(table, f"history-{entry.name}")
-
-
-def _lines(table: pd.DataFrame, columns: Sequence[tuple[str, str]], title: str) -> go.Figure:
-    figure = go.Figure()
-    for k, (column, name) in enumerate(columns):
-        if column not in table:
-            continue
-        there = table[table[column].notna()]
-        figure.add_scatter(
-            x=there["epoch"],
-            y=there[column],
-            name=name,
-            mode="lines+markers" if len(there) < 40 else "lines",
-            line={"color": show.COLOURS[k], "dash": show.DASHES[k]},
-            marker={"symbol": show.SYMBOLS[k], "size": 7},
-            hovertemplate="epoch %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
-        )
-    show.plain(figure, 340)
-    figure.update_layout(title={"text": title, "font": {"size": 15}, "y": 0.98}, margin_t=70)
-    figure.update_xaxes(title="Epoch")
+    figure.update_xaxes(title=f"{title} of A minus {title} of B, 95 % interval", tickformat="+.2f")
     return figure
+
+
+def _cards(first: data.Row, second: data.Row) -> None:
+    with st.expander("The two cards"):
+        for place, letter, row in zip(st.columns(2), "AB", (first, second), strict=True):
+            with place:
+                st.markdown(f"**{letter}: {theme.literal(row.title)}**")
+                if row.card is not None:
+                    card.facts(row.card)

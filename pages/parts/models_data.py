@@ -6,26 +6,67 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from landcover import bootstrap, evaluation, metrics, registry
+from landcover import evaluation, metrics, registry
 from landcover.card import WEIGHTS_FILE, Card
 from landcover.errors import LandcoverError
 from landcover.evaluation import Evaluation
-from landcover.nomenclature import BY_NAME, CLASS_NAMES
+from landcover.nomenclature import BY_NAME
 
 HISTORY_FILE = "history.csv"
-SHORT = [BY_NAME[name].short for name in CLASS_NAMES]
-SUMMARY_TITLES = {
-    "macro_ap": "Macro AP",
-    "micro_ap": "Micro AP",
-    "macro_f1": "Macro F1",
-    "micro_f1": "Micro F1",
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure over all classes: the name that people read, and which way is better."""
+
+    title: str
+    lower: bool = False
+
+    @property
+    def axis(self) -> str:
+        """What an axis of it is called."""
+        return f"{self.title} ({'low' if self.lower else 'high'} is good)"
+
+
+FIGURES: Final[dict[str, Figure]] = {
+    "macro_ap": Figure("Macro AP"),
+    "micro_ap": Figure("Micro AP"),
+    "accuracy": Figure("Accuracy"),
+    "macro_f1": Figure("Macro F1"),
+    "micro_f1": Figure("Micro F1"),
+    "macro_f2": Figure("Macro F2"),
+    "micro_f2": Figure("Micro F2"),
+    "macro_precision": Figure("Macro precision"),
+    "micro_precision": Figure("Micro precision"),
+    "macro_recall": Figure("Macro recall"),
+    "micro_recall": Figure("Micro recall"),
+    "sample_ap": Figure("Sample AP"),
+    "subset_accuracy": Figure("All labels right"),
+    "hamming_loss": Figure("Hamming loss", lower=True),
+    "one_error": Figure("One error", lower=True),
+    "coverage_error": Figure("Coverage error", lower=True),
+    "ranking_loss": Figure("Ranking loss", lower=True),
+    "ece": Figure("Calibration error", lower=True),
+    "ace": Figure("Adaptive ECE", lower=True),
+    "brier": Figure("Brier score", lower=True),
+}
+"""In the order in which they are offered; an older report lacks some."""
+FIRST: Final = ("macro_ap", "micro_ap", "accuracy", "macro_f1", "micro_f1", "ece")
+"""Shown before anything is chosen."""
+PER_CLASS: Final = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "f2": "F2",
+    "brier": "Brier",
     "ece": "Calibration error",
+    "threshold": "Threshold",
 }
 Split = tuple[str, str]
 """Data set and split."""
@@ -48,14 +89,23 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one model over all classes."""
+    """The figures of one model over all classes; ``number`` decides how it is drawn."""
 
+    number: int
     name: str
     title: str
     figures: dict[str, Any]
     card: Card | None
     weights_bytes: int | None
     milliseconds: float | None
+
+    def value(self, key: str) -> float | None:
+        """A figure, None where the report lacks it or it is undefined."""
+        return number_of(self.figures.get(key))
+
+    def span(self, key: str) -> tuple[float, float] | None:
+        """Its 95 % interval, likewise."""
+        return span_of(self.figures, key)
 
 
 def cards() -> tuple[dict[str, Card], list[str]]:
@@ -111,111 +161,133 @@ def command(name: str, split: Split | None) -> str:
 
 def rows(found: Sequence[Entry]) -> list[Row]:
     """All models with figures: those with reports, then baselines measured beside them."""
-    ready = [entry for entry in found if entry.report is not None]
+    ready = {entry.name: entry.report for entry in found if entry.report is not None}
     known = {entry.name: entry for entry in found}
-    out = {}
-    for entry in ready:
-        assert entry.report is not None
-        speed = entry.report.figures.get("speed", {}).get("milliseconds_per_patch")
-        figures = entry.report.figures
-        out[entry.name] = Row(
-            entry.name, entry.card.title, figures, entry.card, entry.weights_bytes, speed
-        )
-    for entry in ready:
-        assert entry.report is not None
-        for name, figures in entry.report.figures.get("baselines", {}).items():
-            other = known.get(name)
-            card = other.card if other else None
-            size = other.weights_bytes if other else None
-            title = card.title if card else name
-            out.setdefault(name, Row(name, title, figures, card, size, None))
-    return list(out.values())
+    figures = {name: report.figures for name, report in ready.items()}
+    for report in ready.values():
+        for name, item in report.figures.get("baselines", {}).items():
+            figures.setdefault(name, item)
+    order = [*(name for name in known if name in figures), *(n for n in figures if n not in known)]
+    return [_row(order.index(name), name, figures[name], known.get(name)) for name in order]
 
 
-def with_span(value: float | None, span: Sequence[float] | None) -> str:
+def _row(number: int, name: str, figures: dict[str, Any], entry: Entry | None) -> Row:
+    return Row(
+        number=number,
+        name=name,
+        title=entry.card.title if entry else name,
+        figures=figures,
+        card=entry.card if entry else None,
+        weights_bytes=entry.weights_bytes if entry else None,
+        milliseconds=number_of(figures.get("speed", {}).get("milliseconds_per_patch")),
+    )
+
+
+def ready(found: Sequence[Entry]) -> list[tuple[Row, Evaluation]]:
+    """The models that have a report of their own, with it."""
+    reports = {entry.name: entry.report for entry in found}
+    out = []
+    for row in rows(found):
+        report = reports.get(row.name)
+        if report is not None:
+            out.append((row, report))
+    return out
+
+
+def suits(entry: Entry, found: Sequence[Entry]) -> bool:
+    """Whether a model without a report could have one: it knows the classes of those that do."""
+    reports = [other.report for other in found if other.report is not None]
+    return not reports or set(entry.card.classes) == set(reports[0].classes)
+
+
+def short(name: str) -> str:
+    """A class's short name."""
+    return BY_NAME[name].short if name in BY_NAME else name
+
+
+def shorts(report: Evaluation) -> list[str]:
+    """Short names of a report's classes."""
+    return [short(name) for name in report.classes]
+
+
+def identity(report: Evaluation) -> tuple[str, ...]:
+    """What tells one report from another, for caches."""
+    figures = report.figures
+    return tuple(
+        str(figures.get(key))
+        for key in ("model", "card_hash", "dataset", "split", "date", "n", "macro_ap", "ece")
+    )
+
+
+def number_of(value: object) -> float | None:
+    """A finite number, else None: a report is a file that anybody may have written."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def span_of(figures: dict[str, Any], key: str) -> tuple[float, float] | None:
+    """The interval of a figure, None where there is none."""
+    found = figures.get("confidence_intervals", {}).get(key)
+    if not isinstance(found, list | tuple) or len(found) != 2:
+        return None
+    low, high = (number_of(value) for value in found)
+    return None if low is None or high is None else (low, high)
+
+
+def with_span(value: float | None, span: Sequence[float] | None, sign: str = "") -> str:
     """Such as ``0.732 [0.690, 0.771]``; a dash where there is no value."""
     if value is None or math.isnan(value):
         return "–"
-    return f"{value:.3f} [{span[0]:.3f}, {span[1]:.3f}]" if span else f"{value:.3f}"
+    text = f"{value:{sign}.3f}"
+    return f"{text} [{span[0]:{sign}.3f}, {span[1]:{sign}.3f}]" if span else text
 
 
 def class_table(report: Evaluation) -> pd.DataFrame:
-    """One row a class: support, AP with its interval, precision, recall, F1, threshold."""
+    """One row a class: support, AP with its interval, precision, recall, F1, F2, threshold."""
     out = []
     for name, item in report.figures["per_class"].items():
-        low, high = item["ap_interval"] or (None, None)
-        out.append(
-            {
-                "Class": BY_NAME[name].short,
-                "Theme": BY_NAME[name].theme,
-                "Support": item["support"],
-                "AP": item["ap"],
-                "AP low": low,
-                "AP high": high,
-                "Precision": item["precision"],
-                "Recall": item["recall"],
-                "F1": item["f1"],
-                "Threshold": item["threshold"],
-                "In macro": name in report.figures["macro_classes"],
-            }
-        )
+        low, high = item.get("ap_interval") or (None, None)
+        row = {
+            "Class": short(name),
+            "Theme": BY_NAME[name].theme if name in BY_NAME else "",
+            "Support": item["support"],
+            "AP": item["ap"],
+            "AP low": low,
+            "AP high": high,
+        }
+        for key, title in PER_CLASS.items():
+            if key in item:
+                row[title] = item[key]
+        out.append({**row, "In macro": name in report.figures["macro_classes"]})
     return pd.DataFrame(out)
 
 
 def called(report: Evaluation) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which classes the model calls present, bool ``(patch, class)``."""
-    return metrics.decisions(report.predictions.probability, report.thresholds())
+    return metrics.decisions(
+        report.predictions.probability, report.thresholds(), exclusive=report.exclusive
+    )
 
 
-def confusion_table(report: Evaluation) -> pd.DataFrame:
+def confusion_table(
+    report: Evaluation, decided: np.ndarray[Any, np.dtype[np.bool_]] | None = None
+) -> pd.DataFrame:
     """One row a class: the four counts of its two-by-two table."""
-    tables = metrics.confusions(report.predictions.truth, called(report))
+    found = called(report) if decided is None else decided
+    tables = metrics.confusions(report.predictions.truth, found)
     columns = {
         "Present, called": tables[:, 1, 1],
         "Present, missed": tables[:, 1, 0],
         "Absent, called": tables[:, 0, 1],
         "Absent, not called": tables[:, 0, 0],
     }
-    return pd.DataFrame({"Class": SHORT, **columns})
+    return pd.DataFrame({"Class": shorts(report), **columns})
 
 
 def same_patches(first: Evaluation, second: Evaluation) -> bool:
     """Whether two reports are about the same patches in the same order."""
     return first.predictions.ids == second.predictions.ids
-
-
-@st.cache_resource(max_entries=8, show_spinner="Resampling the patches …")
-def ap_differences(_first: Evaluation, _second: Evaluation, key: tuple[str, ...]) -> pd.DataFrame:  # noqa: ARG001 - identifies the reports
-    """AP of one model minus that of another per class, with paired bootstrap intervals."""
-    draws = []
-    for report in (_first, _second):
-        found = report.predictions
-        resamples = int(report.figures["bootstrap"]["resamples"])
-        draws.append(
-            bootstrap.resample(
-                found.truth, found.probability, report.thresholds(), resamples=min(resamples, 500)
-            ).ap
-        )
-    count = min(len(draws[0]), len(draws[1]))
-    out = []
-    for k, name in enumerate(CLASS_NAMES):
-        a, b = (report.figures["per_class"][name] for report in (_first, _second))
-        low, high = bootstrap.interval(draws[0][:count, k] - draws[1][:count, k])
-        gap = None if a["ap"] is None or b["ap"] is None else a["ap"] - b["ap"]
-        out.append(
-            {
-                "Class": BY_NAME[name].short,
-                "Support": a["support"],
-                "AP of A": a["ap"],
-                "AP of B": b["ap"],
-                "A − B": gap,
-                "Low": None if math.isnan(low) else low,
-                "High": None if math.isnan(high) else high,
-                "F1 of A": a["f1"],
-                "F1 of B": b["f1"],
-            }
-        )
-    return pd.DataFrame(out)
 
 
 def history(name: str) -> pd.DataFrame | None:

@@ -2,16 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final, TypeVar
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-COLOURS: Final = ("#3f7fd6", "#d9731a", "#2b9a66", "#b35fc9", "#a08016")
+from landcover.errors import LandcoverError
+from landcover.evaluation import Evaluation
+from pages.parts import models_data as data
+from pages.parts import theme
+
+Option = TypeVar("Option")
+Section = TypeVar("Section", bound=Callable[..., None])
+
+COLOURS: Final = (
+    "#3f7fd6",
+    "#d9731a",
+    "#2b9a66",
+    "#b35fc9",
+    "#a08016",
+    "#d64550",
+    "#1b98a6",
+    "#d4569f",
+    "#9c6b48",
+    "#7d8794",
+)
 """Mid tones that stand out from white and from the dark theme's ground alike."""
-SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up", "x")
-DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash")
+SYMBOLS: Final = (
+    "circle",
+    "diamond",
+    "square",
+    "triangle-up",
+    "x",
+    "cross",
+    "star",
+    "triangle-down",
+    "pentagon",
+    "hourglass",
+)
+DASHES: Final = (
+    "solid",
+    "dash",
+    "dot",
+    "dashdot",
+    "longdash",
+    "longdashdot",
+    "9px,3px",
+    "2px,6px",
+    "12px,3px,2px,3px",
+    "6px,6px",
+)
 POSITIVE: Final = COLOURS[0]
 NEGATIVE: Final = COLOURS[1]
 QUIET: Final = "#868e96"
@@ -19,6 +63,20 @@ CONFIG: Final = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "autoScale2d"],
 }
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one model is drawn, the same in every chart: no two of ten share any of the three."""
+
+    colour: str
+    symbol: str
+    dash: str
+
+
+def look(number: int) -> Look:
+    """The look of the model with that number, counted from 0."""
+    return Look(*(table[number % len(table)] for table in (COLOURS, SYMBOLS, DASHES)))
 
 
 def plain(figure: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: ANN401 - plotly's own
@@ -30,14 +88,86 @@ def plain(figure: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: 
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "title": None},
         **layout,
     )
-    figure.update_xaxes(automargin=True, gridcolor="rgba(134,142,150,.3)", zeroline=False)
-    figure.update_yaxes(automargin=True, gridcolor="rgba(134,142,150,.3)", zeroline=False)
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(automargin=True, gridcolor="rgba(134,142,150,.3)", zeroline=False)
     return figure
+
+
+def section(draw: Section) -> Section:
+    """A part of the page that a choice inside it draws anew by itself, and nothing else."""
+
+    @wraps(draw)
+    def safe(*args: Any, **options: Any) -> None:  # noqa: ANN401 - whatever the section takes
+        try:
+            draw(*args, **options)
+        except LandcoverError as error:
+            st.error(theme.literal(str(error)))
+
+    return st.fragment(safe)  # type: ignore[return-value]  # the same call, wrapped
+
+
+def pick(
+    title: str,
+    options: Sequence[Option],
+    key: str,
+    show: Callable[[Option], str] = str,
+    index: int = 0,
+) -> Option:
+    """A select box that remembers, and begins anew where what it remembers is not offered."""
+    if st.session_state.get(key) not in (None, *options):
+        # Set, not forgotten: the browser would go on to show what it remembers.
+        st.session_state[key] = options[index]
+    chosen = st.selectbox(
+        title, options, index=index, format_func=show, key=key, persist_state="session"
+    )
+    return options[index] if chosen is None else chosen
+
+
+def switch(title: str, options: Sequence[str], key: str) -> str:
+    """A row of choices that remembers, likewise."""
+    if st.session_state.get(key) not in (None, *options):
+        st.session_state[key] = options[0]
+    chosen = st.segmented_control(
+        title, options, default=options[0], required=True, key=key, persist_state="session"
+    )
+    return chosen or options[0]
+
+
+def pick_class(
+    report: Evaluation, key: str, everything: str, *, present: bool = False
+) -> int | None:
+    """A class's place in the report's order; None for all of them.
+
+    Args:
+        report: whose classes are offered.
+        key: of the select box.
+        everything: what the choice of all classes is called.
+        present: whether to offer only classes that some patch has.
+    """
+    names = report.classes
+    support = report.predictions.truth.sum(axis=0)
+    options = [everything, *(n for k, n in enumerate(names) if support[k] > 0 or not present)]
+    chosen = pick("Class", options, key, data.short)
+    return names.index(chosen) if chosen in names else None
+
+
+def file_stem(*parts: str) -> str:
+    """A file's name from what it shows."""
+    return "-".join(part.lower().replace(" ", "-") for part in parts)
+
+
+def draw(figure: go.Figure, name: str, alt: str) -> None:
+    """A figure in ink that can be read on a light and on a dark page."""
+    ink = {"color": theme.ink().text}
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(tickfont=ink, title_font=ink)
+    figure.update_layout(legend_font=ink)
+    st.plotly_chart(figure, key=f"models_chart_{name}", config=CONFIG, alt=alt)
 
 
 def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
     """A figure with its table and file; ``name`` is unique on the page."""
-    st.plotly_chart(figure, key=f"models_chart_{name}", config=CONFIG, alt=alt)
+    draw(figure, name, alt)
     with st.expander("The same as a table"):
         numbers(table, name, alt)
     download(table, name)

@@ -1,0 +1,57 @@
+"""The Models page in a real browser: charts draw, and a threshold is moved by keyboard."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import steps
+
+pytestmark = pytest.mark.browser
+
+
+def open_models(page: Page, app: str) -> None:
+    steps.open_app(page, app)
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("heading", name="How good are the models?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Class by class")).to_be_visible()
+
+
+def test_a_threshold_moves_by_keyboard_and_comes_back(
+    page: Page, app: str, outside: list[str]
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 2400})
+    open_models(page, app)
+    chart = page.locator(".st-key-models_chart_leaderboard .js-plotly-plot")
+    expect(chart).to_be_visible(timeout=90_000)  # the browser loads plotly when it is first needed
+    page.get_by_role("radio", name="Thresholds").click()
+    slider = page.get_by_role("slider")
+    expect(slider).to_be_visible()
+    steps.choose(page, "Class", "Pastures")
+    recall = page.get_by_test_id("stMetric").filter(has_text="Recall")
+    expect(recall).to_be_visible()
+    before = slider.get_attribute("aria-valuetext")
+    slider.press("End")
+    expect(recall.get_by_test_id("stMetricValue")).to_have_text("0.000")
+    page.get_by_role("button", name="The report's threshold").click()
+    expect(slider).to_have_attribute("aria-valuetext", str(before))
+    expect(recall.get_by_test_id("stMetricValue")).not_to_have_text("0.000")
+    assert outside == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_telephone(page: Page, app: str, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    open_models(page, app)
+    page.set_viewport_size({"width": 400, "height": 850})
+    for view in ("Reliability", "Risk and coverage", "Failures"):
+        radio = page.get_by_role("radio", name=view)
+        radio.click()
+        expect(radio).to_be_checked()
+        expect(
+            page.get_by_role("alert").filter(has_text=re.compile("wrong|damaged"))
+        ).to_have_count(0)
+        width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        assert width <= 400
