@@ -77,6 +77,7 @@ def zoo(master: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     folder = tmp_path / "zoo"
     shutil.copytree(master, folder)
     monkeypatch.setattr(registry, "ZOO", folder)
+    monkeypatch.setattr(registry, "DEFAULT_MODEL", "landcover-cnn")
     registry.card.cache_clear()
     yield folder
     registry.card.cache_clear()
