@@ -227,7 +227,7 @@ def test_a_picture_gets_the_model_for_pictures_and_says_so(
     assert main(arguments) == DONE
     picture, patch = map(json.loads, capsys.readouterr().out.splitlines())
     assert {"source", "model", "labels", "abstained", "quality", "provenance"} <= picture.keys()
-    assert (picture["model"], patch["model"]) == ("eurosat-rgb", "landcover-cnn")
+    assert (picture["model"], patch["model"]) == ("eurosat-rgb", "landcover-mosaic")
     assert [item["label"] for item in picture["labels"]] == list(EUROSAT_CLASSES)
     assert sum(item["predicted"] for item in picture["labels"]) == 1
     assert picture["provenance"]["window"] == {"row": 18, "col": 13}
