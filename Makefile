@@ -44,7 +44,8 @@ check: $(VENV)/.dev
 test: setup check
 	bash tools/find_browser.sh $(BIN)/python
 	bash tools/stac_server.sh $(VENV)-stac
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --ignore=tests/browser
+	$(BIN)/python -m pytest tests/browser
 
 # What others use to fetch, to compare with, apart from the app's own packages.
 $(VENV)-bench/.done: requirements-bench.txt
