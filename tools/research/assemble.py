@@ -15,27 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load_file, save_file
 
-from landcover.nets.labelsets import LabelSets, count_label_sets
+from landcover.nets.labelsets import packaged
 from landcover.nets.mosaic import Mosaic, join
 from landcover.nets.spectral import SpectralLite
 from landcover.nets.trigrid import TriGrid
 from landcover.training import TrainConfig, predict_logits
-from tools.research.common import DATA, WORK, gain, line, sigmoid, store
+from tools.research.common import WORK, gain, line, sigmoid, store
 
 MEMBERS: dict[str, Any] = {"members": 4, "width": 48, "stem": 24, "spectral": 64, "dropout": 0.3}
-
-
-def label_sets() -> LabelSets:
-    """The prior of BigEarthNet's official training split."""
-    table = pq.read_table(
-        DATA / "bigearthnet/metadata-all-480038.parquet", columns=["labels", "split"]
-    )
-    rows = zip(table["labels"].to_pylist(), table["split"].to_pylist(), strict=True)
-    return count_label_sets(labels for labels, split in rows if split == "train")
 
 
 def main(trigrid: str, out: str, *runs: str) -> None:
@@ -50,7 +40,7 @@ def main(trigrid: str, out: str, *runs: str) -> None:
         lite.load_state_dict(torch.load(WORK / "runs" / run / "state.pt", weights_only=True))
         lites.append(lite)
         options.append(config.net_options)
-    prior = label_sets()
+    prior = packaged()
     settings: dict[str, Any] = {"trigrid": MEMBERS, "lites": options, "sets": len(prior.members)}
     mosaic = join(grid, lites, prior, Mosaic(**settings))
     size = sum(p.numel() for p in mosaic.parameters())
