@@ -41,11 +41,14 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Apart: what drives a browser, and what starts processes of its own, which the workers of
+# a parallel run cannot.
 test: setup check
 	bash tools/find_browser.sh $(BIN)/python
 	bash tools/stac_server.sh $(VENV)-stac
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --ignore=tests/browser
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile \
+	    --ignore=tests/browser --ignore=tests/test_datasets_mapped.py
+	$(BIN)/python -m pytest tests/browser tests/test_datasets_mapped.py
 
 # What others use to fetch, to compare with, apart from the app's own packages.
 $(VENV)-bench/.done: requirements-bench.txt
