@@ -305,11 +305,20 @@ def _answer(model: Model, patches: Sequence[Patch]) -> FloatArray:
     with torch.inference_mode():
         scores = model.scores(torch.stack([model.tensor(patch) for patch in patches])).float()
         answer: FloatArray = model.probabilities(scores).cpu().numpy()
+    return in_order(model, answer, CLASS_NAMES)
+
+
+def in_order(model: Model, answer: FloatArray, classes: Sequence[str]) -> FloatArray:
+    """A model's probabilities ``(n, class)`` in the order of ``classes``.
+
+    Raises:
+        CorruptModel: one of them is no number.
+    """
     if not np.isfinite(answer).all():
         raise CorruptModel(
             f"{model.card.title} answers with something that is no number: train it anew."
         )
-    return answer[:, [model.card.classes.index(name) for name in CLASS_NAMES]]
+    return answer[:, [model.card.classes.index(name) for name in classes]]
 
 
 def milliseconds_per_patch(model: Model, n: int = 15) -> dict[str, Any]:
@@ -323,10 +332,15 @@ def milliseconds_per_patch(model: Model, n: int = 15) -> dict[str, Any]:
         transform=grid(600_000, 5_300_000),
         provenance=Provenance(source="noise", level=model.card.level),
     )
+    return timed(model, lambda: model.predict(patch), n)
+
+
+def timed(model: Model, classify: Callable[[], object], n: int) -> dict[str, Any]:
+    """Median time of ``n`` calls after two to warm up, with what it was measured on."""
     times = []
     for _ in range(n + 2):
         begin = time.perf_counter()
-        model.predict(patch)
+        classify()
         times.append(1000 * (time.perf_counter() - begin))
     return {
         "milliseconds_per_patch": round(median(times[2:]), 2),

@@ -7,11 +7,9 @@ between 0 and 1. The floors that lie in the model's folder are measured beside i
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 import numpy as np
@@ -22,8 +20,8 @@ from landcover import __version__
 from landcover.card import CARD_FILE, RGB, Card
 from landcover.datasets.eurosat import EuroSat, Picture, RgbStore, distance_km, is_named
 from landcover.datasets.labelled import split_name
-from landcover.errors import CorruptModel, ModelMismatch
-from landcover.evaluation import Evaluation, Predictions
+from landcover.errors import ModelMismatch
+from landcover.evaluation import Evaluation, Predictions, in_order, timed
 from landcover.inference import Scorer
 from landcover.measure import Draws, Material, measure, part, thresholds_of
 from landcover.metrics import ACCURACY
@@ -31,10 +29,11 @@ from landcover.model import Model, load_model
 from landcover.nomenclature import EUROSAT_CLASSES
 from landcover.patch import BoolArray, FloatArray
 from landcover.picture import PICTURE_BANDS
-from landcover.recipes_pictures import BASELINES
 
 Progress = Callable[[int, int, str], None]
 
+BASELINES: Final = "baselines"
+"""Folder of the floors in a model's folder."""
 BATCH: Final = 32
 BLOCK_KM: Final = 12.0
 _DEGREE_KM: Final = 6371.0 * math.pi / 180
@@ -173,12 +172,7 @@ def probabilities(
         pixels = store.pixels(rows)
         for model, scorer, answer in zip(models, scorers, answers, strict=True):
             found = model.probabilities(scorer(_bands(model, pixels))).numpy()
-            if not np.isfinite(found).all():
-                raise CorruptModel(
-                    f"{model.card.title} answers with something that is no number: train it anew."
-                )
-            order = [model.card.classes.index(name) for name in EUROSAT_CLASSES]
-            answer[rows.start : rows.stop] = found[:, order]
+            answer[rows.start : rows.stop] = in_order(model, found, EUROSAT_CLASSES)
         if progress:
             progress(rows.stop, len(store), "pictures")
     return answers
@@ -200,17 +194,7 @@ def milliseconds_per_picture(model: Model, n: int = 9) -> dict[str, Any]:
     """Median time of one warm classification of one picture, with what it was measured on."""
     side = model.card.pixels
     pixels = torch.from_numpy(np.random.default_rng(0).random((1, 3, side, side), np.float32))
-    times = []
-    for _ in range(n + 2):
-        begin = time.perf_counter()
-        model.predict_pixels(pixels)
-        times.append(1000 * (time.perf_counter() - begin))
-    return {
-        "milliseconds_per_patch": round(median(times[2:]), 2),
-        "runs": n,
-        "device": model.device.type,
-        "threads": torch.get_num_threads(),
-    }
+    return timed(model, lambda: model.predict_pixels(pixels), n)
 
 
 def _origin(card: Card, dataset: EuroSat, records: Sequence[Picture]) -> dict[str, Any]:

@@ -221,12 +221,11 @@ class Order:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Task:
-    """One model to make: a recipe, its settings if it is trained, and what was ordered."""
+class Task:
+    """One model to make: its name, a recipe, the data and what was ordered."""
 
     name: str
     recipe: Recipe
-    config: TrainConfig | None
     dataset: Dataset
     order: Order
 
@@ -251,6 +250,9 @@ class Learnt:
     std: tuple[float, ...]
     facts: dict[str, Any]
     epoch: int = 0
+
+
+Learn = Callable[[NativeStore, NativeStore | None, Path, Learnt | None], Learnt]
 
 
 def make(
@@ -278,35 +280,74 @@ def make(
     if name in ELSEWHERE:
         import_module(ELSEWHERE[name]).make(name, dataset, out, order, progress)
         return
-    recipe = find(name)
-    if isinstance(dataset, EuroSat):
-        raise BadInput(
-            f"The model '{name}' learns from patches of twelve bands: name --model eurosat-rgb, "
-            "which learns from pictures, or --dataset bigearthnet."
-        )
+    recipe, dataset = find(name), of_patches(name, dataset)
     config = configuration(name, order) if recipe.config else None
-    task = _Task(name=name, recipe=recipe, config=config, dataset=dataset, order=order)
-    training, validation = dataset.load("train"), dataset.load("validation")
-    both = order.fit == "train+validation"
+    task = Task(name=name, recipe=recipe, dataset=dataset, order=order)
     epochs = config.epochs if config else 0
-    tell = [_counter(progress, done, epochs * (2 if both else 1)) for done in (0, epochs)]
+    total = epochs * (2 if order.fit == "train+validation" else 1)
+
+    def learn(
+        store: NativeStore, validation: NativeStore | None, runs: Path, first: Learnt | None
+    ) -> Learnt:
+        if config is None:
+            return _fit(recipe, store, order.seed or 0)
+        settings, before = config, 0
+        if first is not None:
+            # Nothing is left to choose an epoch by.
+            settings = replace(config, epochs=first.epoch, select="last", patience=0)
+            before = epochs
+        tell = counter(progress, before, total)
+        return _learn(recipe, settings, store, validation, out=runs, tell=tell)
+
+    if produce(task, out, learn) and config:
+        # The history with validation figures is the one that shows how the choice was made.
+        shutil.copyfile(out / "runs" / "train" / "history.csv", out / "history.csv")
+        (out / "config.json").write_text(config.to_json(), encoding="utf-8")
+
+
+def of_patches(name: str, dataset: object) -> Dataset:
+    """The data set, where a model that learns from patches can learn from it.
+
+    Raises:
+        BadInput: it holds pictures.
+    """
+    if isinstance(dataset, Dataset):
+        return dataset
+    raise BadInput(
+        f"The model '{name}' learns from patches of twelve bands: name --model eurosat-rgb, "
+        "which learns from pictures, or --dataset bigearthnet."
+    )
+
+
+def produce(task: Task, out: Path, learn: Learn) -> bool:
+    """Fit, decide on validation, fit again on both splits when asked for, write the folder.
+
+    Args:
+        task: what to make.
+        out: the folder to write.
+        learn: fits once: from patches, validation patches to watch, a folder for the run
+            and the first fit, if this is the second, to what was learnt.
+
+    Returns:
+        whether this process wrote; the first of several writes for all.
+
+    Raises:
+        BadInput: a split is empty, or a patch cannot be read.
+    """
+    training, validation = task.dataset.load("train"), task.dataset.load("validation")
     runs = out / "runs"
-    first = _learn(task, training, validation, runs / "train", tell[0])
+    first = learn(training, validation, runs / "train", None)
     decided = decide(_card(task, first, training), first, validation)
     final, fitted = first, training
-    if both:
+    if task.order.fit == "train+validation":
         fitted = join(training, validation)
-        task = replace(task, config=_frozen(config, first))
-        final = _learn(task, fitted, None, runs / order.fit, tell[1])
+        final = learn(fitted, None, runs / task.order.fit, first)
     if not parallel.current().leads:
-        return  # the first process writes for all
+        return False
     chosen = {key: getattr(decided, key) for key in DECIDED}
     card = replace(_card(task, final, fitted), **chosen)
-    write(card, final.net, out, dataset, half=recipe.half)
-    if config:
-        # The history with validation figures is the one that shows how the choice was made.
-        shutil.copyfile(runs / "train" / "history.csv", out / "history.csv")
-        (out / "config.json").write_text(config.to_json(), encoding="utf-8")
+    write(card, final.net, out, task.dataset, half=task.recipe.half)
+    return True
 
 
 def find(name: str) -> Recipe:
@@ -348,28 +389,38 @@ def configuration(name: str, order: Order) -> TrainConfig:
     recipe = find(name)
     if not recipe.config:
         raise BadInput(f"The model '{name}' is fitted without a configuration: leave it out.")
-    if order.config_file is None:
-        text = (resources.files("landcover") / "configs" / f"{recipe.config}.json").read_text(
-            encoding="utf-8"
-        )
-    else:
-        try:
-            text = order.config_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise BadInput(
-                f"The configuration '{order.config_file.name}' cannot be read: check the path."
-            ) from None
-    config = TrainConfig.from_json(text)
-    changes: dict[str, Any] = {"device": order.device}
-    if order.epochs is not None:
-        changes["epochs"] = order.epochs
-    if order.seed is not None:
-        changes["seed"] = order.seed
-    changes["shards"] = parallel.shards_for(order.shards or config.shards, parallel.current())
+    config = TrainConfig.from_json(settings_text(recipe.config, order))
+    shards = parallel.shards_for(order.shards or config.shards, parallel.current())
     options = {**config.net_options, **recipe.options}
-    config = replace(config, net_options=options, **changes)
+    config = replace(config, net_options=options, shards=shards, **changes(order))
     _try_net(config)
     return config
+
+
+def settings_text(packaged: str, order: Order) -> str:
+    """The text of the user's configuration file, else of the packaged one of that name.
+
+    Raises:
+        BadInput: the file cannot be read.
+    """
+    if order.config_file is None:
+        file = resources.files("landcover") / "configs" / f"{packaged}.json"
+        return file.read_text(encoding="utf-8")
+    try:
+        return order.config_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise BadInput(
+            f"The configuration '{order.config_file.name}' cannot be read: check the path."
+        ) from None
+
+
+def changes(order: Order) -> dict[str, Any]:
+    """What the user asked for in place of any configuration's device, epochs and seed."""
+    wanted = {"epochs": order.epochs, "seed": order.seed}
+    return {
+        "device": order.device,
+        **{key: value for key, value in wanted.items() if value is not None},
+    }
 
 
 def _try_net(config: TrainConfig) -> None:
@@ -382,24 +433,16 @@ def _try_net(config: TrainConfig) -> None:
         ) from None
 
 
-def _frozen(config: TrainConfig | None, first: Learnt) -> TrainConfig | None:
-    """Settings for the fit on all patches, where nothing is left to choose an epoch by."""
-    if config is None:
-        return None
-    return replace(config, epochs=first.epoch, select="last", patience=0)
-
-
 def _learn(
-    task: _Task,
+    recipe: Recipe,
+    config: TrainConfig,
     store: NativeStore,
     validation: NativeStore | None,
+    *,
     out: Path,
     tell: Tell | None,
 ) -> Learnt:
-    """Fit once: by gradients where there is a configuration, else by the recipe's own means."""
-    recipe, config = task.recipe, task.config
-    if config is None:
-        return _fit(recipe, store, task.order.seed or 0)
+    """Fit once, by gradients."""
     bands = tuple(config.net_options.get("bands", BAND_NAMES))
     seen = None if validation is None else show(validation, bands)
     initial = recipe.initial() if recipe.initial else None
@@ -474,7 +517,7 @@ def decide(card: Card, learnt: Learnt, validation: NativeStore) -> Card:
     return replace(decided, selection={**figures, **decided.selection})
 
 
-def _card(task: _Task, learnt: Learnt, fitted: NativeStore) -> Card:
+def _card(task: Task, learnt: Learnt, fitted: NativeStore) -> Card:
     """A card of everything but what validation decides and what :func:`write` adds."""
     return Card(
         name=task.name,
@@ -564,7 +607,8 @@ def _some_patches(dataset: Dataset) -> list[Patch]:
     return [records[row].patch() for row in rows.tolist()]
 
 
-def _counter(progress: Progress | None, done: int, total: int) -> Tell | None:
+def counter(progress: Progress | None, done: int, total: int) -> Tell | None:
+    """What tells of each epoch of a fit before which ``done`` of all ``total`` epochs were."""
     if progress is None:
         return None
 

@@ -14,8 +14,6 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,23 +21,34 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from landcover import nets, parallel, recipes, registry
-from landcover.card import WEIGHTS_FILE, Card
-from landcover.datasets import Dataset
+from landcover import nets, parallel, registry
+from landcover.card import WEIGHTS_FILE
 from landcover.datasets.statistics import band_statistics
-from landcover.datasets.store import NativeStore, join
+from landcover.datasets.store import NativeStore
 from landcover.errors import BadInput
 from landcover.nets import mosaic
 from landcover.nets.labelsets import packaged
 from landcover.nets.mosaic import Mosaic
 from landcover.nets.spectral import SpectralLite, inflate
 from landcover.nets.trigrid import TriGrid
-from landcover.nomenclature import CLASS_NAMES
-from landcover.recipes import Learnt, Order, Progress
+from landcover.recipes import (
+    Learnt,
+    Order,
+    Progress,
+    Recipe,
+    Task,
+    changes,
+    configuration,
+    counter,
+    of_patches,
+    produce,
+    rounded,
+    settings_text,
+)
 from landcover.sentinel2 import BAND_NAMES
 from landcover.training import HISTORY_FILE, Epoch, State, TrainConfig, train
 
-Tell = Callable[[int, Epoch], None]
+Tell = Callable[[int], Callable[[Epoch], None] | None]
 
 TITLE: Final = "landcover mosaic"
 SUMMARY: Final = (
@@ -94,31 +103,21 @@ def make(
         BadInput: it is another data set, or a setting cannot be used.
         UnknownName: the model to start from is not installed.
     """
-    if not isinstance(dataset, Dataset):
-        raise BadInput(
-            f"The model '{name}' learns from patches of twelve bands: name --model "
-            f"{START}, which learns from pictures, or --dataset bigearthnet."
-        )
     parts = settings(order)
-    training, validation = dataset.load("train"), dataset.load("validation")
-    both = order.fit == "train+validation"
-    total = parts.epochs * (2 if both else 1)
-    runs = out / "runs"
-    first = fit(parts, training, runs / "train", _counter(progress, 0, total))
-    learnt = _learnt(parts, first, training)
-    decided = recipes.decide(_card(name, dataset, order, learnt, training), learnt, validation)
-    fitted = training
-    if both:
-        fitted = join(training, validation)
-        final = fit(parts, fitted, runs / order.fit, _counter(progress, parts.epochs, total))
-        learnt = _learnt(parts, final, fitted)
-    if not parallel.current().leads:
-        return  # the first process writes for all
-    chosen = {key: getattr(decided, key) for key in recipes.DECIDED}
-    card = replace(_card(name, dataset, order, learnt, fitted), **chosen)
-    recipes.write(card, learnt.net, out, dataset, half=True)
-    shutil.copyfile(runs / order.fit / "lite" / HISTORY_FILE, out / HISTORY_FILE)
-    (out / "config.json").write_text(parts.to_json(), encoding="utf-8")
+    recipe = Recipe(title=TITLE, summary=SUMMARY, half=True)
+    task = Task(name=name, recipe=recipe, dataset=of_patches(name, dataset), order=order)
+    total = parts.epochs * (2 if order.fit == "train+validation" else 1)
+
+    def learn(
+        store: NativeStore, _: NativeStore | None, runs: Path, first: Learnt | None
+    ) -> Learnt:
+        before = 0 if first is None else parts.epochs
+        net = fit(parts, store, runs, lambda done: counter(progress, before + done, total))
+        return _learnt(parts, net, store)
+
+    if produce(task, out, learn):
+        shutil.copyfile(out / "runs" / order.fit / "lite" / HISTORY_FILE, out / HISTORY_FILE)
+        (out / "config.json").write_text(parts.to_json(), encoding="utf-8")
 
 
 def settings(order: Order) -> Parts:
@@ -127,30 +126,14 @@ def settings(order: Order) -> Parts:
     Raises:
         BadInput: the file cannot be read or is no configuration of a SpectralLite.
     """
-    trigrid = recipes.configuration(TRIGRID, replace(order, config_file=None))
-    if order.config_file is None:
-        text = (resources.files("landcover") / "configs" / "landcover-mosaic.json").read_text(
-            encoding="utf-8"
-        )
-    else:
-        try:
-            text = order.config_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise BadInput(
-                f"The configuration '{order.config_file.name}' cannot be read: check the path."
-            ) from None
-    lite = TrainConfig.from_json(text)
+    trigrid = configuration(TRIGRID, replace(order, config_file=None))
+    lite = TrainConfig.from_json(settings_text("landcover-mosaic", order))
     if lite.net != "spectral-lite0":
         raise BadInput("The configuration of the mosaic is that of its net spectral-lite0.")
-    changes: dict[str, Any] = {"device": order.device, "shards": trigrid.shards}
-    if order.epochs is not None:
-        changes["epochs"] = order.epochs
-    if order.seed is not None:
-        changes["seed"] = order.seed
-    return Parts(trigrid=trigrid, lite=replace(lite, **changes))
+    return Parts(trigrid=trigrid, lite=replace(lite, shards=trigrid.shards, **changes(order)))
 
 
-def fit(parts: Parts, store: NativeStore, runs: Path, tell: Tell | None = None) -> Mosaic:
+def fit(parts: Parts, store: NativeStore, runs: Path, tell: Tell) -> Mosaic:
     """Train both parts on some patches and join them.
 
     Parts that are done are kept in ``runs`` and not trained again by the same call.
@@ -159,15 +142,16 @@ def fit(parts: Parts, store: NativeStore, runs: Path, tell: Tell | None = None) 
         parts: the settings.
         store: the patches.
         runs: a folder for one fit.
-        tell: called after each epoch with the epochs that other parts had, and the epoch.
+        tell: gives what is called after each epoch of a part, from the epochs that the parts
+            before it had.
 
     Raises:
         BadInput: the folder holds parts of other settings that cannot be gone on with.
         UnknownName: the model to start from is not installed.
     """
-    trigrid = _part(parts.trigrid, store, runs / "trigrid", {}, _after(tell, 0))
+    trigrid = _part(parts.trigrid, store, runs / "trigrid", {}, tell(0))
     begin = {} if _kept(parts.lite, store, runs / "lite") else inflate(start())
-    lite = _part(parts.lite, store, runs / "lite", begin, _after(tell, parts.trigrid.epochs))
+    lite = _part(parts.lite, store, runs / "lite", begin, tell(parts.trigrid.epochs))
     return assemble(parts, trigrid, lite)
 
 
@@ -238,7 +222,7 @@ def _mark(config: TrainConfig, store: NativeStore) -> dict[str, str]:
 
 def _learnt(parts: Parts, net: Mosaic, store: NativeStore) -> Learnt:
     mean, std = band_statistics([store])
-    whole = recipes.rounded(net)
+    whole = rounded(net)
     prior = whole.get_buffer("prior.members")
     return Learnt(
         net=whole,
@@ -254,42 +238,3 @@ def _learnt(parts: Parts, net: Mosaic, store: NativeStore) -> Learnt:
             "label_sets": f"{len(prior)} of BigEarthNet v2's training split",
         },
     )
-
-
-def _card(name: str, dataset: Dataset, order: Order, learnt: Learnt, fitted: NativeStore) -> Card:
-    return Card(
-        name=name,
-        title=TITLE,
-        summary=SUMMARY,
-        net=learnt.net_name,
-        net_options=learnt.net_options,
-        bands=learnt.bands,
-        mean=learnt.mean,
-        std=learnt.std,
-        thresholds=dict.fromkeys(CLASS_NAMES, 0.5),
-        threshold_rule="one half",
-        training={
-            "dataset": dataset.title,
-            "splits": order.fit.split("+"),
-            **fitted.origin(),
-            **learnt.facts,
-            "date": datetime.now(UTC).date().isoformat(),
-            "command": (
-                f"landcover train --dataset {dataset.name} --model {name} --fit {order.fit}"
-            ),
-        },
-        weights_sha256="",
-        parameters=sum(value.numel() for value in learnt.net.parameters()),
-    )
-
-
-def _counter(progress: Progress | None, before: int, total: int) -> Tell | None:
-    if progress is None:
-        return None
-    return lambda done, entry: progress(
-        before + done + entry.epoch, total, f"loss {entry.train_loss:.3f}"
-    )
-
-
-def _after(tell: Tell | None, done: int) -> Callable[[Epoch], None] | None:
-    return None if tell is None else lambda entry: tell(done, entry)

@@ -20,9 +20,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -35,6 +34,7 @@ from landcover.card import BRIGHTNESS, EVEN, RGB, SOFTMAX, Card
 from landcover.datasets.eurosat import EuroSat, RgbStore, pack_names
 from landcover.devices import pick_device
 from landcover.errors import BadInput
+from landcover.evaluation_pictures import BASELINES
 from landcover.inference import Scorer
 from landcover.model import Model, save_model
 from landcover.nets.baselines import ClassPrior
@@ -42,6 +42,7 @@ from landcover.nets.colours import ColourForest
 from landcover.nets.lite0 import Lite0, imagenet
 from landcover.nomenclature import EUROSAT_CLASSES
 from landcover.picture import PICTURE_BANDS, WINDOW, Picture
+from landcover.recipes import Order, Progress, changes, packed, rounded, settings_text
 from landcover.sources.pictures import picture_of
 from landcover.training import (
     Epoch,
@@ -52,12 +53,7 @@ from landcover.training import (
     train,
 )
 
-if TYPE_CHECKING:  # recipes imports this module by name
-    from landcover.recipes import Order, Progress
-
 NAME: Final = "eurosat-rgb"
-BASELINES: Final = "baselines"
-"""Folder of the floors in the model's folder."""
 PRIOR: Final = "class-prior"
 COLOURS: Final = "colour-statistics"
 TREES: Final = 40
@@ -164,15 +160,7 @@ def plan(order: Order) -> Plan:
     Raises:
         BadInput: the file cannot be read or is no such configuration.
     """
-    if order.config_file is None:
-        text = (resources.files("landcover") / "configs" / f"{NAME}.json").read_text("utf-8")
-    else:
-        try:
-            text = order.config_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise BadInput(
-                f"The configuration '{order.config_file.name}' cannot be read: check the path."
-            ) from None
+    text = settings_text(NAME, order)
     try:
         raw = json.loads(text)
         parts, symmetries = [json.dumps(part) for part in raw["phases"]], raw["symmetries"]
@@ -183,14 +171,10 @@ def plan(order: Order) -> Plan:
             "The configuration of the net for pictures needs 'phases', a list of training "
             "configurations, and 'symmetries', which is 1, 2, 4 or 8."
         )
-    changes: dict[str, Any] = {"device": order.device}
-    if order.epochs is not None:
-        changes["epochs"] = order.epochs
-    if order.seed is not None:
-        changes["seed"] = order.seed
+    wanted = changes(order)
     if order.shards is not None:
-        changes["shards"] = order.shards
-    phases = tuple(replace(TrainConfig.from_json(part), **changes) for part in parts)
+        wanted["shards"] = order.shards
+    phases = tuple(replace(TrainConfig.from_json(part), **wanted) for part in parts)
     if any(phase.net != "rgb-lite0" or phase.loss != "softmax" for phase in phases):
         raise BadInput("Every phase of the net for pictures needs net rgb-lite0 and loss softmax.")
     return Plan(phases=phases, symmetries=symmetries)
@@ -280,8 +264,6 @@ def finished(state: Mapping[str, Tensor], net_options: Mapping[str, Any]) -> nn.
         state: of an ``rgb-lite0``.
         net_options: what builds it.
     """
-    from landcover.recipes import rounded  # noqa: PLC0415 - recipes imports this module by name
-
     net = nets.build("rgb-lite0", **net_options)
     net.load_state_dict(dict(state))
     return rounded(net)
@@ -462,8 +444,6 @@ def _card(
 
 
 def _save(card: Card, net: nn.Module, out: Path) -> Card:
-    from landcover.recipes import packed  # noqa: PLC0415 - as above
-
     weights = packed(net, half=True)
     card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
     save_model(card, weights, out)
