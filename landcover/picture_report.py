@@ -7,9 +7,6 @@ place or date, and beside it ``limits``: what a picture gives up.
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +22,7 @@ from landcover.nomenclature import BY_NAME
 from landcover.picture import Picture
 from landcover.picture_quality import assess
 from landcover.quality import Quality
-from landcover.sheet import plain
+from landcover.report import answer_record, labels_as_csv, no_formula
 
 CSV_COLUMNS: Final = (
     "source",
@@ -111,29 +108,8 @@ def as_record(
     Raises:
         CorruptModel: the model answered with something that is no number.
     """
-    if not all(math.isfinite(item.probability) for item in prediction.labels):
-        raise CorruptModel(
-            f"The model '{prediction.model}' answered with something that is no number: "
-            "train it anew, or choose another model."
-        )
     return {
-        "source": plain(source),
-        "model": prediction.model,
-        "aim": prediction.aim,
-        "aim_fallback": list(prediction.aim_fallback),
-        "labels": [
-            {
-                "label": item.label,
-                "theme": BY_NAME[item.label].theme,
-                "probability": item.probability,
-                "threshold": item.threshold,
-                "predicted": item.predicted and not quality.abstained,
-                "certainty": None,
-            }
-            for item in prediction.labels
-        ],
-        "abstained": quality.abstained,
-        "quality": quality.as_dict(),
+        **answer_record(prediction, quality, source),
         "limits": list(limits),
         "provenance": {
             **seen.picture.provenance.as_dict(),
@@ -213,16 +189,10 @@ def _label_line(row: Mapping[str, Any]) -> str:
 def as_csv(record: Mapping[str, Any]) -> str:
     """A record as a CSV table, one class a row, with a heading."""
     origin = record["provenance"]
-    source = record["source"]
     shared = {
-        # A spreadsheet would take ``=…`` for a formula.
-        "source": "'" + source if source.startswith(("=", "+", "-", "@")) else source,
+        "source": no_formula(record["source"]),
         **origin["window"],
         "model": record["model"],
         "card_hash": origin["card_hash"],
     }
-    out = io.StringIO()
-    writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows({**shared, **row} for row in record["labels"])
-    return out.getvalue()
+    return labels_as_csv(record, CSV_COLUMNS, shared)

@@ -10,6 +10,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from landcover import __version__
@@ -81,12 +82,24 @@ def as_record(
     Raises:
         CorruptModel: the model answered with something that is no number.
     """
+    ordered = sorted(prediction.labels, key=lambda item: CLASS_NAMES.index(item.label))
+    return {
+        **answer_record(replace(prediction, labels=tuple(ordered)), quality, source),
+        "provenance": provenance_record(patch, prediction),
+    }
+
+
+def answer_record(prediction: Prediction, quality: Quality, source: str) -> dict[str, Any]:
+    """The part of a record that patches and pictures share: answer and quality.
+
+    Raises:
+        CorruptModel: the model answered with something that is no number.
+    """
     if not all(math.isfinite(item.probability) for item in prediction.labels):
         raise CorruptModel(
             f"The model '{prediction.model}' answered with something that is no number: "
             "train it anew, or choose another model."
         )
-    ordered = sorted(prediction.labels, key=lambda item: CLASS_NAMES.index(item.label))
     return {
         "source": plain(source),
         "model": prediction.model,
@@ -101,11 +114,10 @@ def as_record(
                 "predicted": item.predicted and not quality.abstained,
                 "certainty": None if quality.abstained else item.certainty,
             }
-            for item in ordered
+            for item in prediction.labels
         ],
         "abstained": quality.abstained,
         "quality": quality.as_dict(),
-        "provenance": provenance_record(patch, prediction),
     }
 
 
@@ -192,21 +204,28 @@ def as_csv(record: Mapping[str, Any]) -> str:
     """A record as a CSV table, one class a row, with a heading."""
     origin = record["provenance"]
     shared = {
-        "source": _no_formula(record["source"]),
+        "source": no_formula(record["source"]),
         "acquired": origin["acquired"] or "",
         "latitude": f"{origin['centre']['latitude']:.6f}",
         "longitude": f"{origin['centre']['longitude']:.6f}",
         "model": record["model"],
         "card_hash": origin["card_hash"],
     }
+    return labels_as_csv(record, CSV_COLUMNS, {**shared, "aim": record["aim"]})
+
+
+def labels_as_csv(
+    record: Mapping[str, Any], columns: Sequence[str], shared: Mapping[str, Any]
+) -> str:
+    """A record's classes as a CSV table with a heading; each row has what is ``shared`` too."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows({**shared, "aim": record["aim"], **row} for row in record["labels"])
+    writer.writerows({**shared, **row} for row in record["labels"])
     return out.getvalue()
 
 
-def _no_formula(text: str) -> str:
+def no_formula(text: str) -> str:
     """A user's text that no spreadsheet runs: it would take ``=…`` for a formula."""
     return "'" + text if text.startswith(("=", "+", "-", "@")) else text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import streamlit as st
@@ -201,20 +202,14 @@ def _window() -> None:
         f"Your picture has {whole.height} × {whole.width} pixels: click in it, or say where the "
         "window of 1200 m begins."
     )
-    columns = st.columns(2)
-    axes = (("Row from the top", "row", whole.height), ("Column from the left", "col", whole.width))
-    for column, (label, axis, size) in zip(columns, axes, strict=True):
-        key = f"classify_{axis}"
-        st.session_state[key] = getattr(chosen, axis)
-        column.number_input(
-            label,
-            min_value=0,
-            max_value=size - PATCH_PIXELS,
-            step=GRID_STEP,
-            key=key,
-            on_change=_window_chosen,
-            args=(chosen.upload,),
-        )
+    _window_inputs(
+        chosen,
+        (whole.height, whole.width),
+        side=PATCH_PIXELS,
+        step=GRID_STEP,
+        prefix="classify",
+        when_changed=_window_chosen,
+    )
 
 
 def _colour_window(chosen: choice.Chosen, whole: Picture) -> None:
@@ -224,19 +219,38 @@ def _colour_window(chosen: choice.Chosen, whole: Picture) -> None:
         f"Your picture has {whole.height} × {whole.width} pixels: the middle {WINDOW} × {WINDOW} "
         "are classified unless you say where the window begins."
     )
-    columns = st.columns(2)
-    axes = (("Row from the top", "row", whole.height), ("Column from the left", "col", whole.width))
-    for column, (label, axis, size) in zip(columns, axes, strict=True):
-        key = f"classify_colours_{axis}"
+    _window_inputs(
+        chosen,
+        (whole.height, whole.width),
+        side=WINDOW,
+        step=WINDOW // 2,
+        prefix="classify_colours",
+        when_changed=_colour_window_chosen,
+    )
+
+
+def _window_inputs(
+    chosen: choice.Chosen,
+    size: tuple[int, int],
+    *,
+    side: int,
+    step: int,
+    prefix: str,
+    when_changed: Callable[[str], None],
+) -> None:
+    """Row and column where the window of ``side`` pixels begins."""
+    axes = zip(("Row from the top", "Column from the left"), ("row", "col"), size, strict=True)
+    for column, (label, axis, pixels) in zip(st.columns(2), axes, strict=True):
+        key = f"{prefix}_{axis}"
         st.session_state[key] = getattr(chosen, axis)
         column.number_input(
             label,
             min_value=0,
-            max_value=size - WINDOW,
-            step=WINDOW // 2,
+            max_value=pixels - side,
+            step=step,
             key=key,
-            on_change=_colour_window_chosen,
-            args=(chosen.colours,),
+            on_change=when_changed,
+            args=(chosen.colours or chosen.upload,),
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,7 +15,7 @@ from landcover.nomenclature import BY_NAME
 from landcover.patch import ByteArray
 from landcover.picture import WINDOW, Picture
 from landcover.sentinel2 import PIXEL_M
-from pages.parts import choice, explaining, models, theme
+from pages.parts import choice, downloads, explaining, models, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.model import LabelScore
@@ -249,23 +248,4 @@ def _record(chosen: choice.Chosen, whole: Picture, found: models.Answer) -> dict
 def _downloads(record: dict[str, Any]) -> None:
     from landcover import picture_report  # noqa: PLC0415 - loads torch
 
-    stem = f"landcover-{record['model']}"
-    with st.container(horizontal=True):
-        st.download_button(
-            "Result as JSON",
-            json.dumps(record, indent=1, ensure_ascii=False),
-            f"{stem}.json",
-            "application/json",
-            key="classify_colours_json",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Probabilities as CSV",
-            picture_report.as_csv(record),
-            f"{stem}.csv",
-            "text/csv",
-            key="classify_colours_csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+    downloads.of_record(record, picture_report.as_csv(record), "classify_colours")

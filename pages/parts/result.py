@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -13,7 +12,7 @@ from landcover.nomenclature import BY_NAME
 from landcover.patch import Patch
 from landcover.sentinel2 import COMPOSITES, PATCH_M
 from landcover.sources.samples import Sample
-from pages.parts import aiming, choice, explaining, models, probabilities, theme
+from pages.parts import aiming, choice, downloads, explaining, models, probabilities, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.card import Card
@@ -176,26 +175,7 @@ def _downloads(patch: Patch, found: models.Answer) -> None:
     from landcover import report  # noqa: PLC0415 - it loads torch, which the map must not wait for
 
     record = report.as_record(patch, found.prediction, found.quality, patch.provenance.source)
-    stem = f"landcover-{found.prediction.model}"
-    with st.container(horizontal=True):
-        st.download_button(
-            "Result as JSON",
-            json.dumps(record, indent=1, ensure_ascii=False),
-            f"{stem}.json",
-            "application/json",
-            key="classify_json",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Probabilities as CSV",
-            report.as_csv(record),
-            f"{stem}.csv",
-            "text/csv",
-            key="classify_csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+    downloads.of_record(record, report.as_csv(record), "classify")
 
 
 def _provenance(patch: Patch, found: models.Answer, card: Card) -> dict[str, str]:
