@@ -9,7 +9,7 @@ import torch
 
 from landcover import nets
 from landcover.augment import symmetry
-from landcover.nets.labelsets import LabelSets, count_label_sets
+from landcover.nets.labelsets import LabelSets, count, from_counts
 from landcover.nets.lite0 import Lite0
 from landcover.nets.mosaic import Mosaic, join
 from landcover.nets.rgb import RgbNet
@@ -140,7 +140,7 @@ def test_bands_are_left_out_in_training_but_not_the_visible_ones() -> None:
 
 def test_label_sets_exclude_what_never_occurs_and_know_company() -> None:
     a, b, c = CLASS_NAMES[:3]
-    net = count_label_sets([[a, b]] * 6 + [[a]] * 5 + [[c]] * 9 + [[b, c]] * 4)
+    net = from_counts(count([[a, b]] * 6 + [[a]] * 5 + [[c]] * 9 + [[b, c]] * 4))
     assert len(net.members) == 3
     logits = torch.full((1, len(CLASS_NAMES)), -4.0)
     logits[0, 1] = 3.0
@@ -155,12 +155,12 @@ def test_label_sets_exclude_what_never_occurs_and_know_company() -> None:
     stronger.load_state_dict(net.state_dict())
     assert not torch.equal(stronger(logits), net(logits))
     with pytest.raises(ValueError, match="5 patches"):
-        count_label_sets([[a]])
+        from_counts(count([[a]]))
 
 
 def test_the_excess_of_a_label_set_is_over_independent_classes() -> None:
     a, b = CLASS_NAMES[:2]
-    net = count_label_sets([[a]] * 10 + [[b]] * 10)
+    net = from_counts(count([[a]] * 10 + [[b]] * 10))
     # Half of all patches each; were the classes independent, a alone would be a quarter.
     assert torch.allclose(net.excess, torch.full((2,), math.log(0.5 / 0.25)), atol=1e-3)
 
@@ -172,7 +172,7 @@ def test_a_mosaic_answers_with_the_parts_that_were_joined() -> None:
     assert isinstance(mosaic, Mosaic)
     grid = TriGrid(**SMALL).eval()
     lites = [SpectralLite(**TAPS).eval() for _ in range(2)]
-    prior = count_label_sets([CLASS_NAMES[:1]] * 5 + [CLASS_NAMES[1:3]] * 5)
+    prior = from_counts(count([CLASS_NAMES[:1]] * 5 + [CLASS_NAMES[1:3]] * 5))
     join(grid, lites, prior, mosaic)
     pixels = torch.rand(2, 12, 48, 48)
     looks = [lites[k](symmetry(pixels, w)) for k, w in ((0, 0), (0, 4), (1, 1), (1, 5))]

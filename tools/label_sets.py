@@ -9,28 +9,23 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from landcover.nets.labelsets import TABLE
-from landcover.nomenclature import CLASS_NAMES
+from landcover.nets.labelsets import TABLE, count
 
 
 def main(metadata: str) -> None:
     """Write the table."""
     table = pq.read_table(metadata, columns=["labels", "split"])
     rows = zip(table["labels"].to_pylist(), table["split"].to_pylist(), strict=True)
-    column = {name: k for k, name in enumerate(CLASS_NAMES)}
-    counts = Counter(
-        tuple(sorted(column[name] for name in labels)) for labels, split in rows if split == "train"
-    )
+    counts = count(labels for labels, split in rows if split == "train")
+    ordered = sorted((-patches, sorted(members)) for members, patches in counts.items())
     with Path(TABLE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["classes", "patches"])
-        for members, patches in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-            writer.writerow([" ".join(map(str, members)), patches])
+        writer.writerows([" ".join(map(str, members)), -less] for less, members in ordered)
     print(f"{len(counts)} label sets of {counts.total()} patches: {TABLE}")
 
 

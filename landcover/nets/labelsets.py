@@ -16,6 +16,7 @@ one, or beaches without a sea) are excluded, and their evidence goes to sets tha
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -63,20 +64,10 @@ class LabelSets(nn.Module):
             return torch.logit(probability, eps=_CLIP)
 
 
-def count_label_sets(
-    labels: Iterable[Sequence[str]], *, least: int = LEAST, strength: float = STRENGTH
-) -> LabelSets:
-    """The label sets of some patches, those that ``least`` patches or more have.
-
-    Raises:
-        ValueError: no label set is frequent enough.
-    """
+def count(labels: Iterable[Sequence[str]]) -> Counter[frozenset[int]]:
+    """How many patches have each label set, as columns of classes; of labels by their names."""
     column = {name: k for k, name in enumerate(CLASS_NAMES)}
-    counts: dict[frozenset[int], int] = {}
-    for names in labels:
-        key = frozenset(column[name] for name in names)
-        counts[key] = counts.get(key, 0) + 1
-    return from_counts(counts, least=least, strength=strength)
+    return Counter(frozenset(column[name] for name in names) for names in labels)
 
 
 def packaged(*, least: int = LEAST, strength: float = STRENGTH) -> LabelSets:

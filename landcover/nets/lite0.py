@@ -37,8 +37,6 @@ STAGES: Final[tuple[tuple[int, int, int, int, int], ...]] = (
 """Blocks, kernel, stride of the first block, expansion and channels of each stage."""
 STEM: Final = 32
 HEAD: Final = 1280
-IMAGENET_MEAN: Final = 127 / 255
-IMAGENET_STD: Final = 128 / 255
 _EPSILON: Final = 1e-3
 _MOMENTUM: Final = 0.01
 

@@ -285,11 +285,6 @@ def confusion_table(
     return pd.DataFrame({"Class": shorts(report), **columns})
 
 
-def same_patches(first: Evaluation, second: Evaluation) -> bool:
-    """Whether two reports are about the same patches in the same order."""
-    return first.predictions.ids == second.predictions.ids
-
-
 def history(name: str) -> pd.DataFrame | None:
     """A model's training history, None where it has none or it cannot be read."""
     path = registry.folder(name) / HISTORY_FILE

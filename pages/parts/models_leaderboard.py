@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,12 +11,6 @@ import streamlit as st
 
 from pages.parts import models_data as data
 from pages.parts import models_show as show
-
-COSTS: Final = {
-    "parameters": "Parameters",
-    "weights_bytes": "Weights",
-    "milliseconds": "ms a patch",
-}
 
 
 @show.section
