@@ -41,12 +41,12 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Apart: what drives a browser, and what starts processes of its own, which the workers of
-# a parallel run cannot.
+# Apart: what drives a browser, and what starts processes of its own, of which a pool once
+# died beside another worker. One thread a worker: with more, they wait for each other.
 test: setup check
 	bash tools/find_browser.sh $(BIN)/python
 	bash tools/stac_server.sh $(VENV)-stac
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile \
 	    --ignore=tests/browser --ignore=tests/test_datasets_mapped.py
 	$(BIN)/python -m pytest tests/browser tests/test_datasets_mapped.py
 
