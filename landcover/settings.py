@@ -39,6 +39,8 @@ class TrainConfig:
         loss: ``multilabel`` asks of each class by itself (binary cross-entropy), and
             ``softmax`` which one class it is.
         label_smoothing: share by which targets move towards the classes' frequencies.
+        trust: share by which targets move towards what a teacher says of the same changed
+            batch (Hinton et al. 2015; Beyer et al. 2022); above 0 it takes a teacher.
         augmentation: changes to training batches.
         select: which epoch's weights are kept: the best of a figure on validation
             (``mean_ap`` is the mean of both average precisions), or the ``last``.
@@ -66,6 +68,7 @@ class TrainConfig:
     ema: float = 0.99
     loss: Loss = "multilabel"
     label_smoothing: float = 0.0
+    trust: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     select: Metric = "last"
     validate_every: int = 5
@@ -86,6 +89,7 @@ class TrainConfig:
             (0 <= self.warm_up < 1, "warm_up must lie between 0 and 1"),
             (0 <= self.ema < 1, "ema must lie between 0 and 1"),
             (0 <= self.label_smoothing < 1, "label_smoothing must lie between 0 and 1"),
+            (0 <= self.trust <= 1, "trust must lie between 0 and 1"),
             (self.validate_every >= 1, "validate_every must be at least 1"),
             (self.patience >= 0, "patience must be at least 0"),
             (self.loss in get_args(Loss), f"loss is one of {', '.join(get_args(Loss))}"),

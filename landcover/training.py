@@ -112,6 +112,7 @@ def train(
     progress: Progress | None = None,
     *,
     initial: Mapping[str, Tensor] | None = None,
+    teacher: nn.Module | None = None,
 ) -> TrainResult:
     """Fit a net; go on from ``out`` if a run of the same configuration was cut off there.
 
@@ -131,13 +132,16 @@ def train(
         initial: weights to start from, for instance of a net trained on another data
             set. What they lack or hold in another shape (a head of other classes)
             starts as ever.
+        teacher: a net in evaluation mode that says what it thinks of each batch; how much
+            that counts is ``config.trust``. It is the caller's to give the same one when a
+            run goes on.
 
     Raises:
         BadInput: the folder holds another run, or settings and data do not fit.
         ProcessLost: another process of this training is gone.
     """
-    _check(config, train_set, validation_set)
-    run = Run(config, train_set, initial)
+    _check(config, train_set, validation_set, teacher)
+    run = Run(config, train_set, initial, teacher)
     run.open(out)
     while not run.finished:
         begin = time.perf_counter()
@@ -238,6 +242,7 @@ class Run:
         config: TrainConfig,
         train_set: PatchSet,
         initial: Mapping[str, Tensor] | None = None,
+        teacher: nn.Module | None = None,
     ) -> None:
         self.team = parallel.current()
         if config.shards % self.team.size:
@@ -261,6 +266,9 @@ class Run:
         for net in (self.net, self.average):
             net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average.eval().requires_grad_(requires_grad=False)
+        self.teacher = teacher
+        if teacher is not None:
+            teacher.to(self.device).eval().requires_grad_(requires_grad=False)
         self.optimiser = _optimiser(self.net, config)
         # Small gradients vanish in float16 unless the loss is scaled up before.
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
@@ -359,15 +367,27 @@ class Run:
 
     def _gradients(self, batch: Batch) -> Tensor:
         """Add the gradients of a piece to what is there; returns its share of the loss."""
+        pixels = batch.pixels.to(self.device, non_blocking=True)
         targets = batch.targets
         smooth = torch.lerp(targets, self.prior.expand_as(targets), self.config.label_smoothing)
+        wanted = self._taught(pixels, smooth.to(self.device))
         with autocast(self.device, self.precision):
-            logits = self.net(batch.pixels.to(self.device, non_blocking=True))
-        loss = loss_of(self.config.loss, logits.float(), smooth.to(self.device))
+            logits = self.net(pixels)
+        loss = loss_of(self.config.loss, logits.float(), wanted)
         if batch.share != 1.0:
             loss = loss * batch.share
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def _taught(self, pixels: Tensor, targets: Tensor) -> Tensor:
+        """Targets moved towards what the teacher says of the very same pixels."""
+        if self.teacher is None:
+            return targets
+        with torch.no_grad(), autocast(self.device, self.precision):
+            said = self.teacher(pixels).float()
+        exclusive = self.config.loss == "softmax"
+        chances = said.softmax(dim=1) if exclusive else said.sigmoid()
+        return torch.lerp(targets, chances, self.config.trust)
 
     def _summed(self, pieces: Iterable[Batch]) -> Tensor:
         """The step of a batch in several pieces, some of them in other processes.
@@ -562,7 +582,17 @@ def _name(out: Path) -> str:
     return "/".join(out.parts[start:])
 
 
-def _check(config: TrainConfig, train_set: PatchSet, validation_set: PatchSet | None) -> None:
+def _check(
+    config: TrainConfig,
+    train_set: PatchSet,
+    validation_set: PatchSet | None,
+    teacher: nn.Module | None,
+) -> None:
+    if (config.trust > 0) != (teacher is not None):
+        raise BadInput(
+            "A setting trust above 0 needs a teacher, and a teacher needs it: only the recipe of "
+            "landcover-mosaic has one, so set trust to 0."
+        )
     if len(train_set) < config.batch:
         raise BadInput(
             f"The training set has {len(train_set)} patches, fewer than a batch of "

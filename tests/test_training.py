@@ -188,6 +188,50 @@ def test_training_starts_from_given_weights_where_they_fit(tmp_path: Path) -> No
     assert not torch.allclose(train(still, store(), None, tmp_path / "c").state[name], first[name])
 
 
+class Says(torch.nn.Module):
+    """A teacher that is sure of the same classes whatever it sees."""
+
+    def __init__(self, wanted: torch.Tensor) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.wanted.expand(len(pixels), -1)
+
+
+def test_a_teacher_that_is_trusted_wholly_is_believed_against_the_labels(tmp_path: Path) -> None:
+    said = torch.full((1, 19), -9.0)
+    said[0, 7] = 9.0
+    config = replace(SMALL, epochs=12, ema=0.8, learning_rate=2e-2, trust=1.0)
+    result = train(config, store(48), None, tmp_path, teacher=Says(said))
+    chances = predict_logits(result.net(), store(24, seed=1)).sigmoid()
+    assert chances[:, 7].min() > 0.8
+    assert chances[:, :3].max() < 0.2
+
+
+def test_half_trust_leads_half_way_between_label_and_teacher() -> None:
+    config = replace(SMALL, trust=0.5)
+    run = training.Run(config, store(), None, Says(torch.full((1, 19), 40.0)))
+    pixels, targets = store().pixels([0, 1]), store().targets[:2]
+    assert torch.allclose(run._taught(pixels, targets), (targets + 1) / 2)
+    alone = training.Run(SMALL, store())
+    assert torch.equal(alone._taught(pixels, targets), targets)
+
+
+def test_a_teacher_of_exclusive_classes_shares_out_one() -> None:
+    config = replace(SMALL, loss="softmax", trust=1.0)
+    run = training.Run(config, store(), None, Says(torch.arange(19.0)[None]))
+    taught = run._taught(store().pixels([0]), store().targets[:1])
+    assert torch.allclose(taught.sum(), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize("trust", [0.0, 0.5])
+def test_trust_and_teacher_come_together_or_not_at_all(tmp_path: Path, trust: float) -> None:
+    teacher = Says(torch.zeros(1, 19)) if trust == 0 else None
+    with pytest.raises(BadInput, match="trust"):
+        train(replace(SMALL, trust=trust), store(), None, tmp_path, teacher=teacher)
+
+
 def test_a_trunk_learns_at_its_own_rate() -> None:
     net = nets.build("rgb-lite0")
     optimiser = training._optimiser(net, replace(SMALL, trunk_rate=0.1))
