@@ -34,6 +34,7 @@ st.set_page_config(page_title="Land cover", page_icon=str(ROOT / "static/icon.pn
 page = st.navigation(
     [
         st.Page(ROOT / "pages/classify.py", title="Classify", default=True),
+        st.Page(ROOT / "pages/explain.py", title="Explain"),
         st.Page(ROOT / "pages/models.py", title="Models"),
     ],
     position="top",

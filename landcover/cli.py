@@ -12,10 +12,18 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from landcover import __version__, cli_data, cli_evaluate, cli_live, cli_pictures, cli_train
+from landcover import (
+    __version__,
+    cli_data,
+    cli_evaluate,
+    cli_explain,
+    cli_live,
+    cli_pictures,
+    cli_train,
+    cli_trust,
+)
 from landcover.errors import BadInput, LandcoverError
 from landcover.threads import wait_politely
 
@@ -71,9 +79,7 @@ def _parser() -> _Parser:
 
     classify = commands.add_parser("classify", help="say which land covers each source shows")
     classify.add_argument("sources", nargs="+", metavar="SOURCE", help=_SOURCE_HELP)
-    _add_model_options(classify)
-    _add_window_options(classify)
-    cli_live.add_place_options(classify)
+    _add_source_options(classify)
     classify.add_argument(
         "--aim",
         default="f1",
@@ -85,18 +91,9 @@ def _parser() -> _Parser:
     )
     classify.set_defaults(command=_classify)
 
-    explain = commands.add_parser("explain", help="draw which pixels speak for and against a class")
-    explain.add_argument("source", metavar="SOURCE", help=_SOURCE_HELP)
-    explain.add_argument("--label", required=True, help="a class, by its full or short name")
-    explain.add_argument("--method", default="integrated-gradients", help="attribution method")
-    explain.add_argument("--out", required=True, type=Path, metavar="FILE.png")
-    _add_model_options(explain)
-    _add_window_options(explain)
-    cli_live.add_place_options(explain)
-    explain.add_argument("--json", action="store_true", help="print the figures as JSON")
-    explain.set_defaults(command=_explain)
-
+    cli_explain.add_commands(commands, _add_source_options, _read)
     cli_evaluate.add_commands(commands)
+    cli_trust.add_commands(commands)
     cli_train.add_commands(commands)
     cli_live.add_commands(commands)
 
@@ -126,10 +123,11 @@ def _add_window_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--window", metavar="ROW,COL", help="the window with that upper left pixel")
 
 
-def _load(options: argparse.Namespace) -> Model:
-    from landcover import registry  # noqa: PLC0415 - see the top of the file
-
-    return registry.load(options.model or registry.DEFAULT_MODEL, options.device)
+def _add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Which model, and which window of a source or pass over a place."""
+    _add_model_options(parser)
+    _add_window_options(parser)
+    cli_live.add_place_options(parser)
 
 
 def _read(source: str, options: argparse.Namespace) -> Patch:
@@ -194,42 +192,11 @@ def _model_and_aim(options: argparse.Namespace, *, picture: bool) -> tuple[Model
 
 
 def _record_of(model: Model, aim: str, source: str, options: argparse.Namespace) -> dict[str, Any]:
-    from landcover import quality, report  # noqa: PLC0415
+    from landcover import report  # noqa: PLC0415
 
     patch = _read(source, options)
-    prediction = model.predict(patch, aim)
-    return report.as_record(patch, prediction, quality.assess(patch), source.strip())
-
-
-def _explain(options: argparse.Namespace) -> int:
-    from landcover import explain, quality, report  # noqa: PLC0415
-    from landcover.nomenclature import resolve  # noqa: PLC0415
-
-    label = resolve(options.label).name
-    explain.resolve_method(options.method)
-    _check_writable(options.out)
-    model = _load(options)
-    patch = _read(options.source, options)
-    prediction = model.predict(patch)
-    explanation = explain.explain(model, patch, label, options.method)
-    options.out.write_bytes(report.as_png(patch, prediction, explanation))
-    record = {
-        **report.as_record(patch, prediction, quality.assess(patch), options.source.strip()),
-        "explanation": {**report.explanation_record(explanation), "file": str(options.out)},
-    }
-    if options.json:
-        print(_json_line(record))
-    else:
-        print(report.explanation_text(explanation))
-        print(f"Written: {options.out}")
-    return DONE
-
-
-def _check_writable(path: Path) -> None:
-    if path.suffix.lower() != ".png":
-        raise BadInput(f"--out must name a .png file, not '{path.name}'.")
-    if not path.parent.is_dir():
-        raise BadInput(f"The folder '{path.parent}' does not exist: make it, or name another.")
+    prediction, judged = report.classify_patch(model, patch, aim)
+    return report.as_record(patch, prediction, judged, source.strip())
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -1,13 +1,12 @@
 """Which pixels and bands speak for a class, and which against it.
 
-All methods are captum's and explain the raw score (logit) rather than the probability:
-scores add up, and a probability near 1 would hide every difference.
+All methods explain the raw score (logit) rather than the probability: scores add up, and a
+probability near 1 would hide every difference. A class that the net calls absent is
+explained as one that it calls present: what speaks for it and what against.
 
-Integrated Gradients and occlusion compare the patch with a *baseline*. Ours is a flat
-patch with the mean spectrum of the training data, "average land": what is explained is
-then why this place differs from an average one. Zero reflectance, the usual choice for
-photographs, is no absence of information here but deep water or shadow, so every bright
-pixel would speak against water merely by being land; it can be asked for all the same.
+Most methods compare the patch with a *baseline*. Ours is a flat patch with the mean
+spectrum of the training data, "average land": what is explained is then why this place
+differs from an average one. Others can be asked for (:mod:`landcover.comparisons`).
 
 The value drawn in full colour is common to all classes and patches of a model and
 method (:func:`explanation_scale`, kept in the model's card). So a class that the net
@@ -16,44 +15,52 @@ hardly reacts to looks pale, and two classes can be compared by eye.
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
 from typing import Final
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from landcover import attribution, attribution_pixels, progress
+from landcover.attribution import TOLERANCE, Attribution, Question
+from landcover.attribution_pixels import CELL_PIXELS, SMOOTHING, smooth
+from landcover.comparisons import BASELINES, DEFAULT_BASELINE, named
+from landcover.comparisons import baseline as baseline_of
 from landcover.errors import ModelMismatch, UnknownName
 from landcover.model import Model
 from landcover.nomenclature import resolve
-from landcover.patch import ByteArray, FloatArray, Patch
+from landcover.overlay import AGAINST_RGB, FOR_RGB, Legend, legend, overlay
+from landcover.patch import FloatArray, Patch
 from landcover.picture import Picture
-from landcover.sentinel2 import COMPOSITES
+
+__all__ = [
+    "AGAINST_RGB",
+    "BASELINES",
+    "CELL_PIXELS",
+    "DEFAULT_BASELINE",
+    "DEFAULT_METHOD",
+    "FOR_RGB",
+    "LOCAL_SCALE_RULE",
+    "METHODS",
+    "SCALE_RULE",
+    "SMOOTHING",
+    "TOLERANCE",
+    "Explanation",
+    "Legend",
+    "Method",
+    "explain",
+    "explain_many",
+    "explanation_scale",
+    "legend",
+    "overlay",
+    "refuse",
+    "resolve_method",
+    "smooth",
+]
 
 DEFAULT_METHOD: Final = "integrated-gradients"
-
-START_STEPS: Final = 12
-MAX_STEPS: Final = 96
-"""Gauss-Legendre steps from baseline to patch: doubled until the sum is right."""
-TOLERANCE: Final = 0.01
-"""What Integrated Gradients may miss of the score's change, relative to it."""
-AT_ONCE: Final = 8
-"""Patches in one pass of the net, which bounds memory."""
-
-SMOOTHING: Final = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
-"""Binomial weights over 5 pixels, by which Integrated Gradients are smoothed on both axes.
-
-Gradients through strided convolutions carry a checkerboard of 20 and 40 m (Odena et al.
-2016, "Deconvolution and checkerboard artifacts") that says nothing of the land. These
-weights remove a period of two pixels wholly and of four by three quarters; mirrored at
-the edges, they leave the sum as it is.
-"""
-
-CELL_PIXELS: Final = 24
-"""Side of the squares that occlusion replaces: 240 m, a small field; 25 squares a patch."""
 
 SCALE_PERCENTILE: Final = 99.0
 SCALE_RULE: Final = (
@@ -67,33 +74,6 @@ LOCAL_SCALE_RULE: Final = (
 SMALLEST_SCALE: Final = 1e-9
 """Keeps the scale above 0 where a net ignores its input."""
 
-AGAINST_RGB: Final = (33, 102, 172)
-FOR_RGB: Final = (178, 24, 43)
-"""The ends of ColorBrewer's RdBu, which people with colour-blindness can tell apart."""
-
-BASELINES: Final[dict[str, str]] = {
-    "mean": "a flat patch with the mean spectrum of the training data (average land)",
-    "zero": "a flat patch of zero reflectance (as dark as deep water)",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attribution:
-    """What a method yields before it is put on a scale.
-
-    Attributes:
-        pixels: float32 ``(y, x)``, above 0 where a pixel speaks for the class.
-        bands: per band, the summed absolute attribution; None where the method sees none.
-        delta: error of the sum, relative to the score's change (or to one logit where the
-            change is smaller than that); None where no sum is promised.
-        passes: of the net, one a patch in a batch.
-    """
-
-    pixels: FloatArray
-    bands: FloatArray | None = None
-    delta: float | None = None
-    passes: int = 1
-
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
@@ -103,11 +83,13 @@ class Method:
     title: str
     summary: str
     captum: str
-    """The class of captum that does it."""
+    """The class of captum that does it, or that does the same more slowly."""
     unit: str
     uses_baseline: bool
-    compute: Callable[[Model, Tensor, Tensor, int], Attribution]
-    """From model, pixels ``(1, band, y, x)``, baseline of that shape, and class index."""
+    compute: Callable[[Question], Iterable[Attribution]]
+    """An attribution for each class that is asked about, each as soon as it is ready."""
+    needs_maps: bool = False
+    """Whether it weighs maps of features, which not every net has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,15 +104,15 @@ class Explanation:
             class, summed over bands. Read-only.
         unit: what one pixel's value means.
         band_share: band → share of the absolute attribution, adding up to 1. None for
-            Grad-CAM and occlusion, which see all bands at once.
+            the methods that see all bands at once.
         baseline: what the patch was compared with, in words.
-        convergence_delta: for Integrated Gradients, by how much the sum of all attributions
-            misses the score's change from baseline to patch, relative to that change (or
-            to one logit where the change is smaller).
+        convergence_delta: where a method promises a sum, by how much the sum of all
+            attributions misses the score's change from baseline to patch, relative to that
+            change (or to one logit where the change is smaller).
         scale: the value drawn in full colour.
         scale_rule: where the scale comes from.
         passes: of the net, one a patch in a batch.
-        seconds: what it took.
+        seconds: since the method began, for this class and those asked about before it.
     """
 
     label: str
@@ -165,7 +147,9 @@ def explain(
     label: str,
     method: str = DEFAULT_METHOD,
     *,
-    baseline: str = "mean",
+    baseline: str = DEFAULT_BASELINE,
+    report: progress.Report | None = None,
+    cancel: Event | None = None,
 ) -> Explanation:
     """Attribute the score of a class to the pixels (and bands) of a patch.
 
@@ -175,35 +159,126 @@ def explain(
         label: full or short name of a class.
         method: a name in :data:`METHODS`.
         baseline: a name in :data:`BASELINES`; Grad-CAM has none.
+        report: is told of each step.
+        cancel: stops it before the next step.
 
     Raises:
         UnknownName: no such class, method or baseline.
         ModelMismatch: the model has no gradients, or was not made for this patch.
+        Cancelled: ``cancel`` was set.
     """
-    begin = time.perf_counter()
-    way = resolve_method(method)
-    name = resolve(label, model.card.classes).name
-    refuse(model, way)
-    pixels = model.tensor(patch)[None]
-    start = _baseline(model, pixels, baseline)
-    found = way.compute(model, pixels, start, model.card.classes.index(name))
-    scale, rule = _scale(model, patch, way, baseline, found)
-    found.pixels.flags.writeable = False
-    return Explanation(
-        label=name,
-        method=way.name,
-        model=model.card.name,
-        card_hash=model.card.hash,
-        attribution=found.pixels,
-        unit=way.unit,
-        band_share=_shares(model.card.bands, found.bands),
-        baseline=BASELINES[baseline] if way.uses_baseline else "none",
-        convergence_delta=found.delta,
-        scale=scale,
-        scale_rule=rule,
-        passes=found.passes,
-        seconds=time.perf_counter() - begin,
+    return next(
+        explain_many(
+            model, patch, [label], [method], baseline=baseline, report=report, cancel=cancel
+        )
     )
+
+
+def explain_many(
+    model: Model,
+    patch: Patch | Picture,
+    labels: Sequence[str],
+    methods: Sequence[str] = (DEFAULT_METHOD,),
+    *,
+    baseline: str = DEFAULT_BASELINE,
+    report: progress.Report | None = None,
+    cancel: Event | None = None,
+) -> Iterator[Explanation]:
+    """Explanations of several classes, each as soon as it is ready: method by method.
+
+    The classes share the passes of the net. Everything is checked at once, before the
+    first explanation is asked for.
+
+    Args:
+        model: the model to question.
+        patch: what it looks at.
+        labels: full or short names of classes.
+        methods: names in :data:`METHODS`.
+        baseline: a name in :data:`BASELINES`.
+        report: is told of each step.
+        cancel: stops it before the next step.
+
+    Raises:
+        UnknownName: no such class, method or baseline.
+        ModelMismatch: the model has no gradients, or was not made for this patch.
+        Cancelled: ``cancel`` was set; raised between two steps.
+    """
+    ways = [resolve_method(name) for name in methods]
+    names = [resolve(label, model.card.classes).name for label in labels]
+    for way in ways:
+        refuse(model, way)
+    pixels = model.tensor(patch)[None]
+    start = baseline_of(model.card, pixels, baseline)
+    words = named(baseline, model.card)[1]
+
+    def answers() -> Iterator[Explanation]:
+        begin = time.perf_counter()
+        for number, way in enumerate(ways):
+            tell = _teller(way, (number, len(ways)), begin, report, cancel)
+            question = Question(model=model, pixels=pixels, start=start, targets=(), tell=tell)
+            others = _predicted(model, patch)
+            yield from _answers(question, way, names, words, others)
+
+    return answers()
+
+
+def _teller(
+    way: Method,
+    which: tuple[int, int],
+    begin: float,
+    report: progress.Report | None,
+    cancel: Event | None,
+) -> Callable[[int, int], None]:
+    count = f" ({which[0] + 1} of {which[1]})" if which[1] > 1 else ""
+
+    def tell(done: int, total: int) -> None:
+        progress.check(cancel)
+        if report is not None:
+            seconds = time.perf_counter() - begin
+            what = f"{way.title}{count}"
+            report(progress.Progress(what=what, done=done, total=total, seconds=seconds))
+
+    return tell
+
+
+def _answers(
+    question: Question, way: Method, names: Sequence[str], words: str, predicted: Sequence[int]
+) -> Iterator[Explanation]:
+    """One method's explanations of all classes."""
+    begin, model = time.perf_counter(), question.model
+    question.tell(0, 0)
+    columns = [model.card.classes.index(name) for name in names]
+    common = model.card.explanation_scales.get(way.name)
+    # Without a common scale, the classes predicted here give one.
+    others = predicted if common is None else ()
+    targets = tuple(dict.fromkeys([*others, *columns]))
+    found: dict[int, Attribution] = {}
+    parts = iter(way.compute(replace(question, targets=targets)))
+    scale, rule = common, SCALE_RULE
+    for target in others:
+        found[target] = next(parts)
+    if scale is None:
+        scale, rule = _percentile([found[k].pixels for k in others]), LOCAL_SCALE_RULE
+    for name, column in zip(names, columns, strict=True):
+        while column not in found:
+            found[targets[len(found)]] = next(parts)
+        part = found[column]
+        part.pixels.flags.writeable = False
+        yield Explanation(
+            label=name,
+            method=way.name,
+            model=model.card.name,
+            card_hash=model.card.hash,
+            attribution=part.pixels,
+            unit=way.unit,
+            band_share=_shares(model.card.bands, part.bands),
+            baseline=words if way.uses_baseline else "none",
+            convergence_delta=part.delta,
+            scale=scale,
+            scale_rule=rule,
+            passes=part.passes,
+            seconds=time.perf_counter() - begin,
+        )
 
 
 def explanation_scale(model: Model, patches: Sequence[Patch | Picture], method: str) -> float:
@@ -219,7 +294,13 @@ def explanation_scale(model: Model, patches: Sequence[Patch | Picture], method: 
     """
     way = resolve_method(method)
     refuse(model, way)
-    found = [part for patch in patches for part in _predicted_attributions(model, patch, way)]
+    found: list[FloatArray] = []
+    for patch in patches:
+        pixels = model.tensor(patch)[None]
+        start = baseline_of(model.card, pixels)
+        targets = tuple(_predicted(model, patch))
+        question = Question(model=model, pixels=pixels, start=start, targets=targets)
+        found += [part.pixels for part in way.compute(question)]
     return _percentile(found)
 
 
@@ -227,126 +308,26 @@ def refuse(model: Model, method: Method) -> None:
     """Raise unless the model can be explained by that method.
 
     Raises:
-        ModelMismatch: its card says that it has no gradients, or it has no layer for Grad-CAM.
+        ModelMismatch: its card says that it has no gradients, or it has no layer for the
+            methods that weigh maps of features.
     """
     if not model.card.explainable:
         raise ModelMismatch(
             f"{model.card.title} cannot be explained, because its scores have no gradients "
             "with respect to pixels: choose another model, such as the custom CNN."
         )
-    if method.compute is _grad_cam and not hasattr(model.net, "cam_layer"):
+    if method.needs_maps and not hasattr(model.net, "cam_layer"):
         raise ModelMismatch(
             f"{model.card.title} has no map of features that {method.title} could weigh: "
             f"choose the method {DEFAULT_METHOD}."
         )
 
 
-def _baseline(model: Model, pixels: Tensor, name: str) -> Tensor:
-    if name not in BASELINES:
-        raise UnknownName("baseline", name, BASELINES)
-    if name == "zero":
-        return torch.zeros_like(pixels)
-    mean = torch.tensor(model.card.mean, dtype=pixels.dtype)
-    return mean.view(1, -1, 1, 1).expand_as(pixels).contiguous()
-
-
-def _integrated_gradients(model: Model, pixels: Tensor, start: Tensor, target: int) -> Attribution:
-    """Sundararajan et al. 2017: gradients summed along the straight way from the baseline."""
-    from captum.attr import IntegratedGradients  # noqa: PLC0415 - slow to import
-
-    with torch.no_grad():
-        before, after = model.scores(torch.cat([start, pixels]))[:, target].double().cpu().tolist()
-    # Below one logit the relative error would blow up without the picture being worse.
-    change = max(abs(after - before), 1.0)
-    passes, steps = 0, START_STEPS
-    while True:
-        parts = IntegratedGradients(model.scores).attribute(
-            pixels, start, target=target, n_steps=steps, internal_batch_size=AT_ONCE
-        )
-        passes += steps
-        delta = abs(float(parts.double().sum()) - (after - before)) / change
-        if delta <= TOLERANCE or steps >= MAX_STEPS:
-            break
-        steps *= 2
-    values = parts[0].detach().cpu().numpy()
-    return Attribution(
-        pixels=smooth(values.sum(axis=0)),
-        bands=np.abs(values).sum(axis=(1, 2), dtype=np.float64).astype(np.float32),
-        delta=delta,
-        passes=passes,
-    )
-
-
-def smooth(values: FloatArray) -> FloatArray:
-    """``(y, x)`` smoothed by :data:`SMOOTHING`, with the same sum."""
-    reach = len(SMOOTHING) // 2
-    out = values.astype(np.float64)
-    for axis in (0, 1):
-        padded = np.pad(out, [(reach, reach) if k == axis else (0, 0) for k in (0, 1)], "symmetric")
-        windows = np.lib.stride_tricks.sliding_window_view(padded, len(SMOOTHING), axis=axis)
-        out = windows @ np.array(SMOOTHING)
-    return out.astype(np.float32)
-
-
-def _grad_cam(model: Model, pixels: Tensor, _start: Tensor, target: int) -> Attribution:
-    """Selvaraju et al. 2017, without their ReLU, which would hide what speaks against."""
-    from captum.attr import LayerAttribution, LayerGradCam  # noqa: PLC0415 - slow to import
-
-    twin = _twin(model)
-    cam = LayerGradCam(twin.scores, twin.net.cam_layer)
-    coarse = cam.attribute(pixels.clone().requires_grad_(), target=target).detach()
-    fine = LayerAttribution.interpolate(coarse, tuple(pixels.shape[2:]), "bilinear")
-    return Attribution(pixels=fine[0, 0].float().cpu().numpy())
-
-
-def _occlusion(model: Model, pixels: Tensor, start: Tensor, target: int) -> Attribution:
-    """Zeiler and Fergus 2014: by how much the score falls when a square becomes average."""
-    from captum.attr import Occlusion  # noqa: PLC0415 - slow to import
-
-    square = (pixels.shape[1], CELL_PIXELS, CELL_PIXELS)
-    parts = Occlusion(model.scores).attribute(
-        pixels,
-        sliding_window_shapes=square,
-        strides=square,
-        baselines=start,
-        target=target,
-        perturbations_per_eval=AT_ONCE,
-    )
-    # All bands of a square carry the same value: they were replaced together.
-    squares = (-(-pixels.shape[2] // CELL_PIXELS)) * (-(-pixels.shape[3] // CELL_PIXELS))
-    return Attribution(pixels=parts[0, 0].detach().float().cpu().numpy().copy(), passes=squares + 1)
-
-
-def _twin(model: Model) -> Model:
-    """The model with modules of its own that share the weights.
-
-    captum hangs a hook on the layer. On the shared net, a prediction that another thread
-    makes meanwhile would run into it.
-    """
-    shared = {id(t): t for t in (*model.net.parameters(), *model.net.buffers())}
-    return Model(model.card, copy.deepcopy(model.net, shared), model.device)
-
-
-def _scale(
-    model: Model, patch: Patch | Picture, method: Method, baseline: str, found: Attribution
-) -> tuple[float, str]:
-    common = model.card.explanation_scales.get(method.name)
-    if common is not None:
-        return common, SCALE_RULE
-    parts = _predicted_attributions(model, patch, method, baseline)
-    return _percentile(parts or [found.pixels]), LOCAL_SCALE_RULE
-
-
-def _predicted_attributions(
-    model: Model, patch: Patch | Picture, method: Method, baseline: str = "mean"
-) -> list[FloatArray]:
-    """Attributions of the predicted classes, or of the most probable one."""
+def _predicted(model: Model, patch: Patch | Picture) -> list[int]:
+    """Columns of the classes predicted on a patch, or of the most probable one."""
     prediction = model.predict(patch)
     labels = prediction.predicted or (max(prediction.labels, key=lambda s: s.probability),)
-    pixels = model.tensor(patch)[None]
-    start = _baseline(model, pixels, baseline)
-    targets = [model.card.classes.index(item.label) for item in labels]
-    return [method.compute(model, pixels, start, target).pixels for target in targets]
+    return [model.card.classes.index(item.label) for item in labels]
 
 
 def _percentile(parts: Sequence[FloatArray]) -> float:
@@ -372,13 +353,26 @@ METHODS: Final[dict[str, Method]] = {
             name=DEFAULT_METHOD,
             title="Integrated Gradients",
             summary=(
-                "How much each pixel and band moves the score on the way from average land to "
+                "How much each pixel and band moves the score on the way from the baseline to "
                 "this patch; all values add up to the score's change. Smoothed over about 30 m."
             ),
             captum="IntegratedGradients",
             unit="logits a pixel",
             uses_baseline=True,
-            compute=_integrated_gradients,
+            compute=attribution_pixels.integrated_gradients,
+        ),
+        Method(
+            name="gradient-shap",
+            title="GradientSHAP",
+            summary=(
+                "As Integrated Gradients, but on the ways from darker and brighter baselines, "
+                "at random places: less depends on one baseline, and the sum is right only on "
+                "average. Smoothed over about 30 m."
+            ),
+            captum="GradientShap",
+            unit="logits a pixel",
+            uses_baseline=True,
+            compute=attribution_pixels.gradient_shap,
         ),
         Method(
             name="grad-cam",
@@ -390,85 +384,35 @@ METHODS: Final[dict[str, Method]] = {
             captum="LayerGradCam",
             unit="Grad-CAM units (gradient × feature)",
             uses_baseline=False,
-            compute=_grad_cam,
+            compute=attribution.grad_cam,
+            needs_maps=True,
+        ),
+        Method(
+            name="fine-cam",
+            title="Fine CAM",
+            summary=(
+                "By how much the features at each place, which see their surroundings too, move "
+                "the score away from the baseline's: as fine as the net's maps are (20 m where "
+                "it has such), and all values add up to the score's change."
+            ),
+            captum="LayerIntegratedGradients",
+            unit="logits a pixel",
+            uses_baseline=True,
+            compute=attribution.fine_cam,
+            needs_maps=True,
         ),
         Method(
             name="occlusion",
             title="Occlusion",
             summary=(
-                "By how much the score falls when a square of 240 m is replaced by average "
-                "land: coarse, but measured rather than derived."
+                "By how much the score falls when a square of 240 m is replaced by the "
+                "baseline: coarse, but measured rather than derived."
             ),
             captum="Occlusion",
             unit="logits a square of 240 m",
             uses_baseline=True,
-            compute=_occlusion,
+            compute=attribution_pixels.occlusion,
         ),
     )
 }
 """The attribution methods, by the name that the command line takes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Legend:
-    """What the colours of an explanation mean.
-
-    Attributes:
-        bar: uint8 ``(y, x, 3)``, from full colour against on the left to for on the right.
-        against, neutral, speaks_for: texts below its left end, middle and right end.
-        note: one sentence on unit and scale.
-    """
-
-    bar: ByteArray
-    against: str
-    neutral: str
-    speaks_for: str
-    note: str
-
-
-def legend(explanation: Explanation, width: int = 256, height: int = 14) -> Legend:
-    """The colour bar of an explanation with its texts."""
-    values = np.tile(np.linspace(-1.0, 1.0, width, dtype=np.float32), (height, 1))
-    white = np.full((height, width, 3), 255.0, dtype=np.float32)
-    number = f"{explanation.scale:.2g}"
-    return Legend(
-        bar=_tint(white, values, 1.0),
-        against=f"−{number} and below: against",
-        neutral="0: neither",
-        speaks_for=f"for: +{number} and above",
-        note=f"In {explanation.unit}. Full colour: {explanation.scale_rule}.",
-    )
-
-
-def overlay(explanation: Explanation, patch: Patch | Picture, opacity: float = 0.8) -> ByteArray:
-    """The attribution over the true-colour picture, uint8 RGBA ``(y, x, 4)``.
-
-    Blue speaks against the class, red for it; the stronger, the less of the picture
-    shows through, and around 0 the picture is as it is. The picture loses its own
-    colours as ``opacity`` grows, so that red roofs and blue water are not taken for
-    attribution. Pixels without data are transparent.
-
-    Args:
-        explanation: of this patch.
-        patch: what was explained.
-        opacity: 0 (only the picture) to 1; values beyond are clipped.
-    """
-    strength = float(np.clip(opacity, 0.0, 1.0))
-    picture = patch.image() if isinstance(patch, Picture) else patch.picture(COMPOSITES[0])
-    colour = picture[..., :3].astype(np.float32)
-    # Rec. 601 luma, lifted so that blue stands out from dark forest.
-    grey = 70.0 + 185.0 / 255.0 * (colour @ np.array([0.299, 0.587, 0.114], dtype=np.float32))
-    base = colour + strength * (grey[..., None] - colour)
-    out = picture.copy()
-    values = np.clip(explanation.attribution / explanation.scale, -1.0, 1.0)
-    out[..., :3] = _tint(base, values, strength)
-    return out
-
-
-def _tint(base: FloatArray, values: FloatArray, strength: float) -> ByteArray:
-    """Mix full colours into ``base`` ``(y, x, 3)`` by values of -1 to 1."""
-    ends = np.array([AGAINST_RGB, FOR_RGB], dtype=np.float32)
-    colour = ends[(values > 0).astype(int)]
-    weight = (np.abs(values) * strength)[..., None]
-    tinted: ByteArray = np.round(base + weight * (colour - base)).clip(0, 255).astype(np.uint8)
-    return tinted

@@ -23,6 +23,7 @@ from landcover.picture import Picture
 from landcover.picture_quality import assess
 from landcover.quality import Quality
 from landcover.report import answer_record, labels_as_csv, no_formula
+from landcover.trust import of_quality
 
 CSV_COLUMNS: Final = (
     "source",
@@ -110,6 +111,7 @@ def as_record(
     """
     return {
         **answer_record(prediction, quality, source),
+        "verdict": of_quality(quality).as_dict(),
         "limits": list(limits),
         "provenance": {
             **seen.picture.provenance.as_dict(),

@@ -9,15 +9,15 @@ adding 0.1 to each (an offset not removed) is found in all 625, and taking 0.1 f
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from landcover.patch import FloatArray, Patch
 from landcover.sentinel2 import SCL_CLOUD, SCL_SHADOW
-from landcover.sources.scaling import darkest, looks_shifted
+from landcover.sources.scaling import DARK_LOW, darkest, looks_shifted
 
 NODATA_WARN: Final = 0.05
 NODATA_ABSTAIN: Final = 0.50
@@ -58,6 +58,45 @@ BORDER: Final = 0.1
 """Degrees by which a patch may lie outside a box: patches come from tiles across borders."""
 
 
+Level = Literal["warn", "grave"]
+"""Whether an answer may still be given, with a warning, or none."""
+About = Literal["pixels", "place", "answer"]
+"""What a finding doubts: the pixels themselves; whether a model knows such a place or season;
+or what it answers for some classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that speaks against believing an answer.
+
+    Attributes:
+        check: short name of the check that found it.
+        level: how grave it is.
+        about: what it doubts.
+        value: what was measured, in the check's own unit.
+        bound: the value from which the check speaks.
+        sentence: for people: what it is, and what to do.
+    """
+
+    check: str
+    level: Level
+    about: About
+    value: float
+    bound: float
+    sentence: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {
+            "check": self.check,
+            "level": self.level,
+            "about": self.about,
+            "value": self.value,
+            "bound": self.bound,
+            "sentence": self.sentence,
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Quality:
     """What the checks found.
@@ -86,21 +125,32 @@ class Quality:
 
 def assess(patch: Patch) -> Quality:
     """Check a patch's pixels and place; never raises."""
-    cloud = _cloud(patch)
-    gaps = max(0.0, patch.nodata_fraction - (cloud or 0.0))
-    values = _values(patch)
-    grave = list(_grave(values, gaps, cloud or 0.0))
-    # Where the scale is wrong or nothing is to be seen, finer checks would only echo that.
-    slight = [] if grave else [*_gaps(gaps, cloud or 0.0), *_pixels(patch.bands, values)]
+    return of_findings(patch, findings(patch))
+
+
+def of_findings(patch: Patch, found: Sequence[Finding]) -> Quality:
+    """The quality of a patch with these findings."""
+    cloud = cloud_fraction(patch)
     return Quality(
-        nodata_fraction=gaps,
+        nodata_fraction=max(0.0, patch.nodata_fraction - (cloud or 0.0)),
         cloud_fraction=cloud,
-        warnings=(*grave, *slight, *_place(patch)),
-        abstained=bool(grave),
+        warnings=tuple(finding.sentence for finding in found),
+        abstained=any(finding.level == "grave" for finding in found),
     )
 
 
-def _cloud(patch: Patch) -> float | None:
+def findings(patch: Patch) -> tuple[Finding, ...]:
+    """What speaks against a patch's pixels and place, the gravest first; never raises."""
+    cloud = cloud_fraction(patch) or 0.0
+    gaps = max(0.0, patch.nodata_fraction - cloud)
+    values = values_of(patch)
+    grave = list(_grave(values, gaps, cloud))
+    # Where the scale is wrong or nothing is to be seen, finer checks would only echo that.
+    slight = [] if grave else [*_gaps(gaps, cloud), *_pixels(patch.bands, values)]
+    return (*grave, *slight, *_place(patch))
+
+
+def cloud_fraction(patch: Patch) -> float | None:
     """Share of the pixels that cloud or its shadow hides, where a classification says so."""
     if patch.scl is None:
         return None
@@ -108,73 +158,137 @@ def _cloud(patch: Patch) -> float | None:
     return float(hidden.mean())
 
 
-def _values(patch: Patch) -> FloatArray:
+def values_of(patch: Patch) -> FloatArray:
     """Reflectance ``(band, pixel)`` of the pixels with data."""
     if patch.valid.all():
         return patch.reflectance.reshape(len(patch.bands), -1)
     return patch.reflectance[:, patch.valid]
 
 
-def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[str]:
+def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
     """Findings after which no label should be given."""
     if gaps > NODATA_ABSTAIN:
-        yield f"{gaps:.0%} of the pixels have no data: choose another window or date."
+        yield _finding(
+            "nodata",
+            "grave",
+            (gaps, NODATA_ABSTAIN),
+            f"{gaps:.0%} of the pixels have no data: choose another window or date.",
+        )
         return
     if gaps + cloud > NODATA_ABSTAIN:
         lost = f" and {gaps:.0%} have no data" if gaps > NODATA_WARN else ""
-        yield f"Cloud or its shadow hides {cloud:.0%} of the pixels{lost}: choose another date."
-        return
-    if float(np.median(values)) > TOO_HIGH:
-        yield (
-            "The values are far too high for reflectance, as if they had not been divided by "
-            "10000: check the file's scale."
+        yield _finding(
+            "cloud",
+            "grave",
+            (gaps + cloud, NODATA_ABSTAIN),
+            f"Cloud or its shadow hides {cloud:.0%} of the pixels{lost}: choose another date.",
         )
-    elif float(np.abs(values).max()) < TOO_LOW:
-        yield (
+        return
+    middle, largest = float(np.median(values)), float(np.abs(values).max())
+    if middle > TOO_HIGH:
+        yield _finding(
+            "scale",
+            "grave",
+            (middle, TOO_HIGH),
+            "The values are far too high for reflectance, as if they had not been divided by "
+            "10000: check the file's scale.",
+        )
+    elif largest < TOO_LOW:
+        yield _finding(
+            "scale",
+            "grave",
+            (largest, TOO_LOW),
             "The values are far too low for reflectance, as if they had been divided by 10000 "
-            "twice: check the file's scale."
+            "twice: check the file's scale.",
         )
     elif (values == values[:, :1]).all():
-        yield "Every band has one single value, so there is nothing to see: check the file."
+        yield _finding(
+            "constant",
+            "grave",
+            (0.0, 0.0),
+            "Every band has one single value, so there is nothing to see: check the file.",
+        )
     elif (values == values[:1]).all():
-        yield "All bands hold the same pixels: check how the file was made."
+        yield _finding(
+            "same-bands",
+            "grave",
+            (float(len(values)), 2.0),
+            "All bands hold the same pixels: check how the file was made.",
+        )
 
 
-def _gaps(gaps: float, cloud: float) -> Iterator[str]:
+def _finding(
+    check: str, level: Level, measured: tuple[float, float], sentence: str, about: About = "pixels"
+) -> Finding:
+    """A finding from its value and bound."""
+    value, bound = measured
+    return Finding(
+        check=check, level=level, about=about, value=value, bound=bound, sentence=sentence
+    )
+
+
+def _gaps(gaps: float, cloud: float) -> Iterator[Finding]:
     if cloud > NODATA_WARN:
-        yield (
+        yield _finding(
+            "cloud",
+            "warn",
+            (cloud, NODATA_WARN),
             f"Cloud or its shadow hides {cloud:.0%} of the pixels, which were filled with the mean "
-            "of the others."
+            "of the others.",
         )
     if gaps > NODATA_WARN:
-        yield f"{gaps:.0%} of the pixels have no data and were filled with the mean of the others."
+        yield _finding(
+            "nodata",
+            "warn",
+            (gaps, NODATA_WARN),
+            f"{gaps:.0%} of the pixels have no data and were filled with the mean of the others.",
+        )
 
 
-def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[str]:
+def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
     dark = darkest(values)
     shifted = looks_shifted(dark)
     if shifted:
-        yield (
+        yield _finding(
+            "offset",
+            "warn",
+            (dark, DARK_LOW),
             f"Even the darkest pixels have a reflectance of {dark:.2f} (usual are 0 to 0.06): it "
-            "looks as if the offset of +1000 of processing baseline 04.00 was not removed."
+            "looks as if the offset of +1000 of processing baseline 04.00 was not removed.",
         )
     if dark < NEGATIVE:
-        yield (
+        yield _finding(
+            "negative",
+            "warn",
+            (dark, NEGATIVE),
             f"The darkest pixels have a reflectance of {dark:.2f}: it looks as if the offset of "
-            "processing baseline 04.00 was removed twice."
+            "processing baseline 04.00 was removed twice.",
         )
     saturated = float((values > SATURATED).any(axis=0).mean())
     if saturated > SATURATED_SHARE:
-        yield f"{saturated:.0%} of the pixels are saturated or fill values (above {SATURATED:g})."
-    bright = float((values[bands.index("B02")] > BRIGHT_BLUE).mean())
+        yield _finding(
+            "saturated",
+            "warn",
+            (saturated, SATURATED_SHARE),
+            f"{saturated:.0%} of the pixels are saturated or fill values (above {SATURATED:g}).",
+        )
+    bright = float((values[bands.index("B02")] > BRIGHT_BLUE).mean()) if "B02" in bands else 0.0
     # With an offset left in, everything is bright.
     if bright > BRIGHT_SHARE and not shifted:
-        yield (
+        yield _finding(
+            "bright",
+            "warn",
+            (bright, BRIGHT_SHARE),
             f"{bright:.0%} of the pixels are as bright as snow or cloud (B02 above "
-            f"{BRIGHT_BLUE:g}), which hide the cover beneath."
+            f"{BRIGHT_BLUE:g}), which hide the cover beneath.",
         )
     for names in _same_bands(bands, values):
-        yield f"The bands {' and '.join(names)} hold the same pixels: check how the file was made."
+        yield _finding(
+            "same-bands",
+            "warn",
+            (float(len(names)), 2.0),
+            f"The bands {' and '.join(names)} hold the same pixels: check how the file was made.",
+        )
 
 
 def _same_bands(bands: tuple[str, ...], values: FloatArray) -> Iterator[list[str]]:
@@ -186,15 +300,18 @@ def _same_bands(bands: tuple[str, ...], values: FloatArray) -> Iterator[list[str
     yield from (names for names in groups.values() if len(names) > 1)
 
 
-def _place(patch: Patch) -> Iterator[str]:
+def _place(patch: Patch) -> Iterator[Finding]:
     latitude, longitude = patch.centre
-    for south, west, north, east in COUNTRIES.values():
-        if (
-            south - BORDER <= latitude <= north + BORDER
-            and west - BORDER <= longitude <= east + BORDER
-        ):
-            return
-    yield (
-        "This place lies outside the ten European countries that BigEarthNet covers "
-        f"({', '.join(COUNTRIES)}), so expect more mistakes here."
+    away = min(
+        max(south - latitude, latitude - north, west - longitude, longitude - east, 0.0)
+        for south, west, north, east in COUNTRIES.values()
     )
+    if away > BORDER:
+        yield _finding(
+            "place",
+            "warn",
+            (away, BORDER),
+            "This place lies outside the ten European countries that BigEarthNet covers "
+            f"({', '.join(COUNTRIES)}), so expect more mistakes here.",
+            "place",
+        )

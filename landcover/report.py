@@ -20,9 +20,10 @@ from landcover.explain import METHODS, Explanation
 from landcover.model import Model, Prediction
 from landcover.nomenclature import BY_NAME, CLASS_NAMES, THEMES
 from landcover.patch import Patch
-from landcover.quality import Quality, assess
+from landcover.quality import Quality
 from landcover.sentinel2 import PIXEL_M
 from landcover.sheet import as_png, place_text, plain, time_text
+from landcover.trust import SAID, Judgement, judge
 
 __all__ = [
     "as_csv",
@@ -55,18 +56,19 @@ CSV_COLUMNS: Final = (
 
 def classify_patch(
     model: Model, patch: Patch, aim: str = DEFAULT_AIM
-) -> tuple[Prediction, Quality]:
-    """What a model says of a patch, and whether the patch may be trusted.
+) -> tuple[Prediction, Judgement]:
+    """What a model says of a patch, and whether to believe it.
 
     Raises:
         ModelMismatch: the patch is not what the model was made for.
         BadInput: it is no aim, or the model has no thresholds for it.
     """
-    return model.predict(patch, aim), assess(patch)
+    prediction = model.predict(patch, aim)
+    return prediction, judge(model, patch, prediction)
 
 
 def as_record(
-    patch: Patch, prediction: Prediction, quality: Quality, source: str
+    patch: Patch, prediction: Prediction, judged: Quality | Judgement, source: str
 ) -> dict[str, Any]:
     """What a model says of a patch, as JSON-ready values without NaN.
 
@@ -76,15 +78,19 @@ def as_record(
     Args:
         patch: what was classified.
         prediction: of that patch.
-        quality: of that patch.
+        judged: the judgement of that answer, which the record then holds as ``verdict``, or
+            the patch's quality alone.
         source: what the user named.
 
     Raises:
         CorruptModel: the model answered with something that is no number.
     """
     ordered = sorted(prediction.labels, key=lambda item: CLASS_NAMES.index(item.label))
+    quality = judged.quality if isinstance(judged, Judgement) else judged
+    verdict = {"verdict": judged.as_dict()} if isinstance(judged, Judgement) else {}
     return {
         **answer_record(replace(prediction, labels=tuple(ordered)), quality, source),
+        **verdict,
         "provenance": provenance_record(patch, prediction),
     }
 
@@ -155,7 +161,7 @@ def as_text(record: Mapping[str, Any]) -> str:
         f"  {time_text(origin['acquired'])}, {place}, {origin['crs']}",
         f"  model {record['model']}, card {origin['card_hash']}",
         *_aim_lines(record),
-        *(f"  warning: {text}" for text in record["quality"]["warnings"]),
+        *_doubt_lines(record),
     ]
     for theme in _themes_by_probability(labels):
         lines += ["", f"  {theme}"]
@@ -172,6 +178,18 @@ def _aim_lines(record: Mapping[str, Any]) -> list[str]:
         kept = "; ".join(record["aim_fallback"])
         lines.append(f"  not brought there, so they keep their usual threshold: {kept}")
     return lines
+
+
+def _doubt_lines(record: Mapping[str, Any]) -> list[str]:
+    """The verdict with its reason, and what else speaks against the answer."""
+    verdict = record.get("verdict")
+    if verdict is None:
+        return [f"  warning: {text}" for text in record["quality"]["warnings"]]
+    return [
+        f"  verdict: {SAID[verdict['decision']]}. {plain(verdict['reason'])}",
+        *(f"  warning: {plain(finding['sentence'])}" for finding in verdict["findings"][1:]),
+        *(f"  not checked: {plain(text)}" for text in verdict["unchecked"]),
+    ]
 
 
 def _verdict(record: Mapping[str, Any]) -> str:

@@ -50,6 +50,7 @@ def as_png(
     *,
     quality: Quality | None = None,
     opacity: float = 0.8,
+    reading: str = "",
 ) -> bytes:
     """A PNG file, 1032 pixels wide, that shows and says the whole result.
 
@@ -59,9 +60,10 @@ def as_png(
         explanation: of that patch; without one the right view is the false-colour picture.
         quality: of that patch; where it abstains, no class is listed as found.
         opacity: of the attribution, 0 to 1.
+        reading: what the explanation says, in a sentence.
     """
     found, title = _found(prediction, quality, explanation)
-    notes = _legend_notes(explanation) if explanation else []
+    notes = _legend_notes(explanation, reading) if explanation else []
     origin = [
         part
         for line in _origin(patch, prediction, quality)
@@ -118,9 +120,9 @@ def _subtitle(patch: Patch) -> str:
     return f"{plain(patch.provenance.source)}, {acquired}, {place_text(*patch.centre)}, {size}"
 
 
-def _legend_notes(explanation: Explanation) -> list[str]:
-    notes = (legend(explanation).note, f"Compared with: {explanation.baseline}.")
-    return [part for note in notes for part in _wrap(note, _font(12), SIDE)]
+def _legend_notes(explanation: Explanation, reading: str) -> list[str]:
+    notes = (reading, legend(explanation).note, f"Compared with: {explanation.baseline}.")
+    return [part for note in notes if note for part in _wrap(note, _font(12), SIDE)]
 
 
 def _origin(patch: Patch, prediction: Prediction, quality: Quality | None) -> list[str]:

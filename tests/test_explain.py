@@ -71,7 +71,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_score(
     assert total == pytest.approx(change, abs=0.01 * max(abs(change), 1.0) + 1e-4)
     assert found.convergence_delta is not None
     assert found.convergence_delta <= explain.TOLERANCE
-    assert found.passes >= explain.START_STEPS
+    assert found.passes >= 5
 
 
 def test_a_baseline_of_zero_is_another_question(cnn: Model, lake: Patch, ask: Ask) -> None:
@@ -114,7 +114,8 @@ def test_other_weights_give_another_explanation(
     net.get_submodule("prior").load_state_dict(cnn.net.get_submodule("prior").state_dict())
     first = ask(WATER, method).attribution
     other = explain.explain(Model(cnn.card, net, cnn.device), lake, WATER, method).attribution
-    assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 0.9
+    # The sign counts: a map that is turned round says the opposite.
+    assert np.corrcoef(first.ravel(), other.ravel())[0, 1] < 0.9
     assert not np.allclose(first, other, rtol=0.2)
 
 

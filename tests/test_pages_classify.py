@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from landcover import nets, registry, report
+from landcover import nets, quality, registry
 from landcover.model import load_model
 from landcover.nomenclature import CLASS_NAMES, THEMES
 from landcover.picture_quality import assess
@@ -173,7 +173,8 @@ def answer(*, abstained: bool = False) -> models.Answer:
     patch = random_patch()
     if abstained:
         patch = random_patch(valid=np.arange(120 * 120).reshape(120, 120) < 1000)
-    return models.Answer(*report.classify_patch(tiny_model(), patch))
+    # Noise would be refused: the parts are shown with the checks of the quality alone.
+    return models.Answer(tiny_model().predict(patch), quality.assess(patch))
 
 
 def test_probabilities_are_grouped_and_sorted() -> None:
@@ -294,7 +295,8 @@ def test_certainty_is_a_word_in_chart_table_and_verdict(
 ) -> None:
     monkeypatch.setitem(nets.NETS, NAME, TinyNet)
     model = load_model(decided_folder(tmp_path / "m"), "cpu")
-    said = models.Answer(*report.classify_patch(model, random_patch(), "f2"))
+    patch = random_patch()
+    said = models.Answer(model.predict(patch, "f2"), quality.assess(patch))
     words = [aiming.SAID[score.certainty] for score in said.prediction.labels]
     assert "" not in words
     table = probabilities.table(said, None)

@@ -20,8 +20,9 @@ from landcover.errors import CorruptModel, ModelMismatch
 from landcover.model import LabelScore, Prediction
 from landcover.nomenclature import BY_NAME, CLASS_NAMES
 from landcover.patch import Patch, Provenance
-from landcover.quality import Quality, assess
+from landcover.quality import Finding, Quality, assess
 from landcover.sentinel2 import BAND_NAMES, COMPOSITES
+from landcover.trust import Judgement, judge
 from tests import tiny
 
 FOUND = ("Inland waters", "Coniferous forest")
@@ -88,6 +89,43 @@ def test_who_abstains_predicts_nothing(patch: Patch) -> None:
     assert "no answer" in text
     assert "warning: 70% gone." in text
     assert "yes" not in text
+
+
+def doubt(level: str, sentence: str) -> Finding:
+    return Finding(
+        check="haze", level=level, about="pixels", value=0.9, bound=0.4, sentence=sentence
+    )
+
+
+@pytest.mark.parametrize(
+    ("decision", "said"),
+    [
+        ("answer", "verdict: an answer. All is well."),
+        ("warn", "verdict: an answer with a warning. Haze."),
+        ("cannot tell", "verdict: I can't tell. Haze."),
+    ],
+)
+def test_the_verdict_stands_in_record_and_text(patch: Patch, decision: str, said: str) -> None:
+    level = "grave" if decision == "cannot tell" else "warn"
+    found = () if decision == "answer" else (doubt(level, "Haze."), doubt("warn", "More."))
+    judged = Judgement(
+        decision=decision,
+        reason=found[0].sentence if found else "All is well.",
+        findings=found,
+        quality=replace(GOOD, abstained=decision == "cannot tell"),
+        unchecked=("This was not looked at.",),
+    )
+    record = report.as_record(patch, prediction(), judged, "x")
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert record["abstained"] == (decision == "cannot tell")
+    assert any(row["predicted"] for row in record["labels"]) == (decision != "cannot tell")
+    assert {"decision", "reason", "findings"} <= set(record["verdict"])
+    assert [f["sentence"] for f in record["verdict"]["findings"]] == [f.sentence for f in found]
+    lines = [line.strip() for line in report.as_text(record).splitlines()]
+    first_label = next(k for k, line in enumerate(lines) if " needs " in line)
+    assert lines.index(said) < first_label
+    assert ("warning: More." in lines) == bool(found)
+    assert "not checked: This was not looked at." in lines
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -250,7 +288,9 @@ def test_an_explanations_record_and_text_say_its_figures(patch: Patch) -> None:
 
 def test_classify_patch_gives_both_and_refuses_like_the_model(patch: Patch) -> None:
     model = tiny.tiny_model()
-    assert report.classify_patch(model, patch) == (model.predict(patch), assess(patch))
+    prediction, judged = report.classify_patch(model, patch)
+    assert prediction == model.predict(patch)
+    assert judged == judge(model, patch, prediction)
     with pytest.raises(ModelMismatch, match="choose a window"):
         report.classify_patch(model, tiny.random_patch(size=144))
 

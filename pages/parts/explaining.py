@@ -13,17 +13,19 @@ from landcover.nomenclature import BY_NAME
 from landcover.patch import Patch
 from landcover.picture import PICTURE_BANDS, Picture
 from landcover.sentinel2 import BANDS
-from pages.parts import models, theme
+from pages.parts import explain_choose, explain_maps, explain_work, models, theme
+from pages.parts.explain_work import Wish
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.explain import Explanation
-    from landcover.model import Model
 
 BAND_TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
     colour: colour for colour in PICTURE_BANDS
 }
 BAND_COLOUR: Final = "#5b7fb5"
 ENLARGE: Final = 5
+DEFAULT_BASELINE: Final = "mean"
+"""As :data:`landcover.comparisons.DEFAULT_BASELINE`, which would load torch."""
 
 
 @st.fragment
@@ -36,19 +38,22 @@ def show(name: str, key: str, patch: Patch | Picture, found: models.Answer) -> N
             "pixels: choose another model to see which pixels speak for a cover."
         )
         return
-    label, method, opacity = _controls(key, found)
+    label, method, opacity = _controls(name, key, found)
+    wish = Wish(
+        kind="map", model=name, key=key, label=label, method=method, baseline=DEFAULT_BASELINE
+    )
     try:
-        explanation = _explained(models.load(name), name, key, patch, label, method)
+        explanation = _explained(wish, patch)
     except LandcoverError as error:
         st.error(theme.literal(str(error)))
         return
     _picture(explanation, patch, opacity)
-    _words(explanation)
+    _words(explanation, patch)
     _bands(explanation)
     _download(patch, found, explanation, opacity)
 
 
-def _controls(key: str, found: models.Answer) -> tuple[str, str, float]:
+def _controls(name: str, key: str, found: models.Answer) -> tuple[str, str, float]:
     """Class, method and opacity (0 to 1) as the user set them."""
     from landcover.explain import METHODS  # noqa: PLC0415 - loads torch
 
@@ -62,11 +67,15 @@ def _controls(key: str, found: models.Answer) -> tuple[str, str, float]:
         key=f"classify_label_{key}_{found.prediction.model}",
     )
     first, second = st.columns(2)
+    known, names = explain_choose.measured(name), explain_choose.offered(name)
     method = first.selectbox(
         "Method",
-        list(METHODS),
-        format_func=lambda name: METHODS[name].title,
-        key="classify_method",
+        names,
+        index=explain_choose.first(known, names),
+        format_func=lambda method: (
+            f"{METHODS[method].title} ({explain_choose.mark(known, method)})"
+        ),
+        key=f"classify_method_{name}",
     )
     opacity = second.slider(
         "Opacity of the colours", 0, 100, 80, 5, "%d %%", key="classify_opacity"
@@ -88,10 +97,13 @@ def _picture(explanation: Explanation, patch: Patch | Picture, opacity: float) -
     )
 
 
-def _words(explanation: Explanation) -> None:
+def _words(explanation: Explanation, patch: Patch | Picture) -> None:
     from landcover.explain import METHODS, legend  # noqa: PLC0415 - loads torch
+    from landcover.reading import sentence  # noqa: PLC0415 - loads torch
 
     method = METHODS[explanation.method]
+    st.markdown(theme.literal(sentence(explanation, patch)))
+    explain_maps.believe(explanation.model, explanation.method)
     st.markdown(
         f"**Red pixels speak for “{explanation.label}”, blue ones against it.** {method.summary}"
     )
@@ -100,6 +112,10 @@ def _words(explanation: Explanation) -> None:
     if explanation.convergence_delta is not None:
         missed = f" The sum misses the score's change by {explanation.convergence_delta:.1%}."
     st.caption(f"{compared}{legend(explanation).note}{missed}")
+    st.caption(
+        "Several covers, methods or models side by side, what each band adds, training patches "
+        "like this one, and what would change the answer: see the page Explain."
+    )
 
 
 def _bands(explanation: Explanation) -> None:
@@ -172,15 +188,7 @@ def band_chart(shares: dict[str, float], ink: theme.Ink) -> go.Figure:
     return figure
 
 
-@st.cache_resource(max_entries=64, show_spinner="Tracing the answer back to the pixels …")
-def _explained(
-    _model: Model,
-    name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
-    key: str,  # noqa: ARG001 - as above
-    _patch: Patch | Picture,
-    label: str,
-    method: str,
-) -> Explanation:
-    from landcover.explain import explain  # noqa: PLC0415 - loads torch
-
-    return explain(_model, _patch, label, method)
+def _explained(wish: Wish, pixels: Patch | Picture) -> Explanation:
+    with st.spinner("Tracing the answer back to the pixels …", show_time=True):
+        found: Explanation = explain_work.at_once(wish, explain_work.Subject(pixels))
+    return found

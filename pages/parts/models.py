@@ -21,16 +21,30 @@ if TYPE_CHECKING:
     from landcover.card import Card
     from landcover.model import Model, Prediction
     from landcover.quality import Quality
+    from landcover.trust import Judgement
 
 KEY: Final = "classify_model"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of a patch, and whether the patch may be trusted."""
+    """What a model says of a patch, and whether to believe it."""
 
     prediction: Prediction
-    quality: Quality
+    judged: Judgement | Quality
+    """The verdict of all checks; of what has no more, such as a picture, its quality."""
+
+    @property
+    def judgement(self) -> Judgement:
+        """The verdict, made from the quality where there is no more."""
+        from landcover.trust import Judgement, of_quality  # noqa: PLC0415 - the map comes first
+
+        return self.judged if isinstance(self.judged, Judgement) else of_quality(self.judged)
+
+    @property
+    def quality(self) -> Quality:
+        """Shares of gaps and cloud, the warnings, and whether no label is given."""
+        return self.judgement.quality
 
 
 def warm_up() -> None:

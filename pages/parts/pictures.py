@@ -15,7 +15,7 @@ from landcover.nomenclature import BY_NAME
 from landcover.patch import ByteArray
 from landcover.picture import WINDOW, Picture
 from landcover.sentinel2 import PIXEL_M
-from pages.parts import choice, downloads, explaining, models, theme
+from pages.parts import believing, choice, downloads, explaining, models, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.model import LabelScore
@@ -36,8 +36,7 @@ def beside_map(chosen: choice.Chosen, whole: Picture) -> None:
     name = _model()
     found = _classified(name, chosen, whole) if name else None
     if name and found:
-        for warning in found.quality.warnings:
-            st.warning(theme.literal(warning), icon=":material/warning:")
+        believing.show(found.judgement)
         st.html(verdict(found, models.title(name)))
     with st.container(key="classify_colours"):
         st.image(theme.png(*framed(whole, chosen.row, chosen.col)))

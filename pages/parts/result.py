@@ -12,7 +12,16 @@ from landcover.nomenclature import BY_NAME
 from landcover.patch import Patch
 from landcover.sentinel2 import COMPOSITES, PATCH_M
 from landcover.sources.samples import Sample
-from pages.parts import aiming, choice, downloads, explaining, models, probabilities, theme
+from pages.parts import (
+    aiming,
+    believing,
+    choice,
+    downloads,
+    explaining,
+    models,
+    probabilities,
+    theme,
+)
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.card import Card
@@ -20,15 +29,14 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
 
 
 def beside_map(chosen: choice.Chosen, patch: Patch) -> None:
-    """Title, verdict, doubts and three views of one square."""
+    """Title, whether to believe the answer, the answer, and three views of one square."""
     sample = choice.sample_of(chosen)
     st.subheader(_title(chosen, sample, patch), anchor=False)
     st.caption(_where_and_when(chosen, patch))
     name = models.choose()
     found = _classified(name, chosen, patch, _aim(name)) if name else None
     if name and found:
-        for warning in found.quality.warnings:
-            st.warning(theme.literal(warning), icon=":material/warning:")
+        believing.show(found.judgement)
         st.html(verdict(found, models.title(name), sample.truth if sample else None))
         if sample is not None:
             st.caption(seen(sample, models.card(name)))
@@ -118,7 +126,7 @@ def verdict(found: models.Answer, title: str, truth: frozenset[str] | None) -> s
     """The covers that the model finds, or why it names none, as HTML; with the label beside."""
     who = html.escape(title)
     if found.quality.abstained:
-        return f"<p><b>{who} gives no label here</b>, because the picture cannot be trusted.</p>"
+        return f"<p><b>{who} gives no label here</b>, for the reason above.</p>"
     named = found.prediction.predicted
     if not named:
         head = f"<b>{who} finds none of the 19 covers</b>: no probability reaches its threshold."
@@ -174,7 +182,7 @@ def _views(patch: Patch) -> None:
 def _downloads(patch: Patch, found: models.Answer) -> None:
     from landcover import report  # noqa: PLC0415 - it loads torch, which the map must not wait for
 
-    record = report.as_record(patch, found.prediction, found.quality, patch.provenance.source)
+    record = report.as_record(patch, found.prediction, found.judgement, patch.provenance.source)
     downloads.of_record(record, report.as_csv(record), "classify")
 
 

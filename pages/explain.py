@@ -1,0 +1,128 @@
+"""Why a net says what it says of a place, what would change it, and whether to believe it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from landcover.errors import LandcoverError
+from landcover.patch import Patch
+from landcover.picture import Picture
+from pages.parts import (
+    believing,
+    choice,
+    entry,
+    explain_bands,
+    explain_choose,
+    explain_like,
+    explain_maps,
+    explain_place,
+    explain_whatif,
+    explain_work,
+    models,
+    pictures,
+    result,
+    theme,
+)
+from pages.parts.explain_work import Wish
+
+
+def main() -> None:
+    """Place and verdict, then maps, bands, training patches like it, and what if."""
+    st.title("Why does it say so?", anchor=False)
+    st.markdown(
+        "Which pixels and bands speak for a land cover and which against it, how far these maps "
+        "are to be believed, what the network has learnt from that looks alike, and what would "
+        "change its mind."
+    )
+    left, right = st.columns([5, 6], gap="medium")
+    with left:
+        chosen, subject = explain_place.choose()
+        name = explain_place.model_for(subject.pixels)
+    aim = str(st.session_state.get("classify_aim", "f1"))
+    if name is None:
+        return
+    found = _answer(name, chosen, subject.pixels, aim)
+    with left:
+        st.caption(explain_place.where(subject.pixels))
+        with st.container(key="explain_picture"):
+            st.image(theme.png(explain_maps.seen(subject.pixels), 4), width=360)
+    with right:
+        _verdict(name, chosen, subject.pixels, found)
+    if not models.card(name).explainable:
+        st.info(
+            f"{models.title(name)} has no gradients, so its answer cannot be traced back to "
+            "pixels: choose another model to see which pixels speak for a cover."
+        )
+        return
+    _deep(name, chosen, subject, found, aim)
+
+
+def _deep(
+    name: str,
+    chosen: choice.Chosen,
+    subject: explain_work.Subject,
+    found: models.Answer,
+    aim: str,
+) -> None:
+    pixels, key = subject.pixels, chosen.key
+    st.subheader("Which pixels speak for it, and which against?", anchor=False)
+    panels = explain_choose.panels(name, key, pixels, found)
+    about = [panel.map for panel in panels]
+    about += list(dict.fromkeys(panel.bands for panel in panels))
+    alike = Wish(kind="neighbours", model=name, key=key)
+    steady = Wish(kind="stability", model=name, key=key, aim=aim)
+    if isinstance(pixels, Patch):
+        about += [alike, steady]
+    answers = {panel.map.model: _answer_of(panel.map.model, chosen, pixels, aim)
+               for panel in panels}  # fmt: skip
+    job = explain_work.ensure(about, subject)
+    with st.container(key="explain_job"):
+        if job is not None:
+            explain_work.watch(job)
+    explain_maps.show(panels, pixels, {k: v for k, v in answers.items() if v is not None})
+    with st.expander("What the methods do, and what the values mean"):
+        explain_maps.words(panels)
+    explain_bands.show(panels, pixels)
+    if isinstance(pixels, Picture):
+        st.info(
+            "Training patches that look alike, and what would change the answer, are to be had for "
+            "Sentinel-2 patches only: a colour picture has neither bands nor a place."
+        )
+        return
+    explain_like.show(alike)
+    explain_whatif.show(name, key, subject, found, aim)
+    explain_whatif.steady(steady, found)
+
+
+def _answer(name: str, chosen: choice.Chosen, pixels: Patch | Picture, aim: str) -> models.Answer:
+    if isinstance(pixels, Picture):
+        return models.classify_picture(name, chosen.key, pixels)
+    return models.classify(name, chosen.key, pixels, aim)
+
+
+def _answer_of(
+    name: str, chosen: choice.Chosen, pixels: Patch | Picture, aim: str
+) -> models.Answer | None:
+    """The same, None where the model refuses: the maps say why."""
+    try:
+        return _answer(name, chosen, pixels, aim)
+    except LandcoverError:
+        return None
+
+
+def _verdict(
+    name: str, chosen: choice.Chosen, pixels: Patch | Picture, found: models.Answer
+) -> None:
+    believing.show(found.judgement)
+    if isinstance(pixels, Picture):
+        st.html(pictures.verdict(found, models.title(name)))
+        return
+    sample = choice.sample_of(chosen)
+    st.html(result.verdict(found, models.title(name), sample.truth if sample else None))
+
+
+entry.through_app()
+try:
+    main()
+except LandcoverError as error:
+    st.error(theme.literal(str(error)))

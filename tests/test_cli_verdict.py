@@ -1,0 +1,72 @@
+"""The commands ``trust fit`` and ``trust measure``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from landcover import cli_verdict, datasets, nets, novelty, trust_fit, trust_measure
+from landcover.card import read_card
+from landcover.errors import BadInput
+from tests import tiny, trust_cases
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
+    monkeypatch.setattr(datasets, "open_dataset", lambda *_: trust_cases.dataset())
+    monkeypatch.setattr(trust_fit, "CHOSEN_ON", ("shuffled", "photograph-grey"))
+    monkeypatch.setattr(trust_measure, "SPOILT", 1)
+    return tiny.tiny_folder(tmp_path / "model")
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(required=True)
+    cli_verdict.add_fit(commands, "fit")
+    cli_verdict.add_measure(commands, "measure")
+    options = parser.parse_args(arguments)
+    status: int = options.command(options)
+    return status
+
+
+def test_fit_then_measure(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["x", "--dataset", "bigearthnet", "--card", str(folder)]
+    card_hash = read_card(folder).hash
+    assert run("fit", *where, "--json") == 0
+    figures: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert figures["card_hash"] == card_hash
+    assert not (folder / "trust").exists()
+    assert run("fit", *where, "--save") == 0
+    said = capsys.readouterr()
+    assert "novelty.safetensors" in said.err
+    assert "detector on features" in said.out
+    known = novelty.load(folder, card_hash)
+    assert known is not None
+    assert figures["bounds"] == pytest.approx(known.bounds)
+    assert run("measure", *where, "--save", "--json") == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert trust_measure.read(folder, card_hash) is not None
+    assert measured["good"]["n"] == trust_cases.CHECKING
+    assert run("measure", *where) == 0
+    assert "false alarms of the pixels" in capsys.readouterr().out
+    assert run("measure", *where, "--markdown") == 0
+    assert "| check | false alarms on good patches |" in capsys.readouterr().out
+
+
+def test_measuring_fits_first_where_nothing_is_fitted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["x", "--dataset", "bigearthnet", "--card", str(folder)]
+    assert run("measure", *where, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["detector"]
+    assert not (folder / "trust").exists()
+
+
+def test_a_folder_of_scenes_that_is_not_there_is_named(folder: Path) -> None:
+    with pytest.raises(BadInput, match="no folder 'away'"):
+        run("measure", "x", "--dataset", "b", "--card", str(folder), "--scenes", "away")

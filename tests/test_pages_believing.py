@@ -1,0 +1,74 @@
+"""The verdict above the answer: words and a sign for each decision, and nothing hidden."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from landcover.quality import Finding, Quality
+from landcover.trust import NOTHING, Judgement
+from pages.parts import believing, models
+from tests import tiny
+
+
+def judged(decision: str, count: int) -> Judgement:
+    findings = tuple(
+        Finding(
+            check=f"c{k}",
+            level="grave" if decision == "cannot tell" else "warn",
+            about="pixels",
+            value=1.0,
+            bound=0.5,
+            sentence=f"Finding *{k}*.",
+        )
+        for k in range(count)
+    )
+    return Judgement(
+        decision=decision,  # type: ignore[arg-type]
+        reason=findings[0].sentence if findings else NOTHING,
+        findings=findings,
+        quality=Quality(nodata_fraction=0, cloud_fraction=None, warnings=(), abstained=False),
+        unchecked=("Not looked at.",) * (count > 1),
+    )
+
+
+def script(found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - run without imports
+    from pages.parts import believing  # noqa: PLC0415 - the script is run alone
+
+    believing.show(found)
+
+
+@pytest.mark.parametrize(
+    ("decision", "kind", "count"),
+    [("answer", "success", 0), ("warn", "warning", 1), ("cannot tell", "error", 3)],
+)
+def test_each_decision_is_said_in_words_with_a_sign(decision: str, kind: str, count: int) -> None:
+    app = AppTest.from_function(script, args=(judged(decision, count),)).run()
+    (box,) = getattr(app, kind)
+    head, icon = believing.HEADS[decision]  # type: ignore[index]
+    assert f"**{head}**" in box.value
+    assert box.icon == icon
+    assert len({icon for _, icon in believing.HEADS.values()}) == 3
+    expanders = [item.label for item in app.expander]
+    if count < 2:
+        assert expanders == []
+        return
+    assert expanders == [f"{count} more about whether to believe it"]
+    listed = app.expander[0].markdown[0].value
+    # A file's name in a sentence must not become Markdown.
+    assert r"Finding \*1\*\." in listed
+    assert r"Not looked at\." in listed
+
+
+def test_an_answer_without_checks_of_its_own_has_its_qualitys_judgement() -> None:
+    quality = Quality(
+        nodata_fraction=0, cloud_fraction=None, warnings=("Odd colours.",), abstained=False
+    )
+    patch = tiny.random_patch()
+    plain = models.Answer(tiny.tiny_model().predict(patch), quality)
+    assert plain.judgement.decision == "warn"
+    assert plain.judgement.reason == "Odd colours."
+    own = judged("answer", 0)
+    assert replace(plain, judged=own).judgement is own

@@ -1,0 +1,147 @@
+"""Rates of false alarms and of detection: counted right, kept beside the card, told in words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landcover import registry, trust_fit, trust_measure, trust_text
+from landcover.badcases import SPOILERS
+from landcover.datasets import open_dataset
+from landcover.errors import CorruptModel
+from landcover.model import Model
+from landcover.novelty import Novelty
+from landcover.trust_measure import rate, wilson
+from tests import tiny, trust_cases
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return tiny.tiny_model()
+
+
+@pytest.fixture(scope="module")
+def known(model: Model) -> Novelty:
+    return trust_fit.fit(model, trust_cases.dataset())
+
+
+@pytest.fixture(scope="module")
+def figures(model: Model, known: Novelty) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(trust_measure, "SPOILT", 3)
+        return trust_measure.measure(model, known, trust_cases.dataset())
+
+
+def test_counts_add_up(figures: dict[str, Any]) -> None:
+    good = figures["good"]
+    assert good["n"] == good["alarms"]["n"] == sum(good["decisions"].values()) == 20
+    assert good["places"] == 4
+    assert good["alarms"]["hits"] <= sum(value["hits"] for value in good["checks"].values())
+    assert good["alarms"]["hits"] >= good["cannot_tell"]["hits"]
+    groups = {group["name"]: group for group in figures["groups"]}
+    assert set(SPOILERS) < set(groups)
+    for name, group in groups.items():
+        assert sum(group["decisions"].values()) == group["pixels"]["n"]
+        assert group["pixels"]["n"] == (24 if name.startswith("photo") else 3)
+        assert group["warned"]["hits"] >= group["pixels"]["hits"]
+    everything = figures["bad"]["all"]
+    assert everything["n"] == sum(group["pixels"]["n"] for group in groups.values())
+    assert figures["bad"]["real"]["share"] is None
+    assert figures["bad"]["made"]["hits"] == everything["hits"]
+
+
+@pytest.mark.parametrize(
+    "name", ["offset-left", "times-10000", "constant", "white-noise", "shuffled", "band-lost"]
+)
+def test_gross_mistakes_are_always_caught_whatever_the_model(
+    name: str, figures: dict[str, Any]
+) -> None:
+    group = next(group for group in figures["groups"] if group["name"] == name)
+    assert group["pixels"]["share"] == 1
+    assert group["decisions"]["cannot tell"] == 3
+
+
+def test_risk_falls_as_doubted_answers_are_left_out(figures: dict[str, Any]) -> None:
+    for name, count in (("good", 20), ("mixed", 20 + 3 * len(SPOILERS))):
+        curves = figures["selective"][name]
+        assert curves["n"] == count
+        for order in trust_text.ORDERS:
+            curve = curves[order]
+            assert curve["coverage"][-1] == 1
+            assert curve["risk"][-1] == pytest.approx(curves["everything"], abs=1e-4)
+            assert len(curve["coverage"]) == len(curve["risk"]) <= trust_measure.POINTS
+        assert sum(value["n"] for value in curves["decisions"].values()) == count
+
+
+def test_figures_are_kept_beside_the_card(
+    figures: dict[str, Any], model: Model, tmp_path: Path
+) -> None:
+    assert trust_measure.read(tmp_path, model.card.hash) is None
+    path = trust_measure.write(tmp_path, model.card.hash, figures)
+    assert path.name == "verdict.json"
+    assert path.stat().st_size < 100_000
+    assert trust_measure.read(tmp_path, model.card.hash) == json.loads(json.dumps(figures))
+    with pytest.raises(CorruptModel):
+        trust_measure.read(tmp_path, "0" * 12)
+
+
+def test_text_and_tables_name_every_group_and_check(figures: dict[str, Any], model: Model) -> None:
+    record = {"model": "tiny", "card_hash": model.card.hash, **figures}
+    text, tables = trust_text.of_measure(record), trust_text.as_markdown(record)
+    for group in figures["groups"]:
+        assert f"\n{group['name']} " in text
+        assert f"| {group['name']} |" in tables
+    for check in figures["good"]["checks"]:
+        assert check in text
+    assert trust_text.share(figures["good"]["alarms"]) in text
+    assert "none to count" in text  # no real scenes here
+    rows = [line.count("|") for line in tables.splitlines() if line.startswith("|")]
+    assert set(rows) == {3, 7}
+
+
+def test_a_fit_is_told_in_words(known: Novelty) -> None:
+    record = {
+        "model": "tiny", "card_hash": "0", "detector": known.detector, "bounds": known.bounds,
+        **known.made,
+    }  # fmt: skip
+    text = trust_text.of_fit(record)
+    assert "40 training patches, bounds from 20 others" in text
+    assert "catches" in text
+
+
+@given(st.integers(1, 500), st.floats(0, 1))
+def test_wilsons_interval_holds_the_share_and_stays_in_range(count: int, share: float) -> None:
+    hits = round(share * count)
+    low, high = wilson(hits, count)
+    assert 0 <= low <= hits / count <= high <= 1
+    assert high - low < 1
+    assert rate(hits, count)["share"] == pytest.approx(hits / count, abs=1e-6)
+
+
+def test_wilson_of_a_textbook_case() -> None:
+    # Agresti and Coull 1998: none of 10 gives 0 to 0.278; 5 of 10 gives 0.237 to 0.763.
+    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-3)
+    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_default_model_meets_the_targets(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = registry.load()
+    dataset = open_dataset("bigearthnet", shared_data / "bigearthnet")
+    known = trust_fit.fit(model, dataset)
+    monkeypatch.setattr(trust_measure, "SPOILT", 10)
+    found = trust_measure.measure(model, known, dataset, scenes=shared_data / "scenes")
+    assert found["good"]["alarms"]["share"] <= 0.05
+    assert found["bad"]["all"]["share"] >= 0.95
+    assert found["bad"]["real"]["share"] >= 0.95
+    mixed = found["selective"]["mixed"]
+    assert mixed["verdict"]["area"] < mixed["confidence"]["area"]
