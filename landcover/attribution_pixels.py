@@ -8,8 +8,8 @@ at each step, so its change from step to step is, too, and the two gradients at 
 each part of the way are weighed such that they add up to it. By the mean value theorem
 there are such weights between 0 and 1 wherever the slope runs from one to the other, and
 with any weights in that range it is a sum of Riemann's that tends to the same integral.
-Where a part's sum is still wrong, it is halved. On the six samples, 5 to 11 steps do for
-classes that are there.
+Where a part's sum is still wrong, it is halved; 13 to 15 steps do. That the sum is right is
+then no proof that the map is: see :data:`FIRST_PARTS` for how near it comes.
 
 **GradientSHAP** (Lundberg and Lee 2017; Erion et al. 2021, "expected gradients") takes
 gradients at random places on the ways from several baselines: here darker and brighter
@@ -37,8 +37,11 @@ from landcover.attribution import AT_ONCE, TOLERANCE, Attribution, Question, mis
 from landcover.card import RGB
 from landcover.patch import FloatArray
 
-FIRST_PARTS: Final = 4
-"""Parts of the way from baseline to patch, before any is halved."""
+FIRST_PARTS: Final = 12
+"""Parts of the way from baseline to patch, before any is halved. The sum is right with 4, too,
+but the map is not yet: on four classes of three samples it then correlated by 0.91 to 0.92 with
+that of captum's 192 steps (smoothed alike, landcover-mosaic), with 8 parts by 0.94 to 0.97,
+with 12 by 0.97 to 0.98, with 24 by 0.99."""
 MAX_STEPS: Final = 65
 HALVED: Final = 2
 """Parts that are halved at once: the two worst, since two patches share a pass well."""
@@ -103,14 +106,18 @@ def integrated_gradients(question: Question) -> Iterator[Attribution]:
 
 
 def _steps(question: Question, target: int, places: list[float]) -> list[_Step]:
-    way = question.pixels - question.start
-    # The last step is the patch itself, to the last digit.
-    at = [question.pixels if p == 1.0 else question.start + p * way for p in places]
-    scores, (slopes,) = _slopes(question, torch.cat(at), (target,))
-    return [
-        _Step(place, float(score), float(parts.sum(dtype=torch.float64)), parts)
-        for place, score, parts in zip(places, scores[:, 0], slopes * way, strict=True)
-    ]
+    way, found = question.pixels - question.start, list[_Step]()
+    for first in range(0, len(places), AT_ONCE):
+        some = places[first : first + AT_ONCE]
+        # The last step is the patch itself, to the last digit.
+        at = [question.pixels if p == 1.0 else question.start + p * way for p in some]
+        question.tell(first, len(places))
+        scores, (slopes,) = _slopes(question, torch.cat(at), (target,))
+        found += [
+            _Step(place, float(score), float(parts.sum(dtype=torch.float64)), parts)
+            for place, score, parts in zip(some, scores[:, 0], slopes * way, strict=True)
+        ]
+    return found
 
 
 def _weight(first: _Step, second: _Step) -> tuple[float, float]:
