@@ -13,6 +13,7 @@ from landcover import recipes_pictures
 from landcover.datasets.eurosat import EuroSat, open_eurosat
 from landcover.errors import BadInput
 from landcover.evaluation_pictures import floors
+from landcover.explain import METHODS
 from landcover.model import load_model
 from landcover.nets.lite0 import Lite0
 from landcover.nomenclature import EUROSAT_CLASSES
@@ -74,7 +75,7 @@ def test_one_call_makes_a_folder_that_answers(
     assert card.training["n"] == 30
     assert card.training["splits"] == ["train", "validation"]
     assert card.training["seed"] == 3
-    assert set(card.explanation_scales) == {"integrated-gradients", "grad-cam", "occlusion"}
+    assert set(card.explanation_scales) == set(METHODS)
     # The folder's figures are those of the rounded weights of the first fit.
     state = torch.load(out / "runs" / "train" / "phase-2" / "checkpoint.pt", weights_only=True)
     net = recipes_pictures.finished(state["best_state"], card.net_options)
