@@ -454,3 +454,42 @@ def test_only_headers_are_remembered(server: RangeServer, tmp_path: Path) -> Non
 
     assert through(server, work, cache=cache) == 3
     assert through(server, work, cache=cache) == 3
+
+
+def test_the_end_waits_for_what_a_reader_hands_over_late(server: RangeServer) -> None:
+    """As async-tiff does: it asks in a thread of its own, and the loop gets the work later."""
+    asked = threading.Event()
+    late: list[asyncio.Future[bytes]] = []
+
+    async def left_behind(mover: Transport) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def used() -> bytes:
+            with mover.use():
+                return await mover.get(f"{server.url}/a.tif", 0, 10)
+
+        def reader() -> None:
+            work = mover.owe(used)
+            asked.set()
+            time.sleep(0.2)
+            loop.call_soon_threadsafe(lambda: late.append(asyncio.ensure_future(work)))
+
+        threading.Thread(target=reader).start()
+        await asyncio.to_thread(asked.wait)
+
+    through(server, left_behind)
+    assert [task.done() for task in late] == [True]
+    with pytest.raises(FetchError, match="has ended"):
+        late[0].result()
+
+
+def test_after_the_end_a_reader_gets_nothing(server: RangeServer) -> None:
+    async def kept(mover: Transport) -> Transport:
+        return mover
+
+    async def never() -> bytes:
+        raise AssertionError
+
+    ended = through(server, kept)
+    with pytest.raises(FetchError, match="Reading from Archive has ended"):
+        ended.owe(never)

@@ -10,8 +10,8 @@ import asyncio
 import itertools
 import math
 import zlib
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ from landcover.sentinel2 import PATCH_M
 MAX_BLOCK: Final = 2048
 """Pixels along a side of a block; archives use 512 or 1024."""
 MAX_SIDE: Final = 20_000
+
+T = TypeVar("T")
 
 
 async def read_window(
@@ -84,27 +86,25 @@ class _Store:
         self._address = address
         self.fault: LandcoverError | None = None
 
-    async def get_range_async(
+    # Not coroutines themselves: these two are called in the reader's threads, which may be
+    # late for the transport's end, and what they return is only then given to the loop.
+
+    def get_range_async(
         self, path: str, *, start: int, end: int | None = None, length: int | None = None
-    ) -> bytes:
+    ) -> Coroutine[Any, Any, bytes]:
         """Bytes ``start`` to before ``end`` of the file."""
         del path
         stop = end if end is not None else start + (length or 0)
-        try:
-            with self._transport.use():
-                return await self._transport.get(self._address, start, stop)
-        except LandcoverError as fault:
-            self.fault = fault
-            raise
+        return self._asked(lambda: self._transport.get(self._address, start, stop))
 
-    async def get_ranges_async(
+    def get_ranges_async(
         self,
         path: str,
         *,
         starts: Sequence[int],
         ends: Sequence[int] | None = None,
         lengths: Sequence[int] | None = None,
-    ) -> list[bytes]:
+    ) -> Coroutine[Any, Any, list[bytes]]:
         """Several ranges of the file."""
         del path
         stops = (
@@ -112,14 +112,19 @@ class _Store:
             if ends is not None
             else [a + b for a, b in zip(starts, lengths or (), strict=True)]
         )
-        try:
-            with self._transport.use():
-                return await self._transport.ranges(
-                    self._address, list(zip(starts, stops, strict=True))
-                )
-        except LandcoverError as fault:
-            self.fault = fault
-            raise
+        wanted = list(zip(starts, stops, strict=True))
+        return self._asked(lambda: self._transport.ranges(self._address, wanted))
+
+    def _asked(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
+        async def used() -> T:
+            try:
+                with self._transport.use():
+                    return await work()
+            except LandcoverError as fault:
+                self.fault = fault
+                raise
+
+        return self._transport.owe(used)
 
 
 def _offset(ifd: ImageFileDirectory, target: Target, pixel: int) -> tuple[int, int]:

@@ -37,6 +37,9 @@ MERGE_GAP: Final = 65_536
 HEADER_BYTES: Final = 32_768
 """What is read of a file first; it holds the header of a whole-tile COG (titiler's choice)."""
 
+LINGER_S: Final = 2.0
+"""How long the end waits for what a reader asked for and has not handed over."""
+
 WATCH_S: Final = 0.1
 """How often a running request looks whether the user stopped it."""
 
@@ -94,6 +97,8 @@ class Transport:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._sizes: dict[str, int] = {}
         self._closed = False
+        self._owed = 0
+        self._lock = threading.Lock()
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
@@ -113,14 +118,46 @@ class Transport:
         trace: TracebackType | None,
     ) -> None:
         # What a file's reader has begun in a loop of its own does not end with its caller.
-        self._closed = True
-        while self._under_way:
+        with self._lock:
+            self._closed = True
+        until = time.monotonic() + LINGER_S
+        while self._under_way or (self._owed and time.monotonic() < until):
             tasks = list(self._under_way)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0.001)
         if self._session is not None:
             await self._session.close()
+
+    def owe(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
+        """What a file's reader asks for from a thread of its own, for the loop to run.
+
+        The transport's end waits for it: the reader hands it to the loop some time later, and
+        a loop that has closed by then would leave it pending for ever.
+
+        Args:
+            work: makes the coroutine, which keeps to :meth:`use`.
+
+        Raises:
+            FetchError: the transport has ended already.
+        """
+        with self._lock:
+            if self._closed:
+                raise self._ended()
+            self._owed += 1
+
+        async def paid() -> T:
+            try:
+                return await work()
+            finally:
+                with self._lock:
+                    self._owed -= 1
+
+        return paid()
+
+    def _ended(self) -> FetchError:
+        return FetchError(f"Reading from {self.title} has ended: try again.")
 
     @contextmanager
     def use(self) -> Iterator[None]:
@@ -131,7 +168,7 @@ class Transport:
         """
         task = asyncio.current_task()
         if self._closed or task is None:
-            raise FetchError(f"Reading from {self.title} has ended: try again.")
+            raise self._ended()
         self._under_way.add(task)
         try:
             yield
