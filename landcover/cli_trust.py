@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,7 +66,28 @@ def _add_faithfulness(actions: Any, name: str) -> None:  # noqa: ANN401 - as abo
     parser.set_defaults(command=_faithfulness)
 
 
+def _add_scales(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
+    parser = actions.add_parser(
+        name, help="find the attribution that is drawn in full colour, by method, for the card"
+    )
+    parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
+    parser.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default) or eurosat")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--model", help="a registered model (see `landcover models`)")
+    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--save",
+        action="store_true",
+        help="write them into the card, whose hash changes: what is kept in trust/ and "
+        "evaluation/ has to be made again",
+    )
+    parser.add_argument("--json", action="store_true", help="print them as JSON")
+    parser.set_defaults(command=_scales)
+
+
 ACTIONS: Final[tuple[tuple[str, Callable[[Any, str], None]], ...]] = (
+    ("scales", _add_scales),
     ("faithfulness", _add_faithfulness),
     ("neighbours", cli_examples.add_neighbours),
     ("stability", cli_examples.add_stability),
@@ -86,6 +108,35 @@ def _faithfulness(options: argparse.Namespace) -> int:
 
     write = faithful_text.as_markdown if options.markdown else faithful_text.as_text
     print("\n\n\n".join(write(one) for one in found))
+    return 0
+
+
+def _scales(options: argparse.Namespace) -> int:
+    from landcover import datasets, explain, recipes, recipes_pictures, registry  # noqa: PLC0415
+    from landcover.model import load_model  # noqa: PLC0415
+
+    dataset = datasets.open_any(options.dataset, options.root)
+    pictures = isinstance(dataset, datasets.EuroSat)
+    usual = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
+    folder = options.card or registry.folder(options.model or usual)
+    model = load_model(folder, options.device)
+    some: Sequence[Patch | Picture] = (
+        recipes_pictures.some_pictures(dataset)
+        if isinstance(dataset, datasets.EuroSat)
+        else recipes.some_patches(dataset)
+    )
+    card = replace(model.card, explanation_scales=explain.explanation_scales(model, some, _shown()))
+    if options.save:
+        card.write(folder)
+        print(f"Written: {folder / 'card.json'}", file=sys.stderr)
+    before = model.card.explanation_scales
+    if options.json:
+        record = {"model": card.name, "card_hash": card.hash, "scales": card.explanation_scales}
+        print(json.dumps(record, allow_nan=False))
+        return 0
+    for name, scale in card.explanation_scales.items():
+        was = f" (the card had {before[name]:.6g})" if name in before else ""
+        print(f"{name}: {scale:.6g} {explain.METHODS[name].unit}{was}")
     return 0
 
 

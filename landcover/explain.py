@@ -53,6 +53,7 @@ __all__ = [
     "explain",
     "explain_many",
     "explanation_scale",
+    "explanation_scales",
     "legend",
     "overlay",
     "refuse",
@@ -304,6 +305,32 @@ def explanation_scale(model: Model, patches: Sequence[Patch | Picture], method: 
     return _percentile(found)
 
 
+def explanation_scales(
+    model: Model,
+    patches: Sequence[Patch | Picture],
+    report: progress.Report | None = None,
+) -> dict[str, float]:
+    """For the model's card: each method that it can be explained by → its scale.
+
+    Raises:
+        ModelMismatch: the model has no gradients, or was not made for these patches.
+    """
+    able = [way for way in METHODS.values() if not way.needs_maps or has_maps(model)]
+    found = {}
+    for k, way in enumerate(able):
+        if report is not None:
+            report(progress.Progress(what=way.title, done=k, total=len(able)))
+        found[way.name] = explanation_scale(model, patches, way.name)
+    if report is not None:
+        report(progress.Progress(what="scales", done=len(able), total=len(able)))
+    return found
+
+
+def has_maps(model: Model) -> bool:
+    """Whether the net has a map of features that Grad-CAM and its like could weigh."""
+    return hasattr(model.net, "cam_layer")
+
+
 def refuse(model: Model, method: Method) -> None:
     """Raise unless the model can be explained by that method.
 
@@ -316,7 +343,7 @@ def refuse(model: Model, method: Method) -> None:
             f"{model.card.title} cannot be explained, because its scores have no gradients "
             "with respect to pixels: choose another model, such as the custom CNN."
         )
-    if method.needs_maps and not hasattr(model.net, "cam_layer"):
+    if method.needs_maps and not has_maps(model):
         raise ModelMismatch(
             f"{model.card.title} has no map of features that {method.title} could weigh: "
             f"choose the method {DEFAULT_METHOD}."

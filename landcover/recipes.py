@@ -570,8 +570,7 @@ def write(card: Card, net: nn.Module, out: Path, dataset: Dataset, *, half: bool
     card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
     if card.explainable:
         model = Model(card, net, pick_device("cpu"))
-        patches = _some_patches(dataset)
-        scales = {name: explain.explanation_scale(model, patches, name) for name in explain.METHODS}
+        scales = explain.explanation_scales(model, some_patches(dataset))
         card = replace(card, explanation_scales=scales)
     save_model(card, weights, out)
     return card
@@ -600,7 +599,7 @@ def packed(net: nn.Module, *, half: bool) -> bytes:
     return dump_tensors(kept)
 
 
-def _some_patches(dataset: Dataset) -> list[Patch]:
+def some_patches(dataset: Dataset) -> list[Patch]:
     """Validation patches spread evenly over the split."""
     records = dataset.records("validation")
     rows = np.linspace(0, len(records) - 1, min(SCALE_PATCHES, len(records))).round().astype(int)

@@ -328,8 +328,7 @@ def write(
         facts=facts,
     )
     model = Model(card, net, pick_device("cpu"))
-    some = _some_pictures(dataset)
-    scales = {way: explain.explanation_scale(model, some, way) for way in explain.METHODS}
+    scales = explain.explanation_scales(model, some_pictures(dataset))
     card = _save(replace(card, explanation_scales=scales), net, out)
     for name, floor in FLOORS.items():
         made = floor.fit(fitted)
@@ -450,7 +449,7 @@ def _save(card: Card, net: nn.Module, out: Path) -> Card:
     return card
 
 
-def _some_pictures(dataset: EuroSat) -> list[Picture]:
+def some_pictures(dataset: EuroSat) -> list[Picture]:
     """Validation pictures spread evenly over the split, one a class or so."""
     records = dataset.records("validation")
     rows = np.linspace(0, len(records) - 1, min(SCALE_PICTURES, len(records))).round().astype(int)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from landcover import cli_trust, explain, faithfulness, nets, registry
+from landcover import cli_trust, explain, faithfulness, nets, recipes, registry
+from landcover.card import read_card
+from landcover.datasets import open_dataset
 from landcover.errors import BadInput
+from landcover.model import load_model
 from tests import tiny
 from tests.bigearthnet_tree import Look, v2_id, write_v2
 
@@ -36,10 +40,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     return tiny.tiny_folder(tmp_path / "model")
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+def run(
+    capsys: pytest.CaptureFixture[str], *arguments: object, action: str = "faithfulness"
+) -> tuple[int, str, str]:
     parser = argparse.ArgumentParser()
     cli_trust.add_commands(parser.add_subparsers())
-    options = parser.parse_args(["trust", "faithfulness", *map(str, arguments)])
+    options = parser.parse_args(["trust", action, *map(str, arguments)])
     status = options.command(options)
     return status, *capsys.readouterr()
 
@@ -166,3 +172,28 @@ def test_pictures_are_drawn_as_models_see_them(shared_data: Path) -> None:
     assert len(pictures) == len(names) == 4
     model = registry.load(registry.PICTURE_MODEL, "cpu")
     assert all(model.tensor(picture).shape == (3, 64, 64) for picture in pictures)
+
+
+def test_scales_are_those_of_the_validation_patches_and_change_the_card(
+    root: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = read_card(folder)
+    asked = (root, "--card", folder, "--device", "cpu")
+    status, out, _ = run(capsys, *asked, action="scales")
+    assert status == 0
+    assert [line.partition(":")[0] for line in out.splitlines()] == [
+        "grad-cam",
+        "integrated-gradients",
+    ]
+    assert read_card(folder) == before
+    status, out, err = run(capsys, *asked, "--save", "--json", action="scales")
+    assert status == 0
+    assert err == f"Written: {folder / 'card.json'}\n"
+    said, after = json.loads(out), read_card(folder)
+    assert said["scales"] == after.explanation_scales
+    assert said["card_hash"] == after.hash != before.hash
+    assert replace(after, explanation_scales=before.explanation_scales) == before
+    model = load_model(folder, "cpu")
+    patches = recipes.some_patches(open_dataset("bigearthnet", root))
+    expected = explain.explanation_scale(model, patches, "grad-cam")
+    assert after.explanation_scales["grad-cam"] == pytest.approx(expected)
