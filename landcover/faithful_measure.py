@@ -59,10 +59,10 @@ from landcover.progress import Report, ignore
 RANDOM: Final = ("random", "random patches")
 """The references whose mean is "random": cells alone, and connected land."""
 HALF: Final = 2
-"""Every second patch is measured with the blurred replacement, with all weights shuffled, and
-joined with another."""
+"""Every second patch is measured with the blurred replacement, with all weights shuffled, with
+other noise, and joined with another."""
 QUARTER: Final = 4
-"""Every fourth patch is explained with some of the weights shuffled, and with other noise."""
+"""Every fourth patch is explained with some of the weights shuffled."""
 DRAWS: Final = 2
 """Of noise, a patch."""
 FEWEST: Final = 4
@@ -102,7 +102,7 @@ def measure(
     pointed = targets(maps or ()) if model.card.class_set == "bigearthnet-19" else ()
     begin = time.process_time()
     half, quarter = len(cases[::HALF]), len(cases[::QUARTER])
-    total = 2 * len(cases) + 3 * half + (len(DEPTHS) - 1 + DRAWS) * quarter + len(pointed)
+    total = 2 * len(cases) + (3 + DRAWS) * half + (len(DEPTHS) - 1) * quarter + len(pointed)
     steps = Steps(total=total, report=report or ignore, cancel=cancel)
     found, seconds = _explained(model, cases, ways, steps)
     drawn = {
@@ -110,7 +110,7 @@ def measure(
         "blurred": _all_curves(model, cases[::HALF], found[::HALF], steps, "blurred"),
     }
     spoilt = _randomised(model, cases, found, ways, steps)
-    stable = _stability(model, cases[::QUARTER], found[::QUARTER], ways, steps)
+    stable = _stability(model, cases[::HALF], found[::HALF], ways, steps)
     inside = {
         "halves": _halves(model, cases[::HALF], ways, steps),
         "maps": _maps(model, pointed, ways, steps),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from landcover.faithfulness import Faithfulness
+from landcover.faithfulness import STEADY, Faithfulness
 
 _HEADS: Final = (
     "method",
@@ -65,7 +65,7 @@ def _row(found: Faithfulness, name: str) -> tuple[str, ...]:
         _span(mean),
         _span(blurred),
         f"{figures['randomisation']['likeness']['mean']:.2f}",
-        f"{figures['stability']['spearman']:.2f}",
+        f"{figures['stability']['mean_sensitivity']:.0%}",
         f"{pointing['halves']['energy']:.2f}" if "halves" in pointing else "–",
         f"{pointing['maps']['energy_ratio']['mean']:.2f}" if "maps" in pointing else "–",
         f"{figures['seconds']:.2f}",
@@ -81,7 +81,8 @@ def _reference_rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _legend(figures: dict[str, Any]) -> list[str]:
-    shuffled = next(iter(figures["methods"].values()))["randomisation"]
+    one = next(iter(figures["methods"].values()))
+    shuffled, noisy = one["randomisation"], one["stability"]["n"]
     maps = [m["pointing"]["maps"] for m in figures["methods"].values() if "maps" in m["pointing"]]
     spoilt = shuffled["by_share"][-1]["n"]
     lines = [
@@ -90,7 +91,8 @@ def _legend(figures: dict[str, Any]) -> list[str]:
         "  becomes average, or (blurred) the patch's own blur",
         "shuffled: mean |Spearman| of cells of 80 m before and after shuffling all weights, of",
         f"  {spoilt} patches; at most {figures['bound']:.2f} passes",
-        f"noise: Spearman of the map with that under {figures['noise']:.0%} of other noise",
+        f"noise: change of the map, in parts of its size, under {figures['noise']:.0%} of other",
+        f"  noise, of {noisy} patches; below {STEADY:.0%} is steady",
         "halves: share of the positive attribution on the half that has the class; 0.5 is chance",
     ]
     if maps:

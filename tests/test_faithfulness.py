@@ -211,6 +211,8 @@ def altered(found: Faithfulness, method: str, **changes: Any) -> Faithfulness:
     for name, value in changes.items():
         if name == "passed":
             part["randomisation"]["passed"] = value
+        elif name == "moves":
+            part["stability"]["mean_sensitivity"] = value
         else:
             mean = sum(value) / 2
             part["curves"][name]["gain"] = {"mean": mean, "interval": list(value)}
@@ -221,7 +223,8 @@ def test_the_rule_chooses_the_largest_gain_that_passes(measured: Faithfulness) -
     found = measured
     names = list(explain.METHODS)
     for k, name in enumerate(names):
-        found = altered(found, name, passed=True, mean=(0.1 * k + 0.01, 0.1 * k + 0.03))
+        gain = (0.1 * k + 0.01, 0.1 * k + 0.03)
+        found = altered(found, name, passed=True, mean=gain, moves=0.1)
     assert found.methods == tuple(reversed(names))
     assert found.best == names[-1]
     assert found.offered == tuple(reversed(names))
@@ -238,6 +241,21 @@ def test_the_rule_chooses_the_largest_gain_that_passes(measured: Faithfulness) -
     for name in names:
         found = altered(found, name, passed=False)
     assert (found.best, found.offered) == (None, ())
+
+
+def test_a_map_that_noise_changes_is_best_only_where_no_other_is(measured: Faithfulness) -> None:
+    found, (one, other) = measured, list(explain.METHODS)[:2]
+    for name in explain.METHODS:
+        found = altered(found, name, passed=False, moves=0.1)
+    found = altered(found, one, passed=True, mean=(0.3, 0.5), moves=faithfulness.STEADY)
+    assert found.verdict(one).faithful
+    assert not found.verdict(one).steady
+    assert "noise changes them by 25%" in found.verdict(one).sentence
+    assert found.best == one
+    found = altered(found, other, passed=True, mean=(0.1, 0.2))
+    assert found.methods[0] == one
+    assert found.best == other
+    assert "noise" not in found.verdict(other).sentence
 
 
 def test_every_verdict_is_one_sentence(measured: Faithfulness) -> None:
