@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from landcover.errors import BadInput
+from landcover.trust import SAID
 
 # What the options do is imported when they are used: `landcover --help` must not wait for torch.
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CHANGE",
-        help=f"how the answer moves; may be repeated: {'; '.join(FORMS.values())}",
+        help="how the answer moves; where repeated, all changes are made together: "
+        + "; ".join(FORMS.values()),
     )
     parser.add_argument(
         "--stability", action="store_true", help="how far the answer stays where the window moves"
@@ -61,6 +63,34 @@ def parse_change(text: str) -> Change:
         raise BadInput(f"'{text[:60]}' cannot be read: write {FORMS[name]}.") from None
 
 
+def check(options: argparse.Namespace, *, picture: bool) -> None:
+    """Refuse what cannot be done, before anything is loaded or computed.
+
+    Args:
+        options: with those of :func:`add_options`.
+        picture: whether a picture of red, green and blue is asked about.
+
+    Raises:
+        BadInput: a change is none, too many neighbours are asked for, or something that a
+            picture does not have.
+    """
+    for text in options.what_if:
+        parse_change(text)
+    if not 0 <= options.neighbours <= MOST_NEIGHBOURS:
+        raise BadInput(f"--neighbours must be between 0 and {MOST_NEIGHBOURS}.")
+    asked = {
+        "--neighbours": options.neighbours,
+        "--what-if": options.what_if,
+        "--stability": options.stability,
+    }
+    given = [name for name, value in asked.items() if value]
+    if picture and given:
+        raise BadInput(
+            "A colour picture has neither bands nor a place, so there are no such answers for it: "
+            f"drop {', '.join(given)}, or give a Sentinel-2 patch."
+        )
+
+
 def record_of(
     model: Model, folder: Path, patch: Patch, options: argparse.Namespace
 ) -> dict[str, Any]:
@@ -77,10 +107,9 @@ def record_of(
         CorruptModel: the index cannot be trusted.
         ModelMismatch: the patch is not what the model was made for.
     """
+    check(options, picture=False)
     record: dict[str, Any] = {}
     changes = [parse_change(text) for text in options.what_if]
-    if not 0 <= options.neighbours <= MOST_NEIGHBOURS:
-        raise BadInput(f"--neighbours must be between 0 and {MOST_NEIGHBOURS}.")
     if options.neighbours:
         record["neighbours"] = _neighbours(model, folder, patch, options.neighbours)
     if changes:
@@ -109,6 +138,13 @@ def as_text(record: dict[str, Any]) -> str:
         for row in record["what_if"]["labels"]:
             turned = "  turns" if row["turned"] else ""
             lines.append(f"  {row['before']:.3f} → {row['after']:.3f}  {row['label']}{turned}")
+        verdict = record["what_if"]["verdict"]
+        lines.append(f"  The verdict then: {SAID[verdict['decision']]}. {verdict['reason']}")
+        if record["what_if"]["mirrored"]:
+            lines.append(
+                f"  {record['what_if']['mirrored']:.0%} of the pixels are mirrored at the border, "
+                "since the land beyond is not at hand."
+            )
     if "stability" in record:
         lines.append(f"{record['stability']['sentence']} Score {record['stability']['score']:.2f}.")
     return "\n".join(lines)
@@ -133,6 +169,7 @@ def _neighbours(model: Model, folder: Path, patch: Patch, count: int) -> dict[st
 
 
 def _what_if(model: Model, patch: Patch, changes: Sequence[Change]) -> dict[str, Any]:
+    from landcover.trust import judge  # noqa: PLC0415 - see the top
     from landcover.whatif import what_if  # noqa: PLC0415 - see the top
 
     found = what_if(model, patch, changes)
@@ -146,7 +183,12 @@ def _what_if(model: Model, patch: Patch, changes: Sequence[Change]) -> dict[str,
         for item in found.after.labels
     ]
     rows.sort(key=lambda row: -abs(float(row["after"]) - float(row["before"])))  # type: ignore[arg-type]
-    return {"changes": list(found.said), "mirrored": found.mirrored, "labels": rows}
+    return {
+        "changes": list(found.said),
+        "mirrored": found.mirrored,
+        "labels": rows,
+        "verdict": judge(model, found.patch, found.after).as_dict(),
+    }
 
 
 def _bands(values: list[str]) -> Change:

@@ -40,16 +40,16 @@ def document(
 
     Args:
         patch: what was explained.
-        explanations: of that patch.
-        bands: of the same classes, in any order.
+        explanations: of that patch, by one model or several.
+        bands: of the same classes and models, in any order.
     """
-    evidence = {item.label: item for item in bands}
+    evidence = {(item.label, item.card_hash): item for item in bands}
     return {
         "explanations": [
             {
                 **explanation_record(each),
                 **_sides(each, patch),
-                "reading": sentence(each, patch, evidence.get(each.label)),
+                "reading": sentence(each, patch, evidence.get((each.label, each.card_hash))),
             }
             for each in explanations
         ],
@@ -86,8 +86,8 @@ def bands_record(evidence: BandEvidence) -> dict[str, Any]:
 def as_geotiff(patch: Patch | Picture, explanations: Sequence[Explanation]) -> bytes:
     """A GeoTIFF in the patch's CRS: float32, one band an explanation, NaN without data.
 
-    Each band has its class and method as description, its unit, and the value in full
-    colour as the tag ``FULL_COLOUR``.
+    Each band has its class and method as description (and its model, where there are
+    several), its unit, and the value in full colour as the tag ``FULL_COLOUR``.
 
     Raises:
         BadInput: a picture has no place; or there is no explanation.
@@ -103,7 +103,7 @@ def as_geotiff(patch: Patch | Picture, explanations: Sequence[Explanation]) -> b
     from rasterio import Affine  # noqa: PLC0415
     from rasterio.io import MemoryFile  # noqa: PLC0415
 
-    first = explanations[0]
+    models = {each.card_hash: each.model for each in explanations}
     with MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
@@ -119,20 +119,23 @@ def as_geotiff(patch: Patch | Picture, explanations: Sequence[Explanation]) -> b
         ) as file:
             for number, each in enumerate(explanations, start=1):
                 file.write(np.where(patch.valid, each.attribution, np.float32("nan")), number)
-                title = METHODS[each.method].title
-                file.set_band_description(number, f"{BY_NAME[each.label].short}: {title}")
+                said = f"{BY_NAME[each.label].short}: {METHODS[each.method].title}"
+                said += f", {each.model}" if len(models) > 1 else ""
+                file.set_band_description(number, said)
                 file.update_tags(
                     number,
                     LABEL=each.label,
                     METHOD=each.method,
+                    MODEL=each.model,
+                    MODEL_CARD_HASH=each.card_hash,
                     BASELINE=each.baseline,
                     FULL_COLOUR=f"{each.scale:.9g}",
                     SCALE_RULE=each.scale_rule,
                 )
             file.units = [each.unit for each in explanations]
             file.update_tags(
-                MODEL=first.model,
-                MODEL_CARD_HASH=first.card_hash,
+                MODEL=", ".join(models.values()),
+                MODEL_CARD_HASH=", ".join(models),
                 SOURCE=plain(patch.provenance.scene or patch.provenance.source),
                 ACQUIRED=patch.acquired.isoformat() if patch.acquired else "not stated",
                 SOFTWARE=f"landcover {__version__}",

@@ -1,4 +1,8 @@
-"""Several explanations of one patch on one picture: a row a class, a column a method."""
+"""Several explanations of one patch on one picture: a row a class, a column a method.
+
+Where there are two models, they stand side by side: as columns where there is one method, else
+one below the other.
+"""
 
 from __future__ import annotations
 
@@ -45,44 +49,61 @@ def as_png(
     sentences: Sequence[str],
     *,
     opacity: float = 0.8,
+    above: Sequence[str] = (),
+    captions: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> bytes:
     """A PNG file with the picture and all explanations, each with its scale and sentence.
 
     Args:
         patch: what was explained.
-        explanations: of that patch, one or more.
+        explanations: of that patch, by one model or several; one or more.
         sentences: one for each explanation.
         opacity: of the attribution, 0 to 1.
+        above: what stands above all maps, such as whether to believe the answer.
+        captions: one for each explanation, between its title and its map; or none.
+        notes: what stands below all maps, above where they come from.
     """
     labels = list(dict.fromkeys(each.label for each in explanations))
     methods = list(dict.fromkeys(each.method for each in explanations))
+    models = list(dict.fromkeys(each.card_hash for each in explanations))
+    aside, below_another = (len(models), 1) if len(methods) == 1 else (len(methods), len(models))
     wrapped = [wrap(text, font(12), SIDE) for text in sentences]
     below = 2 * BAR + 30 + NOTE_LINE * max(map(len, wrapped))
-    across, down = SIDE + GAP, LINE + SIDE + below + GAP
-    width = GAP + across * (1 + len(methods))
-    notes = _notes(patch, explanations, width - 2 * GAP)
-    height = HEAD + GAP + down * len(labels) + FOOTER_LINE * len(notes) + GAP
+    title_height = LINE + (NOTE_LINE if captions else 0)
+    across, down = SIDE + GAP, title_height + SIDE + below + GAP
+    width = GAP + across * (1 + aside)
+    head = [part for text in above for part in wrap(text, font(14), width - 2 * GAP)]
+    footer = _notes(patch, explanations, notes, width - 2 * GAP)
+    top = HEAD + GAP + LINE * len(head)
+    height = top + down * len(labels) * below_another + FOOTER_LINE * len(footer) + GAP
     image = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(image)
     names = ", ".join(BY_NAME[label].short for label in labels)
     _write(pen, (GAP, GAP - 4), f"What speaks for and against {names}", 22, width=width - 2 * GAP)
     _write(pen, (GAP, GAP + 26), _subtitle(patch), 14, width=width - 2 * GAP, colour=QUIET)
-    top = HEAD + GAP
+    for row, line in enumerate(head):
+        _write(pen, (GAP, HEAD + GAP // 2 + row * LINE), line, 14, width=width - 2 * GAP)
     _write(pen, (GAP, top), "The picture, as the eye would see it", 14, width=SIDE)
-    _view(image, (GAP, top + LINE), picture(patch))
-    for each, lines in zip(explanations, wrapped, strict=True):
-        x = GAP + across * (1 + methods.index(each.method))
-        y = top + down * labels.index(each.label)
+    _view(image, (GAP, top + title_height), picture(patch))
+    said = captions or [""] * len(wrapped)
+    for each, lines, caption in zip(explanations, wrapped, said, strict=True):
+        model = models.index(each.card_hash)
+        column = model if len(methods) == 1 else methods.index(each.method)
+        x = GAP + across * (1 + column)
+        y = top + down * (labels.index(each.label) * below_another + model % below_another)
         title = f"{BY_NAME[each.label].short}: {METHODS[each.method].title}"
         _write(pen, (x, y), title, 14, width=SIDE)
-        _view(image, (x, y + LINE), overlay(each, patch, opacity))
-        _scale(image, pen, (x, y + LINE + SIDE + 8), each)
+        _write(pen, (x, y + LINE - 4), caption, 12, width=SIDE, colour=QUIET)
+        y += title_height
+        _view(image, (x, y), overlay(each, patch, opacity))
+        _scale(image, pen, (x, y + SIDE + 8), each)
         for row, line in enumerate(lines):
-            at = (x, y + LINE + SIDE + 2 * BAR + 26 + row * NOTE_LINE)
+            at = (x, y + SIDE + 2 * BAR + 26 + row * NOTE_LINE)
             _write(pen, at, line, 12, width=SIDE + GAP)
-    y = height - GAP - FOOTER_LINE * len(notes)
+    y = height - GAP - FOOTER_LINE * len(footer)
     pen.line((GAP, y - 8, width - GAP, y - 8), fill=RULE)
-    for row, line in enumerate(notes):
+    for row, line in enumerate(footer):
         _write(pen, (GAP, y + row * FOOTER_LINE), line, 12, width=width - 2 * GAP, colour=QUIET)
     out = io.BytesIO()
     image.save(out, "PNG", optimize=True)
@@ -138,8 +159,10 @@ def _subtitle(patch: Patch | Picture) -> str:
     return f"{plain(patch.provenance.source)}, {acquired}, {place_text(*patch.centre)}, {size}"
 
 
-def _notes(patch: Patch | Picture, explanations: Sequence[Explanation], width: int) -> list[str]:
-    first = explanations[0]
+def _notes(
+    patch: Patch | Picture, explanations: Sequence[Explanation], notes: Sequence[str], width: int
+) -> list[str]:
+    models = dict.fromkeys(f"{each.model}, card {each.card_hash}" for each in explanations)
     units = dict.fromkeys(
         f"{METHODS[e.method].title}: {e.unit}, full colour is the {e.scale_rule}"
         + (f", compared with {e.baseline}" if METHODS[e.method].uses_baseline else "")
@@ -147,7 +170,8 @@ def _notes(patch: Patch | Picture, explanations: Sequence[Explanation], width: i
     )
     sensor = "" if isinstance(patch, Picture) else " Contains modified Copernicus Sentinel data."
     lines = [
+        *notes,
         *(f"{text}." for text in units),
-        f"{first.model}, card {first.card_hash}, landcover {__version__}.{sensor}",
+        f"{'; '.join(models)}, landcover {__version__}.{sensor}",
     ]
     return [part for line in lines for part in wrap(line, font(12), width)]

@@ -31,10 +31,12 @@ __all__ = [
     "as_record",
     "as_text",
     "classify_patch",
+    "doubt_lines",
     "explanation_record",
     "explanation_text",
     "models_text",
     "provenance_record",
+    "verdict",
 ]
 
 CSV_COLUMNS: Final = (
@@ -87,10 +89,10 @@ def as_record(
     """
     ordered = sorted(prediction.labels, key=lambda item: CLASS_NAMES.index(item.label))
     quality = judged.quality if isinstance(judged, Judgement) else judged
-    verdict = {"verdict": judged.as_dict()} if isinstance(judged, Judgement) else {}
+    doubt = {"verdict": judged.as_dict()} if isinstance(judged, Judgement) else {}
     return {
         **answer_record(replace(prediction, labels=tuple(ordered)), quality, source),
-        **verdict,
+        **doubt,
         "provenance": provenance_record(patch, prediction),
     }
 
@@ -157,11 +159,11 @@ def as_text(record: Mapping[str, Any]) -> str:
     origin, labels = record["provenance"], record["labels"]
     place = place_text(origin["centre"]["latitude"], origin["centre"]["longitude"])
     lines = [
-        f"{plain(record['source'])}: {_verdict(record)}",
+        f"{plain(record['source'])}: {verdict(record)}",
         f"  {time_text(origin['acquired'])}, {place}, {origin['crs']}",
         f"  model {record['model']}, card {origin['card_hash']}",
         *_aim_lines(record),
-        *_doubt_lines(record),
+        *doubt_lines(record),
     ]
     for theme in _themes_by_probability(labels):
         lines += ["", f"  {theme}"]
@@ -180,19 +182,20 @@ def _aim_lines(record: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _doubt_lines(record: Mapping[str, Any]) -> list[str]:
-    """The verdict with its reason, and what else speaks against the answer."""
-    verdict = record.get("verdict")
-    if verdict is None:
+def doubt_lines(record: Mapping[str, Any]) -> list[str]:
+    """The verdict with its reason, and what else speaks against the answer, a line each."""
+    judged = record.get("verdict")
+    if judged is None:
         return [f"  warning: {text}" for text in record["quality"]["warnings"]]
     return [
-        f"  verdict: {SAID[verdict['decision']]}. {plain(verdict['reason'])}",
-        *(f"  warning: {plain(finding['sentence'])}" for finding in verdict["findings"][1:]),
-        *(f"  not checked: {plain(text)}" for text in verdict["unchecked"]),
+        f"  verdict: {SAID[judged['decision']]}. {plain(judged['reason'])}",
+        *(f"  warning: {plain(finding['sentence'])}" for finding in judged["findings"][1:]),
+        *(f"  not checked: {plain(text)}" for text in judged["unchecked"]),
     ]
 
 
-def _verdict(record: Mapping[str, Any]) -> str:
+def verdict(record: Mapping[str, Any]) -> str:
+    """The classes that are called, the most probable first, or why there are none."""
     if record["abstained"]:
         return "no answer, because the pixels cannot be trusted"
     found = [row for row in record["labels"] if row["predicted"]]

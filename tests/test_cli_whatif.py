@@ -17,6 +17,7 @@ from landcover.errors import BadInput, CorruptModel
 from landcover.model import Model
 from landcover.patch import Patch
 from landcover.sources import samples
+from landcover.trust import SAID
 from landcover.whatif import BandsOff, Brightness, Cloud, Season, Shift
 from tests.test_neighbours import ORIGIN
 from tests.test_neighbours import store as store  # noqa: PLC0414 - a fixture
@@ -113,6 +114,37 @@ def test_all_of_it_is_json_and_text(
     assert found[0]["patch_id"] in text
     assert "What if: a painted cloud 100% as wide as the patch" in text
     assert f"Score {record['stability']['score']:.2f}." in text
+    assert f"The verdict then: {SAID[record['what_if']['verdict']['decision']]}. " in text
+
+
+def test_a_window_that_moved_says_that_its_border_is_mirrored(
+    model: Model, patch: Patch, tmp_path: Path
+) -> None:
+    still = cli_whatif.record_of(model, tmp_path, patch, asked("--what-if", "gain=1.1"))
+    moved = cli_whatif.record_of(model, tmp_path, patch, asked("--what-if", "shift=120,0"))
+    assert "mirrored" not in cli_whatif.as_text(still)
+    assert "10% of the pixels are mirrored" in cli_whatif.as_text(moved)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--what-if", "rain=1"), "is no change"),
+        (("--neighbours", "51"), "between 0 and 50"),
+        (("--neighbours", "-1"), "between 0 and 50"),
+    ],
+)
+def test_a_check_refuses_before_a_model_is_there(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        cli_whatif.check(asked(*arguments), picture=False)
+
+
+def test_a_picture_is_asked_for_nothing_that_it_lacks() -> None:
+    options = asked("--stability", "--what-if", "gain=1.1")
+    cli_whatif.check(options, picture=False)
+    cli_whatif.check(asked(), picture=True)
+    with pytest.raises(BadInput, match="drop --what-if, --stability, or give a Sentinel-2 patch"):
+        cli_whatif.check(options, picture=True)
 
 
 def test_no_index_or_one_of_another_model_is_said(

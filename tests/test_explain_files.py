@@ -108,3 +108,64 @@ def test_a_sheet_shows_each_explanation_in_its_place(
     ):
         corner = pixels[top + 180, gap + column * (side + gap) + 180]
         np.testing.assert_array_equal(corner, view[60, 60, :3])
+
+
+def two_models(found: list[explain.Explanation]) -> list[explain.Explanation]:
+    """The same explanations, and their opposites by another model."""
+    other = {"model": "other", "card_hash": "0" * 12}
+    return [*found, *(replace(each, attribution=-each.attribution, **other) for each in found)]
+
+
+@pytest.mark.parametrize("methods", [METHODS[:1], METHODS])
+def test_two_models_stand_beside_or_below_each_other(
+    patch: Patch, found: list[explain.Explanation], methods: list[str]
+) -> None:
+    both = two_models([each for each in found if each.method in methods])
+    said = [""] * len(both)
+    data = explain_sheet.as_png(patch, both, said, captions=["other: 5 %"] * len(both))
+    with Image.open(io.BytesIO(data)) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    side, gap = explain_sheet.SIDE, explain_sheet.GAP
+    top = explain_sheet.HEAD + gap + explain_sheet.LINE + explain_sheet.NOTE_LINE
+    assert pixels.shape[1] == gap + 3 * (side + gap), "two columns beside the picture"
+    left, right = (gap + k * (side + gap) + 180 for k in (1, 2))
+    below = 2 * explain_sheet.BAR + 30 + explain_sheet.NOTE_LINE
+    down = explain_sheet.LINE + explain_sheet.NOTE_LINE + side + below + gap
+    at = (top + 180, right) if len(methods) == 1 else (top + down + 180, left)
+    other = next(each for each in both if each.model == "other")
+    np.testing.assert_array_equal(pixels[at], explain.overlay(other, patch)[60, 60, :3])
+    first = explain.overlay(both[0], patch)[60, 60, :3]
+    np.testing.assert_array_equal(pixels[top + 180, left], first)
+    assert (pixels[at] != first).any()
+
+
+def test_what_stands_above_and_below_makes_room(
+    patch: Patch, found: list[explain.Explanation]
+) -> None:
+    def height(**more: list[str]) -> int:
+        data = explain_sheet.as_png(patch, found[:1], ["A sentence."], **more)
+        with Image.open(io.BytesIO(data)) as sheet:
+            return int(sheet.height)
+
+    long = "Verdict: I can't tell, since so much is wrong. " * 10
+    assert height(above=["Verdict: an answer."]) == height() + explain_sheet.LINE
+    assert height(above=[long]) > height() + 3 * explain_sheet.LINE
+    assert height(notes=[long]) > height() + 3 * explain_sheet.FOOTER_LINE
+    assert height(captions=["59 %"]) == height() + explain_sheet.NOTE_LINE
+
+
+def test_files_of_two_models_tell_them_apart(
+    patch: Patch, found: list[explain.Explanation]
+) -> None:
+    both = two_models(found[:1])
+    with MemoryFile(explain_files.as_geotiff(patch, both)) as memory, memory.open() as file:
+        own = f"Inland waters: Grad-CAM, {tiny.NAME}"
+        assert file.descriptions == (own, "Inland waters: Grad-CAM, other")
+        assert [file.tags(k)["MODEL_CARD_HASH"] for k in (1, 2)] == [e.card_hash for e in both]
+        assert file.tags()["MODEL"] == f"{tiny.NAME}, other"
+    bands = attribute_bands_many(tiny.tiny_model(), patch, LABELS[:1])
+    reading, other = (
+        e["reading"] for e in explain_files.document(patch, both, bands)["explanations"]
+    )
+    assert "group of bands" in reading
+    assert "group of bands" not in other, "bands of one model say nothing of another"
