@@ -112,7 +112,8 @@ def _best(known: Sequence[Known]) -> tuple[str, list[str]]:
     from landcover.explain import DEFAULT_METHOD, METHODS  # noqa: PLC0415 - see the top
 
     first = known[0]
-    ranked = first.figures.methods if first.figures is not None else ()
+    figures = first.figures
+    ranked = () if figures is None else (*figures.ranked, *figures.methods)
     order = [name for name in dict.fromkeys([*ranked, DEFAULT_METHOD, *METHODS]) if name in METHODS]
     usable = [name for name in order if all(one.passes(name) for one in known)]
     if not usable:

@@ -114,11 +114,16 @@ class Faithfulness:
         return tuple(sorted(gains, key=lambda name: -gains[name]))
 
     @property
+    def ranked(self) -> tuple[str, ...]:
+        """The faithful methods: the steady ones first, and then by gain."""
+        found = {name: self.verdict(name) for name in self.methods}
+        faithful = [name for name in self.methods if found[name].faithful]
+        return tuple(sorted(faithful, key=lambda name: not found[name].steady))
+
+    @property
     def best(self) -> str | None:
         """The method to show unless asked otherwise; None where none is faithful."""
-        faithful = [name for name in self.methods if self.verdict(name).faithful]
-        steady = [name for name in faithful if self.verdict(name).steady]
-        return next(iter([*steady, *faithful]), None)
+        return next(iter(self.ranked), None)
 
     @property
     def offered(self) -> tuple[str, ...]:

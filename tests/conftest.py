@@ -6,10 +6,15 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from landcover.threads import wait_politely
 
 wait_politely()
+
+# How long an example takes says more of the machine's other work than of the code.
+settings.register_profile("landcover", deadline=None)
+settings.load_profile("landcover")
 
 pytest_plugins = ["tests.live.fixtures"]
 

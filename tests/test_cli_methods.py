@@ -14,7 +14,7 @@ from landcover.explain import DEFAULT_METHOD, METHODS
 from landcover.faithfulness import Faithfulness
 from tests import tiny
 
-SURE, NO_GAIN, FAILS = "sure", "no gain", "fails"
+SURE, SHAKY, NO_GAIN, FAILS = "sure", "shaky", "no gain", "fails"
 
 
 def figures(kinds: dict[str, str]) -> dict[str, Any]:
@@ -22,12 +22,13 @@ def figures(kinds: dict[str, str]) -> dict[str, Any]:
     found = {}
     for rank, (name, kind) in enumerate(kinds.items()):
         gain = 0.3 - 0.01 * rank
-        low = 0.2 if kind == SURE else -0.1
+        low = 0.2 if kind in {SURE, SHAKY} else -0.1
         curve = {"gain": {"mean": gain, "interval": [low, gain + 0.1]}}
         found[name] = {
             "title": METHODS[name].title,
             "curves": {"mean": curve, "blurred": curve},
             "randomisation": {"passed": kind != FAILS, "likeness": {"mean": 0.1}},
+            "stability": {"mean_sensitivity": 0.5 if kind == SHAKY else 0.05},
         }
     return {"methods": found, "bound": 0.5, "n": 12}
 
@@ -43,7 +44,13 @@ ALL_FAIL = {name.replace("-", "_"): FAILS for name in METHODS}
 
 
 def test_without_a_wish_the_one_that_measures_best_is_used() -> None:
-    one = known(grad_cam=FAILS, occlusion=NO_GAIN, fine_cam=SURE, integrated_gradients=SURE)
+    one = known(
+        grad_cam=FAILS,
+        occlusion=NO_GAIN,
+        gradient_shap=SHAKY,
+        fine_cam=SURE,
+        integrated_gradients=SURE,
+    )
     assert one.figures is not None
     assert one.figures.best == "fine-cam"
     assert chosen([], [one]) == ([["fine-cam"]], [])
