@@ -50,8 +50,9 @@ _PANELS: Final = (16, 64, 256)
 right: a prior of label sets can turn within a small part of the way.
 
 On the six samples and all 19 classes, the sum of landcover-mosaic then missed 0.8 % at most
-against average land, and 4 % against the dark, where 4 of 114 sums missed more than 1 %:
-its probabilities come within 1e-6 of 0 or 1 there, which float32 cannot tell apart."""
+against average land, and 4 % against the dark, where 4 of 114 sums missed more than 1 %. Its
+probabilities come within 1e-6 of 0 or 1 there, so that rounding in float32 may be the cause;
+that was not shown."""
 _FINE_LAYERS: Final = ("trunk.layer2", "trunk.stages.2")
 """Maps of 80 m in a ResNet and in EfficientNet-Lite0: finer ones know little of classes."""
 
