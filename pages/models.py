@@ -116,7 +116,7 @@ def _one(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Spli
         st.caption("What needs a report stays empty; training and card are there all the same.")
 
 
-entry.through_app()
+entry.through_app(__file__)
 try:
     main()
 except LandcoverError as error:

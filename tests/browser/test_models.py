@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import steps
+from tests.browser.conftest import serve
 
 pytestmark = pytest.mark.browser
 
@@ -55,3 +56,18 @@ def test_fits_a_telephone(page: Page, app: str, scheme: str) -> None:
         ).to_have_count(0)
         width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
         assert width <= 400
+
+
+@pytest.mark.parametrize(
+    ("name", "head"), [("explain", "Why does it say so?"), ("models", "How good are the models?")]
+)
+def test_the_first_visitor_of_a_fresh_server_gets_the_page_that_was_asked_for(
+    page: Page, name: str, head: str
+) -> None:
+    for url in serve():
+        page.goto(f"{url}/{name}")
+        expect(page.get_by_role("heading", name=head)).to_be_visible(timeout=90_000)
+        expect(page).to_have_url(f"{url}/{name}")
+        # Our own navigation, not the one that Streamlit makes from the folder.
+        expect(page.get_by_role("link", name="Classify")).to_be_visible()
+        expect(page.get_by_role("link", name="app")).to_have_count(0)
