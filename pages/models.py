@@ -27,6 +27,7 @@ from pages.parts import models_reliability as reliability
 from pages.parts import models_selective as selective
 from pages.parts import models_show as show
 from pages.parts import models_thresholds as thresholds
+from pages.parts import models_trust as trust
 
 CURVES: Final = "Precision and recall"
 OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
@@ -41,6 +42,7 @@ OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
     "Countries": places.countries,
 }
 OF_CARD: Final[dict[str, Callable[[data.Entry], None]]] = {
+    "When not to believe it": trust.render,
     "Training": card.training,
     "Card": card.card,
 }
