@@ -125,4 +125,4 @@ entry.through_app(__file__)
 try:
     main()
 except LandcoverError as error:
-    st.error(theme.literal(str(error)))
+    believing.refuse(error)

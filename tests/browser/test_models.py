@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import steps
-from tests.browser.conftest import serve
 
 pytestmark = pytest.mark.browser
 
@@ -47,7 +46,7 @@ def test_fits_a_telephone(page: Page, app: str, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     open_models(page, app)
     page.set_viewport_size({"width": 400, "height": 850})
-    for view in ("Reliability", "Risk and coverage", "Failures"):
+    for view in ("Reliability", "Risk and coverage", "Failures", "When not to believe it", "Card"):
         radio = page.get_by_role("radio", name=view)
         radio.click()
         expect(radio).to_be_checked()
@@ -58,16 +57,24 @@ def test_fits_a_telephone(page: Page, app: str, scheme: str) -> None:
         assert width <= 400
 
 
-@pytest.mark.parametrize(
-    ("name", "head"), [("explain", "Why does it say so?"), ("models", "How good are the models?")]
-)
-def test_the_first_visitor_of_a_fresh_server_gets_the_page_that_was_asked_for(
-    page: Page, name: str, head: str
+def test_the_curve_of_the_verdict_is_reached_by_keyboard(
+    page: Page, app: str, outside: list[str]
 ) -> None:
-    for url in serve():
-        page.goto(f"{url}/{name}")
-        expect(page.get_by_role("heading", name=head)).to_be_visible(timeout=90_000)
-        expect(page).to_have_url(f"{url}/{name}")
-        # Our own navigation, not the one that Streamlit makes from the folder.
-        expect(page.get_by_role("link", name="Classify")).to_be_visible()
-        expect(page.get_by_role("link", name="app")).to_have_count(0)
+    page.set_viewport_size({"width": 1280, "height": 2400})
+    open_models(page, app)
+    view = page.get_by_role("radio", name="When not to believe it")
+    expect(view).to_be_visible(timeout=90_000)  # as above, the browser is loading plotly
+    view.click()
+    for head in ("How often is a good patch doubted?", "Which bad patches are caught?"):
+        expect(page.get_by_role("heading", name=head)).to_be_visible()
+    for stem in ("false-alarms", "caught", "risk-verdict"):
+        chart = page.locator(f"[class*=st-key-models_chart_{stem}] .js-plotly-plot")
+        expect(chart).to_be_visible(timeout=90_000)
+    good = page.get_by_role("radio", name="Good patches", exact=True)
+    good.focus()
+    good.press("ArrowRight")
+    mixed = page.get_by_role("radio", name="Good patches among spoilt ones")
+    mixed.press("Space")
+    expect(mixed).to_be_checked()
+    expect(page.locator("[class*=st-key-models_chart_risk-verdict][class*=mixed]")).to_be_visible()
+    assert outside == []
