@@ -8,6 +8,7 @@ from typing import Final
 import streamlit as st
 
 from landcover.threads import wait_politely
+from pages.parts import entry
 
 wait_politely()
 
@@ -31,14 +32,18 @@ ul.landcover-verdict li { margin: 0 0 .25rem; }
 </style>"""
 
 st.set_page_config(page_title="Land cover", page_icon=str(ROOT / "static/icon.png"), layout="wide")
-page = st.navigation(
-    [
-        st.Page(ROOT / "pages/classify.py", title="Classify", default=True),
-        st.Page(ROOT / "pages/explain.py", title="Explain"),
-        st.Page(ROOT / "pages/models.py", title="Models"),
-    ],
-    position="top",
-)
+PAGES: Final = {
+    name: st.Page(ROOT / "pages" / name, title=title, default=name == "classify.py")
+    for name, title in {
+        "classify.py": "Classify",
+        "explain.py": "Explain",
+        "models.py": "Models",
+    }.items()
+}
+page = st.navigation(list(PAGES.values()), position="top")
+asked = PAGES.get(st.session_state.pop(entry.ASKED, ""), page)
+if asked is not page:
+    st.switch_page(asked)
 st.html(STYLE)
 # A page that holds a map must know when it is shown anew: the map's component starts afresh.
 st.session_state["app_entered"] = st.session_state.get("app_page") != page.title

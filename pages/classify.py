@@ -60,7 +60,7 @@ def _background() -> bool:
     return basemap.ensure()
 
 
-entry.through_app()
+entry.through_app(__file__)
 try:
     main()
 except LandcoverError as error:

@@ -121,8 +121,8 @@ def _verdict(
     st.html(result.verdict(found, models.title(name), sample.truth if sample else None))
 
 
-entry.through_app()
+entry.through_app(__file__)
 try:
     main()
 except LandcoverError as error:
-    st.error(theme.literal(str(error)))
+    believing.refuse(error)

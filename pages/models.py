@@ -27,6 +27,7 @@ from pages.parts import models_reliability as reliability
 from pages.parts import models_selective as selective
 from pages.parts import models_show as show
 from pages.parts import models_thresholds as thresholds
+from pages.parts import models_trust as trust
 
 CURVES: Final = "Precision and recall"
 OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
@@ -41,6 +42,7 @@ OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
     "Countries": places.countries,
 }
 OF_CARD: Final[dict[str, Callable[[data.Entry], None]]] = {
+    "When not to believe it": trust.render,
     "Training": card.training,
     "Card": card.card,
 }
@@ -116,7 +118,7 @@ def _one(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Spli
         st.caption("What needs a report stays empty; training and card are there all the same.")
 
 
-entry.through_app()
+entry.through_app(__file__)
 try:
     main()
 except LandcoverError as error:

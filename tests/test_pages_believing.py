@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from landcover.errors import CorruptModel, LandcoverError, ModelMismatch
 from landcover.quality import Finding, Quality
 from landcover.trust import NOTHING, Judgement
 from pages.parts import believing, models
@@ -38,6 +39,27 @@ def script(found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - run 
     from pages.parts import believing  # noqa: PLC0415 - the script is run alone
 
     believing.show(found)
+
+
+def refusal(error):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - as above
+    from pages.parts import believing  # noqa: PLC0415 - as above
+
+    believing.refuse(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(ModelMismatch("it was made for L2A."), True), (CorruptModel("It is damaged."), False)],
+)
+def test_pixels_that_a_model_was_not_made_for_are_a_verdict_too(
+    error: LandcoverError,
+    told: bool,  # noqa: FBT001 - pytest gives it by name
+) -> None:
+    (box,) = AppTest.from_function(refusal, args=(error,)).run().error
+    head, icon = believing.HEADS["cannot tell"]
+    assert (f"**{head}** It" in box.value) is told
+    assert (box.icon == icon) is told
+    assert r"L2A\." in box.value or r"damaged\." in box.value
 
 
 @pytest.mark.parametrize(

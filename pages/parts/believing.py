@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
+from landcover.errors import LandcoverError, ModelMismatch
 from pages.parts import theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
@@ -29,6 +30,16 @@ def show(judged: Judgement) -> None:
         label = f"{len(more)} more about whether to believe it"
         with st.expander(label):
             st.markdown("\n".join(f"- {theme.literal(sentence)}" for sentence in more))
+
+
+def refuse(error: LandcoverError) -> None:
+    """What a model says of pixels that it was not made for, or why it cannot be asked at all."""
+    sentence = theme.literal(str(error))
+    if isinstance(error, ModelMismatch):
+        head, icon = HEADS["cannot tell"]
+        st.error(f"**{head}** {sentence[:1].upper()}{sentence[1:]}", icon=icon)
+    else:
+        st.error(sentence)
 
 
 def further(judged: Judgement) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import streamlit as st
 from landcover import aims
 from landcover.card import Card
 from pages.parts import models_data as data
+from pages.parts import models_faithful as faithful
 from pages.parts import models_show as show
 from pages.parts import theme
 
@@ -63,7 +64,7 @@ def _label_sets(card: Card) -> str:
 
 @show.section
 def card(entry: data.Entry) -> None:
-    """Everything that a model's card says."""
+    """Everything that a model's card says, and what was measured of its explanations."""
     st.markdown(theme.literal(entry.card.summary))
     facts(entry.card)
     with st.expander("Thresholds, calibration and label sets of each class"):
@@ -87,6 +88,7 @@ def card(entry: data.Entry) -> None:
         icon=":material/download:",
         type="tertiary",
     )
+    faithful.render(entry)
 
 
 def card_evidence(card: Card) -> pd.DataFrame | None:

@@ -14,6 +14,7 @@ from landcover.evaluation import Evaluation
 from landcover.selective import RiskCoverage
 from pages.parts import models_data as data
 from pages.parts import models_show as show
+from pages.parts import models_trust as trust
 
 WHOLE: Final = "Whole patches"
 POINTS: Final = 400
@@ -55,6 +56,7 @@ def render(row: data.Row, report: Evaluation) -> None:
     of = "patches" if index is None else data.shorts(report)[index]
     stem = show.file_stem("risk-coverage", row.name, of, str(measures.index(measure)))
     show.chart(figure, _table(found), stem, f"Risk against coverage of {row.title}, {of}")
+    trust.below_test(row.name, row.card)
 
 
 @st.cache_data(max_entries=64, show_spinner="Resampling the patches …")

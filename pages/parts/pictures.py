@@ -221,7 +221,7 @@ def _classified(
         return models.classify_picture(name, chosen.key, whole.window(chosen.row, chosen.col))
     except LandcoverError as error:
         if not quiet:
-            st.error(theme.literal(str(error)))
+            believing.refuse(error)
         return None
 
 

@@ -99,7 +99,7 @@ def _classified(
         return models.classify(name, chosen.key, patch, aim)
     except LandcoverError as error:
         if not quiet:
-            st.error(theme.literal(str(error)))
+            believing.refuse(error)
         return None
 
 

@@ -46,7 +46,7 @@ def test_fits_a_telephone(page: Page, app: str, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     open_models(page, app)
     page.set_viewport_size({"width": 400, "height": 850})
-    for view in ("Reliability", "Risk and coverage", "Failures"):
+    for view in ("Reliability", "Risk and coverage", "Failures", "When not to believe it", "Card"):
         radio = page.get_by_role("radio", name=view)
         radio.click()
         expect(radio).to_be_checked()
@@ -55,3 +55,26 @@ def test_fits_a_telephone(page: Page, app: str, scheme: str) -> None:
         ).to_have_count(0)
         width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
         assert width <= 400
+
+
+def test_the_curve_of_the_verdict_is_reached_by_keyboard(
+    page: Page, app: str, outside: list[str]
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 2400})
+    open_models(page, app)
+    view = page.get_by_role("radio", name="When not to believe it")
+    expect(view).to_be_visible(timeout=90_000)  # as above, the browser is loading plotly
+    view.click()
+    for head in ("How often is a good patch doubted?", "Which bad patches are caught?"):
+        expect(page.get_by_role("heading", name=head)).to_be_visible()
+    for stem in ("false-alarms", "caught", "risk-verdict"):
+        chart = page.locator(f"[class*=st-key-models_chart_{stem}] .js-plotly-plot")
+        expect(chart).to_be_visible(timeout=90_000)
+    good = page.get_by_role("radio", name="Good patches", exact=True)
+    good.focus()
+    good.press("ArrowRight")
+    mixed = page.get_by_role("radio", name="Good patches among spoilt ones")
+    mixed.press("Space")
+    expect(mixed).to_be_checked()
+    expect(page.locator("[class*=st-key-models_chart_risk-verdict][class*=mixed]")).to_be_visible()
+    assert outside == []
