@@ -33,6 +33,14 @@ def add_measure(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
         "--scenes", type=Path, metavar="DIR", help="folder of real bad scenes (see docs/trust.md)"
     )
     parser.add_argument(
+        "--sky", type=Path, metavar="FILE", help="real scene of clouds with its mask (likewise)"
+    )
+    parser.add_argument(
+        "--test",
+        action="store_true",
+        help="judge the good patches of the test split too: once, when no bound will change",
+    )
+    parser.add_argument(
         "--markdown", action="store_true", help="print the tables of docs/trust.md instead"
     )
     parser.set_defaults(command=_measure)
@@ -91,7 +99,13 @@ def _measure(options: argparse.Namespace) -> int:
         if options.save:
             _written(novelty.save(known, folder, model.card.hash))
     figures = trust_measure.measure(
-        model, known, dataset, scenes=options.scenes, report=_shown("measuring")
+        model,
+        known,
+        dataset,
+        scenes=options.scenes,
+        sky=options.sky,
+        test=options.test,
+        report=_shown("measuring"),
     )
     if options.save:
         _written(trust_measure.write(folder, model.card.hash, figures))

@@ -189,11 +189,21 @@ class Model:
             ModelMismatch: one of the patches is not what the card asks for.
             BadInput: it is no aim, or the card has no thresholds for it.
         """
-        thresholds = thresholds_for(self.card, aim)
+        thresholds_for(self.card, aim)  # a wrong aim is told before the net has run
         if not patches:
             return []
         with torch.inference_mode():
             scores = self.scores(torch.stack([self.tensor(patch) for patch in patches])).float()
+        return self.predictions(scores, aim)
+
+    def predictions(self, scores: Tensor, aim: str = DEFAULT_AIM) -> list[Prediction]:
+        """The prediction for each row of raw scores ``(n, class)``, for who has them already.
+
+        Raises:
+            BadInput: it is no aim, or the card has no thresholds for it.
+        """
+        thresholds = thresholds_for(self.card, aim)
+        with torch.inference_mode():
             probabilities = self.probabilities(scores).cpu().numpy()
         return [
             self._prediction(row, probability, thresholds)

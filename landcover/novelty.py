@@ -35,6 +35,8 @@ from landcover.patch import FloatArray, Patch
 from landcover.sentinel2 import BAND_NAMES
 
 if TYPE_CHECKING:  # torch is loaded by who has a model
+    from torch import Tensor
+
     from landcover.model import Model
 
 Doubles = npt.NDArray[np.float64]
@@ -182,8 +184,13 @@ class Novelty:
             return {}
         from landcover.features import features_and_scores  # noqa: PLC0415 - loads torch
 
-        seen, scores = features_and_scores(model, model.tensor(patch)[None])
-        value = self.space.distances(seen.numpy(), scores.numpy())[self.detector][0]
+        return self.of_seen(*features_and_scores(model, model.tensor(patch)[None]))
+
+    def of_seen(self, features: Tensor, scores: Tensor) -> dict[str, float]:
+        """The same of the features ``(1, feature)`` and scores ``(1, class)`` of a patch."""
+        if self.space is None:
+            return {}
+        value = self.space.distances(features.numpy(), scores.numpy())[self.detector][0]
         return {"features": float(value)}
 
     def beyond(self, distances: Mapping[str, float]) -> float:

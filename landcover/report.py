@@ -23,7 +23,7 @@ from landcover.patch import Patch
 from landcover.quality import Quality
 from landcover.sentinel2 import PIXEL_M
 from landcover.sheet import as_png, place_text, plain, time_text
-from landcover.trust import SAID, Judgement, judge
+from landcover.trust import SAID, Judgement, predict_and_judge
 
 __all__ = [
     "as_csv",
@@ -65,8 +65,7 @@ def classify_patch(
         ModelMismatch: the patch is not what the model was made for.
         BadInput: it is no aim, or the model has no thresholds for it.
     """
-    prediction = model.predict(patch, aim)
-    return prediction, judge(model, patch, prediction)
+    return predict_and_judge(model, patch, aim)
 
 
 def as_record(

@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from landcover import novelty
-from landcover.checks import cells, physical
+from landcover.aims import DEFAULT_AIM, thresholds_for
+from landcover.checks import FEWEST, cells, physical
 from landcover.errors import CorruptModel, LandcoverError
 from landcover.nomenclature import BY_NAME
 from landcover.patch import Patch
 from landcover.quality import About, Finding, Level, Quality, findings, of_findings
+from landcover.sentinel2 import BAND_NAMES
 
 if TYPE_CHECKING:  # torch is loaded by who has a model
     from landcover.model import Model, Prediction
@@ -48,11 +50,11 @@ ESCALATED: Final = frozenset({"offset", "negative"})
 doubles the reflectance of plants in visible light, and none of 510 good patches looks so."""
 ECHOES: Final[dict[str, frozenset[str]]] = {
     "offset": frozenset({"haze", "bright", "unlike"}),
-    "negative": frozenset({"haze", "unlike"}),
+    "negative": frozenset({"haze", "shade", "unlike"}),
     "level": frozenset({"haze", "bright", "unlike"}),
     "missing-bands": frozenset({"level", "vapour", "order", "unlike"}),
     "order": frozenset({"level", "vapour", "snow", "haze", "bright", "shade", "unlike"}),
-    "noise": frozenset({"unlike"}),
+    "noise": frozenset({"shade", "unlike"}),
     "snow": frozenset({"bright", "unlike"}),
     "haze": frozenset({"bright", "vapour"}),
     "saturated": frozenset({"unlike"}),
@@ -125,7 +127,8 @@ def judge(
 ) -> Judgement:
     """Whether to believe what a model says of a patch.
 
-    It costs about one more pass of the net; a deep one nine more.
+    It costs about one more pass of the net, which :func:`predict_and_judge` saves; a deep one
+    nine more.
 
     Args:
         model: the model that was asked.
@@ -149,6 +152,10 @@ def judge(
     if not any(finding.level == "grave" and finding.check not in ESCALATED for finding in own):
         values = cells(patch)
         own += physical(patch, values)
+        if lost := [name for name in BAND_NAMES if name not in patch.bands]:
+            unchecked.append(_FEW_BANDS.format(lost=", ".join(lost)))
+        elif values.shape[1] < FEWEST:
+            unchecked.append(_FEW_CELLS)
         if known is not None:
             seen = known.of_features(model, patch) if features is None else features
             distances = {**known.of_pixels(values), **seen}
@@ -160,6 +167,33 @@ def judge(
         if deep:
             own += _unstable(model, patch)
     return _judgement(own, of_findings(patch, own), distances, tuple(unchecked))
+
+
+def predict_and_judge(
+    model: Model, patch: Patch, aim: str = DEFAULT_AIM
+) -> tuple[Prediction, Judgement]:
+    """What a model says of a patch, and whether to believe it, from one pass of the net.
+
+    Args:
+        model: the model to ask.
+        patch: what it looks at.
+        aim: what the thresholds should serve, as :func:`landcover.aims.parse_aim` reads it.
+
+    Raises:
+        ModelMismatch: the patch is not what the model was made for.
+        BadInput: it is no aim, or the model has no thresholds for it.
+    """
+    known, _ = known_of(model)
+    if known is None or known.space is None:
+        prediction = model.predict(patch, aim)
+        return prediction, judge(model, patch, prediction)
+    from landcover.features import features_and_scores  # noqa: PLC0415 - loads torch
+
+    thresholds_for(model.card, aim)  # a wrong aim is told before the net has run
+    seen, scores = features_and_scores(model, model.tensor(patch)[None])
+    prediction = model.predictions(scores, aim)[0]
+    features = known.of_seen(seen, scores)
+    return prediction, judge(model, patch, prediction, known=known, features=features)
 
 
 def of_quality(quality: Quality) -> Judgement:
@@ -187,6 +221,16 @@ def known_of(model: Model) -> tuple[Novelty | None, str]:
 _NOT_FITTED: Final = (
     "Whether the patch is unlike what {title} has learnt from was not checked, because nothing "
     "was fitted for it: run `landcover trust fit`."
+)
+
+
+_FEW_BANDS: Final = (
+    "Haze, snow, shade, noise, level, order of bands and the mean spectrum were not checked, "
+    "because this source lacks {lost}."
+)
+_FEW_CELLS: Final = (
+    "Haze, snow, shade, noise, level, order of bands and the mean spectrum were not checked, "
+    "because too few pixels have data."
 )
 
 

@@ -10,7 +10,11 @@ these patches, and the model may have learnt from them; clear scenes of other pl
 had no part in any choice, are counted beside them.
 
 A bad patch is *caught* where its pixels are doubted or no answer is given: its place and
-date do not help. The test split is not read.
+date do not help. Windows of a scene of six bands are judged by three checks alone
+(:mod:`landcover.badsky`), and their records say so.
+
+The test split is read only where it is asked for: its patches had no part in any bound, and
+stay so as long as no bound is changed for what is found there.
 """
 
 from __future__ import annotations
@@ -26,13 +30,13 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from landcover import progress, trust, trust_files
+from landcover import badsky, checks, progress, trust, trust_files
 from landcover.badcases import SPOILERS, Group, made_groups
 from landcover.badscenes import scene_groups
 from landcover.crossfit import held_out, places
 from landcover.datasets import Dataset
 from landcover.features import features_and_scores
-from landcover.model import LabelScore, Model, Prediction
+from landcover.model import Model, Prediction
 from landcover.novelty import Novelty, bound_of
 from landcover.patch import BoolArray, Patch
 from landcover.quality import Finding
@@ -68,6 +72,8 @@ def measure(
     dataset: Dataset,
     *,
     scenes: Path | None = None,
+    sky: Path | None = None,
+    test: bool = False,
     report: progress.Report = progress.ignore,
     cancel: Event | None = None,
 ) -> dict[str, Any]:
@@ -78,6 +84,9 @@ def measure(
         known: what was fitted for it.
         dataset: with the split validation.
         scenes: folder of the real bad scenes (:mod:`landcover.badscenes`), where it is at hand.
+        sky: file of the real scene of clouds (:mod:`landcover.badsky`), where it is at hand.
+        test: judge the good patches of the test split too (``good_test``), with the bounds as
+            they are.
         report: called with what was done.
         cancel: set to stop.
 
@@ -89,7 +98,9 @@ def measure(
     spoilt = spread_out(records, SPOILT)
     originals = [record.patch() for record in spoilt]
     groups = [*(scene_groups(scenes) if scenes else ()), *made_groups(originals)]
-    watch = Watch(report, cancel, len(records) + len(groups) * SPOILT)
+    unseen = spread_out(dataset.records("test"), MOST_GOOD) if test else ()
+    clouds = None if sky is None else badsky.read(sky)
+    watch = Watch(report, cancel, len(records) + len(unseen) + len(groups) * SPOILT)
     good = [
         _judged(model, known, record.patch(), watch, "good patches", truth=record.labels)
         for record in records
@@ -103,6 +114,12 @@ def measure(
                 replace(one, truth=record.labels)
                 for one, record in zip(judged, spoilt, strict=True)
             ]
+    if clouds is not None:
+        found += [_sky_record(group) for group in badsky.groups(clouds)]
+    last = [
+        _judged(model, known, record.patch(), watch, "test patches", truth=record.labels)
+        for record in unseen
+    ]
     return {
         "dataset": dataset.title,
         "split": "validation",
@@ -111,7 +128,11 @@ def measure(
         "detectors": known.made.get("detectors", {}),
         "bounds": known.bounds,
         "good": _good_record(good, known, [record.patch_id for record in records]),
+        "good_test": _unseen_record(last, known, [record.patch_id for record in unseen])
+        if last
+        else None,
         "groups": found,
+        "sky_cells": None if clouds is None else _cell_rates(clouds),
         "bad": _total(found),
         "selective": {
             "good": _selective(model, known, good),
@@ -186,32 +207,11 @@ def _judged(
             scores = model.scores(pixels).float().cpu()
     else:
         seen, scores = features_and_scores(model, pixels)
-        value = known.space.distances(seen.numpy(), scores.numpy())[known.detector][0]
-        features["features"] = float(value)
-    prediction = _prediction(model, scores)
+        features = known.of_seen(seen, scores)
+    prediction = model.predictions(scores)[0]
     judgement = trust.judge(model, patch, prediction, known=known, features=features)
     watch.step(what)
     return Judged(judgement=judgement, prediction=prediction, truth=truth)
-
-
-def _prediction(model: Model, scores: torch.Tensor) -> Prediction:
-    """What the model says with its usual thresholds."""
-    chances = model.probabilities(scores)[0].double().tolist()
-    rows = zip(model.card.classes, scores[0].tolist(), chances, strict=True)
-    return Prediction(
-        model=model.card.name,
-        card_hash=model.card.hash,
-        labels=tuple(
-            LabelScore(
-                label=label,
-                score=value,
-                probability=chance,
-                threshold=model.card.thresholds[label],
-                predicted=chance >= model.card.thresholds[label],
-            )
-            for label, value, chance in rows
-        ),
-    )
 
 
 def _checks(judged: Iterable[Judged]) -> Counter[str]:
@@ -241,6 +241,40 @@ def _group_record(group: Group, judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
+def _sky_record(group: badsky.SkyGroup) -> dict[str, Any]:
+    """As :func:`_group_record` has it, from the few checks that six bands allow."""
+    found = [checks.of_sky(window) for window in group.windows]
+    decisions = Counter[str](
+        "cannot tell" if any(f.level == "grave" for f in one) else "warn" if one else "answer"
+        for one in found
+    )
+    caught = rate(len(found) - decisions["answer"], len(found))
+    return {
+        "name": group.name,
+        "title": group.title,
+        "kind": group.kind,
+        "real": True,
+        "made_of": "windows of the test scene of ukis-csmask; of six bands, so only the checks "
+        f"{', '.join(badsky.CHECKS)} are run",
+        "only": list(badsky.CHECKS),
+        "pixels": caught,
+        "warned": caught,
+        "decisions": {decision: decisions[decision] for decision in trust.SAID},
+        "checks": dict(Counter(f.check for one in found for f in one).most_common()),
+    }
+
+
+def _cell_rates(sky: badsky.Sky) -> dict[str, Any]:
+    """Check → recall and precision of single cells of 60 m."""
+    return {
+        name: {
+            "recall": rate(count["both"], count["there"]),
+            "precision": rate(count["both"], count["found"]),
+        }
+        for name, count in badsky.cell_counts(sky).items()
+    }
+
+
 def _total(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Of all bad groups: patches together, and the mean over groups."""
     out: dict[str, Any] = {}
@@ -258,6 +292,7 @@ def _total(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _good_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> dict[str, Any]:
+    """Of patches that the bounds of novelty were chosen on: they are chosen anew without them."""
     groups = places(ids)
     fresh = [_unlike(one, known) for one in good]  # where there is one place only
     for out in held_out(groups):
@@ -265,6 +300,17 @@ def _good_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> 
         bounds = _bounds(kept, known)
         for index in np.flatnonzero(out).tolist():
             fresh[index] = _unlike(good[index], replace(known, bounds=bounds))
+    return _alarm_record(good, fresh, ids)
+
+
+def _unseen_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> dict[str, Any]:
+    """Of patches that no bound was chosen on."""
+    return _alarm_record(good, [_unlike(one, known) for one in good], ids)
+
+
+def _alarm_record(
+    good: Sequence[Judged], fresh: Sequence[Finding | None], ids: Sequence[str]
+) -> dict[str, Any]:
     physical = [
         {f.check for f in one.judgement.findings if f.about == "pixels" and f.check != "unlike"}
         for one in good
@@ -280,7 +326,7 @@ def _good_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> 
     n = len(good)
     return {
         "n": n,
-        "places": len(np.unique(groups)),
+        "places": len(np.unique(places(ids))),
         "alarms": rate(sum(alarms), n),
         "cannot_tell": rate(sum(grave), n),
         "checks": {

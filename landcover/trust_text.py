@@ -46,6 +46,8 @@ def of_measure(record: Mapping[str, Any]) -> str:
         f"{'':<22}{'caught by pixels':<32}{'answer':>7}{'warn':>7}{'none':>7}",
         *(_group(group) for group in record["groups"]),
         "",
+        *_unseen(record),
+        *_cells(record),
         *(
             f"bad, {name}: {share(total)}; mean of {total['groups']} groups "
             f"{_percent(total['mean_of_groups'])}"
@@ -63,17 +65,54 @@ def as_markdown(record: Mapping[str, Any]) -> str:
     """The same as tables for ``docs/trust.md``."""
     good = record["good"]
     lines = [
-        "| check | false alarms on good patches |",
-        "|---|---|",
-        f"| **all checks of the pixels** | **{share(good['alarms'])}** |",
-        f"| of these, no answer given | {share(good['cannot_tell'])} |",
-        *(f"| {check} | {share(value)} |" for check, value in good["checks"].items()),
+        *_alarm_rows("good patches", good),
+        *_unseen_rows(record),
         "",
         "| patches | what | kind | caught by pixels | answer / warning / no answer | checks |",
         "|---|---|---|---|---|---|",
         *(_row(group) for group in record["groups"]),
+        *_cell_rows(record),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _alarm_rows(what: str, good: Mapping[str, Any]) -> Iterator[str]:
+    yield f"| check | false alarms on {what} |"
+    yield "|---|---|"
+    yield f"| **all checks of the pixels** | **{share(good['alarms'])}** |"
+    yield f"| of these, no answer given | {share(good['cannot_tell'])} |"
+    yield from (f"| {check} | {share(value)} |" for check, value in good["checks"].items())
+
+
+def _unseen_rows(record: Mapping[str, Any]) -> Iterator[str]:
+    if record["good_test"]:
+        yield ""
+        yield from _alarm_rows("good test patches", record["good_test"])
+
+
+def _cell_rows(record: Mapping[str, Any]) -> Iterator[str]:
+    if record["sky_cells"]:
+        yield from ("", "| cells of 60 m | recall | precision |", "|---|---|---|")
+        for name, value in record["sky_cells"].items():
+            yield f"| {name} | {share(value['recall'])} | {share(value['precision'])} |"
+
+
+def _unseen(record: Mapping[str, Any]) -> Iterator[str]:
+    good = record["good_test"]
+    if good:
+        yield f"{good['n']} good patches of {good['places']} places of the test split"
+        yield f"  {'false alarms of the pixels':<34}{share(good['alarms'])}"
+        yield f"  {'no answer given':<34}{share(good['cannot_tell'])}"
+        yield from (f"    {check:<32}{share(value)}" for check, value in good["checks"].items())
+        yield ""
+
+
+def _cells(record: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in (record["sky_cells"] or {}).items():
+        yield (
+            f"cells of 60 m, {name}: recall {share(value['recall'])}, precision "
+            f"{share(value['precision'])}"
+        )
 
 
 def share(value: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from landcover import cli_verdict, datasets, nets, novelty, trust_fit, trust_measure
 from landcover.card import read_card
 from landcover.errors import BadInput
-from tests import tiny, trust_cases
+from tests import sky_scene, tiny, trust_cases
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def run(*arguments: str) -> int:
     return status
 
 
-def test_fit_then_measure(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fit_then_measure(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["x", "--dataset", "bigearthnet", "--card", str(folder)]
     card_hash = read_card(folder).hash
     assert run("fit", *where, "--json") == 0
@@ -52,6 +52,13 @@ def test_fit_then_measure(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     measured = json.loads(capsys.readouterr().out)
     assert trust_measure.read(folder, card_hash) is not None
     assert measured["good"]["n"] == trust_cases.CHECKING
+    assert measured["good_test"] is None
+    sky = sky_scene.file(tmp_path)
+    assert run("measure", *where, "--test", "--sky", str(sky), "--json") == 0
+    more = json.loads(capsys.readouterr().out)
+    assert more["good_test"]["n"] == trust_cases.TEST
+    assert more["sky_cells"]["shade"]["recall"]["share"] == 1
+    assert more["good"] == measured["good"]
     assert run("measure", *where) == 0
     assert "false alarms of the pixels" in capsys.readouterr().out
     assert run("measure", *where, "--markdown") == 0
@@ -70,3 +77,10 @@ def test_measuring_fits_first_where_nothing_is_fitted(
 def test_a_folder_of_scenes_that_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(BadInput, match="no folder 'away'"):
         run("measure", "x", "--dataset", "b", "--card", str(folder), "--scenes", "away")
+
+
+def test_a_file_that_is_no_scene_of_clouds_is_named(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clouds.npz"
+    path.write_text("none")
+    with pytest.raises(BadInput, match=r"'clouds.npz' is not the scene"):
+        run("measure", "x", "--dataset", "b", "--card", str(folder), "--sky", str(path))

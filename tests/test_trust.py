@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import torch
 
 from landcover import novelty, registry, shifting, trust, trust_fit
 from landcover.badcases import SPOILERS
-from landcover.errors import ModelMismatch
+from landcover.errors import BadInput, ModelMismatch
 from landcover.model import Model, Prediction
 from landcover.novelty import Novelty
-from landcover.patch import Patch, grid
+from landcover.patch import Patch, Provenance, grid
 from landcover.quality import Quality
 from landcover.sources.samples import read_sample
 from landcover.trust import Judgement, judge
@@ -171,6 +172,74 @@ def test_without_a_fit_the_pixels_are_checked_and_the_rest_is_said(
     assert "trust fit" in found.unchecked[0]
     assert found.distances == {}
     assert judge(model, spoilt("white-noise", good)).decision == "cannot tell"
+
+
+def test_one_pass_of_the_net_says_the_same_as_two(
+    model: Model, known: Novelty, good: Patch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trust, "known_of", lambda _: (known, ""))
+    passes = []
+    real = type(model.net).forward
+
+    def counted(net: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+        passes.append(len(pixels))
+        found: torch.Tensor = real(net, pixels)
+        return found
+
+    monkeypatch.setattr(type(model.net), "forward", counted)
+    for patch in (good, spoilt("painted-cloud", good), spoilt("times-10000", good)):
+        passes.clear()
+        prediction, judged = trust.predict_and_judge(model, patch)
+        assert passes == [1]
+        assert prediction == model.predict(patch)
+        assert judged == judge(model, patch, prediction)
+    with pytest.raises(BadInput):
+        trust.predict_and_judge(model, good, "no aim")
+    top_of_atmosphere = Provenance(source="x", level="L1C")
+    with pytest.raises(ModelMismatch):
+        trust.predict_and_judge(model, replace(good, provenance=top_of_atmosphere))
+
+
+def test_without_a_fit_one_pass_serves_too(model: Model, good: Patch) -> None:
+    prediction, judged = trust.predict_and_judge(model, good)
+    assert prediction == model.predict(good)
+    assert judged == judge(model, good, prediction)
+    assert "trust fit" in judged.unchecked[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("landcover-cnn-rgb", "B01, B05, B06, B07, B08, B8A, B09, B11, B12"),
+        ("landcover-cnn-rgbn", "B01, B05, B06, B07, B8A, B09, B11, B12"),
+    ],
+)
+def test_models_of_few_bands_get_a_verdict_that_says_what_was_not_checked(
+    known: Novelty, good: Patch, name: str, lost: str
+) -> None:
+    model = registry.load(name)
+    plain = replace(known, space=None)
+    order = [good.bands.index(band) for band in model.card.bands]
+    few = replace(good, reflectance=good.reflectance[order], bands=model.card.bands)
+    found = judge(model, few, known=plain)
+    assert (found.decision, found.reason) == ("answer", trust.PARTLY)
+    (sentence,) = found.unchecked
+    assert sentence.startswith("Haze, snow, shade, noise, level")
+    assert sentence.endswith(f"this source lacks {lost}.")
+    far = replace(few, crs="EPSG:32623")
+    assert [finding.check for finding in judge(model, far, known=plain).findings] == ["place"]
+    shifted = replace(few, reflectance=few.reflectance + np.float32(0.1))
+    assert judge(model, shifted, known=plain).decision == "cannot tell"
+    # With all bands in the source, the model's own few do not limit the checks.
+    assert judge(model, good, known=plain).unchecked == ()
+
+
+def test_too_few_whole_cells_are_said_to_be_unchecked(
+    model: Model, known: Novelty, good: Patch
+) -> None:
+    valid = np.indices((120, 120)).sum(axis=0) % 7 != 0  # gaps in every cell
+    sparse = judge(model, replace(good, valid=valid), known=replace(known, space=None))
+    assert sparse.unchecked == (trust._FEW_CELLS,)
 
 
 def test_a_fit_of_other_weights_is_not_believed(

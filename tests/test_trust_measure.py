@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from landcover.errors import CorruptModel
 from landcover.model import Model
 from landcover.novelty import Novelty
 from landcover.trust_measure import rate, wilson
-from tests import tiny, trust_cases
+from tests import sky_scene, tiny, trust_cases
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +32,15 @@ def known(model: Model) -> Novelty:
 
 
 @pytest.fixture(scope="module")
-def figures(model: Model, known: Novelty) -> dict[str, Any]:
+def figures(
+    model: Model, known: Novelty, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("sky")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(trust_measure, "SPOILT", 3)
-        return trust_measure.measure(model, known, trust_cases.dataset())
+        return trust_measure.measure(
+            model, known, trust_cases.dataset(), sky=sky_scene.file(folder), test=True
+        )
 
 
 def test_counts_add_up(figures: dict[str, Any]) -> None:
@@ -46,13 +52,57 @@ def test_counts_add_up(figures: dict[str, Any]) -> None:
     groups = {group["name"]: group for group in figures["groups"]}
     assert set(SPOILERS) < set(groups)
     for name, group in groups.items():
+        if "only" in group:
+            continue
         assert sum(group["decisions"].values()) == group["pixels"]["n"]
         assert group["pixels"]["n"] == (24 if name.startswith("photo") else 3)
         assert group["warned"]["hits"] >= group["pixels"]["hits"]
     everything = figures["bad"]["all"]
-    assert everything["n"] == sum(group["pixels"]["n"] for group in groups.values())
-    assert figures["bad"]["real"]["share"] is None
-    assert figures["bad"]["made"]["hits"] == everything["hits"]
+    bad = [group["pixels"]["n"] for group in groups.values() if group["kind"] == "bad"]
+    assert everything["n"] == sum(bad)
+    assert figures["bad"]["real"]["n"] + figures["bad"]["made"]["n"] == everything["n"]
+    assert figures["bad"]["real"]["hits"] + figures["bad"]["made"]["hits"] == everything["hits"]
+
+
+def test_windows_of_six_bands_are_judged_by_the_checks_that_need_no_more(
+    figures: dict[str, Any],
+) -> None:
+    groups = {group["name"]: group for group in figures["groups"] if "only" in group}
+    assert {name: group["kind"] for name, group in groups.items()} == {
+        "real-shadow": "bad",
+        "real-cloud": "bad",
+        "real-clear": "good",
+    }
+    for group in groups.values():
+        assert group["only"] == ["haze", "snow", "shade"]
+        assert set(group["checks"]) <= set(group["only"])
+        assert "only the checks haze, snow, shade" in group["made_of"]
+        assert sum(group["decisions"].values()) == group["pixels"]["n"] > 0
+    assert set(groups["real-shadow"]["checks"]) == {"shade"}
+    assert groups["real-cloud"]["pixels"]["share"] == groups["real-shadow"]["pixels"]["share"] == 1
+    assert groups["real-clear"]["pixels"]["hits"] == 0
+    assert {name: value["recall"]["share"] for name, value in figures["sky_cells"].items()} == {
+        "shade": 1,
+        "haze": 1,
+    }
+
+
+def test_test_patches_are_judged_with_the_bounds_as_they_are(
+    figures: dict[str, Any], model: Model, known: Novelty
+) -> None:
+    found = figures["good_test"]
+    assert found["n"] == found["alarms"]["n"] == sum(found["decisions"].values())
+    assert found["n"] == trust_cases.TEST
+    assert found["places"] == 4
+    strict = replace(known, bounds=dict.fromkeys(known.bounds, 1e-9))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(trust_measure, "SPOILT", 1)
+        patched.setattr(trust_measure, "made_groups", lambda _: ())
+        all_strange = trust_measure.measure(model, strict, trust_cases.dataset(), test=True)
+        silent = trust_measure.measure(model, known, trust_cases.dataset())
+    assert all_strange["good_test"]["checks"]["unlike"]["share"] == 1
+    assert silent["good_test"] is None
+    assert silent["sky_cells"] is None
 
 
 @pytest.mark.parametrize(
@@ -99,9 +149,21 @@ def test_text_and_tables_name_every_group_and_check(figures: dict[str, Any], mod
     for check in figures["good"]["checks"]:
         assert check in text
     assert trust_text.share(figures["good"]["alarms"]) in text
-    assert "none to count" in text  # no real scenes here
+    assert "6 good patches of 4 places of the test split" in text
+    assert "cells of 60 m, shade: recall 100.0%" in text
+    assert "| check | false alarms on good test patches |" in tables
     rows = [line.count("|") for line in tables.splitlines() if line.startswith("|")]
-    assert set(rows) == {3, 7}
+    assert set(rows) == {3, 4, 7}
+    assert trust_text.share(rate(0, 0)) == "none to count"
+
+
+def test_what_was_not_measured_is_not_told(figures: dict[str, Any]) -> None:
+    record = {
+        "model": "tiny", "card_hash": "0", **figures, "good_test": None, "sky_cells": None,
+    }  # fmt: skip
+    assert "test split" not in trust_text.of_measure(record)
+    assert "test patches" not in trust_text.as_markdown(record)
+    assert "cells of 60 m" not in trust_text.of_measure(record) + trust_text.as_markdown(record)
 
 
 def test_a_fit_is_told_in_words(known: Novelty) -> None:
@@ -139,7 +201,13 @@ def test_the_default_model_meets_the_targets(
     dataset = open_dataset("bigearthnet", shared_data / "bigearthnet")
     known = trust_fit.fit(model, dataset)
     monkeypatch.setattr(trust_measure, "SPOILT", 10)
-    found = trust_measure.measure(model, known, dataset, scenes=shared_data / "scenes")
+    found = trust_measure.measure(
+        model,
+        known,
+        dataset,
+        scenes=shared_data / "scenes",
+        sky=shared_data / "cloudmask" / "ukis_csmask_sentinel2_test.npz",
+    )
     assert found["good"]["alarms"]["share"] <= 0.05
     assert found["bad"]["all"]["share"] >= 0.95
     assert found["bad"]["real"]["share"] >= 0.95

@@ -13,7 +13,7 @@ from landcover.patch import Patch
 from landcover.sources.samples import NAMES, read_sample, samples
 
 GOOD = tuple(name for name in NAMES if name != "finland-snow")
-TRAINING, CHECKING = 40, 20
+TRAINING, CHECKING, TEST = 40, 20, 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,4 +46,5 @@ def record(number: int, split: str) -> SampleRecord:
 def dataset() -> Dataset:
     records = [record(k, "train") for k in range(TRAINING)]
     records += [record(100 + k, "validation") for k in range(CHECKING)]
+    records += [record(200 + k, "test") for k in range(TEST)]
     return Dataset(name="bigearthnet", title="Samples", everything=tuple(records))
