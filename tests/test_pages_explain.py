@@ -118,7 +118,10 @@ def test_it_opens_on_a_sample_and_shows_everything(page: AppTest) -> None:
         "What if it looked different?",
         "How steady is it when the window moves?",
     ]
-    assert labels(page) == ["Maps as PNG", "Maps as GeoTIFF", "Maps as JSON"]
+    assert labels(page) == [
+        *("Maps as PNG", "Maps as GeoTIFF", "Maps as JSON"),
+        *("Indices as PNG", "Indices as GeoTIFF", "Indices as CSV"),
+    ]
     assert "is being computed" not in captions(page)
     assert "was not measured yet" in captions(page)
     assert any("landcover trust neighbours" in item.value.replace("\\", "") for item in page.info)
