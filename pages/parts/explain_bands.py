@@ -174,7 +174,7 @@ def _indices(patch: Patch) -> None:
         st.caption("This patch has not the bands that the indices need.")
         return
     with st.container(key="explain_indices", width=INDEX_ROW):
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
             for name, summary in found.items():
                 with st.container(width=INDEX_SIDE):
                     st.markdown(f"**{name}**, {INDICES[name].title}")
