@@ -217,7 +217,9 @@ def explain_many(
         for number, way in enumerate(ways):
             tell = _teller(way, (number, len(ways)), begin, report, cancel)
             question = Question(model=model, pixels=pixels, start=start, targets=(), tell=tell)
-            others = _predicted(model, patch)
+            # Only a scale of this patch's own needs what is predicted here.
+            known = way.name in model.card.explanation_scales
+            others = () if known else _predicted(model, patch)
             yield from _answers(question, way, names, words, others)
 
     return answers()
@@ -245,21 +247,22 @@ def _teller(
 def _answers(
     question: Question, way: Method, names: Sequence[str], words: str, predicted: Sequence[int]
 ) -> Iterator[Explanation]:
-    """One method's explanations of all classes."""
+    """One method's explanations of all classes.
+
+    ``predicted`` are the columns that give the scale where the card states none.
+    """
     begin, model = time.perf_counter(), question.model
     question.tell(0, 0)
     columns = [model.card.classes.index(name) for name in names]
     common = model.card.explanation_scales.get(way.name)
-    # Without a common scale, the classes predicted here give one.
-    others = predicted if common is None else ()
-    targets = tuple(dict.fromkeys([*others, *columns]))
+    targets = tuple(dict.fromkeys([*predicted, *columns]))
     found: dict[int, Attribution] = {}
     parts = iter(way.compute(replace(question, targets=targets)))
     scale, rule = common, SCALE_RULE
-    for target in others:
+    for target in predicted:
         found[target] = next(parts)
     if scale is None:
-        scale, rule = _percentile([found[k].pixels for k in others]), LOCAL_SCALE_RULE
+        scale, rule = _percentile([found[k].pixels for k in predicted]), LOCAL_SCALE_RULE
     for name, column in zip(names, columns, strict=True):
         while column not in found:
             found[targets[len(found)]] = next(parts)

@@ -2,6 +2,9 @@
 
 Each is a normalised difference, (a − b) / (a + b), between −1 and 1. They know nothing of
 any model: beside an explanation they say what the pixels themselves look like.
+
+Their maps have one diverging scale, from −1 to 1 for all four, in other colours than those
+of attributions, since they speak neither for a class nor against it.
 """
 
 from __future__ import annotations
@@ -12,10 +15,16 @@ from typing import Final
 import numpy as np
 
 from landcover.errors import BadInput
-from landcover.patch import FloatArray, Patch
+from landcover.patch import ByteArray, FloatArray, Patch
 
 FAINTEST: Final = 0.005
 """Sum of two reflectances below which their ratio is noise: a Level-2A pixel may stray by it."""
+
+LOW_RGB: Final = (140, 81, 10)
+HIGH_RGB: Final = (1, 102, 94)
+"""The ends of ColorBrewer's BrBG, brown and teal, which people with colour-blindness can tell
+apart from each other and from the red and blue of attributions."""
+MIDDLE_RGB: Final = (245, 245, 245)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +159,28 @@ def normalised_difference(patch: Patch, first: str, second: str) -> FloatArray:
     np.divide(a - b, total, out=out, where=known)
     out.flags.writeable = False
     return out
+
+
+def coloured(values: FloatArray) -> ByteArray:
+    """An index's map as a picture, uint8 RGBA ``(y, x, 4)``: brown −1, near white 0, teal 1.
+
+    Args:
+        values: float ``(y, x)``, −1 to 1; values beyond are clipped, and where there is none
+            (NaN) the picture is transparent.
+    """
+    known = np.isfinite(values)
+    part = np.clip(np.where(known, values, 0.0), -1.0, 1.0).astype(np.float64)[..., None]
+    middle = np.array(MIDDLE_RGB, dtype=np.float64)
+    ends = np.where(part > 0, HIGH_RGB, LOW_RGB)
+    out = np.zeros((*values.shape, 4), dtype=np.uint8)
+    out[..., :3] = np.round(middle + np.abs(part) * (ends - middle))
+    out[..., 3] = np.where(known, 255, 0)
+    return out
+
+
+def colour_bar(width: int = 256, height: int = 14) -> ByteArray:
+    """The scale of all maps from −1 on the left to 1 on the right, uint8 ``(y, x, 4)``."""
+    return coloured(np.tile(np.linspace(-1.0, 1.0, width, dtype=np.float32), (height, 1)))
 
 
 def _summary(index: Index, values: FloatArray) -> IndexSummary:

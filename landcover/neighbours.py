@@ -42,6 +42,7 @@ FILE: Final = "neighbours"
 NEIGHBOURS: Final = 6
 FAR: Final = 95.0
 """Percentile from which even the nearest is called unlike."""
+_NOTHING: Final = f"none of the {len(CLASS_NAMES)} land covers"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,8 +110,11 @@ class Neighbour:
 
     @property
     def season(self) -> str:
-        """Winter, spring, summer or autumn; empty where unknown."""
-        return "" if self.acquired is None else season(self.acquired.month)
+        """Winter, spring, summer or autumn where it lies; empty where unknown."""
+        if self.acquired is None:
+            return ""
+        south = self.centre is not None and self.centre[0] < 0
+        return season(self.acquired.month + (6 if south else 0))
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
@@ -188,13 +192,13 @@ def sentence(found: Sequence[Neighbour]) -> str:
     common = Counter(BY_NAME[label].short for one in alike for label in one.labels).most_common(3)
     if count == 1:
         which = "The training patch most" if every else "The only training patch"
-        says = f"{which} like this one shows {', '.join(name for name, _ in common)}."
+        says = f"{which} like this one shows {', '.join(name for name, _ in common) or _NOTHING}."
     else:
         which = (
             f"The {count} training patches most" if every else f"The only {count} training patches"
         )
         covers = ", ".join(f"{name} ({often} of {count})" for name, often in common)
-        says = f"{which} like this one show above all {covers}."
+        says = f"{which} like this one show {f'above all {covers}' if covers else _NOTHING}."
     if share is None:
         return says
     return (

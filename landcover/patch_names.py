@@ -26,7 +26,7 @@ def product_and_cell(name: str) -> tuple[str, str]:
 
 
 def season(month: int) -> str:
-    """The northern season of a month; winter is December to February."""
+    """The northern season of a month; winter is December to February. Six more for the south."""
     return _SEASONS[month % 12 // 3]
 
 

@@ -9,6 +9,7 @@ land, with a correlation of 0.92 over windows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landcover.aims import DEFAULT_AIM
-from landcover.errors import BadInput
+from landcover.errors import BadInput, ModelMismatch
 from landcover.model import Model, Prediction
 from landcover.nomenclature import BY_NAME
 from landcover.patch import Patch
@@ -138,6 +139,11 @@ def moved(patch: Patch, down: int, right: int, *, scene: Patch | None = None) ->
     return Moved(patch=window, mirrored=float(1 - real))
 
 
+def whole_pixels(metres: float) -> int:
+    """A finite way in steps of 10 m, halves away from 0, so that west is as far as east."""
+    return int(math.copysign(math.floor(abs(metres) / PIXEL_M + 0.5), metres))
+
+
 def stability(
     model: Model,
     patch: Patch,
@@ -160,10 +166,15 @@ def stability(
             no pixel with data.
         BadInput: the step is too small or too large, or the scene does not hold the patch.
     """
-    step = round(shift_m / PIXEL_M)
+    step = whole_pixels(shift_m) if math.isfinite(shift_m) else 0
     if step < 1:
         raise BadInput(f"A window moves by whole pixels of 10 m, not by {shift_m:g} m.")
     windows = [moved(patch, -north * step, east * step, scene=scene) for east, north in DIRECTIONS]
+    if patch.valid.any() and not all(one.patch.valid.any() for one in windows):
+        raise ModelMismatch(
+            f"A window moved by {step * PIXEL_M:.0f} m would hold no pixel with data, so nothing "
+            "can be said of how steady the answer is: choose another window or date."
+        )
     first, *others = model.predict_many([patch, *(one.patch for one in windows)], aim)
     labels = [item.label for item in first.labels]
     here, called = _chances(first)

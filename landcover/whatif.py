@@ -22,7 +22,7 @@ from landcover.model import Model, Prediction
 from landcover.patch import FloatArray, Patch
 from landcover.patch_names import season
 from landcover.sentinel2 import BAND_NAMES, PIXEL_M
-from landcover.shifting import Moved, Stability, moved, stability
+from landcover.shifting import Moved, Stability, moved, stability, whole_pixels
 
 __all__ = [
     "BandsOff",
@@ -235,18 +235,16 @@ class Shift:
     @property
     def pixels(self) -> tuple[int, int]:
         """Rows down and columns to the right."""
-        return -round(self.north_m / PIXEL_M), round(self.east_m / PIXEL_M)
+        return -whole_pixels(self.north_m), whole_pixels(self.east_m)
 
     @property
     def said(self) -> str:
-        """In words."""
+        """In words: how far it moves, which for 14 m is one pixel."""
+        down, right = self.pixels
         ways = [
-            f"{abs(metres):.0f} m {towards[metres < 0]}"
-            for metres, towards in (
-                (self.north_m, ("north", "south")),
-                (self.east_m, ("east", "west")),
-            )
-            if metres
+            f"{abs(steps) * PIXEL_M:.0f} m {towards[steps < 0]}"
+            for steps, towards in ((-down, ("north", "south")), (right, ("east", "west")))
+            if steps
         ]
         return f"the window moved {' and '.join(ways) or 'nowhere'}"
 

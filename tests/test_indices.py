@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from landcover.errors import BadInput
-from landcover.indices import FAINTEST, INDICES, indices, normalised_difference, number
+from landcover.indices import (
+    FAINTEST,
+    HIGH_RGB,
+    INDICES,
+    LOW_RGB,
+    MIDDLE_RGB,
+    colour_bar,
+    coloured,
+    indices,
+    normalised_difference,
+    number,
+)
 from landcover.sentinel2 import BAND_NAMES
 from landcover.sources.samples import read_sample
 from tests import tiny
@@ -96,3 +107,13 @@ def test_every_mean_has_words(name: str) -> None:
 
 def test_numbers_have_a_proper_minus_and_no_minus_zero() -> None:
     assert [number(v) for v in (-0.123, 0.0, -0.001, 0.5)] == ["−0.12", "0.00", "0.00", "0.50"]
+
+
+def test_colours_run_from_brown_over_near_white_to_teal_and_leave_out_what_is_unknown() -> None:
+    picture = coloured(np.array([[-2.0, -1.0, 0.0, 1.0, np.nan]], dtype=np.float32))
+    expected = [(*LOW_RGB, 255), (*LOW_RGB, 255), (*MIDDLE_RGB, 255), (*HIGH_RGB, 255)]
+    assert [tuple(pixel) for pixel in picture[0, :4].tolist()] == expected
+    assert picture[0, 4, 3] == 0
+    bar = colour_bar(width=101)
+    np.testing.assert_array_equal(bar[0, 50, :3], MIDDLE_RGB)
+    np.testing.assert_array_equal(bar[0, [0, -1], :3], [LOW_RGB, HIGH_RGB])

@@ -228,6 +228,18 @@ def test_the_sentence_says_covers_and_how_alike() -> None:
     assert neighbours.sentence([]).startswith("There are no training patches")
 
 
+def test_patches_without_labels_are_said_to_show_nothing() -> None:
+    bare = one(labels=())
+    assert "like this one shows none of the 19 land covers." in neighbours.sentence([bare])
+    assert "like this one show none of the 19 land covers." in neighbours.sentence([bare, bare])
+
+
+def test_january_is_summer_south_of_the_equator() -> None:
+    january = datetime(2018, 1, 1, tzinfo=UTC)
+    assert one(acquired=january, centre=(-30.0, 25.0)).season == "summer"
+    assert one(acquired=january, centre=(30.0, 25.0)).season == "winter"
+
+
 def test_neighbours_that_are_not_alike_have_no_say() -> None:
     """The one snowy training patch is near a snowy one; the next nearest are fields in June."""
     strange = one(percentile=99.0, labels=("Arable land",))

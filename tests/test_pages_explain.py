@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -118,7 +119,10 @@ def test_it_opens_on_a_sample_and_shows_everything(page: AppTest) -> None:
         "What if it looked different?",
         "How steady is it when the window moves?",
     ]
-    assert labels(page) == ["Maps as PNG", "Maps as GeoTIFF", "Maps as JSON"]
+    assert labels(page) == [
+        *("Maps as PNG", "Maps as GeoTIFF", "Maps as JSON"),
+        *("Indices as PNG", "Indices as GeoTIFF", "Indices as CSV"),
+    ]
     assert "is being computed" not in captions(page)
     assert "was not measured yet" in captions(page)
     assert any("landcover trust neighbours" in item.value.replace("\\", "") for item in page.info)
@@ -431,3 +435,13 @@ def test_scales_differ_only_between_models_and_methods() -> None:
     assert explain_maps._scale_of_all(panels[:2]) is own[panels[0].map]
     assert explain_maps._scale_of_all(panels) is None
     st.cache_resource.clear()
+
+
+def test_loading_a_model_leaves_little_for_collections_of_garbage(zoo: Path) -> None:
+    assert zoo.is_dir()
+    gc.unfreeze()
+    try:
+        explain_work.twin("one")
+        assert gc.get_freeze_count() > 10 * len(gc.get_objects())
+    finally:
+        gc.unfreeze()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landcover import registry, shifting, sources, whatif
-from landcover.errors import BadInput
+from landcover.errors import BadInput, ModelMismatch
 from landcover.model import Model
 from landcover.patch import Patch
 from landcover.sentinel2 import BAND_NAMES, COMPOSITES
@@ -227,6 +227,18 @@ def test_a_window_moves_north_and_east_as_it_says() -> None:
     assert Shift(east_m=-200, north_m=300).said == "the window moved 300 m north and 200 m west"
 
 
+@pytest.mark.parametrize(
+    ("metres", "pixels", "words"),
+    [(4, 0, "nowhere"), (14, 1, "10 m east"), (25, 3, "30 m east"), (-25, -3, "30 m west")],
+)
+def test_a_way_is_said_as_the_whole_pixels_that_it_is(
+    metres: float, pixels: int, words: str
+) -> None:
+    shift = Shift(east_m=metres)
+    assert shift.pixels == (0, pixels)
+    assert shift.said == f"the window moved {words}"
+
+
 def test_the_window_moves_before_anything_is_painted() -> None:
     scene = tiny.random_patch(size=360)
     window = scene.window(120, 120)
@@ -278,6 +290,19 @@ def test_stability_is_what_the_eight_windows_say(model: Model, patch: Patch) -> 
     assert found.mirrored == pytest.approx(1 - (100 / 120) ** 2)
     assert found.largest == max(found.change.values())
     assert found.as_dict()["score"] == found.score
+
+
+@pytest.mark.parametrize("step", [float("nan"), float("inf"), -100.0, 4.0])
+def test_a_step_that_is_no_way_is_refused(model: Model, patch: Patch, step: float) -> None:
+    with pytest.raises(BadInput, match="moves by whole pixels of 10 m, not by"):
+        shifting.stability(model, patch, step)
+
+
+def test_a_window_that_would_leave_the_data_has_no_stability(model: Model) -> None:
+    valid = np.zeros((120, 120), dtype=bool)
+    valid[0, 0] = True
+    with pytest.raises(ModelMismatch, match="moved by 100 m would hold no pixel with data"):
+        shifting.stability(model, tiny.random_patch(valid=valid))
 
 
 def test_flat_land_is_perfectly_stable(model: Model) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.indices import INDICES, indices, number
+from landcover.indices import INDICES, colour_bar, coloured, indices, number
 from landcover.nomenclature import BY_NAME
 from landcover.patch import Patch
 from landcover.picture import PICTURE_BANDS, Picture
@@ -27,6 +27,9 @@ ROW: Final = 21
 ROOM: Final = 0.18
 NARROW_ROOM: Final = 0.4
 """For the figures beside the bars, in charts of half the page and of a quarter."""
+INDEX_SIDE: Final = 168
+INDEX_ROW: Final = 720
+"""Widths of an index's map and of all four, pixels: two stand side by side on a telephone."""
 TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
     colour: colour for colour in PICTURE_BANDS
 }
@@ -164,12 +167,64 @@ def table(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
 
 
 def _indices(patch: Patch) -> None:
+    """A small map an index on one common scale, their figures as a table, and files of both."""
     st.markdown("**What the pixels look like by themselves**: spectral indices, from −1 to 1")
-    rows_ = index_table(patch)
-    if rows_.empty:
+    found = indices(patch)
+    if not found:
         st.caption("This patch has not the bands that the indices need.")
         return
-    st.table(rows_, border="horizontal")
+    with st.container(key="explain_indices", width=INDEX_ROW):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            for name, summary in found.items():
+                with st.container(width=INDEX_SIDE):
+                    st.markdown(f"**{name}**, {INDICES[name].title}")
+                    st.image(theme.png(coloured(summary.map), 3), width="stretch")
+        st.image(theme.png(colour_bar(INDEX_ROW)), width="stretch")
+        st.html(
+            '<div class="landcover-legend">'
+            "<span><b>Brown</b> −1</span><span>0</span><span>1 <b>teal</b></span></div>"
+        )
+    st.caption(
+        "All have this one scale, which is not that of the maps above: an index knows nothing of "
+        "the network, and speaks neither for a cover nor against it. A pixel without a colour has "
+        "no data, or is too dark in both bands."
+    )
+    st.table(index_table(patch), border="horizontal")
+    _index_files(patch)
+
+
+def _index_files(patch: Patch) -> None:
+    def png() -> bytes:
+        from landcover import indices_files  # noqa: PLC0415 - loads what draws sheets
+
+        return indices_files.as_png(patch)
+
+    def tif() -> bytes:
+        from landcover import indices_files  # noqa: PLC0415 - loads GDAL
+
+        return indices_files.as_geotiff(patch)
+
+    def figures() -> bytes:
+        from landcover import indices_files  # noqa: PLC0415 - as above
+
+        return indices_files.as_csv(patch)
+
+    kinds = (
+        ("PNG", png, "png", "image/png"),
+        ("GeoTIFF", tif, "tif", "image/tiff"),
+        ("CSV", figures, "csv", "text/csv"),
+    )
+    with st.container(horizontal=True):
+        for title, content, suffix, mime in kinds:
+            st.download_button(
+                f"Indices as {title}",
+                content,
+                f"landcover-indices.{suffix}",
+                mime,
+                key=f"explain_indices_{suffix}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
 
 
 def index_table(patch: Patch) -> pd.DataFrame:

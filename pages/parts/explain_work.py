@@ -6,6 +6,7 @@ since methods hang hooks on a net, which would see what another thread predicts 
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,8 @@ from pages.parts import jobs, theme
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.model import Model
 
-POLL_S: Final = 0.4
+POLL_S: Final = 1.0
+"""Each look at a job is a run of a script, which holds up the job for a moment."""
 MOST: Final = 256
 """Pieces that are kept: a map has 58 kB."""
 SHIFT_M: Final = 100.0
@@ -132,9 +134,21 @@ def twin(name: str) -> Model:
     Raises:
         LandcoverError: it is unknown or damaged.
     """
-    from landcover import registry  # noqa: PLC0415 - loads torch
+    from landcover import explain_bands, registry, shifting, whatif  # noqa: F401, PLC0415 - load torch
 
-    return registry.load(name)
+    model = registry.load(name)
+    spare_what_stays()
+    return model
+
+
+def spare_what_stays() -> None:
+    """Let collections of garbage pass over all that is loaded by now.
+
+    Streamlit collects garbage after each run of a script, and so at each look at a job.
+    That goes through every object of torch and plotly, while no other thread can go on.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def ensure(wishes: Sequence[Wish], subject: Subject) -> jobs.Job | None:
