@@ -144,6 +144,23 @@ class SelectiveRisk:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Good patches of the test split, on which no bound was chosen.
+
+    Attributes:
+        n, places: as in :class:`TrustFigures`.
+        alarms, cannot_tell, checks, not_alarms: likewise.
+    """
+
+    n: int
+    places: int
+    alarms: Rate
+    cannot_tell: Rate
+    checks: dict[str, Rate]
+    not_alarms: dict[str, Rate]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrustFigures:
     """What was counted of one model's verdicts.
 
@@ -156,6 +173,7 @@ class TrustFigures:
         checks: false alarms of each check of the pixels, the most frequent first; a check
             that never spoke is there too.
         not_alarms: the same of the checks of place and answer, which are no alarms.
+        held_out: the same of the test split; None where it was not read.
         groups: all other patches.
         bad: bad patches that are caught: ``all``, ``real`` and ``made``.
         bad_groups: how many groups each of these has.
@@ -172,6 +190,7 @@ class TrustFigures:
     cannot_tell: Rate
     checks: dict[str, Rate]
     not_alarms: dict[str, Rate]
+    held_out: HeldOut | None
     groups: tuple[TrustGroup, ...]
     bad: dict[str, Rate]
     bad_groups: dict[str, int]
@@ -209,6 +228,8 @@ def load(folder: Path, card_hash: str) -> TrustFigures | None:
 
 def _figures(raw: Mapping[str, Any]) -> TrustFigures:
     good, bad = raw["good"], raw["bad"]
+    # Files of the first release have none.
+    test = raw.get("good_test")
     return TrustFigures(
         dataset=str(raw["dataset"]),
         split=str(raw["split"]),
@@ -218,7 +239,8 @@ def _figures(raw: Mapping[str, Any]) -> TrustFigures:
         alarms=_rate(good["alarms"]),
         cannot_tell=_rate(good["cannot_tell"]),
         checks=_checks(good["checks"], int(good["n"])),
-        not_alarms={str(name): _rate(one) for name, one in good["not_alarms"].items()},
+        not_alarms=_named(good["not_alarms"]),
+        held_out=None if test is None else _held_out(test),
         groups=tuple(_group(one) for one in raw["groups"]),
         bad={name: _rate(bad[name]) for name in ("all", "real", "made")},
         bad_groups={name: int(bad[name]["groups"]) for name in ("all", "real", "made")},
@@ -227,9 +249,24 @@ def _figures(raw: Mapping[str, Any]) -> TrustFigures:
     )
 
 
+def _held_out(raw: Mapping[str, Any]) -> HeldOut:
+    return HeldOut(
+        n=int(raw["n"]),
+        places=int(raw["places"]),
+        alarms=_rate(raw["alarms"]),
+        cannot_tell=_rate(raw["cannot_tell"]),
+        checks=_checks(raw["checks"], int(raw["n"])),
+        not_alarms=_named(raw["not_alarms"]),
+    )
+
+
+def _named(raw: Mapping[str, Any]) -> dict[str, Rate]:
+    return {str(name): _rate(one) for name, one in raw.items()}
+
+
 def _checks(found: Mapping[str, Any], n: int) -> dict[str, Rate]:
     """Those of the file, which has only checks that spoke, and the others with none."""
-    spoke = {str(name): _rate(one) for name, one in found.items()}
+    spoke = _named(found)
     silent = Rate(n=n, hits=0, share=0.0 if n else None, interval=wilson(0, n))
     everything = {**spoke, **{name: silent for name in PIXEL_CHECKS if name not in spoke}}
     return dict(sorted(everything.items(), key=lambda item: -item[1].hits))

@@ -123,7 +123,10 @@ def test_the_shipped_card_says_what_its_explanations_are_worth() -> None:
 def test_false_alarms_are_those_of_the_file(zoo: Path) -> None:
     keep(zoo, trust_measure.FILE, verdict_file.figures())
     shown = draw(trust_script)
-    rows = table(shown, "Check").set_index("Check")
+    both = table(shown, "Check").set_index("Check")
+    test = both[both["Split"] == "test"]
+    assert test.loc["any check of the pixels", "Doubted"] == 3
+    rows = both[both["Split"] == "validation"]
     assert rows.loc["any check of the pixels", "Doubted"] == 2
     assert rows.loc[trust_figures.PIXEL_CHECKS["unlike"], "Doubted"] == 1
     assert rows.loc[trust_figures.PIXEL_CHECKS["offset"], "Doubted"] == 0
@@ -131,6 +134,8 @@ def test_false_alarms_are_those_of_the_file(zoo: Path) -> None:
     assert ((rows["Low"] <= rows["Share"]) & (rows["Share"] <= rows["High"])).all()
     said = text(shown)
     assert "Tiny net has learnt from these patches" in said
+    assert "Of 30 good patches of the test split" in said
+    assert f"{trust_figures.PIXEL_CHECKS['shade']} 3." in said
     assert "Clear scenes of places that had no part in any choice are doubted too" in said
     silent = said.partition("Never raised on these patches: ")[2]
     assert trust_figures.PIXEL_CHECKS["offset"] in silent
@@ -250,12 +255,12 @@ def test_damaged_files_are_one_sentence_each(zoo: Path, content: bytes | str | N
 def test_figures_that_only_tables_show_may_be_missing(zoo: Path) -> None:
     raw = values("faithfulness")
     for one in raw["methods"].values():
-        del one["stability"], one["pointing"], one["seconds"]
+        del one["pointing"], one["seconds"]
     keep(zoo, faithfulness.FILE, raw)
     shown = draw(card_script)
     assert not shown.warning
     rows = table(shown, "Gain over random")
-    assert set(rows["Under noise"]) == set(rows["On mapped land"]) == {"–"}
+    assert set(rows["On the right half"]) == set(rows["On mapped land"]) == {"–"}
 
 
 def test_what_is_not_faithful_is_said_to_be_so(zoo: Path) -> None:

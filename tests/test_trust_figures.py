@@ -49,6 +49,19 @@ def test_a_check_that_never_spoke_has_no_false_alarms_and_an_interval(tmp_path: 
     assert hits == sorted(hits, reverse=True)
 
 
+def test_test_patches_are_there_where_they_were_read(tmp_path: Path) -> None:
+    raw = figures()
+    found = trust_figures.load(written(tmp_path, raw), HASH)
+    assert found is not None
+    assert found.held_out is not None
+    assert (found.held_out.n, found.held_out.places) == (30, 5)
+    assert found.held_out.alarms.hits == found.held_out.checks["shade"].hits == 3
+    del raw["good_test"]
+    without = trust_figures.load(written(tmp_path, raw), HASH)
+    assert without is not None
+    assert without.held_out is None
+
+
 def test_every_check_of_the_library_has_words() -> None:
     sources = [Path(module.__file__ or "").read_text() for module in (checks, quality, trust)]
     said = {*trust_figures.PIXEL_CHECKS, *trust_figures.OTHER_CHECKS}
@@ -73,6 +86,7 @@ def test_the_file_of_another_card_is_refused(tmp_path: Path) -> None:
     [
         ("good",),
         ("good", "alarms", "interval"),
+        ("good_test", "alarms"),
         ("groups", 0, "kind"),
         ("groups", 0, "decisions", "warn"),
         ("bad", "real"),

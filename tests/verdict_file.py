@@ -78,6 +78,15 @@ def figures() -> dict[str, Any]:
             "not_alarms": {"place": rate(0, GOOD), "season": rate(3, GOOD)},
             "decisions": {"answer": 38, "warn": 2, "cannot tell": 0},
         },
+        "good_test": {
+            "n": 30,
+            "places": 5,
+            "alarms": rate(3, 30),
+            "cannot_tell": rate(1, 30),
+            "checks": {"shade": rate(3, 30)},
+            "not_alarms": {"place": rate(0, 30)},
+            "decisions": {"answer": 27, "warn": 2, "cannot tell": 1},
+        },
         "groups": groups,
         "bad": {
             "all": {**rate(35, 40), "groups": 2, "mean_of_groups": 0.875},

@@ -98,7 +98,7 @@ def faithful_table(found: Faithfulness) -> pd.DataFrame:
                 "Gain over random": _signed(figures["curves"]["mean"]["gain"]),
                 "… blurred": _signed(figures["curves"]["blurred"]["gain"]),
                 "After shuffling": _plain(figures["randomisation"]["likeness"]),
-                "Under noise": _number(figures, "stability", "spearman"),
+                "Changed by noise": f"{figures['stability']['mean_sensitivity']:.0%}",
                 "On the right half": _number(figures, "pointing", "halves", "energy"),
                 "On mapped land": _plain(_inside(figures, "pointing", "maps", "energy_ratio")),
                 "CPU s a map": _number(figures, "seconds"),
@@ -129,6 +129,7 @@ def _numbers(found: Faithfulness) -> pd.DataFrame:
         counts: tuple[tuple[str, tuple[str, ...]], ...] = (
             ("n_gain", ("curves", "mean", "n")),
             ("n_gain_blurred", ("curves", "blurred", "n")),
+            ("noise_change", ("stability", "mean_sensitivity")),
             ("noise_spearman", ("stability", "spearman")),
             ("n_noise", ("stability", "n")),
             ("halves_energy", ("pointing", "halves", "energy")),
@@ -166,11 +167,12 @@ def _legend(found: Faithfulness) -> str:
         "much more the probability falls and rises where marked land is taken away or put in, "
         f"than in a random order; land becomes average, or blurred ({counts['blurred']} patches). "
         "After shuffling: rank correlation of the maps before and after all weights are shuffled; "
-        f"at most {figures['bound']:.2f} passes ({shuffled} patches). Under noise: the same under "
-        f"{figures['noise']:.0%} of other noise ({counts['noise']} patches). On the right half: "
+        f"at most {figures['bound']:.2f} passes ({shuffled} patches). Changed by noise: by what "
+        f"part of its size the map changes under {figures['noise']:.0%} of other noise; below "
+        f"{faithfulness.STEADY:.0%} is steady ({counts['noise']} patches). On the right half: "
         "share of the positive attribution on the half of a picture that has the cover; 0.5 is "
         f"chance ({counts['halves']} pairs).{maps} Faithful: passes the shuffling, and the gain's "
-        "interval lies above 0; best: the largest gain of these."
+        "interval lies above 0; best: the largest gain of these among the steady ones."
     )
 
 

@@ -13,7 +13,7 @@ import streamlit as st
 from landcover import registry, trust_figures
 from landcover.card import RGB, Card
 from landcover.errors import CorruptModel
-from landcover.trust_figures import Rate, SelectiveRisk, TrustFigures, TrustGroup
+from landcover.trust_figures import HeldOut, Rate, SelectiveRisk, TrustFigures, TrustGroup
 from landcover.trust_text import MIXTURES, ORDERS
 from pages.parts import models_data as data
 from pages.parts import models_show as show
@@ -114,6 +114,8 @@ def _alarms(card: Card, found: TrustFigures) -> None:
         f"({_aim(found.alarms, at_most=trust_figures.FALSE_ALARMS)}), and "
         f"{percent(found.cannot_tell)} get no answer."
     )
+    if found.held_out is not None:
+        st.markdown(_of_test(found.held_out))
     clear = [group for group in found.groups if group.kind == "good"]
     if clear:
         st.markdown(
@@ -141,6 +143,21 @@ def _alarms(card: Card, found: TrustFigures) -> None:
     )
     if silent:
         st.caption(f"Never raised on these patches: {theme.literal('; '.join(silent))}.")
+
+
+def _of_test(test: HeldOut) -> str:
+    spoke = [
+        f"{theme.literal(trust_figures.title_of(check))} {rate.hits}"
+        for check, rate in test.checks.items()
+        if rate.hits
+    ]
+    return (
+        f"Of {test.n:,} good patches of the test split, on which no bound was chosen, "
+        f"**{percent(test.alarms)}** are doubted for their pixels "
+        f"({_aim(test.alarms, at_most=trust_figures.FALSE_ALARMS)}), and "
+        f"{percent(test.cannot_tell)} get no answer"
+        + (f"; by check: {', '.join(spoke)}." if spoke else ".")
+    )
 
 
 def _aim(rate: Rate, *, at_most: float | None = None, at_least: float | None = None) -> str:
@@ -176,18 +193,23 @@ def _origin(card: Card, found: TrustFigures) -> str:
 
 
 def _alarm_table(found: TrustFigures) -> pd.DataFrame:
+    splits: list[tuple[str, TrustFigures | HeldOut]] = [(found.split, found)]
+    if found.held_out is not None:
+        splits.append(("test", found.held_out))
     rows = [
-        ("any check of the pixels", "all", found.alarms),
-        ("no answer is given", "all", found.cannot_tell),
-        *((trust_figures.title_of(name), "pixels", rate) for name, rate in found.checks.items()),
-        *(
-            (trust_figures.title_of(name), "place or answer, no alarm", rate)
-            for name, rate in found.not_alarms.items()
-        ),
+        {"Check": what, "Split": split, "Doubts": about, **_columns(rate)}
+        for split, part in splits
+        for what, about, rate in (
+            ("any check of the pixels", "all", part.alarms),
+            ("no answer is given", "all", part.cannot_tell),
+            *((trust_figures.title_of(name), "pixels", one) for name, one in part.checks.items()),
+            *(
+                (trust_figures.title_of(name), "place or answer, no alarm", one)
+                for name, one in part.not_alarms.items()
+            ),
+        )
     ]
-    return pd.DataFrame(
-        {"Check": what, "Doubts": about, **_columns(rate)} for what, about, rate in rows
-    )
+    return pd.DataFrame(rows)
 
 
 def _columns(rate: Rate) -> dict[str, float | int | None]:
