@@ -120,8 +120,8 @@ def test_it_opens_on_a_sample_and_shows_everything(page: AppTest) -> None:
         "How steady is it when the window moves?",
     ]
     assert labels(page) == [
-        *("Maps as PNG", "Maps as GeoTIFF", "Maps as JSON"),
-        *("Indices as PNG", "Indices as GeoTIFF", "Indices as CSV"),
+        *("Maps as PNG", "Maps as GeoTIFF", "Maps as JSON", "Bands as CSV"),
+        *("Indices as PNG", "Indices as GeoTIFF", "Indices as CSV", "Stability as CSV"),
     ]
     assert "is being computed" not in captions(page)
     assert "was not measured yet" in captions(page)
@@ -197,7 +197,7 @@ def test_a_colour_picture_has_maps_but_no_neighbours(monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     finished(test.run())
     st.cache_resource.clear()
-    assert labels(test) == ["Maps as PNG", "Maps as JSON"]
+    assert labels(test) == ["Maps as PNG", "Maps as JSON", "Bands as CSV"]
     assert any("Sentinel-2 patches only" in item.value for item in test.info)
     assert not test.get("metric")
 
@@ -251,6 +251,11 @@ def test_chart_and_table_of_what_if_say_the_same() -> None:
     figure = explain_whatif.chart(outcome, theme.DARK)
     after = [f"{x:.1%}" for x in figure.data[2].x]
     assert after == [table.loc[BY_NAME[label].short, "After"] for label in shown]
+    taken = explain_whatif.figures(outcome).set_index("label")
+    for label in shown:
+        assert f"{taken.loc[label, 'after']:.1%}" == table.loc[BY_NAME[label].short, "After"]
+        turned = taken.loc[label, "predicted_before"] != taken.loc[label, "predicted_after"]
+        assert turned == (label in outcome.turned)
     assert "B04, B08" in explain_whatif.sentence(outcome)
     still = whatif.what_if(model, patch, [whatif.Brightness(gain=1.0)])
     assert "no label turns" in explain_whatif.sentence(still)
@@ -266,6 +271,9 @@ def test_stability_table_has_every_class() -> None:
     assert len(table) == len(CLASS_NAMES)
     turned = [row for row in table["Label turns in"] if not row.startswith("0 ")]
     assert len(turned) == len(found.flips)
+    taken = explain_whatif.moves(found, answer).set_index("label")
+    assert dict(taken["largest_change"]) == pytest.approx(found.change)
+    assert int((taken["windows_turned"] > 0).sum()) == len(found.flips)
 
 
 def test_band_charts_share_one_axis_and_agree_with_the_table() -> None:
@@ -285,6 +293,10 @@ def test_band_charts_share_one_axis_and_agree_with_the_table() -> None:
         ):  # the sign says what the colour says
             assert (colour == bands_part.FOR) == (value > 0)
         assert len(table) == len(own.bands) + len(own.groups)
+    taken = bands_part.figures(pairs)
+    assert len(taken) == sum(len(own.bands) + len(own.groups) for own in found)
+    one = taken[(taken["label"] == CLASS_NAMES[1]) & (taken["name"] == "B04")]["logits"]
+    assert list(one) == [found[1].bands["B04"]]
     assert bands_part.signed(-0.001) == "0.00"
 
 
@@ -401,6 +413,7 @@ def test_methods_that_fail_the_randomisation_check_are_asked_for(
             faithful=name == "occlusion",
             passes_randomisation=name == "occlusion",
             holds_blurred=True,
+            steady=True,
             sentence=f"{name} was measured.",
         ),
     )

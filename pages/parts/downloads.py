@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 
@@ -32,3 +33,22 @@ def of_record(record: dict[str, Any], table: str, prefix: str) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
+
+
+def table(title: str, found: pd.DataFrame, name: str) -> None:
+    """A button for the numbers of a table as CSV.
+
+    Args:
+        title: what the button says is in it.
+        found: the numbers.
+        name: of the table, for the file's name and the button's key.
+    """
+    st.download_button(
+        f"{title} as CSV",
+        found.to_csv(index=False).encode(),
+        f"landcover-{name}.csv",
+        "text/csv",
+        key=f"explain_csv_{name}",
+        icon=":material/download:",
+        on_click="ignore",
+    )

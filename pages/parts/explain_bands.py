@@ -14,7 +14,7 @@ from landcover.nomenclature import BY_NAME
 from landcover.patch import Patch
 from landcover.picture import PICTURE_BANDS, Picture
 from landcover.sentinel2 import BANDS
-from pages.parts import explain_maps, models, theme
+from pages.parts import downloads, explain_maps, models, theme
 from pages.parts.explain_choose import Panel
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
@@ -51,6 +51,7 @@ def show(panels: Sequence[Panel], pixels: Patch | Picture) -> None:
         _charts(found)
         with st.expander("The bands as a table"):
             st.table(table(found), border="horizontal")
+            downloads.table("Bands", figures(found), "bands")
     if isinstance(pixels, Patch):
         _indices(pixels)
 
@@ -164,6 +165,23 @@ def table(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
                         for title, own in columns.items()}, index=order)  # fmt: skip
     out.index.name = "Band"
     return out
+
+
+def figures(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
+    """The same as numbers, one row a class and band or group, for a file."""
+    return pd.DataFrame(
+        {
+            "label": own.label,
+            "model": own.model,
+            "kind": kind,
+            "name": name,
+            "logits": value,
+            "baseline": own.baseline,
+        }
+        for _, own in found
+        for kind, part in (("band", own.bands), ("group", own.groups))
+        for name, value in part.items()
+    )
 
 
 def _indices(patch: Patch) -> None:

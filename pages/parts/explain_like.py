@@ -14,7 +14,7 @@ from landcover.errors import LandcoverError
 from landcover.nomenclature import BY_NAME
 from landcover.patch_names import on_disk
 from landcover.sentinel2 import COMPOSITES
-from pages.parts import explain_work, theme
+from pages.parts import downloads, explain_work, theme
 from pages.parts.explain_work import Failed, Wish
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
@@ -54,6 +54,7 @@ def show(wish: Wish) -> None:
     )
     _pictures(found)
     st.table(table(found), border="horizontal")
+    downloads.table("Training patches", figures(found), "alike")
     _folder(found)
 
 
@@ -70,6 +71,25 @@ def table(found: Sequence[Neighbour]) -> pd.DataFrame:
     out = pd.DataFrame.from_dict(rows, orient="index")
     out.index.name = "Rank"
     return out
+
+
+def figures(found: Sequence[Neighbour]) -> pd.DataFrame:
+    """The same as values, for a file."""
+    return pd.DataFrame(
+        {
+            "rank": rank,
+            "patch_id": one.patch_id,
+            "labels": "; ".join(one.labels),
+            "distance": one.distance,
+            "percent_closer": one.percentile,
+            "country": one.country,
+            "season": one.season,
+            "acquired": one.acquired.isoformat() if one.acquired else "",
+            "latitude": None if one.centre is None else one.centre[0],
+            "longitude": None if one.centre is None else one.centre[1],
+        }
+        for rank, one in enumerate(found, start=1)
+    )
 
 
 def _apart(one: Neighbour) -> str:

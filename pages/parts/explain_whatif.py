@@ -12,7 +12,7 @@ from landcover.errors import LandcoverError
 from landcover.nomenclature import BY_NAME
 from landcover.patch import Patch
 from landcover.sentinel2 import COMPOSITES
-from pages.parts import believing, explain_changes, explain_work, models, theme
+from pages.parts import believing, downloads, explain_changes, explain_work, models, theme
 from pages.parts.explain_choose import word
 from pages.parts.explain_work import Failed, Subject, Wish
 
@@ -60,6 +60,7 @@ def show(name: str, key: str, subject: Subject, found: models.Answer, aim: str) 
         st.caption("Ring: before. Diamond: after. Upright line: from here on it counts as present.")
         with st.expander("All covers as a table"):
             st.table(table(outcome), border="horizontal")
+            downloads.table("Before and after", figures(outcome), "what-if")
 
 
 @st.cache_resource(max_entries=64, show_spinner="Asking again …")
@@ -193,6 +194,22 @@ def table(outcome: WhatIf) -> pd.DataFrame:
     ).set_index("Land cover")
 
 
+def figures(outcome: WhatIf) -> pd.DataFrame:
+    """The same as numbers, with what was changed, for a file."""
+    after = {score.label: score for score in outcome.after.labels}
+    return pd.DataFrame(
+        {
+            "label": score.label,
+            "before": score.probability,
+            "after": after[score.label].probability,
+            "predicted_before": score.predicted,
+            "predicted_after": after[score.label].predicted,
+            "changes": "; ".join(outcome.said),
+        }
+        for score in outcome.before.labels
+    )
+
+
 def steady(wish: Wish, found: models.Answer) -> None:
     """How much of the answer stays when the window moves by 100 m."""
     st.subheader("How steady is it when the window moves?", anchor=False)
@@ -215,6 +232,7 @@ def steady(wish: Wish, found: models.Answer) -> None:
         )
     with st.expander("By how much each cover moves"):
         st.table(steadiness(piece, found), border="horizontal")
+        downloads.table("Stability", moves(piece, found), "stability")
 
 
 def steadiness(piece: Stability, found: models.Answer) -> pd.DataFrame:
@@ -230,3 +248,20 @@ def steadiness(piece: Stability, found: models.Answer) -> pd.DataFrame:
         }
         for label in order
     ).set_index("Land cover")
+
+
+def moves(piece: Stability, found: models.Answer) -> pd.DataFrame:
+    """The same as numbers, for a file."""
+    return pd.DataFrame(
+        {
+            "label": score.label,
+            "probability": score.probability,
+            "predicted": score.predicted,
+            "largest_change": piece.change[score.label],
+            "windows_turned": piece.flips.get(score.label, 0),
+            "windows": piece.windows,
+            "shift_m": piece.shift_m,
+            "stability": piece.score,
+        }
+        for score in found.prediction.labels
+    )
