@@ -28,6 +28,7 @@ from landcover.datasets.separation import blocks
 from landcover.metrics import Doubles
 from landcover.model import Model
 from landcover.shifting import stability
+from landcover.trust import UNSTABLE
 
 FILE: Final = "stability"
 RESAMPLES: Final = 1000
@@ -45,6 +46,10 @@ class Steadiness:
         shift_m: the step, metres.
         score: mean :attr:`~landcover.shifting.Stability.score`, with its interval.
         unturned: share of patches of which no label turns in any direction, with interval.
+        warned: share of patches that the verdict warns of, since more than
+            :data:`landcover.trust.UNSTABLE` of the answer is lost, with interval.
+        loss_warned, loss_others: share of labels that are wrong among these and among the
+            others; None where there are none.
         scores, largest: percentiles (:data:`PERCENTILES`) over patches of the score, and of
             the largest move of a probability.
         risk: mean share of labels that are wrong of all patches; and the area below the
@@ -57,6 +62,9 @@ class Steadiness:
     shift_m: float
     score: dict[str, Any]
     unturned: dict[str, Any]
+    warned: dict[str, Any]
+    loss_warned: float | None
+    loss_others: float | None
     scores: dict[str, float]
     largest: dict[str, float]
     risk: dict[str, Any]
@@ -69,6 +77,9 @@ class Steadiness:
             "shift_m": self.shift_m,
             "score": self.score,
             "unturned": self.unturned,
+            "warned": self.warned,
+            "loss_warned": self.loss_warned,
+            "loss_others": self.loss_others,
             "scores": self.scores,
             "largest": self.largest,
             "risk": self.risk,
@@ -118,12 +129,16 @@ def measure(
     mine = selective.risk_coverage(-moves, loss)
     rival = selective.certainty(probability, thresholds, RIVAL)
     score = np.array([item.score for item in found])
+    warned = 1 - score > UNSTABLE
     return Steadiness(
         n=len(found),
         blocks=len(np.unique(where)),
         shift_m=found[0].shift_m,
         score=_mean(score, where, resamples),
         unturned=_mean(np.array([not item.flips for item in found], float), where, resamples),
+        warned=_mean(warned.astype(float), where, resamples),
+        loss_warned=float(loss[warned].mean()) if warned.any() else None,
+        loss_others=float(loss[~warned].mean()) if not warned.all() else None,
         scores=_percentiles(score),
         largest=_percentiles(np.array([item.largest for item in found])),
         risk={
@@ -169,6 +184,10 @@ def as_text(found: Steadiness) -> str:
     )
     lines.append(f"stability score {_span(score)}; percentiles {least}")
     lines.append(f"no label turns in any direction: {_span(unturned)} of the patches")
+    lines.append(
+        f"warned of as unstable: {_span(found.warned)} of the patches; wrong labels among them "
+        f"{_known(found.loss_warned)}, among the others {_known(found.loss_others)}"
+    )
     lines.append(f"largest move of a probability: percentiles {most}")
     lines.append(
         f"wrong labels {risk['everything']:.4f}; leaving the least stable out first, area "
@@ -181,6 +200,10 @@ def as_text(found: Steadiness) -> str:
 def _span(figure: dict[str, Any]) -> str:
     low, high = figure["interval"]
     return f"{figure['mean']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _known(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _percentiles(values: Doubles) -> dict[str, float]:

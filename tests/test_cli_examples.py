@@ -106,6 +106,10 @@ def test_stability_is_measured_and_kept(
     low, high = record["score"]["interval"]
     assert 0 <= low <= record["score"]["mean"] <= high <= 1
     assert record["scores"]["5"] <= record["scores"]["95"]
+    share = record["warned"]["mean"]
+    assert 0 <= share <= 1
+    assert (record["loss_warned"] is None) == (share == 0)
+    assert (record["loss_others"] is None) == (share == 1)
     assert shifting_measure.figures(folder, read_card(folder).hash) == record
     with pytest.raises(CorruptModel, match="another card"):
         shifting_measure.figures(folder, "0" * 12)

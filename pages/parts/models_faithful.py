@@ -198,7 +198,8 @@ def _steady(entry: data.Entry, folder: Path) -> None:
         f"Where the window moves by {found['shift_m']:.0f} m, **{_percent(score)}** of the covers "
         "that are called in either place are called in both (the stability score; mean over eight "
         f"directions); for one patch in twenty it is {float(found['scores']['5']):.0%} or less. "
-        f"On {_percent(unturned)} of the patches no label turns in any direction."
+        f"On {_percent(unturned)} of the patches no label turns in any direction; "
+        f"{_percent(found['warned'])} are so unsteady that the verdict warns of them."
     )
     low, high = (float(value) for value in risk["chance"])
     area = data.with_span(float(risk["area"]), [float(value) for value in risk["area_interval"]])
