@@ -6,7 +6,6 @@ since methods hang hooks on a net, which would see what another thread predicts 
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from landcover.patch import Patch
 from landcover.picture import Picture
 from landcover.progress import Progress, Report, check, ignore
 from landcover.sentinel2 import PATCH_M
-from pages.parts import jobs, theme
+from pages.parts import jobs, models, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.model import Model
@@ -137,18 +136,8 @@ def twin(name: str) -> Model:
     from landcover import explain_bands, registry, shifting, whatif  # noqa: F401, PLC0415 - load torch
 
     model = registry.load(name)
-    spare_what_stays()
+    models.spare_what_stays()
     return model
-
-
-def spare_what_stays() -> None:
-    """Let collections of garbage pass over all that is loaded by now.
-
-    Streamlit collects garbage after each run of a script, and so at each look at a job.
-    That goes through every object of torch and plotly, while no other thread can go on.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def ensure(wishes: Sequence[Wish], subject: Subject) -> jobs.Job | None:

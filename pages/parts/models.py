@@ -6,6 +6,7 @@ so that the map is drawn first.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import threading
 from dataclasses import dataclass
@@ -110,7 +111,19 @@ def load(name: str) -> Model:
     """
     from landcover import registry  # noqa: PLC0415 - loads torch
 
-    return registry.load(name)
+    model = registry.load(name)
+    spare_what_stays()
+    return model
+
+
+def spare_what_stays() -> None:
+    """Let collections of garbage pass over all that is loaded by now.
+
+    Streamlit collects garbage after each run of a script, and so at each look at a job.
+    That goes through every object of torch and plotly, while no other thread can go on.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def classify(name: str, key: str, patch: Patch, aim: str) -> Answer:
