@@ -337,6 +337,23 @@ def test_the_shipped_baselines_know_what_their_cards_say(shared_data: Path) -> N
             assert found["macro_ap"] == pytest.approx(prevalence, abs=1e-6)
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("name", [registry.DEFAULT_MODEL, "random-convolution"])
+def test_shipped_weights_give_the_figures_of_the_shipped_report(
+    name: str, shared_data: Path
+) -> None:
+    dataset = open_dataset("bigearthnet", shared_data / "bigearthnet")
+    model = registry.load(name, "cpu")
+    kept = evaluation.read_report(registry.folder(name), dataset.name, "test")
+    assert kept.figures["card_hash"] == model.card.hash
+    (answer,) = evaluation.probabilities([model], dataset, "test")
+    records = dataset.records("test")
+    truth = np.array([[c in r.labels for c in CLASS_NAMES] for r in records])
+    thresholds = [model.card.thresholds[label] for label in CLASS_NAMES]
+    for figure, value in overall(truth, answer, thresholds).items():
+        assert value == pytest.approx(kept.figures[figure], abs=1e-4), figure
+
+
 def test_every_failure_of_an_evaluation_is_a_sentence(tmp_path: Path) -> None:
     root = write_v2(tmp_path / "bigearthnet", LOOKS[:2])
     broken = open_dataset("bigearthnet", root)

@@ -466,6 +466,23 @@ def test_a_threshold_moves_the_figures_and_there_is_a_way_back(zoo: Path) -> Non
     assert shown.slider(key="models_threshold").value == pytest.approx(own["threshold"])
 
 
+def test_the_curve_over_thresholds_has_its_table_and_file(zoo: Path) -> None:
+    shown = view(page(), "Thresholds")
+    shown.selectbox(key="models_threshold_class").set_value(FOREST).run()
+    stem = "threshold-curve-landcover-cnn-mixed-forest"
+    assert f"models_csv_{stem}" in {button.key for button in shown.get("download_button")}
+    table = next(f.value for f in shown.dataframe if f.value.columns[0] == "Threshold")
+    found = report(zoo).predictions
+    index = CLASS_NAMES.index(FOREST)
+    truth, probability = found.truth[:, index], found.probability[:, index]
+    assert table["Threshold"].tolist() == sorted({0.0, *probability.astype(float)})
+    for _, row in table.iterrows():
+        called = probability >= row["Threshold"]
+        both = (truth & called).sum()
+        assert (row["Present, called"], row["Absent, called"]) == (both, called.sum() - both)
+        assert row["Recall"] == pytest.approx(both / truth.sum())
+
+
 def test_one_threshold_for_all_classes(zoo: Path) -> None:
     shown = view(page(), "Thresholds")
     shown.slider(key="models_threshold").set_value(1.0).run()

@@ -13,6 +13,7 @@ import torch
 
 from landcover import picture_report, registry
 from landcover.errors import BadInput, CorruptModel, ModelMismatch
+from landcover.evaluation import read_report
 from landcover.model import Model
 from landcover.nomenclature import EUROSAT_CLASSES
 from landcover.sources.pictures import picture_of
@@ -85,8 +86,21 @@ def test_an_answer_that_is_no_number_is_a_fault_of_the_model(model: Model) -> No
 
 def test_limits_state_the_measured_accuracy(tmp_path: Path) -> None:
     said = picture_report.limits_of(registry.folder(registry.PICTURE_MODEL))
-    assert said[:-1] == picture_report.LIMITS
+    assert said[: len(picture_report.LIMITS)] == picture_report.LIMITS
+    assert "EuroSAT pictures" in said[-1]
     assert "not been measured" in picture_report.limits_of(tmp_path)[-1]
+
+
+def test_limits_state_what_the_other_bands_are_worth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = picture_report.limits_of(tmp_path)[-2]
+    for name in (picture_report.ALL_BANDS, picture_report.THREE_BANDS):
+        figures = read_report(registry.folder(name), "bigearthnet-v2", "test").figures
+        low, high = figures["confidence_intervals"]["micro_ap"]
+        assert f"{figures['micro_ap']:.3f} [{low:.3f}, {high:.3f}]" in said
+    monkeypatch.setattr(picture_report, "THREE_BANDS", "class-of-no-model")
+    assert picture_report.limits_of(tmp_path)[:-1] == picture_report.LIMITS
 
 
 def test_models_refuse_what_they_were_not_made_for(model: Model) -> None:

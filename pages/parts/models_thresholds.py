@@ -40,7 +40,7 @@ def render(row: data.Row, report: Evaluation) -> None:
     if index is None:
         _pooled(report, tried)
     else:
-        _single(report, tried, index)
+        _single(row, report, tried, index)
     st.caption(
         "Thresholds that are chosen by looking at the patches they are measured on look better "
         "than they are: choose on validation, as the card's were, and only look here."
@@ -121,7 +121,7 @@ def _set(tried: Tried, values: Tried) -> Callable[[], None]:
     return lambda: tried.update(values)
 
 
-def _single(report: Evaluation, tried: Tried, index: int) -> None:
+def _single(row: data.Row, report: Evaluation, tried: Tried, index: int) -> None:
     """Figures, table and curve of one class."""
     found, name = report.predictions, report.classes[index]
     own = report.thresholds()[index]
@@ -140,7 +140,7 @@ def _single(report: Evaluation, tried: Tried, index: int) -> None:
     with left:
         classes.grid(data.confusion_table(report, _decided(report, tried)).iloc[[index]])
     with right:
-        _curve(report, tried[name], own, index)
+        _curve(row, report, (tried[name], own), index)
 
 
 def _decided(report: Evaluation, tried: Tried) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -189,9 +189,12 @@ def _pooled(report: Evaluation, tried: Tried) -> None:
     )
 
 
-def _curve(report: Evaluation, now: float, own: float, index: int) -> None:
+def _curve(row: data.Row, report: Evaluation, places: tuple[float, float], index: int) -> None:
+    """The four figures of one class by threshold; ``places`` are the tried one and its own."""
+    now, own = places
     found = report.predictions
     thresholds, tables = operating.sweep(found.truth[:, index], found.probability[:, index])
+    table = sweep_table(thresholds, tables)
     rows = np.unique(np.linspace(0, len(thresholds) - 1, POINTS).round().astype(int))
     values = operating.rates(tables[rows])
     figure = go.Figure()
@@ -212,7 +215,28 @@ def _curve(report: Evaluation, now: float, own: float, index: int) -> None:
     )
     figure.update_yaxes(range=[0, 1.03])
     name = data.shorts(report)[index]
-    show.draw(figure, "threshold", f"Precision, recall, F1 and F2 of {name} by threshold")
+    alt = f"Precision, recall, F1 and F2 of {name} by threshold, model {row.title}"
+    show.chart(figure, table, show.file_stem("threshold-curve", row.name, name), alt)
+
+
+def sweep_table(thresholds: metrics.Doubles, tables: metrics.Counts) -> pd.DataFrame:
+    """One row a threshold that makes a difference: its 2 × 2 table and its figures.
+
+    Args:
+        thresholds: ``(k,)``.
+        tables: ``(k, 2, 2)``, as :func:`landcover.operating.sweep` gives both.
+    """
+    values = operating.rates(tables)
+    return pd.DataFrame(
+        {
+            "Threshold": thresholds,
+            "Present, called": tables[:, 1, 1],
+            "Present, missed": tables[:, 1, 0],
+            "Absent, called": tables[:, 0, 1],
+            "Absent, not called": tables[:, 0, 0],
+            **{title: getattr(values, key) for key, title in TITLES.items()},
+        }
+    )
 
 
 def _every(row: data.Row, report: Evaluation, tried: Tried) -> None:
