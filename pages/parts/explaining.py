@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.errors import LandcoverError
-from landcover.nomenclature import BY_NAME
+from landcover.nomenclature import BY_NAME, EUROSAT_CLASSES
 from landcover.patch import Patch
 from landcover.picture import PICTURE_BANDS, Picture
 from landcover.sentinel2 import BANDS
@@ -62,7 +62,7 @@ def _controls(name: str, key: str, found: models.Answer) -> tuple[str, str, floa
     label = st.selectbox(
         "Land cover",
         list(chances),
-        format_func=lambda label: f"{label} ({chances[label]:.0%})",
+        format_func=lambda label: f"{_named(label)} ({chances[label]:.0%})",
         # A new place starts with its own most probable cover.
         key=f"classify_label_{key}_{found.prediction.model}",
     )
@@ -81,6 +81,11 @@ def _controls(name: str, key: str, found: models.Answer) -> tuple[str, str, floa
         "Opacity of the colours", 0, 100, 80, 5, "%d %%", key="classify_opacity"
     )
     return label, method, opacity / 100
+
+
+def _named(label: str) -> str:
+    """A class in words: EuroSAT writes its names as one, such as SeaLake."""
+    return BY_NAME[label].short if label in EUROSAT_CLASSES else label
 
 
 def _picture(explanation: Explanation, patch: Patch | Picture, opacity: float) -> None:
@@ -105,7 +110,8 @@ def _words(explanation: Explanation, patch: Patch | Picture) -> None:
     st.markdown(theme.literal(sentence(explanation, patch)))
     explain_maps.believe(explanation.model, explanation.method)
     st.markdown(
-        f"**Red pixels speak for “{explanation.label}”, blue ones against it.** {method.summary}"
+        f"**Red pixels speak for “{_named(explanation.label)}”, blue ones against it.** "
+        f"{method.summary}"
     )
     compared = f"Compared with: {explanation.baseline}. " if method.uses_baseline else ""
     missed = ""
