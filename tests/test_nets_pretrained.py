@@ -7,15 +7,17 @@ import math
 import pytest
 import torch
 
-from landcover import nets
+from landcover import nets, registry
 from landcover.augment import symmetry
+from landcover.errors import BadInput
 from landcover.nets.labelsets import LabelSets, count, from_counts
 from landcover.nets.lite0 import Lite0
 from landcover.nets.mosaic import Mosaic, join
-from landcover.nets.rgb import RgbNet
+from landcover.nets.rgb import RgbNet, turned_back
 from landcover.nets.spectral import VISIBLE, SpectralLite, inflate
 from landcover.nets.trigrid import TriGrid
 from landcover.nomenclature import CLASS_NAMES
+from landcover.sources import samples
 
 SMALL = {"members": 1, "width": 4, "stem": 4, "spectral": 8}
 TAPS = {"taps": [2, 4]}
@@ -184,3 +186,54 @@ def test_a_mosaic_without_prior_gives_mean_logits() -> None:
     mosaic = Mosaic(trigrid=SMALL, lites=[TAPS], symmetries=8, share=1.0).eval()
     pixels = torch.rand(2, 12, 48, 48)
     assert torch.allclose(mosaic(pixels), mosaic.trigrid(pixels))
+
+
+def test_one_window_of_the_shipped_mosaic_densely_is_the_patch() -> None:
+    model = registry.load("landcover-mosaic", "cpu")
+    pixels = model.tensor(samples.read_sample("finland-lake"))[None]
+    with torch.inference_mode():
+        dense = model.net.dense(pixels)
+        assert dense.shape == (1, len(CLASS_NAMES), 1, 1)
+        assert torch.allclose(dense[:, :, 0, 0], model.net(pixels), atol=1e-3)
+
+
+def test_windows_of_an_area_are_close_to_patches_cut_out() -> None:
+    model = registry.load("landcover-mosaic", "cpu")
+    names = ("finland-lake", "austria-fields", "portugal-hills", "finland-snow")
+    four = [model.tensor(samples.read_sample(name)) for name in names]
+    area = torch.cat([torch.cat(four[:2], dim=2), torch.cat(four[2:], dim=2)], dim=1)[None]
+    with torch.inference_mode():
+        dense = model.net.dense(area, step=24).sigmoid()
+        assert dense.shape[2:] == (6, 6)
+        alone = model.net(torch.stack(four)).sigmoid()
+    # What lies beyond a window's edge moves an answer, but less than another place does.
+    for k, (row, column) in enumerate(((0, 0), (0, 5), (5, 0), (5, 5))):
+        apart = (dense[0, :, row, column] - alone).abs().mean(dim=1)
+        assert apart[k] < 0.05
+        assert apart[k] == apart.min()
+
+
+@pytest.mark.parametrize("turn", range(1, 8))
+def test_a_turned_area_has_the_turned_windows(turn: int) -> None:
+    net = Mosaic(trigrid=SMALL, lites=[TAPS], symmetries=8, share=0.0, sets=0).eval()
+    area = torch.rand(1, 12, 144, 192) * 0.4
+    with torch.inference_mode():
+        # 24 and 72 pixels are left for windows: not a multiple of 16, which is cut away.
+        straight = net.dense(area, step=16)
+        assert straight.shape[2:] == (2, 5)
+        fitting = area[:, :, :136, :184]
+        answers = [
+            turned_back(net.lites[0].dense(symmetry(fitting, look), 16), look) for look in range(8)
+        ]
+        assert torch.allclose(straight, torch.stack(answers).mean(dim=0), atol=1e-4)
+        turned = net.dense(symmetry(area[:, :, :120, :168], turn), step=24)
+        whole = net.dense(area[:, :, :120, :168], step=24)
+        assert torch.allclose(turned, symmetry(whole, turn), atol=1e-3)
+
+
+def test_dense_refuses_what_it_cannot_step_through() -> None:
+    net = SpectralLite(**TAPS).eval()
+    with pytest.raises(BadInput, match="multiples of 8"):
+        net.dense(torch.rand(1, 12, 120, 120), step=12)
+    with pytest.raises(BadInput, match="smaller than one window"):
+        net.dense(torch.rand(1, 12, 120, 96))

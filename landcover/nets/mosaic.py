@@ -13,7 +13,7 @@ either. All parts are trained apart by the same loop and joined by :func:`join`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,8 +21,10 @@ from torch import Tensor, nn
 
 from landcover.augment import symmetry
 from landcover.nets.labelsets import LabelSets
+from landcover.nets.rgb import turned_back
 from landcover.nets.spectral import SpectralLite
-from landcover.nets.trigrid import TriGrid
+from landcover.nets.trigrid import CELL_PIXELS, TriGrid
+from landcover.sentinel2 import PATCH_PIXELS
 
 
 class Mosaic(nn.Module):
@@ -61,14 +63,43 @@ class Mosaic(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits ``(n, class)`` of reflectance ``(n, 12, y, x)``, sides multiples of 24."""
-        answers = [
-            net(symmetry(pixels, (first + turn * 8 // self.symmetries) % 8))
-            for first, net in enumerate(self.lites)
-            for turn in range(self.symmetries)
-        ]
+        answers = [net(symmetry(pixels, turn)) for net, turn in self._looks()]
         mean = torch.lerp(torch.stack(answers).mean(dim=0), self.trigrid(pixels), self.share)
         logits: Tensor = self.prior(self.scale * mean)
         return logits
+
+    def dense(self, pixels: Tensor, step: int = CELL_PIXELS) -> Tensor:
+        """Logits of every 1200 m window of an area; no pixel is convolved twice in one look.
+
+        It differs from cutting the windows out first as the parts do.
+
+        Args:
+            pixels: reflectance ``(n, 12, y, x)``, sides multiples of 24, at least 120.
+            step: pixels from one window to the next, a multiple of 8.
+
+        Returns:
+            ``(n, class, (y - 120) // step + 1, (x - 120) // step + 1)``.
+
+        Raises:
+            BadInput: the step is not a multiple of 8, or the area is below one window.
+        """
+        mine = self.trigrid.dense(pixels, step)
+        # Windows have to begin at the same pixels when the area is turned over.
+        height, width = (PATCH_PIXELS + (count - 1) * step for count in mine.shape[2:])
+        area = pixels[:, :, :height, :width]
+        answers = [
+            turned_back(net.dense(symmetry(area, turn), step), turn) for net, turn in self._looks()
+        ]
+        mean = torch.lerp(torch.stack(answers).mean(dim=0), mine, self.share)
+        logits: Tensor = self.prior((self.scale * mean).permute(0, 2, 3, 1))
+        return logits.permute(0, 3, 1, 2)
+
+    def _looks(self) -> Iterator[tuple[SpectralLite, int]]:
+        """Each Lite with each symmetry that it looks in."""
+        for first, net in enumerate(self.lites):
+            assert isinstance(net, SpectralLite)
+            for turn in range(self.symmetries):
+                yield net, (first + turn * 8 // self.symmetries) % 8
 
 
 def join(trigrid: TriGrid, lites: Sequence[SpectralLite], prior: LabelSets, net: Mosaic) -> Mosaic:

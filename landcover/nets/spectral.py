@@ -23,7 +23,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landcover.nets.lite0 import STAGES, STEM, Lite0
-from landcover.nets.trigrid import CELL_PIXELS, ConvUnit, log_reflectance, standardised
+from landcover.nets.trigrid import (
+    CELL_PIXELS,
+    ConvUnit,
+    check_windows,
+    log_reflectance,
+    over_windows,
+    standardised,
+)
 from landcover.nomenclature import CLASS_NAMES
 from landcover.sentinel2 import BAND_NAMES
 
@@ -93,6 +100,27 @@ class SpectralLite(nn.Module):
             keep[:, list(VISIBLE)] = True
             bands = bands * keep[:, :, None, None]
         return self.answer(self.cells(bands).mean(dim=(2, 3)))
+
+    def dense(self, pixels: Tensor, step: int = CELL_PIXELS) -> Tensor:
+        """Logits of every 1200 m window of an area, each pixel convolved once.
+
+        It differs from cutting the windows out first by what the convolutions see beyond a
+        window's edge, and by up to half a cell of the coarsest map, whose grid is the area's.
+
+        Args:
+            pixels: reflectance ``(n, 12, y, x)``, sides multiples of 8, at least 120.
+            step: pixels from one window to the next, a multiple of 8.
+
+        Returns:
+            ``(n, class, (y - 120) // step + 1, (x - 120) // step + 1)``.
+
+        Raises:
+            BadInput: the step is not a multiple of 8, or the area is below one window.
+        """
+        check_windows(pixels, step)
+        moments = over_windows(self.cells(self.bands(pixels)), step).permute(0, 2, 3, 1)
+        logits = self.answer(moments.flatten(0, 2))
+        return logits.view(*moments.shape[:3], -1).permute(0, 3, 1, 2)
 
     def bands(self, pixels: Tensor) -> Tensor:
         """Standardised log-reflectance; a band that is missing is set to 0 in it."""

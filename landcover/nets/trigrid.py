@@ -142,6 +142,29 @@ def _random_quarter() -> tuple[int, int]:
     return row, column
 
 
+def check_windows(pixels: Tensor, step: int) -> None:
+    """Refuse an area that has no windows at such steps.
+
+    Raises:
+        BadInput: the step is not a multiple of 8, or the area is below one window.
+    """
+    if step <= 0 or step % CELL_PIXELS:
+        raise BadInput(
+            f"Windows start at multiples of {CELL_PIXELS} pixels, not {step}: "
+            f"choose a step of {CELL_PIXELS}, {2 * CELL_PIXELS}, …"
+        )
+    if min(pixels.shape[2:]) < PATCH_PIXELS:
+        raise BadInput(
+            f"The area is smaller than one window of {PATCH_PIXELS} × {PATCH_PIXELS} "
+            "pixels: choose a larger one."
+        )
+
+
+def over_windows(cells: Tensor, step: int) -> Tensor:
+    """Means ``(n, channel, row, column)`` over every window of cells ``(n, channel, y/8, x/8)``."""
+    return F.avg_pool2d(cells, PATCH_PIXELS // CELL_PIXELS, step // CELL_PIXELS)
+
+
 def log_reflectance(reflectance: Tensor) -> Tensor:
     """Natural logarithm of reflectance, which is first brought between 0 and 1.5."""
     return torch.log(reflectance.clamp(0.0, BRIGHTEST).add_(DARKEST))
@@ -362,21 +385,11 @@ class TriGrid(nn.Module):
         Raises:
             BadInput: the step is not a multiple of 8, or the area is below one window.
         """
-        if step <= 0 or step % CELL_PIXELS:
-            raise BadInput(
-                f"Windows start at multiples of {CELL_PIXELS} pixels, not {step}: "
-                f"choose a step of {CELL_PIXELS}, {2 * CELL_PIXELS}, …"
-            )
-        if min(pixels.shape[2:]) < PATCH_PIXELS:
-            raise BadInput(
-                f"The area is smaller than one window of {PATCH_PIXELS} × {PATCH_PIXELS} "
-                "pixels: choose a larger one."
-            )
+        check_windows(pixels, step)
         grids = self.grids(pixels)
         spectra = spectra_at_20m(grids)
         cells = torch.cat([m.cells(grids, spectra) for m in self._all()], dim=1)
-        window = PATCH_PIXELS // CELL_PIXELS
-        moments = F.avg_pool2d(cells, window, step // CELL_PIXELS).permute(0, 2, 3, 1)
+        moments = over_windows(cells, step).permute(0, 2, 3, 1)
         logits = self._answers(moments.flatten(0, 2))
         return logits.view(*moments.shape[:3], -1).permute(0, 3, 1, 2)
 
