@@ -25,8 +25,8 @@ from tests.test_training import store
 
 RGBN = ("B04", "B03", "B02", "B08")
 KINDS = {
-    "ResNet-18": lambda **more: ResNet(depth=18, width=4, **more),
-    "ResNet-50": lambda **more: ResNet(depth=50, width=4, **more),
+    "ResNet-18": lambda **more: ResNet(depth=18, width=8, **more),
+    "ResNet-50": lambda **more: ResNet(depth=50, width=8, **more),
     "Lite0": LiteNet,
 }
 BOTH = pytest.mark.parametrize("kind", KINDS)
@@ -77,6 +77,9 @@ def test_weights_have_the_names_that_others_give_them() -> None:
 def test_only_known_depths_are_built() -> None:
     with pytest.raises(ValueError, match="18 or 50 or 101 layers, not 34"):
         ResNet(depth=34)
+    for width in (0, 4, 12):
+        with pytest.raises(ValueError, match=f"a multiple of 8, not {width}"):
+            ResNet(width=width)
 
 
 @BOTH

@@ -97,7 +97,7 @@ TRAINED = [name for name, recipe in RECIPES.items() if recipe.config]
 FITTED = [name for name, recipe in RECIPES.items() if not recipe.config]
 TINY = {
     "trigrid": SMALL["net_options"],
-    "resnet": {"depth": 18, "width": 4},
+    "resnet": {"depth": 18, "width": 8},
     "lite0": {},
 }
 

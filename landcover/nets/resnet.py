@@ -136,12 +136,12 @@ class ResNet(PooledNet):
         depth: 18, 50 or 101.
         bands: names along the input's band axis.
         classes: number of outputs.
-        width: channels of the first stage; 64 as published.
+        width: channels of the first stage, a multiple of 8; 64 as published.
         dropout: share of the pooled features dropped in training; none as published.
         logarithm: whether it reads the logarithm of reflectance.
 
     Raises:
-        ValueError: no such depth is defined.
+        ValueError: no such depth is defined, or the width is no multiple of 8.
     """
 
     def __init__(
@@ -156,6 +156,10 @@ class ResNet(PooledNet):
     ) -> None:
         if depth not in LAYERS:
             raise ValueError(f"a ResNet has {' or '.join(map(str, LAYERS))} layers, not {depth}")
+        # torch 2.13 (oneDNN 3.12, AVX2) writes beyond its buffer in the backward pass of a 1 × 1
+        # convolution of stride 2 that reads four channels: the heap is damaged without a word.
+        if width < 1 or width % 8:
+            raise ValueError(f"a ResNet's width is a multiple of 8, not {width}")
         trunk = ResNetTrunk(depth, len(bands), width)
         super().__init__(
             trunk,
