@@ -42,11 +42,12 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 # Apart: what drives a browser, and what starts processes of its own, of which a pool once
-# died beside another worker. One thread a worker: with more, they wait for each other.
+# died beside another worker. One thread a worker: with more, they wait for each other. A worker
+# that dies ends the run, which would wait for ever otherwise.
 test: setup check
 	bash tools/find_browser.sh $(BIN)/python
 	bash tools/stac_server.sh $(VENV)-stac
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --max-worker-restart=0 \
 	    --ignore=tests/browser --ignore=tests/test_datasets_mapped.py
 	$(BIN)/python -m pytest tests/browser tests/test_datasets_mapped.py
 
