@@ -14,7 +14,7 @@ either. All parts are trained apart by the same loop and joined by :func:`join`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -97,9 +97,8 @@ class Mosaic(nn.Module):
     def _looks(self) -> Iterator[tuple[SpectralLite, int]]:
         """Each Lite with each symmetry that it looks in."""
         for first, net in enumerate(self.lites):
-            assert isinstance(net, SpectralLite)
             for turn in range(self.symmetries):
-                yield net, (first + turn * 8 // self.symmetries) % 8
+                yield cast("SpectralLite", net), (first + turn * 8 // self.symmetries) % 8
 
 
 def join(trigrid: TriGrid, lites: Sequence[SpectralLite], prior: LabelSets, net: Mosaic) -> Mosaic:
