@@ -59,7 +59,8 @@ def test_it_is_monotone_and_stays_a_probability(
     tensor = torch.from_numpy(np.sort(logits, axis=0))
     found = calibration.apply(platt(scale, shift), CLASSES, tensor)
     assert ((found >= 0) & (found <= 1)).all()
-    assert (found.diff(dim=0) >= 0).all()
+    # The processor's vector and scalar sigmoid differ in the last digit.
+    assert (found.diff(dim=0) >= -1e-6).all()
 
 
 def test_gradients_go_through() -> None:
