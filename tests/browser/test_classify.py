@@ -127,6 +127,8 @@ def test_click_elsewhere_says_what_is_there_and_what_to_do(page: Page, app: str)
     expect(frame.locator(".lc-nowhere")).to_be_visible()
     page.get_by_role("button", name="Go to the nearest sample").click()
     expect(steps.verdict(page)).to_contain_text("%")
+    # Below the explanation the page is complete, and no button moves under the pointer.
+    expect(page.get_by_role("button", name="Picture and explanation as PNG")).to_be_visible()
     page.get_by_role("button", name="Previous place").click()
     expect(page.get_by_role("button", name="Fetch the best picture")).to_be_visible()
     page.get_by_role("button", name="Clear").click()

@@ -99,6 +99,7 @@ def test_two_models_stand_side_by_side(page: Page, app: str) -> None:
     page.get_by_role("radio", name="Two models").click()
     expect(page.get_by_role("combobox", name="The other model")).to_be_visible()
     finished(page)
-    expect(page.get_by_role("button", name="as PNG")).to_have_count(2, timeout=90_000)
+    # One for each model, and a third for the spectral indices.
+    expect(page.get_by_role("button", name="as PNG")).to_have_count(3, timeout=90_000)
     # Two maps, and below each its own scale.
     expect(maps(page)).to_have_count(4)
