@@ -144,12 +144,16 @@ class SelectiveRisk:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldOut:
-    """Good patches of the test split, on which no bound was chosen.
+class GoodPatches:
+    """How often patches that nothing is wrong with are doubted.
 
     Attributes:
-        n, places: as in :class:`TrustFigures`.
-        alarms, cannot_tell, checks, not_alarms: likewise.
+        n, places: good patches, and Sentinel-2 products that they were cut from.
+        alarms: good patches that are doubted for their pixels.
+        cannot_tell: good patches that get no answer.
+        checks: false alarms of each check of the pixels, the most frequent first; a check
+            that never spoke is there too.
+        not_alarms: the same of the checks of place and answer, which are no alarms.
     """
 
     n: int
@@ -167,13 +171,9 @@ class TrustFigures:
     Attributes:
         dataset, split: where the good patches are from.
         learnt_from: splits that the model has learnt from.
-        n, places: good patches, and Sentinel-2 products that they were cut from.
-        alarms: good patches that are doubted for their pixels.
-        cannot_tell: good patches that get no answer.
-        checks: false alarms of each check of the pixels, the most frequent first; a check
-            that never spoke is there too.
-        not_alarms: the same of the checks of place and answer, which are no alarms.
-        held_out: the same of the test split; None where it was not read.
+        good: the good patches of that split.
+        held_out: those of the test split, on which no bound was chosen; None where it was
+            not read.
         groups: all other patches.
         bad: bad patches that are caught: ``all``, ``real`` and ``made``.
         bad_groups: how many groups each of these has.
@@ -184,13 +184,8 @@ class TrustFigures:
     dataset: str
     split: str
     learnt_from: tuple[str, ...]
-    n: int
-    places: int
-    alarms: Rate
-    cannot_tell: Rate
-    checks: dict[str, Rate]
-    not_alarms: dict[str, Rate]
-    held_out: HeldOut | None
+    good: GoodPatches
+    held_out: GoodPatches | None
     groups: tuple[TrustGroup, ...]
     bad: dict[str, Rate]
     bad_groups: dict[str, int]
@@ -227,20 +222,15 @@ def load(folder: Path, card_hash: str) -> TrustFigures | None:
 
 
 def _figures(raw: Mapping[str, Any]) -> TrustFigures:
-    good, bad = raw["good"], raw["bad"]
-    # Files of the first release have none.
+    bad = raw["bad"]
+    # Files that were made without the test split have none.
     test = raw.get("good_test")
     return TrustFigures(
         dataset=str(raw["dataset"]),
         split=str(raw["split"]),
         learnt_from=tuple(str(split) for split in raw["learnt_from"]),
-        n=int(good["n"]),
-        places=int(good["places"]),
-        alarms=_rate(good["alarms"]),
-        cannot_tell=_rate(good["cannot_tell"]),
-        checks=_checks(good["checks"], int(good["n"])),
-        not_alarms=_named(good["not_alarms"]),
-        held_out=None if test is None else _held_out(test),
+        good=_good(raw["good"]),
+        held_out=None if test is None else _good(test),
         groups=tuple(_group(one) for one in raw["groups"]),
         bad={name: _rate(bad[name]) for name in ("all", "real", "made")},
         bad_groups={name: int(bad[name]["groups"]) for name in ("all", "real", "made")},
@@ -249,8 +239,8 @@ def _figures(raw: Mapping[str, Any]) -> TrustFigures:
     )
 
 
-def _held_out(raw: Mapping[str, Any]) -> HeldOut:
-    return HeldOut(
+def _good(raw: Mapping[str, Any]) -> GoodPatches:
+    return GoodPatches(
         n=int(raw["n"]),
         places=int(raw["places"]),
         alarms=_rate(raw["alarms"]),

@@ -90,7 +90,7 @@ def test_the_shipped_model_says_when_not_to_believe_it() -> None:
     found = trust_figures.load(SHIPPED.parent, registry.card(registry.DEFAULT_MODEL).hash)
     assert found is not None
     said = text(shown)
-    for rate in (found.alarms, found.cannot_tell, found.bad["all"]):
+    for rate in (found.good.alarms, found.good.cannot_tell, found.bad["all"]):
         assert models_trust.percent(rate) in said
     caught = table(shown, "Group")
     assert sorted(caught["Group"]) == sorted(group.title for group in found.groups)

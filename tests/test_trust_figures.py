@@ -25,8 +25,8 @@ def test_every_part_of_the_file_is_there(tmp_path: Path) -> None:
     raw = figures()
     found = trust_figures.load(written(tmp_path, raw), HASH)
     assert found is not None
-    assert found.n == raw["good"]["n"] == found.alarms.n
-    assert found.alarms.hits == raw["good"]["alarms"]["hits"]
+    assert found.good.n == raw["good"]["n"] == found.good.alarms.n
+    assert found.good.alarms.hits == raw["good"]["alarms"]["hits"]
     assert found.learnt
     assert [group.name for group in found.groups] == [one["name"] for one in raw["groups"]]
     assert found.bad["real"].share is not None
@@ -40,12 +40,12 @@ def test_a_check_that_never_spoke_has_no_false_alarms_and_an_interval(tmp_path: 
     raw = figures()
     found = trust_figures.load(written(tmp_path, raw), HASH)
     assert found is not None
-    assert set(trust_figures.PIXEL_CHECKS) <= set(found.checks)
-    silent = found.checks["offset"]
+    assert set(trust_figures.PIXEL_CHECKS) <= set(found.good.checks)
+    silent = found.good.checks["offset"]
     assert "offset" not in raw["good"]["checks"]
     assert (silent.hits, silent.share) == (0, 0)
     assert 0 < silent.interval[1] < 0.2
-    hits = [rate.hits for rate in found.checks.values()]
+    hits = [rate.hits for rate in found.good.checks.values()]
     assert hits == sorted(hits, reverse=True)
 
 

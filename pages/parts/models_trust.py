@@ -13,7 +13,7 @@ import streamlit as st
 from landcover import registry, trust_figures
 from landcover.card import RGB, Card
 from landcover.errors import CorruptModel
-from landcover.trust_figures import HeldOut, Rate, SelectiveRisk, TrustFigures, TrustGroup
+from landcover.trust_figures import GoodPatches, Rate, SelectiveRisk, TrustFigures, TrustGroup
 from landcover.trust_text import MIXTURES, ORDERS
 from pages.parts import models_data as data
 from pages.parts import models_show as show
@@ -107,12 +107,13 @@ def percent(rate: Rate) -> str:
 
 
 def _alarms(card: Card, found: TrustFigures) -> None:
+    good = found.good
     st.markdown("##### How often is a good patch doubted?")
     st.markdown(
-        f"Of {found.n:,} good patches of {found.places} places, **{percent(found.alarms)}** are "
+        f"Of {good.n:,} good patches of {good.places} places, **{percent(good.alarms)}** are "
         f"doubted for their pixels, although nothing is wrong with them "
-        f"({_aim(found.alarms, at_most=trust_figures.FALSE_ALARMS)}), and "
-        f"{percent(found.cannot_tell)} get no answer."
+        f"({_aim(good.alarms, at_most=trust_figures.FALSE_ALARMS)}), and "
+        f"{percent(good.cannot_tell)} get no answer."
     )
     if found.held_out is not None:
         st.markdown(_of_test(found.held_out))
@@ -125,17 +126,15 @@ def _alarms(card: Card, found: TrustFigures) -> None:
         )
     st.caption(_origin(card, found))
     bars = [
-        Bar("any check of the pixels", found.alarms, DOUBTED),
-        Bar("no answer is given", found.cannot_tell, DOUBTED),
+        Bar("any check of the pixels", good.alarms, DOUBTED),
+        Bar("no answer is given", good.cannot_tell, DOUBTED),
         *(
             Bar(trust_figures.title_of(check), rate, DOUBTED)
-            for check, rate in found.checks.items()
+            for check, rate in good.checks.items()
             if rate.hits
         ),
     ]
-    silent = [
-        trust_figures.title_of(check) for check, rate in found.checks.items() if not rate.hits
-    ]
+    silent = [trust_figures.title_of(check) for check, rate in good.checks.items() if not rate.hits]
     figure = _bars(bars, "Share of good patches", trust_figures.FALSE_ALARMS, "at most")
     table = _alarm_table(found)
     show.chart(
@@ -145,7 +144,7 @@ def _alarms(card: Card, found: TrustFigures) -> None:
         st.caption(f"Never raised on these patches: {theme.literal('; '.join(silent))}.")
 
 
-def _of_test(test: HeldOut) -> str:
+def _of_test(test: GoodPatches) -> str:
     spoke = [
         f"{theme.literal(trust_figures.title_of(check))} {rate.hits}"
         for check, rate in test.checks.items()
@@ -193,7 +192,7 @@ def _origin(card: Card, found: TrustFigures) -> str:
 
 
 def _alarm_table(found: TrustFigures) -> pd.DataFrame:
-    splits: list[tuple[str, TrustFigures | HeldOut]] = [(found.split, found)]
+    splits = [(found.split, found.good)]
     if found.held_out is not None:
         splits.append(("test", found.held_out))
     rows = [
