@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from landcover import __version__
+from landcover import geotiff
 from landcover.errors import BadInput
 from landcover.explain import METHODS, Explanation
 from landcover.explain_bands import GROUPS, BandEvidence
@@ -23,7 +23,6 @@ from landcover.patch import Patch
 from landcover.picture import Picture
 from landcover.reading import sentence, sides
 from landcover.report import explanation_record
-from landcover.sheet import plain
 
 __all__ = ["SUFFIXES", "as_geotiff", "as_json", "as_png", "bands_record", "bands_text", "document"]
 
@@ -99,49 +98,32 @@ def as_geotiff(patch: Patch | Picture, explanations: Sequence[Explanation]) -> b
         )
     if not explanations:
         raise BadInput("There is no explanation to write: name a class and a method.")
-    # It loads GDAL, which most commands do not need.
-    from rasterio import Affine  # noqa: PLC0415
-    from rasterio.io import MemoryFile  # noqa: PLC0415
-
     models = {each.card_hash: each.model for each in explanations}
-    with MemoryFile() as memory:
-        with memory.open(
-            driver="GTiff",
-            width=patch.width,
-            height=patch.height,
-            count=len(explanations),
-            dtype="float32",
-            crs=patch.crs,
-            transform=Affine(*patch.transform),
-            nodata=float("nan"),
-            compress="deflate",
-            predictor=3,
-        ) as file:
-            for number, each in enumerate(explanations, start=1):
-                file.write(np.where(patch.valid, each.attribution, np.float32("nan")), number)
-                said = f"{BY_NAME[each.label].short}: {METHODS[each.method].title}"
-                said += f", {each.model}" if len(models) > 1 else ""
-                file.set_band_description(number, said)
-                file.update_tags(
-                    number,
-                    LABEL=each.label,
-                    METHOD=each.method,
-                    MODEL=each.model,
-                    MODEL_CARD_HASH=each.card_hash,
-                    BASELINE=each.baseline,
-                    FULL_COLOUR=f"{each.scale:.9g}",
-                    SCALE_RULE=each.scale_rule,
-                )
-            file.units = [each.unit for each in explanations]
+
+    def fill(file: Any) -> None:  # noqa: ANN401 - rasterio's dataset, which has no types
+        for number, each in enumerate(explanations, start=1):
+            file.write(np.where(patch.valid, each.attribution, np.float32("nan")), number)
+            said = f"{BY_NAME[each.label].short}: {METHODS[each.method].title}"
+            said += f", {each.model}" if len(models) > 1 else ""
+            file.set_band_description(number, said)
             file.update_tags(
-                MODEL=", ".join(models.values()),
-                MODEL_CARD_HASH=", ".join(models),
-                SOURCE=plain(patch.provenance.scene or patch.provenance.source),
-                ACQUIRED=patch.acquired.isoformat() if patch.acquired else "not stated",
-                SOFTWARE=f"landcover {__version__}",
-                MEANING="above 0 a pixel speaks for the class, below 0 against it",
+                number,
+                LABEL=each.label,
+                METHOD=each.method,
+                MODEL=each.model,
+                MODEL_CARD_HASH=each.card_hash,
+                BASELINE=each.baseline,
+                FULL_COLOUR=f"{each.scale:.9g}",
+                SCALE_RULE=each.scale_rule,
             )
-        return bytes(memory.read())
+        file.units = [each.unit for each in explanations]
+        file.update_tags(
+            MODEL=", ".join(models.values()),
+            MODEL_CARD_HASH=", ".join(models),
+            MEANING="above 0 a pixel speaks for the class, below 0 against it",
+        )
+
+    return geotiff.of_maps(patch, len(explanations), fill)
 
 
 def _sides(explanation: Explanation, patch: Patch | Picture) -> dict[str, Any]:

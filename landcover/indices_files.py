@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image, ImageDraw
 
-from landcover import __version__
+from landcover import geotiff
 from landcover.errors import BadInput
 from landcover.indices import INDICES, IndexSummary, colour_bar, coloured, indices, number
 from landcover.patch import Patch
@@ -44,34 +44,15 @@ def as_geotiff(patch: Patch) -> bytes:
         BadInput: the patch has the bands of no index.
     """
     found = _some(patch)
-    # It loads GDAL, which most commands do not need.
-    from rasterio import Affine  # noqa: PLC0415
-    from rasterio.io import MemoryFile  # noqa: PLC0415
 
-    with MemoryFile() as memory:
-        with memory.open(
-            driver="GTiff",
-            width=patch.width,
-            height=patch.height,
-            count=len(found),
-            dtype="float32",
-            crs=patch.crs,
-            transform=Affine(*patch.transform),
-            nodata=float("nan"),
-            compress="deflate",
-            predictor=3,
-        ) as file:
-            for place, (name, summary) in enumerate(found.items(), start=1):
-                index = INDICES[name]
-                file.write(summary.map, place)
-                file.set_band_description(place, f"{name}: {index.title}")
-                file.update_tags(place, FORMULA=_formula(name), SOURCE=index.source)
-            file.update_tags(
-                SOURCE=plain(patch.provenance.scene or patch.provenance.source),
-                ACQUIRED=patch.acquired.isoformat() if patch.acquired else "not stated",
-                SOFTWARE=f"landcover {__version__}",
-            )
-        return bytes(memory.read())
+    def fill(file: Any) -> None:  # noqa: ANN401 - rasterio's dataset, which has no types
+        for place, (name, summary) in enumerate(found.items(), start=1):
+            index = INDICES[name]
+            file.write(summary.map, place)
+            file.set_band_description(place, f"{name}: {index.title}")
+            file.update_tags(place, FORMULA=_formula(name), SOURCE=index.source)
+
+    return geotiff.of_maps(patch, len(found), fill)
 
 
 def as_csv(patch: Patch) -> bytes:
