@@ -120,7 +120,7 @@ def _alarms(card: Card, found: TrustFigures) -> None:
     clear = [group for group in found.groups if group.kind == "good"]
     if clear:
         st.markdown(
-            "Clear scenes of places that had no part in any choice are doubted too: "
+            "Of clear scenes of other places, so many windows are doubted for their pixels: "
             + "; ".join(f"{theme.literal(g.title)} {percent(g.caught)}" for g in clear)
             + "."
         )
