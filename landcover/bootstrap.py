@@ -123,8 +123,10 @@ class _Given:
         size = weights.sum(axis=1)
         both, positives, calls = (weights @ table for table in self.tables)
         gaps = [weights @ (confidence - hits) for confidence, hits in self.bins]
+        ranked = [(r, *r(weights)) for r in self.rankings]
         each = {
-            "ap": np.stack([r.average_precision(*r(weights)) for r in self.rankings], axis=1),
+            "ap": np.stack([r.average_precision(*mass) for r, *mass in ranked], axis=1),
+            "ace": np.stack([r.adaptive_calibration_error(*mass) for r, *mass in ranked], axis=1),
             **_from_counts(both, positives, calls),
             "brier": weights @ self.squares / size[:, None],
             "ece": np.stack([np.abs(gap).sum(axis=1) for gap in gaps], axis=1) / size[:, None],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 UNIT_WORDS: Final = {"patch": "patches", "block": "blocks of 12 km"}
 """What is drawn → what a sentence calls it."""
 _SEEN: Final = {True: "yes: these figures flatter it", False: "no", None: "unknown"}
-_HEADS: Final = ("precision", "recall", "F1", "F2", "ECE", "Brier", "threshold")
+_HEADS: Final = ("precision", "recall", "F1", "F2", "ECE", "ACE", "Brier", "threshold")
 
 
 def as_text(evaluation: Evaluation) -> str:

@@ -62,7 +62,16 @@ FIGURES: Final[tuple[str, ...]] = (
 """Names of all figures over all classes; :func:`overall` says what each is."""
 ACCURACY: Final = "accuracy"
 """One figure more where the classes exclude each other."""
-CLASS_FIGURES: Final[tuple[str, ...]] = ("ap", "precision", "recall", "f1", "f2", "brier", "ece")
+CLASS_FIGURES: Final[tuple[str, ...]] = (
+    "ap",
+    "precision",
+    "recall",
+    "f1",
+    "f2",
+    "brier",
+    "ece",
+    "ace",
+)
 """Names of the figures of one class."""
 LOWER_IS_BETTER: Final = frozenset(
     {"ece", "ace", "brier", "hamming_loss", "one_error", "coverage_error", "ranking_loss"}
@@ -91,6 +100,8 @@ class ClassFigures:
     """Mean squared distance of the probability from 1 (there) or 0 (not there)."""
     ece: float
     """Expected calibration error of the class's forecasts."""
+    ace: float
+    """Adaptive calibration error of the class's forecasts."""
     threshold: float
 
 
@@ -260,6 +271,7 @@ def _class_figures(
         f2=(1 + F2**2) * both / weighted if weighted else math.nan,
         brier=float(np.mean((probability.astype(np.float64) - truth) ** 2)),
         ece=calibration_error(truth, probability),
+        ace=adaptive_calibration_error(truth, probability),
         threshold=float(threshold),
     )
 

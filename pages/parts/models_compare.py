@@ -32,6 +32,7 @@ BY_CLASS: Final = {
     "f2": "F2",
     "brier": "Brier score",
     "ece": "Calibration error",
+    "ace": "Adaptive ECE",
 }
 
 

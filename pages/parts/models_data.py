@@ -66,6 +66,7 @@ PER_CLASS: Final = {
     "f2": "F2",
     "brier": "Brier",
     "ece": "Calibration error",
+    "ace": "Adaptive ECE",
     "threshold": "Threshold",
 }
 Split = tuple[str, str]
