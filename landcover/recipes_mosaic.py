@@ -12,20 +12,22 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from landcover import nets, parallel, registry
 from landcover.card import WEIGHTS_FILE
 from landcover.datasets.statistics import band_statistics
 from landcover.datasets.store import NativeStore
+from landcover.devices import pick_device
 from landcover.errors import BadInput
+from landcover.inference import fold
 from landcover.nets import mosaic
 from landcover.nets.labelsets import packaged
 from landcover.nets.mosaic import Mosaic
@@ -63,6 +65,10 @@ LOOKS: Final[dict[str, Any]] = {"share": 0.6, "symmetries": 2, "strength": 0.25,
 """How the parts are joined, chosen on validation: see docs/ablation.md."""
 
 
+TEACHERS: Final = 2
+"""SpectralLites that teach the one that is kept."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """The settings of what is trained.
@@ -76,9 +82,23 @@ class Parts:
     lite: TrainConfig
 
     @property
+    def teachers(self) -> tuple[TrainConfig, ...]:
+        """Of the SpectralLites that teach, with TriGrid, the one that is kept.
+
+        They learn from labels alone, without mixtures, for half as long; there are none where
+        the kept one does not trust them.
+        """
+        if self.lite.trust == 0:
+            return ()
+        plain = replace(self.lite.augmentation, paste=0.0, blend=0.0)
+        passes = max(1, self.lite.epochs // 2)
+        alone = replace(self.lite, trust=0.0, epochs=passes, augmentation=plain)
+        return tuple(replace(alone, seed=alone.seed + k) for k in range(TEACHERS))
+
+    @property
     def epochs(self) -> int:
-        """Passes over the data in one fit of both."""
-        return self.trigrid.epochs + self.lite.epochs
+        """Passes over the data in one fit of all."""
+        return sum(part.epochs for part in (self.trigrid, *self.teachers, self.lite))
 
     def to_json(self) -> str:
         """As text."""
@@ -150,9 +170,37 @@ def fit(parts: Parts, store: NativeStore, runs: Path, tell: Tell) -> Mosaic:
         UnknownName: the model to start from is not installed.
     """
     trigrid = _part(parts.trigrid, store, runs / "trigrid", {}, tell(0))
-    begin = {} if _kept(parts.lite, store, runs / "lite") else inflate(start())
-    lite = _part(parts.lite, store, runs / "lite", begin, tell(parts.trigrid.epochs))
+    taught_by = (parts.trigrid, *parts.teachers) if parts.teachers else ()
+    mark = _mark(parts.lite, store, taught_by)
+    lite = _kept(mark, runs / "lite")
+    if lite is None:
+        begin, done = inflate(start()), parts.trigrid.epochs
+        learnt = []
+        for number, config in enumerate(parts.teachers):
+            where = runs / f"teacher-{number}"
+            learnt.append(_part(config, store, where, begin, tell(done)))
+            done += config.epochs
+        teacher = _ready(panel(parts, trigrid, learnt), parts, store) if learnt else None
+        told = tell(done)
+        lite = _part(parts.lite, store, runs / "lite", begin, told, teacher=teacher, mark=mark)
     return assemble(parts, trigrid, lite)
+
+
+def panel(parts: Parts, trigrid: State, lites: Sequence[State]) -> nn.Module:
+    """What teaches: TriGrid for one half, SpectralLites for the other, each in one look."""
+    grid = TriGrid(**parts.trigrid.net_options)
+    grid.load_state_dict(trigrid)
+    members = [SpectralLite(**parts.lite.net_options) for _ in lites]
+    for member, state in zip(members, lites, strict=True):
+        member.load_state_dict(state)
+    whole = Mosaic(
+        trigrid=parts.trigrid.net_options,
+        lites=[parts.lite.net_options] * len(lites),
+        share=0.5,
+        symmetries=1,
+    )
+    whole.trigrid, whole.lites = grid, nn.ModuleList(members)
+    return whole.eval()
 
 
 def assemble(parts: Parts, trigrid: State, lite: State) -> Mosaic:
@@ -192,32 +240,47 @@ def _part(
     out: Path,
     initial: Mapping[str, Tensor],
     tell: Callable[[Epoch], None] | None,
+    *,
+    teacher: nn.Module | None = None,
+    mark: dict[str, str] | None = None,
 ) -> State:
-    kept = _kept(config, store, out)
+    mark = mark or _mark(config, store)
+    kept = _kept(mark, out)
     if kept is not None:
         return kept
     # Alone, no part has anything to choose on validation: its last weights are taken.
-    result = train(config, store, None, out, tell, initial=initial)
+    result = train(config, store, None, out, tell, initial=initial, teacher=teacher)
     if parallel.current().leads:
-        save_file(result.state, out / WEIGHTS_FILE, metadata=_mark(config, store))
+        save_file(result.state, out / WEIGHTS_FILE, metadata=mark)
     return result.state
 
 
-def _kept(config: TrainConfig, store: NativeStore, out: Path) -> State | None:
+def _ready(teacher: nn.Module, parts: Parts, store: NativeStore) -> nn.Module:
+    """The teacher where it will be asked; it answers for every batch, so its speed counts."""
+    device = pick_device(parts.lite.device)
+    example = store.pixels(range(min(2, len(store)))).to(device)
+    return fold(teacher.to(device), example)
+
+
+def _kept(mark: Mapping[str, str], out: Path) -> State | None:
     """The weights of a part that was trained by the same settings on the same patches."""
     try:
         with safe_open(out / WEIGHTS_FILE, "pt") as file:
-            if file.metadata() == _mark(config, store):
+            if file.metadata() == mark:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
         return None
     return None
 
 
-def _mark(config: TrainConfig, store: NativeStore) -> dict[str, str]:
-    where = replace(config, device="auto").to_json()
+def _mark(
+    config: TrainConfig, store: NativeStore, taught_by: Sequence[TrainConfig] = ()
+) -> dict[str, str]:
+    """What a part was made of: its settings, its patches, and the settings of its teachers."""
     ids = hashlib.sha256("\n".join(sorted(store.ids)).encode()).hexdigest()
-    return {"config": where, "ids_sha256": ids}
+    own, *theirs = (replace(one, device="auto").to_json() for one in (config, *taught_by))
+    mark = {"config": own, "ids_sha256": ids}
+    return {**mark, "taught_by": "\n".join(theirs)} if theirs else mark
 
 
 def _learnt(parts: Parts, net: Mosaic, store: NativeStore) -> Learnt:
@@ -232,7 +295,11 @@ def _learnt(parts: Parts, net: Mosaic, store: NativeStore) -> Learnt:
         mean=mean,
         std=std,
         facts={
-            "epochs": {"trigrid": parts.trigrid.epochs, "lite": parts.lite.epochs},
+            "epochs": {
+                "trigrid": parts.trigrid.epochs,
+                "teachers": [one.epochs for one in parts.teachers],
+                "lite": parts.lite.epochs,
+            },
             "seed": parts.lite.seed,
             "start": f"{START} ({registry.card(START).hash}), and nothing for the TriGrid",
             "label_sets": f"{len(prior)} of BigEarthNet v2's training split",

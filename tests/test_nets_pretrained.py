@@ -104,6 +104,33 @@ def test_the_maps_of_all_symmetries_lie_as_the_picture_lies(
     assert torch.allclose(seen[0][0, 7], pixels[0, 0], atol=1e-6)
 
 
+def test_one_window_of_a_picture_densely_is_the_picture() -> None:
+    net = registry.load("eurosat-rgb", "cpu").net
+    reflectance = samples.read_sample("austria-fields").reflectance[[3, 2, 1], :64, :79]
+    pixels = torch.from_numpy(reflectance).mul(3).clamp(0, 1)[None]
+    with torch.inference_mode():
+        dense = net.dense(pixels)
+        assert dense.shape == (1, 10, 1, 1)
+        torch.testing.assert_close(dense[..., 0, 0], net(pixels[..., :64]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("turn", range(1, 8))
+def test_a_turned_picture_has_the_turned_windows(turn: int) -> None:
+    net, pixels = RgbNet(enlarge=2.0, symmetries=8).eval(), torch.rand(1, 3, 64, 96)
+    with torch.inference_mode():
+        whole = net.dense(pixels)
+        assert whole.shape == (1, 10, 1, 3)
+        turned = net.dense(symmetry(pixels, turn))
+        torch.testing.assert_close(turned, symmetry(whole, turn), rtol=1e-3, atol=1e-4)
+
+
+def test_pictures_without_whole_windows_are_refused() -> None:
+    with pytest.raises(BadInput, match="smaller than one window"):
+        RgbNet(enlarge=2.0).eval().dense(torch.rand(1, 3, 64, 63))
+    with pytest.raises(BadInput, match="no whole number of cells"):
+        RgbNet(enlarge=1.5).eval().dense(torch.rand(1, 3, 64, 64))
+
+
 def test_an_inflated_net_sees_the_visible_bands_alone_until_it_learns() -> None:
     trunk = Lite0(head=False)
     net = SpectralLite(spectral=0, **TAPS).eval()

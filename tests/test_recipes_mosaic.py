@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from landcover import recipes, recipes_mosaic
+from landcover.augment import symmetry
 from landcover.card import WEIGHTS_FILE
 from landcover.datasets import Dataset, EuroSat, open_dataset
 from landcover.errors import BadInput
 from landcover.model import load_model
 from landcover.nets.mosaic import Mosaic
+from landcover.nets.spectral import SpectralLite
+from landcover.nets.trigrid import TriGrid
 from landcover.nomenclature import CLASS_NAMES
 from landcover.recipes import Order, make
 from landcover.recipes_mosaic import Parts, settings
@@ -57,7 +60,8 @@ def test_one_call_makes_a_folder_and_a_second_trains_nothing(
     told: list[tuple[int, int]] = []
     order = Order(fit="train+validation", device="cpu")
     make(NAME, dataset, out, order, lambda done, total, _: told.append((done, total)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    # TriGrid, two teachers and the taught one, on train and on both splits.
+    assert told == [(done, 8) for done in range(1, 9)]
     model = load_model(out, "cpu")
     assert isinstance(model.net, Mosaic)
     assert model.card.training["n"] == 10
@@ -80,6 +84,43 @@ def test_parts_of_other_settings_are_not_taken(
     monkeypatch.setattr(recipes_mosaic, "train", _refuse)
     with pytest.raises(AssertionError, match="trained"):
         recipes_mosaic.fit(other, store, tmp_path, lambda _: None)
+
+
+def test_what_was_taught_by_other_teachers_is_not_taken(
+    dataset: Dataset, small: Parts, tmp_path: Path
+) -> None:
+    store, done = dataset.load("train"), []
+    recipes_mosaic.fit(small, store, tmp_path, lambda _: None)
+    other = replace(small, trigrid=replace(small.trigrid, seed=4))
+    for part in ("trigrid", "lite"):
+        (tmp_path / part / "checkpoint.pt").unlink()
+    recipes_mosaic.fit(other, store, tmp_path, lambda before: lambda _: done.append(before))
+    assert done == [0, 3]  # TriGrid and the taught one; the teachers were kept
+
+
+def test_teachers_learn_from_labels_alone_each_by_its_own_seed() -> None:
+    parts = settings(Order(seed=7, device="cpu"))
+    assert parts.lite.trust > 0
+    assert [one.seed for one in parts.teachers] == [7, 8]
+    for one in parts.teachers:
+        assert (one.trust, one.augmentation.paste, one.augmentation.blend) == (0, 0, 0)
+        assert one.epochs == parts.lite.epochs // 2
+    alone = replace(parts, lite=replace(parts.lite, trust=0.0))
+    assert alone.teachers == ()
+    assert alone.epochs == parts.trigrid.epochs + parts.lite.epochs
+
+
+def test_the_teacher_is_half_trigrid_and_half_the_others(small: Parts) -> None:
+    torch.manual_seed(0)
+    grid = TriGrid(**small.trigrid.net_options).eval()
+    lites = [SpectralLite(**small.lite.net_options).eval() for _ in range(2)]
+    states = [lite.state_dict() for lite in lites]
+    teacher = recipes_mosaic.panel(small, grid.state_dict(), states)
+    patches = torch.rand(2, 12, 120, 120)
+    with torch.inference_mode():
+        looks = lites[0](patches), lites[1](symmetry(patches, 1))
+        wanted = (grid(patches) + sum(looks) / 2) / 2
+        torch.testing.assert_close(teacher(patches), wanted)
 
 
 def test_pictures_are_refused_in_one_sentence(tmp_path: Path) -> None:

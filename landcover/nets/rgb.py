@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landcover.augment import symmetry
+from landcover.errors import BadInput
 from landcover.nets.lite0 import HEAD, Lite0
+from landcover.picture import WINDOW
+
+STRIDE: Final = 32
+"""Pixels of an image to one cell of the trunk's last maps."""
 
 
 class RgbNet(nn.Module):
@@ -56,12 +63,50 @@ class RgbNet(nn.Module):
         picture lies: the head is linear, so the answer is the mean of all looks, and the
         maps say where.
         """
-        turns = [turn * 8 // self.symmetries for turn in range(self.symmetries)]
-        looks = [0] if self.training else turns
-        total = sum(turned_back(self.maps(symmetry(pixels, turn)), turn) for turn in looks)
-        features = self.cam_layer(total / len(looks))
+        features = self.cam_layer(self._looks(pixels))
         logits: Tensor = self.classifier(self.dropout(features.mean(dim=(2, 3))))
         return logits
+
+    def dense(self, pixels: Tensor) -> Tensor:
+        """Logits of every 640 m window of a larger picture, each pixel convolved once a look.
+
+        Windows start at multiples of a cell of the trunk: 16 pixels where pictures are enlarged
+        twice. It differs from cutting the windows out first by what the convolutions see beyond a
+        window's edge, where a cut-out window has zeros.
+
+        Args:
+            pixels: ``(n, 3, y, x)`` between 0 and 1, sides at least 64.
+
+        Returns:
+            ``(n, class, (y - 64) // cell + 1, (x - 64) // cell + 1)``.
+
+        Raises:
+            BadInput: the picture is below one window, or a window is not made of whole cells.
+        """
+        cell = round(STRIDE / self.enlarge)
+        if cell * self.enlarge != STRIDE or WINDOW % cell:
+            raise BadInput(
+                f"A net that enlarges pictures {self.enlarge} times has no whole number of cells "
+                f"in {WINDOW} pixels: cut the windows out and classify them one by one."
+            )
+        if min(pixels.shape[2:]) < WINDOW:
+            raise BadInput(
+                f"The picture is smaller than one window of {WINDOW} × {WINDOW} "
+                "pixels: choose a larger one."
+            )
+        # Cells have to begin at the same pixels when the picture is turned over.
+        height, width = (side - side % cell for side in pixels.shape[2:])
+        maps = self._looks(pixels[:, :, :height, :width])
+        means = F.avg_pool2d(maps, WINDOW // cell, 1)
+        logits: Tensor = self.classifier(means.permute(0, 2, 3, 1))
+        return logits.permute(0, 3, 1, 2)
+
+    def _looks(self, pixels: Tensor) -> Tensor:
+        """The trunk's maps, as the picture lies; the mean of all looks when it answers."""
+        turns = [turn * 8 // self.symmetries for turn in range(self.symmetries)]
+        looks = [0] if self.training else turns
+        maps = [turned_back(self.maps(symmetry(pixels, turn)), turn) for turn in looks]
+        return torch.stack(maps).mean(dim=0) if len(maps) > 1 else maps[0]
 
     def maps(self, pixels: Tensor) -> Tensor:
         """The trunk's maps ``(n, 1280, y, x)`` of the pictures as they lie."""
