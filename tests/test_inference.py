@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from landcover import nets, registry
 from landcover.datasets.bigearthnet import open_v2
 from landcover.devices import knows_bfloat16
+from landcover.errors import BadInput
 from landcover.inference import CHUNK_PIXELS, Convolution, Scorer, fold
 from landcover.metrics import average_precision, counted_classes
 from landcover.sources.samples import NAMES
@@ -103,6 +106,37 @@ def test_chunks_say_what_the_whole_says() -> None:
     scorer = Scorer(net, pixels[:1], "float32")
     alone = torch.cat([scorer(one[None]) for one in pixels])
     assert torch.allclose(scorer(pixels), alone, atol=1e-5)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("count", [3, 4, 7, 41])
+def test_cores_with_chunks_of_their_own_say_what_one_says(count: int) -> None:
+    net, pixels = made("spectral", count)
+    scorer = Scorer(net, pixels[:2], "float32")
+    torch.set_num_threads(1)
+    alone = scorer(pixels)
+    torch.set_num_threads(2)
+    assert torch.allclose(scorer(pixels), alone, rtol=1e-5, atol=1e-5)
+    assert torch.get_num_threads() == 2
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_what_fails_on_one_core_is_raised_and_leaves_all_threads() -> None:
+    net, pixels = made("trigrid")
+    scorer = Scorer(net, pixels, "float32")
+    with pytest.raises(BadInput, match="multiples of 24"):
+        scorer(torch.rand(8, 12, 48, 50))
+    assert torch.get_num_threads() == 2
 
 
 class _Reuses(nn.Module):
