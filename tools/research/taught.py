@@ -1,0 +1,79 @@
+"""What a taught SpectralLite is worth in the mosaic, on validation.
+
+``python -m tools.research.taught RUNS``. RUNS is the folder ``runs/train`` that
+``landcover train --model landcover-mosaic`` leaves: TriGrid, two teachers and the taught one,
+all fitted on train. Each row is a mosaic of some of them, under the prior of label sets,
+against TriGrid and the first teacher, which is the recipe without teaching. The test split is
+not read.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors.torch import load_file
+
+from landcover.augment import symmetry
+from landcover.datasets.store import NativeStore
+from landcover.inference import Scorer
+from landcover.nets.labelsets import packaged
+from landcover.nets.spectral import SpectralLite
+from landcover.nets.trigrid import TriGrid
+from landcover.recipes import Order
+from landcover.recipes_mosaic import LOOKS, settings
+from tools.research.common import Floats, gain, line, sigmoid, store
+
+ROWS: Final[dict[str, tuple[float, tuple[str, ...]]]] = {
+    "no teaching (base)": (0.6, ("teacher-0",)),
+    "no teaching, both teachers": (0.6, ("teacher-0", "teacher-1")),
+    "taught, TriGrid's share .6": (0.6, ("lite",)),
+    "taught, .5": (0.5, ("lite",)),
+    "taught, .4": (0.4, ("lite",)),
+    "taught, .3": (0.3, ("lite",)),
+    "taught and its first teacher, .4": (0.4, ("lite", "teacher-0")),
+    "taught and both, .4": (0.4, ("lite", "teacher-0", "teacher-1")),
+}
+"""Row → the share of TriGrid's logits and the SpectralLites that have the rest."""
+
+
+def looks(net: torch.nn.Module, check: NativeStore) -> torch.Tensor:
+    """Logits ``(symmetry, patch, class)``."""
+    score = Scorer(net.eval(), check.pixels([0, 1]), "float32")
+    parts = []
+    for begin in range(0, len(check), 16):
+        pixels = check.pixels(range(begin, min(begin + 16, len(check))))
+        parts.append(torch.stack([score(symmetry(pixels, turn)) for turn in (0, 4)]))
+    return torch.cat(parts, dim=1)
+
+
+def main(runs: str, *lites: str) -> None:
+    """Print the table; further folders of taught parts, of other seeds, have a row each."""
+    torch.set_num_threads(1)
+    parts, check = settings(Order(device="cpu")), store("validation")
+    grid = TriGrid(**parts.trigrid.net_options)
+    grid.load_state_dict(load_file(Path(runs) / "trigrid" / "weights.safetensors"))
+    answers = {"trigrid": looks(grid, check)[0]}
+    for name in ("teacher-0", "teacher-1", "lite", *lites):
+        net = SpectralLite(**parts.lite.net_options)
+        net.load_state_dict(load_file(Path(runs) / name / "weights.safetensors"))
+        answers[name] = looks(net, check).mean(dim=0)
+    prior = packaged(strength=LOOKS["strength"])
+    rows = {**ROWS, **{f"taught {name}, .4": (0.4, (name,)) for name in lites}}
+
+    def joined(share: float, names: tuple[str, ...]) -> Floats:
+        others = torch.stack([answers[name] for name in names]).mean(dim=0)
+        mean = torch.lerp(others, answers["trigrid"], share)
+        with torch.inference_mode():
+            return sigmoid(prior(LOOKS["scale"] * mean).numpy())
+
+    truth = check.targets.numpy()
+    base = joined(*ROWS["no teaching (base)"])
+    for name, row in rows.items():
+        print(line(name, gain(truth, joined(*row), base)), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
