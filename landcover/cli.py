@@ -50,8 +50,8 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    wait_politely()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    wait_politely(together=arguments[:1] == ["train"])
     # A southern latitude would be taken for an option; a leading blank makes it a value.
     arguments = [f" {a}" if _NEGATIVE_PLACE.match(a) else a for a in arguments]
     try:

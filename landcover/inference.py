@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from landcover.devices import knows_bfloat16
+from landcover.threads import cores
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -71,19 +72,19 @@ class Scorer:
         on_cpu = self.device.type == "cpu"
         limit = CHUNK_PIXELS if on_cpu else CHUNK_ON_DEVICE
         size = max(1, limit // (pixels.shape[2] * pixels.shape[3]))
-        workers = torch.get_num_threads() if on_cpu else 1
+        workers = cores() if on_cpu else 1
         if workers == 1 or len(pixels) < FEWEST_A_CORE * workers:
             return torch.cat([self._score(part) for part in torch.split(pixels, size)])
         # As many chunks for each core, so that none is left to wait for another's last.
         rounds = math.ceil(len(pixels) / (workers * size))
         chunks = torch.tensor_split(pixels, workers * rounds)
-        begin = partial(torch.set_num_threads, 1)
+        begin, before = partial(torch.set_num_threads, 1), torch.get_num_threads()
         try:
             with ThreadPoolExecutor(workers, "scorer", begin) as pool:
                 return torch.cat(list(pool.map(self._score, chunks)))
         finally:
             # It also set what threads that begin later take, which was not meant.
-            torch.set_num_threads(workers)
+            torch.set_num_threads(before)
 
     def _score(self, pixels: Tensor) -> Tensor:
         half = torch.autocast(

@@ -109,28 +109,31 @@ def test_chunks_say_what_the_whole_says() -> None:
 
 
 @pytest.fixture
-def two_threads() -> Iterator[None]:
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("landcover.inference.cores", lambda: 2)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
 
 
-@pytest.mark.usefixtures("two_threads")
+@pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize("count", [3, 4, 7, 41])
-def test_cores_with_chunks_of_their_own_say_what_one_says(count: int) -> None:
+def test_cores_with_chunks_of_their_own_say_what_one_says(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net, pixels = made("spectral", count)
     scorer = Scorer(net, pixels[:2], "float32")
-    torch.set_num_threads(1)
-    alone = scorer(pixels)
-    torch.set_num_threads(2)
+    with monkeypatch.context() as patch:
+        patch.setattr("landcover.inference.cores", lambda: 1)
+        alone = scorer(pixels)
     assert torch.allclose(scorer(pixels), alone, rtol=1e-5, atol=1e-5)
     assert torch.get_num_threads() == 2
     with ThreadPoolExecutor(1) as later:
         assert later.submit(torch.get_num_threads).result() == 2
 
 
-@pytest.mark.usefixtures("two_threads")
+@pytest.mark.usefixtures("two_cores")
 def test_what_fails_on_one_core_is_raised_and_leaves_all_threads() -> None:
     net, pixels = made("trigrid")
     scorer = Scorer(net, pixels, "float32")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from landcover.threads import wait_politely
 
-wait_politely()
+wait_politely(together=True)
 
 import torch  # noqa: E402 - how threads wait is settled before torch is imported
 from torch import Tensor  # noqa: E402
