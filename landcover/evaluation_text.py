@@ -17,6 +17,11 @@ _SEEN: Final = {True: "yes: these figures flatter it", False: "no", None: "unkno
 _HEADS: Final = ("precision", "recall", "F1", "F2", "ECE", "ACE", "Brier", "threshold")
 
 
+def threads(count: int) -> str:
+    """Such as "1 thread", "2 threads"."""
+    return f"{count} thread" + "s" * (count != 1)
+
+
 def as_text(evaluation: Evaluation) -> str:
     """The figures as a person reads them in a terminal."""
     figures = evaluation.figures
@@ -28,7 +33,7 @@ def as_text(evaluation: Evaluation) -> str:
         *_separation_lines(figures),
         *([figures["note"]] if figures["note"] else []),
     ]
-    place = f"{speed['device']}, {speed['threads']} threads"
+    place = f"{speed['device']}, {threads(speed['threads'])}"
     tail = [f"{speed['milliseconds_per_patch']:.1f} ms a patch on {place}."]
     parts = (
         head,

@@ -29,6 +29,7 @@ if not set(RATIOS) & set(sys.argv):
 import torch
 
 from landcover import registry, sources
+from landcover.evaluation_text import threads
 from landcover.model import Model
 from landcover.patch import Patch
 from landcover.report import classify_patch
@@ -56,8 +57,8 @@ def main() -> None:
             subprocess.run([sys.executable, __file__, *some], check=True)
         return
     print(
-        f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, "
-        f"{torch.get_num_threads()} threads that {'wait as by default' if ratios else 'sleep'}"
+        f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__} on "
+        f"{threads(torch.get_num_threads())}, waiting {'as by default' if ratios else 'asleep'}"
     )
     for name in chosen:
         parts[name]()

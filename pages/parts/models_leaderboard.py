@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from landcover.evaluation_text import threads
 from pages.parts import models_data as data
 from pages.parts import models_show as show
 
@@ -190,7 +191,7 @@ def _speed(figures: dict[str, Any]) -> list[str]:
     if not speed:
         return [bins]
     timed = (
-        f"{bins} Time: one patch at a time, {speed['device']}, {speed['threads']} threads, "
+        f"{bins} Time: one patch at a time, {speed['device']}, {threads(speed['threads'])}, "
         f"median of {speed['runs']}."
     )
     return [timed]
