@@ -169,7 +169,13 @@ def _cost(options: argparse.Namespace, order: Order) -> int:
 
     if not options.dataset.startswith("bigearthnet"):
         raise BadInput("--cost knows the sizes of bigearthnet alone: give --dataset bigearthnet.")
-    config = recipes.configuration(options.model or DEFAULT, order)
+    name = options.model or DEFAULT
+    if name in recipes.ELSEWHERE:
+        raise BadInput(
+            f"--cost computes the fits of one net, and '{name}' is made in several steps: ask for "
+            "that of --model landcover-cnn."
+        )
+    config = recipes.configuration(name, order)
     patches = costs.counts(options.dataset, options.root)
     record = costs.cost(config, patches, fits=2 if options.fit == "train+validation" else 1)
     print(

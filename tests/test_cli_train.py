@@ -188,6 +188,9 @@ def test_costs_are_printed_without_training(
     assert not (tmp_path / "model").exists()
     assert main(["train", "--dataset", "eurosat", "--cost"]) == BAD
     assert "bigearthnet alone" in capsys.readouterr().err
+    mosaic = ["train", "--dataset", "bigearthnet", "--model", "landcover-mosaic", "--cost"]
+    assert main(mosaic) == BAD
+    assert "several steps" in capsys.readouterr().err
 
 
 def test_packaged_configurations_go_by_their_names(tmp_path: Path) -> None:
