@@ -23,7 +23,8 @@ sys.path.insert(0, str(ROOT))
 from landcover.threads import wait_politely
 
 RATIOS = ("train", "infer")
-if not set(RATIOS) & set(sys.argv):
+# Whoever starts a process for each kind of part sets nothing, since both would inherit it.
+if sys.argv[1:] and not set(RATIOS) & set(sys.argv):
     wait_politely()
 
 import torch
@@ -52,7 +53,7 @@ def main() -> None:
     ratios = [name for name in chosen if name in RATIOS]
     others = [name for name in chosen if name not in RATIOS]
     if ratios and others:
-        # How threads wait is settled before torch is imported: each kind has a process.
+        # How threads wait is settled before torch is imported: each kind has a process of its own.
         for some in (others, ratios):
             subprocess.run([sys.executable, __file__, *some], check=True)
         return
