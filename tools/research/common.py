@@ -6,17 +6,20 @@ Nothing here can load the test split: :func:`store` refuses it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from landcover.augment import symmetry
 from landcover.bootstrap import interval, resample
 from landcover.datasets import open_dataset
 from landcover.datasets.store import NativeStore
+from landcover.inference import Scorer
 from landcover.training import average_precisions
 
 ROOT: Final = Path(__file__).parents[2]
@@ -37,6 +40,16 @@ def imagenet() -> dict[str, Tensor]:
     """Published weights of EfficientNet-Lite0."""
     state: dict[str, Tensor] = torch.load(WORK / WEIGHTS, weights_only=True)
     return state
+
+
+def looks(net: nn.Module, check: NativeStore, turns: Sequence[int]) -> Tensor:
+    """Logits ``(turn, patch, class)`` of patches in some of the eight symmetries."""
+    score = Scorer(net.eval(), check.pixels([0, 1]), "float32")
+    parts = []
+    for begin in range(0, len(check), 16):
+        pixels = check.pixels(range(begin, min(begin + 16, len(check))))
+        parts.append(torch.stack([score(symmetry(pixels, turn)) for turn in turns]))
+    return torch.cat(parts, dim=1)
 
 
 def figures(truth: Floats, scores: Floats) -> tuple[float, float]:

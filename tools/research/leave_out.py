@@ -19,16 +19,14 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
 from landcover import nets
-from landcover.augment import symmetry
 from landcover.datasets.store import NativeStore
-from landcover.inference import Scorer
 from landcover.nets.spectral import inflate
 from landcover.recipes import Order
 from landcover.recipes_mosaic import settings, start
 from landcover.sentinel2 import BAND_NAMES
 from landcover.settings import TrainConfig
 from landcover.training import train
-from tools.research.common import Floats, gain, line, sigmoid, store
+from tools.research.common import Floats, gain, line, looks, sigmoid, store
 
 SEASON: Final = 0.3
 """Spread of how far a season moves log-reflectance where all is green."""
@@ -82,16 +80,6 @@ def rows(base: TrainConfig) -> dict[str, TrainConfig]:
     }
 
 
-def looks(net: nn.Module, check: NativeStore) -> Floats:
-    """Probabilities ``(patch, class)`` of the mean logits over the eight symmetries."""
-    score = Scorer(net.eval(), check.pixels([0, 1]), "float32")
-    parts = []
-    for begin in range(0, len(check), 16):
-        pixels = check.pixels(range(begin, min(begin + 16, len(check))))
-        parts.append(torch.stack([score(symmetry(pixels, turn)) for turn in range(8)]).mean(dim=0))
-    return sigmoid(torch.cat(parts).numpy())
-
-
 def main(runs: str, *names: str) -> None:
     """Fit the named rows, or all, and print each against the base."""
     torch.set_num_threads(1)
@@ -99,7 +87,11 @@ def main(runs: str, *names: str) -> None:
     config = settings(Order(device="cpu")).teachers[0]
     base = nets.build(config.net, **config.net_options)
     base.load_state_dict(load_file(Path(runs) / "teacher-0" / "weights.safetensors"))
-    truth, known = check.targets.numpy(), looks(base, check)
+
+    def chances(net: nn.Module) -> Floats:
+        return sigmoid(looks(net, check, range(8)).mean(dim=0).numpy())
+
+    truth, known = check.targets.numpy(), chances(base)
     print(line("base", gain(truth, known, known)), flush=True)
     for name, changed in rows(config).items():
         if names and name not in names:
@@ -108,7 +100,7 @@ def main(runs: str, *names: str) -> None:
         data = Seasons(patches, Generator().manual_seed(0)) if name == "seasons" else patches
         result = train(changed, data, None, out, initial=inflate(start()))
         save_file(result.state, out / "weights.safetensors")
-        print(line(name, gain(truth, looks(result.net(), check), known)), flush=True)
+        print(line(name, gain(truth, chances(result.net()), known)), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,15 +16,12 @@ from typing import Final
 import torch
 from safetensors.torch import load_file
 
-from landcover.augment import symmetry
-from landcover.datasets.store import NativeStore
-from landcover.inference import Scorer
 from landcover.nets.labelsets import packaged
 from landcover.nets.spectral import SpectralLite
 from landcover.nets.trigrid import TriGrid
 from landcover.recipes import Order
 from landcover.recipes_mosaic import LOOKS, settings
-from tools.research.common import Floats, gain, line, sigmoid, store
+from tools.research.common import Floats, gain, line, looks, sigmoid, store
 
 ROWS: Final[dict[str, tuple[float, tuple[str, ...]]]] = {
     "no teaching (base)": (0.6, ("teacher-0",)),
@@ -39,27 +36,17 @@ ROWS: Final[dict[str, tuple[float, tuple[str, ...]]]] = {
 """Row → the share of TriGrid's logits and the SpectralLites that have the rest."""
 
 
-def looks(net: torch.nn.Module, check: NativeStore) -> torch.Tensor:
-    """Logits ``(symmetry, patch, class)``."""
-    score = Scorer(net.eval(), check.pixels([0, 1]), "float32")
-    parts = []
-    for begin in range(0, len(check), 16):
-        pixels = check.pixels(range(begin, min(begin + 16, len(check))))
-        parts.append(torch.stack([score(symmetry(pixels, turn)) for turn in (0, 4)]))
-    return torch.cat(parts, dim=1)
-
-
 def main(runs: str, *lites: str) -> None:
     """Print the table; further folders of taught parts, of other seeds, have a row each."""
     torch.set_num_threads(1)
     parts, check = settings(Order(device="cpu")), store("validation")
     grid = TriGrid(**parts.trigrid.net_options)
     grid.load_state_dict(load_file(Path(runs) / "trigrid" / "weights.safetensors"))
-    answers = {"trigrid": looks(grid, check)[0]}
+    answers = {"trigrid": looks(grid, check, [0])[0]}
     for name in ("teacher-0", "teacher-1", "lite", *lites):
         net = SpectralLite(**parts.lite.net_options)
         net.load_state_dict(load_file(Path(runs) / name / "weights.safetensors"))
-        answers[name] = looks(net, check).mean(dim=0)
+        answers[name] = looks(net, check, (0, 4)).mean(dim=0)
     prior = packaged(strength=LOOKS["strength"])
     rows = {**ROWS, **{f"taught {name}, .4": (0.4, (name,)) for name in lites}}
 
