@@ -65,8 +65,6 @@ START: Final = "eurosat-rgb"
 """The registered model whose trunk SpectralLite starts from."""
 LOOKS: Final[dict[str, Any]] = {"share": 0.4, "symmetries": 2, "strength": 0.25, "scale": 0.8}
 """How the parts are joined, chosen on validation: see docs/ablation.md."""
-
-
 TEACHERS: Final = 2
 """SpectralLites that teach the one that is kept."""
 
@@ -156,7 +154,7 @@ def settings(order: Order) -> Parts:
 
 
 def fit(parts: Parts, store: NativeStore, runs: Path, tell: Tell) -> Mosaic:
-    """Train both parts on some patches and join them.
+    """Train all parts on some patches and join those that are kept.
 
     Parts that are done are kept in ``runs`` and not trained again by the same call.
 
@@ -183,37 +181,46 @@ def fit(parts: Parts, store: NativeStore, runs: Path, tell: Tell) -> Mosaic:
             learnt.append(_part(config, store, where, begin, tell(done)))
             done += config.epochs
         teacher = _ready(panel(parts, trigrid, learnt), parts, store) if learnt else None
-        told = tell(done)
-        lite = _part(parts.lite, store, runs / "lite", begin, told, teacher=teacher, mark=mark)
+        lite = _fresh(
+            parts.lite,
+            store,
+            runs / "lite",
+            mark,
+            initial=begin,
+            tell=tell(done),
+            teacher=teacher,
+        )
     return assemble(parts, trigrid, lite)
 
 
 def panel(parts: Parts, trigrid: State, lites: Sequence[State]) -> nn.Module:
     """What teaches: TriGrid for one half, SpectralLites for the other, each in one look."""
-    grid = TriGrid(**parts.trigrid.net_options)
-    grid.load_state_dict(trigrid)
-    members = [SpectralLite(**parts.lite.net_options) for _ in lites]
-    for member, state in zip(members, lites, strict=True):
-        member.load_state_dict(state)
     whole = Mosaic(
         trigrid=parts.trigrid.net_options,
         lites=[parts.lite.net_options] * len(lites),
         share=0.5,
         symmetries=1,
     )
-    whole.trigrid, whole.lites = grid, nn.ModuleList(members)
-    return whole.eval()
+    return mosaic.join(*_trained(parts, trigrid, lites), nn.Identity(), whole)
 
 
 def assemble(parts: Parts, trigrid: State, lite: State) -> Mosaic:
     """A mosaic of trained weights, in evaluation mode."""
     prior = packaged(strength=LOOKS["strength"])
-    grid, spectral = TriGrid(**parts.trigrid.net_options), SpectralLite(**parts.lite.net_options)
-    grid.load_state_dict(trigrid)
-    spectral.load_state_dict(lite)
     whole = nets.build("mosaic", **options(parts, sets=len(prior.members)))
     assert isinstance(whole, Mosaic)
-    return mosaic.join(grid, [spectral], prior, whole)
+    return mosaic.join(*_trained(parts, trigrid, [lite]), prior, whole)
+
+
+def _trained(
+    parts: Parts, trigrid: State, lites: Sequence[State]
+) -> tuple[TriGrid, list[SpectralLite]]:
+    grid = TriGrid(**parts.trigrid.net_options)
+    grid.load_state_dict(trigrid)
+    spectral = [SpectralLite(**parts.lite.net_options) for _ in lites]
+    for net, state in zip(spectral, lites, strict=True):
+        net.load_state_dict(state)
+    return grid, spectral
 
 
 def options(parts: Parts, *, sets: int) -> dict[str, Any]:
@@ -242,14 +249,25 @@ def _part(
     out: Path,
     initial: Mapping[str, Tensor],
     tell: Callable[[Epoch], None] | None,
-    *,
-    teacher: nn.Module | None = None,
-    mark: dict[str, str] | None = None,
 ) -> State:
-    mark = mark or _mark(config, store)
+    """A part that learns from labels alone: the one that was kept, or a fresh one."""
+    mark = _mark(config, store)
     kept = _kept(mark, out)
     if kept is not None:
         return kept
+    return _fresh(config, store, out, mark, initial=initial, tell=tell)
+
+
+def _fresh(
+    config: TrainConfig,
+    store: NativeStore,
+    out: Path,
+    mark: dict[str, str],
+    *,
+    initial: Mapping[str, Tensor],
+    tell: Callable[[Epoch], None] | None,
+    teacher: nn.Module | None = None,
+) -> State:
     # Alone, no part has anything to choose on validation: its last weights are taken.
     result = train(config, store, None, out, tell, initial=initial, teacher=teacher)
     if parallel.current().leads:

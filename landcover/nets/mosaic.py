@@ -101,8 +101,8 @@ class Mosaic(nn.Module):
                 yield cast("SpectralLite", net), (first + turn * 8 // self.symmetries) % 8
 
 
-def join(trigrid: TriGrid, lites: Sequence[SpectralLite], prior: LabelSets, net: Mosaic) -> Mosaic:
-    """Put trained parts into a mosaic of the same options."""
+def join(trigrid: TriGrid, lites: Sequence[SpectralLite], prior: nn.Module, net: Mosaic) -> Mosaic:
+    """Put trained parts into a mosaic of the same options; without a prior it is an identity."""
     net.trigrid.load_state_dict(trigrid.state_dict())
     for own, trained in zip(net.lites, lites, strict=True):
         own.load_state_dict(trained.state_dict())
