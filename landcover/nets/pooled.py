@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landcover.errors import BadInput
-from landcover.nets.trigrid import log_reflectance
+from landcover.nets.trigrid import check_size, log_reflectance
 from landcover.nomenclature import CLASS_NAMES
 from landcover.sentinel2 import BAND_NAMES, PATCH_PIXELS
 
@@ -121,11 +121,7 @@ class PooledNet(nn.Module):
         Raises:
             BadInput: the area is below one window.
         """
-        if min(pixels.shape[2:]) < PATCH_PIXELS:
-            raise BadInput(
-                f"The area is smaller than one window of {PATCH_PIXELS} × {PATCH_PIXELS} "
-                "pixels: choose a larger one."
-            )
+        check_size(pixels)
         window = -(-PATCH_PIXELS // STRIDE)
         rows, columns = ((side - PATCH_PIXELS) // STRIDE + 1 for side in pixels.shape[2:])
         means = F.avg_pool2d(self.maps(pixels), window, 1)[:, :, :rows, :columns]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,10 +9,9 @@ from torch import Tensor, nn
 from landcover.augment import symmetry
 from landcover.errors import BadInput
 from landcover.nets.lite0 import HEAD, Lite0
+from landcover.nets.pooled import STRIDE
+from landcover.nets.trigrid import check_size
 from landcover.picture import WINDOW
-
-STRIDE: Final = 32
-"""Pixels of an image to one cell of the trunk's last maps."""
 
 
 class RgbNet(nn.Module):
@@ -89,11 +86,7 @@ class RgbNet(nn.Module):
                 f"A net that enlarges pictures {self.enlarge} times has no whole number of cells "
                 f"in {WINDOW} pixels: cut the windows out and classify them one by one."
             )
-        if min(pixels.shape[2:]) < WINDOW:
-            raise BadInput(
-                f"The picture is smaller than one window of {WINDOW} × {WINDOW} "
-                "pixels: choose a larger one."
-            )
+        check_size(pixels, WINDOW, "picture")
         # Cells have to begin at the same pixels when the picture is turned over.
         height, width = (side - side % cell for side in pixels.shape[2:])
         maps = self._looks(pixels[:, :, :height, :width])

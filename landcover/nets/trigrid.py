@@ -153,9 +153,18 @@ def check_windows(pixels: Tensor, step: int) -> None:
             f"Windows start at multiples of {CELL_PIXELS} pixels, not {step}: "
             f"choose a step of {CELL_PIXELS}, {2 * CELL_PIXELS}, …"
         )
-    if min(pixels.shape[2:]) < PATCH_PIXELS:
+    check_size(pixels)
+
+
+def check_size(pixels: Tensor, window: int = PATCH_PIXELS, what: str = "area") -> None:
+    """Refuse pixels ``(n, band, y, x)`` that hold no window of that side.
+
+    Raises:
+        BadInput: a side is shorter.
+    """
+    if min(pixels.shape[2:]) < window:
         raise BadInput(
-            f"The area is smaller than one window of {PATCH_PIXELS} × {PATCH_PIXELS} "
+            f"The {what} is smaller than one window of {window} × {window} "
             "pixels: choose a larger one."
         )
 
