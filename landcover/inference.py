@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from landcover.devices import knows_bfloat16
-from landcover.threads import cores
+from landcover.threads import alone, cores
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -72,7 +72,7 @@ class Scorer:
         on_cpu = self.device.type == "cpu"
         limit = CHUNK_PIXELS if on_cpu else CHUNK_ON_DEVICE
         size = max(1, limit // (pixels.shape[2] * pixels.shape[3]))
-        workers = cores() if on_cpu else 1
+        workers = _workers() if on_cpu else 1
         if workers == 1 or len(pixels) < FEWEST_A_CORE * workers:
             return torch.cat([self._score(part) for part in torch.split(pixels, size)])
         # As many chunks for each core, so that none is left to wait for another's last.
@@ -93,6 +93,11 @@ class Scorer:
         with torch.inference_mode(), half:
             logits: Tensor = self.net(pixels.to(self.device))
             return logits.float().cpu()
+
+
+def _workers() -> int:
+    """Cores that may score chunks of their own: as many as the user left torch threads."""
+    return cores() if alone() else min(cores(), torch.get_num_threads())
 
 
 def fold(net: nn.Module, example: Tensor, dtype: torch.dtype = torch.float32) -> nn.Module:

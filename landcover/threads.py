@@ -20,8 +20,8 @@ def wait_politely(*, together: bool = False) -> None:
     0.035 s sleeping.
 
     To sleep and wake costs time as well, at the end of each of a small net's many loops: on two
-    cores one classification took 0.15 s by two threads that sleep and 0.07 s by one, taken core
-    or not. So of few cores torch gets one; :class:`landcover.inference.Scorer` gives the others
+    cores one classification took 134 ms by two threads that sleep and 78 ms by one
+    (``tools/bench.py classify``). So of few cores torch gets one; :class:`landcover.inference.Scorer` gives the others
     patches of their own.
 
     Both have an effect only before torch is first imported.
@@ -34,6 +34,11 @@ def wait_politely(*, together: bool = False) -> None:
     if not together and usable_cores() <= FEW and "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = "1"
         os.environ[_OURS] = str(usable_cores())
+
+
+def alone() -> bool:
+    """Whether torch has one thread because that was our wish, and not the user's."""
+    return _OURS in os.environ
 
 
 def cores() -> int:

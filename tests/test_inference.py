@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,22 @@ def test_cores_with_chunks_of_their_own_say_what_one_says(
     assert torch.get_num_threads() == 2
     with ThreadPoolExecutor(1) as later:
         assert later.submit(torch.get_num_threads).result() == 2
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize(("ours", "workers"), [(False, 1), (True, 2)])
+def test_the_threads_that_a_user_gave_torch_bound_the_cores(
+    *, ours: bool, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    monkeypatch.setattr("landcover.inference.alone", lambda: ours)
+    torch.set_num_threads(1)
+    net, pixels = made("trigrid", 8)
+    scorer = Scorer(net, pixels[:2], "float32")
+    scorer.net.register_forward_hook(lambda *_: begun.append(get_ident()))
+    scorer(pixels)
+    assert (get_ident() in begun) == (workers == 1)
+    assert len(set(begun)) <= workers
 
 
 @pytest.mark.usefixtures("two_cores")
