@@ -21,8 +21,8 @@ def wait_politely(*, together: bool = False) -> None:
 
     To sleep and wake costs time as well, at the end of each of a small net's many loops: on two
     cores one classification took 134 ms by two threads that sleep and 78 ms by one
-    (``tools/bench.py classify``). So of few cores torch gets one; :class:`landcover.inference.Scorer` gives the others
-    patches of their own.
+    (``tools/bench.py classify``). So of few cores torch gets one;
+    :class:`landcover.inference.Scorer` gives the others patches of their own.
 
     Both have an effect only before torch is first imported.
 
