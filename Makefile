@@ -48,8 +48,8 @@ test: setup check
 	bash tools/find_browser.sh $(BIN)/python
 	bash tools/stac_server.sh $(VENV)-stac
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --max-worker-restart=0 \
-	    --ignore=tests/browser --ignore=tests/test_datasets_mapped.py
-	$(BIN)/python -m pytest tests/browser tests/test_datasets_mapped.py
+	    --ignore=tests/browser --ignore=tests/datasets/test_memory_mapped.py
+	$(BIN)/python -m pytest tests/browser tests/datasets/test_memory_mapped.py
 
 # What others use to fetch, to compare with, apart from the app's own packages.
 $(VENV)-bench/.done: requirements-bench.txt

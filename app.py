@@ -7,8 +7,8 @@ from typing import Final
 
 import streamlit as st
 
-from landcover.threads import wait_politely
-from pages.parts import entry
+from landcover.core.threads import wait_politely
+from pages.parts.shared import entry
 
 wait_politely()
 

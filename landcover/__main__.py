@@ -2,6 +2,6 @@
 
 import sys
 
-from landcover.cli import main
+from landcover.cli.main import main
 
 sys.exit(main())

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from landcover.errors import LandcoverError
-from pages.parts import (
-    basemap,
-    choice,
-    chooser,
-    entry,
-    live,
-    pictures,
-    result,
-    searches,
-    theme,
-)
-from pages.parts import map as chart
+from landcover.core.errors import LandcoverError
+from pages.parts.classify import choice, chooser, live, pictures, result, searches
+from pages.parts.classify import map as chart
+from pages.parts.shared import basemap, entry, theme
 
 
 def main() -> None:

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from landcover.errors import LandcoverError
-from landcover.patch import Patch
-from landcover.picture import Picture
-from pages.parts import (
-    believing,
-    choice,
-    entry,
-    explain_bands,
-    explain_choose,
-    explain_like,
-    explain_maps,
-    explain_place,
-    explain_whatif,
-    explain_work,
-    models,
-    pictures,
-    result,
-    theme,
-)
-from pages.parts.explain_work import Wish
+from landcover.core.errors import LandcoverError
+from landcover.core.picture import Picture
+from landcover.core.raster import Patch
+from pages.parts.classify import choice, pictures, result, verdict_banner
+from pages.parts.explain import bands, choose, computation, maps, neighbours, place, what_if
+from pages.parts.explain.computation import Wish
+from pages.parts.shared import entry, loaded_models, theme
 
 
 def main() -> None:
@@ -36,21 +23,21 @@ def main() -> None:
     )
     left, right = st.columns([5, 6], gap="medium")
     with left:
-        chosen, subject = explain_place.choose()
-        name = explain_place.model_for(subject.pixels)
+        chosen, subject = place.choose()
+        name = place.model_for(subject.pixels)
     aim = str(st.session_state.get("classify_aim", "f1"))
     if name is None:
         return
     found = _answer(name, chosen, subject.pixels, aim)
     with left:
-        st.caption(explain_place.where(subject.pixels))
+        st.caption(place.where(subject.pixels))
         with st.container(key="explain_picture"):
-            st.image(theme.png(explain_maps.seen(subject.pixels), 4), width=360)
+            st.image(theme.png(maps.seen(subject.pixels), 4), width=360)
     with right:
         _verdict(name, chosen, subject.pixels, found)
-    if not models.card(name).explainable:
+    if not loaded_models.card(name).explainable:
         st.info(
-            f"{models.title(name)} has no gradients, so its answer cannot be traced back to "
+            f"{loaded_models.title(name)} has no gradients, so its answer cannot be traced back to "
             "pixels: choose another model to see which pixels speak for a cover."
         )
         return
@@ -60,13 +47,13 @@ def main() -> None:
 def _deep(
     name: str,
     chosen: choice.Chosen,
-    subject: explain_work.Subject,
-    found: models.Answer,
+    subject: computation.Subject,
+    found: loaded_models.Answer,
     aim: str,
 ) -> None:
     pixels, key = subject.pixels, chosen.key
     st.subheader("Which pixels speak for it, and which against?", anchor=False)
-    panels = explain_choose.panels(name, key, pixels, found)
+    panels = choose.panels(name, key, pixels, found)
     about = [panel.map for panel in panels]
     about += list(dict.fromkeys(panel.bands for panel in panels))
     alike = Wish(kind="neighbours", model=name, key=key)
@@ -75,34 +62,36 @@ def _deep(
         about += [alike, steady]
     answers = {panel.map.model: _answer_of(panel.map.model, chosen, pixels, aim)
                for panel in panels}  # fmt: skip
-    job = explain_work.ensure(about, subject)
+    job = computation.ensure(about, subject)
     with st.container(key="explain_job"):
         if job is not None:
-            explain_work.watch(job)
-    explain_maps.show(panels, pixels, {k: v for k, v in answers.items() if v is not None})
+            computation.watch(job)
+    maps.show(panels, pixels, {k: v for k, v in answers.items() if v is not None})
     with st.expander("What the methods do, and what the values mean"):
-        explain_maps.words(panels)
-    explain_bands.show(panels, pixels)
+        maps.words(panels)
+    bands.show(panels, pixels)
     if isinstance(pixels, Picture):
         st.info(
             "Training patches that look alike, and what would change the answer, are to be had for "
             "Sentinel-2 patches only: a colour picture has neither bands nor a place."
         )
         return
-    explain_like.show(alike)
-    explain_whatif.show(name, key, subject, found, aim)
-    explain_whatif.steady(steady, found)
+    neighbours.show(alike)
+    what_if.show(name, key, subject, found, aim)
+    what_if.steady(steady, found)
 
 
-def _answer(name: str, chosen: choice.Chosen, pixels: Patch | Picture, aim: str) -> models.Answer:
+def _answer(
+    name: str, chosen: choice.Chosen, pixels: Patch | Picture, aim: str
+) -> loaded_models.Answer:
     if isinstance(pixels, Picture):
-        return models.classify_picture(name, chosen.key, pixels)
-    return models.classify(name, chosen.key, pixels, aim)
+        return loaded_models.classify_picture(name, chosen.key, pixels)
+    return loaded_models.classify(name, chosen.key, pixels, aim)
 
 
 def _answer_of(
     name: str, chosen: choice.Chosen, pixels: Patch | Picture, aim: str
-) -> models.Answer | None:
+) -> loaded_models.Answer | None:
     """The same, None where the model refuses: the maps say why."""
     try:
         return _answer(name, chosen, pixels, aim)
@@ -111,18 +100,18 @@ def _answer_of(
 
 
 def _verdict(
-    name: str, chosen: choice.Chosen, pixels: Patch | Picture, found: models.Answer
+    name: str, chosen: choice.Chosen, pixels: Patch | Picture, found: loaded_models.Answer
 ) -> None:
-    believing.show(found.judgement)
+    verdict_banner.show(found.judgement)
     if isinstance(pixels, Picture):
-        st.html(pictures.verdict(found, models.title(name)))
+        st.html(pictures.verdict(found, loaded_models.title(name)))
         return
     sample = choice.sample_of(chosen)
-    st.html(result.verdict(found, models.title(name), sample.truth if sample else None))
+    st.html(result.verdict(found, loaded_models.title(name), sample.truth if sample else None))
 
 
 entry.through_app(__file__)
 try:
     main()
 except LandcoverError as error:
-    believing.refuse(error)
+    verdict_banner.refuse(error)

@@ -12,22 +12,24 @@ from typing import Final
 
 import streamlit as st
 
-from landcover.errors import LandcoverError
-from landcover.evaluation import Evaluation
-from pages.parts import entry
-from pages.parts import models_card as card
-from pages.parts import models_choosing as choosing
-from pages.parts import models_classes as classes
-from pages.parts import models_compare as compare
-from pages.parts import models_data as data
-from pages.parts import models_failures as failures
-from pages.parts import models_leaderboard as leaderboard
-from pages.parts import models_places as places
-from pages.parts import models_reliability as reliability
-from pages.parts import models_selective as selective
-from pages.parts import models_show as show
-from pages.parts import models_thresholds as thresholds
-from pages.parts import models_trust as trust
+from landcover.core.errors import LandcoverError
+from landcover.evaluate.run import Evaluation
+from pages.parts.models import (
+    card,
+    classes,
+    compare,
+    data,
+    failures,
+    leaderboard,
+    places,
+    reliability,
+    thresholds,
+    trust,
+)
+from pages.parts.models import report_figures as show
+from pages.parts.models import selective_risk as selective
+from pages.parts.models import trade_off as choosing
+from pages.parts.shared import entry
 
 CURVES: Final = "Precision and recall"
 OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {

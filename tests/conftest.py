@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from landcover.threads import wait_politely
+from landcover.core.threads import wait_politely
 
 wait_politely()
 

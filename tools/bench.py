@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from landcover.threads import wait_politely
+from landcover.core.threads import wait_politely
 
 RATIOS = ("train", "infer")
 # Whoever starts a process for each kind of part sets nothing, since both would inherit it.
@@ -29,12 +29,13 @@ if sys.argv[1:] and not set(RATIOS) & set(sys.argv):
 
 import torch
 
-from landcover import registry, sources
-from landcover.evaluation_text import threads
-from landcover.model import Model
-from landcover.patch import Patch
-from landcover.report import classify_patch
-from landcover.sources.samples import NAMES
+from landcover.core.raster import Patch
+from landcover.evaluate.report_text import threads
+from landcover.io import sources
+from landcover.io.samples import NAMES
+from landcover.models import registry
+from landcover.models.model import Model
+from landcover.report.patch_report import classify_patch
 from tools import bench_models
 from tools.bench_models import show
 

@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 
-from landcover.catalogues import CATALOGUES, HIDDEN
-from landcover.sentinel2 import BAND_NAMES
+from landcover.core.bands import BAND_NAMES
+from landcover.stac.catalog import CATALOGUES, HIDDEN
 from tests.live import stac_server
 from tests.live.archive import RESOLUTION, Archive, build
 from tests.live.granules import PLACES, Granule, Place

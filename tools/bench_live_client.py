@@ -37,33 +37,33 @@ TITILER: dict[str, str | int] = {
 
 def ours() -> Reader:
     """``catalogues.fetch`` of a known candidate."""
-    from landcover import catalogues  # noqa: PLC0415 - absent where other ways run
-    from landcover.catalogues.passes import passes  # noqa: PLC0415
-    from landcover.catalogues.scene import scene_of  # noqa: PLC0415
-    from landcover.catalogues.table import catalogue  # noqa: PLC0415
+    from landcover.stac import catalog  # noqa: PLC0415 - absent where other ways run
+    from landcover.stac.archives import catalogue  # noqa: PLC0415
+    from landcover.stac.passes import passes  # noqa: PLC0415
+    from landcover.stac.scene import scene_of  # noqa: PLC0415
 
     def read(job: Job) -> Any:  # noqa: ANN401 - as numpy gives it
         os.environ["LANDCOVER_HOME"] = job["home"]
         scene = scene_of(job["item"], catalogue("earth-search"))
         (candidate,) = passes([scene], job["latitude"], job["longitude"])
-        return catalogues.fetch(candidate).reflectance * 10_000
+        return catalog.fetch(candidate).reflectance * 10_000
 
     return read
 
 
 def click() -> Reader:
     """What a click costs: the search, the looks at the dates, then the fetch."""
-    from landcover import catalogues  # noqa: PLC0415
+    from landcover.stac import catalog  # noqa: PLC0415
 
     def read(job: Job) -> Any:  # noqa: ANN401
         os.environ["LANDCOVER_HOME"] = job["home"]
         day = date.fromisoformat(job["item"]["properties"]["datetime"][:10])
-        wish = catalogues.Wish(
+        wish = catalog.Wish(
             latitude=job["latitude"], longitude=job["longitude"], start=day, end=day
         )
-        finding = catalogues.find("earth-search", wish)
+        finding = catalog.find("earth-search", wish)
         assert finding.best is not None, finding.reason
-        return catalogues.fetch(finding.candidates[finding.best]).reflectance * 10_000
+        return catalog.fetch(finding.candidates[finding.best]).reflectance * 10_000
 
     return read
 

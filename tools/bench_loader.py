@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from landcover.threads import wait_politely
+from landcover.core.threads import wait_politely
 
 wait_politely(together=True)
 
@@ -27,12 +27,12 @@ import torch  # noqa: E402 - how threads wait is settled before torch is importe
 from torch import Tensor  # noqa: E402
 
 from landcover.datasets import Dataset, Record, open_dataset  # noqa: E402
+from landcover.datasets.arrays import NativeStore  # noqa: E402
 from landcover.datasets.convert import convert  # noqa: E402
 from landcover.datasets.labelled import read_records, store_of, targets_of  # noqa: E402
-from landcover.datasets.store import NativeStore  # noqa: E402
-from landcover.loading import ahead, plan, prepare  # noqa: E402
-from landcover.settings import TrainConfig  # noqa: E402
-from landcover.training import AHEAD, Run  # noqa: E402
+from landcover.train.configuration import TrainConfig  # noqa: E402
+from landcover.train.loading import ahead, plan, prepare  # noqa: E402
+from landcover.train.loop import AHEAD, Run  # noqa: E402
 
 CONFIG = TrainConfig(net_options={"members": 2, "width": 24, "stem": 12, "spectral": 32}, batch=32)
 IN_TURN = "training, fast store, one thing after another"

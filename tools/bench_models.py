@@ -22,16 +22,18 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 
-from landcover import nets, registry, training
-from landcover.augment import symmetry
-from landcover.datasets.banded import show as bands_of
+from landcover import nets
+from landcover.core.classes import CLASS_NAMES
+from landcover.datasets.arrays import NativeStore
+from landcover.datasets.band_subset import show as bands_of
 from landcover.datasets.bigearthnet import open_v2
-from landcover.datasets.store import NativeStore
-from landcover.inference import Scorer
-from landcover.metrics import average_precision, counted_classes
-from landcover.nomenclature import CLASS_NAMES
-from landcover.settings import TrainConfig
-from landcover.sources.samples import NAMES, native, samples
+from landcover.io.samples import NAMES, native, samples
+from landcover.metrics.scores import average_precision, counted_classes
+from landcover.models import registry
+from landcover.models.inference import Scorer
+from landcover.train import loop
+from landcover.train.augment import symmetry
+from landcover.train.configuration import TrainConfig
 
 BATCH: Final = 32
 TURNS: Final = 3
@@ -89,7 +91,7 @@ def train_speed() -> None:
         if config.net == "rgb-lite0":
             classes = torch.arange(len(store)) % 10
             patches = Pictures(store, F.one_hot(classes, 10).float())
-        run = training.Run(config, patches)
+        run = loop.Run(config, patches)
         run.net.train()
         _report(
             f"train {name}", _Ours(run, config.batch), _Plain(config, patches), GOALS["train"], ""
@@ -99,7 +101,7 @@ def train_speed() -> None:
 class _Ours:
     """Our loop, a few steps a turn."""
 
-    def __init__(self, run: training.Run, batch: int) -> None:
+    def __init__(self, run: loop.Run, batch: int) -> None:
         self.run, self.batch = run, batch
         self.losses = self._endless()
         next(self.losses)  # the first step is the warm-up
@@ -138,7 +140,7 @@ class _Plain:
 
     def __init__(self, config: TrainConfig, patches: NativeStore | Pictures) -> None:
         torch.manual_seed(0)
-        self.loss = training.loss_of
+        self.loss = loop.loss_of
         self.kind = config.loss
         self.net: nn.Module = nets.build(config.net, **config.net_options).train()
         self.average: nn.Module = nets.build(config.net, **config.net_options)

@@ -1,7 +1,7 @@
 """Count the label sets of BigEarthNet's training split into the package's table of them.
 
 ``python -m tools.label_sets METADATA.parquet``: the official metadata of all 480,038
-patches. Pixels are not needed. The table is what :func:`landcover.nets.labelsets.packaged`
+patches. Pixels are not needed. The table is what :func:`landcover.nets.label_sets.packaged`
 reads; only the official training split is counted.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from landcover.nets.labelsets import TABLE, count
+from landcover.nets.label_sets import TABLE, count
 
 
 def main(metadata: str) -> None:

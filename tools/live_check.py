@@ -23,12 +23,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from landcover import catalogues
-from landcover.catalogues import CATALOGUES, Candidate, Finding, Wish
-from landcover.errors import BadInput, LandcoverError
-from landcover.patch import Patch
-from landcover.progress import Progress
-from landcover.sources.scaling import darkest
+from landcover.core.errors import BadInput, LandcoverError
+from landcover.core.progress import Progress
+from landcover.core.raster import Patch
+from landcover.io.scaling import darkest
+from landcover.stac import catalog
+from landcover.stac.catalog import CATALOGUES, Candidate, Finding, Wish
 
 PLACES: Final[Mapping[str, tuple[float, float]]] = {
     "Vienna": (48.2082, 16.3738),
@@ -127,9 +127,9 @@ def check(
         line = Line(catalogue=name, place=place, wanted=str(day))
         traffic, begin = Traffic(), time.monotonic()
         try:
-            finding = catalogues.find(name, Wish.around(*where, day), report=traffic)
+            finding = catalog.find(name, Wish.around(*where, day), report=traffic)
             candidate, same = _chosen(finding, first[1] if first else None)
-            patch = catalogues.fetch(candidate, report=traffic)
+            patch = catalog.fetch(candidate, report=traffic)
         except LandcoverError as fault:
             line.failure = str(fault)
             line.reached = isinstance(fault, BadInput) or traffic.requests > 0

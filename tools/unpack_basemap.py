@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from pages.parts import basemap
+from pages.parts.shared import basemap
 
 if __name__ == "__main__":
     if basemap.ensure():

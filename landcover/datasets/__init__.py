@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from landcover.core.errors import UnknownName
 from landcover.datasets import bigearthnet
 from landcover.datasets.eurosat import EuroSat, open_eurosat
 from landcover.datasets.labelled import Dataset, Record
-from landcover.errors import UnknownName
 
 __all__ = [
     "DATASETS",

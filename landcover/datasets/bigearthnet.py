@@ -31,12 +31,12 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from landcover.datasets import mapped
+from landcover.core.classes import CLASS_NAMES, from_corine
+from landcover.core.errors import BadInput, UnknownName
+from landcover.datasets import memory_mapped
 from landcover.datasets.labelled import ALL, Dataset, Record
-from landcover.errors import BadInput, UnknownName
-from landcover.nomenclature import CLASS_NAMES, from_corine
-from landcover.sources.folder import LABELS_SUFFIX, MAX_LABEL_BYTES
-from landcover.sources.raster import read_file, shown
+from landcover.io.band_files import LABELS_SUFFIX, MAX_LABEL_BYTES
+from landcover.io.guard import read_file, shown
 
 PIXELS_V2: Final = "BigEarthNet-S2"
 METADATA_V2: Final = "metadata.parquet"
@@ -151,8 +151,8 @@ def open_either(root: Path) -> Dataset:
         BadInput: the layout is neither version's, or as :func:`open_v2` and :func:`open_v1`.
     """
     _check_root(root)
-    if mapped.is_store(root):
-        return mapped.open_store(root)
+    if memory_mapped.is_store(root):
+        return memory_mapped.open_store(root)
     if (root / METADATA_V2).exists() or (root / PIXELS_V2).exists():
         return open_v2(root)
     if (root / PIXELS_V1).is_dir() or any(_V1_NAME.match(name) for name in _names(root)):

@@ -1,4 +1,4 @@
-"""From a data set of many small files to the fast store of :mod:`landcover.datasets.mapped`.
+"""From a data set of many small files to the fast store of :mod:`landcover.datasets.memory_mapped`.
 
 Patches are appended block by block. A journal beside the files says how many blocks are
 safely on the disk and what they hash to, so a conversion that was killed goes on from the
@@ -28,15 +28,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.lib import format as npy
 
-from landcover.datasets import mapped
+from landcover.core.errors import BadInput
+from landcover.core.progress import Progress, Report, ignore
+from landcover.datasets import memory_mapped
+from landcover.datasets.arrays import Grid
 from landcover.datasets.labelled import Dataset, Record, read_records
-from landcover.datasets.mapped import GRIDS, MANIFEST_FILE, PATCH_BYTES, SCHEMA, TABLE_FILE
-from landcover.datasets.store import Grid
-from landcover.errors import BadInput
-from landcover.loading import ahead
-from landcover.progress import Progress, Report, ignore
-from landcover.sources.folder import Native
-from landcover.sources.raster import shown
+from landcover.datasets.memory_mapped import GRIDS, MANIFEST_FILE, PATCH_BYTES, SCHEMA, TABLE_FILE
+from landcover.io.band_files import Native
+from landcover.io.guard import shown
+from landcover.train.loading import ahead
 
 JOURNAL_FILE: Final = "journal.jsonl"
 BLOCK: Final = 256
@@ -81,11 +81,11 @@ def convert(
         BadInput: a patch cannot be read, the disk lacks the space, the folder holds
             something else, or what was written reads back differently.
     """
-    if isinstance(dataset, mapped.MappedDataset):
+    if isinstance(dataset, memory_mapped.MappedDataset):
         raise BadInput(f"{dataset.title} is in a fast store already: give its original folders.")
     records = dataset.everything if flawed else dataset.records()
     mark = _mark(dataset, records)
-    if mapped.is_store(out):
+    if memory_mapped.is_store(out):
         return _complete(out, mark, report)
     _check_folder(out)
     journal = _Journal(out, mark)
@@ -267,7 +267,7 @@ def _settle(out: Path, journal: _Journal, count: int, report: Report) -> list[di
                 "sha256": whole.hexdigest(),
                 "shape": [count, *GRIDS[name]],
                 "dtype": "uint16",
-                "bands": list(mapped.BANDS_OF[name]),
+                "bands": list(memory_mapped.BANDS_OF[name]),
             }
         )
     for name, part in _parts(out).items():
@@ -295,8 +295,8 @@ def _manifest(
     dataset: Dataset, count: int, mark: str, files: list[dict[str, Any]]
 ) -> dict[str, Any]:
     return {
-        "format": mapped.FORMAT,
-        "version": mapped.VERSION,
+        "format": memory_mapped.FORMAT,
+        "version": memory_mapped.VERSION,
         "name": dataset.name,
         "title": dataset.title,
         "patches": count,
@@ -324,13 +324,13 @@ def _complete(out: Path, mark: str, report: Report) -> Converted:
     Raises:
         BadInput: it is of another data set, or damaged.
     """
-    manifest = mapped.read_manifest(out)
+    manifest = memory_mapped.read_manifest(out)
     if manifest.get("mark") != mark:
         raise BadInput(
             f"'{shown(out.name)}' is a store of other patches: choose another folder, or remove it."
         )
     begin = time.perf_counter()
-    mapped.verify(
+    memory_mapped.verify(
         out,
         lambda done, total: report(
             Progress(what="Checking", done=done, total=total, seconds=time.perf_counter() - begin)

@@ -40,10 +40,10 @@ from PIL import Image
 from sklearn.neighbors import BallTree
 from torch import Tensor
 
+from landcover.core.classes import EUROSAT_CLASSES
+from landcover.core.errors import BadInput
 from landcover.datasets.labelled import ALL, SPLITS, split_name
-from landcover.errors import BadInput
-from landcover.nomenclature import EUROSAT_CLASSES
-from landcover.sources.raster import read_file, shown
+from landcover.io.guard import read_file, shown
 
 SIDE: Final = 64
 ARCHIVE: Final = "EuroSAT_RGB.zip"

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landcover.datasets.store import NativeStore
-from landcover.errors import BadInput, UnknownName
-from landcover.nomenclature import CLASS_NAMES
-from landcover.patch import Patch
-from landcover.sources.folder import Native, read_native, to_patch
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import BadInput, UnknownName
+from landcover.core.raster import Patch
+from landcover.datasets.arrays import NativeStore
+from landcover.io.band_files import Native, read_native, to_patch
 
 Progress = Callable[[int, int, str], None]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from landcover.datasets.store import NativeStore
-from landcover.errors import BadInput
-from landcover.sentinel2 import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M, QUANTIFICATION
+from landcover.core.bands import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M, QUANTIFICATION
+from landcover.core.errors import BadInput
+from landcover.datasets.arrays import NativeStore
 
 _LEAST: float = 1e-6
 """Reflectance: a constant band must not be divided by 0."""

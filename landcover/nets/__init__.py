@@ -2,7 +2,7 @@
 
 Every net takes float32 surface reflectance ``(n, band, y, x)`` on one 10 m grid and
 returns logits ``(n, class)``. The bands are the twelve of
-:data:`landcover.sentinel2.BAND_NAMES`, or those that its option ``bands`` names. It
+:data:`landcover.core.bands.BAND_NAMES`, or those that its option ``bands`` names. It
 normalises its input itself, and its ``cam_layer`` attribute is the module whose output
 Grad-CAM weighs.
 """
@@ -14,16 +14,16 @@ from typing import Any, Final
 
 from torch import nn
 
-from landcover.errors import UnknownName
-from landcover.nets.baselines import BandStatisticsForest, ClassPrior
-from landcover.nets.colours import ColourForest
-from landcover.nets.lite0 import LiteNet
+from landcover.core.errors import UnknownName
+from landcover.nets.colour_statistics import ColourForest
+from landcover.nets.efficientnet_lite0 import LiteNet
 from landcover.nets.mosaic import Mosaic
 from landcover.nets.random_convolution import RandomConvolution
+from landcover.nets.reference import BandStatisticsForest, ClassPrior
 from landcover.nets.resnet import ResNet
-from landcover.nets.rgb import RgbNet
-from landcover.nets.spectral import SpectralLite
-from landcover.nets.timm_net import TimmNet
+from landcover.nets.rgb_lite0 import RgbNet
+from landcover.nets.spectral_lite0 import SpectralLite
+from landcover.nets.timm_trunk import TimmNet
 from landcover.nets.trigrid import TriGrid
 
 NETS: Final[dict[str, Callable[..., nn.Module]]] = {

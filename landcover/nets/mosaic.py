@@ -19,12 +19,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from landcover.augment import symmetry
-from landcover.nets.labelsets import LabelSets
-from landcover.nets.rgb import turned_back
-from landcover.nets.spectral import SpectralLite
+from landcover.core.bands import PATCH_PIXELS
+from landcover.nets.label_sets import LabelSets
+from landcover.nets.rgb_lite0 import turned_back
+from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.trigrid import CELL_PIXELS, TriGrid
-from landcover.sentinel2 import PATCH_PIXELS
+from landcover.train.augment import symmetry
 
 
 class Mosaic(nn.Module):

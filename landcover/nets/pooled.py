@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landcover.errors import BadInput
+from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import BadInput
 from landcover.nets.trigrid import check_size, log_reflectance
-from landcover.nomenclature import CLASS_NAMES
-from landcover.sentinel2 import BAND_NAMES, PATCH_PIXELS
 
 STRIDE: Final = 32
 """Side of a cell of the trunk's maps, in 10 m pixels: five halvings."""

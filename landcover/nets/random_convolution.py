@@ -3,7 +3,8 @@
 Filters are small windows cut at random from training patches. What a filter answers is
 rectified both ways and averaged over the patch; a linear classifier does the rest. Thus
 texture and colour are there, but no filter was chosen for the task: a net that learns
-its filters has to do better. :func:`landcover.baselines.fit_random_convolution` fits it.
+its filters has to do better. :func:`landcover.train.recipes.reference_fit.fit_random_convolution`
+fits it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from landcover.core.bands import BAND_NAMES
+from landcover.core.classes import CLASS_NAMES
 from landcover.nets.trigrid import CELL_PIXELS, log_reflectance, standardised
-from landcover.nomenclature import CLASS_NAMES
-from landcover.sentinel2 import BAND_NAMES
 
 STRIDE: Final = 2
 """Pixels from one answer of a filter to the next: a mean over the patch needs no more."""

@@ -16,9 +16,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from landcover.core.bands import BAND_NAMES
+from landcover.core.classes import CLASS_NAMES
 from landcover.nets.pooled import PooledNet
-from landcover.nomenclature import CLASS_NAMES
-from landcover.sentinel2 import BAND_NAMES
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:

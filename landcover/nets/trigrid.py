@@ -41,9 +41,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landcover.errors import BadInput
-from landcover.nomenclature import CLASS_NAMES
-from landcover.sentinel2 import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M, PATCH_PIXELS
+from landcover.core.bands import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M, PATCH_PIXELS
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import BadInput
 
 CELL_PIXELS: Final = 8
 """Side of a cell, in 10 m pixels."""

@@ -8,8 +8,8 @@ import numpy as np
 import rasterio
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 
-from landcover.patch import Patch
-from landcover.sources.samples import samples
+from landcover.core.raster import Patch
+from landcover.io.samples import samples
 
 MAP_FRAME = "iframe[title='streamlit_folium.st_folium']"
 

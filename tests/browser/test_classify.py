@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from landcover.nomenclature import CLASS_NAMES
-from landcover.sources.samples import read_sample, samples
+from landcover.core.classes import CLASS_NAMES
+from landcover.io.samples import read_sample, samples
 from tests.browser import steps
 from tests.browser.conftest import serve
 

@@ -11,7 +11,7 @@ import rasterio
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from landcover.sources.samples import read_sample, samples
+from landcover.io.samples import read_sample, samples
 from tests.browser import steps
 
 pytestmark = pytest.mark.browser

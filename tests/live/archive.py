@@ -34,7 +34,7 @@ from rasterio.enums import Resampling
 from rasterio.shutil import copy as copy_raster
 from rasterio.warp import reproject
 
-from landcover.sentinel2 import BAND_NAMES, BANDS, L1C_BAND_NAMES
+from landcover.core.bands import BAND_NAMES, BANDS, L1C_BAND_NAMES
 from tests.live import wire
 from tests.live.granules import GRANULES, PLACES, Extent, Granule, Part, Place, Style
 

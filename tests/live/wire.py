@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from landcover.sentinel2 import BAND_NAMES, BANDS, L1C_BAND_NAMES
+from landcover.core.bands import BAND_NAMES, BANDS, L1C_BAND_NAMES
 from tests.live.granules import STYLES, Extent, Granule, Style
 
 COG_TYPE: Final = "image/tiff; application=geotiff; profile=cloud-optimized"

@@ -15,12 +15,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from landcover.augment import symmetry
-from landcover.bootstrap import interval, resample
 from landcover.datasets import open_dataset
-from landcover.datasets.store import NativeStore
-from landcover.inference import Scorer
-from landcover.training import average_precisions
+from landcover.datasets.arrays import NativeStore
+from landcover.metrics.bootstrap import interval, resample
+from landcover.models.inference import Scorer
+from landcover.train.augment import symmetry
+from landcover.train.loop import average_precisions
 
 ROOT: Final = Path(__file__).parents[2]
 DATA: Final = Path(os.environ.get("LANDCOVER_DATA", ROOT.parent / "shared" / "data"))

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from landcover.augment import symmetry
-from landcover.datasets.store import join
-from landcover.nets.rgb import RgbNet
-from landcover.nets.spectral import VISIBLE
+from landcover.datasets.arrays import join
+from landcover.nets.rgb_lite0 import RgbNet
+from landcover.nets.spectral_lite0 import VISIBLE
+from landcover.train.augment import symmetry
 from tools.research.common import WORK, figures, gain, line, sigmoid, store
 from tools.research.probe import fit, log_statistics
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import torch
 
-from landcover.augment import Augmentation
 from landcover.datasets.eurosat import RgbStore, open_eurosat
-from landcover.nets.lite0 import Lite0
-from landcover.training import TrainConfig, predict_logits, train
+from landcover.nets.efficientnet_lite0 import Lite0
+from landcover.train.augment import Augmentation
+from landcover.train.loop import TrainConfig, predict_logits, train
 from tools.research.common import DATA, WORK, imagenet
 
 

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import torch
 
-from landcover.nets.rgb import RgbNet
-from landcover.training import predict_logits
+from landcover.nets.rgb_lite0 import RgbNet
+from landcover.train.loop import predict_logits
 from tools.research.common import WORK
 from tools.research.eurosat import store
 

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from landcover.augment import symmetry
-from landcover.datasets.store import join
-from landcover.nets.lite0 import Lite0
-from landcover.sentinel2 import BAND_NAMES
+from landcover.core.bands import BAND_NAMES
+from landcover.datasets.arrays import join
+from landcover.nets.efficientnet_lite0 import Lite0
+from landcover.train.augment import symmetry
 from tools.research.common import WORK, imagenet, store
 
 COMPOSITES = {

@@ -19,13 +19,13 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
 from landcover import nets
-from landcover.datasets.store import NativeStore
-from landcover.nets.spectral import inflate
-from landcover.recipes import Order
-from landcover.recipes_mosaic import settings, start
-from landcover.sentinel2 import BAND_NAMES
-from landcover.settings import TrainConfig
-from landcover.training import train
+from landcover.core.bands import BAND_NAMES
+from landcover.datasets.arrays import NativeStore
+from landcover.nets.spectral_lite0 import inflate
+from landcover.train.configuration import TrainConfig
+from landcover.train.loop import train
+from landcover.train.recipes.bigearthnet import Order
+from landcover.train.recipes.mosaic import settings, start
 from tools.research.common import Floats, gain, line, looks, sigmoid, store
 
 SEASON: Final = 0.3

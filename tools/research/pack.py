@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.torch import save_file
 from torch import Tensor
 
-from landcover.recipes_mosaic import start
+from landcover.train.recipes.mosaic import start
 from tools.research.common import store
 
 

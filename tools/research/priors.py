@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 
-from landcover.nomenclature import CLASS_NAMES
+from landcover.core.classes import CLASS_NAMES
 from tools.research.common import DATA, WORK, Floats, figures, gain, line, sigmoid, store
 
 LEAST = 5

@@ -9,8 +9,8 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from landcover.datasets.store import NativeStore
-from landcover.nets.baselines import band_statistics
+from landcover.datasets.arrays import NativeStore
+from landcover.nets.reference import band_statistics
 from tools.research.common import WORK, Floats, figures, store
 
 TRAIN = 301

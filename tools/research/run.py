@@ -2,7 +2,7 @@
 
 ``python -m tools.research.run QUEUE.jsonl``. A line is ``{"name", "start", "config"}``, where
 ``start`` is empty or the name of a EuroSAT run (or ``imagenet``), and ``config`` is what
-differs from the defaults of :class:`landcover.training.TrainConfig`. Lines may be added
+differs from the defaults of :class:`landcover.train.loop.TrainConfig`. Lines may be added
 while it runs; what is done is skipped, what was cut off goes on. Each leaves
 ``runs/NAME/val.npy``, the logits on
 validation, and the weights. The test split is never read.
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from landcover.datasets.store import join
-from landcover.nets.spectral import inflate
-from landcover.training import TrainConfig, predict_logits, train
+from landcover.datasets.arrays import join
+from landcover.nets.spectral_lite0 import inflate
+from landcover.train.loop import TrainConfig, predict_logits, train
 from tools.research import eurosat
 from tools.research.common import WORK, figures, store
 

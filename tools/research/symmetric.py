@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from landcover import nets
-from landcover.augment import symmetry
-from landcover.training import TrainConfig
+from landcover.train.augment import symmetry
+from landcover.train.loop import TrainConfig
 from tools.research.common import WORK, figures, store
 
 

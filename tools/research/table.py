@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from landcover.bootstrap import interval, resample
+from landcover.metrics.bootstrap import interval, resample
 from tools.research.common import figures
 
 Floats = npt.NDArray[Any]

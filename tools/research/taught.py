@@ -16,11 +16,11 @@ from typing import Final
 import torch
 from safetensors.torch import load_file
 
-from landcover.nets.labelsets import packaged
-from landcover.nets.spectral import SpectralLite
+from landcover.nets.label_sets import packaged
+from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.trigrid import TriGrid
-from landcover.recipes import Order
-from landcover.recipes_mosaic import LOOKS, settings
+from landcover.train.recipes.bigearthnet import Order
+from landcover.train.recipes.mosaic import LOOKS, settings
 from tools.research.common import Floats, gain, line, looks, sigmoid, store
 
 ROWS: Final[dict[str, tuple[float, tuple[str, ...]]]] = {

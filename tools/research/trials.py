@@ -28,11 +28,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from landcover import nets
-from landcover.augment import rectangles, symmetry
-from landcover.datasets.store import NativeStore, join
-from landcover.nets.spectral import SpectralLite, inflate
-from landcover.settings import TrainConfig
-from landcover.training import _optimiser, learning_rate, take_up
+from landcover.datasets.arrays import NativeStore, join
+from landcover.nets.spectral_lite0 import SpectralLite, inflate
+from landcover.train.augment import rectangles, symmetry
+from landcover.train.configuration import TrainConfig
+from landcover.train.loop import _optimiser, learning_rate, take_up
 
 SPLITS: Final = ("train", "validation")
 KINDS: Final[dict[str, dict[str, Any]]] = {
@@ -128,7 +128,7 @@ def loss_of(name: str, share: Tensor) -> Loss:
 def augmented(
     pixels: Tensor, targets: Tensor, job: dict[str, Any], chance: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """What :class:`landcover.augment.Augmentation` does, on the card, and the trials' crops."""
+    """What ``augment.Augmentation`` does, on the card, and the trials' crops."""
     device, count = pixels.device, len(pixels)
     flips = torch.randint(0, 2, (3, count, 1, 1, 1), generator=chance).bool().to(device)
     pixels = torch.where(flips[0], pixels.transpose(-2, -1), pixels)
@@ -190,7 +190,7 @@ def config_of(job: dict[str, Any]) -> TrainConfig:
 
 
 def fit(job: dict[str, Any], pool: Pool, out: Path, euro: dict[str, Tensor]) -> nn.Module:
-    """One fit by the rules of :mod:`landcover.training`; returns the averaged net."""
+    """One fit by the rules of :mod:`landcover.train.loop`; returns the averaged net."""
     config, rows = config_of(job), pool.rows[job["fit"]]
     device = rows.device
     torch.manual_seed(config.seed)

@@ -1,0 +1,274 @@
+"""The command ``data``: what is done with data sets before anything is trained or measured.
+
+Adding an action is adding a function ``_add_…`` and a line to ``_ACTIONS``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from landcover.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from landcover.core.progress import Progress, Report
+    from landcover.datasets.downloads import Outcome
+
+INTERRUPTED: Final = 130
+INCOMPLETE: Final = 1
+LOG_EVERY_S: Final = 60.0
+"""Where nobody watches, as in a log file, a line of progress comes so often."""
+RATE_OVER_S: Final = 15.0
+"""The speed that is shown is that of the last seconds."""
+
+
+def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
+    """The command ``data`` with its actions."""
+    actions = commands.add_parser(
+        "data", help="look at a data set, download it, check it"
+    ).add_subparsers(required=True, metavar="ACTION")
+    for add in _ACTIONS:
+        add(actions)
+
+
+def _add_describe(actions: Any) -> None:  # noqa: ANN401 - as above
+    describe = actions.add_parser("describe", help="count patches by split, class and country")
+    describe.add_argument("root", type=Path, metavar="ROOT")
+    describe.add_argument("--dataset", default="bigearthnet")
+    describe.add_argument("--json", action="store_true")
+    describe.set_defaults(command=_describe)
+
+
+def _describe(options: argparse.Namespace) -> int:
+    from landcover import datasets  # noqa: PLC0415 - it loads what most commands do not need
+
+    description = datasets.open_any(options.dataset, options.root).describe()
+    print(
+        json.dumps(
+            description, indent=None if options.json else 2, ensure_ascii=False, allow_nan=False
+        )
+    )
+    return 0
+
+
+_DOWNLOAD_HELP: Final = """\
+download a data set from where its authors publish it
+
+  bigearthnet  BigEarthNet v2, Sentinel-2: 63.3 GB to fetch, which unpack to 6,593,856 files
+               of 90.4 GB (105.8 GB on a disk with blocks of 4 KiB): have 169 GB free.
+               With --metadata-only its two tables alone: 4.3 MB. CDLA-Permissive-1.0.
+  eurosat      EuroSAT RGB: 94.7 MB, 27,000 pictures; with room for them unpacked, have
+               0.5 GB free. It comes without the places of its pictures, so without a
+               split by place: it is for `--split all`. MIT.
+
+An interrupted download goes on where it stopped when the same command is run again. Each file
+is checked against its published size and MD5 sum. Archives are unpacked, then deleted."""
+
+
+def _add_download(actions: Any) -> None:  # noqa: ANN401 - as above
+    download = actions.add_parser(
+        "download",
+        help="download bigearthnet or eurosat, and go on where it stopped",
+        description=_DOWNLOAD_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    download.add_argument("dataset", metavar="DATASET", help="bigearthnet or eurosat")
+    download.add_argument("--to", required=True, type=Path, metavar="DIR")
+    download.add_argument(
+        "--metadata-only", action="store_true", help="bigearthnet's tables without its pixels"
+    )
+    after = download.add_mutually_exclusive_group()
+    after.add_argument("--keep-archive", action="store_true", help="do not delete what is unpacked")
+    after.add_argument(
+        "--no-unpack", action="store_true", help="leave archives packed (eurosat is read so too)"
+    )
+    download.add_argument("--json", action="store_true", help="print what was done as JSON")
+    download.set_defaults(command=_download)
+
+
+def _download(options: argparse.Namespace) -> int:
+    from landcover.datasets import downloads  # noqa: PLC0415
+
+    source = downloads.source(options.dataset)
+    try:
+        outcome = downloads.download(
+            source,
+            options.to,
+            metadata_only=options.metadata_only,
+            keep_archive=options.keep_archive,
+            packed=options.no_unpack,
+            report=_report(),
+        )
+    except KeyboardInterrupt:
+        _clear_line()
+        print(
+            f"error: Stopped; what has come is kept in '{options.to}': run the same command again "
+            "to go on.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    for note in outcome.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(
+        json.dumps(_outcome(outcome), ensure_ascii=False)
+        if options.json
+        else _outcome_text(f"{source.title} ({source.licence})", outcome)
+    )
+    return 0
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "root": str(outcome.root),
+        "fetched": list(outcome.fetched),
+        "present": list(outcome.present),
+        "unpacked": outcome.unpacked,
+        "notes": list(outcome.notes),
+    }
+
+
+def _outcome_text(title: str, outcome: Outcome) -> str:
+    lines = [f"Fetched and right: {name}" for name in outcome.fetched]
+    lines += [f"There already:     {name}" for name in outcome.present]
+    lines += [f"Unpacked:          {n:,} files of {f}" for f, n in outcome.unpacked.items()]
+    return "\n".join([*lines, f"{title} is in {outcome.root}"])
+
+
+def _add_check(actions: Any) -> None:  # noqa: ANN401 - as above
+    check = actions.add_parser("check", help="say what a folder has of a data set, and lacks")
+    check.add_argument("root", type=Path, metavar="ROOT")
+    check.add_argument("--dataset", default="bigearthnet", help="bigearthnet or eurosat")
+    check.add_argument(
+        "--sample", type=int, default=20, metavar="N", help="patches to open, chosen by chance"
+    )
+    check.add_argument("--json", action="store_true")
+    check.set_defaults(command=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from landcover.datasets import downloads  # noqa: PLC0415
+    from landcover.datasets.downloads import check  # noqa: PLC0415
+
+    if options.sample < 0:
+        raise BadInput("--sample is a number of patches: give 0 or more.")
+    source = downloads.source(options.dataset)
+    record = check.check(source, options.root, sample=options.sample, report=_report())
+    print(
+        json.dumps(record, ensure_ascii=False, allow_nan=False)
+        if options.json
+        else check.as_text(record)
+    )
+    return 0 if record["complete"] else INCOMPLETE
+
+
+def _add_convert(actions: Any) -> None:  # noqa: ANN401 - as above
+    convert = actions.add_parser(
+        "convert",
+        help="make a fast store for training: large files that are mapped into memory",
+        description="Write a data set's patches as NumPy arrays on their native grids, 160 kB a "
+        "patch, with a Parquet table and a manifest of SHA-256 sums. Training and evaluation "
+        "take the store's folder like the original one. Interrupted, the same command goes on; "
+        "complete, it verifies the store.",
+    )
+    convert.add_argument("root", type=Path, metavar="ROOT")
+    convert.add_argument("out", type=Path, metavar="OUT")
+    convert.add_argument("--dataset", default="bigearthnet")
+    convert.add_argument(
+        "--flawed", action="store_true", help="take patches with clouds, shadows or snow too"
+    )
+    convert.add_argument("--json", action="store_true", help="print what was done as JSON")
+    convert.set_defaults(command=_convert)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from landcover import datasets  # noqa: PLC0415
+    from landcover.datasets.convert import convert  # noqa: PLC0415
+
+    dataset = datasets.open_dataset(options.dataset, options.root)
+    try:
+        done = convert(dataset, options.out, flawed=options.flawed, report=_report())
+    except KeyboardInterrupt:
+        _clear_line()
+        print(
+            f"error: Stopped; what is written is kept in '{options.out}': run the same command "
+            "again to go on.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    if options.json:
+        print(json.dumps({**asdict(done), "root": str(done.root)}, ensure_ascii=False))
+    else:
+        was = "Written and verified" if done.fresh else "Complete already, and verified"
+        print(f"{was}: {done.patches:,} patches, {done.bytes / 1e9:,.2f} GB in {done.root}")
+    return 0
+
+
+def _report() -> Report:
+    """Progress with megabytes, speed and time left: one line that changes, or a line a minute."""
+    watched = sys.stderr.isatty()
+    seen: deque[tuple[float, float]] = deque()
+    last_what, last_line = "", time.monotonic()
+
+    def show(progress: Progress) -> None:
+        nonlocal last_what, last_line
+        now = time.monotonic()
+        new = progress.what != last_what
+        if new:
+            seen.clear()
+            last_what = progress.what
+        seen.append((now, progress.done))
+        while now - seen[0][0] > RATE_OVER_S and len(seen) > 2:
+            seen.popleft()
+        finished = progress.done >= progress.total
+        if watched:
+            end = "\n" if finished else ""
+            print(f"\r{_said(progress, seen)}\033[K", end=end, file=sys.stderr, flush=True)
+        elif new or finished or now - last_line > LOG_EVERY_S:
+            last_line = now
+            print(_said(progress, seen), file=sys.stderr, flush=True)
+
+    return show
+
+
+def _said(progress: Progress, seen: deque[tuple[float, float]]) -> str:
+    """``Fetching x.zip: 12.3 of 94.7 MB, 3.4 MB/s, 0:24 left``; else files or patches."""
+    seconds = seen[-1][0] - seen[0][0]
+    rate = (seen[-1][1] - seen[0][1]) / seconds if seconds > 0 else 0.0
+    left = progress.total - progress.done
+    bytes_told = progress.what.startswith(("Fetching", "Checking"))
+    if bytes_told:
+        amount = f"{progress.done / 1e6:,.1f} of {progress.total / 1e6:,.1f} MB"
+        speed = f", {rate / 1e6:,.1f} MB/s"
+    else:
+        unit = "patches" if progress.what == "Converting" else "files"
+        amount = f"{progress.done:,} of {progress.total:,} {unit}"
+        speed = f", {rate:,.0f} a second"
+    if rate <= 0:
+        return f"{progress.what}: {amount}"
+    return f"{progress.what}: {amount}{speed}{_time(left / rate) if left > 0 else ''}"
+
+
+def _time(seconds: float) -> str:
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f", {hours}:{minute:02}:{second:02} left" if hours else f", {minute}:{second:02} left"
+
+
+def _clear_line() -> None:
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+
+
+_ACTIONS: Final[tuple[Callable[[Any], None], ...]] = (
+    _add_describe,
+    _add_download,
+    _add_check,
+    _add_convert,
+)

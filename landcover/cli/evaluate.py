@@ -1,0 +1,247 @@
+"""The commands that measure: ``evaluate`` one model, ``compare`` two."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from landcover.cli import picture_sources
+from landcover.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from landcover.core.raster import FloatArray
+    from landcover.datasets import Dataset, EuroSat
+    from landcover.evaluate.report_metrics import Draws, Material
+    from landcover.evaluate.run import Evaluation
+    from landcover.models.model import Model
+
+FEWEST: Final = 100
+MOST: Final = 100_000
+"""Resamples: fewer give no usable interval, more only take time."""
+UNITS: Final = ("patch", "block")
+"""The keys of ``report_metrics.UNITS``, which `landcover --help` must not wait for."""
+
+
+def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
+    """The commands ``evaluate`` and ``compare``."""
+    evaluate = commands.add_parser("evaluate", help="measure a model on labelled patches")
+    evaluate.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
+    _add_data_options(evaluate)
+    which = evaluate.add_mutually_exclusive_group()
+    which.add_argument("--model", help="a registered model (see `landcover models`)")
+    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
+    evaluate.add_argument("--save", action="store_true", help="keep the report in the model folder")
+    evaluate.set_defaults(command=_evaluate)
+
+    compare = commands.add_parser(
+        "compare", help="tell which of two models is better on the same patches"
+    )
+    for letter in "AB":
+        compare.add_argument(
+            letter.lower(), metavar=letter, help="a registered model, or a model folder"
+        )
+    compare.add_argument(
+        "root",
+        type=Path,
+        metavar="ROOT",
+        nargs="?",
+        help="folder of the data set; without it, the saved reports are compared",
+    )
+    _add_data_options(compare)
+    compare.set_defaults(command=_compare)
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", required=True, help="bigearthnet (v1 or v2 layout) or eurosat")
+    parser.add_argument("--split", default="test", help="train, validation, test or all")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--bootstraps", type=int, default=1000, help="resamples for intervals")
+    parser.add_argument(
+        "--unit",
+        choices=UNITS,
+        default=UNITS[0],
+        help="what resamples draw: patches, or blocks of 12 km, whose patches are alike",
+    )
+    nearness = parser.add_mutually_exclusive_group()
+    nearness.add_argument(
+        "--allow-touching",
+        action="store_true",
+        help="measure a test split whose patches touch the training split",
+    )
+    nearness.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse any split whose patches touch what the model has learnt from",
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def counter(what: str) -> Callable[[int, int, str], None] | None:
+    """A line on stderr that counts up, where somebody is looking at it."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int, note: str = "") -> None:
+        end = "\n" if done >= total else ""
+        print(f"\r{what} {done}/{total} {note}\033[K", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from landcover import datasets  # noqa: PLC0415 - loads torch
+    from landcover.evaluate import run  # noqa: PLC0415 - loads torch
+
+    draws = _draws(options)
+    dataset = datasets.open_any(options.dataset, options.root)
+    if isinstance(dataset, datasets.EuroSat):
+        show = counter("evaluating")
+        result, folder = picture_sources.evaluate(dataset, options, draws.unit, show)
+    else:
+        result, folder = _of_patches(dataset, options, draws)
+    if options.save:
+        for path in run.write_report(result, folder):
+            print(f"Written: {path}", file=sys.stderr)
+    print(_json_line(result.as_dict()) if options.json else run.as_text(result))
+    return 0
+
+
+def _of_patches(
+    dataset: Dataset, options: argparse.Namespace, draws: Draws
+) -> tuple[Evaluation, Path]:
+    """Measure a model of patches, and the registered baselines; the report and its folder."""
+    from landcover.evaluate import run  # noqa: PLC0415 - loads torch
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.models.model import load_model  # noqa: PLC0415
+
+    name = options.model or registry.DEFAULT_MODEL
+    folder = options.card if options.card is not None else registry.folder(name)
+    model = load_model(folder, options.device)
+    baselines = [
+        registry.load(other, options.device)
+        for other in registry.BASELINES
+        if other in registry.names() and other != model.card.name
+    ]
+    report = run.evaluate(
+        model,
+        dataset,
+        options.split,
+        baselines,
+        draws=draws,
+        allow_touching=options.allow_touching,
+        strict=options.strict,
+        progress=counter("evaluating"),
+    )
+    return report, folder
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from landcover.evaluate import comparison  # noqa: PLC0415 - loads torch
+
+    draws = _draws(options)
+    measured = _of_reports if options.root is None else _of_answers
+    record = measured(options, draws)
+    print(_json_line(record) if options.json else comparison.as_text(record))
+    return 0
+
+
+def _of_reports(options: argparse.Namespace, draws: Draws) -> dict[str, Any]:
+    """Compare what two saved reports hold."""
+    from landcover.evaluate import comparison, run  # noqa: PLC0415 - loads torch
+    from landcover.models.card import read_card  # noqa: PLC0415
+
+    reports = []
+    for name in (options.a, options.b):
+        folder = _folder(name)
+        report = run.read_report(folder, run.report_name(folder, options.dataset), options.split)
+        if report.figures.get("card_hash") != read_card(folder).hash:
+            raise BadInput(
+                f"The report of '{folder.name}' was made with another card or other weights: "
+                "make it anew with `landcover evaluate --save`, or give ROOT."
+            )
+        reports.append(report)
+    return comparison.compare(reports[0], reports[1], draws=draws)
+
+
+def _of_answers(options: argparse.Namespace, draws: Draws) -> dict[str, Any]:
+    """Ask both models, then compare them."""
+    from landcover import datasets  # noqa: PLC0415 - loads torch
+    from landcover.evaluate import comparison  # noqa: PLC0415 - loads torch
+    from landcover.models.model import load_model  # noqa: PLC0415
+
+    dataset = datasets.open_any(options.dataset, options.root)
+    models = [load_model(_folder(name), options.device) for name in (options.a, options.b)]
+    if isinstance(dataset, datasets.EuroSat):
+        material, answers, seen = _ask_pictures(models, dataset, options)
+    else:
+        material, answers, seen = _ask_patches(models, dataset, options)
+    sides = [
+        comparison.side_of(model.card, answer, material.classes, seen=known)
+        for model, answer, known in zip(models, answers, seen, strict=True)
+    ]
+    return {
+        "dataset": dataset.name,
+        "split": options.split,
+        **comparison.compare_sides(material, sides[0], sides[1], draws=draws),
+    }
+
+
+def _ask_patches(
+    models: list[Model], dataset: Dataset, options: argparse.Namespace
+) -> tuple[Material, list[FloatArray], list[bool | None]]:
+    from landcover.evaluate import run  # noqa: PLC0415 - loads torch
+
+    for model in models:
+        run.refuse(
+            model.card,
+            dataset,
+            options.split,
+            allow_touching=options.allow_touching,
+            strict=options.strict,
+        )
+    answers = run.probabilities(models, dataset, options.split, counter("comparing"))
+    seen = [run.has_seen(model.card, dataset, options.split) for model in models]
+    return run.material_of(dataset.records(options.split)), answers, seen
+
+
+def _ask_pictures(
+    models: list[Model], dataset: EuroSat, options: argparse.Namespace
+) -> tuple[Material, list[FloatArray], list[bool | None]]:
+    from landcover.evaluate import exclusive as pictures  # noqa: PLC0415 - loads torch
+
+    for model in models:
+        pictures.refuse(model.card)
+    records, show = dataset.records(options.split), counter("comparing")
+    answers = pictures.probabilities(models, dataset.load(options.split, show), show)
+    names = [record.name for record in records]
+    learnt = [pictures.learnt(model.card, names) for model in models]
+    seen = [None if known is None else bool(known.any()) for known in learnt]
+    return pictures.material_of(records), answers, seen
+
+
+def _folder(name: str) -> Path:
+    """The folder of a registered model, or one of the user's own."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.models.card import CARD_FILE  # noqa: PLC0415
+
+    if name not in registry.names() and (Path(name) / CARD_FILE).is_file():
+        return Path(name)
+    return registry.folder(name)
+
+
+def _draws(options: argparse.Namespace) -> Draws:
+    from landcover.evaluate.report_metrics import Draws  # noqa: PLC0415 - loads scikit-learn
+
+    if options.bootstraps < FEWEST:
+        raise BadInput(f"--bootstraps must be at least {FEWEST}: fewer give no usable interval.")
+    if options.bootstraps > MOST:
+        raise BadInput(f"--bootstraps must be at most {MOST:,}: more do not change an interval.")
+    return Draws(resamples=options.bootstraps, unit=options.unit)
+
+
+def _json_line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,423 @@
+"""The command ``explain``: which pixels and bands speak for a class, and which against it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from landcover.cli import method_options, picture_sources, whatif
+from landcover.cli.method_options import Known
+from landcover.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from landcover.core.picture import Picture
+    from landcover.core.progress import Progress, Report
+    from landcover.core.raster import Patch
+    from landcover.explain.band_attribution import BandEvidence
+    from landcover.explain.explanation import Explanation
+    from landcover.models.model import Model, Prediction
+    from landcover.trust.quality import Quality
+    from landcover.trust.verdict import Judgement
+
+MOST_LABELS: Final = 4
+"""Classes in one call: more do not fit side by side."""
+_SUFFIXES: Final = (".png", ".tif", ".json")
+
+Read = Callable[[str, argparse.Namespace], "Patch"]
+"""What reads a source and cuts the window that the options ask for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A model that is asked, its folder, and what was measured of its explanations."""
+
+    model: Model
+    folder: Path
+    known: Known
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """What one model says.
+
+    Attributes:
+        asked: the model.
+        prediction: what it says.
+        quality: of what it looked at, with the verdict's reason as its warning.
+        record: as ``classify`` prints it, the verdict included.
+    """
+
+    asked: _Asked
+    prediction: Prediction
+    quality: Quality
+    record: dict[str, Any]
+
+
+def add_commands(
+    commands: Any,  # noqa: ANN401 - argparse does not export its type
+    add_source_options: Callable[[argparse.ArgumentParser], None],
+    read: Read,
+) -> None:
+    """The command ``explain``.
+
+    Args:
+        commands: what the command is added to.
+        add_source_options: adds the options on model, window and place, which are those of
+            ``classify``.
+        read: reads a source as ``classify`` does.
+    """
+    explanation = commands.add_parser(
+        "explain", help="draw which pixels speak for and against a class"
+    )
+    explanation.add_argument(
+        "source", metavar="SOURCE", help="as for classify; pictures of red, green and blue too"
+    )
+    explanation.add_argument(
+        "--label",
+        required=True,
+        action="append",
+        help=f"a class, by its full or short name; up to {MOST_LABELS}, each with --label",
+    )
+    explanation.add_argument(
+        "--method",
+        action="append",
+        default=[],
+        help="integrated-gradients, gradient-shap, grad-cam, fine-cam, occlusion or all; may be "
+        "repeated; without it the one that measures best for the model",
+    )
+    explanation.add_argument(
+        "--baseline",
+        default="mean",
+        help="what the patch is compared with: mean, dark or blurred",
+    )
+    explanation.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="a second model, whose maps of the same classes stand beside",
+    )
+    explanation.add_argument(
+        "--out",
+        required=True,
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help=".png to look at, .tif (GeoTIFF) for maps or .json for all figures; may be repeated",
+    )
+    whatif.add_options(explanation)
+    add_source_options(explanation)
+    explanation.add_argument("--json", action="store_true", help="print the figures as JSON")
+    explanation.set_defaults(command=lambda options: _explain(options, read))
+
+
+def _explain(options: argparse.Namespace, read: Read) -> int:
+    from landcover.explain.band_attribution import attribute_bands_many  # noqa: PLC0415 - loads torch
+
+    picture = picture_sources.is_picture(options.source)
+    _check(options, picture=picture)
+    asked = _load(options, picture=picture)
+    labels = _labels(options.label, asked[0].model)
+    methods, notes = _methods(options.method, asked)
+    patch, answers = _answers(asked, options, read, picture=picture)
+    more = _more(asked[0], patch, options)
+    found = _maps(asked, patch, labels, methods, options.baseline)
+    bands = [
+        item
+        for one in asked
+        for item in attribute_bands_many(one.model, patch, labels, options.baseline)
+    ]
+    files = [str(path) for path in options.out]
+    record = {**_record(answers, patch, found, bands), **more, "files": files}
+    record["explanation"]["file"] = files[0]
+    contents = [_content(path, patch, answers, found, record) for path in options.out]
+    _write(options.out, contents)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    if options.json:
+        print(json.dumps(record, ensure_ascii=False, allow_nan=False))
+    else:
+        print(_text(answers, found, bands, record))
+    return 0
+
+
+def _check(options: argparse.Namespace, *, picture: bool) -> None:
+    """Refuse what cannot be done or written before anything is loaded or computed."""
+    if len(options.label) > MOST_LABELS:
+        raise BadInput(
+            f"{len(options.label)} classes do not fit side by side: give up to {MOST_LABELS}."
+        )
+    if len(options.against) > 1:
+        raise BadInput("More than two models do not fit side by side: give --against once.")
+    for path in options.out:
+        if path.suffix.lower() not in _SUFFIXES:
+            raise BadInput(f"--out must name a .png file, a .tif or a .json, not '{path.name}'.")
+        if picture and path.suffix.lower() == ".tif":
+            raise BadInput(
+                "A picture has no place on the ground, so there is no GeoTIFF of it: "
+                "write a .png or .json file."
+            )
+        if not _is_folder(path.parent):
+            raise BadInput(f"The folder '{path.parent}' does not exist: make it, or name another.")
+        if _is_folder(path):
+            raise BadInput(f"'{path.name}' is a folder: name a file for --out.")
+    whatif.check(options, picture=picture)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no file can have, which writing says
+        return False
+
+
+def _load(options: argparse.Namespace, *, picture: bool) -> list[_Asked]:
+    """The model or two, which have the classes and the baseline that are asked for."""
+    from landcover.explain import baselines  # noqa: PLC0415 - loads torch
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    usual = registry.PICTURE_MODEL if picture else registry.DEFAULT_MODEL
+    asked = []
+    for name in (options.model or usual, *options.against):
+        model, folder = registry.load(name, options.device), registry.folder(name)
+        _labels(options.label, model)
+        baselines.named(options.baseline, model.card)
+        known = method_options.known_of(model, name, folder)
+        asked.append(_Asked(model=model, folder=folder, known=known))
+    if len({one.model.card.hash for one in asked}) < len(asked):
+        raise BadInput(
+            f"--against names '{options.against[0]}', which is explained anyway: name another."
+        )
+    return asked
+
+
+def _labels(names: Sequence[str], model: Model) -> list[str]:
+    """Full names, each once."""
+    from landcover.core.classes import resolve  # noqa: PLC0415
+
+    return list(dict.fromkeys(resolve(name, model.card.classes).name for name in names))
+
+
+def _methods(names: Sequence[str], asked: Sequence[_Asked]) -> tuple[list[list[str]], list[str]]:
+    """The methods for each model, which can be explained by them, and notes on the choice."""
+    from landcover.explain import explanation  # noqa: PLC0415 - loads torch
+
+    methods, notes = method_options.chosen(names, [one.known for one in asked])
+    for one, own in zip(asked, methods, strict=True):
+        for name in own:
+            explanation.refuse(one.model, explanation.METHODS[name])
+    return methods, notes
+
+
+def _answers(
+    asked: Sequence[_Asked], options: argparse.Namespace, read: Read, *, picture: bool
+) -> tuple[Patch | Picture, list[_Answer]]:
+    """What is explained, and what each model says of it."""
+    from landcover.report import patch_report, picture_report  # noqa: PLC0415 - loads torch
+    from landcover.trust import verdict  # noqa: PLC0415 - loads torch
+
+    answers = []
+    if picture:
+        seen = picture_sources.read(options.source, options)
+        for one in asked:
+            prediction, quality = picture_report.classify(one.model, seen)
+            record = picture_sources.record_of(one.model, options.source, options)
+            answers.append(_answer(one, prediction, verdict.of_quality(quality), record))
+        return seen.picture, answers
+    patch = read(options.source, options)
+    for one in asked:
+        prediction = one.model.predict(patch)
+        # Whoever asks how stable the answer is wants a verdict that knows of it.
+        judged = verdict.judge(one.model, patch, prediction, deep=options.stability)
+        record = patch_report.as_record(patch, prediction, judged, options.source.strip())
+        answers.append(_answer(one, prediction, judged, record))
+    return patch, answers
+
+
+def _answer(
+    asked: _Asked, prediction: Prediction, judged: Judgement, record: dict[str, Any]
+) -> _Answer:
+    warnings = () if judged.decision == "answer" else (judged.reason,)
+    quality = replace(judged.quality, warnings=warnings)
+    return _Answer(asked=asked, prediction=prediction, quality=quality, record=record)
+
+
+def _more(first: _Asked, patch: Patch | Picture, options: argparse.Namespace) -> dict[str, Any]:
+    """Examples, changes and stability, where they were asked for: of the first model."""
+    from landcover.core.picture import Picture  # noqa: PLC0415 - most commands need it not
+
+    if isinstance(patch, Picture):
+        return {}
+    return whatif.record_of(first.model, first.folder, patch, options)
+
+
+def _maps(
+    asked: Sequence[_Asked],
+    patch: Patch | Picture,
+    labels: list[str],
+    methods: Sequence[list[str]],
+    baseline: str,
+) -> list[Explanation]:
+    from landcover.explain import explanation  # noqa: PLC0415 - loads torch
+
+    # Every model may refuse before the first map is computed.
+    begun = [
+        explanation.explain_many(one.model, patch, labels, own, baseline=baseline, report=_report())
+        for one, own in zip(asked, methods, strict=True)
+    ]
+    return [each for maps in begun for each in maps]
+
+
+def _record(
+    answers: Sequence[_Answer],
+    patch: Patch | Picture,
+    found: Sequence[Explanation],
+    bands: Sequence[BandEvidence],
+) -> dict[str, Any]:
+    """Answers and explanations, JSON-ready."""
+    from landcover.report import explanation_files  # noqa: PLC0415 - loads torch
+
+    said = explanation_files.document(patch, found, bands)
+    known = {one.asked.model.card.hash: one.asked.known for one in answers}
+    for each in said["explanations"]:
+        each["faithfulness"] = known[each["card_hash"]].record(each["method"])
+    against = {"against": answers[1].record} if len(answers) > 1 else {}
+    first = dict(said["explanations"][0])
+    return {**answers[0].record, "explanation": first, **said, **against}
+
+
+def _content(
+    path: Path,
+    patch: Patch | Picture,
+    answers: Sequence[_Answer],
+    found: Sequence[Explanation],
+    record: dict[str, Any],
+) -> bytes:
+    from landcover.core.picture import Picture  # noqa: PLC0415
+    from landcover.report import explanation_files, patch_report  # noqa: PLC0415 - loads torch
+
+    suffix = path.suffix.lower()
+    if suffix == ".tif":
+        return explanation_files.as_geotiff(patch, found)
+    if suffix == ".json":
+        return explanation_files.as_json(record)
+    first = answers[0]
+    if len(found) > 1 or isinstance(patch, Picture) or first.quality.abstained:
+        return _sheet(patch, answers, found, record)
+    reading = f"{record['explanation']['reading']} {_believe(record['explanation'])}"
+    return patch_report.as_png(
+        patch, first.prediction, found[0], quality=first.quality, reading=reading
+    )
+
+
+def _sheet(
+    patch: Patch | Picture,
+    answers: Sequence[_Answer],
+    found: Sequence[Explanation],
+    record: dict[str, Any],
+) -> bytes:
+    """All maps on one picture, below the verdict on each model's answer."""
+    from landcover.report import explanation_files  # noqa: PLC0415 - loads torch
+
+    several = len(answers) > 1
+    of = {one.asked.model.card.hash: one for one in answers}
+    sentences, captions, notes = [], [], []
+    for each, said in zip(found, record["explanations"], strict=True):
+        own = f"{each.model}: " if several else ""
+        word = said["faithfulness"] and said["faithfulness"]["word"]
+        believe = f"This method is {word} for this model." if word else _believe(said)
+        sentences.append(f"{said['reading']} {believe}")
+        captions.append(f"{own}{_chance(each.label, of[each.card_hash].record)}")
+        notes.append(f"{own}{_believe(said)}")
+    return explanation_files.as_png(
+        patch,
+        found,
+        sentences,
+        above=[_verdict(one, several=several) for one in answers],
+        captions=captions,
+        notes=list(dict.fromkeys(notes)),
+    )
+
+
+def _verdict(answer: _Answer, *, several: bool) -> str:
+    from landcover.trust.verdict import SAID  # noqa: PLC0415 - most commands need it not
+
+    judged = answer.record["verdict"]
+    on = f" on {answer.asked.model.card.name}" if several else ""
+    return f"Verdict{on}: {SAID[judged['decision']]}. {judged['reason']}"
+
+
+def _chance(label: str, record: dict[str, Any]) -> str:
+    """How probable a class is, and whether it is called."""
+    row = next(row for row in record["labels"] if row["label"] == label)
+    word = "present" if row["predicted"] else "absent"
+    return f"{row['probability']:.0%}, {'no answer' if record['abstained'] else word}"
+
+
+def _believe(said: dict[str, Any]) -> str:
+    """Whether a method is faithful for the model, in a sentence."""
+    figures = said["faithfulness"]
+    return method_options.NOT_MEASURED if figures is None else str(figures["sentence"])
+
+
+def _write(paths: Sequence[Path], contents: Sequence[bytes]) -> None:
+    for path, content in zip(paths, contents, strict=True):
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise BadInput(
+                f"'{path.name}' cannot be written ({error.strerror or error}): name another file."
+            ) from None
+
+
+def _text(
+    answers: Sequence[_Answer],
+    found: Sequence[Explanation],
+    bands: Sequence[BandEvidence],
+    record: dict[str, Any],
+) -> str:
+    from landcover.report import explanation_files, patch_report  # noqa: PLC0415 - loads torch
+
+    lines = [line for one in answers for line in _head(one.record)]
+    for each, said in zip(found, record["explanations"], strict=True):
+        lines += [
+            patch_report.explanation_text(each),
+            f"  {said['reading']}",
+            f"  {_believe(said)}",
+        ]
+    for item in bands:
+        own = f"{item.model}: " if len(answers) > 1 else ""
+        lines.append(f"{own}{explanation_files.bands_text(item)}")
+    lines += [index["reading"] for index in record["indices"].values()]
+    more = whatif.as_text(record)
+    lines += [more] if more else []
+    return "\n".join([*lines, *(f"Written: {name}" for name in record["files"])])
+
+
+def _head(record: dict[str, Any]) -> list[str]:
+    """What a model says, and whether to believe it."""
+    from landcover.report import patch_report, picture_report  # noqa: PLC0415 - loads torch
+    from landcover.report.sheet import plain  # noqa: PLC0415 - as above
+
+    said = picture_report.verdict if "limits" in record else patch_report.verdict
+    return [
+        f"{plain(record['source'])}: {said(record)}",
+        f"  model {record['model']}, card {record['provenance']['card_hash']}",
+        *patch_report.doubt_lines(record),
+    ]
+
+
+def _report() -> Report | None:
+    """A line on stderr with the numbers, where somebody is looking at it."""
+
+    def show(progress: Progress) -> None:
+        print(f"\r{progress.said}\033[K", end="", file=sys.stderr, flush=True)
+        if progress.total and progress.done >= progress.total:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    return show if sys.stderr.isatty() else None

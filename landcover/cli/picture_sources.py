@@ -1,0 +1,105 @@
+"""What the command line does with pictures of red, green and blue: classify and evaluate."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from landcover.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from landcover.datasets import EuroSat
+    from landcover.evaluate.exclusive import Progress
+    from landcover.evaluate.report_metrics import Unit
+    from landcover.evaluate.run import Evaluation
+    from landcover.models.model import Model
+    from landcover.report.picture_report import View
+
+ASKED: Final = "as asked for"
+WINDOW: Final = re.compile(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*")
+
+
+def is_picture(source: str) -> bool:
+    """Whether a source is a file for the models of pictures; opens nothing but such a file."""
+    from landcover.io import images  # noqa: PLC0415 - most commands need it not
+
+    return images.is_picture(Path(source.strip()))
+
+
+def model_name(options: argparse.Namespace) -> str:
+    """The model for pictures: the one that was asked for, else the registered one."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    return str(options.model or registry.PICTURE_MODEL)
+
+
+def read(source: str, options: argparse.Namespace) -> View:
+    """Read a picture and cut the window that was asked for, else the middle one.
+
+    Raises:
+        BadInput: it cannot be used, or an option asks for a place or date.
+    """
+    from landcover.io import images  # noqa: PLC0415
+    from landcover.report import picture_report  # noqa: PLC0415 - loads torch
+
+    for name in ("at", "date", "catalog"):
+        if getattr(options, name) is not None:
+            raise BadInput(f"A picture has no place or date, so --{name} means nothing: drop it.")
+    path = Path(source.strip())
+    whole = images.read_picture(path, path.name)
+    if options.window is None:
+        return picture_report.view(whole)
+    match = WINDOW.fullmatch(options.window)
+    if match is None:
+        raise BadInput(f"'{options.window}' is not a window: give ROW,COL such as 120,60.")
+    return picture_report.view(whole, (int(match[1]), int(match[2])))
+
+
+def record_of(model: Model, source: str, options: argparse.Namespace) -> dict[str, Any]:
+    """What the model says of a picture, as a record.
+
+    Raises:
+        LandcoverError: the picture cannot be read, or the model was not made for it.
+    """
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.report import picture_report  # noqa: PLC0415 - loads torch
+
+    seen = read(source, options)
+    found = picture_report.classify(model, seen)
+    return picture_report.as_record(
+        seen,
+        *found,
+        source.strip(),
+        limits=picture_report.limits_of(registry.folder(model.card.name)),
+        choice=ASKED if options.model else picture_report.CHOSEN,
+    )
+
+
+def evaluate(
+    dataset: EuroSat, options: argparse.Namespace, unit: Unit, progress: Progress | None
+) -> tuple[Evaluation, Path]:
+    """Measure a model of pictures, and the floors in its folder; the report and that folder.
+
+    Raises:
+        LandcoverError: the model or the data set cannot be used.
+    """
+    from landcover.evaluate import exclusive  # noqa: PLC0415 - loads torch
+    from landcover.evaluate.report_metrics import Draws  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.models.model import load_model  # noqa: PLC0415
+
+    name = model_name(options)
+    folder = options.card if options.card is not None else registry.folder(name)
+    model = load_model(folder, options.device)
+    report = exclusive.evaluate(
+        model,
+        dataset,
+        options.split,
+        exclusive.floors(folder, options.device),
+        draws=Draws(resamples=options.bootstraps, unit=unit),
+        progress=progress,
+        which="--card DIR" if options.card is not None else f"--model {name}",
+    )
+    return report, folder

@@ -1,0 +1,189 @@
+"""The command ``train``: what it shows while it runs, what it costs, and how it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from landcover.cli.training_bar import Bar
+from landcover.core.errors import BadInput, LandcoverError
+
+if TYPE_CHECKING:
+    from landcover.train.recipes.bigearthnet import Order
+
+BAD: Final = 2
+INTERRUPTED: Final = 130
+DEFAULT: Final = "landcover-cnn"
+
+_HELP: Final = """\
+train a model on labelled patches
+
+A run that was cut off goes on after its last epoch when the same command is given again; one
+that is done is not trained again. On several GPUs, one process each, which share every batch:
+
+  torchrun --nproc-per-node 8 -m landcover train … --shards 8
+
+--shards says in how many pieces a batch goes through the net. One process with --shards 8
+learns the same, to rounding, as eight."""
+
+
+def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
+    """The command ``train``."""
+    train = commands.add_parser(
+        "train",
+        help="train a model on labelled patches",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.add_argument(
+        "--dataset", required=True, help="bigearthnet (folders or a fast store) or eurosat"
+    )
+    train.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set")
+    train.add_argument(
+        "--model", help=f"what to train (default: {DEFAULT}, or eurosat-rgb for eurosat)"
+    )
+    train.add_argument("--out", type=Path, metavar="DIR", help="new model folder")
+    train.add_argument(
+        "--config", metavar="FILE", help="a run's settings as JSON, or the name of a packaged one"
+    )
+    train.add_argument(
+        "--fit",
+        choices=("train", "train+validation"),
+        default="train",
+        help="train: fit on train, choose on validation. train+validation: then fit again on both, "
+        "with every choice frozen",
+    )
+    train.add_argument("--epochs", type=int, help="instead of the configuration's")
+    train.add_argument("--seed", type=int, help="instead of the configuration's")
+    train.add_argument("--shards", type=int, help="instead of the configuration's")
+    train.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    train.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="write curves for TensorBoard too"
+    )
+    train.add_argument(
+        "--cost",
+        action="store_true",
+        help="train nothing: say what the run would cost in disk, memory, arithmetic and time",
+    )
+    train.add_argument("--json", action="store_true", help="print the cost as JSON")
+    train.set_defaults(command=_train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from landcover.train import distributed  # noqa: PLC0415 - it loads what most commands do not need
+
+    order = _order(options)
+    if options.cost:
+        return _cost(options, order)
+    if options.root is None or options.out is None:
+        raise BadInput("Training needs --root, the data set's folder, and --out, the model's.")
+    team = distributed.asked()
+    bar = Bar(sys.stderr)
+    try:
+        with distributed.joined(options.device), _watched(bar, options, leads=team.leads):
+            _make(options, order)
+    except KeyboardInterrupt:
+        bar.end()
+        if team.leads:
+            print(f"error: {_stopped(bar)}", file=sys.stderr)
+        return INTERRUPTED
+    except LandcoverError as error:
+        bar.end()
+        who = f"process {team.rank} of {team.size}: " if team.size > 1 else ""
+        print(f"error: {who}{error}", file=sys.stderr)
+        return BAD
+    if team.leads:
+        print(f"Written: {options.out}")
+    return 0
+
+
+def _make(options: argparse.Namespace, order: Order) -> None:
+    from landcover import datasets  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415
+    from landcover.train.recipes import bigearthnet  # noqa: PLC0415
+
+    pictures = options.dataset in datasets.PICTURES
+    name = options.model or (registry.PICTURE_MODEL if pictures else DEFAULT)
+    if pictures and name != registry.PICTURE_MODEL:
+        raise BadInput(
+            f"The model '{name}' does not learn from pictures: leave --model out, or give "
+            "--dataset bigearthnet."
+        )
+    # What a model learns from is its recipe's business: patches, or pictures.
+    dataset: Any = datasets.open_any(options.dataset, options.root)
+    bigearthnet.make(name, dataset, options.out, order)
+
+
+def _stopped(bar: Bar) -> str:
+    if not bar.kept:
+        return "Stopped before an epoch was over: run the same command again to go on."
+    return (
+        f"Stopped; {bar.kept} of {bar.epochs} epochs of the fit '{bar.run}' are kept: run the same "
+        "command again to go on."
+    )
+
+
+@contextmanager
+def _watched(bar: Bar, options: argparse.Namespace, *, leads: bool) -> Iterator[None]:
+    """Show how it goes, in the first process."""
+    from landcover.train.callbacks import watched  # noqa: PLC0415
+    from landcover.train.tensorboard_log import Board  # noqa: PLC0415
+
+    if not leads:
+        yield
+        return
+    board = Board(options.tensorboard) if options.tensorboard is not None else None
+    try:
+        with watched(bar, *([board] if board else [])):
+            yield
+        bar.end()
+    finally:
+        if board:
+            board.close()
+
+
+def _order(options: argparse.Namespace) -> Order:
+    from landcover.train.recipes import bigearthnet  # noqa: PLC0415
+
+    return bigearthnet.Order(
+        config_file=_config(options.config) if options.config is not None else None,
+        fit=options.fit,
+        epochs=options.epochs,
+        seed=options.seed,
+        shards=options.shards,
+        device=options.device,
+    )
+
+
+def _config(name: str) -> Path:
+    """The file, or the packaged configuration of that name where no such file is."""
+    packaged = Path(__file__).parents[1] / "train" / "configs" / f"{Path(name).name}.json"
+    return packaged if not Path(name).exists() and packaged.is_file() else Path(name)
+
+
+def _cost(options: argparse.Namespace, order: Order) -> int:
+    from landcover.train import costs  # noqa: PLC0415
+    from landcover.train.recipes import bigearthnet  # noqa: PLC0415
+
+    if not options.dataset.startswith("bigearthnet"):
+        raise BadInput("--cost knows the sizes of bigearthnet alone: give --dataset bigearthnet.")
+    name = options.model or DEFAULT
+    if name in bigearthnet.ELSEWHERE:
+        raise BadInput(
+            f"--cost computes the fits of one net, and '{name}' is made in several steps: ask for "
+            "that of --model landcover-cnn."
+        )
+    config = bigearthnet.configuration(name, order)
+    patches = costs.counts(options.dataset, options.root)
+    record = costs.cost(config, patches, fits=2 if options.fit == "train+validation" else 1)
+    print(
+        json.dumps(record, ensure_ascii=False, allow_nan=False)
+        if options.json
+        else costs.as_text(record)
+    )
+    return 0

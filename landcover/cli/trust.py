@@ -1,0 +1,247 @@
+"""The command ``trust``: what says how far a model's answers may be believed.
+
+Adding an action is adding a function that adds its parser, and a line to ``ACTIONS``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from landcover.cli import examples, trust_verdict
+from landcover.cli.evaluate import counter
+from landcover.core.errors import BadInput, CorruptModel
+
+if TYPE_CHECKING:
+    from landcover.core.picture import Picture
+    from landcover.core.progress import Report
+    from landcover.core.raster import Patch
+    from landcover.datasets import Dataset, EuroSat
+    from landcover.explain.faithfulness.ratings import Faithfulness
+
+PATCHES: Final = 12
+MOST_PATCHES: Final = 500
+SPLITS: Final = ("train", "validation")
+"""The test split is for the last word on a finished model, not for choosing among methods."""
+_SEED: Final = 0
+
+
+def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
+    """The command ``trust`` with its actions."""
+    actions = commands.add_parser(
+        "trust", help="measure how far a model's answers and explanations may be believed"
+    ).add_subparsers(required=True, metavar="ACTION")
+    for name, add in ACTIONS:
+        add(actions, name)
+
+
+def _add_faithfulness(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
+    parser = actions.add_parser(name, help="measure whether explanations are true of the model")
+    parser.add_argument(
+        "root",
+        type=Path,
+        metavar="ROOT",
+        nargs="?",
+        help="folder of the data set; without it, what was kept is printed",
+    )
+    parser.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default) or eurosat")
+    parser.add_argument("--split", default="validation", help="train or validation")
+    parser.add_argument(
+        "--maps", type=Path, metavar="DIR", help="folder with S2L2A and LULC of the same places"
+    )
+    parser.add_argument("--patches", type=int, default=PATCHES, help="how many are drawn")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--model", help="a registered model (see `landcover models`)")
+    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--save", action="store_true", help="keep the figures beside the card")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print the figures as JSON")
+    how.add_argument("--markdown", action="store_true", help="print a table for a document")
+    parser.set_defaults(command=_faithfulness)
+
+
+def _add_scales(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
+    parser = actions.add_parser(
+        name, help="find the attribution that is drawn in full colour, by method, for the card"
+    )
+    parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
+    parser.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default) or eurosat")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--model", help="a registered model (see `landcover models`)")
+    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--save",
+        action="store_true",
+        help="write them into the card, whose hash changes: what is kept in trust/ and "
+        "evaluation/ has to be made again",
+    )
+    parser.add_argument("--json", action="store_true", help="print them as JSON")
+    parser.set_defaults(command=_scales)
+
+
+ACTIONS: Final[tuple[tuple[str, Callable[[Any, str], None]], ...]] = (
+    ("scales", _add_scales),
+    ("faithfulness", _add_faithfulness),
+    ("neighbours", examples.add_neighbours),
+    ("stability", examples.add_stability),
+    ("fit", trust_verdict.add_fit),
+    ("measure", trust_verdict.add_measure),
+)
+"""Name of an action → what adds its parser."""
+
+
+def _faithfulness(options: argparse.Namespace) -> int:
+    found = _kept(options) if options.root is None else [_measured(options)]
+    if options.json:
+        for one in found:
+            record = {"model": one.model, "card_hash": one.card_hash, **one.figures}
+            print(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        return 0
+    from landcover.explain.faithfulness import faithfulness_text  # noqa: PLC0415 - `landcover --help` must not wait
+
+    write = faithfulness_text.as_markdown if options.markdown else faithfulness_text.as_text
+    print("\n\n\n".join(write(one) for one in found))
+    return 0
+
+
+def _scales(options: argparse.Namespace) -> int:
+    from landcover import datasets  # noqa: PLC0415
+    from landcover.explain import explanation  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415
+    from landcover.models.model import load_model  # noqa: PLC0415
+    from landcover.train.recipes import bigearthnet, eurosat  # noqa: PLC0415
+
+    dataset = datasets.open_any(options.dataset, options.root)
+    pictures = isinstance(dataset, datasets.EuroSat)
+    usual = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
+    folder = options.card or registry.folder(options.model or usual)
+    model = load_model(folder, options.device)
+    some: Sequence[Patch | Picture] = (
+        eurosat.some_pictures(dataset)
+        if isinstance(dataset, datasets.EuroSat)
+        else bigearthnet.some_patches(dataset)
+    )
+    card = replace(
+        model.card, explanation_scales=explanation.explanation_scales(model, some, _shown())
+    )
+    if options.save:
+        card.write(folder)
+        print(f"Written: {folder / 'card.json'}", file=sys.stderr)
+    before = model.card.explanation_scales
+    if options.json:
+        record = {"model": card.name, "card_hash": card.hash, "scales": card.explanation_scales}
+        print(json.dumps(record, allow_nan=False))
+        return 0
+    for name, scale in card.explanation_scales.items():
+        was = f" (the card had {before[name]:.6g})" if name in before else ""
+        print(f"{name}: {scale:.6g} {explanation.METHODS[name].unit}{was}")
+    return 0
+
+
+def _kept(options: argparse.Namespace) -> list[Faithfulness]:
+    """The figures beside the card of one model, or of every registered one that has some."""
+    from landcover.explain.faithfulness import ratings  # noqa: PLC0415 - as above
+    from landcover.models import registry  # noqa: PLC0415 - as above
+
+    if options.card is not None or options.model is not None:
+        only = ratings.load(options.card or registry.folder(options.model))
+        found = [] if only is None else [only]
+    else:
+        found = []
+        for name in registry.names():
+            try:
+                one = ratings.load(registry.folder(name))
+            except CorruptModel as error:
+                print(f"error: {error}", file=sys.stderr)
+                continue
+            found += [] if one is None else [one]
+    if not found:
+        raise BadInput("No figures are kept here: give ROOT to measure, and --save to keep them.")
+    return found
+
+
+def _measured(options: argparse.Namespace) -> Faithfulness:
+    from landcover import datasets  # noqa: PLC0415 - as above
+    from landcover.evaluate import run  # noqa: PLC0415 - as above
+    from landcover.explain.faithfulness import ratings  # noqa: PLC0415 - as above
+    from landcover.explain.faithfulness.pointing import read_scenes  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415 - as above
+    from landcover.models.model import load_model  # noqa: PLC0415
+
+    if not 4 <= options.patches <= MOST_PATCHES:
+        raise BadInput(f"--patches must be between 4 and {MOST_PATCHES}.")
+    if options.split not in SPLITS:
+        raise BadInput(
+            f"Explanations are measured on the split {' or '.join(SPLITS)}, not on "
+            f"'{options.split[:60]}', which is kept for the last word on a model."
+        )
+    dataset = datasets.open_any(options.dataset, options.root)
+    pictures = isinstance(dataset, datasets.EuroSat)
+    usual = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
+    folder = options.card or registry.folder(options.model or usual)
+    model = load_model(folder, options.device)
+    seen = (
+        None
+        if isinstance(dataset, datasets.EuroSat)
+        else run.has_seen(model.card, dataset, options.split)
+    )
+    patches, names = _patches(dataset, options)
+    scenes = None if options.maps is None else read_scenes(options.maps)
+    measured = ratings.measure(model, patches, scenes, _shown())
+    found = measured.with_origin(
+        {
+            "dataset": dataset.title,
+            "split": options.split,
+            "drawn_from": len(dataset.records(options.split)),
+            "seen_in_training": seen,
+            "patches": names,
+            "maps": [] if scenes is None else [scene.name for scene in scenes],
+        }
+    )
+    if options.save:
+        print(f"Written: {ratings.save(found, folder)}", file=sys.stderr)
+    return found
+
+
+def _patches(
+    dataset: Dataset | EuroSat, options: argparse.Namespace
+) -> tuple[Sequence[Patch | Picture], list[str]]:
+    """Patches drawn from a split, and their names."""
+    import numpy as np  # noqa: PLC0415 - `landcover --help` must not wait
+
+    from landcover import datasets  # noqa: PLC0415
+
+    total = len(dataset.records(options.split))
+    drawn = np.random.default_rng(_SEED).permutation(total)[: options.patches].tolist()
+    if not isinstance(dataset, datasets.EuroSat):
+        records = [dataset.records(options.split)[index] for index in drawn]
+        return [record.patch() for record in records], [record.patch_id for record in records]
+    from landcover.core.picture import Picture  # noqa: PLC0415
+    from landcover.core.raster import Provenance  # noqa: PLC0415
+
+    store = dataset.load_pictures([dataset.records(options.split)[index] for index in drawn])
+    found = [
+        Picture(
+            brightness=store.pixels([k])[0].numpy(),
+            valid=np.ones(store.bytes.shape[1:3], dtype=bool),
+            provenance=Provenance(source=name, level="RGB"),
+        )
+        for k, name in enumerate(store.ids)
+    ]
+    return found, list(store.ids)
+
+
+def _shown() -> Report:
+    from landcover.core import progress  # noqa: PLC0415 - as above
+
+    show = counter("measuring")
+    if show is None:
+        return progress.ignore
+    return lambda made: show(made.done, made.total, made.what)

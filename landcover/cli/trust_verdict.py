@@ -1,0 +1,135 @@
+"""The commands ``trust fit`` and ``trust measure``: when not to believe a model's answer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landcover.cli.evaluate import counter
+
+if TYPE_CHECKING:
+    from landcover.core.progress import Report
+    from landcover.datasets import Dataset
+    from landcover.models.model import Model
+
+
+def add_fit(actions: Any, name: str) -> None:  # noqa: ANN401 - argparse does not export its type
+    """The action ``fit`` of ``landcover trust``."""
+    parser = actions.add_parser(name, help="fit what tells that a patch is unlike any seen")
+    _add_options(parser)
+    parser.set_defaults(command=_fit)
+
+
+def add_measure(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
+    """The action ``measure`` of ``landcover trust``."""
+    parser = actions.add_parser(
+        name, help="count false alarms on good patches, and bad ones that are caught"
+    )
+    _add_options(parser)
+    parser.add_argument(
+        "--scenes", type=Path, metavar="DIR", help="folder of real bad scenes (see docs/trust.md)"
+    )
+    parser.add_argument(
+        "--sky", type=Path, metavar="FILE", help="real scene of clouds with its mask (likewise)"
+    )
+    parser.add_argument(
+        "--test",
+        action="store_true",
+        help="judge the good patches of the test split too: once, when no bound will change",
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the tables of docs/trust.md instead"
+    )
+    parser.set_defaults(command=_measure)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
+    parser.add_argument("--dataset", required=True, help="bigearthnet (v1 or v2 layout)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--model", help="a registered model (see `landcover models`)")
+    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--save", action="store_true", help="keep it in the model folder")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def _open(options: argparse.Namespace) -> tuple[Model, Path, Dataset]:
+    from landcover import datasets  # noqa: PLC0415 - loads torch
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.models.model import load_model  # noqa: PLC0415
+
+    name = options.model or registry.DEFAULT_MODEL
+    folder = options.card if options.card is not None else registry.folder(name)
+    model = load_model(folder, options.device)
+    return model, folder, datasets.open_dataset(options.dataset, options.root)
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from landcover.trust import novelty  # noqa: PLC0415 - loads torch
+    from landcover.trust.bench import fit, verdict_text  # noqa: PLC0415 - loads torch
+
+    model, folder, dataset = _open(options)
+    found = fit.fit(model, dataset, report=_shown("fitting"))
+    if options.save:
+        _written(novelty.save(found, folder, model.card.hash))
+    record = {
+        "model": model.card.name,
+        "card_hash": model.card.hash,
+        "detector": found.detector,
+        "bounds": found.bounds,
+        "days": list(found.days),
+        **found.made,
+    }
+    print(_json(record) if options.json else verdict_text.of_fit(record))
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> int:
+    from landcover.core.errors import BadInput  # noqa: PLC0415
+    from landcover.trust import novelty  # noqa: PLC0415 - as above
+    from landcover.trust.bench import fit, measure, verdict_text  # noqa: PLC0415 - as above
+
+    if options.scenes is not None and not options.scenes.is_dir():
+        raise BadInput(f"There is no folder '{options.scenes.name}': check --scenes.")
+    model, folder, dataset = _open(options)
+    known = novelty.load(folder, model.card.hash)
+    if known is None:
+        known = fit.fit(model, dataset, report=_shown("fitting"))
+        if options.save:
+            _written(novelty.save(known, folder, model.card.hash))
+    figures = measure.measure(
+        model,
+        known,
+        dataset,
+        scenes=options.scenes,
+        sky=options.sky,
+        test=options.test,
+        report=_shown("measuring"),
+    )
+    if options.save:
+        _written(measure.write(folder, model.card.hash, figures))
+    record = {"model": model.card.name, "card_hash": model.card.hash, **figures}
+    told = verdict_text.as_markdown if options.markdown else verdict_text.of_measure
+    print(_json(record) if options.json else told(record))
+    return 0
+
+
+def _written(path: Path) -> None:
+    print(f"Written: {path} ({path.stat().st_size:,} bytes)", file=sys.stderr)
+
+
+def _json(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False)
+
+
+def _shown(what: str) -> Report:
+    from landcover.core import progress  # noqa: PLC0415 - as above
+
+    show = counter(what)
+    if show is None:
+        return progress.ignore
+    return lambda made: show(made.done, made.total, made.what)

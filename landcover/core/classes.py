@@ -1,0 +1,254 @@
+"""Class sets: names, themes and colours of BigEarthNet's 19 classes and EuroSAT's ten.
+
+Behind the 19 stand 43 CORINE classes.
+
+The 43 → 19 map is that of Sumbul et al., "BigEarthNet-MM" (2021), table 1, which
+drops eleven CORINE level-3 classes that one Sentinel-2 date cannot tell apart.
+
+Colours are CORINE Land Cover's official ones (Copernicus Land Monitoring Service).
+Where a class merges several CORINE classes it takes the colour of the one with the
+most patches in BigEarthNet, named in ``colour_of``. Neighbouring greens and yellows
+are close, so no page shows a colour without its text.
+
+EuroSAT's ten (Helber et al. 2019) are simpler and exclude each other. They take the
+colour of the CORINE class that they are nearest to, which is ours to say, not EuroSAT's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from landcover.core.errors import UnknownName
+
+Rgb = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LandCover:
+    """One class of a class set."""
+
+    name: str
+    short: str
+    theme: str
+    corine: tuple[str, ...]
+    """CORINE level-3 codes that it merges."""
+    colour_of: str
+    """The CORINE code whose official colour it takes."""
+    rgb: Rgb
+
+    @property
+    def hex(self) -> str:
+        """The colour as ``#rrggbb``."""
+        return "#{:02x}{:02x}{:02x}".format(*self.rgb)
+
+
+_ARTIFICIAL = "Artificial surfaces"
+_FARMED = "Agricultural areas"
+_FOREST = "Forest and seminatural areas"
+_WETLAND = "Wetlands"
+_WATER = "Water bodies"
+
+THEMES: Final[tuple[str, ...]] = (_ARTIFICIAL, _FARMED, _FOREST, _WETLAND, _WATER)
+"""CORINE level-1 themes, in CORINE's order."""
+
+LAND_COVERS: Final[tuple[LandCover, ...]] = (
+    LandCover("Urban fabric", "Urban", _ARTIFICIAL, ("111", "112"), "112", (255, 0, 0)),
+    LandCover(
+        "Industrial or commercial units", "Industrial", _ARTIFICIAL, ("121",), "121", (204, 77, 242)
+    ),
+    LandCover("Arable land", "Arable", _FARMED, ("211", "212", "213"), "211", (255, 255, 168)),
+    LandCover(
+        "Permanent crops",
+        "Permanent crops",
+        _FARMED,
+        ("221", "222", "223", "241"),
+        "223",
+        (230, 166, 0),
+    ),
+    LandCover("Pastures", "Pastures", _FARMED, ("231",), "231", (230, 230, 77)),
+    LandCover(
+        "Complex cultivation patterns",
+        "Complex cultivation",
+        _FARMED,
+        ("242",),
+        "242",
+        (255, 230, 77),
+    ),
+    LandCover(
+        "Land principally occupied by agriculture, with significant areas of natural vegetation",
+        "Agriculture with nature",
+        _FARMED,
+        ("243",),
+        "243",
+        (230, 204, 77),
+    ),
+    LandCover("Agro-forestry areas", "Agro-forestry", _FARMED, ("244",), "244", (242, 204, 166)),
+    LandCover("Broad-leaved forest", "Broad-leaved", _FOREST, ("311",), "311", (128, 255, 0)),
+    LandCover("Coniferous forest", "Coniferous", _FOREST, ("312",), "312", (0, 166, 0)),
+    LandCover("Mixed forest", "Mixed forest", _FOREST, ("313",), "313", (77, 255, 0)),
+    LandCover(
+        "Natural grassland and sparsely vegetated areas",
+        "Natural grassland",
+        _FOREST,
+        ("321", "333"),
+        "321",
+        (204, 242, 77),
+    ),
+    LandCover(
+        "Moors, heathland and sclerophyllous vegetation",
+        "Moors and heath",
+        _FOREST,
+        ("322", "323"),
+        "323",
+        (166, 230, 77),
+    ),
+    LandCover(
+        "Transitional woodland, shrub",
+        "Transitional woodland",
+        _FOREST,
+        ("324",),
+        "324",
+        (166, 242, 0),
+    ),
+    LandCover("Beaches, dunes, sands", "Beaches", _FOREST, ("331",), "331", (230, 230, 230)),
+    LandCover("Inland wetlands", "Inland wetlands", _WETLAND, ("411", "412"), "412", (77, 77, 255)),
+    LandCover(
+        "Coastal wetlands", "Coastal wetlands", _WETLAND, ("421", "422"), "421", (204, 204, 255)
+    ),
+    LandCover("Inland waters", "Inland waters", _WATER, ("511", "512"), "512", (128, 242, 230)),
+    LandCover(
+        "Marine waters", "Marine waters", _WATER, ("521", "522", "523"), "523", (230, 242, 255)
+    ),
+)
+
+CLASS_NAMES: Final[tuple[str, ...]] = tuple(cover.name for cover in LAND_COVERS)
+"""The 19 names in the order of every array of ours that has a class axis."""
+
+EUROSAT_COVERS: Final[tuple[LandCover, ...]] = (
+    LandCover("AnnualCrop", "Annual crop", _FARMED, ("211",), "211", (255, 255, 168)),
+    LandCover("Forest", "Forest", _FOREST, ("311", "312", "313"), "312", (0, 166, 0)),
+    LandCover(
+        "HerbaceousVegetation",
+        "Herbaceous vegetation",
+        _FOREST,
+        ("321",),
+        "321",
+        (204, 242, 77),
+    ),
+    LandCover("Highway", "Highway", _ARTIFICIAL, ("122",), "122", (204, 0, 0)),
+    LandCover("Industrial", "Industrial", _ARTIFICIAL, ("121",), "121", (204, 77, 242)),
+    LandCover("Pasture", "Pasture", _FARMED, ("231",), "231", (230, 230, 77)),
+    LandCover("PermanentCrop", "Permanent crop", _FARMED, ("221", "222"), "222", (242, 166, 77)),
+    LandCover("Residential", "Residential", _ARTIFICIAL, ("111", "112"), "112", (255, 0, 0)),
+    LandCover("River", "River", _WATER, ("511",), "511", (0, 204, 242)),
+    LandCover("SeaLake", "Sea or lake", _WATER, ("512", "523"), "512", (128, 242, 230)),
+)
+"""EuroSAT's classes under the data set's own names; the CORINE codes say only what is alike."""
+
+EUROSAT_CLASSES: Final[tuple[str, ...]] = tuple(cover.name for cover in EUROSAT_COVERS)
+"""EuroSAT's ten names in the order of its folders."""
+
+CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
+    "bigearthnet-19": CLASS_NAMES,
+    "eurosat-10": EUROSAT_CLASSES,
+}
+"""What a card calls a class set → its names, in order."""
+
+BY_NAME: Final[dict[str, LandCover]] = {
+    cover.name: cover for cover in (*LAND_COVERS, *EUROSAT_COVERS)
+}
+"""Every class of every set: no name is in two sets."""
+
+CORINE_NAMES: Final[dict[str, str]] = {
+    "111": "Continuous urban fabric",
+    "112": "Discontinuous urban fabric",
+    "121": "Industrial or commercial units",
+    "122": "Road and rail networks and associated land",
+    "123": "Port areas",
+    "124": "Airports",
+    "131": "Mineral extraction sites",
+    "132": "Dump sites",
+    "133": "Construction sites",
+    "141": "Green urban areas",
+    "142": "Sport and leisure facilities",
+    "211": "Non-irrigated arable land",
+    "212": "Permanently irrigated land",
+    "213": "Rice fields",
+    "221": "Vineyards",
+    "222": "Fruit trees and berry plantations",
+    "223": "Olive groves",
+    "231": "Pastures",
+    "241": "Annual crops associated with permanent crops",
+    "242": "Complex cultivation patterns",
+    "243": (
+        "Land principally occupied by agriculture, with significant areas of natural vegetation"
+    ),
+    "244": "Agro-forestry areas",
+    "311": "Broad-leaved forest",
+    "312": "Coniferous forest",
+    "313": "Mixed forest",
+    "321": "Natural grassland",
+    "322": "Moors and heathland",
+    "323": "Sclerophyllous vegetation",
+    "324": "Transitional woodland/shrub",
+    "331": "Beaches, dunes, sands",
+    "332": "Bare rock",
+    "333": "Sparsely vegetated areas",
+    "334": "Burnt areas",
+    "411": "Inland marshes",
+    "412": "Peatbogs",
+    "421": "Salt marshes",
+    "422": "Salines",
+    "423": "Intertidal flats",
+    "511": "Water courses",
+    "512": "Water bodies",
+    "521": "Coastal lagoons",
+    "522": "Estuaries",
+    "523": "Sea and ocean",
+}
+"""The 43 CORINE level-3 classes that occur in BigEarthNet, code → name as its labels spell it."""
+
+_CODE_TO_CLASS: Final[dict[str, str]] = {
+    code: cover.name for cover in LAND_COVERS for code in cover.corine
+}
+CORINE_TO_CLASS: Final[dict[str, str | None]] = {
+    name: _CODE_TO_CLASS.get(code) for code, name in CORINE_NAMES.items()
+}
+"""43 → 19: a CORINE level-3 name to its class, or None where the class is dropped."""
+
+
+def from_corine(labels: Iterable[str]) -> frozenset[str]:
+    """The 19-class label set of a set of CORINE level-3 names (BigEarthNet v1 labels).
+
+    The result is empty where every label is one of the eleven dropped classes.
+
+    Raises:
+        UnknownName: a label is none of the 43 CORINE names.
+    """
+    found: set[str] = set()
+    for label in labels:
+        if label not in CORINE_TO_CLASS:
+            raise UnknownName("CORINE class", label, CORINE_TO_CLASS)
+        target = CORINE_TO_CLASS[label]
+        if target is not None:
+            found.add(target)
+    return frozenset(found)
+
+
+def resolve(name: str, classes: Sequence[str] = CLASS_NAMES) -> LandCover:
+    """The class of that full or short name, in any case.
+
+    Args:
+        name: what a user wrote.
+        classes: the full names to choose from.
+
+    Raises:
+        UnknownName: no class has that name; the nearest is offered.
+    """
+    wanted = name.strip().lower()
+    for cover in (BY_NAME[each] for each in classes):
+        if wanted in (cover.name.lower(), cover.short.lower()):
+            return cover
+    raise UnknownName("class", name, classes)

@@ -1,0 +1,332 @@
+"""Unpacking a published archive, as far as it is what it should be.
+
+Nothing of an archive decides where something is written: a member is taken only where its
+name has the data set's own form, and is then put where that form says. So no path leads out
+of the folder, no link or device is ever made, and what else an archive holds stays packed.
+Bytes are counted while they are unpacked, against what the data set is known to have.
+
+A file that is there already with the right size is passed over, so that an interrupted
+unpacking begins again where it stopped, at the price of reading the archive.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import sys
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Final, Self
+
+from landcover.core.errors import BadInput, Cancelled
+from landcover.core.progress import Progress, Report
+from landcover.datasets.downloads.partial_file import REPORT_S, unwritable
+from landcover.datasets.downloads.zenodo import Contents
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+SLACK: Final = 1.25
+"""More bytes or files than known by this factor, and it is another archive."""
+MEMBER_OVERHEAD: Final = 4096
+"""Bytes of a member beside its own: its header, a long name, padding."""
+MAX_HEADER: Final = 65_536
+"""Bytes of an extended header: it is read into memory before anything is known of it."""
+READ_BYTES: Final = 1 << 20
+
+_DAMAGE: Final = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    zstd.ZstdError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    EOFError,
+    LookupError,
+    OverflowError,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unpacked:
+    """What came out of an archive.
+
+    Attributes:
+        files: that are in the folder now.
+        written: of these, how many were not there before.
+        others: members that are no part of the data set, and stayed packed.
+    """
+
+    files: int
+    written: int
+    others: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Member:
+    name: str
+    size: int
+    read: Callable[[int], bytes]
+    """Its bytes, at most so many."""
+    trouble: str = ""
+    """What it is, where it is neither a file nor a folder."""
+
+
+def unpack(
+    archive: Path, root: Path, contents: Contents, report: Report, cancel: Event
+) -> Unpacked:
+    """Unpack a zip or ``.tar.zst`` into ``root``.
+
+    Raises:
+        BadInput: it is damaged, is not the data set, or the folder cannot be written to.
+        Cancelled: the user stopped it; what is unpacked stays.
+    """
+    members = _zip_members if archive.suffix == ".zip" else _tar_members
+    job = _Job(archive, root / contents.folder, contents, report)
+    try:
+        with closing(members(archive, contents)) as found:
+            for member in found:
+                if cancel.is_set():
+                    raise Cancelled("Stopped, as you asked: run it again to go on.")
+                job.take(member)
+    # Damage shows as one of many errors, depending on which byte was hit.
+    except _DAMAGE:
+        raise _damaged(archive) from None
+    if not job.files:
+        raise BadInput(
+            f"'{archive.name}' holds none of its {contents.unit}: delete it and download it again."
+        )
+    job.say()
+    return Unpacked(files=job.files, written=job.written, others=job.others)
+
+
+class _Job:
+    """Takes members one after the other, and keeps count."""
+
+    def __init__(self, archive: Path, folder: Path, contents: Contents, report: Report) -> None:
+        self.files = self.written = self.others = 0
+        self._archive = archive
+        self._folder = folder
+        self._contents = contents
+        self._report = report
+        self._members = 0
+        self._bytes = 0
+        self._parent: Path | None = None
+        self._new_parent = False
+        self._started = self._said = time.monotonic()
+
+    def take(self, member: _Member) -> None:
+        """Write a member, where it is one of the data set."""
+        contents = self._contents
+        self._members += 1
+        hostile = member.trouble or _leads_out(member.name)
+        if hostile:
+            raise self._other(f"it holds {hostile}")
+        match = contents.member.fullmatch(member.name)
+        if match is None:
+            self.others += 1
+        else:
+            if member.size > contents.largest:
+                raise self._other(f"one of its files unpacks to {member.size:,} bytes")
+            self.files += 1
+            self._bytes += member.size
+            self.written += self._put(self._folder / match["path"], member)
+        if self._bytes > SLACK * contents.bytes or self._members > most_members(contents):
+            raise self._other(f"it unpacks to more than the {contents.bytes / 1e6:,.0f} MB known")
+        if time.monotonic() - self._said > REPORT_S:
+            self.say()
+
+    def say(self) -> None:
+        """Report how far it is."""
+        self._said = time.monotonic()
+        self._report(
+            Progress(
+                what=f"Unpacking {self._archive.name}",
+                done=self.files,
+                total=self._contents.files,
+                bytes=self._bytes,
+                seconds=self._said - self._started,
+            )
+        )
+
+    def _put(self, path: Path, member: _Member) -> bool:
+        """Write one file; False where it is there."""
+        try:
+            if path.parent != self._parent:
+                self._new_parent = _make(path.parent)
+                self._parent = path.parent
+            if not self._new_parent and _has(path, member.size):
+                return False
+        except OSError as error:
+            raise unwritable(path, error) from None
+        data = member.read(member.size + 1)
+        if len(data) != member.size:
+            raise _damaged(self._archive)
+        try:
+            # Not through a link that somebody else may have laid.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+            with os.fdopen(os.open(path, flags, 0o644), "wb", buffering=0) as file:
+                if file.write(data) != len(data):
+                    raise OSError("the disk is full")  # noqa: TRY301 - said as any other
+        except OSError as error:
+            raise unwritable(path, error) from None
+        return True
+
+    def _other(self, why: str) -> BadInput:
+        return BadInput(
+            f"'{self._archive.name}' is not the published archive ({why}): "
+            "delete it and download it again."
+        )
+
+
+def most_members(contents: Contents) -> int:
+    """Members of an archive at most: its files, and as many folders and other things."""
+    return 2 * contents.files + 10_000
+
+
+def _damaged(archive: Path) -> BadInput:
+    return BadInput(f"'{archive.name}' is damaged: delete it and download it again.")
+
+
+def _leads_out(name: str) -> str:
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
+        return "a path that leads out of its folder"
+    return ""
+
+
+def _make(folder: Path) -> bool:
+    """Make a folder with those above it; False where it was there."""
+    try:
+        folder.mkdir()
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _has(path: Path, size: int) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+
+def _zip_members(archive: Path, contents: Contents) -> Generator[_Member]:
+    with zipfile.ZipFile(archive) as file:
+        infos = file.infolist()
+        if len(infos) > most_members(contents):
+            raise BadInput(f"'{archive.name}' has too many members to be {contents.folder}.")
+        for info in infos:
+
+            def read(limit: int, info: zipfile.ZipInfo = info) -> bytes:
+                with file.open(info) as member:
+                    return member.read(limit)
+
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            known = kind in {0, stat.S_IFREG, stat.S_IFDIR}
+            trouble = "" if known else "a link or a device"
+            yield _Member(name=info.filename, size=info.file_size, read=read, trouble=trouble)
+
+
+def _tar_members(archive: Path, contents: Contents) -> Generator[_Member]:
+    with (
+        _Bounded(archive, contents) as stream,
+        tarfile.open(
+            fileobj=stream,
+            mode="r|",
+            bufsize=READ_BYTES,
+            tarinfo=_CheckedInfo,
+            errorlevel=2,
+        ) as file,
+    ):
+        while (info := file.next()) is not None:
+            # Else it remembers every member: gigabytes, for millions.
+            file.members.clear()  # type: ignore[attr-defined]
+            plain = info.type in {tarfile.REGTYPE, tarfile.AREGTYPE} and info.sparse is None
+
+            def read(limit: int, info: tarfile.TarInfo = info) -> bytes:
+                member = file.extractfile(info)
+                return b"" if member is None else member.read(limit)
+
+            yield _Member(
+                name=info.name,
+                size=info.size,
+                read=read,
+                trouble="" if plain or info.isdir() else "a link or a device",
+            )
+
+
+class _Bounded(io.RawIOBase):
+    """The unpacked bytes of a ``.zst``, which end with an error where they are too many."""
+
+    def __init__(self, archive: Path, contents: Contents) -> None:
+        super().__init__()
+        self._left = int(SLACK * contents.bytes) + MEMBER_OVERHEAD * most_members(contents)
+        self._archive = archive
+        self._contents = contents
+        self._file = zstd.ZstdFile(archive)
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # Buffer is of 3.12
+        """The next bytes; none at the end."""
+        count = self._file.readinto(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise BadInput(
+                f"'{self._archive.name}' unpacks to far more than {self._contents.folder} has: "
+                "delete it and download it again."
+            )
+        return count
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._file.close()
+        super().close()
+
+
+class _CheckedInfo(tarfile.TarInfo):
+    """A header whose extensions are bounded before they are read."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """A header from its block.
+
+        Raises:
+            BadInput: it announces an extension that no real archive has.
+        """
+        info = super().frombuf(buf, encoding, errors)
+        if info.type == tarfile.GNUTYPE_SPARSE or (
+            info.type in _EXTENSIONS and info.size > MAX_HEADER
+        ):
+            raise BadInput("The archive has a header that no real one has: download it again.")
+        return info
+
+
+_EXTENSIONS: Final[frozenset[bytes]] = frozenset(
+    {
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+    }
+)

@@ -1,0 +1,74 @@
+"""What the name of a BigEarthNet patch tells: product, place, and where its pixels lie."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from landcover.core.bands import PATCH_M
+from landcover.core.raster import Patch
+
+# The readers of data sets load pyarrow and scipy, which who only asks for neighbours need not
+# wait for: those imports are inside the functions.
+
+_SEASONS: Final = ("winter", "spring", "summer", "autumn")
+_CELL: Final = re.compile(r"^(.*)_(\d{1,3}_\d{1,3})$")
+_EARTH_M: Final = 6_371_000.0
+
+
+def product_and_cell(name: str) -> tuple[str, str]:
+    """Product and cell of a BigEarthNet name; of others the name and nothing."""
+    match = _CELL.match(name)
+    return (match[1], match[2]) if match else (name, "")
+
+
+def season(month: int) -> str:
+    """The northern season of a month; winter is December to February. Six more for the south."""
+    return _SEASONS[month % 12 // 3]
+
+
+def place(patch_id: str) -> tuple[float, float] | None:
+    """Latitude and longitude of the middle of a BigEarthNet v2 patch, by its name."""
+    from rasterio.warp import transform  # noqa: PLC0415 - see the top
+
+    from landcover.datasets.bigearthnet import place_of  # noqa: PLC0415
+    from landcover.datasets.split_distance import tile_corner  # noqa: PLC0415
+
+    found = place_of(patch_id)
+    corner = None if found is None else tile_corner(found[0])
+    if found is None or corner is None:
+        return None
+    east = corner[1] + PATCH_M * (found[1] + 0.5)
+    north = corner[2] - PATCH_M * (found[2] + 0.5)
+    longitude, latitude = transform(f"EPSG:{corner[0]}", "EPSG:4326", [east], [north])[:2]
+    return latitude[0], longitude[0]
+
+
+def on_disk(root: Path, patch_id: str) -> Patch | None:
+    """The pixels of a training patch, where BigEarthNet v2 is in a folder; None where not.
+
+    Args:
+        root: the folder that holds ``BigEarthNet-S2``.
+        patch_id: name of the patch.
+
+    Raises:
+        BadInput: it is there, but cannot be read.
+    """
+    from landcover.datasets.bigearthnet import PIXELS_V2, place_of  # noqa: PLC0415 - see the top
+    from landcover.io.band_files import read_native, to_patch  # noqa: PLC0415
+
+    # Only a name of the data set's own form may become a path.
+    if place_of(patch_id) is None:
+        return None
+    folder = root / PIXELS_V2 / product_and_cell(patch_id)[0] / patch_id
+    return to_patch(read_native(folder), patch_id) if folder.is_dir() else None
+
+
+def metres(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Way between two places (degrees) on a sphere: good to half a percent."""
+    (a, b), (c, d) = np.radians(one), np.radians(other)
+    half = np.sin((c - a) / 2) ** 2 + np.cos(a) * np.cos(c) * np.sin((d - b) / 2) ** 2
+    return float(2 * _EARTH_M * np.arcsin(np.sqrt(half)))

@@ -1,0 +1,80 @@
+"""Pictures of single patches of a data set, for people to look at.
+
+Tables are read once, pixels only of the patches that are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from landcover.core.bands import COMPOSITES
+from landcover.core.errors import BadInput
+from landcover.core.raster import ByteArray
+from landcover.datasets import open_dataset
+from landcover.datasets.eurosat import EuroSat, Picture, open_eurosat
+from landcover.datasets.labelled import ALL, Record
+from landcover.io.band_files import read_native, to_patch
+from landcover.io.guard import shown
+
+EUROSAT: Final = "eurosat"
+TRUE_COLOUR: Final = COMPOSITES[0]
+
+
+@dataclass(frozen=True)
+class Album:
+    """What can be looked at in one folder.
+
+    Attributes:
+        title: of the data set.
+        readers: id of a patch → what reads its picture.
+    """
+
+    title: str
+    readers: Mapping[str, Callable[[], ByteArray]]
+
+    def picture(self, patch_id: str) -> ByteArray:
+        """A patch as uint8 ``(y, x, 3 or 4)``: the data set's own picture, or true colour.
+
+        Raises:
+            BadInput: the patch is not there, or cannot be read.
+        """
+        if patch_id not in self.readers:
+            raise BadInput(
+                f"{self.title} has no patch {shown(patch_id)} in this folder: "
+                "give the folder that the report was made from."
+            )
+        return self.readers[patch_id]()
+
+
+def open_album(dataset: str, root: Path) -> Album:
+    """The pictures of a data set in a folder. Reads its tables and no pixels.
+
+    Args:
+        dataset: as reports name it.
+        root: the data set's folder.
+
+    Raises:
+        UnknownName: no data set has that name.
+        BadInput: the folder does not hold it, or its tables cannot be read.
+    """
+    if dataset == EUROSAT:
+        eurosat = open_eurosat(root)
+        return Album(
+            eurosat.title, {p.name: partial(_of_eurosat, eurosat, p) for p in eurosat.pictures}
+        )
+    opened = open_dataset(dataset, root)
+    return Album(opened.title, {r.patch_id: partial(_true_colour, r) for r in opened.everything})
+
+
+def _true_colour(record: Record) -> ByteArray:
+    return to_patch(read_native(record.folder), record.patch_id).picture(TRUE_COLOUR)
+
+
+def _of_eurosat(eurosat: EuroSat, picture: Picture) -> ByteArray:
+    alone = replace(eurosat, pictures=(picture,))
+    pixels: ByteArray = alone.load(ALL).bytes[0]
+    return pixels

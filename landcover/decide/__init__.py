@@ -1,0 +1,1 @@
+"""From raw scores to decisions: calibration and conformal sets."""

@@ -1,0 +1,274 @@
+"""From truth and answers to the figures of a report: any classes, any number of models.
+
+This is the part of an evaluation that reads no pixels: arrays in, JSON-ready values out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from landcover.core.raster import BoolArray, FloatArray
+from landcover.metrics.bootstrap import CONFIDENCE, Groups, Resampled, interval, resample
+from landcover.metrics.scores import (
+    ACCURACY,
+    CLASS_FIGURES,
+    ECE_BINS,
+    FIGURES,
+    MIN_POSITIVES,
+    Doubles,
+    counted_classes,
+    none_if_nan,
+    overall,
+    per_class,
+)
+from landcover.models.card import Card
+
+Unit = Literal["patch", "block"]
+UNITS: Final[tuple[Unit, ...]] = ("patch", "block")
+"""What the bootstrap draws: single patches, or all patches of a place."""
+
+MIN_COUNTRY: Final = 10
+"""Patches from which a country has figures of its own."""
+OTHERS: Final = "others"
+UNKNOWN: Final = "unknown"
+MARGINS: Final = ("macro_ap", "micro_ap", ACCURACY)
+"""Figures of which a baseline's distance is given."""
+_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """Labelled patches, as far as figures need them.
+
+    Attributes:
+        ids: of the patches.
+        classes: names along the class axis.
+        truth: bool ``(patch, class)``.
+        countries: of the patches, empty where unknown.
+        places: what block each patch lies in, ``(patch,)``; patches of a block are alike.
+        exclusive: whether a patch has exactly one of the classes; then the most probable
+            one is called, and there is an accuracy.
+    """
+
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    truth: BoolArray
+    countries: tuple[str, ...]
+    places: Groups
+    exclusive: bool = False
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of the figures over all classes that these patches can have."""
+        return (*FIGURES, ACCURACY) if self.exclusive else FIGURES
+
+    def rows(self, mask: BoolArray) -> Material:
+        """A part of the patches."""
+        return Material(
+            ids=tuple(np.array(self.ids, dtype=object)[mask]),
+            classes=self.classes,
+            truth=self.truth[mask],
+            countries=tuple(np.array(self.countries, dtype=object)[mask]),
+            places=self.places[mask],
+            exclusive=self.exclusive,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """How intervals are made.
+
+    Attributes:
+        resamples: how many.
+        seed: of the draws.
+        unit: what is drawn.
+    """
+
+    resamples: int = 1000
+    seed: int = 0
+    unit: Unit = "patch"
+
+    def of(self, material: Material, answer: FloatArray, thresholds: Sequence[float]) -> Resampled:
+        """The figures of the resamples, the same patches for every model."""
+        return resample(
+            material.truth,
+            answer,
+            thresholds,
+            resamples=self.resamples,
+            seed=self.seed,
+            groups=material.places if self.unit == "block" else None,
+            exclusive=material.exclusive,
+        )
+
+    def as_dict(self, material: Material) -> dict[str, Any]:
+        """What a report says of its intervals."""
+        return {
+            "resamples": self.resamples,
+            "seed": self.seed,
+            "unit": self.unit,
+            "blocks": len(np.unique(material.places)),
+            "confidence": CONFIDENCE,
+            "method": "percentile",
+        }
+
+
+def measure(
+    cards: Sequence[Card],
+    material: Material,
+    answers: Sequence[FloatArray],
+    draws: Draws | None = None,
+) -> dict[str, Any]:
+    """The figures of a model, and of baselines beside it, JSON-ready; what is undefined is None.
+
+    Macro figures average the classes with at least five positives. Intervals hold 95 % of
+    the bootstrap (:mod:`landcover.metrics.bootstrap`); a baseline's ``margin`` is the model's
+    figure minus the baseline's, on the same resamples.
+
+    Args:
+        cards: of the model, then of the baselines.
+        material: the patches.
+        answers: probabilities ``(patch, class)`` of each model.
+        draws: how intervals are made.
+
+    Returns:
+        ``n``, the figures, ``confidence_intervals``, ``per_class``, ``per_country``,
+        ``baselines``, ``macro_classes``, ``macro_rule``, ``bootstrap``, ``ece_bins``.
+    """
+    draws = draws or Draws()
+    limits = [thresholds_of(card, material.classes) for card in cards]
+    drawn = [draws.of(material, *each) for each in zip(answers, limits, strict=True)]
+    points = [_points(material, *each) for each in zip(answers, limits, strict=True)]
+    whole = [_with_intervals(*each) for each in zip(points, drawn, strict=True)]
+    return {
+        "n": len(material.truth),
+        **whole[0],
+        "per_class": _class_figures(material, answers[0], limits[0], drawn[0]),
+        "per_country": per_country(material, answers[0], limits[0], draws),
+        "baselines": {
+            cards[k].name: {**whole[k], "margin": _margins(points, drawn, k)}
+            for k in range(1, len(cards))
+        },
+        "macro_classes": [material.classes[k] for k in counted_classes(material.truth)],
+        "macro_rule": f"classes with at least {MIN_POSITIVES} positives in this split",
+        "bootstrap": draws.as_dict(material),
+        "ece_bins": ECE_BINS,
+    }
+
+
+def part(
+    material: Material,
+    mask: BoolArray,
+    answer: FloatArray,
+    thresholds: Sequence[float],
+    draws: Draws,
+) -> dict[str, Any]:
+    """The figures of some of the patches, with intervals; None where they are too few.
+
+    Args:
+        material: all patches.
+        mask: bool ``(patch,)``, which of them.
+        answer: probabilities of all patches.
+        thresholds: one a class.
+        draws: how intervals are made.
+    """
+    some = material.rows(mask)
+    n = len(some.truth)
+    if n < MIN_COUNTRY:
+        nothing = dict.fromkeys(material.figures)
+        return {"n": n, **nothing, "confidence_intervals": nothing, "macro_classes": []}
+    found = _with_intervals(
+        _points(some, answer[mask], thresholds), draws.of(some, answer[mask], thresholds)
+    )
+    counted = [some.classes[k] for k in counted_classes(some.truth)]
+    return {"n": n, **found, "macro_classes": counted}
+
+
+def per_country(
+    material: Material, answer: FloatArray, thresholds: Sequence[float], draws: Draws
+) -> dict[str, Any]:
+    """The figures of each country with at least ten patches, the most frequent first.
+
+    Smaller ones are pooled as ``others``. Empty where no country is known.
+    """
+    counts = Counter(country or UNKNOWN for country in material.countries)
+    if set(counts) <= {UNKNOWN}:
+        return {}
+    small = {country for country, n in counts.items() if n < MIN_COUNTRY}
+    names = np.array(
+        [OTHERS if (c or UNKNOWN) in small else c or UNKNOWN for c in material.countries]
+    )
+    order = [country for country, _ in counts.most_common() if country not in small]
+    return {
+        name: part(material, names == name, answer, thresholds, draws)
+        for name in (*order, *([OTHERS] if small else []))
+    }
+
+
+def thresholds_of(card: Card, classes: Sequence[str]) -> list[float]:
+    """A card's thresholds in the order of ``classes``."""
+    return [card.thresholds[name] for name in classes]
+
+
+def number(value: float) -> float | None:
+    """As a report holds it: six digits, None where undefined."""
+    found = none_if_nan(value)
+    return None if found is None else round(found, _DIGITS)
+
+
+def span(values: Doubles) -> list[float] | None:
+    """The 95 % interval of resampled values as a report holds it."""
+    low, high = interval(values)
+    return None if math.isnan(low) else [round(low, _DIGITS), round(high, _DIGITS)]
+
+
+def _points(
+    material: Material, answer: FloatArray, thresholds: Sequence[float]
+) -> dict[str, float]:
+    return overall(material.truth, answer, thresholds, exclusive=material.exclusive)
+
+
+def _with_intervals(points: dict[str, float], drawn: Resampled) -> dict[str, Any]:
+    return {
+        **{name: number(value) for name, value in points.items()},
+        "confidence_intervals": {name: span(drawn.overall[name]) for name in points},
+    }
+
+
+def _class_figures(
+    material: Material, answer: FloatArray, thresholds: Sequence[float], drawn: Resampled
+) -> dict[str, Any]:
+    found = per_class(material.truth, answer, thresholds, exclusive=material.exclusive)
+    spans = [
+        {key: span(drawn.per_class[key][:, k]) for key in CLASS_FIGURES}
+        for k in range(len(material.classes))
+    ]
+    return {
+        name: {
+            **{key: number(value) for key, value in asdict(item).items()},
+            "support": item.support,
+            # Whole, since decisions are made anew from it.
+            "threshold": item.threshold,
+            "ap_interval": intervals["ap"],
+            "confidence_intervals": intervals,
+        }
+        for name, item, intervals in zip(material.classes, found, spans, strict=True)
+    }
+
+
+def _margins(
+    points: Sequence[dict[str, float]], drawn: Sequence[Resampled], k: int
+) -> dict[str, Any]:
+    return {
+        name: {
+            "difference": number(points[0][name] - points[k][name]),
+            "interval": span(drawn[0].overall[name] - drawn[k].overall[name]),
+        }
+        for name in MARGINS
+        if name in points[0]
+    }

@@ -1,0 +1,1 @@
+"""Why a model predicts what it predicts: attribution, bands, neighbours, what-if."""

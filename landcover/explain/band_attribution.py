@@ -1,0 +1,130 @@
+"""Which bands speak for a class: by how much its score falls when a band becomes average.
+
+A band, or a group of them, is replaced by the baseline, and the score is measured again:
+above 0, what the band shows speaks for the class. It is measured rather than derived, so
+it says what the net does without the band, not how it shares the score among bands: the
+figures of a group are no sum of its bands' figures, since a net can read from one band
+what it misses in another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from landcover.core.bands import BANDS
+from landcover.core.classes import resolve
+from landcover.core.errors import ModelMismatch
+from landcover.core.picture import Picture
+from landcover.core.raster import Patch
+from landcover.explain.baselines import DEFAULT_BASELINE, named
+from landcover.explain.baselines import baseline as baseline_of
+from landcover.explain.feature_map_methods import AT_ONCE, Question
+from landcover.models.model import Model
+
+GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    group: tuple(band.name for band in BANDS if band.group == group)
+    for group in ("visible", "red edge", "near infrared", "shortwave infrared", "atmosphere")
+}
+"""Bands by what they see, in the order of wavelengths but for the two that see the air:
+B01 at 443 nm for aerosol and B09 at 945 nm for water vapour, measured at 60 m."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandEvidence:
+    """How a class's score depends on bands.
+
+    Attributes:
+        label: full name of the class.
+        model, card_hash: which model was asked.
+        score: the class's logit on the patch.
+        bands: band → by how many logits the score falls without it; above 0 it speaks for
+            the class.
+        groups: the same of each group that has bands in this model, and of its bands
+            together. For pictures there is none.
+        members: group → its bands in this model.
+        baseline: what a band was replaced by, in words.
+        unit: of the figures.
+    """
+
+    label: str
+    model: str
+    card_hash: str
+    score: float
+    bands: dict[str, float]
+    groups: dict[str, float]
+    members: dict[str, tuple[str, ...]]
+    baseline: str
+    unit: str = "logits"
+
+
+def attribute_bands(
+    model: Model, patch: Patch | Picture, label: str, baseline: str = DEFAULT_BASELINE
+) -> BandEvidence:
+    """By how much a class's score falls when a band, or a group, becomes the baseline.
+
+    Args:
+        model: the model to question; it needs no gradients.
+        patch: what it looks at.
+        label: full or short name of a class.
+        baseline: a name in :data:`landcover.explain.baselines.BASELINES`.
+
+    Raises:
+        UnknownName: no such class or baseline.
+        ModelMismatch: the model was not made for this patch.
+    """
+    return attribute_bands_many(model, patch, [label], baseline)[0]
+
+
+def attribute_bands_many(
+    model: Model, patch: Patch | Picture, labels: list[str], baseline: str = DEFAULT_BASELINE
+) -> list[BandEvidence]:
+    """:func:`attribute_bands` of several classes, which share the passes of the net.
+
+    Raises:
+        UnknownName: no such class or baseline.
+        ModelMismatch: the model was not made for this patch.
+    """
+    card = model.card
+    names = [resolve(label, card.classes).name for label in labels]
+    pixels = model.tensor(patch)[None]
+    start = baseline_of(card, pixels, baseline)
+    members = {
+        group: own
+        for group, bands in GROUPS.items()
+        if (own := tuple(band for band in bands if band in card.bands))
+    }
+    sets = [(band,) for band in card.bands] + list(members.values())
+    changed = pixels.repeat(len(sets) + 1, 1, 1, 1)
+    for row, bands in enumerate(sets, start=1):
+        columns = [card.bands.index(band) for band in bands]
+        changed[row, columns] = start[0, columns]
+    question = Question(model=model, pixels=pixels, start=start, targets=())
+    with torch.no_grad():
+        parts = [question.scores(part).cpu() for part in torch.split(changed, AT_ONCE)]
+    scores = torch.cat(parts).double()
+    if not torch.isfinite(scores).all():
+        raise ModelMismatch(
+            f"{card.title} answers with something that is no number when a band is replaced: "
+            "choose another baseline."
+        )
+    falls = scores[0] - scores[1:]
+    found = []
+    for name in names:
+        column = card.classes.index(name)
+        fall = falls[:, column].tolist()
+        found.append(
+            BandEvidence(
+                label=name,
+                model=card.name,
+                card_hash=card.hash,
+                score=float(scores[0, column]),
+                bands=dict(zip(card.bands, fall[: len(card.bands)], strict=True)),
+                groups=dict(zip(members, fall[len(card.bands) :], strict=True)),
+                members=members,
+                baseline=named(baseline, card)[1],
+            )
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Measuring whether attribution maps are true of their model."""

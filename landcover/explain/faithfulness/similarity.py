@@ -1,0 +1,69 @@
+"""How alike two maps are: in the order of their places, and in their structure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landcover.core.raster import FloatArray
+
+Doubles = npt.NDArray[np.float64]
+
+CELL_PIXELS: Final = 8
+"""Side of the cells that maps are compared in: 80 m, the finest map that the answers of our
+nets rest on; 225 cells a patch of 1200 m."""
+
+WINDOW: Final = 7
+"""Side in cells of SSIM's windows, as Wang et al. 2004 and Adebayo et al. 2018 have it."""
+_C1, _C2 = 0.01**2, 0.03**2
+"""SSIM's constants for values between 0 and 1."""
+
+
+def cells(values: FloatArray, side: int = CELL_PIXELS) -> Doubles:
+    """Means of a map ``(y, x)`` in square cells, ``(y/side, x/side)``.
+
+    What does not fill a cell at the lower and right edge is left out.
+    """
+    rows, columns = values.shape[0] // side, values.shape[1] // side
+    whole = values[: rows * side, : columns * side].astype(np.float64)
+    means: Doubles = whole.reshape(rows, side, columns, side).mean(axis=(1, 3))
+    return means
+
+
+def spearman(first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]) -> float:
+    """Rank correlation of two arrays of one shape, -1 to 1; equal values share a rank.
+
+    0 where one of them is the same everywhere: nothing in it follows the other.
+    """
+    from scipy.stats import rankdata  # noqa: PLC0415 - slow to import
+
+    one, two = (rankdata(values.ravel()) for values in (first, second))
+    one, two = one - one.mean(), two - two.mean()
+    size = float(np.sqrt((one @ one) * (two @ two)))
+    return float(one @ two) / size if size > 0 else 0.0
+
+
+def ssim(first: Doubles, second: Doubles) -> float:
+    """Structural similarity of two maps ``(y, x)`` (Wang et al. 2004), -1 to 1.
+
+    Each map is first brought to 0 to 1 as its colours are, with 0 in the middle and the
+    largest absolute value at an end; pixels of a window have equal weights.
+    """
+    one, two = (
+        0.5 + 0.5 * values / max(float(np.abs(values).max()), 1e-12) for values in (first, second)
+    )
+    mean_1, mean_2 = _means(one), _means(two)
+    var_1, var_2 = _means(one * one) - mean_1**2, _means(two * two) - mean_2**2
+    both = _means(one * two) - mean_1 * mean_2
+    likeness = ((2 * mean_1 * mean_2 + _C1) * (2 * both + _C2)) / (
+        (mean_1**2 + mean_2**2 + _C1) * (var_1 + var_2 + _C2)
+    )
+    return float(likeness.mean())
+
+
+def _means(values: Doubles) -> Doubles:
+    windows = np.lib.stride_tricks.sliding_window_view(values, (WINDOW, WINDOW))
+    means: Doubles = windows.mean(axis=(2, 3))
+    return means

@@ -1,0 +1,112 @@
+"""Make the index of training patches that :mod:`landcover.explain.neighbours` asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landcover.core import progress
+from landcover.core.bands import BAND_NAMES
+from landcover.core.errors import ModelMismatch
+from landcover.core.raster import FloatArray
+from landcover.datasets.arrays import NativeStore
+from landcover.datasets.patch_names import product_and_cell
+from landcover.datasets.split_distance import blocks
+from landcover.explain.neighbours import Index, distances
+from landcover.models.features import AT_ONCE, features
+from landcover.models.model import Model
+
+DIMENSIONS: Final = 32
+"""Axes that are kept; chosen on validation, see :mod:`landcover.explain.neighbours`."""
+MOST_PATCHES: Final = 1000
+"""In an index, so that it stays near 300 kB for our largest net: from more, some are drawn."""
+
+
+def build(
+    model: Model,
+    store: NativeStore,
+    origin: dict[str, Any],
+    *,
+    report: progress.Report = progress.ignore,
+    cancel: Event | None = None,
+) -> Index:
+    """Look at labelled patches and keep how the net sees them.
+
+    Args:
+        model: whose net looks.
+        store: at least two patches, at most :data:`MOST_PATCHES`.
+        origin: what the patches are, JSON-ready, for who reads the index.
+        report: called with patches done.
+        cancel: set to stop.
+
+    Raises:
+        ModelMismatch: the model has no features, or looks at pictures.
+        ValueError: too few or too many patches.
+        Cancelled: ``cancel`` was set.
+    """
+    if not 2 <= len(store) <= MOST_PATCHES:
+        raise ValueError(f"an index holds 2 to {MOST_PATCHES} patches, not {len(store)}")
+    # Sorted by product, which the file names once each.
+    order = sorted(range(len(store)), key=lambda k: product_and_cell(store.ids[k]))
+    seen = seen_of(model, store, order, report, cancel)
+    ids = tuple(store.ids[k] for k in order)
+    centre = seen.mean(dim=0).half().float()
+    axes = torch.linalg.svd(seen - centre, full_matrices=False).Vh[:DIMENSIONS].T
+    # Rounded first, so that what is kept is what the rounded axes give.
+    axes = axes.contiguous().half().float()
+    vectors = ((seen - centre) @ axes).half().float()
+    return Index(
+        card_hash=model.card.hash,
+        ids=ids,
+        countries=tuple(store.countries[k] for k in order),
+        labels=store.targets[order] > 0,
+        centre=centre,
+        axes=axes,
+        vectors=vectors,
+        apart=_apart(vectors, ids),
+        origin=origin,
+    )
+
+
+def seen_of(
+    model: Model,
+    store: NativeStore,
+    rows: Sequence[int],
+    report: progress.Report = progress.ignore,
+    cancel: Event | None = None,
+) -> Tensor:
+    """Features ``(row, feature)`` of some of a store's patches.
+
+    Raises:
+        ModelMismatch: the model has no features, or looks at pictures.
+        Cancelled: ``cancel`` was set.
+    """
+    if set(model.card.bands) - set(BAND_NAMES):
+        raise ModelMismatch(
+            f"{model.card.title} looks at pictures, which have no index of similar patches: "
+            "choose a model for reflectance."
+        )
+    bands = [BAND_NAMES.index(band) for band in model.card.bands]
+    parts: list[Tensor] = []
+    for start in range(0, len(rows), AT_ONCE):
+        progress.check(cancel)
+        pixels = store.pixels(rows[start : start + AT_ONCE])[:, bands]
+        parts.append(features(model, pixels))
+        done = min(start + AT_ONCE, len(rows))
+        report(progress.Progress(what="Looking at patches", done=done, total=len(rows)))
+    return torch.cat(parts)
+
+
+def _apart(vectors: Tensor, ids: Sequence[str]) -> Tensor:
+    """How far the nearest of another block is for each patch, sorted; empty if there is one."""
+    block = blocks(ids)
+    if len(np.unique(block)) < 2:
+        return torch.empty(0)
+    away: FloatArray = distances(vectors, vectors).numpy()
+    away[block[:, None] == block[None]] = np.inf
+    return torch.from_numpy(np.sort(away.min(axis=1))).half().float()

@@ -1,0 +1,198 @@
+"""What an explanation says, in a sentence of plain language made from its own figures.
+
+It never says more than was measured. Where the evidence is faint beside what the model
+usually reacts to, or lies for and against in equal parts, it says that and stops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from landcover.core.classes import BY_NAME
+from landcover.core.picture import Picture
+from landcover.core.raster import BoolArray, FloatArray, Patch
+from landcover.explain.band_attribution import BandEvidence
+from landcover.explain.explanation import Explanation
+from landcover.explain.indices import INDICES, normalised_difference, number
+
+FAINT: Final = 0.05
+"""Mean absolute attribution, in parts of full colour, below which a map is called faint."""
+MIXED: Final = 0.6
+"""Share of the larger side in all evidence below which it is called mixed."""
+QUARTER: Final = 0.4
+HALF: Final = 0.65
+"""Shares of a side's evidence in a quarter or a half of the picture from which that is named;
+where it is spread evenly there is a quarter in each and a half in each."""
+MOST_OF_HALF: Final = 0.7
+"""Share of the fullest half that its fuller quarter has, where the quarter is named instead."""
+STRAYED: Final = 0.25
+"""What a sum may miss of the score's change before the sentence calls it rough."""
+LEAST_GROUP: Final = 0.1
+"""Logits below which the effect of a group of bands is not worth a word."""
+STRONGEST: Final = 0.1
+"""Share of the pixels, those with most of the evidence, whose index is given."""
+
+_QUARTERS: Final = {
+    "north-west": (0, 0),
+    "north-east": (0, 1),
+    "south-west": (1, 0),
+    "south-east": (1, 1),
+}
+_HALVES: Final = {"north": (0, None), "south": (1, None), "west": (None, 0), "east": (None, 1)}
+_PICTURE_WORDS: Final = {
+    "north-west": "upper left",
+    "north-east": "upper right",
+    "south-west": "lower left",
+    "south-east": "lower right",
+    "north": "upper half",
+    "south": "lower half",
+    "west": "left half",
+    "east": "right half",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """The two sides of an explanation's evidence.
+
+    Attributes:
+        speaks_for, against: sums of the attribution above and below 0, both 0 or more.
+        leading: share of the larger side, 0.5 to 1; 0.5 where there is nothing at all.
+        strength: mean absolute attribution in parts of full colour.
+        where: the quarter or half of the picture in which the larger side is gathered, by
+            the compass, or None where it is spread.
+        gathered: share of the larger side's evidence there, 0 to 1.
+    """
+
+    speaks_for: float
+    against: float
+    leading: float
+    strength: float
+    where: str | None
+    gathered: float
+
+
+def sides(explanation: Explanation, valid: BoolArray | None = None) -> Sides:
+    """Measure an explanation's two sides.
+
+    Args:
+        explanation: of a patch.
+        valid: bool ``(y, x)``: the pixels with data; others count for neither side.
+    """
+    values = explanation.attribution.astype(np.float64)
+    if valid is not None:
+        values = np.where(valid, values, 0.0)
+    positive, negative = np.maximum(values, 0.0), np.maximum(-values, 0.0)
+    plus, minus = float(positive.sum()), float(negative.sum())
+    where, gathered = _where(positive if plus >= minus else negative)
+    return Sides(
+        speaks_for=plus,
+        against=minus,
+        leading=max(plus, minus) / (plus + minus) if plus + minus > 0 else 0.5,
+        strength=float(np.abs(values).mean()) / explanation.scale,
+        where=where,
+        gathered=gathered,
+    )
+
+
+def sentence(
+    explanation: Explanation, patch: Patch | Picture, bands: BandEvidence | None = None
+) -> str:
+    """One sentence on an explanation, from its figures alone.
+
+    Args:
+        explanation: of that patch.
+        patch: what was explained.
+        bands: of the same class on the same patch, to name groups of bands.
+    """
+    name = BY_NAME[explanation.label].short
+    found = sides(explanation, patch.valid)
+    if found.strength < FAINT:
+        return (
+            f"This map says little about {name}: its values are {found.strength:.0%} of full "
+            "colour on average, so the model hardly reacts to any place here."
+        )
+    rough = ""
+    if explanation.convergence_delta is not None and explanation.convergence_delta > STRAYED:
+        rough = f"; the sum is off by {explanation.convergence_delta:.0%}, so this is rough"
+    tail = f"{_groups(bands)}{rough}."
+    if found.leading < MIXED:
+        return (
+            f"The evidence on {name} is mixed, {_share(found.speaks_for, found)} for it and "
+            f"{_share(found.against, found)} against{tail}"
+        )
+    side = "for" if found.speaks_for >= found.against else "against"
+    picture = isinstance(patch, Picture)
+    place = _place(found, picture=picture)
+    return (
+        f"Most of the evidence on {name} speaks {side} it ({found.leading:.0%}){place}"
+        f"{_index(explanation, patch, side)}{tail}"
+    )
+
+
+def _share(part: float, found: Sides) -> str:
+    return f"{part / (found.speaks_for + found.against):.0%}"
+
+
+def _place(found: Sides, *, picture: bool) -> str:
+    if found.where is None:
+        return ", spread over the whole picture"
+    where = _PICTURE_WORDS[found.where] if picture else found.where
+    return f", {found.gathered:.0%} of that in the {where}"
+
+
+def _where(evidence: FloatArray) -> tuple[str | None, float]:
+    total = evidence.sum()
+    if total <= 0:
+        return None, 0.0
+    rows, columns = (side // 2 for side in evidence.shape)
+    blocks = np.array(
+        [
+            [evidence[:rows, :columns].sum(), evidence[:rows, columns:].sum()],
+            [evidence[rows:, :columns].sum(), evidence[rows:, columns:].sum()],
+        ]
+    )
+    blocks = blocks / total
+    quarters = {name: float(blocks[at]) for name, at in _QUARTERS.items()}
+    halves = {
+        name: float((blocks[row] if row is not None else blocks[:, column]).sum())
+        for name, (row, column) in _HALVES.items()
+    }
+    quarter = max(quarters, key=lambda name: quarters[name])
+    half = max(halves, key=lambda name: halves[name])
+    if quarters[quarter] >= max(QUARTER, MOST_OF_HALF * halves[half]):
+        return quarter, quarters[quarter]
+    return (half, halves[half]) if halves[half] >= HALF else (None, 0.0)
+
+
+def _index(explanation: Explanation, patch: Patch | Picture, side: str) -> str:
+    """NDVI of the pixels that carry most of the evidence, where the patch has one."""
+    ndvi = INDICES["NDVI"]
+    if isinstance(patch, Picture) or not {ndvi.first, ndvi.second} <= set(patch.bands):
+        return ""
+    values = explanation.attribution if side == "for" else -explanation.attribution
+    index = normalised_difference(patch, ndvi.first, ndvi.second)
+    known = np.isfinite(index) & patch.valid
+    if not known.any():
+        return ""
+    strongest = known & (values >= np.quantile(values[known], 1 - STRONGEST))
+    mean = float(index[strongest].mean(dtype=np.float64))
+    return f"; where it is strongest, NDVI is {number(mean)} on average"
+
+
+def _groups(bands: BandEvidence | None) -> str:
+    """The groups of bands that move the score most, one each way."""
+    if bands is None or not bands.groups:
+        return ""
+    most = max(bands.groups, key=lambda group: bands.groups[group])
+    least = min(bands.groups, key=lambda group: bands.groups[group])
+    parts = []
+    if bands.groups[most] >= LEAST_GROUP:
+        parts.append(f"the {most} bands speak for it (+{bands.groups[most]:.1f} logits)")
+    if bands.groups[least] <= -LEAST_GROUP:
+        verb = "" if parts else " bands speak"
+        parts.append(f"the {least}{verb} against it (−{-bands.groups[least]:.1f})")
+    return f"; {', '.join(parts)}" if parts else "; no group of bands alone moves its score much"

@@ -1,0 +1,1 @@
+"""Reading Sentinel-2 files of any layout, and writing rasters."""

@@ -1,0 +1,97 @@
+"""Zip archives that nobody has vouched for: one stack, or the band files of one patch.
+
+Nothing is unpacked to a disk, so a member's path can lead nowhere; sizes are bounded
+while reading, whatever the archive claims about them.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections import defaultdict
+from pathlib import PurePosixPath
+from typing import Final
+
+from landcover.core.errors import BadInput
+from landcover.core.raster import Patch
+from landcover.io.band_files import LABELS_SUFFIX, MAX_BAND_BYTES, native_of, to_patch
+from landcover.io.guard import MAX_FILE_BYTES, shown
+from landcover.io.names import band_of_file
+from landcover.io.stack import read_stack
+
+MAGIC: Final = b"PK\x03\x04"
+MAX_MEMBERS: Final = 1000
+STACK_SUFFIXES: Final = (".tif", ".tiff", ".jp2")  # the last for its own message
+_DAMAGE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    EOFError,
+    LookupError,
+)
+
+
+def read_zip(data: bytes, name: str) -> Patch:
+    """Read a zip that holds one stack, or one BigEarthNet patch folder.
+
+    Raises:
+        BadInput: it is damaged, encrypted, too large, or holds anything else.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return _read(archive, name)
+    # Damage shows as one of many errors, depending on which byte was hit.
+    except _DAMAGE:
+        raise BadInput(
+            f"'{shown(name)}' is a damaged or encrypted zip: pack it again, without a password."
+        ) from None
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> Patch:
+    members = [info for info in archive.infolist() if not info.is_dir() and _is_seen(info.filename)]
+    if len(members) > MAX_MEMBERS:
+        raise BadInput(f"'{shown(name)}' holds {len(members)} files: pack one patch or one stack.")
+    patches: dict[str, list[zipfile.ZipInfo]] = defaultdict(list)
+    stacks = []
+    for info in members:
+        path = PurePosixPath(info.filename)
+        if band_of_file(path.name) or path.name.endswith(LABELS_SUFFIX):
+            patches[str(path.parent)].append(info)
+        elif path.suffix.lower() in STACK_SUFFIXES:
+            stacks.append(info)
+    # A single file is a stack, even where its name ends like a band file's.
+    if not stacks and len(members) == 1 and patches:
+        stacks, patches = next(iter(patches.values())), {}
+    if len(patches) + len(stacks) != 1:
+        held = f"{len(patches)} patch folders and {len(stacks)} stacks"
+        raise BadInput(
+            f"'{shown(name)}' holds {held if patches or stacks else 'no raster file'}: "
+            "pack one GeoTIFF stack, or the twelve band files of one BigEarthNet patch."
+        )
+    if stacks:
+        return read_stack(_bytes(archive, stacks[0], MAX_FILE_BYTES, name), stacks[0].filename)
+    ((folder, infos),) = patches.items()
+    label = PurePosixPath(folder).name or PurePosixPath(name).stem
+    files = [(shown(i.filename), _bytes(archive, i, MAX_BAND_BYTES, name)) for i in infos]
+    return to_patch(native_of(files, label), name)
+
+
+def _is_seen(path: str) -> bool:
+    """Whether a member is a user's file, not what an operating system hides beside it."""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and "__MACOSX" not in parts and not parts[-1].startswith(".")
+
+
+def _bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, name: str) -> bytes:
+    with archive.open(info) as member:
+        data = member.read(limit + 1)
+    if len(data) > limit:
+        raise BadInput(
+            f"'{shown(info.filename)}' in '{shown(name)}' unpacks to more than "
+            f"{limit / 1e6:,.0f} MB: cut out the part that you want."
+        )
+    return data

@@ -1,0 +1,240 @@
+"""BigEarthNet patch folders, v1 and v2: twelve files on their native 10, 20 and 60 m grids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.io import DatasetReader
+
+from landcover.core.bands import BAND_NAMES, BANDS, BANDS_10M, BANDS_20M, BANDS_60M, PATCH_M
+from landcover.core.errors import BadInput
+from landcover.core.raster import Geo, Patch, Provenance, check_projected, grid
+from landcover.io.guard import open_raster, read_bands, read_file, shown
+from landcover.io.names import band_of_file, time_in
+from landcover.io.scaling import PLAIN, valid_numbers
+
+NumberArray = npt.NDArray[np.uint16]
+
+MAX_BAND_BYTES: Final = 2_000_000
+"""A band file of 120 × 120 pixels of 16 bits has 29 kB; its header may be long."""
+MAX_LABEL_BYTES: Final = 100_000
+LABELS_SUFFIX: Final = "_labels_metadata.json"
+RESAMPLING: Final = "nearest repetition of the 20 m and 60 m bands to 10 m"
+
+_SIDE: Final = {band.name: PATCH_M // band.resolution_m for band in BANDS}
+_PIXEL: Final = {band.name: band.resolution_m for band in BANDS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Native:
+    """One BigEarthNet patch as it is stored: digital numbers on three grids.
+
+    Attributes:
+        name: the patch's id.
+        g10: uint16 ``(4, 120, 120)``, bands :data:`~landcover.core.bands.BANDS_10M`.
+        g20: uint16 ``(6, 60, 60)``, bands :data:`~landcover.core.bands.BANDS_20M`.
+        g60: uint16 ``(2, 20, 20)``, bands :data:`~landcover.core.bands.BANDS_60M`.
+        crs: projected CRS with metres, as text.
+        transform: of the 10 m grid.
+        acquired: sensing time (UTC), from the labels' file or the name.
+        corine: CORINE level-3 labels, where a v1 labels' file was there.
+    """
+
+    name: str
+    g10: NumberArray
+    g20: NumberArray
+    g60: NumberArray
+    crs: str
+    transform: Geo
+    acquired: datetime | None = None
+    corine: tuple[str, ...] = ()
+
+    def stack(self) -> NumberArray:
+        """Digital numbers uint16 ``(12, 120, 120)`` by nearest repetition, documented order."""
+        out = np.empty((len(BAND_NAMES), *self.g10.shape[1:]), dtype=np.uint16)
+        for names, pixels in ((BANDS_10M, self.g10), (BANDS_20M, self.g20), (BANDS_60M, self.g60)):
+            times = out.shape[1] // pixels.shape[1]
+            repeated = pixels.repeat(times, axis=1).repeat(times, axis=2)
+            out[[BAND_NAMES.index(name) for name in names]] = repeated
+        return out
+
+
+def read_native(folder: Path) -> Native:
+    """Read a patch folder ``<patch>/<patch>_<BAND>.tif`` without resampling.
+
+    Raises:
+        BadInput: a band is missing, twice there, damaged, or on another grid than its
+            resolution asks for.
+    """
+    try:
+        paths = [path for path in folder.iterdir() if _is_part(path.name)]
+    except OSError:
+        raise BadInput(f"There is no folder '{shown(folder.name)}': check its name.") from None
+    return native_of([(path.name, read_file(path, MAX_BAND_BYTES)) for path in paths], folder.name)
+
+
+def native_of(files: Sequence[tuple[str, bytes]], name: str) -> Native:
+    """The patch in named file contents (other files are passed over).
+
+    Args:
+        files: name and bytes of each.
+        name: the patch's id.
+
+    Raises:
+        BadInput: as :func:`read_native`.
+    """
+    bands = _by_band(files, name)
+    pixels: dict[str, npt.NDArray[Any]] = {}
+    crs: Any = None
+    corner: tuple[float, float] | None = None
+    for band in BAND_NAMES:
+        with open_raster(bands[band], f"{name}_{band}.tif") as raster:
+            here = raster.transform
+            _check_band(raster, band, name)
+            if crs is None:
+                crs, corner = raster.crs, (here.c, here.f)
+            if raster.crs != crs or corner != (here.c, here.f):
+                raise BadInput(
+                    f"Band {band} of '{shown(name)}' lies elsewhere than {BAND_NAMES[0]}: "
+                    "give files of one patch only."
+                )
+            pixels[band] = read_bands(raster, [1])[0]
+    if crs is None or corner is None:
+        raise BadInput(f"'{shown(name)}' has no CRS: give the original BigEarthNet files.")
+    text = crs.to_string()
+    check_projected(text)
+    labels = dict(_labels(files, name))
+    return Native(
+        name=shown(name),
+        g10=np.stack([pixels[band] for band in BANDS_10M]),
+        g20=np.stack([pixels[band] for band in BANDS_20M]),
+        g60=np.stack([pixels[band] for band in BANDS_60M]),
+        crs=text,
+        transform=grid(*corner),
+        acquired=time_in(str(labels.get("acquisition_date", ""))) or time_in(name),
+        corine=tuple(str(label)[:200] for label in labels.get("labels", ())),
+    )
+
+
+def to_patch(native: Native, source: str) -> Patch:
+    """A patch as reflectance on the 10 m grid.
+
+    Args:
+        native: digital numbers on three grids.
+        source: what the provenance names as the source.
+    """
+    numbers = native.stack()
+    valid = valid_numbers(numbers)
+    if not valid.any():
+        raise BadInput(f"'{shown(source)}' has no data in any pixel: choose another patch.")
+    return Patch(
+        reflectance=PLAIN.apply(numbers, valid),
+        valid=valid,
+        crs=native.crs,
+        transform=native.transform,
+        acquired=native.acquired,
+        provenance=Provenance(
+            source=shown(source),
+            scene=native.name,
+            scaling=PLAIN.said,
+            resampling=RESAMPLING,
+            band_order="names of the band files",
+            notes=(f"CORINE labels: {'; '.join(native.corine)}",) if native.corine else (),
+        ),
+    )
+
+
+def read_folder(path: Path) -> Patch:
+    """Read a BigEarthNet v1 or v2 patch folder as reflectance on the 10 m grid.
+
+    Raises:
+        BadInput: as :func:`read_native`, or no pixel has data.
+    """
+    return to_patch(read_native(path), path.name)
+
+
+def read_band_files(files: Sequence[tuple[str, bytes]]) -> Patch:
+    """Read the band files of one BigEarthNet patch from their names and bytes.
+
+    Raises:
+        BadInput: as :func:`read_native`, or no pixel has data.
+    """
+    name = common_name([name for name, _ in files])
+    return to_patch(native_of(files, name), name)
+
+
+def common_name(names: Sequence[str]) -> str:
+    """What the names of band files share, without the band: the patch's id."""
+    stems = {shown(name).rsplit("_", 1)[0] for name in names if band_of_file(name)}
+    return stems.pop() if len(stems) == 1 else "the band files"
+
+
+def _is_part(name: str) -> bool:
+    return band_of_file(name) is not None or name.endswith(LABELS_SUFFIX)
+
+
+def _by_band(files: Sequence[tuple[str, bytes]], name: str) -> Mapping[str, bytes]:
+    found: dict[str, bytes] = {}
+    for file, data in files:
+        band = band_of_file(file)
+        if band in found:
+            raise BadInput(
+                f"'{shown(name)}' has band {band} more than once: give files of one patch only."
+            )
+        if band is not None:
+            found[band] = data
+    if missing := [band for band in BAND_NAMES if band not in found]:
+        few = f"the band{'s' * (len(missing) > 1)} {', '.join(missing)}"
+        raise BadInput(
+            f"'{shown(name)}' lacks {few if found else 'band files'}: "
+            "give all twelve files named …_B01.tif to …_B12.tif of one BigEarthNet patch."
+        )
+    return found
+
+
+def _check_band(raster: DatasetReader, band: str, name: str) -> None:
+    side, pixel = _SIDE[band], _PIXEL[band]
+    shape, count, dtype = raster.shape, raster.count, raster.dtypes[0]
+    a, b, _, d, e, _ = tuple(raster.transform)[:6]
+    if shape != (side, side) or count != 1:
+        raise BadInput(
+            f"Band {band} of '{shown(name)}' has {shape[1]} × {shape[0]} pixels in {count} bands, "
+            f"not {side} × {side} in one: give the original BigEarthNet files."
+        )
+    if dtype != "uint16":
+        raise BadInput(
+            f"Band {band} of '{shown(name)}' has pixels of type {dtype}, not uint16: "
+            "give the original BigEarthNet files."
+        )
+    if (a, b, d, e) != (pixel, 0, 0, -pixel):
+        raise BadInput(
+            f"Band {band} of '{shown(name)}' is not on a north-up grid of {pixel} m: "
+            "give the original BigEarthNet files."
+        )
+
+
+def _labels(files: Sequence[tuple[str, bytes]], name: str) -> Iterator[tuple[str, Any]]:
+    """The usable entries of a v1 labels' file, where one is there."""
+    data = next((data for file, data in files if file.endswith(LABELS_SUFFIX)), None)
+    if data is None:
+        return
+    try:
+        raw = json.loads(data) if len(data) <= MAX_LABEL_BYTES else None
+    except (ValueError, RecursionError):
+        raw = None
+    if not isinstance(raw, dict):
+        raise BadInput(
+            f"The labels' file of '{shown(name)}' cannot be read: "
+            "copy it again, or remove it to go on without its labels."
+        )
+    if isinstance(raw.get("labels"), list):
+        yield "labels", raw["labels"]
+    if isinstance(raw.get("acquisition_date"), str):
+        yield "acquisition_date", raw["acquisition_date"]

@@ -1,0 +1,84 @@
+"""Which band of a stack is which: from its descriptions, else from the documented order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
+from landcover.core.errors import BadInput
+from landcover.io.guard import shown
+from landcover.io.names import band_of
+
+
+@dataclass(frozen=True)
+class BandOrder:
+    """Where the bands of a patch lie in a file.
+
+    Attributes:
+        bands: names in the patch's order: the twelve of Level-2A or the thirteen of Level-1C.
+        indexes: for each, its place in the file, counted from 1.
+        said: how that is known, for the provenance.
+    """
+
+    bands: tuple[str, ...]
+    indexes: tuple[int, ...]
+    said: str
+
+
+def band_order(descriptions: Sequence[str | None], name: str) -> BandOrder:
+    """The order of a file's bands, one description (or None) a band.
+
+    Descriptions that name all twelve bands decide, whatever else the file holds
+    (a scene classification, say); with B10 among them it is Level-1C. Where they name
+    none, twelve bands are taken as B01 … B12 and thirteen as Level-1C, in the documented
+    order. Where they name some, these must agree with the documented order.
+
+    Raises:
+        BadInput: the number of bands is another, bands are missing, or one is named twice.
+    """
+    named = [band_of(text) for text in descriptions]
+    counts = Counter(band for band in named if band)
+    twice = [band for band, count in counts.items() if count > 1]
+    if twice:
+        raise BadInput(
+            f"'{shown(name)}' names band {twice[0]} more than once in its band descriptions: "
+            "correct them, or remove them to have the order B01 … B12 taken."
+        )
+    if set(BAND_NAMES) <= set(counts):
+        bands = L1C_BAND_NAMES if "B10" in counts else BAND_NAMES
+        indexes = tuple(named.index(band) + 1 for band in bands)
+        rest = len(named) - len(bands)
+        return BandOrder(bands, indexes, "band descriptions" + _passed_over(rest))
+    documented = {12: BAND_NAMES, 13: L1C_BAND_NAMES}.get(len(named))
+    if documented is None or len(counts) == len(named):
+        raise BadInput(_count_message(len(named), list(counts), name))
+    clash = [
+        (i, found)
+        for i, (found, want) in enumerate(zip(named, documented, strict=True), 1)
+        if found not in {None, want}
+    ]
+    if clash:
+        raise BadInput(
+            f"'{shown(name)}' names only {len(counts)} of its {len(named)} bands, and its band "
+            f"{clash[0][0]} is {clash[0][1]} instead of {documented[clash[0][0] - 1]}: "
+            "describe all bands, or bring them into the order B01 … B12."
+        )
+    agree = f"; {len(counts)} band descriptions agree" if counts else ""
+    said = f"documented order {documented[0]} … {documented[-1]} (of {len(documented)}){agree}"
+    return BandOrder(documented, tuple(range(1, len(documented) + 1)), said)
+
+
+def _passed_over(rest: int) -> str:
+    return f" ({rest} other band{'s' * (rest > 1)} passed over)" if rest else ""
+
+
+def _count_message(count: int, found: list[str], name: str) -> str:
+    missing = [band for band in BAND_NAMES if band not in found]
+    lack = f", and {', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing"
+    return (
+        f"'{shown(name)}' has {count} band{'s' * (count != 1)}"
+        f"{lack if found else ''}: give all twelve Level-2A bands, in the order "
+        "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B11 B12 or named in the band descriptions."
+    )

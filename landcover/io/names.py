@@ -1,0 +1,105 @@
+"""What names of Sentinel-2 files say: bands, sensing times, product levels, baselines."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from landcover.core.bands import L1C_BAND_NAMES
+
+FIRST_LIGHT: Final = datetime(2015, 6, 23, tzinfo=UTC)
+"""Launch of Sentinel-2A: no picture is older (ESA)."""
+
+_DATE: Final = re.compile(
+    r"(?<!\d)(20\d\d)([-_]?)(\d\d)\2(\d\d)(?:[T _](\d{1,2}):?(\d\d):?(\d\d))?(?!\d)"
+)
+_BAND_FILE: Final = re.compile(r"(?:^|_)(B\d\d|B8A)\.tiff?$", re.IGNORECASE)
+_BAND_WORD: Final = re.compile(r"(?<![a-z0-9])b(\d{1,2})(a?)(?![0-9a-z])")
+_LEVEL: Final = re.compile(r"(?<![A-Z0-9])(?:S2[A-D]_)?(?:MSI)?L(?:EVEL-?)?(1C|2A)(?![A-Z0-9])")
+_BASELINE: Final = re.compile(r"_N(\d\d)(\d\d)_")
+
+COMMON_NAMES: Final[dict[str, str]] = {
+    "coastal": "B01",
+    "coastal aerosol": "B01",
+    "aerosol": "B01",
+    "blue": "B02",
+    "green": "B03",
+    "red": "B04",
+    "rededge1": "B05",
+    "red edge 1": "B05",
+    "rededge2": "B06",
+    "red edge 2": "B06",
+    "rededge3": "B07",
+    "red edge 3": "B07",
+    "nir": "B08",
+    "nir08": "B8A",
+    "narrow nir": "B8A",
+    "nir narrow": "B8A",
+    "nir09": "B09",
+    "water vapour": "B09",
+    "water vapor": "B09",
+    "cirrus": "B10",
+    "swir16": "B11",
+    "swir1": "B11",
+    "swir 1": "B11",
+    "swir22": "B12",
+    "swir2": "B12",
+    "swir 2": "B12",
+}
+"""Common band names (Earth Search v1's assets and the names in ESA's handbook) → band."""
+
+
+def band_of(description: str | None) -> str | None:
+    """The Sentinel-2 band that a description names, or None.
+
+    ``B1``, ``b01``, ``B8A``, ``B01 coastal``, ``S2_B04_10m`` and :data:`COMMON_NAMES` count.
+    """
+    text = re.sub(r"[\s_\-.,:()/]+", " ", (description or "")[:200].lower()).strip()
+    if text in COMMON_NAMES:
+        return COMMON_NAMES[text]
+    found = {
+        "B8A" if (number, a) == ("8", "a") or (number, a) == ("08", "a") else f"B{int(number):02d}"
+        for number, a in _BAND_WORD.findall(text)
+        if not a or int(number) == 8
+    } & set(L1C_BAND_NAMES)
+    return found.pop() if len(found) == 1 else None
+
+
+def band_of_file(name: str) -> str | None:
+    """The band of a BigEarthNet file name such as ``…_26_57_B8A.tif``, or None."""
+    match = _BAND_FILE.search(name)
+    band = match.group(1).upper() if match else None
+    return band if band in L1C_BAND_NAMES else None
+
+
+def time_in(text: str) -> datetime | None:
+    """The first plausible sensing time (UTC) in a name or a tag, or None.
+
+    Reads ``2020-01-23``, ``20200123``, ``20170613T101031``, ``2017-06-13T10:10:31`` and
+    BigEarthNet v1's hour of one digit (``20170924T93020``). Where the time of day makes
+    no sense, midnight stands for it. Dates before Sentinel-2A or in the future are none.
+    """
+    for year, _, month, day, hour, minute, second in _DATE.findall(text[:500]):
+        try:
+            found = datetime(int(year), int(month), int(day), tzinfo=UTC)
+        except ValueError:
+            continue
+        if not FIRST_LIGHT <= found <= datetime.now(UTC) + timedelta(days=1):
+            continue
+        if hour and int(hour) < 24 and int(minute) < 60 and int(second) < 60:
+            found = found.replace(hour=int(hour), minute=int(minute), second=int(second))
+        return found
+    return None
+
+
+def level_in(text: str) -> str | None:
+    """The product level, ``"L1C"`` or ``"L2A"``, that a name or a tag states, or None."""
+    match = _LEVEL.search(text[:500].upper().replace("_", " "))
+    return f"L{match.group(1)}" if match else None
+
+
+def baseline_in(text: str) -> str | None:
+    """The processing baseline, such as ``"04.00"``, in a product's name, or None."""
+    match = _BASELINE.search(text[:500].upper())
+    return f"{match.group(1)}.{match.group(2)}" if match else None

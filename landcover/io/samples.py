@@ -1,0 +1,230 @@
+"""Six real, labelled places that work without a network.
+
+They are BigEarthNet v1 patches (43 CORINE labels, Sentinel-2 Level-2A of 2017 and 2018)
+inside the PyPI package ``bigearthnet-common``. Only its archive is read: the package's
+code is not imported.
+
+Which split of BigEarthNet v2 (reBEN, official ``metadata.parquet``, column ``s2v1_name``)
+a patch belongs to says whether a model may have learnt from it. The snowy one was left
+out of v2, and v1 lists it among the patches with seasonal snow.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tarfile
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+from landcover.core.classes import from_corine
+from landcover.core.errors import BadInput, LandcoverError, UnknownName
+from landcover.core.raster import Patch
+from landcover.io.band_files import Native, native_of, to_patch
+
+PACKAGE: Final = "bigearthnet_common"
+ARCHIVE: Final = "BigEarthNet-S2-Example.tar.bz2"
+MAX_MEMBERS: Final = 200
+MAX_MEMBER_BYTES: Final = 1_000_000
+LICENCE: Final = "CDLA-Permissive-1.0; contains modified Copernicus Sentinel data 2017/18"
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What we know of a sample that its files do not say."""
+
+    title: str
+    country: str
+    patch_id: str
+    v2_id: str | None
+    split: Split | None
+
+
+_ENTRIES: Final[dict[str, _Entry]] = {
+    "portugal-hills": _Entry(
+        "Wooded hills and fields in December",
+        "Portugal",
+        "S2A_MSIL2A_20171221T112501_56_35",
+        "S2A_MSIL2A_20171221T112501_N9999_R037_T29SND_56_35",
+        "test",
+    ),
+    "finland-lake": _Entry(
+        "Lake, bog and forest in September",
+        "Finland",
+        "S2B_MSIL2A_20170924T93020_69_24",
+        "S2B_MSIL2A_20170924T093019_N9999_R136_T35VPK_69_24",
+        "validation",
+    ),
+    "finland-snow": _Entry(
+        "Snow on forest and fields in February",
+        "Finland",
+        "S2B_MSIL2A_20180204T94161_57_38",
+        None,
+        None,
+    ),
+    "austria-fields": _Entry(
+        "Fields and scattered farms in June",
+        "Austria",
+        "S2A_MSIL2A_20170613T101031_87_48",
+        "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_87_48",
+        "train",
+    ),
+    "ireland-fields": _Entry(
+        "Fields and pastures in June",
+        "Ireland",
+        "S2A_MSIL2A_20170617T113321_36_85",
+        "S2A_MSIL2A_20170617T113321_N9999_R080_T29UPU_36_85",
+        "train",
+    ),
+    "ireland-pastures": _Entry(
+        "Pastures in June",
+        "Ireland",
+        "S2A_MSIL2A_20170617T113321_4_55",
+        "S2A_MSIL2A_20170617T113321_N9999_R080_T29UPU_04_55",
+        "train",
+    ),
+}
+
+NAMES: Final[tuple[str, ...]] = tuple(_ENTRIES)
+"""Names of the samples: those that no v2 training split holds come first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One labelled place.
+
+    Attributes:
+        name: what a user types.
+        title: what is to be seen there.
+        country: one of BigEarthNet's ten.
+        patch_id: BigEarthNet v1 name.
+        v2_id: the same patch's BigEarthNet v2 name, None where v2 leaves it out.
+        split: its split in BigEarthNet v2, None likewise. Models here learn from
+            "train", and some, once their choices are made, from "validation" too.
+        acquired: sensing time (UTC).
+        corine: its CORINE level-3 labels.
+        truth: its labels in the 19-class nomenclature.
+        centre: latitude and longitude.
+        outline: latitude and longitude of the four corners, clockwise from the upper left.
+    """
+
+    name: str
+    title: str
+    country: str
+    patch_id: str
+    v2_id: str | None
+    split: Split | None
+    acquired: datetime | None
+    corine: tuple[str, ...]
+    truth: frozenset[str]
+    centre: tuple[float, float]
+    outline: tuple[tuple[float, float], ...]
+
+
+@cache
+def samples() -> tuple[Sample, ...]:
+    """All samples, in the order of :data:`NAMES`.
+
+    Raises:
+        LandcoverError: the package that carries them is not installed, or damaged.
+    """
+    return tuple(_sample(name) for name in NAMES)
+
+
+@cache
+def read_sample(name: str) -> Patch:
+    """The pixels of a sample.
+
+    Raises:
+        UnknownName: no sample has that name.
+        LandcoverError: the package that carries them is not installed, or damaged.
+    """
+    return to_patch(native(name), name)
+
+
+def sample_at(latitude: float, longitude: float) -> Sample | None:
+    """The sample whose 1200 m square holds that place, or None."""
+    for sample in samples():
+        # Most places are far away; exact corners matter only near by.
+        if max(abs(sample.centre[0] - latitude), abs(sample.centre[1] - longitude)) > 0.1:
+            continue
+        row, col = read_sample(sample.name).pixel_of(latitude, longitude)
+        patch = read_sample(sample.name)
+        if 0 <= row < patch.height and 0 <= col < patch.width:
+            return sample
+    return None
+
+
+def _sample(name: str) -> Sample:
+    stored, patch, entry = native(name), read_sample(name), _ENTRIES[name]
+    return Sample(
+        name=name,
+        title=entry.title,
+        country=entry.country,
+        patch_id=entry.patch_id,
+        v2_id=entry.v2_id,
+        split=entry.split,
+        acquired=stored.acquired,
+        corine=stored.corine,
+        truth=from_corine(stored.corine),
+        centre=patch.centre,
+        outline=patch.outline,
+    )
+
+
+@cache
+def native(name: str) -> Native:
+    """The digital numbers of a sample on their native grids.
+
+    Raises:
+        UnknownName: no sample has that name.
+        LandcoverError: the package that carries them is not installed, or damaged.
+    """
+    if name not in _ENTRIES:
+        raise UnknownName("sample", name, NAMES)
+    patch_id = _ENTRIES[name].patch_id
+    files = _archive()
+    if patch_id not in files:
+        raise _damaged()
+    return native_of(files[patch_id], patch_id)
+
+
+@cache
+def _archive() -> dict[str, tuple[tuple[str, bytes], ...]]:
+    """Patch id → name and bytes of its files."""
+    found: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
+    try:
+        with tarfile.open(_package_folder() / ARCHIVE, "r:bz2") as archive:
+            for count, member in enumerate(archive):
+                if count >= MAX_MEMBERS or member.size > MAX_MEMBER_BYTES:
+                    raise _damaged()
+                stream = archive.extractfile(member) if member.isfile() else None
+                if stream is not None:
+                    path = PurePosixPath(member.name)
+                    found[path.parent.name].append((path.name, stream.read()))
+    except (OSError, tarfile.TarError, EOFError):
+        raise _damaged() from None
+    return {patch_id: tuple(files) for patch_id, files in found.items()}
+
+
+def _package_folder() -> Path:
+    # A top-level package is found without running it.
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise LandcoverError(
+            "The samples come with the package bigearthnet-common, which is not installed: "
+            "run 'pip install bigearthnet-common'."
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def _damaged() -> BadInput:
+    return BadInput(
+        "The samples' archive in the package bigearthnet-common is missing or damaged: "
+        "install that package again."
+    )

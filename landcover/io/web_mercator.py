@@ -1,0 +1,69 @@
+"""Pictures for web maps, which show Web Mercator (EPSG:3857) whatever the picture's own CRS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.transform import Affine, array_bounds
+from rasterio.warp import reproject, transform_bounds
+from rasterio.warp import transform as warp_transform
+
+from landcover.core.bands import Composite
+from landcover.core.raster import ByteArray, Patch
+
+WEB_MERCATOR: Final = CRS.from_epsg(3857)
+MAX_SIDE: Final = 480
+"""Pixels along a side of a patch for the map: more would only make the page heavier."""
+FINER: Final = 1.25
+"""Pixels of the warped picture per pixel of the patch, so that turning it loses few."""
+
+
+@dataclass(frozen=True)
+class MapPicture:
+    """A picture that fills a rectangle of latitudes and longitudes on a web map.
+
+    Attributes:
+        rgba: uint8 ``(y, x, 4)`` on a Web Mercator grid, transparent outside the patch.
+        south, west, north, east: its edges in WGS 84 degrees.
+    """
+
+    rgba: ByteArray
+    south: float
+    west: float
+    north: float
+    east: float
+
+
+def map_picture(patch: Patch, composite: Composite) -> MapPicture:
+    """A patch's composite, warped by nearest neighbour.
+
+    Pictures of more than :data:`MAX_SIDE` pixels a side are thinned to that.
+    """
+    step = max(1, -(-max(patch.height, patch.width) // MAX_SIDE))
+    picture = patch.picture(composite)[::step, ::step]
+    height, width = picture.shape[:2]
+    a, b, c, d, e, f = patch.transform
+    own = Affine(a * step, b * step, c, d * step, e * step, f)
+    west, south, east, north = transform_bounds(
+        patch.crs, WEB_MERCATOR, *array_bounds(height, width, own)
+    )
+    rows, columns = round(height * FINER), round(width * FINER)
+    grid = Affine((east - west) / columns, 0.0, west, 0.0, (south - north) / rows, north)
+    warped = np.zeros((4, rows, columns), dtype=np.uint8)
+    reproject(
+        np.ascontiguousarray(picture.transpose(2, 0, 1)),
+        warped,
+        src_transform=own,
+        src_crs=patch.crs,
+        dst_transform=grid,
+        dst_crs=WEB_MERCATOR,
+        resampling=Resampling.nearest,
+    )
+    (west, east), (south, north) = warp_transform(
+        WEB_MERCATOR, "EPSG:4326", [west, east], [south, north]
+    )[:2]
+    return MapPicture(warped.transpose(1, 2, 0), south, west, north, east)

@@ -1,0 +1,1 @@
+"""Multi-label metrics and their confidence intervals, as pure functions of arrays."""

@@ -1,0 +1,145 @@
+"""What a threshold costs and brings: 2 × 2 tables and their figures as thresholds move.
+
+Everything is vectorised over tables and no ranking is computed, so that a slider can be
+followed live.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landcover.core.raster import BoolArray
+from landcover.metrics.bootstrap import Interval, interval, mean_of_finite
+from landcover.metrics.scores import Counts, Doubles, Floats, confusions, counted_classes
+
+RESAMPLES: Final = 300
+"""Of the bootstrap over patches: enough for two digits while a slider moves."""
+NAMES: Final = ("precision", "recall", "f1", "f2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Figures of some 2 × 2 tables, one array each; NaN where undefined.
+
+    Attributes:
+        precision: share of what was called that is there; NaN where nothing was called.
+        recall: share of what is there that was called; NaN where nothing is there.
+        f1, f2: ``(1 + b²) tp / ((1 + b²) tp + b² fn + fp)`` with b = 1 and 2 (van
+            Rijsbergen 1979): F2 weighs a missed class four times as much as a false call.
+            NaN where nothing is there and nothing was called.
+    """
+
+    precision: Doubles
+    recall: Doubles
+    f1: Doubles
+    f2: Doubles
+
+
+def rates(tables: Counts) -> Rates:
+    """The figures of 2 × 2 tables ``(…, 2, 2)``: rows truth no/yes, columns called no/yes."""
+    counts = tables.astype(np.float64)
+    both, missed, wrong = counts[..., 1, 1], counts[..., 1, 0], counts[..., 0, 1]
+    return Rates(
+        precision=_share(both, both + wrong),
+        recall=_share(both, both + missed),
+        f1=_share(2 * both, 2 * both + missed + wrong),
+        f2=_share(5 * both, 5 * both + 4 * missed + wrong),
+    )
+
+
+def sweep(truth: BoolArray, probability: Floats) -> tuple[Doubles, Counts]:
+    """The 2 × 2 tables of every threshold that makes a difference.
+
+    Args:
+        truth: bool, any shape.
+        probability: in the same shape, 0 to 1.
+
+    Returns:
+        thresholds ``(k,)``, rising: 0 and every distinct probability; and the tables
+        ``(k, 2, 2)`` of calling what reaches them.
+    """
+    flat, there = probability.astype(np.float64).ravel(), truth.ravel()
+    thresholds = np.union1d([0.0], flat)
+    # Those below a threshold are not called: counting in sorted order finds them all at once.
+    absent, present = np.sort(flat[~there]), np.sort(flat[there])
+    neither = np.searchsorted(absent, thresholds, side="left")
+    missed = np.searchsorted(present, thresholds, side="left")
+    cells = (neither, len(absent) - neither, missed, len(present) - missed)
+    tables: Counts = np.stack(cells, axis=-1).reshape(-1, 2, 2).astype(np.int64)
+    return thresholds, tables
+
+
+def intervals(table: Counts, *, resamples: int = 1000, seed: int = 0) -> dict[str, Interval]:
+    """How far the figures of one class's table ``(2, 2)`` would move with other patches.
+
+    Drawing patches with replacement draws the four counts from a multinomial
+    distribution: that is done directly. Each name of :data:`NAMES` has its 95 % interval,
+    NaN twice where no resample defines it.
+    """
+    total = int(table.sum())
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(total, table.ravel() / max(total, 1), size=resamples)
+    found = rates(drawn.reshape(-1, 2, 2).astype(np.int64))
+    return {name: interval(getattr(found, name)) for name in NAMES}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Average:
+    """A figure over all classes with its 95 % interval; NaN where undefined."""
+
+    value: float
+    interval: Interval
+
+
+def averages(
+    truth: BoolArray, called: BoolArray, *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Average]:
+    """Macro and micro figures of some decisions, with bootstrap intervals over patches.
+
+    As :func:`landcover.metrics.scores.overall` has them: macro figures average the classes that
+    count, and the precision of one that was never called is 0; micro figures pool all.
+
+    Args:
+        truth: bool ``(patch, class)``, at least one patch.
+        called: in the same shape.
+        resamples: how many.
+        seed: of the draws.
+
+    Returns:
+        ``macro_precision`` to ``micro_f2``.
+    """
+    counted = counted_classes(truth)
+    value = _averages(confusions(truth, called)[None], counted)
+    cells = np.stack([truth & called, truth, called], axis=-1).astype(np.float64)
+    flat, size = cells.reshape(len(truth), -1), len(truth)
+    random = np.random.default_rng(seed)
+    drawn = np.stack(
+        [
+            np.bincount(random.integers(size, size=size), minlength=size) @ flat
+            for _ in range(resamples)
+        ]
+    ).reshape(resamples, -1, 3)
+    both, there, said = (np.rint(drawn[..., k]).astype(np.int64) for k in range(3))
+    tables = np.stack([size - there - said + both, said - both, there - both, both], axis=-1)
+    moved = _averages(tables.reshape(*both.shape, 2, 2), counted)
+    return {
+        name: Average(value=float(value[name][0]), interval=interval(moved[name])) for name in value
+    }
+
+
+def _averages(tables: Counts, counted: npt.NDArray[np.intp]) -> dict[str, Doubles]:
+    """Macro and micro figures of tables ``(resample, class, 2, 2)``, ``(resample,)`` each."""
+    single, pooled = rates(tables[:, counted]), rates(tables.sum(axis=1))
+    macro = {f"macro_{name}": mean_of_finite(getattr(single, name)) for name in NAMES}
+    if len(counted):
+        macro["macro_precision"] = np.nan_to_num(single.precision).mean(axis=-1)
+    return {**macro, **{f"micro_{name}": getattr(pooled, name) for name in NAMES}}
+
+
+def _share(part: Doubles, whole: Doubles) -> Doubles:
+    share: Doubles = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return share

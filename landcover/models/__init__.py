@@ -1,0 +1,1 @@
+"""Models: a net with its card, loaded from the registry."""

@@ -1,0 +1,199 @@
+"""Published models from a hub, brought into the form of ours: ``reben:resnet50-s2-v0.2.0``.
+
+The reBEN models (Clasen et al. 2025) were trained on all of BigEarthNet v2 and published
+at https://huggingface.co/BIFOLD-BigEarthNetv2-0. Their residual nets have the layers of
+:class:`landcover.nets.resnet.ResNet`, so that no code of theirs is needed: weights come
+as safetensors, are renamed and written into a model folder like any other, which keeps
+its place under the program's own folder (see :mod:`landcover.core.home`).
+
+What the weights rest on, from ConfigILM (``extra/BENv2_utils.py``) with which they were
+trained:
+
+- ten bands, those of 10 and 20 m, brought to 120 × 120 pixels by nearest repetition;
+- digital numbers standardised by the training split's statistics of each band;
+- the 19 classes in alphabetical order;
+- bands grouped by resolution in version 0.1.1, and in ESA's order in version 0.2.0:
+  ConfigILM's order was changed between the two (its issue 120).
+
+The last point, and the names of files and layers, were taken from public code. The
+conversion is tested on weights of that layout that we made; whether a published model
+reaches its published figures has to be checked where the hub can be reached:
+``landcover evaluate ROOT --dataset bigearthnet --model reben:resnet50-s2-v0.2.0``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from landcover.core import home
+from landcover.core.bands import QUANTIFICATION
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import BadInput, CorruptModel, FetchError, UnknownName
+from landcover.models.card import CARD_FILE, Card
+from landcover.models.model import save_model, weights_bytes
+from landcover.nets.resnet import ResNet
+
+PREFIX: Final = "reben:"
+OWNER: Final = "BIFOLD-BigEarthNetv2-0"
+FILE: Final = "model.safetensors"
+
+ORDERS: Final[dict[str, tuple[str, ...]]] = {
+    "v0.1.1": ("B02", "B03", "B04", "B08", "B05", "B06", "B07", "B11", "B12", "B8A"),
+    "v0.2.0": ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"),
+}
+"""Version → names along the published nets' band axis."""
+
+STATISTICS: Final[dict[str, tuple[float, float]]] = {
+    "B02": (438.3720703125, 607.02685546875),
+    "B03": (614.0556640625, 603.2968139648438),
+    "B04": (588.4096069335938, 684.56884765625),
+    "B05": (942.8433227539062, 738.4326782226562),
+    "B06": (1769.931640625, 1100.4560546875),
+    "B07": (2049.551513671875, 1275.805419921875),
+    "B08": (2193.2919921875, 1369.3717041015625),
+    "B8A": (2235.556640625, 1356.5440673828125),
+    "B11": (1568.226806640625, 1070.1612548828125),
+    "B12": (997.7324829101562, 813.5276489257812),
+}
+"""Band → mean and standard deviation of digital numbers over BigEarthNet v2's training split
+at 120 pixels, nearest (ConfigILM, ``means`` and ``stds``)."""
+
+MODELS: Final[dict[str, tuple[int, str]]] = {
+    f"{PREFIX}resnet{depth}-s2-{version}": (depth, version)
+    for version in ORDERS
+    for depth in (18, 50, 101)
+}
+"""Name → depth and version."""
+
+_CLASSES: Final = tuple(sorted(CLASS_NAMES))
+_TRUNK: Final = "model.vision_encoder."
+
+Fetch = Callable[[str, str], Path]
+"""From a repository's name and a file's in it to that file on this disk."""
+
+
+def is_published(name: str) -> bool:
+    """Whether a name asks for a model from the hub."""
+    return name.startswith(PREFIX)
+
+
+def folder(name: str, fetch: Fetch | None = None) -> Path:
+    """The model folder of a published model, which is fetched when it is not there yet.
+
+    Args:
+        name: one of :data:`MODELS`.
+        fetch: how a file is had; from the hub where it is left out.
+
+    Raises:
+        UnknownName: there is no such published model.
+        BadInput: the library that fetches is not installed.
+        FetchError: the hub cannot be reached, or has no such file.
+        CorruptModel: what came is not what the name promises.
+    """
+    if name not in MODELS:
+        raise UnknownName("published model", name, MODELS)
+    out = home.folder() / "models" / name.removeprefix(PREFIX)
+    if not (out / CARD_FILE).is_file():
+        path = (fetch or from_hub)(f"{OWNER}/{name.removeprefix(PREFIX)}", FILE)
+        try:
+            state = load_file(path)
+        except (OSError, SafetensorError):
+            raise CorruptModel(_trouble(name, "its file cannot be read")) from None
+        save_model(*converted(name, state), out)
+    return out
+
+
+def from_hub(repository: str, name: str) -> Path:
+    """A file of a repository at Hugging Face, through their own library and its cache.
+
+    Raises:
+        BadInput: the library is not installed.
+        FetchError: the hub cannot be reached, or has no such file.
+    """
+    try:
+        hub = import_module("huggingface_hub")
+    except ImportError:
+        raise BadInput(
+            "Published models are fetched by huggingface_hub, which is not installed: "
+            "pip install 'landcover[hub]'."
+        ) from None
+    try:
+        return Path(hub.hf_hub_download(repo_id=repository, filename=name))
+    except (OSError, ValueError, RuntimeError):
+        raise FetchError(
+            f"{name} of {repository} could not be fetched from huggingface.co: connect to the "
+            "internet and try again."
+        ) from None
+
+
+def converted(name: str, state: Mapping[str, Tensor]) -> tuple[Card, bytes]:
+    """Card and weights of a published net from its published state.
+
+    Args:
+        name: one of :data:`MODELS`.
+        state: the published names and weights.
+
+    Raises:
+        CorruptModel: the weights are not those of that net.
+    """
+    depth, version = MODELS[name]
+    bands = ORDERS[version]
+    options = {"depth": depth, "bands": list(bands), "logarithm": False}
+    net = ResNet(depth=depth, bands=bands, logarithm=False)
+    mean, std = zip(*(STATISTICS[band] for band in bands), strict=True)
+    mean, std = (tuple(value / QUANTIFICATION for value in row) for row in (mean, std))
+    try:
+        net.load_state_dict(
+            _renamed(state) | {"mean": torch.tensor(mean), "std": torch.tensor(std)}
+        )
+    except (RuntimeError, KeyError, IndexError):
+        raise CorruptModel(_trouble(name, f"its weights are not those of ResNet-{depth}")) from None
+    weights = weights_bytes(net)
+    card = Card(
+        name=name,
+        title=f"reBEN ResNet-{depth} ({version.removeprefix('v')})",
+        summary=(
+            "Published with BigEarthNet v2 (Clasen et al. 2025) and trained by its authors on "
+            "the whole training split; thresholds of one half, not chosen by us."
+        ),
+        net="resnet",
+        net_options=options,
+        bands=bands,
+        mean=mean,
+        std=std,
+        thresholds=dict.fromkeys(CLASS_NAMES, 0.5),
+        threshold_rule="one half, as published",
+        training={
+            "dataset": "BigEarthNet v2 (reBEN)",
+            "splits": ["train"],
+            "source": f"https://huggingface.co/{OWNER}/{name.removeprefix(PREFIX)}",
+        },
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        parameters=sum(value.numel() for value in net.parameters()),
+    )
+    return card, weights
+
+
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published weights by our names; rows of the head in the order of our classes."""
+    found = {}
+    rows = [_CLASSES.index(label) for label in CLASS_NAMES]
+    for name, value in state.items():
+        if name.startswith(f"{_TRUNK}fc."):
+            found["head." + name.removeprefix(f"{_TRUNK}fc.")] = value[rows]
+        elif name.startswith(_TRUNK):
+            found["trunk." + name.removeprefix(_TRUNK)] = value
+    return found
+
+
+def _trouble(name: str, why: str) -> str:
+    return f"The published model '{name}' cannot be used: {why}; remove it from the hub's cache."

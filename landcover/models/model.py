@@ -1,0 +1,318 @@
+"""A net with its card: loads, refuses what it was not made for, predicts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as dump_tensors
+from torch import Tensor, nn
+
+from landcover import nets
+from landcover.core.errors import CorruptModel, LandcoverError, ModelMismatch
+from landcover.core.picture import Picture
+from landcover.core.raster import FloatArray, Patch
+from landcover.decide import calibration
+from landcover.decide.conformal import Certainty, certainty
+from landcover.models.card import LEVELS, RGB, WEIGHTS_FILE, Card, read_card
+from landcover.models.devices import pick_device
+from landcover.models.inference import Scorer
+from landcover.models.thresholds import DEFAULT_AIM, Thresholds, thresholds_for
+
+MAX_WEIGHTS_BYTES: Final = 400_000_000
+MAX_PARAMETERS: Final = 100_000_000
+_WANTS_PATCH: Final = (
+    "{title} looks at twelve bands of reflectance, and this is a picture of red, green and blue: "
+    "use a model for pictures such as eurosat-rgb, or a Level-2A product of the same place."
+)
+"""What is said where a model for reflectance gets a picture."""
+_WANTS_PICTURE: Final = (
+    "{title} looks at pictures of red, green and blue as EuroSAT stretched them, and this is "
+    "reflectance, whose stretch is not known: use a model for Level-2A such as landcover-cnn."
+)
+"""What is said where a model for pictures gets reflectance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelScore:
+    """What a model says of one class."""
+
+    label: str
+    score: float
+    """The net's raw score (logit), before calibration."""
+    probability: float
+    """0 to 1; calibrated where the card says so."""
+    threshold: float
+    """Where classes exclude each other, what the most probable one has if that is lower."""
+    predicted: bool
+    certainty: Certainty | None = None
+    """The class's place in the conformal label set, whatever the aim; None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a model says of one patch: one :class:`LabelScore` a class, in the card's order."""
+
+    model: str
+    card_hash: str
+    labels: tuple[LabelScore, ...]
+    aim: str = DEFAULT_AIM
+    """What the thresholds serve: a name in :data:`landcover.models.thresholds.AIMS`."""
+    aim_fallback: tuple[str, ...] = ()
+    """Classes that could not be brought to the aim and keep their usual threshold."""
+
+    @property
+    def predicted(self) -> tuple[LabelScore, ...]:
+        """The classes called present, the most probable first."""
+        found = [item for item in self.labels if item.predicted]
+        return tuple(sorted(found, key=lambda item: -item.probability))
+
+    def of(self, label: str) -> LabelScore:
+        """The score of one class by its full name."""
+        return next(item for item in self.labels if item.label == label)
+
+
+class Model:
+    """A net in evaluation mode on one device, with the card it belongs to."""
+
+    def __init__(self, card: Card, net: nn.Module, device: torch.device) -> None:
+        self.card = card
+        self.net = net.to(device).eval().requires_grad_(requires_grad=False)
+        self.device = device
+        self._scorer: Scorer | None = None
+
+    def refuse(self, patch: Patch | Picture) -> None:
+        """Raise unless the patch or picture is what the card asks for.
+
+        Raises:
+            ModelMismatch: level, bands or size differ, or no pixel is valid.
+        """
+        card = self.card
+        if (card.level == RGB) != isinstance(patch, Picture):
+            wants = _WANTS_PICTURE if card.level == RGB else _WANTS_PATCH
+            raise ModelMismatch(wants.format(title=card.title))
+        if patch.provenance.level != card.level:
+            raise ModelMismatch(
+                f"{card.title} was made for {card.level} (surface reflectance), "
+                f"and this is {patch.provenance.level}: use a Level-2A product of the same scene."
+            )
+        if missing := [band for band in card.bands if band not in patch.bands]:
+            raise ModelMismatch(
+                f"{card.title} needs the band{'s' * (len(missing) > 1)} {', '.join(missing)}, "
+                "which this source does not have: give all twelve Level-2A bands."
+            )
+        if (patch.height, patch.width) != (card.pixels, card.pixels):
+            raise ModelMismatch(
+                f"{card.title} looks at {card.pixels} × {card.pixels} pixels of {card.pixel_m} m, "
+                f"and this patch has {patch.height} × {patch.width}: choose a window."
+            )
+        if not patch.valid.any():
+            raise ModelMismatch(
+                "Not one pixel of this patch has data: choose another window or date."
+            )
+
+    def tensor(self, patch: Patch | Picture) -> Tensor:
+        """The patch or picture as the net's input, float32 ``(band, y, x)``, nodata filled.
+
+        Pixels without data take their band's mean over the valid ones, which adds no
+        edge that the net could take for a border between covers.
+        """
+        self.refuse(patch)
+        order = [patch.bands.index(band) for band in self.card.bands]
+        values = patch.brightness if isinstance(patch, Picture) else patch.reflectance
+        pixels = np.array(values[order], dtype=np.float32)
+        if not patch.valid.all():
+            fill = pixels[:, patch.valid].mean(axis=1)
+            pixels[:, ~patch.valid] = fill[:, None]
+        return torch.from_numpy(pixels)
+
+    def scores(self, pixels: Tensor) -> Tensor:
+        """Raw scores ``(n, class)`` of float32 reflectance ``(n, band, y, x)``.
+
+        Differentiable with respect to the pixels; the caller decides on gradients.
+        """
+        scores: Tensor = self.net(pixels.to(self.device))
+        return scores
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Calibrated probabilities of raw scores, both ``(n, class)``."""
+        if self.card.exclusive:
+            return scores.softmax(dim=-1)
+        return calibration.apply(self.card.calibration, self.card.classes, scores)
+
+    def predict_pixels(self, pixels: Tensor, *, fast: bool = False) -> FloatArray:
+        """Probabilities, float32 ``(n, class)``, for patches without gaps.
+
+        Args:
+            pixels: float32 reflectance ``(n, 12, y, x)``, bands in the order of
+                :data:`~landcover.core.bands.BAND_NAMES`; of a model for pictures brightness
+                ``(n, 3, y, x)``: red, green, blue.
+            fast: several times as fast for many patches, in bfloat16 where the device
+                computes in it: good for maps, not to the last digits
+                (:mod:`landcover.models.inference`).
+        """
+        every = LEVELS[self.card.level][1]
+        order = [every.index(band) for band in self.card.bands]
+        wanted = pixels if order == list(range(len(every))) else pixels[:, order]
+        with torch.inference_mode():
+            scores = self.fast_scores(wanted) if fast else self.scores(wanted)
+            probabilities: FloatArray = self.probabilities(scores.float()).cpu().numpy()
+        return probabilities
+
+    def fast_scores(self, pixels: Tensor) -> Tensor:
+        """Raw scores like :meth:`scores`, on the CPU and without gradients, several times as fast.
+
+        The first call takes some tenths of a second more, to make the net ready.
+        """
+        if not len(pixels):
+            return torch.empty(0, len(self.card.classes))
+        if self._scorer is None:
+            self._scorer = Scorer(self.net, pixels[:2])
+        return self._scorer(pixels)
+
+    def predict_many(
+        self, patches: Sequence[Patch | Picture], aim: str = DEFAULT_AIM
+    ) -> list[Prediction]:
+        """A prediction for each patch, in order, in one pass of the net.
+
+        Args:
+            patches: what to look at.
+            aim: what the thresholds should serve, as :func:`landcover.models.thresholds.parse_aim`
+                reads it.
+
+        Raises:
+            ModelMismatch: one of the patches is not what the card asks for.
+            BadInput: it is no aim, or the card has no thresholds for it.
+        """
+        thresholds_for(self.card, aim)  # a wrong aim is told before the net has run
+        if not patches:
+            return []
+        with torch.inference_mode():
+            scores = self.scores(torch.stack([self.tensor(patch) for patch in patches])).float()
+        return self.predictions(scores, aim)
+
+    def predictions(self, scores: Tensor, aim: str = DEFAULT_AIM) -> list[Prediction]:
+        """The prediction for each row of raw scores ``(n, class)``, for who has them already.
+
+        Raises:
+            BadInput: it is no aim, or the card has no thresholds for it.
+        """
+        thresholds = thresholds_for(self.card, aim)
+        with torch.inference_mode():
+            probabilities = self.probabilities(scores).cpu().numpy()
+        return [
+            self._prediction(row, probability, thresholds)
+            for row, probability in zip(scores.cpu().numpy(), probabilities, strict=True)
+        ]
+
+    def predict(self, patch: Patch | Picture, aim: str = DEFAULT_AIM) -> Prediction:
+        """What the model says of one patch or picture.
+
+        Args:
+            patch: what to look at.
+            aim: what the thresholds should serve, as :func:`landcover.models.thresholds.parse_aim`
+                reads it.
+
+        Raises:
+            ModelMismatch: the patch is not what the card asks for.
+            BadInput: it is no aim, or the card has no thresholds for it.
+        """
+        return self.predict_many([patch], aim)[0]
+
+    def _prediction(
+        self, scores: FloatArray, probabilities: FloatArray, thresholds: Thresholds
+    ) -> Prediction:
+        labels = []
+        # Exactly one of exclusive classes is called, so the best must reach its threshold.
+        best = float(probabilities.max()) if self.card.exclusive else 1.0
+        chances = probabilities.astype(np.float64).tolist()
+        for label, score, chance in zip(self.card.classes, scores, chances, strict=True):
+            threshold = min(thresholds.of[label], best)
+            labels.append(
+                LabelScore(
+                    label=label,
+                    score=float(score),
+                    probability=chance,
+                    threshold=threshold,
+                    predicted=chance >= threshold,
+                    certainty=certainty(self.card.label_sets, label, chance),
+                )
+            )
+        return Prediction(
+            model=self.card.name,
+            card_hash=self.card.hash,
+            labels=tuple(labels),
+            aim=thresholds.aim,
+            aim_fallback=thresholds.fallback,
+        )
+
+
+def weights_bytes(net: nn.Module) -> bytes:
+    """A net's state as the bytes of a safetensors file."""
+    state = {k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}
+    return dump_tensors(state)
+
+
+def save_model(card: Card, weights: bytes, folder: Path) -> None:
+    """Write a model folder: the weights first, then the card that names their hash.
+
+    Raises:
+        CorruptModel: the card's hash is not that of the weights.
+    """
+    if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
+        raise CorruptModel(f"The card of '{card.name}' belongs to other weights: make it anew.")
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / (WEIGHTS_FILE + ".part")
+    part.write_bytes(weights)
+    part.replace(folder / WEIGHTS_FILE)
+    card.write(folder)
+
+
+def load_model(folder: Path, device: str = "auto") -> Model:
+    """Load a model folder, believing nothing in it before it is checked.
+
+    Raises:
+        CorruptModel: card or weights are absent, damaged, or do not belong together.
+        BadInput: there is no such device here.
+    """
+    where = pick_device(device)
+    card = read_card(folder)
+    return Model(card, _load_net(card, folder / WEIGHTS_FILE), where)
+
+
+def _load_net(card: Card, path: Path) -> nn.Module:
+    def corrupt(why: str) -> CorruptModel:
+        return CorruptModel(
+            f"The weights of '{card.name}' cannot be used: {why}; "
+            "install landcover again or train the model anew."
+        )
+
+    try:
+        if path.stat().st_size > MAX_WEIGHTS_BYTES:
+            raise corrupt("the file is larger than 400 MB")
+        data = path.read_bytes()
+    except OSError:
+        raise corrupt(f"{path.name} cannot be read") from None
+    if hashlib.sha256(data).hexdigest() != card.weights_sha256:
+        raise corrupt("the file is not the one that the card names (SHA-256 differs)")
+    try:
+        # A card could ask for a net of any size; on "meta" it costs no memory.
+        with torch.device("meta"):
+            net = nets.build(card.net, **card.net_options)
+        if sum(v.numel() for v in net.state_dict().values()) > MAX_PARAMETERS:
+            raise corrupt("the card asks for more than 100 million parameters")
+        state: dict[str, Any] = load_tensors(data)
+        net.load_state_dict(state, strict=True, assign=True)
+    except LandcoverError:
+        raise
+    except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError):
+        raise corrupt("they do not fit the architecture that the card names") from None
+    whole: nn.Module = net.float()
+    return whole

@@ -1,0 +1,436 @@
+"""Parts of files over HTTP: only from the archive's hosts, a few tries each, all by a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from landcover.core.errors import FetchError
+from landcover.core.progress import Progress, Report, check
+from landcover.net.disk_cache import DiskCache
+from landcover.stac.scene import allowed, host_of
+
+DEADLINE_S: Final = 60.0
+ATTEMPTS: Final = 4
+BACK_OFF_S: Final = 0.25
+"""Wait before the second attempt; it doubles with each, and chance spreads it."""
+MAX_RETRY_AFTER_S: Final = 10.0
+SILENCE_S: Final = 8.0
+"""A server that sends nothing for so long is taken for gone."""
+CONNECTIONS: Final = 24
+MAX_REDIRECTS: Final = 3
+MAX_RANGE: Final = 24_000_000
+"""Bytes; four blocks of 1024 × 1024 pixels of 16 bits hold 8 million uncompressed."""
+MERGE_GAP: Final = 65_536
+"""Ranges closer than this are fetched as one: a request costs more than so many bytes."""
+HEADER_BYTES: Final = 32_768
+"""What is read of a file first; it holds the header of a whole-tile COG (titiler's choice)."""
+
+LINGER_S: Final = 2.0
+"""How long the end waits for what a reader asked for and has not handed over."""
+
+WATCH_S: Final = 0.1
+"""How often a running request looks whether the user stopped it."""
+
+T = TypeVar("T")
+
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CONTENT_RANGE: Final = re.compile(r"^bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)$", re.ASCII)
+_MOVED: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class Expired(FetchError):
+    """An address whose signature is no longer taken; signing it again may help."""
+
+
+class _Passing(Exception):
+    """A fault that another attempt may not meet."""
+
+    def __init__(self, what: str, wait: float | None = None) -> None:
+        super().__init__(what)
+        self.wait = wait
+
+
+class Transport:
+    """Reads byte ranges, counts them, and stops at a deadline or when the user wants it to.
+
+    Args:
+        title: what messages call the archive.
+        hosts: ``host[:port]`` that may be asked, also after a redirect.
+        cache: where the first bytes of files are kept, or None.
+        cancel: set by the user to stop.
+        deadline_s: seconds for everything together.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        hosts: tuple[str, ...],
+        *,
+        cache: DiskCache | None = None,
+        cancel: Event | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        self.title = title
+        self.requests = 0
+        self.bytes = 0
+        self.started = time.monotonic()
+        self._hosts = hosts
+        self._cache = cache
+        self._cancel = cancel
+        self._deadline = self.started + deadline_s
+        self._deadline_s = deadline_s
+        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._session: aiohttp.ClientSession | None = None
+        self._unconfirmed: dict[str, bytes] = {}
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._sizes: dict[str, int] = {}
+        self._closed = False
+        self._owed = 0
+        self._lock = threading.Lock()
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
+        self._session = aiohttp.ClientSession(
+            timeout=timeout,
+            auto_decompress=False,
+            headers={"Accept-Encoding": "identity", "User-Agent": "landcover"},
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+            trust_env=True,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # What a file's reader has begun in a loop of its own does not end with its caller.
+        with self._lock:
+            self._closed = True
+        until = time.monotonic() + LINGER_S
+        while self._under_way or (self._owed and time.monotonic() < until):
+            tasks = list(self._under_way)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0.001)
+        if self._session is not None:
+            await self._session.close()
+
+    def owe(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
+        """What a file's reader asks for from a thread of its own, for the loop to run.
+
+        The transport's end waits for it: the reader hands it to the loop some time later, and
+        a loop that has closed by then would leave it pending for ever.
+
+        Args:
+            work: makes the coroutine, which keeps to :meth:`use`.
+
+        Raises:
+            FetchError: the transport has ended already.
+        """
+        with self._lock:
+            if self._closed:
+                raise self._ended()
+            self._owed += 1
+
+        async def paid() -> T:
+            try:
+                return await work()
+            finally:
+                with self._lock:
+                    self._owed -= 1
+
+        return paid()
+
+    def _ended(self) -> FetchError:
+        return FetchError(f"Reading from {self.title} has ended: try again.")
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Around what a file's reader asks for, so that it ends when the transport does.
+
+        Raises:
+            FetchError: it has ended already.
+        """
+        task = asyncio.current_task()
+        if self._closed or task is None:
+            raise self._ended()
+        self._under_way.add(task)
+        try:
+            yield
+        finally:
+            self._under_way.discard(task)
+
+    @property
+    def seconds(self) -> float:
+        """Since the transport was made."""
+        return time.monotonic() - self.started
+
+    def report(self, report: Report, what: str, done: int, total: int) -> None:
+        """Say how far things are, with the bytes and seconds so far."""
+        check(self._cancel)
+        report(
+            Progress(
+                what=what,
+                done=done,
+                total=total,
+                requests=self.requests,
+                bytes=self.bytes,
+                seconds=self.seconds,
+            )
+        )
+
+    async def get(self, address: str, start: int, end: int) -> bytes:
+        """Bytes ``start`` to before ``end`` of a file; fewer where the file ends earlier.
+
+        Raises:
+            FetchError: the file cannot be had; the message says why and what to try.
+            Expired: the address needs a new signature.
+            Cancelled: the user stopped it.
+        """
+        if end - start > MAX_RANGE or end <= start or start < 0:
+            raise FetchError(
+                f"A file of {self.title} asks for {end - start:,} bytes at once, so it is damaged: "
+                "choose another date or catalogue."
+            )
+        kept = self._kept(address, start, end)
+        if kept is not None:
+            return kept
+        trouble = ""
+        for attempt in range(ATTEMPTS):
+            check(self._cancel)
+            try:
+                data = await self._hurried(self._once(address, start, end))
+            except _Passing as fault:
+                trouble = str(fault)
+                wait = fault.wait
+            except TimeoutError:
+                trouble, wait = "did not answer", None
+            except (aiohttp.ClientError, OSError) as fault:
+                trouble, wait = _words(fault), None
+            else:
+                if not start and end == HEADER_BYTES:
+                    self._unconfirmed[address] = data
+                return data
+            if attempt + 1 < ATTEMPTS:
+                pause = BACK_OFF_S * 2**attempt * random.uniform(0.8, 1.3)  # noqa: S311
+                await self._hurried(_patient(pause if wait is None else wait, self._cancel))
+        raise FetchError(
+            f"{self.title} failed {ATTEMPTS} times to send {_name(address)} ({trouble}): "
+            "try again later, another date or another catalogue."
+        )
+
+    async def size(self, address: str) -> int:
+        """Bytes of a whole file, as its server states it with the first ones.
+
+        Raises:
+            FetchError: as :meth:`get`, or the server does not state it.
+        """
+        await self.get(address, 0, HEADER_BYTES)
+        whole = self._sizes.get(address)
+        if whole is None:
+            raise FetchError(
+                f"{self.title} does not say how large {_name(address)} is: choose another date or "
+                "catalogue."
+            )
+        return whole
+
+    async def ranges(self, address: str, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Several ranges of one file, near neighbours in one request, in the order asked."""
+        groups: list[list[int]] = []
+        for start, end in sorted(set(wanted)):
+            near = groups and start - groups[-1][1] <= MERGE_GAP
+            if near and max(end, groups[-1][1]) - groups[-1][0] <= MAX_RANGE:
+                groups[-1][1] = max(end, groups[-1][1])
+            else:
+                groups.append([start, end])
+        parts = await asyncio.gather(*(self.get(address, a, b) for a, b in groups))
+        out = []
+        for start, end in wanted:
+            index = next(i for i, (a, b) in enumerate(groups) if a <= start and end <= b)
+            first = groups[index][0]
+            part = parts[index][start - first : end - first]
+            if len(part) != end - start:
+                raise FetchError(
+                    f"{_name(address)} of {self.title} ends too early, so it is damaged: "
+                    "choose another date or catalogue."
+                )
+            out.append(part)
+        return out
+
+    async def _hurried(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await something, but not beyond the deadline and not after the user stopped it."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                left = self._deadline - time.monotonic()
+                if left <= 0:
+                    raise FetchError(
+                        f"{self.title} did not send everything within {self._deadline_s:g} s: "
+                        "try again later, or another catalogue."
+                    )
+                check(self._cancel)
+                await asyncio.wait({task}, timeout=min(left, WATCH_S))
+            return task.result()
+        finally:
+            task.cancel()
+
+    async def _once(self, address: str, start: int, end: int) -> bytes:
+        assert self._session is not None
+        asked = address
+        for _ in range(MAX_REDIRECTS + 1):
+            if not allowed(address, self._hosts):
+                raise FetchError(
+                    f"{self.title} leads to '{(host_of(address) or address)[:60]}', which "
+                    "is not one of its hosts: choose another date or catalogue."
+                )
+            async with self._slots:
+                check(self._cancel)
+                self.requests += 1
+                async with self._session.get(
+                    address,
+                    headers={"Range": f"bytes={start}-{end - 1}"},
+                    allow_redirects=False,
+                ) as answer:
+                    if answer.status not in _MOVED:
+                        return await self._body(answer, address, start, end)
+                    address = moved(address, answer.headers.get("Location", ""))
+        raise FetchError(
+            f"{self.title} sends {_name(asked)} from address to address: "
+            "choose another date or catalogue."
+        )
+
+    async def _body(
+        self, answer: aiohttp.ClientResponse, address: str, start: int, end: int
+    ) -> bytes:
+        status = answer.status
+        if status in _PASSING:
+            raise _Passing(f"status {status}", _retry_after(answer))
+        if status in {401, 403}:
+            raise Expired(
+                f"{self.title} refuses {_name(address)} (status {status}): "
+                "try again, another date or another catalogue."
+            )
+        if status != 206:
+            what = (
+                "is not there"
+                if status in {404, 410}
+                else "is not sent in parts"
+                if status == 200
+                else f"is refused (status {status})"
+            )
+            raise FetchError(
+                f"{_name(address)} {what} at {self.title}: choose another date or catalogue."
+            )
+        first, last, whole = _content_range(answer.headers.get("Content-Range", ""))
+        expected = min(end, whole or end)
+        if whole is not None:
+            self._sizes[address] = whole
+        if first != start or last != expected - 1:
+            raise _Passing("it sends other bytes than were asked for")
+        data = bytearray()
+        async for chunk in answer.content.iter_chunked(65_536):
+            check(self._cancel)
+            data += chunk
+            self.bytes += len(chunk)
+            if len(data) > expected - start:
+                raise _Passing("it sends more bytes than were asked for")
+        if len(data) != expected - start:
+            raise _Passing("its answer breaks off")
+        return bytes(data)
+
+    def _kept(self, address: str, start: int, end: int) -> bytes | None:
+        if self._cache is None or start or end != HEADER_BYTES:
+            return None
+        return self._cache.get(_key(address, end))
+
+    def confirm(self, address: str) -> None:
+        """Keep the first bytes of a file, now that its reader has found them in order.
+
+        Kept before, one garbled answer would spoil the file for good.
+        """
+        data = self._unconfirmed.pop(address, None)
+        if self._cache is not None and data is not None:
+            self._cache.put(_key(address, HEADER_BYTES), data)
+
+
+def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end in a thread of its own.
+
+    The caller's thread may have a loop already, as in a notebook. When the user interrupts
+    the wait, the thread is left behind; it ends with its deadline.
+    """
+    outcome: list[T] = []
+    fault: list[BaseException] = []
+
+    def loop() -> None:
+        try:
+            outcome.append(asyncio.run(work()))
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            fault.append(error)
+
+    thread = threading.Thread(target=loop, daemon=True, name="landcover-transport")
+    thread.start()
+    thread.join()
+    if fault:
+        raise fault[0]
+    return outcome[0]
+
+
+async def _patient(seconds: float, cancel: Event | None) -> None:
+    check(cancel)
+    await asyncio.sleep(seconds)
+
+
+def _key(address: str, end: int) -> str:
+    # Without its signature, which changes from hour to hour.
+    return f"header:{end}:{address.partition('?')[0]}"
+
+
+def _name(address: str) -> str:
+    """The file's own name, for messages."""
+    return f"'{urlsplit(address).path.rsplit('/', 1)[-1][:80]}'"
+
+
+def moved(address: str, location: str) -> str:
+    """Where a redirect leads; words that are no address stay as they are, and fit no host."""
+    try:
+        return urljoin(address, location)
+    except ValueError:
+        return location
+
+
+def _words(fault: Exception) -> str:
+    if isinstance(fault, aiohttp.ClientConnectorError):
+        return "no connection"
+    if isinstance(fault, aiohttp.ServerTimeoutError):
+        return "did not answer"
+    return "the connection broke"
+
+
+def _retry_after(answer: aiohttp.ClientResponse) -> float | None:
+    text = answer.headers.get("Retry-After", "")
+    return min(float(text), MAX_RETRY_AFTER_S) if text.isascii() and text.isdecimal() else None
+
+
+def _content_range(text: str) -> tuple[int, int, int | None]:
+    """First byte, last byte and size of the whole (None where not stated), or -1, -1, None."""
+    match = _CONTENT_RANGE.match(text)
+    if match is None:
+        return -1, -1, None
+    first, last, whole = match.groups()
+    return int(first), int(last), None if whole == "*" else int(whole)

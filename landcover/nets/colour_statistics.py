@@ -1,0 +1,47 @@
+"""What the colours of a picture give away by themselves: the floor for nets that see shapes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from landcover.nets.reference import QUANTILES, BandStatisticsForest, band_statistics
+
+FEATURES: Final = 3 * (2 + len(QUANTILES))
+"""Mean, standard deviation and quantiles of red, green and blue."""
+_SMALLEST: Final = 1e-6
+"""A share of 0 has no logarithm."""
+
+
+class ColourForest(BandStatisticsForest):
+    """Extra trees on statistics of red, green and blue, for classes that exclude each other.
+
+    Args and tables: see :class:`~landcover.nets.reference.BandStatisticsForest`.
+
+    Raises:
+        ValueError: sizes that no tree has.
+    """
+
+    def __init__(self, trees: int, nodes: int, leaves: int, depth: int, classes: int = 10) -> None:
+        super().__init__(trees, nodes, leaves, depth, classes)
+        self.register_load_state_dict_post_hook(_check_features)  # type: ignore[no-untyped-call]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Logarithms of the classes' shares, ``(n, class)``, of pictures ``(n, 3, y, x)``.
+
+        A softmax gives the shares back.
+        """
+        shares = self.probabilities(band_statistics(pixels))
+        return torch.log(shares.clamp(min=_SMALLEST))
+
+
+def _check_features(net: ColourForest, _: object) -> None:
+    """Refuse tables, once loaded, that ask for statistics of more than three colours.
+
+    Raises:
+        ValueError: they do.
+    """
+    if net.feature.max() >= FEATURES:
+        raise ValueError(f"feature is not a table of indices below {FEATURES}")

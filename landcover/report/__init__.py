@@ -1,0 +1,1 @@
+"""Predictions and explanations as JSON, text, CSV and pictures."""

@@ -1,0 +1,159 @@
+"""Explanations as files: GeoTIFF for maps, JSON for programs, PNG for people.
+
+All say which model, weights and method they come from, so that a map that is found years
+later can be made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from landcover.core.classes import BY_NAME
+from landcover.core.errors import BadInput
+from landcover.core.picture import Picture
+from landcover.core.raster import Patch
+from landcover.explain.band_attribution import GROUPS, BandEvidence
+from landcover.explain.explanation import METHODS, Explanation
+from landcover.explain.indices import IndexSummary, indices
+from landcover.explain.sentences import sentence, sides
+from landcover.io import geotiff_writer
+from landcover.report.explanation_sheet import as_png
+from landcover.report.patch_report import explanation_record
+
+__all__ = ["SUFFIXES", "as_geotiff", "as_json", "as_png", "bands_record", "bands_text", "document"]
+
+SUFFIXES: Final = (".png", ".tif", ".json")
+"""What files may end in."""
+
+
+def document(
+    patch: Patch | Picture,
+    explanations: Sequence[Explanation],
+    bands: Sequence[BandEvidence] = (),
+) -> dict[str, Any]:
+    """All figures of some explanations of one patch, JSON-ready and without NaN.
+
+    Args:
+        patch: what was explained.
+        explanations: of that patch, by one model or several.
+        bands: of the same classes and models, in any order.
+    """
+    evidence = {(item.label, item.card_hash): item for item in bands}
+    return {
+        "explanations": [
+            {
+                **explanation_record(each),
+                **_sides(each, patch),
+                "reading": sentence(each, patch, evidence.get((each.label, each.card_hash))),
+            }
+            for each in explanations
+        ],
+        "bands": [bands_record(item) for item in bands],
+        "indices": {}
+        if isinstance(patch, Picture)
+        else {name: _index(summary) for name, summary in indices(patch).items()},
+    }
+
+
+def as_json(record: dict[str, Any]) -> bytes:
+    """A record as an indented JSON file."""
+    return (json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+
+
+def bands_record(evidence: BandEvidence) -> dict[str, Any]:
+    """A class's dependence on bands, JSON-ready."""
+    return {
+        "label": evidence.label,
+        "model": evidence.model,
+        "card_hash": evidence.card_hash,
+        "score": evidence.score,
+        "unit": evidence.unit,
+        "meaning": "by how much the score falls without it; above 0 it speaks for the class",
+        "baseline": evidence.baseline,
+        "bands": evidence.bands,
+        "groups": {
+            group: {"bands": list(evidence.members[group]), "value": value}
+            for group, value in evidence.groups.items()
+        },
+    }
+
+
+def as_geotiff(patch: Patch | Picture, explanations: Sequence[Explanation]) -> bytes:
+    """A GeoTIFF in the patch's CRS: float32, one band an explanation, NaN without data.
+
+    Each band has its class and method as description (and its model, where there are
+    several), its unit, and the value in full colour as the tag ``FULL_COLOUR``.
+
+    Raises:
+        BadInput: a picture has no place; or there is no explanation.
+    """
+    if isinstance(patch, Picture):
+        raise BadInput(
+            "A picture has no place on the ground, so there is no GeoTIFF of it: "
+            "write a .png or .json file."
+        )
+    if not explanations:
+        raise BadInput("There is no explanation to write: name a class and a method.")
+    models = {each.card_hash: each.model for each in explanations}
+
+    def fill(file: Any) -> None:  # noqa: ANN401 - rasterio's dataset, which has no types
+        for number, each in enumerate(explanations, start=1):
+            file.write(np.where(patch.valid, each.attribution, np.float32("nan")), number)
+            said = f"{BY_NAME[each.label].short}: {METHODS[each.method].title}"
+            said += f", {each.model}" if len(models) > 1 else ""
+            file.set_band_description(number, said)
+            file.update_tags(
+                number,
+                LABEL=each.label,
+                METHOD=each.method,
+                MODEL=each.model,
+                MODEL_CARD_HASH=each.card_hash,
+                BASELINE=each.baseline,
+                FULL_COLOUR=f"{each.scale:.9g}",
+                SCALE_RULE=each.scale_rule,
+            )
+        file.units = [each.unit for each in explanations]
+        file.update_tags(
+            MODEL=", ".join(models.values()),
+            MODEL_CARD_HASH=", ".join(models),
+            MEANING="above 0 a pixel speaks for the class, below 0 against it",
+        )
+
+    return geotiff_writer.of_maps(patch, len(explanations), fill)
+
+
+def _sides(explanation: Explanation, patch: Patch | Picture) -> dict[str, Any]:
+    found = sides(explanation, patch.valid)
+    return {
+        "leading_share": found.leading,
+        "strength": found.strength,
+        "gathered_in": found.where,
+        "gathered_share": found.gathered,
+    }
+
+
+def _index(summary: IndexSummary) -> dict[str, Any]:
+    return {
+        "mean": summary.mean,
+        "p10": summary.low,
+        "p90": summary.high,
+        "share": summary.share,
+        "reading": summary.reading,
+    }
+
+
+def bands_text(evidence: BandEvidence) -> str:
+    """A class's dependence on bands as a person reads it in a terminal."""
+    name = BY_NAME[evidence.label].short
+    lines = [f"{name} without some bands: the score ({evidence.score:+.2f}) falls by"]
+    for group in GROUPS:
+        if group in evidence.groups:
+            bands = ", ".join(f"{b} {evidence.bands[b]:+.2f}" for b in evidence.members[group])
+            lines.append(f"  {group:<19}{evidence.groups[group]:+.2f}   ({bands})")
+    if not evidence.groups:
+        lines.append("  " + ", ".join(f"{b} {value:+.2f}" for b, value in evidence.bands.items()))
+    return "\n".join(lines)

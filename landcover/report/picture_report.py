@@ -1,0 +1,236 @@
+"""What is said of a picture: as a record for programs, as text and a table for people.
+
+A record is the object that ``landcover classify --json`` prints of a picture. It has what
+the record of a patch has (:mod:`landcover.report.patch_report`), with nothing where a picture has
+no place or date, and beside it ``limits``: what a picture gives up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from landcover import __version__
+from landcover.core.classes import BY_NAME
+from landcover.core.errors import BadInput, CorruptModel
+from landcover.core.picture import Picture
+from landcover.evaluate.run import read_report
+from landcover.metrics.scores import ACCURACY
+from landcover.models import registry
+from landcover.models.card import EVEN
+from landcover.models.model import Model, Prediction
+from landcover.report.patch_report import answer_record, labels_as_csv, no_formula
+from landcover.trust.picture_quality import assess
+from landcover.trust.quality import Quality
+from landcover.trust.verdict import of_quality
+
+CSV_COLUMNS: Final = (
+    "source",
+    "row",
+    "col",
+    "model",
+    "card_hash",
+    "theme",
+    "label",
+    "probability",
+    "predicted",
+)
+CHOSEN: Final = "chosen because this is a picture of red, green and blue"
+UNSURE: Final = "not sure, for no cover has half of the probability"
+LIMITS: Final[tuple[str, ...]] = (
+    (
+        "One cover a picture: of a field beside a wood it names one, where the models for twelve "
+        "bands name each of 19 covers that is there."
+    ),
+    "No infrared: kinds of forest, crops and wet ground that look alike to the eye stay alike.",
+    (
+        "No place, date or reflectance: nothing checks clouds, the season or whether this is "
+        "Europe, and pixels that are not 10 m or are stretched otherwise than EuroSAT's mislead it."
+    ),
+)
+"""What a picture gives up against twelve bands of reflectance."""
+ALL_BANDS, THREE_BANDS = "landcover-cnn", "landcover-cnn-rgb"
+"""The same net twice, fitted to the same patches: what the second lacks is the worth of bands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A window of a picture, and where it lies.
+
+    Attributes:
+        picture: the window, of the size that models look at.
+        row, col: its upper left pixel in the whole.
+        whole: rows and columns of the whole.
+    """
+
+    picture: Picture
+    row: int
+    col: int
+    whole: tuple[int, int]
+
+
+def view(whole: Picture, at: tuple[int, int] | None = None) -> View:
+    """The window whose upper left pixel is ``at`` (row, column), else the middle one.
+
+    Raises:
+        BadInput: it does not lie wholly inside the picture.
+    """
+    row, col = whole.centre() if at is None else at
+    return View(picture=whole.window(row, col), row=row, col=col, whole=(whole.height, whole.width))
+
+
+def classify(model: Model, seen: View) -> tuple[Prediction, Quality]:
+    """What a model says of a window of a picture, and whether it may be trusted.
+
+    Raises:
+        ModelMismatch: the model was not made for pictures.
+    """
+    return model.predict(seen.picture), assess(seen.picture)
+
+
+def as_record(
+    seen: View,
+    prediction: Prediction,
+    quality: Quality,
+    source: str,
+    *,
+    limits: tuple[str, ...] = LIMITS,
+    choice: str = CHOSEN,
+) -> dict[str, Any]:
+    """What a model says of a picture, as JSON-ready values without NaN.
+
+    Args:
+        seen: what was classified.
+        prediction: of that window.
+        quality: of that window.
+        source: what the user named.
+        limits: what the picture gives up (:func:`limits_of`).
+        choice: why this model was asked.
+
+    Raises:
+        CorruptModel: the model answered with something that is no number.
+    """
+    return {
+        **answer_record(prediction, quality, source),
+        "verdict": of_quality(quality).as_dict(),
+        "limits": list(limits),
+        "provenance": {
+            **seen.picture.provenance.as_dict(),
+            "acquired": None,
+            "crs": None,
+            "bounds": None,
+            "centre": None,
+            "pixels": [seen.picture.height, seen.picture.width],
+            "pixel_m": seen.picture.pixel_m,
+            "window": {"row": seen.row, "col": seen.col},
+            "picture_pixels": list(seen.whole),
+            "bands": list(seen.picture.bands),
+            "model": prediction.model,
+            "model_choice": choice,
+            "card_hash": prediction.card_hash,
+            "landcover": __version__,
+        },
+    }
+
+
+def limits_of(model_folder: Path) -> tuple[str, ...]:
+    """What a picture gives up, with figures of saved reports.
+
+    What the other bands are worth comes from the reports of :data:`ALL_BANDS` and
+    :data:`THREE_BANDS` and is left out where either has none; the accuracy comes from the
+    folder's own report on EuroSAT.
+    """
+    return (*LIMITS, *_worth_of_bands(), _accuracy(model_folder))
+
+
+def _worth_of_bands() -> tuple[str, ...]:
+    """The same net with and without what a picture lacks, on the same patches."""
+    try:
+        whole, part = (
+            read_report(registry.folder(name), "bigearthnet-v2", "test").figures
+            for name in (ALL_BANDS, THREE_BANDS)
+        )
+        if whole["n"] != part["n"]:
+            return ()
+        values = [
+            f"{figures['micro_ap']:.3f} [{low:.3f}, {high:.3f}]"
+            for figures in (whole, part)
+            for low, high in [figures["confidence_intervals"]["micro_ap"]]
+        ]
+    except (BadInput, CorruptModel, KeyError, TypeError, ValueError):
+        return ()
+    said = (
+        f"Measured on {whole['n']} patches with 19 covers: one and the same net has a micro "
+        f"average precision of {values[0]} with twelve bands and of {values[1]} with red, green "
+        "and blue alone."
+    )
+    return (said,)
+
+
+def _accuracy(model_folder: Path) -> str:
+    """How often a model of pictures is right, as its report on EuroSAT states."""
+    try:
+        figures = read_report(model_folder, "eurosat", "test").figures
+        low, high = figures["confidence_intervals"][ACCURACY]
+        return (
+            f"Measured: right on {figures[ACCURACY]:.1%} [{low:.1%}, {high:.1%}] of "
+            f"{figures['n']:,} EuroSAT pictures from parts of Europe that it has not learnt from."
+        )
+    except (BadInput, CorruptModel, KeyError, TypeError, ValueError):
+        return "Its accuracy on EuroSAT has not been measured yet, so trust it the less."
+
+
+def as_text(record: Mapping[str, Any]) -> str:
+    """A record as a person reads it in a terminal, the most probable class first."""
+    origin = record["provenance"]
+    rows, cols = origin["picture_pixels"]
+    height, width = origin["pixels"]
+    window = f"row {origin['window']['row']}, column {origin['window']['col']}"
+    whole = f"{height} × {width} pixels"
+    if (rows, cols) != (height, width):
+        whole += f" from {window} of {rows} × {cols}; --window ROW,COL shows another part"
+    lines = [
+        f"{record['source']}: {verdict(record)}",
+        f"  {whole}",
+        f"  model {record['model']}, {origin['model_choice']}, card {origin['card_hash']}",
+        *(f"  warning: {text}" for text in record["quality"]["warnings"]),
+        *(f"  note: {text}" for text in origin["notes"]),
+        "",
+        *(_label_line(row) for row in ranked(record)),
+        "",
+        *(f"  {text}" for text in record["limits"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def ranked(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The classes of a record, the most probable first."""
+    return sorted(record["labels"], key=lambda row: -row["probability"])
+
+
+def verdict(record: Mapping[str, Any]) -> str:
+    """The one class that is called, or why there is none."""
+    if record["abstained"]:
+        return "no answer, because the pixels cannot be trusted"
+    best = ranked(record)[0]
+    doubt = "" if best["probability"] >= EVEN else f"; {UNSURE}"
+    return f"{BY_NAME[best['label']].short} {best['probability']:.0%}{doubt}"
+
+
+def _label_line(row: Mapping[str, Any]) -> str:
+    mark = "yes" if row["predicted"] else "-"
+    return f"    {mark:<4}{100 * row['probability']:>5.1f} %   {row['label']}"
+
+
+def as_csv(record: Mapping[str, Any]) -> str:
+    """A record as a CSV table, one class a row, with a heading."""
+    origin = record["provenance"]
+    shared = {
+        "source": no_formula(record["source"]),
+        **origin["window"],
+        "model": record["model"],
+        "card_hash": origin["card_hash"],
+    }
+    return labels_as_csv(record, CSV_COLUMNS, shared)

@@ -1,0 +1,337 @@
+"""Archives of Sentinel-2 scenes: what they hold of a place, and its reflectance.
+
+:func:`find` asks an archive for the passes over a place and prefers one; :func:`fetch` reads
+that one. An archive is a row of :data:`CATALOGUES` or the path of a file that
+``landcover index`` made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+import numpy as np
+import shapely
+
+from landcover.core import progress
+from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, SCL_CLOUD, SCL_NODATA, SCL_SHADOW
+from landcover.core.errors import BadInput, FetchError, LandcoverError, UnknownName
+from landcover.core.progress import Progress, Report
+from landcover.core.raster import ByteArray, Patch, Provenance
+from landcover.io.band_files import RESAMPLING, read_folder
+from landcover.io.guard import shown
+from landcover.io.scaling import SHIFTED, valid_numbers
+from landcover.io.stack import read_stack
+from landcover.net import disk_cache as disk
+from landcover.net.http import Transport, run
+from landcover.stac.archives import CATALOGUES, DEFAULT, Catalogue, catalogue
+from landcover.stac.candidates import Candidate, Finding, Look, Target, Wish
+from landcover.stac.harmonise import RULES, Decision, confirm
+from landcover.stac.passes import area_of, passes, target_at, zone_of
+from landcover.stac.pixels import Numbers, Reader, gather, read_local, read_looks, read_numbers
+from landcover.stac.ranking import FIRST_LOOKS, choose, looked, order
+from landcover.stac.scene import Scene, of_level
+from landcover.stac.search import Answer, search_archive, search_local
+
+__all__ = [
+    "CATALOGUES",
+    "DEFAULT",
+    "Candidate",
+    "Finding",
+    "Look",
+    "Target",
+    "Wish",
+    "fetch",
+    "find",
+    "look_more",
+]
+
+HIDDEN: Final = sorted(SCL_NODATA | SCL_SHADOW | SCL_CLOUD)
+"""Classes of the scene classification that show no ground: such pixels are not valid."""
+
+
+def find(
+    name: str,
+    wish: Wish,
+    *,
+    report: Report = progress.ignore,
+    cancel: Event | None = None,
+) -> Finding:
+    """The passes over a place, the best of them preferred; the first few are looked at.
+
+    Args:
+        name: a row of :data:`CATALOGUES`, or the path of the user's own catalogue.
+        wish: place, dates and cloud.
+        report: called with the progress.
+        cancel: set by the user to stop.
+
+    Raises:
+        UnknownName: there is no such catalogue.
+        BadInput: the file is no catalogue, or there are only Level-1C scenes.
+        FetchError: the archive cannot be reached or answers nonsense.
+        Cancelled: the user stopped it.
+    """
+    area = shapely.geometry.mapping(area_of(_own_target(wish)))
+    row = _row(name)
+    report(Progress(what=f"Asking {row.title if row else 'your catalogue'}"))
+    if row is None:
+        answer = search_local(Path(name), area, wish)
+    else:
+        answer = search_archive(row, area, wish, cache=disk.default(), cancel=cancel)
+    scenes = of_level(list(answer.scenes), "L2A")
+    found = _passes(scenes, wish)
+    finding = Finding(candidates=tuple(found), best=None, reason="", notes=_notes(answer))
+    return look_more(finding, wish, report=report, cancel=cancel)
+
+
+def look_more(
+    finding: Finding,
+    wish: Wish,
+    *,
+    report: Report = progress.ignore,
+    cancel: Event | None = None,
+) -> Finding:
+    """Look at the next few candidates that were not looked at yet, and choose again.
+
+    A candidate that cannot be looked at is passed over, with a note.
+
+    Raises:
+        Cancelled: the user stopped it.
+    """
+    candidates = list(finding.candidates)
+    notes = list(finding.notes)
+    row = _row(candidates[0].scenes[0].catalogue) if candidates else None
+    if row is None:
+        candidates = [c if c.look else _local_look(c) for c in candidates]
+        return choose(candidates, wish, tuple(notes))
+    waiting = [i for i in order(candidates, wish) if candidates[i].look is None][:FIRST_LOOKS]
+    chosen = [candidates[i] for i in waiting]
+    results = run(lambda: _looks(chosen, row, report, cancel))
+    for index, result in zip(waiting, results, strict=True):
+        if isinstance(result, LandcoverError):
+            day = candidates[index].acquired.date()
+            notes.append(f"The pass of {day} could not be looked at: {result}")
+        else:
+            candidates[index] = replace(candidates[index], look=result)
+    if waiting and all(isinstance(result, LandcoverError) for result in results):
+        first = next(result for result in results if isinstance(result, LandcoverError))
+        if not any(candidate.look for candidate in candidates):
+            raise first
+    return choose(candidates, wish, tuple(notes))
+
+
+def fetch(
+    candidate: Candidate,
+    *,
+    report: Report = progress.ignore,
+    cancel: Event | None = None,
+) -> Patch:
+    """Read a candidate's twelve bands as reflectance on the 10 m grid.
+
+    Pixels that the scene classification calls cloud, shadow, defective or without data are
+    not valid. What was read once is kept on disk and needs no network again.
+
+    Raises:
+        FetchError: a part of it cannot be had; nothing is kept of that part.
+        Cancelled: the user stopped it.
+    """
+    first = candidate.scenes[0]
+    row = _row(first.catalogue)
+    if row is not None:
+        parts = run(lambda: _numbers(candidate, row, report, cancel))
+        return _joined(candidate, parts, RULES[row.offset], row.title, row.attribution)
+    if first.layout != "bands":
+        return _whole(candidate)
+    parts = []
+    for done, scene in enumerate(candidate.scenes):
+        progress.check(cancel)
+        report(Progress(what="Reading scenes", done=done, total=len(candidate.scenes)))
+        parts.append(read_local(scene, candidate.target))
+    return _joined(candidate, parts, RULES["stated"], "your catalogue", "")
+
+
+def _own_target(wish: Wish) -> Target:
+    zone = zone_of(wish.latitude, wish.longitude)
+    return target_at(wish.latitude, wish.longitude, zone)
+
+
+def _row(name: str) -> Catalogue | None:
+    """The archive of that name; None for the path of a file.
+
+    Raises:
+        UnknownName, BadInput: it is neither.
+    """
+    if name in CATALOGUES:
+        return catalogue(name)
+    try:
+        if Path(name).is_file():
+            return None
+    except (OSError, ValueError):
+        pass
+    if "/" in name or "\\" in name or name.endswith(".parquet"):
+        raise BadInput(
+            f"There is no catalogue file '{shown(Path(name).name)}': make one with "
+            f"`landcover index`, or name one of {', '.join(CATALOGUES)}."
+        )
+    raise UnknownName("catalogue", name, CATALOGUES)
+
+
+def _passes(scenes: Sequence[Scene], wish: Wish) -> list[Candidate]:
+    """Passes of scenes whose bands can be joined; others stand for themselves."""
+    joinable = [scene for scene in scenes if scene.layout == "bands"]
+    alone = [scene for scene in scenes if scene.layout != "bands"]
+    found = passes(joinable, wish.latitude, wish.longitude)
+    target = _own_target(wish)
+    found += [Candidate(scenes=(scene,), target=target) for scene in alone]
+    return sorted(found, key=lambda candidate: candidate.acquired, reverse=True)
+
+
+def _notes(answer: Answer) -> tuple[str, ...]:
+    notes = []
+    if answer.asked is not None:
+        notes.append(
+            "The archive could not be reached: these are the scenes that it named on "
+            f"{answer.asked:%Y-%m-%d %H:%M} UTC."
+        )
+    if answer.unusable:
+        count = len(answer.unusable)
+        notes.append(
+            f"{count} scene{'s' * (count > 1)} left out, the first because: {answer.unusable[0]}"
+        )
+    return tuple(notes)
+
+
+async def _looks(
+    candidates: list[Candidate], row: Catalogue, report: Report, cancel: Event | None
+) -> list[Look | LandcoverError | None]:
+    done = 0
+
+    async with Transport(row.title, row.hosts, cache=disk.default(), cancel=cancel) as transport:
+        reader = Reader(row=row, transport=transport, cache=disk.default(), report=progress.ignore)
+
+        async def one(candidate: Candidate) -> Look | LandcoverError | None:
+            nonlocal done
+            try:
+                parts = await read_looks(candidate, reader)
+            except FetchError as fault:
+                return fault
+            done += 1
+            transport.report(report, "Looking at dates", done, len(candidates))
+            return looked(parts)
+
+        transport.report(report, "Looking at dates", 0, len(candidates))
+        return await gather([lambda c=candidate: one(c) for candidate in candidates])  # type: ignore[misc]
+
+
+async def _numbers(
+    candidate: Candidate, row: Catalogue, report: Report, cancel: Event | None
+) -> list[Numbers]:
+    async with Transport(row.title, row.hosts, cache=disk.default(), cancel=cancel) as transport:
+        reader = Reader(row=row, transport=transport, cache=disk.default(), report=report)
+        return await read_numbers(candidate, reader)
+
+
+def _local_look(candidate: Candidate) -> Candidate:
+    if not all(scene.scl and scene.layout == "bands" for scene in candidate.scenes):
+        return candidate
+    try:
+        parts = [read_local(scene, candidate.target) for scene in candidate.scenes]
+    except FetchError:
+        return candidate
+    arrays = [{"SCL": part.scl[::2, ::2]} for part in parts if part.scl is not None]
+    return replace(candidate, look=looked(arrays))
+
+
+def _joined(
+    candidate: Candidate,
+    parts: Sequence[Numbers],
+    rule: object,
+    title: str,
+    attribution: str,
+) -> Patch:
+    """One patch of the granules of a pass: each harmonised by itself, the first with data wins."""
+    shape = (PATCH_PIXELS, PATCH_PIXELS)
+    reflectance = np.zeros((len(BAND_NAMES), *shape), dtype=np.float32)
+    filled = np.zeros(shape, dtype=np.bool_)
+    scl: ByteArray = np.zeros(shape, dtype=np.uint8)
+    decisions = []
+    for scene, numbers in zip(candidate.scenes, parts, strict=True):
+        decision = _decided(scene, numbers, rule)
+        valid = valid_numbers(numbers.bands, shifted=decision.scaling is SHIFTED)
+        decisions.append((scene, decision))
+        values = decision.scaling.apply(numbers.bands, valid)
+        fresh = valid & ~filled
+        reflectance[:, fresh] = values[:, fresh]
+        if numbers.scl is not None:
+            scl[fresh] = numbers.scl[fresh]
+        filled |= valid
+    has_scl = all(numbers.scl is not None for numbers in parts)
+    if not filled.any():
+        raise FetchError(
+            f"The pass of {candidate.acquired:%Y-%m-%d} has no data in this square: choose "
+            "another date."
+        )
+    ground = filled & ~np.isin(scl, HIDDEN) if has_scl else filled
+    reflectance[:, ~filled] = 0
+    return Patch(
+        reflectance=np.where(ground, reflectance, np.float32(0)),
+        valid=ground,
+        crs=candidate.target.crs,
+        transform=candidate.target.transform,
+        acquired=candidate.acquired,
+        scl=scl if has_scl else None,
+        provenance=_provenance(candidate, decisions, title, attribution),
+    )
+
+
+def _decided(scene: Scene, numbers: Numbers, rule: object) -> Decision:
+    assert callable(rule)
+    decision = rule(scene.claims)
+    assert isinstance(decision, Decision)
+    return confirm(decision, numbers.bands, valid_numbers(numbers.bands))
+
+
+def _provenance(
+    candidate: Candidate,
+    decisions: Sequence[tuple[Scene, Decision]],
+    title: str,
+    attribution: str,
+) -> Provenance:
+    said = list(dict.fromkeys(decision.said for _, decision in decisions))
+    notes = [f"{len(decisions)} granules joined"] * (len(decisions) > 1)
+    if attribution:
+        notes.append(f"{attribution} {candidate.acquired:%Y}")
+    baselines = [scene.baseline for scene, _ in decisions if scene.baseline]
+    first = decisions[0][0]
+    return Provenance(
+        source=f"{title}, {candidate.acquired:%Y-%m-%d}",
+        level="L2A",
+        scene=" + ".join(scene.id for scene, _ in decisions),
+        baseline=" and ".join(dict.fromkeys(baselines)) or None,
+        scaling="; ".join(said),
+        resampling=RESAMPLING,
+        band_order=f"names of the assets, {first.platform or 'Sentinel-2'}",
+        notes=tuple(notes),
+    )
+
+
+def _whole(candidate: Candidate) -> Patch:
+    """A BigEarthNet patch or a stack of the user's own, by the readers that know them."""
+    scene = candidate.scenes[0]
+    latitude, longitude = _middle(candidate.target)
+    try:
+        if scene.layout == "patch":
+            return read_folder(Path(next(iter(scene.bands.values()))).parent)
+        path = Path(scene.bands["stack"])
+        patch = read_stack(path, path.name).window_around(latitude, longitude)
+    except BadInput as fault:
+        raise FetchError(str(fault)) from None
+    return replace(patch, acquired=patch.acquired or scene.acquired)
+
+
+def _middle(target: Target) -> tuple[float, float]:
+    centre = area_of(target).centroid
+    return float(centre.y), float(centre.x)

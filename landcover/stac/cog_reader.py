@@ -1,0 +1,215 @@
+"""Windows of cloud-optimised GeoTIFFs on their native grids, through a transport.
+
+A header is one request and is kept; then only the blocks that a window touches are fetched.
+What a header claims is checked before anything is unpacked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import zlib
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from async_tiff import TIFF, DecoderRegistry, ImageFileDirectory
+from async_tiff.enums import Compression, PlanarConfiguration
+from typing_extensions import Buffer
+
+from landcover.core.bands import PATCH_M
+from landcover.core.errors import FetchError, LandcoverError
+from landcover.net.http import HEADER_BYTES, Transport
+from landcover.stac.candidates import Target
+
+MAX_BLOCK: Final = 2048
+"""Pixels along a side of a block; archives use 512 or 1024."""
+MAX_SIDE: Final = 20_000
+
+T = TypeVar("T")
+
+
+async def read_window(
+    transport: Transport, address: str, target: Target, *, pixel: int, kind: str, bands: int = 1
+) -> npt.NDArray[Any]:
+    """The pixels of a file in a square, 0 where the file does not reach.
+
+    Args:
+        transport: what fetches.
+        address: of the file, signed where that is needed.
+        target: the square.
+        pixel: side of the file's pixels in metres: 10, 20 or 60.
+        kind: type of its numbers, ``"uint16"`` or ``"uint8"``.
+        bands: how many bands it must have.
+
+    Returns:
+        Numbers as stored ``(y, x, band)``.
+
+    Raises:
+        FetchError: the file cannot be had, is damaged, or is not what it should be.
+        Cancelled: the user stopped it.
+    """
+    store = _Store(transport, address)
+    name = f"'{address.partition('?')[0].rsplit('/', 1)[-1][:80]}' of {transport.title}"
+    try:
+        tiff = await TIFF.open(address, store=store, prefetch=HEADER_BYTES)
+        ifd = tiff.ifd(0)
+        offset = _offset(ifd, target, pixel)
+        _check(ifd, kind, bands)
+        pixels = await _window(ifd, offset, PATCH_M // pixel, np.dtype(kind), bands)
+    except LandcoverError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a damaged file raises in the reader
+        # The reader wraps what its store raised.
+        if store.fault is not None:
+            raise store.fault from None
+        what = str(error) if isinstance(error, _Unfit) else "it is damaged or no such raster"
+        raise FetchError(
+            f"{name} cannot be used, because {what}: choose another date or catalogue."
+        ) from None
+    # In a thread: the disk may be slow, and others are waiting for their bytes.
+    await asyncio.to_thread(transport.confirm, address)
+    return pixels
+
+
+class _Unfit(Exception):
+    """What a header says that must not be."""
+
+
+class _Store:
+    """The two methods through which async-tiff reads, for one file."""
+
+    def __init__(self, transport: Transport, address: str) -> None:
+        self._transport = transport
+        self._address = address
+        self.fault: LandcoverError | None = None
+
+    # Not coroutines themselves: these two are called in the reader's threads, which may be
+    # late for the transport's end, and what they return is only then given to the loop.
+
+    def get_range_async(
+        self, path: str, *, start: int, end: int | None = None, length: int | None = None
+    ) -> Coroutine[Any, Any, bytes]:
+        """Bytes ``start`` to before ``end`` of the file."""
+        del path
+        stop = end if end is not None else start + (length or 0)
+        return self._asked(lambda: self._transport.get(self._address, start, stop))
+
+    def get_ranges_async(
+        self,
+        path: str,
+        *,
+        starts: Sequence[int],
+        ends: Sequence[int] | None = None,
+        lengths: Sequence[int] | None = None,
+    ) -> Coroutine[Any, Any, list[bytes]]:
+        """Several ranges of the file."""
+        del path
+        stops = (
+            ends
+            if ends is not None
+            else [a + b for a, b in zip(starts, lengths or (), strict=True)]
+        )
+        wanted = list(zip(starts, stops, strict=True))
+        return self._asked(lambda: self._transport.ranges(self._address, wanted))
+
+    def _asked(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
+        async def used() -> T:
+            try:
+                with self._transport.use():
+                    return await work()
+            except LandcoverError as fault:
+                self.fault = fault
+                raise
+
+        return self._transport.owe(used)
+
+
+def _offset(ifd: ImageFileDirectory, target: Target, pixel: int) -> tuple[int, int]:
+    """Row and column of the square's upper left pixel, perhaps outside the file."""
+    keys, scale, tie = ifd.geo_key_directory, ifd.model_pixel_scale, ifd.model_tiepoint
+    if keys is None or scale is None or tie is None or len(scale) < 2 or len(tie) < 6:
+        raise _Unfit("it has no position")
+    if f"EPSG:{keys.projected_type}" != target.crs:
+        raise _Unfit(f"it lies in EPSG:{keys.projected_type}, not in {target.crs}")
+    if scale[0] != pixel or scale[1] != pixel:
+        raise _Unfit(f"its pixels measure {scale[0]:g} × {scale[1]:g} m, not {pixel} × {pixel}")
+    row = (tie[4] + tie[1] * pixel - target.north) / pixel
+    col = (target.west - tie[3] + tie[0] * pixel) / pixel
+    if not (math.isfinite(row) and math.isfinite(col) and row == int(row) and col == int(col)):
+        raise _Unfit("its pixels lie between those of Sentinel-2's grid")
+    return int(row), int(col)
+
+
+def _check(ifd: ImageFileDirectory, kind: str, bands: int) -> None:
+    width, height = ifd.image_width, ifd.image_height
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise _Unfit(f"it claims {width:,} × {height:,} pixels")
+    tile_width, tile_height = ifd.tile_width or 0, ifd.tile_height or 0
+    if not (0 < tile_width <= MAX_BLOCK and 0 < tile_height <= MAX_BLOCK):
+        raise _Unfit("it is not stored in blocks")
+    bits = np.dtype(kind).itemsize * 8
+    if ifd.samples_per_pixel != bands or set(ifd.bits_per_sample) != {bits}:
+        raise _Unfit(f"it is not {bands} band(s) of {bits} bits")
+    if bands > 1 and ifd.planar_configuration != PlanarConfiguration.Chunky:
+        raise _Unfit("its bands are stored apart")
+    down, across = math.ceil(height / tile_height), math.ceil(width / tile_width)
+    if not len(ifd.tile_offsets or ()) == len(ifd.tile_byte_counts or ()) == down * across:
+        raise _Unfit("its list of blocks has the wrong length")
+
+
+async def _window(
+    ifd: ImageFileDirectory, offset: tuple[int, int], side: int, kind: np.dtype[Any], bands: int
+) -> npt.NDArray[Any]:
+    out = np.zeros((side, side, bands), dtype=kind)
+    tall, wide = ifd.tile_height or 1, ifd.tile_width or 1
+    across = math.ceil(ifd.image_width / wide)
+    top, left = offset
+    rows = range(max(top, 0) // tall, math.ceil(min(top + side, ifd.image_height) / tall))
+    cols = range(max(left, 0) // wide, math.ceil(min(left + side, ifd.image_width) / wide))
+    counts = ifd.tile_byte_counts or []
+    whole = tall * wide * bands * kind.itemsize
+    wanted = []
+    for y, x in itertools.product(rows, cols):
+        count = counts[y * across + x]
+        if count > whole + 65_536:
+            raise _Unfit("a block claims more bytes than it has pixels for")
+        if count:  # a block that is not stored holds no data
+            wanted.append((x, y))
+    registry = DecoderRegistry({Compression.Deflate: _Inflate(whole)})  # type: ignore[dict-item]
+    # What lies beyond the picture in a block at its edge is padding, not pixels.
+    bottom, right = min(top + side, ifd.image_height), min(left + side, ifd.image_width)
+    tiles = await ifd.fetch_tiles(wanted) if wanted else []
+    for (x, y), tile in zip(wanted, tiles, strict=True):
+        pixels = np.asarray(await tile.decode(decoder_registry=registry))
+        if pixels.shape != (tall, wide, bands) or pixels.dtype != kind:
+            raise _Unfit("a block has another shape than the header says")
+        y0, x0 = y * tall, x * wide
+        y1, x1 = max(y0, top), max(x0, left)
+        y2, x2 = min(y0 + tall, bottom), min(x0 + wide, right)
+        out[y1 - top : y2 - top, x1 - left : x2 - left] = pixels[
+            y1 - y0 : y2 - y0, x1 - x0 : x2 - x0
+        ]
+    return out
+
+
+class _Inflate:
+    """Unpacks a block, but never to more than a block holds: a few bytes can claim gigabytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def __call__(self, buffer: Buffer) -> Buffer:
+        """The unpacked bytes.
+
+        Raises:
+            ValueError: there are more or fewer of them than a block holds.
+        """
+        stream = zlib.decompressobj()
+        data = stream.decompress(bytes(buffer), self._limit + 1)
+        # Only at its end does the stream's checksum speak.
+        if len(data) != self._limit or not stream.eof:
+            raise ValueError("a block has another size than the header says")
+        return data

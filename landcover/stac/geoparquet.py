@@ -1,0 +1,147 @@
+"""Writing STAC items as stac-geoparquet, laid out so that a place's rows are read fast.
+
+rustac turns items into columns; PyArrow brings its chunks into one file of small row groups.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import rustac
+
+from landcover.core.errors import BadInput
+from landcover.io.guard import shown
+
+MAGIC: Final = b"PAR1"
+CHUNK: Final = 2_000
+"""Items turned into columns at a time: some 80 MB of Python objects."""
+ROW_GROUP: Final = 500
+"""Rows that are decoded together: a search reads the groups in which its results lie."""
+PART: Final = 20_000
+"""Rows that are brought into order together."""
+_PLACE: Final = "landcover:place"
+
+Item = dict[str, Any]
+
+
+def write(items: Iterable[Item], out: Path, tick: Callable[[int], None]) -> int:
+    """Write items to a stac-geoparquet file, whole or not at all.
+
+    Args:
+        items: STAC items; any number, since only some thousand are held at a time.
+        out: the file, which is replaced where it is there already.
+        tick: called with the number of items taken so far; what it raises stops the writing.
+
+    Returns:
+        How many items there were; where there were none, nothing is written.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
+    with _folder_for_chunks() as folder:
+        chunks = list(_chunks(iter(items), folder, tick))
+        count = sum(rows for _, rows in chunks)
+        if count:
+            with replacing(out) as partial:
+                _join([path for path, _ in chunks], partial, lambda: tick(count))
+    return count
+
+
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """A file beside ``out`` that takes its place once the block is done, and goes if it fails.
+
+    Raises:
+        BadInput: nothing can be written there.
+    """
+    partial = out.with_name(f".{out.name[:100]}.{os.getpid()}.part")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(out)
+    except OSError as error:
+        reason = error.strerror or "no access"
+        raise BadInput(
+            f"'{shown(out.name)}' cannot be written ({reason}): choose another place with --out."
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _folder_for_chunks() -> Iterator[Path]:
+    try:
+        with tempfile.TemporaryDirectory(prefix="landcover-index-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise BadInput(
+            f"The folder for temporary files cannot be used ({error.strerror or 'no access'}): "
+            "make room there, or name another one in TMPDIR."
+        ) from None
+
+
+def _chunks(
+    items: Iterator[Item], folder: Path, tick: Callable[[int], None]
+) -> Iterator[tuple[Path, int]]:
+    count = 0
+    while chunk := list(islice(items, CHUNK)):
+        path = folder / f"{count}.parquet"
+        rustac.write_sync(str(path), chunk, parquet_compression="snappy")
+        count += len(chunk)
+        tick(count)
+        yield path, len(chunk)
+
+
+def _join(chunks: list[Path], out: Path, tick: Callable[[], None]) -> None:
+    """Bring files whose columns differ into one, with neighbours in place beside each other."""
+    nothing = [pq.read_schema(path).empty_table() for path in chunks]
+    # Chunks have columns and assets for what their own items hold: the rest becomes null.
+    schema = pa.concat_tables(nothing, promote_options="permissive").schema
+    order = _order([pq.read_table(path, columns=["bbox", "datetime"]) for path in chunks])
+    starts = np.cumsum([0, *(pq.read_metadata(path).num_rows for path in chunks)])
+    with pq.ParquetWriter(
+        out, schema.with_metadata(_metadata(chunks)), compression="zstd"
+    ) as writer:
+        # Each part is gathered from all chunks, so that no more than one is ever held.
+        for rows in np.array_split(order, range(PART, order.size, PART)):
+            tables = [schema.empty_table()]
+            for path, start, end in zip(chunks, starts, starts[1:], strict=False):
+                mine = np.flatnonzero((rows >= start) & (rows < end))
+                chunk = pq.read_table(path).take(pa.array(rows[mine] - start))
+                tables.append(chunk.append_column(_PLACE, pa.array(mine)))
+                tick()
+            part = pa.concat_tables(tables, promote_options="permissive").sort_by(_PLACE)
+            writer.write_table(part.select(schema.names), row_group_size=ROW_GROUP)
+
+
+def _order(tables: list[pa.Table]) -> npt.NDArray[np.int64]:
+    """Rows of all tables by quarter degrees and, in each of these, by time."""
+    table = pa.concat_tables(tables)
+    box = table["bbox"].combine_chunks()
+    west, south = (np.floor(box.field(side).to_numpy() * 4) for side in ("xmin", "ymin"))
+    times = table["datetime"].cast(pa.int64()).to_numpy()
+    return np.lexsort((times, west, south))
+
+
+def _metadata(chunks: list[Path]) -> dict[bytes, bytes]:
+    """GeoParquet's and stac-geoparquet's metadata, of all chunks together."""
+    metas = [pq.read_metadata(path).metadata for path in chunks]
+    geos = [json.loads(meta[b"geo"]) for meta in metas]
+    columns = [geo["columns"]["geometry"] for geo in geos]
+    kinds = sorted({kind for column in columns for kind in column["geometry_types"]})
+    # A box around the whole is optional, and has no sense where items cross the antimeridian.
+    column = {key: value for key, value in columns[0].items() if key != "bbox"}
+    geo = geos[0] | {"columns": {"geometry": column | {"geometry_types": kinds}}}
+    return {b"geo": json.dumps(geo).encode(), b"stac-geoparquet": metas[0][b"stac-geoparquet"]}

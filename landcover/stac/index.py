@@ -1,0 +1,240 @@
+"""A user's own catalogue: from a folder of scenes to a stac-geoparquet file."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+from landcover.core.errors import BadInput
+from landcover.core.progress import Progress, Report, check, ignore
+from landcover.io.guard import shown
+from landcover.stac.geoparquet import MAGIC, Item, write
+from landcover.stac.layouts.found_scene import Found, is_odd
+from landcover.stac.layouts.walk import Skipped, scenes
+
+KEPT_SKIPS: Final = 1_000
+"""Skipped things that are remembered one by one; further ones are counted."""
+SHOWN_SKIPS: Final = 20
+REPORT_EVERY_S: Final = 0.2
+
+_LAYOUTS: Final[Mapping[str, tuple[str, str]]] = {
+    "bands": ("scene with a file for each band", "scenes with a file for each band"),
+    "patch": ("BigEarthNet patch", "BigEarthNet patches"),
+    "stack": ("stack", "stacks"),
+}
+"""How one and how many are called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What became of a folder.
+
+    Attributes:
+        folder: what was looked through.
+        out: the catalogue's file.
+        layouts: layout (``bands``, ``patch``, ``stack``) → number of scenes.
+        l1c: how many of these scenes are Level-1C.
+        skipped: what is not in the catalogue, at most a thousand of them.
+        skips: how many they are altogether.
+        first, last: sensing times of the oldest and the newest scene.
+        seconds: how long it took.
+    """
+
+    folder: Path
+    out: Path
+    layouts: Mapping[str, int]
+    l1c: int
+    skipped: tuple[Skipped, ...]
+    skips: int
+    first: datetime
+    last: datetime
+    seconds: float
+
+    @property
+    def count(self) -> int:
+        """Scenes in the catalogue."""
+        return sum(self.layouts.values())
+
+
+def build(
+    folder: Path,
+    out: Path,
+    *,
+    date: datetime | None = None,
+    progress: Report | None = None,
+    cancel: Event | None = None,
+) -> Built:
+    """Make the catalogue of a folder, or make it again: the file says what is there now.
+
+    Recognised are SAFE products (Level-2A and Level-1C), sets of band files, BigEarthNet
+    patch folders and stacks of twelve or thirteen bands: only metadata, names and headers
+    are read. The items' addresses are relative to the catalogue, so that both can be moved
+    together.
+
+    Args:
+        folder: where the scenes lie, at any depth.
+        out: the catalogue's file, usually ``….parquet``.
+        date: sensing time of scenes that have none in metadata, tags or name (UTC where it
+            has no zone).
+        progress: told a few times a second.
+        cancel: set it to stop; the file then stays as it was.
+
+    Raises:
+        BadInput: there is no such folder, no scene in it, or the file cannot be written.
+        Cancelled: ``cancel`` was set.
+    """
+    folder, out = _folder(folder), _out(out)
+    tally = _Tally(folder, progress or ignore, cancel)
+    write(_items(folder, out.parent, date, tally), out, tally.tick)
+    if tally.first is None or tally.last is None:
+        raise BadInput(_nothing(folder, tally))
+    return Built(
+        folder=folder,
+        out=out,
+        layouts=dict(tally.layouts),
+        l1c=tally.l1c,
+        skipped=tuple(tally.skipped),
+        skips=tally.skips,
+        first=tally.first,
+        last=tally.last,
+        seconds=time.monotonic() - tally.begun,
+    )
+
+
+def index_text(built: Built) -> str:
+    """What the command line says of it: counts, dates, and what was skipped and why."""
+    counts = [(built.layouts.get(layout, 0), words) for layout, words in _LAYOUTS.items()]
+    parts = [f"{count:,} {words[count > 1]}" for count, words in counts if count]
+    days = f"{built.first:%Y-%m-%d} to {built.last:%Y-%m-%d}"
+    lines = [f"{built.out}: {', '.join(parts)}, {days} ({built.seconds:.1f} s)"]
+    if built.l1c:
+        lines.append(f"Level-1C, which no model for Level-2A reads: {built.l1c:,} of these.")
+    if built.skips:
+        lines.append(f"Skipped {built.skips:,}:")
+        lines += [
+            f"  {_line(_where(skipped, built.folder))}" for skipped in built.skipped[:SHOWN_SKIPS]
+        ]
+    if built.skips > SHOWN_SKIPS:
+        lines.append(f"  and {built.skips - SHOWN_SKIPS:,} more.")
+    return "\n".join(lines)
+
+
+@dataclass
+class _Tally:
+    """What was found so far, and who wants to know or to stop it."""
+
+    folder: Path
+    report: Report
+    cancel: Event | None
+    layouts: Counter[str] = field(default_factory=Counter)
+    l1c: int = 0
+    skips: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    first: datetime | None = None
+    last: datetime | None = None
+    begun: float = field(default_factory=time.monotonic)
+    reported: float = 0.0
+
+    def add(self, found: Found) -> None:
+        self.layouts[found.layout] += 1
+        self.l1c += found.level == "L1C"
+        self.first = min(self.first or found.acquired, found.acquired)
+        self.last = max(self.last or found.acquired, found.acquired)
+
+    def skip(self, skipped: Skipped) -> None:
+        self.skips += 1
+        if len(self.skipped) < KEPT_SKIPS:
+            self.skipped.append(skipped)
+
+    def tick(self, count: int) -> None:
+        check(self.cancel)
+        now = time.monotonic()
+        if now - self.reported >= REPORT_EVERY_S:
+            self.reported = now
+            what = f"Looking through {shown(self.folder.name)}: {count:,} scenes"
+            self.report(Progress(what=what, done=count, seconds=now - self.begun))
+
+
+def _items(folder: Path, base: Path, date: datetime | None, tally: _Tally) -> Iterator[Item]:
+    names: Counter[str] = Counter()
+    for found in scenes(folder, date):
+        tally.tick(sum(tally.layouts.values()))
+        if isinstance(found, Skipped):
+            tally.skip(found)
+        elif found is not None:
+            try:
+                item = found.item(base)
+            except BadInput as error:
+                tally.skip(Skipped(path=next(iter(found.files.values())), why=str(error)))
+                continue
+            tally.add(found)
+            # Copies of a scene keep apart: an id stands for one item of a collection.
+            names[found.name] += 1
+            if (copy := names[found.name]) > 1:
+                item["id"] = f"{found.name} ({copy})"
+            yield item
+
+
+def _folder(folder: Path) -> Path:
+    try:
+        if folder.is_dir():
+            return folder.resolve()
+    except (OSError, ValueError, RuntimeError):
+        pass
+    raise BadInput(
+        f"There is no folder '{shown(folder.name)}': give the one in which your scenes lie."
+    )
+
+
+def _out(out: Path) -> Path:
+    """Where the catalogue goes, checked before the long work begins."""
+    name = shown(out.name)
+    try:
+        whole = out.parent.resolve() / out.name
+        if is_odd(out.name) or not whole.parent.is_dir():
+            raise BadInput(f"There is no folder for '{name}': make it, or choose another --out.")
+        if whole.exists() and not _is_parquet(whole):
+            raise BadInput(
+                f"'{name}' is there already and is no catalogue: choose another name with --out."
+            )
+        with tempfile.TemporaryFile(dir=whole.parent):
+            return whole
+    except (OSError, ValueError, RuntimeError):
+        raise BadInput(
+            f"'{name}' cannot be written: choose a place that you may write to with --out."
+        ) from None
+
+
+def _is_parquet(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def _nothing(folder: Path, tally: _Tally) -> str:
+    where = f"No scene was found in '{shown(folder.name)}'"
+    if tally.skipped:
+        return f"{where}; {tally.skips:,} things were skipped, first: {tally.skipped[0].why}"
+    return (
+        f"{where}: give a folder with SAFE products, band files, BigEarthNet patches "
+        "or stacks of twelve bands."
+    )
+
+
+def _where(skipped: Skipped, folder: Path) -> str:
+    """The sentence, behind the folder that it is about where that is not the first."""
+    parts = skipped.path.relative_to(folder).parts[:-1]
+    return f"{'/'.join(parts)}: {skipped.why}" if parts else skipped.why
+
+
+def _line(text: str) -> str:
+    """On one line, whatever a file's name holds."""
+    return "".join(c if c.isprintable() else "�" for c in text)

@@ -1,0 +1,192 @@
+"""Windows of JPEG 2000 files, through a transport; GDAL decodes, but asks us for every byte."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from landcover.core.bands import PATCH_M
+from landcover.core.errors import FetchError, LandcoverError
+from landcover.net.http import Transport
+from landcover.stac.candidates import Target
+
+CHUNK: Final = 262_144
+"""Bytes fetched at once: a block of 1024 × 1024 pixels takes about a megabyte, a header a few."""
+MAX_CHUNKS: Final = 200
+"""Beyond 50 MB for a square of 1200 m something is wrong with the file."""
+WATCH_S: Final = 0.5
+MAX_SIDE: Final = 20_000
+MAX_BLOCK: Final = 64_000_000
+
+_ENV: Final = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
+_threads: Final = ThreadPoolExecutor(max_workers=16, thread_name_prefix="landcover-jp2")
+"""Not the loop's own: what waits here waits for the loop, which uses those for names of hosts."""
+_lock: Final = threading.Lock()
+"""rasterio keeps its openers in one table without a lock of its own."""
+
+
+async def read_window(
+    transport: Transport, address: str, target: Target, *, pixel: int, kind: str, bands: int = 1
+) -> npt.NDArray[Any]:
+    """As :func:`landcover.stac.cog_reader.read_window`, for a JPEG 2000 file.
+
+    Raises:
+        FetchError: the file cannot be had, is damaged, or is not what it should be.
+        Cancelled: the user stopped it.
+    """
+    loop = asyncio.get_running_loop()
+    whole = await transport.size(address)
+    file = _File(transport, address, whole, loop)
+    return await loop.run_in_executor(_threads, _read, file, target, pixel, np.dtype(kind), bands)
+
+
+class _File(io.RawIOBase):
+    """A remote file as GDAL wants it: it seeks and reads, and we fetch chunks."""
+
+    def __init__(
+        self, transport: Transport, address: str, size: int, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.name = f"'{address.partition('?')[0].rsplit('/', 1)[-1][:80]}' of {transport.title}"
+        self.fault: LandcoverError | None = None
+        self._transport = transport
+        self._address = address
+        self._size = size
+        self._loop = loop
+        self._at = 0
+        self._chunks: dict[int, bytes] = {}
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte is read."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move there."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; none where the file cannot be had, which ``fault`` then tells."""
+        end = self._size if size < 0 else min(self._size, self._at + size)
+        parts = []
+        while self._at < end:
+            number, start = divmod(self._at, CHUNK)
+            chunk = self._chunk(number)
+            part = chunk[start : start + end - self._at]
+            if not part:
+                break
+            parts.append(part)
+            self._at += len(part)
+        return b"".join(parts)
+
+    def _chunk(self, number: int) -> bytes:
+        if number not in self._chunks:
+            if self.fault is not None or len(self._chunks) >= MAX_CHUNKS:
+                return b""
+            first = number * CHUNK
+            try:
+                self._chunks[number] = self._fetched(first, min(first + CHUNK, self._size))
+            except LandcoverError as fault:
+                self.fault = fault
+                return b""
+        return self._chunks[number]
+
+    def _fetched(self, start: int, end: int) -> bytes:
+        """Bytes that the loop fetches while this thread waits, but not longer than it lives."""
+        work = self._get(start, end)
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            while True:
+                with suppress(TimeoutError):
+                    return future.result(timeout=WATCH_S)
+                if self._loop.is_closed():
+                    break
+        except (CancelledError, RuntimeError):
+            pass
+        with suppress(RuntimeError, ValueError):  # it may never have begun
+            work.close()
+        raise FetchError(f"Reading {self.name} has ended: try again.")
+
+    async def _get(self, start: int, end: int) -> bytes:
+        with self._transport.use():
+            return await self._transport.get(self._address, start, end)
+
+    def again(self) -> _File:
+        """The same file from its beginning: GDAL opens it several times and closes each."""
+        other = _File(self._transport, self._address, self._size, self._loop)
+        other._chunks = self._chunks
+        return other
+
+
+def _read(
+    file: _File, target: Target, pixel: int, kind: np.dtype[Any], bands: int
+) -> npt.NDArray[Any]:
+    side = PATCH_M // pixel
+    out = np.zeros((side, side, bands), dtype=kind)
+    handles: list[_File] = []
+
+    def opener(path: str, mode: str = "rb", **_: object) -> _File:
+        if not path.endswith(".jp2") or mode not in {"r", "rb"}:
+            raise FileNotFoundError(path)  # GDAL looks for files beside it, and there are none
+        handles.append(file.again())
+        return handles[-1]
+
+    try:
+        with rasterio.Env(**_ENV):
+            with _lock:
+                raster = rasterio.open(f"{id(file)}.jp2", driver="JP2OpenJPEG", opener=opener)
+            with raster:
+                west, north = raster.transform.c, raster.transform.f
+                col, row = (target.west - west) / pixel, (north - target.north) / pixel
+                fits = (
+                    tuple(raster.transform)[:6] == (pixel, 0, west, 0, -pixel, north)
+                    and raster.crs is not None
+                    and raster.crs.to_string() == target.crs
+                    and raster.count == bands
+                    and set(raster.dtypes) == {str(kind)}
+                    and max(raster.width, raster.height) <= MAX_SIDE
+                    and max(r * c for r, c in raster.block_shapes) * bands <= MAX_BLOCK
+                    and row == int(row)
+                    and col == int(col)
+                )
+                if not fits:
+                    raise FetchError(
+                        f"{file.name} cannot be used, because it is not on Sentinel-2's grid of "
+                        f"{pixel} m in {target.crs}: choose another date or catalogue."
+                    )
+                top, left = max(int(row), 0), max(int(col), 0)
+                bottom = min(int(row) + side, raster.height)
+                right = min(int(col) + side, raster.width)
+                if bottom > top and right > left:
+                    pixels = raster.read(window=Window(left, top, right - left, bottom - top))
+                    y, x = top - int(row), left - int(col)
+                    out[y : y + pixels.shape[1], x : x + pixels.shape[2]] = pixels.transpose(
+                        1, 2, 0
+                    )
+    except (RasterioError, OSError, ValueError):
+        fault = next((handle.fault for handle in handles if handle.fault is not None), None)
+        raise fault or FetchError(
+            f"{file.name} cannot be used, because it is damaged or no such raster: choose another "
+            "date or catalogue."
+        ) from None
+    if fault := next((handle.fault for handle in handles if handle.fault is not None), None):
+        raise fault
+    return out

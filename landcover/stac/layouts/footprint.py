@@ -1,0 +1,135 @@
+"""From corners to a footprint in longitude and latitude that is right at the antimeridian."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import shapely
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.warp import transform as warp_transform
+from shapely import Polygon, box
+from shapely.affinity import translate
+
+from landcover.core.errors import BadInput
+from landcover.core.raster import Geo
+
+Polygons = tuple[tuple[tuple[float, float], ...], ...]
+"""Closed rings of longitude and latitude: one, or two where the antimeridian cuts it."""
+Box = tuple[float, float, float, float]
+"""West, south, east and north in degrees; west is greater than east across the antimeridian."""
+
+STEPS: Final = 4
+"""Points along each side of a tile: a straight line between corners leaves its true side by
+some 300 m at 60° north, with these by 20."""
+SMALL_M: Final = 20_000.0
+"""Sides below this are straight enough as they are."""
+
+
+def of_grid(crs: CRS, shape: tuple[int, int], transform: Geo, name: str) -> Polygons:
+    """The footprint of a picture of ``shape`` (rows, columns).
+
+    Raises:
+        BadInput: its CRS cannot be brought to longitude and latitude there.
+    """
+    rows, columns = shape
+    a, b, c, d, e, f = transform
+    steps = 1 if max(abs(a) * columns, abs(e) * rows) < SMALL_M else STEPS
+    walk = [i / steps for i in range(steps)]
+    edge = [(t, 0.0) for t in walk] + [(1.0, t) for t in walk]
+    edge += [(1 - t, 1.0) for t in walk] + [(0.0, 1 - t) for t in walk]
+    points = [(x * columns, y * rows) for x, y in edge]
+    xs = [a * x + b * y + c for x, y in points]
+    ys = [d * x + e * y + f for x, y in points]
+    try:
+        longitudes, latitudes = warp_transform(crs, _LONLAT, xs, ys)
+    except (CRSError, RuntimeError, ValueError):
+        raise _nowhere(name) from None
+    return of_points(list(zip(longitudes, latitudes, strict=True)), name)
+
+
+def of_points(points: Sequence[tuple[float, float]], name: str) -> Polygons:
+    """The footprint inside a ring of longitude and latitude, open or closed.
+
+    Neighbours that are more than half the Earth apart are taken to meet across the
+    antimeridian, as tiles there have no other way to be written.
+
+    Raises:
+        BadInput: a coordinate is out of range, or the ring holds no area.
+    """
+    if not all(math.isfinite(v) and abs(v) <= 360 for point in points for v in point):
+        raise _nowhere(name)
+    ring: list[tuple[float, float]] = []
+    for longitude, latitude in points:
+        turn = round((ring[-1][0] - longitude) / 360) * 360 if ring else 0
+        ring.append((longitude + turn, latitude))
+    if len(ring) < 3 or not all(abs(latitude) <= 90 for _, latitude in ring):
+        raise _nowhere(name)
+    shape = Polygon(ring)
+    plain = shape.is_valid and all(abs(longitude) <= 180 for longitude, _ in ring)
+    parts = (shape,) if plain and shape.area > 0 else split(shapely.make_valid(shape))
+    if not parts:
+        raise _nowhere(name)
+    return tuple(
+        tuple((round(x, 7), round(y, 7)) for x, y in part.exterior.coords) for part in parts
+    )
+
+
+def split(shape: Any) -> tuple[Polygon, ...]:  # noqa: ANN401  (shapely has no types)
+    """The polygons of a shape, cut at the antimeridian and brought to -180 … 180 degrees."""
+    parts: list[Polygon] = []
+    for turn in (-360, 0, 360):
+        piece = translate(shape, xoff=turn).intersection(_EARTH)
+        pieces = getattr(piece, "geoms", [piece])
+        parts += [part for part in pieces if isinstance(part, Polygon) and part.area > 0]
+    return tuple(parts)
+
+
+def geojson_of(polygons: Polygons) -> dict[str, Any]:
+    """As GeoJSON: a Polygon, or a MultiPolygon where the antimeridian cuts it."""
+    rings = [[[list(point) for point in ring]] for ring in polygons]
+    if len(rings) == 1:
+        return {"type": "Polygon", "coordinates": rings[0]}
+    return {"type": "MultiPolygon", "coordinates": rings}
+
+
+def bbox_of(polygons: Polygons) -> Box:
+    """The box around a footprint; across the antimeridian west > east (RFC 7946, section 5.2)."""
+    south = min(y for ring in polygons for _, y in ring)
+    north = max(y for ring in polygons for _, y in ring)
+    spans = [(min(x for x, _ in ring), max(x for x, _ in ring)) for ring in polygons]
+    east_of = [span for span in spans if span[1] == 180.0]
+    west_of = [span for span in spans if span[0] == -180.0]
+    if east_of and west_of and len(spans) > 1:
+        return min(w for w, _ in east_of), south, max(e for _, e in west_of), north
+    return min(w for w, _ in spans), south, max(e for _, e in spans), north
+
+
+@lru_cache(maxsize=256)
+def crs_of(epsg: int) -> CRS:
+    """A CRS by its code.
+
+    Raises:
+        BadInput: there is none.
+    """
+    try:
+        return CRS.from_epsg(epsg)
+    except CRSError:
+        raise BadInput(f"There is no CRS EPSG:{epsg}: download the scene again.") from None
+
+
+def pairs(numbers: Iterable[float]) -> list[tuple[float, float]]:
+    """Latitude, longitude, latitude, longitude … as points of longitude and latitude."""
+    values = list(numbers)
+    return list(zip(values[1::2], values[::2], strict=False))
+
+
+def _nowhere(name: str) -> BadInput:
+    return BadInput(f"'{name}' lies nowhere on Earth: export it again with its CRS.")
+
+
+_LONLAT: Final = CRS.from_string("OGC:CRS84")
+_EARTH: Final = box(-180, -90, 180, 90)

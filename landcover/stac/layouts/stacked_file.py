@@ -1,0 +1,89 @@
+"""Stacks: twelve Level-2A bands, or thirteen of Level-1C, in one GeoTIFF or JPEG 2000 file."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from rasterio.enums import ColorInterp
+
+from landcover.io.band_order import band_order
+from landcover.io.scaling import PLAIN, SHIFTED, UNITY, Scaling
+from landcover.io.stack import FLOAT_TYPES, Facts, check_kind, facts_of, stated_scaling
+from landcover.stac.layouts.found_scene import Found
+from landcover.stac.layouts.header import grid_of, header, place_of
+from landcover.stac.layouts.metadata import DN_OFFSET, date_of, platform_in, real_baseline
+
+KEY: Final = "stack"
+"""Key of its one asset."""
+
+_STATED: Final[dict[Scaling, tuple[int, str]]] = {
+    PLAIN: (0, "the file's own scale and offset"),
+    SHIFTED: (DN_OFFSET, "the file's own scale and offset"),
+    UNITY: (0, "its pixels are reflectance already"),
+}
+
+
+def read_stack(path: Path, date: datetime | None) -> Found:
+    """A stack from its header.
+
+    Args:
+        path: the file.
+        date: its sensing time (UTC) where neither tags nor name tell it.
+
+    Raises:
+        BadInput: it is no such stack, or has no date.
+    """
+    with header(path) as raster:
+        check_kind(raster, path.name)
+        # An alpha channel behind the bands is a mask, not a band.
+        alpha = raster.count in {13, 14} and raster.colorinterp[-1] == ColorInterp.alpha
+        descriptions = raster.descriptions[:-1] if alpha else raster.descriptions
+        order = band_order(descriptions, path.name)
+        stated = stated_scaling(raster, order, path.name)
+        if stated is None and raster.dtypes[0] in FLOAT_TYPES:
+            stated = UNITY
+        facts = facts_of(raster, order, path.name)
+        footprint, epsg = place_of(raster, path.name)
+        grid = grid_of(raster)
+    baseline = real_baseline(facts.baseline)
+    acquired, acquired_from = _dated(facts, date, path.name)
+    offset, offset_from = _offset(stated, facts, baseline)
+    return Found(
+        name=path.stem,
+        layout="stack",
+        level="L1C" if facts.level == "L1C" else "L2A",
+        acquired=acquired,
+        acquired_from=acquired_from,
+        files={KEY: path},
+        footprint=footprint,
+        epsg=epsg,
+        offset=offset,
+        offset_from=offset_from,
+        baseline=baseline,
+        platform=platform_in(path.stem),
+        grids={KEY: grid},
+    )
+
+
+def _dated(facts: Facts, given: datetime | None, name: str) -> tuple[datetime, str]:
+    if facts.acquired is None:
+        return date_of([], given, name)
+    # A note tells of the file's own time stamp, which is when it was written.
+    if not facts.notes:
+        return facts.acquired, "the file's tags or name"
+    if given is not None:
+        return date_of([], given, name)
+    return facts.acquired, facts.notes[0]
+
+
+def _offset(stated: Scaling | None, facts: Facts, baseline: str | None) -> tuple[int | None, str]:
+    if stated is not None:
+        return _STATED[stated]
+    if facts.offset_stated:
+        return DN_OFFSET, "the file's tags"
+    if baseline is None:
+        return None, "nothing states an offset or a processing baseline"
+    # Unlike ESA's own files, a stack has been through other hands, which may have removed it.
+    return None, f"processing baseline {baseline}, but nothing states what the export did"

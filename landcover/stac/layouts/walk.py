@@ -1,0 +1,168 @@
+"""Looking through a folder for scenes, without going into one that was recognised."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from landcover.core.errors import BadInput
+from landcover.io.guard import shown
+from landcover.stac.layouts.band_set import SUFFIXES, BandSet, read_set, sets_in
+from landcover.stac.layouts.bigearthnet_patch import is_patch, read_patch
+from landcover.stac.layouts.found_scene import Found
+from landcover.stac.layouts.safe import product_file, read_safe
+from landcover.stac.layouts.stacked_file import read_stack
+
+MAX_DEPTH: Final = 16
+"""Folders below the first."""
+MAX_ENTRIES: Final = 20_000_000
+"""Files and folders looked at; all of BigEarthNet has seven million."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """Something that looked like a scene and is not in the catalogue.
+
+    Attributes:
+        path: where it lies.
+        why: one sentence.
+    """
+
+    path: Path
+    why: str
+
+
+@dataclass
+class _Walk:
+    date: datetime | None
+    seen: set[tuple[int, int]] = field(default_factory=set)
+    entries: int = 0
+
+
+def scenes(folder: Path, date: datetime | None) -> Iterator[Found | Skipped | None]:
+    """What is found below a folder, in the order of the names; None after each folder.
+
+    Nothing raises: a scene that cannot be used comes as :class:`Skipped`. A link to a folder
+    is followed, but no folder is looked through twice.
+
+    Args:
+        folder: where to look; it may be a scene itself.
+        date: sensing time of the scenes whose names and metadata have none.
+    """
+    yield from _below(folder, 0, _Walk(date))
+
+
+def _below(folder: Path, depth: int, walk: _Walk) -> Iterator[Found | Skipped | None]:
+    listing = _listing(folder, walk)
+    if isinstance(listing, Skipped):
+        yield listing
+        return
+    files, folders = listing
+    yield from _scenes_in(folder, files, folders, walk.date)
+    yield None
+    if _is_whole(folder, files, folders):
+        return
+    for name in folders:
+        if depth >= MAX_DEPTH or walk.entries >= MAX_ENTRIES:
+            where = f"{MAX_DEPTH} folders deep" if depth >= MAX_DEPTH else f"{MAX_ENTRIES:,} files"
+            yield Skipped(
+                path=folder / name,
+                why=f"'{shown(name)}' lies beyond the limit ({where}): index it on its own.",
+            )
+            return
+        yield from _below(folder / name, depth + 1, walk)
+
+
+def _listing(folder: Path, walk: _Walk) -> tuple[list[str], list[str]] | Skipped:
+    """Names of the regular files and of the folders not seen yet; hidden ones are passed over."""
+    files: list[str] = []
+    folders: list[str] = []
+    try:
+        facts = folder.stat()
+        if (facts.st_dev, facts.st_ino) in walk.seen:
+            return files, folders
+        walk.seen.add((facts.st_dev, facts.st_ino))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                walk.entries += 1
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    folders.append(entry.name)
+                elif entry.is_file():
+                    files.append(entry.name)
+    except OSError:
+        return Skipped(
+            path=folder, why=f"'{shown(folder.name)}' cannot be opened: check its permissions."
+        )
+    return sorted(files), sorted(folders)
+
+
+def _is_whole(folder: Path, files: list[str], folders: list[str]) -> bool:
+    """Whether a folder is one scene, so that nothing else is looked for below it."""
+    return (
+        product_file(files) is not None
+        or is_patch(folder.name, set(files))
+        or _is_broken_safe(folder, folders)
+    )
+
+
+def _is_broken_safe(folder: Path, folders: list[str]) -> bool:
+    # Unpacking on Windows puts a product into a folder of its own name.
+    wrapped = any(name.upper().endswith(".SAFE") for name in folders)
+    return folder.name.upper().endswith(".SAFE") and not wrapped
+
+
+def _scenes_in(
+    folder: Path, files: list[str], folders: list[str], date: datetime | None
+) -> Iterator[Found | Skipped]:
+    if (metadata := product_file(files)) is not None:
+        yield from _attempt(folder, partial(read_safe, folder, metadata))
+    elif _is_broken_safe(folder, folders):
+        yield Skipped(
+            path=folder,
+            why=f"'{shown(folder.name)}' has no MTD_MSIL2A.xml or MTD_MSIL1C.xml: download it "
+            "again (products in the format before December 2016 cannot be read).",
+        )
+    elif is_patch(folder.name, set(files)):
+        yield from _attempt(folder, partial(_read_one_patch, folder, date))
+    else:
+        yield from _loose(folder, files, date)
+
+
+def _loose(folder: Path, files: list[str], date: datetime | None) -> Iterator[Found | Skipped]:
+    """The sets of band files and the stacks in a folder."""
+    taken: set[str] = set()
+    for one in sets_in(folder, files):
+        taken |= one.names
+        yield from _attempt(folder, partial(_read_one_set, one, date))
+    for name in files:
+        path = folder / name
+        if path.suffix.lower() in SUFFIXES and name not in taken:
+            yield from _attempt(path, partial(_read_one_stack, path, date))
+
+
+def _read_one_set(one: BandSet, date: datetime | None) -> list[Found]:
+    return [read_set(one, date)]
+
+
+def _read_one_stack(path: Path, date: datetime | None) -> list[Found]:
+    return [read_stack(path, date)]
+
+
+def _read_one_patch(folder: Path, date: datetime | None) -> list[Found]:
+    return [read_patch(folder, date)]
+
+
+def _attempt(path: Path, read: Callable[[], list[Found]]) -> Iterator[Found | Skipped]:
+    try:
+        yield from read()
+    except BadInput as error:
+        yield Skipped(path=path, why=str(error))
+    except OSError:
+        yield Skipped(path=path, why=f"'{shown(path.name)}' cannot be read: check its permissions.")

@@ -1,0 +1,442 @@
+"""Searching a user's own catalogue, a file that anybody may have made."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import rustac
+import shapely
+from shapely.affinity import translate
+from shapely.geometry import shape as shape_of
+from shapely.geometry.base import BaseGeometry
+
+from landcover.core.bands import L1C_BAND_NAMES
+from landcover.core.errors import BadInput
+from landcover.io.guard import shown
+from landcover.stac.geoparquet import MAGIC
+from landcover.stac.layouts.footprint import Box
+from landcover.stac.layouts.found_scene import MEDIA_TYPES, is_odd
+
+MAX_FILE_BYTES: Final = 2_000_000_000
+MAX_ROWS: Final = 2_000_000
+"""All of BigEarthNet has 480,038."""
+MAX_DECODED: Final = 8_000_000_000
+"""Bytes of all columns: a catalogue of 100,000 patches has 200 MB."""
+MAX_GROUP: Final = 500_000_000
+"""Bytes of one row group, which is decoded whole."""
+MAX_COLUMNS: Final = 2_000
+MISSING: Final = "landcover:missing"
+"""Property of a found item whose files are not all there: the keys of those assets."""
+
+SIDES: Final = ("xmin", "ymin", "xmax", "ymax")
+MAX_HREF: Final = 4_000
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain))
+
+
+def _is_whole(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_null(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) and not pa.types.is_nested(kind.value_type))
+
+
+_TEXTS: Final = ("type", "stac_version", "id", "landcover:level", "landcover:layout")
+_OPTIONAL: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "stac_extensions": _is_list,
+    "collection": _is_text,
+    "landcover:date_from": _is_text,
+    "landcover:offset_from": _is_text,
+    "landcover:offset": _is_whole,
+    "proj:code": _is_text,
+    "s2:processing_baseline": _is_text,
+    "platform": _is_text,
+    "eo:cloud_cover": pa.types.is_floating,
+}
+"""Further columns that are read, and what their types must be; any other is passed over."""
+_ASSETS: Final = (*L1C_BAND_NAMES, "SCL", "visual", "stack")
+_ASSET_PARTS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "href": _is_text,
+    "type": _is_text,
+    "roles": _is_list,
+    "proj:shape": _is_list,
+    "proj:transform": _is_list,
+}
+_TEXT_LIST: Final = pa.list_(pa.string())
+_KINDS: Final[Mapping[str, pa.DataType]] = {
+    **dict.fromkeys((*_TEXTS, *_OPTIONAL), pa.string()),
+    "stac_extensions": _TEXT_LIST,
+    "landcover:offset": pa.int64(),
+    "eo:cloud_cover": pa.float64(),
+    "datetime": pa.timestamp("ms", "UTC"),
+    "geometry": pa.binary(),
+    "bbox": pa.struct([(side, pa.float64()) for side in SIDES]),
+    "href": pa.string(),
+    "roles": _TEXT_LIST,
+    "proj:shape": pa.list_(pa.int64()),
+    "proj:transform": pa.list_(pa.float64()),
+}
+"""Column or part of an asset → the type it has here."""
+# Of GDAL's own notations and of drives too.
+_SCHEME: Final = re.compile(r"^[^/]*:")
+_DAMAGE: Final = (
+    pa.ArrowException,
+    rustac.RustacError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+)
+"""What PyArrow, shapely and rustac raise on files that lie about themselves."""
+
+Float = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalCatalogue:
+    """A stac-geoparquet file whose items lie on one's own disk.
+
+    Boxes, times and footprints are held in memory (some 200 bytes an item); the rest is read
+    for the items that a search finds. One object may serve several threads.
+
+    Attributes:
+        path: the file.
+        count: items in it.
+        boxes: float64 ``(item, 4)``: west, south, east, north in degrees.
+        times: sensing times as milliseconds since 1970 (UTC); the least integer for none.
+        footprints: WKB of each item.
+        starts: the row with which each row group begins, and the number of rows.
+        columns: what is read of an item.
+        stamp: size and time of the file when it was opened.
+    """
+
+    path: Path
+    count: int
+    boxes: Float
+    times: npt.NDArray[np.int64]
+    footprints: pa.ChunkedArray
+    starts: npt.NDArray[np.int64]
+    columns: tuple[str, ...]
+    stamp: tuple[int, int]
+
+    @classmethod
+    def open(cls, path: Path) -> LocalCatalogue:
+        """Open a catalogue that ``landcover index`` has made.
+
+        Raises:
+            BadInput: there is no such file, or it is damaged, too large or another's.
+        """
+        stamp = _checked_file(path)
+        with _reading(path), pq.ParquetFile(path.resolve()) as file:
+            _check_size(file.metadata, path)
+            columns = _columns(file.schema_arrow, path)
+            table = file.read(["bbox", "datetime", "geometry"])
+            box = table["bbox"].combine_chunks()
+            sides = [box.field(side).cast(pa.float64()) for side in SIDES]
+            boxes = np.stack([side.to_numpy(zero_copy_only=False) for side in sides], axis=1)
+            times = table["datetime"].cast(pa.timestamp("ms", "UTC"), safe=False).cast(pa.int64())
+            groups = range(file.metadata.num_row_groups)
+            rows = [file.metadata.row_group(group).num_rows for group in groups]
+            return cls(
+                path=path.resolve(),
+                count=table.num_rows,
+                boxes=boxes,
+                times=times.fill_null(_NO_TIME).to_numpy(),
+                footprints=table["geometry"].cast(pa.binary()),
+                starts=np.cumsum([0, *rows]),
+                columns=columns,
+                stamp=stamp,
+            )
+
+    def search(
+        self,
+        geometry: Mapping[str, Any] | Box | Sequence[Box],
+        start: datetime,
+        end: datetime,
+        limit: int = 100,
+    ) -> list[dict[str, Any]]:
+        """The items at a place, the newest first.
+
+        Addresses of their assets become absolute paths of files that are there. An asset
+        whose file is not there is left out, and its key listed in the property
+        ``landcover:missing``.
+
+        Args:
+            geometry: GeoJSON geometry in longitude and latitude, or boxes (west, south, east,
+                north), of which west may be greater than east across the antimeridian.
+            start: the earliest sensing time (UTC where it has no zone).
+            end: the latest, itself included.
+            limit: at most so many items.
+
+        Returns:
+            STAC items; the property ``landcover:offset`` is always there, None where unknown.
+
+        Raises:
+            BadInput: the geometry is none, the file was changed since it was opened, or an
+                item's address is no path of a raster file.
+        """
+        if _checked_file(self.path) != self.stamp:
+            raise BadInput(f"'{shown(self.path.name)}' was changed just now: search again.")
+        place = _place(geometry)
+        with _reading(self.path):
+            rows = self._rows(place, _milliseconds(start), _milliseconds(end), limit)
+            if not rows.size:
+                return []
+            items = rustac.from_arrow(self._table(rows))["features"]
+        return [self._resolved(item) for item in items]
+
+    def _rows(self, place: BaseGeometry, start: int, end: int, limit: int) -> npt.NDArray[np.int64]:
+        """Numbers of the rows at a place, the newest first."""
+        near = np.zeros(self.count, dtype=np.bool_)
+        for part in shapely.get_parts(place):
+            near |= _touching(self.boxes, part.bounds)
+        near &= (self.times >= start) & (self.times <= end)
+        rows = np.flatnonzero(near)
+        rows = rows[np.lexsort((rows, -self.times[rows]))]
+        shapely.prepare(place)
+        kept: list[npt.NDArray[np.int64]] = []
+        # Exact shapes are only made until there are enough.
+        for block in np.array_split(rows, range(1000, rows.size, 1000)):
+            wkb = self.footprints.take(pa.array(block)).to_numpy(zero_copy_only=False)
+            shapes = shapely.from_wkb(wkb, on_invalid="ignore")
+            shapes = shapely.make_valid(shapes)
+            with np.errstate(invalid="ignore"):
+                kept.append(block[shapely.intersects(place, shapes)])
+            if sum(part.size for part in kept) >= limit:
+                break
+        return np.concatenate(kept)[: max(0, limit)] if kept else rows
+
+    def _table(self, rows: npt.NDArray[np.int64]) -> pa.Table:
+        """The columns of some rows, in their order, without any that is null in all of them."""
+        groups = np.searchsorted(self.starts, rows, side="right") - 1
+        wanted = np.unique(groups)
+        sizes = self.starts[wanted + 1] - self.starts[wanted]
+        begin = np.concatenate([[0], np.cumsum(sizes)])[np.searchsorted(wanted, groups)]
+        with pq.ParquetFile(self.path) as file:
+            table = file.read_row_groups([int(group) for group in wanted], list(self.columns))
+        return _plain(table.take(pa.array(begin + rows - self.starts[groups])))
+
+    def _resolved(self, item: dict[str, Any]) -> dict[str, Any]:
+        name = item.get("id")
+        if not isinstance(name, str) or not name:
+            raise _damaged(self.path)
+        assets, missing = {}, []
+        for key, asset in item.get("assets", {}).items():
+            file = _file(asset.get("href"), self.path, name)
+            if Path(file).is_file():
+                assets[key] = asset | {"href": file}
+            else:
+                missing.append(key)
+        properties = {"landcover:offset": None, **item["properties"]}
+        if missing:
+            properties[MISSING] = missing
+        plain = {"bbox": list(item["bbox"]), "assets": assets, "properties": properties}
+        return item | plain
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The same columns with the types that they are known to have, wholly checked.
+
+    What else the file says of its types (time zones, names of lists' parts, metadata), and
+    texts that are no UTF-8, would end in a panic of rustac's.
+    """
+    assets = table.schema.field("assets").type
+    kinds = [pa.struct([(part.name, _KINDS[part.name]) for part in asset.type]) for asset in assets]
+    known = {
+        **_KINDS,
+        "assets": pa.struct([(a.name, kind) for a, kind in zip(assets, kinds, strict=True)]),
+    }
+    schema = pa.schema([(name, known[name]) for name in table.schema.names])
+    columns = [column.cast(kind.type) for column, kind in zip(table.columns, schema, strict=True)]
+    plain = pa.table(columns, schema=schema)
+    plain.validate(full=True)
+    return plain
+
+
+def _file(href: object, index: Path, name: str) -> str:
+    """The absolute path that an address in an index means.
+
+    Raises:
+        BadInput: it is an address of something else than a raster file seen from the index.
+    """
+    text = href if isinstance(href, str) else ""
+    odd = _SCHEME.match(text) or text.startswith(("/", "\\")) or is_odd(text)
+    if odd or Path(text).suffix.lower() not in MEDIA_TYPES or len(text) > MAX_HREF:
+        words = "".join(c for c in text[:80] if c.isprintable())
+        raise BadInput(
+            f"'{shown(index.name)}' gives scene '{shown(name)}' the address '{words}', "
+            "which is no path of a raster file from there: make it again with landcover index."
+        )
+    return os.path.normpath(index.parent / text)
+
+
+def _place(geometry: Mapping[str, Any] | Box | Sequence[Box]) -> BaseGeometry:
+    """A shape within -180 … 180 degrees.
+
+    Raises:
+        BadInput: it is no geometry on Earth.
+    """
+    try:
+        shapes = [shape_of(dict(geometry))] if isinstance(geometry, Mapping) else _boxes(geometry)
+        pieces = [
+            translate(shapely.make_valid(one), xoff=turn).intersection(_EARTH)
+            for one in shapes
+            for turn in (-360, 0, 360)
+        ]
+    except (shapely.errors.ShapelyError, ValueError, TypeError, LookupError, AttributeError):
+        raise _no_place() from None
+    place = shapely.union_all([piece for piece in pieces if not piece.is_empty])
+    if place.is_empty:
+        raise _no_place()
+    return place
+
+
+def _boxes(boxes: Any) -> list[BaseGeometry]:  # noqa: ANN401  (one box or several)
+    several = boxes if len(boxes) and not isinstance(boxes[0], int | float) else [boxes]
+    shapes = []
+    for sides in several:
+        # A tenth of a millimetre; without it a box may be too thin to be a shape.
+        west, south, east, north = (round(side, 9) for side in sides)
+        if not (south <= north and all(map(math.isfinite, (west, south, east, north)))):
+            raise ValueError
+        corners = [(west, south), (east if west <= east else east + 360, north)]
+        shapes.append(shapely.MultiPoint(corners).envelope)
+    return shapes
+
+
+def _no_place() -> BadInput:
+    return BadInput(
+        "The place to search is no geometry on Earth: give longitudes and latitudes in degrees."
+    )
+
+
+def _touching(boxes: Float, bounds: tuple[float, float, float, float]) -> npt.NDArray[np.bool_]:
+    """Which boxes meet a box that does not cross the antimeridian."""
+    west, south, east, north = bounds
+    w, s, e, n = boxes.T
+    across = w > e
+    columns = np.where(across, (w <= east) | (e >= west), (w <= east) & (e >= west))
+    rows: npt.NDArray[np.bool_] = columns & (s <= north) & (n >= south)
+    return rows
+
+
+def _milliseconds(time: datetime) -> int:
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _checked_file(path: Path) -> tuple[int, int]:
+    """Size and time of a file that may be a catalogue.
+
+    Raises:
+        BadInput: there is none, or it is too large or no Parquet.
+    """
+    name = shown(path.name)
+    try:
+        if not path.is_file():
+            raise BadInput(
+                f"There is no catalogue '{name}': make it with landcover index FOLDER --out FILE."
+            )
+        facts = path.stat()
+        with path.open("rb") as file:
+            magic = file.read(len(MAGIC))
+    except (OSError, ValueError):
+        raise BadInput(f"'{name}' cannot be read: check its permissions.") from None
+    if magic != MAGIC:
+        raise BadInput(
+            f"'{name}' is no catalogue: make one with landcover index FOLDER --out FILE."
+        )
+    if facts.st_size > MAX_FILE_BYTES:
+        raise BadInput(
+            f"'{name}' is larger than {MAX_FILE_BYTES / 1e9:g} GB: index fewer scenes at a time."
+        )
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _check_size(meta: pq.FileMetaData, path: Path) -> None:
+    groups = [meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)]
+    fits = meta.num_rows <= MAX_ROWS and meta.num_columns <= MAX_COLUMNS
+    if not fits or sum(groups) > MAX_DECODED or max(groups, default=0) > MAX_GROUP:
+        raise BadInput(
+            f"'{shown(path.name)}' claims {meta.num_rows:,} scenes in {meta.num_columns:,} columns "
+            f"of {sum(groups) / 1e9:.1f} GB, more than is read: index fewer scenes at a time."
+        )
+
+
+def _columns(schema: pa.Schema, path: Path) -> tuple[str, ...]:
+    """The columns to read of an item, of which any other program may have added more.
+
+    Raises:
+        BadInput: one is missing or of another type.
+    """
+    kinds = {name: schema.field(name).type for name in schema.names}
+    needed: dict[str, Callable[[Any], bool]] = {
+        **dict.fromkeys(_TEXTS, _is_text),
+        "datetime": pa.types.is_timestamp,
+        "geometry": lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind),
+        "bbox": lambda kind: pa.types.is_struct(kind) and _has(kind, SIDES, pa.types.is_floating),
+        "assets": pa.types.is_struct,
+    }
+    wrong = [name for name, fits in needed.items() if name not in kinds or not fits(kinds[name])]
+    if wrong or len(kinds) != len(schema.names):
+        raise BadInput(
+            f"'{shown(path.name)}' is a Parquet file, but no catalogue of landcover's "
+            f"({', '.join(wrong) or 'a column'} missing or of another kind): "
+            "make one with landcover index FOLDER --out FILE."
+        )
+    optional = [name for name, fits in _OPTIONAL.items() if name in kinds and fits(kinds[name])]
+    needed.pop("assets")
+    return (*needed, *optional, *_asset_columns(kinds["assets"]))
+
+
+def _asset_columns(assets: pa.StructType) -> list[str]:
+    """The columns of the assets that have a meaning here; their types are checked."""
+    columns = []
+    for key in _ASSETS:
+        if key not in assets.names or not pa.types.is_struct(assets.field(key).type):
+            continue
+        parts = assets.field(key).type
+        columns += [
+            f"assets.{key}.{part}"
+            for part, fits in _ASSET_PARTS.items()
+            if part in parts.names and fits(parts.field(part).type)
+        ]
+    return columns
+
+
+def _has(kind: pa.StructType, names: Sequence[str], fits: Callable[[Any], bool]) -> bool:
+    return all(kind.names.count(name) == 1 and fits(kind.field(name).type) for name in names)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE:
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> BadInput:
+    return BadInput(f"'{shown(path.name)}' is damaged: make it again with landcover index.")
+
+
+_NO_TIME: Final = np.iinfo(np.int64).min
+_EARTH: Final = shapely.box(-180, -90, 180, 90)

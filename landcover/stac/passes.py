@@ -1,0 +1,133 @@
+"""From a place to its square, and from single granules to the passes that cover it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import shapely
+import shapely.affinity
+from rasterio.warp import transform as warp_transform
+from shapely.geometry.base import BaseGeometry
+
+from landcover.core.bands import PATCH_M
+from landcover.core.raster import grid
+from landcover.stac.candidates import Candidate, Target
+from landcover.stac.scene import Scene, rings_of
+
+LATTICE_M: Final = 60
+SOUTHERN_FALSE_NORTHING_M: Final = 10_000_000
+"""Southern northings count down from here, which is no multiple of 60: the lattice begins here."""
+ONE_PASS: Final = timedelta(minutes=15)
+"""Granules that lie closer in time are of one pass: a place is seen again after days."""
+
+
+def zone_of(latitude: float, longitude: float) -> str:
+    """The UTM zone of a place as an EPSG code, with the exceptions of Norway and Svalbard."""
+    number = int((longitude + 180) // 6) % 60 + 1
+    if 56 <= latitude < 64 and 3 <= longitude < 12:
+        number = 32
+    elif latitude >= 72 and 0 <= longitude < 42:
+        number = 31 + 2 * int((longitude + 3) // 12)
+    return f"EPSG:{'326' if latitude >= 0 else '327'}{number:02d}"
+
+
+def target_at(latitude: float, longitude: float, crs: str) -> Target:
+    """The square around a place (WGS 84 degrees) in a UTM zone, on Sentinel-2's 60 m lattice."""
+    xs, ys = warp_transform("EPSG:4326", crs, [longitude], [latitude])
+    base = SOUTHERN_FALSE_NORTHING_M if crs.startswith("EPSG:327") else 0
+    west = round((xs[0] - PATCH_M / 2) / LATTICE_M) * LATTICE_M
+    north = round((ys[0] + PATCH_M / 2 - base) / LATTICE_M) * LATTICE_M + base
+    return Target(crs=crs, transform=grid(west, north))
+
+
+def area_of(target: Target) -> BaseGeometry:
+    """The square in WGS 84 degrees; where it crosses the antimeridian, in two parts."""
+    x0, y1 = target.west, target.north
+    xs, ys = [x0, x0 + PATCH_M, x0 + PATCH_M, x0], [y1, y1, y1 - PATCH_M, y1 - PATCH_M]
+    lons, lats = warp_transform(target.crs, "EPSG:4326", xs, ys)
+    return _unwrapped(list(zip(lons, lats, strict=True)))
+
+
+def shape_of(scene: Scene) -> BaseGeometry:
+    """A scene's footprint in WGS 84 degrees, split at the antimeridian."""
+    shapes = [_unwrapped(ring) for ring in rings_of({**scene.footprint})]
+    return shapely.union_all([shapely.make_valid(shape) for shape in shapes])
+
+
+def _unwrapped(ring: list[tuple[float, float]]) -> BaseGeometry:
+    lons = [lon for lon, _ in ring]
+    if max(lons) - min(lons) > 180:
+        ring = [(lon + 360 if lon < 0 else lon, lat) for lon, lat in ring]
+    shape: BaseGeometry = shapely.Polygon(ring)
+    if max(lon for lon, _ in ring) <= 180:
+        return shape
+    shape = shapely.make_valid(shape)
+    inside = shapely.intersection(shape, shapely.box(-180, -90, 180, 90))
+    beyond = shapely.intersection(shape, shapely.box(180, -90, 540, 90))
+    return shapely.union_all([inside, shapely.affinity.translate(beyond, -360)])
+
+
+@dataclass(frozen=True)
+class _Cover:
+    scenes: tuple[Scene, ...]
+    target: Target
+    share: float
+
+
+def passes(scenes: Iterable[Scene], latitude: float, longitude: float) -> list[Candidate]:
+    """The passes that show a place, the newest first, each in the UTM zone that covers it best.
+
+    Granules of the same tile that were processed more than once count once, in the newest
+    processing. Where two zones cover the square alike, the place's own is taken.
+    """
+    ordered = sorted(scenes, key=lambda scene: (scene.acquired, scene.id), reverse=True)
+    found = []
+    for group in _by_pass(ordered):
+        covers = []
+        for crs in sorted({scene.crs for scene in group if scene.crs}):
+            target = target_at(latitude, longitude, crs)
+            covers.append(_cover([scene for scene in group if scene.crs == crs], target))
+        covers = [cover for cover in covers if cover.share > 0]
+        if covers:
+            own = zone_of(latitude, longitude)
+            best = max(covers, key=lambda c: (round(c.share, 3), c.target.crs == own))
+            found.append(Candidate(scenes=best.scenes, target=best.target))
+    return found
+
+
+def _by_pass(ordered: list[Scene]) -> Iterable[list[Scene]]:
+    group: list[Scene] = []
+    for scene in ordered:
+        if group and group[0].acquired - scene.acquired > ONE_PASS:
+            yield group
+            group = []
+        group.append(scene)
+    if group:
+        yield group
+
+
+def _cover(scenes: list[Scene], target: Target) -> _Cover:
+    """The granules that touch the square, those that cover most of it first."""
+    square = area_of(target)
+    kept = []
+    for _, tile in itertools.groupby(sorted(scenes, key=_tile), key=_tile):
+        same = list(tile)
+        newest = max(scene.baseline or "" for scene in same)
+        kept += [scene for scene in same if (scene.baseline or "") == newest]
+    shapes = [(shape_of(scene), scene) for scene in kept]
+    pieces: list[tuple[Any, Scene]] = [
+        (shapely.intersection(s, square), scene) for s, scene in shapes
+    ]
+    pieces = [(piece, scene) for piece, scene in pieces if not piece.is_empty and piece.area > 0]
+    pieces.sort(key=lambda pair: (-round(pair[0].area / square.area, 3), pair[1].id))
+    joined = shapely.union_all([piece for piece, _ in pieces])
+    share = float(joined.area / square.area) if pieces else 0.0
+    return _Cover(tuple(scene for _, scene in pieces), target, share)
+
+
+def _tile(scene: Scene) -> str:
+    return scene.tile or scene.id

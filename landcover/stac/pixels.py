@@ -1,0 +1,215 @@
+"""The stored numbers of one scene in one square: over the network, from disk, or remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from landcover.core.bands import BAND_NAMES, BANDS, PATCH_M, PATCH_PIXELS
+from landcover.core.errors import FetchError
+from landcover.core.progress import Report
+from landcover.core.raster import ByteArray
+from landcover.net.disk_cache import DiskCache
+from landcover.net.http import Expired, Transport
+from landcover.stac import cog_reader, file_reader, jp2_reader
+from landcover.stac.archives import Catalogue
+from landcover.stac.candidates import Candidate, Target
+from landcover.stac.scene import Scene
+from landcover.stac.signing import sign
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+_PIXEL: Final[Mapping[str, int]] = {
+    **{band.name: band.resolution_m for band in BANDS},
+    "SCL": 20,
+    "visual": 10,
+}
+_KIND: Final[Mapping[str, str]] = {"SCL": "uint8", "visual": "uint8"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """One scene in one square.
+
+    Attributes:
+        bands: digital numbers uint16 ``(12, 120, 120)`` by nearest repetition, 0 no data.
+        scl: scene classification uint8 ``(120, 120)`` likewise, or None.
+    """
+
+    bands: npt.NDArray[np.uint16]
+    scl: ByteArray | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """What reading over the network takes: the archive, the way there, the memory, the listener."""
+
+    row: Catalogue
+    transport: Transport
+    cache: DiskCache
+    report: Report
+
+
+async def read_numbers(candidate: Candidate, reader: Reader) -> list[Numbers]:
+    """Twelve bands and the classification of every scene of a pass, all at once.
+
+    Raises:
+        FetchError: one of them cannot be had.
+        Cancelled: the user stopped it.
+    """
+    names = (*BAND_NAMES, "SCL")
+    wanted = [names if scene.scl else BAND_NAMES for scene in candidate.scenes]
+    arrays = await _read(candidate, wanted, reader, "Reading bands")
+    return [_numbers(parts) for parts in arrays]
+
+
+async def read_looks(candidate: Candidate, reader: Reader) -> list[Arrays]:
+    """The classification, and the true-colour picture where there is one, of every scene."""
+    wanted = [
+        tuple(name for name, has in (("SCL", scene.scl), ("visual", scene.visual)) if has)
+        for scene in candidate.scenes
+    ]
+    return await _read(candidate, wanted, reader, "Looking at dates")
+
+
+async def _read(
+    candidate: Candidate, wanted: list[tuple[str, ...]], reader: Reader, what: str
+) -> list[Arrays]:
+    total = sum(len(names) for names in wanted)
+    done = 0
+
+    async def one(scene: Scene, name: str) -> npt.NDArray[Any]:
+        nonlocal done
+        pixels = await _file(scene, name, candidate.target, reader)
+        done += 1
+        reader.transport.report(reader.report, what, done, total)
+        return pixels
+
+    async def scene_arrays(scene: Scene, names: tuple[str, ...]) -> Arrays:
+        nonlocal done
+        key = f"pixels:{reader.row.endpoint}:{scene.id}:{candidate.target}:{','.join(names)}"
+        kept = _unpacked(reader.cache.get(key), names)
+        if kept is not None:
+            done += len(names)
+            return kept
+        found = await gather([lambda n=name: one(scene, n) for name in names])  # type: ignore[misc]
+        arrays = dict(zip(names, found, strict=True))
+        await asyncio.to_thread(reader.cache.put, key, _packed(arrays))
+        return arrays
+
+    reader.transport.report(reader.report, what, 0, total)
+    return await gather(
+        [
+            lambda s=scene, n=names: scene_arrays(s, n)  # type: ignore[misc]
+            for scene, names in zip(candidate.scenes, wanted, strict=True)
+        ]
+    )
+
+
+async def gather(works: list[Callable[[], Awaitable[Any]]]) -> list[Any]:
+    """All at once; the first failure stops the others and is raised itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_awaited(work)) for work in works]
+    except BaseExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _awaited(work: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
+    return await work()
+
+
+async def _file(scene: Scene, name: str, target: Target, reader: Reader) -> npt.NDArray[Any]:
+    row, transport = reader.row, reader.transport
+    address = {"SCL": scene.scl, "visual": scene.visual}.get(name) or scene.bands[name]
+    bands = 3 if name == "visual" else 1
+    kind = _KIND.get(name, "uint16")
+
+    async def read(afresh: bool) -> npt.NDArray[Any]:  # noqa: FBT001
+        # The signature's library asks for it over the network and waits.
+        signed = (
+            address
+            if row.signing == "none"
+            else await asyncio.to_thread(sign, address, row, afresh=afresh)
+        )
+        read_window = (
+            jp2_reader.read_window if address.lower().endswith(".jp2") else cog_reader.read_window
+        )
+        return await read_window(
+            transport, signed, target, pixel=_PIXEL[name], kind=kind, bands=bands
+        )
+
+    try:
+        pixels = await read(False)
+    except Expired:
+        if row.signing == "none":
+            raise
+        pixels = await read(True)
+    return pixels if bands > 1 else pixels[..., 0]
+
+
+def read_local(scene: Scene, target: Target) -> Numbers:
+    """The numbers of a scene on the user's own disk.
+
+    Raises:
+        FetchError: a file is missing or damaged.
+    """
+    arrays = {}
+    for name in (*BAND_NAMES, "SCL"):
+        path = scene.scl if name == "SCL" else scene.bands.get(name)
+        if path is None and name == "SCL":
+            continue
+        if path is None:
+            raise FetchError(
+                f"Scene '{scene.id}' of your catalogue lacks band {name}: choose another date."
+            )
+        arrays[name] = file_reader.read_window(
+            Path(path), target, pixel=_PIXEL[name], kind=_KIND.get(name, "uint16")
+        )
+    return _numbers(arrays)
+
+
+def _numbers(arrays: Arrays) -> Numbers:
+    bands = np.empty((len(BAND_NAMES), PATCH_PIXELS, PATCH_PIXELS), dtype=np.uint16)
+    for out, name in zip(bands, BAND_NAMES, strict=True):
+        out[:] = repeated(arrays[name], _PIXEL[name])
+    scl = repeated(arrays["SCL"], _PIXEL["SCL"]) if "SCL" in arrays else None
+    return Numbers(bands=bands, scl=scl)
+
+
+def repeated(pixels: npt.NDArray[Any], pixel: int) -> npt.NDArray[Any]:
+    """Pixels of 10, 20 or 60 m on the 10 m grid by nearest repetition, as in training."""
+    times = pixel // 10
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _packed(arrays: Arrays) -> bytes:
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **arrays)
+    return out.getvalue()
+
+
+def _unpacked(raw: bytes | None, names: tuple[str, ...]) -> Arrays | None:
+    """What was packed, or None where it is not what it should be."""
+    if raw is None:
+        return None
+    try:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as held:
+            arrays = {name: held[name] for name in names}
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError):
+        return None
+    for name, pixels in arrays.items():
+        side = PATCH_M // _PIXEL[name]
+        shape = (side, side, 3) if name == "visual" else (side, side)
+        if pixels.shape != shape or pixels.dtype != np.dtype(_KIND.get(name, "uint16")):
+            return None
+    return arrays

@@ -1,0 +1,127 @@
+"""Looking at candidates and preferring one, with the reason in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+import numpy as np
+
+from landcover.core.bands import PATCH_PIXELS, SCL_CLOUD, SCL_NODATA, SCL_SHADOW, SCL_SNOW
+from landcover.core.raster import ByteArray
+from landcover.stac.candidates import Candidate, Finding, Look, Wish
+from landcover.stac.pixels import Arrays, repeated
+
+FIRST_LOOKS: Final = 8
+"""Candidates that are looked at at once: some 60 requests."""
+MAX_NODATA: Final = 0.01
+
+
+def looked(parts: Sequence[Arrays]) -> Look | None:
+    """What the classifications of a pass's scenes say, joined; None where there is none."""
+    if not all("SCL" in arrays for arrays in parts):
+        return None
+    scl = np.zeros((PATCH_PIXELS, PATCH_PIXELS), dtype=np.uint8)
+    picture: ByteArray = np.zeros((PATCH_PIXELS, PATCH_PIXELS, 4), dtype=np.uint8)
+    for arrays in parts:
+        here = repeated(arrays["SCL"], 20)
+        gaps = scl == 0
+        scl[gaps] = here[gaps]
+        if "visual" in arrays:
+            fresh = (picture[..., 3] == 0) & arrays["visual"].any(axis=2)
+            picture[fresh, :3] = arrays["visual"][fresh]
+            picture[fresh, 3] = 255
+    return Look(
+        cloud=share(scl, SCL_CLOUD),
+        shadow=share(scl, SCL_SHADOW),
+        snow=share(scl, SCL_SNOW),
+        nodata=share(scl, SCL_NODATA),
+        picture=picture if picture[..., 3].any() else None,
+    )
+
+
+def share(scl: ByteArray, classes: frozenset[int]) -> float:
+    """Share of the pixels that are of some classes, 0 to 1."""
+    return float(np.isin(scl, sorted(classes)).mean())
+
+
+def order(candidates: Sequence[Candidate], wish: Wish) -> list[int]:
+    """Which candidates to look at first: near the wished day, and not all under cloud."""
+
+    def rank(index: int) -> tuple[bool, int]:
+        candidate = candidates[index]
+        stated = [scene.cloud for scene in candidate.scenes if scene.cloud is not None]
+        return bool(stated) and min(stated) > 0.9, _days(candidate, wish.best_day)
+
+    return sorted(range(len(candidates)), key=rank)
+
+
+def choose(candidates: Sequence[Candidate], wish: Wish, notes: tuple[str, ...] = ()) -> Finding:
+    """Prefer the candidate that is clear over the square and nearest to the wished day."""
+    if not candidates:
+        return Finding(
+            candidates=(),
+            best=None,
+            reason=f"No scene shows this place from {wish.start} to {wish.end}: widen the dates, "
+            "or choose another catalogue.",
+            notes=notes,
+        )
+    seen = [i for i, candidate in enumerate(candidates) if candidate.look is not None]
+    day = wish.best_day
+    if not seen:
+        best = min(range(len(candidates)), key=lambda i: _days(candidates[i], day))
+        reason = (
+            "The catalogue has no scene classification here, so cloud is not known: this is the "
+            f"pass nearest to {_said(day)}."
+        )
+        return Finding(candidates=tuple(candidates), best=best, reason=reason, notes=notes)
+    clear = [i for i in seen if _clear(candidates[i], wish)]
+    if clear:
+        best = min(clear, key=lambda i: (_days(candidates[i], day), _hidden(candidates[i])))
+        look = candidates[best].look
+        assert look is not None
+        reason = (
+            f"Clear over this square ({_percent(look.cloud + look.shadow)} cloud and shadow) and "
+            f"the nearest such to {_said(day)}, of {_count(len(seen), len(candidates))}."
+        )
+    else:
+        best = min(seen, key=lambda i: (_hidden(candidates[i]), _days(candidates[i], day)))
+        look = candidates[best].look
+        assert look is not None
+        reason = (
+            f"None of {_count(len(seen), len(candidates))} is clear enough here: this one hides "
+            f"least ({_percent(look.cloud + look.shadow)} cloud and shadow, "
+            f"{_percent(look.nodata)} no data); widen the dates for a better one."
+        )
+    return Finding(candidates=tuple(candidates), best=best, reason=reason, notes=notes)
+
+
+def _clear(candidate: Candidate, wish: Wish) -> bool:
+    look = candidate.look
+    return (
+        look is not None
+        and look.cloud + look.shadow <= wish.max_cloud
+        and look.nodata <= MAX_NODATA
+    )
+
+
+def _hidden(candidate: Candidate) -> float:
+    return candidate.look.hidden if candidate.look else 1.0
+
+
+def _days(candidate: Candidate, day: date) -> int:
+    return abs((candidate.acquired.date() - day).days)
+
+
+def _said(day: date) -> str:
+    return f"{day:%d %B %Y}".lstrip("0")
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}" if value >= 0.01 or value == 0 else "under 1%"
+
+
+def _count(seen: int, total: int) -> str:
+    passes = f"{seen} pass{'es' * (seen != 1)} looked at"
+    return passes if seen == total else f"{passes} ({total} found)"

@@ -1,0 +1,325 @@
+"""One granule of an archive as checked values, made from a STAC item that may hold anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from landcover.core.errors import BadInput, FetchError
+from landcover.stac.archives import Catalogue
+from landcover.stac.harmonise import Claims
+
+Layout = Literal["bands", "patch", "stack"]
+"""One file a band; the files of one BigEarthNet patch; one file of all bands."""
+
+_UTM: Final = re.compile(r"^(?:EPSG:)?(32[67](?:0[1-9]|[1-5][0-9]|60))$")
+_BASELINE: Final = re.compile(r"^[0-9]{2}\.[0-9]{2}$")
+_TILE: Final = re.compile(r"(?<![A-Z0-9])(?:MGRS-|T)?([0-9]{2}[C-X][A-Z]{2})(?![A-Z0-9])")
+_PLAIN: Final = re.compile(r"[^\w.+:\-]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One granule: where it lies, when it was taken, and where its bands are.
+
+    Attributes:
+        id: the item's id.
+        catalogue: name of the archive, or path of the user's own.
+        acquired: sensing time, UTC.
+        footprint: GeoJSON geometry of the pixels with data, WGS 84 degrees.
+        bands: address of each band's file; for a stack, of the one file under ``"stack"``.
+        crs: UTM zone of its pixels as ``"EPSG:326xx"`` or ``"EPSG:327xx"``, where stated.
+        scl: address of the scene classification.
+        visual: address of a true-colour picture.
+        level: ``"L2A"`` or ``"L1C"``.
+        platform: such as ``"Sentinel-2A"``.
+        tile: MGRS tile, such as ``"33UUP"``.
+        cloud: share of cloud over the whole scene as its metadata states it, 0 to 1.
+        claims: what the metadata says of the offset.
+        layout: how its files lie.
+    """
+
+    id: str
+    catalogue: str
+    acquired: datetime
+    footprint: Mapping[str, Any] = field(hash=False)
+    bands: Mapping[str, str] = field(hash=False)
+    crs: str | None = None
+    scl: str | None = None
+    visual: str | None = None
+    level: Literal["L2A", "L1C"] = "L2A"
+    platform: str | None = None
+    tile: str | None = None
+    cloud: float | None = None
+    claims: Claims = field(default_factory=Claims)
+    layout: Layout = "bands"
+
+    @property
+    def baseline(self) -> str | None:
+        """ESA's processing baseline, such as ``"05.10"``."""
+        return self.claims.baseline
+
+
+def scene_of(item: object, row: Catalogue) -> Scene:
+    """The scene that an item of an archive describes.
+
+    Args:
+        item: decoded JSON, unchecked.
+        row: the archive it came from.
+
+    Raises:
+        FetchError: it lacks an id, a time, a footprint or a band, or leads elsewhere.
+    """
+    found = _Item(item, row.title)
+    assets = found.mapping("assets")
+    bands = {band: found.href(assets, key, row) for band, key in row.assets.items()}
+    if missing := [band for band, href in bands.items() if href is None]:
+        raise FetchError(
+            f"Scene '{found.id}' of {row.title} lacks the bands {', '.join(missing)}: "
+            "choose another date."
+        )
+    return Scene(
+        id=found.id,
+        catalogue=row.name,
+        acquired=found.acquired(),
+        footprint=found.footprint(),
+        bands={band: href for band, href in bands.items() if href is not None},
+        crs=found.crs(assets.get(row.assets["B02"])),
+        scl=found.href(assets, row.scl, row),
+        visual=found.href(assets, row.visual, row) if row.visual else None,
+        level=found.level(),
+        platform=found.platform(),
+        tile=found.tile(),
+        cloud=found.cloud(),
+        claims=Claims(
+            baseline=found.baseline(), applied=found.flag("earthsearch:boa_offset_applied")
+        ),
+    )
+
+
+def local_scene(item: object, catalogue: str) -> Scene:
+    """The scene that an item of the user's own catalogue describes.
+
+    Its addresses are paths that :mod:`landcover.stac.local_catalog` has checked.
+
+    Raises:
+        FetchError: as :func:`scene_of`.
+    """
+    found = _Item(item, "your catalogue")
+    layout = found.properties.get("landcover:layout")
+    if layout not in ("bands", "patch", "stack"):
+        raise FetchError(f"Scene '{found.id}' of your catalogue has no layout: index it again.")
+    assets = found.mapping("assets")
+    stated = found.properties.get("landcover:offset")
+    known = not isinstance(stated, bool) and stated in (0, -1000)
+    paths = {key: found.path(asset) for key, asset in assets.items()}
+    return Scene(
+        id=found.id,
+        catalogue=catalogue,
+        acquired=found.acquired(),
+        footprint=found.footprint(),
+        bands={k: p for k, p in paths.items() if p and k not in {"SCL", "visual", "TCI"}},
+        crs=found.crs(None),
+        scl=paths.get("SCL"),
+        visual=paths.get("visual"),
+        level=found.level(),
+        platform=found.platform(),
+        tile=found.tile(),
+        cloud=found.cloud(),
+        claims=Claims(baseline=found.baseline(), stated=int(stated) if known else None),  # type: ignore[arg-type]
+        layout=layout,
+    )
+
+
+class _Item:
+    """Looks into a decoded JSON value and says in one sentence what it lacks."""
+
+    def __init__(self, item: object, title: str) -> None:
+        self._title = title
+        self._raw: Mapping[str, Any] = item if isinstance(item, dict) else {}
+        name = self._raw.get("id")
+        if not isinstance(name, str) or not name.strip():
+            raise FetchError(
+                f"{title} answered with something that is no scene: try again later, or choose "
+                "another catalogue."
+            )
+        self.id = _PLAIN.sub("_", name.strip())[:120]
+        self.properties = self.mapping("properties")
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        value = self._raw.get(name)
+        return value if isinstance(value, dict) else {}
+
+    def _text(self, *names: str) -> str | None:
+        for name in names:
+            value = self.properties.get(name)
+            if isinstance(value, str) and value.strip():
+                return _PLAIN.sub("_", value.strip())[:120]
+        return None
+
+    def flag(self, name: str) -> bool | None:
+        value = self.properties.get(name)
+        return value if isinstance(value, bool) else None
+
+    def acquired(self) -> datetime:
+        for name in ("datetime", "start_datetime"):
+            value = self.properties.get(name)
+            if isinstance(value, str):
+                try:
+                    when = datetime.fromisoformat(value[:40])
+                    return when.replace(tzinfo=when.tzinfo or UTC).astimezone(UTC)
+                except (ValueError, OverflowError):
+                    continue
+        raise FetchError(f"Scene '{self.id}' of {self._title} has no time: choose another date.")
+
+    def footprint(self) -> Mapping[str, Any]:
+        shape = self._raw.get("geometry")
+        if isinstance(shape, dict) and shape.get("type") in ("Polygon", "MultiPolygon"):
+            rings = rings_of(shape)
+            if rings:
+                return {"type": "MultiPolygon", "coordinates": [[ring] for ring in rings]}
+        raise FetchError(
+            f"Scene '{self.id}' of {self._title} has no footprint: choose another date."
+        )
+
+    def crs(self, asset: object) -> str | None:
+        places = [self.properties, asset if isinstance(asset, dict) else {}]
+        for place in places:
+            for name in ("proj:code", "proj:epsg"):
+                value = place.get(name)
+                match = _UTM.match(str(value)) if isinstance(value, str | int) else None
+                if match:
+                    return f"EPSG:{match.group(1)}"
+        tile = self.tile()
+        if tile:
+            return f"EPSG:{'326' if tile[2] >= 'N' else '327'}{tile[:2]}"
+        return None
+
+    def level(self) -> Literal["L2A", "L1C"]:
+        said = " ".join(
+            self._text(name) or ""
+            for name in ("landcover:level", "s2:product_type", "product:type", "processing:level")
+        )
+        return "L1C" if "1C" in said.upper() or "_MSIL1C_" in self.id else "L2A"
+
+    def platform(self) -> str | None:
+        text = self._text("platform")
+        return text.capitalize()[:-1] + text[-1].upper() if text else None
+
+    def tile(self) -> str | None:
+        number = self.properties.get("mgrs:utm_zone")
+        if isinstance(number, int) and not isinstance(number, bool):
+            pieces = (self._text("mgrs:latitude_band"), self._text("mgrs:grid_square"))
+            text = f"{number:02d}{''.join(piece or '' for piece in pieces)}"
+        else:
+            text = self._text("grid:code", "s2:mgrs_tile") or self.id
+        match = _TILE.search(text.upper().replace("_", " "))
+        return match.group(1) if match and 1 <= int(match.group(1)[:2]) <= 60 else None
+
+    def cloud(self) -> float | None:
+        value = self.properties.get("eo:cloud_cover")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value) / 100 if 0 <= value <= 100 else None
+
+    def baseline(self) -> str | None:
+        text = self._text("s2:processing_baseline", "processing:version")
+        match = _BASELINE.match(text or "")
+        return match.group(0) if match else None
+
+    def href(self, assets: Mapping[str, Any], key: str, row: Catalogue) -> str | None:
+        """The first address of an asset that leads to one of the archive's hosts."""
+        asset = assets.get(key)
+        if not isinstance(asset, dict):
+            return None
+        offered = [asset.get("href")]
+        alternates = asset.get("alternate")
+        if isinstance(alternates, dict):
+            offered += [
+                other.get("href") for other in alternates.values() if isinstance(other, dict)
+            ]
+        texts = [text for text in offered if isinstance(text, str) and len(text) <= 2000]
+        in_s3 = row.signing == "copernicus"
+        for text in texts:
+            if allowed(text, row.hosts) or (in_s3 and text.startswith("s3://eodata/")):
+                return text
+        if texts:
+            raise FetchError(
+                f"Scene '{self.id}' of {self._title} points to "
+                f"'{(host_of(texts[0]) or 'nowhere')[:60]}', which is not one of the hosts "
+                "of that archive: choose another date or catalogue."
+            )
+        return None
+
+    def path(self, asset: object) -> str | None:
+        value = asset.get("href") if isinstance(asset, dict) else None
+        return value if isinstance(value, str) and value and "\0" not in value else None
+
+
+def allowed(address: str, hosts: tuple[str, ...]) -> bool:
+    """Whether an address is http or https and leads to one of the hosts (``host[:port]``)."""
+    if not address.isprintable() or " " in address:  # a parser would drop what another keeps
+        return False
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        return False
+    host = parts.hostname.lower()
+    return (host in hosts and port is None) or f"{host}:{port}" in hosts
+
+
+def host_of(address: str) -> str | None:
+    """What stands for the host in an address, or None where it cannot be read."""
+    try:
+        return urlsplit(address).netloc or urlsplit(address).scheme or None
+    except ValueError:
+        return None
+
+
+def rings_of(shape: Mapping[str, Any]) -> list[list[tuple[float, float]]]:
+    """The outer rings of a GeoJSON polygon or multipolygon; what is no ring is passed over."""
+    coordinates = shape.get("coordinates")
+    polygons = [coordinates] if shape.get("type") == "Polygon" else coordinates
+    rings = []
+    for polygon in polygons if isinstance(polygons, list) else []:
+        ring = polygon[0] if isinstance(polygon, list) and polygon else None
+        points = [_point(pair) for pair in ring] if isinstance(ring, list) else []
+        whole = [point for point in points if point is not None]
+        if len(whole) >= 4 and len(whole) == len(points) <= 10_000:
+            rings.append(whole)
+    return rings
+
+
+def _point(pair: object) -> tuple[float, float] | None:
+    if not isinstance(pair, list | tuple) or len(pair) < 2:
+        return None
+    x, y = pair[:2]
+    for value in (x, y):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+    if not (abs(x) <= 360 and abs(y) <= 90):  # nor is it NaN, then
+        return None
+    return float(x), float(y)
+
+
+def of_level(scenes: list[Scene], level: str) -> list[Scene]:
+    """The scenes of one product level.
+
+    Raises:
+        BadInput: there are scenes, but all of another level.
+    """
+    kept = [scene for scene in scenes if scene.level == level]
+    if scenes and not kept:
+        other = scenes[0].level
+        raise BadInput(
+            f"The catalogue has only {other} scenes of this place, and the model was made for "
+            f"{level}: choose another catalogue or other dates."
+        )
+    return kept

@@ -1,0 +1,257 @@
+"""Asking an archive which scenes show a place, with a deadline, and remembering its answer."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from datetime import time as day_time
+from pathlib import Path
+from threading import Event
+from typing import Any, Final, TypeVar
+
+from landcover.core.errors import FetchError, LandcoverError
+from landcover.core.progress import check
+from landcover.net.disk_cache import DiskCache
+from landcover.net.http import moved
+from landcover.stac.archives import Catalogue
+from landcover.stac.candidates import Wish
+from landcover.stac.scene import Scene, allowed, local_scene, scene_of
+
+TIMEOUT_S: Final = (6.0, 15.0)
+"""To connect and between two pieces of an answer."""
+DEADLINE_S: Final = 40.0
+PAGE: Final = 50
+MAX_ITEMS: Final = 150
+FRESH_S: Final = 3600.0
+"""An archive gets new scenes a few times a day."""
+WATCH_S: Final = 0.1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a search gave.
+
+    Attributes:
+        scenes: that could be read, of any level.
+        unusable: scenes that could not, a sentence each.
+        asked: when the archive was asked, where the answer is a remembered one.
+    """
+
+    scenes: tuple[Scene, ...]
+    unusable: tuple[str, ...] = ()
+    asked: datetime | None = None
+
+
+def search_archive(
+    row: Catalogue,
+    area: Mapping[str, Any],
+    wish: Wish,
+    *,
+    cache: DiskCache | None = None,
+    cancel: Event | None = None,
+) -> Answer:
+    """The scenes of an archive that touch an area.
+
+    An answer of the last hour is used again; where the archive cannot be reached, an older
+    one of the same place is.
+
+    Args:
+        row: the archive.
+        area: GeoJSON geometry in WGS 84 degrees.
+        wish: its dates.
+        cache: where answers are kept, or None.
+        cancel: set by the user to stop.
+
+    Raises:
+        FetchError: the archive gives no usable answer and none is remembered.
+        Cancelled: the user stopped it.
+    """
+    place = json.dumps([row.endpoint, row.collection, area])
+    key = json.dumps([place, str(wish.start), str(wish.end)])
+    kept = _kept(cache, key, FRESH_S)
+    if kept is not None:
+        return _answer(row, kept[1], wish)
+    try:
+        items = _in_time(lambda: _ask(row, area, wish.start, wish.end), row.title, cancel)
+    except FetchError:
+        kept = _kept(cache, key, None) or _kept(cache, f"any {place}", None)
+        if kept is None:
+            raise
+        answer = _answer(row, kept[1], wish)
+        if not answer.scenes:
+            raise
+        return Answer(scenes=answer.scenes, unusable=answer.unusable, asked=kept[0])
+    answer = _answer(row, items, wish)
+    if cache is not None:
+        value = json.dumps([time.time(), items]).encode()
+        cache.put(key, value)
+        if items:
+            cache.put(f"any {place}", value)
+    return answer
+
+
+def search_local(path: Path, area: Mapping[str, Any], wish: Wish) -> Answer:
+    """The scenes of the user's own catalogue that touch an area.
+
+    Raises:
+        BadInput: the file is no catalogue.
+    """
+    from landcover.stac.local_catalog import LocalCatalogue  # noqa: PLC0415 - loads slowly
+
+    start, end = _span(wish.start, wish.end)
+    items = LocalCatalogue.open(path).search(area, start, end, MAX_ITEMS)
+    scenes, unusable = _scenes(items, lambda item: local_scene(item, str(path)))
+    return Answer(scenes=_wanted(scenes, wish), unusable=unusable)
+
+
+def _span(start: date, end: date) -> tuple[datetime, datetime]:
+    return (
+        datetime.combine(start, day_time.min, UTC),
+        datetime.combine(end, day_time(23, 59, 59), UTC),
+    )
+
+
+def _answer(row: Catalogue, items: list[Any], wish: Wish) -> Answer:
+    scenes, unusable = _scenes(items, lambda item: scene_of(item, row))
+    if items and not scenes:
+        raise FetchError(unusable[0])
+    return Answer(scenes=_wanted(scenes, wish), unusable=unusable)
+
+
+def _scenes(items: list[Any], read: Callable[[Any], Scene]) -> tuple[list[Scene], tuple[str, ...]]:
+    scenes, unusable = [], []
+    for item in items:
+        try:
+            scenes.append(read(item))
+        except LandcoverError as fault:
+            unusable.append(str(fault))
+    return scenes, tuple(unusable)
+
+
+def _wanted(scenes: list[Scene], wish: Wish) -> tuple[Scene, ...]:
+    """Those of the wished days: a server may pay no heed to what it was asked for."""
+    return tuple(
+        scene
+        for scene in scenes
+        if wish.start <= scene.acquired.date() <= wish.end
+        and (not wish.months or scene.acquired.month in wish.months)
+    )
+
+
+def _kept(
+    cache: DiskCache | None, key: str, max_age: float | None
+) -> tuple[datetime, list[Any]] | None:
+    raw = cache.get(key, max_age=max_age) if cache is not None else None
+    if raw is None:
+        return None
+    try:
+        asked, items = json.loads(raw)
+        return datetime.fromtimestamp(asked, UTC), list(items)
+    except (ValueError, TypeError, OverflowError):  # of another version, perhaps
+        return None
+
+
+def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> list[Any]:
+    """The items as decoded JSON, unchecked; in a thread of its own, since it may hang."""
+    import requests  # noqa: PLC0415 - with pystac-client 0.3 s, which the map must not wait for
+    from pystac_client import ItemSearch  # noqa: PLC0415
+    from pystac_client.exceptions import APIError  # noqa: PLC0415
+    from pystac_client.stac_api_io import StacApiIO  # noqa: PLC0415
+    from urllib3.util.retry import Retry  # noqa: PLC0415
+
+    hosts = (row.endpoint_host,)
+
+    def guard(request: requests.Request) -> requests.Request:
+        if not allowed(str(request.url), hosts):
+            raise _elsewhere(row)
+        return request
+
+    def follow(answer: requests.Response, *_: object, **__: object) -> None:
+        if answer.is_redirect and not allowed(moved(answer.url, answer.headers["location"]), hosts):
+            answer.close()
+            raise _elsewhere(row)
+
+    retry = Retry(
+        total=3,
+        backoff_factor=0.3,
+        status_forcelist=(408, 425, 429, 500, 502, 503, 504),
+        allowed_methods=None,
+        # A server may ask for hours; the deadline is ours.
+        respect_retry_after_header=False,
+    )
+    reader = StacApiIO(timeout=TIMEOUT_S, max_retries=retry, request_modifier=guard)
+    reader.session.hooks["response"].append(follow)
+    reader.session.max_redirects = 3
+    first, last = _span(start, end)
+    search = ItemSearch(
+        f"{row.endpoint}/search",
+        method="POST",
+        collections=[row.collection],
+        intersects=dict(area),
+        datetime=[first, last],
+        sortby=[{"field": "properties.datetime", "direction": "desc"}],
+        limit=PAGE,
+        max_items=MAX_ITEMS,
+        stac_io=reader,
+    )
+    try:
+        return list(search.items_as_dicts())
+    except LandcoverError:
+        raise
+    except APIError as fault:
+        # pystac-client wraps what its hooks raise.
+        if isinstance(fault.__context__, LandcoverError):
+            raise fault.__context__ from None
+        status = getattr(fault, "status_code", None)
+        what = f"answers with status {status}" if status else "cannot be reached"
+        raise _failed(row, what) from None
+    except requests.RequestException:
+        raise _failed(row, "cannot be reached") from None
+    except Exception:  # noqa: BLE001 - whatever a foreign server's nonsense raises in pystac-client
+        raise _failed(row, "answers with something that is no STAC") from None
+    finally:
+        reader.session.close()
+
+
+def _failed(row: Catalogue, what: str) -> FetchError:
+    return FetchError(
+        f"{row.title} {what}: check the network, try again later, choose another catalogue, a "
+        "sample, or a file of your own."
+    )
+
+
+def _elsewhere(row: Catalogue) -> FetchError:
+    return _failed(row, "leads to a host that is not its own")
+
+
+def _in_time(work: Callable[[], T], title: str, cancel: Event | None) -> T:
+    """Do something in a thread that is left behind when the deadline or the user ends it."""
+    outcome: list[T] = []
+    fault: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            fault.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="landcover-search")
+    thread.start()
+    deadline = time.monotonic() + DEADLINE_S
+    while thread.is_alive():
+        check(cancel)
+        if time.monotonic() > deadline:
+            raise FetchError(
+                f"{title} did not answer within {DEADLINE_S:g} s: try again later, or another "
+                "catalogue."
+            )
+        thread.join(WATCH_S)
+    if fault:
+        raise fault[0]
+    return outcome[0]

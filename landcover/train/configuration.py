@@ -1,0 +1,141 @@
+"""The settings of a training run, as text and as a value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self, get_args
+
+from landcover.core.errors import BadInput, UnknownName
+from landcover.train.augment import Augmentation
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Metric = Literal["last", "loss", "macro_ap", "micro_ap", "mean_ap", "accuracy"]
+Loss = Literal["multilabel", "softmax"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides what a run yields, save the data.
+
+    Attributes:
+        net: name of the architecture.
+        net_options: its keyword arguments.
+        epochs: passes over the training set. A net of several members gives each of
+            them its share of a batch, so that k members need k times the epochs.
+        batch: patches a step, about: an epoch is cut into equal batches of nearly this
+            size, so that no patch sits it out.
+        shards: pieces of a step, each with its own chance and batch statistics, which
+            processes share and which one process does in turn; see
+            :mod:`landcover.train.distributed`. A batch of several shards takes the memory of one.
+        learning_rate: the peak, of AdamW.
+        trunk_rate: factor on the learning rate of a part called ``trunk``, which pre-trained
+            weights let learn more slowly.
+        weight_decay: of weights; biases and normalisations have none.
+        warm_up: share of the steps in which the learning rate rises; then it falls as
+            a half cosine to 0.
+        ema: decay of the moving average of weights, per step.
+        loss: ``multilabel`` asks of each class by itself (binary cross-entropy), and
+            ``softmax`` which one class it is.
+        label_smoothing: share by which targets move towards the classes' frequencies.
+        trust: share by which targets move towards what a teacher says of the same changed
+            batch (Hinton et al. 2015; Beyer et al. 2022); above 0 it takes a teacher.
+        augmentation: changes to training batches.
+        select: which epoch's weights are kept: the best of a figure on validation
+            (``mean_ap`` is the mean of both average precisions), or the ``last``.
+        validate_every: epochs from one validation to the next.
+        patience: validations without a better figure after which training stops; 0 never.
+        precision: of automatic mixed precision. ``auto`` is bfloat16 where the device
+            computes in it; else float16, with scaled losses, on a GPU of NVIDIA's; else
+            float32.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        seed: of every random draw.
+
+    Raises:
+        BadInput: a number is outside its range, or a name is unknown.
+    """
+
+    net: str = "trigrid"
+    net_options: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 40
+    batch: int = 32
+    shards: int = 1
+    learning_rate: float = 3e-3
+    trunk_rate: float = 1.0
+    weight_decay: float = 0.05
+    warm_up: float = 0.075
+    ema: float = 0.99
+    loss: Loss = "multilabel"
+    label_smoothing: float = 0.0
+    trust: float = 0.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    select: Metric = "last"
+    validate_every: int = 5
+    patience: int = 0
+    precision: Precision = "auto"
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        rules = (
+            (self.epochs >= 1, "epochs must be at least 1"),
+            (self.batch >= 2, "batch must be at least 2"),
+            (self.shards >= 1, "shards must be at least 1"),
+            (self.batch >= 2 * self.shards, "batch must hold 2 patches or more a shard"),
+            (self.learning_rate > 0, "learning_rate must be above 0"),
+            (self.trunk_rate > 0, "trunk_rate must be above 0"),
+            (self.weight_decay >= 0, "weight_decay must be at least 0"),
+            (0 <= self.warm_up < 1, "warm_up must lie between 0 and 1"),
+            (0 <= self.ema < 1, "ema must lie between 0 and 1"),
+            (0 <= self.label_smoothing < 1, "label_smoothing must lie between 0 and 1"),
+            (0 <= self.trust <= 1, "trust must lie between 0 and 1"),
+            (self.validate_every >= 1, "validate_every must be at least 1"),
+            (self.patience >= 0, "patience must be at least 0"),
+            (self.loss in get_args(Loss), f"loss is one of {', '.join(get_args(Loss))}"),
+            (self.select in get_args(Metric), f"select is one of {', '.join(get_args(Metric))}"),
+            (
+                self.precision in get_args(Precision),
+                f"precision is one of {', '.join(get_args(Precision))}",
+            ),
+        )
+        for holds, complaint in rules:
+            if not holds:
+                raise BadInput(f"Training configuration: {complaint}.")
+
+    def to_json(self) -> str:
+        """As text that :meth:`from_json` reads."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read a configuration; what it leaves out keeps its default.
+
+        Raises:
+            BadInput: it is not JSON, names an unknown setting, or a value is unusable.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError:
+            raise BadInput("The training configuration is not JSON: correct the file.") from None
+        if not isinstance(values, dict):
+            raise BadInput("The training configuration must be a JSON object of settings.")
+        _refuse_unknown(values, cls)
+        inner = values.get("augmentation", {})
+        if not isinstance(inner, dict):
+            raise BadInput("Training configuration: augmentation must be an object.")
+        _refuse_unknown(inner, Augmentation)
+        try:
+            return cls(**{**values, "augmentation": Augmentation(**inner)})
+        except TypeError:
+            raise BadInput(
+                "The training configuration has a value of the wrong kind: numbers are "
+                "written without quotes, names with them."
+            ) from None
+
+
+def _refuse_unknown(values: Mapping[str, Any], kind: type[Any]) -> None:
+    known = [item.name for item in fields(kind)]
+    for name in values:
+        if name not in known:
+            raise UnknownName("training setting", name, known)

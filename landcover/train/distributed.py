@@ -1,0 +1,188 @@
+"""Several processes that train one net together, as ``torchrun`` starts them.
+
+torch's DistributedDataParallel averages gradients and takes the first process's batch
+normalisation, so that a run depends on how many processes share it. Here a step is a
+fixed number of pieces (``shards`` of the configuration); their gradients, losses and
+running statistics are summed over pieces and then over processes. One process that
+runs them in turn gets the same sums, to rounding, as several that run some each.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from types import FrameType
+from typing import Final
+
+import torch
+from torch import Tensor, distributed
+
+from landcover.core.errors import BadInput, LandcoverError
+from landcover.train.loading import Piece
+
+_PATIENCE: Final = timedelta(minutes=15)
+"""How long a process waits for the others: the longest that any of them works alone is
+the making of a card, some minutes."""
+
+
+class ProcessLost(LandcoverError):
+    """Another process of the same training ended before its work was done."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another process of this training has ended or cannot be reached: look at what it "
+            "said, then run the same command again to go on after the last epoch."
+        )
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes of a run; by default this one alone.
+
+    Attributes:
+        rank: of this process, from 0.
+        size: how many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+    def mine(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """The pieces that this process has to do, neighbours together."""
+        each = len(pieces) // self.size
+        return pieces[self.rank * each : (self.rank + 1) * each]
+
+    def add(self, tensors: Sequence[Tensor]) -> None:
+        """Replace floating-point tensors by their sum over all processes.
+
+        Raises:
+            ProcessLost: one of them is gone.
+        """
+        if self.size == 1:
+            return
+        # One message for all: a net has hundreds of tensors, most of them tiny.
+        flat = torch.cat([tensor.reshape(-1).float() for tensor in tensors])
+        with _noticing():
+            distributed.all_reduce(flat)
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    def agree(self, numbers: Sequence[int], device: torch.device) -> bool:
+        """Whether all processes gave the same numbers, each below 2**62.
+
+        Raises:
+            ProcessLost: one of them is gone.
+        """
+        if self.size == 1:
+            return True
+        least = torch.tensor(numbers, dtype=torch.int64, device=device)
+        most = least.clone()
+        with _noticing():
+            distributed.all_reduce(least, distributed.ReduceOp.MIN)
+            distributed.all_reduce(most, distributed.ReduceOp.MAX)
+        return torch.equal(least, most)
+
+
+ALONE: Final = Team()
+
+
+def asked() -> Team:
+    """What ``torchrun`` asked for, by its environment variables, whether joined or not.
+
+    Raises:
+        BadInput: the variables are no numbers that fit.
+    """
+    try:
+        size, rank = (int(os.environ.get(n, d)) for n, d in (("WORLD_SIZE", "1"), ("RANK", "0")))
+    except ValueError:
+        size, rank = 0, 0
+    if not 0 <= rank < size:
+        raise BadInput("WORLD_SIZE and RANK in the environment do not fit: start with torchrun.")
+    return Team(rank, size)
+
+
+def current() -> Team:
+    """The team that this process has joined."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return ALONE
+    return Team(distributed.get_rank(), distributed.get_world_size())
+
+
+@contextmanager
+def joined(device: str = "auto") -> Iterator[Team]:
+    """Join the processes that ``torchrun`` started, and part from them at the end.
+
+    GPUs speak through NCCL, one a process; processors through Gloo. Does nothing where
+    ``torchrun`` did not start this process.
+
+    Raises:
+        BadInput: there are more processes than GPUs.
+        ProcessLost: the others do not come.
+    """
+    team = asked()
+    if team.size == 1:
+        yield ALONE
+        return
+    if not distributed.is_available():
+        raise BadInput("This build of torch trains with one process: start without torchrun.")
+    gpu = device in ("auto", "cuda") and torch.cuda.is_available()
+    if gpu:
+        _take_gpu()
+    with _noticing():
+        distributed.init_process_group("nccl" if gpu else "gloo", timeout=_PATIENCE)
+    # torchrun ends the others with SIGTERM once one has ended.
+    before = signal.signal(signal.SIGTERM, _lost)
+    try:
+        yield team
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        distributed.destroy_process_group()
+
+
+def shards_for(shards: int, team: Team) -> int:
+    """In how many pieces a team cuts a batch, given the configuration's number.
+
+    Raises:
+        BadInput: the processes cannot share the pieces evenly.
+    """
+    if shards == 1:
+        return team.size
+    if shards % team.size:
+        raise BadInput(
+            f"A batch in {shards} shards cannot be shared evenly by {team.size} processes: "
+            "start as many processes as divide it, or change 'shards' in the configuration."
+        )
+    return shards
+
+
+def _take_gpu() -> None:
+    """Let ``cuda`` mean the GPU of this process."""
+    local, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if local >= count:
+        raise BadInput(
+            f"There are more processes than the {count} GPUs here: start one for each GPU."
+        )
+    torch.cuda.set_device(local)
+
+
+def _lost(_signal: int, _frame: FrameType | None) -> None:
+    raise ProcessLost
+
+
+@contextmanager
+def _noticing() -> Iterator[None]:
+    """A process that is gone shows as an error of the network, which says nothing of use."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProcessLost from error

@@ -1,0 +1,51 @@
+"""A run's history for TensorBoard, where it is installed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landcover.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from landcover.train.callbacks import Moment
+    from landcover.train.history import Epoch
+
+
+class Board:
+    """A :class:`landcover.train.callbacks.Watcher` that writes event files, a folder a run.
+
+    Raises:
+        BadInput: TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise BadInput(
+                "TensorBoard is not installed: run `pip install 'landcover[tensorboard]'`, or "
+                "leave --tensorboard out, for history.csv has the same figures."
+            ) from None
+        self._new, self.folder = SummaryWriter, folder
+        self._writers: dict[str, Any] = {}
+
+    def step(self, moment: Moment) -> None:
+        """Take no note: a point an epoch is what curves are drawn from."""
+
+    def epoch(self, run: str, entry: Epoch, epochs: int) -> None:  # noqa: ARG002 - all are told
+        """Write the figures of an epoch."""
+        if run not in self._writers:
+            # A run that goes on after a kill takes the place of points behind its checkpoint.
+            self._writers[run] = self._new(str(self.folder / run), purge_step=entry.epoch)
+        for name, value in asdict(entry).items():
+            if name != "epoch" and math.isfinite(value):
+                self._writers[run].add_scalar(name, value, entry.epoch)
+        self._writers[run].flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        for writer in self._writers.values():
+            writer.close()

@@ -1,0 +1,1 @@
+"""Whether to trust a prediction: checks, novelty and the verdict."""

@@ -1,0 +1,1 @@
+"""Fitting the verdict's bounds and measuring how often it is right."""

@@ -1,0 +1,397 @@
+"""How often good patches are doubted, and how many bad ones are caught.
+
+A *false alarm* is a finding about the pixels (:attr:`landcover.trust.verdict.Judgement.alarmed`)
+of a good validation patch. That a patch lies outside the ten countries or out of season is no
+fault of its pixels, and that a cover stands at its threshold concerns that cover: both are
+counted, apart. The bounds of novelty are chosen on validation patches, so for this count
+they are chosen anew without each place, whose patches are then judged
+(:mod:`landcover.metrics.crossfit`). The constants of the physical checks were set by looking at
+these patches, and the model may have learnt from them; clear scenes of other places, which
+had no part in any choice, are counted beside them.
+
+A bad patch is *caught* where its pixels are doubted or no answer is given: its place and
+date do not help. Windows of a scene of six bands are judged by three checks alone
+(:mod:`landcover.trust.bench.cloud_scene`), and their records say so.
+
+The test split is read only where it is asked for: its patches had no part in any bound, and
+stay so as long as no bound is changed for what is found there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from landcover.core import progress
+from landcover.core.raster import BoolArray, Patch
+from landcover.datasets import Dataset
+from landcover.metrics.crossfit import held_out, places
+from landcover.metrics.selective_risk import risk_coverage
+from landcover.models.features import features_and_scores
+from landcover.models.model import Model, Prediction
+from landcover.trust import files, pixel_checks, verdict
+from landcover.trust.bench import cloud_scene
+from landcover.trust.bench.fit import MOST_GOOD, Watch, spread_out
+from landcover.trust.bench.real_scenes import scene_groups
+from landcover.trust.bench.synthetic import SPOILERS, Group, made_groups
+from landcover.trust.novelty import Novelty, bound_of
+from landcover.trust.quality import Finding
+from landcover.trust.verdict import Judgement
+
+FILE: Final = "verdict"
+SPOILT: Final = 20
+"""Good patches that each spoiler spoils."""
+POINTS: Final = 50
+"""Of a curve in the file."""
+CONFIDENCE: Final = 1.959964
+"""Quantile of the normal distribution for 95 %."""
+NOTE: Final = (
+    "intervals are Wilson's, 95 %, as if patches were independent; neighbours are alike, so "
+    "they are narrow"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What was found in one patch."""
+
+    judgement: Judgement
+    prediction: Prediction
+    truth: frozenset[str] = frozenset()
+
+
+def measure(
+    model: Model,
+    known: Novelty,
+    dataset: Dataset,
+    *,
+    scenes: Path | None = None,
+    sky: Path | None = None,
+    test: bool = False,
+    report: progress.Report = progress.ignore,
+    cancel: Event | None = None,
+) -> dict[str, Any]:
+    """All rates of one model, JSON-ready: what ``trust/verdict.json`` holds.
+
+    Args:
+        model: whose answers are judged.
+        known: what was fitted for it.
+        dataset: with the split validation.
+        scenes: folder of the real bad scenes (:mod:`landcover.trust.bench.real_scenes`), where it
+            is at hand.
+        sky: file of the real scene of clouds (:mod:`landcover.trust.bench.cloud_scene`), where it
+            is at hand.
+        test: judge the good patches of the test split too (``good_test``), with the bounds as
+            they are.
+        report: called with what was done.
+        cancel: set to stop.
+
+    Raises:
+        BadInput: the split has no patch here, or a patch cannot be read.
+        Cancelled: ``cancel`` was set.
+    """
+    records = spread_out(dataset.records("validation"), MOST_GOOD)
+    spoilt = spread_out(records, SPOILT)
+    originals = [record.patch() for record in spoilt]
+    groups = [*(scene_groups(scenes) if scenes else ()), *made_groups(originals)]
+    unseen = spread_out(dataset.records("test"), MOST_GOOD) if test else ()
+    clouds = None if sky is None else cloud_scene.read(sky)
+    watch = Watch(report, cancel, len(records) + len(unseen) + len(groups) * SPOILT)
+    good = [
+        _judged(model, known, record.patch(), watch, "good patches", truth=record.labels)
+        for record in records
+    ]
+    found, risky = [], list(good)
+    for group in groups:
+        judged = [_judged(model, known, patch, watch, group.title) for patch in group.patches()]
+        found.append(_group_record(group, judged))
+        if group.name in SPOILERS:  # what is there is still known
+            risky += [
+                replace(one, truth=record.labels)
+                for one, record in zip(judged, spoilt, strict=True)
+            ]
+    if clouds is not None:
+        found += [_sky_record(group) for group in cloud_scene.groups(clouds)]
+    last = [
+        _judged(model, known, record.patch(), watch, "test patches", truth=record.labels)
+        for record in unseen
+    ]
+    return {
+        "dataset": dataset.title,
+        "split": "validation",
+        "learnt_from": list(model.card.training.get("splits", ())),
+        "detector": known.detector,
+        "detectors": known.made.get("detectors", {}),
+        "bounds": known.bounds,
+        "good": _good_record(good, known, [record.patch_id for record in records]),
+        "good_test": _unseen_record(last, known, [record.patch_id for record in unseen])
+        if last
+        else None,
+        "groups": found,
+        "sky_cells": None if clouds is None else _cell_rates(clouds),
+        "bad": _total(found),
+        "selective": {
+            "good": _selective(model, known, good),
+            "mixed": _selective(model, known, risky),
+        },
+        "note": NOTE,
+    }
+
+
+def write(folder: Path, card_hash: str, figures: dict[str, Any]) -> Path:
+    """Keep the figures as ``trust/verdict.json`` of a model folder."""
+    return files.write_json(folder, FILE, card_hash, figures)
+
+
+def read(folder: Path, card_hash: str) -> dict[str, Any] | None:
+    """The figures of a model folder; None where there are none.
+
+    Raises:
+        CorruptModel: the file is damaged, or of another card.
+    """
+    return files.read_json(folder, FILE, card_hash)
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """The interval that holds a share with 95 % (Wilson 1927); 0 to 1 where nothing was counted."""
+    if not count:
+        return 0.0, 1.0
+    share, z2 = hits / count, CONFIDENCE**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = CONFIDENCE * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
+    half /= 1 + z2 / count
+    # Rounding must not put the share itself outside.
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+
+
+def rate(hits: int, count: int) -> dict[str, Any]:
+    """A share with its interval, JSON-ready; the share is None where nothing was counted."""
+    return {
+        "n": count,
+        "hits": hits,
+        "share": round(hits / count, 6) if count else None,
+        "interval": [round(value, 6) for value in wilson(hits, count)],
+    }
+
+
+def score(judgement: Judgement, prediction: Prediction, known: Novelty) -> float:
+    """How far to believe an answer, to sort answers by; higher is better.
+
+    The mean distance to the thresholds, 0 to 1, which falls to minus one and below where the
+    pixels are doubted, and further the stranger they are.
+    """
+    sure = float(np.mean(list(verdict.sureness(prediction).values())))
+    graver = sum(finding.level == "grave" for finding in judgement.findings)
+    doubt = int(judgement.alarmed) + graver
+    return sure - doubt - max(0.0, min(known.beyond(judgement.distances), 10.0) - 1) / 10
+
+
+def _judged(
+    model: Model,
+    known: Novelty,
+    patch: Patch,
+    watch: Watch,
+    what: str,
+    *,
+    truth: frozenset[str] = frozenset(),
+) -> Judged:
+    """All of it from one pass of the net."""
+    pixels = model.tensor(patch)[None]
+    features: dict[str, float] = {}
+    if known.space is None:
+        with torch.no_grad():
+            scores = model.scores(pixels).float().cpu()
+    else:
+        seen, scores = features_and_scores(model, pixels)
+        features = known.of_seen(seen, scores)
+    prediction = model.predictions(scores)[0]
+    judgement = verdict.judge(model, patch, prediction, known=known, features=features)
+    watch.step(what)
+    return Judged(judgement=judgement, prediction=prediction, truth=truth)
+
+
+def _checks(judged: Iterable[Judged]) -> Counter[str]:
+    return Counter(
+        check for one in judged for check in {finding.check for finding in one.judgement.findings}
+    )
+
+
+def _decisions(judged: Sequence[Judged]) -> dict[str, int]:
+    counts = Counter(one.judgement.decision for one in judged)
+    return {decision: counts[decision] for decision in verdict.SAID}
+
+
+def _group_record(group: Group, judged: Sequence[Judged]) -> dict[str, Any]:
+    alarms = [one.judgement.alarmed for one in judged]
+    warned = [one.judgement.decision != "answer" for one in judged]
+    return {
+        "name": group.name,
+        "title": group.title,
+        "kind": group.kind,
+        "real": group.real,
+        "made_of": group.made_of,
+        "pixels": rate(sum(alarms), len(judged)),
+        "warned": rate(sum(warned), len(judged)),
+        "decisions": _decisions(judged),
+        "checks": dict(_checks(judged).most_common()),
+    }
+
+
+def _sky_record(group: cloud_scene.SkyGroup) -> dict[str, Any]:
+    """As :func:`_group_record` has it, from the few checks that six bands allow."""
+    found = [pixel_checks.of_sky(window) for window in group.windows]
+    decisions = Counter[str](
+        "cannot tell" if any(f.level == "grave" for f in one) else "warn" if one else "answer"
+        for one in found
+    )
+    caught = rate(len(found) - decisions["answer"], len(found))
+    return {
+        "name": group.name,
+        "title": group.title,
+        "kind": group.kind,
+        "real": True,
+        "made_of": "windows of the test scene of ukis-csmask; of six bands, so only the checks "
+        f"{', '.join(cloud_scene.CHECKS)} are run",
+        "only": list(cloud_scene.CHECKS),
+        "pixels": caught,
+        "warned": caught,
+        "decisions": {decision: decisions[decision] for decision in verdict.SAID},
+        "checks": dict(Counter(f.check for one in found for f in one).most_common()),
+    }
+
+
+def _cell_rates(sky: cloud_scene.Sky) -> dict[str, Any]:
+    """Check → recall and precision of single cells of 60 m."""
+    return {
+        name: {
+            "recall": rate(count["both"], count["there"]),
+            "precision": rate(count["both"], count["found"]),
+        }
+        for name, count in cloud_scene.cell_counts(sky).items()
+    }
+
+
+def _total(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of all bad groups: patches together, and the mean over groups."""
+    out: dict[str, Any] = {}
+    for name, wanted in (("all", (True, False)), ("real", (True,)), ("made", (False,))):
+        some = [one for one in found if one["kind"] == "bad" and one["real"] in wanted]
+        shares = [one["pixels"]["share"] for one in some if one["pixels"]["share"] is not None]
+        out[name] = {
+            **rate(
+                sum(one["pixels"]["hits"] for one in some), sum(one["pixels"]["n"] for one in some)
+            ),
+            "groups": len(some),
+            "mean_of_groups": float(np.mean(shares)) if shares else None,
+        }
+    return out
+
+
+def _good_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> dict[str, Any]:
+    """Of patches that the bounds of novelty were chosen on: they are chosen anew without them."""
+    groups = places(ids)
+    fresh = [_unlike(one, known) for one in good]  # where there is one place only
+    for out in held_out(groups):
+        kept = [one for one, held in zip(good, out, strict=True) if not held]
+        bounds = _bounds(kept, known)
+        for index in np.flatnonzero(out).tolist():
+            fresh[index] = _unlike(good[index], replace(known, bounds=bounds))
+    return _alarm_record(good, fresh, ids)
+
+
+def _unseen_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> dict[str, Any]:
+    """Of patches that no bound was chosen on."""
+    return _alarm_record(good, [_unlike(one, known) for one in good], ids)
+
+
+def _alarm_record(
+    good: Sequence[Judged], fresh: Sequence[Finding | None], ids: Sequence[str]
+) -> dict[str, Any]:
+    physical = [
+        {f.check for f in one.judgement.findings if f.about == "pixels" and f.check != "unlike"}
+        for one in good
+    ]
+    alarms = [bool(own or new) for own, new in zip(physical, fresh, strict=True)]
+    grave = [
+        bool(new and new.level == "grave")
+        or any(f.level == "grave" and f.check != "unlike" for f in one.judgement.findings)
+        for one, new in zip(good, fresh, strict=True)
+    ]
+    counts = Counter(check for own in physical for check in own)
+    others = _checks(good)
+    n = len(good)
+    return {
+        "n": n,
+        "places": len(np.unique(places(ids))),
+        "alarms": rate(sum(alarms), n),
+        "cannot_tell": rate(sum(grave), n),
+        "checks": {
+            "unlike": rate(sum(map(bool, fresh)), n),
+            **{check: rate(count, n) for check, count in counts.most_common()},
+        },
+        "not_alarms": {check: rate(others[check], n) for check in ("place", "season", "undecided")},
+        "decisions": _decisions(good),
+    }
+
+
+def _unlike(one: Judged, known: Novelty) -> Finding | None:
+    return next(verdict.unlike(one.judgement.distances, known), None)
+
+
+def _bounds(judged: Sequence[Judged], known: Novelty) -> dict[str, float]:
+    values: dict[str, list[float]] = {name: [] for name in known.bounds}
+    for one in judged:
+        for name, value in one.judgement.distances.items():
+            values[name].append(value)
+    return {name: bound_of(some) if some else known.bounds[name] for name, some in values.items()}
+
+
+def _selective(model: Model, known: Novelty, judged: Sequence[Judged]) -> dict[str, Any]:
+    """Risk against coverage where the least believed answers are left out first."""
+    loss = np.array([_wrong(one, model.card.classes).mean() for one in judged])
+    orders = {
+        "confidence": [_mean_sure(one) for one in judged],
+        "novelty": [-known.beyond(one.judgement.distances) for one in judged],
+        "verdict": [score(one.judgement, one.prediction, known) for one in judged],
+    }
+    out: dict[str, Any] = {"n": len(judged), "loss": "share of classes decided wrongly"}
+    for name, sure in orders.items():
+        curve = risk_coverage(np.array(sure), loss)
+        rows = np.unique(np.linspace(0, len(judged) - 1, POINTS).round().astype(int))
+        out[name] = {
+            "area": curve.area,
+            "area_interval": list(curve.area_interval),
+            "chance": list(curve.chance),
+            "coverage": [round(float(curve.coverage[row]), 4) for row in rows],
+            "risk": [round(float(curve.risk[row]), 5) for row in rows],
+        }
+        out["everything"] = curve.everything
+    answered = np.array([one.judgement.decision != "cannot tell" for one in judged])
+    plain = np.array([one.judgement.decision == "answer" for one in judged])
+    out["decisions"] = {
+        "cannot tell": _mean_loss(loss, ~answered),
+        "warn": _mean_loss(loss, answered & ~plain),
+        "answer": _mean_loss(loss, plain),
+    }
+    return out
+
+
+def _mean_loss(loss: np.ndarray[Any, Any], which: BoolArray) -> dict[str, Any]:
+    return {"n": int(which.sum()), "loss": float(loss[which].mean()) if which.any() else None}
+
+
+def _mean_sure(one: Judged) -> float:
+    return float(np.mean(list(verdict.sureness(one.prediction).values())))
+
+
+def _wrong(one: Judged, classes: Sequence[str]) -> BoolArray:
+    called = {item.label for item in one.prediction.labels if item.predicted}
+    return np.array([(label in called) != (label in one.truth) for label in classes])

@@ -1,0 +1,274 @@
+"""Patches that no answer should be given for: good ones spoilt on purpose, each in one way.
+
+The spoilers imitate mistakes that users make with files (offsets, scales, orders of bands,
+photographs) and what the sky does (cloud, shadow, snow). Real bad scenes are in
+:mod:`landcover.trust.bench.real_scenes`. Each group says what it is made of, so that a rate of
+detection can be read for what it is: the rate on *that*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from landcover.core.bands import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M
+from landcover.core.raster import BoolArray, FloatArray, Patch
+
+Kind = Literal["bad", "elsewhere", "good"]
+"""``elsewhere``: sound pixels of a place that the model does not know; ``good``: sound
+pixels of a familiar landscape, on which every alarm is a false one."""
+Floats = npt.NDArray[np.floating]
+
+CLOUD: Final = (0.77, 0.79, 0.75, 0.75, 0.79, 0.78, 0.77, 0.82, 0.75, 1.13, 0.43, 0.31)
+"""Median reflectance by band of the pixels above 0.5 in B02 of Boadella on 2020-01-23."""
+SNOW: Final = (0.51, 0.50, 0.43, 0.43, 0.46, 0.50, 0.49, 0.53, 0.49, 0.46, 0.06, 0.07)
+"""Median reflectance by band of the pixels above 0.3 in B02 of the sample finland-snow."""
+SHADE: Final = (0.55, 0.5, 0.45, 0.42, 0.4, 0.38, 0.38, 0.38, 0.37, 0.37, 0.35, 0.35)
+"""What is left of a band in a cloud's shadow: blue light comes from the sky too. A guess of the
+size that Zhu and Woodcock (2012) draw, not a measurement."""
+OFFSET: Final = np.float32(0.1)
+"""+1000 in digital numbers, of processing baseline 04.00."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Patches with one thing wrong with them.
+
+    Attributes:
+        name: short, for files and tests.
+        title: for people, what is wrong.
+        kind: what the patches are.
+        real: whether somebody photographed it so, rather than spoilt it on purpose.
+        made_of: where the patches come from.
+        patches: makes them anew, always the same.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    real: bool
+    made_of: str
+    patches: Callable[[], Iterator[Patch]]
+
+
+Spoiler = Callable[[Patch, np.random.Generator], Patch]
+
+
+def with_pixels(patch: Patch, pixels: Floats, valid: BoolArray | None = None) -> Patch:
+    """The patch with other reflectance ``(band, y, x)``."""
+    return replace(
+        patch,
+        reflectance=pixels.astype(np.float32),
+        valid=patch.valid if valid is None else valid,
+    )
+
+
+def in_order(patch: Patch, names: Sequence[str]) -> Patch:
+    """The patch as if bands in this order had been taken for the documented one."""
+    order = [patch.bands.index(name) for name in names]
+    return with_pixels(patch, patch.reflectance[order])
+
+
+def blob(shape: tuple[int, int], share: float, rng: np.random.Generator) -> FloatArray:
+    """A soft-edged, cloud-like mask ``(y, x)``, 0 to 1, over about that share of the pixels.
+
+    Smooth noise (a Gaussian field with a sigma of 12 pixels, 120 m) cut at the height that
+    leaves the share, with an edge some 50 m wide.
+    """
+    from scipy.ndimage import gaussian_filter  # noqa: PLC0415 - slow to import
+
+    field = gaussian_filter(rng.standard_normal(shape), 12, mode="reflect")
+    field /= field.std()
+    height = np.quantile(field, 1 - share)
+    mask: FloatArray = np.clip((field - height) / 0.4 + 0.5, 0, 1).astype(np.float32)
+    return mask
+
+
+def painted(patch: Patch, spectrum: Sequence[float], cover: FloatArray) -> Patch:
+    """The patch under something of that spectrum.
+
+    Args:
+        patch: what to cover.
+        spectrum: reflectance by band, in the patch's order.
+        cover: opacity ``(y, x)``, 0 to 1.
+    """
+    colour = np.asarray(spectrum, dtype=np.float32)[:, None, None]
+    return with_pixels(patch, patch.reflectance * (1 - cover) + colour * cover)
+
+
+def _cloud(patch: Patch, rng: np.random.Generator) -> Patch:
+    cover = blob(patch.valid.shape, rng.uniform(0.25, 0.8), rng) * rng.uniform(0.6, 1.0)
+    return painted(patch, CLOUD, cover.astype(np.float32))
+
+
+def _snow(patch: Patch, rng: np.random.Generator) -> Patch:
+    return painted(patch, SNOW, blob(patch.valid.shape, rng.uniform(0.4, 0.9), rng))
+
+
+def _shadow(patch: Patch, rng: np.random.Generator) -> Patch:
+    mask = blob(patch.valid.shape, rng.uniform(0.3, 0.7), rng)
+    left = np.asarray(SHADE, dtype=np.float32)[:, None, None]
+    return with_pixels(patch, patch.reflectance * (1 - mask * (1 - left)))
+
+
+def _gaps(patch: Patch, rng: np.random.Generator) -> Patch:
+    valid = np.array(patch.valid)
+    valid[: round(rng.uniform(0.1, 0.9) * patch.height)] = False
+    return with_pixels(patch, patch.reflectance * valid, valid)
+
+
+def _saturated(patch: Patch, rng: np.random.Generator) -> Patch:
+    mask = blob(patch.valid.shape, rng.uniform(0.03, 0.3), rng) > 0.5
+    pixels = np.array(patch.reflectance)
+    pixels[:, mask] = 6.5535
+    return with_pixels(patch, pixels)
+
+
+def _constant(patch: Patch, rng: np.random.Generator) -> Patch:
+    flat = np.full_like(patch.reflectance, rng.uniform(0.0, 0.5))
+    return with_pixels(patch, flat)
+
+
+def _white_noise(patch: Patch, rng: np.random.Generator) -> Patch:
+    return with_pixels(patch, rng.uniform(0, 0.5, patch.reflectance.shape))
+
+
+def _matched_noise(patch: Patch, rng: np.random.Generator) -> Patch:
+    mean = patch.reflectance.mean(axis=(1, 2), keepdims=True)
+    std = patch.reflectance.std(axis=(1, 2), keepdims=True)
+    return with_pixels(patch, mean + std * rng.standard_normal(patch.reflectance.shape))
+
+
+def _shuffled(patch: Patch, rng: np.random.Generator) -> Patch:
+    """Every pixel keeps its spectrum, none its place."""
+    flat = patch.reflectance.reshape(len(patch.bands), -1)
+    return with_pixels(
+        patch, flat[:, rng.permutation(flat.shape[1])].reshape(patch.reflectance.shape)
+    )
+
+
+def _random_order(patch: Patch, rng: np.random.Generator) -> Patch:
+    return in_order(patch, [str(name) for name in rng.permutation(np.array(BAND_NAMES))])
+
+
+def _band_lost(patch: Patch, rng: np.random.Generator) -> Patch:
+    pixels = np.array(patch.reflectance)
+    pixels[rng.integers(len(patch.bands))] = 0
+    return with_pixels(patch, pixels)
+
+
+def _swapped(first: str, second: str) -> Spoiler:
+    names = [{first: second, second: first}.get(name, name) for name in BAND_NAMES]
+    return lambda patch, _: in_order(patch, names)
+
+
+def _scaled(factor: float, shift: float = 0.0) -> Spoiler:
+    def spoil(patch: Patch, _: np.random.Generator) -> Patch:
+        return with_pixels(patch, patch.reflectance * np.float32(factor) + np.float32(shift))
+
+    return spoil
+
+
+_ALPHABETICAL: Final = sorted(BAND_NAMES)
+_BY_GRID: Final = (*BANDS_10M, *BANDS_20M, *BANDS_60M)
+
+SPOILERS: Final[dict[str, tuple[str, Spoiler]]] = {
+    "offset-left": ("+1000 of baseline 04.00 left in", _scaled(1, float(OFFSET))),
+    "offset-twice": ("the offset taken away twice", _scaled(1, -float(OFFSET))),
+    "times-10000": ("digital numbers taken for reflectance", _scaled(1e4)),
+    "over-10000": ("divided by 10000 twice", _scaled(1e-4)),
+    "times-2.75": ("reflectance stretched to 8 bits, over 0.36", _scaled(1 / 0.36)),
+    "constant": ("one value everywhere", _constant),
+    "gaps": ("10 to 90 % of the pixels without data", _gaps),
+    "saturated": ("3 to 30 % of the pixels saturated", _saturated),
+    "alphabetical": ("files sorted by name: B8A last", lambda p, _: in_order(p, _ALPHABETICAL)),
+    "by-grid": ("bands sorted by resolution", lambda p, _: in_order(p, _BY_GRID)),
+    "reversed": ("bands in reverse order", lambda p, _: in_order(p, BAND_NAMES[::-1])),
+    "red-blue": ("B02 and B04 swapped", _swapped("B02", "B04")),
+    "nir-swir": ("B08 and B11 swapped", _swapped("B08", "B11")),
+    "nir-red-edge": ("B08 and B05 swapped", _swapped("B08", "B05")),
+    "random-order": ("bands in a random order", _random_order),
+    "band-lost": ("one band filled with 0", _band_lost),
+    "white-noise": ("even noise from 0 to 0.5", _white_noise),
+    "matched-noise": ("noise with the mean and spread of a patch's bands", _matched_noise),
+    "shuffled": ("a patch's pixels in a random order", _shuffled),
+    "painted-cloud": ("a cloud painted over 25 to 80 %", _cloud),
+    "painted-shadow": ("a cloud's shadow painted over 30 to 70 %", _shadow),
+    "painted-snow": ("snow painted over 40 to 90 %", _snow),
+}
+"""Name → title and what spoils a patch; all keep its place and date."""
+
+
+def made_groups(patches: Sequence[Patch], *, seed: int = 0) -> tuple[Group, ...]:
+    """One group a spoiler, and the photographs.
+
+    Args:
+        patches: good ones to spoil, of 12 bands.
+        seed: of what is drawn at random; each patch of each group draws its own.
+    """
+    groups = [
+        Group(
+            name=name,
+            title=title,
+            kind="bad",
+            real=False,
+            made_of=f"{len(patches)} good patches, spoilt",
+            patches=partial(_spoilt, patches, how, (seed, number)),
+        )
+        for number, (name, (title, how)) in enumerate(SPOILERS.items())
+    ]
+    return (*groups, *photographs(patches))
+
+
+def _spoilt(patches: Sequence[Patch], how: Spoiler, seed: tuple[int, int]) -> Iterator[Patch]:
+    for index, patch in enumerate(patches):
+        yield how(patch, np.random.default_rng((*seed, index)))
+
+
+PHOTOGRAPHS: Final = ("china.jpg", "flower.jpg")
+_WINDOWS: Final = 12
+"""Windows a photograph."""
+
+
+def photographs(patches: Sequence[Patch]) -> tuple[Group, ...]:
+    """Two photographs that scikit-learn carries, put into twelve bands in two ways.
+
+    Colours go to the bands of visible light, scaled to 0 to 0.3; what no camera sees is
+    filled with the grey value, or with red repeated.
+
+    Args:
+        patches: one or more, whose places and dates are used.
+    """
+    return tuple(
+        Group(
+            name=f"photograph-{way}",
+            title=f"a photograph, with {way} in the bands that no eye sees",
+            kind="bad",
+            real=False,
+            made_of=f"{_WINDOWS} windows each of {' and '.join(PHOTOGRAPHS)} of scikit-learn",
+            patches=partial(_photographs, patches, way),
+        )
+        for way in ("grey", "red")
+    )
+
+
+def _photographs(patches: Sequence[Patch], way: str) -> Iterator[Patch]:
+    from sklearn.datasets import load_sample_image  # noqa: PLC0415 - slow to import
+
+    for number, name in enumerate(PHOTOGRAPHS):
+        picture = load_sample_image(name).astype(np.float32) * np.float32(0.3 / 255)
+        rng = np.random.default_rng(number)
+        for index in range(_WINDOWS):
+            patch = patches[index % len(patches)]
+            row = rng.integers(picture.shape[0] - patch.height + 1)
+            col = rng.integers(picture.shape[1] - patch.width + 1)
+            view = picture[row : row + patch.height, col : col + patch.width]
+            red, green, blue = np.moveaxis(view, -1, 0)
+            rest = red if way == "red" else view.mean(axis=-1)
+            colours = {"B01": blue, "B02": blue, "B03": green, "B04": red}
+            yield with_pixels(patch, np.stack([colours.get(band, rest) for band in patch.bands]))

@@ -1,0 +1,147 @@
+"""What was measured or fitted for one very model, in files beside its card.
+
+They lie in ``<model folder>/trust`` and are stamped with the card's hash, which covers the
+weights too. A file of another card is refused: a bound or an index that was fitted to other
+weights would be believed and be wrong. Sizes are bounded, since the files ship with the
+package and are read from folders that nobody has vouched for.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from landcover.core.errors import CorruptModel
+
+# `landcover --help` and a page's first second should not wait for torch.
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FOLDER: Final = "trust"
+MAX_BYTES: Final = 2_000_000
+"""Of one file; the largest of ours has 0.3 MB."""
+_HASH: Final = "card_hash"
+_VALUES: Final = "values"
+
+
+def write_json(folder: Path, name: str, card_hash: str, values: dict[str, Any]) -> Path:
+    """Write JSON-ready values as ``trust/<name>.json``, stamped with a card's hash.
+
+    Args:
+        folder: the model's.
+        name: of the file, without its ending.
+        card_hash: of the card that the values belong to.
+        values: what to keep; no NaN, which JSON does not have.
+
+    Returns:
+        the file.
+    """
+    stamped = {_HASH: card_hash, _VALUES: values}
+    text = json.dumps(stamped, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return _write(folder, f"{name}.json", text.encode())
+
+
+def read_json(folder: Path, name: str, card_hash: str) -> dict[str, Any] | None:
+    """The values of ``trust/<name>.json``; None where there is no such file.
+
+    Raises:
+        CorruptModel: the file is damaged, too large, or of another card.
+    """
+    data = _read(folder, f"{name}.json")
+    if data is None:
+        return None
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError):
+        raise _corrupt(folder, f"{name}.json", "it is not JSON") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get(_VALUES), dict):
+        raise _corrupt(folder, f"{name}.json", "it does not have the form of such a file")
+    _check_hash(folder, f"{name}.json", raw.get(_HASH), card_hash)
+    values: dict[str, Any] = raw[_VALUES]
+    return values
+
+
+def write_tensors(
+    folder: Path, name: str, card_hash: str, tensors: dict[str, Tensor], values: dict[str, Any]
+) -> Path:
+    """Write tensors as ``trust/<name>.safetensors``, stamped with a card's hash.
+
+    Args:
+        folder: the model's.
+        name: of the file, without its ending.
+        card_hash: of the card that the tensors belong to.
+        tensors: contiguous, on the CPU.
+        values: JSON-ready values that belong to them, kept in the same file.
+
+    Returns:
+        the file.
+    """
+    from safetensors.torch import save  # noqa: PLC0415 - see the top
+
+    notes = {_HASH: card_hash, _VALUES: json.dumps(values, ensure_ascii=False, allow_nan=False)}
+    return _write(folder, f"{name}.safetensors", save(tensors, notes))
+
+
+def read_tensors(
+    folder: Path, name: str, card_hash: str
+) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Tensors and values of ``trust/<name>.safetensors``; None where there is no such file.
+
+    Raises:
+        CorruptModel: the file is damaged, too large, or of another card.
+    """
+    from safetensors import SafetensorError  # noqa: PLC0415 - see the top
+    from safetensors.torch import load  # noqa: PLC0415
+
+    file = f"{name}.safetensors"
+    data = _read(folder, file)
+    if data is None:
+        return None
+    try:
+        tensors = load(data)
+        # The layout: eight bytes that say how long a JSON header is, then the header.
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        notes = header["__metadata__"]
+        values = json.loads(notes[_VALUES])
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        raise _corrupt(folder, file, "it cannot be read") from None
+    if not isinstance(values, dict):
+        raise _corrupt(folder, file, "it does not have the form of such a file")
+    _check_hash(folder, file, notes.get(_HASH), card_hash)
+    return tensors, values
+
+
+def _write(folder: Path, file: str, data: bytes) -> Path:
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{file} would have {len(data):,} bytes, more than {MAX_BYTES:,}")
+    target = folder / FOLDER / file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{file}.part")
+    part.write_bytes(data)
+    part.replace(target)
+    return target
+
+
+def _read(folder: Path, file: str) -> bytes | None:
+    path = folder / FOLDER / file
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise _corrupt(folder, file, f"it is larger than {MAX_BYTES // 1_000_000} MB")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        raise _corrupt(folder, file, "it cannot be read") from None
+
+
+def _check_hash(folder: Path, file: str, found: object, card_hash: str) -> None:
+    if found != card_hash:
+        raise _corrupt(folder, file, "it belongs to another card or other weights")
+
+
+def _corrupt(folder: Path, file: str, why: str) -> CorruptModel:
+    return CorruptModel(
+        f"{file} of the model '{folder.name}' cannot be used: {why}; make it anew with "
+        "`landcover trust`, or install landcover again."
+    )

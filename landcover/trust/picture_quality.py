@@ -1,0 +1,77 @@
+"""May a picture be trusted? What can be seen in its own pixels of whether EuroSAT's net fits.
+
+EuroSAT's pictures are Sentinel-2 scenes of 10 m a pixel, stretched in one way. The bounds
+below were measured on the 24,293 of them in the project's data folder
+(``tests/test_picture_quality.py`` verifies the share that is warned of).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from landcover.core.bands import PIXEL_M
+from landcover.core.picture import Picture
+from landcover.trust.quality import NODATA_ABSTAIN, NODATA_WARN, Quality
+
+USUAL: Final[tuple[tuple[float, float], ...]] = ((0.09, 0.93), (0.15, 0.77), (0.23, 0.75))
+"""Mean red, green and blue of all but about one in a thousand of EuroSAT's pictures."""
+RATIO: Final = 1.3
+"""Pixels larger or smaller than 10 m by this factor show another piece of land."""
+
+
+def assess(picture: Picture) -> Quality:
+    """Check the pixels of one window of a picture; never raises."""
+    gaps = picture.nodata_fraction
+    grave = list(_grave(picture, gaps))
+    warnings = grave or [*_gaps(gaps), *_size(picture), *_stretch(picture)]
+    return Quality(
+        nodata_fraction=gaps,
+        cloud_fraction=None,
+        warnings=tuple(warnings),
+        abstained=bool(grave),
+    )
+
+
+def _grave(picture: Picture, gaps: float) -> Iterator[str]:
+    """Findings after which no label should be given."""
+    values = picture.brightness[:, picture.valid]
+    if gaps > NODATA_ABSTAIN:
+        yield f"{gaps:.0%} of the pixels are see-through: choose another window or picture."
+    elif (values == values[:, :1]).all():
+        yield "The picture has one single colour, so there is nothing to see: check the file."
+    elif (values == values[:1]).all():
+        yield (
+            "The picture is grey, and the model tells covers apart by their colours: "
+            "give a colour picture."
+        )
+
+
+def _gaps(gaps: float) -> Iterator[str]:
+    if gaps > NODATA_WARN:
+        yield f"{gaps:.0%} of the pixels are see-through and were filled with the mean colour."
+
+
+def _size(picture: Picture) -> Iterator[str]:
+    side = picture.pixel_m
+    if side is not None and not PIXEL_M / RATIO <= side <= PIXEL_M * RATIO:
+        yield (
+            f"The file states pixels of {side:.3g} m, and the model knows pixels of {PIXEL_M} m: "
+            "bring the picture to that, or expect more mistakes."
+        )
+
+
+def _stretch(picture: Picture) -> Iterator[str]:
+    means = picture.brightness[:, picture.valid].mean(axis=1, dtype=np.float64)
+    unusual = [
+        f"{name} {mean:.2f} (usual {low:g} to {high:g})"
+        for name, mean, (low, high) in zip(picture.bands, means, USUAL, strict=True)
+        if not low <= mean <= high
+    ]
+    if unusual:
+        yield (
+            "The colours are not as EuroSAT stretched them, so expect more mistakes: mean "
+            f"{', '.join(unusual)}."
+        )

@@ -1,0 +1,317 @@
+"""May this patch be trusted? Checks that are measured on its own pixels and place.
+
+The constants were set on the 625 BigEarthNet v2 patches of the five countries in the
+project's data folder. On them the checks of pixels warn of one, which lies under snow;
+adding 0.1 to each (an offset not removed) is found in all 625, and taking 0.1 from each
+(an offset removed twice) in all 625. ``tests/test_quality.py`` verifies these counts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from landcover.core.bands import SCL_CLOUD, SCL_SHADOW
+from landcover.core.raster import FloatArray, Patch
+from landcover.io.scaling import DARK_LOW, darkest, looks_shifted
+
+NODATA_WARN: Final = 0.05
+NODATA_ABSTAIN: Final = 0.50
+"""Shares of pixels without data."""
+
+TOO_HIGH: Final = 2.0
+"""A median reflectance above this is a mistake of scale: fresh snow stays near 1."""
+TOO_LOW: Final = 0.005
+"""A picture with nothing brighter is one too: open sea in the data set reaches 0.018."""
+
+NEGATIVE: Final = -0.02
+"""The darkest band's first percentile lies above this unless an offset was taken twice."""
+SATURATED: Final = 2.0
+"""A pixel above this is saturated or a fill value; the data set's brightest has 1.77."""
+SATURATED_SHARE: Final = 0.01
+
+BRIGHT_BLUE: Final = 0.20
+BRIGHT_SHARE: Final = 0.20
+"""Snow and cloud are brighter than this in B02; dense roofs fill up to 0.13 of a patch."""
+
+COUNTRIES: Final[dict[str, tuple[float, float, float, float]]] = {
+    "Austria": (46.3, 9.4, 49.1, 17.2),
+    "Belgium": (49.4, 2.4, 51.6, 6.5),
+    "Finland": (59.7, 19.4, 70.2, 31.7),
+    "Ireland": (51.3, -10.8, 55.5, -5.9),
+    "Kosovo": (41.8, 20.0, 43.3, 21.9),
+    "Lithuania": (53.8, 20.9, 56.5, 26.9),
+    "Luxembourg": (49.4, 5.7, 50.2, 6.6),
+    "Portugal": (36.9, -9.6, 42.2, -6.1),
+    "Serbia": (42.2, 18.8, 46.2, 23.1),
+    "Switzerland": (45.8, 5.9, 47.9, 10.6),
+}
+"""BigEarthNet's ten countries as coarse boxes: south, west, north, east in degrees.
+
+A box holds some of the neighbours' land too, which looks much the same.
+"""
+BORDER: Final = 0.1
+"""Degrees by which a patch may lie outside a box: patches come from tiles across borders."""
+
+
+Level = Literal["warn", "grave"]
+"""Whether an answer may still be given, with a warning, or none."""
+About = Literal["pixels", "place", "answer"]
+"""What a finding doubts: the pixels themselves; whether a model knows such a place or season;
+or what it answers for some classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that speaks against believing an answer.
+
+    Attributes:
+        check: short name of the check that found it.
+        level: how grave it is.
+        about: what it doubts.
+        value: what was measured, in the check's own unit.
+        bound: the value from which the check speaks.
+        sentence: for people: what it is, and what to do.
+    """
+
+    check: str
+    level: Level
+    about: About
+    value: float
+    bound: float
+    sentence: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {
+            "check": self.check,
+            "level": self.level,
+            "about": self.about,
+            "value": self.value,
+            "bound": self.bound,
+            "sentence": self.sentence,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """What the checks found.
+
+    Attributes:
+        nodata_fraction: share of pixels without data, 0 to 1.
+        cloud_fraction: share of cloud, cirrus and cloud shadow, 0 to 1, or None: not
+            measured, since that takes a scene classification.
+        warnings: one sentence a finding, the gravest first.
+        abstained: whether no label should be given at all.
+    """
+
+    nodata_fraction: float
+    cloud_fraction: float | None
+    warnings: tuple[str, ...]
+    abstained: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return {
+            "nodata_fraction": self.nodata_fraction,
+            "cloud_fraction": self.cloud_fraction,
+            "warnings": list(self.warnings),
+        }
+
+
+def assess(patch: Patch) -> Quality:
+    """Check a patch's pixels and place; never raises."""
+    return of_findings(patch, findings(patch))
+
+
+def of_findings(patch: Patch, found: Sequence[Finding]) -> Quality:
+    """The quality of a patch with these findings."""
+    cloud = cloud_fraction(patch)
+    return Quality(
+        nodata_fraction=max(0.0, patch.nodata_fraction - (cloud or 0.0)),
+        cloud_fraction=cloud,
+        warnings=tuple(finding.sentence for finding in found),
+        abstained=any(finding.level == "grave" for finding in found),
+    )
+
+
+def findings(patch: Patch) -> tuple[Finding, ...]:
+    """What speaks against a patch's pixels and place, the gravest first; never raises."""
+    cloud = cloud_fraction(patch) or 0.0
+    gaps = max(0.0, patch.nodata_fraction - cloud)
+    values = values_of(patch)
+    grave = list(_grave(values, gaps, cloud))
+    # Where the scale is wrong or nothing is to be seen, finer checks would only echo that.
+    slight = [] if grave else [*_gaps(gaps, cloud), *_pixels(patch.bands, values)]
+    return (*grave, *slight, *_place(patch))
+
+
+def cloud_fraction(patch: Patch) -> float | None:
+    """Share of the pixels that cloud or its shadow hides, where a classification says so."""
+    if patch.scl is None:
+        return None
+    hidden = np.isin(patch.scl, sorted(SCL_CLOUD | SCL_SHADOW)) & ~patch.valid
+    return float(hidden.mean())
+
+
+def values_of(patch: Patch) -> FloatArray:
+    """Reflectance ``(band, pixel)`` of the pixels with data."""
+    if patch.valid.all():
+        return patch.reflectance.reshape(len(patch.bands), -1)
+    return patch.reflectance[:, patch.valid]
+
+
+def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
+    """Findings after which no label should be given."""
+    if gaps > NODATA_ABSTAIN:
+        yield _finding(
+            "nodata",
+            "grave",
+            (gaps, NODATA_ABSTAIN),
+            f"{gaps:.0%} of the pixels have no data: choose another window or date.",
+        )
+        return
+    if gaps + cloud > NODATA_ABSTAIN:
+        lost = f" and {gaps:.0%} have no data" if gaps > NODATA_WARN else ""
+        yield _finding(
+            "cloud",
+            "grave",
+            (gaps + cloud, NODATA_ABSTAIN),
+            f"Cloud or its shadow hides {cloud:.0%} of the pixels{lost}: choose another date.",
+        )
+        return
+    middle, largest = float(np.median(values)), float(np.abs(values).max())
+    if middle > TOO_HIGH:
+        yield _finding(
+            "scale",
+            "grave",
+            (middle, TOO_HIGH),
+            "The values are far too high for reflectance, as if they had not been divided by "
+            "10000: check the file's scale.",
+        )
+    elif largest < TOO_LOW:
+        yield _finding(
+            "scale",
+            "grave",
+            (largest, TOO_LOW),
+            "The values are far too low for reflectance, as if they had been divided by 10000 "
+            "twice: check the file's scale.",
+        )
+    elif (values == values[:, :1]).all():
+        yield _finding(
+            "constant",
+            "grave",
+            (0.0, 0.0),
+            "Every band has one single value, so there is nothing to see: check the file.",
+        )
+    elif (values == values[:1]).all():
+        yield _finding(
+            "same-bands",
+            "grave",
+            (float(len(values)), 2.0),
+            "All bands hold the same pixels: check how the file was made.",
+        )
+
+
+def _finding(
+    check: str, level: Level, measured: tuple[float, float], sentence: str, about: About = "pixels"
+) -> Finding:
+    """A finding from its value and bound."""
+    value, bound = measured
+    return Finding(
+        check=check, level=level, about=about, value=value, bound=bound, sentence=sentence
+    )
+
+
+def _gaps(gaps: float, cloud: float) -> Iterator[Finding]:
+    if cloud > NODATA_WARN:
+        yield _finding(
+            "cloud",
+            "warn",
+            (cloud, NODATA_WARN),
+            f"Cloud or its shadow hides {cloud:.0%} of the pixels, which were filled with the mean "
+            "of the others.",
+        )
+    if gaps > NODATA_WARN:
+        yield _finding(
+            "nodata",
+            "warn",
+            (gaps, NODATA_WARN),
+            f"{gaps:.0%} of the pixels have no data and were filled with the mean of the others.",
+        )
+
+
+def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
+    dark = darkest(values)
+    shifted = looks_shifted(dark)
+    if shifted:
+        yield _finding(
+            "offset",
+            "warn",
+            (dark, DARK_LOW),
+            f"Even the darkest pixels have a reflectance of {dark:.2f} (usual are 0 to 0.06): it "
+            "looks as if the offset of +1000 of processing baseline 04.00 was not removed.",
+        )
+    if dark < NEGATIVE:
+        yield _finding(
+            "negative",
+            "warn",
+            (dark, NEGATIVE),
+            f"The darkest pixels have a reflectance of {dark:.2f}: it looks as if the offset of "
+            "processing baseline 04.00 was removed twice.",
+        )
+    saturated = float((values > SATURATED).any(axis=0).mean())
+    if saturated > SATURATED_SHARE:
+        yield _finding(
+            "saturated",
+            "warn",
+            (saturated, SATURATED_SHARE),
+            f"{saturated:.0%} of the pixels are saturated or fill values (above {SATURATED:g}).",
+        )
+    bright = float((values[bands.index("B02")] > BRIGHT_BLUE).mean()) if "B02" in bands else 0.0
+    # With an offset left in, everything is bright.
+    if bright > BRIGHT_SHARE and not shifted:
+        yield _finding(
+            "bright",
+            "warn",
+            (bright, BRIGHT_SHARE),
+            f"{bright:.0%} of the pixels are as bright as snow or cloud (B02 above "
+            f"{BRIGHT_BLUE:g}), which hide the cover beneath.",
+        )
+    for names in _same_bands(bands, values):
+        yield _finding(
+            "same-bands",
+            "warn",
+            (float(len(names)), 2.0),
+            f"The bands {' and '.join(names)} hold the same pixels: check how the file was made.",
+        )
+
+
+def _same_bands(bands: tuple[str, ...], values: FloatArray) -> Iterator[list[str]]:
+    groups: dict[bytes, list[str]] = defaultdict(list)
+    for name, band in zip(bands, values, strict=True):
+        # Over open sea several bands are one and the same small number throughout.
+        if (band != band[0]).any():
+            groups[band.tobytes()].append(name)
+    yield from (names for names in groups.values() if len(names) > 1)
+
+
+def _place(patch: Patch) -> Iterator[Finding]:
+    latitude, longitude = patch.centre
+    away = min(
+        max(south - latitude, latitude - north, west - longitude, longitude - east, 0.0)
+        for south, west, north, east in COUNTRIES.values()
+    )
+    if away > BORDER:
+        yield _finding(
+            "place",
+            "warn",
+            (away, BORDER),
+            "This place lies outside the ten European countries that BigEarthNet covers "
+            f"({', '.join(COUNTRIES)}), so expect more mistakes here.",
+            "place",
+        )

@@ -1,0 +1,336 @@
+"""What the user has chosen, the way back, and where the map looks: the page's whole state.
+
+Everything lives in ``st.session_state`` under keys that begin with ``classify_``, so that
+it survives a visit to another page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+import streamlit as st
+
+from landcover.core.bands import PATCH_PIXELS
+from landcover.core.errors import BadInput
+from landcover.core.picture import Picture
+from landcover.core.raster import Patch
+from landcover.io import sources
+from landcover.io.images import is_picture, read_picture
+from landcover.io.samples import Sample, sample_at, samples
+
+_Held = TypeVar("_Held", Patch, Picture)
+Place = tuple[float, float]
+"""Latitude and longitude in WGS 84 degrees."""
+
+OVERVIEW: Final = ((53.6, 11.5), 3.5)
+"""Where the map opens: Europe with all samples."""
+CLOSE_ZOOM: Final = 14
+"""Zoom at which 1200 m fill about half of the map."""
+MAX_HISTORY: Final = 20
+MAX_UPLOADS: Final = 2
+MAX_FETCHED: Final = 12
+EARTH_RADIUS_KM: Final = 6371.0
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One choice: a sample, a window of an uploaded picture, a fetched one, or a bare place.
+
+    Exactly one of ``sample``, ``upload``, ``colours``, ``live`` and ``nowhere`` is set.
+
+    Attributes:
+        sample: a sample's name.
+        upload: key of an uploaded picture.
+        colours: key of an uploaded picture of red, green and blue, which has no place.
+        row, col: upper left pixel of the window in an uploaded picture.
+        live: key of a picture that was fetched from an archive.
+        nowhere: a place that no picture on this computer holds.
+        drawn: south-west and north-east corner of the rectangle that chose it.
+    """
+
+    sample: str | None = None
+    upload: str | None = None
+    colours: str | None = None
+    row: int = 0
+    col: int = 0
+    live: str | None = None
+    nowhere: Place | None = None
+    drawn: tuple[Place, Place] | None = None
+
+    @property
+    def key(self) -> str:
+        """Names the pixels, for caches."""
+        if self.live:
+            return f"live:{self.live}"
+        if self.colours:
+            return f"{self.colours}:{self.row}:{self.col}"
+        return f"sample:{self.sample}" if self.sample else f"{self.upload}:{self.row}:{self.col}"
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the map was sent; a new ``turn`` sends it there again."""
+
+    centre: Place = OVERVIEW[0]
+    zoom: float = OVERVIEW[1]
+    turn: int = 0
+
+
+def _state(name: str, default: object) -> object:
+    return st.session_state.setdefault(f"classify_{name}", default)
+
+
+def current() -> Chosen | None:
+    """What is chosen now."""
+    trail = _trail()
+    return trail[-1] if trail else None
+
+
+def _trail() -> list[Chosen]:
+    trail = _state("trail", [])
+    assert isinstance(trail, list)
+    return trail
+
+
+def can_go_back() -> bool:
+    """Whether something was chosen before."""
+    return len(_trail()) > 1
+
+
+def choose(chosen: Chosen) -> None:
+    """Make it the current choice and send the map there."""
+    trail = _trail()
+    if not trail or trail[-1] != chosen:
+        trail.append(chosen)
+        del trail[:-MAX_HISTORY]
+    fail(None)
+    look_at_choice()
+
+
+def go_back() -> None:
+    """Return to the previous choice whose picture is still held."""
+    trail = _trail()
+    if trail:
+        trail.pop()
+    while trail and not _held(trail[-1]):
+        trail.pop()
+    fail(None)
+    look_at_choice()
+
+
+def _held(chosen: Chosen) -> bool:
+    if chosen.upload is not None:
+        return chosen.upload in uploads()
+    if chosen.colours is not None:
+        return chosen.colours in pictures()
+    return chosen.live is None or chosen.live in fetched()
+
+
+def clear() -> None:
+    """Forget every choice and picture, and show the overview."""
+    _trail().clear()
+    uploads().clear()
+    pictures().clear()
+    fetched().clear()
+    st.session_state.pop("classify_live_asked", None)
+    fail(None)
+    # A new key empties the upload and text widgets, which offer no other way.
+    st.session_state["classify_round"] = form_round() + 1
+    look_at_overview()
+
+
+def form_round() -> int:
+    """Part of the input widgets' keys."""
+    value = _state("round", 0)
+    assert isinstance(value, int)
+    return value
+
+
+def uploads() -> dict[str, Patch]:
+    """The uploaded pictures that are still held, the newest last."""
+    held = _state("uploads", {})
+    assert isinstance(held, dict)
+    return held
+
+
+def pictures() -> dict[str, Picture]:
+    """The uploaded pictures of red, green and blue that are still held, the newest last."""
+    held = _state("pictures", {})
+    assert isinstance(held, dict)
+    return held
+
+
+def fetched() -> dict[str, Patch]:
+    """The pictures from archives that are still held, the newest last."""
+    held = _state("fetched", {})
+    assert isinstance(held, dict)
+    return held
+
+
+def add_live(key: str, patch: Patch) -> None:
+    """Hold a picture from an archive and choose it."""
+    held = fetched()
+    held.pop(key, None)
+    held[key] = patch
+    for old in list(held)[:-MAX_FETCHED]:
+        del held[old]
+    choose(Chosen(live=key))
+
+
+def add_upload(files: Sequence[tuple[str, bytes]]) -> None:
+    """Read uploaded files and choose the middle of their picture.
+
+    Raises:
+        LandcoverError: they cannot be used.
+    """
+    if len(files) == 1 and is_picture(files[0][1]):
+        _add_picture(*files[0])
+        return
+    patch = sources.read_upload(files)
+    key = f"upload:{_digest(files)}"
+    _hold(uploads(), key, patch)
+    # The same steps as Patch.centre_window, which keep the coarser bands aligned.
+    row, col = ((n - PATCH_PIXELS) // 2 // 6 * 6 for n in (patch.height, patch.width))
+    choose(Chosen(upload=key, row=row, col=col))
+
+
+def _add_picture(name: str, data: bytes) -> None:
+    picture = read_picture(data, name)
+    key = f"picture:{_digest([(name, data)])}"
+    _hold(pictures(), key, picture)
+    row, col = picture.centre()
+    choose(Chosen(colours=key, row=row, col=col))
+
+
+def _digest(files: Sequence[tuple[str, bytes]]) -> str:
+    digest = hashlib.sha256()
+    for name, data in files:
+        digest.update(f"{name}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()[:16]
+
+
+def _hold(held: dict[str, _Held], key: str, value: _Held) -> None:
+    """Keep a picture as the newest one, and no more than :data:`MAX_UPLOADS`."""
+    held.pop(key, None)
+    held[key] = value
+    for old in list(held)[:-MAX_UPLOADS]:
+        del held[old]
+
+
+def choose_place(latitude: float, longitude: float) -> None:
+    """Choose whatever picture holds that place: a sample, an upload, or none."""
+    choose(_at(latitude, longitude))
+
+
+def choose_drawn(south: float, west: float, north: float, east: float) -> None:
+    """Choose by a rectangle: its centre, else the sample in it that is nearest to its centre."""
+    middle = ((south + north) / 2, (west + east) / 2)
+    chosen = _at(*middle)
+    inside = [s for s in samples() if south <= s.centre[0] <= north and west <= s.centre[1] <= east]
+    if chosen.nowhere and inside:
+        chosen = Chosen(sample=min(inside, key=lambda s: distance_km(s.centre, middle)).name)
+    choose(replace(chosen, drawn=((south, west), (north, east))))
+
+
+def _at(latitude: float, longitude: float) -> Chosen:
+    if sample := sample_at(latitude, longitude):
+        return Chosen(sample=sample.name)
+    for key, patch in reversed(uploads().items()):
+        try:
+            window = patch.window_around(latitude, longitude)
+        except BadInput:
+            continue
+        row, col = patch.pixel_of(*window.outline[0])
+        return Chosen(upload=key, row=round(row), col=round(col))
+    return Chosen(nowhere=(latitude, longitude))
+
+
+def patch_of(chosen: Chosen | None) -> Patch | None:
+    """The pixels of a choice, None where there are none."""
+    if chosen is None or chosen.nowhere is not None or chosen.colours is not None:
+        return None
+    if chosen.sample is not None:
+        return sources.read(chosen.sample)
+    if chosen.live is not None:
+        return fetched().get(chosen.live)
+    whole = uploads().get(chosen.upload or "")
+    return whole.window(chosen.row, chosen.col) if whole is not None else None
+
+
+def picture_of(chosen: Chosen | None) -> Picture | None:
+    """The whole picture of red, green and blue that was chosen, None where it is none."""
+    return pictures().get(chosen.colours or "") if chosen is not None else None
+
+
+def sample_of(chosen: Chosen | None) -> Sample | None:
+    """The sample of a choice, None where it is none."""
+    name = chosen.sample if chosen else None
+    return next((sample for sample in samples() if sample.name == name), None)
+
+
+def nearest_sample(place: Place) -> tuple[Sample, float]:
+    """The nearest sample and its distance in kilometres."""
+    return min(((s, distance_km(s.centre, place)) for s in samples()), key=lambda pair: pair[1])
+
+
+def distance_km(a: Place, b: Place) -> float:
+    """Along a great circle (haversine formula on a sphere, good to half a percent)."""
+    lat_a, lat_b = math.radians(a[0]), math.radians(b[0])
+    half = math.sin((lat_b - lat_a) / 2) ** 2
+    half += math.cos(lat_a) * math.cos(lat_b) * math.sin(math.radians(b[1] - a[1]) / 2) ** 2
+    return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half)))
+
+
+def fail(message: str | None) -> None:
+    """Keep one sentence to show, until the next choice."""
+    st.session_state["classify_error"] = message
+
+
+def failure() -> str | None:
+    """The sentence to show."""
+    message = _state("error", None)
+    return message if isinstance(message, str) else None
+
+
+def open_tab(label: str) -> None:
+    """Show that one of the ways to choose."""
+    st.session_state["classify_tab"] = (label, tab()[1] + 1)
+
+
+def tab() -> tuple[str | None, int]:
+    """Which way to choose a button opened last, and how many times one did."""
+    value = _state("tab", (None, 0))
+    assert isinstance(value, tuple)
+    return value
+
+
+def view() -> View:
+    """Where the map was sent last."""
+    value = _state("view", View())
+    assert isinstance(value, View)
+    return value
+
+
+def look(centre: Place, zoom: float) -> None:
+    """Send the map there, even if it was sent there before."""
+    st.session_state["classify_view"] = View(centre, zoom, view().turn + 1)
+
+
+def look_at_overview() -> None:
+    """Send the map to where it opened."""
+    look(*OVERVIEW)
+
+
+def look_at_choice() -> None:
+    """Send the map to the current choice; to a place without picture it need not move."""
+    chosen = current()
+    patch = patch_of(chosen)
+    if patch is not None:
+        look(patch.centre, CLOSE_ZOOM)
+    elif chosen is None:
+        look_at_overview()

@@ -1,0 +1,270 @@
+"""Every way to choose a place besides the map, all of them usable by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import streamlit as st
+
+from landcover.core.bands import COMPOSITES, PATCH_PIXELS
+from landcover.core.errors import LandcoverError
+from landcover.core.picture import WINDOW, Picture
+from landcover.io.images import SUFFIXES
+from landcover.io.samples import read_sample, samples
+from landcover.io.sources import parse_place
+from pages.parts.classify import choice, live
+from pages.parts.shared import theme
+
+FILE_TYPES: Final = ("tif", "tiff", "zip", "json", *SUFFIXES)
+GALLERY_COLUMNS: Final = 3
+GRID_STEP: Final = 6
+"""Pixels of 10 m in one of 60 m: whole steps keep the coarse bands aligned with the window."""
+
+
+def show() -> None:
+    """Buttons back, the current error, and the three forms."""
+    _way_back()
+    # Containers that are always there: what follows must not move, or the tabs start afresh.
+    with st.container(key="classify_failure"):
+        if message := choice.failure():
+            st.error(theme.literal(message))
+    with st.container(key="classify_window"):
+        _window()
+    opened, turn = choice.tab()
+    # A new key opens the tab that a button asked for.
+    by_name, by_place, by_file = st.tabs(
+        ["Labelled sample", "Coordinates", live.UPLOAD_TAB],
+        default=opened,
+        key=f"classify_tabs_{turn}",
+    )
+    with by_name:
+        _sample()
+    with by_place:
+        _coordinates()
+    with by_file:
+        _upload()
+
+
+def gallery() -> None:
+    """The samples as pictures with buttons, for a page on which nothing is chosen yet."""
+    st.subheader("Six real places to start with", anchor=False)
+    st.caption(
+        "Each is a labelled Sentinel-2 patch of 1200 m × 1200 m, numbered as on the map, "
+        "so that you can compare what the network finds with what experts mapped."
+    )
+    with st.container(key="classify_gallery"):
+        for left in range(0, len(samples()), GALLERY_COLUMNS):
+            for number, column in enumerate(st.columns(GALLERY_COLUMNS), left + 1):
+                sample = samples()[number - 1]
+                with column:
+                    st.image(_thumbnail(sample.name), width="stretch")
+                    st.button(
+                        f"{number} · {sample.country}",
+                        key=f"classify_gallery_{sample.name}",
+                        on_click=choice.choose,
+                        args=(choice.Chosen(sample=sample.name),),
+                        width="stretch",
+                    )
+                    st.caption(sample.title)
+
+
+def nowhere(chosen: choice.Chosen, place: choice.Place) -> None:
+    """What is known about a place that no picture holds, and what to do."""
+    live.offer(chosen, place)
+    sample, away = choice.nearest_sample(place)
+    st.caption(
+        f"Without a network: the nearest labelled sample is {away:,.0f} km away, or upload a "
+        "Sentinel-2 picture of the place under “Your own picture”."
+    )
+    st.button(
+        f"Go to the nearest sample: {sample.title}, {sample.country}",
+        key="classify_nearest",
+        on_click=choice.choose,
+        args=(choice.Chosen(sample=sample.name),),
+    )
+
+
+def _way_back() -> None:
+    with st.container(horizontal=True):
+        st.button(
+            "Previous place",
+            key="classify_back",
+            icon=":material/undo:",
+            disabled=not choice.can_go_back(),
+            on_click=choice.go_back,
+        )
+        st.button(
+            "Whole map",
+            key="classify_overview",
+            icon=":material/zoom_out_map:",
+            on_click=choice.look_at_overview,
+        )
+        st.button(
+            "Clear",
+            key="classify_clear",
+            icon=":material/close:",
+            disabled=not (choice.current() or choice.uploads() or choice.pictures()),
+            on_click=choice.clear,
+        )
+
+
+def _sample() -> None:
+    titles = {"": "Choose one of six"}
+    for number, sample in enumerate(samples(), 1):
+        titles[sample.name] = f"{number} · {sample.title}, {sample.country}"
+    chosen = choice.current()
+    # A choice made on the map shows here too; a key may only be set before its widget.
+    st.session_state["classify_sample"] = (chosen.sample if chosen else None) or ""
+    st.selectbox(
+        "Places whose covers are known",
+        list(titles),
+        format_func=titles.__getitem__,
+        key="classify_sample",
+        on_change=_sample_chosen,
+    )
+
+
+def _sample_chosen() -> None:
+    name = st.session_state["classify_sample"]
+    if name:
+        choice.choose(choice.Chosen(sample=name))
+
+
+def _coordinates() -> None:
+    with st.form(f"classify_coordinates_{choice.form_round()}", border=False):
+        text = st.text_input(
+            "Latitude and longitude",
+            placeholder="48.2223, 13.7209",
+            key=f"classify_place_{choice.form_round()}",
+            help="Degrees, north and east positive; 48°13'20\"N 13°43'15\"E is read too.",
+        )
+        if st.form_submit_button("Go there", key="classify_go"):
+            _go(text)
+            st.rerun()
+
+
+def _go(text: str) -> None:
+    try:
+        place = parse_place(text)
+    except LandcoverError as error:
+        choice.fail(str(error))
+        return
+    if place is None:
+        shown = text.strip()[:40]
+        choice.fail(
+            f"'{shown}' is not a place: give latitude and longitude in degrees, "
+            "such as 48.2223, 13.7209."
+            if shown
+            else "Give latitude and longitude in degrees, such as 48.2223, 13.7209."
+        )
+        return
+    choice.choose_place(*place)
+    if (chosen := choice.current()) and chosen.nowhere:
+        choice.look(place, 7)
+
+
+def _upload() -> None:
+    files = st.file_uploader(
+        "A 12-band Sentinel-2 Level-2A picture, or a colour picture",
+        type=list(FILE_TYPES),
+        accept_multiple_files=True,
+        key=f"classify_files_{choice.form_round()}",
+        help="One GeoTIFF stack of at least 120 × 120 pixels of about 10 m, a zip, or the twelve "
+        "band files of a BigEarthNet patch. A colour picture (PNG, JPEG or a GeoTIFF of three "
+        f"bytes a pixel) of at least {WINDOW} × {WINDOW} pixels of about 10 m gets one of ten "
+        "covers from a model for such pictures. It stays on this computer.",
+    )
+    token = [file.file_id for file in files]
+    if token == st.session_state.get("classify_files_seen", []):
+        return
+    st.session_state["classify_files_seen"] = token
+    choice.fail(None)
+    if files:
+        with st.spinner("Reading the picture …"):
+            try:
+                choice.add_upload([(file.name, file.getvalue()) for file in files])
+            except LandcoverError as error:
+                choice.fail(str(error))
+    st.rerun()
+
+
+def _window() -> None:
+    """Row and column of the window in a picture that is larger than a patch."""
+    chosen = choice.current()
+    whole = choice.uploads().get(chosen.upload or "") if chosen else None
+    colours = choice.picture_of(chosen)
+    if chosen is not None and colours is not None:
+        _colour_window(chosen, colours)
+        return
+    if chosen is None or whole is None or max(whole.height, whole.width) <= PATCH_PIXELS:
+        return
+    st.markdown(
+        f"Your picture has {whole.height} × {whole.width} pixels: click in it, or say where the "
+        "window of 1200 m begins."
+    )
+    _window_inputs(
+        chosen,
+        (whole.height, whole.width),
+        side=PATCH_PIXELS,
+        step=GRID_STEP,
+        prefix="classify",
+        when_changed=_window_chosen,
+    )
+
+
+def _colour_window(chosen: choice.Chosen, whole: Picture) -> None:
+    if max(whole.height, whole.width) <= WINDOW:
+        return
+    st.markdown(
+        f"Your picture has {whole.height} × {whole.width} pixels: the middle {WINDOW} × {WINDOW} "
+        "are classified unless you say where the window begins."
+    )
+    _window_inputs(
+        chosen,
+        (whole.height, whole.width),
+        side=WINDOW,
+        step=WINDOW // 2,
+        prefix="classify_colours",
+        when_changed=_colour_window_chosen,
+    )
+
+
+def _window_inputs(
+    chosen: choice.Chosen,
+    size: tuple[int, int],
+    *,
+    side: int,
+    step: int,
+    prefix: str,
+    when_changed: Callable[[str], None],
+) -> None:
+    """Row and column where the window of ``side`` pixels begins."""
+    axes = zip(("Row from the top", "Column from the left"), ("row", "col"), size, strict=True)
+    for column, (label, axis, pixels) in zip(st.columns(2), axes, strict=True):
+        key = f"{prefix}_{axis}"
+        st.session_state[key] = getattr(chosen, axis)
+        column.number_input(
+            label,
+            min_value=0,
+            max_value=pixels - side,
+            step=step,
+            key=key,
+            on_change=when_changed,
+            args=(chosen.colours or chosen.upload,),
+        )
+
+
+def _colour_window_chosen(key: str) -> None:
+    row, col = (int(st.session_state[f"classify_colours_{axis}"]) for axis in ("row", "col"))
+    choice.choose(choice.Chosen(colours=key, row=row, col=col))
+
+
+def _window_chosen(upload: str) -> None:
+    row, col = (int(st.session_state[f"classify_{axis}"]) for axis in ("row", "col"))
+    choice.choose(choice.Chosen(upload=upload, row=row, col=col))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _thumbnail(name: str) -> bytes:
+    return theme.png(read_sample(name).picture(COMPOSITES[0]), 2)

@@ -1,0 +1,311 @@
+"""The map: what stands on it always, what changes with the choice, and what a user did on it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import folium
+import streamlit as st
+from branca.element import Element, Figure, MacroElement
+from folium.plugins import Draw
+from folium.template import Template
+from streamlit_folium import st_folium
+
+from landcover.core.bands import COMPOSITES
+from landcover.core.raster import Patch
+from landcover.io.samples import Sample, samples
+from landcover.io.web_mercator import map_picture
+from pages.parts.classify import choice
+from pages.parts.shared import basemap, loaded_models, theme
+
+KEY: Final = "classify_map"
+HEIGHT: Final = 460
+APP_STATIC: Final = "../../app/static"
+"""Seen from the map component's own frame, so that a base path of the server survives."""
+VENDOR: Final = f"{APP_STATIC}/vendor"
+RETURNED: Final = (
+    "last_clicked",
+    "last_object_clicked",
+    "last_object_clicked_count",
+    "last_active_drawing",
+    "center",
+    "zoom",
+)
+FAR_ZOOM: Final = 11
+"""Below it, places are pins; from it on, squares."""
+LEAN_DEGREES: Final = 3.0
+"""Pins of samples that are closer than this lean apart, or one would hide the other."""
+
+ONLINE_LAYERS: Final = (
+    (
+        "OpenStreetMap, detailed (online)",
+        "https://tile.openstreetmap.org/{z}/{x}/{y}.png",
+        '© <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors',
+        19,
+    ),
+    (
+        "Sentinel-2 cloudless 2016 (online)",
+        "https://tiles.maps.eox.at/wmts/1.0.0/s2cloudless_3857/default/g/{z}/{y}/{x}.jpg",
+        '<a href="https://s2maps.eu">Sentinel-2 cloudless</a> (EOX, Copernicus data, CC BY 4.0)',
+        15,
+    ),
+)
+OFFLINE_CREDIT: Final = (
+    '© <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors (ODbL)'
+)
+
+STYLE: Final = """<style>
+.lc-pin svg { position: absolute; left: -14px; top: -38px; transform-origin: 50% 100%;
+  filter: drop-shadow(0 1px 2px rgb(0 0 0 / .5)); cursor: pointer; }
+.lc-pin:focus { outline: none; }
+.lc-pin:focus-visible svg path { stroke: #000; stroke-width: 3; }
+.lc-pin span { position: absolute; width: 1px; height: 1px; overflow: hidden;
+  clip-path: inset(50%); white-space: nowrap; }
+.lc-near .lc-pin { display: none; }
+.lc-nowhere { font: 600 26px/26px sans-serif; text-align: center; color: #b3261e;
+  text-shadow: 0 0 3px #fff, 0 0 3px #fff, 0 0 3px #fff; }
+.leaflet-container { background: #d5dadf; font-family: system-ui, sans-serif; }
+.leaflet-tooltip { white-space: normal; width: max-content; max-width: 240px; }
+.leaflet-control-attribution { font-size: 10px; }
+.leaflet-image-layer { image-rendering: pixelated; }
+path.leaflet-interactive:focus { outline: none; }
+</style>"""
+
+PREPARE: Final = f"""
+L.Icon.Default.imagePath = '{VENDOR}/leaflet/images/';
+L.control.scale({{imperial: false}}).addTo(map_div);
+map_div.on('zoomend', function () {{
+  map_div.getContainer().classList.toggle('lc-near', map_div.getZoom() >= {FAR_ZOOM});
+}});
+map_div.getContainer().addEventListener('keydown', function (event) {{
+  if (event.key === 'Enter' && event.target.matches('.lc-pin')) {{ event.target.click(); }}
+}});
+"""
+"""Leaflet guesses its icons' place wrongly here, its scale is not metric alone, and its markers
+can be reached by keyboard but not clicked."""
+
+
+class OfflineMap(folium.Map):
+    """folium's map with the scripts that the app itself serves, and none besides."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - folium's own
+        super().__init__(tiles=None, **options)
+        self.default_js = [("leaflet", f"{VENDOR}/leaflet/leaflet.js")]
+        self.default_css = [("leaflet_css", f"{VENDOR}/leaflet/leaflet.css")]
+
+
+class RectangleDraw(Draw):
+    """A toolbar with one tool: a rectangle."""
+
+    def __init__(self) -> None:
+        others = ("polyline", "polygon", "circle", "marker", "circlemarker")
+        shape = {"color": theme.ACCENT, "weight": 2, "dashArray": "6 4", "fillOpacity": 0.05}
+        super().__init__(  # type: ignore[no-untyped-call]  # folium leaves it so
+            show_geometry_on_click=False,
+            draw_options={
+                **dict.fromkeys(others, False),
+                "rectangle": {"shapeOptions": shape, "showArea": False},
+            },
+            edit_options={"edit": False, "remove": False},
+        )
+        self.default_js = [("leaflet_draw_js", f"{VENDOR}/leaflet-draw/leaflet.draw.js")]
+        self.default_css = [("leaflet_draw_css", f"{VENDOR}/leaflet-draw/leaflet.draw.css")]
+
+
+class _Script(MacroElement):
+    """Plain script behind an element; ``map_div`` is the map's name in the component."""
+
+    def __init__(self, script: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # branca leaves it so
+        self._name = "Script"
+        self.script = script
+
+    _template = Template("{% macro script(this, kwargs) %}{{ this.script }}{% endmacro %}")
+
+
+@st.fragment
+def show(background: bool) -> None:  # noqa: FBT001 - fragments keep their arguments by position
+    """Draw the map and act on what the user did on it; a change reruns the page."""
+    view = choice.view()
+    # The component moves only when these values change, so a turn must change them:
+    # by a millionth of a degree, and of a zoom level, which the map rounds away.
+    nudge = view.turn % 1000 * 1e-6
+    answer = st_folium(
+        _fixed(background=background),
+        key=KEY,
+        height=HEIGHT,
+        use_container_width=True,
+        returned_objects=list(RETURNED),
+        feature_group_to_add=_changing(choice.current()),
+        center=(view.centre[0] + nudge, view.centre[1]),
+        zoom=view.zoom + nudge,
+    )
+    if _act(answer or {}):
+        st.rerun()
+
+
+def remember_view() -> None:
+    """Send a map that is drawn anew to where the user last left it."""
+    last = st.session_state.get("classify_last_view")
+    if last is not None:
+        choice.look(*last)
+    st.session_state["classify_seen"] = (None, None, None)
+
+
+def _fixed(*, background: bool) -> OfflineMap:
+    """What never changes: anything else here would draw the map anew and lose its view."""
+    centre, zoom = choice.OVERVIEW
+    chart = OfflineMap(
+        location=centre, zoom_start=int(zoom), min_zoom=2, max_zoom=17, zoom_snap=0.5
+    )
+    # folium's argument takes whole numbers only, Leaflet takes what zoom_snap allows.
+    chart.options["zoom"] = zoom
+    root = chart.get_root()
+    assert isinstance(root, Figure)
+    root.header.add_child(Element(STYLE))
+    chart.add_child(_Script(PREPARE))
+    if background:
+        folium.TileLayer(
+            f"{APP_STATIC}/tiles/{{z}}/{{x}}/{{y}}.png",
+            name="OpenStreetMap, coarse (on this computer)",
+            attr=OFFLINE_CREDIT,
+            max_native_zoom=basemap.MAX_ZOOM,
+            max_zoom=17,
+        ).add_to(chart)
+    for name, url, credit, finest in ONLINE_LAYERS:
+        # Above the offline one, which stays in sight where the network does not answer.
+        folium.TileLayer(
+            url,
+            name=name,
+            attr=credit,
+            overlay=True,
+            show=False,
+            max_native_zoom=finest,
+            max_zoom=17,
+        ).add_to(chart)
+    everything = samples()
+    for number, sample in enumerate(everything, 1):
+        _add_sample(chart, number, sample, everything)
+    RectangleDraw().add_to(chart)
+    folium.LayerControl(position="topright", collapsed=True).add_to(chart)
+    return chart
+
+
+def _add_sample(
+    chart: OfflineMap, number: int, sample: Sample, everything: tuple[Sample, ...]
+) -> None:
+    tip = f"<b>{number} · {sample.title}, {sample.country}</b><br>{'; '.join(sorted(sample.truth))}"
+    folium.Polygon(
+        sample.outline, color=theme.ACCENT, weight=2, fill=True, fill_opacity=0.0, tooltip=tip
+    ).add_to(chart)
+    folium.Marker(
+        sample.centre,
+        icon=folium.DivIcon(
+            html=_pin(number, _lean(sample, everything), f"Choose {sample.title}"),
+            icon_size=(0, 0),
+            class_name="lc-pin",
+        ),
+        tooltip=tip,
+    ).add_to(chart)
+
+
+def _lean(sample: Sample, everything: tuple[Sample, ...]) -> int:
+    """Degrees by which a pin leans away from a near neighbour's."""
+    for other in everything:
+        gap = (sample.centre[1] - other.centre[1], sample.centre[0] - other.centre[0])
+        if other is not sample and max(map(abs, gap)) < LEAN_DEGREES:
+            return 32 if gap[0] > 0 else -32
+    return 0
+
+
+def _pin(number: int, lean: int, words: str) -> str:
+    shape = "M14 37 C11 27 2 23 2 13.5 A12 12 0 1 1 26 13.5 C26 23 17 27 14 37Z"
+    return (
+        f'<svg width="28" height="38" viewBox="0 0 28 38" aria-hidden="true" '
+        f'style="transform: rotate({lean}deg)">'
+        f'<path d="{shape}" fill="{theme.ACCENT}" stroke="#fff" stroke-width="1.5"/>'
+        f'<text x="14" y="18.5" text-anchor="middle" fill="#fff" font-weight="700" '
+        f'font-size="14" font-family="system-ui, sans-serif" '
+        f'transform="rotate({-lean} 14 13.5)">{number}</text></svg><span>{words}</span>'
+    )
+
+
+def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
+    """What follows the choice: the picture, its square, an upload's outline, a place without."""
+    group = folium.FeatureGroup(control=False)
+    for key, whole in choice.uploads().items():
+        if max(whole.height, whole.width) > 120:
+            _picture(key, whole, opacity=0.75).add_to(group)
+            folium.Polygon(
+                whole.outline, color="#1c4f8a", weight=2, fill=False, interactive=False
+            ).add_to(group)
+    patch = choice.patch_of(chosen)
+    if chosen is not None and chosen.drawn is not None:
+        folium.Rectangle(
+            chosen.drawn, color=theme.ACCENT, weight=1.5, dash_array="6 4", interactive=False
+        ).add_to(group)
+    if chosen is not None and patch is not None:
+        _picture(chosen.key, patch, opacity=1.0).add_to(group)
+        for colour, weight in (("#ffffff", 6), (theme.ACCENT, 3)):
+            # Filled, so that the tooltip of a sample's square does not cover its picture.
+            folium.Polygon(
+                patch.outline, color=colour, weight=weight, fill=True, fill_opacity=0.0
+            ).add_to(group)
+    elif chosen is not None and chosen.nowhere is not None:
+        folium.Marker(
+            chosen.nowhere,
+            icon=folium.DivIcon(html="✕", icon_size=(26, 26), class_name="lc-nowhere"),
+            tooltip="No picture of this place on this computer",
+        ).add_to(group)
+    # The square says what a drawing chose; the drawing itself need not stay.
+    group.add_child(_Script("if (drawnItems.clearLayers) { drawnItems.clearLayers(); }"))
+    return group
+
+
+def _picture(key: str, patch: Patch, opacity: float) -> folium.raster_layers.ImageOverlay:
+    url, south, west, north, east = _preview(key, patch)
+    return folium.raster_layers.ImageOverlay(
+        url, bounds=[[south, west], [north, east]], opacity=opacity, control=False
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _preview(
+    key: str,  # noqa: ARG001 - it says to the cache which pixels these are
+    _patch: Patch,
+) -> tuple[str, float, float, float, float]:
+    picture = map_picture(_patch, COMPOSITES[0])
+    url = theme.data_url(theme.png(picture.rgba))
+    return url, picture.south, picture.west, picture.north, picture.east
+
+
+def _act(answer: dict[str, Any]) -> bool:
+    """Take what is new in the component's answer; whether it changed the choice."""
+    if answer.get("center") and answer.get("zoom") is not None:
+        centre = (float(answer["center"]["lat"]), float(answer["center"]["lng"]))
+        st.session_state["classify_last_view"] = (centre, float(answer["zoom"]))
+        # Only a map that stands reports its centre.
+        loaded_models.warm_up()
+    drawing = answer.get("last_active_drawing")
+    on_object = (answer.get("last_object_clicked"), answer.get("last_object_clicked_count"))
+    on_map = answer.get("last_clicked")
+    before = st.session_state.get("classify_seen", (None, None, None))
+    st.session_state["classify_seen"] = (drawing, on_object, on_map)
+    # One gesture may report itself as several: a drawing ends with a click, and so on.
+    if drawing and drawing != before[0]:
+        ring = drawing["geometry"]["coordinates"][0]
+        lons, lats = zip(*((float(x), float(y)) for x, y in ring), strict=True)
+        choice.choose_drawn(min(lats), min(lons), max(lats), max(lons))
+        return True
+    if on_object[0] and on_object != before[1]:
+        _choose(on_object[0])
+        return True
+    if on_map and on_map != before[2]:
+        _choose(on_map)
+        return True
+    return False
+
+
+def _choose(place: dict[str, float]) -> None:
+    # East of the date line the map counts on; the world does not.
+    choice.choose_place(float(place["lat"]), (float(place["lng"]) + 180) % 360 - 180)

@@ -1,0 +1,255 @@
+"""What a model says of a picture of red, green and blue, and what such a picture gives up."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.core.bands import PIXEL_M
+from landcover.core.classes import BY_NAME
+from landcover.core.errors import LandcoverError
+from landcover.core.picture import WINDOW, Picture
+from landcover.core.raster import ByteArray
+from pages.parts.classify import choice, verdict_banner
+from pages.parts.shared import attribution, downloads, loaded_models, theme
+
+if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
+    from landcover.models.model import LabelScore
+
+ROW: Final = 34
+"""Pixels a class takes in the chart."""
+SHOWN: Final = 512
+"""Side to which small pictures are enlarged, about."""
+FRAME: Final = (232, 89, 12)
+"""Colour of the window's frame: the accent of the page."""
+
+
+def beside_map(chosen: choice.Chosen, whole: Picture) -> None:
+    """Title, verdict, doubts, the picture with its window, and what it gives up."""
+    st.subheader(theme.literal(whole.provenance.source), anchor=False)
+    size = f"{WINDOW} × {WINDOW} pixels, {WINDOW * PIXEL_M} m where a pixel is {PIXEL_M} m"
+    st.caption(f"A colour picture without a place, so it is not on the map · {size}")
+    name = _model()
+    found = _classified(name, chosen, whole) if name else None
+    if name and found:
+        verdict_banner.show(found.judgement)
+        st.html(verdict(found, loaded_models.title(name)))
+    with st.container(key="classify_colours"):
+        st.image(theme.png(*framed(whole, chosen.row, chosen.col)))
+    if name and found:
+        _limits(name)
+
+
+def below_map(chosen: choice.Chosen, whole: Picture) -> None:
+    """All probabilities, the explanation, downloads and provenance."""
+    name = _model(quiet=True)
+    found = _classified(name, chosen, whole, quiet=True) if name else None
+    if not name or not found:
+        return
+    seen = whole.window(chosen.row, chosen.col)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("All ten covers", anchor=False)
+        st.caption(
+            "The covers exclude each other, so their probabilities add up to 100 % and the most "
+            "probable one is the answer."
+        )
+        st.plotly_chart(
+            chart(found, theme.ink()),
+            width="stretch",
+            config={"displayModeBar": False},
+            key="classify_colours_chart",
+        )
+        with st.expander("The same as a table"):
+            st.table(table(found), border="horizontal")
+        record = _record(chosen, whole, found)
+        with st.expander("Where this comes from: file, window, model"):
+            rows = provenance(record, loaded_models.card(name).training)
+            st.table({k: theme.literal(v) for k, v in rows.items()}, border="horizontal")
+        _downloads(record)
+    with right:
+        attribution.show(name, chosen.key, seen, found)
+
+
+def verdict(found: loaded_models.Answer, title: str) -> str:
+    """The one cover, or why there is none, as HTML."""
+    who = html.escape(title)
+    if found.quality.abstained:
+        return f"<p><b>{who} gives no label here</b>, because the picture cannot be trusted.</p>"
+    best = ranked(found)[0]
+    cover = BY_NAME[best.label]
+    doubt = (
+        "" if best.probability >= 0.5 else "; not sure, for no cover has half of the probability"
+    )
+    return (
+        f"<p><b>{who} takes it for:</b></p>"
+        f'<ul class="landcover-verdict"><li>{theme.swatch(cover.hex)} <b>{cover.short}</b>, '
+        f"{best.probability:.0%}{doubt}</li></ul>"
+    )
+
+
+def ranked(found: loaded_models.Answer) -> list[LabelScore]:
+    """The classes, the most probable first."""
+    return sorted(found.prediction.labels, key=lambda score: -score.probability)
+
+
+def table(found: loaded_models.Answer) -> pd.DataFrame:
+    """One row a class, the most probable first."""
+    return pd.DataFrame(
+        {
+            "Land cover": BY_NAME[score.label].short,
+            "Probability": f"{score.probability:.1%}",
+            "Decision": decision(score, found),
+        }
+        for score in ranked(found)
+    )
+
+
+def decision(score: LabelScore, found: loaded_models.Answer) -> str:
+    """The decision as a sign and a word, so that colour is not needed to read it."""
+    if found.quality.abstained:
+        return "? not judged"
+    return "✓ the answer" if score.predicted else "–"
+
+
+def chart(found: loaded_models.Answer, ink: theme.Ink) -> go.Figure:
+    """Bars in the classes' colours, names above them so that a telephone has room for both."""
+    scores = ranked(found)
+    ys = [-float(k) for k in range(len(scores))]
+    figure = go.Figure()
+    figure.add_bar(
+        x=[1.0] * len(ys), y=ys, orientation="h", width=0.26, hoverinfo="skip",
+        marker={"color": "rgba(128,128,128,.16)"},
+    )  # fmt: skip
+    figure.add_bar(
+        x=[score.probability for score in scores],
+        y=ys,
+        orientation="h",
+        width=0.26,
+        marker={
+            "color": [BY_NAME[score.label].hex for score in scores],
+            "line": {"color": ink.line, "width": 1},
+        },
+        customdata=[(BY_NAME[s.label].short, decision(s, found)) for s in scores],
+        hovertemplate="%{customdata[0]}<br>probability %{x:.1%}<br>%{customdata[1]}<extra></extra>",
+    )
+    for y, score in zip(ys, scores, strict=True):
+        called = score.predicted and not found.quality.abstained
+        style = {"color": ink.text if called else ink.quiet, "size": 13}
+        said = f"{score.probability:.0%} {decision(score, found)}".rstrip(" –")
+        for x, side, text in ((0.0, "left", BY_NAME[score.label].short), (1.0, "right", said)):
+            figure.add_annotation(
+                x=x, y=y + 0.42, text=f"<b>{text}</b>" if called else text, showarrow=False,
+                xanchor=side, yanchor="middle", font=style,
+            )  # fmt: skip
+    axis: dict[str, Any] = {"visible": False, "fixedrange": True}
+    figure.update_layout(
+        barmode="overlay",
+        height=ROW * len(scores) + 16,
+        margin={"l": 2, "r": 2, "t": 4, "b": 4},
+        showlegend=False,
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={**axis, "range": [-0.008, 1.008]},
+        yaxis={**axis, "range": [-len(scores) + 0.6, 0.8]},
+    )
+    return figure
+
+
+def framed(whole: Picture, row: int, col: int) -> tuple[ByteArray, int]:
+    """The picture with a frame around the window, and how often its pixels are to be repeated.
+
+    Large pictures lose pixels; the window is classified from all of them.
+    """
+    image = whole.image()
+    if max(whole.height, whole.width) <= WINDOW:
+        return image, SHOWN // WINDOW
+    step = max(1, max(whole.height, whole.width) // (2 * SHOWN))
+    width = max(1, round(max(whole.height, whole.width) / 200))
+    rows, cols = np.ogrid[: whole.height, : whole.width]
+    # Outside the window, since what is classified should be seen whole.
+    top, left = row - width, col - width
+    bottom, right = row + WINDOW + width, col + WINDOW + width
+    outer = (rows >= top) & (rows < bottom) & (cols >= left) & (cols < right)
+    inner = (rows >= row) & (rows < row + WINDOW) & (cols >= col) & (cols < col + WINDOW)
+    image[outer & ~inner] = (*FRAME, 255)
+    return image[::step, ::step], max(1, SHOWN // max(whole.height, whole.width))
+
+
+def provenance(record: dict[str, Any], training: dict[str, Any]) -> dict[str, str]:
+    """What a user should know of where picture and answer come from."""
+    said = record["provenance"]
+    side = said["pixel_m"]
+    window = said["window"]
+    return {
+        "Source": said["source"],
+        "Size": "{} × {} pixels".format(*said["picture_pixels"]),
+        "Window": f"from row {window['row']}, column {window['col']}",
+        "Pixel": f"{side:.3g} m, as the file states" if side else "not stated; 10 m is assumed",
+        "Scaling": said["scaling"],
+        "Notes": "; ".join(said["notes"]) or "none",
+        "See-through pixels": f"{record['quality']['nodata_fraction']:.1%}",
+        "Model": f"{said['model']}, card {said['card_hash']}, {said['model_choice']}",
+        "Learnt from": f"{training.get('dataset', 'not stated')}, split "
+        + (" and ".join(map(str, training.get("splits", ()))) or "not stated"),
+    }
+
+
+def _model(*, quiet: bool = False) -> str | None:
+    """The model for pictures; None, with a sentence, where none is installed."""
+    with st.spinner("Loading the network …"):
+        from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    names = registry.for_pictures()
+    if names:
+        return registry.PICTURE_MODEL if registry.PICTURE_MODEL in names else names[0]
+    if not quiet:
+        st.error("No model for colour pictures is installed: install landcover again.")
+    return None
+
+
+def _classified(
+    name: str, chosen: choice.Chosen, whole: Picture, *, quiet: bool = False
+) -> loaded_models.Answer | None:
+    """The model's answer, or None where it refuses; it says why, unless that was said already."""
+    try:
+        return loaded_models.classify_picture(
+            name, chosen.key, whole.window(chosen.row, chosen.col)
+        )
+    except LandcoverError as error:
+        if not quiet:
+            verdict_banner.refuse(error)
+        return None
+
+
+def _limits(name: str) -> None:
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.report import picture_report  # noqa: PLC0415 - loads torch
+
+    lines = picture_report.limits_of(registry.folder(name))
+    st.markdown(
+        "**What a colour picture gives up** against a place on the map, which is read in twelve "
+        "bands:\n\n" + "\n".join(f"- {theme.literal(line)}" for line in lines)
+    )
+
+
+def _record(chosen: choice.Chosen, whole: Picture, found: loaded_models.Answer) -> dict[str, Any]:
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.report import picture_report  # noqa: PLC0415 - loads torch
+
+    seen = picture_report.view(whole, (chosen.row, chosen.col))
+    limits = picture_report.limits_of(registry.folder(found.prediction.model))
+    source = whole.provenance.source
+    return picture_report.as_record(seen, found.prediction, found.quality, source, limits=limits)
+
+
+def _downloads(record: dict[str, Any]) -> None:
+    from landcover.report import picture_report  # noqa: PLC0415 - loads torch
+
+    downloads.of_record(record, picture_report.as_csv(record), "classify_colours")

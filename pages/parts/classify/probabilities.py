@@ -1,0 +1,172 @@
+"""The 19 probabilities, grouped by theme: as a chart and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from landcover.core.classes import BY_NAME, THEMES
+from pages.parts.classify.decision_goal import SAID
+from pages.parts.shared.loaded_models import Answer
+from pages.parts.shared.theme import Ink
+
+if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
+    from landcover.models.model import LabelScore
+
+ROW: Final = 34
+"""Pixels a class takes; a theme's heading takes as much."""
+
+
+@dataclass(frozen=True)
+class Theme:
+    """One CORINE level-1 theme with its classes, the most probable first."""
+
+    name: str
+    scores: tuple[LabelScore, ...]
+
+
+def by_theme(scores: tuple[LabelScore, ...]) -> tuple[Theme, ...]:
+    """Themes with their classes, both sorted by their highest probability."""
+    groups = []
+    for name in THEMES:
+        own = [score for score in scores if BY_NAME[score.label].theme == name]
+        if own:
+            groups.append(Theme(name, tuple(sorted(own, key=lambda s: -s.probability))))
+    return tuple(sorted(groups, key=lambda group: -group.scores[0].probability))
+
+
+def decision(score: LabelScore, answer: Answer) -> str:
+    """The decision as a sign and a word, so that colour is not needed to read it."""
+    if answer.quality.abstained:
+        return "? not judged"
+    return "✓ present" if score.predicted else "– not found"
+
+
+def sureness(score: LabelScore, answer: Answer) -> str:
+    """The word of the conformal label set with its sign; empty where there is none."""
+    return "" if answer.quality.abstained else SAID[score.certainty]
+
+
+def table(answer: Answer, truth: frozenset[str] | None) -> pd.DataFrame:
+    """One row a class, in the chart's order, which says the theme."""
+    rows = []
+    for group in by_theme(answer.prediction.labels):
+        for score in group.scores:
+            row = {
+                "Land cover": score.label,
+                "Probability": f"{score.probability:.1%}",
+                "Threshold": f"{score.threshold:.1%}",
+                "Decision": decision(score, answer),
+            }
+            if score.certainty is not None:
+                row["Certainty"] = sureness(score, answer)
+            if truth is not None:
+                row["In the label"] = "yes" if score.label in truth else "no"
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def chart(answer: Answer, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
+    """Bars in the classes' colours with their thresholds, in two lines a class.
+
+    Names stand above the bars and not beside them, so that a telephone has room for both.
+    """
+    rows = list(_rows(by_theme(answer.prediction.labels)))
+    classes = [(y, row) for y, row in rows if not isinstance(row, str)]
+    ys = [y for y, _ in classes]
+    figure = go.Figure()
+    figure.add_bar(
+        x=[1.0] * len(ys), y=ys, orientation="h", width=0.26, hoverinfo="skip",
+        marker={"color": "rgba(128,128,128,.16)"},
+    )  # fmt: skip
+    figure.add_bar(
+        x=[score.probability for _, score in classes],
+        y=ys,
+        orientation="h",
+        width=0.26,
+        marker={
+            "color": [BY_NAME[score.label].hex for _, score in classes],
+            "line": {"color": ink.line, "width": 1},
+        },
+        customdata=[(s.label, f"{s.threshold:.1%}", _decided(s, answer)) for _, s in classes],
+        hovertemplate="%{customdata[0]}<br>probability %{x:.1%}, threshold %{customdata[1]}<br>"
+        "%{customdata[2]}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[score.threshold for _, score in classes],
+        y=ys,
+        mode="markers",
+        marker={"symbol": "line-ns", "size": 13, "line": {"width": 2, "color": ink.text}},
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[0.008] * len(ys), y=[y + 0.46 for y in ys], mode="markers", hoverinfo="skip",
+        marker={
+            "symbol": "square", "size": 11,
+            "color": [BY_NAME[score.label].hex for _, score in classes],
+            "line": {"color": ink.line, "width": 1},
+        },
+    )  # fmt: skip
+    for y, row in rows:
+        if isinstance(row, str):
+            _text(figure, f"<b>{row}</b>", ink.quiet, x=0.0, y=y + 0.1, side="left")
+        else:
+            _class_text(figure, row, answer, y=y, truth=truth, ink=ink)
+    figure.update_layout(
+        barmode="overlay",
+        height=ROW * len(rows) + 8,
+        margin={"l": 2, "r": 2, "t": 4, "b": 4},
+        showlegend=False,
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={"range": [-0.008, 1.008], "visible": False, "fixedrange": True},
+        yaxis={"range": [-len(rows) + 0.2, 0.6], "visible": False, "fixedrange": True},
+    )
+    return figure
+
+
+def _rows(groups: tuple[Theme, ...]) -> Iterator[tuple[float, str | LabelScore]]:
+    """Height and content of every line, from the top down."""
+    y = 0.0
+    for group in groups:
+        yield y, group.name
+        y -= 0.9
+        for score in group.scores:
+            yield y, score
+            y -= 1.0
+
+
+def _class_text(
+    figure: go.Figure,
+    score: LabelScore,
+    answer: Answer,
+    *,
+    y: float,
+    truth: frozenset[str] | None,
+    ink: Ink,
+) -> None:
+    name = BY_NAME[score.label].short
+    if truth is not None and score.label in truth:
+        name += " ◆"
+    present = score.predicted and not answer.quality.abstained
+    colour = ink.text if present else ink.quiet
+    weight = "<b>{}</b>" if present else "{}"
+    said = f"{score.probability:.0%} {_decided(score, answer)}"
+    _text(figure, weight.format(name), colour, x=0.03, y=y + 0.46, side="left")
+    _text(figure, weight.format(said), colour, x=1.0, y=y + 0.46, side="right")
+
+
+def _decided(score: LabelScore, answer: Answer) -> str:
+    return "  ".join(filter(None, (decision(score, answer), sureness(score, answer))))
+
+
+def _text(figure: go.Figure, text: str, colour: str, *, x: float, y: float, side: str) -> None:
+    figure.add_annotation(
+        x=x, y=y, text=text, showarrow=False, xanchor=side, yanchor="middle",
+        font={"color": colour, "size": 13},
+    )  # fmt: skip

@@ -1,0 +1,268 @@
+"""What a class owes to each band and group of bands, and what the spectral indices say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.core.bands import BANDS
+from landcover.core.classes import BY_NAME
+from landcover.core.picture import PICTURE_BANDS, Picture
+from landcover.core.raster import Patch
+from landcover.explain.indices import INDICES, colour_bar, coloured, indices, number
+from pages.parts.explain import maps
+from pages.parts.explain.choose import Panel
+from pages.parts.shared import downloads, loaded_models, theme
+
+if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
+    from landcover.explain.band_attribution import BandEvidence
+
+FOR: Final = "#c8404f"
+AGAINST: Final = "#4a86c5"
+"""The ends of the maps' scale, in tones that stand out from white and from the dark ground."""
+ROW: Final = 21
+ROOM: Final = 0.18
+NARROW_ROOM: Final = 0.4
+"""For the figures beside the bars, in charts of half the page and of a quarter."""
+INDEX_SIDE: Final = 168
+INDEX_ROW: Final = 720
+"""Widths of an index's map and of all four, pixels: two stand side by side on a telephone."""
+TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
+    colour: colour for colour in PICTURE_BANDS
+}
+
+
+def show(panels: Sequence[Panel], pixels: Patch | Picture) -> None:
+    """A chart a class on one common axis, one table, and the indices."""
+    st.subheader("Which bands speak for it, and which against?", anchor=False)
+    found = _evidence(panels)
+    if not found:
+        st.caption("The bands are being computed …")
+    else:
+        first = found[0][1]
+        st.caption(
+            "By how much the score (in logits) falls when a band, or a group of them, is replaced "
+            f"by {theme.literal(first.baseline)}. To the right and red: it speaks for the cover; "
+            "to the left and blue: against it. A group is no sum of its bands."
+        )
+        _charts(found)
+        with st.expander("The bands as a table"):
+            st.table(table(found), border="horizontal")
+            downloads.table("Bands", figures(found), "bands")
+    if isinstance(pixels, Patch):
+        _indices(pixels)
+
+
+def _evidence(panels: Sequence[Panel]) -> list[tuple[str, BandEvidence]]:
+    """Title and figures of each class and model, each once."""
+    found = {panel.bands: own for panel in panels
+             if (own := maps.evidence(panel)) is not None}  # fmt: skip
+    several = len({own.model for own in found.values()}) > 1
+    return [
+        (f"{BY_NAME[own.label].short}, {loaded_models.title(own.model)}" if several
+         else BY_NAME[own.label].short, own)
+        for own in found.values()
+    ]  # fmt: skip
+
+
+def _charts(found: Sequence[tuple[str, BandEvidence]]) -> None:
+    span = axis_of([own for _, own in found], ROOM if len(found) < 3 else NARROW_ROOM)
+    columns = st.columns(len(found)) if len(found) > 1 else [st.container(width=620)]
+    for place, (number_, (title, own)) in zip(columns, enumerate(found), strict=True):
+        with place:
+            st.markdown(f"**{theme.literal(title)}**")
+            st.plotly_chart(
+                chart(own, span, theme.ink()),
+                width="stretch",
+                config={"displayModeBar": False},
+                key=f"explain_bands_{number_}",
+            )
+
+
+def rows(own: BandEvidence) -> list[tuple[str, float]]:
+    """Each group in capitals with its bands below it; bands without groups alone."""
+    if not own.groups:
+        return [(TITLES.get(band, band), value) for band, value in own.bands.items()]
+    out = []
+    for group, value in own.groups.items():
+        out.append((f"<b>{group} together</b>", value))
+        out += [(TITLES[band], own.bands[band]) for band in own.members[group]]
+    return out
+
+
+def axis_of(found: Sequence[BandEvidence], room: float) -> tuple[float, float]:
+    """Both ends of an axis that several charts have in common, in logits.
+
+    Args:
+        found: all that is shown.
+        room: for the figures beyond the longest bars, in parts of the bars' whole span.
+    """
+    values = [0.0, *(value for own in found for _, value in rows(own))]
+    low, high = min(values), max(values)
+    beyond = room * max(high - low, 0.01)
+    return low - beyond, high + beyond
+
+
+def chart(own: BandEvidence, span: tuple[float, float], ink: theme.Ink) -> go.Figure:
+    """Bars from the middle, to the right for what speaks for the class.
+
+    Args:
+        own: the figures.
+        span: of the axis, see :func:`axis_of`.
+        ink: colours of the text.
+    """
+    shown = rows(own)
+    values = [value for _, value in shown]
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=[title for title, _ in shown],
+            orientation="h",
+            text=[signed(value) for value in values],
+            textposition="outside",
+            textfont={"color": ink.text},
+            marker={
+                "color": [FOR if value > 0 else AGAINST for value in values],
+                "line": {"color": ink.line, "width": 1},
+            },
+            hovertemplate="%{y}: %{x:+.2f} logits<extra></extra>",
+            cliponaxis=False,
+        )
+    )
+    axis: dict[str, Any] = {"fixedrange": True, "showgrid": False, "zeroline": False}
+    figure.update_layout(
+        height=ROW * len(shown) + 16,
+        margin={"l": 0, "r": 4, "t": 4, "b": 4},
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={**axis, "zeroline": True, "zerolinecolor": ink.line, "showticklabels": False,
+               "range": list(span)},
+        yaxis={**axis, "autorange": "reversed", "tickfont": {"color": ink.text},
+               "automargin": True},
+    )  # fmt: skip
+    return figure
+
+
+def signed(value: float) -> str:
+    """Two decimals with a sign, and a proper minus."""
+    text = f"{value:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", "−")
+
+
+def table(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
+    """One row a band or group, one column a class."""
+    columns = {}
+    for title, own in found:
+        plain = {name.removeprefix("<b>").removesuffix("</b>"): value for name, value in rows(own)}
+        columns[f"{title} (logits)"] = {name: signed(value) for name, value in plain.items()}
+    first = next(iter(columns.values()))
+    order = list(dict.fromkeys([*first, *(name for own in columns.values() for name in own)]))
+    out = pd.DataFrame({title: [own.get(name, "–") for name in order]
+                        for title, own in columns.items()}, index=order)  # fmt: skip
+    out.index.name = "Band"
+    return out
+
+
+def figures(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
+    """The same as numbers, one row a class and band or group, for a file."""
+    return pd.DataFrame(
+        {
+            "label": own.label,
+            "model": own.model,
+            "kind": kind,
+            "name": name,
+            "logits": value,
+            "baseline": own.baseline,
+        }
+        for _, own in found
+        for kind, part in (("band", own.bands), ("group", own.groups))
+        for name, value in part.items()
+    )
+
+
+def _indices(patch: Patch) -> None:
+    """A small map an index on one common scale, their figures as a table, and files of both."""
+    st.markdown("**What the pixels look like by themselves**: spectral indices, from −1 to 1")
+    found = indices(patch)
+    if not found:
+        st.caption("This patch has not the bands that the indices need.")
+        return
+    with st.container(key="explain_indices", width=INDEX_ROW):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            for name, summary in found.items():
+                with st.container(width=INDEX_SIDE):
+                    st.markdown(f"**{name}**, {INDICES[name].title}")
+                    st.image(theme.png(coloured(summary.map), 3), width="stretch")
+        st.image(theme.png(colour_bar(INDEX_ROW)), width="stretch")
+        st.html(
+            '<div class="landcover-legend">'
+            "<span><b>Brown</b> −1</span><span>0</span><span>1 <b>teal</b></span></div>"
+        )
+    st.caption(
+        "All have this one scale, which is not that of the maps above: an index knows nothing of "
+        "the network, and speaks neither for a cover nor against it. A pixel without a colour has "
+        "no data, or is too dark in both bands."
+    )
+    st.table(index_table(patch), border="horizontal")
+    _index_files(patch)
+
+
+def _index_files(patch: Patch) -> None:
+    def png() -> bytes:
+        from landcover.report import index_files  # noqa: PLC0415 - loads what draws sheets
+
+        return index_files.as_png(patch)
+
+    def tif() -> bytes:
+        from landcover.report import index_files  # noqa: PLC0415 - loads GDAL
+
+        return index_files.as_geotiff(patch)
+
+    def figures() -> bytes:
+        from landcover.report import index_files  # noqa: PLC0415 - as above
+
+        return index_files.as_csv(patch)
+
+    kinds = (
+        ("PNG", png, "png", "image/png"),
+        ("GeoTIFF", tif, "tif", "image/tiff"),
+        ("CSV", figures, "csv", "text/csv"),
+    )
+    with st.container(horizontal=True):
+        for title, content, suffix, mime in kinds:
+            st.download_button(
+                f"Indices as {title}",
+                content,
+                f"landcover-indices.{suffix}",
+                mime,
+                key=f"explain_indices_{suffix}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+
+
+def index_table(patch: Patch) -> pd.DataFrame:
+    """One row an index: what it is about, its mean and spread, and what they mean."""
+    out = []
+    for name, found in indices(patch).items():
+        known = found.mean is not None and found.low is not None and found.high is not None
+        index = INDICES[name]
+        out.append(
+            {
+                "Index": f"{name}: {index.title}",
+                "Bands": f"({index.first} − {index.second}) / ({index.first} + {index.second})",
+                "Mean": number(found.mean) if found.mean is not None else "–",
+                "80 % lie between": f"{number(found.low)} and {number(found.high)}"
+                if known and found.low is not None and found.high is not None
+                else "–",
+                "Which means": index.reading(found.mean)
+                if found.mean is not None
+                else "no pixel is bright enough in both bands",
+            }
+        )
+    return pd.DataFrame(out).set_index("Index") if out else pd.DataFrame()

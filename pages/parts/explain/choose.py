@@ -1,0 +1,232 @@
+"""What stands side by side on the Explain page: classes, methods, or two models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import streamlit as st
+
+from landcover.core.classes import BY_NAME
+from landcover.core.errors import LandcoverError
+from landcover.core.picture import Picture
+from landcover.core.raster import Patch
+from landcover.explain.faithfulness import ratings
+from landcover.explain.faithfulness.ratings import Faithfulness
+from pages.parts.explain.computation import Wish
+from pages.parts.models import report_figures as show
+from pages.parts.shared import loaded_models
+
+MOST: Final = 4
+"""Maps side by side: more would be too small to read."""
+FIRST: Final = 2
+SIDES: Final = ("Classes", "Methods", "Two models")
+BASELINE_TITLES: Final = {"mean": "average land", "dark": "darkness", "blurred": "itself, blurred"}
+MARKS: Final = {True: "✓ faithful", False: "✗ not faithful", None: "not measured"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One map on the page.
+
+    Attributes:
+        title: what tells it from the others.
+        map, bands: the pieces that it shows.
+    """
+
+    title: str
+    map: Wish
+    bands: Wish
+
+
+def panels(
+    name: str, key: str, pixels: Patch | Picture, found: loaded_models.Answer
+) -> list[Panel]:
+    """Let the user choose, and say what is to be shown; at least one."""
+    chances = {score.label: score for score in found.prediction.labels}
+
+    def said(label: str) -> str:
+        score = chances[label]
+        return (
+            f"{BY_NAME[label].short} ({score.probability:.0%}, {word(predicted=score.predicted)})"
+        )
+
+    with st.container(key="explain_choice"):
+        side = show.switch("Side by side", SIDES, "explain_side")
+        labels = _labels(side, found, f"{key}_{name}", said)
+        left, right = st.columns([7, 5])
+        with left:
+            methods = _methods(name, side)
+        with right:
+            baseline = _baseline()
+        others = _other_model(name, pixels) if side == SIDES[2] else []
+    chosen = [(model, label, method) for model in (name, *others)
+              for label in labels for method in methods]  # fmt: skip
+    return [
+        Panel(
+            title=_title(side, model, label, method),
+            map=Wish(
+                kind="map", model=model, key=key, label=label, method=method, baseline=baseline
+            ),
+            bands=Wish(kind="bands", model=model, key=key, label=label, baseline=baseline),
+        )
+        for model, label, method in chosen
+    ]
+
+
+def word(*, predicted: bool) -> str:
+    """Whether a class is called, in a word."""
+    return "present" if predicted else "absent"
+
+
+def ranked(found: loaded_models.Answer) -> list[str]:
+    """Classes, the most probable first."""
+    scores = sorted(found.prediction.labels, key=lambda score: -score.probability)
+    return [score.label for score in scores]
+
+
+def _labels(
+    side: str, found: loaded_models.Answer, key: str, said: Callable[[str], str]
+) -> list[str]:
+    order = ranked(found)
+    if side != SIDES[0]:
+        return [show.pick("Land cover", order, f"explain_label_{key}", said)]
+    named = [score.label for score in found.prediction.predicted]
+    most = [label for label in order if label in named][:FIRST] or order[:1]
+    chosen = st.multiselect(
+        f"Land covers, up to {MOST}, present or absent",
+        order,
+        default=most,
+        format_func=said,
+        max_selections=MOST,
+        key=f"explain_labels_{key}",
+        persist_state="session",
+    )
+    return list(chosen) or order[:1]
+
+
+def _methods(name: str, side: str) -> list[str]:
+    from landcover.explain.explanation import METHODS  # noqa: PLC0415 - loads torch
+
+    known = measured(name)
+    names = offered(name, everything=bool(st.session_state.get("explain_all_methods")))
+
+    def said(method: str) -> str:
+        return f"{METHODS[method].title} ({mark(known, method)})"
+
+    if side == SIDES[1]:
+        chosen = st.multiselect(
+            f"Methods, up to {MOST}",
+            names,
+            default=names[:FIRST],
+            format_func=said,
+            max_selections=MOST,
+            key=f"explain_methods_{name}",
+            persist_state="session",
+        )
+        methods = list(chosen) or names[:1]
+    else:
+        methods = [show.pick("Method", names, f"explain_method_{name}", said, first(known, names))]
+    if known is not None and set(METHODS) - set(known.offered):
+        st.checkbox(
+            "Also methods that fail the randomisation check",
+            key="explain_all_methods",
+            persist_state="session",
+        )
+    return methods
+
+
+def offered(name: str, *, everything: bool = False) -> list[str]:
+    """Methods for a model, the one that measures best first.
+
+    Args:
+        name: of the model.
+        everything: also those that fail the randomisation check.
+    """
+    from landcover.explain.explanation import METHODS  # noqa: PLC0415 - loads torch
+
+    known = measured(name)
+    if known is None:
+        return list(METHODS)
+    best = [method for method in known.methods if method in METHODS]
+    names = [*best, *(method for method in METHODS if method not in best)]
+    passing = [method for method in names if method in known.offered]
+    return names if everything or not passing else passing
+
+
+def mark(known: Faithfulness | None, method: str) -> str:
+    """Whether a method is faithful for a model, as a sign and a word."""
+    measured_ = known is not None and method in known.methods
+    return MARKS[known.verdict(method).faithful if known is not None and measured_ else None]
+
+
+def first(known: Faithfulness | None, names: Sequence[str]) -> int:
+    """The method to begin with: the one that measures best."""
+    from landcover.explain.explanation import DEFAULT_METHOD  # noqa: PLC0415 - loads torch
+
+    best = (known.best if known is not None else None) or DEFAULT_METHOD
+    return names.index(best) if best in names else 0
+
+
+def _baseline() -> str:
+    from landcover.explain.explanation import BASELINES  # noqa: PLC0415 - loads torch
+
+    return show.pick(
+        "Compared with",
+        list(BASELINES),
+        "explain_baseline",
+        lambda name: BASELINE_TITLES.get(name, name),
+    )
+
+
+def _other_model(name: str, pixels: Patch | Picture) -> list[str]:
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    every = registry.for_pictures() if isinstance(pixels, Picture) else registry.for_patches()
+    others = [other for other in every if other != name and _explainable(other)]
+    if not others:
+        st.caption("There is no second model whose answers can be traced back.")
+        return []
+    return [show.pick("The other model", others, f"explain_other_{name}", loaded_models.title)]
+
+
+def _explainable(name: str) -> bool:
+    try:
+        return loaded_models.card(name).explainable
+    except LandcoverError:
+        return False
+
+
+def _title(side: str, model: str, label: str, method: str) -> str:
+    from landcover.explain.explanation import METHODS  # noqa: PLC0415 - loads torch
+
+    if side == SIDES[0]:
+        return BY_NAME[label].short
+    return METHODS[method].title if side == SIDES[1] else loaded_models.title(model)
+
+
+def measured(name: str) -> Faithfulness | None:
+    """What was measured of a model's explanations; None where nothing was that can be used."""
+    return _measured(name)[0]
+
+
+def why_not(name: str) -> str:
+    """Why there are no figures; empty where there are."""
+    return _measured(name)[1]
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _measured(name: str) -> tuple[Faithfulness | None, str]:
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    try:
+        found = ratings.load(registry.folder(name))
+    except LandcoverError as error:
+        return None, str(error)
+    if found is None:
+        return None, (
+            "Whether this method is faithful for this model was not measured yet: measure it with "
+            f"`landcover trust faithfulness ROOT --model {name} --save`."
+        )
+    return found, ""

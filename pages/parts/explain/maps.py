@@ -1,0 +1,222 @@
+"""The maps of the Explain page: each with its scale, its reading and how far to believe it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import streamlit as st
+
+from landcover.core.classes import BY_NAME
+from landcover.core.picture import Picture
+from landcover.core.raster import ByteArray, Patch
+from pages.parts.explain import choose, computation
+from pages.parts.explain.choose import Panel
+from pages.parts.explain.computation import Failed
+from pages.parts.shared import loaded_models, theme
+
+if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
+    from landcover.explain.band_attribution import BandEvidence
+    from landcover.explain.explanation import Explanation
+
+ENLARGE: Final = 4
+OPACITY: Final = 80
+NARROW: Final = 400
+WIDE: Final = 1200
+"""Pixels of a colour bar below one map, and below all: stretched, it stays as high as both."""
+
+
+@st.fragment
+def show(
+    panels: Sequence[Panel], pixels: Patch | Picture, answers: dict[str, loaded_models.Answer]
+) -> None:
+    """Opacity, the maps side by side, and their downloads; drawn anew by itself.
+
+    Args:
+        panels: what stands side by side.
+        pixels: what is explained.
+        answers: model → what it says.
+    """
+    opacity = st.slider(
+        "Opacity of the colours", 0, 100, OPACITY, 5, "%d %%",
+        key="explain_opacity", persist_state="session",
+    ) / 100  # fmt: skip
+    alike = _scale_of_all(panels)
+    with st.container(key="explain_maps"):
+        for panel, column in zip(panels, st.columns(len(panels)), strict=True):
+            with column:
+                _panel(panel, pixels, answers.get(panel.map.model), opacity, alone=not alike)
+    if alike is not None:
+        scale(alike, WIDE)
+        st.caption("All maps have this one scale, so their colours can be compared.")
+        believe(alike.model, alike.method)
+    _downloads(panels, pixels, opacity)
+
+
+def _scale_of_all(panels: Sequence[Panel]) -> Explanation | None:
+    """An explanation that has the scale of all maps; None where they have several."""
+    ready = [found for panel in panels if (found := explanation(panel)) is not None]
+    own = {(each.model, each.method, each.scale) for each in ready}
+    return ready[0] if len(own) == 1 else None
+
+
+def explanation(panel: Panel) -> Explanation | None:
+    """A panel's map, None where it is not ready or cannot be had."""
+    piece = computation.store().get(panel.map)
+    return None if isinstance(piece, Failed) else piece
+
+
+def evidence(panel: Panel) -> BandEvidence | None:
+    """What a panel's class owes to each band, None likewise."""
+    piece = computation.store().get(panel.bands)
+    return None if isinstance(piece, Failed) else piece
+
+
+def _panel(
+    panel: Panel,
+    pixels: Patch | Picture,
+    answer: loaded_models.Answer | None,
+    opacity: float,
+    *,
+    alone: bool,
+) -> None:
+    st.markdown(f"**{theme.literal(panel.title)}**{_chance(panel, answer)}")
+    piece = computation.store().get(panel.map)
+    if isinstance(piece, Failed):
+        st.warning(theme.literal(piece.sentence))
+        return
+    if piece is None:
+        st.image(theme.png(seen(pixels), ENLARGE), width="stretch")
+        st.caption("The map is being computed …")
+        return
+    from landcover.explain.explanation import overlay  # noqa: PLC0415 - loads torch
+    from landcover.explain.sentences import sentence  # noqa: PLC0415 - as above
+
+    st.image(theme.png(overlay(piece, pixels, opacity), ENLARGE), width="stretch")
+    if alone:
+        scale(piece)
+    st.markdown(theme.literal(sentence(piece, pixels, evidence(panel))))
+    if alone:
+        believe(panel.map.model, panel.map.method)
+
+
+def _chance(panel: Panel, answer: loaded_models.Answer | None) -> str:
+    if answer is None:
+        return ""
+    score = next(s for s in answer.prediction.labels if s.label == panel.map.label)
+    short = BY_NAME[score.label].short
+    what = "" if short == panel.title else f" · {short}"
+    return f"{what}, {score.probability:.0%}, {choose.word(predicted=score.predicted)}"
+
+
+def seen(pixels: Patch | Picture) -> ByteArray:
+    """The picture as the eye would see it, uint8 RGBA ``(y, x, 4)``."""
+    from landcover.report.explanation_sheet import picture  # noqa: PLC0415 - loads torch
+
+    return picture(pixels)
+
+
+def scale(found: Explanation, width: int = NARROW) -> None:
+    """The colour bar with its texts.
+
+    Args:
+        found: whose scale it is.
+        width: of the bar's picture, pixels; the page stretches it to its own.
+    """
+    from landcover.explain.explanation import legend  # noqa: PLC0415 - loads torch
+
+    key = legend(found, width)
+    st.image(theme.png(key.bar), width="stretch")
+    st.html(
+        '<div class="landcover-legend">'
+        f"<span><b>Blue</b> {key.against}</span><span>{key.neutral}</span>"
+        f"<span>{key.speaks_for} <b>red</b></span></div>"
+    )
+
+
+def believe(model: str, method: str) -> None:
+    """Whether the method is faithful for this model, as measured, with a sign and in words."""
+    known = choose.measured(model)
+    if known is None:
+        st.caption(f":material/help: {theme.literal(choose.why_not(model))}")
+    elif method not in known.methods:
+        st.caption(":material/help: This method was not measured for this model.")
+    else:
+        verdict = known.verdict(method)
+        icon = ":material/verified:" if verdict.faithful else ":material/gpp_bad:"
+        st.caption(f"{icon} {theme.literal(verdict.sentence)}")
+
+
+def words(panels: Sequence[Panel]) -> None:
+    """What the methods do and what the values mean, once for each."""
+    from landcover.explain.explanation import METHODS, legend  # noqa: PLC0415 - loads torch
+
+    seen: set[tuple[str, str]] = set()
+    for panel in panels:
+        found = explanation(panel)
+        if found is None or (found.method, found.model) in seen:
+            continue
+        seen.add((found.method, found.model))
+        method = METHODS[found.method]
+        compared = f" Compared with {found.baseline}." if method.uses_baseline else ""
+        missed = ""
+        if found.convergence_delta is not None:
+            missed = f" The sum misses the score's change by {found.convergence_delta:.1%}."
+        what = f"{method.title}, {loaded_models.title(found.model)}: {method.summary}{compared}"
+        how = f"{legend(found).note}{missed} {found.passes} passes of the net."
+        st.markdown(theme.literal(f"{what} {how}"))
+
+
+def _downloads(panels: Sequence[Panel], pixels: Patch | Picture, opacity: float) -> None:
+    """Files of what is ready: one set a model, since a file names its model."""
+    for name in dict.fromkeys(panel.map.model for panel in panels):
+        ready = [panel for panel in panels if panel.map.model == name and explanation(panel)]
+        if ready:
+            _files(name, ready, pixels, opacity, several=len(ready) < len(panels))
+
+
+def _files(
+    name: str,
+    panels: Sequence[Panel],
+    pixels: Patch | Picture,
+    opacity: float,
+    *,
+    several: bool,
+) -> None:
+    found = [each for panel in panels if (each := explanation(panel)) is not None]
+    bands = {panel.map.label: own for panel in panels if (own := evidence(panel)) is not None}
+
+    def png() -> bytes:
+        from landcover.explain import sentences  # noqa: PLC0415 - loads torch
+        from landcover.report import explanation_files  # noqa: PLC0415 - loads torch
+
+        said = [sentences.sentence(each, pixels, bands.get(each.label)) for each in found]
+        return explanation_files.as_png(pixels, found, said, opacity=opacity)
+
+    def tif() -> bytes:
+        from landcover.report import explanation_files  # noqa: PLC0415 - loads torch
+
+        return explanation_files.as_geotiff(pixels, found)
+
+    def record() -> bytes:
+        from landcover.report import explanation_files  # noqa: PLC0415 - loads torch
+
+        return explanation_files.as_json(
+            explanation_files.document(pixels, found, list(bands.values()))
+        )
+
+    kinds = [("PNG", png, "png", "image/png"), ("JSON", record, "json", "application/json")]
+    if isinstance(pixels, Patch):
+        kinds.insert(1, ("GeoTIFF", tif, "tif", "image/tiff"))
+    of = f" of {loaded_models.title(name)}" if several else ""
+    with st.container(horizontal=True):
+        for title, content, suffix, mime in kinds:
+            st.download_button(
+                f"Maps{of} as {title}",
+                content,
+                f"landcover-why-{name}.{suffix}",
+                mime,
+                key=f"explain_{suffix}_{name}",
+                icon=":material/download:",
+                on_click="ignore",
+            )

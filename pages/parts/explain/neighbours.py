@@ -1,0 +1,157 @@
+"""Evidence by example: the training patches that the net sees as most like this one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+import streamlit as st
+
+from landcover.core.bands import COMPOSITES
+from landcover.core.classes import BY_NAME
+from landcover.core.errors import LandcoverError
+from landcover.datasets.patch_names import on_disk
+from pages.parts.explain import computation
+from pages.parts.explain.computation import Failed, Wish
+from pages.parts.shared import downloads, theme
+
+if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
+    from landcover.explain.neighbours import Neighbour
+
+VARIABLE: Final = "LANDCOVER_DATA"
+"""Environment variable that names the folder of the data set, or the one above it."""
+FOLDER: Final = "explain_data"
+ABOVE: Final = "bigearthnet"
+
+
+@st.fragment
+def show(wish: Wish) -> None:
+    """A sentence, the table, and the pictures where the data set is on this computer."""
+    st.subheader("What has it learnt from that looks like this?", anchor=False)
+    piece = computation.store().get(wish)
+    if piece is None:
+        st.caption("The training patches are being compared …")
+        return
+    if isinstance(piece, Failed):
+        st.info(theme.literal(piece.sentence))
+        return
+    from landcover.explain.neighbours import sentence  # noqa: PLC0415 - loads torch
+
+    origin, found = piece
+    st.markdown(theme.literal(sentence(found)))
+    if not found:
+        return
+    splits = ", ".join(origin.get("splits", ()))
+    st.caption(
+        theme.literal(
+            f"Alike is what the network itself takes for alike. From {origin.get('dataset', '?')}, "
+            f"split {splits}; patches within 1200 m of this one are left out. "
+            "Distance: 0 is alike, 2 is the opposite; in brackets, how many in a hundred training "
+            "patches have one of another place that is closer to them than that."
+        )
+    )
+    _pictures(found)
+    st.table(table(found), border="horizontal")
+    downloads.table("Training patches", figures(found), "alike")
+    _folder(found)
+
+
+def table(found: Sequence[Neighbour]) -> pd.DataFrame:
+    """One row a training patch, the most alike first."""
+    rows = {
+        str(rank): {
+            "Covers in its label": ", ".join(BY_NAME[label].short for label in one.labels) or "–",
+            "Distance": _apart(one),
+            "Where and when": _where(one),
+        }
+        for rank, one in enumerate(found, start=1)
+    }
+    out = pd.DataFrame.from_dict(rows, orient="index")
+    out.index.name = "Rank"
+    return out
+
+
+def figures(found: Sequence[Neighbour]) -> pd.DataFrame:
+    """The same as values, for a file."""
+    return pd.DataFrame(
+        {
+            "rank": rank,
+            "patch_id": one.patch_id,
+            "labels": "; ".join(one.labels),
+            "distance": one.distance,
+            "percent_closer": one.percentile,
+            "country": one.country,
+            "season": one.season,
+            "acquired": one.acquired.isoformat() if one.acquired else "",
+            "latitude": None if one.centre is None else one.centre[0],
+            "longitude": None if one.centre is None else one.centre[1],
+        }
+        for rank, one in enumerate(found, start=1)
+    )
+
+
+def _apart(one: Neighbour) -> str:
+    closer = "" if one.percentile is None else f" ({one.percentile:.0f} % closer)"
+    return f"{one.distance:.2f}{closer}"
+
+
+def _where(one: Neighbour) -> str:
+    parts = [
+        one.country,
+        f"{one.season}, {one.acquired:%Y-%m-%d}" if one.acquired else "",
+        "" if one.centre is None else theme.place_text(*one.centre),
+    ]
+    return " · ".join(filter(None, parts)) or "–"
+
+
+def root() -> Path | None:
+    """The folder of the data set, as the user or the environment names it; None for neither."""
+    named = str(st.session_state.get(FOLDER) or os.environ.get(VARIABLE, "")).strip()
+    return Path(named).expanduser() if named else None
+
+
+def _pictures(found: Sequence[Neighbour]) -> None:
+    folder = root()
+    if folder is None:
+        return
+    shown = [(rank, picture) for rank, one in enumerate(found, start=1)
+             if (picture := thumbnail(folder, one.patch_id)) is not None]  # fmt: skip
+    if not shown:
+        st.caption("None of these patches is in the folder of the data set that was named.")
+        return
+    with st.container(key="explain_like_pictures"):
+        for (rank, picture), column in zip(shown, st.columns(len(found)), strict=False):
+            with column:
+                st.image(picture, width="stretch")
+                one = found[rank - 1]
+                covers = ", ".join(BY_NAME[label].short for label in one.labels)
+                st.caption(f"**{rank}** · {one.distance:.2f} · {covers}")
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def thumbnail(folder: Path, patch_id: str) -> bytes | None:
+    """A training patch as a PNG file; None where the folder does not hold it."""
+    for place in (folder, folder / ABOVE):
+        try:
+            patch = on_disk(place, patch_id)
+        except LandcoverError:
+            continue
+        if patch is not None:
+            return theme.png(patch.picture(COMPOSITES[0]), 2)
+    return None
+
+
+def _folder(found: Sequence[Neighbour]) -> None:
+    with st.expander("Show their pictures, from a BigEarthNet folder on this computer"):
+        st.text_input(
+            "Folder that holds BigEarthNet-S2",
+            os.environ.get(VARIABLE, ""),
+            key=FOLDER,
+            persist_state="session",
+            help=f"Only read. {VARIABLE} may name it for good.",
+        )
+        st.caption("The index ships without pixels; the patches' names in their data set:")
+        st.code("\n".join(one.patch_id for one in found), language=None)

@@ -1,0 +1,80 @@
+"""Which place the Explain page is about: the one chosen on Classify, or a sample."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from landcover.core.picture import Picture
+from landcover.core.raster import Patch
+from landcover.io.samples import samples
+from pages.parts.classify import choice
+from pages.parts.explain import computation
+from pages.parts.shared import loaded_models, theme
+
+PLACE: Final = "explain_place"
+_OWN: Final = ""
+"""The option that stands for what was chosen on Classify and is no sample."""
+
+
+def choose() -> tuple[choice.Chosen, computation.Subject]:
+    """Let the user take another place; it becomes the choice of the Classify page too."""
+    chosen = choice.current()
+    found = _subject(chosen) if chosen else None
+    if chosen is None or found is None:
+        chosen = choice.Chosen(sample=samples()[0].name)
+        found = _subject(chosen)
+    own = chosen.sample is None
+    options = [*([_OWN] if own else []), *(sample.name for sample in samples())]
+    st.session_state[PLACE] = _OWN if own else chosen.sample
+    source = found.pixels.provenance.source if found else ""
+    titles = {sample.name: f"{sample.title}, {sample.country}" for sample in samples()}
+    st.selectbox(
+        "Place",
+        options,
+        format_func=lambda name: titles.get(name, f"As chosen on Classify: {source}"),
+        key=PLACE,
+        on_change=_take,
+        help="Choose any other place, date or file on the Classify page.",
+    )
+    assert found is not None  # a sample is always there
+    return chosen, found
+
+
+def _take() -> None:
+    name = st.session_state[PLACE]
+    if name != _OWN:
+        choice.choose(choice.Chosen(sample=name))
+
+
+def _subject(chosen: choice.Chosen) -> computation.Subject | None:
+    """The pixels of a choice; None where it has none (any more)."""
+    whole = choice.picture_of(chosen)
+    if whole is not None:
+        return computation.Subject(whole.window(chosen.row, chosen.col))
+    patch = choice.patch_of(chosen)
+    if patch is None:
+        return None
+    return computation.Subject(patch, choice.uploads().get(chosen.upload or ""))
+
+
+def where(pixels: Patch | Picture) -> str:
+    """Place and day in one line."""
+    if isinstance(pixels, Picture):
+        return theme.literal(f"{pixels.provenance.source}, a colour picture without a place")
+    day = f"{pixels.acquired:%d %B %Y}".lstrip("0") if pixels.acquired else "date unknown"
+    return f"{theme.place_text(*pixels.centre)} · {day} · 1200 m × 1200 m, Sentinel-2"
+
+
+def model_for(pixels: Patch | Picture) -> str | None:
+    """The model that is asked, as on Classify; None where there is none."""
+    if not isinstance(pixels, Picture):
+        return loaded_models.choose()
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    names = registry.for_pictures()
+    if not names:
+        st.error("No model for colour pictures is installed: install landcover again.")
+        return None
+    return registry.PICTURE_MODEL if registry.PICTURE_MODEL in names else names[0]

@@ -1,0 +1,270 @@
+"""What if: the answer before and after changes, and how steady it is when the window moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.core.bands import COMPOSITES
+from landcover.core.classes import BY_NAME
+from landcover.core.errors import LandcoverError
+from landcover.core.raster import Patch
+from pages.parts.classify import verdict_banner
+from pages.parts.explain import computation, what_if_controls
+from pages.parts.explain.choose import word
+from pages.parts.explain.computation import Failed, Subject, Wish
+from pages.parts.shared import downloads, loaded_models, theme
+
+if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
+    from landcover.explain.what_if import WhatIf
+    from landcover.trust.shift_stability import Stability
+    from landcover.trust.verdict import Judgement
+
+SHOWN: Final = 8
+ROW: Final = 40
+BEFORE: Final = "#868e96"
+AFTER: Final = "#d9731a"
+
+
+@st.fragment
+def show(name: str, key: str, subject: Subject, found: loaded_models.Answer, aim: str) -> None:
+    """Controls on the left, what comes of them on the right; drawn anew by itself."""
+    st.subheader("What if it looked different?", anchor=False)
+    st.caption(
+        "Change what the network sees, and its probabilities follow. The changes stay when you "
+        "choose another place."
+    )
+    left, right = st.columns(2, gap="large")
+    with left:
+        settings = what_if_controls.controls()
+    assert isinstance(subject.pixels, Patch)
+    with right:
+        if not settings.changes:
+            st.info("Nothing is changed yet: move a slider or switch a band off.")
+            return
+        try:
+            outcome, judged = _outcome(
+                loaded_models.load(name), name, key, settings, aim, subject.pixels, subject.scene
+            )
+        except LandcoverError as error:
+            st.error(theme.literal(str(error)))
+            return
+        _said(outcome, judged, found)
+        st.plotly_chart(
+            chart(outcome, theme.ink()),
+            width="stretch",
+            config={"displayModeBar": False},
+            key="explain_whatif_chart",
+        )
+        st.caption("Ring: before. Diamond: after. Upright line: from here on it counts as present.")
+        with st.expander("All covers as a table"):
+            st.table(table(outcome), border="horizontal")
+            downloads.table("Before and after", figures(outcome), "what-if")
+
+
+@st.cache_resource(max_entries=64, show_spinner="Asking again …")
+def _outcome(
+    _model: Any,  # noqa: ANN401 - a model, whose type would load torch
+    name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
+    key: str,  # noqa: ARG001 - as above
+    settings: what_if_controls.Settings,
+    aim: str,
+    _patch: Patch,
+    _scene: Patch | None,
+) -> tuple[WhatIf, Judgement]:
+    from landcover.explain import what_if  # noqa: PLC0415 - loads torch
+    from landcover.trust import verdict  # noqa: PLC0415 - loads torch
+
+    found = what_if.what_if(_model, _patch, settings.changes, scene=_scene, aim=aim)
+    return found, verdict.judge(_model, found.patch, found.after)
+
+
+def _said(outcome: WhatIf, judged: Judgement, found: loaded_models.Answer) -> None:
+    left, right = st.columns([1, 2], vertical_alignment="top")
+    with left:
+        st.image(theme.png(outcome.patch.picture(COMPOSITES[0]), 2), width="stretch")
+    with right:
+        st.markdown(theme.literal(sentence(outcome)))
+        head, icon = verdict_banner.HEADS[judged.decision]
+        same = judged.decision == found.judgement.decision
+        st.markdown(
+            f"{icon} {'Still: ' if same else 'Now: '}**{head}** {theme.literal(judged.reason)}"
+        )
+        if outcome.mirrored:
+            st.caption(
+                f"{outcome.mirrored:.0%} of the pixels are mirrored at the border, since the land "
+                "beyond it is not at hand."
+            )
+
+
+def sentence(outcome: WhatIf) -> str:
+    """What was changed and what came of it."""
+    what = f"With {'; '.join(outcome.said)}"
+    if not outcome.turned:
+        most = max(outcome.difference.items(), key=lambda item: abs(item[1]))
+        return (
+            f"{what}, no label turns. The largest change is that of {BY_NAME[most[0]].short}, "
+            f"by {points(most[1])} percentage points."
+        )
+    now = {score.label for score in outcome.after.labels if score.predicted}
+    come = [BY_NAME[label].short for label in outcome.turned if label in now]
+    gone = [BY_NAME[label].short for label in outcome.turned if label not in now]
+    parts = [f"{verb} {', '.join(names)}" for verb, names in (("finds", come), ("loses", gone))
+             if names]  # fmt: skip
+    return f"{what}, the network {' and '.join(parts)}."
+
+
+def points(change: float) -> str:
+    """A change of probability in percentage points, with a sign and a proper minus."""
+    text = f"{100 * change:+.0f}"
+    return "0" if float(text) == 0 else text.replace("-", "−")
+
+
+def most_changed(outcome: WhatIf) -> list[str]:
+    """The classes that move most or are called before or after, the most probable first."""
+    called = {s.label for p in (outcome.before, outcome.after) for s in p.labels if s.predicted}
+    change = outcome.difference
+    order = sorted(change, key=lambda label: (label not in called, -abs(change[label])))[:SHOWN]
+    before = {score.label: score.probability for score in outcome.before.labels}
+    return sorted(order, key=lambda label: -before[label])
+
+
+def chart(outcome: WhatIf, ink: theme.Ink) -> go.Figure:
+    """A line from before to after for each class, names above so that a telephone has room."""
+    labels = most_changed(outcome)
+    before = {score.label: score for score in outcome.before.labels}
+    after = {score.label: score for score in outcome.after.labels}
+    figure = go.Figure()
+    ys = [-float(k) for k in range(len(labels))]
+    for y, label in zip(ys, labels, strict=True):
+        ends = [before[label].probability, after[label].probability]
+        figure.add_shape(type="line", x0=0, x1=1, y0=y, y1=y, line={"color": ink.line, "width": 1},
+                         opacity=0.4)  # fmt: skip
+        figure.add_shape(type="line", x0=ends[0], x1=ends[1], y0=y, y1=y,
+                         line={"color": AFTER, "width": 4})  # fmt: skip
+        said = f"{ends[0]:.0%} → {ends[1]:.0%}, {turn(outcome, label)}"
+        for x, text, side in ((0.0, BY_NAME[label].short, "left"), (1.0, said, "right")):
+            figure.add_annotation(
+                x=x, y=y + 0.5, text=text, showarrow=False, xanchor=side, yanchor="middle",
+                font={"color": ink.text, "size": 13},
+            )  # fmt: skip
+    for xs, (symbol, colour, size) in (
+        ([after[label].threshold for label in labels], ("line-ns", ink.text, 9)),
+        ([before[label].probability for label in labels], ("circle-open", BEFORE, 12)),
+        ([after[label].probability for label in labels], ("diamond", AFTER, 11)),
+    ):
+        figure.add_scatter(
+            x=xs, y=ys, mode="markers", hoverinfo="skip",
+            marker={"symbol": symbol, "size": size, "color": colour,
+                    "line": {"width": 2, "color": colour}},
+        )  # fmt: skip
+    figure.update_layout(
+        height=ROW * len(labels) + 16,
+        margin={"l": 2, "r": 2, "t": 4, "b": 4},
+        showlegend=False,
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={"range": [-0.03, 1.03], "visible": False, "fixedrange": True},
+        yaxis={"range": [-len(labels) + 0.6, 0.9], "visible": False, "fixedrange": True},
+    )
+    return figure
+
+
+def turn(outcome: WhatIf, label: str) -> str:
+    """What becomes of a class's label, in words."""
+    now = next(score.predicted for score in outcome.after.labels if score.label == label)
+    was = next(score.predicted for score in outcome.before.labels if score.label == label)
+    return word(predicted=now) if now == was else f"now {word(predicted=now)}"
+
+
+def table(outcome: WhatIf) -> pd.DataFrame:
+    """One row a class, the most probable first."""
+    after = {score.label: score for score in outcome.after.labels}
+    scores = sorted(outcome.before.labels, key=lambda score: -score.probability)
+    return pd.DataFrame(
+        {
+            "Land cover": BY_NAME[score.label].short,
+            "Before": f"{score.probability:.1%}",
+            "After": f"{after[score.label].probability:.1%}",
+            "Change (points)": points(after[score.label].probability - score.probability),
+            "Label": turn(outcome, score.label),
+        }
+        for score in scores
+    ).set_index("Land cover")
+
+
+def figures(outcome: WhatIf) -> pd.DataFrame:
+    """The same as numbers, with what was changed, for a file."""
+    after = {score.label: score for score in outcome.after.labels}
+    return pd.DataFrame(
+        {
+            "label": score.label,
+            "before": score.probability,
+            "after": after[score.label].probability,
+            "predicted_before": score.predicted,
+            "predicted_after": after[score.label].predicted,
+            "changes": "; ".join(outcome.said),
+        }
+        for score in outcome.before.labels
+    )
+
+
+def steady(wish: Wish, found: loaded_models.Answer) -> None:
+    """How much of the answer stays when the window moves by 100 m."""
+    st.subheader("How steady is it when the window moves?", anchor=False)
+    piece = computation.store().get(wish)
+    if piece is None:
+        st.caption("The windows around this one are being looked at …")
+        return
+    if isinstance(piece, Failed):
+        st.info(theme.literal(piece.sentence))
+        return
+    left, right = st.columns([1, 3], vertical_alignment="center")
+    with left:
+        st.metric(f"Stability under {piece.shift_m:.0f} m", f"{piece.score:.0%}")
+    with right:
+        st.markdown(theme.literal(piece.sentence))
+        st.caption(
+            "Stability: of the covers called in either window, the share that is called in both, "
+            f"on average over {piece.windows} windows to the sides and corners; 100 % where no "
+            "label turns."
+        )
+    with st.expander("By how much each cover moves"):
+        st.table(steadiness(piece, found), border="horizontal")
+        downloads.table("Stability", moves(piece, found), "stability")
+
+
+def steadiness(piece: Stability, found: loaded_models.Answer) -> pd.DataFrame:
+    """One row a class, the most moved first."""
+    chances = {score.label: score for score in found.prediction.labels}
+    order = sorted(piece.change, key=lambda label: -piece.change[label])
+    return pd.DataFrame(
+        {
+            "Land cover": BY_NAME[label].short,
+            "Here": f"{chances[label].probability:.1%}, {word(predicted=chances[label].predicted)}",
+            "Moves by at most (points)": f"{100 * piece.change[label]:.0f}",
+            "Label turns in": f"{piece.flips.get(label, 0)} of {piece.windows} windows",
+        }
+        for label in order
+    ).set_index("Land cover")
+
+
+def moves(piece: Stability, found: loaded_models.Answer) -> pd.DataFrame:
+    """The same as numbers, for a file."""
+    return pd.DataFrame(
+        {
+            "label": score.label,
+            "probability": score.probability,
+            "predicted": score.predicted,
+            "largest_change": piece.change[score.label],
+            "windows_turned": piece.flips.get(score.label, 0),
+            "windows": piece.windows,
+            "shift_m": piece.shift_m,
+            "stability": piece.score,
+        }
+        for score in found.prediction.labels
+    )

@@ -1,0 +1,190 @@
+"""The controls of "what if": what is changed, how to take it back, and the changes they mean."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import streamlit as st
+
+from landcover.core.bands import BANDS
+
+if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
+    from landcover.explain.what_if import Change
+
+SEASONS: Final = ("as it is", "winter", "spring", "summer", "autumn")
+GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    group: tuple(band.name for band in BANDS if band.group == group)
+    for group in dict.fromkeys(band.group for band in BANDS)
+}
+TITLES: Final[dict[str, str]] = {band.name: f"{band.name} {band.title}" for band in BANDS}
+FARTHEST_M: Final = 600
+STEP_M: Final = 10
+MOST_BACK: Final = 50
+_NOW: Final = "explain_changes_now"
+_BACK: Final = "explain_changes_back"
+_PREFIX: Final = "explain_change_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where the controls stand.
+
+    Attributes:
+        off: names of groups and bands that are switched off.
+        cloud: opacity of a painted cloud, percent; 0 for none.
+        size, across, down: its width and its middle, percent of the patch's side.
+        season: one of :data:`SEASONS`.
+        strength: of the season's brightness, percent.
+        brightness: of all bands, percent; 100 changes nothing.
+        east, north: by which the window moves, metres.
+    """
+
+    off: tuple[str, ...] = ()
+    cloud: int = 0
+    size: int = 50
+    across: int = 50
+    down: int = 50
+    season: str = SEASONS[0]
+    strength: int = 100
+    brightness: int = 100
+    east: int = 0
+    north: int = 0
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What they mean, in the order in which it is done."""
+        from landcover.explain import what_if  # noqa: PLC0415 - loads torch
+
+        out: list[Change] = []
+        if self.east or self.north:
+            out.append(what_if.Shift(east_m=float(self.east), north_m=float(self.north)))
+        if self.season != SEASONS[0] and self.strength:
+            out.append(what_if.Season(to=self.season, strength=self.strength / 100))
+        if self.brightness != 100:
+            out.append(what_if.Brightness(gain=self.brightness / 100))
+        if self.cloud:
+            out.append(
+                what_if.Cloud(
+                    opacity=self.cloud / 100,
+                    size=self.size / 100,
+                    across=self.across / 100,
+                    down=self.down / 100,
+                )
+            )
+        if self.bands:
+            out.append(what_if.BandsOff(bands=self.bands))
+        return tuple(out)
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """All bands that are switched off, each once, in the order of the sensor's."""
+        off = {band for name in self.off for band in GROUPS.get(name, (name,))}
+        return tuple(band.name for band in BANDS if band.name in off)
+
+
+def now() -> Settings:
+    """Where the controls stand."""
+    found = st.session_state.setdefault(_NOW, Settings())
+    assert isinstance(found, Settings)
+    return found
+
+
+def _back() -> list[Settings]:
+    found = st.session_state.setdefault(_BACK, [])
+    assert isinstance(found, list)
+    return found
+
+
+def controls() -> Settings:
+    """All controls, with the two ways back."""
+    held = now()
+    for name, value in _values(held).items():
+        # A visit to another page forgets what widgets hold. What is there is not set anew, or an
+        # answer that comes late would push back a slider that goes on to move.
+        st.session_state.setdefault(name, value)
+    with st.container(horizontal=True):
+        st.button("Undo", key="explain_undo", icon=":material/undo:", disabled=not _back(),
+                  on_click=_undo)  # fmt: skip
+        st.button("Reset", key="explain_reset", icon=":material/restart_alt:",
+                  disabled=held == Settings(), on_click=_reset)  # fmt: skip
+    st.multiselect(
+        "Bands switched off",
+        [*GROUPS, *TITLES],
+        format_func=lambda name: TITLES.get(name, f"all {name}: {' '.join(GROUPS.get(name, ()))}"),
+        placeholder="none: choose bands or groups",
+        key=f"{_PREFIX}off",
+        on_change=_changed,
+    )
+    _slider("A painted cloud, opacity", "cloud", (0, 100), 5)
+    if held.cloud:
+        for column, (title, name, span) in zip(
+            st.columns(3),
+            (("Its width", "size", (10, 150)), ("West to east", "across", (0, 100)),
+             ("North to south", "down", (0, 100))),
+            strict=True,
+        ):  # fmt: skip
+            with column:
+                _slider(title, name, span, 5)
+    left, right = st.columns(2)
+    with left:
+        st.selectbox("As bright as in", SEASONS, key=f"{_PREFIX}season", on_change=_changed)
+    with right:
+        _slider("How much of it", "strength", (0, 100), 10, off=held.season == SEASONS[0])
+    _slider("Brightness of all bands", "brightness", (40, 200), 5)
+    left, right = st.columns(2)
+    reach = (-FARTHEST_M, FARTHEST_M)
+    with left:
+        _slider("Window to the east", "east", reach, STEP_M, "%d m")
+    with right:
+        _slider("Window to the north", "north", reach, STEP_M, "%d m")
+    return held
+
+
+def _slider(
+    title: str,
+    name: str,
+    span: tuple[int, int],
+    step: int,
+    unit: str = "%d %%",
+    *,
+    off: bool = False,
+) -> None:
+    st.slider(title, *span, step=step, format=unit, key=_PREFIX + name, on_change=_changed,
+              disabled=off)  # fmt: skip
+
+
+def _changed() -> None:
+    state = {
+        name: st.session_state.get(_PREFIX + name, value) for name, value in asdict(now()).items()
+    }
+    _turn(Settings(**{**state, "off": tuple(state["off"])}))
+
+
+def _turn(to: Settings) -> None:
+    held = now()
+    if to != held:
+        back = _back()
+        back.append(held)
+        del back[:-MOST_BACK]
+        st.session_state[_NOW] = to
+
+
+def _undo() -> None:
+    back = _back()
+    if back:
+        st.session_state[_NOW] = back.pop()
+        st.session_state.update(_values(now()))
+
+
+def _reset() -> None:
+    _turn(Settings())
+    st.session_state.update(_values(now()))
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    """What each widget shows, by its key."""
+    return {
+        _PREFIX + name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(settings).items()
+    }

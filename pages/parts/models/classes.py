@@ -1,0 +1,278 @@
+"""One model class by class: figures, two-by-two tables, co-occurrence, precision and recall."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.evaluate.run import Evaluation
+from landcover.metrics import failures, scores
+from pages.parts.models import data
+from pages.parts.models import report_figures as show
+from pages.parts.shared import theme
+
+POOLED: Final = "All classes pooled (micro)"
+# Nothing is transparent, so that it looks like nothing on a light and on a dark page.
+SHARES: Final = ((0, "rgba(63,127,214,0)"), (1, "rgba(63,127,214,1)"))
+SIGNED: Final = ((0, "rgba(217,115,26,1)"), (0.5, "rgba(134,142,150,0)"), (1, SHARES[1][1]))
+VIEWS: Final = ("Called where true", "True together", "Difference")
+GRID_STYLE: Final = """<style>
+.lc-grid { display: grid; gap: .8rem;
+  grid-template-columns: repeat(auto-fill, minmax(158px, 1fr)); }
+.lc-grid table { width: 100%; border-collapse: collapse; font-size: .85rem; }
+.lc-grid caption { text-align: left; font-weight: 600; padding-bottom: .15rem; }
+.lc-grid th { font-weight: 400; font-size: .75rem; opacity: .85; padding: .1rem .25rem; }
+.lc-grid tbody th { text-align: right; }
+.lc-grid td { text-align: center; padding: .3rem; border: 1px solid rgba(134,142,150,.55);
+  font-variant-numeric: tabular-nums; }
+</style>"""
+
+
+@show.section
+def figures(row: data.Row, report: Evaluation) -> None:
+    """Support, AP with interval, precision, recall, F1 and threshold of each class."""
+    table = data.class_table(report)
+    drawn = table[table["AP"].notna()].iloc[::-1]
+    figure = go.Figure()
+    for counted, colour, symbol, title in (
+        (True, show.COLOURS[0], "circle", "in the macro figures"),
+        (False, show.QUIET, "circle-open", f"fewer than {scores.MIN_POSITIVES} positives"),
+    ):
+        part = drawn[drawn["In macro"] == counted]
+        low, high = part["AP low"].fillna(part["AP"]), part["AP high"].fillna(part["AP"])
+        figure.add_scatter(
+            x=part["AP"],
+            y=[f"{c} ({n})" for c, n in zip(part["Class"], part["Support"], strict=True)],
+            error_x={"array": high - part["AP"], "arrayminus": part["AP"] - low},
+            mode="markers",
+            name=title,
+            marker={"color": colour, "symbol": symbol, "size": 11},
+            hovertemplate="%{y}: AP %{x:.3f}<extra></extra>",
+        )
+    show.plain(figure, 110 + 26 * len(drawn))
+    figure.update_xaxes(range=[0, 1.02], title="Average precision with 95 % interval")
+    figure.update_yaxes(
+        categoryorder="array",
+        categoryarray=[f"{c} ({n})" for c, n in zip(drawn["Class"], drawn["Support"], strict=True)],
+    )
+    absent = ", ".join(table[table["Support"] == 0]["Class"])
+    st.caption(
+        f"In brackets: patches of {report.figures['n']} that have the class. "
+        + (f"Without any, so without a figure: {absent}." if absent else "")
+    )
+    alt = f"Average precision of each class with 95 % intervals, model {row.title}"
+    show.chart(figure, table, f"classes-{row.name}", alt)
+
+
+@show.section
+def confusions(row: data.Row, report: Evaluation) -> None:
+    """A two-by-two table a class, or one table of all classes where they exclude each other."""
+    if report.exclusive:
+        _one_of_many(row, report)
+        return
+    table = data.confusion_table(report)
+    st.caption(
+        "Rows: is the class there? Columns: did the model call it? The shade is a cell's share of "
+        f"its row; the numbers are patches, of {report.figures['n']}."
+    )
+    grid(table)
+    with st.expander("The same as one table"):
+        show.numbers(
+            table, f"confusion-{row.name}", f"Counts of the two-by-two tables, model {row.title}"
+        )
+    show.download(table, f"confusion-{row.name}")
+
+
+def _one_of_many(row: data.Row, report: Evaluation) -> None:
+    """Which class was called where another is true."""
+    found = report.predictions
+    counts = failures.confusion(found.truth, found.probability)
+    support = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, support, out=np.zeros(counts.shape), where=support > 0)
+    names = data.shorts(report)
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=names,
+            y=names,
+            zmin=0,
+            zmax=1,
+            colorscale=SHARES,
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            text=counts,
+            texttemplate="%{text}",
+            textfont={"color": theme.ink().text},
+            hovertemplate="truly %{y}, called %{x}: %{text} (%{z:.1%} of the row)<extra></extra>",
+        )
+    )
+    show.plain(figure, 180 + 38 * len(names))
+    figure.update_yaxes(autorange="reversed", title="truly", showgrid=False)
+    figure.update_xaxes(tickangle=-90, title="called", showgrid=False)
+    accuracy = data.with_span(row.value("accuracy"), row.span("accuracy"))
+    st.caption(
+        f"The numbers are patches, of {report.figures['n']}; the shade is their share of the row. "
+        f"On the diagonal the most probable class is the true one: accuracy {accuracy}."
+    )
+    table = pd.DataFrame(counts, columns=names)
+    table.insert(0, "truly", names)
+    show.chart(figure, table, f"confusion-{row.name}", f"Confusion matrix, model {row.title}")
+
+
+def grid(table: pd.DataFrame) -> None:
+    """The two-by-two tables of :func:`pages.parts.models.data.confusion_table` side by side."""
+    cells = "".join(_two_by_two(*values) for values in table.itertuples(index=False, name=None))
+    st.html(f'{GRID_STYLE}<div class="lc-grid">{cells}</div>')
+
+
+def _two_by_two(title: str, both: int, missed: int, wrong: int, neither: int) -> str:
+    def cell(count: int, other: int) -> str:
+        share = count / (count + other) if count + other else 0.0
+        return f'<td style="background: rgba(63,127,214,{0.45 * share:.2f})">{count}</td>'
+
+    return (
+        f"<table><caption>{html.escape(title)}</caption>"
+        '<thead><tr><td style="border:0"></td><th scope="col">called</th>'
+        '<th scope="col">not called</th></tr></thead><tbody>'
+        f'<tr><th scope="row">there</th>{cell(both, missed)}{cell(missed, both)}</tr>'
+        f'<tr><th scope="row">not there</th>{cell(wrong, neither)}{cell(neither, wrong)}</tr>'
+        "</tbody></table>"
+    )
+
+
+@show.section
+def co_occurrence(row: data.Row, report: Evaluation) -> None:
+    """What is called where a class truly is, beside what is truly there."""
+    view = show.switch("Show", VIEWS, "models_together")
+    truth = report.predictions.truth
+    called = scores.co_occurrence(truth, data.called(report))
+    really = scores.co_occurrence(truth, truth)
+    values = {VIEWS[0]: called, VIEWS[1]: really, VIEWS[2]: called - really}[view]
+    st.caption(
+        {
+            VIEWS[0]: "Of the patches that truly have the row's class, the share in which the "
+            "column's class was called. The diagonal is recall. Classes lie side by side in a "
+            "patch, so a high value off the diagonal need not be an error. Rows of classes that no "
+            "patch has are empty.",
+            VIEWS[1]: "Of the patches that truly have the row's class, the share that truly have "
+            "the column's class too: what a perfect model would show.",
+            VIEWS[2]: "Called minus true. Above 0 the column's class is called too often beside "
+            "the row's (blue), below 0 too seldom (orange).",
+        }[view]
+    )
+    signed = view == VIEWS[2]
+    names = data.shorts(report)
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=names,
+            y=names,
+            zmin=-1 if signed else 0,
+            zmax=1,
+            colorscale=SIGNED if signed else SHARES,
+            colorbar={"thickness": 10, "title": None},
+            xgap=1,
+            ygap=1,
+            hovertemplate="truly %{y}, column %{x}: %{z:.2f}<extra></extra>",
+        )
+    )
+    show.plain(figure, 640)
+    figure.update_yaxes(autorange="reversed", title="truly there", showgrid=False, tickfont_size=11)
+    figure.update_xaxes(tickangle=-90, showgrid=False, tickfont_size=11)
+    table = pd.DataFrame(values, columns=names)
+    table.insert(0, "truly there", names)
+    alt = f"{view}: {len(names)} by {len(names)} classes, model {row.title}"
+    show.chart(figure, table, f"together-{row.name}-{VIEWS.index(view)}", alt)
+
+
+@show.section
+def precision_recall(found: Sequence[data.Entry]) -> None:
+    """The curve of one class, of the models that are chosen."""
+    ready = data.ready(found)
+    index = show.pick_class(ready[0][1], "models_curve", POOLED, present=True)
+    name = POOLED if index is None else ready[0][1].classes[index]
+    chosen = _chosen([row for row, _ in ready])
+    figure, parts = go.Figure(), []
+    for row, report in ready:
+        if row.name not in chosen:
+            continue
+        part = _curve(report, index)
+        parts.append(part.assign(Model=row.title))
+        look = show.look(row.number)
+        figure.add_scatter(
+            x=part["Recall"],
+            y=part["Precision"],
+            mode="lines",
+            line={"color": look.colour, "dash": look.dash, "shape": "vh"},
+            name=f"{row.title}, AP {_ap(row, report, index)}",
+            hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra>%{fullData.name}</extra>",
+        )
+        item = {} if index is None else report.figures["per_class"][name]
+        if item.get("threshold") is not None and None not in (item["recall"], item["precision"]):
+            figure.add_scatter(
+                x=[item["recall"]],
+                y=[item["precision"]],
+                mode="markers",
+                marker={"color": look.colour, "symbol": look.symbol, "size": 13},
+                name=f"at its threshold {item['threshold']:.2f}",
+                hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra>at threshold</extra>",
+            )
+    truth = ready[0][1].predictions.truth
+    own = truth if index is None else truth[:, index]
+    figure.add_hline(y=float(own.mean()), line={"color": show.QUIET, "dash": "dot"})
+    show.plain(figure, 470)
+    figure.update_layout(legend={"y": -0.2, "yanchor": "top", "orientation": "v"})
+    figure.update_xaxes(range=[0, 1.02], title="Recall: share of true ones that are found")
+    figure.update_yaxes(range=[0, 1.02], title="Precision")
+    st.caption(
+        f"The dotted line is chance: the share of positives, {own.mean():.3f} "
+        f"({int(own.sum())} of {own.size})."
+    )
+    if parts:
+        table = pd.concat(parts, ignore_index=True)
+        stem = show.file_stem("curve", "all" if index is None else data.short(name))
+        show.chart(figure, table, stem, f"Precision against recall for {name}")
+
+
+def _chosen(rows: Sequence[data.Row]) -> list[str]:
+    """Names of the models whose curves are wanted: at first the four with the best macro AP."""
+    titles = {row.name: row.title for row in rows}
+    best = sorted(
+        titles, key=lambda n: -next(r.value("macro_ap") or 0 for r in rows if r.name == n)
+    )
+    key = "models_curves"
+    kept = st.session_state.get(key)
+    if kept is not None and not set(kept) <= set(titles):
+        st.session_state[key] = [name for name in kept if name in titles]
+    return st.multiselect(
+        "Models",
+        list(titles),
+        default=best[:4] if kept is None else None,
+        format_func=lambda name: titles[name],
+        key=key,
+        persist_state="session",
+    )
+
+
+def _ap(row: data.Row, report: Evaluation, index: int | None) -> str:
+    if index is None:
+        return data.with_span(row.value("micro_ap"), row.span("micro_ap"))
+    item = report.figures["per_class"][report.classes[index]]
+    return data.with_span(item["ap"], item.get("ap_interval"))
+
+
+def _curve(report: Evaluation, index: int | None) -> pd.DataFrame:
+    found = report.predictions
+    columns = slice(None) if index is None else slice(index, index + 1)
+    precision, recall, threshold = scores.curve(
+        found.truth[:, columns].ravel(), found.probability[:, columns].ravel()
+    )
+    table = pd.DataFrame({"Recall": recall, "Precision": precision, "Threshold": threshold})
+    return table.replace(np.inf, np.nan)

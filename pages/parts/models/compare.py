@@ -1,0 +1,208 @@
+"""Two models side by side: overall, class by class, and their cards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.evaluate.comparison import compare
+from landcover.evaluate.report_metrics import Unit
+from landcover.evaluate.run import Draws, Evaluation
+from landcover.metrics import scores
+from pages.parts.models import card, data
+from pages.parts.models import report_figures as show
+from pages.parts.shared import theme
+
+RESAMPLES: Final = 500
+"""At most: a page is waited for."""
+UNITS: Final[dict[str, Unit]] = {"Patches": "patch", "Places (blocks of 12 km)": "block"}
+WORDS: Final = {"a": "A is better", "b": "B is better", None: "not told apart"}
+DECIDING: Final = ("macro_ap", "micro_ap", "accuracy", "macro_f1", "micro_f1", "ece", "brier")
+"""What the answer in words goes by; the table has all figures."""
+BY_CLASS: Final = {
+    "ap": "AP",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "f2": "F2",
+    "brier": "Brier score",
+    "ece": "Calibration error",
+    "ace": "Adaptive ECE",
+}
+
+
+@show.section
+def side_by_side(found: Sequence[data.Entry], split: data.Split) -> None:
+    """Figures of two models, their difference class by class, and their cards.
+
+    Raises:
+        BadInput: the two reports are about different patches.
+    """
+    st.subheader("Two models side by side", anchor=False)
+    ready = {row.name: (row, report) for row, report in data.ready(found)}
+    if len(ready) < 2:
+        missing = [e.name for e in found if e.name not in ready and data.suits(e, found)]
+        hint = f": make another with `{data.command(missing[0], split)}`" if missing else ""
+        st.info(f"Two models with a report on this split are needed{hint}.")
+        return
+    names, sides = list(ready), []
+    for k, place in enumerate(st.columns(2)):
+        with place:
+            name = show.pick(
+                f"Model {'AB'[k]}",
+                names,
+                f"models_{'ab'[k]}",
+                lambda option: ready[option][0].title,
+                index=k,
+            )
+        sides.append(ready[name])
+    (first, a), (second, b) = sides
+    unit = UNITS[show.switch("Intervals over", list(UNITS), "models_pair_unit")]
+    found_gaps = _differences(a, b, unit, (*data.identity(a), *data.identity(b)))
+    _overall(first, second, found_gaps)
+    _by_class(first, second, found_gaps)
+    _cards(first, second)
+
+
+@st.cache_data(max_entries=16, show_spinner="Resampling the patches …")
+def _differences(
+    _first: Evaluation,
+    _second: Evaluation,
+    unit: Unit,
+    key: tuple[str, ...],  # noqa: ARG001 - says to the cache which reports they are
+) -> dict[str, Any]:
+    """What :func:`landcover.evaluate.comparison.compare` says, with fewer resamples."""
+    reports = (_first, _second)
+    resamples = min(RESAMPLES, *(int(r.figures["bootstrap"]["resamples"]) for r in reports))
+    return compare(_first, _second, draws=Draws(resamples=resamples, unit=unit))
+
+
+def _row(name: str, gap: dict[str, Any]) -> dict[str, Any]:
+    """One line of a table, a number a column."""
+    low, high = gap["interval"] or (None, None)
+    return {
+        "Figure": name,
+        "A": gap["a"],
+        "B": gap["b"],
+        "A − B": gap["difference"],
+        "Low": low,
+        "High": high,
+        "A better in": gap["share_a_better"],
+        "Verdict": WORDS[gap["better"]],
+    }
+
+
+def _overall(first: data.Row, second: data.Row, found: dict[str, Any]) -> None:
+    """Every figure over all classes, and the answer in words."""
+    st.markdown(_answer(first, second, found))
+    gaps = {key: gap for key, gap in found["overall"].items() if key in data.FIGURES}
+    ordered = [key for key in data.FIGURES if key in gaps]
+    shown = pd.DataFrame(
+        {
+            "Figure": [data.FIGURES[key].axis for key in ordered],
+            "A": [data.with_span(gaps[key]["a"], first.span(key)) for key in ordered],
+            "B": [data.with_span(gaps[key]["b"], second.span(key)) for key in ordered],
+            "A − B": [
+                data.with_span(gaps[key]["difference"], gaps[key]["interval"], "+")
+                for key in ordered
+            ],
+            "A better in": [_percent(gaps[key]["share_a_better"]) for key in ordered],
+            "Verdict": [WORDS[gaps[key]["better"]] for key in ordered],
+        }
+    )
+    st.dataframe(shown, hide_index=True, key="models_table_pair", alt="Figures of both models")
+    numbers = pd.DataFrame([_row(data.FIGURES[key].title, gaps[key]) for key in ordered])
+    show.download(numbers, f"pair-{first.name}-{second.name}")
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
+
+
+def _answer(first: data.Row, second: data.Row, found: dict[str, Any]) -> str:
+    """Which is better by the figures that decide, in a sentence or two."""
+    told = {key: gap for key, gap in found["overall"].items() if key in DECIDING}
+    parts = []
+    for better, words in (
+        ("a", f"**A ({theme.literal(first.title)}) is better** in"),
+        ("b", f"**B ({theme.literal(second.title)}) is better** in"),
+        (None, "not told apart:"),
+    ):
+        names = [
+            data.FIGURES[key].title
+            for key in DECIDING
+            if key in told and told[key]["better"] == better and told[key]["a"] is not None
+        ]
+        if names:
+            parts.append(f"{words} {', '.join(names)}")
+    boot = found["bootstrap"]
+    over = "patches" if boot["unit"] == "patch" else f"{boot['blocks']} places"
+    return (
+        f"{'; '.join(parts)}. Better is said only where the 95 % interval of the difference, over "
+        f"the same {boot['resamples']} resamples of {over} for both, excludes 0; of many figures, "
+        "one in twenty does so by chance."
+    )
+
+
+def _by_class(first: data.Row, second: data.Row, found: dict[str, Any]) -> None:
+    """The differences of one figure class by class."""
+    st.markdown("##### Class by class")
+    by = show.pick("Figure", list(BY_CLASS), "models_pair_figure", lambda key: BY_CLASS[key])
+    rows = [
+        {"Class": data.short(name), "Support": item["support"], **_row(BY_CLASS[by], item[by])}
+        for name, item in found["per_class"].items()
+        if item[by]["difference"] is not None
+    ]
+    if not rows:
+        st.info(f"No class has a {BY_CLASS[by]} of both models.")
+        return
+    table = pd.DataFrame(rows)
+    lower = by in scores.LOWER_IS_BETTER
+    st.caption(
+        f"To the {'left' if lower else 'right'} A ({theme.literal(first.title)}) is better, to "
+        f"the {'right' if lower else 'left'} B ({theme.literal(second.title)}). Where the interval "
+        "crosses 0, or fewer than five patches have the class, these patches do not tell which "
+        "is better. In brackets: support."
+    )
+    name = show.file_stem("difference", first.name, second.name, by)
+    alt = f"{BY_CLASS[by]} of {first.title} minus {second.title} by class"
+    show.chart(_bars(table.iloc[::-1], BY_CLASS[by]), table, name, alt)
+
+
+def _bars(drawn: pd.DataFrame, title: str) -> go.Figure:
+    gaps = drawn["A − B"]
+    low, high = drawn["Low"].astype(float).fillna(gaps), drawn["High"].astype(float).fillna(gaps)
+    figure = go.Figure(
+        go.Bar(
+            x=gaps,
+            y=[f"{c} ({n:.0f})" for c, n in zip(drawn["Class"], drawn["Support"], strict=True)],
+            orientation="h",
+            marker_color=[show.POSITIVE if gap >= 0 else show.NEGATIVE for gap in gaps],
+            error_x={
+                "array": high - gaps,
+                "arrayminus": gaps - low,
+                "symmetric": False,
+                "thickness": 1.5,
+                "color": show.QUIET,
+            },
+            customdata=drawn["Verdict"],
+            hovertemplate="%{y}: %{x:+.3f}, %{customdata}<extra></extra>",
+        )
+    )
+    show.plain(figure, 120 + 26 * len(drawn), bargap=0.35)
+    figure.add_vline(x=0, line={"color": show.QUIET})
+    figure.update_xaxes(title=f"{title} of A minus {title} of B, 95 % interval", tickformat="+.2f")
+    return figure
+
+
+def _cards(first: data.Row, second: data.Row) -> None:
+    with st.expander("The two cards"):
+        for place, letter, row in zip(st.columns(2), "AB", (first, second), strict=True):
+            with place:
+                st.markdown(f"**{letter}: {theme.literal(row.title)}**")
+                if row.card is not None:
+                    card.facts(row.card)

@@ -1,0 +1,298 @@
+"""What the Models page shows: cards, reports and histories, read and remembered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from landcover.core.classes import BY_NAME
+from landcover.core.errors import LandcoverError
+from landcover.evaluate import run
+from landcover.evaluate.run import Evaluation
+from landcover.metrics import scores
+from landcover.models import registry
+from landcover.models.card import WEIGHTS_FILE, Card
+
+HISTORY_FILE = "history.csv"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure over all classes: the name that people read, and which way is better."""
+
+    title: str
+    lower: bool = False
+
+    @property
+    def axis(self) -> str:
+        """What an axis of it is called."""
+        return f"{self.title} ({'low' if self.lower else 'high'} is good)"
+
+
+FIGURES: Final[dict[str, Figure]] = {
+    "macro_ap": Figure("Macro AP"),
+    "micro_ap": Figure("Micro AP"),
+    "accuracy": Figure("Accuracy"),
+    "macro_f1": Figure("Macro F1"),
+    "micro_f1": Figure("Micro F1"),
+    "macro_f2": Figure("Macro F2"),
+    "micro_f2": Figure("Micro F2"),
+    "macro_precision": Figure("Macro precision"),
+    "micro_precision": Figure("Micro precision"),
+    "macro_recall": Figure("Macro recall"),
+    "micro_recall": Figure("Micro recall"),
+    "sample_ap": Figure("Sample AP"),
+    "subset_accuracy": Figure("All labels right"),
+    "hamming_loss": Figure("Hamming loss", lower=True),
+    "one_error": Figure("One error", lower=True),
+    "coverage_error": Figure("Coverage error", lower=True),
+    "ranking_loss": Figure("Ranking loss", lower=True),
+    "ece": Figure("Calibration error", lower=True),
+    "ace": Figure("Adaptive ECE", lower=True),
+    "brier": Figure("Brier score", lower=True),
+}
+"""In the order in which they are offered; an older report lacks some."""
+FIRST: Final = ("macro_ap", "micro_ap", "accuracy", "macro_f1", "micro_f1", "ece")
+"""Shown before anything is chosen."""
+PER_CLASS: Final = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "f2": "F2",
+    "brier": "Brier",
+    "ece": "Calibration error",
+    "ace": "Adaptive ECE",
+    "threshold": "Threshold",
+}
+Split = tuple[str, str]
+"""Data set and split."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered model and its report on the chosen split, where there is one."""
+
+    name: str
+    card: Card
+    weights_bytes: int
+    report: Evaluation | None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the report was made with another card or other weights."""
+        return self.report is not None and self.report.figures.get("card_hash") != self.card.hash
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one model over all classes; ``number`` decides how it is drawn."""
+
+    number: int
+    name: str
+    title: str
+    figures: dict[str, Any]
+    card: Card | None
+    weights_bytes: int | None
+    milliseconds: float | None
+
+    def value(self, key: str) -> float | None:
+        """A figure, None where the report lacks it or it is undefined."""
+        return number_of(self.figures.get(key))
+
+    def span(self, key: str) -> tuple[float, float] | None:
+        """Its 95 % interval, likewise."""
+        return span_of(self.figures, key)
+
+
+def cards() -> tuple[dict[str, Card], list[str]]:
+    """The cards of all models that can be used, and a sentence for each that cannot."""
+    found, broken = {}, []
+    for name in registry.names():
+        try:
+            found[name] = registry.card(name)
+        except LandcoverError as error:
+            broken.append(str(error))
+    return found, broken
+
+
+def splits(names: Sequence[str]) -> list[Split]:
+    """Everything that some model was evaluated on; test splits first."""
+    found = {split for name in names for split in run.reports(registry.folder(name))}
+    return sorted(found, key=lambda item: (item[1] != "test", item))
+
+
+def entries(models: dict[str, Card], split: Split | None) -> tuple[list[Entry], list[str]]:
+    """Each model with its report on that split, and a sentence for each damaged report."""
+    found, broken = [], []
+    for name, card in models.items():
+        report = None
+        folder = registry.folder(name)
+        if split is not None and split in run.reports(folder):
+            try:
+                report = _report(folder, *split, _stamp(folder, split))
+            except LandcoverError as error:
+                broken.append(str(error))
+        weights = folder / WEIGHTS_FILE
+        size = weights.stat().st_size if weights.is_file() else 0
+        found.append(Entry(name, card, size, report))
+    return found, broken
+
+
+def _stamp(folder: Path, split: Split) -> tuple[int, ...]:
+    """Changes when a report is made anew, so that no old one is shown."""
+    paths = sorted((folder / run.FOLDER).glob(f"{split[0]}-{split[1]}.*"))
+    return tuple(value for p in paths for value in (p.stat().st_mtime_ns, p.stat().st_size))
+
+
+@st.cache_resource(max_entries=24, show_spinner="Reading the report …")
+def _report(folder: Path, dataset: str, split: str, stamp: tuple[int, ...]) -> Evaluation:  # noqa: ARG001 - part of the cache's key
+    return run.read_report(folder, dataset, split)
+
+
+def command(name: str, split: Split | None) -> str:
+    """The command that makes a missing report."""
+    dataset, part = split or ("bigearthnet", "test")
+    return f"landcover evaluate ROOT --dataset {dataset} --split {part} --model {name} --save"
+
+
+def rows(found: Sequence[Entry]) -> list[Row]:
+    """All models with figures: those with reports, then baselines measured beside them."""
+    ready = {entry.name: entry.report for entry in found if entry.report is not None}
+    known = {entry.name: entry for entry in found}
+    figures = {name: report.figures for name, report in ready.items()}
+    for report in ready.values():
+        for name, item in report.figures.get("baselines", {}).items():
+            figures.setdefault(name, item)
+    order = [*(name for name in known if name in figures), *(n for n in figures if n not in known)]
+    return [_row(order.index(name), name, figures[name], known.get(name)) for name in order]
+
+
+def _row(number: int, name: str, figures: dict[str, Any], entry: Entry | None) -> Row:
+    return Row(
+        number=number,
+        name=name,
+        title=entry.card.title if entry else name,
+        figures=figures,
+        card=entry.card if entry else None,
+        weights_bytes=entry.weights_bytes if entry else None,
+        milliseconds=number_of(figures.get("speed", {}).get("milliseconds_per_patch")),
+    )
+
+
+def ready(found: Sequence[Entry]) -> list[tuple[Row, Evaluation]]:
+    """The models that have a report of their own, with it."""
+    reports = {entry.name: entry.report for entry in found}
+    out = []
+    for row in rows(found):
+        report = reports.get(row.name)
+        if report is not None:
+            out.append((row, report))
+    return out
+
+
+def suits(entry: Entry, found: Sequence[Entry]) -> bool:
+    """Whether a model without a report could have one: it knows the classes of those that do."""
+    reports = [other.report for other in found if other.report is not None]
+    return not reports or set(entry.card.classes) == set(reports[0].classes)
+
+
+def short(name: str) -> str:
+    """A class's short name."""
+    return BY_NAME[name].short if name in BY_NAME else name
+
+
+def shorts(report: Evaluation) -> list[str]:
+    """Short names of a report's classes."""
+    return [short(name) for name in report.classes]
+
+
+def identity(report: Evaluation) -> tuple[str, ...]:
+    """What tells one report from another, for caches."""
+    figures = report.figures
+    return tuple(
+        str(figures.get(key))
+        for key in ("model", "card_hash", "dataset", "split", "date", "n", "macro_ap", "ece")
+    )
+
+
+def number_of(value: object) -> float | None:
+    """A finite number, else None: a report is a file that anybody may have written."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def span_of(figures: dict[str, Any], key: str) -> tuple[float, float] | None:
+    """The interval of a figure, None where there is none."""
+    found = figures.get("confidence_intervals", {}).get(key)
+    if not isinstance(found, list | tuple) or len(found) != 2:
+        return None
+    low, high = (number_of(value) for value in found)
+    return None if low is None or high is None else (low, high)
+
+
+def with_span(value: float | None, span: Sequence[float] | None, sign: str = "") -> str:
+    """Such as ``0.732 [0.690, 0.771]``; a dash where there is no value."""
+    if value is None or math.isnan(value):
+        return "–"
+    text = f"{value:{sign}.3f}"
+    return f"{text} [{span[0]:{sign}.3f}, {span[1]:{sign}.3f}]" if span else text
+
+
+def class_table(report: Evaluation) -> pd.DataFrame:
+    """One row a class: support, AP with its interval, precision, recall, F1, F2, threshold."""
+    out = []
+    for name, item in report.figures["per_class"].items():
+        low, high = item.get("ap_interval") or (None, None)
+        row = {
+            "Class": short(name),
+            "Theme": BY_NAME[name].theme if name in BY_NAME else "",
+            "Support": item["support"],
+            "AP": item["ap"],
+            "AP low": low,
+            "AP high": high,
+        }
+        for key, title in PER_CLASS.items():
+            if key in item:
+                row[title] = item[key]
+        out.append({**row, "In macro": name in report.figures["macro_classes"]})
+    return pd.DataFrame(out)
+
+
+def called(report: Evaluation) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which classes the model calls present, bool ``(patch, class)``."""
+    return scores.decisions(
+        report.predictions.probability, report.thresholds(), exclusive=report.exclusive
+    )
+
+
+def confusion_table(
+    report: Evaluation, decided: np.ndarray[Any, np.dtype[np.bool_]] | None = None
+) -> pd.DataFrame:
+    """One row a class: the four counts of its two-by-two table."""
+    found = called(report) if decided is None else decided
+    tables = scores.confusions(report.predictions.truth, found)
+    columns = {
+        "Present, called": tables[:, 1, 1],
+        "Present, missed": tables[:, 1, 0],
+        "Absent, called": tables[:, 0, 1],
+        "Absent, not called": tables[:, 0, 0],
+    }
+    return pd.DataFrame({"Class": shorts(report), **columns})
+
+
+def history(name: str) -> pd.DataFrame | None:
+    """A model's training history, None where it has none or it cannot be read."""
+    path = registry.folder(name) / HISTORY_FILE
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError):
+        return None
+    return table if {"epoch", "train_loss", "val_loss"} <= set(table.columns) else None

@@ -1,0 +1,161 @@
+"""Where a model fails: the patches whose truth surprised it most, with their pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from landcover.core.errors import LandcoverError
+from landcover.core.raster import ByteArray
+from landcover.datasets.thumbnails import Album, open_album
+from landcover.evaluate.run import Evaluation
+from landcover.metrics import failures
+from pages.parts.models import data
+from pages.parts.models import report_figures as show
+from pages.parts.shared import theme
+
+ALL: Final = "All classes"
+COUNTS: Final = (6, 12, 24)
+EVERYWHERE: Final = "All countries"
+FOLDER: Final = "models_folder"
+ACROSS: Final = 3
+
+
+@show.section
+def render(row: data.Row, report: Evaluation) -> None:
+    """The worst patches first: what is true, what was called, with which probabilities."""
+    alone = report.exclusive
+    left, middle, right = st.columns(3)
+    with left:
+        index = show.pick_class(report, "models_failures_class", ALL)
+    with middle:
+        places = sorted({country for country in report.predictions.countries if country})
+        country = show.pick("Country", [EVERYWHERE, *places], "models_failures_country")
+    with right:
+        count = show.pick("Patches", COUNTS, "models_failures_count")
+    table, order = _table(report, index)
+    if country != EVERYWHERE:
+        kept = table["Country"] == country
+        table, order = table[kept], order[kept.to_numpy()]
+    what = ALL.lower() if index is None else data.shorts(report)[index]
+    st.caption(
+        "Loss is cross-entropy in nats, "
+        + ("−log of the true class's probability" if alone else f"mean over {what}")
+        + ": 0 is perfect, 0.69 a coin's toss. The file has every patch, the worst first, with "
+        "all probabilities. A label may be wrong too: look at the picture before the model is "
+        "blamed."
+    )
+    shown = table.head(count)
+    show.numbers(
+        shown[[c for c in table.columns if not c.startswith("p: ")]],
+        f"failures-{row.name}",
+        f"The worst patches of {row.title}",
+    )
+    show.download(table, show.file_stem("failures", row.name, what))
+    _pictures(report, order[:count], shown["Loss"].tolist())
+
+
+def _table(
+    report: Evaluation, index: int | None
+) -> tuple[pd.DataFrame, np.ndarray[Any, np.dtype[np.intp]]]:
+    """All patches by falling loss, and their places in the report."""
+    found, alone = report.predictions, report.exclusive
+    if index is None:
+        loss = failures.patch_loss(found.truth, found.probability, exclusive=alone)
+    else:
+        loss = failures.surprise(found.truth, found.probability)[:, index]
+    order = failures.worst_first(loss)
+    names, decided = np.array(data.shorts(report)), data.called(report)
+    table = pd.DataFrame(
+        {
+            "Patch": np.array(found.ids)[order],
+            "Country": np.array(found.countries)[order],
+            "Loss": loss[order],
+            "True": _joined(found.truth[order], names),
+            "Called": _joined(decided[order], names),
+            "Missed": _joined((found.truth & ~decided)[order], names),
+            "Called in error": _joined((decided & ~found.truth)[order], names),
+        }
+    )
+    chances = pd.DataFrame(
+        found.probability[order].astype(np.float64), columns=[f"p: {name}" for name in names]
+    )
+    return pd.concat([table, chances], axis=1), order
+
+
+def _joined(marks: np.ndarray[Any, np.dtype[np.bool_]], names: np.ndarray[Any, Any]) -> list[str]:
+    return ["; ".join(names[row]) for row in marks]
+
+
+def _pictures(
+    report: Evaluation, order: np.ndarray[Any, np.dtype[np.intp]], loss: list[float]
+) -> None:
+    """Each patch as it looks, where the data set is on this disk."""
+    dataset = str(report.figures["dataset"])
+    folder = st.text_input(
+        "Folder of the data set, to see the patches",
+        key=FOLDER,
+        persist_state="session",
+        placeholder=f"the folder that holds {dataset}",
+        max_chars=1000,
+    ).strip()
+    album, problem = _album(dataset, folder)
+    if problem:
+        st.info(theme.literal(problem))
+    for start in range(0, len(order), ACROSS):
+        for place, k, value in zip(
+            st.columns(ACROSS), order[start : start + ACROSS], loss[start:], strict=False
+        ):
+            with place.container(border=True):
+                _one(report, int(k), value, album, folder)
+
+
+def _album(dataset: str, folder: str) -> tuple[Album | None, str]:
+    if not folder:
+        return None, ""
+    try:
+        return _opened(dataset, folder), ""
+    except LandcoverError as error:
+        return None, str(error)
+    except (OSError, ValueError):  # such as a name with a NUL or far too long
+        return None, "That folder's name cannot be used: check it."
+
+
+@st.cache_resource(max_entries=2, ttl=600, show_spinner="Reading the data set's tables …")
+def _opened(dataset: str, folder: str) -> Album:
+    return open_album(dataset, Path(folder).expanduser())
+
+
+@st.cache_data(max_entries=64, ttl=600, show_spinner=False)
+def _picture(_album: Album, dataset: str, folder: str, patch: str) -> ByteArray:  # noqa: ARG001 - part of the cache's key
+    return _album.picture(patch)
+
+
+def _one(report: Evaluation, k: int, loss: float, album: Album | None, folder: str) -> None:
+    """One patch: picture, id, and the classes that matter with their probabilities."""
+    found = report.predictions
+    patch, names = found.ids[k], data.shorts(report)
+    if album is not None:
+        try:
+            pixels = _picture(album, str(report.figures["dataset"]), folder, patch)
+            st.image(theme.png(pixels, 3), width="stretch")
+        except LandcoverError as error:
+            st.caption(theme.literal(str(error)))
+    decided = data.called(report)[k]
+    lines = []
+    for j in np.argsort(-found.probability[k], kind="stable"):
+        there, said = bool(found.truth[k, j]), bool(decided[j])
+        if there or said:
+            verdict = {
+                (True, True): "✓ found",
+                (True, False): "✗ missed",
+                (False, True): "✗ called in error",
+            }[there, said]
+            lines.append(f"- {names[j]}: {found.probability[k, j]:.2f}, {verdict}")
+    where = found.countries[k] or "country unknown"
+    st.markdown(f"**{theme.literal(where)}**, loss {loss:.2f}\n" + "\n".join(lines))
+    st.caption(theme.literal(patch))

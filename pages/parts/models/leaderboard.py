@@ -1,0 +1,229 @@
+"""All models at a glance: a table to sort, and a figure with its intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.evaluate.report_text import threads
+from pages.parts.models import data
+from pages.parts.models import report_figures as show
+
+
+@show.section
+def render(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Split) -> None:
+    """Table, figure, and what the figures rest on."""
+    st.subheader("All models", anchor=False)
+    there = [key for key in data.FIGURES if any(row.value(key) is not None for row in rows)]
+    if not there:
+        st.info("None of the reports on this split has a figure over all classes.")
+        return
+    # What is asked of labels is not what is asked of pictures: each remembers its own.
+    kind = "one" if "accuracy" in there else "several"
+    first = there.index("accuracy") if kind == "one" else 0
+    left, right = st.columns([1, 2])
+    with left:
+        by = show.pick(
+            "Sorted by",
+            there,
+            f"models_sort_{kind}",
+            lambda key: data.FIGURES[key].title,
+            index=first,
+        )
+    with right:
+        columns = _columns(there, f"models_columns_{kind}")
+    ordered = _ordered(rows, by)
+    shown = [by, *(key for key in there if key in columns and key != by)]
+    st.dataframe(
+        _readable(ordered, shown),
+        hide_index=True,
+        key="models_table_leaderboard",
+        alt="One row a model: figures with 95 % intervals, size and speed",
+    )
+    show.download(_numbers(ordered, there), "models")
+    alt = f"{data.FIGURES[by].title} of each model with its 95 % interval; the table says the same"
+    show.draw(_figure(ordered, by), "leaderboard", alt)
+    _sentences(rows, split)
+    _margins(rows)
+    _missing(found, rows, split)
+
+
+def _columns(there: Sequence[str], key: str) -> list[str]:
+    """The figures that the user wants to see."""
+    kept = st.session_state.get(key)
+    if kept is not None and not set(kept) <= set(there):
+        st.session_state[key] = [name for name in kept if name in there]
+    return st.multiselect(
+        "Figures in the table",
+        there,
+        default=[name for name in data.FIRST if name in there] if kept is None else None,
+        format_func=lambda name: data.FIGURES[name].title,
+        key=key,
+        persist_state="session",
+        placeholder="Choose more figures",
+    )
+
+
+def _ordered(rows: Sequence[data.Row], by: str) -> list[data.Row]:
+    """The best first; those without the figure last."""
+    sign = 1 if data.FIGURES[by].lower else -1
+
+    def key(row: data.Row) -> tuple[bool, float]:
+        value = row.value(by)
+        return value is None, 0.0 if value is None else sign * value
+
+    return sorted(rows, key=key)
+
+
+def _readable(rows: Sequence[data.Row], figures: Sequence[str]) -> pd.DataFrame:
+    out = []
+    for row in rows:
+        item: dict[str, Any] = {"Model": row.title}
+        for key in figures:
+            item[data.FIGURES[key].title] = data.with_span(row.value(key), row.span(key))
+        item["Parameters"] = f"{row.card.parameters:,}" if row.card else "–"
+        size = row.weights_bytes
+        item["Weights"] = "–" if size is None else f"{size / 1e6:.2f} MB"
+        item["ms a patch"] = "–" if row.milliseconds is None else f"{row.milliseconds:.1f}"
+        item["Learnt from"] = " + ".join(map(str, row.figures.get("training_splits", []))) or "–"
+        out.append(item)
+    return pd.DataFrame(out)
+
+
+def _numbers(rows: Sequence[data.Row], figures: Sequence[str]) -> pd.DataFrame:
+    """For the file: one number a column."""
+    out = []
+    for row in rows:
+        item: dict[str, Any] = {"model": row.name}
+        for key in figures:
+            low, high = row.span(key) or (None, None)
+            item |= {key: row.value(key), f"{key}_low": low, f"{key}_high": high}
+        item["parameters"] = row.card.parameters if row.card else None
+        item["weights_bytes"] = row.weights_bytes
+        item["milliseconds_per_patch"] = row.milliseconds
+        out.append(item)
+    return pd.DataFrame(out)
+
+
+def _figure(rows: Sequence[data.Row], by: str) -> go.Figure:
+    """One line a model, named at its side, the best on top."""
+    drawn = [row for row in rows if row.value(by) is not None]
+    figure = go.Figure()
+    for place, row in enumerate(drawn):
+        look, value = show.look(row.number), row.value(by) or 0.0
+        low, high = row.span(by) or (value, value)
+        figure.add_scatter(
+            x=[value],
+            y=[-place],
+            error_x={
+                "array": [high - value],
+                "arrayminus": [value - low],
+                "symmetric": False,
+                "thickness": 2,
+            },
+            mode="markers",
+            name=row.title,
+            marker={"color": look.colour, "symbol": look.symbol, "size": 12},
+            hovertemplate=f"{data.with_span(value, row.span(by))}<extra>%{{fullData.name}}</extra>",
+        )
+    show.plain(figure, 110 + 30 * max(len(drawn), 1), showlegend=False)
+    figure.update_layout(margin_t=10)
+    figure.update_xaxes(title=data.FIGURES[by].axis)
+    figure.update_yaxes(
+        tickvals=[-place for place in range(len(drawn))],
+        ticktext=[row.title for row in drawn],
+        showgrid=False,
+        range=[-len(drawn) + 0.4, 0.6],
+    )
+    return figure
+
+
+def _sentences(rows: Sequence[data.Row], split: data.Split) -> None:
+    """What every figure above rests on."""
+    source = next((row for row in rows if "n" in row.figures), None)
+    if source is None:
+        return
+    figures = source.figures
+    dataset, part = split
+    counted = [data.short(name) for name in figures["macro_classes"]]
+    boot = figures["bootstrap"]
+    unit = "blocks of neighbouring patches" if boot.get("unit") == "block" else "patches"
+    doubt = "; neighbouring patches are alike, so the true doubt is larger"
+    measured = (
+        f"Measured on **{figures['n']} patches** of `{dataset}`, split **{part}**, on "
+        f"{figures['date']}. Brackets hold 95 % of {boot['resamples']} bootstrap resamples of "
+        f"{unit}{doubt if unit == 'patches' else ''}."
+    )
+    averaged = (
+        f"Macro figures average the {len(counted)} {figures['macro_rule']}: {', '.join(counted)}. "
+        f"Micro figures pool all {len(figures['per_class'])}. AP is average precision: it needs "
+        "no threshold, F1 and F2 do."
+    )
+    lines = [measured, averaged, *_speed(figures)]
+    if figures.get("note"):
+        lines.append(str(figures["note"]))
+    touching, apart = figures.get("touching"), figures.get("apart")
+    if touching and isinstance(apart, dict):
+        macro, micro = (
+            data.with_span(data.number_of(apart.get(key)), data.span_of(apart, key))
+            for key in ("macro_ap", "micro_ap")
+        )
+        lines.append(
+            f"{touching} of the patches touch one that {source.title} has learnt from; on the "
+            f"other {apart['n']} its macro AP is {macro} and its micro AP {micro}."
+        )
+    flattered = [row.title for row in rows if row.figures.get("seen_in_training")]
+    if flattered:
+        lines.append(
+            f"**Learnt from these very patches, so that their figures flatter them: "
+            f"{', '.join(flattered)}.**"
+        )
+    st.caption("  \n".join(lines))
+
+
+def _speed(figures: dict[str, Any]) -> list[str]:
+    bins = f"The calibration error (ECE) has {figures.get('ece_bins', 15)} bins."
+    speed = figures.get("speed")
+    if not speed:
+        return [bins]
+    timed = (
+        f"{bins} Time: one patch at a time, {speed['device']}, {threads(speed['threads'])}, "
+        f"median of {speed['runs']}."
+    )
+    return [timed]
+
+
+def _margins(rows: Sequence[data.Row]) -> None:
+    """By how much the first model is above each baseline that was measured with it."""
+    first = rows[0]
+    lines = []
+    for name, item in first.figures.get("baselines", {}).items():
+        parts = [
+            f"{data.FIGURES[key].title} "
+            f"{data.with_span(margin['difference'], margin['interval'], '+')}"
+            for key, margin in item.get("margin", {}).items()
+            if key in data.FIGURES and margin["difference"] is not None
+        ]
+        title = next((row.title for row in rows if row.name == name), name)
+        if parts:
+            lines.append(f"{first.title} minus {title}: {', '.join(parts)}.")
+    if lines:
+        st.caption("On the same resamples — " + "  \n".join(lines))
+
+
+def _missing(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Split) -> None:
+    """The models that could have a report here and have none, or one of other weights."""
+    named = {row.name for row in rows}
+    for entry in found:
+        command = data.command(entry.name, split)
+        if entry.stale:
+            st.warning(
+                f"The report of {entry.card.title} was made with other weights or another card "
+                f"than those installed: make it anew with `{command}`."
+            )
+        elif entry.report is None and entry.name not in named and data.suits(entry, found):
+            st.info(f"{entry.card.title} has no report on this split: make one with `{command}`.")

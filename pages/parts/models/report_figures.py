@@ -1,0 +1,197 @@
+"""How the Models page shows a figure: the chart, its table beneath, and a file of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Final, TypeVar
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.core.errors import LandcoverError
+from landcover.evaluate.run import Evaluation
+from pages.parts.models import data
+from pages.parts.shared import theme
+
+Option = TypeVar("Option")
+Section = TypeVar("Section", bound=Callable[..., None])
+
+COLOURS: Final = (
+    "#3f7fd6",
+    "#d9731a",
+    "#2b9a66",
+    "#b35fc9",
+    "#a08016",
+    "#d64550",
+    "#1b98a6",
+    "#d4569f",
+    "#9c6b48",
+    "#7d8794",
+)
+"""Mid tones that stand out from white and from the dark theme's ground alike."""
+SYMBOLS: Final = (
+    "circle",
+    "diamond",
+    "square",
+    "triangle-up",
+    "x",
+    "cross",
+    "star",
+    "triangle-down",
+    "pentagon",
+    "hourglass",
+)
+DASHES: Final = (
+    "solid",
+    "dash",
+    "dot",
+    "dashdot",
+    "longdash",
+    "longdashdot",
+    "9px,3px",
+    "2px,6px",
+    "12px,3px,2px,3px",
+    "6px,6px",
+)
+POSITIVE: Final = COLOURS[0]
+NEGATIVE: Final = COLOURS[1]
+QUIET: Final = "#868e96"
+CONFIG: Final = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "autoScale2d"],
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one model is drawn, the same in every chart: no two of ten share any of the three."""
+
+    colour: str
+    symbol: str
+    dash: str
+
+
+def look(number: int) -> Look:
+    """The look of the model with that number, counted from 0."""
+    return Look(*(table[number % len(table)] for table in (COLOURS, SYMBOLS, DASHES)))
+
+
+def plain(figure: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: ANN401 - plotly's own
+    """A figure with the page's margins; a swipe over it scrolls the page."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 40, "b": 8},
+        dragmode=False,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "title": None},
+        **layout,
+    )
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(automargin=True, gridcolor="rgba(134,142,150,.3)", zeroline=False)
+    return figure
+
+
+def section(draw: Section) -> Section:
+    """A part of the page that a choice inside it draws anew by itself, and nothing else."""
+
+    @wraps(draw)
+    def safe(*args: Any, **options: Any) -> None:  # noqa: ANN401 - whatever the section takes
+        try:
+            draw(*args, **options)
+        except LandcoverError as error:
+            st.error(theme.literal(str(error)))
+
+    return st.fragment(safe)  # type: ignore[return-value]  # the same call, wrapped
+
+
+def pick(
+    title: str,
+    options: Sequence[Option],
+    key: str,
+    show: Callable[[Option], str] = str,
+    index: int = 0,
+) -> Option:
+    """A select box that remembers, and begins anew where what it remembers is not offered."""
+    if st.session_state.get(key) not in (None, *options):
+        # Set, not forgotten: the browser would go on to show what it remembers.
+        st.session_state[key] = options[index]
+    chosen = st.selectbox(
+        title, options, index=index, format_func=show, key=key, persist_state="session"
+    )
+    return options[index] if chosen is None else chosen
+
+
+def switch(title: str, options: Sequence[str], key: str) -> str:
+    """A row of choices that remembers, likewise."""
+    if st.session_state.get(key) not in (None, *options):
+        st.session_state[key] = options[0]
+    chosen = st.segmented_control(
+        title, options, default=options[0], required=True, key=key, persist_state="session"
+    )
+    return chosen or options[0]
+
+
+def pick_class(
+    report: Evaluation, key: str, everything: str, *, present: bool = False
+) -> int | None:
+    """A class's place in the report's order; None for all of them.
+
+    Args:
+        report: whose classes are offered.
+        key: of the select box.
+        everything: what the choice of all classes is called.
+        present: whether to offer only classes that some patch has.
+    """
+    names = report.classes
+    support = report.predictions.truth.sum(axis=0)
+    options = [everything, *(n for k, n in enumerate(names) if support[k] > 0 or not present)]
+    chosen = pick("Class", options, key, data.short)
+    return names.index(chosen) if chosen in names else None
+
+
+def file_stem(*parts: str) -> str:
+    """A file's name from what it shows."""
+    return "-".join(part.lower().replace(" ", "-") for part in parts)
+
+
+def draw(figure: go.Figure, name: str, alt: str) -> None:
+    """A figure in ink that can be read on a light and on a dark page."""
+    ink = {"color": theme.ink().text}
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(tickfont=ink, title_font=ink)
+    figure.update_layout(legend_font=ink)
+    st.plotly_chart(figure, key=f"models_chart_{name}", config=CONFIG, alt=alt)
+
+
+def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
+    """A figure with its table and file; ``name`` is unique on the page."""
+    draw(figure, name, alt)
+    with st.expander("The same as a table"):
+        numbers(table, name, alt)
+    download(table, name)
+
+
+def numbers(table: pd.DataFrame, name: str, alt: str) -> None:
+    """A table with three decimals, missing values as dashes."""
+    columns = {
+        column: st.column_config.NumberColumn(column, format="%.3f")
+        for column in table.columns
+        if pd.api.types.is_float_dtype(table[column])
+    }
+    st.dataframe(table, hide_index=True, column_config=columns, key=f"models_table_{name}", alt=alt)
+
+
+def download(table: pd.DataFrame, name: str) -> None:
+    """A button that gives the table as CSV."""
+    st.download_button(
+        "Download CSV",
+        table.to_csv(index=False).encode(),
+        f"landcover-{name}.csv",
+        "text/csv",
+        key=f"models_csv_{name}",
+        on_click="ignore",
+        icon=":material/download:",
+        type="tertiary",
+    )

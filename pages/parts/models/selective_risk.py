@@ -1,0 +1,140 @@
+"""How many errors remain where the least sure patches are left to a person."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.evaluate.run import Evaluation
+from landcover.metrics import selective_risk
+from landcover.metrics.selective_risk import RiskCoverage
+from pages.parts.models import data, trust
+from pages.parts.models import report_figures as show
+
+WHOLE: Final = "Whole patches"
+POINTS: Final = 400
+"""Drawn at most: more would not be seen."""
+AT: Final = (0.9, 0.8, 0.5)
+EXPLAINED: Final = {
+    "mean distance to the threshold": "how far the probabilities lie from the thresholds on "
+    "average (0 at a threshold, 1 at a probability of 0 or 1)",
+    "least distance to a threshold": "how far the probability that is nearest to its threshold "
+    "lies from it (0 at the threshold, 1 at a probability of 0 or 1)",
+    "mean of max(p, 1 − p)": "the mean over classes of the greater of p and 1 − p",
+    "highest probability": "the probability of the class that is called",
+}
+
+
+@show.section
+def render(row: data.Row, report: Evaluation) -> None:
+    """Risk against coverage, beside chance and the best that can be."""
+    alone = report.exclusive
+    measures = list(selective_risk.EXCLUSIVE_MEASURES if alone else selective_risk.MEASURES)
+    index = None
+    if not alone:
+        index = show.pick_class(report, "models_risk_class", WHOLE)
+    measure = measures[0]
+    if len(measures) > 1 and index is None:
+        measure = show.pick("Sure is", measures, "models_risk_measure")
+    found = _curve(report, index, measure, data.identity(report))
+    what = (
+        "share of patches called wrongly"
+        if alone or index is not None
+        else "share of labels decided wrongly (Hamming loss)"
+    )
+    st.caption(
+        f"Patches are sorted by how sure the model is: {EXPLAINED[measure]}. Left, only the "
+        f"surest are answered; right, all {len(found.risk)} are. Upwards: {what}, of the answered."
+    )
+    st.markdown(_said(found))
+    figure = _figure(found, what)
+    of = "patches" if index is None else data.shorts(report)[index]
+    stem = show.file_stem("risk-coverage", row.name, of, str(measures.index(measure)))
+    show.chart(figure, _table(found), stem, f"Risk against coverage of {row.title}, {of}")
+    trust.below_test(row.name, row.card)
+
+
+@st.cache_data(max_entries=64, show_spinner="Resampling the patches …")
+def _curve(
+    _report: Evaluation,
+    index: int | None,
+    measure: str,
+    key: tuple[str, ...],  # noqa: ARG001 - says to the cache which report it is
+) -> RiskCoverage:
+    found, alone = _report.predictions, _report.exclusive
+    columns = slice(None) if index is None else slice(index, index + 1)
+    truth, probability = found.truth[:, columns], found.probability[:, columns]
+    if alone:
+        sure = selective_risk.certainty(probability, (0.5,) * truth.shape[1], measure)
+        return selective_risk.risk_coverage(sure, selective_risk.misnamed(truth, probability))
+    thresholds = _report.thresholds()[columns]
+    sure = selective_risk.certainty(probability, thresholds, measure)
+    return selective_risk.risk_coverage(
+        sure, selective_risk.wrong_share(truth, probability, thresholds)
+    )
+
+
+def _said(found: RiskCoverage) -> str:
+    steps = [
+        f"{found.risk[max(int(np.ceil(at * len(found.risk))) - 1, 0)]:.3f} where the surest "
+        f"{at:.0%} are answered"
+        for at in AT
+    ]
+    low, high = found.chance
+    verdict = (
+        "so that the order is no accident"
+        if found.beats_chance
+        else "so that these patches do not show that the order is better than chance"
+    )
+    return (
+        f"Wrong where all are answered: **{found.everything:.3f}**; {', '.join(steps)}. "
+        f"Area below the curve **{data.with_span(found.area, found.area_interval)}** (lower is "
+        f"better); leaving out at random gives {low:.3f} to {high:.3f} in 95 of 100 cases, "
+        f"{verdict}; the best order there is gives {found.best_area:.3f}."
+    )
+
+
+def _table(found: RiskCoverage) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Coverage": found.coverage,
+            "Risk": found.risk,
+            "At random": found.everything,
+            "Best order": found.best,
+        }
+    )
+
+
+def _figure(found: RiskCoverage, what: str) -> go.Figure:
+    table = _table(found)
+    rows = np.unique(np.linspace(0, len(table) - 1, POINTS).round().astype(int))
+    drawn = table.iloc[rows]
+    figure = go.Figure()
+    for k, (column, name, mode) in enumerate(
+        (
+            ("Risk", "the model's order", "solid"),
+            ("At random", "left out at random", "dot"),
+            ("Best order", "the best order there is", "dash"),
+        )
+    ):
+        figure.add_scatter(
+            x=drawn["Coverage"],
+            y=drawn[column],
+            name=name,
+            mode="lines",
+            line={
+                "color": show.COLOURS[0] if k == 0 else show.QUIET,
+                "dash": mode,
+                "width": 3 if k == 0 else 1.5,
+            },
+            hovertemplate="%{x:.0%} answered: %{y:.3f}<extra>%{fullData.name}</extra>",
+        )
+    show.plain(figure, 400)
+    figure.update_layout(legend={"y": -0.25, "yanchor": "top"}, margin_t=10)
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", title="Coverage: patches answered")
+    figure.update_yaxes(rangemode="tozero", title=what[:1].upper() + what[1:].partition(" (")[0])
+    return figure

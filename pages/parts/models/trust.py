@@ -1,0 +1,443 @@
+"""When not to believe a model: false alarms, bad patches that are caught, and what is left then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.core.errors import CorruptModel
+from landcover.models import registry
+from landcover.models.card import RGB, Card
+from landcover.trust.bench import records
+from landcover.trust.bench.records import GoodPatches, Rate, SelectiveRisk, TrustFigures, TrustGroup
+from landcover.trust.bench.verdict_text import MIXTURES, ORDERS
+from pages.parts.models import data
+from pages.parts.models import report_figures as show
+from pages.parts.shared import theme
+
+ROW: Final = 34
+"""Pixels of a bar with its text above it, which fits on a telephone."""
+REAL, MADE, SOUND = "bad, as a satellite saw it", "bad, made from good ones", "sound, elsewhere"
+DOUBTED: Final = "doubted"
+PATTERNS: Final = {REAL: "", MADE: "/", SOUND: ".", DOUBTED: ""}
+COLOURS: Final = {
+    REAL: show.COLOURS[0],
+    MADE: show.COLOURS[1],
+    SOUND: show.QUIET,
+    DOUBTED: show.COLOURS[0],
+}
+KINDS: Final = {
+    "bad": "bad",
+    "elsewhere": "sound, of a land that the model does not know",
+    "good": "sound and clear, of other places",
+}
+AT: Final = (0.8, 0.5)
+PATCHES: Final = {title[0].upper() + title[1:]: name for name, title in MIXTURES.items()}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A share with its interval, drawn with its text above it."""
+
+    text: str
+    rate: Rate
+    series: str
+
+
+@show.section
+def render(entry: data.Entry) -> None:
+    """How often good patches are doubted, which bad ones are caught, and what it brings."""
+    found = _known(entry.name, entry.card)
+    if found is None:
+        return
+    _alarms(entry.card, found)
+    _caught(entry.card, found)
+    _risk(entry.card, found)
+
+
+def below_test(name: str, card: Card | None) -> None:
+    """The curves of the verdict, below the curve of a report on test patches."""
+    if card is None or card.level == RGB:
+        return
+    found = _known(name, card)
+    if found is None:
+        return
+    st.caption(
+        "The curve above is of patches that nothing is known to be wrong with, in the order of the "
+        f"model's own probabilities. The curves below are of split {found.split}, in the order of "
+        "all checks together too, and, where you choose so, with patches among them that were "
+        "spoilt on purpose."
+    )
+    _risk(card, found)
+
+
+def _known(name: str, card: Card) -> TrustFigures | None:
+    """The figures of a model; where there are none, it says why."""
+    if card.level == RGB:
+        st.info(
+            f"{theme.literal(card.title)} looks at colour pictures, which lack the bands, the "
+            "place and the date that the verdict of all checks rests on: nothing is measured."
+        )
+        return None
+    try:
+        found = records.load(registry.folder(name), card.hash)
+    except CorruptModel as error:
+        st.warning(theme.literal(str(error)))
+        return None
+    if found is None:
+        st.info(
+            f"How far the verdicts on {theme.literal(card.title)} are right was not measured: run "
+            f"`landcover trust measure ROOT --dataset bigearthnet --model {name} --scenes DIR "
+            "--save`, where ROOT is the data set's folder and DIR holds real bad scenes "
+            "(without them, spoilt patches alone are measured)."
+        )
+    return found
+
+
+def percent(rate: Rate) -> str:
+    """Such as ``3.8 % [2.0 %, 7.4 %] of 209``."""
+    if rate.share is None:
+        return "none to count"
+    low, high = rate.interval
+    return f"{rate.share:.1%} [{low:.1%}, {high:.1%}] of {rate.n:,}"
+
+
+def _alarms(card: Card, found: TrustFigures) -> None:
+    good = found.good
+    st.markdown("##### How often is a good patch doubted?")
+    st.markdown(
+        f"Of {good.n:,} good patches of {good.places} places, **{percent(good.alarms)}** are "
+        f"doubted for their pixels, although nothing is wrong with them "
+        f"({_aim(good.alarms, at_most=records.FALSE_ALARMS)}), and "
+        f"{percent(good.cannot_tell)} get no answer."
+    )
+    if found.held_out is not None:
+        st.markdown(_of_test(found.held_out))
+    clear = [group for group in found.groups if group.kind == "good"]
+    if clear:
+        st.markdown(
+            "Of clear scenes of other places, so many windows are doubted for their pixels: "
+            + "; ".join(f"{theme.literal(g.title)} {percent(g.caught)}" for g in clear)
+            + "."
+        )
+    st.caption(_origin(card, found))
+    bars = [
+        Bar("any check of the pixels", good.alarms, DOUBTED),
+        Bar("no answer is given", good.cannot_tell, DOUBTED),
+        *(
+            Bar(records.title_of(check), rate, DOUBTED)
+            for check, rate in good.checks.items()
+            if rate.hits
+        ),
+    ]
+    silent = [records.title_of(check) for check, rate in good.checks.items() if not rate.hits]
+    figure = _bars(bars, "Share of good patches", records.FALSE_ALARMS, "at most")
+    table = _alarm_table(found)
+    show.chart(
+        figure, table, f"false-alarms-{card.name}", f"False alarms of {card.title} on good patches"
+    )
+    if silent:
+        st.caption(f"Never raised on these patches: {theme.literal('; '.join(silent))}.")
+
+
+def _of_test(test: GoodPatches) -> str:
+    spoke = [
+        f"{theme.literal(records.title_of(check))} {rate.hits}"
+        for check, rate in test.checks.items()
+        if rate.hits
+    ]
+    return (
+        f"Of {test.n:,} good patches of the test split, on which no bound was chosen, "
+        f"**{percent(test.alarms)}** are doubted for their pixels "
+        f"({_aim(test.alarms, at_most=records.FALSE_ALARMS)}), and "
+        f"{percent(test.cannot_tell)} get no answer"
+        + (f"; by check: {', '.join(spoke)}." if spoke else ".")
+    )
+
+
+def _aim(rate: Rate, *, at_most: float | None = None, at_least: float | None = None) -> str:
+    """Whether an aim is met, and whether the interval leaves that open."""
+    share, (low, high) = rate.share or 0.0, rate.interval
+    if at_most is not None:
+        words, met, sure = f"at most {at_most:.0%}", share <= at_most, high <= at_most
+        missed = low > at_most
+    else:
+        assert at_least is not None
+        words, met, sure = f"at least {at_least:.0%}", share >= at_least, low >= at_least
+        missed = high < at_least
+    if met:
+        return f"the aim of {words} is met" + (
+            "" if sure else ", but the interval reaches beyond it"
+        )
+    return f"the aim of {words} is missed" + ("" if missed else ", though the interval reaches it")
+
+
+def _origin(card: Card, found: TrustFigures) -> str:
+    where = f"{theme.literal(found.dataset)}, split {found.split}."
+    learnt = (
+        f" {theme.literal(card.title)} has learnt from these patches, so the rates may be too low "
+        "for others."
+        if found.learnt
+        else ""
+    )
+    return (
+        f"{where} The bounds of what counts as unlike are chosen without the place whose patches "
+        f"are judged.{learnt} {found.note[:1].upper()}{found.note[1:]}. "
+        "Dotted: the aim."
+    )
+
+
+def _alarm_table(found: TrustFigures) -> pd.DataFrame:
+    splits = [(found.split, found.good)]
+    if found.held_out is not None:
+        splits.append(("test", found.held_out))
+    rows = [
+        {"Check": what, "Split": split, "Doubts": about, **_columns(rate)}
+        for split, part in splits
+        for what, about, rate in (
+            ("any check of the pixels", "all", part.alarms),
+            ("no answer is given", "all", part.cannot_tell),
+            *((records.title_of(name), "pixels", one) for name, one in part.checks.items()),
+            *(
+                (records.title_of(name), "place or answer, no alarm", one)
+                for name, one in part.not_alarms.items()
+            ),
+        )
+    ]
+    return pd.DataFrame(rows)
+
+
+def _columns(rate: Rate) -> dict[str, float | int | None]:
+    low, high = rate.interval
+    return {
+        "Patches": rate.n,
+        "Doubted": rate.hits,
+        "Share": rate.share,
+        "Low": low,
+        "High": high,
+    }
+
+
+def _caught(card: Card, found: TrustFigures) -> None:
+    st.markdown("##### Which bad patches are caught?")
+    kinds = [("as a satellite saw them", "real"), ("made from good ones", "made")]
+    parts = "; ".join(
+        f"{theme.literal(words)}: {percent(found.bad[name])} in {found.bad_groups[name]} groups"
+        for words, name in kinds
+        if found.bad[name].n
+    )
+    everything = found.bad["all"]
+    st.markdown(
+        f"**{percent(everything)}** bad patches in {found.bad_groups['all']} groups are caught by "
+        f"their pixels ({_aim(everything, at_least=records.CAUGHT)}): {parts}."
+        + _weak(found.groups)
+    )
+    st.caption(
+        "Caught: the pixels are doubted, wherever and whenever they are from. The worst groups "
+        "stand first; sound patches of elsewhere, of which few should be doubted for their pixels, "
+        "stand last. Lines: 95 % intervals; dotted: the aim for each group of bad patches."
+    )
+    groups = sorted(found.groups, key=lambda one: (one.kind != "bad", one.caught.share or 0.0))
+    bars = [Bar(group.title, group.caught, _series(group)) for group in groups]
+    figure = _bars(bars, "Share doubted for its pixels", records.CAUGHT, "at least")
+    table = pd.DataFrame(_group_row(group) for group in groups)
+    show.chart(
+        figure, table, f"caught-{card.name}", f"Bad patches that the checks of {card.title} catch"
+    )
+
+
+def _series(group: TrustGroup) -> str:
+    if group.kind != "bad":
+        return SOUND
+    return REAL if group.real else MADE
+
+
+def _weak(groups: Sequence[TrustGroup]) -> str:
+    """The bad groups below the aim, the worst first."""
+    weak = [
+        (group.caught.share, group.title)
+        for group in groups
+        if group.kind == "bad"
+        and group.caught.share is not None
+        and group.caught.share < records.CAUGHT
+    ]
+    if not weak:
+        return " No group lies below the aim."
+    named = "; ".join(f"{theme.literal(title)} {share:.0%}" for share, title in sorted(weak))
+    return f" Groups below the aim: {named}."
+
+
+def _group_row(group: TrustGroup) -> dict[str, object]:
+    origin = "real" if group.real else "made"
+    return {
+        "Group": group.title,
+        "Of": group.made_of,
+        "Kind": f"{KINDS[group.kind]}, {origin}",
+        **_columns(group.caught),
+        "Answer": group.decisions["answer"],
+        "Answer with a warning": group.decisions["warn"],
+        "I can't tell": group.decisions["cannot tell"],
+        "Checks that spoke": ", ".join(f"{name} {count}" for name, count in group.checks.items()),
+    }
+
+
+def _bars(bars: Sequence[Bar], axis: str, aim: float, side: str) -> go.Figure:
+    """Lying bars with their text above them, in the order given, from the top."""
+    figure = go.Figure()
+    for series in dict.fromkeys(bar.series for bar in bars):
+        own = [(place, bar) for place, bar in enumerate(bars) if bar.series == series]
+        shares = [bar.rate.share or 0.0 for _, bar in own]
+        ends = [bar.rate.interval for _, bar in own]
+        figure.add_bar(
+            x=shares,
+            y=[-place for place, _ in own],
+            orientation="h",
+            width=0.34,
+            name=series,
+            marker={"color": COLOURS[series], "pattern": {"shape": PATTERNS[series], "size": 5}},
+            error_x={
+                "array": [high - share for share, (_, high) in zip(shares, ends, strict=True)],
+                "arrayminus": [share - low for share, (low, _) in zip(shares, ends, strict=True)],
+                "symmetric": False,
+                "thickness": 1.5,
+                "width": 3,
+                "color": theme.ink().quiet,
+            },
+            customdata=[[bar.text, percent(bar.rate)] for _, bar in own],
+            hovertemplate="%{customdata[0]}: %{customdata[1]}<extra></extra>",
+        )
+    for place, bar in enumerate(bars):
+        figure.add_annotation(
+            x=0,
+            y=0.2 - place,
+            text=f"{bar.text} · {bar.rate.share or 0:.1%}",
+            showarrow=False,
+            xanchor="left",
+            yanchor="bottom",
+            align="left",
+            font={"size": 12, "color": theme.ink().text},
+        )
+    figure.add_vline(x=aim, line={"color": theme.ink().quiet, "dash": "dot", "width": 1.5})
+    several = len({bar.series for bar in bars}) > 1
+    show.plain(figure, 90 + 60 * several + ROW * len(bars), showlegend=several, bargap=0)
+    figure.update_layout(margin_t=10, legend={"y": -90 / (ROW * len(bars)), "yanchor": "top"})
+    top = max(bar.rate.interval[1] for bar in bars)
+    figure.update_xaxes(
+        range=[0, max(top, aim) * 1.03],
+        tickformat=".0%",
+        title=f"{axis} (aim: {side} {aim:.0%})",
+        fixedrange=True,
+    )
+    figure.update_yaxes(
+        range=[0.4 - len(bars), 0.8], showticklabels=False, showgrid=False, fixedrange=True
+    )
+    return figure
+
+
+def _risk(card: Card, found: TrustFigures) -> None:
+    st.markdown("##### What is left where the least believed are not answered?")
+    chosen = show.switch("Patches", list(PATCHES), "models_trust_patches")
+    name = PATCHES[chosen]
+    own = found.selective[name]
+    st.markdown(_said(own))
+    st.caption(
+        f"{own.n:,} patches of split {found.split}. Left, only the most believed are answered; "
+        f"right, all are. Upwards: {own.loss}, of the answered. Confidence alone is the mean "
+        "distance of the probabilities to their thresholds, novelty alone how unlike the patch "
+        "is to all that was learnt from; the verdict puts both and all other checks together."
+    )
+    show.chart(
+        _curves(own),
+        _curve_table(own),
+        show.file_stem("risk-verdict", card.name, name),
+        f"Risk against coverage by the verdict on {card.title}, {chosen.lower()}",
+    )
+    st.markdown(_by_decision(own))
+
+
+def _said(own: SelectiveRisk) -> str:
+    """The areas of all orders with their intervals, and how the risk falls, in one sentence."""
+    verdict = own.orders["verdict"]
+    steps = ", ".join(f"{verdict.at(at):.3f} of the most believed {at:.0%}" for at in AT)
+    areas = "; ".join(
+        f"{title} **{data.with_span(own.orders[name].area, own.orders[name].area_interval)}**"
+        for name, title in ORDERS.items()
+    )
+    low, high = verdict.chance
+    return (
+        f"Wrong where all are answered: **{own.everything:.3f}**; in the order of the verdict "
+        f"{steps}. Area below the curve (lower is better): {areas}; leaving out at random gives "
+        f"{low:.3f} to {high:.3f} in 95 of 100 cases. {_compared(own)}"
+    )
+
+
+def _compared(own: SelectiveRisk) -> str:
+    """Whether the verdict adds to the model's own confidence, as far as the intervals tell."""
+    verdict, alone = own.orders["verdict"], own.orders["confidence"]
+    if not verdict.beats_chance:
+        return "These patches do not show that the verdict sorts better than chance."
+    if verdict.area_interval[1] < alone.area_interval[0]:
+        return "Here the verdict tells more than the model's own confidence."
+    if alone.area_interval[1] < verdict.area_interval[0]:
+        return "Here the model's own confidence tells more than the verdict."
+    return "Here the verdict sorts no worse and no better than the model's own confidence."
+
+
+def _by_decision(own: SelectiveRisk) -> str:
+    words = {"answer": "an answer", "warn": "a warning", "cannot tell": "no answer"}
+    parts = [
+        f"{words[name]}: {'–' if loss is None else f'{loss:.3f}'} in {n:,}"
+        for name, (n, loss) in own.decisions.items()
+    ]
+    return f"Wrong by decision of the verdict: {'; '.join(parts)} patches."
+
+
+def _curve_table(own: SelectiveRisk) -> pd.DataFrame:
+    """Coverage, and the risk in each order."""
+    first = next(iter(own.orders.values()))
+    columns = {title[:1].upper() + title[1:]: own.orders[name] for name, title in ORDERS.items()}
+    if any(curve.coverage != first.coverage for curve in columns.values()):
+        # A file that was written otherwise: one below the other.
+        parts = [
+            pd.DataFrame({"Order": title, "Coverage": curve.coverage, "Risk": curve.risk})
+            for title, curve in columns.items()
+        ]
+        return pd.concat(parts, ignore_index=True)
+    risks = {title: curve.risk for title, curve in columns.items()}
+    return pd.DataFrame({"Coverage": first.coverage, **risks, "At random": own.everything})
+
+
+def _curves(own: SelectiveRisk) -> go.Figure:
+    figure = go.Figure()
+    for k, (name, title) in enumerate(ORDERS.items()):
+        look, curve = show.look(k), own.orders[name]
+        figure.add_scatter(
+            x=curve.coverage,
+            y=curve.risk,
+            name=title,
+            mode="lines",
+            line={
+                "color": look.colour,
+                "dash": "solid" if name == "verdict" else ("dash", "dashdot")[k % 2],
+                "width": 3 if name == "verdict" else 2,
+            },
+            hovertemplate="%{x:.0%} answered: %{y:.3f}<extra>%{fullData.name}</extra>",
+        )
+    figure.add_scatter(
+        x=[0, 1],
+        y=[own.everything] * 2,
+        name="left out at random",
+        mode="lines",
+        line={"color": show.QUIET, "dash": "dot", "width": 1.5},
+        hoverinfo="skip",
+    )
+    show.plain(figure, 400)
+    figure.update_layout(legend={"y": -0.25, "yanchor": "top"}, margin_t=10)
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", title="Coverage: patches answered")
+    figure.update_yaxes(rangemode="tozero", title="Share of classes decided wrongly")
+    return figure

@@ -1,0 +1,200 @@
+"""Which pixels and bands speak for a class and which against it, laid over the true colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.core.bands import BANDS
+from landcover.core.classes import BY_NAME, EUROSAT_CLASSES
+from landcover.core.errors import LandcoverError
+from landcover.core.picture import PICTURE_BANDS, Picture
+from landcover.core.raster import Patch
+from pages.parts.explain import choose, computation, maps
+from pages.parts.explain.computation import Wish
+from pages.parts.shared import loaded_models, theme
+
+if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
+    from landcover.explain.explanation import Explanation
+
+BAND_TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
+    colour: colour for colour in PICTURE_BANDS
+}
+BAND_COLOUR: Final = "#5b7fb5"
+ENLARGE: Final = 5
+DEFAULT_BASELINE: Final = "mean"
+"""As :data:`landcover.explain.baselines.DEFAULT_BASELINE`, which would load torch."""
+
+
+@st.fragment
+def show(name: str, key: str, patch: Patch | Picture, found: loaded_models.Answer) -> None:
+    """Choose class, method and opacity; see the map, its scale and the bands' shares."""
+    st.subheader("What made the network say so?", anchor=False)
+    if not loaded_models.card(name).explainable:
+        st.info(
+            f"{loaded_models.title(name)} has no gradients, so its answer cannot be traced back to "
+            "pixels: choose another model to see which pixels speak for a cover."
+        )
+        return
+    label, method, opacity = _controls(name, key, found)
+    wish = Wish(
+        kind="map", model=name, key=key, label=label, method=method, baseline=DEFAULT_BASELINE
+    )
+    try:
+        explanation = _explained(wish, patch)
+    except LandcoverError as error:
+        st.error(theme.literal(str(error)))
+        return
+    _picture(explanation, patch, opacity)
+    _words(explanation, patch)
+    _bands(explanation)
+    _download(patch, found, explanation, opacity)
+
+
+def _controls(name: str, key: str, found: loaded_models.Answer) -> tuple[str, str, float]:
+    """Class, method and opacity (0 to 1) as the user set them."""
+    from landcover.explain.explanation import METHODS  # noqa: PLC0415 - loads torch
+
+    ranked = sorted(found.prediction.labels, key=lambda score: -score.probability)
+    chances = {score.label: score.probability for score in ranked}
+    label = st.selectbox(
+        "Land cover",
+        list(chances),
+        format_func=lambda label: f"{_named(label)} ({chances[label]:.0%})",
+        # A new place starts with its own most probable cover.
+        key=f"classify_label_{key}_{found.prediction.model}",
+    )
+    first, second = st.columns(2)
+    known, names = choose.measured(name), choose.offered(name)
+    method = first.selectbox(
+        "Method",
+        names,
+        index=choose.first(known, names),
+        format_func=lambda method: f"{METHODS[method].title} ({choose.mark(known, method)})",
+        key=f"classify_method_{name}",
+    )
+    opacity = second.slider(
+        "Opacity of the colours", 0, 100, 80, 5, "%d %%", key="classify_opacity"
+    )
+    return label, method, opacity / 100
+
+
+def _named(label: str) -> str:
+    """A class in words: EuroSAT writes its names as one, such as SeaLake."""
+    return BY_NAME[label].short if label in EUROSAT_CLASSES else label
+
+
+def _picture(explanation: Explanation, patch: Patch | Picture, opacity: float) -> None:
+    from landcover.explain.explanation import legend, overlay  # noqa: PLC0415 - loads torch
+
+    with st.container(key="classify_attribution"):
+        st.image(theme.png(overlay(explanation, patch, opacity), ENLARGE), width="stretch")
+    key = legend(explanation)
+    st.image(theme.png(key.bar), width="stretch")
+    st.html(
+        '<div class="landcover-legend">'
+        f"<span><b>Blue</b> {key.against}</span><span>{key.neutral}</span>"
+        f"<span>{key.speaks_for} <b>red</b></span></div>"
+    )
+
+
+def _words(explanation: Explanation, patch: Patch | Picture) -> None:
+    from landcover.explain.explanation import METHODS, legend  # noqa: PLC0415 - loads torch
+    from landcover.explain.sentences import sentence  # noqa: PLC0415 - loads torch
+
+    method = METHODS[explanation.method]
+    st.markdown(theme.literal(sentence(explanation, patch)))
+    maps.believe(explanation.model, explanation.method)
+    st.markdown(
+        f"**Red pixels speak for “{_named(explanation.label)}”, blue ones against it.** "
+        f"{method.summary}"
+    )
+    compared = f"Compared with: {explanation.baseline}. " if method.uses_baseline else ""
+    missed = ""
+    if explanation.convergence_delta is not None:
+        missed = f" The sum misses the score's change by {explanation.convergence_delta:.1%}."
+    st.caption(f"{compared}{legend(explanation).note}{missed}")
+    st.caption(
+        "Several covers, methods or models side by side, what each band adds, training patches "
+        "like this one, and what would change the answer: see the page Explain."
+    )
+
+
+def _bands(explanation: Explanation) -> None:
+    shares = explanation.band_share
+    if shares is None:
+        st.caption("This method sees all bands at once, so it gives no share of each band.")
+        return
+    st.markdown("**Share of each band** in all of the colour, for and against together")
+    st.plotly_chart(
+        band_chart(shares, theme.ink()),
+        width="stretch",
+        config={"displayModeBar": False},
+        key="classify_bands",
+    )
+    with st.expander("The bands as a table"):
+        rows = {BAND_TITLES[band]: f"{share:.1%}" for band, share in shares.items()}
+        st.table(pd.Series(rows, name="Share"), border="horizontal")
+
+
+def _download(
+    patch: Patch | Picture, found: loaded_models.Answer, explanation: Explanation, opacity: float
+) -> None:
+    def picture() -> bytes:
+        from landcover.explain import explanation as explain  # noqa: PLC0415 - loads torch
+        from landcover.report import patch_report  # noqa: PLC0415 - loads torch
+
+        if isinstance(patch, Picture):
+            return theme.png(explain.overlay(explanation, patch, opacity), 2 * ENLARGE)
+
+        return patch_report.as_png(
+            patch, found.prediction, explanation, quality=found.quality, opacity=opacity
+        )
+
+    cover = BY_NAME[explanation.label].short.lower().replace(" ", "-")
+    st.download_button(
+        "Picture and explanation as PNG",
+        picture,
+        f"landcover-{explanation.model}-{cover}.png",
+        "image/png",
+        key="classify_png",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def band_chart(shares: dict[str, float], ink: theme.Ink) -> go.Figure:
+    """Bars of the bands' shares (adding up to 1), in the order of their wavelengths."""
+    figure = go.Figure(
+        go.Bar(
+            x=list(shares.values()),
+            y=[BAND_TITLES[band] for band in shares],
+            orientation="h",
+            text=[f"{share:.0%}" for share in shares.values()],
+            textposition="outside",
+            textfont={"color": ink.text},
+            marker={"color": BAND_COLOUR},
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+            cliponaxis=False,
+        )
+    )
+    axis: dict[str, Any] = {"fixedrange": True, "showgrid": False, "zeroline": False}
+    figure.update_layout(
+        height=26 * len(shares) + 10,
+        margin={"l": 0, "r": 36, "t": 4, "b": 4},
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={**axis, "showticklabels": False},
+        yaxis={**axis, "autorange": "reversed", "tickfont": {"color": ink.text}},
+    )
+    return figure
+
+
+def _explained(wish: Wish, pixels: Patch | Picture) -> Explanation:
+    with st.spinner("Tracing the answer back to the pixels …", show_time=True):
+        found: Explanation = computation.at_once(wish, computation.Subject(pixels))
+    return found

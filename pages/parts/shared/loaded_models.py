@@ -1,0 +1,169 @@
+"""The registered models: loaded once, shared by everybody, changed by nobody.
+
+The registry needs torch, which takes seconds to load; it is imported where it is needed,
+so that the map is drawn first.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import streamlit as st
+
+from landcover.core.errors import LandcoverError
+from landcover.core.picture import Picture
+from landcover.core.raster import Patch
+
+if TYPE_CHECKING:
+    from landcover.models.card import Card
+    from landcover.models.model import Model, Prediction
+    from landcover.trust.quality import Quality
+    from landcover.trust.verdict import Judgement
+
+KEY: Final = "classify_model"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of a patch, and whether to believe it."""
+
+    prediction: Prediction
+    judged: Judgement | Quality
+    """The verdict of all checks; of what has no more, such as a picture, its quality."""
+
+    @property
+    def judgement(self) -> Judgement:
+        """The verdict, made from the quality where there is no more."""
+        from landcover.trust.verdict import Judgement, of_quality  # noqa: PLC0415 - the map comes first
+
+        return self.judged if isinstance(self.judged, Judgement) else of_quality(self.judged)
+
+    @property
+    def quality(self) -> Quality:
+        """Shares of gaps and cloud, the warnings, and whether no label is given."""
+        return self.judgement.quality
+
+
+def warm_up() -> None:
+    """Start to load torch behind the map, so that the first click need not wait for it."""
+    if not any(thread.name == "landcover-warm-up" for thread in threading.enumerate()):
+        threading.Thread(
+            target=importlib.import_module,
+            args=("landcover.report.patch_report",),
+            name="landcover-warm-up",
+            daemon=True,
+        ).start()
+
+
+def choose() -> str | None:
+    """Let the user choose among several models; None where there is none."""
+    with st.spinner("Loading the network …"):
+        from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    names = registry.for_patches()
+    if not names:
+        st.error(
+            "No model is installed, so nothing can be classified: install landcover again or "
+            "train one with 'landcover train'."
+        )
+        return None
+    if len(names) == 1:
+        st.session_state["classify_model_kept"] = names[0]
+        return names[0]
+    kept = current()
+    st.session_state[KEY] = kept if kept in names else names[0]
+    chosen = st.selectbox("Model", names, format_func=title, key=KEY)
+    st.session_state["classify_model_kept"] = chosen
+    return chosen
+
+
+def current() -> str | None:
+    """The model that was chosen, also after a visit to another page."""
+    name = st.session_state.get(KEY, st.session_state.get("classify_model_kept"))
+    return name if isinstance(name, str) else None
+
+
+def card(name: str) -> Card:
+    """A model's card."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    return registry.card(name)
+
+
+def title(name: str) -> str:
+    """The name that people read; a model whose card is damaged keeps its folder's name."""
+    try:
+        return card(name).title
+    except LandcoverError:
+        return name
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
+def load(name: str) -> Model:
+    """A model, ready to predict.
+
+    Raises:
+        LandcoverError: it is unknown or damaged.
+    """
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    model = registry.load(name)
+    spare_what_stays()
+    return model
+
+
+def spare_what_stays() -> None:
+    """Let collections of garbage pass over all that is loaded by now.
+
+    Streamlit collects garbage after each run of a script, and so at each look at a job.
+    That goes through every object of torch and plotly, while no other thread can go on.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def classify(name: str, key: str, patch: Patch, aim: str) -> Answer:
+    """What a model says of a patch under an aim, remembered for the patches seen last.
+
+    Raises:
+        LandcoverError: the model is damaged, or the patch is not what it was made for.
+    """
+    return _classify(load(name), name, key, patch, aim)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Looking at the pixels …")
+def _classify(
+    _model: Model,
+    name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
+    key: str,  # noqa: ARG001 - as above
+    _patch: Patch,
+    aim: str,
+) -> Answer:
+    from landcover.report import patch_report  # noqa: PLC0415 - loads torch
+
+    return Answer(*patch_report.classify_patch(_model, _patch, aim))
+
+
+def classify_picture(name: str, key: str, picture: Picture) -> Answer:
+    """What a model says of a window of a picture, remembered for the windows seen last.
+
+    Raises:
+        LandcoverError: the model is damaged, or it was not made for pictures.
+    """
+    return _classify_picture(load(name), name, key, picture)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Looking at the pixels …")
+def _classify_picture(
+    _model: Model,
+    name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
+    key: str,  # noqa: ARG001 - as above
+    _picture: Picture,
+) -> Answer:
+    from landcover.trust.picture_quality import assess  # noqa: PLC0415 - the map comes first
+
+    return Answer(_model.predict(_picture), assess(_picture))

@@ -1,0 +1,205 @@
+"""``landcover data``: what is printed, where, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from landcover.cli import data
+from landcover.cli.main import BAD, DONE, INTERRUPTED, SOME_FAILED, main
+from landcover.core.progress import Progress
+from landcover.datasets.downloads import SOURCES, Source
+from landcover.datasets.downloads.check import OFFICIAL
+from tests.datasets.downloads.test_unpack import contents_of, zip_of
+from tests.datasets.test_eurosat import picture
+from tests.support.bigearthnet_tree import Look, v2_id, write_v2
+from tests.support.file_server import FileServer, Step
+
+RGB = "EuroSAT_RGB.zip"
+
+
+@pytest.fixture(scope="module")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileServer]:
+    archive = tmp_path_factory.mktemp("published") / RGB
+    zip_of(archive, {f"EuroSAT_RGB/River/River_{n}.jpg": picture(n) for n in range(3)})
+    with FileServer({RGB: archive.read_bytes()}) as server:
+        yield server
+
+
+@pytest.fixture
+def server(one_server: FileServer) -> FileServer:
+    one_server.reset()
+    return one_server
+
+
+@pytest.fixture
+def eurosat(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> Source:
+    """The three pictures take the place of the real data set."""
+    file = server.remote(RGB, contents=contents_of("eurosat", units=3, files=3))
+    source = replace(SOURCES["eurosat"], base=server.url, record=4711, files=(file,))
+    monkeypatch.setitem(SOURCES, "eurosat", source)
+    monkeypatch.setitem(OFFICIAL, "eurosat", {"all": 3})
+    return source
+
+
+@pytest.mark.usefixtures("eurosat")
+def test_download_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(tmp_path / "new")
+    assert main(["data", "download", "eurosat", "--to", root, "--json"]) == DONE
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {
+        "root": root,
+        "fetched": [RGB],
+        "present": [],
+        "unpacked": {"EuroSAT_RGB": 3},
+        "notes": [],
+    }
+    assert "Fetching EuroSAT_RGB.zip: 0.0 of 0.0 MB" in err
+    assert main(["data", "download", "eurosat", "--to", root]) == DONE
+    assert capsys.readouterr().out.splitlines() == [
+        "There already:     EuroSAT_RGB.zip",
+        f"EuroSAT RGB (MIT) is in {root}",
+    ]
+    assert main(["data", "check", root, "--dataset", "eurosat", "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out)["complete"] is True
+    next((tmp_path / "new").rglob("River_2.jpg")).unlink()
+    assert main(["data", "check", root, "--dataset", "eurosat"]) == SOME_FAILED
+    assert "EuroSAT RGB has 3 in 'all' and 2 are here." in capsys.readouterr().out
+
+
+def test_a_record_that_does_not_answer_is_noted(
+    server: FileServer, eurosat: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.record = b""
+    assert main(["data", "download", eurosat.name, "--to", str(tmp_path)]) == DONE
+    assert "note: http://127.0.0.1:" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("eurosat")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["download", "eurosta", "--to", "X"], "did you mean 'eurosat'"),
+        (["download", "eurosat"], "The following arguments are required: --to"),
+        (["download", "eurosat", "--to", "X", "--metadata-only"], "leave --metadata-only out"),
+        (["download", "eurosat", "--to", "X", "--no-unpack", "--keep-archive"], "not allowed"),
+        (["check", "nowhere"], "There is no folder 'nowhere'"),
+        (["check", ".", "--sample", "-1"], "give 0 or more"),
+        (["check", ".", "--dataset", "imagenet"], "Unknown data set 'imagenet'"),
+        (["fetch"], "invalid choice"),
+        ([], "required: ACTION"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", *arguments]) == BAD
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert said in err
+
+
+def test_an_interrupt_keeps_what_has_come_and_says_how_to_go_on(
+    server: FileServer, eurosat: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.script.extend([Step(kind="trickle", count=5)] * 3)
+    part = tmp_path / f"{RGB}.part"
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+
+    def interrupt() -> None:
+        while not part.exists() or not part.stat().st_size:
+            time.sleep(0.01)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    user = threading.Thread(target=interrupt)
+    user.start()
+    assert main(["data", "download", eurosat.name, "--to", str(tmp_path)]) == INTERRUPTED
+    user.join()
+    assert f"'{tmp_path}': run the same command again to go on" in capsys.readouterr().err
+    came = part.stat().st_size
+    assert 0 < came < len(server.originals[RGB])
+    server.script.clear()
+    assert main(["data", "download", eurosat.name, "--to", str(tmp_path)]) == DONE
+    assert (tmp_path / "EuroSAT_RGB" / "River" / "River_2.jpg").read_bytes() == picture(2)
+
+
+def test_help_says_how_large_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["data", "download", "--help"])
+    text = capsys.readouterr().out
+    files = {file.name: file for source in SOURCES.values() for file in source.files}
+    for name in ("BigEarthNet-S2.tar.zst", RGB):
+        size = files[name].size
+        assert (f"{size / 1e9:.1f} GB" if size > 1e9 else f"{size / 1e6:.1f} MB") in text
+    patches = files["BigEarthNet-S2.tar.zst"].contents
+    assert patches is not None
+    assert f"{patches.files:,} files" in text
+    assert f"{patches.bytes / 1e9:.1f} GB" in text
+    assert f"{patches.disk_bytes / 1e9:.1f} GB" in text
+    tables = [f.size for f in SOURCES["bigearthnet"].files if f.contents is None]
+    assert f"{sum(tables) / 1e6:.1f} MB" in text
+
+
+def test_describe_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_v2(tmp_path, [Look(v2_id(1), ("Pastures",))])
+    assert main(["data", "describe", str(root), "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out)["splits"] == {"train": 1, "all": 1}
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _progress(done: int, what: str = "Fetching x.zip") -> Progress:
+    return Progress(what=what, done=done, total=100_000_000)
+
+
+def test_progress_has_megabytes_speed_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 10.0, 10.0, 11.0, 12.0])
+    monkeypatch.setattr(data.time, "monotonic", lambda: next(clock))
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    show = data._report()
+    show(_progress(0))
+    show(_progress(5_000_000))
+    show(_progress(10_000_000))
+    show(_progress(20_000_000))
+    lines = terminal.getvalue().split("\r")
+    assert lines[1] == "Fetching x.zip: 0.0 of 100.0 MB\033[K"
+    assert lines[3] == "Fetching x.zip: 10.0 of 100.0 MB, 10.0 MB/s, 0:09 left\033[K"
+    assert lines[4] == "Fetching x.zip: 20.0 of 100.0 MB, 10.0 MB/s, 0:08 left\033[K"
+
+
+def test_a_log_gets_a_line_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(data.time, "monotonic", lambda: now[0])
+    show = data._report()
+    for second in range(150):
+        now[0] = float(second)
+        show(_progress(second * 500_000))
+    show(_progress(75_000_000, "Fetching x.zip (no answer, next try in 4 s)"))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    assert lines[1].endswith("0.5 MB/s, 2:19 left")
+    assert "no answer, next try in 4 s" in lines[3]
+    assert data._time(7384) == ", 2:03:04 left"

@@ -1,0 +1,302 @@
+"""`landcover train`: from nothing to a model, twice; stopped, shared, watched, costed."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from landcover.cli import train
+from landcover.cli.main import BAD, DONE, main
+from landcover.cli.training_bar import Bar
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import BadInput
+from landcover.datasets import open_dataset
+from landcover.datasets.convert import convert
+from landcover.train.callbacks import Moment, watched, watchers
+from landcover.train.history import Epoch
+from landcover.train.tensorboard_log import Board
+from tests.conftest import ROOT
+from tests.support import bigearthnet_tree as tree
+
+SETTINGS = {
+    "net_options": {"members": 1, "width": 4, "stem": 4, "spectral": 4},
+    "epochs": 2,
+    "batch": 6,
+    "validate_every": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    looks = [
+        tree.Look(
+            patch_id=tree.v2_id(column),
+            labels=(CLASS_NAMES[column % 3],),
+            split="train" if column < 12 else "validation",
+        )
+        for column in range(18)
+    ]
+    return tree.write_v2(tmp_path_factory.mktemp("data") / "ben", looks)
+
+
+@pytest.fixture
+def arguments(folders: Path, tmp_path: Path) -> list[str]:
+    config = tmp_path / "small.json"
+    config.write_text(json.dumps(SETTINGS))
+    return [
+        *("train", "--dataset", "bigearthnet", "--root", str(folders), "--device", "cpu"),
+        *("--model", "landcover-cnn", "--config", str(config), "--out", str(tmp_path / "model")),
+    ]
+
+
+def test_training_from_nothing_works_twice(
+    arguments: list[str], folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == DONE
+    out, err = capsys.readouterr()
+    model = tmp_path / "model"
+    assert out == f"Written: {model}\n"
+    lines = err.splitlines()
+    assert [line.split(",")[0] for line in lines] == [
+        "train: epoch 1 of 2",
+        "train: epoch 2 of 2",
+    ]
+    assert all("validation AP" in line and "patches/s" in line for line in lines)
+    weights = next(model.glob("*.safetensors")).read_bytes()
+    history = (model / "runs/train/history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in history] == [1, 2]
+    # Done, it is not trained again.
+    assert main(arguments) == DONE
+    assert capsys.readouterr() == (out, "")
+    assert next(model.glob("*.safetensors")).read_bytes() == weights
+    # From the fast store the same model comes.
+    convert(open_dataset("bigearthnet", folders), tmp_path / "fast")
+    arguments[arguments.index("--root") + 1] = str(tmp_path / "fast")
+    arguments[-1] = str(tmp_path / "other")
+    assert main(arguments) == DONE
+    assert next((tmp_path / "other").glob("*.safetensors")).read_bytes() == weights
+
+
+def test_ctrl_c_says_how_to_go_on(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = tmp_path / "model/runs/train/history.jsonl"
+
+    def stop() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            time.sleep(0.005)
+            # While a second epoch is written down, the first is safe.
+            if history.exists() and history.read_text().count("\n") > 1:
+                break
+        os.kill(os.getpid(), signal.SIGINT)
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    status = main([*arguments, "--epochs", "500"])
+    stopper.join()
+    assert status == train.INTERRUPTED
+    last = capsys.readouterr().err.splitlines()[-1]
+    said = re.fullmatch(
+        r"error: Stopped; (\d+) of 500 epochs of the fit 'train' are kept: run the same command "
+        r"again to go on\.",
+        last,
+    )
+    assert said
+    assert 1 <= int(said[1]) <= history.read_text().count("\n")
+
+
+def test_ctrl_c_before_the_first_epoch_promises_nothing() -> None:
+    assert "before an epoch was over" in train._stopped(Bar(io.StringIO()))
+
+
+def test_torchrun_trains_with_two_processes(arguments: list[str], tmp_path: Path) -> None:
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "-m", "landcover", *arguments, "--epochs", "1"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert run.returncode == DONE, run.stderr
+    assert run.stdout == f"Written: {tmp_path / 'model'}\n"
+    assert run.stderr.count("train: epoch 1 of 1") == 1
+    config = json.loads((tmp_path / "model/config.json").read_text())
+    assert config["shards"] == 2
+    # One process gives the same, for what it finds is done already.
+    assert main([*arguments, "--epochs", "1", "--shards", "2"]) == DONE
+
+
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        (["--shards", "4"], "2 patches or more a shard"),
+        (["--config", "nowhere.json"], "cannot be read"),
+        (["--epochs", "0"], "epochs must be at least 1"),
+        (["--device", "tpu"], "Unknown device"),
+    ],
+)
+def test_bad_orders_are_one_sentence(
+    arguments: list[str], more: list[str], match: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, *more]) == BAD
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert match in err
+
+
+def test_folders_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--dataset", "bigearthnet"]) == BAD
+    assert "--root" in capsys.readouterr().err
+
+
+def test_a_model_for_patches_does_not_learn_from_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--dataset", "eurosat", "--root", str(tmp_path), "--out", "x"]
+    assert main([*command, "--model", "landcover-cnn"]) == BAD
+    assert "does not learn from pictures" in capsys.readouterr().err
+
+
+def test_costs_are_printed_without_training(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("landcover.train.costs.PROBE_SECONDS", 0.01)
+    assert main([*arguments, "--cost", "--json"]) == DONE
+    record = json.loads(capsys.readouterr().out)
+    assert record["patches"] == {"train": 12, "validation": 6}
+    assert record["epochs"] == 2
+    assert not (tmp_path / "model").exists()
+    assert main(["train", "--dataset", "eurosat", "--cost"]) == BAD
+    assert "bigearthnet alone" in capsys.readouterr().err
+    mosaic = ["train", "--dataset", "bigearthnet", "--model", "landcover-mosaic", "--cost"]
+    assert main(mosaic) == BAD
+    assert "several steps" in capsys.readouterr().err
+
+
+def test_packaged_configurations_go_by_their_names(tmp_path: Path) -> None:
+    assert train._config("full-trigrid").is_file()
+    assert train._config("full-spectral-lite0").is_file()
+    own = tmp_path / "full-trigrid"
+    own.write_text("{}")
+    assert train._config(str(own)) == own
+
+
+def test_data_convert_writes_then_verifies(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["data", "convert", str(folders), str(tmp_path / "fast")]
+    assert main(command) == DONE
+    assert capsys.readouterr().out.startswith("Written and verified: 18 patches")
+    assert main([*command, "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out)["fresh"] is False
+    assert main(["data", "describe", str(tmp_path / "fast"), "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out)["n"] == 18
+
+
+ENTRY = Epoch(
+    epoch=2, train_loss=0.5, val_loss=0.4, val_macro_ap=0.61, val_micro_ap=0.72,
+    learning_rate=1e-3, patches_per_second=410.4, seconds=2.0,
+)  # fmt: skip
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def moment(step: int, epoch: int = 3) -> Moment:
+    return Moment(run="train", epoch=epoch, epochs=9, step=step, steps=30, patches=3000, loss=0.213)
+
+
+def test_the_bar_moves_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    clock = iter([0.0, 1.0, 2.0, 3.0])
+    monkeypatch.setattr("landcover.cli.training_bar.time.monotonic", lambda: next(clock))
+    stream = Terminal()
+    bar = Bar(stream)
+    bar.step(moment(1))
+    bar.epoch("train", ENTRY, 9)
+    bar.step(moment(6))
+    bar.step(moment(15))
+    bar.end()
+    last = stream.getvalue().split("\r")[-1]
+    # 14 of 30 steps of 3000 patches took 2 s: 700 a second; 6.5 epochs are left.
+    assert last == (
+        "train 3/9 ██████████░░░░░░░░░░ 15/30, 700 patches/s, 0:00:27 left, loss 0.213, "
+        "validation AP macro 0.610 micro 0.720\033[K\n"
+    )
+    assert bar.kept == 2
+    monkeypatch.setenv("COLUMNS", "40")
+    bar.step(moment(16))
+    assert len(stream.getvalue().split("\r")[-1].removesuffix("\033[K")) == 39
+
+
+def test_a_log_gets_a_line_an_epoch() -> None:
+    stream = io.StringIO()
+    bar = Bar(stream)
+    bar.step(moment(1))
+    bar.step(moment(2))
+    bar.epoch("train", ENTRY, 9)
+    bar.epoch("train", replace(ENTRY, val_loss=math.nan), 9)
+    bar.epoch("train", replace(ENTRY, val_accuracy=0.9, epoch=9), 9)
+    bar.end()
+    first, second, third = stream.getvalue().splitlines()
+    assert first.startswith("train: epoch 2 of 9, loss 0.5000, 410 patches/s, validation AP macro")
+    assert "validation" not in second
+    assert third.endswith("validation accuracy 0.900")
+
+
+def test_only_runs_inside_are_watched() -> None:
+    bar = Bar(io.StringIO())
+    with watched(bar):
+        assert watchers() == (bar,)
+    assert watchers() == ()
+
+
+def test_tensorboard_is_asked_for_in_a_sentence_where_it_is_missing(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard.writer", raising=False)
+    assert main([*arguments, "--tensorboard", str(tmp_path / "curves")]) == BAD
+    err = capsys.readouterr().err
+    assert "pip install 'landcover[tensorboard]'" in err
+    assert err.count("\n") == 1
+    with pytest.raises(BadInput):
+        Board(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tensorboard_gets_the_history(tmp_path: Path) -> None:
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    board = Board(tmp_path)
+    board.step(moment(1))
+    board.epoch("train", replace(ENTRY, epoch=1), 2)
+    board.epoch("train", ENTRY, 2)
+    board.close()
+    found = events.EventAccumulator(str(tmp_path / "train"))
+    found.Reload()
+    assert [(e.step, e.value) for e in found.Scalars("train_loss")] == [(1, 0.5), (2, 0.5)]
+    assert "val_accuracy" not in found.Tags()["scalars"]

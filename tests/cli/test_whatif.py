@@ -1,0 +1,163 @@
+"""The options of ``explain`` for examples, changes and stability."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landcover.cli import whatif
+from landcover.cli.whatif import parse_change
+from landcover.core.errors import BadInput, CorruptModel
+from landcover.core.raster import Patch
+from landcover.explain import neighbours, neighbours_build
+from landcover.explain.what_if import BandsOff, Brightness, Cloud, Season, Shift
+from landcover.io import samples
+from landcover.models import registry
+from landcover.models.card import Card
+from landcover.models.model import Model
+from landcover.trust.verdict import SAID
+from tests.explain.test_neighbours import ORIGIN
+from tests.explain.test_neighbours import store as store  # noqa: PLC0414 - a fixture
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return registry.load("landcover-cnn")
+
+
+@pytest.fixture(scope="module")
+def patch() -> Patch:
+    return samples.read_sample("austria-fields")
+
+
+def asked(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    whatif.add_options(parser)
+    return parser.parse_args(list(arguments))
+
+
+@pytest.mark.parametrize(
+    ("text", "change"),
+    [
+        ("bands=b11, B12", BandsOff(bands=("B11", "B12"))),
+        ("cloud=0.5", Cloud(size=0.5)),
+        ("cloud=0.5,0.8", Cloud(size=0.5, opacity=0.8)),
+        ("season=Winter", Season(to="winter")),
+        ("season=winter,0.5", Season(to="winter", strength=0.5)),
+        ("gain=1.2", Brightness(gain=1.2)),
+        ("shift=100,-60", Shift(east_m=100, north_m=-60)),
+    ],
+)
+def test_changes_are_read(text: str, change: object) -> None:
+    assert parse_change(text) == change
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rain=1", "'rain=1' is no change: give one of bands="),
+        ("cloud", "is no change"),
+        ("gain=much", "cannot be read: write gain=1.2"),
+        ("gain=1,2", "cannot be read"),
+        ("gain=nan", "gain lies between"),
+        ("cloud=nan", "size and flatness"),
+        ("cloud=0.5,2", "opacity lies between"),
+        ("cloud=1,1,1", "cannot be read"),
+        ("shift=100", "write shift=EAST,NORTH"),
+        ("shift=nan,0", "two finite numbers"),
+        ("season=monsoon", "is no season"),
+        ("bands=B99", "no band 'B99'"),
+    ],
+)
+def test_what_is_no_change_is_refused(text: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        parse_change(text)
+
+
+@given(st.text(max_size=30), st.sampled_from(sorted(whatif.FORMS)))
+def test_any_text_is_a_change_or_refused(text: str, name: str) -> None:
+    for words in (text, f"{name}={text}"):
+        try:
+            change = parse_change(words)
+        except BadInput:
+            continue
+        assert change.said
+
+
+def test_nothing_asked_gives_nothing(model: Model, patch: Patch, tmp_path: Path) -> None:
+    record = whatif.record_of(model, tmp_path, patch, asked())
+    assert record == {}
+    assert whatif.as_text(record) == ""
+
+
+def test_all_of_it_is_json_and_text(
+    model: Model, patch: Patch, store: object, tmp_path: Path
+) -> None:
+    index = neighbours_build.build(model, store, ORIGIN)  # type: ignore[arg-type]
+    neighbours.save(index, tmp_path)
+    options = asked(
+        "--neighbours", "3", "--what-if", "cloud=1", "--what-if", "gain=2", "--stability"
+    )
+    record = json.loads(json.dumps(whatif.record_of(model, tmp_path, patch, options)))
+    found = record["neighbours"]["patches"]
+    assert len(found) == 3
+    own = next(s.v2_id for s in samples.samples() if s.name == "austria-fields")
+    assert own not in {one["patch_id"] for one in found}, "a patch is no example of itself"
+    assert len(record["what_if"]["changes"]) == 2
+    moves = [abs(row["after"] - row["before"]) for row in record["what_if"]["labels"]]
+    assert moves == sorted(moves, reverse=True)
+    assert len(moves) == len(model.card.classes)
+    text = whatif.as_text(record)
+    assert found[0]["patch_id"] in text
+    assert "What if: a painted cloud 100% as wide as the patch" in text
+    assert f"Score {record['stability']['score']:.2f}." in text
+    assert f"The verdict then: {SAID[record['what_if']['verdict']['decision']]}. " in text
+
+
+def test_a_window_that_moved_says_that_its_border_is_mirrored(
+    model: Model, patch: Patch, tmp_path: Path
+) -> None:
+    still = whatif.record_of(model, tmp_path, patch, asked("--what-if", "gain=1.1"))
+    moved = whatif.record_of(model, tmp_path, patch, asked("--what-if", "shift=120,0"))
+    assert "mirrored" not in whatif.as_text(still)
+    assert "10% of the pixels are mirrored" in whatif.as_text(moved)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--what-if", "rain=1"), "is no change"),
+        (("--neighbours", "51"), "between 0 and 50"),
+        (("--neighbours", "-1"), "between 0 and 50"),
+    ],
+)
+def test_a_check_refuses_before_a_model_is_there(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        whatif.check(asked(*arguments), picture=False)
+
+
+def test_a_picture_is_asked_for_nothing_that_it_lacks() -> None:
+    options = asked("--stability", "--what-if", "gain=1.1")
+    whatif.check(options, picture=False)
+    whatif.check(asked(), picture=True)
+    with pytest.raises(BadInput, match="drop --what-if, --stability, or give a Sentinel-2 patch"):
+        whatif.check(options, picture=True)
+
+
+def test_no_index_or_one_of_another_model_is_said(
+    model: Model, patch: Patch, store: object, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match="has no index of training patches"):
+        whatif.record_of(model, tmp_path, patch, asked("--neighbours", "3"))
+    with pytest.raises(BadInput, match="--neighbours must be between"):
+        whatif.record_of(model, tmp_path, patch, asked("--neighbours", "99"))
+    other = registry.load("landcover-cnn-rgb")
+    assert isinstance(other.card, Card)
+    neighbours.save(neighbours_build.build(other, store, ORIGIN), tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(CorruptModel, match="another card"):
+        whatif.record_of(model, tmp_path, patch, asked("--neighbours", "3"))

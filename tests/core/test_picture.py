@@ -1,0 +1,60 @@
+"""A picture is a value that nobody can change, cut into windows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from landcover.core.errors import BadInput
+from landcover.core.picture import Picture
+from landcover.io.images import picture_of
+from tests.support.colour_pictures import pixels
+
+
+def test_windows_are_parts_of_the_whole() -> None:
+    whole = picture_of(pixels(80, 101), "p.png")
+    assert (whole.height, whole.width) == (80, 101)
+    assert whole.centre() == (8, 18)
+    middle = whole.centre_window()
+    assert np.array_equal(middle.brightness, whole.brightness[:, 8:72, 18:82])
+    assert middle.provenance == whole.provenance
+    with pytest.raises(BadInput, match="does not fit"):
+        whole.window(17, 0)
+    with pytest.raises(BadInput, match="does not fit"):
+        whole.window(-1, 0)
+
+
+def test_image_gives_the_bytes_back() -> None:
+    drawn = pixels()
+    drawn[0, 0] = (0, 255, 1)
+    image = picture_of(drawn, "p.png").image()
+    assert np.array_equal(image[..., :3], drawn)
+    assert (image[..., 3] == 255).all()
+
+
+def test_nobody_writes_into_it() -> None:
+    picture = picture_of(pixels(), "p.png")
+    with pytest.raises(ValueError, match="read-only"):
+        picture.brightness[0, 0, 0] = 0.5
+    with pytest.raises(ValueError, match="read-only"):
+        picture.valid[0, 0] = False
+
+
+@pytest.mark.parametrize(
+    ("brightness", "valid", "said"),
+    [
+        (np.zeros((2, 64, 64)), np.ones((64, 64)), "array"),
+        (np.zeros((3, 64, 64)), np.ones((64, 63)), "mask"),
+        (np.full((3, 64, 64), 1.5), np.ones((64, 64)), "between 0 and 1"),
+        (np.full((3, 64, 64), np.nan), np.ones((64, 64)), "between 0 and 1"),
+    ],
+)
+def test_shapes_and_values_are_checked(
+    brightness: np.ndarray, valid: np.ndarray, said: str
+) -> None:
+    with pytest.raises(BadInput, match=said):
+        Picture(
+            brightness=brightness,
+            valid=valid,
+            provenance=picture_of(pixels(), "p.png").provenance,
+        )

@@ -1,0 +1,500 @@
+"""One file over a connection that breaks, lies, changes its mind: right bytes or a sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from landcover.core.errors import BadInput, Cancelled, FetchError, LandcoverError
+from landcover.core.progress import Progress, ignore
+from landcover.datasets.downloads.fetch import Client, Patience
+from landcover.datasets.downloads.partial_file import NOTES, PART
+from landcover.datasets.downloads.zenodo import RemoteFile, Source
+from landcover.net.http import run
+from tests.support.file_server import FileServer, Kind, Step
+
+NAME = "pixels.bin"
+DATA = random.Random(7).randbytes(700_000)
+QUICK = Patience(
+    attempts=6, first_attempts=6, progress_bytes=50_000, back_off_s=0.001, most_s=0.01, silence_s=1
+)
+
+
+@pytest.fixture(scope="module")
+def one_server() -> Iterator[FileServer]:
+    with FileServer({NAME: DATA}) as server:
+        yield server
+
+
+@pytest.fixture
+def server(one_server: FileServer) -> FileServer:
+    one_server.reset()
+    return one_server
+
+
+def bring(
+    server: FileServer,
+    folder: Path,
+    file: RemoteFile | None = None,
+    *,
+    patience: Patience = QUICK,
+    cancel: Event | None = None,
+    report: object = ignore,
+    source: Source | None = None,
+) -> bool:
+    remote = file or server.remote(NAME)
+
+    async def work() -> bool:
+        async with Client(source or server.source(remote), patience, cancel or Event()) as client:
+            return await client.fetch(remote, folder, report)  # type: ignore[arg-type]
+
+    return run(work)
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_comes_whole_and_is_not_fetched_again(server: FileServer, tmp_path: Path) -> None:
+    assert bring(server, tmp_path)
+    assert (tmp_path / NAME).read_bytes() == DATA
+    assert leftovers(tmp_path) == [NAME]
+    assert not bring(server, tmp_path)
+    assert server.asked == [""]
+
+
+def test_a_dropped_connection_goes_on_at_the_same_byte(server: FileServer, tmp_path: Path) -> None:
+    server.script.extend([Step(kind="drop", count=300_000), Step(kind="drop", count=100_000)])
+    assert bring(server, tmp_path)
+    assert (tmp_path / NAME).read_bytes() == DATA
+    starts = [int(asked.removeprefix("bytes=").rstrip("-") or 0) for asked in server.asked]
+    assert starts == sorted(starts)
+    assert 0 < starts[1] <= 300_000 < starts[2] + 1
+    assert server.requests[-1].status == 206
+
+
+def test_another_process_goes_on_where_one_stopped(server: FileServer, tmp_path: Path) -> None:
+    server.script.extend([Step(kind="drop", count=400_000)] + [Step(kind="status")] * 12)
+    with pytest.raises(FetchError, match=r"status 503.*MB are kept in 'pixels.bin.part'"):
+        bring(server, tmp_path)
+    came = (tmp_path / f"{NAME}{PART}").stat().st_size
+    assert 0 < came <= 400_000
+    assert not (tmp_path / NAME).exists()
+    server.script.clear()
+    server.requests.clear()
+    assert bring(server, tmp_path)
+    assert server.asked == [f"bytes={came}-"]
+    assert server.sent == len(DATA) - came
+    assert (tmp_path / NAME).read_bytes() == DATA
+    assert leftovers(tmp_path) == [NAME]
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from landcover.datasets.downloads import Source, download
+from landcover.datasets.downloads.zenodo import RemoteFile
+base, folder, name, size, md5 = sys.argv[1:]
+file = RemoteFile(name=name, size=int(size), md5=md5)
+source = Source(name="x", title="X", record=4711, licence="MIT", files=(file,), base=base)
+download(source, Path(folder))
+"""
+
+
+def test_a_killed_process_is_gone_on_with(server: FileServer, tmp_path: Path) -> None:
+    file = server.remote(NAME)
+    server.script.append(Step(kind="trickle", count=3000))
+    arguments = [server.url, str(tmp_path), NAME, str(file.size), file.md5]
+    child = subprocess.Popen([sys.executable, "-c", CHILD, *arguments])
+    part = tmp_path / f"{NAME}{PART}"
+    while not part.exists() or part.stat().st_size < 20_000:
+        assert child.poll() is None
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    came = part.stat().st_size
+    server.requests.clear()
+    assert bring(server, tmp_path)
+    assert server.asked == [f"bytes={came}-"]
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+def test_a_server_without_ranges_is_read_again_and_compared(
+    server: FileServer, tmp_path: Path
+) -> None:
+    server.script.extend([Step(kind="drop", count=400_000), *[Step(kind="whole")] * 2])
+    assert bring(server, tmp_path)
+    assert [r.status for r in server.requests] == [200, 200, 200]
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+def test_a_server_that_does_not_understand_if_range_still_sends_parts(
+    server: FileServer, tmp_path: Path
+) -> None:
+    server.understands_if_range = False
+    server.script.append(Step(kind="drop", count=400_000))
+    assert bring(server, tmp_path)
+    assert [r.status for r in server.requests] == [200, 200, 206]
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("across_processes", [False, True])
+def test_a_file_with_a_new_tag_is_compared_not_mixed(
+    server: FileServer, tmp_path: Path, *, across_processes: bool
+) -> None:
+    """The parts are of a file that was replaced: those of the new one alone are kept."""
+    part = tmp_path / f"{NAME}{PART}"
+    part.write_bytes(DATA[:200_000] + b"x" * 100_000)
+    (tmp_path / f"{NAME}{NOTES}").write_text('{"validator": "\\"old\\""}')
+    if across_processes:
+        server.script.append(Step(kind="drop", count=100_000))
+    assert bring(server, tmp_path)
+    assert server.requests[0].status == 200
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+def test_what_was_compared_is_trusted(server: FileServer, tmp_path: Path) -> None:
+    """Once all that was there is known to be of the new file, parts are asked for again."""
+    (tmp_path / f"{NAME}{PART}").write_bytes(DATA[:200_000])
+    (tmp_path / f"{NAME}{NOTES}").write_text('{"validator": "\\"old\\""}')
+    server.script.append(Step(kind="drop", count=600_000))
+    assert bring(server, tmp_path)
+    assert [r.status for r in server.requests] == [200, 206]
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+def test_a_server_that_ignores_if_range_is_noticed(server: FileServer, tmp_path: Path) -> None:
+    server.script.extend([Step(kind="drop", count=300_000), Step(kind="swap")])
+    with pytest.raises(FetchError, match="MD5 sum"):
+        bring(server, tmp_path)
+    assert leftovers(tmp_path) == []
+    # What it was asked: a part, which was of another file; then all, which was compared.
+    assert server.asked[0] == server.asked[2] == ""
+    assert server.asked[1].startswith("bytes=")
+
+
+def test_a_server_without_tags_is_judged_by_the_sum(server: FileServer, tmp_path: Path) -> None:
+    server.tag = ""
+    server.script.append(Step(kind="drop", count=300_000))
+    assert bring(server, tmp_path)
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (Step(kind="html"), "web page instead of 'pixels.bin'"),
+        (Step(kind="other-size"), "700,001 bytes where 700,000 are published"),
+        (Step(kind="status", status=404), "is not there"),
+        (Step(kind="status", status=410), "is not there"),
+        (Step(kind="status", status=403), "is refused .status 403"),
+        (Step(kind="status", status=418), "is refused .status 418"),
+        (Step(kind="redirect"), "leads to '169.254.169.254'"),
+        (Step(kind="redirect", location="http://localhost:1/x"), "leads to 'localhost:1'"),
+        (Step(kind="redirect", location="https://127.0.0.1/x"), "leads to '127.0.0.1'"),
+        (Step(kind="redirect", location="file:///etc/passwd"), "leads to 'file'"),
+        (Step(kind="redirect", location="//evil.example/x"), "leads to 'evil.example'"),
+        (Step(kind="redirect", location="http://user@[::1/x"), "leads to|address to address"),
+        (Step(kind="redirect", location=""), "from address to address"),
+    ],
+)
+def test_what_no_further_attempt_would_mend_is_said_at_once(
+    server: FileServer, tmp_path: Path, step: Step, said: str
+) -> None:
+    server.script.extend([step] * 9)
+    with pytest.raises(FetchError, match=said):
+        bring(server, tmp_path)
+    assert len(server.requests) <= 6
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (Step(kind="status", status=429, retry_after="0"), "status 429"),
+        (Step(kind="status", status=503, retry_after="Wed, 21 Oct 2026 07:28:00 GMT"), "503"),
+        (Step(kind="packed"), "packs the file once more"),
+        (Step(kind="drop"), "the connection broke"),
+        (Step(kind="hang"), "the connection broke"),
+        (Step(kind="endless"), "more bytes than the file has"),
+    ],
+)
+def test_what_never_ends_well_is_given_up(
+    server: FileServer, tmp_path: Path, step: Step, said: str
+) -> None:
+    server.script.extend([step] * 30)
+    with pytest.raises(FetchError, match=said):
+        bring(server, tmp_path)
+    assert 6 <= len(server.requests) <= 13
+    assert not (tmp_path / NAME).exists()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["less", "short", "longer", "whole", "wrong-range", "status", "retag", "packed", "unlabelled"],
+)
+def test_what_passes_does_no_harm(server: FileServer, tmp_path: Path, kind: Kind) -> None:
+    """A part has come; the next answer goes wrong once; then all is well."""
+    server.script.extend([Step(kind="drop", count=300_000), Step(kind=kind, count=100)])
+    assert bring(server, tmp_path)
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+def test_a_silent_server_is_taken_for_gone(server: FileServer, tmp_path: Path) -> None:
+    server.latency = 2.0
+    patience = Patience(first_attempts=2, back_off_s=0.001, silence_s=0.15)
+    with pytest.raises(FetchError, match="no answer"):
+        bring(server, tmp_path, patience=patience)
+
+
+def test_no_server_at_all(server: FileServer, tmp_path: Path) -> None:
+    remote = server.remote(NAME)
+    source = server.source(remote, base="http://127.0.0.1:9")
+    with pytest.raises(FetchError, match=r"failed 6 times in a row .*no connection"):
+        bring(server, tmp_path, source=source)
+
+
+def test_a_server_that_drips_is_asked_anew(server: FileServer, tmp_path: Path) -> None:
+    """Bytes that come too slowly are no progress, though the connection never breaks."""
+    server.script.append(Step(kind="trickle", count=10))
+    said: list[str] = []
+    patience = Patience(back_off_s=0.001, silence_s=1, slow_s=0.2)
+    assert bring(server, tmp_path, patience=patience, report=lambda p: said.append(p.what))
+    assert any("less than 1 kB a second" in what for what in said)
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+def test_attempts_that_bring_a_few_bytes_are_counted(server: FileServer, tmp_path: Path) -> None:
+    server.script.extend([Step(kind="drop", count=10)] * 20)
+    patience = Patience(
+        attempts=5, first_attempts=5, progress_bytes=1000, back_off_s=0.001, silence_s=1
+    )
+    with pytest.raises(FetchError, match="5 times in a row"):
+        bring(server, tmp_path, patience=patience)
+    assert len(server.asked) == 5
+
+
+def test_retry_after_is_honoured_and_bounded(server: FileServer, tmp_path: Path) -> None:
+    said: list[str] = []
+    server.script.append(Step(kind="status", status=429, retry_after="99999999"))
+    bring(server, tmp_path, report=lambda progress: said.append(progress.what))
+    assert any("status 429, next try in 0 s" in what for what in said)
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+def test_random_bytes_are_found_by_their_sum(server: FileServer, tmp_path: Path) -> None:
+    server.script.append(Step(kind="garbage"))
+    with pytest.raises(FetchError, match=r"MD5 sum is [0-9a-f]{32} where [0-9a-f]{32}"):
+        bring(server, tmp_path)
+    assert leftovers(tmp_path) == []
+    assert bring(server, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [b"", DATA[:-1], DATA[:-1] + b"!", DATA + b"!"])
+def test_a_wrong_file_of_that_name_is_named_and_left_alone(
+    server: FileServer, tmp_path: Path, wrong: bytes
+) -> None:
+    (tmp_path / NAME).write_bytes(wrong)
+    with pytest.raises(BadInput, match=r"'pixels\.bin' is in the folder already but has"):
+        bring(server, tmp_path)
+    assert (tmp_path / NAME).read_bytes() == wrong
+    assert server.requests == []
+
+
+def test_what_is_no_file_is_named(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(BadInput, match="is no file"):
+        bring(server, tmp_path)
+    (tmp_path / NAME).rmdir()
+    (tmp_path / f"{NAME}{PART}").mkdir()
+    with pytest.raises(BadInput, match="cannot be written"):
+        bring(server, tmp_path)
+
+
+def test_a_part_is_not_written_through_a_link(server: FileServer, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"mine")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / f"{NAME}{PART}").symlink_to(other)
+    with pytest.raises(BadInput, match="cannot be written"):
+        bring(server, folder)
+    assert other.read_bytes() == b"mine"
+
+
+def test_a_part_larger_than_the_file_begins_anew(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / f"{NAME}{PART}").write_bytes(DATA + b"more")
+    assert bring(server, tmp_path)
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    "notes", [b"", b"\xff", b"[]", b'{"validator": 3}', b'{"validator": "a\\nb: c"}', b"[" * 9999]
+)
+def test_damaged_notes_do_no_harm(server: FileServer, tmp_path: Path, notes: bytes) -> None:
+    (tmp_path / f"{NAME}{PART}").write_bytes(DATA[:1000])
+    (tmp_path / f"{NAME}{NOTES}").write_bytes(notes)
+    assert bring(server, tmp_path)
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+def test_two_downloads_into_one_folder_do_not_mix(server: FileServer, tmp_path: Path) -> None:
+    server.latency = 0.5
+    first = threading.Thread(target=bring, args=(server, tmp_path))
+    first.start()
+    while not (tmp_path / f"{NAME}{PART}").exists():
+        assert first.is_alive()
+        time.sleep(0.01)
+    with pytest.raises(BadInput, match="being fetched into this folder already"):
+        bring(server, tmp_path)
+    first.join()
+    assert (tmp_path / NAME).read_bytes() == DATA
+
+
+def test_stopping_keeps_what_has_come(server: FileServer, tmp_path: Path) -> None:
+    cancel = Event()
+    server.script.extend([Step(kind="drop", count=300_000)] + [Step(kind="status")] * 99)
+
+    def report(progress: Progress) -> None:
+        if "next try" in progress.what:
+            cancel.set()
+
+    patience = Patience(back_off_s=60, progress_bytes=10_000_000)
+    with pytest.raises(Cancelled, match="run it again to go on"):
+        bring(server, tmp_path, patience=patience, cancel=cancel, report=report)
+    came = (tmp_path / f"{NAME}{PART}").read_bytes()
+    assert came
+    assert came == DATA[: len(came)]
+
+
+def test_progress_counts_bytes(server: FileServer, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    bring(server, tmp_path, report=seen.append)
+    assert seen[-1].done == seen[-1].total == seen[-1].bytes == len(DATA)
+    assert seen[-1].what == "Fetching pixels.bin"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b"[" * 100_000,
+        b'{"files": [{"key": "a"}]}',
+        b'{"files": 3}',
+        b'{"files": [{"key": "a", "size": "x", "checksum": "md5:0"}]}',
+        b" " * 3_000_000,
+    ],
+)
+def test_a_garbled_record_is_as_good_as_none(server: FileServer, page: bytes) -> None:
+    server.record = page
+
+    async def work() -> object:
+        async with Client(server.source(server.remote(NAME)), QUICK, Event()) as client:
+            return await client.published()
+
+    assert run(work) is None
+
+
+def test_a_record_is_read(server: FileServer) -> None:
+    async def work() -> object:
+        async with Client(server.source(server.remote(NAME)), QUICK, Event()) as client:
+            return await client.published()
+
+    assert run(work) == {NAME: (len(DATA), hashlib.md5(DATA).hexdigest())}
+
+
+def said(server: FileServer, folder: Path, patience: Patience) -> str:
+    """What a download says that fails; "" of one that does not."""
+    try:
+        assert bring(server, folder, patience=patience)
+    except LandcoverError as error:
+        return str(error)
+    return ""
+
+
+STEPS = st.builds(
+    Step,
+    kind=st.sampled_from(
+        [
+            "well",
+            "drop",
+            "drop",
+            "drop",
+            "less",
+            "short",
+            "longer",
+            "endless",
+            "whole",
+            "wrong-range",
+            "status",
+            "html",
+            "redirect",
+            "retag",
+            "swap",
+            "garbage",
+            "packed",
+            "other-size",
+            "unlabelled",
+        ]
+    ),
+    count=st.integers(0, 90_000),
+    status=st.sampled_from([404, 416, 429, 500, 503]),
+    retry_after=st.sampled_from([None, "0", "never", "1e9"]),
+)
+SMALL = random.Random(11).randbytes(90_000)
+
+
+@pytest.fixture(scope="module")
+def small_server() -> Iterator[FileServer]:
+    with FileServer({NAME: SMALL}) as server:
+        yield server
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=st.lists(STEPS, max_size=8), begun=st.integers(0, 90_000), tagged=st.booleans())
+def test_any_sequence_of_faults_ends_with_the_right_bytes_or_a_sentence(
+    small_server: FileServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[Step],
+    begun: int,
+    *,
+    tagged: bool,
+) -> None:
+    server, folder = small_server, tmp_path_factory.mktemp("any")
+    server.reset()
+    server.tag = '"one"' if tagged else ""
+    (folder / f"{NAME}{PART}").write_bytes(SMALL[:begun])
+    server.script.extend(steps)
+    patience = Patience(
+        attempts=4, first_attempts=3, progress_bytes=20_000, back_off_s=0.0, silence_s=1
+    )
+    sentence = said(server, folder, patience)
+    if sentence:
+        assert sentence.endswith((".", "!"))
+        assert not (folder / NAME).exists()
+    else:
+        assert (folder / NAME).read_bytes() == SMALL
+    # Whatever happened, the true file can be had afterwards, from what was left behind.
+    server.reset()
+    if sentence:
+        again = said(server, folder, patience)
+        if again:  # bytes that were wrong: found by their sum, and thrown away
+            assert "MD5" in again
+            assert said(server, folder, patience) == ""
+    assert (folder / NAME).read_bytes() == SMALL
+    assert leftovers(folder) == [NAME]

@@ -1,0 +1,297 @@
+"""A whole data set into a folder: what is fetched, unpacked, kept, refused, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+import pytest
+
+from landcover.core.errors import BadInput, Cancelled, FetchError, UnknownName
+from landcover.datasets import bigearthnet, eurosat
+from landcover.datasets.downloads import SOURCES, Patience, Source, download, source
+from landcover.datasets.downloads.check import OFFICIAL, as_text, check
+from landcover.datasets.downloads.unpacked_markers import MARKS
+from tests.datasets.downloads.test_unpack import contents_of, tar_of, zip_of
+from tests.datasets.test_eurosat import picture
+from tests.support.bigearthnet_tree import Look, v2_id, write_table, write_v2
+from tests.support.file_server import FileServer, Step
+
+S2 = "BigEarthNet-S2.tar.zst"
+RGB = "EuroSAT_RGB.zip"
+TABLE = "metadata.parquet"
+FLAWED = "metadata_for_patches_with_snow_cloud_or_shadow.parquet"
+QUICK = Patience(attempts=3, first_attempts=3, back_off_s=0.001, progress_bytes=1000, silence_s=1)
+LOOKS = [
+    Look(v2_id(1), ("Pastures",)),
+    Look(v2_id(2), ("Inland waters",), split="validation"),
+    Look(v2_id(3), ("Pastures",), split="test"),
+    Look(v2_id(4), ("Pastures",), cloudy=True),
+]
+PATCHES = contents_of("bigearthnet", units=4, files=48, bytes=48 * 30_000, disk_bytes=48 * 32_768)
+PICTURES = contents_of("eurosat", units=3, files=3, bytes=30_000, disk_bytes=3 * 4096)
+NAMES = [f"EuroSAT_RGB/{name}/{name}_1.jpg" for name in ("Forest", "River", "SeaLake")]
+
+
+@pytest.fixture(scope="module")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileServer]:
+    folder = tmp_path_factory.mktemp("published")
+    tree = write_v2(folder, LOOKS)
+    rgb = zip_of(folder / RGB, {name: picture(40 * k) for k, name in enumerate(NAMES)})
+    tar = tar_of(tree, folder / S2)
+    paths = (tree / TABLE, tree / FLAWED, tar, rgb)
+    with FileServer({path.name: path.read_bytes() for path in paths}) as server:
+        yield server
+
+
+@pytest.fixture
+def server(one_server: FileServer) -> FileServer:
+    one_server.reset()
+    return one_server
+
+
+def bigearthnet_source(server: FileServer) -> Source:
+    files = [server.remote(FLAWED), server.remote(TABLE), server.remote(S2, contents=PATCHES)]
+    return replace(SOURCES["bigearthnet"], base=server.url, record=4711, files=tuple(files))
+
+
+def eurosat_source(server: FileServer, **changes: object) -> Source:
+    file = server.remote(RGB, contents=PICTURES, **changes)
+    return replace(SOURCES["eurosat"], base=server.url, record=4711, files=(file,))
+
+
+def names(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir()}
+
+
+def test_bigearthnet_from_nothing_to_patches(server: FileServer, tmp_path: Path) -> None:
+    server.script.extend([Step(kind="drop", count=100), Step(kind="status", retry_after="0")])
+    root = tmp_path / "a" / "b"
+    done = download(bigearthnet_source(server), root, patience=QUICK)
+    assert done.fetched == (FLAWED, TABLE, S2)
+    assert done.unpacked == {"BigEarthNet-S2": 48}
+    assert done.notes == done.present == ()
+    assert names(root) == {"BigEarthNet-S2", FLAWED, TABLE, MARKS}
+    dataset = bigearthnet.open_v2(root)
+    assert len(dataset.records("train")) == len(dataset.flawed()) == 1
+    assert dataset.load(["train", "test"]).g10.min() > 0
+
+    server.requests.clear()
+    again = download(bigearthnet_source(server), root, patience=QUICK)
+    assert again.fetched == ()
+    assert set(again.present) == {FLAWED, TABLE, S2}
+    assert server.requests == []
+
+
+def test_metadata_only(server: FileServer, tmp_path: Path) -> None:
+    done = download(bigearthnet_source(server), tmp_path, metadata_only=True, patience=QUICK)
+    assert done.fetched == (FLAWED, TABLE)
+    assert names(tmp_path) == {FLAWED, TABLE}
+    with pytest.raises(BadInput, match="leave --metadata-only out"):
+        download(eurosat_source(server), tmp_path, metadata_only=True)
+    # The pixels can follow.
+    assert download(bigearthnet_source(server), tmp_path, patience=QUICK).fetched == (S2,)
+
+
+def test_eurosat_unpacked_and_packed(server: FileServer, tmp_path: Path) -> None:
+    unpacked, packed, both = (tmp_path / name for name in ("unpacked", "packed", "both"))
+    download(eurosat_source(server), unpacked, patience=QUICK)
+    download(eurosat_source(server), packed, packed=True, patience=QUICK)
+    download(eurosat_source(server), both, keep_archive=True, patience=QUICK)
+    assert names(unpacked) == {"EuroSAT_RGB", MARKS}
+    assert names(packed) == {RGB}
+    assert names(both) == {"EuroSAT_RGB", RGB, MARKS}
+    for root in (unpacked, packed, both):
+        assert len(eurosat.open_eurosat(root).load("all")) == 3
+    # What was left packed is unpacked by the next call, without fetching it again.
+    server.requests.clear()
+    done = download(eurosat_source(server), packed, patience=QUICK)
+    assert done.unpacked == {"EuroSAT_RGB": 3}
+    assert names(packed) == {"EuroSAT_RGB", MARKS}
+    assert server.requests == []
+
+
+def test_a_deleted_folder_is_fetched_again(server: FileServer, tmp_path: Path) -> None:
+    download(eurosat_source(server), tmp_path, patience=QUICK)
+    shutil.rmtree(tmp_path / "EuroSAT_RGB")
+    assert download(eurosat_source(server), tmp_path, patience=QUICK).fetched == (RGB,)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", f'{{"{RGB}": 3}}', f'{{"{RGB}": {{"md5": 0}}}}'])
+def test_damaged_marks_are_no_marks(server: FileServer, tmp_path: Path, text: str) -> None:
+    (tmp_path / "EuroSAT_RGB").mkdir()
+    (tmp_path / MARKS).write_text(text)
+    assert download(eurosat_source(server), tmp_path, patience=QUICK).fetched == (RGB,)
+    assert json.loads((tmp_path / MARKS).read_text())[RGB]["files"] == 3
+
+
+def test_too_little_space_is_said_before_anything_is_fetched(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = eurosat_source(server, size=10**15)
+    with pytest.raises(BadInput, match=r"needs 1,000,000\.0 GB more in .*GB are free"):
+        download(huge, tmp_path)
+    assert server.requests == []
+    # What is unpacked already needs no more space.
+    real = bigearthnet_source(server)
+    big = replace(real, files=(server.remote(S2, contents=replace(PATCHES, disk_bytes=10**15)),))
+    with pytest.raises(BadInput, match=r"1,000,000\.0 unpacked"):
+        download(big, tmp_path)
+    for look in LOOKS:
+        product = look.patch_id.rsplit("_", 2)[0]
+        (tmp_path / "BigEarthNet-S2" / product / look.patch_id).mkdir(parents=True)
+    download(big, tmp_path, patience=QUICK)
+    # A file system may lack room for names rather than for bytes.
+    full = SimpleNamespace(f_files=100, f_favail=40, f_bavail=10**9, f_blocks=10**9, f_frsize=4096)
+    full.f_bfree = full.f_bavail
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    with pytest.raises(BadInput, match=r"unpacks to 48 files .* has room for 40 more"):
+        download(real, tmp_path / "new")
+
+
+def test_a_record_that_changed_is_refused(server: FileServer, tmp_path: Path) -> None:
+    server.record = {"files": [{"key": RGB, "size": 5, "checksum": f"md5:{'0' * 32}"}]}
+    with pytest.raises(FetchError, match=r"no longer has the '.*' that this version"):
+        download(eurosat_source(server), tmp_path, patience=QUICK)
+    assert server.asked == []
+    server.record = {"files": []}
+    with pytest.raises(FetchError, match="has changed"):
+        download(eurosat_source(server), tmp_path, patience=QUICK)
+
+
+def test_a_record_that_cannot_be_asked_is_noted(server: FileServer, tmp_path: Path) -> None:
+    server.record = b"<html>"
+    done = download(eurosat_source(server), tmp_path, patience=QUICK)
+    assert len(done.notes) == 1
+    assert "could not be asked" in done.notes[0]
+    assert names(tmp_path) == {"EuroSAT_RGB", MARKS}
+
+
+def test_an_archive_that_holds_fewer_files_is_noted(server: FileServer, tmp_path: Path) -> None:
+    file = server.remote(RGB, contents=replace(PICTURES, files=4, units=4))
+    fewer = replace(eurosat_source(server), files=(file,))
+    assert download(fewer, tmp_path, patience=QUICK).notes == (
+        f"'{RGB}' held 3 files where 4 are known.",
+    )
+
+
+def test_folders_that_cannot_be_used(server: FileServer, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for root in (file, file / "below"):
+        with pytest.raises(BadInput, match="cannot be made"):
+            download(eurosat_source(server), root)
+    (tmp_path / RGB).write_bytes(b"mine")
+    with pytest.raises(BadInput, match="delete it or move it away"):
+        download(eurosat_source(server), tmp_path, patience=QUICK)
+    assert (tmp_path / RGB).read_bytes() == b"mine"
+
+
+def test_stopping_is_heard_everywhere(server: FileServer, tmp_path: Path) -> None:
+    stop = Event()
+    stop.set()
+    with pytest.raises(Cancelled, match="run it again to go on"):
+        download(eurosat_source(server), tmp_path, cancel=stop)
+    download(eurosat_source(server), tmp_path, packed=True, patience=QUICK)
+    with pytest.raises(Cancelled, match="run it again to go on"):
+        download(eurosat_source(server), tmp_path, cancel=stop)
+
+
+def test_only_what_is_published_can_be_downloaded() -> None:
+    assert source("eurosat").title == "EuroSAT RGB"
+    with pytest.raises(UnknownName, match="did you mean 'bigearthnet'"):
+        source("bigearthnet-v3")
+
+
+def test_the_table_of_sources_agrees_with_itself() -> None:
+    """Numbers that are stated in several places, and the forms that addresses have."""
+    patches = SOURCES["bigearthnet"].files[-1].contents
+    assert patches is not None
+    assert patches.bytes == 549_488 * 164_560  # as 28,000 patches had 4,607,680,000
+    assert patches.files == 6_593_856
+    assert sum(OFFICIAL["bigearthnet"].values()) == patches.units
+    assert sum(OFFICIAL["bigearthnet"].values()) - OFFICIAL["bigearthnet"]["flawed"] == 480_038
+    for one in SOURCES.values():
+        assert one.page == f"https://zenodo.org/api/records/{one.record}"
+        for file in one.files:
+            assert len(bytes.fromhex(file.md5)) == 16
+            assert one.address(file).startswith(f"https://zenodo.org/records/{one.record}/files/")
+            assert file.contents is None or file.name.endswith((".zip", ".tar.zst"))
+
+
+# What is there?
+
+
+def test_check_of_a_whole_data_set(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = {"train": 1, "validation": 1, "test": 1, "flawed": 1}
+    monkeypatch.setitem(OFFICIAL, "bigearthnet", whole)
+    monkeypatch.setitem(OFFICIAL, "eurosat", {"all": 3})
+    ben, rgb = bigearthnet_source(server), eurosat_source(server)
+    download(ben, tmp_path / "ben", patience=QUICK)
+    download(rgb, tmp_path / "rgb", keep_archive=True, patience=QUICK)
+    record = check(ben, tmp_path / "ben")
+    assert record["complete"], record["problems"]
+    assert [file["state"] for file in record["files"]] == ["right", "right", "unpacked"]
+    assert record["files"][-1]["files_unpacked"] == 48
+    assert record["counts"]["train"] == {"here": 1, "official": 1}
+    assert record["sample"] == {"opened": 4, "failed": {}}
+    assert as_text(record).endswith("Complete.")
+    assert json.loads(json.dumps(record)) == record
+    record = check(rgb, tmp_path / "rgb", sample=2)
+    assert record["complete"], record["problems"]
+    assert record["sample"] == {"opened": 2, "failed": {}}
+
+
+def test_check_names_what_is_wrong(server: FileServer, tmp_path: Path) -> None:
+    ben = bigearthnet_source(server)
+    download(ben, tmp_path, patience=QUICK)
+    write_table(tmp_path / FLAWED, LOOKS[3:], s1_name=["another"])
+    band = next((tmp_path / "BigEarthNet-S2").rglob(f"{v2_id(2)}_B02.tif"))
+    band.write_bytes(band.read_bytes()[:50])
+    record = check(ben, tmp_path)
+    assert not record["complete"]
+    assert record["files"][0]["state"] == "wrong"
+    assert list(record["sample"]["failed"]) == [v2_id(2)]
+    text = as_text(record)
+    assert "Not complete" in text
+    assert "BigEarthNet v2 has 237,871 in 'train' and 1 are here." in text
+
+
+def test_check_of_parts_and_of_nothing(server: FileServer, tmp_path: Path) -> None:
+    rgb = eurosat_source(server)
+    record = check(rgb, tmp_path)
+    assert record["files"][0]["state"] == "absent"
+    assert record["sample"]["opened"] == 0
+    assert any("is not EuroSAT RGB" in problem for problem in record["problems"])
+    (tmp_path / f"{RGB}.part").write_bytes(b"abc")
+    record = check(rgb, tmp_path)
+    assert record["files"][0]["state"] == "part"
+    assert record["files"][0]["bytes"] == 3
+    with pytest.raises(BadInput, match="There is no folder"):
+        check(rgb, tmp_path / "nowhere")
+
+
+@pytest.mark.data
+def test_check_of_the_real_subset(shared_data: Path) -> None:
+    record = check(SOURCES["bigearthnet"], shared_data / "bigearthnet", sample=5)
+    assert record["counts"]["train"] == {"here": 301, "official": 237_871}
+    assert record["sample"] == {"opened": 5, "failed": {}}
+    assert not record["complete"]
+
+
+@pytest.mark.data
+def test_official_counts_are_those_of_the_full_table(shared_data: Path) -> None:
+    table = pq.read_table(shared_data / "bigearthnet" / "metadata-all-480038.parquet")
+    splits = table["split"].value_counts().to_pylist()
+    assert {row["values"]: row["counts"] for row in splits} == {
+        split: count for split, count in OFFICIAL["bigearthnet"].items() if split != "flawed"
+    }

@@ -1,0 +1,173 @@
+"""Label sets keep their promise where patches are exchangeable, and measure it elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from landcover.core.classes import CLASS_NAMES
+from landcover.decide import conformal
+from landcover.decide.conformal import WORDS, certainty, observe
+from landcover.evaluate import run
+from landcover.evaluate.report_metrics import Material
+from landcover.models.card import read_card
+from tests.support import tiny
+
+CLASSES = ("a", "b", "rare")
+
+
+def some(n: int, seed: int, prevalence: tuple[float, ...] = (0.4, 0.15, 0.01)) -> tuple[Any, ...]:
+    """Probabilities that know something of the truth; patches are exchangeable."""
+    random = np.random.default_rng(seed)
+    truth = random.random((n, 3)) < np.array(prevalence)
+    chances = 1 / (1 + np.exp(-(random.normal(0, 1.2, (n, 3)) + 3 * truth - 2)))
+    return chances, truth, random.integers(0, 8, n), ["Here", "There"] * (n // 2)
+
+
+def fitted(n: int = 300, seed: int = 0) -> dict[str, Any]:
+    chances, truth, groups, countries = some(n, seed)
+    return conformal.fit(chances, truth, groups, countries, CLASSES)
+
+
+def test_coverage_holds_for_exchangeable_patches() -> None:
+    """Over 40 draws the misses stay below what a tenth would give with probability 1 - 1e-6."""
+    misses = {"present": [0, 0], "absent": [0, 0]}
+    for seed in range(40):
+        bounds = conformal._bounds(*some(300, seed)[:2], 0.1)
+        chances, truth, *_ = some(400, 1000 + seed)
+        said, there = conformal._words(bounds, chances)[:, :2], truth[:, :2]
+        for side, wrong, cases in (
+            ("present", there & (said == 0), there),
+            ("absent", ~there & (said == 2), ~there),
+        ):
+            misses[side][0] += int(wrong.sum())
+            misses[side][1] += int(cases.sum())
+    for missed, n in misses.values():
+        # A draw's bounds serve 400 patches, so its misses move together: allow for a third more.
+        assert missed < 1.35 * binom.ppf(1 - 1e-6, n, 0.1)
+        assert missed > 0
+    missed, n = misses["present"]
+    assert missed / n == pytest.approx(0.1, abs=0.04)
+
+
+@given(st.integers(0, 100_000), st.integers(20, 120))
+@settings(max_examples=40)
+def test_the_bounds_hold_on_their_own_patches(seed: int, n: int) -> None:
+    chances, truth, _, _ = some(n, seed)
+    possible, certain = conformal._bounds(chances, truth, 0.1)
+    assert (possible <= certain).all()
+    for k in range(3):
+        there = truth[:, k]
+        if there.sum() >= 9:
+            assert (chances[there, k] < possible[k]).sum() <= 0.1 * (there.sum() + 1)
+            called = chances[:, k] >= certain[k]
+            assert (called & ~there).sum() <= 0.1 * (called.sum() + 1)
+
+
+def test_nine_positives_are_needed_and_fewer_are_pooled() -> None:
+    chances = np.linspace(0.2, 0.9, 18)[:, None]
+    alone = np.zeros((18, 1), dtype=bool)
+    alone[9:] = True
+    possible, _ = conformal._bounds(chances, alone, 0.1)
+    assert possible[0] == chances[9, 0]
+    alone[9] = False  # eight: the rank does not exist, and there is nobody to pool with
+    possible, certain = conformal._bounds(chances, alone, 0.1)
+    assert possible[0] == 0.0
+    assert certain[0] == np.inf
+    # Two classes of six each bound together what neither could alone.
+    both = np.zeros((18, 2), dtype=bool)
+    both[12:] = True
+    together, _ = conformal._bounds(np.hstack([chances, chances]), both, 0.1)
+    assert together[0] == together[1] == chances[12, 0]
+
+
+def test_a_word_follows_from_the_bounds() -> None:
+    sets = {"certain": {"a": 0.9, "b": None}, "possible": {"a": 0.2, "b": 0.0}}
+    said = [certainty(sets, "a", value) for value in (0.19, 0.2, 0.89, 0.9)]
+    assert said == ["absent", "possible", "possible", "certain"]
+    assert certainty(sets, "b", 1.0) == "possible"
+    assert certainty({}, "a", 0.5) is None
+    chances = np.array([[0.1, 0.0], [0.95, 1.0]])
+    found = conformal.words(sets, chances, ("a", "b"))
+    assert [[WORDS[code] for code in row] for row in found] == [
+        ["absent", "possible"],
+        ["certain", "possible"],
+    ]
+
+
+def test_what_is_observed_by_hand() -> None:
+    sets = {
+        "wanted_coverage": 0.9,
+        "certain": {"a": 0.8, "b": 0.5},
+        "possible": {"a": 0.2, "b": 0.1},
+    }
+    chances = np.array([[0.9, 0.6], [0.1, 0.0], [0.3, 0.7], [0.85, 0.05]])
+    truth = np.array([[1, 1], [1, 0], [0, 0], [1, 0]], dtype=bool)
+    found = observe(sets, chances, truth, ["X", "X", "Y", ""])
+    overall = {side: (v["hits"], v["n"]) for side, v in found["overall"].items()}
+    assert overall == {"present": (3, 4), "absent": (3, 4), "certain": (3, 4)}
+    assert found["per_class"]["a"]["present"]["share"] == pytest.approx(2 / 3, abs=1e-6)
+    assert set(found["per_country"]) == {"X", "Y", "unknown"}
+    assert found["per_country"]["Y"]["present"] == {
+        "n": 0, "hits": 0, "share": None, "interval": None,
+    }  # fmt: skip
+    # Clopper and Pearson's interval of 3 in 4, from their table.
+    assert found["overall"]["present"]["interval"] == pytest.approx([0.194, 0.994], abs=1e-3)
+    assert sum(found["per_patch"].values()) == pytest.approx(2)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_the_card_s_value_is_json_and_names_pooled_classes() -> None:
+    sets = fitted()
+    assert json.loads(json.dumps(sets, allow_nan=False)) == sets
+    assert sets["pooled"] == ["rare"]
+    assert set(sets["certain"]) == set(sets["possible"]) == set(CLASSES)
+    assert sets["expected"]["overall"]["present"]["share"] >= 0.8
+    assert set(sets["expected"]["per_country"]) == {"Here", "There"}
+
+
+def test_places_that_differ_lower_what_is_expected() -> None:
+    chances, truth, groups, countries = some(600, 3)
+    same = conformal.fit(chances, truth, groups, countries, CLASSES)
+    # In half of the places the net is far less sure of what is there.
+    dim = np.where(np.isin(groups, (0, 1, 2, 3))[:, None], chances * 0.05, chances)
+    shifted = conformal.fit(dim, truth, np.where(groups < 4, 0, groups), countries, CLASSES)
+    first, second = (s["expected"]["overall"]["present"]["share"] for s in (same, shifted))
+    assert second < first - 0.1
+
+
+def test_a_report_says_what_its_card_s_label_sets_covered(tmp_path: Path) -> None:
+    card = read_card(tiny.decided_folder(tmp_path))
+    random = np.random.default_rng(0)
+    truth = random.random((30, len(CLASS_NAMES))) < 0.3
+    material = Material(
+        ids=tuple(map(str, range(30))),
+        classes=CLASS_NAMES,
+        truth=truth,
+        countries=("Here",) * 30,
+        places=np.arange(30),
+    )
+    answer = random.random(truth.shape).astype(np.float32)
+    found = run._label_sets(card, material, answer)
+    expected = observe(card.label_sets, answer, truth, material.countries, CLASS_NAMES)
+    assert found == {"label_set_coverage": expected}
+    assert run._label_sets(tiny.tiny_card(b""), material, answer) == {}
+
+
+def test_the_report_of_that_card_is_found_and_damage_is_passed_over(tmp_path: Path) -> None:
+    reports = tmp_path / "evaluation"
+    reports.mkdir()
+    assert conformal.reported(tmp_path, "abc") is None
+    (reports / "a-test.json").write_text("{")
+    (reports / "b-test.json").write_text("[]")
+    figures = {"card_hash": "abc", "dataset": "d", "label_set_coverage": {"overall": {}}}
+    (reports / "c-test.json").write_text(json.dumps(figures))
+    assert conformal.reported(tmp_path, "abc") == {"overall": {}, "dataset": "d"}
+    assert conformal.reported(tmp_path, "other") is None

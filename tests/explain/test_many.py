@@ -1,0 +1,193 @@
+"""Several classes and methods come one by one, can be stopped, and share their work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import GradientShap, LayerGradCam, LayerIntegratedGradients
+from torch import Tensor, nn
+
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import Cancelled, ModelMismatch, UnknownName
+from landcover.core.picture import Picture
+from landcover.core.progress import Progress
+from landcover.core.raster import Provenance
+from landcover.explain import explanation
+from landcover.explain.baselines import baseline
+from landcover.explain.feature_map_methods import Question, twin
+from landcover.io.samples import read_sample
+from landcover.models import registry
+from landcover.models.model import Model
+from tests.support import tiny
+
+WATER, FOREST = "Inland waters", "Coniferous forest"
+
+
+def test_each_method_and_class_comes_in_order_and_as_if_alone() -> None:
+    model, patch = tiny.tiny_model(), tiny.random_patch()
+    methods = list(explanation.METHODS)
+    many = list(explanation.explain_many(model, patch, [WATER, FOREST], methods))
+    assert [(e.method, e.label) for e in many] == [
+        (method, label) for method in methods for label in (WATER, FOREST)
+    ]
+    for each in many:
+        alone = explanation.explain(model, patch, each.label, each.method)
+        np.testing.assert_allclose(each.attribution, alone.attribution, atol=1e-6)
+        assert each.scale == pytest.approx(alone.scale)
+
+
+def test_the_same_class_twice_is_explained_twice() -> None:
+    many = list(explanation.explain_many(tiny.tiny_model(), tiny.random_patch(), [WATER, WATER]))
+    assert [e.label for e in many] == [WATER, WATER]
+
+
+def test_nothing_is_computed_before_it_is_asked_for_but_mistakes_are_told_at_once() -> None:
+    model, patch = tiny.tiny_model(), tiny.random_patch()
+    told: list[Progress] = []
+    answers = explanation.explain_many(model, patch, [WATER], ["occlusion"], report=told.append)
+    assert isinstance(answers, Iterator)
+    assert not told
+    next(answers)
+    assert told
+    for arguments in ([["Moon"], ["occlusion"]], [[WATER], ["magic"]]):
+        with pytest.raises(UnknownName):
+            explanation.explain_many(model, patch, *arguments)
+    with pytest.raises(ModelMismatch):
+        explanation.explain_many(model, tiny.random_patch(size=144), [WATER])
+
+
+@pytest.mark.parametrize("method", list(explanation.METHODS))
+def test_a_job_reports_and_stops_between_steps(method: str) -> None:
+    model, patch, cancel = tiny.tiny_model(), tiny.random_patch(), threading.Event()
+    told: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        told.append(progress)
+        cancel.set()
+
+    with pytest.raises(Cancelled):
+        list(
+            explanation.explain_many(model, patch, [WATER], [method], report=report, cancel=cancel)
+        )
+    assert len(told) == 1
+    assert explanation.METHODS[method].title in told[0].what
+    whole: list[Progress] = []
+    list(explanation.explain_many(model, patch, [WATER], [method], report=whole.append))
+    assert len(whole) >= 2
+    assert all(0 <= p.fraction <= 1 for p in whole)
+
+
+def test_grad_cam_is_captums_where_one_map_carries_all() -> None:
+    model, patch = registry.load("landcover-cnn", "cpu"), read_sample("finland-lake")
+    net, target = twin(model), CLASS_NAMES.index(WATER)
+    pixels = model.tensor(patch)[None].requires_grad_()
+    coarse = LayerGradCam(net.scores, net.net.cam_layer).attribute(pixels, target=target)
+    fine = nn.functional.interpolate(coarse.detach(), size=(120, 120), mode="bilinear")[0, 0]
+    found = explanation.explain(model, patch, WATER, "grad-cam").attribution
+    np.testing.assert_allclose(found, fine.numpy(), atol=1e-3 * float(fine.abs().max()))
+
+
+def test_fine_cam_adds_up_to_captums_cells() -> None:
+    """Where captum can step through the one layer that carries all, both say the same."""
+    model, patch = registry.load("landcover-cnn", "cpu"), read_sample("finland-lake")
+    net, target = twin(model), CLASS_NAMES.index(WATER)
+    pixels = model.tensor(patch)[None]
+    start = baseline(model.card, pixels)
+    cells = LayerIntegratedGradients(net.scores, net.net.cam_layer).attribute(
+        pixels, start, target=target, n_steps=32, internal_batch_size=8
+    )
+    expected = cells[0].sum(dim=0).detach().numpy()
+    found = explanation.explain(model, patch, WATER, "fine-cam").attribution
+    blocks = found.reshape(15, 8, 15, 8).sum(axis=(1, 3))
+    assert blocks.sum() == pytest.approx(expected.sum(), rel=0.02)
+    assert np.corrcoef(blocks.ravel(), expected.ravel())[0, 1] > 0.98
+
+
+def test_fine_cam_is_finer_than_grad_cam() -> None:
+    """On the lake's shore it changes within less than Grad-CAM does."""
+    model, patch = registry.load(registry.DEFAULT_MODEL, "cpu"), read_sample("finland-lake")
+    fine, coarse = (
+        explanation.explain(model, patch, WATER, m).attribution for m in ("fine-cam", "grad-cam")
+    )
+
+    def steepness(values: np.ndarray) -> float:
+        return float(np.abs(np.diff(values, axis=0)).mean() / np.abs(values).mean())
+
+    assert steepness(fine) > 1.3 * steepness(coarse)
+
+
+def test_gradient_shap_tends_to_captums() -> None:
+    """On a net whose gradient does not change, every sample is exact, ours and captum's."""
+
+    class Linear(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.weight = nn.Parameter(torch.randn(19, 12, 120, 120) / 100)
+
+        def forward(self, pixels: Tensor) -> Tensor:
+            return torch.einsum("nbyx,cbyx->nc", pixels, self.weight)
+
+    model, patch = Model(tiny.tiny_card(b""), Linear(), torch.device("cpu")), tiny.random_patch()
+    pixels = model.tensor(patch)[None]
+    found = explanation.explain(model, patch, WATER, "gradient-shap")
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 - captum draws from it
+    way = torch.cat([baseline(model.card, pixels) + z * 0.1 for z in (-0.9, -0.3, 0.3, 0.9)])
+    theirs = GradientShap(model.scores).attribute(
+        pixels, way.clamp(min=0), n_samples=400, stdevs=0.01, target=CLASS_NAMES.index(WATER)
+    )
+    expected = explanation.smooth(theirs[0].sum(dim=0).detach().numpy())
+    assert np.corrcoef(found.attribution.ravel(), expected.ravel())[0, 1] > 0.98
+    assert found.convergence_delta is not None
+    assert found.convergence_delta < 0.1
+
+
+def picture() -> Picture:
+    random = np.random.default_rng(0)
+    return Picture(
+        brightness=random.uniform(0.2, 0.6, (3, 64, 64)).astype(np.float32),
+        valid=np.ones((64, 64), bool),
+        provenance=Provenance(source="x.png", level="RGB"),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["eurosat-rgb", "resnet-18", "efficientnet-lite0", "landcover-cnn-rgb"]
+)
+def test_every_kind_of_net_is_explained_by_every_method(name: str) -> None:
+    model = registry.load(name, "cpu")
+    seen = picture() if model.card.level == "RGB" else read_sample("finland-lake")
+    label = model.predict(seen).labels[0].label
+    for found in explanation.explain_many(model, seen, [label], list(explanation.METHODS)):
+        assert found.attribution.shape == (seen.height, seen.width)
+        assert np.isfinite(found.attribution).all()
+        assert np.abs(found.attribution).max() > 0
+        if found.method in {"integrated-gradients", "fine-cam"}:
+            assert found.convergence_delta is not None
+            assert found.convergence_delta < 0.05
+    if model.card.level == "RGB":
+        assert "picture" in found.baseline
+
+
+def test_a_question_about_two_classes_costs_one_look() -> None:
+    model, patch = registry.load("landcover-cnn", "cpu"), read_sample("finland-lake")
+    pixels = model.tensor(patch)[None]
+    calls: list[int] = []
+    start = baseline(model.card, pixels)
+    question = Question(
+        model=model,
+        pixels=pixels,
+        start=start,
+        targets=(0, 1, 2),
+        tell=lambda d, _: calls.append(d),
+    )
+    found = list(explanation.METHODS["fine-cam"].compute(question))
+    assert len(found) == 3
+    assert {each.passes for each in found} == {2}
+    assert calls == [2]

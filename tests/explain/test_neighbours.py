@@ -1,0 +1,329 @@
+"""The most similar training patches: found, described, kept in a file, and measured."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import Cancelled, CorruptModel, ModelMismatch
+from landcover.core.progress import Progress
+from landcover.datasets.arrays import NativeStore
+from landcover.explain import neighbours, neighbours_build, neighbours_measure
+from landcover.explain.neighbours import Index, Neighbour
+from landcover.io import samples
+from landcover.models import registry
+from landcover.models.model import Model
+from landcover.trust import files
+from tests.support import tiny
+
+ORIGIN = {"dataset": "samples", "splits": ["train"], "drawn_from": 6}
+KNOWN = [sample for sample in samples.samples() if sample.v2_id]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return registry.load("landcover-cnn")
+
+
+@pytest.fixture(scope="module")
+def store() -> NativeStore:
+    """The samples that BigEarthNet v2 holds, under their names there."""
+    natives = [samples.native(sample.name) for sample in KNOWN]
+    targets = torch.zeros(len(KNOWN), len(CLASS_NAMES))
+    for row, sample in enumerate(KNOWN):
+        targets[row, [CLASS_NAMES.index(label) for label in sample.truth]] = 1.0
+    return NativeStore(
+        g10=np.stack([native.g10 for native in natives]),
+        g20=np.stack([native.g20 for native in natives]),
+        g60=np.stack([native.g60 for native in natives]),
+        targets=targets,
+        ids=tuple(str(sample.v2_id) for sample in KNOWN),
+        countries=tuple(sample.country for sample in KNOWN),
+    )
+
+
+@pytest.fixture(scope="module")
+def index(model: Model, store: NativeStore) -> Index:
+    return neighbours_build.build(model, store, ORIGIN)
+
+
+def one(**changes: object) -> Neighbour:
+    values: dict[str, object] = {
+        "patch_id": "a",
+        "labels": ("Pastures",),
+        "distance": 0.2,
+        "percentile": 40.0,
+        "country": "Austria",
+        "acquired": datetime(2017, 6, 13, tzinfo=UTC),
+        "centre": (48.0, 16.0),
+    }
+    return Neighbour(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_a_training_patch_finds_itself_first_with_all_that_is_known_of_it(
+    model: Model, index: Index
+) -> None:
+    for sample in KNOWN:
+        found = neighbours.query(index, model, samples.read_sample(sample.name), k=3)
+        assert found[0].patch_id == sample.v2_id
+        assert len(found) == 3
+        first = found[0]
+        assert first.distance < 0.01
+        assert frozenset(first.labels) == sample.truth
+        assert first.country == sample.country
+        assert first.acquired is not None
+        assert sample.acquired is not None
+        assert first.acquired.date() == sample.acquired.date()
+        assert first.centre == pytest.approx(sample.centre, abs=0.0005)
+        away = [item.distance for item in found]
+        assert away == sorted(away)
+        assert all(0 <= item.distance <= 2 for item in found)
+
+
+def test_what_lies_too_near_is_left_out(model: Model, index: Index) -> None:
+    sample = KNOWN[0]
+    patch = samples.read_sample(sample.name)
+    found = neighbours.query(index, model, patch, apart_m=1200)
+    assert sample.v2_id not in {item.patch_id for item in found}
+    assert len(found) == len(KNOWN) - 1
+    assert neighbours.query(index, model, patch, apart_m=30_000_000) == ()
+
+
+def test_an_index_of_another_model_is_refused(index: Index) -> None:
+    with pytest.raises(ModelMismatch, match=r"another model.*landcover trust neighbours"):
+        neighbours.query(index, tiny.tiny_model(), samples.read_sample(KNOWN[0].name))
+
+
+def test_similar_is_what_the_net_sees_and_not_how_many_axes_there_are(
+    model: Model, store: NativeStore, index: Index
+) -> None:
+    """Six patches span five axes, so that the index loses nothing but half precision."""
+    rows = [store.ids.index(name) for name in index.ids]
+    seen = neighbours_build.seen_of(model, store, rows)
+    whole = neighbours.distances(seen - seen.mean(dim=0), seen - seen.mean(dim=0))
+    kept = neighbours.distances(index.vectors, index.vectors)
+    torch.testing.assert_close(kept, whole, rtol=0, atol=0.01)
+
+
+def test_a_percentile_counts_patches_with_a_nearer_neighbour_elsewhere(index: Index) -> None:
+    assert len(index.apart) == len(index)
+    assert torch.equal(index.apart, index.apart.sort().values)
+    assert index.percentile(0.0) == 0.0
+    assert index.percentile(2.1) == 100.0
+    middle = float(index.apart[1:3].mean())
+    assert index.percentile(middle) == pytest.approx(100 * 2 / len(index))
+    alone = replace(index, apart=torch.empty(0))
+    assert alone.percentile(0.3) is None
+
+
+def test_patches_of_one_block_tell_no_percentile(model: Model, store: NativeStore) -> None:
+    product = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP"
+    near = replace(store, ids=tuple(f"{product}_20_{k}" for k in range(len(store))))
+    index = neighbours_build.build(model, near, ORIGIN)
+    assert len(index.apart) == 0
+    found = neighbours.query(index, model, samples.read_sample(KNOWN[0].name), k=1)
+    assert found[0].percentile is None
+
+
+def test_the_file_gives_the_index_back(model: Model, index: Index, tmp_path: Path) -> None:
+    path = neighbours.save(index, tmp_path)
+    assert path.name == "neighbours.safetensors"
+    kept = neighbours.load(tmp_path, model.card.hash)
+    assert kept is not None
+    assert kept.ids == index.ids
+    assert kept.countries == index.countries
+    assert kept.origin == ORIGIN
+    for name in ("labels", "centre", "axes", "vectors", "apart"):
+        assert torch.equal(getattr(kept, name), getattr(index, name)), name
+    patch = samples.read_sample("finland-snow")
+    assert neighbours.query(kept, model, patch) == neighbours.query(index, model, patch)
+
+
+def test_a_file_of_another_card_is_refused(index: Index, tmp_path: Path) -> None:
+    assert neighbours.load(tmp_path, index.card_hash) is None
+    neighbours.save(index, tmp_path)
+    with pytest.raises(CorruptModel, match="another card"):
+        neighbours.load(tmp_path, "0" * 12)
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        ("vectors", torch.zeros(3, 4).half()),
+        ("vectors", torch.full((5, 5), float("nan")).half()),
+        ("axes", torch.zeros(2, 2).half()),
+        ("labels", torch.zeros(5)),
+        ("apart", torch.zeros(2).half()),
+        ("centre", None),
+        ("countries", ["Austria"]),
+        ("products", {"a": ["1_1"]}),
+        ("products", ["a"]),
+        ("classes", ["Pastures"]),
+        ("origin", "somewhere"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(
+    index: Index, tmp_path: Path, what: str, value: object
+) -> None:
+    neighbours.save(index, tmp_path)
+    kept = files.read_tensors(tmp_path, "neighbours", index.card_hash)
+    assert kept is not None
+    tensors, values = kept
+    if isinstance(value, torch.Tensor):
+        tensors[what] = value
+    elif what in tensors:
+        del tensors[what]
+    else:
+        values[what] = value
+    files.write_tensors(tmp_path, "neighbours", index.card_hash, tensors, values)
+    with pytest.raises(CorruptModel, match="do not fit together"):
+        neighbours.load(tmp_path, index.card_hash)
+
+
+def test_an_index_holds_some_patches_but_not_one(model: Model, store: NativeStore) -> None:
+    with pytest.raises(ValueError, match="not 1"):
+        neighbours_build.build(model, store.subset([0]), ORIGIN)
+
+
+def test_a_model_of_pictures_has_no_index(store: NativeStore) -> None:
+    with pytest.raises(ModelMismatch, match="looks at pictures"):
+        neighbours_build.build(registry.load("eurosat-rgb"), store, ORIGIN)
+
+
+def test_a_model_of_some_bands_gets_those(store: NativeStore) -> None:
+    model = registry.load("landcover-cnn-rgb")
+    index = neighbours_build.build(model, store, ORIGIN)
+    found = neighbours.query(index, model, samples.read_sample(KNOWN[1].name), k=1)
+    assert found[0].patch_id == KNOWN[1].v2_id
+    assert found[0].distance < 0.01
+
+
+def test_building_says_how_far_it_is_and_stops_when_asked(model: Model, store: NativeStore) -> None:
+    seen: list[Progress] = []
+    stop = threading.Event()
+    neighbours_build.build(model, store, ORIGIN, report=seen.append, cancel=stop)
+    assert (seen[-1].done, seen[-1].total) == (len(store), len(store))
+    stop.set()
+    with pytest.raises(Cancelled):
+        neighbours_build.build(model, store, ORIGIN, cancel=stop)
+
+
+def test_the_sentence_says_covers_and_how_alike() -> None:
+    near = [one(), one(), one(labels=("Pastures", "Arable land"))]
+    text = neighbours.sentence(near)
+    assert text.startswith(
+        "The 3 training patches most like this one show above all Pastures (3 of 3), "
+        "Arable (1 of 3). The nearest is as alike as"
+    )
+    assert text.endswith("different places are: 40 % have a closer one.")
+    assert "closer" not in neighbours.sentence([one(percentile=None)])
+    assert neighbours.sentence([one()]).startswith("The training patch most like this one shows")
+    assert neighbours.sentence([]).startswith("There are no training patches")
+
+
+def test_patches_without_labels_are_said_to_show_nothing() -> None:
+    bare = one(labels=())
+    assert "like this one shows none of the 19 land covers." in neighbours.sentence([bare])
+    assert "like this one show none of the 19 land covers." in neighbours.sentence([bare, bare])
+
+
+def test_january_is_summer_south_of_the_equator() -> None:
+    january = datetime(2018, 1, 1, tzinfo=UTC)
+    assert one(acquired=january, centre=(-30.0, 25.0)).season == "summer"
+    assert one(acquired=january, centre=(30.0, 25.0)).season == "winter"
+
+
+def test_neighbours_that_are_not_alike_have_no_say() -> None:
+    """The one snowy training patch is near a snowy one; the next nearest are fields in June."""
+    strange = one(percentile=99.0, labels=("Arable land",))
+    text = neighbours.sentence([one(), strange, strange])
+    assert text.startswith("The only training patch like this one shows Pastures.")
+    assert "Arable" not in text
+    text = neighbours.sentence([one(), one(), strange])
+    assert text.startswith("The only 2 training patches like this one show above all Pastures (2")
+    text = neighbours.sentence([strange, strange])
+    assert text == (
+        "No training patch is much like this one: 99 % of them have a closer one in another place."
+    )
+
+
+@pytest.mark.parametrize(
+    ("month", "season"),
+    [(1, "winter"), (2, "winter"), (3, "spring"), (6, "summer"), (9, "autumn"), (12, "winter")],
+)
+def test_months_have_seasons(month: int, season: str) -> None:
+    item = one(acquired=datetime(2018, month, 1, tzinfo=UTC))
+    assert item.season == season
+    assert item.as_dict()["season"] == season
+    assert one(acquired=None).season == ""
+
+
+@given(
+    st.lists(st.integers(0, 2**19 - 1), min_size=1, max_size=5),
+    st.lists(st.integers(0, 2**19 - 1), min_size=1, max_size=5),
+)
+def test_jaccard_is_the_shared_part_of_two_label_sets(some: list[int], others: list[int]) -> None:
+    def sets(bits: list[int]) -> list[set[int]]:
+        return [{k for k in range(19) if value >> k & 1} for value in bits]
+
+    def table(bits: list[int]) -> torch.Tensor:
+        return torch.tensor([[bool(value >> k & 1) for k in range(19)] for value in bits])
+
+    found = neighbours_measure.jaccard(table(some), table(others))
+    for row, a in enumerate(sets(some)):
+        for column, b in enumerate(sets(others)):
+            expected = len(a & b) / len(a | b) if a | b else 0.0
+            assert found[row, column] == pytest.approx(expected)
+
+
+def test_the_measure_knows_perfect_from_chance(
+    model: Model, store: NativeStore, tmp_path: Path
+) -> None:
+    """Asked about the very patches that it holds, every way but chance is right."""
+    index, found = neighbours_measure.measure(model, store, store, ORIGIN, resamples=100)
+    assert len(index) == found.n == len(store)
+    nearest, five, other, _ = found.rows
+    assert nearest["features"] == nearest["statistics"] == 1.0
+    assert nearest["features_interval"] == [1.0, 1.0]
+    assert nearest["gain"] == 0.0
+    assert five["features"] == pytest.approx(five["chance"]), "five are all there are"
+    assert nearest["chance"] < 0.9
+    assert other["other_products"]
+    assert other["features"] < 1.0
+    assert "1 nearest of any product" in neighbours_measure.as_text(found)
+    record = found.as_dict()
+    neighbours_measure.save(record, tmp_path, model.card.hash)
+    assert neighbours_measure.figures(tmp_path, model.card.hash) == record
+    with pytest.raises(CorruptModel):
+        neighbours_measure.figures(tmp_path, "0" * 12)
+
+
+def shipped() -> list[str]:
+    return [
+        name
+        for name in registry.names()
+        if (registry.folder(name) / "trust" / "neighbours.safetensors").is_file()
+    ]
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_index_is_small_and_belongs_to_its_model(name: str) -> None:
+    folder = registry.folder(name)
+    index = neighbours.load(folder, registry.card(name).hash)
+    assert index is not None
+    assert (folder / "trust" / "neighbours.safetensors").stat().st_size <= 300_000
+    assert len(index) > 100
+    figures = neighbours_measure.figures(folder, registry.card(name).hash)
+    assert figures is not None
+    best = {(row["k"], row["other_products"]): row for row in figures["rows"]}
+    for row in best.values():
+        assert row["features_interval"][0] > row["chance"], "alike is more alike than chance"

@@ -1,0 +1,161 @@
+"""The sentence says what was measured, and no more."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.picture import Picture
+from landcover.core.raster import Patch, Provenance
+from landcover.explain import explanation as explain
+from landcover.explain import sentences
+from landcover.explain.band_attribution import BandEvidence
+from landcover.explain.explanation import Explanation
+from tests.support import tiny
+
+WATER = "Inland waters"
+PATCH = tiny.random_patch()
+
+
+def explanation(values: np.ndarray, **changes: object) -> Explanation:
+    base = {
+        "label": WATER,
+        "method": "fine-cam",
+        "model": "m",
+        "card_hash": "0123456789ab",
+        "attribution": values.astype(np.float32),
+        "unit": "logits a pixel",
+        "band_share": None,
+        "baseline": "average land",
+        "convergence_delta": 0.001,
+        "scale": 1.0,
+        "scale_rule": explain.SCALE_RULE,
+        "passes": 2,
+        "seconds": 0.1,
+    }
+    return Explanation(**{**base, **changes})  # type: ignore[arg-type]
+
+
+def evidence(**groups: float) -> BandEvidence:
+    named = {key.replace("_", " "): value for key, value in groups.items()}
+    return BandEvidence(
+        label=WATER,
+        model="m",
+        card_hash="0123456789ab",
+        score=1.0,
+        bands={},
+        groups=named,
+        members=dict.fromkeys(named, ()),
+        baseline="average land",
+    )
+
+
+def spots(**where: float) -> np.ndarray:
+    """A map that is 0 but in the quarters named."""
+    values = np.zeros((120, 120))
+    halves = {"n": slice(0, 60), "s": slice(60, 120), "w": slice(0, 60), "e": slice(60, 120)}
+    for name, value in where.items():
+        values[halves[name[0]], halves[name[1]]] = value
+    return values
+
+
+def test_the_side_the_place_and_the_index_are_the_measured_ones() -> None:
+    reflectance = PATCH.reflectance.copy()
+    b04, b08 = PATCH.bands.index("B04"), PATCH.bands.index("B08")
+    reflectance[b04], reflectance[b08] = 0.1, 0.1
+    reflectance[b08, :60, :60] = 0.9
+    patch = replace(PATCH, reflectance=reflectance)
+    said = sentences.sentence(explanation(spots(nw=0.9, se=-0.3)), patch)
+    assert said.startswith("Most of the evidence on Inland waters speaks for it (75%)")
+    assert "100% of that in the north-west" in said
+    assert "NDVI is 0.80 on average" in said
+    against = sentences.sentence(explanation(spots(nw=0.3, se=-0.9)), patch)
+    assert "speaks against it (75%), 100% of that in the south-east" in against
+    assert "NDVI is 0.00 on average" in against
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (spots(nw=1, ne=1), "in the north;"),
+        (spots(sw=1, nw=1), "in the west;"),
+        (spots(nw=1, ne=1, sw=1, se=1), "spread over the whole picture"),
+        (spots(sw=1, ne=0.1), "in the south-west"),
+    ],
+)
+def test_a_part_is_named_where_the_evidence_is_gathered(values: np.ndarray, words: str) -> None:
+    assert words in sentences.sentence(explanation(values), PATCH)
+
+
+def test_faint_and_mixed_evidence_is_called_so() -> None:
+    faint = sentences.sentence(explanation(spots(nw=0.01)), PATCH, evidence(visible=5.0))
+    assert "says little about Inland waters" in faint
+    assert "visible" not in faint
+    mixed = sentences.sentence(explanation(spots(nw=0.5, se=-0.5)), PATCH)
+    assert "is mixed, 50% for it and 50% against" in mixed
+    assert "north" not in mixed
+
+
+def test_groups_of_bands_are_named_by_their_sign() -> None:
+    found = explanation(spots(nw=1))
+    both = sentences.sentence(found, PATCH, evidence(visible=1.24, red_edge=-0.5, atmosphere=0.2))
+    assert "the visible bands speak for it (+1.2 logits), the red edge against it (−0.5)" in both
+    against = sentences.sentence(found, PATCH, evidence(visible=-0.4, red_edge=-0.6))
+    assert "the red edge bands speak against it (−0.6)" in against
+    neither = sentences.sentence(found, PATCH, evidence(visible=0.02, red_edge=-0.03))
+    assert "no group of bands alone moves its score much" in neither
+
+
+def test_a_rough_sum_is_confessed() -> None:
+    said = sentences.sentence(explanation(spots(nw=1), convergence_delta=0.4), PATCH)
+    assert "the sum is off by 40%, so this is rough" in said
+    assert "rough" not in sentences.sentence(explanation(spots(nw=1)), PATCH)
+
+
+def test_a_picture_has_no_compass_and_no_index() -> None:
+    picture = Picture(
+        brightness=np.full((3, 120, 120), 0.5, np.float32),
+        valid=np.ones((120, 120), bool),
+        provenance=Provenance(source="x.png", level="RGB"),
+    )
+    said = sentences.sentence(explanation(spots(ne=1)), picture)
+    assert "in the upper right" in said
+    assert "NDVI" not in said
+
+
+def test_pixels_without_data_count_for_neither_side() -> None:
+    valid = np.ones((120, 120), bool)
+    valid[:60] = False
+    patch = replace(PATCH, valid=valid)
+    found = explanation(spots(nw=1, se=-0.5))
+    assert sentences.sides(found, valid).speaks_for == 0
+    assert "speaks against it (100%)" in sentences.sentence(found, patch)
+
+
+@given(st.lists(st.floats(-3, 3), min_size=4, max_size=4), st.sampled_from(CLASS_NAMES))
+def test_any_map_gets_one_sentence_whose_shares_are_shares(values: list[float], label: str) -> None:
+    nw, ne, sw, se = values
+    found = explanation(spots(nw=nw, ne=ne, sw=sw, se=se), label=label)
+    said = sentences.sentence(found, PATCH, evidence(visible=values[0]))
+    assert said.endswith(".")
+    assert "nan" not in said
+    assert all(
+        0 <= int(number) <= 100 for number in re.findall(r"(\d+)%", said.split(" of full")[-1])
+    )
+    parts = sentences.sides(found, PATCH.valid)
+    assert 0.5 <= parts.leading <= 1
+    assert 0 <= parts.gathered <= 1 + 1e-9
+
+
+def test_a_real_explanation_has_a_sentence() -> None:
+    model = tiny.tiny_model()
+    patch: Patch = tiny.random_patch()
+    for method in explain.METHODS:
+        said = sentences.sentence(explain.explain(model, patch, WATER, method), patch)
+        assert "Inland waters" in said

@@ -1,0 +1,441 @@
+"""Stacks: what is read from real and written files, and what is refused with which words."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rasterio.enums import ColorInterp
+from rasterio.io import MemoryFile
+
+from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
+from landcover.core.errors import BadInput, LandcoverError
+from landcover.core.raster import Patch
+from landcover.io.stack import read_stack
+
+SIDE = 120
+
+
+def from_origin(west: float, north: float, x: float, y: float) -> rasterio.Affine:
+    return rasterio.Affine(x, 0, west, 0, -y, north)
+
+
+def numbers(count: int = 12, side: int = SIDE, dtype: str = "uint16") -> npt.NDArray[Any]:
+    """Band i holds 500 + 100·i, with a gradient, so that mixed-up bands show."""
+    ramp = np.arange(side * side).reshape(side, side) % 7
+    return (np.arange(count)[:, None, None] * 100 + 500 + ramp).astype(dtype)
+
+
+def tif(
+    pixels: npt.NDArray[Any] | None = None,
+    *,
+    bands: tuple[str, ...] | None = None,
+    tags: dict[str, str] | None = None,
+    scales: tuple[float, float] | None = None,
+    alpha: bool = False,
+    **profile: Any,
+) -> bytes:
+    """The bytes of a GeoTIFF as rasterio writes it."""
+    data = numbers() if pixels is None else pixels
+    options = {
+        "driver": "GTiff",
+        "count": data.shape[0],
+        "height": data.shape[1],
+        "width": data.shape[2],
+        "dtype": data.dtype,
+        "crs": "EPSG:32633",
+        "transform": from_origin(400_000, 5_300_000, 10, 10),
+        "compress": "deflate",
+    } | profile
+    with MemoryFile() as memory:
+        with memory.open(**options) as raster:
+            if alpha:
+                middle = [ColorInterp.undefined] * (data.shape[0] - 2)
+                raster.colorinterp = (ColorInterp.gray, *middle, ColorInterp.alpha)
+            raster.write(data)
+            if bands:
+                raster.descriptions = bands
+            if tags:
+                raster.update_tags(**tags)
+            if scales:
+                raster.scales = (scales[0],) * data.shape[0]
+                raster.offsets = (scales[1],) * data.shape[0]
+        return bytes(memory.getbuffer())
+
+
+def test_10_m_utm_stack_is_left_as_it_is() -> None:
+    pixels = numbers()
+    patch = read_stack(tif(pixels), "S2A_20200123T105321_stack.tif")
+    np.testing.assert_allclose(patch.reflectance, pixels / 1e4, rtol=1e-6)
+    assert patch.valid.all()
+    assert patch.crs == "EPSG:32633"
+    assert patch.transform == (10.0, 0.0, 400_000.0, 0.0, -10.0, 5_300_000.0)
+    assert patch.acquired == datetime(2020, 1, 23, 10, 53, 21, tzinfo=UTC)
+    assert patch.provenance.resampling == "none"
+    assert patch.provenance.level == "L2A"
+    assert "documented order" in patch.provenance.band_order
+
+
+def test_path_and_bytes_give_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(tif())
+    by_path, by_bytes = read_stack(path, "a.tif"), read_stack(tif(), "a.tif")
+    np.testing.assert_array_equal(by_path.reflectance, by_bytes.reflectance)
+    assert by_path.provenance == by_bytes.provenance
+
+
+def test_jpeg_2000_is_read_from_disk_but_not_from_bytes(tmp_path: Path) -> None:
+    pixels = numbers()
+    path = tmp_path / "a.jp2"
+    with rasterio.open(
+        path, "w", driver="JP2OpenJPEG", count=12, height=SIDE, width=SIDE, dtype="uint16",
+        crs="EPSG:32633", transform=from_origin(4e5, 5.3e6, 10, 10), QUALITY="100",
+        REVERSIBLE="YES",
+    ) as raster:  # fmt: skip
+        raster.write(pixels)
+    patch = read_stack(path, path.name)
+    np.testing.assert_allclose(patch.reflectance, pixels / 1e4, rtol=1e-6)
+    with pytest.raises(BadInput, match="convert it to GeoTIFF"):
+        read_stack(path.read_bytes(), path.name)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("B1", "b02", "B3 green", "S2_B04_10m", "B05", "B6", "B07", "B08", "b8a", "B9", "B11", "B12"),
+        ("coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "nir09", "swir16", "swir22"),
+    ],
+)  # fmt: skip
+def test_descriptions_decide_the_order(names: tuple[str, ...]) -> None:
+    order = [11, 3, 0, 8, 7, 1, 2, 10, 4, 5, 6, 9]
+    pixels = numbers()
+    patch = read_stack(tif(pixels[order], bands=tuple(names[i] for i in order)), "a.tif")
+    np.testing.assert_allclose(patch.reflectance, pixels / 1e4, rtol=1e-6)
+    assert patch.bands == BAND_NAMES
+    assert patch.provenance.band_order == "band descriptions"
+
+
+def test_other_bands_beside_the_twelve_are_passed_over() -> None:
+    patch = read_stack(tif(numbers(14), bands=(*BAND_NAMES, "SCL", "AOT")), "a.tif")
+    assert patch.bands == BAND_NAMES
+    assert patch.provenance.level == "L2A"
+    assert "2 other bands passed over" in patch.provenance.band_order
+
+
+def test_eurosat_order_is_read_by_its_descriptions() -> None:
+    names = (*(n for n in L1C_BAND_NAMES if n != "B8A"), "B8A")
+    patch = read_stack(tif(numbers(13), bands=names), "a.tif")
+    assert patch.bands == L1C_BAND_NAMES
+    assert patch.band("B8A")[0, 0] == pytest.approx(0.17)
+    assert patch.provenance.level == "L1C"
+
+
+def test_partial_descriptions_must_agree() -> None:
+    patch = read_stack(tif(bands=("B01", "B02", *["" for _ in range(10)])), "a.tif")
+    assert "2 band descriptions agree" in patch.provenance.band_order
+    with pytest.raises(BadInput, match="band 1 is B02 instead of B01"):
+        read_stack(tif(bands=("B02", *["" for _ in range(11)])), "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("scales", "dtype", "value", "said"),
+    [
+        ((0.0001, 0.0), "uint16", 0.05, "DN / 10000, as the file states"),
+        ((0.0001, -0.1), "uint16", -0.05, "(DN − 1000) / 10000, as the file states"),
+        ((1.0, -1000.0), "uint16", -0.05, "(DN − 1000) / 10000, as the file states"),
+        (None, "int16", 0.05, "DN / 10000"),
+    ],
+)
+def test_scale_and_offset_of_the_file_are_applied(
+    scales: tuple[float, float] | None, dtype: str, value: float, said: str
+) -> None:
+    patch = read_stack(tif(numbers(dtype=dtype), scales=scales), "a.tif")
+    assert patch.reflectance[0, 0, 0] == pytest.approx(value)
+    assert patch.provenance.scaling.endswith(said)
+
+
+@pytest.mark.parametrize(("lift", "dark"), [(0, 0.05), (500, 0.0)])
+def test_dark_pixels_decide_on_the_offset_of_a_newer_baseline(lift: int, dark: float) -> None:
+    pixels = numbers() + np.uint16(lift)
+    patch = read_stack(tif(pixels, tags={"PROCESSING_BASELINE": "05.09"}), "a.tif")
+    assert patch.provenance.baseline == "05.09"
+    assert patch.reflectance[0, 0, 0] == pytest.approx(dark, abs=1e-6)
+    assert ("confirmed by the dark pixels" in patch.provenance.scaling) == bool(lift)
+    plain = read_stack(tif(pixels), "a.tif")
+    assert plain.reflectance[0, 0, 0] == pytest.approx((500 + lift) / 1e4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_float_reflectance_is_taken_and_said(dtype: str) -> None:
+    pixels = (numbers() / 1e4).astype(dtype)
+    pixels[3, 5, 6] = np.nan
+    pixels[4, 7, 8] = -9999.0
+    patch = read_stack(tif(pixels), "a.tif")
+    assert patch.provenance.scaling == "values are reflectance already"
+    assert not patch.valid[5, 6]
+    assert not patch.valid[7, 8]
+    assert patch.valid.sum() == SIDE * SIDE - 2
+    np.testing.assert_allclose(patch.reflectance[:, 0, 0], pixels[:, 0, 0], rtol=1e-6)
+
+
+def test_nodata_is_zero_in_every_band_or_the_declared_value_in_any() -> None:
+    pixels = numbers(dtype="int16")
+    pixels[:, :10] = 0
+    pixels[4, 20, 20] = 0
+    pixels[4, 30, 30] = -32768
+    patch = read_stack(tif(pixels, nodata=-32768), "a.tif")
+    assert not patch.valid[:10].any()
+    assert patch.valid[20, 20]
+    assert not patch.valid[30, 30]
+    assert patch.nodata_fraction == pytest.approx((10 * SIDE + 1) / SIDE**2)
+    assert (patch.reflectance[:, ~patch.valid] == 0).all()
+    assert any("1 pixels have DN 0 in some band" in note for note in patch.provenance.notes)
+
+
+def test_single_zeros_are_nodata_where_the_product_carries_the_offset() -> None:
+    pixels = numbers()
+    pixels[4, 20, 20] = 0
+    assert not read_stack(tif(pixels, scales=(0.0001, -0.1)), "a.tif").valid[20, 20]
+    pixels[pixels > 0] += 500
+    patch = read_stack(tif(pixels, tags={"PROCESSING_BASELINE": "05.09"}), "a.tif")
+    assert not patch.valid[20, 20]
+    assert patch.reflectance.min() >= 0
+
+
+def test_alpha_channel_is_a_mask() -> None:
+    pixels = numbers(13)
+    pixels[12] = 65535
+    pixels[12, :5] = 0
+    patch = read_stack(tif(pixels, alpha=True), "a.tif")
+    assert patch.bands == BAND_NAMES
+    assert patch.valid[5:].all()
+    assert not patch.valid[:5].any()
+
+
+def test_negative_and_bright_numbers_survive() -> None:
+    pixels = numbers(dtype="int16")
+    pixels[0, 0, 0], pixels[1, 0, 0] = -120, 17_295
+    patch = read_stack(tif(pixels), "a.tif")
+    assert patch.reflectance[:2, 0, 0] == pytest.approx([-0.012, 1.7295])
+
+
+def test_geographic_stack_goes_to_utm_with_whole_spectra() -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(1, 4000, (12, 200, 200), dtype=np.uint16)
+    where = {"crs": "EPSG:4326", "transform": from_origin(15.1, 48.2, 0.000134, 0.00009)}
+    patch = read_stack(tif(pixels, **where), "a.tif")
+    assert patch.crs == "EPSG:32633"
+    assert patch.transform[0] == -patch.transform[4] == 10.0
+    assert patch.transform[2] % 10 == patch.transform[5] % 10 == 0
+    assert "EPSG:4326" in patch.provenance.resampling
+    assert "nearest neighbour" in patch.provenance.resampling
+    assert patch.nodata_fraction < 0.05
+    spectra = {tuple(s) for s in pixels.reshape(12, -1).T.tolist()}
+    found = np.round(patch.reflectance[:, patch.valid] * 1e4).astype(int).T.tolist()
+    assert {tuple(s) for s in found} <= spectra
+    south, west = 48.2 - 200 * 0.00009, 15.1
+    assert patch.centre == pytest.approx(((48.2 + south) / 2, west + 0.0134), abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("where", "resampled"),
+    [
+        ({"crs": "EPSG:3035", "transform": from_origin(4_500_000, 2_800_000, 10, 10)}, False),
+        ({"crs": "EPSG:32633", "transform": from_origin(4e5, 5.3e6, 20, 20)}, True),
+        ({"crs": "EPSG:3857", "transform": from_origin(1_680_000, 6_130_000, 15, 15)}, True),
+        ({"crs": "EPSG:32733", "transform": from_origin(4e5, 5.3e6, 12, 12)}, True),
+        ({"crs": "EPSG:32633", "transform": rasterio.Affine(9.8, 2, 4e5, 2, -9.8, 5.3e6)}, True),
+    ],
+)
+def test_other_grids(where: dict[str, Any], *, resampled: bool) -> None:
+    patch = read_stack(tif(numbers(side=160), **where), "a.tif")
+    assert (patch.provenance.resampling != "none") == resampled
+    assert patch.transform[0] == -patch.transform[4] == 10.0
+    assert patch.crs.startswith("EPSG:327" if where["crs"] == "EPSG:32733" else "EPSG:3")
+
+
+def test_level_1c_is_read_as_such() -> None:
+    patch = read_stack(tif(numbers(13)), "a.tif")
+    assert patch.bands == L1C_BAND_NAMES
+    assert patch.provenance.level == "L1C"
+    assert read_stack(tif(), "S2A_MSIL1C_20200123.tif").provenance.level == "L1C"
+
+
+REFUSED = {
+    "empty": (b"", "is empty"),
+    "text": (b"hello, world", "is not a raster"),
+    "vrt": (b'<VRTDataset rasterXSize="9" rasterYSize="9"/>', "is not a raster"),
+    "gdal path": (b"GTIFF_DIR:1:/etc/passwd", "is not a raster"),
+    "jpeg": (b"\xff\xd8\xff\xe0" + bytes(50), r"is a photo \(JPEG\)"),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(50), r"is a photo \(PNG\)"),
+    "header only": (b"II*\0", "damaged or truncated"),
+    "rgb": (tif(numbers(3, dtype="uint8")), "RGB photo"),
+    "rgba": (tif(numbers(4, dtype="uint8")), "RGB photo"),
+    "one byte map": (tif(numbers(1, dtype="uint8")), "1 band of type uint8"),
+    "int32": (tif(numbers(dtype="int32")), "12 bands of type int32"),
+    "complex": (tif(numbers(dtype="complex64")), "type complex64"),
+    "ten bands": (tif(numbers(10)), "has 10 bands"),
+    "ten named": (tif(numbers(10), bands=BAND_NAMES[1:9] + BAND_NAMES[10:]), "B01, B09 are missing"),
+    "twice": (tif(bands=("B01", *BAND_NAMES[:11])), "B01 more than once"),
+    "small": (tif(numbers(side=64)), "covers 64 × 64 pixels"),
+    "all nodata": (tif(numbers() * 0), "no data in any pixel"),
+    "no crs": (tif(crs=None), "no position on Earth"),
+    "nowhere": (tif(crs="EPSG:4326", transform=from_origin(10, 89.9, 1e-4, 1e-4)), "nowhere on Earth"),
+    "60 m": (tif(transform=from_origin(4e5, 5.3e6, 60, 60)), "pixels of about 60 × 60 m"),
+    "degrees": (tif(crs="EPSG:4326", transform=from_origin(0, 60, 0.5, 0.5)), "give a stack with pixels of 10 m"),
+    "odd scale": (tif(scales=(0.5, 0.0)), "scale or offset other than"),
+    "float numbers": (tif(numbers(dtype="float32")), "floats that are no reflectance"),
+    "percent": (tif(numbers(dtype="float32") / 200), "which are no reflectance"),
+    "all nan": (tif(np.full((12, SIDE, SIDE), np.nan, dtype=np.float32)), "no data in any pixel"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusals_are_one_sentence(case: str) -> None:
+    data, words = REFUSED[case]
+    with pytest.raises(BadInput, match=words) as caught:
+        read_stack(data, f"/some/where/{case}.tif")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "/some" not in message
+    assert message.endswith(".")
+
+
+@pytest.mark.parametrize("options", [
+    {"compress": "deflate"}, {"compress": None}, {"compress": "lzw", "interleave": "band"},
+    {"compress": "zstd", "tiled": True, "blockxsize": 64, "blockysize": 64},
+    {"compress": None, "tiled": True, "blockxsize": 64, "blockysize": 64},
+])  # fmt: skip
+@pytest.mark.parametrize("kept", [0.99, 0.5, 0.05])
+def test_truncated_files_are_never_read_as_zeros(options: dict[str, Any], kept: float) -> None:
+    data = tif(np.random.default_rng(0).integers(1, 9000, (12, 150, 150), np.uint16), **options)
+    with pytest.raises(BadInput, match="damaged or truncated"):
+        read_stack(data[: int(len(data) * kept)], "a.tif")
+
+
+def lying_tif(width: int, height: int, count: int, tile: int | None = None) -> bytes:
+    """A hand-made header over a few bytes of pixels."""
+    pixels = b"\x78\x9c\x03\x00\x00\x00\x00\x01"
+    tags = {256: width, 257: height, 258: 16, 259: 8, 262: 1, 277: count, 284: 1, 339: 1}
+    if tile:
+        tags |= {322: tile, 323: tile, 324: 8, 325: len(pixels)}
+    else:
+        tags |= {273: 8, 278: height, 279: len(pixels)}
+    body = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    head = b"II*\0" + struct.pack("<I", 8 + len(pixels))
+    return head + pixels + struct.pack("<H", len(tags)) + body + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (lying_tif(60_000, 60_000, 12), "more than fits"),
+        (lying_tif(200, 4_000_000, 12), "more than fits"),
+        (lying_tif(4500, 4500, 12), "far more pixels"),
+        (lying_tif(200, 200, 12, tile=65_536), "far more pixels"),
+        (lying_tif(200, 200, 65_535), "has 65535 bands"),
+    ],
+)
+def test_bombs_are_refused_before_anything_is_decoded(data: bytes, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        read_stack(data, "a.tif")
+
+
+def test_absent_file_and_folder_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.tif", tmp_path):
+        with pytest.raises(BadInput, match="There is no file"):
+            read_stack(path, path.name)
+
+
+SEED_FILES = (
+    tif(tags={"PROCESSING_BASELINE": "04.00"}, bands=BAND_NAMES),
+    tif(crs="EPSG:4326", transform=from_origin(15, 48, 0.00014, 0.0001), compress="lzw"),
+    tif(numbers(dtype="int16"), nodata=-1, tiled=True, blockxsize=64, blockysize=64),
+)
+
+
+# The limits between opening and reading keep every example within milliseconds and megabytes.
+@settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    which=st.integers(0, len(SEED_FILES) - 1),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6),
+    in_header=st.booleans(),
+    kept=st.one_of(st.just(1.0), st.floats(0, 1)),
+)
+def test_damaged_files_give_a_patch_or_a_sentence(
+    which: int, changes: list[tuple[float, int]], kept: float, *, in_header: bool
+) -> None:
+    data = bytearray(SEED_FILES[which])
+    reach = 400 if in_header else len(data)
+    for where, value in changes:
+        data[min(int(where * reach), len(data) - 1)] = value
+    try:
+        patch: Patch | None = read_stack(bytes(data[: int(kept * len(data))]), "a.tif")
+    except LandcoverError:
+        patch = None
+    assert patch is None or min(patch.height, patch.width) >= SIDE
+
+
+def test_damaged_files_leave_the_terminal_clean(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[object] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *what: heard.append(what))
+    monkeypatch.setattr(sys, "unraisablehook", heard.append)
+    seed = SEED_FILES[0]
+    # Tags and descriptions lie at the end, and GDAL quotes them where they are damaged.
+    for where in range(len(seed) - 600, len(seed)):
+        data = bytearray(seed)
+        data[where] = 255
+        with contextlib.suppress(LandcoverError):
+            read_stack(bytes(data), "a.tif")
+    captured = capfd.readouterr()
+    assert (captured.err, captured.out, heard) == ("", "", [])
+
+
+@pytest.mark.data
+def test_boadella(shared_data: Path) -> None:
+    path = shared_data / "scenes" / "boadella" / "Boadella_2020-01-23.tif"
+    patch = read_stack(path, path.name)
+    assert patch.crs == "EPSG:32631"
+    assert (patch.height, patch.width) == (379, 381)
+    assert patch.centre == pytest.approx((42.3476, 2.8150), abs=1e-3)
+    assert patch.acquired == datetime(2020, 1, 23, tzinfo=UTC)
+    assert patch.reflectance.max() > 1.5
+    assert patch.centre_window().valid.all()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("file", "level", "size"),
+    [
+        ("terramind/S2L2A/637U_59R_1_3.tif", "L2A", 224),
+        ("terramind/S2L1C/637U_59R_1_3.tif", "L1C", 224),
+        ("copernicusfm/20201002T221611_20201002T221610_T60HWB.tif", "L1C", 264),
+    ],
+)
+def test_real_utm_stacks(shared_data: Path, file: str, level: str, size: int) -> None:
+    path = shared_data / "scenes" / file
+    patch = read_stack(path, path.name)
+    assert patch.provenance.level == level
+    assert (patch.height, patch.width) == (size, size)
+    assert patch.provenance.resampling == "none"
+    with rasterio.open(path) as raster:
+        np.testing.assert_allclose(patch.band("B8A"), raster.read(9) / 1e4, rtol=1e-6)
+
+
+@pytest.mark.data
+def test_eurosat_samples_are_too_small(shared_data: Path) -> None:
+    path = shared_data / "eurosat" / "ms-samples" / "Forest" / "Forest_1.tif"
+    with pytest.raises(BadInput, match="64 × 64"):
+        read_stack(path, path.name)

@@ -1,0 +1,48 @@
+"""Pictures on web maps lie where their patches lie."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from landcover.core.bands import COMPOSITES
+from landcover.io.samples import NAMES, read_sample
+from landcover.io.web_mercator import FINER, MAX_SIDE, map_picture
+from tests.support.tiny import random_patch
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_edges_are_those_of_the_patch(name: str) -> None:
+    patch = read_sample(name)
+    picture = map_picture(patch, COMPOSITES[0])
+    lats, lons = zip(*patch.outline, strict=True)
+    # To within two pixels of 10 m: the grid of the warped picture is its own.
+    near = 20 / 111_000
+    assert picture.south == pytest.approx(min(lats), abs=near)
+    assert picture.north == pytest.approx(max(lats), abs=near)
+    assert picture.west == pytest.approx(min(lons), abs=3 * near)
+    assert picture.east == pytest.approx(max(lons), abs=3 * near)
+
+
+def test_a_marked_corner_stays_in_its_corner() -> None:
+    pixels = np.zeros((12, 120, 120), dtype=np.float32)
+    pixels[:, :12, :12] = 0.5
+    picture = map_picture(random_patch(reflectance=pixels), COMPOSITES[0])
+    rows, cols = np.nonzero(picture.rgba[..., 0] > 200)
+    height, width = picture.rgba.shape[:2]
+    assert rows.max() < height / 5
+    assert cols.max() < width / 5
+
+
+def test_pixels_without_data_are_transparent() -> None:
+    valid = np.ones((120, 120), dtype=bool)
+    valid[60:] = False
+    picture = map_picture(random_patch(valid=valid), COMPOSITES[0])
+    half = picture.rgba.shape[0] // 2
+    assert (picture.rgba[: half - 4, 10:-10, 3] == 255).mean() > 0.95
+    assert not picture.rgba[half + 6 :, :, 3].any()
+
+
+def test_large_pictures_are_thinned() -> None:
+    picture = map_picture(random_patch(size=1200), COMPOSITES[0])
+    assert max(picture.rgba.shape) <= FINER * MAX_SIDE

@@ -1,0 +1,455 @@
+"""The Explain page without a browser: what it computes beside itself, says and hands out."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from landcover import nets
+from landcover.core.classes import BY_NAME, CLASS_NAMES
+from landcover.core.errors import Cancelled
+from landcover.core.progress import ignore
+from landcover.core.raster import Patch
+from landcover.explain import band_attribution, explanation, what_if
+from landcover.explain.faithfulness import ratings
+from landcover.io import samples
+from landcover.io.images import picture_of
+from landcover.models import registry
+from landcover.models.model import Model
+from landcover.trust import shift_stability
+from pages.parts.classify import choice
+from pages.parts.explain import bands as bands_part
+from pages.parts.explain import choose, computation, maps, neighbours, what_if_controls
+from pages.parts.explain import what_if as what_if_part
+from pages.parts.explain.computation import Failed, Store, Subject, Wish
+from pages.parts.shared import loaded_models, theme
+from tests.support.colour_pictures import pixels
+from tests.support.tiny import NAME, TinyNet, random_patch, tiny_folder, tiny_model
+
+ROOT = Path(__file__).parents[2]
+PAGE = str(ROOT / "pages" / "explain.py")
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Two tiny models alone, and nothing kept from other tests."""
+    monkeypatch.setitem(nets.NETS, NAME, TinyNet)
+    monkeypatch.setattr(registry, "ZOO", tmp_path)
+    monkeypatch.delenv(neighbours.VARIABLE, raising=False)
+    for name in ("one", "two"):
+        tiny_folder(tmp_path / name, name=name, title=f"Net {name}")
+    registry.card.cache_clear()
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield tmp_path
+    registry.card.cache_clear()
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def page(zoo: Path) -> Iterator[AppTest]:
+    assert zoo.is_dir()
+    test = AppTest.from_file(PAGE, default_timeout=60)
+    test.session_state["app_page"] = "by itself"
+    yield finished(test.run())
+    assert not test.exception
+
+
+def finished(test: AppTest) -> AppTest:
+    """Wait for the job beside the page; a browser would poll."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (job := job_of(test)) is not None and not (job.cancelled or job.error):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+        if job.done:
+            test.run()
+    assert not test.exception
+    return test
+
+
+def job_of(test: AppTest) -> Any:
+    try:
+        return test.session_state["explain_job"]
+    except KeyError:
+        return None
+
+
+def headings(test: AppTest) -> list[str]:
+    return [item.value for item in test.subheader]
+
+
+def captions(test: AppTest) -> str:
+    return " ".join(item.value for item in test.caption).replace("\\", "")
+
+
+def said(test: AppTest) -> str:
+    return " ".join(item.value for item in test.markdown).replace("\\", "")
+
+
+def labels(test: AppTest) -> list[str]:
+    return [button.label for button in test.get("download_button")]
+
+
+def test_it_opens_on_a_sample_and_shows_everything(page: AppTest) -> None:
+    assert page.title[0].value == "Why does it say so?"
+    first = samples.samples()[0]
+    assert page.selectbox(key="explain_place").value == first.name
+    assert headings(page) == [
+        "Which pixels speak for it, and which against?",
+        "Which bands speak for it, and which against?",
+        "What has it learnt from that looks like this?",
+        "What if it looked different?",
+        "How steady is it when the window moves?",
+    ]
+    assert labels(page) == [
+        *("Maps as PNG", "Maps as GeoTIFF", "Maps as JSON", "Bands as CSV"),
+        *("Indices as PNG", "Indices as GeoTIFF", "Indices as CSV", "Stability as CSV"),
+    ]
+    assert "is being computed" not in captions(page)
+    assert "was not measured yet" in captions(page)
+    assert any("landcover trust neighbours" in item.value.replace("\\", "") for item in page.info)
+    assert page.metric[0].value.endswith("%")
+    tables = [item.value for item in page.table]
+    assert any("NDVI: vegetation" in table.index for table in tables)
+
+
+def test_the_place_is_shared_with_classify(page: AppTest) -> None:
+    page.selectbox(key="explain_place").select("finland-lake").run()
+    finished(page)
+    assert page.session_state["classify_trail"][-1] == choice.Chosen(sample="finland-lake")
+    page.session_state["classify_trail"] = [choice.Chosen(sample="austria-fields")]
+    finished(page.run())
+    assert page.selectbox(key="explain_place").value == "austria-fields"
+
+
+def test_what_was_chosen_and_is_gone_gives_a_sample(page: AppTest) -> None:
+    page.session_state["classify_trail"] = [choice.Chosen(upload="upload:gone")]
+    finished(page.run())
+    assert page.selectbox(key="explain_place").value == samples.samples()[0].name
+
+
+def test_four_classes_stand_side_by_side_and_no_class_leaves_the_first(page: AppTest) -> None:
+    key = f"explain_labels_sample:{samples.samples()[0].name}_one"
+    box = page.multiselect(key=key)
+    assert box.proto.max_selections == choose.MOST
+    finished(box.set_value(list(CLASS_NAMES[:4])).run())
+    for label in CLASS_NAMES[:4]:
+        assert BY_NAME[label].short in said(page)
+    assert "All maps have this one scale" in captions(page)
+    finished(page.multiselect(key=key).set_value([]).run())
+    assert labels(page)
+
+
+def test_two_models_have_their_own_scales_and_files(page: AppTest) -> None:
+    page.session_state["explain_side"] = "Two models"
+    finished(page.run())
+    assert "All maps have this one scale" not in captions(page)
+    assert labels(page)[:1] == ["Maps of Net one as PNG"]
+    assert labels(page)[3:4] == ["Maps of Net two as PNG"]
+
+
+def test_methods_stand_side_by_side(page: AppTest) -> None:
+    page.session_state["explain_side"] = "Methods"
+    page.run()
+    page.multiselect(key="explain_methods_one").set_value(["grad-cam", "fine-cam"]).run()
+    finished(page)
+    for name in ("grad-cam", "fine-cam"):
+        assert explanation.METHODS[name].title in said(page)
+
+
+def test_a_net_without_gradients_is_refused_in_a_sentence(
+    page: AppTest, zoo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert zoo.is_dir()
+    real = loaded_models.card("one")
+    monkeypatch.setattr(loaded_models, "card", lambda _: replace(real, explainable=False))
+    page.run()
+    assert real.explainable
+    assert any("has no gradients" in item.value for item in page.info)
+    assert labels(page) == []
+
+
+def test_a_colour_picture_has_maps_but_no_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(computation, "store", Store)
+    st.cache_resource.clear()
+    test = AppTest.from_file(PAGE, default_timeout=60)
+    test.session_state["app_page"] = "by itself"
+    test.session_state["classify_pictures"] = {"picture:x": picture_of(pixels(100, 80), "my_f.png")}
+    test.session_state["classify_trail"] = [choice.Chosen(colours="picture:x", row=18, col=8)]
+    monkeypatch.undo()
+    finished(test.run())
+    st.cache_resource.clear()
+    assert labels(test) == ["Maps as PNG", "Maps as JSON", "Bands as CSV"]
+    assert any("Sentinel-2 patches only" in item.value for item in test.info)
+    assert not test.get("metric")
+
+
+def test_changes_move_the_answer_and_can_be_taken_back(page: AppTest) -> None:
+    def now() -> what_if_controls.Settings:
+        held = page.session_state["explain_changes_now"]
+        assert isinstance(held, what_if_controls.Settings)
+        return held
+
+    assert page.button(key="explain_undo").disabled
+    page.slider(key="explain_change_cloud").set_value(80).run()
+    page.multiselect(key="explain_change_off").set_value(["red edge"]).run()
+    assert now() == what_if_controls.Settings(cloud=80, off=("red edge",))
+    assert "painted cloud" in said(page)
+    assert any("Still: " in item.value or "Now: " in item.value for item in page.markdown)
+    page.button(key="explain_undo").click().run()
+    assert now() == what_if_controls.Settings(cloud=80)
+    assert page.multiselect(key="explain_change_off").value == []
+    page.button(key="explain_reset").click().run()
+    assert now() == what_if_controls.Settings()
+    assert page.button(key="explain_reset").disabled
+    page.button(key="explain_undo").click().run()
+    assert page.slider(key="explain_change_cloud").value == 80
+
+
+def test_settings_mean_changes() -> None:
+    settings = what_if_controls.Settings(
+        off=("visible", "B03", "B12"), cloud=40, season="winter", strength=50,
+        brightness=120, east=-100, north=60,
+    )  # fmt: skip
+    assert settings.bands == ("B02", "B03", "B04", "B12")
+    assert settings.changes == (
+        what_if.Shift(east_m=-100.0, north_m=60.0),
+        what_if.Season(to="winter", strength=0.5),
+        what_if.Brightness(gain=1.2),
+        what_if.Cloud(opacity=0.4, size=0.5),
+        what_if.BandsOff(bands=("B02", "B03", "B04", "B12")),
+    )
+    assert what_if_controls.Settings().changes == ()
+    assert set(what_if_controls.SEASONS[1:]) == set(what_if.SEASONS)
+
+
+def test_chart_and_table_of_what_if_say_the_same() -> None:
+    model, patch = tiny_model(), random_patch()
+    outcome = what_if.what_if(model, patch, [what_if.BandsOff(bands=("B04", "B08"))])
+    shown = what_if_part.most_changed(outcome)
+    assert set(outcome.turned) <= set(shown) or len(shown) == what_if_part.SHOWN
+    table = what_if_part.table(outcome)
+    assert len(table) == len(CLASS_NAMES)
+    figure = what_if_part.chart(outcome, theme.DARK)
+    after = [f"{x:.1%}" for x in figure.data[2].x]
+    assert after == [table.loc[BY_NAME[label].short, "After"] for label in shown]
+    taken = what_if_part.figures(outcome).set_index("label")
+    for label in shown:
+        assert f"{taken.loc[label, 'after']:.1%}" == table.loc[BY_NAME[label].short, "After"]
+        turned = taken.loc[label, "predicted_before"] != taken.loc[label, "predicted_after"]
+        assert turned == (label in outcome.turned)
+    assert "B04, B08" in what_if_part.sentence(outcome)
+    still = what_if.what_if(model, patch, [what_if.Brightness(gain=1.0)])
+    assert "no label turns" in what_if_part.sentence(still)
+    assert what_if_part.points(-0.0001) == "0"
+    assert what_if_part.points(-0.123) == "−12"
+
+
+def test_stability_table_has_every_class() -> None:
+    model, patch = tiny_model(), random_patch()
+    found = shift_stability.stability(model, patch)
+    answer = loaded_models.Answer(model.predict(patch), None)  # type: ignore[arg-type]
+    table = what_if_part.steadiness(found, answer)
+    assert len(table) == len(CLASS_NAMES)
+    turned = [row for row in table["Label turns in"] if not row.startswith("0 ")]
+    assert len(turned) == len(found.flips)
+    taken = what_if_part.moves(found, answer).set_index("label")
+    assert dict(taken["largest_change"]) == pytest.approx(found.change)
+    assert int((taken["windows_turned"] > 0).sum()) == len(found.flips)
+
+
+def test_band_charts_share_one_axis_and_agree_with_the_table() -> None:
+    model, patch = tiny_model(), random_patch()
+    found = band_attribution.attribute_bands_many(model, patch, list(CLASS_NAMES[:2]))
+    pairs = [(BY_NAME[own.label].short, own) for own in found]
+    span = bands_part.axis_of(found, 0.2)
+    figures = [bands_part.chart(own, span, theme.LIGHT) for own in found]
+    values = [value for figure in figures for value in figure.data[0].x]
+    assert span[0] < min(*values, 0) <= max(*values, 0) < span[1]
+    assert figures[0].layout.xaxis.range == figures[1].layout.xaxis.range
+    table = bands_part.table(pairs)
+    for (title, own), figure in zip(pairs, figures, strict=True):
+        assert list(table[f"{title} (logits)"]) == list(figure.data[0].text)
+        for value, colour in zip(
+            figure.data[0].x, figure.data[0].marker.color, strict=True
+        ):  # the sign says what the colour says
+            assert (colour == bands_part.FOR) == (value > 0)
+        assert len(table) == len(own.bands) + len(own.groups)
+    taken = bands_part.figures(pairs)
+    assert len(taken) == sum(len(own.bands) + len(own.groups) for own in found)
+    one = taken[(taken["label"] == CLASS_NAMES[1]) & (taken["name"] == "B04")]["logits"]
+    assert list(one) == [found[1].bands["B04"]]
+    assert bands_part.signed(-0.001) == "0.00"
+
+
+def test_indices_are_a_table_even_without_pixels() -> None:
+    table = bands_part.index_table(samples.read_sample("austria-fields"))
+    assert next(iter(table.index)) == "NDVI: vegetation"
+    dark = random_patch(reflectance=np.zeros((12, 120, 120), np.float32))
+    assert set(bands_part.index_table(dark)["Mean"]) == {"–"}
+    few = random_patch(reflectance=np.zeros((1, 120, 120), np.float32), bands=("B02",))
+    assert bands_part.index_table(few).empty
+
+
+def test_pictures_of_training_patches_are_read_from_the_folder(tmp_path: Path) -> None:
+    st.cache_data.clear()
+    for name in ("../../etc", "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"):
+        assert neighbours.thumbnail(tmp_path, name) is None
+    st.cache_data.clear()
+
+
+def wishes(**changes: str) -> list[Wish]:
+    values = {"model": NAME, "key": "k", "method": "grad-cam", "baseline": "mean", **changes}
+    return [Wish(kind="map", label=label, **values) for label in CLASS_NAMES[:2]]  # type: ignore[arg-type]
+
+
+def run_work(
+    asked: list[Wish], patch: Patch, *, model: Model | None = None, cancel: bool = False
+) -> Store:
+    kept, stop = Store(), threading.Event()
+    if cancel:
+        stop.set()
+    own = {NAME: model or tiny_model()}
+    work = computation._work(asked, Subject(patch), own, kept, threading.Lock())
+    work(ignore, stop)
+    return kept
+
+
+def test_pieces_come_from_the_library_unchanged() -> None:
+    model, patch, asked = tiny_model(), random_patch(), wishes()
+    kept = run_work(asked, patch, model=model)
+    for wish in asked:
+        own = explanation.explain(model, patch, wish.label, "grad-cam")
+        assert np.array_equal(kept.get(wish).attribution, own.attribution)
+
+
+def test_what_cannot_be_had_is_kept_as_a_sentence_and_the_rest_goes_on() -> None:
+    good = wishes()
+    bad = wishes(baseline="no such")
+    kept = run_work([*bad, *good], random_patch())
+    assert all(isinstance(kept.get(wish), Failed) for wish in bad)
+    assert "no such" in kept.get(bad[0]).sentence
+    assert kept.ready(good) == 2
+    assert not any(isinstance(kept.get(wish), Failed) for wish in good)
+
+
+def test_a_stopped_job_keeps_nothing_and_lets_the_next_one_in() -> None:
+    with pytest.raises(Cancelled):
+        run_work(wishes(), random_patch(), cancel=True)
+    turn, kept, stop = threading.Lock(), Store(), threading.Event()
+    work = computation._work(wishes(), Subject(random_patch()), {NAME: tiny_model()}, kept, turn)
+    stop.set()
+    with pytest.raises(Cancelled):
+        work(ignore, stop)
+    assert not turn.locked()
+    assert kept.ready(wishes()) == 0
+
+
+def test_the_store_forgets_the_oldest_that_nobody_asked_for() -> None:
+    kept = Store(most=2)
+    first, second = wishes()
+    third = wishes(key="other")[0]
+    kept.put(first, 1)
+    kept.put(second, 2)
+    assert kept.get(first) == 1
+    kept.put(third, 3)
+    assert (kept.get(first), kept.get(second), kept.get(third)) == (1, None, 3)
+
+
+def test_stop_and_go_on(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = threading.Event()
+
+    def endless(*_: Any) -> computation.jobs.Work:
+        def work(_report: Any, cancel: threading.Event) -> None:
+            began.set()
+            cancel.wait(PATIENCE_S)
+            raise Cancelled("stopped")
+
+        return work
+
+    with monkeypatch.context() as patched:
+        patched.setattr(computation, "_work", endless)
+        page.selectbox(key="explain_place").select("finland-lake").run()
+        assert began.wait(PATIENCE_S)
+        assert "is being computed" in captions(page)
+        job = job_of(page)
+        page.button(key="explain_stop").click().run()
+        while not job.done:
+            time.sleep(0.02)
+        page.run()
+        assert any("Stopped before all was ready" in item.value for item in page.markdown)
+    page.button(key="explain_go_on").click().run()
+    finished(page)
+    assert "is being computed" not in captions(page)
+
+
+def test_methods_that_fail_the_randomisation_check_are_asked_for(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = SimpleNamespace(
+        methods=("occlusion", "grad-cam"),
+        offered=("occlusion",),
+        best="occlusion",
+        verdict=lambda name: ratings.Verdict(
+            method=name,
+            faithful=name == "occlusion",
+            passes_randomisation=name == "occlusion",
+            holds_blurred=True,
+            steady=True,
+            sentence=f"{name} was measured.",
+        ),
+    )
+    monkeypatch.setattr(choose, "measured", lambda _: known)
+    st.cache_resource.clear()
+    test = AppTest.from_file(PAGE, default_timeout=60)
+    test.session_state["app_page"] = "by itself"
+    finished(test.run())
+    assert page.title
+    box = test.selectbox(key="explain_method_one")
+    assert box.value == "occlusion"
+    assert box.options == ["Occlusion (✓ faithful)"]
+    assert "occlusion was measured" in captions(test)
+    test.checkbox(key="explain_all_methods").check().run()
+    options = test.selectbox(key="explain_method_one").options
+    assert "Grad-CAM (✗ not faithful)" in options
+    assert "Integrated Gradients (not measured)" in options
+
+
+def test_scales_differ_only_between_models_and_methods() -> None:
+    st.cache_resource.clear()
+    panels = [
+        choose.Panel(title=wish.label, map=wish, bands=wish)
+        for wish in [*wishes(), wishes(method="occlusion")[0]]
+    ]
+    own = {
+        panel.map: SimpleNamespace(model="m", method=panel.map.method, scale=1.0)
+        for panel in panels
+    }
+    for wish, piece in own.items():
+        computation.store().put(wish, piece)
+    assert maps._scale_of_all(panels[:2]) is own[panels[0].map]
+    assert maps._scale_of_all(panels) is None
+    st.cache_resource.clear()
+
+
+def test_loading_a_model_leaves_little_for_collections_of_garbage(zoo: Path) -> None:
+    assert zoo.is_dir()
+    gc.unfreeze()
+    try:
+        computation.twin("one")
+        assert gc.get_freeze_count() > 10 * len(gc.get_objects())
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,177 @@
+"""Explanations as files: in their place on the ground, with all figures, and readable."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from rasterio.io import MemoryFile
+
+from landcover.core.errors import BadInput
+from landcover.core.picture import Picture
+from landcover.core.raster import Patch, Provenance
+from landcover.explain import explanation
+from landcover.explain.band_attribution import attribute_bands_many
+from landcover.report import explanation_files, explanation_sheet
+from tests.support import tiny
+
+LABELS = ["Inland waters", "Coniferous forest"]
+METHODS = ["grad-cam", "occlusion"]
+
+
+@pytest.fixture(scope="module")
+def patch() -> Patch:
+    valid = np.ones((120, 120), bool)
+    valid[:10] = False
+    return tiny.random_patch(valid=valid)
+
+
+@pytest.fixture(scope="module")
+def found(patch: Patch) -> list[explanation.Explanation]:
+    return list(explanation.explain_many(tiny.tiny_model(), patch, LABELS, METHODS))
+
+
+def test_a_geotiff_lies_where_the_patch_lies(
+    patch: Patch, found: list[explanation.Explanation]
+) -> None:
+    with MemoryFile(explanation_files.as_geotiff(patch, found)) as memory, memory.open() as file:
+        assert file.crs == rasterio.CRS.from_user_input(patch.crs)
+        assert tuple(file.transform)[:6] == patch.transform
+        assert file.dtypes == ("float32",) * 4
+        assert np.isnan(file.nodata)
+        assert file.descriptions[0] == "Inland waters: Grad-CAM"
+        assert file.units == tuple(each.unit for each in found)
+        tags = file.tags()
+        assert tags["MODEL_CARD_HASH"] == found[0].card_hash
+        assert tags["MODEL"] == tiny.NAME
+        for number, each in enumerate(found, start=1):
+            values = file.read(number)
+            np.testing.assert_array_equal(values[10:], each.attribution[10:])
+            assert np.isnan(values[:10]).all()
+            own = file.tags(number)
+            assert (own["LABEL"], own["METHOD"]) == (each.label, each.method)
+            assert float(own["FULL_COLOUR"]) == pytest.approx(each.scale)
+
+
+def test_a_document_has_all_figures_without_nan(
+    patch: Patch, found: list[explanation.Explanation]
+) -> None:
+    bands = attribute_bands_many(tiny.tiny_model(), patch, LABELS)
+    said = explanation_files.document(patch, found, bands)
+    assert json.loads(explanation_files.as_json(said)) == said
+    assert [(e["label"], e["method"]) for e in said["explanations"]] == [
+        (label, method) for method in METHODS for label in LABELS
+    ]
+    assert all(e["reading"].endswith(".") for e in said["explanations"])
+    assert said["bands"][1]["label"] == LABELS[1]
+    assert said["bands"][0]["groups"]["red edge"]["bands"] == ["B05", "B06", "B07"]
+    assert set(said["indices"]) == {"NDVI", "NDWI", "NDBI", "NBR"}
+    dark = replace(patch, reflectance=np.zeros_like(patch.reflectance))
+    assert explanation_files.document(dark, found)["indices"]["NDVI"]["mean"] is None
+
+
+def test_a_picture_has_no_geotiff_and_no_index() -> None:
+    picture = Picture(
+        brightness=np.full((3, 64, 64), 0.5, np.float32),
+        valid=np.ones((64, 64), bool),
+        provenance=Provenance(source="x.png", level="RGB"),
+    )
+    one = explanation.explain(tiny.tiny_model(), tiny.random_patch(), LABELS[0], "grad-cam")
+    small = replace(one, attribution=one.attribution[:64, :64])
+    with pytest.raises(BadInput, match="no place"):
+        explanation_files.as_geotiff(picture, [small])
+    assert explanation_files.document(picture, [small])["indices"] == {}
+    with Image.open(
+        io.BytesIO(explanation_sheet.as_png(picture, [small], ["A sentence."]))
+    ) as sheet:
+        assert min(sheet.size) > 300
+
+
+def test_nothing_to_write_is_one_sentence(patch: Patch) -> None:
+    with pytest.raises(BadInput, match="name a class"):
+        explanation_files.as_geotiff(patch, [])
+
+
+def test_a_sheet_shows_each_explanation_in_its_place(
+    patch: Patch, found: list[explanation.Explanation]
+) -> None:
+    sentences = [f"Sentence {k}." for k in range(len(found))]
+    with Image.open(io.BytesIO(explanation_sheet.as_png(patch, found, sentences))) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    side, gap = explanation_sheet.SIDE, explanation_sheet.GAP
+    assert pixels.shape[1] == gap + 3 * (side + gap)
+    top = explanation_sheet.HEAD + gap + explanation_sheet.LINE
+    for column, view in enumerate(
+        (
+            explanation_sheet.picture(patch),
+            *(explanation.overlay(e, patch) for e in (found[0], found[2])),
+        )
+    ):
+        corner = pixels[top + 180, gap + column * (side + gap) + 180]
+        np.testing.assert_array_equal(corner, view[60, 60, :3])
+
+
+def two_models(found: list[explanation.Explanation]) -> list[explanation.Explanation]:
+    """The same explanations, and their opposites by another model."""
+    other = {"model": "other", "card_hash": "0" * 12}
+    return [*found, *(replace(each, attribution=-each.attribution, **other) for each in found)]
+
+
+@pytest.mark.parametrize("methods", [METHODS[:1], METHODS])
+def test_two_models_stand_beside_or_below_each_other(
+    patch: Patch, found: list[explanation.Explanation], methods: list[str]
+) -> None:
+    both = two_models([each for each in found if each.method in methods])
+    said = [""] * len(both)
+    data = explanation_sheet.as_png(patch, both, said, captions=["other: 5 %"] * len(both))
+    with Image.open(io.BytesIO(data)) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    side, gap = explanation_sheet.SIDE, explanation_sheet.GAP
+    top = explanation_sheet.HEAD + gap + explanation_sheet.LINE + explanation_sheet.NOTE_LINE
+    assert pixels.shape[1] == gap + 3 * (side + gap), "two columns beside the picture"
+    left, right = (gap + k * (side + gap) + 180 for k in (1, 2))
+    below = 2 * explanation_sheet.BAR + 30 + explanation_sheet.NOTE_LINE
+    down = explanation_sheet.LINE + explanation_sheet.NOTE_LINE + side + below + gap
+    at = (top + 180, right) if len(methods) == 1 else (top + down + 180, left)
+    other = next(each for each in both if each.model == "other")
+    np.testing.assert_array_equal(pixels[at], explanation.overlay(other, patch)[60, 60, :3])
+    first = explanation.overlay(both[0], patch)[60, 60, :3]
+    np.testing.assert_array_equal(pixels[top + 180, left], first)
+    assert (pixels[at] != first).any()
+
+
+def test_what_stands_above_and_below_makes_room(
+    patch: Patch, found: list[explanation.Explanation]
+) -> None:
+    def height(**more: list[str]) -> int:
+        data = explanation_sheet.as_png(patch, found[:1], ["A sentence."], **more)
+        with Image.open(io.BytesIO(data)) as sheet:
+            return int(sheet.height)
+
+    long = "Verdict: I can't tell, since so much is wrong. " * 10
+    assert height(above=["Verdict: an answer."]) == height() + explanation_sheet.LINE
+    assert height(above=[long]) > height() + 3 * explanation_sheet.LINE
+    assert height(notes=[long]) > height() + 3 * explanation_sheet.FOOTER_LINE
+    assert height(captions=["59 %"]) == height() + explanation_sheet.NOTE_LINE
+
+
+def test_files_of_two_models_tell_them_apart(
+    patch: Patch, found: list[explanation.Explanation]
+) -> None:
+    both = two_models(found[:1])
+    with MemoryFile(explanation_files.as_geotiff(patch, both)) as memory, memory.open() as file:
+        own = f"Inland waters: Grad-CAM, {tiny.NAME}"
+        assert file.descriptions == (own, "Inland waters: Grad-CAM, other")
+        assert [file.tags(k)["MODEL_CARD_HASH"] for k in (1, 2)] == [e.card_hash for e in both]
+        assert file.tags()["MODEL"] == f"{tiny.NAME}, other"
+    bands = attribute_bands_many(tiny.tiny_model(), patch, LABELS[:1])
+    reading, other = (
+        e["reading"] for e in explanation_files.document(patch, both, bands)["explanations"]
+    )
+    assert "group of bands" in reading
+    assert "group of bands" not in other, "bands of one model say nothing of another"

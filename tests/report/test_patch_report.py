@@ -1,0 +1,323 @@
+"""What is said is the contract's JSON, the same in every form, and safe to show."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageFont
+
+from landcover import __version__
+from landcover.core.bands import BAND_NAMES, COMPOSITES
+from landcover.core.classes import BY_NAME, CLASS_NAMES
+from landcover.core.errors import CorruptModel, ModelMismatch
+from landcover.core.raster import Patch, Provenance
+from landcover.explain import explanation
+from landcover.models.model import LabelScore, Prediction
+from landcover.report import patch_report, sheet
+from landcover.trust.quality import Finding, Quality, assess
+from landcover.trust.verdict import Judgement, judge
+from tests.support import tiny
+
+FOUND = ("Inland waters", "Coniferous forest")
+GOOD = Quality(nodata_fraction=0.0, cloud_fraction=None, warnings=(), abstained=False)
+BAD = Quality(nodata_fraction=0.7, cloud_fraction=None, warnings=("70% gone.",), abstained=True)
+
+
+def prediction(**probabilities: float) -> Prediction:
+    """0.9 and 0.8 for two classes, 0.1 for the rest, in an order that is not ours."""
+    chances = {**dict.fromkeys(CLASS_NAMES, 0.1), FOUND[0]: 0.9, FOUND[1]: 0.8, **probabilities}
+    return Prediction(
+        model="m",
+        card_hash="0123456789ab",
+        labels=tuple(
+            LabelScore(
+                label=label,
+                score=0.0,
+                probability=chances[label],
+                threshold=0.5,
+                predicted=chances[label] >= 0.5,
+            )
+            for label in reversed(CLASS_NAMES)
+        ),
+    )
+
+
+@pytest.fixture
+def patch() -> Patch:
+    origin = Provenance(source="here.tif", scene="S2A_SCENE", notes=("a note",))
+    return tiny.random_patch(provenance=origin, acquired=datetime(2020, 1, 23, 10, 5, tzinfo=UTC))
+
+
+def test_a_record_has_the_contracts_keys_and_order(patch: Patch) -> None:
+    said = patch_report.as_record(patch, prediction(), GOOD, "here.tif")
+    contract = ["source", "model", "labels", "abstained", "quality", "provenance"]
+    assert [key for key in said if not key.startswith("aim")] == contract
+    assert (said["aim"], said["aim_fallback"]) == ("f1", [])
+    assert {row["certainty"] for row in said["labels"]} == {None}
+    assert [row["label"] for row in said["labels"]] == list(CLASS_NAMES)
+    assert {"label", "probability", "threshold", "predicted"} <= set(said["labels"][0])
+    assert {row["label"] for row in said["labels"] if row["predicted"]} == set(FOUND)
+    assert set(said["quality"]) == {"nodata_fraction", "cloud_fraction", "warnings"}
+    assert json.loads(json.dumps(said, allow_nan=False)) == said
+
+
+def test_provenance_says_where_pixels_and_answer_come_from(patch: Patch) -> None:
+    origin = patch_report.as_record(patch, prediction(), GOOD, "here.tif")["provenance"]
+    assert origin["bounds"] == [600_000, 5_298_800, 601_200, 5_300_000]
+    assert origin["centre"]["latitude"] == pytest.approx(patch.centre[0])
+    assert origin["acquired"] == "2020-01-23T10:05:00+00:00"
+    assert (origin["crs"], origin["pixels"], origin["pixel_m"]) == ("EPSG:32633", [120, 120], 10)
+    assert origin["bands"] == list(BAND_NAMES)
+    assert (origin["model"], origin["card_hash"]) == ("m", "0123456789ab")
+    assert origin["landcover"] == __version__
+    assert origin["notes"] == ["a note"]
+
+
+def test_who_abstains_predicts_nothing(patch: Patch) -> None:
+    said = patch_report.as_record(patch, prediction(), BAD, "x")
+    assert said["abstained"] is True
+    assert not any(row["predicted"] for row in said["labels"])
+    assert said["labels"][CLASS_NAMES.index(FOUND[0])]["probability"] == 0.9
+    text = patch_report.as_text(said)
+    assert "no answer" in text
+    assert "warning: 70% gone." in text
+    assert "yes" not in text
+
+
+def doubt(level: str, sentence: str) -> Finding:
+    return Finding(
+        check="haze", level=level, about="pixels", value=0.9, bound=0.4, sentence=sentence
+    )
+
+
+@pytest.mark.parametrize(
+    ("decision", "said"),
+    [
+        ("answer", "verdict: an answer. All is well."),
+        ("warn", "verdict: an answer with a warning. Haze."),
+        ("cannot tell", "verdict: I can't tell. Haze."),
+    ],
+)
+def test_the_verdict_stands_in_record_and_text(patch: Patch, decision: str, said: str) -> None:
+    level = "grave" if decision == "cannot tell" else "warn"
+    found = () if decision == "answer" else (doubt(level, "Haze."), doubt("warn", "More."))
+    judged = Judgement(
+        decision=decision,
+        reason=found[0].sentence if found else "All is well.",
+        findings=found,
+        quality=replace(GOOD, abstained=decision == "cannot tell"),
+        unchecked=("This was not looked at.",),
+    )
+    record = patch_report.as_record(patch, prediction(), judged, "x")
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert record["abstained"] == (decision == "cannot tell")
+    assert any(row["predicted"] for row in record["labels"]) == (decision != "cannot tell")
+    assert {"decision", "reason", "findings"} <= set(record["verdict"])
+    assert [f["sentence"] for f in record["verdict"]["findings"]] == [f.sentence for f in found]
+    lines = [line.strip() for line in patch_report.as_text(record).splitlines()]
+    first_label = next(k for k, line in enumerate(lines) if " needs " in line)
+    assert lines.index(said) < first_label
+    assert ("warning: More." in lines) == bool(found)
+    assert "not checked: This was not looked at." in lines
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_answer_that_is_no_number_is_refused(patch: Patch, value: float) -> None:
+    with pytest.raises(CorruptModel, match="no number"):
+        patch_report.as_record(patch, prediction(Pastures=value), GOOD, "x")
+
+
+def test_text_groups_by_theme_with_the_likeliest_first(patch: Patch) -> None:
+    text = patch_report.as_text(patch_report.as_record(patch, prediction(), GOOD, "here.tif"))
+    lines = text.splitlines()
+    assert lines[0] == "here.tif: Inland waters 90%, Coniferous 80%"
+    assert lines[1].strip().startswith("2020-01-23 10:05 UTC, 4")
+    themes = [line.strip() for line in lines if line.startswith("  ") and line[2] != " "][2:]
+    assert themes[:2] == ["Water bodies", "Forest and seminatural areas"]
+    assert len(themes) == 5
+    rows = [line for line in lines if " needs " in line]
+    assert len(rows) == 19
+    assert len({line.index("needs") for line in rows}) == 1
+    assert rows[0] == "    yes  90.0 %   needs  50.0 %   Inland waters"
+    none = replace(
+        prediction(), labels=tuple(replace(item, predicted=False) for item in prediction().labels)
+    )
+    said = patch_report.as_record(patch, none, GOOD, "x")
+    assert patch_report.as_text(said).startswith("x: no class reaches its threshold")
+
+
+def test_csv_says_the_same(patch: Patch) -> None:
+    said = patch_report.as_record(patch, prediction(), GOOD, "here.tif")
+    rows = list(csv.DictReader(io.StringIO(patch_report.as_csv(said))))
+    assert tuple(rows[0]) == patch_report.CSV_COLUMNS
+    for row, item in zip(rows, said["labels"], strict=True):
+        assert row["label"] == item["label"]
+        assert float(row["probability"]) == item["probability"]
+        assert row["predicted"] == str(item["predicted"])
+        assert row["theme"] == BY_NAME[item["label"]].theme
+
+
+def test_certainty_and_aim_are_said_in_every_form(patch: Patch) -> None:
+    words = ("certain", "possible", "absent")
+    sure = tuple(
+        replace(item, certainty=words[k % 3]) for k, item in enumerate(prediction().labels)
+    )
+    found = replace(
+        prediction(), labels=sure, aim="precision-0.8", aim_fallback=("Beaches, dunes, sands",)
+    )
+    said = patch_report.as_record(patch, found, GOOD, "here.tif")
+    assert said["aim"] == "precision-0.8"
+    assert said["aim_fallback"] == ["Beaches, dunes, sands"]
+    expected = {item.label: item.certainty for item in sure}
+    assert {row["label"]: row["certainty"] for row in said["labels"]} == expected
+    text = patch_report.as_text(said)
+    assert "aim: right when it says so: precision 80% or more" in text
+    assert "keep their usual threshold: Beaches, dunes, sands" in text
+    rows = [line for line in text.splitlines() if " needs " in line]
+    assert (
+        len({row.index(expected[row.split("%   ")[-1].split(maxsplit=1)[1]]) for row in rows}) == 1
+    )
+    for row in csv.DictReader(io.StringIO(patch_report.as_csv(said))):
+        assert row["certainty"] == expected[row["label"]]
+        assert row["aim"] == "precision-0.8"
+    doubtful = patch_report.as_record(patch, found, BAD, "x")
+    assert {row["certainty"] for row in doubtful["labels"]} == {None}
+
+
+@given(st.text(max_size=300))
+def test_no_name_of_a_file_does_harm(name: str) -> None:
+    said = patch_report.as_record(tiny.random_patch(), prediction(), GOOD, name)
+    json.dumps(said, ensure_ascii=False, allow_nan=False).encode()
+    patch_report.as_text(said).encode()
+    assert "\x1b" not in patch_report.as_text(said)
+    assert len(patch_report.as_text(said).splitlines()) == len(
+        patch_report.as_text({**said, "source": "plain"}).splitlines()
+    )
+    rows = list(csv.DictReader(io.StringIO(patch_report.as_csv(said))))
+    assert len(rows) == 19
+    assert not rows[0]["source"].startswith(("=", "+", "-", "@"))
+
+
+def test_half_letters_of_a_file_name_can_be_printed() -> None:
+    assert sheet.plain("b\udce9ton\n.tif") == "b?ton�.tif"
+
+
+@pytest.mark.parametrize("method", [None, *explanation.METHODS])
+def test_the_picture_holds_picture_and_attribution(patch: Patch, method: str | None) -> None:
+    model = tiny.tiny_model()
+    found = explanation.explain(model, patch, FOUND[0], method) if method else None
+    data = patch_report.as_png(patch, model.predict(patch), found, quality=assess(patch))
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.format == "PNG"
+        pixels = np.asarray(picture.convert("RGB"))
+    assert pixels.shape[1] == sheet.WIDTH
+    assert pixels.shape[0] > sheet.SIDE + 200
+    # The patch's own pixels, four by four, are in the left view.
+    own = patch.picture(COMPOSITES[0])[60, 60, :3]
+    top = 24 + 56 + sheet.LINE
+    np.testing.assert_array_equal(pixels[top + 242, 24 + 242], own)
+    if found is not None:
+        shown = explanation.overlay(found, patch, 0.8)[60, 60, :3]
+        np.testing.assert_array_equal(pixels[top + 242, 2 * 24 + sheet.SIDE + 242], shown)
+
+
+def test_pictures_of_two_classes_differ(patch: Patch) -> None:
+    model = tiny.tiny_model()
+    pictures = {
+        patch_report.as_png(patch, model.predict(patch), explanation.explain(model, patch, label))
+        for label in FOUND
+    }
+    assert len(pictures) == 2
+
+
+def test_the_picture_grows_with_what_it_says_and_shows_gaps_grey() -> None:
+    valid = np.ones((120, 120), bool)
+    valid[:40] = False
+    patch = tiny.random_patch(valid=valid)
+    heights = []
+    for quality in (GOOD, BAD):
+        data = patch_report.as_png(patch, prediction(), quality=quality)
+        with Image.open(io.BytesIO(data)) as picture:
+            heights.append(picture.height)
+            assert picture.convert("RGB").getpixel((40, 24 + 56 + 24 + 20)) == sheet.RULE
+    assert heights[0] != heights[1]
+
+
+def test_without_a_full_font_the_letters_are_ascii() -> None:
+    small = ImageFont.load_default(12)
+    assert sheet._drawable("1200 × 1200 m ≥ 0.5 – ł", small) == "1200 x 1200 m >= 0.5 - ?"
+    assert sheet._drawable("≥ ł", sheet._font(12)) == "≥ ł"
+
+
+def test_long_text_is_cut_to_its_room() -> None:
+    font = sheet._font(12)
+    cut = sheet._fit("a very long name " * 20, font, 200)
+    assert cut.endswith("…")
+    assert font.getlength(cut) <= 200
+    assert sheet._fit("short", font, 200) == "short"
+    lines = sheet._wrap("many words " * 30, font, 200)
+    assert " ".join(lines).split() == ("many words " * 30).split()
+    assert all(font.getlength(line) <= 200 for line in lines)
+
+
+def test_an_explanations_record_and_text_say_its_figures(patch: Patch) -> None:
+    found = explanation.explain(tiny.tiny_model(), patch, FOUND[0])
+    said = patch_report.explanation_record(found)
+    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    total = found.attribution.sum(dtype=np.float64)
+    assert said["sum_for"] + said["sum_against"] == pytest.approx(float(total))
+    assert said["sum_for"] >= 0 >= said["sum_against"]
+    assert (said["label"], said["method"]) == (FOUND[0], "integrated-gradients")
+    text = patch_report.explanation_text(found)
+    assert found.baseline in text
+    assert found.scale_rule in text
+    assert found.band_share is not None
+    best = max(found.band_share, key=lambda band: found.band_share[band])  # type: ignore[index]
+    assert f"share of bands: {best} " in text
+    cam = patch_report.explanation_text(
+        explanation.explain(tiny.tiny_model(), patch, FOUND[0], "grad-cam")
+    )
+    assert "share of bands" not in cam
+    assert "misses" not in cam
+
+
+def test_classify_patch_gives_both_and_refuses_like_the_model(patch: Patch) -> None:
+    model = tiny.tiny_model()
+    prediction, judged = patch_report.classify_patch(model, patch)
+    assert prediction == model.predict(patch)
+    assert judged == judge(model, patch, prediction)
+    with pytest.raises(ModelMismatch, match="choose a window"):
+        patch_report.classify_patch(model, tiny.random_patch(size=144))
+
+
+def test_models_are_listed_with_size_summary_and_figures() -> None:
+    spans = {"macro_ap": [0.7, 0.8], "micro_ap": [0.65, 0.75]}
+    measured = {"dataset": "d", "split": "test", "n": 115, "macro_ap": 0.75, "micro_ap": 0.7}
+    row: dict[str, object] = {
+        "name": "a",
+        "title": "A net",
+        "summary": "It sees.",
+        "parameters": 1_234_567,
+        "weights_bytes": 4_940_000,
+        "default": True,
+        "evaluations": [{**measured, "confidence_intervals": spans}],
+    }
+    few = {**measured, "macro_ap": None, "micro_ap": None}
+    nothing = {**few, "confidence_intervals": dict.fromkeys(spans)}
+    other = {"name": "b", "default": False, "weights_bytes": None, "evaluations": [nothing]}
+    lines = patch_report.models_text([row, {**row, **other}]).splitlines()
+    assert lines[0] == "a (default): A net, 1,234,567 parameters, 4.9 MB"
+    assert lines[2].endswith(
+        "d, test (115 patches): macro AP 0.750 [0.700, 0.800], micro AP 0.700 [0.650, 0.750]"
+    )
+    assert lines[3] == "b: A net, 1,234,567 parameters, no weights"
+    assert lines[5].endswith("too few positives for a figure")

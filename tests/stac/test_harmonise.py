@@ -1,0 +1,320 @@
+"""The offset: every archive, every baseline, every flag, and what the dark pixels say of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landcover.core.bands import BAND_NAMES
+from landcover.core.raster import BoolArray
+from landcover.io.scaling import PLAIN, SHIFTED, Scaling, valid_numbers
+from landcover.stac.archives import CATALOGUES
+from landcover.stac.harmonise import RULES, Claims, Decision, confirm
+
+Numbers = npt.NDArray[Any]
+ADDED = 1000
+"""What ESA adds from baseline 04.00 on."""
+
+OLD = ("00.01", "02.04", "02.05", "02.14", "03.00", "03.01", "03.99")
+NEW = ("04.00", "05.00", "05.09", "05.10", "05.11")
+UNTOLD: tuple[str | None, ...] = (None, "", "nonsense")
+
+
+def decide(catalogue: str, **claims: Any) -> Decision:
+    return RULES[CATALOGUES[catalogue].offset](Claims(**claims))
+
+
+# --- what the metadata leads to: one row a case, (catalogue, baseline, flag) → formula -----
+
+GOLDEN = [
+    # ESA's own numbers: the baseline alone decides, whatever another archive's flag says.
+    *(
+        (name, baseline, flag, scaling, True)
+        for name in ("planetary-computer", "copernicus")
+        for flag in (None, False, True)
+        for baselines, scaling in ((OLD, PLAIN), (NEW, SHIFTED))
+        for baseline in baselines
+    ),
+    *(
+        (name, baseline, flag, PLAIN, False)
+        for name in ("planetary-computer", "copernicus")
+        for flag in (None, False, True)
+        for baseline in UNTOLD
+    ),
+    # Earth Search: before 04.00 there was nothing to take off, whatever the flag says.
+    *(
+        ("earth-search", baseline, flag, PLAIN, True)
+        for baseline in OLD
+        for flag in (None, False, True)
+    ),
+    # From 04.00 on the flag decides, and may be wrong.
+    *(("earth-search", baseline, True, PLAIN, False) for baseline in (*NEW, *UNTOLD)),
+    *(
+        ("earth-search", baseline, flag, SHIFTED, False)
+        for baseline in NEW
+        for flag in (None, False)
+    ),
+    *(
+        ("earth-search", baseline, flag, PLAIN, False)
+        for baseline in UNTOLD
+        for flag in (None, False)
+    ),
+]
+
+
+@pytest.mark.parametrize(("catalogue", "baseline", "flag", "scaling", "trusted"), GOLDEN)
+def test_what_the_metadata_leads_to(
+    *, catalogue: str, baseline: str | None, flag: bool | None, scaling: Scaling, trusted: bool
+) -> None:
+    decision = decide(catalogue, baseline=baseline, applied=flag)
+    assert decision.scaling is scaling
+    assert decision.trusted is trusted
+    assert decision.verdict == "unconfirmed", "no pixel was looked at yet"
+    assert decision.darkest is None
+
+
+def test_every_archive_has_a_rule_and_a_golden_row() -> None:
+    assert {row.offset for row in CATALOGUES.values()} <= set(RULES)
+    assert {row[0] for row in GOLDEN} == set(CATALOGUES)
+
+
+@pytest.mark.parametrize("baseline", [*OLD, *NEW, None])
+def test_a_users_scenes_follow_what_their_product_states(baseline: str | None) -> None:
+    stated = RULES["stated"]
+    assert stated(Claims(baseline=baseline, stated=-ADDED)).scaling is SHIFTED
+    assert stated(Claims(baseline=baseline, stated=0)).scaling is PLAIN
+    silent = stated(Claims(baseline=baseline))
+    archives = RULES["baseline"](Claims(baseline=baseline))
+    assert (silent.scaling, silent.why) == (archives.scaling, archives.why)
+    # An export may have taken off what the baseline adds; the dark pixels may say so.
+    assert silent.trusted is (archives.trusted and archives.scaling is PLAIN)
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_users_own_processing_is_decided_by_the_pixels(rule: str) -> None:
+    decision = RULES[rule](Claims(baseline="99.99", applied=False))
+    assert decision.scaling is PLAIN or rule == "earth-search"
+    assert not decision.trusted
+
+
+def test_the_reason_names_what_was_read() -> None:
+    assert "processing baseline 05.10 adds 1000" in decide("copernicus", baseline="05.10").said
+    assert "(DN − 1000) / 10000" in decide("copernicus", baseline="05.10").said
+    assert "older than the offset" in decide("copernicus", baseline="03.01").said
+    assert "names no processing baseline" in decide("copernicus").said
+    flagged = decide("earth-search", baseline="05.10", applied=True)
+    assert "earthsearch:boa_offset_applied says" in flagged.said
+    assert "is false" in decide("earth-search", baseline="05.10", applied=False).said
+    assert "is absent" in decide("earth-search", baseline="05.10").said
+    assert "states -1000" in RULES["stated"](Claims(stated=-ADDED)).said
+
+
+@given(
+    rule=st.sampled_from(sorted(RULES)),
+    baseline=st.none() | st.text() | st.from_regex(r"\d\d\.\d\d"),
+    applied=st.none() | st.booleans(),
+    stated=st.none() | st.integers(),
+)
+def test_any_claim_leads_to_one_of_the_two_formulas(
+    *, rule: str, baseline: str | None, applied: bool | None, stated: int | None
+) -> None:
+    decision = RULES[rule](Claims(baseline=baseline, applied=applied, stated=stated))
+    assert decision.scaling in (PLAIN, SHIFTED)
+    assert decision.said
+
+
+# --- the cross-check against the dark pixels ----------------------------------------------
+
+
+def scenery(seed: int = 0, *, floor: float = 0.0) -> tuple[npt.NDArray[np.float64], Numbers]:
+    """Reflectance of a small landscape, and its digital numbers without the offset.
+
+    Forest and fields, and a lake that is darker than both: 0.005 to 0.06 in every band.
+    """
+    chance = np.random.default_rng(seed)
+    numbers = chance.integers(400, 3500, (12, 40, 40))
+    numbers[:, :8] = chance.integers(50, 600, (12, 8, 40))
+    numbers = numbers + round(floor * 10000)
+    return numbers / 10000, numbers
+
+
+def everywhere(numbers: Numbers) -> BoolArray:
+    return np.ones(numbers.shape[1:], dtype=np.bool_)
+
+
+def reflectance(decision: Decision, numbers: Numbers) -> npt.NDArray[np.float32]:
+    return decision.scaling.apply(numbers, everywhere(numbers))
+
+
+# What an item says, what is really in its numbers, and what has to come of it. Earth Search's
+# flag is wrong in both directions for some items of 2022 (Element84/earth-search#66).
+CASES = [
+    # catalogue, baseline, flag, offset in the numbers, verdict
+    ("earth-search", "04.00", True, 0, "confirmed"),
+    ("earth-search", "04.00", True, ADDED, "overruled"),
+    ("earth-search", "04.00", False, ADDED, "confirmed"),
+    ("earth-search", "04.00", False, 0, "overruled"),
+    ("earth-search", "05.10", None, ADDED, "confirmed"),
+    ("earth-search", "05.10", None, 0, "overruled"),
+    ("earth-search", "03.01", True, 0, "confirmed"),
+    ("earth-search", "03.01", False, 0, "confirmed"),
+    ("earth-search", None, None, 0, "confirmed"),
+    ("earth-search", None, None, ADDED, "overruled"),
+    ("earth-search", None, True, 0, "confirmed"),
+    ("planetary-computer", "03.01", None, 0, "confirmed"),
+    ("planetary-computer", "04.00", None, ADDED, "confirmed"),
+    ("planetary-computer", None, None, ADDED, "overruled"),
+    ("copernicus", "03.01", None, 0, "confirmed"),
+    ("copernicus", "05.11", None, ADDED, "confirmed"),
+    ("copernicus", None, None, 0, "confirmed"),
+]
+
+
+@pytest.mark.parametrize(("catalogue", "baseline", "flag", "added", "verdict"), CASES)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_right_reflectance_comes_of_it(
+    *, catalogue: str, baseline: str | None, flag: bool | None, added: int, verdict: str, seed: int
+) -> None:
+    truth, numbers = scenery(seed)
+    numbers = (numbers + added).astype(np.uint16)
+    metadata = decide(catalogue, baseline=baseline, applied=flag)
+    decision = confirm(metadata, numbers, everywhere(numbers))
+    assert decision.verdict == verdict
+    assert decision.why == metadata.why, "what the metadata said stays told"
+    assert np.allclose(reflectance(decision, numbers), truth, atol=1e-6)
+    assert decision.darkest is not None
+    assert f"{decision.darkest:.3f}" in decision.said
+
+
+@pytest.mark.parametrize(("baseline", "added"), [("05.10", 0), ("03.01", ADDED)])
+@pytest.mark.parametrize("catalogue", ["planetary-computer", "copernicus"])
+def test_metadata_that_is_trusted_is_doubted_but_followed(
+    catalogue: str, baseline: str, added: int
+) -> None:
+    _, numbers = scenery()
+    metadata = decide(catalogue, baseline=baseline)
+    decision = confirm(metadata, numbers + added, everywhere(numbers))
+    assert decision.scaling is metadata.scaling
+    assert decision.verdict == "unconfirmed"
+    assert "cannot confirm" in decision.said
+
+
+@pytest.mark.parametrize("scaling", [PLAIN, SHIFTED])
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("clear", [0, 1, 99])
+def test_too_few_pixels_decide_nothing(*, scaling: Scaling, trusted: bool, clear: int) -> None:
+    _, numbers = scenery()
+    valid = np.zeros(numbers.shape[1:], dtype=np.bool_)
+    valid.flat[:clear] = True
+    metadata = Decision(scaling=scaling, why="it says so", trusted=trusted)
+    for wrong in (numbers + ADDED, numbers):
+        assert confirm(metadata, wrong, valid) == metadata
+
+
+@pytest.mark.parametrize("low", [0.22, 0.4, 0.9])
+def test_a_desert_or_a_cloud_overrules_nothing(low: float) -> None:
+    """All of it is bright: that says nothing of the offset."""
+    _, numbers = scenery(floor=low)
+    for scaling, added in ((PLAIN, 0), (SHIFTED, ADDED)):
+        metadata = Decision(scaling=scaling, why="it says so", trusted=False)
+        decision = confirm(metadata, numbers + added, everywhere(numbers))
+        assert decision.scaling is scaling
+        assert decision.verdict == "unconfirmed"
+
+
+def test_only_pixels_with_data_are_looked_at() -> None:
+    """A gap is 0 in every band: with the offset taken off it would look like -0.1."""
+    truth, numbers = scenery()
+    numbers = numbers + ADDED
+    valid = everywhere(numbers)
+    numbers[:, 20:, :] = 0
+    valid[20:] = False
+    decision = confirm(decide("earth-search", baseline="05.10"), numbers, valid)
+    assert decision.scaling is SHIFTED
+    assert decision.verdict == "confirmed"
+    pixels = decision.scaling.apply(numbers, valid)
+    assert np.allclose(pixels[:, :20], truth[:, :20], atol=1e-6)
+    assert not pixels[:, 20:].any()
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int16, np.int32, np.float32])
+def test_any_kind_of_number_is_taken(kind: type) -> None:
+    truth, numbers = scenery()
+    raw: Numbers = (numbers + ADDED).astype(kind)
+    decision = confirm(decide("copernicus", baseline="05.10"), raw, everywhere(raw))
+    assert decision.verdict == "confirmed"
+    assert np.allclose(reflectance(decision, raw), truth, atol=1e-6), "no wrap below 1000"
+
+
+def test_numbers_below_the_offset_do_not_wrap_around() -> None:
+    numbers = np.full((12, 20, 20), 1, dtype=np.uint16)
+    pixels = reflectance(decide("copernicus", baseline="05.10"), numbers)
+    assert pixels.min() == pytest.approx(-0.0999)
+    assert pixels.max() < 0
+
+
+@given(
+    data=st.data(),
+    scaling=st.sampled_from([PLAIN, SHIFTED]),
+    trusted=st.booleans(),
+    low=st.integers(0, 65535),
+    spread=st.integers(1, 20_000),
+)
+def test_whatever_the_pixels_are_the_verdict_is_consistent(
+    *, data: st.DataObject, scaling: Scaling, trusted: bool, low: int, spread: int
+) -> None:
+    chance = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    numbers = np.minimum(chance.integers(low, low + spread, (12, 12, 12)), 65535)
+    metadata = Decision(scaling=scaling, why="it says so", trusted=trusted)
+    decision = confirm(metadata, numbers, everywhere(numbers))
+    overruled = decision.verdict == "overruled"
+    assert overruled == (decision.scaling is not scaling)
+    assert not (overruled and trusted)
+    assert decision.darkest == pytest.approx(
+        float(np.percentile(numbers, 1, axis=(1, 2)).min()) * scaling.scale + scaling.offset
+    )
+
+
+# --- the same on real pixels --------------------------------------------------------------
+
+
+def real_patches(root: Path, every: int) -> list[Numbers]:
+    """Digital numbers of BigEarthNet patches, which were made before the offset."""
+    found = []
+    for folder in sorted((root / "bigearthnet" / "BigEarthNet-S2").glob("*/*"))[::every]:
+        bands = []
+        for band in BAND_NAMES:
+            with rasterio.open(folder / f"{folder.name}_{band}.tif") as file:
+                pixels = file.read(1).astype(np.int32)
+            times = 120 // pixels.shape[0]
+            bands.append(pixels.repeat(times, axis=0).repeat(times, axis=1))
+        found.append(np.stack(bands))
+    return found
+
+
+@pytest.mark.data
+def test_on_real_patches_right_metadata_stands_and_wrong_flags_fall(shared_data: Path) -> None:
+    """Of all 625: none of the 1250 right ones falls; 1248 of the 1250 wrong ones do."""
+    patches = real_patches(shared_data, every=12)
+    caught = 0
+    for numbers in patches:
+        valid = valid_numbers(numbers)
+        for flag, added in ((True, 0), (False, ADDED)):
+            right = confirm(
+                decide("earth-search", baseline="05.00", applied=flag), numbers + added, valid
+            )
+            wrong = confirm(
+                decide("earth-search", baseline="05.00", applied=not flag), numbers + added, valid
+            )
+            assert right.verdict == "confirmed"
+            assert right.scaling is (PLAIN if flag else SHIFTED)
+            caught += wrong.verdict == "overruled" and wrong.scaling is right.scaling
+    assert len(patches) > 50
+    assert caught >= 2 * len(patches) - 2

@@ -1,0 +1,110 @@
+"""Tiny look-alike BigEarthNet folders: the real layout, real grids, made-up pixels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import rasterio
+from affine import Affine
+
+from landcover.core.bands import BANDS, PATCH_M
+from landcover.core.classes import CLASS_NAMES
+
+PRODUCT = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP"
+
+
+@dataclass(frozen=True)
+class Look:
+    """One patch of a look-alike tree."""
+
+    patch_id: str
+    labels: tuple[str, ...]
+    split: str = "train"
+    country: str = "Austria"
+    cloudy: bool = False
+    snowy: bool = False
+    on_disk: bool = True
+
+
+def v2_id(col: int, row: int = 0) -> str:
+    return f"{PRODUCT}_{col}_{row}"
+
+
+def v1_id(col: int, row: int = 0) -> str:
+    return f"S2A_MSIL2A_20170613T101031_{col}_{row}"
+
+
+def write_patch(folder: Path, level: int) -> None:
+    """Twelve band files of digital numbers around ``level``, reproducible from the name."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(sum(folder.name.encode()))
+    for index, band in enumerate(BANDS):
+        side = PATCH_M // band.resolution_m
+        numbers = level + 10 * index + random.integers(0, 100, (side, side))
+        with rasterio.open(
+            folder / f"{folder.name}_{band.name}.tif",
+            "w",
+            driver="GTiff",
+            width=side,
+            height=side,
+            count=1,
+            dtype="uint16",
+            crs="EPSG:32633",
+            transform=Affine(band.resolution_m, 0, 300_000, 0, -band.resolution_m, 5_300_040),
+        ) as raster:
+            raster.write(numbers.astype(np.uint16), 1)
+
+
+def level_of(labels: Sequence[str]) -> int:
+    """A brightness that gives the labels away, so that there is something to learn."""
+    return 500 + 300 * sum(CLASS_NAMES.index(label) + 1 for label in labels)
+
+
+def write_table(path: Path, looks: Sequence[Look], **changes: Any) -> None:
+    """The official table; ``changes`` replace whole columns, None removes one."""
+    columns: dict[str, Any] = {
+        "patch_id": [look.patch_id for look in looks],
+        "labels": [list(look.labels) for look in looks],
+        "split": [look.split for look in looks],
+        "country": [look.country for look in looks],
+        "s1_name": [""] * len(looks),
+        "s2v1_name": [""] * len(looks),
+        "contains_seasonal_snow": [look.snowy for look in looks],
+        "contains_cloud_or_shadow": [look.cloudy for look in looks],
+        **changes,
+    }
+    kept = {name: values for name, values in columns.items() if values is not None}
+    pd.DataFrame(kept).to_parquet(path)
+
+
+def write_v2(root: Path, looks: Sequence[Look]) -> Path:
+    """BigEarthNet v2 with these patches; flawed ones go into the second official table."""
+    (root / "BigEarthNet-S2").mkdir(parents=True)
+    for look in looks:
+        if look.on_disk:
+            product = look.patch_id.rsplit("_", 2)[0]
+            write_patch(
+                root / "BigEarthNet-S2" / product / look.patch_id, level_of(look.labels[:1])
+            )
+    write_table(root / "metadata.parquet", [x for x in looks if not (x.cloudy or x.snowy)])
+    if flawed := [x for x in looks if x.cloudy or x.snowy]:
+        write_table(root / "metadata_for_patches_with_snow_cloud_or_shadow.parquet", flawed)
+    return root
+
+
+def write_v1(
+    pixels: Path, corine: Mapping[str, Sequence[str]], lists: Mapping[str, Sequence[str]]
+) -> None:
+    """BigEarthNet v1: patches with CORINE labels in ``pixels``, lists beside it."""
+    for patch, labels in corine.items():
+        write_patch(pixels / patch, 1000)
+        text = json.dumps({"labels": list(labels), "acquisition_date": "2017-06-13 10:10:31"})
+        (pixels / patch / f"{patch}_labels_metadata.json").write_text(text)
+    for name, patches in lists.items():
+        (pixels.parent / name).write_text("".join(f"{patch}\n" for patch in patches))

@@ -1,0 +1,92 @@
+"""A real, tiny net with its card, for tests of what surrounds a net."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.raster import Patch, Provenance, grid
+from landcover.models.card import Card
+from landcover.models.model import Model, save_model, weights_bytes
+from landcover.train.decisions import decide
+
+NAME = "tiny-test-net"
+
+
+class TinyNet(nn.Module):
+    """One convolution, its mean, one linear layer: enough to be right or wrong."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(12, width, 3, stride=2, padding=1)
+        self.head = nn.Linear(width, len(CLASS_NAMES))
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        return self.conv
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.head(torch.relu(self.conv(pixels)).mean(dim=(2, 3)))
+        return logits
+
+
+def tiny_card(weights: bytes, **changes: object) -> Card:
+    values: dict[str, object] = {
+        "name": NAME,
+        "title": "Tiny net",
+        "summary": "A net for tests.",
+        "net": NAME,
+        "net_options": {"width": 8},
+        "mean": (0.1,) * 12,
+        "std": (0.1,) * 12,
+        "thresholds": dict.fromkeys(CLASS_NAMES, 0.5),
+        "threshold_rule": "one half",
+        "training": {"dataset": "none", "splits": ["train"]},
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "parameters": 1,
+    }
+    return Card(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def tiny_folder(folder: Path, **changes: object) -> Path:
+    torch.manual_seed(0)
+    weights = weights_bytes(TinyNet())
+    save_model(tiny_card(weights, **changes), weights, folder)
+    return folder
+
+
+def tiny_model() -> Model:
+    torch.manual_seed(0)
+    net = TinyNet()
+    return Model(tiny_card(weights_bytes(net)), net, torch.device("cpu"))
+
+
+def random_patch(seed: int = 0, size: int = 120, **changes: object) -> Patch:
+    pixels = np.random.default_rng(seed).uniform(0, 0.5, (12, size, size)).astype(np.float32)
+    values: dict[str, object] = {
+        "reflectance": pixels,
+        "valid": np.ones((size, size), dtype=bool),
+        "crs": "EPSG:32633",
+        "transform": grid(600_000, 5_300_000),
+        "provenance": Provenance(source="test"),
+    }
+    return Patch(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def decided_folder(folder: Path, name: str = NAME) -> Path:
+    """A model folder whose card holds all that validation decides, on made-up answers."""
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    truth = random.random((90, len(CLASS_NAMES))) < 0.3
+    truth[:, -1] = False
+    logits = random.normal(-1, 1.5, truth.shape) + 3 * truth
+    weights = weights_bytes(TinyNet())
+    card = tiny_card(weights, name=name)
+    decided = decide(card, logits, truth, np.arange(90) % 9, ["Here"] * 90)
+    save_model(decided, weights, folder)
+    return folder

@@ -1,0 +1,140 @@
+"""The mosaic's recipe: parts that are trained once, joined, decided on and written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import BadInput
+from landcover.datasets import Dataset, EuroSat, open_dataset
+from landcover.models.card import WEIGHTS_FILE
+from landcover.models.model import load_model
+from landcover.nets.mosaic import Mosaic
+from landcover.nets.spectral_lite0 import SpectralLite
+from landcover.nets.trigrid import TriGrid
+from landcover.train.augment import symmetry
+from landcover.train.recipes import bigearthnet, mosaic
+from landcover.train.recipes.bigearthnet import Order, make
+from landcover.train.recipes.mosaic import Parts, settings
+from tests.support import bigearthnet_tree as tree
+
+NAME = "landcover-mosaic"
+TRIGRID = {"members": 1, "width": 8, "stem": 4, "spectral": 8}
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    looks = [
+        tree.Look(
+            patch_id=tree.v2_id(column),
+            labels=(CLASS_NAMES[column % 3],),
+            split="train" if column < 6 else "validation",
+        )
+        for column in range(10)
+    ]
+    return open_dataset("bigearthnet", tree.write_v2(tmp_path / "data", looks))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Parts:
+    usual = settings(Order(epochs=1, seed=3, device="cpu"))
+    parts = Parts(
+        trigrid=replace(usual.trigrid, net_options=TRIGRID, batch=4),
+        lite=replace(usual.lite, batch=4),
+    )
+    monkeypatch.setattr(mosaic, "settings", lambda _: parts)
+    monkeypatch.setattr(bigearthnet, "SCALE_PATCHES", 1)
+    monkeypatch.setattr("landcover.explain.explanation.METHODS", {})
+    return parts
+
+
+@pytest.mark.usefixtures("small")
+def test_one_call_makes_a_folder_and_a_second_trains_nothing(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "model"
+    told: list[tuple[int, int]] = []
+    order = Order(fit="train+validation", device="cpu")
+    make(NAME, dataset, out, order, lambda done, total, _: told.append((done, total)))
+    # TriGrid, two teachers and the taught one, on train and on both splits.
+    assert told == [(done, 8) for done in range(1, 9)]
+    model = load_model(out, "cpu")
+    assert isinstance(model.net, Mosaic)
+    assert model.card.training["n"] == 10
+    assert model.card.training["splits"] == ["train", "validation"]
+    assert model.card.training["seed"] == 3
+    assert model.card.selection["n"] == 4
+    assert torch.isfinite(model.net(torch.rand(1, 12, 120, 120))).all()
+    written = (out / WEIGHTS_FILE).read_bytes()
+    monkeypatch.setattr(mosaic, "train", _refuse)
+    make(NAME, dataset, out, order)
+    assert (out / WEIGHTS_FILE).read_bytes() == written
+
+
+def test_parts_of_other_settings_are_not_taken(
+    dataset: Dataset, small: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = dataset.load("train")
+    mosaic.fit(small, store, tmp_path, lambda _: None)
+    other = replace(small, lite=replace(small.lite, seed=4))
+    monkeypatch.setattr(mosaic, "train", _refuse)
+    with pytest.raises(AssertionError, match="trained"):
+        mosaic.fit(other, store, tmp_path, lambda _: None)
+
+
+def test_what_was_taught_by_other_teachers_is_not_taken(
+    dataset: Dataset, small: Parts, tmp_path: Path
+) -> None:
+    store, done = dataset.load("train"), []
+    mosaic.fit(small, store, tmp_path, lambda _: None)
+    other = replace(small, trigrid=replace(small.trigrid, seed=4))
+    for part in ("trigrid", "lite"):
+        (tmp_path / part / "checkpoint.pt").unlink()
+    mosaic.fit(other, store, tmp_path, lambda before: lambda _: done.append(before))
+    assert done == [0, 3]  # TriGrid and the taught one; the teachers were kept
+
+
+def test_teachers_learn_from_labels_alone_each_by_its_own_seed() -> None:
+    parts = settings(Order(seed=7, device="cpu"))
+    assert parts.lite.trust > 0
+    assert [one.seed for one in parts.teachers] == [7, 8]
+    for one in parts.teachers:
+        assert (one.trust, one.augmentation.paste, one.augmentation.blend) == (0, 0, 0)
+        assert one.epochs == parts.lite.epochs // 2
+    alone = replace(parts, lite=replace(parts.lite, trust=0.0))
+    assert alone.teachers == ()
+    assert alone.epochs == parts.trigrid.epochs + parts.lite.epochs
+
+
+def test_the_teacher_is_half_trigrid_and_half_the_others(small: Parts) -> None:
+    torch.manual_seed(0)
+    grid = TriGrid(**small.trigrid.net_options).eval()
+    lites = [SpectralLite(**small.lite.net_options).eval() for _ in range(2)]
+    states = [lite.state_dict() for lite in lites]
+    teacher = mosaic.panel(small, grid.state_dict(), states)
+    patches = torch.rand(2, 12, 120, 120)
+    with torch.inference_mode():
+        looks = lites[0](patches), lites[1](symmetry(patches, 1))
+        wanted = (grid(patches) + sum(looks) / 2) / 2
+        torch.testing.assert_close(teacher(patches), wanted)
+
+
+def test_pictures_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    pictures = EuroSat(source=tmp_path, pictures=(), unplaced=0)
+    with pytest.raises(BadInput, match="--model eurosat-rgb"):
+        make(NAME, pictures, tmp_path / "m", Order())
+
+
+def test_a_configuration_of_another_net_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text('{"net": "trigrid"}')
+    with pytest.raises(BadInput, match="spectral-lite0"):
+        settings(Order(config_file=path))
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise AssertionError("a part was trained")

@@ -1,0 +1,155 @@
+"""Augmentation must not change what a patch shows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landcover.core.errors import BadInput
+from landcover.datasets.arrays import expand
+from landcover.nets.trigrid import native_grids
+from landcover.train.augment import (
+    ALIGNMENT,
+    Augmentation,
+    blend,
+    illumination,
+    paste,
+    random_symmetries,
+    rectangles,
+    symmetry,
+)
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def batch(seed: int, count: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    chance = generator(seed)
+    grids = [
+        torch.rand(count, bands, 120 // f, 120 // f, generator=chance).numpy()
+        for bands, f in ((4, 1), (6, 2), (2, 6))
+    ]
+    targets = (torch.rand(count, 19, generator=chance) < 0.3).float()
+    return torch.from_numpy(expand(*grids)), targets
+
+
+def on_native_grids(pixels: torch.Tensor) -> bool:
+    """Whether the coarser bands still consist of whole repeated pixels."""
+    fine, middle, coarse = (grid.numpy() for grid in native_grids(pixels))
+    return torch.allclose(torch.from_numpy(expand(fine, middle, coarse)), pixels, atol=1e-5)
+
+
+@given(first=st.integers(0, 7), second=st.integers(0, 7))
+def test_symmetries_are_a_group(first: int, second: int) -> None:
+    pixels = torch.arange(36.0).view(1, 1, 6, 6)
+    both = symmetry(symmetry(pixels, first), second)
+    assert sum(torch.equal(both, symmetry(pixels, which)) for which in range(8)) == 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS)
+def test_random_symmetries_move_pixels_together_and_lose_none(seed: int) -> None:
+    pixels, _ = batch(seed)
+    turned = random_symmetries(pixels, generator(seed))
+    assert on_native_grids(turned)
+    for before, after in zip(pixels, turned, strict=True):
+        assert any(torch.equal(after, symmetry(before, which)) for which in range(8))
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=SEEDS, low=st.floats(0.05, 0.5), width=st.floats(0, 0.45))
+def test_rectangles_have_the_area_that_was_asked_for(seed: int, low: float, width: float) -> None:
+    boxes = rectangles(16, 120, (low, low + width), generator(seed))
+    assert len(boxes) == 16
+    for box in boxes:
+        top, bottom, left, right = box
+        assert 0 <= top < bottom <= 120
+        assert 0 <= left < right <= 120
+        assert all(edge % ALIGNMENT == 0 for edge in box)
+        # Rounding to the 60 m grid moves an area by at most a row of cells and a column.
+        assert low - 0.06 < (bottom - top) * (right - left) / 120**2 < low + width + 0.06
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS)
+def test_pasting_shows_both_patches_and_claims_no_third_class(seed: int) -> None:
+    pixels, targets = batch(seed)
+    mixed, union = paste(pixels, targets, generator(seed))
+    assert on_native_grids(mixed)
+    for row in range(len(pixels)):
+        theirs = (mixed[row] == pixels).flatten(2).all(dim=1).float().mean(dim=1)
+        assert theirs[row] > 0.1
+        assert theirs.sum() >= 1.0
+        partner = int(torch.where(torch.arange(6) == row, -1.0, theirs).argmax())
+        possible = torch.maximum(targets[row], targets[partner])
+        assert (union[row] <= possible + 1e-6).all()
+        assert (union[row] >= 0).all()
+
+
+def test_a_class_of_both_patches_stays_certain() -> None:
+    pixels, _ = batch(0)
+    _, union = paste(pixels, torch.ones(6, 19), generator(0), certainty=2.0)
+    assert torch.allclose(union, torch.ones(6, 19))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS)
+def test_blending_treats_pixels_and_targets_alike(seed: int) -> None:
+    pixels, targets = batch(seed)
+    pixels[:, 0, 0, 0] = targets[:, 0]
+    mixed, blended = blend(pixels, targets, generator(seed))
+    assert torch.allclose(mixed[:, 0, 0, 0], blended[:, 0], atol=1e-6)
+    assert ((blended >= 0) & (blended <= 1)).all()
+    assert mixed.min() >= pixels.min() - 1e-6
+    assert mixed.max() <= pixels.max() + 1e-6
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=SEEDS)
+def test_illumination_is_one_factor_a_band(seed: int) -> None:
+    pixels, _ = batch(seed)
+    pixels = pixels + 0.01
+    factor = illumination(pixels, generator(seed)) / pixels
+    assert factor.flatten(2).std(dim=2).max() < 1e-5
+    assert 0.5 < factor.min() < factor.max() < 2.0
+
+
+def test_the_same_generator_gives_the_same_batch_and_spares_the_original() -> None:
+    pixels, targets = batch(3)
+    kept = pixels.clone(), targets.clone()
+    for settings_ in (Augmentation(), Augmentation(paste=1.0, blend=0.0), Augmentation(paste=0.0)):
+        first = settings_(pixels, targets, generator(5))
+        second = settings_(pixels, targets, generator(5))
+        assert torch.equal(first[0], second[0])
+        assert torch.equal(first[1], second[1])
+        assert not torch.equal(first[0], settings_(pixels, targets, generator(6))[0])
+    assert torch.equal(pixels, kept[0])
+    assert torch.equal(targets, kept[1])
+
+
+def test_nothing_chosen_changes_nothing() -> None:
+    pixels, targets = batch(4)
+    nothing = Augmentation(symmetries=False, paste=0, blend=0, brightness=0, band_gain=0)
+    same = nothing(pixels, targets, generator(0))
+    assert torch.equal(same[0], pixels)
+    assert torch.equal(same[1], targets)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"paste": 0.8, "blend": 0.3},
+        {"blend": -0.1},
+        {"paste_from": 0.9, "paste_to": 0.1},
+        {"alpha": 0.0},
+        {"brightness": float("nan")},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(BadInput):
+        Augmentation(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,413 @@
+"""Training learns, keeps what it should, and goes on exactly where it was killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from landcover import nets
+from landcover.core.errors import BadInput, UnknownName
+from landcover.datasets.arrays import NativeStore, join
+from landcover.models.devices import available, pick_device
+from landcover.train import loop
+from landcover.train.augment import Augmentation
+from landcover.train.loop import (
+    CHECKPOINT_FILE,
+    CONFIG_FILE,
+    HISTORY_FILE,
+    Epoch,
+    Precision,
+    TrainConfig,
+    average_precisions,
+    learning_rate,
+    predict_logits,
+    train,
+)
+
+SMALL = TrainConfig(
+    net_options={"members": 2, "width": 4, "stem": 4, "spectral": 8},
+    epochs=4,
+    batch=8,
+    validate_every=2,
+    device="cpu",
+    precision="float32",
+)
+
+
+def store(count: int = 24, seed: int = 0) -> NativeStore:
+    """Patches whose brightness per band says which of three classes they show."""
+    chance = np.random.default_rng(seed)
+    targets = np.zeros((count, 19), dtype=np.float32)
+    targets[:, :3] = chance.random((count, 3)) < 0.5
+    levels = 500 + 2500 * targets[:, [0, 1, 2, 0]]
+
+    def grid(bands: int, side: int) -> np.ndarray:
+        noise = chance.integers(0, 400, (count, bands, side, side))
+        base = np.resize(levels.T, (bands, count)).T[:, :, None, None]
+        return (base + noise).astype(np.uint16)
+
+    return NativeStore(
+        g10=grid(4, 120),
+        g20=grid(6, 60),
+        g60=grid(2, 20),
+        targets=torch.from_numpy(targets),
+        ids=tuple(f"patch-{seed}-{k}" for k in range(count)),
+        countries=("Austria",) * count,
+    )
+
+
+def test_loss_falls_and_classes_are_told_apart(tmp_path: Path) -> None:
+    config = replace(SMALL, epochs=12, ema=0.8, learning_rate=2e-2)
+    result = train(config, store(48), store(24, seed=1), tmp_path)
+    assert result.history[-1].train_loss < 0.7 * result.history[0].train_loss
+    assert result.selection["val_macro_ap"] > 0.9
+    logits = predict_logits(result.net(), store(24, seed=1))
+    found = average_precisions(store(24, seed=1).targets.numpy(), logits.numpy())
+    assert found == pytest.approx(
+        (result.selection["val_macro_ap"], result.selection["val_micro_ap"]), abs=1e-3
+    )
+
+
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole = train(SMALL, store(), store(seed=1), tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    def kill(entry: Epoch) -> None:
+        if entry.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(SMALL, store(), store(seed=1), tmp_path / "cut", kill)
+    torch.manual_seed(99)  # whatever the next process did before it came to train
+    seen: list[int] = []
+    rest = train(
+        SMALL, store(), store(seed=1), tmp_path / "cut", lambda entry: seen.append(entry.epoch)
+    )
+    assert seen == [3, 4]
+    assert whole.state.keys() == rest.state.keys()
+    for name, value in whole.state.items():
+        assert torch.equal(value, rest.state[name]), name
+    assert [e.train_loss for e in whole.history] == [e.train_loss for e in rest.history]
+    assert whole.selection == rest.selection
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
+    first = train(SMALL, store(), None, tmp_path)
+    again = train(SMALL, store(), None, tmp_path, lambda _: pytest.fail("trained again"))
+    assert all(torch.equal(value, again.state[name]) for name, value in first.state.items())
+    assert first.selection == again.selection == {}
+    assert first.epoch == SMALL.epochs
+
+
+def test_a_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:
+    train(replace(SMALL, epochs=1), store(), None, tmp_path)
+    before = (tmp_path / CHECKPOINT_FILE).read_bytes()
+    with pytest.raises(BadInput, match="other settings or other patches"):
+        train(replace(SMALL, epochs=1, seed=1), store(), None, tmp_path)
+    with pytest.raises(BadInput, match="other settings or other patches"):
+        train(replace(SMALL, epochs=1), store(seed=2), None, tmp_path)
+    assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04"])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / CHECKPOINT_FILE).write_bytes(content)
+    with pytest.raises(BadInput, match=CHECKPOINT_FILE):
+        train(SMALL, store(), None, tmp_path)
+
+
+def test_history_and_configuration_lie_beside_the_result(tmp_path: Path) -> None:
+    result = train(SMALL, store(), store(seed=1), tmp_path)
+    with (tmp_path / HISTORY_FILE).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    assert [math.isnan(float(row["val_loss"])) for row in rows] == [True, False, True, False]
+    assert float(rows[-1]["val_micro_ap"]) == result.selection["val_micro_ap"]
+    assert all(float(row["patches_per_second"]) > 0 for row in rows)
+    assert TrainConfig.from_json((tmp_path / CONFIG_FILE).read_text()) == SMALL
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = math.nan
+    figures = iter(
+        [(0.5, 0.3, 0.3, none), (0.4, 0.6, 0.6, none), (0.6, 0.4, 0.4, none), (0.7, 0.2, 0.2, none)]
+    )
+    monkeypatch.setattr(loop.Run, "validate", lambda _run, _patches: next(figures))
+    config = replace(SMALL, epochs=40, validate_every=1, select="mean_ap", patience=2)
+    result = train(config, store(), store(seed=1), tmp_path)
+    assert result.epoch == 2
+    assert len(result.history) == 4
+    assert result.selection["val_macro_ap"] == 0.6
+
+
+def one_of(patches: NativeStore) -> NativeStore:
+    """The same patches, each with its first class alone."""
+    first = patches.targets.argmax(dim=1)
+    return replace(patches, targets=torch.eye(patches.targets.shape[1])[first])
+
+
+def test_one_class_a_picture_is_learnt_by_softmax_and_judged_by_accuracy(tmp_path: Path) -> None:
+    config = replace(SMALL, loss="softmax", select="accuracy", validate_every=1)
+    result = train(config, one_of(store()), one_of(store(seed=1)), tmp_path)
+    accuracies = [entry.val_accuracy for entry in result.history]
+    assert result.selection["val_accuracy"] == max(accuracies)
+    assert all(0 <= value <= 1 for value in accuracies)
+    assert math.isnan(train(SMALL, store(), store(seed=1), tmp_path / "b").history[-1].val_accuracy)
+
+
+def test_losses_are_those_of_their_names() -> None:
+    logits, targets = torch.tensor([[1.0, -1.0]]), torch.tensor([[1.0, 0.0]])
+    one = loop.loss_of("softmax", logits, targets)
+    each = loop.loss_of("multilabel", logits, targets)
+    assert float(one) == pytest.approx(math.log1p(math.exp(-2.0)))
+    assert float(each) == pytest.approx(math.log1p(math.exp(-1.0)))
+
+
+def test_training_starts_from_given_weights_where_they_fit(tmp_path: Path) -> None:
+    first = train(SMALL, store(), None, tmp_path / "a").state
+    head = next(name for name in first if name.endswith("head.weight"))
+    given = {**first, head: torch.zeros(1), "unknown": torch.zeros(1)}
+    net = nets.build(SMALL.net, **SMALL.net_options)
+    taken = loop.take_up(net, given)
+    assert set(taken) == set(first) - {head}
+    still = replace(SMALL, epochs=1, learning_rate=1e-12)
+    name = next(name for name in first if name.endswith("spectrum.0.0.weight"))
+    begun = train(still, store(), None, tmp_path / "b", initial=first).state
+    assert torch.allclose(begun[name], first[name], atol=1e-6)
+    assert not torch.allclose(train(still, store(), None, tmp_path / "c").state[name], first[name])
+
+
+class Says(torch.nn.Module):
+    """A teacher that is sure of the same classes whatever it sees."""
+
+    def __init__(self, wanted: torch.Tensor) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.wanted.expand(len(pixels), -1)
+
+
+def test_a_teacher_that_is_trusted_wholly_is_believed_against_the_labels(tmp_path: Path) -> None:
+    said = torch.full((1, 19), -9.0)
+    said[0, 7] = 9.0
+    config = replace(SMALL, epochs=12, ema=0.8, learning_rate=2e-2, trust=1.0)
+    result = train(config, store(48), None, tmp_path, teacher=Says(said))
+    chances = predict_logits(result.net(), store(24, seed=1)).sigmoid()
+    assert chances[:, 7].min() > 0.8
+    assert chances[:, :3].max() < 0.2
+
+
+def test_half_trust_leads_half_way_between_label_and_teacher() -> None:
+    config = replace(SMALL, trust=0.5)
+    run = loop.Run(config, store(), None, Says(torch.full((1, 19), 40.0)))
+    pixels, targets = store().pixels([0, 1]), store().targets[:2]
+    assert torch.allclose(run._taught(pixels, targets), (targets + 1) / 2)
+    alone = loop.Run(SMALL, store())
+    assert torch.equal(alone._taught(pixels, targets), targets)
+
+
+def test_a_teacher_of_exclusive_classes_shares_out_one() -> None:
+    config = replace(SMALL, loss="softmax", trust=1.0)
+    run = loop.Run(config, store(), None, Says(torch.arange(19.0)[None]))
+    taught = run._taught(store().pixels([0]), store().targets[:1])
+    assert torch.allclose(taught.sum(), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize("trust", [0.0, 0.5])
+def test_trust_and_teacher_come_together_or_not_at_all(tmp_path: Path, trust: float) -> None:
+    teacher = Says(torch.zeros(1, 19)) if trust == 0 else None
+    with pytest.raises(BadInput, match="trust"):
+        train(replace(SMALL, trust=trust), store(), None, tmp_path, teacher=teacher)
+
+
+def test_a_trunk_learns_at_its_own_rate() -> None:
+    net = nets.build("rgb-lite0")
+    optimiser = loop._optimiser(net, replace(SMALL, trunk_rate=0.1))
+    factors = {id(p): g["factor"] for g in optimiser.param_groups for p in g["params"]}
+    assert {factors[id(p)] for p in net.trunk.parameters()} == {0.1}  # type: ignore[union-attr]
+    assert {factors[id(p)] for p in net.classifier.parameters()} == {1.0}  # type: ignore[union-attr]
+
+
+def test_validation_does_not_change_what_is_learnt(tmp_path: Path) -> None:
+    with_it = train(SMALL, store(), store(seed=1), tmp_path / "a")
+    without = train(SMALL, store(), None, tmp_path / "b")
+    assert all(torch.equal(value, without.state[name]) for name, value in with_it.state.items())
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(24, [8, 8, 8]), (27, [9, 9, 9]), (29, [8, 7, 7, 7])])
+def test_every_patch_is_seen_once_an_epoch(count: int, sizes: list[int]) -> None:
+    config = replace(
+        SMALL,
+        augmentation=Augmentation(symmetries=False, paste=0, blend=0, brightness=0, band_gain=0),
+    )
+    patches = store(count)
+    batches = list(loop.Run(config, patches).batches())
+    assert [len(pixels) for pixels, _ in batches] == sizes
+    seen = torch.cat([pixels for pixels, _ in batches]).flatten(1).double().sum(dim=1)
+    expected = patches.pixels(range(count)).flatten(1).double().sum(dim=1)
+    assert torch.equal(seen.sort().values, expected.sort().values)
+
+
+def test_seeds_differ_and_repeat(tmp_path: Path) -> None:
+    config = replace(SMALL, epochs=1)
+    first = train(config, store(), None, tmp_path / "a").state
+    same = train(config, store(), None, tmp_path / "b").state
+    other = train(replace(config, seed=1), store(), None, tmp_path / "c").state
+    assert all(torch.equal(value, same[name]) for name, value in first.items())
+    assert any(not torch.equal(value, other[name]) for name, value in first.items())
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_the_bits_learn_too(tmp_path: Path, precision: Precision) -> None:
+    config = replace(SMALL, precision=precision, epochs=12, learning_rate=1e-2)
+    result = train(config, store(), None, tmp_path)
+    assert result.precision == precision
+    assert all(
+        value.dtype not in (torch.bfloat16, torch.float16) for value in result.state.values()
+    )
+    assert result.history[-1].train_loss < 0.9 * result.history[0].train_loss
+
+
+def test_float16_scales_its_losses_and_remembers_by_how_much(tmp_path: Path) -> None:
+    config = replace(SMALL, precision="float16", epochs=1)
+    train(config, store(), None, tmp_path)
+    run = loop.Run(config, store())
+    run.scaler.load_state_dict({**run.scaler.state_dict(), "scale": 2.0})
+    assert run.scaler.get_scale() == 2.0
+    run.open(tmp_path)
+    assert run.scaler.get_scale() == 2.0**16
+    assert not loop.Run(SMALL, store()).scaler.is_enabled()
+
+
+@pytest.mark.parametrize(
+    ("device", "able", "expected"),
+    [
+        ("cuda", True, "bfloat16"),
+        ("cuda", False, "float16"),
+        ("cpu", True, "bfloat16"),
+        ("cpu", False, "float32"),
+        ("mps", False, "float32"),
+    ],
+)
+def test_the_device_decides_on_the_precision(
+    device: str, *, able: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "knows_bfloat16", lambda _device: able)
+    auto = replace(SMALL, precision="auto")
+    assert loop.precision_of(auto, torch.device(device)) == expected
+    assert loop.precision_of(SMALL, torch.device(device)) == "float32"
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
+    rates = [learning_rate(SMALL, step, 100) for step in range(100)]
+    top = rates.index(max(rates))
+    assert max(rates) == SMALL.learning_rate
+    assert rates[:top] == sorted(rates[:top])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert 0 < rates[-1] < 0.01 * SMALL.learning_rate
+
+
+def test_average_precision_skips_classes_with_few_positives() -> None:
+    targets = np.zeros((20, 3), dtype=np.float32)
+    targets[:5, 0] = targets[:4, 1] = 1
+    scores = np.zeros_like(targets)
+    scores[:, 0] = np.linspace(1, 0, 20)
+    scores[:, 1] = np.linspace(0, 1, 20)
+    macro, _ = average_precisions(targets, scores)
+    assert macro == 1.0
+    assert all(math.isnan(v) for v in average_precisions(np.zeros_like(targets), scores))
+
+
+def test_a_configuration_survives_json() -> None:
+    config = replace(SMALL, augmentation=Augmentation(paste=0.1), select="micro_ap", patience=3)
+    assert TrainConfig.from_json(config.to_json()) == config
+    assert TrainConfig.from_json("{}") == TrainConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("{", "not JSON"),
+        ("[]", "JSON object"),
+        ('{"epoch": 3}', "did you mean 'epochs'"),
+        ('{"augmentation": {"pastes": 1}}', "did you mean 'paste'"),
+        ('{"augmentation": 3}', "must be an object"),
+        ('{"epochs": "many"}', "wrong kind"),
+        ('{"epochs": 0}', "at least 1"),
+        ('{"select": "luck"}', "select is one of"),
+        ('{"shards": 0}', "shards must be at least 1"),
+        ('{"shards": 20}', "2 patches or more a shard"),
+    ],
+)
+def test_unusable_configurations_are_refused(text: str, match: str) -> None:
+    with pytest.raises(BadInput, match=match):
+        TrainConfig.from_json(text)
+
+
+def test_settings_that_do_not_fit_the_data_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="fewer than a batch"):
+        train(replace(SMALL, batch=32), store(), None, tmp_path)
+    with pytest.raises(BadInput, match="needs a validation set"):
+        train(replace(SMALL, select="loss"), store(), None, tmp_path)
+    with pytest.raises(UnknownName):
+        train(replace(SMALL, net="no-such-net"), store(), None, tmp_path)
+
+
+def test_a_store_expands_by_repetition() -> None:
+    patches = store(3)
+    pixels = patches.pixels([2, 0])
+    assert pixels.shape == (2, 12, 120, 120)
+    assert pixels.dtype == torch.float32
+    b09, b12, b04 = pixels[0, 9], pixels[0, 11], pixels[0, 3]
+    assert b04[7, 100].item() == pytest.approx(patches.g10[2, 2, 7, 100] / 10_000)
+    assert b12[7, 100].item() == pytest.approx(patches.g20[2, 5, 3, 50] / 10_000)
+    assert b09[7, 100].item() == pytest.approx(patches.g60[2, 1, 1, 16] / 10_000)
+
+
+def test_stores_join_and_split() -> None:
+    first, second = store(3), store(2, seed=1)
+    both = join(first, second)
+    assert both.ids == first.ids + second.ids
+    assert torch.equal(both.subset([3, 4]).pixels([1]), second.pixels([1]))
+    assert torch.equal(both.subset([4]).targets, second.targets[[1]])
+    with pytest.raises(BadInput, match="B05"):
+        replace(first, g20=first.g20[:2])
+    with pytest.raises(BadInput, match="targets"):
+        replace(first, countries=())
+
+
+def test_devices_are_picked_or_refused() -> None:
+    assert pick_device("cpu").type == "cpu"
+    assert pick_device().type == available()[0]
+    with pytest.raises(UnknownName):
+        pick_device("tpu")
+    absent = next((kind for kind in ("cuda", "mps") if kind not in available()), None)
+    if absent:
+        with pytest.raises(BadInput, match="cpu"):
+            pick_device(absent)
+
+
+def test_shipped_configurations_can_be_read() -> None:
+    folder = Path(loop.__file__).parent / "configs"
+    found = list(folder.glob("*.json"))
+    assert found
+    for path in found:
+        file = json.loads(path.read_text())
+        for part in file.get("phases", [file]):
+            # A file may leave a setting at its default; what it says is what is taken.
+            whole = json.loads(TrainConfig.from_json(json.dumps(part)).to_json())
+            inner = {**whole["augmentation"], **part.get("augmentation", {})}
+            assert whole == {**whole, **part, "augmentation": inner}

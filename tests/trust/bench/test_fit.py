@@ -1,0 +1,105 @@
+"""Fitting reads training and validation patches only, and can be stopped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Event
+
+import numpy as np
+import pytest
+
+from landcover.core.errors import BadInput, Cancelled, ModelMismatch
+from landcover.core.raster import Patch
+from landcover.datasets import Dataset
+from landcover.models.features import features_and_scores
+from landcover.models.model import Model
+from landcover.trust import novelty
+from landcover.trust.bench import fit
+from landcover.trust.bench.fit import spread_out
+from landcover.trust.pixel_checks import cells
+from tests.support import tiny, trust_cases
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return tiny.tiny_model()
+
+
+def test_bounds_let_nearly_all_validation_patches_pass(model: Model) -> None:
+    dataset = trust_cases.dataset()
+    known = fit.fit(model, dataset)
+    good = [record.patch() for record in dataset.records("validation")]
+    beyond = [
+        known.beyond({**known.of_pixels(cells(p)), **known.of_features(model, p)}) for p in good
+    ]
+    assert max(beyond) == pytest.approx(
+        1, abs=1e-4
+    )  # with 20 patches the bound is the farthest of them
+    table = known.made["detectors"]
+    assert set(table) == set(novelty.DETECTORS)
+    assert table[known.detector]["mean"] == max(row["mean"] for row in table.values())
+    assert (known.made["training"], known.made["validation"]) == (40, 20)
+    assert known.days == (130, 161, 191)
+
+
+def test_the_test_split_is_not_read(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = Dataset.records
+    monkeypatch.setattr(
+        Dataset, "records", lambda self, split="all": asked.append(split) or real(self, split)
+    )
+    monkeypatch.setattr(fit, "CHOSEN_ON", ("shuffled",))
+    fit.fit(model, trust_cases.dataset())
+    assert set(asked) == {"train", "validation"}
+
+
+def test_it_stops_when_asked(model: Model) -> None:
+    stop = Event()
+    with pytest.raises(Cancelled):
+        fit.fit(model, trust_cases.dataset(), report=lambda _: stop.set(), cancel=stop)
+
+
+def test_a_model_without_features_gets_a_bound_for_pixels_only(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelMismatch("has no features")
+
+    monkeypatch.setattr(fit, "features_and_scores", refuse)
+    known = fit.fit(model, trust_cases.dataset())
+    assert known.space is None
+    assert set(known.bounds) == {"spectrum"}
+
+
+def test_patches_without_any_date_are_refused(model: Model) -> None:
+    class Undated(trust_cases.SampleRecord):
+        __slots__ = ()
+
+        def patch(self) -> Patch:
+            return replace(trust_cases.SampleRecord.patch(self), acquired=None)
+
+    records = trust_cases.dataset().everything
+    plain = tuple(
+        Undated(**{name: getattr(one, name) for name in one.__dataclass_fields__})
+        for one in records
+    )
+    with pytest.raises(BadInput, match="date"):
+        fit.fit(model, Dataset(name="b", title="B", everything=plain))
+
+
+def test_a_choice_of_records_is_spread_over_all() -> None:
+    records = trust_cases.dataset().records("train")
+    assert spread_out(records, 100) == records
+    some = spread_out(records, 4)
+    assert [one.number for one in some] == [0, 10, 20, 30]
+
+
+def test_features_of_a_batch_are_those_of_each(model: Model) -> None:
+    patches = [trust_cases.record(k, "train").patch() for k in range(11)]
+    watch = fit.Watch(lambda _: None, None, 11)
+    seen = fit.look(model, patches, watch, "patches")
+    assert seen.features is not None
+    assert len(seen.features) == len(seen.scores) == len(seen.logs) == 11
+    one, _ = features_and_scores(model, model.tensor(patches[9])[None])
+    np.testing.assert_allclose(seen.features[9], one.numpy()[0], rtol=1e-4, atol=1e-6)
+    assert watch.done == 11

@@ -1,0 +1,137 @@
+"""The figures of the verdict are read with their form, and a damaged file is one sentence."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from landcover.core.errors import CorruptModel
+from landcover.models import registry
+from landcover.trust import pixel_checks, quality, verdict
+from landcover.trust.bench import measure, records
+from landcover.trust.bench.records import RiskCurve
+from landcover.trust.bench.verdict_text import MIXTURES, ORDERS
+from tests.support.verdict_file import HASH, figures
+
+
+def written(folder: Path, values: dict[str, Any]) -> Path:
+    measure.write(folder, HASH, values)
+    return folder
+
+
+def test_every_part_of_the_file_is_there(tmp_path: Path) -> None:
+    raw = figures()
+    found = records.load(written(tmp_path, raw), HASH)
+    assert found is not None
+    assert found.good.n == raw["good"]["n"] == found.good.alarms.n
+    assert found.good.alarms.hits == raw["good"]["alarms"]["hits"]
+    assert found.learnt
+    assert [group.name for group in found.groups] == [one["name"] for one in raw["groups"]]
+    assert found.bad["real"].share is not None
+    assert set(found.selective) == set(MIXTURES)
+    for own in found.selective.values():
+        assert set(own.orders) == set(ORDERS)
+        assert own.orders["verdict"].risk[-1] == pytest.approx(own.everything, abs=1e-4)
+
+
+def test_a_check_that_never_spoke_has_no_false_alarms_and_an_interval(tmp_path: Path) -> None:
+    raw = figures()
+    found = records.load(written(tmp_path, raw), HASH)
+    assert found is not None
+    assert set(records.PIXEL_CHECKS) <= set(found.good.checks)
+    silent = found.good.checks["offset"]
+    assert "offset" not in raw["good"]["checks"]
+    assert (silent.hits, silent.share) == (0, 0)
+    assert 0 < silent.interval[1] < 0.2
+    hits = [rate.hits for rate in found.good.checks.values()]
+    assert hits == sorted(hits, reverse=True)
+
+
+def test_test_patches_are_there_where_they_were_read(tmp_path: Path) -> None:
+    raw = figures()
+    found = records.load(written(tmp_path, raw), HASH)
+    assert found is not None
+    assert found.held_out is not None
+    assert (found.held_out.n, found.held_out.places) == (30, 5)
+    assert found.held_out.alarms.hits == found.held_out.checks["shade"].hits == 3
+    del raw["good_test"]
+    without = records.load(written(tmp_path, raw), HASH)
+    assert without is not None
+    assert without.held_out is None
+
+
+def test_every_check_of_the_library_has_words() -> None:
+    sources = [
+        Path(module.__file__ or "").read_text() for module in (pixel_checks, quality, verdict)
+    ]
+    said = {*records.PIXEL_CHECKS, *records.OTHER_CHECKS}
+    for name in said:
+        assert any(f'"{name}"' in source for source in sources), name
+    for cause, echoes in verdict.ECHOES.items():
+        assert {cause, *echoes} <= said
+    assert records.title_of("unheard-of") == "unheard-of"
+
+
+def test_without_a_file_there_is_nothing(tmp_path: Path) -> None:
+    assert records.load(tmp_path, HASH) is None
+
+
+def test_the_file_of_another_card_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorruptModel, match="another card"):
+        records.load(written(tmp_path, figures()), "0" * 12)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("good",),
+        ("good", "alarms", "interval"),
+        ("good_test", "alarms"),
+        ("groups", 0, "kind"),
+        ("groups", 0, "decisions", "warn"),
+        ("bad", "real"),
+        ("selective", "mixed", "verdict", "risk"),
+        ("selective", "good", "everything"),
+        ("note",),
+    ],
+)
+@pytest.mark.parametrize("value", [None, "lost"])
+def test_a_damaged_file_is_one_sentence(
+    tmp_path: Path, path: tuple[str | int, ...], value: str | None
+) -> None:
+    raw = copy.deepcopy(figures())
+    *way, last = path
+    here: Any = raw
+    for key in way:
+        here = here[key]
+    if value is None or path == ("note",):
+        del here[last]
+    else:
+        here[last] = value
+    with pytest.raises(CorruptModel, match="figures are missing"):
+        records.load(written(tmp_path, raw), HASH)
+
+
+def test_the_risk_at_a_coverage_is_that_of_the_next_point() -> None:
+    curve = RiskCurve(
+        coverage=(0.1, 0.5, 1.0),
+        risk=(0.0, 0.2, 0.3),
+        area=0.2,
+        area_interval=(0.1, 0.3),
+        chance=(0.25, 0.35),
+    )
+    assert [curve.at(at) for at in (0.05, 0.5, 0.51, 1.0)] == [0.0, 0.2, 0.3, 0.3]
+    assert curve.beats_chance
+
+
+def test_the_shipped_file_is_read() -> None:
+    name = registry.DEFAULT_MODEL
+    folder = registry.ZOO / name
+    found = records.load(folder, registry.card(name).hash)
+    raw = json.loads((folder / "trust" / "verdict.json").read_text())["values"]
+    assert found is not None
+    assert len(found.groups) == len(raw["groups"])

@@ -1,0 +1,147 @@
+"""Checks that rest on physics: each finds what it is for, and good samples pass them all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landcover.core.bands import BAND_NAMES
+from landcover.core.raster import Patch
+from landcover.io.samples import NAMES, read_sample
+from landcover.trust.bench.real_scenes import scene_groups
+from landcover.trust.bench.synthetic import SPOILERS
+from landcover.trust.pixel_checks import (
+    cells,
+    haze_share,
+    physical,
+    ratio_to_b8a,
+    roughness,
+    shade_share,
+    snow_share,
+)
+from tests.support import tiny
+
+
+def names(patch: Patch) -> set[str]:
+    return {finding.check for finding in physical(patch)}
+
+
+def spoilt(name: str, sample: str = "austria-fields") -> Patch:
+    return SPOILERS[name][1](read_sample(sample), np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("sample", NAMES)
+def test_good_samples_pass_and_snow_is_seen(sample: str) -> None:
+    found = {finding.check: finding for finding in physical(read_sample(sample))}
+    assert set(found) == ({"snow"} if sample == "finland-snow" else set())
+    if found:
+        assert found["snow"].level == "warn"
+        assert 0.5 < found["snow"].value < 0.95
+
+
+@pytest.mark.parametrize(
+    ("spoiler", "check", "level"),
+    [
+        ("white-noise", "noise", "grave"),
+        ("matched-noise", "noise", "grave"),
+        ("shuffled", "noise", "grave"),
+        ("nir-swir", "order", "grave"),
+        ("nir-red-edge", "order", "grave"),
+        ("alphabetical", "level", "grave"),
+        ("by-grid", "level", "grave"),
+        ("band-lost", "missing-bands", "grave"),
+        ("painted-snow", "snow", None),
+        ("painted-cloud", "haze", None),
+        ("offset-left", "haze", None),
+    ],
+)
+def test_what_is_spoilt_is_found(spoiler: str, check: str, level: str | None) -> None:
+    found = {finding.check: finding for finding in physical(spoilt(spoiler))}
+    assert check in found
+    assert level in (None, found[check].level)
+    assert found[check].about == "pixels"
+    assert found[check].sentence.endswith(".")
+
+
+def test_a_shadow_on_half_a_forest_is_seen() -> None:
+    patch = spoilt("painted-shadow")
+    assert shade_share(cells(patch)) > shade_share(cells(read_sample("austria-fields")))
+
+
+def test_cells_are_means_of_whole_cells_in_the_documented_order() -> None:
+    patch = read_sample("austria-fields")
+    valid = np.array(patch.valid)
+    valid[0, 0] = False
+    found = cells(replace(patch, valid=valid))
+    assert found.shape == (12, 399)
+    np.testing.assert_allclose(found[1, 0], patch.band("B02")[:6, 6:12].mean(), rtol=1e-5)
+    turned = replace(patch, reflectance=patch.reflectance[::-1], bands=BAND_NAMES[::-1])
+    np.testing.assert_array_equal(cells(turned), cells(patch))
+
+
+def test_without_all_bands_or_cells_nothing_is_said() -> None:
+    patch = spoilt("white-noise")
+    few = replace(patch, reflectance=patch.reflectance[:4], bands=BAND_NAMES[:4])
+    assert cells(few).shape == (12, 0)
+    assert physical(few) == ()
+    valid = np.zeros((120, 120), dtype=bool)
+    valid[:6, :30] = True
+    assert physical(replace(patch, valid=valid)) == ()
+
+
+def test_measures_know_their_extremes() -> None:
+    water = np.full((12, 30), 0.01, dtype=np.float32)
+    assert ratio_to_b8a(water, "B09") is None
+    assert haze_share(water) == snow_share(water) == shade_share(water) == 0
+    cloud = np.full((12, 30), 0.8, dtype=np.float32)
+    assert haze_share(cloud) == 1
+    assert snow_share(cloud) == 0
+    assert ratio_to_b8a(cloud, "B09") == pytest.approx(1)
+    snow = np.array(cloud)
+    snow[10:] = 0.05
+    assert snow_share(snow) == 1
+
+
+def test_roughness_lies_between_a_ramp_and_noise() -> None:
+    ramp = np.tile(np.linspace(0, 1, 120, dtype=np.float32), (12, 120, 1))
+    assert roughness(tiny.random_patch(reflectance=ramp)) < 0.001
+    assert roughness(tiny.random_patch()) == pytest.approx(1, abs=0.05)
+    assert roughness(tiny.random_patch(reflectance=np.ones((12, 120, 120), np.float32))) == 0
+
+
+@given(
+    level=st.floats(-2, 3),
+    spread=st.floats(0, 2),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=30, deadline=None)
+def test_no_pixels_break_the_checks(level: float, spread: float, share: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    pixels = (level + spread * random.standard_normal((12, 120, 120))).astype(np.float32)
+    valid = random.random((120, 120)) < share
+    valid[0, 0] = True
+    for finding in physical(tiny.random_patch(reflectance=pixels, valid=valid)):
+        assert np.isfinite(finding.value)
+        assert finding.level in ("warn", "grave")
+
+
+@pytest.mark.data
+def test_real_bad_scenes_are_found_by_what_they_are(shared_data: Path) -> None:
+    groups = {group.name: group for group in scene_groups(shared_data / "scenes")}
+    found = {
+        name: [names(patch) for patch in groups[name].patches()]
+        for name in ("cloud", "haze", "level-1c", "clear-boadella", "clear-denmark")
+    }
+    assert all("haze" in each for each in found["cloud"])
+    assert all("haze" in each for each in found["haze"])
+    level = [("level" in each, "haze" in each) for each in found["level-1c"]]
+    assert all(any(pair) for pair in level)
+    assert sum(pair[0] for pair in level) >= 40
+    clear = found["clear-boadella"]
+    assert sum(bool(each) for each in clear) <= 0.05 * len(clear)

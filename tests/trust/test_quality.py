@@ -1,0 +1,143 @@
+"""Quality checks: what they find on spoilt pixels, and that they stay quiet on good ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from landcover.core.bands import BAND_NAMES
+from landcover.core.raster import Patch, grid
+from landcover.io.band_files import read_folder
+from landcover.io.samples import NAMES, read_sample
+from landcover.io.scaling import darkest, looks_shifted
+from landcover.io.stack import read_stack
+from landcover.trust.quality import NEGATIVE, assess
+
+
+@pytest.fixture(scope="module")
+def good() -> Patch:
+    return read_sample("austria-fields")
+
+
+def spoilt(patch: Patch, reflectance: np.ndarray) -> tuple[tuple[str, ...], bool]:
+    found = assess(replace(patch, reflectance=reflectance))
+    return found.warnings, found.abstained
+
+
+def test_samples_are_clean_but_for_the_snow() -> None:
+    found = {name: assess(read_sample(name)) for name in NAMES}
+    assert [name for name, quality in found.items() if quality.warnings] == ["finland-snow"]
+    (warning,) = found["finland-snow"].warnings
+    assert "as bright as snow or cloud" in warning
+    assert not any(quality.abstained for quality in found.values())
+    assert all(quality.cloud_fraction is None for quality in found.values())
+
+
+@pytest.mark.parametrize(
+    ("missing", "warned", "abstained"),
+    [(0.04, False, False), (0.06, True, False), (0.6, True, True), (1.0, True, True)],
+)
+def test_nodata(good: Patch, missing: float, *, warned: bool, abstained: bool) -> None:
+    valid = np.ones((120, 120), dtype=bool)
+    valid[: round(missing * 120)] = False
+    quality = assess(replace(good, valid=valid))
+    assert quality.nodata_fraction == pytest.approx(missing, abs=0.01)
+    assert any("no data" in warning for warning in quality.warnings) == warned
+    assert quality.abstained == abstained
+    assert quality.as_dict()["nodata_fraction"] == quality.nodata_fraction
+
+
+@pytest.mark.parametrize(
+    ("factor", "lift", "words", "abstained"),
+    [
+        (1.0, 0.1, "was not removed", False),
+        (1.0, -0.1, "was removed twice", False),
+        (1e4, 0.0, "far too high", True),
+        (1e-4, 0.0, "far too low", True),
+        (0.0, 0.1, "one single value", True),
+    ],
+)
+def test_mistakes_of_scale(
+    good: Patch, factor: float, lift: float, words: str, *, abstained: bool
+) -> None:
+    warnings, abstains = spoilt(good, good.reflectance * np.float32(factor) + np.float32(lift))
+    assert len(warnings) == 1
+    assert words in warnings[0]
+    assert abstains == abstained
+
+
+def test_bands_that_are_the_same(good: Patch) -> None:
+    pixels = np.array(good.reflectance)
+    pixels[2] = pixels[1]
+    warnings, abstained = spoilt(good, pixels)
+    assert ["B02 and B03 hold the same pixels" in warning for warning in warnings] == [True]
+    assert not abstained
+    warnings, abstained = spoilt(good, np.repeat(pixels[:1], 12, axis=0))
+    assert "All bands hold the same pixels" in warnings[0]
+    assert abstained
+
+
+def test_saturated_pixels(good: Patch) -> None:
+    pixels = np.array(good.reflectance)
+    pixels[7, :3] = 6.5535
+    warnings, _ = spoilt(good, pixels)
+    assert "saturated" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("crs", "west", "north", "outside"),
+    [
+        ("EPSG:32633", 404_400, 5_342_400, False),  # Austria
+        ("EPSG:32631", 484_000, 4_690_000, True),  # Catalonia
+        ("EPSG:32736", 617_300, 9_625_100, True),  # Kenya
+        ("EPSG:32635", 682_800, 6_971_220, False),  # Finland
+    ],
+)
+def test_places_outside_the_ten_countries(
+    good: Patch, crs: str, west: float, north: float, *, outside: bool
+) -> None:
+    quality = assess(replace(good, crs=crs, transform=grid(west, north)))
+    assert any("outside the ten" in warning for warning in quality.warnings) == outside
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_false_alarms_on_bigearthnet(shared_data: Path) -> None:
+    folders = sorted((shared_data / "bigearthnet" / "BigEarthNet-S2").glob("*/*"))
+    alarms, dark = [], []
+    for folder in folders:
+        patch = read_folder(folder)
+        if assess(patch).warnings:
+            alarms.append(folder.name)
+        dark.append(darkest(patch.reflectance.reshape(12, -1)))
+    assert len(folders) == 625
+    assert alarms == ["S2A_MSIL2A_20171101T094131_N9999_R036_T35VNK_84_29"]
+    # A percentile moves with its pixels: what adding or taking 0.1 would show.
+    assert sum(looks_shifted(value + 0.1) for value in dark) == 625
+    assert sum(value - 0.1 < NEGATIVE for value in dark) == 625
+
+
+@pytest.mark.data
+def test_the_level_1c_scene_with_its_offset_is_found(shared_data: Path) -> None:
+    folder = shared_data / "scenes" / "terramind"
+    found = {}
+    for level in ("S2L1C", "S2L2A"):
+        for path in sorted((folder / level).glob("*.tif")):
+            quality = assess(read_stack(path, path.name).centre_window())
+            found[level, path.stem] = any("not removed" in w for w in quality.warnings)
+    assert [key for key, value in found.items() if value] == [("S2L1C", "282D_485L_3_3")]
+
+
+@pytest.mark.data
+def test_boadella_is_only_out_of_its_countries(shared_data: Path) -> None:
+    for path in sorted((shared_data / "scenes" / "boadella").glob("*.tif")):
+        quality = assess(read_stack(path, path.name).centre_window())
+        assert ["outside the ten" in warning for warning in quality.warnings] == [True]
+        assert not quality.abstained
+
+
+def test_bands_are_twelve() -> None:
+    assert read_sample("austria-fields").bands == BAND_NAMES

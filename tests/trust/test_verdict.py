@@ -1,0 +1,296 @@
+"""All checks together: what they decide, the one sentence, and what each doubts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import torch
+
+from landcover.core.errors import BadInput, ModelMismatch
+from landcover.core.raster import Patch, Provenance, grid
+from landcover.io.samples import read_sample
+from landcover.models import registry
+from landcover.models.model import Model, Prediction
+from landcover.trust import novelty, shift_stability, verdict
+from landcover.trust.bench import fit
+from landcover.trust.bench.synthetic import SPOILERS
+from landcover.trust.novelty import Novelty
+from landcover.trust.quality import Quality
+from landcover.trust.verdict import Judgement, judge
+from tests.support import tiny, trust_cases
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return tiny.tiny_model()
+
+
+@pytest.fixture(scope="module")
+def known(model: Model) -> Novelty:
+    return fit.fit(model, trust_cases.dataset())
+
+
+@pytest.fixture(scope="module")
+def good() -> Patch:
+    """A patch like those that were learnt from."""
+    return trust_cases.record(2, "train").patch()
+
+
+def spoilt(name: str, patch: Patch) -> Patch:
+    return SPOILERS[name][1](patch, np.random.default_rng(0))
+
+
+def said(prediction: Prediction, chances: dict[str, float]) -> Prediction:
+    labels = tuple(
+        replace(
+            item,
+            probability=chances.get(item.label, 0.1),
+            threshold=0.5,
+            predicted=chances.get(item.label, 0.1) >= 0.5,
+        )
+        for item in prediction.labels
+    )
+    return replace(prediction, labels=labels)
+
+
+def test_a_good_patch_gets_an_answer(model: Model, known: Novelty, good: Patch) -> None:
+    prediction = said(model.predict(good), {"Pastures": 0.9})
+    found = judge(model, good, prediction, known=known)
+    assert (found.decision, found.reason, found.findings) == ("answer", verdict.NOTHING, ())
+    assert not found.alarmed
+    assert not found.quality.abstained
+    assert found.unchecked == ()
+    assert set(found.distances) == {"spectrum", "features"}
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == found.as_dict()
+
+
+@pytest.mark.parametrize(
+    ("spoiler", "check"),
+    [
+        ("offset-left", "offset"),
+        ("offset-twice", "negative"),
+        ("times-10000", "scale"),
+        ("over-10000", "scale"),
+        ("constant", "constant"),
+        ("alphabetical", "level"),
+        ("band-lost", "missing-bands"),
+        ("white-noise", "noise"),
+        ("shuffled", "noise"),
+        ("reversed", "order"),
+    ],
+)
+def test_what_is_spoilt_gets_no_answer_and_the_cause_is_named_first(
+    spoiler: str, check: str, model: Model, known: Novelty, good: Patch
+) -> None:
+    bad = spoilt(spoiler, good)
+    found = judge(model, bad, model.predict(bad), known=known)
+    assert found.decision == "cannot tell"
+    assert check in {finding.check for finding in found.findings}
+    first = found.findings[0]
+    assert first.level == "grave"
+    assert found.reason == first.sentence
+    assert first.check == check
+    # Who is told the cause need not hear of its signs.
+    assert not {f.check for f in found.findings} & verdict.ECHOES.get(check, frozenset())
+    assert found.quality.abstained
+    assert found.alarmed
+
+
+def test_the_strangest_distance_speaks_and_far_away_is_grave(known: Novelty) -> None:
+    spectrum, features = known.bounds["spectrum"], known.bounds["features"]
+    assert list(verdict.unlike({"spectrum": spectrum, "features": features}, known)) == []
+    (near,) = verdict.unlike({"spectrum": 1.5 * spectrum, "features": features}, known)
+    assert (near.check, near.level, near.value) == ("unlike", "warn", pytest.approx(1.5))
+    assert near.sentence.startswith("Its mean spectrum")
+    assert list(verdict.unlike({}, known)) == []
+    (far,) = verdict.unlike({"spectrum": 3 * spectrum}, known)
+    assert (far.level, far.bound) == ("grave", novelty.FAR)
+
+
+@pytest.mark.parametrize("spoiler", ["gaps", "painted-snow", "painted-cloud", "saturated"])
+def test_what_hides_the_land_is_at_least_a_warning(
+    spoiler: str, model: Model, known: Novelty, good: Patch
+) -> None:
+    found = judge(model, spoilt(spoiler, good), known=known)
+    assert found.decision in ("warn", "cannot tell")
+    assert found.alarmed
+
+
+def test_place_and_season_warn_without_doubting_the_pixels(
+    model: Model, known: Novelty, good: Patch
+) -> None:
+    kenya = replace(good, crs="EPSG:32736", transform=grid(617_300, 9_625_100))
+    found = judge(model, kenya, known=known)
+    checks = [finding.check for finding in found.findings]
+    assert found.decision == "warn"
+    assert not found.alarmed
+    # May in the south is November, which was not among the training dates.
+    assert checks == ["place", "season"]
+    winter = replace(good, acquired=datetime(2020, 1, 10, tzinfo=UTC))
+    found = judge(model, winter, known=known)
+    assert [finding.check for finding in found.findings] == ["season"]
+    assert found.findings[0].value > verdict.OUT_OF_SEASON
+    assert judge(model, replace(good, acquired=None), known=known).findings == ()
+
+
+def test_an_answer_at_its_threshold_is_said_to_be_undecided(
+    model: Model, known: Novelty, good: Patch
+) -> None:
+    plain = model.predict(good)
+    near = judge(model, good, said(plain, {"Pastures": 0.51, "Arable land": 0.53}), known=known)
+    assert [finding.check for finding in near.findings] == ["undecided"]
+    assert "Pastures" in near.reason
+    assert not near.alarmed
+    one = judge(model, good, said(plain, {"Pastures": 0.51, "Arable land": 0.9}), known=known)
+    assert one.decision == "answer"
+    none = judge(model, good, said(plain, {}), known=known)
+    assert none.reason == "No cover reaches its threshold."
+
+
+def test_a_deep_look_says_when_a_shift_changes_the_answer(
+    model: Model, known: Novelty, good: Patch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prediction = said(model.predict(good), {"Pastures": 0.9})
+    real = shift_stability.stability(model, good)
+    for score, checks in ((1.0, []), (0.3, ["unstable"])):
+        monkeypatch.setattr(
+            shift_stability, "stability", lambda *_, score=score, **__: replace(real, score=score)
+        )
+        deep = judge(model, good, prediction, known=known, deep=True)
+        assert [finding.check for finding in deep.findings] == checks
+    assert judge(model, good, prediction, known=known).findings == ()
+
+
+def test_without_a_fit_the_pixels_are_checked_and_the_rest_is_said(
+    model: Model, good: Patch
+) -> None:
+    found = judge(model, good)
+    assert found.decision == "answer"
+    assert found.reason == verdict.PARTLY
+    assert "trust fit" in found.unchecked[0]
+    assert found.distances == {}
+    assert judge(model, spoilt("white-noise", good)).decision == "cannot tell"
+
+
+def test_one_pass_of_the_net_says_the_same_as_two(
+    model: Model, known: Novelty, good: Patch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict, "known_of", lambda _: (known, ""))
+    passes = []
+    real = type(model.net).forward
+
+    def counted(net: torch.nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+        passes.append(len(pixels))
+        found: torch.Tensor = real(net, pixels)
+        return found
+
+    monkeypatch.setattr(type(model.net), "forward", counted)
+    for patch in (good, spoilt("painted-cloud", good), spoilt("times-10000", good)):
+        passes.clear()
+        prediction, judged = verdict.predict_and_judge(model, patch)
+        assert passes == [1]
+        assert prediction == model.predict(patch)
+        assert judged == judge(model, patch, prediction)
+    with pytest.raises(BadInput):
+        verdict.predict_and_judge(model, good, "no aim")
+    top_of_atmosphere = Provenance(source="x", level="L1C")
+    with pytest.raises(ModelMismatch):
+        verdict.predict_and_judge(model, replace(good, provenance=top_of_atmosphere))
+
+
+def test_without_a_fit_one_pass_serves_too(model: Model, good: Patch) -> None:
+    prediction, judged = verdict.predict_and_judge(model, good)
+    assert prediction == model.predict(good)
+    assert judged == judge(model, good, prediction)
+    assert "trust fit" in judged.unchecked[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("landcover-cnn-rgb", "B01, B05, B06, B07, B08, B8A, B09, B11, B12"),
+        ("landcover-cnn-rgbn", "B01, B05, B06, B07, B8A, B09, B11, B12"),
+    ],
+)
+def test_models_of_few_bands_get_a_verdict_that_says_what_was_not_checked(
+    known: Novelty, good: Patch, name: str, lost: str
+) -> None:
+    model = registry.load(name)
+    plain = replace(known, space=None)
+    order = [good.bands.index(band) for band in model.card.bands]
+    few = replace(good, reflectance=good.reflectance[order], bands=model.card.bands)
+    found = judge(model, few, known=plain)
+    assert (found.decision, found.reason) == ("answer", verdict.PARTLY)
+    (sentence,) = found.unchecked
+    assert sentence.startswith("Haze, snow, shade, noise, level")
+    assert sentence.endswith(f"this source lacks {lost}.")
+    far = replace(few, crs="EPSG:32623")
+    assert [finding.check for finding in judge(model, far, known=plain).findings] == ["place"]
+    shifted = replace(few, reflectance=few.reflectance + np.float32(0.1))
+    assert judge(model, shifted, known=plain).decision == "cannot tell"
+    # With all bands in the source, the model's own few do not limit the checks.
+    assert judge(model, good, known=plain).unchecked == ()
+
+
+def test_too_few_whole_cells_are_said_to_be_unchecked(
+    model: Model, known: Novelty, good: Patch
+) -> None:
+    valid = np.indices((120, 120)).sum(axis=0) % 7 != 0  # gaps in every cell
+    sparse = judge(model, replace(good, valid=valid), known=replace(known, space=None))
+    assert sparse.unchecked == (verdict._FEW_CELLS,)
+
+
+def test_a_fit_of_other_weights_is_not_believed(
+    model: Model, known: Novelty, good: Patch, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    novelty.save(known, tmp_path, "0" * 12)  # type: ignore[arg-type]
+    monkeypatch.setattr(registry, "folder", lambda _: tmp_path)
+    verdict._kept.cache_clear()
+    found = judge(model, good)
+    verdict._kept.cache_clear()
+    assert found.distances == {}
+    assert "another card" in found.unchecked[0]
+
+
+def test_what_the_model_refuses_is_refused(model: Model, known: Novelty) -> None:
+    random = np.random.default_rng(0).normal(0.2, 0.05, (12, 240, 240)).astype(np.float32)
+    large = tiny.random_patch(size=240, reflectance=random)
+    with pytest.raises(ModelMismatch, match="choose a window"):
+        judge(model, large, known=known)
+
+
+@pytest.mark.parametrize(
+    ("warnings", "abstained", "decision"),
+    [
+        ((), False, "answer"),
+        (("Odd.",), False, "warn"),
+        (("Grey.",), True, "cannot tell"),
+        ((), True, "cannot tell"),
+    ],
+)
+def test_a_pictures_quality_becomes_a_judgement(
+    warnings: tuple[str, ...], *, abstained: bool, decision: str
+) -> None:
+    quality = Quality(
+        nodata_fraction=0.1, cloud_fraction=None, warnings=warnings, abstained=abstained
+    )
+    found = verdict.of_quality(quality)
+    assert isinstance(found, Judgement)
+    assert found.decision == decision
+    if warnings or not abstained:
+        assert found.reason == (warnings[0] if warnings else verdict.NOTHING)
+    assert found.quality == quality
+
+
+def test_samples_get_an_answer_or_a_warning_from_the_default_model() -> None:
+    model = registry.load()
+    for name in trust_cases.GOOD:
+        patch = read_sample(name)
+        found = judge(model, patch, model.predict(patch))
+        assert found.decision != "cannot tell", (name, found.reason)
+    snow = read_sample("finland-snow")
+    assert judge(model, snow, model.predict(snow)).decision != "answer"
