@@ -40,6 +40,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 # Apart: what drives a browser, and what starts processes of its own, of which a pool once
 # died beside another worker. One thread a worker: with more, they wait for each other. A worker

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from pages.parts.classify import choice, chooser, live, pictures, result, searches
+from pages.parts.classify import chooser, live, pictures, result, searches
 from pages.parts.classify import map as chart
-from pages.parts.shared import basemap, entry, theme
+from pages.parts.shared import basemap, choice, entry, theme
 
 
 def main() -> None:

@@ -7,10 +7,10 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.core.picture import Picture
 from landcover.core.raster import Patch
-from pages.parts.classify import choice, pictures, result, verdict_banner
+from pages.parts.classify import pictures, result
 from pages.parts.explain import bands, choose, computation, maps, neighbours, place, what_if
 from pages.parts.explain.computation import Wish
-from pages.parts.shared import entry, loaded_models, theme
+from pages.parts.shared import choice, entry, loaded_models, theme, verdict_banner
 
 
 def main() -> None:

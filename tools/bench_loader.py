@@ -26,12 +26,13 @@ wait_politely(together=True)
 import torch  # noqa: E402 - how threads wait is settled before torch is imported
 from torch import Tensor  # noqa: E402
 
+from landcover.core.prefetch import ahead  # noqa: E402
 from landcover.datasets import Dataset, Record, open_dataset  # noqa: E402
 from landcover.datasets.arrays import NativeStore  # noqa: E402
 from landcover.datasets.convert import convert  # noqa: E402
 from landcover.datasets.labelled import read_records, store_of, targets_of  # noqa: E402
 from landcover.train.configuration import TrainConfig  # noqa: E402
-from landcover.train.loading import ahead, plan, prepare  # noqa: E402
+from landcover.train.loading import plan, prepare  # noqa: E402
 from landcover.train.loop import AHEAD, Run  # noqa: E402
 
 CONFIG = TrainConfig(net_options={"members": 2, "width": 24, "stem": 12, "spectral": 32}, batch=32)

@@ -31,8 +31,8 @@ from landcover.io.samples import NAMES, native, samples
 from landcover.metrics.scores import average_precision, counted_classes
 from landcover.models import registry
 from landcover.models.inference import Scorer
+from landcover.nets.symmetry import symmetry
 from landcover.train import loop
-from landcover.train.augment import symmetry
 from landcover.train.configuration import TrainConfig
 
 BATCH: Final = 32

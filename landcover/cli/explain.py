@@ -401,8 +401,8 @@ def _text(
 
 def _head(record: dict[str, Any]) -> list[str]:
     """What a model says, and whether to believe it."""
+    from landcover.core.text import plain  # noqa: PLC0415 - as above
     from landcover.report import patch_report, picture_report  # noqa: PLC0415 - loads torch
-    from landcover.report.sheet import plain  # noqa: PLC0415 - as above
 
     said = picture_report.verdict if "limits" in record else patch_report.verdict
     return [

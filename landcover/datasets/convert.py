@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from numpy.lib import format as npy
 
 from landcover.core.errors import BadInput
+from landcover.core.prefetch import ahead
 from landcover.core.progress import Progress, Report, ignore
 from landcover.datasets import memory_mapped
 from landcover.datasets.arrays import Grid
@@ -36,7 +37,6 @@ from landcover.datasets.labelled import Dataset, Record, read_records
 from landcover.datasets.memory_mapped import GRIDS, MANIFEST_FILE, PATCH_BYTES, SCHEMA, TABLE_FILE
 from landcover.io.band_files import Native
 from landcover.io.guard import shown
-from landcover.train.loading import ahead
 
 JOURNAL_FILE: Final = "journal.jsonl"
 BLOCK: Final = 256

@@ -7,7 +7,7 @@ from typing import Any
 
 from landcover import __version__
 from landcover.core.raster import Patch
-from landcover.report.sheet import plain
+from landcover.core.text import plain
 
 
 def of_maps(patch: Patch, count: int, fill: Callable[[Any], None]) -> bytes:

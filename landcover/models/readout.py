@@ -26,8 +26,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from landcover.models.model import Model
 from landcover.nets.rgb_lite0 import turned_back
 from landcover.nets.spectral_lite0 import SpectralLite
+from landcover.nets.symmetry import symmetry
 from landcover.nets.trigrid import CELL_PIXELS, TriGrid, spectra_at_20m
-from landcover.train.augment import symmetry
 
 PROBE: Final = torch.arange(4.0).view(1, 1, 2, 2)
 """A picture whose eight symmetries all differ."""

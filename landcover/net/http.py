@@ -19,7 +19,7 @@ import aiohttp
 from landcover.core.errors import FetchError
 from landcover.core.progress import Progress, Report, check
 from landcover.net.disk_cache import DiskCache
-from landcover.stac.scene import allowed, host_of
+from landcover.net.hosts import allowed, host_of
 
 DEADLINE_S: Final = 60.0
 ATTEMPTS: Final = 4

@@ -10,8 +10,8 @@ from landcover.core.errors import BadInput
 from landcover.core.picture import WINDOW
 from landcover.nets.efficientnet_lite0 import HEAD, Lite0
 from landcover.nets.pooled import STRIDE
+from landcover.nets.symmetry import symmetry
 from landcover.nets.trigrid import check_size
-from landcover.train.augment import symmetry
 
 
 class RgbNet(nn.Module):
@@ -111,7 +111,7 @@ class RgbNet(nn.Module):
 
 
 def turned_back(maps: Tensor, which: int) -> Tensor:
-    """Undo :func:`landcover.train.augment.symmetry`, which turns first and then mirrors."""
+    """Undo :func:`landcover.nets.symmetry.symmetry`, which turns first and then mirrors."""
     if which & 2:
         maps = maps.flip(-2)
     if which & 1:

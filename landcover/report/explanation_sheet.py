@@ -17,21 +17,9 @@ from landcover.core.bands import COMPOSITES
 from landcover.core.classes import BY_NAME
 from landcover.core.picture import Picture
 from landcover.core.raster import ByteArray, Patch
+from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
-from landcover.report.sheet import (
-    FOOTER_LINE,
-    GAP,
-    INK,
-    LINE,
-    NOTE_LINE,
-    PAPER,
-    QUIET,
-    RULE,
-    Rgb,
-    place_text,
-    plain,
-    time_text,
-)
+from landcover.report.sheet import FOOTER_LINE, GAP, INK, LINE, NOTE_LINE, PAPER, QUIET, RULE, Rgb
 from landcover.report.sheet import _drawable as drawable
 from landcover.report.sheet import _fit as fit
 from landcover.report.sheet import _font as font

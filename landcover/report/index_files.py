@@ -10,20 +10,10 @@ from PIL import Image, ImageDraw
 
 from landcover.core.errors import BadInput
 from landcover.core.raster import Patch
+from landcover.core.text import place_text, plain, time_text
 from landcover.explain.indices import INDICES, IndexSummary, colour_bar, coloured, indices, number
 from landcover.io import geotiff_writer
-from landcover.report.sheet import (
-    FOOTER_LINE,
-    GAP,
-    INK,
-    LINE,
-    PAPER,
-    QUIET,
-    RULE,
-    place_text,
-    plain,
-    time_text,
-)
+from landcover.report.sheet import FOOTER_LINE, GAP, INK, LINE, PAPER, QUIET, RULE
 from landcover.report.sheet import _drawable as drawable
 from landcover.report.sheet import _fit as fit
 from landcover.report.sheet import _font as font

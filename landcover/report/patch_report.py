@@ -18,10 +18,11 @@ from landcover.core.bands import PIXEL_M
 from landcover.core.classes import BY_NAME, CLASS_NAMES, THEMES
 from landcover.core.errors import CorruptModel
 from landcover.core.raster import Patch
+from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation
 from landcover.models.model import Model, Prediction
 from landcover.models.thresholds import AIMS, DEFAULT_AIM
-from landcover.report.sheet import as_png, place_text, plain, time_text
+from landcover.report.sheet import as_png
 from landcover.trust.quality import Quality
 from landcover.trust.verdict import SAID, Judgement, predict_and_judge
 

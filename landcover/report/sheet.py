@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Sequence
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,7 @@ from landcover import __version__
 from landcover.core.bands import COMPOSITES
 from landcover.core.classes import BY_NAME
 from landcover.core.raster import ByteArray, Patch
+from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
 from landcover.models.model import LabelScore, Prediction
 from landcover.trust.quality import Quality
@@ -258,23 +258,3 @@ def _wrap(text: str, font: Font, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines
-
-
-def plain(text: str) -> str:
-    """A user's text without control characters and half letters, 200 letters at most."""
-    whole = text.encode("utf-8", "replace").decode()
-    clean = "".join(letter if letter.isprintable() else "�" for letter in whole)
-    return clean if len(clean) <= 200 else clean[:199] + "…"
-
-
-def place_text(latitude: float, longitude: float) -> str:
-    """Such as ``48.2223° N, 13.7209° E``."""
-    ns, ew = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
-    return f"{abs(latitude):.4f}° {ns}, {abs(longitude):.4f}° {ew}"
-
-
-def time_text(iso: str | None) -> str:
-    """Such as ``2017-06-13 10:10 UTC``."""
-    if iso is None:
-        return "date not stated"
-    return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M UTC")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 from landcover.core.errors import BadInput, FetchError
+from landcover.net.hosts import allowed, host_of
 from landcover.stac.archives import Catalogue
 from landcover.stac.harmonise import Claims
 
@@ -258,29 +258,6 @@ class _Item:
     def path(self, asset: object) -> str | None:
         value = asset.get("href") if isinstance(asset, dict) else None
         return value if isinstance(value, str) and value and "\0" not in value else None
-
-
-def allowed(address: str, hosts: tuple[str, ...]) -> bool:
-    """Whether an address is http or https and leads to one of the hosts (``host[:port]``)."""
-    if not address.isprintable() or " " in address:  # a parser would drop what another keeps
-        return False
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
-        return False
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-        return False
-    host = parts.hostname.lower()
-    return (host in hosts and port is None) or f"{host}:{port}" in hosts
-
-
-def host_of(address: str) -> str | None:
-    """What stands for the host in an address, or None where it cannot be read."""
-    try:
-        return urlsplit(address).netloc or urlsplit(address).scheme or None
-    except ValueError:
-        return None
 
 
 def rings_of(shape: Mapping[str, Any]) -> list[list[tuple[float, float]]]:

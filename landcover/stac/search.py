@@ -16,10 +16,11 @@ from typing import Any, Final, TypeVar
 from landcover.core.errors import FetchError, LandcoverError
 from landcover.core.progress import check
 from landcover.net.disk_cache import DiskCache
+from landcover.net.hosts import allowed
 from landcover.net.http import moved
 from landcover.stac.archives import Catalogue
 from landcover.stac.candidates import Wish
-from landcover.stac.scene import Scene, allowed, local_scene, scene_of
+from landcover.stac.scene import Scene, local_scene, scene_of
 
 TIMEOUT_S: Final = (6.0, 15.0)
 """To connect and between two pieces of an answer."""

@@ -14,27 +14,13 @@ import torch
 from torch import Generator, Tensor
 
 from landcover.core.errors import BadInput
+from landcover.nets.symmetry import symmetry
 
 ALIGNMENT = 6
 """Rectangles lie on multiples of this many 10 m pixels, so that no 60 m pixel is cut."""
 
 Box = tuple[int, int, int, int]
 """``(top, bottom, left, right)`` in pixels; bottom and right are the first outside."""
-
-
-def symmetry(pixels: Tensor, which: int) -> Tensor:
-    """One of the eight symmetries of the square, 0 to 7; 0 changes nothing.
-
-    A satellite looks down: land cover has no up, so a turned or mirrored patch is as
-    real as the original. Square patches only.
-    """
-    if which & 4:
-        pixels = pixels.transpose(-2, -1)
-    if which & 1:
-        pixels = pixels.flip(-1)
-    if which & 2:
-        pixels = pixels.flip(-2)
-    return pixels
 
 
 def random_symmetries(pixels: Tensor, generator: Generator) -> Tensor:

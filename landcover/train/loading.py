@@ -7,12 +7,8 @@ learnt depends neither on the number of threads nor on which of them was faster.
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 import torch
 from torch import Generator, Tensor
@@ -23,9 +19,6 @@ from landcover.train.augment import Augmentation
 AUGMENTED_AT_ONCE: Final = 32
 """Patches augmented together: 22 MB, which the allocator reuses. Larger blocks are
 returned to the system and cost a page fault every 4 kB when they are next asked for."""
-
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -82,20 +75,3 @@ def prepare(
     ]
     pixels = torch.cat([pixels for pixels, _ in parts])
     return Batch(pixels, torch.cat([y for _, y in parts]), piece.share, piece.seed)
-
-
-def ahead(
-    pool: Executor, make: Callable[[Item], Made], items: Iterable[Item], depth: int
-) -> Iterator[Made]:
-    """What ``make`` makes of each item, in order, with up to ``depth`` under way meanwhile."""
-    left = iter(items)
-    waiting: deque[Future[Made]] = deque()
-    try:
-        waiting.extend(pool.submit(make, item) for item in itertools.islice(left, depth))
-        while waiting:
-            made = waiting.popleft().result()
-            waiting.extend(pool.submit(make, item) for item in itertools.islice(left, 1))
-            yield made
-    finally:
-        for future in waiting:
-            future.cancel()

@@ -27,6 +27,7 @@ from torch import Generator, Tensor, nn
 
 from landcover import nets
 from landcover.core.errors import BadInput
+from landcover.core.prefetch import ahead
 from landcover.datasets.arrays import PatchSet
 from landcover.metrics.scores import average_precision, counted_classes
 from landcover.models.devices import knows_bfloat16, pick_device
@@ -35,7 +36,7 @@ from landcover.train.callbacks import Moment, watchers
 from landcover.train.configuration import Loss, Metric, Precision, TrainConfig
 from landcover.train.distributed import Team
 from landcover.train.history import HISTORY_FILE, Epoch, whole, write
-from landcover.train.loading import Batch, Piece, ahead, plan, prepare
+from landcover.train.loading import Batch, Piece, plan, prepare
 
 __all__ = [
     "CHECKPOINT_FILE",

@@ -25,7 +25,7 @@ from landcover.explain.baselines import BASELINES, baseline
 from landcover.io.samples import read_sample
 from landcover.models import registry
 from landcover.models.model import Model
-from landcover.train.augment import symmetry
+from landcover.nets.symmetry import symmetry
 from tests.support import tiny
 
 WATER = "Inland waters"

@@ -17,8 +17,8 @@ from landcover.nets.label_sets import LabelSets, count, from_counts
 from landcover.nets.mosaic import Mosaic, join
 from landcover.nets.rgb_lite0 import RgbNet, turned_back
 from landcover.nets.spectral_lite0 import VISIBLE, SpectralLite, inflate
+from landcover.nets.symmetry import symmetry
 from landcover.nets.trigrid import TriGrid
-from landcover.train.augment import symmetry
 
 SMALL = {"members": 1, "width": 4, "stem": 4, "spectral": 8}
 TAPS = {"taps": [2, 4]}

@@ -20,9 +20,9 @@ from landcover.models import registry
 from landcover.models.model import load_model
 from landcover.trust import quality
 from landcover.trust.picture_quality import assess
-from pages.parts.classify import choice, decision_goal, pictures, probabilities, result
+from pages.parts.classify import attribution, decision_goal, pictures, probabilities, result
 from pages.parts.classify import map as chart
-from pages.parts.shared import attribution, basemap, loaded_models, theme
+from pages.parts.shared import basemap, choice, loaded_models, theme
 from tests.support.colour_pictures import pixels
 from tests.support.tiny import NAME, TinyNet, decided_folder, random_patch, tiny_card, tiny_model
 from tests.support.tiny_pictures import tiny_picture_model

@@ -28,12 +28,11 @@ from landcover.io.images import picture_of
 from landcover.models import registry
 from landcover.models.model import Model
 from landcover.trust import shift_stability
-from pages.parts.classify import choice
 from pages.parts.explain import bands as bands_part
 from pages.parts.explain import choose, computation, maps, neighbours, what_if_controls
 from pages.parts.explain import what_if as what_if_part
 from pages.parts.explain.computation import Failed, Store, Subject, Wish
-from pages.parts.shared import loaded_models, theme
+from pages.parts.shared import choice, loaded_models, theme
 from tests.support.colour_pictures import pixels
 from tests.support.tiny import NAME, TinyNet, random_patch, tiny_folder, tiny_model
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from landcover import __version__
+from landcover.core import text
 from landcover.core.bands import BAND_NAMES, COMPOSITES
 from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.errors import CorruptModel, ModelMismatch
@@ -208,7 +209,7 @@ def test_no_name_of_a_file_does_harm(name: str) -> None:
 
 
 def test_half_letters_of_a_file_name_can_be_printed() -> None:
-    assert sheet.plain("b\udce9ton\n.tif") == "b?ton�.tif"
+    assert text.plain("b\udce9ton\n.tif") == "b?ton�.tif"
 
 
 @pytest.mark.parametrize("method", [None, *explanation.METHODS])

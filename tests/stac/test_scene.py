@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput, FetchError, LandcoverError
 from landcover.io.scaling import PLAIN, SHIFTED, Scaling
+from landcover.net.hosts import allowed
 from landcover.stac.archives import CATALOGUES, Catalogue
 from landcover.stac.harmonise import RULES, Claims
-from landcover.stac.scene import Scene, allowed, local_scene, of_level, rings_of, scene_of
+from landcover.stac.scene import Scene, local_scene, of_level, rings_of, scene_of
 
 EARTH_SEARCH = CATALOGUES["earth-search"]
 PLANETARY = CATALOGUES["planetary-computer"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from landcover.core.errors import BadInput
 from landcover.datasets.arrays import expand
+from landcover.nets.symmetry import symmetry
 from landcover.nets.trigrid import native_grids
 from landcover.train.augment import (
     ALIGNMENT,
@@ -18,7 +19,6 @@ from landcover.train.augment import (
     paste,
     random_symmetries,
     rectangles,
-    symmetry,
 )
 
 SEEDS = st.integers(0, 2**32 - 1)

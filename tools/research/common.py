@@ -19,7 +19,7 @@ from landcover.datasets import open_dataset
 from landcover.datasets.arrays import NativeStore
 from landcover.metrics.bootstrap import interval, resample
 from landcover.models.inference import Scorer
-from landcover.train.augment import symmetry
+from landcover.nets.symmetry import symmetry
 from landcover.train.loop import average_precisions
 
 ROOT: Final = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from landcover.datasets.arrays import join
 from landcover.nets.rgb_lite0 import RgbNet
 from landcover.nets.spectral_lite0 import VISIBLE
-from landcover.train.augment import symmetry
+from landcover.nets.symmetry import symmetry
 from tools.research.common import WORK, figures, gain, line, sigmoid, store
 from tools.research.probe import fit, log_statistics
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from landcover.core.bands import BAND_NAMES
 from landcover.datasets.arrays import join
 from landcover.nets.efficientnet_lite0 import Lite0
-from landcover.train.augment import symmetry
+from landcover.nets.symmetry import symmetry
 from tools.research.common import WORK, imagenet, store
 
 COMPOSITES = {

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from landcover import nets
-from landcover.train.augment import symmetry
+from landcover.nets.symmetry import symmetry
 from landcover.train.loop import TrainConfig
 from tools.research.common import WORK, figures, store
 

@@ -30,7 +30,8 @@ from torch import Tensor, nn
 from landcover import nets
 from landcover.datasets.arrays import NativeStore, join
 from landcover.nets.spectral_lite0 import SpectralLite, inflate
-from landcover.train.augment import rectangles, symmetry
+from landcover.nets.symmetry import symmetry
+from landcover.train.augment import rectangles
 from landcover.train.configuration import TrainConfig
 from landcover.train.loop import _optimiser, learning_rate, take_up
 

@@ -32,7 +32,7 @@ from landcover.core.errors import Cancelled, FetchError
 from landcover.core.progress import Report
 from landcover.datasets.downloads.partial_file import Part, is_tag, verify
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
-from landcover.stac.scene import allowed, host_of
+from landcover.net.hosts import allowed, host_of
 
 MAX_REDIRECTS: Final = 5
 MAX_PAGE_BYTES: Final = 2_000_000

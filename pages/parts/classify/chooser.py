@@ -13,8 +13,8 @@ from landcover.core.picture import WINDOW, Picture
 from landcover.io.images import SUFFIXES
 from landcover.io.samples import read_sample, samples
 from landcover.io.sources import parse_place
-from pages.parts.classify import choice, live
-from pages.parts.shared import theme
+from pages.parts.classify import live
+from pages.parts.shared import choice, theme
 
 FILE_TYPES: Final = ("tif", "tiff", "zip", "json", *SUFFIXES)
 GALLERY_COLUMNS: Final = 3

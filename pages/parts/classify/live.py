@@ -12,8 +12,8 @@ from landcover.core.errors import LandcoverError
 from landcover.core.raster import Patch
 from landcover.io.names import FIRST_LIGHT
 from landcover.stac.catalog import CATALOGUES, Candidate, Wish
-from pages.parts.classify import choice, searches
-from pages.parts.shared import theme
+from pages.parts.classify import searches
+from pages.parts.shared import choice, theme
 
 OWN: Final = "own"
 DAYS: Final = 180

@@ -15,8 +15,7 @@ from landcover.core.bands import COMPOSITES
 from landcover.core.raster import Patch
 from landcover.io.samples import Sample, samples
 from landcover.io.web_mercator import map_picture
-from pages.parts.classify import choice
-from pages.parts.shared import basemap, loaded_models, theme
+from pages.parts.shared import basemap, choice, loaded_models, theme
 
 KEY: Final = "classify_map"
 HEIGHT: Final = 460

@@ -15,8 +15,8 @@ from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
 from landcover.core.picture import WINDOW, Picture
 from landcover.core.raster import ByteArray
-from pages.parts.classify import choice, verdict_banner
-from pages.parts.shared import attribution, downloads, loaded_models, theme
+from pages.parts.classify import attribution
+from pages.parts.shared import choice, downloads, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.model import LabelScore

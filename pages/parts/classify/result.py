@@ -12,8 +12,8 @@ from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Patch
 from landcover.io.samples import Sample
-from pages.parts.classify import choice, decision_goal, probabilities, verdict_banner
-from pages.parts.shared import attribution, downloads, loaded_models, theme
+from pages.parts.classify import attribution, decision_goal, probabilities
+from pages.parts.shared import choice, downloads, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.card import Card

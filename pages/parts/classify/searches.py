@@ -17,8 +17,7 @@ from landcover.core.progress import Report
 from landcover.core.raster import Patch
 from landcover.stac import catalog
 from landcover.stac.catalog import CATALOGUES, Candidate, Finding, Wish
-from pages.parts.classify import choice
-from pages.parts.shared import jobs
+from pages.parts.shared import choice, jobs
 
 MAX_PLACES: Final = 8
 STEP: Final = 6

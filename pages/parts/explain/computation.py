@@ -49,7 +49,7 @@ class Wish:
     Attributes:
         kind: what.
         model: name of the model that is asked.
-        key: of the pixels, as :attr:`pages.parts.classify.choice.Chosen.key`.
+        key: of the pixels, as :attr:`pages.parts.shared.choice.Chosen.key`.
         label: full name of a class, for maps and bands.
         method: for maps.
         baseline: for maps and bands.

@@ -9,9 +9,8 @@ import streamlit as st
 from landcover.core.picture import Picture
 from landcover.core.raster import Patch
 from landcover.io.samples import samples
-from pages.parts.classify import choice
 from pages.parts.explain import computation
-from pages.parts.shared import loaded_models, theme
+from pages.parts.shared import choice, loaded_models, theme
 
 PLACE: Final = "explain_place"
 _OWN: Final = ""

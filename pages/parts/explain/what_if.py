@@ -12,11 +12,10 @@ from landcover.core.bands import COMPOSITES
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Patch
-from pages.parts.classify import verdict_banner
 from pages.parts.explain import computation, what_if_controls
 from pages.parts.explain.choose import word
 from pages.parts.explain.computation import Failed, Subject, Wish
-from pages.parts.shared import downloads, loaded_models, theme
+from pages.parts.shared import downloads, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
     from landcover.explain.what_if import WhatIf

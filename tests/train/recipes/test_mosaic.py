@@ -15,8 +15,8 @@ from landcover.models.card import WEIGHTS_FILE
 from landcover.models.model import load_model
 from landcover.nets.mosaic import Mosaic
 from landcover.nets.spectral_lite0 import SpectralLite
+from landcover.nets.symmetry import symmetry
 from landcover.nets.trigrid import TriGrid
-from landcover.train.augment import symmetry
 from landcover.train.recipes import bigearthnet, mosaic
 from landcover.train.recipes.bigearthnet import Order, make
 from landcover.train.recipes.mosaic import Parts, settings

@@ -10,8 +10,7 @@ from streamlit.testing.v1 import AppTest
 from landcover.core.errors import CorruptModel, LandcoverError, ModelMismatch
 from landcover.trust.quality import Finding, Quality
 from landcover.trust.verdict import NOTHING, Judgement
-from pages.parts.classify import verdict_banner
-from pages.parts.shared import loaded_models
+from pages.parts.shared import loaded_models, verdict_banner
 from tests.support import tiny
 
 
@@ -37,13 +36,13 @@ def judged(decision: str, count: int) -> Judgement:
 
 
 def script(found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - run without imports
-    from pages.parts.classify import verdict_banner  # noqa: PLC0415 - the script is run alone
+    from pages.parts.shared import verdict_banner  # noqa: PLC0415 - the script is run alone
 
     verdict_banner.show(found)
 
 
 def refusal(error):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - as above
-    from pages.parts.classify import verdict_banner  # noqa: PLC0415 - as above
+    from pages.parts.shared import verdict_banner  # noqa: PLC0415 - as above
 
     verdict_banner.refuse(error)
 

@@ -1,0 +1,20 @@
+"""The eight symmetries of the square, which leave land cover what it is."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def symmetry(pixels: Tensor, which: int) -> Tensor:
+    """One of the eight symmetries of the square, 0 to 7; 0 changes nothing.
+
+    A satellite looks down: land cover has no up, so a turned or mirrored patch is as
+    real as the original. Square patches only.
+    """
+    if which & 4:
+        pixels = pixels.transpose(-2, -1)
+    if which & 1:
+        pixels = pixels.flip(-1)
+    if which & 2:
+        pixels = pixels.flip(-2)
+    return pixels
