@@ -5,8 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from landcover.core.picture import Picture
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from pages.parts.classify import pictures, result
 from pages.parts.explain import bands, choose, computation, maps, neighbours, place, what_if
 from pages.parts.explain.computation import Wish
@@ -58,7 +57,7 @@ def _deep(
     about += list(dict.fromkeys(panel.bands for panel in panels))
     alike = Wish(kind="neighbours", model=name, key=key)
     steady = Wish(kind="stability", model=name, key=key, aim=aim)
-    if isinstance(pixels, Patch):
+    if not pixels.is_rgb:
         about += [alike, steady]
     answers = {panel.map.model: _answer_of(panel.map.model, chosen, pixels, aim)
                for panel in panels}  # fmt: skip
@@ -70,7 +69,7 @@ def _deep(
     with st.expander("What the methods do, and what the values mean"):
         maps.words(panels)
     bands.show(panels, pixels)
-    if isinstance(pixels, Picture):
+    if pixels.is_rgb:
         st.info(
             "Training patches that look alike, and what would change the answer, are to be had for "
             "Sentinel-2 patches only: a colour picture has neither bands nor a place."
@@ -81,16 +80,14 @@ def _deep(
     what_if.steady(steady, found)
 
 
-def _answer(
-    name: str, chosen: choice.Chosen, pixels: Patch | Picture, aim: str
-) -> loaded_models.Answer:
-    if isinstance(pixels, Picture):
+def _answer(name: str, chosen: choice.Chosen, pixels: Raster, aim: str) -> loaded_models.Answer:
+    if pixels.is_rgb:
         return loaded_models.classify_picture(name, chosen.key, pixels)
     return loaded_models.classify(name, chosen.key, pixels, aim)
 
 
 def _answer_of(
-    name: str, chosen: choice.Chosen, pixels: Patch | Picture, aim: str
+    name: str, chosen: choice.Chosen, pixels: Raster, aim: str
 ) -> loaded_models.Answer | None:
     """The same, None where the model refuses: the maps say why."""
     try:
@@ -99,11 +96,9 @@ def _answer_of(
         return None
 
 
-def _verdict(
-    name: str, chosen: choice.Chosen, pixels: Patch | Picture, found: loaded_models.Answer
-) -> None:
+def _verdict(name: str, chosen: choice.Chosen, pixels: Raster, found: loaded_models.Answer) -> None:
     verdict_banner.show(found.judgement)
-    if isinstance(pixels, Picture):
+    if pixels.is_rgb:
         st.html(pictures.verdict(found, loaded_models.title(name)))
         return
     sample = choice.sample_of(chosen)

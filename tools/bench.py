@@ -29,7 +29,7 @@ if sys.argv[1:] and not set(RATIOS) & set(sys.argv):
 
 import torch
 
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.evaluate.report_text import threads
 from landcover.io import sources
 from landcover.io.samples import NAMES
@@ -70,7 +70,7 @@ def classify() -> None:
     """A warm classification of one patch: the net alone, and with the verdict, as the page does."""
     model = registry.load(device="cpu")
     patches = [sources.read(name) for name in NAMES]
-    ways: dict[str, Callable[[Model, Patch], object]] = {
+    ways: dict[str, Callable[[Model, Raster], object]] = {
         "warm classification of one patch": lambda model, patch: model.predict(patch),
         "… with the verdict": classify_patch,
     }

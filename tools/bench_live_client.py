@@ -46,7 +46,7 @@ def ours() -> Reader:
         os.environ["LANDCOVER_HOME"] = job["home"]
         scene = scene_of(job["item"], catalogue("earth-search"))
         (candidate,) = passes([scene], job["latitude"], job["longitude"])
-        return catalog.fetch(candidate).reflectance * 10_000
+        return catalog.fetch(candidate).data * 10_000
 
     return read
 
@@ -63,7 +63,7 @@ def click() -> Reader:
         )
         finding = catalog.find("earth-search", wish)
         assert finding.best is not None, finding.reason
-        return catalog.fetch(finding.candidates[finding.best]).reflectance * 10_000
+        return catalog.fetch(finding.candidates[finding.best]).data * 10_000
 
     return read
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.progress import Progress
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io.scaling import darkest
 from landcover.stac import catalog
 from landcover.stac.catalog import CATALOGUES, Candidate, Finding, Wish
@@ -122,7 +122,7 @@ def check(
     names: Iterable[str], place: str, where: tuple[float, float], day: date
 ) -> Iterator[Line]:
     """One line an archive; each is held against the first that gave a patch."""
-    first: tuple[str, Candidate, Patch] | None = None
+    first: tuple[str, Candidate, Raster] | None = None
     for name in names:
         line = Line(catalogue=name, place=place, wanted=str(day))
         traffic, begin = Traffic(), time.monotonic()
@@ -159,7 +159,7 @@ def _chosen(finding: Finding, other: Candidate | None) -> tuple[Candidate, bool]
     return finding.candidates[finding.best], False
 
 
-def _describe(line: Line, candidate: Candidate, patch: Patch) -> None:
+def _describe(line: Line, candidate: Candidate, patch: Raster) -> None:
     said = patch.provenance
     line.scene, line.baseline, line.scaling = said.scene or "", said.baseline, said.scaling
     line.acquired = candidate.acquired.isoformat()
@@ -167,17 +167,17 @@ def _describe(line: Line, candidate: Candidate, patch: Patch) -> None:
         line.cloud, line.nodata = candidate.look.cloud, candidate.look.nodata
     if not patch.valid.any():
         return
-    line.darkest = darkest(patch.reflectance[:, patch.valid])
+    line.darkest = darkest(patch.data[:, patch.valid])
     if line.darkest < TOO_DARK:
         line.failure = f"no surface is as dark as {line.darkest:.3f}: the offset is wrong"
 
 
-def _compare(line: Line, patch: Patch, name: str, other: Patch) -> None:
+def _compare(line: Line, patch: Raster, name: str, other: Raster) -> None:
     both = patch.valid & other.valid
     if not both.any():
         line.agreement = f"no pixel in common with {name}"
         return
-    here, there = (np.maximum(p.reflectance[:, both], FLOOR) for p in (patch, other))
+    here, there = (np.maximum(p.data[:, both], FLOOR) for p in (patch, other))
     difference = np.abs(here - there)
     share = float((difference < 0.00005).mean())
     middle = float(np.median(difference))

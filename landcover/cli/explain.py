@@ -15,9 +15,8 @@ from landcover.cli.method_options import Known
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from landcover.core.picture import Picture
     from landcover.core.progress import Progress, Report
-    from landcover.core.raster import Patch
+    from landcover.core.raster import Raster
     from landcover.explain.band_attribution import BandEvidence
     from landcover.explain.explanation import Explanation
     from landcover.models.model import Model, Prediction
@@ -28,7 +27,7 @@ MOST_LABELS: Final = 4
 """Classes in one call: more do not fit side by side."""
 _SUFFIXES: Final = (".png", ".tif", ".json")
 
-Read = Callable[[str, argparse.Namespace], "Patch"]
+Read = Callable[[str, argparse.Namespace], "Raster"]
 """What reads a source and cuts the window that the options ask for."""
 
 
@@ -216,7 +215,7 @@ def _methods(names: Sequence[str], asked: Sequence[_Asked]) -> tuple[list[list[s
 
 def _answers(
     asked: Sequence[_Asked], options: argparse.Namespace, read: Read, *, picture: bool
-) -> tuple[Patch | Picture, list[_Answer]]:
+) -> tuple[Raster, list[_Answer]]:
     """What is explained, and what each model says of it."""
     from landcover.report import patch_report, picture_report  # noqa: PLC0415 - loads torch
     from landcover.trust import verdict  # noqa: PLC0415 - loads torch
@@ -247,18 +246,16 @@ def _answer(
     return _Answer(asked=asked, prediction=prediction, quality=quality, record=record)
 
 
-def _more(first: _Asked, patch: Patch | Picture, options: argparse.Namespace) -> dict[str, Any]:
+def _more(first: _Asked, patch: Raster, options: argparse.Namespace) -> dict[str, Any]:
     """Examples, changes and stability, where they were asked for: of the first model."""
-    from landcover.core.picture import Picture  # noqa: PLC0415 - most commands need it not
-
-    if isinstance(patch, Picture):
+    if patch.is_rgb:
         return {}
     return whatif.record_of(first.model, first.folder, patch, options)
 
 
 def _maps(
     asked: Sequence[_Asked],
-    patch: Patch | Picture,
+    patch: Raster,
     labels: list[str],
     methods: Sequence[list[str]],
     baseline: str,
@@ -275,7 +272,7 @@ def _maps(
 
 def _record(
     answers: Sequence[_Answer],
-    patch: Patch | Picture,
+    patch: Raster,
     found: Sequence[Explanation],
     bands: Sequence[BandEvidence],
 ) -> dict[str, Any]:
@@ -293,12 +290,11 @@ def _record(
 
 def _content(
     path: Path,
-    patch: Patch | Picture,
+    patch: Raster,
     answers: Sequence[_Answer],
     found: Sequence[Explanation],
     record: dict[str, Any],
 ) -> bytes:
-    from landcover.core.picture import Picture  # noqa: PLC0415
     from landcover.report import explanation_files, patch_report  # noqa: PLC0415 - loads torch
 
     suffix = path.suffix.lower()
@@ -307,7 +303,7 @@ def _content(
     if suffix == ".json":
         return explanation_files.as_json(record)
     first = answers[0]
-    if len(found) > 1 or isinstance(patch, Picture) or first.quality.abstained:
+    if len(found) > 1 or patch.is_rgb or first.quality.abstained:
         return _sheet(patch, answers, found, record)
     reading = f"{record['explanation']['reading']} {_believe(record['explanation'])}"
     return patch_report.as_png(
@@ -316,7 +312,7 @@ def _content(
 
 
 def _sheet(
-    patch: Patch | Picture,
+    patch: Raster,
     answers: Sequence[_Answer],
     found: Sequence[Explanation],
     record: dict[str, Any],

@@ -14,7 +14,7 @@ from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
     from landcover.core.progress import Progress, Report
-    from landcover.core.raster import Patch
+    from landcover.core.raster import Raster
     from landcover.stac.catalog import Candidate, Finding, Wish
 
 VARIABLE: Final = "LANDCOVER_CATALOG"
@@ -49,7 +49,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     index.set_defaults(command=_index)
 
 
-def fetch_place(place: tuple[float, float], options: argparse.Namespace) -> Patch:
+def fetch_place(place: tuple[float, float], options: argparse.Namespace) -> Raster:
     """The best recent patch of a place, or the one nearest to ``--date``.
 
     Raises:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from landcover import __version__
 from landcover.cli import data, evaluate, explain, live, picture_sources, train, trust
+from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.threads import wait_politely
 
 # What the commands do is imported when a command runs: `landcover --help` must not
 # wait for torch.
 if TYPE_CHECKING:
-    from landcover.core.raster import Patch
+    from landcover.core.raster import Raster
     from landcover.models.model import Model
 
 DONE: Final = 0
@@ -122,7 +123,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     live.add_place_options(parser)
 
 
-def _read(source: str, options: argparse.Namespace) -> Patch:
+def _read(source: str, options: argparse.Namespace) -> Raster:
     """Read a source and cut the window that was asked for, else the middle one."""
     from landcover.io import sources  # noqa: PLC0415
 
@@ -140,13 +141,13 @@ def _read(source: str, options: argparse.Namespace) -> Patch:
         place = sources.parse_place(options.at)
         if place is None:
             raise BadInput(f"'{options.at}' is not a place: give LAT,LON such as 48.21,16.37.")
-        return patch.window_around(*place)
+        return patch.window_around(*place, PATCH_PIXELS)
     if options.window is not None:
         match = re.fullmatch(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*", options.window)
         if match is None:
             raise BadInput(f"'{options.window}' is not a window: give ROW,COL such as 120,60.")
-        return patch.window(int(match[1]), int(match[2]))
-    return patch.centre_window()
+        return patch.window(int(match[1]), int(match[2]), PATCH_PIXELS)
+    return patch.centre_window(PATCH_PIXELS)
 
 
 def _classify(options: argparse.Namespace) -> int:

@@ -18,9 +18,8 @@ from landcover.cli.evaluate import counter
 from landcover.core.errors import BadInput, CorruptModel
 
 if TYPE_CHECKING:
-    from landcover.core.picture import Picture
     from landcover.core.progress import Report
-    from landcover.core.raster import Patch
+    from landcover.core.raster import Raster
     from landcover.datasets import Dataset, EuroSat
     from landcover.explain.faithfulness.ratings import Faithfulness
 
@@ -123,7 +122,7 @@ def _scales(options: argparse.Namespace) -> int:
     usual = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
     folder = options.card or registry.folder(options.model or usual)
     model = load_model(folder, options.device)
-    some: Sequence[Patch | Picture] = (
+    some: Sequence[Raster] = (
         eurosat.some_pictures(dataset)
         if isinstance(dataset, datasets.EuroSat)
         else bigearthnet.some_patches(dataset)
@@ -212,7 +211,7 @@ def _measured(options: argparse.Namespace) -> Faithfulness:
 
 def _patches(
     dataset: Dataset | EuroSat, options: argparse.Namespace
-) -> tuple[Sequence[Patch | Picture], list[str]]:
+) -> tuple[Sequence[Raster], list[str]]:
     """Patches drawn from a split, and their names."""
     import numpy as np  # noqa: PLC0415 - `landcover --help` must not wait
 
@@ -223,14 +222,15 @@ def _patches(
     if not isinstance(dataset, datasets.EuroSat):
         records = [dataset.records(options.split)[index] for index in drawn]
         return [record.patch() for record in records], [record.patch_id for record in records]
-    from landcover.core.picture import Picture  # noqa: PLC0415
-    from landcover.core.raster import Provenance  # noqa: PLC0415
+    from landcover.core.bands import RGB_BANDS  # noqa: PLC0415
+    from landcover.core.raster import Provenance, Raster  # noqa: PLC0415
 
     store = dataset.load_pictures([dataset.records(options.split)[index] for index in drawn])
     found = [
-        Picture(
-            brightness=store.pixels([k])[0].numpy(),
+        Raster(
+            data=store.pixels([k])[0].numpy(),
             valid=np.ones(store.bytes.shape[1:3], dtype=bool),
+            bands=RGB_BANDS,
             provenance=Provenance(source=name, level="RGB"),
         )
         for k, name in enumerate(store.ids)

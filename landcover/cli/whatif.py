@@ -15,7 +15,7 @@ from landcover.trust.verdict import SAID
 
 # What the options do is imported when they are used: `landcover --help` must not wait for torch.
 if TYPE_CHECKING:
-    from landcover.core.raster import Patch
+    from landcover.core.raster import Raster
     from landcover.explain.what_if import Change
     from landcover.models.model import Model
 
@@ -92,7 +92,7 @@ def check(options: argparse.Namespace, *, picture: bool) -> None:
 
 
 def record_of(
-    model: Model, folder: Path, patch: Patch, options: argparse.Namespace
+    model: Model, folder: Path, patch: Raster, options: argparse.Namespace
 ) -> dict[str, Any]:
     """What the options asked for, JSON-ready; empty where they asked for nothing.
 
@@ -150,7 +150,7 @@ def as_text(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _neighbours(model: Model, folder: Path, patch: Patch, count: int) -> dict[str, Any]:
+def _neighbours(model: Model, folder: Path, patch: Raster, count: int) -> dict[str, Any]:
     from landcover.core.bands import PATCH_M  # noqa: PLC0415
     from landcover.explain import neighbours  # noqa: PLC0415 - see the top
 
@@ -168,7 +168,7 @@ def _neighbours(model: Model, folder: Path, patch: Patch, count: int) -> dict[st
     }
 
 
-def _what_if(model: Model, patch: Patch, changes: Sequence[Change]) -> dict[str, Any]:
+def _what_if(model: Model, patch: Raster, changes: Sequence[Change]) -> dict[str, Any]:
     from landcover.explain.what_if import what_if  # noqa: PLC0415 - see the top
     from landcover.trust.verdict import judge  # noqa: PLC0415 - see the top
 

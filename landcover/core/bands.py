@@ -64,6 +64,18 @@ cirrus; snow or ice."""
 PIXEL_M: Final[int] = 10
 """Side of a pixel on the grid that patches are brought to, in metres."""
 
+ALIGNMENT: Final[int] = 6
+"""Pixels of 10 m along a pixel of 60 m: windows on such steps cut no pixel of a coarser band."""
+
+RGB: Final = "RGB"
+"""The level of pictures: red, green and blue as a screen shows them."""
+
+RGB_BANDS: Final[tuple[str, ...]] = ("red", "green", "blue")
+"""The bands of pictures."""
+
+EUROSAT_PIXELS: Final[int] = 64
+"""Side of a EuroSAT picture, in pixels: 640 m of 10 m."""
+
 PATCH_PIXELS: Final[int] = 120
 """Side of a BigEarthNet patch on the 10 m grid, in pixels."""
 

@@ -1,8 +1,9 @@
-"""The value that flows through the program: surface reflectance on one 10 m grid."""
+"""The value that flows through the program: pixels, their bands, grid, time and origin."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform as warp_transform
 
-from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, PIXEL_M, Composite
+from landcover.core.bands import ALIGNMENT, COMPOSITES, PIXEL_M, RGB, Composite
 from landcover.core.errors import BadInput
 
 FloatArray = npt.NDArray[np.float32]
@@ -25,7 +26,7 @@ Geo = tuple[float, float, float, float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a patch came from and what was done to it, for showing beside every result."""
+    """Where pixels came from and what was done to it, for showing beside every result."""
 
     source: str
     """What the user named: a file's name, a sample, an item of a catalogue. Never a full path."""
@@ -56,36 +57,44 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patch:
-    """Surface reflectance of a square or larger area.
+class Raster:
+    """Pixels of any bands on one north-up or rotated grid, with what is known of them.
+
+    A patch of twelve bands, a stack of four, a colour picture and a whole scene are all
+    rasters. What a model needs of one stands in the model's card.
 
     Attributes:
-        reflectance: float32 ``(band, y, x)``, 0 to about 1 (bright clouds and snow
-            exceed 1, dark water may fall below 0); 0 where not valid. Read-only.
+        data: float32 ``(band, y, x)``; 0 where not valid. Read-only. At level "RGB" the
+            brightness of a screen, 0 to 1; at all others reflectance, 0 to about 1 (bright
+            clouds and snow exceed 1, dark water may fall below 0).
         valid: bool ``(y, x)``, True where every band has data. Read-only.
-        crs: a projected CRS with metres as its unit, as text (``"EPSG:32633"``).
-        transform: affine coefficients of the 10 m grid in that CRS.
-        acquired: sensing time in UTC, where the source states it.
-        provenance: where it came from.
         bands: names along the band axis.
+        provenance: where it came from, its level among other things.
+        crs: a projected CRS with metres as its unit, as text (``"EPSG:32633"``); None
+            where the place is unknown.
+        transform: affine coefficients of the grid in that CRS; None where the place is unknown.
+        pixel_m: metres along a pixel's side, where known.
+        acquired: sensing time in UTC, where the source states it.
         scl: ESA's scene classification uint8 ``(y, x)`` (0 to 11) on the same grid, where the
             source has one. Read-only.
 
     Raises:
-        BadInput: shapes do not agree, or the CRS is not a projected one.
+        BadInput: shapes do not agree, a value is not finite or (RGB) not within 0 to 1, the
+            CRS is not a projected one, or there is a CRS without a transform.
     """
 
-    reflectance: FloatArray
+    data: FloatArray
     valid: BoolArray
-    crs: str
-    transform: Geo
     provenance: Provenance
+    bands: tuple[str, ...]
+    crs: str | None = None
+    transform: Geo | None = None
+    pixel_m: float | None = None
     acquired: datetime | None = None
-    bands: tuple[str, ...] = field(default=BAND_NAMES)
     scl: ByteArray | None = None
 
     def __post_init__(self) -> None:
-        pixels = np.ascontiguousarray(self.reflectance, dtype=np.float32)
+        pixels = np.ascontiguousarray(self.data, dtype=np.float32)
         valid = np.ascontiguousarray(self.valid, dtype=np.bool_)
         if pixels.ndim != 3 or pixels.shape[0] != len(self.bands):
             raise BadInput(
@@ -99,32 +108,60 @@ class Patch:
             )
         if self.scl is not None:
             if self.scl.shape != valid.shape or self.scl.dtype != np.uint8:
-                raise BadInput("The scene classification must be uint8 on the patch's own grid.")
-            classes = np.ascontiguousarray(self.scl).view()
-            classes.flags.writeable = False
-            object.__setattr__(self, "scl", classes)
-        check_projected(self.crs)
+                raise BadInput("The scene classification must be uint8 on the raster's own grid.")
+            object.__setattr__(self, "scl", _read_only(np.ascontiguousarray(self.scl)))
+        if (self.crs is None) != (self.transform is None):
+            raise BadInput("A place takes both a CRS and a transform: give both or neither.")
+        if self.crs is not None:
+            check_projected(self.crs)
+        if self.is_rgb and pixels.size and not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
+            raise BadInput("Brightness lies between 0 and 1: divide bytes by 255.")
         if not np.isfinite(pixels).all():
-            raise BadInput("The reflectance holds NaN or infinite values: mark them as not valid.")
-        # A patch is shared between caches and threads; nobody may write into it.
-        if pixels is self.reflectance:
-            pixels = pixels.view()
-        if valid is self.valid:
-            valid = valid.view()
-        pixels.flags.writeable = False
-        valid.flags.writeable = False
-        object.__setattr__(self, "reflectance", pixels)
-        object.__setattr__(self, "valid", valid)
+            raise BadInput("The pixels hold NaN or infinite values: mark them as not valid.")
+        if self.pixel_m is None and self.transform is not None:
+            a, _, _, d, _, _ = self.transform
+            object.__setattr__(self, "pixel_m", math.hypot(a, d))
+        # A raster is shared between caches and threads; nobody may write into it.
+        object.__setattr__(self, "data", _read_only(pixels))
+        object.__setattr__(self, "valid", _read_only(valid))
+
+    @property
+    def level(self) -> str:
+        """What the pixels are: "L2A", "L1C" or "RGB"."""
+        return self.provenance.level
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether it is a picture of red, green and blue, whose brightness is no measurement."""
+        return self.level == RGB
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it is known where on Earth it lies."""
+        return self.crs is not None
+
+    @property
+    def georeference(self) -> tuple[str, Geo]:
+        """CRS and transform.
+
+        Raises:
+            BadInput: the place is not known.
+        """
+        if self.crs is None or self.transform is None:
+            raise BadInput(
+                f"'{self.provenance.source}' has no position on Earth: give a georeferenced file."
+            )
+        return self.crs, self.transform
 
     @property
     def height(self) -> int:
-        """Rows of the 10 m grid."""
-        return int(self.reflectance.shape[1])
+        """Rows."""
+        return int(self.data.shape[1])
 
     @property
     def width(self) -> int:
-        """Columns of the 10 m grid."""
-        return int(self.reflectance.shape[2])
+        """Columns."""
+        return int(self.data.shape[2])
 
     @property
     def nodata_fraction(self) -> float:
@@ -132,48 +169,63 @@ class Patch:
         return float(1.0 - self.valid.mean())
 
     def band(self, name: str) -> FloatArray:
-        """Reflectance ``(y, x)`` of one band.
+        """The pixels ``(y, x)`` of one band.
 
         Raises:
-            BadInput: the patch does not have that band.
+            BadInput: the raster does not have that band.
         """
         if name not in self.bands:
-            raise BadInput(f"This patch has no band {name}; it has {', '.join(self.bands)}.")
-        pixels: FloatArray = self.reflectance[self.bands.index(name)]
+            raise BadInput(f"This raster has no band {name}; it has {', '.join(self.bands)}.")
+        pixels: FloatArray = self.data[self.bands.index(name)]
         return pixels
 
-    def window(self, row: int, col: int, size: int = PATCH_PIXELS) -> Patch:
+    def window(self, row: int, col: int, size: int) -> Raster:
         """The square of ``size`` pixels whose upper left pixel is ``(row, col)``.
 
         Raises:
-            BadInput: the square does not lie wholly inside the patch.
+            BadInput: the square does not lie wholly inside the raster.
         """
         if row < 0 or col < 0 or row + size > self.height or col + size > self.width:
             raise BadInput(
                 f"A window of {size} pixels at row {row}, column {col} does not fit into "
                 f"{self.height} × {self.width} pixels: choose another place."
             )
-        a, b, c, d, e, f = self.transform
+        moved = None
+        if self.transform is not None:
+            a, b, c, d, e, f = self.transform
+            moved = (a, b, c + a * col + b * row, d, e, f + d * col + e * row)
         return replace(
             self,
-            reflectance=self.reflectance[:, row : row + size, col : col + size],
+            data=self.data[:, row : row + size, col : col + size],
             valid=self.valid[row : row + size, col : col + size],
             scl=None if self.scl is None else self.scl[row : row + size, col : col + size],
-            transform=(a, b, c + a * col + b * row, d, e, f + d * col + e * row),
+            transform=moved,
         )
 
-    def centre_window(self, size: int = PATCH_PIXELS) -> Patch:
-        """The square of ``size`` pixels in the middle, on the 60 m grid of the whole."""
-        # Whole steps of 6 pixels keep the 20 and 60 m bands aligned with the window.
-        row = (self.height - size) // 2 // 6 * 6
-        col = (self.width - size) // 2 // 6 * 6
-        return self.window(row, col, size)
+    def centre_corner(self, size: int) -> tuple[int, int]:
+        """Row and column of the upper left pixel of the square in the middle.
 
-    def window_around(self, latitude: float, longitude: float, size: int = PATCH_PIXELS) -> Patch:
+        Reflectance keeps whole steps of 6 pixels, so that the 20 and 60 m bands stay aligned.
+        """
+        step = 1 if self.is_rgb else ALIGNMENT
+        return (
+            (self.height - size) // 2 // step * step,
+            (self.width - size) // 2 // step * step,
+        )
+
+    def centre_window(self, size: int) -> Raster:
+        """The square of ``size`` pixels in the middle.
+
+        Raises:
+            BadInput: the raster is smaller than that.
+        """
+        return self.window(*self.centre_corner(size), size)
+
+    def window_around(self, latitude: float, longitude: float, size: int) -> Raster:
         """The square of ``size`` pixels nearest around a place, moved inside where it juts out.
 
         Raises:
-            BadInput: the place does not lie in the patch.
+            BadInput: the place does not lie in the raster, or the raster has no place.
         """
         row, col = self.pixel_of(latitude, longitude)
         if not (0 <= row < self.height and 0 <= col < self.width):
@@ -181,48 +233,70 @@ class Patch:
                 f"{latitude:.5f}, {longitude:.5f} lies outside this picture: "
                 "choose a place inside its outline."
             )
-        row0 = min(max(int(row) - size // 2, 0), self.height - size) // 6 * 6
-        col0 = min(max(int(col) - size // 2, 0), self.width - size) // 6 * 6
+        row0 = min(max(int(row) - size // 2, 0), self.height - size) // ALIGNMENT * ALIGNMENT
+        col0 = min(max(int(col) - size // 2, 0), self.width - size) // ALIGNMENT * ALIGNMENT
         return self.window(row0, col0, size)
 
     def pixel_of(self, latitude: float, longitude: float) -> tuple[float, float]:
-        """Row and column (fractional, of the pixel's upper left corner) of a WGS 84 place."""
-        xs, ys = warp_transform("EPSG:4326", self.crs, [longitude], [latitude])
-        a, b, c, d, e, f = self.transform
+        """Row and column (fractional, of the pixel's upper left corner) of a WGS 84 place.
+
+        Raises:
+            BadInput: the place of the raster is not known.
+        """
+        crs, (a, b, c, d, e, f) = self.georeference
+        xs, ys = warp_transform("EPSG:4326", crs, [longitude], [latitude])
         det = a * e - b * d
         dx, dy = xs[0] - c, ys[0] - f
         return (a * dy - d * dx) / det, (e * dx - b * dy) / det
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Latitude and longitude (WGS 84 degrees) of the middle."""
+        """Latitude and longitude (WGS 84 degrees) of the middle.
+
+        Raises:
+            BadInput: the place of the raster is not known.
+        """
         (point,) = self._to_wgs84([(self.height / 2, self.width / 2)])
         return point
 
     @property
     def outline(self) -> tuple[tuple[float, float], ...]:
-        """Latitude and longitude of the four corners, clockwise from the upper left."""
+        """Latitude and longitude of the four corners, clockwise from the upper left.
+
+        Raises:
+            BadInput: the place of the raster is not known.
+        """
         h, w = self.height, self.width
         return tuple(self._to_wgs84([(0, 0), (0, w), (h, w), (h, 0)]))
 
     def _to_wgs84(self, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        a, b, c, d, e, f = self.transform
+        crs, (a, b, c, d, e, f) = self.georeference
         xs = [a * col + b * row + c for row, col in points]
         ys = [d * col + e * row + f for row, col in points]
-        lons, lats = warp_transform(self.crs, "EPSG:4326", xs, ys)[:2]
+        lons, lats = warp_transform(crs, "EPSG:4326", xs, ys)[:2]
         return list(zip(lats, lons, strict=True))
 
-    def picture(self, composite: Composite) -> ByteArray:
-        """An RGBA picture ``(y, x, 4)`` uint8 with the composite's stretch; transparent nodata.
+    def image(self, composite: Composite = COMPOSITES[0]) -> ByteArray:
+        """An RGBA image ``(y, x, 4)`` uint8, transparent where there is no data.
 
-        A gamma of 1 / 1.6 lightens the dark tones, in which most land lies.
+        A picture of red, green and blue is shown as it came. Reflectance gets the composite's
+        stretch; a gamma of 1 / 1.6 lightens the dark tones, in which most land lies.
         """
+        out = np.empty((self.height, self.width, 4), dtype=np.uint8)
+        out[..., 3] = np.where(self.valid, 255, 0)
+        if self.is_rgb:
+            out[..., :3] = np.round(255.0 * self.data).transpose(1, 2, 0)
+            return out
         rgb = np.stack([self.band(name) for name in composite.bands], axis=-1)
         unit = np.clip((rgb - composite.low) / (composite.high - composite.low), 0.0, 1.0)
-        out = np.empty((*unit.shape[:2], 4), dtype=np.uint8)
         out[..., :3] = np.round(255.0 * unit ** (1 / 1.6))
-        out[..., 3] = np.where(self.valid, 255, 0)
         return out
+
+
+def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 @lru_cache(maxsize=256)

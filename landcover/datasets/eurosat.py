@@ -71,7 +71,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Picture:
+class EuroSatRecord:
     """What is known of one picture before it is opened."""
 
     name: str
@@ -158,7 +158,7 @@ class EuroSat:
     """
 
     source: Path
-    pictures: tuple[Picture, ...]
+    pictures: tuple[EuroSatRecord, ...]
     unplaced: int
 
     name: str = "eurosat"
@@ -170,7 +170,7 @@ class EuroSat:
         found = {picture.split for picture in self.pictures}
         return tuple(split for split in SPLITS if split in found)
 
-    def records(self, split: str = ALL) -> tuple[Picture, ...]:
+    def records(self, split: str = ALL) -> tuple[EuroSatRecord, ...]:
         """The pictures of a split; ``all`` has every picture, those of the margin too.
 
         Raises:
@@ -198,7 +198,7 @@ class EuroSat:
         return self.load_pictures([p for name in names for p in self.records(name)], progress)
 
     def load_pictures(
-        self, pictures: Sequence[Picture], progress: Progress | None = None
+        self, pictures: Sequence[EuroSatRecord], progress: Progress | None = None
     ) -> RgbStore:
         """Read these pictures into memory, in their order.
 
@@ -270,7 +270,7 @@ def open_eurosat(root: Path) -> EuroSat:
     names = [name for name, _, _ in found]
     splits = _splits(names, places)
     pictures = tuple(
-        Picture(
+        EuroSatRecord(
             name=name,
             label=label,
             split=splits[name],
@@ -337,7 +337,7 @@ def is_named(names: Sequence[str], packed: object) -> npt.NDArray[np.bool_] | No
     return found
 
 
-def distance_km(some: Sequence[Picture], others: Sequence[Picture]) -> float | None:
+def distance_km(some: Sequence[EuroSatRecord], others: Sequence[EuroSatRecord]) -> float | None:
     """How near the middles of two sets of pictures come; None where one has no place."""
     first, second = (
         np.radians([(p.latitude, p.longitude) for p in group if not math.isnan(p.latitude)])

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, UnknownName
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.datasets.arrays import NativeStore
 from landcover.io.band_files import Native, read_native, to_patch
 
@@ -66,7 +66,7 @@ class Record:
         """
         return read_native(self.folder)
 
-    def patch(self) -> Patch:
+    def patch(self) -> Raster:
         """The patch as reflectance on the 10 m grid.
 
         Raises:

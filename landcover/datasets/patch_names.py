@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from landcover.core.bands import PATCH_M
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 
 # The readers of data sets load pyarrow and scipy, which who only asks for neighbours need not
 # wait for: those imports are inside the functions.
@@ -47,7 +47,7 @@ def place(patch_id: str) -> tuple[float, float] | None:
     return latitude[0], longitude[0]
 
 
-def on_disk(root: Path, patch_id: str) -> Patch | None:
+def on_disk(root: Path, patch_id: str) -> Raster | None:
     """The pixels of a training patch, where BigEarthNet v2 is in a folder; None where not.
 
     Args:

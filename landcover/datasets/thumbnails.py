@@ -15,7 +15,7 @@ from landcover.core.bands import COMPOSITES
 from landcover.core.errors import BadInput
 from landcover.core.raster import ByteArray
 from landcover.datasets import open_dataset
-from landcover.datasets.eurosat import EuroSat, Picture, open_eurosat
+from landcover.datasets.eurosat import EuroSat, EuroSatRecord, open_eurosat
 from landcover.datasets.labelled import ALL, Record
 from landcover.io.band_files import read_native, to_patch
 from landcover.io.guard import shown
@@ -71,10 +71,10 @@ def open_album(dataset: str, root: Path) -> Album:
 
 
 def _true_colour(record: Record) -> ByteArray:
-    return to_patch(read_native(record.folder), record.patch_id).picture(TRUE_COLOUR)
+    return to_patch(read_native(record.folder), record.patch_id).image(TRUE_COLOUR)
 
 
-def _of_eurosat(eurosat: EuroSat, picture: Picture) -> ByteArray:
+def _of_eurosat(eurosat: EuroSat, picture: EuroSatRecord) -> ByteArray:
     alone = replace(eurosat, pictures=(picture,))
     pixels: ByteArray = alone.load(ALL).bytes[0]
     return pixels

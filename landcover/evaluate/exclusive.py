@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from landcover import __version__
+from landcover.core.bands import RGB_BANDS
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import ModelMismatch
-from landcover.core.picture import PICTURE_BANDS
 from landcover.core.raster import BoolArray, FloatArray
-from landcover.datasets.eurosat import EuroSat, Picture, RgbStore, distance_km, is_named
+from landcover.datasets.eurosat import EuroSat, EuroSatRecord, RgbStore, distance_km, is_named
 from landcover.datasets.labelled import split_name
 from landcover.evaluate.report_metrics import Draws, Material, measure, part, thresholds_of
 from landcover.evaluate.run import Evaluation, Predictions, in_order, timed
@@ -133,7 +133,7 @@ def refuse(card: Card) -> None:
         )
 
 
-def material_of(records: Sequence[Picture]) -> Material:
+def material_of(records: Sequence[EuroSatRecord]) -> Material:
     """What figures need of EuroSAT's pictures."""
     column = [EUROSAT_CLASSES.index(record.label) for record in records]
     return Material(
@@ -146,7 +146,7 @@ def material_of(records: Sequence[Picture]) -> Material:
     )
 
 
-def _block(record: Picture) -> str:
+def _block(record: EuroSatRecord) -> str:
     """The block of 12 km that a picture lies in; one of its own where it has no place."""
     if math.isnan(record.latitude):
         return record.name
@@ -180,7 +180,7 @@ def probabilities(
 
 def _bands(model: Model, pixels: Tensor) -> Tensor:
     """Red, green and blue in the order of the model's card."""
-    return pixels[:, [PICTURE_BANDS.index(band) for band in model.card.bands]]
+    return pixels[:, [RGB_BANDS.index(band) for band in model.card.bands]]
 
 
 def learnt(card: Card, names: Sequence[str]) -> BoolArray | None:
@@ -197,7 +197,7 @@ def milliseconds_per_picture(model: Model, n: int = 9) -> dict[str, Any]:
     return timed(model, lambda: model.predict_pixels(pixels), n)
 
 
-def _origin(card: Card, dataset: EuroSat, records: Sequence[Picture]) -> dict[str, Any]:
+def _origin(card: Card, dataset: EuroSat, records: Sequence[EuroSatRecord]) -> dict[str, Any]:
     """Which weights, and how far from these pictures they have learnt."""
     splits = [str(name) for name in card.training.get("splits", ())]
     known = learnt(card, [record.name for record in records])
@@ -239,7 +239,7 @@ def _learnt_note(figures: dict[str, Any]) -> list[str]:
     return [said, f"Its accuracy on the other {rest['n']:,} is {right}."]
 
 
-def _place_note(records: Sequence[Picture]) -> list[str]:
+def _place_note(records: Sequence[EuroSatRecord]) -> list[str]:
     unplaced = sum(math.isnan(record.latitude) for record in records)
     if not unplaced:
         return []

@@ -25,7 +25,7 @@ from landcover import __version__
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, CorruptModel, ModelMismatch
-from landcover.core.raster import BoolArray, FloatArray, Patch, Provenance, grid
+from landcover.core.raster import BoolArray, FloatArray, Provenance, Raster, grid
 from landcover.datasets.labelled import (
     ALL,
     Dataset,
@@ -309,7 +309,7 @@ def probabilities(
     return [np.concatenate(own) for own in parts]
 
 
-def _answer(model: Model, patches: Sequence[Patch]) -> FloatArray:
+def _answer(model: Model, patches: Sequence[Raster]) -> FloatArray:
     with torch.inference_mode():
         scores = model.scores(torch.stack([model.tensor(patch) for patch in patches])).float()
         answer: FloatArray = model.probabilities(scores).cpu().numpy()
@@ -333,9 +333,10 @@ def milliseconds_per_patch(model: Model, n: int = 15) -> dict[str, Any]:
     """Median time of one warm classification of one patch, with what it was measured on."""
     pixels = np.full((len(BAND_NAMES), model.card.pixels, model.card.pixels), 0.1, np.float32)
     pixels += np.random.default_rng(0).normal(0, 0.02, pixels.shape).astype(np.float32)
-    patch = Patch(
-        reflectance=pixels,
+    patch = Raster(
+        data=pixels,
         valid=np.ones(pixels.shape[1:], dtype=bool),
+        bands=BAND_NAMES,
         crs="EPSG:32633",
         transform=grid(600_000, 5_300_000),
         provenance=Provenance(source="noise", level=model.card.level),

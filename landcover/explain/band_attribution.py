@@ -17,8 +17,7 @@ import torch
 from landcover.core.bands import BANDS
 from landcover.core.classes import resolve
 from landcover.core.errors import ModelMismatch
-from landcover.core.picture import Picture
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain.baselines import DEFAULT_BASELINE, named
 from landcover.explain.baselines import baseline as baseline_of
 from landcover.explain.feature_map_methods import AT_ONCE, Question
@@ -61,7 +60,7 @@ class BandEvidence:
 
 
 def attribute_bands(
-    model: Model, patch: Patch | Picture, label: str, baseline: str = DEFAULT_BASELINE
+    model: Model, patch: Raster, label: str, baseline: str = DEFAULT_BASELINE
 ) -> BandEvidence:
     """By how much a class's score falls when a band, or a group, becomes the baseline.
 
@@ -79,7 +78,7 @@ def attribute_bands(
 
 
 def attribute_bands_many(
-    model: Model, patch: Patch | Picture, labels: list[str], baseline: str = DEFAULT_BASELINE
+    model: Model, patch: Raster, labels: list[str], baseline: str = DEFAULT_BASELINE
 ) -> list[BandEvidence]:
     """:func:`attribute_bands` of several classes, which share the passes of the net.
 

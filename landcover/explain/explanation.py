@@ -26,8 +26,7 @@ import numpy as np
 from landcover.core import progress
 from landcover.core.classes import resolve
 from landcover.core.errors import ModelMismatch, UnknownName
-from landcover.core.picture import Picture
-from landcover.core.raster import FloatArray, Patch
+from landcover.core.raster import FloatArray, Raster
 from landcover.explain import feature_map_methods, pixel_methods
 from landcover.explain.baselines import BASELINES, DEFAULT_BASELINE, named
 from landcover.explain.baselines import baseline as baseline_of
@@ -145,7 +144,7 @@ def resolve_method(name: str) -> Method:
 
 def explain(
     model: Model,
-    patch: Patch | Picture,
+    patch: Raster,
     label: str,
     method: str = DEFAULT_METHOD,
     *,
@@ -178,7 +177,7 @@ def explain(
 
 def explain_many(
     model: Model,
-    patch: Patch | Picture,
+    patch: Raster,
     labels: Sequence[str],
     methods: Sequence[str] = (DEFAULT_METHOD,),
     *,
@@ -286,7 +285,7 @@ def _answers(
         )
 
 
-def explanation_scale(model: Model, patches: Sequence[Patch | Picture], method: str) -> float:
+def explanation_scale(model: Model, patches: Sequence[Raster], method: str) -> float:
     """The attribution to draw in full colour, for all classes and patches of a model.
 
     It is the 99th percentile of the absolute attribution over all pixels of ``patches``
@@ -311,7 +310,7 @@ def explanation_scale(model: Model, patches: Sequence[Patch | Picture], method: 
 
 def explanation_scales(
     model: Model,
-    patches: Sequence[Patch | Picture],
+    patches: Sequence[Raster],
     report: progress.Report | None = None,
 ) -> dict[str, float]:
     """For the model's card: each method that it can be explained by → its scale.
@@ -354,7 +353,7 @@ def refuse(model: Model, method: Method) -> None:
         )
 
 
-def _predicted(model: Model, patch: Patch | Picture) -> list[int]:
+def _predicted(model: Model, patch: Raster) -> list[int]:
     """Columns of the classes predicted on a patch, or of the most probable one."""
     prediction = model.predict(patch)
     labels = prediction.predicted or (max(prediction.labels, key=lambda s: s.probability),)

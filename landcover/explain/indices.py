@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from landcover.core.errors import BadInput
-from landcover.core.raster import ByteArray, FloatArray, Patch
+from landcover.core.raster import ByteArray, FloatArray, Raster
 
 FAINTEST: Final = 0.005
 """Sum of two reflectances below which their ratio is noise: a Level-2A pixel may stray by it."""
@@ -132,7 +132,7 @@ class IndexSummary:
     reading: str
 
 
-def indices(patch: Patch) -> dict[str, IndexSummary]:
+def indices(patch: Raster) -> dict[str, IndexSummary]:
     """All indices whose bands the patch has; there may be none. Never raises."""
     found = {}
     for index in INDICES.values():
@@ -144,7 +144,7 @@ def indices(patch: Patch) -> dict[str, IndexSummary]:
     return found
 
 
-def normalised_difference(patch: Patch, first: str, second: str) -> FloatArray:
+def normalised_difference(patch: Raster, first: str, second: str) -> FloatArray:
     """(first − second) / (first + second), float32 ``(y, x)``, −1 to 1, NaN where unknown.
 
     Negative reflectance, which dark water may have, counts as none.

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.errors import CorruptModel, ModelMismatch
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.datasets.patch_names import metres, place, product_and_cell, season
 from landcover.io.names import time_in
 from landcover.models.features import features
@@ -137,7 +137,7 @@ def distances(vectors: Tensor, others: Tensor) -> Tensor:
 
 
 def query(
-    index: Index, model: Model, patch: Patch, k: int = NEIGHBOURS, *, apart_m: float = 0.0
+    index: Index, model: Model, patch: Raster, k: int = NEIGHBOURS, *, apart_m: float = 0.0
 ) -> tuple[Neighbour, ...]:
     """The training patches most like a patch, the most alike first.
 

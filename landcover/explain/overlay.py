@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from landcover.core.bands import COMPOSITES
-from landcover.core.picture import Picture
-from landcover.core.raster import ByteArray, FloatArray, Patch
+from landcover.core.raster import ByteArray, FloatArray, Raster
 
 if TYPE_CHECKING:
     from landcover.explain.explanation import Explanation
@@ -50,7 +48,7 @@ def legend(explanation: Explanation, width: int = 256, height: int = 14) -> Lege
     )
 
 
-def overlay(explanation: Explanation, patch: Patch | Picture, opacity: float = 0.8) -> ByteArray:
+def overlay(explanation: Explanation, patch: Raster, opacity: float = 0.8) -> ByteArray:
     """The attribution over the true-colour picture, uint8 RGBA ``(y, x, 4)``.
 
     Blue speaks against the class, red for it; the stronger, the less of the picture
@@ -64,7 +62,7 @@ def overlay(explanation: Explanation, patch: Patch | Picture, opacity: float = 0
         opacity: 0 (only the picture) to 1; values beyond are clipped.
     """
     strength = float(np.clip(opacity, 0.0, 1.0))
-    picture = patch.image() if isinstance(patch, Picture) else patch.picture(COMPOSITES[0])
+    picture = patch.image()
     colour = picture[..., :3].astype(np.float32)
     # Rec. 601 luma, lifted so that blue stands out from dark forest.
     grey = 70.0 + 185.0 / 255.0 * (colour @ np.array([0.299, 0.587, 0.114], dtype=np.float32))

@@ -12,8 +12,7 @@ from typing import Final
 import numpy as np
 
 from landcover.core.classes import BY_NAME
-from landcover.core.picture import Picture
-from landcover.core.raster import BoolArray, FloatArray, Patch
+from landcover.core.raster import BoolArray, FloatArray, Raster
 from landcover.explain.band_attribution import BandEvidence
 from landcover.explain.explanation import Explanation
 from landcover.explain.indices import INDICES, normalised_difference, number
@@ -98,9 +97,7 @@ def sides(explanation: Explanation, valid: BoolArray | None = None) -> Sides:
     )
 
 
-def sentence(
-    explanation: Explanation, patch: Patch | Picture, bands: BandEvidence | None = None
-) -> str:
+def sentence(explanation: Explanation, patch: Raster, bands: BandEvidence | None = None) -> str:
     """One sentence on an explanation, from its figures alone.
 
     Args:
@@ -125,7 +122,7 @@ def sentence(
             f"{_share(found.against, found)} against{tail}"
         )
     side = "for" if found.speaks_for >= found.against else "against"
-    picture = isinstance(patch, Picture)
+    picture = patch.is_rgb
     place = _place(found, picture=picture)
     return (
         f"Most of the evidence on {name} speaks {side} it ({found.leading:.0%}){place}"
@@ -168,10 +165,10 @@ def _where(evidence: FloatArray) -> tuple[str | None, float]:
     return (half, halves[half]) if halves[half] >= HALF else (None, 0.0)
 
 
-def _index(explanation: Explanation, patch: Patch | Picture, side: str) -> str:
+def _index(explanation: Explanation, patch: Raster, side: str) -> str:
     """NDVI of the pixels that carry most of the evidence, where the patch has one."""
     ndvi = INDICES["NDVI"]
-    if isinstance(patch, Picture) or not {ndvi.first, ndvi.second} <= set(patch.bands):
+    if patch.is_rgb or not {ndvi.first, ndvi.second} <= set(patch.bands):
         return ""
     values = explanation.attribution if side == "for" else -explanation.attribution
     index = normalised_difference(patch, ndvi.first, ndvi.second)

@@ -16,7 +16,7 @@ import numpy as np
 
 from landcover.core.bands import BAND_NAMES, PIXEL_M
 from landcover.core.errors import BadInput
-from landcover.core.raster import FloatArray, Patch
+from landcover.core.raster import FloatArray, Raster
 from landcover.datasets.patch_names import season
 from landcover.models.card import Card
 from landcover.models.model import Model, Prediction
@@ -78,13 +78,13 @@ class BandsOff:
                 f"{', '.join(BAND_NAMES)}."
             )
 
-    def apply(self, patch: Patch, card: Card) -> Patch:
+    def apply(self, patch: Raster, card: Card) -> Raster:
         """The patch without them; bands that the model does not read stay as they are."""
-        pixels = np.array(patch.reflectance)
+        pixels = np.array(patch.data)
         for band, mean in zip(card.bands, card.mean, strict=True):
             if band in self.bands and band in patch.bands:
                 pixels[patch.bands.index(band)] = mean
-        return replace(patch, reflectance=pixels)
+        return replace(patch, data=pixels)
 
     @property
     def said(self) -> str:
@@ -131,7 +131,7 @@ class Cloud:
         cover: FloatArray = (self.opacity * inside**2 * (3 - 2 * inside)).astype(np.float32)
         return cover
 
-    def apply(self, patch: Patch, card: Card) -> Patch:
+    def apply(self, patch: Raster, card: Card) -> Raster:
         """The patch under it; pixels without data stay without."""
         del card
         cover = self.cover(patch.height, patch.width) * patch.valid
@@ -165,7 +165,7 @@ class Season:
         if not 0.0 <= self.strength <= 1.0:
             raise BadInput(f"A season's strength lies between 0 and 1, not {self.strength:g}.")
 
-    def apply(self, patch: Patch, card: Card) -> Patch:
+    def apply(self, patch: Raster, card: Card) -> Raster:
         """The patch with each band as much brighter or darker as the seasons differ.
 
         A patch without a date counts as one of summer.
@@ -174,7 +174,7 @@ class Season:
         now = np.array(SEASONS[season_of(patch) or "summer"])
         factor = (np.array(SEASONS[self.to]) / now) ** self.strength
         own = factor[[BAND_NAMES.index(band) for band in patch.bands]].astype(np.float32)
-        return replace(patch, reflectance=patch.reflectance * own[:, None, None])
+        return replace(patch, data=patch.data * own[:, None, None])
 
     @property
     def said(self) -> str:
@@ -200,10 +200,10 @@ class Brightness:
         if not _GAINS[0] <= self.gain <= _GAINS[1]:
             raise BadInput(f"A gain lies between 0.1 and 10, not {self.gain:g}.")
 
-    def apply(self, patch: Patch, card: Card) -> Patch:
+    def apply(self, patch: Raster, card: Card) -> Raster:
         """The patch times the gain."""
         del card
-        return replace(patch, reflectance=patch.reflectance * np.float32(self.gain))
+        return replace(patch, data=patch.data * np.float32(self.gain))
 
     @property
     def said(self) -> str:
@@ -265,7 +265,7 @@ class WhatIf:
 
     before: Prediction
     after: Prediction
-    patch: Patch
+    patch: Raster
     said: tuple[str, ...]
     mirrored: float
 
@@ -284,10 +284,10 @@ class WhatIf:
 
 def what_if(
     model: Model,
-    patch: Patch,
+    patch: Raster,
     changes: Sequence[Change],
     *,
-    scene: Patch | None = None,
+    scene: Raster | None = None,
     aim: str = DEFAULT_AIM,
 ) -> WhatIf:
     """What a model says of a patch, and of the patch with changes.
@@ -315,7 +315,7 @@ def what_if(
 
 
 def changed(
-    patch: Patch, changes: Sequence[Change], card: Card, *, scene: Patch | None = None
+    patch: Raster, changes: Sequence[Change], card: Card, *, scene: Raster | None = None
 ) -> Moved:
     """A patch with changes, which its provenance names.
 
@@ -340,7 +340,7 @@ def changed(
     return Moved(patch=replace(out, provenance=provenance), mirrored=found.mirrored)
 
 
-def season_of(patch: Patch) -> str:
+def season_of(patch: Raster) -> str:
     """The season of a patch where it lies, a key of :data:`SEASONS`; empty without a date."""
     if patch.acquired is None:
         return ""

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from landcover.core.errors import BadInput
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io.band_files import LABELS_SUFFIX, MAX_BAND_BYTES, native_of, to_patch
 from landcover.io.guard import MAX_FILE_BYTES, shown
 from landcover.io.names import band_of_file
@@ -35,7 +35,7 @@ _DAMAGE: Final = (
 )
 
 
-def read_zip(data: bytes, name: str) -> Patch:
+def read_zip(data: bytes, name: str) -> Raster:
     """Read a zip that holds one stack, or one BigEarthNet patch folder.
 
     Raises:
@@ -51,7 +51,7 @@ def read_zip(data: bytes, name: str) -> Patch:
         ) from None
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> Patch:
+def _read(archive: zipfile.ZipFile, name: str) -> Raster:
     members = [info for info in archive.infolist() if not info.is_dir() and _is_seen(info.filename)]
     if len(members) > MAX_MEMBERS:
         raise BadInput(f"'{shown(name)}' holds {len(members)} files: pack one patch or one stack.")

@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 
 from landcover.core.bands import BAND_NAMES, BANDS, BANDS_10M, BANDS_20M, BANDS_60M, PATCH_M
 from landcover.core.errors import BadInput
-from landcover.core.raster import Geo, Patch, Provenance, check_projected, grid
+from landcover.core.raster import Geo, Provenance, Raster, check_projected, grid
 from landcover.io.guard import open_raster, read_bands, read_file, shown
 from landcover.io.names import band_of_file, time_in
 from landcover.io.scaling import PLAIN, valid_numbers
@@ -123,7 +123,7 @@ def native_of(files: Sequence[tuple[str, bytes]], name: str) -> Native:
     )
 
 
-def to_patch(native: Native, source: str) -> Patch:
+def to_patch(native: Native, source: str) -> Raster:
     """A patch as reflectance on the 10 m grid.
 
     Args:
@@ -134,9 +134,10 @@ def to_patch(native: Native, source: str) -> Patch:
     valid = valid_numbers(numbers)
     if not valid.any():
         raise BadInput(f"'{shown(source)}' has no data in any pixel: choose another patch.")
-    return Patch(
-        reflectance=PLAIN.apply(numbers, valid),
+    return Raster(
+        data=PLAIN.apply(numbers, valid),
         valid=valid,
+        bands=BAND_NAMES,
         crs=native.crs,
         transform=native.transform,
         acquired=native.acquired,
@@ -151,7 +152,7 @@ def to_patch(native: Native, source: str) -> Patch:
     )
 
 
-def read_folder(path: Path) -> Patch:
+def read_folder(path: Path) -> Raster:
     """Read a BigEarthNet v1 or v2 patch folder as reflectance on the 10 m grid.
 
     Raises:
@@ -160,7 +161,7 @@ def read_folder(path: Path) -> Patch:
     return to_patch(read_native(path), path.name)
 
 
-def read_band_files(files: Sequence[tuple[str, bytes]]) -> Patch:
+def read_band_files(files: Sequence[tuple[str, bytes]]) -> Raster:
     """Read the band files of one BigEarthNet patch from their names and bytes.
 
     Raises:

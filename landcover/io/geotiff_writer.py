@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from landcover import __version__
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.core.text import plain
 
 
-def of_maps(patch: Patch, count: int, fill: Callable[[Any], None]) -> bytes:
+def of_maps(patch: Raster, count: int, fill: Callable[[Any], None]) -> bytes:
     """A file in the patch's CRS: float32, NaN without data, with where the pixels are from.
 
     Args:
@@ -22,6 +22,7 @@ def of_maps(patch: Patch, count: int, fill: Callable[[Any], None]) -> bytes:
     from rasterio import Affine  # noqa: PLC0415
     from rasterio.io import MemoryFile  # noqa: PLC0415
 
+    crs, transform = patch.georeference
     with MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
@@ -29,8 +30,8 @@ def of_maps(patch: Patch, count: int, fill: Callable[[Any], None]) -> bytes:
             height=patch.height,
             count=count,
             dtype="float32",
-            crs=patch.crs,
-            transform=Affine(*patch.transform),
+            crs=crs,
+            transform=Affine(*transform),
             nodata=float("nan"),
             compress="deflate",
             predictor=3,

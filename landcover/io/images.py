@@ -23,10 +23,9 @@ from PIL import Image, ImageOps
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
-from landcover.core.bands import PIXEL_M
+from landcover.core.bands import EUROSAT_PIXELS, PIXEL_M, RGB_BANDS
 from landcover.core.errors import BadInput
-from landcover.core.picture import WINDOW, Picture
-from landcover.core.raster import Provenance
+from landcover.core.raster import Provenance, Raster
 from landcover.io.guard import open_raster, read_bands, read_file, shown
 
 LEVEL: Final = "RGB"
@@ -93,7 +92,7 @@ def is_picture(source: Path | bytes) -> bool:
         return False
 
 
-def read_picture(source: Path | bytes, name: str) -> Picture:
+def read_picture(source: Path | bytes, name: str) -> Raster:
     """Read a colour picture of bytes, of 64 × 64 pixels or more.
 
     A picture is turned as its EXIF orientation says. See-through pixels have no data;
@@ -119,17 +118,18 @@ def read_picture(source: Path | bytes, name: str) -> Picture:
     raise BadInput(f"'{shown(name)}' is no picture that can be read here: give PNG or JPEG.")
 
 
-def picture_of(pixels: Bytes, name: str, notes: tuple[str, ...] = ()) -> Picture:
+def picture_of(pixels: Bytes, name: str, notes: tuple[str, ...] = ()) -> Raster:
     """A picture of bytes ``(y, x, 3 or 4)``: red, green, blue and, where it is there, opacity.
 
     Raises:
         BadInput: it is smaller than 64 × 64 pixels, or see-through throughout.
     """
     height, width = pixels.shape[:2]
-    if min(height, width) < WINDOW:
+    if min(height, width) < EUROSAT_PIXELS:
         raise BadInput(
-            f"'{shown(name)}' has {width} × {height} pixels: give at least {WINDOW} × {WINDOW}, "
-            f"which are {WINDOW * PIXEL_M} m in a picture of {PIXEL_M} m a pixel."
+            f"'{shown(name)}' has {width} × {height} pixels: give at least "
+            f"{EUROSAT_PIXELS} × {EUROSAT_PIXELS}, "
+            f"which are {EUROSAT_PIXELS * PIXEL_M} m in a picture of {PIXEL_M} m a pixel."
         )
     valid = np.ones((height, width), dtype=bool)
     if pixels.shape[2] == 4:
@@ -138,9 +138,10 @@ def picture_of(pixels: Bytes, name: str, notes: tuple[str, ...] = ()) -> Picture
         raise BadInput(f"'{shown(name)}' is see-through throughout: give an opaque picture.")
     brightness = pixels[..., :3].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
     brightness[:, ~valid] = 0
-    return Picture(
-        brightness=brightness,
+    return Raster(
+        data=brightness,
         valid=valid,
+        bands=RGB_BANDS,
         provenance=Provenance(
             source=shown(name),
             level=LEVEL,

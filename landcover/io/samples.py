@@ -22,7 +22,7 @@ from typing import Final, Literal
 
 from landcover.core.classes import from_corine
 from landcover.core.errors import BadInput, LandcoverError, UnknownName
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io.band_files import Native, native_of, to_patch
 
 PACKAGE: Final = "bigearthnet_common"
@@ -137,7 +137,7 @@ def samples() -> tuple[Sample, ...]:
 
 
 @cache
-def read_sample(name: str) -> Patch:
+def read_sample(name: str) -> Raster:
     """The pixels of a sample.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from landcover.core.errors import BadInput
 from landcover.core.place import parse_place
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io import archive, samples
 from landcover.io.band_files import read_band_files, read_folder
 from landcover.io.guard import read_file, shown
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-def read(source: str | Path) -> Patch:
+def read(source: str | Path) -> Raster:
     """Read whatever a user names.
 
     Args:
@@ -67,7 +67,7 @@ def read(source: str | Path) -> Patch:
     )
 
 
-def read_place(latitude: float, longitude: float) -> Patch:
+def read_place(latitude: float, longitude: float) -> Raster:
     """The pixels around a place (WGS 84 degrees).
 
     Raises:
@@ -83,7 +83,7 @@ def read_place(latitude: float, longitude: float) -> Patch:
     return read_sample(sample.name)
 
 
-def read_upload(files: Sequence[tuple[str, bytes]]) -> Patch:
+def read_upload(files: Sequence[tuple[str, bytes]]) -> Raster:
     """Read what a browser sent: one stack, one zip, or the band files of one patch.
 
     Args:
@@ -104,13 +104,13 @@ def read_upload(files: Sequence[tuple[str, bytes]]) -> Patch:
     return read_band_files(files)
 
 
-def _read_one(name: str, data: bytes) -> Patch:
+def _read_one(name: str, data: bytes) -> Raster:
     if data.startswith(archive.MAGIC):
         return archive.read_zip(data, name)
     return read_stack(data, name)
 
 
-def _read_folder(path: Path) -> Patch:
+def _read_folder(path: Path) -> Raster:
     if path.name.upper().endswith(".SAFE") or next(path.glob("MTD_MSI*.xml"), None):
         raise BadInput(
             f"'{shown(path.name)}' is a SAFE product, which this version cannot read yet: "

@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput
-from landcover.core.raster import BoolArray, FloatArray, Patch, Provenance
+from landcover.core.raster import BoolArray, FloatArray, Provenance, Raster
 from landcover.io.band_order import BandOrder, band_order
 from landcover.io.guard import open_raster, read_bands, read_file, shown, tags_of
 from landcover.io.names import baseline_in, level_in, time_in
@@ -62,7 +62,7 @@ class Facts:
     notes: tuple[str, ...]
 
 
-def read_stack(source: Path | bytes, name: str) -> Patch:
+def read_stack(source: Path | bytes, name: str) -> Raster:
     """Read a stack of twelve Level-2A bands (or thirteen Level-1C ones) as reflectance.
 
     Pixels are int16 or uint16 digital numbers (reflectance × 10000), or floats where
@@ -77,7 +77,7 @@ def read_stack(source: Path | bytes, name: str) -> Patch:
         name: what the provenance and messages call it; dates are read from it too.
 
     Returns:
-        A patch of 120 × 120 pixels or more: see :meth:`landcover.core.raster.Patch.window`.
+        A patch of 120 × 120 pixels or more: see :meth:`landcover.core.raster.Raster.window`.
 
     Raises:
         BadInput: it is no such stack; the message says why and what to do.
@@ -102,7 +102,7 @@ def read_stack(source: Path | bytes, name: str) -> Patch:
     return _patch(Raw(numbers, valid, grid), order, stated, facts, name)
 
 
-def _patch(raw: Raw, order: BandOrder, stated: Scaling | None, facts: Facts, name: str) -> Patch:
+def _patch(raw: Raw, order: BandOrder, stated: Scaling | None, facts: Facts, name: str) -> Raster:
     raw, resampling = to_10_m(raw, name)
     if not raw.valid.any():
         raise BadInput(
@@ -121,8 +121,8 @@ def _patch(raw: Raw, order: BandOrder, stated: Scaling | None, facts: Facts, nam
     notes = facts.notes
     if zeros and scaling is not UNITY:
         notes += (f"{zeros} pixels have DN 0 in some band, taken as a reflectance of 0",)
-    return Patch(
-        reflectance=reflectance,
+    return Raster(
+        data=reflectance,
         valid=valid,
         crs=raw.grid.crs_text,
         transform=raw.grid.transform,

@@ -13,7 +13,7 @@ from rasterio.warp import reproject, transform_bounds
 from rasterio.warp import transform as warp_transform
 
 from landcover.core.bands import Composite
-from landcover.core.raster import ByteArray, Patch
+from landcover.core.raster import ByteArray, Raster
 
 WEB_MERCATOR: Final = CRS.from_epsg(3857)
 MAX_SIDE: Final = 480
@@ -38,18 +38,18 @@ class MapPicture:
     east: float
 
 
-def map_picture(patch: Patch, composite: Composite) -> MapPicture:
+def map_picture(patch: Raster, composite: Composite) -> MapPicture:
     """A patch's composite, warped by nearest neighbour.
 
     Pictures of more than :data:`MAX_SIDE` pixels a side are thinned to that.
     """
     step = max(1, -(-max(patch.height, patch.width) // MAX_SIDE))
-    picture = patch.picture(composite)[::step, ::step]
+    picture = patch.image(composite)[::step, ::step]
     height, width = picture.shape[:2]
-    a, b, c, d, e, f = patch.transform
+    crs, (a, b, c, d, e, f) = patch.georeference
     own = Affine(a * step, b * step, c, d * step, e * step, f)
     west, south, east, north = transform_bounds(
-        patch.crs, WEB_MERCATOR, *array_bounds(height, width, own)
+        crs, WEB_MERCATOR, *array_bounds(height, width, own)
     )
     rows, columns = round(height * FINER), round(width * FINER)
     grid = Affine((east - west) / columns, 0.0, west, 0.0, (south - north) / rows, north)
@@ -58,7 +58,7 @@ def map_picture(patch: Patch, composite: Composite) -> MapPicture:
         np.ascontiguousarray(picture.transpose(2, 0, 1)),
         warped,
         src_transform=own,
-        src_crs=patch.crs,
+        src_crs=crs,
         dst_transform=grid,
         dst_crs=WEB_MERCATOR,
         resampling=Resampling.nearest,

@@ -14,10 +14,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, PIXEL_M
+from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, PIXEL_M, RGB_BANDS
 from landcover.core.classes import CLASS_NAMES, CLASS_SETS
 from landcover.core.errors import CorruptModel
-from landcover.core.picture import PICTURE_BANDS
 
 CARD_FILE: Final = "card.json"
 WEIGHTS_FILE: Final = "weights.safetensors"
@@ -31,7 +30,7 @@ RGB: Final = "RGB"
 """The level of pictures."""
 LEVELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "L2A": (UNITS, BAND_NAMES),
-    RGB: (BRIGHTNESS, PICTURE_BANDS),
+    RGB: (BRIGHTNESS, RGB_BANDS),
 }
 """What a model may look at → its units and the bands that there are."""
 SIGMOID: Final = "sigmoid"

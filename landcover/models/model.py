@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from landcover import nets
 from landcover.core.errors import CorruptModel, LandcoverError, ModelMismatch
-from landcover.core.picture import Picture
-from landcover.core.raster import FloatArray, Patch
+from landcover.core.raster import FloatArray, Raster
 from landcover.decide import calibration
 from landcover.decide.conformal import Certainty, certainty
 from landcover.models.card import LEVELS, RGB, WEIGHTS_FILE, Card, read_card
@@ -88,14 +87,14 @@ class Model:
         self.device = device
         self._scorer: Scorer | None = None
 
-    def refuse(self, patch: Patch | Picture) -> None:
+    def refuse(self, patch: Raster) -> None:
         """Raise unless the patch or picture is what the card asks for.
 
         Raises:
             ModelMismatch: level, bands or size differ, or no pixel is valid.
         """
         card = self.card
-        if (card.level == RGB) != isinstance(patch, Picture):
+        if (card.level == RGB) != patch.is_rgb:
             wants = _WANTS_PICTURE if card.level == RGB else _WANTS_PATCH
             raise ModelMismatch(wants.format(title=card.title))
         if patch.provenance.level != card.level:
@@ -118,7 +117,7 @@ class Model:
                 "Not one pixel of this patch has data: choose another window or date."
             )
 
-    def tensor(self, patch: Patch | Picture) -> Tensor:
+    def tensor(self, patch: Raster) -> Tensor:
         """The patch or picture as the net's input, float32 ``(band, y, x)``, nodata filled.
 
         Pixels without data take their band's mean over the valid ones, which adds no
@@ -126,8 +125,7 @@ class Model:
         """
         self.refuse(patch)
         order = [patch.bands.index(band) for band in self.card.bands]
-        values = patch.brightness if isinstance(patch, Picture) else patch.reflectance
-        pixels = np.array(values[order], dtype=np.float32)
+        pixels = np.array(patch.data[order], dtype=np.float32)
         if not patch.valid.all():
             fill = pixels[:, patch.valid].mean(axis=1)
             pixels[:, ~patch.valid] = fill[:, None]
@@ -177,9 +175,7 @@ class Model:
             self._scorer = Scorer(self.net, pixels[:2])
         return self._scorer(pixels)
 
-    def predict_many(
-        self, patches: Sequence[Patch | Picture], aim: str = DEFAULT_AIM
-    ) -> list[Prediction]:
+    def predict_many(self, patches: Sequence[Raster], aim: str = DEFAULT_AIM) -> list[Prediction]:
         """A prediction for each patch, in order, in one pass of the net.
 
         Args:
@@ -212,7 +208,7 @@ class Model:
             for row, probability in zip(scores.cpu().numpy(), probabilities, strict=True)
         ]
 
-    def predict(self, patch: Patch | Picture, aim: str = DEFAULT_AIM) -> Prediction:
+    def predict(self, patch: Raster, aim: str = DEFAULT_AIM) -> Prediction:
         """What the model says of one patch or picture.
 
         Args:

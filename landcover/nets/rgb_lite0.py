@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from landcover.core.bands import EUROSAT_PIXELS
 from landcover.core.errors import BadInput
-from landcover.core.picture import WINDOW
 from landcover.nets.efficientnet_lite0 import HEAD, Lite0
 from landcover.nets.pooled import STRIDE
 from landcover.nets.symmetry import symmetry
@@ -81,16 +81,16 @@ class RgbNet(nn.Module):
             BadInput: the picture is below one window, or a window is not made of whole cells.
         """
         cell = round(STRIDE / self.enlarge)
-        if cell * self.enlarge != STRIDE or WINDOW % cell:
+        if cell * self.enlarge != STRIDE or EUROSAT_PIXELS % cell:
             raise BadInput(
                 f"A net that enlarges pictures {self.enlarge} times has no whole number of cells "
-                f"in {WINDOW} pixels: cut the windows out and classify them one by one."
+                f"in {EUROSAT_PIXELS} pixels: cut the windows out and classify them one by one."
             )
-        check_size(pixels, WINDOW, "picture")
+        check_size(pixels, EUROSAT_PIXELS, "picture")
         # Cells have to begin at the same pixels when the picture is turned over.
         height, width = (side - side % cell for side in pixels.shape[2:])
         maps = self._looks(pixels[:, :, :height, :width])
-        means = F.avg_pool2d(maps, WINDOW // cell, 1)
+        means = F.avg_pool2d(maps, EUROSAT_PIXELS // cell, 1)
         logits: Tensor = self.classifier(means.permute(0, 2, 3, 1))
         return logits.permute(0, 3, 1, 2)
 

@@ -14,8 +14,7 @@ import numpy as np
 
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import BadInput
-from landcover.core.picture import Picture
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain.band_attribution import GROUPS, BandEvidence
 from landcover.explain.explanation import METHODS, Explanation
 from landcover.explain.indices import IndexSummary, indices
@@ -31,7 +30,7 @@ SUFFIXES: Final = (".png", ".tif", ".json")
 
 
 def document(
-    patch: Patch | Picture,
+    patch: Raster,
     explanations: Sequence[Explanation],
     bands: Sequence[BandEvidence] = (),
 ) -> dict[str, Any]:
@@ -54,7 +53,7 @@ def document(
         ],
         "bands": [bands_record(item) for item in bands],
         "indices": {}
-        if isinstance(patch, Picture)
+        if patch.is_rgb
         else {name: _index(summary) for name, summary in indices(patch).items()},
     }
 
@@ -82,7 +81,7 @@ def bands_record(evidence: BandEvidence) -> dict[str, Any]:
     }
 
 
-def as_geotiff(patch: Patch | Picture, explanations: Sequence[Explanation]) -> bytes:
+def as_geotiff(patch: Raster, explanations: Sequence[Explanation]) -> bytes:
     """A GeoTIFF in the patch's CRS: float32, one band an explanation, NaN without data.
 
     Each band has its class and method as description (and its model, where there are
@@ -91,7 +90,7 @@ def as_geotiff(patch: Patch | Picture, explanations: Sequence[Explanation]) -> b
     Raises:
         BadInput: a picture has no place; or there is no explanation.
     """
-    if isinstance(patch, Picture):
+    if not patch.has_place:
         raise BadInput(
             "A picture has no place on the ground, so there is no GeoTIFF of it: "
             "write a .png or .json file."
@@ -126,7 +125,7 @@ def as_geotiff(patch: Patch | Picture, explanations: Sequence[Explanation]) -> b
     return geotiff_writer.of_maps(patch, len(explanations), fill)
 
 
-def _sides(explanation: Explanation, patch: Patch | Picture) -> dict[str, Any]:
+def _sides(explanation: Explanation, patch: Raster) -> dict[str, Any]:
     found = sides(explanation, patch.valid)
     return {
         "leading_share": found.leading,

@@ -13,10 +13,8 @@ from typing import Final
 from PIL import Image, ImageDraw
 
 from landcover import __version__
-from landcover.core.bands import COMPOSITES
 from landcover.core.classes import BY_NAME
-from landcover.core.picture import Picture
-from landcover.core.raster import ByteArray, Patch
+from landcover.core.raster import ByteArray, Raster
 from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
 from landcover.report.sheet import FOOTER_LINE, GAP, INK, LINE, NOTE_LINE, PAPER, QUIET, RULE, Rgb
@@ -32,7 +30,7 @@ HEAD: Final = 62
 
 
 def as_png(
-    patch: Patch | Picture,
+    patch: Raster,
     explanations: Sequence[Explanation],
     sentences: Sequence[str],
     *,
@@ -98,9 +96,9 @@ def as_png(
     return out.getvalue()
 
 
-def picture(patch: Patch | Picture) -> ByteArray:
+def picture(patch: Raster) -> ByteArray:
     """The patch as the eye would see it, uint8 RGBA ``(y, x, 4)``."""
-    return patch.image() if isinstance(patch, Picture) else patch.picture(COMPOSITES[0])
+    return patch.image()
 
 
 def _view(image: Image.Image, at: tuple[int, int], values: ByteArray) -> None:
@@ -139,8 +137,8 @@ def _write(
     pen.text(at, fit(drawable(text, letters), letters, width), fill=colour, font=letters)
 
 
-def _subtitle(patch: Patch | Picture) -> str:
-    if isinstance(patch, Picture):
+def _subtitle(patch: Raster) -> str:
+    if not patch.has_place:
         return f"{plain(patch.provenance.source)}, {patch.width} × {patch.height} pixels"
     acquired = time_text(patch.acquired.isoformat() if patch.acquired else None)
     size = f"{patch.width * 10} × {patch.height * 10} m"
@@ -148,7 +146,7 @@ def _subtitle(patch: Patch | Picture) -> str:
 
 
 def _notes(
-    patch: Patch | Picture, explanations: Sequence[Explanation], notes: Sequence[str], width: int
+    patch: Raster, explanations: Sequence[Explanation], notes: Sequence[str], width: int
 ) -> list[str]:
     models = dict.fromkeys(f"{each.model}, card {each.card_hash}" for each in explanations)
     units = dict.fromkeys(
@@ -156,7 +154,7 @@ def _notes(
         + (f", compared with {e.baseline}" if METHODS[e.method].uses_baseline else "")
         for e in explanations
     )
-    sensor = "" if isinstance(patch, Picture) else " Contains modified Copernicus Sentinel data."
+    sensor = "" if patch.is_rgb else " Contains modified Copernicus Sentinel data."
     lines = [
         *notes,
         *(f"{text}." for text in units),

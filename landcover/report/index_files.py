@@ -9,7 +9,7 @@ from typing import Any, Final
 from PIL import Image, ImageDraw
 
 from landcover.core.errors import BadInput
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.core.text import place_text, plain, time_text
 from landcover.explain.indices import INDICES, IndexSummary, colour_bar, coloured, indices, number
 from landcover.io import geotiff_writer
@@ -27,7 +27,7 @@ _NONE: Final = (
 )
 
 
-def as_geotiff(patch: Patch) -> bytes:
+def as_geotiff(patch: Raster) -> bytes:
     """A GeoTIFF in the patch's CRS: float32, one band an index, −1 to 1, NaN where unknown.
 
     Raises:
@@ -45,7 +45,7 @@ def as_geotiff(patch: Patch) -> bytes:
     return geotiff_writer.of_maps(patch, len(found), fill)
 
 
-def as_csv(patch: Patch) -> bytes:
+def as_csv(patch: Raster) -> bytes:
     """One line an index: formula, mean, 10th and 90th percentile, share of pixels with a value.
 
     Raises:
@@ -63,7 +63,7 @@ def as_csv(patch: Patch) -> bytes:
     return out.getvalue().encode()
 
 
-def as_png(patch: Patch) -> bytes:
+def as_png(patch: Raster) -> bytes:
     """The maps of all indices beside each other, with their one scale, as a PNG file.
 
     Raises:
@@ -104,7 +104,7 @@ def as_png(patch: Patch) -> bytes:
     return out.getvalue()
 
 
-def _some(patch: Patch) -> dict[str, IndexSummary]:
+def _some(patch: Raster) -> dict[str, IndexSummary]:
     found = indices(patch)
     if not found:
         raise BadInput(_NONE)

@@ -17,7 +17,7 @@ from landcover import __version__
 from landcover.core.bands import PIXEL_M
 from landcover.core.classes import BY_NAME, CLASS_NAMES, THEMES
 from landcover.core.errors import CorruptModel
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation
 from landcover.models.model import Model, Prediction
@@ -58,7 +58,7 @@ CSV_COLUMNS: Final = (
 
 
 def classify_patch(
-    model: Model, patch: Patch, aim: str = DEFAULT_AIM
+    model: Model, patch: Raster, aim: str = DEFAULT_AIM
 ) -> tuple[Prediction, Judgement]:
     """What a model says of a patch, and whether to believe it.
 
@@ -70,7 +70,7 @@ def classify_patch(
 
 
 def as_record(
-    patch: Patch, prediction: Prediction, judged: Quality | Judgement, source: str
+    patch: Raster, prediction: Prediction, judged: Quality | Judgement, source: str
 ) -> dict[str, Any]:
     """What a model says of a patch, as JSON-ready values without NaN.
 
@@ -129,12 +129,12 @@ def answer_record(prediction: Prediction, quality: Quality, source: str) -> dict
     }
 
 
-def provenance_record(patch: Patch, prediction: Prediction) -> dict[str, Any]:
+def provenance_record(patch: Raster, prediction: Prediction) -> dict[str, Any]:
     """Where pixels and answer come from, as JSON-ready values.
 
     ``bounds`` are west, south, east, north in ``crs`` (metres); ``centre`` is WGS 84.
     """
-    a, b, c, d, e, f = patch.transform
+    crs, (a, b, c, d, e, f) = patch.georeference
     corners = [(0, 0), (0, patch.width), (patch.height, 0), (patch.height, patch.width)]
     xs = [a * col + b * row + c for row, col in corners]
     ys = [d * col + e * row + f for row, col in corners]
@@ -142,7 +142,7 @@ def provenance_record(patch: Patch, prediction: Prediction) -> dict[str, Any]:
     return {
         **patch.provenance.as_dict(),
         "acquired": patch.acquired.isoformat() if patch.acquired else None,
-        "crs": patch.crs,
+        "crs": crs,
         "bounds": [min(xs), min(ys), max(xs), max(ys)],
         "centre": {"latitude": latitude, "longitude": longitude},
         "pixels": [patch.height, patch.width],

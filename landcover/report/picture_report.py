@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from landcover import __version__
+from landcover.core.bands import EUROSAT_PIXELS
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import BadInput, CorruptModel
-from landcover.core.picture import Picture
+from landcover.core.raster import Raster
 from landcover.evaluate.run import read_report
 from landcover.metrics.scores import ACCURACY
 from landcover.models import registry
@@ -65,20 +66,21 @@ class View:
         whole: rows and columns of the whole.
     """
 
-    picture: Picture
+    picture: Raster
     row: int
     col: int
     whole: tuple[int, int]
 
 
-def view(whole: Picture, at: tuple[int, int] | None = None) -> View:
+def view(whole: Raster, at: tuple[int, int] | None = None) -> View:
     """The window whose upper left pixel is ``at`` (row, column), else the middle one.
 
     Raises:
         BadInput: it does not lie wholly inside the picture.
     """
-    row, col = whole.centre() if at is None else at
-    return View(picture=whole.window(row, col), row=row, col=col, whole=(whole.height, whole.width))
+    row, col = whole.centre_corner(EUROSAT_PIXELS) if at is None else at
+    window = whole.window(row, col, EUROSAT_PIXELS)
+    return View(picture=window, row=row, col=col, whole=(whole.height, whole.width))
 
 
 def classify(model: Model, seen: View) -> tuple[Prediction, Quality]:

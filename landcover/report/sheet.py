@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from landcover import __version__
 from landcover.core.bands import COMPOSITES
 from landcover.core.classes import BY_NAME
-from landcover.core.raster import ByteArray, Patch
+from landcover.core.raster import ByteArray, Raster
 from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
 from landcover.models.model import LabelScore, Prediction
@@ -44,7 +44,7 @@ Rgb = tuple[int, int, int]
 
 
 def as_png(
-    patch: Patch,
+    patch: Raster,
     prediction: Prediction,
     explanation: Explanation | None = None,
     *,
@@ -76,9 +76,9 @@ def as_png(
     sheet.write((GAP, GAP + 26), _subtitle(patch), 14, QUIET)
     top = GAP + 56
     right = SIDE + 2 * GAP
-    sheet.view((GAP, top), patch.picture(COMPOSITES[0]), _view_text(0))
+    sheet.view((GAP, top), patch.image(COMPOSITES[0]), _view_text(0))
     if explanation is None:
-        sheet.view((right, top), patch.picture(COMPOSITES[1]), _view_text(1))
+        sheet.view((right, top), patch.image(COMPOSITES[1]), _view_text(1))
     else:
         name = BY_NAME[explanation.label].short
         text = f"{METHODS[explanation.method].title} for {name}"
@@ -114,7 +114,7 @@ def _view_text(which: int) -> str:
     return f"{composite.name} ({bands}), {stretch}"
 
 
-def _subtitle(patch: Patch) -> str:
+def _subtitle(patch: Raster) -> str:
     acquired = time_text(patch.acquired.isoformat() if patch.acquired else None)
     size = f"{patch.width * 10} × {patch.height * 10} m"
     return f"{plain(patch.provenance.source)}, {acquired}, {place_text(*patch.centre)}, {size}"
@@ -125,7 +125,7 @@ def _legend_notes(explanation: Explanation, reading: str) -> list[str]:
     return [part for note in notes if note for part in _wrap(note, _font(12), SIDE)]
 
 
-def _origin(patch: Patch, prediction: Prediction, quality: Quality | None) -> list[str]:
+def _origin(patch: Raster, prediction: Prediction, quality: Quality | None) -> list[str]:
     origin = patch.provenance
     scene = plain(origin.scene or origin.source)
     pixels = f"Sentinel-2 {origin.level}, {scene}, {patch.crs}, {origin.scaling}"

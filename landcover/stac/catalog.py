@@ -20,7 +20,7 @@ from landcover.core import progress
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, SCL_CLOUD, SCL_NODATA, SCL_SHADOW
 from landcover.core.errors import BadInput, FetchError, LandcoverError, UnknownName
 from landcover.core.progress import Progress, Report
-from landcover.core.raster import ByteArray, Patch, Provenance
+from landcover.core.raster import ByteArray, Provenance, Raster
 from landcover.io.band_files import RESAMPLING, read_folder
 from landcover.io.guard import shown
 from landcover.io.scaling import SHIFTED, valid_numbers
@@ -128,7 +128,7 @@ def fetch(
     *,
     report: Report = progress.ignore,
     cancel: Event | None = None,
-) -> Patch:
+) -> Raster:
     """Read a candidate's twelve bands as reflectance on the 10 m grid.
 
     Pixels that the scene classification calls cloud, shadow, defective or without data are
@@ -251,7 +251,7 @@ def _joined(
     rule: object,
     title: str,
     attribution: str,
-) -> Patch:
+) -> Raster:
     """One patch of the granules of a pass: each harmonised by itself, the first with data wins."""
     shape = (PATCH_PIXELS, PATCH_PIXELS)
     reflectance = np.zeros((len(BAND_NAMES), *shape), dtype=np.float32)
@@ -276,9 +276,10 @@ def _joined(
         )
     ground = filled & ~np.isin(scl, HIDDEN) if has_scl else filled
     reflectance[:, ~filled] = 0
-    return Patch(
-        reflectance=np.where(ground, reflectance, np.float32(0)),
+    return Raster(
+        data=np.where(ground, reflectance, np.float32(0)),
         valid=ground,
+        bands=BAND_NAMES,
         crs=candidate.target.crs,
         transform=candidate.target.transform,
         acquired=candidate.acquired,
@@ -318,7 +319,7 @@ def _provenance(
     )
 
 
-def _whole(candidate: Candidate) -> Patch:
+def _whole(candidate: Candidate) -> Raster:
     """A BigEarthNet patch or a stack of the user's own, by the readers that know them."""
     scene = candidate.scenes[0]
     latitude, longitude = _middle(candidate.target)
@@ -326,7 +327,7 @@ def _whole(candidate: Candidate) -> Patch:
         if scene.layout == "patch":
             return read_folder(Path(next(iter(scene.bands.values()))).parent)
         path = Path(scene.bands["stack"])
-        patch = read_stack(path, path.name).window_around(latitude, longitude)
+        patch = read_stack(path, path.name).window_around(latitude, longitude, PATCH_PIXELS)
     except BadInput as fault:
         raise FetchError(str(fault)) from None
     return replace(patch, acquired=patch.acquired or scene.acquired)

@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import CorruptModel
-from landcover.core.raster import FloatArray, Patch
+from landcover.core.raster import FloatArray, Raster
 from landcover.trust import files
 from landcover.trust.pixel_checks import FEWEST
 
@@ -178,7 +178,7 @@ class Novelty:
             return {}
         return {"spectrum": float(self.spectrum.squared(logs.mean(axis=0)[None])[0])}
 
-    def of_features(self, model: Model, patch: Patch) -> dict[str, float]:
+    def of_features(self, model: Model, patch: Raster) -> dict[str, float]:
         """The distance ``features`` of a patch; empty where the model has no features."""
         if self.space is None:
             return {}

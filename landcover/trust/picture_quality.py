@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from landcover.core.bands import PIXEL_M
-from landcover.core.picture import Picture
+from landcover.core.raster import Raster
 from landcover.trust.quality import NODATA_ABSTAIN, NODATA_WARN, Quality
 
 USUAL: Final[tuple[tuple[float, float], ...]] = ((0.09, 0.93), (0.15, 0.77), (0.23, 0.75))
@@ -22,7 +22,7 @@ RATIO: Final = 1.3
 """Pixels larger or smaller than 10 m by this factor show another piece of land."""
 
 
-def assess(picture: Picture) -> Quality:
+def assess(picture: Raster) -> Quality:
     """Check the pixels of one window of a picture; never raises."""
     gaps = picture.nodata_fraction
     grave = list(_grave(picture, gaps))
@@ -35,9 +35,9 @@ def assess(picture: Picture) -> Quality:
     )
 
 
-def _grave(picture: Picture, gaps: float) -> Iterator[str]:
+def _grave(picture: Raster, gaps: float) -> Iterator[str]:
     """Findings after which no label should be given."""
-    values = picture.brightness[:, picture.valid]
+    values = picture.data[:, picture.valid]
     if gaps > NODATA_ABSTAIN:
         yield f"{gaps:.0%} of the pixels are see-through: choose another window or picture."
     elif (values == values[:, :1]).all():
@@ -54,7 +54,7 @@ def _gaps(gaps: float) -> Iterator[str]:
         yield f"{gaps:.0%} of the pixels are see-through and were filled with the mean colour."
 
 
-def _size(picture: Picture) -> Iterator[str]:
+def _size(picture: Raster) -> Iterator[str]:
     side = picture.pixel_m
     if side is not None and not PIXEL_M / RATIO <= side <= PIXEL_M * RATIO:
         yield (
@@ -63,8 +63,8 @@ def _size(picture: Picture) -> Iterator[str]:
         )
 
 
-def _stretch(picture: Picture) -> Iterator[str]:
-    means = picture.brightness[:, picture.valid].mean(axis=1, dtype=np.float64)
+def _stretch(picture: Raster) -> Iterator[str]:
+    means = picture.data[:, picture.valid].mean(axis=1, dtype=np.float64)
     unusual = [
         f"{name} {mean:.2f} (usual {low:g} to {high:g})"
         for name, mean, (low, high) in zip(picture.bands, means, USUAL, strict=True)

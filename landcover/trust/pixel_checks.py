@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from landcover.core.bands import BAND_NAMES
-from landcover.core.raster import BoolArray, FloatArray, Patch
+from landcover.core.raster import BoolArray, FloatArray, Raster
 from landcover.trust.quality import About, Finding, Level
 
 CELL: Final = 6
@@ -94,7 +94,7 @@ LAND: Final = 0.05
 """Mean reflectance of the brightest band from which there is more than open sea."""
 
 
-def cells(patch: Patch) -> FloatArray:
+def cells(patch: Raster) -> FloatArray:
     """Mean reflectance ``(band, cell)`` of the cells of 60 m of which all pixels have data.
 
     Bands are in the order of :data:`~landcover.core.bands.BAND_NAMES`; none where one is
@@ -104,7 +104,7 @@ def cells(patch: Patch) -> FloatArray:
         return np.empty((len(BAND_NAMES), 0), dtype=np.float32)
     rows, cols = patch.height // CELL, patch.width // CELL
     order = [patch.bands.index(name) for name in BAND_NAMES]
-    cut = patch.reflectance[order, : rows * CELL, : cols * CELL]
+    cut = patch.data[order, : rows * CELL, : cols * CELL]
     means = cut.reshape(len(order), rows, CELL, cols, CELL).mean(axis=(2, 4))
     whole = patch.valid[: rows * CELL, : cols * CELL]
     full = whole.reshape(rows, CELL, cols, CELL).all(axis=(1, 3))
@@ -112,7 +112,7 @@ def cells(patch: Patch) -> FloatArray:
     return found
 
 
-def physical(patch: Patch, found: FloatArray | None = None) -> tuple[Finding, ...]:
+def physical(patch: Raster, found: FloatArray | None = None) -> tuple[Finding, ...]:
     """What the checks of this module find in a patch.
 
     Args:
@@ -184,7 +184,7 @@ def ratio_to_b8a(values: FloatArray, name: str) -> float | None:
     return float(np.median(_band(values, name)[lit] / _band(values, "B8A")[lit]))
 
 
-def roughness(patch: Patch) -> float:
+def roughness(patch: Raster) -> float:
     """Share of the variance that lies between neighbouring pixels, 0 to about 1.
 
     Half the mean square of the difference of neighbours in a row, over the variance: 1
@@ -223,7 +223,7 @@ def _found(check: str, level: Level, measured: tuple[float, float], sentence: st
     )
 
 
-def _bands(patch: Patch) -> Iterator[Finding]:
+def _bands(patch: Raster) -> Iterator[Finding]:
     lost = patch.provenance.missing_bands
     if lost:
         yield _found(
@@ -232,7 +232,7 @@ def _bands(patch: Patch) -> Iterator[Finding]:
             (float(len(lost)), 1.0),
             f"The source lacks {', '.join(lost)}: give all twelve bands.",
         )
-    values = patch.reflectance[:, patch.valid]
+    values = patch.data[:, patch.valid]
     if float(values.mean(axis=1).max()) < LAND:
         return  # over open sea a band may be one small number throughout
     flat = [name for name, band in zip(patch.bands, values, strict=True) if not np.ptp(band)]
@@ -246,7 +246,7 @@ def _bands(patch: Patch) -> Iterator[Finding]:
         )
 
 
-def _noise(patch: Patch) -> Iterator[Finding]:
+def _noise(patch: Raster) -> Iterator[Finding]:
     rough = roughness(patch)
     if rough > ROUGH:
         yield _found(

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from landcover.core.bands import SCL_CLOUD, SCL_SHADOW
-from landcover.core.raster import FloatArray, Patch
+from landcover.core.raster import FloatArray, Raster
 from landcover.io.scaling import DARK_LOW, darkest, looks_shifted
 
 NODATA_WARN: Final = 0.05
@@ -123,12 +123,12 @@ class Quality:
         }
 
 
-def assess(patch: Patch) -> Quality:
+def assess(patch: Raster) -> Quality:
     """Check a patch's pixels and place; never raises."""
     return of_findings(patch, findings(patch))
 
 
-def of_findings(patch: Patch, found: Sequence[Finding]) -> Quality:
+def of_findings(patch: Raster, found: Sequence[Finding]) -> Quality:
     """The quality of a patch with these findings."""
     cloud = cloud_fraction(patch)
     return Quality(
@@ -139,7 +139,7 @@ def of_findings(patch: Patch, found: Sequence[Finding]) -> Quality:
     )
 
 
-def findings(patch: Patch) -> tuple[Finding, ...]:
+def findings(patch: Raster) -> tuple[Finding, ...]:
     """What speaks against a patch's pixels and place, the gravest first; never raises."""
     cloud = cloud_fraction(patch) or 0.0
     gaps = max(0.0, patch.nodata_fraction - cloud)
@@ -150,7 +150,7 @@ def findings(patch: Patch) -> tuple[Finding, ...]:
     return (*grave, *slight, *_place(patch))
 
 
-def cloud_fraction(patch: Patch) -> float | None:
+def cloud_fraction(patch: Raster) -> float | None:
     """Share of the pixels that cloud or its shadow hides, where a classification says so."""
     if patch.scl is None:
         return None
@@ -158,11 +158,11 @@ def cloud_fraction(patch: Patch) -> float | None:
     return float(hidden.mean())
 
 
-def values_of(patch: Patch) -> FloatArray:
+def values_of(patch: Raster) -> FloatArray:
     """Reflectance ``(band, pixel)`` of the pixels with data."""
     if patch.valid.all():
-        return patch.reflectance.reshape(len(patch.bands), -1)
-    return patch.reflectance[:, patch.valid]
+        return patch.data.reshape(len(patch.bands), -1)
+    return patch.data[:, patch.valid]
 
 
 def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
@@ -300,7 +300,7 @@ def _same_bands(bands: tuple[str, ...], values: FloatArray) -> Iterator[list[str
     yield from (names for names in groups.values() if len(names) > 1)
 
 
-def _place(patch: Patch) -> Iterator[Finding]:
+def _place(patch: Raster) -> Iterator[Finding]:
     latitude, longitude = patch.centre
     away = min(
         max(south - latitude, latitude - north, west - longitude, longitude - east, 0.0)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from landcover.core.bands import PIXEL_M
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import BadInput, ModelMismatch
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.models.model import Model, Prediction
 from landcover.models.thresholds import DEFAULT_AIM
 
@@ -38,7 +38,7 @@ class Moved:
         mirrored: share of them that nobody measured: the border's, mirrored, 0 to 1.
     """
 
-    patch: Patch
+    patch: Raster
     mirrored: float
 
 
@@ -102,7 +102,7 @@ class Stability:
         }
 
 
-def moved(patch: Patch, down: int, right: int, *, scene: Patch | None = None) -> Moved:
+def moved(patch: Raster, down: int, right: int, *, scene: Raster | None = None) -> Moved:
     """The window that lies so many pixels below and to the right.
 
     Args:
@@ -126,11 +126,11 @@ def moved(patch: Patch, down: int, right: int, *, scene: Patch | None = None) ->
     row, col = (0, 0) if scene is None else _corner(patch, scene)
     rows, strange_rows = _mirrored(row + down + np.arange(patch.height), ground.height)
     cols, strange_cols = _mirrored(col + right + np.arange(patch.width), ground.width)
-    a, b, c, d, e, f = patch.transform
+    _, (a, b, c, d, e, f) = patch.georeference
     cut = np.ix_(rows, cols)
     window = replace(
         patch,
-        reflectance=ground.reflectance[:, rows[:, None], cols],
+        data=ground.data[:, rows[:, None], cols],
         valid=ground.valid[cut],
         scl=None if ground.scl is None else ground.scl[cut],
         transform=(a, b, c + a * right + b * down, d, e, f + d * right + e * down),
@@ -146,10 +146,10 @@ def whole_pixels(metres: float) -> int:
 
 def stability(
     model: Model,
-    patch: Patch,
+    patch: Raster,
     shift_m: float = 100.0,
     *,
-    scene: Patch | None = None,
+    scene: Raster | None = None,
     aim: str = DEFAULT_AIM,
 ) -> Stability:
     """Ask about eight windows a step away to the sides and corners, in one pass of the net.
@@ -203,19 +203,20 @@ def _chances(prediction: Prediction) -> tuple[npt.NDArray[np.float64], npt.NDArr
     return chance, np.array([item.predicted for item in prediction.labels])
 
 
-def _corner(patch: Patch, scene: Patch) -> tuple[int, int]:
+def _corner(patch: Raster, scene: Raster) -> tuple[int, int]:
     """Row and column of a patch's upper left pixel in its scene.
 
     Raises:
         BadInput: the scene has another grid or other bands, or does not hold the patch.
     """
-    a, b, c, d, e, f = scene.transform
+    scene_crs, (a, b, c, d, e, f) = scene.georeference
+    crs, own = patch.georeference
     fits = (
-        scene.crs == patch.crs
+        scene_crs == crs
         and scene.bands == patch.bands
-        and np.allclose((a, b, d, e), (*patch.transform[:2], *patch.transform[3:5]))
+        and np.allclose((a, b, d, e), (*own[:2], *own[3:5]))
     )
-    x, y = patch.transform[2] - c, patch.transform[5] - f
+    x, y = own[2] - c, own[5] - f
     det = a * e - b * d
     row, col = (a * y - d * x) / det, (e * x - b * y) / det
     whole = abs(row - round(row)) < 0.01 and abs(col - round(col)) < 0.01

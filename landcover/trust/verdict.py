@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import CorruptModel, LandcoverError
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.models.thresholds import DEFAULT_AIM, thresholds_for
 from landcover.trust import novelty
 from landcover.trust.pixel_checks import FEWEST, cells, physical
@@ -118,7 +118,7 @@ class Judgement:
 
 def judge(
     model: Model,
-    patch: Patch,
+    patch: Raster,
     prediction: Prediction | None = None,
     *,
     known: Novelty | None = None,
@@ -170,7 +170,7 @@ def judge(
 
 
 def predict_and_judge(
-    model: Model, patch: Patch, aim: str = DEFAULT_AIM
+    model: Model, patch: Raster, aim: str = DEFAULT_AIM
 ) -> tuple[Prediction, Judgement]:
     """What a model says of a patch, and whether to believe it, from one pass of the net.
 
@@ -305,7 +305,7 @@ def _finding(
     )
 
 
-def _season(patch: Patch, known: Novelty) -> Iterator[Finding]:
+def _season(patch: Raster, known: Novelty) -> Iterator[Finding]:
     if patch.acquired is None:
         return
     day = patch.acquired.timetuple().tm_yday
@@ -354,7 +354,7 @@ def _undecided(prediction: Prediction) -> Iterator[Finding]:
         )
 
 
-def _unstable(model: Model, patch: Patch) -> Iterator[Finding]:
+def _unstable(model: Model, patch: Raster) -> Iterator[Finding]:
     from landcover.trust import shift_stability  # noqa: PLC0415 - loads torch
 
     found = shift_stability.stability(model, patch)

@@ -8,7 +8,7 @@ import numpy as np
 import rasterio
 from playwright.sync_api import FrameLocator, Locator, Page, expect
 
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io.samples import samples
 
 MAP_FRAME = "iframe[title='streamlit_folium.st_folium']"
@@ -75,9 +75,9 @@ def upload(page: Page, *files: Path) -> None:
     page.locator("input[type=file]").set_input_files(list(files))
 
 
-def write_stack(path: Path, patch: Patch, repeat: tuple[int, int] = (1, 1)) -> Path:
+def write_stack(path: Path, patch: Raster, repeat: tuple[int, int] = (1, 1)) -> Path:
     """A patch as a 12-band GeoTIFF of digital numbers, repeated along y and x."""
-    numbers = np.tile(np.round(patch.reflectance * 10_000).astype(np.uint16), (1, *repeat))
+    numbers = np.tile(np.round(patch.data * 10_000).astype(np.uint16), (1, *repeat))
     with rasterio.open(
         path,
         "w",

@@ -211,7 +211,7 @@ def test_where_it_cannot_tell_the_map_is_drawn_below_that_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     patch = read("finland-lake")
-    numbers = np.round(patch.reflectance * 10_000).astype(np.uint16)
+    numbers = np.round(patch.data * 10_000).astype(np.uint16)
     numbers[:, 20:] = 0
     source, out = tmp_path / "scene_2017-09-24.tif", tmp_path / "why.png"
     with rasterio.open(

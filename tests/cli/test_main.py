@@ -38,7 +38,7 @@ def stack(tmp_path: Path) -> Path:
         crs=patch.crs,
         transform=rasterio.Affine(*patch.transform),
     ) as file:
-        file.write(np.round(patch.reflectance * 10_000).astype(np.uint16))
+        file.write(np.round(patch.data * 10_000).astype(np.uint16))
     return path
 
 

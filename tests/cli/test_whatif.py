@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from landcover.cli import whatif
 from landcover.cli.whatif import parse_change
 from landcover.core.errors import BadInput, CorruptModel
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain import neighbours, neighbours_build
 from landcover.explain.what_if import BandsOff, Brightness, Cloud, Season, Shift
 from landcover.io import samples
@@ -31,7 +31,7 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def patch() -> Patch:
+def patch() -> Raster:
     return samples.read_sample("austria-fields")
 
 
@@ -89,14 +89,14 @@ def test_any_text_is_a_change_or_refused(text: str, name: str) -> None:
         assert change.said
 
 
-def test_nothing_asked_gives_nothing(model: Model, patch: Patch, tmp_path: Path) -> None:
+def test_nothing_asked_gives_nothing(model: Model, patch: Raster, tmp_path: Path) -> None:
     record = whatif.record_of(model, tmp_path, patch, asked())
     assert record == {}
     assert whatif.as_text(record) == ""
 
 
 def test_all_of_it_is_json_and_text(
-    model: Model, patch: Patch, store: object, tmp_path: Path
+    model: Model, patch: Raster, store: object, tmp_path: Path
 ) -> None:
     index = neighbours_build.build(model, store, ORIGIN)  # type: ignore[arg-type]
     neighbours.save(index, tmp_path)
@@ -120,7 +120,7 @@ def test_all_of_it_is_json_and_text(
 
 
 def test_a_window_that_moved_says_that_its_border_is_mirrored(
-    model: Model, patch: Patch, tmp_path: Path
+    model: Model, patch: Raster, tmp_path: Path
 ) -> None:
     still = whatif.record_of(model, tmp_path, patch, asked("--what-if", "gain=1.1"))
     moved = whatif.record_of(model, tmp_path, patch, asked("--what-if", "shift=120,0"))
@@ -150,7 +150,7 @@ def test_a_picture_is_asked_for_nothing_that_it_lacks() -> None:
 
 
 def test_no_index_or_one_of_another_model_is_said(
-    model: Model, patch: Patch, store: object, tmp_path: Path
+    model: Model, patch: Raster, store: object, tmp_path: Path
 ) -> None:
     with pytest.raises(BadInput, match="has no index of training patches"):
         whatif.record_of(model, tmp_path, patch, asked("--neighbours", "3"))

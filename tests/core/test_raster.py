@@ -9,38 +9,38 @@ from hypothesis import strategies as st
 
 from landcover.core.bands import BAND_NAMES, COMPOSITES
 from landcover.core.errors import BadInput
-from landcover.core.raster import Patch, check_projected, grid
+from landcover.core.raster import Raster, check_projected, grid
 from tests.support import tiny
 
 
-def make(height: int = 120, width: int = 120, **changes: object) -> Patch:
+def make(height: int = 120, width: int = 120, **changes: object) -> Raster:
     pixels = np.random.default_rng(0).uniform(0, 0.5, (12, height, width)).astype(np.float32)
     valid = np.ones((height, width), dtype=bool)
-    return tiny.random_patch(**{"reflectance": pixels, "valid": valid, **changes})  # type: ignore[arg-type]
+    return tiny.random_patch(**{"data": pixels, "valid": valid, **changes})  # type: ignore[arg-type]
 
 
 def test_the_pixels_cannot_be_changed() -> None:
     patch = make()
     with pytest.raises(ValueError, match="read-only"):
-        patch.reflectance[0, 0, 0] = 1
+        patch.data[0, 0, 0] = 1
     with pytest.raises(ValueError, match="read-only"):
         patch.valid[0, 0] = False
 
 
 def test_the_callers_array_stays_writeable() -> None:
     pixels = np.zeros((12, 120, 120), dtype=np.float32)
-    make(reflectance=pixels)
+    make(data=pixels)
     pixels[0] = 1
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"reflectance": np.zeros((11, 120, 120), np.float32)}, "12 bands are named"),
-        ({"reflectance": np.zeros((120, 120), np.float32)}, "12 bands are named"),
+        ({"data": np.zeros((11, 120, 120), np.float32)}, "12 bands are named"),
+        ({"data": np.zeros((120, 120), np.float32)}, "12 bands are named"),
         ({"valid": np.ones((120, 119), bool)}, "must agree"),
         ({"crs": "EPSG:4326"}, "not a projected CRS"),
-        ({"reflectance": np.full((12, 120, 120), np.nan, np.float32)}, "NaN or infinite"),
+        ({"data": np.full((12, 120, 120), np.nan, np.float32)}, "NaN or infinite"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, object], sentence: str) -> None:
@@ -51,10 +51,8 @@ def test_what_does_not_fit_is_refused(changes: dict[str, object], sentence: str)
 @given(st.integers(0, 120), st.integers(0, 90))
 def test_a_window_shows_the_same_ground(row: int, col: int) -> None:
     patch = make(240, 210)
-    window = patch.window(row, col)
-    assert np.array_equal(
-        window.reflectance, patch.reflectance[:, row : row + 120, col : col + 120]
-    )
+    window = patch.window(row, col, 120)
+    assert np.array_equal(window.data, patch.data[:, row : row + 120, col : col + 120])
     assert patch.pixel_of(*window.outline[0]) == pytest.approx((row, col), abs=1e-3)
     assert patch.pixel_of(*window.outline[2]) == pytest.approx((row + 120, col + 120), abs=1e-3)
 
@@ -62,7 +60,7 @@ def test_a_window_shows_the_same_ground(row: int, col: int) -> None:
 @pytest.mark.parametrize(("row", "col"), [(-1, 0), (0, -1), (121, 0), (0, 91)])
 def test_a_window_outside_is_refused(row: int, col: int) -> None:
     with pytest.raises(BadInput, match="does not fit"):
-        make(240, 210).window(row, col)
+        make(240, 210).window(row, col, 120)
 
 
 @given(st.floats(0.001, 0.999), st.floats(0.001, 0.999))
@@ -75,7 +73,7 @@ def test_a_window_around_a_place_holds_it_and_keeps_the_60_m_grid(
     row, col = patch.pixel_of(latitude, longitude)
     if not (0 <= row < 377 and 0 <= col < 380):
         return
-    window = patch.window_around(latitude, longitude)
+    window = patch.window_around(latitude, longitude, 120)
     row0, col0 = (round(v) for v in patch.pixel_of(*window.outline[0]))
     assert row0 % 6 == col0 % 6 == 0
     r, c = window.pixel_of(latitude, longitude)
@@ -86,12 +84,12 @@ def test_a_window_around_a_place_holds_it_and_keeps_the_60_m_grid(
 
 def test_a_place_outside_is_refused() -> None:
     with pytest.raises(BadInput, match="outside this picture"):
-        make().window_around(0.0, 0.0)
+        make().window_around(0.0, 0.0, 120)
 
 
 def test_the_centre_window_of_a_patch_is_the_patch() -> None:
     patch = make()
-    assert np.array_equal(patch.centre_window().reflectance, patch.reflectance)
+    assert np.array_equal(patch.centre_window(120).data, patch.data)
 
 
 def test_a_known_place() -> None:
@@ -103,7 +101,7 @@ def test_a_known_place() -> None:
 def test_a_band_that_is_not_there_is_named() -> None:
     with pytest.raises(BadInput, match="no band B10"):
         make().band("B10")
-    assert np.array_equal(make().band("B04"), make().reflectance[BAND_NAMES.index("B04")])
+    assert np.array_equal(make().band("B04"), make().data[BAND_NAMES.index("B04")])
 
 
 def test_a_picture_is_stretched_as_stated_and_clear_where_nodata() -> None:
@@ -112,7 +110,7 @@ def test_a_picture_is_stretched_as_stated_and_clear_where_nodata() -> None:
     pixels[BAND_NAMES.index("B04")] = true_colour.high
     valid = np.ones((120, 120), dtype=bool)
     valid[0, 0] = False
-    picture = make(reflectance=pixels, valid=valid).picture(true_colour)
+    picture = make(data=pixels, valid=valid).image(true_colour)
     assert picture[5, 5].tolist() == [255, 0, 0, 255]
     assert picture[0, 0, 3] == 0
 

@@ -34,7 +34,7 @@ def test_a_store_holds_the_patches_that_a_user_would_read(tree: Path) -> None:
         assert store.ids[row] == record.patch_id
         assert {CLASS_NAMES[k] for k in store.targets[row].nonzero().flatten()} == record.labels
         patch = read_folder(record.folder)
-        np.testing.assert_allclose(store.pixels([row])[0].numpy(), patch.reflectance, atol=1e-6)
+        np.testing.assert_allclose(store.pixels([row])[0].numpy(), patch.data, atol=1e-6)
         assert patch.bands == BAND_NAMES
 
 

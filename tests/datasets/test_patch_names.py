@@ -40,7 +40,7 @@ def test_a_patch_on_the_disk_is_read_and_others_are_none(shared_data: Path) -> N
     record = open_dataset("bigearthnet", root).records("train")[0]
     found = patch_names.on_disk(root, record.patch_id)
     assert found is not None
-    np.testing.assert_array_equal(found.reflectance, record.patch().reflectance)
+    np.testing.assert_array_equal(found.data, record.patch().data)
     assert patch_names.place(record.patch_id) == pytest.approx(found.centre, abs=0.0005)
     assert patch_names.on_disk(root.parent, record.patch_id) is None
     assert patch_names.on_disk(root, "../../../etc") is None

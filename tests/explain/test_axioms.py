@@ -19,7 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain import explanation
 from landcover.explain.baselines import BASELINES, baseline
 from landcover.io.samples import read_sample
@@ -39,7 +39,7 @@ def cnn() -> Model:
 
 
 @pytest.fixture(scope="module")
-def lake() -> Patch:
+def lake() -> Raster:
     return read_sample("finland-lake")
 
 
@@ -47,7 +47,7 @@ def like(model: Model, net: nn.Module) -> Model:
     return Model(model.card, net, model.device)
 
 
-def change(model: Model, patch: Patch, label: str, name: str) -> float:
+def change(model: Model, patch: Raster, label: str, name: str) -> float:
     """How far the score is from the baseline's, asked of the net itself."""
     pixels = model.tensor(patch)[None]
     start = baseline(model.card, pixels, name)
@@ -58,7 +58,7 @@ def change(model: Model, patch: Patch, label: str, name: str) -> float:
 
 @pytest.mark.parametrize("name", list(BASELINES))
 @pytest.mark.parametrize("method", COMPLETE)
-def test_completeness(cnn: Model, lake: Patch, method: str, name: str) -> None:
+def test_completeness(cnn: Model, lake: Raster, method: str, name: str) -> None:
     """All values add up to the score's change within 1 %, for a class that is there and one
     that is not."""
     labels = [WATER, "Vineyards" if "Vineyards" in CLASS_NAMES else "Arable land"]
@@ -99,7 +99,7 @@ def permuted(net: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("rebuilt", [folded, permuted])
 @pytest.mark.parametrize("method", ["integrated-gradients", "grad-cam", "fine-cam"])
 def test_implementation_invariance(
-    cnn: Model, lake: Patch, method: str, rebuilt: Callable[[nn.Module], nn.Module]
+    cnn: Model, lake: Raster, method: str, rebuilt: Callable[[nn.Module], nn.Module]
 ) -> None:
     """Two nets that compute the same are explained alike, however they are built."""
     other = like(cnn, rebuilt(cnn.net))
@@ -156,8 +156,8 @@ def test_a_turned_patch_is_explained_by_the_turned_map(method: str) -> None:
     patch = tiny.random_patch()
     straight = torch.from_numpy(explanation.explain(model, patch, WATER, method).attribution.copy())
     for which in (1, 4, 7):
-        turned = symmetry(torch.from_numpy(patch.reflectance.copy()), which)
-        other = tiny.random_patch(reflectance=np.ascontiguousarray(turned.numpy()))
+        turned = symmetry(torch.from_numpy(patch.data.copy()), which)
+        other = tiny.random_patch(data=np.ascontiguousarray(turned.numpy()))
         found = explanation.explain(model, other, WATER, method).attribution
         np.testing.assert_allclose(found, symmetry(straight, which).numpy(), atol=1e-5)
 
@@ -169,11 +169,11 @@ def test_two_bands_that_the_net_treats_alike_count_alike() -> None:
     weight = model.net.get_parameter("conv.weight")
     with torch.no_grad():
         weight[:, two] = weight[:, one]
-    reflectance = tiny.random_patch().reflectance.copy()
+    reflectance = tiny.random_patch().data.copy()
     reflectance[two] = reflectance[one]
     for method in ("integrated-gradients",):
         share = explanation.explain(
-            model, tiny.random_patch(reflectance=reflectance), WATER, method
+            model, tiny.random_patch(data=reflectance), WATER, method
         ).band_share
         assert share is not None
         assert share["B11"] == pytest.approx(share["B12"], rel=1e-4)
@@ -198,7 +198,7 @@ def blind_to(net: nn.Module, band: str) -> nn.Module:
     return net
 
 
-def test_a_band_that_does_not_matter_gets_nothing(cnn: Model, lake: Patch) -> None:
+def test_a_band_that_does_not_matter_gets_nothing(cnn: Model, lake: Raster) -> None:
     """Sensitivity: on the real net with zero weight on B11, B11 gets zero."""
     model = like(cnn, blind_to(cnn.net, "B11"))
     share = explanation.explain(model, lake, WATER).band_share
@@ -207,12 +207,12 @@ def test_a_band_that_does_not_matter_gets_nothing(cnn: Model, lake: Patch) -> No
     assert all(value > 0 for band, value in share.items() if band != "B11")
 
 
-def test_what_changes_the_answer_alone_gets_something(cnn: Model, lake: Patch) -> None:
+def test_what_changes_the_answer_alone_gets_something(cnn: Model, lake: Raster) -> None:
     """Sensitivity, its other half: where only a square differs from the baseline and the
     score differs, that square gets it all."""
     reflectance = np.tile(np.array(cnn.card.mean, np.float32)[:, None, None], (1, 120, 120))
-    reflectance[:, 24:48, 48:72] = lake.reflectance[:, :24, :24]
-    patch = tiny.random_patch(reflectance=reflectance)
+    reflectance[:, 24:48, 48:72] = lake.data[:, :24, :24]
+    patch = tiny.random_patch(data=reflectance)
     found = explanation.explain(cnn, patch, WATER).attribution
     inside = np.zeros((120, 120), bool)
     inside[22:50, 46:74] = True
@@ -220,7 +220,7 @@ def test_what_changes_the_answer_alone_gets_something(cnn: Model, lake: Patch) -
     assert np.abs(found[~inside]).max() == 0.0
 
 
-def test_linearity_in_the_scores(cnn: Model, lake: Patch) -> None:
+def test_linearity_in_the_scores(cnn: Model, lake: Raster) -> None:
     """The explanation of 2 a − b is twice that of a less that of b."""
 
     class Mixed(nn.Module):

@@ -19,7 +19,7 @@ from landcover import nets
 from landcover.core.bands import BAND_NAMES, COMPOSITES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import ModelMismatch, UnknownName
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain import explanation
 from landcover.io.samples import read_sample
 from landcover.models import registry
@@ -37,7 +37,7 @@ def cnn() -> Model:
 
 
 @pytest.fixture(scope="module")
-def lake() -> Patch:
+def lake() -> Raster:
     return read_sample("finland-lake")
 
 
@@ -45,7 +45,7 @@ Ask = Callable[[str, str], explanation.Explanation]
 
 
 @pytest.fixture(scope="module")
-def ask(cnn: Model, lake: Patch) -> Ask:
+def ask(cnn: Model, lake: Raster) -> Ask:
     """The real net's explanations of the lake, each computed once."""
     return lru_cache(maxsize=None)(
         lambda label, method: explanation.explain(cnn, lake, label, method)
@@ -57,7 +57,7 @@ def with_card(model: Model, **changes: object) -> Model:
     return Model(card, model.net, model.device)
 
 
-def score_change(model: Model, patch: Patch, label: str, spectrum: list[float]) -> float:
+def score_change(model: Model, patch: Raster, label: str, spectrum: list[float]) -> float:
     pixels = model.tensor(patch)[None]
     start = torch.tensor(spectrum).view(1, -1, 1, 1).expand_as(pixels)
     with torch.inference_mode():
@@ -67,7 +67,7 @@ def score_change(model: Model, patch: Patch, label: str, spectrum: list[float]) 
 
 @pytest.mark.parametrize("label", [WATER, "Coniferous forest", "Arable land"])
 def test_integrated_gradients_add_up_to_the_change_of_the_score(
-    cnn: Model, lake: Patch, ask: Ask, label: str
+    cnn: Model, lake: Raster, ask: Ask, label: str
 ) -> None:
     found = ask(label, IG)
     change = score_change(cnn, lake, label, list(cnn.card.mean))
@@ -78,7 +78,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_score(
     assert found.passes >= 5
 
 
-def test_a_baseline_of_zero_is_another_question(cnn: Model, lake: Patch, ask: Ask) -> None:
+def test_a_baseline_of_zero_is_another_question(cnn: Model, lake: Raster, ask: Ask) -> None:
     found = explanation.explain(cnn, lake, WATER, baseline="zero")
     change = score_change(cnn, lake, WATER, [0.0] * 12)
     total = float(found.attribution.sum(dtype=np.float64))
@@ -87,7 +87,7 @@ def test_a_baseline_of_zero_is_another_question(cnn: Model, lake: Patch, ask: As
     assert not np.allclose(found.attribution, ask(WATER, IG).attribution)
 
 
-def test_water_is_found_in_the_water(lake: Patch, ask: Ask) -> None:
+def test_water_is_found_in_the_water(lake: Raster, ask: Ask) -> None:
     """In the sample's north-west lies a lake; the near infrared shows where."""
     is_water = lake.band("B08") < 0.06
     assert 0.05 < is_water.mean() < 0.5
@@ -109,7 +109,7 @@ def test_classes_differ(ask: Ask, method: str) -> None:
 
 @pytest.mark.parametrize("method", list(explanation.METHODS))
 def test_other_weights_give_another_explanation(
-    cnn: Model, lake: Patch, ask: Ask, method: str
+    cnn: Model, lake: Raster, ask: Ask, method: str
 ) -> None:
     """Adebayo et al. 2018: a map that outlives its weights shows edges, not reasons."""
     torch.manual_seed(1)
@@ -123,7 +123,7 @@ def test_other_weights_give_another_explanation(
     assert not np.allclose(first, other, rtol=0.2)
 
 
-def test_the_same_question_gets_the_same_answer(lake: Patch) -> None:
+def test_the_same_question_gets_the_same_answer(lake: Raster) -> None:
     model = tiny.tiny_model()
     for method in explanation.METHODS:
         first, second = (explanation.explain(model, lake, WATER, method) for _ in range(2))
@@ -173,7 +173,7 @@ def test_a_linear_net_is_explained_exactly() -> None:
     model = Model(tiny.tiny_card(b""), net, torch.device("cpu"))
     found = explanation.explain(model, patch, WATER)
     weight = net.weight[CLASS_NAMES.index(WATER)].detach().numpy()
-    exact = (weight * (patch.reflectance - 0.1)).sum(axis=0)
+    exact = (weight * (patch.data - 0.1)).sum(axis=0)
     np.testing.assert_allclose(found.attribution, explanation.smooth(exact), atol=1e-4)
     with pytest.raises(ModelMismatch, match="no map of features"):
         explanation.explain(model, patch, WATER, "grad-cam")
@@ -186,7 +186,7 @@ def test_smoothing_keeps_the_sum_and_removes_the_checkerboard(values: np.ndarray
     assert np.abs(explanation.smooth(board.astype(np.float32))[2:-2, 2:-2]).max() < 1e-6
 
 
-def test_the_scale_is_the_cards_for_every_class_and_patch(lake: Patch) -> None:
+def test_the_scale_is_the_cards_for_every_class_and_patch(lake: Raster) -> None:
     model = with_card(tiny.tiny_model(), explanation_scales={IG: 0.25, "grad-cam": 3.0})
     for label in (WATER, "Pastures"):
         for patch in (lake, tiny.random_patch()):
@@ -195,7 +195,7 @@ def test_the_scale_is_the_cards_for_every_class_and_patch(lake: Patch) -> None:
     assert explanation.explain(model, lake, WATER).scale_rule == explanation.SCALE_RULE
 
 
-def test_without_a_scale_in_the_card_the_patchs_own_is_stated(lake: Patch) -> None:
+def test_without_a_scale_in_the_card_the_patchs_own_is_stated(lake: Raster) -> None:
     model = tiny.tiny_model()
     first, second = (explanation.explain(model, lake, label) for label in (WATER, "Pastures"))
     assert first.scale == second.scale == explanation.explanation_scale(model, [lake], IG)
@@ -290,7 +290,7 @@ def test_the_overlay_is_red_for_blue_against_and_clear_at_zero() -> None:
     assert (full[:6, :, 3] == 0).all()
     assert (full[6:, :, 3] == 255).all()
     np.testing.assert_array_equal(
-        explanation.overlay(found, patch, 0.0), patch.picture(COMPOSITES[0])
+        explanation.overlay(found, patch, 0.0), patch.image(COMPOSITES[0])
     )
     np.testing.assert_array_equal(explanation.overlay(found, patch, 7.0), full)
 

@@ -61,7 +61,7 @@ reflectances = arrays(np.float32, (12, 2, 2), elements=st.floats(-0.25, 2, width
 def test_values_stay_between_minus_one_and_one_or_are_unknown(
     reflectance: np.ndarray, valid: np.ndarray
 ) -> None:
-    patch = tiny.random_patch(reflectance=reflectance, valid=valid)
+    patch = tiny.random_patch(data=reflectance, valid=valid)
     for index in indices(patch).values():
         known = np.isfinite(index.map)
         assert not known[~valid].any()
@@ -79,13 +79,13 @@ def test_values_stay_between_minus_one_and_one_or_are_unknown(
 
 
 def test_a_dark_patch_has_no_index_and_no_warning() -> None:
-    patch = tiny.random_patch(reflectance=np.zeros((12, 120, 120), np.float32))
+    patch = tiny.random_patch(data=np.zeros((12, 120, 120), np.float32))
     assert all(index.mean is None and index.share == 0 for index in indices(patch).values())
 
 
 def test_without_its_bands_an_index_is_left_out() -> None:
     patch = tiny.random_patch()
-    few = replace(patch, reflectance=patch.reflectance[:4], bands=BAND_NAMES[:4])
+    few = replace(patch, data=patch.data[:4], bands=BAND_NAMES[:4])
     assert indices(few) == {}
     with pytest.raises(BadInput, match="no band B08"):
         normalised_difference(few, "B08", "B04")

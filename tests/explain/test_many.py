@@ -11,11 +11,11 @@ import torch
 from captum.attr import GradientShap, LayerGradCam, LayerIntegratedGradients
 from torch import Tensor, nn
 
+from landcover.core.bands import RGB_BANDS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import Cancelled, ModelMismatch, UnknownName
-from landcover.core.picture import Picture
 from landcover.core.progress import Progress
-from landcover.core.raster import Provenance
+from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.explain.baselines import baseline
 from landcover.explain.feature_map_methods import Question, twin
@@ -147,10 +147,11 @@ def test_gradient_shap_tends_to_captums() -> None:
     assert found.convergence_delta < 0.1
 
 
-def picture() -> Picture:
+def picture() -> Raster:
     random = np.random.default_rng(0)
-    return Picture(
-        brightness=random.uniform(0.2, 0.6, (3, 64, 64)).astype(np.float32),
+    return Raster(
+        bands=RGB_BANDS,
+        data=random.uniform(0.2, 0.6, (3, 64, 64)).astype(np.float32),
         valid=np.ones((64, 64), bool),
         provenance=Provenance(source="x.png", level="RGB"),
     )

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from landcover.core.bands import RGB_BANDS
 from landcover.core.classes import CLASS_NAMES
-from landcover.core.picture import Picture
-from landcover.core.raster import Patch, Provenance
+from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation as explain
 from landcover.explain import sentences
 from landcover.explain.band_attribution import BandEvidence
@@ -66,11 +66,11 @@ def spots(**where: float) -> np.ndarray:
 
 
 def test_the_side_the_place_and_the_index_are_the_measured_ones() -> None:
-    reflectance = PATCH.reflectance.copy()
+    reflectance = PATCH.data.copy()
     b04, b08 = PATCH.bands.index("B04"), PATCH.bands.index("B08")
     reflectance[b04], reflectance[b08] = 0.1, 0.1
     reflectance[b08, :60, :60] = 0.9
-    patch = replace(PATCH, reflectance=reflectance)
+    patch = replace(PATCH, data=reflectance)
     said = sentences.sentence(explanation(spots(nw=0.9, se=-0.3)), patch)
     assert said.startswith("Most of the evidence on Inland waters speaks for it (75%)")
     assert "100% of that in the north-west" in said
@@ -119,8 +119,9 @@ def test_a_rough_sum_is_confessed() -> None:
 
 
 def test_a_picture_has_no_compass_and_no_index() -> None:
-    picture = Picture(
-        brightness=np.full((3, 120, 120), 0.5, np.float32),
+    picture = Raster(
+        bands=RGB_BANDS,
+        data=np.full((3, 120, 120), 0.5, np.float32),
         valid=np.ones((120, 120), bool),
         provenance=Provenance(source="x.png", level="RGB"),
     )
@@ -155,7 +156,7 @@ def test_any_map_gets_one_sentence_whose_shares_are_shares(values: list[float], 
 
 def test_a_real_explanation_has_a_sentence() -> None:
     model = tiny.tiny_model()
-    patch: Patch = tiny.random_patch()
+    patch: Raster = tiny.random_patch()
     for method in explain.METHODS:
         said = sentences.sentence(explain.explain(model, patch, WATER, method), patch)
         assert "Inland waters" in said

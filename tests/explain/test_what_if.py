@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from landcover.core.bands import BAND_NAMES, COMPOSITES
 from landcover.core.errors import BadInput, ModelMismatch
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain import what_if
 from landcover.explain.what_if import BandsOff, Brightness, Cloud, Season, Shift
 from landcover.io import samples, sources
@@ -36,18 +36,18 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def patch() -> Patch:
+def patch() -> Raster:
     return samples.read_sample("austria-fields")
 
 
-def after(patch: Patch, *changes: what_if.Change, scene: Patch | None = None) -> Patch:
+def after(patch: Raster, *changes: what_if.Change, scene: Raster | None = None) -> Raster:
     return what_if.changed(patch, changes, CARD, scene=scene).patch
 
 
-def test_no_change_changes_nothing(model: Model, patch: Patch) -> None:
+def test_no_change_changes_nothing(model: Model, patch: Raster) -> None:
     found = what_if.what_if(model, patch, [])
     assert found.mirrored == 0.0
-    np.testing.assert_array_equal(found.patch.reflectance, patch.reflectance)
+    np.testing.assert_array_equal(found.patch.data, patch.data)
     assert found.patch.provenance == patch.provenance
     assert found.turned == ()
     assert max(map(abs, found.difference.values())) < 1e-5
@@ -64,14 +64,14 @@ def test_no_change_changes_nothing(model: Model, patch: Patch) -> None:
     ],
 )
 def test_each_change_moves_the_answer_and_is_named(
-    model: Model, patch: Patch, change: what_if.Change
+    model: Model, patch: Raster, change: what_if.Change
 ) -> None:
-    kept = patch.reflectance.copy()
+    kept = patch.data.copy()
     found = what_if.what_if(model, patch, [change])
     assert max(map(abs, found.difference.values())) > 0.005
     assert found.said == (change.said,)
     assert found.patch.provenance.notes[-1] == f"what if: {change.said}"
-    np.testing.assert_array_equal(patch.reflectance, kept)
+    np.testing.assert_array_equal(patch.data, kept)
     for one, other in zip(found.before.labels, model.predict(patch).labels, strict=True):
         assert one.probability == pytest.approx(other.probability, abs=1e-4)
     for one, other in zip(found.after.labels, model.predict(found.patch).labels, strict=True):
@@ -85,7 +85,7 @@ def test_each_change_moves_the_answer_and_is_named(
     }
 
 
-def test_bands_that_are_off_have_the_training_mean_and_others_stay(patch: Patch) -> None:
+def test_bands_that_are_off_have_the_training_mean_and_others_stay(patch: Raster) -> None:
     changed = after(patch, BandsOff(bands=("B04", "B11")))
     for band in BAND_NAMES:
         if band in ("B04", "B11"):
@@ -96,7 +96,7 @@ def test_bands_that_are_off_have_the_training_mean_and_others_stay(patch: Patch)
         BandsOff(bands=("B99",))
 
 
-def test_bands_that_the_model_does_not_read_stay(patch: Patch) -> None:
+def test_bands_that_the_model_does_not_read_stay(patch: Raster) -> None:
     card = registry.card("landcover-cnn-rgb")
     changed = what_if.changed(patch, [BandsOff(bands=("B11", "B04"))], card).patch
     np.testing.assert_array_equal(changed.band("B11"), patch.band("B11"))
@@ -120,40 +120,38 @@ def test_a_cloud_lies_between_the_land_and_its_own_spectrum(
     assert cover.max() <= opacity + 1e-6
     changed = after(patch, cloud)
     spectrum = np.array(what_if.CLOUD, dtype=np.float32)[:, None, None]
-    low, high = np.minimum(patch.reflectance, spectrum), np.maximum(patch.reflectance, spectrum)
-    assert (changed.reflectance >= low - 1e-5).all()
-    assert (changed.reflectance <= high + 1e-5).all()
+    low, high = np.minimum(patch.data, spectrum), np.maximum(patch.data, spectrum)
+    assert (changed.data >= low - 1e-5).all()
+    assert (changed.data <= high + 1e-5).all()
     clear = cover == 0
-    np.testing.assert_array_equal(changed.reflectance[:, clear], patch.reflectance[:, clear])
+    np.testing.assert_array_equal(changed.data[:, clear], patch.data[:, clear])
 
 
 def test_a_cloud_is_white_in_its_middle_soft_at_its_edge_and_not_where_no_data_is() -> None:
     valid = np.ones((120, 120), dtype=bool)
     valid[60:, :] = False
-    patch = tiny.random_patch(
-        valid=valid, reflectance=np.where(valid, 0.05, 0.0) * np.ones((12, 1, 1))
-    )
+    patch = tiny.random_patch(valid=valid, data=np.where(valid, 0.05, 0.0) * np.ones((12, 1, 1)))
     cover = Cloud(size=0.5, flatness=1.0).cover(120, 120)
     assert cover[60, 60] == pytest.approx(1.0)
     assert cover[60, 5] == 0.0
     assert np.abs(np.diff(cover, axis=1)).max() < 0.25, "no hard edge"
     changed = after(patch, Cloud(size=0.5, flatness=1.0, down=0.45))
     assert changed.band("B04")[54, 60] == pytest.approx(what_if.CLOUD[3], rel=1e-3)
-    assert (changed.reflectance[:, ~valid] == 0).all()
-    red, green, blue = changed.picture(COMPOSITES[0])[54, 60, :3]
+    assert (changed.data[:, ~valid] == 0).all()
+    red, green, blue = changed.image(COMPOSITES[0])[54, 60, :3]
     assert red == green == blue == 255
 
 
-def test_a_season_and_back_is_where_it_was(patch: Patch) -> None:
+def test_a_season_and_back_is_where_it_was(patch: Raster) -> None:
     assert what_if.season_of(patch) == "summer"
     for to in what_if.SEASONS:
         there = after(patch, Season(to=to))
         factor = np.array(what_if.SEASONS[to])[:, None, None]
-        np.testing.assert_allclose(there.reflectance, patch.reflectance * factor, rtol=1e-5)
+        np.testing.assert_allclose(there.data, patch.data * factor, rtol=1e-5)
     half = after(patch, Season(to="winter", strength=0.5), Season(to="winter", strength=0.5))
     whole = after(patch, Season(to="winter"))
-    np.testing.assert_allclose(half.reflectance, whole.reflectance, rtol=1e-5)
-    np.testing.assert_array_equal(after(patch, Season(to="summer")).reflectance, patch.reflectance)
+    np.testing.assert_allclose(half.data, whole.data, rtol=1e-5)
+    np.testing.assert_array_equal(after(patch, Season(to="summer")).data, patch.data)
 
 
 def test_december_is_summer_south_of_the_equator() -> None:
@@ -187,10 +185,10 @@ def test_what_cannot_be_is_refused(make: object, message: str) -> None:
 @settings(deadline=None, max_examples=40)
 def test_a_window_in_a_scene_moves_to_what_is_there(down: int, right: int) -> None:
     scene = tiny.random_patch(size=360)
-    window = scene.window(120, 120)
+    window = scene.window(120, 120, 120)
     found = what_if.moved(window, down, right, scene=scene)
-    expected = scene.window(120 + down, 120 + right)
-    np.testing.assert_array_equal(found.patch.reflectance, expected.reflectance)
+    expected = scene.window(120 + down, 120 + right, 120)
+    np.testing.assert_array_equal(found.patch.data, expected.data)
     assert found.patch.transform == expected.transform
     assert found.mirrored == 0.0
 
@@ -202,11 +200,9 @@ def test_without_a_scene_the_border_is_mirrored_and_counted(down: int, right: in
     found = what_if.moved(patch, down, right)
     rows, columns = 120 - abs(down), 120 - abs(right)
     assert found.mirrored == pytest.approx(1 - rows * columns / 120**2)
-    padded = np.pad(patch.reflectance, ((0, 0), (120, 120), (120, 120)), "symmetric")
+    padded = np.pad(patch.data, ((0, 0), (120, 120), (120, 120)), "symmetric")
     top, left = 120 + down, 120 + right
-    np.testing.assert_array_equal(
-        found.patch.reflectance, padded[:, top : top + 120, left : left + 120]
-    )
+    np.testing.assert_array_equal(found.patch.data, padded[:, top : top + 120, left : left + 120])
 
 
 def test_gaps_and_classification_move_with_the_pixels() -> None:
@@ -221,9 +217,9 @@ def test_gaps_and_classification_move_with_the_pixels() -> None:
 
 def test_a_window_moves_north_and_east_as_it_says() -> None:
     scene = tiny.random_patch(size=360)
-    window = scene.window(120, 120)
+    window = scene.window(120, 120, 120)
     moved = after(window, Shift(east_m=200), Shift(north_m=300), scene=scene)
-    np.testing.assert_array_equal(moved.reflectance, scene.window(90, 140).reflectance)
+    np.testing.assert_array_equal(moved.data, scene.window(90, 140, 120).data)
     assert moved.transform[2] - window.transform[2] == 200
     assert moved.transform[5] - window.transform[5] == 300
     assert Shift(east_m=-200, north_m=300).said == "the window moved 300 m north and 200 m west"
@@ -243,11 +239,11 @@ def test_a_way_is_said_as_the_whole_pixels_that_it_is(
 
 def test_the_window_moves_before_anything_is_painted() -> None:
     scene = tiny.random_patch(size=360)
-    window = scene.window(120, 120)
+    window = scene.window(120, 120, 120)
     cloud, shift = Cloud(), Shift(east_m=100)
     one = after(window, cloud, shift, scene=scene)
-    other = after(scene.window(120, 130), cloud)
-    np.testing.assert_array_equal(one.reflectance, other.reflectance)
+    other = after(scene.window(120, 130, 120), cloud)
+    np.testing.assert_array_equal(one.data, other.data)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +256,7 @@ def test_the_window_moves_before_anything_is_painted() -> None:
         tiny.random_patch(size=360, transform=(10.0, 0.0, 700_000.0, 0.0, -10.0, 5_300_000.0)),
     ],
 )
-def test_a_scene_that_the_patch_is_not_of_is_refused(scene: Patch) -> None:
+def test_a_scene_that_the_patch_is_not_of_is_refused(scene: Raster) -> None:
     with pytest.raises(BadInput, match="not cut from this scene"):
         what_if.moved(tiny.random_patch(), 1, 1, scene=scene)
 
@@ -272,7 +268,7 @@ def test_a_window_does_not_leave_its_patch() -> None:
         what_if.stability(tiny.tiny_model(), tiny.random_patch(), 2.0)
 
 
-def test_stability_is_what_the_eight_windows_say(model: Model, patch: Patch) -> None:
+def test_stability_is_what_the_eight_windows_say(model: Model, patch: Raster) -> None:
     found = what_if.stability(model, patch, 200)
     here = model.predict(patch)
     there = [
@@ -295,7 +291,7 @@ def test_stability_is_what_the_eight_windows_say(model: Model, patch: Patch) -> 
 
 
 @pytest.mark.parametrize("step", [float("nan"), float("inf"), -100.0, 4.0])
-def test_a_step_that_is_no_way_is_refused(model: Model, patch: Patch, step: float) -> None:
+def test_a_step_that_is_no_way_is_refused(model: Model, patch: Raster, step: float) -> None:
     with pytest.raises(BadInput, match="moves by whole pixels of 10 m, not by"):
         shift_stability.stability(model, patch, step)
 
@@ -309,7 +305,7 @@ def test_a_window_that_would_leave_the_data_has_no_stability(model: Model) -> No
 
 def test_flat_land_is_perfectly_stable(model: Model) -> None:
     spectrum = np.array(model.card.mean, dtype=np.float32)[:, None, None]
-    flat = tiny.random_patch(reflectance=np.tile(spectrum, (1, 120, 120)))
+    flat = tiny.random_patch(data=np.tile(spectrum, (1, 120, 120)))
     found = what_if.stability(model, flat)
     assert found.score == 1.0
     assert found.flips == {}
@@ -323,10 +319,10 @@ def test_a_border_between_covers_is_less_stable_than_its_sides(model: Model) -> 
     """Half lake, half fields: what share is water hangs on where the window lies."""
     lake = samples.read_sample("finland-lake")
     fields = samples.read_sample("austria-fields")
-    both = np.array(fields.reflectance)
-    water = lake.reflectance[:, lake.band("B08") < 0.05]
+    both = np.array(fields.data)
+    water = lake.data[:, lake.band("B08") < 0.05]
     both[:, :14] = np.median(water, axis=1)[:, None, None]
-    mixed = tiny.random_patch(reflectance=both)
+    mixed = tiny.random_patch(data=both)
     assert (
         what_if.stability(model, mixed, 140).largest > what_if.stability(model, fields, 10).largest
     )
@@ -348,7 +344,7 @@ def test_the_seasons_factors_are_those_of_boadella(shared_data: Path) -> None:
     folder = shared_data / "scenes" / "boadella"
 
     def read(date: str) -> np.ndarray:
-        return sources.read(str(folder / f"Boadella_{date}.tif")).reflectance
+        return sources.read(str(folder / f"Boadella_{date}.tif")).data
 
     summer = np.median([read(d) for d in ("2020-06-21", "2021-07-21", "2022-06-01")], axis=0)
     dates = {"winter": "2020-01-28", "spring": "2022-03-08", "autumn": "2020-09-14"}
@@ -366,7 +362,7 @@ def test_a_mirrored_border_stands_in_for_the_land_beyond(model: Model, shared_da
     for name in CLEAR_SCENES:
         scene = sources.read(str(shared_data / "scenes" / name))
         for row in (12, 66, 90):
-            window = scene.window(row, row)
+            window = scene.window(row, row, 120)
             real.append(what_if.stability(model, window, scene=scene))
             mirrored.append(what_if.stability(model, window))
     assert all(item.mirrored == 0.0 for item in real)

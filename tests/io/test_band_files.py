@@ -77,7 +77,7 @@ def test_native_grids(folder: Path) -> None:
 
 def test_folder_repeats_the_nearest_pixel(folder: Path) -> None:
     native, patch = read_native(folder), read_folder(folder)
-    assert patch.reflectance.shape == (12, 120, 120)
+    assert patch.data.shape == (12, 120, 120)
     expected = np.kron(native.g60[1], np.ones((6, 6))) / 1e4
     np.testing.assert_allclose(patch.band("B09"), expected, rtol=1e-6)
     expected = np.kron(native.g20[3], np.ones((2, 2))) / 1e4
@@ -95,7 +95,7 @@ def test_uploaded_files_and_zips_give_the_same(folder: Path) -> None:
         for name, data in FILES.values():
             archive.writestr(f"../up/{NAME}/{name}", data)
     for other in (read_band_files(list(FILES.values())), read_zip(stream.getvalue(), "a.zip")):
-        np.testing.assert_array_equal(other.reflectance, patch.reflectance)
+        np.testing.assert_array_equal(other.data, patch.data)
         assert other.transform == patch.transform
         assert other.acquired == patch.acquired
         assert other.provenance.scene == NAME

@@ -26,7 +26,7 @@ def test_a_picture_is_read_as_it_is(kind: str, tmp_path: Path) -> None:
     data = encoded(drawn, kind)
     picture = read_picture(data, f"../secret/p.{kind.lower()}")
     with Image.open(io.BytesIO(data)) as image:
-        assert np.allclose(picture.brightness.transpose(1, 2, 0) * 255, np.asarray(image))
+        assert np.allclose(picture.data.transpose(1, 2, 0) * 255, np.asarray(image))
     assert picture.valid.all()
     assert picture.provenance.source == f"p.{kind.lower()}"
     assert picture.provenance.level == "RGB"
@@ -34,7 +34,7 @@ def test_a_picture_is_read_as_it_is(kind: str, tmp_path: Path) -> None:
     path.write_bytes(data)
     assert is_picture(path)
     assert is_picture(data)
-    assert np.array_equal(read_picture(path, "p").brightness, picture.brightness)
+    assert np.array_equal(read_picture(path, "p").data, picture.data)
 
 
 def test_see_through_pixels_have_no_data() -> None:
@@ -43,7 +43,7 @@ def test_see_through_pixels_have_no_data() -> None:
     drawn[10:12, :, 3] = 128
     picture = read_picture(encoded(drawn), "p.png")
     assert picture.nodata_fraction == pytest.approx(12 / 64)
-    assert not picture.brightness[:, :12].any()
+    assert not picture.data[:, :12].any()
     drawn[..., 3] = 0
     with pytest.raises(BadInput, match="see-through throughout"):
         read_picture(encoded(drawn), "p.png")
@@ -52,9 +52,7 @@ def test_see_through_pixels_have_no_data() -> None:
 def test_a_palette_is_turned_into_colours_and_said() -> None:
     image = Image.fromarray(pixels()).quantize(256)
     picture = read_picture(encoded(image), "p.png")
-    assert np.allclose(
-        picture.brightness.transpose(1, 2, 0) * 255, np.asarray(image.convert("RGB"))
-    )
+    assert np.allclose(picture.data.transpose(1, 2, 0) * 255, np.asarray(image.convert("RGB")))
     assert picture.provenance.notes == ("colours taken from its palette",)
 
 
@@ -64,7 +62,7 @@ def test_exif_orientation_is_followed() -> None:
     exif[0x0112] = 6
     picture = read_picture(encoded(Image.fromarray(drawn), exif=exif), "p.png")
     turned = np.rot90(drawn, -1)
-    assert np.allclose(picture.brightness.transpose(1, 2, 0) * 255, turned)
+    assert np.allclose(picture.data.transpose(1, 2, 0) * 255, turned)
     assert "EXIF" in picture.provenance.notes[0]
 
 
@@ -188,7 +186,7 @@ def test_damaged_files_give_a_picture_or_a_sentence(
     is_picture(bytes(data))
     with contextlib.suppress(LandcoverError):
         picture = read_picture(bytes(data), "p")
-        assert picture.brightness.shape[0] == 3
+        assert picture.data.shape[0] == 3
 
 
 @given(flips=st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=4))

@@ -46,9 +46,9 @@ def test_truth_is_that_of_the_package() -> None:
 def test_every_sample_is_a_whole_patch_where_it_says() -> None:
     for sample in samples.samples():
         patch = samples.read_sample(sample.name)
-        assert patch.reflectance.shape == (12, 120, 120)
+        assert patch.data.shape == (12, 120, 120)
         assert patch.valid.all()
-        assert 0.01 < np.median(patch.reflectance) < 0.5
+        assert 0.01 < np.median(patch.data) < 0.5
         assert patch.centre == sample.centre
         assert patch.provenance.source == sample.name
         assert patch.acquired == sample.acquired
@@ -107,18 +107,18 @@ def test_read_takes_samples_places_files_and_folders(tmp_path: Path) -> None:
     v1.mkdir()
     for name, data in samples._archive()["S2B_MSIL2A_20170924T93020_69_24"]:
         (v1 / name).write_bytes(data)
-    np.testing.assert_array_equal(sources.read(v1).reflectance, by_name.reflectance)
+    np.testing.assert_array_equal(sources.read(v1).data, by_name.data)
     stack = tmp_path / "stack.tif"
-    stack.write_bytes(_stack(by_name.reflectance))
-    np.testing.assert_allclose(sources.read(str(stack)).reflectance, by_name.reflectance, atol=5e-5)
+    stack.write_bytes(_stack(by_name.data))
+    np.testing.assert_allclose(sources.read(str(stack)).data, by_name.data, atol=5e-5)
 
 
 def test_read_upload_takes_a_stack_or_band_files() -> None:
     by_name = sources.read("finland-lake")
-    stack = sources.read_upload([("stack.tif", _stack(by_name.reflectance))])
+    stack = sources.read_upload([("stack.tif", _stack(by_name.data))])
     files = samples._archive()["S2B_MSIL2A_20170924T93020_69_24"]
-    np.testing.assert_allclose(stack.reflectance, by_name.reflectance, atol=5e-5)
-    np.testing.assert_array_equal(sources.read_upload(files).reflectance, by_name.reflectance)
+    np.testing.assert_allclose(stack.data, by_name.data, atol=5e-5)
+    np.testing.assert_array_equal(sources.read_upload(files).data, by_name.data)
 
 
 def _stack(reflectance: np.ndarray) -> bytes:

@@ -20,7 +20,7 @@ from rasterio.io import MemoryFile
 
 from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core.errors import BadInput, LandcoverError
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io.stack import read_stack
 
 SIDE = 120
@@ -76,7 +76,7 @@ def tif(
 def test_10_m_utm_stack_is_left_as_it_is() -> None:
     pixels = numbers()
     patch = read_stack(tif(pixels), "S2A_20200123T105321_stack.tif")
-    np.testing.assert_allclose(patch.reflectance, pixels / 1e4, rtol=1e-6)
+    np.testing.assert_allclose(patch.data, pixels / 1e4, rtol=1e-6)
     assert patch.valid.all()
     assert patch.crs == "EPSG:32633"
     assert patch.transform == (10.0, 0.0, 400_000.0, 0.0, -10.0, 5_300_000.0)
@@ -90,7 +90,7 @@ def test_path_and_bytes_give_the_same(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(tif())
     by_path, by_bytes = read_stack(path, "a.tif"), read_stack(tif(), "a.tif")
-    np.testing.assert_array_equal(by_path.reflectance, by_bytes.reflectance)
+    np.testing.assert_array_equal(by_path.data, by_bytes.data)
     assert by_path.provenance == by_bytes.provenance
 
 
@@ -104,7 +104,7 @@ def test_jpeg_2000_is_read_from_disk_but_not_from_bytes(tmp_path: Path) -> None:
     ) as raster:  # fmt: skip
         raster.write(pixels)
     patch = read_stack(path, path.name)
-    np.testing.assert_allclose(patch.reflectance, pixels / 1e4, rtol=1e-6)
+    np.testing.assert_allclose(patch.data, pixels / 1e4, rtol=1e-6)
     with pytest.raises(BadInput, match="convert it to GeoTIFF"):
         read_stack(path.read_bytes(), path.name)
 
@@ -120,7 +120,7 @@ def test_descriptions_decide_the_order(names: tuple[str, ...]) -> None:
     order = [11, 3, 0, 8, 7, 1, 2, 10, 4, 5, 6, 9]
     pixels = numbers()
     patch = read_stack(tif(pixels[order], bands=tuple(names[i] for i in order)), "a.tif")
-    np.testing.assert_allclose(patch.reflectance, pixels / 1e4, rtol=1e-6)
+    np.testing.assert_allclose(patch.data, pixels / 1e4, rtol=1e-6)
     assert patch.bands == BAND_NAMES
     assert patch.provenance.band_order == "band descriptions"
 
@@ -160,7 +160,7 @@ def test_scale_and_offset_of_the_file_are_applied(
     scales: tuple[float, float] | None, dtype: str, value: float, said: str
 ) -> None:
     patch = read_stack(tif(numbers(dtype=dtype), scales=scales), "a.tif")
-    assert patch.reflectance[0, 0, 0] == pytest.approx(value)
+    assert patch.data[0, 0, 0] == pytest.approx(value)
     assert patch.provenance.scaling.endswith(said)
 
 
@@ -169,10 +169,10 @@ def test_dark_pixels_decide_on_the_offset_of_a_newer_baseline(lift: int, dark: f
     pixels = numbers() + np.uint16(lift)
     patch = read_stack(tif(pixels, tags={"PROCESSING_BASELINE": "05.09"}), "a.tif")
     assert patch.provenance.baseline == "05.09"
-    assert patch.reflectance[0, 0, 0] == pytest.approx(dark, abs=1e-6)
+    assert patch.data[0, 0, 0] == pytest.approx(dark, abs=1e-6)
     assert ("confirmed by the dark pixels" in patch.provenance.scaling) == bool(lift)
     plain = read_stack(tif(pixels), "a.tif")
-    assert plain.reflectance[0, 0, 0] == pytest.approx((500 + lift) / 1e4)
+    assert plain.data[0, 0, 0] == pytest.approx((500 + lift) / 1e4)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -185,7 +185,7 @@ def test_float_reflectance_is_taken_and_said(dtype: str) -> None:
     assert not patch.valid[5, 6]
     assert not patch.valid[7, 8]
     assert patch.valid.sum() == SIDE * SIDE - 2
-    np.testing.assert_allclose(patch.reflectance[:, 0, 0], pixels[:, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(patch.data[:, 0, 0], pixels[:, 0, 0], rtol=1e-6)
 
 
 def test_nodata_is_zero_in_every_band_or_the_declared_value_in_any() -> None:
@@ -198,7 +198,7 @@ def test_nodata_is_zero_in_every_band_or_the_declared_value_in_any() -> None:
     assert patch.valid[20, 20]
     assert not patch.valid[30, 30]
     assert patch.nodata_fraction == pytest.approx((10 * SIDE + 1) / SIDE**2)
-    assert (patch.reflectance[:, ~patch.valid] == 0).all()
+    assert (patch.data[:, ~patch.valid] == 0).all()
     assert any("1 pixels have DN 0 in some band" in note for note in patch.provenance.notes)
 
 
@@ -209,7 +209,7 @@ def test_single_zeros_are_nodata_where_the_product_carries_the_offset() -> None:
     pixels[pixels > 0] += 500
     patch = read_stack(tif(pixels, tags={"PROCESSING_BASELINE": "05.09"}), "a.tif")
     assert not patch.valid[20, 20]
-    assert patch.reflectance.min() >= 0
+    assert patch.data.min() >= 0
 
 
 def test_alpha_channel_is_a_mask() -> None:
@@ -226,7 +226,7 @@ def test_negative_and_bright_numbers_survive() -> None:
     pixels = numbers(dtype="int16")
     pixels[0, 0, 0], pixels[1, 0, 0] = -120, 17_295
     patch = read_stack(tif(pixels), "a.tif")
-    assert patch.reflectance[:2, 0, 0] == pytest.approx([-0.012, 1.7295])
+    assert patch.data[:2, 0, 0] == pytest.approx([-0.012, 1.7295])
 
 
 def test_geographic_stack_goes_to_utm_with_whole_spectra() -> None:
@@ -241,7 +241,7 @@ def test_geographic_stack_goes_to_utm_with_whole_spectra() -> None:
     assert "nearest neighbour" in patch.provenance.resampling
     assert patch.nodata_fraction < 0.05
     spectra = {tuple(s) for s in pixels.reshape(12, -1).T.tolist()}
-    found = np.round(patch.reflectance[:, patch.valid] * 1e4).astype(int).T.tolist()
+    found = np.round(patch.data[:, patch.valid] * 1e4).astype(int).T.tolist()
     assert {tuple(s) for s in found} <= spectra
     south, west = 48.2 - 200 * 0.00009, 15.1
     assert patch.centre == pytest.approx(((48.2 + south) / 2, west + 0.0134), abs=2e-4)
@@ -380,7 +380,7 @@ def test_damaged_files_give_a_patch_or_a_sentence(
     for where, value in changes:
         data[min(int(where * reach), len(data) - 1)] = value
     try:
-        patch: Patch | None = read_stack(bytes(data[: int(kept * len(data))]), "a.tif")
+        patch: Raster | None = read_stack(bytes(data[: int(kept * len(data))]), "a.tif")
     except LandcoverError:
         patch = None
     assert patch is None or min(patch.height, patch.width) >= SIDE
@@ -411,8 +411,8 @@ def test_boadella(shared_data: Path) -> None:
     assert (patch.height, patch.width) == (379, 381)
     assert patch.centre == pytest.approx((42.3476, 2.8150), abs=1e-3)
     assert patch.acquired == datetime(2020, 1, 23, tzinfo=UTC)
-    assert patch.reflectance.max() > 1.5
-    assert patch.centre_window().valid.all()
+    assert patch.data.max() > 1.5
+    assert patch.centre_window(120).valid.all()
 
 
 @pytest.mark.data

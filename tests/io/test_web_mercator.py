@@ -27,7 +27,7 @@ def test_edges_are_those_of_the_patch(name: str) -> None:
 def test_a_marked_corner_stays_in_its_corner() -> None:
     pixels = np.zeros((12, 120, 120), dtype=np.float32)
     pixels[:, :12, :12] = 0.5
-    picture = map_picture(random_patch(reflectance=pixels), COMPOSITES[0])
+    picture = map_picture(random_patch(data=pixels), COMPOSITES[0])
     rows, cols = np.nonzero(picture.rgba[..., 0] > 200)
     height, width = picture.rgba.shape[:2]
     assert rows.max() < height / 5

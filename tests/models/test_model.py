@@ -66,16 +66,16 @@ def test_nodata_takes_the_mean_of_the_rest() -> None:
     valid[:, :10] = False
     patch = tiny.random_patch(valid=valid)
     tensor = tiny.tiny_model().tensor(patch).numpy()
-    expected = patch.reflectance[:, valid].mean(axis=1)
+    expected = patch.data[:, valid].mean(axis=1)
     assert tensor[:, 3, 3] == pytest.approx(expected, abs=1e-6)
-    assert np.array_equal(tensor[:, 50, 50], patch.reflectance[:, 50, 50])
+    assert np.array_equal(tensor[:, 50, 50], patch.data[:, 50, 50])
 
 
 def test_bands_are_found_by_name_not_by_place() -> None:
     patch = tiny.random_patch()
     order = list(reversed(range(12)))
     swapped = tiny.random_patch(
-        reflectance=patch.reflectance[order], bands=tuple(BAND_NAMES[i] for i in order)
+        reflectance=patch.data[order], bands=tuple(BAND_NAMES[i] for i in order)
     )
     assert tiny.tiny_model().predict(swapped) == tiny.tiny_model().predict(patch)
 
@@ -88,7 +88,7 @@ def test_bands_are_found_by_name_not_by_place() -> None:
         ({"valid": np.zeros((120, 120), bool)}, "Not one pixel"),
         (
             {
-                "reflectance": np.zeros((11, 120, 120), np.float32),
+                "data": np.zeros((11, 120, 120), np.float32),
                 "bands": tuple(b for b in BAND_NAMES if b != "B09"),
             },
             "needs the band B09",
@@ -121,8 +121,8 @@ def test_thresholds_of_exclusive_classes_are_one_half(tmp_path: Path) -> None:
 
 def test_extra_bands_do_no_harm() -> None:
     patch = tiny.random_patch()
-    more = np.insert(patch.reflectance, 10, 0.5, axis=0)
-    wide = tiny.random_patch(reflectance=more, bands=L1C_BAND_NAMES)
+    more = np.insert(patch.data, 10, 0.5, axis=0)
+    wide = tiny.random_patch(data=more, bands=L1C_BAND_NAMES)
     assert tiny.tiny_model().predict(wide) == tiny.tiny_model().predict(patch)
 
 

@@ -107,7 +107,7 @@ def test_the_maps_of_all_symmetries_lie_as_the_picture_lies(
 
 def test_one_window_of_a_picture_densely_is_the_picture() -> None:
     net = registry.load("eurosat-rgb", "cpu").net
-    reflectance = samples.read_sample("austria-fields").reflectance[[3, 2, 1], :64, :79]
+    reflectance = samples.read_sample("austria-fields").data[[3, 2, 1], :64, :79]
     pixels = torch.from_numpy(reflectance).mul(3).clamp(0, 1)[None]
     with torch.inference_mode():
         dense = net.dense(pixels)

@@ -20,7 +20,7 @@ from landcover import nets
 from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.errors import Cancelled
 from landcover.core.progress import ignore
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain import band_attribution, explanation, what_if
 from landcover.explain.faithfulness import ratings
 from landcover.io import samples
@@ -297,9 +297,9 @@ def test_band_charts_share_one_axis_and_agree_with_the_table() -> None:
 def test_indices_are_a_table_even_without_pixels() -> None:
     table = bands_part.index_table(samples.read_sample("austria-fields"))
     assert next(iter(table.index)) == "NDVI: vegetation"
-    dark = random_patch(reflectance=np.zeros((12, 120, 120), np.float32))
+    dark = random_patch(data=np.zeros((12, 120, 120), np.float32))
     assert set(bands_part.index_table(dark)["Mean"]) == {"–"}
-    few = random_patch(reflectance=np.zeros((1, 120, 120), np.float32), bands=("B02",))
+    few = random_patch(data=np.zeros((1, 120, 120), np.float32), bands=("B02",))
     assert bands_part.index_table(few).empty
 
 
@@ -316,7 +316,7 @@ def wishes(**changes: str) -> list[Wish]:
 
 
 def run_work(
-    asked: list[Wish], patch: Patch, *, model: Model | None = None, cancel: bool = False
+    asked: list[Wish], patch: Raster, *, model: Model | None = None, cancel: bool = False
 ) -> Store:
     kept, stop = Store(), threading.Event()
     if cancel:

@@ -12,9 +12,9 @@ import rasterio
 from PIL import Image
 from rasterio.io import MemoryFile
 
+from landcover.core.bands import RGB_BANDS
 from landcover.core.errors import BadInput
-from landcover.core.picture import Picture
-from landcover.core.raster import Patch, Provenance
+from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.explain.band_attribution import attribute_bands_many
 from landcover.report import explanation_files, explanation_sheet
@@ -25,19 +25,19 @@ METHODS = ["grad-cam", "occlusion"]
 
 
 @pytest.fixture(scope="module")
-def patch() -> Patch:
+def patch() -> Raster:
     valid = np.ones((120, 120), bool)
     valid[:10] = False
     return tiny.random_patch(valid=valid)
 
 
 @pytest.fixture(scope="module")
-def found(patch: Patch) -> list[explanation.Explanation]:
+def found(patch: Raster) -> list[explanation.Explanation]:
     return list(explanation.explain_many(tiny.tiny_model(), patch, LABELS, METHODS))
 
 
 def test_a_geotiff_lies_where_the_patch_lies(
-    patch: Patch, found: list[explanation.Explanation]
+    patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     with MemoryFile(explanation_files.as_geotiff(patch, found)) as memory, memory.open() as file:
         assert file.crs == rasterio.CRS.from_user_input(patch.crs)
@@ -59,7 +59,7 @@ def test_a_geotiff_lies_where_the_patch_lies(
 
 
 def test_a_document_has_all_figures_without_nan(
-    patch: Patch, found: list[explanation.Explanation]
+    patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     bands = attribute_bands_many(tiny.tiny_model(), patch, LABELS)
     said = explanation_files.document(patch, found, bands)
@@ -71,13 +71,14 @@ def test_a_document_has_all_figures_without_nan(
     assert said["bands"][1]["label"] == LABELS[1]
     assert said["bands"][0]["groups"]["red edge"]["bands"] == ["B05", "B06", "B07"]
     assert set(said["indices"]) == {"NDVI", "NDWI", "NDBI", "NBR"}
-    dark = replace(patch, reflectance=np.zeros_like(patch.reflectance))
+    dark = replace(patch, data=np.zeros_like(patch.data))
     assert explanation_files.document(dark, found)["indices"]["NDVI"]["mean"] is None
 
 
 def test_a_picture_has_no_geotiff_and_no_index() -> None:
-    picture = Picture(
-        brightness=np.full((3, 64, 64), 0.5, np.float32),
+    picture = Raster(
+        bands=RGB_BANDS,
+        data=np.full((3, 64, 64), 0.5, np.float32),
         valid=np.ones((64, 64), bool),
         provenance=Provenance(source="x.png", level="RGB"),
     )
@@ -92,13 +93,13 @@ def test_a_picture_has_no_geotiff_and_no_index() -> None:
         assert min(sheet.size) > 300
 
 
-def test_nothing_to_write_is_one_sentence(patch: Patch) -> None:
+def test_nothing_to_write_is_one_sentence(patch: Raster) -> None:
     with pytest.raises(BadInput, match="name a class"):
         explanation_files.as_geotiff(patch, [])
 
 
 def test_a_sheet_shows_each_explanation_in_its_place(
-    patch: Patch, found: list[explanation.Explanation]
+    patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     sentences = [f"Sentence {k}." for k in range(len(found))]
     with Image.open(io.BytesIO(explanation_sheet.as_png(patch, found, sentences))) as sheet:
@@ -108,7 +109,7 @@ def test_a_sheet_shows_each_explanation_in_its_place(
     top = explanation_sheet.HEAD + gap + explanation_sheet.LINE
     for column, view in enumerate(
         (
-            explanation_sheet.picture(patch),
+            explanation_sheet.image(patch),
             *(explanation.overlay(e, patch) for e in (found[0], found[2])),
         )
     ):
@@ -124,7 +125,7 @@ def two_models(found: list[explanation.Explanation]) -> list[explanation.Explana
 
 @pytest.mark.parametrize("methods", [METHODS[:1], METHODS])
 def test_two_models_stand_beside_or_below_each_other(
-    patch: Patch, found: list[explanation.Explanation], methods: list[str]
+    patch: Raster, found: list[explanation.Explanation], methods: list[str]
 ) -> None:
     both = two_models([each for each in found if each.method in methods])
     said = [""] * len(both)
@@ -146,7 +147,7 @@ def test_two_models_stand_beside_or_below_each_other(
 
 
 def test_what_stands_above_and_below_makes_room(
-    patch: Patch, found: list[explanation.Explanation]
+    patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     def height(**more: list[str]) -> int:
         data = explanation_sheet.as_png(patch, found[:1], ["A sentence."], **more)
@@ -161,7 +162,7 @@ def test_what_stands_above_and_below_makes_room(
 
 
 def test_files_of_two_models_tell_them_apart(
-    patch: Patch, found: list[explanation.Explanation]
+    patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     both = two_models(found[:1])
     with MemoryFile(explanation_files.as_geotiff(patch, both)) as memory, memory.open() as file:

@@ -11,20 +11,20 @@ from PIL import Image
 from rasterio.io import MemoryFile
 
 from landcover.core.errors import BadInput
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain.indices import INDICES, coloured, indices
 from landcover.report import index_files
 from tests.support import tiny
 
 
 @pytest.fixture
-def patch() -> Patch:
+def patch() -> Raster:
     valid = np.ones((120, 120), dtype=bool)
     valid[:10] = False
     return tiny.random_patch(valid=valid)
 
 
-def test_a_geotiff_has_a_band_an_index_where_the_patch_lies(patch: Patch) -> None:
+def test_a_geotiff_has_a_band_an_index_where_the_patch_lies(patch: Raster) -> None:
     with MemoryFile(index_files.as_geotiff(patch)) as memory, memory.open() as raster:
         assert raster.crs.to_string() == patch.crs
         assert tuple(raster.transform)[:6] == patch.transform
@@ -35,7 +35,7 @@ def test_a_geotiff_has_a_band_an_index_where_the_patch_lies(patch: Patch) -> Non
         assert raster.tags(1)["SOURCE"] == "Rouse et al. 1974"
 
 
-def test_a_table_has_the_figures_of_each_index(patch: Patch) -> None:
+def test_a_table_has_the_figures_of_each_index(patch: Raster) -> None:
     lines = list(csv.DictReader(io.StringIO(index_files.as_csv(patch).decode())))
     for line, (name, found) in zip(lines, indices(patch).items(), strict=True):
         assert line["index"] == name
@@ -45,14 +45,14 @@ def test_a_table_has_the_figures_of_each_index(patch: Patch) -> None:
         assert found.share <= 110 / 120
 
 
-def test_a_table_of_a_patch_without_values_is_empty_and_no_nan(patch: Patch) -> None:
-    dark = tiny.random_patch(reflectance=np.zeros_like(patch.reflectance))
+def test_a_table_of_a_patch_without_values_is_empty_and_no_nan(patch: Raster) -> None:
+    dark = tiny.random_patch(data=np.zeros_like(patch.data))
     lines = list(csv.DictReader(io.StringIO(index_files.as_csv(dark).decode())))
     assert [line["mean"] for line in lines] == [""] * 4
     assert index_files.as_png(dark)[:4] == b"\x89PNG"
 
 
-def test_a_sheet_shows_each_map_in_its_place(patch: Patch) -> None:
+def test_a_sheet_shows_each_map_in_its_place(patch: Raster) -> None:
     sheet = np.array(Image.open(io.BytesIO(index_files.as_png(patch))).convert("RGB"))
     top, side = index_files.HEAD + index_files.LINE, index_files.SIDE
     for place, found in enumerate(indices(patch).values()):
@@ -64,7 +64,7 @@ def test_a_sheet_shows_each_map_in_its_place(patch: Patch) -> None:
 
 
 def test_a_patch_without_the_bands_is_refused_in_a_sentence() -> None:
-    patch = tiny.random_patch(reflectance=np.ones((3, 120, 120)), bands=("B02", "B03", "B04"))
+    patch = tiny.random_patch(data=np.ones((3, 120, 120)), bands=("B02", "B03", "B04"))
     for make in (index_files.as_png, index_files.as_csv, index_files.as_geotiff):
         with pytest.raises(BadInput, match="the bands of no spectral index: give one with B08"):
             make(patch)

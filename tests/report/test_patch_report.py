@@ -20,7 +20,7 @@ from landcover.core import text
 from landcover.core.bands import BAND_NAMES, COMPOSITES
 from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.errors import CorruptModel, ModelMismatch
-from landcover.core.raster import Patch, Provenance
+from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.models.model import LabelScore, Prediction
 from landcover.report import patch_report, sheet
@@ -53,12 +53,12 @@ def prediction(**probabilities: float) -> Prediction:
 
 
 @pytest.fixture
-def patch() -> Patch:
+def patch() -> Raster:
     origin = Provenance(source="here.tif", scene="S2A_SCENE", notes=("a note",))
     return tiny.random_patch(provenance=origin, acquired=datetime(2020, 1, 23, 10, 5, tzinfo=UTC))
 
 
-def test_a_record_has_the_contracts_keys_and_order(patch: Patch) -> None:
+def test_a_record_has_the_contracts_keys_and_order(patch: Raster) -> None:
     said = patch_report.as_record(patch, prediction(), GOOD, "here.tif")
     contract = ["source", "model", "labels", "abstained", "quality", "provenance"]
     assert [key for key in said if not key.startswith("aim")] == contract
@@ -71,7 +71,7 @@ def test_a_record_has_the_contracts_keys_and_order(patch: Patch) -> None:
     assert json.loads(json.dumps(said, allow_nan=False)) == said
 
 
-def test_provenance_says_where_pixels_and_answer_come_from(patch: Patch) -> None:
+def test_provenance_says_where_pixels_and_answer_come_from(patch: Raster) -> None:
     origin = patch_report.as_record(patch, prediction(), GOOD, "here.tif")["provenance"]
     assert origin["bounds"] == [600_000, 5_298_800, 601_200, 5_300_000]
     assert origin["centre"]["latitude"] == pytest.approx(patch.centre[0])
@@ -83,7 +83,7 @@ def test_provenance_says_where_pixels_and_answer_come_from(patch: Patch) -> None
     assert origin["notes"] == ["a note"]
 
 
-def test_who_abstains_predicts_nothing(patch: Patch) -> None:
+def test_who_abstains_predicts_nothing(patch: Raster) -> None:
     said = patch_report.as_record(patch, prediction(), BAD, "x")
     assert said["abstained"] is True
     assert not any(row["predicted"] for row in said["labels"])
@@ -108,7 +108,7 @@ def doubt(level: str, sentence: str) -> Finding:
         ("cannot tell", "verdict: I can't tell. Haze."),
     ],
 )
-def test_the_verdict_stands_in_record_and_text(patch: Patch, decision: str, said: str) -> None:
+def test_the_verdict_stands_in_record_and_text(patch: Raster, decision: str, said: str) -> None:
     level = "grave" if decision == "cannot tell" else "warn"
     found = () if decision == "answer" else (doubt(level, "Haze."), doubt("warn", "More."))
     judged = Judgement(
@@ -132,12 +132,12 @@ def test_the_verdict_stands_in_record_and_text(patch: Patch, decision: str, said
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_an_answer_that_is_no_number_is_refused(patch: Patch, value: float) -> None:
+def test_an_answer_that_is_no_number_is_refused(patch: Raster, value: float) -> None:
     with pytest.raises(CorruptModel, match="no number"):
         patch_report.as_record(patch, prediction(Pastures=value), GOOD, "x")
 
 
-def test_text_groups_by_theme_with_the_likeliest_first(patch: Patch) -> None:
+def test_text_groups_by_theme_with_the_likeliest_first(patch: Raster) -> None:
     text = patch_report.as_text(patch_report.as_record(patch, prediction(), GOOD, "here.tif"))
     lines = text.splitlines()
     assert lines[0] == "here.tif: Inland waters 90%, Coniferous 80%"
@@ -156,7 +156,7 @@ def test_text_groups_by_theme_with_the_likeliest_first(patch: Patch) -> None:
     assert patch_report.as_text(said).startswith("x: no class reaches its threshold")
 
 
-def test_csv_says_the_same(patch: Patch) -> None:
+def test_csv_says_the_same(patch: Raster) -> None:
     said = patch_report.as_record(patch, prediction(), GOOD, "here.tif")
     rows = list(csv.DictReader(io.StringIO(patch_report.as_csv(said))))
     assert tuple(rows[0]) == patch_report.CSV_COLUMNS
@@ -167,7 +167,7 @@ def test_csv_says_the_same(patch: Patch) -> None:
         assert row["theme"] == BY_NAME[item["label"]].theme
 
 
-def test_certainty_and_aim_are_said_in_every_form(patch: Patch) -> None:
+def test_certainty_and_aim_are_said_in_every_form(patch: Raster) -> None:
     words = ("certain", "possible", "absent")
     sure = tuple(
         replace(item, certainty=words[k % 3]) for k, item in enumerate(prediction().labels)
@@ -213,7 +213,7 @@ def test_half_letters_of_a_file_name_can_be_printed() -> None:
 
 
 @pytest.mark.parametrize("method", [None, *explanation.METHODS])
-def test_the_picture_holds_picture_and_attribution(patch: Patch, method: str | None) -> None:
+def test_the_picture_holds_picture_and_attribution(patch: Raster, method: str | None) -> None:
     model = tiny.tiny_model()
     found = explanation.explain(model, patch, FOUND[0], method) if method else None
     data = patch_report.as_png(patch, model.predict(patch), found, quality=assess(patch))
@@ -223,7 +223,7 @@ def test_the_picture_holds_picture_and_attribution(patch: Patch, method: str | N
     assert pixels.shape[1] == sheet.WIDTH
     assert pixels.shape[0] > sheet.SIDE + 200
     # The patch's own pixels, four by four, are in the left view.
-    own = patch.picture(COMPOSITES[0])[60, 60, :3]
+    own = patch.image(COMPOSITES[0])[60, 60, :3]
     top = 24 + 56 + sheet.LINE
     np.testing.assert_array_equal(pixels[top + 242, 24 + 242], own)
     if found is not None:
@@ -231,7 +231,7 @@ def test_the_picture_holds_picture_and_attribution(patch: Patch, method: str | N
         np.testing.assert_array_equal(pixels[top + 242, 2 * 24 + sheet.SIDE + 242], shown)
 
 
-def test_pictures_of_two_classes_differ(patch: Patch) -> None:
+def test_pictures_of_two_classes_differ(patch: Raster) -> None:
     model = tiny.tiny_model()
     pictures = {
         patch_report.as_png(patch, model.predict(patch), explanation.explain(model, patch, label))
@@ -270,7 +270,7 @@ def test_long_text_is_cut_to_its_room() -> None:
     assert all(font.getlength(line) <= 200 for line in lines)
 
 
-def test_an_explanations_record_and_text_say_its_figures(patch: Patch) -> None:
+def test_an_explanations_record_and_text_say_its_figures(patch: Raster) -> None:
     found = explanation.explain(tiny.tiny_model(), patch, FOUND[0])
     said = patch_report.explanation_record(found)
     assert json.loads(json.dumps(said, allow_nan=False)) == said
@@ -291,7 +291,7 @@ def test_an_explanations_record_and_text_say_its_figures(patch: Patch) -> None:
     assert "misses" not in cam
 
 
-def test_classify_patch_gives_both_and_refuses_like_the_model(patch: Patch) -> None:
+def test_classify_patch_gives_both_and_refuses_like_the_model(patch: Raster) -> None:
     model = tiny.tiny_model()
     prediction, judged = patch_report.classify_patch(model, patch)
     assert prediction == model.predict(patch)

@@ -37,7 +37,7 @@ def test_the_middle_is_seen_unless_a_window_is_named() -> None:
     whole = picture_of(pixels(100, 80), "p.png")
     assert (picture_report.view(whole).row, picture_report.view(whole).col) == (18, 8)
     seen = picture_report.view(whole, (36, 0))
-    assert np.array_equal(seen.picture.brightness, whole.brightness[:, 36:, :64])
+    assert np.array_equal(seen.picture.data, whole.data[:, 36:, :64])
     with pytest.raises(BadInput, match="does not fit"):
         picture_report.view(whole, (37, 0))
 

@@ -20,7 +20,7 @@ from planetary_computer import sas
 from landcover.core.bands import BAND_NAMES, BANDS
 from landcover.core.errors import BadInput, Cancelled, FetchError, UnknownName
 from landcover.core.progress import Progress
-from landcover.core.raster import BoolArray, Patch
+from landcover.core.raster import BoolArray, Raster
 from landcover.stac import catalog, search
 from landcover.stac.catalog import Candidate, Finding, Wish
 from tests.live.archive import RESOLUTION, Archive, kept, scene_classes
@@ -142,14 +142,14 @@ def ground(archive: Archive, candidate: Candidate, place: Place) -> BoolArray:
     return shown & known.data & ~known.clouded
 
 
-def assert_exact(archive: Archive, candidate: Candidate, patch: Patch, place: Place) -> None:
+def assert_exact(archive: Archive, candidate: Candidate, patch: Raster, place: Place) -> None:
     """Every seen pixel equals the source's exactly, and no other is called valid."""
     day = str(candidate.acquired.date())
     seen = ground(archive, candidate, place)
     assert np.array_equal(patch.valid, seen), (place.name, day)
-    expected = np.where(seen, truth(archive, candidate, place).reflectance, np.float32(0))
-    assert patch.reflectance.dtype == np.float32
-    assert np.array_equal(patch.reflectance, expected), (place.name, day)
+    expected = np.where(seen, truth(archive, candidate, place).data, np.float32(0))
+    assert patch.data.dtype == np.float32
+    assert np.array_equal(patch.data, expected), (place.name, day)
     assert patch.transform is not None
     assert (patch.transform[2], patch.transform[5]) == (place.window.left, place.window.top)
     assert patch.crs == f"EPSG:{place.window.epsg}"
@@ -204,7 +204,7 @@ def test_five_ways_to_publish_one_baseline_are_told_apart() -> None:
     reference = catalog.fetch(on(finding, "2017-06-13"))
     for day, (formula, words) in VARIANTS.items():
         patch = catalog.fetch(on(finding, day))
-        assert np.array_equal(patch.reflectance, reference.reflectance), day
+        assert np.array_equal(patch.data, reference.data), day
         assert patch.provenance is not None
         assert formula in patch.provenance.scaling, day
         assert words in patch.provenance.scaling, day
@@ -227,7 +227,7 @@ def test_a_pass_over_two_granules_is_joined_to_the_whole(style: Style, name: str
     assert len(joined.scenes) == 2
     patch = catalog.fetch(joined)
     whole = catalog.fetch(on(finding, "2017-06-13"))
-    assert np.array_equal(patch.reflectance, whole.reflectance)
+    assert np.array_equal(patch.data, whole.data)
     assert np.array_equal(patch.valid, whole.valid)
     assert patch.provenance is not None
     assert "2 granules joined" in patch.provenance.notes
@@ -246,7 +246,7 @@ def test_beyond_the_edge_of_the_swath_is_no_data(archive: Archive) -> None:
     assert look.nodata == pytest.approx(1 - patch.valid.mean(), abs=1e-9)
     assert patch.scl is not None
     assert np.array_equal(patch.scl == 0, ~patch.valid)
-    assert not patch.reflectance[:, ~patch.valid].any()
+    assert not patch.data[:, ~patch.valid].any()
 
 
 @pytest.mark.usefixtures("live")
@@ -466,7 +466,7 @@ def test_what_was_read_is_not_asked_for_again(
     second = catalog.find("earth-search", wish("patch"))
     again = catalog.fetch(on(second, "2018-07-08"))
     assert second == first
-    assert again.reflectance.tobytes() == patch.reflectance.tobytes()
+    assert again.data.tobytes() == patch.data.tobytes()
     assert live.requests == []
     assert stac["earth-search"].requests == []
 
@@ -486,7 +486,7 @@ def test_a_second_look_needs_no_network(
     assert re.match(r"The archive could not be reached: these are the scenes", again.notes[0])
     for candidate in again.candidates:
         patch = catalog.fetch(candidate)
-        assert patch.reflectance.tobytes() == first[candidate.key].reflectance.tobytes()
+        assert patch.data.tobytes() == first[candidate.key].data.tobytes()
         assert patch.valid.tobytes() == first[candidate.key].valid.tobytes()
 
 

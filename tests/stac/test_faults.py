@@ -17,7 +17,7 @@ import pytest
 
 from landcover.core.bands import BANDS
 from landcover.core.errors import FetchError, LandcoverError
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.net import http
 from landcover.stac import catalog, search
 from landcover.stac.catalog import Candidate, Wish
@@ -70,9 +70,9 @@ def source(archive: Archive) -> np.ndarray:
     return np.stack(whole).astype(np.float64) / 10_000
 
 
-def is_right(patch: Patch, truth: np.ndarray) -> bool:
+def is_right(patch: Raster, truth: np.ndarray) -> bool:
     return bool(
-        np.array_equal(patch.reflectance[:, patch.valid], truth[:, patch.valid].astype(np.float32))
+        np.array_equal(patch.data[:, patch.valid], truth[:, patch.valid].astype(np.float32))
         and patch.valid.mean() > 0.9
     )
 
@@ -163,7 +163,7 @@ def test_a_second_look_works_without_the_network(
     assert again.best == finding.best
     assert "could not be reached" in again.notes[0]
     second = catalog.fetch(again.candidates[again.best])
-    assert second.reflectance.tobytes() == first.reflectance.tobytes()
+    assert second.data.tobytes() == first.data.tobytes()
 
 
 def test_a_caller_may_have_a_loop_of_its_own(
@@ -171,7 +171,7 @@ def test_a_caller_may_have_a_loop_of_its_own(
 ) -> None:
     monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path))
 
-    async def notebook() -> Patch:
+    async def notebook() -> Raster:
         finding = catalog.find("earth-search", wish(archive))
         assert finding.best is not None
         return catalog.fetch(finding.candidates[finding.best])

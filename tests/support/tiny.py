@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
-from landcover.core.raster import Patch, Provenance, grid
+from landcover.core.raster import Provenance, Raster, grid
 from landcover.models.card import Card
 from landcover.models.model import Model, save_model, weights_bytes
 from landcover.train.decisions import decide
@@ -66,16 +67,17 @@ def tiny_model() -> Model:
     return Model(tiny_card(weights_bytes(net)), net, torch.device("cpu"))
 
 
-def random_patch(seed: int = 0, size: int = 120, **changes: object) -> Patch:
+def random_patch(seed: int = 0, size: int = 120, **changes: object) -> Raster:
     pixels = np.random.default_rng(seed).uniform(0, 0.5, (12, size, size)).astype(np.float32)
     values: dict[str, object] = {
-        "reflectance": pixels,
+        "data": pixels,
+        "bands": BAND_NAMES,
         "valid": np.ones((size, size), dtype=bool),
         "crs": "EPSG:32633",
         "transform": grid(600_000, 5_300_000),
         "provenance": Provenance(source="test"),
     }
-    return Patch(**{**values, **changes})  # type: ignore[arg-type]
+    return Raster(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def decided_folder(folder: Path, name: str = NAME) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from landcover.core.bands import RGB_BANDS
 from landcover.core.classes import EUROSAT_CLASSES
-from landcover.core.picture import PICTURE_BANDS
 from landcover.models.card import BRIGHTNESS, Card
 from landcover.models.model import Model, save_model, weights_bytes
 
@@ -38,7 +38,7 @@ def tiny_picture_card(weights: bytes, **changes: object) -> Card:
         "summary": "A net for tests.",
         "net": NAME,
         "net_options": {},
-        "bands": PICTURE_BANDS,
+        "bands": RGB_BANDS,
         "units": BRIGHTNESS,
         "level": "RGB",
         "pixels": 64,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.datasets import Dataset, Record
 from landcover.io.samples import NAMES, read_sample, samples
 
@@ -22,13 +22,13 @@ class SampleRecord(Record):
 
     number: int
 
-    def patch(self) -> Patch:
+    def patch(self) -> Raster:
         patch = read_sample(GOOD[self.number % len(GOOD)])
         random = np.random.default_rng(self.number)
-        pixels = np.rot90(patch.reflectance, self.number // len(GOOD), axes=(1, 2))
+        pixels = np.rot90(patch.data, self.number // len(GOOD), axes=(1, 2))
         gains = random.normal(1, 0.03, (12, 1, 1)) * random.normal(1, 0.1)
         date = datetime(2018, 5 + self.number % 3, 10, tzinfo=UTC)
-        return replace(patch, reflectance=(pixels * gains).astype(np.float32), acquired=date)
+        return replace(patch, data=(pixels * gains).astype(np.float32), acquired=date)
 
 
 def record(number: int, split: str) -> SampleRecord:

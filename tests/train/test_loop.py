@@ -251,7 +251,7 @@ def test_validation_does_not_change_what_is_learnt(tmp_path: Path) -> None:
 def test_every_patch_is_seen_once_an_epoch(count: int, sizes: list[int]) -> None:
     config = replace(
         SMALL,
-        augmentation=Augmentation(symmetries=False, paste=0, blend=0, brightness=0, band_gain=0),
+        augmentation=Augmentation(symmetries=False, paste=0, blend=0, data=0, band_gain=0),
     )
     patches = store(count)
     batches = list(loop.Run(config, patches).batches())

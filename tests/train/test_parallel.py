@@ -126,7 +126,7 @@ def test_processes_that_see_different_patches_are_stopped(tmp_path: Path) -> Non
 
 def test_a_batch_in_shards_is_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without chance and batch statistics, pieces sum to what the whole batch gives."""
-    plain = Augmentation(symmetries=False, brightness=0, band_gain=0)
+    plain = Augmentation(symmetries=False, data=0, band_gain=0)
     config = replace(CONFIG, augmentation=plain, net="class-free", net_options={}, shards=1)
     monkeypatch.setitem(nets.NETS, "class-free", _Linear)
     runs = [Run(replace(config, shards=shards), store(22)) for shards in (1, 2, 5)]

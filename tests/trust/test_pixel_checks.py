@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landcover.core.bands import BAND_NAMES
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io.samples import NAMES, read_sample
 from landcover.trust.bench.real_scenes import scene_groups
 from landcover.trust.bench.synthetic import SPOILERS
@@ -27,11 +27,11 @@ from landcover.trust.pixel_checks import (
 from tests.support import tiny
 
 
-def names(patch: Patch) -> set[str]:
+def names(patch: Raster) -> set[str]:
     return {finding.check for finding in physical(patch)}
 
 
-def spoilt(name: str, sample: str = "austria-fields") -> Patch:
+def spoilt(name: str, sample: str = "austria-fields") -> Raster:
     return SPOILERS[name][1](read_sample(sample), np.random.default_rng(3))
 
 
@@ -80,13 +80,13 @@ def test_cells_are_means_of_whole_cells_in_the_documented_order() -> None:
     found = cells(replace(patch, valid=valid))
     assert found.shape == (12, 399)
     np.testing.assert_allclose(found[1, 0], patch.band("B02")[:6, 6:12].mean(), rtol=1e-5)
-    turned = replace(patch, reflectance=patch.reflectance[::-1], bands=BAND_NAMES[::-1])
+    turned = replace(patch, data=patch.data[::-1], bands=BAND_NAMES[::-1])
     np.testing.assert_array_equal(cells(turned), cells(patch))
 
 
 def test_without_all_bands_or_cells_nothing_is_said() -> None:
     patch = spoilt("white-noise")
-    few = replace(patch, reflectance=patch.reflectance[:4], bands=BAND_NAMES[:4])
+    few = replace(patch, data=patch.data[:4], bands=BAND_NAMES[:4])
     assert cells(few).shape == (12, 0)
     assert physical(few) == ()
     valid = np.zeros((120, 120), dtype=bool)
@@ -109,9 +109,9 @@ def test_measures_know_their_extremes() -> None:
 
 def test_roughness_lies_between_a_ramp_and_noise() -> None:
     ramp = np.tile(np.linspace(0, 1, 120, dtype=np.float32), (12, 120, 1))
-    assert roughness(tiny.random_patch(reflectance=ramp)) < 0.001
+    assert roughness(tiny.random_patch(data=ramp)) < 0.001
     assert roughness(tiny.random_patch()) == pytest.approx(1, abs=0.05)
-    assert roughness(tiny.random_patch(reflectance=np.ones((12, 120, 120), np.float32))) == 0
+    assert roughness(tiny.random_patch(data=np.ones((12, 120, 120), np.float32))) == 0
 
 
 @given(
@@ -126,7 +126,7 @@ def test_no_pixels_break_the_checks(level: float, spread: float, share: float, s
     pixels = (level + spread * random.standard_normal((12, 120, 120))).astype(np.float32)
     valid = random.random((120, 120)) < share
     valid[0, 0] = True
-    for finding in physical(tiny.random_patch(reflectance=pixels, valid=valid)):
+    for finding in physical(tiny.random_patch(data=pixels, valid=valid)):
         assert np.isfinite(finding.value)
         assert finding.level in ("warn", "grave")
 

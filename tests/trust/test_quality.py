@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from landcover.core.bands import BAND_NAMES
-from landcover.core.raster import Patch, grid
+from landcover.core.raster import Raster, grid
 from landcover.io.band_files import read_folder
 from landcover.io.samples import NAMES, read_sample
 from landcover.io.scaling import darkest, looks_shifted
@@ -18,12 +18,12 @@ from landcover.trust.quality import NEGATIVE, assess
 
 
 @pytest.fixture(scope="module")
-def good() -> Patch:
+def good() -> Raster:
     return read_sample("austria-fields")
 
 
-def spoilt(patch: Patch, reflectance: np.ndarray) -> tuple[tuple[str, ...], bool]:
-    found = assess(replace(patch, reflectance=reflectance))
+def spoilt(patch: Raster, reflectance: np.ndarray) -> tuple[tuple[str, ...], bool]:
+    found = assess(replace(patch, data=reflectance))
     return found.warnings, found.abstained
 
 
@@ -40,7 +40,7 @@ def test_samples_are_clean_but_for_the_snow() -> None:
     ("missing", "warned", "abstained"),
     [(0.04, False, False), (0.06, True, False), (0.6, True, True), (1.0, True, True)],
 )
-def test_nodata(good: Patch, missing: float, *, warned: bool, abstained: bool) -> None:
+def test_nodata(good: Raster, missing: float, *, warned: bool, abstained: bool) -> None:
     valid = np.ones((120, 120), dtype=bool)
     valid[: round(missing * 120)] = False
     quality = assess(replace(good, valid=valid))
@@ -61,16 +61,16 @@ def test_nodata(good: Patch, missing: float, *, warned: bool, abstained: bool) -
     ],
 )
 def test_mistakes_of_scale(
-    good: Patch, factor: float, lift: float, words: str, *, abstained: bool
+    good: Raster, factor: float, lift: float, words: str, *, abstained: bool
 ) -> None:
-    warnings, abstains = spoilt(good, good.reflectance * np.float32(factor) + np.float32(lift))
+    warnings, abstains = spoilt(good, good.data * np.float32(factor) + np.float32(lift))
     assert len(warnings) == 1
     assert words in warnings[0]
     assert abstains == abstained
 
 
-def test_bands_that_are_the_same(good: Patch) -> None:
-    pixels = np.array(good.reflectance)
+def test_bands_that_are_the_same(good: Raster) -> None:
+    pixels = np.array(good.data)
     pixels[2] = pixels[1]
     warnings, abstained = spoilt(good, pixels)
     assert ["B02 and B03 hold the same pixels" in warning for warning in warnings] == [True]
@@ -80,8 +80,8 @@ def test_bands_that_are_the_same(good: Patch) -> None:
     assert abstained
 
 
-def test_saturated_pixels(good: Patch) -> None:
-    pixels = np.array(good.reflectance)
+def test_saturated_pixels(good: Raster) -> None:
+    pixels = np.array(good.data)
     pixels[7, :3] = 6.5535
     warnings, _ = spoilt(good, pixels)
     assert "saturated" in warnings[0]
@@ -97,7 +97,7 @@ def test_saturated_pixels(good: Patch) -> None:
     ],
 )
 def test_places_outside_the_ten_countries(
-    good: Patch, crs: str, west: float, north: float, *, outside: bool
+    good: Raster, crs: str, west: float, north: float, *, outside: bool
 ) -> None:
     quality = assess(replace(good, crs=crs, transform=grid(west, north)))
     assert any("outside the ten" in warning for warning in quality.warnings) == outside
@@ -112,7 +112,7 @@ def test_false_alarms_on_bigearthnet(shared_data: Path) -> None:
         patch = read_folder(folder)
         if assess(patch).warnings:
             alarms.append(folder.name)
-        dark.append(darkest(patch.reflectance.reshape(12, -1)))
+        dark.append(darkest(patch.data.reshape(12, -1)))
     assert len(folders) == 625
     assert alarms == ["S2A_MSIL2A_20171101T094131_N9999_R036_T35VNK_84_29"]
     # A percentile moves with its pixels: what adding or taking 0.1 would show.
@@ -126,7 +126,7 @@ def test_the_level_1c_scene_with_its_offset_is_found(shared_data: Path) -> None:
     found = {}
     for level in ("S2L1C", "S2L2A"):
         for path in sorted((folder / level).glob("*.tif")):
-            quality = assess(read_stack(path, path.name).centre_window())
+            quality = assess(read_stack(path, path.name).centre_window(120))
             found[level, path.stem] = any("not removed" in w for w in quality.warnings)
     assert [key for key, value in found.items() if value] == [("S2L1C", "282D_485L_3_3")]
 
@@ -134,7 +134,7 @@ def test_the_level_1c_scene_with_its_offset_is_found(shared_data: Path) -> None:
 @pytest.mark.data
 def test_boadella_is_only_out_of_its_countries(shared_data: Path) -> None:
     for path in sorted((shared_data / "scenes" / "boadella").glob("*.tif")):
-        quality = assess(read_stack(path, path.name).centre_window())
+        quality = assess(read_stack(path, path.name).centre_window(120))
         assert ["outside the ten" in warning for warning in quality.warnings] == [True]
         assert not quality.abstained
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from landcover.core.errors import BadInput, ModelMismatch
-from landcover.core.raster import Patch, Provenance, grid
+from landcover.core.raster import Provenance, Raster, grid
 from landcover.io.samples import read_sample
 from landcover.models import registry
 from landcover.models.model import Model, Prediction
@@ -35,12 +35,12 @@ def known(model: Model) -> Novelty:
 
 
 @pytest.fixture(scope="module")
-def good() -> Patch:
+def good() -> Raster:
     """A patch like those that were learnt from."""
     return trust_cases.record(2, "train").patch()
 
 
-def spoilt(name: str, patch: Patch) -> Patch:
+def spoilt(name: str, patch: Raster) -> Raster:
     return SPOILERS[name][1](patch, np.random.default_rng(0))
 
 
@@ -57,7 +57,7 @@ def said(prediction: Prediction, chances: dict[str, float]) -> Prediction:
     return replace(prediction, labels=labels)
 
 
-def test_a_good_patch_gets_an_answer(model: Model, known: Novelty, good: Patch) -> None:
+def test_a_good_patch_gets_an_answer(model: Model, known: Novelty, good: Raster) -> None:
     prediction = said(model.predict(good), {"Pastures": 0.9})
     found = judge(model, good, prediction, known=known)
     assert (found.decision, found.reason, found.findings) == ("answer", verdict.NOTHING, ())
@@ -84,7 +84,7 @@ def test_a_good_patch_gets_an_answer(model: Model, known: Novelty, good: Patch) 
     ],
 )
 def test_what_is_spoilt_gets_no_answer_and_the_cause_is_named_first(
-    spoiler: str, check: str, model: Model, known: Novelty, good: Patch
+    spoiler: str, check: str, model: Model, known: Novelty, good: Raster
 ) -> None:
     bad = spoilt(spoiler, good)
     found = judge(model, bad, model.predict(bad), known=known)
@@ -113,7 +113,7 @@ def test_the_strangest_distance_speaks_and_far_away_is_grave(known: Novelty) -> 
 
 @pytest.mark.parametrize("spoiler", ["gaps", "painted-snow", "painted-cloud", "saturated"])
 def test_what_hides_the_land_is_at_least_a_warning(
-    spoiler: str, model: Model, known: Novelty, good: Patch
+    spoiler: str, model: Model, known: Novelty, good: Raster
 ) -> None:
     found = judge(model, spoilt(spoiler, good), known=known)
     assert found.decision in ("warn", "cannot tell")
@@ -121,7 +121,7 @@ def test_what_hides_the_land_is_at_least_a_warning(
 
 
 def test_place_and_season_warn_without_doubting_the_pixels(
-    model: Model, known: Novelty, good: Patch
+    model: Model, known: Novelty, good: Raster
 ) -> None:
     kenya = replace(good, crs="EPSG:32736", transform=grid(617_300, 9_625_100))
     found = judge(model, kenya, known=known)
@@ -138,7 +138,7 @@ def test_place_and_season_warn_without_doubting_the_pixels(
 
 
 def test_an_answer_at_its_threshold_is_said_to_be_undecided(
-    model: Model, known: Novelty, good: Patch
+    model: Model, known: Novelty, good: Raster
 ) -> None:
     plain = model.predict(good)
     near = judge(model, good, said(plain, {"Pastures": 0.51, "Arable land": 0.53}), known=known)
@@ -152,7 +152,7 @@ def test_an_answer_at_its_threshold_is_said_to_be_undecided(
 
 
 def test_a_deep_look_says_when_a_shift_changes_the_answer(
-    model: Model, known: Novelty, good: Patch, monkeypatch: pytest.MonkeyPatch
+    model: Model, known: Novelty, good: Raster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prediction = said(model.predict(good), {"Pastures": 0.9})
     real = shift_stability.stability(model, good)
@@ -166,7 +166,7 @@ def test_a_deep_look_says_when_a_shift_changes_the_answer(
 
 
 def test_without_a_fit_the_pixels_are_checked_and_the_rest_is_said(
-    model: Model, good: Patch
+    model: Model, good: Raster
 ) -> None:
     found = judge(model, good)
     assert found.decision == "answer"
@@ -177,7 +177,7 @@ def test_without_a_fit_the_pixels_are_checked_and_the_rest_is_said(
 
 
 def test_one_pass_of_the_net_says_the_same_as_two(
-    model: Model, known: Novelty, good: Patch, monkeypatch: pytest.MonkeyPatch
+    model: Model, known: Novelty, good: Raster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verdict, "known_of", lambda _: (known, ""))
     passes = []
@@ -202,7 +202,7 @@ def test_one_pass_of_the_net_says_the_same_as_two(
         verdict.predict_and_judge(model, replace(good, provenance=top_of_atmosphere))
 
 
-def test_without_a_fit_one_pass_serves_too(model: Model, good: Patch) -> None:
+def test_without_a_fit_one_pass_serves_too(model: Model, good: Raster) -> None:
     prediction, judged = verdict.predict_and_judge(model, good)
     assert prediction == model.predict(good)
     assert judged == judge(model, good, prediction)
@@ -217,12 +217,12 @@ def test_without_a_fit_one_pass_serves_too(model: Model, good: Patch) -> None:
     ],
 )
 def test_models_of_few_bands_get_a_verdict_that_says_what_was_not_checked(
-    known: Novelty, good: Patch, name: str, lost: str
+    known: Novelty, good: Raster, name: str, lost: str
 ) -> None:
     model = registry.load(name)
     plain = replace(known, space=None)
     order = [good.bands.index(band) for band in model.card.bands]
-    few = replace(good, reflectance=good.reflectance[order], bands=model.card.bands)
+    few = replace(good, data=good.data[order], bands=model.card.bands)
     found = judge(model, few, known=plain)
     assert (found.decision, found.reason) == ("answer", verdict.PARTLY)
     (sentence,) = found.unchecked
@@ -230,14 +230,14 @@ def test_models_of_few_bands_get_a_verdict_that_says_what_was_not_checked(
     assert sentence.endswith(f"this source lacks {lost}.")
     far = replace(few, crs="EPSG:32623")
     assert [finding.check for finding in judge(model, far, known=plain).findings] == ["place"]
-    shifted = replace(few, reflectance=few.reflectance + np.float32(0.1))
+    shifted = replace(few, data=few.data + np.float32(0.1))
     assert judge(model, shifted, known=plain).decision == "cannot tell"
     # With all bands in the source, the model's own few do not limit the checks.
     assert judge(model, good, known=plain).unchecked == ()
 
 
 def test_too_few_whole_cells_are_said_to_be_unchecked(
-    model: Model, known: Novelty, good: Patch
+    model: Model, known: Novelty, good: Raster
 ) -> None:
     valid = np.indices((120, 120)).sum(axis=0) % 7 != 0  # gaps in every cell
     sparse = judge(model, replace(good, valid=valid), known=replace(known, space=None))
@@ -245,7 +245,7 @@ def test_too_few_whole_cells_are_said_to_be_unchecked(
 
 
 def test_a_fit_of_other_weights_is_not_believed(
-    model: Model, known: Novelty, good: Patch, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    model: Model, known: Novelty, good: Raster, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     novelty.save(known, tmp_path, "0" * 12)  # type: ignore[arg-type]
     monkeypatch.setattr(registry, "folder", lambda _: tmp_path)
@@ -258,7 +258,7 @@ def test_a_fit_of_other_weights_is_not_believed(
 
 def test_what_the_model_refuses_is_refused(model: Model, known: Novelty) -> None:
     random = np.random.default_rng(0).normal(0.2, 0.05, (12, 240, 240)).astype(np.float32)
-    large = tiny.random_patch(size=240, reflectance=random)
+    large = tiny.random_patch(size=240, data=random)
     with pytest.raises(ModelMismatch, match="choose a window"):
         judge(model, large, known=known)
 

@@ -13,9 +13,8 @@ import numpy as np
 from torch import Tensor
 
 from landcover.core.errors import ModelMismatch
-from landcover.core.picture import Picture
 from landcover.core.progress import Progress, Report, check
-from landcover.core.raster import FloatArray, Patch
+from landcover.core.raster import FloatArray, Raster
 from landcover.explain import baselines, explanation
 from landcover.explain.explanation import Method
 from landcover.explain.faithfulness.similarity import Doubles
@@ -91,7 +90,7 @@ def usable(model: Model, methods: Methods) -> dict[str, Method]:
     return found
 
 
-def choose(model: Model, patches: Sequence[Patch | Picture]) -> list[Case]:
+def choose(model: Model, patches: Sequence[Raster]) -> list[Case]:
     """A class for each patch: of those called there the one that was chosen least so far.
 
     Raises:

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput
-from landcover.core.raster import BoolArray, ByteArray, FloatArray, Patch
+from landcover.core.raster import BoolArray, ByteArray, FloatArray, Raster
 
 COVERS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     1: ("water", ("Inland waters", "Marine waters")),
@@ -75,7 +75,7 @@ class Scene:
     """
 
     name: str
-    patch: Patch
+    patch: Raster
     cover: ByteArray
 
 
@@ -93,7 +93,7 @@ class Target:
 
     place: str
     cover: str
-    patch: Patch
+    patch: Raster
     mask: BoolArray
     labels: tuple[str, ...]
 
@@ -164,7 +164,7 @@ def targets(scenes: Sequence[Scene]) -> tuple[Target, ...]:
                         Target(
                             place=scene.name,
                             cover=cover,
-                            patch=scene.patch.window(row, column),
+                            patch=scene.patch.window(row, column, PATCH_PIXELS),
                             mask=mask,
                             labels=labels,
                         ),

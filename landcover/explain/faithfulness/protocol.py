@@ -23,9 +23,8 @@ import torch
 from torch import Tensor
 
 from landcover.core.errors import BadInput
-from landcover.core.picture import Picture
 from landcover.core.progress import Report, ignore
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain import baselines, explanation
 from landcover.explain.faithfulness.cases import (
     Case,
@@ -73,7 +72,7 @@ UNRELATED: Final = 95
 
 def measure(
     model: Model,
-    patches: Sequence[Patch | Picture],
+    patches: Sequence[Raster],
     maps: Sequence[Scene] | None = None,
     report: Report | None = None,
     cancel: Event | None = None,

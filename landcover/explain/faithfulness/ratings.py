@@ -38,8 +38,7 @@ from landcover.trust import files
 
 # Pages read figures without waiting for torch.
 if TYPE_CHECKING:
-    from landcover.core.picture import Picture
-    from landcover.core.raster import Patch
+    from landcover.core.raster import Raster
     from landcover.explain.explanation import Method
     from landcover.explain.faithfulness.pointing import Scene
     from landcover.models.model import Model
@@ -193,7 +192,7 @@ class Faithfulness:
 
 def measure(
     model: Model,
-    patches: Sequence[Patch | Picture],
+    patches: Sequence[Raster],
     maps: Sequence[Scene] | None = None,
     report: Report | None = None,
     cancel: Event | None = None,

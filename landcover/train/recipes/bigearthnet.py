@@ -29,7 +29,7 @@ from landcover import nets
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, UnknownName
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.datasets import Dataset, EuroSat
 from landcover.datasets.arrays import NativeStore, PatchSet, join
 from landcover.datasets.band_subset import show
@@ -603,7 +603,7 @@ def packed(net: nn.Module, *, half: bool) -> bytes:
     return dump_tensors(kept)
 
 
-def some_patches(dataset: Dataset) -> list[Patch]:
+def some_patches(dataset: Dataset) -> list[Raster]:
     """Validation patches spread evenly over the split."""
     records = dataset.records("validation")
     rows = np.linspace(0, len(records) - 1, min(SCALE_PATCHES, len(records))).round().astype(int)

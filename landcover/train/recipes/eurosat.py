@@ -29,9 +29,10 @@ from sklearn.ensemble import ExtraTreesRegressor
 from torch import Tensor, nn
 
 from landcover import nets
+from landcover.core.bands import EUROSAT_PIXELS, RGB_BANDS
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput
-from landcover.core.picture import PICTURE_BANDS, WINDOW, Picture
+from landcover.core.raster import Raster
 from landcover.datasets.eurosat import EuroSat, RgbStore, pack_names
 from landcover.evaluate.exclusive import BASELINES
 from landcover.explain import explanation
@@ -417,10 +418,10 @@ def _card(
         summary=summary,
         net=net_name,
         net_options=net_options,
-        bands=PICTURE_BANDS,
+        bands=RGB_BANDS,
         units=BRIGHTNESS,
         level=RGB,
-        pixels=WINDOW,
+        pixels=EUROSAT_PIXELS,
         resampling="none",
         class_set="eurosat-10",
         classes=EUROSAT_CLASSES,
@@ -451,7 +452,7 @@ def _save(card: Card, net: nn.Module, out: Path) -> Card:
     return card
 
 
-def some_pictures(dataset: EuroSat) -> list[Picture]:
+def some_pictures(dataset: EuroSat) -> list[Raster]:
     """Validation pictures spread evenly over the split, one a class or so."""
     records = dataset.records("validation")
     rows = np.linspace(0, len(records) - 1, min(SCALE_PICTURES, len(records))).round().astype(int)

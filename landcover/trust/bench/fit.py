@@ -18,7 +18,7 @@ import torch
 
 from landcover.core import progress
 from landcover.core.errors import BadInput, ModelMismatch
-from landcover.core.raster import FloatArray, Patch
+from landcover.core.raster import FloatArray, Raster
 from landcover.datasets import Dataset, Record
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model
@@ -164,7 +164,7 @@ class Watch:
         )
 
 
-def look(model: Model, patches: Iterable[Patch], watch: Watch, what: str) -> Seen:
+def look(model: Model, patches: Iterable[Raster], watch: Watch, what: str) -> Seen:
     """Features, scores and spectra of patches, a few at a time."""
     features: list[torch.Tensor] = []
     scores: list[torch.Tensor] = []

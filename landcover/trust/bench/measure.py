@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from landcover.core import progress
-from landcover.core.raster import BoolArray, Patch
+from landcover.core.raster import BoolArray, Raster
 from landcover.datasets import Dataset
 from landcover.metrics.crossfit import held_out, places
 from landcover.metrics.selective_risk import risk_coverage
@@ -197,7 +197,7 @@ def score(judgement: Judgement, prediction: Prediction, known: Novelty) -> float
 def _judged(
     model: Model,
     known: Novelty,
-    patch: Patch,
+    patch: Raster,
     watch: Watch,
     what: str,
     *,

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.trust.bench.synthetic import Group, Kind
 
 STEP: Final = 60
@@ -98,21 +98,21 @@ def scene_groups(folder: Path) -> tuple[Group, ...]:
     return tuple(group for group in groups if group is not None)
 
 
-def windows(scene: Patch, step: int) -> Iterator[Patch]:
+def windows(scene: Raster, step: int) -> Iterator[Raster]:
     """Patches of 1200 m in a scene, ``step`` pixels apart, where every pixel has data."""
     for row in range(0, scene.height - PATCH_PIXELS + 1, step):
         for col in range(0, scene.width - PATCH_PIXELS + 1, step):
-            patch = scene.window(row, col)
+            patch = scene.window(row, col, PATCH_PIXELS)
             if patch.valid.all():
                 yield patch
 
 
-def pretending(patch: Patch) -> Patch:
+def pretending(patch: Raster) -> Raster:
     """A Level-1C patch as a program would see it that was told it were Level-2A."""
     order = [patch.bands.index(name) for name in BAND_NAMES]
     return replace(
         patch,
-        reflectance=patch.reflectance[order],
+        data=patch.data[order],
         bands=BAND_NAMES,
         provenance=replace(patch.provenance, level="L2A"),
     )
@@ -120,7 +120,7 @@ def pretending(patch: Patch) -> Patch:
 
 def _group(
     paths: list[Path],
-    cut: Callable[[list[Patch]], Iterator[Patch]],
+    cut: Callable[[list[Raster]], Iterator[Raster]],
     *,
     name: str,
     title: str,
@@ -143,23 +143,23 @@ def _boadella(folder: Path, date: str) -> Path:
     return folder / f"Boadella_{date}.tif"
 
 
-def _read(path: Path) -> Patch:
+def _read(path: Path) -> Raster:
     from landcover.io.stack import read_stack  # noqa: PLC0415 - slow to import
 
     return read_stack(path, path.name)
 
 
 def _each(
-    step: int, change: Callable[[Patch], Patch] = lambda patch: patch
-) -> Callable[[list[Patch]], Iterator[Patch]]:
-    def cut(scenes: list[Patch]) -> Iterator[Patch]:
+    step: int, change: Callable[[Raster], Raster] = lambda patch: patch
+) -> Callable[[list[Raster]], Iterator[Raster]]:
+    def cut(scenes: list[Raster]) -> Iterator[Raster]:
         for scene in scenes:
             yield from windows(change(scene), step)
 
     return cut
 
 
-def _clouded(scenes: list[Patch]) -> Iterator[Patch]:
+def _clouded(scenes: list[Raster]) -> Iterator[Raster]:
     scene, clear = scenes
     for patch, below in zip(windows(scene, STEP), windows(clear, STEP), strict=True):
         brighter = patch.band("B02") - below.band("B02") > BRIGHTER

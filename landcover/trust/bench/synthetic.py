@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landcover.core.bands import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M
-from landcover.core.raster import BoolArray, FloatArray, Patch
+from landcover.core.raster import BoolArray, FloatArray, Raster
 
 Kind = Literal["bad", "elsewhere", "good"]
 """``elsewhere``: sound pixels of a place that the model does not know; ``good``: sound
@@ -53,25 +53,25 @@ class Group:
     kind: Kind
     real: bool
     made_of: str
-    patches: Callable[[], Iterator[Patch]]
+    patches: Callable[[], Iterator[Raster]]
 
 
-Spoiler = Callable[[Patch, np.random.Generator], Patch]
+Spoiler = Callable[[Raster, np.random.Generator], Raster]
 
 
-def with_pixels(patch: Patch, pixels: Floats, valid: BoolArray | None = None) -> Patch:
+def with_pixels(patch: Raster, pixels: Floats, valid: BoolArray | None = None) -> Raster:
     """The patch with other reflectance ``(band, y, x)``."""
     return replace(
         patch,
-        reflectance=pixels.astype(np.float32),
+        data=pixels.astype(np.float32),
         valid=patch.valid if valid is None else valid,
     )
 
 
-def in_order(patch: Patch, names: Sequence[str]) -> Patch:
+def in_order(patch: Raster, names: Sequence[str]) -> Raster:
     """The patch as if bands in this order had been taken for the documented one."""
     order = [patch.bands.index(name) for name in names]
-    return with_pixels(patch, patch.reflectance[order])
+    return with_pixels(patch, patch.data[order])
 
 
 def blob(shape: tuple[int, int], share: float, rng: np.random.Generator) -> FloatArray:
@@ -89,7 +89,7 @@ def blob(shape: tuple[int, int], share: float, rng: np.random.Generator) -> Floa
     return mask
 
 
-def painted(patch: Patch, spectrum: Sequence[float], cover: FloatArray) -> Patch:
+def painted(patch: Raster, spectrum: Sequence[float], cover: FloatArray) -> Raster:
     """The patch under something of that spectrum.
 
     Args:
@@ -98,66 +98,64 @@ def painted(patch: Patch, spectrum: Sequence[float], cover: FloatArray) -> Patch
         cover: opacity ``(y, x)``, 0 to 1.
     """
     colour = np.asarray(spectrum, dtype=np.float32)[:, None, None]
-    return with_pixels(patch, patch.reflectance * (1 - cover) + colour * cover)
+    return with_pixels(patch, patch.data * (1 - cover) + colour * cover)
 
 
-def _cloud(patch: Patch, rng: np.random.Generator) -> Patch:
+def _cloud(patch: Raster, rng: np.random.Generator) -> Raster:
     cover = blob(patch.valid.shape, rng.uniform(0.25, 0.8), rng) * rng.uniform(0.6, 1.0)
     return painted(patch, CLOUD, cover.astype(np.float32))
 
 
-def _snow(patch: Patch, rng: np.random.Generator) -> Patch:
+def _snow(patch: Raster, rng: np.random.Generator) -> Raster:
     return painted(patch, SNOW, blob(patch.valid.shape, rng.uniform(0.4, 0.9), rng))
 
 
-def _shadow(patch: Patch, rng: np.random.Generator) -> Patch:
+def _shadow(patch: Raster, rng: np.random.Generator) -> Raster:
     mask = blob(patch.valid.shape, rng.uniform(0.3, 0.7), rng)
     left = np.asarray(SHADE, dtype=np.float32)[:, None, None]
-    return with_pixels(patch, patch.reflectance * (1 - mask * (1 - left)))
+    return with_pixels(patch, patch.data * (1 - mask * (1 - left)))
 
 
-def _gaps(patch: Patch, rng: np.random.Generator) -> Patch:
+def _gaps(patch: Raster, rng: np.random.Generator) -> Raster:
     valid = np.array(patch.valid)
     valid[: round(rng.uniform(0.1, 0.9) * patch.height)] = False
-    return with_pixels(patch, patch.reflectance * valid, valid)
+    return with_pixels(patch, patch.data * valid, valid)
 
 
-def _saturated(patch: Patch, rng: np.random.Generator) -> Patch:
+def _saturated(patch: Raster, rng: np.random.Generator) -> Raster:
     mask = blob(patch.valid.shape, rng.uniform(0.03, 0.3), rng) > 0.5
-    pixels = np.array(patch.reflectance)
+    pixels = np.array(patch.data)
     pixels[:, mask] = 6.5535
     return with_pixels(patch, pixels)
 
 
-def _constant(patch: Patch, rng: np.random.Generator) -> Patch:
-    flat = np.full_like(patch.reflectance, rng.uniform(0.0, 0.5))
+def _constant(patch: Raster, rng: np.random.Generator) -> Raster:
+    flat = np.full_like(patch.data, rng.uniform(0.0, 0.5))
     return with_pixels(patch, flat)
 
 
-def _white_noise(patch: Patch, rng: np.random.Generator) -> Patch:
-    return with_pixels(patch, rng.uniform(0, 0.5, patch.reflectance.shape))
+def _white_noise(patch: Raster, rng: np.random.Generator) -> Raster:
+    return with_pixels(patch, rng.uniform(0, 0.5, patch.data.shape))
 
 
-def _matched_noise(patch: Patch, rng: np.random.Generator) -> Patch:
-    mean = patch.reflectance.mean(axis=(1, 2), keepdims=True)
-    std = patch.reflectance.std(axis=(1, 2), keepdims=True)
-    return with_pixels(patch, mean + std * rng.standard_normal(patch.reflectance.shape))
+def _matched_noise(patch: Raster, rng: np.random.Generator) -> Raster:
+    mean = patch.data.mean(axis=(1, 2), keepdims=True)
+    std = patch.data.std(axis=(1, 2), keepdims=True)
+    return with_pixels(patch, mean + std * rng.standard_normal(patch.data.shape))
 
 
-def _shuffled(patch: Patch, rng: np.random.Generator) -> Patch:
+def _shuffled(patch: Raster, rng: np.random.Generator) -> Raster:
     """Every pixel keeps its spectrum, none its place."""
-    flat = patch.reflectance.reshape(len(patch.bands), -1)
-    return with_pixels(
-        patch, flat[:, rng.permutation(flat.shape[1])].reshape(patch.reflectance.shape)
-    )
+    flat = patch.data.reshape(len(patch.bands), -1)
+    return with_pixels(patch, flat[:, rng.permutation(flat.shape[1])].reshape(patch.data.shape))
 
 
-def _random_order(patch: Patch, rng: np.random.Generator) -> Patch:
+def _random_order(patch: Raster, rng: np.random.Generator) -> Raster:
     return in_order(patch, [str(name) for name in rng.permutation(np.array(BAND_NAMES))])
 
 
-def _band_lost(patch: Patch, rng: np.random.Generator) -> Patch:
-    pixels = np.array(patch.reflectance)
+def _band_lost(patch: Raster, rng: np.random.Generator) -> Raster:
+    pixels = np.array(patch.data)
     pixels[rng.integers(len(patch.bands))] = 0
     return with_pixels(patch, pixels)
 
@@ -168,8 +166,8 @@ def _swapped(first: str, second: str) -> Spoiler:
 
 
 def _scaled(factor: float, shift: float = 0.0) -> Spoiler:
-    def spoil(patch: Patch, _: np.random.Generator) -> Patch:
-        return with_pixels(patch, patch.reflectance * np.float32(factor) + np.float32(shift))
+    def spoil(patch: Raster, _: np.random.Generator) -> Raster:
+        return with_pixels(patch, patch.data * np.float32(factor) + np.float32(shift))
 
     return spoil
 
@@ -204,7 +202,7 @@ SPOILERS: Final[dict[str, tuple[str, Spoiler]]] = {
 """Name → title and what spoils a patch; all keep its place and date."""
 
 
-def made_groups(patches: Sequence[Patch], *, seed: int = 0) -> tuple[Group, ...]:
+def made_groups(patches: Sequence[Raster], *, seed: int = 0) -> tuple[Group, ...]:
     """One group a spoiler, and the photographs.
 
     Args:
@@ -225,7 +223,7 @@ def made_groups(patches: Sequence[Patch], *, seed: int = 0) -> tuple[Group, ...]
     return (*groups, *photographs(patches))
 
 
-def _spoilt(patches: Sequence[Patch], how: Spoiler, seed: tuple[int, int]) -> Iterator[Patch]:
+def _spoilt(patches: Sequence[Raster], how: Spoiler, seed: tuple[int, int]) -> Iterator[Raster]:
     for index, patch in enumerate(patches):
         yield how(patch, np.random.default_rng((*seed, index)))
 
@@ -235,7 +233,7 @@ _WINDOWS: Final = 12
 """Windows a photograph."""
 
 
-def photographs(patches: Sequence[Patch]) -> tuple[Group, ...]:
+def photographs(patches: Sequence[Raster]) -> tuple[Group, ...]:
     """Two photographs that scikit-learn carries, put into twelve bands in two ways.
 
     Colours go to the bands of visible light, scaled to 0 to 0.3; what no camera sees is
@@ -257,7 +255,7 @@ def photographs(patches: Sequence[Patch]) -> tuple[Group, ...]:
     )
 
 
-def _photographs(patches: Sequence[Patch], way: str) -> Iterator[Patch]:
+def _photographs(patches: Sequence[Raster], way: str) -> Iterator[Raster]:
     from sklearn.datasets import load_sample_image  # noqa: PLC0415 - slow to import
 
     for number, name in enumerate(PHOTOGRAPHS):

@@ -8,11 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.core.bands import BANDS
+from landcover.core.bands import BANDS, RGB_BANDS
 from landcover.core.classes import BY_NAME, EUROSAT_CLASSES
 from landcover.core.errors import LandcoverError
-from landcover.core.picture import PICTURE_BANDS, Picture
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation, maps
 from pages.parts.explain.computation import Wish
 from pages.parts.shared import loaded_models, theme
@@ -21,7 +20,7 @@ if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.explain.explanation import Explanation
 
 BAND_TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
-    colour: colour for colour in PICTURE_BANDS
+    colour: colour for colour in RGB_BANDS
 }
 BAND_COLOUR: Final = "#5b7fb5"
 ENLARGE: Final = 5
@@ -30,7 +29,7 @@ DEFAULT_BASELINE: Final = "mean"
 
 
 @st.fragment
-def show(name: str, key: str, patch: Patch | Picture, found: loaded_models.Answer) -> None:
+def show(name: str, key: str, patch: Raster, found: loaded_models.Answer) -> None:
     """Choose class, method and opacity; see the map, its scale and the bands' shares."""
     st.subheader("What made the network say so?", anchor=False)
     if not loaded_models.card(name).explainable:
@@ -87,7 +86,7 @@ def _named(label: str) -> str:
     return BY_NAME[label].short if label in EUROSAT_CLASSES else label
 
 
-def _picture(explanation: Explanation, patch: Patch | Picture, opacity: float) -> None:
+def _picture(explanation: Explanation, patch: Raster, opacity: float) -> None:
     from landcover.explain.explanation import legend, overlay  # noqa: PLC0415 - loads torch
 
     with st.container(key="classify_attribution"):
@@ -101,7 +100,7 @@ def _picture(explanation: Explanation, patch: Patch | Picture, opacity: float) -
     )
 
 
-def _words(explanation: Explanation, patch: Patch | Picture) -> None:
+def _words(explanation: Explanation, patch: Raster) -> None:
     from landcover.explain.explanation import METHODS, legend  # noqa: PLC0415 - loads torch
     from landcover.explain.sentences import sentence  # noqa: PLC0415 - loads torch
 
@@ -141,13 +140,13 @@ def _bands(explanation: Explanation) -> None:
 
 
 def _download(
-    patch: Patch | Picture, found: loaded_models.Answer, explanation: Explanation, opacity: float
+    patch: Raster, found: loaded_models.Answer, explanation: Explanation, opacity: float
 ) -> None:
     def picture() -> bytes:
         from landcover.explain import explanation as explain  # noqa: PLC0415 - loads torch
         from landcover.report import patch_report  # noqa: PLC0415 - loads torch
 
-        if isinstance(patch, Picture):
+        if patch.is_rgb:
             return theme.png(explain.overlay(explanation, patch, opacity), 2 * ENLARGE)
 
         return patch_report.as_png(
@@ -194,7 +193,7 @@ def band_chart(shares: dict[str, float], ink: theme.Ink) -> go.Figure:
     return figure
 
 
-def _explained(wish: Wish, pixels: Patch | Picture) -> Explanation:
+def _explained(wish: Wish, pixels: Raster) -> Explanation:
     with st.spinner("Tracing the answer back to the pixels …", show_time=True):
         found: Explanation = computation.at_once(wish, computation.Subject(pixels))
     return found

@@ -8,8 +8,9 @@ from typing import Final
 import streamlit as st
 
 from landcover.core.bands import COMPOSITES, PATCH_PIXELS
+from landcover.core.bands import EUROSAT_PIXELS as SIDE
 from landcover.core.errors import LandcoverError
-from landcover.core.picture import WINDOW, Picture
+from landcover.core.raster import Raster
 from landcover.io.images import SUFFIXES
 from landcover.io.samples import read_sample, samples
 from landcover.io.sources import parse_place
@@ -172,7 +173,7 @@ def _upload() -> None:
         key=f"classify_files_{choice.form_round()}",
         help="One GeoTIFF stack of at least 120 × 120 pixels of about 10 m, a zip, or the twelve "
         "band files of a BigEarthNet patch. A colour picture (PNG, JPEG or a GeoTIFF of three "
-        f"bytes a pixel) of at least {WINDOW} × {WINDOW} pixels of about 10 m gets one of ten "
+        f"bytes a pixel) of at least {SIDE} × {SIDE} pixels of about 10 m gets one of ten "
         "covers from a model for such pictures. It stays on this computer.",
     )
     token = [file.file_id for file in files]
@@ -213,18 +214,18 @@ def _window() -> None:
     )
 
 
-def _colour_window(chosen: choice.Chosen, whole: Picture) -> None:
-    if max(whole.height, whole.width) <= WINDOW:
+def _colour_window(chosen: choice.Chosen, whole: Raster) -> None:
+    if max(whole.height, whole.width) <= SIDE:
         return
     st.markdown(
-        f"Your picture has {whole.height} × {whole.width} pixels: the middle {WINDOW} × {WINDOW} "
+        f"Your picture has {whole.height} × {whole.width} pixels: the middle {SIDE} × {SIDE} "
         "are classified unless you say where the window begins."
     )
     _window_inputs(
         chosen,
         (whole.height, whole.width),
-        side=WINDOW,
-        step=WINDOW // 2,
+        side=SIDE,
+        step=SIDE // 2,
         prefix="classify_colours",
         when_changed=_colour_window_chosen,
     )
@@ -267,4 +268,4 @@ def _window_chosen(upload: str) -> None:
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _thumbnail(name: str) -> bytes:
-    return theme.png(read_sample(name).picture(COMPOSITES[0]), 2)
+    return theme.png(read_sample(name).image(COMPOSITES[0]), 2)

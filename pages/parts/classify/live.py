@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io.names import FIRST_LIGHT
 from landcover.stac.catalog import CATALOGUES, Candidate, Wish
 from pages.parts.classify import searches
@@ -86,7 +86,7 @@ def offer(chosen: choice.Chosen, place: choice.Place) -> None:
         _passes(chosen, asked)
 
 
-def beside(chosen: choice.Chosen, patch: Patch) -> None:
+def beside(chosen: choice.Chosen, patch: Raster) -> None:
     """Below a fetched picture: whose it is, and the other passes over its place."""
     if chosen.live is None:
         return

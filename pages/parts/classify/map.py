@@ -12,7 +12,7 @@ from folium.template import Template
 from streamlit_folium import st_folium
 
 from landcover.core.bands import COMPOSITES
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io.samples import Sample, samples
 from landcover.io.web_mercator import map_picture
 from pages.parts.shared import basemap, choice, loaded_models, theme
@@ -261,7 +261,7 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
     return group
 
 
-def _picture(key: str, patch: Patch, opacity: float) -> folium.raster_layers.ImageOverlay:
+def _picture(key: str, patch: Raster, opacity: float) -> folium.raster_layers.ImageOverlay:
     url, south, west, north, east = _preview(key, patch)
     return folium.raster_layers.ImageOverlay(
         url, bounds=[[south, west], [north, east]], opacity=opacity, control=False
@@ -271,7 +271,7 @@ def _picture(key: str, patch: Patch, opacity: float) -> folium.raster_layers.Ima
 @st.cache_data(max_entries=16, show_spinner=False)
 def _preview(
     key: str,  # noqa: ARG001 - it says to the cache which pixels these are
-    _patch: Patch,
+    _patch: Raster,
 ) -> tuple[str, float, float, float, float]:
     picture = map_picture(_patch, COMPOSITES[0])
     url = theme.data_url(theme.png(picture.rgba))

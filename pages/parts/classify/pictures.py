@@ -10,11 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from landcover.core.bands import EUROSAT_PIXELS as SIDE
 from landcover.core.bands import PIXEL_M
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
-from landcover.core.picture import WINDOW, Picture
-from landcover.core.raster import ByteArray
+from landcover.core.raster import ByteArray, Raster
 from pages.parts.classify import attribution
 from pages.parts.shared import choice, downloads, loaded_models, theme, verdict_banner
 
@@ -29,10 +29,10 @@ FRAME: Final = (232, 89, 12)
 """Colour of the window's frame: the accent of the page."""
 
 
-def beside_map(chosen: choice.Chosen, whole: Picture) -> None:
+def beside_map(chosen: choice.Chosen, whole: Raster) -> None:
     """Title, verdict, doubts, the picture with its window, and what it gives up."""
     st.subheader(theme.literal(whole.provenance.source), anchor=False)
-    size = f"{WINDOW} × {WINDOW} pixels, {WINDOW * PIXEL_M} m where a pixel is {PIXEL_M} m"
+    size = f"{SIDE} × {SIDE} pixels, {SIDE * PIXEL_M} m where a pixel is {PIXEL_M} m"
     st.caption(f"A colour picture without a place, so it is not on the map · {size}")
     name = _model()
     found = _classified(name, chosen, whole) if name else None
@@ -45,13 +45,13 @@ def beside_map(chosen: choice.Chosen, whole: Picture) -> None:
         _limits(name)
 
 
-def below_map(chosen: choice.Chosen, whole: Picture) -> None:
+def below_map(chosen: choice.Chosen, whole: Raster) -> None:
     """All probabilities, the explanation, downloads and provenance."""
     name = _model(quiet=True)
     found = _classified(name, chosen, whole, quiet=True) if name else None
     if not name or not found:
         return
-    seen = whole.window(chosen.row, chosen.col)
+    seen = whole.window(chosen.row, chosen.col, SIDE)
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("All ten covers", anchor=False)
@@ -162,22 +162,22 @@ def chart(found: loaded_models.Answer, ink: theme.Ink) -> go.Figure:
     return figure
 
 
-def framed(whole: Picture, row: int, col: int) -> tuple[ByteArray, int]:
+def framed(whole: Raster, row: int, col: int) -> tuple[ByteArray, int]:
     """The picture with a frame around the window, and how often its pixels are to be repeated.
 
     Large pictures lose pixels; the window is classified from all of them.
     """
     image = whole.image()
-    if max(whole.height, whole.width) <= WINDOW:
-        return image, SHOWN // WINDOW
+    if max(whole.height, whole.width) <= SIDE:
+        return image, SHOWN // SIDE
     step = max(1, max(whole.height, whole.width) // (2 * SHOWN))
     width = max(1, round(max(whole.height, whole.width) / 200))
     rows, cols = np.ogrid[: whole.height, : whole.width]
     # Outside the window, since what is classified should be seen whole.
     top, left = row - width, col - width
-    bottom, right = row + WINDOW + width, col + WINDOW + width
+    bottom, right = row + SIDE + width, col + SIDE + width
     outer = (rows >= top) & (rows < bottom) & (cols >= left) & (cols < right)
-    inner = (rows >= row) & (rows < row + WINDOW) & (cols >= col) & (cols < col + WINDOW)
+    inner = (rows >= row) & (rows < row + SIDE) & (cols >= col) & (cols < col + SIDE)
     image[outer & ~inner] = (*FRAME, 255)
     return image[::step, ::step], max(1, SHOWN // max(whole.height, whole.width))
 
@@ -215,12 +215,12 @@ def _model(*, quiet: bool = False) -> str | None:
 
 
 def _classified(
-    name: str, chosen: choice.Chosen, whole: Picture, *, quiet: bool = False
+    name: str, chosen: choice.Chosen, whole: Raster, *, quiet: bool = False
 ) -> loaded_models.Answer | None:
     """The model's answer, or None where it refuses; it says why, unless that was said already."""
     try:
         return loaded_models.classify_picture(
-            name, chosen.key, whole.window(chosen.row, chosen.col)
+            name, chosen.key, whole.window(chosen.row, chosen.col, SIDE)
         )
     except LandcoverError as error:
         if not quiet:
@@ -239,7 +239,7 @@ def _limits(name: str) -> None:
     )
 
 
-def _record(chosen: choice.Chosen, whole: Picture, found: loaded_models.Answer) -> dict[str, Any]:
+def _record(chosen: choice.Chosen, whole: Raster, found: loaded_models.Answer) -> dict[str, Any]:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.report import picture_report  # noqa: PLC0415 - loads torch
 

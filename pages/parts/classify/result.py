@@ -10,7 +10,7 @@ import streamlit as st
 from landcover.core.bands import COMPOSITES, PATCH_M
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io.samples import Sample
 from pages.parts.classify import attribution, decision_goal, probabilities
 from pages.parts.shared import choice, downloads, loaded_models, theme, verdict_banner
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.model import LabelScore
 
 
-def beside_map(chosen: choice.Chosen, patch: Patch) -> None:
+def beside_map(chosen: choice.Chosen, patch: Raster) -> None:
     """Title, whether to believe the answer, the answer, and three views of one square."""
     sample = choice.sample_of(chosen)
     st.subheader(_title(chosen, sample, patch), anchor=False)
@@ -35,7 +35,7 @@ def beside_map(chosen: choice.Chosen, patch: Patch) -> None:
     _views(patch)
 
 
-def below_map(chosen: choice.Chosen, patch: Patch) -> None:
+def below_map(chosen: choice.Chosen, patch: Raster) -> None:
     """All probabilities, the explanation, downloads and provenance of one square."""
     name = loaded_models.current()
     aim = st.session_state.get("classify_aim", "f1")
@@ -84,7 +84,7 @@ def _probabilities(name: str, found: loaded_models.Answer, truth: frozenset[str]
 
 
 def _classified(
-    name: str, chosen: choice.Chosen, patch: Patch, aim: str, *, quiet: bool = False
+    name: str, chosen: choice.Chosen, patch: Raster, aim: str, *, quiet: bool = False
 ) -> loaded_models.Answer | None:
     """The model's answer, or None where it refuses; it says why, unless that was said already."""
     try:
@@ -95,7 +95,7 @@ def _classified(
         return None
 
 
-def _title(chosen: choice.Chosen, sample: Sample | None, patch: Patch) -> str:
+def _title(chosen: choice.Chosen, sample: Sample | None, patch: Raster) -> str:
     if sample is not None:
         return f"{sample.title}, {sample.country}"
     if chosen.live is not None:
@@ -103,14 +103,14 @@ def _title(chosen: choice.Chosen, sample: Sample | None, patch: Patch) -> str:
     return theme.literal(patch.provenance.source)
 
 
-def _where_and_when(chosen: choice.Chosen, patch: Patch) -> str:
+def _where_and_when(chosen: choice.Chosen, patch: Raster) -> str:
     size = f"{PATCH_M} m × {PATCH_M} m, Sentinel-2"
     if chosen.live is not None:  # its title says the place and the day
         return f"{theme.literal(patch.provenance.source)} · {size}"
     return f"{theme.place_text(*patch.centre)} · {_when(patch)} · {size}"
 
 
-def _when(patch: Patch) -> str:
+def _when(patch: Raster) -> str:
     return f"{patch.acquired:%d %B %Y}".lstrip("0") if patch.acquired else "date unknown"
 
 
@@ -158,11 +158,11 @@ def seen(sample: Sample, card: Card) -> str:
     return f"The model did not learn from the {sample.split} split, to which this patch belongs."
 
 
-def _views(patch: Patch) -> None:
+def _views(patch: Raster) -> None:
     with st.container(key="classify_views"):
         for column, view in zip(st.columns(len(COMPOSITES)), COMPOSITES, strict=True):
             with column:
-                st.image(theme.png(patch.picture(view), 3), width="stretch")
+                st.image(theme.png(patch.image(view), 3), width="stretch")
                 st.caption(f"**{view.name}** ({' '.join(view.bands)}): {view.reading}")
     stretches = "; ".join(f"{v.name} {v.low:g} to {v.high:g}" for v in COMPOSITES)
     st.caption(
@@ -171,7 +171,7 @@ def _views(patch: Patch) -> None:
     )
 
 
-def _downloads(patch: Patch, found: loaded_models.Answer) -> None:
+def _downloads(patch: Raster, found: loaded_models.Answer) -> None:
     from landcover.report import patch_report  # noqa: PLC0415 - it loads torch, which the map must not wait for
 
     record = patch_report.as_record(
@@ -180,16 +180,16 @@ def _downloads(patch: Patch, found: loaded_models.Answer) -> None:
     downloads.of_record(record, patch_report.as_csv(record), "classify")
 
 
-def _provenance(patch: Patch, found: loaded_models.Answer, card: Card) -> dict[str, str]:
+def _provenance(patch: Raster, found: loaded_models.Answer, card: Card) -> dict[str, str]:
     said = patch.provenance
-    a, _, west, _, e, north = patch.transform
+    crs, (a, _, west, _, e, north) = patch.georeference
     return {
         "Source": said.source,
         "Scene": said.scene or "not stated",
         "Taken": f"{patch.acquired:%Y-%m-%d %H:%M} UTC" if patch.acquired else "not stated",
         "Level": said.level,
         "Processing baseline": said.baseline or "not stated",
-        "Coordinate reference system": patch.crs,
+        "Coordinate reference system": crs,
         "Upper left corner": f"{west:.1f}, {north:.1f} (pixels of {a:g} × {-e:g} m)",
         "Bands": f"{' '.join(patch.bands)}, order taken from: {said.band_order}",
         "Missing bands": ", ".join(said.missing_bands) or "none",

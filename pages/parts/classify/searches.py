@@ -14,7 +14,7 @@ import streamlit as st
 
 from landcover.core.errors import BadInput, Cancelled, LandcoverError
 from landcover.core.progress import Report
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.stac import catalog
 from landcover.stac.catalog import CATALOGUES, Candidate, Finding, Wish
 from pages.parts.shared import choice, jobs
@@ -66,7 +66,7 @@ class Brought:
 
     asked: Asked
     candidate: Candidate | None = None
-    patch: Patch | None = None
+    patch: Raster | None = None
     error: str | None = None
 
 

@@ -9,10 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.core.bands import BANDS
+from landcover.core.bands import BANDS, RGB_BANDS
 from landcover.core.classes import BY_NAME
-from landcover.core.picture import PICTURE_BANDS, Picture
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain.indices import INDICES, colour_bar, coloured, indices, number
 from pages.parts.explain import maps
 from pages.parts.explain.choose import Panel
@@ -32,11 +31,11 @@ INDEX_SIDE: Final = 168
 INDEX_ROW: Final = 720
 """Widths of an index's map and of all four, pixels: two stand side by side on a telephone."""
 TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
-    colour: colour for colour in PICTURE_BANDS
+    colour: colour for colour in RGB_BANDS
 }
 
 
-def show(panels: Sequence[Panel], pixels: Patch | Picture) -> None:
+def show(panels: Sequence[Panel], pixels: Raster) -> None:
     """A chart a class on one common axis, one table, and the indices."""
     st.subheader("Which bands speak for it, and which against?", anchor=False)
     found = _evidence(panels)
@@ -53,7 +52,7 @@ def show(panels: Sequence[Panel], pixels: Patch | Picture) -> None:
         with st.expander("The bands as a table"):
             st.table(table(found), border="horizontal")
             downloads.table("Bands", figures(found), "bands")
-    if isinstance(pixels, Patch):
+    if not pixels.is_rgb:
         _indices(pixels)
 
 
@@ -185,7 +184,7 @@ def figures(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
     )
 
 
-def _indices(patch: Patch) -> None:
+def _indices(patch: Raster) -> None:
     """A small map an index on one common scale, their figures as a table, and files of both."""
     st.markdown("**What the pixels look like by themselves**: spectral indices, from −1 to 1")
     found = indices(patch)
@@ -212,7 +211,7 @@ def _indices(patch: Patch) -> None:
     _index_files(patch)
 
 
-def _index_files(patch: Patch) -> None:
+def _index_files(patch: Raster) -> None:
     def png() -> bytes:
         from landcover.report import index_files  # noqa: PLC0415 - loads what draws sheets
 
@@ -246,7 +245,7 @@ def _index_files(patch: Patch) -> None:
             )
 
 
-def index_table(patch: Patch) -> pd.DataFrame:
+def index_table(patch: Raster) -> pd.DataFrame:
     """One row an index: what it is about, its mean and spread, and what they mean."""
     out = []
     for name, found in indices(patch).items():

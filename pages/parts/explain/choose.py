@@ -10,8 +10,7 @@ import streamlit as st
 
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
-from landcover.core.picture import Picture
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain.faithfulness import ratings
 from landcover.explain.faithfulness.ratings import Faithfulness
 from pages.parts.explain.computation import Wish
@@ -40,9 +39,7 @@ class Panel:
     bands: Wish
 
 
-def panels(
-    name: str, key: str, pixels: Patch | Picture, found: loaded_models.Answer
-) -> list[Panel]:
+def panels(name: str, key: str, pixels: Raster, found: loaded_models.Answer) -> list[Panel]:
     """Let the user choose, and say what is to be shown; at least one."""
     chances = {score.label: score for score in found.prediction.labels}
 
@@ -180,10 +177,10 @@ def _baseline() -> str:
     )
 
 
-def _other_model(name: str, pixels: Patch | Picture) -> list[str]:
+def _other_model(name: str, pixels: Raster) -> list[str]:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    every = registry.for_pictures() if isinstance(pixels, Picture) else registry.for_patches()
+    every = registry.for_pictures() if pixels.is_rgb else registry.for_patches()
     others = [other for other in every if other != name and _explainable(other)]
     if not others:
         st.caption("There is no second model whose answers can be traced back.")

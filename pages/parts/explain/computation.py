@@ -17,9 +17,8 @@ import streamlit as st
 
 from landcover.core.bands import PATCH_M
 from landcover.core.errors import BadInput, Cancelled, LandcoverError
-from landcover.core.picture import Picture
 from landcover.core.progress import Progress, Report, check, ignore
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from pages.parts.shared import jobs, loaded_models, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
@@ -110,8 +109,8 @@ class Store:
 class Subject:
     """What is explained: the pixels, and the larger picture they were cut from."""
 
-    pixels: Patch | Picture
-    scene: Patch | None = None
+    pixels: Raster
+    scene: Raster | None = None
 
 
 @st.cache_resource
@@ -272,7 +271,7 @@ def _pieces(
         from landcover.explain.band_attribution import attribute_bands_many  # noqa: PLC0415 - as above
 
         yield from attribute_bands_many(model, pixels, labels, first.baseline)
-    elif isinstance(pixels, Picture):
+    elif pixels.is_rgb:
         yield Failed("A picture has no place on the ground, so this is not to be had.")
     elif first.kind == "stability":
         from landcover.trust.shift_stability import stability  # noqa: PLC0415 - as above
@@ -282,7 +281,7 @@ def _pieces(
         yield _neighbours(model, pixels)
 
 
-def _neighbours(model: Model, patch: Patch) -> object:
+def _neighbours(model: Model, patch: Raster) -> object:
     from landcover.explain import neighbours  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 

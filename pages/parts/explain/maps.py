@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 import streamlit as st
 
 from landcover.core.classes import BY_NAME
-from landcover.core.picture import Picture
-from landcover.core.raster import ByteArray, Patch
+from landcover.core.raster import ByteArray, Raster
 from pages.parts.explain import choose, computation
 from pages.parts.explain.choose import Panel
 from pages.parts.explain.computation import Failed
@@ -27,9 +26,7 @@ WIDE: Final = 1200
 
 
 @st.fragment
-def show(
-    panels: Sequence[Panel], pixels: Patch | Picture, answers: dict[str, loaded_models.Answer]
-) -> None:
+def show(panels: Sequence[Panel], pixels: Raster, answers: dict[str, loaded_models.Answer]) -> None:
     """Opacity, the maps side by side, and their downloads; drawn anew by itself.
 
     Args:
@@ -74,7 +71,7 @@ def evidence(panel: Panel) -> BandEvidence | None:
 
 def _panel(
     panel: Panel,
-    pixels: Patch | Picture,
+    pixels: Raster,
     answer: loaded_models.Answer | None,
     opacity: float,
     *,
@@ -109,7 +106,7 @@ def _chance(panel: Panel, answer: loaded_models.Answer | None) -> str:
     return f"{what}, {score.probability:.0%}, {choose.word(predicted=score.predicted)}"
 
 
-def seen(pixels: Patch | Picture) -> ByteArray:
+def seen(pixels: Raster) -> ByteArray:
     """The picture as the eye would see it, uint8 RGBA ``(y, x, 4)``."""
     from landcover.report.explanation_sheet import picture  # noqa: PLC0415 - loads torch
 
@@ -167,7 +164,7 @@ def words(panels: Sequence[Panel]) -> None:
         st.markdown(theme.literal(f"{what} {how}"))
 
 
-def _downloads(panels: Sequence[Panel], pixels: Patch | Picture, opacity: float) -> None:
+def _downloads(panels: Sequence[Panel], pixels: Raster, opacity: float) -> None:
     """Files of what is ready: one set a model, since a file names its model."""
     for name in dict.fromkeys(panel.map.model for panel in panels):
         ready = [panel for panel in panels if panel.map.model == name and explanation(panel)]
@@ -178,7 +175,7 @@ def _downloads(panels: Sequence[Panel], pixels: Patch | Picture, opacity: float)
 def _files(
     name: str,
     panels: Sequence[Panel],
-    pixels: Patch | Picture,
+    pixels: Raster,
     opacity: float,
     *,
     several: bool,
@@ -206,7 +203,7 @@ def _files(
         )
 
     kinds = [("PNG", png, "png", "image/png"), ("JSON", record, "json", "application/json")]
-    if isinstance(pixels, Patch):
+    if not pixels.is_rgb:
         kinds.insert(1, ("GeoTIFF", tif, "tif", "image/tiff"))
     of = f" of {loaded_models.title(name)}" if several else ""
     with st.container(horizontal=True):

@@ -140,7 +140,7 @@ def thumbnail(folder: Path, patch_id: str) -> bytes | None:
         except LandcoverError:
             continue
         if patch is not None:
-            return theme.png(patch.picture(COMPOSITES[0]), 2)
+            return theme.png(patch.image(COMPOSITES[0]), 2)
     return None
 
 

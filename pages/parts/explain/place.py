@@ -6,8 +6,8 @@ from typing import Final
 
 import streamlit as st
 
-from landcover.core.picture import Picture
-from landcover.core.raster import Patch
+from landcover.core.bands import EUROSAT_PIXELS
+from landcover.core.raster import Raster
 from landcover.io.samples import samples
 from pages.parts.explain import computation
 from pages.parts.shared import choice, loaded_models, theme
@@ -51,24 +51,24 @@ def _subject(chosen: choice.Chosen) -> computation.Subject | None:
     """The pixels of a choice; None where it has none (any more)."""
     whole = choice.picture_of(chosen)
     if whole is not None:
-        return computation.Subject(whole.window(chosen.row, chosen.col))
+        return computation.Subject(whole.window(chosen.row, chosen.col, EUROSAT_PIXELS))
     patch = choice.patch_of(chosen)
     if patch is None:
         return None
     return computation.Subject(patch, choice.uploads().get(chosen.upload or ""))
 
 
-def where(pixels: Patch | Picture) -> str:
+def where(pixels: Raster) -> str:
     """Place and day in one line."""
-    if isinstance(pixels, Picture):
+    if pixels.is_rgb:
         return theme.literal(f"{pixels.provenance.source}, a colour picture without a place")
     day = f"{pixels.acquired:%d %B %Y}".lstrip("0") if pixels.acquired else "date unknown"
     return f"{theme.place_text(*pixels.centre)} · {day} · 1200 m × 1200 m, Sentinel-2"
 
 
-def model_for(pixels: Patch | Picture) -> str | None:
+def model_for(pixels: Raster) -> str | None:
     """The model that is asked, as on Classify; None where there is none."""
-    if not isinstance(pixels, Picture):
+    if not pixels.is_rgb:
         return loaded_models.choose()
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 

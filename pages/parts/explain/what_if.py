@@ -11,7 +11,7 @@ import streamlit as st
 from landcover.core.bands import COMPOSITES
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from pages.parts.explain import computation, what_if_controls
 from pages.parts.explain.choose import word
 from pages.parts.explain.computation import Failed, Subject, Wish
@@ -39,7 +39,7 @@ def show(name: str, key: str, subject: Subject, found: loaded_models.Answer, aim
     left, right = st.columns(2, gap="large")
     with left:
         settings = what_if_controls.controls()
-    assert isinstance(subject.pixels, Patch)
+    assert not subject.pixels.is_rgb
     with right:
         if not settings.changes:
             st.info("Nothing is changed yet: move a slider or switch a band off.")
@@ -71,8 +71,8 @@ def _outcome(
     key: str,  # noqa: ARG001 - as above
     settings: what_if_controls.Settings,
     aim: str,
-    _patch: Patch,
-    _scene: Patch | None,
+    _patch: Raster,
+    _scene: Raster | None,
 ) -> tuple[WhatIf, Judgement]:
     from landcover.explain import what_if  # noqa: PLC0415 - loads torch
     from landcover.trust import verdict  # noqa: PLC0415 - loads torch
@@ -84,7 +84,7 @@ def _outcome(
 def _said(outcome: WhatIf, judged: Judgement, found: loaded_models.Answer) -> None:
     left, right = st.columns([1, 2], vertical_alignment="top")
     with left:
-        st.image(theme.png(outcome.patch.picture(COMPOSITES[0]), 2), width="stretch")
+        st.image(theme.png(outcome.patch.image(COMPOSITES[0]), 2), width="stretch")
     with right:
         st.markdown(theme.literal(sentence(outcome)))
         head, icon = verdict_banner.HEADS[judged.decision]

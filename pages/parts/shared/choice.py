@@ -14,15 +14,14 @@ from typing import Final, TypeVar
 
 import streamlit as st
 
-from landcover.core.bands import PATCH_PIXELS
+from landcover.core.bands import EUROSAT_PIXELS, PATCH_PIXELS
 from landcover.core.errors import BadInput
-from landcover.core.picture import Picture
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io import sources
 from landcover.io.images import is_picture, read_picture
 from landcover.io.samples import Sample, sample_at, samples
 
-_Held = TypeVar("_Held", Patch, Picture)
+_Held = TypeVar("_Held", Raster, Raster)
 Place = tuple[float, float]
 """Latitude and longitude in WGS 84 degrees."""
 
@@ -150,28 +149,28 @@ def form_round() -> int:
     return value
 
 
-def uploads() -> dict[str, Patch]:
+def uploads() -> dict[str, Raster]:
     """The uploaded pictures that are still held, the newest last."""
     held = _state("uploads", {})
     assert isinstance(held, dict)
     return held
 
 
-def pictures() -> dict[str, Picture]:
+def pictures() -> dict[str, Raster]:
     """The uploaded pictures of red, green and blue that are still held, the newest last."""
     held = _state("pictures", {})
     assert isinstance(held, dict)
     return held
 
 
-def fetched() -> dict[str, Patch]:
+def fetched() -> dict[str, Raster]:
     """The pictures from archives that are still held, the newest last."""
     held = _state("fetched", {})
     assert isinstance(held, dict)
     return held
 
 
-def add_live(key: str, patch: Patch) -> None:
+def add_live(key: str, patch: Raster) -> None:
     """Hold a picture from an archive and choose it."""
     held = fetched()
     held.pop(key, None)
@@ -193,8 +192,7 @@ def add_upload(files: Sequence[tuple[str, bytes]]) -> None:
     patch = sources.read_upload(files)
     key = f"upload:{_digest(files)}"
     _hold(uploads(), key, patch)
-    # The same steps as Patch.centre_window, which keep the coarser bands aligned.
-    row, col = ((n - PATCH_PIXELS) // 2 // 6 * 6 for n in (patch.height, patch.width))
+    row, col = patch.centre_corner(PATCH_PIXELS)
     choose(Chosen(upload=key, row=row, col=col))
 
 
@@ -202,7 +200,7 @@ def _add_picture(name: str, data: bytes) -> None:
     picture = read_picture(data, name)
     key = f"picture:{_digest([(name, data)])}"
     _hold(pictures(), key, picture)
-    row, col = picture.centre()
+    row, col = picture.centre_corner(EUROSAT_PIXELS)
     choose(Chosen(colours=key, row=row, col=col))
 
 
@@ -242,7 +240,7 @@ def _at(latitude: float, longitude: float) -> Chosen:
         return Chosen(sample=sample.name)
     for key, patch in reversed(uploads().items()):
         try:
-            window = patch.window_around(latitude, longitude)
+            window = patch.window_around(latitude, longitude, PATCH_PIXELS)
         except BadInput:
             continue
         row, col = patch.pixel_of(*window.outline[0])
@@ -250,7 +248,7 @@ def _at(latitude: float, longitude: float) -> Chosen:
     return Chosen(nowhere=(latitude, longitude))
 
 
-def patch_of(chosen: Chosen | None) -> Patch | None:
+def patch_of(chosen: Chosen | None) -> Raster | None:
     """The pixels of a choice, None where there are none."""
     if chosen is None or chosen.nowhere is not None or chosen.colours is not None:
         return None
@@ -259,10 +257,10 @@ def patch_of(chosen: Chosen | None) -> Patch | None:
     if chosen.live is not None:
         return fetched().get(chosen.live)
     whole = uploads().get(chosen.upload or "")
-    return whole.window(chosen.row, chosen.col) if whole is not None else None
+    return whole.window(chosen.row, chosen.col, PATCH_PIXELS) if whole is not None else None
 
 
-def picture_of(chosen: Chosen | None) -> Picture | None:
+def picture_of(chosen: Chosen | None) -> Raster | None:
     """The whole picture of red, green and blue that was chosen, None where it is none."""
     return pictures().get(chosen.colours or "") if chosen is not None else None
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from landcover.core.picture import Picture
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 
 if TYPE_CHECKING:
     from landcover.models.card import Card
@@ -126,7 +125,7 @@ def spare_what_stays() -> None:
     gc.freeze()
 
 
-def classify(name: str, key: str, patch: Patch, aim: str) -> Answer:
+def classify(name: str, key: str, patch: Raster, aim: str) -> Answer:
     """What a model says of a patch under an aim, remembered for the patches seen last.
 
     Raises:
@@ -140,7 +139,7 @@ def _classify(
     _model: Model,
     name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
     key: str,  # noqa: ARG001 - as above
-    _patch: Patch,
+    _patch: Raster,
     aim: str,
 ) -> Answer:
     from landcover.report import patch_report  # noqa: PLC0415 - loads torch
@@ -148,7 +147,7 @@ def _classify(
     return Answer(*patch_report.classify_patch(_model, _patch, aim))
 
 
-def classify_picture(name: str, key: str, picture: Picture) -> Answer:
+def classify_picture(name: str, key: str, picture: Raster) -> Answer:
     """What a model says of a window of a picture, remembered for the windows seen last.
 
     Raises:
@@ -162,7 +161,7 @@ def _classify_picture(
     _model: Model,
     name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
     key: str,  # noqa: ARG001 - as above
-    _picture: Picture,
+    _picture: Raster,
 ) -> Answer:
     from landcover.trust.picture_quality import assess  # noqa: PLC0415 - the map comes first
 

@@ -16,7 +16,7 @@ import torch
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, Cancelled, CorruptModel, ModelMismatch, UnknownName
 from landcover.core.progress import Progress
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.explain import explanation
 from landcover.explain.explanation import Method
 from landcover.explain.faithfulness import (
@@ -85,12 +85,12 @@ def real() -> Model:
 
 
 @pytest.fixture(scope="module")
-def patches() -> list[Patch]:
+def patches() -> list[Raster]:
     return [read_sample(sample.name) for sample in samples()[:4]]
 
 
 @pytest.fixture(scope="module")
-def controls(real: Model, patches: list[Patch]) -> Faithfulness:
+def controls(real: Model, patches: list[Raster]) -> Faithfulness:
     return ratings.measure(real, patches, methods=CONTROLS)
 
 
@@ -146,7 +146,7 @@ def test_random_orders_have_no_gain(controls: Faithfulness) -> None:
 
 
 @pytest.mark.parametrize("method", list(explanation.METHODS))
-def test_the_default_models_maps_follow_its_weights(method: str, patches: list[Patch]) -> None:
+def test_the_default_models_maps_follow_its_weights(method: str, patches: list[Raster]) -> None:
     """The randomisation check of Adebayo et al. on the shipped net and real patches."""
     model = registry.load(registry.DEFAULT_MODEL, "cpu")
     way = explanation.METHODS[method]

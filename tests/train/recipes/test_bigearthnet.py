@@ -172,7 +172,7 @@ def test_a_net_of_some_bands_reads_them_from_any_patch(dataset: Dataset, tmp_pat
     assert model.card.bands == ("B04", "B03", "B02")
     assert model.card.net_options["bands"] == ["B04", "B03", "B02"]
     patch = tiny.random_patch()
-    pixels = torch.from_numpy(patch.reflectance.copy())[None]
+    pixels = torch.from_numpy(patch.data.copy())[None]
     before = model.predict_pixels(pixels)
     found = [model.predict(patch).of(label).probability for label in CLASS_NAMES]
     assert before[0].tolist() == pytest.approx(found, abs=1e-5)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from landcover.core.errors import BadInput, Cancelled, ModelMismatch
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.datasets import Dataset
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model
@@ -75,7 +75,7 @@ def test_patches_without_any_date_are_refused(model: Model) -> None:
     class Undated(trust_cases.SampleRecord):
         __slots__ = ()
 
-        def patch(self) -> Patch:
+        def patch(self) -> Raster:
             return replace(trust_cases.SampleRecord.patch(self), acquired=None)
 
     records = trust_cases.dataset().everything

@@ -20,7 +20,7 @@ def test_a_folder_without_scenes_has_no_groups(tmp_path: Path) -> None:
 def test_windows_are_whole_and_leave_gaps_out() -> None:
     valid = np.ones((240, 300), dtype=bool)
     valid[0, 0] = False
-    scene = tiny.random_patch(reflectance=np.zeros((12, 240, 300), dtype=np.float32), valid=valid)
+    scene = tiny.random_patch(data=np.zeros((12, 240, 300), dtype=np.float32), valid=valid)
     cut = list(windows(scene, STEP))
     assert len(cut) == 3 * 4 - 1
     assert {(p.height, p.width) for p in cut} == {(120, 120)}

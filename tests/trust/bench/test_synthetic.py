@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from landcover.core.bands import BAND_NAMES
-from landcover.core.raster import Patch
+from landcover.core.raster import Raster
 from landcover.io.samples import read_sample
 from landcover.trust.bench.synthetic import (
     CLOUD,
@@ -22,27 +22,27 @@ from landcover.trust.bench.synthetic import (
 
 
 @pytest.fixture(scope="module")
-def good() -> Patch:
+def good() -> Raster:
     return read_sample("austria-fields")
 
 
-def spoilt(name: str, patch: Patch, seed: int = 0) -> Patch:
+def spoilt(name: str, patch: Raster, seed: int = 0) -> Raster:
     return SPOILERS[name][1](patch, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("name", SPOILERS)
-def test_every_spoiler_changes_the_pixels_and_nothing_else(name: str, good: Patch) -> None:
-    before = good.reflectance.copy()
+def test_every_spoiler_changes_the_pixels_and_nothing_else(name: str, good: Raster) -> None:
+    before = good.data.copy()
     bad = spoilt(name, good)
-    np.testing.assert_array_equal(good.reflectance, before)
-    assert bad.reflectance.shape == before.shape
-    assert not np.array_equal(bad.reflectance, before)
-    assert replace(bad, reflectance=good.reflectance, valid=good.valid).transform == good.transform
+    np.testing.assert_array_equal(good.data, before)
+    assert bad.data.shape == before.shape
+    assert not np.array_equal(bad.data, before)
+    assert replace(bad, data=good.data, valid=good.valid).transform == good.transform
     assert (bad.crs, bad.acquired, bad.bands) == (good.crs, good.acquired, good.bands)
-    np.testing.assert_array_equal(spoilt(name, good).reflectance, bad.reflectance)
+    np.testing.assert_array_equal(spoilt(name, good).data, bad.data)
 
 
-def test_orders_of_bands_only_move_them(good: Patch) -> None:
+def test_orders_of_bands_only_move_them(good: Raster) -> None:
     assert in_order(good, ["B8A", *BAND_NAMES[1:]]).band("B01").sum() == good.band("B8A").sum()
     swapped = spoilt("red-blue", good)
     np.testing.assert_array_equal(swapped.band("B02"), good.band("B04"))
@@ -50,16 +50,16 @@ def test_orders_of_bands_only_move_them(good: Patch) -> None:
     np.testing.assert_array_equal(swapped.band("B08"), good.band("B08"))
     last = spoilt("alphabetical", good)
     np.testing.assert_array_equal(last.band("B12"), good.band("B8A"))
-    assert sorted(spoilt("random-order", good).reflectance.sum(axis=(1, 2))) == pytest.approx(
-        sorted(good.reflectance.sum(axis=(1, 2)))
+    assert sorted(spoilt("random-order", good).data.sum(axis=(1, 2))) == pytest.approx(
+        sorted(good.data.sum(axis=(1, 2)))
     )
 
 
-def test_shuffling_keeps_every_spectrum(good: Patch) -> None:
+def test_shuffling_keeps_every_spectrum(good: Raster) -> None:
     bad = spoilt("shuffled", good)
     for pixels in (bad, good):
-        assert pixels.reflectance.shape == (12, 120, 120)
-    columns = [np.sort(p.reflectance.reshape(12, -1).view(np.float32).sum(0)) for p in (bad, good)]
+        assert pixels.data.shape == (12, 120, 120)
+    columns = [np.sort(p.data.reshape(12, -1).view(np.float32).sum(0)) for p in (bad, good)]
     np.testing.assert_allclose(*columns, rtol=1e-5)
 
 
@@ -70,17 +70,17 @@ def test_a_blob_covers_about_its_share(share: float) -> None:
     assert mask.mean() == pytest.approx(share, abs=0.06)
 
 
-def test_paint_is_a_mixture(good: Patch) -> None:
+def test_paint_is_a_mixture(good: Raster) -> None:
     half = painted(good, CLOUD, np.full((120, 120), 0.5, dtype=np.float32))
     wanted = (good.band("B02") + CLOUD[1]) / 2
     np.testing.assert_allclose(half.band("B02"), wanted, rtol=1e-5)
     np.testing.assert_array_equal(
-        painted(good, CLOUD, np.zeros((120, 120), dtype=np.float32)).reflectance, good.reflectance
+        painted(good, CLOUD, np.zeros((120, 120), dtype=np.float32)).data, good.data
     )
 
 
-def test_groups_are_made_anew_each_time_and_say_what_they_are(good: Patch) -> None:
-    other = with_pixels(good, good.reflectance * 0.9)
+def test_groups_are_made_anew_each_time_and_say_what_they_are(good: Raster) -> None:
+    other = with_pixels(good, good.data * 0.9)
     groups = made_groups([good, other])
     names = [group.name for group in groups]
     assert names == [*SPOILERS, "photograph-grey", "photograph-red"]
@@ -89,18 +89,18 @@ def test_groups_are_made_anew_each_time_and_say_what_they_are(good: Patch) -> No
         assert not group.real
         assert group.title
     cloud = groups[names.index("painted-cloud")]
-    first, second = ([p.reflectance for p in cloud.patches()] for _ in range(2))
+    first, second = ([p.data for p in cloud.patches()] for _ in range(2))
     assert len(first) == 2
     np.testing.assert_array_equal(first, second)
 
 
-def test_photographs_lie_in_the_visible_bands(good: Patch) -> None:
+def test_photographs_lie_in_the_visible_bands(good: Raster) -> None:
     grey, red = (
         list(group.patches()) for group in made_groups([good]) if group.name.startswith("photo")
     )
     assert len(grey) == len(red) == 24
     for patch in grey[:2]:
-        assert 0 <= patch.reflectance.min() <= patch.reflectance.max() <= 0.3 + 1e-6
+        assert 0 <= patch.data.min() <= patch.data.max() <= 0.3 + 1e-6
         visible = np.mean([patch.band(name) for name in ("B02", "B03", "B04")], axis=0)
         np.testing.assert_allclose(patch.band("B08"), visible, atol=1e-6)
     np.testing.assert_array_equal(red[0].band("B12"), red[0].band("B04"))

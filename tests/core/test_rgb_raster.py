@@ -1,12 +1,15 @@
-"""A picture is a value that nobody can change, cut into windows."""
+"""A picture of red, green and blue is a raster without a place."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from landcover.core.bands import RGB_BANDS
 from landcover.core.errors import BadInput
-from landcover.core.picture import Picture
+from landcover.core.raster import Raster
 from landcover.io.images import picture_of
 from tests.support.colour_pictures import pixels
 
@@ -14,14 +17,14 @@ from tests.support.colour_pictures import pixels
 def test_windows_are_parts_of_the_whole() -> None:
     whole = picture_of(pixels(80, 101), "p.png")
     assert (whole.height, whole.width) == (80, 101)
-    assert whole.centre() == (8, 18)
-    middle = whole.centre_window()
-    assert np.array_equal(middle.brightness, whole.brightness[:, 8:72, 18:82])
+    assert whole.centre_corner(64) == (8, 18)
+    middle = whole.centre_window(64)
+    assert np.array_equal(middle.data, whole.data[:, 8:72, 18:82])
     assert middle.provenance == whole.provenance
     with pytest.raises(BadInput, match="does not fit"):
-        whole.window(17, 0)
+        whole.window(17, 0, 64)
     with pytest.raises(BadInput, match="does not fit"):
-        whole.window(-1, 0)
+        whole.window(-1, 0, 64)
 
 
 def test_image_gives_the_bytes_back() -> None:
@@ -35,7 +38,7 @@ def test_image_gives_the_bytes_back() -> None:
 def test_nobody_writes_into_it() -> None:
     picture = picture_of(pixels(), "p.png")
     with pytest.raises(ValueError, match="read-only"):
-        picture.brightness[0, 0, 0] = 0.5
+        picture.data[0, 0, 0] = 0.5
     with pytest.raises(ValueError, match="read-only"):
         picture.valid[0, 0] = False
 
@@ -43,7 +46,7 @@ def test_nobody_writes_into_it() -> None:
 @pytest.mark.parametrize(
     ("brightness", "valid", "said"),
     [
-        (np.zeros((2, 64, 64)), np.ones((64, 64)), "array"),
+        (np.zeros((2, 64, 64)), np.ones((64, 64)), "3 bands are named"),
         (np.zeros((3, 64, 64)), np.ones((64, 63)), "mask"),
         (np.full((3, 64, 64), 1.5), np.ones((64, 64)), "between 0 and 1"),
         (np.full((3, 64, 64), np.nan), np.ones((64, 64)), "between 0 and 1"),
@@ -53,8 +56,22 @@ def test_shapes_and_values_are_checked(
     brightness: np.ndarray, valid: np.ndarray, said: str
 ) -> None:
     with pytest.raises(BadInput, match=said):
-        Picture(
+        Raster(
             brightness=brightness,
             valid=valid,
+            bands=RGB_BANDS,
             provenance=picture_of(pixels(), "p.png").provenance,
         )
+
+
+def test_it_has_no_place_and_says_so() -> None:
+    picture = picture_of(pixels(), "p.png")
+    assert picture.is_rgb
+    assert not picture.has_place
+    with pytest.raises(BadInput, match="no position on Earth"):
+        _ = picture.centre
+
+
+def test_half_a_place_is_refused() -> None:
+    with pytest.raises(BadInput, match="both or neither"):
+        replace(picture_of(pixels(), "p.png"), crs="EPSG:32633")
