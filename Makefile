@@ -1,7 +1,9 @@
-# make run    set everything up and open the app
-# make test   set everything up, then lint, type-check and run all tests
-# make bench  print the speed figures that the README and docs/live.md quote
-# make live   check live imagery against the real archives; needs the internet
+# make run       set everything up and open the app
+# make test      set everything up, then lint, type-check and test, in twelve minutes on two cores
+# make test-all  the same with the long tests and hundreds of examples a property, as CI does
+# make coverage  print the shares of lines and branches that all tests but the browser's reach
+# make bench     print the speed figures that the README and docs/live.md quote
+# make live      check live imagery against the real archives; needs the internet
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -9,7 +11,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench live setup clean
+.PHONY: help run test test-all coverage check tools-of-tests bench live setup clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -42,15 +44,31 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# A browser, and a real catalogue to search; where they cannot be had, tests skip or use recordings.
+tools-of-tests:
+	bash tools/find_browser.sh $(BIN)/python
+	bash tools/stac_server.sh $(VENV)-stac
+
 # Apart: what drives a browser, and what starts processes of its own, of which a pool once
 # died beside another worker. One thread a worker: with more, they wait for each other. A worker
 # that dies ends the run, which would wait for ever otherwise.
-test: setup check
-	bash tools/find_browser.sh $(BIN)/python
-	bash tools/stac_server.sh $(VENV)-stac
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --max-worker-restart=0 \
-	    --ignore=tests/browser --ignore=tests/datasets/test_memory_mapped.py
-	$(BIN)/python -m pytest tests/browser tests/datasets/test_memory_mapped.py
+APART := tests/browser tests/datasets/test_memory_mapped.py
+MAIN := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal \
+    --max-worker-restart=0 $(APART:%=--ignore=%)
+
+test: setup check tools-of-tests
+	$(MAIN) -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(APART)
+
+test-all: setup check tools-of-tests
+	$(MAIN) --hypothesis-profile=all
+	$(BIN)/python -m pytest --hypothesis-profile=all $(APART)
+
+coverage: setup $(VENV)/.dev tools-of-tests
+	$(MAIN) --hypothesis-profile=all --cov=landcover --cov=pages --cov=app --cov-branch \
+	    --cov-report=json:build/coverage.json
+	@$(BIN)/python -c 'import json; t = json.load(open("build/coverage.json"))["totals"]; \
+	    print("lines {percent_statements_covered:.2f} %, branches {percent_branches_covered:.2f} %".format(**t))'
 
 # What others use to fetch, to compare with, apart from the app's own packages.
 $(VENV)-bench/.done: requirements-bench.txt

@@ -6,15 +6,13 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from landcover.core.threads import wait_politely
+from tests.support.examples import register_profiles
 
 wait_politely()
 
-# How long an example takes says more of the machine's other work than of the code.
-settings.register_profile("landcover", deadline=None)
-settings.load_profile("landcover")
+register_profiles()
 
 pytest_plugins = ["tests.live.fixtures"]
 
@@ -40,5 +38,15 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last: Playwright leaves a loop running in the thread, and others need none."""
-    items.sort(key=lambda item: "tests/browser/" in item.path.as_posix())
+    """Bring tests that need live imagery together, first, and browser tests last.
+
+    Live imagery has servers of its own, which then run beside one worker alone, and an archive
+    that is long in the making. Playwright leaves a loop running in its thread.
+    """
+
+    def turn(item: pytest.Item) -> int:
+        if "tests/browser/" in item.path.as_posix():
+            return 2
+        return 0 if "archive" in getattr(item, "fixturenames", ()) else 1
+
+    items.sort(key=turn)

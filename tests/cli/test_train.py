@@ -122,6 +122,7 @@ def test_ctrl_c_before_the_first_epoch_promises_nothing() -> None:
     assert "before an epoch was over" in train._stopped(Bar(io.StringIO()))
 
 
+@pytest.mark.slow
 def test_torchrun_trains_with_two_processes(arguments: list[str], tmp_path: Path) -> None:
     run = subprocess.run(
         [

@@ -26,6 +26,7 @@ from tests.support.bigearthnet_tree import (
     write_v1,
     write_v2,
 )
+from tests.support.examples import examples
 
 LOOKS = (
     Look(v2_id(0), ("Pastures", "Arable land"), "train"),
@@ -223,7 +224,7 @@ def small_table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     return root, (root / "metadata.parquet").read_bytes()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(cut=st.integers(0, 100_000), at=st.integers(0, 100_000), value=st.integers(0, 255))
 def test_a_damaged_table_ends_in_one_sentence(
     small_table: tuple[Path, bytes], cut: int, at: int, value: int
@@ -260,6 +261,7 @@ def test_the_real_patches(shared_data: Path) -> None:
     assert dataset.describe()["classes"]["Pastures"]["all"] == pastures
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_table_of_all_480038_patches_opens_in_seconds(
     shared_data: Path, tmp_path: Path

@@ -257,6 +257,7 @@ def test_a_damaged_member_and_too_many_are_refused(
         open_eurosat(tree)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_real_archive_is_split_by_place(shared_data: Path) -> None:
     told = open_eurosat(shared_data / "eurosat").describe()

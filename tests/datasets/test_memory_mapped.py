@@ -20,6 +20,7 @@ from landcover.datasets.arrays import join
 from landcover.datasets.convert import JOURNAL_FILE, Converted
 from landcover.datasets.memory_mapped import GRIDS, MANIFEST_FILE, TABLE_FILE, verify
 from tests.support import bigearthnet_tree as tree
+from tests.support.examples import examples
 
 SPLITS = ("train", "train", "validation", "test")
 
@@ -235,9 +236,7 @@ def test_manifests_that_are_none_are_refused(
             look(tmp_path)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from([TABLE_FILE, MANIFEST_FILE, "g60.npy"]),
     where=st.floats(0, 1, exclude_max=True),

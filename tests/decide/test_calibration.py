@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import LogisticRegression
 
 from landcover.decide import calibration
+from tests.support.examples import examples
 
 CLASSES = ("a", "b", "c")
 
@@ -141,7 +142,7 @@ def test_lines_agree_with_logistic_regression_when_the_prior_is_weak() -> None:
         assert shift[k] == pytest.approx(free.intercept_[0], abs=0.05)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(st.integers(0, 10_000))
 def test_a_fitted_calibration_is_json_and_monotone(seed: int) -> None:
     found = calibration.fit(*some(n=60, scale=(0.3, 2, 1), seed=seed), CLASSES)

@@ -19,6 +19,7 @@ from landcover.evaluate import run
 from landcover.evaluate.report_metrics import Material
 from landcover.models.card import read_card
 from tests.support import tiny
+from tests.support.examples import examples
 
 CLASSES = ("a", "b", "rare")
 
@@ -58,7 +59,7 @@ def test_coverage_holds_for_exchangeable_patches() -> None:
 
 
 @given(st.integers(0, 100_000), st.integers(20, 120))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_the_bounds_hold_on_their_own_patches(seed: int, n: int) -> None:
     chances, truth, _, _ = some(n, seed)
     possible, certain = conformal._bounds(chances, truth, 0.1)

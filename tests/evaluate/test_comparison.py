@@ -18,6 +18,7 @@ from landcover.evaluate.run import Evaluation, Predictions
 from landcover.metrics.scores import CLASS_FIGURES, FIGURES, LOWER_IS_BETTER, overall
 from tests.metrics.test_scores import HALF, K, some
 from tests.support.bigearthnet_tree import v2_id
+from tests.support.examples import examples
 
 N = 80
 DRAWS = Draws(resamples=200)
@@ -67,7 +68,7 @@ def test_the_better_model_is_found_in_every_way_it_is_better() -> None:
         assert gap["interval"][0] <= gap["difference"] <= gap["interval"][1]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10))
 @given(st.integers(0, 1000))
 def test_swapping_the_models_swaps_everything(seed: int) -> None:
     draws = Draws(resamples=100, seed=seed)

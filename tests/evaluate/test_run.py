@@ -318,6 +318,7 @@ def test_progress_ends_at_all(dataset: Dataset) -> None:
     assert [done for done, _, _ in seen] == sorted({done for done, _, _ in seen})
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_shipped_baselines_know_what_their_cards_say(shared_data: Path) -> None:
     """The shipped forest saw train and validation, so it ranks these nearly perfectly."""
@@ -337,6 +338,7 @@ def test_the_shipped_baselines_know_what_their_cards_say(shared_data: Path) -> N
             assert found["macro_ap"] == pytest.approx(prevalence, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("name", [registry.DEFAULT_MODEL, "random-convolution"])
 def test_shipped_weights_give_the_figures_of_the_shipped_report(

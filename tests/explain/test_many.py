@@ -120,6 +120,7 @@ def test_fine_cam_is_finer_than_grad_cam() -> None:
     assert steepness(fine) > 1.3 * steepness(coarse)
 
 
+@pytest.mark.slow
 def test_gradient_shap_tends_to_captums() -> None:
     """On a net whose gradient does not change, every sample is exact, ours and captum's."""
 
@@ -157,9 +158,14 @@ def picture() -> Raster:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["eurosat-rgb", "resnet-18", "efficientnet-lite0", "landcover-cnn-rgb"]
+    "name",
+    [
+        pytest.param("eurosat-rgb", marks=pytest.mark.slow),
+        "resnet-18",
+        pytest.param("efficientnet-lite0", marks=pytest.mark.slow),
+        pytest.param("landcover-cnn-rgb", marks=pytest.mark.slow),
+    ],
 )
 def test_every_kind_of_net_is_explained_by_every_method(name: str) -> None:
     model = registry.load(name, "cpu")

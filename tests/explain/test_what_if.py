@@ -20,6 +20,7 @@ from landcover.models import registry
 from landcover.models.model import Model
 from landcover.trust import shift_stability
 from tests.support import tiny
+from tests.support.examples import examples
 
 CARD = tiny.tiny_model().card
 CLEAR_SCENES = (
@@ -109,7 +110,7 @@ def test_bands_that_the_model_does_not_read_stay(patch: Raster) -> None:
     across=st.floats(0, 1),
     down=st.floats(0, 1),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 def test_a_cloud_lies_between_the_land_and_its_own_spectrum(
     opacity: float, size: float, across: float, down: float
 ) -> None:
@@ -182,7 +183,7 @@ def test_what_cannot_be_is_refused(make: object, message: str) -> None:
 
 
 @given(down=st.integers(-119, 119), right=st.integers(-119, 119))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 def test_a_window_in_a_scene_moves_to_what_is_there(down: int, right: int) -> None:
     scene = tiny.random_patch(size=360)
     window = scene.window(120, 120, 120)
@@ -194,7 +195,7 @@ def test_a_window_in_a_scene_moves_to_what_is_there(down: int, right: int) -> No
 
 
 @given(down=st.integers(-119, 119), right=st.integers(-119, 119))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 def test_without_a_scene_the_border_is_mirrored_and_counted(down: int, right: int) -> None:
     patch = tiny.random_patch()
     found = what_if.moved(patch, down, right)

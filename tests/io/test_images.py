@@ -18,6 +18,7 @@ from landcover.core.errors import BadInput, LandcoverError
 from landcover.io import images
 from landcover.io.images import is_picture, read_picture
 from tests.support.colour_pictures import encoded, geotiff, pixels
+from tests.support.examples import examples
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -176,7 +177,7 @@ SEEDS = (
     flips=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=6),
     cut=st.integers(0, 400),
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250))
 def test_damaged_files_give_a_picture_or_a_sentence(
     seed: bytes, flips: list[tuple[int, int]], cut: int
 ) -> None:
@@ -190,7 +191,7 @@ def test_damaged_files_give_a_picture_or_a_sentence(
 
 
 @given(flips=st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=4))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 def test_damaged_geotiffs_give_a_picture_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]]
 ) -> None:

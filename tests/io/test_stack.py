@@ -22,6 +22,7 @@ from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.stack import read_stack
+from tests.support.examples import examples
 
 SIDE = 120
 
@@ -365,7 +366,7 @@ SEED_FILES = (
 
 
 # The limits between opening and reading keep every example within milliseconds and megabytes.
-@settings(max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(
     which=st.integers(0, len(SEED_FILES) - 1),
     changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6),

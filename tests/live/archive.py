@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -157,6 +158,14 @@ def build(out: Path, shared_data: Path) -> Archive:
     """
     root = out / _fingerprint(shared_data)
     stamp = root / "facts.json"
+    # Another worker that comes while it is written waits, and finds it.
+    with (out.parent / f"{out.name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        _write_once(out, root, stamp, shared_data)
+    return Archive(root, shared_data, json.loads(stamp.read_text(encoding="utf-8")))
+
+
+def _write_once(out: Path, root: Path, stamp: Path, shared_data: Path) -> None:
     if not stamp.is_file():
         shutil.rmtree(out, ignore_errors=True)
         root.mkdir(parents=True)
@@ -165,7 +174,6 @@ def build(out: Path, shared_data: Path) -> Archive:
             warnings.simplefilter("ignore", PendingDeprecationWarning)
             facts = _write_all(root, shared_data)
         stamp.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    return Archive(root, shared_data, json.loads(stamp.read_text(encoding="utf-8")))
 
 
 def scene_classes(blue: UInt16, red: UInt16, near: UInt16, short: UInt16) -> npt.NDArray[np.uint8]:

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
@@ -31,7 +31,6 @@ from landcover.metrics.scores import (
 from tests.metrics.test_scores import HALF, K, some
 
 
-@settings(deadline=None)
 @given(
     truth=arrays(bool, 15, elements=st.booleans()),
     probability=arrays(np.float32, 15, elements=st.sampled_from([0.0, 0.2, 0.2, 0.5, 0.9])),
@@ -89,7 +88,6 @@ def test_a_resample_has_the_figures_of_its_patches(*, exclusive: bool, places: i
             np.testing.assert_allclose(found.per_class[name][k], values, atol=1e-7)
 
 
-@settings(deadline=None)
 @given(
     truth=arrays(bool, (9, 3), elements=st.booleans()),
     probability=arrays(np.float32, (9, 3), elements=st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0])),

@@ -52,6 +52,7 @@ def test_a_higher_threshold_never_finds_more() -> None:
     assert (np.diff(operating_points.rates(tables).recall) <= 0).all()
 
 
+@pytest.mark.slow
 def test_the_interval_of_one_class_is_that_of_resampled_patches() -> None:
     random = np.random.default_rng(1)
     truth, called = random.random(200) < 0.3, random.random(200) < 0.4

@@ -44,6 +44,7 @@ from landcover.metrics.scores import (
     per_patch,
     summary,
 )
+from tests.support.examples import examples
 
 K = len(CLASS_NAMES)
 HALF = [0.5] * K
@@ -188,7 +189,7 @@ def test_class_figures_are_scikit_learns() -> None:
             assert item.f2 == pytest.approx(fbeta_score(truth[:, k], called, beta=2))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     truth=arrays(bool, (6, 5), elements=st.booleans()),
     probability=arrays(np.float32, (6, 5), elements=st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])),

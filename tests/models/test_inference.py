@@ -214,6 +214,7 @@ def test_a_model_of_some_bands_reads_the_same_ones_fast() -> None:
     assert np.abs(fast - plain).max() < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_on_real_validation_patches_the_metrics_are_equal(shared_data: Path) -> None:
     store = open_v2(shared_data / "bigearthnet").load("validation")

@@ -28,6 +28,7 @@ from landcover.core import home
 from landcover.core.errors import BadInput
 from landcover.net import disk_cache as cache_module
 from landcover.net.disk_cache import DEFAULT_MB, OVERHEAD, DiskCache, default
+from tests.support.examples import examples
 
 MB = 10**6
 ROOT = Path(__file__).parents[2]
@@ -86,7 +87,7 @@ def test_any_bytes_are_taken(cache: DiskCache, kind: Callable[[bytes], Any]) -> 
 
 
 @given(key=st.text(st.characters()), other=st.text(st.characters()))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_is_a_key_and_no_path(key: str, other: str, cache: DiskCache) -> None:
     cache.put(key, value_of(key, 20))
     cache.put(other, value_of(other, 20))
@@ -194,7 +195,7 @@ def test_every_flipped_bit_is_found(cache: DiskCache) -> None:
 
 
 @given(foreign=st.binary(max_size=300))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_foreign_file_is_never_served(foreign: bytes, cache: DiskCache) -> None:
     cache.put("a", b"v")
     assert spoil_and_get(cache, entries(cache)[0], foreign) is None
@@ -418,7 +419,9 @@ class AgainstADict(RuleBasedStateMachine):
 
 
 TestAgainstADict = AgainstADict.TestCase
-TestAgainstADict.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestAgainstADict.settings = settings(
+    max_examples=examples(40), stateful_step_count=40, deadline=None
+)
 
 
 # --- many at once -------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from landcover.net.disk_cache import DiskCache
 from landcover.net.http import HEADER_BYTES, MERGE_GAP, Expired, Transport
 from tests.live.loopback import Fault, Kind
 from tests.live.range_server import RangeServer
+from tests.support.examples import examples
 
 T = TypeVar("T")
 
@@ -97,7 +98,7 @@ def get(
 # Ranges
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(
     wanted=st.lists(
         st.tuples(st.integers(0, SIZE - 1), st.integers(1, 120_000)).map(

@@ -163,13 +163,11 @@ def assert_exact(archive: Archive, candidate: Candidate, patch: Raster, place: P
 @pytest.mark.parametrize(
     "name",
     [
-        "patch",
-        "four patches",
         "edge",
-        "three quarters",
-        "far",
-        "overcast",
-        "gap",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("patch", "four patches", "three quarters", "far", "overcast", "gap")
+        ),
         "broken",
         "south",
     ],

@@ -28,6 +28,7 @@ from landcover.stac.layouts.band_set import band_file
 from landcover.stac.layouts.footprint import bbox_of, of_points
 from landcover.stac.local_catalog import LocalCatalogue
 from tests.support.bigearthnet_tree import v2_id, write_patch
+from tests.support.examples import examples
 from tests.support.safe_tree import RESOLUTION, Safe, pixels, write_raster, write_safe
 
 ALWAYS = (datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -73,6 +74,7 @@ def write_stack(path: Path, count: int = 12, **tags: str) -> Path:
 # --- Real data
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_all_real_patches_are_indexed(shared_data: Path, tmp_path: Path) -> None:
     root = (shared_data / "bigearthnet" / "BigEarthNet-S2").resolve()
@@ -302,7 +304,7 @@ def test_a_product_in_a_folder_of_its_name_is_found(tmp_path: Path) -> None:
     assert only(tmp_path / "in")["id"] == Safe().name.removesuffix(".SAFE")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_damaged_metadata_never_raises(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -51,6 +51,7 @@ def covers(granule: Granule, place: Place) -> bool:
 # The archive
 
 
+@pytest.mark.slow
 def test_every_granule_holds_the_sources_numbers_and_its_shift(archive: Archive) -> None:
     seen = set()
     for name in ("patch", "far", "overcast", "south", "l1c"):

@@ -23,6 +23,7 @@ from landcover.stac.index import build
 from landcover.stac.layouts.footprint import of_points
 from landcover.stac.layouts.found_scene import Found
 from landcover.stac.local_catalog import MISSING, LocalCatalogue
+from tests.support.examples import examples
 
 BEGIN, END = datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 WORLD = (-180.0, -90.0, 180.0, 90.0)
@@ -172,7 +173,7 @@ def test_search_agrees_with_looking_at_every_item(tmp_path: Path) -> None:
         first=st.integers(0, 1500),
         limit=st.integers(1, 60),
     )
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60))
     def check(
         *, west: float, south: float, width: float, height: float, first: int, limit: int
     ) -> None:
@@ -420,7 +421,7 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
         catalogue.search(WORLD, BEGIN, END)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(data=st.data())
 def test_damaged_bytes_end_in_a_sentence_or_in_items(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

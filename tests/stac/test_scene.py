@@ -19,6 +19,7 @@ from landcover.net.hosts import allowed
 from landcover.stac.archives import CATALOGUES, Catalogue
 from landcover.stac.harmonise import RULES, Claims
 from landcover.stac.scene import Scene, local_scene, of_level, rings_of, scene_of
+from tests.support.examples import examples
 
 EARTH_SEARCH = CATALOGUES["earth-search"]
 PLANETARY = CATALOGUES["planetary-computer"]
@@ -536,7 +537,7 @@ def check(scene: Scene | None, row: Catalogue | None) -> None:
 
 
 @given(item=json_values)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_any_json_is_a_scene_or_one_sentence(item: object) -> None:
     for row in (*CATALOGUES.values(), None):
         check(outcome(item, row), row)
@@ -570,7 +571,7 @@ BASES: list[tuple[Item, Catalogue | None]] = [
 
 
 @given(data=st.data())
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_an_item_with_anything_in_any_place(data: st.DataObject) -> None:
     base, row = data.draw(st.sampled_from(BASES))
     item = copy.deepcopy(base)

@@ -20,6 +20,7 @@ from landcover.train.augment import (
     random_symmetries,
     rectangles,
 )
+from tests.support.examples import examples
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -51,7 +52,7 @@ def test_symmetries_are_a_group(first: int, second: int) -> None:
     assert sum(torch.equal(both, symmetry(pixels, which)) for which in range(8)) == 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(seed=SEEDS)
 def test_random_symmetries_move_pixels_together_and_lose_none(seed: int) -> None:
     pixels, _ = batch(seed)
@@ -61,7 +62,7 @@ def test_random_symmetries_move_pixels_together_and_lose_none(seed: int) -> None
         assert any(torch.equal(after, symmetry(before, which)) for which in range(8))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(seed=SEEDS, low=st.floats(0.05, 0.5), width=st.floats(0, 0.45))
 def test_rectangles_have_the_area_that_was_asked_for(seed: int, low: float, width: float) -> None:
     boxes = rectangles(16, 120, (low, low + width), generator(seed))
@@ -75,7 +76,7 @@ def test_rectangles_have_the_area_that_was_asked_for(seed: int, low: float, widt
         assert low - 0.06 < (bottom - top) * (right - left) / 120**2 < low + width + 0.06
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(seed=SEEDS)
 def test_pasting_shows_both_patches_and_claims_no_third_class(seed: int) -> None:
     pixels, targets = batch(seed)
@@ -97,7 +98,7 @@ def test_a_class_of_both_patches_stays_certain() -> None:
     assert torch.allclose(union, torch.ones(6, 19))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(seed=SEEDS)
 def test_blending_treats_pixels_and_targets_alike(seed: int) -> None:
     pixels, targets = batch(seed)
@@ -109,7 +110,7 @@ def test_blending_treats_pixels_and_targets_alike(seed: int) -> None:
     assert mixed.max() <= pixels.max() + 1e-6
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(seed=SEEDS)
 def test_illumination_is_one_factor_a_band(seed: int) -> None:
     pixels, _ = batch(seed)

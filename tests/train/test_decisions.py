@@ -19,6 +19,7 @@ from landcover.models.card import parse_card
 from landcover.models.thresholds import AIMS
 from landcover.train import decisions
 from landcover.train.decisions import choose_thresholds, decide, threshold_evidence
+from tests.support.examples import examples
 from tests.support.tiny import tiny_card
 
 K = len(CLASS_NAMES)
@@ -41,7 +42,7 @@ def chances(logits: np.ndarray) -> np.ndarray:
 LEVELLED = [name for name, aim in AIMS.items() if aim.level is not None]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.integers(0, 100_000), st.sampled_from(LEVELLED))
 def test_precision_and_recall_hold_where_they_were_chosen(seed: int, name: str) -> None:
     truth, logits, groups = some(40, seed)

@@ -200,6 +200,7 @@ class Says(torch.nn.Module):
         return self.wanted.expand(len(pixels), -1)
 
 
+@pytest.mark.slow
 def test_a_teacher_that_is_trusted_wholly_is_believed_against_the_labels(tmp_path: Path) -> None:
     said = torch.full((1, 19), -9.0)
     said[0, 7] = 9.0
@@ -270,6 +271,7 @@ def test_seeds_differ_and_repeat(tmp_path: Path) -> None:
     assert any(not torch.equal(value, other[name]) for name, value in first.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_the_bits_learn_too(tmp_path: Path, precision: Precision) -> None:
     config = replace(SMALL, precision=precision, epochs=12, learning_rate=1e-2)

@@ -61,6 +61,7 @@ def test_the_size_of_a_pixel_is_compared(side: float | None, warned: int) -> Non
     assert len(found.warnings) == warned
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_hardly_any_picture_of_eurosat_is_warned_of(shared_data: Path) -> None:
     dataset = open_eurosat(shared_data / "eurosat")

@@ -25,6 +25,7 @@ from landcover.trust.pixel_checks import (
     snow_share,
 )
 from tests.support import tiny
+from tests.support.examples import examples
 
 
 def names(patch: Raster) -> set[str]:
@@ -120,7 +121,7 @@ def test_roughness_lies_between_a_ramp_and_noise() -> None:
     share=st.floats(0, 1),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 def test_no_pixels_break_the_checks(level: float, spread: float, share: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     pixels = (level + spread * random.standard_normal((12, 120, 120))).astype(np.float32)

@@ -22,6 +22,7 @@ from landcover.datasets.downloads.fetch import Client, Patience
 from landcover.datasets.downloads.partial_file import NOTES, PART
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
 from landcover.net.http import run
+from tests.support.examples import examples
 from tests.support.file_server import FileServer, Kind, Step
 
 NAME = "pixels.bin"
@@ -463,9 +464,7 @@ def small_server() -> Iterator[FileServer]:
         yield server
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=8), begun=st.integers(0, 90_000), tagged=st.booleans())
 def test_any_sequence_of_faults_ends_with_the_right_bytes_or_a_sentence(
     small_server: FileServer,

@@ -24,6 +24,7 @@ from landcover.datasets import bigearthnet
 from landcover.datasets.downloads.unpack import Unpacked, unpack, zstd
 from landcover.datasets.downloads.zenodo import SOURCES, Contents
 from tests.support.bigearthnet_tree import PRODUCT, Look, v2_id, write_v2
+from tests.support.examples import examples
 
 LOOKS = [Look(v2_id(col), ("Pastures",)) for col in (3, 4)]
 
@@ -245,9 +246,7 @@ def packed(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return tar_of(tree, tmp_path_factory.mktemp("packed") / "a.tar.zst").read_bytes()
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), flips=st.integers(0, 4), cut=st.booleans())
 def test_damage_is_said_or_does_no_harm(
     packed: bytes, tmp_path_factory: pytest.TempPathFactory, seed: int, flips: int, *, cut: bool

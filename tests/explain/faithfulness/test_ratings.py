@@ -103,6 +103,7 @@ def measured() -> Faithfulness:
     return ratings.measure(tiny.tiny_model(), some, [scene])
 
 
+@pytest.mark.slow
 def test_a_map_of_edges_is_caught(controls: Faithfulness) -> None:
     """It fails whatever its curves say, since no weights change it."""
     likeness = controls.figures["methods"]["edges"]["randomisation"]
@@ -114,6 +115,7 @@ def test_a_map_of_edges_is_caught(controls: Faithfulness) -> None:
     assert "hardly change when the net's weights are shuffled" in verdict.sentence
 
 
+@pytest.mark.slow
 def test_noise_that_depends_on_the_weights_gains_nothing(controls: Faithfulness) -> None:
     """It passes the randomisation check, which is why that alone is not enough."""
     assert controls.verdict("noise").passes_randomisation
@@ -124,6 +126,7 @@ def test_noise_that_depends_on_the_weights_gains_nothing(controls: Faithfulness)
     assert abs(noise) < 0.75 * squares
 
 
+@pytest.mark.slow
 def test_what_was_measured_on_the_net_is_faithful(controls: Faithfulness) -> None:
     verdict = controls.verdict("squares")
     assert verdict.faithful
@@ -133,6 +136,7 @@ def test_what_was_measured_on_the_net_is_faithful(controls: Faithfulness) -> Non
     assert f"{gain['mean']:+.2f}" in verdict.sentence
 
 
+@pytest.mark.slow
 def test_random_orders_have_no_gain(controls: Faithfulness) -> None:
     for kind in ("mean", "blurred"):
         found = controls.figures["references"][kind]
@@ -145,7 +149,13 @@ def test_random_orders_have_no_gain(controls: Faithfulness) -> None:
         assert line["deletion"][-1] == line["insertion"][0]
 
 
-@pytest.mark.parametrize("method", list(explanation.METHODS))
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=[] if name.endswith("cam") else pytest.mark.slow)
+        for name in explanation.METHODS
+    ],
+)
 def test_the_default_models_maps_follow_its_weights(method: str, patches: list[Raster]) -> None:
     """The randomisation check of Adebayo et al. on the shipped net and real patches."""
     model = registry.load(registry.DEFAULT_MODEL, "cpu")

@@ -86,6 +86,7 @@ def test_parts_of_other_settings_are_not_taken(
         mosaic.fit(other, store, tmp_path, lambda _: None)
 
 
+@pytest.mark.slow
 def test_what_was_taught_by_other_teachers_is_not_taken(
     dataset: Dataset, small: Parts, tmp_path: Path
 ) -> None:

@@ -1,0 +1,33 @@
+"""How many examples hypothesis tries: few in `make test`, hundreds in `make test-all`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hypothesis import settings
+
+USUAL: Final = 100
+"""Examples of a property in the profile "all", hypothesis's own default."""
+FEW: Final = 15
+"""Examples of a property in the profile "commit"."""
+LEAST: Final = 3
+
+
+def register_profiles() -> None:
+    """Register the profiles "commit", which is loaded, and "all".
+
+    ``pytest --hypothesis-profile=all`` chooses the other. Neither has a deadline: how long an
+    example takes says more about the machine's other work than about the code.
+    """
+    settings.register_profile("all", max_examples=USUAL, deadline=None)
+    settings.register_profile("commit", max_examples=FEW, deadline=None)
+    settings.load_profile("commit")
+
+
+def examples(count: int) -> int:
+    """Share of ``count`` examples that the profile in force asks for, at least three.
+
+    Args:
+        count: examples that the property needs in the profile "all".
+    """
+    return max(min(LEAST, count), count * settings().max_examples // USUAL)
