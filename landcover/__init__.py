@@ -1,3 +1,45 @@
-"""landcover: which land covers a Sentinel-2 patch shows, and how far to trust the answer."""
+"""landcover: which land covers a Sentinel-2 patch shows, and how far to trust the answer.
+
+The public interface, which :mod:`landcover.api` describes::
+
+    import landcover as lc
+
+    patch = lc.open("finland-lake")
+    result = lc.load_model().predict(patch)
+    print(result.verdict.reason)
+    print(result.to_frame())
+    result.explain("Inland waters").plot().savefig("why.png")
+
+Importing the package loads nothing else: each name is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from landcover.api import AttributionMap, Classification, Classifier, fetch, load_model
+    from landcover.api import open as open  # noqa: A004 - lc.open, and exported
 
 __version__ = "0.1.0"
+__all__ = [
+    "AttributionMap",
+    "Classification",
+    "Classifier",
+    "__version__",
+    "fetch",
+    "load_model",
+    "open",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
+    """Load a public name from :mod:`landcover.api` on its first use."""
+    if name in __all__:
+        value = getattr(import_module("landcover.api"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'landcover' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

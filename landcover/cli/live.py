@@ -58,11 +58,8 @@ def fetch_place(place: tuple[float, float], options: argparse.Namespace) -> Rast
     from landcover.stac import catalog  # noqa: PLC0415 - it loads what most commands do not need
 
     day = _day(options.date, "--date") if options.date else None
-    report = _report()
-    finding = catalog.find(_catalog(options), catalog.Wish.around(*place, day=day), report=report)
-    if finding.best is None:
-        raise BadInput(finding.reason)
-    return catalog.fetch(finding.candidates[finding.best], report=report)
+    wish = catalog.Wish.around(*place, day=day)
+    return catalog.fetch_best(_catalog(options), wish, report=_report())
 
 
 def _add_catalog(parser: argparse.ArgumentParser) -> None:

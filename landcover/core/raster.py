@@ -16,6 +16,8 @@ from rasterio.warp import transform as warp_transform
 
 from landcover.core.bands import ALIGNMENT, COMPOSITES, PIXEL_M, RGB, Composite
 from landcover.core.errors import BadInput
+from landcover.core.notebook import SIDE, html, png
+from landcover.core.text import place_text, plain, time_text
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -291,6 +293,36 @@ class Raster:
         unit = np.clip((rgb - composite.low) / (composite.high - composite.low), 0.0, 1.0)
         out[..., :3] = np.round(255.0 * unit ** (1 / 1.6))
         return out
+
+    def _repr_png_(self) -> bytes | None:
+        """The picture that a notebook shows; None without red, green and blue bands."""
+        if not self.is_rgb and not set(COMPOSITES[0].bands) <= set(self.bands):
+            return None
+        # A whole scene has a hundred million pixels: every n-th row and column are enough.
+        step = max(1, -(-max(self.height, self.width) // SIDE))
+        thumbnail = replace(
+            self,
+            data=self.data[:, ::step, ::step],
+            valid=self.valid[::step, ::step],
+            crs=None,
+            transform=None,
+            scl=None,
+        )
+        return png(thumbnail.image())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture and what is known of it."""
+        facts = {
+            "source": plain(self.provenance.source),
+            "pixels": f"{self.width} × {self.height}"
+            + (f" of {self.pixel_m:g} m" if self.pixel_m else ""),
+            "bands": " ".join(self.bands),
+            "level": self.level,
+            "acquired": time_text(self.acquired.isoformat() if self.acquired else None),
+            "place": f"{place_text(*self.centre)} ({self.crs})" if self.has_place else "not known",
+            "without data": f"{self.nodata_fraction:.1%}",
+        }
+        return html(facts, self._repr_png_())
 
 
 def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,8 +1,8 @@
 """Archives of Sentinel-2 scenes: what they hold of a place, and its reflectance.
 
 :func:`find` asks an archive for the passes over a place and prefers one; :func:`fetch` reads
-that one. An archive is a row of :data:`CATALOGUES` or the path of a file that
-``landcover index`` made.
+that one, and :func:`fetch_best` does both. An archive is a row of :data:`CATALOGUES` or the path
+of a file that ``landcover index`` made.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ __all__ = [
     "Target",
     "Wish",
     "fetch",
+    "fetch_best",
     "find",
     "look_more",
 ]
@@ -151,6 +152,31 @@ def fetch(
         report(Progress(what="Reading scenes", done=done, total=len(candidate.scenes)))
         parts.append(read_local(scene, candidate.target))
     return _joined(candidate, parts, RULES["stated"], "your catalogue", "")
+
+
+def fetch_best(
+    name: str,
+    wish: Wish,
+    *,
+    report: Report = progress.ignore,
+    cancel: Event | None = None,
+) -> Raster:
+    """Find the best pass over a place and read it.
+
+    Args:
+        name: a row of :data:`CATALOGUES`, or the path of the user's own catalogue.
+        wish: place, dates and cloud.
+        report: called with the progress.
+        cancel: set by the user to stop.
+
+    Raises:
+        BadInput: no pass can be used; the message says why.
+        LandcoverError: as :func:`find` and :func:`fetch` raise them.
+    """
+    finding = find(name, wish, report=report, cancel=cancel)
+    if finding.best is None:
+        raise BadInput(finding.reason)
+    return fetch(finding.candidates[finding.best], report=report, cancel=cancel)
 
 
 def _own_target(wish: Wish) -> Target:

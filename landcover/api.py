@@ -1,0 +1,308 @@
+"""The public interface: ``import landcover as lc``.
+
+Five lines from a file to an answer with its reasons::
+
+    import landcover as lc
+
+    patch = lc.open("scene.tif", at=(42.40, 2.80))  # or lc.fetch(42.40, 2.80, near="2024-06-15")
+    result = lc.load_model().predict(patch)
+    result.to_frame()  # a row a class
+    result.explain("Inland waters").plot()  # a matplotlib figure
+
+A raster, a result and an attribution map show themselves as pictures in a notebook.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+
+from landcover.core import notebook
+from landcover.core.bands import PATCH_PIXELS
+from landcover.core.classes import BY_NAME
+from landcover.core.errors import BadInput, UnknownName
+from landcover.core.raster import Raster
+from landcover.core.text import plain
+from landcover.explain import explanation as explaining
+from landcover.explain import sentences
+from landcover.explain.baselines import DEFAULT_BASELINE
+from landcover.explain.explanation import DEFAULT_METHOD, Explanation
+from landcover.explain.faithfulness import ratings
+from landcover.explain.overlay import AGAINST_RGB, FOR_RGB, overlay
+from landcover.io import images, sources
+from landcover.models import registry
+from landcover.models.card import Card
+from landcover.models.model import Model, Prediction
+from landcover.models.thresholds import DEFAULT_AIM
+from landcover.report import patch_report
+from landcover.stac import catalog as archives
+from landcover.trust import picture_quality
+from landcover.trust.verdict import SAID, Judgement, of_quality, predict_and_judge
+
+__all__ = ["AttributionMap", "Classification", "Classifier", "fetch", "load_model", "open"]
+
+_COLOURS: Final = LinearSegmentedColormap.from_list(
+    "attribution", [np.divide(rgb, 255) for rgb in (AGAINST_RGB, (255, 255, 255), FOR_RGB)]
+)
+
+
+def open(path: str | Path, *, at: tuple[float, float] | None = None) -> Raster:  # noqa: A001 - lc.open
+    """Read a Sentinel-2 patch, a scene or a colour picture.
+
+    Args:
+        path: a GeoTIFF or JPEG 2000 stack, a folder of band files, a zip of either, a PNG or
+            JPEG picture, or the name of a sample such as ``"finland-lake"``.
+        at: latitude and longitude (WGS 84 degrees): the window of 1200 m around that place is
+            read instead of the whole.
+
+    Returns:
+        A raster of surface reflectance (0 to about 1) on a 10 m grid; of a picture brightness,
+        0 to 1.
+
+    Raises:
+        BadInput: it is none of these, cannot be used, or does not hold the place.
+    """
+    if images.is_picture(Path(path)):
+        if at is not None:
+            raise BadInput("A picture has no place on Earth: leave out `at`.")
+        return images.read_picture(Path(path), Path(path).name)
+    whole = sources.read(path)
+    return whole if at is None else whole.window_around(*at, PATCH_PIXELS)
+
+
+def fetch(
+    lat: float, lon: float, *, near: str | date | None = None, catalog: str = archives.DEFAULT
+) -> Raster:
+    """Fetch the best recent pass over a place, or the one nearest to a day, from an archive.
+
+    Args:
+        lat: latitude, WGS 84 degrees.
+        lon: longitude, WGS 84 degrees.
+        near: a day such as ``"2024-06-15"``; without it, the recent pass with least cloud.
+        catalog: ``"earth-search"``, ``"planetary-computer"``, ``"copernicus"``, or the path of
+            a file that ``landcover index`` made.
+
+    Returns:
+        Surface reflectance of the twelve bands, 1200 m around the place, on a 10 m grid.
+
+    Raises:
+        BadInput: there is no usable pass, or ``near`` is no day.
+        UnknownName: there is no such catalogue.
+        FetchError: the archive cannot be reached or answers nonsense.
+    """
+    day = _day(near) if isinstance(near, str) else near
+    return archives.fetch_best(catalog, archives.Wish.around(lat, lon, day=day))
+
+
+def load_model(name_or_path: str | Path | None = None, device: str = "auto") -> Classifier:
+    """Load a model by its name, or from a model folder.
+
+    Args:
+        name_or_path: a name that ``landcover models`` lists, or a folder that
+            ``landcover train`` wrote; None for the default model.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Raises:
+        UnknownName: there is no such model.
+        CorruptModel: card or weights are damaged or do not belong together.
+        BadInput: there is no such device here.
+    """
+    wanted = registry.DEFAULT_MODEL if name_or_path is None else name_or_path
+    return Classifier(registry.load(str(wanted), device))
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A loaded model that gives prediction and verdict in one pass.
+
+    Attributes:
+        model: the net with its card.
+    """
+
+    model: Model
+
+    @property
+    def card(self) -> Card:
+        """What the model was made for, made of and measured to do."""
+        return self.model.card
+
+    def predict(self, raster: Raster, aim: str = DEFAULT_AIM) -> Classification:
+        """Predict the classes of a patch or picture and judge whether to believe them.
+
+        Args:
+            raster: a window of the bands, level and size that the card names.
+            aim: what the thresholds should serve: ``"f1"``, ``"f2"``, ``"precision=P"`` or
+                ``"recall=R"``.
+
+        Raises:
+            ModelMismatch: the raster is not what the model was made for.
+            BadInput: the aim is unknown, or the model has no thresholds for it.
+        """
+        if raster.is_rgb:
+            prediction = self.model.predict(raster, aim)
+            verdict = of_quality(picture_quality.assess(raster))
+        else:
+            prediction, verdict = predict_and_judge(self.model, raster, aim)
+        return Classification(
+            model=self.model, raster=raster, prediction=prediction, verdict=verdict
+        )
+
+    def _repr_html_(self) -> str:
+        card = self.card
+        return notebook.html(
+            {
+                "model": f"{card.title} ({card.name})",
+                "looks at": f"{card.level}, {' '.join(card.bands)}",
+                "window": f"{card.pixels} × {card.pixels} pixels of {card.pixel_m} m",
+                "classes": str(len(card.classes)),
+                "card": card.hash,
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification:
+    """What a model says of a raster, with the verdict on it.
+
+    Attributes:
+        model: the model that was asked.
+        raster: what it looked at.
+        prediction: score, probability, threshold and decision of each class.
+        verdict: whether to believe it, with the findings of all checks.
+    """
+
+    model: Model
+    raster: Raster
+    prediction: Prediction
+    verdict: Judgement
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a class in the nomenclature's order.
+
+        The columns are ``label``, ``theme``, ``probability`` and ``threshold`` (0 to 1),
+        ``predicted`` and ``certainty``. Where the verdict is "cannot tell", no class is
+        predicted and none has a certainty. ``attrs`` holds the source, the model and the verdict.
+        """
+        record = patch_report.answer_record(
+            self.prediction, self.verdict.quality, self.raster.provenance.source
+        )
+        frame = pd.DataFrame(record["labels"])
+        frame.attrs = {
+            "source": record["source"],
+            "model": self.prediction.model,
+            "verdict": self.verdict.decision,
+        }
+        return frame
+
+    def explain(
+        self, label: str, method: str | None = None, *, baseline: str = DEFAULT_BASELINE
+    ) -> AttributionMap:
+        """Show which pixels speak for a class and which against it.
+
+        Args:
+            label: full or short name of a class, predicted or not.
+            method: ``"integrated-gradients"``, ``"gradient-shap"``, ``"grad-cam"``,
+                ``"fine-cam"`` or ``"occlusion"``; None for the one that measures best for
+                this model.
+            baseline: what the patch is compared with: ``"mean"``, ``"dark"`` or ``"blurred"``.
+
+        Raises:
+            UnknownName: there is no such class, method or baseline.
+            ModelMismatch: the model has no gradients.
+        """
+        chosen = method or _best_method(self.model)
+        found = explaining.explain(self.model, self.raster, label, chosen, baseline=baseline)
+        return AttributionMap(raster=self.raster, explanation=found)
+
+    def _repr_html_(self) -> str:
+        frame = self.to_frame().sort_values("probability", ascending=False).head(8)
+        facts = {
+            "source": plain(self.raster.provenance.source),
+            "model": self.model.card.title,
+            "verdict": f"{SAID[self.verdict.decision]}: {self.verdict.reason}",
+        }
+        table = frame.to_html(index=False, float_format="{:.2f}".format, border=0)
+        return notebook.html(facts, self._repr_png_(), table)
+
+    def _repr_png_(self) -> bytes | None:
+        return self.raster._repr_png_()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributionMap:
+    """Which pixels of a raster speak for a class.
+
+    Attributes:
+        raster: what was explained.
+        explanation: attribution ``(y, x)`` with its method, unit and scale.
+    """
+
+    raster: Raster
+    explanation: Explanation
+
+    @property
+    def reading(self) -> str:
+        """A sentence that reads the map."""
+        return sentences.sentence(self.explanation, self.raster)
+
+    def plot(self) -> Figure:
+        """A figure: the picture, and the attribution over it with its colour scale."""
+        found = self.explanation
+        title = explaining.METHODS[found.method].title
+        figure = NotebookFigure(figsize=(8.6, 4.9), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        left.imshow(self.raster.image())
+        left.set_title(plain(self.raster.provenance.source))
+        right.imshow(overlay(found, self.raster))
+        right.set_title(f"{BY_NAME[found.label].short}: {title}")
+        scale = ScalarMappable(Normalize(-found.scale, found.scale), _COLOURS)
+        figure.colorbar(
+            scale,
+            ax=right,
+            location="bottom",
+            ticks=(-found.scale, 0.0, found.scale),
+            format="%+.2g",
+            label=f"against ← {found.unit} → for",
+        )
+        for axes in (left, right):
+            axes.set_axis_off()
+        return figure
+
+    def _repr_png_(self) -> bytes:
+        return notebook.png(overlay(self.explanation, self.raster))
+
+
+class NotebookFigure(Figure):
+    """A matplotlib figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        out = io.BytesIO()
+        self.savefig(out, format="png", dpi=110)
+        return out.getvalue()
+
+
+def _best_method(model: Model) -> str:
+    """The method that measures best for a model; the usual one where none was measured."""
+    try:
+        measured = ratings.load(registry.folder(model.card.name))
+    except UnknownName:
+        measured = None
+    return (measured.best if measured else None) or DEFAULT_METHOD
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise BadInput(
+            f"near is '{text[:40]}', which is no day: give one such as \"2024-06-15\"."
+        ) from None

@@ -1,0 +1,149 @@
+"""The public interface: what a script or a notebook sees after ``import landcover as lc``."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+import landcover as lc
+from landcover.core.errors import BadInput, UnknownName
+from landcover.report.patch_report import as_record
+from tests.live.archive import Archive
+from tests.support.colour_pictures import encoded, pixels
+
+PNG = b"\x89PNG\r\n\x1a\n"
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def model() -> lc.Classifier:
+    return lc.load_model("landcover-cnn", "cpu")
+
+
+@pytest.fixture(scope="module")
+def result(model: lc.Classifier) -> lc.Classification:
+    return model.predict(lc.open("finland-lake"))
+
+
+def test_importing_the_package_loads_no_library() -> None:
+    heavy = "{'numpy', 'torch', 'pandas', 'rasterio', 'matplotlib'} & set(sys.modules)"
+    code = f"import sys, landcover; assert 'open' in dir(landcover); print({heavy} or 'none')"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "none"
+
+
+def test_every_public_name_exists_and_no_other() -> None:
+    assert all(hasattr(lc, name) for name in lc.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'opem'"):
+        lc.opem  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_a_result_holds_prediction_and_verdict(result: lc.Classification) -> None:
+    assert result.verdict.decision == "answer"
+    found = {item.label for item in result.prediction.predicted}
+    frame = result.to_frame()
+    assert set(frame.label[frame.predicted]) == found
+    assert "Inland waters" in found
+    assert frame.attrs == {"source": "finland-lake", "model": "landcover-cnn", "verdict": "answer"}
+    record = as_record(result.raster, result.prediction, result.verdict, "finland-lake")
+    assert frame.to_dict("records") == record["labels"]
+
+
+def test_no_class_is_predicted_where_the_program_cannot_tell(model: lc.Classifier) -> None:
+    whole = lc.open("finland-lake")
+    valid = whole.valid.copy()
+    valid[:100] = False
+    cut = replace(whole, valid=valid, data=np.where(valid, whole.data, 0))
+    frame = model.predict(cut).to_frame()
+    assert frame.attrs["verdict"] == "cannot tell"
+    assert not frame.predicted.any()
+    assert frame.certainty.isna().all()
+
+
+def test_an_attribution_map_is_read_and_plotted(result: lc.Classification) -> None:
+    found = result.explain("Inland waters")
+    assert found.explanation.label == "Inland waters"
+    assert "Inland waters" in found.reading
+    figure = found.plot()
+    assert isinstance(figure, Figure)
+    assert figure.axes[0].get_title() == "finland-lake"
+    assert figure._repr_png_().startswith(PNG)
+    with pytest.raises(UnknownName, match="Inland waters"):
+        result.explain("Inland water")
+
+
+def test_values_show_themselves_in_a_notebook(
+    model: lc.Classifier, result: lc.Classification
+) -> None:
+    shown = result._repr_html_()
+    assert "Inland waters" in shown
+    assert result.verdict.reason in shown
+    assert "landcover CNN" in model._repr_html_()
+    for value in (result, result.raster, result.explain("Inland waters", "grad-cam")):
+        picture = value._repr_png_()
+        assert picture is not None
+        assert picture.startswith(PNG)
+
+
+def test_a_model_may_be_told_what_to_aim_at(model: lc.Classifier) -> None:
+    raster = lc.open("finland-lake")
+    assert model.predict(raster, "f2").prediction.aim == "f2"
+    with pytest.raises(BadInput, match="aim"):
+        model.predict(raster, "f3")
+
+
+def test_a_colour_picture_gets_an_answer_of_its_model(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(encoded(pixels()))
+    picture = lc.open(path)
+    assert np.array_equal(picture.image()[..., :3], np.asarray(Image.open(path).convert("RGB")))
+    frame = lc.load_model("eurosat-rgb", "cpu").predict(picture).to_frame()
+    assert len(frame) == 10
+    with pytest.raises(BadInput, match="no place"):
+        lc.open(path, at=(42.4, 2.8))
+
+
+def test_a_window_around_a_place_is_opened(result: lc.Classification) -> None:
+    window = lc.open("finland-lake", at=result.raster.centre)
+    assert (window.height, window.width) == (120, 120)
+    with pytest.raises(BadInput, match="outside"):
+        lc.open("finland-lake", at=(0.0, 0.0))
+
+
+def test_what_cannot_be_fetched_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no day"):
+        lc.fetch(42.4, 2.8, near="last summer")
+    with pytest.raises(BadInput, match="no catalogue file"):
+        lc.fetch(42.4, 2.8, near="2024-06-15", catalog=str(tmp_path / "none.parquet"))
+    with pytest.raises(UnknownName, match="catalogue"):
+        lc.fetch(42.4, 2.8, catalog="earth-serch")
+
+
+@pytest.mark.data
+@pytest.mark.usefixtures("live")
+def test_the_pass_nearest_to_a_day_is_fetched(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path))
+    place = archive.places["four patches"]
+    patch = lc.fetch(place.lat, place.lon, near="2022-07-14")
+    assert patch.acquired is not None
+    assert (patch.height, patch.width, len(patch.bands)) == (120, 120, 12)
+    assert "Earth Search" in patch.provenance.source
+
+
+def test_the_lines_of_python_in_the_readme_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert Path("why.png").read_bytes().startswith(PNG)
