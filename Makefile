@@ -2,7 +2,8 @@
 # make test      set everything up, then lint, type-check and test, in twelve minutes on two cores
 # make test-all  the same with the long tests and hundreds of examples a property, as CI does
 # make coverage  print the shares of lines and branches that all tests but the browser's reach
-# make bench     print the speed figures that the README and docs/live.md quote
+# make bench     print the speed figures that docs/speed.md and docs/live.md quote
+# make docs      build the documentation as a site in build/docs; a warning is an error
 # make live      check live imagery against the real archives; needs the internet
 
 VENV   := .venv
@@ -11,7 +12,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check tools-of-tests bench live setup clean
+.PHONY: help run test test-all coverage check docs tools-of-tests bench live setup clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -44,6 +45,9 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # A browser, and a real catalogue to search; where they cannot be had, tests skip or use recordings.
 tools-of-tests:
 	bash tools/find_browser.sh $(BIN)/python
@@ -56,11 +60,11 @@ APART := tests/browser tests/datasets/test_memory_mapped.py
 MAIN := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal \
     --max-worker-restart=0 $(APART:%=--ignore=%)
 
-test: setup check tools-of-tests
+test: setup check docs tools-of-tests
 	$(MAIN) -m "not slow"
 	$(BIN)/python -m pytest -m "not slow" $(APART)
 
-test-all: setup check tools-of-tests
+test-all: setup check docs tools-of-tests
 	$(MAIN) --hypothesis-profile=all
 	$(BIN)/python -m pytest --hypothesis-profile=all $(APART)
 

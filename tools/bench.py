@@ -1,4 +1,4 @@
-"""Print the speed figures that the README quotes, with medians: ``make bench``.
+"""Print the speed figures that docs/speed.md quotes, with medians: ``make bench``.
 
 Each figure is taken here and now, on this machine. Speeds of training and inference are
 also a ratio against a plain loop (see :mod:`tools.bench_models`): there torch's threads wait as

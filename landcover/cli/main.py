@@ -1,4 +1,4 @@
-"""The command line, a public contract: see the README for each command and its JSON.
+"""The command line, a public contract: see docs/command-line.md for each command and its JSON.
 
 Exit status 0: done. 1: done, but some sources failed, each named on stderr.
 2: bad input or usage, one line ``error: …`` on stderr. 130: interrupted.

@@ -1,0 +1,50 @@
+"""What the README and the documentation state: tables that equal reports, files that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROW = re.compile(r"^\|.*?`([a-z0-9-]+)`.*?\|(.+)\|$", re.MULTILINE)
+METRICS = {
+    "README.md": ("macro_ap", "micro_ap"),
+    "docs/accuracy.md": ("macro_ap", "micro_ap", "macro_f1", "micro_f1", "ece"),
+}
+
+
+def report_of(model: str) -> dict[str, Any]:
+    path = ROOT / "landcover" / "zoo" / model / "evaluation" / "bigearthnet-v2-test.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("document", METRICS)
+def test_tables_of_accuracy_equal_the_saved_reports(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    rows = ROW.findall(text)
+    assert len(rows) == 9
+    for model, cells in rows:
+        report = report_of(model)
+        for metric, cell in zip(METRICS[document], cells.split("|"), strict=True):
+            low, high = report["confidence_intervals"][metric]
+            said = cell.replace("*", "").strip()
+            assert said == f"{report[metric]:.3f} [{low:.3f}, {high:.3f}]", (model, metric)
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:landcover|pages)/[\w/.]+|app\.py)`", text))
+    assert len(named) > 40
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_links_between_documents_lead_to_files() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        text = document.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"

@@ -1,0 +1,29 @@
+"""Turn roles in docstrings, such as ``:func:`find```, into links of the API reference."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import griffe
+
+ROLE: Final = re.compile(r":(?:mod|func|class|meth|data|attr|exc):`(~?)([^`]+)`")
+
+
+class Roles(griffe.Extension):
+    """Replace each role by a link, or by the bare name where the reference has no such entry."""
+
+    def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:  # noqa: ANN401
+        """Rewrite the docstring of one module, class, function or attribute."""
+        del kwargs
+        if obj.docstring is None:
+            return
+        here = obj if obj.is_module else obj.module
+
+        def link(match: re.Match[str]) -> str:
+            short, name = match.groups()
+            path = name if name.startswith("landcover") else f"{here.path}.{name}"
+            shown = name.rsplit(".", 1)[-1] if short else name
+            return f'<autoref identifier="{path}" optional><code>{shown}</code></autoref>'
+
+        obj.docstring.value = ROLE.sub(link, obj.docstring.value)
