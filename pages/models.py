@@ -13,7 +13,7 @@ from typing import Final
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from landcover.evaluate.run import Evaluation
+from landcover.evaluate.report import Evaluation
 from pages.parts.models import (
     card,
     classes,

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import picture_sources
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from landcover.core.raster import FloatArray
-    from landcover.datasets import Dataset, EuroSat
-    from landcover.evaluate.report_metrics import Draws, Material
-    from landcover.evaluate.run import Evaluation
-    from landcover.models.model import Model
+    from landcover.evaluate.comparison import Comparison
+    from landcover.evaluate.report_metrics import Draws
 
 FEWEST: Final = 100
 MOST: Final = 100_000
@@ -75,9 +70,9 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     nearness.add_argument(
         "--strict",
         action="store_true",
-        help="refuse any split whose patches touch what the model has learnt from",
+        help="refuse any split whose patches touch what the model was trained on",
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
 
 
 def counter(what: str) -> Callable[[int, int, str], None] | None:
@@ -94,49 +89,30 @@ def counter(what: str) -> Callable[[int, int, str], None] | None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from landcover import datasets  # noqa: PLC0415 - loads torch
-    from landcover.evaluate import run  # noqa: PLC0415 - loads torch
-
-    draws = _draws(options)
-    dataset = datasets.open_any(options.dataset, options.root)
-    if isinstance(dataset, datasets.EuroSat):
-        show = counter("evaluating")
-        result, folder = picture_sources.evaluate(dataset, options, draws.unit, show)
-    else:
-        result, folder = _of_patches(dataset, options, draws)
-    if options.save:
-        for path in run.write_report(result, folder):
-            print(f"Written: {path}", file=sys.stderr)
-    print(_json_line(result.as_dict()) if options.json else run.as_text(result))
-    return 0
-
-
-def _of_patches(
-    dataset: Dataset, options: argparse.Namespace, draws: Draws
-) -> tuple[Evaluation, Path]:
-    """Measure a model of patches, and the registered baselines; the report and its folder."""
-    from landcover.evaluate import run  # noqa: PLC0415 - loads torch
+    from landcover.evaluate import report_files, report_text, run  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.models.model import load_model  # noqa: PLC0415
 
-    name = options.model or registry.DEFAULT_MODEL
-    folder = options.card if options.card is not None else registry.folder(name)
+    draws = _draws(options)
+    dataset = datasets.open_any(options.dataset, options.root)
+    task = run.task_of(dataset)
+    folder = options.card or registry.folder(options.model or task.default_model)
     model = load_model(folder, options.device)
-    baselines = [
-        registry.load(other, options.device)
-        for other in registry.BASELINES
-        if other in registry.names() and other != model.card.name
-    ]
-    report = run.evaluate(
+    result = run.evaluate(
         model,
         dataset,
         options.split,
-        baselines,
+        task.baselines(model.card, folder, options.device),
         draws=draws,
         allow_touching=options.allow_touching,
         strict=options.strict,
         progress=counter("evaluating"),
     )
-    return report, folder
+    if options.save:
+        for path in report_files.write_report(result, folder):
+            print(f"Written: {path}", file=sys.stderr)
+    print(result.metrics.as_json() if options.json else report_text.as_text(result))
+    return 0
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -144,83 +120,58 @@ def _compare(options: argparse.Namespace) -> int:
 
     draws = _draws(options)
     measured = _of_reports if options.root is None else _of_answers
-    record = measured(options, draws)
-    print(_json_line(record) if options.json else comparison.as_text(record))
+    found = measured(options, draws)
+    print(found.as_json() if options.json else comparison.as_text(found))
     return 0
 
 
-def _of_reports(options: argparse.Namespace, draws: Draws) -> dict[str, Any]:
+def _of_reports(options: argparse.Namespace, draws: Draws) -> Comparison:
     """Compare what two saved reports hold."""
-    from landcover.evaluate import comparison, run  # noqa: PLC0415 - loads torch
+    from landcover.evaluate import comparison  # noqa: PLC0415 - loads torch
+    from landcover.evaluate.report_files import read_report, report_name  # noqa: PLC0415
     from landcover.models.card import read_card  # noqa: PLC0415
 
     reports = []
     for name in (options.a, options.b):
         folder = _folder(name)
-        report = run.read_report(folder, run.report_name(folder, options.dataset), options.split)
-        if report.figures.get("card_hash") != read_card(folder).hash:
+        report = read_report(folder, report_name(folder, options.dataset), options.split)
+        if report.metrics.card_hash != read_card(folder).hash:
             raise BadInput(
                 f"The report of '{folder.name}' was made with another card or other weights: "
-                "make it anew with `landcover evaluate --save`, or give ROOT."
+                "make it again with `landcover evaluate --save`, or give ROOT."
             )
         reports.append(report)
     return comparison.compare(reports[0], reports[1], draws=draws)
 
 
-def _of_answers(options: argparse.Namespace, draws: Draws) -> dict[str, Any]:
-    """Ask both models, then compare them."""
+def _of_answers(options: argparse.Namespace, draws: Draws) -> Comparison:
+    """Run both models, then compare them."""
     from landcover import datasets  # noqa: PLC0415 - loads torch
-    from landcover.evaluate import comparison  # noqa: PLC0415 - loads torch
+    from landcover.evaluate import comparison, run  # noqa: PLC0415 - loads torch
     from landcover.models.model import load_model  # noqa: PLC0415
 
-    dataset = datasets.open_any(options.dataset, options.root)
+    dataset, split = datasets.open_any(options.dataset, options.root), options.split
+    task = run.task_of(dataset)
     models = [load_model(_folder(name), options.device) for name in (options.a, options.b)]
-    if isinstance(dataset, datasets.EuroSat):
-        material, answers, seen = _ask_pictures(models, dataset, options)
-    else:
-        material, answers, seen = _ask_patches(models, dataset, options)
-    sides = [
-        comparison.side_of(model.card, answer, material.classes, seen=known)
-        for model, answer, known in zip(models, answers, seen, strict=True)
-    ]
-    return {
-        "dataset": dataset.name,
-        "split": options.split,
-        **comparison.compare_sides(material, sides[0], sides[1], draws=draws),
-    }
-
-
-def _ask_patches(
-    models: list[Model], dataset: Dataset, options: argparse.Namespace
-) -> tuple[Material, list[FloatArray], list[bool | None]]:
-    from landcover.evaluate import run  # noqa: PLC0415 - loads torch
-
     for model in models:
-        run.refuse(
+        task.check(model.card)
+        task.refuse_leaks(
             model.card,
-            dataset,
-            options.split,
+            split,
             allow_touching=options.allow_touching,
             strict=options.strict,
         )
-    answers = run.probabilities(models, dataset, options.split, counter("comparing"))
-    seen = [run.has_seen(model.card, dataset, options.split) for model in models]
-    return run.material_of(dataset.records(options.split)), answers, seen
-
-
-def _ask_pictures(
-    models: list[Model], dataset: EuroSat, options: argparse.Namespace
-) -> tuple[Material, list[FloatArray], list[bool | None]]:
-    from landcover.evaluate import exclusive as pictures  # noqa: PLC0415 - loads torch
-
-    for model in models:
-        pictures.refuse(model.card)
-    records, show = dataset.records(options.split), counter("comparing")
-    answers = pictures.probabilities(models, dataset.load(options.split, show), show)
-    names = [record.name for record in records]
-    learnt = [pictures.learnt(model.card, names) for model in models]
-    seen = [None if known is None else bool(known.any()) for known in learnt]
-    return pictures.material_of(records), answers, seen
+    answers = task.probabilities(models, split, counter("comparing"))
+    material = task.material(split)
+    first, second = (
+        comparison.side_of(
+            model.card, answer, material.classes, seen=task.has_seen(model.card, split)
+        )
+        for model, answer in zip(models, answers, strict=True)
+    )
+    return comparison.compare_sides(
+        material, first, second, dataset=dataset.name, split=split, draws=draws
+    )
 
 
 def _folder(name: str) -> Path:
@@ -241,7 +192,3 @@ def _draws(options: argparse.Namespace) -> Draws:
     if options.bootstraps > MOST:
         raise BadInput(f"--bootstraps must be at most {MOST:,}: more do not change an interval.")
     return Draws(resamples=options.bootstraps, unit=options.unit)
-
-
-def _json_line(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False, allow_nan=False)

@@ -62,21 +62,21 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _neighbours(options: argparse.Namespace) -> int:
-    from landcover.evaluate import run  # noqa: PLC0415 - loads torch
+    from landcover.evaluate import patches  # noqa: PLC0415 - loads torch
     from landcover.explain import neighbours  # noqa: PLC0415 - loads torch
     from landcover.explain import neighbours_measure as measuring  # noqa: PLC0415
     from landcover.explain.neighbours_build import MOST_PATCHES  # noqa: PLC0415
 
     folder, model, dataset = _opened(options)
     records = _learnt(model.card, dataset)
-    if run.has_seen(model.card, dataset, options.split):
+    if patches.has_seen(model.card, dataset, options.split):
         raise BadInput(
             f"{model.card.title} has learnt from the split '{options.split}', so that its patches "
             "would find themselves: ask about another one, such as test."
         )
     learnt = _read(_drawn(records, MOST_PATCHES))
     asked = _read(_drawn(dataset.records(options.split), MOST_ASKED))
-    splits = run.learnt_splits(model.card, dataset)
+    splits = patches.training_splits(model.card, dataset)
     origin = {"dataset": dataset.title, "splits": list(splits), "drawn_from": len(records)}
     index, found = measuring.measure(
         model, learnt, asked, origin, resamples=options.bootstraps, report=_shown()
@@ -124,7 +124,7 @@ def _opened(options: argparse.Namespace) -> tuple[Path, Model, Dataset]:
 
 def _where(options: argparse.Namespace, card: Card, dataset: Dataset) -> dict[str, Any]:
     """Of what figures are."""
-    from landcover.evaluate.run import has_seen  # noqa: PLC0415 - loads torch
+    from landcover.evaluate.patches import has_seen  # noqa: PLC0415 - loads torch
 
     return {
         "model": card.name,
@@ -148,9 +148,9 @@ def _learnt(card: Card, dataset: Dataset) -> list[Record]:
     Raises:
         BadInput: it has learnt from another data set.
     """
-    from landcover.evaluate.run import learnt_splits  # noqa: PLC0415 - loads torch
+    from landcover.evaluate.patches import training_splits  # noqa: PLC0415 - loads torch
 
-    splits = learnt_splits(card, dataset)
+    splits = training_splits(card, dataset)
     if not splits:
         raise BadInput(
             f"{card.title} has not learnt from {dataset.title}, so there are no training patches "

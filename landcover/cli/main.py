@@ -193,11 +193,11 @@ def _record_of(model: Model, aim: str, source: str, options: argparse.Namespace)
 
 
 def _models(options: argparse.Namespace) -> int:
-    from landcover.evaluate import run  # noqa: PLC0415
+    from landcover.evaluate.model_summary import describe  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415
     from landcover.report import patch_report  # noqa: PLC0415
 
-    rows = [run.describe(registry.folder(name)) for name in registry.names()]
+    rows = [describe(registry.folder(name)) for name in registry.names()]
     if options.json:
         print(json.dumps(rows, ensure_ascii=False, allow_nan=False))
     else:

@@ -1,4 +1,4 @@
-"""What the command line does with pictures of red, green and blue: classify and evaluate."""
+"""What the command line does with pictures of red, green and blue."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from landcover.datasets import EuroSat
-    from landcover.evaluate.exclusive import Progress
-    from landcover.evaluate.report_metrics import Unit
-    from landcover.evaluate.run import Evaluation
     from landcover.models.model import Model
     from landcover.report.picture_report import View
 
@@ -75,31 +71,3 @@ def record_of(model: Model, source: str, options: argparse.Namespace) -> dict[st
         limits=picture_report.limits_of(registry.folder(model.card.name)),
         choice=ASKED if options.model else picture_report.CHOSEN,
     )
-
-
-def evaluate(
-    dataset: EuroSat, options: argparse.Namespace, unit: Unit, progress: Progress | None
-) -> tuple[Evaluation, Path]:
-    """Measure a model of pictures, and the floors in its folder; the report and that folder.
-
-    Raises:
-        LandcoverError: the model or the data set cannot be used.
-    """
-    from landcover.evaluate import exclusive  # noqa: PLC0415 - loads torch
-    from landcover.evaluate.report_metrics import Draws  # noqa: PLC0415
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-    from landcover.models.model import load_model  # noqa: PLC0415
-
-    name = model_name(options)
-    folder = options.card if options.card is not None else registry.folder(name)
-    model = load_model(folder, options.device)
-    report = exclusive.evaluate(
-        model,
-        dataset,
-        options.split,
-        exclusive.floors(folder, options.device),
-        draws=Draws(resamples=options.bootstraps, unit=unit),
-        progress=progress,
-        which="--card DIR" if options.card is not None else f"--model {name}",
-    )
-    return report, folder

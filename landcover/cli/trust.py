@@ -168,7 +168,7 @@ def _kept(options: argparse.Namespace) -> list[Faithfulness]:
 
 def _measured(options: argparse.Namespace) -> Faithfulness:
     from landcover import datasets  # noqa: PLC0415 - as above
-    from landcover.evaluate import run  # noqa: PLC0415 - as above
+    from landcover.evaluate.patches import has_seen  # noqa: PLC0415 - as above
     from landcover.explain.faithfulness import ratings  # noqa: PLC0415 - as above
     from landcover.explain.faithfulness.pointing import read_scenes  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415 - as above
@@ -189,7 +189,7 @@ def _measured(options: argparse.Namespace) -> Faithfulness:
     seen = (
         None
         if isinstance(dataset, datasets.EuroSat)
-        else run.has_seen(model.card, dataset, options.split)
+        else has_seen(model.card, dataset, options.split)
     )
     patches, names = _patches(dataset, options)
     scenes = None if options.maps is None else read_scenes(options.maps)

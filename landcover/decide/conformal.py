@@ -22,10 +22,8 @@ choice (``expected``), and on the test split by :func:`observe`.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -148,22 +146,6 @@ def observe(
         "wanted_coverage": label_sets["wanted_coverage"],
         **_coverage(words(label_sets, probability, names), truth, countries, names),
     }
-
-
-def reported(folder: Path, card_hash: str) -> dict[str, Any] | None:
-    """What :func:`observe` gave on the test split, from the report in a model folder.
-
-    None where no report of that very card has it, or where it cannot be read.
-    """
-    for path in sorted((folder / "evaluation").glob("*-test.json")):
-        try:
-            figures = json.loads(path.read_text(encoding="utf-8"))
-            found = figures.get("label_set_coverage")
-            if figures.get("card_hash") == card_hash and isinstance(found, dict):
-                return {**found, "dataset": str(figures["dataset"])}
-        except (OSError, ValueError, KeyError, AttributeError, RecursionError):
-            continue
-    return None
 
 
 def _words(bounds: tuple[Doubles, Doubles], chances: Doubles) -> Words:

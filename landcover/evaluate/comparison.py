@@ -2,8 +2,8 @@
 
 Both are measured on the same bootstrap resamples, and the interval is one of the
 *difference* (a paired bootstrap; Efron and Tibshirani 1993, chapter 16): patches that are
-hard for both models move both figures and leave the difference alone, so that it is far
-surer than two separate intervals would let one think. Where the interval holds 0, these
+hard for both models move both metrics and leave the difference alone, so that it is far
+more certain than two separate intervals suggest. Where the interval holds 0, these
 patches do not tell which model is better. Of many differences looked at, one in twenty
 excludes 0 by chance.
 """
@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, Literal
 
 import numpy as np
 
 from landcover.core.errors import BadInput
 from landcover.core.raster import FloatArray
+from landcover.core.schema import Interval, Schema
+from landcover.evaluate.report import Bootstrap, Evaluation
 from landcover.evaluate.report_metrics import Draws, Material, number, span, thresholds_of
 from landcover.evaluate.report_text import UNIT_WORDS, figure, short, with_span
-from landcover.evaluate.run import Evaluation
 from landcover.metrics.bootstrap import Resampled
 from landcover.metrics.scores import (
     CLASS_FIGURES,
@@ -34,8 +35,67 @@ from landcover.metrics.scores import (
 from landcover.models.card import Card
 
 _SHOWN: Final = ("ap", "f1")
-"""Figures of a class that a terminal shows."""
-_VERDICTS: Final = {"a": "A", "b": "B", None: "–"}
+"""Metrics of a class that a terminal shows."""
+_BETTER: Final = {"a": "A", "b": "B", None: "–"}
+
+
+class Gap(Schema):
+    """How far two models are apart in one metric.
+
+    ``a`` and ``b`` are the metrics, ``difference`` is A − B with its 95 % ``interval``,
+    ``share_a_better`` of the resamples (ties as halves). ``better`` is None where the interval
+    holds 0 or the class has fewer than five positives.
+    """
+
+    a: float | None
+    b: float | None
+    difference: float | None
+    interval: Interval | None
+    share_a_better: float | None
+    better: Literal["a", "b"] | None
+
+
+class ClassGaps(Schema):
+    """The gaps of one class; ``support`` is how many patches have it."""
+
+    support: int
+    ap: Gap
+    precision: Gap
+    recall: Gap
+    f1: Gap
+    f2: Gap
+    brier: Gap
+    ece: Gap
+    ace: Gap
+
+    def gap(self, name: str) -> Gap:
+        """The gap of one of :data:`landcover.metrics.scores.CLASS_FIGURES`."""
+        found: Gap = getattr(self, name)
+        return found
+
+
+class ComparedModel(Schema):
+    """Which of two models."""
+
+    model: str
+    card_hash: str
+    seen_in_training: bool | None
+
+
+class Comparison(Schema):
+    """Two models on the same patches: what ``landcover compare --json`` prints."""
+
+    version: Literal[1] = 1
+    dataset: str
+    split: str
+    a: ComparedModel
+    b: ComparedModel
+    n: int
+    overall: dict[str, Gap]
+    """Metric over all classes → gap."""
+    per_class: dict[str, ClassGaps]
+    macro_classes: tuple[str, ...]
+    bootstrap: Bootstrap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +107,7 @@ class Side:
         card_hash: which version of it.
         probability: ``(patch, class)``.
         thresholds: one a class.
-        seen: whether it has learnt from these patches; None where that is not known.
+        seen: whether it was trained on these patches; None where that is not known.
     """
 
     name: str
@@ -58,7 +118,7 @@ class Side:
 
 
 def side_of(card: Card, answer: FloatArray, classes: Sequence[str], *, seen: bool | None) -> Side:
-    """A model's side from its card and its answers."""
+    """A model's side from its card and its probabilities."""
     return Side(
         name=card.name,
         card_hash=card.hash,
@@ -68,16 +128,13 @@ def side_of(card: Card, answer: FloatArray, classes: Sequence[str], *, seen: boo
     )
 
 
-def compare(first: Evaluation, second: Evaluation, *, draws: Draws | None = None) -> dict[str, Any]:
+def compare(first: Evaluation, second: Evaluation, *, draws: Draws | None = None) -> Comparison:
     """Compare two reports, whose patches may stand in different orders.
 
     Args:
         first: of model A.
         second: of model B.
         draws: how intervals are made.
-
-    Returns:
-        as :func:`compare_sides`, and ``dataset`` and ``split``.
 
     Raises:
         BadInput: the reports are about different patches, labels or classes.
@@ -109,31 +166,33 @@ def compare(first: Evaluation, second: Evaluation, *, draws: Draws | None = None
             [thresholds[k] for k in columns],
         ),
     )
-    return {
-        "dataset": first.figures["dataset"],
-        "split": first.figures["split"],
-        **compare_sides(material, *sides, draws=draws),
-    }
+    return compare_sides(
+        material,
+        *sides,
+        dataset=first.metrics.dataset,
+        split=first.metrics.split,
+        draws=draws,
+    )
 
 
 def compare_sides(
-    material: Material, first: Side, second: Side, *, draws: Draws | None = None
-) -> dict[str, Any]:
-    """Compare two models' answers on the same patches.
+    material: Material,
+    first: Side,
+    second: Side,
+    *,
+    dataset: str,
+    split: str,
+    draws: Draws | None = None,
+) -> Comparison:
+    """Compare two models' probabilities on the same patches.
 
     Args:
         material: the patches.
         first: model A.
         second: model B.
+        dataset: name of the data set that the patches are from.
+        split: its split.
         draws: how intervals are made.
-
-    Returns:
-        JSON-ready: ``a`` and ``b`` (which models), ``n``, ``overall`` (figure → gap),
-        ``per_class`` (class → ``support`` and figure → gap), ``macro_classes``,
-        ``bootstrap``. A gap is ``a`` and ``b`` (the figures), ``difference`` (A − B), its
-        95 % ``interval``, ``share_a_better`` (of the resamples, ties as halves) and
-        ``better``: ``a``, ``b``, or None where the interval holds 0 or the class has fewer
-        than five positives.
     """
     draws = draws or Draws()
     sides = (first, second)
@@ -142,43 +201,46 @@ def compare_sides(
         overall(material.truth, s.probability, s.thresholds, exclusive=material.exclusive)
         for s in sides
     ]
-    return {
-        **{
-            key: {"model": s.name, "card_hash": s.card_hash, "seen_in_training": s.seen}
-            for key, s in zip("ab", sides, strict=True)
-        },
-        "n": len(material.truth),
-        "overall": {
+    a, b = (
+        ComparedModel(model=s.name, card_hash=s.card_hash, seen_in_training=s.seen) for s in sides
+    )
+    return Comparison(
+        version=1,
+        dataset=dataset,
+        split=split,
+        a=a,
+        b=b,
+        n=len(material.truth),
+        overall={
             name: _gap(name, [p[name] for p in points], [d.overall[name] for d in drawn])
-            for name in material.figures
+            for name in material.metrics
         },
-        "per_class": _class_gaps(material, sides, drawn),
-        "macro_classes": [material.classes[k] for k in counted_classes(material.truth)],
-        "bootstrap": draws.as_dict(material),
-    }
+        per_class=_class_gaps(material, sides, drawn),
+        macro_classes=tuple(material.classes[k] for k in counted_classes(material.truth)),
+        bootstrap=draws.described(material),
+    )
 
 
-def as_text(record: dict[str, Any]) -> str:
+def as_text(found: Comparison) -> str:
     """A comparison as a person reads it in a terminal."""
-    names = [record[key]["model"] for key in "ab"]
-    boot = record["bootstrap"]
+    boot, models = found.bootstrap, (found.a, found.b)
     head = [
-        f"A {names[0]} ({record['a']['card_hash']}), B {names[1]} ({record['b']['card_hash']})",
-        f"on {record['dataset']}, split {record['split']}: {record['n']} patches",
+        f"A {found.a.model} ({found.a.card_hash}), B {found.b.model} ({found.b.card_hash})",
+        f"on {found.dataset}, split {found.split}: {found.n} patches",
         *(
-            f"{names['ab'.index(key)]} has learnt from these patches: its figures flatter it."
-            for key in "ab"
-            if record[key]["seen_in_training"]
+            f"{one.model} has learnt from these patches: its metrics flatter it."
+            for one in models
+            if one.seen_in_training
         ),
     ]
     rows = [f"{'':<30}{'A':>9}{'B':>9}{'A − B':>28}{'A better in':>13}{'better':>8}"]
-    for name, gap in record["overall"].items():
+    for name, gap in found.overall.items():
         arrow = " ↓" if name in LOWER_IS_BETTER else ""
         rows.append(_row(name + arrow, gap))
-    drawn = f"{boot['resamples']} paired bootstrap resamples of {UNIT_WORDS[boot['unit']]}"
+    drawn = f"{boot.resamples} paired bootstrap resamples of {UNIT_WORDS[boot.unit]}"
     undecided = f"Where they hold 0, or a class has fewer than {MIN_POSITIVES} patches"
     tail = [
-        f"Brackets hold 95 % of {drawn}; the patches lie in {boot['blocks']} blocks.",
+        f"Brackets hold 95 % of {drawn}; the patches lie in {boot.blocks} blocks.",
         f"{undecided}, nothing tells which is better. ↓: lower is better.",
     ]
     classes = [
@@ -187,9 +249,9 @@ def as_text(record: dict[str, Any]) -> str:
         for row in (
             f"{key.upper()} by class",
             *(
-                _row(f"{short(name)} ({item['support']})", item[key])
-                for name, item in record["per_class"].items()
-                if item["support"]
+                _row(f"{short(name)} ({item.support})", item.gap(key))
+                for name, item in found.per_class.items()
+                if item.support
             ),
         )
     ]
@@ -198,11 +260,11 @@ def as_text(record: dict[str, Any]) -> str:
 
 def _side(report: Evaluation, answer: FloatArray, thresholds: Sequence[float]) -> Side:
     return Side(
-        name=str(report.figures["model"]),
-        card_hash=str(report.figures["card_hash"]),
+        name=report.metrics.model,
+        card_hash=report.metrics.card_hash,
         probability=answer,
         thresholds=thresholds,
-        seen=report.figures.get("seen_in_training"),
+        seen=report.metrics.seen_in_training,
     )
 
 
@@ -215,12 +277,12 @@ def _refuse(first: Evaluation, second: Evaluation) -> None:
     a, b = first.predictions.ids, second.predictions.ids
     if set(first.classes) != set(second.classes) or first.exclusive != second.exclusive:
         raise BadInput(
-            f"{first.figures['model']} and {second.figures['model']} were measured on other "
+            f"{first.metrics.model} and {second.metrics.model} were measured on other "
             "classes: compare two models of the same."
         )
     if set(a) != set(b) or len(set(a)) != len(a) or len(a) != len(b):
         raise BadInput(
-            f"The reports of {first.figures['model']} and {second.figures['model']} are about "
+            f"The reports of {first.metrics.model} and {second.metrics.model} are about "
             f"different patches ({len(a)} and {len(b)}, {len(set(a) & set(b))} in both): "
             "evaluate both on the same data."
         )
@@ -228,35 +290,35 @@ def _refuse(first: Evaluation, second: Evaluation) -> None:
 
 def _gap(
     name: str, points: Sequence[float], drawn: Sequence[Doubles], *, enough: bool = True
-) -> dict[str, Any]:
-    """What lies between two models in one figure."""
+) -> Gap:
+    """How far two models are apart in one metric."""
     gaps = drawn[0] - drawn[1]
     known = gaps[np.isfinite(gaps)] * (-1 if name in LOWER_IS_BETTER else 1)
     interval = span(gaps)
-    better = None
+    better: Literal["a", "b"] | None = None
     if enough and interval is not None and not interval[0] <= 0 <= interval[1]:
         better = "a" if (interval[0] > 0) != (name in LOWER_IS_BETTER) else "b"
     share = float(((known > 0) + 0.5 * (known == 0)).mean()) if known.size else np.nan
-    return {
-        "a": number(points[0]),
-        "b": number(points[1]),
-        "difference": number(points[0] - points[1]),
-        "interval": interval,
-        "share_a_better": number(share),
-        "better": better,
-    }
+    return Gap(
+        a=number(points[0]),
+        b=number(points[1]),
+        difference=number(points[0] - points[1]),
+        interval=interval,
+        share_a_better=number(share),
+        better=better,
+    )
 
 
 def _class_gaps(
     material: Material, sides: Sequence[Side], drawn: Sequence[Resampled]
-) -> dict[str, Any]:
+) -> dict[str, ClassGaps]:
     found = [
         per_class(material.truth, s.probability, s.thresholds, exclusive=material.exclusive)
         for s in sides
     ]
     return {
-        label: {
-            "support": found[0][k].support,
+        label: ClassGaps(
+            support=found[0][k].support,
             **{
                 key: _gap(
                     key,
@@ -266,15 +328,15 @@ def _class_gaps(
                 )
                 for key in CLASS_FIGURES
             },
-        }
+        )
         for k, label in enumerate(material.classes)
     }
 
 
-def _row(name: str, gap: dict[str, Any]) -> str:
-    share = gap["share_a_better"]
+def _row(name: str, gap: Gap) -> str:
+    share = "–" if gap.share_a_better is None else f"{gap.share_a_better:.0%}"
     return (
-        f"{name:<30}{figure(gap['a']):>9}{figure(gap['b']):>9}"
-        f"{with_span(gap['difference'], gap['interval'], sign='+'):>28}"
-        f"{'–' if share is None else f'{share:.0%}':>13}{_VERDICTS[gap['better']]:>8}"
+        f"{name:<30}{figure(gap.a):>9}{figure(gap.b):>9}"
+        f"{with_span(gap.difference, gap.interval, sign='+'):>28}"
+        f"{share:>13}{_BETTER[gap.better]:>8}"
     )

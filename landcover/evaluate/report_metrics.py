@@ -1,6 +1,6 @@
-"""From truth and answers to the figures of a report: any classes, any number of models.
+"""From truth and probabilities to the metrics of a report: any classes, any number of models.
 
-This is the part of an evaluation that reads no pixels: arrays in, JSON-ready values out.
+This is the part of an evaluation that reads no pixels: arrays in, typed values out.
 """
 
 from __future__ import annotations
@@ -8,12 +8,22 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final, get_args
 
 import numpy as np
 
 from landcover.core.raster import BoolArray, FloatArray
+from landcover.core.schema import Interval
+from landcover.evaluate.report import (
+    Baseline,
+    Bootstrap,
+    ClassMetrics,
+    Margin,
+    Measurement,
+    PartMetrics,
+    Unit,
+)
 from landcover.metrics.bootstrap import CONFIDENCE, Groups, Resampled, interval, resample
 from landcover.metrics.scores import (
     ACCURACY,
@@ -29,22 +39,20 @@ from landcover.metrics.scores import (
 )
 from landcover.models.card import Card
 
-Unit = Literal["patch", "block"]
-UNITS: Final[tuple[Unit, ...]] = ("patch", "block")
-"""What the bootstrap draws: single patches, or all patches of a place."""
+UNITS: Final[tuple[Unit, ...]] = get_args(Unit)
 
 MIN_COUNTRY: Final = 10
-"""Patches from which a country has figures of its own."""
+"""Patches from which a country has metrics of its own."""
 OTHERS: Final = "others"
 UNKNOWN: Final = "unknown"
 MARGINS: Final = ("macro_ap", "micro_ap", ACCURACY)
-"""Figures of which a baseline's distance is given."""
+"""Metrics of which a baseline's margin is given."""
 _DIGITS: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """Labelled patches, as far as figures need them.
+    """Labelled patches, as far as metrics need them.
 
     Attributes:
         ids: of the patches.
@@ -64,8 +72,8 @@ class Material:
     exclusive: bool = False
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """Names of the figures over all classes that these patches can have."""
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics over all classes that these patches can have."""
         return (*FIGURES, ACCURACY) if self.exclusive else FIGURES
 
     def rows(self, mask: BoolArray) -> Material:
@@ -95,7 +103,7 @@ class Draws:
     unit: Unit = "patch"
 
     def of(self, material: Material, answer: FloatArray, thresholds: Sequence[float]) -> Resampled:
-        """The figures of the resamples, the same patches for every model."""
+        """The metrics of the resamples, the same patches for every model."""
         return resample(
             material.truth,
             answer,
@@ -106,16 +114,16 @@ class Draws:
             exclusive=material.exclusive,
         )
 
-    def as_dict(self, material: Material) -> dict[str, Any]:
+    def described(self, material: Material) -> Bootstrap:
         """What a report says of its intervals."""
-        return {
-            "resamples": self.resamples,
-            "seed": self.seed,
-            "unit": self.unit,
-            "blocks": len(np.unique(material.places)),
-            "confidence": CONFIDENCE,
-            "method": "percentile",
-        }
+        return Bootstrap(
+            resamples=self.resamples,
+            seed=self.seed,
+            unit=self.unit,
+            blocks=len(np.unique(material.places)),
+            confidence=CONFIDENCE,
+            method="percentile",
+        )
 
 
 def measure(
@@ -123,42 +131,38 @@ def measure(
     material: Material,
     answers: Sequence[FloatArray],
     draws: Draws | None = None,
-) -> dict[str, Any]:
-    """The figures of a model, and of baselines beside it, JSON-ready; what is undefined is None.
+) -> Measurement:
+    """The metrics of a model, and of baselines beside it; what is undefined is None.
 
-    Macro figures average the classes with at least five positives. Intervals hold 95 % of
+    Macro metrics average the classes with at least five positives. Intervals hold 95 % of
     the bootstrap (:mod:`landcover.metrics.bootstrap`); a baseline's ``margin`` is the model's
-    figure minus the baseline's, on the same resamples.
+    metric minus the baseline's, on the same resamples.
 
     Args:
         cards: of the model, then of the baselines.
         material: the patches.
         answers: probabilities ``(patch, class)`` of each model.
         draws: how intervals are made.
-
-    Returns:
-        ``n``, the figures, ``confidence_intervals``, ``per_class``, ``per_country``,
-        ``baselines``, ``macro_classes``, ``macro_rule``, ``bootstrap``, ``ece_bins``.
     """
     draws = draws or Draws()
     limits = [thresholds_of(card, material.classes) for card in cards]
     drawn = [draws.of(material, *each) for each in zip(answers, limits, strict=True)]
     points = [_points(material, *each) for each in zip(answers, limits, strict=True)]
     whole = [_with_intervals(*each) for each in zip(points, drawn, strict=True)]
-    return {
-        "n": len(material.truth),
+    return Measurement(
+        n=len(material.truth),
         **whole[0],
-        "per_class": _class_figures(material, answers[0], limits[0], drawn[0]),
-        "per_country": per_country(material, answers[0], limits[0], draws),
-        "baselines": {
-            cards[k].name: {**whole[k], "margin": _margins(points, drawn, k)}
+        per_class=_class_metrics(material, answers[0], limits[0], drawn[0]),
+        per_country=per_country(material, answers[0], limits[0], draws),
+        baselines={
+            cards[k].name: Baseline(**whole[k], margin=_margins(points, drawn, k))
             for k in range(1, len(cards))
         },
-        "macro_classes": [material.classes[k] for k in counted_classes(material.truth)],
-        "macro_rule": f"classes with at least {MIN_POSITIVES} positives in this split",
-        "bootstrap": draws.as_dict(material),
-        "ece_bins": ECE_BINS,
-    }
+        macro_classes=tuple(material.classes[k] for k in counted_classes(material.truth)),
+        macro_rule=f"classes with at least {MIN_POSITIVES} positives in this split",
+        bootstrap=draws.described(material),
+        ece_bins=ECE_BINS,
+    )
 
 
 def part(
@@ -167,8 +171,8 @@ def part(
     answer: FloatArray,
     thresholds: Sequence[float],
     draws: Draws,
-) -> dict[str, Any]:
-    """The figures of some of the patches, with intervals; None where they are too few.
+) -> PartMetrics:
+    """The metrics of some of the patches, with intervals; None where they are too few.
 
     Args:
         material: all patches.
@@ -180,19 +184,19 @@ def part(
     some = material.rows(mask)
     n = len(some.truth)
     if n < MIN_COUNTRY:
-        nothing = dict.fromkeys(material.figures)
-        return {"n": n, **nothing, "confidence_intervals": nothing, "macro_classes": []}
+        nothing = dict.fromkeys(material.metrics)
+        return PartMetrics(n=n, **nothing, confidence_intervals=nothing, macro_classes=())
     found = _with_intervals(
         _points(some, answer[mask], thresholds), draws.of(some, answer[mask], thresholds)
     )
-    counted = [some.classes[k] for k in counted_classes(some.truth)]
-    return {"n": n, **found, "macro_classes": counted}
+    counted = tuple(some.classes[k] for k in counted_classes(some.truth))
+    return PartMetrics(n=n, **found, macro_classes=counted)
 
 
 def per_country(
     material: Material, answer: FloatArray, thresholds: Sequence[float], draws: Draws
-) -> dict[str, Any]:
-    """The figures of each country with at least ten patches, the most frequent first.
+) -> dict[str, PartMetrics]:
+    """The metrics of each country with at least ten patches, the most frequent first.
 
     Smaller ones are pooled as ``others``. Empty where no country is known.
     """
@@ -221,10 +225,10 @@ def number(value: float) -> float | None:
     return None if found is None else round(found, _DIGITS)
 
 
-def span(values: Doubles) -> list[float] | None:
+def span(values: Doubles) -> Interval | None:
     """The 95 % interval of resampled values as a report holds it."""
     low, high = interval(values)
-    return None if math.isnan(low) else [round(low, _DIGITS), round(high, _DIGITS)]
+    return None if math.isnan(low) else (round(low, _DIGITS), round(high, _DIGITS))
 
 
 def _points(
@@ -234,41 +238,42 @@ def _points(
 
 
 def _with_intervals(points: dict[str, float], drawn: Resampled) -> dict[str, Any]:
+    """The fields of :class:`~landcover.evaluate.report.Metrics`."""
     return {
         **{name: number(value) for name, value in points.items()},
         "confidence_intervals": {name: span(drawn.overall[name]) for name in points},
     }
 
 
-def _class_figures(
+def _class_metrics(
     material: Material, answer: FloatArray, thresholds: Sequence[float], drawn: Resampled
-) -> dict[str, Any]:
+) -> dict[str, ClassMetrics]:
     found = per_class(material.truth, answer, thresholds, exclusive=material.exclusive)
     spans = [
         {key: span(drawn.per_class[key][:, k]) for key in CLASS_FIGURES}
         for k in range(len(material.classes))
     ]
     return {
-        name: {
-            **{key: number(value) for key, value in asdict(item).items()},
-            "support": item.support,
+        name: ClassMetrics(
+            support=item.support,
+            **{key: number(getattr(item, key)) for key in CLASS_FIGURES},
             # Whole, since decisions are made anew from it.
-            "threshold": item.threshold,
-            "ap_interval": intervals["ap"],
-            "confidence_intervals": intervals,
-        }
+            threshold=item.threshold,
+            ap_interval=intervals["ap"],
+            confidence_intervals=intervals,
+        )
         for name, item, intervals in zip(material.classes, found, spans, strict=True)
     }
 
 
 def _margins(
     points: Sequence[dict[str, float]], drawn: Sequence[Resampled], k: int
-) -> dict[str, Any]:
+) -> dict[str, Margin]:
     return {
-        name: {
-            "difference": number(points[0][name] - points[k][name]),
-            "interval": span(drawn[0].overall[name] - drawn[k].overall[name]),
-        }
+        name: Margin(
+            difference=number(points[0][name] - points[k][name]),
+            interval=span(drawn[0].overall[name] - drawn[k].overall[name]),
+        )
         for name in MARGINS
         if name in points[0]
     }

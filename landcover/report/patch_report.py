@@ -293,7 +293,7 @@ def models_text(rows: Iterable[Mapping[str, Any]]) -> str:
     """The registered models as a person reads them in a terminal.
 
     Args:
-        rows: what :func:`landcover.evaluate.run.describe` says of each.
+        rows: what :func:`landcover.evaluate.model_summary.describe` says of each.
     """
     return "\n".join(line for row in rows for line in _model_lines(row))
 

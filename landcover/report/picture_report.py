@@ -17,8 +17,8 @@ from landcover.core.bands import EUROSAT_PIXELS
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import BadInput, CorruptModel
 from landcover.core.raster import Raster
-from landcover.evaluate.run import read_report
-from landcover.metrics.scores import ACCURACY
+from landcover.evaluate.report_files import read_report
+from landcover.evaluate.report_text import with_span
 from landcover.models import registry
 from landcover.models.card import EVEN
 from landcover.models.model import Model, Prediction
@@ -52,6 +52,7 @@ LIMITS: Final[tuple[str, ...]] = (
     ),
 )
 """What a picture gives up against twelve bands of reflectance."""
+_UNMEASURED: Final = "Its accuracy on EuroSAT has not been measured yet, so trust it the less."
 ALL_BANDS, THREE_BANDS = "landcover-cnn", "landcover-cnn-rgb"
 """The same net twice, fitted to the same patches: what the second lacks is the worth of bands."""
 
@@ -138,7 +139,7 @@ def as_record(
 
 
 def limits_of(model_folder: Path) -> tuple[str, ...]:
-    """What a picture gives up, with figures of saved reports.
+    """What a picture gives up, with metrics of saved reports.
 
     What the other bands are worth comes from the reports of :data:`ALL_BANDS` and
     :data:`THREE_BANDS` and is left out where either has none; the accuracy comes from the
@@ -151,20 +152,16 @@ def _worth_of_bands() -> tuple[str, ...]:
     """The same net with and without what a picture lacks, on the same patches."""
     try:
         whole, part = (
-            read_report(registry.folder(name), "bigearthnet-v2", "test").figures
+            read_report(registry.folder(name), "bigearthnet-v2", "test").metrics
             for name in (ALL_BANDS, THREE_BANDS)
         )
-        if whole["n"] != part["n"]:
-            return ()
-        values = [
-            f"{figures['micro_ap']:.3f} [{low:.3f}, {high:.3f}]"
-            for figures in (whole, part)
-            for low, high in [figures["confidence_intervals"]["micro_ap"]]
-        ]
-    except (BadInput, CorruptModel, KeyError, TypeError, ValueError):
+    except (BadInput, CorruptModel):
         return ()
+    if whole.n != part.n or None in (whole.interval("micro_ap"), part.interval("micro_ap")):
+        return ()
+    values = [with_span(one.micro_ap, one.interval("micro_ap")) for one in (whole, part)]
     said = (
-        f"Measured on {whole['n']} patches with 19 covers: one and the same net has a micro "
+        f"Measured on {whole.n} patches with 19 covers: one and the same net has a micro "
         f"average precision of {values[0]} with twelve bands and of {values[1]} with red, green "
         "and blue alone."
     )
@@ -174,14 +171,16 @@ def _worth_of_bands() -> tuple[str, ...]:
 def _accuracy(model_folder: Path) -> str:
     """How often a model of pictures is right, as its report on EuroSAT states."""
     try:
-        figures = read_report(model_folder, "eurosat", "test").figures
-        low, high = figures["confidence_intervals"][ACCURACY]
-        return (
-            f"Measured: right on {figures[ACCURACY]:.1%} [{low:.1%}, {high:.1%}] of "
-            f"{figures['n']:,} EuroSAT pictures from parts of Europe that it has not learnt from."
-        )
-    except (BadInput, CorruptModel, KeyError, TypeError, ValueError):
-        return "Its accuracy on EuroSAT has not been measured yet, so trust it the less."
+        metrics = read_report(model_folder, "eurosat", "test").metrics
+    except (BadInput, CorruptModel):
+        return _UNMEASURED
+    span = metrics.interval("accuracy")
+    if metrics.accuracy is None or span is None:
+        return _UNMEASURED
+    return (
+        f"Measured: right on {metrics.accuracy:.1%} [{span[0]:.1%}, {span[1]:.1%}] of "
+        f"{metrics.n:,} EuroSAT pictures from parts of Europe that it has not learnt from."
+    )
 
 
 def as_text(record: Mapping[str, Any]) -> str:

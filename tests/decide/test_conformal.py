@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from landcover.core.classes import CLASS_NAMES
 from landcover.decide import conformal
 from landcover.decide.conformal import WORDS, certainty, observe
-from landcover.evaluate import run
-from landcover.evaluate.report_metrics import Material
-from landcover.models.card import read_card
-from tests.support import tiny
 from tests.support.examples import examples
 
 CLASSES = ("a", "b", "rare")
@@ -142,33 +136,3 @@ def test_places_that_differ_lower_what_is_expected() -> None:
     shifted = conformal.fit(dim, truth, np.where(groups < 4, 0, groups), countries, CLASSES)
     first, second = (s["expected"]["overall"]["present"]["share"] for s in (same, shifted))
     assert second < first - 0.1
-
-
-def test_a_report_says_what_its_card_s_label_sets_covered(tmp_path: Path) -> None:
-    card = read_card(tiny.decided_folder(tmp_path))
-    random = np.random.default_rng(0)
-    truth = random.random((30, len(CLASS_NAMES))) < 0.3
-    material = Material(
-        ids=tuple(map(str, range(30))),
-        classes=CLASS_NAMES,
-        truth=truth,
-        countries=("Here",) * 30,
-        places=np.arange(30),
-    )
-    answer = random.random(truth.shape).astype(np.float32)
-    found = run._label_sets(card, material, answer)
-    expected = observe(card.label_sets, answer, truth, material.countries, CLASS_NAMES)
-    assert found == {"label_set_coverage": expected}
-    assert run._label_sets(tiny.tiny_card(b""), material, answer) == {}
-
-
-def test_the_report_of_that_card_is_found_and_damage_is_passed_over(tmp_path: Path) -> None:
-    reports = tmp_path / "evaluation"
-    reports.mkdir()
-    assert conformal.reported(tmp_path, "abc") is None
-    (reports / "a-test.json").write_text("{")
-    (reports / "b-test.json").write_text("[]")
-    figures = {"card_hash": "abc", "dataset": "d", "label_set_coverage": {"overall": {}}}
-    (reports / "c-test.json").write_text(json.dumps(figures))
-    assert conformal.reported(tmp_path, "abc") == {"overall": {}, "dataset": "d"}
-    assert conformal.reported(tmp_path, "other") is None

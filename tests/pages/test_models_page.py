@@ -20,8 +20,17 @@ from landcover import nets
 from landcover.core.classes import BY_NAME, CLASS_NAMES, EUROSAT_CLASSES
 from landcover.datasets import Dataset, open_dataset
 from landcover.decide import conformal
-from landcover.evaluate import comparison, run
-from landcover.evaluate.run import Evaluation
+from landcover.evaluate import comparison
+from landcover.evaluate.report import (
+    Evaluation,
+    EvaluationReport,
+    LabelSetCoverage,
+    Predictions,
+    Speed,
+)
+from landcover.evaluate.report_files import read_report, write_report
+from landcover.evaluate.report_metrics import Draws, Material, measure
+from landcover.evaluate.run import evaluate
 from landcover.models import registry
 from landcover.models.model import load_model
 from landcover.train.recipes import bigearthnet
@@ -61,8 +70,8 @@ def master(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         models = {path.name: load_model(path, "cpu") for path in sorted(folder.iterdir())}
         for name, model in models.items():
             others = [models[other] for other in BASELINES if other != name]
-            found = run.evaluate(model, dataset, "test", others, bootstraps=100)
-            run.write_report(found, folder / name)
+            found = evaluate(model, dataset, "test", others, draws=Draws(resamples=100))
+            write_report(found, folder / name)
         (folder / "landcover-cnn" / "history.csv").write_text(
             "epoch,train_loss,val_loss,val_macro_ap,val_micro_ap,seconds\n"
             "1,0.5,,,,60\n2,0.25,0.3,0.61,0.72,60\n"
@@ -96,7 +105,7 @@ def text(shown: AppTest) -> str:
 
 
 def report(zoo: Path, name: str = "landcover-cnn") -> Evaluation:
-    return run.read_report(zoo / name, *SPLIT)
+    return read_report(zoo / name, *SPLIT)
 
 
 def view(shown: AppTest, name: str) -> AppTest:
@@ -113,13 +122,13 @@ def test_every_model_is_listed_with_the_figures_of_its_file(zoo: Path) -> None:
     rows = {row["Model"]: row for row in shown.dataframe[0].value.to_dict("records")}
     assert len(rows) == len(registry.names()) == 3
     for name in registry.names():
-        row, figures = rows[registry.card(name).title], report(zoo, name).figures
+        row, figures = rows[registry.card(name).title], report(zoo, name).metrics
         for key in chosen:
-            low, high = figures["confidence_intervals"][key]
+            low, high = figures.confidence_intervals[key]
             title = data.FIGURES[key].title
-            assert row[title] == f"{figures[key]:.3f} [{low:.3f}, {high:.3f}]"
+            assert row[title] == f"{figures.value(key):.3f} [{low:.3f}, {high:.3f}]"
         assert row["Parameters"] == f"{registry.card(name).parameters:,}"
-        assert row["ms a patch"] == f"{figures['speed']['milliseconds_per_patch']:.1f}"
+        assert row["ms a patch"] == f"{figures.speed.milliseconds_per_patch:.1f}"
 
 
 @pytest.mark.parametrize("by", ["macro_ap", "brier"])
@@ -131,7 +140,7 @@ def test_the_best_by_the_chosen_figure_comes_first(zoo: Path, by: str) -> None:
     assert list(table.columns)[1] == data.FIGURES[by].title
     values = [float(text.split(" ")[0]) for text in table[data.FIGURES[by].title]]
     assert values == sorted(values, reverse=by == "macro_ap")
-    best = {n: report(zoo, n).figures[by] for n in registry.names()}
+    best = {n: report(zoo, n).metrics.value(by) for n in registry.names()}
     first = min(best, key=best.__getitem__) if by == "brier" else max(best, key=best.__getitem__)
     assert table["Model"].iloc[0] == registry.card(first).title
 
@@ -163,8 +172,8 @@ def test_figures_that_an_older_report_lacks_are_dashes(zoo: Path) -> None:
 
 def test_the_page_says_which_model_to_take(zoo: Path) -> None:
     said = text(page())
-    best = max(registry.names(), key=lambda n: report(zoo, n).figures["micro_ap"])
-    value = report(zoo, best).figures["micro_ap"]
+    best = max(registry.names(), key=lambda n: report(zoo, n).metrics.micro_ap)
+    value = report(zoo, best).metrics.micro_ap
     assert f"(best micro AP): **{registry.card(best).title}**, {value:.3f} [" in said
     assert "inside the best one's interval" in said
 
@@ -211,8 +220,8 @@ def test_figures_come_with_data_support_and_interval(zoo: Path) -> None:
     assert "**12 patches** of `bigearthnet-v2`, split **test**" in said
     assert "95 % of 100 bootstrap resamples" in said
     assert "classes with at least 5 positives in this split: Pastures, Mixed forest" in said
-    margin = report(zoo).figures["baselines"]["class-prior"]["margin"]["macro_ap"]
-    assert f"Macro AP {margin['difference']:+.3f} [{margin['interval'][0]:+.3f}" in said
+    margin = report(zoo).metrics.baselines["class-prior"].margin["macro_ap"]
+    assert f"Macro AP {margin.difference:+.3f} [{margin.interval[0]:+.3f}" in said
 
 
 @pytest.mark.parametrize("name", ["landcover-cnn", "class-prior"])
@@ -226,14 +235,14 @@ def test_every_view_of_every_model_shows(zoo: Path, name: str) -> None:
 
 
 def test_the_classes_table_is_the_reports(zoo: Path) -> None:
-    figures = report(zoo).figures
+    figures = report(zoo).metrics
     table = data.class_table(report(zoo)).set_index("Class")
     assert len(table) == 19
-    for name, item in figures["per_class"].items():
+    for name, item in figures.per_class.items():
         row = table.loc[BY_NAME[name].short]
-        assert row["Support"] == item["support"]
-        assert row["Threshold"] == item["threshold"]
-        assert row["AP"] == item["ap"] or (item["ap"] is None and np.isnan(row["AP"]))
+        assert row["Support"] == item.support
+        assert row["Threshold"] == item.threshold
+        assert row["AP"] == item.ap or (item.ap is None and np.isnan(row["AP"]))
     assert set(table[table["In macro"]].index) == {"Pastures", "Mixed forest"}
 
 
@@ -271,7 +280,7 @@ def test_a_curve_ends_at_the_share_of_positives(zoo: Path) -> None:
     assert len(shown.multiselect(key="models_curves").value) == 3
     box.set_value(PASTURES).run()
     assert not shown.exception
-    support = report(zoo).figures["per_class"][PASTURES]["support"]
+    support = report(zoo).metrics.per_class[PASTURES].support
     assert f"({support} of 12)" in text(shown)
     curve = classes._curve(report(zoo), CLASS_NAMES.index(PASTURES))
     assert curve["Recall"].iloc[-1] == 1.0
@@ -295,7 +304,7 @@ def test_two_models_side_by_side(zoo: Path) -> None:
     shown.selectbox(key="models_b").set_value("class-prior").run()
     assert not shown.exception
     pair = next(f.value for f in shown.dataframe if list(f.value.columns)[:2] == ["Figure", "A"])
-    a, b = (report(zoo, n).figures["macro_ap"] for n in ("band-statistics", "class-prior"))
+    a, b = (report(zoo, n).metrics.macro_ap for n in ("band-statistics", "class-prior"))
     assert pair.iloc[0]["A − B"].startswith(f"{a - b:+.3f} [")
     table = next(f.value for f in shown.dataframe if "Verdict" in f.value and "Class" in f.value)
     row = table.set_index("Class").loc["Pastures"]
@@ -327,14 +336,14 @@ def test_what_is_said_of_two_models_is_what_the_comparison_found(zoo: Path) -> N
     found = comparison.compare(
         report(zoo, "band-statistics"),
         report(zoo, "class-prior"),
-        draws=run.Draws(resamples=100, unit="block"),
+        draws=Draws(resamples=100, unit="block"),
     )
     pair = next(f.value for f in shown.dataframe if "A better in" in f.value and "A" in f.value)
     rows = pair.set_index("Figure")
-    for key, gap in found["overall"].items():
+    for key, gap in found.overall.items():
         row = rows.loc[data.FIGURES[key].axis]
-        assert row["A − B"].startswith(f"{gap['difference']:+.3f}")
-        assert row["Verdict"] == compare.WORDS[gap["better"]]
+        assert row["A − B"].startswith(f"{gap.difference:+.3f}")
+        assert row["Verdict"] == compare.WORDS[gap.better]
         assert row["A better in"] == f"{gap['share_a_better']:.0%}"
     for figure in compare.BY_CLASS:
         shown.selectbox(key="models_pair_figure").set_value(figure).run()
@@ -389,29 +398,27 @@ def test_a_report_of_other_weights_is_said_to_be_one(zoo: Path) -> None:
 
 def test_patches_that_touch_what_was_learnt_are_counted(zoo: Path) -> None:
     found = report(zoo)
-    part = {**found.figures["per_country"]["Austria"], "n": 11}
-    figures = {**found.figures, "touching": 1, "apart": part}
-    run.write_report(replace(found, figures=figures), zoo / "landcover-cnn")
+    part = found.metrics.per_country["Austria"].with_fields(n=11)
+    metrics = found.metrics.with_fields(touching=1, apart=part)
+    write_report(replace(found, metrics=metrics), zoo / "landcover-cnn")
     said = text(page())
     assert "1 of the patches touch one that Tiny net has learnt from; on the other 11" in said
-    assert f"its macro AP is {part['macro_ap']:.3f} [" in said
+    assert f"its macro AP is {part.macro_ap:.3f} [" in said
 
 
 def test_a_report_made_anew_is_read_anew(zoo: Path) -> None:
     shown = page()
     path = zoo / "landcover-cnn" / "evaluation" / "bigearthnet-v2-test.json"
-    low = report(zoo).figures["confidence_intervals"]["ece"][0]
-    path.write_text(
-        path.read_text().replace(f'"ece": {report(zoo).figures["ece"]}', f'"ece": {low}')
-    )
+    low = report(zoo).metrics.confidence_intervals["ece"][0]
+    path.write_text(path.read_text().replace(f'"ece": {report(zoo).metrics.ece}', f'"ece": {low}'))
     table = shown.run().dataframe[0].value.set_index("Model")
     assert table.loc["Tiny net", "Calibration error"].startswith(f"{low:.3f} ")
 
 
 def test_several_splits_can_be_chosen(zoo: Path, dataset: Dataset) -> None:
     model = load_model(zoo / "class-prior", "cpu")
-    found = run.evaluate(model, dataset, "validation", bootstraps=100)
-    run.write_report(found, zoo / "class-prior")
+    found = evaluate(model, dataset, "validation", draws=Draws(resamples=100))
+    write_report(found, zoo / "class-prior")
     shown = page()
     box = shown.selectbox(key="models_split")
     assert box.options == ["bigearthnet-v2, split test", "bigearthnet-v2, split validation"]
@@ -445,9 +452,9 @@ def test_ten_models_are_told_apart_without_colour() -> None:
 def test_a_threshold_moves_the_figures_and_there_is_a_way_back(zoo: Path) -> None:
     shown = view(page(), "Thresholds")
     shown.selectbox(key="models_threshold_class").set_value(FOREST).run()
-    own = report(zoo).figures["per_class"][FOREST]
+    own = report(zoo).metrics.per_class[FOREST]
     slider = shown.slider(key="models_threshold")
-    assert slider.value == pytest.approx(own["threshold"])
+    assert slider.value == pytest.approx(own.threshold)
     slider.set_value(0.0).run()
     assert not shown.exception
     truth = report(zoo).predictions.truth[:, CLASS_NAMES.index(FOREST)]
@@ -458,9 +465,9 @@ def test_a_threshold_moves_the_figures_and_there_is_a_way_back(zoo: Path) -> Non
     table = next(f.value for f in shown.dataframe if "The report's" in f.value.columns)
     row = table.set_index("Class").loc["Mixed forest"]
     assert (row["Present, called"], row["Absent, called"]) == (truth.sum(), (~truth).sum())
-    assert row["The report's"] == own["threshold"]
+    assert row["The report's"] == own.threshold
     shown.button(key="models_threshold_back").click().run()
-    assert shown.slider(key="models_threshold").value == pytest.approx(own["threshold"])
+    assert shown.slider(key="models_threshold").value == pytest.approx(own.threshold)
 
 
 def test_the_curve_over_thresholds_has_its_table_and_file(zoo: Path) -> None:
@@ -509,7 +516,7 @@ def test_an_aim_of_the_card_can_be_taken(zoo: Path) -> None:
     table = next(f.value for f in shown.dataframe if "The report's" in f.value.columns)
     tried = table.set_index("Class")["Threshold"]
     assert tried["Mixed forest"] == 0.125
-    assert tried["Pastures"] == report(zoo).figures["per_class"][PASTURES]["threshold"]
+    assert tried["Pastures"] == report(zoo).metrics.per_class[PASTURES].threshold
 
 
 @pytest.mark.parametrize("bins", ["Equal width", "Equal mass"])
@@ -517,26 +524,24 @@ def test_reliability_shows_the_reports_error(zoo: Path, bins: str) -> None:
     shown = view(page(), "Reliability")
     shown.segmented_control(key="models_reliability_bins").set_value(bins).run()
     assert not shown.exception
-    figures = report(zoo).figures
+    figures = report(zoo).metrics
     said = text(shown)
     for key in ("ece", "ace", "brier"):
-        assert f"{data.FIGURES[key].title} **{figures[key]:.3f} [" in said
+        assert f"{data.FIGURES[key].title} **{figures.value(key):.3f} [" in said
     table = next(f.value for f in shown.dataframe if "Forecasts" in f.value.columns)
     assert table["Forecasts"].sum() == 12 * 19
     shown.selectbox(key="models_reliability_class").set_value(PASTURES).run()
     assert not shown.exception
-    assert f"Brier score **{figures['per_class'][PASTURES]['brier']:.3f} [" in text(shown)
+    assert f"Brier score **{figures.per_class[PASTURES].brier:.3f} [" in text(shown)
 
 
 def test_risk_at_full_coverage_is_the_hamming_loss(zoo: Path) -> None:
     shown = view(page(), "Risk and coverage")
-    for measure in shown.selectbox(key="models_risk_measure").options:
-        shown.selectbox(key="models_risk_measure").set_value(measure).run()
+    for option in shown.selectbox(key="models_risk_measure").options:
+        shown.selectbox(key="models_risk_measure").set_value(option).run()
         assert not shown.exception
         table = next(f.value for f in shown.dataframe if "Coverage" in f.value.columns)
-        assert table["Risk"].iloc[-1] == pytest.approx(
-            report(zoo).figures["hamming_loss"], abs=1e-6
-        )
+        assert table["Risk"].iloc[-1] == pytest.approx(report(zoo).metrics.hamming_loss, abs=1e-6)
     shown.selectbox(key="models_risk_class").set_value(FOREST).run()
     assert not shown.exception
 
@@ -574,9 +579,9 @@ def test_patches_are_shown_where_the_data_set_is(zoo: Path, dataset: Dataset) ->
 def test_countries_have_their_own_figures(zoo: Path) -> None:
     shown = view(page(), "Countries")
     table = next(f.value for f in shown.dataframe if "Country" in f.value.columns)
-    item = report(zoo).figures["per_country"]["Austria"]
+    item = report(zoo).metrics.per_country["Austria"]
     assert table.set_index("Country").loc["Austria", "Patches"] == 12
-    assert table.set_index("Country").loc["Austria", "Micro AP"] == item["micro_ap"]
+    assert table.set_index("Country").loc["Austria", "Micro AP"] == item.micro_ap
 
 
 def test_label_sets_show_the_coverage_that_was_observed(zoo: Path) -> None:
@@ -593,14 +598,14 @@ def test_label_sets_show_the_coverage_that_was_observed(zoo: Path) -> None:
     seen = conformal.observe(
         sets, found.predictions.probability, found.predictions.truth, found.predictions.countries
     )
-    run.write_report(
-        replace(found, figures={**found.figures, "label_set_coverage": seen}),
+    write_report(
+        replace(found, metrics=found.metrics.with_fields(label_set_coverage=seen)),
         zoo / "landcover-cnn",
     )
     shown = view(page(), "Label sets")
     assert "90% coverage was wanted" in text(shown)
-    item = seen["overall"]["present"]
-    assert f"There, and not called absent: **{item['share']:.3f} [" in text(shown)
+    item = LabelSetCoverage.model_validate(seen).overall.present
+    assert f"There, and not called absent: **{item.share:.3f} [" in text(shown)
     for by in ("Class", "Country"):
         shown.segmented_control(key="models_sets_by").set_value(by).run()
         for share in seen["overall"]:
@@ -631,7 +636,7 @@ def exclusive(zoo: Path) -> Path:
     scores = np.exp(random.normal(0, 1, truth.shape) + 2 * truth)
     answers = (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
     ids = tuple(f"{EUROSAT_CLASSES[k % 10]}_{k}.jpg" for k in range(80))
-    material = run.Material(
+    material = Material(
         ids=ids,
         classes=EUROSAT_CLASSES,
         truth=truth,
@@ -640,20 +645,21 @@ def exclusive(zoo: Path) -> Path:
         exclusive=True,
     )
     card = registry.card("eurosat-rgb")
-    figures = run.measure([card], material, [answers], run.Draws(resamples=50))
-    more = {
-        "model": "eurosat-rgb",
-        "dataset": "eurosat",
-        "split": "test",
-        "card_hash": card.hash,
-        "date": "2020-01-01",
-        "note": "",
-        "speed": {"milliseconds_per_patch": 5.0, "runs": 1, "device": "cpu", "threads": 1},
-    }
-    run.write_report(
+    found = measure([card], material, [answers], Draws(resamples=50))
+    speed = Speed(milliseconds_per_patch=5.0, runs=1, device="cpu", threads=1)
+    metrics = EvaluationReport(
+        model="eurosat-rgb",
+        dataset="eurosat",
+        split="test",
+        card_hash=card.hash,
+        date="2020-01-01",
+        speed=speed,
+        **found.given(),
+    )
+    write_report(
         Evaluation(
-            figures={**figures, **more},
-            predictions=run.Predictions(
+            metrics=metrics,
+            predictions=Predictions(
                 ids=ids, countries=("",) * 80, truth=truth, probability=answers
             ),
         ),
@@ -676,9 +682,9 @@ def test_classes_that_exclude_each_other_have_one_confusion_matrix(exclusive: Pa
     table = next(f.value for f in shown.dataframe if "truly" in f.value.columns)
     counts = table.drop(columns="truly").to_numpy()
     assert counts.shape == (10, 10)
-    figures = run.read_report(exclusive, "eurosat", "test").figures
-    assert np.trace(counts) / counts.sum() == pytest.approx(figures["accuracy"])
-    assert f"accuracy {figures['accuracy']:.3f} [" in text(shown)
+    figures = read_report(exclusive, "eurosat", "test").metrics
+    assert np.trace(counts) / counts.sum() == pytest.approx(figures.accuracy)
+    assert f"accuracy {figures.accuracy:.3f} [" in text(shown)
     assert "(best accuracy): **Pictures**" in text(shown)
     assert list(shown.dataframe[0].value.columns)[1] == "Accuracy"
     assert "has no report on this split" not in text(shown)

@@ -13,7 +13,7 @@ import torch
 
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput, CorruptModel, ModelMismatch
-from landcover.evaluate.run import read_report
+from landcover.evaluate.report_files import read_report
 from landcover.io.images import picture_of
 from landcover.models import registry
 from landcover.models.model import Model
@@ -97,9 +97,9 @@ def test_limits_state_what_the_other_bands_are_worth(
 ) -> None:
     said = picture_report.limits_of(tmp_path)[-2]
     for name in (picture_report.ALL_BANDS, picture_report.THREE_BANDS):
-        figures = read_report(registry.folder(name), "bigearthnet-v2", "test").figures
-        low, high = figures["confidence_intervals"]["micro_ap"]
-        assert f"{figures['micro_ap']:.3f} [{low:.3f}, {high:.3f}]" in said
+        metrics = read_report(registry.folder(name), "bigearthnet-v2", "test").metrics
+        low, high = metrics.confidence_intervals["micro_ap"]
+        assert f"{metrics.micro_ap:.3f} [{low:.3f}, {high:.3f}]" in said
     monkeypatch.setattr(picture_report, "THREE_BANDS", "class-of-no-model")
     assert picture_report.limits_of(tmp_path)[:-1] == picture_report.LIMITS
 

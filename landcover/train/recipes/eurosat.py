@@ -34,7 +34,7 @@ from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.datasets.eurosat import EuroSat, RgbStore, pack_names
-from landcover.evaluate.exclusive import BASELINES
+from landcover.evaluate.pictures import BASELINES
 from landcover.explain import explanation
 from landcover.io.images import picture_of
 from landcover.models.card import BRIGHTNESS, EVEN, RGB, SOFTMAX, Card

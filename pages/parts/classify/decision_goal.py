@@ -126,10 +126,11 @@ def _measured(share: dict[str, Any]) -> str:
 @st.cache_data(max_entries=16, show_spinner=False)
 def observed(name: str, card_hash: str) -> dict[str, Any] | None:
     """The coverage that a registered model's label sets had on the test split."""
-    from landcover.decide import conformal  # noqa: PLC0415 - the map comes first
+    from landcover.evaluate.report_files import observed_coverage  # noqa: PLC0415 - as below
     from landcover.models import registry  # noqa: PLC0415 - the map comes first
 
-    return conformal.reported(registry.folder(name), card_hash)
+    found = observed_coverage(registry.folder(name), card_hash)
+    return None if found is None else found.as_dict()
 
 
 def explain(name: str, found: loaded_models.Answer) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.evaluate.run import Evaluation
+from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures, scores
 from pages.parts.models import data
 from pages.parts.models import report_figures as show
@@ -63,7 +63,7 @@ def figures(row: data.Row, report: Evaluation) -> None:
     )
     absent = ", ".join(table[table["Support"] == 0]["Class"])
     st.caption(
-        f"In brackets: patches of {report.figures['n']} that have the class. "
+        f"In brackets: patches of {report.metrics.n} that have the class. "
         + (f"Without any, so without a figure: {absent}." if absent else "")
     )
     alt = f"Average precision of each class with 95 % intervals, model {row.title}"
@@ -79,7 +79,7 @@ def confusions(row: data.Row, report: Evaluation) -> None:
     table = data.confusion_table(report)
     st.caption(
         "Rows: is the class there? Columns: did the model call it? The shade is a cell's share of "
-        f"its row; the numbers are patches, of {report.figures['n']}."
+        f"its row; the numbers are patches, of {report.metrics.n}."
     )
     grid(table)
     with st.expander("The same as one table"):
@@ -118,7 +118,7 @@ def _one_of_many(row: data.Row, report: Evaluation) -> None:
     figure.update_xaxes(tickangle=-90, title="called", showgrid=False)
     accuracy = data.with_span(row.value("accuracy"), row.span("accuracy"))
     st.caption(
-        f"The numbers are patches, of {report.figures['n']}; the shade is their share of the row. "
+        f"The numbers are patches, of {report.metrics.n}; the shade is their share of the row. "
         f"On the diagonal the most probable class is the true one: accuracy {accuracy}."
     )
     table = pd.DataFrame(counts, columns=names)
@@ -214,14 +214,14 @@ def precision_recall(found: Sequence[data.Entry]) -> None:
             name=f"{row.title}, AP {_ap(row, report, index)}",
             hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra>%{fullData.name}</extra>",
         )
-        item = {} if index is None else report.figures["per_class"][name]
-        if item.get("threshold") is not None and None not in (item["recall"], item["precision"]):
+        item = None if index is None else report.metrics.per_class[name]
+        if item is not None and None not in (item.recall, item.precision):
             figure.add_scatter(
-                x=[item["recall"]],
-                y=[item["precision"]],
+                x=[item.recall],
+                y=[item.precision],
                 mode="markers",
                 marker={"color": look.colour, "symbol": look.symbol, "size": 13},
-                name=f"at its threshold {item['threshold']:.2f}",
+                name=f"at its threshold {item.threshold:.2f}",
                 hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra>at threshold</extra>",
             )
     truth = ready[0][1].predictions.truth
@@ -264,8 +264,8 @@ def _chosen(rows: Sequence[data.Row]) -> list[str]:
 def _ap(row: data.Row, report: Evaluation, index: int | None) -> str:
     if index is None:
         return data.with_span(row.value("micro_ap"), row.span("micro_ap"))
-    item = report.figures["per_class"][report.classes[index]]
-    return data.with_span(item["ap"], item.get("ap_interval"))
+    item = report.metrics.per_class[report.classes[index]]
+    return data.with_span(item.ap, item.ap_interval)
 
 
 def _curve(report: Evaluation, index: int | None) -> pd.DataFrame:

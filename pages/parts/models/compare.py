@@ -9,9 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.evaluate.comparison import compare
-from landcover.evaluate.report_metrics import Unit
-from landcover.evaluate.run import Draws, Evaluation
+from landcover.evaluate.comparison import Comparison, Gap, compare
+from landcover.evaluate.report import Evaluation, Unit
+from landcover.evaluate.report_metrics import Draws
 from landcover.metrics import scores
 from pages.parts.models import card, data
 from pages.parts.models import report_figures as show
@@ -74,44 +74,43 @@ def _differences(
     _second: Evaluation,
     unit: Unit,
     key: tuple[str, ...],  # noqa: ARG001 - says to the cache which reports they are
-) -> dict[str, Any]:
+) -> Comparison:
     """What :func:`landcover.evaluate.comparison.compare` says, with fewer resamples."""
-    reports = (_first, _second)
-    resamples = min(RESAMPLES, *(int(r.figures["bootstrap"]["resamples"]) for r in reports))
+    boots = (_first.metrics.bootstrap, _second.metrics.bootstrap)
+    resamples = min(RESAMPLES, *(boot.resamples for boot in boots if boot is not None))
     return compare(_first, _second, draws=Draws(resamples=resamples, unit=unit))
 
 
-def _row(name: str, gap: dict[str, Any]) -> dict[str, Any]:
+def _row(name: str, gap: Gap) -> dict[str, Any]:
     """One line of a table, a number a column."""
-    low, high = gap["interval"] or (None, None)
+    low, high = gap.interval or (None, None)
     return {
         "Figure": name,
-        "A": gap["a"],
-        "B": gap["b"],
-        "A − B": gap["difference"],
+        "A": gap.a,
+        "B": gap.b,
+        "A − B": gap.difference,
         "Low": low,
         "High": high,
-        "A better in": gap["share_a_better"],
-        "Verdict": WORDS[gap["better"]],
+        "A better in": gap.share_a_better,
+        "Verdict": WORDS[gap.better],
     }
 
 
-def _overall(first: data.Row, second: data.Row, found: dict[str, Any]) -> None:
-    """Every figure over all classes, and the answer in words."""
+def _overall(first: data.Row, second: data.Row, found: Comparison) -> None:
+    """Every metric over all classes, and the answer in words."""
     st.markdown(_answer(first, second, found))
-    gaps = {key: gap for key, gap in found["overall"].items() if key in data.FIGURES}
+    gaps = {key: gap for key, gap in found.overall.items() if key in data.FIGURES}
     ordered = [key for key in data.FIGURES if key in gaps]
     shown = pd.DataFrame(
         {
             "Figure": [data.FIGURES[key].axis for key in ordered],
-            "A": [data.with_span(gaps[key]["a"], first.span(key)) for key in ordered],
-            "B": [data.with_span(gaps[key]["b"], second.span(key)) for key in ordered],
+            "A": [data.with_span(gaps[key].a, first.span(key)) for key in ordered],
+            "B": [data.with_span(gaps[key].b, second.span(key)) for key in ordered],
             "A − B": [
-                data.with_span(gaps[key]["difference"], gaps[key]["interval"], "+")
-                for key in ordered
+                data.with_span(gaps[key].difference, gaps[key].interval, "+") for key in ordered
             ],
-            "A better in": [_percent(gaps[key]["share_a_better"]) for key in ordered],
-            "Verdict": [WORDS[gaps[key]["better"]] for key in ordered],
+            "A better in": [_percent(gaps[key].share_a_better) for key in ordered],
+            "Verdict": [WORDS[gaps[key].better] for key in ordered],
         }
     )
     st.dataframe(shown, hide_index=True, key="models_table_pair", alt="Figures of both models")
@@ -123,9 +122,9 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.0%}"
 
 
-def _answer(first: data.Row, second: data.Row, found: dict[str, Any]) -> str:
+def _answer(first: data.Row, second: data.Row, found: Comparison) -> str:
     """Which is better by the figures that decide, in a sentence or two."""
-    told = {key: gap for key, gap in found["overall"].items() if key in DECIDING}
+    told = {key: gap for key, gap in found.overall.items() if key in DECIDING}
     parts = []
     for better, words in (
         ("a", f"**A ({theme.literal(first.title)}) is better** in"),
@@ -135,27 +134,27 @@ def _answer(first: data.Row, second: data.Row, found: dict[str, Any]) -> str:
         names = [
             data.FIGURES[key].title
             for key in DECIDING
-            if key in told and told[key]["better"] == better and told[key]["a"] is not None
+            if key in told and told[key].better == better and told[key].a is not None
         ]
         if names:
             parts.append(f"{words} {', '.join(names)}")
-    boot = found["bootstrap"]
-    over = "patches" if boot["unit"] == "patch" else f"{boot['blocks']} places"
+    boot = found.bootstrap
+    over = "patches" if boot.unit == "patch" else f"{boot.blocks} places"
     return (
         f"{'; '.join(parts)}. Better is said only where the 95 % interval of the difference, over "
-        f"the same {boot['resamples']} resamples of {over} for both, excludes 0; of many figures, "
+        f"the same {boot.resamples} resamples of {over} for both, excludes 0; of many figures, "
         "one in twenty does so by chance."
     )
 
 
-def _by_class(first: data.Row, second: data.Row, found: dict[str, Any]) -> None:
-    """The differences of one figure class by class."""
+def _by_class(first: data.Row, second: data.Row, found: Comparison) -> None:
+    """The differences of one metric class by class."""
     st.markdown("##### Class by class")
     by = show.pick("Figure", list(BY_CLASS), "models_pair_figure", lambda key: BY_CLASS[key])
     rows = [
-        {"Class": data.short(name), "Support": item["support"], **_row(BY_CLASS[by], item[by])}
-        for name, item in found["per_class"].items()
-        if item[by]["difference"] is not None
+        {"Class": data.short(name), "Support": item.support, **_row(BY_CLASS[by], item.gap(by))}
+        for name, item in found.per_class.items()
+        if item.gap(by).difference is not None
     ]
     if not rows:
         st.info(f"No class has a {BY_CLASS[by]} of both models.")

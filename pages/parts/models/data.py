@@ -14,8 +14,8 @@ import streamlit as st
 
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
-from landcover.evaluate import run
-from landcover.evaluate.run import Evaluation
+from landcover.evaluate import report_files
+from landcover.evaluate.report import Baseline, Evaluation, EvaluationReport
 from landcover.metrics import scores
 from landcover.models import registry
 from landcover.models.card import WEIGHTS_FILE, Card
@@ -87,28 +87,38 @@ class Entry:
     @property
     def stale(self) -> bool:
         """Whether the report was made with another card or other weights."""
-        return self.report is not None and self.report.figures.get("card_hash") != self.card.hash
+        return self.report is not None and self.report.metrics.card_hash != self.card.hash
 
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one model over all classes; ``number`` decides how it is drawn."""
+    """The metrics of one model over all classes; ``number`` decides how it is drawn."""
 
     number: int
     name: str
     title: str
-    figures: dict[str, Any]
+    metrics: EvaluationReport | Baseline
     card: Card | None
     weights_bytes: int | None
-    milliseconds: float | None
 
     def value(self, key: str) -> float | None:
-        """A figure, None where the report lacks it or it is undefined."""
-        return number_of(self.figures.get(key))
+        """A metric, None where the report lacks it or it is undefined."""
+        return self.metrics.value(key)
 
     def span(self, key: str) -> tuple[float, float] | None:
         """Its 95 % interval, likewise."""
-        return span_of(self.figures, key)
+        return self.metrics.interval(key)
+
+    @property
+    def report(self) -> EvaluationReport | None:
+        """The model's own report; None where it was measured beside another as a baseline."""
+        return self.metrics if isinstance(self.metrics, EvaluationReport) else None
+
+    @property
+    def milliseconds(self) -> float | None:
+        """Time a patch; None where it was not taken."""
+        speed = self.report.speed if self.report else None
+        return None if speed is None else speed.milliseconds_per_patch
 
 
 def cards() -> tuple[dict[str, Card], list[str]]:
@@ -124,7 +134,7 @@ def cards() -> tuple[dict[str, Card], list[str]]:
 
 def splits(names: Sequence[str]) -> list[Split]:
     """Everything that some model was evaluated on; test splits first."""
-    found = {split for name in names for split in run.reports(registry.folder(name))}
+    found = {split for name in names for split in report_files.reports(registry.folder(name))}
     return sorted(found, key=lambda item: (item[1] != "test", item))
 
 
@@ -134,7 +144,7 @@ def entries(models: dict[str, Card], split: Split | None) -> tuple[list[Entry], 
     for name, card in models.items():
         report = None
         folder = registry.folder(name)
-        if split is not None and split in run.reports(folder):
+        if split is not None and split in report_files.reports(folder):
             try:
                 report = _report(folder, *split, _stamp(folder, split))
             except LandcoverError as error:
@@ -147,13 +157,13 @@ def entries(models: dict[str, Card], split: Split | None) -> tuple[list[Entry], 
 
 def _stamp(folder: Path, split: Split) -> tuple[int, ...]:
     """Changes when a report is made anew, so that no old one is shown."""
-    paths = sorted((folder / run.FOLDER).glob(f"{split[0]}-{split[1]}.*"))
+    paths = sorted((folder / report_files.FOLDER).glob(f"{split[0]}-{split[1]}.*"))
     return tuple(value for p in paths for value in (p.stat().st_mtime_ns, p.stat().st_size))
 
 
 @st.cache_resource(max_entries=24, show_spinner="Reading the report …")
 def _report(folder: Path, dataset: str, split: str, stamp: tuple[int, ...]) -> Evaluation:  # noqa: ARG001 - part of the cache's key
-    return run.read_report(folder, dataset, split)
+    return report_files.read_report(folder, dataset, split)
 
 
 def command(name: str, split: Split | None) -> str:
@@ -166,23 +176,24 @@ def rows(found: Sequence[Entry]) -> list[Row]:
     """All models with figures: those with reports, then baselines measured beside them."""
     ready = {entry.name: entry.report for entry in found if entry.report is not None}
     known = {entry.name: entry for entry in found}
-    figures = {name: report.figures for name, report in ready.items()}
+    metrics: dict[str, EvaluationReport | Baseline] = {
+        name: report.metrics for name, report in ready.items()
+    }
     for report in ready.values():
-        for name, item in report.figures.get("baselines", {}).items():
-            figures.setdefault(name, item)
-    order = [*(name for name in known if name in figures), *(n for n in figures if n not in known)]
-    return [_row(order.index(name), name, figures[name], known.get(name)) for name in order]
+        for name, item in report.metrics.baselines.items():
+            metrics.setdefault(name, item)
+    order = [*(name for name in known if name in metrics), *(n for n in metrics if n not in known)]
+    return [_row(order.index(name), name, metrics[name], known.get(name)) for name in order]
 
 
-def _row(number: int, name: str, figures: dict[str, Any], entry: Entry | None) -> Row:
+def _row(number: int, name: str, metrics: EvaluationReport | Baseline, entry: Entry | None) -> Row:
     return Row(
         number=number,
         name=name,
         title=entry.card.title if entry else name,
-        figures=figures,
+        metrics=metrics,
         card=entry.card if entry else None,
         weights_bytes=entry.weights_bytes if entry else None,
-        milliseconds=number_of(figures.get("speed", {}).get("milliseconds_per_patch")),
     )
 
 
@@ -215,9 +226,9 @@ def shorts(report: Evaluation) -> list[str]:
 
 def identity(report: Evaluation) -> tuple[str, ...]:
     """What tells one report from another, for caches."""
-    figures = report.figures
+    metrics = report.metrics
     return tuple(
-        str(figures.get(key))
+        str(getattr(metrics, key))
         for key in ("model", "card_hash", "dataset", "split", "date", "n", "macro_ap", "ece")
     )
 
@@ -227,15 +238,6 @@ def number_of(value: object) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     return None
-
-
-def span_of(figures: dict[str, Any], key: str) -> tuple[float, float] | None:
-    """The interval of a figure, None where there is none."""
-    found = figures.get("confidence_intervals", {}).get(key)
-    if not isinstance(found, list | tuple) or len(found) != 2:
-        return None
-    low, high = (number_of(value) for value in found)
-    return None if low is None or high is None else (low, high)
 
 
 def with_span(value: float | None, span: Sequence[float] | None, sign: str = "") -> str:
@@ -249,20 +251,20 @@ def with_span(value: float | None, span: Sequence[float] | None, sign: str = "")
 def class_table(report: Evaluation) -> pd.DataFrame:
     """One row a class: support, AP with its interval, precision, recall, F1, F2, threshold."""
     out = []
-    for name, item in report.figures["per_class"].items():
-        low, high = item.get("ap_interval") or (None, None)
+    for name, item in report.metrics.per_class.items():
+        low, high = item.ap_interval or (None, None)
         row = {
             "Class": short(name),
             "Theme": BY_NAME[name].theme if name in BY_NAME else "",
-            "Support": item["support"],
-            "AP": item["ap"],
+            "Support": item.support,
+            "AP": item.ap,
             "AP low": low,
             "AP high": high,
         }
         for key, title in PER_CLASS.items():
-            if key in item:
-                row[title] = item[key]
-        out.append({**row, "In macro": name in report.figures["macro_classes"]})
+            if key in item.model_fields_set:
+                row[title] = item.value(key)
+        out.append({**row, "In macro": name in report.metrics.macro_classes})
     return pd.DataFrame(out)
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import ByteArray
 from landcover.datasets.thumbnails import Album, open_album
-from landcover.evaluate.run import Evaluation
+from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures
 from pages.parts.models import data
 from pages.parts.models import report_figures as show
@@ -95,7 +95,7 @@ def _pictures(
     report: Evaluation, order: np.ndarray[Any, np.dtype[np.intp]], loss: list[float]
 ) -> None:
     """Each patch as it looks, where the data set is on this disk."""
-    dataset = str(report.figures["dataset"])
+    dataset = report.metrics.dataset
     folder = st.text_input(
         "Folder of the data set, to see the patches",
         key=FOLDER,
@@ -141,7 +141,7 @@ def _one(report: Evaluation, k: int, loss: float, album: Album | None, folder: s
     patch, names = found.ids[k], data.shorts(report)
     if album is not None:
         try:
-            pixels = _picture(album, str(report.figures["dataset"]), folder, patch)
+            pixels = _picture(album, report.metrics.dataset, folder, patch)
             st.image(theme.png(pixels, 3), width="stretch")
         except LandcoverError as error:
             st.caption(theme.literal(str(error)))

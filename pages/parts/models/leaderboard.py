@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from landcover.evaluate.report import EvaluationReport
 from landcover.evaluate.report_text import threads
 from pages.parts.models import data
 from pages.parts.models import report_figures as show
@@ -89,7 +90,7 @@ def _readable(rows: Sequence[data.Row], figures: Sequence[str]) -> pd.DataFrame:
         size = row.weights_bytes
         item["Weights"] = "–" if size is None else f"{size / 1e6:.2f} MB"
         item["ms a patch"] = "–" if row.milliseconds is None else f"{row.milliseconds:.1f}"
-        item["Learnt from"] = " + ".join(map(str, row.figures.get("training_splits", []))) or "–"
+        item["Learnt from"] = " + ".join(row.metrics.training_splits) or "–"
         out.append(item)
     return pd.DataFrame(out)
 
@@ -144,39 +145,34 @@ def _figure(rows: Sequence[data.Row], by: str) -> go.Figure:
 
 def _sentences(rows: Sequence[data.Row], split: data.Split) -> None:
     """What every figure above rests on."""
-    source = next((row for row in rows if "n" in row.figures), None)
-    if source is None:
+    source = next((row for row in rows if row.report is not None), None)
+    if source is None or source.report is None:
         return
-    figures = source.figures
+    report = source.report
     dataset, part = split
-    counted = [data.short(name) for name in figures["macro_classes"]]
-    boot = figures["bootstrap"]
-    unit = "blocks of neighbouring patches" if boot.get("unit") == "block" else "patches"
-    doubt = "; neighbouring patches are alike, so the true doubt is larger"
+    counted = [data.short(name) for name in report.macro_classes]
     measured = (
-        f"Measured on **{figures['n']} patches** of `{dataset}`, split **{part}**, on "
-        f"{figures['date']}. Brackets hold 95 % of {boot['resamples']} bootstrap resamples of "
-        f"{unit}{doubt if unit == 'patches' else ''}."
+        f"Measured on **{report.n} patches** of `{dataset}`, split **{part}**, on {report.date}."
     )
     averaged = (
-        f"Macro figures average the {len(counted)} {figures['macro_rule']}: {', '.join(counted)}. "
-        f"Micro figures pool all {len(figures['per_class'])}. AP is average precision: it needs "
+        f"Macro figures average the {len(counted)} {report.macro_rule}: {', '.join(counted)}. "
+        f"Micro figures pool all {len(report.per_class)}. AP is average precision: it needs "
         "no threshold, F1 and F2 do."
     )
-    lines = [measured, averaged, *_speed(figures)]
-    if figures.get("note"):
-        lines.append(str(figures["note"]))
-    touching, apart = figures.get("touching"), figures.get("apart")
-    if touching and isinstance(apart, dict):
+    lines = [measured + _resamples(report), averaged, *_speed(report)]
+    if report.note:
+        lines.append(report.note)
+    apart = report.apart
+    if report.touching and apart is not None:
         macro, micro = (
-            data.with_span(data.number_of(apart.get(key)), data.span_of(apart, key))
+            data.with_span(apart.value(key), apart.interval(key))
             for key in ("macro_ap", "micro_ap")
         )
         lines.append(
-            f"{touching} of the patches touch one that {source.title} has learnt from; on the "
-            f"other {apart['n']} its macro AP is {macro} and its micro AP {micro}."
+            f"{report.touching} of the patches touch one that {source.title} has learnt from; on "
+            f"the other {apart.n} its macro AP is {macro} and its micro AP {micro}."
         )
-    flattered = [row.title for row in rows if row.figures.get("seen_in_training")]
+    flattered = [row.title for row in rows if row.metrics.seen_in_training]
     if flattered:
         lines.append(
             f"**Learnt from these very patches, so that their figures flatter them: "
@@ -185,14 +181,27 @@ def _sentences(rows: Sequence[data.Row], split: data.Split) -> None:
     st.caption("  \n".join(lines))
 
 
-def _speed(figures: dict[str, Any]) -> list[str]:
-    bins = f"The calibration error (ECE) has {figures.get('ece_bins', 15)} bins."
-    speed = figures.get("speed")
-    if not speed:
+def _resamples(report: EvaluationReport) -> str:
+    """What the brackets hold."""
+    boot = report.bootstrap
+    if boot is None:
+        return ""
+    unit = "blocks of neighbouring patches" if boot.unit == "block" else "patches"
+    doubt = "; neighbouring patches are alike, so the true doubt is larger"
+    return (
+        f" Brackets hold 95 % of {boot.resamples} bootstrap resamples of "
+        f"{unit}{doubt if unit == 'patches' else ''}."
+    )
+
+
+def _speed(report: EvaluationReport) -> list[str]:
+    bins = f"The calibration error (ECE) has {report.ece_bins} bins."
+    speed = report.speed
+    if speed is None:
         return [bins]
     timed = (
-        f"{bins} Time: one patch at a time, {speed['device']}, {threads(speed['threads'])}, "
-        f"median of {speed['runs']}."
+        f"{bins} Time: one patch at a time, {speed.device}, {threads(speed.threads)}, "
+        f"median of {speed.runs}."
     )
     return [timed]
 
@@ -201,12 +210,11 @@ def _margins(rows: Sequence[data.Row]) -> None:
     """By how much the first model is above each baseline that was measured with it."""
     first = rows[0]
     lines = []
-    for name, item in first.figures.get("baselines", {}).items():
+    for name, item in first.report.baselines.items() if first.report else ():
         parts = [
-            f"{data.FIGURES[key].title} "
-            f"{data.with_span(margin['difference'], margin['interval'], '+')}"
-            for key, margin in item.get("margin", {}).items()
-            if key in data.FIGURES and margin["difference"] is not None
+            f"{data.FIGURES[key].title} {data.with_span(margin.difference, margin.interval, '+')}"
+            for key, margin in item.margin.items()
+            if key in data.FIGURES and margin.difference is not None
         ]
         title = next((row.title for row in rows if row.name == name), name)
         if parts:

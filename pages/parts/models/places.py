@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.evaluate.run import Evaluation
+from landcover.evaluate.report import (
+    Evaluation,
+    LabelSetCoverage,
+    LabelSetShares,
+    PartMetrics,
+)
 from pages.parts.models import data
 from pages.parts.models import report_figures as show
 
-SHARES: Final = {
+SHARES: Final[dict[Literal["present", "absent", "certain"], str]] = {
     "present": "There, and not called absent",
     "absent": "Not there, and not called certain",
     "certain": "Called certain, and there",
@@ -24,22 +29,22 @@ SHARES: Final = {
 @show.section
 def countries(row: data.Row, report: Evaluation) -> None:
     """One figure of each country with its interval."""
-    found = report.figures.get("per_country")
-    if not isinstance(found, dict) or not found:
+    found = report.metrics.per_country
+    if not found:
         _without(row, report, "figures by country")
         return
-    there = [k for k in data.FIGURES if any(_value(item, k) is not None for item in found.values())]
+    there = [k for k in data.FIGURES if any(item.value(k) is not None for item in found.values())]
     if not there:
         st.info("No country has patches enough for a figure of its own.")
         return
     by = show.pick("Figure", there, "models_country", lambda key: data.FIGURES[key].title)
     table = pd.DataFrame([_country(name, item, there) for name, item in found.items()])
-    drawn = [(name, item) for name, item in found.items() if _value(item, by) is not None]
+    drawn = [(name, item) for name, item in found.items() if item.value(by) is not None]
     one = data.FIGURES[by]
     figure = _dots(
-        [f"{name} ({item.get('n', '–')})" for name, item in drawn],
-        [_value(item, by) or 0.0 for _, item in drawn],
-        [data.span_of(item, by) for _, item in drawn],
+        [f"{name} ({item.n})" for name, item in drawn],
+        [item.value(by) or 0.0 for _, item in drawn],
+        [item.interval(by) for _, item in drawn],
         one.axis,
     )
     st.caption(
@@ -50,68 +55,63 @@ def countries(row: data.Row, report: Evaluation) -> None:
     show.chart(figure, table, f"countries-{row.name}", f"{one.title} by country, {row.title}")
 
 
-def _value(item: dict[str, Any], key: str) -> float | None:
-    return data.number_of(item.get(key))
-
-
-def _country(name: str, item: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"Country": name, "Patches": item.get("n")}
+def _country(name: str, item: PartMetrics, keys: Sequence[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"Country": name, "Patches": item.n}
     for key in keys:
-        low, high = data.span_of(item, key) or (None, None)
+        low, high = item.interval(key) or (None, None)
         title = data.FIGURES[key].title
-        row |= {title: _value(item, key), f"{title} low": low, f"{title} high": high}
+        row |= {title: item.value(key), f"{title} low": low, f"{title} high": high}
     return row
 
 
 @show.section
 def label_sets(row: data.Row, report: Evaluation) -> None:
     """What coverage was wanted, and what was observed: overall, by class, by country."""
-    found = report.figures.get("label_set_coverage")
-    if not isinstance(found, dict) or not found:
+    found = report.metrics.label_set_coverage
+    if found is None:
         if row.card is not None and not row.card.label_sets:
             st.info(f"{row.title} has no label sets: its card gives no bounds for them.")
         else:
             _without(row, report, "coverage of label sets")
         return
-    wanted = data.number_of(found.get("wanted_coverage"))
-    words = found.get("per_patch", {})
-    per_patch = ", ".join(f"{value:.1f} {word}" for word, value in words.items())
+    wanted = found.wanted_coverage
+    per_patch = ", ".join(f"{value:.1f} {word}" for word, value in found.per_patch.items())
     st.caption(
         "Each class of a patch is called certain, possible or absent. "
-        + (f"{wanted:.0%} coverage was wanted" if wanted is not None else "")
+        f"{wanted:.0%} coverage was wanted"
         + (f"; a patch has on average {per_patch}." if per_patch else ".")
-        + f" {_sentence(found.get('note'))} Intervals: {found.get('interval', '95 %')}."
+        + f" {_sentence(found.note)} Intervals: {found.interval or '95 %'}."
     )
     _overall(found, wanted)
     by = show.switch("By", ("Class", "Country"), "models_sets_by")
     what = show.pick("Share", list(SHARES), "models_sets_share", lambda key: SHARES[key])
-    items = found.get("per_class" if by == "Class" else "per_country", {})
+    items = found.per_class if by == "Class" else found.per_country
     named = {data.short(name) if by == "Class" else name: item for name, item in items.items()}
     table = pd.DataFrame([_shares(by, name, item) for name, item in named.items()])
-    drawn = [(name, item[what]) for name, item in named.items() if item[what]["share"] is not None]
+    shares = [(name, item.share_of(what)) for name, item in named.items()]
+    drawn = [(name, one, one.share) for name, one in shares if one.share is not None]
     if not drawn:
         st.info("Nothing was called so, hence there is no share to show.")
         return
     figure = _dots(
-        [f"{name} ({item['n']})" for name, item in drawn],
-        [item["share"] for _, item in drawn],
-        [item["interval"] for _, item in drawn],
+        [f"{name} ({one.n})" for name, one, _ in drawn],
+        [share for _, _, share in drawn],
+        [one.interval for _, one, _ in drawn],
         SHARES[what],
     )
-    if wanted is not None:
-        figure.add_vline(x=wanted, line={"color": show.QUIET, "dash": "dash"})
+    figure.add_vline(x=wanted, line={"color": show.QUIET, "dash": "dash"})
     st.caption("In brackets: the cases that the share is of. Dashed line: what was wanted.")
     stem = show.file_stem("label-sets", row.name, by, what)
     show.chart(figure, table, stem, f"{SHARES[what]}, by {by.lower()}, {row.title}")
 
 
-def _overall(found: dict[str, Any], wanted: float | None) -> None:
+def _overall(found: LabelSetCoverage, wanted: float) -> None:
     lines = []
     for key, title in SHARES.items():
-        item = found["overall"][key]
+        item = found.overall.share_of(key)
         held = ""
-        if wanted is not None and item["interval"] is not None:
-            low, high = item["interval"]
+        if item.interval is not None:
+            low, high = item.interval
             held = (
                 " – below what was wanted"
                 if high < wanted
@@ -120,33 +120,32 @@ def _overall(found: dict[str, Any], wanted: float | None) -> None:
                 else " – as wanted, within the interval"
             )
         lines.append(
-            f"- {title}: **{data.with_span(item['share'], item['interval'])}** "
-            f"({item['hits']} of {item['n']}){held}"
+            f"- {title}: **{data.with_span(item.share, item.interval)}** "
+            f"({item.hits} of {item.n}){held}"
         )
     st.markdown("\n".join(lines))
 
 
-def _shares(by: str, name: str, item: dict[str, Any]) -> dict[str, Any]:
+def _shares(by: str, name: str, item: LabelSetShares) -> dict[str, Any]:
     row: dict[str, Any] = {by: name}
     for key, title in SHARES.items():
-        low, high = item[key]["interval"] or (None, None)
+        one = item.share_of(key)
+        low, high = one.interval or (None, None)
         row |= {
-            title: item[key]["share"],
-            f"{title}: of": item[key]["n"],
+            title: one.share,
+            f"{title}: of": one.n,
             f"{title}: low": low,
             f"{title}: high": high,
         }
     return row
 
 
-def _sentence(text: object) -> str:
-    if not isinstance(text, str) or not text:
-        return ""
-    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+def _sentence(text: str) -> str:
+    return text and f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
 def _without(row: data.Row, report: Evaluation, what: str) -> None:
-    split = (str(report.figures["dataset"]), str(report.figures["split"]))
+    split = (report.metrics.dataset, report.metrics.split)
     st.info(
         f"This report of {row.title} has no {what}: make it anew with "
         f"`{data.command(row.name, split)}`."

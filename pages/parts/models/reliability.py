@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from landcover.evaluate.run import Evaluation
+from landcover.evaluate.report import Evaluation
 from landcover.metrics import reliability
 from landcover.metrics.reliability import Bins, Rule
 from pages.parts.models import data
@@ -74,9 +74,9 @@ def _errors(
     key: tuple[str, ...],  # noqa: ARG001 - says to the cache which report it is
 ) -> dict[str, tuple[float | None, tuple[float, float] | None]]:
     """Calibration errors with intervals: the report's own where it has them."""
-    figures = _report.figures
-    if index is None and all(data.number_of(figures.get(name)) is not None for name in ERRORS):
-        return {name: (figures[name], data.span_of(figures, name)) for name in ERRORS}
+    metrics = _report.metrics
+    if index is None and all(metrics.value(name) is not None for name in ERRORS):
+        return {name: (metrics.value(name), metrics.interval(name)) for name in ERRORS}
     columns = slice(None) if index is None else slice(index, index + 1)
     found = _report.predictions
     drawn = reliability.errors(found.truth[:, columns], found.probability[:, columns])

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from landcover.evaluate.run import Evaluation
+from landcover.evaluate.report import Evaluation
 from pages.parts.models import data
 from pages.parts.shared import theme
 

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.evaluate.run import Evaluation
+from landcover.evaluate.report import Evaluation
 from landcover.metrics import selective_risk
 from landcover.metrics.selective_risk import RiskCoverage
 from pages.parts.models import data, trust

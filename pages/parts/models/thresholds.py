@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.evaluate.run import Evaluation
+from landcover.evaluate.report import Evaluation
 from landcover.metrics import operating_points, scores
 from landcover.models import thresholds as aims
 from landcover.models.card import Card

@@ -140,8 +140,8 @@ def _table(rows: Sequence[data.Row], key: str) -> pd.DataFrame:
 
 def _unlike(rows: Sequence[data.Row]) -> str:
     """A warning where times were not taken alike."""
-    speeds = [row.figures.get("speed", {}) for row in rows]
-    ways = {(speed.get("device"), speed.get("threads")) for speed in speeds}
+    speeds = [row.report.speed if row.report else None for row in rows]
+    ways = {None if speed is None else (speed.device, speed.threads) for speed in speeds}
     if len(ways) < 2:
         return ""
     return " Their times were not taken on the same device and threads: compare with care."

@@ -12,7 +12,7 @@ import torch
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput
 from landcover.datasets.eurosat import EuroSat, open_eurosat
-from landcover.evaluate.exclusive import floors
+from landcover.evaluate.pictures import baselines_in
 from landcover.explain.explanation import METHODS
 from landcover.models.model import load_model
 from landcover.nets.efficientnet_lite0 import Lite0
@@ -86,8 +86,11 @@ def test_one_call_makes_a_folder_that_answers(
     assert kinds == {torch.float32}
     with (out / "history.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
-    assert [floor.card.name for floor in floors(out, "cpu")] == ["colour-statistics", "class-prior"]
-    prior = floors(out, "cpu")[1].predict_pixels(torch.zeros(1, 3, 64, 64))
+    assert [floor.card.name for floor in baselines_in(out, "cpu")] == [
+        "colour-statistics",
+        "class-prior",
+    ]
+    prior = baselines_in(out, "cpu")[1].predict_pixels(torch.zeros(1, 3, 64, 64))
     assert prior[0] == pytest.approx([0.1] * 10)
 
 

@@ -13,9 +13,11 @@ from landcover import nets
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput, CorruptModel, ModelMismatch
 from landcover.datasets.eurosat import EuroSat, open_eurosat, pack_names
-from landcover.evaluate.exclusive import evaluate, floors, material_of, probabilities
+from landcover.evaluate.pictures import baselines_in, material_of, probabilities_of
+from landcover.evaluate.report_files import read_report, write_report
 from landcover.evaluate.report_metrics import Draws
-from landcover.evaluate.run import as_text, read_report, write_report
+from landcover.evaluate.report_text import as_text
+from landcover.evaluate.run import evaluate
 from tests.datasets.test_eurosat import places_of_all_splits
 from tests.support import tiny, tiny_pictures
 from tests.support.colour_pictures import encoded, pixels
@@ -69,48 +71,48 @@ def test_accuracy_is_the_share_of_right_answers(dataset: EuroSat) -> None:
     store = dataset.load("test")
     with torch.inference_mode():
         hits = model.net(store.pixels(range(len(store)))).argmax(1) == store.targets.argmax(1)
-    assert found.figures["accuracy"] == pytest.approx(float(hits.float().mean()), abs=1e-6)
-    low, high = found.figures["confidence_intervals"]["accuracy"]
-    assert low <= found.figures["accuracy"] <= high
-    assert found.figures["n"] == 60
-    assert found.figures["seen_in_training"] is None
-    assert list(found.figures["per_class"]) == list(EUROSAT_CLASSES)
+    assert found.metrics.accuracy == pytest.approx(float(hits.float().mean()), abs=1e-6)
+    low, high = found.metrics.confidence_intervals["accuracy"]
+    assert low <= found.metrics.accuracy <= high
+    assert found.metrics.n == 60
+    assert found.metrics.seen_in_training is None
+    assert list(found.metrics.per_class) == list(EUROSAT_CLASSES)
     json.dumps(found.as_dict(), allow_nan=False)
     assert "accuracy" in as_text(found)
 
 
 def test_a_report_says_what_was_learnt_and_gives_the_rest_apart(dataset: EuroSat) -> None:
     model = tiny_pictures.tiny_picture_model(**learnt_card(dataset))
-    both = evaluate(model, dataset, "all", draws=DRAWS).figures
-    test = evaluate(model, dataset, "test", draws=DRAWS).figures
-    train = evaluate(model, dataset, "train", draws=DRAWS).figures
-    assert (both["seen_in_training"], both["learnt"], both["n"]) == (True, 60, 120)
-    assert both["unseen"]["accuracy"] == test["accuracy"]
-    assert both["unseen"]["n"] == 60
-    assert "learnt from 60 of these 120" in both["note"]
-    assert (test["seen_in_training"], test["learnt"]) == (False, 0)
-    assert test["training_distance_m"] > 1000
-    assert "unseen" not in test
-    assert train["learnt"] == 60
-    assert "unseen" not in train
+    both = evaluate(model, dataset, "all", draws=DRAWS).metrics
+    test = evaluate(model, dataset, "test", draws=DRAWS).metrics
+    train = evaluate(model, dataset, "train", draws=DRAWS).metrics
+    assert (both.seen_in_training, both.learnt, both.n) == (True, 60, 120)
+    assert both.unseen.accuracy == test.accuracy
+    assert both.unseen.n == 60
+    assert "learnt from 60 of these 120" in both.note
+    assert (test.seen_in_training, test.learnt) == (False, 0)
+    assert test.training_distance_m > 1000
+    assert test.unseen is None
+    assert train.learnt == 60
+    assert train.unseen is None
 
 
 def test_without_places_names_still_tell_and_the_rest_is_said(root: Path) -> None:
     placed = open_eurosat(root)
     model = tiny_pictures.tiny_picture_model(**learnt_card(placed))
     (root / "locations.csv").unlink()
-    found = evaluate(model, open_eurosat(root), "all", draws=DRAWS).figures
-    assert found["learnt"] == 60
-    assert found["training_distance_m"] is None
-    assert "120 of these 120 pictures have no place" in found["note"]
+    found = evaluate(model, open_eurosat(root), "all", draws=DRAWS).metrics
+    assert found.learnt == 60
+    assert found.training_distance_m is None
+    assert "120 of these 120 pictures have no place" in found.note
 
 
 def test_a_damaged_list_of_names_is_unknown_and_no_fault(dataset: EuroSat) -> None:
     training = {"dataset": dataset.title, "splits": ["train"], "names": {"Forest": "§"}}
     model = tiny_pictures.tiny_picture_model(training=training)
-    found = evaluate(model, dataset, "test", draws=DRAWS).figures
-    assert found["seen_in_training"] is None
-    assert found["learnt"] is None
+    found = evaluate(model, dataset, "test", draws=DRAWS).metrics
+    assert found.seen_in_training is None
+    assert found.learnt is None
 
 
 def test_blocks_are_about_twelve_kilometres(dataset: EuroSat) -> None:
@@ -123,14 +125,14 @@ def test_blocks_are_about_twelve_kilometres(dataset: EuroSat) -> None:
         "all",
         draws=Draws(resamples=100, unit="block"),
     )
-    assert found.figures["bootstrap"]["blocks"] == 2
-    assert found.figures["command"].endswith("--unit block")
+    assert found.metrics.bootstrap.blocks == 2
+    assert found.metrics.command.endswith("--unit block")
 
 
 def test_progress_counts_pictures(dataset: EuroSat) -> None:
     told: list[tuple[int, int, str]] = []
     model = tiny_pictures.tiny_picture_model()
-    probabilities([model], dataset.load("all"), lambda *step: told.append(step))
+    probabilities_of([model], dataset.load("all"), lambda *step: told.append(step))
     assert told[-1] == (120, 120, "pictures")
     assert len(told) == 4
 
@@ -141,20 +143,20 @@ def test_reports_are_kept_and_read_again(dataset: EuroSat, tmp_path: Path) -> No
     found = evaluate(model, dataset, "test", draws=DRAWS)
     write_report(found, folder)
     again = read_report(folder, "eurosat", "test")
-    assert again.figures == found.figures
+    assert again.metrics == found.metrics
     assert np.array_equal(again.predictions.truth, found.predictions.truth)
 
 
-def test_floors_lie_in_the_models_folder(dataset: EuroSat, tmp_path: Path) -> None:
+def test_baselines_lie_in_the_models_folder(dataset: EuroSat, tmp_path: Path) -> None:
     folder = tiny_pictures.tiny_picture_folder(tmp_path / "model")
-    assert floors(folder, "cpu") == []
+    assert baselines_in(folder, "cpu") == []
     tiny_pictures.tiny_picture_folder(folder / "baselines" / "a", name="a")
-    (floor,) = floors(folder, "cpu")
-    figures = evaluate(
+    (floor,) = baselines_in(folder, "cpu")
+    metrics = evaluate(
         tiny_pictures.tiny_picture_model(), dataset, "test", [floor], draws=DRAWS
-    ).figures
-    assert figures["baselines"]["a"]["accuracy"] == figures["accuracy"]
-    assert figures["baselines"]["a"]["margin"]["accuracy"]["difference"] == 0
+    ).metrics
+    assert metrics.baselines["a"].accuracy == metrics.accuracy
+    assert metrics.baselines["a"].margin["accuracy"].difference == 0
 
 
 def test_other_models_and_splits_are_refused(dataset: EuroSat) -> None:

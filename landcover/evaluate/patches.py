@@ -1,0 +1,234 @@
+"""Measure models on BigEarthNet's patches, which show any of 19 classes.
+
+Patches go through the same door as a user's: read, brought to 10 m, checked against the
+card, classified. Pixels are read a batch at a time, so a split of any size fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from landcover.core.bands import BAND_NAMES
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import ModelMismatch
+from landcover.core.raster import FloatArray, Provenance, Raster, grid
+from landcover.datasets.labelled import (
+    ALL,
+    Dataset,
+    Record,
+    batches,
+    read_records,
+    split_name,
+    targets_of,
+)
+from landcover.datasets.split_distance import (
+    Nearness,
+    blocks,
+    refuse_leaks,
+    split_distances,
+    to_learnt,
+)
+from landcover.decide import conformal
+from landcover.evaluate.report import LabelSetCoverage, Origin, PartMetrics, Speed
+from landcover.evaluate.report_metrics import Draws, Material, part, thresholds_of
+from landcover.evaluate.task import BATCH, Progress, in_order, timed
+from landcover.io.band_files import to_patch
+from landcover.models import registry
+from landcover.models.card import Card
+from landcover.models.model import Model
+
+__all__ = ["PatchTask", "has_seen", "material_of", "training_splits"]
+
+
+@dataclass(frozen=True)
+class PatchTask:
+    """A data set of patches: a :class:`~landcover.evaluate.task.Task`."""
+
+    dataset: Dataset
+    _near: dict[tuple[str, tuple[str, ...]], Nearness | None] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    @property
+    def name(self) -> str:
+        """Of the data set, as reports call it."""
+        return self.dataset.name
+
+    @property
+    def default_model(self) -> str:
+        """The model that is measured unless another is named."""
+        return registry.DEFAULT_MODEL
+
+    def baselines(self, model: Card, folder: Path, device: str = "auto") -> list[Model]:  # noqa: ARG002 - as the protocol has it
+        """The registered baselines but for the model itself."""
+        return [
+            registry.load(name, device)
+            for name in registry.BASELINES
+            if name in registry.names() and name != model.name
+        ]
+
+    def check(self, card: Card) -> None:
+        """Raise unless a model knows the 19 classes.
+
+        Raises:
+            ModelMismatch: it does not.
+        """
+        if set(card.classes) != set(CLASS_NAMES):
+            raise ModelMismatch(
+                f"{card.title} knows {len(card.classes)} classes, and this data set "
+                f"has {len(CLASS_NAMES)}: evaluate a model of all of them."
+            )
+
+    def refuse_leaks(
+        self, card: Card, split: str, *, allow_touching: bool = False, strict: bool = False
+    ) -> None:
+        """Raise if a split is no test of a model: ``split_distance.refuse_leaks``.
+
+        Raises:
+            BadInput: the split is unknown, or lies too near to what the model was trained on.
+        """
+        refuse_leaks(
+            self.dataset,
+            split_name(split),
+            training_splits(card, self.dataset),
+            allow_touching=allow_touching,
+            strict=strict,
+        )
+
+    def material(self, split: str) -> Material:
+        """Truth, countries and blocks of a split."""
+        return material_of(self.dataset.records(split))
+
+    def probabilities(
+        self, models: Sequence[Model], split: str, progress: Progress | None = None
+    ) -> list[FloatArray]:
+        """Each model's probabilities, float32 ``(patch, class)``, classes in our order."""
+        for model in models:
+            self.check(model.card)
+        records = self.dataset.records(split)
+        parts: list[list[FloatArray]] = [[] for _ in models]
+        done = 0
+        for batch in batches(records, BATCH):
+            patches = [to_patch(native, native.name) for native in read_records(batch)]
+            for model, own in zip(models, parts, strict=True):
+                own.append(_answer(model, patches))
+            done += len(batch)
+            if progress:
+                progress(done, len(records), "patches")
+        return [np.concatenate(own) for own in parts]
+
+    def has_seen(self, card: Card, split: str) -> bool | None:
+        """Whether a model was trained on patches of a split: :func:`has_seen`."""
+        return has_seen(card, self.dataset, split)
+
+    def origin(self, card: Card, split: str) -> Origin:
+        """Which weights these are, and how far from the split they were trained."""
+        found = self._nearness(card, split)
+        return Origin(
+            card_hash=card.hash,
+            seen_in_training=self.has_seen(card, split),
+            training_splits=tuple(map(str, card.training.get("splits", ()))),
+            training_distance_m=None if found is None else found.nearest_m,
+        )
+
+    def details(
+        self, card: Card, split: str, material: Material, answer: FloatArray, draws: Draws
+    ) -> dict[str, Any]:
+        """Patches that touch those of the training, coverage of label sets, distances."""
+        found = self._nearness(card, split)
+        touching, apart = None, None
+        if found is not None and not found.unknown:
+            touching = int(found.touching.sum())
+            apart = _apart(card, material, answer, found, draws)
+        return {
+            "touching": touching,
+            "apart": apart,
+            **_label_sets(card, material, answer),
+            "split_distances_m": split_distances(self.dataset),
+            "absent": self.dataset.absent,
+            "note": self.dataset.note,
+        }
+
+    def speed(self, model: Model, n: int = 15) -> Speed:
+        """Median time of one warm classification of one patch, with what it was measured on."""
+        shape = (len(BAND_NAMES), model.card.pixels, model.card.pixels)
+        pixels = np.full(shape, 0.1, np.float32)
+        pixels += np.random.default_rng(0).normal(0, 0.02, shape).astype(np.float32)
+        patch = Raster(
+            data=pixels,
+            valid=np.ones(shape[1:], dtype=bool),
+            bands=BAND_NAMES,
+            crs="EPSG:32633",
+            transform=grid(600_000, 5_300_000),
+            provenance=Provenance(source="noise", level=model.card.level),
+        )
+        return timed(model, lambda: model.predict(patch), n)
+
+    def _nearness(self, card: Card, split: str) -> Nearness | None:
+        """How near a split lies to what a model was trained on; models often share that."""
+        key = split, training_splits(card, self.dataset)
+        if key not in self._near:
+            self._near[key] = to_learnt(self.dataset, *key)
+        return self._near[key]
+
+
+def training_splits(card: Card, dataset: Dataset) -> tuple[str, ...]:
+    """The splits of a data set that a model was trained on; none where it was another one."""
+    if card.training.get("dataset") != dataset.title:
+        return ()
+    return tuple(str(name) for name in card.training.get("splits", ()))
+
+
+def has_seen(card: Card, dataset: Dataset, split: str) -> bool | None:
+    """Whether a model was trained on patches of a split; None where its data was another's.
+
+    Other data sets may show the same places, so that "no" would claim too much.
+    """
+    if card.training.get("dataset") != dataset.title:
+        return None
+    names = training_splits(card, dataset)
+    return split == ALL or bool({split, ALL} & set(names))
+
+
+def material_of(records: Sequence[Record]) -> Material:
+    """What metrics need of BigEarthNet's patches."""
+    return Material(
+        ids=tuple(record.patch_id for record in records),
+        classes=CLASS_NAMES,
+        truth=targets_of(records).numpy().astype(bool),
+        countries=tuple(record.country for record in records),
+        places=blocks([record.patch_id for record in records]),
+    )
+
+
+def _answer(model: Model, patches: Sequence[Raster]) -> FloatArray:
+    with torch.inference_mode():
+        scores = model.scores(torch.stack([model.tensor(patch) for patch in patches])).float()
+        answer: FloatArray = model.probabilities(scores).cpu().numpy()
+    return in_order(model, answer, CLASS_NAMES)
+
+
+def _apart(
+    card: Card, material: Material, answer: FloatArray, found: Nearness, draws: Draws
+) -> PartMetrics | None:
+    """Metrics of the patches that touch none of the training; None where all or none do."""
+    touching = found.touching
+    if touching.all() or not touching.any():
+        return None
+    return part(material, ~touching, answer, thresholds_of(card, material.classes), draws)
+
+
+def _label_sets(card: Card, material: Material, answer: FloatArray) -> dict[str, Any]:
+    """The coverage that the card's label sets had; nothing where it has none."""
+    if not card.label_sets:
+        return {}
+    observed = conformal.observe(
+        card.label_sets, answer, material.truth, material.countries, material.classes
+    )
+    return {"label_set_coverage": LabelSetCoverage.model_validate(observed)}
