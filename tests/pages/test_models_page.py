@@ -192,9 +192,16 @@ def test_accuracy_against_time_has_every_model(zoo: Path) -> None:
 
 
 def test_labels_of_bubbles_do_not_cover_each_other() -> None:
-    rows = [
-        data.Row(k, str(k), "A model with a name", {"macro_ap": 0.5 + k / 50}, None, 1, 9.0)
+    speed = Speed(milliseconds_per_patch=9.0, runs=1, device="cpu", threads=1)
+    reports = [
+        EvaluationReport(
+            model=str(k), dataset="any", split="test", n=12, per_class={}, speed=speed,
+            macro_ap=0.5 + k / 50,
+        )
         for k in range(6)
+    ]  # fmt: skip
+    rows = [
+        data.Row(k, str(k), "A model with a name", one, None, 1) for k, one in enumerate(reports)
     ]
     table = trade_off._table(rows, "macro_ap")
     spread = trade_off._ranges(table["ms a patch"].to_numpy(), table[["Macro AP"]].to_numpy(float))
@@ -344,7 +351,7 @@ def test_what_is_said_of_two_models_is_what_the_comparison_found(zoo: Path) -> N
         row = rows.loc[data.FIGURES[key].axis]
         assert row["A − B"].startswith(f"{gap.difference:+.3f}")
         assert row["Verdict"] == compare.WORDS[gap.better]
-        assert row["A better in"] == f"{gap['share_a_better']:.0%}"
+        assert row["A better in"] == f"{gap.share_a_better:.0%}"
     for figure in compare.BY_CLASS:
         shown.selectbox(key="models_pair_figure").set_value(figure).run()
         assert not shown.exception
