@@ -230,7 +230,9 @@ class Classification:
             "model": self.model.card.title,
             "verdict": f"{SAID[self.verdict.decision]}: {self.verdict.reason}",
         }
-        table = frame.to_html(index=False, float_format="{:.2f}".format, border=0)
+        frame["predicted"] = frame["predicted"].map({True: "yes", False: ""})
+        columns = ["label", "probability", "threshold", "predicted"]
+        table = frame[columns].to_html(index=False, float_format="{:.2f}".format, border=0)
         return notebook.html(facts, self._repr_png_(), table)
 
     def _repr_png_(self) -> bytes | None:

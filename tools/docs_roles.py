@@ -1,4 +1,4 @@
-"""Turn roles in docstrings, such as ``:func:`find```, into links of the API reference."""
+"""Turn the markup of docstrings, such as ``:func:`find```, into that of the API reference."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any, Final
 import griffe
 
 ROLE: Final = re.compile(r":(?:mod|func|class|meth|data|attr|exc):`(~?)([^`]+)`")
+
+
+LITERAL_BLOCK: Final = re.compile(r"::(?=\n\n)")
+"""A colon before an indented block, which needs no second one in Markdown."""
 
 
 class Roles(griffe.Extension):
@@ -26,4 +30,4 @@ class Roles(griffe.Extension):
             shown = name.rsplit(".", 1)[-1] if short else name
             return f'<autoref identifier="{path}" optional><code>{shown}</code></autoref>'
 
-        obj.docstring.value = ROLE.sub(link, obj.docstring.value)
+        obj.docstring.value = LITERAL_BLOCK.sub(":", ROLE.sub(link, obj.docstring.value))
