@@ -45,8 +45,8 @@ from landcover.models.model import Model, Prediction
 from landcover.models.thresholds import DEFAULT_AIM
 from landcover.report import patch_report
 from landcover.stac import catalog as archives
-from landcover.trust import picture_quality
-from landcover.trust.verdict import SAID, Judgement, of_quality, predict_and_judge
+from landcover.trust.result import predict
+from landcover.trust.verdict import SAID, Verdict
 
 __all__ = ["AttributionMap", "Classification", "Classifier", "fetch", "load_model", "open"]
 
@@ -147,13 +147,9 @@ class Classifier:
             ModelMismatch: the raster is not what the model was made for.
             BadInput: the aim is unknown, or the model has no thresholds for it.
         """
-        if raster.is_rgb:
-            prediction = self.model.predict(raster, aim)
-            verdict = of_quality(picture_quality.assess(raster))
-        else:
-            prediction, verdict = predict_and_judge(self.model, raster, aim)
+        found = predict(self.model, raster, aim)
         return Classification(
-            model=self.model, raster=raster, prediction=prediction, verdict=verdict
+            model=self.model, raster=raster, prediction=found.prediction, verdict=found.verdict
         )
 
     def _repr_html_(self) -> str:
@@ -183,7 +179,7 @@ class Classification:
     model: Model
     raster: Raster
     prediction: Prediction
-    verdict: Judgement
+    verdict: Verdict
 
     def to_frame(self) -> pd.DataFrame:
         """One row a class in the nomenclature's order.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
@@ -10,6 +12,9 @@ from pages.parts.classify import pictures, result
 from pages.parts.explain import bands, choose, computation, maps, neighbours, place, what_if
 from pages.parts.explain.computation import Wish
 from pages.parts.shared import choice, entry, loaded_models, theme, verdict_banner
+
+if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
+    from landcover.trust.result import Result
 
 
 def main() -> None:
@@ -27,7 +32,7 @@ def main() -> None:
     aim = str(st.session_state.get("classify_aim", "f1"))
     if name is None:
         return
-    found = _answer(name, chosen, subject.pixels, aim)
+    found = loaded_models.predict(name, chosen.key, subject.pixels, aim)
     with left:
         st.caption(place.where(subject.pixels))
         with st.container(key="explain_picture"):
@@ -47,7 +52,7 @@ def _deep(
     name: str,
     chosen: choice.Chosen,
     subject: computation.Subject,
-    found: loaded_models.Answer,
+    found: Result,
     aim: str,
 ) -> None:
     pixels, key = subject.pixels, chosen.key
@@ -80,24 +85,16 @@ def _deep(
     what_if.steady(steady, found)
 
 
-def _answer(name: str, chosen: choice.Chosen, pixels: Raster, aim: str) -> loaded_models.Answer:
-    if pixels.is_rgb:
-        return loaded_models.classify_picture(name, chosen.key, pixels)
-    return loaded_models.classify(name, chosen.key, pixels, aim)
-
-
-def _answer_of(
-    name: str, chosen: choice.Chosen, pixels: Raster, aim: str
-) -> loaded_models.Answer | None:
+def _answer_of(name: str, chosen: choice.Chosen, pixels: Raster, aim: str) -> Result | None:
     """The same, None where the model refuses: the maps say why."""
     try:
-        return _answer(name, chosen, pixels, aim)
+        return loaded_models.predict(name, chosen.key, pixels, aim)
     except LandcoverError:
         return None
 
 
-def _verdict(name: str, chosen: choice.Chosen, pixels: Raster, found: loaded_models.Answer) -> None:
-    verdict_banner.show(found.judgement)
+def _verdict(name: str, chosen: choice.Chosen, pixels: Raster, found: Result) -> None:
+    verdict_banner.show(found.verdict)
     if pixels.is_rgb:
         st.html(pictures.verdict(found, loaded_models.title(name)))
         return

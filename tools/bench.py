@@ -35,7 +35,7 @@ from landcover.io import sources
 from landcover.io.samples import NAMES
 from landcover.models import registry
 from landcover.models.model import Model
-from landcover.report.patch_report import classify_patch
+from landcover.trust.result import predict
 from tools import bench_models
 from tools.bench_models import show
 
@@ -72,7 +72,7 @@ def classify() -> None:
     patches = [sources.read(name) for name in NAMES]
     ways: dict[str, Callable[[Model, Raster], object]] = {
         "warm classification of one patch": lambda model, patch: model.predict(patch),
-        "… with the verdict": classify_patch,
+        "… with the verdict": predict,
     }
     for title, way in ways.items():
         way(model, patches[0])

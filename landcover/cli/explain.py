@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from landcover.explain.band_attribution import BandEvidence
     from landcover.explain.explanation import Explanation
     from landcover.models.model import Model, Prediction
-    from landcover.trust.quality import Quality
-    from landcover.trust.verdict import Judgement
+    from landcover.trust.result import Result
+    from landcover.trust.verdict import Quality
 
 MOST_LABELS: Final = 4
 """Classes in one call: more do not fit side by side."""
@@ -217,33 +217,32 @@ def _answers(
     asked: Sequence[_Asked], options: argparse.Namespace, read: Read, *, picture: bool
 ) -> tuple[Raster, list[_Answer]]:
     """What is explained, and what each model says of it."""
-    from landcover.report import patch_report, picture_report  # noqa: PLC0415 - loads torch
-    from landcover.trust import verdict  # noqa: PLC0415 - loads torch
+    from landcover.report import patch_report  # noqa: PLC0415 - loads torch
+    from landcover.trust.result import predict  # noqa: PLC0415 - loads torch
 
     answers = []
     if picture:
         seen = picture_sources.read(options.source, options)
         for one in asked:
-            prediction, quality = picture_report.classify(one.model, seen)
+            found = predict(one.model, seen.picture)
             record = picture_sources.record_of(one.model, options.source, options)
-            answers.append(_answer(one, prediction, verdict.of_quality(quality), record))
+            answers.append(_answer(one, found, record))
         return seen.picture, answers
     patch = read(options.source, options)
     for one in asked:
-        prediction = one.model.predict(patch)
         # Whoever asks how stable the answer is wants a verdict that knows of it.
-        judged = verdict.judge(one.model, patch, prediction, deep=options.stability)
-        record = patch_report.as_record(patch, prediction, judged, options.source.strip())
-        answers.append(_answer(one, prediction, judged, record))
+        found = predict(one.model, patch, deep=options.stability)
+        source = options.source.strip()
+        record = patch_report.as_record(patch, found.prediction, found.verdict, source)
+        answers.append(_answer(one, found, record))
     return patch, answers
 
 
-def _answer(
-    asked: _Asked, prediction: Prediction, judged: Judgement, record: dict[str, Any]
-) -> _Answer:
+def _answer(asked: _Asked, found: Result, record: dict[str, Any]) -> _Answer:
+    judged = found.verdict
     warnings = () if judged.decision == "answer" else (judged.reason,)
-    quality = replace(judged.quality, warnings=warnings)
-    return _Answer(asked=asked, prediction=prediction, quality=quality, record=record)
+    quality = judged.quality.with_fields(warnings=warnings)
+    return _Answer(asked=asked, prediction=found.prediction, quality=quality, record=record)
 
 
 def _more(first: _Asked, patch: Raster, options: argparse.Namespace) -> dict[str, Any]:

@@ -186,10 +186,11 @@ def _model_and_aim(options: argparse.Namespace, *, picture: bool) -> tuple[Model
 
 def _record_of(model: Model, aim: str, source: str, options: argparse.Namespace) -> dict[str, Any]:
     from landcover.report import patch_report  # noqa: PLC0415
+    from landcover.trust.result import predict  # noqa: PLC0415
 
     patch = _read(source, options)
-    prediction, judged = patch_report.classify_patch(model, patch, aim)
-    return patch_report.as_record(patch, prediction, judged, source.strip())
+    found = predict(model, patch, aim)
+    return patch_report.as_record(patch, found.prediction, found.verdict, source.strip())
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -61,12 +61,14 @@ def record_of(model: Model, source: str, options: argparse.Namespace) -> dict[st
     """
     from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.report import picture_report  # noqa: PLC0415 - loads torch
+    from landcover.trust.result import predict  # noqa: PLC0415 - loads torch
 
     seen = read(source, options)
-    found = picture_report.classify(model, seen)
+    found = predict(model, seen.picture)
     return picture_report.as_record(
         seen,
-        *found,
+        found.prediction,
+        found.verdict,
         source.strip(),
         limits=picture_report.limits_of(registry.folder(model.card.name)),
         choice=ASKED if options.model else picture_report.CHOSEN,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from landcover.core.errors import BadInput
-from landcover.trust.verdict import SAID
 
 # What the options do is imported when they are used: `landcover --help` must not wait for torch.
 if TYPE_CHECKING:
@@ -139,6 +138,8 @@ def as_text(record: dict[str, Any]) -> str:
             turned = "  turns" if row["turned"] else ""
             lines.append(f"  {row['before']:.3f} → {row['after']:.3f}  {row['label']}{turned}")
         verdict = record["what_if"]["verdict"]
+        from landcover.trust.verdict import SAID  # noqa: PLC0415 - see the top
+
         lines.append(f"  The verdict then: {SAID[verdict['decision']]}. {verdict['reason']}")
         if record["what_if"]["mirrored"]:
             lines.append(
@@ -170,7 +171,7 @@ def _neighbours(model: Model, folder: Path, patch: Raster, count: int) -> dict[s
 
 def _what_if(model: Model, patch: Raster, changes: Sequence[Change]) -> dict[str, Any]:
     from landcover.explain.what_if import what_if  # noqa: PLC0415 - see the top
-    from landcover.trust.verdict import judge  # noqa: PLC0415 - see the top
+    from landcover.trust.judge import judge  # noqa: PLC0415 - see the top
 
     found = what_if(model, patch, changes)
     rows = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from landcover import nets
 from landcover.core.errors import CorruptModel, LandcoverError, ModelMismatch
 from landcover.core.raster import FloatArray, Raster
+from landcover.core.schema import Schema
 from landcover.decide import calibration
 from landcover.decide.conformal import Certainty, certainty
 from landcover.models.card import LEVELS, RGB, WEIGHTS_FILE, Card, read_card
@@ -39,8 +39,7 @@ _WANTS_PICTURE: Final = (
 """What is said where a model for pictures gets reflectance."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LabelScore:
+class LabelScore(Schema):
     """What a model says of one class."""
 
     label: str
@@ -55,8 +54,7 @@ class LabelScore:
     """The class's place in the conformal label set, whatever the aim; None where there is none."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
+class Prediction(Schema):
     """What a model says of one patch: one :class:`LabelScore` a class, in the card's order."""
 
     model: str
@@ -199,13 +197,20 @@ class Model:
 
         Raises:
             BadInput: it is no aim, or the card has no thresholds for it.
+            CorruptModel: a score or probability is not a finite number.
         """
         thresholds = thresholds_for(self.card, aim)
         with torch.inference_mode():
             probabilities = self.probabilities(scores).cpu().numpy()
+        rows = scores.cpu().numpy()
+        if not (np.isfinite(rows).all() and np.isfinite(probabilities).all()):
+            raise CorruptModel(
+                f"The model '{self.card.name}' answered with something that is no number: "
+                "train it anew, or choose another model."
+            )
         return [
             self._prediction(row, probability, thresholds)
-            for row, probability in zip(scores.cpu().numpy(), probabilities, strict=True)
+            for row, probability in zip(rows, probabilities, strict=True)
         ]
 
     def predict(self, patch: Raster, aim: str = DEFAULT_AIM) -> Prediction:

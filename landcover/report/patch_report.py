@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from landcover import __version__
 from landcover.core.bands import PIXEL_M
 from landcover.core.classes import BY_NAME, CLASS_NAMES, THEMES
-from landcover.core.errors import CorruptModel
 from landcover.core.raster import Raster
 from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation
-from landcover.models.model import Model, Prediction
+from landcover.models.model import Prediction
 from landcover.models.thresholds import AIMS, DEFAULT_AIM
 from landcover.report.sheet import as_png
-from landcover.trust.quality import Quality
-from landcover.trust.verdict import SAID, Judgement, predict_and_judge
+from landcover.trust.verdict import SAID, Quality, Verdict
 
 __all__ = [
     "as_csv",
     "as_png",
     "as_record",
     "as_text",
-    "classify_patch",
     "doubt_lines",
     "explanation_record",
     "explanation_text",
@@ -57,20 +52,8 @@ CSV_COLUMNS: Final = (
 )
 
 
-def classify_patch(
-    model: Model, patch: Raster, aim: str = DEFAULT_AIM
-) -> tuple[Prediction, Judgement]:
-    """What a model says of a patch, and whether to believe it.
-
-    Raises:
-        ModelMismatch: the patch is not what the model was made for.
-        BadInput: it is no aim, or the model has no thresholds for it.
-    """
-    return predict_and_judge(model, patch, aim)
-
-
 def as_record(
-    patch: Raster, prediction: Prediction, judged: Quality | Judgement, source: str
+    patch: Raster, prediction: Prediction, judged: Quality | Verdict, source: str
 ) -> dict[str, Any]:
     """What a model says of a patch, as JSON-ready values without NaN.
 
@@ -83,31 +66,19 @@ def as_record(
         judged: the judgement of that answer, which the record then holds as ``verdict``, or
             the patch's quality alone.
         source: what the user named.
-
-    Raises:
-        CorruptModel: the model answered with something that is no number.
     """
     ordered = sorted(prediction.labels, key=lambda item: CLASS_NAMES.index(item.label))
-    quality = judged.quality if isinstance(judged, Judgement) else judged
-    doubt = {"verdict": judged.as_dict()} if isinstance(judged, Judgement) else {}
+    quality = judged.quality if isinstance(judged, Verdict) else judged
+    doubt = {"verdict": judged.as_dict()} if isinstance(judged, Verdict) else {}
     return {
-        **answer_record(replace(prediction, labels=tuple(ordered)), quality, source),
+        **answer_record(prediction.with_fields(labels=tuple(ordered)), quality, source),
         **doubt,
         "provenance": provenance_record(patch, prediction),
     }
 
 
 def answer_record(prediction: Prediction, quality: Quality, source: str) -> dict[str, Any]:
-    """The part of a record that patches and pictures share: answer and quality.
-
-    Raises:
-        CorruptModel: the model answered with something that is no number.
-    """
-    if not all(math.isfinite(item.probability) for item in prediction.labels):
-        raise CorruptModel(
-            f"The model '{prediction.model}' answered with something that is no number: "
-            "train it anew, or choose another model."
-        )
+    """The part of a record that patches and pictures share: answer and quality."""
     return {
         "source": plain(source),
         "model": prediction.model,

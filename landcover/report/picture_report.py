@@ -21,11 +21,9 @@ from landcover.evaluate.report_files import read_report
 from landcover.evaluate.report_text import with_span
 from landcover.models import registry
 from landcover.models.card import EVEN
-from landcover.models.model import Model, Prediction
+from landcover.models.model import Prediction
 from landcover.report.patch_report import answer_record, labels_as_csv, no_formula
-from landcover.trust.picture_quality import assess
-from landcover.trust.quality import Quality
-from landcover.trust.verdict import of_quality
+from landcover.trust.verdict import Verdict
 
 CSV_COLUMNS: Final = (
     "source",
@@ -84,19 +82,10 @@ def view(whole: Raster, at: tuple[int, int] | None = None) -> View:
     return View(picture=window, row=row, col=col, whole=(whole.height, whole.width))
 
 
-def classify(model: Model, seen: View) -> tuple[Prediction, Quality]:
-    """What a model says of a window of a picture, and whether it may be trusted.
-
-    Raises:
-        ModelMismatch: the model was not made for pictures.
-    """
-    return model.predict(seen.picture), assess(seen.picture)
-
-
 def as_record(
     seen: View,
     prediction: Prediction,
-    quality: Quality,
+    judged: Verdict,
     source: str,
     *,
     limits: tuple[str, ...] = LIMITS,
@@ -107,7 +96,7 @@ def as_record(
     Args:
         seen: what was classified.
         prediction: of that window.
-        quality: of that window.
+        judged: the verdict on that answer.
         source: what the user named.
         limits: what the picture gives up (:func:`limits_of`).
         choice: why this model was asked.
@@ -116,8 +105,8 @@ def as_record(
         CorruptModel: the model answered with something that is no number.
     """
     return {
-        **answer_record(prediction, quality, source),
-        "verdict": of_quality(quality).as_dict(),
+        **answer_record(prediction, judged.quality, source),
+        "verdict": judged.as_dict(),
         "limits": list(limits),
         "provenance": {
             **seen.picture.provenance.as_dict(),

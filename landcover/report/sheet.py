@@ -22,7 +22,7 @@ from landcover.core.raster import ByteArray, Raster
 from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
 from landcover.models.model import LabelScore, Prediction
-from landcover.trust.quality import Quality
+from landcover.trust.verdict import Quality
 
 SIDE: Final = 480
 """Pixels of a view: four a pixel of the patch."""

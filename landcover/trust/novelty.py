@@ -23,21 +23,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import CorruptModel
 from landcover.core.raster import FloatArray, Raster
+from landcover.models.features import features_and_scores
+from landcover.models.model import Model
 from landcover.trust import files
 from landcover.trust.pixel_checks import FEWEST
-
-if TYPE_CHECKING:  # torch is loaded by who has a model
-    from torch import Tensor
-
-    from landcover.models.model import Model
 
 Doubles = npt.NDArray[np.float64]
 
@@ -182,8 +181,6 @@ class Novelty:
         """The distance ``features`` of a patch; empty where the model has no features."""
         if self.space is None:
             return {}
-        from landcover.models.features import features_and_scores  # noqa: PLC0415 - loads torch
-
         return self.of_seen(*features_and_scores(model, model.tensor(patch)[None]))
 
     def of_seen(self, features: Tensor, scores: Tensor) -> dict[str, float]:
@@ -223,8 +220,6 @@ def bound_of(values: npt.ArrayLike, quiet: float = QUIET) -> float:
 
 def save(novelty: Novelty, folder: Path, card_hash: str) -> Path:
     """Write ``trust/novelty.safetensors`` into a model folder."""
-    import torch  # noqa: PLC0415 - slow to import
-
     arrays: dict[str, tuple[Doubles, type[np.floating[Any]]]] = {
         "spectrum.mean": (novelty.spectrum.mean, np.float64),
         "spectrum.precision": (novelty.spectrum.precision, np.float64),

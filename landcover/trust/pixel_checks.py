@@ -16,7 +16,7 @@ import numpy as np
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.raster import BoolArray, FloatArray, Raster
-from landcover.trust.quality import About, Finding, Level
+from landcover.trust.verdict import Finding, finding
 
 CELL: Final = 6
 """Side of a cell in pixels of 10 m."""
@@ -215,18 +215,10 @@ def _index(first: FloatArray, second: FloatArray) -> FloatArray:
     return index
 
 
-def _found(check: str, level: Level, measured: tuple[float, float], sentence: str) -> Finding:
-    about: About = "pixels"
-    value, bound = measured
-    return Finding(
-        check=check, level=level, about=about, value=value, bound=bound, sentence=sentence
-    )
-
-
 def _bands(patch: Raster) -> Iterator[Finding]:
     lost = patch.provenance.missing_bands
     if lost:
-        yield _found(
+        yield finding(
             "missing-bands",
             "warn",
             (float(len(lost)), 1.0),
@@ -237,7 +229,7 @@ def _bands(patch: Raster) -> Iterator[Finding]:
         return  # over open sea a band may be one small number throughout
     flat = [name for name, band in zip(patch.bands, values, strict=True) if not np.ptp(band)]
     if flat:
-        yield _found(
+        yield finding(
             "missing-bands",
             "grave",
             (float(len(flat)), 1.0),
@@ -249,7 +241,7 @@ def _bands(patch: Raster) -> Iterator[Finding]:
 def _noise(patch: Raster) -> Iterator[Finding]:
     rough = roughness(patch)
     if rough > ROUGH:
-        yield _found(
+        yield finding(
             "noise",
             "grave",
             (rough, ROUGH),
@@ -263,7 +255,7 @@ def _vapour(values: FloatArray) -> Iterator[Finding]:
         return
     if ratio < VAPOUR_WARN:
         grave = ratio < VAPOUR_GRAVE
-        yield _found(
+        yield finding(
             "level",
             "grave" if grave else "warn",
             (ratio, VAPOUR_GRAVE if grave else VAPOUR_WARN),
@@ -271,7 +263,7 @@ def _vapour(values: FloatArray) -> Iterator[Finding]:
             "or like bands in another order; use Level-2A.",
         )
     elif ratio > VAPOUR_HIGH:
-        yield _found(
+        yield finding(
             "vapour",
             "warn",
             (ratio, VAPOUR_HIGH),
@@ -283,7 +275,7 @@ def _vapour(values: FloatArray) -> Iterator[Finding]:
 def _twins(values: FloatArray) -> Iterator[Finding]:
     ratio = ratio_to_b8a(values, "B08")
     if ratio is not None and not TWINS_LOW <= ratio <= TWINS_HIGH:
-        yield _found(
+        yield finding(
             "order",
             "grave",
             (ratio, TWINS_LOW if ratio < 1 else TWINS_HIGH),
@@ -296,7 +288,7 @@ def _snow(values: FloatArray) -> Iterator[Finding]:
     snow = snow_share(values)
     if snow > SNOW_SHARE:
         grave = snow > SNOW_GRAVE
-        yield _found(
+        yield finding(
             "snow",
             "grave" if grave else "warn",
             (snow, SNOW_GRAVE if grave else SNOW_SHARE),
@@ -308,21 +300,21 @@ def _snow(values: FloatArray) -> Iterator[Finding]:
 def _clouds(values: FloatArray) -> Iterator[Finding]:
     opaque, clouded, thin = (float(hazy(values, bound).mean()) for bound in (OPAQUE, CLOUD, HAZE))
     if opaque > OPAQUE_SHARE:
-        yield _found(
+        yield finding(
             "haze",
             "grave",
             (opaque, OPAQUE_SHARE),
             f"Cloud hides {opaque:.0%} of the square: choose another date.",
         )
     elif clouded > CLOUD_SHARE:
-        yield _found(
+        yield finding(
             "haze",
             "warn",
             (clouded, CLOUD_SHARE),
             f"Cloud lies over {clouded:.0%} of the square: choose a clearer date.",
         )
     elif thin > HAZE_SHARE:
-        yield _found(
+        yield finding(
             "haze",
             "warn",
             (thin, HAZE_SHARE),
@@ -334,7 +326,7 @@ def _clouds(values: FloatArray) -> Iterator[Finding]:
 def _shade(values: FloatArray) -> Iterator[Finding]:
     shade = shade_share(values)
     if shade > SHADE_SHARE:
-        yield _found(
+        yield finding(
             "shade",
             "warn",
             (shade, SHADE_SHARE),

@@ -1,4 +1,4 @@
-"""May this patch be trusted? Checks that are measured on its own pixels and place.
+"""May these pixels be trusted? Checks that are measured on a raster's own pixels and place.
 
 The constants were set on the 625 BigEarthNet v2 patches of the five countries in the
 project's data folder. On them the checks of pixels warn of one, which lies under snow;
@@ -9,19 +9,16 @@ adding 0.1 to each (an offset not removed) is found in all 625, and taking 0.1 f
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
-from landcover.core.bands import SCL_CLOUD, SCL_SHADOW
+from landcover.core.bands import RGB, SCL_CLOUD, SCL_SHADOW
 from landcover.core.raster import FloatArray, Raster
 from landcover.io.scaling import DARK_LOW, darkest, looks_shifted
-
-NODATA_WARN: Final = 0.05
-NODATA_ABSTAIN: Final = 0.50
-"""Shares of pixels without data."""
+from landcover.trust import picture_checks
+from landcover.trust.verdict import NODATA_ABSTAIN, NODATA_WARN, Finding, Quality, finding
 
 TOO_HIGH: Final = 2.0
 """A median reflectance above this is a mistake of scale: fresh snow stays near 1."""
@@ -58,96 +55,43 @@ BORDER: Final = 0.1
 """Degrees by which a patch may lie outside a box: patches come from tiles across borders."""
 
 
-Level = Literal["warn", "grave"]
-"""Whether an answer may still be given, with a warning, or none."""
-About = Literal["pixels", "place", "answer"]
-"""What a finding doubts: the pixels themselves; whether a model knows such a place or season;
-or what it answers for some classes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that speaks against believing an answer.
-
-    Attributes:
-        check: short name of the check that found it.
-        level: how grave it is.
-        about: what it doubts.
-        value: what was measured, in the check's own unit.
-        bound: the value from which the check speaks.
-        sentence: for people: what it is, and what to do.
-    """
-
-    check: str
-    level: Level
-    about: About
-    value: float
-    bound: float
-    sentence: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return {
-            "check": self.check,
-            "level": self.level,
-            "about": self.about,
-            "value": self.value,
-            "bound": self.bound,
-            "sentence": self.sentence,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quality:
-    """What the checks found.
-
-    Attributes:
-        nodata_fraction: share of pixels without data, 0 to 1.
-        cloud_fraction: share of cloud, cirrus and cloud shadow, 0 to 1, or None: not
-            measured, since that takes a scene classification.
-        warnings: one sentence a finding, the gravest first.
-        abstained: whether no label should be given at all.
-    """
-
-    nodata_fraction: float
-    cloud_fraction: float | None
-    warnings: tuple[str, ...]
-    abstained: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return {
-            "nodata_fraction": self.nodata_fraction,
-            "cloud_fraction": self.cloud_fraction,
-            "warnings": list(self.warnings),
-        }
-
-
-def assess(patch: Raster) -> Quality:
-    """Check a patch's pixels and place; never raises."""
-    return of_findings(patch, findings(patch))
+def assess(raster: Raster) -> Quality:
+    """Check the pixels of a patch or picture, and its place if it has one; never raises."""
+    return of_findings(raster, findings(raster))
 
 
 def of_findings(patch: Raster, found: Sequence[Finding]) -> Quality:
-    """The quality of a patch with these findings."""
+    """The quality of a patch or picture with these findings."""
     cloud = cloud_fraction(patch)
     return Quality(
         nodata_fraction=max(0.0, patch.nodata_fraction - (cloud or 0.0)),
         cloud_fraction=cloud,
-        warnings=tuple(finding.sentence for finding in found),
-        abstained=any(finding.level == "grave" for finding in found),
+        warnings=tuple(one.sentence for one in found),
+        abstained=any(one.level == "grave" for one in found),
     )
 
 
-def findings(patch: Raster) -> tuple[Finding, ...]:
-    """What speaks against a patch's pixels and place, the gravest first; never raises."""
+def findings(raster: Raster) -> tuple[Finding, ...]:
+    """Reasons to doubt a raster's pixels and place, the gravest first; never raises.
+
+    Its level decides which checks apply (:data:`CHECKS`).
+    """
+    return tuple(CHECKS.get(raster.level, _of_reflectance)(raster))
+
+
+def _of_reflectance(patch: Raster) -> Iterator[Finding]:
+    """The checks of reflectance."""
     cloud = cloud_fraction(patch) or 0.0
     gaps = max(0.0, patch.nodata_fraction - cloud)
     values = values_of(patch)
     grave = list(_grave(values, gaps, cloud))
     # Where the scale is wrong or nothing is to be seen, finer checks would only echo that.
     slight = [] if grave else [*_gaps(gaps, cloud), *_pixels(patch.bands, values)]
-    return (*grave, *slight, *_place(patch))
+    yield from (*grave, *slight, *(_place(patch) if patch.has_place else ()))
+
+
+CHECKS: Final[dict[str, Callable[[Raster], Iterator[Finding]]]] = {RGB: picture_checks.findings}
+"""Level of a raster → its checks, for each level that does not hold reflectance."""
 
 
 def cloud_fraction(patch: Raster) -> float | None:
@@ -168,7 +112,7 @@ def values_of(patch: Raster) -> FloatArray:
 def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
     """Findings after which no label should be given."""
     if gaps > NODATA_ABSTAIN:
-        yield _finding(
+        yield finding(
             "nodata",
             "grave",
             (gaps, NODATA_ABSTAIN),
@@ -177,7 +121,7 @@ def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
         return
     if gaps + cloud > NODATA_ABSTAIN:
         lost = f" and {gaps:.0%} have no data" if gaps > NODATA_WARN else ""
-        yield _finding(
+        yield finding(
             "cloud",
             "grave",
             (gaps + cloud, NODATA_ABSTAIN),
@@ -186,7 +130,7 @@ def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
         return
     middle, largest = float(np.median(values)), float(np.abs(values).max())
     if middle > TOO_HIGH:
-        yield _finding(
+        yield finding(
             "scale",
             "grave",
             (middle, TOO_HIGH),
@@ -194,7 +138,7 @@ def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
             "10000: check the file's scale.",
         )
     elif largest < TOO_LOW:
-        yield _finding(
+        yield finding(
             "scale",
             "grave",
             (largest, TOO_LOW),
@@ -202,14 +146,14 @@ def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
             "twice: check the file's scale.",
         )
     elif (values == values[:, :1]).all():
-        yield _finding(
+        yield finding(
             "constant",
             "grave",
             (0.0, 0.0),
             "Every band has one single value, so there is nothing to see: check the file.",
         )
     elif (values == values[:1]).all():
-        yield _finding(
+        yield finding(
             "same-bands",
             "grave",
             (float(len(values)), 2.0),
@@ -217,19 +161,9 @@ def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
         )
 
 
-def _finding(
-    check: str, level: Level, measured: tuple[float, float], sentence: str, about: About = "pixels"
-) -> Finding:
-    """A finding from its value and bound."""
-    value, bound = measured
-    return Finding(
-        check=check, level=level, about=about, value=value, bound=bound, sentence=sentence
-    )
-
-
 def _gaps(gaps: float, cloud: float) -> Iterator[Finding]:
     if cloud > NODATA_WARN:
-        yield _finding(
+        yield finding(
             "cloud",
             "warn",
             (cloud, NODATA_WARN),
@@ -237,7 +171,7 @@ def _gaps(gaps: float, cloud: float) -> Iterator[Finding]:
             "of the others.",
         )
     if gaps > NODATA_WARN:
-        yield _finding(
+        yield finding(
             "nodata",
             "warn",
             (gaps, NODATA_WARN),
@@ -249,7 +183,7 @@ def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
     dark = darkest(values)
     shifted = looks_shifted(dark)
     if shifted:
-        yield _finding(
+        yield finding(
             "offset",
             "warn",
             (dark, DARK_LOW),
@@ -257,7 +191,7 @@ def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
             "looks as if the offset of +1000 of processing baseline 04.00 was not removed.",
         )
     if dark < NEGATIVE:
-        yield _finding(
+        yield finding(
             "negative",
             "warn",
             (dark, NEGATIVE),
@@ -266,7 +200,7 @@ def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
         )
     saturated = float((values > SATURATED).any(axis=0).mean())
     if saturated > SATURATED_SHARE:
-        yield _finding(
+        yield finding(
             "saturated",
             "warn",
             (saturated, SATURATED_SHARE),
@@ -275,7 +209,7 @@ def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
     bright = float((values[bands.index("B02")] > BRIGHT_BLUE).mean()) if "B02" in bands else 0.0
     # With an offset left in, everything is bright.
     if bright > BRIGHT_SHARE and not shifted:
-        yield _finding(
+        yield finding(
             "bright",
             "warn",
             (bright, BRIGHT_SHARE),
@@ -283,7 +217,7 @@ def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
             f"{BRIGHT_BLUE:g}), which hide the cover beneath.",
         )
     for names in _same_bands(bands, values):
-        yield _finding(
+        yield finding(
             "same-bands",
             "warn",
             (float(len(names)), 2.0),
@@ -307,7 +241,7 @@ def _place(patch: Raster) -> Iterator[Finding]:
         for south, west, north, east in COUNTRIES.values()
     )
     if away > BORDER:
-        yield _finding(
+        yield finding(
             "place",
             "warn",
             (away, BORDER),

@@ -126,14 +126,17 @@ def moved(patch: Raster, down: int, right: int, *, scene: Raster | None = None) 
     row, col = (0, 0) if scene is None else _corner(patch, scene)
     rows, strange_rows = _mirrored(row + down + np.arange(patch.height), ground.height)
     cols, strange_cols = _mirrored(col + right + np.arange(patch.width), ground.width)
-    _, (a, b, c, d, e, f) = patch.georeference
+    grid = None
+    if patch.transform is not None:
+        a, b, c, d, e, f = patch.transform
+        grid = (a, b, c + a * right + b * down, d, e, f + d * right + e * down)
     cut = np.ix_(rows, cols)
     window = replace(
         patch,
         data=ground.data[:, rows[:, None], cols],
         valid=ground.valid[cut],
         scl=None if ground.scl is None else ground.scl[cut],
-        transform=(a, b, c + a * right + b * down, d, e, f + d * right + e * down),
+        transform=grid,
     )
     real = (1 - strange_rows.mean()) * (1 - strange_cols.mean())
     return Moved(patch=window, mirrored=float(1 - real))

@@ -1,40 +1,22 @@
-"""Answer, answer with a warning, or "I can't tell": all checks of a patch together.
+"""What the checks find and what follows from it: findings, quality and verdict, without the checks.
 
-Three kinds of checks find reasons for doubt (:class:`landcover.trust.quality.Finding`):
-
-- of the *pixels*: :mod:`landcover.trust.quality` (gaps, scale, offset, saturation),
-  :mod:`landcover.trust.pixel_checks` (haze, snow, shade, level, noise, lost bands) and
-  :mod:`landcover.trust.novelty` (unlike anything that the model has learnt from);
-- of the *place*: outside the ten countries, out of the seasons that the model has seen;
-- of the *answer*: every cover that is named stands at its threshold, or a shift of 100 m
-  changes the answer (only when asked for, since it takes eight more looks).
-
-A grave finding means that no label should be given; any other, that the answer comes with
-a warning. How often good patches are doubted, and how many bad ones are caught, is
-measured by :mod:`landcover.trust.bench.measure`.
+The checks need a model and so torch (:mod:`landcover.trust.judge`); who only shows a verdict
+needs this module alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Final, Literal
 
-from landcover.core.bands import BAND_NAMES
-from landcover.core.classes import BY_NAME
-from landcover.core.errors import CorruptModel, LandcoverError
-from landcover.core.raster import Raster
-from landcover.models.thresholds import DEFAULT_AIM, thresholds_for
-from landcover.trust import novelty
-from landcover.trust.pixel_checks import FEWEST, cells, physical
-from landcover.trust.quality import About, Finding, Level, Quality, findings, of_findings
+from pydantic import Field
 
-if TYPE_CHECKING:  # torch is loaded by who has a model
-    from landcover.models.model import Model, Prediction
-    from landcover.trust.novelty import Novelty
+from landcover.core.schema import Schema
 
+Level = Literal["warn", "grave"]
+"""Whether an answer may still be given, with a warning, or none."""
+About = Literal["pixels", "place", "answer"]
+"""What a finding doubts: the pixels themselves; whether a model knows such a place or season;
+or what it answers for some classes."""
 Decision = Literal["answer", "warn", "cannot tell"]
 
 SAID: Final[dict[Decision, str]] = {
@@ -42,62 +24,68 @@ SAID: Final[dict[Decision, str]] = {
     "warn": "an answer with a warning",
     "cannot tell": "I can't tell",
 }
+NODATA_WARN: Final = 0.05
+NODATA_ABSTAIN: Final = 0.50
+"""Shares of pixels without data from which there is a warning, and no answer."""
 NOTHING: Final = "No check speaks against believing this answer."
 PARTLY: Final = "No check that could be made speaks against believing this answer."
 
-ESCALATED: Final = frozenset({"offset", "negative"})
-"""Checks of ``trust.quality`` that warn there and forbid an answer here: an offset of 0.1
-doubles the reflectance of plants in visible light, and none of 510 good patches looks so."""
-ECHOES: Final[dict[str, frozenset[str]]] = {
-    "offset": frozenset({"haze", "bright", "unlike"}),
-    "negative": frozenset({"haze", "shade", "unlike"}),
-    "level": frozenset({"haze", "bright", "unlike"}),
-    "missing-bands": frozenset({"level", "vapour", "order", "unlike"}),
-    "order": frozenset({"level", "vapour", "snow", "haze", "bright", "shade", "unlike"}),
-    "noise": frozenset({"shade", "unlike"}),
-    "snow": frozenset({"bright", "unlike"}),
-    "haze": frozenset({"bright", "vapour"}),
-    "saturated": frozenset({"unlike"}),
-}
-"""Check → checks that only repeat it: who is told of the cause need not hear of its signs."""
 
-UNDECIDED: Final = 0.1
-"""Nearer to the threshold than this share of the way to certainty, a cover is undecided."""
-OUT_OF_SEASON: Final = 30
-"""Days of the year from the nearest training date."""
-HALF_A_YEAR: Final = 182
-UNSTABLE: Final = 0.2
-"""Share of the named covers that a shift of 100 m may change on average. One in twenty patches
-loses as much (``trust/stability.json`` of the default model)."""
+class Finding(Schema):
+    """One reason to doubt an answer.
 
-_ROUNDING: Final = 1e-4
-"""By which features of the same patch may differ in batches of other sizes."""
-_ORDER: Final[dict[About, int]] = {"pixels": 0, "place": 1, "answer": 2}
-_UNLIKE: Final = {
-    "spectrum": "Its mean spectrum is",
-    "features": "What the network sees in it is",
-}
+    Attributes:
+        check: short name of the check that found it.
+        level: how grave it is.
+        about: what it doubts.
+        value: what was measured, in the check's own unit.
+        bound: the value from which the check warns.
+        sentence: for people: what it is, and what to do.
+    """
+
+    check: str
+    level: Level
+    about: About
+    value: float
+    bound: float
+    sentence: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Quality(Schema):
+    """How much of the pixels can be used.
+
+    Attributes:
+        nodata_fraction: share of pixels without data, 0 to 1.
+        cloud_fraction: share of cloud, cirrus and cloud shadow, 0 to 1, or None: not
+            measured, since that takes a scene classification.
+        warnings: one sentence a finding, the gravest first.
+        abstained: whether no label should be given at all; not part of the JSON.
+    """
+
+    nodata_fraction: float
+    cloud_fraction: float | None
+    warnings: tuple[str, ...]
+    abstained: bool = Field(exclude=True)
+
+
+class Verdict(Schema):
     """Whether to believe an answer.
 
     Attributes:
         decision: what to do.
         reason: one sentence.
-        findings: everything that speaks against it, the gravest first.
+        findings: all reasons for doubt, the gravest first.
         quality: shares of gaps and cloud, with the findings on pixels and place as
-            warnings; ``abstained`` where the decision is "cannot tell".
-        distances: from what the model has learnt from (:mod:`landcover.trust.novelty`).
+            warnings; ``abstained`` where the decision is "cannot tell". Not part of the JSON.
+        distances: from the training patches (:mod:`landcover.trust.novelty`).
         unchecked: one sentence for each check that could not be made.
     """
 
     decision: Decision
     reason: str
     findings: tuple[Finding, ...]
-    quality: Quality
-    distances: dict[str, float] = field(default_factory=dict)
+    quality: Quality = Field(exclude=True)
+    distances: dict[str, float] = Field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
 
     @property
@@ -105,265 +93,16 @@ class Judgement:
         """Whether the pixels themselves are doubted, wherever and whenever they are from."""
         return any(finding.about == "pixels" for finding in self.findings)
 
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return {
-            "decision": self.decision,
-            "reason": self.reason,
-            "findings": [finding.as_dict() for finding in self.findings],
-            "distances": self.distances,
-            "unchecked": list(self.unchecked),
-        }
 
-
-def judge(
-    model: Model,
-    patch: Raster,
-    prediction: Prediction | None = None,
-    *,
-    known: Novelty | None = None,
-    features: Mapping[str, float] | None = None,
-    deep: bool = False,
-) -> Judgement:
-    """Whether to believe what a model says of a patch.
-
-    It costs about one more pass of the net, which :func:`predict_and_judge` saves; a deep one
-    nine more.
-
-    Args:
-        model: the model that was asked.
-        patch: what it looked at.
-        prediction: what it said, for the checks of the answer; they are left out without.
-        known: what was fitted for the model; :func:`known_of` otherwise.
-        features: the patch's :meth:`~landcover.trust.novelty.Novelty.of_features`, where the caller
-            has it already.
-        deep: check too whether a shift of 100 m changes the answer.
-
-    Raises:
-        ModelMismatch: the patch is not what the model was made for.
-    """
-    unchecked: list[str] = []
-    if known is None:
-        known, why = known_of(model)
-        unchecked += [why] * bool(why)
-    own = [_escalate(finding) for finding in findings(patch)]
-    distances: dict[str, float] = {}
-    # Where the scale is wrong or nothing is to be seen, finer checks would only echo that.
-    if not any(finding.level == "grave" and finding.check not in ESCALATED for finding in own):
-        values = cells(patch)
-        own += physical(patch, values)
-        if lost := [name for name in BAND_NAMES if name not in patch.bands]:
-            unchecked.append(_FEW_BANDS.format(lost=", ".join(lost)))
-        elif values.shape[1] < FEWEST:
-            unchecked.append(_FEW_CELLS)
-        if known is not None:
-            seen = known.of_features(model, patch) if features is None else features
-            distances = {**known.of_pixels(values), **seen}
-            own += unlike(distances, known)
-    if known is not None:
-        own += _season(patch, known)
-    if prediction is not None:
-        own += _undecided(prediction)
-        if deep:
-            own += _unstable(model, patch)
-    return _judgement(own, of_findings(patch, own), distances, tuple(unchecked))
-
-
-def predict_and_judge(
-    model: Model, patch: Raster, aim: str = DEFAULT_AIM
-) -> tuple[Prediction, Judgement]:
-    """What a model says of a patch, and whether to believe it, from one pass of the net.
-
-    Args:
-        model: the model to ask.
-        patch: what it looks at.
-        aim: what the thresholds should serve, as :func:`landcover.models.thresholds.parse_aim`
-            reads it.
-
-    Raises:
-        ModelMismatch: the patch is not what the model was made for.
-        BadInput: it is no aim, or the model has no thresholds for it.
-    """
-    known, _ = known_of(model)
-    if known is None or known.space is None:
-        prediction = model.predict(patch, aim)
-        return prediction, judge(model, patch, prediction)
-    from landcover.models.features import features_and_scores  # noqa: PLC0415 - loads torch
-
-    thresholds_for(model.card, aim)  # a wrong aim is told before the net has run
-    seen, scores = features_and_scores(model, model.tensor(patch)[None])
-    prediction = model.predictions(scores, aim)[0]
-    features = known.of_seen(seen, scores)
-    return prediction, judge(model, patch, prediction, known=known, features=features)
-
-
-def of_quality(quality: Quality) -> Judgement:
-    """The judgement of what has no checks but those of its quality, such as a picture."""
-    level: Level = "grave" if quality.abstained else "warn"
-    sentences = quality.warnings or ("The pixels cannot be trusted.",) * quality.abstained
-    found = [_finding("quality", level, (1.0, 1.0), sentence) for sentence in sentences]
-    return replace(_judgement(found, quality, {}, ()), quality=quality)
-
-
-def known_of(model: Model) -> tuple[Novelty | None, str]:
-    """What was fitted for a registered model, and a sentence on why there is none.
-
-    A file that was made for another card is not used, since its bounds would be wrong.
-    """
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-
-    try:
-        folder = registry.folder(model.card.name)
-    except LandcoverError:
-        return None, _NOT_FITTED.format(title=model.card.title)
-    return _kept(folder, model.card.hash, model.card.title)
-
-
-_NOT_FITTED: Final = (
-    "Whether the patch is unlike what {title} has learnt from was not checked, because nothing "
-    "was fitted for it: run `landcover trust fit`."
-)
-
-
-_FEW_BANDS: Final = (
-    "Haze, snow, shade, noise, level, order of bands and the mean spectrum were not checked, "
-    "because this source lacks {lost}."
-)
-_FEW_CELLS: Final = (
-    "Haze, snow, shade, noise, level, order of bands and the mean spectrum were not checked, "
-    "because too few pixels have data."
-)
-
-
-@lru_cache(maxsize=8)
-def _kept(folder: Path, card_hash: str, title: str) -> tuple[Novelty | None, str]:
-    try:
-        found = novelty.load(folder, card_hash)
-    except CorruptModel as error:
-        return None, (
-            f"Whether the patch is unlike what {title} has learnt from was not checked: {error}"
-        )
-    return found, "" if found else _NOT_FITTED.format(title=title)
-
-
-def unlike(distances: Mapping[str, float], known: Novelty) -> Iterator[Finding]:
-    """The finding of the distance that exceeds its bound the most, where one does."""
-    beyond = {name: known.beyond({name: value}) for name, value in distances.items()}
-    worst = max(beyond, key=beyond.__getitem__, default="")
-    if worst and beyond[worst] > 1 + _ROUNDING:
-        ratio = beyond[worst]
-        yield _finding(
-            "unlike",
-            "grave" if ratio > novelty.FAR else "warn",
-            (ratio, novelty.FAR if ratio > novelty.FAR else 1.0),
-            f"{_UNLIKE[worst]} unlike anything that the model has learnt from ({ratio:.1f} times "
-            "as far away as 98 of 100 good patches are): check bands, level and date.",
-        )
-
-
-def _judgement(
-    found: list[Finding],
-    quality: Quality,
-    distances: dict[str, float],
-    unchecked: tuple[str, ...],
-) -> Judgement:
-    there = {finding.check for finding in found}
-    echoes = {echo for check in there for echo in ECHOES.get(check, ())}
-    kept = sorted(
-        (finding for finding in found if finding.check not in echoes),
-        # Who names a cause comes before who only sees that something is odd.
-        key=lambda f: (f.level != "grave", _ORDER[f.about], f.check == "unlike"),
-    )
-    grave = any(finding.level == "grave" for finding in kept)
-    decision: Decision = "cannot tell" if grave else "warn" if kept else "answer"
-    reason = kept[0].sentence if kept else PARTLY if unchecked else NOTHING
-    said = tuple(finding.sentence for finding in kept if finding.about != "answer")
-    return Judgement(
-        decision=decision,
-        reason=reason,
-        findings=tuple(kept),
-        quality=replace(quality, warnings=said, abstained=grave),
-        distances=distances,
-        unchecked=unchecked,
-    )
-
-
-def _escalate(finding: Finding) -> Finding:
-    return replace(finding, level="grave") if finding.check in ESCALATED else finding
-
-
-def _finding(
+def finding(
     check: str,
     level: Level,
     measured: tuple[float, float],
     sentence: str,
     about: About = "pixels",
 ) -> Finding:
+    """A finding from what was measured: its value and bound."""
     value, bound = measured
     return Finding(
         check=check, level=level, about=about, value=value, bound=bound, sentence=sentence
     )
-
-
-def _season(patch: Raster, known: Novelty) -> Iterator[Finding]:
-    if patch.acquired is None:
-        return
-    day = patch.acquired.timetuple().tm_yday
-    if patch.centre[0] < 0:  # south of the equator the year is the other way round
-        day = (day + HALF_A_YEAR - 1) % 365 + 1
-    away = novelty.days_apart(day, known.days)
-    if away > OUT_OF_SEASON:
-        yield _finding(
-            "season",
-            "warn",
-            (float(away), float(OUT_OF_SEASON)),
-            f"The season is {away} days from any that the model has seen, so expect more mistakes.",
-            "place",
-        )
-
-
-def sureness(prediction: Prediction) -> dict[str, float]:
-    """Class → how far its probability is from the threshold: 0 at it, 1 at 0 or 1."""
-    found = {}
-    for item in prediction.labels:
-        above = item.probability >= item.threshold
-        room = 1 - item.threshold if above else item.threshold
-        away = abs(item.probability - item.threshold)
-        found[item.label] = away / room if room > 0 else 1.0
-    return found
-
-
-def _undecided(prediction: Prediction) -> Iterator[Finding]:
-    sure = sureness(prediction)
-    named = prediction.predicted
-    if not named:
-        yield _finding(
-            "undecided", "warn", (0.0, UNDECIDED), "No cover reaches its threshold.", "answer"
-        )
-        return
-    surest = max(sure[item.label] for item in named)
-    if surest < UNDECIDED:
-        names = ", ".join(BY_NAME[item.label].short for item in named)
-        yield _finding(
-            "undecided",
-            "warn",
-            (surest, UNDECIDED),
-            f"Every cover that is named is so near to its threshold that it might as well not be: "
-            f"{names}.",
-            "answer",
-        )
-
-
-def _unstable(model: Model, patch: Raster) -> Iterator[Finding]:
-    from landcover.trust import shift_stability  # noqa: PLC0415 - loads torch
-
-    found = shift_stability.stability(model, patch)
-    lost = 1 - found.score
-    if lost > UNSTABLE:
-        yield _finding(
-            "unstable",
-            "warn",
-            (lost, UNSTABLE),
-            f"A shift of 100 m changes the answer ({found.score:.0%} of it stays).",
-            "answer",
-        )

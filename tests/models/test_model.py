@@ -61,6 +61,15 @@ def test_patches_do_not_depend_on_their_batch() -> None:
     assert model.predict_many([]) == []
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_answer_that_is_no_number_is_refused(value: float) -> None:
+    model = tiny.tiny_model()
+    with torch.no_grad():
+        model.net.head.bias[3] = value
+    with pytest.raises(CorruptModel, match="no number"):
+        model.predict(tiny.random_patch())
+
+
 def test_nodata_takes_the_mean_of_the_rest() -> None:
     valid = np.ones((120, 120), dtype=bool)
     valid[:, :10] = False
@@ -74,9 +83,7 @@ def test_nodata_takes_the_mean_of_the_rest() -> None:
 def test_bands_are_found_by_name_not_by_place() -> None:
     patch = tiny.random_patch()
     order = list(reversed(range(12)))
-    swapped = tiny.random_patch(
-        reflectance=patch.data[order], bands=tuple(BAND_NAMES[i] for i in order)
-    )
+    swapped = tiny.random_patch(data=patch.data[order], bands=tuple(BAND_NAMES[i] for i in order))
     assert tiny.tiny_model().predict(swapped) == tiny.tiny_model().predict(patch)
 
 

@@ -18,13 +18,20 @@ from landcover.io import samples
 from landcover.io.images import picture_of
 from landcover.models import registry
 from landcover.models.model import load_model
-from landcover.trust import quality
-from landcover.trust.picture_quality import assess
+from landcover.trust.result import Result, predict
 from pages.parts.classify import attribution, decision_goal, pictures, probabilities, result
 from pages.parts.classify import map as chart
 from pages.parts.shared import basemap, choice, loaded_models, theme
 from tests.support.colour_pictures import pixels
-from tests.support.tiny import NAME, TinyNet, decided_folder, random_patch, tiny_card, tiny_model
+from tests.support.tiny import (
+    NAME,
+    TinyNet,
+    decided_folder,
+    random_patch,
+    result_of,
+    tiny_card,
+    tiny_model,
+)
 from tests.support.tiny_pictures import tiny_picture_model
 
 ROOT = Path(__file__).parents[2]
@@ -162,12 +169,12 @@ def test_map_is_sent_again_to_the_same_place(page: AppTest, browser_map: MapStan
     assert last["returned_objects"] == first["returned_objects"]
 
 
-def answer(*, abstained: bool = False) -> loaded_models.Answer:
+def answer(*, abstained: bool = False) -> Result:
     patch = random_patch()
     if abstained:
         patch = random_patch(valid=np.arange(120 * 120).reshape(120, 120) < 1000)
     # Noise would be refused: the parts are shown with the checks of the quality alone.
-    return loaded_models.Answer(tiny_model().predict(patch), quality.assess(patch))
+    return result_of(tiny_model(), patch)
 
 
 def test_probabilities_are_grouped_and_sorted() -> None:
@@ -289,7 +296,7 @@ def test_certainty_is_a_word_in_chart_table_and_verdict(
     monkeypatch.setitem(nets.NETS, NAME, TinyNet)
     model = load_model(decided_folder(tmp_path / "m"), "cpu")
     patch = random_patch()
-    said = loaded_models.Answer(model.predict(patch, "f2"), quality.assess(patch))
+    said = result_of(model, patch, "f2")
     words = [decision_goal.SAID[score.certainty] for score in said.prediction.labels]
     assert "" not in words
     table = probabilities.table(said, None)
@@ -374,9 +381,9 @@ def test_a_colour_picture_gets_one_of_ten_covers_and_what_it_gives_up(page: AppT
     assert headings(page) == ["Six real places to start with"]
 
 
-def picture_answer(image: np.ndarray | None = None) -> loaded_models.Answer:
+def picture_answer(image: np.ndarray | None = None) -> Result:
     picture = picture_of(pixels() if image is None else image, "p.png")
-    return loaded_models.Answer(tiny_picture_model().predict(picture), assess(picture))
+    return predict(tiny_picture_model(), picture)
 
 
 @pytest.mark.parametrize("ink", [theme.LIGHT, theme.DARK])

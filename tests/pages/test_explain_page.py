@@ -34,7 +34,7 @@ from pages.parts.explain import what_if as what_if_part
 from pages.parts.explain.computation import Failed, Store, Subject, Wish
 from pages.parts.shared import choice, loaded_models, theme
 from tests.support.colour_pictures import pixels
-from tests.support.tiny import NAME, TinyNet, random_patch, tiny_folder, tiny_model
+from tests.support.tiny import NAME, TinyNet, random_patch, result_of, tiny_folder, tiny_model
 
 ROOT = Path(__file__).parents[2]
 PAGE = str(ROOT / "pages" / "explain.py")
@@ -260,7 +260,7 @@ def test_chart_and_table_of_what_if_say_the_same() -> None:
 def test_stability_table_has_every_class() -> None:
     model, patch = tiny_model(), random_patch()
     found = shift_stability.stability(model, patch)
-    answer = loaded_models.Answer(model.predict(patch), None)  # type: ignore[arg-type]
+    answer = result_of(model, patch)
     table = what_if_part.steadiness(found, answer)
     assert len(table) == len(CLASS_NAMES)
     turned = [row for row in table["Label turns in"] if not row.startswith("0 ")]

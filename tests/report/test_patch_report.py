@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -19,13 +17,12 @@ from landcover import __version__
 from landcover.core import text
 from landcover.core.bands import BAND_NAMES, COMPOSITES
 from landcover.core.classes import BY_NAME, CLASS_NAMES
-from landcover.core.errors import CorruptModel, ModelMismatch
 from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.models.model import LabelScore, Prediction
 from landcover.report import patch_report, sheet
-from landcover.trust.quality import Finding, Quality, assess
-from landcover.trust.verdict import Judgement, judge
+from landcover.trust.quality import assess
+from landcover.trust.verdict import Finding, Quality, Verdict
 from tests.support import tiny
 
 FOUND = ("Inland waters", "Coniferous forest")
@@ -111,11 +108,11 @@ def doubt(level: str, sentence: str) -> Finding:
 def test_the_verdict_stands_in_record_and_text(patch: Raster, decision: str, said: str) -> None:
     level = "grave" if decision == "cannot tell" else "warn"
     found = () if decision == "answer" else (doubt(level, "Haze."), doubt("warn", "More."))
-    judged = Judgement(
+    judged = Verdict(
         decision=decision,
         reason=found[0].sentence if found else "All is well.",
         findings=found,
-        quality=replace(GOOD, abstained=decision == "cannot tell"),
+        quality=GOOD.with_fields(abstained=decision == "cannot tell"),
         unchecked=("This was not looked at.",),
     )
     record = patch_report.as_record(patch, prediction(), judged, "x")
@@ -131,12 +128,6 @@ def test_the_verdict_stands_in_record_and_text(patch: Raster, decision: str, sai
     assert "not checked: This was not looked at." in lines
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_an_answer_that_is_no_number_is_refused(patch: Raster, value: float) -> None:
-    with pytest.raises(CorruptModel, match="no number"):
-        patch_report.as_record(patch, prediction(Pastures=value), GOOD, "x")
-
-
 def test_text_groups_by_theme_with_the_likeliest_first(patch: Raster) -> None:
     text = patch_report.as_text(patch_report.as_record(patch, prediction(), GOOD, "here.tif"))
     lines = text.splitlines()
@@ -149,8 +140,8 @@ def test_text_groups_by_theme_with_the_likeliest_first(patch: Raster) -> None:
     assert len(rows) == 19
     assert len({line.index("needs") for line in rows}) == 1
     assert rows[0] == "    yes  90.0 %   needs  50.0 %   Inland waters"
-    none = replace(
-        prediction(), labels=tuple(replace(item, predicted=False) for item in prediction().labels)
+    none = prediction().with_fields(
+        labels=tuple(item.with_fields(predicted=False) for item in prediction().labels)
     )
     said = patch_report.as_record(patch, none, GOOD, "x")
     assert patch_report.as_text(said).startswith("x: no class reaches its threshold")
@@ -170,10 +161,10 @@ def test_csv_says_the_same(patch: Raster) -> None:
 def test_certainty_and_aim_are_said_in_every_form(patch: Raster) -> None:
     words = ("certain", "possible", "absent")
     sure = tuple(
-        replace(item, certainty=words[k % 3]) for k, item in enumerate(prediction().labels)
+        item.with_fields(certainty=words[k % 3]) for k, item in enumerate(prediction().labels)
     )
-    found = replace(
-        prediction(), labels=sure, aim="precision-0.8", aim_fallback=("Beaches, dunes, sands",)
+    found = prediction().with_fields(
+        labels=sure, aim="precision-0.8", aim_fallback=("Beaches, dunes, sands",)
     )
     said = patch_report.as_record(patch, found, GOOD, "here.tif")
     assert said["aim"] == "precision-0.8"
@@ -289,15 +280,6 @@ def test_an_explanations_record_and_text_say_its_figures(patch: Raster) -> None:
     )
     assert "share of bands" not in cam
     assert "misses" not in cam
-
-
-def test_classify_patch_gives_both_and_refuses_like_the_model(patch: Raster) -> None:
-    model = tiny.tiny_model()
-    prediction, judged = patch_report.classify_patch(model, patch)
-    assert prediction == model.predict(patch)
-    assert judged == judge(model, patch, prediction)
-    with pytest.raises(ModelMismatch, match="choose a window"):
-        patch_report.classify_patch(model, tiny.random_patch(size=144))
 
 
 def test_models_are_listed_with_size_summary_and_figures() -> None:

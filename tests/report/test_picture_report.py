@@ -18,6 +18,7 @@ from landcover.io.images import picture_of
 from landcover.models import registry
 from landcover.models.model import Model
 from landcover.report import picture_report
+from landcover.trust.result import predict
 from tests.support.colour_pictures import pixels
 from tests.support.tiny import random_patch
 from tests.support.tiny_pictures import tiny_picture_model
@@ -30,7 +31,12 @@ def model() -> Model:
 
 def record(model: Model, at: tuple[int, int] | None = None) -> dict[str, object]:
     seen = picture_report.view(picture_of(pixels(100, 80), "p.png"), at)
-    return picture_report.as_record(seen, *picture_report.classify(model, seen), "=p.png")
+    return recorded(model, seen, "=p.png")
+
+
+def recorded(model: Model, seen: picture_report.View, source: str) -> dict[str, object]:
+    found = predict(model, seen.picture)
+    return picture_report.as_record(seen, found.prediction, found.verdict, source)
 
 
 def test_the_middle_is_seen_unless_a_window_is_named() -> None:
@@ -72,7 +78,7 @@ def test_text_and_table_say_the_same(model: Model) -> None:
 
 def test_no_class_is_called_where_pixels_cannot_be_trusted(model: Model) -> None:
     seen = picture_report.view(picture_of(np.full((64, 64, 3), 9, np.uint8), "p.png"))
-    found = picture_report.as_record(seen, *picture_report.classify(model, seen), "p.png")
+    found = recorded(model, seen, "p.png")
     assert found["abstained"]
     assert not any(item["predicted"] for item in found["labels"])
     assert "no answer" in picture_report.as_text(found)

@@ -15,6 +15,9 @@ from landcover.core.raster import Provenance, Raster, grid
 from landcover.models.card import Card
 from landcover.models.model import Model, save_model, weights_bytes
 from landcover.train.decisions import decide
+from landcover.trust.quality import assess
+from landcover.trust.result import Result
+from landcover.trust.verdict import NOTHING, Verdict
 
 NAME = "tiny-test-net"
 
@@ -78,6 +81,18 @@ def random_patch(seed: int = 0, size: int = 120, **changes: object) -> Raster:
         "provenance": Provenance(source="test"),
     }
     return Raster(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def result_of(model: Model, patch: Raster, aim: str = "f1") -> Result:
+    """What the model says of a patch of noise, which the verdict of all checks would refuse."""
+    quality = assess(patch)
+    verdict = Verdict(
+        decision="cannot tell" if quality.abstained else "answer",
+        reason=quality.warnings[0] if quality.warnings else NOTHING,
+        findings=(),
+        quality=quality,
+    )
+    return Result(raster=patch, prediction=model.predict(patch, aim), verdict=verdict)
 
 
 def decided_folder(folder: Path, name: str = NAME) -> Path:

@@ -12,16 +12,19 @@ import torch
 
 from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.raster import Provenance, Raster, grid
+from landcover.io.images import picture_of
 from landcover.io.samples import read_sample
 from landcover.models import registry
 from landcover.models.model import Model, Prediction
 from landcover.trust import novelty, shift_stability, verdict
 from landcover.trust.bench import fit
 from landcover.trust.bench.synthetic import SPOILERS
+from landcover.trust.judge import ECHOES, OUT_OF_SEASON, judge, unlike
 from landcover.trust.novelty import Novelty
-from landcover.trust.quality import Quality
-from landcover.trust.verdict import Judgement, judge
+from landcover.trust.result import predict
 from tests.support import tiny, trust_cases
+from tests.support.colour_pictures import pixels
+from tests.support.tiny_pictures import tiny_picture_model
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +49,14 @@ def spoilt(name: str, patch: Raster) -> Raster:
 
 def said(prediction: Prediction, chances: dict[str, float]) -> Prediction:
     labels = tuple(
-        replace(
-            item,
+        item.with_fields(
             probability=chances.get(item.label, 0.1),
             threshold=0.5,
             predicted=chances.get(item.label, 0.1) >= 0.5,
         )
         for item in prediction.labels
     )
-    return replace(prediction, labels=labels)
+    return prediction.with_fields(labels=labels)
 
 
 def test_a_good_patch_gets_an_answer(model: Model, known: Novelty, good: Raster) -> None:
@@ -95,19 +97,19 @@ def test_what_is_spoilt_gets_no_answer_and_the_cause_is_named_first(
     assert found.reason == first.sentence
     assert first.check == check
     # Who is told the cause need not hear of its signs.
-    assert not {f.check for f in found.findings} & verdict.ECHOES.get(check, frozenset())
+    assert not {f.check for f in found.findings} & ECHOES.get(check, frozenset())
     assert found.quality.abstained
     assert found.alarmed
 
 
 def test_the_strangest_distance_speaks_and_far_away_is_grave(known: Novelty) -> None:
     spectrum, features = known.bounds["spectrum"], known.bounds["features"]
-    assert list(verdict.unlike({"spectrum": spectrum, "features": features}, known)) == []
-    (near,) = verdict.unlike({"spectrum": 1.5 * spectrum, "features": features}, known)
+    assert list(unlike({"spectrum": spectrum, "features": features}, known)) == []
+    (near,) = unlike({"spectrum": 1.5 * spectrum, "features": features}, known)
     assert (near.check, near.level, near.value) == ("unlike", "warn", pytest.approx(1.5))
     assert near.sentence.startswith("Its mean spectrum")
-    assert list(verdict.unlike({}, known)) == []
-    (far,) = verdict.unlike({"spectrum": 3 * spectrum}, known)
+    assert list(unlike({}, known)) == []
+    (far,) = unlike({"spectrum": 3 * spectrum}, known)
     assert (far.level, far.bound) == ("grave", novelty.FAR)
 
 
@@ -133,7 +135,7 @@ def test_place_and_season_warn_without_doubting_the_pixels(
     winter = replace(good, acquired=datetime(2020, 1, 10, tzinfo=UTC))
     found = judge(model, winter, known=known)
     assert [finding.check for finding in found.findings] == ["season"]
-    assert found.findings[0].value > verdict.OUT_OF_SEASON
+    assert found.findings[0].value > OUT_OF_SEASON
     assert judge(model, replace(good, acquired=None), known=known).findings == ()
 
 
@@ -179,7 +181,6 @@ def test_without_a_fit_the_pixels_are_checked_and_the_rest_is_said(
 def test_one_pass_of_the_net_says_the_same_as_two(
     model: Model, known: Novelty, good: Raster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verdict, "known_of", lambda _: (known, ""))
     passes = []
     real = type(model.net).forward
 
@@ -191,22 +192,23 @@ def test_one_pass_of_the_net_says_the_same_as_two(
     monkeypatch.setattr(type(model.net), "forward", counted)
     for patch in (good, spoilt("painted-cloud", good), spoilt("times-10000", good)):
         passes.clear()
-        prediction, judged = verdict.predict_and_judge(model, patch)
+        found = predict(model, patch, known=known)
         assert passes == [1]
-        assert prediction == model.predict(patch)
-        assert judged == judge(model, patch, prediction)
+        assert found.raster is patch
+        assert found.prediction == model.predict(patch)
+        assert found.verdict == judge(model, patch, found.prediction, known=known)
     with pytest.raises(BadInput):
-        verdict.predict_and_judge(model, good, "no aim")
+        predict(model, good, "no aim", known=known)
     top_of_atmosphere = Provenance(source="x", level="L1C")
     with pytest.raises(ModelMismatch):
-        verdict.predict_and_judge(model, replace(good, provenance=top_of_atmosphere))
+        predict(model, replace(good, provenance=top_of_atmosphere), known=known)
 
 
 def test_without_a_fit_one_pass_serves_too(model: Model, good: Raster) -> None:
-    prediction, judged = verdict.predict_and_judge(model, good)
-    assert prediction == model.predict(good)
-    assert judged == judge(model, good, prediction)
-    assert "trust fit" in judged.unchecked[0]
+    found = predict(model, good)
+    assert found.prediction == model.predict(good)
+    assert found.verdict == judge(model, good, found.prediction)
+    assert "trust fit" in found.verdict.unchecked[0]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +243,8 @@ def test_too_few_whole_cells_are_said_to_be_unchecked(
 ) -> None:
     valid = np.indices((120, 120)).sum(axis=0) % 7 != 0  # gaps in every cell
     sparse = judge(model, replace(good, valid=valid), known=replace(known, space=None))
-    assert sparse.unchecked == (verdict._FEW_CELLS,)
+    assert len(sparse.unchecked) == 1
+    assert "too few pixels have data" in sparse.unchecked[0]
 
 
 def test_a_fit_of_other_weights_is_not_believed(
@@ -249,9 +252,7 @@ def test_a_fit_of_other_weights_is_not_believed(
 ) -> None:
     novelty.save(known, tmp_path, "0" * 12)  # type: ignore[arg-type]
     monkeypatch.setattr(registry, "folder", lambda _: tmp_path)
-    verdict._kept.cache_clear()
     found = judge(model, good)
-    verdict._kept.cache_clear()
     assert found.distances == {}
     assert "another card" in found.unchecked[0]
 
@@ -264,26 +265,35 @@ def test_what_the_model_refuses_is_refused(model: Model, known: Novelty) -> None
 
 
 @pytest.mark.parametrize(
-    ("warnings", "abstained", "decision"),
+    ("image", "decision", "said"),
     [
-        ((), False, "answer"),
-        (("Odd.",), False, "warn"),
-        (("Grey.",), True, "cannot tell"),
-        ((), True, "cannot tell"),
+        (pixels(), "answer", verdict.NOTHING),
+        ((pixels() // 4).astype(np.uint8), "warn", "EuroSAT stretched"),
+        (np.full((64, 64, 3), 90, np.uint8), "cannot tell", "one single colour"),
     ],
 )
-def test_a_pictures_quality_becomes_a_judgement(
-    warnings: tuple[str, ...], *, abstained: bool, decision: str
+def test_a_picture_is_judged_by_its_own_checks_alone(
+    image: np.ndarray, decision: str, said: str
 ) -> None:
-    quality = Quality(
-        nodata_fraction=0.1, cloud_fraction=None, warnings=warnings, abstained=abstained
-    )
-    found = verdict.of_quality(quality)
-    assert isinstance(found, Judgement)
-    assert found.decision == decision
-    if warnings or not abstained:
-        assert found.reason == (warnings[0] if warnings else verdict.NOTHING)
-    assert found.quality == quality
+    model = tiny_picture_model()
+    picture = picture_of(image, "p.png")
+    found = predict(model, picture, deep=True)
+    assert found.prediction == model.predict(picture)
+    assert found.verdict.decision == decision
+    assert said in found.verdict.reason
+    assert (found.verdict.unchecked, found.verdict.distances) == ((), {})
+    assert found.quality.abstained == (decision == "cannot tell")
+    assert found.quality.warnings == tuple(one.sentence for one in found.verdict.findings)
+
+
+def test_a_source_without_a_place_says_what_was_not_checked(
+    model: Model, known: Novelty, good: Raster
+) -> None:
+    nowhere = replace(good, crs=None, transform=None)
+    found = predict(model, nowhere, known=known)
+    assert found.verdict.decision == "answer"
+    assert "no position on Earth" in found.verdict.unchecked[0]
+    assert predict(model, nowhere, known=known, deep=True).raster is nowhere
 
 
 def test_samples_get_an_answer_or_a_warning_from_the_default_model() -> None:

@@ -1,6 +1,6 @@
 """How often good patches are doubted, and how many bad ones are caught.
 
-A *false alarm* is a finding about the pixels (:attr:`landcover.trust.verdict.Judgement.alarmed`)
+A *false alarm* is a finding about the pixels (:attr:`landcover.trust.verdict.Verdict.alarmed`)
 of a good validation patch. That a patch lies outside the ten countries or out of season is no
 fault of its pixels, and that a cover stands at its threshold concerns that cover: both are
 counted, apart. The bounds of novelty are chosen on validation patches, so for this count
@@ -37,14 +37,13 @@ from landcover.metrics.crossfit import held_out, places
 from landcover.metrics.selective_risk import risk_coverage
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model, Prediction
-from landcover.trust import files, pixel_checks, verdict
+from landcover.trust import files, judge, pixel_checks
 from landcover.trust.bench import cloud_scene
 from landcover.trust.bench.fit import MOST_GOOD, Watch, spread_out
 from landcover.trust.bench.real_scenes import scene_groups
 from landcover.trust.bench.synthetic import SPOILERS, Group, made_groups
 from landcover.trust.novelty import Novelty, bound_of
-from landcover.trust.quality import Finding
-from landcover.trust.verdict import Judgement
+from landcover.trust.verdict import SAID, Finding, Verdict
 
 FILE: Final = "verdict"
 SPOILT: Final = 20
@@ -63,7 +62,7 @@ NOTE: Final = (
 class Judged:
     """What was found in one patch."""
 
-    judgement: Judgement
+    verdict: Verdict
     prediction: Prediction
     truth: frozenset[str] = frozenset()
 
@@ -182,16 +181,16 @@ def rate(hits: int, count: int) -> dict[str, Any]:
     }
 
 
-def score(judgement: Judgement, prediction: Prediction, known: Novelty) -> float:
+def score(verdict: Verdict, prediction: Prediction, known: Novelty) -> float:
     """How far to believe an answer, to sort answers by; higher is better.
 
     The mean distance to the thresholds, 0 to 1, which falls to minus one and below where the
     pixels are doubted, and further the stranger they are.
     """
-    sure = float(np.mean(list(verdict.sureness(prediction).values())))
-    graver = sum(finding.level == "grave" for finding in judgement.findings)
-    doubt = int(judgement.alarmed) + graver
-    return sure - doubt - max(0.0, min(known.beyond(judgement.distances), 10.0) - 1) / 10
+    sure = float(np.mean(list(judge.sureness(prediction).values())))
+    graver = sum(finding.level == "grave" for finding in verdict.findings)
+    doubt = int(verdict.alarmed) + graver
+    return sure - doubt - max(0.0, min(known.beyond(verdict.distances), 10.0) - 1) / 10
 
 
 def _judged(
@@ -213,25 +212,25 @@ def _judged(
         seen, scores = features_and_scores(model, pixels)
         features = known.of_seen(seen, scores)
     prediction = model.predictions(scores)[0]
-    judgement = verdict.judge(model, patch, prediction, known=known, features=features)
+    verdict = judge.judge(model, patch, prediction, known=known, features=features)
     watch.step(what)
-    return Judged(judgement=judgement, prediction=prediction, truth=truth)
+    return Judged(verdict=verdict, prediction=prediction, truth=truth)
 
 
 def _checks(judged: Iterable[Judged]) -> Counter[str]:
     return Counter(
-        check for one in judged for check in {finding.check for finding in one.judgement.findings}
+        check for one in judged for check in {finding.check for finding in one.verdict.findings}
     )
 
 
 def _decisions(judged: Sequence[Judged]) -> dict[str, int]:
-    counts = Counter(one.judgement.decision for one in judged)
-    return {decision: counts[decision] for decision in verdict.SAID}
+    counts = Counter(one.verdict.decision for one in judged)
+    return {decision: counts[decision] for decision in SAID}
 
 
 def _group_record(group: Group, judged: Sequence[Judged]) -> dict[str, Any]:
-    alarms = [one.judgement.alarmed for one in judged]
-    warned = [one.judgement.decision != "answer" for one in judged]
+    alarms = [one.verdict.alarmed for one in judged]
+    warned = [one.verdict.decision != "answer" for one in judged]
     return {
         "name": group.name,
         "title": group.title,
@@ -263,7 +262,7 @@ def _sky_record(group: cloud_scene.SkyGroup) -> dict[str, Any]:
         "only": list(cloud_scene.CHECKS),
         "pixels": caught,
         "warned": caught,
-        "decisions": {decision: decisions[decision] for decision in verdict.SAID},
+        "decisions": {decision: decisions[decision] for decision in SAID},
         "checks": dict(Counter(f.check for one in found for f in one).most_common()),
     }
 
@@ -316,13 +315,13 @@ def _alarm_record(
     good: Sequence[Judged], fresh: Sequence[Finding | None], ids: Sequence[str]
 ) -> dict[str, Any]:
     physical = [
-        {f.check for f in one.judgement.findings if f.about == "pixels" and f.check != "unlike"}
+        {f.check for f in one.verdict.findings if f.about == "pixels" and f.check != "unlike"}
         for one in good
     ]
     alarms = [bool(own or new) for own, new in zip(physical, fresh, strict=True)]
     grave = [
         bool(new and new.level == "grave")
-        or any(f.level == "grave" and f.check != "unlike" for f in one.judgement.findings)
+        or any(f.level == "grave" and f.check != "unlike" for f in one.verdict.findings)
         for one, new in zip(good, fresh, strict=True)
     ]
     counts = Counter(check for own in physical for check in own)
@@ -343,13 +342,13 @@ def _alarm_record(
 
 
 def _unlike(one: Judged, known: Novelty) -> Finding | None:
-    return next(verdict.unlike(one.judgement.distances, known), None)
+    return next(judge.unlike(one.verdict.distances, known), None)
 
 
 def _bounds(judged: Sequence[Judged], known: Novelty) -> dict[str, float]:
     values: dict[str, list[float]] = {name: [] for name in known.bounds}
     for one in judged:
-        for name, value in one.judgement.distances.items():
+        for name, value in one.verdict.distances.items():
             values[name].append(value)
     return {name: bound_of(some) if some else known.bounds[name] for name, some in values.items()}
 
@@ -359,8 +358,8 @@ def _selective(model: Model, known: Novelty, judged: Sequence[Judged]) -> dict[s
     loss = np.array([_wrong(one, model.card.classes).mean() for one in judged])
     orders = {
         "confidence": [_mean_sure(one) for one in judged],
-        "novelty": [-known.beyond(one.judgement.distances) for one in judged],
-        "verdict": [score(one.judgement, one.prediction, known) for one in judged],
+        "novelty": [-known.beyond(one.verdict.distances) for one in judged],
+        "verdict": [score(one.verdict, one.prediction, known) for one in judged],
     }
     out: dict[str, Any] = {"n": len(judged), "loss": "share of classes decided wrongly"}
     for name, sure in orders.items():
@@ -374,8 +373,8 @@ def _selective(model: Model, known: Novelty, judged: Sequence[Judged]) -> dict[s
             "risk": [round(float(curve.risk[row]), 5) for row in rows],
         }
         out["everything"] = curve.everything
-    answered = np.array([one.judgement.decision != "cannot tell" for one in judged])
-    plain = np.array([one.judgement.decision == "answer" for one in judged])
+    answered = np.array([one.verdict.decision != "cannot tell" for one in judged])
+    plain = np.array([one.verdict.decision == "answer" for one in judged])
     out["decisions"] = {
         "cannot tell": _mean_loss(loss, ~answered),
         "warn": _mean_loss(loss, answered & ~plain),
@@ -389,7 +388,7 @@ def _mean_loss(loss: np.ndarray[Any, Any], which: BoolArray) -> dict[str, Any]:
 
 
 def _mean_sure(one: Judged) -> float:
-    return float(np.mean(list(verdict.sureness(one.prediction).values())))
+    return float(np.mean(list(judge.sureness(one.prediction).values())))
 
 
 def _wrong(one: Judged, classes: Sequence[str]) -> BoolArray:

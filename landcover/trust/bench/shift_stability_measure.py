@@ -29,8 +29,8 @@ from landcover.metrics.bootstrap import interval
 from landcover.metrics.scores import Doubles
 from landcover.models.model import Model
 from landcover.trust import files
+from landcover.trust.judge import UNSTABLE
 from landcover.trust.shift_stability import stability
-from landcover.trust.verdict import UNSTABLE
 
 FILE: Final = "stability"
 RESAMPLES: Final = 1000
@@ -49,7 +49,7 @@ class Steadiness:
         score: mean :attr:`~landcover.trust.shift_stability.Stability.score`, with its interval.
         unturned: share of patches of which no label turns in any direction, with interval.
         warned: share of patches that the verdict warns of, since more than
-            :data:`landcover.trust.verdict.UNSTABLE` of the answer is lost, with interval.
+            :data:`landcover.trust.judge.UNSTABLE` of the answer is lost, with interval.
         loss_warned, loss_others: share of labels that are wrong among these and among the
             others; None where there are none.
         scores, largest: percentiles (:data:`PERCENTILES`) over patches of the score, and of

@@ -18,6 +18,7 @@ from pages.parts.shared import loaded_models, theme
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.explain.explanation import Explanation
+    from landcover.trust.result import Result
 
 BAND_TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
     colour: colour for colour in RGB_BANDS
@@ -29,7 +30,7 @@ DEFAULT_BASELINE: Final = "mean"
 
 
 @st.fragment
-def show(name: str, key: str, patch: Raster, found: loaded_models.Answer) -> None:
+def show(name: str, key: str, patch: Raster, found: Result) -> None:
     """Choose class, method and opacity; see the map, its scale and the bands' shares."""
     st.subheader("What made the network say so?", anchor=False)
     if not loaded_models.card(name).explainable:
@@ -53,7 +54,7 @@ def show(name: str, key: str, patch: Raster, found: loaded_models.Answer) -> Non
     _download(patch, found, explanation, opacity)
 
 
-def _controls(name: str, key: str, found: loaded_models.Answer) -> tuple[str, str, float]:
+def _controls(name: str, key: str, found: Result) -> tuple[str, str, float]:
     """Class, method and opacity (0 to 1) as the user set them."""
     from landcover.explain.explanation import METHODS  # noqa: PLC0415 - loads torch
 
@@ -139,9 +140,7 @@ def _bands(explanation: Explanation) -> None:
         st.table(pd.Series(rows, name="Share"), border="horizontal")
 
 
-def _download(
-    patch: Raster, found: loaded_models.Answer, explanation: Explanation, opacity: float
-) -> None:
+def _download(patch: Raster, found: Result, explanation: Explanation, opacity: float) -> None:
     def picture() -> bytes:
         from landcover.explain import explanation as explain  # noqa: PLC0415 - loads torch
         from landcover.report import patch_report  # noqa: PLC0415 - loads torch

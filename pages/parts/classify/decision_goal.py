@@ -12,6 +12,7 @@ from pages.parts.shared import loaded_models, theme
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.decide.conformal import Certainty
     from landcover.models.card import Card
+    from landcover.trust.result import Result
 
 WAYS: Final[dict[str, str]] = {
     "f1": "Balanced (F1)",
@@ -73,7 +74,7 @@ def _kept(name: str, choices: list[Any], usual: Any) -> Any:  # noqa: ANN401 - a
     return found if found in choices else usual
 
 
-def fallback(found: loaded_models.Answer) -> str:
+def fallback(found: Result) -> str:
     """Which covers validation could not bring to the aim; empty where it could all."""
     names = [BY_NAME[label].short for label in found.prediction.aim_fallback]
     if not names:
@@ -133,7 +134,7 @@ def observed(name: str, card_hash: str) -> dict[str, Any] | None:
     return None if found is None else found.as_dict()
 
 
-def explain(name: str, found: loaded_models.Answer) -> None:
+def explain(name: str, found: Result) -> None:
     """Say below the chart what the words mean and which covers the aim left out."""
     card = loaded_models.card(name)
     notes = (fallback(found), meaning(card, observed(name, card.hash)))

@@ -20,6 +20,7 @@ from pages.parts.shared import choice, downloads, loaded_models, theme, verdict_
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.model import LabelScore
+    from landcover.trust.result import Result
 
 ROW: Final = 34
 """Pixels a class takes in the chart."""
@@ -37,7 +38,7 @@ def beside_map(chosen: choice.Chosen, whole: Raster) -> None:
     name = _model()
     found = _classified(name, chosen, whole) if name else None
     if name and found:
-        verdict_banner.show(found.judgement)
+        verdict_banner.show(found.verdict)
         st.html(verdict(found, loaded_models.title(name)))
     with st.container(key="classify_colours"):
         st.image(theme.png(*framed(whole, chosen.row, chosen.col)))
@@ -76,7 +77,7 @@ def below_map(chosen: choice.Chosen, whole: Raster) -> None:
         attribution.show(name, chosen.key, seen, found)
 
 
-def verdict(found: loaded_models.Answer, title: str) -> str:
+def verdict(found: Result, title: str) -> str:
     """The one cover, or why there is none, as HTML."""
     who = html.escape(title)
     if found.quality.abstained:
@@ -93,12 +94,12 @@ def verdict(found: loaded_models.Answer, title: str) -> str:
     )
 
 
-def ranked(found: loaded_models.Answer) -> list[LabelScore]:
+def ranked(found: Result) -> list[LabelScore]:
     """The classes, the most probable first."""
     return sorted(found.prediction.labels, key=lambda score: -score.probability)
 
 
-def table(found: loaded_models.Answer) -> pd.DataFrame:
+def table(found: Result) -> pd.DataFrame:
     """One row a class, the most probable first."""
     return pd.DataFrame(
         {
@@ -110,14 +111,14 @@ def table(found: loaded_models.Answer) -> pd.DataFrame:
     )
 
 
-def decision(score: LabelScore, found: loaded_models.Answer) -> str:
+def decision(score: LabelScore, found: Result) -> str:
     """The decision as a sign and a word, so that colour is not needed to read it."""
     if found.quality.abstained:
         return "? not judged"
     return "✓ the answer" if score.predicted else "–"
 
 
-def chart(found: loaded_models.Answer, ink: theme.Ink) -> go.Figure:
+def chart(found: Result, ink: theme.Ink) -> go.Figure:
     """Bars in the classes' colours, names above them so that a telephone has room for both."""
     scores = ranked(found)
     ys = [-float(k) for k in range(len(scores))]
@@ -216,12 +217,10 @@ def _model(*, quiet: bool = False) -> str | None:
 
 def _classified(
     name: str, chosen: choice.Chosen, whole: Raster, *, quiet: bool = False
-) -> loaded_models.Answer | None:
+) -> Result | None:
     """The model's answer, or None where it refuses; it says why, unless that was said already."""
     try:
-        return loaded_models.classify_picture(
-            name, chosen.key, whole.window(chosen.row, chosen.col, SIDE)
-        )
+        return loaded_models.predict(name, chosen.key, whole.window(chosen.row, chosen.col, SIDE))
     except LandcoverError as error:
         if not quiet:
             verdict_banner.refuse(error)
@@ -239,14 +238,14 @@ def _limits(name: str) -> None:
     )
 
 
-def _record(chosen: choice.Chosen, whole: Raster, found: loaded_models.Answer) -> dict[str, Any]:
+def _record(chosen: choice.Chosen, whole: Raster, found: Result) -> dict[str, Any]:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.report import picture_report  # noqa: PLC0415 - loads torch
 
     seen = picture_report.view(whole, (chosen.row, chosen.col))
     limits = picture_report.limits_of(registry.folder(found.prediction.model))
     source = whole.provenance.source
-    return picture_report.as_record(seen, found.prediction, found.quality, source, limits=limits)
+    return picture_report.as_record(seen, found.prediction, found.verdict, source, limits=limits)
 
 
 def _downloads(record: dict[str, Any]) -> None:

@@ -11,11 +11,11 @@ import plotly.graph_objects as go
 
 from landcover.core.classes import BY_NAME, THEMES
 from pages.parts.classify.decision_goal import SAID
-from pages.parts.shared.loaded_models import Answer
 from pages.parts.shared.theme import Ink
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.model import LabelScore
+    from landcover.trust.result import Result
 
 ROW: Final = 34
 """Pixels a class takes; a theme's heading takes as much."""
@@ -39,43 +39,43 @@ def by_theme(scores: tuple[LabelScore, ...]) -> tuple[Theme, ...]:
     return tuple(sorted(groups, key=lambda group: -group.scores[0].probability))
 
 
-def decision(score: LabelScore, answer: Answer) -> str:
+def decision(score: LabelScore, found: Result) -> str:
     """The decision as a sign and a word, so that colour is not needed to read it."""
-    if answer.quality.abstained:
+    if found.quality.abstained:
         return "? not judged"
     return "✓ present" if score.predicted else "– not found"
 
 
-def sureness(score: LabelScore, answer: Answer) -> str:
+def sureness(score: LabelScore, found: Result) -> str:
     """The word of the conformal label set with its sign; empty where there is none."""
-    return "" if answer.quality.abstained else SAID[score.certainty]
+    return "" if found.quality.abstained else SAID[score.certainty]
 
 
-def table(answer: Answer, truth: frozenset[str] | None) -> pd.DataFrame:
+def table(found: Result, truth: frozenset[str] | None) -> pd.DataFrame:
     """One row a class, in the chart's order, which says the theme."""
     rows = []
-    for group in by_theme(answer.prediction.labels):
+    for group in by_theme(found.prediction.labels):
         for score in group.scores:
             row = {
                 "Land cover": score.label,
                 "Probability": f"{score.probability:.1%}",
                 "Threshold": f"{score.threshold:.1%}",
-                "Decision": decision(score, answer),
+                "Decision": decision(score, found),
             }
             if score.certainty is not None:
-                row["Certainty"] = sureness(score, answer)
+                row["Certainty"] = sureness(score, found)
             if truth is not None:
                 row["In the label"] = "yes" if score.label in truth else "no"
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def chart(answer: Answer, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
+def chart(found: Result, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
     """Bars in the classes' colours with their thresholds, in two lines a class.
 
     Names stand above the bars and not beside them, so that a telephone has room for both.
     """
-    rows = list(_rows(by_theme(answer.prediction.labels)))
+    rows = list(_rows(by_theme(found.prediction.labels)))
     classes = [(y, row) for y, row in rows if not isinstance(row, str)]
     ys = [y for y, _ in classes]
     figure = go.Figure()
@@ -92,7 +92,7 @@ def chart(answer: Answer, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
             "color": [BY_NAME[score.label].hex for _, score in classes],
             "line": {"color": ink.line, "width": 1},
         },
-        customdata=[(s.label, f"{s.threshold:.1%}", _decided(s, answer)) for _, s in classes],
+        customdata=[(s.label, f"{s.threshold:.1%}", _decided(s, found)) for _, s in classes],
         hovertemplate="%{customdata[0]}<br>probability %{x:.1%}, threshold %{customdata[1]}<br>"
         "%{customdata[2]}<extra></extra>",
     )
@@ -115,7 +115,7 @@ def chart(answer: Answer, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
         if isinstance(row, str):
             _text(figure, f"<b>{row}</b>", ink.quiet, x=0.0, y=y + 0.1, side="left")
         else:
-            _class_text(figure, row, answer, y=y, truth=truth, ink=ink)
+            _class_text(figure, row, found, y=y, truth=truth, ink=ink)
     figure.update_layout(
         barmode="overlay",
         height=ROW * len(rows) + 8,
@@ -144,7 +144,7 @@ def _rows(groups: tuple[Theme, ...]) -> Iterator[tuple[float, str | LabelScore]]
 def _class_text(
     figure: go.Figure,
     score: LabelScore,
-    answer: Answer,
+    found: Result,
     *,
     y: float,
     truth: frozenset[str] | None,
@@ -153,16 +153,16 @@ def _class_text(
     name = BY_NAME[score.label].short
     if truth is not None and score.label in truth:
         name += " ◆"
-    present = score.predicted and not answer.quality.abstained
+    present = score.predicted and not found.quality.abstained
     colour = ink.text if present else ink.quiet
     weight = "<b>{}</b>" if present else "{}"
-    said = f"{score.probability:.0%} {_decided(score, answer)}"
+    said = f"{score.probability:.0%} {_decided(score, found)}"
     _text(figure, weight.format(name), colour, x=0.03, y=y + 0.46, side="left")
     _text(figure, weight.format(said), colour, x=1.0, y=y + 0.46, side="right")
 
 
-def _decided(score: LabelScore, answer: Answer) -> str:
-    return "  ".join(filter(None, (decision(score, answer), sureness(score, answer))))
+def _decided(score: LabelScore, found: Result) -> str:
+    return "  ".join(filter(None, (decision(score, found), sureness(score, found))))
 
 
 def _text(figure: go.Figure, text: str, colour: str, *, x: float, y: float, side: str) -> None:

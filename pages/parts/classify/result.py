@@ -18,6 +18,7 @@ from pages.parts.shared import choice, downloads, loaded_models, theme, verdict_
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.card import Card
     from landcover.models.model import LabelScore
+    from landcover.trust.result import Result
 
 
 def beside_map(chosen: choice.Chosen, patch: Raster) -> None:
@@ -28,7 +29,7 @@ def beside_map(chosen: choice.Chosen, patch: Raster) -> None:
     name = loaded_models.choose()
     found = _classified(name, chosen, patch, _aim(name)) if name else None
     if name and found:
-        verdict_banner.show(found.judgement)
+        verdict_banner.show(found.verdict)
         st.html(verdict(found, loaded_models.title(name), sample.truth if sample else None))
         if sample is not None:
             st.caption(seen(sample, loaded_models.card(name)))
@@ -65,7 +66,7 @@ def _aim(name: str) -> str:
     return aim
 
 
-def _probabilities(name: str, found: loaded_models.Answer, truth: frozenset[str] | None) -> None:
+def _probabilities(name: str, found: Result, truth: frozenset[str] | None) -> None:
     st.subheader("All 19 land covers", anchor=False)
     marked = " ◆: in this place's label." if truth is not None else ""
     st.caption(
@@ -85,10 +86,10 @@ def _probabilities(name: str, found: loaded_models.Answer, truth: frozenset[str]
 
 def _classified(
     name: str, chosen: choice.Chosen, patch: Raster, aim: str, *, quiet: bool = False
-) -> loaded_models.Answer | None:
+) -> Result | None:
     """The model's answer, or None where it refuses; it says why, unless that was said already."""
     try:
-        return loaded_models.classify(name, chosen.key, patch, aim)
+        return loaded_models.predict(name, chosen.key, patch, aim)
     except LandcoverError as error:
         if not quiet:
             verdict_banner.refuse(error)
@@ -114,7 +115,7 @@ def _when(patch: Raster) -> str:
     return f"{patch.acquired:%d %B %Y}".lstrip("0") if patch.acquired else "date unknown"
 
 
-def verdict(found: loaded_models.Answer, title: str, truth: frozenset[str] | None) -> str:
+def verdict(found: Result, title: str, truth: frozenset[str] | None) -> str:
     """The covers that the model finds, or why it names none, as HTML; with the label beside."""
     who = html.escape(title)
     if found.quality.abstained:
@@ -171,16 +172,14 @@ def _views(patch: Raster) -> None:
     )
 
 
-def _downloads(patch: Raster, found: loaded_models.Answer) -> None:
+def _downloads(patch: Raster, found: Result) -> None:
     from landcover.report import patch_report  # noqa: PLC0415 - it loads torch, which the map must not wait for
 
-    record = patch_report.as_record(
-        patch, found.prediction, found.judgement, patch.provenance.source
-    )
+    record = patch_report.as_record(patch, found.prediction, found.verdict, patch.provenance.source)
     downloads.of_record(record, patch_report.as_csv(record), "classify")
 
 
-def _provenance(patch: Raster, found: loaded_models.Answer, card: Card) -> dict[str, str]:
+def _provenance(patch: Raster, found: Result, card: Card) -> dict[str, str]:
     said = patch.provenance
     crs, (a, _, west, _, e, north) = patch.georeference
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
@@ -16,6 +16,9 @@ from landcover.explain.faithfulness.ratings import Faithfulness
 from pages.parts.explain.computation import Wish
 from pages.parts.models import report_figures as show
 from pages.parts.shared import loaded_models
+
+if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
+    from landcover.trust.result import Result
 
 MOST: Final = 4
 """Maps side by side: more would be too small to read."""
@@ -39,7 +42,7 @@ class Panel:
     bands: Wish
 
 
-def panels(name: str, key: str, pixels: Raster, found: loaded_models.Answer) -> list[Panel]:
+def panels(name: str, key: str, pixels: Raster, found: Result) -> list[Panel]:
     """Let the user choose, and say what is to be shown; at least one."""
     chances = {score.label: score for score in found.prediction.labels}
 
@@ -77,15 +80,13 @@ def word(*, predicted: bool) -> str:
     return "present" if predicted else "absent"
 
 
-def ranked(found: loaded_models.Answer) -> list[str]:
+def ranked(found: Result) -> list[str]:
     """Classes, the most probable first."""
     scores = sorted(found.prediction.labels, key=lambda score: -score.probability)
     return [score.label for score in scores]
 
 
-def _labels(
-    side: str, found: loaded_models.Answer, key: str, said: Callable[[str], str]
-) -> list[str]:
+def _labels(side: str, found: Result, key: str, said: Callable[[str], str]) -> list[str]:
     order = ranked(found)
     if side != SIDES[0]:
         return [show.pick("Land cover", order, f"explain_label_{key}", said)]

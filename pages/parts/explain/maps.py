@@ -17,6 +17,7 @@ from pages.parts.shared import loaded_models, theme
 if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
     from landcover.explain.band_attribution import BandEvidence
     from landcover.explain.explanation import Explanation
+    from landcover.trust.result import Result
 
 ENLARGE: Final = 4
 OPACITY: Final = 80
@@ -26,7 +27,7 @@ WIDE: Final = 1200
 
 
 @st.fragment
-def show(panels: Sequence[Panel], pixels: Raster, answers: dict[str, loaded_models.Answer]) -> None:
+def show(panels: Sequence[Panel], pixels: Raster, answers: dict[str, Result]) -> None:
     """Opacity, the maps side by side, and their downloads; drawn anew by itself.
 
     Args:
@@ -72,7 +73,7 @@ def evidence(panel: Panel) -> BandEvidence | None:
 def _panel(
     panel: Panel,
     pixels: Raster,
-    answer: loaded_models.Answer | None,
+    answer: Result | None,
     opacity: float,
     *,
     alone: bool,
@@ -97,7 +98,7 @@ def _panel(
         believe(panel.map.model, panel.map.method)
 
 
-def _chance(panel: Panel, answer: loaded_models.Answer | None) -> str:
+def _chance(panel: Panel, answer: Result | None) -> str:
     if answer is None:
         return ""
     score = next(s for s in answer.prediction.labels if s.label == panel.map.label)

@@ -19,8 +19,9 @@ from pages.parts.shared import downloads, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
     from landcover.explain.what_if import WhatIf
+    from landcover.trust.result import Result
     from landcover.trust.shift_stability import Stability
-    from landcover.trust.verdict import Judgement
+    from landcover.trust.verdict import Verdict
 
 SHOWN: Final = 8
 ROW: Final = 40
@@ -29,7 +30,7 @@ AFTER: Final = "#d9731a"
 
 
 @st.fragment
-def show(name: str, key: str, subject: Subject, found: loaded_models.Answer, aim: str) -> None:
+def show(name: str, key: str, subject: Subject, found: Result, aim: str) -> None:
     """Controls on the left, what comes of them on the right; drawn anew by itself."""
     st.subheader("What if it looked different?", anchor=False)
     st.caption(
@@ -73,22 +74,22 @@ def _outcome(
     aim: str,
     _patch: Raster,
     _scene: Raster | None,
-) -> tuple[WhatIf, Judgement]:
+) -> tuple[WhatIf, Verdict]:
     from landcover.explain import what_if  # noqa: PLC0415 - loads torch
-    from landcover.trust import verdict  # noqa: PLC0415 - loads torch
+    from landcover.trust.judge import judge  # noqa: PLC0415 - loads torch
 
     found = what_if.what_if(_model, _patch, settings.changes, scene=_scene, aim=aim)
-    return found, verdict.judge(_model, found.patch, found.after)
+    return found, judge(_model, found.patch, found.after)
 
 
-def _said(outcome: WhatIf, judged: Judgement, found: loaded_models.Answer) -> None:
+def _said(outcome: WhatIf, judged: Verdict, found: Result) -> None:
     left, right = st.columns([1, 2], vertical_alignment="top")
     with left:
         st.image(theme.png(outcome.patch.image(COMPOSITES[0]), 2), width="stretch")
     with right:
         st.markdown(theme.literal(sentence(outcome)))
         head, icon = verdict_banner.HEADS[judged.decision]
-        same = judged.decision == found.judgement.decision
+        same = judged.decision == found.verdict.decision
         st.markdown(
             f"{icon} {'Still: ' if same else 'Now: '}**{head}** {theme.literal(judged.reason)}"
         )
@@ -212,7 +213,7 @@ def figures(outcome: WhatIf) -> pd.DataFrame:
     )
 
 
-def steady(wish: Wish, found: loaded_models.Answer) -> None:
+def steady(wish: Wish, found: Result) -> None:
     """How much of the answer stays when the window moves by 100 m."""
     st.subheader("How steady is it when the window moves?", anchor=False)
     piece = computation.store().get(wish)
@@ -237,7 +238,7 @@ def steady(wish: Wish, found: loaded_models.Answer) -> None:
         downloads.table("Stability", moves(piece, found), "stability")
 
 
-def steadiness(piece: Stability, found: loaded_models.Answer) -> pd.DataFrame:
+def steadiness(piece: Stability, found: Result) -> pd.DataFrame:
     """One row a class, the most moved first."""
     chances = {score.label: score for score in found.prediction.labels}
     order = sorted(piece.change, key=lambda label: -piece.change[label])
@@ -252,7 +253,7 @@ def steadiness(piece: Stability, found: loaded_models.Answer) -> pd.DataFrame:
     ).set_index("Land cover")
 
 
-def moves(piece: Stability, found: loaded_models.Answer) -> pd.DataFrame:
+def moves(piece: Stability, found: Result) -> pd.DataFrame:
     """The same as numbers, for a file."""
     return pd.DataFrame(
         {

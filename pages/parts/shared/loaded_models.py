@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import importlib
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
@@ -19,32 +18,10 @@ from landcover.core.raster import Raster
 
 if TYPE_CHECKING:
     from landcover.models.card import Card
-    from landcover.models.model import Model, Prediction
-    from landcover.trust.quality import Quality
-    from landcover.trust.verdict import Judgement
+    from landcover.models.model import Model
+    from landcover.trust.result import Result
 
 KEY: Final = "classify_model"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model says of a patch, and whether to believe it."""
-
-    prediction: Prediction
-    judged: Judgement | Quality
-    """The verdict of all checks; of what has no more, such as a picture, its quality."""
-
-    @property
-    def judgement(self) -> Judgement:
-        """The verdict, made from the quality where there is no more."""
-        from landcover.trust.verdict import Judgement, of_quality  # noqa: PLC0415 - the map comes first
-
-        return self.judged if isinstance(self.judged, Judgement) else of_quality(self.judged)
-
-    @property
-    def quality(self) -> Quality:
-        """Shares of gaps and cloud, the warnings, and whether no label is given."""
-        return self.judgement.quality
 
 
 def warm_up() -> None:
@@ -125,44 +102,30 @@ def spare_what_stays() -> None:
     gc.freeze()
 
 
-def classify(name: str, key: str, patch: Raster, aim: str) -> Answer:
-    """What a model says of a patch under an aim, remembered for the patches seen last.
+def predict(name: str, key: str, raster: Raster, aim: str = "f1") -> Result:
+    """What a model says of a patch or picture under an aim, remembered for those seen last.
+
+    Args:
+        name: of the model.
+        key: of the pixels, the same for equal pixels.
+        raster: a window of the size that the model looks at.
+        aim: what the thresholds should serve; without meaning for classes that exclude each other.
 
     Raises:
-        LandcoverError: the model is damaged, or the patch is not what it was made for.
+        LandcoverError: the model is damaged, or the pixels are not what it was made for.
     """
-    return _classify(load(name), name, key, patch, aim)
+    model = load(name)
+    return _predict(model, name, key, raster, "f1" if model.card.exclusive else aim)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Looking at the pixels …")
-def _classify(
+def _predict(
     _model: Model,
     name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
     key: str,  # noqa: ARG001 - as above
-    _patch: Raster,
+    _raster: Raster,
     aim: str,
-) -> Answer:
-    from landcover.report import patch_report  # noqa: PLC0415 - loads torch
+) -> Result:
+    from landcover.trust.result import predict as ask  # noqa: PLC0415 - loads torch
 
-    return Answer(*patch_report.classify_patch(_model, _patch, aim))
-
-
-def classify_picture(name: str, key: str, picture: Raster) -> Answer:
-    """What a model says of a window of a picture, remembered for the windows seen last.
-
-    Raises:
-        LandcoverError: the model is damaged, or it was not made for pictures.
-    """
-    return _classify_picture(load(name), name, key, picture)
-
-
-@st.cache_resource(max_entries=64, show_spinner="Looking at the pixels …")
-def _classify_picture(
-    _model: Model,
-    name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
-    key: str,  # noqa: ARG001 - as above
-    _picture: Raster,
-) -> Answer:
-    from landcover.trust.picture_quality import assess  # noqa: PLC0415 - the map comes first
-
-    return Answer(_model.predict(_picture), assess(_picture))
+    return ask(_model, _raster, aim)

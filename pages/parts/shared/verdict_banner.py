@@ -10,7 +10,7 @@ from landcover.core.errors import LandcoverError, ModelMismatch
 from pages.parts.shared import theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
-    from landcover.trust.verdict import Decision, Judgement
+    from landcover.trust.verdict import Decision, Verdict
 
 HEADS: Final[dict[Decision, tuple[str, str]]] = {
     "answer": ("An answer.", ":material/check_circle:"),
@@ -20,7 +20,7 @@ HEADS: Final[dict[Decision, tuple[str, str]]] = {
 """Words and a sign each, so that colour is not needed to tell them apart."""
 
 
-def show(judged: Judgement) -> None:
+def show(judged: Verdict) -> None:
     """The decision with its reason, and below it what else was found or not checked."""
     box = {"answer": st.success, "warn": st.warning, "cannot tell": st.error}[judged.decision]
     head, icon = HEADS[judged.decision]
@@ -42,6 +42,6 @@ def refuse(error: LandcoverError) -> None:
         st.error(sentence)
 
 
-def further(judged: Judgement) -> tuple[str, ...]:
+def further(judged: Verdict) -> tuple[str, ...]:
     """What speaks against the answer besides the reason, and what was not checked."""
     return (*(finding.sentence for finding in judged.findings[1:]), *judged.unchecked)

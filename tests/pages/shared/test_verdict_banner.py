@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from landcover.core.errors import CorruptModel, LandcoverError, ModelMismatch
-from landcover.trust.quality import Finding, Quality
-from landcover.trust.verdict import NOTHING, Judgement
-from pages.parts.shared import loaded_models, verdict_banner
-from tests.support import tiny
+from landcover.trust.verdict import NOTHING, Finding, Quality, Verdict
+from pages.parts.shared import verdict_banner
 
 
-def judged(decision: str, count: int) -> Judgement:
+def judged(decision: str, count: int) -> Verdict:
     findings = tuple(
         Finding(
             check=f"c{k}",
@@ -26,7 +22,7 @@ def judged(decision: str, count: int) -> Judgement:
         )
         for k in range(count)
     )
-    return Judgement(
+    return Verdict(
         decision=decision,  # type: ignore[arg-type]
         reason=findings[0].sentence if findings else NOTHING,
         findings=findings,
@@ -82,15 +78,3 @@ def test_each_decision_is_said_in_words_with_a_sign(decision: str, kind: str, co
     # A file's name in a sentence must not become Markdown.
     assert r"Finding \*1\*\." in listed
     assert r"Not looked at\." in listed
-
-
-def test_an_answer_without_checks_of_its_own_has_its_qualitys_judgement() -> None:
-    quality = Quality(
-        nodata_fraction=0, cloud_fraction=None, warnings=("Odd colours.",), abstained=False
-    )
-    patch = tiny.random_patch()
-    plain = loaded_models.Answer(tiny.tiny_model().predict(patch), quality)
-    assert plain.judgement.decision == "warn"
-    assert plain.judgement.reason == "Odd colours."
-    own = judged("answer", 0)
-    assert replace(plain, judged=own).judgement is own

@@ -29,7 +29,7 @@ def test_windows_are_whole_and_leave_gaps_out() -> None:
 def test_pretending_drops_the_cirrus_band_and_says_level_2a() -> None:
     pixels = np.arange(13, dtype=np.float32)[:, None, None] * np.ones((13, 120, 120), np.float32)
     patch = tiny.random_patch(
-        reflectance=pixels, bands=L1C_BAND_NAMES, provenance=Provenance(source="x", level="L1C")
+        data=pixels, bands=L1C_BAND_NAMES, provenance=Provenance(source="x", level="L1C")
     )
     found = pretending(patch)
     assert found.bands == BAND_NAMES

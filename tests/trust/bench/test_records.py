@@ -11,7 +11,7 @@ import pytest
 
 from landcover.core.errors import CorruptModel
 from landcover.models import registry
-from landcover.trust import pixel_checks, quality, verdict
+from landcover.trust import judge, pixel_checks, quality
 from landcover.trust.bench import measure, records
 from landcover.trust.bench.records import RiskCurve
 from landcover.trust.bench.verdict_text import MIXTURES, ORDERS
@@ -65,13 +65,11 @@ def test_test_patches_are_there_where_they_were_read(tmp_path: Path) -> None:
 
 
 def test_every_check_of_the_library_has_words() -> None:
-    sources = [
-        Path(module.__file__ or "").read_text() for module in (pixel_checks, quality, verdict)
-    ]
+    sources = [Path(module.__file__ or "").read_text() for module in (pixel_checks, quality, judge)]
     said = {*records.PIXEL_CHECKS, *records.OTHER_CHECKS}
     for name in said:
         assert any(f'"{name}"' in source for source in sources), name
-    for cause, echoes in verdict.ECHOES.items():
+    for cause, echoes in judge.ECHOES.items():
         assert {cause, *echoes} <= said
     assert records.title_of("unheard-of") == "unheard-of"
 

@@ -10,7 +10,7 @@ import pytest
 
 from landcover.datasets.eurosat import open_eurosat
 from landcover.io.images import picture_of
-from landcover.trust.picture_quality import assess
+from landcover.trust.quality import assess
 from tests.support.colour_pictures import pixels
 
 

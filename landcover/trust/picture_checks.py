@@ -1,8 +1,8 @@
-"""May a picture be trusted? What can be seen in its own pixels of whether EuroSAT's net fits.
+"""Checks of a colour picture: whether it looks like those that EuroSAT's models trained on.
 
 EuroSAT's pictures are Sentinel-2 scenes of 10 m a pixel, stretched in one way. The bounds
 below were measured on the 24,293 of them in the project's data folder
-(``tests/test_picture_quality.py`` verifies the share that is warned of).
+(``tests/trust/test_picture_checks.py`` verifies the share that is warned of).
 """
 
 from __future__ import annotations
@@ -14,25 +14,22 @@ import numpy as np
 
 from landcover.core.bands import PIXEL_M
 from landcover.core.raster import Raster
-from landcover.trust.quality import NODATA_ABSTAIN, NODATA_WARN, Quality
+from landcover.trust.verdict import NODATA_ABSTAIN, NODATA_WARN, Finding, finding
 
+CHECK: Final = "quality"
+"""Name of all checks of pictures in the JSON; their value and bound are 1."""
 USUAL: Final[tuple[tuple[float, float], ...]] = ((0.09, 0.93), (0.15, 0.77), (0.23, 0.75))
 """Mean red, green and blue of all but about one in a thousand of EuroSAT's pictures."""
 RATIO: Final = 1.3
 """Pixels larger or smaller than 10 m by this factor show another piece of land."""
 
 
-def assess(picture: Raster) -> Quality:
-    """Check the pixels of one window of a picture; never raises."""
+def findings(picture: Raster) -> Iterator[Finding]:
+    """Reasons to doubt one window of a picture, the gravest first; never raises."""
     gaps = picture.nodata_fraction
     grave = list(_grave(picture, gaps))
-    warnings = grave or [*_gaps(gaps), *_size(picture), *_stretch(picture)]
-    return Quality(
-        nodata_fraction=gaps,
-        cloud_fraction=None,
-        warnings=tuple(warnings),
-        abstained=bool(grave),
-    )
+    for sentence in grave or (*_gaps(gaps), *_size(picture), *_stretch(picture)):
+        yield finding(CHECK, "grave" if grave else "warn", (1.0, 1.0), sentence)
 
 
 def _grave(picture: Raster, gaps: float) -> Iterator[str]:
