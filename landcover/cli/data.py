@@ -8,25 +8,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from landcover.cli import progress
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from landcover.core.progress import Progress, Report
     from landcover.datasets.downloads import Outcome
 
 INTERRUPTED: Final = 130
 INCOMPLETE: Final = 1
-LOG_EVERY_S: Final = 60.0
-"""Where nobody watches, as in a log file, a line of progress comes so often."""
-RATE_OVER_S: Final = 15.0
-"""The speed that is shown is that of the last seconds."""
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
@@ -98,16 +92,16 @@ def _download(options: argparse.Namespace) -> int:
 
     source = downloads.source(options.dataset)
     try:
-        outcome = downloads.download(
-            source,
-            options.to,
-            metadata_only=options.metadata_only,
-            keep_archive=options.keep_archive,
-            packed=options.no_unpack,
-            report=_report(),
-        )
+        with progress.shown() as report:
+            outcome = downloads.download(
+                source,
+                options.to,
+                metadata_only=options.metadata_only,
+                keep_archive=options.keep_archive,
+                packed=options.no_unpack,
+                report=report,
+            )
     except KeyboardInterrupt:
-        _clear_line()
         print(
             f"error: Stopped; what has come is kept in '{options.to}': run the same command again "
             "to go on.",
@@ -159,7 +153,8 @@ def _check(options: argparse.Namespace) -> int:
     if options.sample < 0:
         raise BadInput("--sample is a number of patches: give 0 or more.")
     source = downloads.source(options.dataset)
-    record = check.check(source, options.root, sample=options.sample, report=_report())
+    with progress.shown() as report:
+        record = check.check(source, options.root, sample=options.sample, report=report)
     print(
         json.dumps(record, ensure_ascii=False, allow_nan=False)
         if options.json
@@ -193,9 +188,9 @@ def _convert(options: argparse.Namespace) -> int:
 
     dataset = datasets.open_dataset(options.dataset, options.root)
     try:
-        done = convert(dataset, options.out, flawed=options.flawed, report=_report())
+        with progress.shown() as report:
+            done = convert(dataset, options.out, flawed=options.flawed, report=report)
     except KeyboardInterrupt:
-        _clear_line()
         print(
             f"error: Stopped; what is written is kept in '{options.out}': run the same command "
             "again to go on.",
@@ -208,62 +203,6 @@ def _convert(options: argparse.Namespace) -> int:
         was = "Written and verified" if done.fresh else "Complete already, and verified"
         print(f"{was}: {done.patches:,} patches, {done.bytes / 1e9:,.2f} GB in {done.root}")
     return 0
-
-
-def _report() -> Report:
-    """Progress with megabytes, speed and time left: one line that changes, or a line a minute."""
-    watched = sys.stderr.isatty()
-    seen: deque[tuple[float, float]] = deque()
-    last_what, last_line = "", time.monotonic()
-
-    def show(progress: Progress) -> None:
-        nonlocal last_what, last_line
-        now = time.monotonic()
-        new = progress.what != last_what
-        if new:
-            seen.clear()
-            last_what = progress.what
-        seen.append((now, progress.done))
-        while now - seen[0][0] > RATE_OVER_S and len(seen) > 2:
-            seen.popleft()
-        finished = progress.done >= progress.total
-        if watched:
-            end = "\n" if finished else ""
-            print(f"\r{_said(progress, seen)}\033[K", end=end, file=sys.stderr, flush=True)
-        elif new or finished or now - last_line > LOG_EVERY_S:
-            last_line = now
-            print(_said(progress, seen), file=sys.stderr, flush=True)
-
-    return show
-
-
-def _said(progress: Progress, seen: deque[tuple[float, float]]) -> str:
-    """``Fetching x.zip: 12.3 of 94.7 MB, 3.4 MB/s, 0:24 left``; else files or patches."""
-    seconds = seen[-1][0] - seen[0][0]
-    rate = (seen[-1][1] - seen[0][1]) / seconds if seconds > 0 else 0.0
-    left = progress.total - progress.done
-    bytes_told = progress.what.startswith(("Fetching", "Checking"))
-    if bytes_told:
-        amount = f"{progress.done / 1e6:,.1f} of {progress.total / 1e6:,.1f} MB"
-        speed = f", {rate / 1e6:,.1f} MB/s"
-    else:
-        unit = "patches" if progress.what == "Converting" else "files"
-        amount = f"{progress.done:,} of {progress.total:,} {unit}"
-        speed = f", {rate:,.0f} a second"
-    if rate <= 0:
-        return f"{progress.what}: {amount}"
-    return f"{progress.what}: {amount}{speed}{_time(left / rate) if left > 0 else ''}"
-
-
-def _time(seconds: float) -> str:
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f", {hours}:{minute:02}:{second:02} left" if hours else f", {minute}:{second:02} left"
-
-
-def _clear_line() -> None:
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
 
 
 _ACTIONS: Final[tuple[Callable[[Any], None], ...]] = (

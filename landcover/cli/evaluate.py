@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from landcover.cli import progress
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -75,18 +75,6 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
 
 
-def counter(what: str) -> Callable[[int, int, str], None] | None:
-    """A line on stderr that counts up, where somebody is looking at it."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int, note: str = "") -> None:
-        end = "\n" if done >= total else ""
-        print(f"\r{what} {done}/{total} {note}\033[K", end=end, file=sys.stderr, flush=True)
-
-    return show
-
-
 def _evaluate(options: argparse.Namespace) -> int:
     from landcover import datasets  # noqa: PLC0415 - loads torch
     from landcover.evaluate import report_files, report_text, run  # noqa: PLC0415 - loads torch
@@ -98,16 +86,18 @@ def _evaluate(options: argparse.Namespace) -> int:
     task = run.task_of(dataset)
     folder = options.card or registry.folder(options.model or task.default_model)
     model = load_model(folder, options.device)
-    result = run.evaluate(
-        model,
-        dataset,
-        options.split,
-        task.baselines(model.card, folder, options.device),
-        draws=draws,
-        allow_touching=options.allow_touching,
-        strict=options.strict,
-        progress=counter("evaluating"),
-    )
+    baselines = task.baselines(model.card, folder, options.device)
+    with progress.shown() as report:
+        result = run.evaluate(
+            model,
+            dataset,
+            options.split,
+            baselines,
+            draws=draws,
+            allow_touching=options.allow_touching,
+            strict=options.strict,
+            progress=report,
+        )
     if options.save:
         for path in report_files.write_report(result, folder):
             print(f"Written: {path}", file=sys.stderr)
@@ -161,7 +151,8 @@ def _of_answers(options: argparse.Namespace, draws: Draws) -> Comparison:
             allow_touching=options.allow_touching,
             strict=options.strict,
         )
-    answers = task.probabilities(models, split, counter("comparing"))
+    with progress.shown() as report:
+        answers = task.probabilities(models, split, report)
     material = task.material(split)
     first, second = (
         comparison.side_of(

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli.evaluate import counter
+from landcover.cli import progress
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from landcover.core.progress import Report
     from landcover.datasets import Dataset, Record
     from landcover.datasets.arrays import NativeStore
     from landcover.models.card import Card
@@ -78,9 +77,10 @@ def _neighbours(options: argparse.Namespace) -> int:
     asked = _read(_drawn(dataset.records(options.split), MOST_ASKED))
     splits = patches.training_splits(model.card, dataset)
     origin = {"dataset": dataset.title, "splits": list(splits), "drawn_from": len(records)}
-    index, found = measuring.measure(
-        model, learnt, asked, origin, resamples=options.bootstraps, report=_shown()
-    )
+    with progress.shown() as report:
+        index, found = measuring.measure(
+            model, learnt, asked, origin, resamples=options.bootstraps, report=report
+        )
     record = {**_where(options, model.card, dataset), **found.as_dict()}
     if options.save:
         for path in (
@@ -99,9 +99,10 @@ def _stability(options: argparse.Namespace) -> int:
         raise BadInput(f"--patches must be at least {FEWEST_PATCHES}.")
     folder, model, dataset = _opened(options)
     records = _drawn(dataset.records(options.split), options.patches)
-    found = measuring.measure(
-        model, records, options.shift, resamples=options.bootstraps, report=_shown()
-    )
+    with progress.shown() as report:
+        found = measuring.measure(
+            model, records, options.shift, resamples=options.bootstraps, report=report
+        )
     record = {**_where(options, model.card, dataset), **found.as_dict()}
     if options.save:
         print(f"Written: {measuring.save(record, folder, model.card.hash)}", file=sys.stderr)
@@ -174,12 +175,3 @@ def _read(records: Sequence[Record]) -> NativeStore:
 
     natives = [native for batch in batches(records, _BATCH) for native in read_records(batch)]
     return store_of(records, natives)
-
-
-def _shown() -> Report:
-    from landcover.core import progress  # noqa: PLC0415 - as above
-
-    show = counter("measuring")
-    if show is None:
-        return progress.ignore
-    return lambda made: show(made.done, made.total, made.what)

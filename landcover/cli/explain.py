@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import method_options, picture_sources, whatif
+from landcover.cli import method_options, picture_sources, progress, whatif
 from landcover.cli.method_options import Known
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from landcover.core.progress import Progress, Report
     from landcover.core.raster import Raster
     from landcover.explain.band_attribution import BandEvidence
     from landcover.explain.explanation import Explanation
@@ -262,11 +261,14 @@ def _maps(
     from landcover.explain import explanation  # noqa: PLC0415 - loads torch
 
     # Every model may refuse before the first map is computed.
-    begun = [
-        explanation.explain_many(one.model, patch, labels, own, baseline=baseline, report=_report())
-        for one, own in zip(asked, methods, strict=True)
-    ]
-    return [each for maps in begun for each in maps]
+    with progress.shown() as report:
+        begun = [
+            explanation.explain_many(
+                one.model, patch, labels, own, baseline=baseline, report=report
+            )
+            for one, own in zip(asked, methods, strict=True)
+        ]
+        return [each for maps in begun for each in maps]
 
 
 def _record(
@@ -405,14 +407,3 @@ def _head(record: dict[str, Any]) -> list[str]:
         f"  model {record['model']}, card {record['provenance']['card_hash']}",
         *patch_report.doubt_lines(record),
     ]
-
-
-def _report() -> Report | None:
-    """A line on stderr with the numbers, where somebody is looking at it."""
-
-    def show(progress: Progress) -> None:
-        print(f"\r{progress.said}\033[K", end="", file=sys.stderr, flush=True)
-        if progress.total and progress.done >= progress.total:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-    return show if sys.stderr.isatty() else None

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from landcover.cli import progress
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from landcover.core.progress import Progress, Report
     from landcover.core.raster import Raster
     from landcover.stac.catalog import Candidate, Finding, Wish
 
@@ -59,7 +58,8 @@ def fetch_place(place: tuple[float, float], options: argparse.Namespace) -> Rast
 
     day = _day(options.date, "--date") if options.date else None
     wish = catalog.Wish.around(*place, day=day)
-    return catalog.fetch_best(_catalog(options), wish, report=_report())
+    with progress.shown() as report:
+        return catalog.fetch_best(_catalog(options), wish, report=report)
 
 
 def _add_catalog(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +82,8 @@ def _search(options: argparse.Namespace) -> int:
 
     wish = _wish(options)
     name = _catalog(options)
-    finding = catalog.find(name, wish, report=_report())
+    with progress.shown() as report:
+        finding = catalog.find(name, wish, report=report)
     print(
         json.dumps(_record(name, wish, finding), ensure_ascii=False, allow_nan=False)
         if options.json
@@ -133,7 +134,8 @@ def _index(options: argparse.Namespace) -> int:
 
     day = _day(options.date, "--date") if options.date else None
     when = datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
-    built = index.build(options.folder, options.out, date=when, progress=_report())
+    with progress.shown() as report:
+        built = index.build(options.folder, options.out, date=when, progress=report)
     print(index.index_text(built))
     return 0
 
@@ -187,17 +189,3 @@ def _text(finding: Finding) -> str:
 
 def _percent(value: float | None) -> str:
     return "?" if value is None else f"{value:.0%}"
-
-
-def _report() -> Report:
-    """A line on stderr with the numbers, where somebody is looking at it."""
-
-    def show(progress: Progress) -> None:
-        print(f"\r{progress.said}\033[K", end="", file=sys.stderr, flush=True)
-        if progress.total and progress.done >= progress.total:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-    def quiet(progress: Progress) -> None:
-        del progress
-
-    return show if sys.stderr.isatty() else quiet

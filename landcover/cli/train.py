@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from landcover.cli.progress import Display
 from landcover.cli.training_bar import Bar
 from landcover.core.errors import BadInput, LandcoverError
 
@@ -83,17 +84,15 @@ def _train(options: argparse.Namespace) -> int:
     if options.root is None or options.out is None:
         raise BadInput("Training needs --root, the data set's folder, and --out, the model's.")
     team = distributed.asked()
-    bar = Bar(sys.stderr)
+    bar = Bar(Display(sys.stderr))
     try:
         with distributed.joined(options.device), _watched(bar, options, leads=team.leads):
             _make(options, order)
     except KeyboardInterrupt:
-        bar.end()
         if team.leads:
             print(f"error: {_stopped(bar)}", file=sys.stderr)
         return INTERRUPTED
     except LandcoverError as error:
-        bar.end()
         who = f"process {team.rank} of {team.size}: " if team.size > 1 else ""
         print(f"error: {who}{error}", file=sys.stderr)
         return BAD
@@ -141,8 +140,8 @@ def _watched(bar: Bar, options: argparse.Namespace, *, leads: bool) -> Iterator[
     try:
         with watched(bar, *([board] if board else [])):
             yield
-        bar.end()
     finally:
+        bar.display.close()
         if board:
             board.close()
 

@@ -13,12 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import examples, trust_verdict
-from landcover.cli.evaluate import counter
+from landcover.cli import examples, progress, trust_verdict
 from landcover.core.errors import BadInput, CorruptModel
 
 if TYPE_CHECKING:
-    from landcover.core.progress import Report
     from landcover.core.raster import Raster
     from landcover.datasets import Dataset, EuroSat
     from landcover.explain.faithfulness.ratings import Faithfulness
@@ -127,9 +125,9 @@ def _scales(options: argparse.Namespace) -> int:
         if isinstance(dataset, datasets.EuroSat)
         else bigearthnet.some_patches(dataset)
     )
-    card = replace(
-        model.card, explanation_scales=explanation.explanation_scales(model, some, _shown())
-    )
+    with progress.shown() as report:
+        scales = explanation.explanation_scales(model, some, report)
+    card = replace(model.card, explanation_scales=scales)
     if options.save:
         card.write(folder)
         print(f"Written: {folder / 'card.json'}", file=sys.stderr)
@@ -193,7 +191,8 @@ def _measured(options: argparse.Namespace) -> Faithfulness:
     )
     patches, names = _patches(dataset, options)
     scenes = None if options.maps is None else read_scenes(options.maps)
-    measured = ratings.measure(model, patches, scenes, _shown())
+    with progress.shown() as report:
+        measured = ratings.measure(model, patches, scenes, report)
     found = measured.with_origin(
         {
             "dataset": dataset.title,
@@ -236,12 +235,3 @@ def _patches(
         for k, name in enumerate(store.ids)
     ]
     return found, list(store.ids)
-
-
-def _shown() -> Report:
-    from landcover.core import progress  # noqa: PLC0415 - as above
-
-    show = counter("measuring")
-    if show is None:
-        return progress.ignore
-    return lambda made: show(made.done, made.total, made.what)

@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landcover.cli.evaluate import counter
+from landcover.cli import progress
 
 if TYPE_CHECKING:
-    from landcover.core.progress import Report
     from landcover.datasets import Dataset
     from landcover.models.model import Model
 
@@ -73,7 +72,8 @@ def _fit(options: argparse.Namespace) -> int:
     from landcover.trust.bench import fit, verdict_text  # noqa: PLC0415 - loads torch
 
     model, folder, dataset = _open(options)
-    found = fit.fit(model, dataset, report=_shown("fitting"))
+    with progress.shown() as report:
+        found = fit.fit(model, dataset, report=report)
     if options.save:
         _written(novelty.save(found, folder, model.card.hash))
     record = {
@@ -98,18 +98,20 @@ def _measure(options: argparse.Namespace) -> int:
     model, folder, dataset = _open(options)
     known = novelty.load(folder, model.card.hash)
     if known is None:
-        known = fit.fit(model, dataset, report=_shown("fitting"))
+        with progress.shown() as report:
+            known = fit.fit(model, dataset, report=report)
         if options.save:
             _written(novelty.save(known, folder, model.card.hash))
-    figures = measure.measure(
-        model,
-        known,
-        dataset,
-        scenes=options.scenes,
-        sky=options.sky,
-        test=options.test,
-        report=_shown("measuring"),
-    )
+    with progress.shown() as report:
+        figures = measure.measure(
+            model,
+            known,
+            dataset,
+            scenes=options.scenes,
+            sky=options.sky,
+            test=options.test,
+            report=report,
+        )
     if options.save:
         _written(measure.write(folder, model.card.hash, figures))
     record = {"model": model.card.name, "card_hash": model.card.hash, **figures}
@@ -124,12 +126,3 @@ def _written(path: Path) -> None:
 
 def _json(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False)
-
-
-def _shown(what: str) -> Report:
-    from landcover.core import progress  # noqa: PLC0415 - as above
-
-    show = counter(what)
-    if show is None:
-        return progress.ignore
-    return lambda made: show(made.done, made.total, made.what)

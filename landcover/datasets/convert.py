@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -30,7 +29,7 @@ from numpy.lib import format as npy
 
 from landcover.core.errors import BadInput
 from landcover.core.prefetch import ahead
-from landcover.core.progress import Progress, Report, ignore
+from landcover.core.progress import BYTES, Progress, Report, ignore
 from landcover.datasets import memory_mapped
 from landcover.datasets.arrays import Grid
 from landcover.datasets.labelled import Dataset, Record, read_records
@@ -176,7 +175,6 @@ def _append(
     out: Path, records: Sequence[Record], done: int, journal: _Journal, report: Report
 ) -> None:
     """Read the patches that are left and write them, a block at a time."""
-    begin, first = time.perf_counter(), done
     with ExitStack() as stack:
         files = {
             name: stack.enter_context(_opened(path, name, len(records), done))
@@ -191,16 +189,7 @@ def _append(
             }
             journal.add(natives, sums)
             done += len(natives)
-            seconds = time.perf_counter() - begin
-            report(
-                Progress(
-                    what="Converting",
-                    done=done,
-                    total=len(records),
-                    bytes=(done - first) * PATCH_BYTES,
-                    seconds=seconds,
-                )
-            )
+            report(Progress(what="Converting", done=done, total=len(records), unit="patches"))
 
 
 def _readers(patches: int) -> Executor:
@@ -242,7 +231,7 @@ def _settle(out: Path, journal: _Journal, count: int, report: Report) -> list[di
     Raises:
         BadInput: the disk gives back something else than was written.
     """
-    begin, done, total = time.perf_counter(), 0, count * PATCH_BYTES
+    done, total = 0, count * PATCH_BYTES
     described = []
     for name, part in _parts(out).items():
         whole = hashlib.sha256()
@@ -258,8 +247,7 @@ def _settle(out: Path, journal: _Journal, count: int, report: Report) -> list[di
                     )
                 whole.update(data)
                 done += len(data)
-                seconds = time.perf_counter() - begin
-                report(Progress(what="Checking", done=done, total=total, seconds=seconds))
+                report(Progress(what="Checking", done=done, total=total, unit=BYTES))
         described.append(
             {
                 "file": f"{name}.npy",
@@ -329,13 +317,7 @@ def _complete(out: Path, mark: str, report: Report) -> Converted:
         raise BadInput(
             f"'{shown(out.name)}' is a store of other patches: choose another folder, or remove it."
         )
-    begin = time.perf_counter()
-    memory_mapped.verify(
-        out,
-        lambda done, total: report(
-            Progress(what="Checking", done=done, total=total, seconds=time.perf_counter() - begin)
-        ),
-    )
+    memory_mapped.verify(out, report)
     size = sum(int(item["bytes"]) for item in manifest["files"])
     count = int(manifest["patches"])
     return Converted(root=out, patches=count, bytes=size, resumed=count, fresh=False)

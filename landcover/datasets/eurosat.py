@@ -27,7 +27,7 @@ import math
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ from torch import Tensor
 
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput
+from landcover.core.progress import Progress, Report
 from landcover.datasets.labelled import ALL, SPLITS, split_name
 from landcover.io.guard import read_file, shown
 
@@ -66,7 +67,6 @@ _NUMBERS: Final = 10**6
 _READERS: Final = 4
 _BATCH: Final = 512
 
-Progress = Callable[[int, int, str], None]
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -187,7 +187,7 @@ class EuroSat:
             )
         return found
 
-    def load(self, split: str | Sequence[str], progress: Progress | None = None) -> RgbStore:
+    def load(self, split: str | Sequence[str], progress: Report | None = None) -> RgbStore:
         """Read all pictures of one split or several into memory.
 
         Raises:
@@ -198,7 +198,7 @@ class EuroSat:
         return self.load_pictures([p for name in names for p in self.records(name)], progress)
 
     def load_pictures(
-        self, pictures: Sequence[EuroSatRecord], progress: Progress | None = None
+        self, pictures: Sequence[EuroSatRecord], progress: Report | None = None
     ) -> RgbStore:
         """Read these pictures into memory, in their order.
 
@@ -214,7 +214,8 @@ class EuroSat:
                     readers.map(_decode, blobs, [picture.name for picture in part])
                 )
                 if progress:
-                    progress(start + len(part), len(pictures), "pictures read")
+                    done, total = start + len(part), len(pictures)
+                    progress(Progress(what="Reading", done=done, total=total, unit="pictures"))
         column = [EUROSAT_CLASSES.index(picture.label) for picture in pictures]
         return RgbStore(
             bytes=pixels,

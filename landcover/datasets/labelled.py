@@ -8,7 +8,7 @@ Where they come from is the record's business: see :meth:`Record.native`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,10 @@ from torch import Tensor
 
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, UnknownName
+from landcover.core.progress import Progress, Report
 from landcover.core.raster import Raster
 from landcover.datasets.arrays import NativeStore
 from landcover.io.band_files import Native, read_native, to_patch
-
-Progress = Callable[[int, int, str], None]
 
 SPLITS: Final[tuple[str, ...]] = ("train", "validation", "test")
 ALL: Final = "all"
@@ -131,12 +130,12 @@ class Dataset:
         """The patches that the data set lists for clouds, shadows or snow."""
         return tuple(record for record in self.everything if record.cloudy or record.snowy)
 
-    def load(self, split: str | Sequence[str], progress: Progress | None = None) -> NativeStore:
+    def load(self, split: str | Sequence[str], progress: Report | None = None) -> NativeStore:
         """Read all patches of one split or several into memory (158 kB a patch).
 
         Args:
             split: a split, or several.
-            progress: called with patches done, patches in all and a note.
+            progress: called with patches read.
 
         Raises:
             UnknownName: there is no such split.
@@ -148,7 +147,8 @@ class Dataset:
         for batch in batches(records, _BATCH):
             natives += read_records(batch)
             if progress:
-                progress(len(natives), len(records), "patches read")
+                done, total = len(natives), len(records)
+                progress(Progress(what="Reading", done=done, total=total, unit="patches"))
         return store_of(records, natives)
 
     def iter_batches(

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -31,9 +31,10 @@ import pyarrow.parquet as pq
 from landcover.core.bands import BANDS_10M, BANDS_20M, BANDS_60M, PATCH_PIXELS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
+from landcover.core.progress import BYTES, Progress, Report, ignore
 from landcover.core.raster import grid
 from landcover.datasets.arrays import Grid, NativeStore
-from landcover.datasets.labelled import SPLITS, Dataset, Progress, Record, targets_of
+from landcover.datasets.labelled import SPLITS, Dataset, Record, targets_of
 from landcover.io.band_files import Native
 from landcover.io.guard import shown
 
@@ -110,7 +111,7 @@ class MappedDataset(Dataset):
 
     arrays: Arrays = field(compare=False, repr=False)
 
-    def load(self, split: str | Sequence[str], progress: Progress | None = None) -> NativeStore:
+    def load(self, split: str | Sequence[str], progress: Report | None = None) -> NativeStore:
         """The patches of one split or several; their pixels stay on the disk until asked for.
 
         Args:
@@ -124,7 +125,8 @@ class MappedDataset(Dataset):
         names = dict.fromkeys([split] if isinstance(split, str) else split)
         records = [record for name in names for record in self.records(name)]
         if progress:
-            progress(len(records), len(records), "patches mapped")
+            count = len(records)
+            progress(Progress(what="Reading", done=count, total=count, unit="patches"))
         rows = [record.row for record in records if isinstance(record, MappedRecord)]
         return NativeStore(
             g10=self.arrays.g10,
@@ -193,12 +195,12 @@ def read_manifest(root: Path) -> dict[str, Any]:
     return manifest
 
 
-def verify(root: Path, report: Callable[[int, int], None] | None = None) -> None:
+def verify(root: Path, report: Report = ignore) -> None:
     """Read all of a store and compare it with the SHA-256 sums of its manifest.
 
     Args:
         root: the store's folder.
-        report: called with bytes read and bytes in all.
+        report: called with bytes read.
 
     Raises:
         BadInput: a file is damaged or missing.
@@ -221,8 +223,7 @@ def verify(root: Path, report: Callable[[int, int], None] | None = None) -> None
                 while block := file.read(_READ_AT_ONCE):
                     digest.update(block)
                     done += len(block)
-                    if report:
-                        report(done, total)
+                    report(Progress(what="Checking", done=done, total=total, unit=BYTES))
         except OSError:
             raise _damaged(root, name) from None
         if digest.hexdigest() != sha256:

@@ -17,6 +17,7 @@ import torch
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import ModelMismatch
+from landcover.core.progress import Progress, Report
 from landcover.core.raster import FloatArray, Provenance, Raster, grid
 from landcover.datasets.labelled import (
     ALL,
@@ -37,7 +38,7 @@ from landcover.datasets.split_distance import (
 from landcover.decide import conformal
 from landcover.evaluate.report import LabelSetCoverage, Origin, PartMetrics, Speed
 from landcover.evaluate.report_metrics import Draws, Material, part, thresholds_of
-from landcover.evaluate.task import BATCH, Progress, in_order, timed
+from landcover.evaluate.task import BATCH, in_order, timed
 from landcover.io.band_files import to_patch
 from landcover.models import registry
 from landcover.models.card import Card
@@ -106,7 +107,7 @@ class PatchTask:
         return material_of(self.dataset.records(split))
 
     def probabilities(
-        self, models: Sequence[Model], split: str, progress: Progress | None = None
+        self, models: Sequence[Model], split: str, progress: Report | None = None
     ) -> list[FloatArray]:
         """Each model's probabilities, float32 ``(patch, class)``, classes in our order."""
         for model in models:
@@ -120,7 +121,8 @@ class PatchTask:
                 own.append(_answer(model, patches))
             done += len(batch)
             if progress:
-                progress(done, len(records), "patches")
+                step = Progress(what="Classifying", done=done, total=len(records), unit="patches")
+                progress(step)
         return [np.concatenate(own) for own in parts]
 
     def has_seen(self, card: Card, split: str) -> bool | None:

@@ -19,11 +19,12 @@ from torch import Tensor
 from landcover.core.bands import RGB_BANDS
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import ModelMismatch
+from landcover.core.progress import Progress, Report
 from landcover.core.raster import BoolArray, FloatArray
 from landcover.datasets.eurosat import EuroSat, EuroSatRecord, RgbStore, distance_km, is_named
 from landcover.evaluate.report import Origin, PartMetrics, Speed
 from landcover.evaluate.report_metrics import Draws, Material, part, thresholds_of
-from landcover.evaluate.task import BATCH, Progress, in_order, timed
+from landcover.evaluate.task import BATCH, in_order, timed
 from landcover.models import registry
 from landcover.models.card import CARD_FILE, RGB, Card
 from landcover.models.inference import Scorer
@@ -81,7 +82,7 @@ class PictureTask:
         return material_of(self.dataset.records(split))
 
     def probabilities(
-        self, models: Sequence[Model], split: str, progress: Progress | None = None
+        self, models: Sequence[Model], split: str, progress: Report | None = None
     ) -> list[FloatArray]:
         """Each model's probabilities, float32 ``(picture, class)``, in EuroSAT's order."""
         for model in models:
@@ -158,7 +159,7 @@ def material_of(records: Sequence[EuroSatRecord]) -> Material:
 
 
 def probabilities_of(
-    models: Sequence[Model], store: RgbStore, progress: Progress | None = None
+    models: Sequence[Model], store: RgbStore, progress: Report | None = None
 ) -> list[FloatArray]:
     """Each model's probabilities, float32 ``(picture, class)``, classes in EuroSAT's order.
 
@@ -176,7 +177,8 @@ def probabilities_of(
             found = model.probabilities(scorer(_bands(model, pixels))).numpy()
             answer[rows.start : rows.stop] = in_order(model, found, EUROSAT_CLASSES)
         if progress:
-            progress(rows.stop, len(store), "pictures")
+            done, total = rows.stop, len(store)
+            progress(Progress(what="Classifying", done=done, total=total, unit="pictures"))
     return answers
 
 

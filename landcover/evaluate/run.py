@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from landcover import __version__
+from landcover.core.progress import Report
 from landcover.core.raster import FloatArray
 from landcover.datasets.eurosat import EuroSat
 from landcover.datasets.labelled import Dataset, split_name
@@ -13,7 +14,7 @@ from landcover.evaluate.patches import PatchTask
 from landcover.evaluate.pictures import PictureTask
 from landcover.evaluate.report import Evaluation, EvaluationReport, Predictions
 from landcover.evaluate.report_metrics import Draws, Material, measure
-from landcover.evaluate.task import Progress, Task
+from landcover.evaluate.task import Task
 from landcover.models import registry
 from landcover.models.card import Card
 from landcover.models.model import Model
@@ -35,7 +36,7 @@ def evaluate(
     draws: Draws | None = None,
     allow_touching: bool = False,
     strict: bool = False,
-    progress: Progress | None = None,
+    progress: Report | None = None,
 ) -> Evaluation:
     """Measure a model, and baselines beside it, on one split (``report_metrics.measure``).
 
@@ -48,7 +49,7 @@ def evaluate(
         allow_touching: let a test split touch the training split.
         strict: refuse any split that touches what the model was trained on; see
             :mod:`landcover.datasets.split_distance`.
-        progress: called with patches done, patches in all and a note.
+        progress: called with patches done.
 
     Raises:
         BadInput: the split is unknown or empty, lies too near to what the model was trained

@@ -16,15 +16,14 @@ import numpy as np
 import torch
 
 from landcover.core.errors import CorruptModel
+from landcover.core.progress import Report
 from landcover.core.raster import FloatArray
 from landcover.evaluate.report import Origin, Speed
 from landcover.evaluate.report_metrics import Draws, Material
 from landcover.models.card import Card
 from landcover.models.model import Model
 
-__all__ = ["BATCH", "Progress", "Task", "in_order", "timed"]
-
-Progress = Callable[[int, int, str], None]
+__all__ = ["BATCH", "Task", "in_order", "timed"]
 
 BATCH: Final = 32
 """Patches or pictures that are scored at a time."""
@@ -77,7 +76,7 @@ class Task(Protocol):
         """
 
     def probabilities(
-        self, models: Sequence[Model], split: str, progress: Progress | None = None
+        self, models: Sequence[Model], split: str, progress: Report | None = None
     ) -> list[FloatArray]:
         """Each model's probabilities on a split, float32 ``(patch, class)``.
 

@@ -149,7 +149,7 @@ def explain(
     method: str = DEFAULT_METHOD,
     *,
     baseline: str = DEFAULT_BASELINE,
-    report: progress.Report | None = None,
+    report: progress.Report = progress.ignore,
     cancel: Event | None = None,
 ) -> Explanation:
     """Attribute the score of a class to the pixels (and bands) of a patch.
@@ -182,7 +182,7 @@ def explain_many(
     methods: Sequence[str] = (DEFAULT_METHOD,),
     *,
     baseline: str = DEFAULT_BASELINE,
-    report: progress.Report | None = None,
+    report: progress.Report = progress.ignore,
     cancel: Event | None = None,
 ) -> Iterator[Explanation]:
     """Explanations of several classes, each as soon as it is ready: method by method.
@@ -213,35 +213,23 @@ def explain_many(
     words = named(baseline, model.card)[1]
 
     def answers() -> Iterator[Explanation]:
-        begin = time.perf_counter()
-        for number, way in enumerate(ways):
-            tell = _teller(way, (number, len(ways)), begin, report, cancel)
-            question = Question(model=model, pixels=pixels, start=start, targets=(), tell=tell)
+        for number, way in enumerate(ways, 1):
+            count = f" ({number} of {len(ways)})" if len(ways) > 1 else ""
+            question = Question(
+                model=model,
+                pixels=pixels,
+                start=start,
+                targets=(),
+                what=f"{way.title}{count}",
+                report=report,
+                cancel=cancel,
+            )
             # Only a scale of this patch's own needs what is predicted here.
             known = way.name in model.card.explanation_scales
             others = () if known else _predicted(model, patch)
             yield from _answers(question, way, names, words, others)
 
     return answers()
-
-
-def _teller(
-    way: Method,
-    which: tuple[int, int],
-    begin: float,
-    report: progress.Report | None,
-    cancel: Event | None,
-) -> Callable[[int, int], None]:
-    count = f" ({which[0] + 1} of {which[1]})" if which[1] > 1 else ""
-
-    def tell(done: int, total: int) -> None:
-        progress.check(cancel)
-        if report is not None:
-            seconds = time.perf_counter() - begin
-            what = f"{way.title}{count}"
-            report(progress.Progress(what=what, done=done, total=total, seconds=seconds))
-
-    return tell
 
 
 def _answers(
@@ -252,7 +240,7 @@ def _answers(
     ``predicted`` are the columns that give the scale where the card states none.
     """
     begin, model = time.perf_counter(), question.model
-    question.tell(0, 0)
+    question.step(0)
     columns = [model.card.classes.index(name) for name in names]
     common = model.card.explanation_scales.get(way.name)
     targets = tuple(dict.fromkeys([*predicted, *columns]))
@@ -311,7 +299,7 @@ def explanation_scale(model: Model, patches: Sequence[Raster], method: str) -> f
 def explanation_scales(
     model: Model,
     patches: Sequence[Raster],
-    report: progress.Report | None = None,
+    report: progress.Report = progress.ignore,
 ) -> dict[str, float]:
     """For the model's card: each method that it can be explained by → its scale.
 
@@ -321,11 +309,9 @@ def explanation_scales(
     able = [way for way in METHODS.values() if not way.needs_maps or has_maps(model)]
     found = {}
     for k, way in enumerate(able):
-        if report is not None:
-            report(progress.Progress(what=way.title, done=k, total=len(able)))
+        report(progress.Progress(what=way.title, done=k, total=len(able), unit="methods"))
         found[way.name] = explanation_scale(model, patches, way.name)
-    if report is not None:
-        report(progress.Progress(what="scales", done=len(able), total=len(able)))
+    report(progress.Progress(what="Scales", done=len(able), total=len(able), unit="methods"))
     return found
 
 

@@ -20,9 +20,10 @@ follows the pooling is run many times.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from threading import Event
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from landcover.core.progress import Progress, Report, check, ignore
 from landcover.core.raster import FloatArray
 from landcover.models import readout
 from landcover.models.model import Model
@@ -75,10 +77,6 @@ class Attribution:
     passes: int = 1
 
 
-def _quiet(_done: int, _total: int) -> None:
-    """Tell nobody."""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Question:
     """Why a model gives some classes their scores on one patch.
@@ -88,14 +86,27 @@ class Question:
         pixels: as :meth:`Model.tensor` makes them, ``(1, band, y, x)``.
         start: the baseline, in that shape.
         targets: columns of the classes.
-        tell: is told of each step, done and total (0: not known); may raise to stop.
+        what: the method's name in what is reported.
+        report: called with each step.
+        cancel: set to stop before the next step.
     """
 
     model: Model
     pixels: Tensor
     start: Tensor
     targets: tuple[int, ...]
-    tell: Callable[[int, int], None] = field(default=_quiet)
+    what: str = ""
+    report: Report = ignore
+    cancel: Event | None = None
+
+    def step(self, done: int, total: int | None = None) -> None:
+        """Report that ``done`` of ``total`` steps are done; None: not known.
+
+        Raises:
+            Cancelled: ``cancel`` was set.
+        """
+        check(self.cancel)
+        self.report(Progress(what=self.what, done=done, total=total, unit="steps"))
 
     @cached_property
     def net(self) -> Readout | None:
@@ -128,7 +139,7 @@ def grad_cam(question: Question) -> list[Attribution]:
     with torch.no_grad():
         looks = net.looks(question.pixels.to(question.model.device))
         moments = [look.moments() for look in looks]
-    question.tell(1, 1)
+    question.step(1, 1)
     weights = _gradients(net, moments, moments, question.targets, points=_here())
     values = _drawn(question, readout.spread(looks, weights, None), cells=True)
     # In captum's units: what a cell adds, not a pixel.
@@ -146,7 +157,7 @@ def fine_cam(question: Question) -> list[Attribution]:
         looks = net.looks(question.pixels.to(device))
         before = [look.moments() for look in others]
         after = [look.moments() for look in looks]
-    question.tell(2, 2)
+    question.step(2, 2)
     columns = list(question.targets)
     with torch.no_grad():
         changes = (net.answer(after) - net.answer(before))[0, columns].double().cpu().tolist()
@@ -221,7 +232,7 @@ def _layer_grad_cam(question: Question, target: int) -> Attribution:
     cam = LayerGradCam(net.scores, net.net.cam_layer)
     coarse = cam.attribute(question.pixels.clone().requires_grad_(), target=target).detach()
     fine = LayerAttribution.interpolate(coarse, question.size, "bilinear")
-    question.tell(1, 1)
+    question.step(1, 1)
     return Attribution(pixels=fine[0, 0].float().cpu().numpy())
 
 
@@ -260,7 +271,7 @@ def _layer_cam(
             fine = F.interpolate(density, size=question.size, mode="bilinear") * share
             total += turned_back(fine, turn) / len(turns)
             passes += steps
-            question.tell(passes, 0)
+            question.step(passes)
         delta = missed(float(total.double().sum()), float(after - before))
         if delta <= TOLERANCE:
             break

@@ -98,7 +98,8 @@ def seen_of(
         pixels = store.pixels(rows[start : start + AT_ONCE])[:, bands]
         parts.append(features(model, pixels))
         done = min(start + AT_ONCE, len(rows))
-        report(progress.Progress(what="Looking at patches", done=done, total=len(rows)))
+        total = len(rows)
+        report(progress.Progress(what="Looking", done=done, total=total, unit="patches"))
     return torch.cat(parts)
 
 

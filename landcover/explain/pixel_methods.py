@@ -88,7 +88,7 @@ def integrated_gradients(question: Question) -> Iterator[Attribution]:
     for target in question.targets:
         steps = _steps(question, target, [k / FIRST_PARTS for k in range(FIRST_PARTS + 1)])
         while True:
-            question.tell(done + len(steps), 0)
+            question.step(done + len(steps))
             ends = [_weight(a, b) for a, b in pairwise(steps)]
             wrong = np.array([missed for _, missed in ends])
             change = steps[-1].score - steps[0].score
@@ -111,7 +111,7 @@ def _steps(question: Question, target: int, places: list[float]) -> list[_Step]:
         some = places[first : first + AT_ONCE]
         # The last step is the patch itself, to the last digit.
         at = [question.pixels if p == 1.0 else question.start + p * way for p in some]
-        question.tell(first, len(places))
+        question.step(first, len(places))
         scores, (slopes,) = _slopes(question, torch.cat(at), (target,))
         found += [
             _Step(place, float(score), float(parts.sum(dtype=torch.float64)), parts)
@@ -148,7 +148,7 @@ def gradient_shap(question: Question) -> list[Attribution]:
     changes = (after - before)[list(question.targets)].tolist()
     totals = torch.zeros(len(question.targets), *question.pixels.shape[1:], dtype=torch.float64)
     for first in range(0, SAMPLES, SAMPLES_AT_ONCE):
-        question.tell(first, SAMPLES)
+        question.step(first, SAMPLES)
         rows = range(first, min(first + SAMPLES_AT_ONCE, SAMPLES))
         count = len(rows)
         noise = NOISE * torch.randn(count, *question.pixels.shape[1:], generator=draw)
@@ -206,7 +206,7 @@ def occlusion(question: Question) -> list[Attribution]:
         nonlocal played
         if played == len(kept):
             kept.append(question.scores(pixels))
-            question.tell(min(len(kept) * AT_ONCE, squares + 1), squares + 1)
+            question.step(min(len(kept) * AT_ONCE, squares + 1), squares + 1)
         played += 1
         return kept[played - 1]
 

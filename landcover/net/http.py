@@ -181,17 +181,10 @@ class Transport:
         return time.monotonic() - self.started
 
     def report(self, report: Report, what: str, done: int, total: int) -> None:
-        """Say how far things are, with the bytes and seconds so far."""
+        """Say how far things are, with the requests and bytes so far."""
         check(self._cancel)
         report(
-            Progress(
-                what=what,
-                done=done,
-                total=total,
-                requests=self.requests,
-                bytes=self.bytes,
-                seconds=self.seconds,
-            )
+            Progress(what=what, done=done, total=total, requests=self.requests, bytes=self.bytes)
         )
 
     async def get(self, address: str, start: int, end: int) -> bytes:

@@ -149,7 +149,8 @@ def fetch(
     parts = []
     for done, scene in enumerate(candidate.scenes):
         progress.check(cancel)
-        report(Progress(what="Reading scenes", done=done, total=len(candidate.scenes)))
+        total = len(candidate.scenes)
+        report(Progress(what="Reading", done=done, total=total, unit="scenes"))
         parts.append(read_local(scene, candidate.target))
     return _joined(candidate, parts, RULES["stated"], "your catalogue", "")
 

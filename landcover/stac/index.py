@@ -158,8 +158,8 @@ class _Tally:
         now = time.monotonic()
         if now - self.reported >= REPORT_EVERY_S:
             self.reported = now
-            what = f"Looking through {shown(self.folder.name)}: {count:,} scenes"
-            self.report(Progress(what=what, done=count, seconds=now - self.begun))
+            what = f"Looking through {shown(self.folder.name)}"
+            self.report(Progress(what=what, done=count, unit="scenes"))
 
 
 def _items(folder: Path, base: Path, date: datetime | None, tally: _Tally) -> Iterator[Item]:

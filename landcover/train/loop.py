@@ -45,8 +45,8 @@ __all__ = [
     "Epoch",
     "Loss",
     "Metric",
+    "OnEpoch",
     "Precision",
-    "Progress",
     "Run",
     "State",
     "TrainConfig",
@@ -71,7 +71,7 @@ AHEAD: Final = 2
 _MOST_LOADERS: Final = 8
 
 State = dict[str, Tensor]
-Progress = Callable[["Epoch"], None]
+OnEpoch = Callable[["Epoch"], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ def train(
     train_set: PatchSet,
     validation_set: PatchSet | None,
     out: Path,
-    progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
     *,
     initial: Mapping[str, Tensor] | None = None,
     teacher: nn.Module | None = None,
@@ -130,7 +130,7 @@ def train(
         validation_set: patches to choose the epoch by.
         out: folder for ``config.json``, ``history.csv``, ``history.jsonl`` and
             ``checkpoint.pt``; one that all processes see.
-        progress: called after each epoch.
+        on_epoch: called after each epoch.
         initial: weights to start from, for instance of a net trained on another data
             set. What they lack or hold in another shape (a head of other classes)
             starts as ever.
@@ -161,8 +161,8 @@ def train(
             run.save(out)
             for watcher in watchers():
                 watcher.epoch(_name(out), run.history[-1], config.epochs)
-        if progress:
-            progress(run.history[-1])
+        if on_epoch:
+            on_epoch(run.history[-1])
     return run.result()
 
 

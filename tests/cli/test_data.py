@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from landcover.cli import data
 from landcover.cli.main import BAD, DONE, INTERRUPTED, SOME_FAILED, main
-from landcover.core.progress import Progress
 from landcover.datasets.downloads import SOURCES, Source
 from landcover.datasets.downloads.check import OFFICIAL
 from tests.datasets.downloads.test_unpack import contents_of, zip_of
@@ -63,7 +59,7 @@ def test_download_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "unpacked": {"EuroSAT_RGB": 3},
         "notes": [],
     }
-    assert "Fetching EuroSAT_RGB.zip: 0.0 of 0.0 MB" in err
+    assert err == ""  # a log gets a line only from jobs of a minute and more
     assert main(["data", "download", "eurosat", "--to", root]) == DONE
     assert capsys.readouterr().out.splitlines() == [
         "There already:     EuroSAT_RGB.zip",
@@ -161,45 +157,3 @@ def test_describe_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     root = write_v2(tmp_path, [Look(v2_id(1), ("Pastures",))])
     assert main(["data", "describe", str(root), "--json"]) == DONE
     assert json.loads(capsys.readouterr().out)["splits"] == {"train": 1, "all": 1}
-
-
-class _Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def _progress(done: int, what: str = "Fetching x.zip") -> Progress:
-    return Progress(what=what, done=done, total=100_000_000)
-
-
-def test_progress_has_megabytes_speed_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 10.0, 10.0, 11.0, 12.0])
-    monkeypatch.setattr(data.time, "monotonic", lambda: next(clock))
-    terminal = _Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    show = data._report()
-    show(_progress(0))
-    show(_progress(5_000_000))
-    show(_progress(10_000_000))
-    show(_progress(20_000_000))
-    lines = terminal.getvalue().split("\r")
-    assert lines[1] == "Fetching x.zip: 0.0 of 100.0 MB\033[K"
-    assert lines[3] == "Fetching x.zip: 10.0 of 100.0 MB, 10.0 MB/s, 0:09 left\033[K"
-    assert lines[4] == "Fetching x.zip: 20.0 of 100.0 MB, 10.0 MB/s, 0:08 left\033[K"
-
-
-def test_a_log_gets_a_line_a_minute(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    now = [0.0]
-    monkeypatch.setattr(data.time, "monotonic", lambda: now[0])
-    show = data._report()
-    for second in range(150):
-        now[0] = float(second)
-        show(_progress(second * 500_000))
-    show(_progress(75_000_000, "Fetching x.zip (no answer, next try in 4 s)"))
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 4
-    assert lines[1].endswith("0.5 MB/s, 2:19 left")
-    assert "no answer, next try in 4 s" in lines[3]
-    assert data._time(7384) == ", 2:03:04 left"

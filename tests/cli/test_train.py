@@ -19,6 +19,7 @@ import pytest
 
 from landcover.cli import train
 from landcover.cli.main import BAD, DONE, main
+from landcover.cli.progress import Display
 from landcover.cli.training_bar import Bar
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
@@ -119,7 +120,7 @@ def test_ctrl_c_says_how_to_go_on(
 
 
 def test_ctrl_c_before_the_first_epoch_promises_nothing() -> None:
-    assert "before an epoch was over" in train._stopped(Bar(io.StringIO()))
+    assert "before an epoch was over" in train._stopped(Bar(Display(io.StringIO())))
 
 
 @pytest.mark.slow
@@ -229,38 +230,33 @@ def moment(step: int, epoch: int = 3) -> Moment:
     return Moment(run="train", epoch=epoch, epochs=9, step=step, steps=30, patches=3000, loss=0.213)
 
 
-def test_the_bar_moves_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_is_over_all_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    clock = iter([0.0, 1.0, 2.0, 3.0])
-    monkeypatch.setattr("landcover.cli.training_bar.time.monotonic", lambda: next(clock))
-    stream = Terminal()
-    bar = Bar(stream)
+    now, stream = [0.0], Terminal()
+    bar = Bar(Display(stream, lambda: now[0]))
     bar.step(moment(1))
     bar.epoch("train", ENTRY, 9)
-    bar.step(moment(6))
-    bar.step(moment(15))
-    bar.end()
-    last = stream.getvalue().split("\r")[-1]
-    # 14 of 30 steps of 3000 patches took 2 s: 700 a second; 6.5 epochs are left.
-    assert last == (
-        "train 3/9 ██████████░░░░░░░░░░ 15/30, 700 patches/s, 0:00:27 left, loss 0.213, "
-        "validation AP macro 0.610 micro 0.720\033[K\n"
-    )
+    for second, step in enumerate((6, 15, 20), 1):
+        now[0] = float(second)
+        bar.step(moment(step))
+    bar.display.close()
+    # From step 6 to step 20 of 30, with 3000 patches an epoch, took 2 s: 700 a second.
+    assert (
+        "8,000 of 27,000 patches, 700 patches/s, 0:28 left, epoch 3 of 9, loss 0.213, "
+        "validation AP macro 0.610 micro 0.720"
+    ) in stream.getvalue()
     assert bar.kept == 2
-    monkeypatch.setenv("COLUMNS", "40")
-    bar.step(moment(16))
-    assert len(stream.getvalue().split("\r")[-1].removesuffix("\033[K")) == 39
 
 
 def test_a_log_gets_a_line_an_epoch() -> None:
     stream = io.StringIO()
-    bar = Bar(stream)
+    bar = Bar(Display(stream))
     bar.step(moment(1))
     bar.step(moment(2))
     bar.epoch("train", ENTRY, 9)
     bar.epoch("train", replace(ENTRY, val_loss=math.nan), 9)
     bar.epoch("train", replace(ENTRY, val_accuracy=0.9, epoch=9), 9)
-    bar.end()
+    bar.display.close()
     first, second, third = stream.getvalue().splitlines()
     assert first.startswith("train: epoch 2 of 9, loss 0.5000, 410 patches/s, validation AP macro")
     assert "validation" not in second
@@ -268,7 +264,7 @@ def test_a_log_gets_a_line_an_epoch() -> None:
 
 
 def test_only_runs_inside_are_watched() -> None:
-    bar = Bar(io.StringIO())
+    bar = Bar(Display(io.StringIO()))
     with watched(bar):
         assert watchers() == (bar,)
     assert watchers() == ()

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from landcover.core.errors import BadInput, UnknownName
+from landcover.core.progress import Progress
 from landcover.datasets import eurosat, open_any
 from landcover.datasets.eurosat import (
     EUROSAT_CLASSES,
@@ -102,9 +103,9 @@ def test_archive_and_tree_hold_the_same_pictures(root: Path) -> None:
 
 
 def test_progress_is_told_and_splits_have_short_names(tree: Path) -> None:
-    told: list[tuple[int, int, str]] = []
-    open_eurosat(tree).load("val", lambda *step: told.append(step))
-    assert told == [(1, 1, "pictures read")]
+    told: list[Progress] = []
+    open_eurosat(tree).load("val", told.append)
+    assert told == [Progress(what="Reading", done=1, total=1, unit="pictures")]
 
 
 def test_a_block_lies_in_one_split_and_shares_are_as_documented() -> None:

@@ -11,6 +11,7 @@ import torch
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
+from landcover.core.progress import Progress
 from landcover.datasets import open_dataset
 from landcover.datasets.statistics import band_statistics
 from landcover.io.band_files import read_folder
@@ -39,11 +40,11 @@ def test_a_store_holds_the_patches_that_a_user_would_read(tree: Path) -> None:
 
 
 def test_several_splits_load_as_one_and_progress_ends_at_all(tree: Path) -> None:
-    seen: list[tuple[int, int, str]] = []
+    seen: list[Progress] = []
     dataset = open_dataset("bigearthnet", tree)
-    store = dataset.load(["train", "validation", "train"], lambda *a: seen.append(a))
+    store = dataset.load(["train", "validation", "train"], seen.append)
     assert store.ids == tuple(look.patch_id for look in LOOKS)
-    assert seen[-1][:2] == (6, 6)
+    assert (seen[-1].done, seen[-1].total) == (6, 6)
 
 
 def test_batches_hold_every_record_once_in_order(tree: Path) -> None:

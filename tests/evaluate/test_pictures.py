@@ -12,6 +12,7 @@ import torch
 from landcover import nets
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput, CorruptModel, ModelMismatch
+from landcover.core.progress import Progress
 from landcover.datasets.eurosat import EuroSat, open_eurosat, pack_names
 from landcover.evaluate.pictures import baselines_in, material_of, probabilities_of
 from landcover.evaluate.report_files import read_report, write_report
@@ -130,10 +131,10 @@ def test_blocks_are_about_twelve_kilometres(dataset: EuroSat) -> None:
 
 
 def test_progress_counts_pictures(dataset: EuroSat) -> None:
-    told: list[tuple[int, int, str]] = []
+    told: list[Progress] = []
     model = tiny_pictures.tiny_picture_model()
-    probabilities_of([model], dataset.load("all"), lambda *step: told.append(step))
-    assert told[-1] == (120, 120, "pictures")
+    probabilities_of([model], dataset.load("all"), told.append)
+    assert (told[-1].done, told[-1].total, told[-1].unit) == (120, 120, "pictures")
     assert len(told) == 4
 
 

@@ -14,6 +14,7 @@ import torch
 
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, CorruptModel, LandcoverError, ModelMismatch, UnknownName
+from landcover.core.progress import Progress
 from landcover.datasets import Dataset, open_dataset
 from landcover.evaluate.patches import PatchTask
 from landcover.evaluate.report import ClassMetrics, Evaluation, EvaluationReport, Predictions
@@ -322,10 +323,10 @@ def test_speed_names_what_it_was_measured_on(dataset: Dataset) -> None:
 
 
 def test_progress_ends_at_all(dataset: Dataset) -> None:
-    seen: list[tuple[int, int, str]] = []
-    PatchTask(dataset).probabilities([tiny_model()], "all", lambda *a: seen.append(a))
-    assert seen[-1] == (36, 36, "patches")
-    assert [done for done, _, _ in seen] == sorted({done for done, _, _ in seen})
+    seen: list[Progress] = []
+    PatchTask(dataset).probabilities([tiny_model()], "all", seen.append)
+    assert (seen[-1].done, seen[-1].total, seen[-1].unit) == (36, 36, "patches")
+    assert [step.done for step in seen] == sorted({step.done for step in seen})
 
 
 @pytest.mark.slow

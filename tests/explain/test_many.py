@@ -192,7 +192,7 @@ def test_a_question_about_two_classes_costs_one_look() -> None:
         pixels=pixels,
         start=start,
         targets=(0, 1, 2),
-        tell=lambda d, _: calls.append(d),
+        report=lambda progress: calls.append(progress.done),
     )
     found = list(explanation.METHODS["fine-cam"].compute(question))
     assert len(found) == 3

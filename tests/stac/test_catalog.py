@@ -502,7 +502,6 @@ def test_progress_only_grows() -> None:
     for before, after in itertools.pairwise(heard):
         assert after.bytes >= before.bytes
         assert after.requests >= before.requests
-        assert after.seconds >= before.seconds
     assert heard[-1].requests >= 13
     assert heard[-1].fraction == 1
 

@@ -171,7 +171,7 @@ def _open_some(found: _Found, sample: int, seed: int, report: Report) -> tuple[i
             found.open_one(index)
         except LandcoverError as error:
             failed[found.names[index]] = str(error)
-        report(Progress(what="Opening", done=done, total=count))
+        report(Progress(what="Opening", done=done, total=count, unit="files"))
     return count, failed
 
 

@@ -12,7 +12,7 @@ from threading import Event
 from typing import BinaryIO, Final, Self
 
 from landcover.core.errors import BadInput, Cancelled, FetchError
-from landcover.core.progress import Progress, Report
+from landcover.core.progress import BYTES, Progress, Report
 from landcover.datasets.downloads.zenodo import RemoteFile
 
 try:
@@ -51,7 +51,6 @@ class Part:
         # Where the present answer stands; behind ``position`` while it repeats what is there.
         self._at = 0
         self._running = _md5()
-        self._started = time.monotonic()
         self._received = 0
         self._reported = 0.0
 
@@ -69,7 +68,6 @@ class Part:
         except BaseException:
             self.close()
             raise
-        self._started = time.monotonic()
         return self
 
     def _open(self) -> BinaryIO:
@@ -155,22 +153,23 @@ class Part:
             if self.doubted:
                 self._trust()
         if time.monotonic() - self._reported > REPORT_S or self._at == self.file.size:
-            self._say(f"Fetching {self.file.name}", requests)
+            self._say("", requests)
 
     def wait(self, why: str, requests: int) -> None:
         """Say that nothing comes for a while."""
-        self._say(f"Fetching {self.file.name} ({why})", requests)
+        self._say(why, requests)
 
-    def _say(self, what: str, requests: int) -> None:
+    def _say(self, detail: str, requests: int) -> None:
         self._reported = time.monotonic()
         self._report(
             Progress(
-                what=what,
+                what=f"Fetching {self.file.name}",
                 done=self._at,
                 total=self.file.size,
+                unit=BYTES,
+                detail=detail,
                 requests=requests,
                 bytes=self._received,
-                seconds=self._reported - self._started,
             )
         )
 
@@ -261,7 +260,7 @@ def state(file: RemoteFile, path: Path, report: Report, cancel: Event) -> str:
 def _digest(handle: BinaryIO, file: RemoteFile, report: Report, cancel: Event) -> hashlib._Hash:
     """The sum of all that a file on the disk holds; its position is then at its end."""
     digest = _md5()
-    started, reported, done = time.monotonic(), 0.0, 0
+    reported, done = 0.0, 0
     while chunk := handle.read(1 << 22):
         digest.update(chunk)
         done += len(chunk)
@@ -270,15 +269,7 @@ def _digest(handle: BinaryIO, file: RemoteFile, report: Report, cancel: Event) -
         now = time.monotonic()
         if now - reported > REPORT_S or done == file.size:
             reported = now
-            report(
-                Progress(
-                    what=f"Checking {file.name}",
-                    done=done,
-                    total=file.size,
-                    bytes=done,
-                    seconds=now - started,
-                )
-            )
+            report(Progress(what=f"Checking {file.name}", done=done, total=file.size, unit=BYTES))
     return digest
 
 

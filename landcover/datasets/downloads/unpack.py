@@ -125,7 +125,7 @@ class _Job:
         self._bytes = 0
         self._parent: Path | None = None
         self._new_parent = False
-        self._started = self._said = time.monotonic()
+        self._said = time.monotonic()
 
     def take(self, member: _Member) -> None:
         """Write a member, where it is one of the data set."""
@@ -156,8 +156,8 @@ class _Job:
                 what=f"Unpacking {self._archive.name}",
                 done=self.files,
                 total=self._contents.files,
-                bytes=self._bytes,
-                seconds=self._said - self._started,
+                unit="files",
+                detail=f"{self._bytes / 1e6:,.1f} MB",
             )
         )
 

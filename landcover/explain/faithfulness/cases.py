@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Event
 from typing import Any, Final
 
@@ -56,7 +55,6 @@ class Steps:
     total: int
     report: Report
     cancel: Event | None
-    begin: float = field(default_factory=time.perf_counter)
     done: int = 0
 
     def step(self, what: str) -> None:
@@ -66,8 +64,7 @@ class Steps:
             Cancelled: the user stopped it.
         """
         check(self.cancel)
-        passed = time.perf_counter() - self.begin
-        self.report(Progress(what=what, done=self.done, total=self.total, seconds=passed))
+        self.report(Progress(what=what, done=self.done, total=self.total, unit="steps"))
         self.done += 1
 
 

@@ -29,6 +29,7 @@ from landcover import nets
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, UnknownName
+from landcover.core.progress import Progress, Report
 from landcover.core.raster import Raster
 from landcover.datasets import Dataset, EuroSat
 from landcover.datasets.arrays import NativeStore, PatchSet, join
@@ -46,12 +47,10 @@ from landcover.nets import efficientnet_lite0
 from landcover.nets.spectral_lite0 import inflate
 from landcover.nets.timm_trunk import timm_trunk
 from landcover.train import decisions, distributed
-from landcover.train.loop import Epoch, State, TrainConfig, predict_logits, train
+from landcover.train.loop import Epoch, OnEpoch, State, TrainConfig, predict_logits, train
 from landcover.train.recipes import reference_fit
 
 Fit = Literal["train", "train+validation"]
-Progress = Callable[[int, int, str], None]
-Tell = Callable[[Epoch], None]
 
 SCALE_PATCHES: Final = 6
 """Validation patches from which the common scale of attribution maps is measured."""
@@ -260,7 +259,7 @@ Learn = Callable[[NativeStore, NativeStore | None, Path, Learnt | None], Learnt]
 
 
 def make(
-    name: str, dataset: Dataset | EuroSat, out: Path, order: Order, progress: Progress | None = None
+    name: str, dataset: Dataset | EuroSat, out: Path, order: Order, report: Report | None = None
 ) -> None:
     """Make a model and write its folder.
 
@@ -272,7 +271,7 @@ def make(
         dataset: a data set with train and validation splits.
         out: the folder to write; made where absent.
         order: settings that differ from the configuration.
-        progress: called with epochs done, epochs in all and a note.
+        report: called after each epoch.
 
     Raises:
         UnknownName: there is no such recipe.
@@ -282,7 +281,7 @@ def make(
     if isinstance(dataset, Dataset):
         refuse_training(dataset)
     if name in ELSEWHERE:
-        import_module(ELSEWHERE[name]).make(name, dataset, out, order, progress)
+        import_module(ELSEWHERE[name]).make(name, dataset, out, order, report)
         return
     recipe, dataset = find(name), of_patches(name, dataset)
     config = configuration(name, order) if recipe.config else None
@@ -300,7 +299,7 @@ def make(
             # Nothing is left to choose an epoch by.
             settings = replace(config, epochs=first.epoch, select="last", patience=0)
             before = epochs
-        tell = counter(progress, before, total)
+        tell = counter(report, before, total)
         return _learn(recipe, settings, store, validation, out=runs, tell=tell)
 
     if produce(task, out, learn) and config:
@@ -444,7 +443,7 @@ def _learn(
     validation: NativeStore | None,
     *,
     out: Path,
-    tell: Tell | None,
+    tell: OnEpoch | None,
 ) -> Learnt:
     """Fit once, by gradients."""
     bands = tuple(config.net_options.get("bands", BAND_NAMES))
@@ -610,15 +609,16 @@ def some_patches(dataset: Dataset) -> list[Raster]:
     return [records[row].patch() for row in rows.tolist()]
 
 
-def counter(progress: Progress | None, done: int, total: int) -> Tell | None:
+def counter(report: Report | None, done: int, total: int) -> OnEpoch | None:
     """What tells of each epoch of a fit before which ``done`` of all ``total`` epochs were."""
-    if progress is None:
+    if report is None:
         return None
 
     def tell(entry: Epoch) -> None:
         note = f"loss {entry.train_loss:.3f}"
         if not np.isnan(entry.val_macro_ap):
             note += f", validation AP macro {entry.val_macro_ap:.3f} micro {entry.val_micro_ap:.3f}"
-        progress(done + entry.epoch, total, note)
+        count = done + entry.epoch
+        report(Progress(what="Training", done=count, total=total, unit="epochs", detail=note))
 
     return tell

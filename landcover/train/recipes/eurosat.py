@@ -32,6 +32,7 @@ from landcover import nets
 from landcover.core.bands import EUROSAT_PIXELS, RGB_BANDS
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput
+from landcover.core.progress import Progress, Report
 from landcover.core.raster import Raster
 from landcover.datasets.eurosat import EuroSat, RgbStore, pack_names
 from landcover.evaluate.pictures import BASELINES
@@ -48,7 +49,6 @@ from landcover.train import distributed
 from landcover.train.loop import Epoch, State, TrainConfig, TrainResult, average_precisions, train
 from landcover.train.recipes.bigearthnet import (
     Order,
-    Progress,
     changes,
     packed,
     rounded,
@@ -106,9 +106,7 @@ class Fitted:
     history: tuple[Epoch, ...]
 
 
-def make(
-    name: str, dataset: object, out: Path, order: Order, progress: Progress | None = None
-) -> None:
+def make(name: str, dataset: object, out: Path, order: Order, report: Report | None = None) -> None:
     """Train the net for pictures and write its folder.
 
     A run that was cut off goes on where it stopped when the same call is made again.
@@ -118,7 +116,7 @@ def make(
         dataset: EuroSAT with its places, which its splits hang on.
         out: the folder to write; made where absent.
         order: settings that differ from the configuration.
-        progress: called with epochs done, epochs in all and a note.
+        report: called after each epoch.
 
     Raises:
         BadInput: it is another data set, it has no splits, a setting cannot be used, or the
@@ -133,13 +131,13 @@ def make(
     again = replace(settings, phases=settings.phases[-1:])
     total = settings.epochs + (again.epochs if both else 0)
     runs = out / "runs"
-    tell = _counter(progress, 0, total)
+    tell = _counter(report, 0, total)
     first = fit(settings, training, validation, start, runs / "train", tell=tell)
     chosen = selection(first.state, settings.net_options, validation)
     final, fitted = first, training
     if both:
         fitted = training.joined(validation)
-        tell = _counter(progress, settings.epochs, total)
+        tell = _counter(report, settings.epochs, total)
         final = fit(again, fitted, None, first.state, runs / "train+validation", tell=tell)
     if not distributed.current().leads:
         return  # the first process writes for all
@@ -472,10 +470,8 @@ def _after(tell: Callable[[int, Epoch], None], done: int) -> Callable[[Epoch], N
     return lambda entry: tell(done, entry)
 
 
-def _counter(
-    progress: Progress | None, before: int, total: int
-) -> Callable[[int, Epoch], None] | None:
-    if progress is None:
+def _counter(report: Report | None, before: int, total: int) -> Callable[[int, Epoch], None] | None:
+    if report is None:
         return None
     seconds = 0.0
     reached: list[str] = []
@@ -489,6 +485,14 @@ def _counter(
             missing = GOALS[len(reached) :]
             now = f"after {seconds / 60:.1f} min"
             reached.extend(f"{goal:.0%} {now}" for goal in missing if entry.val_accuracy >= goal)
-        progress(before + done + entry.epoch, total, ", ".join([note, *reached]))
+        report(
+            Progress(
+                what="Training",
+                done=before + done + entry.epoch,
+                total=total,
+                unit="epochs",
+                detail=", ".join([note, *reached]),
+            )
+        )
 
     return tell

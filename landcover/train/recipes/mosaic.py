@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from landcover import nets
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput
+from landcover.core.progress import Report
 from landcover.datasets.arrays import NativeStore
 from landcover.datasets.statistics import band_statistics
 from landcover.models import registry
@@ -38,11 +39,10 @@ from landcover.nets.mosaic import Mosaic
 from landcover.nets.spectral_lite0 import SpectralLite, inflate
 from landcover.nets.trigrid import TriGrid
 from landcover.train import distributed
-from landcover.train.loop import HISTORY_FILE, Epoch, State, TrainConfig, train
+from landcover.train.loop import HISTORY_FILE, OnEpoch, State, TrainConfig, train
 from landcover.train.recipes.bigearthnet import (
     Learnt,
     Order,
-    Progress,
     Recipe,
     Task,
     changes,
@@ -54,7 +54,7 @@ from landcover.train.recipes.bigearthnet import (
     settings_text,
 )
 
-Tell = Callable[[int], Callable[[Epoch], None] | None]
+Tell = Callable[[int], OnEpoch | None]
 
 TITLE: Final = "landcover mosaic"
 SUMMARY: Final = (
@@ -107,9 +107,7 @@ class Parts:
         return json.dumps({"trigrid": asdict(self.trigrid), "lite": asdict(self.lite)}, indent=1)
 
 
-def make(
-    name: str, dataset: object, out: Path, order: Order, progress: Progress | None = None
-) -> None:
+def make(name: str, dataset: object, out: Path, order: Order, report: Report | None = None) -> None:
     """Train the parts and write the folder of their mosaic.
 
     A run that was cut off goes on where it stopped when the same call is made again.
@@ -119,7 +117,7 @@ def make(
         dataset: a data set with train and validation splits.
         out: the folder to write; made where absent.
         order: settings that differ from the configuration, which is the SpectralLite's.
-        progress: called with epochs done, epochs in all and a note.
+        report: called after each epoch.
 
     Raises:
         BadInput: it is another data set, or a setting cannot be used.
@@ -134,7 +132,7 @@ def make(
         store: NativeStore, _: NativeStore | None, runs: Path, first: Learnt | None
     ) -> Learnt:
         before = 0 if first is None else parts.epochs
-        net = fit(parts, store, runs, lambda done: counter(progress, before + done, total))
+        net = fit(parts, store, runs, lambda done: counter(report, before + done, total))
         return _learnt(parts, net, store)
 
     if produce(task, out, learn):
@@ -250,7 +248,7 @@ def _part(
     store: NativeStore,
     out: Path,
     initial: Mapping[str, Tensor],
-    tell: Callable[[Epoch], None] | None,
+    tell: OnEpoch | None,
 ) -> State:
     """A part that learns from labels alone: the one that was kept, or a fresh one."""
     mark = _mark(config, store)
@@ -267,7 +265,7 @@ def _fresh(
     mark: dict[str, str],
     *,
     initial: Mapping[str, Tensor],
-    tell: Callable[[Epoch], None] | None,
+    tell: OnEpoch | None,
     teacher: nn.Module | None = None,
 ) -> State:
     # Alone, no part has anything to choose on validation: its last weights are taken.

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Event
-from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
@@ -144,7 +143,7 @@ class Watch:
 
     def __init__(self, report: progress.Report, cancel: Event | None, total: int) -> None:
         self.report, self.cancel, self.total = report, cancel, total
-        self.done, self.began = 0, perf_counter()
+        self.done = 0
 
     def step(self, what: str, count: int = 1) -> None:
         """Say that so many more patches were looked at.
@@ -159,7 +158,7 @@ class Watch:
                 what=f"Looking at {what}",
                 done=self.done,
                 total=self.total,
-                seconds=perf_counter() - self.began,
+                unit="patches",
             )
         )
 

@@ -122,7 +122,8 @@ def measure(
         answer = model.predict(patch).labels
         chances.append([item.probability for item in answer])
         thresholds = [item.threshold for item in answer]
-        report(progress.Progress(what="Moving windows", done=done, total=len(records)))
+        total = len(records)
+        report(progress.Progress(what="Moving windows", done=done, total=total, unit="patches"))
     probability = np.array(chances)
     truth = np.array([[label in r.labels for label in model.card.classes] for r in records])
     where = blocks([record.patch_id for record in records])

@@ -271,8 +271,8 @@ def _watch() -> None:
     if job.done:
         searches.collect(job)
         st.rerun()
-    now = job.now
-    st.progress(now.fraction, text=theme.literal(now.said))
+    now = job.progress
+    st.progress(now.fraction, text=theme.literal(job.text))
     st.button("Cancel", key="classify_live_cancel", icon=":material/cancel:", on_click=job.cancel)
 
 

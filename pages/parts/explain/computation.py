@@ -204,10 +204,10 @@ def watch(job: jobs.Job) -> None:
 def _watch(job: jobs.Job, shown: int) -> None:
     if job.done or store().ready(job.about) != shown:
         st.rerun()
-    now = job.now
     with st.container(key="explain_progress"):
         st.progress(
-            now.fraction, text=theme.literal(f"{shown} of {len(job.about)} ready · {now.said}")
+            job.progress.fraction,
+            text=theme.literal(f"{shown} of {len(job.about)} ready · {job.text}"),
         )
         st.button("Stop", key="explain_stop", icon=":material/cancel:", on_click=job.cancel)
 

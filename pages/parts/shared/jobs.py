@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from landcover.core.errors import Cancelled, LandcoverError
@@ -39,9 +39,9 @@ class Job:
     _began: float = field(default_factory=time.monotonic)
 
     @property
-    def now(self) -> Progress:
-        """The latest report, with the seconds since the job began: they count on without one."""
-        return replace(self.progress, seconds=time.monotonic() - self._began)
+    def text(self) -> str:
+        """The latest report in a line, with the seconds since the job began."""
+        return f"{self.progress.text}, {time.monotonic() - self._began:.1f} s"
 
     def cancel(self) -> None:
         """Ask it to stop; it does so within a moment."""

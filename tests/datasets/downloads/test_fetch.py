@@ -289,7 +289,7 @@ def test_attempts_that_bring_a_few_bytes_are_counted(server: FileServer, tmp_pat
 def test_retry_after_is_honoured_and_bounded(server: FileServer, tmp_path: Path) -> None:
     said: list[str] = []
     server.script.append(Step(kind="status", status=429, retry_after="99999999"))
-    bring(server, tmp_path, report=lambda progress: said.append(progress.what))
+    bring(server, tmp_path, report=lambda progress: said.append(progress.detail))
     assert any("status 429, next try in 0 s" in what for what in said)
     assert (tmp_path / NAME).read_bytes() == DATA
 
@@ -368,7 +368,7 @@ def test_stopping_keeps_what_has_come(server: FileServer, tmp_path: Path) -> Non
     server.script.extend([Step(kind="drop", count=300_000)] + [Step(kind="status")] * 99)
 
     def report(progress: Progress) -> None:
-        if "next try" in progress.what:
+        if "next try" in progress.detail:
             cancel.set()
 
     patience = Patience(back_off_s=60, progress_bytes=10_000_000)

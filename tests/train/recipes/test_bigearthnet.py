@@ -73,9 +73,9 @@ def order(tmp_path: Path) -> Order:
 def test_the_cnn_is_chosen_on_validation_then_fitted_on_both(
     dataset: Dataset, order: Order, tmp_path: Path
 ) -> None:
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int | None]] = []
     out = tmp_path / "model"
-    make(CNN, dataset, out, order, lambda done, total, _: told.append((done, total)))
+    make(CNN, dataset, out, order, lambda step: told.append((step.done, step.total)))
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     model = load_model(out, "cpu")
     assert model.card.training["splits"] == ["train", "validation"]
@@ -89,7 +89,7 @@ def test_the_cnn_is_chosen_on_validation_then_fitted_on_both(
     # The same call finds everything done and yields the same weights.
     before = (out / WEIGHTS_FILE).read_bytes()
     told.clear()
-    make(CNN, dataset, out, order, lambda done, total, _: told.append((done, total)))
+    make(CNN, dataset, out, order, lambda step: told.append((step.done, step.total)))
     assert told == []
     assert (out / WEIGHTS_FILE).read_bytes() == before
 

@@ -11,6 +11,7 @@ import torch
 
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput
+from landcover.core.progress import Progress
 from landcover.datasets.eurosat import EuroSat, open_eurosat
 from landcover.evaluate.pictures import baselines_in
 from landcover.explain.explanation import METHODS
@@ -64,13 +65,13 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
 def test_one_call_makes_a_folder_that_answers(
     dataset: EuroSat, order: Order, tmp_path: Path
 ) -> None:
-    told: list[tuple[int, int, str]] = []
+    told: list[Progress] = []
     out = tmp_path / "model"
-    make("eurosat-rgb", dataset, out, order, lambda *step: told.append(step))  # type: ignore[arg-type]
+    make("eurosat-rgb", dataset, out, order, told.append)
     model = load_model(out, "cpu")
     card = model.card
-    assert [step[:2] for step in told] == [(1, 3), (2, 3), (3, 3)]
-    assert "validation accuracy" in told[0][2]
+    assert [(step.done, step.total) for step in told] == [(1, 3), (2, 3), (3, 3)]
+    assert "validation accuracy" in told[0].detail
     assert card.net_options == {"enlarge": 1.5, "symmetries": 2}
     assert card.training["n"] == 30
     assert card.training["splits"] == ["train", "validation"]
@@ -116,7 +117,7 @@ def test_the_time_to_a_goal_counts_all_phases() -> None:
 
 def test_progress_tells_goals_once_with_their_time() -> None:
     told: list[str] = []
-    tell = eurosat._counter(lambda *step: told.append(step[2]), 0, 3)
+    tell = eurosat._counter(lambda progress: told.append(progress.detail), 0, 3)
     assert tell is not None
     for number, accuracy in enumerate((0.9, 0.985, 0.99), 1):
         tell(0, entry(number, accuracy))

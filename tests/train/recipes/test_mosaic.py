@@ -57,9 +57,9 @@ def test_one_call_makes_a_folder_and_a_second_trains_nothing(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "model"
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int | None]] = []
     order = Order(fit="train+validation", device="cpu")
-    make(NAME, dataset, out, order, lambda done, total, _: told.append((done, total)))
+    make(NAME, dataset, out, order, lambda step: told.append((step.done, step.total)))
     # TriGrid, two teachers and the taught one, on train and on both splits.
     assert told == [(done, 8) for done in range(1, 9)]
     model = load_model(out, "cpu")
