@@ -91,7 +91,7 @@ def _fit(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace) -> int:
     from landcover.core.errors import BadInput  # noqa: PLC0415
     from landcover.trust import novelty  # noqa: PLC0415 - as above
-    from landcover.trust.bench import fit, measure, verdict_text  # noqa: PLC0415 - as above
+    from landcover.trust.bench import fit, measure, records, verdict_text  # noqa: PLC0415 - as above
 
     if options.scenes is not None and not options.scenes.is_dir():
         raise BadInput(f"There is no folder '{options.scenes.name}': check --scenes.")
@@ -103,7 +103,7 @@ def _measure(options: argparse.Namespace) -> int:
         if options.save:
             _written(novelty.save(known, folder, model.card.hash))
     with progress.shown() as report:
-        figures = measure.measure(
+        found = measure.measure(
             model,
             known,
             dataset,
@@ -113,10 +113,14 @@ def _measure(options: argparse.Namespace) -> int:
             report=report,
         )
     if options.save:
-        _written(measure.write(folder, model.card.hash, figures))
-    record = {"model": model.card.name, "card_hash": model.card.hash, **figures}
-    told = verdict_text.as_markdown if options.markdown else verdict_text.of_measure
-    print(_json(record) if options.json else told(record))
+        _written(records.save(found, folder, model.card.hash))
+    if options.json:
+        whose = {"model": model.card.name, "card_hash": model.card.hash}
+        print(_json({**whose, **found.as_dict()}))
+    elif options.markdown:
+        print(verdict_text.as_markdown(found))
+    else:
+        print(verdict_text.of_measure(found, model.card.name, model.card.hash))
     return 0
 
 

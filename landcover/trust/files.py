@@ -2,7 +2,7 @@
 
 They lie in ``<model folder>/trust`` and are stamped with the card's hash, which covers the
 weights too. A file of another card is refused: a bound or an index that was fitted to other
-weights would be believed and be wrong. Sizes are bounded, since the files ship with the
+weights would be used and be wrong. Sizes are bounded, since the files ship with the
 package and are read from folders that nobody has vouched for.
 """
 
@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pydantic import ValidationError
 
 from landcover.core.errors import CorruptModel
+from landcover.core.schema import Schema
 
 # `landcover --help` and a page's first second should not wait for torch.
 if TYPE_CHECKING:
     from torch import Tensor
+
+Kept = TypeVar("Kept", bound=Schema)
 
 FOLDER: Final = "trust"
 MAX_BYTES: Final = 2_000_000
@@ -60,6 +65,34 @@ def read_json(folder: Path, name: str, card_hash: str) -> dict[str, Any] | None:
     _check_hash(folder, f"{name}.json", raw.get(_HASH), card_hash)
     values: dict[str, Any] = raw[_VALUES]
     return values
+
+
+def read_record(
+    folder: Path, name: str, card_hash: str, kind: type[Kept], command: str
+) -> Kept | None:
+    """The values of ``trust/<name>.json`` as a typed value; None where there is no such file.
+
+    Args:
+        folder: the model's.
+        name: of the file, without its ending.
+        card_hash: of the card that the values must belong to.
+        kind: what the values are.
+        command: what makes the file again.
+
+    Raises:
+        CorruptModel: the file is damaged, incomplete, too large, or of another card.
+    """
+    values = read_json(folder, name, card_hash)
+    if values is None:
+        return None
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "a value"
+        raise CorruptModel(
+            f"{name}.json of the model '{folder.name}' cannot be used: {where} is missing or "
+            f"damaged; make it again with `{command}`."
+        ) from None
 
 
 def write_tensors(

@@ -14,7 +14,7 @@ from landcover.cli import trust_verdict
 from landcover.core.errors import BadInput
 from landcover.models.card import read_card
 from landcover.trust import novelty
-from landcover.trust.bench import fit, measure
+from landcover.trust.bench import fit, measure, records
 from tests.support import sky_scene, tiny, trust_cases
 
 
@@ -53,7 +53,7 @@ def test_fit_then_measure(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert figures["bounds"] == pytest.approx(known.bounds)
     assert run("measure", *where, "--save", "--json") == 0
     measured = json.loads(capsys.readouterr().out)
-    assert measure.read(folder, card_hash) is not None
+    assert records.load(folder, card_hash) is not None
     assert measured["good"]["n"] == trust_cases.CHECKING
     assert measured["good_test"] is None
     sky = sky_scene.file(tmp_path)

@@ -16,7 +16,7 @@ from landcover.core.classes import EUROSAT_CLASSES
 from landcover.explain.faithfulness import ratings
 from landcover.models import registry
 from landcover.trust import files
-from landcover.trust.bench import measure, records
+from landcover.trust.bench import records
 from landcover.trust.bench.records import Rate
 from pages.parts.models import faithfulness as models_faithful
 from pages.parts.models import trust
@@ -127,7 +127,7 @@ def test_the_shipped_card_says_what_its_explanations_are_worth() -> None:
 
 
 def test_false_alarms_are_those_of_the_file(zoo: Path) -> None:
-    keep(zoo, measure.FILE, verdict_file.figures())
+    keep(zoo, records.FILE, verdict_file.figures())
     shown = draw(trust_script)
     both = table(shown, "Check").set_index("Check")
     test = both[both["Split"] == "test"]
@@ -149,7 +149,7 @@ def test_false_alarms_are_those_of_the_file(zoo: Path) -> None:
 
 
 def test_the_worst_caught_come_first_and_sound_patches_last(zoo: Path) -> None:
-    keep(zoo, measure.FILE, verdict_file.figures())
+    keep(zoo, records.FILE, verdict_file.figures())
     shown = draw(trust_script)
     rows = table(shown, "Group")
     titles = [title.removeprefix("the group ") for title in rows["Group"]]
@@ -162,7 +162,7 @@ def test_the_worst_caught_come_first_and_sound_patches_last(zoo: Path) -> None:
 
 
 def test_risk_can_be_seen_of_good_patches_and_among_spoilt_ones(zoo: Path) -> None:
-    keep(zoo, measure.FILE, verdict_file.figures())
+    keep(zoo, records.FILE, verdict_file.figures())
     shown = draw(trust_script)
     assert "sorts no worse and no better than the model's own confidence" in text(shown)
     switch = shown.segmented_control(key="models_trust_patches")
@@ -181,7 +181,7 @@ def test_risk_can_be_seen_of_good_patches_and_among_spoilt_ones(zoo: Path) -> No
 def test_curves_of_other_coverages_stand_below_each_other(zoo: Path) -> None:
     raw = verdict_file.figures()
     raw["selective"]["good"]["novelty"] = verdict_file.curve(0.2, 0.2)
-    keep(zoo, measure.FILE, raw)
+    keep(zoo, records.FILE, raw)
     rows = table(draw(trust_script), "Coverage")
     assert rows.groupby("Order").size().to_dict() == {
         "Confidence alone": 4,
@@ -200,9 +200,9 @@ def test_curves_of_other_coverages_stand_below_each_other(zoo: Path) -> None:
     ],
 )
 def test_an_aim_is_judged_with_its_interval(hits: int, n: int, said: str) -> None:
-    rate = Rate(n=n, hits=hits, share=hits / n, interval=measure.wilson(hits, n))
+    rate = Rate(n=n, hits=hits, share=hits / n, interval=records.wilson(hits, n))
     assert trust._aim(rate, at_most=0.05).endswith(said)
-    other = Rate(n=n, hits=n - hits, share=1 - hits / n, interval=measure.wilson(n - hits, n))
+    other = Rate(n=n, hits=n - hits, share=1 - hits / n, interval=records.wilson(n - hits, n))
     assert trust._aim(other, at_least=0.95).endswith(said.replace("most 5%", "least 95%"))
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from landcover.trust.bench.measure import rate
+from landcover.trust.bench.records import Rate
 
 HASH: Final = "a" * 12
 GOOD: Final = 40
+
+
+def rate(hits: int, count: int) -> dict[str, Any]:
+    """A share with its interval, as JSON has it."""
+    return Rate.of(hits, count).as_dict()
 
 
 def group(name: str, kind: str, hits: int, *, real: bool = False, n: int = 20) -> dict[str, Any]:

@@ -19,7 +19,6 @@ stay so as long as no bound is changed for what is found there.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,24 +33,34 @@ from landcover.core import progress
 from landcover.core.raster import BoolArray, Raster
 from landcover.datasets import Dataset
 from landcover.metrics.crossfit import held_out, places
-from landcover.metrics.selective_risk import risk_coverage
+from landcover.metrics.selective_risk import RiskCoverage, risk_coverage
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model, Prediction
-from landcover.trust import files, judge, pixel_checks
+from landcover.trust import judge, pixel_checks
 from landcover.trust.bench import cloud_scene
 from landcover.trust.bench.fit import MOST_GOOD, Watch, spread_out
 from landcover.trust.bench.real_scenes import scene_groups
+from landcover.trust.bench.records import (
+    CaughtRate,
+    CellRates,
+    DecisionLoss,
+    GoodPatches,
+    Order,
+    Origin,
+    Rate,
+    RiskCurve,
+    SelectiveRisk,
+    TrustGroup,
+    TrustMeasurement,
+)
 from landcover.trust.bench.synthetic import SPOILERS, Group, made_groups
 from landcover.trust.novelty import Novelty, bound_of
-from landcover.trust.verdict import SAID, Finding, Verdict
+from landcover.trust.verdict import SAID, Decision, Finding, Verdict
 
-FILE: Final = "verdict"
 SPOILT: Final = 20
 """Good patches that each spoiler spoils."""
 POINTS: Final = 50
 """Of a curve in the file."""
-CONFIDENCE: Final = 1.959964
-"""Quantile of the normal distribution for 95 %."""
 NOTE: Final = (
     "intervals are Wilson's, 95 %, as if patches were independent; neighbours are alike, so "
     "they are narrow"
@@ -77,8 +86,8 @@ def measure(
     test: bool = False,
     report: progress.Report = progress.ignore,
     cancel: Event | None = None,
-) -> dict[str, Any]:
-    """All rates of one model, JSON-ready: what ``trust/verdict.json`` holds.
+) -> TrustMeasurement:
+    """All rates of one model: what ``trust/verdict.json`` holds.
 
     Args:
         model: whose answers are judged.
@@ -123,62 +132,27 @@ def measure(
         _judged(model, known, record.patch(), watch, "test patches", truth=record.labels)
         for record in unseen
     ]
-    return {
-        "dataset": dataset.title,
-        "split": "validation",
-        "learnt_from": list(model.card.training.get("splits", ())),
-        "detector": known.detector,
-        "detectors": known.made.get("detectors", {}),
-        "bounds": known.bounds,
-        "good": _good_record(good, known, [record.patch_id for record in records]),
-        "good_test": _unseen_record(last, known, [record.patch_id for record in unseen])
+    return TrustMeasurement(
+        version=1,
+        dataset=dataset.title,
+        split="validation",
+        learnt_from=tuple(map(str, model.card.training.get("splits", ()))),
+        detector=known.detector,
+        detectors=known.made.get("detectors", {}),
+        bounds=known.bounds,
+        good=_good_record(good, known, [record.patch_id for record in records]),
+        good_test=_unseen_record(last, known, [record.patch_id for record in unseen])
         if last
         else None,
-        "groups": found,
-        "sky_cells": None if clouds is None else _cell_rates(clouds),
-        "bad": _total(found),
-        "selective": {
+        groups=tuple(found),
+        sky_cells=None if clouds is None else _cell_rates(clouds),
+        bad=_total(found),
+        selective={
             "good": _selective(model, known, good),
             "mixed": _selective(model, known, risky),
         },
-        "note": NOTE,
-    }
-
-
-def write(folder: Path, card_hash: str, figures: dict[str, Any]) -> Path:
-    """Keep the figures as ``trust/verdict.json`` of a model folder."""
-    return files.write_json(folder, FILE, card_hash, figures)
-
-
-def read(folder: Path, card_hash: str) -> dict[str, Any] | None:
-    """The figures of a model folder; None where there are none.
-
-    Raises:
-        CorruptModel: the file is damaged, or of another card.
-    """
-    return files.read_json(folder, FILE, card_hash)
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The interval that holds a share with 95 % (Wilson 1927); 0 to 1 where nothing was counted."""
-    if not count:
-        return 0.0, 1.0
-    share, z2 = hits / count, CONFIDENCE**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = CONFIDENCE * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    half /= 1 + z2 / count
-    # Rounding must not put the share itself outside.
-    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
-
-
-def rate(hits: int, count: int) -> dict[str, Any]:
-    """A share with its interval, JSON-ready; the share is None where nothing was counted."""
-    return {
-        "n": count,
-        "hits": hits,
-        "share": round(hits / count, 6) if count else None,
-        "interval": [round(value, 6) for value in wilson(hits, count)],
-    }
+        note=NOTE,
+    )
 
 
 def score(verdict: Verdict, prediction: Prediction, known: Novelty) -> float:
@@ -223,78 +197,82 @@ def _checks(judged: Iterable[Judged]) -> Counter[str]:
     )
 
 
-def _decisions(judged: Sequence[Judged]) -> dict[str, int]:
+def _decisions(judged: Sequence[Judged]) -> dict[Decision, int]:
     counts = Counter(one.verdict.decision for one in judged)
     return {decision: counts[decision] for decision in SAID}
 
 
-def _group_record(group: Group, judged: Sequence[Judged]) -> dict[str, Any]:
+def _group_record(group: Group, judged: Sequence[Judged]) -> TrustGroup:
     alarms = [one.verdict.alarmed for one in judged]
     warned = [one.verdict.decision != "answer" for one in judged]
-    return {
-        "name": group.name,
-        "title": group.title,
-        "kind": group.kind,
-        "real": group.real,
-        "made_of": group.made_of,
-        "pixels": rate(sum(alarms), len(judged)),
-        "warned": rate(sum(warned), len(judged)),
-        "decisions": _decisions(judged),
-        "checks": dict(_checks(judged).most_common()),
-    }
+    return TrustGroup(
+        name=group.name,
+        title=group.title,
+        kind=group.kind,
+        real=group.real,
+        made_of=group.made_of,
+        pixels=Rate.of(sum(alarms), len(judged)),
+        warned=Rate.of(sum(warned), len(judged)),
+        decisions=_decisions(judged),
+        checks=dict(_checks(judged).most_common()),
+    )
 
 
-def _sky_record(group: cloud_scene.SkyGroup) -> dict[str, Any]:
+def _sky_record(group: cloud_scene.SkyGroup) -> TrustGroup:
     """As :func:`_group_record` has it, from the few checks that six bands allow."""
     found = [pixel_checks.of_sky(window) for window in group.windows]
     decisions = Counter[str](
         "cannot tell" if any(f.level == "grave" for f in one) else "warn" if one else "answer"
         for one in found
     )
-    caught = rate(len(found) - decisions["answer"], len(found))
-    return {
-        "name": group.name,
-        "title": group.title,
-        "kind": group.kind,
-        "real": True,
-        "made_of": "windows of the test scene of ukis-csmask; of six bands, so only the checks "
+    caught = Rate.of(len(found) - decisions["answer"], len(found))
+    return TrustGroup(
+        name=group.name,
+        title=group.title,
+        kind=group.kind,
+        real=True,
+        made_of="windows of the test scene of ukis-csmask; of six bands, so only the checks "
         f"{', '.join(cloud_scene.CHECKS)} are run",
-        "only": list(cloud_scene.CHECKS),
-        "pixels": caught,
-        "warned": caught,
-        "decisions": {decision: decisions[decision] for decision in SAID},
-        "checks": dict(Counter(f.check for one in found for f in one).most_common()),
-    }
+        only=tuple(cloud_scene.CHECKS),
+        pixels=caught,
+        warned=caught,
+        decisions={decision: decisions[decision] for decision in SAID},
+        checks=dict(Counter(f.check for one in found for f in one).most_common()),
+    )
 
 
-def _cell_rates(sky: cloud_scene.Sky) -> dict[str, Any]:
+def _cell_rates(sky: cloud_scene.Sky) -> dict[str, CellRates]:
     """Check → recall and precision of single cells of 60 m."""
     return {
-        name: {
-            "recall": rate(count["both"], count["there"]),
-            "precision": rate(count["both"], count["found"]),
-        }
+        name: CellRates(
+            recall=Rate.of(count["both"], count["there"]),
+            precision=Rate.of(count["both"], count["found"]),
+        )
         for name, count in cloud_scene.cell_counts(sky).items()
     }
 
 
-def _total(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _total(found: Sequence[TrustGroup]) -> dict[Origin, CaughtRate]:
     """Of all bad groups: patches together, and the mean over groups."""
-    out: dict[str, Any] = {}
-    for name, wanted in (("all", (True, False)), ("real", (True,)), ("made", (False,))):
-        some = [one for one in found if one["kind"] == "bad" and one["real"] in wanted]
-        shares = [one["pixels"]["share"] for one in some if one["pixels"]["share"] is not None]
-        out[name] = {
-            **rate(
-                sum(one["pixels"]["hits"] for one in some), sum(one["pixels"]["n"] for one in some)
-            ),
-            "groups": len(some),
-            "mean_of_groups": float(np.mean(shares)) if shares else None,
-        }
-    return out
+    bad = [one for one in found if one.kind == "bad"]
+    return {
+        "all": _together(bad),
+        "real": _together([one for one in bad if one.real]),
+        "made": _together([one for one in bad if not one.real]),
+    }
 
 
-def _good_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> dict[str, Any]:
+def _together(groups: Sequence[TrustGroup]) -> CaughtRate:
+    shares = [one.pixels.share for one in groups if one.pixels.share is not None]
+    whole = Rate.of(sum(one.pixels.hits for one in groups), sum(one.pixels.n for one in groups))
+    return CaughtRate(
+        **whole.given(),
+        groups=len(groups),
+        mean_of_groups=float(np.mean(shares)) if shares else None,
+    )
+
+
+def _good_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> GoodPatches:
     """Of patches that the bounds of novelty were chosen on: they are chosen anew without them."""
     groups = places(ids)
     fresh = [_unlike(one, known) for one in good]  # where there is one place only
@@ -306,14 +284,14 @@ def _good_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> 
     return _alarm_record(good, fresh, ids)
 
 
-def _unseen_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> dict[str, Any]:
+def _unseen_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> GoodPatches:
     """Of patches that no bound was chosen on."""
     return _alarm_record(good, [_unlike(one, known) for one in good], ids)
 
 
 def _alarm_record(
     good: Sequence[Judged], fresh: Sequence[Finding | None], ids: Sequence[str]
-) -> dict[str, Any]:
+) -> GoodPatches:
     physical = [
         {f.check for f in one.verdict.findings if f.about == "pixels" and f.check != "unlike"}
         for one in good
@@ -327,18 +305,18 @@ def _alarm_record(
     counts = Counter(check for own in physical for check in own)
     others = _checks(good)
     n = len(good)
-    return {
-        "n": n,
-        "places": len(np.unique(places(ids))),
-        "alarms": rate(sum(alarms), n),
-        "cannot_tell": rate(sum(grave), n),
-        "checks": {
-            "unlike": rate(sum(map(bool, fresh)), n),
-            **{check: rate(count, n) for check, count in counts.most_common()},
+    return GoodPatches(
+        n=n,
+        places=len(np.unique(places(ids))),
+        alarms=Rate.of(sum(alarms), n),
+        cannot_tell=Rate.of(sum(grave), n),
+        checks={
+            "unlike": Rate.of(sum(map(bool, fresh)), n),
+            **{check: Rate.of(count, n) for check, count in counts.most_common()},
         },
-        "not_alarms": {check: rate(others[check], n) for check in ("place", "season", "undecided")},
-        "decisions": _decisions(good),
-    }
+        not_alarms={check: Rate.of(others[check], n) for check in ("place", "season", "undecided")},
+        decisions=_decisions(good),
+    )
 
 
 def _unlike(one: Judged, known: Novelty) -> Finding | None:
@@ -353,38 +331,47 @@ def _bounds(judged: Sequence[Judged], known: Novelty) -> dict[str, float]:
     return {name: bound_of(some) if some else known.bounds[name] for name, some in values.items()}
 
 
-def _selective(model: Model, known: Novelty, judged: Sequence[Judged]) -> dict[str, Any]:
+def _selective(model: Model, known: Novelty, judged: Sequence[Judged]) -> SelectiveRisk:
     """Risk against coverage where the least believed answers are left out first."""
     loss = np.array([_wrong(one, model.card.classes).mean() for one in judged])
-    orders = {
+    orders: dict[Order, list[float]] = {
         "confidence": [_mean_sure(one) for one in judged],
         "novelty": [-known.beyond(one.verdict.distances) for one in judged],
         "verdict": [score(one.verdict, one.prediction, known) for one in judged],
     }
-    out: dict[str, Any] = {"n": len(judged), "loss": "share of classes decided wrongly"}
-    for name, sure in orders.items():
-        curve = risk_coverage(np.array(sure), loss)
-        rows = np.unique(np.linspace(0, len(judged) - 1, POINTS).round().astype(int))
-        out[name] = {
-            "area": curve.area,
-            "area_interval": list(curve.area_interval),
-            "chance": list(curve.chance),
-            "coverage": [round(float(curve.coverage[row]), 4) for row in rows],
-            "risk": [round(float(curve.risk[row]), 5) for row in rows],
-        }
-        out["everything"] = curve.everything
     answered = np.array([one.verdict.decision != "cannot tell" for one in judged])
     plain = np.array([one.verdict.decision == "answer" for one in judged])
-    out["decisions"] = {
-        "cannot tell": _mean_loss(loss, ~answered),
-        "warn": _mean_loss(loss, answered & ~plain),
-        "answer": _mean_loss(loss, plain),
-    }
-    return out
+    curves = {name: risk_coverage(np.array(sure), loss) for name, sure in orders.items()}
+    return SelectiveRisk(
+        n=len(judged),
+        loss="share of classes decided wrongly",
+        confidence=_curve(curves["confidence"]),
+        everything=curves["verdict"].everything,
+        novelty=_curve(curves["novelty"]),
+        verdict=_curve(curves["verdict"]),
+        decisions={
+            "cannot tell": _mean_loss(loss, ~answered),
+            "warn": _mean_loss(loss, answered & ~plain),
+            "answer": _mean_loss(loss, plain),
+        },
+    )
 
 
-def _mean_loss(loss: np.ndarray[Any, Any], which: BoolArray) -> dict[str, Any]:
-    return {"n": int(which.sum()), "loss": float(loss[which].mean()) if which.any() else None}
+def _curve(curve: RiskCoverage) -> RiskCurve:
+    """At most :data:`POINTS` of a curve, rounded."""
+    rows = np.unique(np.linspace(0, len(curve.risk) - 1, POINTS).round().astype(int))
+    return RiskCurve(
+        area=curve.area,
+        area_interval=curve.area_interval,
+        chance=curve.chance,
+        coverage=tuple(round(float(curve.coverage[row]), 4) for row in rows),
+        risk=tuple(round(float(curve.risk[row]), 5) for row in rows),
+    )
+
+
+def _mean_loss(loss: np.ndarray[Any, Any], which: BoolArray) -> DecisionLoss:
+    mean = float(loss[which].mean()) if which.any() else None
+    return DecisionLoss(n=int(which.sum()), loss=mean)
 
 
 def _mean_sure(one: Judged) -> float:

@@ -1,22 +1,25 @@
-"""The figures of ``bench.measure``, read from a model folder and checked for form.
+"""What ``landcover trust measure`` counted of one model's verdicts, as it is kept in a file.
 
-A file beside a card may come from anybody, so each part that is shown is looked at once,
-here: whoever holds a :class:`TrustFigures` can draw it.
+``trust/verdict.json`` beside a card may come from anybody, so it is checked as it is read:
+whoever holds a :class:`TrustMeasurement` can draw it. Nothing here needs a net;
+:mod:`landcover.trust.bench.measure` does the counting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Final, Literal, Self, TypeVar, get_args
 
-from landcover.core.errors import CorruptModel
-from landcover.trust.bench import measure
-from landcover.trust.bench.measure import wilson
-from landcover.trust.bench.verdict_text import MIXTURES, ORDERS
+from pydantic import AfterValidator, model_validator
+
+from landcover.core.schema import Interval, Schema
+from landcover.trust import files
 from landcover.trust.verdict import SAID, Decision
 
+FILE: Final = "verdict"
+CONFIDENCE: Final = 1.959964
+"""Quantile of the normal distribution for 95 %."""
 Kind = Literal["bad", "elsewhere", "good"]
 """Of a group of patches: to be caught; sound, but of a land that the model does not know; sound."""
 
@@ -54,62 +57,112 @@ OTHER_CHECKS: Final = {
 """Checks of place and answer, which are no alarms, likewise."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rate:
+Mixture = Literal["good", "mixed"]
+"""Good patches alone, or among those made bad."""
+Origin = Literal["all", "real", "made"]
+"""Bad patches: all, those that a satellite saw so, and those made from good ones."""
+Order = Literal["confidence", "novelty", "verdict"]
+"""What patches are sorted by."""
+ORDERS: Final[dict[Order, str]] = {
+    "confidence": "confidence alone",
+    "novelty": "novelty alone",
+    "verdict": "the verdict",
+}
+MIXTURES: Final[dict[Mixture, str]] = {
+    "good": "good patches",
+    "mixed": "good patches among spoilt ones",
+}
+
+Key = TypeVar("Key", bound=str)
+Value = TypeVar("Value")
+
+
+def _complete(names: tuple[str, ...]) -> AfterValidator:
+    """Refuse a table that lacks one of some names."""
+
+    def check(table: dict[Key, Value]) -> dict[Key, Value]:
+        if lost := set(names) - set(table):
+            raise ValueError(f"{', '.join(sorted(lost))} missing")
+        return table
+
+    return AfterValidator(check)
+
+
+Decisions = Annotated[dict[Decision, int], _complete(tuple(SAID))]
+"""How many patches end in each decision."""
+
+
+class Rate(Schema):
     """A share of patches.
 
-    Attributes:
-        n, hits: patches that were counted, and those among them that it holds of.
-        share: their quotient, 0 to 1; None where nothing was counted.
-        interval: holds the share with 95 % (Wilson 1927), as if patches were independent.
+    ``hits`` of ``n`` patches; ``share`` is their quotient, None where nothing was counted, and
+    ``interval`` holds it with 95 % (Wilson 1927), as if patches were independent.
     """
 
     n: int
     hits: int
     share: float | None
-    interval: tuple[float, float]
+    interval: Interval
+
+    @classmethod
+    def of(cls, hits: int, count: int) -> Rate:
+        """The rate of a count, rounded to six digits."""
+        low, high = wilson(hits, count)
+        return cls(
+            n=count,
+            hits=hits,
+            share=round(hits / count, 6) if count else None,
+            interval=(round(low, 6), round(high, 6)),
+        )
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrustGroup:
+class CaughtRate(Rate):
+    """A rate over several groups, and the mean of the groups' shares."""
+
+    groups: int
+    mean_of_groups: float | None
+
+
+class TrustGroup(Schema):
     """Patches that are alike in what is wrong with them, or that nothing is wrong with.
 
-    Attributes:
-        name, title, made_of: what they are.
-        kind: whether they should be caught.
-        real: whether they are as a satellite saw them, rather than made from good ones.
-        caught: how many are doubted for their pixels.
-        decisions: how many end in each decision.
-        checks: how many each check speaks of.
+    ``real`` patches are as a satellite saw them, others are made from good ones. ``pixels``
+    are doubted for their pixels, ``warned`` for anything; ``checks`` counts how many each check
+    speaks of. ``only``: the checks that were run, where not all were.
     """
 
     name: str
     title: str
-    made_of: str
     kind: Kind
     real: bool
-    caught: Rate
-    decisions: dict[Decision, int]
+    made_of: str
+    only: tuple[str, ...] = ()
+    pixels: Rate
+    warned: Rate
+    decisions: Decisions
     checks: dict[str, int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RiskCurve:
+class RiskCurve(Schema):
     """Risk against coverage in one order of the patches.
 
-    Attributes:
-        coverage: share that is answered, the most believed first, rising to 1.
-        risk: mean loss of those, 0 to 1, of the same length.
-        area: below the curve; lower is better.
-        area_interval: holds it with 95 % (bootstrap over patches).
-        chance: holds 95 % of the areas that random orders give.
+    ``coverage`` is the share that is answered, the most believed first, rising to 1; ``risk``
+    the mean loss of those, 0 to 1. ``area`` lies below the curve (lower is better),
+    ``area_interval`` holds it with 95 % (bootstrap over patches) and ``chance`` holds 95 % of
+    the areas that random orders give.
     """
 
+    area: float
+    area_interval: Interval
+    chance: Interval
     coverage: tuple[float, ...]
     risk: tuple[float, ...]
-    area: float
-    area_interval: tuple[float, float]
-    chance: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> Self:
+        if not self.coverage or len(self.coverage) != len(self.risk):
+            raise ValueError("a curve needs as many risks as coverages")
+        return self
 
     @property
     def beats_chance(self) -> bool:
@@ -124,36 +177,44 @@ class RiskCurve:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class SelectiveRisk:
+class DecisionLoss(Schema):
+    """Patches of a decision and their mean loss, None where there are none."""
+
+    n: int
+    loss: float | None
+
+
+class SelectiveRisk(Schema):
     """How many errors remain among some patches where the least believed are left out.
 
-    Attributes:
-        n: patches.
-        loss: what is counted, in words.
-        everything: mean loss where all are answered.
-        orders: a curve for each of :data:`landcover.trust.bench.verdict_text.ORDERS`.
-        decisions: patches of each decision, and their mean loss, None where there are none.
+    ``everything`` is the mean ``loss`` where all are answered; there is a curve for each of
+    :data:`ORDERS`.
     """
 
     n: int
     loss: str
+    confidence: RiskCurve
     everything: float
-    orders: dict[str, RiskCurve]
-    decisions: dict[Decision, tuple[int, float | None]]
+    novelty: RiskCurve
+    verdict: RiskCurve
+    decisions: Annotated[dict[Decision, DecisionLoss], _complete(tuple(SAID))]
+
+    @property
+    def orders(self) -> dict[Order, RiskCurve]:
+        """The curves by what patches are sorted by."""
+        return {
+            "confidence": self.confidence,
+            "novelty": self.novelty,
+            "verdict": self.verdict,
+        }
 
 
-@dataclass(frozen=True, kw_only=True)
-class GoodPatches:
+class GoodPatches(Schema):
     """How often patches that nothing is wrong with are doubted.
 
-    Attributes:
-        n, places: good patches, and Sentinel-2 products that they were cut from.
-        alarms: good patches that are doubted for their pixels.
-        cannot_tell: good patches that get no answer.
-        checks: false alarms of each check of the pixels, the most frequent first; a check
-            that never spoke is there too.
-        not_alarms: the same of the checks of place and answer, which are no alarms.
+    ``n`` patches of ``places`` Sentinel-2 products: ``alarms`` are doubted for their pixels,
+    ``cannot_tell`` get no answer. ``checks`` has the false alarms of each check of the pixels
+    that spoke, ``not_alarms`` the same of the checks of place and answer.
     """
 
     n: int
@@ -162,40 +223,63 @@ class GoodPatches:
     cannot_tell: Rate
     checks: dict[str, Rate]
     not_alarms: dict[str, Rate]
+    decisions: Decisions
+
+    @property
+    def every_check(self) -> dict[str, Rate]:
+        """``checks`` with those that never spoke, the most frequent first."""
+        silent = Rate.of(0, self.n)
+        found = {**self.checks, **{n: silent for n in PIXEL_CHECKS if n not in self.checks}}
+        return dict(sorted(found.items(), key=lambda item: -item[1].hits))
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrustFigures:
-    """What was counted of one model's verdicts.
+class CellRates(Schema):
+    """How a check finds single cells of 60 m of clouds or shadows."""
 
-    Attributes:
-        dataset, split: where the good patches are from.
-        learnt_from: splits that the model has learnt from.
-        good: the good patches of that split.
-        held_out: those of the test split, on which no bound was chosen; None where it was
-            not read.
-        groups: all other patches.
-        bad: bad patches that are caught: ``all``, ``real`` and ``made``.
-        bad_groups: how many groups each of these has.
-        selective: one for each of :data:`landcover.trust.bench.verdict_text.MIXTURES`.
-        note: what to keep in mind of the intervals.
+    recall: Rate
+    precision: Rate
+
+
+class TrustMeasurement(Schema):
+    """What was counted of one model's verdicts: the values of ``trust/verdict.json``.
+
+    ``good`` are the good patches of ``split``, ``good_test`` those of the test split, on which
+    no bound was chosen, where it was read. ``groups`` are all other patches, and ``bad`` sums up
+    the bad ones among them.
     """
 
+    version: Literal[1] = 1
     dataset: str
     split: str
     learnt_from: tuple[str, ...]
+    """Splits that the model was trained on."""
+    detector: str
+    detectors: dict[str, dict[str, float]]
+    bounds: dict[str, float]
     good: GoodPatches
-    held_out: GoodPatches | None
+    good_test: GoodPatches | None = None
     groups: tuple[TrustGroup, ...]
-    bad: dict[str, Rate]
-    bad_groups: dict[str, int]
-    selective: dict[str, SelectiveRisk]
+    sky_cells: dict[str, CellRates] | None = None
+    bad: Annotated[dict[Origin, CaughtRate], _complete(get_args(Origin))]
+    selective: Annotated[dict[Mixture, SelectiveRisk], _complete(get_args(Mixture))]
     note: str
 
     @property
     def learnt(self) -> bool:
-        """Whether the model has learnt from the split that the good patches are from."""
+        """Whether the model was trained on the split that the good patches are from."""
         return self.split in self.learnt_from
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """The interval that holds a share with 95 % (Wilson 1927); 0 to 1 where nothing was counted."""
+    if not count:
+        return 0.0, 1.0
+    share, z2 = hits / count, CONFIDENCE**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = CONFIDENCE * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
+    half /= 1 + z2 / count
+    # Rounding must not put the share itself outside.
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def title_of(check: str) -> str:
@@ -203,119 +287,15 @@ def title_of(check: str) -> str:
     return PIXEL_CHECKS.get(check) or OTHER_CHECKS.get(check) or check
 
 
-def load(folder: Path, card_hash: str) -> TrustFigures | None:
-    """The figures of a model folder; None where they were not measured.
+def save(found: TrustMeasurement, folder: Path, card_hash: str) -> Path:
+    """Keep a measurement as ``trust/verdict.json`` of a model folder."""
+    return files.write_json(folder, FILE, card_hash, found.as_dict())
+
+
+def load(folder: Path, card_hash: str) -> TrustMeasurement | None:
+    """The measurement in a model folder; None where there is none.
 
     Raises:
-        CorruptModel: the file is damaged, lacks figures, or is of another card.
+        CorruptModel: the file is damaged, incomplete, or of another card.
     """
-    raw = measure.read(folder, card_hash)
-    if raw is None:
-        return None
-    try:
-        return _figures(raw)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        raise CorruptModel(
-            f"{measure.FILE}.json of the model '{folder.name}' cannot be used: figures are "
-            "missing; make it anew with `landcover trust measure`."
-        ) from None
-
-
-def _figures(raw: Mapping[str, Any]) -> TrustFigures:
-    bad = raw["bad"]
-    # Files that were made without the test split have none.
-    test = raw.get("good_test")
-    return TrustFigures(
-        dataset=str(raw["dataset"]),
-        split=str(raw["split"]),
-        learnt_from=tuple(str(split) for split in raw["learnt_from"]),
-        good=_good(raw["good"]),
-        held_out=None if test is None else _good(test),
-        groups=tuple(_group(one) for one in raw["groups"]),
-        bad={name: _rate(bad[name]) for name in ("all", "real", "made")},
-        bad_groups={name: int(bad[name]["groups"]) for name in ("all", "real", "made")},
-        selective={name: _selective(raw["selective"][name]) for name in MIXTURES},
-        note=str(raw["note"]),
-    )
-
-
-def _good(raw: Mapping[str, Any]) -> GoodPatches:
-    return GoodPatches(
-        n=int(raw["n"]),
-        places=int(raw["places"]),
-        alarms=_rate(raw["alarms"]),
-        cannot_tell=_rate(raw["cannot_tell"]),
-        checks=_checks(raw["checks"], int(raw["n"])),
-        not_alarms=_named(raw["not_alarms"]),
-    )
-
-
-def _named(raw: Mapping[str, Any]) -> dict[str, Rate]:
-    return {str(name): _rate(one) for name, one in raw.items()}
-
-
-def _checks(found: Mapping[str, Any], n: int) -> dict[str, Rate]:
-    """Those of the file, which has only checks that spoke, and the others with none."""
-    spoke = _named(found)
-    silent = Rate(n=n, hits=0, share=0.0 if n else None, interval=wilson(0, n))
-    everything = {**spoke, **{name: silent for name in PIXEL_CHECKS if name not in spoke}}
-    return dict(sorted(everything.items(), key=lambda item: -item[1].hits))
-
-
-def _rate(raw: Mapping[str, Any]) -> Rate:
-    share = raw["share"]
-    return Rate(
-        n=int(raw["n"]),
-        hits=int(raw["hits"]),
-        share=None if share is None else float(share),
-        interval=_pair(raw["interval"]),
-    )
-
-
-def _pair(raw: Sequence[Any]) -> tuple[float, float]:
-    low, high = raw
-    return float(low), float(high)
-
-
-def _group(raw: Mapping[str, Any]) -> TrustGroup:
-    kind = raw["kind"]
-    if kind not in get_args(Kind):
-        raise ValueError(kind)
-    return TrustGroup(
-        name=str(raw["name"]),
-        title=str(raw["title"]),
-        made_of=str(raw["made_of"]),
-        kind=kind,
-        real=bool(raw["real"]),
-        caught=_rate(raw["pixels"]),
-        decisions={decision: int(raw["decisions"][decision]) for decision in SAID},
-        checks={str(name): int(count) for name, count in raw["checks"].items()},
-    )
-
-
-def _selective(raw: Mapping[str, Any]) -> SelectiveRisk:
-    return SelectiveRisk(
-        n=int(raw["n"]),
-        loss=str(raw["loss"]),
-        everything=float(raw["everything"]),
-        orders={order: _curve(raw[order]) for order in ORDERS},
-        decisions={decision: _loss(raw["decisions"][decision]) for decision in SAID},
-    )
-
-
-def _loss(raw: Mapping[str, Any]) -> tuple[int, float | None]:
-    return int(raw["n"]), None if raw["loss"] is None else float(raw["loss"])
-
-
-def _curve(raw: Mapping[str, Any]) -> RiskCurve:
-    coverage = tuple(float(value) for value in raw["coverage"])
-    risk = tuple(float(value) for value in raw["risk"])
-    if not coverage or len(coverage) != len(risk):
-        raise ValueError("a curve needs as many risks as coverages")
-    return RiskCurve(
-        coverage=coverage,
-        risk=risk,
-        area=float(raw["area"]),
-        area_interval=_pair(raw["area_interval"]),
-        chance=_pair(raw["chance"]),
-    )
+    return files.read_record(folder, FILE, card_hash, TrustMeasurement, "landcover trust measure")

@@ -14,8 +14,17 @@ from landcover.core.errors import CorruptModel
 from landcover.models import registry
 from landcover.models.card import RGB, Card
 from landcover.trust.bench import records
-from landcover.trust.bench.records import GoodPatches, Rate, SelectiveRisk, TrustFigures, TrustGroup
-from landcover.trust.bench.verdict_text import MIXTURES, ORDERS
+from landcover.trust.bench.records import (
+    MIXTURES,
+    ORDERS,
+    GoodPatches,
+    Mixture,
+    Origin,
+    Rate,
+    SelectiveRisk,
+    TrustGroup,
+    TrustMeasurement,
+)
 from pages.parts.models import data
 from pages.parts.models import report_figures as show
 from pages.parts.shared import theme
@@ -37,7 +46,9 @@ KINDS: Final = {
     "good": "sound and clear, of other places",
 }
 AT: Final = (0.8, 0.5)
-PATCHES: Final = {title[0].upper() + title[1:]: name for name, title in MIXTURES.items()}
+PATCHES: Final[dict[str, Mixture]] = {
+    title[0].upper() + title[1:]: name for name, title in MIXTURES.items()
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,7 @@ def below_test(name: str, card: Card | None) -> None:
     _risk(card, found)
 
 
-def _known(name: str, card: Card) -> TrustFigures | None:
+def _known(name: str, card: Card) -> TrustMeasurement | None:
     """The figures of a model; where there are none, it says why."""
     if card.level == RGB:
         st.info(
@@ -107,7 +118,7 @@ def percent(rate: Rate) -> str:
     return f"{rate.share:.1%} [{low:.1%}, {high:.1%}] of {rate.n:,}"
 
 
-def _alarms(card: Card, found: TrustFigures) -> None:
+def _alarms(card: Card, found: TrustMeasurement) -> None:
     good = found.good
     st.markdown("##### How often is a good patch doubted?")
     st.markdown(
@@ -116,13 +127,13 @@ def _alarms(card: Card, found: TrustFigures) -> None:
         f"({_aim(good.alarms, at_most=records.FALSE_ALARMS)}), and "
         f"{percent(good.cannot_tell)} get no answer."
     )
-    if found.held_out is not None:
-        st.markdown(_of_test(found.held_out))
+    if found.good_test is not None:
+        st.markdown(_of_test(found.good_test))
     clear = [group for group in found.groups if group.kind == "good"]
     if clear:
         st.markdown(
             "Of clear scenes of other places, so many windows are doubted for their pixels: "
-            + "; ".join(f"{theme.literal(g.title)} {percent(g.caught)}" for g in clear)
+            + "; ".join(f"{theme.literal(g.title)} {percent(g.pixels)}" for g in clear)
             + "."
         )
     st.caption(_origin(card, found))
@@ -131,11 +142,11 @@ def _alarms(card: Card, found: TrustFigures) -> None:
         Bar("no answer is given", good.cannot_tell, DOUBTED),
         *(
             Bar(records.title_of(check), rate, DOUBTED)
-            for check, rate in good.checks.items()
+            for check, rate in good.every_check.items()
             if rate.hits
         ),
     ]
-    silent = [records.title_of(check) for check, rate in good.checks.items() if not rate.hits]
+    silent = [records.title_of(check) for check, rate in good.every_check.items() if not rate.hits]
     figure = _bars(bars, "Share of good patches", records.FALSE_ALARMS, "at most")
     table = _alarm_table(found)
     show.chart(
@@ -148,7 +159,7 @@ def _alarms(card: Card, found: TrustFigures) -> None:
 def _of_test(test: GoodPatches) -> str:
     spoke = [
         f"{theme.literal(records.title_of(check))} {rate.hits}"
-        for check, rate in test.checks.items()
+        for check, rate in test.every_check.items()
         if rate.hits
     ]
     return (
@@ -177,7 +188,7 @@ def _aim(rate: Rate, *, at_most: float | None = None, at_least: float | None = N
     return f"the aim of {words} is missed" + ("" if missed else ", though the interval reaches it")
 
 
-def _origin(card: Card, found: TrustFigures) -> str:
+def _origin(card: Card, found: TrustMeasurement) -> str:
     where = f"{theme.literal(found.dataset)}, split {found.split}."
     learnt = (
         f" {theme.literal(card.title)} has learnt from these patches, so the rates may be too low "
@@ -192,17 +203,17 @@ def _origin(card: Card, found: TrustFigures) -> str:
     )
 
 
-def _alarm_table(found: TrustFigures) -> pd.DataFrame:
+def _alarm_table(found: TrustMeasurement) -> pd.DataFrame:
     splits = [(found.split, found.good)]
-    if found.held_out is not None:
-        splits.append(("test", found.held_out))
+    if found.good_test is not None:
+        splits.append(("test", found.good_test))
     rows = [
         {"Check": what, "Split": split, "Doubts": about, **_columns(rate)}
         for split, part in splits
         for what, about, rate in (
             ("any check of the pixels", "all", part.alarms),
             ("no answer is given", "all", part.cannot_tell),
-            *((records.title_of(name), "pixels", one) for name, one in part.checks.items()),
+            *((records.title_of(name), "pixels", one) for name, one in part.every_check.items()),
             *(
                 (records.title_of(name), "place or answer, no alarm", one)
                 for name, one in part.not_alarms.items()
@@ -223,17 +234,20 @@ def _columns(rate: Rate) -> dict[str, float | int | None]:
     }
 
 
-def _caught(card: Card, found: TrustFigures) -> None:
+def _caught(card: Card, found: TrustMeasurement) -> None:
     st.markdown("##### Which bad patches are caught?")
-    kinds = [("as a satellite saw them", "real"), ("made from good ones", "made")]
+    kinds: tuple[tuple[str, Origin], ...] = (
+        ("as a satellite saw them", "real"),
+        ("made from good ones", "made"),
+    )
     parts = "; ".join(
-        f"{theme.literal(words)}: {percent(found.bad[name])} in {found.bad_groups[name]} groups"
+        f"{theme.literal(words)}: {percent(found.bad[name])} in {found.bad[name].groups} groups"
         for words, name in kinds
         if found.bad[name].n
     )
     everything = found.bad["all"]
     st.markdown(
-        f"**{percent(everything)}** bad patches in {found.bad_groups['all']} groups are caught by "
+        f"**{percent(everything)}** bad patches in {found.bad['all'].groups} groups are caught by "
         f"their pixels ({_aim(everything, at_least=records.CAUGHT)}): {parts}."
         + _weak(found.groups)
     )
@@ -242,8 +256,8 @@ def _caught(card: Card, found: TrustFigures) -> None:
         "stand first; sound patches of elsewhere, of which few should be doubted for their pixels, "
         "stand last. Lines: 95 % intervals; dotted: the aim for each group of bad patches."
     )
-    groups = sorted(found.groups, key=lambda one: (one.kind != "bad", one.caught.share or 0.0))
-    bars = [Bar(group.title, group.caught, _series(group)) for group in groups]
+    groups = sorted(found.groups, key=lambda one: (one.kind != "bad", one.pixels.share or 0.0))
+    bars = [Bar(group.title, group.pixels, _series(group)) for group in groups]
     figure = _bars(bars, "Share doubted for its pixels", records.CAUGHT, "at least")
     table = pd.DataFrame(_group_row(group) for group in groups)
     show.chart(
@@ -260,11 +274,11 @@ def _series(group: TrustGroup) -> str:
 def _weak(groups: Sequence[TrustGroup]) -> str:
     """The bad groups below the aim, the worst first."""
     weak = [
-        (group.caught.share, group.title)
+        (group.pixels.share, group.title)
         for group in groups
         if group.kind == "bad"
-        and group.caught.share is not None
-        and group.caught.share < records.CAUGHT
+        and group.pixels.share is not None
+        and group.pixels.share < records.CAUGHT
     ]
     if not weak:
         return " No group lies below the aim."
@@ -278,7 +292,7 @@ def _group_row(group: TrustGroup) -> dict[str, object]:
         "Group": group.title,
         "Of": group.made_of,
         "Kind": f"{KINDS[group.kind]}, {origin}",
-        **_columns(group.caught),
+        **_columns(group.pixels),
         "Answer": group.decisions["answer"],
         "Answer with a warning": group.decisions["warn"],
         "I can't tell": group.decisions["cannot tell"],
@@ -339,7 +353,7 @@ def _bars(bars: Sequence[Bar], axis: str, aim: float, side: str) -> go.Figure:
     return figure
 
 
-def _risk(card: Card, found: TrustFigures) -> None:
+def _risk(card: Card, found: TrustMeasurement) -> None:
     st.markdown("##### What is left where the least believed are not answered?")
     chosen = show.switch("Patches", list(PATCHES), "models_trust_patches")
     name = PATCHES[chosen]
@@ -391,8 +405,8 @@ def _compared(own: SelectiveRisk) -> str:
 def _by_decision(own: SelectiveRisk) -> str:
     words = {"answer": "an answer", "warn": "a warning", "cannot tell": "no answer"}
     parts = [
-        f"{words[name]}: {'–' if loss is None else f'{loss:.3f}'} in {n:,}"
-        for name, (n, loss) in own.decisions.items()
+        f"{words[name]}: {'–' if one.loss is None else f'{one.loss:.3f}'} in {one.n:,}"
+        for name, one in own.decisions.items()
     ]
     return f"Wrong by decision of the verdict: {'; '.join(parts)} patches."
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,8 +13,8 @@ from landcover.core.errors import CorruptModel
 from landcover.datasets import open_dataset
 from landcover.models import registry
 from landcover.models.model import Model
-from landcover.trust.bench import fit, measure, verdict_text
-from landcover.trust.bench.measure import rate, wilson
+from landcover.trust.bench import fit, measure, records, verdict_text
+from landcover.trust.bench.records import Rate, TrustMeasurement, wilson
 from landcover.trust.bench.synthetic import SPOILERS
 from landcover.trust.novelty import Novelty
 from tests.support import sky_scene, tiny, trust_cases
@@ -35,7 +33,7 @@ def known(model: Model) -> Novelty:
 @pytest.fixture(scope="module")
 def figures(
     model: Model, known: Novelty, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
+) -> TrustMeasurement:
     folder = tmp_path_factory.mktemp("sky")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(measure, "SPOILT", 3)
@@ -44,127 +42,128 @@ def figures(
         )
 
 
-def test_counts_add_up(figures: dict[str, Any]) -> None:
-    good = figures["good"]
-    assert good["n"] == good["alarms"]["n"] == sum(good["decisions"].values()) == 20
-    assert good["places"] == 4
-    assert good["alarms"]["hits"] <= sum(value["hits"] for value in good["checks"].values())
-    assert good["alarms"]["hits"] >= good["cannot_tell"]["hits"]
-    groups = {group["name"]: group for group in figures["groups"]}
+def test_counts_add_up(figures: TrustMeasurement) -> None:
+    good = figures.good
+    assert good.n == good.alarms.n == sum(good.decisions.values()) == 20
+    assert good.places == 4
+    assert good.alarms.hits <= sum(value.hits for value in good.checks.values())
+    assert good.alarms.hits >= good.cannot_tell.hits
+    groups = {group.name: group for group in figures.groups}
     assert set(SPOILERS) < set(groups)
     for name, group in groups.items():
-        if "only" in group:
+        if group.only:
             continue
-        assert sum(group["decisions"].values()) == group["pixels"]["n"]
-        assert group["pixels"]["n"] == (24 if name.startswith("photo") else 3)
-        assert group["warned"]["hits"] >= group["pixels"]["hits"]
-    everything = figures["bad"]["all"]
-    bad = [group["pixels"]["n"] for group in groups.values() if group["kind"] == "bad"]
-    assert everything["n"] == sum(bad)
-    assert figures["bad"]["real"]["n"] + figures["bad"]["made"]["n"] == everything["n"]
-    assert figures["bad"]["real"]["hits"] + figures["bad"]["made"]["hits"] == everything["hits"]
+        assert sum(group.decisions.values()) == group.pixels.n
+        assert group.pixels.n == (24 if name.startswith("photo") else 3)
+        assert group.warned.hits >= group.pixels.hits
+    everything = figures.bad["all"]
+    bad = [group.pixels.n for group in groups.values() if group.kind == "bad"]
+    assert everything.n == sum(bad)
+    assert figures.bad["real"].n + figures.bad["made"].n == everything.n
+    assert figures.bad["real"].hits + figures.bad["made"].hits == everything.hits
 
 
 def test_windows_of_six_bands_are_judged_by_the_checks_that_need_no_more(
-    figures: dict[str, Any],
+    figures: TrustMeasurement,
 ) -> None:
-    groups = {group["name"]: group for group in figures["groups"] if "only" in group}
-    assert {name: group["kind"] for name, group in groups.items()} == {
+    groups = {group.name: group for group in figures.groups if group.only}
+    assert {name: group.kind for name, group in groups.items()} == {
         "real-shadow": "bad",
         "real-cloud": "bad",
         "real-clear": "good",
     }
     for group in groups.values():
-        assert group["only"] == ["haze", "snow", "shade"]
-        assert set(group["checks"]) <= set(group["only"])
-        assert "only the checks haze, snow, shade" in group["made_of"]
-        assert sum(group["decisions"].values()) == group["pixels"]["n"] > 0
-    assert set(groups["real-shadow"]["checks"]) == {"shade"}
-    assert groups["real-cloud"]["pixels"]["share"] == groups["real-shadow"]["pixels"]["share"] == 1
-    assert groups["real-clear"]["pixels"]["hits"] == 0
-    assert {name: value["recall"]["share"] for name, value in figures["sky_cells"].items()} == {
+        assert group.only == ("haze", "snow", "shade")
+        assert set(group.checks) <= set(group.only)
+        assert "only the checks haze, snow, shade" in group.made_of
+        assert sum(group.decisions.values()) == group.pixels.n > 0
+    assert set(groups["real-shadow"].checks) == {"shade"}
+    assert groups["real-cloud"].pixels.share == groups["real-shadow"].pixels.share == 1
+    assert groups["real-clear"].pixels.hits == 0
+    assert {name: value.recall.share for name, value in figures.sky_cells.items()} == {
         "shade": 1,
         "haze": 1,
     }
 
 
 def test_test_patches_are_judged_with_the_bounds_as_they_are(
-    figures: dict[str, Any], model: Model, known: Novelty
+    figures: TrustMeasurement, model: Model, known: Novelty
 ) -> None:
-    found = figures["good_test"]
-    assert found["n"] == found["alarms"]["n"] == sum(found["decisions"].values())
-    assert found["n"] == trust_cases.TEST
-    assert found["places"] == 4
+    found = figures.good_test
+    assert found.n == found.alarms.n == sum(found.decisions.values())
+    assert found.n == trust_cases.TEST
+    assert found.places == 4
     strict = replace(known, bounds=dict.fromkeys(known.bounds, 1e-9))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(measure, "SPOILT", 1)
         patched.setattr(measure, "made_groups", lambda _: ())
         all_strange = measure.measure(model, strict, trust_cases.dataset(), test=True)
         silent = measure.measure(model, known, trust_cases.dataset())
-    assert all_strange["good_test"]["checks"]["unlike"]["share"] == 1
-    assert silent["good_test"] is None
-    assert silent["sky_cells"] is None
+    assert all_strange.good_test.checks["unlike"].share == 1
+    assert silent.good_test is None
+    assert silent.sky_cells is None
 
 
 @pytest.mark.parametrize(
     "name", ["offset-left", "times-10000", "constant", "white-noise", "shuffled", "band-lost"]
 )
 def test_gross_mistakes_are_always_caught_whatever_the_model(
-    name: str, figures: dict[str, Any]
+    name: str, figures: TrustMeasurement
 ) -> None:
-    group = next(group for group in figures["groups"] if group["name"] == name)
-    assert group["pixels"]["share"] == 1
-    assert group["decisions"]["cannot tell"] == 3
+    group = next(group for group in figures.groups if group.name == name)
+    assert group.pixels.share == 1
+    assert group.decisions["cannot tell"] == 3
 
 
-def test_risk_falls_as_doubted_answers_are_left_out(figures: dict[str, Any]) -> None:
+def test_risk_falls_as_doubted_answers_are_left_out(figures: TrustMeasurement) -> None:
     for name, count in (("good", 20), ("mixed", 20 + 3 * len(SPOILERS))):
-        curves = figures["selective"][name]
-        assert curves["n"] == count
-        for order in verdict_text.ORDERS:
-            curve = curves[order]
-            assert curve["coverage"][-1] == 1
-            assert curve["risk"][-1] == pytest.approx(curves["everything"], abs=1e-4)
-            assert len(curve["coverage"]) == len(curve["risk"]) <= measure.POINTS
-        assert sum(value["n"] for value in curves["decisions"].values()) == count
+        curves = figures.selective[name]
+        assert curves.n == count
+        for order in records.ORDERS:
+            curve = curves.orders[order]
+            assert curve.coverage[-1] == 1
+            assert curve.risk[-1] == pytest.approx(curves.everything, abs=1e-4)
+            assert len(curve.coverage) == len(curve.risk) <= measure.POINTS
+        assert sum(value.n for value in curves.decisions.values()) == count
 
 
 def test_figures_are_kept_beside_the_card(
-    figures: dict[str, Any], model: Model, tmp_path: Path
+    figures: TrustMeasurement, model: Model, tmp_path: Path
 ) -> None:
-    assert measure.read(tmp_path, model.card.hash) is None
-    path = measure.write(tmp_path, model.card.hash, figures)
+    assert records.load(tmp_path, model.card.hash) is None
+    path = records.save(figures, tmp_path, model.card.hash)
     assert path.name == "verdict.json"
     assert path.stat().st_size < 100_000
-    assert measure.read(tmp_path, model.card.hash) == json.loads(json.dumps(figures))
+    assert records.load(tmp_path, model.card.hash) == figures
     with pytest.raises(CorruptModel):
-        measure.read(tmp_path, "0" * 12)
+        records.load(tmp_path, "0" * 12)
 
 
-def test_text_and_tables_name_every_group_and_check(figures: dict[str, Any], model: Model) -> None:
-    record = {"model": "tiny", "card_hash": model.card.hash, **figures}
-    text, tables = verdict_text.of_measure(record), verdict_text.as_markdown(record)
-    for group in figures["groups"]:
-        assert f"\n{group['name']} " in text
-        assert f"| {group['name']} |" in tables
-    for check in figures["good"]["checks"]:
+def test_text_and_tables_name_every_group_and_check(
+    figures: TrustMeasurement, model: Model
+) -> None:
+    text = verdict_text.of_measure(figures, "tiny", model.card.hash)
+    tables = verdict_text.as_markdown(figures)
+    for group in figures.groups:
+        assert f"\n{group.name} " in text
+        assert f"| {group.name} |" in tables
+    for check in figures.good.checks:
         assert check in text
-    assert verdict_text.share(figures["good"]["alarms"]) in text
+    assert verdict_text.share(figures.good.alarms) in text
     assert "6 good patches of 4 places of the test split" in text
     assert "cells of 60 m, shade: recall 100.0%" in text
     assert "| check | false alarms on good test patches |" in tables
     rows = [line.count("|") for line in tables.splitlines() if line.startswith("|")]
     assert set(rows) == {3, 4, 7}
-    assert verdict_text.share(rate(0, 0)) == "none to count"
+    assert verdict_text.share(Rate.of(0, 0)) == "none to count"
 
 
-def test_what_was_not_measured_is_not_told(figures: dict[str, Any]) -> None:
-    record = {
-        "model": "tiny", "card_hash": "0", **figures, "good_test": None, "sky_cells": None,
-    }  # fmt: skip
-    assert "test split" not in verdict_text.of_measure(record)
-    assert "test patches" not in verdict_text.as_markdown(record)
-    assert "cells of 60 m" not in verdict_text.of_measure(record) + verdict_text.as_markdown(record)
+def test_what_was_not_measured_is_not_told(figures: TrustMeasurement) -> None:
+    less = figures.with_fields(good_test=None, sky_cells=None)
+    text, tables = verdict_text.of_measure(less, "tiny", "0"), verdict_text.as_markdown(less)
+    assert "test split" not in text
+    assert "test patches" not in tables
+    assert "cells of 60 m" not in text + tables
 
 
 def test_a_fit_is_told_in_words(known: Novelty) -> None:
@@ -183,7 +182,7 @@ def test_wilsons_interval_holds_the_share_and_stays_in_range(count: int, share: 
     low, high = wilson(hits, count)
     assert 0 <= low <= hits / count <= high <= 1
     assert high - low < 1
-    assert rate(hits, count)["share"] == pytest.approx(hits / count, abs=1e-6)
+    assert Rate.of(hits, count).share == pytest.approx(hits / count, abs=1e-6)
 
 
 def test_wilson_of_a_textbook_case() -> None:
@@ -209,8 +208,8 @@ def test_the_default_model_meets_the_targets(
         scenes=shared_data / "scenes",
         sky=shared_data / "cloudmask" / "ukis_csmask_sentinel2_test.npz",
     )
-    assert found["good"]["alarms"]["share"] <= 0.05
-    assert found["bad"]["all"]["share"] >= 0.95
-    assert found["bad"]["real"]["share"] >= 0.95
-    mixed = found["selective"]["mixed"]
-    assert mixed["verdict"]["area"] < mixed["confidence"]["area"]
+    assert found.good.alarms.share <= 0.05
+    assert found.bad["all"].share >= 0.95
+    assert found.bad["real"].share >= 0.95
+    mixed = found.selective["mixed"]
+    assert mixed.verdict.area < mixed.confidence.area

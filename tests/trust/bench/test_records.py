@@ -11,15 +11,14 @@ import pytest
 
 from landcover.core.errors import CorruptModel
 from landcover.models import registry
-from landcover.trust import judge, pixel_checks, quality
-from landcover.trust.bench import measure, records
-from landcover.trust.bench.records import RiskCurve
-from landcover.trust.bench.verdict_text import MIXTURES, ORDERS
+from landcover.trust import files, judge, pixel_checks, quality
+from landcover.trust.bench import records
+from landcover.trust.bench.records import MIXTURES, ORDERS, RiskCurve
 from tests.support.verdict_file import HASH, figures
 
 
 def written(folder: Path, values: dict[str, Any]) -> Path:
-    measure.write(folder, HASH, values)
+    files.write_json(folder, records.FILE, HASH, values)
     return folder
 
 
@@ -42,12 +41,12 @@ def test_a_check_that_never_spoke_has_no_false_alarms_and_an_interval(tmp_path: 
     raw = figures()
     found = records.load(written(tmp_path, raw), HASH)
     assert found is not None
-    assert set(records.PIXEL_CHECKS) <= set(found.good.checks)
-    silent = found.good.checks["offset"]
+    assert set(records.PIXEL_CHECKS) <= set(found.good.every_check)
+    silent = found.good.every_check["offset"]
     assert "offset" not in raw["good"]["checks"]
     assert (silent.hits, silent.share) == (0, 0)
     assert 0 < silent.interval[1] < 0.2
-    hits = [rate.hits for rate in found.good.checks.values()]
+    hits = [rate.hits for rate in found.good.every_check.values()]
     assert hits == sorted(hits, reverse=True)
 
 
@@ -55,9 +54,9 @@ def test_test_patches_are_there_where_they_were_read(tmp_path: Path) -> None:
     raw = figures()
     found = records.load(written(tmp_path, raw), HASH)
     assert found is not None
-    assert found.held_out is not None
-    assert (found.held_out.n, found.held_out.places) == (30, 5)
-    assert found.held_out.alarms.hits == found.held_out.checks["shade"].hits == 3
+    assert found.good_test is not None
+    assert (found.good_test.n, found.good_test.places) == (30, 5)
+    assert found.good_test.alarms.hits == found.good_test.every_check["shade"].hits == 3
     del raw["good_test"]
     without = records.load(written(tmp_path, raw), HASH)
     assert without is not None
@@ -110,7 +109,9 @@ def test_a_damaged_file_is_one_sentence(
         del here[last]
     else:
         here[last] = value
-    with pytest.raises(CorruptModel, match="figures are missing"):
+    with pytest.raises(
+        CorruptModel, match="is missing or damaged; make it again with `landcover trust measure`"
+    ):
         records.load(written(tmp_path, raw), HASH)
 
 
