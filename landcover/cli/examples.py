@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from landcover.cli import progress
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from landcover.core.schema import MeasuredOn
     from landcover.datasets import Dataset, Record
     from landcover.datasets.arrays import NativeStore
     from landcover.models.card import Card
@@ -62,7 +62,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _neighbours(options: argparse.Namespace) -> int:
     from landcover.evaluate import patches  # noqa: PLC0415 - loads torch
-    from landcover.explain import neighbours  # noqa: PLC0415 - loads torch
+    from landcover.explain import neighbours, neighbours_record  # noqa: PLC0415 - loads torch
     from landcover.explain import neighbours_measure as measuring  # noqa: PLC0415
     from landcover.explain.neighbours_build import MOST_PATCHES  # noqa: PLC0415
 
@@ -81,19 +81,20 @@ def _neighbours(options: argparse.Namespace) -> int:
         index, found = measuring.measure(
             model, learnt, asked, origin, resamples=options.bootstraps, report=report
         )
-    record = {**_where(options, model.card, dataset), **found.as_dict()}
+    found = found.with_fields(**_where(options, model.card, dataset))
     if options.save:
         for path in (
             neighbours.save(index, folder),
-            measuring.save(record, folder, model.card.hash),
+            neighbours_record.save(found, folder, model.card.hash),
         ):
             print(f"Written: {path}", file=sys.stderr)
-    _print(options, model.card, record, measuring.as_text(found))
+    _print(options, found, neighbours_record.as_text(found))
     return 0
 
 
 def _stability(options: argparse.Namespace) -> int:
     from landcover.trust.bench import shift_stability_measure as measuring  # noqa: PLC0415 - loads torch
+    from landcover.trust.bench import stability_record  # noqa: PLC0415
 
     if options.patches < FEWEST_PATCHES:
         raise BadInput(f"--patches must be at least {FEWEST_PATCHES}.")
@@ -103,10 +104,11 @@ def _stability(options: argparse.Namespace) -> int:
         found = measuring.measure(
             model, records, options.shift, resamples=options.bootstraps, report=report
         )
-    record = {**_where(options, model.card, dataset), **found.as_dict()}
+    found = found.with_fields(**_where(options, model.card, dataset))
     if options.save:
-        print(f"Written: {measuring.save(record, folder, model.card.hash)}", file=sys.stderr)
-    _print(options, model.card, record, measuring.as_text(found))
+        path = stability_record.save(found, folder, model.card.hash)
+        print(f"Written: {path}", file=sys.stderr)
+    _print(options, found, stability_record.as_text(found))
     return 0
 
 
@@ -124,7 +126,7 @@ def _opened(options: argparse.Namespace) -> tuple[Path, Model, Dataset]:
 
 
 def _where(options: argparse.Namespace, card: Card, dataset: Dataset) -> dict[str, Any]:
-    """Of what figures are."""
+    """The model and the patches that are measured."""
     from landcover.evaluate.patches import has_seen  # noqa: PLC0415 - loads torch
 
     return {
@@ -136,11 +138,11 @@ def _where(options: argparse.Namespace, card: Card, dataset: Dataset) -> dict[st
     }
 
 
-def _print(options: argparse.Namespace, card: Card, record: dict[str, Any], text: str) -> None:
+def _print(options: argparse.Namespace, found: MeasuredOn, text: str) -> None:
     if options.json:
-        print(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        print(found.as_json())
         return
-    print(f"{card.name} ({card.hash}) on {record['dataset']}, split {record['split']}\n\n{text}")
+    print(f"{found.model} ({found.card_hash}) on {found.dataset}, split {found.split}\n\n{text}")
 
 
 def _learnt(card: Card, dataset: Dataset) -> list[Record]:

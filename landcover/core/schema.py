@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
-__all__ = ["Interval", "Schema"]
+__all__ = ["Interval", "Mean", "MeasuredOn", "Schema", "complete"]
 
 Interval = tuple[float, float]
 """Lower and upper end; a list of two in JSON."""
+_Key = TypeVar("_Key", bound=str)
+_Value = TypeVar("_Value")
+
+
+def complete(*names: str) -> AfterValidator:
+    """For the annotation of a table: refuse one that lacks one of these names."""
+
+    def check(table: dict[_Key, _Value]) -> dict[_Key, _Value]:
+        if lost := set(names) - set(table):
+            raise ValueError(f"{', '.join(sorted(lost))} missing")
+        return table
+
+    return AfterValidator(check)
 
 
 class Schema(BaseModel):
@@ -46,3 +59,24 @@ class Schema(BaseModel):
     def with_fields(self, **changes: Any) -> Self:  # noqa: ANN401 - of any field
         """The same value with some fields changed, checked again."""
         return type(self)(**{**self.given(), **changes})
+
+
+class Mean(Schema):
+    """A mean and the interval that holds it with 95 %."""
+
+    mean: float
+    interval: Interval
+
+
+class MeasuredOn(Schema):
+    """Which model was measured on which patches.
+
+    Empty where a measurement has not been told; ``seen_in_training`` is None where it is unknown
+    whether the model was trained on them.
+    """
+
+    model: str = ""
+    card_hash: str = ""
+    dataset: str = ""
+    split: str = ""
+    seen_in_training: bool | None = None

@@ -18,8 +18,6 @@ blocks of 12 km, since patches of a block are alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
@@ -31,8 +29,9 @@ from landcover.core import progress
 from landcover.core.raster import BoolArray, FloatArray
 from landcover.datasets.arrays import NativeStore
 from landcover.datasets.split_distance import blocks
-from landcover.explain.neighbours import FAR, FILE, Index, distances
+from landcover.explain.neighbours import FAR, Index, distances
 from landcover.explain.neighbours_build import build, seen_of
+from landcover.explain.neighbours_record import NeighbourRow, NeighboursMeasurement
 from landcover.metrics.bootstrap import Groups, interval
 from landcover.metrics.crossfit import places
 from landcover.metrics.scores import Doubles
@@ -40,46 +39,13 @@ from landcover.models.features import AT_ONCE
 from landcover.models.model import Model
 from landcover.nets.reference import band_statistics
 from landcover.nets.trigrid import log_reflectance
-from landcover.trust import files
 
 COUNTS: Final = (1, 5)
 """How many neighbours are asked."""
 RESAMPLES: Final = 1000
-WAYS: Final = ("features", "statistics", "chance")
 _AXES: Final = 32
 _SMALL: Final = 1e-6
 """Keeps quotients finite."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """How far the labels of neighbours agree with those of the patches asked about.
-
-    Attributes:
-        n, blocks: patches asked about, and blocks of 12 km that they lie in.
-        learnt: training patches in the index.
-        rows: one for each count of neighbours, with and without those of the same product:
-            ``k``, ``other_products`` and for each of :data:`WAYS` the mean Jaccard index
-            and its interval; ``gain`` is features less statistics, with its interval.
-        far: share of the patches asked about of which even the nearest is called unlike:
-            its percentile is 95 or more. 0.05 would be even.
-    """
-
-    n: int
-    blocks: int
-    learnt: int
-    rows: tuple[dict[str, Any], ...]
-    far: float | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return {
-            "n": self.n,
-            "blocks": self.blocks,
-            "learnt": self.learnt,
-            "rows": list(self.rows),
-            "far": self.far,
-        }
 
 
 def measure(
@@ -91,7 +57,7 @@ def measure(
     resamples: int = RESAMPLES,
     report: progress.Report = progress.ignore,
     cancel: Event | None = None,
-) -> tuple[Index, Agreement]:
+) -> tuple[Index, NeighboursMeasurement]:
     """Build the index of a model's training patches and ask it about others.
 
     Args:
@@ -119,14 +85,15 @@ def measure(
     where = blocks(asked.ids)
     drawn = _multiplicities(where, resamples)
     rows = tuple(
-        {"k": k, "other_products": other, **_figures(away, agree, same & other, k, drawn)}
+        NeighbourRow(k=k, other_products=other, **_metrics(away, agree, same & other, k, drawn))
         for other in (False, True)
         for k in COUNTS
     )
     nearest = away["features"].min(axis=1)
     shares = [index.percentile(float(distance)) for distance in nearest]
     known = [share for share in shares if share is not None]
-    return index, Agreement(
+    return index, NeighboursMeasurement(
+        version=1,
         n=len(asked),
         blocks=len(np.unique(where)),
         learnt=len(index),
@@ -144,54 +111,10 @@ def jaccard(some: Tensor, others: Tensor) -> Doubles:
     return share
 
 
-def save(record: dict[str, Any], folder: Path, card_hash: str) -> Path:
-    """Keep the figures in the model's folder, JSON-ready.
-
-    Returns:
-        the file.
-    """
-    return files.write_json(folder, FILE, card_hash, record)
-
-
-def figures(folder: Path, card_hash: str) -> dict[str, Any] | None:
-    """The figures that were kept, as :meth:`Agreement.as_dict` gives them, and where from.
-
-    None where there are none.
-
-    Raises:
-        CorruptModel: the file is damaged, or of another card.
-    """
-    return files.read_json(folder, FILE, card_hash)
-
-
-def as_text(found: Agreement) -> str:
-    """The figures as a person reads them in a terminal."""
-    widths = (("features", 24), ("statistics", 24), ("chance", 10), ("gain", 24))
-    lines = [f"{'Jaccard index of labels':34}" + "".join(f"{n:>{w}}" for n, w in widths)]
-    for row in (row for row in found.rows if row["n"]):
-        kind = "of other products" if row["other_products"] else "of any product"
-        name = f"{row['k']} nearest {kind}"
-        cells = [f"{name:34}"]
-        cells += [f"{_span(row[way], row[way + '_interval']):>24}" for way in WAYS[:2]]
-        cells += [f"{row['chance']:>10.3f}", f"{_span(row['gain'], row['gain_interval']):>24}"]
-        lines.append("".join(cells))
-    lines.append(
-        f"{found.n} patches in {found.blocks} blocks of 12 km, asked of {found.learnt} training "
-        "patches; intervals of 95 % over blocks; gain is features less statistics."
-    )
-    if found.far is not None:
-        lines.append(f"Called unlike all training patches: {found.far:.1%} (5 % would be even).")
-    return "\n".join(lines)
-
-
-def _span(value: float, span: list[float]) -> str:
-    return f"{value:.3f} [{span[0]:.3f}, {span[1]:.3f}]"
-
-
-def _figures(
+def _metrics(
     away: dict[str, FloatArray], agree: Doubles, barred: BoolArray, k: int, drawn: Doubles
 ) -> dict[str, Any]:
-    """Figures of ``k`` neighbours; pairs that are barred are none."""
+    """Fields of a row of ``k`` neighbours; pairs that are barred are none."""
     each: dict[str, Doubles] = {}
     for way, distance in away.items():
         allowed = np.where(barred, np.inf, distance)
@@ -211,7 +134,7 @@ def _figures(
         mine = values[enough]
         means = np.divide(weights @ mine, total, out=np.full(len(total), np.nan), where=total > 0)
         row[name] = float(mine.mean())
-        row[f"{name}_interval"] = list(interval(means))
+        row[f"{name}_interval"] = interval(means)
     return row
 
 

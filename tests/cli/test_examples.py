@@ -12,9 +12,9 @@ from landcover import nets
 from landcover.cli import examples
 from landcover.core.errors import BadInput, CorruptModel, UnknownName
 from landcover.datasets import open_dataset
-from landcover.explain import neighbours, neighbours_measure
+from landcover.explain import neighbours, neighbours_record
 from landcover.models.card import read_card
-from landcover.trust.bench import shift_stability_measure
+from landcover.trust.bench import stability_record
 from tests.support import tiny
 from tests.support.bigearthnet_tree import Look, v2_id, write_v2
 
@@ -70,7 +70,9 @@ def test_neighbours_are_measured_and_kept(
     assert index.origin == {"dataset": TITLE, "splits": ["train", "validation"], "drawn_from": 12}
     held = {r.patch_id for r in open_dataset("bigearthnet", root).records("test")}
     assert not held & set(index.ids), "only training patches are shown as such"
-    assert neighbours_measure.figures(folder, card.hash) == record
+    kept = neighbours_record.load(folder, card.hash)
+    assert kept is not None
+    assert kept.as_dict() == record
 
 
 def test_neighbours_are_said_in_a_table(
@@ -113,9 +115,11 @@ def test_stability_is_measured_and_kept(
     assert 0 <= share <= 1
     assert (record["loss_warned"] is None) == (share == 0)
     assert (record["loss_others"] is None) == (share == 1)
-    assert shift_stability_measure.figures(folder, read_card(folder).hash) == record
+    kept = stability_record.load(folder, read_card(folder).hash)
+    assert kept is not None
+    assert kept.as_dict() == record
     with pytest.raises(CorruptModel, match="another card"):
-        shift_stability_measure.figures(folder, "0" * 12)
+        stability_record.load(folder, "0" * 12)
     assert run(*asked, "--bootstraps", "100", "--patches", "10") == 0
     out = capsys.readouterr().out
     assert "moved by 100 m in 8 directions, borders mirrored: 10 patches" in out

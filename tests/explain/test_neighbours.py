@@ -17,7 +17,7 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import Cancelled, CorruptModel, ModelMismatch
 from landcover.core.progress import Progress
 from landcover.datasets.arrays import NativeStore
-from landcover.explain import neighbours, neighbours_build, neighbours_measure
+from landcover.explain import neighbours, neighbours_build, neighbours_measure, neighbours_record
 from landcover.explain.neighbours import Index, Neighbour
 from landcover.io import samples
 from landcover.models import registry
@@ -292,19 +292,18 @@ def test_the_measure_knows_perfect_from_chance(
     index, found = neighbours_measure.measure(model, store, store, ORIGIN, resamples=100)
     assert len(index) == found.n == len(store)
     nearest, five, other, _ = found.rows
-    assert nearest["features"] == nearest["statistics"] == 1.0
-    assert nearest["features_interval"] == [1.0, 1.0]
-    assert nearest["gain"] == 0.0
-    assert five["features"] == pytest.approx(five["chance"]), "five are all there are"
-    assert nearest["chance"] < 0.9
-    assert other["other_products"]
-    assert other["features"] < 1.0
-    assert "1 nearest of any product" in neighbours_measure.as_text(found)
-    record = found.as_dict()
-    neighbours_measure.save(record, tmp_path, model.card.hash)
-    assert neighbours_measure.figures(tmp_path, model.card.hash) == record
+    assert nearest.features == nearest.statistics == 1.0
+    assert nearest.features_interval == (1.0, 1.0)
+    assert nearest.gain == 0.0
+    assert five.features == pytest.approx(five.chance), "five are all there are"
+    assert nearest.chance < 0.9
+    assert other.other_products
+    assert other.features < 1.0
+    assert "1 nearest of any product" in neighbours_record.as_text(found)
+    neighbours_record.save(found, tmp_path, model.card.hash)
+    assert neighbours_record.load(tmp_path, model.card.hash) == found
     with pytest.raises(CorruptModel):
-        neighbours_measure.figures(tmp_path, "0" * 12)
+        neighbours_record.load(tmp_path, "0" * 12)
 
 
 def shipped() -> list[str]:
@@ -322,8 +321,8 @@ def test_a_shipped_index_is_small_and_belongs_to_its_model(name: str) -> None:
     assert index is not None
     assert (folder / "trust" / "neighbours.safetensors").stat().st_size <= 300_000
     assert len(index) > 100
-    figures = neighbours_measure.figures(folder, registry.card(name).hash)
-    assert figures is not None
-    best = {(row["k"], row["other_products"]): row for row in figures["rows"]}
+    found = neighbours_record.load(folder, registry.card(name).hash)
+    assert found is not None
+    best = {(row.k, row.other_products): row for row in found.rows}
     for row in best.values():
-        assert row["features_interval"][0] > row["chance"], "alike is more alike than chance"
+        assert row.features_interval[0] > row.chance, "alike is more alike than chance"

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, TypeVar, get_args
+from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
-from landcover.core.schema import Interval, Schema
+from landcover.core.schema import Interval, Schema, complete
 from landcover.trust import files
 from landcover.trust.verdict import SAID, Decision
 
@@ -73,22 +73,7 @@ MIXTURES: Final[dict[Mixture, str]] = {
     "mixed": "good patches among spoilt ones",
 }
 
-Key = TypeVar("Key", bound=str)
-Value = TypeVar("Value")
-
-
-def _complete(names: tuple[str, ...]) -> AfterValidator:
-    """Refuse a table that lacks one of some names."""
-
-    def check(table: dict[Key, Value]) -> dict[Key, Value]:
-        if lost := set(names) - set(table):
-            raise ValueError(f"{', '.join(sorted(lost))} missing")
-        return table
-
-    return AfterValidator(check)
-
-
-Decisions = Annotated[dict[Decision, int], _complete(tuple(SAID))]
+Decisions = Annotated[dict[Decision, int], complete(*SAID)]
 """How many patches end in each decision."""
 
 
@@ -197,7 +182,7 @@ class SelectiveRisk(Schema):
     everything: float
     novelty: RiskCurve
     verdict: RiskCurve
-    decisions: Annotated[dict[Decision, DecisionLoss], _complete(tuple(SAID))]
+    decisions: Annotated[dict[Decision, DecisionLoss], complete(*SAID)]
 
     @property
     def orders(self) -> dict[Order, RiskCurve]:
@@ -260,8 +245,8 @@ class TrustMeasurement(Schema):
     good_test: GoodPatches | None = None
     groups: tuple[TrustGroup, ...]
     sky_cells: dict[str, CellRates] | None = None
-    bad: Annotated[dict[Origin, CaughtRate], _complete(get_args(Origin))]
-    selective: Annotated[dict[Mixture, SelectiveRisk], _complete(get_args(Mixture))]
+    bad: Annotated[dict[Origin, CaughtRate], complete(*get_args(Origin))]
+    selective: Annotated[dict[Mixture, SelectiveRisk], complete(*get_args(Mixture))]
     note: str
 
     @property

@@ -10,12 +10,14 @@ import pandas as pd
 import streamlit as st
 
 from landcover.core.errors import CorruptModel
-from landcover.explain import neighbours, neighbours_measure
+from landcover.core.schema import Mean, MeasuredOn
+from landcover.explain import neighbours_record
 from landcover.explain.faithfulness import ratings
 from landcover.explain.faithfulness.ratings import Faithfulness
+from landcover.explain.neighbours_record import NeighbourRow, NeighboursMeasurement, Way
 from landcover.models import registry
 from landcover.models.card import RGB
-from landcover.trust.bench import shift_stability_measure
+from landcover.trust.bench import stability_record
 from pages.parts.models import data
 from pages.parts.models import report_figures as show
 from pages.parts.shared import theme
@@ -30,9 +32,9 @@ def render(entry: data.Entry) -> None:
     """The three measurements of a card, each with what is missing said."""
     for head, draw, file in (
         ("May its explanations be believed?", _faithful, ratings.FILE),
-        ("Does the answer stay where the window moves?", _steady, shift_stability_measure.FILE),
+        ("Does the answer stay where the window moves?", _steady, stability_record.FILE),
         ("Do patches that it takes for alike have the same covers?", _alike,
-         neighbours.FILE),
+         neighbours_record.FILE),
     ):  # fmt: skip
         st.markdown(f"##### {head}")
         _guarded(entry, draw, file)
@@ -166,7 +168,7 @@ def _legend(found: Faithfulness) -> str:
         else ""
     )
     return (
-        f"{_where(figures.get('measured_on', {}), figures['n'])} Intervals of 95 %. Gain: by how "
+        f"{_where(_measured_on(figures), figures['n'])} Intervals of 95 %. Gain: by how "
         "much more the probability falls and rises where marked land is taken away or put in, "
         f"than in a random order; land becomes average, or blurred ({counts['blurred']} patches). "
         "After shuffling: rank correlation of the maps before and after all weights are shuffled; "
@@ -179,65 +181,74 @@ def _legend(found: Faithfulness) -> str:
     )
 
 
-def _where(measured_on: Mapping[str, Any], n: int) -> str:
-    """What was measured on, and whether the model had learnt from it."""
-    if not measured_on:
+def _measured_on(figures: Mapping[str, Any]) -> MeasuredOn:
+    where = figures.get("measured_on", {})
+    keys = ("dataset", "split", "seen_in_training")
+    return MeasuredOn.model_validate({key: where[key] for key in keys if key in where})
+
+
+def _where(found: MeasuredOn, n: int) -> str:
+    """What was measured on, and whether the model was trained on it."""
+    if not found.dataset:
         return f"{n} patches."
-    seen = measured_on.get("seen_in_training")
     learnt = ""
-    if isinstance(seen, bool):
-        learnt = ", from which the model has learnt" if seen else ", unknown to the model"
-    dataset = theme.literal(str(measured_on["dataset"]))
-    return f"{n} patches of {dataset}, split {measured_on['split']}{learnt}."
+    if found.seen_in_training is not None:
+        learnt = (
+            ", from which the model has learnt"
+            if found.seen_in_training
+            else (", unknown to the model")
+        )
+    return f"{n} patches of {theme.literal(found.dataset)}, split {found.split}{learnt}."
 
 
 def _steady(entry: data.Entry, folder: Path) -> None:
-    found = None if _pictures(entry) else shift_stability_measure.figures(folder, entry.card.hash)
+    found = None if _pictures(entry) else stability_record.load(folder, entry.card.hash)
     if found is None:
         _absent(entry, "How steady its answers are", "stability ROOT --dataset bigearthnet")
         return
-    score, unturned, risk = found["score"], found["unturned"], found["risk"]
+    risk = found.risk
     st.markdown(
-        f"Where the window moves by {found['shift_m']:.0f} m, **{_percent(score)}** of the covers "
-        "that are called in either place are called in both (the stability score; mean over eight "
-        f"directions); for one patch in twenty it is {float(found['scores']['5']):.0%} or less. "
-        f"On {_percent(unturned)} of the patches no label turns in any direction; "
-        f"{_percent(found['warned'])} are so unsteady that the verdict warns of them."
+        f"Where the window moves by {found.shift_m:.0f} m, **{_percent(found.score)}** of the "
+        "covers that are called in either place are called in both (the stability score; mean over "
+        f"eight directions); for one patch in twenty it is {found.scores['5']:.0%} or less. "
+        f"On {_percent(found.unturned)} of the patches no label turns in any direction; "
+        f"{_percent(found.warned)} are so unsteady that the verdict warns of them."
     )
-    low, high = (float(value) for value in risk["chance"])
-    area = data.with_span(float(risk["area"]), [float(value) for value in risk["area_interval"]])
+    low, high = risk.chance
+    area = data.with_span(risk.area, risk.area_interval)
     wrong = (
         "Unsteady answers are wrong more often"
-        if float(risk["area"]) < low
+        if risk.area < low
         else "These patches do not show that unsteady answers are wrong more often"
     )
     st.markdown(
         f"{wrong}: where the least steady are left out first, the area below risk against coverage "
         f"is {area}, by chance {low:.3f} to {high:.3f}, in the order of the distance to the "
-        f"thresholds {float(risk['rival_area']):.3f} (lower is better)."
+        f"thresholds {risk.rival_area:.3f} (lower is better)."
     )
     st.caption(
-        f"{_where(found, int(found['n']))} Intervals of 95 % over {int(found['blocks'])} blocks of "
+        f"{_where(found, found.n)} Intervals of 95 % over {found.blocks} blocks of "
         "12 km; beyond a patch its border is mirrored."
     )
 
 
 def _alike(entry: data.Entry, folder: Path) -> None:
-    found = None if _pictures(entry) else neighbours_measure.figures(folder, entry.card.hash)
+    found = None if _pictures(entry) else neighbours_record.load(folder, entry.card.hash)
     if found is None:
         _absent(
             entry, "Whether alike patches have the same covers",
             "neighbours ROOT --dataset bigearthnet",
         )  # fmt: skip
         return
-    first = found["rows"][0]
-    sure = sum(float(row["gain_interval"][0]) > 0 for row in found["rows"])
+    first = found.rows[0]
+    gains = [row.gain_interval for row in found.rows]
+    sure = sum(gain is not None and gain[0] > 0 for gain in gains)
     st.markdown(
-        f"A patch and {ASKED.get(first['k'], 'those')} training patch share "
+        f"A patch and {ASKED.get(first.k, 'those')} training patch share "
         f"**{_share(first, 'features')}** of their covers (Jaccard index), against "
         f"{_share(first, 'statistics')} where plain statistics of the bands choose it and "
         f"{_share(first, 'chance')} by chance. The network's gain over the statistics is beyond "
-        f"doubt in {sure} of the {len(found['rows'])} ways to ask below."
+        f"doubt in {sure} of the {len(found.rows)} ways to ask below."
     )
     name = f"neighbours-{entry.name}"
     st.dataframe(
@@ -246,33 +257,33 @@ def _alike(entry: data.Entry, folder: Path) -> None:
         key=f"models_table_{name}",
         alt=f"Covers shared with the patches that {entry.card.title} finds alike",
     )
-    show.download(pd.DataFrame(found["rows"]), name)
+    show.download(pd.DataFrame([row.as_dict() for row in found.rows]), name)
     st.caption(
-        f"{_where(found, int(found['n']))} {int(found['learnt']):,} training patches. Covers in "
+        f"{_where(found, found.n)} {found.learnt:,} training patches. Covers in "
         "both labels, as a share of those in either. Patches of the same Sentinel-2 product share "
         "weather and season, so the rows without them are the stricter ones. Gain: network less "
         "statistics, beyond doubt where its interval lies above 0. Intervals of 95 % over "
-        f"{int(found['blocks'])} blocks of 12 km."
+        f"{found.blocks} blocks of 12 km."
     )
 
 
-def alike_table(found: Mapping[str, Any]) -> pd.DataFrame:
+def alike_table(found: NeighboursMeasurement) -> pd.DataFrame:
     """One row a way to ask, as a person reads it."""
     return pd.DataFrame(
         {
-            "Training patches": ASKED.get(one["k"], str(one["k"])),
-            "Of the same product too": "no" if one["other_products"] else "yes",
+            "Training patches": ASKED.get(one.k, str(one.k)),
+            "Of the same product too": "no" if one.other_products else "yes",
             "Network": _plain_row(one, "features"),
             "Statistics": _plain_row(one, "statistics"),
             "Chance": _plain_row(one, "chance"),
             "Gain": _plain_row(one, "gain", "+"),
         }
-        for one in found["rows"]
+        for one in found.rows
     )
 
 
-def _plain_row(row: Mapping[str, Any], key: str, sign: str = "") -> str:
-    return data.with_span(float(row[key]), row[f"{key}_interval"], sign)
+def _plain_row(row: NeighbourRow, way: Way, sign: str = "") -> str:
+    return data.with_span(row.value(way), row.interval(way), sign)
 
 
 def _pictures(entry: data.Entry) -> bool:
@@ -323,11 +334,11 @@ def _plain(figure: Mapping[str, Any] | None) -> str:
     return f"{figure['mean']:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _percent(figure: Mapping[str, Any]) -> str:
-    low, high = figure["interval"]
-    return f"{figure['mean']:.0%} [{low:.0%}, {high:.0%}]"
+def _percent(value: Mean) -> str:
+    low, high = value.interval
+    return f"{value.mean:.0%} [{low:.0%}, {high:.0%}]"
 
 
-def _share(row: Mapping[str, Any], key: str) -> str:
-    low, high = row[f"{key}_interval"]
-    return f"{row[key]:.0%} [{low:.0%}, {high:.0%}]"
+def _share(row: NeighbourRow, way: Way) -> str:
+    value, span = row.value(way), row.interval(way)
+    return "–" if value is None or span is None else f"{value:.0%} [{span[0]:.0%}, {span[1]:.0%}]"

@@ -60,7 +60,7 @@ def test_test_patches_are_there_where_they_were_read(tmp_path: Path) -> None:
     del raw["good_test"]
     without = records.load(written(tmp_path, raw), HASH)
     assert without is not None
-    assert without.held_out is None
+    assert without.good_test is None
 
 
 def test_every_check_of_the_library_has_words() -> None:
