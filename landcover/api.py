@@ -41,12 +41,12 @@ from landcover.explain.overlay import AGAINST_RGB, FOR_RGB, overlay
 from landcover.io import images, sources
 from landcover.models import registry
 from landcover.models.card import Card
-from landcover.models.model import Model, Prediction
+from landcover.models.model import Model
 from landcover.models.thresholds import DEFAULT_AIM
 from landcover.report import patch_report
 from landcover.stac import catalog as archives
-from landcover.trust.result import predict
-from landcover.trust.verdict import SAID, Verdict
+from landcover.trust.result import Result, predict
+from landcover.trust.verdict import SAID
 
 __all__ = ["AttributionMap", "Classification", "Classifier", "fetch", "load_model", "open"]
 
@@ -147,10 +147,7 @@ class Classifier:
             ModelMismatch: the raster is not what the model was made for.
             BadInput: the aim is unknown, or the model has no thresholds for it.
         """
-        found = predict(self.model, raster, aim)
-        return Classification(
-            model=self.model, raster=raster, prediction=found.prediction, verdict=found.verdict
-        )
+        return Classification(model=self.model, **vars(predict(self.model, raster, aim)))
 
     def _repr_html_(self) -> str:
         card = self.card
@@ -166,7 +163,7 @@ class Classifier:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classification:
+class Classification(Result):
     """What a model says of a raster, with the verdict on it.
 
     Attributes:
@@ -177,9 +174,6 @@ class Classification:
     """
 
     model: Model
-    raster: Raster
-    prediction: Prediction
-    verdict: Verdict
 
     def to_frame(self) -> pd.DataFrame:
         """One row a class in the nomenclature's order.
@@ -189,7 +183,7 @@ class Classification:
         predicted and none has a certainty. ``attrs`` holds the source, the model and the verdict.
         """
         record = patch_report.answer_record(
-            self.prediction, self.verdict.quality, self.raster.provenance.source
+            self.prediction, self.quality, self.raster.provenance.source
         )
         frame = pd.DataFrame(record["labels"])
         frame.attrs = {
