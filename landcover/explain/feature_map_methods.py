@@ -37,9 +37,9 @@ from landcover.models import readout
 from landcover.models.model import Model
 from landcover.models.readout import Readout
 from landcover.nets.pooled import PooledNet
-from landcover.nets.rgb_lite0 import RgbNet, turned_back
-from landcover.nets.symmetry import symmetry
-from landcover.nets.trigrid import CELL_PIXELS
+from landcover.nets.rgb_lite0 import RgbNet
+from landcover.nets.symmetry import symmetry, turned_back
+from landcover.nets.windows import CELL_PIXELS
 
 AT_ONCE: Final = 8
 """Patches in one pass of the net, which bounds memory."""

@@ -38,7 +38,7 @@ from landcover.metrics.scores import Doubles
 from landcover.models.features import AT_ONCE
 from landcover.models.model import Model
 from landcover.nets.reference import band_statistics
-from landcover.nets.trigrid import log_reflectance
+from landcover.nets.reflectance import log_reflectance
 
 COUNTS: Final = (1, 5)
 """How many neighbours are asked."""

@@ -24,10 +24,11 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from landcover.models.model import Model
-from landcover.nets.rgb_lite0 import turned_back
+from landcover.nets.grids import spectra_at_20m
 from landcover.nets.spectral_lite0 import SpectralLite
-from landcover.nets.symmetry import symmetry
-from landcover.nets.trigrid import CELL_PIXELS, TriGrid, spectra_at_20m
+from landcover.nets.symmetry import symmetry, turned_back
+from landcover.nets.trigrid import TriGrid
+from landcover.nets.windows import CELL_PIXELS
 
 PROBE: Final = torch.arange(4.0).view(1, 1, 2, 2)
 """A picture whose eight symmetries all differ."""

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from landcover.core.bands import PATCH_PIXELS
 from landcover.nets.label_sets import LabelSets
-from landcover.nets.rgb_lite0 import turned_back
 from landcover.nets.spectral_lite0 import SpectralLite
-from landcover.nets.symmetry import symmetry
-from landcover.nets.trigrid import CELL_PIXELS, TriGrid
+from landcover.nets.symmetry import symmetry, turned_back
+from landcover.nets.trigrid import TriGrid
+from landcover.nets.windows import CELL_PIXELS
 
 
 class Mosaic(nn.Module):

@@ -5,7 +5,7 @@ rests on the mean of its maps over a patch. :meth:`PooledNet.dense` takes these 
 every window of an area at once: no pixel goes through the trunk twice.
 
 The benchmarks see what our own nets see, the standardised logarithm of reflectance (see
-:mod:`landcover.nets.trigrid`), so that a comparison is one of trunks. Published nets that
+:mod:`landcover.nets.reflectance`), so that a comparison is one of trunks. Published nets that
 were trained on standardised reflectance get that.
 """
 
@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
-from landcover.nets.trigrid import check_size, log_reflectance
+from landcover.nets.reflectance import log_reflectance
+from landcover.nets.windows import check_size
 
 STRIDE: Final = 32
 """Side of a cell of the trunk's maps, in 10 m pixels: five halvings."""

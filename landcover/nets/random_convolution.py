@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
-from landcover.nets.trigrid import CELL_PIXELS, log_reflectance, standardised
+from landcover.nets.reflectance import log_reflectance, standardised
+from landcover.nets.windows import CELL_PIXELS
 
 STRIDE: Final = 2
 """Pixels from one answer of a filter to the next: a mean over the patch needs no more."""

@@ -10,8 +10,8 @@ from landcover.core.bands import EUROSAT_PIXELS
 from landcover.core.errors import BadInput
 from landcover.nets.efficientnet_lite0 import HEAD, Lite0
 from landcover.nets.pooled import STRIDE
-from landcover.nets.symmetry import symmetry
-from landcover.nets.trigrid import check_size
+from landcover.nets.symmetry import symmetry, turned_back
+from landcover.nets.windows import check_size
 
 
 class RgbNet(nn.Module):
@@ -108,12 +108,3 @@ class RgbNet(nn.Module):
             images = F.interpolate(images, scale_factor=self.enlarge, mode="bilinear")
         features: Tensor = self.trunk(images)
         return features
-
-
-def turned_back(maps: Tensor, which: int) -> Tensor:
-    """Undo :func:`landcover.nets.symmetry.symmetry`, which turns first and then mirrors."""
-    if which & 2:
-        maps = maps.flip(-2)
-    if which & 1:
-        maps = maps.flip(-1)
-    return maps.transpose(-2, -1) if which & 4 else maps

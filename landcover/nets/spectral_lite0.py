@@ -25,14 +25,9 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.nets.efficientnet_lite0 import STAGES, STEM, Lite0
-from landcover.nets.trigrid import (
-    CELL_PIXELS,
-    ConvUnit,
-    check_windows,
-    log_reflectance,
-    over_windows,
-    standardised,
-)
+from landcover.nets.reflectance import log_reflectance, standardised
+from landcover.nets.trigrid import ConvUnit
+from landcover.nets.windows import CELL_PIXELS, check_windows, over_windows
 
 VISIBLE: Final = tuple(BAND_NAMES.index(name) for name in ("B04", "B03", "B02"))
 TAPS: Final = (2, 4, 6)

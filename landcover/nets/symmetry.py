@@ -18,3 +18,12 @@ def symmetry(pixels: Tensor, which: int) -> Tensor:
     if which & 2:
         pixels = pixels.flip(-2)
     return pixels
+
+
+def turned_back(maps: Tensor, which: int) -> Tensor:
+    """Undo :func:`symmetry`, which turns first and then mirrors."""
+    if which & 2:
+        maps = maps.flip(-2)
+    if which & 1:
+        maps = maps.flip(-1)
+    return maps.transpose(-2, -1) if which & 4 else maps

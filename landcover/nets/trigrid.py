@@ -34,156 +34,34 @@ Why it is made as it is:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landcover.core.bands import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M, PATCH_PIXELS
+from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
-
-CELL_PIXELS: Final = 8
-"""Side of a cell, in 10 m pixels."""
-
-GRID_PIXELS: Final = 24
-"""Sides of the input are multiples of this: the least that 60 m pixels and cells share."""
-
-DARKEST: Final = 0.01
-"""Added to reflectance before the logarithm: about the noise of dark water in Level-2A."""
-
-BRIGHTEST: Final = 1.5
-"""Reflectance above it is cloud or glint; how far above says nothing of the land."""
-
-_VARIANCE_FLOOR: Final = 1e-4
-"""Keeps the gradient of a standard deviation finite on flat patches."""
+from landcover.nets.grids import (
+    GRID_PIXELS,
+    VARIANCE_FLOOR,
+    Columns,
+    Grids,
+    native_grids,
+    spectra_at_20m,
+    to_20m,
+)
+from landcover.nets.reflectance import log_reflectance, standardised
+from landcover.nets.windows import CELL_PIXELS, check_windows, over_windows
 
 _COARSE_STEM: Final = 8
 """Channels of the stem of the 60 m bands, which see haze more than land."""
-
-Grids = tuple[Tensor, Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Where the bands of each native grid are along the input's band axis."""
-
-    fine: tuple[int, ...]
-    middle: tuple[int, ...]
-    coarse: tuple[int, ...]
-
-    @classmethod
-    def of(cls, bands: Sequence[str]) -> Self:
-        """The columns of some bands, in each grid in the order of the product.
-
-        Raises:
-            ValueError: a band is unknown or named twice, or none is measured at 10 m.
-        """
-        if len(set(bands)) < len(bands) or not set(bands) <= set(BAND_NAMES):
-            raise ValueError(f"these are not bands of Level-2A: {', '.join(bands)}")
-        names = list(bands)
-        fine, middle, coarse = (
-            tuple(names.index(name) for name in grid if name in names)
-            for grid in (BANDS_10M, BANDS_20M, BANDS_60M)
-        )
-        if not fine:
-            raise ValueError("the net needs a band that is measured at 10 m")
-        return cls(fine, middle, coarse)
-
-
-ALL: Final = Columns.of(BAND_NAMES)
-
-
-def native_grids(pixels: Tensor, columns: Columns = ALL) -> Grids:
-    """Split ``(n, band, y, x)`` at 10 m into the grids that the bands were measured on.
-
-    Returns:
-        of all twelve bands ``(n, 4, y, x)`` at 10 m, ``(n, 6, y/2, x/2)`` at 20 m and
-        ``(n, 2, y/6, x/6)`` at 60 m. A grid without bands has zero channels.
-    """
-    return (
-        _bands(pixels, columns.fine),
-        _blocks(pixels, columns.middle, 2),
-        _blocks(pixels, columns.coarse, 6),
-    )
-
-
-def spectra_at_20m(grids: Grids, quarter: tuple[int, int] | None = None) -> Tensor:
-    """Each 20 m pixel's values in all bands, and the contrast within it in the 10 m bands.
-
-    Args:
-        grids: normalised log-reflectance on its three grids.
-        quarter: row and column, 0 or 1, of the one pixel to take of every block of 2 × 2.
-
-    Returns:
-        ``(n, channel, y/2, x/2)``, or ``(n, channel, y/4, x/4)`` of a quarter.
-    """
-    fine, middle, coarse = grids
-    row, column = quarter or (0, 0)
-    step = 4 if quarter else 2
-    parts = [
-        fine[:, :, 2 * row + down :: step, 2 * column + across :: step]
-        for down in (0, 1)
-        for across in (0, 1)
-    ]
-    mean = (parts[0] + parts[1] + parts[2] + parts[3]) / 4
-    square = torch.stack([(part - mean).square() for part in parts]).mean(dim=0)
-    contrast = (square + _VARIANCE_FLOOR).sqrt()
-    rest: tuple[Tensor, ...] = (middle, _to_20m(coarse)) if coarse.shape[1] else (middle,)
-    if quarter:
-        rest = tuple(band[:, :, row::2, column::2] for band in rest)
-    return torch.cat((mean, contrast, *rest), dim=1)
 
 
 def _random_quarter() -> tuple[int, int]:
     row, column = torch.randint(0, 2, (2,)).tolist()
     return row, column
-
-
-def check_windows(pixels: Tensor, step: int) -> None:
-    """Refuse an area that has no windows at such steps.
-
-    Raises:
-        BadInput: the step is not a multiple of 8, or the area is below one window.
-    """
-    if step <= 0 or step % CELL_PIXELS:
-        raise BadInput(
-            f"Windows start at multiples of {CELL_PIXELS} pixels, not {step}: "
-            f"choose a step of {CELL_PIXELS}, {2 * CELL_PIXELS}, …"
-        )
-    check_size(pixels)
-
-
-def check_size(pixels: Tensor, window: int = PATCH_PIXELS, what: str = "area") -> None:
-    """Refuse pixels ``(n, band, y, x)`` that hold no window of that side.
-
-    Raises:
-        BadInput: a side is shorter.
-    """
-    if min(pixels.shape[2:]) < window:
-        raise BadInput(
-            f"The {what} is smaller than one window of {window} × {window} "
-            "pixels: choose a larger one."
-        )
-
-
-def over_windows(cells: Tensor, step: int) -> Tensor:
-    """Means ``(n, channel, row, column)`` over every window of cells ``(n, channel, y/8, x/8)``."""
-    return F.avg_pool2d(cells, PATCH_PIXELS // CELL_PIXELS, step // CELL_PIXELS)
-
-
-def log_reflectance(reflectance: Tensor) -> Tensor:
-    """Natural logarithm of reflectance, which is first brought between 0 and 1.5."""
-    return torch.log(reflectance.clamp(0.0, BRIGHTEST).add_(DARKEST))
-
-
-def standardised(reflectance: Tensor, log_mean: Tensor, log_std: Tensor) -> Tensor:
-    """Log-reflectance ``(n, band, y, x)`` less its mean ``(band,)``, in parts of its spread."""
-    mean, std = (values.view(1, -1, 1, 1) for values in (log_mean, log_std))
-    # In place: on maps of this size fresh memory costs more than the arithmetic.
-    return log_reflectance(reflectance).sub_(mean).div_(std)
 
 
 class ConvUnit(nn.Sequential):
@@ -254,7 +132,7 @@ class Member(nn.Module):
         if self.middle is not None:
             stems.append(self.middle(middle))
         if self.coarse is not None:
-            stems.append(_to_20m(self.coarse(coarse)))
+            stems.append(to_20m(self.coarse(coarse)))
         shapes = self.shapes(torch.cat(stems, dim=1))
         return shapes, self.layout(shapes), self.colours(spectra)
 
@@ -274,7 +152,7 @@ class Member(nn.Module):
     def answer(self, moments: Tensor) -> Tensor:
         """Logits ``(n, class)`` of moments over a patch, ``(n, channel)``."""
         mean, square = moments.chunk(2, dim=1)
-        std = ((square - mean.square()).clamp(min=0.0) + _VARIANCE_FLOOR).sqrt()
+        std = ((square - mean.square()).clamp(min=0.0) + VARIANCE_FLOOR).sqrt()
         logits: Tensor = self.head(self.dropout(self.norm(torch.cat((mean, std), dim=1))))
         return logits
 
@@ -449,23 +327,6 @@ class TriGrid(nn.Module):
             member(self.grids(share)) for member, share in zip(self._all(), shares, strict=True)
         ]
         return torch.cat(answers)
-
-
-def _bands(pixels: Tensor, which: tuple[int, ...]) -> Tensor:
-    """Some bands. Joining slices copies whole rows, which indexing by a list does not."""
-    return torch.cat([pixels[:, band : band + 1] for band in which], dim=1)
-
-
-def _blocks(pixels: Tensor, which: tuple[int, ...], factor: int) -> Tensor:
-    """Some bands, averaged over blocks; zero channels of that size where there is none."""
-    if not which:
-        return pixels[:, :0, ::factor, ::factor]
-    return F.avg_pool2d(_bands(pixels, which), factor)
-
-
-def _to_20m(coarse: Tensor) -> Tensor:
-    """Repeat 60 m pixels onto the 20 m grid."""
-    return F.interpolate(coarse, scale_factor=3.0, mode="nearest")
 
 
 def _to_cells(features: Tensor, side: int) -> Tensor:

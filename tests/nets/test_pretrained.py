@@ -15,9 +15,9 @@ from landcover.models import registry
 from landcover.nets.efficientnet_lite0 import Lite0
 from landcover.nets.label_sets import LabelSets, count, from_counts
 from landcover.nets.mosaic import Mosaic, join
-from landcover.nets.rgb_lite0 import RgbNet, turned_back
+from landcover.nets.rgb_lite0 import RgbNet
 from landcover.nets.spectral_lite0 import VISIBLE, SpectralLite, inflate
-from landcover.nets.symmetry import symmetry
+from landcover.nets.symmetry import symmetry, turned_back
 from landcover.nets.trigrid import TriGrid
 
 SMALL = {"members": 1, "width": 4, "stem": 4, "spectral": 8}

@@ -14,8 +14,10 @@ from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, UnknownName
 from landcover.datasets.arrays import expand
+from landcover.nets.grids import native_grids, spectra_at_20m
+from landcover.nets.reflectance import log_reflectance
 from landcover.nets.symmetry import symmetry
-from landcover.nets.trigrid import TriGrid, log_reflectance, native_grids, spectra_at_20m
+from landcover.nets.trigrid import TriGrid
 
 SMALL = {"members": 2, "width": 8, "stem": 4, "spectral": 8}
 

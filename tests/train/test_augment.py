@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from landcover.core.errors import BadInput
 from landcover.datasets.arrays import expand
+from landcover.nets.grids import native_grids
 from landcover.nets.symmetry import symmetry
-from landcover.nets.trigrid import native_grids
 from landcover.train.augment import (
     ALIGNMENT,
     Augmentation,

@@ -1,0 +1,46 @@
+"""The cells and windows of a large area, which all our nets convolve once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from landcover.core.bands import PATCH_PIXELS
+from landcover.core.errors import BadInput
+
+CELL_PIXELS: Final = 8
+"""Side of a cell, in 10 m pixels."""
+
+
+def check_windows(pixels: Tensor, step: int) -> None:
+    """Refuse an area that has no windows at such steps.
+
+    Raises:
+        BadInput: the step is not a multiple of 8, or the area is below one window.
+    """
+    if step <= 0 or step % CELL_PIXELS:
+        raise BadInput(
+            f"Windows start at multiples of {CELL_PIXELS} pixels, not {step}: "
+            f"choose a step of {CELL_PIXELS}, {2 * CELL_PIXELS}, …"
+        )
+    check_size(pixels)
+
+
+def check_size(pixels: Tensor, window: int = PATCH_PIXELS, what: str = "area") -> None:
+    """Refuse pixels ``(n, band, y, x)`` that hold no window of that side.
+
+    Raises:
+        BadInput: a side is shorter.
+    """
+    if min(pixels.shape[2:]) < window:
+        raise BadInput(
+            f"The {what} is smaller than one window of {window} × {window} "
+            "pixels: choose a larger one."
+        )
+
+
+def over_windows(cells: Tensor, step: int) -> Tensor:
+    """Means ``(n, channel, row, column)`` over every window of cells ``(n, channel, y/8, x/8)``."""
+    return F.avg_pool2d(cells, PATCH_PIXELS // CELL_PIXELS, step // CELL_PIXELS)
