@@ -32,8 +32,12 @@ from landcover.datasets.arrays import NativeStore  # noqa: E402
 from landcover.datasets.convert import convert  # noqa: E402
 from landcover.datasets.labelled import read_records, store_of, targets_of  # noqa: E402
 from landcover.train.configuration import TrainConfig  # noqa: E402
-from landcover.train.loading import plan, prepare  # noqa: E402
-from landcover.train.loop import AHEAD, Run  # noqa: E402
+from landcover.train.loading import (  # noqa: E402
+    AHEAD,
+    plan,
+    prepare,
+)
+from landcover.train.loop import Run  # noqa: E402
 
 CONFIG = TrainConfig(net_options={"members": 2, "width": 24, "stem": 12, "spectral": 32}, batch=32)
 IN_TURN = "training, fast store, one thing after another"
@@ -149,13 +153,13 @@ def _load(patches: Folders | NativeStore, shards: int) -> float:
 
 def _train(config: TrainConfig, patches: Folders | NativeStore, *, prefetch: bool) -> float:
     run = Run(config, patches)
-    run.net.train()
-    return sum(run.learn() if prefetch else _in_turn(run))
+    return sum(run.steps() if prefetch else _in_turn(run))
 
 
 def _in_turn(run: Run) -> Iterator[float]:
-    for pixels, targets in run.batches():
-        yield run.step(pixels, targets)
+    run.state.net.train()
+    for batch in run.loader.batches():
+        yield run.step([batch])
 
 
 if __name__ == "__main__":

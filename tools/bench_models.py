@@ -34,6 +34,7 @@ from landcover.models.inference import Scorer
 from landcover.nets.symmetry import symmetry
 from landcover.train import loop
 from landcover.train.configuration import TrainConfig
+from landcover.train.optimisation import loss_of
 
 BATCH: Final = 32
 TURNS: Final = 3
@@ -92,7 +93,6 @@ def train_speed() -> None:
             classes = torch.arange(len(store)) % 10
             patches = Pictures(store, F.one_hot(classes, 10).float())
         run = loop.Run(config, patches)
-        run.net.train()
         _report(
             f"train {name}", _Ours(run, config.batch), _Plain(config, patches), GOALS["train"], ""
         )
@@ -108,12 +108,12 @@ class _Ours:
 
     def _endless(self) -> Iterator[float]:
         while True:
-            yield from self.run.learn()
+            yield from self.run.steps()
 
     def __call__(self) -> float:
         """Images a second."""
         steps = max(2, 128 // self.batch)
-        per_step = len(self.run.train_set) / self.run.steps_per_epoch
+        per_step = len(self.run.train_set) / self.run.loader.steps_per_epoch
         begin = time.perf_counter()
         for _ in range(steps):
             next(self.losses)
@@ -140,7 +140,7 @@ class _Plain:
 
     def __init__(self, config: TrainConfig, patches: NativeStore | Pictures) -> None:
         torch.manual_seed(0)
-        self.loss = loop.loss_of
+        self.loss = loss_of
         self.kind = config.loss
         self.net: nn.Module = nets.build(config.net, **config.net_options).train()
         self.average: nn.Module = nets.build(config.net, **config.net_options)

@@ -15,7 +15,7 @@ from landcover.cli.training_bar import Bar
 from landcover.core.errors import BadInput, LandcoverError
 
 if TYPE_CHECKING:
-    from landcover.train.recipes.bigearthnet import Order
+    from landcover.train.recipes.order import Order
 
 BAD: Final = 2
 INTERRUPTED: Final = 130
@@ -104,18 +104,18 @@ def _train(options: argparse.Namespace) -> int:
 def _make(options: argparse.Namespace, order: Order) -> None:
     from landcover import datasets  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415
-    from landcover.train.recipes import bigearthnet  # noqa: PLC0415
+    from landcover.train.recipes import table  # noqa: PLC0415
 
     pictures = options.dataset in datasets.PICTURES
     name = options.model or (registry.PICTURE_MODEL if pictures else DEFAULT)
     if pictures and name != registry.PICTURE_MODEL:
         raise BadInput(
-            f"The model '{name}' does not learn from pictures: leave --model out, or give "
+            f"The model '{name}' is not trained on pictures: leave --model out, or give "
             "--dataset bigearthnet."
         )
-    # What a model learns from is its recipe's business: patches, or pictures.
+    # Its recipe says what a model is trained on: patches, or pictures.
     dataset: Any = datasets.open_any(options.dataset, options.root)
-    bigearthnet.make(name, dataset, options.out, order)
+    table.make(name, dataset, options.out, order)
 
 
 def _stopped(bar: Bar) -> str:
@@ -147,9 +147,9 @@ def _watched(bar: Bar, options: argparse.Namespace, *, leads: bool) -> Iterator[
 
 
 def _order(options: argparse.Namespace) -> Order:
-    from landcover.train.recipes import bigearthnet  # noqa: PLC0415
+    from landcover.train.recipes.order import Order  # noqa: PLC0415
 
-    return bigearthnet.Order(
+    return Order(
         config_file=_config(options.config) if options.config is not None else None,
         fit=options.fit,
         epochs=options.epochs,
@@ -167,12 +167,12 @@ def _config(name: str) -> Path:
 
 def _cost(options: argparse.Namespace, order: Order) -> int:
     from landcover.train import costs  # noqa: PLC0415
-    from landcover.train.recipes import bigearthnet  # noqa: PLC0415
+    from landcover.train.recipes import bigearthnet, table  # noqa: PLC0415
 
     if not options.dataset.startswith("bigearthnet"):
         raise BadInput("--cost knows the sizes of bigearthnet alone: give --dataset bigearthnet.")
     name = options.model or DEFAULT
-    if name in bigearthnet.ELSEWHERE:
+    if name in table.SEVERAL_STEPS:
         raise BadInput(
             f"--cost computes the fits of one net, and '{name}' is made in several steps: ask for "
             "that of --model landcover-cnn."

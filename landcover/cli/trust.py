@@ -113,7 +113,7 @@ def _scales(options: argparse.Namespace) -> int:
     from landcover.explain import explanation  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415
     from landcover.models.model import load_model  # noqa: PLC0415
-    from landcover.train.recipes import bigearthnet, eurosat  # noqa: PLC0415
+    from landcover.train.recipes import eurosat_folder, model_folder  # noqa: PLC0415
 
     dataset = datasets.open_any(options.dataset, options.root)
     pictures = isinstance(dataset, datasets.EuroSat)
@@ -121,9 +121,9 @@ def _scales(options: argparse.Namespace) -> int:
     folder = options.card or registry.folder(options.model or usual)
     model = load_model(folder, options.device)
     some: Sequence[Raster] = (
-        eurosat.some_pictures(dataset)
+        eurosat_folder.some_pictures(dataset)
         if isinstance(dataset, datasets.EuroSat)
-        else bigearthnet.some_patches(dataset)
+        else model_folder.some_patches(dataset)
     )
     with progress.shown() as report:
         scales = explanation.explanation_scales(model, some, report)

@@ -29,7 +29,9 @@ from landcover.datasets.arrays import NativeStore
 from landcover.datasets.memory_mapped import GRIDS, PATCH_BYTES
 from landcover.models.devices import pick_device
 from landcover.train.configuration import TrainConfig
-from landcover.train.loop import Run, autocast, loss_of, precision_of, predict_logits
+from landcover.train.loop import Run
+from landcover.train.optimisation import autocast, loss_of, precision_of
+from landcover.train.validation import predict_logits
 
 OFFICIAL: Final = {"train": 237_871, "validation": 122_342, "test": 119_825}
 """Patches without cloud, shadow or snow in the splits of BigEarthNet v2's own table."""
@@ -238,10 +240,9 @@ def _probe(config: TrainConfig, seconds: float) -> dict[str, Any]:
     shard = max(2, config.batch // config.shards)
     settings = replace(config, epochs=10**6, batch=shard, shards=1)
     run = Run(settings, _made_up(max(shard * 4, _HELD)))
-    run.net.train()
     begin, done, spent = 0.0, -1, 0.0
     while spent < seconds or done < 1:
-        for _ in run.learn():
+        for _ in run.steps():
             # The first step is slow everywhere: it chooses kernels and takes memory.
             done += 1
             begin = begin or time.perf_counter()
@@ -250,7 +251,7 @@ def _probe(config: TrainConfig, seconds: float) -> dict[str, Any]:
                 break
     patches = _made_up(_HELD)
     start = time.perf_counter()
-    predict_logits(run.average, patches, device=run.device, precision=run.precision)
+    predict_logits(run.state.average, patches, device=run.device, precision=run.precision)
     checked = len(patches) / (time.perf_counter() - start)
     return {
         "device": str(run.device),

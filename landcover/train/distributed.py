@@ -16,13 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 from landcover.core.errors import BadInput, LandcoverError
-from landcover.train.loading import Piece
+
+Item = TypeVar("Item")
 
 _PATIENCE: Final = timedelta(minutes=15)
 """How long a process waits for the others: the longest that any of them works alone is
@@ -56,7 +57,7 @@ class Team:
         """Whether this process writes files and speaks."""
         return self.rank == 0
 
-    def mine(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+    def mine(self, pieces: Sequence[Item]) -> Sequence[Item]:
         """The pieces that this process has to do, neighbours together."""
         each = len(pieces) // self.size
         return pieces[self.rank * each : (self.rank + 1) * each]

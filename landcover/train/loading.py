@@ -1,24 +1,34 @@
-"""Batches made ready while others are being learnt from.
+"""Batches that are read and augmented while the net is trained on those before them.
 
-Chance is settled before anything runs at the same time: either one thread makes all pieces
-in their order, from one generator, or each piece brings a seed of its own. So what is
-learnt depends neither on the number of threads nor on which of them was faster.
+All random draws are settled before anything runs at the same time: either one thread makes
+all pieces in their order, from one generator, or each piece brings a seed of its own. So the
+result depends neither on the number of threads nor on which of them was faster.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import torch
 from torch import Generator, Tensor
 
+from landcover.core.prefetch import ahead
 from landcover.datasets.arrays import PatchSet
 from landcover.train.augment import Augmentation
+from landcover.train.configuration import TrainConfig
+from landcover.train.distributed import Team
 
 AUGMENTED_AT_ONCE: Final = 32
 """Patches augmented together: 22 MB, which the allocator reuses. Larger blocks are
 returned to the system and cost a page fault every 4 kB when they are next asked for."""
+AHEAD: Final = 2
+"""Batches made ready beyond the one in use, for each thread that makes them."""
+_MOST_THREADS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -75,3 +85,53 @@ def prepare(
     ]
     pixels = torch.cat([pixels for pixels, _ in parts])
     return Batch(pixels, torch.cat([y for _, y in parts]), piece.share, piece.seed)
+
+
+class Loader:
+    """The batches of each epoch, in pieces, made ready in threads.
+
+    Attributes:
+        steps_per_epoch: batches that an epoch is cut into.
+    """
+
+    def __init__(
+        self,
+        patches: PatchSet,
+        config: TrainConfig,
+        generator: Generator,
+        team: Team,
+        device: torch.device,
+    ) -> None:
+        self.patches, self.config, self.generator = patches, config, generator
+        self.team, self.device = team, device
+        self.steps_per_epoch = max(1, round(len(patches) / config.batch))
+
+    def epoch(self) -> Iterator[Iterator[Batch]]:
+        """For each step of an epoch its pieces that fall to this process."""
+        steps = [self.team.mine(step) for step in self._plan()]
+        threads = self._threads()
+        with ThreadPoolExecutor(threads) as pool:
+            pieces = [piece for step in steps for piece in step]
+            ready = ahead(pool, self._prepare, pieces, AHEAD * threads)
+            for step in steps:
+                yield islice(ready, len(step))
+
+    def batches(self) -> Iterator[Batch]:
+        """The pieces of one epoch in turn, of all processes together, without threads."""
+        return map(self._prepare, [piece for step in self._plan() for piece in step])
+
+    def _plan(self) -> list[list[Piece]]:
+        return plan(len(self.patches), self.steps_per_epoch, self.config.shards, self.generator)
+
+    def _threads(self) -> int:
+        """One where random numbers must be drawn in the pieces' order."""
+        if self.config.shards == 1:
+            return 1
+        return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // self.team.size))
+
+    def _prepare(self, piece: Piece) -> Batch:
+        batch = prepare(piece, self.patches, self.config.augmentation, self.generator)
+        if self.device.type == "cuda":
+            # From locked memory a GPU fetches while it computes.
+            batch = replace(batch, pixels=batch.pixels.pin_memory())
+        return batch

@@ -14,6 +14,7 @@ from landcover.datasets import open_dataset
 from landcover.metrics.scores import FIGURES
 from landcover.models import registry
 from landcover.train.recipes import bigearthnet
+from landcover.train.recipes.order import Order
 from tests.support import tiny
 from tests.support.bigearthnet_tree import Look, v2_id, write_table, write_v2
 
@@ -37,7 +38,7 @@ def made(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("zoo")
     dataset = open_dataset("bigearthnet", root)
     for name in ("band-statistics", "class-prior"):
-        bigearthnet.make(name, dataset, folder / name, bigearthnet.Order(fit="train+validation"))
+        bigearthnet.make(name, dataset, folder / name, Order(fit="train+validation"))
     return folder
 
 

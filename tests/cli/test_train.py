@@ -175,7 +175,7 @@ def test_a_model_for_patches_does_not_learn_from_pictures(
 ) -> None:
     command = ["train", "--dataset", "eurosat", "--root", str(tmp_path), "--out", "x"]
     assert main([*command, "--model", "landcover-cnn"]) == BAD
-    assert "does not learn from pictures" in capsys.readouterr().err
+    assert "is not trained on pictures" in capsys.readouterr().err
 
 
 def test_costs_are_printed_without_training(

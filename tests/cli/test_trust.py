@@ -20,7 +20,7 @@ from landcover.explain.faithfulness import ratings
 from landcover.models import registry
 from landcover.models.card import read_card
 from landcover.models.model import load_model
-from landcover.train.recipes import bigearthnet
+from landcover.train.recipes import model_folder
 from tests.support import tiny
 from tests.support.bigearthnet_tree import Look, v2_id, write_v2
 
@@ -199,6 +199,6 @@ def test_scales_are_those_of_the_validation_patches_and_change_the_card(
     assert said["card_hash"] == after.hash != before.hash
     assert replace(after, explanation_scales=before.explanation_scales) == before
     model = load_model(folder, "cpu")
-    patches = bigearthnet.some_patches(open_dataset("bigearthnet", root))
+    patches = model_folder.some_patches(open_dataset("bigearthnet", root))
     expected = explanation.explanation_scale(model, patches, "grad-cam")
     assert after.explanation_scales["grad-cam"] == pytest.approx(expected)

@@ -33,6 +33,7 @@ from landcover.metrics.scores import CLASS_FIGURES, FIGURES, SUMMARY, decisions,
 from landcover.models import registry
 from landcover.models.model import Model, load_model
 from landcover.train.recipes import bigearthnet
+from landcover.train.recipes.order import Order
 from tests.support.bigearthnet_tree import Look, v2_id, write_v2
 from tests.support.tiny import tiny_model
 
@@ -57,7 +58,7 @@ def models(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[M
     folder = tmp_path_factory.mktemp("zoo")
     names = ("band-statistics", "class-prior")
     for name in names:
-        bigearthnet.make(name, dataset, folder / name, bigearthnet.Order(fit="train+validation"))
+        bigearthnet.make(name, dataset, folder / name, Order(fit="train+validation"))
     return [load_model(folder / name, "cpu") for name in names]
 
 

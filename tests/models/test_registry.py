@@ -9,7 +9,7 @@ import pytest
 from landcover.core.errors import UnknownName
 from landcover.models import registry
 from landcover.models.card import WEIGHTS_FILE
-from landcover.train.recipes import bigearthnet
+from landcover.train.recipes import table
 from tests.support import tiny
 
 MEGABYTE = 1_000_000
@@ -41,7 +41,7 @@ def test_what_ships_can_be_made_and_loaded() -> None:
     shipped = registry.names()
     assert shipped[0] == registry.DEFAULT_MODEL
     assert {"class-prior", "band-statistics"} <= set(shipped)
-    assert set(registry.for_patches()) <= set(bigearthnet.NAMES)
+    assert set(registry.for_patches()) <= set(table.NAMES)
     for name in shipped:
         model = registry.load(name, "cpu")
         assert model.card.name == name

@@ -20,7 +20,8 @@ from landcover.nets.efficientnet_lite0 import LiteNet
 from landcover.nets.pooled import STRIDE, PooledNet
 from landcover.nets.resnet import BasicBlock, Bottleneck, ResNet
 from landcover.train.augment import Augmentation
-from landcover.train.loop import TrainConfig, train
+from landcover.train.configuration import TrainConfig
+from landcover.train.loop import train
 from tests.train.test_loop import store
 
 RGBN = ("B04", "B03", "B02", "B08")

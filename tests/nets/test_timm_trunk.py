@@ -12,7 +12,8 @@ import torch
 from landcover import nets
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
-from landcover.train.recipes.bigearthnet import Order, configuration, find
+from landcover.train.recipes.bigearthnet import configuration, find
+from landcover.train.recipes.order import Order
 
 LOOK_ALIKE = """
 import torch

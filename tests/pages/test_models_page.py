@@ -34,6 +34,7 @@ from landcover.evaluate.run import evaluate
 from landcover.models import registry
 from landcover.models.model import load_model
 from landcover.train.recipes import bigearthnet
+from landcover.train.recipes.order import Order
 from pages.parts.models import classes, compare, data, failures, report_figures, trade_off
 from tests.support import tiny
 from tests.support.bigearthnet_tree import Look, v2_id, write_v2
@@ -64,9 +65,7 @@ def master(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         patch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
         tiny.tiny_folder(folder / "landcover-cnn", name="landcover-cnn")
         for name in BASELINES:
-            bigearthnet.make(
-                name, dataset, folder / name, bigearthnet.Order(fit="train+validation")
-            )
+            bigearthnet.make(name, dataset, folder / name, Order(fit="train+validation"))
         models = {path.name: load_model(path, "cpu") for path in sorted(folder.iterdir())}
         for name, model in models.items():
             others = [models[other] for other in BASELINES if other != name]

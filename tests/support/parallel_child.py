@@ -12,7 +12,8 @@ import torch
 
 from landcover.core.errors import LandcoverError
 from landcover.train import distributed
-from landcover.train.loop import TrainConfig, train
+from landcover.train.configuration import TrainConfig
+from landcover.train.loop import train
 from tests.train.test_loop import store
 
 

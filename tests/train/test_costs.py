@@ -12,8 +12,8 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
 from landcover.datasets.memory_mapped import PATCH_BYTES
 from landcover.train import costs
+from landcover.train.configuration import TrainConfig
 from landcover.train.costs import OFFICIAL, Counts, as_text, cost, counts
-from landcover.train.loop import TrainConfig
 from tests.support import bigearthnet_tree as tree
 from tests.support.tiny import TinyNet
 

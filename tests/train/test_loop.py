@@ -16,20 +16,20 @@ from landcover import nets
 from landcover.core.errors import BadInput, UnknownName
 from landcover.datasets.arrays import NativeStore, join
 from landcover.models.devices import available, pick_device
-from landcover.train import loop
+from landcover.train import loop, optimisation
 from landcover.train.augment import Augmentation
-from landcover.train.loop import (
-    CHECKPOINT_FILE,
-    CONFIG_FILE,
-    HISTORY_FILE,
-    Epoch,
-    Precision,
-    TrainConfig,
-    average_precisions,
+from landcover.train.checkpoint import CHECKPOINT_FILE, CONFIG_FILE, start_or_resume
+from landcover.train.configuration import Precision, TrainConfig
+from landcover.train.history import HISTORY_FILE, Epoch
+from landcover.train.loop import train
+from landcover.train.optimisation import (
     learning_rate,
-    predict_logits,
-    train,
+    load_matching,
+    loss_of,
+    optimiser_of,
+    precision_of,
 )
+from landcover.train.validation import average_precisions, predict_logits
 
 SMALL = TrainConfig(
     net_options={"members": 2, "width": 4, "stem": 4, "spectral": 8},
@@ -137,16 +137,24 @@ def test_history_and_configuration_lie_beside_the_result(tmp_path: Path) -> None
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_best_epoch_is_kept_and_patience_ends_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    none = math.nan
-    figures = iter(
-        [(0.5, 0.3, 0.3, none), (0.4, 0.6, 0.6, none), (0.6, 0.4, 0.4, none), (0.7, 0.2, 0.2, none)]
-    )
-    monkeypatch.setattr(loop.Run, "validate", lambda _run, _patches: next(figures))
+def test_the_best_epoch_is_kept_and_patience_ends_the_run() -> None:
     config = replace(SMALL, epochs=40, validate_every=1, select="mean_ap", patience=2)
-    result = train(config, store(), store(seed=1), tmp_path)
+    run = loop.Run(config, store())
+    for epoch, precision in enumerate((0.3, 0.6, 0.4, 0.2), 1):
+        assert not run.state.finished
+        entry = Epoch(
+            epoch=epoch,
+            train_loss=0.5,
+            val_loss=0.5,
+            val_macro_ap=precision,
+            val_micro_ap=precision,
+            learning_rate=1e-3,
+            patches_per_second=1.0,
+            seconds=1.0,
+        )
+        run.state.record(entry, validated=True)
+    assert run.state.finished
+    result = run.result()
     assert result.epoch == 2
     assert len(result.history) == 4
     assert result.selection["val_macro_ap"] == 0.6
@@ -169,8 +177,8 @@ def test_one_class_a_picture_is_learnt_by_softmax_and_judged_by_accuracy(tmp_pat
 
 def test_losses_are_those_of_their_names() -> None:
     logits, targets = torch.tensor([[1.0, -1.0]]), torch.tensor([[1.0, 0.0]])
-    one = loop.loss_of("softmax", logits, targets)
-    each = loop.loss_of("multilabel", logits, targets)
+    one = loss_of("softmax", logits, targets)
+    each = loss_of("multilabel", logits, targets)
     assert float(one) == pytest.approx(math.log1p(math.exp(-2.0)))
     assert float(each) == pytest.approx(math.log1p(math.exp(-1.0)))
 
@@ -180,7 +188,7 @@ def test_training_starts_from_given_weights_where_they_fit(tmp_path: Path) -> No
     head = next(name for name in first if name.endswith("head.weight"))
     given = {**first, head: torch.zeros(1), "unknown": torch.zeros(1)}
     net = nets.build(SMALL.net, **SMALL.net_options)
-    taken = loop.take_up(net, given)
+    taken = load_matching(net, given)
     assert set(taken) == set(first) - {head}
     still = replace(SMALL, epochs=1, learning_rate=1e-12)
     name = next(name for name in first if name.endswith("spectrum.0.0.weight"))
@@ -215,15 +223,15 @@ def test_half_trust_leads_half_way_between_label_and_teacher() -> None:
     config = replace(SMALL, trust=0.5)
     run = loop.Run(config, store(), None, Says(torch.full((1, 19), 40.0)))
     pixels, targets = store().pixels([0, 1]), store().targets[:2]
-    assert torch.allclose(run._taught(pixels, targets), (targets + 1) / 2)
+    assert torch.allclose(run.objective.targets(pixels, targets), (targets + 1) / 2)
     alone = loop.Run(SMALL, store())
-    assert torch.equal(alone._taught(pixels, targets), targets)
+    assert torch.equal(alone.objective.targets(pixels, targets), targets)
 
 
 def test_a_teacher_of_exclusive_classes_shares_out_one() -> None:
     config = replace(SMALL, loss="softmax", trust=1.0)
     run = loop.Run(config, store(), None, Says(torch.arange(19.0)[None]))
-    taught = run._taught(store().pixels([0]), store().targets[:1])
+    taught = run.objective.targets(store().pixels([0]), store().targets[:1])
     assert torch.allclose(taught.sum(), torch.tensor(1.0))
 
 
@@ -236,7 +244,7 @@ def test_trust_and_teacher_come_together_or_not_at_all(tmp_path: Path, trust: fl
 
 def test_a_trunk_learns_at_its_own_rate() -> None:
     net = nets.build("rgb-lite0")
-    optimiser = loop._optimiser(net, replace(SMALL, trunk_rate=0.1))
+    optimiser = optimiser_of(net, replace(SMALL, trunk_rate=0.1))
     factors = {id(p): g["factor"] for g in optimiser.param_groups for p in g["params"]}
     assert {factors[id(p)] for p in net.trunk.parameters()} == {0.1}  # type: ignore[union-attr]
     assert {factors[id(p)] for p in net.classifier.parameters()} == {1.0}  # type: ignore[union-attr]
@@ -252,12 +260,12 @@ def test_validation_does_not_change_what_is_learnt(tmp_path: Path) -> None:
 def test_every_patch_is_seen_once_an_epoch(count: int, sizes: list[int]) -> None:
     config = replace(
         SMALL,
-        augmentation=Augmentation(symmetries=False, paste=0, blend=0, data=0, band_gain=0),
+        augmentation=Augmentation(symmetries=False, paste=0, blend=0, brightness=0, band_gain=0),
     )
     patches = store(count)
-    batches = list(loop.Run(config, patches).batches())
-    assert [len(pixels) for pixels, _ in batches] == sizes
-    seen = torch.cat([pixels for pixels, _ in batches]).flatten(1).double().sum(dim=1)
+    batches = [batch.pixels for batch in loop.Run(config, patches).loader.batches()]
+    assert [len(pixels) for pixels in batches] == sizes
+    seen = torch.cat(batches).flatten(1).double().sum(dim=1)
     expected = patches.pixels(range(count)).flatten(1).double().sum(dim=1)
     assert torch.equal(seen.sort().values, expected.sort().values)
 
@@ -287,11 +295,12 @@ def test_float16_scales_its_losses_and_remembers_by_how_much(tmp_path: Path) -> 
     config = replace(SMALL, precision="float16", epochs=1)
     train(config, store(), None, tmp_path)
     run = loop.Run(config, store())
-    run.scaler.load_state_dict({**run.scaler.state_dict(), "scale": 2.0})
-    assert run.scaler.get_scale() == 2.0
-    run.open(tmp_path)
-    assert run.scaler.get_scale() == 2.0**16
-    assert not loop.Run(SMALL, store()).scaler.is_enabled()
+    scaler = run.state.scaler
+    scaler.load_state_dict({**scaler.state_dict(), "scale": 2.0})
+    assert scaler.get_scale() == 2.0
+    start_or_resume(run.state, run.train_set.ids, tmp_path, run.team)
+    assert scaler.get_scale() == 2.0**16
+    assert not loop.Run(SMALL, store()).state.scaler.is_enabled()
 
 
 @pytest.mark.parametrize(
@@ -307,10 +316,10 @@ def test_float16_scales_its_losses_and_remembers_by_how_much(tmp_path: Path) -> 
 def test_the_device_decides_on_the_precision(
     device: str, *, able: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "knows_bfloat16", lambda _device: able)
+    monkeypatch.setattr(optimisation, "knows_bfloat16", lambda _device: able)
     auto = replace(SMALL, precision="auto")
-    assert loop.precision_of(auto, torch.device(device)) == expected
-    assert loop.precision_of(SMALL, torch.device(device)) == "float32"
+    assert precision_of(auto, torch.device(device)) == expected
+    assert precision_of(SMALL, torch.device(device)) == "float32"
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:

@@ -20,10 +20,12 @@ from landcover import nets
 from landcover.core.errors import BadInput
 from landcover.train import distributed
 from landcover.train.augment import Augmentation
+from landcover.train.checkpoint import CHECKPOINT_FILE
 from landcover.train.configuration import TrainConfig
 from landcover.train.distributed import Team, shards_for
+from landcover.train.history import HISTORY_FILE
 from landcover.train.loading import Piece
-from landcover.train.loop import CHECKPOINT_FILE, HISTORY_FILE, Run
+from landcover.train.loop import Run
 from tests.conftest import ROOT
 from tests.train.test_loop import store
 
@@ -128,15 +130,17 @@ def test_processes_that_see_different_patches_are_stopped(tmp_path: Path) -> Non
 
 def test_a_batch_in_shards_is_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without chance and batch statistics, pieces sum to what the whole batch gives."""
-    plain = Augmentation(symmetries=False, data=0, band_gain=0)
+    plain = Augmentation(symmetries=False, brightness=0, band_gain=0)
     config = replace(CONFIG, augmentation=plain, net="class-free", net_options={}, shards=1)
     monkeypatch.setitem(nets.NETS, "class-free", _Linear)
     runs = [Run(replace(config, shards=shards), store(22)) for shards in (1, 2, 5)]
     for run in runs:
-        assert len(list(run.learn())) == 2
+        assert len(list(run.steps())) == 2
     for run in runs[1:]:
-        for name, value in runs[0].net.state_dict().items():
-            torch.testing.assert_close(run.net.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+        for name, value in runs[0].state.net.state_dict().items():
+            torch.testing.assert_close(
+                run.state.net.state_dict()[name], value, rtol=1e-4, atol=1e-6
+            )
 
 
 class _Linear(torch.nn.Module):

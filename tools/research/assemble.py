@@ -22,7 +22,8 @@ from landcover.nets.label_sets import packaged
 from landcover.nets.mosaic import Mosaic, join
 from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.trigrid import TriGrid
-from landcover.train.loop import TrainConfig, predict_logits
+from landcover.train.configuration import TrainConfig
+from landcover.train.validation import predict_logits
 from tools.research.common import WORK, gain, line, sigmoid, store
 
 MEMBERS: dict[str, Any] = {"members": 4, "width": 48, "stem": 24, "spectral": 64, "dropout": 0.3}

@@ -20,7 +20,7 @@ from landcover.datasets.arrays import NativeStore
 from landcover.metrics.bootstrap import interval, resample
 from landcover.models.inference import Scorer
 from landcover.nets.symmetry import symmetry
-from landcover.train.loop import average_precisions
+from landcover.train.validation import average_precisions
 
 ROOT: Final = Path(__file__).parents[2]
 DATA: Final = Path(os.environ.get("LANDCOVER_DATA", ROOT.parent / "shared" / "data"))

@@ -19,7 +19,9 @@ import torch
 from landcover.datasets.eurosat import RgbStore, open_eurosat
 from landcover.nets.efficientnet_lite0 import Lite0
 from landcover.train.augment import Augmentation
-from landcover.train.loop import TrainConfig, predict_logits, train
+from landcover.train.configuration import TrainConfig
+from landcover.train.loop import train
+from landcover.train.validation import predict_logits
 from tools.research.common import DATA, WORK, imagenet
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from landcover.nets.rgb_lite0 import RgbNet
-from landcover.train.loop import predict_logits
+from landcover.train.validation import predict_logits
 from tools.research.common import WORK
 from tools.research.eurosat import store
 

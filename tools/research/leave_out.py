@@ -24,8 +24,8 @@ from landcover.datasets.arrays import NativeStore
 from landcover.nets.spectral_lite0 import inflate
 from landcover.train.configuration import TrainConfig
 from landcover.train.loop import train
-from landcover.train.recipes.bigearthnet import Order
 from landcover.train.recipes.mosaic import settings, start
+from landcover.train.recipes.order import Order
 from tools.research.common import Floats, gain, line, looks, sigmoid, store
 
 SEASON: Final = 0.3

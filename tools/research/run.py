@@ -21,7 +21,9 @@ import torch
 
 from landcover.datasets.arrays import join
 from landcover.nets.spectral_lite0 import inflate
-from landcover.train.loop import TrainConfig, predict_logits, train
+from landcover.train.configuration import TrainConfig
+from landcover.train.loop import train
+from landcover.train.validation import predict_logits
 from tools.research import eurosat
 from tools.research.common import WORK, figures, store
 

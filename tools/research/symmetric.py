@@ -12,7 +12,7 @@ import torch
 
 from landcover import nets
 from landcover.nets.symmetry import symmetry
-from landcover.train.loop import TrainConfig
+from landcover.train.configuration import TrainConfig
 from tools.research.common import WORK, figures, store
 
 

@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from landcover.nets.label_sets import packaged
 from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.trigrid import TriGrid
-from landcover.train.recipes.bigearthnet import Order
 from landcover.train.recipes.mosaic import LOOKS, settings
+from landcover.train.recipes.order import Order
 from tools.research.common import Floats, gain, line, looks, sigmoid, store
 
 ROWS: Final[dict[str, tuple[float, tuple[str, ...]]]] = {

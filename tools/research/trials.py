@@ -33,7 +33,7 @@ from landcover.nets.spectral_lite0 import SpectralLite, inflate
 from landcover.nets.symmetry import symmetry
 from landcover.train.augment import rectangles
 from landcover.train.configuration import TrainConfig
-from landcover.train.loop import _optimiser, learning_rate, take_up
+from landcover.train.optimisation import learning_rate, load_matching, optimiser_of
 
 SPLITS: Final = ("train", "validation")
 KINDS: Final[dict[str, dict[str, Any]]] = {
@@ -199,7 +199,7 @@ def fit(job: dict[str, Any], pool: Pool, out: Path, euro: dict[str, Tensor]) -> 
     net = nets.build(config.net, **config.net_options)
     average = nets.build(config.net, **config.net_options)
     if job["kind"] == "lite" and job.get("start", "eurosat") == "eurosat":
-        take_up(net, inflate(dict(euro)))
+        load_matching(net, inflate(dict(euro)))
     net.start_from(pool.pixels[rows].cpu(), pool.targets[rows].cpu())
     for one in (net, average):
         one.to(device, memory_format=torch.channels_last)
@@ -207,7 +207,7 @@ def fit(job: dict[str, Any], pool: Pool, out: Path, euro: dict[str, Tensor]) -> 
         pretrain(net, pool.pixels[rows], job["ssl"], chance)
     average.load_state_dict(net.state_dict())
     average.eval().requires_grad_(requires_grad=False)
-    optimiser = _optimiser(net, config)
+    optimiser = optimiser_of(net, config)
     measure = loss_of(job.get("loss", "bce"), pool.targets[rows].mean(dim=0))
     teachers = [_kept(name, out).to(device) for name in job.get("teachers", ())]
     per_epoch = max(1, round(len(rows) / config.batch))

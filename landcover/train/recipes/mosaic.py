@@ -1,12 +1,12 @@
-"""How ``landcover-mosaic`` comes into being: parts trained apart, joined, decided on together.
+"""The recipe of ``landcover-mosaic``: parts trained apart, joined, decided on together.
 
 The parts are TriGrid by the configuration of ``landcover-cnn``, a SpectralLite, and the label
-sets of BigEarthNet's training split. The SpectralLite starts from the shipped EuroSAT net and is
-taught: half of what it learns is what TriGrid and two SpectralLites, which saw labels alone, say
-of the very mixture that it sees (Hinton et al. 2015; patiently, as in Beyer et al. 2022). Parts
-fitted to the training split are joined first; on validation that mosaic yields every
-decision. Then the parts are fitted to training and validation together, when asked for,
-and what is shipped is the mosaic of those. The test split plays no part.
+sets of BigEarthNet's training split. The SpectralLite starts from the shipped EuroSAT net and
+is distilled: half of each target is what TriGrid and two SpectralLites, trained on labels
+alone, predict for the very mixture that it sees (Hinton et al. 2015; patiently, as in Beyer
+et al. 2022). Parts fitted to the training split are joined first; on validation that mosaic
+yields every decision. Then the parts are fitted to training and validation together, when
+asked for, and what is shipped is the mosaic of those. The test split plays no part.
 """
 
 from __future__ import annotations
@@ -39,20 +39,14 @@ from landcover.nets.mosaic import Mosaic
 from landcover.nets.spectral_lite0 import SpectralLite, inflate
 from landcover.nets.trigrid import TriGrid
 from landcover.train import distributed
-from landcover.train.loop import HISTORY_FILE, OnEpoch, State, TrainConfig, train
-from landcover.train.recipes.bigearthnet import (
-    Learnt,
-    Order,
-    Recipe,
-    Task,
-    changes,
-    configuration,
-    counter,
-    of_patches,
-    produce,
-    rounded,
-    settings_text,
-)
+from landcover.train.configuration import TrainConfig
+from landcover.train.history import HISTORY_FILE
+from landcover.train.loop import OnEpoch, train
+from landcover.train.recipes.bigearthnet import configuration
+from landcover.train.recipes.build import Recipe, Task, TrainedNet, of_patches, produce
+from landcover.train.recipes.model_folder import rounded
+from landcover.train.recipes.order import Order, changes, counter, settings_text
+from landcover.train.state import Weights
 
 Tell = Callable[[int], OnEpoch | None]
 
@@ -87,7 +81,7 @@ class Parts:
     def teachers(self) -> tuple[TrainConfig, ...]:
         """Of the SpectralLites that teach, with TriGrid, the one that is kept.
 
-        They learn from labels alone, without mixtures, for half as long; there are none where
+        They are trained on labels alone, without mixtures, for half as long; there are none where
         the kept one does not trust them.
         """
         if self.lite.trust == 0:
@@ -128,14 +122,14 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
     task = Task(name=name, recipe=recipe, dataset=of_patches(name, dataset), order=order)
     total = parts.epochs * (2 if order.fit == "train+validation" else 1)
 
-    def learn(
-        store: NativeStore, _: NativeStore | None, runs: Path, first: Learnt | None
-    ) -> Learnt:
+    def train_once(
+        store: NativeStore, _: NativeStore | None, runs: Path, first: TrainedNet | None
+    ) -> TrainedNet:
         before = 0 if first is None else parts.epochs
         net = fit(parts, store, runs, lambda done: counter(report, before + done, total))
-        return _learnt(parts, net, store)
+        return _trained_net(parts, net, store)
 
-    if produce(task, out, learn):
+    if produce(task, out, train_once):
         shutil.copyfile(out / "runs" / order.fit / "lite" / HISTORY_FILE, out / HISTORY_FILE)
         (out / "config.json").write_text(parts.to_json(), encoding="utf-8")
 
@@ -175,13 +169,13 @@ def fit(parts: Parts, store: NativeStore, runs: Path, tell: Tell) -> Mosaic:
     lite = _kept(mark, runs / "lite")
     if lite is None:
         begin, done = inflate(start()), parts.trigrid.epochs
-        learnt = []
+        teachers = []
         for number, config in enumerate(parts.teachers):
             where = runs / f"teacher-{number}"
-            learnt.append(_part(config, store, where, begin, tell(done)))
+            teachers.append(_part(config, store, where, begin, tell(done)))
             done += config.epochs
-        teacher = _ready(panel(parts, trigrid, learnt), parts, store) if learnt else None
-        lite = _fresh(
+        teacher = _ready(panel(parts, trigrid, teachers), parts, store) if teachers else None
+        lite = _train_part(
             parts.lite,
             store,
             runs / "lite",
@@ -193,7 +187,7 @@ def fit(parts: Parts, store: NativeStore, runs: Path, tell: Tell) -> Mosaic:
     return assemble(parts, trigrid, lite)
 
 
-def panel(parts: Parts, trigrid: State, lites: Sequence[State]) -> nn.Module:
+def panel(parts: Parts, trigrid: Weights, lites: Sequence[Weights]) -> nn.Module:
     """What teaches: TriGrid for one half, SpectralLites for the other, each in one look."""
     whole = Mosaic(
         trigrid=parts.trigrid.net_options,
@@ -204,7 +198,7 @@ def panel(parts: Parts, trigrid: State, lites: Sequence[State]) -> nn.Module:
     return mosaic.join(*_trained(parts, trigrid, lites), nn.Identity(), whole)
 
 
-def assemble(parts: Parts, trigrid: State, lite: State) -> Mosaic:
+def assemble(parts: Parts, trigrid: Weights, lite: Weights) -> Mosaic:
     """A mosaic of trained weights, in evaluation mode."""
     prior = packaged(strength=LOOKS["strength"])
     whole = nets.build("mosaic", **options(parts, sets=len(prior.members)))
@@ -213,7 +207,7 @@ def assemble(parts: Parts, trigrid: State, lite: State) -> Mosaic:
 
 
 def _trained(
-    parts: Parts, trigrid: State, lites: Sequence[State]
+    parts: Parts, trigrid: Weights, lites: Sequence[Weights]
 ) -> tuple[TriGrid, list[SpectralLite]]:
     grid = TriGrid(**parts.trigrid.net_options)
     grid.load_state_dict(trigrid)
@@ -233,7 +227,7 @@ def options(parts: Parts, *, sets: int) -> dict[str, Any]:
     }
 
 
-def start() -> State:
+def start() -> Weights:
     """The trunk of the shipped EuroSAT net.
 
     Raises:
@@ -249,16 +243,16 @@ def _part(
     out: Path,
     initial: Mapping[str, Tensor],
     tell: OnEpoch | None,
-) -> State:
-    """A part that learns from labels alone: the one that was kept, or a fresh one."""
+) -> Weights:
+    """A part that is trained on labels alone: the one that was kept, or a new one."""
     mark = _mark(config, store)
     kept = _kept(mark, out)
     if kept is not None:
         return kept
-    return _fresh(config, store, out, mark, initial=initial, tell=tell)
+    return _train_part(config, store, out, mark, initial=initial, tell=tell)
 
 
-def _fresh(
+def _train_part(
     config: TrainConfig,
     store: NativeStore,
     out: Path,
@@ -267,7 +261,7 @@ def _fresh(
     initial: Mapping[str, Tensor],
     tell: OnEpoch | None,
     teacher: nn.Module | None = None,
-) -> State:
+) -> Weights:
     # Alone, no part has anything to choose on validation: its last weights are taken.
     result = train(config, store, None, out, tell, initial=initial, teacher=teacher)
     if distributed.current().leads:
@@ -282,7 +276,7 @@ def _ready(teacher: nn.Module, parts: Parts, store: NativeStore) -> nn.Module:
     return fold(teacher.to(device), example)
 
 
-def _kept(mark: Mapping[str, str], out: Path) -> State | None:
+def _kept(mark: Mapping[str, str], out: Path) -> Weights | None:
     """The weights of a part that was trained by the same settings on the same patches."""
     try:
         with safe_open(out / WEIGHTS_FILE, "pt") as file:
@@ -303,11 +297,11 @@ def _mark(
     return {**mark, "taught_by": "\n".join(theirs)} if theirs else mark
 
 
-def _learnt(parts: Parts, net: Mosaic, store: NativeStore) -> Learnt:
+def _trained_net(parts: Parts, net: Mosaic, store: NativeStore) -> TrainedNet:
     mean, std = band_statistics([store])
     whole = rounded(net)
     prior = whole.get_buffer("prior.members")
-    return Learnt(
+    return TrainedNet(
         net=whole,
         net_name="mosaic",
         net_options=options(parts, sets=len(prior)),

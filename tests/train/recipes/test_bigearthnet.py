@@ -20,18 +20,12 @@ from landcover.models import registry
 from landcover.models.card import WEIGHTS_FILE
 from landcover.models.model import load_model
 from landcover.nets import efficientnet_lite0
-from landcover.train.loop import TrainConfig
-from landcover.train.recipes import bigearthnet
-from landcover.train.recipes.bigearthnet import (
-    ELSEWHERE,
-    NAMES,
-    RECIPES,
-    Order,
-    configuration,
-    make,
-    packed,
-    rounded,
-)
+from landcover.train.configuration import TrainConfig
+from landcover.train.recipes import model_folder
+from landcover.train.recipes.bigearthnet import RECIPES, configuration
+from landcover.train.recipes.model_folder import packed, rounded
+from landcover.train.recipes.order import Order
+from landcover.train.recipes.table import NAMES, SEVERAL_STEPS, make
 from tests.support import bigearthnet_tree as tree
 from tests.support import tiny
 
@@ -47,7 +41,7 @@ SMALL = {
 @pytest.fixture(autouse=True)
 def one_patch_for_scales(monkeypatch: pytest.MonkeyPatch) -> None:
     """How bright attribution maps are drawn is not what is tested here, and takes long."""
-    monkeypatch.setattr(bigearthnet, "SCALE_PATCHES", 1)
+    monkeypatch.setattr(model_folder, "SCALE_PATCHES", 1)
 
 
 @pytest.fixture
@@ -227,7 +221,7 @@ def test_every_recipe_has_its_files_and_a_name_of_its_own() -> None:
     assert set(registry.BASELINES) <= set(FITTED)
     for name in TRAINED:
         assert configuration(name, Order(device="cpu")).epochs > 0
-    for name in ELSEWHERE:
+    for name in SEVERAL_STEPS:
         assert name not in RECIPES
 
 

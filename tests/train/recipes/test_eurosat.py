@@ -17,9 +17,11 @@ from landcover.evaluate.pictures import baselines_in
 from landcover.explain.explanation import METHODS
 from landcover.models.model import load_model
 from landcover.nets.efficientnet_lite0 import Lite0
-from landcover.train.loop import Epoch, predict_logits
-from landcover.train.recipes import eurosat
-from landcover.train.recipes.bigearthnet import Order, make
+from landcover.train.history import Epoch
+from landcover.train.recipes import eurosat, eurosat_folder
+from landcover.train.recipes.order import Order
+from landcover.train.recipes.table import make
+from landcover.train.validation import predict_logits
 from tests.datasets.test_eurosat import places_of_all_splits
 from tests.support.colour_pictures import encoded, pixels
 
@@ -79,7 +81,7 @@ def test_one_call_makes_a_folder_that_answers(
     assert set(card.explanation_scales) == set(METHODS)
     # The folder's figures are those of the rounded weights of the first fit.
     state = torch.load(out / "runs" / "train" / "phase-2" / "checkpoint.pt", weights_only=True)
-    net = eurosat.finished(state["best_state"], card.net_options)
+    net = eurosat_folder.finished(state["best_state"], card.net_options)
     validation = dataset.load("validation")
     hits = predict_logits(net, validation).argmax(1) == validation.targets.argmax(1)
     assert card.selection["accuracy"] == pytest.approx(float(hits.float().mean()))

@@ -17,9 +17,10 @@ from landcover.nets.mosaic import Mosaic
 from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.symmetry import symmetry
 from landcover.nets.trigrid import TriGrid
-from landcover.train.recipes import bigearthnet, mosaic
-from landcover.train.recipes.bigearthnet import Order, make
+from landcover.train.recipes import model_folder, mosaic
 from landcover.train.recipes.mosaic import Parts, settings
+from landcover.train.recipes.order import Order
+from landcover.train.recipes.table import make
 from tests.support import bigearthnet_tree as tree
 
 NAME = "landcover-mosaic"
@@ -47,7 +48,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Parts:
         lite=replace(usual.lite, batch=4),
     )
     monkeypatch.setattr(mosaic, "settings", lambda _: parts)
-    monkeypatch.setattr(bigearthnet, "SCALE_PATCHES", 1)
+    monkeypatch.setattr(model_folder, "SCALE_PATCHES", 1)
     monkeypatch.setattr("landcover.explain.explanation.METHODS", {})
     return parts
 

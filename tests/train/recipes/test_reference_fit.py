@@ -19,7 +19,7 @@ from landcover.models.model import load_model, save_model, weights_bytes
 from landcover.models.registry import BASELINES
 from landcover.nets.reference import FEATURES, QUANTILES, BandStatisticsForest, band_statistics
 from landcover.train.recipes import bigearthnet, reference_fit
-from landcover.train.recipes.bigearthnet import Order
+from landcover.train.recipes.order import Order
 from tests.support.bigearthnet_tree import Look, v2_id, write_v2
 from tests.support.tiny import tiny_card
 

@@ -1,0 +1,72 @@
+"""The checkpoint of a run in its folder: written after each epoch, and resumed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Final
+
+import torch
+
+from landcover.core.errors import BadInput
+from landcover.train.configuration import TrainConfig
+from landcover.train.distributed import Team
+from landcover.train.history import whole, write
+from landcover.train.state import TrainState
+
+CHECKPOINT_FILE: Final = "checkpoint.pt"
+CONFIG_FILE: Final = "config.json"
+
+
+def save(state: TrainState, ids: Sequence[str], out: Path) -> None:
+    """Write history and checkpoint, each whole or not at all."""
+    write(state.history, out)
+    with whole(out / CHECKPOINT_FILE) as part:
+        kept = {"config": state.config.to_json(), "ids": list(ids), **state.state_dict()}
+        torch.save(kept, part)
+
+
+def start_or_resume(state: TrainState, ids: Sequence[str], out: Path, team: Team) -> None:
+    """Start in a new folder, or go on with the run that was interrupted in it.
+
+    Args:
+        state: of a run that has just been set up; it takes over the checkpoint's.
+        ids: names of the training patches, which must be those of the checkpoint.
+        out: the run's folder; made where absent.
+        team: the processes of the run.
+
+    Raises:
+        BadInput: the folder holds a run with other settings or other patches, the checkpoint
+            cannot be read, or the processes see different ones.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / CHECKPOINT_FILE
+    if path.exists():
+        _resume(state, ids, path)
+    elif team.leads:
+        with whole(out / CONFIG_FILE) as part:
+            part.write_text(state.config.to_json(), encoding="utf-8")
+    if not team.agree([state.steps, len(ids)], state.device):
+        raise BadInput(
+            "The processes of this training see different checkpoints or patches: give all "
+            "of them the same folders."
+        )
+
+
+def _resume(state: TrainState, ids: Sequence[str], path: Path) -> None:
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        same = TrainConfig.from_json(kept["config"]) == state.config
+        if same and kept["ids"] == list(ids):
+            state.load_state_dict(kept)
+            return
+    except (RuntimeError, ValueError, TypeError, KeyError, EOFError, UnpicklingError):
+        raise BadInput(
+            f"The checkpoint in '{path.parent.name}' cannot be read: remove {path.name} to "
+            "start anew, or choose another folder."
+        ) from None
+    raise BadInput(
+        f"The folder '{path.parent.name}' holds a run with other settings or other patches: "
+        "choose another folder, or remove its checkpoint."
+    )

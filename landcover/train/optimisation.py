@@ -1,0 +1,109 @@
+"""Loss, optimiser, learning rate and numeric precision of a training run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from landcover.models.devices import knows_bfloat16
+from landcover.train.configuration import Loss, TrainConfig
+
+
+def loss_of(name: Loss, logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean loss of logits ``(n, class)`` under targets between 0 and 1."""
+    if name == "softmax":
+        return F.cross_entropy(logits, targets)
+    return F.binary_cross_entropy_with_logits(logits, targets)
+
+
+def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
+    """The learning rate of a step, counted from 0, of ``steps`` in all.
+
+    It rises linearly in the warm-up and then falls as a half cosine to 0.
+    """
+    warm = max(1, round(config.warm_up * steps))
+    if step < warm:
+        return config.learning_rate * (step + 1) / warm
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+
+
+def optimiser_of(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW that decays weights but neither biases nor normalisations.
+
+    Each of its parameter groups holds under ``factor`` what its learning rate is multiplied by.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, values in net.named_parameters():
+        if values.requires_grad:
+            factor = config.trunk_rate if name.startswith("trunk.") else 1.0
+            decay = config.weight_decay if values.dim() > 1 else 0.0
+            groups.setdefault((factor, decay), []).append(values)
+    parts = [
+        {"params": values, "weight_decay": decay, "factor": factor}
+        for (factor, decay), values in groups.items()
+    ]
+    return torch.optim.AdamW(parts, lr=config.learning_rate, fused=True)
+
+
+def average_of(net: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of a net's weights and running statistics, to be updated.
+
+    On a few hundred patches single steps are noisy, and their average generalises better.
+
+    Args:
+        net: what the average starts from, on its device; it is copied.
+        decay: share of the old value that a step keeps. The first steps keep less, 2/11 after
+            the first one: with a long memory from the start the average would cling to it.
+
+    Returns:
+        the average, in evaluation mode.
+    """
+
+    def update(kept: Sequence[Tensor], new: Sequence[Tensor], count: Tensor | int) -> None:
+        if not kept[0].is_floating_point():  # how many batches a normalisation has seen
+            for old, value in zip(kept, new, strict=True):
+                old.copy_(value)
+            return
+        steps = int(count)
+        rate = min(decay, (1 + steps) / (10 + steps))
+        get_ema_multi_avg_fn(rate)(kept, new, count)  # type: ignore[no-untyped-call]
+
+    average = AveragedModel(net, multi_avg_fn=update, use_buffers=True)
+    resume_average(average, 0)
+    return average.eval().requires_grad_(requires_grad=False)
+
+
+def resume_average(average: AveragedModel, steps: int) -> None:
+    """Set how many steps an average has seen."""
+    # At a count of 0 torch would copy the net instead of averaging.
+    average.n_averaged.fill_(steps + 1)
+
+
+def precision_of(config: TrainConfig, device: torch.device) -> str:
+    """The precision that a run computes in on a device."""
+    if config.precision != "auto":
+        return config.precision
+    if knows_bfloat16(device):
+        return "bfloat16"
+    return "float16" if device.type == "cuda" else "float32"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Compute in that precision inside, where torch expects a gain from it."""
+    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+    return torch.autocast(device.type, kind or torch.bfloat16, enabled=kind is not None)
+
+
+def load_matching(net: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """Copy weights into a net where name and shape agree; returns the names that were copied."""
+    own = net.state_dict()
+    same = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    net.load_state_dict({**own, **same})
+    return list(same)

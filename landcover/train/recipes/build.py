@@ -1,0 +1,219 @@
+"""From a data set of patches to a model folder: the two fits that every model goes through.
+
+The first fit sees the training split alone; on validation it yields the decisions
+(thresholds, calibration) and the metrics that the card calls *selection*. The second, when
+asked for, sees training and validation together with every choice frozen, and only its
+weights are shipped. The test split plays no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from torch import nn
+
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import BadInput
+from landcover.datasets import Dataset
+from landcover.datasets.arrays import NativeStore, PatchSet, join
+from landcover.datasets.band_subset import show
+from landcover.decide import calibration
+from landcover.metrics.crossfit import places
+from landcover.metrics.scores import summary
+from landcover.models.card import Card
+from landcover.train import decisions, distributed
+from landcover.train.recipes import reference_fit
+from landcover.train.recipes.model_folder import write
+from landcover.train.recipes.order import Order
+from landcover.train.state import Weights
+from landcover.train.validation import predict_logits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What makes a model, and what its card says of it.
+
+    Attributes:
+        title: the name that people read.
+        summary: one or two sentences on what it is and what it is good for.
+        net: name of the architecture; of a trained model its configuration says it.
+        config: name of the configuration of a model that is trained by gradients.
+        options: of the net, beside those of the configuration.
+        initial: weights that training starts from, where it does not start from nothing.
+        start: what these are, for the card.
+        fit: makes a net of patches and a seed, where nothing is trained by gradients.
+        settings: of such a fit, for the card.
+        explainable: whether gradients of the scores with respect to pixels exist.
+        half: keep the weights of convolutions and linear layers in half precision. Every
+            figure is measured after that rounding.
+    """
+
+    title: str
+    summary: str
+    net: str = ""
+    config: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    initial: Callable[[], Weights] | None = None
+    start: str = ""
+    fit: Callable[[PatchSet, int], reference_fit.Fitted] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    explainable: bool = True
+    half: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One model to make: its name, a recipe, the data and what was ordered."""
+
+    name: str
+    recipe: Recipe
+    dataset: Dataset
+    order: Order
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedNet:
+    """What one fit leaves.
+
+    Attributes:
+        net: in evaluation mode, on the CPU.
+        net_name, net_options: what builds it anew.
+        bands, mean, std: what it reads, and the statistics of that.
+        facts: how it was fitted, for the card.
+        epoch: the kept one; 0 of fits without epochs.
+    """
+
+    net: nn.Module
+    net_name: str
+    net_options: dict[str, Any]
+    bands: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    facts: dict[str, Any]
+    epoch: int = 0
+
+
+TrainOnce = Callable[[NativeStore, NativeStore | None, Path, TrainedNet | None], TrainedNet]
+
+
+def of_patches(name: str, dataset: object) -> Dataset:
+    """The data set, where it holds patches.
+
+    Raises:
+        BadInput: it holds pictures.
+    """
+    if isinstance(dataset, Dataset):
+        return dataset
+    raise BadInput(
+        f"The model '{name}' is trained on patches of twelve bands: give --model eurosat-rgb, "
+        "which is trained on pictures, or --dataset bigearthnet."
+    )
+
+
+def produce(task: Task, out: Path, train_once: TrainOnce) -> bool:
+    """Fit, decide on validation, fit again on both splits when asked for, write the folder.
+
+    Args:
+        task: what to make.
+        out: the folder to write.
+        train_once: fits a net: from patches, validation patches to watch, a folder for the
+            run and the first fit, if this is the second.
+
+    Returns:
+        whether this process wrote; the first of several writes for all.
+
+    Raises:
+        BadInput: a split is empty, or a patch cannot be read.
+    """
+    training, validation = task.dataset.load("train"), task.dataset.load("validation")
+    runs = out / "runs"
+    first = train_once(training, validation, runs / "train", None)
+    decided = decide(_card(task, first, training), first, validation)
+    final, fitted = first, training
+    if task.order.fit == "train+validation":
+        fitted = join(training, validation)
+        final = train_once(fitted, None, runs / task.order.fit, first)
+    if not distributed.current().leads:
+        return False
+    chosen = {key: getattr(decided, key) for key in DECIDED}
+    card = replace(_card(task, final, fitted), **chosen)
+    write(card, final.net, out, task.dataset, half=task.recipe.half)
+    return True
+
+
+DECIDED: Final = (
+    "thresholds",
+    "threshold_rule",
+    "aims",
+    "calibration",
+    "label_sets",
+    "selection",
+)
+"""Fields of a card that validation decides."""
+
+
+def decide(card: Card, trained: TrainedNet, validation: NativeStore) -> Card:
+    """The card with what validation decides, by a net that had not seen it.
+
+    Args:
+        card: of that net.
+        trained: the net.
+        validation: patches that it was not fitted to.
+
+    Raises:
+        BadInput: no patch has a label.
+    """
+    logits = predict_logits(trained.net, show(validation, trained.bands))
+    truth = validation.targets.numpy().astype(bool)
+    decided = decisions.decide(
+        card, logits.numpy(), truth, places(validation.ids), validation.countries
+    )
+    probability = calibration.apply(decided.calibration, decided.classes, logits).numpy()
+    figures = {
+        "fitted_on": ["train"],
+        "measured_on": "validation",
+        "n": len(validation),
+        **({"epoch": trained.epoch} if trained.epoch else {}),
+        **summary(truth, probability, decided.thresholds),
+    }
+    return replace(decided, selection={**figures, **decided.selection})
+
+
+def _card(task: Task, trained: TrainedNet, fitted: NativeStore) -> Card:
+    """A card of everything but what validation decides and what :func:`write` adds."""
+    return Card(
+        name=task.name,
+        title=task.recipe.title,
+        summary=task.recipe.summary,
+        net=trained.net_name,
+        net_options=trained.net_options,
+        bands=trained.bands,
+        mean=trained.mean,
+        std=trained.std,
+        thresholds=dict.fromkeys(CLASS_NAMES, 0.5),
+        threshold_rule="one half",
+        training={
+            "dataset": task.dataset.title,
+            "splits": task.order.fit.split("+"),
+            **fitted.origin(),
+            **trained.facts,
+            "date": datetime.now(UTC).date().isoformat(),
+            "command": (
+                f"landcover train --dataset {task.dataset.name} --model {task.name} "
+                f"--fit {task.order.fit}"
+            ),
+        },
+        weights_sha256="",
+        parameters=_size(trained.net),
+        explainable=task.recipe.explainable,
+    )
+
+
+def _size(net: nn.Module) -> int:
+    """Number of trained values: the parameters, or the tables of a net without any."""
+    trained = sum(value.numel() for value in net.parameters())
+    return trained or sum(v.numel() for v in net.state_dict().values() if v.is_floating_point())

@@ -1,0 +1,76 @@
+"""A trained net as a model folder: weights, card and the scales of attribution maps."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from safetensors.torch import save as dump_tensors
+from torch import Tensor, nn
+
+from landcover.core.raster import Raster
+from landcover.datasets import Dataset
+from landcover.explain import explanation
+from landcover.models.card import Card
+from landcover.models.devices import pick_device
+from landcover.models.model import Model, save_model
+
+SCALE_PATCHES: Final = 6
+"""Validation patches from which the common scale of attribution maps is measured."""
+
+
+def write(card: Card, net: nn.Module, out: Path, dataset: Dataset, *, half: bool = False) -> Card:
+    """Write a model folder: weights, and the card with their hash and its attribution scales.
+
+    Args:
+        card: without hash and scales.
+        net: the trained net; :func:`rounded` if ``half``.
+        out: the folder; made where absent.
+        dataset: where the patches for the scales are from.
+        half: keep weights in half precision where :func:`is_large` says so.
+
+    Raises:
+        BadInput: a patch cannot be read.
+    """
+    weights = packed(net, half=half)
+    card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
+    if card.explainable:
+        model = Model(card, net, pick_device("cpu"))
+        scales = explanation.explanation_scales(model, some_patches(dataset))
+        card = replace(card, explanation_scales=scales)
+    save_model(card, weights, out)
+    return card
+
+
+def is_large(value: Tensor) -> bool:
+    """Whether a tensor is a weight of a convolution or linear layer, in single precision.
+
+    Statistics and biases are vectors: few, and not to be rounded.
+    """
+    return value.dim() > 1 and value.dtype == torch.float32
+
+
+def rounded(net: nn.Module) -> nn.Module:
+    """The net in evaluation mode, its large weights rounded to what half precision holds."""
+    for value in net.state_dict().values():
+        if is_large(value):
+            value.copy_(value.half())
+    return net.eval()
+
+
+def packed(net: nn.Module, *, half: bool) -> bytes:
+    """A net's state as the bytes of a safetensors file, large weights in half precision."""
+    state = {name: value.detach().cpu() for name, value in net.state_dict().items()}
+    kept = {n: (v.half() if half and is_large(v) else v).contiguous() for n, v in state.items()}
+    return dump_tensors(kept)
+
+
+def some_patches(dataset: Dataset) -> list[Raster]:
+    """Validation patches spread evenly over the split."""
+    records = dataset.records("validation")
+    rows = np.linspace(0, len(records) - 1, min(SCALE_PATCHES, len(records))).round().astype(int)
+    return [records[row].patch() for row in rows.tolist()]

@@ -1,0 +1,70 @@
+"""What a user asks of a training run, and how its progress is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from landcover.core.errors import BadInput
+from landcover.core.progress import Progress, Report
+from landcover.train.history import Epoch
+from landcover.train.loop import OnEpoch
+
+Fit = Literal["train", "train+validation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a user asked for, as far as it differs from the configuration."""
+
+    config_file: Path | None = None
+    fit: Fit = "train"
+    epochs: int | None = None
+    seed: int | None = None
+    shards: int | None = None
+    device: str = "auto"
+
+
+def settings_text(packaged: str, order: Order) -> str:
+    """The text of the user's configuration file, else of the packaged one of that name.
+
+    Raises:
+        BadInput: the file cannot be read.
+    """
+    if order.config_file is None:
+        file = resources.files("landcover.train") / "configs" / f"{packaged}.json"
+        return file.read_text(encoding="utf-8")
+    try:
+        return order.config_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise BadInput(
+            f"The configuration '{order.config_file.name}' cannot be read: check the path."
+        ) from None
+
+
+def changes(order: Order) -> dict[str, Any]:
+    """What the user asked for in place of any configuration's device, epochs and seed."""
+    wanted = {"epochs": order.epochs, "seed": order.seed}
+    return {
+        "device": order.device,
+        **{key: value for key, value in wanted.items() if value is not None},
+    }
+
+
+def counter(report: Report | None, done: int, total: int) -> OnEpoch | None:
+    """What tells of each epoch of a fit before which ``done`` of all ``total`` epochs were."""
+    if report is None:
+        return None
+
+    def tell(entry: Epoch) -> None:
+        note = f"loss {entry.train_loss:.3f}"
+        if not np.isnan(entry.val_macro_ap):
+            note += f", validation AP macro {entry.val_macro_ap:.3f} micro {entry.val_micro_ap:.3f}"
+        count = done + entry.epoch
+        report(Progress(what="Training", done=count, total=total, unit="epochs", detail=note))
+
+    return tell

@@ -1,0 +1,104 @@
+"""Validation of a net while it is trained: its logits, its loss and its average precision."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from landcover.core.prefetch import ahead
+from landcover.datasets.arrays import PatchSet
+from landcover.metrics.scores import average_precision, counted_classes
+from landcover.train import distributed
+from landcover.train.configuration import Loss
+from landcover.train.distributed import Team
+from landcover.train.optimisation import autocast, loss_of
+
+BATCH: Final = 64
+"""Patches that are validated together."""
+_AHEAD: Final = 2
+"""Batches that are read in advance."""
+
+
+class Validation(NamedTuple):
+    """Metrics on the validation set; NaN where there is none."""
+
+    loss: float = math.nan
+    macro_ap: float = math.nan
+    micro_ap: float = math.nan
+    accuracy: float = math.nan
+    """Share whose highest score is of their class; NaN for multi-label losses."""
+
+
+def validate(
+    net: nn.Module,
+    patches: PatchSet,
+    loss: Loss,
+    *,
+    device: torch.device,
+    precision: str,
+    team: Team = distributed.ALONE,
+) -> Validation:
+    """Metrics of a net on labelled patches."""
+    logits = predict_logits(net, patches, device=device, precision=precision, team=team)
+    value = float(loss_of(loss, logits, patches.targets))
+    # Pooled over classes, only probabilities of one sum are comparable.
+    scores = logits if loss == "multilabel" else logits.softmax(dim=1)
+    macro, micro = average_precisions(patches.targets.numpy(), scores.numpy())
+    accuracy = math.nan
+    if loss == "softmax":
+        hits = scores.argmax(dim=1) == patches.targets.argmax(dim=1)
+        accuracy = float(hits.float().mean())
+    return Validation(value, macro, micro, accuracy)
+
+
+def predict_logits(
+    net: nn.Module,
+    patches: PatchSet,
+    *,
+    device: torch.device | None = None,
+    precision: str = "float32",
+    batch: int = BATCH,
+    team: Team = distributed.ALONE,
+) -> Tensor:
+    """Logits, float32 ``(patch, class)`` on the CPU, of a net in evaluation mode.
+
+    A team shares the work; each of its processes gets all the logits.
+    """
+    where = device or torch.device("cpu")
+    net.eval()
+    starts = range(0, len(patches), batch)[team.rank :: team.size]
+    blocks = [range(start, min(start + batch, len(patches))) for start in starts]
+    with (
+        torch.inference_mode(),
+        autocast(where, precision),
+        ThreadPoolExecutor(1) as reader,
+    ):
+        read = ahead(reader, patches.pixels, blocks, _AHEAD)
+        answers = [net(pixels.to(where)).float().cpu() for pixels in read]
+    if team.size == 1:
+        return torch.cat(answers)
+    everything = torch.zeros(patches.targets.shape, device=where)
+    for rows, answer in zip(blocks, answers, strict=True):
+        everything[rows.start : rows.stop] = answer.to(where)
+    team.add([everything])
+    return everything.cpu()
+
+
+def average_precisions(
+    targets: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]
+) -> tuple[float, float]:
+    """Macro average precision over classes with five positives or more, and micro.
+
+    NaN where there is no such class, or no positive at all.
+    """
+    truth = targets.astype(bool)
+    each = [average_precision(truth[:, k], scores[:, k]) for k in counted_classes(truth)]
+    macro = float(np.mean(each)) if each else math.nan
+    micro = average_precision(truth, scores)
+    return macro, micro
