@@ -23,7 +23,7 @@ import time
 import tomllib
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -168,12 +168,14 @@ def weight_hashes(package: Path) -> dict[str, str]:
     }
 
 
-def classify(old: Release, new: Release, data: Path, found: Findings) -> None:
-    """Compare what every model says of the samples, the scenes and some pictures."""
+def classify(
+    old: Release, new: Release, data: Path, found: Findings, *, models: Sequence[str]
+) -> None:
+    """Compare what some models say of the samples, the scenes and some pictures."""
     scenes = sorted(map(str, (data / "scenes").rglob("*.tif")))
     with tempfile.TemporaryDirectory() as folder:
         pictures = some_pictures(data / "eurosat" / "EuroSAT_RGB.zip", Path(folder))
-        for model in old.models():
+        for model in models:
             before = len(found.differences)
             sources = [*SAMPLES, *scenes, *pictures]
             answers = answers_of(old, model, sources), answers_of(new, model, sources)
@@ -206,14 +208,22 @@ def without_numbers_of_run(record: Json) -> Json:
     return {key: value for key, value in record.items() if key not in MEASURED_ANEW}
 
 
-def evaluate(old: Release, new: Release, root: Path, found: Findings, *, bootstraps: int) -> None:
-    """Compare the reports of all models that the old release can measure on a data set.
+def evaluate(
+    old: Release,
+    new: Release,
+    root: Path,
+    found: Findings,
+    *,
+    bootstraps: int,
+    models: Sequence[str],
+) -> None:
+    """Compare the reports of those models that the old release can measure on a data set.
 
     The folder of the data set has the name that ``--dataset`` takes.
     """
     dataset = root.name
     options = ("--dataset", dataset, "--split", "test", "--json", "--bootstraps", str(bootstraps))
-    for model in old.models():
+    for model in models:
         before = len(found.differences)
         reports = [report_of(release, root, model, options) for release in (old, new)]
         if reports[0] is None:
@@ -305,20 +315,22 @@ def main() -> int:
     parser.add_argument("new", type=Path, metavar="NEW", help="another one")
     parser.add_argument("--data", type=Path, help="the real data; default: NEW/../shared/data")
     parser.add_argument("--only", choices=PARTS, action="append", help="one part; may be repeated")
+    parser.add_argument("--model", action="append", help="one model; may be repeated; else all")
     parser.add_argument("--bootstraps", type=int, default=100, help="resamples of each report")
     parser.add_argument("--turns", type=int, default=TURNS, help="paired turns of each speed")
     options = parser.parse_args()
     old, new = Release.at(options.old), Release.at(options.new)
     data = (options.data or new.root.parent / "shared" / "data").resolve()
     parts = options.only or PARTS
+    models = options.model or list(old.models())
     found = Findings()
     if "weights" in parts:
         weights(old, new, found)
     if "classify" in parts:
-        classify(old, new, data, found)
+        classify(old, new, data, found, models=models)
     for dataset in ("bigearthnet", "eurosat"):
         if dataset in parts:
-            evaluate(old, new, data / dataset, found, bootstraps=options.bootstraps)
+            evaluate(old, new, data / dataset, found, bootstraps=options.bootstraps, models=models)
     if "speed" in parts:
         speed(old, new, options.turns)
     print("\n".join(lines_of(found)))
