@@ -57,7 +57,7 @@ def test_shapes_and_values_are_checked(
 ) -> None:
     with pytest.raises(BadInput, match=said):
         Raster(
-            brightness=brightness,
+            data=brightness,
             valid=valid,
             bands=RGB_BANDS,
             provenance=picture_of(pixels(), "p.png").provenance,

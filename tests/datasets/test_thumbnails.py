@@ -22,7 +22,7 @@ def test_a_patch_of_bigearthnet_is_its_true_colour(tmp_path: Path) -> None:
     root = write_v2(tmp_path / "bigearthnet", LOOKS)
     album = open_album("bigearthnet-v2", root)
     assert set(album.readers) == {look.patch_id for look in LOOKS}
-    picture = album.image(v2_id(1))
+    picture = album.picture(v2_id(1))
     patch = read_folder(root / "BigEarthNet-S2" / PRODUCT / v2_id(1))
     assert np.array_equal(picture, patch.image(TRUE_COLOUR))
 
@@ -35,13 +35,13 @@ def test_a_picture_of_eurosat_is_its_own(tmp_path: Path) -> None:
         archive.writestr("EuroSAT_RGB/Forest/Forest_7.jpg", buffer.getvalue())
     album = open_album("eurosat", tmp_path)
     with Image.open(buffer) as expected:
-        assert np.array_equal(album.image("Forest_7"), np.asarray(expected))
+        assert np.array_equal(album.picture("Forest_7"), np.asarray(expected))
 
 
 def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     album = open_album("bigearthnet-v2", write_v2(tmp_path / "bigearthnet", LOOKS))
     with pytest.raises(BadInput, match="has no patch nowhere in this folder"):
-        album.image("nowhere")
+        album.picture("nowhere")
     with pytest.raises(BadInput, match="There is no folder"):
         open_album("bigearthnet-v2", tmp_path / "nowhere")
     with pytest.raises(BadInput):

@@ -109,7 +109,7 @@ def test_a_sheet_shows_each_explanation_in_its_place(
     top = explanation_sheet.HEAD + gap + explanation_sheet.LINE
     for column, view in enumerate(
         (
-            explanation_sheet.image(patch),
+            explanation_sheet.picture(patch),
             *(explanation.overlay(e, patch) for e in (found[0], found[2])),
         )
     ):

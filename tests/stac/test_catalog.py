@@ -147,7 +147,7 @@ def assert_exact(archive: Archive, candidate: Candidate, patch: Raster, place: P
     day = str(candidate.acquired.date())
     seen = ground(archive, candidate, place)
     assert np.array_equal(patch.valid, seen), (place.name, day)
-    expected = np.where(seen, truth(archive, candidate, place).data, np.float32(0))
+    expected = np.where(seen, truth(archive, candidate, place).reflectance, np.float32(0))
     assert patch.data.dtype == np.float32
     assert np.array_equal(patch.data, expected), (place.name, day)
     assert patch.transform is not None
