@@ -31,6 +31,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from scipy.ndimage import correlate1d
 from torch import Tensor
 
 from landcover.core.raster import FloatArray
@@ -230,10 +231,6 @@ def occlusion(question: Question) -> list[Attribution]:
 
 def smooth(values: FloatArray) -> FloatArray:
     """``(y, x)`` smoothed by :data:`SMOOTHING`, with the same sum."""
-    reach = len(SMOOTHING) // 2
-    out = values.astype(np.float64)
-    for axis in (0, 1):
-        padded = np.pad(out, [(reach, reach) if k == axis else (0, 0) for k in (0, 1)], "symmetric")
-        windows = np.lib.stride_tricks.sliding_window_view(padded, len(SMOOTHING), axis=axis)
-        out = windows @ np.array(SMOOTHING)
-    return out.astype(np.float32)
+    rows = correlate1d(values, SMOOTHING, axis=0, output=np.float64, mode="reflect")
+    both: FloatArray = correlate1d(rows, SMOOTHING, axis=1, mode="reflect").astype(np.float32)
+    return both

@@ -17,13 +17,12 @@ import numpy.typing as npt
 
 from landcover.core.raster import BoolArray
 from landcover.metrics.bootstrap import interval
+from landcover.metrics.intervals import wilson
 from landcover.metrics.operating_points import RESAMPLES, Average
 from landcover.metrics.scores import ECE_BINS, Counts, Doubles, Floats
 
 Rule = Literal["equal width", "equal mass"]
 RULES: Final[tuple[Rule, ...]] = ("equal width", "equal mass")
-_Z: Final = 1.959964
-"""Of the normal distribution, for 95 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +77,8 @@ def bins(truth: BoolArray, probability: Floats, rule: Rule, *, count: int = ECE_
     np.maximum.at(high, which, flat)
     size = size[filled]
     share = sums[1] / size
-    below, above = wilson(share, size)
+    spans = [wilson(round(hits), int(n)) for hits, n in zip(sums[1], size, strict=True)]
+    below, above = np.array(spans).T
     return Bins(
         low=low[filled],
         high=high[filled],
@@ -141,13 +141,3 @@ def _which(flat: Floats, rule: Rule, count: int) -> npt.NDArray[np.intp]:
     below = np.searchsorted(np.sort(flat), flat, side="left")
     which: npt.NDArray[np.intp] = below * count // len(flat)
     return which
-
-
-def wilson(share: Doubles, count: Counts) -> tuple[Doubles, Doubles]:
-    """Wilson's 95 % interval of shares ``(k,)`` of ``count`` trials each, at least one."""
-    n, square = count.astype(np.float64), _Z**2
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = _Z / (1 + square / n) * np.sqrt(share * (1 - share) / n + square / (4 * n**2))
-    low: Doubles = np.clip(middle - half, 0.0, share)
-    high: Doubles = np.clip(middle + half, share, 1.0)
-    return low, high

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from landcover.metrics import reliability, scores
 
@@ -44,14 +43,6 @@ def test_equal_mass_gives_equal_parts_and_keeps_ties_together() -> None:
     ties = np.repeat([0.1, 0.7], [50, 40])
     found = reliability.bins(ties > 0.5, ties, "equal mass", count=9)
     assert found.count.tolist() == [50, 40]
-
-
-@pytest.mark.parametrize(("hits", "count"), [(0, 4), (3, 10), (10, 10), (57, 400)])
-def test_the_interval_is_wilsons(hits: int, count: int) -> None:
-    low, high = reliability.wilson(np.array([hits / count]), np.array([count]))
-    expected = binomtest(hits, count).proportion_ci(method="wilson")
-    assert low[0] == pytest.approx(expected.low, abs=1e-6)
-    assert high[0] == pytest.approx(expected.high, abs=1e-6)
 
 
 def test_errors_are_the_reports_and_lie_in_their_intervals() -> None:

@@ -35,7 +35,7 @@ from landcover.models import registry
 from landcover.models.model import load_model
 from landcover.train.recipes import bigearthnet
 from landcover.train.recipes.order import Order
-from pages.parts.models import classes, compare, data, failures, report_figures, trade_off
+from pages.parts.models import classes, compare, data, failures, report_figures
 from tests.support import tiny
 from tests.support.bigearthnet_tree import Look, v2_id, write_v2
 
@@ -188,37 +188,6 @@ def test_accuracy_against_time_has_every_model(zoo: Path) -> None:
         fastest = table.sort_values("ms a patch").iloc[0]
         assert fastest["On the front"]
         assert table.loc[table[value].idxmax(), "On the front"]
-
-
-def test_labels_of_bubbles_do_not_cover_each_other() -> None:
-    speed = Speed(milliseconds_per_patch=9.0, runs=1, device="cpu", threads=1)
-    reports = [
-        EvaluationReport(
-            model=str(k), dataset="any", split="test", n=12, per_class={}, speed=speed,
-            macro_ap=0.5 + k / 50,
-        )
-        for k in range(6)
-    ]  # fmt: skip
-    rows = [
-        data.Row(k, str(k), "A model with a name", one, None, 1) for k, one in enumerate(reports)
-    ]
-    table = trade_off._table(rows, "macro_ap")
-    spread = trade_off._ranges(table["ms a patch"].to_numpy(), table[["Macro AP"]].to_numpy(float))
-    found = trade_off._labels(rows, table, "Macro AP", [12.0] * 6, spread)
-    (_, _), (low, high) = spread
-    wide = len("A model with a name") * trade_off._LETTER
-    boxes = [
-        trade_off._Box(
-            float(str(label["ax"])) - wide / 2,
-            (high - float(str(label["y"]))) / (high - low) * trade_off._HIGH
-            + float(str(label["ay"])),
-            wide,
-            trade_off._LINE,
-        )
-        for label in found
-    ]
-    for k, box in enumerate(boxes):
-        assert all(box.over(other) == 0 for other in boxes[:k])
 
 
 def test_figures_come_with_data_support_and_interval(zoo: Path) -> None:

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from landcover import nets
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.explain.faithfulness import ratings
+from landcover.metrics.intervals import wilson
 from landcover.models import registry
 from landcover.trust import files
 from landcover.trust.bench import records
@@ -200,9 +201,9 @@ def test_curves_of_other_coverages_stand_below_each_other(zoo: Path) -> None:
     ],
 )
 def test_an_aim_is_judged_with_its_interval(hits: int, n: int, said: str) -> None:
-    rate = Rate(n=n, hits=hits, share=hits / n, interval=records.wilson(hits, n))
+    rate = Rate(n=n, hits=hits, share=hits / n, interval=wilson(hits, n))
     assert trust._aim(rate, at_most=0.05).endswith(said)
-    other = Rate(n=n, hits=n - hits, share=1 - hits / n, interval=records.wilson(n - hits, n))
+    other = Rate(n=n, hits=n - hits, share=1 - hits / n, interval=wilson(n - hits, n))
     assert trust._aim(other, at_least=0.95).endswith(said.replace("most 5%", "least 95%"))
 
 

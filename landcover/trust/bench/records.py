@@ -7,19 +7,17 @@ whoever holds a :class:`TrustMeasurement` can draw it. Nothing here needs a net;
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import model_validator
 
 from landcover.core.schema import Interval, Schema, complete
+from landcover.metrics.intervals import wilson
 from landcover.trust import files
 from landcover.trust.verdict import SAID, Decision
 
 FILE: Final = "verdict"
-CONFIDENCE: Final = 1.959964
-"""Quantile of the normal distribution for 95 %."""
 Kind = Literal["bad", "elsewhere", "good"]
 """Of a group of patches: to be caught; sound, but of a land that the model does not know; sound."""
 
@@ -253,18 +251,6 @@ class TrustMeasurement(Schema):
     def learnt(self) -> bool:
         """Whether the model was trained on the split that the good patches are from."""
         return self.split in self.learnt_from
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The interval that holds a share with 95 % (Wilson 1927); 0 to 1 where nothing was counted."""
-    if not count:
-        return 0.0, 1.0
-    share, z2 = hits / count, CONFIDENCE**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = CONFIDENCE * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    half /= 1 + z2 / count
-    # Rounding must not put the share itself outside.
-    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def title_of(check: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,12 +23,7 @@ WISHES: Final = {
     "micro_ap": "The most labels right (best micro AP)",
     "accuracy": "The most pictures right (best accuracy)",
 }
-HEIGHT: Final = 480
-# Labels are placed for a narrow screen: on a wide one the same steps leave more room.
-_WIDE: Final = 280
-_HIGH: Final = 380
-_LETTER: Final = 6.6
-_LINE: Final = 15
+HEIGHT: Final = 600
 
 
 def advice(rows: Sequence[data.Row]) -> None:
@@ -162,6 +156,7 @@ def _figure(rows: Sequence[data.Row], table: pd.DataFrame, key: str, size: str) 
         x=front["ms a patch"],
         y=front[title],
         mode="lines",
+        name="no other model is better in both",
         line={"color": show.QUIET, "dash": "dash", "shape": "hv", "width": 1.5},
         hoverinfo="skip",
     )
@@ -180,17 +175,20 @@ def _figure(rows: Sequence[data.Row], table: pd.DataFrame, key: str, size: str) 
                 "color": show.QUIET,
             },
             mode="markers",
+            name=row.title,
             marker={
                 "size": width,
                 "color": look.colour,
+                "symbol": look.symbol,
                 "opacity": 0.8,
                 "line": {"width": 1, "color": show.QUIET},
             },
             hovertemplate=f"{row.title}<br>{title} %{{y:.3f}}, %{{x:.1f}} ms<extra></extra>",
         )
     spread = _ranges(table["ms a patch"].to_numpy(), table[["Low", "High", title]].to_numpy(float))
-    show.plain(figure, HEIGHT, showlegend=False)
-    figure.update_layout(margin_t=10)
+    show.plain(figure, HEIGHT)
+    legend = {"y": -0.2, "yanchor": "top", "itemsizing": "constant"}
+    figure.update_layout(margin_t=10, legend=legend)
     figure.update_xaxes(
         type="log",
         range=spread[0],
@@ -198,8 +196,6 @@ def _figure(rows: Sequence[data.Row], table: pd.DataFrame, key: str, size: str) 
         dtick=1 if spread[0][1] - spread[0][0] > 1.6 else "D2",
     )
     figure.update_yaxes(range=spread[1], title=title)
-    for label in _labels(rows, table, title, widths, spread):
-        figure.add_annotation(label)
     return figure
 
 
@@ -216,75 +212,3 @@ def _ranges(times: np.ndarray, heights: np.ndarray) -> Spread:
         (float(logs.min()) - wide, float(logs.max()) + wide),
         (max(low - room, -0.02), min(high + room, 1.02)),
     )
-
-
-@dataclass(frozen=True)
-class _Box:
-    """A rectangle on the narrow screen, in pixels."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    def over(self, other: _Box) -> float:
-        """The area in common."""
-        across = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
-        down = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
-        return max(across, 0.0) * max(down, 0.0)
-
-    def outside(self) -> float:
-        """The area beyond the edges."""
-        return self.width * self.height - self.over(_Box(0, 0, _WIDE, _HIGH))
-
-
-def _labels(
-    rows: Sequence[data.Row],
-    table: pd.DataFrame,
-    title: str,
-    widths: Sequence[float],
-    spread: Spread,
-) -> list[dict[str, object]]:
-    """The models' names beside their bubbles, moved until none covers another."""
-    (left, right), (low, high) = spread
-    xs = (np.log10(table["ms a patch"].to_numpy()) - left) / (right - left) * _WIDE
-    ys = (high - table[title].to_numpy(float)) / (high - low) * _HIGH
-    taken = [_Box(x - w / 2, y - w / 2, w, w) for x, y, w in zip(xs, ys, widths, strict=True)]
-    out = []
-    for k, row in enumerate(rows):
-        long = _LETTER * len(row.title)
-        options = [
-            (dx, dy, _Box(xs[k] + dx - long / 2, ys[k] + dy - _LINE / 2, long, _LINE))
-            for dx, dy in _steps(widths[k] / 2, long)
-        ]
-        dx, dy, box = min(
-            options,
-            key=lambda option: (
-                sum(option[2].over(other) for other in taken) + 2 * option[2].outside(),
-                abs(option[0]) + abs(option[1]),
-            ),
-        )
-        taken.append(box)
-        out.append(
-            {
-                "x": math.log10(row.milliseconds or 1.0),
-                "y": table[title].iloc[k],
-                "ax": dx,
-                "ay": dy,
-                "text": row.title,
-                "showarrow": True,
-                "arrowhead": 0,
-                "arrowwidth": 1,
-                "arrowcolor": show.QUIET,
-                "font": {"size": 12, "color": theme.ink().text},
-            }
-        )
-    return out
-
-
-def _steps(radius: float, long: float) -> list[tuple[float, float]]:
-    """Where a label may stand, from its bubble: near first."""
-    sides = [(radius + 8 + long / 2, 0.0), (-radius - 8 - long / 2, 0.0)]
-    steps = [radius + 12 + _LINE * k for k in range(8)]
-    shifts = (0.0, long / 3, -long / 3, long / 1.6, -long / 1.6)
-    return sides + [(dx, sign * dy) for dy in steps for dx in shifts for sign in (-1, 1)]

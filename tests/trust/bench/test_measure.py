@@ -6,15 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from landcover.core.errors import CorruptModel
 from landcover.datasets import open_dataset
 from landcover.models import registry
 from landcover.models.model import Model
 from landcover.trust.bench import fit, measure, records, verdict_text
-from landcover.trust.bench.records import Rate, TrustMeasurement, wilson
+from landcover.trust.bench.records import Rate, TrustMeasurement
 from landcover.trust.bench.synthetic import SPOILERS
 from landcover.trust.novelty import Novelty
 from tests.support import sky_scene, tiny, trust_cases
@@ -176,20 +174,10 @@ def test_a_fit_is_told_in_words(known: Novelty) -> None:
     assert "catches" in text
 
 
-@given(st.integers(1, 500), st.floats(0, 1))
-def test_wilsons_interval_holds_the_share_and_stays_in_range(count: int, share: float) -> None:
-    hits = round(share * count)
-    low, high = wilson(hits, count)
-    assert 0 <= low <= hits / count <= high <= 1
-    assert high - low < 1
-    assert Rate.of(hits, count).share == pytest.approx(hits / count, abs=1e-6)
-
-
-def test_wilson_of_a_textbook_case() -> None:
-    # Agresti and Coull 1998: none of 10 gives 0 to 0.278; 5 of 10 gives 0.237 to 0.763.
-    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-3)
-    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
-    assert wilson(0, 0) == (0.0, 1.0)
+def test_a_rate_has_its_interval_and_no_share_where_nothing_was_counted() -> None:
+    nothing = Rate.of(0, 0)
+    assert (nothing.share, nothing.interval) == (None, (0.0, 1.0))
+    assert Rate.of(1, 3).share == pytest.approx(1 / 3, abs=1e-6)
 
 
 @pytest.mark.data
