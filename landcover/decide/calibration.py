@@ -10,6 +10,9 @@ Choosing the classes that gain is itself a fit, and with few places it is one th
 so the whole rule, choice included, is judged on held-out places (nested cross-fitting),
 and where it does not lower the log loss there, the logits stay as they are. The figures
 before and after go to the card either way.
+
+scikit-learn's ``CalibratedClassifierCV`` was not taken: it calibrates a classifier of its own
+interface class by class, without the prior and without the test on held-out places.
 """
 
 from __future__ import annotations

@@ -18,6 +18,9 @@ are pooled, and where they have fewer than 9 together, all classes are.
 The promise holds for patches that are exchangeable with those. Patches of another place,
 season or processing are not, so the coverage is also measured: on places held out of the
 choice (``expected``), and on the test split by :func:`observe`.
+
+A library such as MAPIE was not taken: this rule for *certain*, bounded by a share of what is
+called so, and the pooling of rare classes are ours, and what is left is a few quantiles.
 """
 
 from __future__ import annotations

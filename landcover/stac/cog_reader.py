@@ -2,6 +2,9 @@
 
 A header is one request and is kept; then only the blocks that a window touches are fetched.
 What a header claims is checked before anything is unpacked.
+
+async-tiff parses the headers and decodes the blocks. What is ours are the bounds on size, memory
+and requests, which it does not have, and which GDAL's own remote reader cannot enforce.
 """
 
 from __future__ import annotations

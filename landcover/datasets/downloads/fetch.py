@@ -8,6 +8,9 @@ compared with what is there.
 
 Only the source's own host is asked, by the source's own scheme, after a redirect too: an
 answer from elsewhere could be whatever the one who redirects wants.
+
+A library such as pooch was not taken: it begins a broken download of 63 GB from the start and
+follows redirects to any host.
 """
 
 from __future__ import annotations
