@@ -32,13 +32,14 @@ from landcover.core.classes import BY_NAME
 from landcover.core.errors import BadInput, UnknownName
 from landcover.core.raster import Raster
 from landcover.core.text import plain
+from landcover.core.window import Cut
 from landcover.explain import explanation as explaining
 from landcover.explain import sentences
 from landcover.explain.baselines import DEFAULT_BASELINE
 from landcover.explain.explanation import DEFAULT_METHOD, Explanation
 from landcover.explain.faithfulness import ratings
 from landcover.explain.overlay import AGAINST_RGB, FOR_RGB, overlay
-from landcover.io import images, sources
+from landcover.io import sources
 from landcover.models import registry
 from landcover.models.card import Card
 from landcover.models.model import Model
@@ -71,12 +72,7 @@ def open(path: str | Path, *, at: tuple[float, float] | None = None) -> Raster: 
     Raises:
         BadInput: it is none of these, cannot be used, or does not hold the place.
     """
-    if images.is_picture(Path(path)):
-        if at is not None:
-            raise BadInput("A picture has no place on Earth: leave out `at`.")
-        return images.read_picture(Path(path), Path(path).name)
-    whole = sources.read(path)
-    return whole if at is None else whole.window_around(*at, PATCH_PIXELS)
+    return sources.read(path, None if at is None else Cut(size=PATCH_PIXELS, place=at))
 
 
 def fetch(

@@ -24,6 +24,7 @@ from landcover.core.threads import wait_politely
 # wait for torch.
 if TYPE_CHECKING:
     from landcover.core.raster import Raster
+    from landcover.core.window import Cut
     from landcover.models.model import Model
 
 DONE: Final = 0
@@ -123,8 +124,8 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     live.add_place_options(parser)
 
 
-def _read(source: str, options: argparse.Namespace) -> Raster:
-    """Read a source and cut the window that was asked for, else the middle one."""
+def _read(source: str, options: argparse.Namespace, pixels: int = PATCH_PIXELS) -> Raster:
+    """Read the window of a source that was asked for, else the middle one."""
     from landcover.io import sources  # noqa: PLC0415
 
     place = sources.parse_place(source.strip())
@@ -136,18 +137,25 @@ def _read(source: str, options: argparse.Namespace) -> Raster:
             f"--date and --catalog find imagery of a place, but '{source.strip()[:60]}' is none: "
             "give LAT,LON such as 48.21,16.37."
         )
-    patch = sources.read(source.strip())
+    return sources.read(source.strip(), _cut(options, pixels))
+
+
+def _cut(options: argparse.Namespace, pixels: int) -> Cut:
+    """The square of a source that was asked for, else the middle one."""
+    from landcover.core.window import Cut  # noqa: PLC0415
+    from landcover.io import sources  # noqa: PLC0415
+
     if options.at is not None:
         place = sources.parse_place(options.at)
         if place is None:
             raise BadInput(f"'{options.at}' is not a place: give LAT,LON such as 48.21,16.37.")
-        return patch.window_around(*place, PATCH_PIXELS)
+        return Cut(size=pixels, place=place)
     if options.window is not None:
         match = re.fullmatch(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*", options.window)
         if match is None:
             raise BadInput(f"'{options.window}' is not a window: give ROW,COL such as 120,60.")
-        return patch.window(int(match[1]), int(match[2]), PATCH_PIXELS)
-    return patch.centre_window(PATCH_PIXELS)
+        return Cut(size=pixels, corner=(int(match[1]), int(match[2])))
+    return Cut(size=pixels)
 
 
 def _classify(options: argparse.Namespace) -> int:
@@ -188,7 +196,7 @@ def _record_of(model: Model, aim: str, source: str, options: argparse.Namespace)
     from landcover.report import patch_report  # noqa: PLC0415
     from landcover.trust.result import predict  # noqa: PLC0415
 
-    patch = _read(source, options)
+    patch = _read(source, options, model.card.pixels)
     found = predict(model, patch, aim)
     return patch_report.as_record(patch, found.prediction, found.verdict, source.strip())
 

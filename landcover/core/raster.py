@@ -5,25 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.crs import CRS
-from rasterio.errors import CRSError
-from rasterio.warp import transform as warp_transform
 
-from landcover.core.bands import ALIGNMENT, COMPOSITES, PIXEL_M, RGB, Composite
+from landcover.core.bands import ALIGNMENT, COMPOSITES, RGB, Composite
 from landcover.core.errors import BadInput
 from landcover.core.notebook import SIDE, html, png
 from landcover.core.text import place_text, plain, time_text
+from landcover.core.window import Cut, Geo, Window, check_projected
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 ByteArray = npt.NDArray[np.uint8]
-Geo = tuple[float, float, float, float, float, float]
-"""Affine coefficients ``(a, b, c, d, e, f)``: x = a·col + b·row + c, y = d·col + e·row + f."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,39 +176,57 @@ class Raster:
         pixels: FloatArray = self.data[self.bands.index(name)]
         return pixels
 
+    @property
+    def extent(self) -> Window:
+        """Where its pixels lie on the ground.
+
+        Raises:
+            BadInput: the place of the raster is not known.
+        """
+        crs, transform = self.georeference
+        return Window(crs=crs, transform=transform, width=self.width, height=self.height)
+
+    def cut(self, wanted: Cut) -> Raster:
+        """A square of the raster.
+
+        Reflectance keeps whole steps of 6 pixels where the square is not given by its corner,
+        so that the 20 and 60 m bands stay aligned.
+
+        Raises:
+            BadInput: the square does not lie wholly inside the raster, or its place is
+                outside or not known.
+        """
+        where = self.extent if wanted.place is not None else None
+        shape = (self.height, self.width)
+        row, col = wanted.corner_in(shape, where=where, step=1 if self.is_rgb else ALIGNMENT)
+        y, x = slice(row, row + wanted.size), slice(col, col + wanted.size)
+        moved = None
+        if self.transform is not None:
+            moved = self.extent.part(row, col, wanted.size, wanted.size).transform
+        return replace(
+            self,
+            data=self.data[:, y, x],
+            valid=self.valid[y, x],
+            scl=None if self.scl is None else self.scl[y, x],
+            transform=moved,
+        )
+
     def window(self, row: int, col: int, size: int) -> Raster:
         """The square of ``size`` pixels whose upper left pixel is ``(row, col)``.
 
         Raises:
             BadInput: the square does not lie wholly inside the raster.
         """
-        if row < 0 or col < 0 or row + size > self.height or col + size > self.width:
-            raise BadInput(
-                f"A window of {size} pixels at row {row}, column {col} does not fit into "
-                f"{self.height} × {self.width} pixels: choose another place."
-            )
-        moved = None
-        if self.transform is not None:
-            a, b, c, d, e, f = self.transform
-            moved = (a, b, c + a * col + b * row, d, e, f + d * col + e * row)
-        return replace(
-            self,
-            data=self.data[:, row : row + size, col : col + size],
-            valid=self.valid[row : row + size, col : col + size],
-            scl=None if self.scl is None else self.scl[row : row + size, col : col + size],
-            transform=moved,
-        )
+        return self.cut(Cut(size=size, corner=(row, col)))
 
     def centre_corner(self, size: int) -> tuple[int, int]:
         """Row and column of the upper left pixel of the square in the middle.
 
-        Reflectance keeps whole steps of 6 pixels, so that the 20 and 60 m bands stay aligned.
+        Raises:
+            BadInput: the raster is smaller than that.
         """
         step = 1 if self.is_rgb else ALIGNMENT
-        return (
-            (self.height - size) // 2 // step * step,
-            (self.width - size) // 2 // step * step,
-        )
+        return Cut(size=size).corner_in((self.height, self.width), step=step)
 
     def centre_window(self, size: int) -> Raster:
         """The square of ``size`` pixels in the middle.
@@ -221,7 +234,7 @@ class Raster:
         Raises:
             BadInput: the raster is smaller than that.
         """
-        return self.window(*self.centre_corner(size), size)
+        return self.cut(Cut(size=size))
 
     def window_around(self, latitude: float, longitude: float, size: int) -> Raster:
         """The square of ``size`` pixels nearest around a place, moved inside where it juts out.
@@ -229,15 +242,7 @@ class Raster:
         Raises:
             BadInput: the place does not lie in the raster, or the raster has no place.
         """
-        row, col = self.pixel_of(latitude, longitude)
-        if not (0 <= row < self.height and 0 <= col < self.width):
-            raise BadInput(
-                f"{latitude:.5f}, {longitude:.5f} lies outside this picture: "
-                "choose a place inside its outline."
-            )
-        row0 = min(max(int(row) - size // 2, 0), self.height - size) // ALIGNMENT * ALIGNMENT
-        col0 = min(max(int(col) - size // 2, 0), self.width - size) // ALIGNMENT * ALIGNMENT
-        return self.window(row0, col0, size)
+        return self.cut(Cut(size=size, place=(latitude, longitude)))
 
     def pixel_of(self, latitude: float, longitude: float) -> tuple[float, float]:
         """Row and column (fractional, of the pixel's upper left corner) of a WGS 84 place.
@@ -245,11 +250,7 @@ class Raster:
         Raises:
             BadInput: the place of the raster is not known.
         """
-        crs, (a, b, c, d, e, f) = self.georeference
-        xs, ys = warp_transform("EPSG:4326", crs, [longitude], [latitude])
-        det = a * e - b * d
-        dx, dy = xs[0] - c, ys[0] - f
-        return (a * dy - d * dx) / det, (e * dx - b * dy) / det
+        return self.extent.pixel_of(latitude, longitude)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -258,8 +259,7 @@ class Raster:
         Raises:
             BadInput: the place of the raster is not known.
         """
-        (point,) = self._to_wgs84([(self.height / 2, self.width / 2)])
-        return point
+        return self.extent.centre
 
     @property
     def outline(self) -> tuple[tuple[float, float], ...]:
@@ -268,15 +268,7 @@ class Raster:
         Raises:
             BadInput: the place of the raster is not known.
         """
-        h, w = self.height, self.width
-        return tuple(self._to_wgs84([(0, 0), (0, w), (h, w), (h, 0)]))
-
-    def _to_wgs84(self, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        crs, (a, b, c, d, e, f) = self.georeference
-        xs = [a * col + b * row + c for row, col in points]
-        ys = [d * col + e * row + f for row, col in points]
-        lons, lats = warp_transform(crs, "EPSG:4326", xs, ys)[:2]
-        return list(zip(lats, lons, strict=True))
+        return self.extent.outline
 
     def image(self, composite: Composite = COMPOSITES[0]) -> ByteArray:
         """An RGBA image ``(y, x, 4)`` uint8, transparent where there is no data.
@@ -329,29 +321,3 @@ def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     view = values.view()
     view.flags.writeable = False
     return view
-
-
-@lru_cache(maxsize=256)
-def check_projected(crs: str) -> CRS:
-    """The CRS of that text, when it is projected with metres as its unit.
-
-    Raises:
-        BadInput: the text is no CRS, or the CRS is geographic or not in metres.
-    """
-    try:
-        parsed = CRS.from_user_input(crs)
-        metres = parsed.is_projected and abs(parsed.linear_units_factor[1] - 1.0) < 1e-9
-    except CRSError:
-        raise BadInput(
-            f"'{crs[:60]}' is not a coordinate reference system: give one such as EPSG:32633."
-        ) from None
-    if not metres:
-        raise BadInput(
-            f"{crs[:60]} is not a projected CRS in metres: reproject to the place's UTM zone."
-        )
-    return parsed
-
-
-def grid(west: float, north: float, pixel: float = PIXEL_M) -> Geo:
-    """Coefficients of a north-up grid whose upper left corner is ``(west, north)``."""
-    return (float(pixel), 0.0, float(west), 0.0, -float(pixel), float(north))

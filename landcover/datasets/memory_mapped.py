@@ -32,7 +32,7 @@ from landcover.core.bands import BANDS_10M, BANDS_20M, BANDS_60M, PATCH_PIXELS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
 from landcover.core.progress import BYTES, Progress, Report, ignore
-from landcover.core.raster import grid
+from landcover.core.window import grid
 from landcover.datasets.arrays import Grid, NativeStore
 from landcover.datasets.labelled import SPLITS, Dataset, Record, targets_of
 from landcover.io.band_files import Native

@@ -18,7 +18,8 @@ from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import ModelMismatch
 from landcover.core.progress import Progress, Report
-from landcover.core.raster import FloatArray, Provenance, Raster, grid
+from landcover.core.raster import FloatArray, Provenance, Raster
+from landcover.core.window import grid
 from landcover.datasets.labelled import (
     ALL,
     Dataset,

@@ -15,8 +15,9 @@ from typing import Final
 
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
+from landcover.core.window import Cut
 from landcover.io.band_files import LABELS_SUFFIX, MAX_BAND_BYTES, native_of, to_patch
-from landcover.io.guard import MAX_FILE_BYTES, shown
+from landcover.io.guard import FILE, MAX_FILE_BYTES, named, shown
 from landcover.io.names import band_of_file
 from landcover.io.stack import read_stack
 
@@ -35,26 +36,32 @@ _DAMAGE: Final = (
 )
 
 
-def read_zip(data: bytes, name: str) -> Raster:
+def read_zip(data: bytes, name: str, cut: Cut | None = None) -> Raster:
     """Read a zip that holds one stack, or one BigEarthNet patch folder.
+
+    Args:
+        data: the zip.
+        name: what messages call it.
+        cut: the square that is wanted; everything where it is None.
 
     Raises:
         BadInput: it is damaged, encrypted, too large, or holds anything else.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _read(archive, name)
-    # Damage shows as one of many errors, depending on which byte was hit.
-    except _DAMAGE:
-        raise BadInput(
-            f"'{shown(name)}' is a damaged or encrypted zip: pack it again, without a password."
-        ) from None
+    with named(name):
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                return _read(archive, name, cut)
+        # Damage shows as one of many errors, depending on which byte was hit.
+        except _DAMAGE:
+            raise BadInput(
+                f"{FILE} is a damaged or encrypted zip: pack it again, without a password."
+            ) from None
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> Raster:
+def _read(archive: zipfile.ZipFile, name: str, cut: Cut | None) -> Raster:
     members = [info for info in archive.infolist() if not info.is_dir() and _is_seen(info.filename)]
     if len(members) > MAX_MEMBERS:
-        raise BadInput(f"'{shown(name)}' holds {len(members)} files: pack one patch or one stack.")
+        raise BadInput(f"{FILE} holds {len(members)} files: pack one patch or one stack.")
     patches: dict[str, list[zipfile.ZipInfo]] = defaultdict(list)
     stacks = []
     for info in members:
@@ -69,15 +76,16 @@ def _read(archive: zipfile.ZipFile, name: str) -> Raster:
     if len(patches) + len(stacks) != 1:
         held = f"{len(patches)} patch folders and {len(stacks)} stacks"
         raise BadInput(
-            f"'{shown(name)}' holds {held if patches or stacks else 'no raster file'}: "
+            f"{FILE} holds {held if patches or stacks else 'no raster file'}: "
             "pack one GeoTIFF stack, or the twelve band files of one BigEarthNet patch."
         )
     if stacks:
-        return read_stack(_bytes(archive, stacks[0], MAX_FILE_BYTES, name), stacks[0].filename)
+        return read_stack(_bytes(archive, stacks[0], MAX_FILE_BYTES), stacks[0].filename, cut)
     ((folder, infos),) = patches.items()
     label = PurePosixPath(folder).name or PurePosixPath(name).stem
-    files = [(shown(i.filename), _bytes(archive, i, MAX_BAND_BYTES, name)) for i in infos]
-    return to_patch(native_of(files, label), name)
+    files = [(shown(i.filename), _bytes(archive, i, MAX_BAND_BYTES)) for i in infos]
+    patch = to_patch(native_of(files, label), name)
+    return patch if cut is None else patch.cut(cut)
 
 
 def _is_seen(path: str) -> bool:
@@ -86,12 +94,12 @@ def _is_seen(path: str) -> bool:
     return bool(parts) and "__MACOSX" not in parts and not parts[-1].startswith(".")
 
 
-def _bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int, name: str) -> bytes:
+def _bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
     with archive.open(info) as member:
         data = member.read(limit + 1)
     if len(data) > limit:
         raise BadInput(
-            f"'{shown(info.filename)}' in '{shown(name)}' unpacks to more than "
+            f"'{shown(info.filename)}' in {FILE} unpacks to more than "
             f"{limit / 1e6:,.0f} MB: cut out the part that you want."
         )
     return data

@@ -15,8 +15,9 @@ from rasterio.io import DatasetReader
 
 from landcover.core.bands import BAND_NAMES, BANDS, BANDS_10M, BANDS_20M, BANDS_60M, PATCH_M
 from landcover.core.errors import BadInput
-from landcover.core.raster import Geo, Provenance, Raster, check_projected, grid
-from landcover.io.guard import open_raster, read_bands, read_file, shown
+from landcover.core.raster import Provenance, Raster
+from landcover.core.window import Geo, check_projected, grid
+from landcover.io.guard import FILE, named, open_raster, read_file, shown
 from landcover.io.names import band_of_file, time_in
 from landcover.io.scaling import PLAIN, valid_numbers
 
@@ -90,27 +91,32 @@ def native_of(files: Sequence[tuple[str, bytes]], name: str) -> Native:
     Raises:
         BadInput: as :func:`read_native`.
     """
-    bands = _by_band(files, name)
+    with named(name):
+        return _native(files, name)
+
+
+def _native(files: Sequence[tuple[str, bytes]], name: str) -> Native:
+    bands = _by_band(files)
     pixels: dict[str, npt.NDArray[Any]] = {}
     crs: Any = None
     corner: tuple[float, float] | None = None
     for band in BAND_NAMES:
-        with open_raster(bands[band], f"{name}_{band}.tif") as raster:
-            here = raster.transform
-            _check_band(raster, band, name)
+        with named(f"{name}_{band}.tif"), open_raster(bands[band]) as file:
+            header = file.header
+            here = (header.transform.c, header.transform.f)
+            _check_band(header, band)
             if crs is None:
-                crs, corner = raster.crs, (here.c, here.f)
-            if raster.crs != crs or corner != (here.c, here.f):
+                crs, corner = header.crs, here
+            if header.crs != crs or corner != here:
                 raise BadInput(
-                    f"Band {band} of '{shown(name)}' lies elsewhere than {BAND_NAMES[0]}: "
-                    "give files of one patch only."
+                    f"{FILE} lies elsewhere than {BAND_NAMES[0]}: give files of one patch only."
                 )
-            pixels[band] = read_bands(raster, [1])[0]
+            pixels[band] = file.read([1])[0]
     if crs is None or corner is None:
-        raise BadInput(f"'{shown(name)}' has no CRS: give the original BigEarthNet files.")
+        raise BadInput(f"{FILE} has no CRS: give the original BigEarthNet files.")
     text = crs.to_string()
     check_projected(text)
-    labels = dict(_labels(files, name))
+    labels = dict(_labels(files))
     return Native(
         name=shown(name),
         g10=np.stack([pixels[band] for band in BANDS_10M]),
@@ -181,47 +187,43 @@ def _is_part(name: str) -> bool:
     return band_of_file(name) is not None or name.endswith(LABELS_SUFFIX)
 
 
-def _by_band(files: Sequence[tuple[str, bytes]], name: str) -> Mapping[str, bytes]:
+def _by_band(files: Sequence[tuple[str, bytes]]) -> Mapping[str, bytes]:
     found: dict[str, bytes] = {}
     for file, data in files:
         band = band_of_file(file)
         if band in found:
-            raise BadInput(
-                f"'{shown(name)}' has band {band} more than once: give files of one patch only."
-            )
+            raise BadInput(f"{FILE} has band {band} more than once: give files of one patch only.")
         if band is not None:
             found[band] = data
     if missing := [band for band in BAND_NAMES if band not in found]:
         few = f"the band{'s' * (len(missing) > 1)} {', '.join(missing)}"
         raise BadInput(
-            f"'{shown(name)}' lacks {few if found else 'band files'}: "
+            f"{FILE} lacks {few if found else 'band files'}: "
             "give all twelve files named …_B01.tif to …_B12.tif of one BigEarthNet patch."
         )
     return found
 
 
-def _check_band(raster: DatasetReader, band: str, name: str) -> None:
+def _check_band(raster: DatasetReader, band: str) -> None:
     side, pixel = _SIDE[band], _PIXEL[band]
     shape, count, dtype = raster.shape, raster.count, raster.dtypes[0]
     a, b, _, d, e, _ = tuple(raster.transform)[:6]
     if shape != (side, side) or count != 1:
         raise BadInput(
-            f"Band {band} of '{shown(name)}' has {shape[1]} × {shape[0]} pixels in {count} bands, "
+            f"{FILE} has {shape[1]} × {shape[0]} pixels in {count} bands, "
             f"not {side} × {side} in one: give the original BigEarthNet files."
         )
     if dtype != "uint16":
         raise BadInput(
-            f"Band {band} of '{shown(name)}' has pixels of type {dtype}, not uint16: "
-            "give the original BigEarthNet files."
+            f"{FILE} has pixels of type {dtype}, not uint16: give the original BigEarthNet files."
         )
     if (a, b, d, e) != (pixel, 0, 0, -pixel):
         raise BadInput(
-            f"Band {band} of '{shown(name)}' is not on a north-up grid of {pixel} m: "
-            "give the original BigEarthNet files."
+            f"{FILE} is not on a north-up grid of {pixel} m: give the original BigEarthNet files."
         )
 
 
-def _labels(files: Sequence[tuple[str, bytes]], name: str) -> Iterator[tuple[str, Any]]:
+def _labels(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, Any]]:
     """The usable entries of a v1 labels' file, where one is there."""
     data = next((data for file, data in files if file.endswith(LABELS_SUFFIX)), None)
     if data is None:
@@ -232,7 +234,7 @@ def _labels(files: Sequence[tuple[str, bytes]], name: str) -> Iterator[tuple[str
         raw = None
     if not isinstance(raw, dict):
         raise BadInput(
-            f"The labels' file of '{shown(name)}' cannot be read: "
+            f"The labels' file of {FILE} cannot be read: "
             "copy it again, or remove it to go on without its labels."
         )
     if isinstance(raw.get("labels"), list):

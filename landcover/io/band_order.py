@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core.errors import BadInput
-from landcover.io.guard import shown
+from landcover.io.guard import FILE
 from landcover.io.names import band_of
 
 
@@ -27,7 +27,7 @@ class BandOrder:
     said: str
 
 
-def band_order(descriptions: Sequence[str | None], name: str) -> BandOrder:
+def band_order(descriptions: Sequence[str | None]) -> BandOrder:
     """The order of a file's bands, one description (or None) a band.
 
     Descriptions that name all twelve bands decide, whatever else the file holds
@@ -43,7 +43,7 @@ def band_order(descriptions: Sequence[str | None], name: str) -> BandOrder:
     twice = [band for band, count in counts.items() if count > 1]
     if twice:
         raise BadInput(
-            f"'{shown(name)}' names band {twice[0]} more than once in its band descriptions: "
+            f"{FILE} names band {twice[0]} more than once in its band descriptions: "
             "correct them, or remove them to have the order B01 … B12 taken."
         )
     if set(BAND_NAMES) <= set(counts):
@@ -53,7 +53,7 @@ def band_order(descriptions: Sequence[str | None], name: str) -> BandOrder:
         return BandOrder(bands, indexes, "band descriptions" + _passed_over(rest))
     documented = {12: BAND_NAMES, 13: L1C_BAND_NAMES}.get(len(named))
     if documented is None or len(counts) == len(named):
-        raise BadInput(_count_message(len(named), list(counts), name))
+        raise BadInput(_count_message(len(named), list(counts)))
     clash = [
         (i, found)
         for i, (found, want) in enumerate(zip(named, documented, strict=True), 1)
@@ -61,7 +61,7 @@ def band_order(descriptions: Sequence[str | None], name: str) -> BandOrder:
     ]
     if clash:
         raise BadInput(
-            f"'{shown(name)}' names only {len(counts)} of its {len(named)} bands, and its band "
+            f"{FILE} names only {len(counts)} of its {len(named)} bands, and its band "
             f"{clash[0][0]} is {clash[0][1]} instead of {documented[clash[0][0] - 1]}: "
             "describe all bands, or bring them into the order B01 … B12."
         )
@@ -74,11 +74,11 @@ def _passed_over(rest: int) -> str:
     return f" ({rest} other band{'s' * (rest > 1)} passed over)" if rest else ""
 
 
-def _count_message(count: int, found: list[str], name: str) -> str:
+def _count_message(count: int, found: list[str]) -> str:
     missing = [band for band in BAND_NAMES if band not in found]
     lack = f", and {', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing"
     return (
-        f"'{shown(name)}' has {count} band{'s' * (count != 1)}"
+        f"{FILE} has {count} band{'s' * (count != 1)}"
         f"{lack if found else ''}: give all twelve Level-2A bands, in the order "
         "B01 B02 B03 B04 B05 B06 B07 B08 B8A B09 B11 B12 or named in the band descriptions."
     )

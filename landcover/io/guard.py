@@ -1,10 +1,12 @@
 """Opening raster files that nobody has vouched for.
 
 GDAL chooses a driver by a file's content, not by its name: a text file called ``.tif``
-may ask it to read other files or addresses. So only two drivers are allowed, every file
-is opened from its bytes (no user's text is ever a GDAL path, and no neighbouring file is
-read), and what a file claims to be is bounded between opening and reading: opening takes
-a millisecond, while reading one pixel of a 200-byte file can take gigabytes.
+may ask it to read other files or addresses. So only two drivers are allowed, and this module
+chooses one by the first bytes. A file is opened from its bytes, or by the absolute path of an
+existing regular file, which GDAL never takes for one of its own notations
+(``GTIFF_DIR:…``, ``/vsicurl/…``); no neighbouring file (``.aux.xml``, ``.msk``, ``.tfw``) is
+read. What is decoded is bounded between opening and reading by the blocks that a window
+touches: opening takes a millisecond, while one pixel of a 200-byte file can take gigabytes.
 
 JPEG 2000 is for files on one's own disk only: with single bytes changed, GDAL 3.10 was
 seen to loop for ever over a file's metadata, which nothing here can bound.
@@ -14,13 +16,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from types import TracebackType
 from typing import Any, Final
 
+import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.enums import Interleaving
@@ -28,6 +32,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 
 from landcover.core.errors import BadInput
+
+Part = tuple[int, int, int, int]
+"""First row and column of a part of a raster, its rows and its columns."""
 
 GEOTIFF: Final = "GTiff"
 JPEG2000: Final = "JP2OpenJPEG"
@@ -38,6 +45,8 @@ MAX_SAMPLES: Final = 250_000_000
 """Pixels times bands: 1 GB as float32, which is 4,564 × 4,564 pixels of twelve bands."""
 MAX_DECODED: Final = 1_000_000_000
 """Bytes of all pixels as stored, and of one block."""
+MAX_TOUCHED: Final = 2_000_000_000
+"""Bytes of all blocks that a window touches: they are decoded one after the other."""
 MAX_BANDS: Final = 64
 MAX_RATIO: Final = 3_000
 """Decoded bytes a stored byte: deflate reaches 1,032, and real pictures stay below 100."""
@@ -45,14 +54,24 @@ RATIO_SLACK: Final = 16_000_000
 """Decoded bytes below which the ratio does not matter: a small picture harms nobody."""
 
 _PHOTO_MAGIC: Final = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"RIFF": "WebP"}
-_TIFF_MAGIC: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_JP2_MAGIC: Final = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
+TIFF_MAGIC: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+HEAD_BYTES: Final = 16
+JP2_MAGIC: Final = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 _ITEM: Final = {"uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "float32": 4, "float64": 8}
 """Bytes a sample by type; of other types 16, the most that GDAL knows."""
-_GDAL: Final = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GTIFF_IGNORE_READ_ERRORS": "NO"}
+_GDAL: Final = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_GEOREF_SOURCES": "INTERNAL",
+    "GTIFF_IGNORE_READ_ERRORS": "NO",
+}
 # What rasterio and NumPy raise on files that lie about themselves; its CPLE errors are
 # RuntimeErrors in no public base class.
 DAMAGE: Final = (RasterioError, RuntimeError, OSError, ValueError, OverflowError, SystemError)
+
+
+FILE: Final = "<file>"
+"""Stands in a message for the name of the file, which :func:`named` puts in."""
 
 
 def shown(name: str) -> str:
@@ -62,64 +81,190 @@ def shown(name: str) -> str:
     return (clean if len(clean) <= 80 else clean[:77] + "…") or "the file"
 
 
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Put a file's name into the message of every :class:`BadInput` that is raised inside."""
+    try:
+        yield
+    except BadInput as error:
+        error.args = (str(error).replace(FILE, f"'{shown(name)}'"),)
+        raise
+
+
 def read_file(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
     """The bytes of a regular file.
 
     Raises:
         BadInput: there is no such file, it is larger than ``limit`` bytes, or it may not be read.
     """
+    with named(path.name):
+        if _size_of(path) > limit:
+            raise BadInput(
+                f"{FILE} is larger than {limit / 1e6:,.0f} MB: cut out the part that you want."
+            )
+        try:
+            return path.read_bytes()
+        except OSError:
+            raise _unreadable() from None
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a regular file."""
     try:
         if not path.is_file():
-            raise BadInput(f"There is no file '{shown(path.name)}': check its name.")
-        if path.stat().st_size > limit:
-            raise BadInput(
-                f"'{shown(path.name)}' is larger than {limit / 1e6:,.0f} MB: "
-                "cut out the part that you want."
-            )
-        return path.read_bytes()
+            raise BadInput(f"There is no file {FILE}: check its name.")
+        return path.stat().st_size
     except (OSError, ValueError):
-        raise BadInput(f"'{shown(path.name)}' cannot be read: check its permissions.") from None
+        raise _unreadable() from None
+
+
+def _unreadable() -> BadInput:
+    return BadInput(f"{FILE} cannot be read: check its permissions.")
 
 
 @contextmanager
-def open_raster(data: bytes, name: str, *, trusted: bool = False) -> Iterator[DatasetReader]:
-    """Open a GeoTIFF file from its bytes, with its size checked.
+def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
+    """Open a GeoTIFF file, or a JPEG 2000 file on one's own disk; no pixel is read yet.
 
     Args:
-        data: the whole file.
-        name: what messages call it.
-        trusted: whether JPEG 2000 is allowed too: not for what came over a network.
+        source: an existing file, or the bytes of a GeoTIFF file.
 
     Raises:
-        BadInput: it is empty, no raster, damaged, or larger than this module's limits;
-            also where GDAL fails while the caller reads from it.
+        BadInput: it is empty, no raster, damaged, or has more than 64 bands; also where GDAL
+            fails while the caller reads from it. The message holds :data:`FILE` for its name.
     """
-    driver = _driver_of(data, name, trusted=trusted)
+    stored = _size_of(source) if isinstance(source, Path) else len(source)
+    head = head_of(source)
+    if stored and not head:
+        raise _unreadable()
+    driver = _driver_of(head, on_disk=isinstance(source, Path))
     try:
         with (
             hush(),
             warnings.catch_warnings(),
             rasterio.Env(**_GDAL),
-            MemoryFile(data) as memory,
-            _open(memory, driver) as raster,
+            _opened(source, driver) as header,
         ):
-            _check_size(raster, len(data), name)
-            yield raster
+            if header.count > MAX_BANDS:
+                raise BadInput(
+                    f"{FILE} has {header.count} bands: give the twelve Sentinel-2 Level-2A bands."
+                )
+            yield RasterFile(header, stored)
     except MemoryError:
         raise BadInput(
-            f"'{shown(name)}' needs more memory than this machine has free: "
-            "cut out the part that you want."
+            f"{FILE} needs more memory than this machine has free: cut out the part that you want."
         ) from None
     except DAMAGE:
-        raise BadInput(
-            f"'{shown(name)}' is damaged or truncated: copy or export it again."
-        ) from None
+        raise BadInput(f"{FILE} is damaged or truncated: copy or export it again.") from None
 
 
-def _open(memory: MemoryFile, driver: str) -> DatasetReader:
+@contextmanager
+def _opened(source: Path | bytes, driver: str) -> Iterator[DatasetReader]:
     # A missing position is said by whoever needs one, in a sentence.
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
-    return memory.open(driver=driver)
+    if isinstance(source, bytes):
+        with MemoryFile(source) as memory, memory.open(driver=driver) as header:
+            yield header
+    else:
+        # An absolute path is never taken for one of GDAL's own notations, but for these.
+        path = source.absolute()
+        if str(path).startswith("/vsi"):
+            raise _unreadable()
+        with rasterio.open(path, driver=driver) as header:
+            yield header
+
+
+def head_of(source: Path | bytes) -> bytes:
+    """The first bytes of a file; none where it cannot be read, which its reader then says."""
+    if isinstance(source, bytes):
+        return source[:HEAD_BYTES]
+    try:
+        if not source.is_file():
+            return b""
+        with source.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except (OSError, ValueError):
+        return b""
+
+
+@dataclass(frozen=True)
+class RasterFile:
+    """An open raster file, whose pixels are read within limits.
+
+    Attributes:
+        header: the open file, for what it says of itself.
+        stored: its bytes.
+    """
+
+    header: DatasetReader
+    stored: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether all of its pixels may be read: 250 million samples and 1 GB at most."""
+        header = self.header
+        return _fits(header.width, header.height, header.count, _item(header))
+
+    def check_whole(self) -> None:
+        """Raise where not all of its pixels may be read.
+
+        Raises:
+            BadInput: they do not fit, or cannot come out of so few bytes.
+        """
+        header = self.header
+        check_size(header.width, header.height, header.count, _item(header))
+        decoded = header.width * header.height * header.count * _item(header)
+        self._check_honest(max(decoded, _block_bytes(header)))
+
+    def read(self, indexes: Sequence[int], part: Part | None = None) -> npt.NDArray[Any]:
+        """Pixels ``(band, y, x)`` as stored.
+
+        Args:
+            indexes: of bands, counted from 1.
+            part: first row and column, rows and columns; all where it is None.
+
+        Raises:
+            BadInput: it is too much, or cannot come out of so few bytes.
+        """
+        pixels: npt.NDArray[Any] = self.header.read(list(indexes), window=self._checked(part))
+        return pixels
+
+    def read_mask(self, part: Part | None = None) -> npt.NDArray[np.bool_]:
+        """Where the first band's mask tells of data ``(y, x)``; limits as for :meth:`read`."""
+        mask: npt.NDArray[np.bool_] = self.header.read_masks(1, window=self._checked(part)) > 0
+        return mask
+
+    def _checked(self, part: Part | None) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """The part as rasterio wants it."""
+        if part is None:
+            self.check_whole()
+            return None
+        self._check_part(part)
+        top, left, rows, cols = part
+        return (top, top + rows), (left, left + cols)
+
+    def _check_part(self, part: Part) -> None:
+        top, left, rows, cols = part
+        header = self.header
+        tall, wide = header.block_shapes[0]
+        down = (top + max(rows, 1) - 1) // tall - top // tall + 1
+        across = (left + max(cols, 1) - 1) // wide - left // wide + 1
+        decoded = down * across * tall * wide * header.count * _item(header)
+        self._check_honest(_block_bytes(header))
+        if not _fits(cols, rows, header.count, _item(header)) or decoded > MAX_TOUCHED:
+            raise BadInput(
+                f"{FILE} is stored in such large blocks that a part of it takes "
+                f"{decoded / 1e9:,.1f} GB: store it in tiles (gdal_translate -co TILED=YES)."
+            )
+        self._check_honest(decoded)
+
+    def _check_honest(self, decoded: int) -> None:
+        block = _block_bytes(self.header)
+        if block > MAX_DECODED or decoded > MAX_RATIO * self.stored + RATIO_SLACK:
+            raise BadInput(
+                f"{FILE} claims far more pixels than its {self.stored:,} bytes can hold: "
+                "it is damaged or not honest, so export it again."
+            )
 
 
 class _Hush:
@@ -165,13 +310,7 @@ class _Hush:
 hush: Final = _Hush()
 
 
-def read_bands(raster: DatasetReader, indexes: list[int]) -> npt.NDArray[Any]:
-    """Pixels ``(band, y, x)`` of those bands (counted from 1), as stored."""
-    pixels: npt.NDArray[Any] = raster.read(indexes)
-    return pixels
-
-
-def check_dimensions(width: int, height: int, count: int, item: int, name: str) -> None:
+def check_size(width: int, height: int, count: int, item: int) -> None:
     """Raise where a picture of that size would not fit into memory.
 
     Args:
@@ -179,15 +318,13 @@ def check_dimensions(width: int, height: int, count: int, item: int, name: str) 
         height: rows.
         count: bands.
         item: bytes a sample.
-        name: what the message calls the file.
 
     Raises:
         BadInput: a side exceeds 20,000 pixels, all samples 250 million, or their bytes 1 GB.
     """
-    samples = width * height * count
-    if max(width, height) > MAX_SIDE or samples > MAX_SAMPLES or samples * item > MAX_DECODED:
+    if not _fits(width, height, count, item):
         raise BadInput(
-            f"'{shown(name)}' has {width:,} × {height:,} pixels in {count} bands, more than fits: "
+            f"{FILE} has {width:,} × {height:,} pixels in {count} bands, more than fits: "
             "cut out at most 4,500 × 4,500 pixels around your place (gdal_translate -srcwin)."
         )
 
@@ -199,45 +336,43 @@ def tags_of(raster: DatasetReader) -> dict[str, str]:
     return {str(key): str(value)[:500] for key, value in raster.tags().items()}
 
 
-def _driver_of(data: bytes, name: str, *, trusted: bool) -> str:
-    if not data:
-        raise BadInput(f"'{shown(name)}' is empty: export or copy it again.")
+def _driver_of(head: bytes, *, on_disk: bool) -> str:
+    """The one driver that may open a file with such first bytes."""
+    if not head:
+        raise BadInput(f"{FILE} is empty: export or copy it again.")
     for magic, kind in _PHOTO_MAGIC.items():
-        if data.startswith(magic):
+        if head.startswith(magic):
             raise BadInput(
-                f"'{shown(name)}' is a photo ({kind}), not a satellite raster: "
+                f"{FILE} is a photo ({kind}), not a satellite raster: "
                 "give a GeoTIFF with the twelve Sentinel-2 Level-2A bands."
             )
-    if data.startswith(_TIFF_MAGIC):
+    if head.startswith(TIFF_MAGIC):
         return GEOTIFF
-    if not data.startswith(_JP2_MAGIC):
+    if not head.startswith(JP2_MAGIC):
+        raise BadInput(f"{FILE} is not a raster that can be read here: give a GeoTIFF file.")
+    if not on_disk:
         raise BadInput(
-            f"'{shown(name)}' is not a raster that can be read here: give a GeoTIFF file."
-        )
-    if not trusted:
-        raise BadInput(
-            f"'{shown(name)}' is JPEG 2000, which is only read from your own disk: "
+            f"{FILE} is JPEG 2000, which is only read from your own disk: "
             "convert it to GeoTIFF (gdal_translate) before uploading or packing it."
         )
     return JPEG2000
 
 
-def _check_size(raster: DatasetReader, stored: int, name: str) -> None:
-    width, height, count = raster.width, raster.height, raster.count
-    if count > MAX_BANDS:
-        raise BadInput(
-            f"'{shown(name)}' has {count} bands: give the twelve Sentinel-2 Level-2A bands."
-        )
-    item = max(_ITEM.get(kind, 16) for kind in raster.dtypes)
-    check_dimensions(width, height, count, item, name)
-    decoded = width * height * count * item
-    # One block is decoded whole, whatever part of it lies inside the picture.
-    by_pixel = raster.driver != GEOTIFF or raster.interleaving == Interleaving.pixel
-    planes = count if by_pixel else 1
-    block = max(rows * cols for rows, cols in raster.block_shapes) * item * planes
-    too_dense = max(decoded, block) > MAX_RATIO * stored + RATIO_SLACK
-    if block > MAX_DECODED or too_dense:
-        raise BadInput(
-            f"'{shown(name)}' claims far more pixels than its {stored:,} bytes can hold: "
-            "it is damaged or not honest, so export it again."
-        )
+def _fits(width: int, height: int, count: int, item: int) -> bool:
+    samples = width * height * count
+    return (
+        max(width, height) <= MAX_SIDE and samples <= MAX_SAMPLES and samples * item <= MAX_DECODED
+    )
+
+
+def _item(header: DatasetReader) -> int:
+    """Bytes a sample."""
+    return max(_ITEM.get(kind, 16) for kind in header.dtypes)
+
+
+def _block_bytes(header: DatasetReader) -> int:
+    """Bytes of one block, which is decoded whole, whatever part of it lies inside the picture."""
+    by_pixel = header.driver != GEOTIFF or header.interleaving == Interleaving.pixel
+    planes = header.count if by_pixel else 1
+    pixels = max(int(rows * cols) for rows, cols in header.block_shapes)
+    return pixels * _item(header) * planes

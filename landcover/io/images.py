@@ -25,8 +25,17 @@ from rasterio.io import DatasetReader
 
 from landcover.core.bands import EUROSAT_PIXELS, PIXEL_M, RGB_BANDS
 from landcover.core.errors import BadInput
-from landcover.core.raster import Provenance, Raster
-from landcover.io.guard import open_raster, read_bands, read_file, shown
+from landcover.core.raster import BoolArray, Provenance, Raster
+from landcover.core.window import Cut
+from landcover.io.guard import (
+    FILE,
+    TIFF_MAGIC,
+    head_of,
+    named,
+    open_raster,
+    read_file,
+    shown,
+)
 
 LEVEL: Final = "RGB"
 MAX_BYTES: Final = 100_000_000
@@ -35,7 +44,6 @@ MAX_PIXELS: Final = 25_000_000
 """5,000 × 5,000: 300 MB as float32."""
 FORMATS: Final[dict[bytes, str]] = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
 """First bytes of a file → the only reader that may open it."""
-TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 SUFFIXES: Final = ("png", "jpg", "jpeg")
 SCALING: Final = "brightness = byte / 255"
 OPAQUE: Final = 255
@@ -71,51 +79,74 @@ def is_picture(source: Path | bytes) -> bool:
 
     A GeoTIFF is one where it has three or four bands of bytes. Never raises.
     """
-    try:
-        if isinstance(source, bytes):
-            head, data = source[:8], source
-        elif source.is_file():
-            with source.open("rb") as file:
-                head, data = file.read(8), b""
-        else:
-            return False
-    except (OSError, ValueError):
-        return False
+    head = head_of(source)
     if head.startswith(tuple(FORMATS)):
         return True
-    if not head.startswith(TIFF):
+    if not head.startswith(TIFF_MAGIC):
         return False
     try:
-        with open_raster(data or read_file(Path(str(source))), "tif") as raster:
-            return _is_rgb(raster)
+        with open_raster(source) as file:
+            return _is_rgb(file.header)
     except BadInput:
         return False
 
 
-def read_picture(source: Path | bytes, name: str) -> Raster:
+def read_picture(source: Path | bytes, name: str, cut: Cut | None = None) -> Raster:
     """Read a colour picture of bytes, of 64 × 64 pixels or more.
 
     A picture is turned as its EXIF orientation says. See-through pixels have no data;
-    colour profiles are not applied.
+    colour profiles are not applied. Of a GeoTIFF only the blocks that a cut touches are read.
 
     Args:
         source: a file, or the bytes of one.
         name: what the provenance and messages call it.
+        cut: the square that is wanted; everything where it is None.
 
     Raises:
         BadInput: it is no such picture; the message says why and what to do.
     """
-    data = read_file(source, MAX_BYTES) if isinstance(source, Path) else source
-    if len(data) > MAX_BYTES:
-        raise BadInput(f"'{shown(name)}' is larger than {MAX_BYTES // 10**6} MB: cut out a part.")
-    kind = next((kind for magic, kind in FORMATS.items() if data.startswith(magic)), None)
-    if kind is not None:
-        pixels, notes = _by_pillow(data, kind, name)
-        return picture_of(pixels, name, notes)
-    if data.startswith(TIFF):
-        pixels, side = _by_gdal(data, name)
-        return replace(picture_of(pixels, name), pixel_m=side)
-    raise BadInput(f"'{shown(name)}' is no picture that can be read here: give PNG or JPEG.")
+    with named(name):
+        if head_of(source).startswith(TIFF_MAGIC):
+            return _geotiff(source, name, cut)
+        data = read_file(source, MAX_BYTES) if isinstance(source, Path) else source
+        if len(data) > MAX_BYTES:
+            raise BadInput(f"{FILE} is larger than {MAX_BYTES // 10**6} MB: cut out a part.")
+        kind = next((kind for magic, kind in FORMATS.items() if data.startswith(magic)), None)
+        if kind is None:
+            raise BadInput(f"{FILE} is no picture that can be read here: give PNG or JPEG.")
+        pixels, notes = _by_pillow(data, kind)
+        picture = picture_of(pixels, name, notes)
+        return picture if cut is None else picture.cut(_placeless(cut))
+
+
+def _placeless(cut: Cut) -> Cut:
+    if cut.place is not None:
+        raise BadInput(
+            f"{FILE} is a picture and has no place on Earth: give the row and column of a window."
+        )
+    return cut
+
+
+def _geotiff(source: Path | bytes, name: str, cut: Cut | None) -> Raster:
+    with open_raster(source) as file:
+        header = file.header
+        if not _is_rgb(header):
+            raise BadInput(
+                f"{FILE} is no RGB picture of bytes ({header.count} bands of "
+                f"{header.dtypes[0]}): give three bands of uint8."
+            )
+        _check_side(header.width, header.height)
+        part = None
+        if cut is not None:
+            row, col = _placeless(cut).corner_in((header.height, header.width))
+            part = (row, col, cut.size, cut.size)
+        else:
+            _check_size(header.width, header.height)
+        stored = file.read(list(range(1, header.count + 1)), part)
+        side = _pixel_m(header)
+    pixels = np.ascontiguousarray(stored.transpose(1, 2, 0))
+    picture = picture_of(pixels, name) if cut is None else _raster(pixels, name)
+    return replace(picture, pixel_m=side)
 
 
 def picture_of(pixels: Bytes, name: str, notes: tuple[str, ...] = ()) -> Raster:
@@ -124,18 +155,15 @@ def picture_of(pixels: Bytes, name: str, notes: tuple[str, ...] = ()) -> Raster:
     Raises:
         BadInput: it is smaller than 64 × 64 pixels, or see-through throughout.
     """
-    height, width = pixels.shape[:2]
-    if min(height, width) < EUROSAT_PIXELS:
-        raise BadInput(
-            f"'{shown(name)}' has {width} × {height} pixels: give at least "
-            f"{EUROSAT_PIXELS} × {EUROSAT_PIXELS}, "
-            f"which are {EUROSAT_PIXELS * PIXEL_M} m in a picture of {PIXEL_M} m a pixel."
-        )
-    valid = np.ones((height, width), dtype=bool)
-    if pixels.shape[2] == 4:
-        valid = pixels[..., 3] == OPAQUE
-    if not valid.any():
-        raise BadInput(f"'{shown(name)}' is see-through throughout: give an opaque picture.")
+    with named(name):
+        _check_side(pixels.shape[1], pixels.shape[0])
+        if not _opaque(pixels).any():
+            raise BadInput(f"{FILE} is see-through throughout: give an opaque picture.")
+    return _raster(pixels, name, notes)
+
+
+def _raster(pixels: Bytes, name: str, notes: tuple[str, ...] = ()) -> Raster:
+    valid = _opaque(pixels)
     brightness = pixels[..., :3].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
     brightness[:, ~valid] = 0
     return Raster(
@@ -152,13 +180,35 @@ def picture_of(pixels: Bytes, name: str, notes: tuple[str, ...] = ()) -> Raster:
     )
 
 
-def _by_pillow(data: bytes, kind: str, name: str) -> tuple[Bytes, tuple[str, ...]]:
+def _opaque(pixels: Bytes) -> BoolArray:
+    """Pixels that are not see-through, bool ``(y, x)``."""
+    opaque = np.ones(pixels.shape[:2], dtype=np.bool_)
+    if pixels.shape[2] == 4:
+        opaque &= pixels[..., 3] == OPAQUE
+    return opaque
+
+
+def _check_side(width: int, height: int) -> None:
+    if min(height, width) < EUROSAT_PIXELS:
+        raise BadInput(
+            f"{FILE} has {width} × {height} pixels: give at least "
+            f"{EUROSAT_PIXELS} × {EUROSAT_PIXELS}, "
+            f"which are {EUROSAT_PIXELS * PIXEL_M} m in a picture of {PIXEL_M} m a pixel."
+        )
+
+
+def _check_size(width: int, height: int) -> None:
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise _too_large()
+
+
+def _by_pillow(data: bytes, kind: str) -> tuple[Bytes, tuple[str, ...]]:
     try:
         with warnings.catch_warnings():
             # Sizes are bounded here, by an error with a sentence.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=(kind,)) as image:
-                _check(image, data, name)
+                _check(image, data)
                 notes = _notes(image)
                 upright = ImageOps.exif_transpose(image)
                 see_through = "A" in upright.mode or "transparency" in upright.info
@@ -166,34 +216,30 @@ def _by_pillow(data: bytes, kind: str, name: str) -> tuple[Bytes, tuple[str, ...
     except BadInput:
         raise
     except Image.DecompressionBombError:
-        raise _too_large(name) from None
+        raise _too_large() from None
     except MemoryError:
-        raise _too_large(name) from None
+        raise _too_large() from None
     except _DAMAGE:
-        raise BadInput(
-            f"'{shown(name)}' is damaged or truncated: copy or export it again."
-        ) from None
+        raise BadInput(f"{FILE} is damaged or truncated: copy or export it again.") from None
 
 
-def _check(image: Image.Image, data: bytes, name: str) -> None:
+def _check(image: Image.Image, data: bytes) -> None:
     """Raise unless it is a colour picture of bytes that fits; nothing is decoded yet."""
-    width, height = image.size
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise _too_large(name)
+    _check_size(*image.size)
     deep = image.format == "PNG" and data[_DEPTH_AT] > 8
     if deep or image.mode.startswith(("I", "F")):
         raise BadInput(
-            f"'{shown(name)}' has more than 8 bits a colour, and what its brightness means is "
+            f"{FILE} has more than 8 bits a colour, and what its brightness means is "
             "not known: save it as a picture of 8 bits."
         )
     if image.mode in ("1", "L", "LA", "La"):
         raise BadInput(
-            f"'{shown(name)}' is greyscale, and the model tells covers apart by their colours: "
+            f"{FILE} is greyscale, and the model tells covers apart by their colours: "
             "give a colour picture."
         )
     if image.mode not in COLOUR:
         what = _OTHER.get(image.mode, f"holds pixels of the kind {image.mode}")
-        raise BadInput(f"'{shown(name)}' {what}: save it as an RGB picture.")
+        raise BadInput(f"{FILE} {what}: save it as an RGB picture.")
 
 
 def _notes(image: Image.Image) -> tuple[str, ...]:
@@ -207,20 +253,6 @@ def _notes(image: Image.Image) -> tuple[str, ...]:
     if getattr(image, "n_frames", 1) > 1:
         found.append("only its first frame was read")
     return tuple(found)
-
-
-def _by_gdal(data: bytes, name: str) -> tuple[Bytes, float | None]:
-    with open_raster(data, name) as raster:
-        if not _is_rgb(raster):
-            raise BadInput(
-                f"'{shown(name)}' is no RGB picture of bytes ({raster.count} bands of "
-                f"{raster.dtypes[0]}): give three bands of uint8."
-            )
-        if max(raster.width, raster.height) > MAX_SIDE or raster.width * raster.height > MAX_PIXELS:
-            raise _too_large(name)
-        pixels = read_bands(raster, list(range(1, raster.count + 1)))
-        side = _pixel_m(raster)
-    return np.ascontiguousarray(pixels.transpose(1, 2, 0)), side
 
 
 def _is_rgb(raster: DatasetReader) -> bool:
@@ -238,8 +270,8 @@ def _pixel_m(raster: DatasetReader) -> float | None:
     return side if math.isfinite(side) and side > 0 else None
 
 
-def _too_large(name: str) -> BadInput:
+def _too_large() -> BadInput:
     return BadInput(
-        f"'{shown(name)}' has more pixels than fit: cut out at most "
+        f"{FILE} has more pixels than fit: cut out at most "
         f"{round(MAX_PIXELS**0.5):,} × {round(MAX_PIXELS**0.5):,} around your place."
     )

@@ -11,14 +11,16 @@ import numpy.typing as npt
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
+from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 from rasterio.warp import reproject
 from rasterio.warp import transform as warp_transform
 
 from landcover.core.bands import PIXEL_M
 from landcover.core.errors import BadInput
-from landcover.core.raster import BoolArray, Geo, check_projected, grid
-from landcover.io.guard import check_dimensions, shown
+from landcover.core.raster import BoolArray
+from landcover.core.window import WGS84, Window, check_projected
+from landcover.io.guard import FILE
 
 MIN_PIXEL_M: Final = 3.0
 """0.00009°, the usual spacing of geographic stacks, is 3.4 m of longitude at 70° north."""
@@ -28,32 +30,21 @@ TOLERANCE_M: Final = 0.01
 """By which a pixel's side may differ from 10 m: 1.2 m over a patch."""
 MAX_LATITUDE: Final = 84.0
 """UTM's limit to the north; Sentinel-2 itself stops at 84° north and 56° to 80° south."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where pixels lie: a CRS and affine coefficients of ``(col, row)``."""
-
-    crs: CRS
-    transform: Geo
-
-    @property
-    def crs_text(self) -> str:
-        """The CRS as text: its EPSG code where it has one."""
-        return str(self.crs.to_string())
+MARGIN: Final = 2
+"""Pixels that are read around a part: nearest neighbour needs one, rounding another."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Pixels as stored ``(band, y, x)``, bool ``(y, x)`` where they have data, and their grid."""
+    """Pixels as stored ``(band, y, x)``, bool ``(y, x)`` where they have data, and their place."""
 
     numbers: npt.NDArray[Any]
     valid: BoolArray
-    grid: Grid
+    window: Window
 
 
-def grid_of(raster: DatasetReader, name: str) -> Grid:
-    """The grid of an open raster.
+def window_of(raster: DatasetReader) -> Window:
+    """Where all pixels of an open raster lie.
 
     Raises:
         BadInput: it has no CRS or no position, or its coefficients make no sense.
@@ -61,116 +52,152 @@ def grid_of(raster: DatasetReader, name: str) -> Grid:
     transform = raster.transform
     if not raster.crs or transform == Affine.identity():
         raise BadInput(
-            f"'{shown(name)}' has no position on Earth (CRS and geotransform): "
+            f"{FILE} has no position on Earth (CRS and geotransform): "
             "export it as a georeferenced GeoTIFF, or set them with gdal_edit -a_srs -a_ullr."
         )
     a, b, c, d, e, f = tuple(transform)[:6]
     if not all(map(math.isfinite, (a, b, c, d, e, f))) or abs(a * e - b * d) < 1e-18:
-        raise _nowhere(name)
-    return Grid(raster.crs, (a, b, c, d, e, f))
-
-
-def to_10_m(raw: Raw, name: str) -> tuple[Raw, str]:
-    """Pixels on a projected north-up grid of 10 m, and what was done to get there.
-
-    Raises:
-        BadInput: the place cannot be had on such a grid, or its pixels are too coarse or fine.
-    """
-    if _is_10_m(raw.grid):
-        return raw, "none"
-    height, width = raw.valid.shape
-    zone = _utm_zone(raw.grid, width, height, name)
-    size = _pixel_size(raw.grid, zone, width, height, name)
-    if not all(MIN_PIXEL_M <= side <= MAX_PIXEL_M for side in size):
-        raise BadInput(
-            f"'{shown(name)}' has pixels of about {size[0]:.3g} × {size[1]:.3g} m: "
-            "give a stack with pixels of 10 m."
-        )
-    target, (rows, cols) = _target(raw.grid, zone, width, height, name)
-    check_dimensions(cols, rows, len(raw.numbers), raw.numbers.itemsize, name)
-    numbers = np.zeros((len(raw.numbers), rows, cols), dtype=raw.numbers.dtype)
-    valid = np.zeros((rows, cols), dtype=np.uint8)
-    for source, into in ((raw.numbers, numbers), (raw.valid.astype(np.uint8), valid)):
-        reproject(
-            source=source,
-            destination=into,
-            src_transform=Affine(*raw.grid.transform),
-            src_crs=raw.grid.crs,
-            dst_transform=Affine(*target.transform),
-            dst_crs=target.crs,
-            resampling=Resampling.nearest,
-        )
-    said = (
-        f"{raw.grid.crs_text[:40]} with pixels of {size[0]:.1f} × {size[1]:.1f} m "
-        f"to {target.crs_text} at 10 m, nearest neighbour"
+        raise _nowhere()
+    try:
+        crs = _text_of(raster.crs)
+    except CRSError:
+        raise _nowhere() from None
+    return Window(
+        crs=crs,
+        transform=(a, b, c, d, e, f),
+        width=raster.width,
+        height=raster.height,
     )
-    return Raw(numbers, valid.astype(np.bool_), target), said
 
 
-def _is_10_m(where: Grid) -> bool:
+def _text_of(crs: CRS) -> str:
+    """A CRS as its EPSG code where that says all of it, else as WKT."""
+    text = str(crs.to_string())
+    return text if CRS.from_user_input(text) == crs else str(crs.to_wkt())
+
+
+def crs_name(window: Window) -> str:
+    """The CRS's EPSG code, also where it is only similar to that one; WKT where it has none."""
+    return str(CRS.from_user_input(window.crs).to_string())
+
+
+def is_10_m(where: Window) -> bool:
+    """Whether pixels lie on a projected north-up grid of 10 m, which needs no regridding."""
     a, b, _, d, e, _ = where.transform
     square = abs(a - PIXEL_M) <= TOLERANCE_M and abs(e + PIXEL_M) <= TOLERANCE_M
     try:
-        check_projected(where.crs_text)
+        check_projected(where.crs)
     except BadInput:
         return False
     return square and b == 0 and d == 0
 
 
-def _utm_zone(where: Grid, width: int, height: int, name: str) -> CRS:
-    xs, ys = _world(where, [(width / 2, height / 2)])
-    (lon,), (lat,) = _project(where.crs, CRS.from_epsg(4326), xs, ys, name)
-    if abs(lat) > MAX_LATITUDE or abs(lon) > 180:
-        raise _nowhere(name)
-    zone = min(int((lon + 180) // 6) + 1, 60)
-    return CRS.from_epsg((32600 if lat >= 0 else 32700) + zone)
+def target_of(source: Window) -> tuple[Window, str]:
+    """The window of whole 10 m steps in the place's UTM zone that covers a picture.
 
+    Returns:
+        The window, and the words for what regridding to it does.
 
-def _pixel_size(where: Grid, zone: CRS, width: int, height: int, name: str) -> tuple[float, float]:
-    """Width and height in metres of the pixel in the middle."""
-    col, row = width / 2, height / 2
-    xs, ys = _world(where, [(col, row), (col + 1, row), (col, row + 1)])
-    e, n = _project(where.crs, zone, xs, ys, name)
-    return math.hypot(e[1] - e[0], n[1] - n[0]), math.hypot(e[2] - e[0], n[2] - n[0])
-
-
-def _target(
-    where: Grid, zone: CRS, width: int, height: int, name: str
-) -> tuple[Grid, tuple[int, int]]:
-    """The grid of whole 10 m steps that covers the picture, and its rows and columns."""
-    steps = np.linspace(0.0, 1.0, 21)
-    border = [(s * width, t * height) for s in steps for t in (0.0, 1.0)]
-    border += [(s * width, t * height) for s in (0.0, 1.0) for t in steps]
-    east, north = _project(where.crs, zone, *_world(where, border), name)
-    west, top = (math.floor(min(east) / PIXEL_M), math.ceil(max(north) / PIXEL_M))
-    cols = math.ceil(max(east) / PIXEL_M) - west
-    rows = top - math.floor(min(north) / PIXEL_M)
-    return Grid(zone, grid(west * PIXEL_M, top * PIXEL_M)), (rows, cols)
-
-
-def _world(where: Grid, points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    a, b, c, d, e, f = where.transform
-    return (
-        [a * col + b * row + c for col, row in points],
-        [d * col + e * row + f for col, row in points],
+    Raises:
+        BadInput: the picture lies nowhere on Earth, or its pixels are too coarse or too fine.
+    """
+    zone = _utm_zone(source)
+    size = _pixel_size(source, zone)
+    if not all(MIN_PIXEL_M <= side <= MAX_PIXEL_M for side in size):
+        raise BadInput(
+            f"{FILE} has pixels of about {size[0]:.3g} × {size[1]:.3g} m: "
+            "give a stack with pixels of 10 m."
+        )
+    east, north = _project(source.crs, zone, *source.xy(_border(source)))
+    target = Window.from_bounds(zone, (min(east), min(north), max(east), max(north)))
+    return target, (
+        f"{crs_name(source)[:40]} with pixels of {size[0]:.1f} × {size[1]:.1f} m "
+        f"to {zone} at 10 m, nearest neighbour"
     )
 
 
+def needed(source: Window, target: Window) -> tuple[int, int, int, int]:
+    """Which pixels of a source a window of the target is made of.
+
+    Returns:
+        First row and column, rows and columns, within the source; 0 rows or columns where the
+        two do not meet.
+
+    Raises:
+        BadInput: the place is nowhere on Earth.
+    """
+    xs, ys = _project(target.crs, source.crs, *target.xy(_border(target)))
+    rows, cols = zip(*source.pixels_of(xs, ys), strict=True)
+    top, left = max(math.floor(min(rows)) - MARGIN, 0), max(math.floor(min(cols)) - MARGIN, 0)
+    bottom = min(math.ceil(max(rows)) + MARGIN, source.height)
+    right = min(math.ceil(max(cols)) + MARGIN, source.width)
+    return top, left, max(bottom - top, 0), max(right - left, 0)
+
+
+def regrid(raw: Raw, target: Window) -> Raw:
+    """Pixels on the target's grid by nearest neighbour; not valid where the source does not reach.
+
+    GDAL approximates the way between two grids along a row, to an eighth of a pixel: of a
+    window alone, a few pixels can come from the neighbour of the one that they come from where
+    the whole is regridded.
+    """
+    shape = (target.height, target.width)
+    numbers = np.zeros((len(raw.numbers), *shape), dtype=raw.numbers.dtype)
+    valid = np.zeros(shape, dtype=np.uint8)
+    if raw.valid.size:
+        for source, into in ((raw.numbers, numbers), (raw.valid.astype(np.uint8), valid)):
+            reproject(
+                source=source,
+                destination=into,
+                src_transform=raw.window.affine,
+                src_crs=raw.window.crs,
+                dst_transform=target.affine,
+                dst_crs=target.crs,
+                resampling=Resampling.nearest,
+            )
+    return Raw(numbers, valid.astype(np.bool_), target)
+
+
+def _utm_zone(where: Window) -> str:
+    xs, ys = where.xy([(where.width / 2, where.height / 2)])
+    (lon,), (lat,) = _project(where.crs, WGS84, xs, ys)
+    if abs(lat) > MAX_LATITUDE or abs(lon) > 180:
+        raise _nowhere()
+    zone = min(int((lon + 180) // 6) + 1, 60)
+    return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
+
+
+def _pixel_size(where: Window, zone: str) -> tuple[float, float]:
+    """Width and height in metres of the pixel in the middle."""
+    col, row = where.width / 2, where.height / 2
+    xs, ys = where.xy([(col, row), (col + 1, row), (col, row + 1)])
+    e, n = _project(where.crs, zone, xs, ys)
+    return math.hypot(e[1] - e[0], n[1] - n[0]), math.hypot(e[2] - e[0], n[2] - n[0])
+
+
+def _border(where: Window) -> list[tuple[float, float]]:
+    """Points along the four sides as column and row."""
+    steps = [float(step) for step in np.linspace(0.0, 1.0, 21)]
+    width, height = where.width, where.height
+    border = [(s * width, t * height) for s in steps for t in (0.0, 1.0)]
+    return border + [(s * width, t * height) for s in (0.0, 1.0) for t in steps]
+
+
 def _project(
-    source: CRS, target: CRS, xs: list[float], ys: list[float], name: str
+    source: str, target: str, xs: list[float], ys: list[float]
 ) -> tuple[list[float], list[float]]:
     try:
         east, north = warp_transform(source, target, xs, ys)[:2]
     # rasterio lets errors of GDAL through that share no other public base class.
     except Exception:  # noqa: BLE001
-        raise _nowhere(name) from None
+        raise _nowhere() from None
     if not all(map(math.isfinite, (*east, *north))):
-        raise _nowhere(name)
+        raise _nowhere()
     return list(east), list(north)
 
 
-def _nowhere(name: str) -> BadInput:
+def _nowhere() -> BadInput:
     return BadInput(
-        f"'{shown(name)}' has a position that is nowhere on Earth, or beyond 84° of latitude: "
+        f"{FILE} has a position that is nowhere on Earth, or beyond 84° of latitude: "
         "check its CRS and geotransform."
     )

@@ -1,23 +1,34 @@
-"""Where pixels come from: every source behind one function, :func:`read`."""
+"""Where pixels come from: every source behind :func:`read` and :func:`read_upload`.
+
+To read one more kind of source, write its reader and add a row to :data:`READERS`.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from landcover.core.errors import BadInput
 from landcover.core.place import parse_place
 from landcover.core.raster import Raster
+from landcover.core.window import Cut
 from landcover.io import archive, samples
 from landcover.io.band_files import read_band_files, read_folder
-from landcover.io.guard import read_file, shown
+from landcover.io.guard import head_of, read_file, shown
+from landcover.io.images import is_picture, read_picture
 from landcover.io.names import band_of_file
 from landcover.io.samples import Sample, read_sample, sample_at
 from landcover.io.stack import read_stack
 
 __all__ = [
+    "READERS",
+    "Cut",
+    "Reader",
     "Sample",
+    "Source",
     "parse_place",
     "read",
     "read_place",
@@ -28,43 +39,149 @@ __all__ = [
 ]
 
 
-def read(source: str | Path) -> Raster:
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a user gave, before it is read: a path, or files in memory.
+
+    Attributes:
+        name: what the provenance and messages call it.
+        path: of an existing file or folder; None for files in memory.
+        files: name and bytes of each file in memory.
+    """
+
+    name: str
+    path: Path | None = None
+    files: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def one(self) -> Path | bytes:
+        """The single file."""
+        return self.path if self.path is not None else self.files[0][1]
+
+    def bytes(self) -> bytes:
+        """The bytes of the single file.
+
+        Raises:
+            BadInput: it is larger than 1 GB, or may not be read.
+        """
+        return read_file(self.path) if self.path is not None else self.files[0][1]
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder on a disk."""
+        return self.path is not None and self.path.is_dir()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """One kind of source.
+
+    Attributes:
+        kind: what it is called.
+        recognises: whether a source is of this kind, judged by its first bytes or file names.
+        read: reads the square that is wanted, or everything for None.
+    """
+
+    kind: str
+    recognises: Callable[[Source], bool]
+    read: Callable[[Source, Cut | None], Raster]
+
+
+def _is_safe(source: Source) -> bool:
+    path = source.path
+    if path is None or not path.is_dir():
+        return False
+    return path.name.upper().endswith(".SAFE") or next(path.glob("MTD_MSI*.xml"), None) is not None
+
+
+def _read_safe(source: Source, cut: Cut | None) -> Raster:
+    del cut
+    raise BadInput(
+        f"'{shown(source.name)}' is a SAFE product, which this version cannot read yet: "
+        "export its twelve Level-2A bands at 10 m as one GeoTIFF."
+    )
+
+
+def _read_patch(source: Source, cut: Cut | None) -> Raster:
+    patch = read_folder(source.path) if source.path is not None else read_band_files(source.files)
+    return patch if cut is None else patch.cut(cut)
+
+
+def _is_zip(source: Source) -> bool:
+    named_zip = source.path is not None and source.path.suffix.lower() == ".zip"
+    return named_zip or head_of(source.one).startswith(archive.MAGIC)
+
+
+READERS: Final[tuple[Reader, ...]] = (
+    Reader(kind="SAFE product", recognises=_is_safe, read=_read_safe),
+    Reader(
+        kind="BigEarthNet patch",
+        recognises=lambda source: source.is_folder or len(source.files) > 1,
+        read=_read_patch,
+    ),
+    Reader(
+        kind="zip",
+        recognises=_is_zip,
+        read=lambda source, cut: archive.read_zip(source.bytes(), source.name, cut),
+    ),
+    Reader(
+        kind="picture",
+        recognises=lambda source: is_picture(source.one),
+        read=lambda source, cut: read_picture(source.one, source.name, cut),
+    ),
+    Reader(
+        kind="stack",
+        recognises=lambda _: True,
+        read=lambda source, cut: read_stack(source.one, source.name, cut),
+    ),
+)
+"""The kinds of sources; the first that recognises one reads it."""
+
+
+def read(source: str | Path, window: Cut | None = None) -> Raster:
     """Read whatever a user names.
 
     Args:
-        source: a sample's name, a GeoTIFF or JPEG 2000 stack, a zip, a BigEarthNet
-            patch folder, or ``LAT,LON``. Only existing files are opened: no text is
-            ever handed to GDAL as a path.
+        source: a sample's name, a GeoTIFF or JPEG 2000 stack, a colour picture, a zip, a
+            BigEarthNet patch folder, or ``LAT,LON``. Only existing files are opened: no text
+            is ever handed to GDAL as a path.
+        window: the square that is wanted, of which no more than it touches is read; the
+            whole, where it fits into memory, if None.
 
     Returns:
-        A patch of 120 × 120 pixels or more on a 10 m grid.
+        Reflectance on a 10 m grid, or brightness for a colour picture.
 
     Raises:
         BadInput: it is none of these, or cannot be used; the message says what to do.
     """
     text = str(source)
     if text in samples.NAMES:
-        return read_sample(text)
+        return _part_of(read_sample(text), window)
     path = Path(source)
     try:
-        is_folder, exists = path.is_dir(), path.exists()
+        exists = path.exists()
     except (OSError, ValueError):
-        is_folder = exists = False
-    if is_folder:
-        return _read_folder(path)
+        exists = False
     if exists:
-        if path.suffix.lower() == ".zip":
-            return archive.read_zip(read_file(path), path.name)
-        return read_stack(path, path.name)
+        return _read(Source(name=path.name, path=path), window)
     place = parse_place(text)
     if place is not None:
-        return read_place(*place)
+        return _part_of(read_place(*place), window)
     near = difflib.get_close_matches(text.lower(), samples.NAMES, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
     raise BadInput(
         f"There is no file, folder or sample '{shown(text)}': {hint}"
         f"The samples are {', '.join(samples.NAMES)}; a place is written LAT,LON."
     )
+
+
+def _read(source: Source, window: Cut | None) -> Raster:
+    reader = next(reader for reader in READERS if reader.recognises(source))
+    return reader.read(source, window)
+
+
+def _part_of(whole: Raster, window: Cut | None) -> Raster:
+    return whole if window is None else whole.cut(window)
 
 
 def read_place(latitude: float, longitude: float) -> Raster:
@@ -83,37 +200,21 @@ def read_place(latitude: float, longitude: float) -> Raster:
     return read_sample(sample.name)
 
 
-def read_upload(files: Sequence[tuple[str, bytes]]) -> Raster:
-    """Read what a browser sent: one stack, one zip, or the band files of one patch.
+def read_upload(files: Sequence[tuple[str, bytes]], window: Cut | None = None) -> Raster:
+    """Read what a browser sent: one stack, picture or zip, or the band files of one patch.
 
     Args:
         files: name and bytes of each.
+        window: the square that is wanted; the whole, where it fits into memory, if None.
 
     Raises:
         BadInput: it is none of these, or cannot be used; the message says what to do.
     """
     if not files:
         raise BadInput("No file was given: choose a GeoTIFF stack, a zip or twelve band files.")
-    if len(files) == 1:
-        return _read_one(*files[0])
-    if not any(band_of_file(name) for name, _ in files):
+    if len(files) > 1 and not any(band_of_file(name) for name, _ in files):
         raise BadInput(
             f"{len(files)} files were given, and their names name no band: give one stack at a "
             "time, or the files …_B01.tif to …_B12.tif of one BigEarthNet patch."
         )
-    return read_band_files(files)
-
-
-def _read_one(name: str, data: bytes) -> Raster:
-    if data.startswith(archive.MAGIC):
-        return archive.read_zip(data, name)
-    return read_stack(data, name)
-
-
-def _read_folder(path: Path) -> Raster:
-    if path.name.upper().endswith(".SAFE") or next(path.glob("MTD_MSI*.xml"), None):
-        raise BadInput(
-            f"'{shown(path.name)}' is a SAFE product, which this version cannot read yet: "
-            "export its twelve Level-2A bands at 10 m as one GeoTIFF."
-        )
-    return read_folder(path)
+    return _read(Source(name=files[0][0], files=tuple(files)), window)

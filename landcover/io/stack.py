@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,13 +15,23 @@ import numpy.typing as npt
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
 
-from landcover.core.bands import PATCH_PIXELS
+from landcover.core.bands import ALIGNMENT, PATCH_PIXELS, PIXEL_M
 from landcover.core.errors import BadInput
-from landcover.core.raster import BoolArray, FloatArray, Provenance, Raster
+from landcover.core.raster import BoolArray, Provenance, Raster
+from landcover.core.window import Cut, Window
 from landcover.io.band_order import BandOrder, band_order
-from landcover.io.guard import open_raster, read_bands, read_file, shown, tags_of
+from landcover.io.guard import (
+    FILE,
+    Part,
+    RasterFile,
+    check_size,
+    named,
+    open_raster,
+    shown,
+    tags_of,
+)
 from landcover.io.names import baseline_in, level_in, time_in
-from landcover.io.regrid import Raw, grid_of, to_10_m
+from landcover.io.regrid import Raw, crs_name, is_10_m, needed, regrid, target_of, window_of
 from landcover.io.scaling import (
     OFFSET_BASELINE,
     PLAIN,
@@ -48,6 +60,12 @@ FLOAT_HIGH: Final = 3.0
 FLOAT_FILL: Final = 10.0
 """A float beyond this, of either sign, is no reflectance but a fill value such as -9999."""
 
+SAMPLE_PIXELS: Final = 1_000_000
+"""By so many pixels, spread over the whole, a file that fits into memory is judged."""
+SAMPLE_SQUARES: Final = 4
+SAMPLE_SIDE: Final = 256
+"""A larger file is judged by 4 × 4 squares of so many pixels along a side."""
+
 _TIME_TAGS: Final = re.compile("acquisition|sensing|^datetime$|^date$", re.IGNORECASE)
 
 
@@ -61,8 +79,29 @@ class Facts:
     acquired: datetime | None
     notes: tuple[str, ...]
 
+    @property
+    def newer(self) -> bool:
+        """Whether the baseline is one that adds 1000 to the digital numbers."""
+        return self.baseline is not None and OFFSET_BASELINE <= float(self.baseline) < 90
 
-def read_stack(source: Path | bytes, name: str) -> Raster:
+
+@dataclass(frozen=True)
+class _Stack:
+    """What the header of a stack says."""
+
+    order: BandOrder
+    alpha: bool
+    stated: Scaling | None
+    facts: Facts
+    window: Window
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether only the pixels can say if the offset of baseline 04.00 was removed."""
+        return self.stated is None and (self.facts.newer or self.facts.offset_stated)
+
+
+def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raster:
     """Read a stack of twelve Level-2A bands (or thirteen Level-1C ones) as reflectance.
 
     Pixels are int16 or uint16 digital numbers (reflectance × 10000), or floats where
@@ -70,77 +109,180 @@ def read_stack(source: Path | bytes, name: str) -> Raster:
     as it is; any other is brought to the place's UTM zone at 10 m by nearest neighbour,
     which keeps every pixel's spectrum whole. The scale and offset that the file states
     are applied; where its baseline or tags tell of the offset of baseline 04.00 but not
-    whether it was removed, the dark pixels decide. The provenance says what was done.
+    whether it was removed, the dark pixels of the whole file decide. The provenance says
+    what was done.
+
+    Of a file of any size only the blocks that a cut touches are read, and, where pixels must
+    settle what the numbers mean, a sample of the others. A file that needs another grid and
+    could be read whole is regridded whole, since the result depends on it.
 
     Args:
         source: a file (JPEG 2000 too), or the bytes of one (GeoTIFF only).
         name: what the provenance and messages call it; dates are read from it too.
+        cut: the square that is wanted; everything where it is None.
 
     Returns:
-        A patch of 120 × 120 pixels or more: see :meth:`landcover.core.raster.Raster.window`.
+        The square, or the whole of 120 × 120 pixels or more.
 
     Raises:
         BadInput: it is no such stack; the message says why and what to do.
     """
-    trusted = isinstance(source, Path)
-    data = read_file(source) if isinstance(source, Path) else source
-    with open_raster(data, name, trusted=trusted) as raster:
-        check_kind(raster, name)
-        # An alpha channel behind the bands is a mask, not a band.
-        alpha = raster.count in {13, 14} and raster.colorinterp[-1] == ColorInterp.alpha
-        descriptions = raster.descriptions[:-1] if alpha else raster.descriptions
-        order = band_order(descriptions, name)
-        stated = stated_scaling(raster, order, name)
-        facts = facts_of(raster, order, name)
-        grid = grid_of(raster, name)
-        numbers = read_bands(raster, list(order.indexes))
-        valid = _declared_valid(raster, order, numbers, alpha=alpha)
-    if numbers.dtype.kind == "f":
-        valid &= _float_valid(numbers, stated or UNITY, name)
-        stated = stated or UNITY
-    valid &= valid_numbers(numbers, shifted=stated is SHIFTED)
-    return _patch(Raw(numbers, valid, grid), order, stated, facts, name)
+    with named(name), open_raster(source) as file:
+        if cut is None:
+            file.check_whole()
+        stack = _stack_of(file.header, name)
+        if cut is None:
+            return _whole(file, stack, name)
+        if is_10_m(stack.window):
+            row, col = _corner(stack.window, cut)
+            raw, resampling = _read(file, stack, (row, col, cut.size, cut.size)), "none"
+        elif file.fits:
+            return _whole(file, stack, name, cut.size).cut(cut)
+        else:
+            target, resampling = target_of(stack.window)
+            row, col = _corner(target, cut)
+            window = target.part(row, col, cut.size, cut.size)
+            raw = regrid(_read(file, stack, needed(stack.window, window)), window)
+        sample = _sample(file, stack, raw)
+    return _raster(raw, stack, name, sample, resampling)
 
 
-def _patch(raw: Raw, order: BandOrder, stated: Scaling | None, facts: Facts, name: str) -> Raster:
-    raw, resampling = to_10_m(raw, name)
+def _stack_of(header: DatasetReader, name: str) -> _Stack:
+    check_kind(header)
+    # An alpha channel behind the bands is a mask, not a band.
+    alpha = header.count in {13, 14} and header.colorinterp[-1] == ColorInterp.alpha
+    order = band_order(header.descriptions[:-1] if alpha else header.descriptions)
+    stated = stated_scaling(header, order)
+    if stated is None and header.dtypes[0] in FLOAT_TYPES:
+        stated = UNITY
+    return _Stack(order, alpha, stated, facts_of(header, order, name), window_of(header))
+
+
+def _whole(file: RasterFile, stack: _Stack, name: str, least: int = PATCH_PIXELS) -> Raster:
+    raw, resampling = _read(file, stack), "none"
+    if raw.numbers.dtype.kind == "f":
+        _check_floats(raw.numbers, stack.stated or UNITY)
+    if not is_10_m(raw.window):
+        target, resampling = target_of(raw.window)
+        check_size(target.width, target.height, len(raw.numbers), raw.numbers.itemsize)
+        raw = regrid(raw, target)
     if not raw.valid.any():
+        raise _no_data()
+    _check_side(raw.window, least)
+    return _raster(raw, stack, name, raw, resampling)
+
+
+def _corner(window: Window, cut: Cut) -> tuple[int, int]:
+    """Row and column of a cut's upper left pixel."""
+    _check_side(window, cut.size)
+    return cut.corner_in((window.height, window.width), where=window, step=ALIGNMENT)
+
+
+def _check_side(window: Window, least: int) -> None:
+    if min(window.height, window.width) < least:
         raise BadInput(
-            f"'{shown(name)}' has no data in any pixel: choose another part or another date."
+            f"{FILE} covers {window.width} × {window.height} pixels of 10 m: "
+            f"give at least {least} × {least} ({least * PIXEL_M} m)."
         )
-    height, width = raw.valid.shape
-    if min(height, width) < PATCH_PIXELS:
-        raise BadInput(
-            f"'{shown(name)}' covers {width} × {height} pixels of 10 m: "
-            f"give at least {PATCH_PIXELS} × {PATCH_PIXELS} (1200 m)."
-        )
-    reflectance, scaling, said = _reflectance(raw, stated, facts)
+
+
+def _no_data() -> BadInput:
+    return BadInput(f"{FILE} has no data in any pixel: choose another part or another date.")
+
+
+def _read(file: RasterFile, stack: _Stack, part: Part | None = None) -> Raw:
+    """The stack's bands of a part of the file, and where they have data."""
+    numbers = file.read(stack.order.indexes, part)
+    valid = _declared_valid(file, stack, numbers, part)
+    if numbers.dtype.kind == "f":
+        # NaN and infinities fail this comparison too, without a warning.
+        limit = FLOAT_FILL / (stack.stated or UNITY).scale
+        valid &= (np.abs(numbers) <= limit).all(axis=0)
+    valid &= valid_numbers(numbers, shifted=stack.stated is SHIFTED)
+    return Raw(numbers, valid, stack.window if part is None else stack.window.part(*part))
+
+
+def _sample(file: RasterFile, stack: _Stack, raw: Raw) -> Raw:
+    """Pixels from all over the file, by which to judge what its numbers mean.
+
+    Every part of one file must be judged alike. Where the header settles it, the part that was
+    read serves.
+
+    Raises:
+        BadInput: these are no reflectance, or no pixel has data.
+    """
+    floats = raw.numbers.dtype.kind == "f"
+    if not floats and not stack.unsettled and raw.valid.any():
+        return raw
+    sample = _lattice(file, stack) if file.fits else _squares(file, stack)
+    if floats:
+        _check_floats(sample.numbers, stack.stated or UNITY)
+    if sample.valid.any():
+        return sample
+    if file.fits and sample.valid.size == stack.window.height * stack.window.width:
+        raise _no_data()
+    return raw
+
+
+def _lattice(file: RasterFile, stack: _Stack) -> Raw:
+    """One pixel of so many along both sides of the whole file, read strip by strip."""
+    height, width = stack.window.height, stack.window.width
+    step = math.ceil(math.sqrt(height * width / SAMPLE_PIXELS))
+    block = file.header.block_shapes[0][0]
+    rows = step * math.ceil(max(SAMPLE_SIDE, block) / step)
+    parts = []
+    for row in range(0, height, rows):
+        strip = _read(file, stack, (row, 0, min(rows, height - row), width))
+        thin = strip.numbers[:, ::step, ::step].copy(), strip.valid[::step, ::step].copy()
+        parts.append(Raw(*thin, strip.window))
+    return _joined(parts)
+
+
+def _squares(file: RasterFile, stack: _Stack) -> Raw:
+    """Squares spread evenly over the whole file."""
+    height, width = stack.window.height, stack.window.width
+    side = min(SAMPLE_SIDE, height, width)
+    places = [(i + 0.5) / SAMPLE_SQUARES for i in range(SAMPLE_SQUARES)]
+    corners = [(int((height - side) * y), int((width - side) * x)) for y in places for x in places]
+    return _joined([_read(file, stack, (*corner, side, side)) for corner in corners])
+
+
+def _joined(parts: Sequence[Raw]) -> Raw:
+    """Parts of equal width one below the other; where they lie does not matter."""
+    numbers = np.concatenate([part.numbers for part in parts], axis=1)
+    return Raw(numbers, np.concatenate([part.valid for part in parts]), parts[0].window)
+
+
+def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw, resampling: str) -> Raster:
+    """Reflectance of what was read, its meaning judged by a sample of the file."""
+    scaling, said = _scaling(stack, sample)
+    reflectance = scaling.apply(raw.numbers, raw.valid)
     valid = raw.valid & valid_numbers(raw.numbers, shifted=scaling is SHIFTED)
     reflectance[:, ~valid] = 0
     zeros = int(((raw.numbers == 0).any(axis=0) & valid).sum())
-    notes = facts.notes
+    notes = stack.facts.notes
     if zeros and scaling is not UNITY:
         notes += (f"{zeros} pixels have DN 0 in some band, taken as a reflectance of 0",)
     return Raster(
         data=reflectance,
         valid=valid,
-        crs=raw.grid.crs_text,
-        transform=raw.grid.transform,
-        acquired=facts.acquired,
-        bands=order.bands,
+        crs=crs_name(raw.window),
+        transform=raw.window.transform,
+        acquired=stack.facts.acquired,
+        bands=stack.order.bands,
         provenance=Provenance(
             source=shown(name),
-            level=facts.level,
-            baseline=facts.baseline,
+            level=stack.facts.level,
+            baseline=stack.facts.baseline,
             scaling=said,
             resampling=resampling,
-            band_order=order.said,
+            band_order=stack.order.said,
             notes=notes,
         ),
     )
 
 
-def check_kind(raster: DatasetReader, name: str) -> None:
+def check_kind(raster: DatasetReader) -> None:
     """Raise where the pixels' type is no stack's.
 
     Raises:
@@ -149,18 +291,18 @@ def check_kind(raster: DatasetReader, name: str) -> None:
     kinds = sorted(set(raster.dtypes))
     if raster.count in {3, 4} and kinds == ["uint8"]:
         raise BadInput(
-            f"'{shown(name)}' is an RGB photo of 8 bits, from which reflectance cannot be had: "
+            f"{FILE} is an RGB photo of 8 bits, from which reflectance cannot be had: "
             "give a GeoTIFF with the twelve Sentinel-2 Level-2A bands."
         )
     if len(kinds) != 1 or kinds[0] not in INTEGER_TYPES + FLOAT_TYPES:
         raise BadInput(
-            f"'{shown(name)}' has {raster.count} band{'s' * (raster.count != 1)} of type "
+            f"{FILE} has {raster.count} band{'s' * (raster.count != 1)} of type "
             f"{', '.join(kinds)}: give the twelve Level-2A bands as "
             "uint16 or int16 digital numbers (reflectance × 10000)."
         )
 
 
-def stated_scaling(raster: DatasetReader, order: BandOrder, name: str) -> Scaling | None:
+def stated_scaling(raster: DatasetReader, order: BandOrder) -> Scaling | None:
     """What the file's own scale and offset mean, None where it states none.
 
     Raises:
@@ -171,7 +313,7 @@ def stated_scaling(raster: DatasetReader, order: BandOrder, name: str) -> Scalin
         if all(np.allclose(pair, (scale, offset), rtol=1e-4, atol=1e-9) for pair in pairs):
             return meaning
     raise BadInput(
-        f"'{shown(name)}' states a scale or offset other than Sentinel-2's (0.0001 and 0 or -0.1): "
+        f"{FILE} states a scale or offset other than Sentinel-2's (0.0001 and 0 or -0.1): "
         "export digital numbers (reflectance × 10000) without a scale."
     )
 
@@ -208,58 +350,58 @@ def _baseline(tags: dict[str, str], name: str) -> str | None:
 
 
 def _declared_valid(
-    raster: DatasetReader, order: BandOrder, numbers: npt.NDArray[Any], *, alpha: bool
+    file: RasterFile,
+    stack: _Stack,
+    numbers: npt.NDArray[Any],
+    part: Part | None,
 ) -> BoolArray:
     """Pixels that neither the file's nodata value nor its mask takes out."""
+    header = file.header
     valid = np.ones(numbers.shape[1:], dtype=np.bool_)
-    if alpha:
-        valid &= read_bands(raster, [raster.count])[0] > 0
-    elif MaskFlags.per_dataset in raster.mask_flag_enums[0]:
-        valid &= raster.read_masks(1) > 0
-    for pixels, index in zip(numbers, order.indexes, strict=True):
-        declared = raster.nodatavals[index - 1]
+    if stack.alpha:
+        valid &= file.read([header.count], part)[0] > 0
+    elif MaskFlags.per_dataset in header.mask_flag_enums[0]:
+        valid &= file.read_mask(part)
+    for pixels, index in zip(numbers, stack.order.indexes, strict=True):
+        declared = header.nodatavals[index - 1]
         # 0 is decided over all bands together: dark water has single zeros.
         if declared is not None and declared != 0:
             valid &= pixels != declared
     return valid
 
 
-def _float_valid(numbers: npt.NDArray[Any], scaling: Scaling, name: str) -> BoolArray:
-    """Pixels of a float stack whose values may be reflectance."""
+def _check_floats(numbers: npt.NDArray[Any], scaling: Scaling) -> None:
+    """Raise where floats are no reflectance."""
     limit = FLOAT_FILL / scaling.scale
-    # NaN and infinities fail this comparison too, without a warning.
-    inside = np.abs(numbers) <= limit
-    values = numbers[inside & (numbers != 0)]
+    values = numbers[(np.abs(numbers) <= limit) & (numbers != 0)]
     finite = int((np.isfinite(numbers) & (numbers != 0)).sum())
     if values.size < finite / 2:
         raise BadInput(
-            f"'{shown(name)}' holds floats that are no reflectance (most exceed {limit:g}): "
+            f"{FILE} holds floats that are no reflectance (most exceed {limit:g}): "
             "export digital numbers as uint16 (reflectance × 10000), or reflectance from 0 to 1."
         )
-    if values.size:
-        step = max(1, values.size // 500_000)
-        reflectance = values[::step] * scaling.scale + scaling.offset
-        low, high = np.percentile(reflectance, [1, 99])
-        if low < FLOAT_LOW or high > FLOAT_HIGH:
-            raise BadInput(
-                f"'{shown(name)}' holds floats from about {low:.3g} to {high:.3g}, which are no "
-                "reflectance: export reflectance from 0 to 1, or uint16 (reflectance × 10000)."
-            )
-    valid: BoolArray = inside.all(axis=0)
-    return valid
+    if not values.size:
+        return
+    step = max(1, values.size // 500_000)
+    reflectance = values[::step] * scaling.scale + scaling.offset
+    low, high = np.percentile(reflectance, [1, 99])
+    if low < FLOAT_LOW or high > FLOAT_HIGH:
+        raise BadInput(
+            f"{FILE} holds floats from about {low:.3g} to {high:.3g}, which are no "
+            "reflectance: export reflectance from 0 to 1, or uint16 (reflectance × 10000)."
+        )
 
 
-def _reflectance(raw: Raw, stated: Scaling | None, facts: Facts) -> tuple[FloatArray, Scaling, str]:
-    """The reflectance, how it was had, and the words for it."""
+def _scaling(stack: _Stack, sample: Raw) -> tuple[Scaling, str]:
+    """How numbers become reflectance, and the words for it."""
+    stated, facts = stack.stated, stack.facts
     if stated is not None:
         origin = "" if stated is UNITY else ", as the file states"
-        return stated.apply(raw.numbers, raw.valid), stated, stated.said + origin
-    plain = PLAIN.apply(raw.numbers, raw.valid)
-    newer = facts.baseline is not None and OFFSET_BASELINE <= float(facts.baseline) < 90
-    if not (newer or facts.offset_stated):
-        return plain, PLAIN, PLAIN.said
-    why = f"baseline {facts.baseline}" if newer else "the offset in the tags"
-    if looks_shifted(darkest(plain[:, raw.valid])):
-        shifted = SHIFTED.apply(raw.numbers, raw.valid)
-        return shifted, SHIFTED, f"{SHIFTED.said}: {why}, confirmed by the dark pixels"
-    return plain, PLAIN, f"{PLAIN.said}: {why}, but the dark pixels show it removed already"
+        return stated, stated.said + origin
+    if not stack.unsettled:
+        return PLAIN, PLAIN.said
+    why = f"baseline {facts.baseline}" if facts.newer else "the offset in the tags"
+    plain = PLAIN.apply(sample.numbers, sample.valid)[:, sample.valid]
+    if plain.size and looks_shifted(darkest(plain)):
+        return SHIFTED, f"{SHIFTED.said}: {why}, confirmed by the dark pixels"
+    return PLAIN, f"{PLAIN.said}: {why}, but the dark pixels show it removed already"

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from landcover.core.errors import BadInput
-from landcover.core.raster import ByteArray, Geo
+from landcover.core.raster import ByteArray
+from landcover.core.window import Window
 from landcover.io.names import FIRST_LIGHT
 from landcover.stac.scene import Scene
 
@@ -86,28 +87,6 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """The square to fetch: 1200 m in a UTM zone, its corners on the lattice of 60 m.
-
-    All Sentinel-2 tiles of a zone share the lattice of 60 m, so that granules can be joined,
-    and bands of 10, 20 and 60 m be cut, without resampling.
-    """
-
-    crs: str
-    transform: Geo
-
-    @property
-    def west(self) -> float:
-        """Easting of the left edge in metres."""
-        return self.transform[2]
-
-    @property
-    def north(self) -> float:
-        """Northing of the upper edge in metres."""
-        return self.transform[5]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Look:
     """What a scene classification says of the square itself, as shares from 0 to 1.
 
@@ -137,12 +116,12 @@ class Candidate:
 
     Attributes:
         scenes: in the order in which their pixels are taken.
-        target: the square.
+        target: the square to fetch, its corners on the lattice of 60 m.
         look: what its classification says, where that was read.
     """
 
     scenes: tuple[Scene, ...]
-    target: Target
+    target: Window
     look: Look | None = None
 
     @property

@@ -21,16 +21,17 @@ from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, SCL_CLOUD, SCL_NODATA
 from landcover.core.errors import BadInput, FetchError, LandcoverError, UnknownName
 from landcover.core.progress import Progress, Report
 from landcover.core.raster import ByteArray, Provenance, Raster
-from landcover.io.band_files import RESAMPLING, read_folder
+from landcover.core.window import Cut, Window
+from landcover.io import sources
+from landcover.io.band_files import RESAMPLING
 from landcover.io.guard import shown
 from landcover.io.scaling import SHIFTED, valid_numbers
-from landcover.io.stack import read_stack
 from landcover.net import disk_cache as disk
 from landcover.net.http import Transport, run
 from landcover.stac.archives import CATALOGUES, DEFAULT, Catalogue, catalogue
-from landcover.stac.candidates import Candidate, Finding, Look, Target, Wish
+from landcover.stac.candidates import Candidate, Finding, Look, Wish
 from landcover.stac.harmonise import RULES, Decision, confirm
-from landcover.stac.passes import area_of, passes, target_at, zone_of
+from landcover.stac.passes import area_of, passes
 from landcover.stac.pixels import Numbers, Reader, gather, read_local, read_looks, read_numbers
 from landcover.stac.ranking import FIRST_LOOKS, choose, looked, order
 from landcover.stac.scene import Scene, of_level
@@ -42,7 +43,6 @@ __all__ = [
     "Candidate",
     "Finding",
     "Look",
-    "Target",
     "Wish",
     "fetch",
     "fetch_best",
@@ -180,9 +180,8 @@ def fetch_best(
     return fetch(finding.candidates[finding.best], report=report, cancel=cancel)
 
 
-def _own_target(wish: Wish) -> Target:
-    zone = zone_of(wish.latitude, wish.longitude)
-    return target_at(wish.latitude, wish.longitude, zone)
+def _own_target(wish: Wish) -> Window:
+    return Window.around(wish.latitude, wish.longitude, pixels=PATCH_PIXELS)
 
 
 def _row(name: str) -> Catalogue | None:
@@ -280,7 +279,7 @@ def _joined(
     attribution: str,
 ) -> Raster:
     """One patch of the granules of a pass: each harmonised by itself, the first with data wins."""
-    shape = (PATCH_PIXELS, PATCH_PIXELS)
+    shape = (candidate.target.height, candidate.target.width)
     reflectance = np.zeros((len(BAND_NAMES), *shape), dtype=np.float32)
     filled = np.zeros(shape, dtype=np.bool_)
     scl: ByteArray = np.zeros(shape, dtype=np.uint8)
@@ -349,17 +348,16 @@ def _provenance(
 def _whole(candidate: Candidate) -> Raster:
     """A BigEarthNet patch or a stack of the user's own, by the readers that know them."""
     scene = candidate.scenes[0]
-    latitude, longitude = _middle(candidate.target)
+    cut = Cut(size=candidate.target.width, place=_middle(candidate.target))
     try:
         if scene.layout == "patch":
-            return read_folder(Path(next(iter(scene.bands.values()))).parent)
-        path = Path(scene.bands["stack"])
-        patch = read_stack(path, path.name).window_around(latitude, longitude, PATCH_PIXELS)
+            return sources.read(Path(next(iter(scene.bands.values()))).parent)
+        patch = sources.read(Path(scene.bands["stack"]), cut)
     except BadInput as fault:
         raise FetchError(str(fault)) from None
     return replace(patch, acquired=patch.acquired or scene.acquired)
 
 
-def _middle(target: Target) -> tuple[float, float]:
+def _middle(target: Window) -> tuple[float, float]:
     centre = area_of(target).centroid
     return float(centre.y), float(centre.x)

@@ -22,10 +22,9 @@ from async_tiff import TIFF, DecoderRegistry, ImageFileDirectory
 from async_tiff.enums import Compression, PlanarConfiguration
 from typing_extensions import Buffer
 
-from landcover.core.bands import PATCH_M
 from landcover.core.errors import FetchError, LandcoverError
+from landcover.core.window import Window
 from landcover.net.http import HEADER_BYTES, Transport
-from landcover.stac.candidates import Target
 
 MAX_BLOCK: Final = 2048
 """Pixels along a side of a block; archives use 512 or 1024."""
@@ -35,14 +34,14 @@ T = TypeVar("T")
 
 
 async def read_window(
-    transport: Transport, address: str, target: Target, *, pixel: int, kind: str, bands: int = 1
+    transport: Transport, address: str, wanted: Window, *, pixel: int, kind: str, bands: int = 1
 ) -> npt.NDArray[Any]:
-    """The pixels of a file in a square, 0 where the file does not reach.
+    """The pixels of a file in a window, 0 where the file does not reach.
 
     Args:
         transport: what fetches.
         address: of the file, signed where that is needed.
-        target: the square.
+        wanted: the window, in pixels of any size.
         pixel: side of the file's pixels in metres: 10, 20 or 60.
         kind: type of its numbers, ``"uint16"`` or ``"uint8"``.
         bands: how many bands it must have.
@@ -59,9 +58,10 @@ async def read_window(
     try:
         tiff = await TIFF.open(address, store=store, prefetch=HEADER_BYTES)
         ifd = tiff.ifd(0)
-        offset = _offset(ifd, target, pixel)
+        window = wanted.with_pixels_of(pixel)
+        offset = _offset(ifd, window, pixel)
         _check(ifd, kind, bands)
-        pixels = await _window(ifd, offset, PATCH_M // pixel, np.dtype(kind), bands)
+        pixels = await _window(ifd, offset, (window.height, window.width), np.dtype(kind), bands)
     except LandcoverError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a damaged file raises in the reader
@@ -130,17 +130,17 @@ class _Store:
         return self._transport.owe(used)
 
 
-def _offset(ifd: ImageFileDirectory, target: Target, pixel: int) -> tuple[int, int]:
-    """Row and column of the square's upper left pixel, perhaps outside the file."""
+def _offset(ifd: ImageFileDirectory, window: Window, pixel: int) -> tuple[int, int]:
+    """Row and column of the window's upper left pixel, perhaps outside the file."""
     keys, scale, tie = ifd.geo_key_directory, ifd.model_pixel_scale, ifd.model_tiepoint
     if keys is None or scale is None or tie is None or len(scale) < 2 or len(tie) < 6:
         raise _Unfit("it has no position")
-    if f"EPSG:{keys.projected_type}" != target.crs:
-        raise _Unfit(f"it lies in EPSG:{keys.projected_type}, not in {target.crs}")
+    if f"EPSG:{keys.projected_type}" != window.crs:
+        raise _Unfit(f"it lies in EPSG:{keys.projected_type}, not in {window.crs}")
     if scale[0] != pixel or scale[1] != pixel:
         raise _Unfit(f"its pixels measure {scale[0]:g} × {scale[1]:g} m, not {pixel} × {pixel}")
-    row = (tie[4] + tie[1] * pixel - target.north) / pixel
-    col = (target.west - tie[3] + tie[0] * pixel) / pixel
+    row = (tie[4] + tie[1] * pixel - window.north) / pixel
+    col = (window.west - tie[3] + tie[0] * pixel) / pixel
     if not (math.isfinite(row) and math.isfinite(col) and row == int(row) and col == int(col)):
         raise _Unfit("its pixels lie between those of Sentinel-2's grid")
     return int(row), int(col)
@@ -164,14 +164,18 @@ def _check(ifd: ImageFileDirectory, kind: str, bands: int) -> None:
 
 
 async def _window(
-    ifd: ImageFileDirectory, offset: tuple[int, int], side: int, kind: np.dtype[Any], bands: int
+    ifd: ImageFileDirectory,
+    offset: tuple[int, int],
+    shape: tuple[int, int],
+    kind: np.dtype[Any],
+    bands: int,
 ) -> npt.NDArray[Any]:
-    out = np.zeros((side, side, bands), dtype=kind)
+    out = np.zeros((*shape, bands), dtype=kind)
     tall, wide = ifd.tile_height or 1, ifd.tile_width or 1
     across = math.ceil(ifd.image_width / wide)
-    top, left = offset
-    rows = range(max(top, 0) // tall, math.ceil(min(top + side, ifd.image_height) / tall))
-    cols = range(max(left, 0) // wide, math.ceil(min(left + side, ifd.image_width) / wide))
+    (top, left), (high, broad) = offset, shape
+    rows = range(max(top, 0) // tall, math.ceil(min(top + high, ifd.image_height) / tall))
+    cols = range(max(left, 0) // wide, math.ceil(min(left + broad, ifd.image_width) / wide))
     counts = ifd.tile_byte_counts or []
     whole = tall * wide * bands * kind.itemsize
     wanted = []
@@ -183,7 +187,7 @@ async def _window(
             wanted.append((x, y))
     registry = DecoderRegistry({Compression.Deflate: _Inflate(whole)})  # type: ignore[dict-item]
     # What lies beyond the picture in a block at its edge is padding, not pixels.
-    bottom, right = min(top + side, ifd.image_height), min(left + side, ifd.image_width)
+    bottom, right = min(top + high, ifd.image_height), min(left + broad, ifd.image_width)
     tiles = await ifd.fetch_tiles(wanted) if wanted else []
     for (x, y), tile in zip(wanted, tiles, strict=True):
         pixels = np.asarray(await tile.decode(decoder_registry=registry))

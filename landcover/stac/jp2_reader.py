@@ -13,12 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.errors import RasterioError
-from rasterio.windows import Window
 
-from landcover.core.bands import PATCH_M
 from landcover.core.errors import FetchError, LandcoverError
+from landcover.core.window import Window
 from landcover.net.http import Transport
-from landcover.stac.candidates import Target
 
 CHUNK: Final = 262_144
 """Bytes fetched at once: a block of 1024 × 1024 pixels takes about a megabyte, a header a few."""
@@ -36,7 +34,7 @@ _lock: Final = threading.Lock()
 
 
 async def read_window(
-    transport: Transport, address: str, target: Target, *, pixel: int, kind: str, bands: int = 1
+    transport: Transport, address: str, wanted: Window, *, pixel: int, kind: str, bands: int = 1
 ) -> npt.NDArray[Any]:
     """As :func:`landcover.stac.cog_reader.read_window`, for a JPEG 2000 file.
 
@@ -47,7 +45,7 @@ async def read_window(
     loop = asyncio.get_running_loop()
     whole = await transport.size(address)
     file = _File(transport, address, whole, loop)
-    return await loop.run_in_executor(_threads, _read, file, target, pixel, np.dtype(kind), bands)
+    return await loop.run_in_executor(_threads, _read, file, wanted, pixel, np.dtype(kind), bands)
 
 
 class _File(io.RawIOBase):
@@ -137,10 +135,10 @@ class _File(io.RawIOBase):
 
 
 def _read(
-    file: _File, target: Target, pixel: int, kind: np.dtype[Any], bands: int
+    file: _File, wanted: Window, pixel: int, kind: np.dtype[Any], bands: int
 ) -> npt.NDArray[Any]:
-    side = PATCH_M // pixel
-    out = np.zeros((side, side, bands), dtype=kind)
+    window = wanted.with_pixels_of(pixel)
+    out = np.zeros((window.height, window.width, bands), dtype=kind)
     handles: list[_File] = []
 
     def opener(path: str, mode: str = "rb", **_: object) -> _File:
@@ -155,11 +153,11 @@ def _read(
                 raster = rasterio.open(f"{id(file)}.jp2", driver="JP2OpenJPEG", opener=opener)
             with raster:
                 west, north = raster.transform.c, raster.transform.f
-                col, row = (target.west - west) / pixel, (north - target.north) / pixel
+                col, row = (window.west - west) / pixel, (north - window.north) / pixel
                 fits = (
                     tuple(raster.transform)[:6] == (pixel, 0, west, 0, -pixel, north)
                     and raster.crs is not None
-                    and raster.crs.to_string() == target.crs
+                    and raster.crs.to_string() == window.crs
                     and raster.count == bands
                     and set(raster.dtypes) == {str(kind)}
                     and max(raster.width, raster.height) <= MAX_SIDE
@@ -170,13 +168,13 @@ def _read(
                 if not fits:
                     raise FetchError(
                         f"{file.name} cannot be used, because it is not on Sentinel-2's grid of "
-                        f"{pixel} m in {target.crs}: choose another date or catalogue."
+                        f"{pixel} m in {window.crs}: choose another date or catalogue."
                     )
                 top, left = max(int(row), 0), max(int(col), 0)
-                bottom = min(int(row) + side, raster.height)
-                right = min(int(col) + side, raster.width)
+                bottom = min(int(row) + window.height, raster.height)
+                right = min(int(col) + window.width, raster.width)
                 if bottom > top and right > left:
-                    pixels = raster.read(window=Window(left, top, right - left, bottom - top))
+                    pixels = raster.read(window=((top, bottom), (left, right)))
                     y, x = top - int(row), left - int(col)
                     out[y : y + pixels.shape[1], x : x + pixels.shape[2]] = pixels.transpose(
                         1, 2, 0

@@ -10,46 +10,20 @@ from typing import Any, Final
 
 import shapely
 import shapely.affinity
-from rasterio.warp import transform as warp_transform
 from shapely.geometry.base import BaseGeometry
 
-from landcover.core.bands import PATCH_M
-from landcover.core.raster import grid
-from landcover.stac.candidates import Candidate, Target
+from landcover.core.bands import PATCH_PIXELS
+from landcover.core.window import Window, zone_of
+from landcover.stac.candidates import Candidate
 from landcover.stac.scene import Scene, rings_of
 
-LATTICE_M: Final = 60
-SOUTHERN_FALSE_NORTHING_M: Final = 10_000_000
-"""Southern northings count down from here, which is no multiple of 60: the lattice begins here."""
 ONE_PASS: Final = timedelta(minutes=15)
 """Granules that lie closer in time are of one pass: a place is seen again after days."""
 
 
-def zone_of(latitude: float, longitude: float) -> str:
-    """The UTM zone of a place as an EPSG code, with the exceptions of Norway and Svalbard."""
-    number = int((longitude + 180) // 6) % 60 + 1
-    if 56 <= latitude < 64 and 3 <= longitude < 12:
-        number = 32
-    elif latitude >= 72 and 0 <= longitude < 42:
-        number = 31 + 2 * int((longitude + 3) // 12)
-    return f"EPSG:{'326' if latitude >= 0 else '327'}{number:02d}"
-
-
-def target_at(latitude: float, longitude: float, crs: str) -> Target:
-    """The square around a place (WGS 84 degrees) in a UTM zone, on Sentinel-2's 60 m lattice."""
-    xs, ys = warp_transform("EPSG:4326", crs, [longitude], [latitude])
-    base = SOUTHERN_FALSE_NORTHING_M if crs.startswith("EPSG:327") else 0
-    west = round((xs[0] - PATCH_M / 2) / LATTICE_M) * LATTICE_M
-    north = round((ys[0] + PATCH_M / 2 - base) / LATTICE_M) * LATTICE_M + base
-    return Target(crs=crs, transform=grid(west, north))
-
-
-def area_of(target: Target) -> BaseGeometry:
-    """The square in WGS 84 degrees; where it crosses the antimeridian, in two parts."""
-    x0, y1 = target.west, target.north
-    xs, ys = [x0, x0 + PATCH_M, x0 + PATCH_M, x0], [y1, y1, y1 - PATCH_M, y1 - PATCH_M]
-    lons, lats = warp_transform(target.crs, "EPSG:4326", xs, ys)
-    return _unwrapped(list(zip(lons, lats, strict=True)))
+def area_of(window: Window) -> BaseGeometry:
+    """A window in WGS 84 degrees; where it crosses the antimeridian, in two parts."""
+    return _unwrapped([(lon, lat) for lat, lon in window.outline])
 
 
 def shape_of(scene: Scene) -> BaseGeometry:
@@ -74,22 +48,30 @@ def _unwrapped(ring: list[tuple[float, float]]) -> BaseGeometry:
 @dataclass(frozen=True)
 class _Cover:
     scenes: tuple[Scene, ...]
-    target: Target
+    target: Window
     share: float
 
 
-def passes(scenes: Iterable[Scene], latitude: float, longitude: float) -> list[Candidate]:
+def passes(
+    scenes: Iterable[Scene], latitude: float, longitude: float, pixels: int = PATCH_PIXELS
+) -> list[Candidate]:
     """The passes that show a place, the newest first, each in the UTM zone that covers it best.
 
     Granules of the same tile that were processed more than once count once, in the newest
     processing. Where two zones cover the square alike, the place's own is taken.
+
+    Args:
+        scenes: granules of any passes.
+        latitude: of the place, WGS 84 degrees.
+        longitude: of the place, WGS 84 degrees.
+        pixels: of 10 m along a side of the square around it.
     """
     ordered = sorted(scenes, key=lambda scene: (scene.acquired, scene.id), reverse=True)
     found = []
     for group in _by_pass(ordered):
         covers = []
         for crs in sorted({scene.crs for scene in group if scene.crs}):
-            target = target_at(latitude, longitude, crs)
+            target = Window.around(latitude, longitude, pixels=pixels, crs=crs)
             covers.append(_cover([scene for scene in group if scene.crs == crs], target))
         covers = [cover for cover in covers if cover.share > 0]
         if covers:
@@ -110,7 +92,7 @@ def _by_pass(ordered: list[Scene]) -> Iterable[list[Scene]]:
         yield group
 
 
-def _cover(scenes: list[Scene], target: Target) -> _Cover:
+def _cover(scenes: list[Scene], target: Window) -> _Cover:
     """The granules that touch the square, those that cover most of it first."""
     square = area_of(target)
     kept = []

@@ -13,15 +13,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from landcover.core.bands import BAND_NAMES, BANDS, PATCH_M, PATCH_PIXELS
+from landcover.core.bands import BAND_NAMES, BANDS
 from landcover.core.errors import FetchError
 from landcover.core.progress import Report
 from landcover.core.raster import ByteArray
+from landcover.core.window import Window
 from landcover.net.disk_cache import DiskCache
 from landcover.net.http import Expired, Transport
 from landcover.stac import cog_reader, file_reader, jp2_reader
 from landcover.stac.archives import Catalogue
-from landcover.stac.candidates import Candidate, Target
+from landcover.stac.candidates import Candidate
 from landcover.stac.scene import Scene
 from landcover.stac.signing import sign
 
@@ -40,8 +41,8 @@ class Numbers:
     """One scene in one square.
 
     Attributes:
-        bands: digital numbers uint16 ``(12, 120, 120)`` by nearest repetition, 0 no data.
-        scl: scene classification uint8 ``(120, 120)`` likewise, or None.
+        bands: digital numbers uint16 ``(12, y, x)`` at 10 m by nearest repetition, 0 no data.
+        scl: scene classification uint8 ``(y, x)`` likewise, or None.
     """
 
     bands: npt.NDArray[np.uint16]
@@ -96,7 +97,7 @@ async def _read(
     async def scene_arrays(scene: Scene, names: tuple[str, ...]) -> Arrays:
         nonlocal done
         key = f"pixels:{reader.row.endpoint}:{scene.id}:{candidate.target}:{','.join(names)}"
-        kept = _unpacked(reader.cache.get(key), names)
+        kept = _unpacked(reader.cache.get(key), names, candidate.target)
         if kept is not None:
             done += len(names)
             return kept
@@ -128,7 +129,7 @@ async def _awaited(work: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
     return await work()
 
 
-async def _file(scene: Scene, name: str, target: Target, reader: Reader) -> npt.NDArray[Any]:
+async def _file(scene: Scene, name: str, target: Window, reader: Reader) -> npt.NDArray[Any]:
     row, transport = reader.row, reader.transport
     address = {"SCL": scene.scl, "visual": scene.visual}.get(name) or scene.bands[name]
     bands = 3 if name == "visual" else 1
@@ -157,7 +158,7 @@ async def _file(scene: Scene, name: str, target: Target, reader: Reader) -> npt.
     return pixels if bands > 1 else pixels[..., 0]
 
 
-def read_local(scene: Scene, target: Target) -> Numbers:
+def read_local(scene: Scene, target: Window) -> Numbers:
     """The numbers of a scene on the user's own disk.
 
     Raises:
@@ -179,9 +180,7 @@ def read_local(scene: Scene, target: Target) -> Numbers:
 
 
 def _numbers(arrays: Arrays) -> Numbers:
-    bands = np.empty((len(BAND_NAMES), PATCH_PIXELS, PATCH_PIXELS), dtype=np.uint16)
-    for out, name in zip(bands, BAND_NAMES, strict=True):
-        out[:] = repeated(arrays[name], _PIXEL[name])
+    bands = np.stack([repeated(arrays[name], _PIXEL[name]) for name in BAND_NAMES])
     scl = repeated(arrays["SCL"], _PIXEL["SCL"]) if "SCL" in arrays else None
     return Numbers(bands=bands, scl=scl)
 
@@ -198,7 +197,7 @@ def _packed(arrays: Arrays) -> bytes:
     return out.getvalue()
 
 
-def _unpacked(raw: bytes | None, names: tuple[str, ...]) -> Arrays | None:
+def _unpacked(raw: bytes | None, names: tuple[str, ...], target: Window) -> Arrays | None:
     """What was packed, or None where it is not what it should be."""
     if raw is None:
         return None
@@ -208,8 +207,8 @@ def _unpacked(raw: bytes | None, names: tuple[str, ...]) -> Arrays | None:
     except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError):
         return None
     for name, pixels in arrays.items():
-        side = PATCH_M // _PIXEL[name]
-        shape = (side, side, 3) if name == "visual" else (side, side)
+        window = target.with_pixels_of(_PIXEL[name])
+        shape = (window.height, window.width, *(3,) * (name == "visual"))
         if pixels.shape != shape or pixels.dtype != np.dtype(_KIND.get(name, "uint16")):
             return None
     return arrays

@@ -15,10 +15,11 @@ from PIL import Image
 from landcover import nets
 from landcover.cli.main import BAD, DONE, SOME_FAILED, main
 from landcover.core.classes import CLASS_NAMES, EUROSAT_CLASSES
+from landcover.core.window import Cut
 from landcover.io.sources import read
 from landcover.models import registry
 from tests.conftest import ROOT
-from tests.support import tiny
+from tests.support import large_stack, tiny
 from tests.support.colour_pictures import encoded, pixels
 
 
@@ -83,6 +84,24 @@ def test_a_stack_gives_what_the_sample_gives(
     sample, file = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     for a, b in zip(sample["labels"], file["labels"], strict=True):
         assert a["probability"] == pytest.approx(b["probability"], abs=1e-5)
+
+
+def test_a_window_of_a_whole_tile_is_classified(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tile = large_stack.write(tmp_path / "S2A_20220701T101031_tile.tif")
+    middle = read(tile, Cut(size=120)).extent
+    # The middle of a pixel, which rounding does not move into its neighbour.
+    latitude, longitude = middle.part(61, 61, 1, 1).centre
+    asked = ["classify", str(tile), "--json", "--device", "cpu"]
+    records = []
+    for window in ([], ["--at", f"{latitude:.6f},{longitude:.6f}"], ["--window", "5430,5430"]):
+        assert main([*asked, *window]) == DONE
+        records.append(json.loads(capsys.readouterr().out))
+    assert records[0] == records[1] == records[2]
+    assert records[0]["quality"]["nodata_fraction"] == 0
+    assert main([*asked, "--at", "0,0"]) == BAD
+    assert "lies outside" in capsys.readouterr().err
 
 
 def test_a_place_finds_the_sample_there(capsys: pytest.CaptureFixture[str]) -> None:

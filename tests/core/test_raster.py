@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from landcover.core.bands import BAND_NAMES, COMPOSITES
 from landcover.core.errors import BadInput
-from landcover.core.raster import Raster, check_projected, grid
+from landcover.core.raster import Raster
+from landcover.core.window import check_projected, grid
 from tests.support import tiny
 
 

@@ -18,8 +18,9 @@ from streamlit.testing.v1 import AppTest
 
 from landcover.core.errors import BadInput, FetchError
 from landcover.core.progress import Progress, Report, check
+from landcover.core.window import Window
 from landcover.io.samples import native
-from landcover.stac.candidates import Candidate, Finding, Look, Target
+from landcover.stac.candidates import Candidate, Finding, Look
 from landcover.stac.index import build
 from landcover.stac.scene import Scene
 from pages.parts.classify import live, searches
@@ -265,7 +266,7 @@ def test_form_becomes_a_wish() -> None:
 
 
 def candidates(*days: str, looked: int) -> tuple[Candidate, ...]:
-    target = Target(crs="EPSG:32633", transform=(10.0, 0.0, 300_000.0, 0.0, -10.0, 5_300_040.0))
+    target = Window.from_bounds("EPSG:32633", (300_000, 5_298_840, 301_200, 5_300_040))
     look = Look(cloud=0.1, shadow=0.0, snow=0.0, nodata=0.0)
     return tuple(
         Candidate(

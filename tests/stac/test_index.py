@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,14 +19,18 @@ from hypothesis import strategies as st
 from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core.errors import BadInput, Cancelled
 from landcover.core.progress import Progress
+from landcover.core.window import Cut
 from landcover.io.band_files import read_folder
 from landcover.io.samples import native, sample_at
 from landcover.io.stack import read_stack
+from landcover.stac import catalog
 from landcover.stac.archives import CATALOGUES
+from landcover.stac.candidates import Wish
 from landcover.stac.index import Built, build, index_text
 from landcover.stac.layouts.band_set import band_file
 from landcover.stac.layouts.footprint import bbox_of, of_points
 from landcover.stac.local_catalog import LocalCatalogue
+from tests.support import large_stack
 from tests.support.bigearthnet_tree import v2_id, write_patch
 from tests.support.examples import examples
 from tests.support.safe_tree import RESOLUTION, Safe, pixels, write_raster, write_safe
@@ -479,6 +483,26 @@ def test_patches_are_told_by_their_names(tmp_path: Path) -> None:
     built = build(root, tmp_path / "out.parquet")
     assert built.layouts == {"patch": 2}
     assert "lacks the band B05" in built.skipped[0].why
+
+
+def test_a_whole_tile_in_one_stack_is_indexed_and_a_window_of_it_fetched(tmp_path: Path) -> None:
+    # Reading any block of it but four fails.
+    folder = tmp_path / "in"
+    folder.mkdir()
+    tile = large_stack.write(folder / "S2A_20220701T101031_tile.tif")
+    expected = read_stack(tile, tile.name, Cut(size=120, corner=(5250, 5250)))
+    out = tmp_path / "c.parquet"
+    assert build(folder, out).layouts == {"stack": 1}
+    place = expected.extent.part(61, 61, 1, 1).centre
+    wish = Wish.around(*place, day=date(2022, 7, 1))
+    found = catalog.find(str(out), wish)
+    assert found.best is not None
+    patch = catalog.fetch(found.candidates[found.best])
+    assert (patch.width, patch.height) == (120, 120)
+    assert patch.valid.all()
+    row, col = expected.pixel_of(*patch.extent.part(61, 61, 1, 1).centre)
+    assert abs(row - 61.5) < 9
+    assert abs(col - 61.5) < 9
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,18 @@ from rasterio.warp import transform as warp
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
+from landcover.core.window import Window, zone_of
 from landcover.stac.harmonise import Claims
-from landcover.stac.passes import area_of, passes, shape_of, target_at, zone_of
+from landcover.stac.passes import area_of, passes, shape_of
 from landcover.stac.scene import Scene
 
 PASS = datetime(2022, 7, 1, 10, 10, 31, tzinfo=UTC)
 VIENNA = (48.2, 16.37)
+
+
+def square(latitude: float, longitude: float, crs: str) -> Window:
+    return Window.around(latitude, longitude, pixels=120, crs=crs)
+
 
 latitudes = st.floats(-80, 84)
 longitudes = st.floats(-180, 180)
@@ -110,7 +116,7 @@ def test_a_place_lies_within_three_degrees_of_its_zones_meridian(
 @given(latitude=latitudes, longitude=longitudes)
 def test_squares_lie_on_the_lattice_around_their_place(latitude: float, longitude: float) -> None:
     crs = zone_of(latitude, longitude)
-    target = target_at(latitude, longitude, crs)
+    target = square(latitude, longitude, crs)
     # Southern northings count down from 10,000,000 m, which is 40 m more than a multiple of 60.
     assert target.west % 60 == 0
     assert target.north % 60 == (0 if latitude >= 0 else 40)
@@ -122,7 +128,7 @@ def test_squares_lie_on_the_lattice_around_their_place(latitude: float, longitud
 
 @given(latitude=latitudes, longitude=longitudes)
 def test_a_squares_area_holds_its_place_within_the_world(latitude: float, longitude: float) -> None:
-    shape = area_of(target_at(latitude, longitude, zone_of(latitude, longitude)))
+    shape = area_of(square(latitude, longitude, zone_of(latitude, longitude)))
     west, south, east, north = shape.bounds
     assert -180 <= west <= east <= 180
     assert -90 <= south <= north <= 90
@@ -136,7 +142,7 @@ def test_a_squares_area_holds_its_place_within_the_world(latitude: float, longit
 
 @pytest.mark.parametrize("longitude", [180.0, -180.0, 179.9999, -179.9999])
 def test_a_square_across_the_antimeridian_has_two_parts(longitude: float) -> None:
-    shape = area_of(target_at(-16.8, longitude, zone_of(-16.8, longitude)))
+    shape = area_of(square(-16.8, longitude, zone_of(-16.8, longitude)))
     assert shape.geom_type == "MultiPolygon"
     assert shape.bounds[0] == -180
     assert shape.bounds[2] == 180
@@ -170,7 +176,7 @@ def test_a_footprint_that_begins_at_the_antimeridian_lies_east_of_it() -> None:
 @given(latitude=st.floats(-79, 83), longitude=longitudes)
 def test_a_granule_that_covers_a_place_is_its_candidate(latitude: float, longitude: float) -> None:
     crs = zone_of(latitude, longitude)
-    target = target_at(latitude, longitude, crs)
+    target = square(latitude, longitude, crs)
     whole = shapely.buffer(area_of(target), 0.001)
     assume(whole.bounds[0] > -180)
     assume(whole.bounds[2] < 180)
@@ -189,7 +195,7 @@ def test_fiji_is_shown_by_the_granules_of_either_side(longitude: float) -> None:
     ]
     own = zone_of(-16.8, longitude)
     (both,) = passes(granules, -16.8, longitude)
-    assert both.target == target_at(-16.8, longitude, own)
+    assert both.target == square(-16.8, longitude, own)
     for one in granules:
         (found,) = passes([one], -16.8, longitude)
         assert found.target.crs == one.crs
@@ -258,10 +264,10 @@ def test_of_two_zones_the_one_that_covers_more_is_taken_and_else_the_own() -> No
     narrow = scene("narrow", half, crs="EPSG:32633", tile="33UTP")
     (found,) = passes([other, own], latitude, longitude)
     assert names(found.scenes) == ["own"]
-    assert found.target == target_at(latitude, longitude, "EPSG:32633")
+    assert found.target == square(latitude, longitude, "EPSG:32633")
     (found,) = passes([other, narrow], latitude, longitude)
     assert names(found.scenes) == ["other"]
-    assert found.target == target_at(latitude, longitude, "EPSG:32632")
+    assert found.target == square(latitude, longitude, "EPSG:32632")
 
 
 def test_granules_of_different_zones_are_never_joined() -> None:

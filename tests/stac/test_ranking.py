@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landcover.core.errors import BadInput
+from landcover.core.window import Window
 from landcover.stac.catalog import Candidate, Look, Wish
-from landcover.stac.passes import target_at
 from landcover.stac.ranking import MAX_NODATA, choose, looked, order
 from landcover.stac.scene import Scene
 
 WISH = Wish(latitude=48.2, longitude=16.4, start=date(2022, 6, 1), end=date(2022, 6, 30))
-TARGET = target_at(48.2, 16.4, "EPSG:32633")
+TARGET = Window.around(48.2, 16.4, pixels=120, crs="EPSG:32633")
 CLEAR = Look(cloud=0, shadow=0, snow=0, nodata=0)
 
 

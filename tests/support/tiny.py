@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
-from landcover.core.raster import Provenance, Raster, grid
+from landcover.core.raster import Provenance, Raster
+from landcover.core.window import grid
 from landcover.models.card import Card
 from landcover.models.model import Model, save_model, weights_bytes
 from landcover.train.decisions import decide

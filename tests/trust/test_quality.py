@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from landcover.core.bands import BAND_NAMES
-from landcover.core.raster import Raster, grid
+from landcover.core.raster import Raster
+from landcover.core.window import grid
 from landcover.io.band_files import read_folder
 from landcover.io.samples import NAMES, read_sample
 from landcover.io.scaling import darkest, looks_shifted

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from landcover.core.errors import BadInput, ModelMismatch
-from landcover.core.raster import Provenance, Raster, grid
+from landcover.core.raster import Provenance, Raster
+from landcover.core.window import grid
 from landcover.io.images import picture_of
 from landcover.io.samples import read_sample
 from landcover.models import registry

@@ -121,13 +121,13 @@ def read_scenes(folder: Path) -> tuple[Scene, ...]:
         BadInput: there is none, or a map does not lie on its stack's grid.
     """
     from landcover.io import sources  # noqa: PLC0415 - only this needs GDAL
-    from landcover.io.guard import open_raster, read_file  # noqa: PLC0415
+    from landcover.io.guard import named, open_raster  # noqa: PLC0415
 
     found = []
     for path in sorted((folder / "LULC").glob("*.tif")):
         patch = sources.read(str(folder / "S2L2A" / path.name))
-        with open_raster(read_file(path), path.name, trusted=True) as raster:
-            cover = raster.read(1)
+        with named(path.name), open_raster(path) as file:
+            cover = file.read([1])[0]
         if cover.shape != (patch.height, patch.width):
             raise BadInput(
                 f"The map {path.name} has {cover.shape[1]} × {cover.shape[0]} pixels and its "

@@ -15,7 +15,7 @@ from shapely import Polygon, box
 from shapely.affinity import translate
 
 from landcover.core.errors import BadInput
-from landcover.core.raster import Geo
+from landcover.core.window import Geo
 
 Polygons = tuple[tuple[tuple[float, float], ...], ...]
 """Closed rings of longitude and latitude: one, or two where the antimeridian cuts it."""

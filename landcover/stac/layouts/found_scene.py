@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final, Literal
 
 from landcover.core.errors import BadInput
-from landcover.core.raster import Geo
+from landcover.core.window import Geo
 from landcover.io.guard import shown
 from landcover.stac.layouts.footprint import Polygons, bbox_of, geojson_of
 

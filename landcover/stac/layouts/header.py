@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import rasterio
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
 from landcover.core.errors import BadInput
-from landcover.io.guard import DAMAGE, GEOTIFF, JPEG2000, MAX_BANDS, hush, shown
+from landcover.io.guard import (
+    FILE,
+    JP2_MAGIC,
+    TIFF_MAGIC,
+    head_of,
+    named,
+    open_raster,
+    shown,
+)
 from landcover.stac.layouts.footprint import Polygons, of_grid
 from landcover.stac.layouts.found_scene import Grid
 
-DRIVERS: Final = {".tif": GEOTIFF, ".tiff": GEOTIFF, ".jp2": JPEG2000}
-"""Suffix → the one driver that may open it: GDAL never guesses from a file's content."""
-_GDAL: Final = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
+SUFFIXES: Final = (".tif", ".tiff", ".jp2")
 
 
 @contextmanager
@@ -29,19 +32,13 @@ def header(path: Path) -> Iterator[DatasetReader]:
     Raises:
         BadInput: it is no such file, or damaged.
     """
-    driver = DRIVERS.get(path.suffix.lower())
-    if driver is None or not path.is_file():
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
         raise BadInput(f"'{shown(path.name)}' is no GeoTIFF or JPEG 2000 file: export it as one.")
-    try:
-        with hush(), warnings.catch_warnings(), rasterio.Env(**_GDAL):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            # An absolute path is never taken for one of GDAL's own notations.
-            with rasterio.open(path.absolute(), driver=driver) as raster:
-                yield raster
-    except DAMAGE:
-        raise BadInput(
-            f"'{shown(path.name)}' is damaged or truncated: copy or export it again."
-        ) from None
+    with named(path.name):
+        if not head_of(path).startswith((*TIFF_MAGIC, *JP2_MAGIC)):
+            raise BadInput(f"{FILE} is damaged or truncated: copy or export it again.")
+        with open_raster(path) as file:
+            yield file.header
 
 
 def grid_of(raster: DatasetReader) -> Grid:
@@ -56,8 +53,6 @@ def place_of(raster: DatasetReader, name: str) -> tuple[Polygons, int | None]:
     Raises:
         BadInput: it has no CRS or lies nowhere on Earth.
     """
-    if raster.count > MAX_BANDS:
-        raise BadInput(f"'{shown(name)}' has {raster.count} bands: give the twelve of Level-2A.")
     if raster.crs is None:
         raise BadInput(f"'{shown(name)}' has no CRS: export it with its georeference.")
     grid = grid_of(raster)

@@ -36,12 +36,12 @@ def read_stack(path: Path, date: datetime | None) -> Found:
         BadInput: it is no such stack, or has no date.
     """
     with header(path) as raster:
-        check_kind(raster, path.name)
+        check_kind(raster)
         # An alpha channel behind the bands is a mask, not a band.
         alpha = raster.count in {13, 14} and raster.colorinterp[-1] == ColorInterp.alpha
         descriptions = raster.descriptions[:-1] if alpha else raster.descriptions
-        order = band_order(descriptions, path.name)
-        stated = stated_scaling(raster, order, path.name)
+        order = band_order(descriptions)
+        stated = stated_scaling(raster, order)
         if stated is None and raster.dtypes[0] in FLOAT_TYPES:
             stated = UNITY
         facts = facts_of(raster, order, path.name)

@@ -144,9 +144,9 @@ def _boadella(folder: Path, date: str) -> Path:
 
 
 def _read(path: Path) -> Raster:
-    from landcover.io.stack import read_stack  # noqa: PLC0415 - slow to import
+    from landcover.io import sources  # noqa: PLC0415 - slow to import
 
-    return read_stack(path, path.name)
+    return sources.read(path)
 
 
 def _each(

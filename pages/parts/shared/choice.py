@@ -18,7 +18,6 @@ from landcover.core.bands import EUROSAT_PIXELS, PATCH_PIXELS
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.io import sources
-from landcover.io.images import is_picture, read_picture
 from landcover.io.samples import Sample, sample_at, samples
 
 _Held = TypeVar("_Held", Raster, Raster)
@@ -186,22 +185,18 @@ def add_upload(files: Sequence[tuple[str, bytes]]) -> None:
     Raises:
         LandcoverError: they cannot be used.
     """
-    if len(files) == 1 and is_picture(files[0][1]):
-        _add_picture(*files[0])
-        return
-    patch = sources.read_upload(files)
-    key = f"upload:{_digest(files)}"
-    _hold(uploads(), key, patch)
-    row, col = patch.centre_corner(PATCH_PIXELS)
-    choose(Chosen(upload=key, row=row, col=col))
-
-
-def _add_picture(name: str, data: bytes) -> None:
-    picture = read_picture(data, name)
-    key = f"picture:{_digest([(name, data)])}"
-    _hold(pictures(), key, picture)
-    row, col = picture.centre_corner(EUROSAT_PIXELS)
-    choose(Chosen(colours=key, row=row, col=col))
+    raster = sources.read_upload(files)
+    digest = _digest(files)
+    if raster.is_rgb:
+        key = f"picture:{digest}"
+        _hold(pictures(), key, raster)
+        row, col = raster.centre_corner(EUROSAT_PIXELS)
+        choose(Chosen(colours=key, row=row, col=col))
+    else:
+        key = f"upload:{digest}"
+        _hold(uploads(), key, raster)
+        row, col = raster.centre_corner(PATCH_PIXELS)
+        choose(Chosen(upload=key, row=row, col=col))
 
 
 def _digest(files: Sequence[tuple[str, bytes]]) -> str:

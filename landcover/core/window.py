@@ -1,0 +1,269 @@
+"""Where pixels lie on the ground, and which square of them is wanted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.warp import transform as warp_transform
+
+from landcover.core.bands import PIXEL_M
+from landcover.core.errors import BadInput
+
+Geo = tuple[float, float, float, float, float, float]
+"""Affine coefficients ``(a, b, c, d, e, f)``: x = a·col + b·row + c, y = d·col + e·row + f."""
+
+WGS84: Final = "EPSG:4326"
+LATTICE_M: Final = 60
+"""All Sentinel-2 tiles of a UTM zone share this lattice: a window whose corners lie on it holds
+whole pixels of 10, 20 and 60 m, so that granules are joined and cut without resampling."""
+SOUTHERN_FALSE_NORTHING_M: Final = 10_000_000
+"""Southern northings count down from here, which is no multiple of 60: the lattice begins here."""
+
+
+@lru_cache(maxsize=256)
+def check_projected(crs: str) -> CRS:
+    """The CRS of that text, when it is projected with metres as its unit.
+
+    Raises:
+        BadInput: the text is no CRS, or the CRS is geographic or not in metres.
+    """
+    try:
+        parsed = CRS.from_user_input(crs)
+        metres = parsed.is_projected and abs(parsed.linear_units_factor[1] - 1.0) < 1e-9
+    except CRSError:
+        raise BadInput(
+            f"'{crs[:60]}' is not a coordinate reference system: give one such as EPSG:32633."
+        ) from None
+    if not metres:
+        raise BadInput(
+            f"{crs[:60]} is not a projected CRS in metres: reproject to the place's UTM zone."
+        )
+    return parsed
+
+
+def grid(west: float, north: float, pixel: float = PIXEL_M) -> Geo:
+    """Coefficients of a north-up grid whose upper left corner is ``(west, north)``."""
+    return (float(pixel), 0.0, float(west), 0.0, -float(pixel), float(north))
+
+
+def zone_of(latitude: float, longitude: float) -> str:
+    """The UTM zone of a place as an EPSG code, with the exceptions of Norway and Svalbard."""
+    number = int((longitude + 180) // 6) % 60 + 1
+    if 56 <= latitude < 64 and 3 <= longitude < 12:
+        number = 32
+    elif latitude >= 72 and 0 <= longitude < 42:
+        number = 31 + 2 * int((longitude + 3) // 12)
+    return f"EPSG:{'326' if latitude >= 0 else '327'}{number:02d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A rectangle of pixels on the ground.
+
+    Attributes:
+        crs: coordinate reference system as text: ``"EPSG:32633"``, or WKT where it has no code.
+        transform: affine coefficients of its pixels in that CRS.
+        width, height: pixels along a row, and rows.
+    """
+
+    crs: str
+    transform: Geo
+    width: int
+    height: int
+
+    @classmethod
+    def around(
+        cls,
+        latitude: float,
+        longitude: float,
+        *,
+        pixels: int,
+        pixel_m: float = PIXEL_M,
+        crs: str | None = None,
+    ) -> Window:
+        """The square around a place whose upper left corner lies on Sentinel-2's 60 m lattice.
+
+        Args:
+            latitude: WGS 84 degrees.
+            longitude: WGS 84 degrees.
+            pixels: along a side.
+            pixel_m: metres along a pixel's side.
+            crs: a UTM zone such as ``"EPSG:32633"``; the place's own where it is None.
+        """
+        crs = crs or zone_of(latitude, longitude)
+        xs, ys = warp_transform(WGS84, crs, [longitude], [latitude])
+        half = pixels * pixel_m / 2
+        base = SOUTHERN_FALSE_NORTHING_M if crs.startswith("EPSG:327") else 0
+        west = round((xs[0] - half) / LATTICE_M) * LATTICE_M
+        north = round((ys[0] + half - base) / LATTICE_M) * LATTICE_M + base
+        return cls(crs=crs, transform=grid(west, north, pixel_m), width=pixels, height=pixels)
+
+    @classmethod
+    def from_bounds(
+        cls,
+        crs: str,
+        bounds: tuple[float, float, float, float],
+        *,
+        pixel_m: float = PIXEL_M,
+    ) -> Window:
+        """The smallest north-up window that covers some bounds.
+
+        Its upper left corner lies on whole multiples of the pixel's side.
+
+        Args:
+            crs: of the bounds, projected with metres as its unit.
+            bounds: west, south, east and north.
+            pixel_m: metres along a pixel's side.
+
+        Raises:
+            BadInput: the bounds are not finite, or run backwards.
+        """
+        west, south, east, north = bounds
+        if not all(map(math.isfinite, bounds)) or west > east or south > north:
+            raise BadInput("Bounds are west, south, east and north, each a number: check them.")
+        left, top = math.floor(west / pixel_m), math.ceil(north / pixel_m)
+        return cls(
+            crs=crs,
+            transform=grid(left * pixel_m, top * pixel_m, pixel_m),
+            width=math.ceil(east / pixel_m) - left,
+            height=top - math.floor(south / pixel_m),
+        )
+
+    @property
+    def affine(self) -> Affine:
+        """The transform as rasterio and GDAL's other users want it."""
+        return Affine(*self.transform)
+
+    @property
+    def west(self) -> float:
+        """Easting of the left edge."""
+        return self.transform[2]
+
+    @property
+    def north(self) -> float:
+        """Northing of the upper edge."""
+        return self.transform[5]
+
+    @property
+    def pixel_m(self) -> float:
+        """Side of a pixel along a row, in the CRS's unit."""
+        a, _, _, d, _, _ = self.transform
+        return math.hypot(a, d)
+
+    def part(self, row: int, col: int, height: int, width: int) -> Window:
+        """The window of so many rows and columns whose upper left pixel is ``(row, col)``."""
+        a, b, c, d, e, f = self.transform
+        moved = (a, b, c + a * col + b * row, d, e, f + d * col + e * row)
+        return replace(self, transform=moved, width=width, height=height)
+
+    def with_pixels_of(self, side: int) -> Window:
+        """The same ground in pixels of another size.
+
+        Args:
+            side: metres, such as 20 or 60; the window must hold whole pixels of it.
+        """
+        a, b, c, d, e, f = self.transform
+        times = side / self.pixel_m
+        return replace(
+            self,
+            transform=(a * times, b * times, c, d * times, e * times, f),
+            width=round(self.width / times),
+            height=round(self.height / times),
+        )
+
+    def xy(self, points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+        """Points given as column and row (fractional) as x and y in the window's CRS."""
+        a, b, c, d, e, f = self.transform
+        return (
+            [a * col + b * row + c for col, row in points],
+            [d * col + e * row + f for col, row in points],
+        )
+
+    def pixels_of(self, xs: list[float], ys: list[float]) -> list[tuple[float, float]]:
+        """Row and column (fractional) of places given as x and y in the window's CRS."""
+        a, b, c, d, e, f = self.transform
+        det = a * e - b * d
+        return [
+            ((a * (y - f) - d * (x - c)) / det, (e * (x - c) - b * (y - f)) / det)
+            for x, y in zip(xs, ys, strict=True)
+        ]
+
+    def pixel_of(self, latitude: float, longitude: float) -> tuple[float, float]:
+        """Row and column (fractional, of the pixel's upper left corner) of a WGS 84 place."""
+        xs, ys = warp_transform(WGS84, self.crs, [longitude], [latitude])[:2]
+        (pixel,) = self.pixels_of(xs, ys)
+        return pixel
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Latitude and longitude (WGS 84 degrees) of the middle."""
+        (point,) = self._to_wgs84([(self.width / 2, self.height / 2)])
+        return point
+
+    @property
+    def outline(self) -> tuple[tuple[float, float], ...]:
+        """Latitude and longitude (WGS 84) of the four corners, clockwise from the upper left."""
+        w, h = self.width, self.height
+        return tuple(self._to_wgs84([(0, 0), (w, 0), (w, h), (0, h)]))
+
+    def _to_wgs84(self, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        lons, lats = warp_transform(self.crs, WGS84, *self.xy(points))[:2]
+        return list(zip(lats, lons, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Which square of a raster is wanted, said before the raster is opened.
+
+    With neither a corner nor a place it is the square in the middle.
+
+    Attributes:
+        size: pixels along a side.
+        place: latitude and longitude (WGS 84 degrees) around which it lies, moved inside the
+            raster where it would jut out.
+        corner: row and column of its upper left pixel.
+    """
+
+    size: int
+    place: tuple[float, float] | None = None
+    corner: tuple[int, int] | None = None
+
+    def corner_in(
+        self, shape: tuple[int, int], *, where: Window | None = None, step: int = 1
+    ) -> tuple[int, int]:
+        """Row and column of the square's upper left pixel in a raster.
+
+        Args:
+            shape: rows and columns of the raster.
+            where: the raster's place on the ground, which only a cut around a place needs.
+            step: a square that is not given by its corner begins at a multiple of this row and
+                column. With 6 the 20 and 60 m bands stay aligned.
+
+        Raises:
+            BadInput: the place lies outside, or the square does not fit into the raster.
+        """
+        height, width = shape
+        row, col = (height - self.size) // 2, (width - self.size) // 2
+        if self.place is not None and where is not None:
+            latitude, longitude = self.place
+            y, x = where.pixel_of(latitude, longitude)
+            if not (0 <= y < height and 0 <= x < width):
+                raise BadInput(
+                    f"{latitude:.5f}, {longitude:.5f} lies outside this picture: "
+                    "choose a place inside its outline."
+                )
+            row = min(max(int(y) - self.size // 2, 0), height - self.size)
+            col = min(max(int(x) - self.size // 2, 0), width - self.size)
+        row, col = self.corner or (row // step * step, col // step * step)
+        if row < 0 or col < 0 or row + self.size > height or col + self.size > width:
+            raise BadInput(
+                f"A window of {self.size} pixels at row {row}, column {col} does not fit into "
+                f"{height} × {width} pixels: choose another place."
+            )
+        return row, col
