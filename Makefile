@@ -56,6 +56,8 @@ tools-of-tests:
 # Apart: what drives a browser, and what starts processes of its own, of which a pool once
 # died beside another worker. One thread a worker: with more, they wait for each other. A worker
 # that dies ends the run, which would wait for ever otherwise.
+# Tests start many processes, of which each would compile all modules if none kept bytecode.
+export PYTHONDONTWRITEBYTECODE :=
 APART := tests/browser tests/datasets/test_memory_mapped.py
 MAIN := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal \
     --max-worker-restart=0 $(APART:%=--ignore=%)
