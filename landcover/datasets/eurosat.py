@@ -20,36 +20,37 @@ Without ``locations.csv`` there is no split: every picture belongs to ``all``.
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
-import io
 import math
-import re
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from sklearn.neighbors import BallTree
-from torch import Tensor
 
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report
+from landcover.datasets.eurosat_files import (
+    ARCHIVE,
+    FOLDER,
+    LOCATIONS,
+    SIDE,
+    Members,
+    decode,
+    find_pictures,
+    read_places,
+)
+from landcover.datasets.eurosat_store import BATCH, RgbStore
 from landcover.datasets.labelled import ALL, SPLITS, split_name
-from landcover.io.guard import read_file, shown
+from landcover.io.guard import shown
 
-SIDE: Final = 64
-ARCHIVE: Final = "EuroSAT_RGB.zip"
-FOLDER: Final = "EuroSAT_RGB"
-LOCATIONS: Final = "locations.csv"
 BLOCK_DEGREES: Final = 0.5
 SHARES: Final = {"train": 0.70, "validation": 0.85, "test": 1.0}
 """A split's blocks are those whose hash, between 0 and 1, lies below; first match counts."""
@@ -57,17 +58,10 @@ MARGIN: Final = "margin"
 MARGIN_KM: Final = 1.0
 """Pictures whose corners touch are 0.64 × √2 = 0.91 km apart."""
 
-MAX_PICTURE_BYTES: Final = 100_000
-MAX_LIST_BYTES: Final = 20_000_000
-MAX_PICTURES: Final = 100_000
 _EARTH_KM: Final = 6371.0
-_NAME: Final = re.compile(r"(?:^|/)([A-Za-z]+)/((?:[A-Za-z]+)_(\d{1,6}))\.jpe?g$")
 _NUMBERS: Final = 10**6
 """Numbers of pictures have six digits at most."""
 _READERS: Final = 4
-_BATCH: Final = 512
-
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,69 +76,6 @@ class EuroSatRecord:
     """Degrees; both NaN where the place is not known."""
     member: str
     """Its path in the archive or folder."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RgbStore:
-    """Labelled pictures in memory as bytes: 12 kB each, 300 MB for all of EuroSAT.
-
-    Attributes:
-        bytes: uint8 ``(n, 64, 64, 3)``.
-        targets: float32 ``(n, 10)``, one 1 a row.
-        ids: a name for each picture.
-    """
-
-    bytes: Bytes
-    targets: Tensor
-    ids: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def pixels(self, indices: Sequence[int]) -> Tensor:
-        """Float32 ``(len(indices), 3, 64, 64)`` between 0 and 1: red, green, blue."""
-        rows = np.asarray(indices, dtype=np.intp)
-        return torch.from_numpy(self.bytes[rows]).permute(0, 3, 1, 2).float().div_(255.0)
-
-    def subset(self, indices: Sequence[int]) -> RgbStore:
-        """The pictures at ``indices``, in that order."""
-        rows = np.asarray(indices, dtype=np.intp)
-        return RgbStore(
-            bytes=self.bytes[rows],
-            targets=self.targets[torch.from_numpy(rows)],
-            ids=tuple(self.ids[i] for i in rows),
-        )
-
-    def joined(self, other: RgbStore) -> RgbStore:
-        """All pictures of both."""
-        return RgbStore(
-            bytes=np.concatenate((self.bytes, other.bytes)),
-            targets=torch.cat((self.targets, other.targets)),
-            ids=self.ids + other.ids,
-        )
-
-    def colour_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of red, green and blue over all pixels, 0 to 1."""
-        counts = np.zeros((3, 256), dtype=np.int64)
-        for start in range(0, len(self), _BATCH):  # counting takes eight times the bytes
-            part = self.bytes[start : start + _BATCH].reshape(-1, 3)
-            counts += [np.bincount(part[:, colour], minlength=256) for colour in range(3)]
-        levels, weights = np.arange(256) / 255.0, counts / counts.sum(axis=1, keepdims=True)
-        mean = weights @ levels
-        spread = np.sqrt(weights @ levels**2 - mean**2)
-        return tuple(mean.tolist()), tuple(spread.tolist())
-
-    def origin(self) -> dict[str, Any]:
-        """What a card says of the pictures that a model was fitted to, JSON-ready."""
-        names = "\n".join(sorted(self.ids))
-        return {
-            "n": len(self),
-            "ids_sha256": hashlib.sha256(names.encode()).hexdigest(),
-            "support": {
-                label: int(count)
-                for label, count in zip(EUROSAT_CLASSES, self.targets.sum(dim=0), strict=True)
-            },
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,12 +137,12 @@ class EuroSat:
             BadInput: a picture cannot be read.
         """
         pixels = np.empty((len(pictures), SIDE, SIDE, 3), dtype=np.uint8)
-        with _Members(self.source) as members, ThreadPoolExecutor(_READERS) as readers:
-            for start in range(0, len(pictures), _BATCH):
-                part = pictures[start : start + _BATCH]
+        with Members(self.source) as members, ThreadPoolExecutor(_READERS) as readers:
+            for start in range(0, len(pictures), BATCH):
+                part = pictures[start : start + BATCH]
                 blobs = [members.read(picture.member) for picture in part]
                 pixels[start : start + len(part)] = list(
-                    readers.map(_decode, blobs, [picture.name for picture in part])
+                    readers.map(decode, blobs, [picture.name for picture in part])
                 )
                 if progress:
                     done, total = start + len(part), len(pictures)
@@ -263,11 +194,11 @@ def open_eurosat(root: Path) -> EuroSat:
             f"'{shown(root.name)}' is not EuroSAT RGB: give the folder that holds {ARCHIVE} "
             f"or {FOLDER}."
         )
-    with _Members(source) as members:
-        found = _pictures(members.names())
+    with Members(source) as members:
+        found = find_pictures(members.names())
     if not found:
         raise BadInput(f"'{shown(source.name)}' has no EuroSAT picture: download it again.")
-    places = _places(root)
+    places = read_places(root)
     names = [name for name, _, _ in found]
     splits = _splits(names, places)
     pictures = tuple(
@@ -365,107 +296,3 @@ def _splits(names: Sequence[str], places: dict[str, tuple[float, float]]) -> dic
             for name in placed[mine][far * _EARTH_KM < MARGIN_KM]:
                 splits[str(name)] = MARGIN
     return splits
-
-
-def _pictures(members: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Name, class and member of every picture, sorted by class and number."""
-    found: dict[str, tuple[str, int, str]] = {}
-    for member in members:
-        match = _NAME.search(member)
-        if match and match[1] in EUROSAT_CLASSES and match[2].startswith(f"{match[1]}_"):
-            if match[2] in found:
-                raise BadInput(f"EuroSAT has the picture {shown(match[2])} twice: copy it again.")
-            found[match[2]] = (match[1], int(match[3]), member)
-    order = sorted(found.items(), key=lambda item: item[1][:2])
-    return [(name, label, member) for name, (label, _, member) in order]
-
-
-def _places(root: Path) -> dict[str, tuple[float, float]]:
-    """Latitude and longitude by picture; empty where there is no list."""
-    path = root / LOCATIONS
-    if not path.is_file():
-        return {}
-    try:
-        text = read_file(path, MAX_LIST_BYTES).decode("utf-8-sig")
-        rows = csv.DictReader(io.StringIO(text))
-        places = {r["name"]: (float(r["latitude"]), float(r["longitude"])) for r in rows}
-    except (ValueError, KeyError, TypeError, csv.Error):
-        raise BadInput(
-            f"{LOCATIONS} has no columns name, latitude and longitude that can be read: "
-            "copy it again."
-        ) from None
-    if not all(abs(lat) <= 90 and abs(lon) <= 180 for lat, lon in places.values()):
-        raise BadInput(f"{LOCATIONS} names a place that is not on Earth: copy it again.")
-    return places
-
-
-def _decode(blob: bytes, name: str) -> Bytes:
-    try:
-        # Only JPEG's reader is tried, and the size is known before a pixel is decoded.
-        with Image.open(io.BytesIO(blob), formats=("JPEG",)) as image:
-            if image.size != (SIDE, SIDE):
-                raise BadInput(
-                    f"{shown(name)} has {image.size[0]} × {image.size[1]} pixels where EuroSAT "
-                    f"has {SIDE} × {SIDE}: copy it again."
-                )
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError):
-        raise BadInput(f"{shown(name)} is damaged or no JPEG: copy it again.") from None
-
-
-class _Members:
-    """Files of an archive or of a folder, by name, never larger than a picture can be."""
-
-    def __init__(self, source: Path) -> None:
-        self.source = source
-        self.archive: zipfile.ZipFile | None = None
-        if source.is_file():
-            try:
-                self.archive = zipfile.ZipFile(source)
-            except (zipfile.BadZipFile, OSError):
-                raise self._damaged() from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.archive:
-            self.archive.close()
-
-    def names(self) -> list[str]:
-        """Names of all members of a picture's form."""
-        if self.archive:
-            names = self.archive.namelist()
-        else:
-            names = [
-                f"{label}/{path.name}"
-                for label in EUROSAT_CLASSES
-                if (self.source / label).is_dir()
-                for path in (self.source / label).iterdir()
-            ]
-        if len(names) > MAX_PICTURES:
-            raise BadInput(f"'{shown(self.source.name)}' has too many files for EuroSAT.")
-        return names
-
-    def read(self, member: str) -> bytes:
-        """The bytes of one member."""
-        if not self.archive:
-            return read_file(self.source / member, MAX_PICTURE_BYTES)
-        try:
-            if self.archive.getinfo(member).file_size > MAX_PICTURE_BYTES:
-                raise BadInput(f"{shown(member)} is too large for a EuroSAT picture.")
-            # Read no more than was announced: a header may lie.
-            with self.archive.open(member) as file:
-                return file.read(MAX_PICTURE_BYTES)
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            RuntimeError,
-            NotImplementedError,
-            ValueError,
-            EOFError,
-        ):
-            raise self._damaged() from None
-
-    def _damaged(self) -> BadInput:
-        return BadInput(f"The archive '{shown(self.source.name)}' is damaged: download it again.")

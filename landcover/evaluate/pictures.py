@@ -21,7 +21,8 @@ from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import ModelMismatch
 from landcover.core.progress import Progress, Report
 from landcover.core.raster import BoolArray, FloatArray
-from landcover.datasets.eurosat import EuroSat, EuroSatRecord, RgbStore, distance_km, is_named
+from landcover.datasets.eurosat import EuroSat, EuroSatRecord, distance_km, is_named
+from landcover.datasets.eurosat_store import RgbStore
 from landcover.evaluate.report import Origin, PartMetrics, Speed
 from landcover.evaluate.report_metrics import Draws, Material, part, thresholds_of
 from landcover.evaluate.task import BATCH, in_order, timed

@@ -13,7 +13,7 @@ from PIL import Image
 
 from landcover.core.errors import BadInput, UnknownName
 from landcover.core.progress import Progress
-from landcover.datasets import eurosat, open_any
+from landcover.datasets import eurosat_files, open_any
 from landcover.datasets.eurosat import (
     EUROSAT_CLASSES,
     MARGIN,
@@ -253,7 +253,7 @@ def test_a_damaged_member_and_too_many_are_refused(
     data = open_eurosat(tree)
     with pytest.raises(BadInput):
         replace(data, pictures=(replace(data.pictures[0], member="Forest/x.jpg"),)).load("all")
-    monkeypatch.setattr(eurosat, "MAX_PICTURES", 2)
+    monkeypatch.setattr(eurosat_files, "MAX_PICTURES", 2)
     with pytest.raises(BadInput, match="too many"):
         open_eurosat(tree)
 

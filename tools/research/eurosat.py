@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torch
 
-from landcover.datasets.eurosat import RgbStore, open_eurosat
+from landcover.datasets.eurosat import open_eurosat
+from landcover.datasets.eurosat_store import RgbStore
 from landcover.nets.efficientnet_lite0 import Lite0
 from landcover.train.augment import Augmentation
 from landcover.train.configuration import TrainConfig

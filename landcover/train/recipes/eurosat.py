@@ -26,7 +26,8 @@ from torch import Tensor
 
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report
-from landcover.datasets.eurosat import EuroSat, RgbStore
+from landcover.datasets.eurosat import EuroSat
+from landcover.datasets.eurosat_store import RgbStore
 from landcover.models.inference import Scorer
 from landcover.nets.efficientnet_lite0 import Lite0, imagenet
 from landcover.train import distributed

@@ -18,7 +18,8 @@ from landcover import nets
 from landcover.core.bands import EUROSAT_PIXELS, RGB_BANDS
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.raster import Raster
-from landcover.datasets.eurosat import EuroSat, RgbStore, pack_names
+from landcover.datasets.eurosat import EuroSat, pack_names
+from landcover.datasets.eurosat_store import RgbStore
 from landcover.evaluate.pictures import BASELINES
 from landcover.explain import explanation
 from landcover.io.images import picture_of

@@ -1,0 +1,150 @@
+"""Files of EuroSAT RGB: members of its archive or folder, and its list of places."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+from PIL import Image
+
+from landcover.core.classes import EUROSAT_CLASSES
+from landcover.core.errors import BadInput
+from landcover.core.raster import ByteArray
+from landcover.io.guard import read_file, shown
+
+SIDE: Final = 64
+"""Pixels of 10 m along a side of a picture."""
+ARCHIVE: Final = "EuroSAT_RGB.zip"
+FOLDER: Final = "EuroSAT_RGB"
+LOCATIONS: Final = "locations.csv"
+MAX_PICTURE_BYTES: Final = 100_000
+MAX_LIST_BYTES: Final = 20_000_000
+MAX_PICTURES: Final = 100_000
+_NAME: Final = re.compile(r"(?:^|/)([A-Za-z]+)/((?:[A-Za-z]+)_(\d{1,6}))\.jpe?g$")
+
+
+def find_pictures(members: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Name, class and member of every picture, sorted by class and number.
+
+    Raises:
+        BadInput: two members have the same name.
+    """
+    found: dict[str, tuple[str, int, str]] = {}
+    for member in members:
+        match = _NAME.search(member)
+        if match and match[1] in EUROSAT_CLASSES and match[2].startswith(f"{match[1]}_"):
+            if match[2] in found:
+                raise BadInput(f"EuroSAT has the picture {shown(match[2])} twice: copy it again.")
+            found[match[2]] = (match[1], int(match[3]), member)
+    order = sorted(found.items(), key=lambda item: item[1][:2])
+    return [(name, label, member) for name, (label, _, member) in order]
+
+
+def read_places(root: Path) -> dict[str, tuple[float, float]]:
+    """Latitude and longitude of each picture in degrees; empty where there is no list.
+
+    Raises:
+        BadInput: the list cannot be read, or names a place that is not on Earth.
+    """
+    path = root / LOCATIONS
+    if not path.is_file():
+        return {}
+    try:
+        text = read_file(path, MAX_LIST_BYTES).decode("utf-8-sig")
+        rows = csv.DictReader(io.StringIO(text))
+        places = {r["name"]: (float(r["latitude"]), float(r["longitude"])) for r in rows}
+    except (ValueError, KeyError, TypeError, csv.Error):
+        raise BadInput(
+            f"{LOCATIONS} has no columns name, latitude and longitude that can be read: "
+            "copy it again."
+        ) from None
+    if not all(abs(lat) <= 90 and abs(lon) <= 180 for lat, lon in places.values()):
+        raise BadInput(f"{LOCATIONS} names a place that is not on Earth: copy it again.")
+    return places
+
+
+def decode(blob: bytes, name: str) -> ByteArray:
+    """Pixels of a JPEG, uint8 ``(64, 64, 3)``.
+
+    Raises:
+        BadInput: it is damaged, no JPEG, or of another size.
+    """
+    try:
+        # Only JPEG's reader is tried, and the size is known before a pixel is decoded.
+        with Image.open(io.BytesIO(blob), formats=("JPEG",)) as image:
+            if image.size != (SIDE, SIDE):
+                raise BadInput(
+                    f"{shown(name)} has {image.size[0]} × {image.size[1]} pixels where EuroSAT "
+                    f"has {SIDE} × {SIDE}: copy it again."
+                )
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError):
+        raise BadInput(f"{shown(name)} is damaged or no JPEG: copy it again.") from None
+
+
+class Members:
+    """Files of an archive or of a folder, by name, never larger than a picture can be.
+
+    Raises:
+        BadInput: the archive is damaged, or has more or larger files than EuroSAT.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self.source = source
+        self.archive: zipfile.ZipFile | None = None
+        if source.is_file():
+            try:
+                self.archive = zipfile.ZipFile(source)
+            except (zipfile.BadZipFile, OSError):
+                raise self._damaged() from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.archive:
+            self.archive.close()
+
+    def names(self) -> list[str]:
+        """Names of all members of a picture's form."""
+        if self.archive:
+            names = self.archive.namelist()
+        else:
+            names = [
+                f"{label}/{path.name}"
+                for label in EUROSAT_CLASSES
+                if (self.source / label).is_dir()
+                for path in (self.source / label).iterdir()
+            ]
+        if len(names) > MAX_PICTURES:
+            raise BadInput(f"'{shown(self.source.name)}' has too many files for EuroSAT.")
+        return names
+
+    def read(self, member: str) -> bytes:
+        """The bytes of one member."""
+        if not self.archive:
+            return read_file(self.source / member, MAX_PICTURE_BYTES)
+        try:
+            if self.archive.getinfo(member).file_size > MAX_PICTURE_BYTES:
+                raise BadInput(f"{shown(member)} is too large for a EuroSAT picture.")
+            # Read no more than was announced: a header may lie.
+            with self.archive.open(member) as file:
+                return file.read(MAX_PICTURE_BYTES)
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            RuntimeError,
+            NotImplementedError,
+            ValueError,
+            EOFError,
+        ):
+            raise self._damaged() from None
+
+    def _damaged(self) -> BadInput:
+        return BadInput(f"The archive '{shown(self.source.name)}' is damaged: download it again.")
