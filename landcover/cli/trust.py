@@ -9,7 +9,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,7 +126,7 @@ def _scales(options: argparse.Namespace) -> int:
     )
     with progress.shown() as report:
         scales = explanation.explanation_scales(model, some, report)
-    card = replace(model.card, explanation_scales=scales)
+    card = model.card.with_fields(explanation_scales=scales)
     if options.save:
         card.write(folder)
         print(f"Written: {folder / 'card.json'}", file=sys.stderr)

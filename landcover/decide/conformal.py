@@ -1,26 +1,7 @@
 """Label sets: of each class "certain", "possible" or "absent", with a wanted coverage.
 
-Split conformal prediction, class by class and label by label (Mondrian; Vovk et al. 2005;
-Angelopoulos and Bates 2021). On patches that the net was not fitted to,
-
-- *absent* is said below a bound that at most a tenth of the patches with the class fall
-  under (the rank ``⌊α (n + 1)⌋`` of their probabilities, with α = 0.1), so that a class
-  that is there is called absent in at most a tenth of the cases;
-- *certain* is said from a bound that at most a tenth of the patches without the class
-  reach. Alone this would mislead: where a class is rare, a tenth of the many patches
-  without it outnumber all with it. So the bound is raised until ``(1 + wrong) / (1 +
-  called) ≤ α`` too: of what is called certain, nine in ten are there;
-- *possible* is the rest.
-
-A class with fewer than ``1/α - 1`` = 9 positives can bound nothing by itself: such classes
-are pooled, and where they have fewer than 9 together, all classes are.
-
-The promise holds for patches that are exchangeable with those. Patches of another place,
-season or processing are not, so the coverage is also measured: on places held out of the
-choice (``expected``), and on the test split by :func:`observe`.
-
-A library such as MAPIE was not taken: this rule for *certain*, bounded by a share of what is
-called so, and the pooling of rare classes are ours, and what is left is a few quantiles.
+Where the bounds come from, and how the coverage is measured, stands in
+:mod:`landcover.decide.conformal_fit`.
 """
 
 from __future__ import annotations
@@ -32,10 +13,9 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from landcover.core.raster import BoolArray
+from landcover.core.schema import Schema
 
-# Fitting and measuring load scikit-learn and scipy, which who asks for one patch's certainty
-# need not wait for: those imports are inside the functions.
+__all__ = ["WORDS", "Certainty", "Doubles", "LabelSets", "Words", "certainty", "coded", "words"]
 
 Doubles = npt.NDArray[np.float64]
 Words = npt.NDArray[np.int8]
@@ -43,206 +23,50 @@ Words = npt.NDArray[np.int8]
 Certainty = Literal["absent", "possible", "certain"]
 
 WORDS: Final[tuple[Certainty, ...]] = ("absent", "possible", "certain")
-WANTED: Final = 0.9
-CONFIDENCE: Final = 0.95
-RULE: Final = (
-    "split conformal for patches with a class and without it apart, and nine in ten of the "
-    "certain ones right; classes with too few positives are pooled"
-)
-NOTE: Final = (
-    "the promise is for patches like those it was made on; other places, seasons and "
-    "processing differ, which is why the coverage is measured"
-)
-INTERVAL: Final = (
-    "Clopper-Pearson, 95 %, as if patches were independent; neighbours are alike, so it is narrow"
-)
 
 
-def certainty(label_sets: dict[str, Any], label: str, probability: float) -> Certainty | None:
+class LabelSets(Schema):
+    """Bounds of "certain" and "possible": the ``label_sets`` of a card.
+
+    Attributes:
+        wanted_coverage: 0 to 1.
+        rule: how the bounds were chosen.
+        certain: class → probability from which it is certain; None where it never is.
+        possible: class → probability below which it is absent.
+        pooled: classes with too few positives for bounds of their own.
+        expected: coverage on validation places held out of the choice.
+    """
+
+    wanted_coverage: float
+    rule: str = ""
+    certain: dict[str, float | None]
+    possible: dict[str, float]
+    pooled: tuple[str, ...] = ()
+    expected: dict[str, Any] | None = None
+
+
+def certainty(label_sets: LabelSets | None, label: str, probability: float) -> Certainty | None:
     """The word for a class's calibrated probability; None where a card has no label sets."""
-    if not label_sets:
+    if label_sets is None:
         return None
-    certain = label_sets["certain"][label]
-    if probability < label_sets["possible"][label]:
+    certain = label_sets.certain[label]
+    if probability < label_sets.possible[label]:
         return "absent"
     return "certain" if certain is not None and probability >= certain else "possible"
 
 
-def words(label_sets: dict[str, Any], probability: npt.ArrayLike, classes: Sequence[str]) -> Words:
+def words(label_sets: LabelSets, probability: npt.ArrayLike, classes: Sequence[str]) -> Words:
     """The words for probabilities ``(patch, class)``, in that shape."""
-    certain = [label_sets["certain"][label] for label in classes]
+    certain = [label_sets.certain[label] for label in classes]
     bounds = (
-        np.array([label_sets["possible"][label] for label in classes]),
+        np.array([label_sets.possible[label] for label in classes]),
         np.array([math.inf if value is None else value for value in certain]),
     )
-    return _words(bounds, np.asarray(probability, dtype=np.float64))
+    return coded(bounds, np.asarray(probability, dtype=np.float64))
 
 
-def fit(
-    probability: npt.ArrayLike,
-    truth: BoolArray,
-    groups: npt.NDArray[Any],
-    countries: Sequence[str],
-    classes: Sequence[str],
-    *,
-    wanted: float = WANTED,
-) -> dict[str, Any]:
-    """Bounds for a wanted coverage: the value of a card's ``label_sets``.
-
-    Args:
-        probability: calibrated, ``(patch, class)``, of patches the net was not fitted to.
-        truth: bool in the same shape.
-        groups: the place of each patch, ``(patch,)``.
-        countries: of the patches; empty where unknown.
-        classes: names along the class axis.
-        wanted: coverage, 0 to 1.
-    """
-    from landcover.metrics.crossfit import held_out  # noqa: PLC0415 - see the top
-
-    chances, alpha = np.asarray(probability, dtype=np.float64), 1.0 - wanted
-    possible, certain = _bounds(chances, truth, alpha)
-    elsewhere = np.ones(truth.shape, dtype=np.int8)
-    for out in held_out(groups):
-        elsewhere[out] = _words(_bounds(chances[~out], truth[~out], alpha), chances[out])
-    pooled = truth.sum(axis=0) < _fewest(alpha)
-    return {
-        "wanted_coverage": wanted,
-        "rule": RULE,
-        "certain": {
-            label: float(value) if value <= 1 else None
-            for label, value in zip(classes, certain, strict=True)
-        },
-        "possible": dict(zip(classes, possible.tolist(), strict=True)),
-        "pooled": [label for label, few in zip(classes, pooled, strict=True) if few],
-        "expected": {
-            "measured": "on validation places held out of the choice of the bounds",
-            **_coverage(elsewhere, truth, countries, classes),
-        },
-    }
-
-
-def observe(
-    label_sets: dict[str, Any],
-    probability: npt.ArrayLike,
-    truth: BoolArray,
-    countries: Sequence[str],
-    classes: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """The coverage that label sets really had, JSON-ready.
-
-    Args:
-        label_sets: a card's.
-        probability: calibrated, ``(patch, class)``.
-        truth: bool in the same shape.
-        countries: of the patches; empty where unknown.
-        classes: names along the class axis; those of ``label_sets`` in its order otherwise.
-
-    Returns:
-        ``overall``, ``per_class`` and ``per_country``, each with three shares of patches and
-        classes: ``present`` (there, and not called absent), ``absent`` (not there, and not
-        called certain) and ``certain`` (called certain, and there), as ``n``, ``hits``,
-        ``share`` and ``interval``; the share is None where ``n`` is 0. ``per_patch`` is how
-        many classes get each word on average.
-    """
-    names = tuple(label_sets["possible"]) if classes is None else tuple(classes)
-    return {
-        "wanted_coverage": label_sets["wanted_coverage"],
-        **_coverage(words(label_sets, probability, names), truth, countries, names),
-    }
-
-
-def _words(bounds: tuple[Doubles, Doubles], chances: Doubles) -> Words:
+def coded(bounds: tuple[Doubles, Doubles], probability: Doubles) -> Words:
+    """The words for probabilities ``(patch, class)`` by bounds of "possible" and "certain"."""
     possible, certain = bounds
-    said: Words = (chances >= possible).astype(np.int8) + (chances >= certain).astype(np.int8)
-    return said
-
-
-def _fewest(alpha: float) -> int:
-    """How many cases a bound needs: with fewer, the rank that it asks for does not exist."""
-    return math.ceil(1 / alpha - 1 - 1e-9)
-
-
-def _bounds(chances: Doubles, truth: BoolArray, alpha: float) -> tuple[Doubles, Doubles]:
-    """Per class, from where "possible" and from where "certain" is said."""
-    few = truth.sum(axis=0) < _fewest(alpha)
-    pool = few if truth[:, few].sum() >= _fewest(alpha) else np.ones_like(few)
-    low, high = np.empty(truth.shape[1]), np.empty(truth.shape[1])
-    for k, rare in enumerate(few):
-        which = pool if rare else np.arange(len(few)) == k
-        own, there = chances[:, which].ravel(), truth[:, which].ravel()
-        low[k] = _lowest(own[there], alpha)
-        high[k] = max(_highest(chances[~truth[:, k], k], alpha), _right(own, there, alpha))
-    # Where the two cross, both would reject what lies between: that is called possible.
-    return np.minimum(low, high), np.maximum(low, high)
-
-
-def _lowest(positives: Doubles, alpha: float) -> float:
-    """What a new positive falls short of with probability ``alpha`` at most."""
-    rank = math.floor(alpha * (len(positives) + 1) + 1e-9)
-    return float(np.partition(positives, rank - 1)[rank - 1]) if rank else 0.0
-
-
-def _highest(negatives: Doubles, alpha: float) -> float:
-    """What a new negative reaches with probability ``alpha`` at most."""
-    rank = math.ceil((1 - alpha) * (len(negatives) + 1) - 1e-9)
-    if rank > len(negatives):
-        return math.inf
-    return float(np.nextafter(np.partition(negatives, rank - 1)[rank - 1], math.inf))
-
-
-def _right(chances: Doubles, there: BoolArray, alpha: float) -> float:
-    """From where on a share of ``alpha`` at most is not there, counting one error too many."""
-    order = np.argsort(-chances, kind="stable")
-    ranked = chances[order]
-    wrong, called = np.cumsum(~there[order]), np.arange(1, len(ranked) + 1)
-    # Equal probabilities are called together.
-    last = np.append(ranked[1:] != ranked[:-1], True)
-    good = np.flatnonzero(last & ((1 + wrong) / (1 + called) <= alpha + 1e-9))
-    return float(ranked[good[-1]]) if len(good) else math.inf
-
-
-def _coverage(
-    said: Words, truth: BoolArray, countries: Sequence[str], classes: Sequence[str]
-) -> dict[str, Any]:
-    where = np.array([country or "unknown" for country in countries])
-    return {
-        "n": len(truth),
-        "overall": _shares(said, truth),
-        "per_patch": {
-            word: float((said == code).sum() / max(len(said), 1)) for code, word in enumerate(WORDS)
-        },
-        "per_class": {label: _shares(said[:, k], truth[:, k]) for k, label in enumerate(classes)},
-        "per_country": {
-            str(country): {
-                "n": int((where == country).sum()),
-                **_shares(said[where == country], truth[where == country]),
-            }
-            for country in np.unique(where)
-        },
-        "interval": INTERVAL,
-        "note": NOTE,
-    }
-
-
-def _shares(said: Words, truth: BoolArray) -> dict[str, Any]:
-    certain = said == WORDS.index("certain")
-    return {
-        "present": _share(truth & (said > 0), truth),
-        "absent": _share(~truth & ~certain, ~truth),
-        "certain": _share(certain & truth, certain),
-    }
-
-
-def _share(hits: BoolArray, cases: BoolArray) -> dict[str, Any]:
-    from scipy.stats import binomtest  # noqa: PLC0415 - see the top
-
-    good, n = int(hits.sum()), int(cases.sum())
-    if n == 0:
-        return {"n": 0, "hits": 0, "share": None, "interval": None}
-    span = binomtest(good, n).proportion_ci(CONFIDENCE, method="exact")
-    return {
-        "n": n,
-        "hits": good,
-        "share": round(good / n, 6),
-        "interval": [round(float(span.low), 6), round(float(span.high), 6)],
-    }
+    said: Words = (probability >= possible).astype(np.int8)
+    return said + (probability >= certain).astype(np.int8)

@@ -36,7 +36,7 @@ from landcover.datasets.split_distance import (
     split_distances,
     to_learnt,
 )
-from landcover.decide import conformal
+from landcover.decide import conformal_fit
 from landcover.evaluate.report import LabelSetCoverage, Origin, PartMetrics, Speed
 from landcover.evaluate.report_metrics import Draws, Material, part, thresholds_of
 from landcover.evaluate.task import BATCH, in_order, timed
@@ -229,9 +229,9 @@ def _apart(
 
 def _label_sets(card: Card, material: Material, answer: FloatArray) -> dict[str, Any]:
     """The coverage that the card's label sets had; nothing where it has none."""
-    if not card.label_sets:
+    if card.label_sets is None:
         return {}
-    observed = conformal.observe(
+    observed = conformal_fit.observe(
         card.label_sets, answer, material.truth, material.countries, material.classes
     )
     return {"label_set_coverage": LabelSetCoverage.model_validate(observed)}

@@ -1,4 +1,4 @@
-"""The card: everything a net needs beside its weights, checked before it is believed.
+"""The card: everything a net needs beside its weights, checked when it is read.
 
 A model folder holds ``card.json`` and ``weights.safetensors``. The card binds the
 weights (by SHA-256) to the bands, units, grid, normalisation, classes, thresholds
@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self
+
+from pydantic import (
+    Field,
+    Strict,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, PIXEL_M, RGB_BANDS
 from landcover.core.classes import CLASS_NAMES, CLASS_SETS
 from landcover.core.errors import CorruptModel
+from landcover.core.schema import Schema
+from landcover.decide.calibration import Calibration
+from landcover.decide.conformal import LabelSets
 
 CARD_FILE: Final = "card.json"
 WEIGHTS_FILE: Final = "weights.safetensors"
@@ -40,8 +50,12 @@ EVEN: Final = 0.5
 RESAMPLING: Final = "nearest repetition to 10 m"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Card:
+Number = Annotated[float, Strict()]
+"""A finite number; JSON's true and false are none."""
+Count = Annotated[int, Strict(), Field(ge=0)]
+
+
+class Card(Schema):
     """What a model is, what it may be given and what its numbers mean.
 
     Attributes:
@@ -62,15 +76,14 @@ class Card:
         threshold_rule: how the thresholds were chosen, and on what.
         aims: aim → class → threshold that serves it (:mod:`landcover.models.thresholds`); a class
             that validation could not bring there is left out.
-        calibration: ``{"method": "none"}`` or a method with its parameters
-            (:mod:`landcover.decide.calibration`).
-        label_sets: bounds of "certain" and "possible", and the coverage that they had
-            (:mod:`landcover.decide.conformal`); empty where they were not made.
+        calibration: a method with its parameters.
+        label_sets: bounds of "certain" and "possible", and the coverage that they had; None
+            where there are none (``{}`` in JSON).
         explainable: whether gradients of the scores with respect to pixels exist.
         explanation_scales: attribution method → the value drawn in full colour,
             common to all classes and patches (see :mod:`landcover.explain.explanation`).
         training: data set, splits, number of patches, configuration, seed, date.
-        selection: figures on validation from which the choices were made.
+        selection: metrics on validation from which the choices were made.
         weights_sha256: of the weights file.
         parameters: number of trained values.
         licence: of the weights.
@@ -81,24 +94,24 @@ class Card:
     summary: str
     net: str
     net_options: dict[str, Any]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    thresholds: dict[str, float]
+    mean: tuple[Number, ...]
+    std: tuple[Number, ...]
+    thresholds: dict[str, Number]
     threshold_rule: str
     training: dict[str, Any]
     weights_sha256: str
-    parameters: int
-    selection: dict[str, Any] = field(default_factory=dict)
-    explainable: bool = True
-    explanation_scales: dict[str, float] = field(default_factory=dict)
-    aims: dict[str, dict[str, float]] = field(default_factory=dict)
-    calibration: dict[str, Any] = field(default_factory=lambda: {"method": "none"})
-    label_sets: dict[str, Any] = field(default_factory=dict)
+    parameters: Count
+    selection: dict[str, Any] = Field(default_factory=dict)
+    explainable: Annotated[bool, Strict()] = True
+    explanation_scales: dict[str, Number] = Field(default_factory=dict)
+    aims: dict[str, dict[str, Number]] = Field(default_factory=dict)
+    calibration: Calibration = Calibration(method="none")
+    label_sets: LabelSets | None = None
     bands: tuple[str, ...] = BAND_NAMES
     units: str = UNITS
     level: str = "L2A"
-    pixel_m: int = PIXEL_M
-    pixels: int = PATCH_PIXELS
+    pixel_m: Count = PIXEL_M
+    pixels: Count = PATCH_PIXELS
     resampling: str = RESAMPLING
     class_set: str = "bigearthnet-19"
     classes: tuple[str, ...] = CLASS_NAMES
@@ -106,9 +119,29 @@ class Card:
     licence: str = "MIT"
     version: int = CARD_VERSION
 
+    @field_validator("label_sets", mode="before")
+    @classmethod
+    def _empty_means_none(cls, raw: object) -> object:
+        return None if raw == {} else raw
+
+    @field_serializer("calibration")
+    def _calibration_as_dict(self, calibration: Calibration) -> dict[str, Any]:
+        return calibration.as_dict()
+
+    @field_serializer("label_sets")
+    def _label_sets_as_dict(self, sets: LabelSets | None) -> dict[str, Any]:
+        return {} if sets is None else sets.as_dict()
+
+    @model_validator(mode="after")
+    def _check_rules(self) -> Self:
+        for holds, complaint in (*_input_rules(self), *_rules(self), *_decision_rules(self)):
+            if not holds:
+                raise ValueError(complaint)
+        return self
+
     def as_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return asdict(self)
+        """As JSON-ready values, with all defaults."""
+        return self.model_dump(mode="json")
 
     @property
     def exclusive(self) -> bool:
@@ -158,79 +191,56 @@ def parse_card(raw: object, folder: Path) -> Card:
         raise _corrupt(folder, "its card is not a JSON object")
     if raw.get("version") != CARD_VERSION:
         raise _corrupt(folder, f"its card has version {raw.get('version')!r}, not {CARD_VERSION}")
-    known = {f.name for f in fields(Card)}
-    if unknown := sorted(set(raw) - known):
-        raise _corrupt(folder, f"its card has the unknown field '{str(unknown[0])[:40]}'")
-    for name in ("mean", "std", "bands", "classes"):
-        if not isinstance(raw.get(name), list):
-            raise _corrupt(folder, f"its card has no list '{name}'")
     try:
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-        card = Card(**values)
-    except TypeError:
-        raise _corrupt(folder, "its card lacks a field") from None
-    _check(card, folder)
-    return card
+        return Card.model_validate(raw)
+    except ValidationError as error:
+        raise _corrupt(folder, _complaint(error)) from None
 
 
-_TEXTS: Final = (
-    "name",
-    "title",
-    "summary",
-    "net",
-    "threshold_rule",
-    "weights_sha256",
-    "units",
-    "level",
-    "resampling",
-    "class_set",
-    "activation",
-    "licence",
-)
-_OBJECTS: Final = (
-    "net_options",
-    "training",
-    "selection",
-    "thresholds",
-    "aims",
-    "calibration",
-    "label_sets",
-    "explanation_scales",
-)
-_WHOLE: Final = ("parameters", "pixel_m", "pixels")
+_COMPLAINTS: Final[dict[str, str]] = {
+    "mean": "mean and std must be numbers",
+    "std": "mean and std must be numbers",
+    "bands": "bands and classes must be text",
+    "classes": "bands and classes must be text",
+    "thresholds": "every threshold must lie between 0 and 1",
+    "explanation_scales": "every explanation scale must be above 0",
+    "aims": "every aim must give classes thresholds between 0 and 1",
+    "calibration": "the only known calibrations are none and platt",
+    "label_sets": "label_sets must bound certain and possible between 0 and 1 for each class",
+}
+"""Field → what is wrong where something inside it has the wrong type."""
+_KINDS: Final[dict[str, str]] = {
+    "string_type": "text",
+    "dict_type": "an object",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "greater_than_equal": "a whole number",
+}
 
 
-def _check(card: Card, folder: Path) -> None:
-    """Types first, since the rules rest on them."""
-    _check_types(card, folder)
-    rules = (*_input_rules(card), *_rules(card), *_decision_rules(card))
-    for holds, complaint in rules:
-        if not holds:
-            raise _corrupt(folder, complaint)
-
-
-def _check_types(card: Card, folder: Path) -> None:
-    for names, kind, what in ((_TEXTS, str, "text"), (_OBJECTS, dict, "an object")):
-        for name in names:
-            if not isinstance(getattr(card, name), kind):
-                raise _corrupt(folder, f"{name} must be {what}")
-    for name in _WHOLE:
-        if not (_is_number(getattr(card, name)) and getattr(card, name) >= 0):
-            raise _corrupt(folder, f"{name} must be a whole number")
-    if not all(isinstance(v, str) for v in (*card.bands, *card.classes)):
-        raise _corrupt(folder, "bands and classes must be text")
-    if not all(_is_number(v) for v in (*card.mean, *card.std)):
-        raise _corrupt(folder, "mean and std must be numbers")
+def _complaint(error: ValidationError) -> str:
+    """The first fault that pydantic found, as the end of a sentence."""
+    first = error.errors(include_url=False)[0]
+    kind, where = first["type"], first["loc"]
+    if not where:
+        return str(first["ctx"]["error"])  # a rule of ours that does not hold
+    name = str(where[0])[:40]
+    if len(where) == 1 and kind == "extra_forbidden":
+        return f"its card has the unknown field '{name}'"
+    if len(where) == 1 and kind == "missing":
+        return f"its card lacks the field '{name}'"
+    if len(where) == 1 and kind == "tuple_type":
+        return f"its card has no list '{name}'"
+    return _COMPLAINTS.get(name, f"{name} must be {_KINDS.get(kind, 'of another type')}")
 
 
 def _rules(card: Card) -> tuple[tuple[bool, str], ...]:
     return (
-        (isinstance(card.explainable, bool), "explainable must be true or false"),
         (len(card.mean) == len(card.std) == len(card.bands), "mean and std must match the bands"),
         (all(v > 0 for v in card.std), "every std must be above 0"),
         (set(card.thresholds) == set(card.classes), "thresholds must name each class once"),
         (
-            all(_is_number(v) and 0.0 <= v <= 1.0 for v in card.thresholds.values()),
+            all(map(_is_share, card.thresholds.values())),
             "every threshold must lie between 0 and 1",
         ),
         (
@@ -238,7 +248,7 @@ def _rules(card: Card) -> tuple[tuple[bool, str], ...]:
             f"thresholds of exclusive classes must be {EVEN}",
         ),
         (
-            all(_is_number(v) and v > 0 for v in card.explanation_scales.values()),
+            all(v > 0 for v in card.explanation_scales.values()),
             "every explanation scale must be above 0",
         ),
     )
@@ -265,59 +275,38 @@ def _decision_rules(card: Card) -> tuple[tuple[bool, str], ...]:
     """What calibration, aims and label sets must keep to."""
     every = set(card.classes)
     aims_hold = all(
-        isinstance(table, dict) and set(table) <= every and all(map(_is_share, table.values()))
-        for table in card.aims.values()
+        set(table) <= every and all(map(_is_share, table.values())) for table in card.aims.values()
     )
     return (
-        (
-            card.calibration.get("method") in ("none", "platt"),
-            "the only known calibrations are none and platt",
-        ),
         (
             _platt_holds(card.calibration, every),
             "platt needs scale above 0 and shift of each class",
         ),
-        (aims_hold, "every aim must give classes thresholds between 0 and 1"),
-        (
-            _sets_hold(card.label_sets, every),
-            "label_sets must bound certain and possible between 0 and 1 for each class",
-        ),
+        (aims_hold, _COMPLAINTS["aims"]),
+        (_sets_hold(card.label_sets, every), _COMPLAINTS["label_sets"]),
     )
 
 
-def _platt_holds(calibration: dict[str, Any], every: set[str]) -> bool:
-    if calibration.get("method") == "none":
-        return True
-    scale, shift = _table(calibration, "scale"), _table(calibration, "shift")
-    named = set(scale) == set(shift) == every
-    numbers = all(map(_is_number, (*scale.values(), *shift.values())))
-    return named and numbers and all(value > 0 for value in scale.values())
+def _platt_holds(calibration: Calibration, every: set[str]) -> bool:
+    if calibration.method == "none":
+        return calibration.scale is None and calibration.shift is None
+    scale, shift = calibration.scale or {}, calibration.shift or {}
+    return set(scale) == set(shift) == every and all(value > 0 for value in scale.values())
 
 
-def _sets_hold(sets: dict[str, Any], every: set[str]) -> bool:
-    if not sets:
+def _sets_hold(sets: LabelSets | None, every: set[str]) -> bool:
+    if sets is None:
         return True
-    certain, possible = _table(sets, "certain"), _table(sets, "possible")
-    bounds = [value for value in certain.values() if value is not None]
+    bounds = [value for value in sets.certain.values() if value is not None]
     return (
-        set(certain) == set(possible) == every
-        and all(map(_is_share, (*bounds, *possible.values())))
-        and _is_share(sets.get("wanted_coverage"))
+        set(sets.certain) == set(sets.possible) == every
+        and all(map(_is_share, (*bounds, *sets.possible.values())))
+        and _is_share(sets.wanted_coverage)
     )
 
 
-def _table(values: dict[str, Any], name: str) -> dict[str, Any]:
-    found = values.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _is_share(value: object) -> bool:
-    return _is_number(value) and 0.0 <= value <= 1.0  # type: ignore[operator]  # a number by then
-
-
-def _is_number(value: object) -> bool:
-    """Whether it is a finite number; JSON's true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_share(value: float) -> bool:
+    return 0.0 <= value <= 1.0
 
 
 def _corrupt(folder: Path, why: str) -> CorruptModel:

@@ -16,7 +16,6 @@ These hold on the patches they were chosen on, as promised there, and nothing is
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +26,7 @@ from scipy.special import expit, logit
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray
-from landcover.decide import calibration, conformal
+from landcover.decide import calibration, calibration_fit, conformal_fit
 from landcover.metrics.crossfit import held_out
 from landcover.metrics.scores import MIN_POSITIVES
 from landcover.models.card import Card
@@ -110,7 +109,7 @@ def decide(
         BadInput: there is no positive at all.
     """
     scores = np.asarray(logits, dtype=np.float32)
-    calibrated = calibration.fit(scores, truth, groups, card.classes)
+    calibrated = calibration_fit.fit(scores, truth, groups, card.classes)
     # By the same steps, in the same precision, as a user's patch.
     probability = calibration.apply(calibrated, card.classes, torch.from_numpy(scores)).numpy()
     aims = {
@@ -122,13 +121,12 @@ def decide(
         "places": len(np.unique(groups)),
         "held_out_thresholds": threshold_evidence(truth, probability, groups),
     }
-    return replace(
-        card,
+    return card.with_fields(
         thresholds=aims["f1"],
         threshold_rule=f"{THRESHOLD_RULE}, chosen on validation with a fit that had not seen it",
         aims={name: table for name, table in aims.items() if table},
         calibration=calibrated,
-        label_sets=conformal.fit(probability, truth, groups, countries, card.classes),
+        label_sets=conformal_fit.fit(probability, truth, groups, countries, card.classes),
         selection={**card.selection, "decisions": figures},
     )
 

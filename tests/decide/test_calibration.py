@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -12,18 +10,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import LogisticRegression
 
-from landcover.decide import calibration
+from landcover.decide import calibration, calibration_fit
+from landcover.decide.calibration import Calibration
 from tests.support.examples import examples
 
 CLASSES = ("a", "b", "c")
 
 
-def platt(scale: list[float], shift: list[float]) -> dict[str, Any]:
-    return {
-        "method": "platt",
-        "scale": dict(zip(CLASSES, scale, strict=True)),
-        "shift": dict(zip(CLASSES, shift, strict=True)),
-    }
+def platt(scale: list[float], shift: list[float]) -> Calibration:
+    return Calibration(
+        method="platt",
+        scale=dict(zip(CLASSES, scale, strict=True)),
+        shift=dict(zip(CLASSES, shift, strict=True)),
+    )
 
 
 def some(
@@ -45,7 +44,7 @@ def test_identity_is_exact(logits: np.ndarray) -> None:
     tensor = torch.from_numpy(logits)
     expected = torch.sigmoid(tensor)
     one = platt([1, 1, 1], [0, 0, 0])
-    assert torch.equal(calibration.apply({"method": "none"}, CLASSES, tensor), expected)
+    assert torch.equal(calibration.apply(Calibration(method="none"), CLASSES, tensor), expected)
     assert torch.equal(calibration.apply(one, CLASSES, tensor), expected)
 
 
@@ -81,43 +80,43 @@ def test_classes_are_found_by_name() -> None:
 
 def test_what_needs_no_calibration_gets_none() -> None:
     """Drawn from the very probabilities: whatever is fitted is noise, for most draws."""
-    found = [calibration.fit(*some(n=150, seed=seed), CLASSES) for seed in range(10)]
-    assert sum(each["method"] == "none" for each in found) >= 6
+    found = [calibration_fit.fit(*some(n=150, seed=seed), CLASSES) for seed in range(10)]
+    assert sum(each.method == "none" for each in found) >= 6
     for each in found:
-        losses = each["evidence"]["log_loss"]
-        assert losses[each["evidence"]["rule"]] == min(losses.values())
+        losses = each.evidence["log_loss"]
+        assert losses[each.evidence["rule"]] == min(losses.values())
 
 
 def test_a_shared_error_and_an_error_of_one_class_are_found() -> None:
-    shared = calibration.fit(*some(scale=(0.4, 0.4, 0.4)), CLASSES)
-    assert list(shared["scale"].values()) == pytest.approx([0.4] * 3, abs=0.12)
-    single = calibration.fit(*some(scale=(1, 1, 0.5), shift=(0, 0, 1.5)), CLASSES)
-    assert "c" in single["kept"]
-    assert single["scale"]["c"] == pytest.approx(0.5, abs=0.15)
-    assert single["shift"]["c"] == pytest.approx(1.5, abs=0.4)
+    shared = calibration_fit.fit(*some(scale=(0.4, 0.4, 0.4)), CLASSES)
+    assert list(shared.scale.values()) == pytest.approx([0.4] * 3, abs=0.12)
+    single = calibration_fit.fit(*some(scale=(1, 1, 0.5), shift=(0, 0, 1.5)), CLASSES)
+    assert "c" in single.kept
+    assert single.scale["c"] == pytest.approx(0.5, abs=0.15)
+    assert single.shift["c"] == pytest.approx(1.5, abs=0.4)
     for each in (shared, single):
-        rule = each["evidence"]["rule"]
+        rule = each.evidence["rule"]
         for key in ("log_loss", "brier"):
-            assert each["evidence"][key][rule] < each["evidence"][key]["none"]
-        for label in set(CLASSES) - set(each["kept"]):
-            assert (each["scale"][label], each["shift"][label]) == (1.0, 0.0)
+            assert each.evidence[key][rule] < each.evidence[key]["none"]
+        for label in set(CLASSES) - set(each.kept):
+            assert (each.scale[label], each.shift[label]) == (1.0, 0.0)
 
 
 def test_rare_classes_never_get_a_line_of_their_own() -> None:
     logits, truth, groups = some(scale=(0.4, 0.4, 0.4))
     truth[:, 2] = False
     truth[:4, 2] = True
-    found = calibration.fit(logits, truth, groups, CLASSES)
-    alone = calibration.fit(logits[:, :2], truth[:, :2], groups, CLASSES[:2])
-    assert found["shift"]["c"] == 0.0
-    assert set(alone["kept"]) == {"a", "b"}
+    found = calibration_fit.fit(logits, truth, groups, CLASSES)
+    alone = calibration_fit.fit(logits[:, :2], truth[:, :2], groups, CLASSES[:2])
+    assert found.shift["c"] == 0.0
+    assert set(alone.kept) == {"a", "b"}
 
 
 def test_one_place_proves_nothing() -> None:
     logits, truth, groups = some(scale=(0.2, 0.2, 0.2))
-    found = calibration.fit(logits, truth, np.zeros_like(groups), CLASSES)
-    assert found["method"] == "none"
-    assert found["evidence"]["folds"] == 0
+    found = calibration_fit.fit(logits, truth, np.zeros_like(groups), CLASSES)
+    assert found.method == "none"
+    assert found.evidence["folds"] == 0
 
 
 def test_errors_that_differ_between_places_are_not_learnt() -> None:
@@ -127,15 +126,15 @@ def test_errors_that_differ_between_places_are_not_learnt() -> None:
     groups = np.repeat(np.arange(4), 100)
     shift = np.array([-2.0, 2.0, -2.0, 2.0])[groups][:, None]
     truth = random.random((400, 3)) < 1 / (1 + np.exp(-(logits + shift)))
-    by_place = calibration.fit(logits[::2], truth[::2], groups[::2], CLASSES)
-    losses = by_place["evidence"]["log_loss"]
-    assert losses[by_place["evidence"]["rule"]] <= losses["none"]
-    assert all(abs(shift) < 0.5 for shift in by_place.get("shift", {}).values())
+    by_place = calibration_fit.fit(logits[::2], truth[::2], groups[::2], CLASSES)
+    losses = by_place.evidence["log_loss"]
+    assert losses[by_place.evidence["rule"]] <= losses["none"]
+    assert all(abs(shift) < 0.5 for shift in (by_place.shift or {}).values())
 
 
 def test_lines_agree_with_logistic_regression_when_the_prior_is_weak() -> None:
     logits, truth, _ = some(n=4000, scale=(1.5, 0.7, 1), shift=(0.5, -0.5, 0))
-    scale, shift = calibration._fit_lines(logits, truth)
+    scale, shift = calibration_fit.fit_lines(logits, truth)
     for k in range(3):
         free = LogisticRegression(C=1e6).fit(logits[:, [k]], truth[:, k])
         assert scale[k] == pytest.approx(free.coef_[0, 0], abs=0.05)
@@ -145,6 +144,6 @@ def test_lines_agree_with_logistic_regression_when_the_prior_is_weak() -> None:
 @settings(max_examples=examples(15))
 @given(st.integers(0, 10_000))
 def test_a_fitted_calibration_is_json_and_monotone(seed: int) -> None:
-    found = calibration.fit(*some(n=60, scale=(0.3, 2, 1), seed=seed), CLASSES)
-    assert found["method"] in ("none", "platt")
-    assert all(0.1 <= value <= 10 for value in found.get("scale", {}).values())
+    found = calibration_fit.fit(*some(n=60, scale=(0.3, 2, 1), seed=seed), CLASSES)
+    assert found.method in ("none", "platt")
+    assert all(0.1 <= value <= 10 for value in (found.scale or {}).values())

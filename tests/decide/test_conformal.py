@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from landcover.decide import conformal
-from landcover.decide.conformal import WORDS, certainty, observe
+from landcover.decide import conformal, conformal_fit
+from landcover.decide.conformal import WORDS, LabelSets, certainty
+from landcover.decide.conformal_fit import observe
 from tests.support.examples import examples
 
 CLASSES = ("a", "b", "rare")
@@ -26,18 +27,18 @@ def some(n: int, seed: int, prevalence: tuple[float, ...] = (0.4, 0.15, 0.01)) -
     return chances, truth, random.integers(0, 8, n), ["Here", "There"] * (n // 2)
 
 
-def fitted(n: int = 300, seed: int = 0) -> dict[str, Any]:
+def fitted(n: int = 300, seed: int = 0) -> LabelSets:
     chances, truth, groups, countries = some(n, seed)
-    return conformal.fit(chances, truth, groups, countries, CLASSES)
+    return conformal_fit.fit(chances, truth, groups, countries, CLASSES)
 
 
 def test_coverage_holds_for_exchangeable_patches() -> None:
     """Over 40 draws the misses stay below what a tenth would give with probability 1 - 1e-6."""
     misses = {"present": [0, 0], "absent": [0, 0]}
     for seed in range(40):
-        bounds = conformal._bounds(*some(300, seed)[:2], 0.1)
+        bounds = conformal_fit.bounds_for(*some(300, seed)[:2], 0.1)
         chances, truth, *_ = some(400, 1000 + seed)
-        said, there = conformal._words(bounds, chances)[:, :2], truth[:, :2]
+        said, there = conformal.coded(bounds, chances)[:, :2], truth[:, :2]
         for side, wrong, cases in (
             ("present", there & (said == 0), there),
             ("absent", ~there & (said == 2), ~there),
@@ -56,7 +57,7 @@ def test_coverage_holds_for_exchangeable_patches() -> None:
 @settings(max_examples=examples(40))
 def test_the_bounds_hold_on_their_own_patches(seed: int, n: int) -> None:
     chances, truth, _, _ = some(n, seed)
-    possible, certain = conformal._bounds(chances, truth, 0.1)
+    possible, certain = conformal_fit.bounds_for(chances, truth, 0.1)
     assert (possible <= certain).all()
     for k in range(3):
         there = truth[:, k]
@@ -70,25 +71,27 @@ def test_nine_positives_are_needed_and_fewer_are_pooled() -> None:
     chances = np.linspace(0.2, 0.9, 18)[:, None]
     alone = np.zeros((18, 1), dtype=bool)
     alone[9:] = True
-    possible, _ = conformal._bounds(chances, alone, 0.1)
+    possible, _ = conformal_fit.bounds_for(chances, alone, 0.1)
     assert possible[0] == chances[9, 0]
     alone[9] = False  # eight: the rank does not exist, and there is nobody to pool with
-    possible, certain = conformal._bounds(chances, alone, 0.1)
+    possible, certain = conformal_fit.bounds_for(chances, alone, 0.1)
     assert possible[0] == 0.0
     assert certain[0] == np.inf
     # Two classes of six each bound together what neither could alone.
     both = np.zeros((18, 2), dtype=bool)
     both[12:] = True
-    together, _ = conformal._bounds(np.hstack([chances, chances]), both, 0.1)
+    together, _ = conformal_fit.bounds_for(np.hstack([chances, chances]), both, 0.1)
     assert together[0] == together[1] == chances[12, 0]
 
 
 def test_a_word_follows_from_the_bounds() -> None:
-    sets = {"certain": {"a": 0.9, "b": None}, "possible": {"a": 0.2, "b": 0.0}}
+    sets = LabelSets(
+        wanted_coverage=0.9, certain={"a": 0.9, "b": None}, possible={"a": 0.2, "b": 0.0}
+    )
     said = [certainty(sets, "a", value) for value in (0.19, 0.2, 0.89, 0.9)]
     assert said == ["absent", "possible", "possible", "certain"]
     assert certainty(sets, "b", 1.0) == "possible"
-    assert certainty({}, "a", 0.5) is None
+    assert certainty(None, "a", 0.5) is None
     chances = np.array([[0.1, 0.0], [0.95, 1.0]])
     found = conformal.words(sets, chances, ("a", "b"))
     assert [[WORDS[code] for code in row] for row in found] == [
@@ -98,11 +101,9 @@ def test_a_word_follows_from_the_bounds() -> None:
 
 
 def test_what_is_observed_by_hand() -> None:
-    sets = {
-        "wanted_coverage": 0.9,
-        "certain": {"a": 0.8, "b": 0.5},
-        "possible": {"a": 0.2, "b": 0.1},
-    }
+    sets = LabelSets(
+        wanted_coverage=0.9, certain={"a": 0.8, "b": 0.5}, possible={"a": 0.2, "b": 0.1}
+    )
     chances = np.array([[0.9, 0.6], [0.1, 0.0], [0.3, 0.7], [0.85, 0.05]])
     truth = np.array([[1, 1], [1, 0], [0, 0], [1, 0]], dtype=bool)
     found = observe(sets, chances, truth, ["X", "X", "Y", ""])
@@ -121,18 +122,18 @@ def test_what_is_observed_by_hand() -> None:
 
 def test_the_card_s_value_is_json_and_names_pooled_classes() -> None:
     sets = fitted()
-    assert json.loads(json.dumps(sets, allow_nan=False)) == sets
-    assert sets["pooled"] == ["rare"]
-    assert set(sets["certain"]) == set(sets["possible"]) == set(CLASSES)
-    assert sets["expected"]["overall"]["present"]["share"] >= 0.8
-    assert set(sets["expected"]["per_country"]) == {"Here", "There"}
+    assert LabelSets.model_validate_json(sets.as_json()) == sets
+    assert sets.pooled == ("rare",)
+    assert set(sets.certain) == set(sets.possible) == set(CLASSES)
+    assert sets.expected["overall"]["present"]["share"] >= 0.8
+    assert set(sets.expected["per_country"]) == {"Here", "There"}
 
 
 def test_places_that_differ_lower_what_is_expected() -> None:
     chances, truth, groups, countries = some(600, 3)
-    same = conformal.fit(chances, truth, groups, countries, CLASSES)
+    same = conformal_fit.fit(chances, truth, groups, countries, CLASSES)
     # In half of the places the net is far less sure of what is there.
     dim = np.where(np.isin(groups, (0, 1, 2, 3))[:, None], chances * 0.05, chances)
-    shifted = conformal.fit(dim, truth, np.where(groups < 4, 0, groups), countries, CLASSES)
-    first, second = (s["expected"]["overall"]["present"]["share"] for s in (same, shifted))
+    shifted = conformal_fit.fit(dim, truth, np.where(groups < 4, 0, groups), countries, CLASSES)
+    first, second = (s.expected["overall"]["present"]["share"] for s in (same, shifted))
     assert second < first - 0.1

@@ -30,7 +30,7 @@ DRAWS = Draws(resamples=100)
 
 
 def card(**changes: object) -> Card:
-    return replace(tiny_card(b""), thresholds=dict.fromkeys(CLASS_NAMES, 0.5), **changes)
+    return tiny_card(b"").with_fields(thresholds=dict.fromkeys(CLASS_NAMES, 0.5), **changes)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +207,7 @@ def test_the_coverage_of_label_sets_is_reported_where_the_card_has_them(
     said = found.metrics.label_set_coverage
     assert said.overall.present.n == int(found.predictions.truth.sum())
     assert set(said.per_class) == set(CLASS_NAMES)
-    plain = Model(replace(card, label_sets={}), models[0].net, models[0].device)
+    plain = Model(card.with_fields(label_sets={}), models[0].net, models[0].device)
     without = evaluate(plain, dataset, "test", draws=Draws(resamples=100))
     assert "label_set_coverage" not in without.as_dict()
 
@@ -291,7 +290,9 @@ def test_a_report_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_model_of_other_classes_is_refused(dataset: Dataset) -> None:
     model = tiny_model()
-    model.card = replace(model.card, classes=CLASS_NAMES[:5])
+    model.card = model.card.with_fields(
+        classes=CLASS_NAMES[:5], thresholds=dict.fromkeys(CLASS_NAMES[:5], 0.5)
+    )
     with pytest.raises(ModelMismatch, match="knows 5 classes"):
         evaluate(model, dataset, "test")
 
@@ -299,7 +300,7 @@ def test_a_model_of_other_classes_is_refused(dataset: Dataset) -> None:
 def test_classes_in_another_order_come_back_in_ours(dataset: Dataset) -> None:
     model = tiny_model()
     (plain,) = PatchTask(dataset).probabilities([model], "test")
-    model.card = replace(model.card, classes=CLASS_NAMES[::-1])
+    model.card = model.card.with_fields(classes=CLASS_NAMES[::-1])
     (turned,) = PatchTask(dataset).probabilities([model], "test")
     np.testing.assert_array_equal(turned, plain[:, ::-1])
 

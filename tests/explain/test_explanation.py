@@ -53,7 +53,7 @@ def ask(cnn: Model, lake: Raster) -> Ask:
 
 
 def with_card(model: Model, **changes: object) -> Model:
-    card: Card = replace(model.card, **changes)  # type: ignore[arg-type]
+    card: Card = model.card.with_fields(**changes)  # type: ignore[arg-type]
     return Model(card, model.net, model.device)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +157,7 @@ def test_probabilities_are_calibrated_as_the_card_says() -> None:
     model = tiny.tiny_model()
     plain = model.predict(tiny.random_patch())
     calibrated = {"method": "platt", "scale": scale, "shift": shift}
-    model.card = replace(model.card, calibration=calibrated)
+    model.card = model.card.with_fields(calibration=calibrated)
     for item, before in zip(model.predict(tiny.random_patch()).labels, plain.labels, strict=True):
         assert item.score == before.score
         assert item.probability == pytest.approx(1 / (1 + np.exp(1 - item.score / 2)), abs=1e-6)

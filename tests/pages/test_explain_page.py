@@ -6,7 +6,6 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -174,7 +173,7 @@ def test_a_net_without_gradients_is_refused_in_a_sentence(
 ) -> None:
     assert zoo.is_dir()
     real = loaded_models.card("one")
-    monkeypatch.setattr(loaded_models, "card", lambda _: replace(real, explainable=False))
+    monkeypatch.setattr(loaded_models, "card", lambda _: real.with_fields(explainable=False))
     page.run()
     assert real.explainable
     assert any("has no gradients" in item.value for item in page.info)

@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 from landcover import nets
 from landcover.core.classes import BY_NAME, CLASS_NAMES, EUROSAT_CLASSES
 from landcover.datasets import Dataset, open_dataset
-from landcover.decide import conformal
+from landcover.decide import conformal_fit
 from landcover.evaluate import comparison
 from landcover.evaluate.report import (
     Evaluation,
@@ -563,14 +563,14 @@ def test_label_sets_show_the_coverage_that_was_observed(zoo: Path) -> None:
     shown = view(page(), "Label sets")
     assert "has no label sets" in text(shown)
     found = report(zoo)
-    sets = conformal.fit(
+    sets = conformal_fit.fit(
         found.predictions.probability,
         found.predictions.truth,
         np.arange(12) // 3,
         found.predictions.countries,
         CLASS_NAMES,
     )
-    seen = conformal.observe(
+    seen = conformal_fit.observe(
         sets, found.predictions.probability, found.predictions.truth, found.predictions.countries
     )
     write_report(

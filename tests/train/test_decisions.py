@@ -148,14 +148,14 @@ def test_a_card_is_decided_whole_and_can_be_read_again(tmp_path: Path) -> None:
     truth, logits, groups = some()
     before = tiny_card(b"x", selection={"epoch": 7})
     card = decide(before, 3 * logits, truth, groups, ["Here"] * len(truth))
-    assert card.calibration["method"] == "platt"  # three times too sure of itself
-    assert card.calibration["evidence"]["places"] == 6
+    assert card.calibration.method == "platt"  # three times too sure of itself
+    assert card.calibration.evidence["places"] == 6
     assert card.thresholds == card.aims["f1"]
     assert set(card.aims) <= set(AIMS)
     assert {"f1", "f2", "recall-0.95"} <= set(card.aims)
     assert card.selection["epoch"] == 7
     assert card.selection["decisions"]["n"] == len(truth)
-    assert card.label_sets["expected"]["n"] == len(truth)
+    assert card.label_sets.expected["n"] == len(truth)
     card.write(tmp_path)
     assert parse_card(json.loads((tmp_path / "card.json").read_text()), tmp_path) == card
 

@@ -9,7 +9,7 @@ weights are shipped. The test split plays no part.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -140,7 +140,7 @@ def produce(task: Task, out: Path, train_once: TrainOnce) -> bool:
     if not distributed.current().leads:
         return False
     chosen = {key: getattr(decided, key) for key in DECIDED}
-    card = replace(_card(task, final, fitted), **chosen)
+    card = _card(task, final, fitted).with_fields(**chosen)
     write(card, final.net, out, task.dataset, half=task.recipe.half)
     return True
 
@@ -180,7 +180,7 @@ def decide(card: Card, trained: TrainedNet, validation: NativeStore) -> Card:
         **({"epoch": trained.epoch} if trained.epoch else {}),
         **summary(truth, probability, decided.thresholds),
     }
-    return replace(decided, selection={**figures, **decided.selection})
+    return decided.with_fields(selection={**figures, **decided.selection})
 
 
 def _card(task: Task, trained: TrainedNet, fitted: NativeStore) -> Card:

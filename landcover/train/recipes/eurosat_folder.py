@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -105,7 +105,7 @@ def write(
     )
     model = Model(card, net, pick_device("cpu"))
     scales = explanation.explanation_scales(model, some_pictures(dataset))
-    card = _save(replace(card, explanation_scales=scales), net, out)
+    card = _save(card.with_fields(explanation_scales=scales), net, out)
     for name, floor in FLOORS.items():
         made = floor.fit(fitted)
         below = _card(
@@ -118,7 +118,7 @@ def write(
             selection={},
             facts={},
         )
-        _save(replace(below, explainable=False), made[2], out / BASELINES / name)
+        _save(below.with_fields(explainable=False), made[2], out / BASELINES / name)
     return card
 
 
@@ -220,7 +220,7 @@ def _card(
 
 def _save(card: Card, net: nn.Module, out: Path) -> Card:
     weights = packed(net, half=True)
-    card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
+    card = card.with_fields(weights_sha256=hashlib.sha256(weights).hexdigest())
     save_model(card, weights, out)
     return card
 

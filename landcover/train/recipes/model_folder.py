@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -37,11 +36,11 @@ def write(card: Card, net: nn.Module, out: Path, dataset: Dataset, *, half: bool
         BadInput: a patch cannot be read.
     """
     weights = packed(net, half=half)
-    card = replace(card, weights_sha256=hashlib.sha256(weights).hexdigest())
+    card = card.with_fields(weights_sha256=hashlib.sha256(weights).hexdigest())
     if card.explainable:
         model = Model(card, net, pick_device("cpu"))
         scales = explanation.explanation_scales(model, some_patches(dataset))
-        card = replace(card, explanation_scales=scales)
+        card = card.with_fields(explanation_scales=scales)
     save_model(card, weights, out)
     return card
 

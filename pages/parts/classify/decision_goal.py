@@ -93,20 +93,20 @@ def meaning(card: Card, observed: dict[str, Any] | None) -> str:
         observed: what :func:`landcover.decide.conformal.observe` gave on the test split.
     """
     sets = card.label_sets
-    if not sets:
+    if sets is None:
         return ""
-    wanted = f"{sets['wanted_coverage']:.0%}"
+    wanted = f"{sets.wanted_coverage:.0%}"
     promise = (
         f"{SAID['certain']}, {SAID['possible']}, {SAID['absent']}: made so that {wanted} of the "
         f"covers that are there are not called “not”, and {wanted} of those called “certainly” "
         "are there, whatever matters to you."
     )
-    if sets.get("pooled"):
+    if sets.pooled:
         promise += " Validation has too few patches of some rare covers to rule them out."
     where = "on test patches"
     figures = observed
     if figures is None:
-        figures, where = sets.get("expected"), "on validation patches of places held out"
+        figures, where = sets.expected, "on validation patches of places held out"
     if not figures:
         return promise
     present, certain = figures["overall"]["present"], figures["overall"]["certain"]

@@ -206,10 +206,10 @@ def _provenance(patch: Raster, found: Result, card: Card) -> dict[str, str]:
 
 def _calibrated(card: Card) -> str:
     """Which calibration the probabilities went through, and why none."""
-    if card.calibration["method"] == "none":
-        tried = "evidence" in card.calibration
+    if card.calibration.method == "none":
+        tried = card.calibration.evidence is not None
         return "none" + ": none lowered the log loss on places held out" * tried
-    kept = len(card.calibration.get("kept", ()))
+    kept = len(card.calibration.kept or ())
     return f"scale and shift of {kept} of {len(card.classes)} covers, kept where errors fell"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -49,17 +50,17 @@ def _facts(card: Card) -> dict[str, str]:
 
 
 def _calibration(card: Card) -> str:
-    method = str(card.calibration.get("method", "none"))
-    kept = card.calibration.get("kept")
-    if method == "none" or not isinstance(kept, list):
+    method, kept = card.calibration.method, card.calibration.kept
+    if method == "none" or kept is None:
         return method
-    named = ", ".join(data.short(str(name)) for name in kept) or "none"
+    named = ", ".join(data.short(name) for name in kept) or "none"
     return f"{method}, kept where the held-out error fell ({len(kept)} classes): {named}"
 
 
 def _label_sets(card: Card) -> str:
-    wanted = data.number_of(card.label_sets.get("wanted_coverage"))
-    return "none" if wanted is None else f"certain, possible or absent, {wanted:.0%} wanted"
+    if card.label_sets is None:
+        return "none"
+    return f"certain, possible or absent, {card.label_sets.wanted_coverage:.0%} wanted"
 
 
 @show.section
@@ -93,8 +94,8 @@ def card(entry: data.Entry) -> None:
 
 def card_evidence(card: Card) -> pd.DataFrame | None:
     """The plain figures among the evidence for the calibration; None where there are none."""
-    evidence = card.calibration.get("evidence")
-    if not isinstance(evidence, dict):
+    evidence = card.calibration.evidence
+    if evidence is None:
         return None
     rows = [
         (f"{name}, {part}" if part else name, value)
@@ -113,13 +114,15 @@ def _decisions(card: Card) -> pd.DataFrame:
     for aim in thresholds.offered(card):
         own = card.thresholds if aim.name == thresholds.DEFAULT_AIM else card.aims[aim.name]
         table[aim.name] = [own.get(name) for name in card.classes]
-    for title, found in (
-        ("Calibration: scale", card.calibration.get("scale")),
-        ("Calibration: shift", card.calibration.get("shift")),
-        ("Certain from", card.label_sets.get("certain")),
-        ("Possible from", card.label_sets.get("possible")),
-    ):
-        if isinstance(found, dict):
+    sets = card.label_sets
+    columns: tuple[tuple[str, Mapping[str, Any] | None], ...] = (
+        ("Calibration: scale", card.calibration.scale),
+        ("Calibration: shift", card.calibration.shift),
+        ("Certain from", sets.certain if sets else None),
+        ("Possible from", sets.possible if sets else None),
+    )
+    for title, found in columns:
+        if found is not None:
             table[title] = [data.number_of(found.get(name)) for name in card.classes]
     return table
 

@@ -69,7 +69,7 @@ def label_sets(row: data.Row, report: Evaluation) -> None:
     """What coverage was wanted, and what was observed: overall, by class, by country."""
     found = report.metrics.label_set_coverage
     if found is None:
-        if row.card is not None and not row.card.label_sets:
+        if row.card is not None and row.card.label_sets is None:
             st.info(f"{row.title} has no label sets: its card gives no bounds for them.")
         else:
             _without(row, report, "coverage of label sets")

@@ -350,6 +350,6 @@ def test_few_patches_and_models_without_gradients_are_refused() -> None:
     model, some = tiny.tiny_model(), [tiny.random_patch(seed) for seed in range(4)]
     with pytest.raises(BadInput, match="3 patches cannot carry an interval: give 4 or more"):
         ratings.measure(model, some[:3])
-    card: Card = replace(model.card, explainable=False)
+    card: Card = model.card.with_fields(explainable=False)
     with pytest.raises(ModelMismatch, match="cannot be explained"):
         ratings.measure(Model(card, model.net, model.device), some)

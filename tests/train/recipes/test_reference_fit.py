@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +152,7 @@ def test_a_card_that_asks_for_another_forest_is_refused(root: Path, tmp_path: Pa
     card = card_of("band-statistics", root, tmp_path)
     weights = (tmp_path / WEIGHTS_FILE).read_bytes()
     for change in ({"depth": 10**9}, {"trees": 299}, {"nodes": "many"}, {"gpu": True}):
-        other = replace(card, net_options={**card.net_options, **change})
+        other = card.with_fields(net_options={**card.net_options, **change})
         save_model(other, weights, tmp_path / "other")
         with pytest.raises(CorruptModel, match="do not fit"):
             load_model(tmp_path / "other", "cpu")
