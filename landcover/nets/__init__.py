@@ -3,8 +3,10 @@
 Every net takes float32 surface reflectance ``(n, band, y, x)`` on one 10 m grid and
 returns logits ``(n, class)``. The bands are the twelve of
 :data:`landcover.core.bands.BAND_NAMES`, or those that its option ``bands`` names. It
-normalises its input itself, and its ``cam_layer`` attribute is the module whose output
-Grad-CAM weighs.
+normalises its input itself. Beside scores it gives what explanations and checks ask for
+(:mod:`landcover.nets.reading`): ``read`` gives scores and features of one pass, ``looks`` and
+``scores_of`` the maps that the scores rest on. Where a net has no ``looks``, its ``cam_layer``
+attribute is the module whose output Grad-CAM weighs.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ either. All parts are trained apart by the same loop and joined by :func:`join`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from landcover.core.bands import PATCH_PIXELS
 from landcover.nets.label_sets import LabelSets
+from landcover.nets.reading import Look, Reading
 from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.symmetry import symmetry, turned_back
 from landcover.nets.trigrid import TriGrid
@@ -63,8 +65,34 @@ class Mosaic(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits ``(n, class)`` of reflectance ``(n, 12, y, x)``, sides multiples of 24."""
-        answers = [net(symmetry(pixels, turn)) for net, turn in self._looks()]
-        mean = torch.lerp(torch.stack(answers).mean(dim=0), self.trigrid(pixels), self.share)
+        return self.read(pixels).scores
+
+    def read(self, pixels: Tensor) -> Reading:
+        """Logits, and the features of each Lite, the mean over its looks, and of the TriGrid."""
+        found = [net.read(symmetry(pixels, turn)) for net, turn in self._looks()]
+        mine = self.trigrid.read(pixels)
+        scores = self._joined([one.scores for one in found], mine.scores)
+        each = [found[k : k + self.symmetries] for k in range(0, len(found), self.symmetries)]
+        features = [torch.stack([one.features for one in own]).mean(dim=0) for own in each]
+        return Reading(scores, torch.cat([*features, mine.features], dim=1))
+
+    def looks(self, pixels: Tensor) -> list[Look]:
+        """The maps of each Lite in each of its symmetries, then those of the TriGrid."""
+        found = []
+        for net, turn in self._looks():
+            (look,) = net.looks(symmetry(pixels, turn))
+            found.append(replace(look, turn=turn))
+        return [*found, *self.trigrid.looks(pixels)]
+
+    def scores_of(self, moments: Sequence[Tensor]) -> Tensor:
+        """Logits ``(n, class)`` of the moments of all looks."""
+        *seen, mine = moments
+        answers = [net.answer(own) for (net, _), own in zip(self._looks(), seen, strict=True)]
+        return self._joined(answers, self.trigrid.scores_of([mine]))
+
+    def _joined(self, answers: Sequence[Tensor], mine: Tensor) -> Tensor:
+        """Logits of all Lites' looks and of the TriGrid as one, under the prior."""
+        mean = torch.lerp(torch.stack(list(answers)).mean(dim=0), mine, self.share)
         logits: Tensor = self.prior(self.scale * mean)
         return logits
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
+from landcover.nets.reading import Reading
 from landcover.nets.reflectance import log_reflectance
 from landcover.nets.windows import check_size
 
@@ -84,7 +85,12 @@ class PooledNet(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits ``(n, class)`` of reflectance ``(n, band, y, x)``."""
-        return self.answer(self.cam_layer(self.maps(pixels)).mean(dim=(2, 3)))
+        return self.read(pixels).scores
+
+    def read(self, pixels: Tensor) -> Reading:
+        """Logits, and the pooled maps that they are made of."""
+        features = self._features(self.cam_layer(self.maps(pixels)).mean(dim=(2, 3)))
+        return Reading(self.head(features), features)
 
     def maps(self, pixels: Tensor) -> Tensor:
         """The trunk's maps ``(n, channel, y/32, x/32)`` of reflectance, sides rounded up.
@@ -104,8 +110,12 @@ class PooledNet(nn.Module):
 
     def answer(self, features: Tensor) -> Tensor:
         """Logits ``(…, class)`` of pooled features ``(…, channel)``."""
-        logits: Tensor = self.head(self.dropout(features.float()))
+        logits: Tensor = self.head(self._features(features))
         return logits
+
+    def _features(self, pooled: Tensor) -> Tensor:
+        features: Tensor = self.dropout(pooled.float())
+        return features
 
     def dense(self, pixels: Tensor) -> Tensor:
         """Logits of every 1200 m window of an area that starts at a multiple of 32 pixels.

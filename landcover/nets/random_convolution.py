@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
+from landcover.nets.reading import Reading
 from landcover.nets.reflectance import log_reflectance, standardised
 from landcover.nets.windows import CELL_PIXELS
 
@@ -107,6 +108,9 @@ class RandomConvolution(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits ``(n, class)`` of reflectance ``(n, band, y, x)``, sides multiples of 8."""
-        cells = self.cam_layer(self.cells(pixels))
-        logits: Tensor = self.head(cells.mean(dim=(2, 3)).float())
-        return logits
+        return self.read(pixels).scores
+
+    def read(self, pixels: Tensor) -> Reading:
+        """Logits, and the pooled features that they are made of."""
+        features = self.cam_layer(self.cells(pixels)).mean(dim=(2, 3)).float()
+        return Reading(self.head(features), features)

@@ -10,6 +10,7 @@ from landcover.core.bands import EUROSAT_PIXELS
 from landcover.core.errors import BadInput
 from landcover.nets.efficientnet_lite0 import HEAD, Lite0
 from landcover.nets.pooled import STRIDE
+from landcover.nets.reading import Reading
 from landcover.nets.symmetry import symmetry, turned_back
 from landcover.nets.windows import check_size
 
@@ -60,9 +61,13 @@ class RgbNet(nn.Module):
         picture lies: the head is linear, so the answer is the mean of all looks, and the
         maps say where.
         """
-        features = self.cam_layer(self._looks(pixels))
-        logits: Tensor = self.classifier(self.dropout(features.mean(dim=(2, 3))))
-        return logits
+        return self.read(pixels).scores
+
+    def read(self, pixels: Tensor) -> Reading:
+        """Logits, and the pooled maps that they are made of."""
+        maps = self.cam_layer(self._looks(pixels))
+        features = self.dropout(maps.mean(dim=(2, 3)))
+        return Reading(self.classifier(features), features)
 
     def dense(self, pixels: Tensor) -> Tensor:
         """Logits of every 640 m window of a larger picture, each pixel convolved once a look.

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.nets.efficientnet_lite0 import STAGES, STEM, Lite0
+from landcover.nets.reading import FeatureMap, Look, Reading
 from landcover.nets.reflectance import log_reflectance, standardised
 from landcover.nets.trigrid import ConvUnit
 from landcover.nets.windows import CELL_PIXELS, check_windows, over_windows
@@ -96,6 +98,25 @@ class SpectralLite(nn.Module):
             bands = bands * keep[:, :, None, None]
         return self.answer(self.cells(bands).mean(dim=(2, 3)))
 
+    def read(self, pixels: Tensor) -> Reading:
+        """Logits, and the normalised statistics that they are made of."""
+        features = self._features(self.cells(self.bands(pixels)).mean(dim=(2, 3)))
+        return Reading(self.head(features), features)
+
+    def looks(self, pixels: Tensor) -> list[Look]:
+        """The maps as :meth:`cells` takes them, before they meet on one grid."""
+        bands = self.bands(pixels)
+        sides = [side // CELL_PIXELS for side in bands.shape[2:]]
+        maps = self._maps(bands)
+        taps = maps if self.spectrum is None else maps[:-1]
+        found = [FeatureMap.on_cells(each, sides) for each in taps]
+        return [Look(((*found, *map(FeatureMap.whole, maps[len(taps) :])),))]
+
+    def scores_of(self, moments: Sequence[Tensor]) -> Tensor:
+        """Logits ``(n, class)`` of the moments of the one look."""
+        (only,) = moments
+        return self.answer(only)
+
     def dense(self, pixels: Tensor, step: int = CELL_PIXELS) -> Tensor:
         """Logits of every 1200 m window of an area, each pixel convolved once.
 
@@ -128,6 +149,14 @@ class SpectralLite(nn.Module):
         the answer rests on passes through this one map.
         """
         rows, columns = (side // CELL_PIXELS for side in bands.shape[2:])
+        maps = self._maps(bands)
+        means = [_to_cells(m, rows, columns) for m in maps]
+        squares = [_to_cells(m.square(), rows, columns) for m in maps]
+        cells: Tensor = self.cam_layer(torch.cat((*means, *squares), dim=1))
+        return cells
+
+    def _maps(self, bands: Tensor) -> list[Tensor]:
+        """Maps of the tapped stages, and last that of the spectrum where there is one."""
         images = bands.contiguous(memory_format=torch.channels_last)
         if self.enlarge != 1.0:
             images = F.interpolate(images, scale_factor=self.enlarge, mode="bilinear")
@@ -139,17 +168,18 @@ class SpectralLite(nn.Module):
                 maps.append(features.float())
         if self.spectrum is not None:
             maps.append(self.spectrum(F.avg_pool2d(bands, 2)).float())
-        means = [_to_cells(m, rows, columns) for m in maps]
-        squares = [_to_cells(m.square(), rows, columns) for m in maps]
-        cells: Tensor = self.cam_layer(torch.cat((*means, *squares), dim=1))
-        return cells
+        return maps
 
     def answer(self, moments: Tensor) -> Tensor:
         """Logits ``(n, class)`` of moments over a patch, ``(n, channel)``."""
+        logits: Tensor = self.head(self._features(moments))
+        return logits
+
+    def _features(self, moments: Tensor) -> Tensor:
         mean, square = moments.chunk(2, dim=1)
         std = ((square - mean.square()).clamp(min=0.0) + _FLOOR).sqrt()
-        logits: Tensor = self.head(self.dropout(self.norm(torch.cat((mean, std), dim=1))))
-        return logits
+        features: Tensor = self.dropout(self.norm(torch.cat((mean, std), dim=1)))
+        return features
 
 
 def inflate(state: dict[str, Tensor]) -> dict[str, Tensor]:

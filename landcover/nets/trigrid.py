@@ -52,6 +52,7 @@ from landcover.nets.grids import (
     spectra_at_20m,
     to_20m,
 )
+from landcover.nets.reading import FeatureMap, Look, Reading
 from landcover.nets.reflectance import log_reflectance, standardised
 from landcover.nets.windows import CELL_PIXELS, check_windows, over_windows
 
@@ -151,10 +152,15 @@ class Member(nn.Module):
 
     def answer(self, moments: Tensor) -> Tensor:
         """Logits ``(n, class)`` of moments over a patch, ``(n, channel)``."""
+        logits: Tensor = self.head(self.statistics(moments))
+        return logits
+
+    def statistics(self, moments: Tensor) -> Tensor:
+        """Normalised means and standard deviations ``(n, channel)`` that the head weighs."""
         mean, square = moments.chunk(2, dim=1)
         std = ((square - mean.square()).clamp(min=0.0) + VARIANCE_FLOOR).sqrt()
-        logits: Tensor = self.head(self.dropout(self.norm(torch.cat((mean, std), dim=1))))
-        return logits
+        found: Tensor = self.dropout(self.norm(torch.cat((mean, std), dim=1)))
+        return found
 
     def forward(self, grids: Grids) -> Tensor:
         """Logits ``(n, class)`` of normalised log-reflectance on its three grids.
@@ -245,16 +251,33 @@ class TriGrid(nn.Module):
         """Logits ``(n, class)`` of reflectance ``(n, band, y, x)``, sides multiples of 24."""
         if self.training:
             return self._logits_by_share(pixels)
+        return self.read(pixels).scores
+
+    def read(self, pixels: Tensor) -> Reading:
+        """Logits, and the statistics of all members that they are made of."""
         grids = self.grids(pixels)
         spectra = spectra_at_20m(grids)
         cells = self.cam_layer(torch.cat([m.cells(grids, spectra) for m in self._all()], dim=1))
         return self._answers(cells.mean(dim=(2, 3)))
 
-    def _answers(self, moments: Tensor) -> Tensor:
-        """Mean logits ``(n, class)`` of the moments of all members, ``(n, channel)``."""
+    def looks(self, pixels: Tensor) -> list[Look]:
+        """The maps of all members, a group each."""
+        grids = self.grids(pixels)
+        spectra = spectra_at_20m(grids)
+        groups = [m.features(grids, spectra) for m in self._all()]
+        return [Look(tuple(tuple(FeatureMap.whole(f.float()) for f in maps) for maps in groups))]
+
+    def scores_of(self, moments: Sequence[Tensor]) -> Tensor:
+        """Logits ``(n, class)`` of the moments of the one look."""
+        (only,) = moments
+        return self._answers(only).scores
+
+    def _answers(self, moments: Tensor) -> Reading:
+        """Mean logits of the moments of all members, ``(n, channel)``, and their statistics."""
         parts = moments.chunk(len(self.members), dim=1)
-        answers = [m.answer(part) for m, part in zip(self._all(), parts, strict=True)]
-        return torch.stack(answers).mean(dim=0)
+        features = [m.statistics(part) for m, part in zip(self._all(), parts, strict=True)]
+        answers = [m.head(own) for m, own in zip(self._all(), features, strict=True)]
+        return Reading(torch.stack(answers).mean(dim=0), torch.cat(features, dim=1))
 
     def dense(self, pixels: Tensor, step: int = CELL_PIXELS) -> Tensor:
         """Logits of every 1200 m window of an area, each pixel convolved once.
@@ -277,7 +300,7 @@ class TriGrid(nn.Module):
         spectra = spectra_at_20m(grids)
         cells = torch.cat([m.cells(grids, spectra) for m in self._all()], dim=1)
         moments = over_windows(cells, step).permute(0, 2, 3, 1)
-        logits = self._answers(moments.flatten(0, 2))
+        logits = self._answers(moments.flatten(0, 2)).scores
         return logits.view(*moments.shape[:3], -1).permute(0, 3, 1, 2)
 
     def grids(self, pixels: Tensor) -> Grids:

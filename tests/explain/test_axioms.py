@@ -8,7 +8,7 @@ completeness, implementation invariance, symmetry, sensitivity to what does not 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from landcover.explain.baselines import BASELINES, baseline
 from landcover.io.samples import read_sample
 from landcover.models import registry
 from landcover.models.model import Model
+from landcover.nets.reading import Look, MappedNet
 from landcover.nets.symmetry import symmetry
 from tests.support import tiny
 
@@ -230,7 +231,17 @@ def test_linearity_in_the_scores(cnn: Model, lake: Raster) -> None:
             self.cam_layer = net.cam_layer
 
         def forward(self, pixels: Tensor) -> Tensor:
-            scores: Tensor = self.net(pixels).clone()
+            return self.mixed(self.net(pixels))
+
+        def looks(self, pixels: Tensor) -> list[Look]:
+            assert isinstance(self.net, MappedNet)
+            return self.net.looks(pixels)
+
+        def scores_of(self, moments: Sequence[Tensor]) -> Tensor:
+            assert isinstance(self.net, MappedNet)
+            return self.mixed(self.net.scores_of(moments))
+
+        def mixed(self, scores: Tensor) -> Tensor:
             mixed = 2 * scores[:, self.first] - scores[:, self.second]
             return torch.cat([mixed[:, None], scores[:, 1:]], dim=1)
 

@@ -104,19 +104,6 @@ def test_a_net_of_another_kind_is_not_split() -> None:
     assert readout.split(registry.load("resnet-18", "cpu")) is None
 
 
-def test_a_part_that_sees_something_else_is_not_split() -> None:
-    class Cropping(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.part = TriGrid(**SMALL)  # type: ignore[arg-type]
-
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            scores: torch.Tensor = self.part(pixels[..., :-1])
-            return scores
-
-    assert readout.split(with_net(Cropping())) is None
-
-
 def test_the_default_model_is_split_and_answers_the_same() -> None:
     model = registry.load(registry.DEFAULT_MODEL, "cpu")
     net = readout.split(model)
