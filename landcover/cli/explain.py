@@ -296,7 +296,7 @@ def _content(
     found: Sequence[Explanation],
     record: dict[str, Any],
 ) -> bytes:
-    from landcover.report import explanation_files, patch_report  # noqa: PLC0415 - loads torch
+    from landcover.report import explanation_files, patch_figure  # noqa: PLC0415 - loads torch
 
     suffix = path.suffix.lower()
     if suffix == ".tif":
@@ -305,21 +305,21 @@ def _content(
         return explanation_files.as_json(record)
     first = answers[0]
     if len(found) > 1 or patch.is_rgb or first.quality.abstained:
-        return _sheet(patch, answers, found, record)
+        return _maps_figure(patch, answers, found, record)
     reading = f"{record['explanation']['reading']} {_believe(record['explanation'])}"
-    return patch_report.as_png(
+    return patch_figure.as_png(
         patch, first.prediction, found[0], quality=first.quality, reading=reading
     )
 
 
-def _sheet(
+def _maps_figure(
     patch: Raster,
     answers: Sequence[_Answer],
     found: Sequence[Explanation],
     record: dict[str, Any],
 ) -> bytes:
     """All maps on one picture, below the verdict on each model's answer."""
-    from landcover.report import explanation_files  # noqa: PLC0415 - loads torch
+    from landcover.report import explanation_figure  # noqa: PLC0415 - loads matplotlib
 
     several = len(answers) > 1
     of = {one.asked.model.card.hash: one for one in answers}
@@ -331,7 +331,7 @@ def _sheet(
         sentences.append(f"{said['reading']} {believe}")
         captions.append(f"{own}{_chance(each.label, of[each.card_hash].record)}")
         notes.append(f"{own}{_believe(said)}")
-    return explanation_files.as_png(
+    return explanation_figure.as_png(
         patch,
         found,
         sentences,

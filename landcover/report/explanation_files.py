@@ -20,10 +20,9 @@ from landcover.explain.explanation import METHODS, Explanation
 from landcover.explain.indices import IndexSummary, indices
 from landcover.explain.sentences import sentence, sides
 from landcover.io import geotiff_writer
-from landcover.report.explanation_sheet import as_png
 from landcover.report.patch_report import explanation_record
 
-__all__ = ["SUFFIXES", "as_geotiff", "as_json", "as_png", "bands_record", "bands_text", "document"]
+__all__ = ["SUFFIXES", "as_geotiff", "as_json", "bands_record", "bands_text", "document"]
 
 SUFFIXES: Final = (".png", ".tif", ".json")
 """What files may end in."""

@@ -6,22 +6,17 @@ import csv
 import io
 from typing import Any, Final
 
-from PIL import Image, ImageDraw
-
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.core.text import place_text, plain, time_text
 from landcover.explain.indices import INDICES, IndexSummary, colour_bar, coloured, indices, number
 from landcover.io import geotiff_writer
-from landcover.report.sheet import FOOTER_LINE, GAP, INK, LINE, PAPER, QUIET, RULE
-from landcover.report.sheet import _drawable as drawable
-from landcover.report.sheet import _fit as fit
-from landcover.report.sheet import _font as font
+from landcover.report.page import GAP, LINE, QUIET, SMALL_LINE, Page
 
 SIDE: Final = 240
 """Pixels of a view: two a pixel of the patch."""
 BAR: Final = 12
-HEAD: Final = 62
+HEAD: Final = 80
 _NONE: Final = (
     "This patch has the bands of no spectral index: give one with B08 and B03, B04, B11 or B12."
 )
@@ -71,37 +66,26 @@ def as_png(patch: Raster) -> bytes:
     """
     found = _some(patch)
     width = max(GAP + (SIDE + GAP) * len(found), GAP + 2 * (SIDE + GAP))
-    height = HEAD + LINE + SIDE + 2 * FOOTER_LINE + 3 * GAP + BAR + FOOTER_LINE
-    image = Image.new("RGB", (width, height), PAPER)
-    pen = ImageDraw.Draw(image)
-    inside = width - 2 * GAP
-    _write(pen, (GAP, GAP - 4), "What the pixels look like by themselves", 22, width=inside)
+    height = HEAD + LINE + SIDE + 2 * SMALL_LINE + 3 * GAP + BAR + SMALL_LINE
+    page, inside = Page(width, height), width - 2 * GAP
+    page.write((GAP, GAP - 4), "Spectral indices", 22)
     acquired = time_text(patch.acquired.isoformat() if patch.acquired else None)
     where = f"{plain(patch.provenance.source)}, {acquired}, {place_text(*patch.centre)}"
-    _write(pen, (GAP, GAP + 26), where, 14, width=inside, colour=QUIET)
+    page.write((GAP, GAP + 26), where, 14, QUIET)
     for place, (name, summary) in enumerate(found.items()):
         x = GAP + (SIDE + GAP) * place
-        _write(pen, (x, HEAD), f"{name}: {INDICES[name].title}", 14, width=SIDE)
-        ground = Image.new("RGB", (SIDE, SIDE), RULE)
-        view = Image.fromarray(coloured(summary.map)).resize((SIDE, SIDE), Image.Resampling.NEAREST)
-        ground.paste(view, (0, 0), view)
-        image.paste(ground, (x, HEAD + LINE))
+        page.write((x, HEAD), f"{name}: {INDICES[name].title}", 14, width=SIDE)
+        page.view((x, HEAD + LINE), SIDE, coloured(summary.map))
         y = HEAD + LINE + SIDE + 6
-        _write(pen, (x, y), _formula(name), 12, width=SIDE, colour=QUIET)
+        page.write((x, y), _formula(name), 12, QUIET, width=SIDE)
         mean = "no value" if summary.mean is None else f"{number(summary.mean)} on average"
-        _write(pen, (x, y + FOOTER_LINE), mean, 12, width=SIDE)
-    top = HEAD + LINE + SIDE + 2 * FOOTER_LINE + 2 * GAP
-    image.paste(Image.fromarray(colour_bar(inside, BAR)[..., :3]), (GAP, top))
-    small = font(12)
-    for x, text, anchor in (
-        (GAP, "−1", "la"),
-        (width // 2, "0", "ma"),
-        (width - GAP, "1", "ra"),
-    ):
-        pen.text((x, top + BAR + 3), drawable(text, small), fill=INK, font=small, anchor=anchor)
-    out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
-    return out.getvalue()
+        page.write((x, y + SMALL_LINE), mean, 12, width=SIDE)
+    top = HEAD + LINE + SIDE + 2 * SMALL_LINE + 2 * GAP
+    page.paste((GAP, top), colour_bar(inside, BAR)[..., :3])
+    page.write((GAP, top + BAR + 3), "−1", 12)
+    page.write((width // 2, top + BAR + 3), "0", 12, width=inside, align="center")
+    page.write((width - GAP, top + BAR + 3), "1", 12, width=inside, align="right")
+    return page.png()
 
 
 def _some(patch: Raster) -> dict[str, IndexSummary]:
@@ -114,16 +98,3 @@ def _some(patch: Raster) -> dict[str, IndexSummary]:
 def _formula(name: str) -> str:
     index = INDICES[name]
     return f"({index.first} − {index.second}) / ({index.first} + {index.second})"
-
-
-def _write(
-    pen: ImageDraw.ImageDraw,
-    at: tuple[int, int],
-    text: str,
-    size: int,
-    *,
-    width: int,
-    colour: tuple[int, int, int] = INK,
-) -> None:
-    letters = font(size)
-    pen.text(at, fit(drawable(text, letters), letters, width), fill=colour, font=letters)

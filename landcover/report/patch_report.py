@@ -19,12 +19,10 @@ from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation
 from landcover.models.model import Prediction
 from landcover.models.thresholds import AIMS, DEFAULT_AIM
-from landcover.report.sheet import as_png
 from landcover.trust.verdict import SAID, Quality, Verdict
 
 __all__ = [
     "as_csv",
-    "as_png",
     "as_record",
     "as_text",
     "doubt_lines",

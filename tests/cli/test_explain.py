@@ -22,7 +22,7 @@ from landcover.explain.faithfulness.ratings import Faithfulness
 from landcover.io.sources import read
 from landcover.models import registry
 from landcover.models.card import read_card
-from landcover.report import explanation_sheet
+from landcover.report import explanation_figure
 from landcover.trust.verdict import SAID
 from tests.cli.test_method_options import FAILS, NO_GAIN, SURE, figures
 from tests.support import tiny
@@ -247,8 +247,8 @@ def test_two_models_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFix
     assert (record["model"], record["against"]["model"]) == ("small", "other")
     assert {"labels", "verdict", "provenance"} <= record["against"].keys()
     with Image.open(outs[0]) as one:
-        three = 3 * explanation_sheet.SIDE
-        assert three < one.width < three + explanation_sheet.SIDE, "they stand side by side"
+        three = 3 * explanation_figure.SIDE
+        assert three < one.width < three + explanation_figure.SIDE, "they stand side by side"
     with rasterio.open(outs[1]) as file:
         assert file.descriptions == (
             "Inland waters: Grad-CAM, small",

@@ -17,7 +17,7 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.explain.band_attribution import attribute_bands_many
-from landcover.report import explanation_files, explanation_sheet
+from landcover.report import explanation_figure, explanation_files, page
 from tests.support import tiny
 
 LABELS = ["Inland waters", "Coniferous forest"]
@@ -88,7 +88,7 @@ def test_a_picture_has_no_geotiff_and_no_index() -> None:
         explanation_files.as_geotiff(picture, [small])
     assert explanation_files.document(picture, [small])["indices"] == {}
     with Image.open(
-        io.BytesIO(explanation_sheet.as_png(picture, [small], ["A sentence."]))
+        io.BytesIO(explanation_figure.as_png(picture, [small], ["A sentence."]))
     ) as sheet:
         assert min(sheet.size) > 300
 
@@ -102,14 +102,14 @@ def test_a_sheet_shows_each_explanation_in_its_place(
     patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     sentences = [f"Sentence {k}." for k in range(len(found))]
-    with Image.open(io.BytesIO(explanation_sheet.as_png(patch, found, sentences))) as sheet:
+    with Image.open(io.BytesIO(explanation_figure.as_png(patch, found, sentences))) as sheet:
         pixels = np.asarray(sheet.convert("RGB"))
-    side, gap = explanation_sheet.SIDE, explanation_sheet.GAP
+    side, gap = explanation_figure.SIDE, page.GAP
     assert pixels.shape[1] == gap + 3 * (side + gap)
-    top = explanation_sheet.HEAD + gap + explanation_sheet.LINE
+    top = explanation_figure.HEAD + gap + page.LINE
     for column, view in enumerate(
         (
-            explanation_sheet.picture(patch),
+            patch.image(),
             *(explanation.overlay(e, patch) for e in (found[0], found[2])),
         )
     ):
@@ -129,15 +129,15 @@ def test_two_models_stand_beside_or_below_each_other(
 ) -> None:
     both = two_models([each for each in found if each.method in methods])
     said = [""] * len(both)
-    data = explanation_sheet.as_png(patch, both, said, captions=["other: 5 %"] * len(both))
+    data = explanation_figure.as_png(patch, both, said, captions=["other: 5 %"] * len(both))
     with Image.open(io.BytesIO(data)) as sheet:
         pixels = np.asarray(sheet.convert("RGB"))
-    side, gap = explanation_sheet.SIDE, explanation_sheet.GAP
-    top = explanation_sheet.HEAD + gap + explanation_sheet.LINE + explanation_sheet.NOTE_LINE
+    side, gap = explanation_figure.SIDE, page.GAP
+    top = explanation_figure.HEAD + gap + page.LINE + explanation_figure.NOTE_LINE
     assert pixels.shape[1] == gap + 3 * (side + gap), "two columns beside the picture"
     left, right = (gap + k * (side + gap) + 180 for k in (1, 2))
-    below = 2 * explanation_sheet.BAR + 30 + explanation_sheet.NOTE_LINE
-    down = explanation_sheet.LINE + explanation_sheet.NOTE_LINE + side + below + gap
+    below = 2 * explanation_figure.BAR + 30 + explanation_figure.NOTE_LINE
+    down = page.LINE + explanation_figure.NOTE_LINE + side + below + gap
     at = (top + 180, right) if len(methods) == 1 else (top + down + 180, left)
     other = next(each for each in both if each.model == "other")
     np.testing.assert_array_equal(pixels[at], explanation.overlay(other, patch)[60, 60, :3])
@@ -150,15 +150,15 @@ def test_what_stands_above_and_below_makes_room(
     patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     def height(**more: list[str]) -> int:
-        data = explanation_sheet.as_png(patch, found[:1], ["A sentence."], **more)
+        data = explanation_figure.as_png(patch, found[:1], ["A sentence."], **more)
         with Image.open(io.BytesIO(data)) as sheet:
             return int(sheet.height)
 
     long = "Verdict: I can't tell, since so much is wrong. " * 10
-    assert height(above=["Verdict: an answer."]) == height() + explanation_sheet.LINE
-    assert height(above=[long]) > height() + 3 * explanation_sheet.LINE
-    assert height(notes=[long]) > height() + 3 * explanation_sheet.FOOTER_LINE
-    assert height(captions=["59 %"]) == height() + explanation_sheet.NOTE_LINE
+    assert height(above=["Verdict: an answer."]) == height() + page.LINE
+    assert height(above=[long]) > height() + 3 * page.LINE
+    assert height(notes=[long]) > height() + 3 * page.SMALL_LINE
+    assert height(captions=["59 %"]) == height() + explanation_figure.NOTE_LINE
 
 
 def test_files_of_two_models_tell_them_apart(

@@ -13,7 +13,7 @@ from rasterio.io import MemoryFile
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.explain.indices import INDICES, coloured, indices
-from landcover.report import index_files
+from landcover.report import index_files, page
 from tests.support import tiny
 
 
@@ -54,13 +54,13 @@ def test_a_table_of_a_patch_without_values_is_empty_and_no_nan(patch: Raster) ->
 
 def test_a_sheet_shows_each_map_in_its_place(patch: Raster) -> None:
     sheet = np.array(Image.open(io.BytesIO(index_files.as_png(patch))).convert("RGB"))
-    top, side = index_files.HEAD + index_files.LINE, index_files.SIDE
+    top, side = index_files.HEAD + page.LINE, index_files.SIDE
     for place, found in enumerate(indices(patch).values()):
-        left = index_files.GAP + (side + index_files.GAP) * place
+        left = page.GAP + (side + page.GAP) * place
         view = sheet[top : top + side : 2, left : left + side : 2]
         known = np.isfinite(found.map)
         np.testing.assert_array_equal(view[known], coloured(found.map)[..., :3][known])
-        assert (view[:10] == index_files.RULE).all()
+        assert (view[:10] == page.RULE).all()
 
 
 def test_a_patch_without_the_bands_is_refused_in_a_sentence() -> None:

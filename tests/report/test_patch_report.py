@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageFont
+from PIL import Image
 
 from landcover import __version__
 from landcover.core import text
@@ -20,7 +20,7 @@ from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.models.model import LabelScore, Prediction
-from landcover.report import patch_report, sheet
+from landcover.report import page, patch_figure, patch_report
 from landcover.trust.quality import assess
 from landcover.trust.verdict import Finding, Quality, Verdict
 from tests.support import tiny
@@ -207,25 +207,25 @@ def test_half_letters_of_a_file_name_can_be_printed() -> None:
 def test_the_picture_holds_picture_and_attribution(patch: Raster, method: str | None) -> None:
     model = tiny.tiny_model()
     found = explanation.explain(model, patch, FOUND[0], method) if method else None
-    data = patch_report.as_png(patch, model.predict(patch), found, quality=assess(patch))
+    data = patch_figure.as_png(patch, model.predict(patch), found, quality=assess(patch))
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.format == "PNG"
         pixels = np.asarray(picture.convert("RGB"))
-    assert pixels.shape[1] == sheet.WIDTH
-    assert pixels.shape[0] > sheet.SIDE + 200
+    assert pixels.shape[1] == patch_figure.WIDTH
+    assert pixels.shape[0] > patch_figure.SIDE + 200
     # The patch's own pixels, four by four, are in the left view.
     own = patch.image(COMPOSITES[0])[60, 60, :3]
-    top = 24 + 56 + sheet.LINE
+    top = 24 + 56 + page.LINE
     np.testing.assert_array_equal(pixels[top + 242, 24 + 242], own)
     if found is not None:
         shown = explanation.overlay(found, patch, 0.8)[60, 60, :3]
-        np.testing.assert_array_equal(pixels[top + 242, 2 * 24 + sheet.SIDE + 242], shown)
+        np.testing.assert_array_equal(pixels[top + 242, 2 * 24 + patch_figure.SIDE + 242], shown)
 
 
 def test_pictures_of_two_classes_differ(patch: Raster) -> None:
     model = tiny.tiny_model()
     pictures = {
-        patch_report.as_png(patch, model.predict(patch), explanation.explain(model, patch, label))
+        patch_figure.as_png(patch, model.predict(patch), explanation.explain(model, patch, label))
         for label in FOUND
     }
     assert len(pictures) == 2
@@ -237,28 +237,11 @@ def test_the_picture_grows_with_what_it_says_and_shows_gaps_grey() -> None:
     patch = tiny.random_patch(valid=valid)
     heights = []
     for quality in (GOOD, BAD):
-        data = patch_report.as_png(patch, prediction(), quality=quality)
+        data = patch_figure.as_png(patch, prediction(), quality=quality)
         with Image.open(io.BytesIO(data)) as picture:
             heights.append(picture.height)
-            assert picture.convert("RGB").getpixel((40, 24 + 56 + 24 + 20)) == sheet.RULE
+            assert picture.convert("RGB").getpixel((40, 24 + 56 + 24 + 20)) == page.RULE
     assert heights[0] != heights[1]
-
-
-def test_without_a_full_font_the_letters_are_ascii() -> None:
-    small = ImageFont.load_default(12)
-    assert sheet._drawable("1200 × 1200 m ≥ 0.5 – ł", small) == "1200 x 1200 m >= 0.5 - ?"
-    assert sheet._drawable("≥ ł", sheet._font(12)) == "≥ ł"
-
-
-def test_long_text_is_cut_to_its_room() -> None:
-    font = sheet._font(12)
-    cut = sheet._fit("a very long name " * 20, font, 200)
-    assert cut.endswith("…")
-    assert font.getlength(cut) <= 200
-    assert sheet._fit("short", font, 200) == "short"
-    lines = sheet._wrap("many words " * 30, font, 200)
-    assert " ".join(lines).split() == ("many words " * 30).split()
-    assert all(font.getlength(line) <= 200 for line in lines)
 
 
 def test_an_explanations_record_and_text_say_its_figures(patch: Raster) -> None:

@@ -143,12 +143,12 @@ def _bands(explanation: Explanation) -> None:
 def _download(patch: Raster, found: Result, explanation: Explanation, opacity: float) -> None:
     def picture() -> bytes:
         from landcover.explain import explanation as explain  # noqa: PLC0415 - loads torch
-        from landcover.report import patch_report  # noqa: PLC0415 - loads torch
+        from landcover.report import patch_figure  # noqa: PLC0415 - loads matplotlib
 
         if patch.is_rgb:
             return theme.png(explain.overlay(explanation, patch, opacity), 2 * ENLARGE)
 
-        return patch_report.as_png(
+        return patch_figure.as_png(
             patch, found.prediction, explanation, quality=found.quality, opacity=opacity
         )
 

@@ -213,7 +213,7 @@ def _indices(patch: Raster) -> None:
 
 def _index_files(patch: Raster) -> None:
     def png() -> bytes:
-        from landcover.report import index_files  # noqa: PLC0415 - loads what draws sheets
+        from landcover.report import index_files  # noqa: PLC0415 - loads matplotlib
 
         return index_files.as_png(patch)
 

@@ -109,9 +109,7 @@ def _chance(panel: Panel, answer: Result | None) -> str:
 
 def seen(pixels: Raster) -> ByteArray:
     """The picture as the eye would see it, uint8 RGBA ``(y, x, 4)``."""
-    from landcover.report.explanation_sheet import picture  # noqa: PLC0415 - loads torch
-
-    return picture(pixels)
+    return pixels.image()
 
 
 def scale(found: Explanation, width: int = NARROW) -> None:
@@ -186,10 +184,10 @@ def _files(
 
     def png() -> bytes:
         from landcover.explain import sentences  # noqa: PLC0415 - loads torch
-        from landcover.report import explanation_files  # noqa: PLC0415 - loads torch
+        from landcover.report import explanation_figure  # noqa: PLC0415 - loads matplotlib
 
         said = [sentences.sentence(each, pixels, bands.get(each.label)) for each in found]
-        return explanation_files.as_png(pixels, found, said, opacity=opacity)
+        return explanation_figure.as_png(pixels, found, said, opacity=opacity)
 
     def tif() -> bytes:
         from landcover.report import explanation_files  # noqa: PLC0415 - loads torch

@@ -6,26 +6,20 @@ one below the other.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Final
 
-from PIL import Image, ImageDraw
-
 from landcover import __version__
 from landcover.core.classes import BY_NAME
-from landcover.core.raster import ByteArray, Raster
+from landcover.core.raster import Raster
 from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
-from landcover.report.sheet import FOOTER_LINE, GAP, INK, LINE, NOTE_LINE, PAPER, QUIET, RULE, Rgb
-from landcover.report.sheet import _drawable as drawable
-from landcover.report.sheet import _fit as fit
-from landcover.report.sheet import _font as font
-from landcover.report.sheet import _wrap as wrap
+from landcover.report.page import GAP, LINE, QUIET, SMALL_LINE, Page, wrapped
 
 SIDE: Final = 360
 """Pixels of a view: three a pixel of the patch."""
 BAR: Final = 12
+NOTE_LINE: Final = 17
 HEAD: Final = 62
 
 
@@ -54,87 +48,48 @@ def as_png(
     methods = list(dict.fromkeys(each.method for each in explanations))
     models = list(dict.fromkeys(each.card_hash for each in explanations))
     aside, below_another = (len(models), 1) if len(methods) == 1 else (len(methods), len(models))
-    wrapped = [wrap(text, font(12), SIDE) for text in sentences]
-    below = 2 * BAR + 30 + NOTE_LINE * max(map(len, wrapped))
+    paragraphs = [wrapped(text, 12, SIDE) for text in sentences]
+    below = 2 * BAR + 30 + NOTE_LINE * max(map(len, paragraphs))
     title_height = LINE + (NOTE_LINE if captions else 0)
     across, down = SIDE + GAP, title_height + SIDE + below + GAP
     width = GAP + across * (1 + aside)
-    head = [part for text in above for part in wrap(text, font(14), width - 2 * GAP)]
+    head = [part for text in above for part in wrapped(text, 14, width - 2 * GAP)]
     footer = _notes(patch, explanations, notes, width - 2 * GAP)
     top = HEAD + GAP + LINE * len(head)
-    height = top + down * len(labels) * below_another + FOOTER_LINE * len(footer) + GAP
-    image = Image.new("RGB", (width, height), PAPER)
-    pen = ImageDraw.Draw(image)
+    height = top + down * len(labels) * below_another + SMALL_LINE * len(footer) + GAP
+    page, inside = Page(width, height), width - 2 * GAP
     names = ", ".join(BY_NAME[label].short for label in labels)
-    _write(pen, (GAP, GAP - 4), f"What speaks for and against {names}", 22, width=width - 2 * GAP)
-    _write(pen, (GAP, GAP + 26), _subtitle(patch), 14, width=width - 2 * GAP, colour=QUIET)
-    for row, line in enumerate(head):
-        _write(pen, (GAP, HEAD + GAP // 2 + row * LINE), line, 14, width=width - 2 * GAP)
-    _write(pen, (GAP, top), "The picture, as the eye would see it", 14, width=SIDE)
-    _view(image, (GAP, top + title_height), picture(patch))
-    said = captions or [""] * len(wrapped)
-    for each, lines, caption in zip(explanations, wrapped, said, strict=True):
+    page.write((GAP, GAP - 4), f"What speaks for and against {names}", 22)
+    page.write((GAP, GAP + 26), _subtitle(patch), 14, QUIET)
+    page.paragraph((GAP, HEAD + GAP // 2), head, 14, line=LINE, width=inside)
+    page.write((GAP, top), "The picture, as the eye would see it", 14, width=SIDE)
+    page.view((GAP, top + title_height), SIDE, patch.image())
+    said = captions or [""] * len(paragraphs)
+    for each, lines, caption in zip(explanations, paragraphs, said, strict=True):
         model = models.index(each.card_hash)
         column = model if len(methods) == 1 else methods.index(each.method)
         x = GAP + across * (1 + column)
         y = top + down * (labels.index(each.label) * below_another + model % below_another)
         title = f"{BY_NAME[each.label].short}: {METHODS[each.method].title}"
-        _write(pen, (x, y), title, 14, width=SIDE)
-        _write(pen, (x, y + LINE - 4), caption, 12, width=SIDE, colour=QUIET)
+        page.write((x, y), title, 14, width=SIDE)
+        page.write((x, y + LINE - 4), caption, 12, QUIET, width=SIDE)
         y += title_height
-        _view(image, (x, y), overlay(each, patch, opacity))
-        _scale(image, pen, (x, y + SIDE + 8), each)
-        for row, line in enumerate(lines):
-            at = (x, y + SIDE + 2 * BAR + 26 + row * NOTE_LINE)
-            _write(pen, at, line, 12, width=SIDE + GAP)
-    y = height - GAP - FOOTER_LINE * len(footer)
-    pen.line((GAP, y - 8, width - GAP, y - 8), fill=RULE)
-    for row, line in enumerate(footer):
-        _write(pen, (GAP, y + row * FOOTER_LINE), line, 12, width=width - 2 * GAP, colour=QUIET)
-    out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
-    return out.getvalue()
+        page.view((x, y), SIDE, overlay(each, patch, opacity))
+        _scale(page, (x, y + SIDE + 8), each)
+        below_scale = (x, y + SIDE + 2 * BAR + 26)
+        page.paragraph(below_scale, lines, 12, line=NOTE_LINE, width=SIDE + GAP)
+    page.footer(footer)
+    return page.png()
 
 
-def picture(patch: Raster) -> ByteArray:
-    """The patch as the eye would see it, uint8 RGBA ``(y, x, 4)``."""
-    return patch.image()
-
-
-def _view(image: Image.Image, at: tuple[int, int], values: ByteArray) -> None:
-    ground = Image.new("RGB", (SIDE, SIDE), RULE)
-    view = Image.fromarray(values).resize((SIDE, SIDE), Image.Resampling.NEAREST)
-    ground.paste(view, (0, 0), view)
-    image.paste(ground, at)
-
-
-def _scale(
-    image: Image.Image, pen: ImageDraw.ImageDraw, at: tuple[int, int], each: Explanation
-) -> None:
-    key = legend(each, width=SIDE, height=BAR)
-    image.paste(Image.fromarray(key.bar), at)
-    below = at[1] + BAR + 3
-    small = font(11)
-    number = f"{each.scale:.2g}"
-    for x, text, anchor in (
-        (at[0], f"−{number}: against", "la"),
-        (at[0] + SIDE // 2, "0", "ma"),
-        (at[0] + SIDE, f"for: +{number}", "ra"),
-    ):
-        pen.text((x, below), drawable(text, small), fill=INK, font=small, anchor=anchor)
-
-
-def _write(
-    pen: ImageDraw.ImageDraw,
-    at: tuple[int, int],
-    text: str,
-    size: int,
-    *,
-    width: int,
-    colour: Rgb = INK,
-) -> None:
-    letters = font(size)
-    pen.text(at, fit(drawable(text, letters), letters, width), fill=colour, font=letters)
+def _scale(page: Page, at: tuple[int, int], each: Explanation) -> None:
+    """The colour bar of a map with its numbers."""
+    (x, y), number = at, f"{each.scale:.2g}"
+    page.paste(at, legend(each, width=SIDE, height=BAR).bar)
+    below = y + BAR + 3
+    page.write((x, below), f"−{number}: against", 11, width=SIDE // 2)
+    page.write((x + SIDE // 2, below), "0", 11, width=SIDE, align="center")
+    page.write((x + SIDE, below), f"for: +{number}", 11, width=SIDE, align="right")
 
 
 def _subtitle(patch: Raster) -> str:
@@ -160,4 +115,4 @@ def _notes(
         *(f"{text}." for text in units),
         f"{'; '.join(models)}, landcover {__version__}.{sensor}",
     ]
-    return [part for line in lines for part in wrap(line, font(12), width)]
+    return [part for line in lines for part in wrapped(line, 12, width)]
