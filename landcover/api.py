@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from landcover.core import notebook
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.classes import BY_NAME
-from landcover.core.errors import BadInput, UnknownName
+from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.core.text import plain
 from landcover.core.window import Cut
@@ -110,10 +110,10 @@ def load_model(name_or_path: str | Path | None = None, device: str = "auto") -> 
     Raises:
         UnknownName: there is no such model.
         CorruptModel: card or weights are damaged or do not belong together.
-        BadInput: there is no such device here.
+        BadInput: the folder holds no model, or there is no such device here.
     """
     wanted = registry.DEFAULT_MODEL if name_or_path is None else name_or_path
-    return Classifier(registry.load(str(wanted), device))
+    return Classifier(registry.default().load(wanted, device))
 
 
 @dataclass(frozen=True)
@@ -280,10 +280,7 @@ class NotebookFigure(Figure):
 
 def _best_method(model: Model) -> str:
     """The method that measures best for a model; the usual one where none was measured."""
-    try:
-        measured = ratings.load(registry.folder(model.card.name))
-    except UnknownName:
-        measured = None
+    measured = None if model.folder is None else ratings.load(model.folder)
     return (measured.best if measured else None) or DEFAULT_METHOD
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"needs the real data in {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new folder for the program's own files, so that no test sees the developer's models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LANDCOVER_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 def pytest_configure() -> None:

@@ -68,7 +68,7 @@ def main() -> None:
 
 def classify() -> None:
     """A warm classification of one patch: the net alone, and with the verdict, as the page does."""
-    model = registry.load(device="cpu")
+    model = registry.default().load(device="cpu")
     patches = [sources.read(name) for name in NAMES]
     ways: dict[str, Callable[[Model, Raster], object]] = {
         "warm classification of one patch": lambda model, patch: model.predict(patch),

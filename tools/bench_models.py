@@ -178,8 +178,8 @@ def infer_speed(count: int = 96) -> None:
     store = open_v2(BIGEARTHNET).load("validation") if BIGEARTHNET.is_dir() else _store(len(NAMES))
     print(f"inference of {count} images; equal metrics on {_origin(store)}")
     measured = set()
-    for name in registry.names():
-        model = registry.load(name, "cpu")
+    for name in registry.default().names():
+        model = registry.default().load(name, "cpu")
         measured.add(model.card.net + str(model.card.net_options.get("depth", "")))
         _infer(name, model.net, _input(store, model.card.bands, model.card.level), store, count)
     for name, (kind, options) in UNTRAINED.items():

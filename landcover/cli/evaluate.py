@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import progress
+from landcover.cli import model_options, progress
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -26,19 +26,15 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     evaluate = commands.add_parser("evaluate", help="measure a model on labelled patches")
     evaluate.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     _add_data_options(evaluate)
-    which = evaluate.add_mutually_exclusive_group()
-    which.add_argument("--model", help="a registered model (see `landcover models`)")
-    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
-    evaluate.add_argument("--save", action="store_true", help="keep the report in the model folder")
+    model_options.add(evaluate)
+    evaluate.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
     evaluate.set_defaults(command=_evaluate)
 
     compare = commands.add_parser(
         "compare", help="tell which of two models is better on the same patches"
     )
     for letter in "AB":
-        compare.add_argument(
-            letter.lower(), metavar=letter, help="a registered model, or a model folder"
-        )
+        compare.add_argument(letter.lower(), metavar=letter, help=model_options.HELP)
     compare.add_argument(
         "root",
         type=Path,
@@ -47,13 +43,13 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         help="folder of the data set; without it, the saved reports are compared",
     )
     _add_data_options(compare)
+    model_options.add_device(compare)
     compare.set_defaults(command=_compare)
 
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="bigearthnet (v1 or v2 layout) or eurosat")
     parser.add_argument("--split", default="test", help="train, validation, test or all")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--bootstraps", type=int, default=1000, help="resamples for intervals")
     parser.add_argument(
         "--unit",
@@ -79,13 +75,13 @@ def _evaluate(options: argparse.Namespace) -> int:
     from landcover import datasets  # noqa: PLC0415 - loads torch
     from landcover.evaluate import report_files, report_text, run  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
-    from landcover.models.model import load_model  # noqa: PLC0415
 
     draws = _draws(options)
     dataset = datasets.open_any(options.dataset, options.root)
     task = run.task_of(dataset)
-    folder = options.card or registry.folder(options.model or task.default_model)
-    model = load_model(folder, options.device)
+    name = options.model or task.default_model
+    folder = registry.default().folder(name)
+    model = registry.default().load(name, options.device)
     baselines = task.baselines(model.card, folder, options.device)
     with progress.shown() as report:
         result = run.evaluate(
@@ -99,7 +95,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             progress=report,
         )
     if options.save:
-        for path in report_files.write_report(result, folder):
+        for path in report_files.write_report(result, registry.default().saves_to(name)):
             print(f"Written: {path}", file=sys.stderr)
     print(result.metrics.as_json() if options.json else report_text.as_text(result))
     return 0
@@ -119,11 +115,11 @@ def _of_reports(options: argparse.Namespace, draws: Draws) -> Comparison:
     """Compare what two saved reports hold."""
     from landcover.evaluate import comparison  # noqa: PLC0415 - loads torch
     from landcover.evaluate.report_files import read_report, report_name  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415
     from landcover.models.card import read_card  # noqa: PLC0415
 
     reports = []
-    for name in (options.a, options.b):
-        folder = _folder(name)
+    for folder in [registry.default().folder(name) for name in (options.a, options.b)]:
         report = read_report(folder, report_name(folder, options.dataset), options.split)
         if report.metrics.card_hash != read_card(folder).hash:
             raise BadInput(
@@ -138,11 +134,11 @@ def _of_answers(options: argparse.Namespace, draws: Draws) -> Comparison:
     """Run both models, then compare them."""
     from landcover import datasets  # noqa: PLC0415 - loads torch
     from landcover.evaluate import comparison, run  # noqa: PLC0415 - loads torch
-    from landcover.models.model import load_model  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     dataset, split = datasets.open_any(options.dataset, options.root), options.split
     task = run.task_of(dataset)
-    models = [load_model(_folder(name), options.device) for name in (options.a, options.b)]
+    models = [registry.default().load(name, options.device) for name in (options.a, options.b)]
     for model in models:
         task.check(model.card)
         task.refuse_leaks(
@@ -163,16 +159,6 @@ def _of_answers(options: argparse.Namespace, draws: Draws) -> Comparison:
     return comparison.compare_sides(
         material, first, second, dataset=dataset.name, split=split, draws=draws
     )
-
-
-def _folder(name: str) -> Path:
-    """The folder of a registered model, or one of the user's own."""
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-    from landcover.models.card import CARD_FILE  # noqa: PLC0415
-
-    if name not in registry.names() and (Path(name) / CARD_FILE).is_file():
-        return Path(name)
-    return registry.folder(name)
 
 
 def _draws(options: argparse.Namespace) -> Draws:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import progress
+from landcover.cli import model_options, progress
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -51,12 +51,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     parser.add_argument("--dataset", required=True, help="bigearthnet (v1 or v2 layout)")
     parser.add_argument("--split", default="test", help="whose patches are asked about")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--model", help="a registered model (see `landcover models`)")
-    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    model_options.add(parser)
     parser.add_argument("--bootstraps", type=int, default=1000, help="resamples for intervals")
-    parser.add_argument("--save", action="store_true", help="keep it in the model's folder")
+    parser.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
@@ -65,8 +62,9 @@ def _neighbours(options: argparse.Namespace) -> int:
     from landcover.explain import neighbours, neighbours_record  # noqa: PLC0415 - loads torch
     from landcover.explain import neighbours_measure as measuring  # noqa: PLC0415
     from landcover.explain.neighbours_build import MOST_PATCHES  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415
 
-    folder, model, dataset = _opened(options)
+    name, model, dataset = _opened(options)
     records = _learnt(model.card, dataset)
     if patches.has_seen(model.card, dataset, options.split):
         raise BadInput(
@@ -83,6 +81,7 @@ def _neighbours(options: argparse.Namespace) -> int:
         )
     found = found.with_fields(**_where(options, model.card, dataset))
     if options.save:
+        folder = registry.default().saves_to(name)
         for path in (
             neighbours.save(index, folder),
             neighbours_record.save(found, folder, model.card.hash),
@@ -93,12 +92,13 @@ def _neighbours(options: argparse.Namespace) -> int:
 
 
 def _stability(options: argparse.Namespace) -> int:
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.trust.bench import shift_stability_measure as measuring  # noqa: PLC0415 - loads torch
     from landcover.trust.bench import stability_record  # noqa: PLC0415
 
     if options.patches < FEWEST_PATCHES:
         raise BadInput(f"--patches must be at least {FEWEST_PATCHES}.")
-    folder, model, dataset = _opened(options)
+    name, model, dataset = _opened(options)
     records = _drawn(dataset.records(options.split), options.patches)
     with progress.shown() as report:
         found = measuring.measure(
@@ -106,23 +106,23 @@ def _stability(options: argparse.Namespace) -> int:
         )
     found = found.with_fields(**_where(options, model.card, dataset))
     if options.save:
+        folder = registry.default().saves_to(name)
         path = stability_record.save(found, folder, model.card.hash)
         print(f"Written: {path}", file=sys.stderr)
     _print(options, found, stability_record.as_text(found))
     return 0
 
 
-def _opened(options: argparse.Namespace) -> tuple[Path, Model, Dataset]:
-    """The folder of the model that was asked for, the model, and the data set."""
+def _opened(options: argparse.Namespace) -> tuple[str, Model, Dataset]:
+    """Name or path of the model that was asked for, the model, and the data set."""
     from landcover import datasets  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
-    from landcover.models.model import load_model  # noqa: PLC0415
 
     if not FEWEST <= options.bootstraps <= MOST:
         raise BadInput(f"--bootstraps must be between {FEWEST} and {MOST:,}.")
-    folder = options.card or registry.folder(options.model or registry.DEFAULT_MODEL)
+    name = options.model or registry.DEFAULT_MODEL
     dataset = datasets.open_dataset(options.dataset, options.root)
-    return folder, load_model(folder, options.device), dataset
+    return name, registry.default().load(name, options.device), dataset
 
 
 def _where(options: argparse.Namespace, card: Card, dataset: Dataset) -> dict[str, Any]:

@@ -182,7 +182,8 @@ def _load(options: argparse.Namespace, *, picture: bool) -> list[_Asked]:
     usual = registry.PICTURE_MODEL if picture else registry.DEFAULT_MODEL
     asked = []
     for name in (options.model or usual, *options.against):
-        model, folder = registry.load(name, options.device), registry.folder(name)
+        folder = registry.default().folder(name)
+        model = registry.default().load(name, options.device)
         _labels(options.label, model)
         baselines.named(options.baseline, model.card)
         known = method_options.known_of(model, name, folder)

@@ -15,7 +15,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from landcover import __version__
-from landcover.cli import data, evaluate, explain, live, picture_sources, train, trust
+from landcover.cli import (
+    data,
+    evaluate,
+    explain,
+    live,
+    model_options,
+    models,
+    picture_sources,
+    train,
+    trust,
+)
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.threads import wait_politely
@@ -91,24 +101,12 @@ def _parser() -> _Parser:
     train.add_commands(commands)
     live.add_commands(commands)
 
-    models = commands.add_parser("models", help="list the registered models")
-    models.add_argument("--json", action="store_true")
-    models.set_defaults(command=_models)
-
+    models.add_commands(commands)
     data.add_commands(commands)
     return parser
 
 
 _SOURCE_HELP: Final = "a GeoTIFF or JP2 stack, a folder of band files, a sample's name, or LAT,LON"
-
-
-def _add_device_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-
-
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", help="a registered model (see `landcover models`)")
-    _add_device_option(parser)
 
 
 def _add_window_options(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +117,7 @@ def _add_window_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_source_options(parser: argparse.ArgumentParser) -> None:
     """Which model, and which window of a source or pass over a place."""
-    _add_model_options(parser)
+    model_options.add(parser)
     _add_window_options(parser)
     live.add_place_options(parser)
 
@@ -188,7 +186,7 @@ def _model_and_aim(options: argparse.Namespace, *, picture: bool) -> tuple[Model
     from landcover.models import registry, thresholds  # noqa: PLC0415
 
     usual = registry.PICTURE_MODEL if picture else registry.DEFAULT_MODEL
-    model = registry.load(options.model or usual, options.device)
+    model = registry.default().load(options.model or usual, options.device)
     return model, thresholds.thresholds_for(model.card, options.aim).aim
 
 
@@ -199,19 +197,6 @@ def _record_of(model: Model, aim: str, source: str, options: argparse.Namespace)
     patch = _read(source, options, model.card.pixels)
     found = predict(model, patch, aim)
     return patch_report.as_record(patch, found.prediction, found.verdict, source.strip())
-
-
-def _models(options: argparse.Namespace) -> int:
-    from landcover.evaluate.model_summary import describe  # noqa: PLC0415
-    from landcover.models import registry  # noqa: PLC0415
-    from landcover.report import patch_report  # noqa: PLC0415
-
-    rows = [describe(registry.folder(name)) for name in registry.names()]
-    if options.json:
-        print(json.dumps(rows, ensure_ascii=False, allow_nan=False))
-    else:
-        print(patch_report.models_text(rows))
-    return DONE
 
 
 def _json_line(record: dict[str, Any]) -> str:

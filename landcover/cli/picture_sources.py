@@ -70,6 +70,6 @@ def record_of(model: Model, source: str, options: argparse.Namespace) -> dict[st
         found.prediction,
         found.verdict,
         source.strip(),
-        limits=picture_report.limits_of(registry.folder(model.card.name)),
+        limits=picture_report.limits_of(model.folder or registry.default().folder(model.card.name)),
         choice=ASKED if options.model else picture_report.CHOSEN,
     )

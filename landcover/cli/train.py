@@ -50,6 +50,13 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     )
     train.add_argument("--out", type=Path, metavar="DIR", help="new model folder")
     train.add_argument(
+        "--register",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="add the result to your own models under that name, or under the folder's",
+    )
+    train.add_argument(
         "--config", metavar="FILE", help="a run's settings as JSON, or the name of a packaged one"
     )
     train.add_argument(
@@ -83,6 +90,7 @@ def _train(options: argparse.Namespace) -> int:
         return _cost(options, order)
     if options.root is None or options.out is None:
         raise BadInput("Training needs --root, the data set's folder, and --out, the model's.")
+    _check_register(options)
     team = distributed.asked()
     bar = Bar(Display(sys.stderr))
     try:
@@ -98,7 +106,43 @@ def _train(options: argparse.Namespace) -> int:
         return BAD
     if team.leads:
         print(f"Written: {options.out}")
+        _register(options)
     return 0
+
+
+def _check_register(options: argparse.Namespace) -> None:
+    """Refuse a name that cannot be given before hours of training."""
+    from landcover.models import registry, store  # noqa: PLC0415
+
+    if options.register is not None and not _registered(options):
+        store.check_new(registry.default(), _name(options))
+
+
+def _register(options: argparse.Namespace) -> None:
+    from landcover.cli.models import told_added  # noqa: PLC0415
+    from landcover.models import registry, store  # noqa: PLC0415
+
+    if options.register is None:
+        return
+    if not _registered(options):
+        store.add(registry.default(), options.out, _name(options))
+    told_added(_name(options))
+
+
+def _registered(options: argparse.Namespace) -> bool:
+    """Whether this very result was added before, when the same command was given."""
+    from landcover.models import registry  # noqa: PLC0415
+
+    known = registry.default()
+    try:
+        result = known.card(options.out)
+        return known.card(known.user_folder(_name(options))).weights_sha256 == result.weights_sha256
+    except LandcoverError:
+        return False
+
+
+def _name(options: argparse.Namespace) -> str:
+    return options.register or str(options.out.resolve().name)
 
 
 def _make(options: argparse.Namespace, order: Order) -> None:

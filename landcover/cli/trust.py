@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import examples, progress, trust_verdict
+from landcover.cli import examples, model_options, progress, trust_verdict
 from landcover.core.errors import BadInput, CorruptModel
 
 if TYPE_CHECKING:
@@ -51,11 +51,8 @@ def _add_faithfulness(actions: Any, name: str) -> None:  # noqa: ANN401 - as abo
         "--maps", type=Path, metavar="DIR", help="folder with S2L2A and LULC of the same places"
     )
     parser.add_argument("--patches", type=int, default=PATCHES, help="how many are drawn")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--model", help="a registered model (see `landcover models`)")
-    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--save", action="store_true", help="keep the figures beside the card")
+    model_options.add(parser)
+    parser.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print the figures as JSON")
     how.add_argument("--markdown", action="store_true", help="print a table for a document")
@@ -68,10 +65,7 @@ def _add_scales(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
     )
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     parser.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default) or eurosat")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--model", help="a registered model (see `landcover models`)")
-    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    model_options.add(parser)
     parser.add_argument(
         "--save",
         action="store_true",
@@ -111,14 +105,18 @@ def _scales(options: argparse.Namespace) -> int:
     from landcover import datasets  # noqa: PLC0415
     from landcover.explain import explanation  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415
-    from landcover.models.model import load_model  # noqa: PLC0415
     from landcover.train.recipes import eurosat_folder, model_folder  # noqa: PLC0415
 
     dataset = datasets.open_any(options.dataset, options.root)
     pictures = isinstance(dataset, datasets.EuroSat)
     usual = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
-    folder = options.card or registry.folder(options.model or usual)
-    model = load_model(folder, options.device)
+    name = options.model or usual
+    if options.save and name in registry.default().shipped_names():
+        raise BadInput(
+            f"'{name}' is a shipped model, whose card stays as it is: copy it with "
+            f"`landcover models add {name} --name NAME` and give the copy's name."
+        )
+    model = registry.default().load(name, options.device)
     some: Sequence[Raster] = (
         eurosat_folder.some_pictures(dataset)
         if isinstance(dataset, datasets.EuroSat)
@@ -128,6 +126,7 @@ def _scales(options: argparse.Namespace) -> int:
         scales = explanation.explanation_scales(model, some, report)
     card = model.card.with_fields(explanation_scales=scales)
     if options.save:
+        folder = registry.default().saves_to(name)
         card.write(folder)
         print(f"Written: {folder / 'card.json'}", file=sys.stderr)
     before = model.card.explanation_scales
@@ -146,14 +145,14 @@ def _kept(options: argparse.Namespace) -> list[Faithfulness]:
     from landcover.explain.faithfulness import ratings  # noqa: PLC0415 - as above
     from landcover.models import registry  # noqa: PLC0415 - as above
 
-    if options.card is not None or options.model is not None:
-        only = ratings.load(options.card or registry.folder(options.model))
+    if options.model is not None:
+        only = ratings.load(registry.default().folder(options.model))
         found = [] if only is None else [only]
     else:
         found = []
-        for name in registry.names():
+        for name in registry.default().names():
             try:
-                one = ratings.load(registry.folder(name))
+                one = ratings.load(registry.default().folder(name))
             except CorruptModel as error:
                 print(f"error: {error}", file=sys.stderr)
                 continue
@@ -169,7 +168,6 @@ def _measured(options: argparse.Namespace) -> Faithfulness:
     from landcover.explain.faithfulness import ratings  # noqa: PLC0415 - as above
     from landcover.explain.faithfulness.pointing import read_scenes  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415 - as above
-    from landcover.models.model import load_model  # noqa: PLC0415
 
     if not 4 <= options.patches <= MOST_PATCHES:
         raise BadInput(f"--patches must be between 4 and {MOST_PATCHES}.")
@@ -181,8 +179,8 @@ def _measured(options: argparse.Namespace) -> Faithfulness:
     dataset = datasets.open_any(options.dataset, options.root)
     pictures = isinstance(dataset, datasets.EuroSat)
     usual = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
-    folder = options.card or registry.folder(options.model or usual)
-    model = load_model(folder, options.device)
+    name = options.model or usual
+    model = registry.default().load(name, options.device)
     seen = (
         None
         if isinstance(dataset, datasets.EuroSat)
@@ -203,6 +201,7 @@ def _measured(options: argparse.Namespace) -> Faithfulness:
         }
     )
     if options.save:
+        folder = registry.default().saves_to(name)
         print(f"Written: {ratings.save(found, folder)}", file=sys.stderr)
     return found
 

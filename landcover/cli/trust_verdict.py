@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landcover.cli import progress
+from landcover.cli import model_options, progress
 
 if TYPE_CHECKING:
     from landcover.datasets import Dataset
@@ -48,34 +48,29 @@ def add_measure(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     parser.add_argument("--dataset", required=True, help="bigearthnet (v1 or v2 layout)")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--model", help="a registered model (see `landcover models`)")
-    which.add_argument("--card", type=Path, metavar="DIR", help="a model folder of your own")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--save", action="store_true", help="keep it in the model folder")
+    model_options.add(parser)
+    parser.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
-def _open(options: argparse.Namespace) -> tuple[Model, Path, Dataset]:
+def _open(options: argparse.Namespace) -> tuple[Model, str, Dataset]:
     from landcover import datasets  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
-    from landcover.models.model import load_model  # noqa: PLC0415
 
     name = options.model or registry.DEFAULT_MODEL
-    folder = options.card if options.card is not None else registry.folder(name)
-    model = load_model(folder, options.device)
-    return model, folder, datasets.open_dataset(options.dataset, options.root)
+    model = registry.default().load(name, options.device)
+    return model, name, datasets.open_dataset(options.dataset, options.root)
 
 
 def _fit(options: argparse.Namespace) -> int:
     from landcover.trust import novelty  # noqa: PLC0415 - loads torch
     from landcover.trust.bench import fit, verdict_text  # noqa: PLC0415 - loads torch
 
-    model, folder, dataset = _open(options)
+    model, name, dataset = _open(options)
     with progress.shown() as report:
         found = fit.fit(model, dataset, report=report)
     if options.save:
-        _written(novelty.save(found, folder, model.card.hash))
+        _written(novelty.save(found, _saves_to(name), model.card.hash))
     record = {
         "model": model.card.name,
         "card_hash": model.card.hash,
@@ -95,13 +90,13 @@ def _measure(options: argparse.Namespace) -> int:
 
     if options.scenes is not None and not options.scenes.is_dir():
         raise BadInput(f"There is no folder '{options.scenes.name}': check --scenes.")
-    model, folder, dataset = _open(options)
-    known = novelty.load(folder, model.card.hash)
+    model, name, dataset = _open(options)
+    known = None if model.folder is None else novelty.load(model.folder, model.card.hash)
     if known is None:
         with progress.shown() as report:
             known = fit.fit(model, dataset, report=report)
         if options.save:
-            _written(novelty.save(known, folder, model.card.hash))
+            _written(novelty.save(known, _saves_to(name), model.card.hash))
     with progress.shown() as report:
         found = measure.measure(
             model,
@@ -113,7 +108,7 @@ def _measure(options: argparse.Namespace) -> int:
             report=report,
         )
     if options.save:
-        _written(records.save(found, folder, model.card.hash))
+        _written(records.save(found, _saves_to(name), model.card.hash))
     if options.json:
         whose = {"model": model.card.name, "card_hash": model.card.hash}
         print(_json({**whose, **found.as_dict()}))
@@ -122,6 +117,12 @@ def _measure(options: argparse.Namespace) -> int:
     else:
         print(verdict_text.of_measure(found, model.card.name, model.card.hash))
     return 0
+
+
+def _saves_to(name: str) -> Path:
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    return registry.default().saves_to(name)
 
 
 def _written(path: Path) -> None:

@@ -14,8 +14,18 @@ VARIABLE: Final = "LANDCOVER_HOME"
 """Environment variable that names another folder."""
 
 
+def location() -> Path:
+    """Where the folder is or would be, for readers: it is neither made nor checked.
+
+    Returns:
+        The absolute path of ``LANDCOVER_HOME``, else the user's cache folder on this system.
+    """
+    named = os.environ.get(VARIABLE, "").strip()
+    return _absolute(named) if named else platformdirs.user_cache_path("landcover", appauthor=False)
+
+
 def folder() -> Path:
-    """The folder of ``LANDCOVER_HOME``, else the user's cache folder on this system.
+    """The folder of :func:`location`, for writers.
 
     It is made where it is missing, for its user alone, since it tells where they looked.
 
@@ -25,10 +35,10 @@ def folder() -> Path:
     Raises:
         BadInput: it is a file, or cannot be made or written to.
     """
-    named = os.environ.get(VARIABLE, "").strip()
-    path = _absolute(named) if named else platformdirs.user_cache_path("landcover", appauthor=False)
+    path = location()
     trouble = _trouble(path)
     if trouble:
+        named = os.environ.get(VARIABLE, "").strip()
         subject = f"{VARIABLE} is {_short(path)}" if named else f"Files are kept in {_short(path)}"
         raise BadInput(
             f"{subject}, which {trouble}: set {VARIABLE} to a folder that you can write to."

@@ -70,9 +70,9 @@ class PatchTask:
     def baselines(self, model: Card, folder: Path, device: str = "auto") -> list[Model]:  # noqa: ARG002 - as the protocol has it
         """The registered baselines but for the model itself."""
         return [
-            registry.load(name, device)
+            registry.default().load(name, device)
             for name in registry.BASELINES
-            if name in registry.names() and name != model.name
+            if name in registry.default().names() and name != model.name
         ]
 
     def check(self, card: Card) -> None:

@@ -109,8 +109,7 @@ def _report(
 
 def _command(task: Task, card: Card, split: str, draws: Draws) -> str:
     """The command line that makes this report."""
-    shipped = card.name in registry.names() and registry.card(card.name).hash == card.hash
-    which = f"--model {card.name}" if shipped else "--card DIR"
+    which = registry.default().option(card)
     unit = "" if draws.unit == "patch" else f" --unit {draws.unit}"
     return (
         f"landcover evaluate ROOT --dataset {task.name} --split {split} {which} "

@@ -86,12 +86,14 @@ def is_published(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
-def folder(name: str, fetch: Fetch | None = None) -> Path:
+def folder(name: str, fetch: Fetch | None = None, models: Path | None = None) -> Path:
     """The model folder of a published model, which is fetched when it is not there yet.
 
     Args:
         name: one of :data:`MODELS`.
-        fetch: how a file is had; from the hub where it is left out.
+        fetch: gets a file of a repository; :func:`from_hub` where it is left out.
+        models: the folder of the user's models; the one of :mod:`landcover.core.home` where it
+            is left out.
 
     Raises:
         UnknownName: there is no such published model.
@@ -101,7 +103,7 @@ def folder(name: str, fetch: Fetch | None = None) -> Path:
     """
     if name not in MODELS:
         raise UnknownName("published model", name, MODELS)
-    out = home.folder() / "models" / name.removeprefix(PREFIX)
+    out = (models or home.folder() / "models") / name.removeprefix(PREFIX)
     if not (out / CARD_FILE).is_file():
         path = (fetch or from_hub)(f"{OWNER}/{name.removeprefix(PREFIX)}", FILE)
         try:

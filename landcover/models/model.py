@@ -77,10 +77,17 @@ class Prediction(Schema):
 
 
 class Model:
-    """A net in evaluation mode on one device, with the card it belongs to."""
+    """A net in evaluation mode on one device, with the card it belongs to.
 
-    def __init__(self, card: Card, net: nn.Module, device: torch.device) -> None:
+    Its ``folder`` is the one it was loaded from, with what was measured or fitted for it; None
+    where it was made in memory.
+    """
+
+    def __init__(
+        self, card: Card, net: nn.Module, device: torch.device, folder: Path | None = None
+    ) -> None:
         self.card = card
+        self.folder = folder
         self.net = net.to(device).eval().requires_grad_(requires_grad=False)
         self.device = device
         self._scorer: Scorer | None = None
@@ -277,7 +284,7 @@ def save_model(card: Card, weights: bytes, folder: Path) -> None:
 
 
 def load_model(folder: Path, device: str = "auto") -> Model:
-    """Load a model folder, believing nothing in it before it is checked.
+    """Load and validate a model folder.
 
     Raises:
         CorruptModel: card or weights are absent, damaged, or do not belong together.
@@ -285,7 +292,7 @@ def load_model(folder: Path, device: str = "auto") -> Model:
     """
     where = pick_device(device)
     card = read_card(folder)
-    return Model(card, _load_net(card, folder / WEIGHTS_FILE), where)
+    return Model(card, _load_net(card, folder / WEIGHTS_FILE), where, folder)
 
 
 def _load_net(card: Card, path: Path) -> nn.Module:

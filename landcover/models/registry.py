@@ -1,21 +1,35 @@
-"""The models that can be had by name: those of the package, and published ones.
+"""All models that have a name: those of the package, the user's own, and published ones.
 
-Each model of the package has a folder under ``landcover/zoo``. Names such as
-``reben:resnet50-s2-v0.2.0`` fetch a published model (see :mod:`landcover.models.hub`).
+A model of the package ("shipped") has a folder under ``landcover/zoo``; a user's model has one
+under ``LANDCOVER_HOME/models`` (see :mod:`landcover.models.store`); a name such as
+``reben:resnet50-s2-v0.2.0`` fetches a published model (:mod:`landcover.models.hub`), which is
+kept among the user's. Wherever a model is asked for, the path of a model folder may stand in
+place of a name.
+
+Nothing is written into an installed package: what the user measures of a shipped model goes to
+a copy of it among their own models, which is then used in place of the shipped folder as long
+as the two cards are equal byte by byte.
 """
 
 from __future__ import annotations
 
-from functools import cache
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from landcover.core.errors import CorruptModel, UnknownName
-from landcover.models import hub
+from landcover.core import home
+from landcover.core.errors import BadInput, CorruptModel, UnknownName
+from landcover.models import hub, model_files
 from landcover.models.card import CARD_FILE, RGB, Card, read_card
 from landcover.models.model import Model, load_model
 
 ZOO: Final[Path] = Path(__file__).parents[1] / "zoo"
+"""The package's models."""
 DEFAULT_MODEL: Final = "landcover-mosaic"
 """Our best single model: what every command uses unless told otherwise."""
 PICTURE_MODEL: Final = "eurosat-rgb"
@@ -23,64 +37,285 @@ PICTURE_MODEL: Final = "eurosat-rgb"
 BASELINES: Final[tuple[str, ...]] = ("class-prior", "band-statistics", "random-convolution")
 """What a net has to beat: printed beside every evaluation."""
 
-
-def names() -> tuple[str, ...]:
-    """Names of the registered models, the default one first."""
-    found = sorted(path.parent.name for path in ZOO.glob(f"*/{CARD_FILE}"))
-    return tuple(sorted(found, key=lambda name: name != DEFAULT_MODEL))
+Origin = Literal["shipped", "user", "published"]
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 
-def for_pictures() -> tuple[str, ...]:
-    """Names of the registered models that look at pictures of red, green and blue."""
-    return tuple(name for name in names() if _looks_at(name) == RGB)
+@dataclass(frozen=True, kw_only=True)
+class Registry:
+    """Models by name or path, from the folders it is given.
 
+    Every call looks at the folders again, so that a model which another process has added or
+    removed is noticed.
 
-def for_patches() -> tuple[str, ...]:
-    """Names of the registered models that look at reflectance, the default one first.
-
-    A model whose card is damaged is among them: whoever loads it is told.
+    Attributes:
+        shipped: folder of the package's models.
+        home: the program's own folder, with the user's ``models`` in it; None for that of
+            :mod:`landcover.core.home`.
+        fetch: gets a published model's file; None for the hub.
     """
-    return tuple(name for name in names() if _looks_at(name) != RGB)
+
+    shipped: Path = ZOO
+    home: Path | None = None
+    fetch: hub.Fetch | None = None
+
+    @property
+    def user(self) -> Path:
+        """Folder of the user's models; it may be missing."""
+        return (self.home or home.location()) / "models"
+
+    def writable_home(self) -> Path:
+        """The program's own folder, before something is written to it.
+
+        Raises:
+            BadInput: that of :mod:`landcover.core.home` cannot be made or written to.
+        """
+        return home.folder() if self.home is None else self.home
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the shipped and of the user's models, the default one first."""
+        shipped = self.shipped_names()
+        users = (name for name in self.user_names() if name not in shipped)
+        return (*sorted(shipped, key=lambda name: name != DEFAULT_MODEL), *users)
+
+    def shipped_names(self) -> tuple[str, ...]:
+        """Names of the package's models, sorted."""
+        return tuple(sorted(path.parent.name for path in self.shipped.glob(f"*/{CARD_FILE}")))
+
+    def user_names(self) -> list[str]:
+        """Names of all folders among the user's models, sorted by folder.
+
+        Published models that were fetched have their published names; a copy of a shipped model,
+        with the user's reports, has the shipped name.
+        """
+        found = sorted(path.parent.name for path in self.user.glob(f"*/{CARD_FILE}"))
+        every = (f"{hub.PREFIX}{name}" for name in found if model_files.is_name(name))
+        return [name if name in hub.MODELS else name.removeprefix(hub.PREFIX) for name in every]
+
+    def shadowed(self) -> tuple[str, ...]:
+        """Names of user's models that cannot be used, because a shipped one has the name."""
+        shipped = self.shipped_names()
+        users = (name for name in self.user_names() if name in shipped)
+        return tuple(name for name in users if not self._has_copy(name))
+
+    def for_pictures(self) -> tuple[str, ...]:
+        """Names of the models that look at pictures of red, green and blue."""
+        return tuple(name for name in self.names() if self._level(name) == RGB)
+
+    def for_patches(self) -> tuple[str, ...]:
+        """Names of the models that look at reflectance, the default one first.
+
+        A model whose card is damaged is among them: whoever loads it is told.
+        """
+        return tuple(name for name in self.names() if self._level(name) != RGB)
+
+    def origin(self, name: str) -> Origin:
+        """Where a model of that name comes from."""
+        if name in self.shipped_names():
+            return "shipped"
+        return "published" if hub.is_published(name) else "user"
+
+    def folder(self, model: str | Path) -> Path:
+        """The folder of a model.
+
+        Args:
+            model: a name, or the path of a model folder. In text, a name wins over a folder of
+                the same name in the working directory, which ``./NAME`` asks for.
+
+        Raises:
+            UnknownName: it is no path, and no model has that name.
+            BadInput: it is a path that leads to no model.
+            LandcoverError: a published model cannot be fetched or used; see :func:`hub.folder`.
+        """
+        if isinstance(model, Path):
+            return self._folder_at(os.path.join(".", model))  # noqa: PTH118 - pathlib drops the dot
+        name = model
+        if hub.is_published(name):
+            if (self.user_folder(name) / CARD_FILE).is_file():
+                return self.user_folder(name)
+            return hub.folder(name, self.fetch, self.writable_home() / "models")
+        if name in self.shipped_names():
+            return self.user_folder(name) if self._has_copy(name) else self.shipped / name
+        if name in self.user_names():
+            return self.user_folder(name)
+        return self._folder_at(name)
+
+    def card(self, model: str | Path) -> Card:
+        """The card of a model by name or path.
+
+        Raises:
+            LandcoverError: there is no such model (see :meth:`folder`), or its card is damaged.
+        """
+        folder = self.folder(model)
+        return _card(folder, _stamp(folder / CARD_FILE))
+
+    def load(self, model: str | Path = DEFAULT_MODEL, device: str = "auto") -> Model:
+        """Load a model by name or path.
+
+        Raises:
+            CorruptModel: card or weights cannot be trusted.
+            LandcoverError: there is no such model (see :meth:`folder`), or no such device here.
+        """
+        return load_model(self.folder(model), device)
+
+    def title(self, name: str) -> str:
+        """What people read: the card's title, with the name where the model is the user's own.
+
+        A model whose card is damaged is called by its name.
+        """
+        try:
+            title = self.card(name).title
+        except CorruptModel:
+            return name
+        return title if self.origin(name) != "user" else f"{title} ({name})"
+
+    def stamp(self, name: str, *files: str) -> tuple[str | int, ...]:
+        """A key of caches: it changes when a model of that name is replaced.
+
+        Args:
+            name: of the model.
+            files: paths in its folder; the key changes with each of them too.
+        """
+        folder = self.folder(name)
+        stamps = (_stamp(folder / file) for file in (CARD_FILE, *files))
+        return (str(folder), *(value for stamp in stamps for value in stamp))
+
+    def option(self, card: Card) -> str:
+        """The command line's option for the model of a card: by its name where it has one."""
+        known = card.name in self.names() and self.card(card.name).hash == card.hash
+        return f"--model {card.name}" if known else "--model FOLDER"
+
+    def saves_to(self, model: str | Path) -> Path:
+        """The folder into which reports of a model are written.
+
+        That is the model's own folder. Of a shipped model asked for by its name it is a copy
+        among the user's models, made by the first call. A folder given by its path is
+        written to where it lies.
+
+        Raises:
+            BadInput: the path lies in an installed package, or the copy cannot be made.
+            LandcoverError: there is no such model; see :meth:`folder`.
+        """
+        folder = self.folder(model)
+        if isinstance(model, str) and model in self.shipped_names():
+            return self._copied(model)
+        real = folder.resolve()
+        if real.is_relative_to(self.shipped.resolve()) and _INSTALLED & set(real.parts):
+            raise BadInput(
+                f"'{folder.name}' lies in the installed package, where nothing is written: ask "
+                f"for it by its name, --model {folder.name}."
+            )
+        return folder
+
+    def user_folder(self, name: str) -> Path:
+        """Where a user's or a published model of that name lies or would lie."""
+        return self.user / name.removeprefix(hub.PREFIX)
+
+    def _level(self, name: str) -> str | None:
+        try:
+            return self.card(name).level
+        except CorruptModel:
+            return None
+
+    def _has_copy(self, name: str) -> bool:
+        """Whether the user has a copy of a shipped model, with their reports in it."""
+        own, shipped = (root / name / CARD_FILE for root in (self.user, self.shipped))
+        try:
+            return own.stat().st_size == shipped.stat().st_size and (
+                own.read_bytes() == shipped.read_bytes()
+            )
+        except OSError:
+            return False
+
+    def _copied(self, name: str) -> Path:
+        if self._has_copy(name):
+            return self.user_folder(name)
+        if name in self.shadowed():
+            raise BadInput(
+                f"'{self.user_folder(name)}' is another model under the name of a shipped one, so "
+                f"nothing can be kept for '{name}': rename that folder."
+            )
+        with self.aside() as (new, place):
+            model_files.copy(self.shipped / name, new)
+            place(name)
+        return self.user_folder(name)
+
+    @contextmanager
+    def aside(self) -> Iterator[tuple[Path, Callable[[str], None]]]:
+        """A new folder to fill, and what makes it the user's model of a name in one step.
+
+        The folder vanishes unless it was given a name.
+
+        Raises:
+            BadInput: it cannot be written.
+        """
+        self.writable_home()
+        try:
+            self.user.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=self.user) as parent:
+                new = Path(parent) / "model"
+                new.mkdir()
+
+                def place(name: str) -> None:
+                    new.rename(self.user_folder(name))
+
+                yield new, place
+        except OSError as error:
+            raise BadInput(
+                f"The model cannot be written to '{self.user}': {error.strerror or error}; "
+                f"free space there, or set {home.VARIABLE} to another folder."
+            ) from None
+
+    def _folder_at(self, text: str) -> Path:
+        """A model folder by its path."""
+        path = Path(text)
+        is_path = os.sep in text or "/" in text or text in (".", "..")
+        try:
+            if text.startswith("~"):
+                path = path.expanduser()
+            if text and (path / CARD_FILE).is_file():
+                return path
+            is_folder = path.is_dir()
+        except (OSError, ValueError, RuntimeError):  # a name that no file can have, or no such user
+            is_folder = False
+        if not is_path:
+            raise UnknownName("model", text, self.names())
+        shown = text if len(text) <= 120 else f"{text[:119]}…"
+        if is_folder:
+            raise BadInput(
+                f"The folder '{shown}' is no model: it has no {CARD_FILE}; name a folder that "
+                "`landcover train` has written, or a model (see `landcover models`)."
+            )
+        raise BadInput(f"There is no model folder '{shown}': check the path.")
 
 
-def _looks_at(name: str) -> str | None:
+_DEFAULT = Registry()
+
+
+def default() -> Registry:
+    """The registry that command line and pages use: of the package and ``LANDCOVER_HOME``."""
+    return _DEFAULT
+
+
+@contextmanager
+def used(registry: Registry) -> Iterator[Registry]:
+    """Make another registry the default one of the whole process for a while."""
+    global _DEFAULT  # noqa: PLW0603 - the one default is what this changes
+    before, _DEFAULT = _DEFAULT, registry
     try:
-        return card(name).level
-    except CorruptModel:
-        return None
+        yield registry
+    finally:
+        _DEFAULT = before
 
 
-def folder(name: str) -> Path:
-    """The folder of a registered model.
-
-    Raises:
-        UnknownName: no registered or published model has that name.
-        LandcoverError: a published model cannot be fetched or used; see :func:`hub.folder`.
-    """
-    if hub.is_published(name):
-        return hub.folder(name)
-    if name not in names():
-        raise UnknownName("model", name, names())
-    return ZOO / name
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
-@cache
-def card(name: str) -> Card:
-    """The card of a registered model.
-
-    Raises:
-        UnknownName: no registered model has that name.
-        CorruptModel: the card cannot be trusted.
-    """
-    return read_card(folder(name))
-
-
-def load(name: str = DEFAULT_MODEL, device: str = "auto") -> Model:
-    """Load a registered model.
-
-    Raises:
-        UnknownName: no registered model has that name.
-        CorruptModel: card or weights cannot be trusted.
-        BadInput: there is no such device here.
-    """
-    return load_model(folder(name), device)
+@lru_cache(maxsize=128)
+def _card(folder: Path, stamp: tuple[int, ...]) -> Card:  # noqa: ARG001 - a changed file is another key
+    return read_card(folder)

@@ -141,7 +141,7 @@ def _worth_of_bands() -> tuple[str, ...]:
     """The same net with and without what a picture lacks, on the same patches."""
     try:
         whole, part = (
-            read_report(registry.folder(name), "bigearthnet-v2", "test").metrics
+            read_report(registry.default().folder(name), "bigearthnet-v2", "test").metrics
             for name in (ALL_BANDS, THREE_BANDS)
         )
     except (BadInput, CorruptModel):

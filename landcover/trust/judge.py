@@ -24,11 +24,10 @@ from typing import Final
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import BY_NAME
-from landcover.core.errors import CorruptModel, LandcoverError
+from landcover.core.errors import CorruptModel
 from landcover.core.raster import Raster
-from landcover.models import registry
 from landcover.models.model import Model, Prediction
-from landcover.trust import novelty, shift_stability
+from landcover.trust import files, novelty, shift_stability
 from landcover.trust.novelty import Novelty
 from landcover.trust.pixel_checks import FEWEST, cells, physical
 from landcover.trust.quality import findings, of_findings
@@ -133,15 +132,15 @@ def judge(
 
 
 def known_of(model: Model) -> tuple[Novelty | None, str]:
-    """What was fitted for a registered model, or a sentence on why there is nothing.
+    """What was fitted for a model, or a sentence on why there is nothing.
 
     A file that was made for another card is not used, since its bounds would be wrong.
     """
-    try:
-        folder = registry.folder(model.card.name)
-    except LandcoverError:
+    if model.folder is None:
         return None, _NOT_FITTED.format(title=model.card.title)
-    return _kept(folder, model.card.hash, model.card.title)
+    file = model.folder / files.FOLDER / f"{novelty.FILE}.safetensors"
+    stamp = file.stat().st_mtime_ns if file.is_file() else 0
+    return _kept(model.folder, model.card.hash, model.card.title, stamp)
 
 
 _NOT_FITTED: Final = (
@@ -164,7 +163,7 @@ _FEW_CELLS: Final = (
 
 
 @lru_cache(maxsize=8)
-def _kept(folder: Path, card_hash: str, title: str) -> tuple[Novelty | None, str]:
+def _kept(folder: Path, card_hash: str, title: str, stamp: int) -> tuple[Novelty | None, str]:  # noqa: ARG001 - a changed file is another key
     try:
         found = novelty.load(folder, card_hash)
     except CorruptModel as error:

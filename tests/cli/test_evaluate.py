@@ -43,11 +43,9 @@ def made(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def zoo(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(registry, "ZOO", made)
-    registry.card.cache_clear()
-    yield made
-    registry.card.cache_clear()
+def zoo(made: Path, tmp_path: Path) -> Iterator[Path]:
+    with registry.used(registry.Registry(shipped=made, home=tmp_path / "home")):
+        yield made
 
 
 @pytest.fixture
@@ -85,7 +83,9 @@ def test_evaluate_saves_what_compare_reads(
         }
         assert (said["touching"], said["apart"]) == (0, None)
         assert len(err.splitlines()) == 2
-    arguments = ("compare", "band-statistics", zoo / "class-prior", "--dataset", "bigearthnet")
+    assert not list(zoo.rglob("evaluation")), "nothing is written beside shipped models"
+    other = registry.default().folder("class-prior")
+    arguments = ("compare", "band-statistics", other, "--dataset", "bigearthnet")
     status, out, _ = run(capsys, *arguments, *FEW, "--json")
     assert status == 0
     saved = json.loads(out)
@@ -132,7 +132,7 @@ def test_a_test_patch_beside_a_training_patch_is_refused(
     ("arguments", "sentence"),
     [
         (("compare", "band-statistics", "no-such", "--dataset", "bigearthnet"), "Unknown model"),
-        (("compare", "band-statistics", "/etc", "--dataset", "bigearthnet"), "Unknown model"),
+        (("compare", "band-statistics", "/etc", "--dataset", "bigearthnet"), "is no model"),
         (
             ("compare", "band-statistics", "class-prior", "--dataset", "bigearthnet", "--split",
              "validation"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,19 +36,20 @@ REAL = ["explain", "finland-lake", "--model", "landcover-cnn", "--device", "cpu"
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A registered net that answers at once."""
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
     zoo = tmp_path / "zoo"
     zoo.mkdir()
-    monkeypatch.setattr(registry, "ZOO", zoo)
     tiny.tiny_folder(zoo / "small", name="small")
     tiny.tiny_folder(zoo / "other", name="other", title="Other net")
+    with registry.used(registry.Registry(shipped=zoo)):
+        yield
 
 
 def measured(name: str = "small", **kinds: str) -> None:
     """Put figures beside the card of a registered net; ``_`` for ``-``."""
-    folder = registry.folder(name)
+    folder = registry.default().folder(name)
     values = figures({method.replace("_", "-"): kind for method, kind in kinds.items()})
     found = Faithfulness(model=name, card_hash=read_card(folder).hash, figures=values)
     ratings.save(found, folder)
@@ -311,7 +313,7 @@ def test_the_verdict_knows_that_an_answer_is_unstable_where_that_was_asked(
         (["--against", "small"], "which is explained anyway"),
         (["--against", "other", "--against", "other"], "give --against once"),
         (["--against", "none"], "Unknown model 'none'"),
-        (["--against", "../x"], "Unknown model '../x'"),
+        (["--against", "../x"], "There is no model folder '../x'"),
         (["--method", "all", "--method", "magic"], "Unknown method 'magic'"),
     ],
 )

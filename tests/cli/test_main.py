@@ -61,9 +61,8 @@ def test_an_aim_moves_the_thresholds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
-    monkeypatch.setattr(registry, "ZOO", tmp_path)
-    tiny.decided_folder(tmp_path / "aiming", "aiming")
-    arguments = ["classify", "finland-lake", "--model", "aiming", "--device", "cpu"]
+    folder = tiny.decided_folder(tmp_path / "aiming", "aiming")
+    arguments = ["classify", "finland-lake", "--model", str(folder), "--device", "cpu"]
     records = []
     for aim in ("f1", "recall=95%"):
         assert main([*arguments, "--json", "--aim", aim]) == DONE
@@ -317,7 +316,7 @@ def test_explain_writes_a_picture_and_says_the_figures(
 def test_models_lists_every_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--json"]) == DONE
     rows = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in rows] == list(registry.names())
+    assert [row["name"] for row in rows] == list(registry.default().names())
     assert {"eurosat-rgb", "band-statistics", "class-prior"} < {row["name"] for row in rows}
     assert rows[0]["default"] is True
     assert main(["models"]) == DONE

@@ -87,7 +87,7 @@ def test_figures_are_printed_and_kept(
 
 
 def test_what_was_kept_is_printed_without_a_data_set(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(BadInput, match="No figures are kept here: give ROOT to measure"):
         run(capsys, "--card", folder)
@@ -98,12 +98,8 @@ def test_what_was_kept_is_printed_without_a_data_set(
     assert status == 0
     assert json.loads(out)["methods"] == kept.figures["methods"]
     # Without a name, those of every registered model that has some.
-    monkeypatch.setattr(registry, "ZOO", folder.parent)
-    registry.card.cache_clear()
-    try:
+    with registry.used(registry.Registry(shipped=folder.parent)):
         assert run(capsys)[1].count("best: ") == 1
-    finally:
-        registry.card.cache_clear()
 
 
 def test_maps_are_pointed_at(
@@ -174,7 +170,7 @@ def test_pictures_are_drawn_as_models_see_them(shared_data: Path) -> None:
     options = argparse.Namespace(split="validation", patches=4)
     pictures, names = trust._patches(dataset, options)
     assert len(pictures) == len(names) == 4
-    model = registry.load(registry.PICTURE_MODEL, "cpu")
+    model = registry.default().load(registry.PICTURE_MODEL, "cpu")
     assert all(model.tensor(picture).shape == (3, 64, 64) for picture in pictures)
 
 

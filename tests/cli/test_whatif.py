@@ -27,7 +27,7 @@ from tests.explain.test_neighbours import store as store  # noqa: PLC0414 - a fi
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return registry.load("landcover-cnn")
+    return registry.default().load("landcover-cnn")
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_no_index_or_one_of_another_model_is_said(
         whatif.record_of(model, tmp_path, patch, asked("--neighbours", "3"))
     with pytest.raises(BadInput, match="--neighbours must be between"):
         whatif.record_of(model, tmp_path, patch, asked("--neighbours", "99"))
-    other = registry.load("landcover-cnn-rgb")
+    other = registry.default().load("landcover-cnn-rgb")
     assert isinstance(other.card, Card)
     neighbours.save(neighbours_build.build(other, store, ORIGIN), tmp_path)  # type: ignore[arg-type]
     with pytest.raises(CorruptModel, match="another card"):

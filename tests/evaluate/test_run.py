@@ -336,7 +336,7 @@ def test_progress_ends_at_all(dataset: Dataset) -> None:
 def test_the_shipped_baselines_know_what_their_cards_say(shared_data: Path) -> None:
     """The shipped forest saw train and validation, so it ranks these nearly perfectly."""
     dataset = open_dataset("bigearthnet", shared_data / "bigearthnet")
-    shipped = [registry.load(name, "cpu") for name in ("class-prior", "band-statistics")]
+    shipped = [registry.default().load(name, "cpu") for name in ("class-prior", "band-statistics")]
     answers = PatchTask(dataset).probabilities(shipped, "validation")
     records = dataset.records("validation")
     truth = np.array([[c in r.labels for c in CLASS_NAMES] for r in records])
@@ -358,8 +358,8 @@ def test_shipped_weights_give_the_metrics_of_the_shipped_report(
     name: str, shared_data: Path
 ) -> None:
     dataset = open_dataset("bigearthnet", shared_data / "bigearthnet")
-    model = registry.load(name, "cpu")
-    kept = read_report(registry.folder(name), dataset.name, "test")
+    model = registry.default().load(name, "cpu")
+    kept = read_report(registry.default().folder(name), dataset.name, "test")
     assert kept.metrics.card_hash == model.card.hash
     (answer,) = PatchTask(dataset).probabilities([model], "test")
     records = dataset.records("test")

@@ -36,7 +36,7 @@ COMPLETE = ("integrated-gradients", "fine-cam")
 
 @pytest.fixture(scope="module")
 def cnn() -> Model:
-    return registry.load(registry.DEFAULT_MODEL, "cpu")
+    return registry.default().load(registry.DEFAULT_MODEL, "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,10 @@ def test_the_groups_hold_each_band_once() -> None:
 
 
 def test_a_band_and_a_group_say_how_the_score_falls_without_them() -> None:
-    model, patch = registry.load(registry.DEFAULT_MODEL, "cpu"), read_sample("finland-lake")
+    model, patch = (
+        registry.default().load(registry.DEFAULT_MODEL, "cpu"),
+        read_sample("finland-lake"),
+    )
     found = attribute_bands(model, patch, WATER)
     pixels = model.tensor(patch)[None]
     column = model.card.classes.index(WATER)
@@ -55,7 +58,7 @@ def test_a_band_that_the_net_does_not_read_says_nothing() -> None:
 
 
 def test_a_model_of_few_bands_has_the_groups_of_those() -> None:
-    model = registry.load("landcover-cnn-rgb", "cpu")
+    model = registry.default().load("landcover-cnn-rgb", "cpu")
     found = attribute_bands(model, read_sample("finland-lake"), WATER, "dark")
     assert list(found.bands) == ["B04", "B03", "B02"]
     assert list(found.groups) == ["visible"]

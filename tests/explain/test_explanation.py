@@ -33,7 +33,7 @@ IG = "integrated-gradients"
 
 @pytest.fixture(scope="module")
 def cnn() -> Model:
-    return registry.load(registry.DEFAULT_MODEL, "cpu")
+    return registry.default().load(registry.DEFAULT_MODEL, "cpu")
 
 
 @pytest.fixture(scope="module")

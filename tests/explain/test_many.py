@@ -82,7 +82,7 @@ def test_a_job_reports_and_stops_between_steps(method: str) -> None:
 
 
 def test_grad_cam_is_captums_where_one_map_carries_all() -> None:
-    model, patch = registry.load("landcover-cnn", "cpu"), read_sample("finland-lake")
+    model, patch = registry.default().load("landcover-cnn", "cpu"), read_sample("finland-lake")
     net, target = twin(model), CLASS_NAMES.index(WATER)
     pixels = model.tensor(patch)[None].requires_grad_()
     coarse = LayerGradCam(net.scores, net.net.cam_layer).attribute(pixels, target=target)
@@ -93,7 +93,7 @@ def test_grad_cam_is_captums_where_one_map_carries_all() -> None:
 
 def test_fine_cam_adds_up_to_captums_cells() -> None:
     """Where captum can step through the one layer that carries all, both say the same."""
-    model, patch = registry.load("landcover-cnn", "cpu"), read_sample("finland-lake")
+    model, patch = registry.default().load("landcover-cnn", "cpu"), read_sample("finland-lake")
     net, target = twin(model), CLASS_NAMES.index(WATER)
     pixels = model.tensor(patch)[None]
     start = baseline(model.card, pixels)
@@ -109,7 +109,10 @@ def test_fine_cam_adds_up_to_captums_cells() -> None:
 
 def test_fine_cam_is_finer_than_grad_cam() -> None:
     """On the lake's shore it changes within less than Grad-CAM does."""
-    model, patch = registry.load(registry.DEFAULT_MODEL, "cpu"), read_sample("finland-lake")
+    model, patch = (
+        registry.default().load(registry.DEFAULT_MODEL, "cpu"),
+        read_sample("finland-lake"),
+    )
     fine, coarse = (
         explanation.explain(model, patch, WATER, m).attribution for m in ("fine-cam", "grad-cam")
     )
@@ -168,7 +171,7 @@ def picture() -> Raster:
     ],
 )
 def test_every_kind_of_net_is_explained_by_every_method(name: str) -> None:
-    model = registry.load(name, "cpu")
+    model = registry.default().load(name, "cpu")
     seen = picture() if model.card.level == "RGB" else read_sample("finland-lake")
     label = model.predict(seen).labels[0].label
     for found in explanation.explain_many(model, seen, [label], list(explanation.METHODS)):
@@ -183,7 +186,7 @@ def test_every_kind_of_net_is_explained_by_every_method(name: str) -> None:
 
 
 def test_a_question_about_two_classes_costs_one_look() -> None:
-    model, patch = registry.load("landcover-cnn", "cpu"), read_sample("finland-lake")
+    model, patch = registry.default().load("landcover-cnn", "cpu"), read_sample("finland-lake")
     pixels = model.tensor(patch)[None]
     calls: list[int] = []
     start = baseline(model.card, pixels)

@@ -31,7 +31,7 @@ KNOWN = [sample for sample in samples.samples() if sample.v2_id]
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return registry.load("landcover-cnn")
+    return registry.default().load("landcover-cnn")
 
 
 @pytest.fixture(scope="module")
@@ -196,11 +196,11 @@ def test_an_index_holds_some_patches_but_not_one(model: Model, store: NativeStor
 
 def test_a_model_of_pictures_has_no_index(store: NativeStore) -> None:
     with pytest.raises(ModelMismatch, match="looks at pictures"):
-        neighbours_build.build(registry.load("eurosat-rgb"), store, ORIGIN)
+        neighbours_build.build(registry.default().load("eurosat-rgb"), store, ORIGIN)
 
 
 def test_a_model_of_some_bands_gets_those(store: NativeStore) -> None:
-    model = registry.load("landcover-cnn-rgb")
+    model = registry.default().load("landcover-cnn-rgb")
     index = neighbours_build.build(model, store, ORIGIN)
     found = neighbours.query(index, model, samples.read_sample(KNOWN[1].name), k=1)
     assert found[0].patch_id == KNOWN[1].v2_id
@@ -309,19 +309,19 @@ def test_the_measure_knows_perfect_from_chance(
 def shipped() -> list[str]:
     return [
         name
-        for name in registry.names()
-        if (registry.folder(name) / "trust" / "neighbours.safetensors").is_file()
+        for name in registry.default().names()
+        if (registry.default().folder(name) / "trust" / "neighbours.safetensors").is_file()
     ]
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_index_is_small_and_belongs_to_its_model(name: str) -> None:
-    folder = registry.folder(name)
-    index = neighbours.load(folder, registry.card(name).hash)
+    folder = registry.default().folder(name)
+    index = neighbours.load(folder, registry.default().card(name).hash)
     assert index is not None
     assert (folder / "trust" / "neighbours.safetensors").stat().st_size <= 300_000
     assert len(index) > 100
-    found = neighbours_record.load(folder, registry.card(name).hash)
+    found = neighbours_record.load(folder, registry.default().card(name).hash)
     assert found is not None
     best = {(row.k, row.other_products): row for row in found.rows}
     for row in best.values():

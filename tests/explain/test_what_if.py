@@ -33,7 +33,7 @@ CLEAR_SCENES = (
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return registry.load()
+    return registry.default().load()
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_bands_that_are_off_have_the_training_mean_and_others_stay(patch: Raster
 
 
 def test_bands_that_the_model_does_not_read_stay(patch: Raster) -> None:
-    card = registry.card("landcover-cnn-rgb")
+    card = registry.default().card("landcover-cnn-rgb")
     changed = what_if.changed(patch, [BandsOff(bands=("B11", "B04"))], card).patch
     np.testing.assert_array_equal(changed.band("B11"), patch.band("B11"))
     assert (changed.band("B04") == np.float32(card.mean[card.bands.index("B04")])).all()

@@ -17,8 +17,8 @@ from tests.support import tiny
 
 EXPLAINABLE = [
     name
-    for name in registry.names()
-    if registry.card(name).explainable and name in registry.for_patches()
+    for name in registry.default().names()
+    if registry.default().card(name).explainable and name in registry.default().for_patches()
 ]
 
 
@@ -33,7 +33,7 @@ def heads_of(model: Model) -> list[nn.Linear]:
 
 @pytest.mark.parametrize("name", EXPLAINABLE)
 def test_the_scores_of_the_pass_are_those_of_the_net(name: str) -> None:
-    model = registry.load(name)
+    model = registry.default().load(name)
     pixels = pixels_of(model)
     found, scores = features.features_and_scores(model, pixels)
     with torch.no_grad():
@@ -47,7 +47,7 @@ def test_the_scores_of_the_pass_are_those_of_the_net(name: str) -> None:
 @pytest.mark.parametrize("name", ["landcover-cnn", "resnet-18", "efficientnet-lite0"])
 def test_the_heads_make_the_logits_of_the_features(name: str) -> None:
     """Nothing that the answer rests on is missing: the last layers give it from them alone."""
-    model = registry.load(name)
+    model = registry.default().load(name)
     found, scores = features.features_and_scores(model, pixels_of(model))
     parts = found.split([head.in_features for head in heads_of(model)], dim=1)
     with torch.no_grad():
@@ -56,7 +56,7 @@ def test_the_heads_make_the_logits_of_the_features(name: str) -> None:
 
 
 def test_the_features_of_a_mosaic_are_those_of_all_its_parts() -> None:
-    model = registry.load("landcover-mosaic")
+    model = registry.default().load("landcover-mosaic")
     found = features.features(model, pixels_of(model))
     assert found.shape[1] == sum(head.in_features for head in heads_of(model))
     for part in found.split([head.in_features for head in heads_of(model)], dim=1):
@@ -64,7 +64,7 @@ def test_the_features_of_a_mosaic_are_those_of_all_its_parts() -> None:
 
 
 def test_a_batch_gives_what_each_patch_gives_alone() -> None:
-    model = registry.load("landcover-cnn")
+    model = registry.default().load("landcover-cnn")
     pixels = pixels_of(model, 3).repeat(4, 1, 1, 1)
     assert len(pixels) > features.AT_ONCE
     together = features.features(model, pixels)
@@ -108,6 +108,6 @@ def test_threads_do_not_disturb_each_other() -> None:
 
 
 def test_a_forest_has_no_features() -> None:
-    model = registry.load("band-statistics")
+    model = registry.default().load("band-statistics")
     with pytest.raises(ModelMismatch, match=r"no features of a patch.*choose a net"):
         features.features(model, pixels_of(model))

@@ -76,7 +76,7 @@ def test_a_published_model_becomes_a_folder_like_any_other(tmp_path: Path, home:
     )
     assert len(model.predict(random_patch()).labels) == 19
     # It is kept: nothing is fetched again, not even by the registry.
-    assert registry.folder(NAME) == folder
+    assert registry.default().folder(NAME) == folder
 
 
 @pytest.mark.usefixtures("home")
@@ -142,7 +142,7 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_published_model_is_named_with_the_known_ones() -> None:
     with pytest.raises(UnknownName, match=r"did you mean 'reben:resnet50-s2-v0\.2\.0'"):
-        registry.folder("reben:resnet50-s2-v0.3.0")
+        registry.default().folder("reben:resnet50-s2-v0.3.0")
 
 
 @pytest.mark.usefixtures("home")
@@ -151,7 +151,7 @@ def test_fetching_needs_a_library_that_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(BadInput, match=r"pip install 'landcover\[hub\]'"):
-        registry.folder(NAME)
+        registry.default().folder(NAME)
 
 
 @pytest.mark.usefixtures("home")
@@ -164,5 +164,5 @@ def test_a_hub_out_of_reach_is_one_sentence(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "huggingface_hub", raising=False)
     with pytest.raises(FetchError, match=r"could not be fetched from huggingface\.co"):
-        registry.folder(NAME)
+        registry.default().folder(NAME)
     sys.modules.pop("huggingface_hub", None)

@@ -206,7 +206,7 @@ def test_a_model_answers_fast_when_asked() -> None:
 
 
 def test_a_model_of_some_bands_reads_the_same_ones_fast() -> None:
-    model = registry.load(registry.DEFAULT_MODEL, "cpu")
+    model = registry.default().load(registry.DEFAULT_MODEL, "cpu")
     from landcover.io import sources  # noqa: PLC0415 - only here
 
     pixels = torch.stack([model.tensor(sources.read(name)) for name in NAMES])
@@ -218,7 +218,7 @@ def test_a_model_of_some_bands_reads_the_same_ones_fast() -> None:
 @pytest.mark.data
 def test_on_real_validation_patches_the_metrics_are_equal(shared_data: Path) -> None:
     store = open_v2(shared_data / "bigearthnet").load("validation")
-    model = registry.load(registry.DEFAULT_MODEL, "cpu")
+    model = registry.default().load(registry.DEFAULT_MODEL, "cpu")
     parts = [store.pixels(range(at, min(at + 32, len(store)))) for at in range(0, len(store), 32)]
     plain, fast = (
         np.concatenate([model.predict_pixels(part, fast=way) for part in parts])

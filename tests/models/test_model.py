@@ -312,15 +312,15 @@ def test_a_card_that_is_no_json_object_is_refused(tmp_path: Path, text: str) -> 
 
 def test_the_registry_offers_the_nearest_name() -> None:
     with pytest.raises(UnknownName, match="Unknown model 'landcover-cn'"):
-        registry.load("landcover-cn")
+        registry.default().load("landcover-cn")
 
 
 def test_every_registered_model_loads_fast_and_answers() -> None:
-    assert registry.names()[0] == registry.DEFAULT_MODEL
-    for name in registry.names():
-        model = registry.load(name, "cpu")
+    assert registry.default().names()[0] == registry.DEFAULT_MODEL
+    for name in registry.default().names():
+        model = registry.default().load(name, "cpu")
         assert model.card.name == name
-        if name in registry.for_pictures():
+        if name in registry.default().for_pictures():
             picture = picture_of(colour_pictures.pixels(), "p.png")
             assert len(model.predict(picture).predicted) == 1
         else:
@@ -332,8 +332,8 @@ def test_every_registered_model_loads_fast_and_answers() -> None:
 
 def test_the_default_model_keeps_its_bounds() -> None:
     """At most 5 M parameters, under 10 MB on disk."""
-    folder = registry.folder(registry.DEFAULT_MODEL)
-    model = registry.load(device="cpu")
+    folder = registry.default().folder(registry.DEFAULT_MODEL)
+    model = registry.default().load(device="cpu")
     assert sum(p.numel() for p in model.net.parameters()) <= 5_000_000
     assert (folder / WEIGHTS_FILE).stat().st_size < 10_000_000
     assert torch.is_tensor(model.scores(torch.zeros(1, 12, 120, 120)))

@@ -101,11 +101,11 @@ def test_each_look_is_turned_back_to_how_the_patch_lies() -> None:
 
 def test_a_net_of_another_kind_is_not_split() -> None:
     assert readout.split(tiny.tiny_model()) is None
-    assert readout.split(registry.load("resnet-18", "cpu")) is None
+    assert readout.split(registry.default().load("resnet-18", "cpu")) is None
 
 
 def test_the_default_model_is_split_and_answers_the_same() -> None:
-    model = registry.load(registry.DEFAULT_MODEL, "cpu")
+    model = registry.default().load(registry.DEFAULT_MODEL, "cpu")
     net = readout.split(model)
     assert net is not None
     pixels = model.tensor(read_sample("finland-lake"))[None]

@@ -106,7 +106,7 @@ def test_the_maps_of_all_symmetries_lie_as_the_picture_lies(
 
 
 def test_one_window_of_a_picture_densely_is_the_picture() -> None:
-    net = registry.load("eurosat-rgb", "cpu").net
+    net = registry.default().load("eurosat-rgb", "cpu").net
     reflectance = samples.read_sample("austria-fields").data[[3, 2, 1], :64, :79]
     pixels = torch.from_numpy(reflectance).mul(3).clamp(0, 1)[None]
     with torch.inference_mode():
@@ -217,7 +217,7 @@ def test_a_mosaic_without_prior_gives_mean_logits() -> None:
 
 
 def test_one_window_of_the_shipped_mosaic_densely_is_the_patch() -> None:
-    model = registry.load("landcover-mosaic", "cpu")
+    model = registry.default().load("landcover-mosaic", "cpu")
     pixels = model.tensor(samples.read_sample("finland-lake"))[None]
     with torch.inference_mode():
         dense = model.net.dense(pixels)
@@ -226,7 +226,7 @@ def test_one_window_of_the_shipped_mosaic_densely_is_the_patch() -> None:
 
 
 def test_windows_of_an_area_are_close_to_patches_cut_out() -> None:
-    model = registry.load("landcover-mosaic", "cpu")
+    model = registry.default().load("landcover-mosaic", "cpu")
     names = ("finland-lake", "austria-fields", "portugal-hills", "finland-snow")
     four = [model.tensor(samples.read_sample(name)) for name in names]
     area = torch.cat([torch.cat(four[:2], dim=2), torch.cat(four[2:], dim=2)], dim=1)[None]

@@ -247,13 +247,13 @@ def aiming_page(
     """The page with one model, whose card holds aims and label sets."""
     assert browser_map.calls == []
     monkeypatch.setitem(nets.NETS, NAME, TinyNet)
-    monkeypatch.setattr(registry, "ZOO", tmp_path)
     decided_folder(tmp_path / "aiming", "aiming")
     test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60)
     test.session_state["app_page"] = "by itself"
-    test.run()
-    test.selectbox(key="classify_sample").select("finland-lake").run()
-    yield test
+    with registry.used(registry.Registry(shipped=tmp_path)):
+        test.run()
+        test.selectbox(key="classify_sample").select("finland-lake").run()
+        yield test
     assert not test.exception
 
 
@@ -357,8 +357,8 @@ def test_damaged_basemap_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_registered_models_have_titles() -> None:
-    for name in registry.names():
-        assert loaded_models.title(name) == registry.card(name).title
+    for name in registry.default().names():
+        assert loaded_models.title(name) == registry.default().card(name).title
     assert loaded_models.title("no such model") == "no such model"
 
 

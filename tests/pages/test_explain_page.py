@@ -44,15 +44,13 @@ PATIENCE_S = 60
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Two tiny models alone, and nothing kept from other tests."""
     monkeypatch.setitem(nets.NETS, NAME, TinyNet)
-    monkeypatch.setattr(registry, "ZOO", tmp_path)
     monkeypatch.delenv(neighbours.VARIABLE, raising=False)
     for name in ("one", "two"):
         tiny_folder(tmp_path / name, name=name, title=f"Net {name}")
-    registry.card.cache_clear()
     st.cache_resource.clear()
     st.cache_data.clear()
-    yield tmp_path
-    registry.card.cache_clear()
+    with registry.used(registry.Registry(shipped=tmp_path)):
+        yield tmp_path
     st.cache_resource.clear()
     st.cache_data.clear()
 

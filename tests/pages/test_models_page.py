@@ -83,11 +83,9 @@ def zoo(master: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """A copy of it that a test may damage, in place of the registry's."""
     folder = tmp_path / "zoo"
     shutil.copytree(master, folder)
-    monkeypatch.setattr(registry, "ZOO", folder)
     monkeypatch.setattr(registry, "DEFAULT_MODEL", "landcover-cnn")
-    registry.card.cache_clear()
-    yield folder
-    registry.card.cache_clear()
+    with registry.used(registry.Registry(shipped=folder)):
+        yield folder
 
 
 def page() -> AppTest:
@@ -119,14 +117,14 @@ def test_every_model_is_listed_with_the_figures_of_its_file(zoo: Path) -> None:
     shown.multiselect(key="models_columns_several").set_value(chosen).run()
     assert not shown.exception
     rows = {row["Model"]: row for row in shown.dataframe[0].value.to_dict("records")}
-    assert len(rows) == len(registry.names()) == 3
-    for name in registry.names():
-        row, figures = rows[registry.card(name).title], report(zoo, name).metrics
+    assert len(rows) == len(registry.default().names()) == 3
+    for name in registry.default().names():
+        row, figures = rows[registry.default().card(name).title], report(zoo, name).metrics
         for key in chosen:
             low, high = figures.confidence_intervals[key]
             title = data.FIGURES[key].title
             assert row[title] == f"{figures.value(key):.3f} [{low:.3f}, {high:.3f}]"
-        assert row["Parameters"] == f"{registry.card(name).parameters:,}"
+        assert row["Parameters"] == f"{registry.default().card(name).parameters:,}"
         assert row["ms a patch"] == f"{figures.speed.milliseconds_per_patch:.1f}"
 
 
@@ -139,9 +137,9 @@ def test_the_best_by_the_chosen_figure_comes_first(zoo: Path, by: str) -> None:
     assert list(table.columns)[1] == data.FIGURES[by].title
     values = [float(text.split(" ")[0]) for text in table[data.FIGURES[by].title]]
     assert values == sorted(values, reverse=by == "macro_ap")
-    best = {n: report(zoo, n).metrics.value(by) for n in registry.names()}
+    best = {n: report(zoo, n).metrics.value(by) for n in registry.default().names()}
     first = min(best, key=best.__getitem__) if by == "brier" else max(best, key=best.__getitem__)
-    assert table["Model"].iloc[0] == registry.card(first).title
+    assert table["Model"].iloc[0] == registry.default().card(first).title
 
 
 def test_figures_that_an_older_report_lacks_are_dashes(zoo: Path) -> None:
@@ -160,7 +158,7 @@ def test_figures_that_an_older_report_lacks_are_dashes(zoo: Path) -> None:
     shown.multiselect(key="models_columns_several").set_value(["brier"]).run()
     assert not shown.exception
     table = shown.dataframe[0].value.set_index("Model")
-    assert table.loc[registry.card("class-prior").title, "Brier score"] == "–"
+    assert table.loc[registry.default().card("class-prior").title, "Brier score"] == "–"
     shown.selectbox(key="models_one").set_value("class-prior").run()
     shown.selectbox(key="models_b").set_value("class-prior").run()
     for option in shown.segmented_control(key="models_view").options:
@@ -171,9 +169,9 @@ def test_figures_that_an_older_report_lacks_are_dashes(zoo: Path) -> None:
 
 def test_the_page_says_which_model_to_take(zoo: Path) -> None:
     said = text(page())
-    best = max(registry.names(), key=lambda n: report(zoo, n).metrics.micro_ap)
+    best = max(registry.default().names(), key=lambda n: report(zoo, n).metrics.micro_ap)
     value = report(zoo, best).metrics.micro_ap
-    assert f"(best micro AP): **{registry.card(best).title}**, {value:.3f} [" in said
+    assert f"(best micro AP): **{registry.default().card(best).title}**, {value:.3f} [" in said
     assert "inside the best one's interval" in said
 
 
@@ -184,7 +182,9 @@ def test_accuracy_against_time_has_every_model(zoo: Path) -> None:
         shown.segmented_control(key="models_bubble_value").set_value(value).run()
         assert not shown.exception
         table = next(f.value for f in shown.dataframe if "On the front" in f.value.columns)
-        assert sorted(table["Model"]) == sorted(registry.card(n).title for n in registry.names())
+        assert sorted(table["Model"]) == sorted(
+            registry.default().card(n).title for n in registry.default().names()
+        )
         fastest = table.sort_values("ms a patch").iloc[0]
         assert fastest["On the front"]
         assert table.loc[table[value].idxmax(), "On the front"]
@@ -287,7 +287,7 @@ def test_two_models_side_by_side(zoo: Path) -> None:
     assert row["Low"] <= row["A − B"] <= row["High"]
     said = text(shown)
     for name in ("band-statistics", "class-prior"):
-        assert registry.card(name).hash in said
+        assert registry.default().card(name).hash in said
 
 
 def test_a_model_compared_with_itself_does_not_differ(zoo: Path) -> None:
@@ -367,7 +367,7 @@ def test_a_report_of_other_weights_is_said_to_be_one(zoo: Path) -> None:
     assert "made with other weights" not in text(page())
     path = zoo / "landcover-cnn" / "evaluation" / "bigearthnet-v2-test.json"
     told = path.read_text()
-    path.write_text(told.replace(registry.card("landcover-cnn").hash, "0" * 12))
+    path.write_text(told.replace(registry.default().card("landcover-cnn").hash, "0" * 12))
     assert "made with other weights" in text(page())
 
 
@@ -404,9 +404,9 @@ def test_several_splits_can_be_chosen(zoo: Path, dataset: Dataset) -> None:
     assert "--split validation --model landcover-cnn --save" in text(shown)
 
 
-def test_an_empty_registry_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "ZOO", tmp_path)
-    assert "No model is installed" in text(page())
+def test_an_empty_registry_is_one_sentence(tmp_path: Path) -> None:
+    with registry.used(registry.Registry(shipped=tmp_path, home=tmp_path)):
+        assert "No model is installed" in text(page())
 
 
 def test_the_files_to_download_hold_numbers(zoo: Path) -> None:
@@ -483,7 +483,6 @@ def test_an_aim_of_the_card_can_be_taken(zoo: Path) -> None:
     told = json.loads(path.read_text())
     told["aims"] = {"f2": {FOREST: 0.125}}
     path.write_text(json.dumps(told))
-    registry.card.cache_clear()
     shown = view(page(), "Thresholds")
     shown.selectbox(key="models_threshold_aim").set_value("find more (F2)").run()
     shown.button(key="models_threshold_take").click().run()
@@ -619,7 +618,7 @@ def exclusive(zoo: Path) -> Path:
         places=np.arange(80),
         exclusive=True,
     )
-    card = registry.card("eurosat-rgb")
+    card = registry.default().card("eurosat-rgb")
     found = measure([card], material, [answers], Draws(resamples=50))
     speed = Speed(milliseconds_per_patch=5.0, runs=1, device="cpu", threads=1)
     metrics = EvaluationReport(

@@ -25,7 +25,7 @@ from tests.support import tiny, verdict_file
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
 NAME = "landcover-cnn"
-SHIPPED = registry.ZOO / registry.DEFAULT_MODEL / "trust"
+SHIPPED = registry.default().shipped / registry.DEFAULT_MODEL / "trust"
 """Real files of the default model, whose figures are read here and not named."""
 
 
@@ -33,7 +33,7 @@ def trust_script(name):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 -
     from landcover.models import registry  # noqa: PLC0415 - the script is run alone
     from pages.parts.models import data, trust  # noqa: PLC0415
 
-    trust.render(data.Entry(name, registry.card(name), 1, None))
+    trust.render(data.Entry(name, registry.default().card(name), 1, None))
 
 
 def card_script(name):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - as above
@@ -41,7 +41,7 @@ def card_script(name):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - 
     from pages.parts.models import data  # noqa: PLC0415
     from pages.parts.models import faithfulness as models_faithful  # noqa: PLC0415
 
-    models_faithful.render(data.Entry(name, registry.card(name), 1, None))
+    models_faithful.render(data.Entry(name, registry.default().card(name), 1, None))
 
 
 @pytest.fixture
@@ -49,10 +49,8 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """One tiny model without any figures, in place of the registry's."""
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
     tiny.tiny_folder(tmp_path / NAME, name=NAME)
-    monkeypatch.setattr(registry, "ZOO", tmp_path)
-    registry.card.cache_clear()
-    yield tmp_path
-    registry.card.cache_clear()
+    with registry.used(registry.Registry(shipped=tmp_path)):
+        yield tmp_path
 
 
 def draw(script: Callable[[str], None], name: str = NAME) -> AppTest:
@@ -78,7 +76,7 @@ def values(file: str) -> dict[str, Any]:
 
 
 def keep(zoo: Path, file: str, found: dict[str, Any]) -> None:
-    files.write_json(zoo / NAME, file, registry.card(NAME).hash, found)
+    files.write_json(zoo / NAME, file, registry.default().card(NAME).hash, found)
 
 
 def shipped_page(view: str) -> AppTest:
@@ -94,7 +92,7 @@ def shipped_page(view: str) -> AppTest:
 
 def test_the_shipped_model_says_when_not_to_believe_it() -> None:
     shown = shipped_page("When not to believe it")
-    found = records.load(SHIPPED.parent, registry.card(registry.DEFAULT_MODEL).hash)
+    found = records.load(SHIPPED.parent, registry.default().card(registry.DEFAULT_MODEL).hash)
     assert found is not None
     said = text(shown)
     for rate in (found.good.alarms, found.good.cannot_tell, found.bad["all"]):

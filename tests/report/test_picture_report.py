@@ -92,7 +92,7 @@ def test_an_answer_that_is_no_number_is_a_fault_of_the_model(model: Model) -> No
 
 
 def test_limits_state_the_measured_accuracy(tmp_path: Path) -> None:
-    said = picture_report.limits_of(registry.folder(registry.PICTURE_MODEL))
+    said = picture_report.limits_of(registry.default().folder(registry.PICTURE_MODEL))
     assert said[: len(picture_report.LIMITS)] == picture_report.LIMITS
     assert "EuroSAT pictures" in said[-1]
     assert "not been measured" in picture_report.limits_of(tmp_path)[-1]
@@ -103,7 +103,7 @@ def test_limits_state_what_the_other_bands_are_worth(
 ) -> None:
     said = picture_report.limits_of(tmp_path)[-2]
     for name in (picture_report.ALL_BANDS, picture_report.THREE_BANDS):
-        metrics = read_report(registry.folder(name), "bigearthnet-v2", "test").metrics
+        metrics = read_report(registry.default().folder(name), "bigearthnet-v2", "test").metrics
         low, high = metrics.confidence_intervals["micro_ap"]
         assert f"{metrics.micro_ap:.3f} [{low:.3f}, {high:.3f}]" in said
     monkeypatch.setattr(picture_report, "THREE_BANDS", "class-of-no-model")
@@ -113,7 +113,7 @@ def test_limits_state_what_the_other_bands_are_worth(
 def test_models_refuse_what_they_were_not_made_for(model: Model) -> None:
     seen = picture_report.view(picture_of(pixels(), "p.png"))
     with pytest.raises(ModelMismatch, match="twelve bands of reflectance"):
-        registry.load("class-prior", "cpu").predict(seen.picture)
+        registry.default().load("class-prior", "cpu").predict(seen.picture)
     with pytest.raises(ModelMismatch, match="choose a window"):
         model.predict(picture_of(pixels(65, 64), "p.png"))
     with pytest.raises(ModelMismatch, match="stretch is not known"):

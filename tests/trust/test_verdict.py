@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -222,7 +223,7 @@ def test_without_a_fit_one_pass_serves_too(model: Model, good: Raster) -> None:
 def test_models_of_few_bands_get_a_verdict_that_says_what_was_not_checked(
     known: Novelty, good: Raster, name: str, lost: str
 ) -> None:
-    model = registry.load(name)
+    model = registry.default().load(name)
     plain = replace(known, space=None)
     order = [good.bands.index(band) for band in model.card.bands]
     few = replace(good, data=good.data[order], bands=model.card.bands)
@@ -249,11 +250,10 @@ def test_too_few_whole_cells_are_said_to_be_unchecked(
 
 
 def test_a_fit_of_other_weights_is_not_believed(
-    model: Model, known: Novelty, good: Raster, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    model: Model, known: Novelty, good: Raster, tmp_path: Path
 ) -> None:
-    novelty.save(known, tmp_path, "0" * 12)  # type: ignore[arg-type]
-    monkeypatch.setattr(registry, "folder", lambda _: tmp_path)
-    found = judge(model, good)
+    novelty.save(known, tmp_path, "0" * 12)
+    found = judge(Model(model.card, model.net, model.device, tmp_path), good)
     assert found.distances == {}
     assert "another card" in found.unchecked[0]
 
@@ -298,7 +298,7 @@ def test_a_source_without_a_place_says_what_was_not_checked(
 
 
 def test_samples_get_an_answer_or_a_warning_from_the_default_model() -> None:
-    model = registry.load()
+    model = registry.default().load()
     for name in trust_cases.GOOD:
         patch = read_sample(name)
         found = judge(model, patch, model.predict(patch))

@@ -233,7 +233,7 @@ def start() -> Weights:
     Raises:
         UnknownName: it is not installed.
     """
-    state = registry.load(START, "cpu").net.state_dict()
+    state = registry.default().load(START, "cpu").net.state_dict()
     return {name: value for name, value in state.items() if name.startswith("trunk.")}
 
 
@@ -301,6 +301,7 @@ def _trained_net(parts: Parts, net: Mosaic, store: NativeStore) -> TrainedNet:
     mean, std = band_statistics([store])
     whole = rounded(net)
     prior = whole.get_buffer("prior.members")
+    start = registry.default().card(START).hash
     return TrainedNet(
         net=whole,
         net_name="mosaic",
@@ -315,7 +316,7 @@ def _trained_net(parts: Parts, net: Mosaic, store: NativeStore) -> TrainedNet:
                 "lite": parts.lite.epochs,
             },
             "seed": parts.lite.seed,
-            "start": f"{START} ({registry.card(START).hash}), and nothing for the TriGrid",
+            "start": f"{START} ({start}), and nothing for the TriGrid",
             "label_sets": f"{len(prior)} of BigEarthNet v2's training split",
         },
     )

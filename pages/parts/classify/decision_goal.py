@@ -125,18 +125,22 @@ def _measured(share: dict[str, Any]) -> str:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def observed(name: str, card_hash: str) -> dict[str, Any] | None:
+def observed(
+    name: str,
+    card_hash: str,
+    state: loaded_models.Stamp,  # noqa: ARG001 - part of the cache's key
+) -> dict[str, Any] | None:
     """The coverage that a registered model's label sets had on the test split."""
     from landcover.evaluate.report_files import observed_coverage  # noqa: PLC0415 - as below
     from landcover.models import registry  # noqa: PLC0415 - the map comes first
 
-    found = observed_coverage(registry.folder(name), card_hash)
+    found = observed_coverage(registry.default().folder(name), card_hash)
     return None if found is None else found.as_dict()
 
 
 def explain(name: str, found: Result) -> None:
     """Say below the chart what the words mean and which covers the aim left out."""
     card = loaded_models.card(name)
-    notes = (fallback(found), meaning(card, observed(name, card.hash)))
+    notes = (fallback(found), meaning(card, observed(name, card.hash, loaded_models.stamp(name))))
     for note in filter(None, notes):
         st.caption(theme.literal(note))

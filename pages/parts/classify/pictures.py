@@ -68,7 +68,7 @@ def below_map(chosen: choice.Chosen, whole: Raster) -> None:
         )
         with st.expander("The same as a table"):
             st.table(table(found), border="horizontal")
-        record = _record(chosen, whole, found)
+        record = _record(name, chosen, whole, found)
         with st.expander("Where this comes from: file, window, model"):
             rows = provenance(record, loaded_models.card(name).training)
             st.table({k: theme.literal(v) for k, v in rows.items()}, border="horizontal")
@@ -207,7 +207,7 @@ def _model(*, quiet: bool = False) -> str | None:
     with st.spinner("Loading the network …"):
         from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    names = registry.for_pictures()
+    names = registry.default().for_pictures()
     if names:
         return registry.PICTURE_MODEL if registry.PICTURE_MODEL in names else names[0]
     if not quiet:
@@ -231,19 +231,19 @@ def _limits(name: str) -> None:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.report import picture_report  # noqa: PLC0415 - loads torch
 
-    lines = picture_report.limits_of(registry.folder(name))
+    lines = picture_report.limits_of(registry.default().folder(name))
     st.markdown(
         "**What a colour picture gives up** against a place on the map, which is read in twelve "
         "bands:\n\n" + "\n".join(f"- {theme.literal(line)}" for line in lines)
     )
 
 
-def _record(chosen: choice.Chosen, whole: Raster, found: Result) -> dict[str, Any]:
+def _record(name: str, chosen: choice.Chosen, whole: Raster, found: Result) -> dict[str, Any]:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.report import picture_report  # noqa: PLC0415 - loads torch
 
     seen = picture_report.view(whole, (chosen.row, chosen.col))
-    limits = picture_report.limits_of(registry.folder(found.prediction.model))
+    limits = picture_report.limits_of(registry.default().folder(name))
     source = whole.provenance.source
     return picture_report.as_record(seen, found.prediction, found.verdict, source, limits=limits)
 

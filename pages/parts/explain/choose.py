@@ -20,6 +20,8 @@ from pages.parts.shared import loaded_models
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result
 
+MEASURED: Final = "trust/faithfulness.json"
+"""What was measured of explanations, in a model's folder."""
 MOST: Final = 4
 """Maps side by side: more would be too small to read."""
 FIRST: Final = 2
@@ -181,7 +183,7 @@ def _baseline() -> str:
 def _other_model(name: str, pixels: Raster) -> list[str]:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    every = registry.for_pictures() if pixels.is_rgb else registry.for_patches()
+    every = registry.default().for_pictures() if pixels.is_rgb else registry.default().for_patches()
     others = [other for other in every if other != name and _explainable(other)]
     if not others:
         st.caption("There is no second model whose answers can be traced back.")
@@ -206,20 +208,23 @@ def _title(side: str, model: str, label: str, method: str) -> str:
 
 def measured(name: str) -> Faithfulness | None:
     """What was measured of a model's explanations; None where nothing was that can be used."""
-    return _measured(name)[0]
+    return _measured(name, loaded_models.stamp(name, MEASURED))[0]
 
 
 def why_not(name: str) -> str:
     """Why there are no figures; empty where there are."""
-    return _measured(name)[1]
+    return _measured(name, loaded_models.stamp(name, MEASURED))[1]
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _measured(name: str) -> tuple[Faithfulness | None, str]:
+def _measured(
+    name: str,
+    state: loaded_models.Stamp,  # noqa: ARG001 - part of the cache's key
+) -> tuple[Faithfulness | None, str]:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     try:
-        found = ratings.load(registry.folder(name))
+        found = ratings.load(registry.default().folder(name))
     except LandcoverError as error:
         return None, str(error)
     if found is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -28,6 +28,8 @@ POLL_S: Final = 1.0
 """Each look at a job is a run of a script, which holds up the job for a moment."""
 MOST: Final = 256
 """Pieces that are kept: a map has 58 kB."""
+INDEX: Final = "trust/neighbours.safetensors"
+"""The index of training patches in a model's folder."""
 SHIFT_M: Final = 100.0
 _JOB: Final = "explain_job"
 _WAIT_S: Final = 0.1
@@ -53,6 +55,7 @@ class Wish:
         method: for maps.
         baseline: for maps and bands.
         aim: what the thresholds serve, for the stability.
+        state: of the model; another one under the same name is asked anew.
     """
 
     kind: Kind
@@ -62,6 +65,10 @@ class Wish:
     method: str = ""
     baseline: str = ""
     aim: str = ""
+    state: loaded_models.Stamp = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", loaded_models.stamp(self.model, INDEX))
 
     @property
     def group(self) -> tuple[Kind, str, str, str, str]:
@@ -125,18 +132,22 @@ def _turn() -> threading.Lock:
     return threading.Lock()
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
 def twin(name: str) -> Model:
     """A model for the jobs alone.
 
     Raises:
         LandcoverError: it is unknown or damaged.
     """
+    return _twin(name, loaded_models.stamp(name))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
+def _twin(name: str, state: loaded_models.Stamp) -> Model:  # noqa: ARG001 - part of the cache's key
     from landcover.explain import band_attribution, what_if  # noqa: F401, PLC0415 - load torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.trust import shift_stability  # noqa: F401, PLC0415 - load torch
 
-    model = registry.load(name)
+    model = registry.default().load(name)
     loaded_models.spare_what_stays()
     return model
 
@@ -283,9 +294,9 @@ def _pieces(
 
 def _neighbours(model: Model, patch: Raster) -> object:
     from landcover.explain import neighbours  # noqa: PLC0415 - loads torch
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    index = neighbours.load(registry.folder(model.card.name), model.card.hash)
+    assert model.folder is not None
+    index = neighbours.load(model.folder, model.card.hash)
     if index is None:
         return Failed(
             f"No training patches of {model.card.title} are indexed: index them with "

@@ -72,7 +72,7 @@ def model_for(pixels: Raster) -> str | None:
         return loaded_models.choose()
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    names = registry.for_pictures()
+    names = registry.default().for_pictures()
     if not names:
         st.error("No model for colour pictures is installed: install landcover again.")
         return None

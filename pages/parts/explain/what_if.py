@@ -47,7 +47,13 @@ def show(name: str, key: str, subject: Subject, found: Result, aim: str) -> None
             return
         try:
             outcome, judged = _outcome(
-                loaded_models.load(name), name, key, settings, aim, subject.pixels, subject.scene
+                loaded_models.load(name),
+                loaded_models.stamp(name),
+                key,
+                settings,
+                aim,
+                subject.pixels,
+                subject.scene,
             )
         except LandcoverError as error:
             st.error(theme.literal(str(error)))
@@ -68,7 +74,7 @@ def show(name: str, key: str, subject: Subject, found: Result, aim: str) -> None
 @st.cache_resource(max_entries=64, show_spinner="Asking again …")
 def _outcome(
     _model: Any,  # noqa: ANN401 - a model, whose type would load torch
-    name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
+    state: loaded_models.Stamp,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
     key: str,  # noqa: ARG001 - as above
     settings: what_if_controls.Settings,
     aim: str,

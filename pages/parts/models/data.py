@@ -124,9 +124,9 @@ class Row:
 def cards() -> tuple[dict[str, Card], list[str]]:
     """The cards of all models that can be used, and a sentence for each that cannot."""
     found, broken = {}, []
-    for name in registry.names():
+    for name in registry.default().names():
         try:
-            found[name] = registry.card(name)
+            found[name] = registry.default().card(name)
         except LandcoverError as error:
             broken.append(str(error))
     return found, broken
@@ -134,7 +134,8 @@ def cards() -> tuple[dict[str, Card], list[str]]:
 
 def splits(names: Sequence[str]) -> list[Split]:
     """Everything that some model was evaluated on; test splits first."""
-    found = {split for name in names for split in report_files.reports(registry.folder(name))}
+    folders = [registry.default().folder(name) for name in names]
+    found = {split for folder in folders for split in report_files.reports(folder)}
     return sorted(found, key=lambda item: (item[1] != "test", item))
 
 
@@ -143,7 +144,7 @@ def entries(models: dict[str, Card], split: Split | None) -> tuple[list[Entry], 
     found, broken = [], []
     for name, card in models.items():
         report = None
-        folder = registry.folder(name)
+        folder = registry.default().folder(name)
         if split is not None and split in report_files.reports(folder):
             try:
                 report = _report(folder, *split, _stamp(folder, split))
@@ -190,7 +191,7 @@ def _row(number: int, name: str, metrics: EvaluationReport | Baseline, entry: En
     return Row(
         number=number,
         name=name,
-        title=entry.card.title if entry else name,
+        title=registry.default().title(name) if entry else name,
         metrics=metrics,
         card=entry.card if entry else None,
         weights_bytes=entry.weights_bytes if entry else None,
@@ -292,7 +293,7 @@ def confusion_table(
 
 def history(name: str) -> pd.DataFrame | None:
     """A model's training history, None where it has none or it cannot be read."""
-    path = registry.folder(name) / HISTORY_FILE
+    path = registry.default().folder(name) / HISTORY_FILE
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError):

@@ -42,7 +42,7 @@ def render(entry: data.Entry) -> None:
 
 def _guarded(entry: data.Entry, draw: Callable[[data.Entry, Path], None], file: str) -> None:
     """Draw a part; a damaged file is one sentence."""
-    folder = registry.folder(entry.name)
+    folder = registry.default().folder(entry.name)
     try:
         draw(entry, folder)
     except CorruptModel as error:

@@ -96,7 +96,7 @@ def _known(name: str, card: Card) -> TrustMeasurement | None:
         )
         return None
     try:
-        found = records.load(registry.folder(name), card.hash)
+        found = records.load(registry.default().folder(name), card.hash)
     except CorruptModel as error:
         st.warning(theme.literal(str(error)))
         return None

@@ -1,4 +1,4 @@
-"""The registered models: loaded once, shared by everybody, changed by nobody.
+"""The models that have a name: loaded once, shared by everybody, changed by nobody.
 
 The registry needs torch, which takes seconds to load; it is imported where it is needed,
 so that the map is drawn first.
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from landcover.trust.result import Result
 
 KEY: Final = "classify_model"
+Stamp = tuple[str | int, ...]
+"""Which folder a model's name leads to, and which state of it."""
 
 
 def warm_up() -> None:
@@ -40,7 +42,7 @@ def choose() -> str | None:
     with st.spinner("Loading the network …"):
         from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    names = registry.for_patches()
+    names = registry.default().for_patches()
     if not names:
         st.error(
             "No model is installed, so nothing can be classified: install landcover again or "
@@ -67,27 +69,46 @@ def card(name: str) -> Card:
     """A model's card."""
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    return registry.card(name)
+    return registry.default().card(name)
 
 
 def title(name: str) -> str:
-    """The name that people read; a model whose card is damaged keeps its folder's name."""
+    """The name that people read; a model that is damaged or gone is called by its name."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
     try:
-        return card(name).title
+        return registry.default().title(name)
     except LandcoverError:
         return name
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
 def load(name: str) -> Model:
-    """A model, ready to predict.
+    """A model, ready to predict; loaded again where another one has taken its name.
 
     Raises:
         LandcoverError: it is unknown or damaged.
     """
+    return _load(name, stamp(name))
+
+
+def stamp(name: str, *files: str) -> Stamp:
+    """A key of caches that changes with a model, and with files in its folder.
+
+    It is empty where the model is gone, which :func:`load` says.
+    """
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    model = registry.load(name)
+    try:
+        return registry.default().stamp(name, *files)
+    except LandcoverError:
+        return ()
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
+def _load(name: str, state: Stamp) -> Model:  # noqa: ARG001 - part of the cache's key
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    model = registry.default().load(name)
     spare_what_stays()
     return model
 
@@ -115,13 +136,13 @@ def predict(name: str, key: str, raster: Raster, aim: str = "f1") -> Result:
         LandcoverError: the model is damaged, or the pixels are not what it was made for.
     """
     model = load(name)
-    return _predict(model, name, key, raster, "f1" if model.card.exclusive else aim)
+    return _predict(model, stamp(name), key, raster, "f1" if model.card.exclusive else aim)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Looking at the pixels …")
 def _predict(
     _model: Model,
-    name: str,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
+    state: Stamp,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
     key: str,  # noqa: ARG001 - as above
     _raster: Raster,
     aim: str,

@@ -117,7 +117,7 @@ def test_random_patches_are_connected() -> None:
 
 @pytest.mark.parametrize("name", [registry.DEFAULT_MODEL, "resnet-18"])
 def test_weights_are_spoilt_from_the_answer_backwards(name: str) -> None:
-    model = registry.load(name, "cpu")
+    model = registry.default().load(name, "cpu")
     pixels = model.tensor(tiny.random_patch())[None]
     layers = randomisation.from_the_answer(model, pixels)
     names = [name for layer in layers for name in layer]

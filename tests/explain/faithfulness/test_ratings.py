@@ -81,7 +81,7 @@ CONTROLS = {
 
 @pytest.fixture(scope="module")
 def real() -> Model:
-    return registry.load("landcover-cnn-rgb", "cpu")
+    return registry.default().load("landcover-cnn-rgb", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_random_orders_have_no_gain(controls: Faithfulness) -> None:
 )
 def test_the_default_models_maps_follow_its_weights(method: str, patches: list[Raster]) -> None:
     """The randomisation check of Adebayo et al. on the shipped net and real patches."""
-    model = registry.load(registry.DEFAULT_MODEL, "cpu")
+    model = registry.default().load(registry.DEFAULT_MODEL, "cpu")
     way = explanation.METHODS[method]
     found = []
     asked = cases.choose(model, patches[:2])
@@ -319,10 +319,10 @@ def test_damaged_figures_are_refused(measured: Faithfulness, tmp_path: Path, mis
 
 def test_what_ships_belongs_to_its_card() -> None:
     """Figures of old weights would be refused by every page, so they must not ship."""
-    for name in registry.names():
-        found = ratings.load(registry.folder(name))
+    for name in registry.default().names():
+        found = ratings.load(registry.default().folder(name))
         if found is not None:
-            assert found.card_hash == registry.card(name).hash
+            assert found.card_hash == registry.default().card(name).hash
             assert found.model == name
 
 

@@ -185,7 +185,7 @@ def test_a_rate_has_its_interval_and_no_share_where_nothing_was_counted() -> Non
 def test_the_default_model_meets_the_targets(
     shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = registry.load()
+    model = registry.default().load()
     dataset = open_dataset("bigearthnet", shared_data / "bigearthnet")
     known = fit.fit(model, dataset)
     monkeypatch.setattr(measure, "SPOILT", 10)

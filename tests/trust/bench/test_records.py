@@ -129,8 +129,8 @@ def test_the_risk_at_a_coverage_is_that_of_the_next_point() -> None:
 
 def test_the_shipped_file_is_read() -> None:
     name = registry.DEFAULT_MODEL
-    folder = registry.ZOO / name
-    found = records.load(folder, registry.card(name).hash)
+    folder = registry.default().shipped / name
+    found = records.load(folder, registry.default().card(name).hash)
     raw = json.loads((folder / "trust" / "verdict.json").read_text())["values"]
     assert found is not None
     assert len(found.groups) == len(raw["groups"])

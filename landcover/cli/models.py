@@ -1,0 +1,129 @@
+"""The command ``models``: list them, and add, remove or move models of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from landcover.cli import model_options
+from landcover.core.errors import CorruptModel
+
+SOME_FAILED = 1
+
+
+def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
+    """The command ``models`` with its actions; without one it lists."""
+    models = commands.add_parser("models", help="list, add, remove, export and import models")
+    models.add_argument("--json", action="store_true", help="print the list as JSON")
+    models.set_defaults(command=_list)
+    actions = models.add_subparsers(metavar="ACTION")
+
+    listing = actions.add_parser("list", help="list the models that have a name")
+    # An absent option must not undo one before the action's name.
+    listing.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
+    listing.set_defaults(command=_list)
+
+    add = actions.add_parser("add", help="copy a model folder to your own models")
+    add.add_argument("model", metavar="FOLDER", help=model_options.HELP)
+    _add_name(add, "the folder's")
+    add.set_defaults(command=_add)
+
+    remove = actions.add_parser("remove", help="move one of your models to the trash")
+    remove.add_argument("name", metavar="NAME")
+    remove.set_defaults(command=_remove)
+
+    restore = actions.add_parser("restore", help="undo `remove`")
+    restore.add_argument("name", metavar="NAME")
+    restore.set_defaults(command=_restore)
+
+    export = actions.add_parser("export", help="write a model with its reports as one zip file")
+    export.add_argument("model", metavar="MODEL", help=model_options.HELP)
+    export.add_argument("file", metavar="FILE.zip", type=Path)
+    export.set_defaults(command=_export)
+
+    load = actions.add_parser("import", help="check what `export` wrote and add it to your models")
+    load.add_argument("file", metavar="FILE.zip", type=Path)
+    _add_name(load, "the card's")
+    load.set_defaults(command=_import)
+
+
+def _add_name(parser: argparse.ArgumentParser, usual: str) -> None:
+    parser.add_argument(
+        "--name", metavar="NAME", help=f"what the model will be called (default: {usual} name)"
+    )
+
+
+def _list(options: argparse.Namespace) -> int:
+    from landcover.evaluate.model_summary import describe  # noqa: PLC0415 - loads torch
+    from landcover.models import registry  # noqa: PLC0415
+    from landcover.report import patch_report  # noqa: PLC0415
+
+    known, rows, damaged = registry.default(), [], []
+    for name in known.names():
+        try:
+            row = describe(known.folder(name))
+        except CorruptModel as error:
+            damaged.append(str(error))
+            continue
+        default = name == registry.DEFAULT_MODEL
+        rows.append({**row, "name": name, "default": default, "origin": known.origin(name)})
+    print(
+        json.dumps(rows, ensure_ascii=False, allow_nan=False)
+        if options.json
+        else patch_report.models_text(rows)
+    )
+    for name in known.shadowed():
+        print(
+            f"note: {known.user_folder(name)} is not used, because a shipped model has its name: "
+            "rename that folder.",
+            file=sys.stderr,
+        )
+    for sentence in damaged:
+        print(f"error: {sentence}", file=sys.stderr)
+    return SOME_FAILED if damaged else 0
+
+
+def _add(options: argparse.Namespace) -> int:
+    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+
+    told_added(store.add(registry.default(), options.model, options.name))
+    return 0
+
+
+def told_added(name: str) -> None:
+    """Say that a model was added, and how it is used."""
+    print(f"Added '{name}': landcover classify SOURCE --model {name}")
+
+
+def _remove(options: argparse.Namespace) -> int:
+    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+
+    folder = store.remove(registry.default(), options.name)
+    print(f"Moved '{options.name}' to {folder}; undo: landcover models restore {options.name}")
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+
+    store.restore(registry.default(), options.name)
+    print(f"Restored '{options.name}': landcover classify SOURCE --model {options.name}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+
+    store.export_archive(registry.default(), options.model, options.file)
+    print(f"Written: {options.file} ({options.file.stat().st_size:,} bytes)")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+
+    told_added(store.import_archive(registry.default(), options.file, options.name))
+    return 0

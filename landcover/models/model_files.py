@@ -1,0 +1,173 @@
+"""Which files a model folder may hold, how large they may be, and how a folder is copied.
+
+Beside card and weights these are the training's configuration and history, saved reports
+(``evaluation/``), what was measured or fitted for the model (``trust/``), and the baselines
+that it is measured against (``baselines/``). All else, such as checkpoints, stays where it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from landcover.core.errors import BadInput
+from landcover.models.card import CARD_FILE, MAX_CARD_BYTES, WEIGHTS_FILE, Card, read_card
+from landcover.models.model import MAX_WEIGHTS_BYTES
+
+MAX_FILES: Final = 200
+_PART: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_NAME: Final = re.compile(_PART)
+_LIMITS: Final[tuple[tuple[re.Pattern[str], int], ...]] = (
+    (re.compile(re.escape(CARD_FILE)), MAX_CARD_BYTES),
+    (re.compile(re.escape(WEIGHTS_FILE)), MAX_WEIGHTS_BYTES),
+    (re.compile(r"config\.json"), 1_000_000),
+    (re.compile(r"history\.csv"), 5_000_000),
+    (re.compile(rf"evaluation/{_PART}\.(json|parquet)"), 20_000_000),
+    (re.compile(rf"trust/{_PART}\.(json|safetensors)"), 2_000_000),
+    (re.compile(rf"baselines/{_PART}/{re.escape(CARD_FILE)}"), MAX_CARD_BYTES),
+    (re.compile(rf"baselines/{_PART}/{re.escape(WEIGHTS_FILE)}"), MAX_WEIGHTS_BYTES),
+)
+"""Path in the folder → the most bytes that it may have."""
+_DIRECTORIES: Final = (".", "evaluation", "trust", "baselines/*")
+
+
+def is_name(name: str) -> bool:
+    """Whether a model may have that name: letters, digits, ``.``, ``_`` and ``-``, 64 at most."""
+    return _NAME.fullmatch(name) is not None and not name.endswith(".")
+
+
+def check_name(name: str) -> None:
+    """Raise unless a model may have that name.
+
+    Raises:
+        BadInput: it may not.
+    """
+    if not is_name(name):
+        raise BadInput(
+            f"'{name[:60]}' cannot be a model's name: use up to 64 letters, digits, '-', '_' and "
+            "'.', with a letter or digit first."
+        )
+
+
+def limit(path: str) -> int | None:
+    """The most bytes of a file by its path in the folder; None where it does not belong there."""
+    return next((most for pattern, most in _LIMITS if pattern.fullmatch(path)), None)
+
+
+def paths(folder: Path) -> list[str]:
+    """The files of a model folder that belong there, relative to it, with ``/``; sorted."""
+    found = (path for place in _DIRECTORIES for path in folder.glob(f"{place}/*"))
+    names = (path.relative_to(folder).as_posix() for path in found if path.is_file())
+    return sorted(name for name in names if limit(name) is not None)
+
+
+def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Path and bytes of each file that belongs to a model folder, one at a time.
+
+    Raises:
+        BadInput: one is too large or cannot be read.
+    """
+    for name in paths(folder):
+        path, most = folder / name, limit(name) or 0
+        try:
+            data = path.read_bytes() if path.stat().st_size <= most else None
+        except OSError:
+            raise BadInput(f"'{path}' cannot be read: check its permissions.") from None
+        if data is None:
+            raise BadInput(f"'{path}' is larger than the {most / 1e6:,.0f} MB that it may have.")
+        yield name, data
+
+
+def write(folder: Path, name: str, data: bytes) -> None:
+    """Write one file of a model folder by its path in it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy the files that belong to a model folder into another folder.
+
+    Raises:
+        BadInput: one is too large or cannot be read.
+        OSError: one cannot be written.
+    """
+    for name, data in contents(source):
+        write(target, name, data)
+
+
+def rename(folder: Path, name: str) -> Card:
+    """Give the card in a folder another name, and stamp its reports with the new card's hash.
+
+    A card's hash covers its name, and reports and the files in ``trust/`` are believed only
+    with the hash of the card beside them. Files of yet another card stay as they are.
+
+    Returns:
+        the card.
+
+    Raises:
+        CorruptModel: the card is damaged.
+        OSError: a file cannot be written.
+    """
+    old = read_card(folder)
+    if old.name == name:
+        return old
+    new = old.with_fields(name=name)
+    new.write(folder)
+    for path in paths(folder):
+        if not path.startswith(("evaluation/", "trust/")):
+            continue
+        data = (folder / path).read_bytes()
+        stamped = None
+        if path.endswith(".json"):
+            stamped = _stamped_json(data, old, new)
+        elif path.endswith(".safetensors"):
+            stamped = _stamped_tensors(data, old, new)
+        if stamped is not None:
+            (folder / path).write_bytes(stamped)
+    return new
+
+
+def _stamped_json(data: bytes, old: Card, new: Card) -> bytes | None:
+    """None where the file is damaged or of another card, which its reader says."""
+    try:
+        values = json.loads(data)
+        if not _stamp(values, old, new):
+            return None
+        _stamp(values.get("values"), old, new)
+        return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _stamped_tensors(data: bytes, old: Card, new: Card) -> bytes | None:
+    """The same for safetensors: eight bytes of length, a JSON header, then the numbers."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    try:
+        header = json.loads(data[8:end])
+        if not _stamp(header.get("__metadata__"), old, new):
+            return None
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    text += b" " * (-len(text) % 8)  # the numbers stay aligned
+    return len(text).to_bytes(8, "little") + text + data[end:]
+
+
+def _stamp(values: Any, old: Card, new: Card) -> bool:  # noqa: ANN401 - JSON that nobody has vouched for
+    """Replace hash and name of a card in one object; whether it was of that card."""
+    if not isinstance(values, dict):
+        return False
+    found = values.get("card_hash") == old.hash
+    if found:
+        values["card_hash"] = new.hash
+    if values.get("model") == old.name:
+        values["model"] = new.name
+    return found

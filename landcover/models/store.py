@@ -1,0 +1,285 @@
+"""The user's models: add, remove, restore, and move between computers as one zip file.
+
+They lie in ``LANDCOVER_HOME/models``, a folder each. A model is written into a folder aside,
+loaded from there as any model is, and only then renamed into its place, so that whoever lists
+models sees all of it or nothing. A removed model is kept in ``LANDCOVER_HOME/trash/models``.
+
+An archive holds the files of a model folder (:mod:`landcover.models.model_files`) under their
+paths in it, without a folder around them. One that comes from elsewhere is not trusted: it is
+never unpacked by its own names, and its sizes are bounded while reading, whatever it claims.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from landcover.core.errors import BadInput, UnknownName
+from landcover.io.guard import shown
+from landcover.models import hub, model_files
+from landcover.models.card import CARD_FILE, WEIGHTS_FILE, read_card
+from landcover.models.model import MAX_WEIGHTS_BYTES, load_model
+from landcover.models.registry import Registry
+
+MAX_ARCHIVE_BYTES: Final = MAX_WEIGHTS_BYTES + 100_000_000
+_MAX_DIRECTORY_BYTES: Final = 200_000
+"""Of an archive's table of contents: that of 200 files has some 30 kB."""
+_END: Final = struct.Struct("<4s4H2LH")
+"""The record at a zip file's end: magic, disks, entries, size and place of the directory."""
+_MOMENT: Final = (1980, 1, 1, 0, 0, 0)
+"""The date of all members, so that the same model gives the same archive."""
+_DAMAGE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    EOFError,
+    LookupError,
+)
+
+
+def check_new(registry: Registry, name: str) -> None:
+    """Raise unless a user's model may be added under a name.
+
+    Raises:
+        BadInput: it cannot be a name, or a model has it.
+    """
+    model_files.check_name(name)
+    taken = {known.casefold() for known in registry.shipped_names()}
+    published = {known.removeprefix(hub.PREFIX).casefold() for known in hub.MODELS}
+    if name.casefold() in taken | published:
+        kind = "shipped" if name.casefold() in taken else "published"
+        raise BadInput(f"'{name}' is the name of a {kind} model: give another one with --name.")
+    if name.casefold() in {path.name.casefold() for path in registry.user.glob("*")}:
+        raise BadInput(
+            f"You have a model '{name}' already: remove it with `landcover models remove {name}`, "
+            "or give another name with --name."
+        )
+
+
+def add(registry: Registry, model: str | Path, name: str | None = None) -> str:
+    """Copy a model folder into the user's models.
+
+    Args:
+        registry: where it goes.
+        model: the path of a folder, or the name of a model to copy.
+        name: what it will be called; the folder's name where it is left out. The card of the
+            copy gets that name, and so another hash, with which its reports are stamped.
+
+    Returns:
+        the name.
+
+    Raises:
+        LandcoverError: there is no such model, it cannot be used, or the name is taken.
+    """
+    source = registry.folder(model)
+    name = source.resolve().name if name is None else name
+    check_new(registry, name)
+    load_model(source, "cpu")
+    _add(registry, name, lambda new: model_files.copy(source, new))
+    return name
+
+
+def remove(registry: Registry, name: str) -> Path:
+    """Move a user's model to the trash.
+
+    Of a shipped model that is the user's copy with their reports; the shipped one stays.
+
+    Returns:
+        its folder there.
+
+    Raises:
+        BadInput: it is a shipped model, or it cannot be moved.
+        UnknownName: the user has no model of that name.
+    """
+    own, folder = registry.user_names(), registry.user_folder(name)
+    if name not in own and name in registry.shipped_names():
+        raise BadInput(f"'{name}' is a shipped model, which stays: only your own can be removed.")
+    if name not in own:
+        raise UnknownName("model of your own", name, own)
+    trash = _trash(registry)
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    target = trash / f"{folder.name}@{moment}"
+    try:
+        trash.mkdir(parents=True, exist_ok=True)
+        folder.rename(target)
+    except OSError as error:
+        raise BadInput(
+            f"The model '{name}' cannot be moved to '{trash}': {error.strerror or error}."
+        ) from None
+    return target
+
+
+def restore(registry: Registry, name: str) -> Path:
+    """Move the model of that name that was removed last back to the user's models.
+
+    Returns:
+        its folder.
+
+    Raises:
+        BadInput: a model has that name by now, or it cannot be moved.
+        UnknownName: no such model lies in the trash.
+    """
+    trash = _trash(registry)
+    stem = name.removeprefix(hub.PREFIX)
+    found = sorted(path.parent for path in trash.glob(f"*@*/{CARD_FILE}"))
+    names = {path.name.rpartition("@")[0] for path in found}
+    if stem not in names:
+        raise UnknownName("removed model", name, names)
+    folder = registry.user_folder(name)
+    if folder.exists():
+        raise BadInput(f"You have a model '{name}' again: remove it first, then restore.")
+    last = [path for path in found if path.name.rpartition("@")[0] == stem][-1]
+    try:
+        last.rename(folder)
+    except OSError as error:
+        raise BadInput(
+            f"The model '{name}' cannot be moved back from '{last}': {error.strerror or error}."
+        ) from None
+    return folder
+
+
+def export_archive(registry: Registry, model: str | Path, path: Path) -> None:
+    """Write a model with its reports as one zip file, the same bytes for the same files.
+
+    Raises:
+        LandcoverError: there is no such model, it cannot be used, or the file cannot be written.
+    """
+    folder = registry.folder(model)
+    load_model(folder, "cpu")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in model_files.contents(folder):
+                member = zipfile.ZipInfo(name, _MOMENT)
+                member.compress_type = zipfile.ZIP_DEFLATED
+                member.external_attr = (stat.S_IFREG | 0o644) << 16
+                archive.writestr(member, data)
+        part.replace(path)
+    except OSError as error:
+        raise BadInput(
+            f"'{path}' cannot be written: {error.strerror or error}; name another file."
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def import_archive(registry: Registry, path: Path, name: str | None = None) -> str:
+    """Check an archive that :func:`export_archive` wrote, or anybody else, and add its model.
+
+    Args:
+        registry: where it goes.
+        path: of the zip file.
+        name: what the model will be called; as its card says where it is left out.
+
+    Returns:
+        the name.
+
+    Raises:
+        BadInput: the archive is damaged, holds what does not belong to a model, or is too large;
+            or the name is taken.
+        CorruptModel: its card or weights cannot be trusted.
+    """
+    if name is not None:
+        check_new(registry, name)
+    files = _read(path)
+    if missing := [file for file in (CARD_FILE, WEIGHTS_FILE) if file not in files]:
+        raise BadInput(f"'{shown(path.name)}' holds no model: it has no {missing[0]}.")
+
+    def unpack(new: Path) -> None:
+        for file, data in files.items():
+            model_files.write(new, file, data)
+
+    return _add(registry, name, unpack)
+
+
+def _add(registry: Registry, name: str | None, fill: Callable[[Path], None]) -> str:
+    """Fill a folder aside, check what is in it, and make it the user's model of that name."""
+    with registry.aside() as (new, place):
+        fill(new)
+        if name is None:
+            name = read_card(new).name
+            check_new(registry, name)
+        model_files.rename(new, name)
+        load_model(new, "cpu")
+        for card in new.glob(f"baselines/*/{CARD_FILE}"):
+            load_model(card.parent, "cpu")
+        place(name)
+    return name
+
+
+def _trash(registry: Registry) -> Path:
+    return registry.user.parent / "trash" / "models"
+
+
+def _read(path: Path) -> dict[str, bytes]:
+    """The members of an archive, all of them files of a model within their limits."""
+    name = shown(path.name)
+    try:
+        file = path.open("rb")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BadInput(f"'{name}' cannot be read: {why}.") from None
+    try:
+        with file:
+            _check_end(file, name)
+            file.seek(0)
+            with zipfile.ZipFile(file) as archive:
+                return _members(archive, name)
+    # Damage shows as one of many errors, depending on which byte was hit.
+    except _DAMAGE:
+        raise BadInput(f"'{name}' is a damaged or encrypted zip: export it again.") from None
+
+
+def _check_end(file: io.BufferedReader, name: str) -> None:
+    """Refuse what is no zip or has a directory of millions of entries, before it is parsed."""
+    size = file.seek(0, io.SEEK_END)
+    if size > MAX_ARCHIVE_BYTES:
+        raise BadInput(
+            f"'{name}' is larger than {MAX_ARCHIVE_BYTES / 1e6:,.0f} MB: it is no model's archive."
+        )
+    file.seek(max(0, size - _END.size - 20))
+    tail = file.read()
+    magic, _, _, _, entries, directory, _, comment = (
+        _END.unpack(tail[-_END.size :]) if len(tail) >= _END.size else (b"",) + (0,) * 7
+    )
+    if magic != b"PK\x05\x06" or comment:
+        raise BadInput(
+            f"'{name}' is no archive as `landcover models export` writes it: export it again."
+        )
+    large = b"PK\x06\x07" in tail[: -_END.size]  # a second directory, for archives above 4 GB
+    if large or entries > model_files.MAX_FILES or directory > _MAX_DIRECTORY_BYTES:
+        raise BadInput(f"'{name}' lists too many files: it is no model's archive.")
+
+
+def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    total = 0
+    for member in archive.infolist():
+        most = model_files.limit(member.orig_filename)
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        packed = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if most is None or kind not in (0, stat.S_IFREG) or not packed or member.filename in files:
+            raise BadInput(
+                f"'{name}' holds '{shown(member.orig_filename)}', which does not belong to a "
+                "model: nothing was added."
+            )
+        with archive.open(member) as file:
+            data = file.read(most + 1)
+        total += len(data)
+        if len(data) > most or total > MAX_ARCHIVE_BYTES:
+            raise BadInput(
+                f"'{shown(member.filename)}' in '{name}' unpacks to more than "
+                f"{min(most, MAX_ARCHIVE_BYTES) / 1e6:,.0f} MB: nothing was added."
+            )
+        files[member.filename] = data
+    return files

@@ -1,0 +1,516 @@
+"""The command ``models``, and what else the command line does with models of one's own."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import stat
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landcover import nets
+from landcover.cli.main import BAD, DONE, SOME_FAILED, main
+from landcover.core.classes import CLASS_NAMES
+from landcover.models import model_files, registry
+from landcover.models.card import CARD_FILE, MAX_CARD_BYTES, WEIGHTS_FILE, read_card
+from landcover.models.registry import DEFAULT_MODEL, Registry
+from landcover.trust import files
+from tests.support import bigearthnet_tree as tree
+from tests.support import tiny
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """Two shipped models and none of the user's."""
+    monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
+    for name in (DEFAULT_MODEL, "shipped"):
+        tiny.tiny_folder(tmp_path / "zoo" / name, name=name)
+    with registry.used(Registry(shipped=tmp_path / "zoo", home=tmp_path / "home")) as used:
+        yield used
+
+
+@pytest.fixture
+def run(known: Registry, capsys: pytest.CaptureFixture[str]) -> Run:
+    assert known
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = main([str(each) for each in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A trained model, named after its recipe, with a file of each kind and a checkpoint."""
+    made = tiny.tiny_folder(tmp_path / "runs" / "first", name="shipped", title="Trained here")
+    card = read_card(made)
+    files.write_json(made, "stability", card.hash, {"model": card.name, "share": 0.1 + 0.2})
+    weights = tiny.TinyNet().head.weight.detach()
+    files.write_tensors(made, "novelty", card.hash, {"x": weights}, {"bound": 0.3})
+    (made / "evaluation").mkdir()
+    report = {"model": card.name, "card_hash": card.hash, "baselines": {"b": {"card_hash": "0"}}}
+    (made / "evaluation" / "d-test.json").write_text(json.dumps(report))
+    (made / "history.csv").write_text("epoch\n1\n")
+    (made / "runs").mkdir()
+    (made / "runs" / "checkpoint.pt").write_text("not ours")
+    return made
+
+
+@pytest.fixture
+def archive(run: Run, folder: Path, tmp_path: Path) -> Path:
+    assert run("models", "export", folder, tmp_path / "model.zip")[0] == DONE
+    return tmp_path / "model.zip"
+
+
+def error(outcome: tuple[int, str, str]) -> str:
+    """The one line of an error."""
+    status, out, err = outcome
+    assert (status, out) == (BAD, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+# List.
+
+
+def test_the_list_names_where_models_come_from(run: Run, known: Registry, folder: Path) -> None:
+    shutil.rmtree(folder / "evaluation")
+    assert run("models", "add", folder, "--name", "mine")[0] == DONE
+    _, out, err = run("models", "--json")
+    assert err == ""
+    rows = json.loads(out)
+    assert [(row["name"], row["origin"]) for row in rows] == [
+        (DEFAULT_MODEL, "shipped"),
+        ("shipped", "shipped"),
+        ("mine", "user"),
+    ]
+    assert [row["default"] for row in rows] == [True, False, False]
+    for arguments in (("list", "--json"), ("--json", "list")):
+        assert json.loads(run("models", *arguments)[1]) == rows
+    assert "mine: Trained here" in run("models", "list")[1]
+    assert run("models")[1] == run("models", "list")[1]
+    assert known.names()[-1] == "mine"
+
+
+def test_a_damaged_model_does_not_hide_the_others(run: Run, known: Registry) -> None:
+    (known.user / "broken").mkdir(parents=True)
+    (known.user / "broken" / CARD_FILE).write_text("{")
+    status, out, err = run("models")
+    assert status == SOME_FAILED
+    assert "shipped: Tiny net" in out
+    assert "'broken' cannot be used" in err
+
+
+def test_a_model_under_a_shipped_name_is_told(run: Run, known: Registry) -> None:
+    tiny.tiny_folder(known.user / "shipped", name="shipped", title="In the way")
+    status, out, err = run("models")
+    assert status == DONE
+    assert "In the way" not in out
+    assert "is not used, because a shipped model has its name" in err
+
+
+# Add, remove, restore.
+
+
+def test_an_added_model_works_by_its_name_with_all_that_lies_beside_it(
+    run: Run, known: Registry, folder: Path
+) -> None:
+    before = read_card(folder)
+    status, out, _ = run("models", "add", folder)
+    assert (status, out) == (DONE, "Added 'first': landcover classify SOURCE --model first\n")
+    card = known.card("first")
+    assert (card.name, card.title) == ("first", "Trained here")
+    assert read_card(folder) == before, "what was copied stays as it was"
+    own = known.folder("first")
+    assert files.read_json(own, "stability", card.hash) == {"model": "first", "share": 0.1 + 0.2}
+    kept, there = (files.read_tensors(at, "novelty", card_hash)
+                   for at, card_hash in ((folder, before.hash), (own, card.hash)))  # fmt: skip
+    assert kept is not None
+    assert there is not None
+    assert there[0]["x"].equal(kept[0]["x"])
+    assert there[1] == {"bound": 0.3}
+    report = json.loads((own / "evaluation" / "d-test.json").read_text())
+    assert report == {
+        "model": "first",
+        "card_hash": card.hash,
+        "baselines": {"b": {"card_hash": "0"}},
+    }
+    assert not (own / "runs").exists()
+    status, out, _ = run("classify", "finland-lake", "--model", "first", "--json")
+    assert status == DONE
+    found = json.loads(out)
+    assert (found["model"], found["provenance"]["card_hash"]) == ("first", card.hash)
+
+
+def test_a_file_of_another_card_is_copied_as_it_is(run: Run, known: Registry, folder: Path) -> None:
+    files.write_json(folder, "stability", "0" * 12, {"share": 1})
+    (folder / "trust" / "damaged.json").write_text("{")
+    (folder / "trust" / "damaged.safetensors").write_bytes(b"\xff" * 20)
+    assert run("models", "add", folder, "--name", "mine")[0] == DONE
+    for name in ("stability.json", "damaged.json", "damaged.safetensors"):
+        there = known.folder("mine") / "trust" / name
+        assert there.read_bytes() == (folder / "trust" / name).read_bytes()
+
+
+def test_a_shipped_model_can_be_copied_under_another_name(run: Run, known: Registry) -> None:
+    assert run("models", "add", "shipped", "--name", "copy")[0] == DONE
+    assert known.card("copy").weights_sha256 == known.card("shipped").weights_sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("shipped", "name of a shipped model"),
+        ("Shipped", "name of a shipped model"),
+        ("resnet18-s2-v0.2.0", "name of a published model"),
+        ("taken", "You have a model 'taken' already"),
+        ("TAKEN", "You have a model 'TAKEN' already"),
+        ("../up", "cannot be a model's name"),
+        (".hidden", "cannot be a model's name"),
+        ("a b", "cannot be a model's name"),
+        ("", "cannot be a model's name"),
+        ("reben:x", "cannot be a model's name"),
+        ("dot.", "cannot be a model's name"),
+    ],
+)
+def test_a_name_that_is_taken_or_none_is_refused(
+    name: str, why: str, run: Run, known: Registry, folder: Path
+) -> None:
+    tiny.tiny_folder(known.user / "taken", name="taken")
+    before = known.names()
+    assert why in error(run("models", "add", folder, "--name", name))
+    assert known.names() == before
+    assert sorted(path.name for path in known.user.iterdir()) == ["taken"]
+
+
+@given(name=st.text(max_size=70))
+@settings(max_examples=60)
+def test_every_name_that_is_let_through_is_one_plain_folder(name: str) -> None:
+    if model_files.is_name(name):
+        assert Path(name).name == name
+        assert name.isascii()
+        assert not name.startswith(".")
+
+
+@pytest.mark.parametrize("damage", ["card", "weights", "none"])
+def test_what_is_no_model_is_not_added(
+    damage: str, run: Run, known: Registry, folder: Path, tmp_path: Path
+) -> None:
+    if damage == "card":
+        (folder / CARD_FILE).write_text("{}")
+    elif damage == "weights":
+        (folder / WEIGHTS_FILE).write_bytes(b"other")
+    else:
+        folder = tmp_path
+    error(run("models", "add", folder, "--name", "mine"))
+    assert known.names() == (DEFAULT_MODEL, "shipped")
+    assert not list(known.user.glob("*"))
+
+
+def test_a_removed_model_can_be_restored(run: Run, known: Registry, folder: Path) -> None:
+    run("models", "add", folder, "--name", "mine")
+    card = known.card("mine")
+    status, out, _ = run("models", "remove", "mine")
+    assert status == DONE
+    assert out.endswith("undo: landcover models restore mine\n")
+    assert "mine" not in known.names()
+    assert "Unknown model 'mine'" in error(run("classify", "finland-lake", "--model", "mine"))
+    # Another one takes the name, and goes to the trash too.
+    run("models", "add", "shipped", "--name", "mine")
+    assert "You have a model 'mine' again" in error(run("models", "restore", "mine"))
+    run("models", "remove", "mine")
+    assert run("models", "restore", "mine")[0] == DONE
+    assert known.card("mine").title == "Tiny net", "the one that was removed last"
+    run("models", "remove", "mine")
+    (oldest, _) = sorted((known.user.parent / "trash" / "models").iterdir())
+    assert run("models", "add", oldest, "--name", "mine")[0] == DONE
+    assert known.card("mine") == card
+
+
+def test_only_the_users_models_can_be_removed(run: Run, known: Registry) -> None:
+    assert "is a shipped model, which stays" in error(run("models", "remove", "shipped"))
+    for name in ("away", "", "..", "../zoo", "."):
+        assert "Unknown model of your own" in error(run("models", "remove", name))
+        assert "Unknown removed model" in error(run("models", "restore", name))
+    assert known.names() == (DEFAULT_MODEL, "shipped")
+
+
+def test_removing_the_copy_of_a_shipped_model_goes_back_to_what_ships(
+    run: Run, known: Registry
+) -> None:
+    copy = known.saves_to("shipped")
+    assert run("models", "remove", "shipped")[0] == DONE
+    assert not copy.exists()
+    assert known.folder("shipped") == known.shipped / "shipped"
+    assert run("models", "restore", "shipped")[0] == DONE
+    assert known.folder("shipped") == copy
+
+
+# Export and import.
+
+
+def test_an_archive_gives_the_same_model_elsewhere(
+    run: Run, known: Registry, folder: Path, tmp_path: Path
+) -> None:
+    run("models", "add", folder, "--name", "mine")
+    one, two = tmp_path / "one.zip", tmp_path / "two.zip"
+    for path in (one, two):
+        status, out, _ = run("models", "export", "mine", path)
+        assert (status, out) == (DONE, f"Written: {path} ({path.stat().st_size:,} bytes)\n")
+    assert one.read_bytes() == two.read_bytes()
+    assert sorted(zipfile.ZipFile(one).namelist()) == [
+        "card.json",
+        "evaluation/d-test.json",
+        "history.csv",
+        "trust/novelty.safetensors",
+        "trust/stability.json",
+        "weights.safetensors",
+    ]
+    with registry.used(Registry(shipped=known.shipped, home=tmp_path / "elsewhere")) as other:
+        status, out, _ = run("models", "import", one)
+        assert (status, out) == (DONE, "Added 'mine': landcover classify SOURCE --model mine\n")
+        assert other.card("mine") == known.card("mine")
+        theirs, ours = other.folder("mine"), known.folder("mine")
+        assert model_files.paths(theirs) == model_files.paths(ours)
+        for name in model_files.paths(ours):
+            assert (theirs / name).read_bytes() == (ours / name).read_bytes()
+        assert run("models", "import", one, "--name", "again")[0] == DONE
+        assert other.card("again").name == "again"
+        assert "You have a model 'mine' already" in error(run("models", "import", one))
+
+
+def test_an_archive_that_cannot_be_written_or_read_is_one_sentence(
+    run: Run, tmp_path: Path
+) -> None:
+    away = tmp_path / "away" / "model.zip"
+    assert "cannot be written" in error(run("models", "export", "shipped", away))
+    assert "cannot be read" in error(run("models", "import", away))
+    there = tmp_path / "m.zip"
+    assert run("models", "export", "shipped", there)[0] == DONE
+    assert "name of a shipped model" in error(run("models", "import", there))
+
+
+Members = dict[str, bytes]
+
+
+def packed(members: Members, *, change: Callable[[zipfile.ZipInfo], None] | None = None) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            if change is not None:
+                change(info)
+            archive.writestr(info, data)
+    return held.getvalue()
+
+
+def unpacked(path: Path) -> Members:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def linked(info: zipfile.ZipInfo) -> None:
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+
+
+def by_bzip2(info: zipfile.ZipInfo) -> None:
+    info.compress_type = zipfile.ZIP_BZIP2
+
+
+def without(name: str) -> Callable[[Members], bytes]:
+    return lambda members: packed({k: v for k, v in members.items() if k != name})
+
+
+def extra(name: str) -> Callable[[Members], bytes]:
+    return lambda members: packed({**members, name: b"x"})
+
+
+def changed_card(**values: Any) -> Callable[[Members], bytes]:
+    def change(members: Members) -> bytes:
+        card = {**json.loads(members[CARD_FILE]), **values}
+        return packed({**members, CARD_FILE: json.dumps(card).encode()})
+
+    return change
+
+
+def with_comment(members: Members) -> bytes:
+    return packed(members)[:-2] + struct.pack("<H", 1) + b"x"
+
+
+def lying_of_sizes(members: Members) -> bytes:
+    """A card that says it has 10 bytes, in the archive's directory."""
+    bomb = packed({**members, CARD_FILE: b" " * (MAX_CARD_BYTES + 1)})
+    return bomb.replace(struct.pack("<L", MAX_CARD_BYTES + 1), struct.pack("<L", 10))
+
+
+def encrypted(members: Members) -> bytes:
+    """The first member says that it needs a password."""
+    data = bytearray(packed(members))
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+HOSTILE: dict[str, tuple[Callable[[Members], bytes], str]] = {
+    "traversal": (extra("../../evil.json"), "does not belong"),
+    "absolute": (extra("/etc/evil.json"), "does not belong"),
+    "backslash": (extra("trust\\..\\evil.json"), "does not belong"),
+    "traversal inside": (extra("trust/../evil.json"), "does not belong"),
+    "drive": (extra("C:/evil.json"), "does not belong"),
+    "code": (extra("model.py"), "does not belong"),
+    "pickle": (extra("trust/index.pkl"), "does not belong"),
+    "hidden": (extra("trust/.evil.json"), "does not belong"),
+    "folder": (extra("trust/"), "does not belong"),
+    "control": (extra("trust/a\nb.json"), "does not belong"),
+    "no card": (without(CARD_FILE), "holds no model: it has no card.json"),
+    "no weights": (without(WEIGHTS_FILE), "holds no model: it has no weights.safetensors"),
+    "links": (lambda members: packed(members, change=linked), "does not belong"),
+    "bzip2": (lambda members: packed(members, change=by_bzip2), "does not belong"),
+    "bomb": (lambda m: packed({**m, CARD_FILE: b" " * 50_000_000}), "unpacks to more than 2 MB"),
+    "lie": (lying_of_sizes, "damaged|unpacks to more"),
+    "many": (
+        lambda members: packed({**members, **{f"trust/{k}.json": b"" for k in range(200)}}),
+        "lists too many files",
+    ),
+    "other weights": (
+        lambda m: packed({**m, WEIGHTS_FILE: m[WEIGHTS_FILE] + b"0"}),
+        "not the one that the card names",
+    ),
+    "other hash": (changed_card(weights_sha256="0" * 64), "not the one that the card names"),
+    "unknown net": (changed_card(net="evil"), "evil|cannot be used"),
+    "name as a path": (changed_card(name="../evil"), "cannot be a model's name"),
+    "shipped name": (changed_card(name="shipped"), "name of a shipped model"),
+    "no JSON": (lambda m: packed({**m, CARD_FILE: b"\xff"}), "cannot be read as JSON"),
+    "deep JSON": (lambda m: packed({**m, CARD_FILE: b"[" * 100_000}), "cannot be read as JSON"),
+    "comment": (with_comment, "no archive as `landcover models export` writes it"),
+    "empty": (lambda _: b"", "no archive as"),
+    "no zip": (lambda _: b"GIF89a" * 100, "no archive as"),
+    "cut": (lambda members: packed(members)[40:], "damaged|no archive as"),
+    "only an end": (lambda _: b"PK\x05\x06" + bytes(18), "holds no model"),
+    "encrypted": (encrypted, "damaged or encrypted"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_archive_adds_nothing(
+    kind: str, run: Run, known: Registry, archive: Path, tmp_path: Path
+) -> None:
+    make, why = HOSTILE[kind]
+    held = unpacked(archive)
+    members = {**held, CARD_FILE: held[CARD_FILE].replace(b'"shipped"', b'"imported"')}
+    bad = tmp_path / "bad" / "bad.zip"
+    bad.parent.mkdir()
+    bad.write_bytes(make(members))
+    before = sorted(tmp_path.rglob("*"))
+    said = error(run("models", "import", bad))
+    assert any(part in said for part in why.split("|")), said
+    assert known.names() == (DEFAULT_MODEL, "shipped")
+    assert not list(known.user.glob("*"))
+    assert set(tmp_path.rglob("*")) - set(before) <= {known.user.parent, known.user}
+
+
+def test_a_directory_for_archives_above_4_gb_is_not_parsed(
+    run: Run, archive: Path, tmp_path: Path
+) -> None:
+    data = archive.read_bytes()
+    locator = b"PK\x06\x07" + bytes(16)
+    (tmp_path / "large.zip").write_bytes(data[:-22] + locator + data[-22:])
+    assert "lists too many files" in error(run("models", "import", tmp_path / "large.zip"))
+
+
+@given(where=st.integers(0, 10**9), byte=st.integers(0, 255), data=st.data())
+@settings(max_examples=40)
+def test_a_changed_byte_is_one_sentence_or_the_same_model(
+    where: int, byte: int, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("changed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
+        source = tiny.tiny_folder(root / "mine", name="mine")
+        with registry.used(Registry(shipped=root / "zoo", home=root / "home")) as known:
+            path = root / "m.zip"
+            assert main(["models", "export", str(source), str(path)]) == DONE
+            whole = bytearray(path.read_bytes())
+            whole[where % len(whole)] = byte
+            if data.draw(st.booleans()):
+                del whole[: data.draw(st.integers(0, 60))]
+            path.write_bytes(whole)
+            status = main(["models", "import", str(path)])
+            assert status in (DONE, BAD)
+            if status == DONE:
+                (name,) = known.names()
+                assert known.card(name).weights_sha256 == read_card(source).weights_sha256
+    shutil.rmtree(root)
+
+
+# Folders and names in the other commands.
+
+
+def test_a_folder_serves_where_a_name_does(run: Run, folder: Path, tmp_path: Path) -> None:
+    status, out, _ = run("classify", "finland-lake", "--model", folder, "--json")
+    assert status == DONE
+    assert json.loads(out)["provenance"]["card_hash"] == read_card(folder).hash
+    picture = tmp_path / "why.json"
+    where = ("finland-lake", "--label", "Inland waters", "--out", picture)
+    assert run("explain", *where, "--model", folder)[0] == DONE
+    assert "no card.json" in error(run("classify", "finland-lake", "--model", tmp_path))
+    assert "no model folder" in error(run("classify", "finland-lake", "--model", tmp_path / "no"))
+
+
+LOOKS = [
+    tree.Look(tree.v2_id(k, row=20 * s), (CLASS_NAMES[k % 3],), split)
+    for s, split in enumerate(("train", "validation", "test"))
+    for k in range(12)
+]
+
+
+def test_from_training_to_another_computer(run: Run, known: Registry, tmp_path: Path) -> None:
+    root = tree.write_v2(tmp_path / "ben", LOOKS)
+    train = (
+        *("train", "--dataset", "bigearthnet", "--root", root, "--model", "band-statistics"),
+        *("--out", tmp_path / "run", "--register"),
+    )
+    assert "name of a shipped model" in error(run(*train, "shipped"))
+    assert not (tmp_path / "run").exists(), "a name is refused before anything is trained"
+    status, out, _ = run(*train, "mine")
+    assert status == DONE
+    assert out.endswith("Added 'mine': landcover classify SOURCE --model mine\n")
+    assert run(*train, "mine")[:2] == (DONE, out), "done, it is neither trained nor added again"
+    classify = ("classify", "finland-lake", "--model", "mine", "--json")
+    status, first, _ = run(*classify)
+    assert status == DONE
+    evaluate = ("evaluate", root, "--dataset", "bigearthnet", "--bootstraps", 100, "--save")
+    assert run(*evaluate, "--model", "mine")[0] == DONE
+    (report,) = json.loads(run("models", "--json")[1])[-1]["evaluations"]
+    assert report["n"] == 12
+    compare = ("compare", "mine", tmp_path / "run", root, "--dataset", "bigearthnet")
+    assert "paired bootstrap" in run(*compare, "--bootstraps", 100)[1]
+    archive = tmp_path / "mine.zip"
+    assert run("models", "export", "mine", archive)[0] == DONE
+    assert run("models", "remove", "mine")[0] == DONE
+    assert "Unknown model 'mine'" in error(run(*classify))
+    assert run("models", "import", archive)[0] == DONE
+    assert run(*classify)[1] == first
+    assert json.loads(run("models", "--json")[1])[-1]["evaluations"] == [report]
+    assert known.names()[-1] == "mine"
+
+
+def test_scales_of_a_shipped_model_stay(run: Run, known: Registry, tmp_path: Path) -> None:
+    root = tree.write_v2(tmp_path / "ben", LOOKS)
+    asked = ("trust", "scales", root, "--model", "shipped", "--save")
+    assert "landcover models add shipped --name NAME" in error(run(*asked))
+    assert not list(known.user.glob("*"))
