@@ -348,6 +348,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_evaluate_prints_the_contracts_object(
     shared_data: Path, capsys: pytest.CaptureFixture[str]

@@ -23,6 +23,7 @@ from landcover.io.samples import read_sample
 from landcover.models import registry
 from landcover.models.model import Model
 from tests.support import tiny
+from tests.support.examples import sampled
 
 WATER, FOREST = "Inland waters", "Coniferous forest"
 
@@ -163,12 +164,7 @@ def picture() -> Raster:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param("eurosat-rgb", marks=pytest.mark.slow),
-        "resnet-18",
-        pytest.param("efficientnet-lite0", marks=pytest.mark.slow),
-        pytest.param("landcover-cnn-rgb", marks=pytest.mark.slow),
-    ],
+    sampled(["eurosat-rgb", "resnet-18", "efficientnet-lite0", "landcover-cnn-rgb"], {"resnet-18"}),
 )
 def test_every_kind_of_net_is_explained_by_every_method(name: str) -> None:
     model = registry.default().load(name, "cpu")

@@ -28,6 +28,7 @@ from tests.live.granules import GRANULES, PLACES, Granule, Place, Style
 from tests.live.loopback import Fault
 from tests.live.range_server import SAS_PATH, RangeServer
 from tests.live.stac_front import StacFront
+from tests.support.examples import sampled
 
 pytestmark = [pytest.mark.data, pytest.mark.usefixtures("home")]
 
@@ -162,15 +163,13 @@ def assert_exact(archive: Archive, candidate: Candidate, patch: Raster, place: P
 @pytest.mark.parametrize("style", READABLE)
 @pytest.mark.parametrize(
     "name",
-    [
-        "edge",
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("patch", "four patches", "three quarters", "far", "overcast", "gap")
-        ),
-        "broken",
-        "south",
-    ],
+    sampled(
+        [
+            *("patch", "four patches", "edge", "three quarters", "far", "overcast"),
+            *("gap", "broken", "south"),
+        ],
+        {"edge", "broken", "south"},
+    ),
 )
 @pytest.mark.usefixtures("live")
 def test_every_date_gives_the_sources_pixels_exactly(

@@ -1,9 +1,11 @@
-"""How many examples hypothesis tries: few in `make test`, hundreds in `make test-all`."""
+"""How much is tried: few examples and cases in `make test`, all of them in `make test-all`."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Collection, Iterable
+from typing import Any, Final
 
+import pytest
 from hypothesis import settings
 
 USUAL: Final = 100
@@ -31,3 +33,13 @@ def examples(count: int) -> int:
         count: examples that the property needs in the profile "all".
     """
     return max(min(LEAST, count), count * settings().max_examples // USUAL)
+
+
+def sampled(values: Iterable[Any], quick: Collection[Any]) -> list[Any]:
+    """Cases for ``pytest.mark.parametrize``, of which `make test` runs the quick ones alone.
+
+    Args:
+        values: all cases, in order.
+        quick: those that stand for all.
+    """
+    return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]

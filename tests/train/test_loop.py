@@ -250,6 +250,7 @@ def test_a_trunk_learns_at_its_own_rate() -> None:
     assert {factors[id(p)] for p in net.classifier.parameters()} == {1.0}  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_validation_does_not_change_what_is_learnt(tmp_path: Path) -> None:
     with_it = train(SMALL, store(), store(seed=1), tmp_path / "a")
     without = train(SMALL, store(), None, tmp_path / "b")

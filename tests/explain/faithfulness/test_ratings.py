@@ -35,6 +35,7 @@ from landcover.models import registry
 from landcover.models.card import Card
 from landcover.models.model import Model
 from tests.support import tiny
+from tests.support.examples import sampled
 
 
 def fake(name: str, compute: Any) -> Method:
@@ -149,13 +150,7 @@ def test_random_orders_have_no_gain(controls: Faithfulness) -> None:
         assert line["deletion"][-1] == line["insertion"][0]
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        pytest.param(name, marks=[] if name.endswith("cam") else pytest.mark.slow)
-        for name in explanation.METHODS
-    ],
-)
+@pytest.mark.parametrize("method", sampled(explanation.METHODS, {"grad-cam", "fine-cam"}))
 def test_the_default_models_maps_follow_its_weights(method: str, patches: list[Raster]) -> None:
     """The randomisation check of Adebayo et al. on the shipped net and real patches."""
     model = registry.default().load(registry.DEFAULT_MODEL, "cpu")

@@ -28,6 +28,7 @@ from landcover.train.recipes.order import Order
 from landcover.train.recipes.table import NAMES, SEVERAL_STEPS, make
 from tests.support import bigearthnet_tree as tree
 from tests.support import tiny
+from tests.support.examples import sampled
 
 CNN = "landcover-cnn"
 SMALL = {
@@ -115,7 +116,7 @@ def photographs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("photographs")
-@pytest.mark.parametrize("name", [*TRAINED, *FITTED])
+@pytest.mark.parametrize("name", sampled([*TRAINED, *FITTED], {"resnet-18", "class-prior"}))
 def test_a_fit_on_train_alone_says_so(name: str, dataset: Dataset, tmp_path: Path) -> None:
     order = small(name, tmp_path) if name in TRAINED else Order(device="cpu")
     make(name, dataset, tmp_path / name, order)
@@ -143,7 +144,7 @@ def test_a_fit_on_train_alone_says_so(name: str, dataset: Dataset, tmp_path: Pat
         assert found[figure] == pytest.approx(card.selection[figure], abs=1e-6)
 
 
-@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize("name", sampled(FITTED, {"class-prior"}))
 def test_a_fit_on_both_keeps_what_validation_decided(
     name: str, dataset: Dataset, tmp_path: Path
 ) -> None:
