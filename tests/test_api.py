@@ -100,6 +100,13 @@ def test_a_model_may_be_told_what_to_aim_at(model: lc.Classifier) -> None:
         model.predict(raster, "f3")
 
 
+def test_a_model_is_loaded_by_its_folder_too(model: lc.Classifier) -> None:
+    assert model.model.folder is not None
+    assert lc.load_model(model.model.folder, "cpu").card == model.card
+    with pytest.raises(UnknownName, match="landcover-cnn"):
+        lc.load_model("landcover-cnm")
+
+
 def test_a_colour_picture_gets_an_answer_of_its_model(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(encoded(pixels()))
