@@ -21,6 +21,7 @@ from rasterio.io import MemoryFile
 from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.raster import Raster
+from landcover.core.window import Cut
 from landcover.io.stack import read_stack
 from tests.support.examples import examples
 
@@ -371,17 +372,23 @@ SEED_FILES = (
     which=st.integers(0, len(SEED_FILES) - 1),
     changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6),
     in_header=st.booleans(),
+    cut=st.sampled_from([None, Cut(size=SIDE)]),
     kept=st.one_of(st.just(1.0), st.floats(0, 1)),
 )
 def test_damaged_files_give_a_patch_or_a_sentence(
-    which: int, changes: list[tuple[float, int]], kept: float, *, in_header: bool
+    which: int,
+    changes: list[tuple[float, int]],
+    kept: float,
+    cut: Cut | None,
+    *,
+    in_header: bool,
 ) -> None:
     data = bytearray(SEED_FILES[which])
     reach = 400 if in_header else len(data)
     for where, value in changes:
         data[min(int(where * reach), len(data) - 1)] = value
     try:
-        patch: Raster | None = read_stack(bytes(data[: int(kept * len(data))]), "a.tif")
+        patch: Raster | None = read_stack(bytes(data[: int(kept * len(data))]), "a.tif", cut)
     except LandcoverError:
         patch = None
     assert patch is None or min(patch.height, patch.width) >= SIDE
