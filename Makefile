@@ -53,22 +53,26 @@ tools-of-tests:
 	bash tools/find_browser.sh $(BIN)/python
 	bash tools/stac_server.sh $(VENV)-stac
 
-# Apart: what drives a browser, and what starts processes of its own, of which a pool once
-# died beside another worker. One thread a worker: with more, they wait for each other. A worker
-# that dies ends the run, which would wait for ever otherwise.
-# Tests start many processes, of which each would compile all modules if none kept bytecode.
+# Apart: what drives a browser, a file a worker, since some files have servers of their own; and
+# what starts processes of its own, of which a pool once died beside another worker. One thread a
+# worker: with more, they wait for each other. A worker that dies ends the run, which would wait
+# for ever otherwise. Tests start many processes, of which each would compile all modules if none
+# kept bytecode.
 export PYTHONDONTWRITEBYTECODE :=
-APART := tests/browser tests/datasets/test_memory_mapped.py
-MAIN := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal \
-    --max-worker-restart=0 $(APART:%=--ignore=%)
+POOL := tests/datasets/test_memory_mapped.py
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+WORKERS := --numprocesses=auto --max-worker-restart=0
+MAIN := $(PYTEST) $(WORKERS) --dist=worksteal --ignore=tests/browser --ignore=$(POOL)
 
-test: setup check docs tools-of-tests
+test: setup check tools-of-tests
 	$(MAIN) -m "not slow"
-	$(BIN)/python -m pytest -m "not slow" $(APART)
+	$(PYTEST) -m "not slow" $(POOL)
+	$(PYTEST) $(WORKERS) --dist=loadfile tests/browser
 
-test-all: setup check docs tools-of-tests
+test-all: setup check tools-of-tests
 	$(MAIN) --hypothesis-profile=all
-	$(BIN)/python -m pytest --hypothesis-profile=all $(APART)
+	$(PYTEST) --hypothesis-profile=all $(POOL)
+	$(PYTEST) $(WORKERS) --dist=loadfile tests/browser
 
 coverage: setup $(VENV)/.dev tools-of-tests
 	$(MAIN) --hypothesis-profile=all --cov=landcover --cov=pages --cov=app --cov-branch \

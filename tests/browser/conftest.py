@@ -12,13 +12,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from tests.browser import chromium
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
 LOOPBACK = {"127.0.0.1", "localhost"}
+LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND" + "".join(
+    f", EXCLUDE {host}" for host in sorted(LOOPBACK)
+)
+"""No other address is found. Refusing requests one by one would pass each through Python, and
+would turn off the browser's cache."""
 
 expect.set_options(timeout=30_000)
 
@@ -32,7 +37,7 @@ def browser() -> Iterator[Browser]:
                 pytest.fail(missing)
             pytest.skip(missing)
         running = playwright.chromium.launch(
-            executable_path=chromium.executable(), args=chromium.ARGUMENTS
+            executable_path=chromium.executable(), args=[*chromium.ARGUMENTS, LOOPBACK_ONLY]
         )
         yield running
         running.close()
@@ -76,22 +81,28 @@ def app() -> Iterator[str]:
 
 @pytest.fixture
 def outside() -> list[str]:
-    """Addresses beyond this computer that a page asked for; every request there is refused."""
+    """Addresses beyond this computer that a page asked for; none of them answers."""
     return []
 
 
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One cache of the app's scripts for all tests; what the app remembers belongs to a page."""
+    shared = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    shared.set_default_timeout(30_000)
+    yield shared
+    shared.close()
+
+
 @pytest.fixture
-def page(browser: Browser, outside: list[str]) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(30_000)
+def page(context: BrowserContext, outside: list[str]) -> Iterator[Page]:
+    opened = context.new_page()
 
-    def guard(route: Route) -> None:
-        if urlsplit(route.request.url).hostname in LOOPBACK:
-            route.continue_()
-        else:
-            outside.append(route.request.url)
-            route.abort()
+    def note(request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in {"data", "blob"} and address.hostname not in LOOPBACK:
+            outside.append(request.url)
 
-    context.route(lambda url: not url.startswith(("data:", "blob:")), guard)
-    yield context.new_page()
-    context.close()
+    opened.on("request", note)
+    yield opened
+    opened.close()
