@@ -115,7 +115,7 @@ def _best(known: Sequence[Known]) -> tuple[str, list[str]]:
 
     first = known[0]
     figures = first.figures
-    ranked = () if figures is None else (*figures.ranked, *figures.methods)
+    ranked = () if figures is None else (*figures.ranked, *figures.by_gain)
     order = [name for name in dict.fromkeys([*ranked, DEFAULT_METHOD, *METHODS]) if name in METHODS]
     usable = [name for name in order if all(one.passes(name) for one in known)]
     if not usable:

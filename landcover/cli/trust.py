@@ -91,8 +91,7 @@ def _faithfulness(options: argparse.Namespace) -> int:
     found = _kept(options) if options.root is None else [_measured(options)]
     if options.json:
         for one in found:
-            record = {"model": one.model, "card_hash": one.card_hash, **one.figures}
-            print(json.dumps(record, ensure_ascii=False, allow_nan=False))
+            print(one.as_json())
         return 0
     from landcover.explain.faithfulness import faithfulness_text  # noqa: PLC0415 - `landcover --help` must not wait
 
@@ -165,7 +164,7 @@ def _kept(options: argparse.Namespace) -> list[Faithfulness]:
 def _measured(options: argparse.Namespace) -> Faithfulness:
     from landcover import datasets  # noqa: PLC0415 - as above
     from landcover.evaluate.patches import has_seen  # noqa: PLC0415 - as above
-    from landcover.explain.faithfulness import ratings  # noqa: PLC0415 - as above
+    from landcover.explain.faithfulness import protocol, ratings  # noqa: PLC0415 - as above
     from landcover.explain.faithfulness.pointing import read_scenes  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415 - as above
 
@@ -189,16 +188,16 @@ def _measured(options: argparse.Namespace) -> Faithfulness:
     patches, names = _patches(dataset, options)
     scenes = None if options.maps is None else read_scenes(options.maps)
     with progress.shown() as report:
-        measured = ratings.measure(model, patches, scenes, report)
-    found = measured.with_origin(
-        {
-            "dataset": dataset.title,
-            "split": options.split,
-            "drawn_from": len(dataset.records(options.split)),
-            "seen_in_training": seen,
-            "patches": names,
-            "maps": [] if scenes is None else [scene.name for scene in scenes],
-        }
+        measured = protocol.measure(model, patches, scenes, report)
+    found = measured.with_fields(
+        measured_on=ratings.Patches(
+            dataset=dataset.title,
+            split=options.split,
+            drawn_from=len(dataset.records(options.split)),
+            seen_in_training=seen,
+            patches=tuple(names),
+            maps=() if scenes is None else tuple(scene.name for scene in scenes),
+        )
     )
     if options.save:
         folder = registry.default().saves_to(name)

@@ -51,7 +51,7 @@ def measured(name: str = "small", **kinds: str) -> None:
     """Put figures beside the card of a registered net; ``_`` for ``-``."""
     folder = registry.default().folder(name)
     values = figures({method.replace("_", "-"): kind for method, kind in kinds.items()})
-    found = Faithfulness(model=name, card_hash=read_card(folder).hash, figures=values)
+    found = Faithfulness(model=name, card_hash=read_card(folder).hash, **values)
     ratings.save(found, folder)
 
 

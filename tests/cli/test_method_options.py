@@ -24,12 +24,20 @@ def figures(kinds: dict[str, str]) -> dict[str, Any]:
     for rank, (name, kind) in enumerate(kinds.items()):
         gain = 0.3 - 0.01 * rank
         low = 0.2 if kind in {SURE, SHAKY} else -0.1
-        curve = {"gain": {"mean": gain, "interval": [low, gain + 0.1]}}
+        curve = {"n": 12, "gain": {"mean": gain, "interval": [low, gain + 0.1]}}
+        likeness = {"mean": 0.1, "interval": [0.0, 0.2]}
+        change = 0.5 if kind == SHAKY else 0.05
         found[name] = {
             "title": METHODS[name].title,
             "curves": {"mean": curve, "blurred": curve},
-            "randomisation": {"passed": kind != FAILS, "likeness": {"mean": 0.1}},
-            "stability": {"mean_sensitivity": 0.5 if kind == SHAKY else 0.05},
+            "randomisation": {"passed": kind != FAILS, "likeness": likeness},
+            "stability": {
+                "n": 6,
+                "draws": 2,
+                "spearman": 0.9,
+                "mean_sensitivity": change,
+                "max_sensitivity": change,
+            },
         }
     return {"methods": found, "bound": 0.5, "n": 12}
 
@@ -37,7 +45,7 @@ def figures(kinds: dict[str, str]) -> dict[str, Any]:
 def known(name: str = "one", **kinds: str) -> Known:
     """A model with these measured methods, in the order of their gains; ``_`` for ``-``."""
     values = figures({method.replace("_", "-"): kind for method, kind in kinds.items()})
-    found = Faithfulness(model=name, card_hash="x", figures=values)
+    found = Faithfulness(model=name, card_hash="x", **values)
     return Known(name=name, title=name.title(), figures=found)
 
 
@@ -92,7 +100,7 @@ def test_figures_of_a_folder_are_used(tmp_path: Path) -> None:
     folder = tiny.tiny_folder(tmp_path / "net")
     model = tiny.tiny_model()
     values = figures({"occlusion": SURE, "grad-cam": FAILS})
-    found = Faithfulness(model="net", card_hash=model.card.hash, figures=values)
+    found = Faithfulness(model="net", card_hash=model.card.hash, **values)
     ratings.save(found, folder)
     one = method_options.known_of(model, "net", folder)
     assert one.damage == ""

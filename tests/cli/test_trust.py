@@ -15,7 +15,7 @@ from landcover.cli import trust
 from landcover.core.errors import BadInput
 from landcover.datasets import open_dataset
 from landcover.explain import explanation
-from landcover.explain.faithfulness import ratings
+from landcover.explain.faithfulness import protocol, ratings
 from landcover.models import registry
 from landcover.models.card import read_card
 from landcover.models.model import load_model
@@ -73,7 +73,7 @@ def test_figures_are_printed_and_kept(
     assert set(origin["patches"]) <= {v2_id(k, row=20) for k in range(6)}
     kept = ratings.load(folder)
     assert kept is not None
-    assert {"model": kept.model, "card_hash": kept.card_hash, **kept.figures} == said
+    assert kept.as_dict() == said
 
     status, out, _ = run(capsys, *asked)
     assert status == 0
@@ -92,11 +92,11 @@ def test_what_was_kept_is_printed_without_a_data_set(
     with pytest.raises(BadInput, match="No figures are kept here: give ROOT to measure"):
         run(capsys, "--card", folder)
     some = [tiny.random_patch(seed) for seed in range(4)]
-    kept = ratings.measure(tiny.tiny_model(), some)
+    kept = protocol.measure(tiny.tiny_model(), some)
     ratings.save(kept, folder)
     status, out, _ = run(capsys, "--card", folder, "--json")
     assert status == 0
-    assert json.loads(out)["methods"] == kept.figures["methods"]
+    assert json.loads(out) == kept.as_dict()
     # Without a name, those of every registered model that has some.
     with registry.used(registry.Registry(shipped=folder.parent)):
         assert run(capsys)[1].count("best: ") == 1

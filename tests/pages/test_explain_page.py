@@ -397,9 +397,10 @@ def test_methods_that_fail_the_randomisation_check_are_asked_for(
 ) -> None:
     known = SimpleNamespace(
         methods=("occlusion", "grad-cam"),
+        by_gain=("occlusion", "grad-cam"),
         offered=("occlusion",),
         best="occlusion",
-        verdict=lambda name: ratings.Verdict(
+        verdict=lambda name: ratings.MethodRating(
             method=name,
             faithful=name == "occlusion",
             passes_randomisation=name == "occlusion",

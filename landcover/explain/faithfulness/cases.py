@@ -14,6 +14,7 @@ from torch import Tensor
 from landcover.core.errors import ModelMismatch
 from landcover.core.progress import Progress, Report, check
 from landcover.core.raster import FloatArray, Raster
+from landcover.core.schema import Mean
 from landcover.explain import baselines, explanation
 from landcover.explain.explanation import Method
 from landcover.explain.faithfulness.similarity import Doubles
@@ -120,12 +121,12 @@ def attribute(model: Model, asked: Case, way: Method) -> FloatArray:
     return next(iter(way.compute(question))).pixels
 
 
-def with_interval(values: Doubles) -> dict[str, Any]:
+def with_interval(values: Doubles) -> Mean:
     """Mean of one value a patch, and what holds 95 % of the means of resampled patches."""
     random = np.random.default_rng(2)
     drawn = random.integers(len(values), size=(RESAMPLES, len(values)))
     low, high = interval(values[drawn].mean(axis=1))
-    return {"mean": rounded(values.mean()), "interval": [rounded(low), rounded(high)]}
+    return Mean(mean=rounded(values.mean()), interval=(rounded(low), rounded(high)))
 
 
 def rounded(value: float | np.floating[Any]) -> float:

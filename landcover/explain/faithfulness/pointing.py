@@ -35,6 +35,8 @@ from torch import Tensor
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, ByteArray, FloatArray, Raster
+from landcover.io import sources
+from landcover.io.guard import named, open_raster
 
 COVERS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     1: ("water", ("Inland waters", "Marine waters")),
@@ -120,9 +122,6 @@ def read_scenes(folder: Path) -> tuple[Scene, ...]:
     Raises:
         BadInput: there is none, or a map does not lie on its stack's grid.
     """
-    from landcover.io import sources  # noqa: PLC0415 - only this needs GDAL
-    from landcover.io.guard import named, open_raster  # noqa: PLC0415
-
     found = []
     for path in sorted((folder / "LULC").glob("*.tif")):
         patch = sources.read(str(folder / "S2L2A" / path.name))

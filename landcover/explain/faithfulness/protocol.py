@@ -3,7 +3,7 @@
 On each patch one class is explained: of those that the model calls there the one that was
 explained least so far, so that many classes are among few patches. Attribution methods are
 compared on the same patches, classes, noise and shuffled weights. Everything is drawn from
-fixed seeds: the same model, patches and library give the same figures, save for times.
+fixed seeds: the same model, patches and library give the same metrics, save for times.
 
 The patches may have been in training: what is asked is whether a map is true of the net,
 not whether the net is right about the land.
@@ -51,6 +51,7 @@ from landcover.explain.faithfulness.curves import (
 from landcover.explain.faithfulness.noise_stability import NOISE, noisy, sensitivity
 from landcover.explain.faithfulness.pointing import Pointed, Scene, Target, halves, point, targets
 from landcover.explain.faithfulness.randomisation import BOUND, DEPTHS, from_the_answer, shuffled
+from landcover.explain.faithfulness.ratings import RULE, Faithfulness
 from landcover.explain.faithfulness.similarity import Doubles, cells, spearman, ssim
 from landcover.models.inference import Scorer
 from landcover.models.model import Model
@@ -78,8 +79,8 @@ def measure(
     cancel: Event | None = None,
     *,
     methods: Methods | None = None,
-) -> dict[str, Any]:
-    """The figures of :class:`landcover.explain.faithfulness.ratings.Faithfulness`, JSON-ready.
+) -> Faithfulness:
+    """Measure a model's explanations.
 
     Args:
         model: to be explained.
@@ -114,7 +115,11 @@ def measure(
         "halves": _halves(model, cases[::HALF], ways, steps),
         "maps": _maps(model, pointed, ways, steps),
     }
-    return {
+    values = {
+        "version": 1,
+        "model": model.card.name,
+        "card_hash": model.card.hash,
+        "rule": RULE,
         "n": len(cases),
         "classes": dict(Counter(asked.label for asked in cases)),
         "replacements": {kind: baselines.named(kind, model.card)[1] for kind in REPLACEMENTS},
@@ -138,6 +143,7 @@ def measure(
         "agreement": _agreement(found),
         "seconds": rounded(time.process_time() - begin),
     }
+    return Faithfulness.model_validate(values)
 
 
 def _explained(
@@ -222,7 +228,7 @@ def _of_shuffled(by_share: Mapping[float, Sequence[tuple[float, float]]]) -> dic
     likeness = with_interval(np.abs(ranks[DEPTHS[-1]]))
     return {
         "likeness": likeness,
-        "passed": likeness["mean"] <= BOUND,
+        "passed": likeness.mean <= BOUND,
         "by_share": [
             {
                 "share": share,

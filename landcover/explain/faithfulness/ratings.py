@@ -5,8 +5,9 @@ For each attribution method of a model: whether the score follows the map
 (:mod:`~landcover.explain.faithfulness.randomisation`), how steady it is under the sensor's noise
 (:mod:`~landcover.explain.faithfulness.noise_stability`), whether methods agree, and whether they
 mark the land
-that they speak of (:mod:`~landcover.explain.faithfulness.pointing`). :func:`measure` finds the
-figures, which are kept beside the model's card.
+that they speak of (:mod:`~landcover.explain.faithfulness.pointing`). All of it is measured by
+:mod:`~landcover.explain.faithfulness.protocol` and kept beside the model's card. Nothing here
+needs a net.
 
 The rules:
 
@@ -25,23 +26,16 @@ cover that it names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
-from typing import TYPE_CHECKING, Any, Final
+from typing import Annotated, Final, Literal
 
-from landcover.core.errors import CorruptModel, UnknownName
-from landcover.core.progress import Report
+from pydantic import Field
+
+from landcover.core.errors import UnknownName
+from landcover.core.schema import Mean, Schema, complete
 from landcover.models.card import read_card
 from landcover.trust import files
-
-# Pages read figures without waiting for torch.
-if TYPE_CHECKING:
-    from landcover.core.raster import Raster
-    from landcover.explain.explanation import Method
-    from landcover.explain.faithfulness.pointing import Scene
-    from landcover.models.model import Model
 
 FILE: Final = "faithfulness"
 RULE: Final = (
@@ -59,8 +53,12 @@ FAITHFUL: Final = "faithful"
 NOT_FAITHFUL: Final = "not faithful"
 
 
+Replacement = Literal["mean", "blurred"]
+"""What land becomes where it is taken away: average, or the patch's own blur."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class MethodRating:
     """Whether a method's maps of a model may be believed.
 
     Attributes:
@@ -70,7 +68,7 @@ class Verdict:
         holds_blurred: whether the gain stays above 0 where land is blurred rather than
             made average.
         steady: whether noise changes the map by less than :data:`STEADY`.
-        sentence: what to say beside a map, with the figures.
+        sentence: what to say beside a map, with the metrics.
     """
 
     method: str
@@ -86,37 +84,140 @@ class Verdict:
         return FAITHFUL if self.faithful else NOT_FAITHFUL
 
 
-@dataclass(frozen=True, kw_only=True)
-class Faithfulness:
-    """What was measured of a model's explanations.
+class CurveMeasurement(Schema):
+    """How the score follows an order of the land.
 
-    Attributes:
-        model: its name.
-        card_hash: of the card that it had.
-        figures: JSON-ready. ``methods`` holds, a name each: ``title``; ``curves`` with
-            ``mean`` and ``blurred``, each of ``n``, ``deletion`` and ``insertion`` (mean
-            probability at the top-level ``shares``), ``gain`` over random and ``over`` each
-            reference (``mean`` and ``interval``, in probability); ``randomisation`` with
-            ``likeness``, ``passed`` and ``by_share``; ``stability``; ``pointing``; and
-            ``seconds``, the processor's for one map (median). Beside it are ``references``,
-            ``agreement``, ``n``, ``classes`` and what it was measured on.
+    ``deletion`` and ``insertion`` are mean probabilities of ``n`` patches at the measurement's
+    ``shares``, ``gain`` is the area between them over random orders, and ``over`` the same over
+    each reference, in probability.
     """
 
-    model: str
-    card_hash: str
-    figures: dict[str, Any]
+    n: int
+    deletion: tuple[float, ...] = ()
+    insertion: tuple[float, ...] = ()
+    gain: Mean
+    over: dict[str, Mean] = Field(default_factory=dict)
+
+
+class ShuffledMeasurement(Schema):
+    """How alike maps are before and after a ``share`` of the layers is shuffled."""
+
+    share: float
+    n: int
+    absolute_spearman: float
+    spearman: float
+    ssim: float
+
+
+class Unrelated(Schema):
+    """What maps of different patches have in common: absolute Spearman, mean and 95 %."""
+
+    mean: float
+    high: float
+
+
+class Randomisation(Schema):
+    """Whether maps depend on the weights: ``likeness`` is that with all of them shuffled."""
+
+    likeness: Mean
+    passed: bool
+    by_share: tuple[ShuffledMeasurement, ...] = ()
+    unrelated: Unrelated | None = None
+
+
+class NoiseStability(Schema):
+    """How a map changes under another 1 % of the sensor's noise; sensitivities in parts of it."""
+
+    n: int
+    draws: int
+    spearman: float
+    mean_sensitivity: float
+    max_sensitivity: float
+
+
+class PointingMeasurement(Schema):
+    """How much of the positive attribution lies where it should.
+
+    ``share`` is that of the area, ``energy`` that of the attribution, ``strongest`` that of the
+    strongest fifth of the pixels; in ``hits`` of ``n`` windows ``strongest`` is above ``share``.
+    ``places`` and ``called`` (windows in which the class is called) are of land-cover maps.
+    """
+
+    n: int
+    share: float
+    energy: float
+    strongest: float
+    energy_ratio: Mean
+    hits: int
+    hit_rate: float
+    places: int | None = None
+    called: int | None = None
+
+
+class Pointing(Schema):
+    """Pointing at halves of patches, and at land-cover maps; None where it was left out."""
+
+    halves: PointingMeasurement | None = None
+    maps: PointingMeasurement | None = None
+
+
+class MethodMeasurement(Schema):
+    """All that was measured of one method; ``seconds`` of a processor for one map (median)."""
+
+    title: str
+    curves: Annotated[dict[Replacement, CurveMeasurement], complete("mean", "blurred")]
+    randomisation: Randomisation
+    stability: NoiseStability
+    pointing: Pointing = Pointing()
+    seconds: float | None = None
+
+
+class Patches(Schema):
+    """Which patches explanations were measured on: names, and those of land-cover maps."""
+
+    dataset: str
+    split: str
+    drawn_from: int | None = None
+    seen_in_training: bool | None = None
+    patches: tuple[str, ...] = ()
+    maps: tuple[str, ...] = ()
+
+
+class Faithfulness(Schema):
+    """What was measured of a model's explanations.
+
+    ``methods`` are by their names, ``references`` by replacement and name, ``agreement`` is the
+    mean Spearman of two methods' maps. ``n`` patches were explained, each by one of ``classes``
+    (class → patches). ``bound`` is the likeness that passes, ``noise`` the share of noise.
+    """
+
+    version: Literal[1] = 1
+    model: str = ""
+    card_hash: str = ""
+    measured_on: Patches | None = None
+    rule: str = RULE
+    n: int
+    classes: dict[str, int] = Field(default_factory=dict)
+    replacements: dict[str, str] = Field(default_factory=dict)
+    noise: float = 0.01
+    bound: float
+    shares: tuple[float, ...] = ()
+    methods: dict[str, MethodMeasurement] = Field(min_length=1)
+    references: dict[Replacement, dict[str, CurveMeasurement]] = Field(default_factory=dict)
+    agreement: dict[str, dict[str, float]] = Field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
-    def methods(self) -> tuple[str, ...]:
+    def by_gain(self) -> tuple[str, ...]:
         """The measured methods, the largest gain first."""
-        gains = {name: self._gain(name)["mean"] for name in self.figures["methods"]}
+        gains = {name: one.curves["mean"].gain.mean for name, one in self.methods.items()}
         return tuple(sorted(gains, key=lambda name: -gains[name]))
 
     @property
     def ranked(self) -> tuple[str, ...]:
         """The faithful methods: the steady ones first, and then by gain."""
-        found = {name: self.verdict(name) for name in self.methods}
-        faithful = [name for name in self.methods if found[name].faithful]
+        found = {name: self.verdict(name) for name in self.by_gain}
+        faithful = [name for name in self.by_gain if found[name].faithful]
         return tuple(sorted(faithful, key=lambda name: not found[name].steady))
 
     @property
@@ -127,119 +228,68 @@ class Faithfulness:
     @property
     def offered(self) -> tuple[str, ...]:
         """The methods that pass the randomisation check, the largest gain first."""
-        return tuple(name for name in self.methods if self.verdict(name).passes_randomisation)
+        return tuple(name for name in self.by_gain if self.verdict(name).passes_randomisation)
 
-    def with_origin(self, measured_on: dict[str, Any]) -> Faithfulness:
-        """The same figures, with what they were measured on."""
-        return replace(self, figures={"measured_on": measured_on, **self.figures})
-
-    def verdict(self, method: str) -> Verdict:
+    def verdict(self, method: str) -> MethodRating:
         """Whether a method is faithful for this model, and why.
 
         Raises:
             UnknownName: it was not measured.
         """
-        if method not in self.figures["methods"]:
-            raise UnknownName("measured method", method, self.figures["methods"])
-        passes = bool(self._of(method)["randomisation"]["passed"])
-        gains = self._gain(method)["interval"][0] > 0
-        blurred = self._gain(method, "blurred")["interval"][0] > 0
-        return Verdict(
+        if method not in self.methods:
+            raise UnknownName("measured method", method, self.methods)
+        one = self.methods[method]
+        gains = one.curves["mean"].gain.interval[0] > 0
+        blurred = one.curves["blurred"].gain.interval[0] > 0
+        return MethodRating(
             method=method,
-            faithful=passes and gains,
-            passes_randomisation=passes,
+            faithful=one.randomisation.passed and gains,
+            passes_randomisation=one.randomisation.passed,
             holds_blurred=blurred,
-            steady=self._change(method) < STEADY,
-            sentence=self._sentence(method, passes=passes, gains=gains, blurred=blurred),
+            steady=one.stability.mean_sensitivity < STEADY,
+            sentence=self._sentence(one, gains=gains, blurred=blurred),
         )
 
-    def _of(self, method: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.figures["methods"][method]
-        return found
-
-    def _gain(self, method: str, replacement: str = "mean") -> dict[str, Any]:
-        found: dict[str, Any] = self._of(method)["curves"][replacement]["gain"]
-        return found
-
-    def _change(self, method: str) -> float:
-        return float(self._of(method)["stability"]["mean_sensitivity"])
-
-    def _sentence(self, method: str, *, passes: bool, gains: bool, blurred: bool) -> str:
-        gain, like = self._gain(method), self._of(method)["randomisation"]["likeness"]["mean"]
-        low, high = gain["interval"]
-        title, bound, n = self._of(method)["title"], self.figures["bound"], self.figures["n"]
-        span = f"{gain['mean']:+.2f}, 95 % interval {low:+.2f} to {high:+.2f}, {n} patches"
-        if not passes:
+    def _sentence(self, one: MethodMeasurement, *, gains: bool, blurred: bool) -> str:
+        gain, like = one.curves["mean"].gain, one.randomisation.likeness.mean
+        low, high = gain.interval
+        span = f"{gain.mean:+.2f}, 95 % interval {low:+.2f} to {high:+.2f}, {self.n} patches"
+        if not one.randomisation.passed:
             return (
-                f"{title} is not faithful for this model: its maps hardly change when the "
-                f"net's weights are shuffled (rank correlation {like:.2f}, at most {bound:.2f} "
-                "is asked), so they show the picture rather than reasons."
+                f"{one.title} is not faithful for this model: its maps hardly change when the "
+                f"net's weights are shuffled (rank correlation {like:.2f}, at most "
+                f"{self.bound:.2f} is asked), so they show the picture rather than reasons."
             )
         if not gains:
             return (
-                f"{title} is not faithful for this model: the places that it marks move the "
+                f"{one.title} is not faithful for this model: the places that it marks move the "
                 f"probability no more than random places do ({span})."
             )
         also = "" if blurred else "; where land is blurred instead of made average, no gain is sure"
-        if self._change(method) >= STEADY:
-            also += f"; but another 1 % of noise changes them by {self._change(method):.0%}"
+        change = one.stability.mean_sensitivity
+        if change >= STEADY:
+            also += f"; but another 1 % of noise changes them by {change:.0%}"
         return (
-            f"{title} is faithful for this model: the places that it marks move the "
+            f"{one.title} is faithful for this model: the places that it marks move the "
             f"probability more than random places do ({span}), and its maps change when the "
             f"net's weights are shuffled (rank correlation {like:.2f}){also}."
         )
 
 
-def measure(
-    model: Model,
-    patches: Sequence[Raster],
-    maps: Sequence[Scene] | None = None,
-    report: Report | None = None,
-    cancel: Event | None = None,
-    *,
-    methods: Mapping[str, Method] | None = None,
-) -> Faithfulness:
-    """Measure a model's explanations: :func:`landcover.explain.faithfulness.protocol.measure`.
-
-    Raises:
-        BadInput: fewer than four patches.
-        ModelMismatch: the model cannot be explained, or was not made for these patches.
-        Cancelled: ``cancel`` was set.
-    """
-    from landcover.explain.faithfulness import protocol  # noqa: PLC0415 - see the top
-
-    figures = protocol.measure(model, patches, maps, report, cancel, methods=methods)
-    return Faithfulness(
-        model=model.card.name, card_hash=model.card.hash, figures={"rule": RULE, **figures}
-    )
-
-
 def save(found: Faithfulness, folder: Path) -> Path:
-    """Write the figures into a model folder, as ``trust/faithfulness.json``."""
-    values = {"model": found.model, **found.figures}
+    """Write a measurement into a model folder, as ``trust/faithfulness.json``."""
+    values = {name: value for name, value in found.as_dict().items() if name != "card_hash"}
     return files.write_json(folder, FILE, found.card_hash, values)
 
 
 def load(folder: Path) -> Faithfulness | None:
-    """The figures of a model folder; None where they were not measured.
+    """The measurement in a model folder; None where there is none.
 
     Raises:
-        CorruptModel: card or figures are damaged, or the figures are another card's.
+        CorruptModel: card or measurement are damaged, or the measurement is another card's.
     """
     card_hash = read_card(folder).hash
-    values = files.read_json(folder, FILE, card_hash)
-    if values is None:
+    found = files.read_record(folder, FILE, card_hash, Faithfulness, "landcover trust faithfulness")
+    if found is None:
         return None
-    found = Faithfulness(
-        model=str(values.pop("model", folder.name)), card_hash=card_hash, figures=values
-    )
-    try:
-        # All that the sentences rest on is read once, so that a damaged file is told apart.
-        for name in found.methods:
-            found.verdict(name)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        raise CorruptModel(
-            f"{FILE}.json of the model '{folder.name}' cannot be used: figures are missing; "
-            "make it anew with `landcover trust faithfulness`."
-        ) from None
-    return found
+    return found.with_fields(model=found.model or folder.name, card_hash=card_hash)

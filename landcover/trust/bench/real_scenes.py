@@ -16,6 +16,7 @@ import numpy as np
 
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.raster import Raster
+from landcover.io import sources
 from landcover.trust.bench.synthetic import Group, Kind
 
 STEP: Final = 60
@@ -144,8 +145,6 @@ def _boadella(folder: Path, date: str) -> Path:
 
 
 def _read(path: Path) -> Raster:
-    from landcover.io import sources  # noqa: PLC0415 - slow to import
-
     return sources.read(path)
 
 

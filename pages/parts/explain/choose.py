@@ -149,7 +149,7 @@ def offered(name: str, *, everything: bool = False) -> list[str]:
     known = measured(name)
     if known is None:
         return list(METHODS)
-    best = [method for method in known.methods if method in METHODS]
+    best = [method for method in known.by_gain if method in METHODS]
     names = [*best, *(method for method in METHODS if method not in best)]
     passing = [method for method in names if method in known.offered]
     return names if everything or not passing else passing

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import streamlit as st
@@ -25,35 +24,21 @@ from pages.parts.shared import theme
 WORDS: Final = {True: "✓ faithful", False: "✗ not faithful"}
 BEST: Final = "★ best"
 ASKED: Final = {1: "the most alike", 5: "the five most alike"}
-DAMAGED: Final = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
 def render(entry: data.Entry) -> None:
     """The three measurements of a card, each with what is missing said."""
-    for head, draw, file in (
-        ("May its explanations be believed?", _faithful, ratings.FILE),
-        ("Does the answer stay where the window moves?", _steady, stability_record.FILE),
-        ("Do patches that it takes for alike have the same covers?", _alike,
-         neighbours_record.FILE),
-    ):  # fmt: skip
-        st.markdown(f"##### {head}")
-        _guarded(entry, draw, file)
-
-
-def _guarded(entry: data.Entry, draw: Callable[[data.Entry, Path], None], file: str) -> None:
-    """Draw a part; a damaged file is one sentence."""
     folder = registry.default().folder(entry.name)
-    try:
-        draw(entry, folder)
-    except CorruptModel as error:
-        st.warning(theme.literal(str(error)))
-    except DAMAGED:
-        st.warning(
-            theme.literal(
-                f"{file}.json of the model '{entry.name}' cannot be used: figures are missing; "
-                f"make it anew with `landcover trust {file}`."
-            )
-        )
+    for head, draw in (
+        ("May its explanations be believed?", _faithful),
+        ("Does the answer stay where the window moves?", _steady),
+        ("Do patches that it takes for alike have the same covers?", _alike),
+    ):
+        st.markdown(f"##### {head}")
+        try:
+            draw(entry, folder)
+        except CorruptModel as error:
+            st.warning(theme.literal(str(error)))
 
 
 def _faithful(entry: data.Entry, folder: Path) -> None:
@@ -83,7 +68,7 @@ def _faithful(entry: data.Entry, folder: Path) -> None:
     )
     st.caption(_legend(found))
     show.download(_numbers(found), name)
-    others = [method for method in found.methods if method != best]
+    others = [method for method in found.by_gain if method != best]
     if others:
         with st.expander("The other methods in words"):
             st.markdown(
@@ -94,19 +79,20 @@ def _faithful(entry: data.Entry, folder: Path) -> None:
 def faithful_table(found: Faithfulness) -> pd.DataFrame:
     """One row a method as a person reads it, the largest gain first."""
     rows = []
-    for name in found.methods:
-        figures = found.figures["methods"][name]
+    for name in found.by_gain:
+        one = found.methods[name]
+        halves, maps = one.pointing.halves, one.pointing.maps
         rows.append(
             {
-                "Method": str(figures["title"]),
+                "Method": one.title,
                 "Verdict": BEST if name == found.best else WORDS[found.verdict(name).faithful],
-                "Gain over random": _signed(figures["curves"]["mean"]["gain"]),
-                "… blurred": _signed(figures["curves"]["blurred"]["gain"]),
-                "After shuffling": _plain(figures["randomisation"]["likeness"]),
-                "Changed by noise": f"{figures['stability']['mean_sensitivity']:.0%}",
-                "On the right half": _number(figures, "pointing", "halves", "energy"),
-                "On mapped land": _plain(_inside(figures, "pointing", "maps", "energy_ratio")),
-                "CPU s a map": _number(figures, "seconds"),
+                "Gain over random": _signed(one.curves["mean"].gain),
+                "… blurred": _signed(one.curves["blurred"].gain),
+                "After shuffling": _plain(one.randomisation.likeness),
+                "Changed by noise": f"{one.stability.mean_sensitivity:.0%}",
+                "On the right half": _number(halves.energy if halves else None),
+                "On mapped land": _plain(maps.energy_ratio if maps else None),
+                "CPU s a map": _number(one.seconds),
             }
         )
     return pd.DataFrame(rows)
@@ -115,89 +101,73 @@ def faithful_table(found: Faithfulness) -> pd.DataFrame:
 def _numbers(found: Faithfulness) -> pd.DataFrame:
     """The same as numbers, with how many patches each rests on."""
     rows = []
-    for name in found.methods:
-        figures = found.figures["methods"][name]
+    for name in found.by_gain:
+        one = found.methods[name]
+        halves, maps = one.pointing.halves, one.pointing.maps
         row: dict[str, object] = {
             "method": name,
             "verdict": found.verdict(name).word,
             "best": name == found.best,
         }
-        for title, path in (
-            ("gain", ("curves", "mean", "gain")),
-            ("gain_blurred", ("curves", "blurred", "gain")),
-            ("likeness_shuffled", ("randomisation", "likeness")),
-            ("maps_energy_ratio", ("pointing", "maps", "energy_ratio")),
+        for title, mean in (
+            ("gain", one.curves["mean"].gain),
+            ("gain_blurred", one.curves["blurred"].gain),
+            ("likeness_shuffled", one.randomisation.likeness),
+            ("maps_energy_ratio", maps.energy_ratio if maps else None),
         ):
-            one = _inside(figures, *path)
-            low, high = one["interval"] if one else (None, None)
-            row |= {title: one["mean"] if one else None, f"{title}_low": low, f"{title}_high": high}
-        counts: tuple[tuple[str, tuple[str, ...]], ...] = (
-            ("n_gain", ("curves", "mean", "n")),
-            ("n_gain_blurred", ("curves", "blurred", "n")),
-            ("noise_change", ("stability", "mean_sensitivity")),
-            ("noise_spearman", ("stability", "spearman")),
-            ("n_noise", ("stability", "n")),
-            ("halves_energy", ("pointing", "halves", "energy")),
-            ("n_halves", ("pointing", "halves", "n")),
-            ("n_maps", ("pointing", "maps", "n")),
-            ("seconds", ("seconds",)),
-        )
-        for title, where in counts:
-            row[title] = data.number_of(_inside(figures, *where))
+            low, high = mean.interval if mean else (None, None)
+            row |= {title: mean.mean if mean else None, f"{title}_low": low, f"{title}_high": high}
+        row |= {
+            "n_gain": one.curves["mean"].n,
+            "n_gain_blurred": one.curves["blurred"].n,
+            "noise_change": one.stability.mean_sensitivity,
+            "noise_spearman": one.stability.spearman,
+            "n_noise": one.stability.n,
+            "halves_energy": halves.energy if halves else None,
+            "n_halves": halves.n if halves else None,
+            "n_maps": maps.n if maps else None,
+            "seconds": one.seconds,
+        }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _legend(found: Faithfulness) -> str:
-    figures = found.figures
-    first = next(iter(figures["methods"].values()))
-    counts = {
-        key: _inside(first, *path)
-        for key, path in {
-            "blurred": ("curves", "blurred", "n"),
-            "noise": ("stability", "n"),
-            "halves": ("pointing", "halves", "n"),
-            "maps": ("pointing", "maps", "n"),
-        }.items()
-    }
-    shuffled = first["randomisation"]["by_share"][-1]["n"]
-    maps = (
+    first = next(iter(found.methods.values()))
+    steps, halves, maps = (
+        first.randomisation.by_share,
+        first.pointing.halves,
+        first.pointing.maps,
+    )
+    on_maps = (
         " On mapped land: attribution on the mapped cover in parts of its share of the area; 1 is "
-        f"chance ({counts['maps']} windows)."
-        if counts["maps"]
+        f"chance ({maps.n} windows)."
+        if maps
         else ""
     )
+    where = found.measured_on
     return (
-        f"{_where(_measured_on(figures), figures['n'])} Intervals of 95 %. Gain: by how "
-        "much more the probability falls and rises where marked land is taken away or put in, "
-        f"than in a random order; land becomes average, or blurred ({counts['blurred']} patches). "
+        f"{_where(where, found.n) if where else f'{found.n} patches.'} Intervals of 95 %. Gain: "
+        "by how much more the probability falls and rises where marked land is taken away or put "
+        "in, than in a random order; land becomes average, or blurred "
+        f"({first.curves['blurred'].n} patches). "
         "After shuffling: rank correlation of the maps before and after all weights are shuffled; "
-        f"at most {figures['bound']:.2f} passes ({shuffled} patches). Changed by noise: by what "
-        f"part of its size the map changes under {figures['noise']:.0%} of other noise; below "
-        f"{ratings.STEADY:.0%} is steady ({counts['noise']} patches). On the right half: "
+        f"at most {found.bound:.2f} passes ({steps[-1].n if steps else 0} patches). Changed by "
+        f"noise: by what part of its size the map changes under {found.noise:.0%} of other noise; "
+        f"below {ratings.STEADY:.0%} is steady ({first.stability.n} patches). On the right half: "
         "share of the positive attribution on the half of a picture that has the cover; 0.5 is "
-        f"chance ({counts['halves']} pairs).{maps} Faithful: passes the shuffling, and the gain's "
-        "interval lies above 0; best: the largest gain of these among the steady ones."
+        f"chance ({halves.n if halves else 0} pairs).{on_maps} Faithful: passes the shuffling, and "
+        "the gain's interval lies above 0; best: the largest gain of these among the steady ones."
     )
 
 
-def _measured_on(figures: Mapping[str, Any]) -> MeasuredOn:
-    where = figures.get("measured_on", {})
-    keys = ("dataset", "split", "seen_in_training")
-    return MeasuredOn.model_validate({key: where[key] for key in keys if key in where})
-
-
-def _where(found: MeasuredOn, n: int) -> str:
+def _where(found: MeasuredOn | ratings.Patches, n: int) -> str:
     """What was measured on, and whether the model was trained on it."""
-    if not found.dataset:
-        return f"{n} patches."
-    learnt = ""
-    if found.seen_in_training is not None:
-        learnt = (
-            ", from which the model has learnt"
-            if found.seen_in_training
-            else (", unknown to the model")
-        )
+    learnt = {
+        None: "",
+        True: ", from which the model has learnt",
+        False: ", unknown to the model",
+    }[found.seen_in_training]
     return f"{n} patches of {theme.literal(found.dataset)}, split {found.split}{learnt}."
 
 
@@ -308,30 +278,19 @@ def _missing(entry: data.Entry, what: str, command: str) -> None:
     )
 
 
-def _inside(figures: Mapping[str, Any], *path: str) -> Any:  # noqa: ANN401 - a part of a JSON file
-    """What stands there, None where something on the way is missing."""
-    here: Any = figures
-    for key in path:
-        if not isinstance(here, dict) or key not in here:
-            return None
-        here = here[key]
-    return here
-
-
-def _number(figures: Mapping[str, Any], *path: str) -> str:
-    value = data.number_of(_inside(figures, *path))
+def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _signed(figure: Mapping[str, Any]) -> str:
-    return data.with_span(float(figure["mean"]), figure["interval"], "+")
+def _signed(value: Mean) -> str:
+    return data.with_span(value.mean, value.interval, "+")
 
 
-def _plain(figure: Mapping[str, Any] | None) -> str:
-    if figure is None:
+def _plain(value: Mean | None) -> str:
+    if value is None:
         return "–"
-    low, high = figure["interval"]
-    return f"{figure['mean']:.2f} [{low:.2f}, {high:.2f}]"
+    low, high = value.interval
+    return f"{value.mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _percent(value: Mean) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import json
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -34,6 +31,7 @@ from landcover.io.samples import read_sample, samples
 from landcover.models import registry
 from landcover.models.card import Card
 from landcover.models.model import Model
+from landcover.trust import files
 from tests.support import tiny
 from tests.support.examples import sampled
 
@@ -92,7 +90,7 @@ def patches() -> list[Raster]:
 
 @pytest.fixture(scope="module")
 def controls(real: Model, patches: list[Raster]) -> Faithfulness:
-    return ratings.measure(real, patches, methods=CONTROLS)
+    return protocol.measure(real, patches, methods=CONTROLS)
 
 
 @pytest.fixture(scope="module")
@@ -101,15 +99,15 @@ def measured() -> Faithfulness:
     cover = np.repeat(np.repeat(np.array([[1, 2], [4, 5]], np.uint8), 70, 0), 70, 1)
     scene = Scene(name="here", patch=tiny.random_patch(9, size=140), cover=cover)
     some = [tiny.random_patch(seed) for seed in range(4)]
-    return ratings.measure(tiny.tiny_model(), some, [scene])
+    return protocol.measure(tiny.tiny_model(), some, [scene])
 
 
 @pytest.mark.slow
 def test_a_map_of_edges_is_caught(controls: Faithfulness) -> None:
     """It fails whatever its curves say, since no weights change it."""
-    likeness = controls.figures["methods"]["edges"]["randomisation"]
-    assert likeness["likeness"]["mean"] == pytest.approx(1.0)
-    assert all(step["ssim"] == pytest.approx(1.0) for step in likeness["by_share"])
+    likeness = controls.methods["edges"].randomisation
+    assert likeness.likeness.mean == pytest.approx(1.0)
+    assert all(step.ssim == pytest.approx(1.0) for step in likeness.by_share)
     verdict = controls.verdict("edges")
     assert (verdict.word, verdict.passes_randomisation) == ("not faithful", False)
     assert "edges" not in controls.offered
@@ -121,8 +119,7 @@ def test_noise_that_depends_on_the_weights_gains_nothing(controls: Faithfulness)
     """It passes the randomisation check, which is why that alone is not enough."""
     assert controls.verdict("noise").passes_randomisation
     noise, squares = (
-        controls.figures["methods"][name]["curves"]["mean"]["gain"]["mean"]
-        for name in ("noise", "squares")
+        controls.methods[name].curves["mean"].gain.mean for name in ("noise", "squares")
     )
     assert abs(noise) < 0.75 * squares
 
@@ -131,23 +128,23 @@ def test_noise_that_depends_on_the_weights_gains_nothing(controls: Faithfulness)
 def test_what_was_measured_on_the_net_is_faithful(controls: Faithfulness) -> None:
     verdict = controls.verdict("squares")
     assert verdict.faithful
-    assert controls.best == "squares" == controls.methods[0]
-    gain = controls.figures["methods"]["squares"]["curves"]["mean"]["gain"]
-    assert gain["interval"][0] > 0
-    assert f"{gain['mean']:+.2f}" in verdict.sentence
+    assert controls.best == "squares" == controls.by_gain[0]
+    gain = controls.methods["squares"].curves["mean"].gain
+    assert gain.interval[0] > 0
+    assert f"{gain.mean:+.2f}" in verdict.sentence
 
 
 @pytest.mark.slow
 def test_random_orders_have_no_gain(controls: Faithfulness) -> None:
     for kind in ("mean", "blurred"):
-        found = controls.figures["references"][kind]
-        both = [found[name]["gain"]["mean"] for name in protocol.RANDOM]
+        found = controls.references[kind]
+        both = [found[name].gain.mean for name in protocol.RANDOM]
         assert sum(both) == pytest.approx(0.0, abs=1e-3)
         # Removing at random and adding at random meet in the middle.
         line = found["random"]
-        assert np.shape(line["deletion"]) == np.shape(controls.figures["shares"])
-        assert line["deletion"][0] == line["insertion"][-1]
-        assert line["deletion"][-1] == line["insertion"][0]
+        assert np.shape(line.deletion) == np.shape(controls.shares)
+        assert line.deletion[0] == line.insertion[-1]
+        assert line.deletion[-1] == line.insertion[0]
 
 
 @pytest.mark.parametrize("method", sampled(explanation.METHODS, {"grad-cam", "fine-cam"}))
@@ -170,31 +167,30 @@ def test_the_default_models_maps_follow_its_weights(method: str, patches: list[R
 
 
 def test_figures_are_complete_and_in_range(measured: Faithfulness) -> None:
-    figures = measured.figures
-    assert set(figures["methods"]) == set(explanation.METHODS)
-    assert figures["n"] == 4
-    assert sum(figures["classes"].values()) == 4
-    assert set(figures["classes"]) <= set(CLASS_NAMES)
-    for found in figures["methods"].values():
-        assert 0 <= found["randomisation"]["likeness"]["mean"] <= 1
-        assert [step["share"] for step in found["randomisation"]["by_share"]] == [0.1, 0.5, 1.0]
-        assert found["randomisation"]["unrelated"]["mean"] <= 1
-        assert -1 <= found["stability"]["spearman"] <= 1
-        assert found["stability"]["max_sensitivity"] >= found["stability"]["mean_sensitivity"] >= 0
-        assert found["seconds"] >= 0
-        for kind, pointed in found["pointing"].items():
-            assert 0 <= pointed["energy"] <= 1
-            assert pointed["n"] == {"halves": 2, "maps": 4}[kind]
-    for name, row in figures["agreement"].items():
+    assert set(measured.methods) == set(explanation.METHODS)
+    assert measured.n == 4
+    assert sum(measured.classes.values()) == 4
+    assert set(measured.classes) <= set(CLASS_NAMES)
+    for found in measured.methods.values():
+        assert 0 <= found.randomisation.likeness.mean <= 1
+        assert [step.share for step in found.randomisation.by_share] == [0.1, 0.5, 1.0]
+        assert found.randomisation.unrelated.mean <= 1
+        assert -1 <= found.stability.spearman <= 1
+        assert found.stability.max_sensitivity >= found.stability.mean_sensitivity >= 0
+        assert found.seconds >= 0
+        for kind, pointed in found.pointing.given().items():
+            assert 0 <= pointed.energy <= 1
+            assert pointed.n == {"halves": 2, "maps": 4}[kind]
+    for name, row in measured.agreement.items():
         assert row[name] == pytest.approx(1.0)
         for other, value in row.items():
-            assert figures["agreement"][other][name] == pytest.approx(value, abs=1e-3)
-    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+            assert measured.agreement[other][name] == pytest.approx(value, abs=1e-3)
+    assert Faithfulness.model_validate_json(measured.as_json()) == measured
 
 
 def test_the_same_patches_give_the_same_figures(measured: Faithfulness) -> None:
-    def timeless(figures: dict[str, Any]) -> dict[str, Any]:
-        found = copy.deepcopy(figures)
+    def timeless(measurement: Faithfulness) -> dict[str, Any]:
+        found = measurement.as_dict()
         del found["seconds"]
         for method in found["methods"].values():
             del method["seconds"]
@@ -202,16 +198,14 @@ def test_the_same_patches_give_the_same_figures(measured: Faithfulness) -> None:
 
     some = [tiny.random_patch(seed) for seed in range(4)]
     way = {"grad-cam": explanation.METHODS["grad-cam"]}
-    first, second = (
-        ratings.measure(tiny.tiny_model(), some, methods=way).figures for _ in range(2)
-    )
+    first, second = (protocol.measure(tiny.tiny_model(), some, methods=way) for _ in range(2))
     assert timeless(first) == timeless(second)
-    alone, among = (f["methods"]["grad-cam"]["randomisation"] for f in (first, measured.figures))
+    alone, among = (f.methods["grad-cam"].randomisation for f in (first, measured))
     assert alone == among
 
 
 def altered(found: Faithfulness, method: str, **changes: Any) -> Faithfulness:
-    figures = copy.deepcopy(found.figures)
+    figures = found.as_dict()
     part = figures["methods"][method]
     for name, value in changes.items():
         if name == "passed":
@@ -221,7 +215,7 @@ def altered(found: Faithfulness, method: str, **changes: Any) -> Faithfulness:
         else:
             mean = sum(value) / 2
             part["curves"][name]["gain"] = {"mean": mean, "interval": list(value)}
-    return replace(found, figures=figures)
+    return Faithfulness.model_validate(figures)
 
 
 def test_the_rule_chooses_the_largest_gain_that_passes(measured: Faithfulness) -> None:
@@ -298,7 +292,7 @@ def test_figures_are_kept_beside_the_card(measured: Faithfulness, tmp_path: Path
 
 def test_figures_of_another_card_are_refused(measured: Faithfulness, tmp_path: Path) -> None:
     folder = tiny.tiny_folder(tmp_path / "model")
-    ratings.save(replace(measured, card_hash="0" * 12), folder)
+    ratings.save(measured.with_fields(card_hash="0" * 12), folder)
     with pytest.raises(CorruptModel, match="another card or other weights"):
         ratings.load(folder)
 
@@ -306,9 +300,9 @@ def test_figures_of_another_card_are_refused(measured: Faithfulness, tmp_path: P
 @pytest.mark.parametrize("missing", ["methods", "bound", "n"])
 def test_damaged_figures_are_refused(measured: Faithfulness, tmp_path: Path, missing: str) -> None:
     folder = tiny.tiny_folder(tmp_path / "model")
-    figures = {key: value for key, value in measured.figures.items() if key != missing}
-    ratings.save(replace(measured, figures=figures), folder)
-    with pytest.raises(CorruptModel, match="figures are missing; make it anew"):
+    told = {key: value for key, value in measured.as_dict().items() if key != missing}
+    files.write_json(folder, ratings.FILE, measured.card_hash, told)
+    with pytest.raises(CorruptModel, match=f"{missing} is missing or damaged; make it again"):
         ratings.load(folder)
 
 
@@ -328,7 +322,7 @@ def test_progress_is_told_and_can_be_stopped() -> None:
     model, some = tiny.tiny_model(), [tiny.random_patch(seed) for seed in range(4)]
     way = {"grad-cam": explanation.METHODS["grad-cam"]}
     told: list[Progress] = []
-    ratings.measure(model, some, None, told.append, methods=way)
+    protocol.measure(model, some, None, told.append, methods=way)
     assert [progress.done for progress in told] == list(range(told[0].total))
     assert len({progress.what for progress in told}) >= 6
     stop = Event()
@@ -338,13 +332,13 @@ def test_progress_is_told_and_can_be_stopped() -> None:
             stop.set()
 
     with pytest.raises(Cancelled):
-        ratings.measure(model, some, None, stop_at_once, stop, methods=way)
+        protocol.measure(model, some, None, stop_at_once, stop, methods=way)
 
 
 def test_few_patches_and_models_without_gradients_are_refused() -> None:
     model, some = tiny.tiny_model(), [tiny.random_patch(seed) for seed in range(4)]
     with pytest.raises(BadInput, match="3 patches cannot carry an interval: give 4 or more"):
-        ratings.measure(model, some[:3])
+        protocol.measure(model, some[:3])
     card: Card = model.card.with_fields(explainable=False)
     with pytest.raises(ModelMismatch, match="cannot be explained"):
-        ratings.measure(Model(card, model.net, model.device), some)
+        protocol.measure(Model(card, model.net, model.device), some)
