@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from landcover.explain.band_attribution import BandEvidence
     from landcover.explain.explanation import Explanation
     from landcover.models.model import Model, Prediction
+    from landcover.report.explanation_record import ExplanationDocument, ExplanationRecord
     from landcover.trust.result import Result
     from landcover.trust.verdict import Quality
 
@@ -131,16 +132,16 @@ def _explain(options: argparse.Namespace, read: Read) -> int:
         for item in attribute_bands_many(one.model, patch, labels, options.baseline)
     ]
     files = [str(path) for path in options.out]
-    record = {**_record(answers, patch, found, bands), **more, "files": files}
-    record["explanation"]["file"] = files[0]
-    contents = [_content(path, patch, answers, found, record) for path in options.out]
+    said = _document(answers, patch, found, bands)
+    record = {**_record(answers, said, files[0]), **more, "files": files}
+    contents = [_content(path, patch, answers, found, (said, record)) for path in options.out]
     _write(options.out, contents)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if options.json:
         print(json.dumps(record, ensure_ascii=False, allow_nan=False))
     else:
-        print(_text(answers, found, bands, record))
+        print(_text(answers, found, bands, (said, record)))
     return 0
 
 
@@ -272,22 +273,30 @@ def _maps(
         return [each for maps in begun for each in maps]
 
 
-def _record(
+def _document(
     answers: Sequence[_Answer],
     patch: Raster,
     found: Sequence[Explanation],
     bands: Sequence[BandEvidence],
-) -> dict[str, Any]:
-    """Answers and explanations, JSON-ready."""
-    from landcover.report import explanation_files  # noqa: PLC0415 - loads torch
+) -> ExplanationDocument:
+    """What is said of the explanations, with what was measured of their methods."""
+    from landcover.report.explanation_record import document  # noqa: PLC0415 - loads torch
 
-    said = explanation_files.document(patch, found, bands)
+    said = document(patch, found, bands)
     known = {one.asked.model.card.hash: one.asked.known for one in answers}
-    for each in said["explanations"]:
-        each["faithfulness"] = known[each["card_hash"]].record(each["method"])
+    return said.with_fields(
+        explanations=tuple(
+            each.with_fields(faithfulness=known[each.card_hash].word(each.method))
+            for each in said.explanations
+        )
+    )
+
+
+def _record(answers: Sequence[_Answer], said: ExplanationDocument, file: str) -> dict[str, Any]:
+    """Answers and explanations, JSON-ready."""
     against = {"against": answers[1].record} if len(answers) > 1 else {}
-    first = dict(said["explanations"][0])
-    return {**answers[0].record, "explanation": first, **said, **against}
+    first = {**said.explanations[0].as_dict(), "file": file}
+    return {**answers[0].record, "explanation": first, **said.as_dict(), **against}
 
 
 def _content(
@@ -295,19 +304,20 @@ def _content(
     patch: Raster,
     answers: Sequence[_Answer],
     found: Sequence[Explanation],
-    record: dict[str, Any],
+    told: tuple[ExplanationDocument, dict[str, Any]],
 ) -> bytes:
+    """What a file holds; ``told`` is what is said of the explanations, alone and with all else."""
     from landcover.report import explanation_files, patch_figure  # noqa: PLC0415 - loads torch
 
-    suffix = path.suffix.lower()
+    suffix, (document, record) = path.suffix.lower(), told
     if suffix == ".tif":
         return explanation_files.as_geotiff(patch, found)
     if suffix == ".json":
         return explanation_files.as_json(record)
-    first = answers[0]
+    first, said = answers[0], document.explanations[0]
     if len(found) > 1 or patch.is_rgb or first.quality.abstained:
-        return _maps_figure(patch, answers, found, record)
-    reading = f"{record['explanation']['reading']} {_believe(record['explanation'])}"
+        return _maps_figure(patch, answers, found, document)
+    reading = f"{said.reading} {_believe(said)}"
     return patch_figure.as_png(
         patch, first.prediction, found[0], quality=first.quality, reading=reading
     )
@@ -317,7 +327,7 @@ def _maps_figure(
     patch: Raster,
     answers: Sequence[_Answer],
     found: Sequence[Explanation],
-    record: dict[str, Any],
+    document: ExplanationDocument,
 ) -> bytes:
     """All maps on one picture, below the verdict on each model's answer."""
     from landcover.report import explanation_figure  # noqa: PLC0415 - loads matplotlib
@@ -325,11 +335,11 @@ def _maps_figure(
     several = len(answers) > 1
     of = {one.asked.model.card.hash: one for one in answers}
     sentences, captions, notes = [], [], []
-    for each, said in zip(found, record["explanations"], strict=True):
+    for each, said in zip(found, document.explanations, strict=True):
         own = f"{each.model}: " if several else ""
-        word = said["faithfulness"] and said["faithfulness"]["word"]
-        believe = f"This method is {word} for this model." if word else _believe(said)
-        sentences.append(f"{said['reading']} {believe}")
+        rated = said.faithfulness
+        believe = f"This method is {rated.word} for this model." if rated else _believe(said)
+        sentences.append(f"{said.reading} {believe}")
         captions.append(f"{own}{_chance(each.label, of[each.card_hash].record)}")
         notes.append(f"{own}{_believe(said)}")
     return explanation_figure.as_png(
@@ -357,10 +367,10 @@ def _chance(label: str, record: dict[str, Any]) -> str:
     return f"{row['probability']:.0%}, {'no answer' if record['abstained'] else word}"
 
 
-def _believe(said: dict[str, Any]) -> str:
+def _believe(said: ExplanationRecord) -> str:
     """Whether a method is faithful for the model, in a sentence."""
-    figures = said["faithfulness"]
-    return method_options.NOT_MEASURED if figures is None else str(figures["sentence"])
+    rated = said.faithfulness
+    return method_options.NOT_MEASURED if rated is None else rated.sentence
 
 
 def _write(paths: Sequence[Path], contents: Sequence[bytes]) -> None:
@@ -377,21 +387,22 @@ def _text(
     answers: Sequence[_Answer],
     found: Sequence[Explanation],
     bands: Sequence[BandEvidence],
-    record: dict[str, Any],
+    told: tuple[ExplanationDocument, dict[str, Any]],
 ) -> str:
     from landcover.report import explanation_files, patch_report  # noqa: PLC0415 - loads torch
 
+    document, record = told
     lines = [line for one in answers for line in _head(one.record)]
-    for each, said in zip(found, record["explanations"], strict=True):
+    for each, said in zip(found, document.explanations, strict=True):
         lines += [
             patch_report.explanation_text(each),
-            f"  {said['reading']}",
+            f"  {said.reading}",
             f"  {_believe(said)}",
         ]
     for item in bands:
         own = f"{item.model}: " if len(answers) > 1 else ""
         lines.append(f"{own}{explanation_files.bands_text(item)}")
-    lines += [index["reading"] for index in record["indices"].values()]
+    lines += [index.reading for index in document.indices.values()]
     more = whatif.as_text(record)
     lines += [more] if more else []
     return "\n".join([*lines, *(f"Written: {name}" for name in record["files"])])

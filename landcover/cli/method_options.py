@@ -16,7 +16,7 @@ from landcover.core.errors import BadInput, CorruptModel
 
 # What the command does is imported when it runs: `landcover --help` must not wait for torch.
 if TYPE_CHECKING:
-    from landcover.explain.faithfulness.ratings import Faithfulness
+    from landcover.explain.faithfulness.ratings import Faithfulness, MethodWord
     from landcover.models.model import Model
 
 ALL: Final = "all"
@@ -51,12 +51,14 @@ class Known:
             return True
         return self.figures.verdict(method).passes_randomisation
 
-    def record(self, method: str) -> dict[str, str] | None:
-        """Word and sentence on a method, JSON-ready; None where it was not measured."""
+    def word(self, method: str) -> MethodWord | None:
+        """Word and sentence on a method; None where it was not measured."""
+        from landcover.explain.faithfulness.ratings import MethodWord  # noqa: PLC0415 - see the top
+
         if self.figures is None or method not in self.figures.methods:
             return None
         verdict = self.figures.verdict(method)
-        return {"word": verdict.word, "sentence": verdict.sentence}
+        return MethodWord(word=verdict.word, sentence=verdict.sentence)
 
 
 def known_of(model: Model, name: str, folder: Path) -> Known:

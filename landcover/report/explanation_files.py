@@ -17,67 +17,17 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.explain.band_attribution import GROUPS, BandEvidence
 from landcover.explain.explanation import METHODS, Explanation
-from landcover.explain.indices import IndexSummary, indices
-from landcover.explain.sentences import sentence, sides
 from landcover.io import geotiff_writer
-from landcover.report.patch_report import explanation_record
 
-__all__ = ["SUFFIXES", "as_geotiff", "as_json", "bands_record", "bands_text", "document"]
+__all__ = ["SUFFIXES", "as_geotiff", "as_json", "bands_text"]
 
 SUFFIXES: Final = (".png", ".tif", ".json")
 """What files may end in."""
 
 
-def document(
-    patch: Raster,
-    explanations: Sequence[Explanation],
-    bands: Sequence[BandEvidence] = (),
-) -> dict[str, Any]:
-    """All figures of some explanations of one patch, JSON-ready and without NaN.
-
-    Args:
-        patch: what was explained.
-        explanations: of that patch, by one model or several.
-        bands: of the same classes and models, in any order.
-    """
-    evidence = {(item.label, item.card_hash): item for item in bands}
-    return {
-        "explanations": [
-            {
-                **explanation_record(each),
-                **_sides(each, patch),
-                "reading": sentence(each, patch, evidence.get((each.label, each.card_hash))),
-            }
-            for each in explanations
-        ],
-        "bands": [bands_record(item) for item in bands],
-        "indices": {}
-        if patch.is_rgb
-        else {name: _index(summary) for name, summary in indices(patch).items()},
-    }
-
-
 def as_json(record: dict[str, Any]) -> bytes:
     """A record as an indented JSON file."""
     return (json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
-
-
-def bands_record(evidence: BandEvidence) -> dict[str, Any]:
-    """A class's dependence on bands, JSON-ready."""
-    return {
-        "label": evidence.label,
-        "model": evidence.model,
-        "card_hash": evidence.card_hash,
-        "score": evidence.score,
-        "unit": evidence.unit,
-        "meaning": "by how much the score falls without it; above 0 it speaks for the class",
-        "baseline": evidence.baseline,
-        "bands": evidence.bands,
-        "groups": {
-            group: {"bands": list(evidence.members[group]), "value": value}
-            for group, value in evidence.groups.items()
-        },
-    }
 
 
 def as_geotiff(patch: Raster, explanations: Sequence[Explanation]) -> bytes:
@@ -122,26 +72,6 @@ def as_geotiff(patch: Raster, explanations: Sequence[Explanation]) -> bytes:
         )
 
     return geotiff_writer.of_maps(patch, len(explanations), fill)
-
-
-def _sides(explanation: Explanation, patch: Raster) -> dict[str, Any]:
-    found = sides(explanation, patch.valid)
-    return {
-        "leading_share": found.leading,
-        "strength": found.strength,
-        "gathered_in": found.where,
-        "gathered_share": found.gathered,
-    }
-
-
-def _index(summary: IndexSummary) -> dict[str, Any]:
-    return {
-        "mean": summary.mean,
-        "p10": summary.low,
-        "p90": summary.high,
-        "share": summary.share,
-        "reading": summary.reading,
-    }
 
 
 def bands_text(evidence: BandEvidence) -> str:

@@ -26,7 +26,6 @@ __all__ = [
     "as_record",
     "as_text",
     "doubt_lines",
-    "explanation_record",
     "explanation_text",
     "models_text",
     "provenance_record",
@@ -218,27 +217,6 @@ def labels_as_csv(
 def no_formula(text: str) -> str:
     """A user's text that no spreadsheet runs: it would take ``=…`` for a formula."""
     return "'" + text if text.startswith(("=", "+", "-", "@")) else text
-
-
-def explanation_record(explanation: Explanation) -> dict[str, Any]:
-    """An explanation's figures as JSON-ready values; its map is in the picture."""
-    values = explanation.attribution
-    return {
-        "label": explanation.label,
-        "method": explanation.method,
-        "model": explanation.model,
-        "card_hash": explanation.card_hash,
-        "unit": explanation.unit,
-        "baseline": explanation.baseline,
-        "sum_for": float(values[values > 0].sum(dtype="float64")),
-        "sum_against": float(values[values < 0].sum(dtype="float64")),
-        "band_share": explanation.band_share,
-        "convergence_delta": explanation.convergence_delta,
-        "scale": explanation.scale,
-        "scale_rule": explanation.scale_rule,
-        "passes": explanation.passes,
-        "seconds": round(explanation.seconds, 3),
-    }
 
 
 def explanation_text(explanation: Explanation) -> str:

@@ -92,7 +92,7 @@ def test_a_damaged_file_is_said_and_the_usual_one_used(tmp_path: Path) -> None:
     assert methods == [[DEFAULT_METHOD]]
     assert "faithfulness.json" in notes[0]
     assert "Integrated Gradients is used" in notes[1]
-    assert one.record(DEFAULT_METHOD) is None
+    assert one.word(DEFAULT_METHOD) is None
     assert chosen(["occlusion"], [one]) == ([["occlusion"]], [one.damage])
 
 
@@ -104,11 +104,11 @@ def test_figures_of_a_folder_are_used(tmp_path: Path) -> None:
     ratings.save(found, folder)
     one = method_options.known_of(model, "net", folder)
     assert one.damage == ""
-    said = one.record("occlusion")
+    said = one.word("occlusion")
     assert said is not None
-    assert said["word"] == "faithful"
-    assert said["sentence"].startswith("Occlusion is faithful for this model")
-    assert one.record("fine-cam") is None
+    assert said.word == "faithful"
+    assert said.sentence.startswith("Occlusion is faithful for this model")
+    assert one.word("fine-cam") is None
     assert (one.faithful("grad-cam"), one.faithful("fine-cam")) == (False, None)
 
 

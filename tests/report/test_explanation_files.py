@@ -18,6 +18,7 @@ from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.explain.band_attribution import attribute_bands_many
 from landcover.report import explanation_figure, explanation_files, page
+from landcover.report.explanation_record import document
 from tests.support import tiny
 
 LABELS = ["Inland waters", "Coniferous forest"]
@@ -62,17 +63,17 @@ def test_a_document_has_all_figures_without_nan(
     patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     bands = attribute_bands_many(tiny.tiny_model(), patch, LABELS)
-    said = explanation_files.document(patch, found, bands)
-    assert json.loads(explanation_files.as_json(said)) == said
-    assert [(e["label"], e["method"]) for e in said["explanations"]] == [
+    said = document(patch, found, bands)
+    assert json.loads(explanation_files.as_json(said.as_dict())) == said.as_dict()
+    assert [(e.label, e.method) for e in said.explanations] == [
         (label, method) for method in METHODS for label in LABELS
     ]
-    assert all(e["reading"].endswith(".") for e in said["explanations"])
-    assert said["bands"][1]["label"] == LABELS[1]
-    assert said["bands"][0]["groups"]["red edge"]["bands"] == ["B05", "B06", "B07"]
-    assert set(said["indices"]) == {"NDVI", "NDWI", "NDBI", "NBR"}
+    assert all(e.reading.endswith(".") for e in said.explanations)
+    assert said.bands[1].label == LABELS[1]
+    assert said.bands[0].groups["red edge"].bands == ("B05", "B06", "B07")
+    assert set(said.indices) == {"NDVI", "NDWI", "NDBI", "NBR"}
     dark = replace(patch, data=np.zeros_like(patch.data))
-    assert explanation_files.document(dark, found)["indices"]["NDVI"]["mean"] is None
+    assert document(dark, found).indices["NDVI"].mean is None
 
 
 def test_a_picture_has_no_geotiff_and_no_index() -> None:
@@ -86,7 +87,7 @@ def test_a_picture_has_no_geotiff_and_no_index() -> None:
     small = replace(one, attribution=one.attribution[:64, :64])
     with pytest.raises(BadInput, match="no place"):
         explanation_files.as_geotiff(picture, [small])
-    assert explanation_files.document(picture, [small])["indices"] == {}
+    assert document(picture, [small]).indices == {}
     with Image.open(
         io.BytesIO(explanation_figure.as_png(picture, [small], ["A sentence."]))
     ) as sheet:
@@ -171,8 +172,6 @@ def test_files_of_two_models_tell_them_apart(
         assert [file.tags(k)["MODEL_CARD_HASH"] for k in (1, 2)] == [e.card_hash for e in both]
         assert file.tags()["MODEL"] == f"{tiny.NAME}, other"
     bands = attribute_bands_many(tiny.tiny_model(), patch, LABELS[:1])
-    reading, other = (
-        e["reading"] for e in explanation_files.document(patch, both, bands)["explanations"]
-    )
+    reading, other = (e.reading for e in document(patch, both, bands).explanations)
     assert "group of bands" in reading
     assert "group of bands" not in other, "bands of one model say nothing of another"

@@ -21,6 +21,7 @@ from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.models.model import LabelScore, Prediction
 from landcover.report import page, patch_figure, patch_report
+from landcover.report.explanation_record import ExplanationRecord, explanation_record
 from landcover.trust.quality import assess
 from landcover.trust.verdict import Finding, Quality, Verdict
 from tests.support import tiny
@@ -246,12 +247,12 @@ def test_the_picture_grows_with_what_it_says_and_shows_gaps_grey() -> None:
 
 def test_an_explanations_record_and_text_say_its_figures(patch: Raster) -> None:
     found = explanation.explain(tiny.tiny_model(), patch, FOUND[0])
-    said = patch_report.explanation_record(found)
-    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    said = explanation_record(found, patch)
+    assert ExplanationRecord.model_validate_json(said.as_json()) == said
     total = found.attribution.sum(dtype=np.float64)
-    assert said["sum_for"] + said["sum_against"] == pytest.approx(float(total))
-    assert said["sum_for"] >= 0 >= said["sum_against"]
-    assert (said["label"], said["method"]) == (FOUND[0], "integrated-gradients")
+    assert said.sum_for + said.sum_against == pytest.approx(float(total))
+    assert said.sum_for >= 0 >= said.sum_against
+    assert (said.label, said.method) == (FOUND[0], "integrated-gradients")
     text = patch_report.explanation_text(found)
     assert found.baseline in text
     assert found.scale_rule in text

@@ -84,6 +84,13 @@ class MethodRating:
         return FAITHFUL if self.faithful else NOT_FAITHFUL
 
 
+class MethodWord(Schema):
+    """A :class:`MethodRating` in a word and in a sentence, to be told beside a map."""
+
+    word: str
+    sentence: str
+
+
 class CurveMeasurement(Schema):
     """How the score follows an order of the land.
 

@@ -195,11 +195,10 @@ def _files(
         return explanation_files.as_geotiff(pixels, found)
 
     def record() -> bytes:
-        from landcover.report import explanation_files  # noqa: PLC0415 - loads torch
+        from landcover.report.explanation_files import as_json  # noqa: PLC0415 - loads torch
+        from landcover.report.explanation_record import document  # noqa: PLC0415
 
-        return explanation_files.as_json(
-            explanation_files.document(pixels, found, list(bands.values()))
-        )
+        return as_json(document(pixels, found, list(bands.values())).as_dict())
 
     kinds = [("PNG", png, "png", "image/png"), ("JSON", record, "json", "application/json")]
     if not pixels.is_rgb:
