@@ -224,7 +224,7 @@ def test_the_rule_chooses_the_largest_gain_that_passes(measured: Faithfulness) -
     for k, name in enumerate(names):
         gain = (0.1 * k + 0.01, 0.1 * k + 0.03)
         found = altered(found, name, passed=True, mean=gain, moves=0.1)
-    assert found.methods == tuple(reversed(names))
+    assert found.by_gain == tuple(reversed(names))
     assert found.best == names[-1]
     assert found.offered == tuple(reversed(names))
     spoilt = altered(found, names[-1], passed=False)
@@ -252,7 +252,7 @@ def test_a_map_that_noise_changes_is_best_only_where_no_other_is(measured: Faith
     assert "noise changes them by 25%" in found.verdict(one).sentence
     assert found.best == one
     found = altered(found, other, passed=True, mean=(0.1, 0.2))
-    assert found.methods[0] == one
+    assert found.by_gain[0] == one
     assert found.best == other
     assert "noise" not in found.verdict(other).sentence
 
@@ -260,7 +260,7 @@ def test_a_map_that_noise_changes_is_best_only_where_no_other_is(measured: Faith
 def test_every_verdict_is_one_sentence(measured: Faithfulness) -> None:
     for passed in (True, False):
         for mean in ((0.1, 0.2), (-0.1, 0.2)):
-            name = measured.methods[0]
+            name = measured.by_gain[0]
             found = altered(measured, name, passed=passed, mean=mean).verdict(name)
             assert found.faithful == (passed and mean[0] > 0)
             assert found.word in found.sentence
