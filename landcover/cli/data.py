@@ -19,6 +19,8 @@ from landcover.core.errors import BadInput
 if TYPE_CHECKING:
     from landcover.datasets.downloads import Outcome
 
+__all__ = ["INCOMPLETE", "INTERRUPTED", "add_commands"]
+
 INTERRUPTED: Final = 130
 INCOMPLETE: Final = 1
 

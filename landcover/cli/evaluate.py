@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from landcover.evaluate.comparison import Comparison
     from landcover.evaluate.report_metrics import Draws
 
+__all__ = ["FEWEST", "MOST", "UNITS", "add_commands"]
+
 FEWEST: Final = 100
 MOST: Final = 100_000
 """Resamples: fewer give no usable interval, more only take time."""

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from landcover.models.card import Card
     from landcover.models.model import Model
 
+__all__ = [
+    "FEWEST",
+    "FEWEST_PATCHES",
+    "MOST",
+    "MOST_ASKED",
+    "SHIFT_M",
+    "add_neighbours",
+    "add_stability",
+]
+
 FEWEST: Final = 100
 MOST: Final = 100_000
 """Resamples: fewer give no usable interval, more only take time."""

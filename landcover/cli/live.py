@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from landcover.core.raster import Raster
     from landcover.stac.catalog import Candidate, Finding, Wish
 
+__all__ = ["VARIABLE", "add_commands", "add_place_options", "fetch_place"]
+
 VARIABLE: Final = "LANDCOVER_CATALOG"
 """Environment variable that names another catalogue to ask by default."""
 

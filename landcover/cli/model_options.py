@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+__all__ = ["HELP", "SAVE_HELP", "add", "add_device"]
+
 HELP = "a model's name (see `landcover models`), or the path of a model folder"
 
 SAVE_HELP = "keep the report with the model; of a shipped one, in a copy in LANDCOVER_HOME/models"

@@ -11,6 +11,8 @@ from typing import Any
 from landcover.cli import model_options
 from landcover.core.errors import CorruptModel
 
+__all__ = ["SOME_FAILED", "add_commands", "told_added"]
+
 SOME_FAILED = 1
 
 

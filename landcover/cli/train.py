@@ -17,6 +17,8 @@ from landcover.core.errors import BadInput, LandcoverError
 if TYPE_CHECKING:
     from landcover.train.recipes.order import Order
 
+__all__ = ["BAD", "DEFAULT", "INTERRUPTED", "add_commands"]
+
 BAD: Final = 2
 INTERRUPTED: Final = 130
 DEFAULT: Final = "landcover-cnn"

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from landcover.train.callbacks import Moment
     from landcover.train.history import Epoch
 
+__all__ = ["Bar", "validation"]
+
 
 class Bar:
     """A :class:`landcover.train.callbacks.Watcher` that draws on a display.

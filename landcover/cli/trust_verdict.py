@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from landcover.datasets import Dataset
     from landcover.models.model import Model
 
+__all__ = ["add_fit", "add_measure"]
+
 
 def add_fit(actions: Any, name: str) -> None:  # noqa: ANN401 - argparse does not export its type
     """The action ``fit`` of ``landcover trust``."""

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from landcover.explain.what_if import Change
     from landcover.models.model import Model
 
+__all__ = [
+    "FORMS",
+    "MOST_NEIGHBOURS",
+    "add_options",
+    "as_text",
+    "check",
+    "parse_change",
+    "record_of",
+]
+
 FORMS: Final[dict[str, str]] = {
     "bands": "bands=B11,B12 (off)",
     "cloud": "cloud=SIZE or cloud=SIZE,OPACITY (0 to 1)",

@@ -9,6 +9,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+__all__ = [
+    "ALIGNMENT",
+    "BANDS",
+    "BANDS_10M",
+    "BANDS_20M",
+    "BANDS_60M",
+    "BAND_NAMES",
+    "COMPOSITES",
+    "EUROSAT_PIXELS",
+    "L1C_BAND_NAMES",
+    "NODATA",
+    "PATCH_M",
+    "PATCH_PIXELS",
+    "PIXEL_M",
+    "QUANTIFICATION",
+    "RGB",
+    "RGB_BANDS",
+    "SCL_CLOUD",
+    "SCL_NODATA",
+    "SCL_SHADOW",
+    "SCL_SNOW",
+    "Band",
+    "BandGroup",
+    "Composite",
+]
+
 BandGroup = Literal["atmosphere", "visible", "red edge", "near infrared", "shortwave infrared"]
 
 

@@ -22,6 +22,22 @@ from typing import Final
 
 from landcover.core.errors import UnknownName
 
+__all__ = [
+    "BY_NAME",
+    "CLASS_NAMES",
+    "CLASS_SETS",
+    "CORINE_NAMES",
+    "CORINE_TO_CLASS",
+    "EUROSAT_CLASSES",
+    "EUROSAT_COVERS",
+    "LAND_COVERS",
+    "THEMES",
+    "LandCover",
+    "Rgb",
+    "from_corine",
+    "resolve",
+]
+
 Rgb = tuple[int, int, int]
 
 

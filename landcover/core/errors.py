@@ -10,6 +10,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+__all__ = [
+    "BadInput",
+    "Cancelled",
+    "CorruptModel",
+    "FetchError",
+    "LandcoverError",
+    "ModelMismatch",
+    "UnknownName",
+]
+
 
 class LandcoverError(Exception):
     """Base of all errors whose message is written for the user."""

@@ -10,6 +10,8 @@ import platformdirs
 
 from landcover.core.errors import BadInput
 
+__all__ = ["VARIABLE", "folder", "location"]
+
 VARIABLE: Final = "LANDCOVER_HOME"
 """Environment variable that names another folder."""
 

@@ -7,6 +7,8 @@ from typing import Final
 
 from landcover.core.errors import BadInput
 
+__all__ = ["parse_place"]
+
 _NUMBER: Final = r"([+-]?\d+(?:\.\d+)?)\s*(?:°|deg)?"
 _PARTS: Final = r"(?:\s*(\d+(?:\.\d+)?)\s*['′’])?(?:\s*(\d+(?:\.\d+)?)\s*(?:[\"″”]|''))?"
 _ANGLE: Final = rf"\s*([NSEW])?\s*{_NUMBER}{_PARTS}\s*([NSEW])?\s*"

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
+__all__ = ["Item", "Made", "ahead"]
+
 Item = TypeVar("Item")
 
 

@@ -16,6 +16,8 @@ from landcover.core.notebook import SIDE, html, png
 from landcover.core.text import place_text, plain, time_text
 from landcover.core.window import Cut, Geo, Window, check_projected
 
+__all__ = ["BoolArray", "ByteArray", "FloatArray", "Provenance", "Raster"]
+
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 ByteArray = npt.NDArray[np.uint8]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+__all__ = ["place_text", "plain", "time_text"]
+
 
 def plain(text: str) -> str:
     """A user's text without control characters and half letters, 200 letters at most."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
+__all__ = ["FEW", "alone", "cores", "usable_cores", "wait_politely"]
+
 FEW: Final = 2
 """Cores up to which one thread answers sooner than one a core."""
 _OURS: Final = "LANDCOVER_CORES"

@@ -15,6 +15,18 @@ from rasterio.warp import transform as warp_transform
 from landcover.core.bands import PIXEL_M
 from landcover.core.errors import BadInput
 
+__all__ = [
+    "LATTICE_M",
+    "SOUTHERN_FALSE_NORTHING_M",
+    "WGS84",
+    "Cut",
+    "Geo",
+    "Window",
+    "check_projected",
+    "grid",
+    "zone_of",
+]
+
 Geo = tuple[float, float, float, float, float, float]
 """Affine coefficients ``(a, b, c, d, e, f)``: x = a·col + b·row + c, y = d·col + e·row + f."""
 

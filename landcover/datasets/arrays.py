@@ -29,6 +29,8 @@ from landcover.core.bands import (
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
 
+__all__ = ["Grid", "NativeStore", "Numbers", "PatchSet", "Rows", "expand", "join"]
+
 _GRIDS: Final = ((BANDS_10M, 1), (BANDS_20M, 2), (BANDS_60M, 6))
 """Bands of each native grid, with the side of its pixel in 10 m pixels."""
 

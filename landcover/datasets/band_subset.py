@@ -10,6 +10,8 @@ from torch import Tensor
 from landcover.core.bands import BAND_NAMES
 from landcover.datasets.arrays import PatchSet
 
+__all__ = ["Banded", "show"]
+
 
 @dataclass(frozen=True)
 class Banded:

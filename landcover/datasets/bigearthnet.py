@@ -38,6 +38,21 @@ from landcover.datasets.labelled import ALL, Dataset, Record
 from landcover.io.band_files import LABELS_SUFFIX, MAX_LABEL_BYTES
 from landcover.io.guard import read_file, shown
 
+__all__ = [
+    "CLOUDY_V1",
+    "FLAWED_V2",
+    "MAX_TABLE_BYTES",
+    "METADATA_V2",
+    "PIXELS_V1",
+    "PIXELS_V2",
+    "SNOWY_V1",
+    "SPLITS_V1",
+    "open_either",
+    "open_v1",
+    "open_v2",
+    "place_of",
+]
+
 PIXELS_V2: Final = "BigEarthNet-S2"
 METADATA_V2: Final = "metadata.parquet"
 FLAWED_V2: Final = "metadata_for_patches_with_snow_cloud_or_shadow.parquet"

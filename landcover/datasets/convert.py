@@ -37,6 +37,8 @@ from landcover.datasets.memory_mapped import GRIDS, MANIFEST_FILE, PATCH_BYTES, 
 from landcover.io.band_files import Native
 from landcover.io.guard import shown
 
+__all__ = ["BLOCK", "JOURNAL_FILE", "PROCESSES_FROM", "SPARE_BYTES", "Converted", "convert"]
+
 JOURNAL_FILE: Final = "journal.jsonl"
 BLOCK: Final = 256
 """Patches between two entries of the journal: 41 MB, which a disk takes in its stride."""

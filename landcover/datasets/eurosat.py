@@ -51,6 +51,20 @@ from landcover.datasets.eurosat_store import BATCH, RgbStore
 from landcover.datasets.labelled import ALL, SPLITS, split_name
 from landcover.io.guard import shown
 
+__all__ = [
+    "BLOCK_DEGREES",
+    "MARGIN",
+    "MARGIN_KM",
+    "SHARES",
+    "EuroSat",
+    "EuroSatRecord",
+    "distance_km",
+    "is_named",
+    "open_eurosat",
+    "pack_names",
+    "split_of_place",
+]
+
 BLOCK_DEGREES: Final = 0.5
 SHARES: Final = {"train": 0.70, "validation": 0.85, "test": 1.0}
 """A split's blocks are those whose hash, between 0 and 1, lies below; first match counts."""

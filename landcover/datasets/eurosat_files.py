@@ -18,6 +18,20 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import ByteArray
 from landcover.io.guard import read_file, shown
 
+__all__ = [
+    "ARCHIVE",
+    "FOLDER",
+    "LOCATIONS",
+    "MAX_LIST_BYTES",
+    "MAX_PICTURES",
+    "MAX_PICTURE_BYTES",
+    "SIDE",
+    "Members",
+    "decode",
+    "find_pictures",
+    "read_places",
+]
+
 SIDE: Final = 64
 """Pixels of 10 m along a side of a picture."""
 ARCHIVE: Final = "EuroSAT_RGB.zip"

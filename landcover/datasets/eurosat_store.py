@@ -14,6 +14,8 @@ from torch import Tensor
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.raster import ByteArray
 
+__all__ = ["BATCH", "RgbStore"]
+
 BATCH: Final = 512
 """Pictures that are decoded or counted at a time."""
 

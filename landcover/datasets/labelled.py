@@ -25,6 +25,18 @@ from landcover.core.raster import Raster
 from landcover.datasets.arrays import NativeStore
 from landcover.io.band_files import Native, read_native, to_patch
 
+__all__ = [
+    "ALL",
+    "SPLITS",
+    "Dataset",
+    "Record",
+    "batches",
+    "read_records",
+    "split_name",
+    "store_of",
+    "targets_of",
+]
+
 SPLITS: Final[tuple[str, ...]] = ("train", "validation", "test")
 ALL: Final = "all"
 _SHORT: Final = {"val": "validation"}

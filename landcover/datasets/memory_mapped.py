@@ -38,6 +38,24 @@ from landcover.datasets.labelled import SPLITS, Dataset, Record, targets_of
 from landcover.io.band_files import Native
 from landcover.io.guard import shown
 
+__all__ = [
+    "BANDS_OF",
+    "FORMAT",
+    "GRIDS",
+    "MANIFEST_FILE",
+    "PATCH_BYTES",
+    "SCHEMA",
+    "TABLE_FILE",
+    "VERSION",
+    "Arrays",
+    "MappedDataset",
+    "MappedRecord",
+    "is_store",
+    "open_store",
+    "read_manifest",
+    "verify",
+]
+
 MANIFEST_FILE: Final = "manifest.json"
 TABLE_FILE: Final = "patches.parquet"
 FORMAT: Final = "landcover-patches"

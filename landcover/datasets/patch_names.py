@@ -11,6 +11,8 @@ import numpy as np
 from landcover.core.bands import PATCH_M
 from landcover.core.raster import Raster
 
+__all__ = ["metres", "on_disk", "place", "product_and_cell", "season"]
+
 # The readers of data sets load pyarrow and scipy, which who only asks for neighbours need not
 # wait for: those imports are inside the functions.
 

@@ -39,6 +39,20 @@ from landcover.datasets.bigearthnet import place_of
 from landcover.datasets.labelled import ALL, Dataset
 from landcover.metrics.scores import Doubles
 
+__all__ = [
+    "APART",
+    "BLOCK",
+    "DIAGONAL_M",
+    "Nearness",
+    "blocks",
+    "nearness",
+    "refuse_leaks",
+    "refuse_training",
+    "split_distances",
+    "tile_corner",
+    "to_learnt",
+]
+
 BLOCK: Final = 10
 """Patches along a block's side: 12 km."""
 DIAGONAL_M: Final = PATCH_M * math.sqrt(2)

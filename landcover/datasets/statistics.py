@@ -10,6 +10,8 @@ from landcover.core.bands import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M, QU
 from landcover.core.errors import BadInput
 from landcover.datasets.arrays import NativeStore
 
+__all__ = ["band_statistics"]
+
 _LEAST: float = 1e-6
 """Reflectance: a constant band must not be divided by 0."""
 

@@ -20,6 +20,8 @@ from landcover.datasets.labelled import ALL, Record
 from landcover.io.band_files import read_native, to_patch
 from landcover.io.guard import shown
 
+__all__ = ["EUROSAT", "TRUE_COLOUR", "Album", "open_album"]
+
 EUROSAT: Final = "eurosat"
 TRUE_COLOUR: Final = COMPOSITES[0]
 

@@ -34,6 +34,18 @@ from landcover.metrics.scores import (
 )
 from landcover.models.card import Card
 
+__all__ = [
+    "ClassGaps",
+    "ComparedModel",
+    "Comparison",
+    "Gap",
+    "Side",
+    "as_text",
+    "compare",
+    "compare_sides",
+    "side_of",
+]
+
 _SHOWN: Final = ("ap", "f1")
 """Metrics of a class that a terminal shows."""
 _BETTER: Final = {"a": "A", "b": "B", None: "–"}

@@ -39,6 +39,22 @@ from landcover.metrics.scores import (
 )
 from landcover.models.card import Card
 
+__all__ = [
+    "MARGINS",
+    "MIN_COUNTRY",
+    "OTHERS",
+    "UNITS",
+    "UNKNOWN",
+    "Draws",
+    "Material",
+    "measure",
+    "number",
+    "part",
+    "per_country",
+    "span",
+    "thresholds_of",
+]
+
 UNITS: Final[tuple[Unit, ...]] = get_args(Unit)
 
 MIN_COUNTRY: Final = 10

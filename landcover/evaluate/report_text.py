@@ -10,6 +10,8 @@ from landcover.core.schema import Interval
 from landcover.evaluate.report import Evaluation, EvaluationReport, Metrics
 from landcover.metrics.scores import ACCURACY, FIGURES, LOWER_IS_BETTER, SUMMARY
 
+__all__ = ["UNIT_WORDS", "as_text", "figure", "short", "threads", "with_span"]
+
 UNIT_WORDS: Final = {"patch": "patches", "block": "blocks of 12 km"}
 """What is drawn → what a sentence calls it."""
 _SEEN: Final = {True: "yes: these metrics flatter it", False: "no", None: "unknown"}

@@ -23,6 +23,8 @@ from landcover.explain.baselines import baseline as baseline_of
 from landcover.explain.feature_map_methods import AT_ONCE, Question
 from landcover.models.model import Model
 
+__all__ = ["GROUPS", "BandEvidence", "attribute_bands", "attribute_bands_many"]
+
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     group: tuple(band.name for band in BANDS if band.group == group)
     for group in ("visible", "red edge", "near infrared", "shortwave infrared", "atmosphere")

@@ -20,6 +20,16 @@ from landcover.core.bands import PIXEL_M
 from landcover.core.errors import UnknownName
 from landcover.models.card import RGB, Card
 
+__all__ = [
+    "BASELINES",
+    "BLUR_M",
+    "DEFAULT_BASELINE",
+    "PICTURE_BASELINES",
+    "baseline",
+    "blurred",
+    "named",
+]
+
 DEFAULT_BASELINE: Final = "mean"
 
 BLUR_M: Final = 100

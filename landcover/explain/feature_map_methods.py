@@ -41,6 +41,18 @@ from landcover.nets.rgb_lite0 import RgbNet
 from landcover.nets.symmetry import symmetry, turned_back
 from landcover.nets.windows import CELL_PIXELS
 
+__all__ = [
+    "AT_ONCE",
+    "LAYER_STEPS",
+    "TOLERANCE",
+    "Attribution",
+    "Question",
+    "fine_cam",
+    "grad_cam",
+    "missed",
+    "twin",
+]
+
 AT_ONCE: Final = 8
 """Patches in one pass of the net, which bounds memory."""
 TOLERANCE: Final = 0.01

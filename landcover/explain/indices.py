@@ -17,6 +17,21 @@ import numpy as np
 from landcover.core.errors import BadInput
 from landcover.core.raster import ByteArray, FloatArray, Raster
 
+__all__ = [
+    "FAINTEST",
+    "HIGH_RGB",
+    "INDICES",
+    "LOW_RGB",
+    "MIDDLE_RGB",
+    "Index",
+    "IndexSummary",
+    "colour_bar",
+    "coloured",
+    "indices",
+    "normalised_difference",
+    "number",
+]
+
 FAINTEST: Final = 0.005
 """Sum of two reflectances below which their ratio is noise: a Level-2A pixel may stray by it."""
 

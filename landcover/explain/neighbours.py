@@ -38,6 +38,19 @@ from landcover.models.features import features
 from landcover.models.model import Model
 from landcover.trust import files
 
+__all__ = [
+    "FAR",
+    "FILE",
+    "NEIGHBOURS",
+    "Index",
+    "Neighbour",
+    "distances",
+    "load",
+    "query",
+    "save",
+    "sentence",
+]
+
 FILE: Final = "neighbours"
 NEIGHBOURS: Final = 6
 FAR: Final = 95.0

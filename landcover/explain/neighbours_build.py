@@ -21,6 +21,8 @@ from landcover.explain.neighbours import Index, distances
 from landcover.models.features import AT_ONCE, features
 from landcover.models.model import Model
 
+__all__ = ["DIMENSIONS", "MOST_PATCHES", "build", "seen_of"]
+
 DIMENSIONS: Final = 32
 """Axes that are kept; chosen on validation, see :mod:`landcover.explain.neighbours`."""
 MOST_PATCHES: Final = 1000

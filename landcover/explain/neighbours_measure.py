@@ -40,6 +40,8 @@ from landcover.models.model import Model
 from landcover.nets.reference import band_statistics
 from landcover.nets.reflectance import log_reflectance
 
+__all__ = ["COUNTS", "RESAMPLES", "jaccard", "measure"]
+
 COUNTS: Final = (1, 5)
 """How many neighbours are asked."""
 RESAMPLES: Final = 1000

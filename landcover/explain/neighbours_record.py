@@ -12,6 +12,8 @@ from typing import Final, Literal
 from landcover.core.schema import Interval, MeasuredOn, Schema
 from landcover.trust import files
 
+__all__ = ["FILE", "NeighbourRow", "NeighboursMeasurement", "Way", "as_text", "load", "save"]
+
 FILE: Final = "neighbours"
 
 Way = Literal["features", "statistics", "chance", "gain"]

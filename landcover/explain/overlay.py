@@ -12,6 +12,8 @@ from landcover.core.raster import ByteArray, FloatArray, Raster
 if TYPE_CHECKING:
     from landcover.explain.explanation import Explanation
 
+__all__ = ["AGAINST_RGB", "FOR_RGB", "Legend", "legend", "overlay"]
+
 AGAINST_RGB: Final = (33, 102, 172)
 FOR_RGB: Final = (178, 24, 43)
 """The ends of ColorBrewer's RdBu, which people with colour-blindness can tell apart."""

@@ -17,6 +17,20 @@ from landcover.explain.band_attribution import BandEvidence
 from landcover.explain.explanation import Explanation
 from landcover.explain.indices import INDICES, normalised_difference, number
 
+__all__ = [
+    "FAINT",
+    "HALF",
+    "LEAST_GROUP",
+    "MIXED",
+    "MOST_OF_HALF",
+    "QUARTER",
+    "STRAYED",
+    "STRONGEST",
+    "Sides",
+    "sentence",
+    "sides",
+]
+
 FAINT: Final = 0.05
 """Mean absolute attribution, in parts of full colour, below which a map is called faint."""
 MIXED: Final = 0.6

@@ -21,6 +21,8 @@ from landcover.io.guard import FILE, MAX_FILE_BYTES, named, shown
 from landcover.io.names import band_of_file
 from landcover.io.stack import read_stack
 
+__all__ = ["MAGIC", "MAX_MEMBERS", "STACK_SUFFIXES", "read_zip"]
+
 MAGIC: Final = b"PK\x03\x04"
 MAX_MEMBERS: Final = 1000
 STACK_SUFFIXES: Final = (".tif", ".tiff", ".jp2")  # the last for its own message

@@ -21,6 +21,21 @@ from landcover.io.guard import FILE, named, open_raster, read_file, shown
 from landcover.io.names import band_of_file, time_in
 from landcover.io.scaling import PLAIN, valid_numbers
 
+__all__ = [
+    "LABELS_SUFFIX",
+    "MAX_BAND_BYTES",
+    "MAX_LABEL_BYTES",
+    "RESAMPLING",
+    "Native",
+    "NumberArray",
+    "common_name",
+    "native_of",
+    "read_band_files",
+    "read_folder",
+    "read_native",
+    "to_patch",
+]
+
 NumberArray = npt.NDArray[np.uint16]
 
 MAX_BAND_BYTES: Final = 2_000_000

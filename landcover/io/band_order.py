@@ -11,6 +11,8 @@ from landcover.core.errors import BadInput
 from landcover.io.guard import FILE
 from landcover.io.names import band_of
 
+__all__ = ["BandOrder", "band_order"]
+
 
 @dataclass(frozen=True)
 class BandOrder:

@@ -9,6 +9,8 @@ from landcover import __version__
 from landcover.core.raster import Raster
 from landcover.core.text import plain
 
+__all__ = ["of_maps"]
+
 
 def of_maps(patch: Raster, count: int, fill: Callable[[Any], None]) -> bytes:
     """A file in the patch's CRS: float32, NaN without data, with where the pixels are from.

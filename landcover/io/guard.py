@@ -33,6 +33,34 @@ from rasterio.io import DatasetReader, MemoryFile
 
 from landcover.core.errors import BadInput
 
+__all__ = [
+    "DAMAGE",
+    "FILE",
+    "GEOTIFF",
+    "HEAD_BYTES",
+    "JP2_MAGIC",
+    "JPEG2000",
+    "MAX_BANDS",
+    "MAX_DECODED",
+    "MAX_FILE_BYTES",
+    "MAX_RATIO",
+    "MAX_SAMPLES",
+    "MAX_SIDE",
+    "MAX_TOUCHED",
+    "RATIO_SLACK",
+    "TIFF_MAGIC",
+    "Part",
+    "RasterFile",
+    "check_size",
+    "head_of",
+    "hush",
+    "named",
+    "open_raster",
+    "read_file",
+    "shown",
+    "tags_of",
+]
+
 Part = tuple[int, int, int, int]
 """First row and column of a part of a raster, its rows and its columns."""
 

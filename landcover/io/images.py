@@ -37,6 +37,22 @@ from landcover.io.guard import (
     shown,
 )
 
+__all__ = [
+    "COLOUR",
+    "FORMATS",
+    "LEVEL",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "OPAQUE",
+    "SCALING",
+    "SUFFIXES",
+    "Bytes",
+    "is_picture",
+    "picture_of",
+    "read_picture",
+]
+
 LEVEL: Final = "RGB"
 MAX_BYTES: Final = 100_000_000
 MAX_SIDE: Final = 12_000

@@ -8,6 +8,16 @@ from typing import Final
 
 from landcover.core.bands import L1C_BAND_NAMES
 
+__all__ = [
+    "COMMON_NAMES",
+    "FIRST_LIGHT",
+    "band_of",
+    "band_of_file",
+    "baseline_in",
+    "level_in",
+    "time_in",
+]
+
 FIRST_LIGHT: Final = datetime(2015, 6, 23, tzinfo=UTC)
 """Launch of Sentinel-2A: no picture is older (ESA)."""
 

@@ -22,6 +22,21 @@ from landcover.core.raster import BoolArray
 from landcover.core.window import WGS84, Window, check_projected
 from landcover.io.guard import FILE
 
+__all__ = [
+    "MARGIN",
+    "MAX_LATITUDE",
+    "MAX_PIXEL_M",
+    "MIN_PIXEL_M",
+    "TOLERANCE_M",
+    "Raw",
+    "crs_name",
+    "is_10_m",
+    "needed",
+    "regrid",
+    "target_of",
+    "window_of",
+]
+
 MIN_PIXEL_M: Final = 3.0
 """0.00009°, the usual spacing of geographic stacks, is 3.4 m of longitude at 70° north."""
 MAX_PIXEL_M: Final = 20.5

@@ -25,6 +25,21 @@ from landcover.core.errors import BadInput, LandcoverError, UnknownName
 from landcover.core.raster import Raster
 from landcover.io.band_files import Native, native_of, to_patch
 
+__all__ = [
+    "ARCHIVE",
+    "LICENCE",
+    "MAX_MEMBERS",
+    "MAX_MEMBER_BYTES",
+    "NAMES",
+    "PACKAGE",
+    "Sample",
+    "Split",
+    "native",
+    "read_sample",
+    "sample_at",
+    "samples",
+]
+
 PACKAGE: Final = "bigearthnet_common"
 ARCHIVE: Final = "BigEarthNet-S2-Example.tar.bz2"
 MAX_MEMBERS: Final = 200

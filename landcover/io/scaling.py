@@ -11,6 +11,21 @@ import numpy.typing as npt
 from landcover.core.bands import NODATA, QUANTIFICATION
 from landcover.core.raster import BoolArray, FloatArray
 
+__all__ = [
+    "DARK_HIGH",
+    "DARK_LOW",
+    "DARK_PERCENTILE",
+    "OFFSET",
+    "OFFSET_BASELINE",
+    "PLAIN",
+    "SHIFTED",
+    "UNITY",
+    "Scaling",
+    "darkest",
+    "looks_shifted",
+    "valid_numbers",
+]
+
 OFFSET: Final = -0.1
 """Reflectance to add from processing baseline 04.00 on (ESA's BOA_ADD_OFFSET of -1000)."""
 OFFSET_BASELINE: Final = 4.0

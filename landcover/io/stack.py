@@ -43,6 +43,23 @@ from landcover.io.scaling import (
     valid_numbers,
 )
 
+__all__ = [
+    "FLOAT_FILL",
+    "FLOAT_HIGH",
+    "FLOAT_LOW",
+    "FLOAT_TYPES",
+    "INTEGER_TYPES",
+    "SAMPLE_PIXELS",
+    "SAMPLE_SIDE",
+    "SAMPLE_SQUARES",
+    "STATED",
+    "Facts",
+    "check_kind",
+    "facts_of",
+    "read_stack",
+    "stated_scaling",
+]
+
 INTEGER_TYPES: Final = ("uint16", "int16")
 FLOAT_TYPES: Final = ("float32", "float64")
 

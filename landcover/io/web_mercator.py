@@ -15,6 +15,8 @@ from rasterio.warp import transform as warp_transform
 from landcover.core.bands import Composite
 from landcover.core.raster import ByteArray, Raster
 
+__all__ = ["FINER", "MAX_SIDE", "WEB_MERCATOR", "MapPicture", "map_picture"]
+
 WEB_MERCATOR: Final = CRS.from_epsg(3857)
 MAX_SIDE: Final = 480
 """Pixels along a side of a patch for the map: more would only make the page heavier."""

@@ -40,6 +40,17 @@ from landcover.metrics.scores import (
     per_patch,
 )
 
+__all__ = [
+    "CONFIDENCE",
+    "Groups",
+    "Interval",
+    "Resampled",
+    "interval",
+    "mean_of_finite",
+    "resample",
+    "weighted_average_precision",
+]
+
 Interval = tuple[float, float]
 Groups = npt.NDArray[Any]
 

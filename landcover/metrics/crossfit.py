@@ -17,6 +17,8 @@ from sklearn.model_selection import GroupKFold
 
 from landcover.core.raster import BoolArray
 
+__all__ = ["FOLDS", "Groups", "held_out", "places"]
+
 FOLDS: Final = 5
 _TILE_AND_CELL: Final = re.compile(r"^(.+)_\d{1,3}_\d{1,3}$")
 

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from landcover.core.raster import BoolArray
 from landcover.metrics.scores import Counts, Doubles, Floats
 
+__all__ = ["SMALLEST", "confusion", "patch_loss", "surprise", "worst_first"]
+
 SMALLEST: Final = 1e-6
 """Probabilities are kept this far from 0 and 1, so that no single one makes a loss infinite."""
 

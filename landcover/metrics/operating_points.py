@@ -16,6 +16,8 @@ from landcover.core.raster import BoolArray
 from landcover.metrics.bootstrap import Interval, interval, mean_of_finite
 from landcover.metrics.scores import Counts, Doubles, Floats, confusions, counted_classes
 
+__all__ = ["NAMES", "RESAMPLES", "Average", "Rates", "averages", "intervals", "rates", "sweep"]
+
 RESAMPLES: Final = 300
 """Of the bootstrap over patches: enough for two digits while a slider moves."""
 NAMES: Final = ("precision", "recall", "f1", "f2")

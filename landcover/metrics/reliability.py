@@ -21,6 +21,8 @@ from landcover.metrics.intervals import wilson
 from landcover.metrics.operating_points import RESAMPLES, Average
 from landcover.metrics.scores import ECE_BINS, Counts, Doubles, Floats
 
+__all__ = ["RULES", "Bins", "Rule", "bins", "errors"]
+
 Rule = Literal["equal width", "equal mass"]
 RULES: Final[tuple[Rule, ...]] = ("equal width", "equal mass")
 

@@ -32,6 +32,36 @@ from sklearn.metrics import (
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.raster import BoolArray
 
+__all__ = [
+    "ACCURACY",
+    "CLASS_FIGURES",
+    "ECE_BINS",
+    "F2",
+    "FIGURES",
+    "LOWER_IS_BETTER",
+    "MIN_POSITIVES",
+    "SUMMARY",
+    "ClassFigures",
+    "Counts",
+    "Doubles",
+    "Floats",
+    "adaptive_calibration_error",
+    "average_precision",
+    "bin_sums",
+    "calibration_error",
+    "co_occurrence",
+    "confusions",
+    "counted_classes",
+    "curve",
+    "decisions",
+    "f_score",
+    "none_if_nan",
+    "overall",
+    "per_class",
+    "per_patch",
+    "summary",
+]
+
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]

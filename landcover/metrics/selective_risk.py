@@ -22,6 +22,18 @@ from landcover.core.raster import BoolArray
 from landcover.metrics.bootstrap import Interval, interval
 from landcover.metrics.scores import Doubles, Floats, decisions
 
+__all__ = [
+    "EXCLUSIVE_MEASURES",
+    "MEASURES",
+    "RESAMPLES",
+    "Measure",
+    "RiskCoverage",
+    "certainty",
+    "misnamed",
+    "risk_coverage",
+    "wrong_share",
+]
+
 RESAMPLES: Final = 300
 """Of the bootstrap over patches: each sorts anew."""
 

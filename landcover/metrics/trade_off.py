@@ -11,6 +11,8 @@ import numpy as np
 from landcover.core.raster import BoolArray
 from landcover.metrics.scores import Doubles
 
+__all__ = ["Advice", "Candidate", "advise", "pareto_front"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:

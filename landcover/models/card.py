@@ -28,6 +28,26 @@ from landcover.core.schema import Schema
 from landcover.decide.calibration import Calibration
 from landcover.decide.conformal import LabelSets
 
+__all__ = [
+    "BRIGHTNESS",
+    "CARD_FILE",
+    "CARD_VERSION",
+    "EVEN",
+    "LEVELS",
+    "MAX_CARD_BYTES",
+    "RESAMPLING",
+    "RGB",
+    "SIGMOID",
+    "SOFTMAX",
+    "UNITS",
+    "WEIGHTS_FILE",
+    "Card",
+    "Count",
+    "Number",
+    "parse_card",
+    "read_card",
+]
+
 CARD_FILE: Final = "card.json"
 WEIGHTS_FILE: Final = "weights.safetensors"
 CARD_VERSION: Final = 1

@@ -8,6 +8,8 @@ import torch
 
 from landcover.core.errors import BadInput, UnknownName
 
+__all__ = ["DEVICES", "available", "knows_bfloat16", "pick_device"]
+
 DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps")
 
 

@@ -15,6 +15,8 @@ from landcover.core.errors import ModelMismatch
 from landcover.models.model import Model
 from landcover.nets.reading import ReadableNet
 
+__all__ = ["AT_ONCE", "features", "features_and_scores"]
+
 AT_ONCE: Final = 8
 """Patches in one pass of the net, which bounds memory."""
 

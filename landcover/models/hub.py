@@ -42,6 +42,20 @@ from landcover.models.card import CARD_FILE, Card
 from landcover.models.model import save_model, weights_bytes
 from landcover.nets.resnet import ResNet
 
+__all__ = [
+    "FILE",
+    "MODELS",
+    "ORDERS",
+    "OWNER",
+    "PREFIX",
+    "STATISTICS",
+    "Fetch",
+    "converted",
+    "folder",
+    "from_hub",
+    "is_published",
+]
+
 PREFIX: Final = "reben:"
 OWNER: Final = "BIFOLD-BigEarthNetv2-0"
 FILE: Final = "model.safetensors"

@@ -33,6 +33,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from landcover.core.threads import alone, cores
 from landcover.models.devices import knows_bfloat16
 
+__all__ = [
+    "CHUNK_ON_DEVICE",
+    "CHUNK_PIXELS",
+    "FEWEST_A_CORE",
+    "Convolution",
+    "Precision",
+    "Scorer",
+    "fold",
+]
+
 Precision = Literal["auto", "float32", "bfloat16"]
 
 CHUNK_PIXELS: Final = 16 * 120 * 120

@@ -25,6 +25,17 @@ from landcover.models.devices import pick_device
 from landcover.models.inference import Scorer
 from landcover.models.thresholds import DEFAULT_AIM, Thresholds, thresholds_for
 
+__all__ = [
+    "MAX_PARAMETERS",
+    "MAX_WEIGHTS_BYTES",
+    "LabelScore",
+    "Model",
+    "Prediction",
+    "load_model",
+    "save_model",
+    "weights_bytes",
+]
+
 MAX_WEIGHTS_BYTES: Final = 400_000_000
 MAX_PARAMETERS: Final = 100_000_000
 _WANTS_PATCH: Final = (

@@ -17,6 +17,18 @@ from landcover.core.errors import BadInput
 from landcover.models.card import CARD_FILE, MAX_CARD_BYTES, WEIGHTS_FILE, Card, read_card
 from landcover.models.model import MAX_WEIGHTS_BYTES
 
+__all__ = [
+    "MAX_FILES",
+    "check_name",
+    "contents",
+    "copy",
+    "is_name",
+    "limit",
+    "paths",
+    "rename",
+    "write",
+]
+
 MAX_FILES: Final = 200
 _PART: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _NAME: Final = re.compile(_PART)

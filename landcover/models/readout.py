@@ -23,6 +23,8 @@ from landcover.nets.reading import Look, MappedNet
 from landcover.nets.symmetry import turned_back
 from landcover.nets.windows import CELL_PIXELS
 
+__all__ = ["Readout", "on_pixels", "split", "spread"]
+
 
 class Readout:
     """A net that answers from maps, in a copy that computes the same faster.

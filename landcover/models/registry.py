@@ -28,6 +28,17 @@ from landcover.models import hub, model_files
 from landcover.models.card import CARD_FILE, RGB, Card, read_card
 from landcover.models.model import Model, load_model
 
+__all__ = [
+    "BASELINES",
+    "DEFAULT_MODEL",
+    "PICTURE_MODEL",
+    "ZOO",
+    "Origin",
+    "Registry",
+    "default",
+    "used",
+]
+
 ZOO: Final[Path] = Path(__file__).parents[1] / "zoo"
 """The package's models."""
 DEFAULT_MODEL: Final = "landcover-mosaic"

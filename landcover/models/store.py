@@ -28,6 +28,16 @@ from landcover.models.card import CARD_FILE, WEIGHTS_FILE, read_card
 from landcover.models.model import MAX_WEIGHTS_BYTES, load_model
 from landcover.models.registry import Registry
 
+__all__ = [
+    "MAX_ARCHIVE_BYTES",
+    "add",
+    "check_new",
+    "export_archive",
+    "import_archive",
+    "remove",
+    "restore",
+]
+
 MAX_ARCHIVE_BYTES: Final = MAX_WEIGHTS_BYTES + 100_000_000
 _MAX_DIRECTORY_BYTES: Final = 200_000
 """Of an archive's table of contents: that of 200 files has some 30 kB."""

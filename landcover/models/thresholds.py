@@ -16,6 +16,17 @@ from typing import Final
 from landcover.core.errors import BadInput
 from landcover.models.card import Card
 
+__all__ = [
+    "AIMS",
+    "DEFAULT_AIM",
+    "LEVELS",
+    "Aim",
+    "Thresholds",
+    "offered",
+    "parse_aim",
+    "thresholds_for",
+]
+
 LEVELS: Final[tuple[float, ...]] = tuple(round(0.05 * step, 2) for step in range(10, 20))
 """Levels of precision and recall that cards hold thresholds for: 0.5 to 0.95."""
 DEFAULT_AIM: Final = "f1"

@@ -31,6 +31,8 @@ from typing import Final, NamedTuple
 from landcover.core import home
 from landcover.core.errors import BadInput
 
+__all__ = ["DEFAULT_MB", "OVERHEAD", "VARIABLE", "DiskCache", "Value", "default"]
+
 VARIABLE: Final = "LANDCOVER_CACHE_MB"
 DEFAULT_MB: Final = 2000
 """About ten thousand patches with the headers of their scenes."""

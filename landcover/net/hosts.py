@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+__all__ = ["allowed", "host_of"]
+
 
 def allowed(address: str, hosts: tuple[str, ...]) -> bool:
     """Whether an address is http or https and leads to one of the hosts (``host[:port]``)."""

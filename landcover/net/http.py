@@ -21,6 +21,26 @@ from landcover.core.progress import Progress, Report, check
 from landcover.net.disk_cache import DiskCache
 from landcover.net.hosts import allowed, host_of
 
+__all__ = [
+    "ATTEMPTS",
+    "BACK_OFF_S",
+    "CONNECTIONS",
+    "DEADLINE_S",
+    "HEADER_BYTES",
+    "LINGER_S",
+    "MAX_RANGE",
+    "MAX_REDIRECTS",
+    "MAX_RETRY_AFTER_S",
+    "MERGE_GAP",
+    "SILENCE_S",
+    "WATCH_S",
+    "Expired",
+    "T",
+    "Transport",
+    "moved",
+    "run",
+]
+
 DEADLINE_S: Final = 60.0
 ATTEMPTS: Final = 4
 BACK_OFF_S: Final = 0.25

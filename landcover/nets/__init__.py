@@ -28,6 +28,8 @@ from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.timm_trunk import TimmNet
 from landcover.nets.trigrid import TriGrid
 
+__all__ = ["NETS", "build"]
+
 NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "trigrid": TriGrid,
     "rgb-lite0": RgbNet,

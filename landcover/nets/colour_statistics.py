@@ -9,6 +9,8 @@ from torch import Tensor
 
 from landcover.nets.reference import QUANTILES, BandStatisticsForest, band_statistics
 
+__all__ = ["FEATURES", "ColourForest"]
+
 FEATURES: Final = 3 * (2 + len(QUANTILES))
 """Mean, standard deviation and quantiles of red, green and blue."""
 _SMALLEST: Final = 1e-6

@@ -25,6 +25,20 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
 from landcover.nets.pooled import PooledNet
 
+__all__ = [
+    "HEAD",
+    "PACKAGE",
+    "STAGES",
+    "STEM",
+    "Block",
+    "Depthwise",
+    "Lite0",
+    "LiteNet",
+    "Unit",
+    "imagenet",
+    "read_imagenet",
+]
+
 STAGES: Final[tuple[tuple[int, int, int, int, int], ...]] = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),

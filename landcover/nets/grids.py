@@ -12,6 +12,17 @@ from torch import Tensor
 
 from landcover.core.bands import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M
 
+__all__ = [
+    "ALL",
+    "GRID_PIXELS",
+    "VARIANCE_FLOOR",
+    "Columns",
+    "Grids",
+    "native_grids",
+    "spectra_at_20m",
+    "to_20m",
+]
+
 GRID_PIXELS: Final = 24
 """Sides of the input are multiples of this: the least that 60 m pixels and cells share."""
 

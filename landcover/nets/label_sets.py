@@ -26,6 +26,8 @@ from torch import Tensor, nn
 
 from landcover.core.classes import CLASS_NAMES
 
+__all__ = ["LEAST", "STRENGTH", "TABLE", "LabelSets", "count", "from_counts", "packaged"]
+
 LEAST: Final = 5
 """Patches that a label set must have: rarer ones are accidents of a border or a map."""
 STRENGTH: Final = 0.2

@@ -28,6 +28,8 @@ from landcover.nets.symmetry import symmetry, turned_back
 from landcover.nets.trigrid import TriGrid
 from landcover.nets.windows import CELL_PIXELS
 
+__all__ = ["Mosaic", "join"]
+
 
 class Mosaic(nn.Module):
     """The joined net; it is assembled, not trained.

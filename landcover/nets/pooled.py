@@ -25,6 +25,8 @@ from landcover.nets.reading import Reading
 from landcover.nets.reflectance import log_reflectance
 from landcover.nets.windows import check_size
 
+__all__ = ["STRIDE", "PooledNet"]
+
 STRIDE: Final = 32
 """Side of a cell of the trunk's maps, in 10 m pixels: five halvings."""
 

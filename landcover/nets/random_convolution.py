@@ -22,6 +22,8 @@ from landcover.nets.reading import Reading
 from landcover.nets.reflectance import log_reflectance, standardised
 from landcover.nets.windows import CELL_PIXELS
 
+__all__ = ["STRIDE", "RandomConvolution"]
+
 STRIDE: Final = 2
 """Pixels from one answer of a filter to the next: a mean over the patch needs no more."""
 

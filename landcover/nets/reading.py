@@ -15,6 +15,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+__all__ = ["FeatureMap", "Look", "MappedNet", "ReadableNet", "Reading"]
+
 
 @dataclass(frozen=True)
 class Reading:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 
+__all__ = ["FEATURES", "QUANTILES", "BandStatisticsForest", "ClassPrior", "band_statistics"]
+
 QUANTILES: Final[tuple[float, ...]] = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 """Chosen on validation from 0, 5, 7 and 9 quantiles beside mean and standard deviation."""
 FEATURES: Final = len(BAND_NAMES) * (2 + len(QUANTILES))

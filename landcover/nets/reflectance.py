@@ -7,6 +7,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+__all__ = ["BRIGHTEST", "DARKEST", "log_reflectance", "standardised"]
+
 DARKEST: Final = 0.01
 """Added to reflectance before the logarithm: about the noise of dark water in Level-2A."""
 

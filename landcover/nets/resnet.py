@@ -20,6 +20,8 @@ from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.nets.pooled import PooledNet
 
+__all__ = ["LAYERS", "BasicBlock", "Bottleneck", "ResNet", "ResNetTrunk"]
+
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)

@@ -14,6 +14,8 @@ from landcover.nets.reading import Reading
 from landcover.nets.symmetry import symmetry, turned_back
 from landcover.nets.windows import check_size
 
+__all__ = ["RgbNet"]
+
 
 class RgbNet(nn.Module):
     """Lite0 with a pooled linear head, fully convolutional up to the pooling.

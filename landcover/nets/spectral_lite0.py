@@ -31,6 +31,8 @@ from landcover.nets.reflectance import log_reflectance, standardised
 from landcover.nets.trigrid import ConvUnit
 from landcover.nets.windows import CELL_PIXELS, check_windows, over_windows
 
+__all__ = ["TAPS", "VISIBLE", "SpectralLite", "inflate"]
+
 VISIBLE: Final = tuple(BAND_NAMES.index(name) for name in ("B04", "B03", "B02"))
 TAPS: Final = (2, 4, 6)
 """Stages whose maps are pooled."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+__all__ = ["symmetry", "turned_back"]
+
 
 def symmetry(pixels: Tensor, which: int) -> Tensor:
     """One of the eight symmetries of the square, 0 to 7; 0 changes nothing.

@@ -17,6 +17,8 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
 from landcover.nets.pooled import PooledNet
 
+__all__ = ["TimmNet", "timm_trunk"]
+
 
 def timm_trunk(backbone: str, bands: int, *, pretrained: bool = False) -> nn.Module:
     """A trunk of timm that puts out maps; its first layer is widened to the bands.

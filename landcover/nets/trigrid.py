@@ -56,6 +56,8 @@ from landcover.nets.reading import FeatureMap, Look, Reading
 from landcover.nets.reflectance import log_reflectance, standardised
 from landcover.nets.windows import CELL_PIXELS, check_windows, over_windows
 
+__all__ = ["ConvUnit", "Member", "Residual", "TriGrid"]
+
 _COARSE_STEM: Final = 8
 """Channels of the stem of the 60 m bands, which see haze more than land."""
 

@@ -10,6 +10,8 @@ from torch import Tensor
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput
 
+__all__ = ["CELL_PIXELS", "check_size", "check_windows", "over_windows"]
+
 CELL_PIXELS: Final = 8
 """Side of a cell, in 10 m pixels."""
 

@@ -16,6 +16,8 @@ from landcover.core.text import place_text, plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
 from landcover.report.page import GAP, LINE, QUIET, SMALL_LINE, Page, wrapped
 
+__all__ = ["BAR", "HEAD", "NOTE_LINE", "SIDE", "as_png"]
+
 SIDE: Final = 360
 """Pixels of a view: three a pixel of the patch."""
 BAR: Final = 12

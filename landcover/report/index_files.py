@@ -13,6 +13,8 @@ from landcover.explain.indices import INDICES, IndexSummary, colour_bar, coloure
 from landcover.io import geotiff_writer
 from landcover.report.page import GAP, LINE, QUIET, SMALL_LINE, Page
 
+__all__ = ["BAR", "HEAD", "SIDE", "as_csv", "as_geotiff", "as_png"]
+
 SIDE: Final = 240
 """Pixels of a view: two a pixel of the patch."""
 BAR: Final = 12

@@ -19,6 +19,8 @@ from landcover.models.model import LabelScore, Prediction
 from landcover.report.page import GAP, INK, LINE, QUIET, RULE, SMALL_LINE, Page, wrapped
 from landcover.trust.verdict import Quality
 
+__all__ = ["MAX_ROWS", "NOTE_LINE", "SIDE", "WIDTH", "At", "as_png"]
+
 SIDE: Final = 480
 """Pixels of a view: four a pixel of the patch."""
 WIDTH: Final = 2 * SIDE + 3 * GAP

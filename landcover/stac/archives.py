@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from landcover.core.bands import BAND_NAMES, BANDS
 from landcover.core.errors import BadInput, UnknownName
 
+__all__ = ["CATALOGUES", "DEFAULT", "Catalogue", "OffsetRule", "Signing", "catalogue"]
+
 Signing = Literal["none", "planetary-computer", "copernicus"]
 OffsetRule = Literal["earth-search", "baseline", "stated"]
 """Which function of :mod:`landcover.stac.harmonise` reads an item's metadata."""

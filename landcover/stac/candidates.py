@@ -12,6 +12,18 @@ from landcover.core.window import Window
 from landcover.io.names import FIRST_LIGHT
 from landcover.stac.scene import Scene
 
+__all__ = [
+    "DEFAULT_DAYS",
+    "MAX_CLOUD",
+    "MAX_LATITUDE",
+    "MIN_LATITUDE",
+    "NEAR_DAYS",
+    "Candidate",
+    "Finding",
+    "Look",
+    "Wish",
+]
+
 MAX_LATITUDE: Final = 84.0
 MIN_LATITUDE: Final = -80.0
 """Limits of UTM, in which Sentinel-2's pixels lie; beyond them it takes no picture of land."""

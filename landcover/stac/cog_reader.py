@@ -26,6 +26,8 @@ from landcover.core.errors import FetchError, LandcoverError
 from landcover.core.window import Window
 from landcover.net.http import HEADER_BYTES, Transport
 
+__all__ = ["MAX_BLOCK", "MAX_SIDE", "T", "read_window"]
+
 MAX_BLOCK: Final = 2048
 """Pixels along a side of a block; archives use 512 or 1024."""
 MAX_SIDE: Final = 20_000

@@ -12,6 +12,8 @@ from landcover.core.errors import BadInput, FetchError
 from landcover.core.window import Window
 from landcover.io.guard import open_raster, shown
 
+__all__ = ["read_window"]
+
 
 def read_window(path: Path, wanted: Window, *, pixel: int, kind: str) -> npt.NDArray[Any]:
     """The pixels of a band file in a window ``(y, x)``, 0 where the file does not reach.

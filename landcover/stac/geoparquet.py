@@ -23,6 +23,8 @@ import rustac
 from landcover.core.errors import BadInput
 from landcover.io.guard import shown
 
+__all__ = ["CHUNK", "MAGIC", "PART", "ROW_GROUP", "Item", "replacing", "write"]
+
 MAGIC: Final = b"PAR1"
 CHUNK: Final = 2_000
 """Items turned into columns at a time: some 80 MB of Python objects."""

@@ -27,6 +27,21 @@ from landcover.io.scaling import (
     Scaling,
 )
 
+__all__ = [
+    "ALREADY_GONE",
+    "FLAT_BANDS",
+    "FLAT_HIGH",
+    "PLACEHOLDER",
+    "RULES",
+    "Claims",
+    "Decision",
+    "Verdict",
+    "by_baseline",
+    "by_earth_search",
+    "by_statement",
+    "confirm",
+]
+
 ALREADY_GONE: Final = -0.035
 """Darkest reflectance below which the offset must have been off already.
 

@@ -19,6 +19,8 @@ from landcover.stac.geoparquet import MAGIC, Item, write
 from landcover.stac.layouts.found_scene import Found, is_odd
 from landcover.stac.layouts.walk import Skipped, scenes
 
+__all__ = ["KEPT_SKIPS", "REPORT_EVERY_S", "SHOWN_SKIPS", "Built", "build", "index_text"]
+
 KEPT_SKIPS: Final = 1_000
 """Skipped things that are remembered one by one; further ones are counted."""
 SHOWN_SKIPS: Final = 20

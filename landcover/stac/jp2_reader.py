@@ -18,6 +18,8 @@ from landcover.core.errors import FetchError, LandcoverError
 from landcover.core.window import Window
 from landcover.net.http import Transport
 
+__all__ = ["CHUNK", "MAX_BLOCK", "MAX_CHUNKS", "MAX_SIDE", "WATCH_S", "read_window"]
+
 CHUNK: Final = 262_144
 """Bytes fetched at once: a block of 1024 × 1024 pixels takes about a megabyte, a header a few."""
 MAX_CHUNKS: Final = 200

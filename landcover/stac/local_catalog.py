@@ -29,6 +29,19 @@ from landcover.stac.geoparquet import MAGIC
 from landcover.stac.layouts.footprint import Box
 from landcover.stac.layouts.found_scene import MEDIA_TYPES, is_odd
 
+__all__ = [
+    "MAX_COLUMNS",
+    "MAX_DECODED",
+    "MAX_FILE_BYTES",
+    "MAX_GROUP",
+    "MAX_HREF",
+    "MAX_ROWS",
+    "MISSING",
+    "SIDES",
+    "Float",
+    "LocalCatalogue",
+]
+
 MAX_FILE_BYTES: Final = 2_000_000_000
 MAX_ROWS: Final = 2_000_000
 """All of BigEarthNet has 480,038."""

@@ -17,6 +17,8 @@ from landcover.core.window import Window, zone_of
 from landcover.stac.candidates import Candidate
 from landcover.stac.scene import Scene, rings_of
 
+__all__ = ["ONE_PASS", "area_of", "passes", "shape_of"]
+
 ONE_PASS: Final = timedelta(minutes=15)
 """Granules that lie closer in time are of one pass: a place is seen again after days."""
 

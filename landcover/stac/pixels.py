@@ -26,6 +26,17 @@ from landcover.stac.candidates import Candidate
 from landcover.stac.scene import Scene
 from landcover.stac.signing import sign
 
+__all__ = [
+    "Arrays",
+    "Numbers",
+    "Reader",
+    "gather",
+    "read_local",
+    "read_looks",
+    "read_numbers",
+    "repeated",
+]
+
 Arrays = dict[str, npt.NDArray[Any]]
 
 _PIXEL: Final[Mapping[str, int]] = {

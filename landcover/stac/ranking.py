@@ -13,6 +13,8 @@ from landcover.core.raster import ByteArray
 from landcover.stac.candidates import Candidate, Finding, Look, Wish
 from landcover.stac.pixels import Arrays, repeated
 
+__all__ = ["FIRST_LOOKS", "MAX_NODATA", "choose", "looked", "order", "share"]
+
 FIRST_LOOKS: Final = 8
 """Candidates that are looked at at once: some 60 requests."""
 MAX_NODATA: Final = 0.01

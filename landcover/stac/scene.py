@@ -13,6 +13,8 @@ from landcover.net.hosts import allowed, host_of
 from landcover.stac.archives import Catalogue
 from landcover.stac.harmonise import Claims
 
+__all__ = ["Layout", "Scene", "local_scene", "of_level", "rings_of", "scene_of"]
+
 Layout = Literal["bands", "patch", "stack"]
 """One file a band; the files of one BigEarthNet patch; one file of all bands."""
 

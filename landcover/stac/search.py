@@ -22,6 +22,19 @@ from landcover.stac.archives import Catalogue
 from landcover.stac.candidates import Wish
 from landcover.stac.scene import Scene, local_scene, scene_of
 
+__all__ = [
+    "DEADLINE_S",
+    "FRESH_S",
+    "MAX_ITEMS",
+    "PAGE",
+    "TIMEOUT_S",
+    "WATCH_S",
+    "Answer",
+    "T",
+    "search_archive",
+    "search_local",
+]
+
 TIMEOUT_S: Final = (6.0, 15.0)
 """To connect and between two pieces of an answer."""
 DEADLINE_S: Final = 40.0

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from landcover.core.errors import FetchError
 from landcover.stac.archives import Catalogue
 
+__all__ = ["sign"]
+
 
 def sign(address: str, row: Catalogue, *, afresh: bool = False) -> str:
     """An address that the archive will answer.

@@ -16,6 +16,17 @@ from torch import Generator, Tensor
 from landcover.core.errors import BadInput
 from landcover.nets.symmetry import symmetry
 
+__all__ = [
+    "ALIGNMENT",
+    "Augmentation",
+    "Box",
+    "blend",
+    "illumination",
+    "paste",
+    "random_symmetries",
+    "rectangles",
+]
+
 ALIGNMENT = 6
 """Rectangles lie on multiples of this many 10 m pixels, so that no 60 m pixel is cut."""
 

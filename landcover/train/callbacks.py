@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from landcover.train.history import Epoch
 
+__all__ = ["Moment", "Watcher", "watched", "watchers"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:

@@ -15,6 +15,8 @@ from landcover.train.distributed import Team
 from landcover.train.history import whole, write
 from landcover.train.state import TrainState
 
+__all__ = ["CHECKPOINT_FILE", "CONFIG_FILE", "save", "start_or_resume"]
+
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 CONFIG_FILE: Final = "config.json"
 

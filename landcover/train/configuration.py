@@ -10,6 +10,8 @@ from typing import Any, Literal, Self, get_args
 from landcover.core.errors import BadInput, UnknownName
 from landcover.train.augment import Augmentation
 
+__all__ = ["Loss", "Metric", "Precision", "TrainConfig"]
+
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Metric = Literal["last", "loss", "macro_ap", "micro_ap", "mean_ap", "accuracy"]
 Loss = Literal["multilabel", "softmax"]

@@ -33,6 +33,8 @@ from landcover.train.loop import Run
 from landcover.train.optimisation import autocast, loss_of, precision_of
 from landcover.train.validation import predict_logits
 
+__all__ = ["OFFICIAL", "PROBE_SECONDS", "Counts", "as_text", "cost", "counts"]
+
 OFFICIAL: Final = {"train": 237_871, "validation": 122_342, "test": 119_825}
 """Patches without cloud, shadow or snow in the splits of BigEarthNet v2's own table."""
 PROBE_SECONDS: Final = 15.0

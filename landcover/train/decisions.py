@@ -32,6 +32,18 @@ from landcover.metrics.scores import MIN_POSITIVES
 from landcover.models.card import Card
 from landcover.models.thresholds import AIMS, Aim
 
+__all__ = [
+    "DRAWS",
+    "PULL",
+    "THRESHOLD_RULE",
+    "Choice",
+    "Doubles",
+    "Groups",
+    "choose_thresholds",
+    "decide",
+    "threshold_evidence",
+]
+
 Doubles = npt.NDArray[np.float64]
 Groups = npt.NDArray[Any]
 Choice = Callable[[BoolArray, Doubles, float], Doubles]

@@ -23,6 +23,8 @@ from torch import Tensor, distributed
 
 from landcover.core.errors import BadInput, LandcoverError
 
+__all__ = ["ALONE", "Item", "ProcessLost", "Team", "asked", "current", "joined", "shards_for"]
+
 Item = TypeVar("Item")
 
 _PATIENCE: Final = timedelta(minutes=15)

@@ -14,6 +14,8 @@ from typing import Final
 
 from landcover.train.configuration import Metric
 
+__all__ = ["HISTORY_FILE", "LINES_FILE", "Epoch", "whole", "write"]
+
 HISTORY_FILE: Final = "history.csv"
 LINES_FILE: Final = "history.jsonl"
 

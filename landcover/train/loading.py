@@ -23,6 +23,8 @@ from landcover.train.augment import Augmentation
 from landcover.train.configuration import TrainConfig
 from landcover.train.distributed import Team
 
+__all__ = ["AHEAD", "AUGMENTED_AT_ONCE", "Batch", "Loader", "Piece", "plan", "prepare"]
+
 AUGMENTED_AT_ONCE: Final = 32
 """Patches augmented together: 22 MB, which the allocator reuses. Larger blocks are
 returned to the system and cost a page fault every 4 kB when they are next asked for."""

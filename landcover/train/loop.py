@@ -31,6 +31,8 @@ from landcover.train.objective import Objective
 from landcover.train.state import TrainState, Weights
 from landcover.train.validation import Validation, validate
 
+__all__ = ["STATISTICS_PATCHES", "OnEpoch", "Run", "TrainResult", "train"]
+
 STATISTICS_PATCHES: Final = 512
 """Patches from which the normalisation is estimated; 512 hold 7 million pixels a band."""
 

@@ -13,6 +13,8 @@ from landcover.train.distributed import Team
 from landcover.train.loading import Batch
 from landcover.train.optimisation import autocast, loss_of
 
+__all__ = ["Objective"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:

@@ -15,6 +15,17 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from landcover.models.devices import knows_bfloat16
 from landcover.train.configuration import Loss, TrainConfig
 
+__all__ = [
+    "autocast",
+    "average_of",
+    "learning_rate",
+    "load_matching",
+    "loss_of",
+    "optimiser_of",
+    "precision_of",
+    "resume_average",
+]
+
 
 def loss_of(name: Loss, logits: Tensor, targets: Tensor) -> Tensor:
     """Mean loss of logits ``(n, class)`` under targets between 0 and 1."""

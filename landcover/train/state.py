@@ -15,6 +15,8 @@ from landcover.train.configuration import TrainConfig
 from landcover.train.history import Epoch
 from landcover.train.optimisation import resume_average
 
+__all__ = ["TrainState", "Weights"]
+
 Weights = dict[str, Tensor]
 """A net's ``state_dict``."""
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from landcover.train.callbacks import Moment
     from landcover.train.history import Epoch
 
+__all__ = ["Board"]
+
 
 class Board:
     """A :class:`landcover.train.callbacks.Watcher` that writes event files, a folder a run.

@@ -19,6 +19,8 @@ from landcover.train.configuration import Loss
 from landcover.train.distributed import Team
 from landcover.train.optimisation import autocast, loss_of
 
+__all__ = ["BATCH", "Validation", "average_precisions", "predict_logits", "validate"]
+
 BATCH: Final = 64
 """Patches that are validated together."""
 _AHEAD: Final = 2

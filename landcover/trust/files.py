@@ -21,6 +21,17 @@ from landcover.core.schema import Schema
 if TYPE_CHECKING:
     from torch import Tensor
 
+__all__ = [
+    "FOLDER",
+    "MAX_BYTES",
+    "Kept",
+    "read_json",
+    "read_record",
+    "read_tensors",
+    "write_json",
+    "write_tensors",
+]
+
 Kept = TypeVar("Kept", bound=Schema)
 
 FOLDER: Final = "trust"

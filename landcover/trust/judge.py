@@ -42,6 +42,19 @@ from landcover.trust.verdict import (
     finding,
 )
 
+__all__ = [
+    "ECHOES",
+    "ESCALATED",
+    "HALF_A_YEAR",
+    "OUT_OF_SEASON",
+    "UNDECIDED",
+    "UNSTABLE",
+    "judge",
+    "known_of",
+    "sureness",
+    "unlike",
+]
+
 ESCALATED: Final = frozenset({"offset", "negative"})
 """Checks of ``trust.quality`` that warn there and forbid an answer here: an offset of 0.1
 doubles the reflectance of plants in visible light, and none of 510 good patches looks so."""

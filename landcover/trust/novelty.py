@@ -38,6 +38,28 @@ from landcover.models.model import Model
 from landcover.trust import files
 from landcover.trust.pixel_checks import FEWEST
 
+__all__ = [
+    "BRIGHTEST",
+    "COMPONENTS",
+    "DARKEST",
+    "DETECTORS",
+    "FAR",
+    "FILE",
+    "MAX_BASIS_BYTES",
+    "NEAREST",
+    "QUIET",
+    "SHRINK",
+    "Doubles",
+    "Gauss",
+    "Novelty",
+    "Space",
+    "bound_of",
+    "days_apart",
+    "load",
+    "logarithms",
+    "save",
+]
+
 Doubles = npt.NDArray[np.float64]
 
 FILE: Final = "novelty"

@@ -16,6 +16,8 @@ from landcover.core.bands import PIXEL_M
 from landcover.core.raster import Raster
 from landcover.trust.verdict import NODATA_ABSTAIN, NODATA_WARN, Finding, finding
 
+__all__ = ["CHECK", "RATIO", "USUAL", "findings"]
+
 CHECK: Final = "quality"
 """Name of all checks of pictures in the JSON; their value and bound are 1."""
 USUAL: Final[tuple[tuple[float, float], ...]] = ((0.09, 0.93), (0.15, 0.77), (0.23, 0.75))

@@ -18,6 +18,50 @@ from landcover.core.bands import BAND_NAMES
 from landcover.core.raster import BoolArray, FloatArray, Raster
 from landcover.trust.verdict import Finding, finding
 
+__all__ = [
+    "CELL",
+    "CLOUD",
+    "CLOUD_SHARE",
+    "FEWEST",
+    "HAZE",
+    "HAZE_SHARE",
+    "HAZE_SLOPE",
+    "LAND",
+    "LIT",
+    "LIT_QUANTILE",
+    "OPAQUE",
+    "OPAQUE_SHARE",
+    "ROUGH",
+    "SHADE_DEEP",
+    "SHADE_HIGH",
+    "SHADE_INDEX",
+    "SHADE_INFRARED",
+    "SHADE_LOW",
+    "SHADE_OF_LIT",
+    "SHADE_SHARE",
+    "SNOW_BLUE",
+    "SNOW_GRAVE",
+    "SNOW_GREEN",
+    "SNOW_INDEX",
+    "SNOW_INFRARED",
+    "SNOW_SHARE",
+    "TWINS_HIGH",
+    "TWINS_LOW",
+    "VAPOUR_GRAVE",
+    "VAPOUR_HIGH",
+    "VAPOUR_WARN",
+    "cells",
+    "haze_share",
+    "hazy",
+    "of_sky",
+    "physical",
+    "ratio_to_b8a",
+    "roughness",
+    "shade_share",
+    "shaded",
+    "snow_share",
+]
+
 CELL: Final = 6
 """Side of a cell in pixels of 10 m."""
 FEWEST: Final = 20

@@ -20,6 +20,24 @@ from landcover.io.scaling import DARK_LOW, darkest, looks_shifted
 from landcover.trust import picture_checks
 from landcover.trust.verdict import NODATA_ABSTAIN, NODATA_WARN, Finding, Quality, finding
 
+__all__ = [
+    "BORDER",
+    "BRIGHT_BLUE",
+    "BRIGHT_SHARE",
+    "CHECKS",
+    "COUNTRIES",
+    "NEGATIVE",
+    "SATURATED",
+    "SATURATED_SHARE",
+    "TOO_HIGH",
+    "TOO_LOW",
+    "assess",
+    "cloud_fraction",
+    "findings",
+    "of_findings",
+    "values_of",
+]
+
 TOO_HIGH: Final = 2.0
 """A median reflectance above this is a mistake of scale: fresh snow stays near 1."""
 TOO_LOW: Final = 0.005

@@ -23,6 +23,8 @@ from landcover.core.raster import Raster
 from landcover.models.model import Model, Prediction
 from landcover.models.thresholds import DEFAULT_AIM
 
+__all__ = ["DIRECTIONS", "Moved", "Stability", "moved", "stability", "whole_pixels"]
+
 DIRECTIONS: Final = tuple(
     (east, north) for north in (1, 0, -1) for east in (-1, 0, 1) if east or north
 )

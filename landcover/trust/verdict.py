@@ -12,6 +12,21 @@ from pydantic import Field
 
 from landcover.core.schema import Schema
 
+__all__ = [
+    "NODATA_ABSTAIN",
+    "NODATA_WARN",
+    "NOTHING",
+    "PARTLY",
+    "SAID",
+    "About",
+    "Decision",
+    "Finding",
+    "Level",
+    "Quality",
+    "Verdict",
+    "finding",
+]
+
 Level = Literal["warn", "grave"]
 """Whether an answer may still be given, with a warning, or none."""
 About = Literal["pixels", "place", "answer"]

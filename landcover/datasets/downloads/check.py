@@ -19,6 +19,8 @@ from landcover.datasets.downloads.zenodo import RemoteFile, Source
 from landcover.datasets.labelled import ALL
 from landcover.io.band_files import read_native
 
+__all__ = ["OFFICIAL", "as_text", "check"]
+
 OFFICIAL: Final[dict[str, dict[str, int]]] = {
     # Counted in the record's metadata.parquet and the table of flawed patches beside it.
     "bigearthnet": {"train": 237_871, "validation": 122_342, "test": 119_825, "flawed": 69_450},

@@ -37,6 +37,8 @@ from landcover.datasets.downloads.partial_file import Part, is_tag, verify
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
 from landcover.net.hosts import allowed, host_of
 
+__all__ = ["CHUNK", "MAX_PAGE_BYTES", "MAX_REDIRECTS", "WATCH_S", "Client", "Patience", "T"]
+
 MAX_REDIRECTS: Final = 5
 MAX_PAGE_BYTES: Final = 2_000_000
 """A record of Zenodo has some 10 kB."""

@@ -18,6 +18,8 @@ from landcover.datasets.downloads.unpack import unpack
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
 from landcover.net.http import run
 
+__all__ = ["RESERVE", "STOP_S", "Outcome", "download"]
+
 RESERVE: Final = 100_000_000
 """Bytes that stay free: a full disk harms whatever else is on it."""
 STOP_S: Final = 2.0

@@ -20,6 +20,8 @@ try:
 except ImportError:  # Windows has none: there two downloads into one folder are not noticed
     fcntl = None  # type: ignore[assignment]
 
+__all__ = ["NOTES", "PART", "REPORT_S", "Part", "is_tag", "state", "unwritable", "verify"]
+
 PART: Final = ".part"
 NOTES: Final = ".part.json"
 REPORT_S: Final = 0.2

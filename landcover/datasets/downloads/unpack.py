@@ -31,6 +31,16 @@ from landcover.core.progress import Progress, Report
 from landcover.datasets.downloads.partial_file import REPORT_S, unwritable
 from landcover.datasets.downloads.zenodo import Contents
 
+__all__ = [
+    "MAX_HEADER",
+    "MEMBER_OVERHEAD",
+    "READ_BYTES",
+    "SLACK",
+    "Unpacked",
+    "most_members",
+    "unpack",
+]
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:

@@ -14,6 +14,8 @@ from landcover.datasets.downloads.partial_file import unwritable
 from landcover.datasets.downloads.unpack import Unpacked
 from landcover.datasets.downloads.zenodo import RemoteFile
 
+__all__ = ["MARKS", "MAX_BYTES", "note", "units", "unpacked"]
+
 MARKS: Final = ".landcover-unpacked.json"
 MAX_BYTES: Final = 100_000
 

@@ -25,6 +25,8 @@ from typing import Final
 
 from landcover.core.errors import UnknownName
 
+__all__ = ["SOURCES", "ZENODO", "Contents", "RemoteFile", "Source", "source"]
+
 ZENODO: Final = "https://zenodo.org"
 _BLOCK: Final = 4096
 """Bytes that a file system hands out at a time; a small file takes a whole one."""

@@ -29,6 +29,20 @@ from torch.nn.functional import interpolate
 from landcover.core.raster import FloatArray
 from landcover.explain.faithfulness.similarity import CELL_PIXELS, Doubles, cells
 
+__all__ = [
+    "BLOB_CELLS",
+    "FRACTIONS",
+    "REFERENCES",
+    "REPLACEMENTS",
+    "SHARES",
+    "Order",
+    "Score",
+    "area",
+    "curves",
+    "order_of",
+    "reference_orders",
+]
+
 FRACTIONS: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
 """Shares of the cells at which both curves are measured: 12 patches, one pass of the net.
 

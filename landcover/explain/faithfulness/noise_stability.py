@@ -18,6 +18,8 @@ from torch import Tensor
 from landcover.core.bands import BANDS_20M, BANDS_60M
 from landcover.core.raster import FloatArray
 
+__all__ = ["NOISE", "noisy", "sensitivity"]
+
 NOISE: Final = 0.01
 """Standard deviation in parts of the reflectance. Sentinel-2 is built for signal-to-noise
 ratios of 50 to 174 at reference radiance (ESA, Sentinel-2 User Handbook, table 1), which is

@@ -22,6 +22,8 @@ from torch import Tensor
 
 from landcover.models.model import Model
 
+__all__ = ["BOUND", "DEPTHS", "from_the_answer", "shuffled"]
+
 DEPTHS: Final = (0.1, 0.5, 1.0)
 """Shares of the net's layers that are shuffled, nearest to the answer first."""
 BOUND: Final = 0.5

@@ -10,6 +10,8 @@ from scipy.stats import spearmanr
 
 from landcover.core.raster import FloatArray
 
+__all__ = ["CELL_PIXELS", "WINDOW", "Doubles", "cells", "spearman", "ssim"]
+
 Doubles = npt.NDArray[np.float64]
 
 CELL_PIXELS: Final = 8

@@ -28,6 +28,21 @@ from landcover.stac.layouts.metadata import (
     real_baseline,
 )
 
+__all__ = [
+    "APPLIED",
+    "FEW",
+    "MAX_JSON_BYTES",
+    "MAX_JSON_FILES",
+    "RESOLUTIONS",
+    "SUFFIXES",
+    "BandFile",
+    "BandSet",
+    "band_file",
+    "item_beside",
+    "read_set",
+    "sets_in",
+]
+
 SUFFIXES: Final = (".tif", ".tiff", ".jp2")
 FEW: Final = 6
 """Fewer band files than this that belong together are not taken for an incomplete set."""

@@ -14,6 +14,8 @@ from landcover.stac.layouts.found_scene import Found
 from landcover.stac.layouts.header import header, place_of
 from landcover.stac.layouts.metadata import date_of, platform_in
 
+__all__ = ["is_patch", "read_patch"]
+
 _LOOKED_AT: Final = "B02"
 
 

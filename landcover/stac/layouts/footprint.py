@@ -17,6 +17,20 @@ from shapely.affinity import translate
 from landcover.core.errors import BadInput
 from landcover.core.window import Geo
 
+__all__ = [
+    "SMALL_M",
+    "STEPS",
+    "Box",
+    "Polygons",
+    "bbox_of",
+    "crs_of",
+    "geojson_of",
+    "of_grid",
+    "of_points",
+    "pairs",
+    "split",
+]
+
 Polygons = tuple[tuple[tuple[float, float], ...], ...]
 """Closed rings of longitude and latitude: one, or two where the antimeridian cuts it."""
 Box = tuple[float, float, float, float]

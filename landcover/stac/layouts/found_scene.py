@@ -16,6 +16,19 @@ from landcover.core.window import Geo
 from landcover.io.guard import shown
 from landcover.stac.layouts.footprint import Polygons, bbox_of, geojson_of
 
+__all__ = [
+    "COLLECTION",
+    "EXTENSIONS",
+    "MEDIA_TYPES",
+    "STAC_VERSION",
+    "Found",
+    "Grid",
+    "Layout",
+    "address",
+    "is_odd",
+    "stamp",
+]
+
 Layout = Literal["bands", "patch", "stack"]
 """One file a band on native grids; a BigEarthNet folder; all bands in one file."""
 

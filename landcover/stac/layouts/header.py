@@ -22,6 +22,8 @@ from landcover.io.guard import (
 from landcover.stac.layouts.footprint import Polygons, of_grid
 from landcover.stac.layouts.found_scene import Grid
 
+__all__ = ["SUFFIXES", "grid_of", "header", "place_of"]
+
 SUFFIXES: Final = (".tif", ".tiff", ".jp2")
 
 

@@ -13,6 +13,16 @@ from landcover.io.guard import shown
 from landcover.io.names import time_in
 from landcover.io.scaling import OFFSET_BASELINE
 
+__all__ = [
+    "DN_OFFSET",
+    "NO_BASELINE",
+    "by_baseline",
+    "date_of",
+    "percent",
+    "platform_in",
+    "real_baseline",
+]
+
 DN_OFFSET: Final = -1000
 """To add to digital numbers from processing baseline 04.00 on (ESA)."""
 NO_BASELINE: Final = 90.0

@@ -27,6 +27,16 @@ from landcover.stac.layouts.metadata import (
     real_baseline,
 )
 
+__all__ = [
+    "MAX_XML_BYTES",
+    "PRODUCT_FILES",
+    "RESOLUTION_FOLDERS",
+    "TILE_FILE",
+    "Level",
+    "product_file",
+    "read_safe",
+]
+
 Level = Literal["L2A", "L1C"]
 
 PRODUCT_FILES: Final[Mapping[str, Level]] = {"mtd_msil2a.xml": "L2A", "mtd_msil1c.xml": "L1C"}

@@ -15,6 +15,8 @@ from landcover.stac.layouts.found_scene import Found
 from landcover.stac.layouts.header import grid_of, header, place_of
 from landcover.stac.layouts.metadata import DN_OFFSET, date_of, platform_in, real_baseline
 
+__all__ = ["KEY", "read_stack"]
+
 KEY: Final = "stack"
 """Key of its one asset."""
 

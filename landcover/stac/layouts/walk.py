@@ -18,6 +18,8 @@ from landcover.stac.layouts.found_scene import Found
 from landcover.stac.layouts.safe import product_file, read_safe
 from landcover.stac.layouts.stacked_file import read_stack
 
+__all__ = ["MAX_DEPTH", "MAX_ENTRIES", "Skipped", "scenes"]
+
 MAX_DEPTH: Final = 16
 """Folders below the first."""
 MAX_ENTRIES: Final = 20_000_000

@@ -33,6 +33,8 @@ from landcover.train.recipes.model_folder import rounded
 from landcover.train.recipes.order import Order, changes, counter, settings_text
 from landcover.train.state import Weights
 
+__all__ = ["RECIPES", "TIMM", "configuration", "find", "lite0_from_photographs", "make"]
+
 
 def lite0_from_photographs() -> Weights:
     """ImageNet weights as a :class:`~landcover.nets.efficientnet_lite0.LiteNet` starts from them.

@@ -32,6 +32,17 @@ from landcover.train.recipes.order import Order
 from landcover.train.state import Weights
 from landcover.train.validation import predict_logits
 
+__all__ = [
+    "DECIDED",
+    "Recipe",
+    "Task",
+    "TrainOnce",
+    "TrainedNet",
+    "decide",
+    "of_patches",
+    "produce",
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:

@@ -39,6 +39,18 @@ from landcover.train.recipes.order import Order, changes, settings_text
 from landcover.train.state import Weights
 from landcover.train.validation import average_precisions
 
+__all__ = [
+    "GOALS",
+    "Plan",
+    "TrainedPhases",
+    "fit",
+    "make",
+    "minutes_to",
+    "photographs",
+    "plan",
+    "selection",
+]
+
 _BATCH: Final = 32
 GOALS: Final = (0.97, 0.98)
 """Accuracies on validation to which the time is told."""

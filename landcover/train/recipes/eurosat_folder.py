@@ -31,6 +31,23 @@ from landcover.nets.reference import ClassPrior
 from landcover.train.recipes.model_folder import packed, rounded
 from landcover.train.recipes.reference_fit import as_net, features
 
+__all__ = [
+    "COLOURS",
+    "FLOORS",
+    "MIN_LEAF",
+    "NAME",
+    "PRIOR",
+    "SCALE_PICTURES",
+    "THRESHOLD_RULE",
+    "TREES",
+    "Floor",
+    "finished",
+    "fit_colours",
+    "fit_prior",
+    "some_pictures",
+    "write",
+]
+
 NAME: Final = "eurosat-rgb"
 
 

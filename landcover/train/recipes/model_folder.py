@@ -18,6 +18,8 @@ from landcover.models.card import Card
 from landcover.models.devices import pick_device
 from landcover.models.model import Model, save_model
 
+__all__ = ["SCALE_PATCHES", "is_large", "packed", "rounded", "some_patches", "write"]
+
 SCALE_PATCHES: Final = 6
 """Validation patches from which the common scale of attribution maps is measured."""
 

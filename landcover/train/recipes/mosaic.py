@@ -48,6 +48,24 @@ from landcover.train.recipes.model_folder import rounded
 from landcover.train.recipes.order import Order, changes, counter, settings_text
 from landcover.train.state import Weights
 
+__all__ = [
+    "LOOKS",
+    "START",
+    "SUMMARY",
+    "TEACHERS",
+    "TITLE",
+    "TRIGRID",
+    "Parts",
+    "Tell",
+    "assemble",
+    "fit",
+    "make",
+    "options",
+    "panel",
+    "settings",
+    "start",
+]
+
 Tell = Callable[[int], OnEpoch | None]
 
 TITLE: Final = "landcover mosaic"

@@ -14,6 +14,8 @@ from landcover.core.progress import Progress, Report
 from landcover.train.history import Epoch
 from landcover.train.loop import OnEpoch
 
+__all__ = ["Fit", "Order", "changes", "counter", "settings_text"]
+
 Fit = Literal["train", "train+validation"]
 
 

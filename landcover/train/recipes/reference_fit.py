@@ -21,6 +21,23 @@ from landcover.datasets.arrays import PatchSet
 from landcover.nets.random_convolution import RandomConvolution
 from landcover.nets.reference import BandStatisticsForest, ClassPrior, band_statistics
 
+__all__ = [
+    "FILTERS",
+    "MAX_FEATURES",
+    "MIN_LEAF",
+    "PENALTY",
+    "RIDGE",
+    "TREES",
+    "WINDOWS",
+    "Fitted",
+    "Options",
+    "as_net",
+    "features",
+    "fit_band_statistics",
+    "fit_prior",
+    "fit_random_convolution",
+]
+
 Options = dict[str, Any]
 Fitted = tuple[nn.Module, Options]
 

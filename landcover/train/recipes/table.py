@@ -13,6 +13,8 @@ from landcover.datasets.split_distance import refuse_training
 from landcover.train.recipes import bigearthnet, eurosat, mosaic
 from landcover.train.recipes.order import Order
 
+__all__ = ["NAMES", "SEVERAL_STEPS", "Make", "make"]
+
 Make = Callable[[str, Dataset | EuroSat, Path, Order, Report | None], None]
 
 SEVERAL_STEPS: Final[dict[str, Make]] = {

@@ -31,6 +31,27 @@ from landcover.core.raster import BoolArray, FloatArray
 from landcover.trust.bench.synthetic import Kind
 from landcover.trust.pixel_checks import CELL, hazy, shaded
 
+__all__ = [
+    "BANDS",
+    "BLACK",
+    "CHECKS",
+    "CLEAR",
+    "CLOUD",
+    "DARKEST",
+    "HIDDEN",
+    "LARGEST",
+    "SHADOW",
+    "SIDE",
+    "STEP",
+    "VISIBLE",
+    "WINDOW",
+    "Sky",
+    "SkyGroup",
+    "cell_counts",
+    "groups",
+    "read",
+]
+
 CHECKS: Final = ("haze", "snow", "shade")
 """All that is run on these windows."""
 SHADOW: Final = 0

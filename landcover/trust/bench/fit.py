@@ -34,6 +34,18 @@ from landcover.trust.novelty import (
 )
 from landcover.trust.pixel_checks import FEWEST, cells
 
+__all__ = [
+    "CHOSEN_ON",
+    "MOST_GOOD",
+    "MOST_TRAINING",
+    "SPOILT",
+    "Seen",
+    "Watch",
+    "fit",
+    "look",
+    "spread_out",
+]
+
 MOST_TRAINING: Final = 3000
 MOST_GOOD: Final = 1000
 """Patches looked at, evenly spaced where a data set has more: bounds do not gain from more."""

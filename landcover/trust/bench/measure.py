@@ -57,6 +57,8 @@ from landcover.trust.bench.synthetic import SPOILERS, Group, made_groups
 from landcover.trust.novelty import Novelty, bound_of
 from landcover.trust.verdict import SAID, Decision, Finding, Verdict
 
+__all__ = ["NOTE", "POINTS", "SPOILT", "Judged", "measure", "score"]
+
 SPOILT: Final = 20
 """Good patches that each spoiler spoils."""
 POINTS: Final = 50

@@ -17,6 +17,33 @@ from landcover.metrics.intervals import wilson
 from landcover.trust import files
 from landcover.trust.verdict import SAID, Decision
 
+__all__ = [
+    "CAUGHT",
+    "FALSE_ALARMS",
+    "FILE",
+    "MIXTURES",
+    "ORDERS",
+    "OTHER_CHECKS",
+    "PIXEL_CHECKS",
+    "CaughtRate",
+    "CellRates",
+    "DecisionLoss",
+    "Decisions",
+    "GoodPatches",
+    "Kind",
+    "Mixture",
+    "Order",
+    "Origin",
+    "Rate",
+    "RiskCurve",
+    "SelectiveRisk",
+    "TrustGroup",
+    "TrustMeasurement",
+    "load",
+    "save",
+    "title_of",
+]
+
 FILE: Final = "verdict"
 Kind = Literal["bad", "elsewhere", "good"]
 """Of a group of patches: to be caught; sound, but of a land that the model does not know; sound."""

@@ -35,6 +35,8 @@ from landcover.trust.bench.stability_record import (
 from landcover.trust.judge import UNSTABLE
 from landcover.trust.shift_stability import stability
 
+__all__ = ["RESAMPLES", "RIVAL", "measure"]
+
 RESAMPLES: Final = 1000
 RIVAL: Final = "mean distance to the threshold"
 """The order that unstable answers are compared with, a key of ``selective.MEASURES``."""

@@ -12,6 +12,17 @@ from typing import Annotated, Final, Literal
 from landcover.core.schema import Interval, Mean, MeasuredOn, Schema, complete
 from landcover.trust import files
 
+__all__ = [
+    "FILE",
+    "PERCENTILES",
+    "Percentiles",
+    "StabilityMeasurement",
+    "StabilityRisk",
+    "as_text",
+    "load",
+    "save",
+]
+
 FILE: Final = "stability"
 PERCENTILES: Final = (5, 25, 50, 75, 95)
 

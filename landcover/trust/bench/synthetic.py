@@ -19,6 +19,25 @@ import numpy.typing as npt
 from landcover.core.bands import BAND_NAMES, BANDS_10M, BANDS_20M, BANDS_60M
 from landcover.core.raster import BoolArray, FloatArray, Raster
 
+__all__ = [
+    "CLOUD",
+    "OFFSET",
+    "PHOTOGRAPHS",
+    "SHADE",
+    "SNOW",
+    "SPOILERS",
+    "Floats",
+    "Group",
+    "Kind",
+    "Spoiler",
+    "blob",
+    "in_order",
+    "made_groups",
+    "painted",
+    "photographs",
+    "with_pixels",
+]
+
 Kind = Literal["bad", "elsewhere", "good"]
 """``elsewhere``: sound pixels of a place that the model does not know; ``good``: sound
 pixels of a familiar landscape, on which every alarm is a false one."""

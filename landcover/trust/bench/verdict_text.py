@@ -17,6 +17,8 @@ from landcover.trust.bench.records import (
 from landcover.trust.novelty import DETECTORS
 from landcover.trust.verdict import SAID
 
+__all__ = ["as_markdown", "of_fit", "of_measure", "share"]
+
 
 def of_fit(record: Mapping[str, Any]) -> str:
     """What was fitted."""
