@@ -196,7 +196,7 @@ def _order(options: argparse.Namespace) -> Order:
     from landcover.train.recipes.order import Order  # noqa: PLC0415
 
     return Order(
-        config_file=_config(options.config) if options.config is not None else None,
+        config_file=config_path(options.config) if options.config is not None else None,
         fit=options.fit,
         epochs=options.epochs,
         seed=options.seed,
@@ -205,7 +205,7 @@ def _order(options: argparse.Namespace) -> Order:
     )
 
 
-def _config(name: str) -> Path:
+def config_path(name: str) -> Path:
     """The file, or the packaged configuration of that name where no such file is."""
     packaged = Path(__file__).parents[1] / "train" / "configs" / f"{Path(name).name}.json"
     return packaged if not Path(name).exists() and packaged.is_file() else Path(name)

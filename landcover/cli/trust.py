@@ -185,7 +185,7 @@ def _measured(options: argparse.Namespace) -> Faithfulness:
         if isinstance(dataset, datasets.EuroSat)
         else has_seen(model.card, dataset, options.split)
     )
-    patches, names = _patches(dataset, options)
+    patches, names = chosen_patches(dataset, options)
     scenes = None if options.maps is None else read_scenes(options.maps)
     with progress.shown() as report:
         measured = protocol.measure(model, patches, scenes, report)
@@ -205,7 +205,7 @@ def _measured(options: argparse.Namespace) -> Faithfulness:
     return found
 
 
-def _patches(
+def chosen_patches(
     dataset: Dataset | EuroSat, options: argparse.Namespace
 ) -> tuple[Sequence[Raster], list[str]]:
     """Patches drawn from a split, and their names."""

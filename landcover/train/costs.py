@@ -66,7 +66,7 @@ def counts(dataset: str, root: Path | None) -> Counts:
     if root is None:
         found, source = OFFICIAL, "the official table of BigEarthNet v2"
     elif table and table.is_file() and not (root / bigearthnet.PIXELS_V2).exists():
-        found, source = _in_table(table), f"{table.name}, whose pixels are not here yet"
+        found, source = patches_in_table(table), f"{table.name}, whose pixels are not here yet"
     else:
         data = open_dataset(dataset, root)
         found = {split: len(data.records(split)) for split in data.splits}
@@ -165,7 +165,8 @@ def as_text(record: dict[str, Any]) -> str:
     return "\n".join(f"{name:9}{text}\n{'':9}({how[name]})" for name, text in said.items())
 
 
-def _in_table(path: Path) -> dict[str, int]:
+def patches_in_table(path: Path) -> dict[str, int]:
+    """Count the patches of each split in a metadata table."""
     try:
         splits = pq.read_table(path, columns=["split"])["split"].to_pylist()
     except (pa.ArrowException, OSError, ValueError, KeyError):

@@ -196,11 +196,11 @@ def test_costs_are_printed_without_training(
 
 
 def test_packaged_configurations_go_by_their_names(tmp_path: Path) -> None:
-    assert train._config("full-trigrid").is_file()
-    assert train._config("full-spectral-lite0").is_file()
+    assert train.config_path("full-trigrid").is_file()
+    assert train.config_path("full-spectral-lite0").is_file()
     own = tmp_path / "full-trigrid"
     own.write_text("{}")
-    assert train._config(str(own)) == own
+    assert train.config_path(str(own)) == own
 
 
 def test_data_convert_writes_then_verifies(

@@ -153,13 +153,13 @@ def test_the_same_patches_are_drawn_each_time(root: Path) -> None:
 
     dataset = datasets.open_dataset("bigearthnet", root)
     options = argparse.Namespace(split="train", patches=5)
-    first, second = (trust._patches(dataset, options) for _ in range(2))
+    first, second = (trust.chosen_patches(dataset, options) for _ in range(2))
     assert first[1] == second[1]
     assert len(set(first[1])) == 5
     for one, two in zip(first[0], second[0], strict=True):
         np.testing.assert_array_equal(one.valid, two.valid)
     options.patches = 100
-    assert len(trust._patches(dataset, options)[1]) == 6
+    assert len(trust.chosen_patches(dataset, options)[1]) == 6
 
 
 @pytest.mark.data
@@ -168,7 +168,7 @@ def test_pictures_are_drawn_as_models_see_them(shared_data: Path) -> None:
 
     dataset = datasets.open_any("eurosat", shared_data / "eurosat")
     options = argparse.Namespace(split="validation", patches=4)
-    pictures, names = trust._patches(dataset, options)
+    pictures, names = trust.chosen_patches(dataset, options)
     assert len(pictures) == len(names) == 4
     model = registry.default().load(registry.PICTURE_MODEL, "cpu")
     assert all(model.tensor(picture).shape == (3, 64, 64) for picture in pictures)

@@ -48,7 +48,7 @@ def test_filters_answer_with_a_spread_of_one_around_the_mean_window() -> None:
     mixing = torch.randn(2 * 9, 2 * 9, generator=chance) * 0.6 ** torch.arange(18.0)[:, None]
     windows = (3 + torch.randn(4000, 2 * 9, generator=chance) @ mixing).view(-1, 2, 3, 3)
     layer = torch.nn.Conv2d(2, 20, 3)
-    reference_fit._set_filters(layer, windows, chance)
+    reference_fit.set_filters(layer, windows, chance)
     answers = layer(windows).flatten(1)
     assert answers.mean(dim=0).abs().max() < 1e-3
     assert torch.allclose(answers.std(dim=0), torch.ones(20), atol=1e-3)
@@ -60,7 +60,7 @@ def test_filters_answer_with_a_spread_of_one_around_the_mean_window() -> None:
 
 def test_windows_are_cut_out_of_the_images() -> None:
     images = torch.arange(2 * 3 * 20 * 20.0).view(2, 3, 20, 20)
-    found = reference_fit._windows(images, 5, torch.Generator().manual_seed(0))
+    found = reference_fit.sample_windows(images, 5, torch.Generator().manual_seed(0))
     assert found.shape == (2 * reference_fit.WINDOWS, 3, 5, 5)
     corner = found[:, 0, 0, 0].long()
     image, row, column = corner // 1200, corner % 1200 // 20, corner % 20

@@ -325,7 +325,7 @@ def test_distance_is_that_of_the_globe() -> None:
 
 
 def test_no_model_asks_the_network_for_scripts() -> None:
-    html = chart._fixed(background=True).get_root().render()
+    html = chart.fixed_map(background=True).get_root().render()
     assert "cdn.jsdelivr" not in html
     assert "code.jquery" not in html
 

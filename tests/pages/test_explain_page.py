@@ -437,8 +437,8 @@ def test_scales_differ_only_between_models_and_methods() -> None:
     }
     for wish, piece in own.items():
         computation.store().put(wish, piece)
-    assert maps._scale_of_all(panels[:2]) is own[panels[0].map]
-    assert maps._scale_of_all(panels) is None
+    assert maps.scale_of_all(panels[:2]) is own[panels[0].map]
+    assert maps.scale_of_all(panels) is None
     st.cache_resource.clear()
 
 

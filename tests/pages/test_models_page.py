@@ -227,7 +227,7 @@ def test_each_two_by_two_table_counts_every_patch(zoo: Path) -> None:
     truth = report(zoo).predictions.truth
     there = table["Present, called"] + table["Present, missed"]
     assert list(there) == list(truth.sum(axis=0))
-    html = classes._two_by_two("<b>", 3, 1, 0, 8)
+    html = classes.two_by_two("<b>", 3, 1, 0, 8)
     assert "&lt;b&gt;" in html
     assert html.count("<td") == 5
     for count in (3, 1, 0, 8):
@@ -257,7 +257,7 @@ def test_a_curve_ends_at_the_share_of_positives(zoo: Path) -> None:
     assert not shown.exception
     support = report(zoo).metrics.per_class[PASTURES].support
     assert f"({support} of 12)" in text(shown)
-    curve = classes._curve(report(zoo), CLASS_NAMES.index(PASTURES))
+    curve = classes.curve_table(report(zoo), CLASS_NAMES.index(PASTURES))
     assert curve["Recall"].iloc[-1] == 1.0
     assert curve["Precision"].iloc[-1] == pytest.approx(support / 12)
 

@@ -200,9 +200,9 @@ def test_curves_of_other_coverages_stand_below_each_other(zoo: Path) -> None:
 )
 def test_an_aim_is_judged_with_its_interval(hits: int, n: int, said: str) -> None:
     rate = Rate(n=n, hits=hits, share=hits / n, interval=wilson(hits, n))
-    assert trust._aim(rate, at_most=0.05).endswith(said)
+    assert trust.aim_sentence(rate, at_most=0.05).endswith(said)
     other = Rate(n=n, hits=n - hits, share=1 - hits / n, interval=wilson(n - hits, n))
-    assert trust._aim(other, at_least=0.95).endswith(said.replace("most 5%", "least 95%"))
+    assert trust.aim_sentence(other, at_least=0.95).endswith(said.replace("most 5%", "least 95%"))
 
 
 def test_without_figures_the_commands_are_named(zoo: Path) -> None:

@@ -93,4 +93,6 @@ def test_a_batch_larger_than_the_data_is_refused() -> None:
 
 
 def test_the_official_counts_are_the_official_tables(shared_data: Path) -> None:
-    assert costs._in_table(shared_data / "bigearthnet/metadata-all-480038.parquet") == OFFICIAL
+    assert (
+        costs.patches_in_table(shared_data / "bigearthnet/metadata-all-480038.parquet") == OFFICIAL
+    )

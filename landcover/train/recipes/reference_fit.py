@@ -159,17 +159,20 @@ def fit_random_convolution(store: PatchSet, seed: int = 0) -> Fitted:
     with torch.inference_mode():
         for layer in net.convolutions():
             windows = torch.cat(
-                [_windows(net.images(p), layer.kernel_size[0], chance) for p in _batches(store)]
+                [
+                    sample_windows(net.images(p), layer.kernel_size[0], chance)
+                    for p in _batches(store)
+                ]
             )
-            _set_filters(layer, windows, chance)
+            set_filters(layer, windows, chance)
         found = torch.cat([net.features(pixels) for pixels in _batches(store)])
-    weight, bias = _classifiers(found, store.targets)
+    weight, bias = fit_classifiers(found, store.targets)
     net.head.weight.data.copy_(weight)
     net.head.bias.data.copy_(bias)
     return net.eval(), options
 
 
-def _windows(images: Tensor, side: int, chance: Generator) -> Tensor:
+def sample_windows(images: Tensor, side: int, chance: Generator) -> Tensor:
     """:data:`WINDOWS` random squares of each image, ``(n · windows, band, side, side)``."""
     squares = images.unfold(2, side, 1).unfold(3, side, 1)
     image = torch.arange(len(images)).repeat_interleave(WINDOWS)
@@ -179,7 +182,7 @@ def _windows(images: Tensor, side: int, chance: Generator) -> Tensor:
     return squares[image, :, row, column]
 
 
-def _set_filters(layer: nn.Conv2d, windows: Tensor, chance: Generator) -> None:
+def set_filters(layer: nn.Conv2d, windows: Tensor, chance: Generator) -> None:
     """Whitened windows as filters: what a filter answers is its likeness to its window.
 
     The likeness is an inner product after both were centred and whitened over the sample
@@ -200,7 +203,7 @@ def _set_filters(layer: nn.Conv2d, windows: Tensor, chance: Generator) -> None:
     layer.bias.data.copy_(-filters @ centre)
 
 
-def _classifiers(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def fit_classifiers(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Weight ``(class, feature)`` and bias ``(class,)`` of a logistic regression a class.
 
     Features are standardised for the fit, which is then written into the weights. A class

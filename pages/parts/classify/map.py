@@ -130,7 +130,7 @@ def show(background: bool) -> None:  # noqa: FBT001 - fragments keep their argum
     # by a millionth of a degree, and of a zoom level, which the map rounds away.
     nudge = view.turn % 1000 * 1e-6
     answer = st_folium(
-        _fixed(background=background),
+        fixed_map(background=background),
         key=KEY,
         height=HEIGHT,
         use_container_width=True,
@@ -151,7 +151,7 @@ def remember_view() -> None:
     st.session_state["classify_seen"] = (None, None, None)
 
 
-def _fixed(*, background: bool) -> OfflineMap:
+def fixed_map(*, background: bool) -> OfflineMap:
     """What never changes: anything else here would draw the map anew and lose its view."""
     centre, zoom = choice.OVERVIEW
     chart = OfflineMap(

@@ -39,7 +39,7 @@ def show(panels: Sequence[Panel], pixels: Raster, answers: dict[str, Result]) ->
         "Opacity of the colours", 0, 100, OPACITY, 5, "%d %%",
         key="explain_opacity", persist_state="session",
     ) / 100  # fmt: skip
-    alike = _scale_of_all(panels)
+    alike = scale_of_all(panels)
     with st.container(key="explain_maps"):
         for panel, column in zip(panels, st.columns(len(panels)), strict=True):
             with column:
@@ -51,7 +51,7 @@ def show(panels: Sequence[Panel], pixels: Raster, answers: dict[str, Result]) ->
     _downloads(panels, pixels, opacity)
 
 
-def _scale_of_all(panels: Sequence[Panel]) -> Explanation | None:
+def scale_of_all(panels: Sequence[Panel]) -> Explanation | None:
     """An explanation that has the scale of all maps; None where they have several."""
     ready = [found for panel in panels if (found := explanation(panel)) is not None]
     own = {(each.model, each.method, each.scale) for each in ready}

@@ -128,11 +128,13 @@ def _one_of_many(row: data.Row, report: Evaluation) -> None:
 
 def grid(table: pd.DataFrame) -> None:
     """The two-by-two tables of :func:`pages.parts.models.data.confusion_table` side by side."""
-    cells = "".join(_two_by_two(*values) for values in table.itertuples(index=False, name=None))
+    cells = "".join(two_by_two(*values) for values in table.itertuples(index=False, name=None))
     st.html(f'{GRID_STYLE}<div class="lc-grid">{cells}</div>')
 
 
-def _two_by_two(title: str, both: int, missed: int, wrong: int, neither: int) -> str:
+def two_by_two(title: str, both: int, missed: int, wrong: int, neither: int) -> str:
+    """HTML of the confusion table of one class; the title is escaped."""
+
     def cell(count: int, other: int) -> str:
         share = count / (count + other) if count + other else 0.0
         return f'<td style="background: rgba(63,127,214,{0.45 * share:.2f})">{count}</td>'
@@ -203,7 +205,7 @@ def precision_recall(found: Sequence[data.Entry]) -> None:
     for row, report in ready:
         if row.name not in chosen:
             continue
-        part = _curve(report, index)
+        part = curve_table(report, index)
         parts.append(part.assign(Model=row.title))
         look = show.look(row.number)
         figure.add_scatter(
@@ -268,7 +270,8 @@ def _ap(row: data.Row, report: Evaluation, index: int | None) -> str:
     return data.with_span(item.ap, item.ap_interval)
 
 
-def _curve(report: Evaluation, index: int | None) -> pd.DataFrame:
+def curve_table(report: Evaluation, index: int | None) -> pd.DataFrame:
+    """Recall, precision and threshold along the curve of a class, or of all pooled (None)."""
     found = report.predictions
     columns = slice(None) if index is None else slice(index, index + 1)
     precision, recall, threshold = scores.curve(

@@ -117,7 +117,7 @@ def _alarms(card: Card, found: TrustMeasurement) -> None:
     st.markdown(
         f"Of {good.n:,} good patches of {good.places} places, **{percent(good.alarms)}** are "
         f"doubted for their pixels, although nothing is wrong with them "
-        f"({_aim(good.alarms, at_most=records.FALSE_ALARMS)}), and "
+        f"({aim_sentence(good.alarms, at_most=records.FALSE_ALARMS)}), and "
         f"{percent(good.cannot_tell)} get no answer."
     )
     if found.good_test is not None:
@@ -158,13 +158,13 @@ def _of_test(test: GoodPatches) -> str:
     return (
         f"Of {test.n:,} good patches of the test split, on which no bound was chosen, "
         f"**{percent(test.alarms)}** are doubted for their pixels "
-        f"({_aim(test.alarms, at_most=records.FALSE_ALARMS)}), and "
+        f"({aim_sentence(test.alarms, at_most=records.FALSE_ALARMS)}), and "
         f"{percent(test.cannot_tell)} get no answer"
         + (f"; by check: {', '.join(spoke)}." if spoke else ".")
     )
 
 
-def _aim(rate: Rate, *, at_most: float | None = None, at_least: float | None = None) -> str:
+def aim_sentence(rate: Rate, *, at_most: float | None = None, at_least: float | None = None) -> str:
     """Whether an aim is met, and whether the interval leaves that open."""
     share, (low, high) = rate.share or 0.0, rate.interval
     if at_most is not None:
@@ -241,7 +241,7 @@ def _caught(card: Card, found: TrustMeasurement) -> None:
     everything = found.bad["all"]
     st.markdown(
         f"**{percent(everything)}** bad patches in {found.bad['all'].groups} groups are caught by "
-        f"their pixels ({_aim(everything, at_least=records.CAUGHT)}): {parts}."
+        f"their pixels ({aim_sentence(everything, at_least=records.CAUGHT)}): {parts}."
         + _weak(found.groups)
     )
     st.caption(

@@ -140,7 +140,7 @@ def test_a_class_that_all_have_or_none_gets_its_frequency() -> None:
     targets = torch.zeros(200, 3)
     targets[:, 1] = 1
     targets[:, 2] = (features[:, 4] > 0).float()
-    weight, bias = reference_fit._classifiers(features, targets)
+    weight, bias = reference_fit.fit_classifiers(features, targets)
     logits = features.double() @ weight.T + bias
     assert torch.sigmoid(logits[:, 0]).numpy() == pytest.approx(0.5 / 201)
     assert torch.sigmoid(logits[:, 1]).numpy() == pytest.approx(200.5 / 201)
