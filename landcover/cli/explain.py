@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from landcover.trust.result import Result
     from landcover.trust.verdict import Quality
 
+__all__ = ["MOST_LABELS", "Read", "add_commands"]
+
 MOST_LABELS: Final = 4
 """Classes in one call: more do not fit side by side."""
 _SUFFIXES: Final = (".png", ".tif", ".json")

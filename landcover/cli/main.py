@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from landcover.core.window import Cut
     from landcover.models.model import Model
 
+__all__ = ["BAD", "DONE", "INTERRUPTED", "SOME_FAILED", "main"]
+
 DONE: Final = 0
 SOME_FAILED: Final = 1
 BAD: Final = 2

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from landcover.explain.faithfulness.ratings import Faithfulness, MethodWord
     from landcover.models.model import Model
 
+__all__ = ["ALL", "NOT_MEASURED", "Known", "chosen", "known_of"]
+
 ALL: Final = "all"
 NOT_MEASURED: Final = "Whether this method is faithful for this model was not measured."
 

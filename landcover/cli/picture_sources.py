@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from landcover.models.model import Model
     from landcover.report.picture_report import View
 
+__all__ = ["ASKED", "WINDOW", "is_picture", "model_name", "read", "record_of"]
+
 ASKED: Final = "as asked for"
 WINDOW: Final = re.compile(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*")
 

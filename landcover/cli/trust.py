@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from landcover.datasets import Dataset, EuroSat
     from landcover.explain.faithfulness.ratings import Faithfulness
 
+__all__ = ["ACTIONS", "MOST_PATCHES", "PATCHES", "SPLITS", "add_commands"]
+
 PATCHES: Final = 12
 MOST_PATCHES: Final = 500
 SPLITS: Final = ("train", "validation")

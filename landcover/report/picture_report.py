@@ -25,6 +25,23 @@ from landcover.models.model import Prediction
 from landcover.report.patch_report import answer_record, labels_as_csv, no_formula
 from landcover.trust.verdict import Verdict
 
+__all__ = [
+    "ALL_BANDS",
+    "CHOSEN",
+    "CSV_COLUMNS",
+    "LIMITS",
+    "THREE_BANDS",
+    "UNSURE",
+    "View",
+    "as_csv",
+    "as_record",
+    "as_text",
+    "limits_of",
+    "ranked",
+    "verdict",
+    "view",
+]
+
 CSV_COLUMNS: Final = (
     "source",
     "row",

@@ -22,6 +22,21 @@ from landcover.explain.feature_map_methods import Question
 from landcover.metrics.bootstrap import interval
 from landcover.models.model import Model, Prediction
 
+__all__ = [
+    "DIGITS",
+    "RESAMPLES",
+    "Case",
+    "Maps",
+    "Methods",
+    "Steps",
+    "attribute",
+    "case",
+    "choose",
+    "rounded",
+    "usable",
+    "with_interval",
+]
+
 RESAMPLES: Final = 2000
 """Of the bootstrap over patches."""
 DIGITS: Final = 4

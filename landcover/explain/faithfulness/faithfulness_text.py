@@ -7,6 +7,8 @@ from typing import Final
 from landcover.core.schema import Mean
 from landcover.explain.faithfulness.ratings import STEADY, Faithfulness, Replacement
 
+__all__ = ["REPLACEMENTS", "as_markdown", "as_text"]
+
 REPLACEMENTS: Final[tuple[Replacement, ...]] = ("mean", "blurred")
 _HEADS: Final = (
     "method",

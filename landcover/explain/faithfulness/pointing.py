@@ -38,6 +38,21 @@ from landcover.core.raster import BoolArray, ByteArray, FloatArray, Raster
 from landcover.io import sources
 from landcover.io.guard import named, open_raster
 
+__all__ = [
+    "BEST_SHARE",
+    "COVERS",
+    "LEAST_SHARE",
+    "MOST_SHARE",
+    "STRONGEST",
+    "Pointed",
+    "Scene",
+    "Target",
+    "halves",
+    "point",
+    "read_scenes",
+    "targets",
+]
+
 COVERS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     1: ("water", ("Inland waters", "Marine waters")),
     2: ("trees", ("Broad-leaved forest", "Coniferous forest", "Mixed forest")),

@@ -56,6 +56,8 @@ from landcover.explain.faithfulness.similarity import Doubles, cells, spearman, 
 from landcover.models.inference import Scorer
 from landcover.models.model import Model
 
+__all__ = ["DRAWS", "FEWEST", "HALF", "QUARTER", "RANDOM", "UNRELATED", "measure"]
+
 RANDOM: Final = ("random", "random patches")
 """The references whose mean is "random": cells alone, and connected land."""
 HALF: Final = 2

@@ -37,6 +37,29 @@ from landcover.core.schema import Mean, Schema, complete
 from landcover.models.card import read_card
 from landcover.trust import files
 
+__all__ = [
+    "FAITHFUL",
+    "FILE",
+    "NOT_FAITHFUL",
+    "RULE",
+    "STEADY",
+    "CurveMeasurement",
+    "Faithfulness",
+    "MethodMeasurement",
+    "MethodRating",
+    "MethodWord",
+    "NoiseStability",
+    "Patches",
+    "Pointing",
+    "PointingMeasurement",
+    "Randomisation",
+    "Replacement",
+    "ShuffledMeasurement",
+    "Unrelated",
+    "load",
+    "save",
+]
+
 FILE: Final = "faithfulness"
 RULE: Final = (
     "faithful: maps change when all weights are shuffled (mean absolute Spearman at most 0.5) "

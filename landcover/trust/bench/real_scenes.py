@@ -19,6 +19,21 @@ from landcover.core.raster import Raster
 from landcover.io import sources
 from landcover.trust.bench.synthetic import Group, Kind
 
+__all__ = [
+    "BRIGHTER",
+    "BRIGHTER_SHARE",
+    "CLEAR",
+    "CLOUDED",
+    "CONTINENTS",
+    "DENMARK",
+    "NEAR",
+    "NEW_ZEALAND",
+    "STEP",
+    "pretending",
+    "scene_groups",
+    "windows",
+]
+
 STEP: Final = 60
 """Pixels between windows of a scene: they overlap by half, so they are not independent."""
 NEAR: Final = 48
