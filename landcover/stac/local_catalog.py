@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,9 +22,9 @@ from shapely.affinity import translate
 from shapely.geometry import shape as shape_of
 from shapely.geometry.base import BaseGeometry
 
-from landcover.core.bands import L1C_BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.io.guard import shown
+from landcover.stac.catalog_columns import KINDS, SIDES, readable_columns
 from landcover.stac.geoparquet import MAGIC
 from landcover.stac.layouts.footprint import Box
 from landcover.stac.layouts.found_scene import MEDIA_TYPES, is_odd
@@ -37,7 +37,6 @@ __all__ = [
     "MAX_HREF",
     "MAX_ROWS",
     "MISSING",
-    "SIDES",
     "Float",
     "LocalCatalogue",
 ]
@@ -53,59 +52,9 @@ MAX_COLUMNS: Final = 2_000
 MISSING: Final = "landcover:missing"
 """Property of a found item whose files are not all there: the keys of those assets."""
 
-SIDES: Final = ("xmin", "ymin", "xmax", "ymax")
 MAX_HREF: Final = 4_000
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain))
-
-
-def _is_whole(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_null(kind))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) and not pa.types.is_nested(kind.value_type))
-
-
-_TEXTS: Final = ("type", "stac_version", "id", "landcover:level", "landcover:layout")
-_OPTIONAL: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "stac_extensions": _is_list,
-    "collection": _is_text,
-    "landcover:date_from": _is_text,
-    "landcover:offset_from": _is_text,
-    "landcover:offset": _is_whole,
-    "proj:code": _is_text,
-    "s2:processing_baseline": _is_text,
-    "platform": _is_text,
-    "eo:cloud_cover": pa.types.is_floating,
-}
-"""Further columns that are read, and what their types must be; any other is passed over."""
-_ASSETS: Final = (*L1C_BAND_NAMES, "SCL", "visual", "stack")
-_ASSET_PARTS: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "href": _is_text,
-    "type": _is_text,
-    "roles": _is_list,
-    "proj:shape": _is_list,
-    "proj:transform": _is_list,
-}
-_TEXT_LIST: Final = pa.list_(pa.string())
-_KINDS: Final[Mapping[str, pa.DataType]] = {
-    **dict.fromkeys((*_TEXTS, *_OPTIONAL), pa.string()),
-    "stac_extensions": _TEXT_LIST,
-    "landcover:offset": pa.int64(),
-    "eo:cloud_cover": pa.float64(),
-    "datetime": pa.timestamp("ms", "UTC"),
-    "geometry": pa.binary(),
-    "bbox": pa.struct([(side, pa.float64()) for side in SIDES]),
-    "href": pa.string(),
-    "roles": _TEXT_LIST,
-    "proj:shape": pa.list_(pa.int64()),
-    "proj:transform": pa.list_(pa.float64()),
-}
-"""Column or part of an asset → the type it has here."""
 # Of GDAL's own notations and of drives too.
 _SCHEME: Final = re.compile(r"^[^/]*:")
 _DAMAGE: Final = (
@@ -161,7 +110,7 @@ class LocalCatalogue:
         stamp = _checked_file(path)
         with _reading(path), pq.ParquetFile(path.resolve()) as file:
             _check_size(file.metadata, path)
-            columns = _columns(file.schema_arrow, path)
+            columns = readable_columns(file.schema_arrow, path)
             table = file.read(["bbox", "datetime", "geometry"])
             box = table["bbox"].combine_chunks()
             sides = [box.field(side).cast(pa.float64()) for side in SIDES]
@@ -273,9 +222,9 @@ def _plain(table: pa.Table) -> pa.Table:
     texts that are no UTF-8, would end in a panic of rustac's.
     """
     assets = table.schema.field("assets").type
-    kinds = [pa.struct([(part.name, _KINDS[part.name]) for part in asset.type]) for asset in assets]
+    kinds = [pa.struct([(part.name, KINDS[part.name]) for part in asset.type]) for asset in assets]
     known = {
-        **_KINDS,
+        **KINDS,
         "assets": pa.struct([(a.name, kind) for a, kind in zip(assets, kinds, strict=True)]),
     }
     schema = pa.schema([(name, known[name]) for name in table.schema.names])
@@ -392,51 +341,6 @@ def _check_size(meta: pq.FileMetaData, path: Path) -> None:
             f"'{shown(path.name)}' claims {meta.num_rows:,} scenes in {meta.num_columns:,} columns "
             f"of {sum(groups) / 1e9:.1f} GB, more than is read: index fewer scenes at a time."
         )
-
-
-def _columns(schema: pa.Schema, path: Path) -> tuple[str, ...]:
-    """The columns to read of an item, of which any other program may have added more.
-
-    Raises:
-        BadInput: one is missing or of another type.
-    """
-    kinds = {name: schema.field(name).type for name in schema.names}
-    needed: dict[str, Callable[[Any], bool]] = {
-        **dict.fromkeys(_TEXTS, _is_text),
-        "datetime": pa.types.is_timestamp,
-        "geometry": lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind),
-        "bbox": lambda kind: pa.types.is_struct(kind) and _has(kind, SIDES, pa.types.is_floating),
-        "assets": pa.types.is_struct,
-    }
-    wrong = [name for name, fits in needed.items() if name not in kinds or not fits(kinds[name])]
-    if wrong or len(kinds) != len(schema.names):
-        raise BadInput(
-            f"'{shown(path.name)}' is a Parquet file, but no catalogue of landcover's "
-            f"({', '.join(wrong) or 'a column'} missing or of another kind): "
-            "make one with landcover index FOLDER --out FILE."
-        )
-    optional = [name for name, fits in _OPTIONAL.items() if name in kinds and fits(kinds[name])]
-    needed.pop("assets")
-    return (*needed, *optional, *_asset_columns(kinds["assets"]))
-
-
-def _asset_columns(assets: pa.StructType) -> list[str]:
-    """The columns of the assets that have a meaning here; their types are checked."""
-    columns = []
-    for key in _ASSETS:
-        if key not in assets.names or not pa.types.is_struct(assets.field(key).type):
-            continue
-        parts = assets.field(key).type
-        columns += [
-            f"assets.{key}.{part}"
-            for part, fits in _ASSET_PARTS.items()
-            if part in parts.names and fits(parts.field(part).type)
-        ]
-    return columns
-
-
-def _has(kind: pa.StructType, names: Sequence[str], fits: Callable[[Any], bool]) -> bool:
-    return all(kind.names.count(name) == 1 and fits(kind.field(name).type) for name in names)
 
 
 @contextmanager
