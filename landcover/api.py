@@ -44,7 +44,7 @@ from landcover.models import registry
 from landcover.models.card import Card
 from landcover.models.model import Model
 from landcover.models.thresholds import DEFAULT_AIM
-from landcover.report import patch_report
+from landcover.report.classification import label_rows
 from landcover.stac import catalog as archives
 from landcover.trust.result import Result, predict
 from landcover.trust.verdict import SAID
@@ -178,12 +178,9 @@ class Classification(Result):
         ``predicted`` and ``certainty``. Where the verdict is "cannot tell", no class is
         predicted and none has a certainty. ``attrs`` holds the source, the model and the verdict.
         """
-        record = patch_report.answer_record(
-            self.prediction, self.quality, self.raster.provenance.source
-        )
-        frame = pd.DataFrame(record["labels"])
+        frame = pd.DataFrame([row.as_dict() for row in label_rows(self)])
         frame.attrs = {
-            "source": record["source"],
+            "source": plain(self.raster.provenance.source),
             "model": self.prediction.model,
             "verdict": self.verdict.decision,
         }

@@ -15,7 +15,7 @@ from PIL import Image
 
 import landcover as lc
 from landcover.core.errors import BadInput, UnknownName
-from landcover.report.patch_report import as_record
+from landcover.report.classification import report_of
 from tests.live.archive import Archive
 from tests.support.colour_pictures import encoded, pixels
 
@@ -53,7 +53,7 @@ def test_a_result_holds_prediction_and_verdict(result: lc.Classification) -> Non
     assert set(frame.label[frame.predicted]) == found
     assert "Inland waters" in found
     assert frame.attrs == {"source": "finland-lake", "model": "landcover-cnn", "verdict": "answer"}
-    record = as_record(result.raster, result.prediction, result.verdict, "finland-lake")
+    record = report_of(result, "finland-lake").as_dict()
     assert frame.to_dict("records") == record["labels"]
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from landcover.explain.band_attribution import BandEvidence
     from landcover.explain.explanation import Explanation
     from landcover.models.model import Model, Prediction
+    from landcover.report.classification import ClassificationReport
     from landcover.report.explanation_record import ExplanationDocument, ExplanationRecord
     from landcover.trust.result import Result
     from landcover.trust.verdict import Quality
@@ -50,13 +51,13 @@ class _Answer:
         asked: the model.
         prediction: what it says.
         quality: of what it looked at, with the verdict's reason as its warning.
-        record: as ``classify`` prints it, the verdict included.
+        report: as ``classify`` prints it, the verdict included.
     """
 
     asked: _Asked
     prediction: Prediction
     quality: Quality
-    record: dict[str, Any]
+    report: ClassificationReport
 
 
 def add_commands(
@@ -220,7 +221,7 @@ def _answers(
     asked: Sequence[_Asked], options: argparse.Namespace, read: Read, *, picture: bool
 ) -> tuple[Raster, list[_Answer]]:
     """What is explained, and what each model says of it."""
-    from landcover.report import patch_report  # noqa: PLC0415 - loads torch
+    from landcover.report.classification import report_of  # noqa: PLC0415 - loads torch
     from landcover.trust.result import predict  # noqa: PLC0415 - loads torch
 
     answers = []
@@ -228,24 +229,22 @@ def _answers(
         seen = picture_sources.read(options.source, options)
         for one in asked:
             found = predict(one.model, seen.picture)
-            record = picture_sources.record_of(one.model, options.source, options)
-            answers.append(_answer(one, found, record))
+            report = picture_sources.report_of(one.model, found, seen, options.source, options)
+            answers.append(_answer(one, found, report))
         return seen.picture, answers
     patch = read(options.source, options)
     for one in asked:
         # Whoever asks how stable the answer is wants a verdict that knows of it.
         found = predict(one.model, patch, deep=options.stability)
-        source = options.source.strip()
-        record = patch_report.as_record(patch, found.prediction, found.verdict, source)
-        answers.append(_answer(one, found, record))
+        answers.append(_answer(one, found, report_of(found, options.source.strip())))
     return patch, answers
 
 
-def _answer(asked: _Asked, found: Result, record: dict[str, Any]) -> _Answer:
+def _answer(asked: _Asked, found: Result, report: ClassificationReport) -> _Answer:
     judged = found.verdict
     warnings = () if judged.decision == "answer" else (judged.reason,)
     quality = judged.quality.with_fields(warnings=warnings)
-    return _Answer(asked=asked, prediction=found.prediction, quality=quality, record=record)
+    return _Answer(asked=asked, prediction=found.prediction, quality=quality, report=report)
 
 
 def _more(first: _Asked, patch: Raster, options: argparse.Namespace) -> dict[str, Any]:
@@ -296,9 +295,9 @@ def _document(
 
 def _record(answers: Sequence[_Answer], said: ExplanationDocument, file: str) -> dict[str, Any]:
     """Answers and explanations, JSON-ready."""
-    against = {"against": answers[1].record} if len(answers) > 1 else {}
+    against = {"against": answers[1].report.as_dict()} if len(answers) > 1 else {}
     first = {**said.explanations[0].as_dict(), "file": file}
-    return {**answers[0].record, "explanation": first, **said.as_dict(), **against}
+    return {**answers[0].report.as_dict(), "explanation": first, **said.as_dict(), **against}
 
 
 def _content(
@@ -342,7 +341,7 @@ def _maps_figure(
         rated = said.faithfulness
         believe = f"This method is {rated.word} for this model." if rated else _believe(said)
         sentences.append(f"{said.reading} {believe}")
-        captions.append(f"{own}{_chance(each.label, of[each.card_hash].record)}")
+        captions.append(f"{own}{_chance(each.label, of[each.card_hash].report)}")
         notes.append(f"{own}{_believe(said)}")
     return explanation_figure.as_png(
         patch,
@@ -357,16 +356,16 @@ def _maps_figure(
 def _verdict(answer: _Answer, *, several: bool) -> str:
     from landcover.trust.verdict import SAID  # noqa: PLC0415 - most commands need it not
 
-    judged = answer.record["verdict"]
+    judged = answer.report.verdict
     on = f" on {answer.asked.model.card.name}" if several else ""
-    return f"Verdict{on}: {SAID[judged['decision']]}. {judged['reason']}"
+    return f"Verdict{on}: {SAID[judged.decision]}. {judged.reason}"
 
 
-def _chance(label: str, record: dict[str, Any]) -> str:
+def _chance(label: str, report: ClassificationReport) -> str:
     """How probable a class is, and whether it is called."""
-    row = next(row for row in record["labels"] if row["label"] == label)
-    word = "present" if row["predicted"] else "absent"
-    return f"{row['probability']:.0%}, {'no answer' if record['abstained'] else word}"
+    row = next(row for row in report.labels if row.label == label)
+    word = "present" if row.predicted else "absent"
+    return f"{row.probability:.0%}, {'no answer' if report.abstained else word}"
 
 
 def _believe(said: ExplanationRecord) -> str:
@@ -394,7 +393,7 @@ def _text(
     from landcover.report import explanation_files, patch_report  # noqa: PLC0415 - loads torch
 
     document, record = told
-    lines = [line for one in answers for line in _head(one.record)]
+    lines = [line for one in answers for line in _head(one.report)]
     for each, said in zip(found, document.explanations, strict=True):
         lines += [
             patch_report.explanation_text(each),
@@ -410,14 +409,10 @@ def _text(
     return "\n".join([*lines, *(f"Written: {name}" for name in record["files"])])
 
 
-def _head(record: dict[str, Any]) -> list[str]:
+def _head(report: ClassificationReport) -> list[str]:
     """What a model says, and whether to believe it."""
-    from landcover.core.text import plain  # noqa: PLC0415 - as above
-    from landcover.report import patch_report, picture_report  # noqa: PLC0415 - loads torch
-
-    said = picture_report.verdict if "limits" in record else patch_report.verdict
     return [
-        f"{plain(record['source'])}: {said(record)}",
-        f"  model {record['model']}, card {record['provenance']['card_hash']}",
-        *patch_report.doubt_lines(record),
+        f"{report.source}: {report.answer}",
+        f"  model {report.model}, card {report.provenance.card_hash}",
+        *report.verdict_lines,
     ]

@@ -7,12 +7,11 @@ Exit status 0: done. 1: done, but some sources failed, each named on stderr.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from landcover import __version__
 from landcover.cli import (
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from landcover.core.raster import Raster
     from landcover.core.window import Cut
     from landcover.models.model import Model
+    from landcover.report.classification import ClassificationReport
 
 __all__ = ["BAD", "DONE", "INTERRUPTED", "SOME_FAILED", "main"]
 
@@ -159,8 +159,6 @@ def _cut(options: argparse.Namespace, pixels: int) -> Cut:
 
 
 def _classify(options: argparse.Namespace) -> int:
-    from landcover.report import patch_report, picture_report  # noqa: PLC0415
-
     models: dict[bool, tuple[Model, str]] = {}
     failed = 0
     for source in options.sources:
@@ -169,15 +167,14 @@ def _classify(options: argparse.Namespace) -> int:
             models[picture] = _model_and_aim(options, picture=picture)
         try:
             if picture:
-                record = picture_sources.record_of(models[picture][0], source, options)
+                report = picture_sources.report_on(models[picture][0], source, options)
             else:
-                record = _record_of(*models[picture], source, options)
+                report = _report_on(*models[picture], source, options)
         except LandcoverError as error:
             failed += 1
             print(f"error: {source.strip()}: {error}", file=sys.stderr)
             continue
-        as_text = picture_report.as_text if picture else patch_report.as_text
-        print(_json_line(record) if options.json else as_text(record), flush=True)
+        print(report.as_json() if options.json else report.as_text(), flush=True)
     if failed == len(options.sources):
         return BAD
     return SOME_FAILED if failed else DONE
@@ -192,14 +189,12 @@ def _model_and_aim(options: argparse.Namespace, *, picture: bool) -> tuple[Model
     return model, thresholds.thresholds_for(model.card, options.aim).aim
 
 
-def _record_of(model: Model, aim: str, source: str, options: argparse.Namespace) -> dict[str, Any]:
-    from landcover.report import patch_report  # noqa: PLC0415
+def _report_on(
+    model: Model, aim: str, source: str, options: argparse.Namespace
+) -> ClassificationReport:
+    from landcover.report.classification import report_of  # noqa: PLC0415
     from landcover.trust.result import predict  # noqa: PLC0415
 
     patch = _read(source, options, model.card.pixels)
     found = predict(model, patch, aim)
-    return patch_report.as_record(patch, found.prediction, found.verdict, source.strip())
-
-
-def _json_line(record: dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False, allow_nan=False)
+    return report_of(found, source.strip())

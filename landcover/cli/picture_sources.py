@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
     from landcover.models.model import Model
-    from landcover.report.picture_report import View
+    from landcover.report.classification import ClassificationReport, View
+    from landcover.trust.result import Result
 
-__all__ = ["ASKED", "WINDOW", "is_picture", "model_name", "read", "record_of"]
+__all__ = ["ASKED", "WINDOW", "is_picture", "model_name", "read", "report_of", "report_on"]
 
 ASKED: Final = "as asked for"
 WINDOW: Final = re.compile(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*")
@@ -40,7 +41,7 @@ def read(source: str, options: argparse.Namespace) -> View:
         BadInput: it cannot be used, or an option asks for a place or date.
     """
     from landcover.io import images  # noqa: PLC0415
-    from landcover.report import picture_report  # noqa: PLC0415 - loads torch
+    from landcover.report import classification  # noqa: PLC0415 - loads torch
 
     for name in ("at", "date", "catalog"):
         if getattr(options, name) is not None:
@@ -48,30 +49,36 @@ def read(source: str, options: argparse.Namespace) -> View:
     path = Path(source.strip())
     whole = images.read_picture(path, path.name)
     if options.window is None:
-        return picture_report.view(whole)
+        return classification.view(whole)
     match = WINDOW.fullmatch(options.window)
     if match is None:
         raise BadInput(f"'{options.window}' is not a window: give ROW,COL such as 120,60.")
-    return picture_report.view(whole, (int(match[1]), int(match[2])))
+    return classification.view(whole, (int(match[1]), int(match[2])))
 
 
-def record_of(model: Model, source: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What the model says of a picture, as a record.
+def report_on(model: Model, source: str, options: argparse.Namespace) -> ClassificationReport:
+    """The report of what the model says of a picture.
 
     Raises:
         LandcoverError: the picture cannot be read, or the model was not made for it.
     """
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-    from landcover.report import picture_report  # noqa: PLC0415 - loads torch
     from landcover.trust.result import predict  # noqa: PLC0415 - loads torch
 
     seen = read(source, options)
-    found = predict(model, seen.picture)
-    return picture_report.as_record(
-        seen,
-        found.prediction,
-        found.verdict,
+    return report_of(model, predict(model, seen.picture), seen, source, options)
+
+
+def report_of(
+    model: Model, found: Result, seen: View, source: str, options: argparse.Namespace
+) -> ClassificationReport:
+    """The report of a result of a window of a picture."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.report import classification, picture_limits  # noqa: PLC0415 - loads torch
+
+    return classification.report_of(
+        found,
         source.strip(),
-        limits=picture_report.limits_of(model.folder or registry.default().folder(model.card.name)),
-        choice=ASKED if options.model else picture_report.CHOSEN,
+        seen=seen,
+        limits=picture_limits.limits_of(model.folder or registry.default().folder(model.card.name)),
+        choice=ASKED if options.model else classification.CHOSEN,
     )

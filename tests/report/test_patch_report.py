@@ -20,10 +20,12 @@ from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.models.model import LabelScore, Prediction
-from landcover.report import page, patch_figure, patch_report
+from landcover.report import classification, page, patch_figure, patch_report
+from landcover.report.classification import ClassificationReport, report_of
 from landcover.report.explanation_record import ExplanationRecord, explanation_record
 from landcover.trust.quality import assess
-from landcover.trust.verdict import Finding, Quality, Verdict
+from landcover.trust.result import Result
+from landcover.trust.verdict import NOTHING, Finding, Quality, Verdict
 from tests.support import tiny
 
 FOUND = ("Inland waters", "Coniferous forest")
@@ -50,6 +52,22 @@ def prediction(**probabilities: float) -> Prediction:
     )
 
 
+def reported(
+    patch: Raster, said: Prediction, judged: Quality | Verdict, source: str
+) -> ClassificationReport:
+    """The report of a prediction with a verdict, or with one that follows from a quality."""
+    if isinstance(judged, Quality):
+        judged = Verdict(
+            decision="cannot tell" if judged.abstained else "answer",
+            reason=judged.warnings[0] if judged.warnings else NOTHING,
+            findings=(),
+            quality=judged,
+            distances={},
+            unchecked=(),
+        )
+    return report_of(Result(raster=patch, prediction=said, verdict=judged), source)
+
+
 @pytest.fixture
 def patch() -> Raster:
     origin = Provenance(source="here.tif", scene="S2A_SCENE", notes=("a note",))
@@ -57,9 +75,12 @@ def patch() -> Raster:
 
 
 def test_a_record_has_the_contracts_keys_and_order(patch: Raster) -> None:
-    said = patch_report.as_record(patch, prediction(), GOOD, "here.tif")
-    contract = ["source", "model", "labels", "abstained", "quality", "provenance"]
-    assert [key for key in said if not key.startswith("aim")] == contract
+    report = reported(patch, prediction(), GOOD, "here.tif")
+    said = report.as_dict()
+    contract = ["source", "model", "labels", "abstained", "quality", "verdict", "provenance"]
+    assert [key for key in said if not key.startswith("aim")][:7] == contract
+    assert said["schema_version"] == 1
+    assert ClassificationReport.model_validate(json.loads(report.as_json())) == report
     assert (said["aim"], said["aim_fallback"]) == ("f1", [])
     assert {row["certainty"] for row in said["labels"]} == {None}
     assert [row["label"] for row in said["labels"]] == list(CLASS_NAMES)
@@ -70,7 +91,7 @@ def test_a_record_has_the_contracts_keys_and_order(patch: Raster) -> None:
 
 
 def test_provenance_says_where_pixels_and_answer_come_from(patch: Raster) -> None:
-    origin = patch_report.as_record(patch, prediction(), GOOD, "here.tif")["provenance"]
+    origin = reported(patch, prediction(), GOOD, "here.tif").as_dict()["provenance"]
     assert origin["bounds"] == [600_000, 5_298_800, 601_200, 5_300_000]
     assert origin["centre"]["latitude"] == pytest.approx(patch.centre[0])
     assert origin["acquired"] == "2020-01-23T10:05:00+00:00"
@@ -82,13 +103,14 @@ def test_provenance_says_where_pixels_and_answer_come_from(patch: Raster) -> Non
 
 
 def test_who_abstains_predicts_nothing(patch: Raster) -> None:
-    said = patch_report.as_record(patch, prediction(), BAD, "x")
+    report = reported(patch, prediction(), BAD, "x")
+    said = report.as_dict()
     assert said["abstained"] is True
     assert not any(row["predicted"] for row in said["labels"])
     assert said["labels"][CLASS_NAMES.index(FOUND[0])]["probability"] == 0.9
-    text = patch_report.as_text(said)
+    text = report.as_text()
     assert "no answer" in text
-    assert "warning: 70% gone." in text
+    assert "verdict: I can't tell. 70% gone." in text
     assert "yes" not in text
 
 
@@ -116,13 +138,14 @@ def test_the_verdict_stands_in_record_and_text(patch: Raster, decision: str, sai
         quality=GOOD.with_fields(abstained=decision == "cannot tell"),
         unchecked=("This was not looked at.",),
     )
-    record = patch_report.as_record(patch, prediction(), judged, "x")
+    report = reported(patch, prediction(), judged, "x")
+    record = report.as_dict()
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert record["abstained"] == (decision == "cannot tell")
     assert any(row["predicted"] for row in record["labels"]) == (decision != "cannot tell")
     assert {"decision", "reason", "findings"} <= set(record["verdict"])
     assert [f["sentence"] for f in record["verdict"]["findings"]] == [f.sentence for f in found]
-    lines = [line.strip() for line in patch_report.as_text(record).splitlines()]
+    lines = [line.strip() for line in report.as_text().splitlines()]
     first_label = next(k for k, line in enumerate(lines) if " needs " in line)
     assert lines.index(said) < first_label
     assert ("warning: More." in lines) == bool(found)
@@ -130,11 +153,11 @@ def test_the_verdict_stands_in_record_and_text(patch: Raster, decision: str, sai
 
 
 def test_text_groups_by_theme_with_the_likeliest_first(patch: Raster) -> None:
-    text = patch_report.as_text(patch_report.as_record(patch, prediction(), GOOD, "here.tif"))
+    text = reported(patch, prediction(), GOOD, "here.tif").as_text()
     lines = text.splitlines()
     assert lines[0] == "here.tif: Inland waters 90%, Coniferous 80%"
     assert lines[1].strip().startswith("2020-01-23 10:05 UTC, 4")
-    themes = [line.strip() for line in lines if line.startswith("  ") and line[2] != " "][2:]
+    themes = [line.strip() for line in lines if line.startswith("  ") and line[2] != " "][3:]
     assert themes[:2] == ["Water bodies", "Forest and seminatural areas"]
     assert len(themes) == 5
     rows = [line for line in lines if " needs " in line]
@@ -144,14 +167,15 @@ def test_text_groups_by_theme_with_the_likeliest_first(patch: Raster) -> None:
     none = prediction().with_fields(
         labels=tuple(item.with_fields(predicted=False) for item in prediction().labels)
     )
-    said = patch_report.as_record(patch, none, GOOD, "x")
-    assert patch_report.as_text(said).startswith("x: no class reaches its threshold")
+    report = reported(patch, none, GOOD, "x")
+    assert report.as_text().startswith("x: no class reaches its threshold")
 
 
 def test_csv_says_the_same(patch: Raster) -> None:
-    said = patch_report.as_record(patch, prediction(), GOOD, "here.tif")
-    rows = list(csv.DictReader(io.StringIO(patch_report.as_csv(said))))
-    assert tuple(rows[0]) == patch_report.CSV_COLUMNS
+    report = reported(patch, prediction(), GOOD, "here.tif")
+    said = report.as_dict()
+    rows = list(csv.DictReader(io.StringIO(report.as_csv())))
+    assert tuple(rows[0]) == classification.PATCH_COLUMNS
     for row, item in zip(rows, said["labels"], strict=True):
         assert row["label"] == item["label"]
         assert float(row["probability"]) == item["probability"]
@@ -167,35 +191,38 @@ def test_certainty_and_aim_are_said_in_every_form(patch: Raster) -> None:
     found = prediction().with_fields(
         labels=sure, aim="precision-0.8", aim_fallback=("Beaches, dunes, sands",)
     )
-    said = patch_report.as_record(patch, found, GOOD, "here.tif")
+    report = reported(patch, found, GOOD, "here.tif")
+    said = report.as_dict()
     assert said["aim"] == "precision-0.8"
     assert said["aim_fallback"] == ["Beaches, dunes, sands"]
     expected = {item.label: item.certainty for item in sure}
     assert {row["label"]: row["certainty"] for row in said["labels"]} == expected
-    text = patch_report.as_text(said)
+    text = report.as_text()
     assert "aim: right when it says so: precision 80% or more" in text
     assert "keep their usual threshold: Beaches, dunes, sands" in text
     rows = [line for line in text.splitlines() if " needs " in line]
     assert (
         len({row.index(expected[row.split("%   ")[-1].split(maxsplit=1)[1]]) for row in rows}) == 1
     )
-    for row in csv.DictReader(io.StringIO(patch_report.as_csv(said))):
+    for row in csv.DictReader(io.StringIO(report.as_csv())):
         assert row["certainty"] == expected[row["label"]]
         assert row["aim"] == "precision-0.8"
-    doubtful = patch_report.as_record(patch, found, BAD, "x")
+    report = reported(patch, found, BAD, "x")
+    doubtful = report.as_dict()
     assert {row["certainty"] for row in doubtful["labels"]} == {None}
 
 
 @given(st.text(max_size=300))
 def test_no_name_of_a_file_does_harm(name: str) -> None:
-    said = patch_report.as_record(tiny.random_patch(), prediction(), GOOD, name)
+    report = reported(tiny.random_patch(), prediction(), GOOD, name)
+    said = report.as_dict()
     json.dumps(said, ensure_ascii=False, allow_nan=False).encode()
-    patch_report.as_text(said).encode()
-    assert "\x1b" not in patch_report.as_text(said)
-    assert len(patch_report.as_text(said).splitlines()) == len(
-        patch_report.as_text({**said, "source": "plain"}).splitlines()
+    report.as_text().encode()
+    assert "\x1b" not in report.as_text()
+    assert len(report.as_text().splitlines()) == len(
+        report.with_fields(source="plain").as_text().splitlines()
     )
-    rows = list(csv.DictReader(io.StringIO(patch_report.as_csv(said))))
+    rows = list(csv.DictReader(io.StringIO(report.as_csv())))
     assert len(rows) == 19
     assert not rows[0]["source"].startswith(("=", "+", "-", "@"))
 

@@ -20,6 +20,7 @@ from pages.parts.shared import choice, downloads, loaded_models, theme, verdict_
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.model import LabelScore
+    from landcover.report.classification import ClassificationReport
     from landcover.trust.result import Result
 
 ROW: Final = 34
@@ -68,11 +69,11 @@ def below_map(chosen: choice.Chosen, whole: Raster) -> None:
         )
         with st.expander("The same as a table"):
             st.table(table(found), border="horizontal")
-        record = _record(name, chosen, whole, found)
+        report = _report(name, chosen, whole, found)
         with st.expander("Where this comes from: file, window, model"):
-            rows = provenance(record, loaded_models.card(name).training)
+            rows = provenance(report, loaded_models.card(name).training)
             st.table({k: theme.literal(v) for k, v in rows.items()}, border="horizontal")
-        _downloads(record)
+        downloads.of_report(report, "classify_colours")
     with right:
         attribution.show(name, chosen.key, seen, found)
 
@@ -183,20 +184,20 @@ def framed(whole: Raster, row: int, col: int) -> tuple[ByteArray, int]:
     return image[::step, ::step], max(1, SHOWN // max(whole.height, whole.width))
 
 
-def provenance(record: dict[str, Any], training: dict[str, Any]) -> dict[str, str]:
+def provenance(report: ClassificationReport, training: dict[str, Any]) -> dict[str, str]:
     """What a user should know of where picture and answer come from."""
-    said = record["provenance"]
-    side = said["pixel_m"]
-    window = said["window"]
+    said = report.provenance
+    rows, cols = said.picture_pixels or said.pixels
+    side, window = said.pixel_m, said.window
     return {
-        "Source": said["source"],
-        "Size": "{} × {} pixels".format(*said["picture_pixels"]),
-        "Window": f"from row {window['row']}, column {window['col']}",
+        "Source": said.source,
+        "Size": f"{rows} × {cols} pixels",
+        "Window": f"from row {window.row}, column {window.col}" if window else "the whole",
         "Pixel": f"{side:.3g} m, as the file states" if side else "not stated; 10 m is assumed",
-        "Scaling": said["scaling"],
-        "Notes": "; ".join(said["notes"]) or "none",
-        "See-through pixels": f"{record['quality']['nodata_fraction']:.1%}",
-        "Model": f"{said['model']}, card {said['card_hash']}, {said['model_choice']}",
+        "Scaling": said.scaling,
+        "Notes": "; ".join(said.notes) or "none",
+        "See-through pixels": f"{report.quality.nodata_fraction:.1%}",
+        "Model": f"{said.model}, card {said.card_hash}, {said.model_choice}",
         "Learnt from": f"{training.get('dataset', 'not stated')}, split "
         + (" and ".join(map(str, training.get("splits", ()))) or "not stated"),
     }
@@ -229,26 +230,19 @@ def _classified(
 
 def _limits(name: str) -> None:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
-    from landcover.report import picture_report  # noqa: PLC0415 - loads torch
+    from landcover.report import picture_limits  # noqa: PLC0415 - loads torch
 
-    lines = picture_report.limits_of(registry.default().folder(name))
+    lines = picture_limits.limits_of(registry.default().folder(name))
     st.markdown(
         "**What a colour picture gives up** against a place on the map, which is read in twelve "
         "bands:\n\n" + "\n".join(f"- {theme.literal(line)}" for line in lines)
     )
 
 
-def _record(name: str, chosen: choice.Chosen, whole: Raster, found: Result) -> dict[str, Any]:
+def _report(name: str, chosen: choice.Chosen, whole: Raster, found: Result) -> ClassificationReport:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
-    from landcover.report import picture_report  # noqa: PLC0415 - loads torch
+    from landcover.report import classification, picture_limits  # noqa: PLC0415 - loads torch
 
-    seen = picture_report.view(whole, (chosen.row, chosen.col))
-    limits = picture_report.limits_of(registry.default().folder(name))
-    source = whole.provenance.source
-    return picture_report.as_record(seen, found.prediction, found.verdict, source, limits=limits)
-
-
-def _downloads(record: dict[str, Any]) -> None:
-    from landcover.report import picture_report  # noqa: PLC0415 - loads torch
-
-    downloads.of_record(record, picture_report.as_csv(record), "classify_colours")
+    seen = classification.view(whole, (chosen.row, chosen.col))
+    limits = picture_limits.limits_of(registry.default().folder(name))
+    return classification.report_of(found, whole.provenance.source, seen=seen, limits=limits)

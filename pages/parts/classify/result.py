@@ -51,7 +51,7 @@ def below_map(chosen: choice.Chosen, patch: Raster) -> None:
             rows = _provenance(patch, found, loaded_models.card(name))
             shown = {what: theme.literal(said) for what, said in rows.items()}
             st.table(shown, border="horizontal")
-        _downloads(patch, found)
+        _downloads(found)
     with right:
         attribution.show(name, chosen.key, patch, found)
 
@@ -172,11 +172,10 @@ def _views(patch: Raster) -> None:
     )
 
 
-def _downloads(patch: Raster, found: Result) -> None:
-    from landcover.report import patch_report  # noqa: PLC0415 - it loads torch, which the map must not wait for
+def _downloads(found: Result) -> None:
+    from landcover.report.classification import report_of  # noqa: PLC0415 - it loads torch
 
-    record = patch_report.as_record(patch, found.prediction, found.verdict, patch.provenance.source)
-    downloads.of_record(record, patch_report.as_csv(record), "classify")
+    downloads.of_report(report_of(found, found.raster.provenance.source), "classify")
 
 
 def _provenance(patch: Raster, found: Result, card: Card) -> dict[str, str]:

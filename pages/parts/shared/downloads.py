@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
+if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
+    from landcover.report.classification import ClassificationReport
 
-def of_record(record: dict[str, Any], table: str, prefix: str) -> None:
-    """Buttons for a record as JSON and its classes as CSV, side by side.
+
+def of_report(report: ClassificationReport, prefix: str) -> None:
+    """Buttons for a report as JSON and its classes as CSV, side by side.
 
     Args:
-        record: as :mod:`landcover.report.patch_report` or :mod:`landcover.report.picture_report`
-            make it.
-        table: the same as CSV.
+        report: of a patch or picture.
         prefix: of the buttons' keys.
     """
-    stem = f"landcover-{record['model']}"
-    text = json.dumps(record, indent=1, ensure_ascii=False)
+    stem = f"landcover-{report.model}"
+    text, table = report.as_json(indent=1), report.as_csv()
     with st.container(horizontal=True):
         for title, content, kind, mime in (
             ("Result as JSON", text, "json", "application/json"),

@@ -31,7 +31,7 @@ def warm_up() -> None:
     if not any(thread.name == "landcover-warm-up" for thread in threading.enumerate()):
         threading.Thread(
             target=importlib.import_module,
-            args=("landcover.report.patch_report",),
+            args=("landcover.report.classification",),
             name="landcover-warm-up",
             daemon=True,
         ).start()
