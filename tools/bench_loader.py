@@ -32,11 +32,7 @@ from landcover.datasets.arrays import NativeStore  # noqa: E402
 from landcover.datasets.convert import convert  # noqa: E402
 from landcover.datasets.labelled import read_records, store_of, targets_of  # noqa: E402
 from landcover.train.configuration import TrainConfig  # noqa: E402
-from landcover.train.loading import (  # noqa: E402
-    AHEAD,
-    plan,
-    prepare,
-)
+from landcover.train.loading import AHEAD, plan, prepare  # noqa: E402
 from landcover.train.loop import Run  # noqa: E402
 
 CONFIG = TrainConfig(net_options={"members": 2, "width": 24, "stem": 12, "spectral": 32}, batch=32)

@@ -25,7 +25,7 @@ from torch.utils.data import Dataset as TorchDataset
 from landcover import nets
 from landcover.core.classes import CLASS_NAMES
 from landcover.datasets.arrays import NativeStore
-from landcover.datasets.band_subset import show as bands_of
+from landcover.datasets.band_subset import select_bands as bands_of
 from landcover.datasets.bigearthnet import open_v2
 from landcover.io.samples import NAMES, native, samples
 from landcover.metrics.scores import average_precision, counted_classes

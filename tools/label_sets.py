@@ -1,7 +1,7 @@
 """Count the label sets of BigEarthNet's training split into the package's table of them.
 
 ``python -m tools.label_sets METADATA.parquet``: the official metadata of all 480,038
-patches. Pixels are not needed. The table is what :func:`landcover.nets.label_sets.packaged`
+patches. Pixels are not needed. The table is what :func:`landcover.nets.label_sets.load_packaged`
 reads; only the official training split is counted.
 """
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from landcover.nets.label_sets import TABLE, count
+from landcover.nets.label_sets import TABLE, count_label_sets
 
 
 def main(metadata: str) -> None:
     """Write the table."""
     table = pq.read_table(metadata, columns=["labels", "split"])
     rows = zip(table["labels"].to_pylist(), table["split"].to_pylist(), strict=True)
-    counts = count(labels for labels, split in rows if split == "train")
+    counts = count_label_sets(labels for labels, split in rows if split == "train")
     ordered = sorted((-patches, sorted(members)) for members, patches in counts.items())
     with Path(TABLE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

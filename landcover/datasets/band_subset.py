@@ -10,11 +10,11 @@ from torch import Tensor
 from landcover.core.bands import BAND_NAMES
 from landcover.datasets.arrays import PatchSet
 
-__all__ = ["Banded", "show"]
+__all__ = ["BandSubset", "select_bands"]
 
 
 @dataclass(frozen=True)
-class Banded:
+class BandSubset:
     """A set of patches as a net that reads some of the bands sees it.
 
     Attributes:
@@ -44,6 +44,6 @@ class Banded:
         return self.whole.pixels(indices)[:, columns]
 
 
-def show(patches: PatchSet, bands: Sequence[str]) -> PatchSet:
+def select_bands(patches: PatchSet, bands: Sequence[str]) -> PatchSet:
     """The patches with those bands alone; the same object where these are all, in order."""
-    return patches if tuple(bands) == BAND_NAMES else Banded(patches, tuple(bands))
+    return patches if tuple(bands) == BAND_NAMES else BandSubset(patches, tuple(bands))

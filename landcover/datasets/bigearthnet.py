@@ -195,7 +195,7 @@ def _dataset(
     return Dataset(
         name=name,
         title=title,
-        everything=tuple(records),
+        all_records=tuple(records),
         absent=len(absent),
         first_absent=shown(absent[0]) if absent else "",
         unlisted=unlisted,

@@ -84,13 +84,13 @@ def convert(
     """
     if isinstance(dataset, memory_mapped.MappedDataset):
         raise BadInput(f"{dataset.title} is in a fast store already: give its original folders.")
-    records = dataset.everything if flawed else dataset.records()
+    records = dataset.all_records if flawed else dataset.records()
     mark = _mark(dataset, records)
     if memory_mapped.is_store(out):
         return _complete(out, mark, report)
     _check_folder(out)
     journal = _Journal(out, mark)
-    done = journal.take_up()
+    done = journal.resume()
     _check_space(out, len(records) - done)
     _append(out, records, done, journal, report)
     files = _settle(out, journal, len(records), report)
@@ -112,7 +112,7 @@ class _Journal:
         self.head = {"mark": mark, "block": BLOCK}
         self.blocks: list[dict[str, Any]] = []
 
-    def take_up(self) -> int:
+    def resume(self) -> int:
         """Read what an earlier call left; returns the patches that need not be read again.
 
         Raises:

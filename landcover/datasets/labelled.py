@@ -93,7 +93,7 @@ class Dataset:
     Attributes:
         name: what file names and reports call it.
         title: what people read.
-        everything: all records, the ones with clouds or snow too.
+        all_records: all records, the ones with clouds or snow too.
         absent: how many patches the tables name that are not on the disk.
         first_absent: the first of them.
         unlisted: how many patches on the disk the tables do not name.
@@ -101,7 +101,7 @@ class Dataset:
 
     name: str
     title: str
-    everything: tuple[Record, ...]
+    all_records: tuple[Record, ...]
     absent: int = 0
     first_absent: str = ""
     unlisted: int = 0
@@ -109,7 +109,7 @@ class Dataset:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that it has, in the usual order."""
-        found = {record.split for record in self.everything}
+        found = {record.split for record in self.all_records}
         return tuple(split for split in SPLITS if split in found)
 
     def records(self, split: str = ALL) -> tuple[Record, ...]:
@@ -128,7 +128,7 @@ class Dataset:
         wanted = split_name(split)
         found = tuple(
             record
-            for record in self.everything
+            for record in self.all_records
             if not (record.cloudy or record.snowy) and wanted in (ALL, record.split)
         )
         if not found:
@@ -140,7 +140,7 @@ class Dataset:
 
     def flawed(self) -> tuple[Record, ...]:
         """The patches that the data set lists for clouds, shadows or snow."""
-        return tuple(record for record in self.everything if record.cloudy or record.snowy)
+        return tuple(record for record in self.all_records if record.cloudy or record.snowy)
 
     def load(self, split: str | Sequence[str], progress: Report | None = None) -> NativeStore:
         """Read all patches of one split or several into memory (158 kB a patch).
@@ -176,14 +176,14 @@ class Dataset:
 
     def describe(self) -> dict[str, Any]:
         """Counts by split, class and country, JSON-ready."""
-        clear = [record for record in self.everything if not (record.cloudy or record.snowy)]
+        clear = [record for record in self.all_records if not (record.cloudy or record.snowy)]
         groups = {split: [r for r in clear if r.split == split] for split in self.splits}
         groups[ALL] = clear
         return {
             "dataset": self.name,
             "title": self.title,
             "n": len(clear),
-            "flawed": len(self.everything) - len(clear),
+            "flawed": len(self.all_records) - len(clear),
             "absent": self.absent,
             "first_absent": self.first_absent or None,
             "unlisted": self.unlisted,
@@ -204,7 +204,7 @@ class Dataset:
         """What is not here, in a sentence; empty where everything is."""
         if not self.absent:
             return ""
-        total = self.absent + len(self.everything)
+        total = self.absent + len(self.all_records)
         return (
             f"{self.absent:,} of the {total:,} patches that the tables name are not on this disk "
             f"(the first is {self.first_absent}); figures are of the others."

@@ -178,7 +178,7 @@ def open_store(root: Path) -> MappedDataset:
         return MappedDataset(
             name=str(manifest["name"]),
             title=str(manifest["title"]),
-            everything=records,
+            all_records=records,
             absent=int(manifest["absent"]),
             first_absent=str(manifest["first_absent"]),
             unlisted=int(manifest["unlisted"]),

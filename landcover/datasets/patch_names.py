@@ -11,7 +11,7 @@ import numpy as np
 from landcover.core.bands import PATCH_M
 from landcover.core.raster import Raster
 
-__all__ = ["metres", "on_disk", "place", "product_and_cell", "season"]
+__all__ = ["distance_m", "load_from_disk", "place", "product_and_cell", "season"]
 
 # The readers of data sets load pyarrow and scipy, which who only asks for neighbours need not
 # wait for: those imports are inside the functions.
@@ -49,7 +49,7 @@ def place(patch_id: str) -> tuple[float, float] | None:
     return latitude[0], longitude[0]
 
 
-def on_disk(root: Path, patch_id: str) -> Raster | None:
+def load_from_disk(root: Path, patch_id: str) -> Raster | None:
     """The pixels of a training patch, where BigEarthNet v2 is in a folder; None where not.
 
     Args:
@@ -69,7 +69,7 @@ def on_disk(root: Path, patch_id: str) -> Raster | None:
     return to_patch(read_native(folder), patch_id) if folder.is_dir() else None
 
 
-def metres(one: tuple[float, float], other: tuple[float, float]) -> float:
+def distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:
     """Way between two places (degrees) on a sphere: good to half a percent."""
     (a, b), (c, d) = np.radians(one), np.radians(other)
     half = np.sin((c - a) / 2) ** 2 + np.cos(a) * np.cos(c) * np.sin((d - b) / 2) ** 2

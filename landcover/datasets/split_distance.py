@@ -43,14 +43,14 @@ __all__ = [
     "APART",
     "BLOCK",
     "DIAGONAL_M",
-    "Nearness",
+    "Proximity",
     "blocks",
-    "nearness",
+    "distance_to_training",
+    "proximity",
+    "refuse_leaking_splits",
     "refuse_leaks",
-    "refuse_training",
     "split_distances",
     "tile_corner",
-    "to_learnt",
 ]
 
 BLOCK: Final = 10
@@ -84,7 +84,7 @@ _LOWEST_M: Final = dict(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nearness:
+class Proximity:
     """How near each of some patches comes to the nearest of others, ``(patch,)``.
 
     Attributes:
@@ -111,7 +111,7 @@ class Nearness:
         return int(known.min()) if known.size else None
 
 
-def nearness(some: Sequence[str], others: Sequence[str]) -> Nearness:
+def proximity(some: Sequence[str], others: Sequence[str]) -> Proximity:
     """How near patches come to others, by their names."""
     mine, theirs = _by_zone(some), _by_zone(others)
     distance = np.full(len(some), np.nan)
@@ -129,25 +129,25 @@ def nearness(some: Sequence[str], others: Sequence[str]) -> Nearness:
             touching[rows] |= touches
             # Circles inscribed in two squares meet where their middles are nearer than a side.
             overlapping[rows] |= found < PATCH_M
-    return Nearness(distance_m=distance, touching=touching, overlapping=overlapping)
+    return Proximity(distance_m=distance, touching=touching, overlapping=overlapping)
 
 
 def split_distances(dataset: Dataset) -> dict[str, int | None]:
     """How near each two splits come, ``{"train-test": metres, …}``; None where it is not known."""
     return {
-        f"{a}-{b}": nearness(_ids(dataset, a), _ids(dataset, b)).nearest_m
+        f"{a}-{b}": proximity(_ids(dataset, a), _ids(dataset, b)).nearest_m
         for a, b in combinations(dataset.splits, 2)
     }
 
 
-def to_learnt(dataset: Dataset, split: str, learnt: Iterable[str]) -> Nearness | None:
+def distance_to_training(dataset: Dataset, split: str, learnt: Iterable[str]) -> Proximity | None:
     """How near a split's patches come to those of the splits that a model has learnt from.
 
     None where none of these is here.
     """
     here = [name for name in learnt if name in dataset.splits]
     others = [patch for name in here for patch in _ids(dataset, name)]
-    return nearness(_ids(dataset, split), others) if others else None
+    return proximity(_ids(dataset, split), others) if others else None
 
 
 def refuse_leaks(
@@ -175,7 +175,7 @@ def refuse_leaks(
     if split == ALL or split in names:
         return
     for name in names:
-        found = nearness(_ids(dataset, split), _ids(dataset, name))
+        found = proximity(_ids(dataset, split), _ids(dataset, name))
         about = f"of the {len(found.touching):,} patches of the split '{split}'"
         if found.overlapping.any():
             raise BadInput(
@@ -191,7 +191,7 @@ def refuse_leaks(
             )
 
 
-def refuse_training(dataset: Dataset) -> None:
+def refuse_leaking_splits(dataset: Dataset) -> None:
     """Raise if what is learnt from a data set could not be judged on it.
 
     Raises:
@@ -244,7 +244,7 @@ def _ids(dataset: Dataset, split: str) -> list[str]:
     """Names of a split's patches without clouds and snow, which no model learns from."""
     return [
         record.patch_id
-        for record in dataset.everything
+        for record in dataset.all_records
         if not (record.cloudy or record.snowy) and split in (ALL, record.split)
     ]
 

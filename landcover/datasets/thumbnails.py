@@ -20,14 +20,14 @@ from landcover.datasets.labelled import ALL, Record
 from landcover.io.band_files import read_native, to_patch
 from landcover.io.guard import shown
 
-__all__ = ["EUROSAT", "TRUE_COLOUR", "Album", "open_album"]
+__all__ = ["EUROSAT", "TRUE_COLOUR", "Thumbnails", "open_thumbnails"]
 
 EUROSAT: Final = "eurosat"
 TRUE_COLOUR: Final = COMPOSITES[0]
 
 
 @dataclass(frozen=True)
-class Album:
+class Thumbnails:
     """What can be looked at in one folder.
 
     Attributes:
@@ -52,7 +52,7 @@ class Album:
         return self.readers[patch_id]()
 
 
-def open_album(dataset: str, root: Path) -> Album:
+def open_thumbnails(dataset: str, root: Path) -> Thumbnails:
     """The pictures of a data set in a folder. Reads its tables and no pixels.
 
     Args:
@@ -65,11 +65,13 @@ def open_album(dataset: str, root: Path) -> Album:
     """
     if dataset == EUROSAT:
         eurosat = open_eurosat(root)
-        return Album(
+        return Thumbnails(
             eurosat.title, {p.name: partial(_of_eurosat, eurosat, p) for p in eurosat.pictures}
         )
     opened = open_dataset(dataset, root)
-    return Album(opened.title, {r.patch_id: partial(_true_colour, r) for r in opened.everything})
+    return Thumbnails(
+        opened.title, {r.patch_id: partial(_true_colour, r) for r in opened.all_records}
+    )
 
 
 def _true_colour(record: Record) -> ByteArray:

@@ -15,14 +15,23 @@ import numpy.typing as npt
 
 from landcover.core.schema import Schema
 
-__all__ = ["WORDS", "Certainty", "Doubles", "LabelSets", "Words", "certainty", "coded", "words"]
+__all__ = [
+    "CERTAINTIES",
+    "Certainty",
+    "CertaintyCodes",
+    "Doubles",
+    "LabelSets",
+    "certainty",
+    "certainty_codes",
+    "codes_from_bounds",
+]
 
 Doubles = npt.NDArray[np.float64]
-Words = npt.NDArray[np.int8]
-"""Indices into :data:`WORDS`."""
+CertaintyCodes = npt.NDArray[np.int8]
+"""Indices into :data:`CERTAINTIES`."""
 Certainty = Literal["absent", "possible", "certain"]
 
-WORDS: Final[tuple[Certainty, ...]] = ("absent", "possible", "certain")
+CERTAINTIES: Final[tuple[Certainty, ...]] = ("absent", "possible", "certain")
 
 
 class LabelSets(Schema):
@@ -55,18 +64,20 @@ def certainty(label_sets: LabelSets | None, label: str, probability: float) -> C
     return "certain" if certain is not None and probability >= certain else "possible"
 
 
-def words(label_sets: LabelSets, probability: npt.ArrayLike, classes: Sequence[str]) -> Words:
-    """The words for probabilities ``(patch, class)``, in that shape."""
+def certainty_codes(
+    label_sets: LabelSets, probability: npt.ArrayLike, classes: Sequence[str]
+) -> CertaintyCodes:
+    """The codes for probabilities ``(patch, class)``, in that shape."""
     certain = [label_sets.certain[label] for label in classes]
     bounds = (
         np.array([label_sets.possible[label] for label in classes]),
         np.array([math.inf if value is None else value for value in certain]),
     )
-    return coded(bounds, np.asarray(probability, dtype=np.float64))
+    return codes_from_bounds(bounds, np.asarray(probability, dtype=np.float64))
 
 
-def coded(bounds: tuple[Doubles, Doubles], probability: Doubles) -> Words:
-    """The words for probabilities ``(patch, class)`` by bounds of "possible" and "certain"."""
+def codes_from_bounds(bounds: tuple[Doubles, Doubles], probability: Doubles) -> CertaintyCodes:
+    """The codes for probabilities ``(patch, class)`` by bounds of "possible" and "certain"."""
     possible, certain = bounds
-    said: Words = (probability >= possible).astype(np.int8)
+    said: CertaintyCodes = (probability >= possible).astype(np.int8)
     return said + (probability >= certain).astype(np.int8)

@@ -34,7 +34,14 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from landcover.core.raster import BoolArray
-from landcover.decide.conformal import WORDS, Doubles, LabelSets, Words, coded, words
+from landcover.decide.conformal import (
+    CERTAINTIES,
+    CertaintyCodes,
+    Doubles,
+    LabelSets,
+    certainty_codes,
+    codes_from_bounds,
+)
 from landcover.metrics.crossfit import held_out
 
 __all__ = ["bounds_for", "fit", "observe"]
@@ -77,7 +84,9 @@ def fit(
     possible, certain = bounds_for(chances, truth, alpha)
     elsewhere = np.ones(truth.shape, dtype=np.int8)
     for out in held_out(groups):
-        elsewhere[out] = coded(bounds_for(chances[~out], truth[~out], alpha), chances[out])
+        elsewhere[out] = codes_from_bounds(
+            bounds_for(chances[~out], truth[~out], alpha), chances[out]
+        )
     pooled = truth.sum(axis=0) < _fewest(alpha)
     return LabelSets(
         wanted_coverage=wanted,
@@ -121,7 +130,7 @@ def observe(
     names = tuple(label_sets.possible) if classes is None else tuple(classes)
     return {
         "wanted_coverage": label_sets.wanted_coverage,
-        **_coverage(words(label_sets, probability, names), truth, countries, names),
+        **_coverage(certainty_codes(label_sets, probability, names), truth, countries, names),
     }
 
 
@@ -176,14 +185,15 @@ def _right(chances: Doubles, there: BoolArray, alpha: float) -> float:
 
 
 def _coverage(
-    said: Words, truth: BoolArray, countries: Sequence[str], classes: Sequence[str]
+    said: CertaintyCodes, truth: BoolArray, countries: Sequence[str], classes: Sequence[str]
 ) -> dict[str, Any]:
     where = np.array([country or "unknown" for country in countries])
     return {
         "n": len(truth),
         "overall": _shares(said, truth),
         "per_patch": {
-            word: float((said == code).sum() / max(len(said), 1)) for code, word in enumerate(WORDS)
+            word: float((said == code).sum() / max(len(said), 1))
+            for code, word in enumerate(CERTAINTIES)
         },
         "per_class": {label: _shares(said[:, k], truth[:, k]) for k, label in enumerate(classes)},
         "per_country": {
@@ -198,8 +208,8 @@ def _coverage(
     }
 
 
-def _shares(said: Words, truth: BoolArray) -> dict[str, Any]:
-    certain = said == WORDS.index("certain")
+def _shares(said: CertaintyCodes, truth: BoolArray) -> dict[str, Any]:
+    certain = said == CERTAINTIES.index("certain")
     return {
         "present": _share(truth & (said > 0), truth),
         "absent": _share(~truth & ~certain, ~truth),

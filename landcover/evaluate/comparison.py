@@ -24,7 +24,7 @@ from landcover.evaluate.report_metrics import Draws, Material, number, span, thr
 from landcover.evaluate.report_text import UNIT_WORDS, figure, short, with_span
 from landcover.metrics.bootstrap import Resampled
 from landcover.metrics.scores import (
-    CLASS_FIGURES,
+    CLASS_METRICS,
     LOWER_IS_BETTER,
     MIN_POSITIVES,
     Doubles,
@@ -81,7 +81,7 @@ class ClassGaps(Schema):
     ace: Gap
 
     def gap(self, name: str) -> Gap:
-        """The gap of one of :data:`landcover.metrics.scores.CLASS_FIGURES`."""
+        """The gap of one of :data:`landcover.metrics.scores.CLASS_METRICS`."""
         found: Gap = getattr(self, name)
         return found
 
@@ -338,7 +338,7 @@ def _class_gaps(
                     [d.per_class[key][:, k] for d in drawn],
                     enough=found[0][k].support >= MIN_POSITIVES,
                 )
-                for key in CLASS_FIGURES
+                for key in CLASS_METRICS
             },
         )
         for k, label in enumerate(material.classes)

@@ -30,11 +30,11 @@ from landcover.datasets.labelled import (
     targets_of,
 )
 from landcover.datasets.split_distance import (
-    Nearness,
+    Proximity,
     blocks,
+    distance_to_training,
     refuse_leaks,
     split_distances,
-    to_learnt,
 )
 from landcover.decide import conformal_fit
 from landcover.evaluate.report import LabelSetCoverage, Origin, PartMetrics, Speed
@@ -53,7 +53,7 @@ class PatchTask:
     """A data set of patches: a :class:`~landcover.evaluate.task.Task`."""
 
     dataset: Dataset
-    _near: dict[tuple[str, tuple[str, ...]], Nearness | None] = field(
+    _near: dict[tuple[str, tuple[str, ...]], Proximity | None] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -173,11 +173,11 @@ class PatchTask:
         )
         return timed(model, lambda: model.predict(patch), n)
 
-    def _nearness(self, card: Card, split: str) -> Nearness | None:
+    def _nearness(self, card: Card, split: str) -> Proximity | None:
         """How near a split lies to what a model was trained on; models often share that."""
         key = split, training_splits(card, self.dataset)
         if key not in self._near:
-            self._near[key] = to_learnt(self.dataset, *key)
+            self._near[key] = distance_to_training(self.dataset, *key)
         return self._near[key]
 
 
@@ -218,7 +218,7 @@ def _answer(model: Model, patches: Sequence[Raster]) -> FloatArray:
 
 
 def _apart(
-    card: Card, material: Material, answer: FloatArray, found: Nearness, draws: Draws
+    card: Card, material: Material, answer: FloatArray, found: Proximity, draws: Draws
 ) -> PartMetrics | None:
     """Metrics of the patches that touch none of the training; None where all or none do."""
     touching = found.touching

@@ -39,7 +39,7 @@ Unit = Literal["patch", "block"]
 
 
 class Metrics(Schema):
-    """Metrics over all classes, in the order of :data:`landcover.metrics.scores.FIGURES`.
+    """Metrics over all classes, in the order of :data:`landcover.metrics.scores.METRICS`.
 
     Each is None where the data cannot give it, or where an older report lacks it.
     ``confidence_intervals`` has the 95 % interval of each by its name.
@@ -86,7 +86,7 @@ class PartMetrics(Metrics):
 
 
 class ClassMetrics(Schema):
-    """Metrics of one class, as in :class:`landcover.metrics.scores.ClassFigures`."""
+    """Metrics of one class, as in :class:`landcover.metrics.scores.ClassScores`."""
 
     support: int = 0
     """Patches that have the class."""

@@ -27,9 +27,9 @@ from landcover.evaluate.report import (
 from landcover.metrics.bootstrap import CONFIDENCE, Groups, Resampled, interval, resample
 from landcover.metrics.scores import (
     ACCURACY,
-    CLASS_FIGURES,
+    CLASS_METRICS,
     ECE_BINS,
-    FIGURES,
+    METRICS,
     MIN_POSITIVES,
     Doubles,
     counted_classes,
@@ -90,7 +90,7 @@ class Material:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics over all classes that these patches can have."""
-        return (*FIGURES, ACCURACY) if self.exclusive else FIGURES
+        return (*METRICS, ACCURACY) if self.exclusive else METRICS
 
     def rows(self, mask: BoolArray) -> Material:
         """A part of the patches."""
@@ -266,13 +266,13 @@ def _class_metrics(
 ) -> dict[str, ClassMetrics]:
     found = per_class(material.truth, answer, thresholds, exclusive=material.exclusive)
     spans = [
-        {key: span(drawn.per_class[key][:, k]) for key in CLASS_FIGURES}
+        {key: span(drawn.per_class[key][:, k]) for key in CLASS_METRICS}
         for k in range(len(material.classes))
     ]
     return {
         name: ClassMetrics(
             support=item.support,
-            **{key: number(getattr(item, key)) for key in CLASS_FIGURES},
+            **{key: number(getattr(item, key)) for key in CLASS_METRICS},
             # Whole, since decisions are made anew from it.
             threshold=item.threshold,
             ap_interval=intervals["ap"],

@@ -8,7 +8,7 @@ from typing import Final
 from landcover.core.classes import BY_NAME
 from landcover.core.schema import Interval
 from landcover.evaluate.report import Evaluation, EvaluationReport, Metrics
-from landcover.metrics.scores import ACCURACY, FIGURES, LOWER_IS_BETTER, SUMMARY
+from landcover.metrics.scores import ACCURACY, LOWER_IS_BETTER, METRICS, SUMMARY
 
 __all__ = ["UNIT_WORDS", "as_text", "figure", "short", "threads", "with_span"]
 
@@ -104,7 +104,7 @@ def _other_lines(metrics: EvaluationReport) -> list[str]:
     lines = ["metrics of the model (↓: lower is better)"]
     lines += [
         f"  {name + (' ↓' if name in LOWER_IS_BETTER else ''):<20}{_cell(metrics, name):>22}"
-        for name in FIGURES
+        for name in METRICS
         if name not in SUMMARY
     ]
     return lines

@@ -1,7 +1,7 @@
 """How scores are attributed to places: what all methods share, and the two on feature maps.
 
 A method answers a :class:`Question` about several classes at once, since they have most of
-the work in common. The methods that look at pixels are in :mod:`landcover.explain.pixel_methods`.
+the work in common. The methods that take pixels are in :mod:`landcover.explain.pixel_methods`.
 
 - **Grad-CAM** (Selvaraju et al. 2017, without their ReLU, which would hide what speaks
   against) weighs each channel of the last maps by the score's gradient.
@@ -12,7 +12,7 @@ the work in common. The methods that look at pixels are in :mod:`landcover.expla
   add up to the score's change, like those of Integrated Gradients. In captum it is
   ``LayerIntegratedGradients``, for one layer that the whole net has to be run again for.
 
-Where a net answers from pooled maps (:mod:`landcover.models.readout`) both cost one look at the
+Where a net answers from pooled maps (:mod:`landcover.models.readout`) both cost one pass over the
 patch and, for fine CAM, one at the baseline, whatever the number of classes: only what
 follows the pooling is run many times.
 """
@@ -38,7 +38,7 @@ from landcover.models.model import Model
 from landcover.models.readout import Readout
 from landcover.nets.pooled import PooledNet
 from landcover.nets.rgb_lite0 import RgbNet
-from landcover.nets.symmetry import symmetry, turned_back
+from landcover.nets.symmetry import symmetry, undo_symmetry
 from landcover.nets.windows import CELL_PIXELS
 
 __all__ = [
@@ -149,11 +149,11 @@ def grad_cam(question: Question) -> list[Attribution]:
     if net is None:
         return [_layer_grad_cam(question, target) for target in question.targets]
     with torch.no_grad():
-        looks = net.looks(question.pixels.to(question.model.device))
-        moments = [look.moments() for look in looks]
+        views = net.views(question.pixels.to(question.model.device))
+        moments = [view.moments() for view in views]
     question.step(1, 1)
     weights = _gradients(net, moments, moments, question.targets, points=_here())
-    values = _drawn(question, readout.spread(looks, weights, None), cells=True)
+    values = _drawn(question, readout.spread(views, weights, None), cells=True)
     # In captum's units: what a cell adds, not a pixel.
     return [Attribution(pixels=each * CELL_PIXELS**2) for each in values]
 
@@ -165,17 +165,17 @@ def fine_cam(question: Question) -> list[Attribution]:
         return _layer_cams(question)
     with torch.no_grad():
         device = question.model.device
-        others = net.looks(question.start.to(device))
-        looks = net.looks(question.pixels.to(device))
-        before = [look.moments() for look in others]
-        after = [look.moments() for look in looks]
+        others = net.views(question.start.to(device))
+        views = net.views(question.pixels.to(device))
+        before = [view.moments() for view in others]
+        after = [view.moments() for view in views]
     question.step(2, 2)
     columns = list(question.targets)
     with torch.no_grad():
         changes = (net.answer(after) - net.answer(before))[0, columns].double().cpu().tolist()
     for panels in _PANELS:
         weights = _gradients(net, before, after, columns, points=_way(panels))
-        values = _drawn(question, readout.spread(looks, weights, others), cells=False)
+        values = _drawn(question, readout.spread(views, weights, others), cells=False)
         deltas = [
             missed(float(each.sum(dtype=np.float64)), change)
             for each, change in zip(values, changes, strict=True)
@@ -213,7 +213,7 @@ def _gradients(
     *,
     points: tuple[Tensor, Tensor],
 ) -> list[Tensor]:
-    """Mean gradient of each score between two sets of moments: ``(target, channel)`` a look."""
+    """Mean gradient of each score between two sets of moments: ``(target, channel)`` a view."""
     places, shares = (part.to(after[0].device) for part in points)
     ways = [
         (a + places[:, None] * (b - a)).detach().requires_grad_()
@@ -224,7 +224,7 @@ def _gradients(
     rows = [
         torch.autograd.grad((scores[:, k] * shares).sum(), ways, retain_graph=True) for k in targets
     ]
-    return [torch.stack([row[look].sum(dim=0) for row in rows]) for look in range(len(ways))]
+    return [torch.stack([row[view].sum(dim=0) for row in rows]) for view in range(len(ways))]
 
 
 def _drawn(
@@ -249,11 +249,11 @@ def _layer_grad_cam(question: Question, target: int) -> Attribution:
 
 
 def _layer_cams(question: Question) -> list[Attribution]:
-    """Fine CAM through one layer, each look of the net by itself."""
+    """Fine CAM through one layer, each view of the net by itself."""
     net = twin(question.model)
     turns = [0]
     if isinstance(net.net, RgbNet):
-        # Its answer is the mean over its looks, since what follows the maps is linear.
+        # Its answer is the mean over its views, since what follows the maps is linear.
         turns = [turn * 8 // net.net.symmetries for turn in range(net.net.symmetries)]
         net.net.symmetries = 1
     layer = _fine_layer(net.net)
@@ -281,7 +281,7 @@ def _layer_cam(
             density = parts.detach().sum(dim=1, keepdim=True).float().cpu()
             share = density[0, 0].numel() / (question.size[0] * question.size[1])
             fine = F.interpolate(density, size=question.size, mode="bilinear") * share
-            total += turned_back(fine, turn) / len(turns)
+            total += undo_symmetry(fine, turn) / len(turns)
             passes += steps
             question.step(passes)
         delta = missed(float(total.double().sum()), float(after - before))

@@ -32,7 +32,7 @@ from torch import Tensor
 from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.errors import CorruptModel, ModelMismatch
 from landcover.core.raster import Raster
-from landcover.datasets.patch_names import metres, place, product_and_cell, season
+from landcover.datasets.patch_names import distance_m, place, product_and_cell, season
 from landcover.io.names import time_in
 from landcover.models.features import features
 from landcover.models.model import Model
@@ -180,7 +180,7 @@ def query(
             break
         one = _neighbour(index, row, float(away[row]))
         near = here is not None and one.centre is not None
-        if near and metres(here, one.centre) < apart_m:  # type: ignore[arg-type]  # both there
+        if near and distance_m(here, one.centre) < apart_m:  # type: ignore[arg-type]  # both there
             continue
         neighbours.append(one)
     return tuple(neighbours)

@@ -27,15 +27,7 @@ from landcover.core.bands import EUROSAT_PIXELS, PIXEL_M, RGB_BANDS
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, Provenance, Raster
 from landcover.core.window import Cut
-from landcover.io.guard import (
-    FILE,
-    TIFF_MAGIC,
-    head_of,
-    named,
-    open_raster,
-    read_file,
-    shown,
-)
+from landcover.io.guard import FILE, TIFF_MAGIC, head_of, named, open_raster, read_file, shown
 
 __all__ = [
     "COLOUR",

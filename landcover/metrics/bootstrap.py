@@ -27,10 +27,10 @@ import numpy.typing as npt
 from landcover.core.raster import BoolArray
 from landcover.metrics.scores import (
     ACCURACY,
-    CLASS_FIGURES,
+    CLASS_METRICS,
     ECE_BINS,
     F2,
-    FIGURES,
+    METRICS,
     Doubles,
     Floats,
     bin_sums,
@@ -64,9 +64,9 @@ class Resampled:
     """Figures of each resample; NaN where a resample cannot give one.
 
     Attributes:
-        overall: name in :data:`landcover.metrics.scores.FIGURES` → ``(resample,)``; also the
+        overall: name in :data:`landcover.metrics.scores.METRICS` → ``(resample,)``; also the
             accuracy where classes exclude each other.
-        per_class: name in :data:`landcover.metrics.scores.CLASS_FIGURES` → ``(resample, class)``.
+        per_class: name in :data:`landcover.metrics.scores.CLASS_METRICS` → ``(resample, class)``.
     """
 
     overall: dict[str, Doubles]
@@ -100,7 +100,7 @@ def resample(
         exclusive: whether a patch has exactly one of the classes.
     """
     given = _Given(truth, probability, decisions(probability, thresholds, exclusive=exclusive))
-    figures = [*FIGURES, *([ACCURACY] if exclusive else [])]
+    figures = [*METRICS, *([ACCURACY] if exclusive else [])]
     parts = [
         given.figures(weights)
         for weights in _multiplicities(len(truth), truth.size, resamples, seed, groups)
@@ -108,7 +108,7 @@ def resample(
     return Resampled(
         overall={name: np.concatenate([whole[name] for whole, _ in parts]) for name in figures},
         per_class={
-            name: np.concatenate([each[name] for _, each in parts]) for name in CLASS_FIGURES
+            name: np.concatenate([each[name] for _, each in parts]) for name in CLASS_METRICS
         },
     )
 

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from landcover.core.raster import BoolArray
 from landcover.metrics.scores import Counts, Doubles, Floats
 
-__all__ = ["SMALLEST", "confusion", "patch_loss", "surprise", "worst_first"]
+__all__ = ["SMALLEST", "confusion", "cross_entropy", "patch_loss", "worst_first"]
 
 SMALLEST: Final = 1e-6
 """Probabilities are kept this far from 0 and 1, so that no single one makes a loss infinite."""
 
 
-def surprise(truth: BoolArray, probability: Floats) -> Doubles:
+def cross_entropy(truth: BoolArray, probability: Floats) -> Doubles:
     """Cross-entropy of each class of each patch in nats, ``(patch, class)``, 0 or more.
 
     −log p where the class is there, −log(1 − p) where it is not: 0.69 is a coin's toss.
@@ -32,9 +32,9 @@ def patch_loss(truth: BoolArray, probability: Floats, *, exclusive: bool = False
         truth: bool ``(patch, class)``.
         probability: in the same shape, 0 to 1.
         exclusive: whether a patch has one class of several; then it is −log of the
-            probability of that class, else the mean of :func:`surprise` over the classes.
+            probability of that class, else the mean of :func:`cross_entropy` over the classes.
     """
-    each = surprise(truth, probability)
+    each = cross_entropy(truth, probability)
     loss: Doubles = np.where(truth, each, 0.0).sum(axis=1) if exclusive else each.mean(axis=1)
     return loss
 

@@ -34,14 +34,14 @@ from landcover.core.raster import BoolArray
 
 __all__ = [
     "ACCURACY",
-    "CLASS_FIGURES",
+    "CLASS_METRICS",
     "ECE_BINS",
     "F2",
-    "FIGURES",
     "LOWER_IS_BETTER",
+    "METRICS",
     "MIN_POSITIVES",
     "SUMMARY",
-    "ClassFigures",
+    "ClassScores",
     "Counts",
     "Doubles",
     "Floats",
@@ -72,7 +72,7 @@ ECE_BINS: Final = 15
 """Bins of forecasts: the number of Guo et al., "On Calibration of Modern Neural Networks"."""
 SUMMARY: Final[tuple[str, ...]] = ("macro_ap", "micro_ap", "macro_f1", "micro_f1", "ece")
 """Names of the figures over all classes that come first."""
-FIGURES: Final[tuple[str, ...]] = (
+METRICS: Final[tuple[str, ...]] = (
     *SUMMARY,
     "sample_ap",
     "macro_f2",
@@ -92,7 +92,7 @@ FIGURES: Final[tuple[str, ...]] = (
 """Names of all figures over all classes; :func:`overall` says what each is."""
 ACCURACY: Final = "accuracy"
 """One figure more where the classes exclude each other."""
-CLASS_FIGURES: Final[tuple[str, ...]] = (
+CLASS_METRICS: Final[tuple[str, ...]] = (
     "ap",
     "precision",
     "recall",
@@ -111,7 +111,7 @@ F2: Final = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassFigures:
+class ClassScores:
     """What one class's 2 × 2 table and ranking say; NaN where undefined."""
 
     support: int
@@ -278,7 +278,7 @@ def f_score(both: Doubles, truth: Doubles, called: Doubles, beta: float = 1.0) -
 
 def per_class(
     truth: BoolArray, probability: Floats, thresholds: Sequence[float], *, exclusive: bool = False
-) -> tuple[ClassFigures, ...]:
+) -> tuple[ClassScores, ...]:
     """The figures of each class, in the order of the class axis."""
     tables = confusions(truth, decisions(probability, thresholds, exclusive=exclusive))
     return tuple(
@@ -289,10 +289,10 @@ def per_class(
 
 def _class_figures(
     table: Counts, truth: BoolArray, probability: Floats, threshold: float
-) -> ClassFigures:
+) -> ClassScores:
     both, called, support = int(table[1, 1]), int(table[:, 1].sum()), int(table[1].sum())
     weighted = called + F2**2 * support
-    return ClassFigures(
+    return ClassScores(
         support=support,
         ap=average_precision(truth, probability),
         precision=both / called if called else math.nan,
@@ -309,7 +309,7 @@ def _class_figures(
 def overall(
     truth: BoolArray, probability: Floats, thresholds: Sequence[float], *, exclusive: bool = False
 ) -> dict[str, float]:
-    """The figures named in :data:`FIGURES`, and the accuracy of exclusive classes.
+    """The figures named in :data:`METRICS`, and the accuracy of exclusive classes.
 
     - ``macro_…`` are means over :func:`counted_classes`, NaN where there is none; the
       precision of a class that was never called counts as 0, as in scikit-learn.
@@ -353,7 +353,7 @@ def overall(
     }
     if exclusive:
         figures[ACCURACY] = accuracy_score(truth.argmax(axis=1), probability.argmax(axis=1))
-    return {name: float(figures[name]) for name in (*FIGURES, ACCURACY) if name in figures}
+    return {name: float(figures[name]) for name in (*METRICS, ACCURACY) if name in figures}
 
 
 def _decision_figures(

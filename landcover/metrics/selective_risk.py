@@ -29,8 +29,8 @@ __all__ = [
     "Measure",
     "RiskCoverage",
     "certainty",
-    "misnamed",
     "risk_coverage",
+    "top_class_wrong",
     "wrong_share",
 ]
 
@@ -48,7 +48,7 @@ class RiskCoverage:
         coverage: share of patches answered, ``(patch,)``, 1/n to 1.
         risk: mean loss of them, in the same shape.
         best: the lowest risk that any order of the patches could give.
-        everything: the mean loss of all patches: the curve of leaving out at random.
+        mean_loss: the mean loss of all patches: the curve of leaving out at random.
         area: mean of ``risk`` over coverage.
         best_area: the same of ``best``.
         area_interval: holds 95 % of the areas of resampled patches.
@@ -59,7 +59,7 @@ class RiskCoverage:
     coverage: Doubles
     risk: Doubles
     best: Doubles
-    everything: float
+    mean_loss: float
     area: float
     best_area: float
     area_interval: Interval
@@ -132,7 +132,7 @@ def wrong_share(truth: BoolArray, probability: Floats, thresholds: Sequence[floa
     return wrong
 
 
-def misnamed(truth: BoolArray, probability: Floats) -> Doubles:
+def top_class_wrong(truth: BoolArray, probability: Floats) -> Doubles:
     """1 where the most probable class is not the true one, ``(patch,)``."""
     wrong: BoolArray = truth.argmax(axis=1) != probability.argmax(axis=1)
     return wrong.astype(np.float64)
@@ -164,7 +164,7 @@ def risk_coverage(
         coverage=np.arange(1, count + 1) / count,
         risk=risk,
         best=best,
-        everything=float(loss.mean()),
+        mean_loss=float(loss.mean()),
         area=float(risk.mean()),
         best_area=float(best.mean()),
         area_interval=interval(areas),

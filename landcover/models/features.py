@@ -1,6 +1,6 @@
 """Features of patches: what a model's net decides by, from the pass that gives its scores.
 
-They are the inputs of the net's last linear layers (:class:`landcover.nets.reading.Reading`), one
+They are the inputs of the net's last linear layers (:class:`landcover.nets.outputs.NetOutput`), one
 for each of its independent parts: a TriGrid has one a member, a Mosaic those of all its parts.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from landcover.core.errors import ModelMismatch
 from landcover.models.model import Model
-from landcover.nets.reading import ReadableNet
+from landcover.nets.outputs import FeatureNet
 
 __all__ = ["AT_ONCE", "features", "features_and_scores"]
 
@@ -48,7 +48,7 @@ def features_and_scores(model: Model, pixels: Tensor) -> tuple[Tensor, Tensor]:
         ModelMismatch: the model has no such features, such as a forest.
     """
     net = model.net
-    if not isinstance(net, ReadableNet):
+    if not isinstance(net, FeatureNet):
         raise ModelMismatch(
             f"{model.card.title} has no features of a patch that could be compared: "
             "choose a net, such as the custom CNN."

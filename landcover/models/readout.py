@@ -1,9 +1,9 @@
 """Maps of a net, and how any weighting of their moments is one of places.
 
-Between maps and moments (:mod:`landcover.nets.reading`) there is nothing but a sum over places,
+Between maps and moments (:mod:`landcover.nets.outputs`) there is nothing but a sum over places,
 so any weighting of the moments is one of places too, on the grid that each map really has (20 m
 for colours, 40 m for shapes, 80 m for layout). That is what class activation maps are made of,
-and all that the scores rest on takes part: every member, and every look of a part that sees
+and all that the scores rest on takes part: every member, and every view of a part that sees
 the patch in several symmetries of the square.
 """
 
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from landcover.models.model import Model
-from landcover.nets.reading import Look, MappedNet
-from landcover.nets.symmetry import turned_back
+from landcover.nets.outputs import MappedNet, View
+from landcover.nets.symmetry import undo_symmetry
 from landcover.nets.windows import CELL_PIXELS
 
 __all__ = ["Readout", "on_pixels", "split", "spread"]
@@ -41,17 +41,17 @@ class Readout:
         _fold(folded)
         self._net = cast("MappedNet", folded)
 
-    def looks(self, pixels: Tensor) -> list[Look]:
+    def views(self, pixels: Tensor) -> list[View]:
         """All maps that the scores of pixels ``(n, band, y, x)`` rest on; differentiable."""
-        return self._net.looks(pixels)
+        return self._net.views(pixels)
 
     def moments(self, pixels: Tensor) -> list[Tensor]:
-        """Moments of all looks, ``(n, channel)`` each; differentiable."""
-        return [look.moments() for look in self.looks(pixels)]
+        """Moments of all views, ``(n, channel)`` each; differentiable."""
+        return [view.moments() for view in self.views(pixels)]
 
     def answer(self, moments: Sequence[Tensor]) -> Tensor:
-        """Scores ``(n, class)`` of the moments of all looks; differentiable."""
-        return self._net.scores_of(moments)
+        """Scores ``(n, class)`` of the moments of all views; differentiable."""
+        return self._net.scores_from(moments)
 
     def scores(self, pixels: Tensor) -> Tensor:
         """Scores ``(n, class)`` of pixels ``(n, band, y, x)``; differentiable."""
@@ -64,23 +64,23 @@ def split(model: Model) -> Readout | None:
 
 
 def spread(
-    looks: Sequence[Look], weights: Sequence[Tensor], others: Sequence[Look] | None
+    views: Sequence[View], weights: Sequence[Tensor], others: Sequence[View] | None
 ) -> list[tuple[Tensor, int]]:
     """What each place of each map adds to the weighted sum of the moments.
 
     Args:
-        looks: of one patch.
-        weights: of the moments, ``(k, channel)`` for each look: k questions at once.
-        others: looks whose moments are taken off, of a patch of the same size, or none.
+        views: of one patch.
+        weights: of the moments, ``(k, channel)`` for each view: k questions at once.
+        others: views whose moments are taken off, of a patch of the same size, or none.
 
     Returns:
-        for each map of each look its sums ``(k, 1, y, x)`` and the look's symmetry. All
+        for each map of each view its sums ``(k, 1, y, x)`` and the view's symmetry. All
         values of a question together are the sum of its weights times the moments.
     """
     found = []
-    for number, look in enumerate(looks):
+    for number, view in enumerate(views):
         at = 0
-        for index, maps in enumerate(look.groups):
+        for index, maps in enumerate(view.groups):
             width = sum(each.values.shape[1] for each in maps)
             for which, each in enumerate(maps):
                 size = each.values.shape[1]
@@ -92,7 +92,7 @@ def spread(
                     base = others[number].groups[index][which].values
                     values = values - _weighted(base, mean, square)
                 share = each.rows[:, None] * each.columns
-                found.append(((values * share)[:, None], look.turn))
+                found.append(((values * share)[:, None], view.turn))
             at += width
     return found
 
@@ -110,7 +110,7 @@ def on_pixels(values: Tensor, turn: int, size: tuple[int, int], *, cells: bool =
 
     Args:
         values: as :func:`spread` gives them.
-        turn: of the look, which is undone.
+        turn: of the view, which is undone.
         size: rows and columns of the patch; the coarsest map's cells are twice a cell.
         cells: first add up what lies in each cell of 80 m.
     """
@@ -130,7 +130,7 @@ def on_pixels(values: Tensor, turn: int, size: tuple[int, int], *, cells: bool =
         values = F.avg_pool2d(values, factor) * factor**2
     share = values.shape[2] * values.shape[3] / (size[0] * size[1])
     fine = F.interpolate(values, size=size, mode="bilinear")
-    return turned_back(fine, turn)[:, 0] * share
+    return undo_symmetry(fine, turn)[:, 0] * share
 
 
 def _fold(part: nn.Module) -> None:

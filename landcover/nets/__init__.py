@@ -4,8 +4,8 @@ Every net takes float32 surface reflectance ``(n, band, y, x)`` on one 10 m grid
 returns logits ``(n, class)``. The bands are the twelve of
 :data:`landcover.core.bands.BAND_NAMES`, or those that its option ``bands`` names. It
 normalises its input itself. Beside scores it gives what explanations and checks ask for
-(:mod:`landcover.nets.reading`): ``read`` gives scores and features of one pass, ``looks`` and
-``scores_of`` the maps that the scores rest on. Where a net has no ``looks``, its ``cam_layer``
+(:mod:`landcover.nets.outputs`): ``read`` gives scores and features of one pass, ``views`` and
+``scores_from`` the maps that the scores rest on. Where a net has no ``views``, its ``cam_layer``
 attribute is the module whose output Grad-CAM weighs.
 """
 

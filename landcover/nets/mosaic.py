@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from landcover.core.bands import PATCH_PIXELS
 from landcover.nets.label_sets import LabelSets
-from landcover.nets.reading import Look, Reading
+from landcover.nets.outputs import NetOutput, View
 from landcover.nets.spectral_lite0 import SpectralLite
-from landcover.nets.symmetry import symmetry, turned_back
+from landcover.nets.symmetry import symmetry, undo_symmetry
 from landcover.nets.trigrid import TriGrid
 from landcover.nets.windows import CELL_PIXELS
 
@@ -69,28 +69,28 @@ class Mosaic(nn.Module):
         """Logits ``(n, class)`` of reflectance ``(n, 12, y, x)``, sides multiples of 24."""
         return self.read(pixels).scores
 
-    def read(self, pixels: Tensor) -> Reading:
+    def read(self, pixels: Tensor) -> NetOutput:
         """Logits, and the features of each Lite, the mean over its looks, and of the TriGrid."""
-        found = [net.read(symmetry(pixels, turn)) for net, turn in self._looks()]
+        found = [net.read(symmetry(pixels, turn)) for net, turn in self._views()]
         mine = self.trigrid.read(pixels)
         scores = self._joined([one.scores for one in found], mine.scores)
         each = [found[k : k + self.symmetries] for k in range(0, len(found), self.symmetries)]
         features = [torch.stack([one.features for one in own]).mean(dim=0) for own in each]
-        return Reading(scores, torch.cat([*features, mine.features], dim=1))
+        return NetOutput(scores, torch.cat([*features, mine.features], dim=1))
 
-    def looks(self, pixels: Tensor) -> list[Look]:
+    def views(self, pixels: Tensor) -> list[View]:
         """The maps of each Lite in each of its symmetries, then those of the TriGrid."""
         found = []
-        for net, turn in self._looks():
-            (look,) = net.looks(symmetry(pixels, turn))
+        for net, turn in self._views():
+            (look,) = net.views(symmetry(pixels, turn))
             found.append(replace(look, turn=turn))
-        return [*found, *self.trigrid.looks(pixels)]
+        return [*found, *self.trigrid.views(pixels)]
 
-    def scores_of(self, moments: Sequence[Tensor]) -> Tensor:
+    def scores_from(self, moments: Sequence[Tensor]) -> Tensor:
         """Logits ``(n, class)`` of the moments of all looks."""
         *seen, mine = moments
-        answers = [net.answer(own) for (net, _), own in zip(self._looks(), seen, strict=True)]
-        return self._joined(answers, self.trigrid.scores_of([mine]))
+        answers = [net.answer(own) for (net, _), own in zip(self._views(), seen, strict=True)]
+        return self._joined(answers, self.trigrid.scores_from([mine]))
 
     def _joined(self, answers: Sequence[Tensor], mine: Tensor) -> Tensor:
         """Logits of all Lites' looks and of the TriGrid as one, under the prior."""
@@ -118,13 +118,14 @@ class Mosaic(nn.Module):
         height, width = (PATCH_PIXELS + (count - 1) * step for count in mine.shape[2:])
         area = pixels[:, :, :height, :width]
         answers = [
-            turned_back(net.dense(symmetry(area, turn), step), turn) for net, turn in self._looks()
+            undo_symmetry(net.dense(symmetry(area, turn), step), turn)
+            for net, turn in self._views()
         ]
         mean = torch.lerp(torch.stack(answers).mean(dim=0), mine, self.share)
         logits: Tensor = self.prior((self.scale * mean).permute(0, 2, 3, 1))
         return logits.permute(0, 3, 1, 2)
 
-    def _looks(self) -> Iterator[tuple[SpectralLite, int]]:
+    def _views(self) -> Iterator[tuple[SpectralLite, int]]:
         """Each Lite with each symmetry that it looks in."""
         for first, net in enumerate(self.lites):
             for turn in range(self.symmetries):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
-from landcover.nets.reading import Reading
+from landcover.nets.outputs import NetOutput
 from landcover.nets.reflectance import log_reflectance
 from landcover.nets.windows import check_size
 
@@ -73,7 +73,7 @@ class PooledNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, classes)
 
-    def start_from(self, pixels: Tensor, targets: Tensor) -> None:
+    def initialise(self, pixels: Tensor, targets: Tensor) -> None:
         """Set the normalisation, and the first answers to the classes' frequencies.
 
         Args:
@@ -89,10 +89,10 @@ class PooledNet(nn.Module):
         """Logits ``(n, class)`` of reflectance ``(n, band, y, x)``."""
         return self.read(pixels).scores
 
-    def read(self, pixels: Tensor) -> Reading:
+    def read(self, pixels: Tensor) -> NetOutput:
         """Logits, and the pooled maps that they are made of."""
         features = self._features(self.cam_layer(self.maps(pixels)).mean(dim=(2, 3)))
-        return Reading(self.head(features), features)
+        return NetOutput(self.head(features), features)
 
     def maps(self, pixels: Tensor) -> Tensor:
         """The trunk's maps ``(n, channel, y/32, x/32)`` of reflectance, sides rounded up.

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
-from landcover.nets.reading import Reading
+from landcover.nets.outputs import NetOutput
 from landcover.nets.reflectance import log_reflectance, standardised
 from landcover.nets.windows import CELL_PIXELS
 
@@ -77,7 +77,7 @@ class RandomConvolution(nn.Module):
         """The filters, one layer a size."""
         return [layer for layer in self.filters if isinstance(layer, nn.Conv2d)]
 
-    def start_from(self, pixels: Tensor, targets: Tensor) -> None:
+    def initialise(self, pixels: Tensor, targets: Tensor) -> None:
         """Set the normalisation from reflectance ``(n, band, y, x)`` of training patches."""
         del targets
         logs = log_reflectance(pixels)
@@ -112,7 +112,7 @@ class RandomConvolution(nn.Module):
         """Logits ``(n, class)`` of reflectance ``(n, band, y, x)``, sides multiples of 8."""
         return self.read(pixels).scores
 
-    def read(self, pixels: Tensor) -> Reading:
+    def read(self, pixels: Tensor) -> NetOutput:
         """Logits, and the pooled features that they are made of."""
         features = self.cam_layer(self.cells(pixels)).mean(dim=(2, 3)).float()
-        return Reading(self.head(features), features)
+        return NetOutput(self.head(features), features)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from landcover.core.bands import EUROSAT_PIXELS
 from landcover.core.errors import BadInput
 from landcover.nets.efficientnet_lite0 import HEAD, Lite0
+from landcover.nets.outputs import NetOutput
 from landcover.nets.pooled import STRIDE
-from landcover.nets.reading import Reading
-from landcover.nets.symmetry import symmetry, turned_back
+from landcover.nets.symmetry import symmetry, undo_symmetry
 from landcover.nets.windows import check_size
 
 __all__ = ["RgbNet"]
@@ -50,7 +50,7 @@ class RgbNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(HEAD, classes)
 
-    def start_from(self, pixels: Tensor, targets: Tensor) -> None:
+    def initialise(self, pixels: Tensor, targets: Tensor) -> None:
         """Take each band's mean and spread from training pictures ``(n, 3, y, x)``."""
         del targets
         self.mean.copy_(pixels.mean(dim=(0, 2, 3)))
@@ -65,11 +65,11 @@ class RgbNet(nn.Module):
         """
         return self.read(pixels).scores
 
-    def read(self, pixels: Tensor) -> Reading:
+    def read(self, pixels: Tensor) -> NetOutput:
         """Logits, and the pooled maps that they are made of."""
-        maps = self.cam_layer(self._looks(pixels))
+        maps = self.cam_layer(self._views(pixels))
         features = self.dropout(maps.mean(dim=(2, 3)))
-        return Reading(self.classifier(features), features)
+        return NetOutput(self.classifier(features), features)
 
     def dense(self, pixels: Tensor) -> Tensor:
         """Logits of every 640 m window of a larger picture, each pixel convolved once a look.
@@ -96,16 +96,16 @@ class RgbNet(nn.Module):
         check_size(pixels, EUROSAT_PIXELS, "picture")
         # Cells have to begin at the same pixels when the picture is turned over.
         height, width = (side - side % cell for side in pixels.shape[2:])
-        maps = self._looks(pixels[:, :, :height, :width])
+        maps = self._views(pixels[:, :, :height, :width])
         means = F.avg_pool2d(maps, EUROSAT_PIXELS // cell, 1)
         logits: Tensor = self.classifier(means.permute(0, 2, 3, 1))
         return logits.permute(0, 3, 1, 2)
 
-    def _looks(self, pixels: Tensor) -> Tensor:
+    def _views(self, pixels: Tensor) -> Tensor:
         """The trunk's maps, as the picture lies; the mean of all looks when it answers."""
         turns = [turn * 8 // self.symmetries for turn in range(self.symmetries)]
         looks = [0] if self.training else turns
-        maps = [turned_back(self.maps(symmetry(pixels, turn)), turn) for turn in looks]
+        maps = [undo_symmetry(self.maps(symmetry(pixels, turn)), turn) for turn in looks]
         return torch.stack(maps).mean(dim=0) if len(maps) > 1 else maps[0]
 
     def maps(self, pixels: Tensor) -> Tensor:

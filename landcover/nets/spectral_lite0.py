@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.nets.efficientnet_lite0 import STAGES, STEM, Lite0
-from landcover.nets.reading import FeatureMap, Look, Reading
+from landcover.nets.outputs import FeatureMap, NetOutput, View
 from landcover.nets.reflectance import log_reflectance, standardised
 from landcover.nets.trigrid import ConvUnit
 from landcover.nets.windows import CELL_PIXELS, check_windows, over_windows
@@ -84,7 +84,7 @@ class SpectralLite(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(statistics, classes)
 
-    def start_from(self, pixels: Tensor, targets: Tensor) -> None:
+    def initialise(self, pixels: Tensor, targets: Tensor) -> None:
         """Set the normalisation, and the first answers to the classes' frequencies."""
         logs = log_reflectance(pixels)
         self.log_mean.copy_(logs.mean(dim=(0, 2, 3)))
@@ -100,21 +100,21 @@ class SpectralLite(nn.Module):
             bands = bands * keep[:, :, None, None]
         return self.answer(self.cells(bands).mean(dim=(2, 3)))
 
-    def read(self, pixels: Tensor) -> Reading:
+    def read(self, pixels: Tensor) -> NetOutput:
         """Logits, and the normalised statistics that they are made of."""
         features = self._features(self.cells(self.bands(pixels)).mean(dim=(2, 3)))
-        return Reading(self.head(features), features)
+        return NetOutput(self.head(features), features)
 
-    def looks(self, pixels: Tensor) -> list[Look]:
+    def views(self, pixels: Tensor) -> list[View]:
         """The maps as :meth:`cells` takes them, before they meet on one grid."""
         bands = self.bands(pixels)
         sides = [side // CELL_PIXELS for side in bands.shape[2:]]
         maps = self._maps(bands)
         taps = maps if self.spectrum is None else maps[:-1]
         found = [FeatureMap.on_cells(each, sides) for each in taps]
-        return [Look(((*found, *map(FeatureMap.whole, maps[len(taps) :])),))]
+        return [View(((*found, *map(FeatureMap.whole, maps[len(taps) :])),))]
 
-    def scores_of(self, moments: Sequence[Tensor]) -> Tensor:
+    def scores_from(self, moments: Sequence[Tensor]) -> Tensor:
         """Logits ``(n, class)`` of the moments of the one look."""
         (only,) = moments
         return self.answer(only)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["symmetry", "turned_back"]
+__all__ = ["symmetry", "undo_symmetry"]
 
 
 def symmetry(pixels: Tensor, which: int) -> Tensor:
@@ -22,7 +22,7 @@ def symmetry(pixels: Tensor, which: int) -> Tensor:
     return pixels
 
 
-def turned_back(maps: Tensor, which: int) -> Tensor:
+def undo_symmetry(maps: Tensor, which: int) -> Tensor:
     """Undo :func:`symmetry`, which turns first and then mirrors."""
     if which & 2:
         maps = maps.flip(-2)

@@ -52,7 +52,7 @@ from landcover.nets.grids import (
     spectra_at_20m,
     to_20m,
 )
-from landcover.nets.reading import FeatureMap, Look, Reading
+from landcover.nets.outputs import FeatureMap, NetOutput, View
 from landcover.nets.reflectance import log_reflectance, standardised
 from landcover.nets.windows import CELL_PIXELS, check_windows, over_windows
 
@@ -235,7 +235,7 @@ class TriGrid(nn.Module):
             for _ in range(members)
         )
 
-    def start_from(self, pixels: Tensor, targets: Tensor) -> None:
+    def initialise(self, pixels: Tensor, targets: Tensor) -> None:
         """Set the normalisation, and the first answers to the classes' frequencies.
 
         Args:
@@ -255,31 +255,31 @@ class TriGrid(nn.Module):
             return self._logits_by_share(pixels)
         return self.read(pixels).scores
 
-    def read(self, pixels: Tensor) -> Reading:
+    def read(self, pixels: Tensor) -> NetOutput:
         """Logits, and the statistics of all members that they are made of."""
         grids = self.grids(pixels)
         spectra = spectra_at_20m(grids)
         cells = self.cam_layer(torch.cat([m.cells(grids, spectra) for m in self._all()], dim=1))
         return self._answers(cells.mean(dim=(2, 3)))
 
-    def looks(self, pixels: Tensor) -> list[Look]:
+    def views(self, pixels: Tensor) -> list[View]:
         """The maps of all members, a group each."""
         grids = self.grids(pixels)
         spectra = spectra_at_20m(grids)
         groups = [m.features(grids, spectra) for m in self._all()]
-        return [Look(tuple(tuple(FeatureMap.whole(f.float()) for f in maps) for maps in groups))]
+        return [View(tuple(tuple(FeatureMap.whole(f.float()) for f in maps) for maps in groups))]
 
-    def scores_of(self, moments: Sequence[Tensor]) -> Tensor:
+    def scores_from(self, moments: Sequence[Tensor]) -> Tensor:
         """Logits ``(n, class)`` of the moments of the one look."""
         (only,) = moments
         return self._answers(only).scores
 
-    def _answers(self, moments: Tensor) -> Reading:
+    def _answers(self, moments: Tensor) -> NetOutput:
         """Mean logits of the moments of all members, ``(n, channel)``, and their statistics."""
         parts = moments.chunk(len(self.members), dim=1)
         features = [m.statistics(part) for m, part in zip(self._all(), parts, strict=True)]
         answers = [m.head(own) for m, own in zip(self._all(), features, strict=True)]
-        return Reading(torch.stack(answers).mean(dim=0), torch.cat(features, dim=1))
+        return NetOutput(torch.stack(answers).mean(dim=0), torch.cat(features, dim=1))
 
     def dense(self, pixels: Tensor, step: int = CELL_PIXELS) -> Tensor:
         """Logits of every 1200 m window of an area, each pixel convolved once.

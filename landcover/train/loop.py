@@ -282,9 +282,9 @@ def _start(
     """Mean and standard deviation per band of some patches; a net that asks for them gets them."""
     rows = torch.randperm(len(patches), generator=generator)
     pixels = patches.pixels(rows[:STATISTICS_PATCHES].tolist())
-    start_from = getattr(net, "start_from", None)
-    if start_from is not None:
-        start_from(pixels, patches.targets)
+    initialise = getattr(net, "initialise", None)
+    if initialise is not None:
+        initialise(pixels, patches.targets)
     mean, std = pixels.mean(dim=(0, 2, 3)), pixels.std(dim=(0, 2, 3)).clamp(min=1e-6)
     return tuple(mean.tolist()), tuple(std.tolist())
 

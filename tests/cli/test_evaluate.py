@@ -11,7 +11,7 @@ import pytest
 from landcover import nets
 from landcover.cli.main import main
 from landcover.datasets import open_dataset
-from landcover.metrics.scores import FIGURES
+from landcover.metrics.scores import METRICS
 from landcover.models import registry
 from landcover.train.recipes import bigearthnet
 from landcover.train.recipes.order import Order
@@ -74,7 +74,7 @@ def test_evaluate_saves_what_compare_reads(
         )  # fmt: skip
         assert status == 0
         said = json.loads(out)
-        assert set(FIGURES) <= set(said)
+        assert set(METRICS) <= set(said)
         assert said["bootstrap"]["unit"] == "block"
         assert said["split_distances_m"] == {
             "train-validation": 24_000,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from landcover.core.bands import BAND_NAMES
-from landcover.datasets.band_subset import show
+from landcover.datasets.band_subset import select_bands
 from tests.train.test_loop import store
 
 
 def test_bands_are_shown_in_the_order_that_was_asked_for() -> None:
     whole = store(5)
-    some = show(whole, ("B08", "B02"))
+    some = select_bands(whole, ("B08", "B02"))
     pixels = some.pixels([3, 0])
     assert pixels.shape == (2, 2, 120, 120)
     expected = whole.pixels([3, 0])[:, [BAND_NAMES.index("B08"), BAND_NAMES.index("B02")]]
@@ -22,6 +22,6 @@ def test_bands_are_shown_in_the_order_that_was_asked_for() -> None:
 
 def test_all_bands_need_no_wrapper() -> None:
     whole = store(2)
-    assert show(whole, list(BAND_NAMES)) is whole
-    turned = show(whole, BAND_NAMES[::-1])
+    assert select_bands(whole, list(BAND_NAMES)) is whole
+    turned = select_bands(whole, BAND_NAMES[::-1])
     assert torch.equal(turned.pixels([1]), whole.pixels([1]).flip(1))

@@ -102,7 +102,7 @@ def folders_of(patches: memory_mapped.NativeStore) -> memory_mapped.NativeStore:
 
 
 def test_arrays_are_plain_numpy_files(folders: Dataset, store: Path) -> None:
-    native = folders.everything[3].native()
+    native = folders.all_records[3].native()
     for name in GRIDS:
         array = np.load(store / f"{name}.npy")
         assert array.dtype == np.uint16

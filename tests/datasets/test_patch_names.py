@@ -16,7 +16,7 @@ def test_a_name_tells_the_place(sample: samples.Sample) -> None:
     found = patch_names.place(str(sample.v2_id))
     assert found == pytest.approx(sample.centre, abs=0.0005)
     assert found is not None
-    assert patch_names.metres(found, sample.centre) < 30
+    assert patch_names.distance_m(found, sample.centre) < 30
 
 
 def test_a_product_has_cells() -> None:
@@ -25,8 +25,8 @@ def test_a_product_has_cells() -> None:
 
 
 def test_a_degree_of_latitude_has_111_km() -> None:
-    assert patch_names.metres((48.0, 16.0), (49.0, 16.0)) == pytest.approx(111_195, rel=0.001)
-    assert patch_names.metres((60.0, 16.0), (60.0, 17.0)) == pytest.approx(55_597, rel=0.001)
+    assert patch_names.distance_m((48.0, 16.0), (49.0, 16.0)) == pytest.approx(111_195, rel=0.001)
+    assert patch_names.distance_m((60.0, 16.0), (60.0, 17.0)) == pytest.approx(55_597, rel=0.001)
 
 
 def test_a_name_of_another_form_tells_no_place() -> None:
@@ -38,10 +38,10 @@ def test_a_name_of_another_form_tells_no_place() -> None:
 def test_a_patch_on_the_disk_is_read_and_others_are_none(shared_data: Path) -> None:
     root = shared_data / "bigearthnet"
     record = open_dataset("bigearthnet", root).records("train")[0]
-    found = patch_names.on_disk(root, record.patch_id)
+    found = patch_names.load_from_disk(root, record.patch_id)
     assert found is not None
     np.testing.assert_array_equal(found.data, record.patch().data)
     assert patch_names.place(record.patch_id) == pytest.approx(found.centre, abs=0.0005)
-    assert patch_names.on_disk(root.parent, record.patch_id) is None
-    assert patch_names.on_disk(root, "../../../etc") is None
-    assert patch_names.on_disk(root, f"../{record.patch_id}") is None
+    assert patch_names.load_from_disk(root.parent, record.patch_id) is None
+    assert patch_names.load_from_disk(root, "../../../etc") is None
+    assert patch_names.load_from_disk(root, f"../{record.patch_id}") is None

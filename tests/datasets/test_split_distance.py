@@ -19,12 +19,12 @@ from landcover.datasets import Dataset, Record, open_dataset
 from landcover.datasets.split_distance import (
     DIAGONAL_M,
     blocks,
-    nearness,
+    distance_to_training,
+    proximity,
+    refuse_leaking_splits,
     refuse_leaks,
-    refuse_training,
     split_distances,
     tile_corner,
-    to_learnt,
 )
 from tests.support.bigearthnet_tree import v1_id, v2_id
 
@@ -43,7 +43,7 @@ def data(**splits: Sequence[str]) -> Dataset:
         for split, names in splits.items()
         for name in names
     ]
-    return Dataset(name="d", title="D", everything=tuple(records))
+    return Dataset(name="d", title="D", all_records=tuple(records))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_corners_are_those_of_the_real_patches(shared_data: Path) -> None:
 def test_distances_are_those_of_all_pairs(
     some: list[tuple[int, int]], others: list[tuple[int, int]]
 ) -> None:
-    found = nearness([at("33UUP", *cell) for cell in some], [at("33UUP", *c) for c in others])
+    found = proximity([at("33UUP", *cell) for cell in some], [at("33UUP", *c) for c in others])
     wanted = [min(max(abs(a - c), abs(b - d)) for c, d in others) * PATCH_M for a, b in some]
     np.testing.assert_array_equal(found.distance_m, wanted)
     np.testing.assert_array_equal(found.touching, np.array(wanted) <= PATCH_M)
@@ -112,14 +112,14 @@ def test_the_nearest_of_each_is_as_near_from_the_other_side(
     """Across tiles and zones too: 32TQM and 33TTG lie side by side at the border of zones."""
     a = [at("32TQM", *cell) for cell in some]
     b = [at("33TTG", *cell) for cell in others]
-    ways = [nearness(a, b).nearest_m, nearness(b, a).nearest_m]
+    ways = [proximity(a, b).nearest_m, proximity(b, a).nearest_m]
     assert None not in ways
     assert ways[0] == pytest.approx(ways[1], rel=5e-3, abs=2)
 
 
 def test_tiles_of_one_zone_overlap() -> None:
     """33UVP begins 99,960 m east of 33UUP, whose last columns lie in it."""
-    found = nearness([at("33UUP", 84, 10), at("33UUP", 80, 10)], [at("33UVP", 0, 10)])
+    found = proximity([at("33UUP", 84, 10), at("33UUP", 80, 10)], [at("33UVP", 0, 10)])
     np.testing.assert_array_equal(found.distance_m, [84 * 1200 - 99_960, 99_960 - 80 * 1200])
     np.testing.assert_array_equal(found.overlapping, [True, False])
     np.testing.assert_array_equal(found.touching, [True, False])
@@ -133,26 +133,26 @@ def test_zones_are_compared_by_their_middles() -> None:
     east, north = corner[1] + 1200 * 60 + 600, corner[2] - 1200 * 40 - 600
     (there,), (up,) = rasterio.warp.transform("EPSG:32632", "EPSG:32633", [east], [north])
     col, row = ((there - other[1]) / 1200, (other[2] - up) / 1200)
-    near = nearness([at("32TQM", 60, 40)], [at("33TTG", int(col), int(row))])
+    near = proximity([at("32TQM", 60, 40)], [at("33TTG", int(col), int(row))])
     assert near.overlapping.all()
     assert near.nearest_m is not None
     assert near.nearest_m < PATCH_M
-    far = nearness([at("32TQM", 60, 40)], [at("33TTG", int(col) + 3, int(row))])
+    far = proximity([at("32TQM", 60, 40)], [at("33TTG", int(col) + 3, int(row))])
     assert not far.touching.any()
     assert far.nearest_m is not None
     assert DIAGONAL_M < far.nearest_m < 4 * PATCH_M
 
 
 def test_what_cannot_be_compared() -> None:
-    far = nearness([at("33UUP", 1, 1)], [at("29SND", 1, 1)])
+    far = proximity([at("33UUP", 1, 1)], [at("29SND", 1, 1)])
     assert np.isinf(far.distance_m).all()
     assert far.nearest_m is None
-    unknown = nearness([v1_id(1), at("33UUP", 1, 1), "picture"], [at("33UUP", 1, 2)])
+    unknown = proximity([v1_id(1), at("33UUP", 1, 1), "picture"], [at("33UUP", 1, 2)])
     assert unknown.unknown == 2
     assert unknown.nearest_m == PATCH_M
     np.testing.assert_array_equal(unknown.touching, [False, True, False])
-    assert nearness([], [v2_id(1)]).nearest_m is None
-    assert nearness([v2_id(1)], []).nearest_m is None
+    assert proximity([], [v2_id(1)]).nearest_m is None
+    assert proximity([v2_id(1)], []).nearest_m is None
 
 
 def test_distances_of_splits() -> None:
@@ -162,10 +162,10 @@ def test_distances_of_splits() -> None:
         "train-test": 10_800,
         "validation-test": 6000,
     }
-    found = to_learnt(dataset, "test", ("train", "validation", "margin"))
+    found = distance_to_training(dataset, "test", ("train", "validation", "margin"))
     assert found is not None
     np.testing.assert_array_equal(found.distance_m, [6000, 31_200])
-    assert to_learnt(dataset, "test", ()) is None
+    assert distance_to_training(dataset, "test", ()) is None
 
 
 def test_the_same_ground_is_refused_whatever_is_allowed() -> None:
@@ -179,7 +179,7 @@ def test_the_same_ground_is_refused_whatever_is_allowed() -> None:
         refuse_leaks(dataset, "all", ["train"])
         refuse_leaks(dataset, split, [])
         with pytest.raises(BadInput, match="same ground"):
-            refuse_training(dataset)
+            refuse_leaking_splits(dataset)
 
 
 def test_a_test_split_must_not_touch_the_training_split() -> None:
@@ -187,7 +187,7 @@ def test_a_test_split_must_not_touch_the_training_split() -> None:
     with pytest.raises(BadInput, match=r"1 of the 2 .* touch patches of 'train'.*allow-touching"):
         refuse_leaks(dataset, "test", ["train"])
     with pytest.raises(BadInput, match="touch patches of 'train'"):
-        refuse_training(dataset)
+        refuse_leaking_splits(dataset)
     refuse_leaks(dataset, "test", ["train"], allow_touching=True)
 
 
@@ -198,7 +198,7 @@ def test_splits_that_touch_officially_are_refused_only_when_asked() -> None:
         with pytest.raises(BadInput, match="--strict"):
             refuse_leaks(dataset, split, [learnt], strict=True)
     refuse_leaks(dataset, "test", ["train"], strict=True)
-    refuse_training(dataset)
+    refuse_leaking_splits(dataset)
 
 
 def test_blocks_are_twelve_kilometres_of_a_tile() -> None:
@@ -216,9 +216,9 @@ def test_the_official_split_is_as_far_apart_as_the_rule_believes(shared_data: Pa
         shared_data / "bigearthnet" / "metadata-all-480038.parquet", columns=["patch_id", "split"]
     )
     names = {split: part["patch_id"].tolist() for split, part in table.groupby("split")}
-    assert nearness(names["test"], names["train"]).nearest_m == 12_000
+    assert proximity(names["test"], names["train"]).nearest_m == 12_000
     for split, other in (("validation", "train"), ("test", "validation")):
-        found = nearness(names[split], names[other])
+        found = proximity(names[split], names[other])
         assert found.nearest_m == PATCH_M
         assert not found.overlapping.any()
 
@@ -226,8 +226,8 @@ def test_the_official_split_is_as_far_apart_as_the_rule_believes(shared_data: Pa
 @pytest.mark.data
 def test_the_shared_split_is_not_refused(shared_data: Path) -> None:
     dataset = open_dataset("bigearthnet", shared_data / "bigearthnet")
-    refuse_training(dataset)
+    refuse_leaking_splits(dataset)
     refuse_leaks(dataset, "test", ["train", "validation"])
-    found = to_learnt(dataset, "test", ["train", "validation"])
+    found = distance_to_training(dataset, "test", ["train", "validation"])
     assert found is not None
     assert (found.touching.sum(), found.overlapping.sum()) == (1, 0)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from landcover.core.errors import BadInput, UnknownName
-from landcover.datasets.thumbnails import TRUE_COLOUR, open_album
+from landcover.datasets.thumbnails import TRUE_COLOUR, open_thumbnails
 from landcover.io.band_files import read_folder
 from tests.support.bigearthnet_tree import PRODUCT, Look, v2_id, write_v2
 
@@ -20,7 +20,7 @@ LOOKS = (Look(v2_id(0), ("Pastures",)), Look(v2_id(1), ("Mixed forest",), "test"
 
 def test_a_patch_of_bigearthnet_is_its_true_colour(tmp_path: Path) -> None:
     root = write_v2(tmp_path / "bigearthnet", LOOKS)
-    album = open_album("bigearthnet-v2", root)
+    album = open_thumbnails("bigearthnet-v2", root)
     assert set(album.readers) == {look.patch_id for look in LOOKS}
     picture = album.picture(v2_id(1))
     patch = read_folder(root / "BigEarthNet-S2" / PRODUCT / v2_id(1))
@@ -33,18 +33,18 @@ def test_a_picture_of_eurosat_is_its_own(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(buffer, "JPEG", quality=100, subsampling=0)
     with zipfile.ZipFile(tmp_path / "EuroSAT_RGB.zip", "w") as archive:
         archive.writestr("EuroSAT_RGB/Forest/Forest_7.jpg", buffer.getvalue())
-    album = open_album("eurosat", tmp_path)
+    album = open_thumbnails("eurosat", tmp_path)
     with Image.open(buffer) as expected:
         assert np.array_equal(album.picture("Forest_7"), np.asarray(expected))
 
 
 def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    album = open_album("bigearthnet-v2", write_v2(tmp_path / "bigearthnet", LOOKS))
+    album = open_thumbnails("bigearthnet-v2", write_v2(tmp_path / "bigearthnet", LOOKS))
     with pytest.raises(BadInput, match="has no patch nowhere in this folder"):
         album.picture("nowhere")
     with pytest.raises(BadInput, match="There is no folder"):
-        open_album("bigearthnet-v2", tmp_path / "nowhere")
+        open_thumbnails("bigearthnet-v2", tmp_path / "nowhere")
     with pytest.raises(BadInput):
-        open_album("eurosat", tmp_path)
+        open_thumbnails("eurosat", tmp_path)
     with pytest.raises(UnknownName):
-        open_album("no-such", tmp_path)
+        open_thumbnails("no-such", tmp_path)

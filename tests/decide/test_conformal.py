@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from landcover.decide import conformal, conformal_fit
-from landcover.decide.conformal import WORDS, LabelSets, certainty
+from landcover.decide.conformal import CERTAINTIES, LabelSets, certainty
 from landcover.decide.conformal_fit import observe
 from tests.support.examples import examples
 
@@ -38,7 +38,7 @@ def test_coverage_holds_for_exchangeable_patches() -> None:
     for seed in range(40):
         bounds = conformal_fit.bounds_for(*some(300, seed)[:2], 0.1)
         chances, truth, *_ = some(400, 1000 + seed)
-        said, there = conformal.coded(bounds, chances)[:, :2], truth[:, :2]
+        said, there = conformal.codes_from_bounds(bounds, chances)[:, :2], truth[:, :2]
         for side, wrong, cases in (
             ("present", there & (said == 0), there),
             ("absent", ~there & (said == 2), ~there),
@@ -93,8 +93,8 @@ def test_a_word_follows_from_the_bounds() -> None:
     assert certainty(sets, "b", 1.0) == "possible"
     assert certainty(None, "a", 0.5) is None
     chances = np.array([[0.1, 0.0], [0.95, 1.0]])
-    found = conformal.words(sets, chances, ("a", "b"))
-    assert [[WORDS[code] for code in row] for row in found] == [
+    found = conformal.certainty_codes(sets, chances, ("a", "b"))
+    assert [[CERTAINTIES[code] for code in row] for row in found] == [
         ["absent", "possible"],
         ["certain", "possible"],
     ]

@@ -15,7 +15,7 @@ from landcover.core.errors import BadInput
 from landcover.evaluate.comparison import Comparison, Gap, Side, as_text, compare, compare_sides
 from landcover.evaluate.report import ClassMetrics, Evaluation, EvaluationReport, Predictions
 from landcover.evaluate.report_metrics import Draws, Material
-from landcover.metrics.scores import CLASS_FIGURES, FIGURES, LOWER_IS_BETTER, overall
+from landcover.metrics.scores import CLASS_METRICS, LOWER_IS_BETTER, METRICS, overall
 from tests.metrics.test_scores import HALF, K, some
 from tests.support.bigearthnet_tree import v2_id
 from tests.support.examples import examples
@@ -67,7 +67,7 @@ def sides(
 def test_the_better_model_is_found_in_every_way_it_is_better() -> None:
     found = sides(side("a", GOOD), side("b", POOR), draws=DRAWS)
     assert Comparison.model_validate_json(found.as_json()) == found
-    assert list(found.overall) == list(FIGURES)
+    assert list(found.overall) == list(METRICS)
     a, b = (overall(TRUTH, answer, HALF) for answer in (GOOD, POOR))
     for name, gap in found.overall.items():
         assert gap.difference == pytest.approx(a[name] - b[name], abs=2e-6)
@@ -113,7 +113,7 @@ def test_classes_with_few_patches_get_no_verdict() -> None:
     few = found.per_class[CLASS_NAMES[1]]
     assert few.support == 3
     assert few.ap.interval[0] > 0
-    assert {few.gap(name).better for name in CLASS_FIGURES} == {None}
+    assert {few.gap(name).better for name in CLASS_METRICS} == {None}
     assert found.per_class[CLASS_NAMES[-1]].ap.better == "a"
     absent = found.per_class[CLASS_NAMES[0]].ap
     assert absent == Gap(

@@ -19,7 +19,7 @@ from landcover.evaluate.report_metrics import (
     measure,
     part,
 )
-from landcover.metrics.scores import ACCURACY, CLASS_FIGURES, FIGURES, overall
+from landcover.metrics.scores import ACCURACY, CLASS_METRICS, METRICS, overall
 from landcover.models.card import Card
 from tests.metrics.test_scores import HALF, K, some
 from tests.support.tiny import tiny_card
@@ -50,15 +50,15 @@ def test_figures_are_ready_for_json_and_none_where_undefined(material: Material)
     found = measure([card()], material, [answer], DRAWS)
     told = json.loads(found.as_json())
     assert told["n"] == N
-    assert set(FIGURES) <= set(told)
+    assert set(METRICS) <= set(told)
     assert ACCURACY not in told
-    assert set(found.confidence_intervals) == set(FIGURES)
+    assert set(found.confidence_intervals) == set(METRICS)
     assert list(found.per_class) == list(CLASS_NAMES)
     absent = found.per_class[CLASS_NAMES[0]]
     assert (absent.support, absent.ap, absent.ap_interval) == (0, None, None)
-    assert set(absent.confidence_intervals) == set(CLASS_FIGURES)
+    assert set(absent.confidence_intervals) == set(CLASS_METRICS)
     last = found.per_class[CLASS_NAMES[-1]]
-    for name in CLASS_FIGURES:
+    for name in CLASS_METRICS:
         low, high = last.confidence_intervals[name]
         assert low <= high
         if name != "ece":  # its interval leans upwards
@@ -85,7 +85,7 @@ def test_too_few_patches_have_no_figures(material: Material) -> None:
     few = np.arange(N) < MIN_COUNTRY - 1
     found = part(material, few, answer, HALF, DRAWS)
     assert found.n == MIN_COUNTRY - 1
-    assert all(found.value(name) is None for name in FIGURES)
+    assert all(found.value(name) is None for name in METRICS)
     assert all(span is None for span in found.confidence_intervals.values())
 
 

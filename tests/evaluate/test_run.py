@@ -28,7 +28,7 @@ from landcover.evaluate.report_metrics import Draws
 from landcover.evaluate.report_text import as_text
 from landcover.evaluate.run import evaluate
 from landcover.io.band_files import read_folder
-from landcover.metrics.scores import CLASS_FIGURES, FIGURES, SUMMARY, decisions, overall
+from landcover.metrics.scores import CLASS_METRICS, METRICS, SUMMARY, decisions, overall
 from landcover.models import registry
 from landcover.models.model import Model, load_model
 from landcover.train.recipes import bigearthnet
@@ -77,10 +77,10 @@ def test_the_answer_has_the_documented_keys(result: Evaluation) -> None:
     )
     assert said["n"] == N
     assert set(said["per_class"]) == set(CLASS_NAMES)
-    keys = {"support", *CLASS_FIGURES, "threshold", "ap_interval", "confidence_intervals"}
+    keys = {"support", *CLASS_METRICS, "threshold", "ap_interval", "confidence_intervals"}
     assert set(said["per_class"][PASTURES]) == keys
-    assert set(FIGURES) <= set(said)
-    assert set(said["confidence_intervals"]) == set(FIGURES)
+    assert set(METRICS) <= set(said)
+    assert set(said["confidence_intervals"]) == set(METRICS)
     assert set(said["baselines"]) == {"class-prior"}
     assert set(SUMMARY) <= set(said["baselines"]["class-prior"])
 

@@ -25,7 +25,7 @@ from landcover.explain.baselines import BASELINES, baseline
 from landcover.io.samples import read_sample
 from landcover.models import registry
 from landcover.models.model import Model
-from landcover.nets.reading import Look, MappedNet
+from landcover.nets.outputs import MappedNet, View
 from landcover.nets.symmetry import symmetry
 from tests.support import tiny
 from tests.support.examples import sampled
@@ -234,13 +234,13 @@ def test_linearity_in_the_scores(cnn: Model, lake: Raster) -> None:
         def forward(self, pixels: Tensor) -> Tensor:
             return self.mixed(self.net(pixels))
 
-        def looks(self, pixels: Tensor) -> list[Look]:
+        def views(self, pixels: Tensor) -> list[View]:
             assert isinstance(self.net, MappedNet)
-            return self.net.looks(pixels)
+            return self.net.views(pixels)
 
-        def scores_of(self, moments: Sequence[Tensor]) -> Tensor:
+        def scores_from(self, moments: Sequence[Tensor]) -> Tensor:
             assert isinstance(self.net, MappedNet)
-            return self.mixed(self.net.scores_of(moments))
+            return self.mixed(self.net.scores_from(moments))
 
         def mixed(self, scores: Tensor) -> Tensor:
             mixed = 2 * scores[:, self.first] - scores[:, self.second]

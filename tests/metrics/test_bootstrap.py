@@ -19,7 +19,7 @@ from landcover.metrics.bootstrap import (
     weighted_average_precision,
 )
 from landcover.metrics.scores import (
-    CLASS_FIGURES,
+    CLASS_METRICS,
     SUMMARY,
     adaptive_calibration_error,
     calibration_error,
@@ -83,7 +83,7 @@ def test_a_resample_has_the_figures_of_its_patches(*, exclusive: bool, places: i
         for name, value in (("precision", precision), ("recall", recall), ("f1", f1)):
             assert found.overall[f"macro_{name}"][k] == pytest.approx(value, abs=1e-9)
         each = per_class(again, chances, HALF, exclusive=exclusive)
-        for name in CLASS_FIGURES:
+        for name in CLASS_METRICS:
             values = [getattr(item, name) for item in each]
             np.testing.assert_allclose(found.per_class[name][k], values, atol=1e-7)
 

@@ -27,8 +27,8 @@ from sklearn.metrics import (
 from landcover.core.classes import CLASS_NAMES
 from landcover.metrics.scores import (
     ACCURACY,
-    CLASS_FIGURES,
-    FIGURES,
+    CLASS_METRICS,
+    METRICS,
     MIN_POSITIVES,
     SUMMARY,
     adaptive_calibration_error,
@@ -152,7 +152,7 @@ def test_every_figure_is_scikit_learns() -> None:
     truth, probability = some()
     counted, called = counted_classes(truth), probability >= 0.5
     values = overall(truth, probability, HALF)
-    assert tuple(values) == FIGURES
+    assert tuple(values) == METRICS
     own, said = truth[:, counted], called[:, counted]
     wanted = {
         "macro_f2": fbeta_score(own, said, beta=2, average="macro"),
@@ -169,14 +169,14 @@ def test_every_figure_is_scikit_learns() -> None:
         "brier": brier_score_loss(truth.ravel(), probability.ravel()),
         "one_error": np.mean([not t[p.argmax()] for t, p in zip(truth, probability, strict=True)]),
     }
-    assert set(wanted) | {*SUMMARY, "ace"} == set(FIGURES)
+    assert set(wanted) | {*SUMMARY, "ace"} == set(METRICS)
     for name, value in wanted.items():
         assert values[name] == pytest.approx(value, abs=1e-7), name
 
 
 def test_class_figures_are_scikit_learns() -> None:
     truth, probability = some()
-    assert {*CLASS_FIGURES, "support", "threshold"} == set(
+    assert {*CLASS_METRICS, "support", "threshold"} == set(
         per_class(truth, probability, HALF)[0].__dataclass_fields__
     )
     for k, item in enumerate(per_class(truth, probability, HALF)):

@@ -20,7 +20,7 @@ def test_the_surest_come_first() -> None:
     assert found.risk == pytest.approx([0, 0, 1 / 3, 1 / 2])
     assert found.area == pytest.approx(np.mean([0, 0, 1 / 3, 1 / 2]))
     assert found.best == pytest.approx(found.risk)
-    assert found.everything == 0.5
+    assert found.mean_loss == 0.5
 
 
 def test_one_who_is_equally_sure_of_everything_gains_nothing() -> None:
@@ -90,4 +90,4 @@ def test_losses_are_those_of_the_decisions() -> None:
     )
     one = np.eye(4, dtype=bool)[[0, 1, 2]]
     said = np.eye(4)[[0, 3, 2]]
-    assert selective_risk.misnamed(one, said).tolist() == [0, 1, 0]
+    assert selective_risk.top_class_wrong(one, said).tolist() == [0, 1, 0]

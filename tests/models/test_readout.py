@@ -67,11 +67,11 @@ def test_any_weighing_of_moments_is_one_of_places(name: str) -> None:
     draw = torch.Generator().manual_seed(2)
     pixels, other = torch.rand(2, 1, 12, 120, 120, generator=draw)
     with torch.no_grad():
-        looks, others = net.looks(pixels), net.looks(other)
-        moments = [a.moments() - b.moments() for a, b in zip(looks, others, strict=True)]
+        views, others = net.views(pixels), net.views(other)
+        moments = [a.moments() - b.moments() for a, b in zip(views, others, strict=True)]
         weights = [torch.randn(2, part.shape[1], generator=draw) for part in moments]
         expected = sum((w @ m[0] for w, m in zip(weights, moments, strict=True)), torch.zeros(2))
-        parts = readout.spread(looks, weights, others)
+        parts = readout.spread(views, weights, others)
         for cells in (False, True):
             drawn = sum(readout.on_pixels(v, t, (120, 120), cells=cells) for v, t in parts)
             assert isinstance(drawn, torch.Tensor)
@@ -80,16 +80,16 @@ def test_any_weighing_of_moments_is_one_of_places(name: str) -> None:
 
 
 def test_each_look_is_turned_back_to_how_the_patch_lies() -> None:
-    """A bright corner stays where it is, whichever way a part looks at it."""
+    """A bright corner stays where it is, in whichever symmetry a part sees it."""
     net = readout.split(with_net(nets()["mosaic"]))
     assert net is not None
     pixels = torch.full((1, 12, 120, 120), 0.1)
     marked = pixels.clone()
     marked[..., :24, 72:] = 0.6
     with torch.no_grad():
-        looks, others = net.looks(marked), net.looks(pixels)
-        weights = [torch.ones(1, look.moments().shape[1]) for look in looks]
-        parts = readout.spread(looks, weights, others)
+        views, others = net.views(marked), net.views(pixels)
+        weights = [torch.ones(1, view.moments().shape[1]) for view in views]
+        parts = readout.spread(views, weights, others)
     drawn = [readout.on_pixels(v, turn, (120, 120))[0].abs() for v, turn in parts]
     most = max(float(part.sum()) for part in drawn)
     # Deep maps of a net that has learnt nothing hardly react.

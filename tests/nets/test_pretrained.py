@@ -13,11 +13,11 @@ from landcover.core.errors import BadInput
 from landcover.io import samples
 from landcover.models import registry
 from landcover.nets.efficientnet_lite0 import Lite0
-from landcover.nets.label_sets import LabelSets, count, from_counts
+from landcover.nets.label_sets import LabelSets, count_label_sets, from_counts
 from landcover.nets.mosaic import Mosaic, join
 from landcover.nets.rgb_lite0 import RgbNet
 from landcover.nets.spectral_lite0 import VISIBLE, SpectralLite, inflate
-from landcover.nets.symmetry import symmetry, turned_back
+from landcover.nets.symmetry import symmetry, undo_symmetry
 from landcover.nets.trigrid import TriGrid
 
 SMALL = {"members": 1, "width": 4, "stem": 4, "spectral": 8}
@@ -54,21 +54,21 @@ def test_lite0_has_the_published_size_and_strides() -> None:
 def test_published_weights_are_paired_by_order() -> None:
     trunk, wide = Lite0(), Lite0(12)
     state = published(trunk)
-    trunk.from_imagenet(state)
+    trunk.load_imagenet(state)
     assert all((v == 0.5).all() for n, v in trunk.state_dict().items() if v.is_floating_point())
     stem = wide.stem[0].weight.clone()
-    wide.from_imagenet(state)
+    wide.load_imagenet(state)
     assert torch.equal(wide.stem[0].weight, stem)
     with pytest.raises(ValueError, match="not the weights"):
-        trunk.from_imagenet({"_0": torch.zeros(1)})
+        trunk.load_imagenet({"_0": torch.zeros(1)})
     with pytest.raises(ValueError, match="another shape"):
-        trunk.from_imagenet({**state, "_6": torch.zeros(1)})
+        trunk.load_imagenet({**state, "_6": torch.zeros(1)})
 
 
 def test_the_rgb_net_reads_pictures_of_any_size() -> None:
     net = RgbNet(enlarge=1.5).eval()
     pixels = torch.rand(4, 3, 64, 64)
-    net.start_from(pixels, torch.zeros(4, 10))
+    net.initialise(pixels, torch.zeros(4, 10))
     assert torch.allclose(net.mean, pixels.mean(dim=(0, 2, 3)))
     assert net(pixels).shape == (4, 10)
     assert net(torch.rand(1, 3, 96, 128)).shape == (1, 10)
@@ -159,7 +159,7 @@ def test_a_patch_is_the_average_of_its_cells(side: int) -> None:
 def test_bands_are_left_out_in_training_but_not_the_visible_ones() -> None:
     torch.manual_seed(0)
     net = SpectralLite(spectral=0, band_dropout=0.99, dropout=0.0, **TAPS)
-    net.start_from(torch.rand(8, 12, 48, 48), torch.rand(8, 19))
+    net.initialise(torch.rand(8, 12, 48, 48), torch.rand(8, 19))
     seen: list[torch.Tensor] = []
     net.trunk.stem.register_forward_pre_hook(lambda _net, given: seen.append(given[0]))
     net.train()(torch.rand(8, 12, 48, 48))
@@ -170,7 +170,7 @@ def test_bands_are_left_out_in_training_but_not_the_visible_ones() -> None:
 
 def test_label_sets_exclude_what_never_occurs_and_know_company() -> None:
     a, b, c = CLASS_NAMES[:3]
-    net = from_counts(count([[a, b]] * 6 + [[a]] * 5 + [[c]] * 9 + [[b, c]] * 4))
+    net = from_counts(count_label_sets([[a, b]] * 6 + [[a]] * 5 + [[c]] * 9 + [[b, c]] * 4))
     assert len(net.members) == 3
     logits = torch.full((1, len(CLASS_NAMES)), -4.0)
     logits[0, 1] = 3.0
@@ -185,12 +185,12 @@ def test_label_sets_exclude_what_never_occurs_and_know_company() -> None:
     stronger.load_state_dict(net.state_dict())
     assert not torch.equal(stronger(logits), net(logits))
     with pytest.raises(ValueError, match="5 patches"):
-        from_counts(count([[a]]))
+        from_counts(count_label_sets([[a]]))
 
 
 def test_the_excess_of_a_label_set_is_over_independent_classes() -> None:
     a, b = CLASS_NAMES[:2]
-    net = from_counts(count([[a]] * 10 + [[b]] * 10))
+    net = from_counts(count_label_sets([[a]] * 10 + [[b]] * 10))
     # Half of all patches each; were the classes independent, a alone would be a quarter.
     assert torch.allclose(net.excess, torch.full((2,), math.log(0.5 / 0.25)), atol=1e-3)
 
@@ -202,7 +202,7 @@ def test_a_mosaic_answers_with_the_parts_that_were_joined() -> None:
     assert isinstance(mosaic, Mosaic)
     grid = TriGrid(**SMALL).eval()
     lites = [SpectralLite(**TAPS).eval() for _ in range(2)]
-    prior = from_counts(count([CLASS_NAMES[:1]] * 5 + [CLASS_NAMES[1:3]] * 5))
+    prior = from_counts(count_label_sets([CLASS_NAMES[:1]] * 5 + [CLASS_NAMES[1:3]] * 5))
     join(grid, lites, prior, mosaic)
     pixels = torch.rand(2, 12, 48, 48)
     looks = [lites[k](symmetry(pixels, w)) for k, w in ((0, 0), (0, 4), (1, 1), (1, 5))]
@@ -251,7 +251,8 @@ def test_a_turned_area_has_the_turned_windows(turn: int) -> None:
         assert straight.shape[2:] == (2, 5)
         fitting = area[:, :, :136, :184]
         answers = [
-            turned_back(net.lites[0].dense(symmetry(fitting, look), 16), look) for look in range(8)
+            undo_symmetry(net.lites[0].dense(symmetry(fitting, look), 16), look)
+            for look in range(8)
         ]
         assert torch.allclose(straight, torch.stack(answers).mean(dim=0), atol=1e-4)
         turned = net.dense(symmetry(area[:, :, :120, :168], turn), step=24)

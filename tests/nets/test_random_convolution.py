@@ -18,7 +18,7 @@ def drawn(**options: object) -> RandomConvolution:
     net = nets.build("random-convolution", **{**SMALL, **options})
     assert isinstance(net, RandomConvolution)
     torch.manual_seed(0)
-    net.start_from(torch.rand(4, len(net.log_mean), 24, 24), torch.zeros(4, len(CLASS_NAMES)))
+    net.initialise(torch.rand(4, len(net.log_mean), 24, 24), torch.zeros(4, len(CLASS_NAMES)))
     for layer in net.convolutions():
         torch.nn.init.normal_(layer.weight, std=0.1)
         torch.nn.init.normal_(layer.bias, std=0.1)

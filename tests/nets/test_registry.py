@@ -37,7 +37,7 @@ def small_net(*, bands: tuple[str, ...] = BAND_NAMES, **options: int) -> TriGrid
     torch.manual_seed(0)
     columns = [BAND_NAMES.index(name) for name in bands]
     net = TriGrid(bands=bands, **{**SMALL, **options})  # type: ignore[arg-type]
-    net.start_from(patches(8)[:, columns], torch.rand(8, len(CLASS_NAMES)).round())
+    net.initialise(patches(8)[:, columns], torch.rand(8, len(CLASS_NAMES)).round())
     net.train()
     for seed in range(3):
         net(patches(8, seed=seed)[:, columns])
@@ -76,7 +76,7 @@ def test_the_first_answer_is_the_frequency_of_the_classes() -> None:
     net = TriGrid(**SMALL)  # type: ignore[arg-type]
     targets = torch.zeros(8, len(CLASS_NAMES))
     targets[:2, 3] = 1
-    net.start_from(patches(8), targets)
+    net.initialise(patches(8), targets)
     for member in net.members:
         assert torch.sigmoid(member.head.bias[3]).item() == pytest.approx(0.25, abs=1e-6)
 

@@ -15,7 +15,7 @@ from landcover.core.raster import Provenance, Raster
 from landcover.core.window import grid
 from landcover.models.card import Card
 from landcover.models.model import Model, save_model, weights_bytes
-from landcover.nets.reading import Reading
+from landcover.nets.outputs import NetOutput
 from landcover.train.decisions import decide
 from landcover.trust.quality import assess
 from landcover.trust.result import Result
@@ -39,9 +39,9 @@ class TinyNet(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         return self.read(pixels).scores
 
-    def read(self, pixels: Tensor) -> Reading:
+    def read(self, pixels: Tensor) -> NetOutput:
         features = torch.relu(self.conv(pixels)).mean(dim=(2, 3))
-        return Reading(self.head(features), features)
+        return NetOutput(self.head(features), features)
 
 
 def tiny_card(weights: bytes, **changes: object) -> Card:

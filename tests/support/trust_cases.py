@@ -47,4 +47,4 @@ def dataset() -> Dataset:
     records = [record(k, "train") for k in range(TRAINING)]
     records += [record(100 + k, "validation") for k in range(CHECKING)]
     records += [record(200 + k, "test") for k in range(TEST)]
-    return Dataset(name="bigearthnet", title="Samples", everything=tuple(records))
+    return Dataset(name="bigearthnet", title="Samples", all_records=tuple(records))

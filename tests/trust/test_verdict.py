@@ -18,7 +18,7 @@ from landcover.io.images import picture_of
 from landcover.io.samples import read_sample
 from landcover.models import registry
 from landcover.models.model import Model, Prediction
-from landcover.nets.reading import ReadableNet, Reading
+from landcover.nets.outputs import FeatureNet, NetOutput
 from landcover.trust import novelty, shift_stability, verdict
 from landcover.trust.bench import fit
 from landcover.trust.bench.synthetic import SPOILERS
@@ -185,10 +185,10 @@ def test_one_pass_of_the_net_says_the_same_as_two(
     model: Model, known: Novelty, good: Raster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = []
-    assert isinstance(model.net, ReadableNet)
+    assert isinstance(model.net, FeatureNet)
     real = type(model.net).read
 
-    def counted(net: ReadableNet, pixels: torch.Tensor) -> Reading:
+    def counted(net: FeatureNet, pixels: torch.Tensor) -> NetOutput:
         passes.append(len(pixels))
         return real(net, pixels)
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from landcover.nets.label_sets import packaged
+from landcover.nets.label_sets import load_packaged
 from landcover.nets.mosaic import Mosaic, join
 from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.trigrid import TriGrid
@@ -41,7 +41,7 @@ def main(trigrid: str, out: str, *runs: str) -> None:
         lite.load_state_dict(torch.load(WORK / "runs" / run / "state.pt", weights_only=True))
         lites.append(lite)
         options.append(config.net_options)
-    prior = packaged()
+    prior = load_packaged()
     settings: dict[str, Any] = {"trigrid": MEMBERS, "lites": options, "sets": len(prior.members)}
     mosaic = join(grid, lites, prior, Mosaic(**settings))
     size = sum(p.numel() for p in mosaic.parameters())

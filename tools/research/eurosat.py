@@ -37,7 +37,7 @@ def start(name: str) -> dict[str, torch.Tensor]:
         return {}
     if name == "imagenet":
         trunk = Lite0()
-        trunk.from_imagenet(imagenet())
+        trunk.load_imagenet(imagenet())
         return {f"trunk.{k}": v for k, v in trunk.state_dict().items()}
     state: dict[str, torch.Tensor] = torch.load(
         WORK / "runs" / name / "state.pt", weights_only=True

@@ -34,7 +34,7 @@ def main() -> None:
     torch.set_num_threads(1)
     both = join(store("train"), store("validation"))
     net = Lite0().eval()
-    net.from_imagenet(imagenet())
+    net.load_imagenet(imagenet())
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pixels = torch.log(both.pixels(range(len(both))).clamp(0, 1.5) + 0.01)
     mean, std = (f(pixels[:301], dim=(0, 2, 3), keepdim=True) for f in (torch.mean, torch.std))

@@ -16,7 +16,7 @@ from typing import Final
 import torch
 from safetensors.torch import load_file
 
-from landcover.nets.label_sets import packaged
+from landcover.nets.label_sets import load_packaged
 from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.trigrid import TriGrid
 from landcover.train.recipes.mosaic import LOOKS, settings
@@ -47,7 +47,7 @@ def main(runs: str, *lites: str) -> None:
         net = SpectralLite(**parts.lite.net_options)
         net.load_state_dict(load_file(Path(runs) / name / "weights.safetensors"))
         answers[name] = looks(net, check, (0, 4)).mean(dim=0)
-    prior = packaged(strength=LOOKS["strength"])
+    prior = load_packaged(strength=LOOKS["strength"])
     rows = {**ROWS, **{f"taught {name}, .4": (0.4, (name,)) for name in lites}}
 
     def joined(share: float, names: tuple[str, ...]) -> Floats:

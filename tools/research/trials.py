@@ -200,7 +200,7 @@ def fit(job: dict[str, Any], pool: Pool, out: Path, euro: dict[str, Tensor]) -> 
     average = nets.build(config.net, **config.net_options)
     if job["kind"] == "lite" and job.get("start", "eurosat") == "eurosat":
         load_matching(net, inflate(dict(euro)))
-    net.start_from(pool.pixels[rows].cpu(), pool.targets[rows].cpu())
+    net.initialise(pool.pixels[rows].cpu(), pool.targets[rows].cpu())
     for one in (net, average):
         one.to(device, memory_format=torch.channels_last)
     if job.get("ssl"):

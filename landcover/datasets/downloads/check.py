@@ -179,7 +179,7 @@ def _open_some(found: _Found, sample: int, seed: int, report: Report) -> tuple[i
 
 def _bigearthnet(root: Path) -> _Found:
     dataset = bigearthnet.open_v2(root)
-    records = dataset.everything
+    records = dataset.all_records
     counts = Counter("flawed" if r.cloudy or r.snowy else r.split for r in records)
     notes = [dataset.note] if dataset.note else []
     if dataset.unlisted:

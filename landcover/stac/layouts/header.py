@@ -10,15 +10,7 @@ from typing import Final
 from rasterio.io import DatasetReader
 
 from landcover.core.errors import BadInput
-from landcover.io.guard import (
-    FILE,
-    JP2_MAGIC,
-    TIFF_MAGIC,
-    head_of,
-    named,
-    open_raster,
-    shown,
-)
+from landcover.io.guard import FILE, JP2_MAGIC, TIFF_MAGIC, head_of, named, open_raster, shown
 from landcover.stac.layouts.footprint import Polygons, of_grid
 from landcover.stac.layouts.found_scene import Grid
 

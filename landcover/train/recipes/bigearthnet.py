@@ -19,7 +19,7 @@ from landcover.core.errors import BadInput, UnknownName
 from landcover.core.progress import Report
 from landcover.datasets import Dataset, EuroSat
 from landcover.datasets.arrays import NativeStore
-from landcover.datasets.band_subset import show
+from landcover.datasets.band_subset import select_bands
 from landcover.datasets.statistics import band_statistics
 from landcover.nets import efficientnet_lite0
 from landcover.nets.spectral_lite0 import inflate
@@ -45,7 +45,7 @@ def lite0_from_photographs() -> Weights:
         BadInput: the package that carries the weights is not installed.
     """
     trunk = efficientnet_lite0.Lite0()
-    trunk.from_imagenet(efficientnet_lite0.imagenet())
+    trunk.load_imagenet(efficientnet_lite0.imagenet_weights())
     return inflate({f"trunk.{name}": value for name, value in trunk.state_dict().items()})
 
 
@@ -263,9 +263,9 @@ def _train(
 ) -> TrainedNet:
     """One fit by gradients."""
     bands = tuple(config.net_options.get("bands", BAND_NAMES))
-    seen = None if validation is None else show(validation, bands)
+    seen = None if validation is None else select_bands(validation, bands)
     initial = recipe.initial() if recipe.initial else None
-    result = train(config, show(store, bands), seen, out, tell, initial=initial)
+    result = train(config, select_bands(store, bands), seen, out, tell, initial=initial)
     return TrainedNet(
         net=rounded(result.net()) if recipe.half else result.net(),
         net_name=config.net,

@@ -20,7 +20,7 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
 from landcover.datasets import Dataset
 from landcover.datasets.arrays import NativeStore, PatchSet, join
-from landcover.datasets.band_subset import show
+from landcover.datasets.band_subset import select_bands
 from landcover.decide import calibration
 from landcover.metrics.crossfit import places
 from landcover.metrics.scores import summary
@@ -178,7 +178,7 @@ def decide(card: Card, trained: TrainedNet, validation: NativeStore) -> Card:
     Raises:
         BadInput: no patch has a label.
     """
-    logits = predict_logits(trained.net, show(validation, trained.bands))
+    logits = predict_logits(trained.net, select_bands(validation, trained.bands))
     truth = validation.targets.numpy().astype(bool)
     decided = decisions.decide(
         card, logits.numpy(), truth, places(validation.ids), validation.countries

@@ -29,7 +29,7 @@ from landcover.core.progress import Progress, Report
 from landcover.datasets.eurosat import EuroSat
 from landcover.datasets.eurosat_store import RgbStore
 from landcover.models.inference import Scorer
-from landcover.nets.efficientnet_lite0 import Lite0, imagenet
+from landcover.nets.efficientnet_lite0 import Lite0, imagenet_weights
 from landcover.train import distributed
 from landcover.train.configuration import TrainConfig
 from landcover.train.history import Epoch
@@ -175,7 +175,7 @@ def photographs() -> Weights:
         BadInput: the package that carries them is not installed.
     """
     trunk = Lite0()
-    trunk.from_imagenet(imagenet())
+    trunk.load_imagenet(imagenet_weights())
     return {f"trunk.{name}": value for name, value in trunk.state_dict().items()}
 
 

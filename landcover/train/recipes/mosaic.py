@@ -34,7 +34,7 @@ from landcover.models.card import WEIGHTS_FILE
 from landcover.models.devices import pick_device
 from landcover.models.inference import fold
 from landcover.nets import mosaic
-from landcover.nets.label_sets import packaged
+from landcover.nets.label_sets import load_packaged
 from landcover.nets.mosaic import Mosaic
 from landcover.nets.spectral_lite0 import SpectralLite, inflate
 from landcover.nets.trigrid import TriGrid
@@ -218,7 +218,7 @@ def panel(parts: Parts, trigrid: Weights, lites: Sequence[Weights]) -> nn.Module
 
 def assemble(parts: Parts, trigrid: Weights, lite: Weights) -> Mosaic:
     """A mosaic of trained weights, in evaluation mode."""
-    prior = packaged(strength=LOOKS["strength"])
+    prior = load_packaged(strength=LOOKS["strength"])
     whole = nets.build("mosaic", **options(parts, sets=len(prior.members)))
     assert isinstance(whole, Mosaic)
     return mosaic.join(*_trained(parts, trigrid, [lite]), prior, whole)

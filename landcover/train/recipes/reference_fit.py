@@ -155,7 +155,7 @@ def fit_random_convolution(store: PatchSet, seed: int = 0) -> Fitted:
     net = RandomConvolution(**options)
     chance = Generator().manual_seed(seed)
     some = torch.randperm(len(store), generator=chance)[:_START_PATCHES]
-    net.start_from(store.pixels(some.tolist()), store.targets)
+    net.initialise(store.pixels(some.tolist()), store.targets)
     with torch.inference_mode():
         for layer in net.convolutions():
             windows = torch.cat(

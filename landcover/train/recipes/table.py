@@ -9,7 +9,7 @@ from typing import Final
 from landcover.core.errors import UnknownName
 from landcover.core.progress import Report
 from landcover.datasets import Dataset, EuroSat
-from landcover.datasets.split_distance import refuse_training
+from landcover.datasets.split_distance import refuse_leaking_splits
 from landcover.train.recipes import bigearthnet, eurosat, mosaic
 from landcover.train.recipes.order import Order
 
@@ -46,7 +46,7 @@ def make(
             ground.
     """
     if isinstance(dataset, Dataset):
-        refuse_training(dataset)
+        refuse_leaking_splits(dataset)
     if name not in NAMES and not name.startswith(bigearthnet.TIMM):
         raise UnknownName("model", name, NAMES)
     SEVERAL_STEPS.get(name, bigearthnet.make)(name, dataset, out, order, report)

@@ -348,7 +348,7 @@ def _selective(model: Model, known: Novelty, judged: Sequence[Judged]) -> Select
         n=len(judged),
         loss="share of classes decided wrongly",
         confidence=_curve(curves["confidence"]),
-        everything=curves["verdict"].everything,
+        everything=curves["verdict"].mean_loss,
         novelty=_curve(curves["novelty"]),
         verdict=_curve(curves["verdict"]),
         decisions={

@@ -27,11 +27,7 @@ from landcover.metrics import selective_risk
 from landcover.metrics.bootstrap import interval
 from landcover.metrics.scores import Doubles
 from landcover.models.model import Model
-from landcover.trust.bench.stability_record import (
-    PERCENTILES,
-    StabilityMeasurement,
-    StabilityRisk,
-)
+from landcover.trust.bench.stability_record import PERCENTILES, StabilityMeasurement, StabilityRisk
 from landcover.trust.judge import UNSTABLE
 from landcover.trust.shift_stability import stability
 
@@ -100,7 +96,7 @@ def measure(
         scores=_percentiles(score),
         largest=_percentiles(np.array([item.largest for item in found])),
         risk=StabilityRisk(
-            everything=mine.everything,
+            everything=mine.mean_loss,
             area=mine.area,
             area_interval=mine.area_interval,
             chance=mine.chance,

@@ -13,7 +13,7 @@ import streamlit as st
 from landcover.core.bands import COMPOSITES
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
-from landcover.datasets.patch_names import on_disk
+from landcover.datasets.patch_names import load_from_disk
 from pages.parts.explain import computation
 from pages.parts.explain.computation import Failed, Wish
 from pages.parts.shared import downloads, theme
@@ -136,7 +136,7 @@ def thumbnail(folder: Path, patch_id: str) -> bytes | None:
     """A training patch as a PNG file; None where the folder does not hold it."""
     for place in (folder, folder / ABOVE):
         try:
-            patch = on_disk(place, patch_id)
+            patch = load_from_disk(place, patch_id)
         except LandcoverError:
             continue
         if patch is not None:

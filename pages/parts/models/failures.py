@@ -11,7 +11,7 @@ import streamlit as st
 
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import ByteArray
-from landcover.datasets.thumbnails import Album, open_album
+from landcover.datasets.thumbnails import Thumbnails, open_thumbnails
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures
 from pages.parts.models import data
@@ -67,7 +67,7 @@ def _table(
     if index is None:
         loss = failures.patch_loss(found.truth, found.probability, exclusive=alone)
     else:
-        loss = failures.surprise(found.truth, found.probability)[:, index]
+        loss = failures.cross_entropy(found.truth, found.probability)[:, index]
     order = failures.worst_first(loss)
     names, decided = np.array(data.shorts(report)), data.called(report)
     table = pd.DataFrame(
@@ -114,7 +114,7 @@ def _pictures(
                 _one(report, int(k), value, album, folder)
 
 
-def _album(dataset: str, folder: str) -> tuple[Album | None, str]:
+def _album(dataset: str, folder: str) -> tuple[Thumbnails | None, str]:
     if not folder:
         return None, ""
     try:
@@ -126,16 +126,16 @@ def _album(dataset: str, folder: str) -> tuple[Album | None, str]:
 
 
 @st.cache_resource(max_entries=2, ttl=600, show_spinner="Reading the data set's tables …")
-def _opened(dataset: str, folder: str) -> Album:
-    return open_album(dataset, Path(folder).expanduser())
+def _opened(dataset: str, folder: str) -> Thumbnails:
+    return open_thumbnails(dataset, Path(folder).expanduser())
 
 
 @st.cache_data(max_entries=64, ttl=600, show_spinner=False)
-def _picture(_album: Album, dataset: str, folder: str, patch: str) -> ByteArray:  # noqa: ARG001 - part of the cache's key
+def _picture(_album: Thumbnails, dataset: str, folder: str, patch: str) -> ByteArray:  # noqa: ARG001 - part of the cache's key
     return _album.picture(patch)
 
 
-def _one(report: Evaluation, k: int, loss: float, album: Album | None, folder: str) -> None:
+def _one(report: Evaluation, k: int, loss: float, album: Thumbnails | None, folder: str) -> None:
     """One patch: picture, id, and the classes that matter with their probabilities."""
     found = report.predictions
     patch, names = found.ids[k], data.shorts(report)

@@ -9,12 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.evaluate.report import (
-    Evaluation,
-    LabelSetCoverage,
-    LabelSetShares,
-    PartMetrics,
-)
+from landcover.evaluate.report import Evaluation, LabelSetCoverage, LabelSetShares, PartMetrics
 from pages.parts.models import data
 from pages.parts.models import report_figures as show
 

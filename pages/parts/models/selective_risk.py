@@ -70,7 +70,9 @@ def _curve(
     truth, probability = found.truth[:, columns], found.probability[:, columns]
     if alone:
         sure = selective_risk.certainty(probability, (0.5,) * truth.shape[1], measure)
-        return selective_risk.risk_coverage(sure, selective_risk.misnamed(truth, probability))
+        return selective_risk.risk_coverage(
+            sure, selective_risk.top_class_wrong(truth, probability)
+        )
     thresholds = _report.thresholds()[columns]
     sure = selective_risk.certainty(probability, thresholds, measure)
     return selective_risk.risk_coverage(
@@ -91,7 +93,7 @@ def _said(found: RiskCoverage) -> str:
         else "so that these patches do not show that the order is better than chance"
     )
     return (
-        f"Wrong where all are answered: **{found.everything:.3f}**; {', '.join(steps)}. "
+        f"Wrong where all are answered: **{found.mean_loss:.3f}**; {', '.join(steps)}. "
         f"Area below the curve **{data.with_span(found.area, found.area_interval)}** (lower is "
         f"better); leaving out at random gives {low:.3f} to {high:.3f} in 95 of 100 cases, "
         f"{verdict}; the best order there is gives {found.best_area:.3f}."
@@ -103,7 +105,7 @@ def _table(found: RiskCoverage) -> pd.DataFrame:
         {
             "Coverage": found.coverage,
             "Risk": found.risk,
-            "At random": found.everything,
+            "At random": found.mean_loss,
             "Best order": found.best,
         }
     )

@@ -14,13 +14,7 @@ from landcover.core.errors import CorruptModel
 from landcover.models import registry
 from landcover.models.card import RGB, Card
 from landcover.trust.bench import records
-from landcover.trust.bench.records import (
-    GoodPatches,
-    Origin,
-    Rate,
-    TrustGroup,
-    TrustMeasurement,
-)
+from landcover.trust.bench.records import GoodPatches, Origin, Rate, TrustGroup, TrustMeasurement
 from pages.parts.models import data
 from pages.parts.models import report_figures as show
 from pages.parts.models.verdict_risk import render_risk

@@ -9,13 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.models.card import Card
-from landcover.trust.bench.records import (
-    MIXTURES,
-    ORDERS,
-    Mixture,
-    SelectiveRisk,
-    TrustMeasurement,
-)
+from landcover.trust.bench.records import MIXTURES, ORDERS, Mixture, SelectiveRisk, TrustMeasurement
 from pages.parts.models import data
 from pages.parts.models import report_figures as show
 

@@ -78,13 +78,13 @@ def test_patches_without_any_date_are_refused(model: Model) -> None:
         def patch(self) -> Raster:
             return replace(trust_cases.SampleRecord.patch(self), acquired=None)
 
-    records = trust_cases.dataset().everything
+    records = trust_cases.dataset().all_records
     plain = tuple(
         Undated(**{name: getattr(one, name) for name in one.__dataclass_fields__})
         for one in records
     )
     with pytest.raises(BadInput, match="date"):
-        fit.fit(model, Dataset(name="b", title="B", everything=plain))
+        fit.fit(model, Dataset(name="b", title="B", all_records=plain))
 
 
 def test_a_choice_of_records_is_spread_over_all() -> None:

@@ -1,6 +1,6 @@
 """What a net gives beside scores: the features that it decides by, and maps of them.
 
-Every net that ends in linear layers is a :class:`ReadableNet`: one pass gives scores and
+Every net that ends in linear layers is a :class:`FeatureNet`: one pass gives scores and
 features. TriGrid, SpectralLite and the Mosaic of them are :class:`MappedNet` as well: they
 answer from *moments*, means and mean squares of feature maps over the patch, so that any
 weighting of the moments is one of places on the grid of each map.
@@ -15,11 +15,11 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["FeatureMap", "Look", "MappedNet", "ReadableNet", "Reading"]
+__all__ = ["FeatureMap", "FeatureNet", "MappedNet", "NetOutput", "View"]
 
 
 @dataclass(frozen=True)
-class Reading:
+class NetOutput:
     """What one pass of a net gives.
 
     Attributes:
@@ -34,10 +34,10 @@ class Reading:
 
 
 @runtime_checkable
-class ReadableNet(Protocol):
+class FeatureNet(Protocol):
     """A net whose scores and features come from one pass."""
 
-    def read(self, pixels: Tensor) -> Reading:
+    def read(self, pixels: Tensor) -> NetOutput:
         """Scores and features of pixels ``(n, band, y, x)``, in evaluation mode."""
         ...
 
@@ -90,7 +90,7 @@ class FeatureMap:
 
 
 @dataclass(frozen=True)
-class Look:
+class View:
     """The maps of one part of the net in one symmetry: a group of maps for each member.
 
     Attributes:
@@ -115,10 +115,10 @@ class Look:
 class MappedNet(Protocol):
     """A net that answers from moments of its maps."""
 
-    def looks(self, pixels: Tensor) -> list[Look]:
+    def views(self, pixels: Tensor) -> list[View]:
         """All maps that the scores of pixels ``(n, band, y, x)`` rest on; differentiable."""
         ...
 
-    def scores_of(self, moments: Sequence[Tensor]) -> Tensor:
+    def scores_from(self, moments: Sequence[Tensor]) -> Tensor:
         """Scores ``(n, class)`` of the moments of all looks, in their order; differentiable."""
         ...
