@@ -7,10 +7,10 @@ from typing import Final
 
 import streamlit as st
 
-from landcover.core.threads import wait_politely
+from landcover.core.threads import configure_threads
 from pages.parts.shared import entry
 
-wait_politely()
+configure_threads()
 
 ROOT: Final = Path(__file__).parent
 STYLE: Final = """<style>

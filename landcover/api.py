@@ -96,7 +96,7 @@ def fetch(
         FetchError: the archive cannot be reached or answers nonsense.
     """
     day = _day(near) if isinstance(near, str) else near
-    return archives.fetch_best(catalog, archives.Wish.around(lat, lon, day=day))
+    return archives.fetch_best(catalog, archives.SceneQuery.around(lat, lon, day=day))
 
 
 def load_model(name_or_path: str | Path | None = None, device: str = "auto") -> Classifier:

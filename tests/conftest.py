@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from landcover.core.threads import wait_politely
+from landcover.core.threads import configure_threads
 from tests.support.examples import register_profiles
 
-wait_politely()
+configure_threads()
 
 register_profiles()
 

@@ -20,12 +20,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from landcover.core.threads import wait_politely
+from landcover.core.threads import configure_threads
 
 RATIOS = ("train", "infer")
 # Whoever starts a process for each kind of part sets nothing, since both would inherit it.
 if sys.argv[1:] and not set(RATIOS) & set(sys.argv):
-    wait_politely()
+    configure_threads()
 
 import torch
 

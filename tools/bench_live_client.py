@@ -58,7 +58,7 @@ def click() -> Reader:
     def read(job: Job) -> Any:  # noqa: ANN401
         os.environ["LANDCOVER_HOME"] = job["home"]
         day = date.fromisoformat(job["item"]["properties"]["datetime"][:10])
-        wish = catalog.Wish(
+        wish = catalog.SceneQuery(
             latitude=job["latitude"], longitude=job["longitude"], start=day, end=day
         )
         finding = catalog.find("earth-search", wish)

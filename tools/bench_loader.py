@@ -19,14 +19,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from landcover.core.threads import wait_politely
+from landcover.core.threads import configure_threads
 
-wait_politely(together=True)
+configure_threads(training=True)
 
 import torch  # noqa: E402 - how threads wait is settled before torch is imported
 from torch import Tensor  # noqa: E402
 
-from landcover.core.prefetch import ahead  # noqa: E402
+from landcover.core.prefetch import map_ahead  # noqa: E402
 from landcover.datasets import Dataset, Record, open_dataset  # noqa: E402
 from landcover.datasets.arrays import NativeStore  # noqa: E402
 from landcover.datasets.convert import convert  # noqa: E402
@@ -141,7 +141,7 @@ def _load(patches: Folders | NativeStore, shards: int) -> float:
     steps = plan(len(patches), max(1, len(patches) // CONFIG.batch), shards, chance)
     pieces = [piece for step in steps for piece in step]
     with ThreadPoolExecutor(shards) as pool:
-        ready = ahead(
+        ready = map_ahead(
             pool, lambda p: prepare(p, patches, CONFIG.augmentation, chance), pieces, AHEAD * shards
         )
         return sum(float(batch.pixels[0, 0, 0, 0]) for batch in ready)

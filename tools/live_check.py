@@ -28,7 +28,7 @@ from landcover.core.progress import Progress
 from landcover.core.raster import Raster
 from landcover.io.scaling import darkest
 from landcover.stac import catalog
-from landcover.stac.catalog import CATALOGUES, Candidate, Finding, Wish
+from landcover.stac.catalog import CATALOGUES, Candidate, SceneQuery, SearchResult
 
 PLACES: Final[Mapping[str, tuple[float, float]]] = {
     "Vienna": (48.2082, 16.3738),
@@ -127,7 +127,7 @@ def check(
         line = Line(catalogue=name, place=place, wanted=str(day))
         traffic, begin = Traffic(), time.monotonic()
         try:
-            finding = catalog.find(name, Wish.around(*where, day), report=traffic)
+            finding = catalog.find(name, SceneQuery.around(*where, day), report=traffic)
             candidate, same = _chosen(finding, first[1] if first else None)
             patch = catalog.fetch(candidate, report=traffic)
         except LandcoverError as fault:
@@ -147,7 +147,7 @@ def check(
         yield line
 
 
-def _chosen(finding: Finding, other: Candidate | None) -> tuple[Candidate, bool]:
+def _chosen(finding: SearchResult, other: Candidate | None) -> tuple[Candidate, bool]:
     """The pass that another archive gave, else the best; and whether it is that pass."""
     if finding.best is None:
         raise BadInput(finding.reason)
@@ -163,8 +163,8 @@ def _describe(line: Line, candidate: Candidate, patch: Raster) -> None:
     said = patch.provenance
     line.scene, line.baseline, line.scaling = said.scene or "", said.baseline, said.scaling
     line.acquired = candidate.acquired.isoformat()
-    if candidate.look is not None:
-        line.cloud, line.nodata = candidate.look.cloud, candidate.look.nodata
+    if candidate.preview is not None:
+        line.cloud, line.nodata = candidate.preview.cloud, candidate.preview.nodata
     if not patch.valid.any():
         return
     line.darkest = darkest(patch.data[:, patch.valid])

@@ -14,7 +14,7 @@ from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
     from landcover.core.raster import Raster
-    from landcover.stac.catalog import Candidate, Finding, Wish
+    from landcover.stac.catalog import Candidate, SceneQuery, SearchResult
 
 __all__ = ["VARIABLE", "add_commands", "add_place_options", "fetch_place"]
 
@@ -59,7 +59,7 @@ def fetch_place(place: tuple[float, float], options: argparse.Namespace) -> Rast
     from landcover.stac import catalog  # noqa: PLC0415 - it loads what most commands do not need
 
     day = _day(options.date, "--date") if options.date else None
-    wish = catalog.Wish.around(*place, day=day)
+    wish = catalog.SceneQuery.around(*place, day=day)
     with progress.shown() as report:
         return catalog.fetch_best(_catalog(options), wish, report=report)
 
@@ -94,17 +94,17 @@ def _search(options: argparse.Namespace) -> int:
     return 0
 
 
-def _wish(options: argparse.Namespace) -> Wish:
+def _wish(options: argparse.Namespace) -> SceneQuery:
     from landcover.io import sources  # noqa: PLC0415
-    from landcover.stac.catalog import Wish  # noqa: PLC0415
+    from landcover.stac.catalog import SceneQuery  # noqa: PLC0415
 
     place = sources.parse_place(options.place.strip())
     if place is None:
         raise BadInput(f"'{options.place[:60]}' is not a place: give LAT,LON such as 48.21,16.37.")
-    usual = Wish.around(*place)
+    usual = SceneQuery.around(*place)
     end = _day(options.end, "--to") if options.end else usual.end
     start = _day(options.start, "--from") if options.start else min(usual.start, end)
-    return Wish(
+    return SceneQuery(
         latitude=place[0],
         longitude=place[1],
         start=start,
@@ -142,7 +142,7 @@ def _index(options: argparse.Namespace) -> int:
     return 0
 
 
-def _record(name: str, wish: Wish, finding: Finding) -> dict[str, Any]:
+def _record(name: str, wish: SceneQuery, finding: SearchResult) -> dict[str, Any]:
     return {
         "catalog": name,
         "latitude": wish.latitude,
@@ -157,7 +157,7 @@ def _record(name: str, wish: Wish, finding: Finding) -> dict[str, Any]:
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
-    first, look = candidate.scenes[0], candidate.look
+    first, look = candidate.scenes[0], candidate.preview
     return {
         "acquired": candidate.acquired.isoformat(),
         "scenes": [scene.id for scene in candidate.scenes],
@@ -171,14 +171,14 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _text(finding: Finding) -> str:
+def _text(finding: SearchResult) -> str:
     lines = []
     if finding.candidates:
         lines.append(
             "   taken (UTC)       cloud  shadow  no data  scene's cloud  baseline  platform"
         )
     for index, candidate in enumerate(finding.candidates):
-        first, look = candidate.scenes[0], candidate.look
+        first, look = candidate.scenes[0], candidate.preview
         shares = (look.cloud, look.shadow, look.nodata) if look else (None, None, None)
         cells = [_percent(value) for value in (*shares, first.cloud)]
         lines.append(

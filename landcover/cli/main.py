@@ -27,7 +27,7 @@ from landcover.cli import (
 )
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput, LandcoverError
-from landcover.core.threads import wait_politely
+from landcover.core.threads import configure_threads
 
 # What the commands do is imported when a command runs: `landcover --help` must not
 # wait for torch.
@@ -57,7 +57,7 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    wait_politely(together=arguments[:1] == ["train"])
+    configure_threads(training=arguments[:1] == ["train"])
     # A southern latitude would be taken for an option; a leading blank makes it a value.
     arguments = [f" {a}" if _NEGATIVE_PLACE.match(a) else a for a in arguments]
     try:

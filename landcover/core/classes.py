@@ -29,7 +29,7 @@ __all__ = [
     "CORINE_NAMES",
     "CORINE_TO_CLASS",
     "EUROSAT_CLASSES",
-    "EUROSAT_COVERS",
+    "EUROSAT_LAND_COVERS",
     "LAND_COVERS",
     "THEMES",
     "LandCover",
@@ -142,7 +142,7 @@ LAND_COVERS: Final[tuple[LandCover, ...]] = (
 CLASS_NAMES: Final[tuple[str, ...]] = tuple(cover.name for cover in LAND_COVERS)
 """The 19 names in the order of every array of ours that has a class axis."""
 
-EUROSAT_COVERS: Final[tuple[LandCover, ...]] = (
+EUROSAT_LAND_COVERS: Final[tuple[LandCover, ...]] = (
     LandCover("AnnualCrop", "Annual crop", _FARMED, ("211",), "211", (255, 255, 168)),
     LandCover("Forest", "Forest", _FOREST, ("311", "312", "313"), "312", (0, 166, 0)),
     LandCover(
@@ -163,7 +163,7 @@ EUROSAT_COVERS: Final[tuple[LandCover, ...]] = (
 )
 """EuroSAT's classes under the data set's own names; the CORINE codes say only what is alike."""
 
-EUROSAT_CLASSES: Final[tuple[str, ...]] = tuple(cover.name for cover in EUROSAT_COVERS)
+EUROSAT_CLASSES: Final[tuple[str, ...]] = tuple(cover.name for cover in EUROSAT_LAND_COVERS)
 """EuroSAT's ten names in the order of its folders."""
 
 CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
@@ -173,7 +173,7 @@ CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
 """What a card calls a class set → its names, in order."""
 
 BY_NAME: Final[dict[str, LandCover]] = {
-    cover.name: cover for cover in (*LAND_COVERS, *EUROSAT_COVERS)
+    cover.name: cover for cover in (*LAND_COVERS, *EUROSAT_LAND_COVERS)
 }
 """Every class of every set: no name is in two sets."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
-__all__ = ["Item", "Made", "ahead"]
+__all__ = ["Item", "Made", "map_ahead"]
 
 Item = TypeVar("Item")
 
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def ahead(
+def map_ahead(
     pool: Executor, make: Callable[[Item], Made], items: Iterable[Item], depth: int
 ) -> Iterator[Made]:
     """What ``make`` makes of each item, in order, with up to ``depth`` under way meanwhile."""

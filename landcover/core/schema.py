@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-__all__ = ["Interval", "Mean", "MeasuredOn", "Schema", "complete"]
+__all__ = ["Interval", "Mean", "MeasuredOn", "Schema", "requires_keys"]
 
 Interval = tuple[float, float]
 """Lower and upper end; a list of two in JSON."""
@@ -15,7 +15,7 @@ _Key = TypeVar("_Key", bound=str)
 _Value = TypeVar("_Value")
 
 
-def complete(*names: str) -> AfterValidator:
+def requires_keys(*names: str) -> AfterValidator:
     """For the annotation of a table: refuse one that lacks one of these names."""
 
     def check(table: dict[_Key, _Value]) -> dict[_Key, _Value]:
@@ -48,7 +48,7 @@ class Schema(BaseModel):
         """As JSON text, without NaN."""
         return json.dumps(self.as_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
 
-    def given(self) -> dict[str, Any]:
+    def given_fields(self) -> dict[str, Any]:
         """The fields that were given, as they are: to make a larger value of several."""
         return {
             name: getattr(self, name)
@@ -58,7 +58,7 @@ class Schema(BaseModel):
 
     def with_fields(self, **changes: Any) -> Self:  # noqa: ANN401 - of any field
         """The same value with some fields changed, checked again."""
-        return type(self)(**{**self.given(), **changes})
+        return type(self)(**{**self.given_fields(), **changes})
 
 
 class Mean(Schema):

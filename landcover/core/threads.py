@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from typing import Final
 
-__all__ = ["FEW", "alone", "cores", "usable_cores", "wait_politely"]
+__all__ = ["MAX_SINGLE", "allowed_cores", "configure_threads", "single_threaded", "usable_cores"]
 
-FEW: Final = 2
+MAX_SINGLE: Final = 2
 """Cores up to which one thread answers sooner than one a core."""
-_OURS: Final = "LANDCOVER_CORES"
+_CORES_VARIABLE: Final = "LANDCOVER_CORES"
 """Says to this process and those it starts that one thread was our wish, not the user's."""
 
 
-def wait_politely(*, together: bool = False) -> None:
+def configure_threads(*, training: bool = False) -> None:
     """Let torch's threads sleep while they wait, unless the user has said otherwise.
 
     By default OpenMP's threads spin at the end of every parallel loop. Where another
@@ -29,23 +29,23 @@ def wait_politely(*, together: bool = False) -> None:
     Both have an effect only before torch is first imported.
 
     Args:
-        together: the program trains. Batches are large, and on two cores two threads were up
+        training: the program trains. Batches are large, and on two cores two threads were up
             to 1.3 times as fast as one.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if not together and usable_cores() <= FEW and "OMP_NUM_THREADS" not in os.environ:
+    if not training and usable_cores() <= MAX_SINGLE and "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = "1"
-        os.environ[_OURS] = str(usable_cores())
+        os.environ[_CORES_VARIABLE] = str(usable_cores())
 
 
-def alone() -> bool:
+def single_threaded() -> bool:
     """Whether torch has one thread because that was our wish, and not the user's."""
-    return _OURS in os.environ
+    return _CORES_VARIABLE in os.environ
 
 
-def cores() -> int:
+def allowed_cores() -> int:
     """Cores that work of its own may be given to: the user's ``OMP_NUM_THREADS`` bounds it."""
-    asked = os.environ.get(_OURS) or os.environ.get("OMP_NUM_THREADS", "")
+    asked = os.environ.get(_CORES_VARIABLE) or os.environ.get("OMP_NUM_THREADS", "")
     return min(usable_cores(), max(1, int(asked))) if asked.isdigit() else usable_cores()
 
 

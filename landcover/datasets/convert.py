@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from numpy.lib import format as npy
 
 from landcover.core.errors import BadInput
-from landcover.core.prefetch import ahead
+from landcover.core.prefetch import map_ahead
 from landcover.core.progress import BYTES, Progress, Report, ignore
 from landcover.datasets import memory_mapped
 from landcover.datasets.arrays import Grid
@@ -184,7 +184,7 @@ def _append(
         }
         pool = stack.enter_context(_readers(len(records) - done))
         blocks = [records[start : start + BLOCK] for start in range(done, len(records), BLOCK)]
-        for natives in ahead(pool, read_records, blocks, os.cpu_count() or 1):
+        for natives in map_ahead(pool, read_records, blocks, os.cpu_count() or 1):
             sums = {
                 name: _put(file, np.stack([getattr(n, name) for n in natives]))
                 for name, file in files.items()

@@ -88,7 +88,7 @@ def _report(
     found = measure([one.card for one in models], material, answers, draws)
     baselines = {
         one.card.name: found.baselines[one.card.name].with_fields(
-            **task.origin(one.card, split).given()
+            **task.origin(one.card, split).given_fields()
         )
         for one in models[1:]
     }
@@ -97,8 +97,8 @@ def _report(
         model=card.name,
         dataset=task.name,
         split=split,
-        **{**found.given(), "baselines": baselines},
-        **task.origin(card, split).given(),
+        **{**found.given_fields(), "baselines": baselines},
+        **task.origin(card, split).given_fields(),
         **task.details(card, split, material, answers[0], draws),
         speed=task.speed(models[0]),
         command=_command(task, card, split, draws),

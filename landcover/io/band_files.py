@@ -165,7 +165,7 @@ def to_patch(native: Native, source: str) -> Raster:
         provenance=Provenance(
             source=shown(source),
             scene=native.name,
-            scaling=PLAIN.said,
+            scaling=PLAIN.description,
             resampling=RESAMPLING,
             band_order="names of the band files",
             notes=(f"CORINE labels: {'; '.join(native.corine)}",) if native.corine else (),

@@ -21,12 +21,12 @@ class BandOrder:
     Attributes:
         bands: names in the patch's order: the twelve of Level-2A or the thirteen of Level-1C.
         indexes: for each, its place in the file, counted from 1.
-        said: how that is known, for the provenance.
+        description: how that is known, for the provenance.
     """
 
     bands: tuple[str, ...]
     indexes: tuple[int, ...]
-    said: str
+    description: str
 
 
 def band_order(descriptions: Sequence[str | None]) -> BandOrder:

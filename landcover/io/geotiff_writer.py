@@ -9,10 +9,10 @@ from landcover import __version__
 from landcover.core.raster import Raster
 from landcover.core.text import plain
 
-__all__ = ["of_maps"]
+__all__ = ["write_maps"]
 
 
-def of_maps(patch: Raster, count: int, fill: Callable[[Any], None]) -> bytes:
+def write_maps(patch: Raster, count: int, fill: Callable[[Any], None]) -> bytes:
     """A file in the patch's CRS: float32, NaN without data, with where the pixels are from.
 
     Args:

@@ -53,11 +53,11 @@ __all__ = [
     "RasterFile",
     "check_size",
     "head_of",
-    "hush",
     "named",
     "open_raster",
     "read_file",
     "shown",
+    "silence_gdal",
     "tags_of",
 ]
 
@@ -168,7 +168,7 @@ def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
     driver = _driver_of(head, on_disk=isinstance(source, Path))
     try:
         with (
-            hush(),
+            silence_gdal(),
             warnings.catch_warnings(),
             rasterio.Env(**_GDAL),
             _opened(source, driver) as header,
@@ -295,7 +295,7 @@ class RasterFile:
             )
 
 
-class _Hush:
+class _GdalSilencer:
     """Keeps what GDAL says of a damaged file off the user's terminal.
 
     rasterio cannot decode GDAL's messages where these quote a file's random bytes. It says
@@ -335,7 +335,7 @@ class _Hush:
             self._unraisablehook(unraisable)
 
 
-hush: Final = _Hush()
+silence_gdal: Final = _GdalSilencer()
 
 
 def check_size(width: int, height: int, count: int, item: int) -> None:

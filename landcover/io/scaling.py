@@ -42,7 +42,7 @@ class Scaling:
 
     scale: float
     offset: float
-    said: str
+    description: str
 
     def apply(self, numbers: npt.NDArray[Any], valid: BoolArray) -> FloatArray:
         """Reflectance float32 ``(band, y, x)`` of such numbers, 0 where not valid."""

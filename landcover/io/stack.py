@@ -293,7 +293,7 @@ def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw, resampling: str) ->
             baseline=stack.facts.baseline,
             scaling=said,
             resampling=resampling,
-            band_order=stack.order.said,
+            band_order=stack.order.description,
             notes=notes,
         ),
     )
@@ -414,11 +414,11 @@ def _scaling(stack: _Stack, sample: Raw) -> tuple[Scaling, str]:
     stated, facts = stack.stated, stack.facts
     if stated is not None:
         origin = "" if stated is UNITY else ", as the file states"
-        return stated, stated.said + origin
+        return stated, stated.description + origin
     if not stack.unsettled:
-        return PLAIN, PLAIN.said
+        return PLAIN, PLAIN.description
     why = f"baseline {facts.baseline}" if facts.newer else "the offset in the tags"
     plain = PLAIN.apply(sample.numbers, sample.valid)[:, sample.valid]
     if plain.size and looks_shifted(darkest(plain)):
-        return SHIFTED, f"{SHIFTED.said}: {why}, confirmed by the dark pixels"
-    return PLAIN, f"{PLAIN.said}: {why}, but the dark pixels show it removed already"
+        return SHIFTED, f"{SHIFTED.description}: {why}, confirmed by the dark pixels"
+    return PLAIN, f"{PLAIN.description}: {why}, but the dark pixels show it removed already"

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from landcover.core.threads import alone, cores
+from landcover.core.threads import allowed_cores, single_threaded
 from landcover.models.devices import knows_bfloat16
 
 __all__ = [
@@ -107,7 +107,7 @@ class Scorer:
 
 def _workers() -> int:
     """Cores that may score chunks of their own: as many as the user left torch threads."""
-    return cores() if alone() else min(cores(), torch.get_num_threads())
+    return allowed_cores() if single_threaded() else min(allowed_cores(), torch.get_num_threads())
 
 
 def fold(net: nn.Module, example: Tensor, dtype: torch.dtype = torch.float32) -> nn.Module:

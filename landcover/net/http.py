@@ -24,20 +24,20 @@ from landcover.net.hosts import allowed, host_of
 __all__ = [
     "ATTEMPTS",
     "BACK_OFF_S",
+    "CLOSE_WAIT_S",
     "CONNECTIONS",
     "DEADLINE_S",
     "HEADER_BYTES",
-    "LINGER_S",
     "MAX_RANGE",
     "MAX_REDIRECTS",
     "MAX_RETRY_AFTER_S",
     "MERGE_GAP",
-    "SILENCE_S",
-    "WATCH_S",
-    "Expired",
+    "POLL_S",
+    "READ_TIMEOUT_S",
+    "SignatureExpired",
     "T",
     "Transport",
-    "moved",
+    "redirect_target",
     "run",
 ]
 
@@ -46,7 +46,7 @@ ATTEMPTS: Final = 4
 BACK_OFF_S: Final = 0.25
 """Wait before the second attempt; it doubles with each, and chance spreads it."""
 MAX_RETRY_AFTER_S: Final = 10.0
-SILENCE_S: Final = 8.0
+READ_TIMEOUT_S: Final = 8.0
 """A server that sends nothing for so long is taken for gone."""
 CONNECTIONS: Final = 24
 MAX_REDIRECTS: Final = 3
@@ -57,24 +57,24 @@ MERGE_GAP: Final = 65_536
 HEADER_BYTES: Final = 32_768
 """What is read of a file first; it holds the header of a whole-tile COG (titiler's choice)."""
 
-LINGER_S: Final = 2.0
+CLOSE_WAIT_S: Final = 2.0
 """How long the end waits for what a reader asked for and has not handed over."""
 
-WATCH_S: Final = 0.1
+POLL_S: Final = 0.1
 """How often a running request looks whether the user stopped it."""
 
 T = TypeVar("T")
 
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE: Final = re.compile(r"^bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)$", re.ASCII)
-_MOVED: Final = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
-class Expired(FetchError):
+class SignatureExpired(FetchError):
     """An address whose signature is no longer taken; signing it again may help."""
 
 
-class _Passing(Exception):
+class _Transient(Exception):
     """A fault that another attempt may not meet."""
 
     def __init__(self, what: str, wait: float | None = None) -> None:
@@ -117,11 +117,13 @@ class Transport:
         self._under_way: set[asyncio.Task[Any]] = set()
         self._sizes: dict[str, int] = {}
         self._closed = False
-        self._owed = 0
+        self._pending = 0
         self._lock = threading.Lock()
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=READ_TIMEOUT_S, sock_read=READ_TIMEOUT_S
+        )
         self._session = aiohttp.ClientSession(
             timeout=timeout,
             auto_decompress=False,
@@ -140,8 +142,8 @@ class Transport:
         # What a file's reader has begun in a loop of its own does not end with its caller.
         with self._lock:
             self._closed = True
-        until = time.monotonic() + LINGER_S
-        while self._under_way or (self._owed and time.monotonic() < until):
+        until = time.monotonic() + CLOSE_WAIT_S
+        while self._under_way or (self._pending and time.monotonic() < until):
             tasks = list(self._under_way)
             for task in tasks:
                 task.cancel()
@@ -150,14 +152,14 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
-    def owe(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
+    def register(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
         """What a file's reader asks for from a thread of its own, for the loop to run.
 
         The transport's end waits for it: the reader hands it to the loop some time later, and
         a loop that has closed by then would leave it pending for ever.
 
         Args:
-            work: makes the coroutine, which keeps to :meth:`use`.
+            work: makes the coroutine, which keeps to :meth:`track`.
 
         Raises:
             FetchError: the transport has ended already.
@@ -165,22 +167,22 @@ class Transport:
         with self._lock:
             if self._closed:
                 raise self._ended()
-            self._owed += 1
+            self._pending += 1
 
-        async def paid() -> T:
+        async def work_once() -> T:
             try:
                 return await work()
             finally:
                 with self._lock:
-                    self._owed -= 1
+                    self._pending -= 1
 
-        return paid()
+        return work_once()
 
     def _ended(self) -> FetchError:
         return FetchError(f"Reading from {self.title} has ended: try again.")
 
     @contextmanager
-    def use(self) -> Iterator[None]:
+    def track(self) -> Iterator[None]:
         """Around what a file's reader asks for, so that it ends when the transport does.
 
         Raises:
@@ -212,7 +214,7 @@ class Transport:
 
         Raises:
             FetchError: the file cannot be had; the message says why and what to try.
-            Expired: the address needs a new signature.
+            SignatureExpired: the address needs a new signature.
             Cancelled: the user stopped it.
         """
         if end - start > MAX_RANGE or end <= start or start < 0:
@@ -220,28 +222,28 @@ class Transport:
                 f"A file of {self.title} asks for {end - start:,} bytes at once, so it is damaged: "
                 "choose another date or catalogue."
             )
-        kept = self._kept(address, start, end)
+        kept = self._cached(address, start, end)
         if kept is not None:
             return kept
         trouble = ""
         for attempt in range(ATTEMPTS):
             check(self._cancel)
             try:
-                data = await self._hurried(self._once(address, start, end))
-            except _Passing as fault:
+                data = await self._within_deadline(self._once(address, start, end))
+            except _Transient as fault:
                 trouble = str(fault)
                 wait = fault.wait
             except TimeoutError:
                 trouble, wait = "did not answer", None
             except (aiohttp.ClientError, OSError) as fault:
-                trouble, wait = _words(fault), None
+                trouble, wait = _describe(fault), None
             else:
                 if not start and end == HEADER_BYTES:
                     self._unconfirmed[address] = data
                 return data
             if attempt + 1 < ATTEMPTS:
                 pause = BACK_OFF_S * 2**attempt * random.uniform(0.8, 1.3)  # noqa: S311
-                await self._hurried(_patient(pause if wait is None else wait, self._cancel))
+                await self._within_deadline(_pause(pause if wait is None else wait, self._cancel))
         raise FetchError(
             f"{self.title} failed {ATTEMPTS} times to send {_name(address)} ({trouble}): "
             "try again later, another date or another catalogue."
@@ -285,7 +287,7 @@ class Transport:
             out.append(part)
         return out
 
-    async def _hurried(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _within_deadline(self, work: Coroutine[Any, Any, T]) -> T:
         """Await something, but not beyond the deadline and not after the user stopped it."""
         task = asyncio.ensure_future(work)
         try:
@@ -297,7 +299,7 @@ class Transport:
                         "try again later, or another catalogue."
                     )
                 check(self._cancel)
-                await asyncio.wait({task}, timeout=min(left, WATCH_S))
+                await asyncio.wait({task}, timeout=min(left, POLL_S))
             return task.result()
         finally:
             task.cancel()
@@ -319,9 +321,9 @@ class Transport:
                     headers={"Range": f"bytes={start}-{end - 1}"},
                     allow_redirects=False,
                 ) as answer:
-                    if answer.status not in _MOVED:
+                    if answer.status not in _REDIRECTS:
                         return await self._body(answer, address, start, end)
-                    address = moved(address, answer.headers.get("Location", ""))
+                    address = redirect_target(address, answer.headers.get("Location", ""))
         raise FetchError(
             f"{self.title} sends {_name(asked)} from address to address: "
             "choose another date or catalogue."
@@ -331,10 +333,10 @@ class Transport:
         self, answer: aiohttp.ClientResponse, address: str, start: int, end: int
     ) -> bytes:
         status = answer.status
-        if status in _PASSING:
-            raise _Passing(f"status {status}", _retry_after(answer))
+        if status in _TRANSIENT:
+            raise _Transient(f"status {status}", _retry_after(answer))
         if status in {401, 403}:
-            raise Expired(
+            raise SignatureExpired(
                 f"{self.title} refuses {_name(address)} (status {status}): "
                 "try again, another date or another catalogue."
             )
@@ -354,19 +356,19 @@ class Transport:
         if whole is not None:
             self._sizes[address] = whole
         if first != start or last != expected - 1:
-            raise _Passing("it sends other bytes than were asked for")
+            raise _Transient("it sends other bytes than were asked for")
         data = bytearray()
         async for chunk in answer.content.iter_chunked(65_536):
             check(self._cancel)
             data += chunk
             self.bytes += len(chunk)
             if len(data) > expected - start:
-                raise _Passing("it sends more bytes than were asked for")
+                raise _Transient("it sends more bytes than were asked for")
         if len(data) != expected - start:
-            raise _Passing("its answer breaks off")
+            raise _Transient("its answer breaks off")
         return bytes(data)
 
-    def _kept(self, address: str, start: int, end: int) -> bytes | None:
+    def _cached(self, address: str, start: int, end: int) -> bytes | None:
         if self._cache is None or start or end != HEADER_BYTES:
             return None
         return self._cache.get(_key(address, end))
@@ -404,7 +406,7 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return outcome[0]
 
 
-async def _patient(seconds: float, cancel: Event | None) -> None:
+async def _pause(seconds: float, cancel: Event | None) -> None:
     check(cancel)
     await asyncio.sleep(seconds)
 
@@ -419,7 +421,7 @@ def _name(address: str) -> str:
     return f"'{urlsplit(address).path.rsplit('/', 1)[-1][:80]}'"
 
 
-def moved(address: str, location: str) -> str:
+def redirect_target(address: str, location: str) -> str:
     """Where a redirect leads; words that are no address stay as they are, and fit no host."""
     try:
         return urljoin(address, location)
@@ -427,7 +429,7 @@ def moved(address: str, location: str) -> str:
         return location
 
 
-def _words(fault: Exception) -> str:
+def _describe(fault: Exception) -> str:
     if isinstance(fault, aiohttp.ClientConnectorError):
         return "no connection"
     if isinstance(fault, aiohttp.ServerTimeoutError):

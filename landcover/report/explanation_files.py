@@ -71,7 +71,7 @@ def as_geotiff(patch: Raster, explanations: Sequence[Explanation]) -> bytes:
             MEANING="above 0 a pixel speaks for the class, below 0 against it",
         )
 
-    return geotiff_writer.of_maps(patch, len(explanations), fill)
+    return geotiff_writer.write_maps(patch, len(explanations), fill)
 
 
 def bands_text(evidence: BandEvidence) -> str:

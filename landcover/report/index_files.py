@@ -39,7 +39,7 @@ def as_geotiff(patch: Raster) -> bytes:
             file.set_band_description(place, f"{name}: {index.title}")
             file.update_tags(place, FORMULA=_formula(name), SOURCE=index.source)
 
-    return geotiff_writer.of_maps(patch, len(found), fill)
+    return geotiff_writer.write_maps(patch, len(found), fill)
 
 
 def as_csv(patch: Raster) -> bytes:

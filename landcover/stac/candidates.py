@@ -19,9 +19,9 @@ __all__ = [
     "MIN_LATITUDE",
     "NEAR_DAYS",
     "Candidate",
-    "Finding",
-    "Look",
-    "Wish",
+    "Preview",
+    "SceneQuery",
+    "SearchResult",
 ]
 
 MAX_LATITUDE: Final = 84.0
@@ -35,7 +35,7 @@ MAX_CLOUD: Final = 0.10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class SceneQuery:
     """A place, the dates that would do, and how much cloud.
 
     Attributes:
@@ -78,7 +78,7 @@ class Wish:
             raise BadInput("The most cloud that would do is a share from 0 to 1.")
 
     @classmethod
-    def around(cls, latitude: float, longitude: float, day: date | None = None) -> Wish:
+    def around(cls, latitude: float, longitude: float, day: date | None = None) -> SceneQuery:
         """A place near a day, or lately where none is given."""
         today = datetime.now(UTC).date()
         if day is None:
@@ -99,7 +99,7 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Preview:
     """What a scene classification says of the square itself, as shares from 0 to 1.
 
     Attributes:
@@ -129,12 +129,12 @@ class Candidate:
     Attributes:
         scenes: in the order in which their pixels are taken.
         target: the square to fetch, its corners on the lattice of 60 m.
-        look: what its classification says, where that was read.
+        preview: what its classification shows, where that was read.
     """
 
     scenes: tuple[Scene, ...]
     target: Window
-    look: Look | None = None
+    preview: Preview | None = None
 
     @property
     def acquired(self) -> datetime:
@@ -150,7 +150,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class SearchResult:
     """What a search led to.
 
     Attributes:

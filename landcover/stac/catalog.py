@@ -29,25 +29,32 @@ from landcover.io.scaling import SHIFTED, valid_numbers
 from landcover.net import disk_cache as disk
 from landcover.net.http import Transport, run
 from landcover.stac.archives import CATALOGUES, DEFAULT, Catalogue, catalogue
-from landcover.stac.candidates import Candidate, Finding, Look, Wish
-from landcover.stac.harmonise import RULES, Decision, confirm
+from landcover.stac.candidates import Candidate, Preview, SceneQuery, SearchResult
+from landcover.stac.harmonise import RULES, OffsetDecision, confirm
 from landcover.stac.passes import area_of, passes
-from landcover.stac.pixels import Numbers, Reader, gather, read_local, read_looks, read_numbers
-from landcover.stac.ranking import FIRST_LOOKS, choose, looked, order
+from landcover.stac.pixels import (
+    Numbers,
+    RemoteReader,
+    gather,
+    read_local,
+    read_numbers,
+    read_previews,
+)
+from landcover.stac.ranking import FIRST_PREVIEWS, choose, order, preview_of
 from landcover.stac.scene import Scene, of_level
-from landcover.stac.search import Answer, search_archive, search_local
+from landcover.stac.search import SceneList, search_archive, search_local
 
 __all__ = [
     "CATALOGUES",
     "DEFAULT",
     "Candidate",
-    "Finding",
-    "Look",
-    "Wish",
+    "Preview",
+    "SceneQuery",
+    "SearchResult",
     "fetch",
     "fetch_best",
     "find",
-    "look_more",
+    "preview_more",
 ]
 
 HIDDEN: Final = sorted(SCL_NODATA | SCL_SHADOW | SCL_CLOUD)
@@ -56,16 +63,16 @@ HIDDEN: Final = sorted(SCL_NODATA | SCL_SHADOW | SCL_CLOUD)
 
 def find(
     name: str,
-    wish: Wish,
+    query: SceneQuery,
     *,
     report: Report = progress.ignore,
     cancel: Event | None = None,
-) -> Finding:
+) -> SearchResult:
     """The passes over a place, the best of them preferred; the first few are looked at.
 
     Args:
         name: a row of :data:`CATALOGUES`, or the path of the user's own catalogue.
-        wish: place, dates and cloud.
+        query: place, dates and cloud.
         report: called with the progress.
         cancel: set by the user to stop.
 
@@ -75,27 +82,27 @@ def find(
         FetchError: the archive cannot be reached or answers nonsense.
         Cancelled: the user stopped it.
     """
-    area = shapely.geometry.mapping(area_of(_own_target(wish)))
+    area = shapely.geometry.mapping(area_of(_own_target(query)))
     row = _row(name)
     report(Progress(what=f"Asking {row.title if row else 'your catalogue'}"))
     if row is None:
-        answer = search_local(Path(name), area, wish)
+        answer = search_local(Path(name), area, query)
     else:
-        answer = search_archive(row, area, wish, cache=disk.default(), cancel=cancel)
+        answer = search_archive(row, area, query, cache=disk.default(), cancel=cancel)
     scenes = of_level(list(answer.scenes), "L2A")
-    found = _passes(scenes, wish)
-    finding = Finding(candidates=tuple(found), best=None, reason="", notes=_notes(answer))
-    return look_more(finding, wish, report=report, cancel=cancel)
+    found = _passes(scenes, query)
+    finding = SearchResult(candidates=tuple(found), best=None, reason="", notes=_notes(answer))
+    return preview_more(finding, query, report=report, cancel=cancel)
 
 
-def look_more(
-    finding: Finding,
-    wish: Wish,
+def preview_more(
+    finding: SearchResult,
+    query: SceneQuery,
     *,
     report: Report = progress.ignore,
     cancel: Event | None = None,
-) -> Finding:
-    """Look at the next few candidates that were not looked at yet, and choose again.
+) -> SearchResult:
+    """Preview the next few candidates that have no preview yet, and choose again.
 
     A candidate that cannot be looked at is passed over, with a note.
 
@@ -106,22 +113,24 @@ def look_more(
     notes = list(finding.notes)
     row = _row(candidates[0].scenes[0].catalogue) if candidates else None
     if row is None:
-        candidates = [c if c.look else _local_look(c) for c in candidates]
-        return choose(candidates, wish, tuple(notes))
-    waiting = [i for i in order(candidates, wish) if candidates[i].look is None][:FIRST_LOOKS]
+        candidates = [c if c.preview else _local_preview(c) for c in candidates]
+        return choose(candidates, query, tuple(notes))
+    waiting = [i for i in order(candidates, query) if candidates[i].preview is None][
+        :FIRST_PREVIEWS
+    ]
     chosen = [candidates[i] for i in waiting]
-    results = run(lambda: _looks(chosen, row, report, cancel))
+    results = run(lambda: _previews(chosen, row, report, cancel))
     for index, result in zip(waiting, results, strict=True):
         if isinstance(result, LandcoverError):
             day = candidates[index].acquired.date()
             notes.append(f"The pass of {day} could not be looked at: {result}")
         else:
-            candidates[index] = replace(candidates[index], look=result)
+            candidates[index] = replace(candidates[index], preview=result)
     if waiting and all(isinstance(result, LandcoverError) for result in results):
         first = next(result for result in results if isinstance(result, LandcoverError))
-        if not any(candidate.look for candidate in candidates):
+        if not any(candidate.preview for candidate in candidates):
             raise first
-    return choose(candidates, wish, tuple(notes))
+    return choose(candidates, query, tuple(notes))
 
 
 def fetch(
@@ -157,7 +166,7 @@ def fetch(
 
 def fetch_best(
     name: str,
-    wish: Wish,
+    query: SceneQuery,
     *,
     report: Report = progress.ignore,
     cancel: Event | None = None,
@@ -166,7 +175,7 @@ def fetch_best(
 
     Args:
         name: a row of :data:`CATALOGUES`, or the path of the user's own catalogue.
-        wish: place, dates and cloud.
+        query: place, dates and cloud.
         report: called with the progress.
         cancel: set by the user to stop.
 
@@ -174,14 +183,14 @@ def fetch_best(
         BadInput: no pass can be used; the message says why.
         LandcoverError: as :func:`find` and :func:`fetch` raise them.
     """
-    finding = find(name, wish, report=report, cancel=cancel)
+    finding = find(name, query, report=report, cancel=cancel)
     if finding.best is None:
         raise BadInput(finding.reason)
     return fetch(finding.candidates[finding.best], report=report, cancel=cancel)
 
 
-def _own_target(wish: Wish) -> Window:
-    return Window.around(wish.latitude, wish.longitude, pixels=PATCH_PIXELS)
+def _own_target(query: SceneQuery) -> Window:
+    return Window.around(query.latitude, query.longitude, pixels=PATCH_PIXELS)
 
 
 def _row(name: str) -> Catalogue | None:
@@ -205,17 +214,17 @@ def _row(name: str) -> Catalogue | None:
     raise UnknownName("catalogue", name, CATALOGUES)
 
 
-def _passes(scenes: Sequence[Scene], wish: Wish) -> list[Candidate]:
+def _passes(scenes: Sequence[Scene], query: SceneQuery) -> list[Candidate]:
     """Passes of scenes whose bands can be joined; others stand for themselves."""
     joinable = [scene for scene in scenes if scene.layout == "bands"]
     alone = [scene for scene in scenes if scene.layout != "bands"]
-    found = passes(joinable, wish.latitude, wish.longitude)
-    target = _own_target(wish)
+    found = passes(joinable, query.latitude, query.longitude)
+    target = _own_target(query)
     found += [Candidate(scenes=(scene,), target=target) for scene in alone]
     return sorted(found, key=lambda candidate: candidate.acquired, reverse=True)
 
 
-def _notes(answer: Answer) -> tuple[str, ...]:
+def _notes(answer: SceneList) -> tuple[str, ...]:
     notes = []
     if answer.asked is not None:
         notes.append(
@@ -230,23 +239,25 @@ def _notes(answer: Answer) -> tuple[str, ...]:
     return tuple(notes)
 
 
-async def _looks(
+async def _previews(
     candidates: list[Candidate], row: Catalogue, report: Report, cancel: Event | None
-) -> list[Look | LandcoverError | None]:
+) -> list[Preview | LandcoverError | None]:
     done = 0
 
     async with Transport(row.title, row.hosts, cache=disk.default(), cancel=cancel) as transport:
-        reader = Reader(row=row, transport=transport, cache=disk.default(), report=progress.ignore)
+        reader = RemoteReader(
+            row=row, transport=transport, cache=disk.default(), report=progress.ignore
+        )
 
-        async def one(candidate: Candidate) -> Look | LandcoverError | None:
+        async def one(candidate: Candidate) -> Preview | LandcoverError | None:
             nonlocal done
             try:
-                parts = await read_looks(candidate, reader)
+                parts = await read_previews(candidate, reader)
             except FetchError as fault:
                 return fault
             done += 1
             transport.report(report, "Looking at dates", done, len(candidates))
-            return looked(parts)
+            return preview_of(parts)
 
         transport.report(report, "Looking at dates", 0, len(candidates))
         return await gather([lambda c=candidate: one(c) for candidate in candidates])  # type: ignore[misc]
@@ -256,11 +267,11 @@ async def _numbers(
     candidate: Candidate, row: Catalogue, report: Report, cancel: Event | None
 ) -> list[Numbers]:
     async with Transport(row.title, row.hosts, cache=disk.default(), cancel=cancel) as transport:
-        reader = Reader(row=row, transport=transport, cache=disk.default(), report=report)
+        reader = RemoteReader(row=row, transport=transport, cache=disk.default(), report=report)
         return await read_numbers(candidate, reader)
 
 
-def _local_look(candidate: Candidate) -> Candidate:
+def _local_preview(candidate: Candidate) -> Candidate:
     if not all(scene.scl and scene.layout == "bands" for scene in candidate.scenes):
         return candidate
     try:
@@ -268,7 +279,7 @@ def _local_look(candidate: Candidate) -> Candidate:
     except FetchError:
         return candidate
     arrays = [{"SCL": part.scl[::2, ::2]} for part in parts if part.scl is not None]
-    return replace(candidate, look=looked(arrays))
+    return replace(candidate, preview=preview_of(arrays))
 
 
 def _joined(
@@ -314,20 +325,20 @@ def _joined(
     )
 
 
-def _decided(scene: Scene, numbers: Numbers, rule: object) -> Decision:
+def _decided(scene: Scene, numbers: Numbers, rule: object) -> OffsetDecision:
     assert callable(rule)
     decision = rule(scene.claims)
-    assert isinstance(decision, Decision)
+    assert isinstance(decision, OffsetDecision)
     return confirm(decision, numbers.bands, valid_numbers(numbers.bands))
 
 
 def _provenance(
     candidate: Candidate,
-    decisions: Sequence[tuple[Scene, Decision]],
+    decisions: Sequence[tuple[Scene, OffsetDecision]],
     title: str,
     attribution: str,
 ) -> Provenance:
-    said = list(dict.fromkeys(decision.said for _, decision in decisions))
+    said = list(dict.fromkeys(decision.description for _, decision in decisions))
     notes = [f"{len(decisions)} granules joined"] * (len(decisions) > 1)
     if attribution:
         notes.append(f"{attribution} {candidate.acquired:%Y}")

@@ -123,13 +123,13 @@ class _Store:
     def _asked(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
         async def used() -> T:
             try:
-                with self._transport.use():
+                with self._transport.track():
                     return await work()
             except LandcoverError as fault:
                 self.fault = fault
                 raise
 
-        return self._transport.owe(used)
+        return self._transport.register(used)
 
 
 def _offset(ifd: ImageFileDirectory, window: Window, pixel: int) -> tuple[int, int]:

@@ -28,21 +28,21 @@ from landcover.io.scaling import (
 )
 
 __all__ = [
-    "ALREADY_GONE",
     "FLAT_BANDS",
     "FLAT_HIGH",
     "PLACEHOLDER",
+    "REMOVED_BELOW",
     "RULES",
+    "Agreement",
     "Claims",
-    "Decision",
-    "Verdict",
+    "OffsetDecision",
     "by_baseline",
     "by_earth_search",
     "by_statement",
     "confirm",
 ]
 
-ALREADY_GONE: Final = -0.035
+REMOVED_BELOW: Final = -0.035
 """Darkest reflectance below which the offset must have been off already.
 
 Where it was, taking it off again moves shadow and water (0 to 0.06) to -0.1 to -0.04; where
@@ -55,7 +55,7 @@ FLAT_BANDS: Final = 4
 """An offset lifts the dark pixels of many bands to between 0.09 and this; a desert's or a
 cloud's are bright in most bands, so few of theirs lie there."""
 
-Verdict = Literal["confirmed", "unconfirmed", "overruled"]
+Agreement = Literal["confirmed", "unconfirmed", "overruled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class Claims:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class OffsetDecision:
     """How numbers become reflectance, why, and what the pixels say of it.
 
     Attributes:
@@ -82,18 +82,18 @@ class Decision:
         why: one clause, from which metadata.
         trusted: False where this archive's metadata is known to be wrong at times, so that
             clear pixels may overrule it.
-        verdict: whether the dark pixels agree.
+        agreement: whether the dark pixels agree.
         darkest: their reflectance under the metadata's formula, where they were looked at.
     """
 
     scaling: Scaling
     why: str
     trusted: bool = True
-    verdict: Verdict = "unconfirmed"
+    agreement: Agreement = "unconfirmed"
     darkest: float | None = None
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """The formula, its reason and what the dark pixels say, in one line."""
         seen = "" if self.darkest is None else f" (darkest pixels {self.darkest:.3f})"
         words = {
@@ -101,30 +101,32 @@ class Decision:
             "unconfirmed": f"the dark pixels cannot confirm it{seen}",
             "overruled": f"the dark pixels contradict the metadata{seen} and were followed",
         }
-        return f"{self.scaling.said}, because {self.why}; {words[self.verdict]}"
+        return f"{self.scaling.description}, because {self.why}; {words[self.agreement]}"
 
 
-def by_baseline(claims: Claims) -> Decision:
+def by_baseline(claims: Claims) -> OffsetDecision:
     """Archives that publish ESA's numbers as they are: from baseline 04.00 on, shifted."""
     number = _number(claims.baseline)
     if number is None:
-        return Decision(
+        return OffsetDecision(
             scaling=PLAIN, why="the metadata names no processing baseline", trusted=False
         )
     if number >= PLACEHOLDER:
-        return Decision(
+        return OffsetDecision(
             scaling=PLAIN,
             why=f"baseline {claims.baseline} marks a product that a user made, which does not say",
             trusted=False,
         )
     if number >= OFFSET_BASELINE:
-        return Decision(scaling=SHIFTED, why=f"processing baseline {claims.baseline} adds 1000")
-    return Decision(
+        return OffsetDecision(
+            scaling=SHIFTED, why=f"processing baseline {claims.baseline} adds 1000"
+        )
+    return OffsetDecision(
         scaling=PLAIN, why=f"processing baseline {claims.baseline} is older than the offset"
     )
 
 
-def by_earth_search(claims: Claims) -> Decision:
+def by_earth_search(claims: Claims) -> OffsetDecision:
     """Earth Search takes the offset off itself and says so in a flag that can be wrong.
 
     ``raster:bands[].offset`` stays at -0.1 in both cases and decides nothing
@@ -134,7 +136,7 @@ def by_earth_search(claims: Claims) -> Decision:
     if number is not None and number < OFFSET_BASELINE:
         return by_baseline(claims)
     if claims.applied:
-        return Decision(
+        return OffsetDecision(
             scaling=PLAIN,
             why="earthsearch:boa_offset_applied says that the offset is off already",
             trusted=False,
@@ -142,7 +144,7 @@ def by_earth_search(claims: Claims) -> Decision:
     if number is None:
         return replace(by_baseline(claims), trusted=False)
     flag = "is absent" if claims.applied is None else "is false"
-    return Decision(
+    return OffsetDecision(
         scaling=SHIFTED,
         why=f"processing baseline {claims.baseline} adds 1000 and "
         f"earthsearch:boa_offset_applied {flag}",
@@ -150,25 +152,27 @@ def by_earth_search(claims: Claims) -> Decision:
     )
 
 
-def by_statement(claims: Claims) -> Decision:
+def by_statement(claims: Claims) -> OffsetDecision:
     """The user's own scenes: what the product's metadata states, else the baseline."""
     if claims.stated is None:
         decision = by_baseline(claims)
         # Whoever exported it may have taken the offset off.
         return replace(decision, trusted=decision.trusted and decision.scaling is PLAIN)
     if claims.stated == 0:
-        return Decision(scaling=PLAIN, why="the product's metadata states no offset")
-    return Decision(scaling=SHIFTED, why=f"the product's metadata states {claims.stated:+d}")
+        return OffsetDecision(scaling=PLAIN, why="the product's metadata states no offset")
+    return OffsetDecision(scaling=SHIFTED, why=f"the product's metadata states {claims.stated:+d}")
 
 
-RULES: Final[Mapping[str, Callable[[Claims], Decision]]] = {
+RULES: Final[Mapping[str, Callable[[Claims], OffsetDecision]]] = {
     "earth-search": by_earth_search,
     "baseline": by_baseline,
     "stated": by_statement,
 }
 
 
-def confirm(decision: Decision, numbers: npt.NDArray[Any], valid: BoolArray) -> Decision:
+def confirm(
+    decision: OffsetDecision, numbers: npt.NDArray[Any], valid: BoolArray
+) -> OffsetDecision:
     """Hold a decision against the dark pixels, and overrule metadata that is not trusted.
 
     Args:
@@ -177,7 +181,7 @@ def confirm(decision: Decision, numbers: npt.NDArray[Any], valid: BoolArray) -> 
         valid: pixels with data ``(y, x)``; fewer than a hundred decide nothing.
 
     Returns:
-        The decision with a verdict, and with the other formula where it was overruled.
+        The decision with an agreement, and with the other formula where it was overruled.
     """
     if valid.sum() < 100:
         return decision
@@ -185,14 +189,14 @@ def confirm(decision: Decision, numbers: npt.NDArray[Any], valid: BoolArray) -> 
     dark = dark * decision.scaling.scale + decision.scaling.offset
     lowest = float(dark.min())
     shifted = decision.scaling is SHIFTED
-    wrong = lowest < ALREADY_GONE if shifted else _lifted(dark)
-    doubtful = lowest >= DARK_LOW or lowest < ALREADY_GONE
+    wrong = lowest < REMOVED_BELOW if shifted else _lifted(dark)
+    doubtful = lowest >= DARK_LOW or lowest < REMOVED_BELOW
     if wrong and not decision.trusted:
         return replace(
-            decision, scaling=PLAIN if shifted else SHIFTED, verdict="overruled", darkest=lowest
+            decision, scaling=PLAIN if shifted else SHIFTED, agreement="overruled", darkest=lowest
         )
     return replace(
-        decision, verdict="unconfirmed" if wrong or doubtful else "confirmed", darkest=lowest
+        decision, agreement="unconfirmed" if wrong or doubtful else "confirmed", darkest=lowest
     )
 
 

@@ -16,10 +16,10 @@ from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report, check, ignore
 from landcover.io.guard import shown
 from landcover.stac.geoparquet import MAGIC, Item, write
-from landcover.stac.layouts.found_scene import Found, is_odd
+from landcover.stac.layouts.found_scene import FoundScene, is_odd
 from landcover.stac.layouts.walk import Skipped, scenes
 
-__all__ = ["KEPT_SKIPS", "REPORT_EVERY_S", "SHOWN_SKIPS", "Built", "build", "index_text"]
+__all__ = ["KEPT_SKIPS", "REPORT_EVERY_S", "SHOWN_SKIPS", "IndexResult", "build", "index_text"]
 
 KEPT_SKIPS: Final = 1_000
 """Skipped things that are remembered one by one; further ones are counted."""
@@ -35,7 +35,7 @@ _LAYOUTS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Built:
+class IndexResult:
     """What became of a folder.
 
     Attributes:
@@ -72,7 +72,7 @@ def build(
     date: datetime | None = None,
     progress: Report | None = None,
     cancel: Event | None = None,
-) -> Built:
+) -> IndexResult:
     """Make the catalogue of a folder, or make it again: the file says what is there now.
 
     Recognised are SAFE products (Level-2A and Level-1C), sets of band files, BigEarthNet
@@ -97,7 +97,7 @@ def build(
     write(_items(folder, out.parent, date, tally), out, tally.tick)
     if tally.first is None or tally.last is None:
         raise BadInput(_nothing(folder, tally))
-    return Built(
+    return IndexResult(
         folder=folder,
         out=out,
         layouts=dict(tally.layouts),
@@ -110,21 +110,21 @@ def build(
     )
 
 
-def index_text(built: Built) -> str:
+def index_text(result: IndexResult) -> str:
     """What the command line says of it: counts, dates, and what was skipped and why."""
-    counts = [(built.layouts.get(layout, 0), words) for layout, words in _LAYOUTS.items()]
+    counts = [(result.layouts.get(layout, 0), words) for layout, words in _LAYOUTS.items()]
     parts = [f"{count:,} {words[count > 1]}" for count, words in counts if count]
-    days = f"{built.first:%Y-%m-%d} to {built.last:%Y-%m-%d}"
-    lines = [f"{built.out}: {', '.join(parts)}, {days} ({built.seconds:.1f} s)"]
-    if built.l1c:
-        lines.append(f"Level-1C, which no model for Level-2A reads: {built.l1c:,} of these.")
-    if built.skips:
-        lines.append(f"Skipped {built.skips:,}:")
+    days = f"{result.first:%Y-%m-%d} to {result.last:%Y-%m-%d}"
+    lines = [f"{result.out}: {', '.join(parts)}, {days} ({result.seconds:.1f} s)"]
+    if result.l1c:
+        lines.append(f"Level-1C, which no model for Level-2A reads: {result.l1c:,} of these.")
+    if result.skips:
+        lines.append(f"Skipped {result.skips:,}:")
         lines += [
-            f"  {_line(_where(skipped, built.folder))}" for skipped in built.skipped[:SHOWN_SKIPS]
+            f"  {_line(_where(skipped, result.folder))}" for skipped in result.skipped[:SHOWN_SKIPS]
         ]
-    if built.skips > SHOWN_SKIPS:
-        lines.append(f"  and {built.skips - SHOWN_SKIPS:,} more.")
+    if result.skips > SHOWN_SKIPS:
+        lines.append(f"  and {result.skips - SHOWN_SKIPS:,} more.")
     return "\n".join(lines)
 
 
@@ -144,7 +144,7 @@ class _Tally:
     begun: float = field(default_factory=time.monotonic)
     reported: float = 0.0
 
-    def add(self, found: Found) -> None:
+    def add(self, found: FoundScene) -> None:
         self.layouts[found.layout] += 1
         self.l1c += found.level == "L1C"
         self.first = min(self.first or found.acquired, found.acquired)

@@ -18,13 +18,13 @@ from landcover.core.errors import FetchError, LandcoverError
 from landcover.core.window import Window
 from landcover.net.http import Transport
 
-__all__ = ["CHUNK", "MAX_BLOCK", "MAX_CHUNKS", "MAX_SIDE", "WATCH_S", "read_window"]
+__all__ = ["CHUNK", "MAX_BLOCK", "MAX_CHUNKS", "MAX_SIDE", "POLL_S", "read_window"]
 
 CHUNK: Final = 262_144
 """Bytes fetched at once: a block of 1024 × 1024 pixels takes about a megabyte, a header a few."""
 MAX_CHUNKS: Final = 200
 """Beyond 50 MB for a square of 1200 m something is wrong with the file."""
-WATCH_S: Final = 0.5
+POLL_S: Final = 0.5
 MAX_SIDE: Final = 20_000
 MAX_BLOCK: Final = 64_000_000
 
@@ -116,7 +116,7 @@ class _File(io.RawIOBase):
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
             while True:
                 with suppress(TimeoutError):
-                    return future.result(timeout=WATCH_S)
+                    return future.result(timeout=POLL_S)
                 if self._loop.is_closed():
                     break
         except (CancelledError, RuntimeError):
@@ -126,7 +126,7 @@ class _File(io.RawIOBase):
         raise FetchError(f"Reading {self.name} has ended: try again.")
 
     async def _get(self, start: int, end: int) -> bytes:
-        with self._transport.use():
+        with self._transport.track():
             return await self._transport.get(self._address, start, end)
 
     def again(self) -> _File:

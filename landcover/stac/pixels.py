@@ -19,7 +19,7 @@ from landcover.core.progress import Report
 from landcover.core.raster import ByteArray
 from landcover.core.window import Window
 from landcover.net.disk_cache import DiskCache
-from landcover.net.http import Expired, Transport
+from landcover.net.http import SignatureExpired, Transport
 from landcover.stac import cog_reader, file_reader, jp2_reader
 from landcover.stac.archives import Catalogue
 from landcover.stac.candidates import Candidate
@@ -29,11 +29,11 @@ from landcover.stac.signing import sign
 __all__ = [
     "Arrays",
     "Numbers",
-    "Reader",
+    "RemoteReader",
     "gather",
     "read_local",
-    "read_looks",
     "read_numbers",
+    "read_previews",
     "repeated",
 ]
 
@@ -61,7 +61,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reader:
+class RemoteReader:
     """What reading over the network takes: the archive, the way there, the memory, the listener."""
 
     row: Catalogue
@@ -70,7 +70,7 @@ class Reader:
     report: Report
 
 
-async def read_numbers(candidate: Candidate, reader: Reader) -> list[Numbers]:
+async def read_numbers(candidate: Candidate, reader: RemoteReader) -> list[Numbers]:
     """Twelve bands and the classification of every scene of a pass, all at once.
 
     Raises:
@@ -83,7 +83,7 @@ async def read_numbers(candidate: Candidate, reader: Reader) -> list[Numbers]:
     return [_numbers(parts) for parts in arrays]
 
 
-async def read_looks(candidate: Candidate, reader: Reader) -> list[Arrays]:
+async def read_previews(candidate: Candidate, reader: RemoteReader) -> list[Arrays]:
     """The classification, and the true-colour picture where there is one, of every scene."""
     wanted = [
         tuple(name for name, has in (("SCL", scene.scl), ("visual", scene.visual)) if has)
@@ -93,7 +93,7 @@ async def read_looks(candidate: Candidate, reader: Reader) -> list[Arrays]:
 
 
 async def _read(
-    candidate: Candidate, wanted: list[tuple[str, ...]], reader: Reader, what: str
+    candidate: Candidate, wanted: list[tuple[str, ...]], reader: RemoteReader, what: str
 ) -> list[Arrays]:
     total = sum(len(names) for names in wanted)
     done = 0
@@ -140,7 +140,7 @@ async def _awaited(work: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
     return await work()
 
 
-async def _file(scene: Scene, name: str, target: Window, reader: Reader) -> npt.NDArray[Any]:
+async def _file(scene: Scene, name: str, target: Window, reader: RemoteReader) -> npt.NDArray[Any]:
     row, transport = reader.row, reader.transport
     address = {"SCL": scene.scl, "visual": scene.visual}.get(name) or scene.bands[name]
     bands = 3 if name == "visual" else 1
@@ -162,7 +162,7 @@ async def _file(scene: Scene, name: str, target: Window, reader: Reader) -> npt.
 
     try:
         pixels = await read(False)
-    except Expired:
+    except SignatureExpired:
         if row.signing == "none":
             raise
         pixels = await read(True)

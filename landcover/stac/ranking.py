@@ -10,17 +10,17 @@ import numpy as np
 
 from landcover.core.bands import PATCH_PIXELS, SCL_CLOUD, SCL_NODATA, SCL_SHADOW, SCL_SNOW
 from landcover.core.raster import ByteArray
-from landcover.stac.candidates import Candidate, Finding, Look, Wish
+from landcover.stac.candidates import Candidate, Preview, SceneQuery, SearchResult
 from landcover.stac.pixels import Arrays, repeated
 
-__all__ = ["FIRST_LOOKS", "MAX_NODATA", "choose", "looked", "order", "share"]
+__all__ = ["FIRST_PREVIEWS", "MAX_NODATA", "choose", "order", "preview_of", "share"]
 
-FIRST_LOOKS: Final = 8
+FIRST_PREVIEWS: Final = 8
 """Candidates that are looked at at once: some 60 requests."""
 MAX_NODATA: Final = 0.01
 
 
-def looked(parts: Sequence[Arrays]) -> Look | None:
+def preview_of(parts: Sequence[Arrays]) -> Preview | None:
     """What the classifications of a pass's scenes say, joined; None where there is none."""
     if not all("SCL" in arrays for arrays in parts):
         return None
@@ -34,7 +34,7 @@ def looked(parts: Sequence[Arrays]) -> Look | None:
             fresh = (picture[..., 3] == 0) & arrays["visual"].any(axis=2)
             picture[fresh, :3] = arrays["visual"][fresh]
             picture[fresh, 3] = 255
-    return Look(
+    return Preview(
         cloud=share(scl, SCL_CLOUD),
         shadow=share(scl, SCL_SHADOW),
         snow=share(scl, SCL_SNOW),
@@ -48,40 +48,42 @@ def share(scl: ByteArray, classes: frozenset[int]) -> float:
     return float(np.isin(scl, sorted(classes)).mean())
 
 
-def order(candidates: Sequence[Candidate], wish: Wish) -> list[int]:
+def order(candidates: Sequence[Candidate], query: SceneQuery) -> list[int]:
     """Which candidates to look at first: near the wished day, and not all under cloud."""
 
     def rank(index: int) -> tuple[bool, int]:
         candidate = candidates[index]
         stated = [scene.cloud for scene in candidate.scenes if scene.cloud is not None]
-        return bool(stated) and min(stated) > 0.9, _days(candidate, wish.best_day)
+        return bool(stated) and min(stated) > 0.9, _days(candidate, query.best_day)
 
     return sorted(range(len(candidates)), key=rank)
 
 
-def choose(candidates: Sequence[Candidate], wish: Wish, notes: tuple[str, ...] = ()) -> Finding:
+def choose(
+    candidates: Sequence[Candidate], query: SceneQuery, notes: tuple[str, ...] = ()
+) -> SearchResult:
     """Prefer the candidate that is clear over the square and nearest to the wished day."""
     if not candidates:
-        return Finding(
+        return SearchResult(
             candidates=(),
             best=None,
-            reason=f"No scene shows this place from {wish.start} to {wish.end}: widen the dates, "
+            reason=f"No scene shows this place from {query.start} to {query.end}: widen the dates, "
             "or choose another catalogue.",
             notes=notes,
         )
-    seen = [i for i, candidate in enumerate(candidates) if candidate.look is not None]
-    day = wish.best_day
+    seen = [i for i, candidate in enumerate(candidates) if candidate.preview is not None]
+    day = query.best_day
     if not seen:
         best = min(range(len(candidates)), key=lambda i: _days(candidates[i], day))
         reason = (
             "The catalogue has no scene classification here, so cloud is not known: this is the "
             f"pass nearest to {_said(day)}."
         )
-        return Finding(candidates=tuple(candidates), best=best, reason=reason, notes=notes)
-    clear = [i for i in seen if _clear(candidates[i], wish)]
+        return SearchResult(candidates=tuple(candidates), best=best, reason=reason, notes=notes)
+    clear = [i for i in seen if _clear(candidates[i], query)]
     if clear:
         best = min(clear, key=lambda i: (_days(candidates[i], day), _hidden(candidates[i])))
-        look = candidates[best].look
+        look = candidates[best].preview
         assert look is not None
         reason = (
             f"Clear over this square ({_percent(look.cloud + look.shadow)} cloud and shadow) and "
@@ -89,27 +91,27 @@ def choose(candidates: Sequence[Candidate], wish: Wish, notes: tuple[str, ...] =
         )
     else:
         best = min(seen, key=lambda i: (_hidden(candidates[i]), _days(candidates[i], day)))
-        look = candidates[best].look
+        look = candidates[best].preview
         assert look is not None
         reason = (
             f"None of {_count(len(seen), len(candidates))} is clear enough here: this one hides "
             f"least ({_percent(look.cloud + look.shadow)} cloud and shadow, "
             f"{_percent(look.nodata)} no data); widen the dates for a better one."
         )
-    return Finding(candidates=tuple(candidates), best=best, reason=reason, notes=notes)
+    return SearchResult(candidates=tuple(candidates), best=best, reason=reason, notes=notes)
 
 
-def _clear(candidate: Candidate, wish: Wish) -> bool:
-    look = candidate.look
+def _clear(candidate: Candidate, query: SceneQuery) -> bool:
+    look = candidate.preview
     return (
         look is not None
-        and look.cloud + look.shadow <= wish.max_cloud
+        and look.cloud + look.shadow <= query.max_cloud
         and look.nodata <= MAX_NODATA
     )
 
 
 def _hidden(candidate: Candidate) -> float:
-    return candidate.look.hidden if candidate.look else 1.0
+    return candidate.preview.hidden if candidate.preview else 1.0
 
 
 def _days(candidate: Candidate, day: date) -> int:

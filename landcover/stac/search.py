@@ -17,9 +17,9 @@ from landcover.core.errors import FetchError, LandcoverError
 from landcover.core.progress import check
 from landcover.net.disk_cache import DiskCache
 from landcover.net.hosts import allowed
-from landcover.net.http import moved
+from landcover.net.http import redirect_target
 from landcover.stac.archives import Catalogue
-from landcover.stac.candidates import Wish
+from landcover.stac.candidates import SceneQuery
 from landcover.stac.scene import Scene, local_scene, scene_of
 
 __all__ = [
@@ -27,9 +27,9 @@ __all__ = [
     "FRESH_S",
     "MAX_ITEMS",
     "PAGE",
+    "POLL_S",
     "TIMEOUT_S",
-    "WATCH_S",
-    "Answer",
+    "SceneList",
     "T",
     "search_archive",
     "search_local",
@@ -42,13 +42,13 @@ PAGE: Final = 50
 MAX_ITEMS: Final = 150
 FRESH_S: Final = 3600.0
 """An archive gets new scenes a few times a day."""
-WATCH_S: Final = 0.1
+POLL_S: Final = 0.1
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class SceneList:
     """What a search gave.
 
     Attributes:
@@ -65,11 +65,11 @@ class Answer:
 def search_archive(
     row: Catalogue,
     area: Mapping[str, Any],
-    wish: Wish,
+    query: SceneQuery,
     *,
     cache: DiskCache | None = None,
     cancel: Event | None = None,
-) -> Answer:
+) -> SceneList:
     """The scenes of an archive that touch an area.
 
     An answer of the last hour is used again; where the archive cannot be reached, an older
@@ -78,7 +78,7 @@ def search_archive(
     Args:
         row: the archive.
         area: GeoJSON geometry in WGS 84 degrees.
-        wish: its dates.
+        query: its dates.
         cache: where answers are kept, or None.
         cancel: set by the user to stop.
 
@@ -87,21 +87,21 @@ def search_archive(
         Cancelled: the user stopped it.
     """
     place = json.dumps([row.endpoint, row.collection, area])
-    key = json.dumps([place, str(wish.start), str(wish.end)])
+    key = json.dumps([place, str(query.start), str(query.end)])
     kept = _kept(cache, key, FRESH_S)
     if kept is not None:
-        return _answer(row, kept[1], wish)
+        return _answer(row, kept[1], query)
     try:
-        items = _in_time(lambda: _ask(row, area, wish.start, wish.end), row.title, cancel)
+        items = _in_time(lambda: _ask(row, area, query.start, query.end), row.title, cancel)
     except FetchError:
         kept = _kept(cache, key, None) or _kept(cache, f"any {place}", None)
         if kept is None:
             raise
-        answer = _answer(row, kept[1], wish)
+        answer = _answer(row, kept[1], query)
         if not answer.scenes:
             raise
-        return Answer(scenes=answer.scenes, unusable=answer.unusable, asked=kept[0])
-    answer = _answer(row, items, wish)
+        return SceneList(scenes=answer.scenes, unusable=answer.unusable, asked=kept[0])
+    answer = _answer(row, items, query)
     if cache is not None:
         value = json.dumps([time.time(), items]).encode()
         cache.put(key, value)
@@ -110,7 +110,7 @@ def search_archive(
     return answer
 
 
-def search_local(path: Path, area: Mapping[str, Any], wish: Wish) -> Answer:
+def search_local(path: Path, area: Mapping[str, Any], query: SceneQuery) -> SceneList:
     """The scenes of the user's own catalogue that touch an area.
 
     Raises:
@@ -118,10 +118,10 @@ def search_local(path: Path, area: Mapping[str, Any], wish: Wish) -> Answer:
     """
     from landcover.stac.local_catalog import LocalCatalogue  # noqa: PLC0415 - loads slowly
 
-    start, end = _span(wish.start, wish.end)
+    start, end = _span(query.start, query.end)
     items = LocalCatalogue.open(path).search(area, start, end, MAX_ITEMS)
     scenes, unusable = _scenes(items, lambda item: local_scene(item, str(path)))
-    return Answer(scenes=_wanted(scenes, wish), unusable=unusable)
+    return SceneList(scenes=_wanted(scenes, query), unusable=unusable)
 
 
 def _span(start: date, end: date) -> tuple[datetime, datetime]:
@@ -131,11 +131,11 @@ def _span(start: date, end: date) -> tuple[datetime, datetime]:
     )
 
 
-def _answer(row: Catalogue, items: list[Any], wish: Wish) -> Answer:
+def _answer(row: Catalogue, items: list[Any], query: SceneQuery) -> SceneList:
     scenes, unusable = _scenes(items, lambda item: scene_of(item, row))
     if items and not scenes:
         raise FetchError(unusable[0])
-    return Answer(scenes=_wanted(scenes, wish), unusable=unusable)
+    return SceneList(scenes=_wanted(scenes, query), unusable=unusable)
 
 
 def _scenes(items: list[Any], read: Callable[[Any], Scene]) -> tuple[list[Scene], tuple[str, ...]]:
@@ -148,13 +148,13 @@ def _scenes(items: list[Any], read: Callable[[Any], Scene]) -> tuple[list[Scene]
     return scenes, tuple(unusable)
 
 
-def _wanted(scenes: list[Scene], wish: Wish) -> tuple[Scene, ...]:
+def _wanted(scenes: list[Scene], query: SceneQuery) -> tuple[Scene, ...]:
     """Those of the wished days: a server may pay no heed to what it was asked for."""
     return tuple(
         scene
         for scene in scenes
-        if wish.start <= scene.acquired.date() <= wish.end
-        and (not wish.months or scene.acquired.month in wish.months)
+        if query.start <= scene.acquired.date() <= query.end
+        and (not query.months or scene.acquired.month in query.months)
     )
 
 
@@ -187,7 +187,9 @@ def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> lis
         return request
 
     def follow(answer: requests.Response, *_: object, **__: object) -> None:
-        if answer.is_redirect and not allowed(moved(answer.url, answer.headers["location"]), hosts):
+        if answer.is_redirect and not allowed(
+            redirect_target(answer.url, answer.headers["location"]), hosts
+        ):
             answer.close()
             raise _elsewhere(row)
 
@@ -265,7 +267,7 @@ def _in_time(work: Callable[[], T], title: str, cancel: Event | None) -> T:
                 f"{title} did not answer within {DEADLINE_S:g} s: try again later, or another "
                 "catalogue."
             )
-        thread.join(WATCH_S)
+        thread.join(POLL_S)
     if fault:
         raise fault[0]
     return outcome[0]

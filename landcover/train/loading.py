@@ -17,7 +17,7 @@ from typing import Final
 import torch
 from torch import Generator, Tensor
 
-from landcover.core.prefetch import ahead
+from landcover.core.prefetch import map_ahead
 from landcover.datasets.arrays import PatchSet
 from landcover.train.augment import Augmentation
 from landcover.train.configuration import TrainConfig
@@ -114,7 +114,7 @@ class Loader:
         threads = self._threads()
         with ThreadPoolExecutor(threads) as pool:
             pieces = [piece for step in steps for piece in step]
-            ready = ahead(pool, self._prepare, pieces, AHEAD * threads)
+            ready = map_ahead(pool, self._prepare, pieces, AHEAD * threads)
             for step in steps:
                 yield islice(ready, len(step))
 

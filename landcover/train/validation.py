@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from landcover.core.prefetch import ahead
+from landcover.core.prefetch import map_ahead
 from landcover.datasets.arrays import PatchSet
 from landcover.metrics.scores import average_precision, counted_classes
 from landcover.train import distributed
@@ -81,7 +81,7 @@ def predict_logits(
         autocast(where, precision),
         ThreadPoolExecutor(1) as reader,
     ):
-        read = ahead(reader, patches.pixels, blocks, _AHEAD)
+        read = map_ahead(reader, patches.pixels, blocks, _AHEAD)
         answers = [net(pixels.to(where)).float().cpu() for pixels in read]
     if team.size == 1:
         return torch.cat(answers)

@@ -17,7 +17,7 @@ from landcover.datasets.downloads import SOURCES, Source
 from landcover.datasets.downloads.check import OFFICIAL
 from tests.datasets.downloads.test_unpack import contents_of, zip_of
 from tests.datasets.test_eurosat import picture
-from tests.support.bigearthnet_tree import Look, v2_id, write_v2
+from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 from tests.support.file_server import FileServer, Step
 
 RGB = "EuroSAT_RGB.zip"
@@ -154,6 +154,6 @@ def test_help_says_how_large_they_are(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_describe_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = write_v2(tmp_path, [Look(v2_id(1), ("Pastures",))])
+    root = write_v2(tmp_path, [PatchSpec(v2_id(1), ("Pastures",))])
     assert main(["data", "describe", str(root), "--json"]) == DONE
     assert json.loads(capsys.readouterr().out)["splits"] == {"train": 1, "all": 1}

@@ -16,12 +16,12 @@ from landcover.models import registry
 from landcover.train.recipes import bigearthnet
 from landcover.train.recipes.order import Order
 from tests.support import tiny
-from tests.support.bigearthnet_tree import Look, v2_id, write_table, write_v2
+from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_table, write_v2
 
 FOREST, PASTURES = "Mixed forest", "Pastures"
 SPLITS = ("train", "validation", "test")
-LOOKS = [
-    Look(v2_id(k, row=20 * s), (FOREST,) if k % 2 else (PASTURES, FOREST)[: 1 + k // 6], split)
+SPECS = [
+    PatchSpec(v2_id(k, row=20 * s), (FOREST,) if k % 2 else (PASTURES, FOREST)[: 1 + k // 6], split)
     for s, split in enumerate(SPLITS)
     for k in range(12)
 ]
@@ -30,7 +30,7 @@ FEW = ["--bootstraps", "100"]
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_v2(tmp_path_factory.mktemp("cli_evaluate") / "bigearthnet", LOOKS)
+    return write_v2(tmp_path_factory.mktemp("cli_evaluate") / "bigearthnet", SPECS)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,8 @@ def moved(root: Path, tmp_path: Path) -> Path:
     """The same folder, in which a test patch has moved beside the training split."""
     (tmp_path / "BigEarthNet-S2").symlink_to(root / "BigEarthNet-S2")
     looks = [
-        Look(x.patch_id, x.labels, "test" if x.patch_id == v2_id(3) else x.split) for x in LOOKS
+        PatchSpec(x.patch_id, x.labels, "test" if x.patch_id == v2_id(3) else x.split)
+        for x in SPECS
     ]
     write_table(tmp_path / "metadata.parquet", looks)
     return tmp_path

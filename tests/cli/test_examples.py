@@ -16,12 +16,12 @@ from landcover.explain import neighbours, neighbours_record
 from landcover.models.card import read_card
 from landcover.trust.bench import stability_record
 from tests.support import tiny
-from tests.support.bigearthnet_tree import Look, v2_id, write_v2
+from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 
 TITLE = "BigEarthNet v2 (reBEN)"
 FOREST, PASTURES = "Mixed forest", "Pastures"
-LOOKS = [
-    Look(v2_id(9 * k, row=20 * s), (FOREST,) if k % 2 else (PASTURES,), split)
+SPECS = [
+    PatchSpec(v2_id(9 * k, row=20 * s), (FOREST,) if k % 2 else (PASTURES,), split)
     for s, split in enumerate(("train", "validation", "test"))
     for k in range(6)
 ]
@@ -29,7 +29,7 @@ LOOKS = [
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_v2(tmp_path_factory.mktemp("cli_examples") / "bigearthnet", LOOKS)
+    return write_v2(tmp_path_factory.mktemp("cli_examples") / "bigearthnet", SPECS)
 
 
 @pytest.fixture

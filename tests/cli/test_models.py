@@ -471,15 +471,15 @@ def test_a_folder_serves_where_a_name_does(run: Run, folder: Path, tmp_path: Pat
     assert "no model folder" in error(run("classify", "finland-lake", "--model", tmp_path / "no"))
 
 
-LOOKS = [
-    tree.Look(tree.v2_id(k, row=20 * s), (CLASS_NAMES[k % 3],), split)
+SPECS = [
+    tree.PatchSpec(tree.v2_id(k, row=20 * s), (CLASS_NAMES[k % 3],), split)
     for s, split in enumerate(("train", "validation", "test"))
     for k in range(12)
 ]
 
 
 def test_from_training_to_another_computer(run: Run, known: Registry, tmp_path: Path) -> None:
-    root = tree.write_v2(tmp_path / "ben", LOOKS)
+    root = tree.write_v2(tmp_path / "ben", SPECS)
     train = (
         *("train", "--dataset", "bigearthnet", "--root", root, "--model", "band-statistics"),
         *("--out", tmp_path / "run", "--register"),
@@ -510,7 +510,7 @@ def test_from_training_to_another_computer(run: Run, known: Registry, tmp_path: 
 
 
 def test_scales_of_a_shipped_model_stay(run: Run, known: Registry, tmp_path: Path) -> None:
-    root = tree.write_v2(tmp_path / "ben", LOOKS)
+    root = tree.write_v2(tmp_path / "ben", SPECS)
     asked = ("trust", "scales", root, "--model", "shipped", "--save")
     assert "landcover models add shipped --name NAME" in error(run(*asked))
     assert not list(known.user.glob("*"))

@@ -42,7 +42,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     looks = [
-        tree.Look(
+        tree.PatchSpec(
             patch_id=tree.v2_id(column),
             labels=(CLASS_NAMES[column % 3],),
             split="train" if column < 12 else "validation",

@@ -21,10 +21,10 @@ from landcover.models.card import read_card
 from landcover.models.model import load_model
 from landcover.train.recipes import model_folder
 from tests.support import tiny
-from tests.support.bigearthnet_tree import Look, v2_id, write_v2
+from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 
-LOOKS = [
-    Look(v2_id(k, row=20 * s), ("Mixed forest",), split)
+SPECS = [
+    PatchSpec(v2_id(k, row=20 * s), ("Mixed forest",), split)
     for s, split in enumerate(("train", "validation", "test"))
     for k in range(6)
 ]
@@ -32,7 +32,7 @@ LOOKS = [
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_v2(tmp_path_factory.mktemp("cli_trust") / "bigearthnet", LOOKS)
+    return write_v2(tmp_path_factory.mktemp("cli_trust") / "bigearthnet", SPECS)
 
 
 @pytest.fixture

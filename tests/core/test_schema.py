@@ -36,7 +36,7 @@ def test_what_was_not_given_is_not_written() -> None:
     short = Row.model_validate({"name": "a", "n": 3})
     assert short.value is None
     assert json.loads(short.as_json()) == {"name": "a", "n": 3}
-    assert short.given() == {"name": "a", "n": 3}
+    assert short.given_fields() == {"name": "a", "n": 3}
 
 
 def test_changes_are_checked() -> None:

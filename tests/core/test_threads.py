@@ -29,21 +29,21 @@ def test_on_two_cores_torch_gets_one_and_the_other_is_not_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cores(monkeypatch, 2)
-    threads.wait_politely()
+    threads.configure_threads()
     assert (environ("OMP_NUM_THREADS"), environ("OMP_WAIT_POLICY")) == ("1", "PASSIVE")
-    assert threads.cores() == 2
-    threads.wait_politely()
-    assert threads.cores() == 2
+    assert threads.allowed_cores() == 2
+    threads.configure_threads()
+    assert threads.allowed_cores() == 2
 
 
-@pytest.mark.parametrize(("count", "together"), [(4, False), (2, True)])
+@pytest.mark.parametrize(("count", "training"), [(4, False), (2, True)])
 def test_many_cores_and_training_share_each_operation(
-    count: int, *, together: bool, monkeypatch: pytest.MonkeyPatch
+    count: int, *, training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cores(monkeypatch, count)
-    threads.wait_politely(together=together)
+    threads.configure_threads(training=training)
     assert environ("OMP_NUM_THREADS") is None
-    assert threads.cores() == count
+    assert threads.allowed_cores() == count
 
 
 @pytest.mark.parametrize(("asked", "found"), [("1", 1), ("3", 3), ("64", 8), ("0", 1), ("4,2", 8)])
@@ -53,9 +53,9 @@ def test_what_the_user_asked_for_bounds_both(
     cores(monkeypatch, 8)
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    threads.wait_politely()
+    threads.configure_threads()
     assert (environ("OMP_NUM_THREADS"), environ("OMP_WAIT_POLICY")) == (asked, "ACTIVE")
-    assert threads.cores() == found
+    assert threads.allowed_cores() == found
 
 
 def test_some_core_is_usable() -> None:

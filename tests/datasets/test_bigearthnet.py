@@ -18,7 +18,7 @@ from landcover.datasets import open_dataset
 from landcover.datasets.bigearthnet import place_of
 from landcover.io.samples import ARCHIVE
 from tests.support.bigearthnet_tree import (
-    Look,
+    PatchSpec,
     v1_id,
     v2_id,
     write_patch,
@@ -28,24 +28,24 @@ from tests.support.bigearthnet_tree import (
 )
 from tests.support.examples import examples
 
-LOOKS = (
-    Look(v2_id(0), ("Pastures", "Arable land"), "train"),
-    Look(v2_id(1), ("Pastures",), "train", country="Finland"),
-    Look(v2_id(4), ("Marine waters",), "validation"),
-    Look(v2_id(9), ("Mixed forest",), "test"),
-    Look(v2_id(10), ("Mixed forest",), "test", on_disk=False),
-    Look(v2_id(11), ("Mixed forest",), "test", cloudy=True),
+SPECS = (
+    PatchSpec(v2_id(0), ("Pastures", "Arable land"), "train"),
+    PatchSpec(v2_id(1), ("Pastures",), "train", country="Finland"),
+    PatchSpec(v2_id(4), ("Marine waters",), "validation"),
+    PatchSpec(v2_id(9), ("Mixed forest",), "test"),
+    PatchSpec(v2_id(10), ("Mixed forest",), "test", on_disk=False),
+    PatchSpec(v2_id(11), ("Mixed forest",), "test", cloudy=True),
 )
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_v2(tmp_path_factory.mktemp("data") / "bigearthnet", LOOKS)
+    return write_v2(tmp_path_factory.mktemp("data") / "bigearthnet", SPECS)
 
 
 def lone(tmp_path: Path, **changes: Any) -> Path:
     """A tree of one patch whose table has other columns than it should."""
-    look = Look(v2_id(0), ("Pastures",))
+    look = PatchSpec(v2_id(0), ("Pastures",))
     root = write_v2(tmp_path / "bigearthnet", [look])
     write_table(root / "metadata.parquet", [look], **changes)
     return root
@@ -72,7 +72,7 @@ def test_v2_counts_what_is_absent_and_says_so(tree: Path) -> None:
 
 
 def test_v2_counts_folders_that_the_table_does_not_name(tmp_path: Path) -> None:
-    root = write_v2(tmp_path / "bigearthnet", LOOKS[:1])
+    root = write_v2(tmp_path / "bigearthnet", SPECS[:1])
     (root / "BigEarthNet-S2" / v2_id(7).rsplit("_", 2)[0] / v2_id(7)).mkdir()
     dataset = open_dataset("bigearthnet", root)
     assert (dataset.unlisted, dataset.absent, dataset.note) == (1, 0, "")
@@ -177,7 +177,7 @@ def test_an_unknown_data_set_or_split_is_answered_with_the_known_ones(tree: Path
 
 def test_a_table_without_pixels_says_so(tmp_path: Path) -> None:
     (tmp_path / "BigEarthNet-S2").mkdir()
-    write_table(tmp_path / "metadata.parquet", LOOKS)
+    write_table(tmp_path / "metadata.parquet", SPECS)
     with pytest.raises(BadInput, match="not one patch that its tables name"):
         open_dataset("bigearthnet", tmp_path)
 
@@ -202,8 +202,8 @@ def test_a_table_that_is_not_the_official_one(
 
 
 def test_a_patch_that_is_named_twice(tmp_path: Path) -> None:
-    root = write_v2(tmp_path / "bigearthnet", LOOKS[:1])
-    write_table(root / "metadata.parquet", [LOOKS[0], LOOKS[0]])
+    root = write_v2(tmp_path / "bigearthnet", SPECS[:1])
+    write_table(root / "metadata.parquet", [SPECS[0], SPECS[0]])
     with pytest.raises(BadInput, match="twice"):
         open_dataset("bigearthnet", root)
 
@@ -211,8 +211,8 @@ def test_a_patch_that_is_named_twice(tmp_path: Path) -> None:
 def test_a_table_cannot_name_a_place_outside_the_data_set(tmp_path: Path) -> None:
     outside = tmp_path / "secret"
     write_patch(outside, 1000)
-    root = write_v2(tmp_path / "bigearthnet", LOOKS[:1])
-    write_table(root / "metadata.parquet", [LOOKS[0], Look("../../secret", ("Pastures",))])
+    root = write_v2(tmp_path / "bigearthnet", SPECS[:1])
+    write_table(root / "metadata.parquet", [SPECS[0], PatchSpec("../../secret", ("Pastures",))])
     dataset = open_dataset("bigearthnet", root)
     assert [r.patch_id for r in dataset.records("all")] == [v2_id(0)]
     assert dataset.absent == 1
@@ -220,7 +220,7 @@ def test_a_table_cannot_name_a_place_outside_the_data_set(tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def small_table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
-    root = write_v2(tmp_path_factory.mktemp("damaged") / "bigearthnet", LOOKS[:2])
+    root = write_v2(tmp_path_factory.mktemp("damaged") / "bigearthnet", SPECS[:2])
     return root, (root / "metadata.parquet").read_bytes()
 
 

@@ -15,17 +15,17 @@ from landcover.core.progress import Progress
 from landcover.datasets import open_dataset
 from landcover.datasets.statistics import band_statistics
 from landcover.io.band_files import read_folder
-from tests.support.bigearthnet_tree import Look, v2_id, write_v2
+from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 
-LOOKS = tuple(
-    Look(v2_id(k), (CLASS_NAMES[k], CLASS_NAMES[k + 1]), "train" if k < 4 else "validation")
+SPECS = tuple(
+    PatchSpec(v2_id(k), (CLASS_NAMES[k], CLASS_NAMES[k + 1]), "train" if k < 4 else "validation")
     for k in range(6)
 )
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_v2(tmp_path_factory.mktemp("labelled") / "bigearthnet", LOOKS)
+    return write_v2(tmp_path_factory.mktemp("labelled") / "bigearthnet", SPECS)
 
 
 def test_a_store_holds_the_patches_that_a_user_would_read(tree: Path) -> None:
@@ -43,7 +43,7 @@ def test_several_splits_load_as_one_and_progress_ends_at_all(tree: Path) -> None
     seen: list[Progress] = []
     dataset = open_dataset("bigearthnet", tree)
     store = dataset.load(["train", "validation", "train"], seen.append)
-    assert store.ids == tuple(look.patch_id for look in LOOKS)
+    assert store.ids == tuple(look.patch_id for look in SPECS)
     assert (seen[-1].done, seen[-1].total) == (6, 6)
 
 
@@ -68,7 +68,7 @@ def test_statistics_in_batches_are_those_of_all_pixels(tree: Path) -> None:
 
 
 def test_a_patch_without_one_band_is_named(tmp_path: Path) -> None:
-    root = write_v2(tmp_path / "bigearthnet", LOOKS[:2])
+    root = write_v2(tmp_path / "bigearthnet", SPECS[:2])
     next(root.rglob(f"{v2_id(1)}_B8A.tif")).unlink()
     with pytest.raises(BadInput, match="lacks the band B8A") as caught:
         open_dataset("bigearthnet", root).load("train")
@@ -76,7 +76,7 @@ def test_a_patch_without_one_band_is_named(tmp_path: Path) -> None:
 
 
 def test_a_truncated_band_file_is_named(tmp_path: Path) -> None:
-    root = write_v2(tmp_path / "bigearthnet", LOOKS[:2])
+    root = write_v2(tmp_path / "bigearthnet", SPECS[:2])
     path = next(root.rglob(f"{v2_id(0)}_B02.tif"))
     path.write_bytes(path.read_bytes()[:20_000])
     with pytest.raises(BadInput, match=f"{path.stem}.* is damaged or truncated"):

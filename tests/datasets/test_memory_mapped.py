@@ -25,9 +25,9 @@ from tests.support.examples import examples
 SPLITS = ("train", "train", "validation", "test")
 
 
-def looks(count: int = 10) -> list[tree.Look]:
+def looks(count: int = 10) -> list[tree.PatchSpec]:
     return [
-        tree.Look(
+        tree.PatchSpec(
             patch_id=tree.v2_id(column),
             labels=(CLASS_NAMES[column % 5], CLASS_NAMES[7]),
             split=SPLITS[column % 4],

@@ -13,15 +13,15 @@ from PIL import Image
 from landcover.core.errors import BadInput, UnknownName
 from landcover.datasets.thumbnails import TRUE_COLOUR, open_thumbnails
 from landcover.io.band_files import read_folder
-from tests.support.bigearthnet_tree import PRODUCT, Look, v2_id, write_v2
+from tests.support.bigearthnet_tree import PRODUCT, PatchSpec, v2_id, write_v2
 
-LOOKS = (Look(v2_id(0), ("Pastures",)), Look(v2_id(1), ("Mixed forest",), "test"))
+SPECS = (PatchSpec(v2_id(0), ("Pastures",)), PatchSpec(v2_id(1), ("Mixed forest",), "test"))
 
 
 def test_a_patch_of_bigearthnet_is_its_true_colour(tmp_path: Path) -> None:
-    root = write_v2(tmp_path / "bigearthnet", LOOKS)
+    root = write_v2(tmp_path / "bigearthnet", SPECS)
     album = open_thumbnails("bigearthnet-v2", root)
-    assert set(album.readers) == {look.patch_id for look in LOOKS}
+    assert set(album.readers) == {spec.patch_id for spec in SPECS}
     picture = album.picture(v2_id(1))
     patch = read_folder(root / "BigEarthNet-S2" / PRODUCT / v2_id(1))
     assert np.array_equal(picture, patch.image(TRUE_COLOUR))
@@ -39,7 +39,7 @@ def test_a_picture_of_eurosat_is_its_own(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    album = open_thumbnails("bigearthnet-v2", write_v2(tmp_path / "bigearthnet", LOOKS))
+    album = open_thumbnails("bigearthnet-v2", write_v2(tmp_path / "bigearthnet", SPECS))
     with pytest.raises(BadInput, match="has no patch nowhere in this folder"):
         album.picture("nowhere")
     with pytest.raises(BadInput, match="There is no folder"):

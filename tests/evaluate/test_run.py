@@ -33,13 +33,13 @@ from landcover.models import registry
 from landcover.models.model import Model, load_model
 from landcover.train.recipes import bigearthnet
 from landcover.train.recipes.order import Order
-from tests.support.bigearthnet_tree import Look, v2_id, write_v2
+from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 from tests.support.tiny import tiny_model
 
 SPLITS = ("train", "validation", "test")
 PASTURES, FOREST = "Pastures", "Mixed forest"
-LOOKS = tuple(
-    Look(v2_id(k, row=20 * s), (FOREST,) if k % 2 else (PASTURES, FOREST)[: 1 + k // 6], split)
+SPECS = tuple(
+    PatchSpec(v2_id(k, row=20 * s), (FOREST,) if k % 2 else (PASTURES, FOREST)[: 1 + k // 6], split)
     for s, split in enumerate(SPLITS)
     for k in range(12)
 )
@@ -48,7 +48,7 @@ N = 12
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    root = write_v2(tmp_path_factory.mktemp("evaluation") / "bigearthnet", LOOKS)
+    root = write_v2(tmp_path_factory.mktemp("evaluation") / "bigearthnet", SPECS)
     return open_dataset("bigearthnet", root)
 
 
@@ -94,7 +94,7 @@ def test_the_metrics_are_those_of_the_predictions(result: Evaluation, models: li
     called = decisions(found.probability, result.thresholds())
     k = CLASS_NAMES.index(PASTURES)
     item = result.metrics.per_class[PASTURES]
-    assert item.support == sum(PASTURES in x.labels for x in LOOKS if x.split == "test")
+    assert item.support == sum(PASTURES in x.labels for x in SPECS if x.split == "test")
     assert item.recall == pytest.approx(called[found.truth[:, k], k].mean(), abs=1e-6)
 
 
@@ -161,7 +161,7 @@ def test_text_shows_metrics_intervals_and_warnings(
 
 
 def test_a_partial_copy_is_stated_in_the_answer(models: list[Model], tmp_path: Path) -> None:
-    looks = [*LOOKS[-4:], Look(v2_id(99), (PASTURES,), "test", on_disk=False)]
+    looks = [*SPECS[-4:], PatchSpec(v2_id(99), (PASTURES,), "test", on_disk=False)]
     partial = open_dataset("bigearthnet", write_v2(tmp_path / "bigearthnet", looks))
     found = evaluate(models[0], partial, "test", draws=Draws(resamples=100))
     assert (found.metrics.n, found.metrics.absent) == (4, 1)
@@ -370,7 +370,7 @@ def test_shipped_weights_give_the_metrics_of_the_shipped_report(
 
 
 def test_every_failure_of_an_evaluation_is_a_sentence(tmp_path: Path) -> None:
-    root = write_v2(tmp_path / "bigearthnet", LOOKS[:2])
+    root = write_v2(tmp_path / "bigearthnet", SPECS[:2])
     broken = open_dataset("bigearthnet", root)
     next(root.rglob(f"{v2_id(1)}_B12.tif")).write_bytes(b"")
     with pytest.raises(LandcoverError, match="is empty"):

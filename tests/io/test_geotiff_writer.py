@@ -21,7 +21,7 @@ def test_a_map_lies_where_its_patch_does() -> None:
         file.write(values, 1)
         file.update_tags(MEANING="half")
 
-    with MemoryFile(geotiff_writer.of_maps(patch, 1, fill)) as memory, memory.open() as file:
+    with MemoryFile(geotiff_writer.write_maps(patch, 1, fill)) as memory, memory.open() as file:
         assert str(file.crs) == patch.crs
         assert tuple(file.transform)[:6] == tuple(patch.transform)
         assert np.array_equal(file.read(1), values, equal_nan=True)

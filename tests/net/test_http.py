@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from landcover.core.errors import Cancelled, FetchError
 from landcover.net import http
 from landcover.net.disk_cache import DiskCache
-from landcover.net.http import HEADER_BYTES, MERGE_GAP, Expired, Transport
+from landcover.net.http import HEADER_BYTES, MERGE_GAP, SignatureExpired, Transport
 from tests.live.loopback import Fault, Kind
 from tests.live.range_server import RangeServer
 from tests.support.examples import examples
@@ -43,7 +43,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
 def server(files: RangeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[RangeServer]:
     """Nothing counted, nothing wrong; a client with less patience than a user's."""
     monkeypatch.setattr(http, "BACK_OFF_S", 0.01)
-    monkeypatch.setattr(http, "SILENCE_S", 0.25)
+    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.25)
     files.reset()
     yield files
     files.reset()
@@ -314,8 +314,8 @@ def test_what_does_not_pass_is_a_sentence_after_a_few_tries(
 @pytest.mark.parametrize(
     ("fault", "kind", "words"),
     [
-        (Fault(kind="status", status=401), Expired, r"refuses 'a.tif' \(status 401\)"),
-        (Fault(kind="status", status=403), Expired, r"refuses 'a.tif' \(status 403\)"),
+        (Fault(kind="status", status=401), SignatureExpired, r"refuses 'a.tif' \(status 401\)"),
+        (Fault(kind="status", status=403), SignatureExpired, r"refuses 'a.tif' \(status 403\)"),
         (Fault(kind="status", status=404), FetchError, "'a.tif' is not there at Archive"),
         (Fault(kind="status", status=410), FetchError, "'a.tif' is not there at Archive"),
         (Fault(kind="status", status=418), FetchError, r"is refused \(status 418\)"),
@@ -377,7 +377,7 @@ STUCK: list[tuple[Kind, str | None]] = [("hang", None), ("trickle", None), ("sta
 def test_a_user_who_stops_need_not_wait(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch, kind: Kind, pause: str | None
 ) -> None:
-    monkeypatch.setattr(http, "SILENCE_S", 20.0)
+    monkeypatch.setattr(http, "READ_TIMEOUT_S", 20.0)
     server.fault("*", Fault(kind=kind, retry_after=pause, seconds=15.0))
     stop = threading.Event()
     pressed: list[float] = []
@@ -397,7 +397,7 @@ def test_a_user_who_stops_need_not_wait(
 def test_the_deadline_ends_everything(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch, kind: Kind, pause: str | None
 ) -> None:
-    monkeypatch.setattr(http, "SILENCE_S", 20.0)
+    monkeypatch.setattr(http, "READ_TIMEOUT_S", 20.0)
     server.fault("*", Fault(kind=kind, retry_after=pause, seconds=15.0))
     start = time.monotonic()
     with pytest.raises(FetchError, match=r"^Archive did not send everything within 0.4 s: try"):
@@ -408,7 +408,7 @@ def test_the_deadline_ends_everything(
 def test_a_deadline_of_many_tries_is_one(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "SILENCE_S", 0.3)
+    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.3)
     server.fault("*", Fault(kind="hang"))
     start = time.monotonic()
     with pytest.raises(FetchError, match=r"within 0.5 s"):
@@ -466,11 +466,11 @@ def test_the_end_waits_for_what_a_reader_hands_over_late(server: RangeServer) ->
         loop = asyncio.get_running_loop()
 
         async def used() -> bytes:
-            with mover.use():
+            with mover.track():
                 return await mover.get(f"{server.url}/a.tif", 0, 10)
 
         def reader() -> None:
-            work = mover.owe(used)
+            work = mover.register(used)
             asked.set()
             time.sleep(0.2)
             loop.call_soon_threadsafe(lambda: late.append(asyncio.ensure_future(work)))
@@ -493,4 +493,4 @@ def test_after_the_end_a_reader_gets_nothing(server: RangeServer) -> None:
 
     ended = through(server, kept)
     with pytest.raises(FetchError, match="Reading from Archive has ended"):
-        ended.owe(never)
+        ended.register(never)

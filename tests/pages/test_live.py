@@ -20,7 +20,7 @@ from landcover.core.errors import BadInput, FetchError
 from landcover.core.progress import Progress, Report, check
 from landcover.core.window import Window
 from landcover.io.samples import native
-from landcover.stac.candidates import Candidate, Finding, Look
+from landcover.stac.candidates import Candidate, Preview, SearchResult
 from landcover.stac.index import build
 from landcover.stac.scene import Scene
 from pages.parts.classify import live, searches
@@ -267,7 +267,7 @@ def test_form_becomes_a_wish() -> None:
 
 def candidates(*days: str, looked: int) -> tuple[Candidate, ...]:
     target = Window.from_bounds("EPSG:32633", (300_000, 5_298_840, 301_200, 5_300_040))
-    look = Look(cloud=0.1, shadow=0.0, snow=0.0, nodata=0.0)
+    look = Preview(cloud=0.1, shadow=0.0, snow=0.0, nodata=0.0)
     return tuple(
         Candidate(
             scenes=(
@@ -280,7 +280,7 @@ def candidates(*days: str, looked: int) -> tuple[Candidate, ...]:
                 ),
             ),
             target=target,
-            look=look if number < looked else None,
+            preview=look if number < looked else None,
         )
         for number, day in enumerate(days)
     )
@@ -302,7 +302,7 @@ def test_passes_in_sight(catalogue: str, looked: int, best: int | None, shown: l
     asked = searches.Asked(
         catalogue=catalogue,
         wish=FORM.wish((48.0, 16.0)),
-        finding=Finding(candidates=found, best=best, reason=""),
+        finding=SearchResult(candidates=found, best=best, reason=""),
     )
     assert asked.in_sight == shown
 

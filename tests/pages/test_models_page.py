@@ -37,12 +37,12 @@ from landcover.train.recipes import bigearthnet
 from landcover.train.recipes.order import Order
 from pages.parts.models import classes, compare, data, failures, report_figures
 from tests.support import tiny
-from tests.support.bigearthnet_tree import Look, v2_id, write_v2
+from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
 PASTURES, FOREST = "Pastures", "Mixed forest"
-LOOKS = tuple(
-    Look(v2_id(k, row=20 * s), (FOREST,) if k % 2 else (PASTURES, FOREST)[: 1 + k // 6], split)
+SPECS = tuple(
+    PatchSpec(v2_id(k, row=20 * s), (FOREST,) if k % 2 else (PASTURES, FOREST)[: 1 + k // 6], split)
     for s, split in enumerate(("train", "validation", "test"))
     for k in range(12)
 )
@@ -53,7 +53,7 @@ BASELINES = ("band-statistics", "class-prior")
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return open_dataset(
-        "bigearthnet", write_v2(tmp_path_factory.mktemp("models") / "bigearthnet", LOOKS)
+        "bigearthnet", write_v2(tmp_path_factory.mktemp("models") / "bigearthnet", SPECS)
     )
 
 
@@ -628,7 +628,7 @@ def exclusive(zoo: Path) -> Path:
         card_hash=card.hash,
         date="2020-01-01",
         speed=speed,
-        **found.given(),
+        **found.given_fields(),
     )
     write_report(
         Evaluation(

@@ -22,7 +22,7 @@ from landcover.core.errors import BadInput, Cancelled, FetchError, UnknownName
 from landcover.core.progress import Progress
 from landcover.core.raster import BoolArray, Raster
 from landcover.stac import catalog, search
-from landcover.stac.catalog import Candidate, Finding, Wish
+from landcover.stac.catalog import Candidate, SceneQuery, SearchResult
 from tests.live.archive import RESOLUTION, Archive, kept, scene_classes
 from tests.live.granules import GRANULES, PLACES, Granule, Place, Style
 from tests.live.loopback import Fault
@@ -45,9 +45,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def wish(name: str, near: date | None = None, max_cloud: float = 0.1) -> Wish:
+def query(name: str, near: date | None = None, max_cloud: float = 0.1) -> SceneQuery:
     place = PLACES[name]
-    return Wish(
+    return SceneQuery(
         latitude=place.lat,
         longitude=place.lon,
         start=date(2017, 1, 1),
@@ -57,7 +57,7 @@ def wish(name: str, near: date | None = None, max_cloud: float = 0.1) -> Wish:
     )
 
 
-def on(finding: Finding, day: str) -> Candidate:
+def on(finding: SearchResult, day: str) -> Candidate:
     (found,) = (c for c in finding.candidates if str(c.acquired.date()) == day)
     return found
 
@@ -176,7 +176,7 @@ def test_every_date_gives_the_sources_pixels_exactly(
     archive: Archive, style: Style, name: str
 ) -> None:
     place = PLACES[name]
-    finding = catalog.find(style, wish(name))
+    finding = catalog.find(style, query(name))
     days = [str(candidate.acquired.date()) for candidate in finding.candidates]
     assert days == sorted(passes_over(style, place), reverse=True)
     for candidate in finding.candidates:
@@ -197,7 +197,7 @@ VARIANTS = {
 
 @pytest.mark.usefixtures("live")
 def test_five_ways_to_publish_one_baseline_are_told_apart() -> None:
-    finding = catalog.find("earth-search", wish("patch"))
+    finding = catalog.find("earth-search", query("patch"))
     reference = catalog.fetch(on(finding, "2017-06-13"))
     for day, (formula, words) in VARIANTS.items():
         patch = catalog.fetch(on(finding, day))
@@ -219,7 +219,7 @@ def test_five_ways_to_publish_one_baseline_are_told_apart() -> None:
 )
 @pytest.mark.usefixtures("live")
 def test_a_pass_over_two_granules_is_joined_to_the_whole(style: Style, name: str, day: str) -> None:
-    finding = catalog.find(style, wish(name))
+    finding = catalog.find(style, query(name))
     joined = on(finding, day)
     assert len(joined.scenes) == 2
     patch = catalog.fetch(joined)
@@ -233,9 +233,9 @@ def test_a_pass_over_two_granules_is_joined_to_the_whole(style: Style, name: str
 
 @pytest.mark.usefixtures("live")
 def test_beyond_the_edge_of_the_swath_is_no_data(archive: Archive) -> None:
-    finding = catalog.find("earth-search", wish("edge"))
+    finding = catalog.find("earth-search", query("edge"))
     candidate = on(finding, "2018-08-17")
-    look = candidate.look
+    look = candidate.preview
     assert look is not None
     patch = catalog.fetch(candidate)
     assert 0.2 < patch.valid.mean() < 0.8
@@ -248,7 +248,7 @@ def test_beyond_the_edge_of_the_swath_is_no_data(archive: Archive) -> None:
 
 @pytest.mark.usefixtures("live")
 def test_a_quarter_without_data_is_not_valid() -> None:
-    finding = catalog.find("earth-search", wish("three quarters"))
+    finding = catalog.find("earth-search", query("three quarters"))
     patch = catalog.fetch(finding.candidates[0])
     assert patch.valid.mean() == 0.75
     assert "hides least" in finding.reason
@@ -257,7 +257,7 @@ def test_a_quarter_without_data_is_not_valid() -> None:
 
 @pytest.mark.usefixtures("live")
 def test_a_scene_without_data_here_is_refused_in_a_sentence() -> None:
-    finding = catalog.find("earth-search", wish("empty"))
+    finding = catalog.find("earth-search", query("empty"))
     assert finding.best == 0
     assert "100% no data" in finding.reason
     with pytest.raises(FetchError, match=r"has no data in this square: choose another date\.$"):
@@ -274,14 +274,14 @@ def test_a_scene_without_data_here_is_refused_in_a_sentence() -> None:
 def test_the_clear_pass_nearest_to_the_wished_day_is_preferred(
     archive: Archive, style: Style, name: str, near: date
 ) -> None:
-    finding = catalog.find(style, wish(name, near))
+    finding = catalog.find(style, query(name, near))
     cloud = {
         candidate.acquired.date(): archive.cloud(name, str(candidate.acquired.date()))
         for candidate in finding.candidates
     }
     for candidate in finding.candidates:
-        assert candidate.look is not None
-        assert candidate.look.cloud == pytest.approx(cloud[candidate.acquired.date()], abs=1e-12)
+        assert candidate.preview is not None
+        assert candidate.preview.cloud == pytest.approx(cloud[candidate.acquired.date()], abs=1e-12)
     clear = [day for day, share in cloud.items() if share <= 0.1]
     assert finding.best is not None
     best = finding.candidates[finding.best].acquired.date()
@@ -293,7 +293,7 @@ def test_the_clear_pass_nearest_to_the_wished_day_is_preferred(
 @pytest.mark.usefixtures("live")
 def test_an_overcast_day_is_passed_over_and_its_pixels_are_not_valid(archive: Archive) -> None:
     assert archive.cloud("overcast", "2020-01-23") > 0.9
-    finding = catalog.find("earth-search", wish("overcast", date(2020, 1, 23)))
+    finding = catalog.find("earth-search", query("overcast", date(2020, 1, 23)))
     assert finding.best is not None
     assert str(finding.candidates[finding.best].acquired.date()) == "2020-01-28"
     assert finding.reason.startswith("Clear over this square (0% cloud and shadow)")
@@ -304,7 +304,7 @@ def test_an_overcast_day_is_passed_over_and_its_pixels_are_not_valid(archive: Ar
 @pytest.mark.usefixtures("live")
 def test_where_nothing_is_clear_the_least_hidden_is_taken() -> None:
     place = PLACES["broken"]
-    only = Wish(
+    only = SceneQuery(
         latitude=place.lat,
         longitude=place.lon,
         start=date(2020, 1, 20),
@@ -318,18 +318,18 @@ def test_where_nothing_is_clear_the_least_hidden_is_taken() -> None:
 
 @pytest.mark.usefixtures("live")
 def test_more_candidates_are_looked_at_when_asked() -> None:
-    first = catalog.find("earth-search", wish("patch"))
+    first = catalog.find("earth-search", query("patch"))
     assert "8 passes looked at (9 found)" in first.reason
-    assert on(first, "2017-06-13").look is None
-    more = catalog.look_more(first, wish("patch"))
-    assert on(more, "2017-06-13").look is not None
+    assert on(first, "2017-06-13").preview is None
+    more = catalog.preview_more(first, query("patch"))
+    assert on(more, "2017-06-13").preview is not None
     assert "9 passes looked at." in more.reason
 
 
 @pytest.mark.usefixtures("live")
 def test_a_place_that_no_scene_shows_has_a_reason() -> None:
     for style in READABLE:
-        finding = catalog.find(style, wish("nowhere"))
+        finding = catalog.find(style, query("nowhere"))
         assert finding.candidates == ()
         assert finding.best is None
         assert finding.reason == (
@@ -341,21 +341,21 @@ def test_a_place_that_no_scene_shows_has_a_reason() -> None:
 @pytest.mark.usefixtures("live")
 def test_a_place_with_only_level_1c_is_refused_in_a_sentence() -> None:
     with pytest.raises(BadInput, match=r"^The catalogue has only L1C scenes of this place"):
-        catalog.find("earth-search", wish("l1c"))
+        catalog.find("earth-search", query("l1c"))
 
 
 @pytest.mark.usefixtures("live")
 def test_copernicus_says_which_keys_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LANDCOVER_COPERNICUS_KEY", raising=False)
     with pytest.raises(FetchError, match=r"set free S3 keys .* LANDCOVER_COPERNICUS_SECRET"):
-        catalog.find("copernicus", wish("patch"))
+        catalog.find("copernicus", query("patch"))
 
 
 def test_an_unknown_catalogue_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownName, match="did you mean 'earth-search'"):
-        catalog.find("earthsearch", wish("patch"))
+        catalog.find("earthsearch", query("patch"))
     with pytest.raises(UnknownName):
-        catalog.find("no\0thing", wish("patch"))
+        catalog.find("no\0thing", query("patch"))
 
 
 # Signatures
@@ -374,7 +374,7 @@ def tokens(server: RangeServer) -> int:
 @pytest.mark.usefixtures("unsigned")
 def test_files_that_want_a_signature_get_one(archive: Archive, live: RangeServer) -> None:
     live.signatures = True
-    finding = catalog.find("planetary-computer", wish("patch"))
+    finding = catalog.find("planetary-computer", query("patch"))
     candidate = on(finding, "2020-07-12")
     assert_exact(archive, candidate, catalog.fetch(candidate), PLACES["patch"])
     assert {request.status for request in live.requests} == {200, 206}
@@ -383,7 +383,7 @@ def test_files_that_want_a_signature_get_one(archive: Archive, live: RangeServer
 
 @pytest.mark.usefixtures("unsigned")
 def test_a_signature_that_ran_out_is_renewed(archive: Archive, live: RangeServer) -> None:
-    finding = catalog.find("planetary-computer", wish("patch"))
+    finding = catalog.find("planetary-computer", query("patch"))
     candidate = on(finding, "2020-07-12")
     # The service says that they last an hour, and the storage takes them no longer.
     stale = live.token(-5)
@@ -401,7 +401,7 @@ def test_a_signature_that_ran_out_is_renewed(archive: Archive, live: RangeServer
 
 @pytest.mark.usefixtures("unsigned")
 def test_signatures_that_never_work_end_in_a_sentence(live: RangeServer) -> None:
-    finding = catalog.find("planetary-computer", wish("patch"))
+    finding = catalog.find("planetary-computer", query("patch"))
     sas.TOKEN_CACHE.clear()
     live.signatures, live.token_life = True, -5.0
     live.requests.clear()
@@ -433,8 +433,8 @@ def touched(archive: Archive, granule: Granule, place: Place) -> int:
 
 @pytest.mark.parametrize("style", READABLE)
 def test_requests_and_bytes_are_few(archive: Archive, live: RangeServer, style: Style) -> None:
-    finding = catalog.find(style, wish("patch"))
-    beside = catalog.find(style, wish("four patches"))
+    finding = catalog.find(style, query("patch"))
+    beside = catalog.find(style, query("four patches"))
     live.requests.clear()
     catalog.fetch(on(finding, "2017-06-13"))
     unknown = Counter(request.path for request in live.requests if request.range)
@@ -456,11 +456,11 @@ def test_requests_and_bytes_are_few(archive: Archive, live: RangeServer, style: 
 def test_what_was_read_is_not_asked_for_again(
     live: RangeServer, stac: Mapping[str, StacFront]
 ) -> None:
-    first = catalog.find("earth-search", wish("patch"))
+    first = catalog.find("earth-search", query("patch"))
     patch = catalog.fetch(on(first, "2018-07-08"))
     live.requests.clear()
     stac["earth-search"].requests.clear()
-    second = catalog.find("earth-search", wish("patch"))
+    second = catalog.find("earth-search", query("patch"))
     again = catalog.fetch(on(second, "2018-07-08"))
     assert second == first
     assert again.data.tobytes() == patch.data.tobytes()
@@ -472,13 +472,13 @@ def test_what_was_read_is_not_asked_for_again(
 def test_a_second_look_needs_no_network(
     live: RangeServer, stac: Mapping[str, StacFront], monkeypatch: pytest.MonkeyPatch, style: Style
 ) -> None:
-    finding = catalog.find(style, wish("patch"))
+    finding = catalog.find(style, query("patch"))
     first = {c.key: catalog.fetch(c) for c in finding.candidates}
     monkeypatch.setattr(search, "FRESH_S", 0.0)
     sas.TOKEN_CACHE.clear()
     for server in (live, stac[style]):
         server.fault("*", Fault(kind="status", status=404))
-    again = catalog.find(style, wish("patch"))
+    again = catalog.find(style, query("patch"))
     assert again.best == finding.best
     assert re.match(r"The archive could not be reached: these are the scenes", again.notes[0])
     for candidate in again.candidates:
@@ -493,7 +493,7 @@ def test_a_second_look_needs_no_network(
 @pytest.mark.usefixtures("live")
 def test_progress_only_grows() -> None:
     heard: list[Progress] = []
-    finding = catalog.find("earth-search", wish("four patches"), report=heard.append)
+    finding = catalog.find("earth-search", query("four patches"), report=heard.append)
     assert heard[0].what == "Asking Earth Search (Element 84, on AWS)"
     heard.clear()
     catalog.fetch(on(finding, "2017-06-13"), report=heard.append)
@@ -506,7 +506,7 @@ def test_progress_only_grows() -> None:
 
 
 def test_a_cancelled_fetch_keeps_nothing_in_part(archive: Archive, live: RangeServer) -> None:
-    candidate = on(catalog.find("earth-search", wish("four patches")), "2017-06-13")
+    candidate = on(catalog.find("earth-search", query("four patches")), "2017-06-13")
     stop = Event()
 
     def at_five(progress: Progress) -> None:

@@ -20,7 +20,7 @@ from landcover.core.errors import FetchError, LandcoverError
 from landcover.core.raster import Raster
 from landcover.net import http
 from landcover.stac import catalog, search
-from landcover.stac.catalog import Candidate, Wish
+from landcover.stac.catalog import Candidate, SceneQuery
 from tests.live.archive import Archive
 from tests.live.loopback import Fault
 from tests.live.range_server import RangeServer
@@ -45,15 +45,15 @@ ASSETS = ("*B01*", "*B04*", "*B8A*", "*SCL*", "*B12*", "*")
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience of tests: the same limits, shorter."""
-    monkeypatch.setattr(http, "SILENCE_S", 0.3)
+    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.3)
     monkeypatch.setattr(http, "BACK_OFF_S", 0.01)
     monkeypatch.setattr(http, "MAX_RETRY_AFTER_S", 0.05)
     monkeypatch.setattr(search, "TIMEOUT_S", (0.3, 0.3))
 
 
-def wish(archive: Archive) -> Wish:
+def query(archive: Archive) -> SceneQuery:
     place = archive.places[PLACE]
-    return Wish(
+    return SceneQuery(
         latitude=place.lat, longitude=place.lon, start=date(2022, 7, 1), end=date(2022, 7, 16)
     )
 
@@ -86,7 +86,7 @@ def test_faults_of_the_files_never_give_a_wrong_pixel(
     count: int,
 ) -> None:
     monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path / "first"))
-    finding = catalog.find("earth-search", wish(archive))
+    finding = catalog.find("earth-search", query(archive))
     assert finding.best is not None
     candidate: Candidate = finding.candidates[finding.best]
     truth = source(archive)
@@ -134,7 +134,7 @@ def test_faults_of_the_search_are_one_sentence(
         front.reset()
         front.fault("*", fault)
         try:
-            finding = catalog.find("earth-search", wish(archive))
+            finding = catalog.find("earth-search", query(archive))
         except LandcoverError as error:
             outcome["one sentence"] += 1
             sentences.append(str(error))
@@ -158,13 +158,13 @@ def test_a_second_look_works_without_the_network(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path))
-    finding = catalog.find("earth-search", wish(archive))
+    finding = catalog.find("earth-search", query(archive))
     assert finding.best is not None
     first = catalog.fetch(finding.candidates[finding.best])
     live.fault("*", Fault(kind="drop"))
     stac["earth-search"].fault("*", Fault(kind="drop"))
     monkeypatch.setattr(search, "FRESH_S", 0.0)
-    again = catalog.find("earth-search", wish(archive))
+    again = catalog.find("earth-search", query(archive))
     assert again.best == finding.best
     assert "could not be reached" in again.notes[0]
     second = catalog.fetch(again.candidates[again.best])
@@ -177,7 +177,7 @@ def test_a_caller_may_have_a_loop_of_its_own(
     monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path))
 
     async def notebook() -> Raster:
-        finding = catalog.find("earth-search", wish(archive))
+        finding = catalog.find("earth-search", query(archive))
         assert finding.best is not None
         return catalog.fetch(finding.candidates[finding.best])
 

@@ -16,7 +16,7 @@ from landcover.core.bands import BAND_NAMES
 from landcover.core.raster import BoolArray
 from landcover.io.scaling import PLAIN, SHIFTED, Scaling, valid_numbers
 from landcover.stac.archives import CATALOGUES
-from landcover.stac.harmonise import RULES, Claims, Decision, confirm
+from landcover.stac.harmonise import RULES, Claims, OffsetDecision, confirm
 
 Numbers = npt.NDArray[Any]
 ADDED = 1000
@@ -27,7 +27,7 @@ NEW = ("04.00", "05.00", "05.09", "05.10", "05.11")
 UNTOLD: tuple[str | None, ...] = (None, "", "nonsense")
 
 
-def decide(catalogue: str, **claims: Any) -> Decision:
+def decide(catalogue: str, **claims: Any) -> OffsetDecision:
     return RULES[CATALOGUES[catalogue].offset](Claims(**claims))
 
 
@@ -76,7 +76,7 @@ def test_what_the_metadata_leads_to(
     decision = decide(catalogue, baseline=baseline, applied=flag)
     assert decision.scaling is scaling
     assert decision.trusted is trusted
-    assert decision.verdict == "unconfirmed", "no pixel was looked at yet"
+    assert decision.agreement == "unconfirmed", "no pixel was looked at yet"
     assert decision.darkest is None
 
 
@@ -105,15 +105,17 @@ def test_a_users_own_processing_is_decided_by_the_pixels(rule: str) -> None:
 
 
 def test_the_reason_names_what_was_read() -> None:
-    assert "processing baseline 05.10 adds 1000" in decide("copernicus", baseline="05.10").said
-    assert "(DN − 1000) / 10000" in decide("copernicus", baseline="05.10").said
-    assert "older than the offset" in decide("copernicus", baseline="03.01").said
-    assert "names no processing baseline" in decide("copernicus").said
+    assert (
+        "processing baseline 05.10 adds 1000" in decide("copernicus", baseline="05.10").description
+    )
+    assert "(DN − 1000) / 10000" in decide("copernicus", baseline="05.10").description
+    assert "older than the offset" in decide("copernicus", baseline="03.01").description
+    assert "names no processing baseline" in decide("copernicus").description
     flagged = decide("earth-search", baseline="05.10", applied=True)
-    assert "earthsearch:boa_offset_applied says" in flagged.said
-    assert "is false" in decide("earth-search", baseline="05.10", applied=False).said
-    assert "is absent" in decide("earth-search", baseline="05.10").said
-    assert "states -1000" in RULES["stated"](Claims(stated=-ADDED)).said
+    assert "earthsearch:boa_offset_applied says" in flagged.description
+    assert "is false" in decide("earth-search", baseline="05.10", applied=False).description
+    assert "is absent" in decide("earth-search", baseline="05.10").description
+    assert "states -1000" in RULES["stated"](Claims(stated=-ADDED)).description
 
 
 @given(
@@ -127,7 +129,7 @@ def test_any_claim_leads_to_one_of_the_two_formulas(
 ) -> None:
     decision = RULES[rule](Claims(baseline=baseline, applied=applied, stated=stated))
     assert decision.scaling in (PLAIN, SHIFTED)
-    assert decision.said
+    assert decision.description
 
 
 # --- the cross-check against the dark pixels ----------------------------------------------
@@ -149,14 +151,14 @@ def everywhere(numbers: Numbers) -> BoolArray:
     return np.ones(numbers.shape[1:], dtype=np.bool_)
 
 
-def reflectance(decision: Decision, numbers: Numbers) -> npt.NDArray[np.float32]:
+def reflectance(decision: OffsetDecision, numbers: Numbers) -> npt.NDArray[np.float32]:
     return decision.scaling.apply(numbers, everywhere(numbers))
 
 
 # What an item says, what is really in its numbers, and what has to come of it. Earth Search's
 # flag is wrong in both directions for some items of 2022 (Element84/earth-search#66).
 CASES = [
-    # catalogue, baseline, flag, offset in the numbers, verdict
+    # catalogue, baseline, flag, offset in the numbers, agreement
     ("earth-search", "04.00", True, 0, "confirmed"),
     ("earth-search", "04.00", True, ADDED, "overruled"),
     ("earth-search", "04.00", False, ADDED, "confirmed"),
@@ -177,20 +179,26 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("catalogue", "baseline", "flag", "added", "verdict"), CASES)
+@pytest.mark.parametrize(("catalogue", "baseline", "flag", "added", "agreement"), CASES)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_right_reflectance_comes_of_it(
-    *, catalogue: str, baseline: str | None, flag: bool | None, added: int, verdict: str, seed: int
+    *,
+    catalogue: str,
+    baseline: str | None,
+    flag: bool | None,
+    added: int,
+    agreement: str,
+    seed: int,
 ) -> None:
     truth, numbers = scenery(seed)
     numbers = (numbers + added).astype(np.uint16)
     metadata = decide(catalogue, baseline=baseline, applied=flag)
     decision = confirm(metadata, numbers, everywhere(numbers))
-    assert decision.verdict == verdict
+    assert decision.agreement == agreement
     assert decision.why == metadata.why, "what the metadata said stays told"
     assert np.allclose(reflectance(decision, numbers), truth, atol=1e-6)
     assert decision.darkest is not None
-    assert f"{decision.darkest:.3f}" in decision.said
+    assert f"{decision.darkest:.3f}" in decision.description
 
 
 @pytest.mark.parametrize(("baseline", "added"), [("05.10", 0), ("03.01", ADDED)])
@@ -202,8 +210,8 @@ def test_metadata_that_is_trusted_is_doubted_but_followed(
     metadata = decide(catalogue, baseline=baseline)
     decision = confirm(metadata, numbers + added, everywhere(numbers))
     assert decision.scaling is metadata.scaling
-    assert decision.verdict == "unconfirmed"
-    assert "cannot confirm" in decision.said
+    assert decision.agreement == "unconfirmed"
+    assert "cannot confirm" in decision.description
 
 
 @pytest.mark.parametrize("scaling", [PLAIN, SHIFTED])
@@ -213,7 +221,7 @@ def test_too_few_pixels_decide_nothing(*, scaling: Scaling, trusted: bool, clear
     _, numbers = scenery()
     valid = np.zeros(numbers.shape[1:], dtype=np.bool_)
     valid.flat[:clear] = True
-    metadata = Decision(scaling=scaling, why="it says so", trusted=trusted)
+    metadata = OffsetDecision(scaling=scaling, why="it says so", trusted=trusted)
     for wrong in (numbers + ADDED, numbers):
         assert confirm(metadata, wrong, valid) == metadata
 
@@ -223,10 +231,10 @@ def test_a_desert_or_a_cloud_overrules_nothing(low: float) -> None:
     """All of it is bright: that says nothing of the offset."""
     _, numbers = scenery(floor=low)
     for scaling, added in ((PLAIN, 0), (SHIFTED, ADDED)):
-        metadata = Decision(scaling=scaling, why="it says so", trusted=False)
+        metadata = OffsetDecision(scaling=scaling, why="it says so", trusted=False)
         decision = confirm(metadata, numbers + added, everywhere(numbers))
         assert decision.scaling is scaling
-        assert decision.verdict == "unconfirmed"
+        assert decision.agreement == "unconfirmed"
 
 
 def test_only_pixels_with_data_are_looked_at() -> None:
@@ -238,7 +246,7 @@ def test_only_pixels_with_data_are_looked_at() -> None:
     valid[20:] = False
     decision = confirm(decide("earth-search", baseline="05.10"), numbers, valid)
     assert decision.scaling is SHIFTED
-    assert decision.verdict == "confirmed"
+    assert decision.agreement == "confirmed"
     pixels = decision.scaling.apply(numbers, valid)
     assert np.allclose(pixels[:, :20], truth[:, :20], atol=1e-6)
     assert not pixels[:, 20:].any()
@@ -249,7 +257,7 @@ def test_any_kind_of_number_is_taken(kind: type) -> None:
     truth, numbers = scenery()
     raw: Numbers = (numbers + ADDED).astype(kind)
     decision = confirm(decide("copernicus", baseline="05.10"), raw, everywhere(raw))
-    assert decision.verdict == "confirmed"
+    assert decision.agreement == "confirmed"
     assert np.allclose(reflectance(decision, raw), truth, atol=1e-6), "no wrap below 1000"
 
 
@@ -272,9 +280,9 @@ def test_whatever_the_pixels_are_the_verdict_is_consistent(
 ) -> None:
     chance = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     numbers = np.minimum(chance.integers(low, low + spread, (12, 12, 12)), 65535)
-    metadata = Decision(scaling=scaling, why="it says so", trusted=trusted)
+    metadata = OffsetDecision(scaling=scaling, why="it says so", trusted=trusted)
     decision = confirm(metadata, numbers, everywhere(numbers))
-    overruled = decision.verdict == "overruled"
+    overruled = decision.agreement == "overruled"
     assert overruled == (decision.scaling is not scaling)
     assert not (overruled and trusted)
     assert decision.darkest == pytest.approx(
@@ -313,8 +321,8 @@ def test_on_real_patches_right_metadata_stands_and_wrong_flags_fall(shared_data:
             wrong = confirm(
                 decide("earth-search", baseline="05.00", applied=not flag), numbers + added, valid
             )
-            assert right.verdict == "confirmed"
+            assert right.agreement == "confirmed"
             assert right.scaling is (PLAIN if flag else SHIFTED)
-            caught += wrong.verdict == "overruled" and wrong.scaling is right.scaling
+            caught += wrong.agreement == "overruled" and wrong.scaling is right.scaling
     assert len(patches) > 50
     assert caught >= 2 * len(patches) - 2

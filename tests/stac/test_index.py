@@ -25,10 +25,10 @@ from landcover.io.samples import native, sample_at
 from landcover.io.stack import read_stack
 from landcover.stac import catalog
 from landcover.stac.archives import CATALOGUES
-from landcover.stac.candidates import Wish
-from landcover.stac.index import Built, build, index_text
+from landcover.stac.candidates import SceneQuery
+from landcover.stac.index import IndexResult, build, index_text
 from landcover.stac.layouts.band_set import band_file
-from landcover.stac.layouts.footprint import bbox_of, of_points
+from landcover.stac.layouts.footprint import bbox_of, footprint_of_points
 from landcover.stac.local_catalog import LocalCatalogue
 from tests.support import large_stack
 from tests.support.bigearthnet_tree import v2_id, write_patch
@@ -83,10 +83,10 @@ def write_stack(path: Path, count: int = 12, **tags: str) -> Path:
 def test_all_real_patches_are_indexed(shared_data: Path, tmp_path: Path) -> None:
     root = (shared_data / "bigearthnet" / "BigEarthNet-S2").resolve()
     folders = {path.name: path for path in root.glob("*/*")}
-    built = build(root, tmp_path / "ben.parquet")
-    assert built.layouts == {"patch": len(folders)}
-    assert (built.skips, built.l1c) == (0, 0)
-    items = items_of(built.out)
+    result = build(root, tmp_path / "ben.parquet")
+    assert result.layouts == {"patch": len(folders)}
+    assert (result.skips, result.l1c) == (0, 0)
+    items = items_of(result.out)
     assert set(items) == set(folders)
     for name in sorted(folders)[::60]:
         item, patch = items[name], read_folder(folders[name])
@@ -110,12 +110,12 @@ def test_all_real_patches_are_indexed(shared_data: Path, tmp_path: Path) -> None
 @pytest.mark.data
 def test_real_stacks_need_a_date_in_their_name_or_given(shared_data: Path, tmp_path: Path) -> None:
     root = shared_data / "scenes"
-    built = build(root, tmp_path / "scenes.parquet")
-    assert built.layouts == {"stack": 10}
-    assert built.l1c == 1
-    assert sum("--date" in skipped.why for skipped in built.skipped) == 6
-    assert sum("1 band of type uint8" in skipped.why for skipped in built.skipped) == 3
-    item = items_of(built.out)["Boadella_2020-01-23"]
+    result = build(root, tmp_path / "scenes.parquet")
+    assert result.layouts == {"stack": 10}
+    assert result.l1c == 1
+    assert sum("--date" in skipped.why for skipped in result.skipped) == 6
+    assert sum("1 band of type uint8" in skipped.why for skipped in result.skipped) == 3
+    item = items_of(result.out)["Boadella_2020-01-23"]
     assert item["properties"]["datetime"] == "2020-01-23T00:00:00Z"
     patch = read_stack(root / "boadella" / "Boadella_2020-01-23.tif", "x.tif")
     lat, lon = patch.centre
@@ -176,10 +176,10 @@ def read_centre(item: dict[str, Any]) -> tuple[float, float]:
 
 def test_level_1c_is_indexed_as_such(tmp_path: Path) -> None:
     write_safe(tmp_path / "in", Safe(level="1C"))
-    built = build(tmp_path / "in", tmp_path / "out.parquet")
-    assert built.l1c == 1
-    assert "Level-1C" in index_text(built)
-    (item,) = items_of(built.out).values()
+    result = build(tmp_path / "in", tmp_path / "out.parquet")
+    assert result.l1c == 1
+    assert "Level-1C" in index_text(result)
+    (item,) = items_of(result.out).values()
     assert set(item["assets"]) == {*L1C_BAND_NAMES, "visual"}
     assert item["properties"]["landcover:level"] == "L1C"
     assert item["properties"]["landcover:offset_from"] == "RADIO_ADD_OFFSET"
@@ -326,11 +326,11 @@ def test_damaged_metadata_never_raises(
         path.write_bytes(
             whole[:start] + data.draw(st.binary(max_size=20)) + whole[start + length :]
         )
-        built = build(root, root.parent / "fuzz.parquet")
+        result = build(root, root.parent / "fuzz.parquet")
     finally:
         path.write_bytes(whole)
-    assert built.layouts["stack"] == 1
-    assert built.count + built.skips == 2
+    assert result.layouts["stack"] == 1
+    assert result.count + result.skips == 2
 
 
 def test_deep_and_large_metadata_is_refused(tmp_path: Path) -> None:
@@ -444,9 +444,9 @@ def test_native_files_win_and_several_dates_keep_apart(tmp_path: Path) -> None:
     coarse = pixels()["B02"][::2, ::2]
     write_raster(folder / "T33UUP_20170613T101031_B02_20m.tif", coarse, AUSTRIA.crs, (*CORNER, 20))
     write_raster(folder / "T33UUP_20170613T101031_AOT_20m.tif", coarse, AUSTRIA.crs, (*CORNER, 20))
-    built = build(folder, tmp_path / "out.parquet")
-    assert (built.layouts, built.skips) == ({"bands": 2}, 0)
-    items = items_of(built.out)
+    result = build(folder, tmp_path / "out.parquet")
+    assert (result.layouts, result.skips) == ({"bands": 2}, 0)
+    items = items_of(result.out)
     assert set(items) == {"T33UUP_20170613T101031", "T33UUP_20170623T101031"}
     href = items["T33UUP_20170613T101031"]["assets"]["B02"]["href"]
     assert href.endswith("B02_10m.tif")
@@ -480,9 +480,9 @@ def test_patches_are_told_by_their_names(tmp_path: Path) -> None:
     for column in range(3):
         write_patch(root / v2_id(column), 1000)
     (root / v2_id(2) / f"{v2_id(2)}_B05.tif").unlink()
-    built = build(root, tmp_path / "out.parquet")
-    assert built.layouts == {"patch": 2}
-    assert "lacks the band B05" in built.skipped[0].why
+    result = build(root, tmp_path / "out.parquet")
+    assert result.layouts == {"patch": 2}
+    assert "lacks the band B05" in result.skipped[0].why
 
 
 def test_a_whole_tile_in_one_stack_is_indexed_and_a_window_of_it_fetched(tmp_path: Path) -> None:
@@ -494,8 +494,8 @@ def test_a_whole_tile_in_one_stack_is_indexed_and_a_window_of_it_fetched(tmp_pat
     out = tmp_path / "c.parquet"
     assert build(folder, out).layouts == {"stack": 1}
     place = expected.extent.part(61, 61, 1, 1).centre
-    wish = Wish.around(*place, day=date(2022, 7, 1))
-    found = catalog.find(str(out), wish)
+    query = SceneQuery.around(*place, day=date(2022, 7, 1))
+    found = catalog.find(str(out), query)
     assert found.best is not None
     patch = catalog.fetch(found.candidates[found.best])
     assert (patch.width, patch.height) == (120, 120)
@@ -560,17 +560,17 @@ def test_links_in_circles_and_hidden_folders_are_no_trouble(tmp_path: Path) -> N
     (root / "deep" / "again").symlink_to(root / "deep", target_is_directory=True)
     (root / "nowhere").symlink_to(tmp_path / "missing")
     os.mkfifo(root / "2020-02-02.tif")
-    built = build(root, tmp_path / "out.parquet")
-    assert (built.count, built.skips) == (1, 0)
+    result = build(root, tmp_path / "out.parquet")
+    assert (result.count, result.skips) == (1, 0)
 
 
 def test_the_depth_is_bounded(tmp_path: Path) -> None:
     root = tmp_path / "in"
     write_stack(root / "2020-01-23.tif")
     write_stack(root.joinpath(*"abcdefghijklmnopqrst") / "2020-01-24.tif")
-    built = build(root, tmp_path / "out.parquet")
-    assert built.count == 1
-    assert "beyond the limit" in built.skipped[0].why
+    result = build(root, tmp_path / "out.parquet")
+    assert result.count == 1
+    assert "beyond the limit" in result.skipped[0].why
 
 
 def test_odd_names_come_back_as_they_are(tmp_path: Path) -> None:
@@ -578,11 +578,11 @@ def test_odd_names_come_back_as_they_are(tmp_path: Path) -> None:
     for name in names:
         write_stack(tmp_path / "in" / name / f"{name} 2020-01-23.tif")
     write_stack(tmp_path / "in" / "line\nend" / "2020-01-23.tif")
-    built = build(tmp_path / "in", tmp_path / "out.parquet")
-    found = {item["assets"]["stack"]["href"] for item in items_of(built.out).values()}
+    result = build(tmp_path / "in", tmp_path / "out.parquet")
+    found = {item["assets"]["stack"]["href"] for item in items_of(result.out).values()}
     assert found == {str(tmp_path / "in" / name / f"{name} 2020-01-23.tif") for name in names}
-    assert "plain text" in built.skipped[0].why
-    assert "\n" not in index_text(built).split("Skipped 1:\n")[1]
+    assert "plain text" in result.skipped[0].why
+    assert "\n" not in index_text(result).split("Skipped 1:\n")[1]
 
 
 def test_a_catalogue_moves_with_its_scenes(tmp_path: Path) -> None:
@@ -663,13 +663,13 @@ def test_mixed_layouts_share_a_file_that_others_can_read(tmp_path: Path) -> None
     write_safe(root, Safe(level="1C", baseline="99.99", offsets=()))
     write_patch(root / v2_id(1), 1000)
     write_stack(root / "Linz_2020-01-23.tif")
-    built = build(root, tmp_path / "out.parquet")
-    assert built.layouts == {"bands": 2, "patch": 1, "stack": 1}
-    text = index_text(built)
+    result = build(root, tmp_path / "out.parquet")
+    assert result.layouts == {"bands": 2, "patch": 1, "stack": 1}
+    text = index_text(result)
     assert "2 scenes with a file for each band, 1 BigEarthNet patch, 1 stack" in text
     assert "2017-06-13 to 2020-01-23" in text
-    read = rustac.read_sync(str(built.out))
-    ours = items_of(built.out)
+    read = rustac.read_sync(str(result.out))
+    ours = items_of(result.out)
     assert {item["id"] for item in read["features"]} == set(ours)
     for item in read["features"]:
         checked = pystac.Item.from_dict(item)
@@ -688,9 +688,9 @@ def test_many_skips_are_counted(tmp_path: Path) -> None:
         (tmp_path / "in" / "sub").mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / "sub" / f"{number:02d}.tif").write_bytes(b"junk")
     write_stack(tmp_path / "in" / "2020-01-23.tif")
-    built = build(tmp_path / "in", tmp_path / "out.parquet")
-    assert (built.count, built.skips) == (1, 30)
-    lines = index_text(built).splitlines()
+    result = build(tmp_path / "in", tmp_path / "out.parquet")
+    assert (result.count, result.skips) == (1, 30)
+    lines = index_text(result).splitlines()
     assert lines[1] == "Skipped 30:"
     assert lines[2] == "  sub: '00.tif' is damaged or truncated: copy or export it again."
     assert lines[-1] == "  and 10 more."
@@ -698,10 +698,10 @@ def test_many_skips_are_counted(tmp_path: Path) -> None:
 
 def test_built_is_a_value(tmp_path: Path) -> None:
     write_stack(tmp_path / "in" / "2020-01-23.tif")
-    built = build(tmp_path / "in", tmp_path / "out.parquet")
-    assert isinstance(built, Built)
-    assert built.first == built.last == datetime(2020, 1, 23, tzinfo=UTC)
-    assert 0 < built.seconds < 60
+    result = build(tmp_path / "in", tmp_path / "out.parquet")
+    assert isinstance(result, IndexResult)
+    assert result.first == result.last == datetime(2020, 1, 23, tzinfo=UTC)
+    assert 0 < result.seconds < 60
 
 
 @given(
@@ -716,7 +716,7 @@ def test_footprints_keep_their_area_wherever_they_lie(
     right = longitude + width
     wrapped = right - 360 if right > 180 else right
     ring = [(longitude, latitude), (wrapped, latitude), (wrapped, latitude + height)]
-    parts = of_points([*ring, (longitude, latitude + height)], "x")
+    parts = footprint_of_points([*ring, (longitude, latitude + height)], "x")
     assert sum(shapely.Polygon(ring).area for ring in parts) == pytest.approx(
         width * height, rel=1e-3, abs=1e-5
     )

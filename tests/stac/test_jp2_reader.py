@@ -11,7 +11,7 @@ import pytest
 from landcover.core.bands import BANDS
 from landcover.core.errors import FetchError
 from landcover.stac import catalog
-from landcover.stac.catalog import Wish
+from landcover.stac.catalog import SceneQuery
 from tests.live.archive import Archive
 from tests.live.loopback import Fault
 from tests.live.range_server import RangeServer
@@ -26,16 +26,16 @@ def keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LANDCOVER_COPERNICUS_SECRET", "a secret")
 
 
-def wish(archive: Archive, name: str) -> Wish:
+def query(archive: Archive, name: str) -> SceneQuery:
     place = archive.places[name]
-    return Wish(
+    return SceneQuery(
         latitude=place.lat, longitude=place.lon, start=date(2017, 1, 1), end=date(2020, 12, 31)
     )
 
 
 @pytest.mark.parametrize("name", ["four patches", "gap"])
 def test_every_pass_has_the_sources_numbers(live: RangeServer, archive: Archive, name: str) -> None:
-    finding = catalog.find("copernicus", wish(archive, name))
+    finding = catalog.find("copernicus", query(archive, name))
     assert len(finding.candidates) == 2
     for candidate in finding.candidates:
         patch = catalog.fetch(candidate)
@@ -52,7 +52,7 @@ def test_every_pass_has_the_sources_numbers(live: RangeServer, archive: Archive,
 
 @pytest.mark.parametrize("kind", ["garbage", "html", "whole", "drop"])
 def test_a_damaged_band_is_one_sentence(live: RangeServer, archive: Archive, kind: str) -> None:
-    finding = catalog.find("copernicus", wish(archive, "gap"))
+    finding = catalog.find("copernicus", query(archive, "gap"))
     assert finding.best is not None
     candidate = finding.candidates[finding.best]
     live.fault("*B04_10m.jp2", Fault(kind=kind))  # type: ignore[arg-type]
@@ -68,4 +68,4 @@ def test_without_keys_it_says_what_is_needed(
 ) -> None:
     monkeypatch.delenv("LANDCOVER_COPERNICUS_SECRET")
     with pytest.raises(FetchError, match="LANDCOVER_COPERNICUS_KEY"):
-        catalog.find("copernicus", wish(archive, "gap"))
+        catalog.find("copernicus", query(archive, "gap"))

@@ -20,8 +20,8 @@ from landcover.io.band_files import read_folder
 from landcover.stac import local_catalog
 from landcover.stac.geoparquet import write
 from landcover.stac.index import build
-from landcover.stac.layouts.footprint import of_points
-from landcover.stac.layouts.found_scene import Found
+from landcover.stac.layouts.footprint import footprint_of_points
+from landcover.stac.layouts.found_scene import FoundScene
 from landcover.stac.local_catalog import MISSING, LocalCatalogue
 from tests.support.examples import examples
 
@@ -34,7 +34,7 @@ def ignored(_: int) -> None:
     pass
 
 
-def found(number: int, ring: list[tuple[float, float]], folder: Path, **facts: Any) -> Found:
+def found(number: int, ring: list[tuple[float, float]], folder: Path, **facts: Any) -> FoundScene:
     values = {
         "name": f"scene-{number}",
         "layout": "stack",
@@ -42,12 +42,12 @@ def found(number: int, ring: list[tuple[float, float]], folder: Path, **facts: A
         "acquired": DAY + timedelta(days=number),
         "acquired_from": "the name",
         "files": {"stack": folder / f"{number}.tif"},
-        "footprint": of_points(ring, "x"),
+        "footprint": footprint_of_points(ring, "x"),
         "epsg": 32633,
         "offset": None,
         "offset_from": "nothing",
     }
-    return Found(**(values | facts))
+    return FoundScene(**(values | facts))
 
 
 def square(west: float, south: float, side: float = 1.0) -> list[tuple[float, float]]:
@@ -55,7 +55,7 @@ def square(west: float, south: float, side: float = 1.0) -> list[tuple[float, fl
     return [(west, south), (east, south), (east, south + side), (west, south + side)]
 
 
-def catalogue_of(folder: Path, scenes: list[Found], *, files: bool = True) -> LocalCatalogue:
+def catalogue_of(folder: Path, scenes: list[FoundScene], *, files: bool = True) -> LocalCatalogue:
     out = folder / "c.parquet"
     assert write((scene.item(folder) for scene in scenes), out, ignored) == len(scenes)
     for scene in scenes if files else ():

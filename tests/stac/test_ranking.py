@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 
 from landcover.core.errors import BadInput
 from landcover.core.window import Window
-from landcover.stac.catalog import Candidate, Look, Wish
-from landcover.stac.ranking import MAX_NODATA, choose, looked, order
+from landcover.stac.catalog import Candidate, Preview, SceneQuery
+from landcover.stac.ranking import MAX_NODATA, choose, order, preview_of
 from landcover.stac.scene import Scene
 
-WISH = Wish(latitude=48.2, longitude=16.4, start=date(2022, 6, 1), end=date(2022, 6, 30))
+QUERY = SceneQuery(latitude=48.2, longitude=16.4, start=date(2022, 6, 1), end=date(2022, 6, 30))
 TARGET = Window.around(48.2, 16.4, pixels=120, crs="EPSG:32633")
-CLEAR = Look(cloud=0, shadow=0, snow=0, nodata=0)
+CLEAR = Preview(cloud=0, shadow=0, snow=0, nodata=0)
 
 
 def candidate(
-    day: int, look: Look | None = CLEAR, stated: Sequence[float | None] = ()
+    day: int, look: Preview | None = CLEAR, stated: Sequence[float | None] = ()
 ) -> Candidate:
     """A pass of a day of June 2022, with what its granules state of cloud."""
     scenes = tuple(
@@ -38,18 +38,18 @@ def candidate(
         )
         for number, cloud in enumerate(stated or (None,))
     )
-    return Candidate(scenes=scenes, target=TARGET, look=look)
+    return Candidate(scenes=scenes, target=TARGET, preview=look)
 
 
-def cloudy(cloud: float, *, shadow: float = 0.0, nodata: float = 0.0) -> Look:
-    return Look(cloud=cloud, shadow=shadow, snow=0, nodata=nodata)
+def cloudy(cloud: float, *, shadow: float = 0.0, nodata: float = 0.0) -> Preview:
+    return Preview(cloud=cloud, shadow=shadow, snow=0, nodata=nodata)
 
 
 # The choice
 
 
 def test_nothing_found_says_what_to_do() -> None:
-    finding = choose([], WISH, ("a note",))
+    finding = choose([], QUERY, ("a note",))
     assert finding.candidates == ()
     assert finding.best is None
     assert finding.notes == ("a note",)
@@ -61,7 +61,7 @@ def test_nothing_found_says_what_to_do() -> None:
 
 def test_without_classifications_the_nearest_is_taken() -> None:
     finding = choose(
-        [candidate(20, None), candidate(9, None)], replace(WISH, near=date(2022, 6, 8))
+        [candidate(20, None), candidate(9, None)], replace(QUERY, near=date(2022, 6, 8))
     )
     assert finding.best == 1
     assert finding.reason == (
@@ -124,27 +124,27 @@ def test_without_classifications_the_nearest_is_taken() -> None:
     ],
 )
 def test_the_preferred_pass_and_its_reason(
-    looks: dict[int, Look | None], best: int, reason: str
+    looks: dict[int, Preview | None], best: int, reason: str
 ) -> None:
-    finding = choose([candidate(day, look) for day, look in looks.items()], WISH)
+    finding = choose([candidate(day, look) for day, look in looks.items()], QUERY)
     assert finding.best == best
     assert finding.reason == reason
 
 
 def test_of_two_as_near_the_less_hidden_is_taken() -> None:
-    wish = replace(WISH, near=date(2022, 6, 10))
+    query = replace(QUERY, near=date(2022, 6, 10))
     pair = [candidate(12, cloudy(0.08)), candidate(8, cloudy(0.02))]
-    assert choose(pair, wish).best == 1
-    assert choose(pair[::-1], wish).best == 0
+    assert choose(pair, query).best == 1
+    assert choose(pair[::-1], query).best == 0
 
 
 def test_snow_hides_nothing() -> None:
-    finding = choose([candidate(12, Look(cloud=0, shadow=0, snow=1, nodata=0))], WISH)
+    finding = choose([candidate(12, Preview(cloud=0, shadow=0, snow=1, nodata=0))], QUERY)
     assert finding.reason.startswith("Clear over this square")
 
 
 looks = st.builds(
-    lambda a, b, c: Look(cloud=a * (1 - b), shadow=(1 - a) * (1 - b), snow=0.0, nodata=b * c),
+    lambda a, b, c: Preview(cloud=a * (1 - b), shadow=(1 - a) * (1 - b), snow=0.0, nodata=b * c),
     st.floats(0, 1),
     st.floats(0, 1),
     st.floats(0, 1),
@@ -157,20 +157,20 @@ looks = st.builds(
     max_cloud=st.floats(0, 1),
 )
 def test_no_pass_is_both_clear_and_nearer_than_the_preferred(
-    passes: list[tuple[int, Look | None]], near: int | None, max_cloud: float
+    passes: list[tuple[int, Preview | None]], near: int | None, max_cloud: float
 ) -> None:
     day = date(2022, 6, near) if near else None
-    wish = replace(WISH, near=day, max_cloud=max_cloud)
+    query = replace(QUERY, near=day, max_cloud=max_cloud)
     found = [candidate(day, look) for day, look in passes]
-    finding = choose(found, wish)
+    finding = choose(found, query)
     assert finding.candidates == tuple(found)
     assert finding.best is not None
     best = found[finding.best]
 
     def away(one: Candidate) -> timedelta:
-        return abs(one.acquired.date() - wish.best_day)
+        return abs(one.acquired.date() - query.best_day)
 
-    seen = [(one, one.look) for one in found if one.look]
+    seen = [(one, one.preview) for one in found if one.preview]
     clear = [
         one
         for one, look in seen
@@ -181,8 +181,8 @@ def test_no_pass_is_both_clear_and_nearer_than_the_preferred(
         assert away(best) == min(map(away, clear))
         assert finding.reason.startswith("Clear")
     elif seen:
-        assert best.look is not None
-        assert best.look.hidden == min(look.hidden for _, look in seen)
+        assert best.preview is not None
+        assert best.preview.hidden == min(look.hidden for _, look in seen)
         assert finding.reason.startswith("None of")
     else:
         assert away(best) == min(map(away, found))
@@ -200,8 +200,8 @@ def test_near_passes_are_looked_at_first_and_overcast_ones_last() -> None:
         candidate(26, stated=[0.97, 0.2]),
         candidate(10),
     ]
-    assert order(found, WISH) == [2, 1, 3, 0]
-    assert order(found, replace(WISH, near=date(2022, 6, 11))) == [3, 1, 2, 0]
+    assert order(found, QUERY) == [2, 1, 3, 0]
+    assert order(found, replace(QUERY, near=date(2022, 6, 11))) == [3, 1, 2, 0]
 
 
 # The look
@@ -215,8 +215,8 @@ def scl(*rows: tuple[int, int]) -> Any:
 
 def test_shares_of_a_classification() -> None:
     rows = [(0, 3), (1, 3), (3, 6), (8, 6), (9, 3), (10, 3), (11, 12), (4, 12), (6, 12)]
-    found = looked([{"SCL": scl(*rows)}])
-    assert found == Look(cloud=0.2, shadow=0.1, snow=0.2, nodata=0.1)
+    found = preview_of([{"SCL": scl(*rows)}])
+    assert found == Preview(cloud=0.2, shadow=0.1, snow=0.2, nodata=0.1)
     assert found is not None
     assert found.hidden == pytest.approx(0.4)
     assert found.picture is None
@@ -224,8 +224,8 @@ def test_shares_of_a_classification() -> None:
 
 def test_classifications_of_granules_fill_each_others_gaps() -> None:
     upper, lower = scl((9, 20), (0, 40)), scl((4, 30), (9, 30))
-    assert looked([{"SCL": upper}, {"SCL": lower}]) == cloudy(50 / 60)
-    assert looked([{"SCL": lower}, {"SCL": upper}]) == cloudy(30 / 60)
+    assert preview_of([{"SCL": upper}, {"SCL": lower}]) == cloudy(50 / 60)
+    assert preview_of([{"SCL": lower}, {"SCL": upper}]) == cloudy(30 / 60)
 
 
 def test_pictures_of_granules_are_joined_and_see_through_elsewhere() -> None:
@@ -234,7 +234,7 @@ def test_pictures_of_granules_are_joined_and_see_through_elsewhere() -> None:
     right = np.zeros((120, 120, 3), np.uint8)
     right[:, 40:100] = 0, 20, 0
     ground = scl((4, 60))
-    found = looked([{"SCL": ground, "visual": left}, {"SCL": ground, "visual": right}])
+    found = preview_of([{"SCL": ground, "visual": left}, {"SCL": ground, "visual": right}])
     assert found is not None
     assert found.picture is not None
     assert found.picture.shape == (120, 120, 4)
@@ -244,7 +244,7 @@ def test_pictures_of_granules_are_joined_and_see_through_elsewhere() -> None:
 
 
 def test_without_a_classification_there_is_no_look() -> None:
-    assert looked([{"SCL": scl((4, 60))}, {}]) is None
+    assert preview_of([{"SCL": scl((4, 60))}, {}]) is None
 
 
 # Wishes
@@ -272,23 +272,23 @@ def test_without_a_classification_there_is_no_look() -> None:
 )
 def test_senseless_wishes_are_refused_in_a_sentence(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message) as caught:
-        replace(WISH, **change)
+        replace(QUERY, **change)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("latitude", "longitude"), [(84, 180), (-80, -180), (0, 0)])
 def test_the_limits_themselves_will_do(latitude: float, longitude: float) -> None:
-    assert replace(WISH, latitude=latitude, longitude=longitude).best_day == date(2022, 6, 30)
+    assert replace(QUERY, latitude=latitude, longitude=longitude).best_day == date(2022, 6, 30)
 
 
 def test_around_a_day_or_lately() -> None:
     today = datetime.now(UTC).date()
-    lately = Wish.around(48.2, 16.4)
+    lately = SceneQuery.around(48.2, 16.4)
     assert (lately.end - lately.start).days == 180
     assert abs((lately.end - today).days) <= 1
-    day = Wish.around(48.2, 16.4, date(2020, 1, 23))
+    day = SceneQuery.around(48.2, 16.4, date(2020, 1, 23))
     assert (day.start, day.end) == (date(2019, 11, 24), date(2020, 3, 23))
     assert day.best_day == date(2020, 1, 23)
-    assert Wish.around(48.2, 16.4, today).end == today
+    assert SceneQuery.around(48.2, 16.4, today).end == today
     with pytest.raises(BadInput, match="No Sentinel-2 picture"):
-        Wish.around(48.2, 16.4, today + timedelta(days=365))
+        SceneQuery.around(48.2, 16.4, today + timedelta(days=365))

@@ -20,11 +20,11 @@ from landcover.core.errors import BadInput, Cancelled, FetchError
 from landcover.net.disk_cache import DiskCache
 from landcover.stac import search
 from landcover.stac.archives import CATALOGUES, Catalogue
-from landcover.stac.candidates import Wish
-from landcover.stac.search import Answer, search_archive, search_local
+from landcover.stac.candidates import SceneQuery
+from landcover.stac.search import SceneList, search_archive, search_local
 from tests.live.loopback import Fault, LoopbackServer
 
-WISH = Wish(latitude=48.2, longitude=16.4, start=date(2022, 6, 1), end=date(2022, 6, 30))
+QUERY = SceneQuery(latitude=48.2, longitude=16.4, start=date(2022, 6, 1), end=date(2022, 6, 30))
 AREA = json.loads(json.dumps(mapping(box(16.39, 48.19, 16.41, 48.21))))
 Item = dict[str, Any]
 
@@ -111,11 +111,11 @@ def row(server: LoopbackServer) -> Catalogue:
     return replace(CATALOGUES["earth-search"], endpoint=f"{server.url}/v1")
 
 
-def ask(server: LoopbackServer, wish: Wish = WISH, **more: Any) -> Answer:
-    return search_archive(row(server), AREA, wish, **more)
+def ask(server: LoopbackServer, query: SceneQuery = QUERY, **more: Any) -> SceneList:
+    return search_archive(row(server), AREA, query, **more)
 
 
-def days(answer: Answer) -> list[str]:
+def days(answer: SceneList) -> list[str]:
     return [str(scene.acquired.date()) for scene in answer.scenes]
 
 
@@ -136,7 +136,7 @@ def test_days_and_months_that_were_not_wished_for_are_left_out(archive: Archive)
     found = ["2022-05-31", "2022-06-01", "2022-06-30", "2022-07-01", "2021-06-15"]
     archive.pages = [collection(*(item(day) for day in found))]
     assert days(ask(archive)) == ["2022-06-01", "2022-06-30"]
-    year = replace(WISH, start=date(2021, 1, 1), end=date(2022, 12, 31))
+    year = replace(QUERY, start=date(2021, 1, 1), end=date(2022, 12, 31))
     assert days(ask(archive, replace(year, months=frozenset({5, 7})))) == [
         "2022-05-31",
         "2022-07-01",
@@ -183,7 +183,7 @@ def test_only_unusable_scenes_are_a_fault(archive: Archive) -> None:
 
 def test_no_scenes_are_no_fault(archive: Archive) -> None:
     archive.pages = [collection()]
-    assert ask(archive) == Answer(scenes=())
+    assert ask(archive) == SceneList(scenes=())
 
 
 # Faults and tricks
@@ -316,7 +316,7 @@ def test_an_answer_is_remembered_for_an_hour(
     assert ask(archive, cache=cache) == first
     assert len(archive.bodies) == 1
     # Other days are another question.
-    ask(archive, replace(WISH, start=date(2022, 6, 2)), cache=cache)
+    ask(archive, replace(QUERY, start=date(2022, 6, 2)), cache=cache)
     assert len(archive.bodies) == 2
     monkeypatch.setattr(search, "FRESH_S", 0.0)
     ask(archive, cache=cache)
@@ -335,10 +335,10 @@ def test_an_older_answer_helps_where_the_archive_is_gone(
     assert again.asked is not None
     assert abs((again.asked - before).total_seconds()) < 10
     # So does the answer to a question of other days, as far as it goes.
-    wider = ask(archive, replace(WISH, start=date(2022, 1, 1)), cache=cache)
+    wider = ask(archive, replace(QUERY, start=date(2022, 1, 1)), cache=cache)
     assert wider.scenes == first.scenes
     with pytest.raises(FetchError, match="answers with status 404"):
-        ask(archive, replace(WISH, end=date(2022, 6, 10)), cache=cache)
+        ask(archive, replace(QUERY, end=date(2022, 6, 10)), cache=cache)
 
 
 def test_a_faulty_answer_is_not_remembered(archive: Archive, cache: DiskCache) -> None:
@@ -370,5 +370,5 @@ def test_a_file_that_is_no_catalogue_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"PAR1 and no more")
     area: Mapping[str, Any] = AREA
     with pytest.raises(BadInput) as caught:
-        search_local(path, area, WISH)
+        search_local(path, area, QUERY)
     assert "\n" not in str(caught.value)

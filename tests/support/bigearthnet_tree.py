@@ -1,4 +1,4 @@
-"""Tiny look-alike BigEarthNet folders: the real layout, real grids, made-up pixels."""
+"""Small imitations of BigEarthNet folders: the real layout and grids, made-up pixels."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PRODUCT = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP"
 
 
 @dataclass(frozen=True)
-class Look:
-    """One patch of a look-alike tree."""
+class PatchSpec:
+    """One patch to write."""
 
     patch_id: str
     labels: tuple[str, ...]
@@ -66,34 +66,34 @@ def level_of(labels: Sequence[str]) -> int:
     return 500 + 300 * sum(CLASS_NAMES.index(label) + 1 for label in labels)
 
 
-def write_table(path: Path, looks: Sequence[Look], **changes: Any) -> None:
+def write_table(path: Path, specs: Sequence[PatchSpec], **changes: Any) -> None:
     """The official table; ``changes`` replace whole columns, None removes one."""
     columns: dict[str, Any] = {
-        "patch_id": [look.patch_id for look in looks],
-        "labels": [list(look.labels) for look in looks],
-        "split": [look.split for look in looks],
-        "country": [look.country for look in looks],
-        "s1_name": [""] * len(looks),
-        "s2v1_name": [""] * len(looks),
-        "contains_seasonal_snow": [look.snowy for look in looks],
-        "contains_cloud_or_shadow": [look.cloudy for look in looks],
+        "patch_id": [spec.patch_id for spec in specs],
+        "labels": [list(spec.labels) for spec in specs],
+        "split": [spec.split for spec in specs],
+        "country": [spec.country for spec in specs],
+        "s1_name": [""] * len(specs),
+        "s2v1_name": [""] * len(specs),
+        "contains_seasonal_snow": [spec.snowy for spec in specs],
+        "contains_cloud_or_shadow": [spec.cloudy for spec in specs],
         **changes,
     }
     kept = {name: values for name, values in columns.items() if values is not None}
     pd.DataFrame(kept).to_parquet(path)
 
 
-def write_v2(root: Path, looks: Sequence[Look]) -> Path:
+def write_v2(root: Path, specs: Sequence[PatchSpec]) -> Path:
     """BigEarthNet v2 with these patches; flawed ones go into the second official table."""
     (root / "BigEarthNet-S2").mkdir(parents=True)
-    for look in looks:
-        if look.on_disk:
-            product = look.patch_id.rsplit("_", 2)[0]
+    for spec in specs:
+        if spec.on_disk:
+            product = spec.patch_id.rsplit("_", 2)[0]
             write_patch(
-                root / "BigEarthNet-S2" / product / look.patch_id, level_of(look.labels[:1])
+                root / "BigEarthNet-S2" / product / spec.patch_id, level_of(spec.labels[:1])
             )
-    write_table(root / "metadata.parquet", [x for x in looks if not (x.cloudy or x.snowy)])
-    if flawed := [x for x in looks if x.cloudy or x.snowy]:
+    write_table(root / "metadata.parquet", [x for x in specs if not (x.cloudy or x.snowy)])
+    if flawed := [x for x in specs if x.cloudy or x.snowy]:
         write_table(root / "metadata_for_patches_with_snow_cloud_or_shadow.parquet", flawed)
     return root
 

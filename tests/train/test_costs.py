@@ -70,7 +70,7 @@ def test_patches_are_counted_where_they_are(tmp_path: Path) -> None:
     assert (official.train, official.validation) == (OFFICIAL["train"], OFFICIAL["validation"])
     splits = ["train"] * 3 + ["validation"]
     looks = [
-        tree.Look(patch_id=tree.v2_id(column), labels=(CLASS_NAMES[0],), split=split)
+        tree.PatchSpec(patch_id=tree.v2_id(column), labels=(CLASS_NAMES[0],), split=split)
         for column, split in enumerate(splits)
     ]
     root = tree.write_v2(tmp_path / "all", looks)

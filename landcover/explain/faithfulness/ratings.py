@@ -33,7 +33,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from landcover.core.errors import UnknownName
-from landcover.core.schema import Mean, Schema, complete
+from landcover.core.schema import Mean, Schema, requires_keys
 from landcover.models.card import read_card
 from landcover.trust import files
 
@@ -195,7 +195,7 @@ class MethodMeasurement(Schema):
     """All that was measured of one method; ``seconds`` of a processor for one map (median)."""
 
     title: str
-    curves: Annotated[dict[Replacement, CurveMeasurement], complete("mean", "blurred")]
+    curves: Annotated[dict[Replacement, CurveMeasurement], requires_keys("mean", "blurred")]
     randomisation: Randomisation
     stability: NoiseStability
     pointing: Pointing = Pointing()

@@ -1,1 +1,1 @@
-"""How scenes lie on a disk: one module a layout, each from a folder or file to :class:`Found`."""
+"""How scenes lie on a disk: each module turns one layout into :class:`FoundScene` values."""

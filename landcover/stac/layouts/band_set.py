@@ -18,7 +18,7 @@ from landcover.core.errors import BadInput
 from landcover.io.guard import read_file, shown
 from landcover.io.names import band_of, baseline_in, level_in, time_in
 from landcover.stac.layouts.footprint import Polygons
-from landcover.stac.layouts.found_scene import Found, Grid
+from landcover.stac.layouts.found_scene import FoundScene, Grid
 from landcover.stac.layouts.header import grid_of, header, place_of
 from landcover.stac.layouts.metadata import (
     by_baseline,
@@ -38,7 +38,7 @@ __all__ = [
     "BandFile",
     "BandSet",
     "band_file",
-    "item_beside",
+    "item_next_to",
     "read_set",
     "sets_in",
 ]
@@ -153,7 +153,7 @@ def _is_native(name: str) -> bool:
     return file is not None and file.key is not None and file.metres == RESOLUTIONS[file.key]
 
 
-def read_set(files: BandSet, date: datetime | None) -> Found:
+def read_set(files: BandSet, date: datetime | None) -> FoundScene:
     """A scene from the headers of its band files and a STAC item beside them.
 
     Args:
@@ -170,7 +170,7 @@ def read_set(files: BandSet, date: datetime | None) -> Found:
         )
     grids, (footprint, epsg) = _grids(files)
     names = [files.scene, files.folder.name, files.folder.parent.name]
-    facts = item_beside(files)
+    facts = item_next_to(files)
     said = str(facts.get("datetime"))
     acquired, dated = date_of([said, *names], date, files.name)
     baseline = _first(real_baseline(facts.get("s2:processing_baseline")), *map(_baseline, names))
@@ -179,7 +179,7 @@ def read_set(files: BandSet, date: datetime | None) -> Found:
         offset, offset_from = 0, f"{APPLIED} in the item beside it"
     levels = [level_in(str(facts.get("s2:product_type", ""))), *map(level_in, names)]
     cirrus = "B10" in files.files
-    return Found(
+    return FoundScene(
         name=files.name,
         layout="bands",
         level="L1C" if cirrus or _first(*levels) == "L1C" else "L2A",
@@ -197,7 +197,7 @@ def read_set(files: BandSet, date: datetime | None) -> Found:
     )
 
 
-def item_beside(files: BandSet) -> Mapping[str, Any]:
+def item_next_to(files: BandSet) -> Mapping[str, Any]:
     """The properties of a STAC item in the same folder that is about these files, else nothing."""
     own = {path.name for path in files.files.values()}
     for path in sorted(files.folder.glob("*.json"))[:MAX_JSON_FILES]:

@@ -10,13 +10,13 @@ from typing import Final
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.errors import BadInput
 from landcover.io.guard import shown
-from landcover.stac.layouts.found_scene import Found
+from landcover.stac.layouts.found_scene import FoundScene
 from landcover.stac.layouts.header import header, place_of
 from landcover.stac.layouts.metadata import date_of, platform_in
 
 __all__ = ["is_patch", "read_patch"]
 
-_LOOKED_AT: Final = "B02"
+_CHECKED_BAND: Final = "B02"
 
 
 def is_patch(folder: str, files: Collection[str]) -> bool:
@@ -24,7 +24,7 @@ def is_patch(folder: str, files: Collection[str]) -> bool:
     return all(f"{folder}_{band}.tif" in files for band in BAND_NAMES)
 
 
-def read_patch(folder: Path, date: datetime | None) -> Found:
+def read_patch(folder: Path, date: datetime | None) -> FoundScene:
     """A patch from its names and one header.
 
     Args:
@@ -36,16 +36,16 @@ def read_patch(folder: Path, date: datetime | None) -> Found:
     """
     name = folder.name
     files = {band: folder / f"{name}_{band}.tif" for band in BAND_NAMES}
-    with header(files[_LOOKED_AT]) as raster:
+    with header(files[_CHECKED_BAND]) as raster:
         if raster.shape != (PATCH_PIXELS, PATCH_PIXELS) or raster.dtypes != ("uint16",):
             raise BadInput(
-                f"Band {_LOOKED_AT} of '{shown(name)}' is not one of "
+                f"Band {_CHECKED_BAND} of '{shown(name)}' is not one of "
                 f"{PATCH_PIXELS} × {PATCH_PIXELS} pixels of uint16: "
                 "give the original BigEarthNet files."
             )
         footprint, epsg = place_of(raster, name)
     acquired, dated = date_of([name, folder.parent.name], date, name)
-    return Found(
+    return FoundScene(
         name=name,
         layout="patch",
         level="L2A",

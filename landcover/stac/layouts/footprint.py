@@ -24,9 +24,9 @@ __all__ = [
     "Polygons",
     "bbox_of",
     "crs_of",
+    "footprint_of_grid",
+    "footprint_of_points",
     "geojson_of",
-    "of_grid",
-    "of_points",
     "pairs",
     "split",
 ]
@@ -43,7 +43,7 @@ SMALL_M: Final = 20_000.0
 """Sides below this are straight enough as they are."""
 
 
-def of_grid(crs: CRS, shape: tuple[int, int], transform: Geo, name: str) -> Polygons:
+def footprint_of_grid(crs: CRS, shape: tuple[int, int], transform: Geo, name: str) -> Polygons:
     """The footprint of a picture of ``shape`` (rows, columns).
 
     Raises:
@@ -62,10 +62,10 @@ def of_grid(crs: CRS, shape: tuple[int, int], transform: Geo, name: str) -> Poly
         longitudes, latitudes = warp_transform(crs, _LONLAT, xs, ys)
     except (CRSError, RuntimeError, ValueError):
         raise _nowhere(name) from None
-    return of_points(list(zip(longitudes, latitudes, strict=True)), name)
+    return footprint_of_points(list(zip(longitudes, latitudes, strict=True)), name)
 
 
-def of_points(points: Sequence[tuple[float, float]], name: str) -> Polygons:
+def footprint_of_points(points: Sequence[tuple[float, float]], name: str) -> Polygons:
     """The footprint inside a ring of longitude and latitude, open or closed.
 
     Neighbours that are more than half the Earth apart are taken to meet across the

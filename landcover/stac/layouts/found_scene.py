@@ -21,7 +21,7 @@ __all__ = [
     "EXTENSIONS",
     "MEDIA_TYPES",
     "STAC_VERSION",
-    "Found",
+    "FoundScene",
     "Grid",
     "Layout",
     "address",
@@ -56,7 +56,7 @@ class Grid:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class FoundScene:
     """One scene on a disk.
 
     Attributes:

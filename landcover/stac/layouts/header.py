@@ -11,7 +11,7 @@ from rasterio.io import DatasetReader
 
 from landcover.core.errors import BadInput
 from landcover.io.guard import FILE, JP2_MAGIC, TIFF_MAGIC, head_of, named, open_raster, shown
-from landcover.stac.layouts.footprint import Polygons, of_grid
+from landcover.stac.layouts.footprint import Polygons, footprint_of_grid
 from landcover.stac.layouts.found_scene import Grid
 
 __all__ = ["SUFFIXES", "grid_of", "header", "place_of"]
@@ -50,4 +50,6 @@ def place_of(raster: DatasetReader, name: str) -> tuple[Polygons, int | None]:
     if raster.crs is None:
         raise BadInput(f"'{shown(name)}' has no CRS: export it with its georeference.")
     grid = grid_of(raster)
-    return of_grid(raster.crs, grid.shape, grid.transform, shown(name)), raster.crs.to_epsg()
+    return footprint_of_grid(
+        raster.crs, grid.shape, grid.transform, shown(name)
+    ), raster.crs.to_epsg()

@@ -17,8 +17,14 @@ from landcover.core.errors import BadInput
 from landcover.io.guard import read_file, shown
 from landcover.io.names import time_in
 from landcover.stac.layouts.band_set import RESOLUTIONS
-from landcover.stac.layouts.footprint import Polygons, crs_of, of_grid, of_points, pairs
-from landcover.stac.layouts.found_scene import Found, Grid
+from landcover.stac.layouts.footprint import (
+    Polygons,
+    crs_of,
+    footprint_of_grid,
+    footprint_of_points,
+    pairs,
+)
+from landcover.stac.layouts.found_scene import FoundScene, Grid
 from landcover.stac.layouts.metadata import (
     DN_OFFSET,
     by_baseline,
@@ -59,7 +65,7 @@ def product_file(names: Iterable[str]) -> str | None:
     return next((name for name in sorted(names) if name.lower() in PRODUCT_FILES), None)
 
 
-def read_safe(folder: Path, metadata: str) -> list[Found]:
+def read_safe(folder: Path, metadata: str) -> list[FoundScene]:
     """The granules of a product from its metadata: no image is opened.
 
     Args:
@@ -81,7 +87,7 @@ def read_safe(folder: Path, metadata: str) -> list[Found]:
     return [_granule(folder, product, granule, level, len(granules)) for granule in granules]
 
 
-def _granule(folder: Path, product: Element, granule: Path, level: Level, count: int) -> Found:
+def _granule(folder: Path, product: Element, granule: Path, level: Level, count: int) -> FoundScene:
     name = folder.name
     acquired = time_in(_text(product, "PRODUCT_START_TIME") or "")
     if acquired is None:
@@ -95,7 +101,7 @@ def _granule(folder: Path, product: Element, granule: Path, level: Level, count:
     stem = name[:-5] if name.lower().endswith(".safe") else name
     # A product's footprint is its data's; of several granules each has its own tile's.
     footprint = (_footprint(product, name) if count == 1 else None) or tile.footprint(name)
-    return Found(
+    return FoundScene(
         name=stem if count == 1 else f"{stem}_{granule.name}",
         layout="bands",
         level=level,
@@ -122,7 +128,7 @@ class _Tile:
 
     def footprint(self, name: str) -> Polygons:
         grid = self.grids[10]
-        return of_grid(crs_of(self.epsg), grid.shape, grid.transform, shown(name))
+        return footprint_of_grid(crs_of(self.epsg), grid.shape, grid.transform, shown(name))
 
 
 def _tile(path: Path, name: str) -> _Tile:
@@ -187,7 +193,7 @@ def _footprint(product: Element, name: str) -> Polygons | None:
     """The outline of the product's data, None where the metadata holds no sound one."""
     text = _text(product, "EXT_POS_LIST") or ""
     try:
-        return of_points(pairs(float(number) for number in text.split()[:10_000]), name)
+        return footprint_of_points(pairs(float(number) for number in text.split()[:10_000]), name)
     except (ValueError, BadInput):
         return None
 

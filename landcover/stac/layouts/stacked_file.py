@@ -11,7 +11,7 @@ from rasterio.enums import ColorInterp
 from landcover.io.band_order import band_order
 from landcover.io.scaling import PLAIN, SHIFTED, UNITY, Scaling
 from landcover.io.stack import FLOAT_TYPES, Facts, check_kind, facts_of, stated_scaling
-from landcover.stac.layouts.found_scene import Found
+from landcover.stac.layouts.found_scene import FoundScene
 from landcover.stac.layouts.header import grid_of, header, place_of
 from landcover.stac.layouts.metadata import DN_OFFSET, date_of, platform_in, real_baseline
 
@@ -27,7 +27,7 @@ _STATED: Final[dict[Scaling, tuple[int, str]]] = {
 }
 
 
-def read_stack(path: Path, date: datetime | None) -> Found:
+def read_stack(path: Path, date: datetime | None) -> FoundScene:
     """A stack from its header.
 
     Args:
@@ -52,7 +52,7 @@ def read_stack(path: Path, date: datetime | None) -> Found:
     baseline = real_baseline(facts.baseline)
     acquired, acquired_from = _dated(facts, date, path.name)
     offset, offset_from = _offset(stated, facts, baseline)
-    return Found(
+    return FoundScene(
         name=path.stem,
         layout="stack",
         level="L1C" if facts.level == "L1C" else "L2A",

@@ -14,7 +14,7 @@ from landcover.core.errors import BadInput
 from landcover.io.guard import shown
 from landcover.stac.layouts.band_set import SUFFIXES, BandSet, read_set, sets_in
 from landcover.stac.layouts.bigearthnet_patch import is_patch, read_patch
-from landcover.stac.layouts.found_scene import Found
+from landcover.stac.layouts.found_scene import FoundScene
 from landcover.stac.layouts.safe import product_file, read_safe
 from landcover.stac.layouts.stacked_file import read_stack
 
@@ -46,7 +46,7 @@ class _Walk:
     entries: int = 0
 
 
-def scenes(folder: Path, date: datetime | None) -> Iterator[Found | Skipped | None]:
+def scenes(folder: Path, date: datetime | None) -> Iterator[FoundScene | Skipped | None]:
     """What is found below a folder, in the order of the names; None after each folder.
 
     Nothing raises: a scene that cannot be used comes as :class:`Skipped`. A link to a folder
@@ -59,7 +59,7 @@ def scenes(folder: Path, date: datetime | None) -> Iterator[Found | Skipped | No
     yield from _below(folder, 0, _Walk(date))
 
 
-def _below(folder: Path, depth: int, walk: _Walk) -> Iterator[Found | Skipped | None]:
+def _below(folder: Path, depth: int, walk: _Walk) -> Iterator[FoundScene | Skipped | None]:
     listing = _listing(folder, walk)
     if isinstance(listing, Skipped):
         yield listing
@@ -122,7 +122,7 @@ def _is_broken_safe(folder: Path, folders: list[str]) -> bool:
 
 def _scenes_in(
     folder: Path, files: list[str], folders: list[str], date: datetime | None
-) -> Iterator[Found | Skipped]:
+) -> Iterator[FoundScene | Skipped]:
     if (metadata := product_file(files)) is not None:
         yield from _attempt(folder, partial(read_safe, folder, metadata))
     elif _is_broken_safe(folder, folders):
@@ -137,7 +137,7 @@ def _scenes_in(
         yield from _loose(folder, files, date)
 
 
-def _loose(folder: Path, files: list[str], date: datetime | None) -> Iterator[Found | Skipped]:
+def _loose(folder: Path, files: list[str], date: datetime | None) -> Iterator[FoundScene | Skipped]:
     """The sets of band files and the stacks in a folder."""
     taken: set[str] = set()
     for one in sets_in(folder, files):
@@ -149,19 +149,19 @@ def _loose(folder: Path, files: list[str], date: datetime | None) -> Iterator[Fo
             yield from _attempt(path, partial(_read_one_stack, path, date))
 
 
-def _read_one_set(one: BandSet, date: datetime | None) -> list[Found]:
+def _read_one_set(one: BandSet, date: datetime | None) -> list[FoundScene]:
     return [read_set(one, date)]
 
 
-def _read_one_stack(path: Path, date: datetime | None) -> list[Found]:
+def _read_one_stack(path: Path, date: datetime | None) -> list[FoundScene]:
     return [read_stack(path, date)]
 
 
-def _read_one_patch(folder: Path, date: datetime | None) -> list[Found]:
+def _read_one_patch(folder: Path, date: datetime | None) -> list[FoundScene]:
     return [read_patch(folder, date)]
 
 
-def _attempt(path: Path, read: Callable[[], list[Found]]) -> Iterator[Found | Skipped]:
+def _attempt(path: Path, read: Callable[[], list[FoundScene]]) -> Iterator[FoundScene | Skipped]:
     try:
         yield from read()
     except BadInput as error:

@@ -268,7 +268,7 @@ def _together(groups: Sequence[TrustGroup]) -> CaughtRate:
     shares = [one.pixels.share for one in groups if one.pixels.share is not None]
     whole = Rate.of(sum(one.pixels.hits for one in groups), sum(one.pixels.n for one in groups))
     return CaughtRate(
-        **whole.given(),
+        **whole.given_fields(),
         groups=len(groups),
         mean_of_groups=float(np.mean(shares)) if shares else None,
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import model_validator
 
-from landcover.core.schema import Interval, Schema, complete
+from landcover.core.schema import Interval, Schema, requires_keys
 from landcover.metrics.intervals import wilson
 from landcover.trust import files
 from landcover.trust.verdict import SAID, Decision
@@ -98,7 +98,7 @@ MIXTURES: Final[dict[Mixture, str]] = {
     "mixed": "good patches among spoilt ones",
 }
 
-Decisions = Annotated[dict[Decision, int], complete(*SAID)]
+Decisions = Annotated[dict[Decision, int], requires_keys(*SAID)]
 """How many patches end in each decision."""
 
 
@@ -207,7 +207,7 @@ class SelectiveRisk(Schema):
     everything: float
     novelty: RiskCurve
     verdict: RiskCurve
-    decisions: Annotated[dict[Decision, DecisionLoss], complete(*SAID)]
+    decisions: Annotated[dict[Decision, DecisionLoss], requires_keys(*SAID)]
 
     @property
     def orders(self) -> dict[Order, RiskCurve]:
@@ -270,8 +270,8 @@ class TrustMeasurement(Schema):
     good_test: GoodPatches | None = None
     groups: tuple[TrustGroup, ...]
     sky_cells: dict[str, CellRates] | None = None
-    bad: Annotated[dict[Origin, CaughtRate], complete(*get_args(Origin))]
-    selective: Annotated[dict[Mixture, SelectiveRisk], complete(*get_args(Mixture))]
+    bad: Annotated[dict[Origin, CaughtRate], requires_keys(*get_args(Origin))]
+    selective: Annotated[dict[Mixture, SelectiveRisk], requires_keys(*get_args(Mixture))]
     note: str
 
     @property

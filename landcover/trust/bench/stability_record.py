@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from landcover.core.schema import Interval, Mean, MeasuredOn, Schema, complete
+from landcover.core.schema import Interval, Mean, MeasuredOn, Schema, requires_keys
 from landcover.trust import files
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
 FILE: Final = "stability"
 PERCENTILES: Final = (5, 25, 50, 75, 95)
 
-Percentiles = Annotated[dict[str, float], complete(*map(str, PERCENTILES))]
+Percentiles = Annotated[dict[str, float], requires_keys(*map(str, PERCENTILES))]
 """Of some value over patches, by the names of :data:`PERCENTILES`."""
 
 

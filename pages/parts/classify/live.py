@@ -11,7 +11,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.names import FIRST_LIGHT
-from landcover.stac.catalog import CATALOGUES, Candidate, Wish
+from landcover.stac.catalog import CATALOGUES, Candidate, SceneQuery
 from pages.parts.classify import searches
 from pages.parts.shared import choice, theme
 
@@ -48,13 +48,13 @@ class Form:
         """The archive's name or the file's path."""
         return self.path.strip() if self.name == OWN else self.name
 
-    def wish(self, place: choice.Place) -> Wish:
+    def wish(self, place: choice.Place) -> SceneQuery:
         """The same as a wish for a place.
 
         Raises:
             BadInput: Sentinel-2 takes no pictures there, or not on these days.
         """
-        return Wish(
+        return SceneQuery(
             latitude=place[0],
             longitude=place[1],
             start=self.start,
@@ -119,7 +119,7 @@ def _passes(chosen: choice.Chosen, asked: searches.Asked) -> None:
     left_over = len(finding.candidates) - len(shown)
     if left_over:
         st.button(
-            f"Look at more dates ({left_over} left)",
+            f"Check more dates ({left_over} left)",
             key="classify_live_more",
             on_click=searches.more,
             args=(asked,),
@@ -130,7 +130,7 @@ def _passes(chosen: choice.Chosen, asked: searches.Asked) -> None:
 def _pass(asked: searches.Asked, index: int, live: str | None, *, busy: bool) -> None:
     candidates = asked.finding.candidates
     candidate = candidates[index]
-    look, day = candidate.look, pass_name(candidate, candidates)
+    look, day = candidate.preview, pass_name(candidate, candidates)
     taken = candidate.key == live
     if look is not None and look.picture is not None:
         st.image(theme.png(look.picture), width="stretch")
@@ -155,7 +155,7 @@ def pass_name(candidate: Candidate, among: tuple[Candidate, ...]) -> str:
 
 
 def _facts(candidate: Candidate) -> str:
-    first, look = candidate.scenes[0], candidate.look
+    first, look = candidate.scenes[0], candidate.preview
     parts = []
     if look is not None:
         parts.append(f"cloud and shadow {look.cloud + look.shadow:.0%}, no data {look.nodata:.0%}")

@@ -16,7 +16,7 @@ from landcover.core.errors import BadInput, Cancelled, LandcoverError
 from landcover.core.progress import Report
 from landcover.core.raster import Raster
 from landcover.stac import catalog
-from landcover.stac.catalog import CATALOGUES, Candidate, Finding, Wish
+from landcover.stac.catalog import CATALOGUES, Candidate, SceneQuery, SearchResult
 from pages.parts.shared import choice, jobs
 
 MAX_PLACES: Final = 8
@@ -36,8 +36,8 @@ class Asked:
     """
 
     catalogue: str
-    wish: Wish
-    finding: Finding
+    wish: SceneQuery
+    finding: SearchResult
     limit: int = STEP
 
     @property
@@ -48,14 +48,14 @@ class Asked:
     @property
     def looks(self) -> bool:
         """Whether a further look can tell more: an archive's passes are looked at by and by."""
-        return self.catalogue in CATALOGUES and any(c.look for c in self.finding.candidates)
+        return self.catalogue in CATALOGUES and any(c.preview for c in self.finding.candidates)
 
     @property
     def in_sight(self) -> list[int]:
         """Which candidates to show: those that were looked at, or the first few."""
         finding = self.finding
         if self.looks:
-            return [i for i, candidate in enumerate(finding.candidates) if candidate.look]
+            return [i for i, candidate in enumerate(finding.candidates) if candidate.preview]
         first = set(range(min(self.limit, len(finding.candidates))))
         return sorted(first if finding.best is None else first | {finding.best})
 
@@ -70,7 +70,7 @@ class Brought:
     error: str | None = None
 
 
-def find(name: str, wish: Wish) -> None:
+def find(name: str, wish: SceneQuery) -> None:
     """Begin to search a catalogue and to fetch the best that it has."""
 
     def work(report: Report, cancel: Event) -> Brought:
@@ -119,13 +119,13 @@ def take(asked: Asked, candidate: Candidate) -> None:
 
 
 def more(asked: Asked) -> None:
-    """Look at further candidates; where no look is to be had, show further ones."""
+    """Check further candidates; where none can be checked, show further ones."""
     if not asked.looks:
         _keep(replace(asked, limit=asked.limit + STEP))
         return
 
     def work(report: Report, cancel: Event) -> Brought:
-        finding = catalog.look_more(asked.finding, asked.wish, report=report, cancel=cancel)
+        finding = catalog.preview_more(asked.finding, asked.wish, report=report, cancel=cancel)
         return Brought(asked=replace(asked, finding=finding))
 
     _start(work)

@@ -21,7 +21,7 @@ from landcover.datasets.downloads.check import OFFICIAL, as_text, check
 from landcover.datasets.downloads.unpacked_markers import MARKS
 from tests.datasets.downloads.test_unpack import contents_of, tar_of, zip_of
 from tests.datasets.test_eurosat import picture
-from tests.support.bigearthnet_tree import Look, v2_id, write_table, write_v2
+from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_table, write_v2
 from tests.support.file_server import FileServer, Step
 
 S2 = "BigEarthNet-S2.tar.zst"
@@ -29,11 +29,11 @@ RGB = "EuroSAT_RGB.zip"
 TABLE = "metadata.parquet"
 FLAWED = "metadata_for_patches_with_snow_cloud_or_shadow.parquet"
 QUICK = Patience(attempts=3, first_attempts=3, back_off_s=0.001, progress_bytes=1000, silence_s=1)
-LOOKS = [
-    Look(v2_id(1), ("Pastures",)),
-    Look(v2_id(2), ("Inland waters",), split="validation"),
-    Look(v2_id(3), ("Pastures",), split="test"),
-    Look(v2_id(4), ("Pastures",), cloudy=True),
+SPECS = [
+    PatchSpec(v2_id(1), ("Pastures",)),
+    PatchSpec(v2_id(2), ("Inland waters",), split="validation"),
+    PatchSpec(v2_id(3), ("Pastures",), split="test"),
+    PatchSpec(v2_id(4), ("Pastures",), cloudy=True),
 ]
 PATCHES = contents_of("bigearthnet", units=4, files=48, bytes=48 * 30_000, disk_bytes=48 * 32_768)
 PICTURES = contents_of("eurosat", units=3, files=3, bytes=30_000, disk_bytes=3 * 4096)
@@ -43,7 +43,7 @@ NAMES = [f"EuroSAT_RGB/{name}/{name}_1.jpg" for name in ("Forest", "River", "Sea
 @pytest.fixture(scope="module")
 def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileServer]:
     folder = tmp_path_factory.mktemp("published")
-    tree = write_v2(folder, LOOKS)
+    tree = write_v2(folder, SPECS)
     rgb = zip_of(folder / RGB, {name: picture(40 * k) for k, name in enumerate(NAMES)})
     tar = tar_of(tree, folder / S2)
     paths = (tree / TABLE, tree / FLAWED, tar, rgb)
@@ -144,7 +144,7 @@ def test_too_little_space_is_said_before_anything_is_fetched(
     big = replace(real, files=(server.remote(S2, contents=replace(PATCHES, disk_bytes=10**15)),))
     with pytest.raises(BadInput, match=r"1,000,000\.0 unpacked"):
         download(big, tmp_path)
-    for look in LOOKS:
+    for look in SPECS:
         product = look.patch_id.rsplit("_", 2)[0]
         (tmp_path / "BigEarthNet-S2" / product / look.patch_id).mkdir(parents=True)
     download(big, tmp_path, patience=QUICK)
@@ -254,7 +254,7 @@ def test_check_of_a_whole_data_set(
 def test_check_names_what_is_wrong(server: FileServer, tmp_path: Path) -> None:
     ben = bigearthnet_source(server)
     download(ben, tmp_path, patience=QUICK)
-    write_table(tmp_path / FLAWED, LOOKS[3:], s1_name=["another"])
+    write_table(tmp_path / FLAWED, SPECS[3:], s1_name=["another"])
     band = next((tmp_path / "BigEarthNet-S2").rglob(f"{v2_id(2)}_B02.tif"))
     band.write_bytes(band.read_bytes()[:50])
     record = check(ben, tmp_path)

@@ -23,10 +23,10 @@ from landcover.core.progress import Progress, ignore
 from landcover.datasets import bigearthnet
 from landcover.datasets.downloads.unpack import Unpacked, unpack, zstd
 from landcover.datasets.downloads.zenodo import SOURCES, Contents
-from tests.support.bigearthnet_tree import PRODUCT, Look, v2_id, write_v2
+from tests.support.bigearthnet_tree import PRODUCT, PatchSpec, v2_id, write_v2
 from tests.support.examples import examples
 
-LOOKS = [Look(v2_id(col), ("Pastures",)) for col in (3, 4)]
+SPECS = [PatchSpec(v2_id(col), ("Pastures",)) for col in (3, 4)]
 
 
 def contents_of(name: str, **changes: int) -> Contents:
@@ -42,7 +42,7 @@ PICTURES = contents_of("eurosat", units=3, files=3, bytes=30_000)
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_v2(tmp_path_factory.mktemp("v2"), LOOKS)
+    return write_v2(tmp_path_factory.mktemp("v2"), SPECS)
 
 
 def tar_of(tree: Path, archive: Path, *, prefix: str = "", form: int = tarfile.GNU_FORMAT) -> Path:

@@ -178,7 +178,7 @@ def test_figures_are_complete_and_in_range(measured: Faithfulness) -> None:
         assert -1 <= found.stability.spearman <= 1
         assert found.stability.max_sensitivity >= found.stability.mean_sensitivity >= 0
         assert found.seconds >= 0
-        for kind, pointed in found.pointing.given().items():
+        for kind, pointed in found.pointing.given_fields().items():
             assert 0 <= pointed.energy <= 1
             assert pointed.n == {"halves": 2, "maps": 4}[kind]
     for name, row in measured.agreement.items():

@@ -48,7 +48,7 @@ def one_patch_for_scales(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     looks = [
-        tree.Look(
+        tree.PatchSpec(
             patch_id=tree.v2_id(column),
             labels=(CLASS_NAMES[column % 3],),
             split="train" if column < 12 else "validation",

@@ -30,7 +30,7 @@ TRIGRID = {"members": 1, "width": 8, "stem": 4, "spectral": 8}
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     looks = [
-        tree.Look(
+        tree.PatchSpec(
             patch_id=tree.v2_id(column),
             labels=(CLASS_NAMES[column % 3],),
             split="train" if column < 6 else "validation",

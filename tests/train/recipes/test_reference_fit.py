@@ -19,12 +19,12 @@ from landcover.models.registry import BASELINES
 from landcover.nets.reference import FEATURES, QUANTILES, BandStatisticsForest, band_statistics
 from landcover.train.recipes import bigearthnet, reference_fit
 from landcover.train.recipes.order import Order
-from tests.support.bigearthnet_tree import Look, v2_id, write_v2
+from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 from tests.support.tiny import tiny_card
 
 K = len(CLASS_NAMES)
-LOOKS = tuple(
-    Look(v2_id(k), (CLASS_NAMES[2 + 6 * (k % 2)],), "train" if k < 12 else "validation")
+SPECS = tuple(
+    PatchSpec(v2_id(k), (CLASS_NAMES[2 + 6 * (k % 2)],), "train" if k < 12 else "validation")
     for k in range(24)
 )
 
@@ -90,7 +90,7 @@ def test_sizes_that_no_forest_has(sizes: dict[str, int]) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_v2(tmp_path_factory.mktemp("baselines") / "bigearthnet", LOOKS)
+    return write_v2(tmp_path_factory.mktemp("baselines") / "bigearthnet", SPECS)
 
 
 def card_of(name: str, root: Path, out: Path, seed: int = 0) -> Card:
