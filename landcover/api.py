@@ -47,7 +47,7 @@ from landcover.models.thresholds import DEFAULT_AIM
 from landcover.report.classification import label_rows
 from landcover.stac import catalog as archives
 from landcover.trust.result import Result, predict
-from landcover.trust.verdict import SAID
+from landcover.trust.verdict import DECISION_LABELS
 
 __all__ = ["AttributionMap", "Classification", "Classifier", "fetch", "load_model", "open"]
 
@@ -211,7 +211,7 @@ class Classification(Result):
         facts = {
             "source": plain(self.raster.provenance.source),
             "model": self.model.card.title,
-            "verdict": f"{SAID[self.verdict.decision]}: {self.verdict.reason}",
+            "verdict": f"{DECISION_LABELS[self.verdict.decision]}: {self.verdict.reason}",
         }
         frame["predicted"] = frame["predicted"].map({True: "yes", False: ""})
         columns = ["label", "probability", "threshold", "predicted"]

@@ -106,4 +106,4 @@ entry.through_app(__file__)
 try:
     main()
 except LandcoverError as error:
-    verdict_banner.refuse(error)
+    verdict_banner.show_error(error)

@@ -354,11 +354,11 @@ def _maps_figure(
 
 
 def _verdict(answer: _Answer, *, several: bool) -> str:
-    from landcover.trust.verdict import SAID  # noqa: PLC0415 - most commands need it not
+    from landcover.trust.verdict import DECISION_LABELS  # noqa: PLC0415 - most commands need it not
 
     judged = answer.report.verdict
     on = f" on {answer.asked.model.card.name}" if several else ""
-    return f"Verdict{on}: {SAID[judged.decision]}. {judged.reason}"
+    return f"Verdict{on}: {DECISION_LABELS[judged.decision]}. {judged.reason}"
 
 
 def _chance(label: str, report: ClassificationReport) -> str:

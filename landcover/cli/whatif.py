@@ -148,9 +148,10 @@ def as_text(record: dict[str, Any]) -> str:
             turned = "  turns" if row["turned"] else ""
             lines.append(f"  {row['before']:.3f} → {row['after']:.3f}  {row['label']}{turned}")
         verdict = record["what_if"]["verdict"]
-        from landcover.trust.verdict import SAID  # noqa: PLC0415 - see the top
+        from landcover.trust.verdict import DECISION_LABELS  # noqa: PLC0415 - see the top
 
-        lines.append(f"  The verdict then: {SAID[verdict['decision']]}. {verdict['reason']}")
+        label = DECISION_LABELS[verdict["decision"]]
+        lines.append(f"  The verdict then: {label}. {verdict['reason']}")
         if record["what_if"]["mirrored"]:
             lines.append(
                 f"  {record['what_if']['mirrored']:.0%} of the pixels are mirrored at the border, "

@@ -25,7 +25,7 @@ from landcover.models.card import EVEN
 from landcover.models.model import LabelScore
 from landcover.models.thresholds import AIMS, DEFAULT_AIM
 from landcover.trust.result import Result
-from landcover.trust.verdict import SAID, Quality, Verdict
+from landcover.trust.verdict import DECISION_LABELS, Quality, Verdict
 
 __all__ = ["CHOSEN", "ClassificationReport", "View", "label_rows", "report_of", "view"]
 
@@ -207,7 +207,7 @@ class ClassificationReport(Schema):
         """The verdict with its reason, further findings, and what was not checked."""
         judged = self.verdict
         return [
-            f"  verdict: {SAID[judged.decision]}. {plain(judged.reason)}",
+            f"  verdict: {DECISION_LABELS[judged.decision]}. {plain(judged.reason)}",
             *(f"  warning: {plain(one.sentence)}" for one in judged.findings[1:]),
             *(f"  not checked: {plain(text)}" for text in judged.unchecked),
         ]

@@ -1,4 +1,4 @@
-"""Answer, answer with a warning, or "I can't tell": all checks of a patch or picture together.
+"""Run all checks of a patch or picture and decide: looks reliable, check this, or can't tell.
 
 Three kinds of checks find reasons for doubt (:class:`landcover.trust.verdict.Finding`):
 
@@ -32,8 +32,8 @@ from landcover.trust.novelty import Novelty
 from landcover.trust.pixel_checks import FEWEST, cells, physical
 from landcover.trust.quality import findings, of_findings
 from landcover.trust.verdict import (
-    NOTHING,
-    PARTLY,
+    ALL_PASSED,
+    AVAILABLE_PASSED,
     About,
     Decision,
     Finding,
@@ -216,7 +216,7 @@ def _verdict(
     )
     grave = any(one.level == "grave" for one in kept)
     decision: Decision = "cannot tell" if grave else "warn" if kept else "answer"
-    reason = kept[0].sentence if kept else PARTLY if unchecked else NOTHING
+    reason = kept[0].sentence if kept else AVAILABLE_PASSED if unchecked else ALL_PASSED
     said = tuple(one.sentence for one in kept if one.about != "answer")
     return Verdict(
         decision=decision,

@@ -13,11 +13,11 @@ from pydantic import Field
 from landcover.core.schema import Schema
 
 __all__ = [
+    "ALL_PASSED",
+    "AVAILABLE_PASSED",
+    "DECISION_LABELS",
     "NODATA_ABSTAIN",
     "NODATA_WARN",
-    "NOTHING",
-    "PARTLY",
-    "SAID",
     "About",
     "Decision",
     "Finding",
@@ -34,16 +34,16 @@ About = Literal["pixels", "place", "answer"]
 or what it answers for some classes."""
 Decision = Literal["answer", "warn", "cannot tell"]
 
-SAID: Final[dict[Decision, str]] = {
-    "answer": "an answer",
-    "warn": "an answer with a warning",
-    "cannot tell": "I can't tell",
+DECISION_LABELS: Final[dict[Decision, str]] = {
+    "answer": "Looks reliable",
+    "warn": "Check this",
+    "cannot tell": "Can't tell",
 }
 NODATA_WARN: Final = 0.05
 NODATA_ABSTAIN: Final = 0.50
 """Shares of pixels without data from which there is a warning, and no answer."""
-NOTHING: Final = "No check speaks against believing this answer."
-PARTLY: Final = "No check that could be made speaks against believing this answer."
+ALL_PASSED: Final = "All checks passed."
+AVAILABLE_PASSED: Final = "All checks that could be made passed."
 
 
 class Finding(Schema):

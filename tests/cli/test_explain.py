@@ -24,7 +24,7 @@ from landcover.io.sources import read
 from landcover.models import registry
 from landcover.models.card import read_card
 from landcover.report import explanation_figure
-from landcover.trust.verdict import SAID
+from landcover.trust.verdict import DECISION_LABELS
 from tests.cli.test_method_options import FAILS, NO_GAIN, SURE, figures
 from tests.support import tiny
 from tests.support.colour_pictures import encoded, pixels
@@ -205,7 +205,7 @@ def test_the_verdict_is_that_of_classify(
     first = capsys.readouterr().out.splitlines()[:3]
     assert first[0].startswith("finland-lake: ")
     verdict = classified["verdict"]
-    assert first[2] == f"  verdict: {SAID[verdict['decision']]}. {verdict['reason']}"
+    assert first[2] == f"  verdict: {DECISION_LABELS[verdict['decision']]}. {verdict['reason']}"
 
 
 @pytest.mark.usefixtures("small")
@@ -225,7 +225,7 @@ def test_where_it_cannot_tell_the_map_is_drawn_below_that_sentence(
     assert main([*arguments, "--out", str(out)]) == DONE
     head, _, verdict, *_ = capsys.readouterr().out.splitlines()
     assert "no answer" in head
-    assert verdict.startswith("  verdict: I can't tell. ")
+    assert verdict.startswith("  verdict: Can't tell. ")
     with Image.open(out) as picture:
         assert min(picture.size) > 300
     record = record_of(capsys, *arguments, "--out", str(out))

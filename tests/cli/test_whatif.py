@@ -20,7 +20,7 @@ from landcover.io import samples
 from landcover.models import registry
 from landcover.models.card import Card
 from landcover.models.model import Model
-from landcover.trust.verdict import SAID
+from landcover.trust.verdict import DECISION_LABELS
 from tests.explain.test_neighbours import ORIGIN
 from tests.explain.test_neighbours import store as store  # noqa: PLC0414 - a fixture
 
@@ -116,7 +116,9 @@ def test_all_of_it_is_json_and_text(
     assert found[0]["patch_id"] in text
     assert "What if: a painted cloud 100% as wide as the patch" in text
     assert f"Score {record['stability']['score']:.2f}." in text
-    assert f"The verdict then: {SAID[record['what_if']['verdict']['decision']]}. " in text
+    assert (
+        f"The verdict then: {DECISION_LABELS[record['what_if']['verdict']['decision']]}. " in text
+    )
 
 
 def test_a_window_that_moved_says_that_its_border_is_mirrored(

@@ -155,8 +155,8 @@ def test_what_stands_above_and_below_makes_room(
         with Image.open(io.BytesIO(data)) as sheet:
             return int(sheet.height)
 
-    long = "Verdict: I can't tell, since so much is wrong. " * 10
-    assert height(above=["Verdict: an answer."]) == height() + page.LINE
+    long = "Verdict: Can't tell. Much is wrong here. " * 10
+    assert height(above=["Verdict: Looks reliable."]) == height() + page.LINE
     assert height(above=[long]) > height() + 3 * page.LINE
     assert height(notes=[long]) > height() + 3 * page.SMALL_LINE
     assert height(captions=["59 %"]) == height() + explanation_figure.NOTE_LINE

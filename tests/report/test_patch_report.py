@@ -25,7 +25,7 @@ from landcover.report.classification import ClassificationReport, report_of
 from landcover.report.explanation_record import ExplanationRecord, explanation_record
 from landcover.trust.quality import assess
 from landcover.trust.result import Result
-from landcover.trust.verdict import NOTHING, Finding, Quality, Verdict
+from landcover.trust.verdict import ALL_PASSED, Finding, Quality, Verdict
 from tests.support import tiny
 
 FOUND = ("Inland waters", "Coniferous forest")
@@ -59,7 +59,7 @@ def reported(
     if isinstance(judged, Quality):
         judged = Verdict(
             decision="cannot tell" if judged.abstained else "answer",
-            reason=judged.warnings[0] if judged.warnings else NOTHING,
+            reason=judged.warnings[0] if judged.warnings else ALL_PASSED,
             findings=(),
             quality=judged,
             distances={},
@@ -110,7 +110,7 @@ def test_who_abstains_predicts_nothing(patch: Raster) -> None:
     assert said["labels"][CLASS_NAMES.index(FOUND[0])]["probability"] == 0.9
     text = report.as_text()
     assert "no answer" in text
-    assert "verdict: I can't tell. 70% gone." in text
+    assert "verdict: Can't tell. 70% gone." in text
     assert "yes" not in text
 
 
@@ -123,9 +123,9 @@ def doubt(level: str, sentence: str) -> Finding:
 @pytest.mark.parametrize(
     ("decision", "said"),
     [
-        ("answer", "verdict: an answer. All is well."),
-        ("warn", "verdict: an answer with a warning. Haze."),
-        ("cannot tell", "verdict: I can't tell. Haze."),
+        ("answer", "verdict: Looks reliable. All is well."),
+        ("warn", "verdict: Check this. Haze."),
+        ("cannot tell", "verdict: Can't tell. Haze."),
     ],
 )
 def test_the_verdict_stands_in_record_and_text(patch: Raster, decision: str, said: str) -> None:

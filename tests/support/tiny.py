@@ -19,7 +19,7 @@ from landcover.nets.outputs import NetOutput
 from landcover.train.decisions import decide
 from landcover.trust.quality import assess
 from landcover.trust.result import Result
-from landcover.trust.verdict import NOTHING, Verdict
+from landcover.trust.verdict import ALL_PASSED, Verdict
 
 NAME = "tiny-test-net"
 
@@ -93,7 +93,7 @@ def result_of(model: Model, patch: Raster, aim: str = "f1") -> Result:
     quality = assess(patch)
     verdict = Verdict(
         decision="cannot tell" if quality.abstained else "answer",
-        reason=quality.warnings[0] if quality.warnings else NOTHING,
+        reason=quality.warnings[0] if quality.warnings else ALL_PASSED,
         findings=(),
         quality=quality,
     )

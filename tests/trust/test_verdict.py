@@ -65,7 +65,7 @@ def said(prediction: Prediction, chances: dict[str, float]) -> Prediction:
 def test_a_good_patch_gets_an_answer(model: Model, known: Novelty, good: Raster) -> None:
     prediction = said(model.predict(good), {"Pastures": 0.9})
     found = judge(model, good, prediction, known=known)
-    assert (found.decision, found.reason, found.findings) == ("answer", verdict.NOTHING, ())
+    assert (found.decision, found.reason, found.findings) == ("answer", verdict.ALL_PASSED, ())
     assert not found.alarmed
     assert not found.quality.abstained
     assert found.unchecked == ()
@@ -175,7 +175,7 @@ def test_without_a_fit_the_pixels_are_checked_and_the_rest_is_said(
 ) -> None:
     found = judge(model, good)
     assert found.decision == "answer"
-    assert found.reason == verdict.PARTLY
+    assert found.reason == verdict.AVAILABLE_PASSED
     assert "trust fit" in found.unchecked[0]
     assert found.distances == {}
     assert judge(model, spoilt("white-noise", good)).decision == "cannot tell"
@@ -230,7 +230,7 @@ def test_models_of_few_bands_get_a_verdict_that_says_what_was_not_checked(
     order = [good.bands.index(band) for band in model.card.bands]
     few = replace(good, data=good.data[order], bands=model.card.bands)
     found = judge(model, few, known=plain)
-    assert (found.decision, found.reason) == ("answer", verdict.PARTLY)
+    assert (found.decision, found.reason) == ("answer", verdict.AVAILABLE_PASSED)
     (sentence,) = found.unchecked
     assert sentence.startswith("Haze, snow, shade, noise, level")
     assert sentence.endswith(f"this source lacks {lost}.")
@@ -270,7 +270,7 @@ def test_what_the_model_refuses_is_refused(model: Model, known: Novelty) -> None
 @pytest.mark.parametrize(
     ("image", "decision", "said"),
     [
-        (pixels(), "answer", verdict.NOTHING),
+        (pixels(), "answer", verdict.ALL_PASSED),
         ((pixels() // 4).astype(np.uint8), "warn", "EuroSAT stretched"),
         (np.full((64, 64, 3), 90, np.uint8), "cannot tell", "one single colour"),
     ],

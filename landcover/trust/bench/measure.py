@@ -55,7 +55,7 @@ from landcover.trust.bench.records import (
 )
 from landcover.trust.bench.synthetic import SPOILERS, Group, made_groups
 from landcover.trust.novelty import Novelty, bound_of
-from landcover.trust.verdict import SAID, Decision, Finding, Verdict
+from landcover.trust.verdict import DECISION_LABELS, Decision, Finding, Verdict
 
 __all__ = ["NOTE", "POINTS", "SPOILT", "Judged", "measure", "score"]
 
@@ -201,7 +201,7 @@ def _checks(judged: Iterable[Judged]) -> Counter[str]:
 
 def _decisions(judged: Sequence[Judged]) -> dict[Decision, int]:
     counts = Counter(one.verdict.decision for one in judged)
-    return {decision: counts[decision] for decision in SAID}
+    return {decision: counts[decision] for decision in DECISION_LABELS}
 
 
 def _group_record(group: Group, judged: Sequence[Judged]) -> TrustGroup:
@@ -238,7 +238,7 @@ def _sky_record(group: cloud_scene.SkyGroup) -> TrustGroup:
         only=tuple(cloud_scene.CHECKS),
         pixels=caught,
         warned=caught,
-        decisions={decision: decisions[decision] for decision in SAID},
+        decisions={decision: decisions[decision] for decision in DECISION_LABELS},
         checks=dict(Counter(f.check for one in found for f in one).most_common()),
     )
 

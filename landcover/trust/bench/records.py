@@ -15,7 +15,7 @@ from pydantic import model_validator
 from landcover.core.schema import Interval, Schema, requires_keys
 from landcover.metrics.intervals import wilson
 from landcover.trust import files
-from landcover.trust.verdict import SAID, Decision
+from landcover.trust.verdict import DECISION_LABELS, Decision
 
 __all__ = [
     "CAUGHT",
@@ -98,7 +98,7 @@ MIXTURES: Final[dict[Mixture, str]] = {
     "mixed": "good patches among spoilt ones",
 }
 
-Decisions = Annotated[dict[Decision, int], requires_keys(*SAID)]
+Decisions = Annotated[dict[Decision, int], requires_keys(*DECISION_LABELS)]
 """How many patches end in each decision."""
 
 
@@ -207,7 +207,7 @@ class SelectiveRisk(Schema):
     everything: float
     novelty: RiskCurve
     verdict: RiskCurve
-    decisions: Annotated[dict[Decision, DecisionLoss], requires_keys(*SAID)]
+    decisions: Annotated[dict[Decision, DecisionLoss], requires_keys(*DECISION_LABELS)]
 
     @property
     def orders(self) -> dict[Order, RiskCurve]:

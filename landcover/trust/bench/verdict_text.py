@@ -15,7 +15,7 @@ from landcover.trust.bench.records import (
     TrustMeasurement,
 )
 from landcover.trust.novelty import DETECTORS
-from landcover.trust.verdict import SAID
+from landcover.trust.verdict import DECISION_LABELS
 
 __all__ = ["as_markdown", "of_fit", "of_measure", "share"]
 
@@ -71,7 +71,7 @@ def as_markdown(found: TrustMeasurement) -> str:
         *_alarm_rows("good patches", found.good),
         *_unseen_rows(found),
         "",
-        "| patches | what | kind | caught by pixels | answer / warning / no answer | checks |",
+        "| patches | what | kind | caught by pixels | reliable / check / can't tell | checks |",
         "|---|---|---|---|---|---|",
         *(_row(group) for group in found.groups),
         *_cell_rows(found),
@@ -131,13 +131,13 @@ def _percent(value: float | None) -> str:
 
 
 def _group(group: TrustGroup) -> str:
-    counts = "".join(f"{group.decisions[decision]:>7}" for decision in SAID)
+    counts = "".join(f"{group.decisions[decision]:>7}" for decision in DECISION_LABELS)
     return f"{group.name:<22}{share(group.pixels):<32}{counts}"
 
 
 def _row(group: TrustGroup) -> str:
     kind = f"{group.kind}, {'real' if group.real else 'made'}"
-    counts = " / ".join(str(group.decisions[decision]) for decision in SAID)
+    counts = " / ".join(str(group.decisions[decision]) for decision in DECISION_LABELS)
     checks = ", ".join(f"{name} {count}" for name, count in list(group.checks.items())[:4])
     return (
         f"| {group.name} | {group.title} ({group.made_of}) | {kind} | "

@@ -224,7 +224,7 @@ def _classified(
         return loaded_models.predict(name, chosen.key, whole.window(chosen.row, chosen.col, SIDE))
     except LandcoverError as error:
         if not quiet:
-            verdict_banner.refuse(error)
+            verdict_banner.show_error(error)
         return None
 
 

@@ -92,7 +92,7 @@ def _classified(
         return loaded_models.predict(name, chosen.key, patch, aim)
     except LandcoverError as error:
         if not quiet:
-            verdict_banner.refuse(error)
+            verdict_banner.show_error(error)
         return None
 
 

@@ -280,9 +280,9 @@ def _group_row(group: TrustGroup) -> dict[str, object]:
         "Of": group.made_of,
         "Kind": f"{KINDS[group.kind]}, {origin}",
         **_columns(group.pixels),
-        "Answer": group.decisions["answer"],
-        "Answer with a warning": group.decisions["warn"],
-        "I can't tell": group.decisions["cannot tell"],
+        "Looks reliable": group.decisions["answer"],
+        "Check this": group.decisions["warn"],
+        "Can't tell": group.decisions["cannot tell"],
         "Checks that spoke": ", ".join(f"{name} {count}" for name, count in group.checks.items()),
     }
 

@@ -1,4 +1,4 @@
-"""The verdict above the answer: words and a sign for each decision, and nothing hidden."""
+"""The verdict: a label and an icon for each decision, and all findings listed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from landcover.core.errors import CorruptModel, LandcoverError, ModelMismatch
-from landcover.trust.verdict import NOTHING, Finding, Quality, Verdict
+from landcover.trust.verdict import ALL_PASSED, Finding, Quality, Verdict
 from pages.parts.shared import verdict_banner
 
 
@@ -24,10 +24,10 @@ def judged(decision: str, count: int) -> Verdict:
     )
     return Verdict(
         decision=decision,  # type: ignore[arg-type]
-        reason=findings[0].sentence if findings else NOTHING,
+        reason=findings[0].sentence if findings else ALL_PASSED,
         findings=findings,
         quality=Quality(nodata_fraction=0, cloud_fraction=None, warnings=(), abstained=False),
-        unchecked=("Not looked at.",) * (count > 1),
+        unchecked=("Not checked.",) * (count > 1),
     )
 
 
@@ -40,41 +40,45 @@ def script(found):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - run 
 def refusal(error):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - as above
     from pages.parts.shared import verdict_banner  # noqa: PLC0415 - as above
 
-    verdict_banner.refuse(error)
+    verdict_banner.show_error(error)
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "is_verdict"),
     [(ModelMismatch("it was made for L2A."), True), (CorruptModel("It is damaged."), False)],
 )
-def test_pixels_that_a_model_was_not_made_for_are_a_verdict_too(
+def test_a_model_mismatch_is_shown_as_a_verdict(
     error: LandcoverError,
-    told: bool,  # noqa: FBT001 - pytest gives it by name
+    is_verdict: bool,  # noqa: FBT001 - pytest gives it by name
 ) -> None:
     (box,) = AppTest.from_function(refusal, args=(error,)).run().error
-    head, icon = verdict_banner.HEADS["cannot tell"]
-    assert (f"**{head}** It" in box.value) is told
-    assert (box.icon == icon) is told
+    assert ("**Can't tell.** It" in box.value) is is_verdict
+    assert (box.icon == verdict_banner.ICONS["cannot tell"]) is is_verdict
     assert r"L2A\." in box.value or r"damaged\." in box.value
 
 
 @pytest.mark.parametrize(
-    ("decision", "kind", "count"),
-    [("answer", "success", 0), ("warn", "warning", 1), ("cannot tell", "error", 3)],
+    ("decision", "kind", "count", "label"),
+    [
+        ("answer", "success", 0, "Looks reliable"),
+        ("warn", "warning", 1, "Check this"),
+        ("cannot tell", "error", 3, "Can't tell"),
+    ],
 )
-def test_each_decision_is_said_in_words_with_a_sign(decision: str, kind: str, count: int) -> None:
+def test_each_decision_has_a_label_and_an_icon(
+    decision: str, kind: str, count: int, label: str
+) -> None:
     app = AppTest.from_function(script, args=(judged(decision, count),)).run()
     (box,) = getattr(app, kind)
-    head, icon = verdict_banner.HEADS[decision]  # type: ignore[index]
-    assert f"**{head}**" in box.value
-    assert box.icon == icon
-    assert len({icon for _, icon in verdict_banner.HEADS.values()}) == 3
+    assert f"**{label}.**" in box.value
+    assert box.icon == verdict_banner.ICONS[decision]  # type: ignore[index]
+    assert len(set(verdict_banner.ICONS.values())) == 3
     expanders = [item.label for item in app.expander]
     if count < 2:
         assert expanders == []
         return
-    assert expanders == [f"{count} more about whether to believe it"]
+    assert expanders == [f"Other findings and skipped checks ({count})"]
     listed = app.expander[0].markdown[0].value
     # A file's name in a sentence must not become Markdown.
     assert r"Finding \*1\*\." in listed
-    assert r"Not looked at\." in listed
+    assert r"Not checked\." in listed
