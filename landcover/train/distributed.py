@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 from landcover.core.errors import BadInput, LandcoverError
+
+if TYPE_CHECKING:  # not every build of torch has it
+    from torch.distributed.distributed_c10d import Store
 
 __all__ = ["ALONE", "Item", "ProcessLost", "Team", "asked", "current", "joined", "shards_for"]
 
@@ -30,6 +34,10 @@ Item = TypeVar("Item")
 _PATIENCE: Final = timedelta(minutes=15)
 """How long a process waits for the others: the longest that any of them works alone is
 the making of a card, some minutes."""
+
+
+LEAVING_S: Final = 5.0
+"""How long a process that has finished waits for the others to finish too."""
 
 
 class ProcessLost(LandcoverError):
@@ -142,14 +150,39 @@ def joined(device: str = "auto") -> Iterator[Team]:
     if gpu:
         _take_gpu()
     with _noticing():
-        distributed.init_process_group("nccl" if gpu else "gloo", timeout=_PATIENCE)
+        # `torch.distributed` offers it, but its stubs do not say so.
+        meet = distributed.rendezvous  # type: ignore[attr-defined]
+        store, rank, size = next(meet("env://", timeout=_PATIENCE))
+        distributed.init_process_group(
+            "nccl" if gpu else "gloo", store=store, rank=rank, world_size=size, timeout=_PATIENCE
+        )
     # torchrun ends the others with SIGTERM once one has ended.
     before = signal.signal(signal.SIGTERM, _lost)
+    complete = True
     try:
         yield team
+    except ProcessLost:
+        complete = False
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
+        # Gloo aborts a process whose peer, or whose store in process 0, disappears while it is
+        # still disconnecting: wait for each other before and after.
+        if complete:
+            _wait_for_all(store, "leaving", size)
         distributed.destroy_process_group()
+        if complete:
+            _wait_for_all(store, "left", size)
+
+
+def _wait_for_all(store: Store, key: str, size: int) -> None:
+    """Wait until every process has called this with ``key``, at most :data:`LEAVING_S`."""
+    deadline = time.monotonic() + LEAVING_S
+    with suppress(RuntimeError):  # the store is gone with process 0, so all have left
+        waiting = store.add(key, 1)
+        while waiting < size and time.monotonic() < deadline:
+            time.sleep(0.02)
+            waiting = store.add(key, 0)
 
 
 def shards_for(shards: int, team: Team) -> int:

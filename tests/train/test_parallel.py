@@ -121,7 +121,6 @@ def test_a_lost_process_ends_the_other_which_says_so_and_both_go_on(
     same(state(out), state(alone))
 
 
-@pytest.mark.slow
 def test_processes_that_see_different_patches_are_stopped(tmp_path: Path) -> None:
     ended = end(start(tmp_path / "run", CONFIG, 2, ONE_LESS="1"))
     assert [status for status, _ in ended] == [1, 1]
