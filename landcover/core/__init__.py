@@ -1,1 +1,1 @@
-"""Values and facts that every other package uses: rasters, bands, classes, errors, progress."""
+"""What every other package uses: rasters, windows, bands, classes, errors and progress."""

@@ -77,7 +77,7 @@ QUANTIFICATION: Final[float] = 10_000.0
 """Digital numbers per unit of reflectance (ESA product specification)."""
 
 NODATA: Final[int] = 0
-"""Digital number that marks a pixel without data in ESA's products."""
+"""Digital number of a pixel without data in ESA's products."""
 
 SCL_NODATA: Final[frozenset[int]] = frozenset({0, 1})
 SCL_SHADOW: Final[frozenset[int]] = frozenset({3})
@@ -88,19 +88,19 @@ data and saturated or defective; cloud shadow; cloud of medium and high probabil
 cirrus; snow or ice."""
 
 PIXEL_M: Final[int] = 10
-"""Side of a pixel on the grid that patches are brought to, in metres."""
+"""Side of a pixel on the grid to which patches are resampled, in metres."""
 
 ALIGNMENT: Final[int] = 6
-"""Pixels of 10 m along a pixel of 60 m: windows on such steps cut no pixel of a coarser band."""
+"""10 m pixels along a 60 m pixel: a window that starts at multiples cuts no coarser pixel."""
 
 RGB: Final = "RGB"
-"""The level of pictures: red, green and blue as a screen shows them."""
+"""The level of colour pictures: red, green and blue as shown on a screen."""
 
 RGB_BANDS: Final[tuple[str, ...]] = ("red", "green", "blue")
-"""The bands of pictures."""
+"""The bands of colour pictures."""
 
 EUROSAT_PIXELS: Final[int] = 64
-"""Side of a EuroSAT picture, in pixels: 640 m of 10 m."""
+"""Side of a EuroSAT picture in pixels of 10 m, which makes 640 m."""
 
 PATCH_PIXELS: Final[int] = 120
 """Side of a BigEarthNet patch on the 10 m grid, in pixels."""
@@ -111,11 +111,10 @@ PATCH_M: Final[int] = PATCH_PIXELS * PIXEL_M
 
 @dataclass(frozen=True)
 class Composite:
-    """Three bands shown as red, green and blue, with a fixed, stated stretch.
+    """Three bands shown as red, green and blue with a fixed stretch.
 
-    ``low`` and ``high`` are the reflectances that become black and full
-    brightness. A fixed stretch keeps two patches comparable by eye, which one
-    fitted to each picture would not.
+    ``low`` and ``high`` are the reflectances shown as black and as full brightness. The
+    stretch is the same for all patches, so that their colours can be compared by eye.
     """
 
     name: str

@@ -1,17 +1,16 @@
 """Class sets: names, themes and colours of BigEarthNet's 19 classes and EuroSAT's ten.
 
-Behind the 19 stand 43 CORINE classes.
+The 19 classes merge 43 CORINE classes. The mapping from 43 to 19 is that of Sumbul et al.,
+"BigEarthNet-MM" (2021), table 1. It drops eleven CORINE level-3 classes that cannot be
+distinguished in a single Sentinel-2 image.
 
-The 43 → 19 map is that of Sumbul et al., "BigEarthNet-MM" (2021), table 1, which
-drops eleven CORINE level-3 classes that one Sentinel-2 date cannot tell apart.
+Colours are the official ones of CORINE Land Cover (Copernicus Land Monitoring Service).
+A class that merges several CORINE classes has the colour of the one with the most patches
+in BigEarthNet (``colour_of``). Some greens and yellows are hard to distinguish, so pages
+always show the name with the colour.
 
-Colours are CORINE Land Cover's official ones (Copernicus Land Monitoring Service).
-Where a class merges several CORINE classes it takes the colour of the one with the
-most patches in BigEarthNet, named in ``colour_of``. Neighbouring greens and yellows
-are close, so no page shows a colour without its text.
-
-EuroSAT's ten (Helber et al. 2019) are simpler and exclude each other. They take the
-colour of the CORINE class that they are nearest to, which is ours to say, not EuroSAT's.
+EuroSAT's ten classes (Helber et al. 2019) are simpler, and a picture has exactly one of
+them. Each has the colour of the most similar CORINE class; that choice is ours.
 """
 
 from __future__ import annotations
@@ -49,9 +48,9 @@ class LandCover:
     short: str
     theme: str
     corine: tuple[str, ...]
-    """CORINE level-3 codes that it merges."""
+    """Codes of the CORINE level-3 classes that it merges."""
     colour_of: str
-    """The CORINE code whose official colour it takes."""
+    """Code of the CORINE class whose official colour it has."""
     rgb: Rgb
 
     @property
@@ -140,7 +139,7 @@ LAND_COVERS: Final[tuple[LandCover, ...]] = (
 )
 
 CLASS_NAMES: Final[tuple[str, ...]] = tuple(cover.name for cover in LAND_COVERS)
-"""The 19 names in the order of every array of ours that has a class axis."""
+"""The 19 names, in the order of the class axis of all arrays."""
 
 EUROSAT_LAND_COVERS: Final[tuple[LandCover, ...]] = (
     LandCover("AnnualCrop", "Annual crop", _FARMED, ("211",), "211", (255, 255, 168)),
@@ -161,21 +160,21 @@ EUROSAT_LAND_COVERS: Final[tuple[LandCover, ...]] = (
     LandCover("River", "River", _WATER, ("511",), "511", (0, 204, 242)),
     LandCover("SeaLake", "Sea or lake", _WATER, ("512", "523"), "512", (128, 242, 230)),
 )
-"""EuroSAT's classes under the data set's own names; the CORINE codes say only what is alike."""
+"""EuroSAT's classes with the data set's own names; CORINE codes name similar classes only."""
 
 EUROSAT_CLASSES: Final[tuple[str, ...]] = tuple(cover.name for cover in EUROSAT_LAND_COVERS)
-"""EuroSAT's ten names in the order of its folders."""
+"""EuroSAT's ten names, in the order of its folders."""
 
 CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
     "bigearthnet-19": CLASS_NAMES,
     "eurosat-10": EUROSAT_CLASSES,
 }
-"""What a card calls a class set → its names, in order."""
+"""Name of a class set in a model card → names of its classes, in order."""
 
 BY_NAME: Final[dict[str, LandCover]] = {
     cover.name: cover for cover in (*LAND_COVERS, *EUROSAT_LAND_COVERS)
 }
-"""Every class of every set: no name is in two sets."""
+"""Name → class, for the classes of all sets; no name is in two sets."""
 
 CORINE_NAMES: Final[dict[str, str]] = {
     "111": "Continuous urban fabric",
@@ -224,7 +223,7 @@ CORINE_NAMES: Final[dict[str, str]] = {
     "522": "Estuaries",
     "523": "Sea and ocean",
 }
-"""The 43 CORINE level-3 classes that occur in BigEarthNet, code → name as its labels spell it."""
+"""Code → name of the 43 CORINE level-3 classes in BigEarthNet, spelt as in its labels."""
 
 _CODE_TO_CLASS: Final[dict[str, str]] = {
     code: cover.name for cover in LAND_COVERS for code in cover.corine
@@ -232,16 +231,16 @@ _CODE_TO_CLASS: Final[dict[str, str]] = {
 CORINE_TO_CLASS: Final[dict[str, str | None]] = {
     name: _CODE_TO_CLASS.get(code) for code, name in CORINE_NAMES.items()
 }
-"""43 → 19: a CORINE level-3 name to its class, or None where the class is dropped."""
+"""Name of a CORINE level-3 class → its class among the 19, or None if it is dropped."""
 
 
 def from_corine(labels: Iterable[str]) -> frozenset[str]:
-    """The 19-class label set of a set of CORINE level-3 names (BigEarthNet v1 labels).
+    """Convert CORINE level-3 names (the labels of BigEarthNet v1) to the 19 classes.
 
-    The result is empty where every label is one of the eleven dropped classes.
+    The result is empty if all labels are among the eleven dropped classes.
 
     Raises:
-        UnknownName: a label is none of the 43 CORINE names.
+        UnknownName: a label is not one of the 43 CORINE names.
     """
     found: set[str] = set()
     for label in labels:
@@ -254,14 +253,14 @@ def from_corine(labels: Iterable[str]) -> frozenset[str]:
 
 
 def resolve(name: str, classes: Sequence[str] = CLASS_NAMES) -> LandCover:
-    """The class of that full or short name, in any case.
+    """Find a class by its full or short name, ignoring case.
 
     Args:
-        name: what a user wrote.
-        classes: the full names to choose from.
+        name: as the user wrote it.
+        classes: full names of the classes to choose from.
 
     Raises:
-        UnknownName: no class has that name; the nearest is offered.
+        UnknownName: no class has that name; the message suggests the most similar one.
     """
     wanted = name.strip().lower()
     for cover in (BY_NAME[each] for each in classes):

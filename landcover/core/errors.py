@@ -1,8 +1,8 @@
 """Errors that a user can act on.
 
-Every message is one sentence: what is wrong, then what to do. The command line
-prints it behind ``error:``; a page shows it as it is. Anything that is not a
-:class:`LandcoverError` is a fault of ours and may show its traceback.
+Every message is one sentence: what is wrong, then what to do. The command line prints it
+after ``error:``; a page shows it unchanged. Any other exception is a bug in this program
+and may show its traceback.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ __all__ = [
 
 
 class LandcoverError(Exception):
-    """Base of all errors whose message is written for the user."""
+    """Base class of all errors whose message is written for the user."""
 
 
 class BadInput(LandcoverError):
-    """A file, place or value that cannot be used, with what to use instead."""
+    """A file, place or value cannot be used; the message says what to use instead."""
 
 
 class UnknownName(BadInput):
-    """A name that is in none of our tables; the message offers the nearest ones."""
+    """A name is not known; the message suggests the most similar one and lists all."""
 
     def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
         known = sorted(choices)
@@ -45,16 +45,16 @@ class UnknownName(BadInput):
 
 
 class ModelMismatch(LandcoverError):
-    """A patch that a model was not made for (bands, units, level or size)."""
+    """A patch does not have the bands, units, level or size that a model needs."""
 
 
 class CorruptModel(LandcoverError):
-    """A model folder whose card or weights cannot be trusted."""
+    """The card or the weights in a model folder are damaged or not valid."""
 
 
 class FetchError(LandcoverError):
-    """Something that should have come over the network did not; the message says what to try."""
+    """A download failed; the message says what to try."""
 
 
 class Cancelled(LandcoverError):
-    """The user stopped a job; nothing is wrong and nothing was kept in part."""
+    """The user stopped a job; no partial result is kept."""

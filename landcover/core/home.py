@@ -1,4 +1,4 @@
-"""The one folder in which the program keeps files of its own."""
+"""The folder in which the program keeps its own files."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from landcover.core.errors import BadInput
 __all__ = ["VARIABLE", "folder", "location"]
 
 VARIABLE: Final = "LANDCOVER_HOME"
-"""Environment variable that names another folder."""
+"""Environment variable with the path of another folder."""
 
 
 def location() -> Path:
-    """Where the folder is or would be, for readers: it is neither made nor checked.
+    """Path of the folder, for code that only reads; it is neither created nor checked.
 
     Returns:
-        The absolute path of ``LANDCOVER_HOME``, else the user's cache folder on this system.
+        The absolute path in ``LANDCOVER_HOME``, else the user's cache folder on this system.
     """
     named = os.environ.get(VARIABLE, "").strip()
     return _absolute(named) if named else platformdirs.user_cache_path("landcover", appauthor=False)
 
 
 def folder() -> Path:
-    """The folder of :func:`location`, for writers.
+    """The folder of :func:`location`, for code that writes; it is created if missing.
 
-    It is made where it is missing, for its user alone, since it tells where they looked.
+    Only its user may read it, because its files show which places were viewed.
 
     Returns:
-        An absolute path of a folder that can be written to.
+        The absolute path of a folder that can be written to.
 
     Raises:
-        BadInput: it is a file, or cannot be made or written to.
+        BadInput: it is a file, or cannot be created or written to.
     """
     path = location()
     trouble = _trouble(path)
@@ -49,10 +49,10 @@ def folder() -> Path:
 
 
 def _absolute(named: str) -> Path:
-    """``~`` is the user's own folder here too, for not every way to set a variable expands it."""
+    """Expand ``~``, which a shell does not do in every place where a variable can be set."""
     try:
         return Path(named).expanduser().absolute()
-    except RuntimeError:  # no such user, or one without a folder
+    except RuntimeError:  # no such user, or a user without a home folder
         return Path(named).absolute()
 
 
@@ -62,7 +62,7 @@ def _trouble(path: Path) -> str:
     except FileExistsError:
         return "is a file, not a folder"
     except OSError as error:
-        return f"cannot be made ({error.strerror or error})"
+        return f"cannot be created ({error.strerror or error})"
     return "" if os.access(path, os.W_OK | os.X_OK) else "cannot be written to"
 
 

@@ -1,4 +1,4 @@
-"""How values show themselves in a notebook: a PNG file, and a picture beside a table of facts."""
+"""Notebook display: an image as a PNG file, and a picture next to a table of facts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from PIL import Image
 __all__ = ["SIDE", "html", "png"]
 
 SIDE: Final = 360
-"""Pixels of the longer side of a picture in a notebook."""
+"""Length of the longer side of a picture in a notebook, in pixels."""
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """An RGB or RGBA image uint8 ``(y, x, 3 or 4)`` as a PNG file, enlarged to about :data:`SIDE`.
+    """Encode an RGB or RGBA image uint8 ``(y, x, 3 or 4)`` as a PNG file.
 
-    Every pixel becomes a square of whole pixels, so that nothing is blurred; an image that is
-    larger already keeps its size.
+    The image is enlarged to about :data:`SIDE` by repeating pixels, so that it stays sharp. A
+    larger image keeps its size.
     """
     factor = max(1, SIDE // max(pixels.shape[:2]))
     image = Image.fromarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
@@ -32,12 +32,12 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def html(facts: Mapping[str, str], picture: bytes | None = None, below: str = "") -> str:
-    """A picture (a PNG file) beside a table of facts.
+    """HTML of a picture (a PNG file) next to a table of facts.
 
     Args:
-        facts: name → value, as plain text; both are escaped.
-        picture: drawn on the left, where there is one.
-        below: HTML that follows the facts.
+        facts: name → value, plain text; both are escaped.
+        picture: shown on the left if given.
+        below: HTML that follows the table.
     """
     rows = "".join(
         f"<tr><th style='text-align:left;vertical-align:top'>{escape(name)}</th>"

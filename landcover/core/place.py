@@ -1,4 +1,4 @@
-"""Places as people type them."""
+"""Parsing of places as people type them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _PLACE: Final = re.compile(rf"^[(\[]?{_ANGLE}(?:[,;]|\s){_ANGLE}[)\]]?$", re.IGN
 
 
 def parse_place(text: str) -> tuple[float, float] | None:
-    """Latitude and longitude (WGS 84 degrees) in a text, or None where it is no place.
+    """Parse latitude and longitude (WGS 84 degrees); None if the text is not a place.
 
     Reads ``48.2, 16.37``, ``48.2 16.37``, ``48.2N 16.37E``, ``16.37° E 48.2° N``,
-    ``48°12'0"N 16°22'12"E`` and, with a semicolon or a space between, decimal commas.
+    ``48°12'0"N 16°22'12"E`` and decimal commas if a semicolon or a space separates the numbers.
 
     Raises:
-        BadInput: it is two numbers, but latitude or longitude is out of range, or
-            both are named as latitude or both as longitude.
+        BadInput: latitude or longitude is out of range, or both numbers are marked as
+            latitude or both as longitude.
     """
     if len(text) > 100:
         return None
@@ -34,7 +34,10 @@ def parse_place(text: str) -> tuple[float, float] | None:
     first, second = match.groups()[:5], match.groups()[5:]
     (a, axis_a), (b, axis_b) = _angle(first), _angle(second)
     if axis_a is not None and axis_a == axis_b:
-        raise BadInput(f"'{text.strip()}' names one axis twice: give LAT,LON such as 48.2,16.37.")
+        raise BadInput(
+            f"'{text.strip()}' has two latitudes or two longitudes: "
+            "give LAT,LON such as 48.2,16.37."
+        )
     swapped = axis_a == "longitude" or axis_b == "latitude"
     latitude, longitude = (b, a) if swapped else (a, b)
     if abs(latitude) > 90 or abs(longitude) > 180:
@@ -46,7 +49,7 @@ def parse_place(text: str) -> tuple[float, float] | None:
 
 
 def _angle(groups: tuple[str | None, ...]) -> tuple[float, str | None]:
-    """Degrees, and which axis its letter names."""
+    """Degrees, and the axis that the letter N, S, E or W stands for, if any."""
     before, degrees, minutes, seconds, after = groups
     letter = (before or after or "").upper()
     whole = float(degrees or 0)

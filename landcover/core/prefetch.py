@@ -1,4 +1,4 @@
-"""Results of slow work made ready before they are asked for."""
+"""Computing results in a pool before they are needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ Made = TypeVar("Made")
 def map_ahead(
     pool: Executor, make: Callable[[Item], Made], items: Iterable[Item], depth: int
 ) -> Iterator[Made]:
-    """What ``make`` makes of each item, in order, with up to ``depth`` under way meanwhile."""
+    """Yield ``make(item)`` for each item, in order, while the pool works on the next ones.
+
+    Args:
+        pool: runs ``make``.
+        make: computes one result.
+        items: its arguments, taken from the iterable as they are needed.
+        depth: number of results that are computed ahead.
+    """
     left = iter(items)
     waiting: deque[Future[Made]] = deque()
     try:

@@ -1,4 +1,4 @@
-"""Progress of a longer job: what the job reports, and how its caller stops it."""
+"""Progress of long jobs: what a job reports, and how its caller stops it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from landcover.core.errors import Cancelled
 __all__ = ["BYTES", "Progress", "Report", "check", "ignore"]
 
 BYTES = "bytes"
-"""The unit of jobs that count bytes; it is shown in kB, MB or GB."""
+"""The unit of jobs that count bytes; amounts are shown in MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a job has come.
+    """The state of a job.
 
     Attributes:
-        what: what is being done, such as ``"Reading bands"``. Rate and time left start anew
-            where it changes.
-        done: units done.
-        total: units in all; None where that is not known.
+        what: the current step, such as ``"Reading bands"``. When it changes, rate and time left
+            are computed from the beginning again.
+        done: units completed.
+        total: number of units; None if not known.
         unit: what is counted, in the plural: ``"patches"``, ``"files"``, :data:`BYTES`.
-        detail: anything else worth showing, such as ``"loss 0.213"``.
-        requests: requests sent over the network so far.
+        detail: further text to show, such as ``"loss 0.213"``.
+        requests: network requests so far.
         bytes: bytes received over the network so far.
     """
 
@@ -39,12 +39,12 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """From 0 to 1; 0 where the total is not known."""
+        """Completed fraction, 0 to 1; 0 if the total is not known."""
         return min(1.0, self.done / self.total) if self.total else 0.0
 
     @property
     def amount(self) -> str:
-        """``"7 of 13 bands"``, ``"12.3 of 94.7 MB"``; empty where nothing is counted."""
+        """Such as ``"7 of 13 bands"`` or ``"12.3 of 94.7 MB"``; empty if nothing is counted."""
         if self.unit == BYTES:
             done = f"{self.done / 1e6:,.1f}"
             return f"{done} MB" if self.total is None else f"{done} of {self.total / 1e6:,.1f} MB"
@@ -61,21 +61,21 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
-"""The callback of every longer job: called with each step, from any thread, so it must be quick.
+"""Callback of long jobs. It is called at each step, from any thread, and must return quickly.
 
-An error raised in it, such as :class:`landcover.core.errors.Cancelled`, stops the job.
+An exception raised in it, such as :class:`landcover.core.errors.Cancelled`, stops the job.
 """
 
 
 def ignore(progress: Progress) -> None:
-    """Take a report and do nothing with it."""
+    """Callback that does nothing."""
 
 
 def check(cancel: Event | None) -> None:
-    """Stop here when the user asked for it.
+    """Raise an error if the user has stopped the job.
 
     Raises:
         Cancelled: ``cancel`` is set.
     """
     if cancel is not None and cancel.is_set():
-        raise Cancelled("Stopped, as you asked: nothing was kept of it.")
+        raise Cancelled("Stopped, as you asked: nothing was kept.")

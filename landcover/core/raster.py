@@ -1,4 +1,4 @@
-"""The value that flows through the program: pixels, their bands, grid, time and origin."""
+"""The raster: pixels with their bands, grid, time and provenance."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ ByteArray = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where pixels came from and what was done to it, for showing beside every result."""
+    """Where pixels come from and how they were processed, shown with every result."""
 
     source: str
-    """What the user named: a file's name, a sample, an item of a catalogue. Never a full path."""
+    """Name of the file, sample or catalogue item; never a full path."""
     level: str = "L2A"
     scene: str | None = None
     baseline: str | None = None
-    """ESA processing baseline such as ``"04.00"``, where the source states it."""
+    """ESA processing baseline such as ``"04.00"``, if the source states it."""
     scaling: str = "reflectance = DN / 10000"
     resampling: str = "none"
     band_order: str = "documented order"
-    """What the order of the bands was read from."""
+    """How the order of the bands is known."""
     missing_bands: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -57,29 +57,29 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class Raster:
-    """Pixels of any bands on one north-up or rotated grid, with what is known of them.
+    """Pixels of any number of bands on one north-up or rotated grid, with their metadata.
 
     A patch of twelve bands, a stack of four, a colour picture and a whole scene are all
-    rasters. What a model needs of one stands in the model's card.
+    rasters. The model's card states which of them a model accepts.
 
     Attributes:
-        data: float32 ``(band, y, x)``; 0 where not valid. Read-only. At level "RGB" the
-            brightness of a screen, 0 to 1; at all others reflectance, 0 to about 1 (bright
-            clouds and snow exceed 1, dark water may fall below 0).
-        valid: bool ``(y, x)``, True where every band has data. Read-only.
+        data: float32 ``(band, y, x)``, read-only; 0 where not valid. At level "RGB" the
+            brightness on a screen, 0 to 1; at other levels reflectance, 0 to about 1 (bright
+            clouds and snow exceed 1, dark water can be below 0).
+        valid: bool ``(y, x)``, read-only; True where all bands have data.
         bands: names along the band axis.
-        provenance: where it came from, its level among other things.
-        crs: a projected CRS with metres as its unit, as text (``"EPSG:32633"``); None
-            where the place is unknown.
-        transform: affine coefficients of the grid in that CRS; None where the place is unknown.
-        pixel_m: metres along a pixel's side, where known.
-        acquired: sensing time in UTC, where the source states it.
-        scl: ESA's scene classification uint8 ``(y, x)`` (0 to 11) on the same grid, where the
-            source has one. Read-only.
+        provenance: source, level and processing.
+        crs: a projected CRS in metres, as text (``"EPSG:32633"``); None if the place is
+            unknown.
+        transform: affine coefficients of the grid in that CRS; None if the place is unknown.
+        pixel_m: side of a pixel in metres, if known.
+        acquired: sensing time in UTC, if the source states it.
+        scl: ESA's scene classification uint8 ``(y, x)``, 0 to 11, on the same grid, if the
+            source has one; read-only.
 
     Raises:
-        BadInput: shapes do not agree, a value is not finite or (RGB) not within 0 to 1, the
-            CRS is not a projected one, or there is a CRS without a transform.
+        BadInput: shapes differ, a value is not finite or (RGB) not within 0 to 1, the CRS is
+            not projected, or only one of CRS and transform is given.
     """
 
     data: FloatArray
@@ -103,40 +103,40 @@ class Raster:
         if valid.shape != pixels.shape[1:]:
             raise BadInput(
                 f"The valid mask has shape {valid.shape}, the pixels {pixels.shape[1:]}: "
-                "they must agree."
+                "give a mask of the same shape."
             )
         if self.scl is not None:
             if self.scl.shape != valid.shape or self.scl.dtype != np.uint8:
-                raise BadInput("The scene classification must be uint8 on the raster's own grid.")
+                raise BadInput("The scene classification must be uint8, on the grid of the pixels.")
             object.__setattr__(self, "scl", _read_only(np.ascontiguousarray(self.scl)))
         if (self.crs is None) != (self.transform is None):
-            raise BadInput("A place takes both a CRS and a transform: give both or neither.")
+            raise BadInput("A position needs a CRS and a transform: give both or neither.")
         if self.crs is not None:
             check_projected(self.crs)
         if self.is_rgb and pixels.size and not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
-            raise BadInput("Brightness lies between 0 and 1: divide bytes by 255.")
+            raise BadInput("Brightness must be between 0 and 1: divide bytes by 255.")
         if not np.isfinite(pixels).all():
-            raise BadInput("The pixels hold NaN or infinite values: mark them as not valid.")
+            raise BadInput("The pixels contain NaN or infinite values: mark them as not valid.")
         if self.pixel_m is None and self.transform is not None:
             a, _, _, d, _, _ = self.transform
             object.__setattr__(self, "pixel_m", math.hypot(a, d))
-        # A raster is shared between caches and threads; nobody may write into it.
+        # Caches and threads share a raster, so its arrays are read-only.
         object.__setattr__(self, "data", _read_only(pixels))
         object.__setattr__(self, "valid", _read_only(valid))
 
     @property
     def level(self) -> str:
-        """What the pixels are: "L2A", "L1C" or "RGB"."""
+        """Product level of the pixels: "L2A", "L1C" or "RGB"."""
         return self.provenance.level
 
     @property
     def is_rgb(self) -> bool:
-        """Whether it is a picture of red, green and blue, whose brightness is no measurement."""
+        """Whether it is a colour picture, whose brightness is not a measured reflectance."""
         return self.level == RGB
 
     @property
     def has_place(self) -> bool:
-        """Whether it is known where on Earth it lies."""
+        """Whether its position on Earth is known."""
         return self.crs is not None
 
     @property
@@ -144,7 +144,7 @@ class Raster:
         """CRS and transform.
 
         Raises:
-            BadInput: the place is not known.
+            BadInput: the position is not known.
         """
         if self.crs is None or self.transform is None:
             raise BadInput(
@@ -164,11 +164,11 @@ class Raster:
 
     @property
     def nodata_fraction(self) -> float:
-        """Share of pixels without data, 0 to 1."""
+        """Fraction of pixels without data, 0 to 1."""
         return float(1.0 - self.valid.mean())
 
     def band(self, name: str) -> FloatArray:
-        """The pixels ``(y, x)`` of one band.
+        """Pixels ``(y, x)`` of one band.
 
         Raises:
             BadInput: the raster does not have that band.
@@ -180,23 +180,23 @@ class Raster:
 
     @property
     def extent(self) -> Window:
-        """Where its pixels lie on the ground.
+        """The window of the ground that it covers.
 
         Raises:
-            BadInput: the place of the raster is not known.
+            BadInput: its position is not known.
         """
         crs, transform = self.georeference
         return Window(crs=crs, transform=transform, width=self.width, height=self.height)
 
     def cut(self, wanted: Cut) -> Raster:
-        """A square of the raster.
+        """Cut a square out of the raster.
 
-        Reflectance keeps whole steps of 6 pixels where the square is not given by its corner,
-        so that the 20 and 60 m bands stay aligned.
+        Unless the corner is given, a square of reflectance starts at multiples of 6 pixels, so
+        that the 20 and 60 m bands stay aligned.
 
         Raises:
-            BadInput: the square does not lie wholly inside the raster, or its place is
-                outside or not known.
+            BadInput: the square does not fit inside the raster, its place is outside, or the
+                position of the raster is not known.
         """
         where = self.extent if wanted.place is not None else None
         shape = (self.height, self.width)
@@ -214,69 +214,71 @@ class Raster:
         )
 
     def window(self, row: int, col: int, size: int) -> Raster:
-        """The square of ``size`` pixels whose upper left pixel is ``(row, col)``.
+        """Cut the square of ``size`` pixels a side whose upper left pixel is ``(row, col)``.
 
         Raises:
-            BadInput: the square does not lie wholly inside the raster.
+            BadInput: the square does not fit inside the raster.
         """
         return self.cut(Cut(size=size, corner=(row, col)))
 
     def centre_corner(self, size: int) -> tuple[int, int]:
-        """Row and column of the upper left pixel of the square in the middle.
+        """Row and column of the upper left pixel of the centre square.
 
         Raises:
-            BadInput: the raster is smaller than that.
+            BadInput: the raster is smaller than the square.
         """
         step = 1 if self.is_rgb else ALIGNMENT
         return Cut(size=size).corner_in((self.height, self.width), step=step)
 
     def centre_window(self, size: int) -> Raster:
-        """The square of ``size`` pixels in the middle.
+        """Cut the square of ``size`` pixels a side in the centre.
 
         Raises:
-            BadInput: the raster is smaller than that.
+            BadInput: the raster is smaller than the square.
         """
         return self.cut(Cut(size=size))
 
     def window_around(self, latitude: float, longitude: float, size: int) -> Raster:
-        """The square of ``size`` pixels nearest around a place, moved inside where it juts out.
+        """Cut the square of ``size`` pixels a side around a place (WGS 84 degrees).
+
+        At the edge of the raster the square is moved inside.
 
         Raises:
-            BadInput: the place does not lie in the raster, or the raster has no place.
+            BadInput: the place is outside the raster, or the position of the raster is not known.
         """
         return self.cut(Cut(size=size, place=(latitude, longitude)))
 
     def pixel_of(self, latitude: float, longitude: float) -> tuple[float, float]:
-        """Row and column (fractional, of the pixel's upper left corner) of a WGS 84 place.
+        """Fractional row and column of a place (WGS 84 degrees); pixel corners are integers.
 
         Raises:
-            BadInput: the place of the raster is not known.
+            BadInput: the position of the raster is not known.
         """
         return self.extent.pixel_of(latitude, longitude)
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Latitude and longitude (WGS 84 degrees) of the middle.
+        """Latitude and longitude (WGS 84 degrees) of the centre.
 
         Raises:
-            BadInput: the place of the raster is not known.
+            BadInput: its position is not known.
         """
         return self.extent.centre
 
     @property
     def outline(self) -> tuple[tuple[float, float], ...]:
-        """Latitude and longitude of the four corners, clockwise from the upper left.
+        """Latitude and longitude (WGS 84 degrees) of the corners, clockwise from the upper left.
 
         Raises:
-            BadInput: the place of the raster is not known.
+            BadInput: its position is not known.
         """
         return self.extent.outline
 
     def image(self, composite: Composite = COMPOSITES[0]) -> ByteArray:
-        """An RGBA image ``(y, x, 4)`` uint8, transparent where there is no data.
+        """Draw an RGBA image uint8 ``(y, x, 4)``, transparent where there is no data.
 
-        A picture of red, green and blue is shown as it came. Reflectance gets the composite's
-        stretch; a gamma of 1 / 1.6 lightens the dark tones, in which most land lies.
+        A colour picture is shown unchanged. Reflectance is stretched as the composite states,
+        with a gamma of 1 / 1.6 that brightens the dark tones of most land.
         """
         out = np.empty((self.height, self.width, 4), dtype=np.uint8)
         out[..., 3] = np.where(self.valid, 255, 0)
@@ -289,10 +291,10 @@ class Raster:
         return out
 
     def _repr_png_(self) -> bytes | None:
-        """The picture that a notebook shows; None without red, green and blue bands."""
+        """PNG file for notebooks; None without red, green and blue bands."""
         if not self.is_rgb and not set(COMPOSITES[0].bands) <= set(self.bands):
             return None
-        # A whole scene has a hundred million pixels: every n-th row and column are enough.
+        # A whole scene has a hundred million pixels: every n-th row and column is enough.
         step = max(1, -(-max(self.height, self.width) // SIDE))
         thumbnail = replace(
             self,
@@ -305,7 +307,7 @@ class Raster:
         return png(thumbnail.image())
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the picture and what is known of it."""
+        """HTML for notebooks: the picture and its metadata."""
         facts = {
             "source": plain(self.provenance.source),
             "pixels": f"{self.width} × {self.height}"

@@ -1,4 +1,4 @@
-"""How many threads torch takes, and how they wait for each other."""
+"""How many threads torch uses, and how they wait for each other."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Final
 __all__ = ["MAX_SINGLE", "allowed_cores", "configure_threads", "single_threaded", "usable_cores"]
 
 MAX_SINGLE: Final = 2
-"""Cores up to which one thread answers sooner than one a core."""
+"""Up to this number of cores, one thread is faster than one thread a core."""
 _CORES_VARIABLE: Final = "LANDCOVER_CORES"
-"""Says to this process and those it starts that one thread was our wish, not the user's."""
+"""Environment variable that is set if this program, not the user, chose one thread."""
 
 
 def configure_threads(*, training: bool = False) -> None:
-    """Let torch's threads sleep while they wait, unless the user has said otherwise.
+    """Let torch's threads sleep while they wait, and use one thread on few cores.
 
-    By default OpenMP's threads spin at the end of every parallel loop. Where another
-    program wants the same core, they spin while the thread they wait for is kept from
-    running: with one of two cores taken, one classification took 2.4 s spinning and
-    0.035 s sleeping.
+    By default OpenMP's threads spin at the end of every parallel loop. If another program uses
+    the same core, they spin while the thread that they wait for cannot run: with one of two
+    cores busy, one classification took 2.4 s with spinning and 0.035 s with sleeping threads.
 
-    To sleep and wake costs time as well, at the end of each of a small net's many loops: on two
-    cores one classification took 134 ms by two threads that sleep and 78 ms by one
-    (``tools/bench.py classify``). So of few cores torch gets one;
-    :class:`landcover.models.inference.Scorer` gives the others patches of their own.
+    Sleeping and waking takes time as well, and a small net has many loops: on two cores one
+    classification took 134 ms with two sleeping threads and 78 ms with one
+    (``tools/bench.py classify``). So on few cores torch uses one thread, and
+    :class:`landcover.models.inference.Scorer` gives each core its own patches.
 
-    Both have an effect only before torch is first imported.
+    Variables that the user has set are kept. The settings take effect only before torch is
+    imported for the first time.
 
     Args:
-        training: the program trains. Batches are large, and on two cores two threads were up
-            to 1.3 times as fast as one.
+        training: whether the program trains. Batches are large then, and on two cores two
+            threads were up to 1.3 times as fast as one.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not training and usable_cores() <= MAX_SINGLE and "OMP_NUM_THREADS" not in os.environ:
@@ -39,12 +39,12 @@ def configure_threads(*, training: bool = False) -> None:
 
 
 def single_threaded() -> bool:
-    """Whether torch has one thread because that was our wish, and not the user's."""
+    """Whether this program, not the user, chose one thread for torch."""
     return _CORES_VARIABLE in os.environ
 
 
 def allowed_cores() -> int:
-    """Cores that work of its own may be given to: the user's ``OMP_NUM_THREADS`` bounds it."""
+    """Cores to distribute work over, at most the user's ``OMP_NUM_THREADS``."""
     asked = os.environ.get(_CORES_VARIABLE) or os.environ.get("OMP_NUM_THREADS", "")
     return min(usable_cores(), max(1, int(asked))) if asked.isdigit() else usable_cores()
 

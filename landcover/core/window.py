@@ -1,4 +1,4 @@
-"""Where pixels lie on the ground, and which square of them is wanted."""
+"""Windows on the ground, and squares to cut out of a raster."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ Geo = tuple[float, float, float, float, float, float]
 
 WGS84: Final = "EPSG:4326"
 LATTICE_M: Final = 60
-"""All Sentinel-2 tiles of a UTM zone share this lattice: a window whose corners lie on it holds
-whole pixels of 10, 20 and 60 m, so that granules are joined and cut without resampling."""
+"""Spacing of the lattice that all Sentinel-2 tiles of a UTM zone share. A window with its corners
+on it has whole pixels of 10, 20 and 60 m, so granules are joined and cut without resampling."""
 SOUTHERN_FALSE_NORTHING_M: Final = 10_000_000
-"""Southern northings count down from here, which is no multiple of 60: the lattice begins here."""
+"""False northing of the southern zones, where their lattice starts; no multiple of 60."""
 
 
 @lru_cache(maxsize=256)
 def check_projected(crs: str) -> CRS:
-    """The CRS of that text, when it is projected with metres as its unit.
+    """Parse a CRS and check that it is projected and in metres.
 
     Raises:
-        BadInput: the text is no CRS, or the CRS is geographic or not in metres.
+        BadInput: the text is not a CRS, or the CRS is geographic or not in metres.
     """
     try:
         parsed = CRS.from_user_input(crs)
@@ -54,18 +54,18 @@ def check_projected(crs: str) -> CRS:
         ) from None
     if not metres:
         raise BadInput(
-            f"{crs[:60]} is not a projected CRS in metres: reproject to the place's UTM zone."
+            f"{crs[:60]} is not a projected CRS in metres: reproject to the UTM zone of the place."
         )
     return parsed
 
 
 def grid(west: float, north: float, pixel: float = PIXEL_M) -> Geo:
-    """Coefficients of a north-up grid whose upper left corner is ``(west, north)``."""
+    """Affine coefficients of a north-up grid with the upper left corner ``(west, north)``."""
     return (float(pixel), 0.0, float(west), 0.0, -float(pixel), float(north))
 
 
 def zone_of(latitude: float, longitude: float) -> str:
-    """The UTM zone of a place as an EPSG code, with the exceptions of Norway and Svalbard."""
+    """EPSG code of a place's UTM zone, with the exceptions for Norway and Svalbard."""
     number = int((longitude + 180) // 6) % 60 + 1
     if 56 <= latitude < 64 and 3 <= longitude < 12:
         number = 32
@@ -79,9 +79,9 @@ class Window:
     """A rectangle of pixels on the ground.
 
     Attributes:
-        crs: coordinate reference system as text: ``"EPSG:32633"``, or WKT where it has no code.
-        transform: affine coefficients of its pixels in that CRS.
-        width, height: pixels along a row, and rows.
+        crs: coordinate reference system as text: ``"EPSG:32633"``, or WKT if it has no code.
+        transform: affine coefficients of the pixels in that CRS.
+        width, height: number of columns and rows.
     """
 
     crs: str
@@ -99,14 +99,14 @@ class Window:
         pixel_m: float = PIXEL_M,
         crs: str | None = None,
     ) -> Window:
-        """The square around a place whose upper left corner lies on Sentinel-2's 60 m lattice.
+        """The square around a place, with its upper left corner on Sentinel-2's 60 m lattice.
 
         Args:
             latitude: WGS 84 degrees.
             longitude: WGS 84 degrees.
-            pixels: along a side.
+            pixels: number of pixels along a side.
             pixel_m: metres along a pixel's side.
-            crs: a UTM zone such as ``"EPSG:32633"``; the place's own where it is None.
+            crs: a UTM zone such as ``"EPSG:32633"``; None for the zone of the place.
         """
         crs = crs or zone_of(latitude, longitude)
         xs, ys = warp_transform(WGS84, crs, [longitude], [latitude])
@@ -124,21 +124,21 @@ class Window:
         *,
         pixel_m: float = PIXEL_M,
     ) -> Window:
-        """The smallest north-up window that covers some bounds.
+        """The smallest north-up window that contains the bounds.
 
-        Its upper left corner lies on whole multiples of the pixel's side.
+        Its upper left corner is at multiples of the pixel size.
 
         Args:
-            crs: of the bounds, projected with metres as its unit.
-            bounds: west, south, east and north.
+            crs: projected CRS of the bounds, in metres.
+            bounds: west, south, east and north, in metres.
             pixel_m: metres along a pixel's side.
 
         Raises:
-            BadInput: the bounds are not finite, or run backwards.
+            BadInput: the bounds are not finite or not in order.
         """
         west, south, east, north = bounds
         if not all(map(math.isfinite, bounds)) or west > east or south > north:
-            raise BadInput("Bounds are west, south, east and north, each a number: check them.")
+            raise BadInput("Bounds must be four numbers: west, south, east and north.")
         left, top = math.floor(west / pixel_m), math.ceil(north / pixel_m)
         return cls(
             crs=crs,
@@ -149,7 +149,7 @@ class Window:
 
     @property
     def affine(self) -> Affine:
-        """The transform as rasterio and GDAL's other users want it."""
+        """The transform as an ``Affine``, as rasterio takes it."""
         return Affine(*self.transform)
 
     @property
@@ -164,21 +164,21 @@ class Window:
 
     @property
     def pixel_m(self) -> float:
-        """Side of a pixel along a row, in the CRS's unit."""
+        """Width of a pixel in metres."""
         a, _, _, d, _, _ = self.transform
         return math.hypot(a, d)
 
     def part(self, row: int, col: int, height: int, width: int) -> Window:
-        """The window of so many rows and columns whose upper left pixel is ``(row, col)``."""
+        """The part with ``height`` rows and ``width`` columns that starts at pixel ``(row, col)``."""
         a, b, c, d, e, f = self.transform
         moved = (a, b, c + a * col + b * row, d, e, f + d * col + e * row)
         return replace(self, transform=moved, width=width, height=height)
 
     def with_pixels_of(self, side: int) -> Window:
-        """The same ground in pixels of another size.
+        """The same ground with pixels of another size.
 
         Args:
-            side: metres, such as 20 or 60; the window must hold whole pixels of it.
+            side: pixel size in metres, such as 20 or 60; it must divide the window evenly.
         """
         a, b, c, d, e, f = self.transform
         times = side / self.pixel_m
@@ -190,7 +190,7 @@ class Window:
         )
 
     def xy(self, points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
-        """Points given as column and row (fractional) as x and y in the window's CRS."""
+        """Convert fractional columns and rows to x and y in the window's CRS."""
         a, b, c, d, e, f = self.transform
         return (
             [a * col + b * row + c for col, row in points],
@@ -198,7 +198,7 @@ class Window:
         )
 
     def pixels_of(self, xs: list[float], ys: list[float]) -> list[tuple[float, float]]:
-        """Row and column (fractional) of places given as x and y in the window's CRS."""
+        """Convert x and y in the window's CRS to fractional rows and columns."""
         a, b, c, d, e, f = self.transform
         det = a * e - b * d
         return [
@@ -207,20 +207,20 @@ class Window:
         ]
 
     def pixel_of(self, latitude: float, longitude: float) -> tuple[float, float]:
-        """Row and column (fractional, of the pixel's upper left corner) of a WGS 84 place."""
+        """Fractional row and column of a place (WGS 84 degrees); pixel corners are integers."""
         xs, ys = warp_transform(WGS84, self.crs, [longitude], [latitude])[:2]
         (pixel,) = self.pixels_of(xs, ys)
         return pixel
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Latitude and longitude (WGS 84 degrees) of the middle."""
+        """Latitude and longitude (WGS 84 degrees) of the centre."""
         (point,) = self._to_wgs84([(self.width / 2, self.height / 2)])
         return point
 
     @property
     def outline(self) -> tuple[tuple[float, float], ...]:
-        """Latitude and longitude (WGS 84) of the four corners, clockwise from the upper left."""
+        """Latitude and longitude (WGS 84 degrees) of the corners, clockwise from the upper left."""
         w, h = self.width, self.height
         return tuple(self._to_wgs84([(0, 0), (w, 0), (w, h), (0, h)]))
 
@@ -231,14 +231,14 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """Which square of a raster is wanted, said before the raster is opened.
+    """A square to cut out of a raster, chosen before the raster is opened.
 
-    With neither a corner nor a place it is the square in the middle.
+    Without a corner and a place it is the square in the centre.
 
     Attributes:
         size: pixels along a side.
-        place: latitude and longitude (WGS 84 degrees) around which it lies, moved inside the
-            raster where it would jut out.
+        place: latitude and longitude (WGS 84 degrees) of its centre; at the edge of the raster
+            the square is moved inside.
         corner: row and column of its upper left pixel.
     """
 
@@ -253,12 +253,12 @@ class Cut:
 
         Args:
             shape: rows and columns of the raster.
-            where: the raster's place on the ground, which only a cut around a place needs.
-            step: a square that is not given by its corner begins at a multiple of this row and
-                column. With 6 the 20 and 60 m bands stay aligned.
+            where: the raster's window on the ground, needed only if the cut has a place.
+            step: unless the corner is given, row and column are multiples of this number. With 6,
+                the 20 and 60 m bands stay aligned.
 
         Raises:
-            BadInput: the place lies outside, or the square does not fit into the raster.
+            BadInput: the place is outside, or the square does not fit into the raster.
         """
         height, width = shape
         row, col = (height - self.size) // 2, (width - self.size) // 2

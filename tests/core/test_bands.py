@@ -1,4 +1,4 @@
-"""Facts of the instrument that everything rests on."""
+"""Bands, grids and composites of Sentinel-2."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def test_level_1c_has_cirrus_between_water_vapour_and_swir() -> None:
     assert [name for name in L1C_BAND_NAMES if name != "B10"] == list(BAND_NAMES)
 
 
-def test_bands_rise_in_wavelength() -> None:
+def test_bands_are_in_order_of_wavelength() -> None:
     nm = [band.wavelength_nm for band in BANDS]
     assert nm == sorted(nm)
 
 
-def test_a_patch_is_whole_in_every_grid() -> None:
+def test_a_patch_has_whole_pixels_on_every_grid() -> None:
     assert all(PATCH_M % band.resolution_m == 0 for band in BANDS)
 
 

@@ -1,4 +1,4 @@
-"""The 19 classes and the 43 behind them."""
+"""The 19 classes and the 43 CORINE classes that they merge."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_nineteen_classes_of_forty_three_with_eleven_dropped() -> None:
     assert {t for t in CORINE_TO_CLASS.values() if t} == set(CLASS_NAMES)
 
 
-def test_the_map_is_the_data_sets_own() -> None:
-    """The package of the data set's authors says the same, class by class."""
+def test_the_mapping_is_that_of_the_data_set() -> None:
+    """The package of the data set's authors has the same mapping."""
     spec = importlib.util.find_spec("bigearthnet_common")
     assert spec is not None
     assert spec.origin is not None

@@ -1,4 +1,4 @@
-"""Messages are one sentence and offer a way on."""
+"""Messages are one sentence and say what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from landcover.core.errors import BadInput, LandcoverError, UnknownName
 
 
-def test_unknown_name_offers_the_nearest_and_lists_all() -> None:
+def test_unknown_name_suggests_the_most_similar_and_lists_all() -> None:
     error = UnknownName("class", "pasture", ["Pastures", "Arable land"])
     assert "did you mean 'Pastures'" in str(error)
     assert "Arable land; Pastures" in str(error)
@@ -15,7 +15,7 @@ def test_unknown_name_offers_the_nearest_and_lists_all() -> None:
     assert isinstance(error, LandcoverError)
 
 
-def test_unknown_name_offers_nothing_where_nothing_is_near() -> None:
+def test_unknown_name_suggests_nothing_if_nothing_is_similar() -> None:
     assert "did you mean" not in str(UnknownName("class", "zzzz", ["Pastures"]))
 
 

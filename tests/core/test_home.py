@@ -1,4 +1,4 @@
-"""Where the program keeps its files, and what it says where it cannot."""
+"""The folder for the program's own files, and the messages if it cannot be used."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import pytest
 from landcover.core import home
 from landcover.core.errors import BadInput
 
-posix = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX knows them")
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
 
 
-def test_the_variable_names_the_folder_and_it_is_made(
+def test_the_variable_sets_the_folder_and_it_is_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(home.VARIABLE, str(tmp_path / "a" / "b"))
     assert home.folder() == tmp_path / "a" / "b"
     assert (tmp_path / "a" / "b").is_dir()
-    assert home.folder() == tmp_path / "a" / "b", "a second time it is there already"
+    assert home.folder() == tmp_path / "a" / "b", "an existing folder is fine"
 
 
 @posix
-def test_it_is_made_for_its_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_its_user_may_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(home.VARIABLE, str(tmp_path / "mine"))
     assert stat.S_IMODE(home.folder().stat().st_mode) == 0o700
 
@@ -57,7 +57,7 @@ def test_a_tilde_and_a_relative_path_become_absolute(
     assert home.folder() == tmp_path / "~no-such-user-at-all" / "x"
 
 
-def refusal() -> str:
+def error_message() -> str:
     with pytest.raises(BadInput) as caught:
         home.folder()
     text = str(caught.value)
@@ -69,27 +69,27 @@ def refusal() -> str:
 def test_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("mine")
     monkeypatch.setenv(home.VARIABLE, str(tmp_path / "file"))
-    assert "is a file, not a folder" in refusal()
+    assert "is a file, not a folder" in error_message()
     monkeypatch.setenv(home.VARIABLE, str(tmp_path / "file" / "below"))
-    assert "cannot be made" in refusal()
+    assert "cannot be created" in error_message()
     assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the rule of Linux desktops")
-def test_a_default_that_cannot_be_made_names_the_way_out(
+def test_the_message_says_what_to_do_if_the_default_cannot_be_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.delenv(home.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert refusal().startswith("Files are kept in ")
+    assert error_message().startswith("Files are kept in ")
 
 
-def test_a_name_that_no_file_system_takes_is_refused_and_cut(
+def test_a_name_that_is_too_long_for_a_file_system_is_refused_and_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(home.VARIABLE, str(tmp_path / ("x" * 5000)))
-    assert len(refusal()) < 300
+    assert len(error_message()) < 300
 
 
 @posix
@@ -99,10 +99,10 @@ def test_a_folder_that_cannot_be_written_to_is_refused(
 ) -> None:
     tmp_path.chmod(0o500)
     monkeypatch.setenv(home.VARIABLE, str(tmp_path))
-    assert "cannot be written to" in refusal()
+    assert "cannot be written to" in error_message()
 
 
 def test_a_read_only_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(home.VARIABLE, str(tmp_path))
     monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)
-    assert "cannot be written to" in refusal()
+    assert "cannot be written to" in error_message()

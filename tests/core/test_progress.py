@@ -1,4 +1,4 @@
-"""What a report says in words."""
+"""Progress as text, and stopping a job."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from landcover.core.progress import BYTES, Progress, check, ignore
         (Progress(what="A", detail="loss 0.2"), "A: loss 0.2"),
     ],
 )
-def test_text_has_the_numbers_that_are_known(progress: Progress, text: str) -> None:
+def test_text_contains_the_known_numbers(progress: Progress, text: str) -> None:
     assert progress.text == text
     ignore(progress)
 
@@ -37,7 +37,7 @@ def test_fraction_stays_between_0_and_1() -> None:
     assert Progress(what="A", done=5, total=4).fraction == 1
 
 
-def test_check_raises_where_the_user_stopped() -> None:
+def test_check_raises_if_the_user_has_stopped() -> None:
     check(None)
     cancel = threading.Event()
     check(cancel)

@@ -1,4 +1,4 @@
-"""The patch: a value that nobody can break or change."""
+"""Rasters are validated, read-only and cut into windows."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def test_the_callers_array_stays_writeable() -> None:
     [
         ({"data": np.zeros((11, 120, 120), np.float32)}, "12 bands are named"),
         ({"data": np.zeros((120, 120), np.float32)}, "12 bands are named"),
-        ({"valid": np.ones((120, 119), bool)}, "must agree"),
+        ({"valid": np.ones((120, 119), bool)}, "give a mask of the same shape"),
         ({"crs": "EPSG:4326"}, "not a projected CRS"),
         ({"data": np.full((12, 120, 120), np.nan, np.float32)}, "NaN or infinite"),
     ],
 )
-def test_what_does_not_fit_is_refused(changes: dict[str, object], sentence: str) -> None:
+def test_inconsistent_values_are_refused(changes: dict[str, object], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         make(**changes)
 
 
 @given(st.integers(0, 120), st.integers(0, 90))
-def test_a_window_shows_the_same_ground(row: int, col: int) -> None:
+def test_a_window_covers_the_same_ground(row: int, col: int) -> None:
     patch = make(240, 210)
     window = patch.window(row, col, 120)
     assert np.array_equal(window.data, patch.data[:, row : row + 120, col : col + 120])
@@ -65,7 +65,7 @@ def test_a_window_outside_is_refused(row: int, col: int) -> None:
 
 
 @given(st.floats(0.001, 0.999), st.floats(0.001, 0.999))
-def test_a_window_around_a_place_holds_it_and_keeps_the_60_m_grid(
+def test_a_window_around_a_place_contains_it_and_keeps_the_60_m_grid(
     down: float, right: float
 ) -> None:
     patch = make(377, 380)
@@ -78,7 +78,7 @@ def test_a_window_around_a_place_holds_it_and_keeps_the_60_m_grid(
     row0, col0 = (round(v) for v in patch.pixel_of(*window.outline[0]))
     assert row0 % 6 == col0 % 6 == 0
     r, c = window.pixel_of(latitude, longitude)
-    # The last few pixels of a picture that is no multiple of 60 m lie beyond the grid.
+    # If the raster is no multiple of 60 m, its last few pixels are beyond the last step.
     assert -1e-3 <= r <= 125
     assert -1e-3 <= c <= 125
 
@@ -99,13 +99,13 @@ def test_a_known_place() -> None:
     assert patch.centre == pytest.approx((0.0, 15.0), abs=1e-6)
 
 
-def test_a_band_that_is_not_there_is_named() -> None:
+def test_a_missing_band_is_named() -> None:
     with pytest.raises(BadInput, match="no band B10"):
         make().band("B10")
     assert np.array_equal(make().band("B04"), make().data[BAND_NAMES.index("B04")])
 
 
-def test_a_picture_is_stretched_as_stated_and_clear_where_nodata() -> None:
+def test_an_image_has_the_stated_stretch_and_is_transparent_without_data() -> None:
     pixels = np.zeros((12, 120, 120), dtype=np.float32)
     true_colour = COMPOSITES[0]
     pixels[BAND_NAMES.index("B04")] = true_colour.high
@@ -123,10 +123,10 @@ def test_nodata_fraction() -> None:
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:2263", "not a crs", ""])
-def test_only_a_projected_crs_in_metres_is_taken(crs: str) -> None:
+def test_only_a_projected_crs_in_metres_is_accepted(crs: str) -> None:
     with pytest.raises(BadInput):
         check_projected(crs)
 
 
-def test_a_utm_crs_is_taken() -> None:
+def test_a_utm_crs_is_accepted() -> None:
     assert check_projected("EPSG:32633").to_epsg() == 32633

@@ -1,4 +1,4 @@
-"""A picture of red, green and blue is a raster without a place."""
+"""A colour picture is a raster without a position on Earth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from landcover.io.images import picture_of
 from tests.support.colour_pictures import pixels
 
 
-def test_windows_are_parts_of_the_whole() -> None:
+def test_windows_have_the_pixels_of_the_picture() -> None:
     whole = picture_of(pixels(80, 101), "p.png")
     assert (whole.height, whole.width) == (80, 101)
     assert whole.centre_corner(64) == (8, 18)
@@ -27,7 +27,7 @@ def test_windows_are_parts_of_the_whole() -> None:
         whole.window(-1, 0, 64)
 
 
-def test_image_gives_the_bytes_back() -> None:
+def test_image_returns_the_original_bytes() -> None:
     drawn = pixels()
     drawn[0, 0] = (0, 255, 1)
     image = picture_of(drawn, "p.png").image()
@@ -35,7 +35,7 @@ def test_image_gives_the_bytes_back() -> None:
     assert (image[..., 3] == 255).all()
 
 
-def test_nobody_writes_into_it() -> None:
+def test_arrays_are_read_only() -> None:
     picture = picture_of(pixels(), "p.png")
     with pytest.raises(ValueError, match="read-only"):
         picture.data[0, 0, 0] = 0.5
@@ -44,7 +44,7 @@ def test_nobody_writes_into_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("brightness", "valid", "said"),
+    ("brightness", "valid", "message"),
     [
         (np.zeros((2, 64, 64)), np.ones((64, 64)), "3 bands are named"),
         (np.zeros((3, 64, 64)), np.ones((64, 63)), "mask"),
@@ -53,9 +53,9 @@ def test_nobody_writes_into_it() -> None:
     ],
 )
 def test_shapes_and_values_are_checked(
-    brightness: np.ndarray, valid: np.ndarray, said: str
+    brightness: np.ndarray, valid: np.ndarray, message: str
 ) -> None:
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         Raster(
             data=brightness,
             valid=valid,
@@ -64,7 +64,7 @@ def test_shapes_and_values_are_checked(
         )
 
 
-def test_it_has_no_place_and_says_so() -> None:
+def test_asking_for_its_position_is_an_error() -> None:
     picture = picture_of(pixels(), "p.png")
     assert picture.is_rgb
     assert not picture.has_place
@@ -72,6 +72,6 @@ def test_it_has_no_place_and_says_so() -> None:
         _ = picture.centre
 
 
-def test_half_a_place_is_refused() -> None:
+def test_a_crs_without_a_transform_is_refused() -> None:
     with pytest.raises(BadInput, match="both or neither"):
         replace(picture_of(pixels(), "p.png"), crs="EPSG:32633")

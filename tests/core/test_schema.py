@@ -1,4 +1,4 @@
-"""Values that are kept as JSON: frozen, checked, and written as they were read."""
+"""Values stored as JSON: frozen, validated, and written as they were read."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class Row(Measured, Named):
 ROW = Row(name="a", value=0.1, interval=(0.0, 0.3), n=3)
 
 
-def test_json_reads_back_as_it_was_written() -> None:
+def test_json_is_read_as_it_was_written() -> None:
     assert Row.model_validate_json(ROW.as_json()) == ROW
     assert ROW.as_dict() == {"name": "a", "value": 0.1, "interval": [0.0, 0.3], "n": 3}
     assert list(ROW.as_dict()) == ["name", "value", "interval", "n"]
 
 
-def test_what_was_not_given_is_not_written() -> None:
+def test_fields_that_are_not_set_are_not_written() -> None:
     short = Row.model_validate({"name": "a", "n": 3})
     assert short.value is None
     assert json.loads(short.as_json()) == {"name": "a", "n": 3}
     assert short.given_fields() == {"name": "a", "n": 3}
 
 
-def test_changes_are_checked() -> None:
+def test_changes_are_validated() -> None:
     assert ROW.with_fields(n=4).n == 4
     with pytest.raises(ValidationError):
         ROW.with_fields(n="many")
@@ -48,7 +48,7 @@ def test_changes_are_checked() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "values",
     [
         {"name": "a"},
         {"name": "a", "n": 3, "more": 1},
@@ -56,6 +56,6 @@ def test_changes_are_checked() -> None:
         {"name": "a", "n": 3, "interval": [1.0]},
     ],
 )
-def test_other_forms_are_refused(told: dict[str, object]) -> None:
+def test_invalid_values_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="validation error"):
-        Row.model_validate(told)
+        Row.model_validate(values)

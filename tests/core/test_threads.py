@@ -1,4 +1,4 @@
-"""One thread on few cores, unless the user or the work asks for more."""
+"""One thread on few cores, unless the user sets another number or a model is trained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landcover.core import threads
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "LANDCOVER_CORES"):
-        # Set first, so that what a test leaves is taken back.
+        # Set first, so that monkeypatch restores what a test changes.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
@@ -25,7 +25,7 @@ def environ(name: str) -> str | None:
     return os.environ.get(name)
 
 
-def test_on_two_cores_torch_gets_one_and_the_other_is_not_forgotten(
+def test_on_two_cores_torch_uses_one_thread_and_both_cores_stay_available(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cores(monkeypatch, 2)
@@ -37,7 +37,7 @@ def test_on_two_cores_torch_gets_one_and_the_other_is_not_forgotten(
 
 
 @pytest.mark.parametrize(("count", "training"), [(4, False), (2, True)])
-def test_many_cores_and_training_share_each_operation(
+def test_with_many_cores_or_in_training_torch_uses_all_threads(
     count: int, *, training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cores(monkeypatch, count)
@@ -47,7 +47,7 @@ def test_many_cores_and_training_share_each_operation(
 
 
 @pytest.mark.parametrize(("asked", "found"), [("1", 1), ("3", 3), ("64", 8), ("0", 1), ("4,2", 8)])
-def test_what_the_user_asked_for_bounds_both(
+def test_the_users_settings_are_kept(
     asked: str, found: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cores(monkeypatch, 8)
@@ -58,5 +58,5 @@ def test_what_the_user_asked_for_bounds_both(
     assert threads.allowed_cores() == found
 
 
-def test_some_core_is_usable() -> None:
+def test_at_least_one_core_is_usable() -> None:
     assert threads.usable_cores() >= 1

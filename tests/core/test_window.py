@@ -1,4 +1,4 @@
-"""Where pixels lie on the ground, and which square of them is wanted."""
+"""Windows on the ground, and squares to cut out of a raster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GRID = Window(crs="EPSG:32633", transform=grid(400_000, 5_300_000), width=240, h
 
 
 @given(latitude=st.floats(-79, 83), longitude=st.floats(-179.9, 179.9), half=st.integers(1, 60))
-def test_a_window_around_a_place_holds_it_and_lies_on_the_lattice(
+def test_a_window_around_a_place_contains_it_and_lies_on_the_lattice(
     latitude: float, longitude: float, half: int
 ) -> None:
     window = Window.around(latitude, longitude, pixels=6 * half)
@@ -28,7 +28,7 @@ def test_a_window_around_a_place_holds_it_and_lies_on_the_lattice(
     assert abs(col - 3 * half) <= 3.001
 
 
-def test_a_window_has_the_size_that_is_asked_for() -> None:
+def test_a_window_has_the_requested_size() -> None:
     window = Window.around(48.2, 16.37, pixels=64, pixel_m=20, crs="EPSG:32633")
     assert (window.width, window.height, window.pixel_m) == (64, 64, 20)
     assert window.transform == (20, 0, window.west, 0, -20, window.north)
@@ -38,7 +38,7 @@ def test_a_window_has_the_size_that_is_asked_for() -> None:
         assert point == pytest.approx(same)
 
 
-def test_bounds_are_covered_by_whole_pixels() -> None:
+def test_a_window_from_bounds_has_whole_pixels() -> None:
     window = Window.from_bounds("EPSG:32633", (400_003, 5_299_001, 401_200, 5_300_000))
     assert window.transform == grid(400_000, 5_300_000)
     assert (window.width, window.height) == (120, 100)
@@ -49,7 +49,7 @@ def test_bounds_are_covered_by_whole_pixels() -> None:
 
 
 @given(row=st.integers(-50, 200), col=st.integers(-50, 200))
-def test_a_part_shows_the_same_ground(row: int, col: int) -> None:
+def test_a_part_covers_the_same_ground(row: int, col: int) -> None:
     part = GRID.part(row, col, 60, 30)
     assert (part.height, part.width) == (60, 30)
     assert GRID.pixel_of(*part.outline[0]) == pytest.approx((row, col), abs=1e-3)
@@ -83,7 +83,7 @@ def test_a_rotated_grid_finds_its_pixels() -> None:
         (Cut(size=120, place=GRID.centre), (30, 60)),
     ],
 )
-def test_a_cut_finds_its_corner(cut: Cut, corner: tuple[int, int]) -> None:
+def test_the_corner_of_a_cut(cut: Cut, corner: tuple[int, int]) -> None:
     assert cut.corner_in((180, 240), where=GRID, step=6) == corner
 
 

@@ -89,7 +89,7 @@ def test_other_texts_are_no_places(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("91, 0", "nowhere"), ("0, 181", "nowhere"), ("48N 16N", "one axis twice")]
+    ("text", "words"), [("91, 0", "nowhere"), ("0, 181", "nowhere"), ("48N 16N", "two latitudes")]
 )
 def test_impossible_places_are_refused(text: str, words: str) -> None:
     with pytest.raises(BadInput, match=words):
