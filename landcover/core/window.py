@@ -169,7 +169,7 @@ class Window:
         return math.hypot(a, d)
 
     def part(self, row: int, col: int, height: int, width: int) -> Window:
-        """The part with ``height`` rows and ``width`` columns that starts at pixel ``(row, col)``."""
+        """The part of ``height`` × ``width`` pixels whose upper left one is ``(row, col)``."""
         a, b, c, d, e, f = self.transform
         moved = (a, b, c + a * col + b * row, d, e, f + d * col + e * row)
         return replace(self, transform=moved, width=width, height=height)
