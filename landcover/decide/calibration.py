@@ -1,7 +1,8 @@
-"""Calibration: probabilities that mean what they say, kept only where that is shown.
+"""Turn raw scores into calibrated probabilities.
 
-A class's probability is ``sigmoid(scale · logit + shift)`` (Platt 1999). How scale and shift are
-fitted, and when they are kept, stands in :mod:`landcover.decide.calibration_fit`.
+A class's probability is ``sigmoid(scale · logit + shift)`` (Platt 1999).
+:mod:`landcover.decide.calibration_fit` describes how scale and shift are fitted and when they
+are kept.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ __all__ = ["Calibration", "apply"]
 
 
 class Calibration(Schema):
-    """What turns raw scores into probabilities: the ``calibration`` of a card.
+    """Parameters that turn raw scores into probabilities: the ``calibration`` of a card.
 
     Attributes:
         method: "none" (the sigmoid alone) or "platt".
-        scale, shift: of each class, for "platt".
-        kept: the classes that have a scale and shift of their own; the others have 1 and 0.
-        evidence: metrics on held-out places before and after, by rule.
+        scale, shift: per class, for "platt"; None for "none".
+        kept: the classes whose scale and shift were fitted; the others have 1 and 0.
+        evidence: metrics on held-out places before and after calibration, by rule.
     """
 
     method: Literal["none", "platt"]
@@ -35,12 +36,15 @@ class Calibration(Schema):
 
 
 def apply(calibration: Calibration, classes: Sequence[str], logits: Tensor) -> Tensor:
-    """Probabilities of logits; differentiable, and rising with each logit.
+    """Compute probabilities from logits; differentiable and increasing in each logit.
 
     Args:
-        calibration: a card's.
-        classes: along the last axis of ``logits``.
+        calibration: the card's calibration.
+        classes: class names along the last axis of ``logits``.
         logits: ``(…, class)``.
+
+    Returns:
+        Probabilities from 0 to 1, in the shape of ``logits``.
     """
     if calibration.scale is None or calibration.shift is None:
         return logits.sigmoid()

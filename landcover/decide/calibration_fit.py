@@ -1,17 +1,18 @@
-"""Fit a calibration on validation, and keep it only where held-out places support it.
+"""Fit a calibration on the validation split and keep it only if held-out places support it.
 
-Most classes have few positives on validation, so scale and shift are pulled to 1 and 0 as if
-by a Gaussian prior: a class with little evidence stays as it is. The alternative is one scale
-for all classes (a temperature, Guo et al. 2017). Both are compared by the log loss on places
-that they were not fitted to, a proper score, which an error of bins is not.
+Most classes have few positives in the validation split, so a Gaussian prior pulls scale and
+shift towards 1 and 0: a class with little evidence stays unchanged. The alternative is one
+scale for all classes (a temperature, Guo et al. 2017). Both are compared by their log loss on
+places that they were not fitted to. The log loss is a proper score; a binned calibration error
+is not.
 
-Choosing the classes that gain is itself a fit, and with few places it is one that fails:
-so the whole rule, choice included, is measured on held-out places (nested cross-fitting),
-and where it does not lower the log loss there, the logits stay as they are. The metrics
-before and after go to the card either way.
+Choosing which classes to calibrate is itself a fit, and with few places it can overfit. The
+entire rule, including this choice, is therefore measured on held-out places (nested
+cross-fitting). If it does not lower the log loss there, the logits stay unchanged. The card
+stores the metrics before and after in both cases.
 
-scikit-learn's ``CalibratedClassifierCV`` was not taken: it calibrates a classifier of its own
-interface class by class, without the prior and without the test on held-out places.
+scikit-learn's ``CalibratedClassifierCV`` is not used: it expects a scikit-learn classifier, and
+has neither the prior nor the test on held-out places.
 """
 
 from __future__ import annotations
@@ -32,32 +33,35 @@ __all__ = ["fit", "fit_lines", "log_loss"]
 
 Doubles = npt.NDArray[np.float64]
 Line = tuple[Doubles, Doubles]
-"""Scale and shift of each class, ``(class,)`` both."""
+"""Scale and shift of each class, ``(class,)`` each."""
 Rule = Callable[[Doubles, BoolArray, npt.NDArray[Any]], Line]
-"""From logits, truth and places to scale and shift."""
+"""A function of logits, truth and places that returns scale and shift."""
 
 PULL: Final = 10.0
-"""Weight of the prior: a scale or shift that is off by 0.32 costs half a nat."""
+"""Weight of the prior: a scale or shift that differs by 0.32 from 1 or 0 costs half a nat."""
 BOUNDS: Final = (0.1, 10.0)
-"""Of a scale: above 0, so that no ranking turns over."""
+"""Bounds of a scale: above 0, so that no ranking is reversed."""
 NONE: Final = "none"
 
 
 def fit(
     logits: npt.ArrayLike, truth: BoolArray, groups: npt.NDArray[Any], classes: Sequence[str]
 ) -> Calibration:
-    """The calibration that held-out places support: the value of a card's ``calibration``.
+    """Fit the calibration that has the lowest log loss on held-out places.
 
     Args:
-        logits: ``(patch, class)`` of patches that the net was not fitted to.
+        logits: ``(patch, class)`` of patches that the net was not trained on.
         truth: bool in the same shape.
         groups: the place of each patch, ``(patch,)``.
         classes: names along the class axis.
+
+    Returns:
+        The value of a card's ``calibration``.
     """
     scores = np.asarray(logits, dtype=np.float64)
     after = {name: _cross_fitted(rule, scores, truth, groups) for name, rule in _RULES.items()}
     losses = {name: float(log_loss(made, truth).mean()) for name, made in after.items()}
-    chosen = min(losses, key=lambda name: losses[name])  # the plainest of equals
+    chosen = min(losses, key=lambda name: losses[name])  # the simplest if several are equal
     scale, shift = _RULES[chosen](scores, truth, groups)
     kept = [k for k in range(len(classes)) if (scale[k], shift[k]) != (1.0, 0.0)]
     evidence = _evidence(scores, after, truth, groups, classes) | {"rule": chosen}
@@ -73,7 +77,7 @@ def fit(
 
 
 def log_loss(logits: Doubles, truth: BoolArray) -> Doubles:
-    """Log loss in nats of each forecast, in the shape of ``logits``."""
+    """Compute the log loss of each forecast in nats, in the shape of ``logits``."""
     loss: Doubles = np.logaddexp(0.0, logits) - truth * logits
     return loss
 
@@ -84,17 +88,17 @@ def _identity(logits: Doubles, truth: BoolArray, groups: npt.NDArray[Any]) -> Li
 
 
 def _temperature(logits: Doubles, truth: BoolArray, groups: npt.NDArray[Any]) -> Line:
-    """One scale, for the classes whose own held-out loss falls; rare ones if all gain."""
+    """Use one scale for the classes whose held-out loss falls; for rare ones if the sum falls."""
     return _where_it_helps({"temperature": _fit_scale}, logits, truth, groups)
 
 
 def _platt(logits: Doubles, truth: BoolArray, groups: npt.NDArray[Any]) -> Line:
-    """Of each class its own line, the shared scale or neither, whichever held-out loss prefers."""
+    """Choose per class its own line, the shared scale or neither, by the held-out loss."""
     return _where_it_helps({"temperature": _fit_scale, "platt": fit_lines}, logits, truth, groups)
 
 
 _RULES: Final[dict[str, Rule]] = {NONE: _identity, "temperature": _temperature, "platt": _platt}
-"""Plainest first."""
+"""Simplest first."""
 
 
 def _where_it_helps(
@@ -124,7 +128,7 @@ def _where_it_helps(
 def _cross_fitted(
     rule: Rule, logits: Doubles, truth: BoolArray, groups: npt.NDArray[Any]
 ) -> Doubles:
-    """Logits of each place by a rule that saw only the other places."""
+    """Calibrate the logits of each place by a rule that was fitted to the other places."""
     made = logits.copy()
     for out in held_out(groups):
         scale, shift = rule(logits[~out], truth[~out], groups[~out])
@@ -133,7 +137,7 @@ def _cross_fitted(
 
 
 def _fit_scale(logits: Doubles, truth: BoolArray) -> Line:
-    """One scale for all classes, of the lowest log loss."""
+    """Fit the one scale for all classes that minimises the log loss."""
     best = minimize_scalar(
         lambda power: log_loss(np.exp(power) * logits, truth).sum(),
         bounds=np.log(BOUNDS),
@@ -144,7 +148,7 @@ def _fit_scale(logits: Doubles, truth: BoolArray) -> Line:
 
 
 def fit_lines(logits: Doubles, truth: BoolArray) -> Line:
-    """Scale and shift of each class, of the lowest log loss and prior together (convex)."""
+    """Fit scale and shift of each class to minimise log loss plus prior (a convex problem)."""
     classes = logits.shape[1]
 
     def cost(values: Doubles) -> tuple[float, Doubles]:
@@ -168,9 +172,9 @@ def _evidence(
     groups: npt.NDArray[Any],
     classes: Sequence[str],
 ) -> dict[str, Any]:
-    """Held-out figures by rule, JSON-ready; "none" is before, the others are after."""
+    """Collect held-out metrics by rule, JSON-ready; "none" is before calibration."""
 
-    def figures(made: Doubles) -> dict[str, float]:
+    def metrics(made: Doubles) -> dict[str, float]:
         probability = 0.5 * (1 + np.tanh(made / 2))
         return {
             "log_loss": float(log_loss(made, truth).mean()),
@@ -179,7 +183,7 @@ def _evidence(
         }
 
     found = len(np.unique(groups))
-    figured = {name: figures(made) for name, made in after.items()}
+    by_rule = {name: metrics(made) for name, made in after.items()}
     by_class = {name: log_loss(made, truth).mean(axis=0) for name, made in after.items()}
     return {
         "measured": "on places held out, with each rule fitted and chosen on the others",
@@ -187,7 +191,7 @@ def _evidence(
         "places": found,
         "folds": min(FOLDS, found) if found > 1 else 0,
         **{
-            key: {name: each[key] for name, each in figured.items()}
+            key: {name: each[key] for name, each in by_rule.items()}
             for key in ("log_loss", "brier", "ece")
         },
         "per_class": {

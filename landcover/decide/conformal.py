@@ -1,7 +1,7 @@
-"""Label sets: of each class "certain", "possible" or "absent", with a wanted coverage.
+"""Label sets: each class is "certain", "possible" or "absent", with a target coverage.
 
-Where the bounds come from, and how the coverage is measured, stands in
-:mod:`landcover.decide.conformal_fit`.
+:mod:`landcover.decide.conformal_fit` describes how the bounds are chosen and how the coverage
+is measured.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ CERTAINTIES: Final[tuple[Certainty, ...]] = ("absent", "possible", "certain")
 
 
 class LabelSets(Schema):
-    """Bounds of "certain" and "possible": the ``label_sets`` of a card.
+    """Probability bounds of "certain" and "possible": the ``label_sets`` of a card.
 
     Attributes:
-        wanted_coverage: 0 to 1.
+        wanted_coverage: target coverage, 0 to 1.
         rule: how the bounds were chosen.
-        certain: class → probability from which it is certain; None where it never is.
+        certain: class → probability from which it is certain; None if it never is.
         possible: class → probability below which it is absent.
-        pooled: classes with too few positives for bounds of their own.
-        expected: coverage on validation places held out of the choice.
+        pooled: classes with too few positives for their own bounds.
+        expected: coverage on validation places that were held out when the bounds were chosen.
     """
 
     wanted_coverage: float
@@ -55,7 +55,10 @@ class LabelSets(Schema):
 
 
 def certainty(label_sets: LabelSets | None, label: str, probability: float) -> Certainty | None:
-    """The word for a class's calibrated probability; None where a card has no label sets."""
+    """Return the certainty of a class from its calibrated probability, 0 to 1.
+
+    None if the card has no label sets.
+    """
     if label_sets is None:
         return None
     certain = label_sets.certain[label]
@@ -67,7 +70,7 @@ def certainty(label_sets: LabelSets | None, label: str, probability: float) -> C
 def certainty_codes(
     label_sets: LabelSets, probability: npt.ArrayLike, classes: Sequence[str]
 ) -> CertaintyCodes:
-    """The codes for probabilities ``(patch, class)``, in that shape."""
+    """Return certainty codes for calibrated probabilities ``(patch, class)``, in that shape."""
     certain = [label_sets.certain[label] for label in classes]
     bounds = (
         np.array([label_sets.possible[label] for label in classes]),
@@ -77,7 +80,12 @@ def certainty_codes(
 
 
 def codes_from_bounds(bounds: tuple[Doubles, Doubles], probability: Doubles) -> CertaintyCodes:
-    """The codes for probabilities ``(patch, class)`` by bounds of "possible" and "certain"."""
+    """Return certainty codes for probabilities ``(patch, class)``.
+
+    Args:
+        bounds: lower bounds of "possible" and of "certain", ``(class,)`` each.
+        probability: calibrated, ``(patch, class)``.
+    """
     possible, certain = bounds
-    said: CertaintyCodes = (probability >= possible).astype(np.int8)
-    return said + (probability >= certain).astype(np.int8)
+    codes: CertaintyCodes = (probability >= possible).astype(np.int8)
+    return codes + (probability >= certain).astype(np.int8)

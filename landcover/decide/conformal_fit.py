@@ -1,26 +1,28 @@
-"""Choose the bounds of label sets on validation, and measure the coverage that they have.
+"""Choose the bounds of label sets on the validation split and measure their coverage.
 
-Split conformal prediction, class by class and label by label (Mondrian; Vovk et al. 2005;
-Angelopoulos and Bates 2021). On patches that the net was not fitted to,
+The method is split conformal prediction for each class, with and without the class separately
+(Mondrian; Vovk et al. 2005; Angelopoulos and Bates 2021). On patches that the net was not
+trained on,
 
-- *absent* is said below a bound that at most a tenth of the patches with the class fall
-  under (the rank ``⌊α (n + 1)⌋`` of their probabilities, with α = 0.1), so that a class
-  that is there is called absent in at most a tenth of the cases;
-- *certain* is said from a bound that at most a tenth of the patches without the class
-  reach. Alone this would mislead: where a class is rare, a tenth of the many patches
-  without it outnumber all with it. So the bound is raised until ``(1 + wrong) / (1 +
-  called) ≤ α`` too: of what is called certain, nine in ten are there;
-- *possible* is the rest.
+- a class is *absent* below a bound under which at most a tenth of the patches with the class
+  fall (the rank ``⌊α (n + 1)⌋`` of their probabilities, with α = 0.1). A class that is present
+  is therefore called absent in at most a tenth of the cases;
+- a class is *certain* from a bound that at most a tenth of the patches without the class
+  reach. This alone would mislead: if a class is rare, a tenth of the many patches without it
+  outnumber all patches with it. The bound is therefore raised until ``(1 + wrong) / (1 +
+  called) ≤ α`` as well: of the classes called certain, nine in ten are present;
+- a class is *possible* otherwise.
 
-A class with fewer than ``1/α - 1`` = 9 positives can bound nothing by itself: such classes
-are pooled, and where they have fewer than 9 together, all classes are.
+A class with fewer than ``1/α - 1`` = 9 positives is too rare for its own bounds. Such classes
+are pooled; if they have fewer than 9 positives together, all classes are pooled.
 
-The promise holds for patches that are exchangeable with those. Patches of another place,
-season or processing are not, so the coverage is also measured: on places held out of the
-choice (``expected``), and on the test split by :func:`observe`.
+The coverage is guaranteed for patches that are exchangeable with those of the fit. Patches of
+another place, season or processing are not, so the coverage is also measured: on places held
+out when the bounds are chosen (``expected``), and on the test split by :func:`observe`.
 
-A library such as MAPIE was not taken: this rule for *certain*, bounded by a share of what is
-called so, and the pooling of rare classes are ours, and what is left is a few quantiles.
+A library such as MAPIE is not used: it has neither this rule for *certain*, which limits the
+share of errors among the certain classes, nor the pooling of rare classes. The rest is a few
+quantiles.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ __all__ = ["bounds_for", "fit", "observe"]
 
 WANTED: Final = 0.9
 CONFIDENCE: Final = 0.95
+# These texts are stored in shipped cards and reports, so they keep their wording.
 RULE: Final = (
     "split conformal for patches with a class and without it apart, and nine in ten of the "
     "certain ones right; classes with too few positives are pooled"
@@ -70,15 +73,18 @@ def fit(
     *,
     wanted: float = WANTED,
 ) -> LabelSets:
-    """Bounds for a wanted coverage: the value of a card's ``label_sets``.
+    """Choose bounds for a target coverage.
 
     Args:
-        probability: calibrated, ``(patch, class)``, of patches the net was not fitted to.
+        probability: calibrated, ``(patch, class)``, of patches the net was not trained on.
         truth: bool in the same shape.
         groups: the place of each patch, ``(patch,)``.
-        countries: of the patches; empty where unknown.
+        countries: the country of each patch; empty if unknown.
         classes: names along the class axis.
-        wanted: coverage, 0 to 1.
+        wanted: target coverage, 0 to 1.
+
+    Returns:
+        The value of a card's ``label_sets``.
     """
     chances, alpha = np.asarray(probability, dtype=np.float64), 1.0 - wanted
     possible, certain = bounds_for(chances, truth, alpha)
@@ -111,21 +117,22 @@ def observe(
     countries: Sequence[str],
     classes: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """The coverage that label sets really had, JSON-ready.
+    """Measure the observed coverage of label sets.
 
     Args:
-        label_sets: a card's.
+        label_sets: the card's label sets.
         probability: calibrated, ``(patch, class)``.
         truth: bool in the same shape.
-        countries: of the patches; empty where unknown.
-        classes: names along the class axis; those of ``label_sets`` in its order otherwise.
+        countries: the country of each patch; empty if unknown.
+        classes: names along the class axis; by default those of ``label_sets`` in their order.
 
     Returns:
-        ``overall``, ``per_class`` and ``per_country``, each with three shares of patches and
-        classes: ``present`` (there, and not called absent), ``absent`` (not there, and not
-        called certain) and ``certain`` (called certain, and there), as ``n``, ``hits``,
-        ``share`` and ``interval``; the share is None where ``n`` is 0. ``per_patch`` is how
-        many classes get each word on average.
+        JSON-ready: ``overall``, ``per_class`` and ``per_country``, each with three shares of
+        patches and classes: ``present`` (classes that are present and not called absent),
+        ``absent`` (classes that are absent and not called certain) and ``certain`` (classes
+        called certain that are present), as ``n``, ``hits``, ``share`` and ``interval``. The
+        share is None if ``n`` is 0. ``per_patch`` is the mean number of classes a patch with
+        each certainty.
     """
     names = tuple(label_sets.possible) if classes is None else tuple(classes)
     return {
@@ -135,17 +142,17 @@ def observe(
 
 
 def _fewest(alpha: float) -> int:
-    """How many cases a bound needs: with fewer, the rank that it asks for does not exist."""
+    """Return how many cases a bound needs; with fewer, its rank does not exist."""
     return math.ceil(1 / alpha - 1 - 1e-9)
 
 
 def bounds_for(chances: Doubles, truth: BoolArray, alpha: float) -> tuple[Doubles, Doubles]:
-    """The bounds of "possible" and of "certain", ``(class,)`` each.
+    """Compute the lower bounds of "possible" and of "certain", ``(class,)`` each.
 
     Args:
         chances: calibrated probabilities ``(patch, class)``.
         truth: bool in the same shape.
-        alpha: share of errors that is allowed, 0 to 1.
+        alpha: allowed share of errors, 0 to 1.
     """
     few = truth.sum(axis=0) < _fewest(alpha)
     pool = few if truth[:, few].sum() >= _fewest(alpha) else np.ones_like(few)
@@ -155,18 +162,18 @@ def bounds_for(chances: Doubles, truth: BoolArray, alpha: float) -> tuple[Double
         own, there = chances[:, which].ravel(), truth[:, which].ravel()
         low[k] = _lowest(own[there], alpha)
         high[k] = max(_highest(chances[~truth[:, k], k], alpha), _right(own, there, alpha))
-    # Where the two cross, both would reject what lies between: that is called possible.
+    # If the two cross, both would exclude what lies between: that is called possible.
     return np.minimum(low, high), np.maximum(low, high)
 
 
 def _lowest(positives: Doubles, alpha: float) -> float:
-    """What a new positive falls short of with probability ``alpha`` at most."""
+    """Return the value that a new positive falls below with probability ``alpha`` at most."""
     rank = math.floor(alpha * (len(positives) + 1) + 1e-9)
     return float(np.partition(positives, rank - 1)[rank - 1]) if rank else 0.0
 
 
 def _highest(negatives: Doubles, alpha: float) -> float:
-    """What a new negative reaches with probability ``alpha`` at most."""
+    """Return the value that a new negative reaches with probability ``alpha`` at most."""
     rank = math.ceil((1 - alpha) * (len(negatives) + 1) - 1e-9)
     if rank > len(negatives):
         return math.inf
@@ -174,32 +181,32 @@ def _highest(negatives: Doubles, alpha: float) -> float:
 
 
 def _right(chances: Doubles, there: BoolArray, alpha: float) -> float:
-    """From where on a share of ``alpha`` at most is not there, counting one error too many."""
+    """Return the bound above which at most a share of ``alpha`` is absent, plus one error."""
     order = np.argsort(-chances, kind="stable")
     ranked = chances[order]
     wrong, called = np.cumsum(~there[order]), np.arange(1, len(ranked) + 1)
-    # Equal probabilities are called together.
+    # Equal probabilities are on the same side of the bound.
     last = np.append(ranked[1:] != ranked[:-1], True)
     good = np.flatnonzero(last & ((1 + wrong) / (1 + called) <= alpha + 1e-9))
     return float(ranked[good[-1]]) if len(good) else math.inf
 
 
 def _coverage(
-    said: CertaintyCodes, truth: BoolArray, countries: Sequence[str], classes: Sequence[str]
+    codes: CertaintyCodes, truth: BoolArray, countries: Sequence[str], classes: Sequence[str]
 ) -> dict[str, Any]:
     where = np.array([country or "unknown" for country in countries])
     return {
         "n": len(truth),
-        "overall": _shares(said, truth),
+        "overall": _shares(codes, truth),
         "per_patch": {
-            word: float((said == code).sum() / max(len(said), 1))
-            for code, word in enumerate(CERTAINTIES)
+            name: float((codes == code).sum() / max(len(codes), 1))
+            for code, name in enumerate(CERTAINTIES)
         },
-        "per_class": {label: _shares(said[:, k], truth[:, k]) for k, label in enumerate(classes)},
+        "per_class": {label: _shares(codes[:, k], truth[:, k]) for k, label in enumerate(classes)},
         "per_country": {
             str(country): {
                 "n": int((where == country).sum()),
-                **_shares(said[where == country], truth[where == country]),
+                **_shares(codes[where == country], truth[where == country]),
             }
             for country in np.unique(where)
         },
@@ -208,10 +215,10 @@ def _coverage(
     }
 
 
-def _shares(said: CertaintyCodes, truth: BoolArray) -> dict[str, Any]:
-    certain = said == CERTAINTIES.index("certain")
+def _shares(codes: CertaintyCodes, truth: BoolArray) -> dict[str, Any]:
+    certain = codes == CERTAINTIES.index("certain")
     return {
-        "present": _share(truth & (said > 0), truth),
+        "present": _share(truth & (codes > 0), truth),
         "absent": _share(~truth & ~certain, ~truth),
         "certain": _share(certain & truth, certain),
     }

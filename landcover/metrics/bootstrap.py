@@ -1,18 +1,18 @@
-"""How far figures would move with other patches: the bootstrap over patches or places.
+"""Confidence intervals of metrics: the bootstrap over patches or places.
 
-Patches are drawn with replacement, as many as there are, again and again; a resample is
-its patches' multiplicities, so that a figure of it is a weighted figure and all resamples
-are computed together. An interval holds the middle 95 % (the percentile method, Efron and
-Tibshirani 1993, chapter 13). The classes of macro figures stay those of the whole split;
-where a resample has no positive of one of them, its mean leaves that class out.
+Patches are repeatedly drawn with replacement, as many as there are. A resample is stored as
+how often it has each patch, so its metrics are weighted metrics, and all resamples are computed
+together. An interval holds the middle 95 % (the percentile method, Efron and Tibshirani 1993,
+chapter 13). Macro metrics always average the classes of the full split; if a resample has no
+positive of one of them, its mean leaves that class out.
 
-Neighbouring patches are alike, so that intervals over patches are narrower than those of
-wholly independent patches would be. With ``groups``, whole places are drawn instead (the
-cluster bootstrap, Davison and Hinkley 1997, section 3.8): all patches of a drawn place come
-along, and resamples differ in size.
+Neighbouring patches are similar, so intervals over patches are narrower than those of
+independent patches would be. With ``groups``, entire places are drawn instead (the cluster
+bootstrap, Davison and Hinkley 1997, section 3.8): all patches of a place are drawn together,
+and resamples differ in size.
 
-A calibration error adds up distances, which every resample's own chance makes larger: its
-interval leans upwards, and the figure itself lies near the lower end.
+A calibration error adds up absolute differences, which resampling noise makes larger: its
+interval is shifted upwards, and the metric itself lies near the lower end.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ Groups = npt.NDArray[Any]
 
 CONFIDENCE: Final = 0.95
 _AT_ONCE: Final = 2_000_000
-"""Weights held at once: 16 MB, and as much again for each of a few arrays made of them."""
+"""Weights in memory at a time: 16 MB, plus as much for each of a few derived arrays."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resampled:
-    """Figures of each resample; NaN where a resample cannot give one.
+    """Metrics of each resample; NaN where undefined.
 
     Attributes:
         overall: name in :data:`landcover.metrics.scores.METRICS` → ``(resample,)``; also the
@@ -88,33 +88,35 @@ def resample(
     groups: Groups | None = None,
     exclusive: bool = False,
 ) -> Resampled:
-    """The figures of many resamples. The same seed and patches give the same resamples.
+    """Compute the metrics of many resamples.
+
+    The same seed and patches give the same resamples.
 
     Args:
         truth: bool ``(patch, class)``.
-        probability: in the same shape.
-        thresholds: one a class.
-        resamples: how many.
-        seed: of the draws.
-        groups: the place of each patch, ``(patch,)``: places are drawn, not patches.
+        probability: in the same shape, 0 to 1.
+        thresholds: one per class.
+        resamples: number of resamples.
+        seed: of the random draws.
+        groups: the place of each patch, ``(patch,)``; if given, places are drawn, not patches.
         exclusive: whether a patch has exactly one of the classes.
     """
-    given = _Given(truth, probability, decisions(probability, thresholds, exclusive=exclusive))
-    figures = [*METRICS, *([ACCURACY] if exclusive else [])]
+    tables = _Tables(truth, probability, decisions(probability, thresholds, exclusive=exclusive))
+    names = [*METRICS, *([ACCURACY] if exclusive else [])]
     parts = [
-        given.figures(weights)
+        tables.metrics(weights)
         for weights in _multiplicities(len(truth), truth.size, resamples, seed, groups)
     ]
     return Resampled(
-        overall={name: np.concatenate([whole[name] for whole, _ in parts]) for name in figures},
+        overall={name: np.concatenate([whole[name] for whole, _ in parts]) for name in names},
         per_class={
             name: np.concatenate([each[name] for _, each in parts]) for name in CLASS_METRICS
         },
     )
 
 
-class _Given:
-    """What is the same in all resamples, made once: tables, bins and sorted rankings."""
+class _Tables:
+    """Tables, bins and sorted rankings, which are the same in all resamples."""
 
     def __init__(self, truth: BoolArray, probability: Floats, called: BoolArray) -> None:
         columns = range(truth.shape[1])
@@ -129,8 +131,8 @@ class _Given:
         pooled = np.repeat(rows, self.classes)
         self.pooled = _Ranking(truth.ravel(), probability.ravel(), pooled)
 
-    def figures(self, weights: Doubles) -> tuple[dict[str, Doubles], dict[str, Doubles]]:
-        """Figures over all classes ``(resample,)`` and of each ``(resample, class)``."""
+    def metrics(self, weights: Doubles) -> tuple[dict[str, Doubles], dict[str, Doubles]]:
+        """Compute metrics over all classes ``(resample,)`` and per class ``(resample, class)``."""
         size = weights.sum(axis=1)
         both, positives, calls = (weights @ table for table in self.tables)
         gaps = [weights @ (confidence - hits) for confidence, hits in self.bins]
@@ -154,14 +156,14 @@ class _Given:
         }, each
 
     def _macro(self, values: Doubles, positives: Doubles) -> Doubles:
-        """Mean over the counted classes that a resample has; no call is a precision of 0."""
-        there = positives[:, self.counted] > 0
+        """Average the counted classes that a resample has; precision without calls is 0."""
+        present = positives[:, self.counted] > 0
         known = np.nan_to_num(values[:, self.counted], nan=0.0)
-        return mean_of_finite(np.where(there, known, np.nan))
+        return mean_of_finite(np.where(present, known, np.nan))
 
 
 class _Ranking:
-    """Forecasts from the most probable down, sorted once.
+    """Forecasts sorted by falling probability.
 
     Args:
         truth: bool ``(forecast,)``.
@@ -175,7 +177,7 @@ class _Ranking:
         self.patch = source[order]
         self.excess = ranked - truth[order]
         self.hits = np.flatnonzero(truth[order])
-        # Equal forecasts are called together: a threshold lies behind the last of them.
+        # Equal forecasts are called together: a threshold lies after the last of them.
         is_end = np.append(ranked[1:] != ranked[:-1], True)
         ends = np.flatnonzero(is_end)
         self.end_of_hit = ends[np.searchsorted(ends, self.hits)]
@@ -185,20 +187,20 @@ class _Ranking:
         )
 
     def average_precision(self, drawn: Doubles, called: Doubles) -> Doubles:
-        """Mean precision at the positives, ``(resample,)``; NaN where there is none."""
+        """Compute the mean precision at the positives, ``(resample,)``; NaN without positives."""
         mine = drawn[:, self.hits]
         both = np.cumsum(mine, axis=1)[:, self.hits_called]
         precision = _share(both, called[:, self.end_of_hit], 0.0)
         return _share((precision * mine).sum(axis=1), mine.sum(axis=1))
 
     def adaptive_calibration_error(self, drawn: Doubles, called: Doubles) -> Doubles:
-        """Mean distance of probability and truth in bins of equal mass, ``(resample,)``."""
+        """Compute the calibration error in bins of equal mass, ``(resample,)``."""
         size = called[:, -1]
         excess = np.zeros((len(drawn), drawn.shape[1] + 1))
         np.cumsum(drawn * self.excess, axis=1, out=excess[:, 1:])
         found = np.empty((len(drawn), ECE_BINS + 1))
         for row, (calls, total) in enumerate(zip(called, size, strict=True)):
-            # What lies in the upper bins: equal forecasts go where the last of them falls.
+            # Equal forecasts go into the bin of the last of them.
             most = total - np.ceil(np.arange(ECE_BINS + 1) * total / ECE_BINS)
             last = self.ends_before[np.searchsorted(calls, most, side="right")]
             found[row] = excess[row, last]
@@ -206,42 +208,42 @@ class _Ranking:
         return errors
 
     def __call__(self, weights: Doubles) -> tuple[Doubles, Doubles]:
-        """The weight of each forecast, and of it with all before it, ``(resample, forecast)``."""
+        """Return each forecast's weight and their cumulative sum, ``(resample, forecast)`` each."""
         drawn = weights[:, self.patch]
         return drawn, np.cumsum(drawn, axis=1)
 
 
 def interval(values: Doubles) -> Interval:
-    """The middle 95 % of the values that are there; NaN twice where none is."""
-    there = values[np.isfinite(values)]
-    if not there.size:
+    """Return the middle 95 % of the finite values; NaN twice if there is none."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
         return np.nan, np.nan
     tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(there, [tail, 100 - tail])
+    low, high = np.percentile(finite, [tail, 100 - tail])
     return float(low), float(high)
 
 
 def mean_of_finite(values: Doubles) -> Doubles:
-    """Mean along the last axis of what is not NaN; NaN where nothing is left."""
-    there = np.isfinite(values)
-    count = there.sum(axis=-1)
-    total = np.where(there, values, 0.0).sum(axis=-1)
+    """Average the finite values along the last axis; NaN if there is none."""
+    finite = np.isfinite(values)
+    count = finite.sum(axis=-1)
+    total = np.where(finite, values, 0.0).sum(axis=-1)
     mean: Doubles = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
     return mean
 
 
 def weighted_average_precision(truth: BoolArray, probability: Floats, weights: Doubles) -> Doubles:
-    """Average precision ``(resample,)`` with weights ``(resample, forecast)`` of each forecast.
+    """Compute average precision ``(resample,)`` with weights ``(resample, forecast)``.
 
-    What scikit-learn's ``average_precision_score(…, sample_weight=…)`` gives for each row
-    of weights, ties included, for all rows at once; NaN for rows without positives.
+    Equals scikit-learn's ``average_precision_score(…, sample_weight=…)`` for each row of
+    weights, including ties, but computes all rows at once; NaN for rows without positives.
     """
     ranking = _Ranking(truth, probability, np.arange(len(truth)))
     return ranking.average_precision(*ranking(weights))
 
 
 def _from_counts(both: Doubles, positives: Doubles, calls: Doubles) -> dict[str, Doubles]:
-    """Precision, recall, F1 and F2 from counts; NaN where undefined."""
+    """Compute precision, recall, F1 and F2 from counts; NaN where undefined."""
     return {
         "precision": _share(both, calls),
         "recall": _share(both, positives),
@@ -259,7 +261,7 @@ def _share(part: Doubles, whole: Doubles, otherwise: float = np.nan) -> Doubles:
 def _multiplicities(
     patches: int, forecasts: int, resamples: int, seed: int, groups: Groups | None
 ) -> Iterator[Doubles]:
-    """How often each patch was drawn, float ``(some resamples, patch)``, in bounded portions."""
+    """Yield how often each patch was drawn, float ``(resample, patch)``, in limited portions."""
     random = np.random.default_rng(seed)
     place = np.arange(patches) if groups is None else np.unique(groups, return_inverse=True)[1]
     units = patches if groups is None else int(place.max()) + 1

@@ -1,8 +1,8 @@
-"""Judging what is chosen on validation by places that it was not chosen on.
+"""Cross-validation by place, to test choices that are made on the validation split.
 
-Patches of one place are alike: weather, season, processing and land are the same. A random
-split of them would let every choice be judged on near copies of what it was made on, and
-everything would look useful. So whole places are held out, each once.
+Patches of one place are similar: they share weather, season, processing and land. After a
+random split, every choice would be tested on near copies of the patches it was made on, and
+every choice would look useful. Entire places are therefore held out, each once.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ Groups = npt.NDArray[Any]
 
 
 def places(ids: Sequence[str]) -> Groups:
-    """The Sentinel-2 product that each BigEarthNet patch was cut from, as text ``(patch,)``.
+    """Return the Sentinel-2 product that each BigEarthNet patch was cut from, ``(patch,)``.
 
-    A product is one tile at one date: what differs between two of them is what differs
-    between a user's picture and ours. A name of another form is a place of its own.
+    A product is one tile at one date. Two products differ in the same way as a user's image
+    differs from the training data. A name of another form counts as its own place.
     """
     found = (_TILE_AND_CELL.match(name) for name in ids)
     return np.array([m[1] if m else name for m, name in zip(found, ids, strict=True)])
 
 
 def held_out(groups: Groups) -> Iterator[BoolArray]:
-    """Masks ``(patch,)`` of the patches to hold out, place by place, about equally many.
+    """Yield masks ``(patch,)`` of the patches to hold out, in folds of similar size.
 
-    Every patch is held out once. There is no mask where there is only one place.
+    A fold is made of entire places, and every patch is held out once. Yields nothing if there
+    is only one place.
     """
     count = min(FOLDS, len(np.unique(groups)))
     if count < 2:

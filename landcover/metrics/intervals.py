@@ -10,13 +10,13 @@ CONFIDENCE = 0.95
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of the share ``hits / count`` (Wilson 1927), 0 to 1.
+    """Compute Wilson's 95 % interval of the share ``hits / count`` (Wilson 1927), 0 to 1.
 
-    Trials count as independent. 0 to 1 where nothing was counted.
+    Trials are assumed to be independent. The interval is (0, 1) if ``count`` is 0.
     """
     if not count:
         return 0.0, 1.0
     found = binomtest(hits, count).proportion_ci(CONFIDENCE, method="wilson")
-    # Rounding must not put the share itself outside.
+    # Rounding must not exclude the share itself.
     share = hits / count
     return min(float(found.low), share), max(float(found.high), share)

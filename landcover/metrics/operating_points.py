@@ -1,7 +1,7 @@
-"""What a threshold costs and brings: 2 × 2 tables and their figures as thresholds move.
+"""2 × 2 tables and their metrics as a function of the thresholds.
 
-Everything is vectorised over tables and no ranking is computed, so that a slider can be
-followed live.
+Everything is vectorised over tables and no ranking is computed, so that results update live
+while a slider moves.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from landcover.metrics.scores import Counts, Doubles, Floats, confusions, counte
 __all__ = ["NAMES", "RESAMPLES", "Average", "Rates", "averages", "intervals", "rates", "sweep"]
 
 RESAMPLES: Final = 300
-"""Of the bootstrap over patches: enough for two digits while a slider moves."""
+"""Resamples of the bootstrap over patches: enough for two digits while a slider moves."""
 NAMES: Final = ("precision", "recall", "f1", "f2")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Figures of some 2 × 2 tables, one array each; NaN where undefined.
+    """Metrics of 2 × 2 tables, one array per metric; NaN where undefined.
 
     Attributes:
-        precision: share of what was called that is there; NaN where nothing was called.
-        recall: share of what is there that was called; NaN where nothing is there.
+        precision: share of the calls that are correct; NaN without calls.
+        recall: share of the positives that were called; NaN without positives.
         f1, f2: ``(1 + b²) tp / ((1 + b²) tp + b² fn + fp)`` with b = 1 and 2 (van
             Rijsbergen 1979): F2 weighs a missed class four times as much as a false call.
-            NaN where nothing is there and nothing was called.
+            NaN without positives and calls.
     """
 
     precision: Doubles
@@ -42,7 +42,7 @@ class Rates:
 
 
 def rates(tables: Counts) -> Rates:
-    """The figures of 2 × 2 tables ``(…, 2, 2)``: rows truth no/yes, columns called no/yes."""
+    """Compute the metrics of 2 × 2 tables ``(…, 2, 2)``: rows truth, columns called (no, yes)."""
     counts = tables.astype(np.float64)
     both, missed, wrong = counts[..., 1, 1], counts[..., 1, 0], counts[..., 0, 1]
     return Rates(
@@ -54,20 +54,20 @@ def rates(tables: Counts) -> Rates:
 
 
 def sweep(truth: BoolArray, probability: Floats) -> tuple[Doubles, Counts]:
-    """The 2 × 2 tables of every threshold that makes a difference.
+    """Compute the 2 × 2 tables of every threshold that changes a decision.
 
     Args:
         truth: bool, any shape.
         probability: in the same shape, 0 to 1.
 
     Returns:
-        thresholds ``(k,)``, rising: 0 and every distinct probability; and the tables
-        ``(k, 2, 2)`` of calling what reaches them.
+        The thresholds ``(k,)``, rising: 0 and every distinct probability; and the tables
+        ``(k, 2, 2)`` when every forecast that reaches the threshold is called.
     """
-    flat, there = probability.astype(np.float64).ravel(), truth.ravel()
+    flat, positive = probability.astype(np.float64).ravel(), truth.ravel()
     thresholds = np.union1d([0.0], flat)
-    # Those below a threshold are not called: counting in sorted order finds them all at once.
-    absent, present = np.sort(flat[~there]), np.sort(flat[there])
+    # Forecasts below a threshold are not called; they are counted by their sorted position.
+    absent, present = np.sort(flat[~positive]), np.sort(flat[positive])
     neither = np.searchsorted(absent, thresholds, side="left")
     missed = np.searchsorted(present, thresholds, side="left")
     cells = (neither, len(absent) - neither, missed, len(present) - missed)
@@ -76,11 +76,13 @@ def sweep(truth: BoolArray, probability: Floats) -> tuple[Doubles, Counts]:
 
 
 def intervals(table: Counts, *, resamples: int = 1000, seed: int = 0) -> dict[str, Interval]:
-    """How far the figures of one class's table ``(2, 2)`` would move with other patches.
+    """Compute 95 % bootstrap intervals of the metrics of one class's table ``(2, 2)``.
 
-    Drawing patches with replacement draws the four counts from a multinomial
-    distribution: that is done directly. Each name of :data:`NAMES` has its 95 % interval,
-    NaN twice where no resample defines it.
+    Drawing patches with replacement is the same as drawing the four counts from a multinomial
+    distribution, which is done directly.
+
+    Returns:
+        An interval for each name of :data:`NAMES`, NaN twice where no resample defines it.
     """
     total = int(table.sum())
     random = np.random.default_rng(seed)
@@ -91,7 +93,7 @@ def intervals(table: Counts, *, resamples: int = 1000, seed: int = 0) -> dict[st
 
 @dataclass(frozen=True, kw_only=True)
 class Average:
-    """A figure over all classes with its 95 % interval; NaN where undefined."""
+    """A metric over all classes with its 95 % interval; NaN where undefined."""
 
     value: float
     interval: Interval
@@ -100,16 +102,17 @@ class Average:
 def averages(
     truth: BoolArray, called: BoolArray, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Average]:
-    """Macro and micro figures of some decisions, with bootstrap intervals over patches.
+    """Compute macro and micro metrics of decisions, with bootstrap intervals over patches.
 
-    As :func:`landcover.metrics.scores.overall` has them: macro figures average the classes that
-    count, and the precision of one that was never called is 0; micro figures pool all.
+    They are defined as in :func:`landcover.metrics.scores.overall`: macro metrics average the
+    classes with enough positives, with a precision of 0 for a class that was never called;
+    micro metrics pool all classes.
 
     Args:
         truth: bool ``(patch, class)``, at least one patch.
-        called: in the same shape.
-        resamples: how many.
-        seed: of the draws.
+        called: bool in the same shape.
+        resamples: number of resamples.
+        seed: of the random draws.
 
     Returns:
         ``macro_precision`` to ``micro_f2``.
@@ -125,16 +128,18 @@ def averages(
             for _ in range(resamples)
         ]
     ).reshape(resamples, -1, 3)
-    both, there, said = (np.rint(drawn[..., k]).astype(np.int64) for k in range(3))
-    tables = np.stack([size - there - said + both, said - both, there - both, both], axis=-1)
-    moved = _averages(tables.reshape(*both.shape, 2, 2), counted)
+    both, positive, calls = (np.rint(drawn[..., k]).astype(np.int64) for k in range(3))
+    neither = size - positive - calls + both
+    tables = np.stack([neither, calls - both, positive - both, both], axis=-1)
+    resampled = _averages(tables.reshape(*both.shape, 2, 2), counted)
     return {
-        name: Average(value=float(value[name][0]), interval=interval(moved[name])) for name in value
+        name: Average(value=float(value[name][0]), interval=interval(resampled[name]))
+        for name in value
     }
 
 
 def _averages(tables: Counts, counted: npt.NDArray[np.intp]) -> dict[str, Doubles]:
-    """Macro and micro figures of tables ``(resample, class, 2, 2)``, ``(resample,)`` each."""
+    """Compute macro and micro metrics ``(resample,)`` of tables ``(resample, class, 2, 2)``."""
     single, pooled = rates(tables[:, counted]), rates(tables.sum(axis=1))
     macro = {f"macro_{name}": mean_of_finite(getattr(single, name)) for name in NAMES}
     if len(counted):

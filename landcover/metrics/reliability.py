@@ -1,10 +1,10 @@
-"""Does a probability mean what it says: forecasts in bins, beside how often they came true.
+"""Reliability of probabilities: forecasts in bins, compared with how often they came true.
 
-Each class of each patch is one yes-or-no forecast. In a bin, the mean probability is set
-beside the share of forecasts that came true (a reliability diagram: DeGroot and Fienberg
-1983); on the diagonal they agree. Bins of equal width show all probabilities alike but
-leave some bins nearly empty; bins of equal mass hold as many forecasts each (Nixon et al.,
-"Measuring Calibration in Deep Learning", 2019).
+Each class of each patch is one yes-or-no forecast. For each bin, the mean probability is
+compared with the share of forecasts that came true (a reliability diagram: DeGroot and Fienberg
+1983); on the diagonal they agree. Bins of equal width cover the range of probabilities evenly,
+but some are nearly empty; bins of equal mass hold the same number of forecasts each (Nixon et
+al., "Measuring Calibration in Deep Learning", 2019).
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ RULES: Final[tuple[Rule, ...]] = ("equal width", "equal mass")
 
 @dataclass(frozen=True, kw_only=True)
 class Bins:
-    """The bins that hold a forecast, by rising probability; arrays ``(bin,)``.
+    """The non-empty bins by rising probability; arrays ``(bin,)``.
 
     Attributes:
-        low, high: the least and the greatest probability in the bin.
-        count: forecasts in it.
+        low, high: the lowest and the highest probability in the bin.
+        count: number of forecasts in the bin.
         probability: their mean probability.
         share: the share of them that came true.
-        share_low, share_high: Wilson's 95 % interval of that share (Wilson 1927), as if
-            the forecasts were independent; those of one patch are not quite.
+        share_low, share_high: Wilson's 95 % interval of that share (Wilson 1927), which
+            assumes independent forecasts; those of one patch are not fully independent.
     """
 
     low: Doubles
@@ -50,30 +50,30 @@ class Bins:
 
     @property
     def error(self) -> float:
-        """Mean distance between probability and share, over forecasts, 0 to 1."""
+        """Mean absolute difference of probability and share over the forecasts, 0 to 1."""
         gaps = np.abs(self.probability - self.share)
         return float((gaps * self.count).sum() / self.count.sum())
 
 
 def bins(truth: BoolArray, probability: Floats, rule: Rule, *, count: int = ECE_BINS) -> Bins:
-    """Forecasts in at most ``count`` bins.
+    """Sort forecasts into at most ``count`` bins.
 
-    With "equal width" the bins' error is the expected calibration error as
-    :func:`landcover.metrics.scores.calibration_error` has it. With "equal mass" forecasts are
+    With "equal width" the bins' error is the expected calibration error of
+    :func:`landcover.metrics.scores.calibration_error`. With "equal mass" forecasts are
     sorted and cut into parts of the same size; equal probabilities stay together, in the
-    part where the first of them falls, so that their order decides nothing.
+    part of the first of them, so that their order does not matter.
 
     Args:
         truth: bool, any shape, at least one forecast.
         probability: in the same shape, 0 to 1.
-        rule: how bins are made.
-        count: how many.
+        rule: how the bins are made.
+        count: number of bins.
     """
-    flat, there = probability.ravel(), truth.ravel().astype(np.float64)
+    flat, positive = probability.ravel(), truth.ravel().astype(np.float64)
     which = _which(flat, rule, count)
     size = np.bincount(which, minlength=count)
     filled = size > 0
-    sums = [np.bincount(which, values, count)[filled] for values in (flat, there)]
+    sums = [np.bincount(which, values, count)[filled] for values in (flat, positive)]
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(low, which, flat)
     np.maximum.at(high, which, flat)
@@ -95,16 +95,16 @@ def bins(truth: BoolArray, probability: Floats, rule: Rule, *, count: int = ECE_
 def errors(
     truth: BoolArray, probability: Floats, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Average]:
-    """Calibration error, adaptive calibration error and Brier score with 95 % intervals.
+    """Compute calibration errors and the Brier score with 95 % bootstrap intervals.
 
-    What :mod:`landcover.metrics.scores` computes, for any part of a report, also one class. Bins
-    stay those of all patches while patches are drawn anew.
+    They are defined as in :mod:`landcover.metrics.scores`, and can be computed for any part of
+    a report, also for one class. The resamples use the bins of all patches.
 
     Args:
         truth: bool ``(patch, class)``, at least one patch.
         probability: in the same shape, 0 to 1.
-        resamples: how many.
-        seed: of the draws.
+        resamples: number of resamples.
+        seed: of the random draws.
 
     Returns:
         ``ece``, ``ace`` and ``brier``.
@@ -137,7 +137,7 @@ def errors(
 
 
 def _which(flat: Floats, rule: Rule, count: int) -> npt.NDArray[np.intp]:
-    """The bin of each forecast."""
+    """Return the bin of each forecast."""
     if rule == "equal width":
         return np.minimum((flat * count).astype(np.intp), count - 1)
     below = np.searchsorted(np.sort(flat), flat, side="left")

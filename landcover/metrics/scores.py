@@ -1,12 +1,12 @@
-"""Figures for several labels a patch, as pure functions of truth and probability.
+"""Metrics of multi-label classification, as pure functions of truth and probability.
 
-Everywhere ``truth`` is bool ``(patch, class)`` and ``probability`` float in the same shape,
-0 to 1. A figure that the data cannot give (the average precision of a class without
-positives) is NaN, never 0. Where the classes exclude each other (``exclusive``), the most
-probable one is called, whatever the thresholds.
+``truth`` is always bool ``(patch, class)`` and ``probability`` float in the same shape, 0 to 1.
+A metric that is undefined (the average precision of a class without positives) is NaN, never 0.
+If the classes exclude each other (``exclusive``), only the most probable class is called, and
+the thresholds do not matter.
 
-scikit-learn computes the figures that it has. What it lacks is here: calibration errors,
-and figures patch by patch (:func:`per_patch`), whose means are scikit-learn's.
+scikit-learn computes the metrics that it has. This module adds calibration errors, and metrics
+of each patch (:func:`per_patch`) whose means equal scikit-learn's.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ Doubles = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 MIN_POSITIVES: Final = 5
-"""Positives from which a class counts in macro figures: below, one patch decides its figure."""
+"""Least positives of a class in macro metrics: with fewer, one patch would decide its value."""
 ECE_BINS: Final = 15
-"""Bins of forecasts: the number of Guo et al., "On Calibration of Modern Neural Networks"."""
+"""Number of bins, as in Guo et al., "On Calibration of Modern Neural Networks", 2017."""
 SUMMARY: Final[tuple[str, ...]] = ("macro_ap", "micro_ap", "macro_f1", "micro_f1", "ece")
-"""Names of the figures over all classes that come first."""
+"""Names of the most important metrics over all classes."""
 METRICS: Final[tuple[str, ...]] = (
     *SUMMARY,
     "sample_ap",
@@ -89,9 +89,9 @@ METRICS: Final[tuple[str, ...]] = (
     "ace",
     "brier",
 )
-"""Names of all figures over all classes; :func:`overall` says what each is."""
+"""Names of all metrics over all classes; :func:`overall` defines them."""
 ACCURACY: Final = "accuracy"
-"""One figure more where the classes exclude each other."""
+"""An additional metric for classes that exclude each other."""
 CLASS_METRICS: Final[tuple[str, ...]] = (
     "ap",
     "precision",
@@ -102,32 +102,32 @@ CLASS_METRICS: Final[tuple[str, ...]] = (
     "ece",
     "ace",
 )
-"""Names of the figures of one class."""
+"""Names of the metrics of one class."""
 LOWER_IS_BETTER: Final = frozenset(
     {"ece", "ace", "brier", "hamming_loss", "one_error", "coverage_error", "ranking_loss"}
 )
 F2: Final = 2.0
-"""Beta of F2, which holds recall for twice as important as precision (van Rijsbergen 1979)."""
+"""Beta of F2, which treats recall as twice as important as precision (van Rijsbergen 1979)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScores:
-    """What one class's 2 × 2 table and ranking say; NaN where undefined."""
+    """Metrics of one class; NaN where undefined."""
 
     support: int
-    """Patches that have the class."""
+    """Number of patches that have the class."""
     ap: float
     """Average precision; NaN without positives."""
     precision: float
-    """NaN where the class was never predicted."""
+    """NaN if the class was never predicted."""
     recall: float
     """NaN without positives."""
     f1: float
-    """2·tp / (2·tp + fp + fn); NaN where the class neither occurs nor is predicted."""
+    """2·tp / (2·tp + fp + fn); NaN if the class neither occurs nor is predicted."""
     f2: float
-    """5·tp / (5·tp + fp + 4·fn), likewise."""
+    """5·tp / (5·tp + fp + 4·fn); NaN in the same case."""
     brier: float
-    """Mean squared distance of the probability from 1 (there) or 0 (not there)."""
+    """Mean squared difference of the probability and 1 (present) or 0 (absent)."""
     ece: float
     """Expected calibration error of the class's forecasts."""
     ace: float
@@ -138,12 +138,12 @@ class ClassScores:
 def decisions(
     probability: Floats, thresholds: Sequence[float], *, exclusive: bool = False
 ) -> BoolArray:
-    """Which classes are called present, bool ``(patch, class)``.
+    """Decide which classes are present, bool ``(patch, class)``.
 
     Args:
-        probability: ``(patch, class)``.
-        thresholds: one a class; a class is called that reaches its own.
-        exclusive: call the most probable class alone, of equally probable ones the first.
+        probability: ``(patch, class)``, 0 to 1.
+        thresholds: one per class; a class is called if its probability reaches its threshold.
+        exclusive: call only the most probable class; the first one if several are equal.
     """
     called: BoolArray
     if exclusive:
@@ -155,19 +155,19 @@ def decisions(
 
 
 def counted_classes(truth: BoolArray) -> npt.NDArray[np.intp]:
-    """Indices of the classes that count in macro figures: at least five positives."""
+    """Return the indices of the classes in macro metrics, which have five positives or more."""
     return np.flatnonzero(truth.sum(axis=0) >= MIN_POSITIVES)
 
 
 def average_precision(truth: BoolArray, probability: Floats) -> float:
-    """Average precision of one ranking (any shape, flattened); NaN without positives."""
+    """Compute the average precision of one ranking (any shape); NaN without positives."""
     if not truth.any():
         return math.nan
     return float(average_precision_score(truth.ravel(), probability.ravel()))
 
 
 def confusions(truth: BoolArray, called: BoolArray) -> Counts:
-    """A 2 × 2 table a class, int ``(class, 2, 2)``: rows truth no/yes, columns called no/yes."""
+    """Compute a 2 × 2 table per class, int ``(class, 2, 2)``: rows truth, columns called."""
     both = (truth & called).sum(axis=0)
     wrong, missed = called.sum(axis=0) - both, truth.sum(axis=0) - both
     neither = len(truth) - both - wrong - missed
@@ -175,12 +175,12 @@ def confusions(truth: BoolArray, called: BoolArray) -> Counts:
 
 
 def co_occurrence(truth: BoolArray, called: BoolArray) -> Doubles:
-    """What is called present where a class truly is, float ``(class, class)``.
+    """Compute how often each class is called where a class is present, float ``(class, class)``.
 
-    Row i, column j: the share of the patches that truly have class i in which class j was
-    called present. The diagonal is recall. A patch has several classes, so rows do not
-    add up to 1, and a high value off the diagonal is no error where i and j lie side by
-    side: compare with ``co_occurrence(truth, truth)``. Rows of absent classes are NaN.
+    Row i, column j is the share of the patches with class i in which class j was called. The
+    diagonal is recall. A patch has several classes, so rows do not add up to 1, and a high
+    value off the diagonal is no error if classes i and j occur together: compare with
+    ``co_occurrence(truth, truth)``. Rows of absent classes are NaN.
     """
     support = truth.sum(axis=0).astype(np.float64)
     together: Doubles = truth.T.astype(np.float64) @ called.astype(np.float64)
@@ -188,10 +188,11 @@ def co_occurrence(truth: BoolArray, called: BoolArray) -> Doubles:
 
 
 def curve(truth: BoolArray, probability: Floats) -> tuple[Doubles, Doubles, Doubles]:
-    """Precision, recall and threshold of each point of one class's precision-recall curve.
+    """Compute the precision-recall curve of one class.
 
-    Arrays of one length, in order of rising recall; the first point is recall 0 at an
-    infinite threshold. Empty without positives.
+    Returns:
+        Precision, recall and threshold: arrays of the same length, by rising recall. The first
+        point is recall 0 at an infinite threshold. Empty without positives.
     """
     if not truth.any():
         empty = np.empty(0)
@@ -201,11 +202,11 @@ def curve(truth: BoolArray, probability: Floats) -> tuple[Doubles, Doubles, Doub
 
 
 def calibration_error(truth: BoolArray, probability: Floats) -> float:
-    """Expected calibration error over all classes, 0 to 1.
+    """Compute the expected calibration error over all classes, 0 to 1.
 
-    Each class of each patch is one yes-or-no forecast. Forecasts fall into 15 bins of
-    equal width by their probability; the error is the mean over forecasts of the distance
-    between their bin's mean probability and its share of positives (Naeini et al. 2015;
+    Each class of each patch is one yes-or-no forecast. Forecasts are sorted into 15 bins of
+    equal width by their probability. The error is the mean over forecasts of the absolute
+    difference of their bin's mean probability and its share of positives (Naeini et al. 2015;
     Guo et al. 2017, section 2, with "probability" for their "confidence").
     """
     confidence, hits = bin_sums(truth, probability)
@@ -213,7 +214,7 @@ def calibration_error(truth: BoolArray, probability: Floats) -> float:
 
 
 def bin_sums(truth: BoolArray, probability: Floats) -> tuple[Doubles, Doubles]:
-    """Per patch and bin, the sums of probability and of truth, ``(patch, ECE_BINS)`` each."""
+    """Sum probability and truth per patch and bin, ``(patch, ECE_BINS)`` each."""
     bins = np.minimum((probability * ECE_BINS).astype(np.intp), ECE_BINS - 1)
     slots = (np.arange(len(truth))[:, None] * ECE_BINS + bins).ravel()
     shape, size = (len(truth), ECE_BINS), len(truth) * ECE_BINS
@@ -223,26 +224,26 @@ def bin_sums(truth: BoolArray, probability: Floats) -> tuple[Doubles, Doubles]:
 
 
 def adaptive_calibration_error(truth: BoolArray, probability: Floats) -> float:
-    """The calibration error over bins of equal mass, 0 to 1.
+    """Compute the calibration error over bins of equal mass, 0 to 1.
 
-    As :func:`calibration_error`, but forecasts are sorted and cut into 15 parts of the
+    Like :func:`calibration_error`, but forecasts are sorted and cut into 15 parts of the
     same size (Nixon et al., "Measuring Calibration in Deep Learning", 2019), so that no
-    bin is nearly empty. Equal probabilities stay together, in the part where the first of
-    them falls. All classes are pooled, as for the expected calibration error; Nixon's own
-    figure cuts each class by itself.
+    bin is nearly empty. Equal probabilities stay together, in the part of the first of them.
+    All classes are pooled, as for the expected calibration error; Nixon et al. bin each class
+    separately.
     """
-    flat, there = probability.ravel().astype(np.float64), truth.ravel()
+    flat, positive = probability.ravel().astype(np.float64), truth.ravel()
     below = np.searchsorted(np.sort(flat), flat, side="left")
-    gaps = np.bincount(below * ECE_BINS // max(flat.size, 1), flat - there, ECE_BINS)
+    gaps = np.bincount(below * ECE_BINS // max(flat.size, 1), flat - positive, ECE_BINS)
     return float(np.abs(gaps).sum() / max(flat.size, 1))
 
 
 def per_patch(truth: BoolArray, probability: Floats, called: BoolArray) -> dict[str, Doubles]:
-    """The figures that are means over patches, of each patch: name → ``(patch,)``.
+    """Compute the metrics that are means over patches, for each patch: name → ``(patch,)``.
 
     ``sample_ap``, ``coverage_error`` and ``ranking_loss`` are those of scikit-learn's
     ``label_ranking_average_precision_score``, ``coverage_error`` and
-    ``label_ranking_loss``, ties and patches without a class included.
+    ``label_ranking_loss``, including ties and patches without a class.
     """
     classes = truth.shape[1]
     support = truth.sum(axis=1).astype(np.float64)
@@ -250,10 +251,10 @@ def per_patch(truth: BoolArray, probability: Floats, called: BoolArray) -> dict[
     for k in range(classes):
         above = probability >= probability[:, k : k + 1]
         rank, right = above.sum(axis=1), (above & truth).sum(axis=1)
-        there = truth[:, k]
-        precisions += np.where(there, right / rank, 0.0)
-        wrong_pairs += np.where(there, rank - right, 0)
-        depth = np.where(there, np.maximum(depth, rank), depth)
+        present = truth[:, k]
+        precisions += np.where(present, right / rank, 0.0)
+        wrong_pairs += np.where(present, rank - right, 0)
+        depth = np.where(present, np.maximum(depth, rank), depth)
     pairs = support * (classes - support)
     best = truth[np.arange(len(truth)), probability.argmax(axis=1)]
     return {
@@ -269,7 +270,7 @@ def per_patch(truth: BoolArray, probability: Floats, called: BoolArray) -> dict[
 
 
 def f_score(both: Doubles, truth: Doubles, called: Doubles, beta: float = 1.0) -> Doubles:
-    """F from counts of true positives, positives and calls; NaN where all three are 0."""
+    """Compute F from counts of true positives, positives and calls; NaN if all three are 0."""
     size = beta**2 * truth + called
     nothing = np.full(size.shape, np.nan)
     share: Doubles = np.divide((1 + beta**2) * both, size, out=nothing, where=size > 0)
@@ -279,15 +280,15 @@ def f_score(both: Doubles, truth: Doubles, called: Doubles, beta: float = 1.0) -
 def per_class(
     truth: BoolArray, probability: Floats, thresholds: Sequence[float], *, exclusive: bool = False
 ) -> tuple[ClassScores, ...]:
-    """The figures of each class, in the order of the class axis."""
+    """Compute the metrics of each class, in the order of the class axis."""
     tables = confusions(truth, decisions(probability, thresholds, exclusive=exclusive))
     return tuple(
-        _class_figures(table, truth[:, k : k + 1], probability[:, k : k + 1], thresholds[k])
+        _class_scores(table, truth[:, k : k + 1], probability[:, k : k + 1], thresholds[k])
         for k, table in enumerate(tables)
     )
 
 
-def _class_figures(
+def _class_scores(
     table: Counts, truth: BoolArray, probability: Floats, threshold: float
 ) -> ClassScores:
     both, called, support = int(table[1, 1]), int(table[:, 1].sum()), int(table[1].sum())
@@ -309,38 +310,39 @@ def _class_figures(
 def overall(
     truth: BoolArray, probability: Floats, thresholds: Sequence[float], *, exclusive: bool = False
 ) -> dict[str, float]:
-    """The figures named in :data:`METRICS`, and the accuracy of exclusive classes.
+    """Compute the metrics named in :data:`METRICS`, and the accuracy of exclusive classes.
 
-    - ``macro_…`` are means over :func:`counted_classes`, NaN where there is none; the
+    - ``macro_…`` are means over :func:`counted_classes`, NaN if there is none; the
       precision of a class that was never called counts as 0, as in scikit-learn.
     - ``micro_…`` pool all classes.
     - ``sample_ap`` is the mean over patches of the average precision of a patch's ranking
       of classes (label ranking average precision).
     - ``hamming_loss`` is the share of wrong decisions; ``subset_accuracy`` the share of
-      patches without one; ``one_error`` the share whose most probable class is not there.
-    - ``coverage_error`` is how many of the most probable classes one must take to have all
-      that are there. It is not normalised, as in scikit-learn: the best that it can be is the
-      mean number of classes a patch.
-    - ``ranking_loss`` is the share of wrongly ordered pairs of a class that is there and
-      one that is not, 0 to 1.
+      patches without a wrong decision; ``one_error`` the share of patches whose most probable
+      class is absent.
+    - ``coverage_error`` is how many of the most probable classes are needed to include all
+      present classes. It is not normalised, as in scikit-learn: its lowest value is the
+      mean number of classes per patch.
+    - ``ranking_loss`` is the share of wrongly ordered pairs of a present and an absent class,
+      0 to 1.
     - ``ece`` and ``ace`` are calibration errors (:func:`calibration_error`,
-      :func:`adaptive_calibration_error`); ``brier`` is the mean squared distance of
-      forecasts from what came true (Brier 1950), over patches and classes, 0 to 1.
+      :func:`adaptive_calibration_error`); ``brier`` is the mean squared difference of
+      probability and truth (Brier 1950), over patches and classes, 0 to 1.
 
     Args:
-        truth: at least one patch and two classes.
-        probability: in the same shape.
-        thresholds: one a class.
+        truth: bool ``(patch, class)``, at least one patch and two classes.
+        probability: in the same shape, 0 to 1.
+        thresholds: one per class.
         exclusive: whether a patch has exactly one of the classes.
     """
     called = decisions(probability, thresholds, exclusive=exclusive)
     counted = counted_classes(truth)
     aps = [average_precision(truth[:, k], probability[:, k]) for k in counted]
-    figures = {
+    values = {
         "macro_ap": float(np.mean(aps)) if aps else math.nan,
         "micro_ap": average_precision(truth, probability),
-        **_decision_figures(truth[:, counted], called[:, counted], "macro", 0.0),
-        **_decision_figures(truth, called, "micro", math.nan),
+        **_decision_metrics(truth[:, counted], called[:, counted], "macro", 0.0),
+        **_decision_metrics(truth, called, "micro", math.nan),
         "sample_ap": label_ranking_average_precision_score(truth, probability),
         "hamming_loss": hamming_loss(truth, called),
         "one_error": float(per_patch(truth, probability, called)["one_error"].mean()),
@@ -352,14 +354,14 @@ def overall(
         "brier": float(np.mean((probability.astype(np.float64) - truth) ** 2)),
     }
     if exclusive:
-        figures[ACCURACY] = accuracy_score(truth.argmax(axis=1), probability.argmax(axis=1))
-    return {name: float(figures[name]) for name in (*METRICS, ACCURACY) if name in figures}
+        values[ACCURACY] = accuracy_score(truth.argmax(axis=1), probability.argmax(axis=1))
+    return {name: float(values[name]) for name in (*METRICS, ACCURACY) if name in values}
 
 
-def _decision_figures(
+def _decision_metrics(
     truth: BoolArray, called: BoolArray, average: str, nothing: float
 ) -> dict[str, float]:
-    """Precision, recall, F1 and F2; ``nothing`` where there is nothing to divide by."""
+    """Compute precision, recall, F1 and F2; ``nothing`` replaces a division by 0."""
     if not truth.shape[1]:
         values = [math.nan] * 4
     else:
@@ -379,11 +381,11 @@ def summary(
     *,
     exclusive: bool = False,
 ) -> dict[str, Any]:
-    """The figures of :data:`SUMMARY` as JSON-ready values (None where undefined).
+    """Compute the metrics of :data:`SUMMARY` as JSON-ready values (None where undefined).
 
     Args:
-        truth: ``(patch, class)`` in the order of ``classes``.
-        probability: in the same shape.
+        truth: bool ``(patch, class)`` in the order of ``classes``.
+        probability: in the same shape, 0 to 1.
         thresholds: class name → threshold.
         classes: names along the class axis.
         exclusive: whether a patch has exactly one of the classes; adds the accuracy.
@@ -398,5 +400,5 @@ def summary(
 
 
 def none_if_nan(value: float) -> float | None:
-    """A value as JSON can hold it."""
+    """Return the value, or None where JSON has no such number."""
     return float(value) if math.isfinite(value) else None

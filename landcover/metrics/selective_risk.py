@@ -1,13 +1,13 @@
-"""Leaving the least sure patches to a person: how many errors remain among the others.
+"""Selective classification: the errors that remain if the least certain patches are left out.
 
-Patches are sorted by how sure the model is of them. *Coverage* is the share that it
-answers, the surest first; *risk* is the mean loss of those (El-Yaniv and Wiener, "On the
+Patches are sorted by the model's certainty. *Coverage* is the share of patches that the model
+classifies, the most certain first; *risk* is their mean loss (El-Yaniv and Wiener, "On the
 Foundations of Noise-Free Selective Classification", 2010). The area below that curve
-(AURC, Geifman et al. 2019) sums it up: lower is better. Two curves bound it: leaving out
-patches at random keeps the mean loss of all, and nobody can do better than the order of
+(AURC, Geifman et al. 2019) summarises it: lower is better. Two curves give the limits: leaving
+out patches at random keeps the mean loss of all patches, and no order is better than that of
 the losses themselves.
 
-How sure a model is, is a choice that this module makes a table of (:data:`MEASURES`).
+:data:`MEASURES` lists several measures of certainty.
 """
 
 from __future__ import annotations
@@ -35,25 +35,26 @@ __all__ = [
 ]
 
 RESAMPLES: Final = 300
-"""Of the bootstrap over patches: each sorts anew."""
+"""Resamples of the bootstrap over patches; few, since each is sorted again."""
 
 Measure = Callable[[Doubles, Doubles], Doubles]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RiskCoverage:
-    """One curve with its area; higher coverage behind lower.
+    """One risk-coverage curve with its area, by rising coverage.
 
     Attributes:
-        coverage: share of patches answered, ``(patch,)``, 1/n to 1.
-        risk: mean loss of them, in the same shape.
-        best: the lowest risk that any order of the patches could give.
-        mean_loss: the mean loss of all patches: the curve of leaving out at random.
+        coverage: share of patches that are classified, ``(patch,)``, 1/n to 1.
+        risk: their mean loss, in the same shape.
+        best: the lowest risk that any order of the patches can have.
+        mean_loss: the mean loss of all patches, which is the risk if patches are left out at
+            random.
         area: mean of ``risk`` over coverage.
-        best_area: the same of ``best``.
-        area_interval: holds 95 % of the areas of resampled patches.
-        chance: holds 95 % of the areas that these patches have in a random order: an area
-            below it is no accident (a permutation test).
+        best_area: the same for ``best``.
+        area_interval: 95 % interval of the area over resampled patches.
+        chance: 95 % interval of the area if the patches are in a random order: a lower area
+            is significant (a permutation test).
     """
 
     coverage: Doubles
@@ -67,7 +68,7 @@ class RiskCoverage:
 
     @property
     def beats_chance(self) -> bool:
-        """Whether fewer errors remain than where patches are left out at random."""
+        """Whether significantly fewer errors remain than if patches are left out at random."""
         return self.area < self.chance[0]
 
 
@@ -77,7 +78,7 @@ def _likelier_side(probability: Doubles, _: Doubles) -> Doubles:
 
 
 def _from_threshold(probability: Doubles, thresholds: Doubles) -> Doubles:
-    """0 at the threshold, 1 where the probability is 0 or 1, ``(patch, class)``."""
+    """Scale the distance to the threshold: 0 at it, 1 at a probability of 0 or 1."""
     above = probability >= thresholds
     room = np.where(above, 1 - thresholds, thresholds)
     distance = np.abs(probability - thresholds)
@@ -105,21 +106,20 @@ MEASURES: Final[dict[str, Measure]] = {
     "least distance to a threshold": _least_distance,
     "mean of max(p, 1 − p)": _likelier_side,
 }
-"""How sure a model is of a patch whose classes may be several.
+"""Measures of a model's certainty for patches with several classes.
 
-A distance is scaled, so that it is 0 at the class's threshold and 1 at a probability of
-0 or 1.
+Distances are scaled to 0 at the class's threshold and 1 at a probability of 0 or 1.
 """
 EXCLUSIVE_MEASURES: Final[dict[str, Measure]] = {"highest probability": _highest}
-"""The same where a patch has one class of several: the answer's own probability."""
+"""The measure for exclusive classes: the probability of the predicted class."""
 
 
 def certainty(probability: Floats, thresholds: Sequence[float], measure: str) -> Doubles:
-    """How sure a model is of each patch, ``(patch,)``, 0 to 1.
+    """Compute the model's certainty for each patch, ``(patch,)``, 0 to 1.
 
     Args:
-        probability: ``(patch, class)``, 0 to 1; pass one column to ask about one class.
-        thresholds: one a class.
+        probability: ``(patch, class)``, 0 to 1; one column for the certainty of one class.
+        thresholds: one per class.
         measure: a key of :data:`MEASURES` or :data:`EXCLUSIVE_MEASURES`.
     """
     how = {**MEASURES, **EXCLUSIVE_MEASURES}[measure]
@@ -127,13 +127,13 @@ def certainty(probability: Floats, thresholds: Sequence[float], measure: str) ->
 
 
 def wrong_share(truth: BoolArray, probability: Floats, thresholds: Sequence[float]) -> Doubles:
-    """Share of the classes that are decided wrongly in each patch (Hamming loss), ``(patch,)``."""
+    """Compute the share of wrong decisions in each patch (Hamming loss), ``(patch,)``."""
     wrong: Doubles = (decisions(probability, thresholds) != truth).mean(axis=1)
     return wrong
 
 
 def top_class_wrong(truth: BoolArray, probability: Floats) -> Doubles:
-    """1 where the most probable class is not the true one, ``(patch,)``."""
+    """Return 1 where the most probable class is wrong and 0 elsewhere, ``(patch,)``."""
     wrong: BoolArray = truth.argmax(axis=1) != probability.argmax(axis=1)
     return wrong.astype(np.float64)
 
@@ -141,15 +141,15 @@ def top_class_wrong(truth: BoolArray, probability: Floats) -> Doubles:
 def risk_coverage(
     sure: Doubles, loss: Doubles, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> RiskCoverage:
-    """Risk against coverage, with bootstrap intervals over patches.
+    """Compute risk against coverage, with bootstrap intervals over patches.
 
-    Patches of equal certainty stand in no order: each counts with their mean loss, so
-    that a model which is equally sure of everything gains nothing.
+    Patches of equal certainty have no order: each counts with their mean loss, so that
+    a model with the same certainty for all patches gains nothing.
 
     Args:
-        sure: how sure the model is of each patch, ``(patch,)``, at least one patch.
+        sure: the model's certainty for each patch, ``(patch,)``, at least one patch.
         loss: of each patch, in the same shape, 0 or more.
-        resamples: how many resamples the intervals rest on.
+        resamples: number of resamples for the intervals.
         seed: of the resamples.
     """
     count = len(loss)
@@ -173,7 +173,7 @@ def risk_coverage(
 
 
 def _risk(sure: Doubles, loss: Doubles) -> Doubles:
-    """Mean loss of the 1, 2, … surest patches."""
+    """Compute the mean loss of the 1, 2, … most certain patches."""
     levels, which = np.unique(-sure, return_inverse=True)
     size = np.bincount(which, minlength=len(levels))
     mean = np.bincount(which, loss, len(levels)) / size

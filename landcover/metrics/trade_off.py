@@ -1,4 +1,4 @@
-"""Which model to take: what is gained in accuracy against what it costs."""
+"""Choose a model: the trade-off between accuracy and cost."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["Advice", "Candidate", "advise", "pareto_front"]
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One model as a choice; what is not known is NaN.
+    """One model to choose from; unknown values are NaN.
 
     Attributes:
         name: of the model.
-        leading: the figure that decides how good it is, such as macro AP; higher is better.
+        leading: the metric to compare models by, such as macro AP; higher is better.
         low: lower end of the 95 % interval of ``leading``.
-        second: another figure, such as micro AP; higher is better.
-        milliseconds: a patch.
-        parameters: trained values; 0 for a model that has none.
+        second: another metric, such as micro AP; higher is better.
+        milliseconds: run time per patch.
+        parameters: number of trained values; 0 for a model without any.
     """
 
     name: str
@@ -37,13 +37,13 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """Names of the models to take, by what one wants; None where no model has the figure.
+    """Names of the recommended models by need; None if the metric is unknown for all models.
 
     Attributes:
-        best: highest leading figure.
-        second: highest second figure.
-        fastest: of those whose leading figure lies within the interval of the best one's.
-        smallest: fewest trained values, of the same ones.
+        best: the model with the highest leading metric.
+        second: the model with the highest second metric.
+        fastest: the fastest model whose leading metric is within the interval of the best one.
+        smallest: the model with the fewest trained values among the same ones.
     """
 
     best: str | None
@@ -53,10 +53,10 @@ class Advice:
 
 
 def advise(candidates: Sequence[Candidate]) -> Advice:
-    """The models to take.
+    """Recommend models.
 
-    "As good as the best" means here that a model's leading figure is not below the best
-    one's interval: a coarse rule, kept since it needs no pairs; a paired comparison decides.
+    A model counts as good as the best one if its leading metric is not below the interval of
+    the best. This rule is coarse, but needs no paired results; a paired comparison is more exact.
     """
     best = _extreme(candidates, "leading", highest=True)
     near = [
@@ -75,10 +75,10 @@ def advise(candidates: Sequence[Candidate]) -> Advice:
 
 
 def pareto_front(cost: Doubles, value: Doubles) -> BoolArray:
-    """Which choices no other beats: bool ``(choice,)``.
+    """Return which choices are on the Pareto front, bool ``(choice,)``.
 
     A choice is beaten by one that costs no more and is worth no less, and is better in one
-    of the two. A choice whose cost or value is NaN is never on the front and beats nobody.
+    of the two. A choice whose cost or value is NaN is never on the front and beats no other.
     """
     known = np.isfinite(cost) & np.isfinite(value)
     cheaper, better = cost[:, None] <= cost[None, :], value[:, None] >= value[None, :]
@@ -88,12 +88,12 @@ def pareto_front(cost: Doubles, value: Doubles) -> BoolArray:
     return front
 
 
-def _extreme(candidates: Sequence[Candidate], figure: str, *, highest: bool) -> Candidate | None:
-    known = [c for c in candidates if math.isfinite(getattr(c, figure))]
+def _extreme(candidates: Sequence[Candidate], metric: str, *, highest: bool) -> Candidate | None:
+    known = [c for c in candidates if math.isfinite(getattr(c, metric))]
     if not known:
         return None
     sign = -1 if highest else 1
-    return min(known, key=lambda c: sign * getattr(c, figure))
+    return min(known, key=lambda c: sign * getattr(c, metric))
 
 
 def _or(value: float, other: float) -> float:

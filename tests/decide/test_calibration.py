@@ -1,4 +1,4 @@
-"""Calibration changes nothing it cannot show to help, and never turns a ranking over."""
+"""Calibration is kept only where it helps on held-out places, and never reverses a ranking."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_identity_is_exact(logits: np.ndarray) -> None:
     st.lists(st.floats(0.1, 10), min_size=3, max_size=3),
     st.lists(st.floats(-5, 5), min_size=3, max_size=3),
 )
-def test_it_is_monotone_and_stays_a_probability(
+def test_calibrated_values_are_monotone_probabilities(
     logits: np.ndarray, scale: list[float], shift: list[float]
 ) -> None:
     tensor = torch.from_numpy(np.sort(logits, axis=0))
@@ -63,7 +63,7 @@ def test_it_is_monotone_and_stays_a_probability(
     assert (found.diff(dim=0) >= -1e-6).all()
 
 
-def test_gradients_go_through() -> None:
+def test_gradients_pass_through() -> None:
     logits = torch.zeros(1, 3, requires_grad=True)
     calibration.apply(platt([2, 1, 0.5], [0, 0, 0]), CLASSES, logits).sum().backward()
     assert logits.grad is not None
@@ -71,15 +71,15 @@ def test_gradients_go_through() -> None:
 
 
 def test_classes_are_found_by_name() -> None:
-    turned = ("c", "a", "b")
+    reordered = ("c", "a", "b")
     values = platt([2, 1, 0.5], [1, 0, -1])
     tensor = torch.tensor([[1.0, 2.0, 3.0]])
-    found = calibration.apply(values, turned, tensor[:, [2, 0, 1]])
+    found = calibration.apply(values, reordered, tensor[:, [2, 0, 1]])
     assert torch.equal(found, calibration.apply(values, CLASSES, tensor)[:, [2, 0, 1]])
 
 
-def test_what_needs_no_calibration_gets_none() -> None:
-    """Drawn from the very probabilities: whatever is fitted is noise, for most draws."""
+def test_calibrated_probabilities_stay_unchanged() -> None:
+    """Truth is drawn from the probabilities themselves: any fit is noise, for most draws."""
     found = [calibration_fit.fit(*some(n=150, seed=seed), CLASSES) for seed in range(10)]
     assert sum(each.method == "none" for each in found) >= 6
     for each in found:
@@ -87,7 +87,7 @@ def test_what_needs_no_calibration_gets_none() -> None:
         assert losses[each.evidence["rule"]] == min(losses.values())
 
 
-def test_a_shared_error_and_an_error_of_one_class_are_found() -> None:
+def test_shared_and_single_class_miscalibration_is_found() -> None:
     shared = calibration_fit.fit(*some(scale=(0.4, 0.4, 0.4)), CLASSES)
     assert list(shared.scale.values()) == pytest.approx([0.4] * 3, abs=0.12)
     single = calibration_fit.fit(*some(scale=(1, 1, 0.5), shift=(0, 0, 1.5)), CLASSES)
@@ -102,7 +102,7 @@ def test_a_shared_error_and_an_error_of_one_class_are_found() -> None:
             assert (each.scale[label], each.shift[label]) == (1.0, 0.0)
 
 
-def test_rare_classes_never_get_a_line_of_their_own() -> None:
+def test_rare_classes_never_get_their_own_shift() -> None:
     logits, truth, groups = some(scale=(0.4, 0.4, 0.4))
     truth[:, 2] = False
     truth[:4, 2] = True
@@ -112,15 +112,15 @@ def test_rare_classes_never_get_a_line_of_their_own() -> None:
     assert set(alone.kept) == {"a", "b"}
 
 
-def test_one_place_proves_nothing() -> None:
+def test_one_place_is_not_enough_to_calibrate() -> None:
     logits, truth, groups = some(scale=(0.2, 0.2, 0.2))
     found = calibration_fit.fit(logits, truth, np.zeros_like(groups), CLASSES)
     assert found.method == "none"
     assert found.evidence["folds"] == 0
 
 
-def test_errors_that_differ_between_places_are_not_learnt() -> None:
-    """Each place errs its own way: within a place it could be learnt, for another it cannot."""
+def test_errors_that_differ_between_places_are_not_fitted() -> None:
+    """Each place has its own error: it can be fitted within a place, but not to another one."""
     random = np.random.default_rng(1)
     logits = random.normal(0, 2, (400, 3))
     groups = np.repeat(np.arange(4), 100)

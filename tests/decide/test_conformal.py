@@ -1,4 +1,4 @@
-"""Label sets keep their promise where patches are exchangeable, and measure it elsewhere."""
+"""Label sets have their target coverage for exchangeable patches, and measure it for others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSES = ("a", "b", "rare")
 
 
 def some(n: int, seed: int, prevalence: tuple[float, ...] = (0.4, 0.15, 0.01)) -> tuple[Any, ...]:
-    """Probabilities that know something of the truth; patches are exchangeable."""
+    """Make probabilities that depend on the truth; patches are exchangeable."""
     random = np.random.default_rng(seed)
     truth = random.random((n, 3)) < np.array(prevalence)
     chances = 1 / (1 + np.exp(-(random.normal(0, 1.2, (n, 3)) + 3 * truth - 2)))
@@ -38,10 +38,10 @@ def test_coverage_holds_for_exchangeable_patches() -> None:
     for seed in range(40):
         bounds = conformal_fit.bounds_for(*some(300, seed)[:2], 0.1)
         chances, truth, *_ = some(400, 1000 + seed)
-        said, there = conformal.codes_from_bounds(bounds, chances)[:, :2], truth[:, :2]
+        codes, present = conformal.codes_from_bounds(bounds, chances)[:, :2], truth[:, :2]
         for side, wrong, cases in (
-            ("present", there & (said == 0), there),
-            ("absent", ~there & (said == 2), ~there),
+            ("present", present & (codes == 0), present),
+            ("absent", ~present & (codes == 2), ~present),
         ):
             misses[side][0] += int(wrong.sum())
             misses[side][1] += int(cases.sum())
@@ -73,34 +73,34 @@ def test_nine_positives_are_needed_and_fewer_are_pooled() -> None:
     alone[9:] = True
     possible, _ = conformal_fit.bounds_for(chances, alone, 0.1)
     assert possible[0] == chances[9, 0]
-    alone[9] = False  # eight: the rank does not exist, and there is nobody to pool with
+    alone[9] = False  # eight: the rank does not exist, and there is no class to pool with
     possible, certain = conformal_fit.bounds_for(chances, alone, 0.1)
     assert possible[0] == 0.0
     assert certain[0] == np.inf
-    # Two classes of six each bound together what neither could alone.
+    # Two classes of six have bounds together, but neither would alone.
     both = np.zeros((18, 2), dtype=bool)
     both[12:] = True
     together, _ = conformal_fit.bounds_for(np.hstack([chances, chances]), both, 0.1)
     assert together[0] == together[1] == chances[12, 0]
 
 
-def test_a_word_follows_from_the_bounds() -> None:
+def test_certainty_follows_from_the_bounds() -> None:
     sets = LabelSets(
         wanted_coverage=0.9, certain={"a": 0.9, "b": None}, possible={"a": 0.2, "b": 0.0}
     )
-    said = [certainty(sets, "a", value) for value in (0.19, 0.2, 0.89, 0.9)]
-    assert said == ["absent", "possible", "possible", "certain"]
+    found = [certainty(sets, "a", value) for value in (0.19, 0.2, 0.89, 0.9)]
+    assert found == ["absent", "possible", "possible", "certain"]
     assert certainty(sets, "b", 1.0) == "possible"
     assert certainty(None, "a", 0.5) is None
     chances = np.array([[0.1, 0.0], [0.95, 1.0]])
-    found = conformal.certainty_codes(sets, chances, ("a", "b"))
-    assert [[CERTAINTIES[code] for code in row] for row in found] == [
+    codes = conformal.certainty_codes(sets, chances, ("a", "b"))
+    assert [[CERTAINTIES[code] for code in row] for row in codes] == [
         ["absent", "possible"],
         ["certain", "possible"],
     ]
 
 
-def test_what_is_observed_by_hand() -> None:
+def test_observed_coverage_of_a_hand_counted_case() -> None:
     sets = LabelSets(
         wanted_coverage=0.9, certain={"a": 0.8, "b": 0.5}, possible={"a": 0.2, "b": 0.1}
     )
@@ -120,7 +120,7 @@ def test_what_is_observed_by_hand() -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-def test_the_card_s_value_is_json_and_names_pooled_classes() -> None:
+def test_fitted_label_sets_are_json_and_name_pooled_classes() -> None:
     sets = fitted()
     assert LabelSets.model_validate_json(sets.as_json()) == sets
     assert sets.pooled == ("rare",)
@@ -129,10 +129,10 @@ def test_the_card_s_value_is_json_and_names_pooled_classes() -> None:
     assert set(sets.expected["per_country"]) == {"Here", "There"}
 
 
-def test_places_that_differ_lower_what_is_expected() -> None:
+def test_differences_between_places_lower_the_expected_coverage() -> None:
     chances, truth, groups, countries = some(600, 3)
     same = conformal_fit.fit(chances, truth, groups, countries, CLASSES)
-    # In half of the places the net is far less sure of what is there.
+    # In half of the places the net is far less certain of the present classes.
     dim = np.where(np.isin(groups, (0, 1, 2, 3))[:, None], chances * 0.05, chances)
     shifted = conformal_fit.fit(dim, truth, np.where(groups < 4, 0, groups), countries, CLASSES)
     first, second = (s.expected["overall"]["present"]["share"] for s in (same, shifted))

@@ -1,4 +1,4 @@
-"""The weighted figures of resamples against figures of patches that are really repeated."""
+"""The weighted metrics of resamples equal metrics of patches that are actually repeated."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_weighted_average_precision_is_scikit_learns(
 
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("places", [None, 12])
-def test_a_resample_has_the_figures_of_its_patches(*, exclusive: bool, places: int | None) -> None:
-    """Scikit-learn on patches that are really repeated, for every figure there is."""
+def test_a_resample_has_the_metrics_of_its_patches(*, exclusive: bool, places: int | None) -> None:
+    """Compare every metric with scikit-learn on patches that are actually repeated."""
     truth, probability = some(n=60)
     if exclusive:
         truth = np.eye(K, dtype=bool)[probability.argmax(axis=1) % 4 + np.arange(60) % 2]
@@ -74,12 +74,14 @@ def test_a_resample_has_the_figures_of_its_patches(*, exclusive: bool, places: i
         for name, value in wanted.items():
             if not name.startswith("macro"):
                 assert found.overall[name][k] == pytest.approx(value, abs=1e-7), name
-        there = [c for c in counted if again[:, c].any()]
-        macro = average_precision_score(again[:, there], chances[:, there])
+        present = [c for c in counted if again[:, c].any()]
+        macro = average_precision_score(again[:, present], chances[:, present])
         assert found.overall["macro_ap"][k] == pytest.approx(macro, abs=1e-9)
-        called = decisions(chances, HALF, exclusive=exclusive)[:, there]
+        called = decisions(chances, HALF, exclusive=exclusive)[:, present]
         rule = {"average": "macro", "zero_division": 0.0}
-        precision, recall, f1, _ = precision_recall_fscore_support(again[:, there], called, **rule)
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            again[:, present], called, **rule
+        )
         for name, value in (("precision", precision), ("recall", recall), ("f1", f1)):
             assert found.overall[f"macro_{name}"][k] == pytest.approx(value, abs=1e-9)
         each = per_class(again, chances, HALF, exclusive=exclusive)
@@ -101,12 +103,12 @@ def test_calibration_errors_of_resamples_keep_ties_together(
     for k in range(3):
         drawn = names[random.integers(len(names), size=len(names))]
         rows = np.concatenate([np.flatnonzero(groups == place) for place in drawn])
-        for name, figure in (("ece", calibration_error), ("ace", adaptive_calibration_error)):
-            wanted = figure(truth[rows], probability[rows])
+        for name, metric in (("ece", calibration_error), ("ace", adaptive_calibration_error)):
+            wanted = metric(truth[rows], probability[rows])
             assert found.overall[name][k] == pytest.approx(wanted, abs=1e-7)
 
 
-def test_places_that_are_alike_widen_the_interval() -> None:
+def test_places_of_similar_patches_widen_the_interval() -> None:
     truth, probability = (part.repeat(8, axis=0) for part in some(n=40))
     places = np.arange(40).repeat(8)
     widths = []
@@ -130,14 +132,14 @@ def test_the_same_seed_draws_the_same_patches_for_every_model() -> None:
     np.testing.assert_allclose(first.overall["micro_ap"], shifted.overall["micro_ap"], atol=1e-12)
 
 
-def test_portions_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_portions_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     truth, probability = some()
     whole = resample(truth, probability, HALF, resamples=30)
     monkeypatch.setattr(bootstrap, "_AT_ONCE", 7 * truth.size)
     np.testing.assert_array_equal(whole.ap, resample(truth, probability, HALF, resamples=30).ap)
 
 
-def test_intervals_hold_the_figure_and_narrow_with_more_patches() -> None:
+def test_intervals_contain_the_metric_and_narrow_with_more_patches() -> None:
     wide, narrow = (some(n=n) for n in (60, 960))
     widths = []
     for truth, probability in (wide, narrow):
@@ -151,7 +153,7 @@ def test_intervals_hold_the_figure_and_narrow_with_more_patches() -> None:
     assert widths[1] < widths[0] / 2.5
 
 
-def test_means_and_intervals_leave_out_what_is_not_there() -> None:
+def test_means_and_intervals_leave_out_nan() -> None:
     values = np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]])
     np.testing.assert_array_equal(mean_of_finite(values), [2.0, np.nan])
     assert all(np.isnan(interval(np.full(5, np.nan))))

@@ -1,4 +1,4 @@
-"""Places are held out whole, each once."""
+"""Entire places are held out, each once."""
 
 from __future__ import annotations
 

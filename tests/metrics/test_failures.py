@@ -1,4 +1,4 @@
-"""The worst patches are those whose truth a model thought least likely."""
+"""The worst patches are those whose truth has the lowest probability."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from landcover.metrics.intervals import wilson
 
 
 @given(st.integers(1, 500), st.floats(0, 1))
-def test_wilsons_interval_holds_the_share_and_stays_in_range(count: int, share: float) -> None:
+def test_wilsons_interval_contains_the_share_and_stays_in_range(count: int, share: float) -> None:
     hits = round(share * count)
     low, high = wilson(hits, count)
     assert 0 <= low <= hits / count <= high <= 1

@@ -1,4 +1,4 @@
-"""What a threshold brings is what scikit-learn says of the same decisions."""
+"""Tables and metrics of a threshold equal scikit-learn's for the same decisions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FORECASTS = st.lists(
 
 
 @given(FORECASTS)
-def test_a_sweep_counts_as_the_decisions_do(pairs: list[tuple[bool, float]]) -> None:
-    truth = np.array([there for there, _ in pairs])
+def test_a_sweep_counts_the_decisions_of_each_threshold(pairs: list[tuple[bool, float]]) -> None:
+    truth = np.array([present for present, _ in pairs])
     probability = np.array([value for _, value in pairs])
     thresholds, tables = operating_points.sweep(truth, probability)
     assert thresholds[0] == 0
@@ -31,7 +31,7 @@ def test_a_sweep_counts_as_the_decisions_do(pairs: list[tuple[bool, float]]) -> 
 
 @given(FORECASTS, st.floats(0, 1))
 def test_rates_are_scikit_learns(pairs: list[tuple[bool, float]], threshold: float) -> None:
-    truth = np.array([there for there, _ in pairs])[:, None]
+    truth = np.array([present for present, _ in pairs])[:, None]
     called = scores.decisions(np.array([value for _, value in pairs])[:, None], (threshold,))
     found = operating_points.rates(scores.confusions(truth, called))
     options = {"zero_division": np.nan}
@@ -66,13 +66,13 @@ def test_the_interval_of_one_class_is_that_of_resampled_patches() -> None:
     assert found["recall"] == pytest.approx(np.percentile(recalls, [2.5, 97.5]), abs=0.02)
 
 
-def test_what_never_happens_has_no_figure() -> None:
+def test_intervals_without_positives_are_nan() -> None:
     nothing = np.array([[9, 0], [0, 0]])
     found = operating_points.intervals(nothing)
     assert all(np.isnan(found[name]).all() for name in operating_points.NAMES)
 
 
-def test_averages_are_the_reports_figures() -> None:
+def test_averages_equal_the_metrics_of_a_report() -> None:
     random = np.random.default_rng(2)
     truth, probability = random.random((90, 4)) < (0.3, 0.4, 0.2, 0.02), random.random((90, 4))
     thresholds = (0.5, 0.4, 1.0, 0.5)  # the third class is never called

@@ -1,4 +1,4 @@
-"""Bins of forecasts: nothing is lost, the error is the known one, intervals hold the truth."""
+"""Bins keep all forecasts, their error is the calibration error, intervals contain the value."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ FORECASTS = st.lists(st.tuples(st.booleans(), st.floats(0, 1, width=32)), min_si
 
 @pytest.mark.parametrize("rule", reliability.RULES)
 @given(pairs=FORECASTS)
-def test_bins_lose_nothing(rule: reliability.Rule, pairs: list[tuple[bool, float]]) -> None:
-    truth = np.array([there for there, _ in pairs])
+def test_bins_keep_all_forecasts(rule: reliability.Rule, pairs: list[tuple[bool, float]]) -> None:
+    truth = np.array([present for present, _ in pairs])
     probability = np.array([value for _, value in pairs], dtype=np.float32)
     found = reliability.bins(truth, probability, rule, count=7)
     assert found.count.sum() == len(pairs)
@@ -45,7 +45,7 @@ def test_equal_mass_gives_equal_parts_and_keeps_ties_together() -> None:
     assert found.count.tolist() == [50, 40]
 
 
-def test_errors_are_the_reports_and_lie_in_their_intervals() -> None:
+def test_errors_equal_those_of_a_report_and_lie_in_their_intervals() -> None:
     random = np.random.default_rng(3)
     probability = random.random((150, 4)).astype(np.float32)
     truth = random.random((150, 4)) < probability**3

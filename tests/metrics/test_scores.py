@@ -1,4 +1,4 @@
-"""Figures against scikit-learn's, and by hand where it has none."""
+"""Metrics equal scikit-learn's, or hand-computed values where it has none."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ HALF = [0.5] * K
 
 
 def some(n: int = 80, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Truth with absent and rare classes, and probabilities with ties that know something."""
+    """Make truth with absent and rare classes, and probabilities with ties that depend on it."""
     random = np.random.default_rng(seed)
     truth = random.random((n, K)) < np.linspace(0.0, 0.5, K)
     truth[:, 1] = False
@@ -60,7 +60,7 @@ def some(n: int = 80, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return truth, probability
 
 
-def test_macro_figures_average_the_classes_with_five_positives() -> None:
+def test_macro_metrics_average_the_classes_with_five_positives() -> None:
     truth, probability = some()
     counted = counted_classes(truth)
     assert set(counted) == {k for k in range(K) if truth[:, k].sum() >= MIN_POSITIVES}
@@ -79,7 +79,7 @@ def test_macro_figures_average_the_classes_with_five_positives() -> None:
     assert values["micro_f1"] == pytest.approx(f1_score(truth, called, average="micro"))
 
 
-def test_class_figures_of_a_hand_counted_table() -> None:
+def test_class_metrics_of_a_hand_counted_table() -> None:
     truth = np.array([[1], [1], [1], [0], [0]], dtype=bool)
     probability = np.array([[0.9], [0.6], [0.1], [0.7], [0.2]], dtype=np.float32)
     (item,) = per_class(truth, probability, [0.5])
@@ -91,17 +91,17 @@ def test_class_figures_of_a_hand_counted_table() -> None:
     assert item.ap == pytest.approx((1 / 1 + 2 / 3 + 3 / 5) / 3)
 
 
-def test_what_is_undefined_is_nan_and_none_in_json() -> None:
+def test_undefined_metrics_are_nan_and_none_in_json() -> None:
     truth = np.zeros((6, K), dtype=bool)
     probability = np.full((6, K), 0.2, dtype=np.float32)
     (item, *_) = per_class(truth, probability, HALF)
     assert item.support == 0
     assert all(math.isnan(v) for v in (item.ap, item.precision, item.recall, item.f1))
-    figures = summary(truth, probability, dict.fromkeys(CLASS_NAMES, 0.5))
-    assert figures["macro_ap"] is None
-    assert figures["micro_ap"] is None
-    assert figures["macro_classes"] == []
-    assert figures["ece"] == pytest.approx(0.2)
+    values = summary(truth, probability, dict.fromkeys(CLASS_NAMES, 0.5))
+    assert values["macro_ap"] is None
+    assert values["micro_ap"] is None
+    assert values["macro_classes"] == []
+    assert values["ece"] == pytest.approx(0.2)
 
 
 def test_confusions_are_scikit_learns() -> None:
@@ -112,7 +112,7 @@ def test_confusions_are_scikit_learns() -> None:
     )
 
 
-def test_co_occurrence_counts_calls_where_a_class_is() -> None:
+def test_co_occurrence_counts_calls_in_patches_of_a_class() -> None:
     truth = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 0]], dtype=bool)
     called = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 1, 1]], dtype=bool)
     shares = co_occurrence(truth, called)
@@ -133,14 +133,14 @@ def test_curve_rises_in_recall_and_its_area_is_the_average_precision() -> None:
     assert all(len(part) == 0 for part in curve(truth[:, 0], probability[:, 0]))
 
 
-def test_calibration_error_by_hand() -> None:
+def test_calibration_error_of_a_hand_counted_case() -> None:
     # Two bins: 0.1 (one of four true) and 0.9 (all four true).
     truth = np.array([[0, 1], [0, 1], [0, 1], [1, 1]], dtype=bool)
     probability = np.tile(np.array([0.1, 0.9], dtype=np.float32), (4, 1))
     assert calibration_error(truth, probability) == pytest.approx((0.15 + 0.10) / 2, abs=1e-6)
 
 
-def test_calibration_error_vanishes_for_honest_forecasts() -> None:
+def test_calibration_error_vanishes_for_calibrated_forecasts() -> None:
     random = np.random.default_rng(0)
     probability = random.random((20_000, 3))
     truth = random.random((20_000, 3)) < probability
@@ -148,18 +148,18 @@ def test_calibration_error_vanishes_for_honest_forecasts() -> None:
     assert calibration_error(truth, probability**2) > 0.1
 
 
-def test_every_figure_is_scikit_learns() -> None:
+def test_every_metric_is_scikit_learns() -> None:
     truth, probability = some()
     counted, called = counted_classes(truth), probability >= 0.5
     values = overall(truth, probability, HALF)
     assert tuple(values) == METRICS
-    own, said = truth[:, counted], called[:, counted]
+    own_truth, own_calls = truth[:, counted], called[:, counted]
     wanted = {
-        "macro_f2": fbeta_score(own, said, beta=2, average="macro"),
+        "macro_f2": fbeta_score(own_truth, own_calls, beta=2, average="macro"),
         "micro_f2": fbeta_score(truth, called, beta=2, average="micro"),
-        "macro_precision": precision_score(own, said, average="macro"),
+        "macro_precision": precision_score(own_truth, own_calls, average="macro"),
         "micro_precision": precision_score(truth, called, average="micro"),
-        "macro_recall": recall_score(own, said, average="macro"),
+        "macro_recall": recall_score(own_truth, own_calls, average="macro"),
         "micro_recall": recall_score(truth, called, average="micro"),
         "hamming_loss": hamming_loss(truth, called),
         "subset_accuracy": accuracy_score(truth, called),
@@ -174,7 +174,7 @@ def test_every_figure_is_scikit_learns() -> None:
         assert values[name] == pytest.approx(value, abs=1e-7), name
 
 
-def test_class_figures_are_scikit_learns() -> None:
+def test_class_metrics_are_scikit_learns() -> None:
     truth, probability = some()
     assert {*CLASS_METRICS, "support", "threshold"} == set(
         per_class(truth, probability, HALF)[0].__dataclass_fields__
@@ -194,8 +194,8 @@ def test_class_figures_are_scikit_learns() -> None:
     truth=arrays(bool, (6, 5), elements=st.booleans()),
     probability=arrays(np.float32, (6, 5), elements=st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])),
 )
-def test_the_mean_over_patches_is_the_figure(truth: np.ndarray, probability: np.ndarray) -> None:
-    """Ties, patches without a class and patches with all of them included."""
+def test_the_mean_over_patches_is_the_metric(truth: np.ndarray, probability: np.ndarray) -> None:
+    """Includes ties, patches without a class and patches with all classes."""
     each = per_patch(truth, probability, decisions(probability, [0.5] * 5))
     values = overall(truth, probability, [0.5] * 5)
     for name in (*values.keys() & each.keys(),):
@@ -203,7 +203,7 @@ def test_the_mean_over_patches_is_the_figure(truth: np.ndarray, probability: np.
     assert len(values.keys() & each.keys()) == 7
 
 
-def test_exclusive_classes_call_the_most_probable_alone() -> None:
+def test_only_the_most_probable_exclusive_class_is_called() -> None:
     probability = np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2], [0.1, 0.1, 0.8]], np.float32)
     truth = np.eye(3, dtype=bool)
     called = decisions(probability, [0.9] * 3, exclusive=True)
@@ -217,7 +217,7 @@ def test_exclusive_classes_call_the_most_probable_alone() -> None:
     assert ACCURACY not in overall(truth, probability, [0.9] * 3)
 
 
-def test_adaptive_bins_hold_equally_many_forecasts() -> None:
+def test_adaptive_bins_hold_the_same_number_of_forecasts() -> None:
     random = np.random.default_rng(0)
     probability = random.random((300, 5)) ** 4
     truth = random.random((300, 5)) < probability**0.5
@@ -235,7 +235,7 @@ def test_adaptive_bins_keep_equal_forecasts_together() -> None:
     assert adaptive_calibration_error(shuffled, even) == adaptive_calibration_error(truth, even)
 
 
-def test_a_summary_takes_any_classes() -> None:
+def test_a_summary_accepts_any_classes() -> None:
     truth, probability = np.eye(2, dtype=bool).repeat(6, axis=0), np.full((12, 2), 0.5)
     found = summary(truth, probability, {"b": 0.5, "a": 0.5}, ("a", "b"), exclusive=True)
     assert list(found) == [*SUMMARY, ACCURACY, "macro_classes"]

@@ -1,4 +1,4 @@
-"""Risk against coverage: its ends, its bounds, and what ties and thresholds do to it."""
+"""Risk-coverage curves: their ends and limits, and the effect of ties and thresholds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landcover.metrics import scores, selective_risk
 RANDOM = np.random.default_rng(0)
 
 
-def test_the_surest_come_first() -> None:
+def test_the_most_certain_patches_come_first() -> None:
     sure = np.array([0.9, 0.1, 0.5, 0.7])
     loss = np.array([0.0, 1.0, 1.0, 0.0])
     found = selective_risk.risk_coverage(sure, loss)
@@ -23,7 +23,7 @@ def test_the_surest_come_first() -> None:
     assert found.mean_loss == 0.5
 
 
-def test_one_who_is_equally_sure_of_everything_gains_nothing() -> None:
+def test_equal_certainty_of_all_patches_gains_nothing() -> None:
     loss = RANDOM.integers(0, 2, 50).astype(float)
     found = selective_risk.risk_coverage(np.full(50, 0.5), loss)
     assert found.risk == pytest.approx(np.full(50, loss.mean()))
@@ -31,13 +31,13 @@ def test_one_who_is_equally_sure_of_everything_gains_nothing() -> None:
     assert not found.beats_chance
 
 
-def test_a_certainty_that_says_nothing_does_not_beat_chance_and_a_good_one_does() -> None:
+def test_only_an_informative_certainty_beats_chance() -> None:
     loss = (RANDOM.random(300) < 0.3).astype(float)
-    blind = selective_risk.risk_coverage(np.random.default_rng(1).random(300), loss)
-    assert not blind.beats_chance
-    seeing = selective_risk.risk_coverage(-loss + RANDOM.normal(0, 0.3, 300), loss)
-    assert seeing.beats_chance
-    assert seeing.area_interval[0] <= seeing.area <= seeing.area_interval[1]
+    random_order = selective_risk.risk_coverage(np.random.default_rng(1).random(300), loss)
+    assert not random_order.beats_chance
+    informed = selective_risk.risk_coverage(-loss + RANDOM.normal(0, 0.3, 300), loss)
+    assert informed.beats_chance
+    assert informed.area_interval[0] <= informed.area <= informed.area_interval[1]
 
 
 @given(
@@ -89,5 +89,5 @@ def test_losses_are_those_of_the_decisions() -> None:
         (scores.decisions(probability, (0.5,) * 4) != truth).mean()
     )
     one = np.eye(4, dtype=bool)[[0, 1, 2]]
-    said = np.eye(4)[[0, 3, 2]]
-    assert selective_risk.top_class_wrong(one, said).tolist() == [0, 1, 0]
+    predicted = np.eye(4)[[0, 3, 2]]
+    assert selective_risk.top_class_wrong(one, predicted).tolist() == [0, 1, 0]

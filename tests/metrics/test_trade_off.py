@@ -1,4 +1,4 @@
-"""Which model is named for which wish, and which ones nobody beats."""
+"""Which model is recommended for which need, and which ones are on the Pareto front."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def candidate(name: str, macro: float, *, low: float = math.nan, **other: float)
     return Candidate(name=name, leading=macro, low=low, **values)
 
 
-def test_each_wish_has_its_model() -> None:
+def test_each_need_has_its_model() -> None:
     found = advise(
         [
             candidate("heavy", 0.80, low=0.74, milliseconds=30, parameters=5e6),
@@ -30,19 +30,19 @@ def test_each_wish_has_its_model() -> None:
     assert found == Advice(best="heavy", second="light", fastest="light", smallest="tiny")
 
 
-def test_what_nobody_has_is_nobodys() -> None:
+def test_unknown_metrics_give_no_advice() -> None:
     nothing = Advice(best=None, second=None, fastest=None, smallest=None)
     assert advise([]) == nothing
     assert advise([candidate("unknown", math.nan, milliseconds=1)]) == nothing
 
 
-def test_without_an_interval_only_the_best_will_do() -> None:
+def test_without_an_interval_only_the_best_model_is_as_good_as_the_best() -> None:
     found = advise([candidate("a", 0.8, milliseconds=9), candidate("b", 0.79, milliseconds=1)])
     assert found.fastest == "a"
 
 
 @given(st.lists(st.tuples(GRID, GRID), max_size=8))
-def test_the_front_is_what_nobody_beats(points: list[tuple[float, float]]) -> None:
+def test_the_front_holds_the_unbeaten_choices(points: list[tuple[float, float]]) -> None:
     cost, value = (np.array([p[k] for p in points], dtype=float) for k in (0, 1))
     front = pareto_front(cost, value)
     for k, (c, v) in enumerate(points):
