@@ -1,1 +1,1 @@
-"""HTTP within an allow-list and deadlines, and a cache of bytes on disk."""
+"""HTTP with a list of allowed hosts and deadlines, and a cache of bytes on disk."""

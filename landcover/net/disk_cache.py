@@ -1,12 +1,12 @@
-"""A bounded cache of bytes on disk that survives a crash and never serves half an entry.
+"""A size-limited cache of bytes on disk that survives a crash and never returns a partial entry.
 
-Every entry is a file of its own: a header (format, hash of the key, time of writing, SHA-256
-of it all) and the value. It is written aside and renamed into place, so that it appears whole
-or not at all, and it is checked at every read. Any number of threads and processes may share
-a folder without a lock; what one of them removes is a miss for the others.
+Every entry is a file: a header (format, hash of the key, time of writing, SHA-256 of all) and
+the value. It is written to a temporary file and renamed, so that it appears complete or not at
+all, and its checksum is verified at every read. Any number of threads and processes can share a
+folder without a lock; an entry that one of them removes is a miss for the others.
 
-The library diskcache was not taken because it has had no release since 2023 and unpickles what
-it finds in its folder, so that whoever can write there can run code (CVE-2025-69872).
+The library diskcache is not used because it has had no release since 2023 and unpickles the
+files in its folder, so that anyone who can write there can run code (CVE-2025-69872).
 """
 
 from __future__ import annotations
@@ -35,47 +35,47 @@ __all__ = ["DEFAULT_MB", "OVERHEAD", "VARIABLE", "DiskCache", "Value", "default"
 
 VARIABLE: Final = "LANDCOVER_CACHE_MB"
 DEFAULT_MB: Final = 2000
-"""About ten thousand patches with the headers of their scenes."""
+"""Enough for about ten thousand patches and the headers of their scenes."""
 
 _log: Final = logging.getLogger(__name__)
 
 _MAGIC: Final = b"lccache\x01"
-"""Format and its version; an entry of another version is dropped as if it were damaged."""
+"""Format and version; an entry of another version is removed like a damaged one."""
 _HEAD: Final = struct.Struct(">8s32sq")
-"""Magic, SHA-256 of the key, nanoseconds since 1970 at the writing; then the SHA-256 of these
-and the value, then the value."""
+"""Magic, SHA-256 of the key, time of writing in nanoseconds since 1970. Then follow the SHA-256
+of these and the value, and the value."""
 _DIGEST: Final = hashlib.sha256().digest_size
 OVERHEAD: Final = _HEAD.size + _DIGEST
-"""Bytes that an entry takes beyond its value."""
+"""Size of an entry without its value, in bytes."""
 
 _SHARD: Final = re.compile(r"[0-9a-f]{2}")
 _ENTRY: Final = re.compile(r"[0-9a-f]{64}")
 _ASIDE: Final = "aside"
 """Folder of entries that are being written."""
 _ABANDONED_NS: Final = 3600 * 10**9
-"""A file still aside after this long was left by a process that died: writing takes less than
-a second."""
+"""A temporary file older than this was left by a process that died: writing takes less than a
+second."""
 _AHEAD_NS: Final = 60 * 10**9
-"""An entry used further in the future than this was used by a clock that ran ahead."""
+"""If an entry's time of use is further in the future than this, the clock was wrong then."""
 _ROOM: Final = 0.9
-"""Share of the limit that is left filled when entries have to go, so that looking through the
-folder pays for a tenth of the limit."""
+"""Fraction of the limit that stays filled when entries are removed, so that each scan of the
+folder frees a tenth of the limit."""
 
 Value = bytes | bytearray | memoryview
 
 
 class DiskCache:
-    """Values under text keys, of which the least recently used go when room is needed.
+    """Values under text keys; the least recently used are removed when space is needed.
 
-    Nothing here raises because of the disk: where it is full or read-only the cache does not
-    keep, and says so in the log once.
+    Disk errors are not raised: if the disk is full or read-only, nothing is stored and a
+    warning is logged once.
 
     Args:
-        folder: where the entries live; made when the first one is kept. Files in it that are
-            not the cache's own are left alone.
-        limit_bytes: what the entries may take together, headers included. A note of how much
-            was written takes less than a hundredth of it on top (0.6 MB of the default).
-            Where room is needed, a tenth is freed at once.
+        folder: of the entries; created when the first one is stored. Other files in it are
+            left alone.
+        limit_bytes: size limit of all entries together, with their headers. A file that
+            counts the bytes written takes less than a hundredth of it in addition, about 64 kB
+            at most. When space is needed, a tenth is freed at once.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
@@ -83,20 +83,20 @@ class DiskCache:
         self.limit_bytes = limit_bytes
         self._tally = _Tally(folder / "written", cap=min(64 * 1024, limit_bytes // 128))
         self._lock = threading.Lock()
-        self._seen: tuple[int, _Mark] | None = None  # bytes found, and the tally just before
+        self._seen: tuple[int, _Mark] | None = None  # bytes found in a scan, tally before it
         self._clock = _Clock()
         self._complained = False
 
     def get(self, key: str, *, max_age: float | None = None) -> bytes | None:
-        """The value that was put last under this key, or None.
+        """Return the value stored last under this key, or None.
 
-        An entry that is damaged, foreign or another key's is removed. One that is too old
-        stays, for whoever would rather have an old answer than none.
+        A damaged file, or one that belongs to another key, is removed. An entry that is too
+        old is kept, because another caller may accept it.
 
         Args:
             key: any text.
-            max_age: seconds since the value was put, beyond which it is not wanted. A value
-                from the future (a clock was set back) is of unknown age and too old.
+            max_age: maximum age of the value in seconds. A value from the future (the clock was
+                set back) has an unknown age and counts as too old.
         """
         key_hash = _hash(key)
         path = self._path(key_hash)
@@ -115,11 +115,11 @@ class DiskCache:
         return value
 
     def put(self, key: str, value: Value) -> bool:
-        """Keep a value in place of what this key had.
+        """Store a value under a key, replacing the old one.
 
         Returns:
-            Whether it was kept. Where it was not (it is larger than the limit, or the disk
-            does not take it), what the key had before is gone too, as far as the disk lets it.
+            Whether it was stored. If not (it is larger than the limit, or the disk failed), the
+            old value is removed too, unless the disk prevents it.
         """
         key_hash = _hash(key)
         path = self._path(key_hash)
@@ -134,7 +134,7 @@ class DiskCache:
         return kept
 
     def size(self) -> int:
-        """Bytes on disk, of entries and of what is being written; it looks at every file."""
+        """Bytes on disk, of entries and temporary files; this scans all files."""
         total = 0
         with suppress(OSError):
             for found in (*self._aside(), *self._entries()):
@@ -153,11 +153,11 @@ class DiskCache:
         return self.folder / name[:2] / name
 
     def _write(self, path: Path, entry: bytes) -> bool:
-        """Write aside, count, make room, rename: in this order.
+        """Write a temporary file, count it, make room, rename it: in this order.
 
-        Whoever looks through the folder meanwhile sees the entry aside or in its place, or has
-        yet to see it in the tally; so no entry escapes the sum, and none appears before there
-        is room for it.
+        A process that scans the folder meanwhile finds the entry as a temporary file or in its
+        place, or will find it in the tally. So every entry is counted, and none appears before
+        there is space for it.
         """
         aside = self.folder / _ASIDE
         for needed in (aside, path.parent):
@@ -171,14 +171,14 @@ class DiskCache:
             self._touch(Path(name))
             if not self._make_room(self._tally.add(len(entry))):
                 return False
-            # No fsync: after a power cut the digest finds what is not whole.
+            # No fsync: after a power failure the checksum reveals an incomplete entry.
             Path(name).replace(path)
             return True
         finally:
             _remove(Path(name))
 
     def _make_room(self, now: _Mark) -> bool:
-        """Whether all that is written, here and in other processes, is within the limit."""
+        """Make room; whether all entries, also of other processes, are within the limit."""
         with self._lock:
             if self._seen is not None:
                 found, before = self._seen
@@ -190,10 +190,10 @@ class DiskCache:
             return left <= self.limit_bytes
 
     def _shrink(self) -> int:
-        """Look through the folder and remove the least recently used; the bytes that are left.
+        """Scan the folder, remove the least recently used entries and return the bytes left.
 
         Raises:
-            OSError: a folder cannot be listed, so that nobody knows how much is in it.
+            OSError: a folder cannot be listed, so that its size is unknown.
         """
         before = self._tally.read()
         now = time.time_ns()
@@ -225,7 +225,7 @@ class DiskCache:
                     yield from (f for f in _files(shard) if _ENTRY.fullmatch(f.path, prefix))
 
     def _touch(self, path: Path) -> None:
-        """Note the use in the file's time: all processes see it, and it needs no index."""
+        """Store the time of use as the file's time, which all processes see without an index."""
         now = self._clock.next()
         with suppress(OSError):
             os.utime(path, ns=(now, now))
@@ -235,11 +235,11 @@ class DiskCache:
             first, self._complained = not self._complained, True
         if first:
             reason = error.strerror or type(error).__name__
-            _log.warning("The cache in %s cannot keep what it is given: %s.", self.folder, reason)
+            _log.warning("The cache in %s cannot store values: %s.", self.folder, reason)
 
 
 def default() -> DiskCache:
-    """The cache in ``home.folder``, of 2 GB unless ``LANDCOVER_CACHE_MB`` differs.
+    """The cache in ``home.folder``, limited to ``LANDCOVER_CACHE_MB`` megabytes (2 GB if unset).
 
     Raises:
         BadInput: the folder cannot be used, or the variable is not a whole number.
@@ -255,24 +255,25 @@ def default() -> DiskCache:
 
 @lru_cache(maxsize=8)
 def _opened(folder: Path, limit_bytes: int) -> DiskCache:
-    """One object a folder: it remembers how full the folder was."""
+    """One object for each folder, because it remembers how full the folder was."""
     return DiskCache(folder, limit_bytes)
 
 
 @dataclass(frozen=True)
 class _Mark:
-    """How far a tally had come: its name, which changes when it begins anew, and its pages."""
+    """State of a tally: its random name, which changes when it starts again, and its pages."""
 
     name: bytes
     pages: int
 
 
 class _Tally:
-    """What all processes together have written, as the length of a file.
+    """Counts what all processes together have written, as the length of a file.
 
-    Appending a byte for every page that is written needs no lock: appends do not overwrite
-    each other. Two lengths say how much was written in between, without a look at the entries.
-    The file begins with random bytes, so that one that began anew is never taken for the old.
+    A byte is appended for every page written. This needs no lock, because appends do not
+    overwrite each other. The difference of two lengths is what was written in between, without
+    a scan of the entries. The file starts with random bytes, so that a new file is not mistaken
+    for the old one.
     """
 
     PAGE: Final = 4096
@@ -286,7 +287,7 @@ class _Tally:
         """Count ``size`` bytes, rounded up to whole pages.
 
         Raises:
-            OSError: the disk does not take it.
+            OSError: the file cannot be written.
         """
         pages = -(-size // self.PAGE)
         with self._path.open("a+b", buffering=0) as file:
@@ -299,7 +300,7 @@ class _Tally:
             return _Mark(file.read(self.NAME) or b"", length - self.NAME)
 
     def read(self) -> _Mark:
-        """How far it has come; it begins anew once it is long."""
+        """Read the state; a file that has become long is removed, so that it starts again."""
         try:
             with self._path.open("rb", buffering=0) as file:
                 name = file.read(self.NAME) or b""
@@ -312,7 +313,7 @@ class _Tally:
 
 
 class _Clock:
-    """Nanoseconds since 1970, later at every call, so that uses in one process have an order."""
+    """Nanoseconds since 1970, increasing at every call, so that uses in a process are ordered."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -325,9 +326,9 @@ class _Clock:
 
 
 class _Found(NamedTuple):
-    """A file on disk: its bytes and when it was last used, in nanoseconds since 1970.
+    """A file on disk: its size in bytes and time of use in nanoseconds since 1970.
 
-    There are thousands of them at each look: a plain text is quicker to make than a path.
+    A scan makes thousands of them: a string is faster to make than a ``Path``.
     """
 
     path: str
@@ -336,10 +337,10 @@ class _Found(NamedTuple):
 
 
 def _files(folder: Path) -> Iterator[_Found]:
-    """The plain files of a folder, as far as others leave them there while we look.
+    """The regular files of a folder; files that others remove meanwhile are left out.
 
     Raises:
-        OSError: the folder is there and cannot be listed.
+        OSError: the folder exists but cannot be listed.
     """
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as listing:
         for item in listing:
@@ -350,7 +351,7 @@ def _files(folder: Path) -> Iterator[_Found]:
 
 
 def _hash(key: str) -> bytes:
-    """What names an entry: no text of a user becomes a path."""
+    """Hash that names an entry, so that no user's text becomes a path."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -362,7 +363,7 @@ def _pack(key_hash: bytes, value: Value) -> bytes:
 
 
 def _unpack(raw: bytes, key_hash: bytes) -> tuple[int, bytes] | None:
-    """Time of writing and value of an entry that is whole and this key's, else None."""
+    """Time of writing and value of an intact entry of this key, else None."""
     if len(raw) < OVERHEAD:
         return None
     magic, stored_hash, written = _HEAD.unpack_from(raw)
@@ -374,7 +375,7 @@ def _unpack(raw: bytes, key_hash: bytes) -> tuple[int, bytes] | None:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    """The file's bytes; none of what cannot be an entry (a pipe would make a reader wait)."""
+    """The file's bytes; empty if it cannot be an entry (reading a pipe would block)."""
     info = path.lstat()
     if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
         return b""
@@ -388,7 +389,7 @@ def _write_all(handle: int, data: bytes) -> None:
 
 
 def _remove(path: Path) -> bool:
-    """Whether the file is gone, by us or by another."""
+    """Remove a file; whether it is gone, also if another process removed it."""
     try:
         path.unlink(missing_ok=True)
     except OSError:

@@ -1,4 +1,4 @@
-"""Which hosts an address may lead to."""
+"""Checking the host of an address."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = ["allowed", "host_of"]
 
 
 def allowed(address: str, hosts: tuple[str, ...]) -> bool:
-    """Whether an address is http or https and leads to one of the hosts (``host[:port]``)."""
-    if not address.isprintable() or " " in address:  # a parser would drop what another keeps
+    """Whether an address is http or https and its host is one of ``hosts`` (``host[:port]``)."""
+    if not address.isprintable() or " " in address:  # parsers disagree on such characters
         return False
     try:
         parts = urlsplit(address)
@@ -23,7 +23,7 @@ def allowed(address: str, hosts: tuple[str, ...]) -> bool:
 
 
 def host_of(address: str) -> str | None:
-    """What stands for the host in an address, or None where it cannot be read."""
+    """The host in an address, else its scheme; None if the address cannot be parsed."""
     try:
         return urlsplit(address).netloc or urlsplit(address).scheme or None
     except ValueError:

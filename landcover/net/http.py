@@ -1,4 +1,4 @@
-"""Parts of files over HTTP: only from the archive's hosts, a few tries each, all by a deadline."""
+"""Byte ranges of files over HTTP, from allowed hosts only, with retries and one deadline."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ __all__ = [
 DEADLINE_S: Final = 60.0
 ATTEMPTS: Final = 4
 BACK_OFF_S: Final = 0.25
-"""Wait before the second attempt; it doubles with each, and chance spreads it."""
+"""Wait before the second attempt; it doubles with each attempt and is varied at random."""
 MAX_RETRY_AFTER_S: Final = 10.0
 READ_TIMEOUT_S: Final = 8.0
-"""A server that sends nothing for so long is taken for gone."""
+"""A connection on which nothing arrives for this long has failed."""
 CONNECTIONS: Final = 24
 MAX_REDIRECTS: Final = 3
 MAX_RANGE: Final = 24_000_000
 """Bytes; four blocks of 1024 × 1024 pixels of 16 bits hold 8 million uncompressed."""
 MERGE_GAP: Final = 65_536
-"""Ranges closer than this are fetched as one: a request costs more than so many bytes."""
+"""Ranges closer than this are fetched in one request, which costs less than two."""
 HEADER_BYTES: Final = 32_768
-"""What is read of a file first; it holds the header of a whole-tile COG (titiler's choice)."""
+"""First range read of a file; it contains the header of a whole-tile COG (titiler's choice)."""
 
 CLOSE_WAIT_S: Final = 2.0
-"""How long the end waits for what a reader asked for and has not handed over."""
+"""How long closing waits for registered work that a reader has not yet started."""
 
 POLL_S: Final = 0.1
-"""How often a running request looks whether the user stopped it."""
+"""How often a running request checks whether the user has stopped it."""
 
 T = TypeVar("T")
 
@@ -71,11 +71,11 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class SignatureExpired(FetchError):
-    """An address whose signature is no longer taken; signing it again may help."""
+    """The server rejected an address's signature; signing it again may help."""
 
 
 class _Transient(Exception):
-    """A fault that another attempt may not meet."""
+    """A fault that may be gone at the next attempt."""
 
     def __init__(self, what: str, wait: float | None = None) -> None:
         super().__init__(what)
@@ -83,14 +83,14 @@ class _Transient(Exception):
 
 
 class Transport:
-    """Reads byte ranges, counts them, and stops at a deadline or when the user wants it to.
+    """Reads byte ranges, counts them, and stops at a deadline or when the user stops it.
 
     Args:
-        title: what messages call the archive.
-        hosts: ``host[:port]`` that may be asked, also after a redirect.
-        cache: where the first bytes of files are kept, or None.
-        cancel: set by the user to stop.
-        deadline_s: seconds for everything together.
+        title: name of the archive in messages.
+        hosts: allowed hosts as ``host[:port]``, also after a redirect.
+        cache: for the first bytes of files, or None.
+        cancel: set to stop.
+        deadline_s: time limit for all requests together, in seconds.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Transport:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # What a file's reader has begun in a loop of its own does not end with its caller.
+        # Work that a file's reader has started in the loop does not end with its caller.
         with self._lock:
             self._closed = True
         until = time.monotonic() + CLOSE_WAIT_S
@@ -153,16 +153,19 @@ class Transport:
             await self._session.close()
 
     def register(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
-        """What a file's reader asks for from a thread of its own, for the loop to run.
+        """Announce work that a file's reader will start in the loop from its own thread.
 
-        The transport's end waits for it: the reader hands it to the loop some time later, and
-        a loop that has closed by then would leave it pending for ever.
+        Closing the transport waits for it. Otherwise the loop could be closed when the reader
+        starts the work, which would then never end.
 
         Args:
-            work: makes the coroutine, which keeps to :meth:`track`.
+            work: makes the coroutine, which must use :meth:`track`.
+
+        Returns:
+            The coroutine to start.
 
         Raises:
-            FetchError: the transport has ended already.
+            FetchError: the transport is closed.
         """
         with self._lock:
             if self._closed:
@@ -183,10 +186,10 @@ class Transport:
 
     @contextmanager
     def track(self) -> Iterator[None]:
-        """Around what a file's reader asks for, so that it ends when the transport does.
+        """Context of a reader's work: closing the transport cancels it.
 
         Raises:
-            FetchError: it has ended already.
+            FetchError: the transport is closed.
         """
         task = asyncio.current_task()
         if self._closed or task is None:
@@ -199,27 +202,27 @@ class Transport:
 
     @property
     def seconds(self) -> float:
-        """Since the transport was made."""
+        """Seconds since the transport was created."""
         return time.monotonic() - self.started
 
     def report(self, report: Report, what: str, done: int, total: int) -> None:
-        """Say how far things are, with the requests and bytes so far."""
+        """Report progress with the requests and bytes so far."""
         check(self._cancel)
         report(
             Progress(what=what, done=done, total=total, requests=self.requests, bytes=self.bytes)
         )
 
     async def get(self, address: str, start: int, end: int) -> bytes:
-        """Bytes ``start`` to before ``end`` of a file; fewer where the file ends earlier.
+        """Read the bytes from ``start`` up to ``end`` of a file; fewer if the file ends before.
 
         Raises:
-            FetchError: the file cannot be had; the message says why and what to try.
+            FetchError: the file cannot be read; the message says why and what to try.
             SignatureExpired: the address needs a new signature.
             Cancelled: the user stopped it.
         """
         if end - start > MAX_RANGE or end <= start or start < 0:
             raise FetchError(
-                f"A file of {self.title} asks for {end - start:,} bytes at once, so it is damaged: "
+                f"A file of {self.title} needs {end - start:,} bytes at once, so it is damaged: "
                 "choose another date or catalogue."
             )
         kept = self._cached(address, start, end)
@@ -250,22 +253,22 @@ class Transport:
         )
 
     async def size(self, address: str) -> int:
-        """Bytes of a whole file, as its server states it with the first ones.
+        """Size of a file in bytes, as the server states it with the first range.
 
         Raises:
-            FetchError: as :meth:`get`, or the server does not state it.
+            FetchError: as for :meth:`get`, or the server does not state the size.
         """
         await self.get(address, 0, HEADER_BYTES)
         whole = self._sizes.get(address)
         if whole is None:
             raise FetchError(
-                f"{self.title} does not say how large {_name(address)} is: choose another date or "
+                f"{self.title} does not state the size of {_name(address)}: choose another date or "
                 "catalogue."
             )
         return whole
 
     async def ranges(self, address: str, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Several ranges of one file, near neighbours in one request, in the order asked."""
+        """Read several ranges of a file, in the given order; close ones share a request."""
         groups: list[list[int]] = []
         for start, end in sorted(set(wanted)):
             near = groups and start - groups[-1][1] <= MERGE_GAP
@@ -281,14 +284,14 @@ class Transport:
             part = parts[index][start - first : end - first]
             if len(part) != end - start:
                 raise FetchError(
-                    f"{_name(address)} of {self.title} ends too early, so it is damaged: "
+                    f"{_name(address)} of {self.title} is too short, so it is damaged: "
                     "choose another date or catalogue."
                 )
             out.append(part)
         return out
 
     async def _within_deadline(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await something, but not beyond the deadline and not after the user stopped it."""
+        """Await ``work`` until the deadline, or until the user stops it."""
         task = asyncio.ensure_future(work)
         try:
             while not task.done():
@@ -325,8 +328,7 @@ class Transport:
                         return await self._body(answer, address, start, end)
                     address = redirect_target(address, answer.headers.get("Location", ""))
         raise FetchError(
-            f"{self.title} sends {_name(asked)} from address to address: "
-            "choose another date or catalogue."
+            f"{self.title} redirects {_name(asked)} too often: choose another date or catalogue."
         )
 
     async def _body(
@@ -356,16 +358,16 @@ class Transport:
         if whole is not None:
             self._sizes[address] = whole
         if first != start or last != expected - 1:
-            raise _Transient("it sends other bytes than were asked for")
+            raise _Transient("it sends other bytes than requested")
         data = bytearray()
         async for chunk in answer.content.iter_chunked(65_536):
             check(self._cancel)
             data += chunk
             self.bytes += len(chunk)
             if len(data) > expected - start:
-                raise _Transient("it sends more bytes than were asked for")
+                raise _Transient("it sends more bytes than requested")
         if len(data) != expected - start:
-            raise _Transient("its answer breaks off")
+            raise _Transient("its answer is incomplete")
         return bytes(data)
 
     def _cached(self, address: str, start: int, end: int) -> bytes | None:
@@ -374,9 +376,9 @@ class Transport:
         return self._cache.get(_key(address, end))
 
     def confirm(self, address: str) -> None:
-        """Keep the first bytes of a file, now that its reader has found them in order.
+        """Cache the first bytes of a file after its reader has parsed them.
 
-        Kept before, one garbled answer would spoil the file for good.
+        If they were cached before, one corrupted answer would make the file unreadable for good.
         """
         data = self._unconfirmed.pop(address, None)
         if self._cache is not None and data is not None:
@@ -384,10 +386,10 @@ class Transport:
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine to its end in a thread of its own.
+    """Run a coroutine in a new thread and wait for its result.
 
-    The caller's thread may have a loop already, as in a notebook. When the user interrupts
-    the wait, the thread is left behind; it ends with its deadline.
+    The caller's thread may already have a running loop, as in a notebook. If the user
+    interrupts the wait, the thread runs on until its deadline.
     """
     outcome: list[T] = []
     fault: list[BaseException] = []
@@ -395,7 +397,7 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     def loop() -> None:
         try:
             outcome.append(asyncio.run(work()))
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             fault.append(error)
 
     thread = threading.Thread(target=loop, daemon=True, name="landcover-transport")
@@ -412,17 +414,17 @@ async def _pause(seconds: float, cancel: Event | None) -> None:
 
 
 def _key(address: str, end: int) -> str:
-    # Without its signature, which changes from hour to hour.
+    # Without the signature, which changes every hour.
     return f"header:{end}:{address.partition('?')[0]}"
 
 
 def _name(address: str) -> str:
-    """The file's own name, for messages."""
+    """Name of the file, for messages."""
     return f"'{urlsplit(address).path.rsplit('/', 1)[-1][:80]}'"
 
 
 def redirect_target(address: str, location: str) -> str:
-    """Where a redirect leads; words that are no address stay as they are, and fit no host."""
+    """Address to which a redirect leads; a text that cannot be parsed is returned unchanged."""
     try:
         return urljoin(address, location)
     except ValueError:
@@ -443,7 +445,7 @@ def _retry_after(answer: aiohttp.ClientResponse) -> float | None:
 
 
 def _content_range(text: str) -> tuple[int, int, int | None]:
-    """First byte, last byte and size of the whole (None where not stated), or -1, -1, None."""
+    """First byte, last byte and size of the file (None if not stated); -1, -1, None if invalid."""
     match = _CONTENT_RANGE.match(text)
     if match is None:
         return -1, -1, None

@@ -1,4 +1,4 @@
-"""The cache on disk: whole or nothing, within its limit, and quiet where the disk is not well."""
+"""The cache on disk: complete entries or none, within its limit, without errors of the disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def value_of(key: str, size: int) -> bytes:
-    """What belongs under a key: every process can tell whether it got just that."""
+    """The value that belongs to a key, so that every process can check what it gets."""
     return random.Random(key.encode("utf-8", "surrogatepass")).randbytes(size)
 
 
@@ -48,7 +48,7 @@ def entries(cache: DiskCache) -> list[Path]:
 
 
 def size_of(path: Path) -> int:
-    """0 where another process has removed it."""
+    """Size in bytes, 0 if another process has removed the file."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -64,10 +64,10 @@ def cache(tmp_path: Path) -> DiskCache:
     return DiskCache(tmp_path / "cache", MB)
 
 
-# --- what is put comes back ---------------------------------------------------------------
+# --- stored values are returned ------------------------------------------------------------
 
 
-def test_what_is_put_comes_back_in_another_object_too(cache: DiskCache) -> None:
+def test_a_stored_value_is_returned_by_another_object_too(cache: DiskCache) -> None:
     assert cache.get("a") is None
     assert cache.put("a", b"first")
     assert cache.put("a", b"second")
@@ -79,7 +79,7 @@ def test_what_is_put_comes_back_in_another_object_too(cache: DiskCache) -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_any_bytes_are_taken(cache: DiskCache, kind: Callable[[bytes], Any]) -> None:
+def test_any_bytes_are_stored(cache: DiskCache, kind: Callable[[bytes], Any]) -> None:
     cache.put("a", kind(b"pixels"))
     kept = cache.get("a")
     assert kept == b"pixels"
@@ -88,7 +88,7 @@ def test_any_bytes_are_taken(cache: DiskCache, kind: Callable[[bytes], Any]) -> 
 
 @given(key=st.text(st.characters()), other=st.text(st.characters()))
 @settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_is_a_key_and_no_path(key: str, other: str, cache: DiskCache) -> None:
+def test_any_text_is_a_key(key: str, other: str, cache: DiskCache) -> None:
     cache.put(key, value_of(key, 20))
     cache.put(other, value_of(other, 20))
     assert cache.get(key) == value_of(key, 20)
@@ -96,7 +96,7 @@ def test_any_text_is_a_key_and_no_path(key: str, other: str, cache: DiskCache) -
 
 
 @pytest.mark.parametrize("key", ["../../up", "/etc/passwd", "a\0b", "\ud800", "x" * 10**5, "CON"])
-def test_no_text_of_a_user_is_in_a_file_name(key: str, cache: DiskCache) -> None:
+def test_file_names_do_not_contain_the_key(key: str, cache: DiskCache) -> None:
     before = set(cache.folder.parent.iterdir())
     assert cache.put(key, b"v")
     assert cache.get(key) == b"v"
@@ -105,7 +105,7 @@ def test_no_text_of_a_user_is_in_a_file_name(key: str, cache: DiskCache) -> None
     assert set(entry.name) <= set("0123456789abcdef")
 
 
-def test_clear_leaves_nothing_of_ours_and_all_of_others(cache: DiskCache) -> None:
+def test_clear_removes_all_entries_and_no_other_file(cache: DiskCache) -> None:
     for n in range(20):
         cache.put(str(n), b"v" * 100)
     foreign = [cache.folder / "notes.txt", entries(cache)[0].parent / "notes.txt"]
@@ -121,31 +121,31 @@ def test_clear_leaves_nothing_of_ours_and_all_of_others(cache: DiskCache) -> Non
     assert cache.get("1") == b"again"
 
 
-def test_a_cache_that_was_never_used_is_empty(tmp_path: Path) -> None:
+def test_an_unused_cache_is_empty(tmp_path: Path) -> None:
     unused = DiskCache(tmp_path / "none", MB)
     unused.clear()
     assert unused.size() == 0
     assert unused.get("a") is None
-    assert not unused.folder.exists(), "looking makes no folder"
+    assert not unused.folder.exists(), "reading creates no folder"
 
 
 # --- age ----------------------------------------------------------------------------------
 
 
-def test_age_is_the_readers_choice(cache: DiskCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caller_chooses_the_age(cache: DiskCache, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.put("search", b"answer")
     now = time.time_ns()
     monkeypatch.setattr(time, "time_ns", lambda: now + 600 * 10**9)
     assert cache.get("search", max_age=599) is None
-    assert cache.get("search", max_age=601) == b"answer", "a use does not make it younger"
+    assert cache.get("search", max_age=601) == b"answer", "reading does not reset the age"
     assert cache.get("search", max_age=599) is None
-    assert cache.get("search") == b"answer", "too old for one is still there for another"
+    assert cache.get("search") == b"answer", "an entry that is too old is kept"
     cache.put("search", b"new")
     assert cache.get("search", max_age=1) == b"new"
 
 
 @pytest.mark.parametrize("max_age", [0.0, 10.0, 1e9, float("inf")])
-def test_a_value_from_the_future_is_of_unknown_age(
+def test_a_value_from_the_future_has_an_unknown_age(
     cache: DiskCache, monkeypatch: pytest.MonkeyPatch, max_age: float
 ) -> None:
     now = time.time_ns()
@@ -157,51 +157,51 @@ def test_a_value_from_the_future_is_of_unknown_age(
 
 
 @pytest.mark.parametrize("max_age", [-1.0, float("nan")])
-def test_a_senseless_age_is_a_miss(cache: DiskCache, max_age: float) -> None:
+def test_an_invalid_age_is_a_miss(cache: DiskCache, max_age: float) -> None:
     cache.put("a", b"v")
     assert cache.get("a", max_age=max_age) is None
 
 
-# --- never anything but what was put ------------------------------------------------------
+# --- damaged entries are never returned ----------------------------------------------------
 
 
-def spoil_and_get(cache: DiskCache, entry: Path, spoilt: bytes) -> bytes | None:
-    entry.write_bytes(spoilt)
+def damage_and_get(cache: DiskCache, entry: Path, damaged: bytes) -> bytes | None:
+    entry.write_bytes(damaged)
     kept = cache.get("a")
     if kept is None:
-        assert not entry.exists(), "what cannot be served is removed"
+        assert not entry.exists(), "an entry that is not returned is removed"
     return kept
 
 
-def test_every_cut_is_found(cache: DiskCache) -> None:
+def test_truncated_entries_are_detected(cache: DiskCache) -> None:
     cache.put("a", b"some pixels")
     (entry,) = entries(cache)
     whole = entry.read_bytes()
     for length in range(len(whole)):
-        assert spoil_and_get(cache, entry, whole[:length]) is None
-    assert spoil_and_get(cache, entry, whole + b"\0") is None
+        assert damage_and_get(cache, entry, whole[:length]) is None
+    assert damage_and_get(cache, entry, whole + b"\0") is None
 
 
-def test_every_flipped_bit_is_found(cache: DiskCache) -> None:
+def test_flipped_bits_are_detected(cache: DiskCache) -> None:
     cache.put("a", b"some pixels")
     (entry,) = entries(cache)
     whole = entry.read_bytes()
     for bit in range(8 * len(whole)):
-        spoilt = bytearray(whole)
-        spoilt[bit // 8] ^= 1 << bit % 8
-        assert spoil_and_get(cache, entry, bytes(spoilt)) is None, f"bit {bit}"
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert damage_and_get(cache, entry, bytes(damaged)) is None, f"bit {bit}"
     entry.write_bytes(whole)
     assert cache.get("a") == b"some pixels"
 
 
 @given(foreign=st.binary(max_size=300))
 @settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_foreign_file_is_never_served(foreign: bytes, cache: DiskCache) -> None:
+def test_a_foreign_file_is_never_returned(foreign: bytes, cache: DiskCache) -> None:
     cache.put("a", b"v")
-    assert spoil_and_get(cache, entries(cache)[0], foreign) is None
+    assert damage_and_get(cache, entries(cache)[0], foreign) is None
 
 
-def test_an_entry_under_another_keys_name_is_never_served(cache: DiskCache) -> None:
+def test_an_entry_under_the_name_of_another_key_is_never_returned(cache: DiskCache) -> None:
     cache.put("a", b"of a")
     (of_a,) = entries(cache)
     cache.put("b", b"of b")
@@ -212,7 +212,7 @@ def test_an_entry_under_another_keys_name_is_never_served(cache: DiskCache) -> N
     assert cache.get("a") == b"of a"
 
 
-def test_a_blown_up_file_is_not_read(cache: DiskCache) -> None:
+def test_a_file_beyond_the_limit_is_not_read(cache: DiskCache) -> None:
     cache.put("a", b"v")
     (entry,) = entries(cache)
     with entry.open("r+b") as file:
@@ -222,7 +222,7 @@ def test_a_blown_up_file_is_not_read(cache: DiskCache) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
-def test_what_is_no_plain_file_is_not_opened(cache: DiskCache, tmp_path: Path) -> None:
+def test_pipes_links_and_folders_are_not_opened(cache: DiskCache, tmp_path: Path) -> None:
     cache.put("a", b"v")
     (entry,) = entries(cache)
     entry.unlink()
@@ -233,7 +233,7 @@ def test_what_is_no_plain_file_is_not_opened(cache: DiskCache, tmp_path: Path) -
     entry.unlink()
     entry.symlink_to(tmp_path / "elsewhere")
     assert cache.get("a") is None
-    assert (tmp_path / "elsewhere").exists(), "the link went, not what it led to"
+    assert (tmp_path / "elsewhere").exists(), "the link was removed, not its target"
     entry.mkdir()
     assert cache.get("a") is None
     assert not cache.put("a", b"v")
@@ -242,7 +242,7 @@ def test_what_is_no_plain_file_is_not_opened(cache: DiskCache, tmp_path: Path) -
 # --- the limit ----------------------------------------------------------------------------
 
 
-def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
+def test_the_least_recently_used_are_removed_first(tmp_path: Path) -> None:
     size = 1000 - OVERHEAD
     cache = DiskCache(tmp_path, 10_000)
     for n in range(9):
@@ -260,16 +260,16 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 1, OVERHEAD - 1, 500])
-def test_what_is_larger_than_the_limit_is_not_kept(tmp_path: Path, limit: int) -> None:
+def test_a_value_larger_than_the_limit_is_not_stored(tmp_path: Path, limit: int) -> None:
     cache = DiskCache(tmp_path / "cache", limit)
     cache.put("other", b"")
     kept_before = cache.get("other")
     assert not cache.put("a", bytes(max(0, limit - OVERHEAD + 1)))
     assert cache.get("a") is None
-    assert cache.get("other") == kept_before, "nothing else has to go for it"
+    assert cache.get("other") == kept_before, "no other entry is removed for it"
 
 
-def test_what_just_fits_is_kept_alone(tmp_path: Path) -> None:
+def test_a_value_as_large_as_the_limit_is_stored_alone(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path, 10_000)
     for n in range(5):
         cache.put(str(n), bytes(1000))
@@ -278,14 +278,14 @@ def test_what_just_fits_is_kept_alone(tmp_path: Path) -> None:
     assert cache.size() == 10_000
 
 
-def test_a_value_that_is_not_kept_does_not_leave_the_one_before(tmp_path: Path) -> None:
+def test_if_a_value_is_not_stored_the_old_one_is_removed(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path, 1000)
     cache.put("a", b"old")
     assert not cache.put("a", bytes(2000))
     assert cache.get("a") is None
 
 
-def test_a_smaller_limit_is_kept_at_the_first_put(tmp_path: Path) -> None:
+def test_a_smaller_limit_holds_after_the_first_put(tmp_path: Path) -> None:
     wide = DiskCache(tmp_path, MB)
     for n in range(50):
         wide.put(str(n), bytes(10_000))
@@ -296,7 +296,7 @@ def test_a_smaller_limit_is_kept_at_the_first_put(tmp_path: Path) -> None:
     assert narrow.get("49") is not None
 
 
-def test_an_entry_of_a_clock_that_ran_ahead_does_not_stay_for_ever(tmp_path: Path) -> None:
+def test_an_entry_with_a_future_time_is_removed_at_last(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path, 10_000)
     cache.put("ahead", bytes(1000))
     (entry,) = entries(cache)
@@ -307,15 +307,15 @@ def test_an_entry_of_a_clock_that_ran_ahead_does_not_stay_for_ever(tmp_path: Pat
     assert cache.get("ahead") is None
 
 
-def test_far_from_the_limit_a_put_looks_at_no_folder(
+def test_far_from_the_limit_a_put_scans_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = 0
+    scans = 0
     scandir = os.scandir
 
     def counting(path: Any) -> Any:
-        nonlocal looks
-        looks += 1
+        nonlocal scans
+        scans += 1
         return scandir(path)
 
     cache = DiskCache(tmp_path, 100 * MB)
@@ -324,27 +324,27 @@ def test_far_from_the_limit_a_put_looks_at_no_folder(
     monkeypatch.setattr(os, "scandir", counting)
     for n in range(100, 300):
         cache.put(str(n), bytes(1000))
-    assert looks == 0
+    assert scans == 0
     near = DiskCache(tmp_path / "near", MB)
     for n in range(500):
         near.put(str(n), bytes(10_000))
-    full_looks = looks / (2 + 90)  # the folder's shards, and what is aside
-    assert 500 * 10_000 / (0.1 * MB) * 0.5 < full_looks < 500 * 10_000 / (0.1 * MB) * 2.5
+    full_scans = scans / (2 + 90)  # the shards of the folder, and the temporary files
+    assert 500 * 10_000 / (0.1 * MB) * 0.5 < full_scans < 500 * 10_000 / (0.1 * MB) * 2.5
 
 
-def test_the_note_of_what_was_written_stays_short(tmp_path: Path) -> None:
+def test_the_tally_of_written_bytes_stays_short(tmp_path: Path) -> None:
     limit = 200_000
     cache = DiskCache(tmp_path, limit)
     longest = 0
     for n in range(600):
         cache.put(str(n % 60), bytes(20_000))
         longest = max(longest, *map(size_of, tmp_path.glob("written")), 0)
-    assert limit // 128 < longest < limit // 128 + 500, "it began anew"
+    assert limit // 128 < longest < limit // 128 + 500, "it started again"
     assert cache.size() <= limit
 
 
 class AgainstADict(RuleBasedStateMachine):
-    """Whatever is done: the cache holds what a dict would, of the most recently used."""
+    """The cache always holds what a dict of the most recently used values would."""
 
     LIMIT = 3000
     keys = st.sampled_from("abcdefghijkl")
@@ -380,9 +380,9 @@ class AgainstADict(RuleBasedStateMachine):
     @rule(key=keys, at=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
     def damage(self, key: str, at: float, flip: int) -> None:
         if key in self.model:
-            spoilt = bytearray(self.file(key).read_bytes())
-            spoilt[int(at * len(spoilt))] ^= flip
-            self.file(key).write_bytes(spoilt)
+            damaged = bytearray(self.file(key).read_bytes())
+            damaged[int(at * len(damaged))] ^= flip
+            self.file(key).write_bytes(damaged)
             assert self.cache.get(key) is None
             self.model.pop(key)
 
@@ -399,10 +399,10 @@ class AgainstADict(RuleBasedStateMachine):
         return self.cache.folder / sha256(key)[:2] / sha256(key)
 
     def cut(self) -> None:
-        """Drop from the model what has gone, which must be the longest unused."""
+        """Remove from the model what the cache has removed: the least recently used."""
         here = [self.file(key).exists() for key in self.model]
-        assert here == sorted(here), f"a more recently used one went first: {here}"
-        assert here[-1], "what was just put is there"
+        assert here == sorted(here), f"a more recently used one was removed first: {here}"
+        assert here[-1], "the newest value is there"
         self.model = {
             key: value
             for (key, value), is_here in zip(self.model.items(), here, strict=True)
@@ -424,7 +424,7 @@ TestAgainstADict.settings = settings(
 )
 
 
-# --- many at once -------------------------------------------------------------------------
+# --- threads and processes -----------------------------------------------------------------
 
 
 def test_many_threads_share_one_cache(cache: DiskCache) -> None:
@@ -480,7 +480,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts processes that put and get at random once they are told to begin."""
+    """Starts processes that put and get at random after :func:`begin`."""
     with ExitStack() as started:
 
         def process(cache: DiskCache, *, seed: int, rounds: int, size: int) -> Any:
@@ -501,7 +501,7 @@ def start() -> Iterator[Start]:
 
 
 def begin(process: subprocess.Popen[str]) -> None:
-    """Let a worker go once it is up."""
+    """Let a worker begin once it has started."""
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -520,13 +520,13 @@ def test_many_processes_stay_within_the_limit_together(cache: DiskCache, start: 
     answers = [process.communicate()[0] for process in processes]
     assert answers == ["done\n"] * 4
     assert cache.size() <= cache.limit_bytes
-    # Listing takes longer than a few puts: what is seen is a little of before and of after.
+    # Listing takes longer than a few puts, so a listing mixes an earlier and a later state.
     assert max(seen) <= cache.limit_bytes + 4 * 2 * (size + OVERHEAD)
     assert max(seen) > 0.5 * cache.limit_bytes, "it was full"
     assert aside(cache) == []
 
 
-def test_what_another_process_wrote_counts(tmp_path: Path) -> None:
+def test_entries_of_another_process_count(tmp_path: Path) -> None:
     mine = DiskCache(tmp_path, 100_000)
     mine.put("mine", bytes(1000))
     theirs = DiskCache(tmp_path, 100_000)  # remembers nothing of mine, as another process would
@@ -537,8 +537,8 @@ def test_what_another_process_wrote_counts(tmp_path: Path) -> None:
         assert mine.size() <= 100_000
 
 
-def test_a_note_that_began_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
-    """Not even where it has become as long as the old one was."""
+def test_a_new_tally_is_not_mistaken_for_the_old_one(tmp_path: Path) -> None:
+    """Even if it has become as long as the old one."""
     mine = DiskCache(tmp_path, 100_000)
     mine.put("mine", bytes(50_000))
     (tmp_path / "written").unlink()
@@ -553,7 +553,7 @@ def test_a_note_that_began_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> 
 # --- a process that dies ------------------------------------------------------------------
 
 
-def test_a_killed_process_leaves_only_whole_entries(cache: DiskCache, start: Start) -> None:
+def test_a_killed_process_leaves_only_complete_entries(cache: DiskCache, start: Start) -> None:
     pause = random.Random(0)
     for seed in range(5):
         process = start(cache, seed=seed, rounds=10**9, size=10_000)
@@ -571,7 +571,7 @@ def test_a_killed_process_leaves_only_whole_entries(cache: DiskCache, start: Sta
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="a kill that cannot be caught")
 def test_killed_in_the_middle_of_a_write(tmp_path: Path, start: Start) -> None:
-    """The child is killed as soon as it writes aside, until a half-written file is left."""
+    """The child is killed while it writes, until an incomplete temporary file is left."""
     cache = DiskCache(tmp_path, 100 * MB)
     size = 30 * MB
     cache.put("0", value_of("0", size))
@@ -589,7 +589,7 @@ def test_killed_in_the_middle_of_a_write(tmp_path: Path, start: Start) -> None:
     assert cache.get("0") in {None, value_of("0", size)}
     young = DiskCache(tmp_path, 100 * MB)
     young.put("small", b"v")
-    assert aside(cache) == left, "it could be another process's that is still writing"
+    assert aside(cache) == left, "another process could still be writing it"
     old = time.time() - 3700
     os.utime(left[0], (old, old))
     DiskCache(tmp_path, 100 * MB).put("small", b"v")
@@ -597,7 +597,7 @@ def test_killed_in_the_middle_of_a_write(tmp_path: Path, start: Start) -> None:
     assert cache.get("small") == b"v"
 
 
-# --- a disk that is not well --------------------------------------------------------------
+# --- errors of the disk --------------------------------------------------------------------
 
 
 def failing(code: int) -> Callable[..., Any]:
@@ -612,7 +612,7 @@ CODES = [errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT]
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("call", ["write", "replace", "open", "mkdir"])
-def test_a_failing_disk_is_a_cache_that_does_not_keep(
+def test_on_a_failing_disk_nothing_is_stored(
     call: str,
     code: int,
     cache: DiskCache,
@@ -636,7 +636,7 @@ def test_a_failing_disk_is_a_cache_that_does_not_keep(
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_where_times_cannot_be_set_it_still_keeps(
+def test_values_are_stored_even_if_times_cannot_be_set(
     cache: DiskCache, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "utime", failing(code))
@@ -644,10 +644,10 @@ def test_where_times_cannot_be_set_it_still_keeps(
     assert cache.get("a") == b"v"
 
 
-def test_a_folder_that_cannot_be_listed_gets_nothing_new(
+def test_nothing_is_stored_in_a_folder_that_cannot_be_listed(
     cache: DiskCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or the limit could be passed unseen."""
+    """Otherwise the limit could be exceeded."""
     cache.put("a", b"v")
     again = DiskCache(cache.folder, cache.limit_bytes)
     monkeypatch.setattr(os, "scandir", failing(errno.EIO))
@@ -658,7 +658,7 @@ def test_a_folder_that_cannot_be_listed_gets_nothing_new(
     assert again.get("a") == b"v"
 
 
-def test_a_disk_that_fills_up_in_mid_write(
+def test_a_disk_that_fills_up_during_a_write(
     cache: DiskCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = os.write
@@ -673,7 +673,7 @@ def test_a_disk_that_fills_up_in_mid_write(
         return done
 
     monkeypatch.setattr(os, "write", filling)
-    assert cache.put("first", value_of("first", 20_000)), "short writes are carried on"
+    assert cache.put("first", value_of("first", 20_000)), "short writes are continued"
     assert not cache.put("second", value_of("second", 20_000))
     assert cache.get("first") == value_of("first", 20_000)
     assert cache.get("second") is None
@@ -681,8 +681,8 @@ def test_a_disk_that_fills_up_in_mid_write(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process")
-def test_a_real_refusal_by_the_system(tmp_path: Path) -> None:
-    """No file of this child may grow beyond 64 kB, whoever the user is."""
+def test_a_limit_of_the_operating_system(tmp_path: Path) -> None:
+    """No file of this child process may grow beyond 64 kB, not even for root."""
     child = textwrap.dedent(
         """
         import logging, resource, sys
@@ -704,7 +704,7 @@ def test_a_real_refusal_by_the_system(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "[True, False, False, b'v', None]\n"
-    assert done.stderr.count("cannot keep what it is given: File too large.") == 1
+    assert done.stderr.count("cannot store values: File too large.") == 1
     assert aside(DiskCache(tmp_path, 10**7)) == []
 
 
@@ -719,7 +719,7 @@ def test_a_folder_that_cannot_exist(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert len(caplog.records) == 1
 
 
-def test_entries_that_cannot_be_removed_keep_new_ones_out(
+def test_if_entries_cannot_be_removed_no_new_one_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = DiskCache(tmp_path, 10_000)
@@ -761,20 +761,20 @@ def test_the_default_limit(text: str, limit: int, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("at_home")
 @pytest.mark.parametrize("text", ["lots", "-1", "1.5", "1e3", "1_000", "٣", "2 GB", "9" * 5000])
-def test_a_bad_limit_is_one_clear_sentence(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_limit_gives_a_sentence(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(cache_module.VARIABLE, text)
     with pytest.raises(BadInput, match=r"no whole number of megabytes: give one such as 2000"):
         default()
 
 
-def test_the_default_lies_at_home_and_is_shared(at_home: Path) -> None:
+def test_the_default_is_in_the_home_folder_and_shared(at_home: Path) -> None:
     assert default().folder == at_home / "cache"
     assert default() is default()
     default().put("a", b"v")
     assert DiskCache(at_home / "cache", MB).get("a") == b"v"
 
 
-def test_a_home_that_cannot_be_used_is_said(at_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_home_gives_a_sentence(at_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (at_home / "file").touch()
     monkeypatch.setenv(home.VARIABLE, str(at_home / "file"))
     with pytest.raises(BadInput, match="is a file"):
@@ -785,7 +785,7 @@ def test_a_home_that_cannot_be_used_is_said(at_home: Path, monkeypatch: pytest.M
 
 
 def test_a_hit_is_cheap(cache: DiskCache) -> None:
-    """Of 200 kB; the best of many, for the machine may be busy."""
+    """The best of many reads of 200 kB, because the machine may be busy."""
     cache.put("patch", value_of("patch", 200_000))
     best = float("inf")
     for _ in range(50):

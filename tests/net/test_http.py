@@ -1,4 +1,4 @@
-"""Byte ranges over a real wire: the right ones, only from known hosts, in time, or one sentence."""
+"""Byte ranges from a real server: correct bytes, allowed hosts only, in time, or one sentence."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
 
 @pytest.fixture
 def server(files: RangeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[RangeServer]:
-    """Nothing counted, nothing wrong; a client with less patience than a user's."""
+    """The server without faults and counts, and shorter time limits than in use."""
     monkeypatch.setattr(http, "BACK_OFF_S", 0.01)
     monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.25)
     files.reset()
@@ -61,7 +61,7 @@ def through(
     cancel: threading.Event | None = None,
     deadline_s: float = 20.0,
 ) -> T:
-    """Do something with a transport that may ask only this server."""
+    """Run work with a transport that may use only this server."""
 
     async def done() -> T:
         async with Transport(
@@ -70,8 +70,8 @@ def through(
             cache=cache,
             cancel=cancel,
             deadline_s=deadline_s,
-        ) as way:
-            return await work(way)
+        ) as transport:
+            return await work(transport)
 
     return asyncio.run(done())
 
@@ -88,7 +88,7 @@ def get(
 ) -> bytes:
     return through(
         server,
-        lambda way: way.get(f"{server.url}/{name}", start, end),
+        lambda transport: transport.get(f"{server.url}/{name}", start, end),
         hosts=hosts,
         cancel=cancel,
         deadline_s=deadline_s,
@@ -108,13 +108,13 @@ def get(
         max_size=8,
     )
 )
-def test_any_ranges_come_in_the_order_asked(
+def test_ranges_come_in_the_requested_order(
     files: RangeServer, wanted: list[tuple[int, int]]
 ) -> None:
     files.reset()
-    got = through(files, lambda way: way.ranges(f"{files.url}/a.tif", wanted))
+    got = through(files, lambda transport: transport.ranges(f"{files.url}/a.tif", wanted))
     assert got == [CONTENT[start:end] for start, end in wanted]
-    # No two requests lie closer than the gap, nor does any ask for what nobody wanted.
+    # No two requests are closer than the gap, and each starts and ends at a requested range.
     asked = sorted(_span(request.range) for request in files.requests)
     for (_, before), (after, _) in itertools.pairwise(asked):
         assert after - before > MERGE_GAP
@@ -138,39 +138,39 @@ def _span(header: str) -> tuple[int, int]:
         ([], 0),
     ],
 )
-def test_near_neighbours_are_one_request(
+def test_close_ranges_share_a_request(
     server: RangeServer, wanted: list[tuple[int, int]], requests: int
 ) -> None:
-    got = through(server, lambda way: way.ranges(f"{server.url}/a.tif", wanted))
+    got = through(server, lambda transport: transport.ranges(f"{server.url}/a.tif", wanted))
     assert got == [CONTENT[start:end] for start, end in wanted]
     assert len(server.requests) == requests
 
 
-def test_merged_ranges_stay_below_the_largest_request(
+def test_merged_ranges_do_not_exceed_the_largest_request(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "MAX_RANGE", 100)
     wanted = [(n * 40, n * 40 + 40) for n in range(10)]
-    got = through(server, lambda way: way.ranges(f"{server.url}/a.tif", wanted))
+    got = through(server, lambda transport: transport.ranges(f"{server.url}/a.tif", wanted))
     assert got == [CONTENT[start:end] for start, end in wanted]
     assert len(server.requests) == 5
 
 
-def test_fewer_bytes_come_where_the_file_ends(server: RangeServer) -> None:
+def test_fewer_bytes_come_if_the_file_ends(server: RangeServer) -> None:
     assert get(server, SIZE - 5, SIZE + 100) == CONTENT[-5:]
     assert get(server, 0, HEADER_BYTES, name="b.tif") == OTHER
 
 
-def test_blocks_beyond_the_end_are_damage(server: RangeServer) -> None:
+def test_a_range_beyond_the_end_means_damage(server: RangeServer) -> None:
     wanted = [(0, 10), (990, 1010)]
-    with pytest.raises(FetchError, match=r"'b.tif' of Archive ends too early, so it is damaged"):
-        through(server, lambda way: way.ranges(f"{server.url}/b.tif", wanted))
+    with pytest.raises(FetchError, match=r"'b.tif' of Archive is too short, so it is damaged"):
+        through(server, lambda transport: transport.ranges(f"{server.url}/b.tif", wanted))
 
 
 @pytest.mark.parametrize(
     ("start", "end"), [(0, http.MAX_RANGE + 1), (0, 2**60), (5, 5), (9, 3), (-4, 3)]
 )
-def test_ranges_that_only_damage_explains_are_not_asked_for(
+def test_ranges_of_a_damaged_header_are_not_requested(
     server: RangeServer, start: int, end: int
 ) -> None:
     with pytest.raises(FetchError, match=r"so it is damaged: choose another date"):
@@ -179,19 +179,19 @@ def test_ranges_that_only_damage_explains_are_not_asked_for(
 
 
 def test_requests_and_bytes_are_counted(server: RangeServer) -> None:
-    async def twice(way: Transport) -> tuple[int, int]:
-        await way.get(f"{server.url}/a.tif", 0, 100)
-        await way.get(f"{server.url}/a.tif", 200, 250)
-        return way.requests, way.bytes
+    async def twice(transport: Transport) -> tuple[int, int]:
+        await transport.get(f"{server.url}/a.tif", 0, 100)
+        await transport.get(f"{server.url}/a.tif", 200, 250)
+        return transport.requests, transport.bytes
 
     assert through(server, twice) == (2, 150)
 
 
-def test_not_all_files_are_asked_for_at_once(server: RangeServer) -> None:
+def test_simultaneous_requests_are_limited(server: RangeServer) -> None:
     server.latency = 0.03
 
-    async def many(way: Transport) -> list[bytes]:
-        gets = (way.get(f"{server.url}/a.tif", n, n + 1) for n in range(80))
+    async def many(transport: Transport) -> list[bytes]:
+        gets = (transport.get(f"{server.url}/a.tif", n, n + 1) for n in range(80))
         return await asyncio.gather(*gets)
 
     assert b"".join(through(server, many)) == CONTENT[:80]
@@ -215,9 +215,9 @@ def test_not_all_files_are_asked_for_at_once(server: RangeServer) -> None:
         "http://[::1",
     ],
 )
-def test_only_the_archives_hosts_are_asked(server: RangeServer, address: str) -> None:
+def test_only_the_archives_hosts_are_used(server: RangeServer, address: str) -> None:
     with pytest.raises(FetchError, match="is not one of its hosts: choose another") as caught:
-        through(server, lambda way: way.get(address, 0, 10))
+        through(server, lambda transport: transport.get(address, 0, 10))
     assert "\n" not in str(caught.value)
     assert server.requests == []
 
@@ -257,7 +257,7 @@ def test_a_redirect_to_another_port_is_not_followed(server: RangeServer, tmp_pat
         with pytest.raises(FetchError, match="is not one of its hosts"):
             get(server)
         assert stranger.requests == []
-        # The same answer is taken once the user's environment names that host.
+        # The redirect is followed once the user's environment allows that host.
         assert get(server, hosts=(server.host, stranger.host)) == CONTENT[10:90]
         assert len(stranger.requests) == 1
 
@@ -265,41 +265,41 @@ def test_a_redirect_to_another_port_is_not_followed(server: RangeServer, tmp_pat
 @pytest.mark.parametrize("location", ["/a.tif", ""])
 def test_redirects_in_a_circle_end(server: RangeServer, location: str) -> None:
     server.fault("/a.tif", Fault(kind="redirect", location=location))
-    with pytest.raises(FetchError, match=r"sends 'a.tif' from address to address"):
+    with pytest.raises(FetchError, match=r"redirects 'a.tif' too often"):
         get(server)
     assert len(server.requests) == http.MAX_REDIRECTS + 1
 
 
-def test_redirects_that_end_nowhere_are_a_sentence(server: RangeServer) -> None:
+def test_redirects_to_an_invalid_address_give_a_sentence(server: RangeServer) -> None:
     for number in range(http.MAX_REDIRECTS):
         server.fault(f"/{number}.tif", Fault(kind="redirect", location=f"/{number + 1}.tif"))
     server.fault(f"/{http.MAX_REDIRECTS}.tif", Fault(kind="redirect", location="http://[::1"))
-    with pytest.raises(FetchError, match=r"sends '0.tif' from address to address"):
+    with pytest.raises(FetchError, match=r"redirects '0.tif' too often"):
         get(server, name="0.tif")
 
 
 # Faults
 
 
-PASSING: list[Fault] = [
+TRANSIENT: list[Fault] = [
     *(Fault(kind="status", status=status) for status in (408, 425, 429, 500, 502, 503, 504)),
     *(Fault(kind=kind) for kind in ("drop", "truncated", "longer", "wrong-range", "hang")),
 ]
 
 
-def _called(fault: Fault) -> str:
+def _id(fault: Fault) -> str:
     return f"{fault.kind}-{fault.status}" if fault.kind == "status" else fault.kind
 
 
-@pytest.mark.parametrize("fault", PASSING, ids=_called)
-def test_what_may_pass_is_tried_again(server: RangeServer, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", TRANSIENT, ids=_id)
+def test_transient_faults_are_retried(server: RangeServer, fault: Fault) -> None:
     server.fault("*", Fault(kind=fault.kind, status=fault.status, times=1))
     assert get(server) == CONTENT[10:90]
     assert len(server.requests) >= 1
 
 
-@pytest.mark.parametrize("fault", PASSING, ids=_called)
-def test_what_does_not_pass_is_a_sentence_after_a_few_tries(
+@pytest.mark.parametrize("fault", TRANSIENT, ids=_id)
+def test_lasting_faults_give_a_sentence_after_a_few_attempts(
     server: RangeServer, fault: Fault
 ) -> None:
     server.fault("*", fault)
@@ -323,7 +323,7 @@ def test_what_does_not_pass_is_a_sentence_after_a_few_tries(
         (Fault(kind="html"), FetchError, "'a.tif' is not sent in parts at Archive"),
     ],
 )
-def test_what_will_not_pass_is_a_sentence_at_once(
+def test_permanent_faults_give_a_sentence_at_once(
     server: RangeServer, fault: Fault, kind: type[FetchError], words: str
 ) -> None:
     server.fault("*", fault)
@@ -333,11 +333,11 @@ def test_what_will_not_pass_is_a_sentence_at_once(
     assert len(server.requests) == 1
 
 
-def test_a_closed_port_is_no_connection(server: RangeServer, tmp_path: Path) -> None:
+def test_a_closed_port_gives_no_connection(server: RangeServer, tmp_path: Path) -> None:
     with RangeServer(tmp_path) as gone:
         host, address = gone.host, f"{gone.url}/a.tif"
     with pytest.raises(FetchError, match=r"failed 4 times to send 'a.tif' \(no connection\)"):
-        through(server, lambda way: way.get(address, 0, 10), hosts=(host,))
+        through(server, lambda transport: transport.get(address, 0, 10), hosts=(host,))
 
 
 # Time
@@ -349,13 +349,13 @@ def timed(work: Callable[[], object]) -> float:
     return time.monotonic() - start
 
 
-def test_a_server_may_ask_for_a_pause(server: RangeServer) -> None:
+def test_retry_after_is_followed(server: RangeServer) -> None:
     server.fault("*", Fault(kind="status", status=429, retry_after="1", times=1))
     assert 1.0 <= timed(lambda: get(server)) < 3.0
 
 
 @pytest.mark.parametrize("pause", ["3600", "99999999999999999999", "9" * 400])
-def test_but_not_for_hours(
+def test_a_long_retry_after_is_shortened(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch, pause: str
 ) -> None:
     assert http.MAX_RETRY_AFTER_S <= 10
@@ -365,7 +365,7 @@ def test_but_not_for_hours(
 
 
 @pytest.mark.parametrize("pause", ["Wed, 21 Oct 2099 07:28:00 GMT", "-5", "nan", "1e9", "²", ""])
-def test_a_pause_in_other_words_is_our_own(server: RangeServer, pause: str) -> None:
+def test_an_invalid_retry_after_is_ignored(server: RangeServer, pause: str) -> None:
     server.fault("*", Fault(kind="status", status=503, retry_after=pause, times=1))
     assert timed(lambda: get(server)) < 2.0
 
@@ -374,7 +374,7 @@ STUCK: list[tuple[Kind, str | None]] = [("hang", None), ("trickle", None), ("sta
 
 
 @pytest.mark.parametrize(("kind", "pause"), STUCK)
-def test_a_user_who_stops_need_not_wait(
+def test_stopping_takes_effect_at_once(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch, kind: Kind, pause: str | None
 ) -> None:
     monkeypatch.setattr(http, "READ_TIMEOUT_S", 20.0)
@@ -394,7 +394,7 @@ def test_a_user_who_stops_need_not_wait(
 
 
 @pytest.mark.parametrize(("kind", "pause"), STUCK)
-def test_the_deadline_ends_everything(
+def test_the_deadline_ends_a_stuck_request(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch, kind: Kind, pause: str | None
 ) -> None:
     monkeypatch.setattr(http, "READ_TIMEOUT_S", 20.0)
@@ -405,7 +405,7 @@ def test_the_deadline_ends_everything(
     assert 0.4 <= time.monotonic() - start < 1.5
 
 
-def test_a_deadline_of_many_tries_is_one(
+def test_all_attempts_share_one_deadline(
     server: RangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.3)
@@ -416,61 +416,61 @@ def test_a_deadline_of_many_tries_is_one(
     assert time.monotonic() - start < 1.5
 
 
-# Memory
+# Cache
 
 
-def test_a_header_is_remembered_once_its_reader_confirms_it(
+def test_a_header_is_cached_once_its_reader_confirms_it(
     server: RangeServer, tmp_path: Path
 ) -> None:
     cache = DiskCache(tmp_path / "cache", 10**7)
     address = f"{server.url}/a.tif"
 
     def ask(query: str, *, confirm: bool = False) -> int:
-        """Requests that the first bytes take."""
+        """Number of requests for the first bytes."""
 
-        async def work(way: Transport) -> int:
-            assert await way.get(address + query, 0, HEADER_BYTES) == CONTENT[:HEADER_BYTES]
+        async def work(transport: Transport) -> int:
+            assert await transport.get(address + query, 0, HEADER_BYTES) == CONTENT[:HEADER_BYTES]
             if confirm:
-                way.confirm(address + query)
-            return way.requests
+                transport.confirm(address + query)
+            return transport.requests
 
         return through(server, work, cache=cache)
 
     assert ask("?sig=1") == 1
-    assert ask("?sig=1", confirm=True) == 1, "unconfirmed bytes are not kept"
-    # Signatures change from hour to hour; the file is the same.
+    assert ask("?sig=1", confirm=True) == 1, "unconfirmed bytes are not cached"
+    # Signatures change every hour; the file is the same.
     assert ask("?sig=2") == 0
     assert ask("") == 0
 
 
-def test_only_headers_are_remembered(server: RangeServer, tmp_path: Path) -> None:
+def test_only_headers_are_cached(server: RangeServer, tmp_path: Path) -> None:
     cache = DiskCache(tmp_path / "cache", 10**7)
     address = f"{server.url}/a.tif"
 
-    async def work(way: Transport) -> int:
+    async def work(transport: Transport) -> int:
         for start, end in ((0, 100), (100, 400), (HEADER_BYTES, 2 * HEADER_BYTES)):
-            await way.get(address, start, end)
-            way.confirm(address)
-        return way.requests
+            await transport.get(address, start, end)
+            transport.confirm(address)
+        return transport.requests
 
     assert through(server, work, cache=cache) == 3
     assert through(server, work, cache=cache) == 3
 
 
-def test_the_end_waits_for_what_a_reader_hands_over_late(server: RangeServer) -> None:
-    """As async-tiff does: it asks in a thread of its own, and the loop gets the work later."""
+def test_closing_waits_for_work_that_a_reader_starts_late(server: RangeServer) -> None:
+    """As in async-tiff, which registers work in its own thread and starts it in the loop later."""
     asked = threading.Event()
     late: list[asyncio.Future[bytes]] = []
 
-    async def left_behind(mover: Transport) -> None:
+    async def start_late(transport: Transport) -> None:
         loop = asyncio.get_running_loop()
 
         async def used() -> bytes:
-            with mover.track():
-                return await mover.get(f"{server.url}/a.tif", 0, 10)
+            with transport.track():
+                return await transport.get(f"{server.url}/a.tif", 0, 10)
 
         def reader() -> None:
-            work = mover.register(used)
+            work = transport.register(used)
             asked.set()
             time.sleep(0.2)
             loop.call_soon_threadsafe(lambda: late.append(asyncio.ensure_future(work)))
@@ -478,15 +478,15 @@ def test_the_end_waits_for_what_a_reader_hands_over_late(server: RangeServer) ->
         threading.Thread(target=reader).start()
         await asyncio.to_thread(asked.wait)
 
-    through(server, left_behind)
+    through(server, start_late)
     assert [task.done() for task in late] == [True]
     with pytest.raises(FetchError, match="has ended"):
         late[0].result()
 
 
-def test_after_the_end_a_reader_gets_nothing(server: RangeServer) -> None:
-    async def kept(mover: Transport) -> Transport:
-        return mover
+def test_a_closed_transport_accepts_no_work(server: RangeServer) -> None:
+    async def kept(transport: Transport) -> Transport:
+        return transport
 
     async def never() -> bytes:
         raise AssertionError
