@@ -1,4 +1,4 @@
-"""The app: its pages and what they share. Start it with ``streamlit run app.py``."""
+"""Set up the app: its pages, navigation and style. Start it with ``streamlit run app.py``."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ PAGES: Final = {
     }.items()
 }
 page = st.navigation(list(PAGES.values()), position="top")
-asked = PAGES.get(st.session_state.pop(entry.ASKED, ""), page)
-if asked is not page:
-    st.switch_page(asked)
+requested = PAGES.get(st.session_state.pop(entry.REQUESTED, ""), page)
+if requested is not page:
+    st.switch_page(requested)
 st.html(STYLE)
-# A page that holds a map must know when it is shown anew: the map's component starts afresh.
+# The Classify page must know when it is opened again: its map component then starts over.
 st.session_state["app_entered"] = st.session_state.get("app_page") != page.title
 st.session_state["app_page"] = page.title
 page.run()

@@ -1,4 +1,4 @@
-"""The page that the app opens on: choose a place, see its covers and what made a net say so."""
+"""The Classify page, the first one: choose a place, see its land covers and the evidence."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pages.parts.shared import basemap, choice, entry, theme
 
 
 def main() -> None:
-    """Map and ways to choose on the left, the answer on the right, details below."""
+    """Show the map and the forms on the left, the result on the right, and details below."""
     if st.session_state.get("app_entered"):
-        chart.remember_view()
+        chart.restore_view()
     st.title("Which land covers are here?", anchor=False)
     st.markdown(
-        "Choose a place on the map, by coordinates or from a file: a neural network says which of "
-        "19 land covers it sees in a Sentinel-2 picture of 1200 m, how sure it is, and which "
-        "pixels made it say so."
+        "Choose a place on the map, by coordinates or from a file. A neural network then predicts "
+        "which of 19 land covers a Sentinel-2 patch of 1200 m × 1200 m shows, with a probability "
+        "for each, whether the result is reliable, and which pixels led to it."
     )
     left, right = st.columns([6, 5], gap="medium")
     with left:
@@ -28,13 +28,13 @@ def main() -> None:
             st.caption(basemap.HOW_TO_GET)
         chooser.show()
     chosen = choice.current()
-    searches.running()  # stops what is fetched for a place that the user has left
+    searches.running()  # stops a download for a place that the user has left
     patch, picture = choice.patch_of(chosen), choice.picture_of(chosen)
     with right:
         if chosen is None:
             chooser.gallery()
-        elif chosen.nowhere is not None:
-            chooser.nowhere(chosen, chosen.nowhere)
+        elif chosen.bare_place is not None:
+            chooser.no_picture(chosen, chosen.bare_place)
         elif picture is not None:
             pictures.beside_map(chosen, picture)
         elif patch is not None:
@@ -48,10 +48,10 @@ def main() -> None:
 
 @st.cache_resource
 def _background() -> bool:
-    return basemap.ensure()
+    return basemap.unpack_if_missing()
 
 
-entry.through_app(__file__)
+entry.require_app(__file__)
 try:
     main()
 except LandcoverError as error:

@@ -1,4 +1,4 @@
-"""Why a net says what it says of a place, what would change it, and whether to believe it."""
+"""The Explain page: why the model gives its result, what would change it, how far to trust it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
 
 
 def main() -> None:
-    """Place and verdict, then maps, bands, training patches like it, and what if."""
-    st.title("Why does it say so?", anchor=False)
+    """Show place and verdict, then maps, bands, similar training patches and what-if."""
+    st.title("Why this result?", anchor=False)
     st.markdown(
-        "Which pixels and bands speak for a land cover and which against it, how far these maps "
-        "are to be believed, what the network has learnt from that looks alike, and what would "
-        "change its mind."
+        "See which pixels and bands are evidence for or against a land cover, whether these maps "
+        "can be trusted, which training patches look similar, and what would change the result."
     )
     left, right = st.columns([5, 6], gap="medium")
     with left:
@@ -41,8 +40,8 @@ def main() -> None:
         _verdict(name, chosen, subject.pixels, found)
     if not loaded_models.card(name).explainable:
         st.info(
-            f"{loaded_models.title(name)} has no gradients, so its answer cannot be traced back to "
-            "pixels: choose another model to see which pixels speak for a cover."
+            f"{loaded_models.title(name)} has no gradients, so attribution maps cannot be computed "
+            "for it. Choose another model to see which pixels are evidence for a land cover."
         )
         return
     _deep(name, chosen, subject, found, aim)
@@ -56,7 +55,7 @@ def _deep(
     aim: str,
 ) -> None:
     pixels, key = subject.pixels, chosen.key
-    st.subheader("Which pixels speak for it, and which against?", anchor=False)
+    st.subheader("Which pixels are evidence for or against it?", anchor=False)
     panels = choose.panels(name, key, pixels, found)
     about = [panel.map for panel in panels]
     about += list(dict.fromkeys(panel.bands for panel in panels))
@@ -76,8 +75,8 @@ def _deep(
     bands.show(panels, pixels)
     if pixels.is_rgb:
         st.info(
-            "Training patches that look alike, and what would change the answer, are to be had for "
-            "Sentinel-2 patches only: a colour picture has neither bands nor a place."
+            "Similar training patches and what-if are available for Sentinel-2 patches only: a "
+            "colour picture has no infrared bands and no place."
         )
         return
     neighbours.show(alike)
@@ -86,7 +85,7 @@ def _deep(
 
 
 def _answer_of(name: str, chosen: choice.Chosen, pixels: Raster, aim: str) -> Result | None:
-    """The same, None where the model refuses: the maps say why."""
+    """Predict with that model; None if it rejects the pixels (the maps then say why)."""
     try:
         return loaded_models.predict(name, chosen.key, pixels, aim)
     except LandcoverError:
@@ -102,7 +101,7 @@ def _verdict(name: str, chosen: choice.Chosen, pixels: Raster, found: Result) ->
     st.html(result.verdict(found, loaded_models.title(name), sample.truth if sample else None))
 
 
-entry.through_app(__file__)
+entry.require_app(__file__)
 try:
     main()
 except LandcoverError as error:

@@ -1,7 +1,7 @@
-"""How good the models are: figures with intervals, class by class, two side by side.
+"""The Models page: metrics with intervals, each model class by class, two models side by side.
 
-Every number comes from files that ``landcover evaluate`` and ``landcover train`` wrote.
-Only what is looked at is computed: one view at a time, and a choice inside a section draws
+Every number comes from files that ``landcover evaluate``, ``landcover train`` and ``landcover
+trust`` wrote. Only the view that is shown is computed, and a choice inside a section redraws
 that section alone.
 """
 
@@ -44,24 +44,25 @@ OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
     "Countries": places.countries,
 }
 OF_CARD: Final[dict[str, Callable[[data.Entry], None]]] = {
-    "When not to believe it": trust.render,
+    "Can it be trusted?": trust.render,
     "Training": card.training,
     "Card": card.card,
 }
-# What makes no sense where a patch has exactly one class.
+# These make no sense if each patch has exactly one class.
 SEVERAL_LABELS: Final = frozenset({"Thresholds", "Co-occurrence", "Label sets"})
 VIEWS: Final = (*OF_REPORT, CURVES, *OF_CARD)
 
 
 def main() -> None:
-    """Choose a split; see all models, then one, then two side by side."""
-    st.title("How good are the models?", anchor=False)
+    """Choose a split; show all models, then one, then two side by side."""
+    st.title("Which model should I use?", anchor=False)
     cards, broken = data.cards()
     for sentence in broken:
         st.error(sentence)
     if not cards:
         st.info(
-            "No model is installed: install landcover again, or train one with `landcover train`."
+            "No model is installed. Install landcover again, or train a model with "
+            "`landcover train`."
         )
         return
     split = _split(list(cards))
@@ -75,8 +76,8 @@ def main() -> None:
         choosing.bubbles(rows)
     else:
         st.info(
-            "No model has a report that can be read, so there are no figures to show: make one "
-            f"with `{data.command(found[0].name, split)}`, where ROOT is the data set's folder."
+            "No model has a readable report, so there are no metrics to show. Make one with "
+            f"`{data.command(found[0].name, split)}`, where ROOT is the folder of the data set."
         )
     _one(found, rows, split)
     if split is not None and rows:
@@ -102,9 +103,7 @@ def _one(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Spli
     name = show.pick("Model", list(known), "models_one", lambda option: known[option].card.title)
     entry, report = known[name], known[name].report
     hidden = SEVERAL_LABELS if report is not None and report.exclusive else frozenset()
-    view = show.switch(
-        "What to look at", [view for view in VIEWS if view not in hidden], "models_view"
-    )
+    view = show.switch("View", [view for view in VIEWS if view not in hidden], "models_view")
     if view in OF_CARD:
         OF_CARD[view](entry)
     elif view == CURVES and rows and data.ready(found):
@@ -113,14 +112,14 @@ def _one(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Spli
         OF_REPORT[view](next(row for row in rows if row.name == name), report)
     elif rows:
         st.info(
-            f"{entry.card.title} has no report on this split: make one with "
+            f"{entry.card.title} has no report on this split. Make one with "
             f"`{data.command(entry.name, split)}`."
         )
     else:
-        st.caption("What needs a report stays empty; training and card are there all the same.")
+        st.caption("This view needs a report. “Training” and “Card” work without one.")
 
 
-entry.through_app(__file__)
+entry.require_app(__file__)
 try:
     main()
 except LandcoverError as error:

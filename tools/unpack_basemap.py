@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from pages.parts.shared import basemap
 
 if __name__ == "__main__":
-    if basemap.ensure():
+    if basemap.unpack_if_missing():
         print(f"The offline background is in static/{basemap.TILES.name}.")
     else:
         print(basemap.HOW_TO_GET)

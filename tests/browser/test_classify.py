@@ -261,7 +261,7 @@ def fresh_app() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "head"), [("explain", "Why does it say so?"), ("models", "How good are the models?")]
+    ("name", "head"), [("explain", "Why this result?"), ("models", "Which model should I use?")]
 )
 def test_a_page_s_own_address_leads_there_through_the_app(
     page: Page, fresh_app: str, name: str, head: str

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 def open_explain(page: Page, app: str) -> None:
     steps.open_app(page, app)
     page.get_by_role("link", name="Explain").click()
-    expect(page.get_by_role("heading", name="Why does it say so?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Why this result?")).to_be_visible()
     finished(page)
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 def open_models(page: Page, app: str) -> None:
     steps.open_app(page, app)
     page.get_by_role("link", name="Models").click()
-    expect(page.get_by_role("heading", name="How good are the models?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Which model should I use?")).to_be_visible()
     expect(page.get_by_role("heading", name="Class by class")).to_be_visible()
 
 
@@ -46,7 +46,7 @@ def test_fits_a_telephone(page: Page, app: str, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     open_models(page, app)
     page.set_viewport_size({"width": 400, "height": 850})
-    for view in ("Reliability", "Risk and coverage", "Failures", "When not to believe it", "Card"):
+    for view in ("Reliability", "Risk and coverage", "Failures", "Can it be trusted?", "Card"):
         radio = page.get_by_role("radio", name=view)
         radio.click()
         expect(radio).to_be_checked()
@@ -62,7 +62,7 @@ def test_the_curve_of_the_verdict_is_reached_by_keyboard(
 ) -> None:
     page.set_viewport_size({"width": 1280, "height": 2400})
     open_models(page, app)
-    view = page.get_by_role("radio", name="When not to believe it")
+    view = page.get_by_role("radio", name="Can it be trusted?")
     expect(view).to_be_visible(timeout=90_000)  # as above, the browser is loading plotly
     view.click()
     for head in ("How often is a good patch doubted?", "Which bad patches are caught?"):

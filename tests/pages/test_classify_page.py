@@ -87,7 +87,7 @@ def test_opens_on_the_samples(page: AppTest) -> None:
 def test_says_how_to_get_the_background(
     browser_map: MapStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(basemap, "ensure", lambda: False)
+    monkeypatch.setattr(basemap, "unpack_if_missing", lambda: False)
     st.cache_resource.clear()
     test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60)
     test.session_state["app_page"] = "by itself"

@@ -100,11 +100,11 @@ def labels(test: AppTest) -> list[str]:
 
 
 def test_it_opens_on_a_sample_and_shows_everything(page: AppTest) -> None:
-    assert page.title[0].value == "Why does it say so?"
+    assert page.title[0].value == "Why this result?"
     first = samples.samples()[0]
     assert page.selectbox(key="explain_place").value == first.name
     assert headings(page) == [
-        "Which pixels speak for it, and which against?",
+        "Which pixels are evidence for or against it?",
         "Which bands speak for it, and which against?",
         "What has it learnt from that looks like this?",
         "What if it looked different?",

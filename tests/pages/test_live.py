@@ -360,6 +360,6 @@ def test_failing_job_ends_in_a_sentence(caplog: pytest.LogCaptureFixture) -> Non
     assert not caplog.records
     error = done(fault).error
     assert error is not None
-    assert "our side" in error
+    assert "An internal error occurred (ZeroDivisionError)" in error
     # The terminal shows where it happened.
     assert caplog.records[0].exc_info is not None

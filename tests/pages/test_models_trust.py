@@ -91,7 +91,7 @@ def shipped_page(view: str) -> AppTest:
 
 
 def test_the_shipped_model_says_when_not_to_believe_it() -> None:
-    shown = shipped_page("When not to believe it")
+    shown = shipped_page("Can it be trusted?")
     found = records.load(SHIPPED.parent, registry.default().card(registry.DEFAULT_MODEL).hash)
     assert found is not None
     said = text(shown)

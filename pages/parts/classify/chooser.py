@@ -70,7 +70,7 @@ def gallery() -> None:
                     st.caption(sample.title)
 
 
-def nowhere(chosen: choice.Chosen, place: choice.Place) -> None:
+def no_picture(chosen: choice.Chosen, place: choice.Place) -> None:
     """What is known about a place that no picture holds, and what to do."""
     live.offer(chosen, place)
     sample, away = choice.nearest_sample(place)
@@ -99,7 +99,7 @@ def _way_back() -> None:
             "Whole map",
             key="classify_overview",
             icon=":material/zoom_out_map:",
-            on_click=choice.look_at_overview,
+            on_click=choice.show_overview,
         )
         st.button(
             "Clear",
@@ -161,8 +161,8 @@ def _go(text: str) -> None:
         )
         return
     choice.choose_place(*place)
-    if (chosen := choice.current()) and chosen.nowhere:
-        choice.look(place, 7)
+    if (chosen := choice.current()) and chosen.bare_place:
+        choice.move_map(place, 7)
 
 
 def _upload() -> None:

@@ -143,11 +143,11 @@ def show(background: bool) -> None:  # noqa: FBT001 - fragments keep their argum
         st.rerun()
 
 
-def remember_view() -> None:
+def restore_view() -> None:
     """Send a map that is drawn anew to where the user last left it."""
     last = st.session_state.get("classify_last_view")
     if last is not None:
-        choice.look(*last)
+        choice.move_map(*last)
     st.session_state["classify_seen"] = (None, None, None)
 
 
@@ -250,9 +250,9 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
             folium.Polygon(
                 patch.outline, color=colour, weight=weight, fill=True, fill_opacity=0.0
             ).add_to(group)
-    elif chosen is not None and chosen.nowhere is not None:
+    elif chosen is not None and chosen.bare_place is not None:
         folium.Marker(
-            chosen.nowhere,
+            chosen.bare_place,
             icon=folium.DivIcon(html="✕", icon_size=(26, 26), class_name="lc-nowhere"),
             tooltip="No picture of this place on this computer",
         ).add_to(group)

@@ -161,7 +161,7 @@ def running() -> jobs.Job | None:
     job = st.session_state.get("classify_live_job")
     if not isinstance(job, jobs.Job):
         return None
-    if job.about != choice.current():
+    if job.purpose != choice.current():
         # The user has turned to another place; this one is not wanted any more.
         stop()
         return None
@@ -197,8 +197,8 @@ def _kept() -> dict[choice.Place, Asked]:
 
 def asked_about(chosen: choice.Chosen) -> Asked | None:
     """What was asked last about a bare place, or to get a fetched picture."""
-    if chosen.nowhere is not None:
-        return _kept().get(chosen.nowhere)
+    if chosen.bare_place is not None:
+        return _kept().get(chosen.bare_place)
     for asked in reversed(_kept().values()):
         if any(candidate.key == chosen.live for candidate in asked.finding.candidates):
             return asked

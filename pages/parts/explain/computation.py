@@ -148,7 +148,7 @@ def _twin(name: str, state: loaded_models.Stamp) -> Model:  # noqa: ARG001 - par
     from landcover.trust import shift_stability  # noqa: F401, PLC0415 - load torch
 
     model = registry.default().load(name)
-    loaded_models.spare_what_stays()
+    loaded_models.freeze_garbage()
     return model
 
 
@@ -161,7 +161,7 @@ def ensure(wishes: Sequence[Wish], subject: Subject) -> jobs.Job | None:
     about, job = tuple(wishes), st.session_state.get(_JOB)
     if isinstance(job, jobs.Job):
         ended = job.cancelled or job.error is not None
-        if job.about == about and (not job.done or ended):
+        if job.purpose == about and (not job.done or ended):
             return job
         job.cancel()
         st.session_state[_JOB] = None
@@ -203,7 +203,7 @@ def go_on() -> None:
 def watch(job: jobs.Job) -> None:
     """Show how far a job is, and draw the page anew whenever a piece is ready."""
     if not job.done:
-        _watch(job, store().ready(job.about))
+        _watch(job, store().ready(job.purpose))
         return
     said = f"It failed: {job.error}" if job.error else "Stopped before all was ready."
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -213,12 +213,12 @@ def watch(job: jobs.Job) -> None:
 
 @st.fragment(run_every=POLL_S)
 def _watch(job: jobs.Job, shown: int) -> None:
-    if job.done or store().ready(job.about) != shown:
+    if job.done or store().ready(job.purpose) != shown:
         st.rerun()
     with st.container(key="explain_progress"):
         st.progress(
             job.progress.fraction,
-            text=theme.literal(f"{shown} of {len(job.about)} ready · {job.text}"),
+            text=theme.literal(f"{shown} of {len(job.purpose)} ready · {job.text}"),
         )
         st.button("Stop", key="explain_stop", icon=":material/cancel:", on_click=job.cancel)
 

@@ -45,7 +45,7 @@ def advice(rows: Sequence[data.Row]) -> None:
         if name is not None
     ]
     if lines:
-        st.subheader("Which model should I take?", anchor=False)
+        st.subheader("Recommended models", anchor=False)
         st.markdown("\n".join(lines))
 
 

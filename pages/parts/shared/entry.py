@@ -1,4 +1,4 @@
-"""The way into a page."""
+"""Make sure that a page runs inside the app."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Final
 
 import streamlit as st
 
-ASKED: Final = "app_asked"
-"""State key of the page that was asked for; ``app.py`` takes it out."""
+REQUESTED: Final = "app_requested"
+"""State key of the page that was requested; ``app.py`` removes it."""
 
 
-def through_app(file: str) -> None:
-    """Send a page that Streamlit runs by itself through ``app.py``, and back to it from there.
+def require_app(file: str) -> None:
+    """Switch to ``app.py``, which then opens this page, if Streamlit runs the page by itself.
 
-    Where the first visitor of a fresh server asks for a page's own address, Streamlit
-    takes the folder ``pages/`` for its older kind of app and runs the page without
-    ``app.py``, so without our navigation and style. ``app.py`` sets it right for good, but
-    it is entered at its first page: which one was asked for has to be remembered.
+    If the first visitor of a new server opens a page's own address, Streamlit treats the folder
+    ``pages/`` as an older kind of multipage app and runs the page without ``app.py``, so without
+    our navigation and style. Running ``app.py`` once fixes that, but ``app.py`` opens its first
+    page, so the requested page has to be remembered.
 
     Args:
-        file: the page's own, ``__file__``.
+        file: ``__file__`` of the page.
     """
     if "app_page" not in st.session_state:
-        st.session_state[ASKED] = Path(file).name
+        st.session_state[REQUESTED] = Path(file).name
         st.switch_page("app.py")

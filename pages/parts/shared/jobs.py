@@ -1,4 +1,4 @@
-"""One longer job beside the page: it goes on while the page answers, and can be stopped."""
+"""A background job: it runs in a thread while the page stays usable, and can be cancelled."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from landcover.core.errors import Cancelled, LandcoverError
 from landcover.core.progress import Progress, Report
 
 Work = Callable[[Report, threading.Event], Any]
-"""What a job does: it reports its progress and stops when the event is set."""
+"""The work of a job: it reports its progress and stops when the event is set."""
 
 
 @dataclass(eq=False)
 class Job:
-    """A job in a thread of its own; the page only reads what it writes.
+    """A job in its own thread; the page only reads its attributes.
 
     Attributes:
-        about: what the job is for, to tell one from another.
-        progress: the latest report.
-        result: what came of it, once ``done``.
-        error: the sentence to show, where it failed.
-        cancelled: whether the user stopped it.
-        done: whether it has ended.
+        purpose: what the job is for, to distinguish it from other jobs.
+        progress: the latest progress report.
+        result: the result, once ``done``.
+        error: the message to show if the job failed.
+        cancelled: whether the user stopped the job.
+        done: whether the job has ended.
     """
 
-    about: Any
+    purpose: Any
     progress: Progress = field(default_factory=lambda: Progress(what="Starting"))
     result: Any = None
     error: str | None = None
@@ -40,24 +40,24 @@ class Job:
 
     @property
     def text(self) -> str:
-        """The latest report in a line, with the seconds since the job began."""
+        """The latest progress report in one line, with the seconds since the job began."""
         return f"{self.progress.text}, {time.monotonic() - self._began:.1f} s"
 
     def cancel(self) -> None:
-        """Ask it to stop; it does so within a moment."""
+        """Request the job to stop, which it does at the next check."""
         self._cancel.set()
 
     def run(self, work: Work) -> None:
-        """Do the work and keep what came of it; never raises."""
+        """Do the work and keep its result or error; never raises."""
         try:
             self.result = work(self._note, self._cancel)
         except Cancelled:
             self.cancelled = True
         except LandcoverError as error:
             self.error = str(error)
-        except Exception as error:  # a thread's fault would be seen by nobody
-            logging.getLogger(__name__).exception("A job beside the page failed")
-            self.error = f"Something went wrong on our side ({type(error).__name__}): try again."
+        except Exception as error:  # an error in a thread would go unnoticed
+            logging.getLogger(__name__).exception("A background job failed")
+            self.error = f"An internal error occurred ({type(error).__name__}). Try again."
         finally:
             self.done = True
 
@@ -65,8 +65,8 @@ class Job:
         self.progress = progress
 
 
-def start(about: Any, work: Work) -> Job:  # noqa: ANN401 - whatever tells jobs apart
-    """Begin a job in the background."""
-    job = Job(about)
+def start(purpose: Any, work: Work) -> Job:  # noqa: ANN401 - any value identifies a job
+    """Start a job in the background."""
+    job = Job(purpose)
     threading.Thread(target=job.run, args=(work,), daemon=True, name="landcover-job").start()
     return job

@@ -1,7 +1,7 @@
-"""The models that have a name: loaded once, shared by everybody, changed by nobody.
+"""Registered models, loaded once and shared by all visitors.
 
-The registry needs torch, which takes seconds to load; it is imported where it is needed,
-so that the map is drawn first.
+The registry needs torch, which takes seconds to load, so it is imported inside functions and
+the map is drawn first.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 KEY: Final = "classify_model"
 Stamp = tuple[str | int, ...]
-"""Which folder a model's name leads to, and which state of it."""
+"""Identifies a model's folder and the state of its files, for caches."""
 
 
 def warm_up() -> None:
-    """Start to load torch behind the map, so that the first click need not wait for it."""
+    """Start loading torch in the background, so that the first click does not wait for it."""
     if not any(thread.name == "landcover-warm-up" for thread in threading.enumerate()):
         threading.Thread(
             target=importlib.import_module,
@@ -38,15 +38,15 @@ def warm_up() -> None:
 
 
 def choose() -> str | None:
-    """Let the user choose among several models; None where there is none."""
-    with st.spinner("Loading the network …"):
+    """Let the user choose a model; None if none is installed."""
+    with st.spinner("Loading the model …"):
         from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     names = registry.default().for_patches()
     if not names:
         st.error(
-            "No model is installed, so nothing can be classified: install landcover again or "
-            "train one with 'landcover train'."
+            "No model is installed, so nothing can be classified. Install landcover again, or "
+            "train a model with 'landcover train'."
         )
         return None
     if len(names) == 1:
@@ -60,20 +60,20 @@ def choose() -> str | None:
 
 
 def current() -> str | None:
-    """The model that was chosen, also after a visit to another page."""
+    """Return the chosen model's name, also after a visit to another page."""
     name = st.session_state.get(KEY, st.session_state.get("classify_model_kept"))
     return name if isinstance(name, str) else None
 
 
 def card(name: str) -> Card:
-    """A model's card."""
+    """Return a model's card."""
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     return registry.default().card(name)
 
 
 def title(name: str) -> str:
-    """The name that people read; a model that is damaged or gone is called by its name."""
+    """Return the title to display; the plain name if the model is damaged or missing."""
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     try:
@@ -83,18 +83,18 @@ def title(name: str) -> str:
 
 
 def load(name: str) -> Model:
-    """A model, ready to predict; loaded again where another one has taken its name.
+    """Return a model, ready to predict; it is loaded again if its files have changed.
 
     Raises:
-        LandcoverError: it is unknown or damaged.
+        LandcoverError: the model is unknown or damaged.
     """
     return _load(name, stamp(name))
 
 
 def stamp(name: str, *files: str) -> Stamp:
-    """A key of caches that changes with a model, and with files in its folder.
+    """Return a cache key that changes with a model and with the named files in its folder.
 
-    It is empty where the model is gone, which :func:`load` says.
+    It is empty if the model is missing; :func:`load` then raises.
     """
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
@@ -109,44 +109,44 @@ def _load(name: str, state: Stamp) -> Model:  # noqa: ARG001 - part of the cache
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     model = registry.default().load(name)
-    spare_what_stays()
+    freeze_garbage()
     return model
 
 
-def spare_what_stays() -> None:
-    """Let collections of garbage pass over all that is loaded by now.
+def freeze_garbage() -> None:
+    """Exclude all objects that exist now from garbage collection.
 
-    Streamlit collects garbage after each run of a script, and so at each look at a job.
-    That goes through every object of torch and plotly, while no other thread can go on.
+    Streamlit collects garbage after each script run, so also each time a job's progress is
+    polled. A collection visits every object of torch and plotly and blocks all other threads.
     """
     gc.collect()
     gc.freeze()
 
 
 def predict(name: str, key: str, raster: Raster, aim: str = "f1") -> Result:
-    """What a model says of a patch or picture under an aim, remembered for those seen last.
+    """Predict a patch or picture; the latest results are cached.
 
     Args:
-        name: of the model.
-        key: of the pixels, the same for equal pixels.
-        raster: a window of the size that the model looks at.
-        aim: what the thresholds should serve; without meaning for classes that exclude each other.
+        name: name of the model.
+        key: key of the pixels, the same for equal pixels.
+        raster: a window of the model's input size.
+        aim: name of the aim of the thresholds; ignored for mutually exclusive classes.
 
     Raises:
-        LandcoverError: the model is damaged, or the pixels are not what it was made for.
+        LandcoverError: the model is damaged, or the pixels do not fit the model.
     """
     model = load(name)
     return _predict(model, stamp(name), key, raster, "f1" if model.card.exclusive else aim)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Looking at the pixels …")
+@st.cache_resource(max_entries=64, show_spinner="Classifying …")
 def _predict(
     _model: Model,
-    state: Stamp,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
+    state: Stamp,  # noqa: ARG001 - part of the cache's key
     key: str,  # noqa: ARG001 - as above
     _raster: Raster,
     aim: str,
 ) -> Result:
-    from landcover.trust.result import predict as ask  # noqa: PLC0415 - loads torch
+    from landcover.trust import result  # noqa: PLC0415 - loads torch
 
-    return ask(_model, _raster, aim)
+    return result.predict(_model, _raster, aim)
