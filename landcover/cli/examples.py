@@ -71,7 +71,7 @@ def _neighbours(options: argparse.Namespace) -> int:
     from landcover.evaluate import patches  # noqa: PLC0415 - loads torch
     from landcover.explain import neighbours, neighbours_record  # noqa: PLC0415 - loads torch
     from landcover.explain import neighbours_measure as measuring  # noqa: PLC0415
-    from landcover.explain.neighbours_build import MOST_PATCHES  # noqa: PLC0415
+    from landcover.explain.neighbours_build import MAX_PATCHES  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415
 
     name, model, dataset = _opened(options)
@@ -81,7 +81,7 @@ def _neighbours(options: argparse.Namespace) -> int:
             f"{model.card.title} has learnt from the split '{options.split}', so that its patches "
             "would find themselves: ask about another one, such as test."
         )
-    learnt = _read(_drawn(records, MOST_PATCHES))
+    learnt = _read(_drawn(records, MAX_PATCHES))
     asked = _read(_drawn(dataset.records(options.split), MOST_ASKED))
     splits = patches.training_splits(model.card, dataset)
     origin = {"dataset": dataset.title, "splits": list(splits), "drawn_from": len(records)}

@@ -189,7 +189,7 @@ def _load(options: argparse.Namespace, *, picture: bool) -> list[_Asked]:
         folder = registry.default().folder(name)
         model = registry.default().load(name, options.device)
         _labels(options.label, model)
-        baselines.named(options.baseline, model.card)
+        baselines.resolve_baseline(options.baseline, model.card)
         known = method_options.known_of(model, name, folder)
         asked.append(_Asked(model=model, folder=folder, known=known))
     if len({one.model.card.hash for one in asked}) < len(asked):
@@ -213,7 +213,7 @@ def _methods(names: Sequence[str], asked: Sequence[_Asked]) -> tuple[list[list[s
     methods, notes = method_options.chosen(names, [one.known for one in asked])
     for one, own in zip(asked, methods, strict=True):
         for name in own:
-            explanation.refuse(one.model, explanation.METHODS[name])
+            explanation.check_explainable(one.model, explanation.METHODS[name])
     return methods, notes
 
 
@@ -412,7 +412,7 @@ def _text(
 def _head(report: ClassificationReport) -> list[str]:
     """What a model says, and whether to believe it."""
     return [
-        f"{report.source}: {report.answer}",
+        f"{report.source}: {report.summary}",
         f"  model {report.model}, card {report.provenance.card_hash}",
         *report.verdict_lines,
     ]

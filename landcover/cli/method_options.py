@@ -16,7 +16,7 @@ from landcover.core.errors import BadInput, CorruptModel
 
 # What the command does is imported when it runs: `landcover --help` must not wait for torch.
 if TYPE_CHECKING:
-    from landcover.explain.faithfulness.ratings import Faithfulness, MethodWord
+    from landcover.explain.faithfulness.ratings import Faithfulness, MethodSummary
     from landcover.models.model import Model
 
 __all__ = ["ALL", "NOT_MEASURED", "Known", "chosen", "known_of"]
@@ -53,14 +53,14 @@ class Known:
             return True
         return self.figures.verdict(method).passes_randomisation
 
-    def word(self, method: str) -> MethodWord | None:
+    def word(self, method: str) -> MethodSummary | None:
         """Word and sentence on a method; None where it was not measured."""
-        from landcover.explain.faithfulness.ratings import MethodWord  # noqa: PLC0415 - see the top
+        from landcover.explain.faithfulness.ratings import MethodSummary  # noqa: PLC0415 - see the top
 
         if self.figures is None or method not in self.figures.methods:
             return None
         verdict = self.figures.verdict(method)
-        return MethodWord(word=verdict.word, sentence=verdict.sentence)
+        return MethodSummary(word=verdict.word, sentence=verdict.sentence)
 
 
 def known_of(model: Model, name: str, folder: Path) -> Known:

@@ -80,5 +80,5 @@ def report_of(
         source.strip(),
         seen=seen,
         limits=picture_limits.limits_of(model.folder or registry.default().folder(model.card.name)),
-        choice=ASKED if options.model else classification.CHOSEN,
+        choice=ASKED if options.model else classification.RGB_MODEL_REASON,
     )

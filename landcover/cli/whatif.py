@@ -190,13 +190,13 @@ def _what_if(model: Model, patch: Raster, changes: Sequence[Change]) -> dict[str
             "label": item.label,
             "before": found.before.of(item.label).probability,
             "after": item.probability,
-            "turned": item.label in found.turned,
+            "turned": item.label in found.flipped,
         }
         for item in found.after.labels
     ]
     rows.sort(key=lambda row: -abs(float(row["after"]) - float(row["before"])))  # type: ignore[arg-type]
     return {
-        "changes": list(found.said),
+        "changes": list(found.descriptions),
         "mirrored": found.mirrored,
         "labels": rows,
         "verdict": judge(model, found.patch, found.after).as_dict(),

@@ -18,9 +18,9 @@ from landcover.core.bands import BANDS
 from landcover.core.classes import resolve
 from landcover.core.errors import ModelMismatch
 from landcover.core.raster import Raster
-from landcover.explain.baselines import DEFAULT_BASELINE, named
+from landcover.explain.baselines import DEFAULT_BASELINE, resolve_baseline
 from landcover.explain.baselines import baseline as baseline_of
-from landcover.explain.feature_map_methods import AT_ONCE, Question
+from landcover.explain.feature_map_methods import AT_ONCE, AttributionTask
 from landcover.models.model import Model
 
 __all__ = ["GROUPS", "BandEvidence", "attribute_bands", "attribute_bands_many"]
@@ -67,7 +67,7 @@ def attribute_bands(
     """By how much a class's score falls when a band, or a group, becomes the baseline.
 
     Args:
-        model: the model to question; it needs no gradients.
+        model: the model to task; it needs no gradients.
         patch: what it looks at.
         label: full or short name of a class.
         baseline: a name in :data:`landcover.explain.baselines.BASELINES`.
@@ -102,9 +102,9 @@ def attribute_bands_many(
     for row, bands in enumerate(sets, start=1):
         columns = [card.bands.index(band) for band in bands]
         changed[row, columns] = start[0, columns]
-    question = Question(model=model, pixels=pixels, start=start, targets=())
+    task = AttributionTask(model=model, pixels=pixels, start=start, targets=())
     with torch.no_grad():
-        parts = [question.scores(part).cpu() for part in torch.split(changed, AT_ONCE)]
+        parts = [task.scores(part).cpu() for part in torch.split(changed, AT_ONCE)]
     scores = torch.cat(parts).double()
     if not torch.isfinite(scores).all():
         raise ModelMismatch(
@@ -125,7 +125,7 @@ def attribute_bands_many(
                 bands=dict(zip(card.bands, fall[: len(card.bands)], strict=True)),
                 groups=dict(zip(members, fall[len(card.bands) :], strict=True)),
                 members=members,
-                baseline=named(baseline, card)[1],
+                baseline=resolve_baseline(baseline, card)[1],
             )
         )
     return found

@@ -27,7 +27,7 @@ __all__ = [
     "PICTURE_BASELINES",
     "baseline",
     "blurred",
-    "named",
+    "resolve_baseline",
 ]
 
 DEFAULT_BASELINE: Final = "mean"
@@ -51,7 +51,7 @@ _ALIASES: Final = {"zero": "dark"}
 """What a baseline was called before."""
 
 
-def named(name: str, card: Card) -> tuple[str, str]:
+def resolve_baseline(name: str, card: Card) -> tuple[str, str]:
     """Name and description of a baseline, for what a model looks at.
 
     Raises:
@@ -74,7 +74,7 @@ def baseline(card: Card, pixels: Tensor, name: str = DEFAULT_BASELINE) -> Tensor
     Raises:
         UnknownName: there is no such baseline.
     """
-    own, _ = named(name, card)
+    own, _ = resolve_baseline(name, card)
     if own == "dark":
         return torch.zeros_like(pixels)
     if own == "blurred":

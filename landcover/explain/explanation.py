@@ -28,9 +28,9 @@ from landcover.core.classes import resolve
 from landcover.core.errors import ModelMismatch, UnknownName
 from landcover.core.raster import FloatArray, Raster
 from landcover.explain import feature_map_methods, pixel_methods
-from landcover.explain.baselines import BASELINES, DEFAULT_BASELINE, named
+from landcover.explain.baselines import BASELINES, DEFAULT_BASELINE, resolve_baseline
 from landcover.explain.baselines import baseline as baseline_of
-from landcover.explain.feature_map_methods import TOLERANCE, Attribution, Question
+from landcover.explain.feature_map_methods import TOLERANCE, Attribution, AttributionTask
 from landcover.explain.overlay import AGAINST_RGB, FOR_RGB, Legend, legend, overlay
 from landcover.explain.pixel_methods import CELL_PIXELS, SMOOTHING, smooth
 from landcover.models.model import Model
@@ -50,13 +50,13 @@ __all__ = [
     "Explanation",
     "Legend",
     "Method",
+    "check_explainable",
     "explain",
     "explain_many",
     "explanation_scale",
     "explanation_scales",
     "legend",
     "overlay",
-    "refuse",
     "resolve_method",
     "smooth",
 ]
@@ -87,7 +87,7 @@ class Method:
     """The class of captum that does it, or that does the same more slowly."""
     unit: str
     uses_baseline: bool
-    compute: Callable[[Question], Iterable[Attribution]]
+    compute: Callable[[AttributionTask], Iterable[Attribution]]
     """An attribution for each class that is asked about, each as soon as it is ready."""
     needs_maps: bool = False
     """Whether it weighs maps of features, which not every net has."""
@@ -155,7 +155,7 @@ def explain(
     """Attribute the score of a class to the pixels (and bands) of a patch.
 
     Args:
-        model: the model to question.
+        model: the model to task.
         patch: what it looks at; pixels without data count as it sees them, filled.
         label: full or short name of a class.
         method: a name in :data:`METHODS`.
@@ -191,7 +191,7 @@ def explain_many(
     first explanation is asked for.
 
     Args:
-        model: the model to question.
+        model: the model to task.
         patch: what it looks at.
         labels: full or short names of classes.
         methods: names in :data:`METHODS`.
@@ -207,15 +207,15 @@ def explain_many(
     ways = [resolve_method(name) for name in methods]
     names = [resolve(label, model.card.classes).name for label in labels]
     for way in ways:
-        refuse(model, way)
+        check_explainable(model, way)
     pixels = model.tensor(patch)[None]
     start = baseline_of(model.card, pixels, baseline)
-    words = named(baseline, model.card)[1]
+    words = resolve_baseline(baseline, model.card)[1]
 
     def answers() -> Iterator[Explanation]:
         for number, way in enumerate(ways, 1):
             count = f" ({number} of {len(ways)})" if len(ways) > 1 else ""
-            question = Question(
+            task = AttributionTask(
                 model=model,
                 pixels=pixels,
                 start=start,
@@ -227,25 +227,25 @@ def explain_many(
             # Only a scale of this patch's own needs what is predicted here.
             known = way.name in model.card.explanation_scales
             others = () if known else _predicted(model, patch)
-            yield from _answers(question, way, names, words, others)
+            yield from _answers(task, way, names, words, others)
 
     return answers()
 
 
 def _answers(
-    question: Question, way: Method, names: Sequence[str], words: str, predicted: Sequence[int]
+    task: AttributionTask, way: Method, names: Sequence[str], words: str, predicted: Sequence[int]
 ) -> Iterator[Explanation]:
     """One method's explanations of all classes.
 
     ``predicted`` are the columns that give the scale where the card states none.
     """
-    begin, model = time.perf_counter(), question.model
-    question.step(0)
+    begin, model = time.perf_counter(), task.model
+    task.step(0)
     columns = [model.card.classes.index(name) for name in names]
     common = model.card.explanation_scales.get(way.name)
     targets = tuple(dict.fromkeys([*predicted, *columns]))
     found: dict[int, Attribution] = {}
-    parts = iter(way.compute(replace(question, targets=targets)))
+    parts = iter(way.compute(replace(task, targets=targets)))
     scale, rule = common, SCALE_RULE
     for target in predicted:
         found[target] = next(parts)
@@ -285,14 +285,14 @@ def explanation_scale(model: Model, patches: Sequence[Raster], method: str) -> f
         ModelMismatch: the model has no gradients, or was not made for these patches.
     """
     way = resolve_method(method)
-    refuse(model, way)
+    check_explainable(model, way)
     found: list[FloatArray] = []
     for patch in patches:
         pixels = model.tensor(patch)[None]
         start = baseline_of(model.card, pixels)
         targets = tuple(_predicted(model, patch))
-        question = Question(model=model, pixels=pixels, start=start, targets=targets)
-        found += [part.pixels for part in way.compute(question)]
+        task = AttributionTask(model=model, pixels=pixels, start=start, targets=targets)
+        found += [part.pixels for part in way.compute(task)]
     return _percentile(found)
 
 
@@ -320,7 +320,7 @@ def has_maps(model: Model) -> bool:
     return hasattr(model.net, "cam_layer")
 
 
-def refuse(model: Model, method: Method) -> None:
+def check_explainable(model: Model, method: Method) -> None:
     """Raise unless the model can be explained by that method.
 
     Raises:

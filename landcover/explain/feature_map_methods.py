@@ -1,6 +1,6 @@
 """How scores are attributed to places: what all methods share, and the two on feature maps.
 
-A method answers a :class:`Question` about several classes at once, since they have most of
+A method answers a :class:`AttributionTask` about several classes at once, since they have most of
 the work in common. The methods that take pixels are in :mod:`landcover.explain.pixel_methods`.
 
 - **Grad-CAM** (Selvaraju et al. 2017, without their ReLU, which would hide what speaks
@@ -46,11 +46,11 @@ __all__ = [
     "LAYER_STEPS",
     "TOLERANCE",
     "Attribution",
-    "Question",
+    "AttributionTask",
     "fine_cam",
     "grad_cam",
     "missed",
-    "twin",
+    "with_own_modules",
 ]
 
 AT_ONCE: Final = 8
@@ -90,7 +90,7 @@ class Attribution:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Question:
+class AttributionTask:
     """Why a model gives some classes their scores on one patch.
 
     Attributes:
@@ -143,39 +143,39 @@ def missed(total: float, change: float) -> float:
     return abs(total - change) / max(abs(change), 1.0)
 
 
-def grad_cam(question: Question) -> list[Attribution]:
+def grad_cam(task: AttributionTask) -> list[Attribution]:
     """Grad-CAM at the maps of 80 m of all parts, or at the net's ``cam_layer``."""
-    net = question.net
+    net = task.net
     if net is None:
-        return [_layer_grad_cam(question, target) for target in question.targets]
+        return [_layer_grad_cam(task, target) for target in task.targets]
     with torch.no_grad():
-        views = net.views(question.pixels.to(question.model.device))
+        views = net.views(task.pixels.to(task.model.device))
         moments = [view.moments() for view in views]
-    question.step(1, 1)
-    weights = _gradients(net, moments, moments, question.targets, points=_here())
-    values = _drawn(question, readout.spread(views, weights, None), cells=True)
+    task.step(1, 1)
+    weights = _gradients(net, moments, moments, task.targets, points=_here())
+    values = _drawn(task, readout.spread(views, weights, None), cells=True)
     # In captum's units: what a cell adds, not a pixel.
     return [Attribution(pixels=each * CELL_PIXELS**2) for each in values]
 
 
-def fine_cam(question: Question) -> list[Attribution]:
+def fine_cam(task: AttributionTask) -> list[Attribution]:
     """Fine CAM on the grids of all maps, or at the finest layer that everything passes."""
-    net = question.net
+    net = task.net
     if net is None:
-        return _layer_cams(question)
+        return _layer_cams(task)
     with torch.no_grad():
-        device = question.model.device
-        others = net.views(question.start.to(device))
-        views = net.views(question.pixels.to(device))
+        device = task.model.device
+        others = net.views(task.start.to(device))
+        views = net.views(task.pixels.to(device))
         before = [view.moments() for view in others]
         after = [view.moments() for view in views]
-    question.step(2, 2)
-    columns = list(question.targets)
+    task.step(2, 2)
+    columns = list(task.targets)
     with torch.no_grad():
         changes = (net.answer(after) - net.answer(before))[0, columns].double().cpu().tolist()
     for panels in _PANELS:
         weights = _gradients(net, before, after, columns, points=_way(panels))
-        values = _drawn(question, readout.spread(views, weights, others), cells=False)
+        values = _drawn(task, readout.spread(views, weights, others), cells=False)
         deltas = [
             missed(float(each.sum(dtype=np.float64)), change)
             for each, change in zip(values, changes, strict=True)
@@ -228,62 +228,60 @@ def _gradients(
 
 
 def _drawn(
-    question: Question, parts: Sequence[tuple[Tensor, int]], *, cells: bool
+    task: AttributionTask, parts: Sequence[tuple[Tensor, int]], *, cells: bool
 ) -> list[FloatArray]:
-    total = sum(
-        readout.on_pixels(values, turn, question.size, cells=cells) for values, turn in parts
-    )
+    total = sum(readout.on_pixels(values, turn, task.size, cells=cells) for values, turn in parts)
     assert isinstance(total, Tensor)
     return list(total.float().cpu().numpy())
 
 
-def _layer_grad_cam(question: Question, target: int) -> Attribution:
+def _layer_grad_cam(task: AttributionTask, target: int) -> Attribution:
     from captum.attr import LayerAttribution, LayerGradCam  # noqa: PLC0415 - slow to import
 
-    net = twin(question.model)
+    net = with_own_modules(task.model)
     cam = LayerGradCam(net.scores, net.net.cam_layer)
-    coarse = cam.attribute(question.pixels.clone().requires_grad_(), target=target).detach()
-    fine = LayerAttribution.interpolate(coarse, question.size, "bilinear")
-    question.step(1, 1)
+    coarse = cam.attribute(task.pixels.clone().requires_grad_(), target=target).detach()
+    fine = LayerAttribution.interpolate(coarse, task.size, "bilinear")
+    task.step(1, 1)
     return Attribution(pixels=fine[0, 0].float().cpu().numpy())
 
 
-def _layer_cams(question: Question) -> list[Attribution]:
+def _layer_cams(task: AttributionTask) -> list[Attribution]:
     """Fine CAM through one layer, each view of the net by itself."""
-    net = twin(question.model)
+    net = with_own_modules(task.model)
     turns = [0]
     if isinstance(net.net, RgbNet):
         # Its answer is the mean over its views, since what follows the maps is linear.
         turns = [turn * 8 // net.net.symmetries for turn in range(net.net.symmetries)]
         net.net.symmetries = 1
     layer = _fine_layer(net.net)
-    return [_layer_cam(question, net, layer, turns, target) for target in question.targets]
+    return [_layer_cam(task, net, layer, turns, target) for target in task.targets]
 
 
 def _layer_cam(
-    question: Question, net: Model, layer: nn.Module, turns: Sequence[int], target: int
+    task: AttributionTask, net: Model, layer: nn.Module, turns: Sequence[int], target: int
 ) -> Attribution:
     from captum.attr import LayerIntegratedGradients  # noqa: PLC0415 - slow to import
 
     cam, passes = LayerIntegratedGradients(net.scores, layer), 0
     with torch.no_grad():
-        before, after = question.scores(torch.cat([question.start, question.pixels]))[:, target]
+        before, after = task.scores(torch.cat([task.start, task.pixels]))[:, target]
     for steps in LAYER_STEPS:
-        total = torch.zeros(1, 1, *question.size)
+        total = torch.zeros(1, 1, *task.size)
         for turn in turns:
             parts = cam.attribute(
-                symmetry(question.pixels, turn).contiguous(),
-                symmetry(question.start, turn).contiguous(),
+                symmetry(task.pixels, turn).contiguous(),
+                symmetry(task.start, turn).contiguous(),
                 target=target,
                 n_steps=steps,
                 internal_batch_size=AT_ONCE,
             )
             density = parts.detach().sum(dim=1, keepdim=True).float().cpu()
-            share = density[0, 0].numel() / (question.size[0] * question.size[1])
-            fine = F.interpolate(density, size=question.size, mode="bilinear") * share
+            share = density[0, 0].numel() / (task.size[0] * task.size[1])
+            fine = F.interpolate(density, size=task.size, mode="bilinear") * share
             total += undo_symmetry(fine, turn) / len(turns)
             passes += steps
-            question.step(passes)
+            task.step(passes)
         delta = missed(float(total.double().sum()), float(after - before))
         if delta <= TOLERANCE:
             break
@@ -301,7 +299,7 @@ def _fine_layer(net: nn.Module) -> nn.Module:
     return layer
 
 
-def twin(model: Model) -> Model:
+def with_own_modules(model: Model) -> Model:
     """The model with modules of its own that share the weights.
 
     captum hangs a hook on the layer. On the shared net, a prediction that another thread

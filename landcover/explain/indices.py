@@ -18,11 +18,11 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import ByteArray, FloatArray, Raster
 
 __all__ = [
-    "FAINTEST",
     "HIGH_RGB",
     "INDICES",
     "LOW_RGB",
     "MIDDLE_RGB",
+    "MIN_BRIGHTNESS",
     "Index",
     "IndexSummary",
     "colour_bar",
@@ -32,7 +32,7 @@ __all__ = [
     "number",
 ]
 
-FAINTEST: Final = 0.005
+MIN_BRIGHTNESS: Final = 0.005
 """Sum of two reflectances below which their ratio is noise: a Level-2A pixel may stray by it."""
 
 LOW_RGB: Final = (140, 81, 10)
@@ -169,7 +169,7 @@ def normalised_difference(patch: Raster, first: str, second: str) -> FloatArray:
     """
     a, b = (np.maximum(patch.band(name), 0.0) for name in (first, second))
     total = a + b
-    known = patch.valid & (total > FAINTEST)
+    known = patch.valid & (total > MIN_BRIGHTNESS)
     out = np.full(total.shape, np.nan, dtype=np.float32)
     np.divide(a - b, total, out=out, where=known)
     out.flags.writeable = False

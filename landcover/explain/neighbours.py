@@ -70,8 +70,8 @@ class Index:
         centre: float32 ``(feature,)``, the features' mean.
         axes: float32 ``(feature, dimension)``, orthonormal but for rounding.
         vectors: float32 ``(patch, dimension)``.
-        apart: float32 ``(patch,)``, how far each patch's nearest of another block of 12 km
-            is, sorted; empty where all are of one block.
+        nearest_elsewhere: float32 ``(patch,)``, each patch's distance to its nearest neighbour in
+            another block of 12 km, sorted; empty if all patches lie in one block.
         origin: data set, splits, and how many patches these were drawn from.
     """
 
@@ -82,7 +82,7 @@ class Index:
     centre: Tensor
     axes: Tensor
     vectors: Tensor
-    apart: Tensor
+    nearest_elsewhere: Tensor
     origin: dict[str, Any]
 
     def __len__(self) -> int:
@@ -94,9 +94,9 @@ class Index:
 
     def percentile(self, distance: float) -> float | None:
         """How many in a hundred patches have one of another block nearer than that."""
-        if not len(self.apart):
+        if not len(self.nearest_elsewhere):
             return None
-        return 100.0 * float((self.apart < distance).float().mean())
+        return 100.0 * float((self.nearest_elsewhere < distance).float().mean())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +232,7 @@ def save(index: Index, folder: Path) -> Path:
         "centre": index.centre.half(),
         "axes": index.axes.half(),
         "vectors": index.vectors.half(),
-        "apart": index.apart.half(),
+        "apart": index.nearest_elsewhere.half(),
     }
     products: dict[str, list[str]] = {}
     for name in index.ids:
@@ -308,7 +308,7 @@ def _checked(tensors: dict[str, Tensor], values: dict[str, Any], card_hash: str)
         centre=centre,
         axes=axes,
         vectors=vectors,
-        apart=apart,
+        nearest_elsewhere=apart,
         origin=values["origin"],
     )
 

@@ -21,11 +21,11 @@ from landcover.explain.neighbours import Index, distances
 from landcover.models.features import AT_ONCE, features
 from landcover.models.model import Model
 
-__all__ = ["DIMENSIONS", "MOST_PATCHES", "build", "seen_of"]
+__all__ = ["DIMENSIONS", "MAX_PATCHES", "build", "features_of"]
 
 DIMENSIONS: Final = 32
 """Axes that are kept; chosen on validation, see :mod:`landcover.explain.neighbours`."""
-MOST_PATCHES: Final = 1000
+MAX_PATCHES: Final = 1000
 """In an index, so that it stays near 300 kB for our largest net: from more, some are drawn."""
 
 
@@ -41,7 +41,7 @@ def build(
 
     Args:
         model: whose net looks.
-        store: at least two patches, at most :data:`MOST_PATCHES`.
+        store: at least two patches, at most :data:`MAX_PATCHES`.
         origin: what the patches are, JSON-ready, for who reads the index.
         report: called with patches done.
         cancel: set to stop.
@@ -51,11 +51,11 @@ def build(
         ValueError: too few or too many patches.
         Cancelled: ``cancel`` was set.
     """
-    if not 2 <= len(store) <= MOST_PATCHES:
-        raise ValueError(f"an index holds 2 to {MOST_PATCHES} patches, not {len(store)}")
+    if not 2 <= len(store) <= MAX_PATCHES:
+        raise ValueError(f"an index holds 2 to {MAX_PATCHES} patches, not {len(store)}")
     # Sorted by product, which the file names once each.
     order = sorted(range(len(store)), key=lambda k: product_and_cell(store.ids[k]))
-    seen = seen_of(model, store, order, report, cancel)
+    seen = features_of(model, store, order, report, cancel)
     ids = tuple(store.ids[k] for k in order)
     centre = seen.mean(dim=0).half().float()
     axes = torch.linalg.svd(seen - centre, full_matrices=False).Vh[:DIMENSIONS].T
@@ -70,12 +70,12 @@ def build(
         centre=centre,
         axes=axes,
         vectors=vectors,
-        apart=_apart(vectors, ids),
+        nearest_elsewhere=_nearest_elsewhere(vectors, ids),
         origin=origin,
     )
 
 
-def seen_of(
+def features_of(
     model: Model,
     store: NativeStore,
     rows: Sequence[int],
@@ -105,7 +105,7 @@ def seen_of(
     return torch.cat(parts)
 
 
-def _apart(vectors: Tensor, ids: Sequence[str]) -> Tensor:
+def _nearest_elsewhere(vectors: Tensor, ids: Sequence[str]) -> Tensor:
     """How far the nearest of another block is for each patch, sorted; empty if there is one."""
     block = blocks(ids)
     if len(np.unique(block)) < 2:

@@ -30,7 +30,7 @@ from landcover.core.raster import BoolArray, FloatArray
 from landcover.datasets.arrays import NativeStore
 from landcover.datasets.split_distance import blocks
 from landcover.explain.neighbours import FAR, Index, distances
-from landcover.explain.neighbours_build import build, seen_of
+from landcover.explain.neighbours_build import build, features_of
 from landcover.explain.neighbours_record import NeighbourRow, NeighboursMeasurement
 from landcover.metrics.bootstrap import Groups, interval
 from landcover.metrics.crossfit import places
@@ -77,7 +77,7 @@ def measure(
         Cancelled: ``cancel`` was set.
     """
     index = build(model, learnt, origin, report=report, cancel=cancel)
-    found = index.embed(seen_of(model, asked, range(len(asked)), report, cancel))
+    found = index.embed(features_of(model, asked, range(len(asked)), report, cancel))
     away = {
         "features": distances(found, index.vectors).numpy(),
         "statistics": _by_statistics(learnt, index, asked),

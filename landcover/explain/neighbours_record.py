@@ -12,11 +12,11 @@ from typing import Final, Literal
 from landcover.core.schema import Interval, MeasuredOn, Schema
 from landcover.trust import files
 
-__all__ = ["FILE", "NeighbourRow", "NeighboursMeasurement", "Way", "as_text", "load", "save"]
+__all__ = ["FILE", "NeighbourRow", "NeighboursMeasurement", "Selection", "as_text", "load", "save"]
 
 FILE: Final = "neighbours"
 
-Way = Literal["features", "statistics", "chance", "gain"]
+Selection = Literal["features", "statistics", "chance", "gain"]
 """How neighbours are chosen; the gain is features less statistics."""
 
 
@@ -39,12 +39,12 @@ class NeighbourRow(Schema):
     gain: float | None = None
     gain_interval: Interval | None = None
 
-    def value(self, way: Way) -> float | None:
+    def value(self, way: Selection) -> float | None:
         """The mean of one way."""
         found: float | None = getattr(self, way)
         return found
 
-    def interval(self, way: Way) -> Interval | None:
+    def interval(self, way: Selection) -> Interval | None:
         """The 95 % interval of one way."""
         found: Interval | None = getattr(self, f"{way}_interval")
         return found
@@ -105,6 +105,6 @@ def as_text(found: NeighboursMeasurement) -> str:
     return "\n".join(lines)
 
 
-def _span(row: NeighbourRow, way: Way) -> str:
+def _span(row: NeighbourRow, way: Selection) -> str:
     value, span = row.value(way), row.interval(way)
     return "–" if value is None or span is None else f"{value:.3f} [{span[0]:.3f}, {span[1]:.3f}]"

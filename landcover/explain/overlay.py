@@ -25,14 +25,14 @@ class Legend:
 
     Attributes:
         bar: uint8 ``(y, x, 3)``, from full colour against on the left to for on the right.
-        against, neutral, speaks_for: texts below its left end, middle and right end.
+        against, neutral, in_favour: texts below its left end, middle and right end.
         note: one sentence on unit and scale.
     """
 
     bar: ByteArray
     against: str
     neutral: str
-    speaks_for: str
+    in_favour: str
     note: str
 
 
@@ -45,7 +45,7 @@ def legend(explanation: Explanation, width: int = 256, height: int = 14) -> Lege
         bar=_tint(white, values, 1.0),
         against=f"−{number} and below: against",
         neutral="0: neither",
-        speaks_for=f"for: +{number} and above",
+        in_favour=f"for: +{number} and above",
         note=f"In {explanation.unit}. Full colour: {explanation.scale_rule}.",
     )
 

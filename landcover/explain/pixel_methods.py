@@ -35,19 +35,25 @@ from scipy.ndimage import correlate1d
 from torch import Tensor
 
 from landcover.core.raster import FloatArray
-from landcover.explain.feature_map_methods import AT_ONCE, TOLERANCE, Attribution, Question, missed
+from landcover.explain.feature_map_methods import (
+    AT_ONCE,
+    TOLERANCE,
+    Attribution,
+    AttributionTask,
+    missed,
+)
 from landcover.models.card import RGB
 
 __all__ = [
+    "BASELINE_COUNT",
     "CELL_PIXELS",
     "FIRST_PARTS",
-    "HALVED",
     "MAX_STEPS",
     "NOISE",
     "SAMPLES",
     "SAMPLES_AT_ONCE",
     "SMOOTHING",
-    "SPREAD",
+    "SPLIT_AT_ONCE",
     "gradient_shap",
     "integrated_gradients",
     "occlusion",
@@ -60,14 +66,14 @@ but the map is not yet: on four classes of three samples it then correlated by 0
 that of captum's 192 steps (smoothed alike, landcover-mosaic), with 8 parts by 0.94 to 0.97,
 with 12 by 0.97 to 0.98, with 24 by 0.99."""
 MAX_STEPS: Final = 65
-HALVED: Final = 2
+SPLIT_AT_ONCE: Final = 2
 """Parts that are halved at once: the two worst, since two patches share a pass well."""
 _FLAT: Final = 1e-9
 
 SAMPLES: Final = 16
 SAMPLES_AT_ONCE: Final = 8
 """Of GradientSHAP: one in each sixteenth of the way, where the dice say."""
-SPREAD: Final = 8
+BASELINE_COUNT: Final = 8
 """Its baselines: as dark and bright as the eighths of the training pixels."""
 _STRIDE: Final = 3
 """From one sample's baseline to the next's, so that each meets all parts of the way."""
@@ -99,21 +105,21 @@ class _Step:
     """``(band, y, x)``: gradient times the way's length."""
 
 
-def integrated_gradients(question: Question) -> Iterator[Attribution]:
+def integrated_gradients(task: AttributionTask) -> Iterator[Attribution]:
     """Integrated Gradients, in steps that are set where the sum needs them."""
     done = 0
-    for target in question.targets:
-        steps = _steps(question, target, [k / FIRST_PARTS for k in range(FIRST_PARTS + 1)])
+    for target in task.targets:
+        steps = _steps(task, target, [k / FIRST_PARTS for k in range(FIRST_PARTS + 1)])
         while True:
-            question.step(done + len(steps))
+            task.step(done + len(steps))
             ends = [_weight(a, b) for a, b in pairwise(steps)]
             wrong = np.array([missed for _, missed in ends])
             change = steps[-1].score - steps[0].score
             if abs(wrong.sum()) <= TOLERANCE * max(abs(change), 1.0) or len(steps) >= MAX_STEPS:
                 break
-            worst = np.argsort(-np.abs(wrong))[:HALVED].tolist()
+            worst = np.argsort(-np.abs(wrong))[:SPLIT_AT_ONCE].tolist()
             places = [(steps[k].place + steps[k + 1].place) / 2 for k in worst]
-            steps = sorted([*steps, *_steps(question, target, places)], key=lambda s: s.place)
+            steps = sorted([*steps, *_steps(task, target, places)], key=lambda s: s.place)
         done += len(steps)
         total = torch.zeros_like(steps[0].parts, dtype=torch.float64)
         for (first, second), (weight, _) in zip(pairwise(steps), ends, strict=True):
@@ -122,14 +128,14 @@ def integrated_gradients(question: Question) -> Iterator[Attribution]:
         yield _by_pixel(total.numpy(), change, len(steps))
 
 
-def _steps(question: Question, target: int, places: list[float]) -> list[_Step]:
-    way, found = question.pixels - question.start, list[_Step]()
+def _steps(task: AttributionTask, target: int, places: list[float]) -> list[_Step]:
+    way, found = task.pixels - task.start, list[_Step]()
     for first in range(0, len(places), AT_ONCE):
         some = places[first : first + AT_ONCE]
         # The last step is the patch itself, to the last digit.
-        at = [question.pixels if p == 1.0 else question.start + p * way for p in some]
-        question.step(first, len(places))
-        scores, (slopes,) = _slopes(question, torch.cat(at), (target,))
+        at = [task.pixels if p == 1.0 else task.start + p * way for p in some]
+        task.step(first, len(places))
+        scores, (slopes,) = _slopes(task, torch.cat(at), (target,))
         found += [
             _Step(place, float(score), float(parts.sum(dtype=torch.float64)), parts)
             for place, score, parts in zip(some, scores[:, 0], slopes * way, strict=True)
@@ -156,51 +162,51 @@ def _by_pixel(values: FloatArray, change: float, passes: int) -> Attribution:
     )
 
 
-def gradient_shap(question: Question) -> list[Attribution]:
+def gradient_shap(task: AttributionTask) -> list[Attribution]:
     """GradientSHAP over baselines that are darker and brighter by turns."""
-    starts, draw = _spread(question), torch.Generator().manual_seed(0)
+    starts, draw = _spread(task), torch.Generator().manual_seed(0)
     with torch.no_grad():
-        before = question.scores(starts).double().mean(dim=0).cpu()
-        after = question.scores(question.pixels).double()[0].cpu()
-    changes = (after - before)[list(question.targets)].tolist()
-    totals = torch.zeros(len(question.targets), *question.pixels.shape[1:], dtype=torch.float64)
+        before = task.scores(starts).double().mean(dim=0).cpu()
+        after = task.scores(task.pixels).double()[0].cpu()
+    changes = (after - before)[list(task.targets)].tolist()
+    totals = torch.zeros(len(task.targets), *task.pixels.shape[1:], dtype=torch.float64)
     for first in range(0, SAMPLES, SAMPLES_AT_ONCE):
-        question.step(first, SAMPLES)
+        task.step(first, SAMPLES)
         rows = range(first, min(first + SAMPLES_AT_ONCE, SAMPLES))
         count = len(rows)
-        noise = NOISE * torch.randn(count, *question.pixels.shape[1:], generator=draw)
+        noise = NOISE * torch.randn(count, *task.pixels.shape[1:], generator=draw)
         inside = torch.rand(count, generator=draw)
         places = ((torch.tensor(rows) + inside) / SAMPLES).view(-1, 1, 1, 1)
-        start = starts[[row * _STRIDE % SPREAD for row in rows]]
-        way = question.pixels + noise - start
-        for row, parts in enumerate(_slopes(question, start + places * way, question.targets)[1]):
+        start = starts[[row * _STRIDE % BASELINE_COUNT for row in rows]]
+        way = task.pixels + noise - start
+        for row, parts in enumerate(_slopes(task, start + places * way, task.targets)[1]):
             totals[row] += (parts * way).double().sum(dim=0) / SAMPLES
-    passes = SAMPLES + SPREAD + 1
+    passes = SAMPLES + BASELINE_COUNT + 1
     return [
         _by_pixel(total.numpy(), change, passes)
         for total, change in zip(totals, changes, strict=True)
     ]
 
 
-def _spread(question: Question) -> Tensor:
+def _spread(task: AttributionTask) -> Tensor:
     """The baseline, darker and brighter by as much as training pixels are, ``(n, band, y, x)``.
 
     All bands go together, as the light does.
     """
-    card = question.model.card
-    quantiles = [NormalDist().inv_cdf((k + 0.5) / SPREAD) for k in range(SPREAD)]
-    std = torch.tensor(card.std, dtype=question.pixels.dtype).view(1, -1, 1, 1)
-    moved = torch.cat([question.start + z * std for z in quantiles])
+    card = task.model.card
+    quantiles = [NormalDist().inv_cdf((k + 0.5) / BASELINE_COUNT) for k in range(BASELINE_COUNT)]
+    std = torch.tensor(card.std, dtype=task.pixels.dtype).view(1, -1, 1, 1)
+    moved = torch.cat([task.start + z * std for z in quantiles])
     return moved.clamp(0.0, 1.0 if card.level == RGB else None)
 
 
 def _slopes(
-    question: Question, pixels: Tensor, targets: Sequence[int]
+    task: AttributionTask, pixels: Tensor, targets: Sequence[int]
 ) -> tuple[Tensor, list[Tensor]]:
     """Scores, float64 ``(n, class)``, and each class's gradients ``(n, band, y, x)``."""
-    asked = pixels.to(question.model.device).requires_grad_()
+    asked = pixels.to(task.model.device).requires_grad_()
     with torch.enable_grad():
-        scores = question.scores(asked)[:, list(targets)]
+        scores = task.scores(asked)[:, list(targets)]
     grads = [
         torch.autograd.grad(scores[:, row].sum(), asked, retain_graph=True)[0].cpu()
         for row in range(len(targets))
@@ -208,12 +214,12 @@ def _slopes(
     return scores.detach().double().cpu(), grads
 
 
-def occlusion(question: Question) -> list[Attribution]:
+def occlusion(task: AttributionTask) -> list[Attribution]:
     """By how much each score falls when a square becomes the baseline."""
     from captum.attr import Occlusion  # noqa: PLC0415 - slow to import
 
-    square = (question.pixels.shape[1], CELL_PIXELS, CELL_PIXELS)
-    rows, columns = (-(-side // CELL_PIXELS) for side in question.size)
+    square = (task.pixels.shape[1], CELL_PIXELS, CELL_PIXELS)
+    rows, columns = (-(-side // CELL_PIXELS) for side in task.size)
     squares = rows * columns
     kept: list[Tensor] = []
     played = 0
@@ -222,20 +228,20 @@ def occlusion(question: Question) -> list[Attribution]:
         """Of each pass once: the next classes are asked about the same patches."""
         nonlocal played
         if played == len(kept):
-            kept.append(question.scores(pixels))
-            question.step(min(len(kept) * AT_ONCE, squares + 1), squares + 1)
+            kept.append(task.scores(pixels))
+            task.step(min(len(kept) * AT_ONCE, squares + 1), squares + 1)
         played += 1
         return kept[played - 1]
 
     found = []
-    for target in question.targets:
+    for target in task.targets:
         played = 0
         with torch.no_grad():
             parts = Occlusion(scores).attribute(
-                question.pixels,
+                task.pixels,
                 sliding_window_shapes=square,
                 strides=square,
-                baselines=question.start,
+                baselines=task.start,
                 target=target,
                 perturbations_per_eval=AT_ONCE,
             )

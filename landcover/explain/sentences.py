@@ -20,11 +20,11 @@ from landcover.explain.indices import INDICES, normalised_difference, number
 __all__ = [
     "FAINT",
     "HALF",
-    "LEAST_GROUP",
+    "MIN_GROUP_EFFECT",
     "MIXED",
     "MOST_OF_HALF",
     "QUARTER",
-    "STRAYED",
+    "ROUGH_DELTA",
     "STRONGEST",
     "Sides",
     "sentence",
@@ -41,9 +41,9 @@ HALF: Final = 0.65
 where it is spread evenly there is a quarter in each and a half in each."""
 MOST_OF_HALF: Final = 0.7
 """Share of the fullest half that its fuller quarter has, where the quarter is named instead."""
-STRAYED: Final = 0.25
+ROUGH_DELTA: Final = 0.25
 """What a sum may miss of the score's change before the sentence calls it rough."""
-LEAST_GROUP: Final = 0.1
+MIN_GROUP_EFFECT: Final = 0.1
 """Logits below which the effect of a group of bands is not worth a word."""
 STRONGEST: Final = 0.1
 """Share of the pixels, those with most of the evidence, whose index is given."""
@@ -72,7 +72,7 @@ class Sides:
     """The two sides of an explanation's evidence.
 
     Attributes:
-        speaks_for, against: sums of the attribution above and below 0, both 0 or more.
+        in_favour, against: sums of the attribution above and below 0, both 0 or more.
         leading: share of the larger side, 0.5 to 1; 0.5 where there is nothing at all.
         strength: mean absolute attribution in parts of full colour.
         where: the quarter or half of the picture in which the larger side is gathered, by
@@ -80,7 +80,7 @@ class Sides:
         gathered: share of the larger side's evidence there, 0 to 1.
     """
 
-    speaks_for: float
+    in_favour: float
     against: float
     leading: float
     strength: float
@@ -102,7 +102,7 @@ def sides(explanation: Explanation, valid: BoolArray | None = None) -> Sides:
     plus, minus = float(positive.sum()), float(negative.sum())
     where, gathered = _where(positive if plus >= minus else negative)
     return Sides(
-        speaks_for=plus,
+        in_favour=plus,
         against=minus,
         leading=max(plus, minus) / (plus + minus) if plus + minus > 0 else 0.5,
         strength=float(np.abs(values).mean()) / explanation.scale,
@@ -127,15 +127,15 @@ def sentence(explanation: Explanation, patch: Raster, bands: BandEvidence | None
             "colour on average, so the model hardly reacts to any place here."
         )
     rough = ""
-    if explanation.convergence_delta is not None and explanation.convergence_delta > STRAYED:
+    if explanation.convergence_delta is not None and explanation.convergence_delta > ROUGH_DELTA:
         rough = f"; the sum is off by {explanation.convergence_delta:.0%}, so this is rough"
     tail = f"{_groups(bands)}{rough}."
     if found.leading < MIXED:
         return (
-            f"The evidence on {name} is mixed, {_share(found.speaks_for, found)} for it and "
+            f"The evidence on {name} is mixed, {_share(found.in_favour, found)} for it and "
             f"{_share(found.against, found)} against{tail}"
         )
-    side = "for" if found.speaks_for >= found.against else "against"
+    side = "for" if found.in_favour >= found.against else "against"
     picture = patch.is_rgb
     place = _place(found, picture=picture)
     return (
@@ -145,7 +145,7 @@ def sentence(explanation: Explanation, patch: Raster, bands: BandEvidence | None
 
 
 def _share(part: float, found: Sides) -> str:
-    return f"{part / (found.speaks_for + found.against):.0%}"
+    return f"{part / (found.in_favour + found.against):.0%}"
 
 
 def _place(found: Sides, *, picture: bool) -> str:
@@ -201,9 +201,9 @@ def _groups(bands: BandEvidence | None) -> str:
     most = max(bands.groups, key=lambda group: bands.groups[group])
     least = min(bands.groups, key=lambda group: bands.groups[group])
     parts = []
-    if bands.groups[most] >= LEAST_GROUP:
+    if bands.groups[most] >= MIN_GROUP_EFFECT:
         parts.append(f"the {most} bands speak for it (+{bands.groups[most]:.1f} logits)")
-    if bands.groups[least] <= -LEAST_GROUP:
+    if bands.groups[least] <= -MIN_GROUP_EFFECT:
         verb = "" if parts else " bands speak"
         parts.append(f"the {least}{verb} against it (−{-bands.groups[least]:.1f})")
     return f"; {', '.join(parts)}" if parts else "; no group of bands alone moves its score much"

@@ -87,7 +87,7 @@ class BandsOff:
         return replace(patch, data=pixels)
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """In words."""
         return f"{', '.join(self.bands) or 'no band'} at the mean of the training data"
 
@@ -122,7 +122,7 @@ class Cloud:
         if not (math.isfinite(self.across) and math.isfinite(self.down)):
             raise BadInput("A cloud's middle lies in parts of the patch's sides: give numbers.")
 
-    def cover(self, height: int, width: int) -> FloatArray:
+    def opacity_map(self, height: int, width: int) -> FloatArray:
         """Its opacity on a grid of pixels, float32 ``(y, x)``."""
         y = ((np.arange(height) + 0.5) / height - self.down) / (self.size * self.flatness / 2)
         x = ((np.arange(width) + 0.5) / width - self.across) / (self.size / 2)
@@ -134,12 +134,12 @@ class Cloud:
     def apply(self, patch: Raster, card: Card) -> Raster:
         """The patch under it; pixels without data stay without."""
         del card
-        cover = self.cover(patch.height, patch.width) * patch.valid
+        cover = self.opacity_map(patch.height, patch.width) * patch.valid
         spectrum = [CLOUD[BAND_NAMES.index(band)] for band in patch.bands]
         return painted(patch, spectrum, cover)
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """In words."""
         return f"a painted cloud {self.size:.0%} as wide as the patch, {self.opacity:.0%} opaque"
 
@@ -177,7 +177,7 @@ class Season:
         return replace(patch, data=patch.data * own[:, None, None])
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """In words."""
         part = "" if self.strength == 1 else f", {self.strength:.0%} of the way"
         return f"as bright as in {self.to}{part}"
@@ -206,7 +206,7 @@ class Brightness:
         return replace(patch, data=patch.data * np.float32(self.gain))
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """In words."""
         return f"{self.gain:.2g} times as bright"
 
@@ -238,7 +238,7 @@ class Shift:
         return -whole_pixels(self.north_m), whole_pixels(self.east_m)
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """In words: how far it moves, which for 14 m is one pixel."""
         down, right = self.pixels
         ways = [
@@ -266,7 +266,7 @@ class WhatIf:
     before: Prediction
     after: Prediction
     patch: Raster
-    said: tuple[str, ...]
+    descriptions: tuple[str, ...]
     mirrored: float
 
     @property
@@ -276,7 +276,7 @@ class WhatIf:
         return {one.label: other.probability - one.probability for one, other in pairs}
 
     @property
-    def turned(self) -> tuple[str, ...]:
+    def flipped(self) -> tuple[str, ...]:
         """The classes that are called only before or only after."""
         pairs = zip(self.before.labels, self.after.labels, strict=True)
         return tuple(one.label for one, other in pairs if one.predicted != other.predicted)
@@ -309,7 +309,7 @@ def what_if(
         before=before,
         after=after,
         patch=moved.patch,
-        said=tuple(change.said for change in changes),
+        descriptions=tuple(change.description for change in changes),
         mirrored=moved.mirrored,
     )
 
@@ -335,7 +335,7 @@ def changed(
     for change in changes:
         if not isinstance(change, Shift):
             out = change.apply(out, card)
-    notes = tuple(f"what if: {change.said}" for change in changes)
+    notes = tuple(f"what if: {change.description}" for change in changes)
     provenance = replace(patch.provenance, notes=(*patch.provenance.notes, *notes))
     return Moved(patch=replace(out, provenance=provenance), mirrored=found.mirrored)
 

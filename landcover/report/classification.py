@@ -27,10 +27,10 @@ from landcover.models.thresholds import AIMS, DEFAULT_AIM
 from landcover.trust.result import Result
 from landcover.trust.verdict import DECISION_LABELS, Quality, Verdict
 
-__all__ = ["CHOSEN", "ClassificationReport", "View", "label_rows", "report_of", "view"]
+__all__ = ["RGB_MODEL_REASON", "ClassificationReport", "View", "label_rows", "report_of", "view"]
 
 VERSION: Final = 1
-CHOSEN: Final = "chosen because this is a picture of red, green and blue"
+RGB_MODEL_REASON: Final = "chosen because this is a picture of red, green and blue"
 UNSURE: Final = "not sure, for no cover has half of the probability"
 PATCH_COLUMNS: Final = (
     "source",
@@ -73,7 +73,7 @@ class View:
     picture: Raster
     row: int
     col: int
-    whole: tuple[int, int]
+    full_size: tuple[int, int]
 
 
 def view(whole: Raster, at: tuple[int, int] | None = None) -> View:
@@ -84,7 +84,7 @@ def view(whole: Raster, at: tuple[int, int] | None = None) -> View:
     """
     row, col = whole.centre_corner(EUROSAT_PIXELS) if at is None else at
     window = whole.window(row, col, EUROSAT_PIXELS)
-    return View(picture=window, row=row, col=col, whole=(whole.height, whole.width))
+    return View(picture=window, row=row, col=col, full_size=(whole.height, whole.width))
 
 
 class LabelRow(Schema):
@@ -184,7 +184,7 @@ class ClassificationReport(Schema):
         return tuple(sorted(self.labels, key=lambda row: -row.probability))
 
     @property
-    def answer(self) -> str:
+    def summary(self) -> str:
         """The classes that are called, the most probable first, or why there are none."""
         if self.abstained:
             return "no answer, because the pixels cannot be trusted"
@@ -196,7 +196,7 @@ class ClassificationReport(Schema):
         return f"{said}; {UNSURE}" if unsure else said
 
     @property
-    def doubts(self) -> list[str]:
+    def warning_lines(self) -> list[str]:
         """The verdict with its reason, and what else speaks against the answer, a line each."""
         if self.limits is not None:
             return [f"  warning: {text}" for text in self.quality.warnings]
@@ -217,7 +217,7 @@ class ClassificationReport(Schema):
 
         A patch's classes are grouped by theme.
         """
-        lines = [f"{plain(self.source)}: {self.answer}", *self._where(), *self.doubts]
+        lines = [f"{plain(self.source)}: {self.summary}", *self._where(), *self.warning_lines]
         if self.limits is None:
             for theme in self._themes():
                 rows = [row for row in self.ranked if row.theme == theme]
@@ -298,7 +298,7 @@ def report_of(
     *,
     seen: View | None = None,
     limits: tuple[str, ...] = (),
-    choice: str = CHOSEN,
+    choice: str = RGB_MODEL_REASON,
 ) -> ClassificationReport:
     """The report of a result.
 
@@ -372,7 +372,7 @@ def _origin(found: Result, seen: View | None, choice: str) -> Origin:
     }
     if seen is not None:
         values["window"] = Corner(row=seen.row, col=seen.col)
-        values |= {"picture_pixels": seen.whole, "model_choice": choice}
+        values |= {"picture_pixels": seen.full_size, "model_choice": choice}
     return Origin(**values)
 
 

@@ -9,7 +9,7 @@ from landcover.core.raster import Raster
 from landcover.core.schema import Schema
 from landcover.explain.band_attribution import BandEvidence
 from landcover.explain.explanation import Explanation
-from landcover.explain.faithfulness.ratings import MethodWord
+from landcover.explain.faithfulness.ratings import MethodSummary
 from landcover.explain.indices import IndexSummary, indices
 from landcover.explain.sentences import sentence, sides
 
@@ -53,7 +53,7 @@ class ExplanationRecord(Schema):
     gathered_in: str | None
     gathered_share: float
     reading: str
-    faithfulness: MethodWord | None = None
+    faithfulness: MethodSummary | None = None
 
 
 class GroupRecord(Schema):

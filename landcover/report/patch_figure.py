@@ -163,5 +163,5 @@ def _legend(page: Page, at: At, explanation: Explanation, notes: list[str]) -> N
     page.paste((x, y + 2), key.bar)
     page.write((x, y + 20), key.against, 13, width=200)
     page.write((x + SIDE // 2, y + 20), key.neutral, 13, width=SIDE, align="center")
-    page.write((x + SIDE, y + 20), key.speaks_for, 13, width=SIDE, align="right")
+    page.write((x + SIDE, y + 20), key.in_favour, 13, width=SIDE, align="right")
     page.paragraph((x, y + 44), notes, 12, QUIET, line=NOTE_LINE, width=SIDE)

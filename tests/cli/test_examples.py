@@ -89,7 +89,7 @@ def test_neighbours_are_said_in_a_table(
 def test_from_many_patches_some_are_drawn_always_the_same(
     root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("landcover.explain.neighbours_build.MOST_PATCHES", 5)
+    monkeypatch.setattr("landcover.explain.neighbours_build.MAX_PATCHES", 5)
     asked = ("neighbours", root, "--dataset", "bigearthnet", "--card", folder, "--save")
     seen = []
     for _ in range(2):

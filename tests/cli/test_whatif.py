@@ -86,7 +86,7 @@ def test_any_text_is_a_change_or_refused(text: str, name: str) -> None:
             change = parse_change(words)
         except BadInput:
             continue
-        assert change.said
+        assert change.description
 
 
 def test_nothing_asked_gives_nothing(model: Model, patch: Raster, tmp_path: Path) -> None:

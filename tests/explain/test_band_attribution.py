@@ -9,7 +9,7 @@ import torch
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import ModelMismatch, UnknownName
 from landcover.explain.band_attribution import GROUPS, attribute_bands, attribute_bands_many
-from landcover.explain.baselines import BASELINES, baseline, blurred, named
+from landcover.explain.baselines import BASELINES, baseline, blurred, resolve_baseline
 from landcover.io.samples import read_sample
 from landcover.models import registry
 from landcover.report.explanation_files import bands_text
@@ -79,7 +79,7 @@ def test_baselines_are_what_their_words_say() -> None:
     card = tiny.tiny_card(b"")
     pixels = torch.rand(1, 12, 120, 120, generator=torch.Generator().manual_seed(0))
     assert torch.equal(baseline(card, pixels, "zero"), torch.zeros_like(pixels))
-    assert named("zero", card) == named("dark", card)
+    assert resolve_baseline("zero", card) == resolve_baseline("dark", card)
     torch.testing.assert_close(baseline(card, pixels, "mean"), torch.full_like(pixels, 0.1))
     soft = baseline(card, pixels, "blurred")
     torch.testing.assert_close(soft.mean(), pixels.mean(), rtol=0.02, atol=0)

@@ -307,7 +307,7 @@ def test_the_legend_runs_from_against_to_for() -> None:
     assert tuple(key.bar[0, -1]) == explanation.FOR_RGB
     assert tuple(key.bar[0, 50]) == (255, 255, 255)
     assert "−0.012" in key.against
-    assert "+0.012" in key.speaks_for
+    assert "+0.012" in key.in_favour
     assert explanation.LOCAL_SCALE_RULE in key.note
 
 

@@ -13,11 +13,11 @@ from hypothesis.extra.numpy import arrays
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.explain.indices import (
-    FAINTEST,
     HIGH_RGB,
     INDICES,
     LOW_RGB,
     MIDDLE_RGB,
+    MIN_BRIGHTNESS,
     colour_bar,
     coloured,
     indices,
@@ -35,7 +35,7 @@ def test_each_index_is_its_formula_on_a_real_patch() -> None:
     formulas = {"NDVI": ("B08", "B04"), "NDWI": ("B03", "B08"), "NDBI": ("B11", "B08")}
     for name, (a, b) in {**formulas, "NBR": ("B08", "B12")}.items():
         first, second = patch.band(a).astype(float), patch.band(b).astype(float)
-        bright = first + second > FAINTEST
+        bright = first + second > MIN_BRIGHTNESS
         expected = ((first - second) / (first + second))[bright]
         np.testing.assert_allclose(found[name].map[bright], expected, atol=1e-5)
         assert found[name].mean == pytest.approx(expected.mean(), abs=1e-5)

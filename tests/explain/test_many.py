@@ -18,7 +18,7 @@ from landcover.core.progress import Progress
 from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.explain.baselines import baseline
-from landcover.explain.feature_map_methods import Question, twin
+from landcover.explain.feature_map_methods import AttributionTask, with_own_modules
 from landcover.io.samples import read_sample
 from landcover.models import registry
 from landcover.models.model import Model
@@ -84,7 +84,7 @@ def test_a_job_reports_and_stops_between_steps(method: str) -> None:
 
 def test_grad_cam_is_captums_where_one_map_carries_all() -> None:
     model, patch = registry.default().load("landcover-cnn", "cpu"), read_sample("finland-lake")
-    net, target = twin(model), CLASS_NAMES.index(WATER)
+    net, target = with_own_modules(model), CLASS_NAMES.index(WATER)
     pixels = model.tensor(patch)[None].requires_grad_()
     coarse = LayerGradCam(net.scores, net.net.cam_layer).attribute(pixels, target=target)
     fine = nn.functional.interpolate(coarse.detach(), size=(120, 120), mode="bilinear")[0, 0]
@@ -95,7 +95,7 @@ def test_grad_cam_is_captums_where_one_map_carries_all() -> None:
 def test_fine_cam_adds_up_to_captums_cells() -> None:
     """Where captum can step through the one layer that carries all, both say the same."""
     model, patch = registry.default().load("landcover-cnn", "cpu"), read_sample("finland-lake")
-    net, target = twin(model), CLASS_NAMES.index(WATER)
+    net, target = with_own_modules(model), CLASS_NAMES.index(WATER)
     pixels = model.tensor(patch)[None]
     start = baseline(model.card, pixels)
     cells = LayerIntegratedGradients(net.scores, net.net.cam_layer).attribute(
@@ -186,14 +186,14 @@ def test_a_question_about_two_classes_costs_one_look() -> None:
     pixels = model.tensor(patch)[None]
     calls: list[int] = []
     start = baseline(model.card, pixels)
-    question = Question(
+    task = AttributionTask(
         model=model,
         pixels=pixels,
         start=start,
         targets=(0, 1, 2),
         report=lambda progress: calls.append(progress.done),
     )
-    found = list(explanation.METHODS["fine-cam"].compute(question))
+    found = list(explanation.METHODS["fine-cam"].compute(task))
     assert len(found) == 3
     assert {each.passes for each in found} == {2}
     assert calls == [2]

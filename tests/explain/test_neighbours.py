@@ -108,20 +108,20 @@ def test_similar_is_what_the_net_sees_and_not_how_many_axes_there_are(
 ) -> None:
     """Six patches span five axes, so that the index loses nothing but half precision."""
     rows = [store.ids.index(name) for name in index.ids]
-    seen = neighbours_build.seen_of(model, store, rows)
+    seen = neighbours_build.features_of(model, store, rows)
     whole = neighbours.distances(seen - seen.mean(dim=0), seen - seen.mean(dim=0))
     kept = neighbours.distances(index.vectors, index.vectors)
     torch.testing.assert_close(kept, whole, rtol=0, atol=0.01)
 
 
 def test_a_percentile_counts_patches_with_a_nearer_neighbour_elsewhere(index: Index) -> None:
-    assert len(index.apart) == len(index)
-    assert torch.equal(index.apart, index.apart.sort().values)
+    assert len(index.nearest_elsewhere) == len(index)
+    assert torch.equal(index.nearest_elsewhere, index.nearest_elsewhere.sort().values)
     assert index.percentile(0.0) == 0.0
     assert index.percentile(2.1) == 100.0
-    middle = float(index.apart[1:3].mean())
+    middle = float(index.nearest_elsewhere[1:3].mean())
     assert index.percentile(middle) == pytest.approx(100 * 2 / len(index))
-    alone = replace(index, apart=torch.empty(0))
+    alone = replace(index, nearest_elsewhere=torch.empty(0))
     assert alone.percentile(0.3) is None
 
 
@@ -129,7 +129,7 @@ def test_patches_of_one_block_tell_no_percentile(model: Model, store: NativeStor
     product = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP"
     near = replace(store, ids=tuple(f"{product}_20_{k}" for k in range(len(store))))
     index = neighbours_build.build(model, near, ORIGIN)
-    assert len(index.apart) == 0
+    assert len(index.nearest_elsewhere) == 0
     found = neighbours.query(index, model, samples.read_sample(KNOWN[0].name), k=1)
     assert found[0].percentile is None
 
@@ -142,7 +142,7 @@ def test_the_file_gives_the_index_back(model: Model, index: Index, tmp_path: Pat
     assert kept.ids == index.ids
     assert kept.countries == index.countries
     assert kept.origin == ORIGIN
-    for name in ("labels", "centre", "axes", "vectors", "apart"):
+    for name in ("labels", "centre", "axes", "vectors", "nearest_elsewhere"):
         assert torch.equal(getattr(kept, name), getattr(index, name)), name
     patch = samples.read_sample("finland-snow")
     assert neighbours.query(kept, model, patch) == neighbours.query(index, model, patch)

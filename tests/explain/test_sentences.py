@@ -135,7 +135,7 @@ def test_pixels_without_data_count_for_neither_side() -> None:
     valid[:60] = False
     patch = replace(PATCH, valid=valid)
     found = explanation(spots(nw=1, se=-0.5))
-    assert sentences.sides(found, valid).speaks_for == 0
+    assert sentences.sides(found, valid).in_favour == 0
     assert "speaks against it (100%)" in sentences.sentence(found, patch)
 
 

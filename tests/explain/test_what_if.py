@@ -50,7 +50,7 @@ def test_no_change_changes_nothing(model: Model, patch: Raster) -> None:
     assert found.mirrored == 0.0
     np.testing.assert_array_equal(found.patch.data, patch.data)
     assert found.patch.provenance == patch.provenance
-    assert found.turned == ()
+    assert found.flipped == ()
     assert max(map(abs, found.difference.values())) < 1e-5
 
 
@@ -70,8 +70,8 @@ def test_each_change_moves_the_answer_and_is_named(
     kept = patch.data.copy()
     found = what_if.what_if(model, patch, [change])
     assert max(map(abs, found.difference.values())) > 0.005
-    assert found.said == (change.said,)
-    assert found.patch.provenance.notes[-1] == f"what if: {change.said}"
+    assert found.descriptions == (change.description,)
+    assert found.patch.provenance.notes[-1] == f"what if: {change.description}"
     np.testing.assert_array_equal(patch.data, kept)
     for one, other in zip(found.before.labels, model.predict(patch).labels, strict=True):
         assert one.probability == pytest.approx(other.probability, abs=1e-4)
@@ -79,7 +79,7 @@ def test_each_change_moves_the_answer_and_is_named(
         assert one.probability == pytest.approx(other.probability, abs=1e-4)
         rise = other.probability - found.before.of(one.label).probability
         assert found.difference[one.label] == pytest.approx(rise, abs=1e-4)
-    assert set(found.turned) == {
+    assert set(found.flipped) == {
         item.label
         for item in found.after.labels
         if item.predicted != found.before.of(item.label).predicted
@@ -116,7 +116,7 @@ def test_a_cloud_lies_between_the_land_and_its_own_spectrum(
 ) -> None:
     patch = samples.read_sample("austria-fields")
     cloud = Cloud(opacity=opacity, size=size, across=across, down=down)
-    cover = cloud.cover(120, 120)
+    cover = cloud.opacity_map(120, 120)
     assert cover.min() >= 0
     assert cover.max() <= opacity + 1e-6
     changed = after(patch, cloud)
@@ -132,7 +132,7 @@ def test_a_cloud_is_white_in_its_middle_soft_at_its_edge_and_not_where_no_data_i
     valid = np.ones((120, 120), dtype=bool)
     valid[60:, :] = False
     patch = tiny.random_patch(valid=valid, data=np.where(valid, 0.05, 0.0) * np.ones((12, 1, 1)))
-    cover = Cloud(size=0.5, flatness=1.0).cover(120, 120)
+    cover = Cloud(size=0.5, flatness=1.0).opacity_map(120, 120)
     assert cover[60, 60] == pytest.approx(1.0)
     assert cover[60, 5] == 0.0
     assert np.abs(np.diff(cover, axis=1)).max() < 0.25, "no hard edge"
@@ -223,7 +223,9 @@ def test_a_window_moves_north_and_east_as_it_says() -> None:
     np.testing.assert_array_equal(moved.data, scene.window(90, 140, 120).data)
     assert moved.transform[2] - window.transform[2] == 200
     assert moved.transform[5] - window.transform[5] == 300
-    assert Shift(east_m=-200, north_m=300).said == "the window moved 300 m north and 200 m west"
+    assert (
+        Shift(east_m=-200, north_m=300).description == "the window moved 300 m north and 200 m west"
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_a_way_is_said_as_the_whole_pixels_that_it_is(
 ) -> None:
     shift = Shift(east_m=metres)
     assert shift.pixels == (0, pixels)
-    assert shift.said == f"the window moved {words}"
+    assert shift.description == f"the window moved {words}"
 
 
 def test_the_window_moves_before_anything_is_painted() -> None:

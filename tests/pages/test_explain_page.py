@@ -236,7 +236,7 @@ def test_chart_and_table_of_what_if_say_the_same() -> None:
     model, patch = tiny_model(), random_patch()
     outcome = what_if.what_if(model, patch, [what_if.BandsOff(bands=("B04", "B08"))])
     shown = what_if_part.most_changed(outcome)
-    assert set(outcome.turned) <= set(shown) or len(shown) == what_if_part.SHOWN
+    assert set(outcome.flipped) <= set(shown) or len(shown) == what_if_part.SHOWN
     table = what_if_part.table(outcome)
     assert len(table) == len(CLASS_NAMES)
     figure = what_if_part.chart(outcome, theme.DARK)
@@ -246,7 +246,7 @@ def test_chart_and_table_of_what_if_say_the_same() -> None:
     for label in shown:
         assert f"{taken.loc[label, 'after']:.1%}" == table.loc[BY_NAME[label].short, "After"]
         turned = taken.loc[label, "predicted_before"] != taken.loc[label, "predicted_after"]
-        assert turned == (label in outcome.turned)
+        assert turned == (label in outcome.flipped)
     assert "B04, B08" in what_if_part.sentence(outcome)
     still = what_if.what_if(model, patch, [what_if.Brightness(gain=1.0)])
     assert "no label turns" in what_if_part.sentence(still)

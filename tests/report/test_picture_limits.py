@@ -73,7 +73,7 @@ def test_text_and_table_say_the_same(model: Model) -> None:
     best = found.ranked[0]
     assert text.splitlines()[0].startswith("=p.png: ")
     assert "from row 18, column 8 of 100 × 80" in text
-    assert classification.CHOSEN in text
+    assert classification.RGB_MODEL_REASON in text
     assert all(limit in text for limit in picture_limits.LIMITS)
     rows = list(csv.DictReader(io.StringIO(found.as_csv())))
     assert [row["label"] for row in rows if row["predicted"] == "True"] == [best.label]

@@ -18,7 +18,7 @@ from landcover.core.schema import Mean
 from landcover.explain import baselines, explanation
 from landcover.explain.explanation import Method
 from landcover.explain.faithfulness.similarity import Doubles
-from landcover.explain.feature_map_methods import Question
+from landcover.explain.feature_map_methods import AttributionTask
 from landcover.metrics.bootstrap import interval
 from landcover.models.model import Model, Prediction
 
@@ -93,7 +93,7 @@ def usable(model: Model, methods: Methods) -> dict[str, Method]:
     found, why = {}, None
     for name, way in methods.items():
         try:
-            explanation.refuse(model, way)
+            explanation.check_explainable(model, way)
         except ModelMismatch as error:
             why = error
         else:
@@ -130,10 +130,10 @@ def case(model: Model, pixels: Tensor, label: str) -> Case:
 
 def attribute(model: Model, asked: Case, way: Method) -> FloatArray:
     """What a method attributes to the pixels ``(y, x)``."""
-    question = Question(
+    task = AttributionTask(
         model=model, pixels=asked.pixels, start=asked.start, targets=(asked.target,)
     )
-    return next(iter(way.compute(question))).pixels
+    return next(iter(way.compute(task))).pixels
 
 
 def with_interval(values: Doubles) -> Mean:

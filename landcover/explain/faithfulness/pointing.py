@@ -40,9 +40,9 @@ from landcover.io.guard import named, open_raster
 
 __all__ = [
     "BEST_SHARE",
-    "COVERS",
-    "LEAST_SHARE",
-    "MOST_SHARE",
+    "MAPPED_CLASSES",
+    "MAX_SHARE",
+    "MIN_SHARE",
     "STRONGEST",
     "Pointed",
     "Scene",
@@ -53,7 +53,7 @@ __all__ = [
     "targets",
 ]
 
-COVERS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
+MAPPED_CLASSES: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
     1: ("water", ("Inland waters", "Marine waters")),
     2: ("trees", ("Broad-leaved forest", "Coniferous forest", "Mixed forest")),
     4: ("crops", ("Arable land", "Permanent crops", "Complex cultivation patterns")),
@@ -72,8 +72,8 @@ COVERS: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
 
 Pastures are left out: Esri counts them to crops or to rangeland.
 """
-LEAST_SHARE: Final = 0.1
-MOST_SHARE: Final = 0.7
+MIN_SHARE: Final = 0.1
+MAX_SHARE: Final = 0.7
 """Of the window: less is lost in a map's coarseness, more cannot be missed."""
 BEST_SHARE: Final = 0.4
 """Of several windows, the one nearest to the middle between both is taken."""
@@ -88,12 +88,12 @@ class Scene:
     Attributes:
         name: of the file.
         patch: of any size.
-        cover: codes of :data:`COVERS`, uint8 ``(y, x)``.
+        cover: codes of :data:`MAPPED_CLASSES`, uint8 ``(y, x)``.
     """
 
     name: str
     patch: Raster
-    cover: ByteArray
+    land_cover: ByteArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class Target:
     """
 
     place: str
-    cover: str
+    land_cover: str
     patch: Raster
     mask: BoolArray
     labels: tuple[str, ...]
@@ -147,7 +147,7 @@ def read_scenes(folder: Path) -> tuple[Scene, ...]:
                 f"The map {path.name} has {cover.shape[1]} × {cover.shape[0]} pixels and its "
                 f"picture {patch.width} × {patch.height}: give maps on the grid of the pictures."
             )
-        found.append(Scene(name=path.stem, patch=patch, cover=cover))
+        found.append(Scene(name=path.stem, patch=patch, land_cover=cover))
     if not found:
         raise BadInput(
             f"'{folder}' has no land-cover maps: give a folder with LULC/NAME.tif and "
@@ -166,18 +166,18 @@ def targets(scenes: Sequence[Scene]) -> tuple[Target, ...]:
         rows = sorted({0, scene.patch.height - PATCH_PIXELS})
         columns = sorted({0, scene.patch.width - PATCH_PIXELS})
         for row, column in ((r, c) for r in rows for c in columns):
-            part = scene.cover[row : row + PATCH_PIXELS, column : column + PATCH_PIXELS]
-            for code, (cover, labels) in COVERS.items():
+            part = scene.land_cover[row : row + PATCH_PIXELS, column : column + PATCH_PIXELS]
+            for code, (cover, labels) in MAPPED_CLASSES.items():
                 mask = part == code
                 share = float(mask.mean())
                 apart = abs(share - BEST_SHARE)
                 key = scene.name, cover
-                if LEAST_SHARE <= share <= MOST_SHARE and apart < best.get(key, (1.0,))[0]:
+                if MIN_SHARE <= share <= MAX_SHARE and apart < best.get(key, (1.0,))[0]:
                     best[key] = (
                         apart,
                         Target(
                             place=scene.name,
-                            cover=cover,
+                            land_cover=cover,
                             patch=scene.patch.window(row, column, PATCH_PIXELS),
                             mask=mask,
                             labels=labels,

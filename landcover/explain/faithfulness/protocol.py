@@ -50,13 +50,13 @@ from landcover.explain.faithfulness.curves import (
 )
 from landcover.explain.faithfulness.noise_stability import NOISE, noisy, sensitivity
 from landcover.explain.faithfulness.pointing import Pointed, Scene, Target, halves, point, targets
-from landcover.explain.faithfulness.randomisation import BOUND, DEPTHS, from_the_answer, shuffled
+from landcover.explain.faithfulness.randomisation import BOUND, DEPTHS, layers_from_output, shuffled
 from landcover.explain.faithfulness.ratings import RULE, Faithfulness
 from landcover.explain.faithfulness.similarity import Doubles, cells, spearman, ssim
 from landcover.models.inference import Scorer
 from landcover.models.model import Model
 
-__all__ = ["DRAWS", "FEWEST", "HALF", "QUARTER", "RANDOM", "UNRELATED", "measure"]
+__all__ = ["DRAWS", "HALF", "MIN_PATCHES", "QUARTER", "RANDOM", "UNRELATED", "measure"]
 
 RANDOM: Final = ("random", "random patches")
 """The references whose mean is "random": cells alone, and connected land."""
@@ -67,7 +67,7 @@ QUARTER: Final = 4
 """Every fourth patch is explained with some of the weights shuffled."""
 DRAWS: Final = 2
 """Of noise, a patch."""
-FEWEST: Final = 4
+MIN_PATCHES: Final = 4
 """Patches that a measurement takes at least."""
 UNRELATED: Final = 95
 """The percentile of what maps of different patches have in common."""
@@ -97,8 +97,10 @@ def measure(
         ModelMismatch: the model cannot be explained, or was not made for these patches.
         Cancelled: ``cancel`` was set.
     """
-    if len(patches) < FEWEST:
-        raise BadInput(f"{len(patches)} patches cannot carry an interval: give {FEWEST} or more.")
+    if len(patches) < MIN_PATCHES:
+        raise BadInput(
+            f"{len(patches)} patches cannot carry an interval: give {MIN_PATCHES} or more."
+        )
     ways = usable(model, explanation.METHODS if methods is None else methods)
     cases = choose(model, patches)
     pointed = targets(maps or ()) if model.card.class_set == "bigearthnet-19" else ()
@@ -124,7 +126,9 @@ def measure(
         "rule": RULE,
         "n": len(cases),
         "classes": dict(Counter(asked.label for asked in cases)),
-        "replacements": {kind: baselines.named(kind, model.card)[1] for kind in REPLACEMENTS},
+        "replacements": {
+            kind: baselines.resolve_baseline(kind, model.card)[1] for kind in REPLACEMENTS
+        },
         "noise": NOISE,
         "bound": BOUND,
         "shares": list(SHARES),
@@ -207,7 +211,7 @@ def _all_curves(
 def _randomised(
     model: Model, cases: Sequence[Case], found: Sequence[Maps], ways: Methods, steps: Steps
 ) -> dict[str, dict[str, Any]]:
-    layers = from_the_answer(model, cases[0].pixels)
+    layers = layers_from_output(model, cases[0].pixels)
     alike: dict[str, dict[float, list[tuple[float, float]]]] = {
         name: {share: [] for share in DEPTHS} for name in ways
     }

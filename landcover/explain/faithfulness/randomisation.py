@@ -22,7 +22,7 @@ from torch import Tensor
 
 from landcover.models.model import Model
 
-__all__ = ["BOUND", "DEPTHS", "from_the_answer", "shuffled"]
+__all__ = ["BOUND", "DEPTHS", "layers_from_output", "shuffled"]
 
 DEPTHS: Final = (0.1, 0.5, 1.0)
 """Shares of the net's layers that are shuffled, nearest to the answer first."""
@@ -36,7 +36,7 @@ three (fine CAM and occlusion of ResNet-18, Grad-CAM of EfficientNet-Lite0).
 """
 
 
-def from_the_answer(model: Model, pixels: Tensor) -> tuple[tuple[str, ...], ...]:
+def layers_from_output(model: Model, pixels: Tensor) -> tuple[tuple[str, ...], ...]:
     """Names of the net's weights in layers, the nearest to the answer first.
 
     Args:
@@ -79,7 +79,7 @@ def shuffled(model: Model, layers: Sequence[Sequence[str]], share: float, seed: 
 
     Args:
         model: stays as it is.
-        layers: names of its weights, as :func:`from_the_answer` gives them.
+        layers: names of its weights, as :func:`layers_from_output` gives them.
         share: 0 to 1; at least one layer is shuffled.
         seed: of the shuffling.
     """

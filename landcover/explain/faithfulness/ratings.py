@@ -47,7 +47,7 @@ __all__ = [
     "Faithfulness",
     "MethodMeasurement",
     "MethodRating",
-    "MethodWord",
+    "MethodSummary",
     "NoiseStability",
     "Patches",
     "Pointing",
@@ -107,7 +107,7 @@ class MethodRating:
         return FAITHFUL if self.faithful else NOT_FAITHFUL
 
 
-class MethodWord(Schema):
+class MethodSummary(Schema):
     """A :class:`MethodRating` in a word and in a sentence, to be told beside a map."""
 
     word: str

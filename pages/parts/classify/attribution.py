@@ -97,7 +97,7 @@ def _picture(explanation: Explanation, patch: Raster, opacity: float) -> None:
     st.html(
         '<div class="landcover-legend">'
         f"<span><b>Blue</b> {key.against}</span><span>{key.neutral}</span>"
-        f"<span>{key.speaks_for} <b>red</b></span></div>"
+        f"<span>{key.in_favour} <b>red</b></span></div>"
     )
 
 

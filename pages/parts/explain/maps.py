@@ -126,7 +126,7 @@ def scale(found: Explanation, width: int = NARROW) -> None:
     st.html(
         '<div class="landcover-legend">'
         f"<span><b>Blue</b> {key.against}</span><span>{key.neutral}</span>"
-        f"<span>{key.speaks_for} <b>red</b></span></div>"
+        f"<span>{key.in_favour} <b>red</b></span></div>"
     )
 
 

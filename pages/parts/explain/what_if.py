@@ -109,16 +109,16 @@ def _said(outcome: WhatIf, judged: Verdict, found: Result) -> None:
 
 def sentence(outcome: WhatIf) -> str:
     """What was changed and what came of it."""
-    what = f"With {'; '.join(outcome.said)}"
-    if not outcome.turned:
+    what = f"With {'; '.join(outcome.descriptions)}"
+    if not outcome.flipped:
         most = max(outcome.difference.items(), key=lambda item: abs(item[1]))
         return (
             f"{what}, no label turns. The largest change is that of {BY_NAME[most[0]].short}, "
             f"by {points(most[1])} percentage points."
         )
     now = {score.label for score in outcome.after.labels if score.predicted}
-    come = [BY_NAME[label].short for label in outcome.turned if label in now]
-    gone = [BY_NAME[label].short for label in outcome.turned if label not in now]
+    come = [BY_NAME[label].short for label in outcome.flipped if label in now]
+    gone = [BY_NAME[label].short for label in outcome.flipped if label not in now]
     parts = [f"{verb} {', '.join(names)}" for verb, names in (("finds", come), ("loses", gone))
              if names]  # fmt: skip
     return f"{what}, the network {' and '.join(parts)}."
@@ -214,7 +214,7 @@ def figures(outcome: WhatIf) -> pd.DataFrame:
             "after": after[score.label].probability,
             "predicted_before": score.predicted,
             "predicted_after": after[score.label].predicted,
-            "changes": "; ".join(outcome.said),
+            "changes": "; ".join(outcome.descriptions),
         }
         for score in outcome.before.labels
     )

@@ -13,7 +13,7 @@ from landcover.core.schema import Mean, MeasuredOn
 from landcover.explain import neighbours_record
 from landcover.explain.faithfulness import ratings
 from landcover.explain.faithfulness.ratings import Faithfulness
-from landcover.explain.neighbours_record import NeighbourRow, NeighboursMeasurement, Way
+from landcover.explain.neighbours_record import NeighbourRow, NeighboursMeasurement, Selection
 from landcover.models import registry
 from landcover.models.card import RGB
 from landcover.trust.bench import stability_record
@@ -252,7 +252,7 @@ def alike_table(found: NeighboursMeasurement) -> pd.DataFrame:
     )
 
 
-def _plain_row(row: NeighbourRow, way: Way, sign: str = "") -> str:
+def _plain_row(row: NeighbourRow, way: Selection, sign: str = "") -> str:
     return data.with_span(row.value(way), row.interval(way), sign)
 
 
@@ -298,6 +298,6 @@ def _percent(value: Mean) -> str:
     return f"{value.mean:.0%} [{low:.0%}, {high:.0%}]"
 
 
-def _share(row: NeighbourRow, way: Way) -> str:
+def _share(row: NeighbourRow, way: Selection) -> str:
     value, span = row.value(way), row.interval(way)
     return "–" if value is None or span is None else f"{value:.0%} [{span[0]:.0%}, {span[1]:.0%}]"

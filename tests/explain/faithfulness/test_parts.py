@@ -119,7 +119,7 @@ def test_random_patches_are_connected() -> None:
 def test_weights_are_spoilt_from_the_answer_backwards(name: str) -> None:
     model = registry.default().load(name, "cpu")
     pixels = model.tensor(tiny.random_patch())[None]
-    layers = randomisation.from_the_answer(model, pixels)
+    layers = randomisation.layers_from_output(model, pixels)
     names = [name for layer in layers for name in layer]
     weights = dict(model.net.named_parameters())
     assert len(set(names)) == len(names)
@@ -135,7 +135,7 @@ def test_weights_are_spoilt_from_the_answer_backwards(name: str) -> None:
 def test_shuffling_keeps_the_values_and_the_model() -> None:
     model = tiny.tiny_model()
     pixels = model.tensor(tiny.random_patch())[None]
-    layers = randomisation.from_the_answer(model, pixels)
+    layers = randomisation.layers_from_output(model, pixels)
     assert [set(layer) for layer in layers] == [
         {"head.bias", "head.weight"},
         {"conv.bias", "conv.weight"},
@@ -207,10 +207,10 @@ def test_targets_are_windows_with_some_of_a_cover() -> None:
     cover = np.zeros((200, 200), np.uint8)
     cover[:60, :150] = 1
     cover[60:] = 2
-    scene = Scene(name="here", patch=tiny.random_patch(size=200), cover=cover)
+    scene = Scene(name="here", patch=tiny.random_patch(size=200), land_cover=cover)
     found = pointing.targets([scene])
     # The upper windows have both, the left one more water; the lower ones have trees alone.
-    assert [(t.place, t.cover, float(t.mask.mean())) for t in found] == [
+    assert [(t.place, t.land_cover, float(t.mask.mean())) for t in found] == [
         ("here", "water", 0.5),
         ("here", "trees", 0.5),
     ]
@@ -218,7 +218,7 @@ def test_targets_are_windows_with_some_of_a_cover() -> None:
 
 
 def test_covers_are_our_classes() -> None:
-    named = [label for _, labels in pointing.COVERS.values() for label in labels]
+    named = [label for _, labels in pointing.MAPPED_CLASSES.values() for label in labels]
     assert set(named) <= set(CLASS_NAMES)
     assert len(set(named)) == len(named)
 
@@ -228,16 +228,16 @@ def test_the_codes_of_the_maps_are_what_their_spectra_say(shared_data: Path) -> 
     """The files state no codes: water is dark in the infrared, trees are green, sand bright."""
     scenes = pointing.read_scenes(shared_data / "scenes" / "terramind")
     assert len(scenes) == 3
-    coast = next(scene for scene in scenes if (scene.cover == 1).mean() > 0.5)
+    coast = next(scene for scene in scenes if (scene.land_cover == 1).mean() > 0.5)
     green, red, infrared = (coast.patch.band(name) for name in ("B03", "B04", "B08"))
     ndvi, ndwi = (infrared - red) / (infrared + red), (green - infrared) / (green + infrared)
-    water, trees, sand = (coast.cover == code for code in (1, 2, 6))
+    water, trees, sand = (coast.land_cover == code for code in (1, 2, 6))
     assert np.median(ndwi[water]) > 0.2
     assert np.median(ndvi[trees]) > 0.8
     assert np.median(coast.patch.band("B11")[sand]) > 0.4
     found = pointing.targets(scenes)
     assert len({target.place for target in found}) == 3
-    assert {target.cover for target in found} >= {"water", "trees", "crops", "rangeland"}
+    assert {target.land_cover for target in found} >= {"water", "trees", "crops", "rangeland"}
 
 
 def test_a_folder_without_maps_is_refused(tmp_path: Path) -> None:

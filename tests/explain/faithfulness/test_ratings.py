@@ -26,7 +26,7 @@ from landcover.explain.faithfulness import (
 from landcover.explain.faithfulness.pointing import Scene
 from landcover.explain.faithfulness.ratings import Faithfulness
 from landcover.explain.faithfulness.similarity import cells, spearman
-from landcover.explain.feature_map_methods import Attribution, Question
+from landcover.explain.feature_map_methods import Attribution, AttributionTask
 from landcover.io.samples import read_sample, samples
 from landcover.models import registry
 from landcover.models.card import Card
@@ -43,13 +43,13 @@ def fake(name: str, compute: Any) -> Method:
     )  # fmt: skip
 
 
-def _edges(asked: Question) -> list[Attribution]:
+def _edges(asked: AttributionTask) -> list[Attribution]:
     """What Adebayo et al. found some maps to be: an edge detector that asks no net."""
     bright = asked.pixels[0].mean(dim=0).numpy()
     return [Attribution(pixels=np.hypot(*np.gradient(bright)).astype(np.float32))]
 
 
-def _noise(asked: Question) -> list[Attribution]:
+def _noise(asked: AttributionTask) -> list[Attribution]:
     """Depends on the weights and says nothing of the land."""
     with torch.no_grad():
         score = float(asked.model.scores(asked.pixels)[0, asked.targets[0]])
@@ -57,7 +57,7 @@ def _noise(asked: Question) -> list[Attribution]:
     return [Attribution(pixels=random.normal(size=asked.pixels.shape[2:]).astype(np.float32))]
 
 
-def _squares(asked: Question) -> list[Attribution]:
+def _squares(asked: AttributionTask) -> list[Attribution]:
     """By how much the score falls when a square of 240 m becomes average land."""
     side = 24
     count = asked.pixels.shape[2] // side
@@ -97,7 +97,7 @@ def controls(real: Model, patches: list[Raster]) -> Faithfulness:
 def measured() -> Faithfulness:
     """All methods on a tiny net, whose figures mean nothing."""
     cover = np.repeat(np.repeat(np.array([[1, 2], [4, 5]], np.uint8), 70, 0), 70, 1)
-    scene = Scene(name="here", patch=tiny.random_patch(9, size=140), cover=cover)
+    scene = Scene(name="here", patch=tiny.random_patch(9, size=140), land_cover=cover)
     some = [tiny.random_patch(seed) for seed in range(4)]
     return protocol.measure(tiny.tiny_model(), some, [scene])
 
@@ -154,7 +154,7 @@ def test_the_default_models_maps_follow_its_weights(method: str, patches: list[R
     way = explanation.METHODS[method]
     found = []
     asked = cases.choose(model, patches[:2])
-    layers = randomisation.from_the_answer(model, asked[0].pixels)
+    layers = randomisation.layers_from_output(model, asked[0].pixels)
     for seed, case in enumerate(asked):
         other = randomisation.shuffled(model, layers, 1.0, seed)
         before, after = (cases.attribute(m, case, way) for m in (model, other))
