@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import method_options, picture_sources, progress, whatif
+from landcover.cli import method_options, progress, source_options, whatif
 from landcover.cli.method_options import Known
 from landcover.core.errors import BadInput
 
@@ -24,14 +24,11 @@ if TYPE_CHECKING:
     from landcover.trust.result import Result
     from landcover.trust.verdict import Quality
 
-__all__ = ["MOST_LABELS", "Read", "add_commands"]
+__all__ = ["MOST_LABELS", "add_commands"]
 
 MOST_LABELS: Final = 4
 """Classes in one call: more do not fit side by side."""
 _SUFFIXES: Final = (".png", ".tif", ".json")
-
-Read = Callable[[str, argparse.Namespace], "Raster"]
-"""What reads a source and cuts the window that the options ask for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +57,8 @@ class _Answer:
     report: ClassificationReport
 
 
-def add_commands(
-    commands: Any,  # noqa: ANN401 - argparse does not export its type
-    add_source_options: Callable[[argparse.ArgumentParser], None],
-    read: Read,
-) -> None:
-    """The command ``explain``.
-
-    Args:
-        commands: what the command is added to.
-        add_source_options: adds the options on model, window and place, which are those of
-            ``classify``.
-        read: reads a source as ``classify`` does.
-    """
+def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
+    """Add the command ``explain``."""
     explanation = commands.add_parser(
         "explain", help="draw which pixels speak for and against a class"
     )
@@ -113,20 +99,23 @@ def add_commands(
         help=".png to look at, .tif (GeoTIFF) for maps or .json for all figures; may be repeated",
     )
     whatif.add_options(explanation)
-    add_source_options(explanation)
+    source_options.add(explanation)
     explanation.add_argument("--json", action="store_true", help="print the figures as JSON")
-    explanation.set_defaults(command=lambda options: _explain(options, read))
+    explanation.set_defaults(command=_explain)
 
 
-def _explain(options: argparse.Namespace, read: Read) -> int:
+def _explain(options: argparse.Namespace) -> int:
     from landcover.explain.band_attribution import attribute_bands_many  # noqa: PLC0415 - loads torch
+    from landcover.models.card import RGB  # noqa: PLC0415 - loads torch
 
-    picture = picture_sources.is_picture(options.source)
-    _check(options, picture=picture)
-    asked = _load(options, picture=picture)
+    source = options.source.strip()
+    level = source_options.level_of(source)
+    _check(options, picture=level == RGB)
+    asked = _load(options, level)
     labels = _labels(options.label, asked[0].model)
     methods, notes = _methods(options.method, asked)
-    patch, answers = _answers(asked, options, read, picture=picture)
+    pixels = source_options.read(source, options)
+    patch, answers = pixels.raster, _answers(asked, pixels, options)
     more = _more(asked[0], patch, options)
     found = _maps(asked, patch, labels, methods, options.baseline)
     bands = [
@@ -178,16 +167,14 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _load(options: argparse.Namespace, *, picture: bool) -> list[_Asked]:
+def _load(options: argparse.Namespace, level: str) -> list[_Asked]:
     """The model or two, which have the classes and the baseline that are asked for."""
     from landcover.explain import baselines  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    usual = registry.PICTURE_MODEL if picture else registry.DEFAULT_MODEL
-    asked = []
-    for name in (options.model or usual, *options.against):
-        folder = registry.default().folder(name)
-        model = registry.default().load(name, options.device)
+    models, asked = registry.default(), []
+    for name in (options.model or models.usual(level), *options.against):
+        folder, model = models.folder(name), models.load(name, options.device)
         _labels(options.label, model)
         baselines.resolve_baseline(options.baseline, model.card)
         known = method_options.known_of(model, name, folder)
@@ -218,26 +205,18 @@ def _methods(names: Sequence[str], asked: Sequence[_Asked]) -> tuple[list[list[s
 
 
 def _answers(
-    asked: Sequence[_Asked], options: argparse.Namespace, read: Read, *, picture: bool
-) -> tuple[Raster, list[_Answer]]:
-    """What is explained, and what each model says of it."""
-    from landcover.report.classification import report_of  # noqa: PLC0415 - loads torch
+    asked: Sequence[_Asked], pixels: source_options.Pixels, options: argparse.Namespace
+) -> list[_Answer]:
+    """What each model predicts for the pixels."""
     from landcover.trust.result import predict  # noqa: PLC0415 - loads torch
 
     answers = []
-    if picture:
-        seen = picture_sources.read(options.source, options)
-        for one in asked:
-            found = predict(one.model, seen.picture)
-            report = picture_sources.report_of(one.model, found, seen, options.source, options)
-            answers.append(_answer(one, found, report))
-        return seen.picture, answers
-    patch = read(options.source, options)
     for one in asked:
-        # Whoever asks how stable the answer is wants a verdict that knows of it.
-        found = predict(one.model, patch, deep=options.stability)
-        answers.append(_answer(one, found, report_of(found, options.source.strip())))
-    return patch, answers
+        # With --stability the verdict depends on the stability, too.
+        result = predict(one.model, pixels.raster, deep=options.stability)
+        report = source_options.report_of(one.model, result, pixels, options)
+        answers.append(_answer(one, result, report))
+    return answers
 
 
 def _answer(asked: _Asked, found: Result, report: ClassificationReport) -> _Answer:

@@ -18,7 +18,7 @@ from landcover.core.window import Cut
 from landcover.io import archive, samples
 from landcover.io.band_files import read_band_files, read_folder
 from landcover.io.guard import head_of, read_file, shown
-from landcover.io.images import is_picture, read_picture
+from landcover.io.images import LEVEL, is_picture, read_picture
 from landcover.io.names import band_of_file
 from landcover.io.samples import Sample, read_sample, sample_at
 from landcover.io.stack import read_stack
@@ -29,6 +29,7 @@ __all__ = [
     "Reader",
     "Sample",
     "Source",
+    "level_of",
     "parse_place",
     "read",
     "read_place",
@@ -80,11 +81,13 @@ class Reader:
         kind: what it is called.
         recognises: whether a source is of this kind, judged by its first bytes or file names.
         read: reads the square that is wanted, or everything for None.
+        level: of the models that such sources are for.
     """
 
     kind: str
     recognises: Callable[[Source], bool]
     read: Callable[[Source, Cut | None], Raster]
+    level: str = "L2A"
 
 
 def _is_safe(source: Source) -> bool:
@@ -128,6 +131,7 @@ READERS: Final[tuple[Reader, ...]] = (
         kind="picture",
         recognises=lambda source: is_picture(source.one),
         read=lambda source, cut: read_picture(source.one, source.name, cut),
+        level=LEVEL,
     ),
     Reader(
         kind="stack",
@@ -157,13 +161,9 @@ def read(source: str | Path, window: Cut | None = None) -> Raster:
     text = str(source)
     if text in samples.NAMES:
         return _part_of(read_sample(text), window)
-    path = Path(source)
-    try:
-        exists = path.exists()
-    except (OSError, ValueError):
-        exists = False
-    if exists:
-        return _read(Source(name=path.name, path=path), window)
+    found = _source_at(source)
+    if found is not None:
+        return _read(found, window)
     place = parse_place(text)
     if place is not None:
         return _part_of(read_place(*place), window)
@@ -175,9 +175,33 @@ def read(source: str | Path, window: Cut | None = None) -> Raster:
     )
 
 
+def level_of(source: str | Path) -> str:
+    """The level of the models that a source is for, found without reading its pixels.
+
+    Args:
+        source: as for :func:`read`.
+
+    Returns:
+        "RGB" for a colour picture, "L2A" for everything else, missing files among it.
+    """
+    found = None if str(source) in samples.NAMES else _source_at(source)
+    return "L2A" if found is None else _reader_of(found).level
+
+
+def _source_at(source: str | Path) -> Source | None:
+    path = Path(source)
+    try:
+        return Source(name=path.name, path=path) if path.exists() else None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+
+
+def _reader_of(source: Source) -> Reader:
+    return next(reader for reader in READERS if reader.recognises(source))
+
+
 def _read(source: Source, window: Cut | None) -> Raster:
-    reader = next(reader for reader in READERS if reader.recognises(source))
-    return reader.read(source, window)
+    return _reader_of(source).read(source, window)
 
 
 def _part_of(whole: Raster, window: Cut | None) -> Raster:

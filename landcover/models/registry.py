@@ -109,6 +109,10 @@ class Registry:
         users = (name for name in self.user_names() if name in shipped)
         return tuple(name for name in users if not self._has_copy(name))
 
+    def usual(self, level: str) -> str:
+        """Name of the model that is used for pixels of a level where the user names none."""
+        return PICTURE_MODEL if level == RGB else DEFAULT_MODEL
+
     def for_pictures(self) -> tuple[str, ...]:
         """Names of the models that look at pictures of red, green and blue."""
         return tuple(name for name in self.names() if self._level(name) == RGB)

@@ -261,6 +261,15 @@ def test_pictures_are_read_as_what_they_are(tmp_path: Path) -> None:
             sources.read(source, Cut(size=64, place=(48.0, 13.0)))
 
 
+def test_the_level_of_a_source_is_known_before_it_is_read(tmp_path: Path) -> None:
+    picture, stack = tmp_path / "p.png", tmp_path / "s.tif"
+    picture.write_bytes(encoded(pixels()))
+    stack.write_bytes(tif(numbers()))
+    assert sources.level_of(picture) == "RGB"
+    others = (stack, tmp_path, "finland-lake", "62.8,30.6", tmp_path / "missing.png", "no\0file")
+    assert {sources.level_of(source) for source in others} == {"L2A"}
+
+
 def test_a_window_of_a_large_picture_is_read_without_the_picture(tmp_path: Path) -> None:
     path = tmp_path / "p.tif"
     with rasterio.open(
