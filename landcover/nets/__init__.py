@@ -1,9 +1,9 @@
-"""Architectures by name: adding one is adding a file and a line here.
+"""Network architectures by name. To add one, add a file and a line here.
 
 Every net takes float32 surface reflectance ``(n, band, y, x)`` on one 10 m grid and
 returns logits ``(n, class)``. The bands are the twelve of
 :data:`landcover.core.bands.BAND_NAMES`, or those that its option ``bands`` names. It
-normalises its input itself. Beside scores it gives what explanations and checks ask for
+normalises its input itself. Besides scores it returns what explanations and checks need
 (:mod:`landcover.nets.outputs`): ``read`` gives scores and features of one pass, ``views`` and
 ``scores_from`` the maps that the scores rest on. Where a net has no ``views``, its ``cam_layer``
 attribute is the module whose output Grad-CAM weighs.

@@ -1,4 +1,4 @@
-"""What the colours of a picture give away by themselves: the floor for nets that see shapes."""
+"""Extra trees on colour statistics alone: the baseline for nets that also use shapes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["FEATURES", "ColourForest"]
 FEATURES: Final = 3 * (2 + len(QUANTILES))
 """Mean, standard deviation and quantiles of red, green and blue."""
 _SMALLEST: Final = 1e-6
-"""A share of 0 has no logarithm."""
+"""Lower limit of a share, since 0 has no logarithm."""
 
 
 class ColourForest(BandStatisticsForest):
@@ -23,7 +23,7 @@ class ColourForest(BandStatisticsForest):
     Args and tables: see :class:`~landcover.nets.reference.BandStatisticsForest`.
 
     Raises:
-        ValueError: sizes that no tree has.
+        ValueError: the sizes are impossible for a tree.
     """
 
     def __init__(self, trees: int, nodes: int, leaves: int, depth: int, classes: int = 10) -> None:
@@ -31,19 +31,22 @@ class ColourForest(BandStatisticsForest):
         self.register_load_state_dict_post_hook(_check_features)  # type: ignore[no-untyped-call]
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logarithms of the classes' shares, ``(n, class)``, of pictures ``(n, 3, y, x)``.
+        """Compute the logarithms of the classes' shares, ``(n, class)``.
 
-        A softmax gives the shares back.
+        A softmax turns them into shares.
+
+        Args:
+            pixels: pictures ``(n, 3, y, x)`` from 0 to 1.
         """
         shares = self.probabilities(band_statistics(pixels))
         return torch.log(shares.clamp(min=_SMALLEST))
 
 
 def _check_features(net: ColourForest, _: object) -> None:
-    """Refuse tables, once loaded, that ask for statistics of more than three colours.
+    """Check loaded tables.
 
     Raises:
-        ValueError: they do.
+        ValueError: they use statistics of more than three colours.
     """
     if net.feature.max() >= FEATURES:
         raise ValueError(f"feature is not a table of indices below {FEATURES}")

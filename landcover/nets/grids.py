@@ -1,4 +1,4 @@
-"""The three native grids of Sentinel-2, on which the bands were measured."""
+"""The three native grids (10, 20 and 60 m) on which Sentinel-2 measures its bands."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = [
 ]
 
 GRID_PIXELS: Final = 24
-"""Sides of the input are multiples of this: the least that 60 m pixels and cells share."""
+"""Sides of the input are multiples of this: the least common multiple of 60 and 80 m."""
 
 VARIANCE_FLOOR: Final = 1e-4
-"""Keeps the gradient of a standard deviation finite on flat patches."""
+"""Added to variances: keeps the gradient of a standard deviation finite on flat patches."""
 
 Grids = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where the bands of each native grid are along the input's band axis."""
+    """Indices of the bands of each native grid along the input's band axis."""
 
     fine: tuple[int, ...]
     middle: tuple[int, ...]
@@ -42,10 +42,10 @@ class Columns:
 
     @classmethod
     def of(cls, bands: Sequence[str]) -> Self:
-        """The columns of some bands, in each grid in the order of the product.
+        """Find the columns of bands; in each grid they are in the order of the product.
 
         Raises:
-            ValueError: a band is unknown or named twice, or none is measured at 10 m.
+            ValueError: a band is unknown or given twice, or none is measured at 10 m.
         """
         if len(set(bands)) < len(bands) or not set(bands) <= set(BAND_NAMES):
             raise ValueError(f"these are not bands of Level-2A: {', '.join(bands)}")
@@ -63,10 +63,10 @@ ALL: Final = Columns.of(BAND_NAMES)
 
 
 def native_grids(pixels: Tensor, columns: Columns = ALL) -> Grids:
-    """Split ``(n, band, y, x)`` at 10 m into the grids that the bands were measured on.
+    """Split ``(n, band, y, x)`` at 10 m into the native grids of the bands.
 
     Returns:
-        of all twelve bands ``(n, 4, y, x)`` at 10 m, ``(n, 6, y/2, x/2)`` at 20 m and
+        For all twelve bands ``(n, 4, y, x)`` at 10 m, ``(n, 6, y/2, x/2)`` at 20 m and
         ``(n, 2, y/6, x/6)`` at 60 m. A grid without bands has zero channels.
     """
     return (
@@ -77,14 +77,14 @@ def native_grids(pixels: Tensor, columns: Columns = ALL) -> Grids:
 
 
 def spectra_at_20m(grids: Grids, quarter: tuple[int, int] | None = None) -> Tensor:
-    """Each 20 m pixel's values in all bands, and the contrast within it in the 10 m bands.
+    """Compute each 20 m pixel's values in all bands, and its contrast in the 10 m bands.
 
     Args:
         grids: normalised log-reflectance on its three grids.
-        quarter: row and column, 0 or 1, of the one pixel to take of every block of 2 × 2.
+        quarter: row and column, 0 or 1, of the one pixel to use of every block of 2 × 2.
 
     Returns:
-        ``(n, channel, y/2, x/2)``, or ``(n, channel, y/4, x/4)`` of a quarter.
+        ``(n, channel, y/2, x/2)``, or ``(n, channel, y/4, x/4)`` if a quarter is used.
     """
     fine, middle, coarse = grids
     row, column = quarter or (0, 0)
@@ -104,12 +104,12 @@ def spectra_at_20m(grids: Grids, quarter: tuple[int, int] | None = None) -> Tens
 
 
 def _bands(pixels: Tensor, which: tuple[int, ...]) -> Tensor:
-    """Some bands. Joining slices copies whole rows, which indexing by a list does not."""
+    """Select bands. Joining slices copies entire rows, which indexing by a list does not."""
     return torch.cat([pixels[:, band : band + 1] for band in which], dim=1)
 
 
 def _blocks(pixels: Tensor, which: tuple[int, ...], factor: int) -> Tensor:
-    """Some bands, averaged over blocks; zero channels of that size where there is none."""
+    """Select bands and average them over blocks; zero channels of that size without bands."""
     if not which:
         return pixels[:, :0, ::factor, ::factor]
     return F.avg_pool2d(_bands(pixels, which), factor)

@@ -1,16 +1,16 @@
-"""Which covers occur together: the label sets of a whole data set as a prior on answers.
+"""A prior on which classes occur together: the label sets of a complete data set.
 
-A net that answers for each class by itself does not know that a coniferous forest is
-often beside a transitional woodland and seldom beside a vineyard. A few hundred patches
-cannot teach it; the labels of all 237,871 training patches of BigEarthNet can, and they
-need no pixels.
+A net that scores each class separately does not know that coniferous forest often occurs with
+transitional woodland and rarely with vineyards. A few hundred patches are too few to learn
+this, but the labels of all 237,871 training patches of BigEarthNet are enough, and they need no
+pixels.
 
-The score of a label set is its net's evidence (the sum of its classes' logits) plus
-``strength`` times how much more frequent the set is than its classes would make it if
-they were independent. A class's probability is the share of the sets that hold it. The
-classes' own frequencies cancel, so that nothing of the net's view of them changes. Most
-of the gain is in the list itself: with a strength of 0, sets that never occur (the empty
-one, or beaches without a sea) are excluded, and their evidence goes to sets that do.
+The score of a label set is the net's evidence (the sum of the classes' logits) plus
+``strength`` times the logarithm of how much more frequent the set is than if its classes were
+independent. A class's probability is the share of the sets that contain it. The classes' own
+frequencies cancel, so the prior does not change them. Most of the gain comes from the list
+itself: even with a strength of 0, sets that never occur (the empty set, or beaches without a
+sea) are excluded, and their share goes to the others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 LEAST: Final = 5
-"""Patches that a label set must have: rarer ones are accidents of a border or a map."""
+"""Least patches of a label set: rarer ones are artefacts of a border or a map."""
 STRENGTH: Final = 0.2
 TABLE: Final = Path(__file__).with_name("labelsets.csv")
 """Label sets of BigEarthNet v2's 237,871 training patches; ``tools/label_sets.py`` made it."""
@@ -45,12 +45,12 @@ _CLIP: Final = 1e-6
 
 
 class LabelSets(nn.Module):
-    """Turns logits of independent classes into logits under the prior.
+    """Convert logits of independent classes to logits under the prior.
 
     Args:
-        sets: how many label sets are listed.
-        strength: how much the prior counts against the net's evidence.
-        classes: how many.
+        sets: number of label sets.
+        strength: weight of the prior relative to the net's evidence.
+        classes: number of classes.
     """
 
     members: Tensor
@@ -75,13 +75,20 @@ class LabelSets(nn.Module):
 
 
 def count_label_sets(labels: Iterable[Sequence[str]]) -> Counter[frozenset[int]]:
-    """How many patches have each label set, as columns of classes; of labels by their names."""
+    """Count the patches of each label set.
+
+    Args:
+        labels: for each patch, the names of its classes.
+
+    Returns:
+        Label set as indices of classes → number of patches.
+    """
     column = {name: k for k, name in enumerate(CLASS_NAMES)}
     return Counter(frozenset(column[name] for name in names) for names in labels)
 
 
 def load_packaged(*, least: int = LEAST, strength: float = STRENGTH) -> LabelSets:
-    """The label sets of BigEarthNet v2's training split, from the package's table."""
+    """Load the label sets of BigEarthNet v2's training split from the packaged table."""
     with TABLE.open(newline="", encoding="utf-8") as file:
         counts = {
             frozenset(map(int, row["classes"].split())): int(row["patches"])
@@ -93,7 +100,12 @@ def load_packaged(*, least: int = LEAST, strength: float = STRENGTH) -> LabelSet
 def from_counts(
     counts: Mapping[frozenset[int], int], *, least: int = LEAST, strength: float = STRENGTH
 ) -> LabelSets:
-    """The prior of label sets, given as columns of classes, and how many patches have each.
+    """Make the prior from counts of label sets.
+
+    Args:
+        counts: label set as indices of classes → number of patches.
+        least: least patches of a label set.
+        strength: weight of the prior relative to the net's evidence.
 
     Raises:
         ValueError: no label set is frequent enough.

@@ -1,14 +1,14 @@
-"""Several nets of two kinds that answer together, under the prior of label sets.
+"""An ensemble of two kinds of nets with a prior of label sets.
 
-- **TriGrid** reads each band on the grid it was measured on and starts from nothing.
-- **SpectralLite** starts from photographs and EuroSAT. What a pre-trained filter sees
-  depends on which way a patch lies, so each of its members looks at the patch in some of
-  the eight symmetries of the square; the average over all of them was worth 0.01 of micro
-  average precision on validation, where it is worth nothing to TriGrid.
-- **LabelSets** knows which covers occur together.
+- **TriGrid** uses each band on its native grid and is trained from scratch.
+- **SpectralLite** is pre-trained on photographs and EuroSAT. The output of a pre-trained filter
+  depends on the orientation of a patch, so each of its members averages over several of the
+  eight symmetries of the square. Averaging over all eight gained 0.01 of micro average
+  precision on the validation split, and gained nothing for TriGrid.
+- **LabelSets** is the prior on which classes occur together.
 
-The two kinds err in different places: together they are better than more members of
-either. All parts are trained apart by the same loop and joined by :func:`join`.
+The two kinds make different errors: together they are better than more members of either
+kind. All parts are trained separately by the same loop and joined by :func:`join`.
 """
 
 from __future__ import annotations
@@ -32,19 +32,18 @@ __all__ = ["Mosaic", "join"]
 
 
 class Mosaic(nn.Module):
-    """The joined net; it is assembled, not trained.
+    """The ensemble; it is assembled from trained parts, not trained.
 
     Args:
         trigrid: options of the TriGrid.
         lites: options of each SpectralLite.
-        sets: label sets of the prior; 0 leaves it out.
-        strength: of the prior.
-        scale: factor on the logits before the prior. Nets that were fitted to a few
-            hundred patches are too sure of themselves, and the prior must not take
-            their word for it.
-        share: weight of TriGrid's logits; the Lites have the rest.
-        symmetries: in how many symmetries each Lite looks, 1 to 8. Member k begins with
-            symmetry k, so that a few members cover all eight between them.
+        sets: number of label sets of the prior; 0 for no prior.
+        strength: weight of the prior.
+        scale: factor on the logits before the prior. Nets that were trained on a few
+            hundred patches are overconfident, which would outweigh the prior.
+        share: weight of TriGrid's logits, 0 to 1; the SpectralLites share the rest.
+        symmetries: number of symmetries that each SpectralLite averages over, 1 to 8. Member k
+            begins with symmetry k, so that a few members use all eight together.
     """
 
     def __init__(
@@ -66,11 +65,14 @@ class Mosaic(nn.Module):
         self.cam_layer = self.trigrid.cam_layer
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of reflectance ``(n, 12, y, x)``, sides multiples of 24."""
+        """Compute logits ``(n, class)`` of reflectance ``(n, 12, y, x)``, sides multiples of 24."""
         return self.read(pixels).scores
 
     def read(self, pixels: Tensor) -> NetOutput:
-        """Logits, and the features of each Lite, the mean over its looks, and of the TriGrid."""
+        """Compute logits and features.
+
+        The features are those of each SpectralLite, averaged over its views, and of the TriGrid.
+        """
         found = [net.read(symmetry(pixels, turn)) for net, turn in self._views()]
         mine = self.trigrid.read(pixels)
         scores = self._joined([one.scores for one in found], mine.scores)
@@ -79,29 +81,29 @@ class Mosaic(nn.Module):
         return NetOutput(scores, torch.cat([*features, mine.features], dim=1))
 
     def views(self, pixels: Tensor) -> list[View]:
-        """The maps of each Lite in each of its symmetries, then those of the TriGrid."""
+        """Compute the maps of each SpectralLite in each symmetry, then those of the TriGrid."""
         found = []
         for net, turn in self._views():
-            (look,) = net.views(symmetry(pixels, turn))
-            found.append(replace(look, turn=turn))
+            (view,) = net.views(symmetry(pixels, turn))
+            found.append(replace(view, turn=turn))
         return [*found, *self.trigrid.views(pixels)]
 
     def scores_from(self, moments: Sequence[Tensor]) -> Tensor:
-        """Logits ``(n, class)`` of the moments of all looks."""
-        *seen, mine = moments
-        answers = [net.answer(own) for (net, _), own in zip(self._views(), seen, strict=True)]
-        return self._joined(answers, self.trigrid.scores_from([mine]))
+        """Compute logits ``(n, class)`` from the moments of all views."""
+        *lites, trigrid = moments
+        logits = [net.classify(own) for (net, _), own in zip(self._views(), lites, strict=True)]
+        return self._joined(logits, self.trigrid.scores_from([trigrid]))
 
-    def _joined(self, answers: Sequence[Tensor], mine: Tensor) -> Tensor:
-        """Logits of all Lites' looks and of the TriGrid as one, under the prior."""
-        mean = torch.lerp(torch.stack(list(answers)).mean(dim=0), mine, self.share)
+    def _joined(self, lites: Sequence[Tensor], trigrid: Tensor) -> Tensor:
+        """Join the logits of all views of the SpectralLites and of the TriGrid under the prior."""
+        mean = torch.lerp(torch.stack(list(lites)).mean(dim=0), trigrid, self.share)
         logits: Tensor = self.prior(self.scale * mean)
         return logits
 
     def dense(self, pixels: Tensor, step: int = CELL_PIXELS) -> Tensor:
-        """Logits of every 1200 m window of an area; no pixel is convolved twice in one look.
+        """Compute logits of every 1200 m window of an area; each pixel is convolved once per view.
 
-        It differs from cutting the windows out first as the parts do.
+        The result differs from that of windows cut out first, as for the parts.
 
         Args:
             pixels: reflectance ``(n, 12, y, x)``, sides multiples of 24, at least 120.
@@ -113,27 +115,37 @@ class Mosaic(nn.Module):
         Raises:
             BadInput: the step is not a multiple of 8, or the area is below one window.
         """
-        mine = self.trigrid.dense(pixels, step)
-        # Windows have to begin at the same pixels when the area is turned over.
-        height, width = (PATCH_PIXELS + (count - 1) * step for count in mine.shape[2:])
+        trigrid = self.trigrid.dense(pixels, step)
+        # Windows must start at the same pixels in a mirrored area.
+        height, width = (PATCH_PIXELS + (count - 1) * step for count in trigrid.shape[2:])
         area = pixels[:, :, :height, :width]
-        answers = [
+        lites = [
             undo_symmetry(net.dense(symmetry(area, turn), step), turn)
             for net, turn in self._views()
         ]
-        mean = torch.lerp(torch.stack(answers).mean(dim=0), mine, self.share)
+        mean = torch.lerp(torch.stack(lites).mean(dim=0), trigrid, self.share)
         logits: Tensor = self.prior((self.scale * mean).permute(0, 2, 3, 1))
         return logits.permute(0, 3, 1, 2)
 
     def _views(self) -> Iterator[tuple[SpectralLite, int]]:
-        """Each Lite with each symmetry that it looks in."""
+        """Yield each SpectralLite with each of its symmetries."""
         for first, net in enumerate(self.lites):
             for turn in range(self.symmetries):
                 yield cast("SpectralLite", net), (first + turn * 8 // self.symmetries) % 8
 
 
 def join(trigrid: TriGrid, lites: Sequence[SpectralLite], prior: nn.Module, net: Mosaic) -> Mosaic:
-    """Put trained parts into a mosaic of the same options; without a prior it is an identity."""
+    """Load trained parts into a mosaic of the same options.
+
+    Args:
+        trigrid: the trained TriGrid.
+        lites: the trained SpectralLites.
+        prior: the label sets, or an identity.
+        net: the mosaic to fill.
+
+    Returns:
+        The mosaic in evaluation mode.
+    """
     net.trigrid.load_state_dict(trigrid.state_dict())
     for own, trained in zip(net.lites, lites, strict=True):
         own.load_state_dict(trained.state_dict())

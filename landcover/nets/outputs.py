@@ -1,9 +1,9 @@
-"""What a net gives beside scores: the features that it decides by, and maps of them.
+"""The outputs of a net besides scores: the features that the scores depend on, and their maps.
 
-Every net that ends in linear layers is a :class:`FeatureNet`: one pass gives scores and
-features. TriGrid, SpectralLite and the Mosaic of them are :class:`MappedNet` as well: they
-answer from *moments*, means and mean squares of feature maps over the patch, so that any
-weighting of the moments is one of places on the grid of each map.
+Every net that ends in linear layers is a :class:`FeatureNet`: one forward pass returns scores
+and features. TriGrid, SpectralLite and the Mosaic of them are also a :class:`MappedNet`: their
+scores depend on *moments*, the means and mean squares of feature maps over the patch, so any
+weighted sum of the moments can be attributed to places on the grid of each map.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["FeatureMap", "FeatureNet", "MappedNet", "NetOutput", "View"]
 
 @dataclass(frozen=True)
 class NetOutput:
-    """What one pass of a net gives.
+    """The output of one forward pass.
 
     Attributes:
         scores: logits ``(n, class)``.
-        features: ``(n, feature)``, the inputs of the last linear layers: pooled over the patch,
-            normalised as the net does it, and all that the scores depend on. Where a part of
-            the net sees the patch in several symmetries, their mean.
+        features: ``(n, feature)``, the inputs of the last linear layers: pooled over the patch
+            and normalised. The scores depend on nothing else. If a part of the net uses several
+            symmetries of the patch, their mean.
     """
 
     scores: Tensor
@@ -35,21 +35,21 @@ class NetOutput:
 
 @runtime_checkable
 class FeatureNet(Protocol):
-    """A net whose scores and features come from one pass."""
+    """A net whose scores and features come from one forward pass."""
 
     def read(self, pixels: Tensor) -> NetOutput:
-        """Scores and features of pixels ``(n, band, y, x)``, in evaluation mode."""
+        """Compute scores and features of pixels ``(n, band, y, x)``, in evaluation mode."""
         ...
 
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """One map of features, ``(n, channel, y, x)``, and how it enters the mean.
+    """A map of features and the weights of its cells in the mean over the patch.
 
     Attributes:
-        values: the features.
-        rows, columns: weight of each row and column in the mean, adding up to 1 each. All
-            are equal but where the last cell of a coarse map juts out of the patch.
+        values: the features, ``(n, channel, y, x)``.
+        rows, columns: weight of each row and column in the mean; each adds up to 1. They are
+            equal unless the last cell of a coarse map extends beyond the patch.
     """
 
     values: Tensor
@@ -58,13 +58,18 @@ class FeatureMap:
 
     @classmethod
     def whole(cls, values: Tensor) -> FeatureMap:
-        """A map whose cells cover the patch exactly."""
+        """Make a map whose cells cover the patch exactly."""
         rows, columns = (values.new_full((length,), 1.0 / length) for length in values.shape[2:])
         return cls(values, rows, columns)
 
     @classmethod
     def on_cells(cls, values: Tensor, sides: Sequence[int]) -> FeatureMap:
-        """A map whose last cells may jut out of the patch, of which ``sides`` cells count."""
+        """Make a map whose last cells may extend beyond the patch.
+
+        Args:
+            values: the features, ``(n, channel, y, x)``.
+            sides: rows and columns of the patch, in cells of 80 m.
+        """
         weights = []
         for length, side in zip(values.shape[2:], sides, strict=True):
             factor = max(1, -(-side // length))
@@ -75,14 +80,14 @@ class FeatureMap:
         return cls(values, *weights)
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and mean square of each channel, ``(n, channel)`` each."""
+        """Compute mean and mean square of each channel, ``(n, channel)`` each."""
         if self.even:
             return self.values.mean(dim=(2, 3)), self.values.square().mean(dim=(2, 3))
         return self._mean(self.values), self._mean(self.values.square())
 
     @property
     def even(self) -> bool:
-        """Whether all cells count the same."""
+        """Whether all cells have the same weight."""
         return bool((self.rows == self.rows[0]).all() and (self.columns == self.columns[0]).all())
 
     def _mean(self, values: Tensor) -> Tensor:
@@ -91,19 +96,18 @@ class FeatureMap:
 
 @dataclass(frozen=True)
 class View:
-    """The maps of one part of the net in one symmetry: a group of maps for each member.
+    """The maps of one part of the net for one symmetry of the patch.
 
     Attributes:
-        groups: the maps.
-        turn: the symmetry in which the part sees the patch
-            (:func:`landcover.nets.symmetry.symmetry`).
+        groups: a group of maps for each member.
+        turn: the symmetry of the patch, 0 to 7 (:func:`landcover.nets.symmetry.symmetry`).
     """
 
     groups: tuple[tuple[FeatureMap, ...], ...]
     turn: int = 0
 
     def moments(self) -> Tensor:
-        """All means, then all mean squares, group by group: ``(n, channel)``."""
+        """Compute all means, then all mean squares, group by group: ``(n, channel)``."""
         parts = []
         for maps in self.groups:
             both = [each.moments() for each in maps]
@@ -113,12 +117,12 @@ class View:
 
 @runtime_checkable
 class MappedNet(Protocol):
-    """A net that answers from moments of its maps."""
+    """A net whose scores depend on moments of its maps."""
 
     def views(self, pixels: Tensor) -> list[View]:
-        """All maps that the scores of pixels ``(n, band, y, x)`` rest on; differentiable."""
+        """Compute all maps, differentiably, from pixels ``(n, band, y, x)``."""
         ...
 
     def scores_from(self, moments: Sequence[Tensor]) -> Tensor:
-        """Scores ``(n, class)`` of the moments of all looks, in their order; differentiable."""
+        """Compute scores ``(n, class)`` from the moments of all views; differentiable."""
         ...

@@ -1,12 +1,12 @@
-"""A trunk, the mean of its maps, one linear layer: the shape of every benchmark net.
+"""The structure of every benchmark net: a trunk, the mean of its maps, one linear layer.
 
-The trunk is convolutions only, so that it runs over areas of any size, and the answer
-rests on the mean of its maps over a patch. :meth:`PooledNet.dense` takes these means for
-every window of an area at once: no pixel goes through the trunk twice.
+The trunk has convolutions only, so it runs over areas of any size, and the scores depend on the
+mean of its maps over a patch. :meth:`PooledNet.dense` computes these means for all windows
+of an area together, so each pixel passes the trunk once.
 
-The benchmarks see what our own nets see, the standardised logarithm of reflectance (see
-:mod:`landcover.nets.reflectance`), so that a comparison is one of trunks. Published nets that
-were trained on standardised reflectance get that.
+The benchmarks get the same input as the other nets, the standardised logarithm of reflectance
+(see :mod:`landcover.nets.reflectance`), so that only the trunks are compared. Published nets
+that were trained on standardised reflectance get standardised reflectance.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ STRIDE: Final = 32
 
 
 class PooledNet(nn.Module):
-    """Logits from the mean of a trunk's maps.
+    """A net that computes logits from the mean of a trunk's maps.
 
     Attributes:
-        trunk: maps ``(n, channel, y/32, x/32)`` of images ``(n, band, y, x)``.
-        cam_layer: passes on the trunk's maps; the layer for Grad-CAM.
+        trunk: computes maps ``(n, channel, y/32, x/32)`` of images ``(n, band, y, x)``.
+        cam_layer: returns the trunk's maps unchanged; the layer for Grad-CAM.
         mean, std: ``(band,)`` statistics of the logarithm of reflectance, or of reflectance,
-            kept with the weights.
+            stored with the weights.
     """
 
     mean: Tensor
@@ -54,15 +54,15 @@ class PooledNet(nn.Module):
         dropout: float = 0.2,
         logarithm: bool = True,
     ) -> None:
-        """Put a head on a trunk.
+        """Add a head to a trunk.
 
         Args:
             trunk: the convolutions.
-            channels: of its maps.
+            channels: number of channels of its maps.
             bands: names along the input's band axis.
             classes: number of outputs.
-            dropout: share of the pooled features dropped in training.
-            logarithm: whether the trunk reads the logarithm of reflectance.
+            dropout: share of the pooled features that is dropped in training.
+            logarithm: whether the trunk's input is the logarithm of reflectance.
         """
         super().__init__()
         self.logarithm = logarithm
@@ -74,7 +74,7 @@ class PooledNet(nn.Module):
         self.head = nn.Linear(channels, classes)
 
     def initialise(self, pixels: Tensor, targets: Tensor) -> None:
-        """Set the normalisation, and the first answers to the classes' frequencies.
+        """Set the normalisation, and the first scores to the frequencies of the classes.
 
         Args:
             pixels: reflectance ``(n, band, y, x)`` of training patches.
@@ -86,32 +86,35 @@ class PooledNet(nn.Module):
         self.head.bias.data.copy_(torch.logit(targets.mean(dim=0).clamp(0.003, 0.9)))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of reflectance ``(n, band, y, x)``."""
+        """Compute logits ``(n, class)`` of reflectance ``(n, band, y, x)``."""
         return self.read(pixels).scores
 
     def read(self, pixels: Tensor) -> NetOutput:
-        """Logits, and the pooled maps that they are made of."""
+        """Compute logits and the pooled maps that they depend on."""
         features = self._features(self.cam_layer(self.maps(pixels)).mean(dim=(2, 3)))
         return NetOutput(self.head(features), features)
 
     def maps(self, pixels: Tensor) -> Tensor:
-        """The trunk's maps ``(n, channel, y/32, x/32)`` of reflectance, sides rounded up.
+        """Compute the trunk's maps ``(n, channel, y/32, x/32)``, sides rounded up.
+
+        Args:
+            pixels: reflectance ``(n, band, y, x)``.
 
         Raises:
             BadInput: the pixels have other bands.
         """
         if pixels.dim() != 4 or pixels.shape[1] != len(self.mean):
             raise BadInput(
-                f"The net reads pixels of shape (n, {len(self.mean)}, y, x), not "
-                f"{tuple(pixels.shape)}: give the bands that its card names, in their order."
+                f"The net needs pixels of shape (n, {len(self.mean)}, y, x), not "
+                f"{tuple(pixels.shape)}: pass the bands that its card names, in their order."
             )
         mean, std = (v.view(1, -1, 1, 1) for v in (self.mean, self.std))
         images = ((log_reflectance(pixels) if self.logarithm else pixels) - mean) / std
         maps: Tensor = self.trunk(images.contiguous(memory_format=torch.channels_last))
         return maps
 
-    def answer(self, features: Tensor) -> Tensor:
-        """Logits ``(…, class)`` of pooled features ``(…, channel)``."""
+    def classify(self, features: Tensor) -> Tensor:
+        """Compute logits ``(…, class)`` of pooled features ``(…, channel)``."""
         logits: Tensor = self.head(self._features(features))
         return logits
 
@@ -120,10 +123,10 @@ class PooledNet(nn.Module):
         return features
 
     def dense(self, pixels: Tensor) -> Tensor:
-        """Logits of every 1200 m window of an area that starts at a multiple of 32 pixels.
+        """Compute logits of every 1200 m window that starts at a multiple of 32 pixels.
 
-        It differs from cutting the windows out first by what the convolutions see beyond
-        a window's edge, where a cut-out window has zeros.
+        The result differs from that of windows cut out first, since the convolutions also
+        use the pixels beyond a window's edge, where a cut-out window has zeros.
 
         Args:
             pixels: reflectance ``(n, band, y, x)``, sides at least 120.
@@ -132,10 +135,10 @@ class PooledNet(nn.Module):
             ``(n, class, (y - 120) // 32 + 1, (x - 120) // 32 + 1)``.
 
         Raises:
-            BadInput: the area is below one window.
+            BadInput: the area is smaller than one window.
         """
         check_size(pixels)
         window = -(-PATCH_PIXELS // STRIDE)
         rows, columns = ((side - PATCH_PIXELS) // STRIDE + 1 for side in pixels.shape[2:])
         means = F.avg_pool2d(self.maps(pixels), window, 1)[:, :, :rows, :columns]
-        return self.answer(means.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.classify(means.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

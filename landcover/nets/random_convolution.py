@@ -1,9 +1,9 @@
-"""Random convolution features (Rolf et al. 2021, "MOSAIKS"): a floor without learned filters.
+"""Random convolution features (Rolf et al. 2021, "MOSAIKS"): a baseline without trained filters.
 
-Filters are small windows cut at random from training patches. What a filter answers is
-rectified both ways and averaged over the patch; a linear classifier does the rest. Thus
-texture and colour are there, but no filter was chosen for the task: a net that learns
-its filters has to do better. :func:`landcover.train.recipes.reference_fit.fit_random_convolution`
+Filters are small windows cut at random from training patches. The positive and the negative
+part of a filter's response are averaged over the patch, followed by a linear classifier. The
+features describe texture and colour, but no filter was chosen for the task: a net with trained
+filters should do better. :func:`landcover.train.recipes.reference_fit.fit_random_convolution`
 fits it.
 """
 
@@ -25,15 +25,15 @@ from landcover.nets.windows import CELL_PIXELS
 __all__ = ["STRIDE", "RandomConvolution"]
 
 STRIDE: Final = 2
-"""Pixels from one answer of a filter to the next: a mean over the patch needs no more."""
+"""Pixels between two responses of a filter: enough for a mean over the patch."""
 
 
 class RandomConvolution(nn.Module):
-    """Filters, both signs of their answers, means, one linear layer.
+    """Filters, both signs of their responses, means, one linear layer.
 
     Attributes:
-        filters: per side of a filter, ``(filter, band, side, side)`` and their offsets.
-        cam_layer: passes on the features per cell of 80 m.
+        filters: for each filter size, weights ``(filter, band, side, side)`` and offsets.
+        cam_layer: returns the features per cell of 80 m unchanged.
         log_mean, log_std: ``(band,)`` statistics of log-reflectance.
     """
 
@@ -51,8 +51,8 @@ class RandomConvolution(nn.Module):
         """Make the net; its filters are zeros until they are fitted.
 
         Args:
-            filters: of each size.
-            sides: of the filters, in 10 m pixels, odd.
+            filters: number of filters of each size.
+            sides: sizes of the filters, in 10 m pixels, odd.
             bands: names along the input's band axis.
             classes: number of outputs.
 
@@ -74,7 +74,7 @@ class RandomConvolution(nn.Module):
         self.head = nn.Linear(2 * filters * len(sides), classes)
 
     def convolutions(self) -> list[nn.Conv2d]:
-        """The filters, one layer a size."""
+        """Return the filters, one layer per size."""
         return [layer for layer in self.filters if isinstance(layer, nn.Conv2d)]
 
     def initialise(self, pixels: Tensor, targets: Tensor) -> None:
@@ -85,34 +85,34 @@ class RandomConvolution(nn.Module):
         self.log_std.copy_(logs.std(dim=(0, 2, 3)).clamp(min=1e-3))
 
     def images(self, pixels: Tensor) -> Tensor:
-        """Standardised log-reflectance, in the shape of the pixels."""
+        """Compute standardised log-reflectance, in the shape of the pixels."""
         return standardised(pixels, self.log_mean, self.log_std)
 
     def cells(self, pixels: Tensor) -> Tensor:
-        """Features in each cell of 80 m, ``(n, feature, y/8, x/8)``.
+        """Compute features in each cell of 80 m, ``(n, feature, y/8, x/8)``.
 
-        Windows of a large area are averages of its cells, so that it is convolved once.
+        Windows of a large area are averages of its cells, so the area is convolved once.
         """
         images = self.images(pixels).contiguous(memory_format=torch.channels_last)
         parts = []
         for layer in self.convolutions():
-            answers = layer(images)
-            # Averaged at once: whole maps of all features would be gigabytes a batch.
+            responses = layer(images)
+            # Averaged at once: full maps of all features would take gigabytes per batch.
             parts += [
                 F.avg_pool2d(torch.relu(sign), CELL_PIXELS // STRIDE)
-                for sign in (answers, -answers)
+                for sign in (responses, -responses)
             ]
         return torch.cat(parts, dim=1)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Features of whole patches, ``(n, feature)``."""
+        """Compute features of patches, ``(n, feature)``."""
         return self.cells(pixels).mean(dim=(2, 3))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of reflectance ``(n, band, y, x)``, sides multiples of 8."""
+        """Compute logits ``(n, class)`` of reflectance with sides that are multiples of 8."""
         return self.read(pixels).scores
 
     def read(self, pixels: Tensor) -> NetOutput:
-        """Logits, and the pooled features that they are made of."""
+        """Compute logits and the pooled features that they depend on."""
         features = self.cam_layer(self.cells(pixels)).mean(dim=(2, 3)).float()
         return NetOutput(self.head(features), features)

@@ -1,7 +1,7 @@
-"""What a net has to beat: the classes' frequencies, and trees on the statistics of bands.
+"""Baselines: the frequencies of the classes, and trees on statistics of the bands.
 
-Both are nets like any other, so that they are kept, loaded, run and measured by the same
-code. They learn nothing by gradients: :mod:`landcover.train.recipes.reference_fit` fits them.
+Both are modules like the nets, so that the same code stores, loads, runs and evaluates them.
+They are not trained by gradients: :mod:`landcover.train.recipes.reference_fit` fits them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from landcover.core.classes import CLASS_NAMES
 __all__ = ["FEATURES", "QUANTILES", "BandStatisticsForest", "ClassPrior", "band_statistics"]
 
 QUANTILES: Final[tuple[float, ...]] = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
-"""Chosen on validation from 0, 5, 7 and 9 quantiles beside mean and standard deviation."""
+"""Chosen on validation from 0, 5, 7 and 9 quantiles, in addition to mean and deviation."""
 FEATURES: Final = len(BAND_NAMES) * (2 + len(QUANTILES))
 _CLIP: Final = 1e-6
-"""Probabilities of 0 and 1 have no logit; float32 keeps this one apart from both."""
+"""Probabilities of 0 and 1 have no finite logit; in float32 this value differs from both."""
 
 
 class ClassPrior(nn.Module):
-    """Says of every patch how frequent each class was where it was fitted."""
+    """Predict for every patch the frequency of each class in the training data."""
 
     logits: Tensor
 
@@ -34,7 +34,7 @@ class ClassPrior(nn.Module):
         self.register_buffer("logits", torch.zeros(classes))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of reflectance ``(n, 12, y, x)``: the same in each row."""
+        """Return logits ``(n, class)`` for reflectance ``(n, 12, y, x)``: all rows are equal."""
         return self.logits.expand(len(pixels), -1)
 
 
@@ -42,19 +42,19 @@ class BandStatisticsForest(nn.Module):
     """Extremely randomised trees (Geurts et al. 2006) on statistics of each band.
 
     The trees are tables: ``feature``, ``threshold``, ``left``, ``right`` and ``leaf`` of
-    each node, ``share`` of each leaf. All trees descend together, one level a step. A
-    leaf is its own child, so that short trees wait for long ones; unused places at a
-    table's end are zeros that nothing points to.
+    each node, ``share`` of each leaf. All trees are descended together, one level per step. A
+    leaf is its own child, so shallow trees stay at their leaf; unused entries at the end of a
+    table are zeros that no index points to.
 
     Args:
-        trees: how many.
+        trees: number of trees.
         nodes: of the largest tree.
         leaves: of the largest tree.
         depth: of the deepest tree.
-        classes: how many.
+        classes: number of classes.
 
     Raises:
-        ValueError: sizes that no tree has.
+        ValueError: the sizes are impossible for a tree.
     """
 
     feature: Tensor
@@ -80,11 +80,11 @@ class BandStatisticsForest(nn.Module):
         self.register_load_state_dict_post_hook(_check_tables)  # type: ignore[no-untyped-call]
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of reflectance ``(n, 12, y, x)``: of the trees' mean share."""
+        """Compute logits ``(n, class)`` of reflectance ``(n, 12, y, x)``."""
         return torch.logit(self.probabilities(band_statistics(pixels)), eps=_CLIP)
 
     def probabilities(self, features: Tensor) -> Tensor:
-        """Mean share of the leaves that features ``(n, feature)`` fall into, ``(n, class)``."""
+        """Average the shares of the leaves that features ``(n, feature)`` reach, ``(n, class)``."""
         tree = torch.arange(len(self.feature), device=features.device)
         row = torch.arange(len(features), device=features.device)[:, None]
         node = torch.zeros(len(features), len(tree), dtype=torch.long, device=features.device)
@@ -96,7 +96,7 @@ class BandStatisticsForest(nn.Module):
 
 
 def _check_tables(net: nn.Module, _: object) -> None:
-    """Refuse tables, once loaded, that point outside others.
+    """Check the indices in loaded tables.
 
     Raises:
         ValueError: a table holds an index that its target does not have.
@@ -110,15 +110,15 @@ def _check_tables(net: nn.Module, _: object) -> None:
 
 
 def band_statistics(pixels: Tensor) -> Tensor:
-    """Mean, standard deviation and quantiles of each band.
+    """Compute mean, standard deviation and quantiles of each band.
 
-    A quantile is the sorted value nearest to it, without interpolation.
+    A quantile is the nearest sorted value, without interpolation.
 
     Args:
         pixels: float32 reflectance ``(n, 12, y, x)``.
 
     Returns:
-        float32 ``(n, feature)``: all bands' means, then all deviations, then each quantile.
+        float32 ``(n, feature)``: the means of all bands, then all deviations, then each quantile.
     """
     ranked = _ranked(pixels.flatten(2))
     last = ranked.shape[-1] - 1
@@ -128,8 +128,8 @@ def band_statistics(pixels: Tensor) -> Tensor:
 
 
 def _ranked(values: Tensor) -> Tensor:
-    """Sorted along the last axis."""
+    """Sort along the last axis."""
     if values.device.type == "cpu" and not values.requires_grad:
-        # Several times as fast: NumPy sorts with the processor's vector instructions.
+        # Several times as fast: NumPy sorts with vector instructions.
         return torch.from_numpy(np.sort(values.numpy(), axis=-1))
     return values.sort(dim=-1).values

@@ -1,11 +1,10 @@
-"""ResNet-18 and ResNet-50 (He et al. 2016), the benchmarks that everybody knows.
+"""ResNet-18, ResNet-50 and ResNet-101 (He et al. 2016), well-known benchmarks.
 
-Written out here because torchvision, whose models others would take, wants a build of
-torch of its own beside it, and eighty lines are less than that. Names of weights are
-torchvision's and timm's (``conv1``, ``layer1.0.bn2`` …), so that published weights load.
-As in both, a bottleneck strides in its 3 × 3 convolution ("v1.5"), and the last
-normalisation of each block starts at 0 (Goyal et al. 2017), so that blocks start as the
-identity.
+They are implemented here because torchvision requires a matching build of torch, and eighty
+lines of code cost less than that dependency. The names of weights are those of torchvision and
+timm (``conv1``, ``layer1.0.bn2`` …), so published weights can be loaded. As in both, the
+3 × 3 convolution of a bottleneck has the stride ("v1.5"), and the last normalisation of each
+block starts at 0 (Goyal et al. 2017), so that blocks start as the identity.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
 
 
 class _Residual(nn.Module):
-    """What blocks share: a path, and a way around it that fits its output.
+    """Base of the blocks: a path, and a skip connection with the shape of its output.
 
-    ``expansion`` is how many times wider the output is than the block's own width.
+    ``expansion`` is the width of the output relative to the width of the block.
     """
 
     expansion: int = 1
@@ -44,7 +43,7 @@ class _Residual(nn.Module):
             )
 
     def path(self, features: Tensor) -> Tensor:
-        """What the block adds to its input."""
+        """Compute what the block adds to its input."""
         raise NotImplementedError
 
     def forward(self, features: Tensor) -> Tensor:
@@ -63,7 +62,7 @@ class BasicBlock(_Residual):
         nn.init.zeros_(self.bn2.weight)
 
     def path(self, features: Tensor) -> Tensor:
-        """What the block adds."""
+        """Compute what the block adds to its input."""
         out: Tensor = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(features)))))
         return out
 
@@ -77,14 +76,14 @@ class Bottleneck(_Residual):
         outputs = width * self.expansion
         super().__init__(inputs, outputs, stride)
         self.conv1, self.bn1 = _conv(inputs, width, 1), nn.BatchNorm2d(width)
-        # One each, so that each can become part of the convolution before it.
+        # One each, so that each can be merged into the convolution before it.
         self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
         self.conv2, self.bn2 = _conv(width, width, 3, stride), nn.BatchNorm2d(width)
         self.conv3, self.bn3 = _conv(width, outputs, 1), nn.BatchNorm2d(outputs)
         nn.init.zeros_(self.bn3.weight)
 
     def path(self, features: Tensor) -> Tensor:
-        """What the block adds."""
+        """Compute what the block adds to its input."""
         narrow = self.relu1(self.bn1(self.conv1(features)))
         out: Tensor = self.bn3(self.conv3(self.relu2(self.bn2(self.conv2(narrow)))))
         return out
@@ -95,14 +94,14 @@ LAYERS: Final[dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int
     50: (Bottleneck, (3, 4, 6, 3)),
     101: (Bottleneck, (3, 4, 23, 3)),
 }
-"""Depth → kind of block, and how many in each stage (He et al. 2016, table 1)."""
+"""Depth → type of block, and number of blocks in each stage (He et al. 2016, table 1)."""
 
 
 class ResNetTrunk(nn.Module):
-    """The convolutions: maps of 1/32 the side.
+    """The convolutions, with maps of 1/32 of the side.
 
     Attributes:
-        channels: of the maps.
+        channels: number of channels of the maps.
     """
 
     def __init__(self, depth: int, bands: int, width: int) -> None:
@@ -124,7 +123,7 @@ class ResNetTrunk(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps ``(n, channel, y/32, x/32)`` of normalised images ``(n, band, y, x)``."""
+        """Compute maps ``(n, channel, y/32, x/32)`` of normalised images ``(n, band, y, x)``."""
         features: Tensor = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         for stage in range(self.stages):
             features = self.get_submodule(f"layer{stage + 1}")(features)
@@ -132,18 +131,18 @@ class ResNetTrunk(nn.Module):
 
 
 class ResNet(PooledNet):
-    """A residual net with a pooled linear head.
+    """A ResNet with a pooled linear head.
 
     Args:
         depth: 18, 50 or 101.
         bands: names along the input's band axis.
         classes: number of outputs.
         width: channels of the first stage, a multiple of 8; 64 as published.
-        dropout: share of the pooled features dropped in training; none as published.
-        logarithm: whether it reads the logarithm of reflectance.
+        dropout: share of the pooled features that is dropped in training; 0 as published.
+        logarithm: whether its input is the logarithm of reflectance.
 
     Raises:
-        ValueError: no such depth is defined, or the width is no multiple of 8.
+        ValueError: no such depth is defined, or the width is not a multiple of 8.
     """
 
     def __init__(
@@ -159,7 +158,7 @@ class ResNet(PooledNet):
         if depth not in LAYERS:
             raise ValueError(f"a ResNet has {' or '.join(map(str, LAYERS))} layers, not {depth}")
         # torch 2.13 (oneDNN 3.12, AVX2) writes beyond its buffer in the backward pass of a 1 × 1
-        # convolution of stride 2 that reads four channels: the heap is damaged without a word.
+        # convolution of stride 2 with four input channels: it corrupts the heap silently.
         if width < 1 or width % 8:
             raise ValueError(f"a ResNet's width is a multiple of 8, not {width}")
         trunk = ResNetTrunk(depth, len(bands), width)

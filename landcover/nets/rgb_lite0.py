@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 for pictures: red, green and blue in, one answer a class out."""
+"""EfficientNet-Lite0 for pictures: red, green and blue as input, one score per class."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class RgbNet(nn.Module):
 
     Args:
         classes: number of outputs.
-        enlarge: factor by which pictures are enlarged first. The trunk learned objects
-            of photographs, which are larger than fields of 10 m pixels, and leaves a
-            picture of 64 pixels two cells a side.
-        symmetries: in how many symmetries of the square it looks when it answers, 1 to 8:
-            filters learned from photographs know an upside, pictures from above have none.
-        dropout: share of the pooled features dropped in training.
+        enlarge: factor by which pictures are enlarged first. The trunk was trained on objects
+            in photographs, which are larger than fields in 10 m pixels, and its maps of a
+            picture of 64 pixels have only two cells per side.
+        symmetries: number of symmetries of the square to average over in evaluation mode, 1 to
+            8. Filters trained on photographs depend on the orientation, satellite images do not.
+        dropout: share of the pooled features that is dropped in training.
     """
 
     mean: Tensor
@@ -51,32 +51,33 @@ class RgbNet(nn.Module):
         self.classifier = nn.Linear(HEAD, classes)
 
     def initialise(self, pixels: Tensor, targets: Tensor) -> None:
-        """Take each band's mean and spread from training pictures ``(n, 3, y, x)``."""
+        """Set the mean and deviation of each band from training pictures ``(n, 3, y, x)``."""
         del targets
         self.mean.copy_(pixels.mean(dim=(0, 2, 3)))
         self.std.copy_(pixels.std(dim=(0, 2, 3)).clamp(min=1e-3))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of pictures ``(n, 3, y, x)`` between 0 and 1.
+        """Compute logits ``(n, class)`` of pictures ``(n, 3, y, x)`` between 0 and 1.
 
-        The mean over symmetries is taken of the trunk's maps, turned back to how the
-        picture lies: the head is linear, so the answer is the mean of all looks, and the
-        maps say where.
+        The trunk's maps are averaged over the symmetries, after each symmetry is undone. The
+        head is linear, so the scores are also the mean over the symmetries, and the maps have
+        the orientation of the picture.
         """
         return self.read(pixels).scores
 
     def read(self, pixels: Tensor) -> NetOutput:
-        """Logits, and the pooled maps that they are made of."""
-        maps = self.cam_layer(self._views(pixels))
+        """Compute logits and the pooled maps that they depend on."""
+        maps = self.cam_layer(self._mean_maps(pixels))
         features = self.dropout(maps.mean(dim=(2, 3)))
         return NetOutput(self.classifier(features), features)
 
     def dense(self, pixels: Tensor) -> Tensor:
-        """Logits of every 640 m window of a larger picture, each pixel convolved once a look.
+        """Compute logits of every 640 m window of a larger picture.
 
-        Windows start at multiples of a cell of the trunk: 16 pixels where pictures are enlarged
-        twice. It differs from cutting the windows out first by what the convolutions see beyond a
-        window's edge, where a cut-out window has zeros.
+        Each pixel is convolved once per symmetry. Windows start at multiples of a cell of the
+        trunk: 16 pixels if pictures are enlarged twice. The result differs from that of windows
+        cut out first, since the convolutions also use the pixels beyond a window's edge, where
+        a cut-out window has zeros.
 
         Args:
             pixels: ``(n, 3, y, x)`` between 0 and 1, sides at least 64.
@@ -85,31 +86,34 @@ class RgbNet(nn.Module):
             ``(n, class, (y - 64) // cell + 1, (x - 64) // cell + 1)``.
 
         Raises:
-            BadInput: the picture is below one window, or a window is not made of whole cells.
+            BadInput: the picture is smaller than one window, or the side of a window is not a
+                multiple of a cell.
         """
         cell = round(STRIDE / self.enlarge)
         if cell * self.enlarge != STRIDE or EUROSAT_PIXELS % cell:
             raise BadInput(
-                f"A net that enlarges pictures {self.enlarge} times has no whole number of cells "
-                f"in {EUROSAT_PIXELS} pixels: cut the windows out and classify them one by one."
+                f"A net that enlarges pictures {self.enlarge} times does not have a whole number "
+                f"of cells in {EUROSAT_PIXELS} pixels: cut the windows out and classify them one "
+                "by one."
             )
         check_size(pixels, EUROSAT_PIXELS, "picture")
-        # Cells have to begin at the same pixels when the picture is turned over.
+        # Cells must start at the same pixels in a mirrored picture.
         height, width = (side - side % cell for side in pixels.shape[2:])
-        maps = self._views(pixels[:, :, :height, :width])
+        maps = self._mean_maps(pixels[:, :, :height, :width])
         means = F.avg_pool2d(maps, EUROSAT_PIXELS // cell, 1)
         logits: Tensor = self.classifier(means.permute(0, 2, 3, 1))
         return logits.permute(0, 3, 1, 2)
 
-    def _views(self, pixels: Tensor) -> Tensor:
-        """The trunk's maps, as the picture lies; the mean of all looks when it answers."""
+    def _mean_maps(self, pixels: Tensor) -> Tensor:
+        """Compute the trunk's maps, averaged over the symmetries in evaluation mode."""
         turns = [turn * 8 // self.symmetries for turn in range(self.symmetries)]
-        looks = [0] if self.training else turns
-        maps = [undo_symmetry(self.maps(symmetry(pixels, turn)), turn) for turn in looks]
+        if self.training:
+            turns = [0]
+        maps = [undo_symmetry(self.maps(symmetry(pixels, turn)), turn) for turn in turns]
         return torch.stack(maps).mean(dim=0) if len(maps) > 1 else maps[0]
 
     def maps(self, pixels: Tensor) -> Tensor:
-        """The trunk's maps ``(n, 1280, y, x)`` of the pictures as they lie."""
+        """Compute the trunk's maps ``(n, 1280, y, x)`` of pictures in their own orientation."""
         images = (pixels - self.mean.view(1, -1, 1, 1)) / self.std.view(1, -1, 1, 1)
         if self.enlarge != 1.0:
             images = F.interpolate(images, scale_factor=self.enlarge, mode="bilinear")

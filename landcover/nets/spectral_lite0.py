@@ -1,17 +1,17 @@
-"""A pre-trained trunk for twelve bands, beside a reader of each pixel's own spectrum.
+"""A pre-trained trunk for twelve bands, combined with a branch for the spectrum of each pixel.
 
-- **The trunk** is Lite0, whose weights come from photographs and then from EuroSAT. Its
-  first layer is inflated: what it learned of red, green and blue it keeps, and the other
-  bands enter with weight zero, so that training starts from the net that was learned.
-- **Any subset of bands.** Bands are standardised, and a missing band is its mean, zero.
-  In training each band but the visible ones is left out at random, so that no answer
-  hangs on one of them.
-- **The spectrum** is read at 20 m by 1 × 1 convolutions, as in
-  :mod:`landcover.nets.trigrid`: with a few hundred patches texture alone is too little.
-- **Pooling** takes mean and standard deviation of maps at several depths, since land
-  cover shows in colour and grain as much as in objects. All maps meet on cells of 80 m:
-  a patch is the average of its 15 × 15 cells, a window of a large area that of the cells
-  in it, so that no pixel goes through the trunk twice.
+- **The trunk** is Lite0, pre-trained on photographs and then on EuroSAT. Its first layer is
+  inflated: the weights of red, green and blue are kept, and those of the other bands are zero,
+  so that training starts from the pre-trained net.
+- **Any subset of bands.** Bands are standardised, and a missing band is replaced by its mean,
+  zero. In training each band except the visible ones is left out at random, so that no score
+  depends on a single one of them.
+- **The spectrum** is processed at 20 m by 1 × 1 convolutions, as in
+  :mod:`landcover.nets.trigrid`: with a few hundred training patches, texture alone is not enough.
+- **Pooling** computes mean and standard deviation of maps at several depths, since colour and
+  texture identify land cover as much as objects do. All maps are brought to cells of 80 m. A
+  patch is the average of its 15 × 15 cells, and a window of a large area is the average of its
+  cells, so each pixel passes the trunk once.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class SpectralLite(nn.Module):
 
     Args:
         classes: number of outputs.
-        spectral: channels of the pixel-wise branch; 0 leaves it out.
+        spectral: channels of the pixel-wise branch; 0 for none.
         band_dropout: share of patches in which a band that is not visible is left out.
-        dropout: share of the pooled statistics dropped in training.
+        dropout: share of the pooled statistics that is dropped in training.
         enlarge: factor by which patches are enlarged before the trunk.
         taps: stages whose maps are pooled.
     """
@@ -85,28 +85,28 @@ class SpectralLite(nn.Module):
         self.head = nn.Linear(statistics, classes)
 
     def initialise(self, pixels: Tensor, targets: Tensor) -> None:
-        """Set the normalisation, and the first answers to the classes' frequencies."""
+        """Set the normalisation, and the first scores to the frequencies of the classes."""
         logs = log_reflectance(pixels)
         self.log_mean.copy_(logs.mean(dim=(0, 2, 3)))
         self.log_std.copy_(logs.std(dim=(0, 2, 3)).clamp(min=1e-3))
         self.head.bias.data.copy_(torch.logit(targets.mean(dim=0).clamp(0.003, 0.9)))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of reflectance ``(n, 12, y, x)``, sides multiples of 8."""
+        """Compute logits ``(n, class)`` of reflectance ``(n, 12, y, x)``, sides multiples of 8."""
         bands = self.bands(pixels)
         if self.training and self.band_dropout:
             keep = torch.rand(bands.shape[:2], device=bands.device) >= self.band_dropout
             keep[:, list(VISIBLE)] = True
             bands = bands * keep[:, :, None, None]
-        return self.answer(self.cells(bands).mean(dim=(2, 3)))
+        return self.classify(self.cells(bands).mean(dim=(2, 3)))
 
     def read(self, pixels: Tensor) -> NetOutput:
-        """Logits, and the normalised statistics that they are made of."""
+        """Compute logits and the normalised statistics that they depend on."""
         features = self._features(self.cells(self.bands(pixels)).mean(dim=(2, 3)))
         return NetOutput(self.head(features), features)
 
     def views(self, pixels: Tensor) -> list[View]:
-        """The maps as :meth:`cells` takes them, before they meet on one grid."""
+        """Compute the maps of :meth:`cells` before they are brought to one grid."""
         bands = self.bands(pixels)
         sides = [side // CELL_PIXELS for side in bands.shape[2:]]
         maps = self._maps(bands)
@@ -115,15 +115,16 @@ class SpectralLite(nn.Module):
         return [View(((*found, *map(FeatureMap.whole, maps[len(taps) :])),))]
 
     def scores_from(self, moments: Sequence[Tensor]) -> Tensor:
-        """Logits ``(n, class)`` of the moments of the one look."""
+        """Compute logits ``(n, class)`` from the moments of the only view."""
         (only,) = moments
-        return self.answer(only)
+        return self.classify(only)
 
     def dense(self, pixels: Tensor, step: int = CELL_PIXELS) -> Tensor:
-        """Logits of every 1200 m window of an area, each pixel convolved once.
+        """Compute logits of every 1200 m window of an area; each pixel is convolved once.
 
-        It differs from cutting the windows out first by what the convolutions see beyond a
-        window's edge, and by up to half a cell of the coarsest map, whose grid is the area's.
+        The result differs from that of windows cut out first, since the convolutions also use
+        the pixels beyond a window's edge, and since the grid of the coarsest map is shifted by
+        up to half a cell.
 
         Args:
             pixels: reflectance ``(n, 12, y, x)``, sides multiples of 8, at least 120.
@@ -133,22 +134,22 @@ class SpectralLite(nn.Module):
             ``(n, class, (y - 120) // step + 1, (x - 120) // step + 1)``.
 
         Raises:
-            BadInput: the step is not a multiple of 8, or the area is below one window.
+            BadInput: the step is not a multiple of 8, or the area is smaller than one window.
         """
         check_windows(pixels, step)
         moments = over_windows(self.cells(self.bands(pixels)), step).permute(0, 2, 3, 1)
-        logits = self.answer(moments.flatten(0, 2))
+        logits = self.classify(moments.flatten(0, 2))
         return logits.view(*moments.shape[:3], -1).permute(0, 3, 1, 2)
 
     def bands(self, pixels: Tensor) -> Tensor:
-        """Standardised log-reflectance; a band that is missing is set to 0 in it."""
+        """Compute standardised log-reflectance, in which a missing band is 0."""
         return standardised(pixels, self.log_mean, self.log_std)
 
     def cells(self, bands: Tensor) -> Tensor:
-        """Moments of all features in each cell of 80 m, float32 ``(n, channel, y/8, x/8)``.
+        """Compute moments of all features per cell of 80 m, float32 ``(n, channel, y/8, x/8)``.
 
-        The first half of the channels are means, the second half mean squares. All that
-        the answer rests on passes through this one map.
+        The first half of the channels are means, the second half mean squares. The scores
+        depend on this map only.
         """
         rows, columns = (side // CELL_PIXELS for side in bands.shape[2:])
         maps = self._maps(bands)
@@ -158,7 +159,7 @@ class SpectralLite(nn.Module):
         return cells
 
     def _maps(self, bands: Tensor) -> list[Tensor]:
-        """Maps of the tapped stages, and last that of the spectrum where there is one."""
+        """Compute the maps of the pooled stages, followed by that of the spectrum, if any."""
         images = bands.contiguous(memory_format=torch.channels_last)
         if self.enlarge != 1.0:
             images = F.interpolate(images, scale_factor=self.enlarge, mode="bilinear")
@@ -172,8 +173,8 @@ class SpectralLite(nn.Module):
             maps.append(self.spectrum(F.avg_pool2d(bands, 2)).float())
         return maps
 
-    def answer(self, moments: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of moments over a patch, ``(n, channel)``."""
+    def classify(self, moments: Tensor) -> Tensor:
+        """Compute logits ``(n, class)`` from moments over a patch, ``(n, channel)``."""
         logits: Tensor = self.head(self._features(moments))
         return logits
 
@@ -185,7 +186,7 @@ class SpectralLite(nn.Module):
 
 
 def inflate(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a three-band net as those of a twelve-band one: new bands weigh nothing."""
+    """Convert the weights of a three-band net for twelve bands; new bands have weight zero."""
     name = "trunk.stem.0.weight"
     wide = torch.zeros(STEM, len(BAND_NAMES), 3, 3)
     wide[:, list(VISIBLE)] = state[name]
@@ -193,9 +194,9 @@ def inflate(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _to_cells(features: Tensor, rows: int, columns: int) -> Tensor:
-    """Features on the grid of cells: averaged where it is coarser, repeated where finer.
+    """Bring features to the grid of cells: average finer maps, repeat coarser ones.
 
-    A map whose cells are twice as large covers the last odd cell by half of its own.
+    Of a map with cells twice as large, the last cell may extend beyond the patch by half.
     """
     height = features.shape[2]
     if height > rows:

@@ -1,4 +1,4 @@
-"""The eight symmetries of the square, which leave land cover what it is."""
+"""The eight symmetries of the square, which do not change the land cover."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["symmetry", "undo_symmetry"]
 
 
 def symmetry(pixels: Tensor, which: int) -> Tensor:
-    """One of the eight symmetries of the square, 0 to 7; 0 changes nothing.
+    """Apply one of the eight symmetries of the square, 0 to 7; 0 is the identity.
 
-    A satellite looks down: land cover has no up, so a turned or mirrored patch is as
-    real as the original. Square patches only.
+    Seen from above, land cover has no preferred orientation, so a rotated or mirrored patch is
+    as realistic as the original. Symmetries 4 to 7 swap height and width.
     """
     if which & 4:
         pixels = pixels.transpose(-2, -1)
@@ -23,7 +23,7 @@ def symmetry(pixels: Tensor, which: int) -> Tensor:
 
 
 def undo_symmetry(maps: Tensor, which: int) -> Tensor:
-    """Undo :func:`symmetry`, which turns first and then mirrors."""
+    """Undo :func:`symmetry`, which transposes first and then mirrors."""
     if which & 2:
         maps = maps.flip(-2)
     if which & 1:

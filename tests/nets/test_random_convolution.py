@@ -1,4 +1,4 @@
-"""Random filters: whitened, answered both ways, mapped once."""
+"""Random filters: whitening, both signs of the responses, and features of an area."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SMALL = {"filters": 6, "sides": [3, 5]}
 
 
 def drawn(**options: object) -> RandomConvolution:
-    """A net with filters of small numbers, as if they had been fitted."""
+    """Make a net with small random filters, as if they had been fitted."""
     net = nets.build("random-convolution", **{**SMALL, **options})
     assert isinstance(net, RandomConvolution)
     torch.manual_seed(0)
@@ -35,7 +35,7 @@ def test_both_signs_of_each_filter_are_averaged_over_the_patch() -> None:
     assert torch.allclose(net(pixels), net.head(found), atol=1e-5)
 
 
-def test_cells_of_an_area_are_those_of_its_windows_inside() -> None:
+def test_cells_of_an_area_equal_the_inner_cells_of_its_windows() -> None:
     net, area = drawn(bands=["B04", "B08"]), torch.rand(1, 2, 96, 96)
     whole, window = net.cells(area), net.cells(area[:, :, 16:80, 24:88])
     assert whole.shape == (1, 24, 12, 12)
@@ -43,19 +43,19 @@ def test_cells_of_an_area_are_those_of_its_windows_inside() -> None:
     assert not torch.allclose(whole[:, :, 2, 3:11], window[:, :, 0], atol=1e-3)
 
 
-def test_filters_answer_with_a_spread_of_one_around_the_mean_window() -> None:
+def test_filter_responses_have_a_deviation_of_one_around_the_mean_window() -> None:
     chance = torch.Generator().manual_seed(0)
     mixing = torch.randn(2 * 9, 2 * 9, generator=chance) * 0.6 ** torch.arange(18.0)[:, None]
     windows = (3 + torch.randn(4000, 2 * 9, generator=chance) @ mixing).view(-1, 2, 3, 3)
     layer = torch.nn.Conv2d(2, 20, 3)
     reference_fit.set_filters(layer, windows, chance)
-    answers = layer(windows).flatten(1)
-    assert answers.mean(dim=0).abs().max() < 1e-3
-    assert torch.allclose(answers.std(dim=0), torch.ones(20), atol=1e-3)
-    # Whitening makes directions alike: raw windows would all answer along the few strong ones.
+    responses = layer(windows).flatten(1)
+    assert responses.mean(dim=0).abs().max() < 1e-3
+    assert torch.allclose(responses.std(dim=0), torch.ones(20), atol=1e-3)
+    # Without whitening, all windows would respond along the few strong directions.
     raw = torch.nn.functional.conv2d(windows, windows[:20]).flatten(1)
-    likeness = [torch.corrcoef(a.T).tril(-1).abs().mean() for a in (answers, raw)]
-    assert likeness[0] < 0.6 * likeness[1]
+    correlation = [torch.corrcoef(a.T).tril(-1).abs().mean() for a in (responses, raw)]
+    assert correlation[0] < 0.6 * correlation[1]
 
 
 def test_windows_are_cut_out_of_the_images() -> None:
@@ -67,11 +67,11 @@ def test_windows_are_cut_out_of_the_images() -> None:
     assert image.tolist() == sorted(image.tolist())
     assert len(set(corner.tolist())) > reference_fit.WINDOWS
     k = 77
-    there = images[image[k], :, row[k] : row[k] + 5, column[k] : column[k] + 5]
-    assert torch.equal(found[k], there)
+    expected = images[image[k], :, row[k] : row[k] + 5, column[k] : column[k] + 5]
+    assert torch.equal(found[k], expected)
 
 
 @pytest.mark.parametrize("options", [{"filters": 0}, {"sides": []}, {"sides": [4]}])
-def test_sizes_that_no_filter_has(options: dict[str, object]) -> None:
+def test_impossible_filter_sizes_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="filters of sides"):
         RandomConvolution(**{**SMALL, **options})

@@ -1,4 +1,4 @@
-"""The registry of architectures, and what TriGrid promises."""
+"""The registry of architectures, and the properties of TriGrid."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ SMALL = {"members": 2, "width": 8, "stem": 4, "spectral": 8}
 
 
 def patches(count: int = 2, side: int = 120, seed: int = 0) -> torch.Tensor:
-    """Random digital numbers on native grids, brought to 10 m as real patches are."""
-    chance = np.random.default_rng(seed)
+    """Make random digital numbers on native grids, repeated to 10 m like real patches."""
+    random = np.random.default_rng(seed)
     grids = [
-        chance.integers(1, 6000, (count, bands, side // factor, side // factor), dtype=np.uint16)
+        random.integers(1, 6000, (count, bands, side // factor, side // factor), dtype=np.uint16)
         for bands, factor in ((4, 1), (6, 2), (2, 6))
     ]
     return torch.from_numpy(expand(*grids)) / 10_000
 
 
 def small_net(*, bands: tuple[str, ...] = BAND_NAMES, **options: int) -> TriGrid:
-    """A net whose batch statistics are not those it was born with."""
+    """Make a net whose batch statistics differ from their initial values."""
     torch.manual_seed(0)
     columns = [BAND_NAMES.index(name) for name in bands]
     net = TriGrid(bands=bands, **{**SMALL, **options})  # type: ignore[arg-type]
@@ -44,7 +44,7 @@ def small_net(*, bands: tuple[str, ...] = BAND_NAMES, **options: int) -> TriGrid
     return net.eval()
 
 
-def test_an_unknown_net_is_named_with_the_known_ones() -> None:
+def test_an_unknown_net_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UnknownName, match="did you mean 'trigrid'"):
         nets.build("trigird")
 
@@ -55,10 +55,10 @@ def test_the_default_net_is_small_enough_to_ship() -> None:
 
 
 def test_native_grids_are_recovered() -> None:
-    chance = np.random.default_rng(1)
-    g10 = chance.random((2, 4, 120, 120), dtype=np.float32)
-    g20 = chance.random((2, 6, 60, 60), dtype=np.float32)
-    g60 = chance.random((2, 2, 20, 20), dtype=np.float32)
+    random = np.random.default_rng(1)
+    g10 = random.random((2, 4, 120, 120), dtype=np.float32)
+    g20 = random.random((2, 6, 60, 60), dtype=np.float32)
+    g60 = random.random((2, 2, 20, 20), dtype=np.float32)
     found = native_grids(torch.from_numpy(expand(g10, g20, g60)))
     for grid, original in zip(found, (g10, g20, g60), strict=True):
         np.testing.assert_allclose(grid.numpy(), original, rtol=1e-6)
@@ -71,7 +71,7 @@ def test_normalisation_is_that_of_the_training_patches() -> None:
         assert grid.std(dim=(0, 2, 3)).numpy() == pytest.approx(np.ones(grid.shape[1]), abs=0.02)
 
 
-def test_the_first_answer_is_the_frequency_of_the_classes() -> None:
+def test_the_first_scores_are_the_frequencies_of_the_classes() -> None:
     torch.manual_seed(0)
     net = TriGrid(**SMALL)  # type: ignore[arg-type]
     targets = torch.zeros(8, len(CLASS_NAMES))
@@ -82,7 +82,7 @@ def test_the_first_answer_is_the_frequency_of_the_classes() -> None:
 
 
 @pytest.mark.parametrize("value", [-0.2, 0.0, 20.0])
-def test_impossible_reflectance_gives_finite_answers_and_gradients(value: float) -> None:
+def test_impossible_reflectance_gives_finite_scores_and_gradients(value: float) -> None:
     net = small_net()
     pixels = torch.full((1, 12, 120, 120), value, requires_grad=True)
     logits = net(pixels)
@@ -96,7 +96,7 @@ def test_logarithm_is_clipped_at_both_ends() -> None:
     assert ends.tolist() == pytest.approx([math.log(0.01)] * 2 + [math.log(1.51)] * 2)
 
 
-def test_answers_do_not_depend_on_batch_mates() -> None:
+def test_scores_do_not_depend_on_the_other_patches_of_a_batch() -> None:
     net, pixels = small_net(), patches(6)
     with torch.inference_mode():
         together = net(pixels)
@@ -113,7 +113,7 @@ def test_members_are_averaged_and_differ() -> None:
     assert not torch.allclose(each[0], each[1], atol=1e-3)
 
 
-def test_in_training_each_member_learns_from_its_own_share() -> None:
+def test_each_member_is_trained_on_its_own_share_of_the_batch() -> None:
     net = small_net().train()
     pixels = patches(8)
     net(pixels)[:4].sum().backward()
@@ -136,7 +136,7 @@ def test_grad_cam_hooks_the_cam_layer() -> None:
     assert heat.abs().sum() > 0
 
 
-def test_all_that_an_answer_rests_on_passes_through_the_cam_layer() -> None:
+def test_the_scores_depend_on_the_cam_layer_only() -> None:
     net, pixels = small_net(), patches(1)
     before = net(pixels)
     handle = net.cam_layer.register_forward_hook(lambda _layer, _given, cells: cells * 0)
@@ -146,7 +146,7 @@ def test_all_that_an_answer_rests_on_passes_through_the_cam_layer() -> None:
     assert not torch.allclose(before, silent, atol=1e-3)
 
 
-def test_one_window_densely_is_the_patch() -> None:
+def test_dense_scores_of_one_window_are_those_of_the_patch() -> None:
     net, pixels = small_net(), patches()
     with torch.inference_mode():
         dense = net.dense(pixels)
@@ -166,7 +166,7 @@ def test_windows_of_an_area_are_close_to_patches_cut_out() -> None:
         assert (dense[:, :, 5, 5] - other).abs().mean() < (dense[:, :, 5, 5] - cut).abs().mean()
 
 
-def test_dense_refuses_what_it_cannot_step_through() -> None:
+def test_dense_refuses_other_steps_and_small_areas() -> None:
     net = small_net()
     with pytest.raises(BadInput, match="multiples of 8"):
         net.dense(patches(1), step=12)
@@ -201,7 +201,7 @@ def test_a_net_for_some_bands_has_no_grid_without_bands(
         net(patches())
 
 
-def test_a_net_for_some_bands_reads_each_from_its_own_column() -> None:
+def test_a_net_for_some_bands_takes_each_from_its_own_column() -> None:
     net = small_net(bands=("B11", "B08", "B02"))
     pixels = patches()[:, [BAND_NAMES.index(name) for name in ("B11", "B08", "B02")]]
     fine, middle, _ = net.grids(pixels)
@@ -212,7 +212,7 @@ def test_a_net_for_some_bands_reads_each_from_its_own_column() -> None:
 
 
 @pytest.mark.parametrize("bands", [("B04", "B10"), ("B04", "B04"), ("B05", "B01"), ()])
-def test_bands_that_it_cannot_read(bands: tuple[str, ...]) -> None:
+def test_unsuitable_bands_are_refused(bands: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match=r"not bands of Level-2A|measured at 10 m"):
         TriGrid(bands=bands)
 
@@ -223,7 +223,7 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
         small_net()(torch.zeros(shape))
 
 
-def test_a_turned_patch_keeps_its_colours() -> None:
+def test_a_rotated_patch_keeps_its_colours() -> None:
     net, pixels = small_net(), patches(1)
     (member, _) = net.members
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Trunks of timm: the library itself is not installed here, a look-alike of its door is."""
+"""Trunks of timm, tested with a small stand-in module, since timm itself is not installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from landcover.core.errors import BadInput
 from landcover.train.recipes.bigearthnet import configuration, find
 from landcover.train.recipes.order import Order
 
-LOOK_ALIKE = """
+STAND_IN = """
 import torch
 
 def list_models():
@@ -43,34 +43,36 @@ def create_model(name, pretrained, in_chans, num_classes, global_pool):
 
 @pytest.fixture
 def timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "timm.py").write_text(LOOK_ALIKE)
+    (tmp_path / "timm.py").write_text(STAND_IN)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "timm", raising=False)
     yield
     sys.modules.pop("timm", None)
 
 
-def test_without_timm_one_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_timm_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(BadInput, match=r"pip install 'landcover\[hub\]'"):
         nets.build("timm", backbone="resnet18")
-    with pytest.raises(BadInput, match="comes from timm"):
+    with pytest.raises(
+        BadInput, match="comes from timm, which is not installed or cannot be imported"
+    ):
         configuration("timm:resnet18", Order())
 
 
 @pytest.mark.usefixtures("timm")
-def test_a_trunk_gets_our_head_and_any_bands() -> None:
+def test_a_trunk_gets_a_pooled_head_and_any_bands() -> None:
     net = nets.build("timm", backbone="little", bands=["B04", "B08"]).eval()
     assert net(torch.rand(2, 2, 120, 120)).shape == (2, len(CLASS_NAMES))
     assert net.dense(torch.rand(1, 2, 152, 120)).shape[2:] == (2, 1)
 
 
 @pytest.mark.usefixtures("timm")
-def test_unknown_trunks_and_trunks_without_maps_are_one_sentence() -> None:
+def test_unknown_trunks_and_trunks_without_maps_are_refused() -> None:
     with pytest.raises(BadInput, match="has no trunk 'resnet18'"):
         nets.build("timm", backbone="resnet18")
     net = nets.build("timm", backbone="tokens")
-    with pytest.raises(BadInput, match="puts out no maps"):
+    with pytest.raises(BadInput, match="timm's 'tokens' does not return maps"):
         net(torch.rand(1, 12, 120, 120))
 
 
@@ -82,5 +84,5 @@ def test_a_recipe_starts_from_published_weights() -> None:
     assert (recipe.initial()["trunk.conv.weight"] == 0.25).all()
     other = find("timm:tokens")
     assert other.initial is not None
-    with pytest.raises(BadInput, match="could not be fetched, or it has none"):
+    with pytest.raises(BadInput, match="could not be downloaded or do not exist"):
         other.initial()
