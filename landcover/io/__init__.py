@@ -1,1 +1,1 @@
-"""Reading Sentinel-2 files of any layout, and writing rasters."""
+"""Reading Sentinel-2 files in any layout, and writing rasters."""

@@ -1,7 +1,7 @@
-"""Zip archives that nobody has vouched for: one stack, or the band files of one patch.
+"""Untrusted zip archives: one stack, or the band files of one patch.
 
-Nothing is unpacked to a disk, so a member's path can lead nowhere; sizes are bounded
-while reading, whatever the archive claims about them.
+Nothing is unpacked to disk, so the path of a member has no effect. Sizes are limited while
+reading, whatever the archive states.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ __all__ = ["MAGIC", "MAX_MEMBERS", "STACK_SUFFIXES", "read_zip"]
 
 MAGIC: Final = b"PK\x03\x04"
 MAX_MEMBERS: Final = 1000
-STACK_SUFFIXES: Final = (".tif", ".tiff", ".jp2")  # the last for its own message
+STACK_SUFFIXES: Final = (".tif", ".tiff", ".jp2")  # JPEG 2000 is refused with its own message
+COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Compressions that are read; others are rare, and their decoders are harder to limit."""
 _DAMAGE: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -43,27 +45,29 @@ def read_zip(data: bytes, name: str, cut: Cut | None = None) -> Raster:
 
     Args:
         data: the zip.
-        name: what messages call it.
-        cut: the square that is wanted; everything where it is None.
+        name: name of the zip in messages.
+        cut: the square to read; None for everything.
 
     Raises:
-        BadInput: it is damaged, encrypted, too large, or holds anything else.
+        BadInput: it is damaged, encrypted, compressed in another way than by deflate, too large,
+            or does not contain exactly one stack or patch.
     """
     with named(name):
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 return _read(archive, name, cut)
-        # Damage shows as one of many errors, depending on which byte was hit.
+        # The error depends on which byte is damaged.
         except _DAMAGE:
             raise BadInput(
-                f"{FILE} is a damaged or encrypted zip: pack it again, without a password."
+                f"{FILE} is a damaged, encrypted or unsupported zip: pack it again with the usual "
+                "compression (deflate) and without a password."
             ) from None
 
 
 def _read(archive: zipfile.ZipFile, name: str, cut: Cut | None) -> Raster:
-    members = [info for info in archive.infolist() if not info.is_dir() and _is_seen(info.filename)]
+    members = [i for i in archive.infolist() if not i.is_dir() and _is_user_file(i.filename)]
     if len(members) > MAX_MEMBERS:
-        raise BadInput(f"{FILE} holds {len(members)} files: pack one patch or one stack.")
+        raise BadInput(f"{FILE} contains {len(members)} files: pack one patch or one stack.")
     patches: dict[str, list[zipfile.ZipInfo]] = defaultdict(list)
     stacks = []
     for info in members:
@@ -72,13 +76,13 @@ def _read(archive: zipfile.ZipFile, name: str, cut: Cut | None) -> Raster:
             patches[str(path.parent)].append(info)
         elif path.suffix.lower() in STACK_SUFFIXES:
             stacks.append(info)
-    # A single file is a stack, even where its name ends like a band file's.
+    # A single file is a stack, even if its name ends like that of a band file.
     if not stacks and len(members) == 1 and patches:
         stacks, patches = next(iter(patches.values())), {}
     if len(patches) + len(stacks) != 1:
-        held = f"{len(patches)} patch folders and {len(stacks)} stacks"
+        content = f"{len(patches)} patch folders and {len(stacks)} stacks"
         raise BadInput(
-            f"{FILE} holds {held if patches or stacks else 'no raster file'}: "
+            f"{FILE} contains {content if patches or stacks else 'no raster file'}: "
             "pack one GeoTIFF stack, or the twelve band files of one BigEarthNet patch."
         )
     if stacks:
@@ -90,18 +94,20 @@ def _read(archive: zipfile.ZipFile, name: str, cut: Cut | None) -> Raster:
     return patch if cut is None else patch.cut(cut)
 
 
-def _is_seen(path: str) -> bool:
-    """Whether a member is a user's file, not what an operating system hides beside it."""
+def _is_user_file(path: str) -> bool:
+    """Whether a member is a file of the user, not a hidden file of an operating system."""
     parts = PurePosixPath(path).parts
     return bool(parts) and "__MACOSX" not in parts and not parts[-1].startswith(".")
 
 
 def _bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
+    if info.compress_type not in COMPRESSIONS:
+        raise NotImplementedError(info.compress_type)
     with archive.open(info) as member:
         data = member.read(limit + 1)
     if len(data) > limit:
         raise BadInput(
             f"'{shown(info.filename)}' in {FILE} unpacks to more than "
-            f"{limit / 1e6:,.0f} MB: cut out the part that you want."
+            f"{limit / 1e6:,.0f} MB: cut out the part that you need."
         )
     return data

@@ -1,4 +1,4 @@
-"""BigEarthNet patch folders, v1 and v2: twelve files on their native 10, 20 and 60 m grids."""
+"""BigEarthNet patch folders, v1 and v2: twelve files on native grids of 10, 20 and 60 m."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
 NumberArray = npt.NDArray[np.uint16]
 
 MAX_BAND_BYTES: Final = 2_000_000
-"""A band file of 120 × 120 pixels of 16 bits has 29 kB; its header may be long."""
+"""A band file of 120 × 120 pixels of 16 bits has 29 kB; its header can be long."""
 MAX_LABEL_BYTES: Final = 100_000
 LABELS_SUFFIX: Final = "_labels_metadata.json"
 RESAMPLING: Final = "nearest repetition of the 20 m and 60 m bands to 10 m"
@@ -50,17 +50,17 @@ _PIXEL: Final = {band.name: band.resolution_m for band in BANDS}
 
 @dataclass(frozen=True, kw_only=True)
 class Native:
-    """One BigEarthNet patch as it is stored: digital numbers on three grids.
+    """A BigEarthNet patch as stored: digital numbers on three grids.
 
     Attributes:
         name: the patch's id.
         g10: uint16 ``(4, 120, 120)``, bands :data:`~landcover.core.bands.BANDS_10M`.
         g20: uint16 ``(6, 60, 60)``, bands :data:`~landcover.core.bands.BANDS_20M`.
         g60: uint16 ``(2, 20, 20)``, bands :data:`~landcover.core.bands.BANDS_60M`.
-        crs: projected CRS with metres, as text.
+        crs: projected CRS in metres, as text.
         transform: of the 10 m grid.
-        acquired: sensing time (UTC), from the labels' file or the name.
-        corine: CORINE level-3 labels, where a v1 labels' file was there.
+        acquired: sensing time (UTC), from the file of labels or the name.
+        corine: CORINE level-3 labels, if the folder has v1's file of labels.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Native:
     corine: tuple[str, ...] = ()
 
     def stack(self) -> NumberArray:
-        """Digital numbers uint16 ``(12, 120, 120)`` by nearest repetition, documented order."""
+        """Digital numbers uint16 ``(12, 120, 120)``, coarse pixels repeated, in standard order."""
         out = np.empty((len(BAND_NAMES), *self.g10.shape[1:]), dtype=np.uint16)
         for names, pixels in ((BANDS_10M, self.g10), (BANDS_20M, self.g20), (BANDS_60M, self.g60)):
             times = out.shape[1] // pixels.shape[1]
@@ -86,8 +86,7 @@ def read_native(folder: Path) -> Native:
     """Read a patch folder ``<patch>/<patch>_<BAND>.tif`` without resampling.
 
     Raises:
-        BadInput: a band is missing, twice there, damaged, or on another grid than its
-            resolution asks for.
+        BadInput: a band is missing, given twice, damaged, or not on the grid of its resolution.
     """
     try:
         paths = [path for path in folder.iterdir() if _is_part(path.name)]
@@ -97,14 +96,14 @@ def read_native(folder: Path) -> Native:
 
 
 def native_of(files: Sequence[tuple[str, bytes]], name: str) -> Native:
-    """The patch in named file contents (other files are passed over).
+    """Build a patch from the names and contents of its files; other files are ignored.
 
     Args:
         files: name and bytes of each.
         name: the patch's id.
 
     Raises:
-        BadInput: as :func:`read_native`.
+        BadInput: as for :func:`read_native`.
     """
     with named(name):
         return _native(files, name)
@@ -124,7 +123,7 @@ def _native(files: Sequence[tuple[str, bytes]], name: str) -> Native:
                 crs, corner = header.crs, here
             if header.crs != crs or corner != here:
                 raise BadInput(
-                    f"{FILE} lies elsewhere than {BAND_NAMES[0]}: give files of one patch only."
+                    f"{FILE} covers another place than {BAND_NAMES[0]}: give files of one patch."
                 )
             pixels[band] = file.read([1])[0]
     if crs is None or corner is None:
@@ -145,11 +144,11 @@ def _native(files: Sequence[tuple[str, bytes]], name: str) -> Native:
 
 
 def to_patch(native: Native, source: str) -> Raster:
-    """A patch as reflectance on the 10 m grid.
+    """Convert a patch to reflectance on the 10 m grid.
 
     Args:
         native: digital numbers on three grids.
-        source: what the provenance names as the source.
+        source: name of the source in the provenance.
     """
     numbers = native.stack()
     valid = valid_numbers(numbers)
@@ -183,7 +182,7 @@ def read_folder(path: Path) -> Raster:
 
 
 def read_band_files(files: Sequence[tuple[str, bytes]]) -> Raster:
-    """Read the band files of one BigEarthNet patch from their names and bytes.
+    """Read the band files of one BigEarthNet patch, given as names and bytes.
 
     Raises:
         BadInput: as :func:`read_native`, or no pixel has data.
@@ -193,7 +192,7 @@ def read_band_files(files: Sequence[tuple[str, bytes]]) -> Raster:
 
 
 def common_name(names: Sequence[str]) -> str:
-    """What the names of band files share, without the band: the patch's id."""
+    """The part that the names of band files share, which is the patch's id."""
     stems = {shown(name).rsplit("_", 1)[0] for name in names if band_of_file(name)}
     return stems.pop() if len(stems) == 1 else "the band files"
 
@@ -207,7 +206,7 @@ def _by_band(files: Sequence[tuple[str, bytes]]) -> Mapping[str, bytes]:
     for file, data in files:
         band = band_of_file(file)
         if band in found:
-            raise BadInput(f"{FILE} has band {band} more than once: give files of one patch only.")
+            raise BadInput(f"{FILE} has band {band} more than once: give files of one patch.")
         if band is not None:
             found[band] = data
     if missing := [band for band in BAND_NAMES if band not in found]:
@@ -239,7 +238,7 @@ def _check_band(raster: DatasetReader, band: str) -> None:
 
 
 def _labels(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, Any]]:
-    """The usable entries of a v1 labels' file, where one is there."""
+    """Yield the usable entries of v1's file of labels, if there is one."""
     data = next((data for file, data in files if file.endswith(LABELS_SUFFIX)), None)
     if data is None:
         return
@@ -249,8 +248,8 @@ def _labels(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, Any]]:
         raw = None
     if not isinstance(raw, dict):
         raise BadInput(
-            f"The labels' file of {FILE} cannot be read: "
-            "copy it again, or remove it to go on without its labels."
+            f"The file of labels of {FILE} cannot be read: "
+            "copy it again, or remove it to continue without labels."
         )
     if isinstance(raw.get("labels"), list):
         yield "labels", raw["labels"]

@@ -1,4 +1,4 @@
-"""Which band of a stack is which: from its descriptions, else from the documented order."""
+"""Identifying the bands of a stack by their descriptions, else by the documented order."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["BandOrder", "band_order"]
 
 @dataclass(frozen=True)
 class BandOrder:
-    """Where the bands of a patch lie in a file.
+    """Positions of a patch's bands in a file.
 
     Attributes:
-        bands: names in the patch's order: the twelve of Level-2A or the thirteen of Level-1C.
-        indexes: for each, its place in the file, counted from 1.
-        description: how that is known, for the provenance.
+        bands: names in the patch's order: twelve for Level-2A, thirteen for Level-1C.
+        indexes: index of each band in the file, counted from 1.
+        description: how the order is known, for the provenance.
     """
 
     bands: tuple[str, ...]
@@ -30,15 +30,18 @@ class BandOrder:
 
 
 def band_order(descriptions: Sequence[str | None]) -> BandOrder:
-    """The order of a file's bands, one description (or None) a band.
+    """Find the order of a file's bands from their descriptions.
 
-    Descriptions that name all twelve bands decide, whatever else the file holds
-    (a scene classification, say); with B10 among them it is Level-1C. Where they name
-    none, twelve bands are taken as B01 … B12 and thirteen as Level-1C, in the documented
-    order. Where they name some, these must agree with the documented order.
+    If the descriptions name all twelve bands, they decide; further bands, such as a scene
+    classification, are ignored, and B10 means Level-1C. If they name no band, twelve bands are
+    taken as B01 … B12 and thirteen as Level-1C, in the documented order. If they name some
+    bands, these must agree with the documented order.
+
+    Args:
+        descriptions: one for each band, None if it has none.
 
     Raises:
-        BadInput: the number of bands is another, bands are missing, or one is named twice.
+        BadInput: the number of bands is wrong, bands are missing, or one is named twice.
     """
     named = [band_of(text) for text in descriptions]
     counts = Counter(band for band in named if band)
@@ -46,13 +49,13 @@ def band_order(descriptions: Sequence[str | None]) -> BandOrder:
     if twice:
         raise BadInput(
             f"{FILE} names band {twice[0]} more than once in its band descriptions: "
-            "correct them, or remove them to have the order B01 … B12 taken."
+            "correct them, or remove them to use the order B01 … B12."
         )
     if set(BAND_NAMES) <= set(counts):
         bands = L1C_BAND_NAMES if "B10" in counts else BAND_NAMES
         indexes = tuple(named.index(band) + 1 for band in bands)
         rest = len(named) - len(bands)
-        return BandOrder(bands, indexes, "band descriptions" + _passed_over(rest))
+        return BandOrder(bands, indexes, "band descriptions" + _ignored(rest))
     documented = {12: BAND_NAMES, 13: L1C_BAND_NAMES}.get(len(named))
     if documented is None or len(counts) == len(named):
         raise BadInput(_count_message(len(named), list(counts)))
@@ -65,15 +68,15 @@ def band_order(descriptions: Sequence[str | None]) -> BandOrder:
         raise BadInput(
             f"{FILE} names only {len(counts)} of its {len(named)} bands, and its band "
             f"{clash[0][0]} is {clash[0][1]} instead of {documented[clash[0][0] - 1]}: "
-            "describe all bands, or bring them into the order B01 … B12."
+            "describe all bands, or arrange them in the order B01 … B12."
         )
     agree = f"; {len(counts)} band descriptions agree" if counts else ""
     said = f"documented order {documented[0]} … {documented[-1]} (of {len(documented)}){agree}"
     return BandOrder(documented, tuple(range(1, len(documented) + 1)), said)
 
 
-def _passed_over(rest: int) -> str:
-    return f" ({rest} other band{'s' * (rest > 1)} passed over)" if rest else ""
+def _ignored(rest: int) -> str:
+    return f" ({rest} other band{'s' * (rest > 1)} ignored)" if rest else ""
 
 
 def _count_message(count: int, found: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""GeoTIFF files of maps on a patch's own grid."""
+"""Writing maps as GeoTIFF files on the grid of a patch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ __all__ = ["write_maps"]
 
 
 def write_maps(patch: Raster, count: int, fill: Callable[[Any], None]) -> bytes:
-    """A file in the patch's CRS: float32, NaN without data, with where the pixels are from.
+    """Write a GeoTIFF file of float32 maps: NaN without data, source and date in its tags.
 
     Args:
-        patch: whose grid, scene and date it has.
-        count: of its bands.
+        patch: supplies grid, CRS, scene and date.
+        count: number of bands.
         fill: writes bands and tags into rasterio's open dataset.
+
+    Returns:
+        The bytes of the file.
+
+    Raises:
+        BadInput: the position of the patch is not known.
     """
-    # It loads GDAL, which most commands do not need.
+    # This loads GDAL, which most commands do not need.
     from rasterio import Affine  # noqa: PLC0415
     from rasterio.io import MemoryFile  # noqa: PLC0415
 

@@ -1,15 +1,15 @@
-"""Opening raster files that nobody has vouched for.
+"""Opening untrusted raster files.
 
-GDAL chooses a driver by a file's content, not by its name: a text file called ``.tif``
-may ask it to read other files or addresses. So only two drivers are allowed, and this module
+GDAL chooses a driver by the content of a file, not by its name: a text file called ``.tif``
+can make it read other files or addresses. So only two drivers are allowed, and this module
 chooses one by the first bytes. A file is opened from its bytes, or by the absolute path of an
-existing regular file, which GDAL never takes for one of its own notations
-(``GTIFF_DIR:…``, ``/vsicurl/…``); no neighbouring file (``.aux.xml``, ``.msk``, ``.tfw``) is
-read. What is decoded is bounded between opening and reading by the blocks that a window
-touches: opening takes a millisecond, while one pixel of a 200-byte file can take gigabytes.
+existing regular file, which GDAL does not interpret as one of its own notations
+(``GTIFF_DIR:…``, ``/vsicurl/…``). Sidecar files (``.aux.xml``, ``.msk``, ``.tfw``) are not
+read. The bytes to decode are limited between opening and reading, by the blocks that a window
+touches: opening takes a millisecond, but one pixel of a 200-byte file can take gigabytes.
 
-JPEG 2000 is for files on one's own disk only: with single bytes changed, GDAL 3.10 was
-seen to loop for ever over a file's metadata, which nothing here can bound.
+JPEG 2000 is read only from the user's own disk: for some files with a single changed byte,
+GDAL 3.10 loops for ever over the metadata, and no limit here can prevent that.
 """
 
 from __future__ import annotations
@@ -62,48 +62,48 @@ __all__ = [
 ]
 
 Part = tuple[int, int, int, int]
-"""First row and column of a part of a raster, its rows and its columns."""
+"""A part of a raster: first row, first column, number of rows, number of columns."""
 
 GEOTIFF: Final = "GTiff"
 JPEG2000: Final = "JP2OpenJPEG"
 MAX_FILE_BYTES: Final = 1_000_000_000
 MAX_SIDE: Final = 20_000
-"""Pixels along a side."""
+"""Maximum number of pixels along a side."""
 MAX_SAMPLES: Final = 250_000_000
 """Pixels times bands: 1 GB as float32, which is 4,564 × 4,564 pixels of twelve bands."""
 MAX_DECODED: Final = 1_000_000_000
-"""Bytes of all pixels as stored, and of one block."""
+"""Maximum bytes of all pixels read, and of one block, as decoded."""
 MAX_TOUCHED: Final = 2_000_000_000
-"""Bytes of all blocks that a window touches: they are decoded one after the other."""
+"""Maximum decoded bytes of the blocks that a window touches; they are decoded one by one."""
 MAX_BANDS: Final = 64
 MAX_RATIO: Final = 3_000
-"""Decoded bytes a stored byte: deflate reaches 1,032, and real pictures stay below 100."""
+"""Maximum decoded bytes per stored byte: deflate reaches 1,032, real images less than 100."""
 RATIO_SLACK: Final = 16_000_000
-"""Decoded bytes below which the ratio does not matter: a small picture harms nobody."""
+"""Decoded bytes below which the ratio is not checked, because a small image is harmless."""
 
 _PHOTO_MAGIC: Final = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"RIFF": "WebP"}
 TIFF_MAGIC: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 HEAD_BYTES: Final = 16
 JP2_MAGIC: Final = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 _ITEM: Final = {"uint8": 1, "int8": 1, "uint16": 2, "int16": 2, "float32": 4, "float64": 8}
-"""Bytes a sample by type; of other types 16, the most that GDAL knows."""
+"""Bytes per sample, by type; 16 for all other types, the maximum in GDAL."""
 _GDAL: Final = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_GEOREF_SOURCES": "INTERNAL",
     "GTIFF_IGNORE_READ_ERRORS": "NO",
 }
-# What rasterio and NumPy raise on files that lie about themselves; its CPLE errors are
-# RuntimeErrors in no public base class.
+# What rasterio and NumPy raise on files with wrong headers; rasterio's CPLE errors are
+# RuntimeErrors without a public base class.
 DAMAGE: Final = (RasterioError, RuntimeError, OSError, ValueError, OverflowError, SystemError)
 
 
 FILE: Final = "<file>"
-"""Stands in a message for the name of the file, which :func:`named` puts in."""
+"""Placeholder for the name of the file in a message, replaced by :func:`named`."""
 
 
 def shown(name: str) -> str:
-    """A file's name as a message may show it: no folders, no control characters, not long."""
+    """A file's name for messages: without folders and control characters, 80 characters at most."""
     last = PurePosixPath(name.replace("\\", "/")).name
     clean = "".join(c for c in last if c.isprintable())
     return (clean if len(clean) <= 80 else clean[:77] + "…") or "the file"
@@ -111,7 +111,7 @@ def shown(name: str) -> str:
 
 @contextmanager
 def named(name: str) -> Iterator[None]:
-    """Put a file's name into the message of every :class:`BadInput` that is raised inside."""
+    """Put a file's name into the message of any :class:`BadInput` raised in the block."""
     try:
         yield
     except BadInput as error:
@@ -120,15 +120,15 @@ def named(name: str) -> Iterator[None]:
 
 
 def read_file(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
-    """The bytes of a regular file.
+    """Read the bytes of a regular file.
 
     Raises:
-        BadInput: there is no such file, it is larger than ``limit`` bytes, or it may not be read.
+        BadInput: there is no such file, it is larger than ``limit`` bytes, or not readable.
     """
     with named(path.name):
         if _size_of(path) > limit:
             raise BadInput(
-                f"{FILE} is larger than {limit / 1e6:,.0f} MB: cut out the part that you want."
+                f"{FILE} is larger than {limit / 1e6:,.0f} MB: cut out the part that you need."
             )
         try:
             return path.read_bytes()
@@ -137,7 +137,7 @@ def read_file(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
 
 
 def _size_of(path: Path) -> int:
-    """Bytes of a regular file."""
+    """Size of a regular file in bytes."""
     try:
         if not path.is_file():
             raise BadInput(f"There is no file {FILE}: check its name.")
@@ -152,14 +152,14 @@ def _unreadable() -> BadInput:
 
 @contextmanager
 def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
-    """Open a GeoTIFF file, or a JPEG 2000 file on one's own disk; no pixel is read yet.
+    """Open a GeoTIFF file, or a JPEG 2000 file on the user's own disk, without reading pixels.
 
     Args:
-        source: an existing file, or the bytes of a GeoTIFF file.
+        source: path of an existing file, or the bytes of a GeoTIFF file.
 
     Raises:
-        BadInput: it is empty, no raster, damaged, or has more than 64 bands; also where GDAL
-            fails while the caller reads from it. The message holds :data:`FILE` for its name.
+        BadInput: it is empty, not a raster, damaged, or has more than 64 bands; also if GDAL
+            fails while the caller reads from it. The message contains :data:`FILE` for its name.
     """
     stored = _size_of(source) if isinstance(source, Path) else len(source)
     head = head_of(source)
@@ -180,7 +180,7 @@ def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
             yield RasterFile(header, stored)
     except MemoryError:
         raise BadInput(
-            f"{FILE} needs more memory than this machine has free: cut out the part that you want."
+            f"{FILE} needs more memory than this machine has free: cut out the part that you need."
         ) from None
     except DAMAGE:
         raise BadInput(f"{FILE} is damaged or truncated: copy or export it again.") from None
@@ -188,13 +188,13 @@ def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
 
 @contextmanager
 def _opened(source: Path | bytes, driver: str) -> Iterator[DatasetReader]:
-    # A missing position is said by whoever needs one, in a sentence.
+    # Code that needs a position reports a missing one.
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
     if isinstance(source, bytes):
         with MemoryFile(source) as memory, memory.open(driver=driver) as header:
             yield header
     else:
-        # An absolute path is never taken for one of GDAL's own notations, but for these.
+        # Of absolute paths, GDAL interprets only these as one of its own notations.
         path = source.absolute()
         if str(path).startswith("/vsi"):
             raise _unreadable()
@@ -203,7 +203,7 @@ def _opened(source: Path | bytes, driver: str) -> Iterator[DatasetReader]:
 
 
 def head_of(source: Path | bytes) -> bytes:
-    """The first bytes of a file; none where it cannot be read, which its reader then says."""
+    """The first bytes of a file; empty if it cannot be read, which its reader will report."""
     if isinstance(source, bytes):
         return source[:HEAD_BYTES]
     try:
@@ -217,11 +217,11 @@ def head_of(source: Path | bytes) -> bytes:
 
 @dataclass(frozen=True)
 class RasterFile:
-    """An open raster file, whose pixels are read within limits.
+    """An open raster file whose pixels are read within limits.
 
     Attributes:
-        header: the open file, for what it says of itself.
-        stored: its bytes.
+        header: the open dataset, for its metadata.
+        stored: size of the file in bytes.
     """
 
     header: DatasetReader
@@ -229,41 +229,41 @@ class RasterFile:
 
     @property
     def fits(self) -> bool:
-        """Whether all of its pixels may be read: 250 million samples and 1 GB at most."""
+        """Whether all of its pixels can be read: at most 250 million samples and 1 GB."""
         header = self.header
         return _fits(header.width, header.height, header.count, _item(header))
 
     def check_whole(self) -> None:
-        """Raise where not all of its pixels may be read.
+        """Check that all of its pixels can be read.
 
         Raises:
-            BadInput: they do not fit, or cannot come out of so few bytes.
+            BadInput: they do not fit into memory, or are too many for the size of the file.
         """
         header = self.header
         check_size(header.width, header.height, header.count, _item(header))
         decoded = header.width * header.height * header.count * _item(header)
-        self._check_honest(max(decoded, _block_bytes(header)))
+        self._check_ratio(max(decoded, _block_bytes(header)))
 
     def read(self, indexes: Sequence[int], part: Part | None = None) -> npt.NDArray[Any]:
-        """Pixels ``(band, y, x)`` as stored.
+        """Read pixels ``(band, y, x)`` as stored.
 
         Args:
             indexes: of bands, counted from 1.
-            part: first row and column, rows and columns; all where it is None.
+            part: the part to read; None for everything.
 
         Raises:
-            BadInput: it is too much, or cannot come out of so few bytes.
+            BadInput: it does not fit into memory, or is too much for the size of the file.
         """
         pixels: npt.NDArray[Any] = self.header.read(list(indexes), window=self._checked(part))
         return pixels
 
     def read_mask(self, part: Part | None = None) -> npt.NDArray[np.bool_]:
-        """Where the first band's mask tells of data ``(y, x)``; limits as for :meth:`read`."""
+        """Read the first band's mask, True for data ``(y, x)``; limits as for :meth:`read`."""
         mask: npt.NDArray[np.bool_] = self.header.read_masks(1, window=self._checked(part)) > 0
         return mask
 
     def _checked(self, part: Part | None) -> tuple[tuple[int, int], tuple[int, int]] | None:
-        """The part as rasterio wants it."""
+        """The part in rasterio's form, after checking the limits."""
         if part is None:
             self.check_whole()
             return None
@@ -278,28 +278,28 @@ class RasterFile:
         down = (top + max(rows, 1) - 1) // tall - top // tall + 1
         across = (left + max(cols, 1) - 1) // wide - left // wide + 1
         decoded = down * across * tall * wide * header.count * _item(header)
-        self._check_honest(_block_bytes(header))
+        self._check_ratio(_block_bytes(header))
         if not _fits(cols, rows, header.count, _item(header)) or decoded > MAX_TOUCHED:
             raise BadInput(
                 f"{FILE} is stored in such large blocks that a part of it takes "
                 f"{decoded / 1e9:,.1f} GB: store it in tiles (gdal_translate -co TILED=YES)."
             )
-        self._check_honest(decoded)
+        self._check_ratio(decoded)
 
-    def _check_honest(self, decoded: int) -> None:
+    def _check_ratio(self, decoded: int) -> None:
         block = _block_bytes(self.header)
         if block > MAX_DECODED or decoded > MAX_RATIO * self.stored + RATIO_SLACK:
             raise BadInput(
-                f"{FILE} claims far more pixels than its {self.stored:,} bytes can hold: "
-                "it is damaged or not honest, so export it again."
+                f"{FILE} states far more pixels than its {self.stored:,} bytes can hold: "
+                "it is damaged or harmful, so export it again."
             )
 
 
 class _GdalSilencer:
-    """Keeps what GDAL says of a damaged file off the user's terminal.
+    """Keeps GDAL's messages about damaged files off the user's terminal.
 
-    rasterio cannot decode GDAL's messages where these quote a file's random bytes. It says
-    so through both of Python's hooks, from a callback in which nothing can be caught.
+    rasterio cannot decode a message of GDAL that quotes random bytes of a file. It reports
+    this through both of Python's hooks, from a callback in which it cannot be caught.
     """
 
     def __init__(self) -> None:
@@ -310,7 +310,7 @@ class _GdalSilencer:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        # Counted, since several threads may read at once and the last one puts things back.
+        # Several threads may read at once; the last one restores the hooks.
         with self._lock:
             if not self._users:
                 self._excepthook, self._unraisablehook = sys.excepthook, sys.unraisablehook
@@ -339,33 +339,33 @@ silence_gdal: Final = _GdalSilencer()
 
 
 def check_size(width: int, height: int, count: int, item: int) -> None:
-    """Raise where a picture of that size would not fit into memory.
+    """Check that a raster of this size fits into memory.
 
     Args:
-        width: pixels along a row.
-        height: rows.
-        count: bands.
-        item: bytes a sample.
+        width: number of columns.
+        height: number of rows.
+        count: number of bands.
+        item: bytes per sample.
 
     Raises:
-        BadInput: a side exceeds 20,000 pixels, all samples 250 million, or their bytes 1 GB.
+        BadInput: more than 20,000 pixels along a side, 250 million samples, or 1 GB.
     """
     if not _fits(width, height, count, item):
         raise BadInput(
-            f"{FILE} has {width:,} × {height:,} pixels in {count} bands, more than fits: "
+            f"{FILE} has {width:,} × {height:,} pixels in {count} bands, more than fits in memory: "
             "cut out at most 4,500 × 4,500 pixels around your place (gdal_translate -srcwin)."
         )
 
 
 def tags_of(raster: DatasetReader) -> dict[str, str]:
-    """The tags of an open raster, of at most 500 characters each; none of JPEG 2000."""
+    """Tags of an open GeoTIFF, cut to 500 characters each; empty for JPEG 2000."""
     if raster.driver != GEOTIFF:
         return {}
     return {str(key): str(value)[:500] for key, value in raster.tags().items()}
 
 
 def _driver_of(head: bytes, *, on_disk: bool) -> str:
-    """The one driver that may open a file with such first bytes."""
+    """The driver that may open a file with these first bytes."""
     if not head:
         raise BadInput(f"{FILE} is empty: export or copy it again.")
     for magic, kind in _PHOTO_MAGIC.items():
@@ -394,12 +394,12 @@ def _fits(width: int, height: int, count: int, item: int) -> bool:
 
 
 def _item(header: DatasetReader) -> int:
-    """Bytes a sample."""
+    """Bytes per sample."""
     return max(_ITEM.get(kind, 16) for kind in header.dtypes)
 
 
 def _block_bytes(header: DatasetReader) -> int:
-    """Bytes of one block, which is decoded whole, whatever part of it lies inside the picture."""
+    """Decoded bytes of one block; a block is always decoded completely."""
     by_pixel = header.driver != GEOTIFF or header.interleaving == Interleaving.pixel
     planes = header.count if by_pixel else 1
     pixels = max(int(rows * cols) for rows, cols in header.block_shapes)

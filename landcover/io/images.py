@@ -1,11 +1,11 @@
-"""Reading pictures that nobody has vouched for: PNG, JPEG, and GeoTIFF of three bytes a pixel.
+"""Reading untrusted colour pictures: PNG, JPEG, and GeoTIFF with three bytes a pixel.
 
-Pillow has fifty readers; two are allowed, chosen by the file's first bytes, never by its
-name. What a file claims is bounded between opening and decoding, as everywhere here.
+Pillow has fifty readers; two are allowed, chosen by the file's first bytes, not by its name.
+Sizes are limited between opening and decoding, as for all files here.
 
-Only what can be taken for a colour picture of bytes is read. Greyscale would be told
-apart by nothing that the model learned, ink colours (CMYK) and 16 bits hold no brightness
-of a screen, and guessing at them would give an answer that looks as good as any other.
+Only colour pictures of 8 bits are read. A model that was trained on colours cannot classify a
+greyscale picture, and ink colours (CMYK) and 16 bits are not the brightness on a screen:
+converting them by guessing would give results that look as reliable as any other.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ MAX_SIDE: Final = 12_000
 MAX_PIXELS: Final = 25_000_000
 """5,000 × 5,000: 300 MB as float32."""
 FORMATS: Final[dict[bytes, str]] = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
-"""First bytes of a file → the only reader that may open it."""
+"""First bytes of a file → the reader that may open it."""
 SUFFIXES: Final = ("png", "jpg", "jpeg")
 SCALING: Final = "brightness = byte / 255"
 OPAQUE: Final = 255
 COLOUR: Final = ("RGB", "RGBA", "P", "PA")
-"""Pillow's modes that are read; a palette holds colours too."""
+"""Pillow's modes that are read; a palette has colours too."""
 _OTHER: Final[dict[str, str]] = {
-    "CMYK": "holds colours of ink (CMYK), which are no brightness of a screen",
-    "YCbCr": "holds brightness and colour apart (YCbCr)",
-    "LAB": "holds colours as LAB",
+    "CMYK": "has ink colours (CMYK), not the brightness on a screen",
+    "YCbCr": "has separate brightness and colour (YCbCr)",
+    "LAB": "has LAB colours",
 }
 _DEPTH_AT: Final = 24
-"""Where a PNG file states the bits of a sample: Pillow drops the lower eight of 16 silently."""
-# What Pillow raises on files that lie about themselves.
+"""Position of the bits per sample in a PNG file: Pillow silently drops the lower eight of 16."""
+# What Pillow raises on damaged files.
 _DAMAGE: Final = (
     OSError,
     ValueError,
@@ -83,9 +83,9 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def is_picture(source: Path | bytes) -> bool:
-    """Whether a file is for :func:`read_picture`, judged by its first bytes.
+    """Whether :func:`read_picture` reads a file, decided by its first bytes; never raises.
 
-    A GeoTIFF is one where it has three or four bands of bytes. Never raises.
+    A GeoTIFF is a picture if it has three bands of bytes, and perhaps opacity.
     """
     head = head_of(source)
     if head.startswith(tuple(FORMATS)):
@@ -100,18 +100,18 @@ def is_picture(source: Path | bytes) -> bool:
 
 
 def read_picture(source: Path | bytes, name: str, cut: Cut | None = None) -> Raster:
-    """Read a colour picture of bytes, of 64 × 64 pixels or more.
+    """Read a colour picture of 8 bits with at least 64 × 64 pixels.
 
-    A picture is turned as its EXIF orientation says. See-through pixels have no data;
+    The picture is rotated according to its EXIF orientation. Transparent pixels have no data;
     colour profiles are not applied. Of a GeoTIFF only the blocks that a cut touches are read.
 
     Args:
         source: a file, or the bytes of one.
-        name: what the provenance and messages call it.
-        cut: the square that is wanted; everything where it is None.
+        name: name of the file in the provenance and in messages.
+        cut: the square to read; None for everything.
 
     Raises:
-        BadInput: it is no such picture; the message says why and what to do.
+        BadInput: it is not such a picture; the message says why and what to do.
     """
     with named(name):
         if head_of(source).startswith(TIFF_MAGIC):
@@ -121,7 +121,7 @@ def read_picture(source: Path | bytes, name: str, cut: Cut | None = None) -> Ras
             raise BadInput(f"{FILE} is larger than {MAX_BYTES // 10**6} MB: cut out a part.")
         kind = next((kind for magic, kind in FORMATS.items() if data.startswith(magic)), None)
         if kind is None:
-            raise BadInput(f"{FILE} is no picture that can be read here: give PNG or JPEG.")
+            raise BadInput(f"{FILE} is not a picture that can be read here: give PNG or JPEG.")
         pixels, notes = _by_pillow(data, kind)
         picture = picture_of(pixels, name, notes)
         return picture if cut is None else picture.cut(_placeless(cut))
@@ -130,7 +130,7 @@ def read_picture(source: Path | bytes, name: str, cut: Cut | None = None) -> Ras
 def _placeless(cut: Cut) -> Cut:
     if cut.place is not None:
         raise BadInput(
-            f"{FILE} is a picture and has no place on Earth: give the row and column of a window."
+            f"{FILE} is a picture without a position on Earth: give row and column of a window."
         )
     return cut
 
@@ -140,7 +140,7 @@ def _geotiff(source: Path | bytes, name: str, cut: Cut | None) -> Raster:
         header = file.header
         if not _is_rgb(header):
             raise BadInput(
-                f"{FILE} is no RGB picture of bytes ({header.count} bands of "
+                f"{FILE} is not an RGB picture of bytes ({header.count} bands of "
                 f"{header.dtypes[0]}): give three bands of uint8."
             )
         _check_side(header.width, header.height)
@@ -158,15 +158,15 @@ def _geotiff(source: Path | bytes, name: str, cut: Cut | None) -> Raster:
 
 
 def picture_of(pixels: Bytes, name: str, notes: tuple[str, ...] = ()) -> Raster:
-    """A picture of bytes ``(y, x, 3 or 4)``: red, green, blue and, where it is there, opacity.
+    """Make a raster of bytes ``(y, x, 3 or 4)``: red, green, blue and perhaps opacity.
 
     Raises:
-        BadInput: it is smaller than 64 × 64 pixels, or see-through throughout.
+        BadInput: it is smaller than 64 × 64 pixels, or fully transparent.
     """
     with named(name):
         _check_side(pixels.shape[1], pixels.shape[0])
         if not _opaque(pixels).any():
-            raise BadInput(f"{FILE} is see-through throughout: give an opaque picture.")
+            raise BadInput(f"{FILE} is fully transparent: give an opaque picture.")
     return _raster(pixels, name, notes)
 
 
@@ -189,7 +189,7 @@ def _raster(pixels: Bytes, name: str, notes: tuple[str, ...] = ()) -> Raster:
 
 
 def _opaque(pixels: Bytes) -> BoolArray:
-    """Pixels that are not see-through, bool ``(y, x)``."""
+    """Opaque pixels, bool ``(y, x)``."""
     opaque = np.ones(pixels.shape[:2], dtype=np.bool_)
     if pixels.shape[2] == 4:
         opaque &= pixels[..., 3] == OPAQUE
@@ -213,14 +213,14 @@ def _check_size(width: int, height: int) -> None:
 def _by_pillow(data: bytes, kind: str) -> tuple[Bytes, tuple[str, ...]]:
     try:
         with warnings.catch_warnings():
-            # Sizes are bounded here, by an error with a sentence.
+            # Sizes are checked below, with a clear message.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=(kind,)) as image:
                 _check(image, data)
                 notes = _notes(image)
                 upright = ImageOps.exif_transpose(image)
-                see_through = "A" in upright.mode or "transparency" in upright.info
-                return np.asarray(upright.convert("RGBA" if see_through else "RGB")), notes
+                transparent = "A" in upright.mode or "transparency" in upright.info
+                return np.asarray(upright.convert("RGBA" if transparent else "RGB")), notes
     except BadInput:
         raise
     except Image.DecompressionBombError:
@@ -232,32 +232,29 @@ def _by_pillow(data: bytes, kind: str) -> tuple[Bytes, tuple[str, ...]]:
 
 
 def _check(image: Image.Image, data: bytes) -> None:
-    """Raise unless it is a colour picture of bytes that fits; nothing is decoded yet."""
+    """Check that it is a colour picture of 8 bits within the limits, before decoding."""
     _check_size(*image.size)
     deep = image.format == "PNG" and data[_DEPTH_AT] > 8
     if deep or image.mode.startswith(("I", "F")):
         raise BadInput(
-            f"{FILE} has more than 8 bits a colour, and what its brightness means is "
-            "not known: save it as a picture of 8 bits."
+            f"{FILE} has more than 8 bits a colour, whose brightness on a screen is not known: "
+            "save it as a picture of 8 bits."
         )
     if image.mode in ("1", "L", "LA", "La"):
-        raise BadInput(
-            f"{FILE} is greyscale, and the model tells covers apart by their colours: "
-            "give a colour picture."
-        )
+        raise BadInput(f"{FILE} is greyscale, and the model needs colours: give a colour picture.")
     if image.mode not in COLOUR:
-        what = _OTHER.get(image.mode, f"holds pixels of the kind {image.mode}")
+        what = _OTHER.get(image.mode, f"has pixels of type {image.mode}")
         raise BadInput(f"{FILE} {what}: save it as an RGB picture.")
 
 
 def _notes(image: Image.Image) -> tuple[str, ...]:
     found = []
     if image.getexif().get(0x0112, 1) != 1:
-        found.append("turned as its EXIF orientation says")
+        found.append("rotated according to its EXIF orientation")
     if image.info.get("icc_profile"):
         found.append("its colour profile was not applied")
     if image.mode in ("P", "PA"):
-        found.append("colours taken from its palette")
+        found.append("its palette was converted to colours")
     if getattr(image, "n_frames", 1) > 1:
         found.append("only its first frame was read")
     return tuple(found)
@@ -270,7 +267,7 @@ def _is_rgb(raster: DatasetReader) -> bool:
 
 
 def _pixel_m(raster: DatasetReader) -> float | None:
-    """Metres along a pixel's side, where the file has a grid in some unit of length."""
+    """Side of a pixel in metres, if the file has a grid in a unit of length."""
     if raster.crs is None or not raster.crs.is_projected:
         return None
     side = math.hypot(raster.transform.a, raster.transform.d)
@@ -280,6 +277,6 @@ def _pixel_m(raster: DatasetReader) -> float | None:
 
 def _too_large() -> BadInput:
     return BadInput(
-        f"{FILE} has more pixels than fit: cut out at most "
+        f"{FILE} has more pixels than fit in memory: cut out at most "
         f"{round(MAX_PIXELS**0.5):,} × {round(MAX_PIXELS**0.5):,} around your place."
     )

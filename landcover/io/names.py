@@ -1,4 +1,4 @@
-"""What names of Sentinel-2 files say: bands, sensing times, product levels, baselines."""
+"""Parsing names of Sentinel-2 files: bands, sensing times, product levels, baselines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 FIRST_LIGHT: Final = datetime(2015, 6, 23, tzinfo=UTC)
-"""Launch of Sentinel-2A: no picture is older (ESA)."""
+"""Launch of Sentinel-2A: no image is older (ESA)."""
 
 _DATE: Final = re.compile(
     r"(?<!\d)(20\d\d)([-_]?)(\d\d)\2(\d\d)(?:[T _](\d{1,2}):?(\d\d):?(\d\d))?(?!\d)"
@@ -57,13 +57,14 @@ COMMON_NAMES: Final[dict[str, str]] = {
     "swir2": "B12",
     "swir 2": "B12",
 }
-"""Common band names (Earth Search v1's assets and the names in ESA's handbook) → band."""
+"""Common band names (assets of Earth Search v1, names in ESA's handbook) → band."""
 
 
 def band_of(description: str | None) -> str | None:
     """The Sentinel-2 band that a description names, or None.
 
-    ``B1``, ``b01``, ``B8A``, ``B01 coastal``, ``S2_B04_10m`` and :data:`COMMON_NAMES` count.
+    Understands ``B1``, ``b01``, ``B8A``, ``B01 coastal``, ``S2_B04_10m`` and
+    :data:`COMMON_NAMES`.
     """
     text = re.sub(r"[\s_\-.,:()/]+", " ", (description or "")[:200].lower()).strip()
     if text in COMMON_NAMES:
@@ -77,7 +78,7 @@ def band_of(description: str | None) -> str | None:
 
 
 def band_of_file(name: str) -> str | None:
-    """The band of a BigEarthNet file name such as ``…_26_57_B8A.tif``, or None."""
+    """The band in a BigEarthNet file name such as ``…_26_57_B8A.tif``, or None."""
     match = _BAND_FILE.search(name)
     band = match.group(1).upper() if match else None
     return band if band in L1C_BAND_NAMES else None
@@ -87,8 +88,8 @@ def time_in(text: str) -> datetime | None:
     """The first plausible sensing time (UTC) in a name or a tag, or None.
 
     Reads ``2020-01-23``, ``20200123``, ``20170613T101031``, ``2017-06-13T10:10:31`` and
-    BigEarthNet v1's hour of one digit (``20170924T93020``). Where the time of day makes
-    no sense, midnight stands for it. Dates before Sentinel-2A or in the future are none.
+    BigEarthNet v1's hours of one digit (``20170924T93020``). If the time of day is not valid,
+    midnight is used. Dates before the launch of Sentinel-2A or in the future are ignored.
     """
     for year, _, month, day, hour, minute, second in _DATE.findall(text[:500]):
         try:
@@ -104,7 +105,7 @@ def time_in(text: str) -> datetime | None:
 
 
 def level_in(text: str) -> str | None:
-    """The product level, ``"L1C"`` or ``"L2A"``, that a name or a tag states, or None."""
+    """The product level in a name or a tag, ``"L1C"`` or ``"L2A"``, or None."""
     match = _LEVEL.search(text[:500].upper().replace("_", " "))
     return f"L{match.group(1)}" if match else None
 

@@ -1,4 +1,4 @@
-"""Bringing pixels to a projected north-up grid of 10 m."""
+"""Resampling pixels to a projected north-up grid of 10 m."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ __all__ = [
 MIN_PIXEL_M: Final = 3.0
 """0.00009°, the usual spacing of geographic stacks, is 3.4 m of longitude at 70° north."""
 MAX_PIXEL_M: Final = 20.5
-"""Stacks at the 20 m of most bands still show fields; coarser ones do not."""
+"""Stacks of 20 m pixels, as most bands have, still show fields; coarser ones do not."""
 TOLERANCE_M: Final = 0.01
-"""By which a pixel's side may differ from 10 m: 1.2 m over a patch."""
+"""Maximum difference of a pixel's side from 10 m: 1.2 m over a patch."""
 MAX_LATITUDE: Final = 84.0
-"""UTM's limit to the north; Sentinel-2 itself stops at 84° north and 56° to 80° south."""
+"""Northern limit of UTM; Sentinel-2 acquires land up to 84° north and 56° to 80° south."""
 MARGIN: Final = 2
-"""Pixels that are read around a part: nearest neighbour needs one, rounding another."""
+"""Pixels read around a part: nearest neighbour needs one, rounding another."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Pixels as stored ``(band, y, x)``, bool ``(y, x)`` where they have data, and their place."""
+    """Pixels as stored ``(band, y, x)``, their validity, bool ``(y, x)``, and their window."""
 
     numbers: npt.NDArray[Any]
     valid: BoolArray
@@ -59,10 +59,10 @@ class Raw:
 
 
 def window_of(raster: DatasetReader) -> Window:
-    """Where all pixels of an open raster lie.
+    """The window that an open raster covers.
 
     Raises:
-        BadInput: it has no CRS or no position, or its coefficients make no sense.
+        BadInput: it has no CRS or no position, or its coefficients are not valid.
     """
     transform = raster.transform
     if not raster.crs or transform == Affine.identity():
@@ -86,18 +86,18 @@ def window_of(raster: DatasetReader) -> Window:
 
 
 def _text_of(crs: CRS) -> str:
-    """A CRS as its EPSG code where that says all of it, else as WKT."""
+    """A CRS as EPSG code if that defines it completely, else as WKT."""
     text = str(crs.to_string())
     return text if CRS.from_user_input(text) == crs else str(crs.to_wkt())
 
 
 def crs_name(window: Window) -> str:
-    """The CRS's EPSG code, also where it is only similar to that one; WKT where it has none."""
+    """EPSG code of the CRS, or of a similar one; WKT if there is none."""
     return str(CRS.from_user_input(window.crs).to_string())
 
 
 def is_10_m(where: Window) -> bool:
-    """Whether pixels lie on a projected north-up grid of 10 m, which needs no regridding."""
+    """Whether the grid is projected, north-up and of 10 m, so that no resampling is needed."""
     a, b, _, d, e, _ = where.transform
     square = abs(a - PIXEL_M) <= TOLERANCE_M and abs(e + PIXEL_M) <= TOLERANCE_M
     try:
@@ -108,13 +108,13 @@ def is_10_m(where: Window) -> bool:
 
 
 def target_of(source: Window) -> tuple[Window, str]:
-    """The window of whole 10 m steps in the place's UTM zone that covers a picture.
+    """The window of 10 m pixels, in the UTM zone of the place, that contains a raster.
 
     Returns:
-        The window, and the words for what regridding to it does.
+        The window, and a description of the resampling for the provenance.
 
     Raises:
-        BadInput: the picture lies nowhere on Earth, or its pixels are too coarse or too fine.
+        BadInput: the raster is not on Earth, or its pixels are too coarse or too fine.
     """
     zone = _utm_zone(source)
     size = _pixel_size(source, zone)
@@ -132,14 +132,14 @@ def target_of(source: Window) -> tuple[Window, str]:
 
 
 def needed(source: Window, target: Window) -> tuple[int, int, int, int]:
-    """Which pixels of a source a window of the target is made of.
+    """The part of a source that is needed for a window of the target.
 
     Returns:
-        First row and column, rows and columns, within the source; 0 rows or columns where the
-        two do not meet.
+        First row, first column, number of rows and of columns in the source; 0 rows or columns
+        if the two do not overlap.
 
     Raises:
-        BadInput: the place is nowhere on Earth.
+        BadInput: the place is not on Earth.
     """
     xs, ys = _project(target.crs, source.crs, *target.xy(_border(target)))
     rows, cols = zip(*source.pixels_of(xs, ys), strict=True)
@@ -150,11 +150,11 @@ def needed(source: Window, target: Window) -> tuple[int, int, int, int]:
 
 
 def regrid(raw: Raw, target: Window) -> Raw:
-    """Pixels on the target's grid by nearest neighbour; not valid where the source does not reach.
+    """Resample to the target's grid by nearest neighbour; not valid outside the source.
 
-    GDAL approximates the way between two grids along a row, to an eighth of a pixel: of a
-    window alone, a few pixels can come from the neighbour of the one that they come from where
-    the whole is regridded.
+    GDAL approximates the transformation along a row, to an eighth of a pixel. So if only a
+    window is resampled, a few pixels can differ by one source pixel from resampling the entire
+    raster.
     """
     shape = (target.height, target.width)
     numbers = np.zeros((len(raw.numbers), *shape), dtype=raw.numbers.dtype)
@@ -183,7 +183,7 @@ def _utm_zone(where: Window) -> str:
 
 
 def _pixel_size(where: Window, zone: str) -> tuple[float, float]:
-    """Width and height in metres of the pixel in the middle."""
+    """Width and height of the centre pixel in metres."""
     col, row = where.width / 2, where.height / 2
     xs, ys = where.xy([(col, row), (col + 1, row), (col, row + 1)])
     e, n = _project(where.crs, zone, xs, ys)
@@ -191,7 +191,7 @@ def _pixel_size(where: Window, zone: str) -> tuple[float, float]:
 
 
 def _border(where: Window) -> list[tuple[float, float]]:
-    """Points along the four sides as column and row."""
+    """Points along the four sides, as columns and rows."""
     steps = [float(step) for step in np.linspace(0.0, 1.0, 21)]
     width, height = where.width, where.height
     border = [(s * width, t * height) for s in steps for t in (0.0, 1.0)]
@@ -203,7 +203,7 @@ def _project(
 ) -> tuple[list[float], list[float]]:
     try:
         east, north = warp_transform(source, target, xs, ys)[:2]
-    # rasterio lets errors of GDAL through that share no other public base class.
+    # rasterio raises errors of GDAL that have no other public base class.
     except Exception:  # noqa: BLE001
         raise _nowhere() from None
     if not all(map(math.isfinite, (*east, *north))):

@@ -1,12 +1,11 @@
-"""Six real, labelled places that work without a network.
+"""Six real, labelled places that are available without a network.
 
-They are BigEarthNet v1 patches (43 CORINE labels, Sentinel-2 Level-2A of 2017 and 2018)
-inside the PyPI package ``bigearthnet-common``. Only its archive is read: the package's
-code is not imported.
+They are BigEarthNet v1 patches (43 CORINE labels, Sentinel-2 Level-2A of 2017 and 2018) in the
+PyPI package ``bigearthnet-common``. Only its archive is read; its code is not imported.
 
-Which split of BigEarthNet v2 (reBEN, official ``metadata.parquet``, column ``s2v1_name``)
-a patch belongs to says whether a model may have learnt from it. The snowy one was left
-out of v2, and v1 lists it among the patches with seasonal snow.
+The split of a patch in BigEarthNet v2 (reBEN, official ``metadata.parquet``, column
+``s2v1_name``) shows whether a model may have been trained on it. The snowy patch is not in v2;
+v1 lists it among the patches with seasonal snow.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class _Entry:
-    """What we know of a sample that its files do not say."""
+    """Facts about a sample that its files do not contain."""
 
     title: str
     country: str
@@ -106,25 +105,25 @@ _ENTRIES: Final[dict[str, _Entry]] = {
 }
 
 NAMES: Final[tuple[str, ...]] = tuple(_ENTRIES)
-"""Names of the samples: those that no v2 training split holds come first."""
+"""Names of the samples; those that are not in v2's training split come first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One labelled place.
+    """A labelled place.
 
     Attributes:
-        name: what a user types.
-        title: what is to be seen there.
-        country: one of BigEarthNet's ten.
-        patch_id: BigEarthNet v1 name.
-        v2_id: the same patch's BigEarthNet v2 name, None where v2 leaves it out.
-        split: its split in BigEarthNet v2, None likewise. Models here learn from
-            "train", and some, once their choices are made, from "validation" too.
+        name: as a user types it.
+        title: short description of the scene.
+        country: one of BigEarthNet's ten countries.
+        patch_id: name in BigEarthNet v1.
+        v2_id: name in BigEarthNet v2, None if it is not in v2.
+        split: split in BigEarthNet v2, None if it is not in v2. Models here are trained on
+            "train", and some in a last step on "validation" too.
         acquired: sensing time (UTC).
-        corine: its CORINE level-3 labels.
-        truth: its labels in the 19-class nomenclature.
-        centre: latitude and longitude.
+        corine: CORINE level-3 labels.
+        truth: labels among the 19 classes.
+        centre: latitude and longitude (WGS 84 degrees).
         outline: latitude and longitude of the four corners, clockwise from the upper left.
     """
 
@@ -146,26 +145,26 @@ def samples() -> tuple[Sample, ...]:
     """All samples, in the order of :data:`NAMES`.
 
     Raises:
-        LandcoverError: the package that carries them is not installed, or damaged.
+        LandcoverError: the package with the samples is not installed, or damaged.
     """
     return tuple(_sample(name) for name in NAMES)
 
 
 @cache
 def read_sample(name: str) -> Raster:
-    """The pixels of a sample.
+    """Read a sample as a patch.
 
     Raises:
         UnknownName: no sample has that name.
-        LandcoverError: the package that carries them is not installed, or damaged.
+        LandcoverError: the package with the samples is not installed, or damaged.
     """
     return to_patch(native(name), name)
 
 
 def sample_at(latitude: float, longitude: float) -> Sample | None:
-    """The sample whose 1200 m square holds that place, or None."""
+    """The sample whose 1200 m square contains a place (WGS 84 degrees), or None."""
     for sample in samples():
-        # Most places are far away; exact corners matter only near by.
+        # Most places are far away; the exact square is checked only for near ones.
         if max(abs(sample.centre[0] - latitude), abs(sample.centre[1] - longitude)) > 0.1:
             continue
         row, col = read_sample(sample.name).pixel_of(latitude, longitude)
@@ -194,11 +193,11 @@ def _sample(name: str) -> Sample:
 
 @cache
 def native(name: str) -> Native:
-    """The digital numbers of a sample on their native grids.
+    """Read the digital numbers of a sample on their native grids.
 
     Raises:
         UnknownName: no sample has that name.
-        LandcoverError: the package that carries them is not installed, or damaged.
+        LandcoverError: the package with the samples is not installed, or damaged.
     """
     if name not in _ENTRIES:
         raise UnknownName("sample", name, NAMES)
@@ -211,7 +210,7 @@ def native(name: str) -> Native:
 
 @cache
 def _archive() -> dict[str, tuple[tuple[str, bytes], ...]]:
-    """Patch id → name and bytes of its files."""
+    """Patch id → names and bytes of its files."""
     found: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
     try:
         with tarfile.open(_package_folder() / ARCHIVE, "r:bz2") as archive:
@@ -228,7 +227,7 @@ def _archive() -> dict[str, tuple[tuple[str, bytes], ...]]:
 
 
 def _package_folder() -> Path:
-    # A top-level package is found without running it.
+    # This finds a top-level package without running it.
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise LandcoverError(
@@ -240,6 +239,6 @@ def _package_folder() -> Path:
 
 def _damaged() -> BadInput:
     return BadInput(
-        "The samples' archive in the package bigearthnet-common is missing or damaged: "
+        "The archive of samples in the package bigearthnet-common is missing or damaged: "
         "install that package again."
     )

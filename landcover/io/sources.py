@@ -1,6 +1,6 @@
-"""Where pixels come from: every source behind :func:`read` and :func:`read_upload`.
+"""All sources of pixels, read by :func:`read` and :func:`read_upload`.
 
-To read one more kind of source, write its reader and add a row to :data:`READERS`.
+To support another kind of source, write its reader and add a row to :data:`READERS`.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a user gave, before it is read: a path, or files in memory.
+    """A user's input before it is read: a path, or files in memory.
 
     Attributes:
-        name: what the provenance and messages call it.
-        path: of an existing file or folder; None for files in memory.
+        name: name in the provenance and in messages.
+        path: of an existing file or folder; None if the files are in memory.
         files: name and bytes of each file in memory.
     """
 
@@ -56,32 +56,32 @@ class Source:
 
     @property
     def one(self) -> Path | bytes:
-        """The single file."""
+        """The single file, as a path or bytes."""
         return self.path if self.path is not None else self.files[0][1]
 
     def bytes(self) -> bytes:
         """The bytes of the single file.
 
         Raises:
-            BadInput: it is larger than 1 GB, or may not be read.
+            BadInput: it is larger than 1 GB, or not readable.
         """
         return read_file(self.path) if self.path is not None else self.files[0][1]
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder on a disk."""
+        """Whether it is a folder on disk."""
         return self.path is not None and self.path.is_dir()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """One kind of source.
+    """A reader for one kind of source.
 
     Attributes:
-        kind: what it is called.
-        recognises: whether a source is of this kind, judged by its first bytes or file names.
-        read: reads the square that is wanted, or everything for None.
-        level: of the models that such sources are for.
+        kind: name of the kind.
+        recognises: whether a source is of this kind, by its first bytes or file names.
+        read: reads a square, or everything for None.
+        level: product level of the models that classify such sources.
     """
 
     kind: str
@@ -139,21 +139,21 @@ READERS: Final[tuple[Reader, ...]] = (
         read=lambda source, cut: read_stack(source.one, source.name, cut),
     ),
 )
-"""The kinds of sources; the first that recognises one reads it."""
+"""All readers; the first one that recognises a source reads it."""
 
 
 def read(source: str | Path, window: Cut | None = None) -> Raster:
-    """Read whatever a user names.
+    """Read any source of pixels.
 
     Args:
-        source: a sample's name, a GeoTIFF or JPEG 2000 stack, a colour picture, a zip, a
-            BigEarthNet patch folder, or ``LAT,LON``. Only existing files are opened: no text
-            is ever handed to GDAL as a path.
-        window: the square that is wanted, of which no more than it touches is read; the
-            whole, where it fits into memory, if None.
+        source: name of a sample, a GeoTIFF or JPEG 2000 stack, a colour picture, a zip, a
+            BigEarthNet patch folder, or ``LAT,LON``. Only existing files are opened; no other
+            text is passed to GDAL as a path.
+        window: the square to read; only the parts of the file that it touches are read. None
+            for everything, if it fits into memory.
 
     Returns:
-        Reflectance on a 10 m grid, or brightness for a colour picture.
+        Reflectance on a 10 m grid, or the brightness of a colour picture.
 
     Raises:
         BadInput: it is none of these, or cannot be used; the message says what to do.
@@ -209,15 +209,15 @@ def _part_of(whole: Raster, window: Cut | None) -> Raster:
 
 
 def read_place(latitude: float, longitude: float) -> Raster:
-    """The pixels around a place (WGS 84 degrees).
+    """Read the sample at a place (WGS 84 degrees).
 
     Raises:
-        BadInput: no sample holds that place.
+        BadInput: no sample contains the place.
     """
     sample = sample_at(latitude, longitude)
     if sample is None:
         raise BadInput(
-            f"No sample holds {latitude:.5f}, {longitude:.5f}: fetch live imagery of it "
+            f"No sample contains {latitude:.5f}, {longitude:.5f}: fetch live imagery of it "
             "(landcover.stac.catalog), choose one of the samples "
             f"({', '.join(samples.NAMES)}) or give a Sentinel-2 stack of that place."
         )
@@ -225,11 +225,11 @@ def read_place(latitude: float, longitude: float) -> Raster:
 
 
 def read_upload(files: Sequence[tuple[str, bytes]], window: Cut | None = None) -> Raster:
-    """Read what a browser sent: one stack, picture or zip, or the band files of one patch.
+    """Read uploaded files: one stack, picture or zip, or the band files of one patch.
 
     Args:
         files: name and bytes of each.
-        window: the square that is wanted; the whole, where it fits into memory, if None.
+        window: the square to read; None for everything, if it fits into memory.
 
     Raises:
         BadInput: it is none of these, or cannot be used; the message says what to do.
@@ -238,7 +238,7 @@ def read_upload(files: Sequence[tuple[str, bytes]], window: Cut | None = None) -
         raise BadInput("No file was given: choose a GeoTIFF stack, a zip or twelve band files.")
     if len(files) > 1 and not any(band_of_file(name) for name, _ in files):
         raise BadInput(
-            f"{len(files)} files were given, and their names name no band: give one stack at a "
+            f"{len(files)} files were given, and no name contains a band: give one stack at a "
             "time, or the files …_B01.tif to …_B12.tif of one BigEarthNet patch."
         )
     return _read(Source(name=files[0][0], files=tuple(files)), window)

@@ -1,4 +1,4 @@
-"""Stacks: all Sentinel-2 bands of a place in one GeoTIFF or JPEG 2000 file."""
+"""Reading stacks: all Sentinel-2 bands of a place in one GeoTIFF or JPEG 2000 file."""
 
 from __future__ import annotations
 
@@ -69,26 +69,26 @@ STATED: Final[dict[tuple[float, float], Scaling | None]] = {
     (0.0001, -0.1): SHIFTED,
     (1.0, -1000.0): SHIFTED,
 }
-"""A file's own scale and offset → what they mean; None where they state nothing."""
+"""Scale and offset stated in a file → the scaling; None if they are the default."""
 
 FLOAT_LOW: Final = -0.5
 FLOAT_HIGH: Final = 3.0
-"""Reflectance of a float stack lies between these but for one percent at either end."""
+"""In a float stack of reflectance, all but one percent at either end is in this range."""
 FLOAT_FILL: Final = 10.0
-"""A float beyond this, of either sign, is no reflectance but a fill value such as -9999."""
+"""A float with a larger absolute value is not reflectance but a fill value such as -9999."""
 
 SAMPLE_PIXELS: Final = 1_000_000
-"""By so many pixels, spread over the whole, a file that fits into memory is judged."""
+"""Number of pixels sampled to find the scaling of a file that fits into memory."""
 SAMPLE_SQUARES: Final = 4
 SAMPLE_SIDE: Final = 256
-"""A larger file is judged by 4 × 4 squares of so many pixels along a side."""
+"""A larger file is sampled by 4 × 4 squares with this number of pixels along a side."""
 
 _TIME_TAGS: Final = re.compile("acquisition|sensing|^datetime$|^date$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the tags and the name of a file say of the picture."""
+    """Metadata from the tags and the name of a file."""
 
     level: str
     baseline: str | None
@@ -98,13 +98,13 @@ class Facts:
 
     @property
     def newer(self) -> bool:
-        """Whether the baseline is one that adds 1000 to the digital numbers."""
+        """Whether this processing baseline adds 1000 to the digital numbers."""
         return self.baseline is not None and OFFSET_BASELINE <= float(self.baseline) < 90
 
 
 @dataclass(frozen=True)
 class _Stack:
-    """What the header of a stack says."""
+    """Contents of a stack's header."""
 
     order: BandOrder
     alpha: bool
@@ -114,35 +114,34 @@ class _Stack:
 
     @property
     def unsettled(self) -> bool:
-        """Whether only the pixels can say if the offset of baseline 04.00 was removed."""
+        """Whether only the pixels can show if the offset of baseline 04.00 was removed."""
         return self.stated is None and (self.facts.newer or self.facts.offset_stated)
 
 
 def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raster:
     """Read a stack of twelve Level-2A bands (or thirteen Level-1C ones) as reflectance.
 
-    Pixels are int16 or uint16 digital numbers (reflectance × 10000), or floats where
-    these are plausible reflectance already. A projected north-up grid of 10 m stays
-    as it is; any other is brought to the place's UTM zone at 10 m by nearest neighbour,
-    which keeps every pixel's spectrum whole. The scale and offset that the file states
-    are applied; where its baseline or tags tell of the offset of baseline 04.00 but not
-    whether it was removed, the dark pixels of the whole file decide. The provenance says
-    what was done.
+    Pixels are int16 or uint16 digital numbers (reflectance × 10000), or floats that are
+    plausible reflectance. A projected north-up grid of 10 m is kept; any other is resampled to
+    10 m in the UTM zone of the place by nearest neighbour, so that each pixel keeps its
+    spectrum. The scale and offset stated in the file are applied. If its baseline or tags imply
+    the offset of baseline 04.00, but not whether it was removed, the dark pixels of the entire
+    file decide. The provenance states what was done.
 
-    Of a file of any size only the blocks that a cut touches are read, and, where pixels must
-    settle what the numbers mean, a sample of the others. A file that needs another grid and
-    could be read whole is regridded whole, since the result depends on it.
+    Of a file of any size only the blocks that a cut touches are read, and a sample of the others
+    if the pixels must decide on the scaling. A file on another grid that fits into memory is
+    resampled completely, because the result depends on it.
 
     Args:
-        source: a file (JPEG 2000 too), or the bytes of one (GeoTIFF only).
-        name: what the provenance and messages call it; dates are read from it too.
-        cut: the square that is wanted; everything where it is None.
+        source: a file (also JPEG 2000), or the bytes of one (GeoTIFF only).
+        name: name of the file in the provenance and in messages; it may contain the date.
+        cut: the square to read; None for everything.
 
     Returns:
-        The square, or the whole of 120 × 120 pixels or more.
+        The square, or the entire raster of at least 120 × 120 pixels.
 
     Raises:
-        BadInput: it is no such stack; the message says why and what to do.
+        BadInput: it is not such a stack; the message says why and what to do.
     """
     with named(name), open_raster(source) as file:
         if cut is None:
@@ -166,7 +165,7 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
 
 def _stack_of(header: DatasetReader, name: str) -> _Stack:
     check_kind(header)
-    # An alpha channel behind the bands is a mask, not a band.
+    # An alpha channel after the bands is a mask, not a band.
     alpha = header.count in {13, 14} and header.colorinterp[-1] == ColorInterp.alpha
     order = band_order(header.descriptions[:-1] if alpha else header.descriptions)
     stated = stated_scaling(header, order)
@@ -208,11 +207,11 @@ def _no_data() -> BadInput:
 
 
 def _read(file: RasterFile, stack: _Stack, part: Part | None = None) -> Raw:
-    """The stack's bands of a part of the file, and where they have data."""
+    """Read the stack's bands of a part of the file, and where they are valid."""
     numbers = file.read(stack.order.indexes, part)
     valid = _declared_valid(file, stack, numbers, part)
     if numbers.dtype.kind == "f":
-        # NaN and infinities fail this comparison too, without a warning.
+        # NaN and infinities fail this comparison too.
         limit = FLOAT_FILL / (stack.stated or UNITY).scale
         valid &= (np.abs(numbers) <= limit).all(axis=0)
     valid &= valid_numbers(numbers, shifted=stack.stated is SHIFTED)
@@ -220,13 +219,13 @@ def _read(file: RasterFile, stack: _Stack, part: Part | None = None) -> Raw:
 
 
 def _sample(file: RasterFile, stack: _Stack, raw: Raw) -> Raw:
-    """Pixels from all over the file, by which to judge what its numbers mean.
+    """Pixels from all over the file, from which the scaling is derived.
 
-    Every part of one file must be judged alike. Where the header settles it, the part that was
-    read serves.
+    All parts of a file must get the same scaling. If the header defines it, the part that was
+    read is used.
 
     Raises:
-        BadInput: these are no reflectance, or no pixel has data.
+        BadInput: the floats are not reflectance, or no pixel has data.
     """
     floats = raw.numbers.dtype.kind == "f"
     if not floats and not stack.unsettled and raw.valid.any():
@@ -242,7 +241,7 @@ def _sample(file: RasterFile, stack: _Stack, raw: Raw) -> Raw:
 
 
 def _lattice(file: RasterFile, stack: _Stack) -> Raw:
-    """One pixel of so many along both sides of the whole file, read strip by strip."""
+    """Every n-th pixel along both sides of the entire file, read strip by strip."""
     height, width = stack.window.height, stack.window.width
     step = math.ceil(math.sqrt(height * width / SAMPLE_PIXELS))
     block = file.header.block_shapes[0][0]
@@ -256,7 +255,7 @@ def _lattice(file: RasterFile, stack: _Stack) -> Raw:
 
 
 def _squares(file: RasterFile, stack: _Stack) -> Raw:
-    """Squares spread evenly over the whole file."""
+    """Squares spread evenly over the entire file."""
     height, width = stack.window.height, stack.window.width
     side = min(SAMPLE_SIDE, height, width)
     places = [(i + 0.5) / SAMPLE_SQUARES for i in range(SAMPLE_SQUARES)]
@@ -265,13 +264,13 @@ def _squares(file: RasterFile, stack: _Stack) -> Raw:
 
 
 def _joined(parts: Sequence[Raw]) -> Raw:
-    """Parts of equal width one below the other; where they lie does not matter."""
+    """Stack parts of equal width below each other; their position does not matter."""
     numbers = np.concatenate([part.numbers for part in parts], axis=1)
     return Raw(numbers, np.concatenate([part.valid for part in parts]), parts[0].window)
 
 
 def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw, resampling: str) -> Raster:
-    """Reflectance of what was read, its meaning judged by a sample of the file."""
+    """Convert what was read to reflectance, with the scaling derived from a sample."""
     scaling, said = _scaling(stack, sample)
     reflectance = scaling.apply(raw.numbers, raw.valid)
     valid = raw.valid & valid_numbers(raw.numbers, shifted=scaling is SHIFTED)
@@ -300,7 +299,7 @@ def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw, resampling: str) ->
 
 
 def check_kind(raster: DatasetReader) -> None:
-    """Raise where the pixels' type is no stack's.
+    """Check that the pixels have a type that stacks have.
 
     Raises:
         BadInput: it is a photo, or its pixels are neither 16-bit integers nor floats.
@@ -308,7 +307,7 @@ def check_kind(raster: DatasetReader) -> None:
     kinds = sorted(set(raster.dtypes))
     if raster.count in {3, 4} and kinds == ["uint8"]:
         raise BadInput(
-            f"{FILE} is an RGB photo of 8 bits, from which reflectance cannot be had: "
+            f"{FILE} is an RGB photo of 8 bits, which has no reflectance: "
             "give a GeoTIFF with the twelve Sentinel-2 Level-2A bands."
         )
     if len(kinds) != 1 or kinds[0] not in INTEGER_TYPES + FLOAT_TYPES:
@@ -320,10 +319,10 @@ def check_kind(raster: DatasetReader) -> None:
 
 
 def stated_scaling(raster: DatasetReader, order: BandOrder) -> Scaling | None:
-    """What the file's own scale and offset mean, None where it states none.
+    """The scaling that the file's own scale and offset state, None if it states none.
 
     Raises:
-        BadInput: they are not Sentinel-2's.
+        BadInput: they are not those of Sentinel-2.
     """
     pairs = {(raster.scales[i - 1], raster.offsets[i - 1]) for i in order.indexes}
     for (scale, offset), meaning in STATED.items():
@@ -336,7 +335,7 @@ def stated_scaling(raster: DatasetReader, order: BandOrder) -> Scaling | None:
 
 
 def facts_of(raster: DatasetReader, order: BandOrder, name: str) -> Facts:
-    """What tags and name say; a date from the file's own time stamp comes with a note."""
+    """Read the metadata in tags and name; a date from the file's time stamp gets a note."""
     tags = tags_of(raster)
     levels = [level_in(value) for key, value in tags.items() if "level" in key.lower()]
     level = next((found for found in levels if found), None) or level_in(name)
@@ -372,7 +371,7 @@ def _declared_valid(
     numbers: npt.NDArray[Any],
     part: Part | None,
 ) -> BoolArray:
-    """Pixels that neither the file's nodata value nor its mask takes out."""
+    """Pixels that neither the file's nodata value nor its mask excludes."""
     header = file.header
     valid = np.ones(numbers.shape[1:], dtype=np.bool_)
     if stack.alpha:
@@ -381,20 +380,20 @@ def _declared_valid(
         valid &= file.read_mask(part)
     for pixels, index in zip(numbers, stack.order.indexes, strict=True):
         declared = header.nodatavals[index - 1]
-        # 0 is decided over all bands together: dark water has single zeros.
+        # 0 is checked over all bands together, because dark water has single zeros.
         if declared is not None and declared != 0:
             valid &= pixels != declared
     return valid
 
 
 def _check_floats(numbers: npt.NDArray[Any], scaling: Scaling) -> None:
-    """Raise where floats are no reflectance."""
+    """Check that floats are reflectance."""
     limit = FLOAT_FILL / scaling.scale
     values = numbers[(np.abs(numbers) <= limit) & (numbers != 0)]
     finite = int((np.isfinite(numbers) & (numbers != 0)).sum())
     if values.size < finite / 2:
         raise BadInput(
-            f"{FILE} holds floats that are no reflectance (most exceed {limit:g}): "
+            f"{FILE} contains floats that are not reflectance (most exceed {limit:g}): "
             "export digital numbers as uint16 (reflectance × 10000), or reflectance from 0 to 1."
         )
     if not values.size:
@@ -404,13 +403,13 @@ def _check_floats(numbers: npt.NDArray[Any], scaling: Scaling) -> None:
     low, high = np.percentile(reflectance, [1, 99])
     if low < FLOAT_LOW or high > FLOAT_HIGH:
         raise BadInput(
-            f"{FILE} holds floats from about {low:.3g} to {high:.3g}, which are no "
+            f"{FILE} contains floats from about {low:.3g} to {high:.3g}, which are not "
             "reflectance: export reflectance from 0 to 1, or uint16 (reflectance × 10000)."
         )
 
 
 def _scaling(stack: _Stack, sample: Raw) -> tuple[Scaling, str]:
-    """How numbers become reflectance, and the words for it."""
+    """The scaling, and its description for the provenance."""
     stated, facts = stack.stated, stack.facts
     if stated is not None:
         origin = "" if stated is UNITY else ", as the file states"
@@ -421,4 +420,4 @@ def _scaling(stack: _Stack, sample: Raw) -> tuple[Scaling, str]:
     plain = PLAIN.apply(sample.numbers, sample.valid)[:, sample.valid]
     if plain.size and looks_shifted(darkest(plain)):
         return SHIFTED, f"{SHIFTED.description}: {why}, confirmed by the dark pixels"
-    return PLAIN, f"{PLAIN.description}: {why}, but the dark pixels show it removed already"
+    return PLAIN, f"{PLAIN.description}: {why}, but the dark pixels show that it was removed"

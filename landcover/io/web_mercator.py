@@ -1,4 +1,4 @@
-"""Pictures for web maps, which show Web Mercator (EPSG:3857) whatever the picture's own CRS."""
+"""Images for web maps, which use Web Mercator (EPSG:3857)."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["FINER", "MAX_SIDE", "WEB_MERCATOR", "MapPicture", "map_picture"]
 
 WEB_MERCATOR: Final = CRS.from_epsg(3857)
 MAX_SIDE: Final = 480
-"""Pixels along a side of a patch for the map: more would only make the page heavier."""
+"""Maximum pixels along a side of a patch on the map; more would make the page slow."""
 FINER: Final = 1.25
-"""Pixels of the warped picture per pixel of the patch, so that turning it loses few."""
+"""Pixels of the warped image per pixel of the patch, so that few pixels are lost."""
 
 
 @dataclass(frozen=True)
 class MapPicture:
-    """A picture that fills a rectangle of latitudes and longitudes on a web map.
+    """An image that fills a rectangle of latitudes and longitudes on a web map.
 
     Attributes:
         rgba: uint8 ``(y, x, 4)`` on a Web Mercator grid, transparent outside the patch.
-        south, west, north, east: its edges in WGS 84 degrees.
+        south, west, north, east: edges in WGS 84 degrees.
     """
 
     rgba: ByteArray
@@ -41,9 +41,12 @@ class MapPicture:
 
 
 def map_picture(patch: Raster, composite: Composite) -> MapPicture:
-    """A patch's composite, warped by nearest neighbour.
+    """Draw a patch's composite in Web Mercator, warped by nearest neighbour.
 
-    Pictures of more than :data:`MAX_SIDE` pixels a side are thinned to that.
+    Rasters with more than :data:`MAX_SIDE` pixels along a side are subsampled.
+
+    Raises:
+        BadInput: the position of the patch is not known.
     """
     step = max(1, -(-max(patch.height, patch.width) // MAX_SIDE))
     picture = patch.image(composite)[::step, ::step]

@@ -75,7 +75,7 @@ def test_native_grids(folder: Path) -> None:
     assert native.acquired == datetime(2017, 6, 13, 10, 10, 31, tzinfo=UTC)
 
 
-def test_folder_repeats_the_nearest_pixel(folder: Path) -> None:
+def test_a_folder_is_read_with_coarse_pixels_repeated(folder: Path) -> None:
     native, patch = read_native(folder), read_folder(folder)
     assert patch.data.shape == (12, 120, 120)
     expected = np.kron(native.g60[1], np.ones((6, 6))) / 1e4
@@ -108,7 +108,7 @@ def test_labels_file_is_read(folder: Path) -> None:
     assert read_folder(folder).provenance.notes == ("CORINE labels: Pastures",)
     for text in ("[" * 100_000, "{", "3"):
         labels.write_text(text)
-        with pytest.raises(BadInput, match="labels' file"):
+        with pytest.raises(BadInput, match="The file of labels of"):
             read_native(folder)
 
 
@@ -122,7 +122,7 @@ def test_missing_band_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("band", "data", "words"),
     [
-        ("B03", band_file("B03", shift=10), "lies elsewhere"),
+        ("B03", band_file("B03", shift=10), "covers another place than B01"),
         ("B05", band_file("B05", dtype="int16"), "of type int16"),
         ("B02", band_file("B02", side=60), "not 120 × 120"),
         ("B09", FILES["B05"][1], "not 20 × 20"),
@@ -159,8 +159,8 @@ def zipped(**files: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"PK\x03\x04 and then nothing", "damaged or encrypted zip"),
-        (zipped(), "holds no raster file"),
+        (b"PK\x03\x04 and then nothing", "damaged, encrypted or unsupported zip"),
+        (zipped(), "contains no raster file"),
         (zipped(a=b"1", b=b"2"), "2 stacks"),
         (zipped(a=b"text"), "is not a raster"),
         (zipped(a__x_B01=b"1", b__x_B01=b"2"), "2 patch folders"),
@@ -171,6 +171,23 @@ def zipped(**files: bytes) -> bytes:
 def test_other_zips_are_refused(data: bytes, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         read_zip(data, "a.zip")
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_zips_of_other_compressions_are_refused(kind: int, *, damaged: bool) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", kind) as archive:
+        archive.writestr("a.tif", FILES["B02"][1])
+    data = bytearray(stream.getvalue())
+    if damaged:
+        data[40:60] = bytes(20)
+    with pytest.raises(BadInput) as caught:
+        read_zip(bytes(data), "a.zip")
+    assert str(caught.value) == (
+        "'a.zip' is a damaged, encrypted or unsupported zip: pack it again with the usual "
+        "compression (deflate) and without a password."
+    )
 
 
 @pytest.mark.data

@@ -1,4 +1,4 @@
-"""Maps become GeoTIFFs on their patch's grid, which say where the pixels are from."""
+"""Maps are written as GeoTIFF files on the patch's grid, with source and date in their tags."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landcover.io import geotiff_writer
 from landcover.io.samples import read_sample
 
 
-def test_a_map_lies_where_its_patch_does() -> None:
+def test_a_map_has_the_position_of_its_patch() -> None:
     patch = read_sample("finland-lake")
     values = np.full((patch.height, patch.width), 0.5, dtype=np.float32)
     values[0, 0] = np.nan

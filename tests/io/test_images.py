@@ -1,4 +1,4 @@
-"""Pictures from anywhere are read safely, or refused in one sentence."""
+"""Untrusted pictures are read safely, or refused with one sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.examples import examples
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_picture_is_read_as_it_is(kind: str, tmp_path: Path) -> None:
+def test_a_picture_is_read_unchanged(kind: str, tmp_path: Path) -> None:
     drawn = pixels(70, 90)
     data = encoded(drawn, kind)
     picture = read_picture(data, f"../secret/p.{kind.lower()}")
@@ -38,7 +38,7 @@ def test_a_picture_is_read_as_it_is(kind: str, tmp_path: Path) -> None:
     assert np.array_equal(read_picture(path, "p").data, picture.data)
 
 
-def test_see_through_pixels_have_no_data() -> None:
+def test_transparent_pixels_have_no_data() -> None:
     drawn = np.dstack([pixels(), np.full((64, 64), 255, np.uint8)])
     drawn[:10, :, 3] = 0
     drawn[10:12, :, 3] = 128
@@ -46,18 +46,18 @@ def test_see_through_pixels_have_no_data() -> None:
     assert picture.nodata_fraction == pytest.approx(12 / 64)
     assert not picture.data[:, :12].any()
     drawn[..., 3] = 0
-    with pytest.raises(BadInput, match="see-through throughout"):
+    with pytest.raises(BadInput, match="is fully transparent"):
         read_picture(encoded(drawn), "p.png")
 
 
-def test_a_palette_is_turned_into_colours_and_said() -> None:
+def test_a_palette_is_converted_to_colours_with_a_note() -> None:
     image = Image.fromarray(pixels()).quantize(256)
     picture = read_picture(encoded(image), "p.png")
     assert np.allclose(picture.data.transpose(1, 2, 0) * 255, np.asarray(image.convert("RGB")))
-    assert picture.provenance.notes == ("colours taken from its palette",)
+    assert picture.provenance.notes == ("its palette was converted to colours",)
 
 
-def test_exif_orientation_is_followed() -> None:
+def test_the_exif_orientation_is_applied() -> None:
     drawn = pixels(64, 80)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -82,8 +82,8 @@ def test_a_geotiff_of_bytes_is_a_picture_with_its_pixel_size(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("count", [1, 4, 12])
-def test_other_rasters_are_no_pictures(count: int, tmp_path: Path) -> None:
-    import rasterio  # noqa: PLC0415 - for this test alone
+def test_other_rasters_are_not_pictures(count: int, tmp_path: Path) -> None:
+    import rasterio  # noqa: PLC0415 - only this test needs it
 
     path = tmp_path / "stack.tif"
     with rasterio.open(
@@ -124,7 +124,7 @@ COLOURED = Image.fromarray(pixels())
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (encoded(COLOURED.convert("L")), "greyscale"),
         (encoded(COLOURED.convert("LA")), "greyscale"),
@@ -138,22 +138,22 @@ COLOURED = Image.fromarray(pixels())
         (huge_png(2**31 - 1, 1), "more pixels than fit"),
         (huge_png(6_000, 6_000), "more pixels than fit"),
         (encoded(pixels())[:300], "damaged"),
-        (encoded(pixels(), "GIF"), "no picture"),
-        (encoded(pixels(), "BMP"), "no picture"),
-        (b"", "no picture"),
+        (encoded(pixels(), "GIF"), "not a picture"),
+        (encoded(pixels(), "BMP"), "not a picture"),
+        (b"", "not a picture"),
         (b"\x89PNG\r\n\x1a\n", "damaged"),
         (b"\xff\xd8\xff", "damaged"),
         (b"II*\0", "damaged"),
     ],
 )
-def test_what_is_no_colour_picture_is_refused_in_a_sentence(data: bytes, said: str) -> None:
-    with pytest.raises(BadInput, match=said) as caught:
+def test_other_files_are_refused_with_a_sentence(data: bytes, message: str) -> None:
+    with pytest.raises(BadInput, match=message) as caught:
         read_picture(data, "p.png")
     assert "\n" not in str(caught.value)
     assert "p.png" in str(caught.value)
 
 
-def test_files_are_bounded_and_must_be_there(
+def test_files_must_exist_and_be_small_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not is_picture(tmp_path)

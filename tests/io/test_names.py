@@ -1,4 +1,4 @@
-"""Names: bands, dates, levels and places, as people and products write them."""
+"""Bands, dates, levels and places, as people and products write them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_signs_and_hemispheres() -> None:
 @pytest.mark.parametrize(
     "text", ["", "Vienna", "48.2", "48.2, 16.37, 3", "a.tif", "4 8 2", "x" * 500]
 )
-def test_other_texts_are_no_places(text: str) -> None:
+def test_other_texts_are_not_places(text: str) -> None:
     assert parse_place(text) is None
 
 
@@ -97,14 +97,14 @@ def test_impossible_places_are_refused(text: str, words: str) -> None:
 
 
 @given(st.floats(-90, 90), st.floats(-180, 180))
-def test_every_place_survives_being_written(latitude: float, longitude: float) -> None:
+def test_a_written_place_is_parsed_again(latitude: float, longitude: float) -> None:
     assert parse_place(f"{latitude:.6f},{longitude:.6f}") == pytest.approx(
         (latitude, longitude), abs=1e-6
     )
 
 
 @given(st.text())
-def test_no_text_breaks_the_readers_of_names(text: str) -> None:
+def test_any_text_can_be_parsed(text: str) -> None:
     assert band_of(text) in {None, *L1C_BAND_NAMES}
     moment = time_in(text)
     assert moment is None or moment.tzinfo is UTC
@@ -113,7 +113,7 @@ def test_no_text_breaks_the_readers_of_names(text: str) -> None:
     assert 0 < len(name) <= 80
 
 
-def test_shown_hides_folders_and_control_characters() -> None:
+def test_shown_removes_folders_and_control_characters() -> None:
     assert shown("/home/me/a\x1b[31m.tif") == "a[31m.tif"
     assert shown("C:\\Users\\me\\a.tif") == "a.tif"
     assert len(shown("x" * 500)) <= 80

@@ -1,4 +1,4 @@
-"""The six labelled samples, and the one door to all sources."""
+"""The six labelled samples, and reading any source by its name."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ TRUTH = {
 }
 
 
-def test_truth_is_that_of_the_package() -> None:
+def test_labels_are_those_of_the_package() -> None:
     assert {s.name: set(s.truth) for s in samples.samples()} == TRUTH
     assert all(s.truth <= set(CLASS_NAMES) for s in samples.samples())
 
 
-def test_every_sample_is_a_whole_patch_where_it_says() -> None:
+def test_each_sample_is_a_complete_patch_at_its_stated_place() -> None:
     for sample in samples.samples():
         patch = samples.read_sample(sample.name)
         assert patch.data.shape == (12, 120, 120)
@@ -59,14 +59,14 @@ def test_every_sample_is_a_whole_patch_where_it_says() -> None:
     assert samples.sample_at(48.0, 16.0) is None
 
 
-def test_package_code_is_not_run() -> None:
+def test_the_code_of_the_package_is_not_run() -> None:
     samples.samples()
     assert "bigearthnet_common" not in sys.modules
 
 
 @pytest.mark.data
 def test_splits_are_those_of_the_official_metadata(shared_data: Path) -> None:
-    import pandas as pd  # noqa: PLC0415 -- only this test needs it
+    import pandas as pd  # noqa: PLC0415 - only this test needs it
 
     table = pd.read_parquet(
         shared_data / "bigearthnet" / "metadata-all-480038.parquet",
@@ -82,14 +82,16 @@ def test_splits_are_those_of_the_official_metadata(shared_data: Path) -> None:
         assert set(row["labels"]) == sample.truth
 
 
-def test_absent_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_gives_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     samples._archive.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(LandcoverError, match="pip install bigearthnet-common"):
         samples._archive()
 
 
-def test_damaged_archive_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_damaged_archive_gives_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     samples._archive.cache_clear()
     monkeypatch.setattr(samples, "_package_folder", lambda: tmp_path)
     for data in (None, b"BZh9 nothing", b""):
@@ -99,7 +101,7 @@ def test_damaged_archive_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_pa
             samples._archive()
 
 
-def test_read_takes_samples_places_files_and_folders(tmp_path: Path) -> None:
+def test_read_accepts_samples_places_files_and_folders(tmp_path: Path) -> None:
     by_name = sources.read("finland-lake")
     latitude, longitude = by_name.centre
     assert sources.read(f"{latitude},{longitude}") is by_name
@@ -113,7 +115,7 @@ def test_read_takes_samples_places_files_and_folders(tmp_path: Path) -> None:
     np.testing.assert_allclose(sources.read(str(stack)).data, by_name.data, atol=5e-5)
 
 
-def test_read_upload_takes_a_stack_or_band_files() -> None:
+def test_read_upload_accepts_a_stack_or_band_files() -> None:
     by_name = sources.read("finland-lake")
     stack = sources.read_upload([("stack.tif", _stack(by_name.data))])
     files = samples._archive()["S2B_MSIL2A_20170924T93020_69_24"]
@@ -122,7 +124,7 @@ def test_read_upload_takes_a_stack_or_band_files() -> None:
 
 
 def _stack(reflectance: np.ndarray) -> bytes:
-    import rasterio  # noqa: PLC0415 -- only this helper needs it
+    import rasterio  # noqa: PLC0415 - only this function needs it
 
     with MemoryFile() as memory:
         with memory.open(
@@ -143,7 +145,7 @@ def _stack(reflectance: np.ndarray) -> bytes:
     [
         ("finland-lak", "did you mean 'finland-lake'"),
         ("/no/such/file.tif", "There is no file, folder or sample 'file.tif'"),
-        ("48.2,16.37", "No sample holds 48.20000"),
+        ("48.2,16.37", "No sample contains 48.20000"),
         ("95,16", "nowhere on Earth"),
         ("a\0b", "There is no file, folder or sample"),
         ("x" * 5000, "There is no file, folder or sample"),
@@ -152,13 +154,13 @@ def _stack(reflectance: np.ndarray) -> bytes:
         ("", "lacks band files"),
     ],
 )
-def test_read_refuses_the_rest(source: str, words: str) -> None:
+def test_read_refuses_other_texts(source: str, words: str) -> None:
     with pytest.raises(BadInput, match=words) as caught:
         sources.read(source)
     assert "\n" not in str(caught.value)
 
 
-def test_safe_product_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_safe_product_is_refused_with_a_sentence(tmp_path: Path) -> None:
     safe = tmp_path / "S2A_MSIL2A_20200123T105321_N0213_R051_T31TDG_20200123T121435.SAFE"
     safe.mkdir()
     with pytest.raises(BadInput, match="SAFE product"):

@@ -1,4 +1,4 @@
-"""Windows of sources of every kind: what is read of them, and that nothing else is."""
+"""Windows of all kinds of sources: they are read, and nothing else of the file is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CUTS = (Cut(size=120), Cut(size=60), Cut(size=120, corner=(7, 11)), Cut(size=64,
 
 @pytest.fixture(scope="module")
 def tile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole tile in which reading any block but four fails."""
+    """An entire tile in which only four blocks can be read."""
     return large_stack.write(tmp_path_factory.mktemp("tile") / "S2A_20220701T101031_tile.tif")
 
 
@@ -43,7 +43,7 @@ def assert_same(window: Raster, expected: Raster) -> None:
 
 
 @pytest.mark.parametrize("corner", [(5200, 5300), large_stack.CORNER])
-def test_a_window_of_a_whole_tile_is_read_without_the_tile(
+def test_a_window_of_an_entire_tile_is_read_without_the_rest(
     tile: Path, corner: tuple[int, int]
 ) -> None:
     tracemalloc.start()
@@ -57,7 +57,7 @@ def test_a_window_of_a_whole_tile_is_read_without_the_tile(
     assert peak < 20_000_000
 
 
-def test_the_middle_of_a_tile_and_a_place_in_it_are_found(tile: Path) -> None:
+def test_the_centre_of_a_tile_and_a_place_in_it(tile: Path) -> None:
     middle = sources.read(tile, Cut(size=120))
     west, north = large_stack.WEST, large_stack.NORTH
     assert middle.transform == (10, 0, west + 54_300, 0, -10, north - 54_300)
@@ -70,14 +70,14 @@ def test_the_middle_of_a_tile_and_a_place_in_it_are_found(tile: Path) -> None:
         sources.read(tile, Cut(size=120, corner=(10_900, 0)))
 
 
-def test_the_whole_tile_is_refused_and_its_damage_is_noticed(tile: Path) -> None:
+def test_an_entire_tile_is_refused_and_damaged_blocks_are_reported(tile: Path) -> None:
     with pytest.raises(BadInput, match=f"'{tile.name}' has 10,980 × 10,980 .* more than fits"):
         sources.read(tile)
     with pytest.raises(BadInput, match=f"'{tile.name}' is damaged or truncated"):
         sources.read(tile, Cut(size=120, corner=(0, 0)))
 
 
-def test_a_window_of_an_upload_and_of_a_zip_is_read_likewise(tile: Path) -> None:
+def test_a_window_of_an_upload_and_of_a_zip_has_the_same_pixels(tile: Path) -> None:
     expected = sources.read(tile, Cut(size=120))
     data = tile.read_bytes()
     assert_same(sources.read_upload([(tile.name, data)], Cut(size=120)), expected)
@@ -105,8 +105,8 @@ def test_a_file_in_one_huge_block_is_refused(tmp_path: Path) -> None:
         sources.read(path, Cut(size=120))
 
 
-def test_a_large_geographic_file_is_regridded_in_part(tmp_path: Path) -> None:
-    # Every number tells its row and column, so that a pixel from elsewhere shows.
+def test_only_a_part_of_a_large_geographic_file_is_resampled(tmp_path: Path) -> None:
+    # The numbers are rows and columns, so that a pixel from another position is detected.
     side, step = 5000, 0.0001
     path = tmp_path / "a.tif"
     top, left = 2500 - 256, 2500 - 256
@@ -132,7 +132,7 @@ def test_a_large_geographic_file_is_regridded_in_part(tmp_path: Path) -> None:
     assert np.abs(found[1] + 0.5 - (np.array(lons) - 15.0) / step).max() < 0.75
 
 
-# The same as the whole, cut
+# A window equals the same window cut from the entire raster
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -148,36 +148,36 @@ def test_a_large_geographic_file_is_regridded_in_part(tmp_path: Path) -> None:
         {"pixels": (numbers(side=200) / 1e4).astype(np.float32)},
     ],
 )
-def test_a_window_is_the_same_as_cut_from_the_whole(options: dict[str, Any], cut: Cut) -> None:
+def test_a_window_equals_a_cut_of_the_raster(options: dict[str, Any], cut: Cut) -> None:
     data = tif(**{"pixels": numbers(side=200), **options})
     whole = sources.read_upload([("2020-01-23.tif", data)])
     assert_same(sources.read_upload([("2020-01-23.tif", data)], cut), whole.cut(cut))
 
 
-def test_all_windows_of_a_file_are_judged_alike() -> None:
-    # Dark pixels in one corner say that the offset was removed; the rest is brighter.
+def test_all_windows_of_a_file_get_the_same_scaling() -> None:
+    # Dark pixels in one corner show that the offset was removed; the rest is brighter.
     stored = numbers(side=300) + np.uint16(500)
     stored[:, :60, :60] = 30
     tagged = {"PROCESSING_BASELINE": "05.09"}
     data = tif(stored, tags=tagged)
     for corner in ((0, 0), (180, 180)):
         window = sources.read_upload([("a.tif", data)], Cut(size=120, corner=corner))
-        assert "removed already" in window.provenance.scaling
+        assert "it was removed" in window.provenance.scaling
         row, col = corner
         expected = stored[:, row : row + 120, col : col + 120] / 1e4
         np.testing.assert_allclose(window.data, expected, rtol=1e-6)
 
 
-def test_a_larger_file_is_judged_by_pixels_from_all_over_it() -> None:
+def test_the_scaling_of_a_larger_file_is_derived_from_all_parts() -> None:
     stored = np.full((12, 1300, 1300), 1100, dtype=np.uint16)
     stored[:, 600:, :] = 40
     data = tif(stored, tags={"PROCESSING_BASELINE": "05.09"})
     window = sources.read_upload([("a.tif", data)], Cut(size=120, corner=(0, 0)))
-    assert "removed already" in window.provenance.scaling
+    assert "it was removed" in window.provenance.scaling
     assert window.data.max() == pytest.approx(0.11)
 
 
-def test_a_window_without_data_is_empty_unless_the_whole_file_is() -> None:
+def test_a_window_without_data_is_empty_but_a_file_without_data_is_refused() -> None:
     stored = numbers(side=300)
     stored[:, :150] = 0
     window = sources.read_upload([("a.tif", tif(stored))], Cut(size=120, corner=(0, 0)))
@@ -192,10 +192,10 @@ def test_a_file_smaller_than_the_window_is_refused() -> None:
     assert sources.read_upload([("a.tif", tif(numbers(side=64)))], Cut(size=60)).width == 60
 
 
-# By path as safely as from bytes
+# Paths are as safe as bytes
 
 
-def test_files_beside_a_raster_are_not_read(tmp_path: Path) -> None:
+def test_sidecar_files_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(tif(crs=None, transform=rasterio.Affine.identity()))
     (tmp_path / "a.tfw").write_text("10\n0\n0\n-10\n400005\n5299995\n")
@@ -224,7 +224,7 @@ def test_files_beside_a_raster_are_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["GTIFF_DIR:1:b.tif", "zip+file:a.tif", "a b?c.tif", "NETCDF:a.tif", "tif", "é.tif"]
 )
-def test_a_files_name_means_nothing_to_gdal(
+def test_gdal_does_not_interpret_names_of_files(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -233,15 +233,15 @@ def test_a_files_name_means_nothing_to_gdal(
 
 
 @pytest.mark.parametrize("name", ["/vsicurl/http://127.0.0.1/a.tif", "GTIFF_DIR:1:a.tif", "a\0b"])
-def test_a_text_that_is_no_file_is_not_opened(name: str) -> None:
+def test_a_text_that_is_not_a_file_is_not_opened(name: str) -> None:
     with pytest.raises(BadInput, match="There is no file"):
         sources.read(name, Cut(size=120))
 
 
-# Every kind by one function
+# One function for all kinds
 
 
-def test_pictures_are_read_as_what_they_are(tmp_path: Path) -> None:
+def test_pictures_are_recognised(tmp_path: Path) -> None:
     drawn = pixels(80, 90)
     png = sources.read_upload([("p.png", encoded(drawn))])
     assert png.is_rgb
@@ -257,7 +257,7 @@ def test_pictures_are_read_as_what_they_are(tmp_path: Path) -> None:
     for source in (path, tmp_path / "p.png"):
         if source.suffix == ".png":
             source.write_bytes(encoded(drawn))
-        with pytest.raises(BadInput, match=f"'{source.name}' is a picture and has no place"):
+        with pytest.raises(BadInput, match=f"'{source.name}' is a picture without a position"):
             sources.read(source, Cut(size=64, place=(48.0, 13.0)))
 
 
@@ -270,7 +270,7 @@ def test_the_level_of_a_source_is_known_before_it_is_read(tmp_path: Path) -> Non
     assert {sources.level_of(source) for source in others} == {"L2A"}
 
 
-def test_a_window_of_a_large_picture_is_read_without_the_picture(tmp_path: Path) -> None:
+def test_a_window_of_a_large_picture_is_read_without_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "p.tif"
     with rasterio.open(
         path, "w", driver="GTiff", height=13_000, width=13_000, count=3, dtype="uint8",
@@ -290,7 +290,7 @@ def test_samples_and_places_are_cut_too() -> None:
     assert_same(sources.read(place, Cut(size=60)), whole.centre_window(60))
 
 
-def test_messages_name_the_file_that_is_wrong(tmp_path: Path) -> None:
+def test_messages_name_the_file_with_the_error(tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("folder/inner.tif", tif(crs=None))
@@ -299,5 +299,5 @@ def test_messages_name_the_file_that_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"^'inner\.tif' has no position on Earth"):
         sources.read(path)
     path.write_bytes(packed.getvalue()[:-30])
-    with pytest.raises(BadInput, match=r"^'outer\.zip' is a damaged or encrypted zip"):
+    with pytest.raises(BadInput, match=r"^'outer\.zip' is a damaged, encrypted or unsupported zip"):
         sources.read(path)

@@ -1,4 +1,4 @@
-"""Stacks: what is read from real and written files, and what is refused with which words."""
+"""Stacks: reading real and written files, and refusing others with one sentence."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def from_origin(west: float, north: float, x: float, y: float) -> rasterio.Affin
 
 
 def numbers(count: int = 12, side: int = SIDE, dtype: str = "uint16") -> npt.NDArray[Any]:
-    """Band i holds 500 + 100·i, with a gradient, so that mixed-up bands show."""
+    """Band i has 500 + 100·i plus a gradient, so that exchanged bands are detected."""
     ramp = np.arange(side * side).reshape(side, side) % 7
     return (np.arange(count)[:, None, None] * 100 + 500 + ramp).astype(dtype)
 
@@ -47,7 +47,7 @@ def tif(
     alpha: bool = False,
     **profile: Any,
 ) -> bytes:
-    """The bytes of a GeoTIFF as rasterio writes it."""
+    """Write a GeoTIFF with rasterio; its bytes."""
     data = numbers() if pixels is None else pixels
     options = {
         "driver": "GTiff",
@@ -75,7 +75,7 @@ def tif(
         return bytes(memory.getbuffer())
 
 
-def test_10_m_utm_stack_is_left_as_it_is() -> None:
+def test_a_10_m_utm_stack_is_not_resampled() -> None:
     pixels = numbers()
     patch = read_stack(tif(pixels), "S2A_20200123T105321_stack.tif")
     np.testing.assert_allclose(patch.data, pixels / 1e4, rtol=1e-6)
@@ -127,14 +127,14 @@ def test_descriptions_decide_the_order(names: tuple[str, ...]) -> None:
     assert patch.provenance.band_order == "band descriptions"
 
 
-def test_other_bands_beside_the_twelve_are_passed_over() -> None:
+def test_further_bands_are_ignored() -> None:
     patch = read_stack(tif(numbers(14), bands=(*BAND_NAMES, "SCL", "AOT")), "a.tif")
     assert patch.bands == BAND_NAMES
     assert patch.provenance.level == "L2A"
-    assert "2 other bands passed over" in patch.provenance.band_order
+    assert "2 other bands ignored" in patch.provenance.band_order
 
 
-def test_eurosat_order_is_read_by_its_descriptions() -> None:
+def test_eurosats_order_is_read_from_the_descriptions() -> None:
     names = (*(n for n in L1C_BAND_NAMES if n != "B8A"), "B8A")
     patch = read_stack(tif(numbers(13), bands=names), "a.tif")
     assert patch.bands == L1C_BAND_NAMES
@@ -178,7 +178,7 @@ def test_dark_pixels_decide_on_the_offset_of_a_newer_baseline(lift: int, dark: f
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_float_reflectance_is_taken_and_said(dtype: str) -> None:
+def test_float_reflectance_is_accepted_and_stated(dtype: str) -> None:
     pixels = (numbers() / 1e4).astype(dtype)
     pixels[3, 5, 6] = np.nan
     pixels[4, 7, 8] = -9999.0
@@ -204,7 +204,7 @@ def test_nodata_is_zero_in_every_band_or_the_declared_value_in_any() -> None:
     assert any("1 pixels have DN 0 in some band" in note for note in patch.provenance.notes)
 
 
-def test_single_zeros_are_nodata_where_the_product_carries_the_offset() -> None:
+def test_single_zeros_are_nodata_if_the_product_has_the_offset() -> None:
     pixels = numbers()
     pixels[4, 20, 20] = 0
     assert not read_stack(tif(pixels, scales=(0.0001, -0.1)), "a.tif").valid[20, 20]
@@ -224,14 +224,14 @@ def test_alpha_channel_is_a_mask() -> None:
     assert not patch.valid[:5].any()
 
 
-def test_negative_and_bright_numbers_survive() -> None:
+def test_negative_and_bright_numbers_are_kept() -> None:
     pixels = numbers(dtype="int16")
     pixels[0, 0, 0], pixels[1, 0, 0] = -120, 17_295
     patch = read_stack(tif(pixels), "a.tif")
     assert patch.data[:2, 0, 0] == pytest.approx([-0.012, 1.7295])
 
 
-def test_geographic_stack_goes_to_utm_with_whole_spectra() -> None:
+def test_a_geographic_stack_is_resampled_to_utm_and_keeps_its_spectra() -> None:
     rng = np.random.default_rng(1)
     pixels = rng.integers(1, 4000, (12, 200, 200), dtype=np.uint16)
     where = {"crs": "EPSG:4326", "transform": from_origin(15.1, 48.2, 0.000134, 0.00009)}
@@ -266,7 +266,7 @@ def test_other_grids(where: dict[str, Any], *, resampled: bool) -> None:
     assert patch.crs.startswith("EPSG:327" if where["crs"] == "EPSG:32733" else "EPSG:3")
 
 
-def test_level_1c_is_read_as_such() -> None:
+def test_level_1c_is_recognised() -> None:
     patch = read_stack(tif(numbers(13)), "a.tif")
     assert patch.bands == L1C_BAND_NAMES
     assert patch.provenance.level == "L1C"
@@ -296,14 +296,14 @@ REFUSED = {
     "60 m": (tif(transform=from_origin(4e5, 5.3e6, 60, 60)), "pixels of about 60 × 60 m"),
     "degrees": (tif(crs="EPSG:4326", transform=from_origin(0, 60, 0.5, 0.5)), "give a stack with pixels of 10 m"),
     "odd scale": (tif(scales=(0.5, 0.0)), "scale or offset other than"),
-    "float numbers": (tif(numbers(dtype="float32")), "floats that are no reflectance"),
-    "percent": (tif(numbers(dtype="float32") / 200), "which are no reflectance"),
+    "float numbers": (tif(numbers(dtype="float32")), "floats that are not reflectance"),
+    "percent": (tif(numbers(dtype="float32") / 200), "which are not reflectance"),
     "all nan": (tif(np.full((12, SIDE, SIDE), np.nan, dtype=np.float32)), "no data in any pixel"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refusals_are_one_sentence(case: str) -> None:
+def test_other_files_are_refused_with_one_sentence(case: str) -> None:
     data, words = REFUSED[case]
     with pytest.raises(BadInput, match=words) as caught:
         read_stack(data, f"/some/where/{case}.tif")
@@ -319,14 +319,14 @@ def test_refusals_are_one_sentence(case: str) -> None:
     {"compress": None, "tiled": True, "blockxsize": 64, "blockysize": 64},
 ])  # fmt: skip
 @pytest.mark.parametrize("kept", [0.99, 0.5, 0.05])
-def test_truncated_files_are_never_read_as_zeros(options: dict[str, Any], kept: float) -> None:
+def test_truncated_files_are_refused(options: dict[str, Any], kept: float) -> None:
     data = tif(np.random.default_rng(0).integers(1, 9000, (12, 150, 150), np.uint16), **options)
     with pytest.raises(BadInput, match="damaged or truncated"):
         read_stack(data[: int(len(data) * kept)], "a.tif")
 
 
-def lying_tif(width: int, height: int, count: int, tile: int | None = None) -> bytes:
-    """A hand-made header over a few bytes of pixels."""
+def tif_with_header(width: int, height: int, count: int, tile: int | None = None) -> bytes:
+    """A TIFF with a few bytes of pixels and any header."""
     pixels = b"\x78\x9c\x03\x00\x00\x00\x00\x01"
     tags = {256: width, 257: height, 258: 16, 259: 8, 262: 1, 277: count, 284: 1, 339: 1}
     if tile:
@@ -341,19 +341,19 @@ def lying_tif(width: int, height: int, count: int, tile: int | None = None) -> b
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (lying_tif(60_000, 60_000, 12), "more than fits"),
-        (lying_tif(200, 4_000_000, 12), "more than fits"),
-        (lying_tif(4500, 4500, 12), "far more pixels"),
-        (lying_tif(200, 200, 12, tile=65_536), "far more pixels"),
-        (lying_tif(200, 200, 65_535), "has 65535 bands"),
+        (tif_with_header(60_000, 60_000, 12), "more than fits"),
+        (tif_with_header(200, 4_000_000, 12), "more than fits"),
+        (tif_with_header(4500, 4500, 12), "far more pixels"),
+        (tif_with_header(200, 200, 12, tile=65_536), "far more pixels"),
+        (tif_with_header(200, 200, 65_535), "has 65535 bands"),
     ],
 )
-def test_bombs_are_refused_before_anything_is_decoded(data: bytes, words: str) -> None:
+def test_too_large_files_are_refused_before_decoding(data: bytes, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         read_stack(data, "a.tif")
 
 
-def test_absent_file_and_folder_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "none.tif", tmp_path):
         with pytest.raises(BadInput, match="There is no file"):
             read_stack(path, path.name)
@@ -366,7 +366,7 @@ SEED_FILES = (
 )
 
 
-# The limits between opening and reading keep every example within milliseconds and megabytes.
+# The limits between opening and reading keep every example fast and small.
 @settings(max_examples=examples(150), deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(
     which=st.integers(0, len(SEED_FILES) - 1),
@@ -394,14 +394,14 @@ def test_damaged_files_give_a_patch_or_a_sentence(
     assert patch is None or min(patch.height, patch.width) >= SIDE
 
 
-def test_damaged_files_leave_the_terminal_clean(
+def test_damaged_files_print_nothing_on_the_terminal(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[object] = []
     monkeypatch.setattr(sys, "excepthook", lambda *what: heard.append(what))
     monkeypatch.setattr(sys, "unraisablehook", heard.append)
     seed = SEED_FILES[0]
-    # Tags and descriptions lie at the end, and GDAL quotes them where they are damaged.
+    # Tags and descriptions are at the end, and GDAL quotes them if they are damaged.
     for where in range(len(seed) - 600, len(seed)):
         data = bytearray(seed)
         data[where] = 255

@@ -1,4 +1,4 @@
-"""Pictures on web maps lie where their patches lie."""
+"""Images for web maps have the position of their patches."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.support.tiny import random_patch
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_edges_are_those_of_the_patch(name: str) -> None:
+def test_the_edges_are_those_of_the_patch(name: str) -> None:
     patch = read_sample(name)
     picture = map_picture(patch, COMPOSITES[0])
     lats, lons = zip(*patch.outline, strict=True)
-    # To within two pixels of 10 m: the grid of the warped picture is its own.
+    # To within two pixels of 10 m, because the warped image has another grid.
     near = 20 / 111_000
     assert picture.south == pytest.approx(min(lats), abs=near)
     assert picture.north == pytest.approx(max(lats), abs=near)
