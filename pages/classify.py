@@ -39,7 +39,7 @@ def main() -> None:
             pictures.beside_map(chosen, picture)
         elif patch is not None:
             result.beside_map(chosen, patch)
-            live.beside(chosen, patch)
+            live.show_passes(chosen, patch)
     if chosen is not None and picture is not None:
         pictures.below_map(chosen, picture)
     if chosen is not None and patch is not None:

@@ -59,7 +59,7 @@ def click_sample(page: Page, frame: FrameLocator, number: int) -> None:
     expect(heading(page, samples()[number - 1].title)).to_be_visible()
     expect(verdict(page)).to_contain_text("%")
     # Below the explanation the page is complete.
-    expect(page.get_by_role("button", name="Picture and explanation as PNG")).to_be_visible()
+    expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible()
 
 
 def choose(page: Page, label: str, option: str) -> None:
@@ -71,7 +71,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 def upload(page: Page, *files: Path) -> None:
     """Give files to the app by its upload tab."""
-    page.get_by_role("tab", name="Your own picture").click()
+    page.get_by_role("tab", name="Upload a file").click()
     page.locator("input[type=file]").set_input_files(list(files))
 
 

@@ -49,7 +49,7 @@ def test_click_on_a_sample_gives_covers_and_probabilities(
     rows = page.get_by_role("table").first.get_by_role("row")
     expect(rows).to_have_count(len(CLASS_NAMES) + 1)
     # The map repeats its last click with every answer; that must not undo a later choice.
-    steps.choose(page, "Places whose covers are known", "6 ·")
+    steps.choose(page, "Places with known land covers", "6 ·")
     expect(steps.heading(page, samples()[5].title)).to_be_visible()
     page.wait_for_timeout(1500)
     expect(steps.heading(page, samples()[5].title)).to_be_visible()
@@ -67,7 +67,7 @@ def test_other_class_and_method_change_the_attribution(page: Page, app: str) -> 
     second = picture.get_attribute("src")
     steps.choose(page, "Method", "Grad-CAM")
     expect(picture).not_to_have_attribute("src", second or "")
-    expect(page.get_by_text("sees all bands at once")).to_be_visible()
+    expect(page.get_by_text("treats all bands together")).to_be_visible()
 
 
 def test_uploaded_stack_gives_the_sample_s_own_answer(page: Page, app: str, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_bad_upload_gives_one_sentence_and_the_app_goes_on(
     expect(alert).to_contain_text(name)
     assert "Traceback" not in page.locator("[data-testid=stMain]").inner_text()
     page.get_by_role("tab", name="Labelled sample").click()
-    steps.choose(page, "Places whose covers are known", "6 ·")
+    steps.choose(page, "Places with known land covers", "6 ·")
     expect(steps.verdict(page)).to_contain_text("%")
     expect(page.get_by_text(name + "'")).to_have_count(0)
 
@@ -123,14 +123,14 @@ def test_click_elsewhere_says_what_is_there_and_what_to_do(page: Page, app: str)
     frame = steps.open_app(page, app)
     chart = frame.locator(".leaflet-container")
     chart.click(position={"x": 60, "y": 250})
-    expect(page.get_by_role("button", name="Fetch the best picture")).to_be_visible()
+    expect(page.get_by_role("button", name="Fetch the best image")).to_be_visible()
     expect(frame.locator(".lc-nowhere")).to_be_visible()
     page.get_by_role("button", name="Go to the nearest sample").click()
     expect(steps.verdict(page)).to_contain_text("%")
     # Below the explanation the page is complete, and no button moves under the pointer.
-    expect(page.get_by_role("button", name="Picture and explanation as PNG")).to_be_visible()
+    expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible()
     page.get_by_role("button", name="Previous place").click()
-    expect(page.get_by_role("button", name="Fetch the best picture")).to_be_visible()
+    expect(page.get_by_role("button", name="Fetch the best image")).to_be_visible()
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_role("heading", name="Six real places to start with")).to_be_visible()
 
@@ -170,7 +170,7 @@ def test_everything_works_by_keyboard(page: Page, app: str) -> None:
     reach = "document.activeElement.getAttribute('aria-label') || ''"
     for _ in range(60):
         page.keyboard.press("Tab")
-        if "Places whose covers are known" in page.evaluate(reach):
+        if "Places with known land covers" in page.evaluate(reach):
             break
     else:
         pytest.fail("the Tab key never reached the list of samples")
@@ -201,7 +201,7 @@ def test_downloads_can_be_read(page: Page, app: str) -> None:
         row["probability"] for row in record["labels"]
     ]
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Picture and explanation as PNG").click()
+        page.get_by_role("button", name="Image and attribution map as PNG").click()
     assert waiting.value.path().read_bytes().startswith(b"\x89PNG")
 
 

@@ -15,7 +15,7 @@ from tests.live.loopback import Fault
 from tests.live.range_server import RangeServer
 
 pytestmark = pytest.mark.data
-FETCH = "Fetch the best picture"
+FETCH = "Fetch the best image"
 
 
 @pytest.fixture
@@ -55,13 +55,13 @@ def test_fetches_classifies_and_takes_another_date(
     expect(page.get_by_role("heading", name="Passes over this place")).to_be_visible()
     expect(page.get_by_text("Clear over this square").first).to_be_visible()
     expect(frame.locator("img.leaflet-image-layer")).to_be_in_viewport()
-    other = page.get_by_role("button", name="Take ").first
-    day = other.inner_text().removeprefix("Take ")
+    other = page.get_by_role("button", name="Show ").first
+    day = other.inner_text().removeprefix("Show ")
     other.click()
     expect(page.get_by_role("button", name=f"{day}, shown")).to_be_visible()
     expect(steps.verdict(page)).to_be_visible()
     page.get_by_role("button", name="Previous place").click()
-    expect(page.get_by_role("button", name=f"Take {day}")).to_be_visible()
+    expect(page.get_by_role("button", name=f"Show {day}")).to_be_visible()
 
 
 def test_a_hanging_archive_can_be_left(
@@ -84,8 +84,8 @@ def test_an_archive_that_fails_says_what_to_do(
     live.fault("*", Fault(kind="status", status=404))
     page.get_by_role("button", name=FETCH).click()
     expect(page.get_by_role("alert")).to_contain_text("choose another date or catalogue")
-    page.get_by_role("button", name="Upload a picture").click()
-    tab = page.get_by_role("tab", name="Your own picture")
+    page.get_by_role("button", name="Upload a file").click()
+    tab = page.get_by_role("tab", name="Upload a file")
     expect(tab).to_have_attribute("aria-selected", "true")
     live.reset()
     page.get_by_role("button", name=FETCH).click()

@@ -1,4 +1,4 @@
-"""The Classify page without a browser: what it says and does, and the pieces behind it."""
+"""The Classify page without a browser: its texts, its state, and its components."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class MapStandIn:
-    """What the browser's map would answer; AppTest has no browser that could draw it."""
+    """Stands in for the map's answers; AppTest has no browser to draw the map."""
 
     def __init__(self) -> None:
         self.answer: dict[str, Any] = {}
@@ -84,7 +84,7 @@ def test_opens_on_the_samples(page: AppTest) -> None:
     assert page.button(key="classify_clear").disabled
 
 
-def test_says_how_to_get_the_background(
+def test_missing_background_is_explained(
     browser_map: MapStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(basemap, "unpack_if_missing", lambda: False)
@@ -117,7 +117,7 @@ def test_click_on_the_map_chooses_once(page: AppTest, browser_map: MapStandIn) -
     }
     page.run()
     assert headings(page)[0].endswith("Austria")
-    # The component repeats its last answer for ever; that is no second click.
+    # The component repeats its last answer, which is not a second click.
     page.selectbox(key="classify_sample").select("finland-lake").run()
     assert headings(page)[0].endswith("Finland")
 
@@ -130,20 +130,24 @@ def test_drawing_takes_the_sample_inside(page: AppTest, browser_map: MapStandIn)
 
 
 def test_place_without_picture_is_explained(page: AppTest, browser_map: MapStandIn) -> None:
-    # 360 degrees too far east: the map counts on beyond the date line.
+    # 360 degrees too far east: the map counts longitudes beyond the date line.
     browser_map.answer = {"last_clicked": {"lat": 48.3, "lng": 374.0}}
     page.run()
     assert any("14.0000° E" in caption.value for caption in page.caption)
-    assert any(button.label == "Fetch the best picture" for button in page.button)
+    assert any(button.label == "Fetch the best image" for button in page.button)
     page.button(key="classify_nearest").click().run()
     assert headings(page)[0].endswith("Austria")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "Give latitude"), ("nowhere", "is not a place"), ("91 0", "nowhere on Earth")],
+    [
+        ("", "Enter latitude and longitude"),
+        ("nowhere", "is not a place"),
+        ("91 0", "nowhere on Earth"),
+    ],
 )
-def test_bad_coordinates_give_one_sentence(page: AppTest, text: str, said: str) -> None:
+def test_bad_coordinates_give_one_message(page: AppTest, text: str, said: str) -> None:
     page.text_input[0].input(text)
     go = next(button for button in page.button if button.label == "Go there")
     go.click().run()
@@ -164,7 +168,7 @@ def test_map_is_sent_again_to_the_same_place(page: AppTest, browser_map: MapStan
     assert last["center"] != first["center"]
     assert last["center"] == pytest.approx(first["center"], abs=1e-3)
     assert round(last["zoom"]) == round(first["zoom"]) == choice.CLOSE_ZOOM
-    # Fixed, or the map would be drawn anew.
+    # Unchanged, otherwise the map would be reset.
     assert last["key"] == first["key"]
     assert last["returned_objects"] == first["returned_objects"]
 
@@ -173,7 +177,7 @@ def answer(*, abstained: bool = False) -> Result:
     patch = random_patch()
     if abstained:
         patch = random_patch(valid=np.arange(120 * 120).reshape(120, 120) < 1000)
-    # Noise would be refused: the parts are shown with the checks of the quality alone.
+    # Noise would be rejected, so only the quality checks are used here.
     return result_of(tiny_model(), patch)
 
 
@@ -188,7 +192,7 @@ def test_probabilities_are_grouped_and_sorted() -> None:
 
 
 @pytest.mark.parametrize("ink", [theme.LIGHT, theme.DARK])
-def test_chart_and_table_say_the_same(ink: theme.Ink) -> None:
+def test_chart_and_table_have_the_same_values(ink: theme.Ink) -> None:
     said = answer()
     truth = frozenset({CLASS_NAMES[2]})
     table = probabilities.table(said, truth)
@@ -203,11 +207,11 @@ def test_chart_and_table_say_the_same(ink: theme.Ink) -> None:
         assert name in texts
 
 
-def test_abstaining_names_no_cover() -> None:
+def test_without_a_result_no_land_cover_is_predicted() -> None:
     said = answer(abstained=True)
     assert said.quality.abstained
-    assert "gives no label" in result.verdict(said, "Tiny net", frozenset({CLASS_NAMES[0]}))
-    assert set(probabilities.table(said, None)["Decision"]) == {"? not judged"}
+    assert "predicts no land cover" in result.verdict(said, "Tiny net", frozenset({CLASS_NAMES[0]}))
+    assert set(probabilities.table(said, None)["Decision"]) == {"? no result"}
 
 
 def test_verdict_compares_with_the_label() -> None:
@@ -223,15 +227,21 @@ def test_verdict_compares_with_the_label() -> None:
 @pytest.mark.parametrize(
     ("name", "splits", "said"),
     [
-        ("austria-fields", ["train"], "agreement proves little"),
-        ("portugal-hills", ["train", "validation"], "did not learn from the test split"),
-        ("finland-snow", ["train"], "never saw it"),
+        ("austria-fields", ["train"], "agreement with the label proves little"),
+        (
+            "portugal-hills",
+            ["train", "validation"],
+            "test split, which the model was not trained on",
+        ),
+        ("finland-snow", ["train"], "so the model was not trained on it"),
     ],
 )
-def test_says_whether_the_model_saw_the_sample(name: str, splits: list[str], said: str) -> None:
+def test_note_on_whether_the_model_was_trained_on_the_sample(
+    name: str, splits: list[str], said: str
+) -> None:
     sample = next(item for item in samples.samples() if item.name == name)
     card = tiny_card(b"", training={"dataset": "none", "splits": splits})
-    assert said in result.seen(sample, card)
+    assert said in result.training_note(sample, card)
 
 
 def test_band_chart_keeps_the_order_of_bands() -> None:
@@ -244,7 +254,7 @@ def test_band_chart_keeps_the_order_of_bands() -> None:
 def aiming_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser_map: MapStandIn
 ) -> Iterator[AppTest]:
-    """The page with one model, whose card holds aims and label sets."""
+    """The page with one model whose card has aims and label sets."""
     assert browser_map.calls == []
     monkeypatch.setitem(nets.NETS, NAME, TinyNet)
     decided_folder(tmp_path / "aiming", "aiming")
@@ -257,35 +267,35 @@ def aiming_page(
     assert not test.exception
 
 
-def aim_said(test: AppTest) -> str:
+def current_aim(test: AppTest) -> str:
     return str(test.session_state["classify_aim"])
 
 
-def test_the_aim_is_chosen_in_plain_words_and_kept(aiming_page: AppTest) -> None:
+def test_the_aim_is_chosen_and_kept(aiming_page: AppTest) -> None:
     way = aiming_page.selectbox(key="classify_aim_way")
-    assert way.options == list(decision_goal.WAYS.values())
-    assert aim_said(aiming_page) == "f1"
+    assert way.options == list(decision_goal.GOALS.values())
+    assert current_aim(aiming_page) == "f1"
     assert not aiming_page.get("select_slider")
     way.select("recall").run()
-    assert aim_said(aiming_page) == "recall-0.8"
+    assert current_aim(aiming_page) == "recall-0.8"
     aiming_page.get("select_slider")[0].set_value(0.95).run()
-    assert aim_said(aiming_page) == "recall-0.95"
+    assert current_aim(aiming_page) == "recall-0.95"
     assert any("keep their usual threshold" in item.value for item in aiming_page.caption)
     aiming_page.selectbox(key="classify_sample").select("ireland-pastures").run()
-    assert aim_said(aiming_page) == "recall-0.95"
+    assert current_aim(aiming_page) == "recall-0.95"
     aiming_page.selectbox(key="classify_aim_way").select("f2").run()
-    assert aim_said(aiming_page) == "f2"
+    assert current_aim(aiming_page) == "f2"
 
 
 def test_the_three_words_are_explained_with_what_was_measured(aiming_page: AppTest) -> None:
     (said,) = [item.value for item in aiming_page.caption if "certainly" in item.value]
-    assert "held out" in said
+    assert "held-out places" in said.replace("\\", "")
     card = loaded_models.card("aiming")
     assert "90%" in decision_goal.meaning(card, None)
     share = {"n": 200, "hits": 184, "share": 0.92, "interval": [0.87, 0.95]}
     none = {"n": 0, "hits": 0, "share": None, "interval": None}
     found = decision_goal.meaning(card, {"overall": {"present": share, "certain": none}})
-    assert "on test patches: 92% [87%, 95%] of 200 of the covers there" in found
+    assert "on test patches: 92% [87%, 95%] of 200 of the land covers there" in found
     assert "were there" not in found
     assert decision_goal.meaning(tiny_card(b""), None) == ""
 
@@ -297,7 +307,7 @@ def test_certainty_is_a_word_in_chart_table_and_verdict(
     model = load_model(decided_folder(tmp_path / "m"), "cpu")
     patch = random_patch()
     said = result_of(model, patch, "f2")
-    words = [decision_goal.SAID[score.certainty] for score in said.prediction.labels]
+    words = [decision_goal.CERTAINTY_LABELS[score.certainty] for score in said.prediction.labels]
     assert "" not in words
     table = probabilities.table(said, None)
     assert sorted(table["Certainty"]) == sorted(words)
@@ -308,7 +318,7 @@ def test_certainty_is_a_word_in_chart_table_and_verdict(
     found = said.prediction.predicted
     verdict = result.verdict(said, "Tiny net", None)
     assert all(
-        f"{score.probability:.0%} {decision_goal.SAID[score.certainty]}" in verdict
+        f"{score.probability:.0%} {decision_goal.CERTAINTY_LABELS[score.certainty]}" in verdict
         for score in found
     )
     assert "Certainty" not in probabilities.table(answer(), None)
@@ -324,13 +334,13 @@ def test_distance_is_that_of_the_globe() -> None:
     assert choice.nearest_sample((48.3, 14.0))[0].name == "austria-fields"
 
 
-def test_no_model_asks_the_network_for_scripts() -> None:
+def test_the_map_loads_no_scripts_from_the_network() -> None:
     html = chart.fixed_map(background=True).get_root().render()
     assert "cdn.jsdelivr" not in html
     assert "code.jquery" not in html
 
 
-def test_basemap_is_unpacked_whole_with_rows_from_the_north(tmp_path: Path) -> None:
+def test_basemap_is_unpacked_completely_with_rows_from_the_north(tmp_path: Path) -> None:
     source = tmp_path / "base.db"
     with sqlite3.connect(source) as connection:
         connection.execute(
@@ -343,7 +353,7 @@ def test_basemap_is_unpacked_whole_with_rows_from_the_north(tmp_path: Path) -> N
     assert basemap.unpack(source, tiles) == 2
     assert (tiles / "0/0/0.png").read_bytes() == b"world"
     assert (tiles / "2/1/3.png").read_bytes() == b"south"
-    # A second program that comes too late leaves the first one's tiles, and no rest.
+    # A second program keeps the tiles of the first one and leaves no temporary folder.
     assert basemap.unpack(source, tiles) == 2
     assert [path.name for path in tiles.parent.iterdir()] == ["tiles"]
 
@@ -362,15 +372,15 @@ def test_registered_models_have_titles() -> None:
     assert loaded_models.title("no such model") == "no such model"
 
 
-def test_a_colour_picture_gets_one_of_ten_covers_and_what_it_gives_up(page: AppTest) -> None:
+def test_a_colour_picture_gets_one_of_ten_land_covers_and_its_limits(page: AppTest) -> None:
     whole = picture_of(pixels(100, 80), "my *field*.png")
     page.session_state["classify_pictures"] = {"picture:x": whole}
     page.session_state["classify_trail"] = [choice.Chosen(colours="picture:x", row=18, col=8)]
     page.run()
     assert headings(page)[0] == theme.literal("my *field*.png")
-    assert "All ten covers" in headings(page)
+    assert "All ten land covers" in headings(page)
     said = " ".join(item.value for item in page.markdown)
-    assert "gives up" in said
+    assert "Limits of a colour picture" in said
     assert "infrared" in said
     row = page.number_input(key="classify_colours_row")
     assert (row.value, row.max) == (18, 36)
@@ -387,25 +397,25 @@ def picture_answer(image: np.ndarray | None = None) -> Result:
 
 
 @pytest.mark.parametrize("ink", [theme.LIGHT, theme.DARK])
-def test_chart_and_table_of_a_picture_say_the_same(ink: theme.Ink) -> None:
+def test_chart_and_table_of_a_picture_have_the_same_values(ink: theme.Ink) -> None:
     said = picture_answer()
     table = pictures.table(said)
     assert len(table) == 10
-    assert list(table["Decision"]) == ["✓ the answer", *["–"] * 9]
+    assert list(table["Decision"]) == ["✓ predicted", *["–"] * 9]
     shown = [f"{x:.1%}" for x in pictures.chart(said, ink).data[1].x]
     assert shown == list(table["Probability"])
 
 
-def test_verdict_on_a_picture_says_doubt_and_abstains() -> None:
+def test_result_for_a_picture_says_not_sure_or_nothing() -> None:
     text = pictures.verdict(picture_answer(), "<i>Tiny")
     assert "not sure" in text
     assert "<i>" not in text
     grey = picture_answer(np.full((64, 64, 3), 90, np.uint8))
-    assert "gives no label" in pictures.verdict(grey, "Tiny")
-    assert set(pictures.table(grey)["Decision"]) == {"? not judged"}
+    assert "predicts no land cover" in pictures.verdict(grey, "Tiny")
+    assert set(pictures.table(grey)["Decision"]) == {"? no result"}
 
 
-def test_the_window_is_framed_and_left_whole() -> None:
+def test_the_frame_leaves_the_window_unchanged() -> None:
     whole = picture_of(pixels(100, 80), "p.png")
     image, times = pictures.framed(whole, 18, 8)
     assert np.array_equal(image[18:82, 8:72], whole.image()[18:82, 8:72])

@@ -1,4 +1,4 @@
-"""The live part of the Classify page without a browser, asking real servers on loopback."""
+"""Live imagery on the Classify page without a browser, with real servers on loopback."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.live.stac_front import StacFront
 from tests.pages.test_classify_page import ROOT, MapStandIn, headings
 from tests.support.safe_tree import Safe, write_safe
 
-FETCH = "Fetch the best picture"
+FETCH = "Fetch the best image"
 PATIENCE_S = 60
 
 
@@ -62,7 +62,7 @@ def labels(page: AppTest) -> list[str]:
 
 
 def settle(page: AppTest) -> None:
-    """Draw the page until its job has ended; a browser does so by itself."""
+    """Rerun the page until its job has ended, as a browser does."""
     until = time.monotonic() + PATIENCE_S
     while "Cancel" in labels(page):
         assert time.monotonic() < until, "the job never ended"
@@ -116,16 +116,16 @@ def test_other_dates_go_into_the_history(page: AppTest, archive: Archive) -> Non
     at(page, archive, "gap")
     wide(page)
     first = headings(page)[0]
-    press(page, "Take ")
+    press(page, "Show ")
     settle(page)
     second = headings(page)[0]
     assert second != first
     page.button(key="classify_back").click().run()
     assert headings(page)[0] == first
-    # What is held is taken again without a job.
-    press(page, f"Take {second.split(', ')[-1]}")
+    # A patch that is still held is shown again without a job.
+    press(page, f"Show {second.split(', ')[-1]}")
     assert headings(page)[0] == second
-    # Another place, and back: the passes are still those of this one.
+    # After another place and back, the passes of this place are still there.
     page.selectbox(key="classify_sample").select("finland-lake").run()
     assert "Passes over this place" not in headings(page)
     page.button(key="classify_back").click().run()
@@ -144,14 +144,14 @@ def test_no_scene_leaves_the_form_filled_in(page: AppTest, archive: Archive) -> 
     assert "No scene shows this place" in page.info[0].value.replace("\\", "")
     assert page.slider[0].value == 35
     assert page.date_input[0].value == (date(2021, 1, 1), date(2021, 2, 1))
-    press(page, "Look a whole year back")
+    press(page, "Search a whole year")
     settle(page)
     assert page.date_input[0].value == (date(2020, 2, 2), date(2021, 2, 1))
     assert page.info
 
 
 @pytest.mark.data
-def test_pixels_that_cannot_be_had_leave_the_passes(
+def test_the_passes_stay_if_a_download_fails(
     page: AppTest, archive: Archive, live: RangeServer
 ) -> None:
     at(page, archive, "gap")
@@ -159,13 +159,13 @@ def test_pixels_that_cannot_be_had_leave_the_passes(
     wide(page)
     assert len(page.error) == 1
     assert "Passes over this place" in headings(page)
-    assert {"Ask Planetary Computer (Microsoft)", "Upload a picture"} <= set(labels(page))
-    # The sentence is about this place only.
+    assert {"Search Planetary Computer (Microsoft)", "Upload a file"} <= set(labels(page))
+    # The message is about this place only.
     page.selectbox(key="classify_sample").select("finland-lake").run()
     assert not page.error
     page.button(key="classify_back").click().run()
     live.reset()
-    press(page, "Take ")
+    press(page, "Show ")
     settle(page)
     assert not page.error
     assert "All 19 land covers" in headings(page)
@@ -180,7 +180,7 @@ def test_a_catalogue_that_fails_leads_to_another(
     at(page, archive, "gap")
     wide(page)
     assert "Earth Search" in page.error[0].value
-    press(page, "Ask Planetary Computer")
+    press(page, "Search Planetary Computer")
     settle(page)
     assert not page.error
     assert "Planetary Computer" in captions(page)
@@ -188,7 +188,7 @@ def test_a_catalogue_that_fails_leads_to_another(
 
 
 @pytest.mark.data
-def test_turning_to_another_place_stops_the_job(
+def test_choosing_another_place_cancels_the_job(
     page: AppTest, archive: Archive, live: RangeServer
 ) -> None:
     at(page, archive, "gap")
@@ -200,7 +200,7 @@ def test_turning_to_another_place_stops_the_job(
     assert "Cancel" not in labels(page)
     until = time.monotonic() + 10
     while any(thread.name == "landcover-job" for thread in threading.enumerate()):
-        assert time.monotonic() < until, "the job went on"
+        assert time.monotonic() < until, "the job did not stop"
         time.sleep(0.05)
     assert headings(page)[0].endswith("Finland")
 
@@ -214,9 +214,9 @@ def as_bytes(path: Path) -> None:
         raster.write(classes.astype(np.uint8))
 
 
-def test_own_catalogue_is_asked_without_a_network(page: AppTest, tmp_path: Path) -> None:
+def test_own_catalogue_is_searched_without_a_network(page: AppTest, tmp_path: Path) -> None:
     sample = native("austria-fields")
-    # Beside the sample, which would be shown otherwise.
+    # Next to the sample, which would be shown otherwise.
     west, north = (sample.transform[2] + 12_000, sample.transform[5] - 12_000)
     for scl in write_safe(tmp_path / "scenes", Safe(corner=(west, north))).rglob("*_SCL_20m.jp2"):
         as_bytes(scl)
@@ -226,7 +226,7 @@ def test_own_catalogue_is_asked_without_a_network(page: AppTest, tmp_path: Path)
     choice_of = next(box for box in page.selectbox if box.label == "Catalogue")
     choice_of.select(live.OWN)
     fetch(page, date(2017, 1, 1), date(2017, 12, 31))
-    assert "no file yet" in page.error[0].value
+    assert "file of your own catalogue is missing" in page.error[0].value
     path = next(field for field in page.text_input if field.label.startswith("File of your own"))
     path.input(str(tmp_path / "missing.parquet"))
     press(page, FETCH)
@@ -237,8 +237,8 @@ def test_own_catalogue_is_asked_without_a_network(page: AppTest, tmp_path: Path)
     path.input(str(tmp_path / "own.parquet"))
     press(page, FETCH)
     settle(page)
-    # What was made up here is no land, and the verdict says so; nothing else is wrong.
-    assert all(said.icon == ":material/block:" for said in page.error)
+    # These synthetic pixels are not land, which the verdict reports; there is no other error.
+    assert all(error.icon == ":material/block:" for error in page.error)
     assert headings(page)[0].endswith("13 June 2017")
     assert "Passes over this place" in headings(page)
     assert "Copernicus" not in captions(page)
@@ -255,14 +255,14 @@ def test_places_where_the_satellite_takes_none_are_refused(page: AppTest) -> Non
 FORM = live.Form(name="earth-search", start=date(2024, 1, 1), end=date(2024, 6, 30))
 
 
-def test_form_becomes_a_wish() -> None:
+def test_form_becomes_a_query() -> None:
     form = replace(FORM, months=("March", "December"), cloud=25)
-    wish = form.wish((48.0, 16.0))
-    assert wish.months == {3, 12}
-    assert wish.max_cloud == 0.25
-    assert (wish.start, wish.end) == (FORM.start, FORM.end)
+    query = form.query((48.0, 16.0))
+    assert query.months == {3, 12}
+    assert query.max_cloud == 0.25
+    assert (query.start, query.end) == (FORM.start, FORM.end)
     with pytest.raises(BadInput, match="run backwards"):
-        replace(FORM, start=date(2024, 7, 1)).wish((48.0, 16.0))
+        replace(FORM, start=date(2024, 7, 1)).query((48.0, 16.0))
 
 
 def candidates(*days: str, looked: int) -> tuple[Candidate, ...]:
@@ -289,25 +289,27 @@ def candidates(*days: str, looked: int) -> tuple[Candidate, ...]:
 @pytest.mark.parametrize(
     ("catalogue", "looked", "best", "shown"),
     [
-        # An archive: what was looked at; the rest waits for a further look.
+        # An archive: those with a preview; the rest is shown when more are requested.
         ("earth-search", 2, 1, [0, 1]),
-        # No classification at all, or files of one's own: the first few, and the best.
+        # No preview at all, or the user's own files: the first few, and the best.
         ("earth-search", 0, 8, [0, 1, 2, 3, 4, 5, 8]),
         ("/home/me/own.parquet", 2, 0, [0, 1, 2, 3, 4, 5]),
         ("earth-search", 0, None, [0, 1, 2, 3, 4, 5]),
     ],
 )
-def test_passes_in_sight(catalogue: str, looked: int, best: int | None, shown: list[int]) -> None:
+def test_which_passes_are_shown(
+    catalogue: str, looked: int, best: int | None, shown: list[int]
+) -> None:
     found = candidates(*(f"2024-06-{day:02}" for day in range(20, 11, -1)), looked=looked)
-    asked = searches.Asked(
+    search = searches.Search(
         catalogue=catalogue,
-        wish=FORM.wish((48.0, 16.0)),
-        finding=SearchResult(candidates=found, best=best, reason=""),
+        query=FORM.query((48.0, 16.0)),
+        result=SearchResult(candidates=found, best=best, reason=""),
     )
-    assert asked.in_sight == shown
+    assert search.shown == shown
 
 
-def test_two_passes_of_a_day_are_told_apart() -> None:
+def test_two_passes_of_a_day_have_different_names() -> None:
     found = candidates("2024-06-12T10:06", "2024-06-12T09:26", "2024-06-02T10:06", looked=0)
     assert [live.pass_name(candidate, found) for candidate in found] == [
         "12 June 2024, 10:06",
@@ -339,7 +341,7 @@ def test_job_keeps_its_result_and_its_progress() -> None:
     assert re.fullmatch(r"Counting: 1 of 2, \d+\.\d s", job.text)
 
 
-def test_job_stops_when_asked() -> None:
+def test_job_stops_when_cancelled() -> None:
     def work(_report: Report, cancel: threading.Event) -> None:
         assert cancel.wait(10)
         check(cancel)
@@ -349,17 +351,17 @@ def test_job_stops_when_asked() -> None:
     assert job.error is None
 
 
-def test_failing_job_ends_in_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_job_ends_with_a_message(caplog: pytest.LogCaptureFixture) -> None:
     def expected(_report: Report, _cancel: threading.Event) -> None:
-        raise FetchError("The archive sleeps: try again.")
+        raise FetchError("The archive is down. Try again.")
 
     def fault(_report: Report, _cancel: threading.Event) -> None:
         raise ZeroDivisionError
 
-    assert done(expected).error == "The archive sleeps: try again."
+    assert done(expected).error == "The archive is down. Try again."
     assert not caplog.records
     error = done(fault).error
     assert error is not None
     assert "An internal error occurred (ZeroDivisionError)" in error
-    # The terminal shows where it happened.
+    # The log shows where the error occurred.
     assert caplog.records[0].exc_info is not None

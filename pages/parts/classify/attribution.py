@@ -1,4 +1,4 @@
-"""Which pixels and bands speak for a class and which against it, laid over the true colours."""
+"""Attribution map of one class over the true colours, and the share of each band."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ BAND_TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} 
 BAND_COLOUR: Final = "#5b7fb5"
 ENLARGE: Final = 5
 DEFAULT_BASELINE: Final = "mean"
-"""As :data:`landcover.explain.baselines.DEFAULT_BASELINE`, which would load torch."""
+"""Same as :data:`landcover.explain.baselines.DEFAULT_BASELINE`, whose import loads torch."""
 
 
 @st.fragment
 def show(name: str, key: str, patch: Raster, found: Result) -> None:
-    """Choose class, method and opacity; see the map, its scale and the bands' shares."""
-    st.subheader("What made the network say so?", anchor=False)
+    """Let the user choose class, method and opacity; show map, scale and band shares."""
+    st.subheader("Which pixels led to this result?", anchor=False)
     if not loaded_models.card(name).explainable:
         st.info(
-            f"{loaded_models.title(name)} has no gradients, so its answer cannot be traced back to "
-            "pixels: choose another model to see which pixels speak for a cover."
+            f"{loaded_models.title(name)} has no gradients, so attribution maps cannot be computed "
+            "for it. Choose another model to see which pixels are evidence for a land cover."
         )
         return
     label, method, opacity = _controls(name, key, found)
@@ -55,7 +55,7 @@ def show(name: str, key: str, patch: Raster, found: Result) -> None:
 
 
 def _controls(name: str, key: str, found: Result) -> tuple[str, str, float]:
-    """Class, method and opacity (0 to 1) as the user set them."""
+    """Return class, method and opacity (0 to 1) as the user sets them."""
     from landcover.explain.explanation import METHODS  # noqa: PLC0415 - loads torch
 
     ranked = sorted(found.prediction.labels, key=lambda score: -score.probability)
@@ -64,7 +64,7 @@ def _controls(name: str, key: str, found: Result) -> tuple[str, str, float]:
         "Land cover",
         list(chances),
         format_func=lambda label: f"{_named(label)} ({chances[label]:.0%})",
-        # A new place starts with its own most probable cover.
+        # A new place starts with its most probable class.
         key=f"classify_label_{key}_{found.prediction.model}",
     )
     first, second = st.columns(2)
@@ -83,7 +83,7 @@ def _controls(name: str, key: str, found: Result) -> tuple[str, str, float]:
 
 
 def _named(label: str) -> str:
-    """A class in words: EuroSAT writes its names as one, such as SeaLake."""
+    """Return a class's display name: EuroSAT names such as SeaLake are written as one word."""
     return BY_NAME[label].short if label in EUROSAT_CLASSES else label
 
 
@@ -109,26 +109,29 @@ def _words(explanation: Explanation, patch: Raster) -> None:
     st.markdown(theme.literal(sentence(explanation, patch)))
     maps.believe(explanation.model, explanation.method)
     st.markdown(
-        f"**Red pixels speak for “{_named(explanation.label)}”, blue ones against it.** "
+        f"**Red pixels are evidence for “{_named(explanation.label)}”, blue ones against it.** "
         f"{method.summary}"
     )
     compared = f"Compared with: {explanation.baseline}. " if method.uses_baseline else ""
     missed = ""
     if explanation.convergence_delta is not None:
-        missed = f" The sum misses the score's change by {explanation.convergence_delta:.1%}."
+        missed = (
+            " The attributions add up to the change of the score within "
+            f"{explanation.convergence_delta:.1%}."
+        )
     st.caption(f"{compared}{legend(explanation).note}{missed}")
     st.caption(
-        "Several covers, methods or models side by side, what each band adds, training patches "
-        "like this one, and what would change the answer: see the page Explain."
+        "The Explain page compares land covers, methods and models, and shows the effect of each "
+        "band, similar training patches, and what would change the result."
     )
 
 
 def _bands(explanation: Explanation) -> None:
     shares = explanation.band_share
     if shares is None:
-        st.caption("This method sees all bands at once, so it gives no share of each band.")
+        st.caption("This method treats all bands together, so it gives no share of each band.")
         return
-    st.markdown("**Share of each band** in all of the colour, for and against together")
+    st.markdown("**Share of each band** in the attribution, for and against together")
     st.plotly_chart(
         band_chart(shares, theme.ink()),
         width="stretch",
@@ -152,11 +155,11 @@ def _download(patch: Raster, found: Result, explanation: Explanation, opacity: f
             patch, found.prediction, explanation, quality=found.quality, opacity=opacity
         )
 
-    cover = BY_NAME[explanation.label].short.lower().replace(" ", "-")
+    label = BY_NAME[explanation.label].short.lower().replace(" ", "-")
     st.download_button(
-        "Picture and explanation as PNG",
+        "Image and attribution map as PNG",
         picture,
-        f"landcover-{explanation.model}-{cover}.png",
+        f"landcover-{explanation.model}-{label}.png",
         "image/png",
         key="classify_png",
         icon=":material/download:",
@@ -165,7 +168,7 @@ def _download(patch: Raster, found: Result, explanation: Explanation, opacity: f
 
 
 def band_chart(shares: dict[str, float], ink: theme.Ink) -> go.Figure:
-    """Bars of the bands' shares (adding up to 1), in the order of their wavelengths."""
+    """Draw bars of the bands' shares (which add up to 1), in order of wavelength."""
     figure = go.Figure(
         go.Bar(
             x=list(shares.values()),
@@ -193,6 +196,6 @@ def band_chart(shares: dict[str, float], ink: theme.Ink) -> go.Figure:
 
 
 def _explained(wish: Wish, pixels: Raster) -> Explanation:
-    with st.spinner("Tracing the answer back to the pixels …", show_time=True):
+    with st.spinner("Computing the attribution map …", show_time=True):
         found: Explanation = computation.at_once(wish, computation.Subject(pixels))
     return found

@@ -1,4 +1,4 @@
-"""Every way to choose a place besides the map, all of them usable by keyboard."""
+"""Forms and buttons to choose a place without the map, all usable by keyboard."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from pages.parts.shared import choice, theme
 FILE_TYPES: Final = ("tif", "tiff", "zip", "json", *SUFFIXES)
 GALLERY_COLUMNS: Final = 3
 GRID_STEP: Final = 6
-"""Pixels of 10 m in one of 60 m: whole steps keep the coarse bands aligned with the window."""
+"""Pixels of 10 m per pixel of 60 m: such steps keep the 60 m bands aligned with the window."""
 
 
 def show() -> None:
-    """Buttons back, the current error, and the three forms."""
-    _way_back()
-    # Containers that are always there: what follows must not move, or the tabs start afresh.
+    """Show the history buttons, the current error, and the three forms."""
+    _history_buttons()
+    # These containers are always there: if the tabs below moved, they would be reset.
     with st.container(key="classify_failure"):
         if message := choice.failure():
             st.error(theme.literal(message))
     with st.container(key="classify_window"):
         _window()
     opened, turn = choice.tab()
-    # A new key opens the tab that a button asked for.
+    # A new key opens the tab that a button requested.
     by_name, by_place, by_file = st.tabs(
         ["Labelled sample", "Coordinates", live.UPLOAD_TAB],
         default=opened,
@@ -48,11 +48,11 @@ def show() -> None:
 
 
 def gallery() -> None:
-    """The samples as pictures with buttons, for a page on which nothing is chosen yet."""
+    """Show the samples with buttons, for a page on which nothing is chosen yet."""
     st.subheader("Six real places to start with", anchor=False)
     st.caption(
-        "Each is a labelled Sentinel-2 patch of 1200 m × 1200 m, numbered as on the map, "
-        "so that you can compare what the network finds with what experts mapped."
+        "Each is a labelled Sentinel-2 patch of 1200 m × 1200 m, numbered as on the map. Compare "
+        "the model's land covers with those that experts mapped."
     )
     with st.container(key="classify_gallery"):
         for left in range(0, len(samples()), GALLERY_COLUMNS):
@@ -71,12 +71,12 @@ def gallery() -> None:
 
 
 def no_picture(chosen: choice.Chosen, place: choice.Place) -> None:
-    """What is known about a place that no picture holds, and what to do."""
-    live.offer(chosen, place)
+    """Show what to do about a place without an image."""
+    live.show_search(chosen, place)
     sample, away = choice.nearest_sample(place)
     st.caption(
-        f"Without a network: the nearest labelled sample is {away:,.0f} km away, or upload a "
-        "Sentinel-2 picture of the place under “Your own picture”."
+        f"Without internet: the nearest labelled sample is {away:,.0f} km away, or upload a "
+        f"Sentinel-2 image of the place under “{live.UPLOAD_TAB}”."
     )
     st.button(
         f"Go to the nearest sample: {sample.title}, {sample.country}",
@@ -86,7 +86,7 @@ def no_picture(chosen: choice.Chosen, place: choice.Place) -> None:
     )
 
 
-def _way_back() -> None:
+def _history_buttons() -> None:
     with st.container(horizontal=True):
         st.button(
             "Previous place",
@@ -115,10 +115,10 @@ def _sample() -> None:
     for number, sample in enumerate(samples(), 1):
         titles[sample.name] = f"{number} · {sample.title}, {sample.country}"
     chosen = choice.current()
-    # A choice made on the map shows here too; a key may only be set before its widget.
+    # Show a choice made on the map here too; state may only be set before its widget.
     st.session_state["classify_sample"] = (chosen.sample if chosen else None) or ""
     st.selectbox(
-        "Places whose covers are known",
+        "Places with known land covers",
         list(titles),
         format_func=titles.__getitem__,
         key="classify_sample",
@@ -138,7 +138,7 @@ def _coordinates() -> None:
             "Latitude and longitude",
             placeholder="48.2223, 13.7209",
             key=f"classify_place_{choice.form_round()}",
-            help="Degrees, north and east positive; 48°13'20\"N 13°43'15\"E is read too.",
+            help="Degrees, north and east positive. 48°13'20\"N 13°43'15\"E works too.",
         )
         if st.form_submit_button("Go there", key="classify_go"):
             _go(text)
@@ -154,10 +154,10 @@ def _go(text: str) -> None:
     if place is None:
         shown = text.strip()[:40]
         choice.fail(
-            f"'{shown}' is not a place: give latitude and longitude in degrees, "
+            f"'{shown}' is not a place. Enter latitude and longitude in degrees, "
             "such as 48.2223, 13.7209."
             if shown
-            else "Give latitude and longitude in degrees, such as 48.2223, 13.7209."
+            else "Enter latitude and longitude in degrees, such as 48.2223, 13.7209."
         )
         return
     choice.choose_place(*place)
@@ -167,14 +167,15 @@ def _go(text: str) -> None:
 
 def _upload() -> None:
     files = st.file_uploader(
-        "A 12-band Sentinel-2 Level-2A picture, or a colour picture",
+        "A 12-band Sentinel-2 Level-2A image, or a colour picture",
         type=list(FILE_TYPES),
         accept_multiple_files=True,
         key=f"classify_files_{choice.form_round()}",
-        help="One GeoTIFF stack of at least 120 × 120 pixels of about 10 m, a zip, or the twelve "
-        "band files of a BigEarthNet patch. A colour picture (PNG, JPEG or a GeoTIFF of three "
-        f"bytes a pixel) of at least {SIDE} × {SIDE} pixels of about 10 m gets one of ten "
-        "covers from a model for such pictures. It stays on this computer.",
+        help="Sentinel-2: one GeoTIFF with all bands and at least 120 × 120 pixels of about 10 m, "
+        "a zip, or the twelve band files of a BigEarthNet patch. Colour picture: PNG, JPEG or a "
+        f"GeoTIFF of three bytes a pixel with at least {SIDE} × {SIDE} pixels of about 10 m; a "
+        "model for colour pictures assigns one of ten land covers. The files stay on this "
+        "computer.",
     )
     token = [file.file_id for file in files]
     if token == st.session_state.get("classify_files_seen", []):
@@ -182,7 +183,7 @@ def _upload() -> None:
     st.session_state["classify_files_seen"] = token
     choice.fail(None)
     if files:
-        with st.spinner("Reading the picture …"):
+        with st.spinner("Reading the file …"):
             try:
                 choice.add_upload([(file.name, file.getvalue()) for file in files])
             except LandcoverError as error:
@@ -191,7 +192,7 @@ def _upload() -> None:
 
 
 def _window() -> None:
-    """Row and column of the window in a picture that is larger than a patch."""
+    """Show row and column of the window in a picture that is larger than a patch."""
     chosen = choice.current()
     whole = choice.uploads().get(chosen.upload or "") if chosen else None
     colours = choice.picture_of(chosen)
@@ -201,8 +202,8 @@ def _window() -> None:
     if chosen is None or whole is None or max(whole.height, whole.width) <= PATCH_PIXELS:
         return
     st.markdown(
-        f"Your picture has {whole.height} × {whole.width} pixels: click in it, or say where the "
-        "window of 1200 m begins."
+        f"Your image has {whole.height} × {whole.width} pixels. Click in it on the map, or set "
+        "where the window of 1200 m starts."
     )
     _window_inputs(
         chosen,
@@ -218,8 +219,8 @@ def _colour_window(chosen: choice.Chosen, whole: Raster) -> None:
     if max(whole.height, whole.width) <= SIDE:
         return
     st.markdown(
-        f"Your picture has {whole.height} × {whole.width} pixels: the middle {SIDE} × {SIDE} "
-        "are classified unless you say where the window begins."
+        f"Your picture has {whole.height} × {whole.width} pixels. The {SIDE} × {SIDE} in the "
+        "middle are classified unless you set where the window starts."
     )
     _window_inputs(
         chosen,
@@ -240,7 +241,7 @@ def _window_inputs(
     prefix: str,
     when_changed: Callable[[str], None],
 ) -> None:
-    """Row and column where the window of ``side`` pixels begins."""
+    """Show number inputs for the row and column where the window of ``side`` pixels starts."""
     axes = zip(("Row from the top", "Column from the left"), ("row", "col"), size, strict=True)
     for column, (label, axis, pixels) in zip(st.columns(2), axes, strict=True):
         key = f"{prefix}_{axis}"

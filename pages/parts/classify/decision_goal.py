@@ -1,4 +1,4 @@
-"""What the decisions should serve, and what "certainly", "possibly" and "not" mean."""
+"""Choice of the aim of the thresholds, and what "certainly", "possibly" and "not" mean."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.models.card import Card
     from landcover.trust.result import Result
 
-WAYS: Final[dict[str, str]] = {
+GOALS: Final[dict[str, str]] = {
     "f1": "Balanced (F1)",
     "f2": "Find more (F2)",
-    "precision": "Be right when it says so: precision",
-    "recall": "Miss little: recall",
+    "precision": "Fewer false alarms (precision)",
+    "recall": "Fewer misses (recall)",
 }
-SAID: Final[dict[Certainty | None, str]] = {
+CERTAINTY_LABELS: Final[dict[Certainty | None, str]] = {
     "certain": "● certainly",
     "possible": "◐ possibly",
     "absent": "○ not",
     None: "",
 }
-"""A sign and a word, so that neither colour nor shade is needed to tell them apart."""
-USUAL_LEVEL: Final = 0.8
+"""A sign and a word, so that colour is never the only sign."""
+DEFAULT_LEVEL: Final = 0.8
 
 
 def choose(card: Card) -> str:
-    """Let the user say what decisions should serve; the name of an aim that the card has."""
+    """Let the user choose the aim of the thresholds; return the name of an aim of the card."""
     from landcover.models.thresholds import DEFAULT_AIM, offered  # noqa: PLC0415 - the map comes first
 
     there = offered(card)
-    ways = [way for way in WAYS if any(aim.kind == way for aim in there)]
+    ways = [way for way in GOALS if any(aim.kind == way for aim in there)]
     if len(ways) < 2:
         return DEFAULT_AIM
     way = _kept("way", ways, ways[0])
@@ -45,18 +45,19 @@ def choose(card: Card) -> str:
     way = left.selectbox(
         "What matters to you?",
         ways,
-        format_func=WAYS.__getitem__,
+        format_func=GOALS.__getitem__,
         key="classify_aim_way",
-        help="The thresholds from which a cover counts as present, chosen on validation. "
-        "Balanced: errors and omissions count alike. Find more: an omission counts four times "
-        "an error. Precision: how many of the covers named are there. Recall: how many of the "
-        "covers there are named.",
+        help="Sets the thresholds from which a land cover counts as present. They were chosen on "
+        "validation patches. Balanced: false alarms and misses count equally. Find more: a miss "
+        "counts four times as much as a false alarm. Precision: the share of the predicted land "
+        "covers that are really there. Recall: the share of the land covers there that are "
+        "predicted.",
     )
     st.session_state["classify_aim_way_kept"] = way
     levels = {aim.level: aim.name for aim in there if aim.kind == way and aim.level is not None}
     if not levels:
         return way
-    level = _kept("level", list(levels), USUAL_LEVEL if USUAL_LEVEL in levels else min(levels))
+    level = _kept("level", list(levels), DEFAULT_LEVEL if DEFAULT_LEVEL in levels else min(levels))
     st.session_state["classify_aim_level"] = level
     level = right.select_slider(
         f"{way.capitalize()} of at least",
@@ -75,46 +76,47 @@ def _kept(name: str, choices: list[Any], usual: Any) -> Any:  # noqa: ANN401 - a
 
 
 def fallback(found: Result) -> str:
-    """Which covers validation could not bring to the aim; empty where it could all."""
+    """Return a sentence on the land covers that cannot serve the aim; empty if all can."""
     names = [BY_NAME[label].short for label in found.prediction.aim_fallback]
     if not names:
         return ""
     return (
-        f"Validation has too few patches to bring these to that aim, so they keep their usual "
-        f"threshold: {', '.join(names)}."
+        "The validation set has too few patches to choose a threshold for this aim, so these "
+        f"land covers keep their usual threshold: {', '.join(names)}."
     )
 
 
 def meaning(card: Card, observed: dict[str, Any] | None) -> str:
-    """What the three words promise, and what came of it; empty where a card has none.
+    """Explain the three words and their measured coverage; empty if the card has no label sets.
 
     Args:
-        card: of the model.
-        observed: what :func:`landcover.decide.conformal.observe` gave on the test split.
+        card: card of the model.
+        observed: the result of :func:`landcover.decide.conformal.observe` on the test split.
     """
     sets = card.label_sets
     if sets is None:
         return ""
     wanted = f"{sets.wanted_coverage:.0%}"
+    certain, possible, absent = (CERTAINTY_LABELS[key] for key in ("certain", "possible", "absent"))
     promise = (
-        f"{SAID['certain']}, {SAID['possible']}, {SAID['absent']}: made so that {wanted} of the "
-        f"covers that are there are not called “not”, and {wanted} of those called “certainly” "
-        "are there, whatever matters to you."
+        f"{certain}, {possible}, {absent}: chosen so that {wanted} of the land covers that are "
+        f"there are not marked “not”, and {wanted} of those marked “certainly” are there. They do "
+        "not depend on the choice above."
     )
     if sets.pooled:
-        promise += " Validation has too few patches of some rare covers to rule them out."
+        promise += " Some rare land covers have too few validation patches to be ruled out."
     where = "on test patches"
-    figures = observed
-    if figures is None:
-        figures, where = sets.expected, "on validation patches of places held out"
-    if not figures:
+    values = observed
+    if values is None:
+        values, where = sets.expected, "on validation patches of held-out places"
+    if not values:
         return promise
-    present, certain = figures["overall"]["present"], figures["overall"]["certain"]
-    kept = f"{_measured(present)} of the covers there were not called “not”"
-    right = f", and {_measured(certain)} of those called “certainly” were there" * bool(
+    present, certain = values["overall"]["present"], values["overall"]["certain"]
+    kept = f"{_measured(present)} of the land covers there were not marked “not”"
+    right = f", and {_measured(certain)} of those marked “certainly” were there" * bool(
         certain["n"]
     )
-    return f"{promise} Measured {where}: {kept}{right}. Elsewhere it may be less."
+    return f"{promise} Measured {where}: {kept}{right}. In other regions the shares may be lower."
 
 
 def _measured(share: dict[str, Any]) -> str:
@@ -130,7 +132,7 @@ def observed(
     card_hash: str,
     state: loaded_models.Stamp,  # noqa: ARG001 - part of the cache's key
 ) -> dict[str, Any] | None:
-    """The coverage that a registered model's label sets had on the test split."""
+    """Return the measured coverage of a registered model's label sets on the test split."""
     from landcover.evaluate.report_files import observed_coverage  # noqa: PLC0415 - as below
     from landcover.models import registry  # noqa: PLC0415 - the map comes first
 
@@ -139,7 +141,7 @@ def observed(
 
 
 def explain(name: str, found: Result) -> None:
-    """Say below the chart what the words mean and which covers the aim left out."""
+    """Show below the chart what the words mean and which land covers cannot serve the aim."""
     card = loaded_models.card(name)
     notes = (fallback(found), meaning(card, observed(name, card.hash, loaded_models.stamp(name))))
     for note in filter(None, notes):

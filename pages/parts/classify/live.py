@@ -1,4 +1,4 @@
-"""Live imagery of a place: the wish, the progress of the job, and the passes to choose from."""
+"""Live imagery of a place: search form, progress, and the passes to choose from."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ DAYS: Final = 180
 YEAR: Final = 365
 COLUMNS: Final = 3
 POLL_S: Final = 0.3
-UPLOAD_TAB: Final = "Your own picture"
+UPLOAD_TAB: Final = "Upload a file"
 MONTHS: Final = tuple(f"{datetime(2024, month, 1, tzinfo=UTC):%B}" for month in range(1, 13))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What the form holds; it stays filled in from one place to the next.
+    """Values of the search form; they are kept from one place to the next.
 
     Attributes:
-        name: of an archive, or :data:`OWN`.
-        path: of the user's own catalogue.
+        name: name of an archive, or :data:`OWN`.
+        path: path of the user's own catalogue.
         start, end: first and last day.
-        months: names of months; none: all.
-        cloud: percent of the square.
+        months: names of months; empty for all.
+        cloud: maximum cloud over the patch, percent.
     """
 
     name: str
@@ -45,14 +45,14 @@ class Form:
 
     @property
     def catalogue(self) -> str:
-        """The archive's name or the file's path."""
+        """Name of the archive or path of the user's own catalogue."""
         return self.path.strip() if self.name == OWN else self.name
 
-    def wish(self, place: choice.Place) -> SceneQuery:
-        """The same as a wish for a place.
+    def query(self, place: choice.Place) -> SceneQuery:
+        """Return the search query for a place.
 
         Raises:
-            BadInput: Sentinel-2 takes no pictures there, or not on these days.
+            BadInput: Sentinel-2 takes no images there, or not on these days.
         """
         return SceneQuery(
             latitude=place[0],
@@ -64,94 +64,94 @@ class Form:
         )
 
 
-def offer(chosen: choice.Chosen, place: choice.Place) -> None:
-    """The form for a place that no picture on this computer holds, and what came of it."""
-    st.subheader("No picture of this place here yet", anchor=False)
+def show_search(chosen: choice.Chosen, place: choice.Place) -> None:
+    """Show the search form for a place without an image on this computer, and its result."""
+    st.subheader("No image of this place yet", anchor=False)
     st.caption(
-        f"{theme.place_text(*place)} lies in none of the samples and none of your pictures. "
-        "An open archive can send one: nothing is asked of the network before you press the "
-        "button, and what was fetched once stays on this computer."
+        f"{theme.place_text(*place)} is in none of the samples and none of your files. An open "
+        "archive can provide an image. The app uses the internet only after you press the button, "
+        "and keeps what it downloads on this computer."
     )
     _progress()
     failed = _failure()
-    asked = searches.asked_about(chosen)
-    empty = asked is not None and asked.finding.best is None
-    if asked is not None and empty and not failed:
-        st.info(theme.literal(asked.finding.reason), icon=":material/event_busy:")
-        _notes(asked)
+    search = searches.search_of(chosen)
+    empty = search is not None and search.result.best is None
+    if search is not None and empty and not failed:
+        st.info(theme.literal(search.result.reason), icon=":material/event_busy:")
+        _notes(search)
     if failed or empty:
-        _ways_out(place)
+        _suggestions(place)
     _form(place)
-    if asked is not None and not empty:
-        _passes(chosen, asked)
+    if search is not None and not empty:
+        _passes(chosen, search)
 
 
-def beside(chosen: choice.Chosen, patch: Raster) -> None:
-    """Below a fetched picture: whose it is, and the other passes over its place."""
+def show_passes(chosen: choice.Chosen, patch: Raster) -> None:
+    """Show the source of a fetched patch and the other passes over its place."""
     if chosen.live is None:
         return
     row = CATALOGUES.get(chosen.live.split(":", 1)[0])
     if row is not None:
         year = f" {patch.acquired:%Y}" if patch.acquired else ""
         st.caption(f"{row.attribution}{year}.")
-    asked = searches.asked_about(chosen)
-    if asked is None:
+    search = searches.search_of(chosen)
+    if search is None:
         return
     _progress()
     _failure()
-    _passes(chosen, asked)
-    with st.expander("Other dates or another catalogue"):
-        _form(asked.place)
+    _passes(chosen, search)
+    with st.expander("Search other dates or another catalogue"):
+        _form(search.place)
 
 
-def _passes(chosen: choice.Chosen, asked: searches.Asked) -> None:
-    finding, busy = asked.finding, searches.running() is not None
+def _passes(chosen: choice.Chosen, search: searches.Search) -> None:
+    result, busy = search.result, searches.running() is not None
     st.subheader("Passes over this place", anchor=False)
-    st.caption(theme.literal(finding.reason))
-    _notes(asked)
-    shown = asked.in_sight
+    st.caption(theme.literal(result.reason))
+    _notes(search)
+    shown = search.shown
     with st.container(key="classify_live_strip"):
         for left in range(0, len(shown), COLUMNS):
             row = shown[left : left + COLUMNS]
             for index, column in zip(row, st.columns(COLUMNS), strict=False):
                 with column:
-                    _pass(asked, index, chosen.live, busy=busy)
-    left_over = len(finding.candidates) - len(shown)
+                    _pass(search, index, chosen.live, busy=busy)
+    left_over = len(result.candidates) - len(shown)
     if left_over:
         st.button(
             f"Check more dates ({left_over} left)",
             key="classify_live_more",
-            on_click=searches.more,
-            args=(asked,),
+            on_click=searches.show_more,
+            args=(search,),
             disabled=busy,
         )
 
 
-def _pass(asked: searches.Asked, index: int, live: str | None, *, busy: bool) -> None:
-    candidates = asked.finding.candidates
+def _pass(search: searches.Search, index: int, live: str | None, *, busy: bool) -> None:
+    candidates = search.result.candidates
     candidate = candidates[index]
     look, day = candidate.preview, pass_name(candidate, candidates)
     taken = candidate.key == live
     if look is not None and look.picture is not None:
         st.image(theme.png(look.picture), width="stretch")
     st.button(
-        f"{day}, shown" if taken else f"Take {day}",
+        f"{day}, shown" if taken else f"Show {day}",
         key=f"classify_live_take_{index}",
-        on_click=searches.take,
-        args=(asked, candidate),
+        on_click=searches.fetch,
+        args=(search, candidate),
         disabled=taken or busy,
         width="stretch",
     )
-    best = "**best** · " if index == asked.finding.best else ""
+    best = "**best** · " if index == search.result.best else ""
     st.caption(best + theme.literal(_facts(candidate)))
 
 
 def pass_name(candidate: Candidate, among: tuple[Candidate, ...]) -> str:
-    """The day of a pass, with the time where that day has two."""
+    """Return the day of a pass, with the time if that day has several passes."""
     when = candidate.acquired
     day = f"{when:%d %B %Y}".lstrip("0")
-    twins = sum(other.acquired.date() == when.date() for other in among)
-    return f"{day}, {when:%H:%M}" if twins > 1 else day
+    same_day = sum(other.acquired.date() == when.date() for other in among)
+    return f"{day}, {when:%H:%M}" if same_day > 1 else day
 
 
 def _facts(candidate: Candidate) -> str:
@@ -160,13 +160,13 @@ def _facts(candidate: Candidate) -> str:
     if look is not None:
         parts.append(f"cloud and shadow {look.cloud + look.shadow:.0%}, no data {look.nodata:.0%}")
     elif first.cloud is not None:
-        parts.append(f"cloud of the whole scene {first.cloud:.0%}")
+        parts.append(f"cloud in the whole scene {first.cloud:.0%}")
     parts += [first.platform or "Sentinel-2", f"baseline {first.baseline or 'not stated'}"]
     return " · ".join(parts)
 
 
-def _notes(asked: searches.Asked) -> None:
-    for note in asked.finding.notes:
+def _notes(search: searches.Search) -> None:
+    for note in search.result.notes:
         st.caption(theme.literal(note))
 
 
@@ -181,7 +181,7 @@ def _form(place: choice.Place) -> None:
         path = st.text_input(
             "File of your own catalogue",
             kept.path,
-            placeholder="only for “Your own catalogue”: made by landcover index",
+            placeholder="only for “Your own catalogue”; made by landcover index",
         )
         span = st.date_input(
             "First and last day",
@@ -190,13 +190,13 @@ def _form(place: choice.Place) -> None:
             max_value=today,
         )
         months = st.multiselect("Only these months", MONTHS, list(kept.months))
-        cloud = st.slider("Most cloud over the square", 0, 100, kept.cloud, step=5, format="%d%%")
+        cloud = st.slider("Maximum cloud over the patch", 0, 100, kept.cloud, step=5, format="%d%%")
         pressed = st.form_submit_button(
-            "Fetch the best picture", type="primary", disabled=searches.running() is not None
+            "Fetch the best image", type="primary", disabled=searches.running() is not None
         )
     if not pressed:
         return
-    # While only the first day of a span is chosen, it ends today.
+    # If only the first day is chosen, the last day is today.
     days = (*(span if isinstance(span, tuple) else (span,)), today)
     form = Form(name=name, path=path, start=days[0], end=days[1], months=tuple(months), cloud=cloud)
     _ask(form, place)
@@ -206,11 +206,11 @@ def _form(place: choice.Place) -> None:
 def _ask(form: Form, place: choice.Place) -> None:
     st.session_state["classify_live_kept"] = form
     try:
-        wish = form.wish(place)
+        query = form.query(place)
     except LandcoverError as error:
         searches.fail(str(error))
     else:
-        searches.find(form.catalogue, wish)
+        searches.start(form.catalogue, query)
 
 
 def _kept() -> Form:
@@ -228,29 +228,29 @@ def _catalogue_title(name: str) -> str:
     return f"{row.title} (needs keys)" if row.needs else row.title
 
 
-def _ways_out(place: choice.Place) -> None:
-    """Buttons for what to try next; the form keeps what it holds besides."""
+def _suggestions(place: choice.Place) -> None:
+    """Show buttons for what to try next; the other values of the form are kept."""
     form, busy = _kept(), searches.running() is not None
     earlier = max(FIRST_LIGHT.date(), form.end - timedelta(days=YEAR))
     other = next(n for n, row in CATALOGUES.items() if not row.needs and n != form.name)
     with st.container(horizontal=True, key="classify_live_ways_out"):
         if earlier < form.start:
             st.button(
-                "Look a whole year back",
+                "Search a whole year",
                 key="classify_live_year",
                 on_click=_ask,
                 args=(replace(form, start=earlier), place),
                 disabled=busy,
             )
         st.button(
-            f"Ask {CATALOGUES[other].title}",
+            f"Search {CATALOGUES[other].title}",
             key="classify_live_other",
             on_click=_ask,
             args=(replace(form, name=other), place),
             disabled=busy,
         )
         st.button(
-            "Upload a picture",
+            "Upload a file",
             key="classify_live_upload",
             on_click=choice.open_tab,
             args=(UPLOAD_TAB,),
@@ -264,7 +264,7 @@ def _progress() -> None:
 
 @st.fragment(run_every=POLL_S)
 def _watch() -> None:
-    """How far the job is, until it ends; then the page is drawn once more."""
+    """Show the progress of the job; rerun the page when it has ended."""
     job = searches.running()
     if job is None:
         return
@@ -277,7 +277,7 @@ def _watch() -> None:
 
 
 def _failure() -> bool:
-    """Show what went wrong; whether anything did."""
+    """Show the error message of the search, if any; return whether there is one."""
     message = searches.failure()
     if message:
         st.error(theme.literal(message), icon=":material/cloud_off:")

@@ -1,4 +1,4 @@
-"""The map: what stands on it always, what changes with the choice, and what a user did on it."""
+"""The map: its fixed and changing layers, and the user's clicks and drawings on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pages.parts.shared import basemap, choice, loaded_models, theme
 KEY: Final = "classify_map"
 HEIGHT: Final = 460
 APP_STATIC: Final = "../../app/static"
-"""Seen from the map component's own frame, so that a base path of the server survives."""
+"""Relative to the map component's frame, so that it works with any base path of the server."""
 VENDOR: Final = f"{APP_STATIC}/vendor"
 RETURNED: Final = (
     "last_clicked",
@@ -31,9 +31,9 @@ RETURNED: Final = (
     "zoom",
 )
 FAR_ZOOM: Final = 11
-"""Below it, places are pins; from it on, squares."""
+"""Below this zoom, places are pins; from it on, squares."""
 LEAN_DEGREES: Final = 3.0
-"""Pins of samples that are closer than this lean apart, or one would hide the other."""
+"""Pins of samples closer than this are tilted apart, so that none hides another."""
 
 ONLINE_LAYERS: Final = (
     (
@@ -80,12 +80,12 @@ map_div.getContainer().addEventListener('keydown', function (event) {{
   if (event.key === 'Enter' && event.target.matches('.lc-pin')) {{ event.target.click(); }}
 }});
 """
-"""Leaflet guesses its icons' place wrongly here, its scale is not metric alone, and its markers
-can be reached by keyboard but not clicked."""
+"""Without this, Leaflet looks for its icons in the wrong place, its scale also shows miles, and
+its markers can be focused by keyboard but not clicked."""
 
 
 class OfflineMap(folium.Map):
-    """folium's map with the scripts that the app itself serves, and none besides."""
+    """A folium map that loads only scripts served by the app itself."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - folium's own
         super().__init__(tiles=None, **options)
@@ -99,7 +99,7 @@ class RectangleDraw(Draw):
     def __init__(self) -> None:
         others = ("polyline", "polygon", "circle", "marker", "circlemarker")
         shape = {"color": theme.ACCENT, "weight": 2, "dashArray": "6 4", "fillOpacity": 0.05}
-        super().__init__(  # type: ignore[no-untyped-call]  # folium leaves it so
+        super().__init__(  # type: ignore[no-untyped-call]  # folium has no types here
             show_geometry_on_click=False,
             draw_options={
                 **dict.fromkeys(others, False),
@@ -112,10 +112,10 @@ class RectangleDraw(Draw):
 
 
 class _Script(MacroElement):
-    """Plain script behind an element; ``map_div`` is the map's name in the component."""
+    """A script after an element; ``map_div`` is the map's name in the component."""
 
     def __init__(self, script: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # branca leaves it so
+        super().__init__()  # type: ignore[no-untyped-call]  # branca has no types here
         self._name = "Script"
         self.script = script
 
@@ -123,11 +123,11 @@ class _Script(MacroElement):
 
 
 @st.fragment
-def show(background: bool) -> None:  # noqa: FBT001 - fragments keep their arguments by position
-    """Draw the map and act on what the user did on it; a change reruns the page."""
+def show(background: bool) -> None:  # noqa: FBT001 - fragments keep arguments by position
+    """Draw the map and handle what the user did on it; a new choice reruns the page."""
     view = choice.view()
-    # The component moves only when these values change, so a turn must change them:
-    # by a millionth of a degree, and of a zoom level, which the map rounds away.
+    # The component moves only if these values change, so each turn changes them by a millionth
+    # of a degree and of a zoom level, which the map rounds away.
     nudge = view.turn % 1000 * 1e-6
     answer = st_folium(
         fixed_map(background=background),
@@ -144,7 +144,7 @@ def show(background: bool) -> None:  # noqa: FBT001 - fragments keep their argum
 
 
 def restore_view() -> None:
-    """Send a map that is drawn anew to where the user last left it."""
+    """Move a new map to where the user last left it."""
     last = st.session_state.get("classify_last_view")
     if last is not None:
         choice.move_map(*last)
@@ -152,12 +152,12 @@ def restore_view() -> None:
 
 
 def fixed_map(*, background: bool) -> OfflineMap:
-    """What never changes: anything else here would draw the map anew and lose its view."""
+    """Build the part of the map that never changes; a change would reset the map's view."""
     centre, zoom = choice.OVERVIEW
     chart = OfflineMap(
         location=centre, zoom_start=int(zoom), min_zoom=2, max_zoom=17, zoom_snap=0.5
     )
-    # folium's argument takes whole numbers only, Leaflet takes what zoom_snap allows.
+    # folium's argument takes integers only, Leaflet takes what zoom_snap allows.
     chart.options["zoom"] = zoom
     root = chart.get_root()
     assert isinstance(root, Figure)
@@ -172,7 +172,7 @@ def fixed_map(*, background: bool) -> OfflineMap:
             max_zoom=17,
         ).add_to(chart)
     for name, url, credit, finest in ONLINE_LAYERS:
-        # Above the offline one, which stays in sight where the network does not answer.
+        # Above the offline layer, which stays visible if the network does not answer.
         folium.TileLayer(
             url,
             name=name,
@@ -209,7 +209,7 @@ def _add_sample(
 
 
 def _lean(sample: Sample, everything: tuple[Sample, ...]) -> int:
-    """Degrees by which a pin leans away from a near neighbour's."""
+    """Return by how many degrees a pin is tilted away from a near neighbour."""
     for other in everything:
         gap = (sample.centre[1] - other.centre[1], sample.centre[0] - other.centre[0])
         if other is not sample and max(map(abs, gap)) < LEAN_DEGREES:
@@ -230,7 +230,7 @@ def _pin(number: int, lean: int, words: str) -> str:
 
 
 def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
-    """What follows the choice: the picture, its square, an upload's outline, a place without."""
+    """Build the layers that follow the choice: image, outline, or a place without an image."""
     group = folium.FeatureGroup(control=False)
     for key, whole in choice.uploads().items():
         if max(whole.height, whole.width) > 120:
@@ -246,7 +246,7 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
     if chosen is not None and patch is not None:
         _picture(chosen.key, patch, opacity=1.0).add_to(group)
         for colour, weight in (("#ffffff", 6), (theme.ACCENT, 3)):
-            # Filled, so that the tooltip of a sample's square does not cover its picture.
+            # Filled, so that the tooltip of a sample's square does not cover its image.
             folium.Polygon(
                 patch.outline, color=colour, weight=weight, fill=True, fill_opacity=0.0
             ).add_to(group)
@@ -254,9 +254,9 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
         folium.Marker(
             chosen.bare_place,
             icon=folium.DivIcon(html="✕", icon_size=(26, 26), class_name="lc-nowhere"),
-            tooltip="No picture of this place on this computer",
+            tooltip="No image of this place on this computer",
         ).add_to(group)
-    # The square says what a drawing chose; the drawing itself need not stay.
+    # The outline shows what was chosen, so the drawing is removed.
     group.add_child(_Script("if (drawnItems.clearLayers) { drawnItems.clearLayers(); }"))
     return group
 
@@ -270,7 +270,7 @@ def _picture(key: str, patch: Raster, opacity: float) -> folium.raster_layers.Im
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _preview(
-    key: str,  # noqa: ARG001 - it says to the cache which pixels these are
+    key: str,  # noqa: ARG001 - part of the cache's key
     _patch: Raster,
 ) -> tuple[str, float, float, float, float]:
     picture = map_picture(_patch, COMPOSITES[0])
@@ -279,18 +279,18 @@ def _preview(
 
 
 def _act(answer: dict[str, Any]) -> bool:
-    """Take what is new in the component's answer; whether it changed the choice."""
+    """Handle what is new in the component's answer; return whether the choice changed."""
     if answer.get("center") and answer.get("zoom") is not None:
         centre = (float(answer["center"]["lat"]), float(answer["center"]["lng"]))
         st.session_state["classify_last_view"] = (centre, float(answer["zoom"]))
-        # Only a map that stands reports its centre.
+        # A map reports its centre only after it is drawn.
         loaded_models.warm_up()
     drawing = answer.get("last_active_drawing")
     on_object = (answer.get("last_object_clicked"), answer.get("last_object_clicked_count"))
     on_map = answer.get("last_clicked")
     before = st.session_state.get("classify_seen", (None, None, None))
     st.session_state["classify_seen"] = (drawing, on_object, on_map)
-    # One gesture may report itself as several: a drawing ends with a click, and so on.
+    # One gesture may be reported as several, such as a drawing that ends with a click.
     if drawing and drawing != before[0]:
         ring = drawing["geometry"]["coordinates"][0]
         lons, lats = zip(*((float(x), float(y)) for x, y in ring), strict=True)
@@ -306,5 +306,5 @@ def _act(answer: dict[str, Any]) -> bool:
 
 
 def _choose(place: dict[str, float]) -> None:
-    # East of the date line the map counts on; the world does not.
+    # The map counts longitudes beyond 180 degrees; wrap them.
     choice.choose_place(float(place["lat"]), (float(place["lng"]) + 180) % 360 - 180)

@@ -1,4 +1,4 @@
-"""What a model says of a picture of red, green and blue, and what such a picture gives up."""
+"""Result for a colour picture, and the limits of colour pictures."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result
 
 ROW: Final = 34
-"""Pixels a class takes in the chart."""
+"""Height of a class in the chart, pixels."""
 SHOWN: Final = 512
-"""Side to which small pictures are enlarged, about."""
+"""Approximate side to which small pictures are enlarged, pixels."""
 FRAME: Final = (232, 89, 12)
-"""Colour of the window's frame: the accent of the page."""
+"""Colour of the frame around the window: the accent of the page."""
 
 
 def beside_map(chosen: choice.Chosen, whole: Raster) -> None:
-    """Title, verdict, doubts, the picture with its window, and what it gives up."""
+    """Show title, verdict, prediction, the picture with its window, and the limits."""
     st.subheader(theme.literal(whole.provenance.source), anchor=False)
     size = f"{SIDE} × {SIDE} pixels, {SIDE * PIXEL_M} m where a pixel is {PIXEL_M} m"
-    st.caption(f"A colour picture without a place, so it is not on the map · {size}")
+    st.caption(f"A colour picture has no place, so it is not on the map · {size}")
     name = _model()
     found = _classified(name, chosen, whole) if name else None
     if name and found:
@@ -48,7 +48,7 @@ def beside_map(chosen: choice.Chosen, whole: Raster) -> None:
 
 
 def below_map(chosen: choice.Chosen, whole: Raster) -> None:
-    """All probabilities, the explanation, downloads and provenance."""
+    """Show all probabilities, the attribution map, downloads and provenance."""
     name = _model(quiet=True)
     found = _classified(name, chosen, whole, quiet=True) if name else None
     if not name or not found:
@@ -56,10 +56,10 @@ def below_map(chosen: choice.Chosen, whole: Raster) -> None:
     seen = whole.window(chosen.row, chosen.col, SIDE)
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("All ten covers", anchor=False)
+        st.subheader("All ten land covers", anchor=False)
         st.caption(
-            "The covers exclude each other, so their probabilities add up to 100 % and the most "
-            "probable one is the answer."
+            "Each picture has exactly one land cover, so the probabilities add up to 100 % and the "
+            "most probable one is predicted."
         )
         st.plotly_chart(
             chart(found, theme.ink()),
@@ -70,7 +70,7 @@ def below_map(chosen: choice.Chosen, whole: Raster) -> None:
         with st.expander("The same as a table"):
             st.table(table(found), border="horizontal")
         report = _report(name, chosen, whole, found)
-        with st.expander("Where this comes from: file, window, model"):
+        with st.expander("Source: file, window, model"):
             rows = provenance(report, loaded_models.card(name).training)
             st.table({k: theme.literal(v) for k, v in rows.items()}, border="horizontal")
         downloads.of_report(report, "classify_colours")
@@ -79,29 +79,28 @@ def below_map(chosen: choice.Chosen, whole: Raster) -> None:
 
 
 def verdict(found: Result, title: str) -> str:
-    """The one cover, or why there is none, as HTML."""
+    """Return the predicted land cover, or that there is none, as HTML."""
     who = html.escape(title)
     if found.quality.abstained:
-        return f"<p><b>{who} gives no label here</b>, because the picture cannot be trusted.</p>"
+        return f"<p><b>{who} predicts no land cover here</b>, for the reason above.</p>"
     best = ranked(found)[0]
-    cover = BY_NAME[best.label]
-    doubt = (
-        "" if best.probability >= 0.5 else "; not sure, for no cover has half of the probability"
-    )
+    land_cover = BY_NAME[best.label]
+    unsure = "" if best.probability >= 0.5 else "; not sure: every probability is below 50 %"
     return (
-        f"<p><b>{who} takes it for:</b></p>"
-        f'<ul class="landcover-verdict"><li>{theme.swatch(cover.hex)} <b>{cover.short}</b>, '
-        f"{best.probability:.0%}{doubt}</li></ul>"
+        f"<p><b>{who} predicts:</b></p>"
+        f'<ul class="landcover-verdict"><li>{theme.swatch(land_cover.hex)} '
+        f"<b>{land_cover.short}</b>, "
+        f"{best.probability:.0%}{unsure}</li></ul>"
     )
 
 
 def ranked(found: Result) -> list[LabelScore]:
-    """The classes, the most probable first."""
+    """Return the classes, the most probable first."""
     return sorted(found.prediction.labels, key=lambda score: -score.probability)
 
 
 def table(found: Result) -> pd.DataFrame:
-    """One row a class, the most probable first."""
+    """Return one row per class, the most probable first."""
     return pd.DataFrame(
         {
             "Land cover": BY_NAME[score.label].short,
@@ -113,14 +112,14 @@ def table(found: Result) -> pd.DataFrame:
 
 
 def decision(score: LabelScore, found: Result) -> str:
-    """The decision as a sign and a word, so that colour is not needed to read it."""
+    """Return the decision as a sign and a word, so that colour is never the only sign."""
     if found.quality.abstained:
-        return "? not judged"
-    return "✓ the answer" if score.predicted else "–"
+        return "? no result"
+    return "✓ predicted" if score.predicted else "–"
 
 
 def chart(found: Result, ink: theme.Ink) -> go.Figure:
-    """Bars in the classes' colours, names above them so that a telephone has room for both."""
+    """Draw bars in the classes' colours, with names above them so that they fit on a phone."""
     scores = ranked(found)
     ys = [-float(k) for k in range(len(scores))]
     figure = go.Figure()
@@ -165,9 +164,9 @@ def chart(found: Result, ink: theme.Ink) -> go.Figure:
 
 
 def framed(whole: Raster, row: int, col: int) -> tuple[ByteArray, int]:
-    """The picture with a frame around the window, and how often its pixels are to be repeated.
+    """Return the picture with a frame around the window, and how often to repeat its pixels.
 
-    Large pictures lose pixels; the window is classified from all of them.
+    Large pictures are shown with fewer pixels; the classification uses all pixels of the window.
     """
     image = whole.image()
     if max(whole.height, whole.width) <= SIDE:
@@ -175,7 +174,7 @@ def framed(whole: Raster, row: int, col: int) -> tuple[ByteArray, int]:
     step = max(1, max(whole.height, whole.width) // (2 * SHOWN))
     width = max(1, round(max(whole.height, whole.width) / 200))
     rows, cols = np.ogrid[: whole.height, : whole.width]
-    # Outside the window, since what is classified should be seen whole.
+    # The frame is outside the window, so that all classified pixels are visible.
     top, left = row - width, col - width
     bottom, right = row + SIDE + width, col + SIDE + width
     outer = (rows >= top) & (rows < bottom) & (cols >= left) & (cols < right)
@@ -185,41 +184,41 @@ def framed(whole: Raster, row: int, col: int) -> tuple[ByteArray, int]:
 
 
 def provenance(report: ClassificationReport, training: dict[str, Any]) -> dict[str, str]:
-    """What a user should know of where picture and answer come from."""
+    """Return the source of the picture and of the prediction, as rows of a table."""
     said = report.provenance
     rows, cols = said.picture_pixels or said.pixels
     side, window = said.pixel_m, said.window
     return {
         "Source": said.source,
         "Size": f"{rows} × {cols} pixels",
-        "Window": f"from row {window.row}, column {window.col}" if window else "the whole",
+        "Window": f"from row {window.row}, column {window.col}" if window else "the entire picture",
         "Pixel": f"{side:.3g} m, as the file states" if side else "not stated; 10 m is assumed",
         "Scaling": said.scaling,
         "Notes": "; ".join(said.notes) or "none",
-        "See-through pixels": f"{report.quality.nodata_fraction:.1%}",
+        "Transparent pixels": f"{report.quality.nodata_fraction:.1%}",
         "Model": f"{said.model}, card {said.card_hash}, {said.model_choice}",
-        "Learnt from": f"{training.get('dataset', 'not stated')}, split "
+        "Trained on": f"{training.get('dataset', 'not stated')}, split "
         + (" and ".join(map(str, training.get("splits", ()))) or "not stated"),
     }
 
 
 def _model(*, quiet: bool = False) -> str | None:
-    """The model for pictures; None, with a sentence, where none is installed."""
-    with st.spinner("Loading the network …"):
+    """Return the model for colour pictures; None, with a message, if none is installed."""
+    with st.spinner("Loading the model …"):
         from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     names = registry.default().for_pictures()
     if names:
         return registry.PICTURE_MODEL if registry.PICTURE_MODEL in names else names[0]
     if not quiet:
-        st.error("No model for colour pictures is installed: install landcover again.")
+        st.error("No model for colour pictures is installed. Install landcover again.")
     return None
 
 
 def _classified(
     name: str, chosen: choice.Chosen, whole: Raster, *, quiet: bool = False
 ) -> Result | None:
-    """The model's answer, or None where it refuses; it says why, unless that was said already."""
+    """Return the result, or None if the model rejects the pixels; show why unless ``quiet``."""
     try:
         return loaded_models.predict(name, chosen.key, whole.window(chosen.row, chosen.col, SIDE))
     except LandcoverError as error:
@@ -234,7 +233,7 @@ def _limits(name: str) -> None:
 
     lines = picture_limits.limits_of(registry.default().folder(name))
     st.markdown(
-        "**What a colour picture gives up** against a place on the map, which is read in twelve "
+        "**Limits of a colour picture** compared with a Sentinel-2 patch, which has twelve "
         "bands:\n\n" + "\n".join(f"- {theme.literal(line)}" for line in lines)
     )
 

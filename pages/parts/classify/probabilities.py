@@ -1,4 +1,4 @@
-"""The 19 probabilities, grouped by theme: as a chart and as a table."""
+"""Chart and table of the 19 probabilities, grouped by theme."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from landcover.core.classes import BY_NAME, THEMES
-from pages.parts.classify.decision_goal import SAID
+from pages.parts.classify.decision_goal import CERTAINTY_LABELS
 from pages.parts.shared.theme import Ink
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
@@ -18,19 +18,19 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result
 
 ROW: Final = 34
-"""Pixels a class takes; a theme's heading takes as much."""
+"""Height of a class or of a theme's heading, pixels."""
 
 
 @dataclass(frozen=True)
 class Theme:
-    """One CORINE level-1 theme with its classes, the most probable first."""
+    """A CORINE level-1 theme with its classes, the most probable first."""
 
     name: str
     scores: tuple[LabelScore, ...]
 
 
 def by_theme(scores: tuple[LabelScore, ...]) -> tuple[Theme, ...]:
-    """Themes with their classes, both sorted by their highest probability."""
+    """Group classes by theme; sort both by their highest probability."""
     groups = []
     for name in THEMES:
         own = [score for score in scores if BY_NAME[score.label].theme == name]
@@ -40,19 +40,19 @@ def by_theme(scores: tuple[LabelScore, ...]) -> tuple[Theme, ...]:
 
 
 def decision(score: LabelScore, found: Result) -> str:
-    """The decision as a sign and a word, so that colour is not needed to read it."""
+    """Return the decision as a sign and a word, so that colour is never the only sign."""
     if found.quality.abstained:
-        return "? not judged"
-    return "✓ present" if score.predicted else "– not found"
+        return "? no result"
+    return "✓ present" if score.predicted else "– absent"
 
 
-def sureness(score: LabelScore, found: Result) -> str:
-    """The word of the conformal label set with its sign; empty where there is none."""
-    return "" if found.quality.abstained else SAID[score.certainty]
+def certainty(score: LabelScore, found: Result) -> str:
+    """Return the label of the conformal label set; empty if there is none."""
+    return "" if found.quality.abstained else CERTAINTY_LABELS[score.certainty]
 
 
 def table(found: Result, truth: frozenset[str] | None) -> pd.DataFrame:
-    """One row a class, in the chart's order, which says the theme."""
+    """Return one row per class, in the order of the chart."""
     rows = []
     for group in by_theme(found.prediction.labels):
         for score in group.scores:
@@ -63,7 +63,7 @@ def table(found: Result, truth: frozenset[str] | None) -> pd.DataFrame:
                 "Decision": decision(score, found),
             }
             if score.certainty is not None:
-                row["Certainty"] = sureness(score, found)
+                row["Certainty"] = certainty(score, found)
             if truth is not None:
                 row["In the label"] = "yes" if score.label in truth else "no"
             rows.append(row)
@@ -71,9 +71,9 @@ def table(found: Result, truth: frozenset[str] | None) -> pd.DataFrame:
 
 
 def chart(found: Result, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
-    """Bars in the classes' colours with their thresholds, in two lines a class.
+    """Draw bars in the classes' colours with their thresholds, in two lines per class.
 
-    Names stand above the bars and not beside them, so that a telephone has room for both.
+    Names are above the bars and not next to them, so that they fit on a phone.
     """
     rows = list(_rows(by_theme(found.prediction.labels)))
     classes = [(y, row) for y, row in rows if not isinstance(row, str)]
@@ -131,7 +131,7 @@ def chart(found: Result, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
 
 
 def _rows(groups: tuple[Theme, ...]) -> Iterator[tuple[float, str | LabelScore]]:
-    """Height and content of every line, from the top down."""
+    """Yield the y position and the content of every line, from the top down."""
     y = 0.0
     for group in groups:
         yield y, group.name
@@ -162,7 +162,7 @@ def _class_text(
 
 
 def _decided(score: LabelScore, found: Result) -> str:
-    return "  ".join(filter(None, (decision(score, found), sureness(score, found))))
+    return "  ".join(filter(None, (decision(score, found), certainty(score, found))))
 
 
 def _text(figure: go.Figure, text: str, colour: str, *, x: float, y: float, side: str) -> None:

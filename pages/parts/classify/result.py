@@ -1,4 +1,4 @@
-"""What a model says of the chosen square: verdict, probabilities, doubts, views, provenance."""
+"""Result for the chosen patch: verdict, land covers, probabilities, views and provenance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
 
 
 def beside_map(chosen: choice.Chosen, patch: Raster) -> None:
-    """Title, whether to believe the answer, the answer, and three views of one square."""
+    """Show title, verdict, land covers and three views of a patch."""
     sample = choice.sample_of(chosen)
     st.subheader(_title(chosen, sample, patch), anchor=False)
     st.caption(_where_and_when(chosen, patch))
@@ -32,12 +32,12 @@ def beside_map(chosen: choice.Chosen, patch: Raster) -> None:
         verdict_banner.show(found.verdict)
         st.html(verdict(found, loaded_models.title(name), sample.truth if sample else None))
         if sample is not None:
-            st.caption(seen(sample, loaded_models.card(name)))
+            st.caption(training_note(sample, loaded_models.card(name)))
     _views(patch)
 
 
 def below_map(chosen: choice.Chosen, patch: Raster) -> None:
-    """All probabilities, the explanation, downloads and provenance of one square."""
+    """Show all probabilities, the attribution map, downloads and provenance of a patch."""
     name = loaded_models.current()
     aim = st.session_state.get("classify_aim", "f1")
     found = _classified(name, chosen, patch, aim, quiet=True) if name else None
@@ -47,9 +47,9 @@ def below_map(chosen: choice.Chosen, patch: Raster) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         _probabilities(name, found, sample.truth if sample else None)
-        with st.expander("Where this comes from: file, date, bands, model"):
+        with st.expander("Source: file, date, bands, model"):
             rows = _provenance(patch, found, loaded_models.card(name))
-            shown = {what: theme.literal(said) for what, said in rows.items()}
+            shown = {name: theme.literal(value) for name, value in rows.items()}
             st.table(shown, border="horizontal")
         _downloads(found)
     with right:
@@ -57,10 +57,10 @@ def below_map(chosen: choice.Chosen, patch: Raster) -> None:
 
 
 def _aim(name: str) -> str:
-    """What the decisions should serve, as the user chose it beside the map."""
+    """Return the aim of the thresholds that the user chose next to the map."""
     try:
         aim = decision_goal.choose(loaded_models.card(name))
-    except LandcoverError:  # a damaged card: classifying says so
+    except LandcoverError:  # a damaged card: the prediction reports it
         aim = "f1"
     st.session_state["classify_aim"] = aim
     return aim
@@ -68,9 +68,9 @@ def _aim(name: str) -> str:
 
 def _probabilities(name: str, found: Result, truth: frozenset[str] | None) -> None:
     st.subheader("All 19 land covers", anchor=False)
-    marked = " ◆: in this place's label." if truth is not None else ""
+    marked = " ◆: in the label of this place." if truth is not None else ""
     st.caption(
-        "Bar: probability. Upright line: the threshold from which a cover counts as present. "
+        "Bar: probability. Vertical line: threshold from which a land cover counts as present. "
         f"Grouped by theme, the most probable first.{marked}"
     )
     st.plotly_chart(
@@ -87,7 +87,7 @@ def _probabilities(name: str, found: Result, truth: frozenset[str] | None) -> No
 def _classified(
     name: str, chosen: choice.Chosen, patch: Raster, aim: str, *, quiet: bool = False
 ) -> Result | None:
-    """The model's answer, or None where it refuses; it says why, unless that was said already."""
+    """Return the result, or None if the model rejects the pixels; show why unless ``quiet``."""
     try:
         return loaded_models.predict(name, chosen.key, patch, aim)
     except LandcoverError as error:
@@ -116,28 +116,32 @@ def _when(patch: Raster) -> str:
 
 
 def verdict(found: Result, title: str, truth: frozenset[str] | None) -> str:
-    """The covers that the model finds, or why it names none, as HTML; with the label beside."""
+    """Return the predicted land covers, compared with the label if there is one, as HTML."""
     who = html.escape(title)
     if found.quality.abstained:
-        return f"<p><b>{who} gives no label here</b>, for the reason above.</p>"
+        return f"<p><b>{who} predicts no land cover here</b>, for the reason above.</p>"
     named = found.prediction.predicted
     if not named:
-        head = f"<b>{who} finds none of the 19 covers</b>: no probability reaches its threshold."
+        head = (
+            f"<b>{who} finds none of the 19 land covers</b>: no probability reaches its threshold."
+        )
     else:
         head = f"<b>{who} finds {len(named)} land cover{'s' * (len(named) > 1)}:</b>"
     items = [
         f"<li>{theme.swatch(BY_NAME[score.label].hex)} <b>{score.label}</b>, "
-        f"{score.probability:.0%}{_sure(score)}{_agrees(score.label, truth)}</li>"
+        f"{score.probability:.0%}{_certainty(score)}{_agrees(score.label, truth)}</li>"
         for score in named
     ]
     missed = sorted((truth or frozenset()) - {score.label for score in named})
-    tail = f"<p>In this place's label, but not found: {'; '.join(missed)}.</p>" if missed else ""
+    tail = (
+        f"<p>In the label of this place, but not found: {'; '.join(missed)}.</p>" if missed else ""
+    )
     return f'<p>{head}</p><ul class="landcover-verdict">{"".join(items)}</ul>{tail}'
 
 
-def _sure(score: LabelScore) -> str:
-    said = decision_goal.SAID[score.certainty]
-    return f" {said}" if said else ""
+def _certainty(score: LabelScore) -> str:
+    label = decision_goal.CERTAINTY_LABELS[score.certainty]
+    return f" {label}" if label else ""
 
 
 def _agrees(label: str, truth: frozenset[str] | None) -> str:
@@ -146,17 +150,17 @@ def _agrees(label: str, truth: frozenset[str] | None) -> str:
     return " (✓ in the label)" if label in truth else " (✗ not in the label)"
 
 
-def seen(sample: Sample, card: Card) -> str:
-    """Whether the model may have learnt from the sample itself."""
+def training_note(sample: Sample, card: Card) -> str:
+    """Return whether the model may have been trained on the sample."""
     splits = card.training.get("splits", ())
     if sample.split is None:
-        return "BigEarthNet v2 leaves this patch out of all its splits: the model never saw it."
+        return "This patch is in no split of BigEarthNet v2, so the model was not trained on it."
     if sample.split in splits:
         return (
-            f"This patch belongs to the {sample.split} split, from which the model's training "
-            "patches were taken, so agreement proves little."
+            f"The model may have been trained on this patch, which belongs to the {sample.split} "
+            "split, so agreement with the label proves little."
         )
-    return f"The model did not learn from the {sample.split} split, to which this patch belongs."
+    return f"This patch belongs to the {sample.split} split, which the model was not trained on."
 
 
 def _views(patch: Raster) -> None:
@@ -167,49 +171,49 @@ def _views(patch: Raster) -> None:
                 st.caption(f"**{view.name}** ({' '.join(view.bands)}): {view.reading}")
     stretches = "; ".join(f"{v.name} {v.low:g} to {v.high:g}" for v in COMPOSITES)
     st.caption(
-        f"Stretch, the same for every picture: reflectance from black to full is {stretches}; "
+        f"Contrast, the same for every image: reflectance from black to white is {stretches}; "
         "gamma 1.6."
     )
 
 
 def _downloads(found: Result) -> None:
-    from landcover.report.classification import report_of  # noqa: PLC0415 - it loads torch
+    from landcover.report.classification import report_of  # noqa: PLC0415 - loads torch
 
     downloads.of_report(report_of(found, found.raster.provenance.source), "classify")
 
 
 def _provenance(patch: Raster, found: Result, card: Card) -> dict[str, str]:
-    said = patch.provenance
+    source = patch.provenance
     crs, (a, _, west, _, e, north) = patch.georeference
     return {
-        "Source": said.source,
-        "Scene": said.scene or "not stated",
+        "Source": source.source,
+        "Scene": source.scene or "not stated",
         "Taken": f"{patch.acquired:%Y-%m-%d %H:%M} UTC" if patch.acquired else "not stated",
-        "Level": said.level,
-        "Processing baseline": said.baseline or "not stated",
+        "Level": source.level,
+        "Processing baseline": source.baseline or "not stated",
         "Coordinate reference system": crs,
         "Upper left corner": f"{west:.1f}, {north:.1f} (pixels of {a:g} × {-e:g} m)",
-        "Bands": f"{' '.join(patch.bands)}, order taken from: {said.band_order}",
-        "Missing bands": ", ".join(said.missing_bands) or "none",
-        "Resampling": said.resampling,
-        "Scaling": said.scaling,
-        "Notes": "; ".join(said.notes) or "none",
+        "Bands": f"{' '.join(patch.bands)}, order taken from: {source.band_order}",
+        "Missing bands": ", ".join(source.missing_bands) or "none",
+        "Resampling": source.resampling,
+        "Scaling": source.scaling,
+        "Notes": "; ".join(source.notes) or "none",
         "Pixels without data": f"{patch.nodata_fraction:.1%}",
         "Cloud and shadow here": _share(found.quality.cloud_fraction),
         "Model": f"{card.title}, card {found.prediction.card_hash}",
-        "Learnt from": _learnt(card.training),
+        "Trained on": _trained_on(card.training),
         "Thresholds": card.threshold_rule,
         "Calibration": _calibrated(card),
     }
 
 
 def _calibrated(card: Card) -> str:
-    """Which calibration the probabilities went through, and why none."""
+    """Return which calibration the probabilities have, or why none."""
     if card.calibration.method == "none":
         tried = card.calibration.evidence is not None
-        return "none" + ": none lowered the log loss on places held out" * tried
+        return "none" + ": none lowered the log loss on held-out places" * tried
     kept = len(card.calibration.kept or ())
-    return f"scale and shift of {kept} of {len(card.classes)} covers, kept where errors fell"
+    return f"scale and shift of {kept} of {len(card.classes)} classes, kept where the error fell"
 
 
 def _share(fraction: float | None) -> str:
@@ -218,6 +222,6 @@ def _share(fraction: float | None) -> str:
     return f"{fraction:.1%}"
 
 
-def _learnt(training: dict[str, Any]) -> str:
+def _trained_on(training: dict[str, Any]) -> str:
     splits = " and ".join(str(name) for name in training.get("splits", ())) or "not stated"
     return f"{training.get('dataset', 'not stated')}, split {splits}"

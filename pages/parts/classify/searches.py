@@ -1,6 +1,6 @@
-"""What was asked of the archives, place by place, and the one job that is asking now.
+"""Searches for live imagery: the latest one of each place, and the job that is running now.
 
-All of it lives in ``st.session_state`` under keys that begin with ``classify_live_``.
+Everything is kept in ``st.session_state`` under keys that begin with ``classify_live_``.
 """
 
 from __future__ import annotations
@@ -21,125 +21,125 @@ from pages.parts.shared import choice, jobs
 
 MAX_PLACES: Final = 8
 STEP: Final = 6
-"""Passes that are shown at once where none could be looked at."""
+"""Passes shown at a time if none has a preview."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What was asked of a catalogue and what it found.
+class Search:
+    """A search of a catalogue and its result.
 
     Attributes:
         catalogue: name of an archive, or path of the user's own catalogue.
-        wish: place, dates and cloud.
-        finding: what there is.
-        limit: how many passes to show where none could be looked at.
+        query: place, dates and cloud.
+        result: the candidates that were found.
+        limit: how many passes to show if none has a preview.
     """
 
     catalogue: str
-    wish: SceneQuery
-    finding: SearchResult
+    query: SceneQuery
+    result: SearchResult
     limit: int = STEP
 
     @property
     def place(self) -> choice.Place:
-        """Where the pictures were wished for."""
-        return self.wish.latitude, self.wish.longitude
+        """Latitude and longitude of the query, degrees."""
+        return self.query.latitude, self.query.longitude
 
     @property
-    def looks(self) -> bool:
-        """Whether a further look can tell more: an archive's passes are looked at by and by."""
-        return self.catalogue in CATALOGUES and any(c.preview for c in self.finding.candidates)
+    def has_previews(self) -> bool:
+        """Whether previews can be loaded: an archive loads them a few at a time."""
+        return self.catalogue in CATALOGUES and any(c.preview for c in self.result.candidates)
 
     @property
-    def in_sight(self) -> list[int]:
-        """Which candidates to show: those that were looked at, or the first few."""
-        finding = self.finding
-        if self.looks:
-            return [i for i, candidate in enumerate(finding.candidates) if candidate.preview]
-        first = set(range(min(self.limit, len(finding.candidates))))
-        return sorted(first if finding.best is None else first | {finding.best})
+    def shown(self) -> list[int]:
+        """Indices of the candidates to show: those with a preview, or the first few."""
+        result = self.result
+        if self.has_previews:
+            return [i for i, candidate in enumerate(result.candidates) if candidate.preview]
+        first = set(range(min(self.limit, len(result.candidates))))
+        return sorted(first if result.best is None else first | {result.best})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Brought:
-    """What a job brought: what was found, and the pixels of one candidate or why there are none."""
+class Fetched:
+    """Result of a job: the search, and the pixels of one candidate or why there are none."""
 
-    asked: Asked
+    search: Search
     candidate: Candidate | None = None
     patch: Raster | None = None
     error: str | None = None
 
 
-def find(name: str, wish: SceneQuery) -> None:
-    """Begin to search a catalogue and to fetch the best that it has."""
+def start(name: str, query: SceneQuery) -> None:
+    """Start to search a catalogue and to fetch its best candidate."""
 
-    def work(report: Report, cancel: Event) -> Brought:
+    def work(report: Report, cancel: Event) -> Fetched:
         if name not in CATALOGUES:
             _check_file(name)
-        finding = catalog.find(name, wish, report=report, cancel=cancel)
-        asked = Asked(catalogue=name, wish=wish, finding=finding)
-        if finding.best is None:
-            return Brought(asked=asked)
-        return _fetched(asked, finding.candidates[finding.best], report, cancel)
+        result = catalog.find(name, query, report=report, cancel=cancel)
+        search = Search(catalogue=name, query=query, result=result)
+        if result.best is None:
+            return Fetched(search=search)
+        return _fetched(search, result.candidates[result.best], report, cancel)
 
     _start(work)
 
 
 def _check_file(path: str) -> None:
-    """Refuse what is no file, in words that fit the form.
+    """Check the path of the user's own catalogue.
 
     Raises:
-        BadInput: it is none.
+        BadInput: there is no such file.
     """
     try:
         if Path(path).is_file():
             return
     except (OSError, ValueError):
         pass
-    # The end of a long path says more than its beginning.
+    # The end of a long path is more informative than its beginning.
     shown = path if len(path) <= 60 else "…" + path[-59:]
-    what = f"There is no file '{shown}'" if path else "Your own catalogue has no file yet"
+    what = f"There is no file '{shown}'." if path else "The file of your own catalogue is missing."
     raise BadInput(
-        f"{what}: give the path of one that 'landcover index' made, or choose another catalogue."
+        f"{what} Enter the path of a file made by 'landcover index', or choose another catalogue."
     )
 
 
-def take(asked: Asked, candidate: Candidate) -> None:
-    """Show a candidate; it is fetched unless it is held."""
+def fetch(search: Search, candidate: Candidate) -> None:
+    """Show a candidate, after downloading it unless it is still held."""
     held = choice.fetched().get(candidate.key)
     if held is not None:
         stop()
         choice.add_live(candidate.key, held)
         return
 
-    def work(report: Report, cancel: Event) -> Brought:
-        return _fetched(asked, candidate, report, cancel)
+    def work(report: Report, cancel: Event) -> Fetched:
+        return _fetched(search, candidate, report, cancel)
 
     _start(work)
 
 
-def more(asked: Asked) -> None:
-    """Check further candidates; where none can be checked, show further ones."""
-    if not asked.looks:
-        _keep(replace(asked, limit=asked.limit + STEP))
+def show_more(search: Search) -> None:
+    """Show more candidates, after loading their previews if the catalogue has previews."""
+    if not search.has_previews:
+        _keep(replace(search, limit=search.limit + STEP))
         return
 
-    def work(report: Report, cancel: Event) -> Brought:
-        finding = catalog.preview_more(asked.finding, asked.wish, report=report, cancel=cancel)
-        return Brought(asked=replace(asked, finding=finding))
+    def work(report: Report, cancel: Event) -> Fetched:
+        result = catalog.preview_more(search.result, search.query, report=report, cancel=cancel)
+        return Fetched(search=replace(search, result=result))
 
     _start(work)
 
 
-def _fetched(asked: Asked, candidate: Candidate, report: Report, cancel: Event) -> Brought:
-    """The candidate's pixels; what was found is kept where they cannot be had."""
+def _fetched(search: Search, candidate: Candidate, report: Report, cancel: Event) -> Fetched:
+    """Download a candidate's pixels; on failure the search is kept with an error message."""
     try:
         patch = catalog.fetch(candidate, report=report, cancel=cancel)
     except Cancelled:
-        return Brought(asked=asked)
+        return Fetched(search=search)
     except LandcoverError as error:
-        return Brought(asked=asked, error=str(error))
-    return Brought(asked=asked, candidate=candidate, patch=patch)
+        return Fetched(search=search, error=str(error))
+    return Fetched(search=search, candidate=candidate, patch=patch)
 
 
 def _start(work: jobs.Work) -> None:
@@ -149,7 +149,7 @@ def _start(work: jobs.Work) -> None:
 
 
 def stop() -> None:
-    """Stop whatever is being fetched, and take nothing of it."""
+    """Cancel the running job and ignore its result."""
     job = st.session_state.get("classify_live_job")
     if isinstance(job, jobs.Job):
         job.cancel()
@@ -157,60 +157,60 @@ def stop() -> None:
 
 
 def running() -> jobs.Job | None:
-    """The job that is under way for the current choice; one for another choice is stopped."""
+    """Return the job for the current choice; a job for another choice is cancelled."""
     job = st.session_state.get("classify_live_job")
     if not isinstance(job, jobs.Job):
         return None
     if job.purpose != choice.current():
-        # The user has turned to another place; this one is not wanted any more.
+        # The user has moved to another place, so this job is no longer needed.
         stop()
         return None
     return job
 
 
 def collect(job: jobs.Job) -> None:
-    """Make what a job brought the page's state."""
+    """Store the result of a finished job in the page's state."""
     st.session_state["classify_live_job"] = None
-    brought = job.result
-    if not isinstance(brought, Brought):
+    fetched = job.result
+    if not isinstance(fetched, Fetched):
         fail(job.error)
         return
-    _keep(brought.asked)
-    fail(brought.error)
-    if brought.candidate is not None and brought.patch is not None:
-        choice.add_live(brought.candidate.key, brought.patch)
+    _keep(fetched.search)
+    fail(fetched.error)
+    if fetched.candidate is not None and fetched.patch is not None:
+        choice.add_live(fetched.candidate.key, fetched.patch)
 
 
-def _keep(asked: Asked) -> None:
+def _keep(search: Search) -> None:
     kept = _kept()
-    kept.pop(asked.place, None)
-    kept[asked.place] = asked
+    kept.pop(search.place, None)
+    kept[search.place] = search
     for old in list(kept)[:-MAX_PLACES]:
         del kept[old]
 
 
-def _kept() -> dict[choice.Place, Asked]:
+def _kept() -> dict[choice.Place, Search]:
     kept = st.session_state.setdefault("classify_live_asked", {})
     assert isinstance(kept, dict)
     return kept
 
 
-def asked_about(chosen: choice.Chosen) -> Asked | None:
-    """What was asked last about a bare place, or to get a fetched picture."""
+def search_of(chosen: choice.Chosen) -> Search | None:
+    """Return the latest search for a bare place, or the one that found a fetched patch."""
     if chosen.bare_place is not None:
         return _kept().get(chosen.bare_place)
-    for asked in reversed(_kept().values()):
-        if any(candidate.key == chosen.live for candidate in asked.finding.candidates):
-            return asked
+    for search in reversed(_kept().values()):
+        if any(candidate.key == chosen.live for candidate in search.result.candidates):
+            return search
     return None
 
 
 def fail(message: str | None) -> None:
-    """Keep one sentence to show as long as the current choice stands."""
+    """Set the error message of the current choice; None removes it."""
     st.session_state["classify_live_error"] = message and (choice.current(), message)
 
 
 def failure() -> str | None:
-    """The sentence to show about the current choice."""
+    """Return the error message of the current choice, or None."""
     kept = st.session_state.get("classify_live_error")
     return str(kept[1]) if kept and kept[0] == choice.current() else None
