@@ -1,4 +1,4 @@
-"""The public interface: what a script or a notebook sees after ``import landcover as lc``."""
+"""Test the public interface: ``import landcover as lc`` in a script or a notebook."""
 
 from __future__ import annotations
 
@@ -33,46 +33,46 @@ def result(model: lc.Classifier) -> lc.Classification:
     return model.predict(lc.open("finland-lake"))
 
 
-def test_importing_the_package_loads_no_library() -> None:
+def test_importing_the_package_loads_no_large_library() -> None:
     heavy = "{'numpy', 'torch', 'pandas', 'rasterio', 'matplotlib'} & set(sys.modules)"
     code = f"import sys, landcover; assert 'open' in dir(landcover); print({heavy} or 'none')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "none"
 
 
-def test_every_public_name_exists_and_no_other() -> None:
+def test_the_package_has_its_public_names_only() -> None:
     assert all(hasattr(lc, name) for name in lc.__all__)
     with pytest.raises(AttributeError, match="no attribute 'opem'"):
         lc.opem  # type: ignore[attr-defined] # noqa: B018
 
 
-def test_a_result_holds_prediction_and_verdict(result: lc.Classification) -> None:
+def test_a_result_has_prediction_and_verdict(result: lc.Classification) -> None:
     assert result.verdict.decision == "answer"
-    found = {item.label for item in result.prediction.predicted}
+    predicted = {item.label for item in result.prediction.predicted}
     frame = result.to_frame()
-    assert set(frame.label[frame.predicted]) == found
-    assert "Inland waters" in found
+    assert set(frame.label[frame.predicted]) == predicted
+    assert "Inland waters" in predicted
     assert frame.attrs == {"source": "finland-lake", "model": "landcover-cnn", "verdict": "answer"}
     record = report_of(result, "finland-lake").as_dict()
     assert frame.to_dict("records") == record["labels"]
 
 
-def test_no_class_is_predicted_where_the_program_cannot_tell(model: lc.Classifier) -> None:
-    whole = lc.open("finland-lake")
-    valid = whole.valid.copy()
+def test_no_class_is_predicted_if_the_verdict_is_cannot_tell(model: lc.Classifier) -> None:
+    patch = lc.open("finland-lake")
+    valid = patch.valid.copy()
     valid[:100] = False
-    cut = replace(whole, valid=valid, data=np.where(valid, whole.data, 0))
-    frame = model.predict(cut).to_frame()
+    with_gaps = replace(patch, valid=valid, data=np.where(valid, patch.data, 0))
+    frame = model.predict(with_gaps).to_frame()
     assert frame.attrs["verdict"] == "cannot tell"
     assert not frame.predicted.any()
     assert frame.certainty.isna().all()
 
 
-def test_an_attribution_map_is_read_and_plotted(result: lc.Classification) -> None:
-    found = result.explain("Inland waters")
-    assert found.explanation.label == "Inland waters"
-    assert "Inland waters" in found.reading
-    figure = found.plot()
+def test_an_attribution_map_has_a_sentence_and_a_plot(result: lc.Classification) -> None:
+    attribution = result.explain("Inland waters")
+    assert attribution.explanation.label == "Inland waters"
+    assert "Inland waters" in attribution.reading
+    figure = attribution.plot()
     assert isinstance(figure, Figure)
     assert figure.axes[0].get_title() == "finland-lake"
     assert figure._repr_png_().startswith(PNG)
@@ -80,12 +80,10 @@ def test_an_attribution_map_is_read_and_plotted(result: lc.Classification) -> No
         result.explain("Inland water")
 
 
-def test_values_show_themselves_in_a_notebook(
-    model: lc.Classifier, result: lc.Classification
-) -> None:
-    shown = result._repr_html_()
-    assert "Inland waters" in shown
-    assert result.verdict.reason in shown
+def test_values_are_shown_in_a_notebook(model: lc.Classifier, result: lc.Classification) -> None:
+    page = result._repr_html_()
+    assert "Inland waters" in page
+    assert result.verdict.reason in page
     assert "landcover CNN" in model._repr_html_()
     for value in (result, result.raster, result.explain("Inland waters", "grad-cam")):
         picture = value._repr_png_()
@@ -93,21 +91,21 @@ def test_values_show_themselves_in_a_notebook(
         assert picture.startswith(PNG)
 
 
-def test_a_model_may_be_told_what_to_aim_at(model: lc.Classifier) -> None:
+def test_the_thresholds_serve_the_given_aim(model: lc.Classifier) -> None:
     raster = lc.open("finland-lake")
     assert model.predict(raster, "f2").prediction.aim == "f2"
     with pytest.raises(BadInput, match="aim"):
         model.predict(raster, "f3")
 
 
-def test_a_model_is_loaded_by_its_folder_too(model: lc.Classifier) -> None:
+def test_a_model_is_loaded_from_its_folder_too(model: lc.Classifier) -> None:
     assert model.model.folder is not None
     assert lc.load_model(model.model.folder, "cpu").card == model.card
     with pytest.raises(UnknownName, match="landcover-cnn"):
         lc.load_model("landcover-cnm")
 
 
-def test_a_colour_picture_gets_an_answer_of_its_model(tmp_path: Path) -> None:
+def test_a_colour_picture_is_classified_by_a_model_for_pictures(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(encoded(pixels()))
     picture = lc.open(path)
@@ -125,7 +123,7 @@ def test_a_window_around_a_place_is_opened(result: lc.Classification) -> None:
         lc.open("finland-lake", at=(0.0, 0.0))
 
 
-def test_what_cannot_be_fetched_is_told(tmp_path: Path) -> None:
+def test_a_request_that_cannot_be_fetched_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no day"):
         lc.fetch(42.4, 2.8, near="last summer")
     with pytest.raises(BadInput, match="no catalogue file"):

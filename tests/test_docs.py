@@ -1,4 +1,4 @@
-"""What the README and the documentation state: tables that equal reports, files that exist."""
+"""Test that tables in the documentation equal the reports and that the files it names exist."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ METRICS = {
 }
 
 
-def report_of(model: str) -> dict[str, Any]:
+def read_report(model: str) -> dict[str, Any]:
     path = ROOT / "landcover" / "zoo" / model / "evaluation" / "bigearthnet-v2-test.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
 
 
 @pytest.mark.parametrize("document", METRICS)
@@ -29,11 +29,11 @@ def test_tables_of_accuracy_equal_the_saved_reports(document: str) -> None:
     rows = ROW.findall(text)
     assert len(rows) == 9
     for model, cells in rows:
-        report = report_of(model)
+        report = read_report(model)
         for metric, cell in zip(METRICS[document], cells.split("|"), strict=True):
             low, high = report["confidence_intervals"][metric]
-            said = cell.replace("*", "").strip()
-            assert said == f"{report[metric]:.3f} [{low:.3f}, {high:.3f}]", (model, metric)
+            stated = cell.replace("*", "").strip()
+            assert stated == f"{report[metric]:.3f} [{low:.3f}, {high:.3f}]", (model, metric)
 
 
 def test_the_architecture_names_files_that_exist() -> None:
@@ -43,7 +43,7 @@ def test_the_architecture_names_files_that_exist() -> None:
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
 
 
-def test_links_between_documents_lead_to_files() -> None:
+def test_links_between_documents_point_to_files() -> None:
     for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         text = document.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):

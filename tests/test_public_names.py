@@ -1,4 +1,4 @@
-"""Each module of the library states its public names, and has them."""
+"""Test that each module of the library lists its public names and defines them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MODULES = {
 
 
 def defines_something(tree: ast.Module) -> bool:
-    """A module that is more than its docstring."""
+    """Whether a module has more than its docstring."""
     return any(not isinstance(node, ast.Expr) for node in tree.body)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_has_the_names_that_it_lists(name: str) -> None:
+def test_a_module_defines_the_names_that_it_lists(name: str) -> None:
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
     module = import_module(name)
     if defines_something(tree):
