@@ -56,15 +56,12 @@ MERGE_GAP: Final = 65_536
 """Ranges closer than this are fetched in one request, which costs less than two."""
 HEADER_BYTES: Final = 32_768
 """First range read of a file; it contains the header of a whole-tile COG (titiler's choice)."""
-
 CLOSE_WAIT_S: Final = 2.0
 """How long closing waits for registered work that a reader has not yet started."""
-
 POLL_S: Final = 0.1
 """How often a running request checks whether the user has stopped it."""
 
 T = TypeVar("T")
-
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE: Final = re.compile(r"^bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)$", re.ASCII)
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
