@@ -1,7 +1,7 @@
 """The report of a classification: the object that ``landcover classify --json`` prints.
 
-Text and CSV are made from it, so that all three say the same. One report serves patches and
-pictures: a picture has no place or date, and says beside its answer what it gives up.
+Text and CSV are written from the same object, so all three forms agree. One report serves patches
+and colour pictures: a picture has no location or date, and its report lists its limits.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from landcover.trust.verdict import DECISION_LABELS, Quality, Verdict
 __all__ = ["RGB_MODEL_REASON", "ClassificationReport", "View", "label_rows", "report_of", "view"]
 
 VERSION: Final = 1
-RGB_MODEL_REASON: Final = "chosen because this is a picture of red, green and blue"
-UNSURE: Final = "not sure, for no cover has half of the probability"
+RGB_MODEL_REASON: Final = "chosen because this picture has only red, green and blue"
+UNSURE: Final = "not sure, because no land cover reaches a probability of 50%"
 PATCH_COLUMNS: Final = (
     "source",
     "acquired",
@@ -62,12 +62,12 @@ PICTURE_COLUMNS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """A window of a picture, and where it lies.
+    """A window of a picture and its position.
 
     Attributes:
-        picture: the window, of the size that models look at.
-        row, col: its upper left pixel in the whole.
-        whole: rows and columns of the whole.
+        picture: the window, of the size that models take as input.
+        row, col: its upper left pixel in the full picture.
+        full_size: rows and columns of the full picture.
     """
 
     picture: Raster
@@ -76,19 +76,19 @@ class View:
     full_size: tuple[int, int]
 
 
-def view(whole: Raster, at: tuple[int, int] | None = None) -> View:
-    """The window whose upper left pixel is ``at`` (row, column), else the middle one.
+def view(picture: Raster, at: tuple[int, int] | None = None) -> View:
+    """Cut the window whose upper left pixel is ``at`` (row, column), by default the centre one.
 
     Raises:
-        BadInput: it does not lie wholly inside the picture.
+        BadInput: the window does not lie entirely inside the picture.
     """
-    row, col = whole.centre_corner(EUROSAT_PIXELS) if at is None else at
-    window = whole.window(row, col, EUROSAT_PIXELS)
-    return View(picture=window, row=row, col=col, full_size=(whole.height, whole.width))
+    row, col = picture.centre_corner(EUROSAT_PIXELS) if at is None else at
+    window = picture.window(row, col, EUROSAT_PIXELS)
+    return View(picture=window, row=row, col=col, full_size=(picture.height, picture.width))
 
 
 class LabelRow(Schema):
-    """One class of a report. Where the program abstains, none is predicted or certain."""
+    """One class of a report. If the verdict is "can't tell", no class is predicted or certain."""
 
     label: str
     theme: str
@@ -99,25 +99,25 @@ class LabelRow(Schema):
 
 
 class Centre(Schema):
-    """Middle of the window, WGS 84 degrees."""
+    """Centre of the window, in degrees (WGS 84)."""
 
     latitude: float
     longitude: float
 
 
 class Corner(Schema):
-    """Upper left pixel of a window in the whole picture."""
+    """Upper left pixel of a window in the full picture."""
 
     row: int
     col: int
 
 
 class Origin(Schema):
-    """Where pixels and answer come from.
+    """Provenance of the pixels and of the prediction.
 
-    ``bounds`` are west, south, east, north in ``crs`` (metres). ``window``, ``picture_pixels``
-    (rows and columns of the whole) and ``model_choice`` (why this model was asked) are there
-    for pictures only.
+    ``bounds`` are west, south, east, north in ``crs`` (metres). Only pictures have ``window``,
+    ``picture_pixels`` (rows and columns of the full picture) and ``model_choice`` (why this model
+    was used).
     """
 
     source: str
@@ -145,13 +145,13 @@ class Origin(Schema):
 
 
 class ClassificationReport(Schema):
-    """What a model says of a patch or picture, with the verdict and where it comes from.
+    """The prediction for a patch or picture, with the verdict and the provenance.
 
     Attributes:
-        source: what the user named.
-        labels: the classes; of a patch in the nomenclature's order.
+        source: the path or name that the user gave.
+        labels: the classes; for a patch in the order of the nomenclature.
         abstained: whether the verdict is "cannot tell".
-        limits: what a picture gives up; only pictures have it.
+        limits: the limits of a picture compared with twelve bands; only pictures have it.
     """
 
     source: str
@@ -168,8 +168,8 @@ class ClassificationReport(Schema):
 
     @model_validator(mode="before")
     @classmethod
-    def _share_quality(cls, raw: Any) -> Any:  # noqa: ANN401 - of whatever is to be checked
-        """In JSON quality and abstained stand once, and the verdict needs them too."""
+    def _share_quality(cls, raw: Any) -> Any:  # noqa: ANN401 - raw input of any type
+        """Copy quality and abstained into the verdict, since JSON has them only once."""
         if not (isinstance(raw, dict) and isinstance(raw.get("quality"), dict)):
             return raw
         quality = {**raw["quality"], "abstained": raw.get("abstained")}
@@ -180,31 +180,31 @@ class ClassificationReport(Schema):
 
     @property
     def ranked(self) -> tuple[LabelRow, ...]:
-        """The classes, the most probable first."""
+        """The classes by falling probability."""
         return tuple(sorted(self.labels, key=lambda row: -row.probability))
 
     @property
     def summary(self) -> str:
-        """The classes that are called, the most probable first, or why there are none."""
+        """The predicted classes by falling probability, or why there are none."""
         if self.abstained:
-            return "no answer, because the pixels cannot be trusted"
+            return "no prediction, because the pixels cannot be trusted"
         found = [row for row in self.ranked if row.predicted]
         if not found:
             return "no class reaches its threshold"
-        said = ", ".join(f"{BY_NAME[row.label].short} {row.probability:.0%}" for row in found)
+        classes = ", ".join(f"{BY_NAME[row.label].short} {row.probability:.0%}" for row in found)
         unsure = self.limits is not None and found[0].probability < EVEN
-        return f"{said}; {UNSURE}" if unsure else said
+        return f"{classes}; {UNSURE}" if unsure else classes
 
     @property
     def warning_lines(self) -> list[str]:
-        """The verdict with its reason, and what else speaks against the answer, a line each."""
+        """The lines of the verdict; for a picture, the warnings about its quality."""
         if self.limits is not None:
             return [f"  warning: {text}" for text in self.quality.warnings]
         return self.verdict_lines
 
     @property
     def verdict_lines(self) -> list[str]:
-        """The verdict with its reason, further findings, and what was not checked."""
+        """The verdict with its reason, further findings and the checks that were not possible."""
         judged = self.verdict
         return [
             f"  verdict: {DECISION_LABELS[judged.decision]}. {plain(judged.reason)}",
@@ -213,9 +213,9 @@ class ClassificationReport(Schema):
         ]
 
     def as_text(self) -> str:
-        """The report as a person reads it in a terminal, the most probable class first.
+        """Format the report for a terminal, classes by falling probability.
 
-        A patch's classes are grouped by theme.
+        The classes of a patch are grouped by theme.
         """
         lines = [f"{plain(self.source)}: {self.summary}", *self._where(), *self.warning_lines]
         if self.limits is None:
@@ -229,7 +229,7 @@ class ClassificationReport(Schema):
         return "\n".join(lines) + "\n"
 
     def as_csv(self) -> str:
-        """The report as a CSV table, one class a row, with a heading."""
+        """Format the report as CSV with a header and one row per class."""
         origin = self.provenance
         if origin.centre is not None:
             columns: Sequence[str] = PATCH_COLUMNS
@@ -255,23 +255,23 @@ class ClassificationReport(Schema):
         return out.getvalue()
 
     def _where(self) -> list[str]:
-        """Place and time, or the window of a picture; then the model and its aim."""
+        """Location and time, or the window of a picture; then the model and its aim."""
         origin = self.provenance
         model = f"  model {self.model}, card {origin.card_hash}"
         if origin.window is not None and origin.picture_pixels is not None:
             rows, cols = origin.picture_pixels
             height, width = origin.pixels
-            said = f"  {height} × {width} pixels"
+            size = f"  {height} × {width} pixels"
             if (rows, cols) != (height, width):
-                said += (
+                size += (
                     f" from row {origin.window.row}, column {origin.window.col} of "
-                    f"{rows} × {cols}; --window ROW,COL shows another part"
+                    f"{rows} × {cols}; choose another part with --window ROW,COL"
                 )
             choice = f"  model {self.model}, {origin.model_choice}, card {origin.card_hash}"
-            return [said, choice]
+            return [size, choice]
         time = time_text(origin.acquired)
         if origin.centre is None:
-            return [f"  {time}, no place", model, *self._aim()]
+            return [f"  {time}, no location", model, *self._aim()]
         place = place_text(origin.centre.latitude, origin.centre.longitude)
         return [f"  {time}, {place}, {origin.crs}", model, *self._aim()]
 
@@ -281,11 +281,11 @@ class ClassificationReport(Schema):
         lines = [f"  aim: {AIMS[self.aim].title}, as measured on validation"]
         if self.aim_fallback:
             kept = "; ".join(self.aim_fallback)
-            lines.append(f"  not brought there, so they keep their usual threshold: {kept}")
+            lines.append(f"  target not reached, so these keep their usual threshold: {kept}")
         return lines
 
     def _themes(self) -> list[str]:
-        """Themes that have classes here, by their highest probability."""
+        """The themes of the classes, by falling highest probability."""
         best: dict[str, float] = {}
         for row in self.ranked:
             best.setdefault(row.theme, row.probability)
@@ -300,14 +300,14 @@ def report_of(
     limits: tuple[str, ...] = (),
     choice: str = RGB_MODEL_REASON,
 ) -> ClassificationReport:
-    """The report of a result.
+    """Make the report of a result.
 
     Args:
         found: prediction and verdict.
-        source: what the user named.
-        seen: for a picture the window that was looked at.
-        limits: what the picture gives up (:func:`landcover.report.picture_limits.limits_of`).
-        choice: why this model was asked about a picture.
+        source: the path or name that the user gave.
+        seen: for a picture, the window that was classified.
+        limits: the limits of a picture (:func:`landcover.report.picture_limits.limits_of`).
+        choice: why this model was used for a picture.
     """
     prediction, quality = found.prediction, found.quality
     picture = {} if seen is None else {"limits": limits}
@@ -327,7 +327,7 @@ def report_of(
 
 
 def label_rows(found: Result) -> tuple[LabelRow, ...]:
-    """The classes of a result in the nomenclature's order."""
+    """List the classes of a result in the order of the nomenclature."""
     order = list(BY_NAME)
     labels = sorted(found.prediction.labels, key=lambda item: order.index(item.label))
     return tuple(_row(item, abstained=found.quality.abstained) for item in labels)
@@ -377,7 +377,7 @@ def _origin(found: Result, seen: View | None, choice: str) -> Origin:
 
 
 def _patch_line(row: LabelRow) -> str:
-    # Names come last: the longest has 86 letters and would push everything else aside.
+    # Names come last: the longest has 86 letters and would misalign the other columns.
     mark = "yes" if row.predicted else "-"
     chance, needed = 100 * row.probability, 100 * row.threshold
     word = f"{row.certainty:<11}" if row.certainty else ""
@@ -390,5 +390,5 @@ def _picture_line(row: LabelRow) -> str:
 
 
 def no_formula(text: str) -> str:
-    """A user's text that no spreadsheet runs: it would take ``=…`` for a formula."""
+    """Quote a text that a spreadsheet would run as a formula, such as ``=…``."""
     return "'" + text if text.startswith(("=", "+", "-", "@")) else text

@@ -1,7 +1,7 @@
-"""Several explanations of one patch on one picture: a row a class, a column a method.
+"""One figure with several explanations of a patch: a row per class, a column per method.
 
-Where there are two models, they stand side by side: as columns where there is one method, else
-one below the other.
+The maps of two models are placed in neighbouring columns if there is one method, otherwise one
+below the other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from landcover.report.page import GAP, LINE, QUIET, SMALL_LINE, Page, wrapped
 __all__ = ["BAR", "HEAD", "NOTE_LINE", "SIDE", "as_png"]
 
 SIDE: Final = 360
-"""Pixels of a view: three a pixel of the patch."""
+"""Side of a map in pixels: three per pixel of the patch."""
 BAR: Final = 12
 NOTE_LINE: Final = 17
 HEAD: Final = 62
@@ -35,16 +35,16 @@ def as_png(
     captions: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> bytes:
-    """A PNG file with the picture and all explanations, each with its scale and sentence.
+    """Draw the patch and all explanations, each with its scale and sentence, as a PNG file.
 
     Args:
-        patch: what was explained.
-        explanations: of that patch, by one model or several; one or more.
+        patch: the patch that was explained.
+        explanations: one or more, of one model or several.
         sentences: one for each explanation.
         opacity: of the attribution, 0 to 1.
-        above: what stands above all maps, such as whether to believe the answer.
+        above: lines above all maps, such as the verdict.
         captions: one for each explanation, between its title and its map; or none.
-        notes: what stands below all maps, above where they come from.
+        notes: lines below all maps, above the provenance.
     """
     labels = list(dict.fromkeys(each.label for each in explanations))
     methods = list(dict.fromkeys(each.method for each in explanations))
@@ -61,13 +61,13 @@ def as_png(
     height = top + down * len(labels) * below_another + SMALL_LINE * len(footer) + GAP
     page, inside = Page(width, height), width - 2 * GAP
     names = ", ".join(BY_NAME[label].short for label in labels)
-    page.write((GAP, GAP - 4), f"What speaks for and against {names}", 22)
+    page.write((GAP, GAP - 4), f"Evidence for and against {names}", 22)
     page.write((GAP, GAP + 26), _subtitle(patch), 14, QUIET)
     page.paragraph((GAP, HEAD + GAP // 2), head, 14, line=LINE, width=inside)
-    page.write((GAP, top), "The picture, as the eye would see it", 14, width=SIDE)
+    page.write((GAP, top), "The picture in true colour", 14, width=SIDE)
     page.view((GAP, top + title_height), SIDE, patch.image())
-    said = captions or [""] * len(paragraphs)
-    for each, lines, caption in zip(explanations, paragraphs, said, strict=True):
+    texts = captions or [""] * len(paragraphs)
+    for each, lines, caption in zip(explanations, paragraphs, texts, strict=True):
         model = models.index(each.card_hash)
         column = model if len(methods) == 1 else methods.index(each.method)
         x = GAP + across * (1 + column)
@@ -85,7 +85,7 @@ def as_png(
 
 
 def _scale(page: Page, at: tuple[int, int], each: Explanation) -> None:
-    """The colour bar of a map with its numbers."""
+    """Draw the colour bar of a map with its numbers."""
     (x, y), number = at, f"{each.scale:.2g}"
     page.paste(at, legend(each, width=SIDE, height=BAR).bar)
     below = y + BAR + 3

@@ -1,7 +1,6 @@
-"""Explanations as files: GeoTIFF for maps, JSON for programs, PNG for people.
+"""Explanations as GeoTIFF and JSON files.
 
-All say which model, weights and method they come from, so that a map that is found years
-later can be made again.
+Every file names the model, the weights and the method, so that its map can be reproduced later.
 """
 
 from __future__ import annotations
@@ -22,26 +21,26 @@ from landcover.io import geotiff_writer
 __all__ = ["SUFFIXES", "as_geotiff", "as_json", "bands_text"]
 
 SUFFIXES: Final = (".png", ".tif", ".json")
-"""What files may end in."""
+"""Allowed file extensions."""
 
 
 def as_json(record: dict[str, Any]) -> bytes:
-    """A record as an indented JSON file."""
+    """Format a record as an indented JSON file."""
     return (json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
 
 
 def as_geotiff(patch: Raster, explanations: Sequence[Explanation]) -> bytes:
-    """A GeoTIFF in the patch's CRS: float32, one band an explanation, NaN without data.
+    """Write explanations as a GeoTIFF in the patch's CRS: float32, one band per explanation.
 
-    Each band has its class and method as description (and its model, where there are
-    several), its unit, and the value in full colour as the tag ``FULL_COLOUR``.
+    Pixels without data are NaN. Each band has its class and method (and its model, if there are
+    several) as description, its unit, and the value drawn in full colour as tag ``FULL_COLOUR``.
 
     Raises:
-        BadInput: a picture has no place; or there is no explanation.
+        BadInput: the patch is a picture without a location, or there is no explanation.
     """
     if not patch.has_place:
         raise BadInput(
-            "A picture has no place on the ground, so there is no GeoTIFF of it: "
+            "A picture has no location, so it cannot be written as a GeoTIFF: "
             "write a .png or .json file."
         )
     if not explanations:
@@ -51,9 +50,9 @@ def as_geotiff(patch: Raster, explanations: Sequence[Explanation]) -> bytes:
     def fill(file: Any) -> None:  # noqa: ANN401 - rasterio's dataset, which has no types
         for number, each in enumerate(explanations, start=1):
             file.write(np.where(patch.valid, each.attribution, np.float32("nan")), number)
-            said = f"{BY_NAME[each.label].short}: {METHODS[each.method].title}"
-            said += f", {each.model}" if len(models) > 1 else ""
-            file.set_band_description(number, said)
+            title = f"{BY_NAME[each.label].short}: {METHODS[each.method].title}"
+            title += f", {each.model}" if len(models) > 1 else ""
+            file.set_band_description(number, title)
             file.update_tags(
                 number,
                 LABEL=each.label,
@@ -68,14 +67,14 @@ def as_geotiff(patch: Raster, explanations: Sequence[Explanation]) -> bytes:
         file.update_tags(
             MODEL=", ".join(models.values()),
             MODEL_CARD_HASH=", ".join(models),
-            MEANING="above 0 a pixel speaks for the class, below 0 against it",
+            MEANING="above 0 a pixel is evidence for the class, below 0 against it",
         )
 
     return geotiff_writer.write_maps(patch, len(explanations), fill)
 
 
 def bands_text(evidence: BandEvidence) -> str:
-    """A class's dependence on bands as a person reads it in a terminal."""
+    """Format how a class's score depends on the bands, for a terminal."""
     name = BY_NAME[evidence.label].short
     lines = [f"{name} without some bands: the score ({evidence.score:+.2f}) falls by"]
     for group in GROUPS:

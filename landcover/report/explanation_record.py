@@ -1,4 +1,4 @@
-"""What is said of explanations, as it is printed and kept: typed values with JSON."""
+"""Typed records of explanations, as printed and saved as JSON."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = [
 
 
 class ExplanationRecord(Schema):
-    """Metrics of one explanation; its map is in the picture.
+    """The values of one explanation, without its map.
 
-    ``sum_for`` and ``sum_against`` are the sums of the attribution above and below 0 in
-    ``unit``; the other fields are as in :class:`landcover.explain.explanation.Explanation`.
-    ``leading_share`` is the share of the larger of both, ``strength`` the mean absolute
-    attribution in parts of full colour, ``gathered_share`` of the larger side lies in the part
-    ``gathered_in`` of the picture, and ``reading`` says so in words. ``faithfulness`` is None
-    where the method was not measured for the model.
+    ``sum_for`` and ``sum_against`` are the sums of the attribution above and below 0, in
+    ``unit``; ``leading_share`` is the share of the larger of the two. ``strength`` is the mean
+    absolute attribution relative to full colour. A share ``gathered_share`` of the larger sum
+    lies in the part ``gathered_in`` of the picture. ``reading`` is a sentence with these values.
+    ``faithfulness`` is None if the method was not measured for the model. The other fields are
+    those of :class:`landcover.explain.explanation.Explanation`.
     """
 
     label: str
@@ -57,16 +57,17 @@ class ExplanationRecord(Schema):
 
 
 class GroupRecord(Schema):
-    """A group of bands, and by how much the score falls without them."""
+    """A group of bands and the fall of the score without them."""
 
     bands: tuple[str, ...]
     value: float
 
 
 class BandsRecord(Schema):
-    """A class's dependence on bands; see :class:`~landcover.explain.band_attribution.BandEvidence`.
+    """How a class's score depends on the bands.
 
-    ``meaning`` says what the values of ``bands`` and ``groups`` are.
+    See :class:`~landcover.explain.band_attribution.BandEvidence`. ``meaning`` explains the values
+    of ``bands`` and ``groups``.
     """
 
     label: str
@@ -81,7 +82,7 @@ class BandsRecord(Schema):
 
 
 class IndexRecord(Schema):
-    """An index over the patch: mean, 10th and 90th percentile, None where it has no value."""
+    """A spectral index of the patch: mean, 10th and 90th percentile, None without any value."""
 
     mean: float | None
     p10: float | None
@@ -91,7 +92,7 @@ class IndexRecord(Schema):
 
 
 class ExplanationDocument(Schema):
-    """All that is said of some explanations of one patch."""
+    """The explanations of one patch with band evidence and spectral indices."""
 
     version: Literal[1] = 1
     explanations: tuple[ExplanationRecord, ...]
@@ -104,12 +105,12 @@ def document(
     explanations: Sequence[Explanation],
     bands: Sequence[BandEvidence] = (),
 ) -> ExplanationDocument:
-    """What is said of some explanations of one patch.
+    """Collect the explanations of one patch in a document.
 
     Args:
-        patch: what was explained.
+        patch: the patch that was explained.
         explanations: of that patch, by one model or several.
-        bands: of the same classes and models, in any order.
+        bands: band evidence for the same classes and models, in any order.
     """
     evidence = {(item.label, item.card_hash): item for item in bands}
     summaries = {} if patch.is_rgb else indices(patch)
@@ -127,12 +128,12 @@ def document(
 def explanation_record(
     explanation: Explanation, patch: Raster, evidence: BandEvidence | None = None
 ) -> ExplanationRecord:
-    """What is said of one explanation.
+    """Make the record of one explanation.
 
     Args:
         explanation: of the patch.
-        patch: what was explained.
-        evidence: how the class depends on bands, for the sentence.
+        patch: the patch that was explained.
+        evidence: how the class depends on the bands, for the sentence.
     """
     values, found = explanation.attribution, sides(explanation, patch.valid)
     return ExplanationRecord(
@@ -165,7 +166,7 @@ def _bands(evidence: BandEvidence) -> BandsRecord:
         card_hash=evidence.card_hash,
         score=evidence.score,
         unit=evidence.unit,
-        meaning="by how much the score falls without it; above 0 it speaks for the class",
+        meaning="by how much the score falls without it; above 0 it is evidence for the class",
         baseline=evidence.baseline,
         bands=evidence.bands,
         groups={

@@ -1,4 +1,4 @@
-"""Spectral indices as files: their maps as GeoTIFF and as one picture, their figures as CSV."""
+"""Spectral indices as files: maps as GeoTIFF and PNG, statistics as CSV."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from landcover.report.page import GAP, LINE, QUIET, SMALL_LINE, Page
 __all__ = ["BAR", "HEAD", "SIDE", "as_csv", "as_geotiff", "as_png"]
 
 SIDE: Final = 240
-"""Pixels of a view: two a pixel of the patch."""
+"""Side of a map in pixels: two per pixel of the patch."""
 BAR: Final = 12
 HEAD: Final = 80
 _NONE: Final = (
-    "This patch has the bands of no spectral index: give one with B08 and B03, B04, B11 or B12."
+    "This patch lacks the bands for spectral indices: give one with B08 and B03, B04, B11 or B12."
 )
 
 
 def as_geotiff(patch: Raster) -> bytes:
-    """A GeoTIFF in the patch's CRS: float32, one band an index, −1 to 1, NaN where unknown.
+    """Write the indices as a GeoTIFF in the patch's CRS: float32, one band per index.
+
+    Values are −1 to 1, NaN where unknown.
 
     Raises:
-        BadInput: the patch has the bands of no index.
+        BadInput: the patch lacks the bands for any index.
     """
-    found = _some(patch)
+    found = _indices(patch)
 
     def fill(file: Any) -> None:  # noqa: ANN401 - rasterio's dataset, which has no types
         for place, (name, summary) in enumerate(found.items(), start=1):
@@ -43,15 +45,15 @@ def as_geotiff(patch: Raster) -> bytes:
 
 
 def as_csv(patch: Raster) -> bytes:
-    """One line an index: formula, mean, 10th and 90th percentile, share of pixels with a value.
+    """Write one row per index: formula, mean, 10th and 90th percentile, share of valid pixels.
 
     Raises:
-        BadInput: the patch has the bands of no index.
+        BadInput: the patch lacks the bands for any index.
     """
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
     lines.writerow(("index", "about", "formula", "mean", "p10", "p90", "share"))
-    for name, found in _some(patch).items():
+    for name, found in _indices(patch).items():
         values = [
             "" if value is None else f"{value:.6f}"
             for value in (found.mean, found.low, found.high, found.share)
@@ -61,12 +63,12 @@ def as_csv(patch: Raster) -> bytes:
 
 
 def as_png(patch: Raster) -> bytes:
-    """The maps of all indices beside each other, with their one scale, as a PNG file.
+    """Draw the maps of all indices side by side, with their common scale, as a PNG file.
 
     Raises:
-        BadInput: the patch has the bands of no index.
+        BadInput: the patch lacks the bands for any index.
     """
-    found = _some(patch)
+    found = _indices(patch)
     width = max(GAP + (SIDE + GAP) * len(found), GAP + 2 * (SIDE + GAP))
     height = HEAD + LINE + SIDE + 2 * SMALL_LINE + 3 * GAP + BAR + SMALL_LINE
     page, inside = Page(width, height), width - 2 * GAP
@@ -90,7 +92,7 @@ def as_png(patch: Raster) -> bytes:
     return page.png()
 
 
-def _some(patch: Raster) -> dict[str, IndexSummary]:
+def _indices(patch: Raster) -> dict[str, IndexSummary]:
     found = indices(patch)
     if not found:
         raise BadInput(_NONE)

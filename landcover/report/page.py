@@ -1,8 +1,8 @@
-"""A white page that our PNG files are drawn on, by matplotlib.
+"""A white page for PNG figures, drawn with matplotlib.
 
-Positions are pixels from the upper left corner. Only matplotlib's objects are used and nothing of
-``pyplot``, whose figures are shared by all threads; settings of a ``matplotlibrc`` play no part.
-Who draws imports this, and nobody who only computes: matplotlib takes a second to load.
+Positions are pixels from the upper left corner. Only matplotlib's object interface is used:
+``pyplot`` shares its figures between threads. Settings of a ``matplotlibrc`` have no effect.
+Import this module only where figures are drawn, since matplotlib takes a second to load.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from landcover.core.raster import ByteArray
 __all__ = ["GAP", "INK", "LINE", "QUIET", "RULE", "SMALL_LINE", "Page", "wrapped"]
 
 GAP: Final = 24
-"""Pixels of the margin, and between two views."""
+"""Margin, and space between two images, in pixels."""
 LINE: Final = 24
-"""Height of a line of text."""
+"""Height of a line of text, in pixels."""
 SMALL_LINE: Final = 18
-"""Height of a line of small text."""
+"""Height of a line of small text, in pixels."""
 
 INK: Final = (31, 35, 40)
 QUIET: Final = (87, 96, 106)
@@ -43,18 +43,18 @@ RULE: Final = (208, 215, 222)
 Rgb = tuple[int, int, int]
 At = tuple[int, int]
 _DPI: Final = 64
-"""A power of two, so that a size in inches gives exactly the pixels that it was made from."""
+"""A power of two, so that a size in inches converts back to the exact number of pixels."""
 _POINTS: Final = 72 / _DPI
-"""Points a pixel."""
+"""Points per pixel."""
 _LEADING: Final = 0.17
-"""Space above the letters, as a share of their size."""
+"""Space above the letters, relative to their size."""
 
 
 class Page:
-    """A page of ``width`` times ``height`` pixels.
+    """A page of ``width`` × ``height`` pixels.
 
     Attributes:
-        figure: the page as matplotlib has it.
+        figure: the matplotlib figure.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -73,16 +73,16 @@ class Page:
         bold: bool = False,
         align: Literal["left", "center", "right"] = "left",
     ) -> None:
-        """One line below ``at``, cut with an ellipsis where it is longer than ``width``.
+        """Write one line of text, shortened with an ellipsis if it is longer than ``width``.
 
         Args:
-            at: upper left corner of the text, or its upper middle or right one by ``align``.
+            at: upper left corner of the text, or its upper centre or right corner by ``align``.
             text: characters that the font lacks become question marks.
             size: of the font, in pixels.
             colour: red, green and blue, 0 to 255.
-            width: pixels; up to the right margin unless given.
-            bold: in bold letters.
-            align: which side of the text ``at`` is.
+            width: in pixels; by default up to the right margin.
+            bold: whether to use the bold font.
+            align: which part of the text lies at ``at``.
         """
         x, y = at
         room = self.width - GAP - x if width is None else width
@@ -105,14 +105,14 @@ class Page:
     def paragraph(
         self, at: At, lines: list[str], size: int, colour: Rgb = INK, *, line: int, width: int
     ) -> None:
-        """Lines below each other, ``line`` pixels apart."""
+        """Write lines of text, ``line`` pixels apart."""
         for row, text in enumerate(lines):
             self.write((at[0], at[1] + row * line), text, size, colour, width=width)
 
     def view(self, at: At, side: int, values: ByteArray) -> None:
-        """A picture ``(y, x, 3 or 4)`` of bytes as a square of ``side`` pixels.
+        """Draw a picture, uint8 ``(y, x, 3 or 4)``, as a square of ``side`` pixels.
 
-        Each pixel is repeated as it is; where it is transparent, :data:`RULE` shows.
+        Pixels are repeated without interpolation; transparent ones get the colour :data:`RULE`.
         """
         rows, columns = (np.arange(side) * count // side for count in values.shape[:2])
         large = values[rows][:, columns].astype(np.float64)
@@ -122,14 +122,14 @@ class Page:
         self.paste(at, large.round().astype(np.uint8))
 
     def paste(self, at: At, values: ByteArray) -> None:
-        """An image ``(y, x, 3)`` of bytes, pixel by pixel."""
+        """Draw an image, uint8 ``(y, x, 3)``, pixel by pixel."""
         below = self.height - at[1] - values.shape[0]
         self.figure.figimage(values, at[0], below, origin="upper")
 
     def rectangle(
         self, at: At, width: float, height: float, colour: Rgb, edge: Rgb | None = None
     ) -> None:
-        """A filled rectangle, with an outline of one pixel where ``edge`` is given."""
+        """Draw a filled rectangle, with an outline of one pixel if ``edge`` is given."""
         shape = Rectangle(
             (at[0], self.height - at[1] - height),
             width,
@@ -142,7 +142,7 @@ class Page:
         self.figure.add_artist(shape)
 
     def line(self, start: At, end: At, colour: Rgb = RULE, width: int = 1) -> None:
-        """A straight line, ``width`` pixels thick."""
+        """Draw a straight line, ``width`` pixels thick."""
         (x1, y1), (x2, y2) = start, end
         shape = Line2D(
             [x1, x2],
@@ -155,14 +155,14 @@ class Page:
         self.figure.add_artist(shape)
 
     def footer(self, lines: list[str]) -> None:
-        """Small lines above the lower margin, below a thin line."""
+        """Write small text at the lower margin, below a thin line."""
         top = self.height - GAP - SMALL_LINE * len(lines)
         inside = self.width - 2 * GAP
         self.line((GAP, top - 9), (self.width - GAP, top - 9))
         self.paragraph((GAP, top), lines, 12, QUIET, line=SMALL_LINE, width=inside)
 
     def png(self) -> bytes:
-        """The page as a PNG file."""
+        """Encode the page as a PNG file."""
         out = io.BytesIO()
         self._canvas.draw()  # type: ignore[no-untyped-call]
         buffer = self._canvas.buffer_rgba()  # type: ignore[no-untyped-call]
@@ -172,12 +172,12 @@ class Page:
 
 
 def wrapped(text: str, size: int, width: int) -> list[str]:
-    """The text in lines of at most ``width`` pixels; one empty line where there is none."""
+    """Break a text into lines of at most ``width`` pixels; an empty text gives one empty line."""
     letters = _drawable(text, bold=False)
     measured = _length(letters, size, bold=False)
     if measured <= width:
         return [letters]
-    # Letters differ in width, so lines have a little less than the mean allows.
+    # Letters differ in width, so lines are a little shorter than the mean width allows.
     return textwrap.wrap(letters, max(1, int(0.94 * width * len(letters) / measured)))
 
 
@@ -189,7 +189,7 @@ def _fitting(text: str, size: int, width: int, *, bold: bool) -> str:
 
 
 def _length(text: str, size: int, *, bold: bool) -> float:
-    """Pixels from the first letter to the last."""
+    """Measure the width of a text in pixels."""
     if not text:
         return 0.0
     font = FontProperties(fname=_font(bold=bold), size=size)
@@ -197,7 +197,7 @@ def _length(text: str, size: int, *, bold: bool) -> float:
 
 
 def _drawable(text: str, *, bold: bool) -> str:
-    """The text in one line, in letters that the font has: matplotlib warns of others."""
+    """Join a text to one line and replace letters that the font lacks, to avoid warnings."""
     font = get_font(_font(bold=bold))
     line = " ".join(text.split())
     return "".join(letter if font.get_char_index(ord(letter)) else "?" for letter in line)
@@ -205,7 +205,7 @@ def _drawable(text: str, *, bold: bool) -> str:
 
 @lru_cache(maxsize=2)
 def _font(*, bold: bool) -> str:
-    """The file of DejaVu Sans, which comes with matplotlib."""
+    """Find the font file of DejaVu Sans, which is part of matplotlib."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name)
 

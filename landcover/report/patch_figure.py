@@ -1,7 +1,7 @@
-"""One picture that holds a whole result, for a report or a talk.
+"""One figure with a complete result, for a report or a talk.
 
-Two views side by side (the picture, and the attribution over it), the classes found with
-their probabilities, the colour scale, and where everything comes from.
+It shows the patch and the attribution side by side, the predicted classes with their
+probabilities, the colour scale and the provenance.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from landcover.trust.verdict import Quality
 __all__ = ["MAX_ROWS", "NOTE_LINE", "SIDE", "WIDTH", "At", "as_png"]
 
 SIDE: Final = 480
-"""Pixels of a view: four a pixel of the patch."""
+"""Side of an image in pixels: four per pixel of the patch."""
 WIDTH: Final = 2 * SIDE + 3 * GAP
 NOTE_LINE: Final = 17
 MAX_ROWS: Final = 8
-"""Classes listed; more than this are hardly ever found in one patch."""
+"""Number of classes listed; a patch hardly ever has more."""
 
 At = tuple[int, int]
 
@@ -40,15 +40,15 @@ def as_png(
     opacity: float = 0.8,
     reading: str = "",
 ) -> bytes:
-    """A PNG file, 1032 pixels wide, that shows and says the whole result.
+    """Draw the complete result as a PNG file, 1032 pixels wide.
 
     Args:
-        patch: what was classified.
+        patch: the patch that was classified.
         prediction: of that patch.
-        explanation: of that patch; without one the right view is the false-colour picture.
-        quality: of that patch; where it abstains, no class is listed as found.
+        explanation: of that patch; without one, the right image is the false-colour picture.
+        quality: of that patch; if it abstains, no class is listed as found.
         opacity: of the attribution, 0 to 1.
-        reading: what the explanation says, in a sentence.
+        reading: a sentence that describes the explanation.
     """
     found, title = _found(prediction, quality, explanation)
     notes = _legend_notes(explanation, reading) if explanation else []
@@ -82,11 +82,11 @@ def as_png(
 def _found(
     prediction: Prediction, quality: Quality | None, explanation: Explanation | None
 ) -> tuple[tuple[LabelScore, ...], str]:
-    """The classes to list, and the title that sums them up."""
+    """Choose the classes to list and the title that names them."""
     listed = prediction.predicted[:MAX_ROWS]
     names = ", ".join(BY_NAME[item.label].short for item in listed)
     if quality is not None and quality.abstained:
-        listed, names = (), "No answer: the pixels cannot be trusted"
+        listed, names = (), "No prediction: the pixels cannot be trusted"
     elif not listed:
         names = "No class reaches its threshold"
         listed = tuple(sorted(prediction.labels, key=lambda item: -item.probability)[:3])
@@ -117,12 +117,12 @@ def _origin(patch: Raster, prediction: Prediction, quality: Quality | None) -> l
     origin = patch.provenance
     scene = plain(origin.scene or origin.source)
     pixels = f"Sentinel-2 {origin.level}, {scene}, {patch.crs}, {origin.scaling}"
-    answer = f"{prediction.model}, card {prediction.card_hash}, landcover {__version__}"
+    model = f"{prediction.model}, card {prediction.card_hash}, landcover {__version__}"
     warnings = quality.warnings if quality else ()
     return [
         *(f"Warning: {text}" for text in warnings[:1]),
         f"Pixels: {pixels}, resampling: {origin.resampling}.",
-        f"Answer: {answer}. Contains modified Copernicus Sentinel data.",
+        f"Model: {model}. Contains modified Copernicus Sentinel data.",
     ]
 
 
@@ -132,7 +132,7 @@ def _view(page: Page, at: At, picture: ByteArray, text: str) -> None:
 
 
 def _classes(page: Page, at: At, found: Sequence[LabelScore]) -> None:
-    """Each class with its colour, probability and threshold."""
+    """List each class with its colour, probability and threshold."""
     x, y = at
     page.write(at, "Class, probability, threshold", 13, QUIET)
     for item in found:
@@ -147,7 +147,7 @@ def _classes(page: Page, at: At, found: Sequence[LabelScore]) -> None:
 
 
 def _bar(page: Page, at: At, item: LabelScore) -> None:
-    """The probability as a bar, with the threshold as a tick."""
+    """Draw the probability as a bar, with the threshold as a tick."""
     (x, y), width, height = at, 60, 8
     page.rectangle(at, width, height, RULE)
     share = min(max(item.probability, 0.0), 1.0)
@@ -157,7 +157,7 @@ def _bar(page: Page, at: At, item: LabelScore) -> None:
 
 
 def _legend(page: Page, at: At, explanation: Explanation, notes: list[str]) -> None:
-    """The colour bar with its texts."""
+    """Draw the colour bar with its texts."""
     x, y = at
     key = legend(explanation, width=SIDE)
     page.paste((x, y + 2), key.bar)

@@ -1,4 +1,4 @@
-"""What is said of explanations and models: as records for programs and as text for people."""
+"""Explanations and models as text for a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["explanation_text", "models_text"]
 
 
 def explanation_text(explanation: Explanation) -> str:
-    """An explanation's figures as a person reads them in a terminal."""
+    """Format the values of an explanation for a terminal."""
     method = METHODS[explanation.method]
     lines = [
         f"{explanation.label}: {method.title} on {explanation.model}, card {explanation.card_hash}",
@@ -20,7 +20,8 @@ def explanation_text(explanation: Explanation) -> str:
         f"  full colour: {explanation.scale:.3g} {explanation.unit}; {explanation.scale_rule}",
     ]
     if explanation.convergence_delta is not None:
-        lines.append(f"  the sum misses the score's change by {explanation.convergence_delta:.2%}")
+        delta = explanation.convergence_delta
+        lines.append(f"  the sum differs from the score's change by {delta:.2%}")
     if explanation.band_share is not None:
         ranked = sorted(explanation.band_share.items(), key=lambda item: -item[1])
         lines.append("  share of bands: " + ", ".join(f"{b} {share:.0%}" for b, share in ranked))
@@ -28,10 +29,10 @@ def explanation_text(explanation: Explanation) -> str:
 
 
 def models_text(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The registered models as a person reads them in a terminal.
+    """Format the registered models for a terminal.
 
     Args:
-        rows: what :func:`landcover.evaluate.model_summary.describe` says of each.
+        rows: one summary per model, from :func:`landcover.evaluate.model_summary.describe`.
     """
     return "\n".join(line for row in rows for line in _model_lines(row))
 
@@ -44,12 +45,12 @@ def _model_lines(row: Mapping[str, Any]) -> list[str]:
     return [title, f"  {row['summary']}", *(_report_line(each) for each in row["evaluations"])]
 
 
-def _report_line(figures: Mapping[str, Any]) -> str:
-    spans = figures["confidence_intervals"]
+def _report_line(metrics: Mapping[str, Any]) -> str:
+    spans = metrics["confidence_intervals"]
     parts = [
-        f"{title} {figures[name]:.3f} [{spans[name][0]:.3f}, {spans[name][1]:.3f}]"
+        f"{title} {metrics[name]:.3f} [{spans[name][0]:.3f}, {spans[name][1]:.3f}]"
         for name, title in (("macro_ap", "macro AP"), ("micro_ap", "micro AP"))
-        if figures[name] is not None and spans[name] is not None
+        if metrics[name] is not None and spans[name] is not None
     ]
-    where = f"{figures['dataset']}, {figures['split']} ({figures['n']} patches)"
-    return f"  {where}: {', '.join(parts) or 'too few positives for a figure'}"
+    where = f"{metrics['dataset']}, {metrics['split']} ({metrics['n']} patches)"
+    return f"  {where}: {', '.join(parts) or 'too few positives for metrics'}"

@@ -1,4 +1,4 @@
-"""What a colour picture gives up against twelve bands of reflectance, with measured numbers."""
+"""The limits of a colour picture compared with twelve bands of reflectance, with metrics."""
 
 from __future__ import annotations
 
@@ -14,53 +14,57 @@ __all__ = ["ALL_BANDS", "LIMITS", "THREE_BANDS", "limits_of"]
 
 LIMITS: Final[tuple[str, ...]] = (
     (
-        "One cover a picture: of a field beside a wood it names one, where the models for twelve "
-        "bands name each of 19 covers that is there."
+        "One land cover per picture: for a field next to a forest it names only one of them; the "
+        "models for twelve bands name each of 19 land covers that they find."
     ),
-    "No infrared: kinds of forest, crops and wet ground that look alike to the eye stay alike.",
     (
-        "No place, date or reflectance: nothing checks clouds, the season or whether this is "
-        "Europe, and pixels that are not 10 m or are stretched otherwise than EuroSAT's mislead it."
+        "No infrared: types of forest, crops and wetland that look similar in visible light cannot "
+        "be told apart."
+    ),
+    (
+        "No location, date or reflectance: clouds, the season and whether this is Europe are not "
+        "checked. Pixels of another size than 10 m or stretched differently from EuroSAT's give "
+        "wrong results."
     ),
 )
-"""What a picture gives up against twelve bands of reflectance."""
-_UNMEASURED: Final = "Its accuracy on EuroSAT has not been measured yet, so trust it the less."
+"""The limits of a picture compared with twelve bands of reflectance."""
+_UNMEASURED: Final = "Its accuracy on EuroSAT has not been measured, so trust it less."
 ALL_BANDS, THREE_BANDS = "landcover-cnn", "landcover-cnn-rgb"
-"""The same net twice, fitted to the same patches: what the second lacks is the worth of bands."""
+"""The same net trained twice on the same patches, with twelve bands and with three."""
 
 
 def limits_of(model_folder: Path) -> tuple[str, ...]:
-    """What a picture gives up, with metrics of saved reports.
+    """List the limits of a picture, with metrics from saved reports.
 
-    What the other bands are worth comes from the reports of :data:`ALL_BANDS` and
-    :data:`THREE_BANDS` and is left out where either has none; the accuracy comes from the
-    folder's own report on EuroSAT.
+    The comparison with twelve bands uses the reports of :data:`ALL_BANDS` and
+    :data:`THREE_BANDS` and is left out if either is missing; the accuracy comes from the report
+    on EuroSAT in the model folder.
     """
-    return (*LIMITS, *_worth_of_bands(), _accuracy(model_folder))
+    return (*LIMITS, *_band_comparison(), _accuracy(model_folder))
 
 
-def _worth_of_bands() -> tuple[str, ...]:
-    """The same net with and without what a picture lacks, on the same patches."""
+def _band_comparison() -> tuple[str, ...]:
+    """Compare the same net with twelve bands and with three, on the same patches."""
     try:
-        whole, part = (
+        twelve, three = (
             read_report(registry.default().folder(name), "bigearthnet-v2", "test").metrics
             for name in (ALL_BANDS, THREE_BANDS)
         )
     except (BadInput, CorruptModel):
         return ()
-    if whole.n != part.n or None in (whole.interval("micro_ap"), part.interval("micro_ap")):
+    if twelve.n != three.n or None in (twelve.interval("micro_ap"), three.interval("micro_ap")):
         return ()
-    values = [with_span(one.micro_ap, one.interval("micro_ap")) for one in (whole, part)]
-    said = (
-        f"Measured on {whole.n} patches with 19 covers: one and the same net has a micro "
-        f"average precision of {values[0]} with twelve bands and of {values[1]} with red, green "
-        "and blue alone."
+    values = [with_span(one.micro_ap, one.interval("micro_ap")) for one in (twelve, three)]
+    text = (
+        f"Measured on {twelve.n} patches with 19 land covers: the same net has a micro average "
+        f"precision of {values[0]} with twelve bands and of {values[1]} with red, green and blue "
+        "only."
     )
-    return (said,)
+    return (text,)
 
 
 def _accuracy(model_folder: Path) -> str:
-    """How often a model of pictures is right, as its report on EuroSAT states."""
+    """State the accuracy of a picture model from its report on EuroSAT."""
     try:
         metrics = read_report(model_folder, "eurosat", "test").metrics
     except (BadInput, CorruptModel):
@@ -69,6 +73,6 @@ def _accuracy(model_folder: Path) -> str:
     if metrics.accuracy is None or span is None:
         return _UNMEASURED
     return (
-        f"Measured: right on {metrics.accuracy:.1%} [{span[0]:.1%}, {span[1]:.1%}] of "
-        f"{metrics.n:,} EuroSAT pictures from parts of Europe that it has not learnt from."
+        f"Measured: correct on {metrics.accuracy:.1%} [{span[0]:.1%}, {span[1]:.1%}] of "
+        f"{metrics.n:,} EuroSAT pictures from parts of Europe that were not used in training."
     )

@@ -224,7 +224,7 @@ def test_where_it_cannot_tell_the_map_is_drawn_below_that_sentence(
     arguments = ["explain", str(source), *LAKE[2:], *WATER, "--method", "grad-cam"]
     assert main([*arguments, "--out", str(out)]) == DONE
     head, _, verdict, *_ = capsys.readouterr().out.splitlines()
-    assert "no answer" in head
+    assert "no prediction, because the pixels cannot be trusted" in head
     assert verdict.startswith("  verdict: Can't tell. ")
     with Image.open(out) as picture:
         assert min(picture.size) > 300

@@ -253,7 +253,7 @@ def test_a_picture_gets_the_model_for_pictures_and_says_so(
     assert "infrared" in " ".join(picture["limits"])
     assert main(["classify", str(path), "--window", "0,0"]) == DONE
     out = capsys.readouterr().out
-    assert "model eurosat-rgb, chosen because this is a picture" in out
+    assert "model eurosat-rgb, chosen because this picture has only red, green and blue" in out
     assert "from row 0, column 0 of 100 × 90" in out
 
 

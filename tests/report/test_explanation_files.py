@@ -1,4 +1,4 @@
-"""Explanations as files: in their place on the ground, with all figures, and readable."""
+"""Explanation files: georeferenced, complete and readable."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def found(patch: Raster) -> list[explanation.Explanation]:
     return list(explanation.explain_many(tiny.tiny_model(), patch, LABELS, METHODS))
 
 
-def test_a_geotiff_lies_where_the_patch_lies(
+def test_a_geotiff_has_the_georeference_of_the_patch(
     patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     with MemoryFile(explanation_files.as_geotiff(patch, found)) as memory, memory.open() as file:
@@ -59,19 +59,19 @@ def test_a_geotiff_lies_where_the_patch_lies(
             assert float(own["FULL_COLOUR"]) == pytest.approx(each.scale)
 
 
-def test_a_document_has_all_figures_without_nan(
+def test_a_document_has_all_values_without_nan(
     patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     bands = attribute_bands_many(tiny.tiny_model(), patch, LABELS)
-    said = document(patch, found, bands)
-    assert json.loads(explanation_files.as_json(said.as_dict())) == said.as_dict()
-    assert [(e.label, e.method) for e in said.explanations] == [
+    record = document(patch, found, bands)
+    assert json.loads(explanation_files.as_json(record.as_dict())) == record.as_dict()
+    assert [(e.label, e.method) for e in record.explanations] == [
         (label, method) for method in METHODS for label in LABELS
     ]
-    assert all(e.reading.endswith(".") for e in said.explanations)
-    assert said.bands[1].label == LABELS[1]
-    assert said.bands[0].groups["red edge"].bands == ("B05", "B06", "B07")
-    assert set(said.indices) == {"NDVI", "NDWI", "NDBI", "NBR"}
+    assert all(e.reading.endswith(".") for e in record.explanations)
+    assert record.bands[1].label == LABELS[1]
+    assert record.bands[0].groups["red edge"].bands == ("B05", "B06", "B07")
+    assert set(record.indices) == {"NDVI", "NDWI", "NDBI", "NBR"}
     dark = replace(patch, data=np.zeros_like(patch.data))
     assert document(dark, found).indices["NDVI"].mean is None
 
@@ -85,7 +85,7 @@ def test_a_picture_has_no_geotiff_and_no_index() -> None:
     )
     one = explanation.explain(tiny.tiny_model(), tiny.random_patch(), LABELS[0], "grad-cam")
     small = replace(one, attribution=one.attribution[:64, :64])
-    with pytest.raises(BadInput, match="no place"):
+    with pytest.raises(BadInput, match="no location"):
         explanation_files.as_geotiff(picture, [small])
     assert document(picture, [small]).indices == {}
     with Image.open(
@@ -94,12 +94,12 @@ def test_a_picture_has_no_geotiff_and_no_index() -> None:
         assert min(sheet.size) > 300
 
 
-def test_nothing_to_write_is_one_sentence(patch: Raster) -> None:
+def test_writing_no_explanation_is_an_error(patch: Raster) -> None:
     with pytest.raises(BadInput, match="name a class"):
         explanation_files.as_geotiff(patch, [])
 
 
-def test_a_sheet_shows_each_explanation_in_its_place(
+def test_the_figure_shows_each_explanation_in_its_position(
     patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     sentences = [f"Sentence {k}." for k in range(len(found))]
@@ -119,23 +119,23 @@ def test_a_sheet_shows_each_explanation_in_its_place(
 
 
 def two_models(found: list[explanation.Explanation]) -> list[explanation.Explanation]:
-    """The same explanations, and their opposites by another model."""
+    """The explanations, and the same with inverted signs from another model."""
     other = {"model": "other", "card_hash": "0" * 12}
     return [*found, *(replace(each, attribution=-each.attribution, **other) for each in found)]
 
 
 @pytest.mark.parametrize("methods", [METHODS[:1], METHODS])
-def test_two_models_stand_beside_or_below_each_other(
+def test_two_models_are_placed_side_by_side_or_one_below_the_other(
     patch: Raster, found: list[explanation.Explanation], methods: list[str]
 ) -> None:
     both = two_models([each for each in found if each.method in methods])
-    said = [""] * len(both)
-    data = explanation_figure.as_png(patch, both, said, captions=["other: 5 %"] * len(both))
+    texts = [""] * len(both)
+    data = explanation_figure.as_png(patch, both, texts, captions=["other: 5 %"] * len(both))
     with Image.open(io.BytesIO(data)) as sheet:
         pixels = np.asarray(sheet.convert("RGB"))
     side, gap = explanation_figure.SIDE, page.GAP
     top = explanation_figure.HEAD + gap + page.LINE + explanation_figure.NOTE_LINE
-    assert pixels.shape[1] == gap + 3 * (side + gap), "two columns beside the picture"
+    assert pixels.shape[1] == gap + 3 * (side + gap), "two columns next to the picture"
     left, right = (gap + k * (side + gap) + 180 for k in (1, 2))
     below = 2 * explanation_figure.BAR + 30 + explanation_figure.NOTE_LINE
     down = page.LINE + explanation_figure.NOTE_LINE + side + below + gap
@@ -147,7 +147,7 @@ def test_two_models_stand_beside_or_below_each_other(
     assert (pixels[at] != first).any()
 
 
-def test_what_stands_above_and_below_makes_room(
+def test_the_figure_grows_with_the_text_above_and_below(
     patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     def height(**more: list[str]) -> int:
@@ -155,14 +155,14 @@ def test_what_stands_above_and_below_makes_room(
         with Image.open(io.BytesIO(data)) as sheet:
             return int(sheet.height)
 
-    long = "Verdict: Can't tell. Much is wrong here. " * 10
+    long = "Verdict: Can't tell. Many checks failed. " * 10
     assert height(above=["Verdict: Looks reliable."]) == height() + page.LINE
     assert height(above=[long]) > height() + 3 * page.LINE
     assert height(notes=[long]) > height() + 3 * page.SMALL_LINE
     assert height(captions=["59 %"]) == height() + explanation_figure.NOTE_LINE
 
 
-def test_files_of_two_models_tell_them_apart(
+def test_files_with_two_models_name_both(
     patch: Raster, found: list[explanation.Explanation]
 ) -> None:
     both = two_models(found[:1])
@@ -174,4 +174,4 @@ def test_files_of_two_models_tell_them_apart(
     bands = attribute_bands_many(tiny.tiny_model(), patch, LABELS[:1])
     reading, other = (e.reading for e in document(patch, both, bands).explanations)
     assert "group of bands" in reading
-    assert "group of bands" not in other, "bands of one model say nothing of another"
+    assert "group of bands" not in other, "band evidence belongs to one model"

@@ -1,4 +1,4 @@
-"""Indices in files lie where the patch lies and say what the indices say."""
+"""Index files have the georeference of the patch and the values of the indices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def patch() -> Raster:
     return tiny.random_patch(valid=valid)
 
 
-def test_a_geotiff_has_a_band_an_index_where_the_patch_lies(patch: Raster) -> None:
+def test_a_geotiff_has_one_band_per_index_and_the_georeference_of_the_patch(patch: Raster) -> None:
     with MemoryFile(index_files.as_geotiff(patch)) as memory, memory.open() as raster:
         assert raster.crs.to_string() == patch.crs
         assert tuple(raster.transform)[:6] == patch.transform
@@ -35,7 +35,7 @@ def test_a_geotiff_has_a_band_an_index_where_the_patch_lies(patch: Raster) -> No
         assert raster.tags(1)["SOURCE"] == "Rouse et al. 1974"
 
 
-def test_a_table_has_the_figures_of_each_index(patch: Raster) -> None:
+def test_a_table_has_the_values_of_each_index(patch: Raster) -> None:
     lines = list(csv.DictReader(io.StringIO(index_files.as_csv(patch).decode())))
     for line, (name, found) in zip(lines, indices(patch).items(), strict=True):
         assert line["index"] == name
@@ -45,14 +45,14 @@ def test_a_table_has_the_figures_of_each_index(patch: Raster) -> None:
         assert found.share <= 110 / 120
 
 
-def test_a_table_of_a_patch_without_values_is_empty_and_no_nan(patch: Raster) -> None:
+def test_a_table_without_values_has_empty_cells_instead_of_nan(patch: Raster) -> None:
     dark = tiny.random_patch(data=np.zeros_like(patch.data))
     lines = list(csv.DictReader(io.StringIO(index_files.as_csv(dark).decode())))
     assert [line["mean"] for line in lines] == [""] * 4
     assert index_files.as_png(dark)[:4] == b"\x89PNG"
 
 
-def test_a_sheet_shows_each_map_in_its_place(patch: Raster) -> None:
+def test_the_figure_shows_each_map_in_its_position(patch: Raster) -> None:
     sheet = np.array(Image.open(io.BytesIO(index_files.as_png(patch))).convert("RGB"))
     top, side = index_files.HEAD + page.LINE, index_files.SIDE
     for place, found in enumerate(indices(patch).values()):
@@ -63,8 +63,8 @@ def test_a_sheet_shows_each_map_in_its_place(patch: Raster) -> None:
         assert (view[:10] == page.RULE).all()
 
 
-def test_a_patch_without_the_bands_is_refused_in_a_sentence() -> None:
+def test_a_patch_without_the_bands_is_refused() -> None:
     patch = tiny.random_patch(data=np.ones((3, 120, 120)), bands=("B02", "B03", "B04"))
     for make in (index_files.as_png, index_files.as_csv, index_files.as_geotiff):
-        with pytest.raises(BadInput, match="the bands of no spectral index: give one with B08"):
+        with pytest.raises(BadInput, match="lacks the bands for spectral indices: give one with"):
             make(patch)

@@ -1,4 +1,4 @@
-"""A page that PNG files are drawn on."""
+"""The page that PNG figures are drawn on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def drawn(page: Page) -> ByteArray:
         return np.asarray(image.convert("RGB"))
 
 
-def test_a_view_repeats_each_pixel_and_shows_gaps_in_grey() -> None:
+def test_an_image_is_enlarged_without_interpolation_and_gaps_are_grey() -> None:
     values = np.random.default_rng(0).integers(0, 256, (30, 30, 4), dtype=np.uint8)
     values[..., 3] = 255
     values[:10, :10, 3] = 0
@@ -45,7 +45,7 @@ def test_text_stays_in_its_width() -> None:
     assert not first[GAP + 202 :].any()
 
 
-def test_any_letters_of_a_file_name_can_be_written() -> None:
+def test_any_file_name_can_be_written() -> None:
     page = Page(600, 60)
     page.write((GAP, 10), "$a_b$ \\frac 田んぼ 🌍 x\ny ≥ 0.5 × ł", 14)
     assert (drawn(page) < 250).any()
@@ -60,7 +60,7 @@ def test_wrapping_keeps_all_words() -> None:
     assert wrapped("short", 12, 300) == ["short"]
 
 
-def test_several_threads_may_draw_at_once() -> None:
+def test_several_threads_can_draw_at_the_same_time() -> None:
     def one(number: int) -> bytes:
         page = Page(200, 60)
         page.write((GAP, 10), f"Page {number % 2}", 14)
@@ -72,7 +72,7 @@ def test_several_threads_may_draw_at_once() -> None:
     assert pages[0] == pages[2]
 
 
-def test_who_only_computes_does_not_load_matplotlib() -> None:
+def test_modules_that_do_not_draw_do_not_load_matplotlib() -> None:
     code = (
         "import sys, landcover.report.patch_report, landcover.report.explanation_files;"
         "sys.exit('matplotlib.figure' in sys.modules)"

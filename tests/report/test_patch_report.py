@@ -1,4 +1,4 @@
-"""What is said is the contract's JSON, the same in every form, and safe to show."""
+"""Reports: JSON as specified, the same content as text and CSV, safe for terminals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BAD = Quality(nodata_fraction=0.7, cloud_fraction=None, warnings=("70% gone.",),
 
 
 def prediction(**probabilities: float) -> Prediction:
-    """0.9 and 0.8 for two classes, 0.1 for the rest, in an order that is not ours."""
+    """0.9 and 0.8 for two classes, 0.1 for the rest, in reverse order."""
     chances = {**dict.fromkeys(CLASS_NAMES, 0.1), FOUND[0]: 0.9, FOUND[1]: 0.8, **probabilities}
     return Prediction(
         model="m",
@@ -53,19 +53,20 @@ def prediction(**probabilities: float) -> Prediction:
 
 
 def reported(
-    patch: Raster, said: Prediction, judged: Quality | Verdict, source: str
+    patch: Raster, prediction: Prediction, verdict: Quality | Verdict, source: str
 ) -> ClassificationReport:
-    """The report of a prediction with a verdict, or with one that follows from a quality."""
-    if isinstance(judged, Quality):
-        judged = Verdict(
-            decision="cannot tell" if judged.abstained else "answer",
-            reason=judged.warnings[0] if judged.warnings else ALL_PASSED,
+    """The report of a prediction with a verdict, or with a verdict made from a quality."""
+    if isinstance(verdict, Quality):
+        quality = verdict
+        verdict = Verdict(
+            decision="cannot tell" if quality.abstained else "answer",
+            reason=quality.warnings[0] if quality.warnings else ALL_PASSED,
             findings=(),
-            quality=judged,
+            quality=quality,
             distances={},
             unchecked=(),
         )
-    return report_of(Result(raster=patch, prediction=said, verdict=judged), source)
+    return report_of(Result(raster=patch, prediction=prediction, verdict=verdict), source)
 
 
 @pytest.fixture
@@ -74,23 +75,23 @@ def patch() -> Raster:
     return tiny.random_patch(provenance=origin, acquired=datetime(2020, 1, 23, 10, 5, tzinfo=UTC))
 
 
-def test_a_record_has_the_contracts_keys_and_order(patch: Raster) -> None:
+def test_json_has_the_specified_keys_in_order(patch: Raster) -> None:
     report = reported(patch, prediction(), GOOD, "here.tif")
-    said = report.as_dict()
+    record = report.as_dict()
     contract = ["source", "model", "labels", "abstained", "quality", "verdict", "provenance"]
-    assert [key for key in said if not key.startswith("aim")][:7] == contract
-    assert said["schema_version"] == 1
+    assert [key for key in record if not key.startswith("aim")][:7] == contract
+    assert record["schema_version"] == 1
     assert ClassificationReport.model_validate(json.loads(report.as_json())) == report
-    assert (said["aim"], said["aim_fallback"]) == ("f1", [])
-    assert {row["certainty"] for row in said["labels"]} == {None}
-    assert [row["label"] for row in said["labels"]] == list(CLASS_NAMES)
-    assert {"label", "probability", "threshold", "predicted"} <= set(said["labels"][0])
-    assert {row["label"] for row in said["labels"] if row["predicted"]} == set(FOUND)
-    assert set(said["quality"]) == {"nodata_fraction", "cloud_fraction", "warnings"}
-    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    assert (record["aim"], record["aim_fallback"]) == ("f1", [])
+    assert {row["certainty"] for row in record["labels"]} == {None}
+    assert [row["label"] for row in record["labels"]] == list(CLASS_NAMES)
+    assert {"label", "probability", "threshold", "predicted"} <= set(record["labels"][0])
+    assert {row["label"] for row in record["labels"] if row["predicted"]} == set(FOUND)
+    assert set(record["quality"]) == {"nodata_fraction", "cloud_fraction", "warnings"}
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
 
 
-def test_provenance_says_where_pixels_and_answer_come_from(patch: Raster) -> None:
+def test_provenance_names_the_pixels_and_the_model(patch: Raster) -> None:
     origin = reported(patch, prediction(), GOOD, "here.tif").as_dict()["provenance"]
     assert origin["bounds"] == [600_000, 5_298_800, 601_200, 5_300_000]
     assert origin["centre"]["latitude"] == pytest.approx(patch.centre[0])
@@ -102,43 +103,43 @@ def test_provenance_says_where_pixels_and_answer_come_from(patch: Raster) -> Non
     assert origin["notes"] == ["a note"]
 
 
-def test_who_abstains_predicts_nothing(patch: Raster) -> None:
+def test_no_class_is_predicted_if_the_verdict_is_cannot_tell(patch: Raster) -> None:
     report = reported(patch, prediction(), BAD, "x")
-    said = report.as_dict()
-    assert said["abstained"] is True
-    assert not any(row["predicted"] for row in said["labels"])
-    assert said["labels"][CLASS_NAMES.index(FOUND[0])]["probability"] == 0.9
+    record = report.as_dict()
+    assert record["abstained"] is True
+    assert not any(row["predicted"] for row in record["labels"])
+    assert record["labels"][CLASS_NAMES.index(FOUND[0])]["probability"] == 0.9
     text = report.as_text()
-    assert "no answer" in text
+    assert "no prediction, because the pixels cannot be trusted" in text
     assert "verdict: Can't tell. 70% gone." in text
     assert "yes" not in text
 
 
-def doubt(level: str, sentence: str) -> Finding:
+def finding(level: str, sentence: str) -> Finding:
     return Finding(
         check="haze", level=level, about="pixels", value=0.9, bound=0.4, sentence=sentence
     )
 
 
 @pytest.mark.parametrize(
-    ("decision", "said"),
+    ("decision", "expected"),
     [
         ("answer", "verdict: Looks reliable. All is well."),
         ("warn", "verdict: Check this. Haze."),
         ("cannot tell", "verdict: Can't tell. Haze."),
     ],
 )
-def test_the_verdict_stands_in_record_and_text(patch: Raster, decision: str, said: str) -> None:
+def test_the_verdict_is_in_json_and_text(patch: Raster, decision: str, expected: str) -> None:
     level = "grave" if decision == "cannot tell" else "warn"
-    found = () if decision == "answer" else (doubt(level, "Haze."), doubt("warn", "More."))
-    judged = Verdict(
+    found = () if decision == "answer" else (finding(level, "Haze."), finding("warn", "More."))
+    verdict = Verdict(
         decision=decision,
         reason=found[0].sentence if found else "All is well.",
         findings=found,
         quality=GOOD.with_fields(abstained=decision == "cannot tell"),
-        unchecked=("This was not looked at.",),
+        unchecked=("This was not checked.",),
     )
-    report = reported(patch, prediction(), judged, "x")
+    report = reported(patch, prediction(), verdict, "x")
     record = report.as_dict()
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert record["abstained"] == (decision == "cannot tell")
@@ -147,12 +148,12 @@ def test_the_verdict_stands_in_record_and_text(patch: Raster, decision: str, sai
     assert [f["sentence"] for f in record["verdict"]["findings"]] == [f.sentence for f in found]
     lines = [line.strip() for line in report.as_text().splitlines()]
     first_label = next(k for k, line in enumerate(lines) if " needs " in line)
-    assert lines.index(said) < first_label
+    assert lines.index(expected) < first_label
     assert ("warning: More." in lines) == bool(found)
-    assert "not checked: This was not looked at." in lines
+    assert "not checked: This was not checked." in lines
 
 
-def test_text_groups_by_theme_with_the_likeliest_first(patch: Raster) -> None:
+def test_text_groups_classes_by_theme_with_the_most_probable_first(patch: Raster) -> None:
     text = reported(patch, prediction(), GOOD, "here.tif").as_text()
     lines = text.splitlines()
     assert lines[0] == "here.tif: Inland waters 90%, Coniferous 80%"
@@ -171,19 +172,19 @@ def test_text_groups_by_theme_with_the_likeliest_first(patch: Raster) -> None:
     assert report.as_text().startswith("x: no class reaches its threshold")
 
 
-def test_csv_says_the_same(patch: Raster) -> None:
+def test_csv_has_the_same_values(patch: Raster) -> None:
     report = reported(patch, prediction(), GOOD, "here.tif")
-    said = report.as_dict()
+    record = report.as_dict()
     rows = list(csv.DictReader(io.StringIO(report.as_csv())))
     assert tuple(rows[0]) == classification.PATCH_COLUMNS
-    for row, item in zip(rows, said["labels"], strict=True):
+    for row, item in zip(rows, record["labels"], strict=True):
         assert row["label"] == item["label"]
         assert float(row["probability"]) == item["probability"]
         assert row["predicted"] == str(item["predicted"])
         assert row["theme"] == BY_NAME[item["label"]].theme
 
 
-def test_certainty_and_aim_are_said_in_every_form(patch: Raster) -> None:
+def test_certainty_and_aim_are_in_every_format(patch: Raster) -> None:
     words = ("certain", "possible", "absent")
     sure = tuple(
         item.with_fields(certainty=words[k % 3]) for k, item in enumerate(prediction().labels)
@@ -192,14 +193,15 @@ def test_certainty_and_aim_are_said_in_every_form(patch: Raster) -> None:
         labels=sure, aim="precision-0.8", aim_fallback=("Beaches, dunes, sands",)
     )
     report = reported(patch, found, GOOD, "here.tif")
-    said = report.as_dict()
-    assert said["aim"] == "precision-0.8"
-    assert said["aim_fallback"] == ["Beaches, dunes, sands"]
+    record = report.as_dict()
+    assert record["aim"] == "precision-0.8"
+    assert record["aim_fallback"] == ["Beaches, dunes, sands"]
     expected = {item.label: item.certainty for item in sure}
-    assert {row["label"]: row["certainty"] for row in said["labels"]} == expected
+    assert {row["label"]: row["certainty"] for row in record["labels"]} == expected
     text = report.as_text()
     assert "aim: right when it says so: precision 80% or more" in text
-    assert "keep their usual threshold: Beaches, dunes, sands" in text
+    fallback = "target not reached, so these keep their usual threshold: Beaches, dunes, sands"
+    assert fallback in text
     rows = [line for line in text.splitlines() if " needs " in line]
     assert (
         len({row.index(expected[row.split("%   ")[-1].split(maxsplit=1)[1]]) for row in rows}) == 1
@@ -208,15 +210,15 @@ def test_certainty_and_aim_are_said_in_every_form(patch: Raster) -> None:
         assert row["certainty"] == expected[row["label"]]
         assert row["aim"] == "precision-0.8"
     report = reported(patch, found, BAD, "x")
-    doubtful = report.as_dict()
-    assert {row["certainty"] for row in doubtful["labels"]} == {None}
+    abstained = report.as_dict()
+    assert {row["certainty"] for row in abstained["labels"]} == {None}
 
 
 @given(st.text(max_size=300))
-def test_no_name_of_a_file_does_harm(name: str) -> None:
+def test_any_file_name_is_safe_in_every_format(name: str) -> None:
     report = reported(tiny.random_patch(), prediction(), GOOD, name)
-    said = report.as_dict()
-    json.dumps(said, ensure_ascii=False, allow_nan=False).encode()
+    record = report.as_dict()
+    json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
     report.as_text().encode()
     assert "\x1b" not in report.as_text()
     assert len(report.as_text().splitlines()) == len(
@@ -227,12 +229,12 @@ def test_no_name_of_a_file_does_harm(name: str) -> None:
     assert not rows[0]["source"].startswith(("=", "+", "-", "@"))
 
 
-def test_half_letters_of_a_file_name_can_be_printed() -> None:
+def test_surrogates_in_a_file_name_can_be_printed() -> None:
     assert text.plain("b\udce9ton\n.tif") == "b?ton�.tif"
 
 
 @pytest.mark.parametrize("method", [None, *explanation.METHODS])
-def test_the_picture_holds_picture_and_attribution(patch: Raster, method: str | None) -> None:
+def test_the_figure_shows_picture_and_attribution(patch: Raster, method: str | None) -> None:
     model = tiny.tiny_model()
     found = explanation.explain(model, patch, FOUND[0], method) if method else None
     data = patch_figure.as_png(patch, model.predict(patch), found, quality=assess(patch))
@@ -241,7 +243,7 @@ def test_the_picture_holds_picture_and_attribution(patch: Raster, method: str | 
         pixels = np.asarray(picture.convert("RGB"))
     assert pixels.shape[1] == patch_figure.WIDTH
     assert pixels.shape[0] > patch_figure.SIDE + 200
-    # The patch's own pixels, four by four, are in the left view.
+    # The left image has the patch's pixels, enlarged four times.
     own = patch.image(COMPOSITES[0])[60, 60, :3]
     top = 24 + 56 + page.LINE
     np.testing.assert_array_equal(pixels[top + 242, 24 + 242], own)
@@ -250,7 +252,7 @@ def test_the_picture_holds_picture_and_attribution(patch: Raster, method: str | 
         np.testing.assert_array_equal(pixels[top + 242, 2 * 24 + patch_figure.SIDE + 242], shown)
 
 
-def test_pictures_of_two_classes_differ(patch: Raster) -> None:
+def test_figures_of_two_classes_differ(patch: Raster) -> None:
     model = tiny.tiny_model()
     pictures = {
         patch_figure.as_png(patch, model.predict(patch), explanation.explain(model, patch, label))
@@ -259,7 +261,7 @@ def test_pictures_of_two_classes_differ(patch: Raster) -> None:
     assert len(pictures) == 2
 
 
-def test_the_picture_grows_with_what_it_says_and_shows_gaps_grey() -> None:
+def test_the_figure_grows_with_its_text_and_shows_gaps_in_grey() -> None:
     valid = np.ones((120, 120), bool)
     valid[:40] = False
     patch = tiny.random_patch(valid=valid)
@@ -272,28 +274,29 @@ def test_the_picture_grows_with_what_it_says_and_shows_gaps_grey() -> None:
     assert heights[0] != heights[1]
 
 
-def test_an_explanations_record_and_text_say_its_figures(patch: Raster) -> None:
+def test_record_and_text_have_the_values_of_an_explanation(patch: Raster) -> None:
     found = explanation.explain(tiny.tiny_model(), patch, FOUND[0])
-    said = explanation_record(found, patch)
-    assert ExplanationRecord.model_validate_json(said.as_json()) == said
+    record = explanation_record(found, patch)
+    assert ExplanationRecord.model_validate_json(record.as_json()) == record
     total = found.attribution.sum(dtype=np.float64)
-    assert said.sum_for + said.sum_against == pytest.approx(float(total))
-    assert said.sum_for >= 0 >= said.sum_against
-    assert (said.label, said.method) == (FOUND[0], "integrated-gradients")
+    assert record.sum_for + record.sum_against == pytest.approx(float(total))
+    assert record.sum_for >= 0 >= record.sum_against
+    assert (record.label, record.method) == (FOUND[0], "integrated-gradients")
     text = patch_report.explanation_text(found)
     assert found.baseline in text
     assert found.scale_rule in text
     assert found.band_share is not None
     best = max(found.band_share, key=lambda band: found.band_share[band])  # type: ignore[index]
     assert f"share of bands: {best} " in text
+    assert "the sum differs from the score's change by " in text
     cam = patch_report.explanation_text(
         explanation.explain(tiny.tiny_model(), patch, FOUND[0], "grad-cam")
     )
     assert "share of bands" not in cam
-    assert "misses" not in cam
+    assert "the sum differs" not in cam
 
 
-def test_models_are_listed_with_size_summary_and_figures() -> None:
+def test_models_are_listed_with_size_summary_and_metrics() -> None:
     spans = {"macro_ap": [0.7, 0.8], "micro_ap": [0.65, 0.75]}
     measured = {"dataset": "d", "split": "test", "n": 115, "macro_ap": 0.75, "micro_ap": 0.7}
     row: dict[str, object] = {
@@ -314,4 +317,4 @@ def test_models_are_listed_with_size_summary_and_figures() -> None:
         "d, test (115 patches): macro AP 0.750 [0.700, 0.800], micro AP 0.700 [0.650, 0.750]"
     )
     assert lines[3] == "b: A net, 1,234,567 parameters, no weights"
-    assert lines[5].endswith("too few positives for a figure")
+    assert lines[5].endswith("too few positives for metrics")

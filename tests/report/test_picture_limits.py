@@ -1,4 +1,4 @@
-"""The record of a picture keeps the contract and says what a picture gives up."""
+"""The report of a picture: JSON as specified, with the limits of a picture."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ def recorded(
     return classification.report_of(found, source, seen=seen, limits=picture_limits.LIMITS)
 
 
-def test_the_middle_is_seen_unless_a_window_is_named() -> None:
-    whole = picture_of(pixels(100, 80), "p.png")
-    assert (classification.view(whole).row, classification.view(whole).col) == (18, 8)
-    seen = classification.view(whole, (36, 0))
-    assert np.array_equal(seen.picture.data, whole.data[:, 36:, :64])
+def test_the_window_is_at_the_centre_by_default() -> None:
+    picture = picture_of(pixels(100, 80), "p.png")
+    assert (classification.view(picture).row, classification.view(picture).col) == (18, 8)
+    seen = classification.view(picture, (36, 0))
+    assert np.array_equal(seen.picture.data, picture.data[:, 36:, :64])
     with pytest.raises(BadInput, match="does not fit"):
-        classification.view(whole, (37, 0))
+        classification.view(picture, (37, 0))
 
 
-def test_the_record_is_json_and_calls_the_most_probable_class(model: Model) -> None:
+def test_the_report_is_json_and_predicts_the_most_probable_class(model: Model) -> None:
     found = reported_picture(model).as_dict()
     json.dumps(found, allow_nan=False)
     labels = found["labels"]
     assert [item["label"] for item in labels] == list(EUROSAT_CLASSES)
-    called = [item for item in labels if item["predicted"]]
-    assert len(called) == 1
-    assert called[0]["probability"] == max(item["probability"] for item in labels)
+    predicted = [item for item in labels if item["predicted"]]
+    assert len(predicted) == 1
+    assert predicted[0]["probability"] == max(item["probability"] for item in labels)
     assert all(item["predicted"] == (item["probability"] >= item["threshold"]) for item in labels)
     assert sum(item["probability"] for item in labels) == pytest.approx(1.0, abs=1e-6)
     assert found["provenance"]["window"] == {"row": 18, "col": 8}
@@ -67,7 +67,7 @@ def test_the_record_is_json_and_calls_the_most_probable_class(model: Model) -> N
     assert found["limits"] == list(picture_limits.LIMITS)
 
 
-def test_text_and_table_say_the_same(model: Model) -> None:
+def test_text_and_table_have_the_same_content(model: Model) -> None:
     found = reported_picture(model)
     text = found.as_text()
     best = found.ranked[0]
@@ -80,15 +80,15 @@ def test_text_and_table_say_the_same(model: Model) -> None:
     assert rows[0]["source"] == "'=p.png"
 
 
-def test_no_class_is_called_where_pixels_cannot_be_trusted(model: Model) -> None:
+def test_no_class_is_predicted_if_the_pixels_cannot_be_trusted(model: Model) -> None:
     seen = classification.view(picture_of(np.full((64, 64, 3), 9, np.uint8), "p.png"))
     found = recorded(model, seen, "p.png")
     assert found.abstained
     assert not any(item.predicted for item in found.labels)
-    assert "no answer" in found.as_text()
+    assert "no prediction, because the pixels cannot be trusted" in found.as_text()
 
 
-def test_an_answer_that_is_no_number_is_a_fault_of_the_model(model: Model) -> None:
+def test_scores_that_are_not_numbers_are_an_error_of_the_model(model: Model) -> None:
     with torch.no_grad():
         model.net.head.bias.fill_(float("nan"))
     with pytest.raises(CorruptModel, match="no number"):
@@ -96,25 +96,25 @@ def test_an_answer_that_is_no_number_is_a_fault_of_the_model(model: Model) -> No
 
 
 def test_limits_state_the_measured_accuracy(tmp_path: Path) -> None:
-    said = picture_limits.limits_of(registry.default().folder(registry.PICTURE_MODEL))
-    assert said[: len(picture_limits.LIMITS)] == picture_limits.LIMITS
-    assert "EuroSAT pictures" in said[-1]
+    limits = picture_limits.limits_of(registry.default().folder(registry.PICTURE_MODEL))
+    assert limits[: len(picture_limits.LIMITS)] == picture_limits.LIMITS
+    assert "EuroSAT pictures" in limits[-1]
     assert "not been measured" in picture_limits.limits_of(tmp_path)[-1]
 
 
-def test_limits_state_what_the_other_bands_are_worth(
+def test_limits_compare_twelve_bands_with_three(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = picture_limits.limits_of(tmp_path)[-2]
+    comparison = picture_limits.limits_of(tmp_path)[-2]
     for name in (picture_limits.ALL_BANDS, picture_limits.THREE_BANDS):
         metrics = read_report(registry.default().folder(name), "bigearthnet-v2", "test").metrics
         low, high = metrics.confidence_intervals["micro_ap"]
-        assert f"{metrics.micro_ap:.3f} [{low:.3f}, {high:.3f}]" in said
+        assert f"{metrics.micro_ap:.3f} [{low:.3f}, {high:.3f}]" in comparison
     monkeypatch.setattr(picture_limits, "THREE_BANDS", "class-of-no-model")
     assert picture_limits.limits_of(tmp_path)[:-1] == picture_limits.LIMITS
 
 
-def test_models_refuse_what_they_were_not_made_for(model: Model) -> None:
+def test_models_refuse_other_kinds_of_input(model: Model) -> None:
     seen = classification.view(picture_of(pixels(), "p.png"))
     with pytest.raises(ModelMismatch, match="twelve bands of reflectance"):
         registry.default().load("class-prior", "cpu").predict(seen.picture)
