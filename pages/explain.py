@@ -10,7 +10,7 @@ from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from pages.parts.classify import pictures, result
 from pages.parts.explain import bands, choose, computation, maps, neighbours, place, what_if
-from pages.parts.explain.computation import Wish
+from pages.parts.explain.computation import Request
 from pages.parts.shared import choice, entry, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
@@ -35,7 +35,7 @@ def main() -> None:
     with left:
         st.caption(place.where(subject.pixels))
         with st.container(key="explain_picture"):
-            st.image(theme.png(maps.seen(subject.pixels), 4), width=360)
+            st.image(theme.png(maps.true_colours(subject.pixels), 4), width=360)
     with right:
         _verdict(name, chosen, subject.pixels, found)
     if not loaded_models.card(name).explainable:
@@ -57,21 +57,21 @@ def _deep(
     pixels, key = subject.pixels, chosen.key
     st.subheader("Which pixels are evidence for or against it?", anchor=False)
     panels = choose.panels(name, key, pixels, found)
-    about = [panel.map for panel in panels]
-    about += list(dict.fromkeys(panel.bands for panel in panels))
-    alike = Wish(kind="neighbours", model=name, key=key)
-    steady = Wish(kind="stability", model=name, key=key, aim=aim)
+    requests = [panel.map for panel in panels]
+    requests += list(dict.fromkeys(panel.bands for panel in panels))
+    similar = Request(kind="neighbours", model=name, key=key)
+    stability = Request(kind="stability", model=name, key=key, aim=aim)
     if not pixels.is_rgb:
-        about += [alike, steady]
+        requests += [similar, stability]
     answers = {panel.map.model: _answer_of(panel.map.model, chosen, pixels, aim)
                for panel in panels}  # fmt: skip
-    job = computation.ensure(about, subject)
+    job = computation.start_missing(requests, subject)
     with st.container(key="explain_job"):
         if job is not None:
             computation.watch(job)
     maps.show(panels, pixels, {k: v for k, v in answers.items() if v is not None})
-    with st.expander("What the methods do, and what the values mean"):
-        maps.words(panels)
+    with st.expander("What the methods do and what the values mean"):
+        maps.show_method_notes(panels)
     bands.show(panels, pixels)
     if pixels.is_rgb:
         st.info(
@@ -79,9 +79,9 @@ def _deep(
             "colour picture has no infrared bands and no place."
         )
         return
-    neighbours.show(alike)
+    neighbours.show(similar)
     what_if.show(name, key, subject, found, aim)
-    what_if.steady(steady, found)
+    what_if.show_stability(stability, found)
 
 
 def _answer_of(name: str, chosen: choice.Chosen, pixels: Raster, aim: str) -> Result | None:

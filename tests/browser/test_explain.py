@@ -1,4 +1,4 @@
-"""The Explain page in a real browser: maps stream in, changes move the answer by keyboard."""
+"""The Explain page in a real browser: maps appear one by one, changes work by keyboard."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def open_explain(page: Page, app: str) -> None:
 
 
 def finished(page: Page) -> None:
-    """Wait until all maps stand and nothing is computed any more."""
-    expect(page.get_by_role("heading", name="How steady is it")).to_be_visible(timeout=90_000)
+    """Wait until all maps are shown and nothing is computed any more."""
+    expect(page.get_by_role("heading", name="Is it stable")).to_be_visible(timeout=90_000)
     expect(page.locator(".st-key-explain_progress")).to_have_count(0, timeout=90_000)
     expect(page.get_by_text("is being computed")).to_have_count(0)
 
@@ -41,10 +41,10 @@ def saved(page: Page, button: str) -> Path:
     return Path(download.value.path())
 
 
-def test_maps_stream_in_and_are_taken_away(page: Page, app: str, outside: list[str]) -> None:
+def test_maps_appear_and_are_downloaded(page: Page, app: str, outside: list[str]) -> None:
     open_explain(page, app)
     expect(maps(page)).to_have_count(2)
-    expect(page.get_by_text("All maps have this one scale")).to_be_visible()
+    expect(page.get_by_text("All maps share this scale")).to_be_visible()
     expect(page.locator(".st-key-explain_bands_0 .js-plotly-plot")).to_be_visible(timeout=90_000)
     patch = read_sample(samples()[0].name)
     with rasterio.open(saved(page, "Maps as GeoTIFF")) as raster:
@@ -61,25 +61,23 @@ def test_maps_stream_in_and_are_taken_away(page: Page, app: str, outside: list[s
     assert outside == []
 
 
-def test_a_painted_cloud_moves_the_answer_by_keyboard_and_is_taken_back(
-    page: Page, app: str
-) -> None:
+def test_a_painted_cloud_changes_the_result_by_keyboard_and_is_reset(page: Page, app: str) -> None:
     open_explain(page, app)
-    slider = page.get_by_role("slider", name="A painted cloud, opacity")
+    slider = page.get_by_role("slider", name="Opacity of a painted cloud")
     slider.focus()
     for _ in range(20):
         page.keyboard.press("ArrowRight")
     expect(slider).to_have_value("100")
     expect(page.get_by_text("With a painted cloud").first).to_be_visible()
     expect(page.locator(".st-key-explain_whatif_chart .js-plotly-plot")).to_be_visible()
-    page.get_by_text("All covers as a table").click()
+    page.get_by_text("All land covers as a table").click()
     expect(page.get_by_role("cell", name="present").first).to_be_visible()
     page.get_by_role("button", name="Reset").click()
     expect(page.get_by_text("Nothing is changed yet")).to_be_visible()
     expect(slider).to_have_value("0")
 
 
-def test_the_place_of_classify_comes_along_and_a_telephone_has_room(page: Page, app: str) -> None:
+def test_the_place_of_classify_is_kept_and_the_page_fits_a_phone(page: Page, app: str) -> None:
     frame = steps.open_app(page, app)
     steps.click_sample(page, frame, 4)
     page.get_by_role("link", name="Explain").click()
@@ -94,12 +92,12 @@ def test_the_place_of_classify_comes_along_and_a_telephone_has_room(page: Page, 
         assert box["x"] + box["width"] <= 400
 
 
-def test_two_models_stand_side_by_side(page: Page, app: str) -> None:
+def test_two_models_are_compared(page: Page, app: str) -> None:
     open_explain(page, app)
     page.get_by_role("radio", name="Two models").click()
     expect(page.get_by_role("combobox", name="The other model")).to_be_visible()
     finished(page)
     # One for each model, and a third for the spectral indices.
     expect(page.get_by_role("button", name="as PNG")).to_have_count(3, timeout=90_000)
-    # Two maps, and below each its own scale.
+    # Two maps, each with its own scale below.
     expect(maps(page)).to_have_count(4)

@@ -1,4 +1,4 @@
-"""The Explain page without a browser: what it computes beside itself, says and hands out."""
+"""The Explain page without a browser: its jobs, texts and downloads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from landcover.trust import shift_stability
 from pages.parts.explain import bands as bands_part
 from pages.parts.explain import choose, computation, maps, neighbours, what_if_controls
 from pages.parts.explain import what_if as what_if_part
-from pages.parts.explain.computation import Failed, Store, Subject, Wish
+from pages.parts.explain.computation import Failed, Request, Store, Subject
 from pages.parts.shared import choice, loaded_models, theme
 from tests.support.colour_pictures import pixels
 from tests.support.tiny import NAME, TinyNet, random_patch, result_of, tiny_folder, tiny_model
@@ -42,7 +42,7 @@ PATIENCE_S = 60
 
 @pytest.fixture
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Two tiny models alone, and nothing kept from other tests."""
+    """A registry of two tiny models, with empty caches."""
     monkeypatch.setitem(nets.NETS, NAME, TinyNet)
     monkeypatch.delenv(neighbours.VARIABLE, raising=False)
     for name in ("one", "two"):
@@ -65,7 +65,7 @@ def page(zoo: Path) -> Iterator[AppTest]:
 
 
 def finished(test: AppTest) -> AppTest:
-    """Wait for the job beside the page; a browser would poll."""
+    """Wait for the background job, as a browser does by polling."""
     deadline = time.monotonic() + PATIENCE_S
     while (job := job_of(test)) is not None and not (job.cancelled or job.error):
         assert time.monotonic() < deadline
@@ -91,7 +91,7 @@ def captions(test: AppTest) -> str:
     return " ".join(item.value for item in test.caption).replace("\\", "")
 
 
-def said(test: AppTest) -> str:
+def markdown(test: AppTest) -> str:
     return " ".join(item.value for item in test.markdown).replace("\\", "")
 
 
@@ -99,23 +99,23 @@ def labels(test: AppTest) -> list[str]:
     return [button.label for button in test.get("download_button")]
 
 
-def test_it_opens_on_a_sample_and_shows_everything(page: AppTest) -> None:
+def test_it_opens_with_a_sample_and_shows_everything(page: AppTest) -> None:
     assert page.title[0].value == "Why this result?"
     first = samples.samples()[0]
     assert page.selectbox(key="explain_place").value == first.name
     assert headings(page) == [
         "Which pixels are evidence for or against it?",
-        "Which bands speak for it, and which against?",
-        "What has it learnt from that looks like this?",
-        "What if it looked different?",
-        "How steady is it when the window moves?",
+        "Which bands are evidence for or against it?",
+        "Which training patches are similar?",
+        "What if the patch looked different?",
+        "Is it stable if the window moves?",
     ]
     assert labels(page) == [
         *("Maps as PNG", "Maps as GeoTIFF", "Maps as JSON", "Bands as CSV"),
         *("Indices as PNG", "Indices as GeoTIFF", "Indices as CSV", "Stability as CSV"),
     ]
     assert "is being computed" not in captions(page)
-    assert "was not measured yet" in captions(page)
+    assert "has not been measured" in captions(page)
     assert any("landcover trust neighbours" in item.value.replace("\\", "") for item in page.info)
     assert page.metric[0].value.endswith("%")
     tables = [item.value for item in page.table]
@@ -131,20 +131,20 @@ def test_the_place_is_shared_with_classify(page: AppTest) -> None:
     assert page.selectbox(key="explain_place").value == "austria-fields"
 
 
-def test_what_was_chosen_and_is_gone_gives_a_sample(page: AppTest) -> None:
+def test_a_choice_that_is_no_longer_held_gives_a_sample(page: AppTest) -> None:
     page.session_state["classify_trail"] = [choice.Chosen(upload="upload:gone")]
     finished(page.run())
     assert page.selectbox(key="explain_place").value == samples.samples()[0].name
 
 
-def test_four_classes_stand_side_by_side_and_no_class_leaves_the_first(page: AppTest) -> None:
+def test_up_to_four_classes_are_compared_and_none_means_the_first(page: AppTest) -> None:
     key = f"explain_labels_sample:{samples.samples()[0].name}_one"
     box = page.multiselect(key=key)
     assert box.proto.max_selections == choose.MOST
     finished(box.set_value(list(CLASS_NAMES[:4])).run())
     for label in CLASS_NAMES[:4]:
-        assert BY_NAME[label].short in said(page)
-    assert "All maps have this one scale" in captions(page)
+        assert BY_NAME[label].short in markdown(page)
+    assert "All maps share this scale" in captions(page)
     finished(page.multiselect(key=key).set_value([]).run())
     assert labels(page)
 
@@ -152,21 +152,21 @@ def test_four_classes_stand_side_by_side_and_no_class_leaves_the_first(page: App
 def test_two_models_have_their_own_scales_and_files(page: AppTest) -> None:
     page.session_state["explain_side"] = "Two models"
     finished(page.run())
-    assert "All maps have this one scale" not in captions(page)
+    assert "All maps share this scale" not in captions(page)
     assert labels(page)[:1] == ["Maps of Net one as PNG"]
     assert labels(page)[3:4] == ["Maps of Net two as PNG"]
 
 
-def test_methods_stand_side_by_side(page: AppTest) -> None:
+def test_methods_are_compared(page: AppTest) -> None:
     page.session_state["explain_side"] = "Methods"
     page.run()
     page.multiselect(key="explain_methods_one").set_value(["grad-cam", "fine-cam"]).run()
     finished(page)
     for name in ("grad-cam", "fine-cam"):
-        assert explanation.METHODS[name].title in said(page)
+        assert explanation.METHODS[name].title in markdown(page)
 
 
-def test_a_net_without_gradients_is_refused_in_a_sentence(
+def test_a_net_without_gradients_is_explained_in_a_sentence(
     page: AppTest, zoo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert zoo.is_dir()
@@ -193,7 +193,7 @@ def test_a_colour_picture_has_maps_but_no_neighbours(monkeypatch: pytest.MonkeyP
     assert not test.get("metric")
 
 
-def test_changes_move_the_answer_and_can_be_taken_back(page: AppTest) -> None:
+def test_changes_move_the_result_and_can_be_undone(page: AppTest) -> None:
     def now() -> what_if_controls.Settings:
         held = page.session_state["explain_changes_now"]
         assert isinstance(held, what_if_controls.Settings)
@@ -203,7 +203,7 @@ def test_changes_move_the_answer_and_can_be_taken_back(page: AppTest) -> None:
     page.slider(key="explain_change_cloud").set_value(80).run()
     page.multiselect(key="explain_change_off").set_value(["red edge"]).run()
     assert now() == what_if_controls.Settings(cloud=80, off=("red edge",))
-    assert "painted cloud" in said(page)
+    assert "painted cloud" in markdown(page)
     assert any("Still: " in item.value or "Now: " in item.value for item in page.markdown)
     page.button(key="explain_undo").click().run()
     assert now() == what_if_controls.Settings(cloud=80)
@@ -215,7 +215,7 @@ def test_changes_move_the_answer_and_can_be_taken_back(page: AppTest) -> None:
     assert page.slider(key="explain_change_cloud").value == 80
 
 
-def test_settings_mean_changes() -> None:
+def test_settings_stand_for_changes() -> None:
     settings = what_if_controls.Settings(
         off=("visible", "B03", "B12"), cloud=40, season="winter", strength=50,
         brightness=120, east=-100, north=60,
@@ -232,7 +232,7 @@ def test_settings_mean_changes() -> None:
     assert set(what_if_controls.SEASONS[1:]) == set(what_if.SEASONS)
 
 
-def test_chart_and_table_of_what_if_say_the_same() -> None:
+def test_chart_and_table_of_what_if_have_the_same_values() -> None:
     model, patch = tiny_model(), random_patch()
     outcome = what_if.what_if(model, patch, [what_if.BandsOff(bands=("B04", "B08"))])
     shown = what_if_part.most_changed(outcome)
@@ -242,14 +242,14 @@ def test_chart_and_table_of_what_if_say_the_same() -> None:
     figure = what_if_part.chart(outcome, theme.DARK)
     after = [f"{x:.1%}" for x in figure.data[2].x]
     assert after == [table.loc[BY_NAME[label].short, "After"] for label in shown]
-    taken = what_if_part.figures(outcome).set_index("label")
+    taken = what_if_part.values(outcome).set_index("label")
     for label in shown:
         assert f"{taken.loc[label, 'after']:.1%}" == table.loc[BY_NAME[label].short, "After"]
         turned = taken.loc[label, "predicted_before"] != taken.loc[label, "predicted_after"]
         assert turned == (label in outcome.flipped)
     assert "B04, B08" in what_if_part.sentence(outcome)
     still = what_if.what_if(model, patch, [what_if.Brightness(gain=1.0)])
-    assert "no label turns" in what_if_part.sentence(still)
+    assert "no land cover changes between present and absent" in what_if_part.sentence(still)
     assert what_if_part.points(-0.0001) == "0"
     assert what_if_part.points(-0.123) == "−12"
 
@@ -258,11 +258,11 @@ def test_stability_table_has_every_class() -> None:
     model, patch = tiny_model(), random_patch()
     found = shift_stability.stability(model, patch)
     answer = result_of(model, patch)
-    table = what_if_part.steadiness(found, answer)
+    table = what_if_part.stability_table(found, answer)
     assert len(table) == len(CLASS_NAMES)
-    turned = [row for row in table["Label turns in"] if not row.startswith("0 ")]
+    turned = [row for row in table["Label changes in"] if not row.startswith("0 ")]
     assert len(turned) == len(found.flips)
-    taken = what_if_part.moves(found, answer).set_index("label")
+    taken = what_if_part.stability_values(found, answer).set_index("label")
     assert dict(taken["largest_change"]) == pytest.approx(found.change)
     assert int((taken["windows_turned"] > 0).sum()) == len(found.flips)
 
@@ -281,17 +281,17 @@ def test_band_charts_share_one_axis_and_agree_with_the_table() -> None:
         assert list(table[f"{title} (logits)"]) == list(figure.data[0].text)
         for value, colour in zip(
             figure.data[0].x, figure.data[0].marker.color, strict=True
-        ):  # the sign says what the colour says
+        ):  # the sign has the same meaning as the colour
             assert (colour == bands_part.FOR) == (value > 0)
         assert len(table) == len(own.bands) + len(own.groups)
-    taken = bands_part.figures(pairs)
+    taken = bands_part.values(pairs)
     assert len(taken) == sum(len(own.bands) + len(own.groups) for own in found)
     one = taken[(taken["label"] == CLASS_NAMES[1]) & (taken["name"] == "B04")]["logits"]
     assert list(one) == [found[1].bands["B04"]]
     assert bands_part.signed(-0.001) == "0.00"
 
 
-def test_indices_are_a_table_even_without_pixels() -> None:
+def test_indices_have_a_table_even_without_usable_pixels() -> None:
     table = bands_part.index_table(samples.read_sample("austria-fields"))
     assert next(iter(table.index)) == "NDVI: vegetation"
     dark = random_patch(data=np.zeros((12, 120, 120), np.float32))
@@ -307,57 +307,57 @@ def test_pictures_of_training_patches_are_read_from_the_folder(tmp_path: Path) -
     st.cache_data.clear()
 
 
-def wishes(**changes: str) -> list[Wish]:
+def requests(**changes: str) -> list[Request]:
     values = {"model": NAME, "key": "k", "method": "grad-cam", "baseline": "mean", **changes}
-    return [Wish(kind="map", label=label, **values) for label in CLASS_NAMES[:2]]  # type: ignore[arg-type]
+    return [Request(kind="map", label=label, **values) for label in CLASS_NAMES[:2]]  # type: ignore[arg-type]
 
 
 def run_work(
-    asked: list[Wish], patch: Raster, *, model: Model | None = None, cancel: bool = False
+    needed: list[Request], patch: Raster, *, model: Model | None = None, cancel: bool = False
 ) -> Store:
     kept, stop = Store(), threading.Event()
     if cancel:
         stop.set()
     own = {NAME: model or tiny_model()}
-    work = computation._work(asked, Subject(patch), own, kept, threading.Lock())
+    work = computation._work(needed, Subject(patch), own, kept, threading.Lock())
     work(ignore, stop)
     return kept
 
 
-def test_pieces_come_from_the_library_unchanged() -> None:
-    model, patch, asked = tiny_model(), random_patch(), wishes()
-    kept = run_work(asked, patch, model=model)
-    for wish in asked:
-        own = explanation.explain(model, patch, wish.label, "grad-cam")
-        assert np.array_equal(kept.get(wish).attribution, own.attribution)
+def test_results_are_those_of_the_library() -> None:
+    model, patch, needed = tiny_model(), random_patch(), requests()
+    kept = run_work(needed, patch, model=model)
+    for request in needed:
+        own = explanation.explain(model, patch, request.label, "grad-cam")
+        assert np.array_equal(kept.get(request).attribution, own.attribution)
 
 
-def test_what_cannot_be_had_is_kept_as_a_sentence_and_the_rest_goes_on() -> None:
-    good = wishes()
-    bad = wishes(baseline="no such")
+def test_a_failure_is_kept_as_a_sentence_and_the_rest_is_computed() -> None:
+    good = requests()
+    bad = requests(baseline="no such")
     kept = run_work([*bad, *good], random_patch())
-    assert all(isinstance(kept.get(wish), Failed) for wish in bad)
+    assert all(isinstance(kept.get(request), Failed) for request in bad)
     assert "no such" in kept.get(bad[0]).sentence
     assert kept.ready(good) == 2
-    assert not any(isinstance(kept.get(wish), Failed) for wish in good)
+    assert not any(isinstance(kept.get(request), Failed) for request in good)
 
 
 def test_a_stopped_job_keeps_nothing_and_lets_the_next_one_in() -> None:
     with pytest.raises(Cancelled):
-        run_work(wishes(), random_patch(), cancel=True)
+        run_work(requests(), random_patch(), cancel=True)
     turn, kept, stop = threading.Lock(), Store(), threading.Event()
-    work = computation._work(wishes(), Subject(random_patch()), {NAME: tiny_model()}, kept, turn)
+    work = computation._work(requests(), Subject(random_patch()), {NAME: tiny_model()}, kept, turn)
     stop.set()
     with pytest.raises(Cancelled):
         work(ignore, stop)
     assert not turn.locked()
-    assert kept.ready(wishes()) == 0
+    assert kept.ready(requests()) == 0
 
 
-def test_the_store_forgets_the_oldest_that_nobody_asked_for() -> None:
+def test_the_store_drops_the_least_recently_used() -> None:
     kept = Store(most=2)
-    first, second = wishes()
-    third = wishes(key="other")[0]
+    first, second = requests()
+    third = requests(key="other")[0]
     kept.put(first, 1)
     kept.put(second, 2)
     assert kept.get(first) == 1
@@ -365,7 +365,7 @@ def test_the_store_forgets_the_oldest_that_nobody_asked_for() -> None:
     assert (kept.get(first), kept.get(second), kept.get(third)) == (1, None, 3)
 
 
-def test_stop_and_go_on(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_and_resume(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     began = threading.Event()
 
     def endless(*_: Any) -> computation.jobs.Work:
@@ -386,13 +386,13 @@ def test_stop_and_go_on(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
         while not job.done:
             time.sleep(0.02)
         page.run()
-        assert any("Stopped before all was ready" in item.value for item in page.markdown)
+        assert any("Stopped before everything was computed" in item.value for item in page.markdown)
     page.button(key="explain_go_on").click().run()
     finished(page)
     assert "is being computed" not in captions(page)
 
 
-def test_methods_that_fail_the_randomisation_check_are_asked_for(
+def test_methods_that_fail_the_randomisation_check_are_offered_on_request(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = SimpleNamespace(
@@ -428,25 +428,25 @@ def test_methods_that_fail_the_randomisation_check_are_asked_for(
 def test_scales_differ_only_between_models_and_methods() -> None:
     st.cache_resource.clear()
     panels = [
-        choose.Panel(title=wish.label, map=wish, bands=wish)
-        for wish in [*wishes(), wishes(method="occlusion")[0]]
+        choose.Panel(title=request.label, map=request, bands=request)
+        for request in [*requests(), requests(method="occlusion")[0]]
     ]
     own = {
         panel.map: SimpleNamespace(model="m", method=panel.map.method, scale=1.0)
         for panel in panels
     }
-    for wish, piece in own.items():
-        computation.store().put(wish, piece)
+    for request, piece in own.items():
+        computation.store().put(request, piece)
     assert maps.scale_of_all(panels[:2]) is own[panels[0].map]
     assert maps.scale_of_all(panels) is None
     st.cache_resource.clear()
 
 
-def test_loading_a_model_leaves_little_for_collections_of_garbage(zoo: Path) -> None:
+def test_a_loaded_model_is_excluded_from_garbage_collection(zoo: Path) -> None:
     assert zoo.is_dir()
     gc.unfreeze()
     try:
-        computation.twin("one")
+        computation.job_model("one")
         assert gc.get_freeze_count() > 10 * len(gc.get_objects())
     finally:
         gc.unfreeze()

@@ -13,7 +13,7 @@ from landcover.core.classes import BY_NAME, EUROSAT_CLASSES
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation, maps
-from pages.parts.explain.computation import Wish
+from pages.parts.explain.computation import Request
 from pages.parts.shared import loaded_models, theme
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
@@ -40,11 +40,11 @@ def show(name: str, key: str, patch: Raster, found: Result) -> None:
         )
         return
     label, method, opacity = _controls(name, key, found)
-    wish = Wish(
+    request = Request(
         kind="map", model=name, key=key, label=label, method=method, baseline=DEFAULT_BASELINE
     )
     try:
-        explanation = _explained(wish, patch)
+        explanation = _explained(request, patch)
     except LandcoverError as error:
         st.error(theme.literal(str(error)))
         return
@@ -72,8 +72,8 @@ def _controls(name: str, key: str, found: Result) -> tuple[str, str, float]:
     method = first.selectbox(
         "Method",
         names,
-        index=choose.first(known, names),
-        format_func=lambda method: f"{METHODS[method].title} ({choose.mark(known, method)})",
+        index=choose.best_index(known, names),
+        format_func=lambda method: f"{METHODS[method].title} ({choose.rating(known, method)})",
         key=f"classify_method_{name}",
     )
     opacity = second.slider(
@@ -107,7 +107,7 @@ def _words(explanation: Explanation, patch: Raster) -> None:
 
     method = METHODS[explanation.method]
     st.markdown(theme.literal(sentence(explanation, patch)))
-    maps.believe(explanation.model, explanation.method)
+    maps.show_faithfulness(explanation.model, explanation.method)
     st.markdown(
         f"**Red pixels are evidence for “{_named(explanation.label)}”, blue ones against it.** "
         f"{method.summary}"
@@ -195,7 +195,7 @@ def band_chart(shares: dict[str, float], ink: theme.Ink) -> go.Figure:
     return figure
 
 
-def _explained(wish: Wish, pixels: Raster) -> Explanation:
+def _explained(request: Request, pixels: Raster) -> Explanation:
     with st.spinner("Computing the attribution map …", show_time=True):
-        found: Explanation = computation.at_once(wish, computation.Subject(pixels))
+        found: Explanation = computation.compute_now(request, computation.Subject(pixels))
     return found

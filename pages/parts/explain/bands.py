@@ -1,4 +1,4 @@
-"""What a class owes to each band and group of bands, and what the spectral indices say."""
+"""Evidence of each band and band group for a class, and the spectral indices."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
 
 FOR: Final = "#c8404f"
 AGAINST: Final = "#4a86c5"
-"""The ends of the maps' scale, in tones that stand out from white and from the dark ground."""
+"""The ends of the maps' colour scale, in tones visible on light and dark backgrounds."""
 ROW: Final = 21
 ROOM: Final = 0.18
 NARROW_ROOM: Final = 0.4
-"""For the figures beside the bars, in charts of half the page and of a quarter."""
+"""Space for the numbers next to the bars, in charts of half and a quarter of the page."""
 INDEX_SIDE: Final = 168
 INDEX_ROW: Final = 720
-"""Widths of an index's map and of all four, pixels: two stand side by side on a telephone."""
+"""Widths of one index map and of all four, pixels: two fit side by side on a phone."""
 TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
     colour: colour for colour in RGB_BANDS
 }
 
 
 def show(panels: Sequence[Panel], pixels: Raster) -> None:
-    """A chart a class on one common axis, one table, and the indices."""
-    st.subheader("Which bands speak for it, and which against?", anchor=False)
+    """Show a chart per class on a common axis, a table, and the indices."""
+    st.subheader("Which bands are evidence for or against it?", anchor=False)
     found = _evidence(panels)
     if not found:
         st.caption("The bands are being computed …")
     else:
         first = found[0][1]
         st.caption(
-            "By how much the score (in logits) falls when a band, or a group of them, is replaced "
-            f"by {theme.literal(first.baseline)}. To the right and red: it speaks for the cover; "
-            "to the left and blue: against it. A group is no sum of its bands."
+            "How much the score (in logits) falls if a band or a group of bands is replaced by "
+            f"{theme.literal(first.baseline)}. Right and red: evidence for the land cover. Left "
+            "and blue: evidence against it. The value of a group is not the sum of its bands."
         )
         _charts(found)
         with st.expander("The bands as a table"):
             st.table(table(found), border="horizontal")
-            downloads.table("Bands", figures(found), "bands")
+            downloads.table("Bands", values(found), "bands")
     if not pixels.is_rgb:
         _indices(pixels)
 
 
 def _evidence(panels: Sequence[Panel]) -> list[tuple[str, BandEvidence]]:
-    """Title and figures of each class and model, each once."""
+    """Return title and band evidence of each class and model, each once."""
     found = {panel.bands: own for panel in panels
              if (own := maps.evidence(panel)) is not None}  # fmt: skip
     several = len({own.model for own in found.values()}) > 1
@@ -83,7 +83,7 @@ def _charts(found: Sequence[tuple[str, BandEvidence]]) -> None:
 
 
 def rows(own: BandEvidence) -> list[tuple[str, float]]:
-    """Each group in capitals with its bands below it; bands without groups alone."""
+    """Return each group with its bands below it, or the bands alone if there are no groups."""
     if not own.groups:
         return [(TITLES.get(band, band), value) for band, value in own.bands.items()]
     out = []
@@ -94,11 +94,11 @@ def rows(own: BandEvidence) -> list[tuple[str, float]]:
 
 
 def axis_of(found: Sequence[BandEvidence], room: float) -> tuple[float, float]:
-    """Both ends of an axis that several charts have in common, in logits.
+    """Return both ends of the common axis of several charts, in logits.
 
     Args:
-        found: all that is shown.
-        room: for the figures beyond the longest bars, in parts of the bars' whole span.
+        found: the band evidence of all charts.
+        room: space for the numbers beyond the longest bars, as a share of the bars' span.
     """
     values = [0.0, *(value for own in found for _, value in rows(own))]
     low, high = min(values), max(values)
@@ -107,11 +107,11 @@ def axis_of(found: Sequence[BandEvidence], room: float) -> tuple[float, float]:
 
 
 def chart(own: BandEvidence, span: tuple[float, float], ink: theme.Ink) -> go.Figure:
-    """Bars from the middle, to the right for what speaks for the class.
+    """Draw bars from zero: to the right for evidence for the class, to the left against it.
 
     Args:
-        own: the figures.
-        span: of the axis, see :func:`axis_of`.
+        own: the band evidence.
+        span: ends of the axis, see :func:`axis_of`.
         ink: colours of the text.
     """
     shown = rows(own)
@@ -148,13 +148,13 @@ def chart(own: BandEvidence, span: tuple[float, float], ink: theme.Ink) -> go.Fi
 
 
 def signed(value: float) -> str:
-    """Two decimals with a sign, and a proper minus."""
+    """Format with two decimals, a sign, and a proper minus."""
     text = f"{value:+.2f}"
     return "0.00" if float(text) == 0 else text.replace("-", "−")
 
 
 def table(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
-    """One row a band or group, one column a class."""
+    """Return one row per band or group, one column per class."""
     columns = {}
     for title, own in found:
         plain = {name.removeprefix("<b>").removesuffix("</b>"): value for name, value in rows(own)}
@@ -167,8 +167,8 @@ def table(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
     return out
 
 
-def figures(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
-    """The same as numbers, one row a class and band or group, for a file."""
+def values(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
+    """Return the same as numbers for a file, one row per class and band or group."""
     return pd.DataFrame(
         {
             "label": own.label,
@@ -185,11 +185,11 @@ def figures(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
 
 
 def _indices(patch: Raster) -> None:
-    """A small map an index on one common scale, their figures as a table, and files of both."""
-    st.markdown("**What the pixels look like by themselves**: spectral indices, from −1 to 1")
+    """Show a small map per index on a common scale, a table, and download buttons."""
+    st.markdown("**Spectral indices**, from −1 to 1: properties of the pixels, without the model")
     found = indices(patch)
     if not found:
-        st.caption("This patch has not the bands that the indices need.")
+        st.caption("This patch lacks the bands that the indices need.")
         return
     with st.container(key="explain_indices", width=INDEX_ROW):
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -203,9 +203,9 @@ def _indices(patch: Raster) -> None:
             "<span><b>Brown</b> −1</span><span>0</span><span>1 <b>teal</b></span></div>"
         )
     st.caption(
-        "All have this one scale, which is not that of the maps above: an index knows nothing of "
-        "the network, and speaks neither for a cover nor against it. A pixel without a colour has "
-        "no data, or is too dark in both bands."
+        "All indices share this scale, which differs from that of the maps above. An index does "
+        "not depend on the model and is no evidence for or against a land cover. Pixels without "
+        "a colour have no data or are too dark in both bands."
     )
     st.table(index_table(patch), border="horizontal")
     _index_files(patch)
@@ -222,7 +222,7 @@ def _index_files(patch: Raster) -> None:
 
         return index_files.as_geotiff(patch)
 
-    def figures() -> bytes:
+    def csv() -> bytes:
         from landcover.report import index_files  # noqa: PLC0415 - as above
 
         return index_files.as_csv(patch)
@@ -230,7 +230,7 @@ def _index_files(patch: Raster) -> None:
     kinds = (
         ("PNG", png, "png", "image/png"),
         ("GeoTIFF", tif, "tif", "image/tiff"),
-        ("CSV", figures, "csv", "text/csv"),
+        ("CSV", csv, "csv", "text/csv"),
     )
     with st.container(horizontal=True):
         for title, content, suffix, mime in kinds:
@@ -246,7 +246,7 @@ def _index_files(patch: Raster) -> None:
 
 
 def index_table(patch: Raster) -> pd.DataFrame:
-    """One row an index: what it is about, its mean and spread, and what they mean."""
+    """Return one row per index: its bands, its mean and spread, and what they mean."""
     out = []
     for name, found in indices(patch).items():
         known = found.mean is not None and found.low is not None and found.high is not None
@@ -256,10 +256,10 @@ def index_table(patch: Raster) -> pd.DataFrame:
                 "Index": f"{name}: {index.title}",
                 "Bands": f"({index.first} − {index.second}) / ({index.first} + {index.second})",
                 "Mean": number(found.mean) if found.mean is not None else "–",
-                "80 % lie between": f"{number(found.low)} and {number(found.high)}"
+                "80 % of pixels lie between": f"{number(found.low)} and {number(found.high)}"
                 if known and found.low is not None and found.high is not None
                 else "–",
-                "Which means": index.reading(found.mean)
+                "Meaning": index.reading(found.mean)
                 if found.mean is not None
                 else "no pixel is bright enough in both bands",
             }

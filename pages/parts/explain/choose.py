@@ -1,4 +1,4 @@
-"""What stands side by side on the Explain page: classes, methods, or two models."""
+"""Choice of what the Explain page compares: classes, methods, or two models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.explain.faithfulness import ratings
 from landcover.explain.faithfulness.ratings import Faithfulness
-from pages.parts.explain.computation import Wish
+from pages.parts.explain.computation import Request
 from pages.parts.models import report_figures as show
 from pages.parts.shared import loaded_models
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result
 
 MEASURED: Final = "trust/faithfulness.json"
-"""What was measured of explanations, in a model's folder."""
+"""File of the measured faithfulness in a model's folder."""
 MOST: Final = 4
-"""Maps side by side: more would be too small to read."""
+"""Maximum number of maps side by side; more would be too small to read."""
 FIRST: Final = 2
-SIDES: Final = ("Classes", "Methods", "Two models")
-BASELINE_TITLES: Final = {"mean": "average land", "dark": "darkness", "blurred": "itself, blurred"}
+SIDES: Final = ("Land covers", "Methods", "Two models")
+BASELINE_TITLES: Final = {"mean": "average land", "dark": "black", "blurred": "the blurred patch"}
 MARKS: Final = {True: "✓ faithful", False: "✗ not faithful", None: "not measured"}
 
 
@@ -35,28 +35,28 @@ class Panel:
     """One map on the page.
 
     Attributes:
-        title: what tells it from the others.
-        map, bands: the pieces that it shows.
+        title: what distinguishes it from the other panels.
+        map, bands: the results that it shows.
     """
 
     title: str
-    map: Wish
-    bands: Wish
+    map: Request
+    bands: Request
 
 
 def panels(name: str, key: str, pixels: Raster, found: Result) -> list[Panel]:
-    """Let the user choose, and say what is to be shown; at least one."""
+    """Let the user choose what to compare; return at least one panel."""
     chances = {score.label: score for score in found.prediction.labels}
 
-    def said(label: str) -> str:
+    def option(label: str) -> str:
         score = chances[label]
         return (
             f"{BY_NAME[label].short} ({score.probability:.0%}, {word(predicted=score.predicted)})"
         )
 
     with st.container(key="explain_choice"):
-        side = show.switch("Side by side", SIDES, "explain_side")
-        labels = _labels(side, found, f"{key}_{name}", said)
+        side = show.switch("Compare", SIDES, "explain_side")
+        labels = _labels(side, found, f"{key}_{name}", option)
         left, right = st.columns([7, 5])
         with left:
             methods = _methods(name, side)
@@ -68,37 +68,37 @@ def panels(name: str, key: str, pixels: Raster, found: Result) -> list[Panel]:
     return [
         Panel(
             title=_title(side, model, label, method),
-            map=Wish(
+            map=Request(
                 kind="map", model=model, key=key, label=label, method=method, baseline=baseline
             ),
-            bands=Wish(kind="bands", model=model, key=key, label=label, baseline=baseline),
+            bands=Request(kind="bands", model=model, key=key, label=label, baseline=baseline),
         )
         for model, label, method in chosen
     ]
 
 
 def word(*, predicted: bool) -> str:
-    """Whether a class is called, in a word."""
+    """Return "present" or "absent"."""
     return "present" if predicted else "absent"
 
 
 def ranked(found: Result) -> list[str]:
-    """Classes, the most probable first."""
+    """Return the classes, the most probable first."""
     scores = sorted(found.prediction.labels, key=lambda score: -score.probability)
     return [score.label for score in scores]
 
 
-def _labels(side: str, found: Result, key: str, said: Callable[[str], str]) -> list[str]:
+def _labels(side: str, found: Result, key: str, option: Callable[[str], str]) -> list[str]:
     order = ranked(found)
     if side != SIDES[0]:
-        return [show.pick("Land cover", order, f"explain_label_{key}", said)]
+        return [show.pick("Land cover", order, f"explain_label_{key}", option)]
     named = [score.label for score in found.prediction.predicted]
     most = [label for label in order if label in named][:FIRST] or order[:1]
     chosen = st.multiselect(
-        f"Land covers, up to {MOST}, present or absent",
+        f"Land covers (up to {MOST})",
         order,
         default=most,
-        format_func=said,
+        format_func=option,
         max_selections=MOST,
         key=f"explain_labels_{key}",
         persist_state="session",
@@ -112,25 +112,27 @@ def _methods(name: str, side: str) -> list[str]:
     known = measured(name)
     names = offered(name, everything=bool(st.session_state.get("explain_all_methods")))
 
-    def said(method: str) -> str:
-        return f"{METHODS[method].title} ({mark(known, method)})"
+    def option(method: str) -> str:
+        return f"{METHODS[method].title} ({rating(known, method)})"
 
     if side == SIDES[1]:
         chosen = st.multiselect(
-            f"Methods, up to {MOST}",
+            f"Methods (up to {MOST})",
             names,
             default=names[:FIRST],
-            format_func=said,
+            format_func=option,
             max_selections=MOST,
             key=f"explain_methods_{name}",
             persist_state="session",
         )
         methods = list(chosen) or names[:1]
     else:
-        methods = [show.pick("Method", names, f"explain_method_{name}", said, first(known, names))]
+        methods = [
+            show.pick("Method", names, f"explain_method_{name}", option, best_index(known, names))
+        ]
     if known is not None and set(METHODS) - set(known.offered):
         st.checkbox(
-            "Also methods that fail the randomisation check",
+            "Include methods that fail the randomisation check",
             key="explain_all_methods",
             persist_state="session",
         )
@@ -138,11 +140,11 @@ def _methods(name: str, side: str) -> list[str]:
 
 
 def offered(name: str, *, everything: bool = False) -> list[str]:
-    """Methods for a model, the one that measures best first.
+    """Return the methods for a model, the best measured one first.
 
     Args:
-        name: of the model.
-        everything: also those that fail the randomisation check.
+        name: name of the model.
+        everything: include methods that fail the randomisation check.
     """
     from landcover.explain.explanation import METHODS  # noqa: PLC0415 - loads torch
 
@@ -155,14 +157,14 @@ def offered(name: str, *, everything: bool = False) -> list[str]:
     return names if everything or not passing else passing
 
 
-def mark(known: Faithfulness | None, method: str) -> str:
-    """Whether a method is faithful for a model, as a sign and a word."""
+def rating(known: Faithfulness | None, method: str) -> str:
+    """Return whether a method is faithful for a model, as a sign and a word."""
     measured_ = known is not None and method in known.methods
     return MARKS[known.verdict(method).faithful if known is not None and measured_ else None]
 
 
-def first(known: Faithfulness | None, names: Sequence[str]) -> int:
-    """The method to begin with: the one that measures best."""
+def best_index(known: Faithfulness | None, names: Sequence[str]) -> int:
+    """Return the index of the best measured method, which is the default."""
     from landcover.explain.explanation import DEFAULT_METHOD  # noqa: PLC0415 - loads torch
 
     best = (known.best if known is not None else None) or DEFAULT_METHOD
@@ -186,7 +188,7 @@ def _other_model(name: str, pixels: Raster) -> list[str]:
     every = registry.default().for_pictures() if pixels.is_rgb else registry.default().for_patches()
     others = [other for other in every if other != name and _explainable(other)]
     if not others:
-        st.caption("There is no second model whose answers can be traced back.")
+        st.caption("There is no second model with attribution maps.")
         return []
     return [show.pick("The other model", others, f"explain_other_{name}", loaded_models.title)]
 
@@ -207,12 +209,12 @@ def _title(side: str, model: str, label: str, method: str) -> str:
 
 
 def measured(name: str) -> Faithfulness | None:
-    """What was measured of a model's explanations; None where nothing was that can be used."""
+    """Return the measured faithfulness of a model's methods; None if there is none."""
     return _measured(name, loaded_models.stamp(name, MEASURED))[0]
 
 
-def why_not(name: str) -> str:
-    """Why there are no figures; empty where there are."""
+def reason_not_measured(name: str) -> str:
+    """Return why the faithfulness was not measured; empty if it was."""
     return _measured(name, loaded_models.stamp(name, MEASURED))[1]
 
 
@@ -229,7 +231,7 @@ def _measured(
         return None, str(error)
     if found is None:
         return None, (
-            "Whether this method is faithful for this model was not measured yet: measure it with "
+            "Whether this method is faithful to this model has not been measured. Measure it with "
             f"`landcover trust faithfulness ROOT --model {name} --save`."
         )
     return found, ""

@@ -1,7 +1,7 @@
-"""What the Explain page computes beside itself: each piece is shown as soon as it is ready.
+"""Background computations of the Explain page: each result is shown as soon as it is ready.
 
-Pieces are kept for all visitors. The job works with models of its own and one job at a time,
-since methods hang hooks on a net, which would see what another thread predicts meanwhile.
+Results are kept for all visitors. Jobs use their own copies of the models and run one at a time,
+since attribution methods put hooks on a net, which predictions in other threads would trigger.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.models.model import Model
 
 POLL_S: Final = 1.0
-"""Each look at a job is a run of a script, which holds up the job for a moment."""
+"""Each poll of a job is a script run, which slows the job down a little."""
 MOST: Final = 256
-"""Pieces that are kept: a map has 58 kB."""
+"""Maximum number of results that are kept; a map takes 58 kB."""
 INDEX: Final = "trust/neighbours.safetensors"
 """The index of training patches in a model's folder."""
 SHIFT_M: Final = 100.0
@@ -38,24 +38,24 @@ Kind = Literal["map", "bands", "neighbours", "stability"]
 WHAT: Final[dict[Kind, str]] = {
     "map": "Maps",
     "bands": "Bands",
-    "neighbours": "Training patches like it",
-    "stability": "Windows around it",
+    "neighbours": "Similar training patches",
+    "stability": "Shifted windows",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """One piece that the page wants to show.
+class Request:
+    """A result that the page needs.
 
     Attributes:
-        kind: what.
-        model: name of the model that is asked.
-        key: of the pixels, as :attr:`pages.parts.shared.choice.Chosen.key`.
+        kind: kind of result.
+        model: name of the model.
+        key: key of the pixels, as :attr:`pages.parts.shared.choice.Chosen.key`.
         label: full name of a class, for maps and bands.
-        method: for maps.
-        baseline: for maps and bands.
-        aim: what the thresholds serve, for the stability.
-        state: of the model; another one under the same name is asked anew.
+        method: attribution method, for maps.
+        baseline: baseline, for maps and bands.
+        aim: aim of the thresholds, for the stability.
+        state: state of the model's files, so that a changed model is used again.
     """
 
     kind: Kind
@@ -72,49 +72,49 @@ class Wish:
 
     @property
     def group(self) -> tuple[Kind, str, str, str, str]:
-        """Pieces of one group share the passes of the net."""
+        """Key of the requests that share forward passes."""
         return self.kind, self.model, self.method, self.baseline, self.aim
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a piece cannot be had, in one sentence."""
+    """The reason, in one sentence, why a result is not available."""
 
     sentence: str
 
 
 class Store:
-    """Pieces that are ready, shared by all threads; the oldest go first."""
+    """Results that are ready, shared by all threads; the least recently used are dropped."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._held: OrderedDict[Wish, Any] = OrderedDict()
+        self._held: OrderedDict[Request, Any] = OrderedDict()
 
-    def get(self, wish: Wish) -> Any:  # noqa: ANN401 - each kind has a type of its own
-        """The piece, or None where it is not ready."""
+    def get(self, request: Request) -> Any:  # noqa: ANN401 - each kind has its own type
+        """Return the result, or None if it is not ready."""
         with self._lock:
-            if wish in self._held:
-                self._held.move_to_end(wish)
-            return self._held.get(wish)
+            if request in self._held:
+                self._held.move_to_end(request)
+            return self._held.get(request)
 
-    def put(self, wish: Wish, piece: object) -> None:
-        """Keep a piece."""
+    def put(self, request: Request, piece: object) -> None:
+        """Keep a result."""
         with self._lock:
-            self._held[wish] = piece
-            self._held.move_to_end(wish)
+            self._held[request] = piece
+            self._held.move_to_end(request)
             while len(self._held) > self._most:
                 self._held.popitem(last=False)
 
-    def ready(self, wishes: Iterable[Wish]) -> int:
-        """How many of them are ready."""
+    def ready(self, requests: Iterable[Request]) -> int:
+        """Return how many of the requests are ready."""
         with self._lock:
-            return sum(wish in self._held for wish in wishes)
+            return sum(request in self._held for request in requests)
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is explained: the pixels, and the larger picture they were cut from."""
+    """What is explained: the pixels, and the larger image that they were cut from."""
 
     pixels: Raster
     scene: Raster | None = None
@@ -122,27 +122,27 @@ class Subject:
 
 @st.cache_resource
 def store() -> Store:
-    """The pieces of this server."""
+    """Return the results of this server."""
     return Store()
 
 
 @st.cache_resource
 def _turn() -> threading.Lock:
-    """Held by the job whose turn it is."""
+    """Return the lock that the running job holds."""
     return threading.Lock()
 
 
-def twin(name: str) -> Model:
-    """A model for the jobs alone.
+def job_model(name: str) -> Model:
+    """Return a copy of a model that only jobs use.
 
     Raises:
-        LandcoverError: it is unknown or damaged.
+        LandcoverError: the model is unknown or damaged.
     """
-    return _twin(name, loaded_models.stamp(name))
+    return _job_model(name, loaded_models.stamp(name))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
-def _twin(name: str, state: loaded_models.Stamp) -> Model:  # noqa: ARG001 - part of the cache's key
+def _job_model(name: str, state: loaded_models.Stamp) -> Model:  # noqa: ARG001 - part of the cache's key
     from landcover.explain import band_attribution, what_if  # noqa: F401, PLC0415 - load torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.trust import shift_stability  # noqa: F401, PLC0415 - load torch
@@ -152,13 +152,14 @@ def _twin(name: str, state: loaded_models.Stamp) -> Model:  # noqa: ARG001 - par
     return model
 
 
-def ensure(wishes: Sequence[Wish], subject: Subject) -> jobs.Job | None:
-    """See to it that all are computed; None where they are there.
+def start_missing(requests: Sequence[Request], subject: Subject) -> jobs.Job | None:
+    """Start a job that computes the missing results, unless such a job is already running.
 
     Returns:
-        the job that does it, or that ended early: the user stopped it, or it failed.
+        the job, which may have been stopped by the user or have failed; None if all results are
+        ready.
     """
-    about, job = tuple(wishes), st.session_state.get(_JOB)
+    about, job = tuple(requests), st.session_state.get(_JOB)
     if isinstance(job, jobs.Job):
         ended = job.cancelled or job.error is not None
         if job.purpose == about and (not job.done or ended):
@@ -166,49 +167,49 @@ def ensure(wishes: Sequence[Wish], subject: Subject) -> jobs.Job | None:
         job.cancel()
         st.session_state[_JOB] = None
     kept = store()
-    missing = [wish for wish in wishes if kept.get(wish) is None]
+    missing = [request for request in requests if kept.get(request) is None]
     if not missing:
         return None
-    own = {wish.model: twin(wish.model) for wish in missing}
+    own = {request.model: job_model(request.model) for request in missing}
     work = _work(missing, subject, own, kept, _turn())
     st.session_state[_JOB] = jobs.start(about, work)
     return st.session_state[_JOB]  # type: ignore[no-any-return]  # just put there
 
 
-def at_once(wish: Wish, subject: Subject) -> Any:  # noqa: ANN401 - each kind has a type of its own
-    """One piece, which the page waits for; a job that this visitor has left is stopped.
+def compute_now(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - each kind has its own type
+    """Compute one result while the page waits; this visitor's running job is cancelled.
 
     Raises:
-        LandcoverError: it cannot be had.
+        LandcoverError: the result is not available.
     """
     job = st.session_state.pop(_JOB, None)
     if isinstance(job, jobs.Job):
         job.cancel()
-    kept, own = store(), twin(wish.model)
-    piece = kept.get(wish)
+    kept, own = store(), job_model(request.model)
+    piece = kept.get(request)
     if piece is None:
         with _turn():
-            piece = next(_pieces([wish], subject, own, ignore, threading.Event()))
-        kept.put(wish, piece)
+            piece = next(_pieces([request], subject, own, ignore, threading.Event()))
+        kept.put(request, piece)
     if isinstance(piece, Failed):
         raise BadInput(piece.sentence)
     return piece
 
 
-def go_on() -> None:
-    """Forget that a job was stopped, so that the page starts the rest anew."""
+def resume() -> None:
+    """Forget a stopped job, so that the page computes the rest."""
     st.session_state[_JOB] = None
 
 
 def watch(job: jobs.Job) -> None:
-    """Show how far a job is, and draw the page anew whenever a piece is ready."""
+    """Show the progress of a job, and rerun the page whenever a result is ready."""
     if not job.done:
         _watch(job, store().ready(job.purpose))
         return
-    said = f"It failed: {job.error}" if job.error else "Stopped before all was ready."
+    message = f"Failed: {job.error}" if job.error else "Stopped before everything was computed."
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(theme.literal(said))
-        st.button("Go on", key="explain_go_on", icon=":material/play_arrow:", on_click=go_on)
+        st.markdown(theme.literal(message))
+        st.button("Resume", key="explain_go_on", icon=":material/play_arrow:", on_click=resume)
 
 
 @st.fragment(run_every=POLL_S)
@@ -224,18 +225,18 @@ def _watch(job: jobs.Job, shown: int) -> None:
 
 
 def _work(
-    wishes: Sequence[Wish],
+    requests: Sequence[Request],
     subject: Subject,
     own: Mapping[str, Model],
     kept: Store,
     turn: threading.Lock,
 ) -> jobs.Work:
     def work(report: Report, cancel: threading.Event) -> None:
-        report(Progress(what="Waiting for another explanation to end"))
+        report(Progress(what="Waiting for another computation"))
         while not turn.acquire(timeout=_WAIT_S):
             check(cancel)
         try:
-            for (kind, name, *_), group in groupby(wishes, key=lambda wish: wish.group):
+            for (kind, name, *_), group in groupby(requests, key=lambda request: request.group):
                 check(cancel)
                 report(Progress(what=WHAT[kind]))
                 left = list(group)
@@ -247,10 +248,10 @@ def _work(
 
 
 def _keep(
-    wishes: Sequence[Wish], pieces: Iterator[object], kept: Store, cancel: threading.Event
+    requests: Sequence[Request], pieces: Iterator[object], kept: Store, cancel: threading.Event
 ) -> None:
-    """Keep pieces as they come; what cannot be had is kept as a sentence."""
-    left = list(wishes)
+    """Keep results as they are computed; on failure keep the reason for the remaining ones."""
+    left = list(requests)
     try:
         for piece in pieces:
             kept.put(left.pop(0), piece)
@@ -258,19 +259,19 @@ def _keep(
     except Cancelled:
         raise
     except LandcoverError as error:
-        for wish in left:
-            kept.put(wish, Failed(str(error)))
+        for request in left:
+            kept.put(request, Failed(str(error)))
 
 
 def _pieces(
-    wishes: Sequence[Wish],
+    requests: Sequence[Request],
     subject: Subject,
     model: Model,
     report: Report,
     cancel: threading.Event,
 ) -> Iterator[object]:
-    first, pixels = wishes[0], subject.pixels
-    labels = [wish.label for wish in wishes]
+    first, pixels = requests[0], subject.pixels
+    labels = [request.label for request in requests]
     if first.kind == "map":
         from landcover.explain.explanation import explain_many  # noqa: PLC0415 - loads torch
 
@@ -283,7 +284,7 @@ def _pieces(
 
         yield from attribute_bands_many(model, pixels, labels, first.baseline)
     elif pixels.is_rgb:
-        yield Failed("A picture has no place on the ground, so this is not to be had.")
+        yield Failed("A colour picture has no place, so this is not available.")
     elif first.kind == "stability":
         from landcover.trust.shift_stability import stability  # noqa: PLC0415 - as above
 
@@ -299,8 +300,8 @@ def _neighbours(model: Model, patch: Raster) -> object:
     index = neighbours.load(model.folder, model.card.hash)
     if index is None:
         return Failed(
-            f"No training patches of {model.card.title} are indexed: index them with "
+            f"The training patches of {model.card.title} are not indexed. Index them with "
             f"`landcover trust neighbours ROOT --model {model.card.name} --save`, where ROOT is "
-            "the data set's folder."
+            "the folder of the data set."
         )
     return index.origin, neighbours.query(index, model, patch, apart_m=PATCH_M)

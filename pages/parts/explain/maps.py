@@ -1,4 +1,4 @@
-"""The maps of the Explain page: each with its scale, its reading and how far to believe it."""
+"""Attribution maps of the Explain page, with colour scale, reading and faithfulness."""
 
 from __future__ import annotations
 
@@ -23,49 +23,49 @@ ENLARGE: Final = 4
 OPACITY: Final = 80
 NARROW: Final = 400
 WIDE: Final = 1200
-"""Pixels of a colour bar below one map, and below all: stretched, it stays as high as both."""
+"""Widths of a colour bar below one map and below all maps, pixels, before stretching."""
 
 
 @st.fragment
 def show(panels: Sequence[Panel], pixels: Raster, answers: dict[str, Result]) -> None:
-    """Opacity, the maps side by side, and their downloads; drawn anew by itself.
+    """Show the opacity slider, the maps side by side, and their downloads.
 
     Args:
-        panels: what stands side by side.
+        panels: the panels to show side by side.
         pixels: what is explained.
-        answers: model → what it says.
+        answers: model name → its result.
     """
     opacity = st.slider(
         "Opacity of the colours", 0, 100, OPACITY, 5, "%d %%",
         key="explain_opacity", persist_state="session",
     ) / 100  # fmt: skip
-    alike = scale_of_all(panels)
+    shared = scale_of_all(panels)
     with st.container(key="explain_maps"):
         for panel, column in zip(panels, st.columns(len(panels)), strict=True):
             with column:
-                _panel(panel, pixels, answers.get(panel.map.model), opacity, alone=not alike)
-    if alike is not None:
-        scale(alike, WIDE)
-        st.caption("All maps have this one scale, so their colours can be compared.")
-        believe(alike.model, alike.method)
+                _panel(panel, pixels, answers.get(panel.map.model), opacity, alone=not shared)
+    if shared is not None:
+        scale(shared, WIDE)
+        st.caption("All maps share this scale, so their colours can be compared.")
+        show_faithfulness(shared.model, shared.method)
     _downloads(panels, pixels, opacity)
 
 
 def scale_of_all(panels: Sequence[Panel]) -> Explanation | None:
-    """An explanation that has the scale of all maps; None where they have several."""
+    """Return an explanation with the scale of all maps; None if the scales differ."""
     ready = [found for panel in panels if (found := explanation(panel)) is not None]
     own = {(each.model, each.method, each.scale) for each in ready}
     return ready[0] if len(own) == 1 else None
 
 
 def explanation(panel: Panel) -> Explanation | None:
-    """A panel's map, None where it is not ready or cannot be had."""
+    """Return a panel's map; None if it is not ready or not available."""
     piece = computation.store().get(panel.map)
     return None if isinstance(piece, Failed) else piece
 
 
 def evidence(panel: Panel) -> BandEvidence | None:
-    """What a panel's class owes to each band, None likewise."""
+    """Return the band evidence of a panel; None if it is not ready or not available."""
     piece = computation.store().get(panel.bands)
     return None if isinstance(piece, Failed) else piece
 
@@ -84,7 +84,7 @@ def _panel(
         st.warning(theme.literal(piece.sentence))
         return
     if piece is None:
-        st.image(theme.png(seen(pixels), ENLARGE), width="stretch")
+        st.image(theme.png(true_colours(pixels), ENLARGE), width="stretch")
         st.caption("The map is being computed …")
         return
     from landcover.explain.explanation import overlay  # noqa: PLC0415 - loads torch
@@ -95,7 +95,7 @@ def _panel(
         scale(piece)
     st.markdown(theme.literal(sentence(piece, pixels, evidence(panel))))
     if alone:
-        believe(panel.map.model, panel.map.method)
+        show_faithfulness(panel.map.model, panel.map.method)
 
 
 def _chance(panel: Panel, answer: Result | None) -> str:
@@ -107,17 +107,17 @@ def _chance(panel: Panel, answer: Result | None) -> str:
     return f"{what}, {score.probability:.0%}, {choose.word(predicted=score.predicted)}"
 
 
-def seen(pixels: Raster) -> ByteArray:
-    """The picture as the eye would see it, uint8 RGBA ``(y, x, 4)``."""
+def true_colours(pixels: Raster) -> ByteArray:
+    """Return the true-colour image, uint8 RGBA ``(y, x, 4)``."""
     return pixels.image()
 
 
 def scale(found: Explanation, width: int = NARROW) -> None:
-    """The colour bar with its texts.
+    """Show the colour bar with its labels.
 
     Args:
-        found: whose scale it is.
-        width: of the bar's picture, pixels; the page stretches it to its own.
+        found: explanation whose scale is shown.
+        width: width of the bar's image, pixels; the page stretches it.
     """
     from landcover.explain.explanation import legend  # noqa: PLC0415 - loads torch
 
@@ -130,41 +130,44 @@ def scale(found: Explanation, width: int = NARROW) -> None:
     )
 
 
-def believe(model: str, method: str) -> None:
-    """Whether the method is faithful for this model, as measured, with a sign and in words."""
+def show_faithfulness(model: str, method: str) -> None:
+    """Show whether the method is faithful to this model, as measured, with an icon."""
     known = choose.measured(model)
     if known is None:
-        st.caption(f":material/help: {theme.literal(choose.why_not(model))}")
+        st.caption(f":material/help: {theme.literal(choose.reason_not_measured(model))}")
     elif method not in known.methods:
-        st.caption(":material/help: This method was not measured for this model.")
+        st.caption(":material/help: This method has not been measured for this model.")
     else:
         verdict = known.verdict(method)
         icon = ":material/verified:" if verdict.faithful else ":material/gpp_bad:"
         st.caption(f"{icon} {theme.literal(verdict.sentence)}")
 
 
-def words(panels: Sequence[Panel]) -> None:
-    """What the methods do and what the values mean, once for each."""
+def show_method_notes(panels: Sequence[Panel]) -> None:
+    """Show what each method does and what its values mean."""
     from landcover.explain.explanation import METHODS, legend  # noqa: PLC0415 - loads torch
 
-    seen: set[tuple[str, str]] = set()
+    shown: set[tuple[str, str]] = set()
     for panel in panels:
         found = explanation(panel)
-        if found is None or (found.method, found.model) in seen:
+        if found is None or (found.method, found.model) in shown:
             continue
-        seen.add((found.method, found.model))
+        shown.add((found.method, found.model))
         method = METHODS[found.method]
         compared = f" Compared with {found.baseline}." if method.uses_baseline else ""
         missed = ""
         if found.convergence_delta is not None:
-            missed = f" The sum misses the score's change by {found.convergence_delta:.1%}."
+            missed = (
+                " The attributions add up to the change of the score within "
+                f"{found.convergence_delta:.1%}."
+            )
         what = f"{method.title}, {loaded_models.title(found.model)}: {method.summary}{compared}"
-        how = f"{legend(found).note}{missed} {found.passes} passes of the net."
+        how = f"{legend(found).note}{missed} It took {found.passes} forward passes."
         st.markdown(theme.literal(f"{what} {how}"))
 
 
 def _downloads(panels: Sequence[Panel], pixels: Raster, opacity: float) -> None:
-    """Files of what is ready: one set a model, since a file names its model."""
+    """Show download buttons for the maps that are ready, a set per model."""
     for name in dict.fromkeys(panel.map.model for panel in panels):
         ready = [panel for panel in panels if panel.map.model == name and explanation(panel)]
         if ready:
@@ -186,8 +189,8 @@ def _files(
         from landcover.explain import sentences  # noqa: PLC0415 - loads torch
         from landcover.report import explanation_figure  # noqa: PLC0415 - loads matplotlib
 
-        said = [sentences.sentence(each, pixels, bands.get(each.label)) for each in found]
-        return explanation_figure.as_png(pixels, found, said, opacity=opacity)
+        readings = [sentences.sentence(each, pixels, bands.get(each.label)) for each in found]
+        return explanation_figure.as_png(pixels, found, readings, opacity=opacity)
 
     def tif() -> bytes:
         from landcover.report import explanation_files  # noqa: PLC0415 - loads torch

@@ -1,4 +1,4 @@
-"""Evidence by example: the training patches that the net sees as most like this one."""
+"""The training patches that are most similar to this one in the model's features."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
 from landcover.datasets.patch_names import load_from_disk
 from pages.parts.explain import computation
-from pages.parts.explain.computation import Failed, Wish
+from pages.parts.explain.computation import Failed, Request
 from pages.parts.shared import downloads, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.explain.neighbours import Neighbour
 
 VARIABLE: Final = "LANDCOVER_DATA"
-"""Environment variable that names the folder of the data set, or the one above it."""
+"""Environment variable with the folder of the data set, or the folder above it."""
 FOLDER: Final = "explain_data"
 ABOVE: Final = "bigearthnet"
 
 
 @st.fragment
-def show(wish: Wish) -> None:
-    """A sentence, the table, and the pictures where the data set is on this computer."""
-    st.subheader("What has it learnt from that looks like this?", anchor=False)
-    piece = computation.store().get(wish)
+def show(request: Request) -> None:
+    """Show a sentence, a table, and images if the data set is on this computer."""
+    st.subheader("Which training patches are similar?", anchor=False)
+    piece = computation.store().get(request)
     if piece is None:
         st.caption("The training patches are being compared …")
         return
@@ -47,23 +47,24 @@ def show(wish: Wish) -> None:
     splits = ", ".join(origin.get("splits", ()))
     st.caption(
         theme.literal(
-            f"Alike is what the network itself takes for alike. From {origin.get('dataset', '?')}, "
-            f"split {splits}; patches within 1200 m of this one are left out. "
-            "Distance: 0 is alike, 2 is the opposite; in brackets, how many in a hundred training "
-            "patches have one of another place that is closer to them than that."
+            f"Similar in the features of the model. From {origin.get('dataset', '?')}, split "
+            f"{splits}; patches within 1200 m of this one are left out. Distance: 0 is equal, 2 is "
+            "opposite. In brackets: the percentage of training patches whose nearest neighbour "
+            "from another place is closer than that."
         )
     )
     _pictures(found)
     st.table(table(found), border="horizontal")
-    downloads.table("Training patches", figures(found), "alike")
+    downloads.table("Training patches", values(found), "similar")
     _folder(found)
 
 
 def table(found: Sequence[Neighbour]) -> pd.DataFrame:
-    """One row a training patch, the most alike first."""
+    """Return one row per training patch, the most similar first."""
     rows = {
         str(rank): {
-            "Covers in its label": ", ".join(BY_NAME[label].short for label in one.labels) or "–",
+            "Land covers in its label": ", ".join(BY_NAME[label].short for label in one.labels)
+            or "–",
             "Distance": _apart(one),
             "Where and when": _where(one),
         }
@@ -74,8 +75,8 @@ def table(found: Sequence[Neighbour]) -> pd.DataFrame:
     return out
 
 
-def figures(found: Sequence[Neighbour]) -> pd.DataFrame:
-    """The same as values, for a file."""
+def values(found: Sequence[Neighbour]) -> pd.DataFrame:
+    """Return the same as numbers, for a file."""
     return pd.DataFrame(
         {
             "rank": rank,
@@ -108,7 +109,7 @@ def _where(one: Neighbour) -> str:
 
 
 def root() -> Path | None:
-    """The folder of the data set, as the user or the environment names it; None for neither."""
+    """Return the folder of the data set from the user or the environment; None if not set."""
     named = str(st.session_state.get(FOLDER) or os.environ.get(VARIABLE, "")).strip()
     return Path(named).expanduser() if named else None
 
@@ -120,20 +121,20 @@ def _pictures(found: Sequence[Neighbour]) -> None:
     shown = [(rank, picture) for rank, one in enumerate(found, start=1)
              if (picture := thumbnail(folder, one.patch_id)) is not None]  # fmt: skip
     if not shown:
-        st.caption("None of these patches is in the folder of the data set that was named.")
+        st.caption("None of these patches is in the given folder of the data set.")
         return
     with st.container(key="explain_like_pictures"):
         for (rank, picture), column in zip(shown, st.columns(len(found)), strict=False):
             with column:
                 st.image(picture, width="stretch")
                 one = found[rank - 1]
-                covers = ", ".join(BY_NAME[label].short for label in one.labels)
-                st.caption(f"**{rank}** · {one.distance:.2f} · {covers}")
+                labels = ", ".join(BY_NAME[label].short for label in one.labels)
+                st.caption(f"**{rank}** · {one.distance:.2f} · {labels}")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def thumbnail(folder: Path, patch_id: str) -> bytes | None:
-    """A training patch as a PNG file; None where the folder does not hold it."""
+    """Return a training patch as PNG; None if it is not in the folder."""
     for place in (folder, folder / ABOVE):
         try:
             patch = load_from_disk(place, patch_id)
@@ -145,13 +146,13 @@ def thumbnail(folder: Path, patch_id: str) -> bytes | None:
 
 
 def _folder(found: Sequence[Neighbour]) -> None:
-    with st.expander("Show their pictures, from a BigEarthNet folder on this computer"):
+    with st.expander("Show images from a BigEarthNet folder on this computer"):
         st.text_input(
             "Folder that holds BigEarthNet-S2",
             os.environ.get(VARIABLE, ""),
             key=FOLDER,
             persist_state="session",
-            help=f"Only read. {VARIABLE} may name it for good.",
+            help=f"The folder is only read. Set {VARIABLE} to keep it.",
         )
-        st.caption("The index ships without pixels; the patches' names in their data set:")
+        st.caption("The index contains no pixels. Names of the patches in the data set:")
         st.code("\n".join(one.patch_id for one in found), language=None)

@@ -1,4 +1,4 @@
-"""Which place the Explain page is about: the one chosen on Classify, or a sample."""
+"""The place of the Explain page: the one chosen on Classify, or a sample."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pages.parts.shared import choice, loaded_models, theme
 
 PLACE: Final = "explain_place"
 _OWN: Final = ""
-"""The option that stands for what was chosen on Classify and is no sample."""
+"""The option for a choice on Classify that is not a sample."""
 
 
 def choose() -> tuple[choice.Chosen, computation.Subject]:
-    """Let the user take another place; it becomes the choice of the Classify page too."""
+    """Let the user choose a place; it becomes the choice of the Classify page too."""
     chosen = choice.current()
     found = _subject(chosen) if chosen else None
     if chosen is None or found is None:
@@ -35,7 +35,7 @@ def choose() -> tuple[choice.Chosen, computation.Subject]:
         format_func=lambda name: titles.get(name, f"As chosen on Classify: {source}"),
         key=PLACE,
         on_change=_take,
-        help="Choose any other place, date or file on the Classify page.",
+        help="To use any other place, date or file, choose it on the Classify page.",
     )
     assert found is not None  # a sample is always there
     return chosen, found
@@ -48,7 +48,7 @@ def _take() -> None:
 
 
 def _subject(chosen: choice.Chosen) -> computation.Subject | None:
-    """The pixels of a choice; None where it has none (any more)."""
+    """Return the pixels of a choice; None if it has none or they are no longer held."""
     whole = choice.picture_of(chosen)
     if whole is not None:
         return computation.Subject(whole.window(chosen.row, chosen.col, EUROSAT_PIXELS))
@@ -59,7 +59,7 @@ def _subject(chosen: choice.Chosen) -> computation.Subject | None:
 
 
 def where(pixels: Raster) -> str:
-    """Place and day in one line."""
+    """Return place and day in one line."""
     if pixels.is_rgb:
         return theme.literal(f"{pixels.provenance.source}, a colour picture without a place")
     day = f"{pixels.acquired:%d %B %Y}".lstrip("0") if pixels.acquired else "date unknown"
@@ -67,13 +67,13 @@ def where(pixels: Raster) -> str:
 
 
 def model_for(pixels: Raster) -> str | None:
-    """The model that is asked, as on Classify; None where there is none."""
+    """Let the user choose the model, as on Classify; None if there is none."""
     if not pixels.is_rgb:
         return loaded_models.choose()
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     names = registry.default().for_pictures()
     if not names:
-        st.error("No model for colour pictures is installed: install landcover again.")
+        st.error("No model for colour pictures is installed. Install landcover again.")
         return None
     return registry.PICTURE_MODEL if registry.PICTURE_MODEL in names else names[0]

@@ -1,4 +1,4 @@
-"""What if: the answer before and after changes, and how steady it is when the window moves."""
+"""What-if: the result before and after changes, and its stability under shifts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from landcover.core.raster import Raster
 from landcover.trust.verdict import DECISION_LABELS
 from pages.parts.explain import computation, what_if_controls
 from pages.parts.explain.choose import word
-from pages.parts.explain.computation import Failed, Subject, Wish
+from pages.parts.explain.computation import Failed, Request, Subject
 from pages.parts.shared import downloads, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
@@ -32,10 +32,10 @@ AFTER: Final = "#d9731a"
 
 @st.fragment
 def show(name: str, key: str, subject: Subject, found: Result, aim: str) -> None:
-    """Controls on the left, what comes of them on the right; drawn anew by itself."""
-    st.subheader("What if it looked different?", anchor=False)
+    """Show the controls on the left and their effect on the right."""
+    st.subheader("What if the patch looked different?", anchor=False)
     st.caption(
-        "Change what the network sees, and its probabilities follow. The changes stay when you "
+        "Change the patch and see how the probabilities change. The changes are kept when you "
         "choose another place."
     )
     left, right = st.columns(2, gap="large")
@@ -44,7 +44,7 @@ def show(name: str, key: str, subject: Subject, found: Result, aim: str) -> None
     assert not subject.pixels.is_rgb
     with right:
         if not settings.changes:
-            st.info("Nothing is changed yet: move a slider or switch a band off.")
+            st.info("Nothing is changed yet. Move a slider or switch a band off.")
             return
         try:
             outcome, judged = _outcome(
@@ -59,23 +59,26 @@ def show(name: str, key: str, subject: Subject, found: Result, aim: str) -> None
         except LandcoverError as error:
             st.error(theme.literal(str(error)))
             return
-        _said(outcome, judged, found)
+        _show_outcome(outcome, judged, found)
         st.plotly_chart(
             chart(outcome, theme.ink()),
             width="stretch",
             config={"displayModeBar": False},
             key="explain_whatif_chart",
         )
-        st.caption("Ring: before. Diamond: after. Upright line: from here on it counts as present.")
-        with st.expander("All covers as a table"):
+        st.caption(
+            "Ring: before. Diamond: after. Vertical line: threshold from which a land cover counts "
+            "as present."
+        )
+        with st.expander("All land covers as a table"):
             st.table(table(outcome), border="horizontal")
-            downloads.table("Before and after", figures(outcome), "what-if")
+            downloads.table("Before and after", values(outcome), "what-if")
 
 
-@st.cache_resource(max_entries=64, show_spinner="Asking again …")
+@st.cache_resource(max_entries=64, show_spinner="Classifying the changed patch …")
 def _outcome(
     _model: Any,  # noqa: ANN401 - a model, whose type would load torch
-    state: loaded_models.Stamp,  # noqa: ARG001 - with key, it says to the cache which model and pixels these are
+    state: loaded_models.Stamp,  # noqa: ARG001 - part of the cache's key
     key: str,  # noqa: ARG001 - as above
     settings: what_if_controls.Settings,
     aim: str,
@@ -89,7 +92,7 @@ def _outcome(
     return found, judge(_model, found.patch, found.after)
 
 
-def _said(outcome: WhatIf, judged: Verdict, found: Result) -> None:
+def _show_outcome(outcome: WhatIf, judged: Verdict, found: Result) -> None:
     left, right = st.columns([1, 2], vertical_alignment="top")
     with left:
         st.image(theme.png(outcome.patch.image(COMPOSITES[0]), 2), width="stretch")
@@ -102,45 +105,45 @@ def _said(outcome: WhatIf, judged: Verdict, found: Result) -> None:
         )
         if outcome.mirrored:
             st.caption(
-                f"{outcome.mirrored:.0%} of the pixels are mirrored at the border, since the land "
-                "beyond it is not at hand."
+                f"{outcome.mirrored:.0%} of the pixels are mirrored at the border, because the "
+                "image ends there."
             )
 
 
 def sentence(outcome: WhatIf) -> str:
-    """What was changed and what came of it."""
+    """Describe the change and its effect in one or two sentences."""
     what = f"With {'; '.join(outcome.descriptions)}"
     if not outcome.flipped:
         most = max(outcome.difference.items(), key=lambda item: abs(item[1]))
         return (
-            f"{what}, no label turns. The largest change is that of {BY_NAME[most[0]].short}, "
-            f"by {points(most[1])} percentage points."
+            f"{what}, no land cover changes between present and absent. The largest change is "
+            f"{BY_NAME[most[0]].short}, by {points(most[1])} percentage points."
         )
     now = {score.label for score in outcome.after.labels if score.predicted}
-    come = [BY_NAME[label].short for label in outcome.flipped if label in now]
-    gone = [BY_NAME[label].short for label in outcome.flipped if label not in now]
-    parts = [f"{verb} {', '.join(names)}" for verb, names in (("finds", come), ("loses", gone))
+    gained = [BY_NAME[label].short for label in outcome.flipped if label in now]
+    lost = [BY_NAME[label].short for label in outcome.flipped if label not in now]
+    parts = [f"{verb} {', '.join(names)}" for verb, names in (("finds", gained), ("loses", lost))
              if names]  # fmt: skip
-    return f"{what}, the network {' and '.join(parts)}."
+    return f"{what}, the model {' and '.join(parts)}."
 
 
 def points(change: float) -> str:
-    """A change of probability in percentage points, with a sign and a proper minus."""
+    """Format a change of probability in percentage points, with a sign and a proper minus."""
     text = f"{100 * change:+.0f}"
     return "0" if float(text) == 0 else text.replace("-", "−")
 
 
 def most_changed(outcome: WhatIf) -> list[str]:
-    """The classes that move most or are called before or after, the most probable first."""
-    called = {s.label for p in (outcome.before, outcome.after) for s in p.labels if s.predicted}
+    """Return the classes that change most or are predicted, the most probable first."""
+    predicted = {s.label for p in (outcome.before, outcome.after) for s in p.labels if s.predicted}
     change = outcome.difference
-    order = sorted(change, key=lambda label: (label not in called, -abs(change[label])))[:SHOWN]
+    order = sorted(change, key=lambda label: (label not in predicted, -abs(change[label])))[:SHOWN]
     before = {score.label: score.probability for score in outcome.before.labels}
     return sorted(order, key=lambda label: -before[label])
 
 
 def chart(outcome: WhatIf, ink: theme.Ink) -> go.Figure:
-    """A line from before to after for each class, names above so that a telephone has room."""
+    """Draw a line from before to after per class, with names above it so that they fit a phone."""
     labels = most_changed(outcome)
     before = {score.label: score for score in outcome.before.labels}
     after = {score.label: score for score in outcome.after.labels}
@@ -152,7 +155,7 @@ def chart(outcome: WhatIf, ink: theme.Ink) -> go.Figure:
                          opacity=0.4)  # fmt: skip
         figure.add_shape(type="line", x0=ends[0], x1=ends[1], y0=y, y1=y,
                          line={"color": AFTER, "width": 4})  # fmt: skip
-        said = f"{ends[0]:.0%} → {ends[1]:.0%}, {turn(outcome, label)}"
+        said = f"{ends[0]:.0%} → {ends[1]:.0%}, {state_text(outcome, label)}"
         for x, text, side in ((0.0, BY_NAME[label].short, "left"), (1.0, said, "right")):
             figure.add_annotation(
                 x=x, y=y + 0.5, text=text, showarrow=False, xanchor=side, yanchor="middle",
@@ -181,15 +184,15 @@ def chart(outcome: WhatIf, ink: theme.Ink) -> go.Figure:
     return figure
 
 
-def turn(outcome: WhatIf, label: str) -> str:
-    """What becomes of a class's label, in words."""
+def state_text(outcome: WhatIf, label: str) -> str:
+    """Return whether a class is present after the change, and whether that is new."""
     now = next(score.predicted for score in outcome.after.labels if score.label == label)
     was = next(score.predicted for score in outcome.before.labels if score.label == label)
     return word(predicted=now) if now == was else f"now {word(predicted=now)}"
 
 
 def table(outcome: WhatIf) -> pd.DataFrame:
-    """One row a class, the most probable first."""
+    """Return one row per class, the most probable first."""
     after = {score.label: score for score in outcome.after.labels}
     scores = sorted(outcome.before.labels, key=lambda score: -score.probability)
     return pd.DataFrame(
@@ -198,14 +201,14 @@ def table(outcome: WhatIf) -> pd.DataFrame:
             "Before": f"{score.probability:.1%}",
             "After": f"{after[score.label].probability:.1%}",
             "Change (points)": points(after[score.label].probability - score.probability),
-            "Label": turn(outcome, score.label),
+            "Label": state_text(outcome, score.label),
         }
         for score in scores
     ).set_index("Land cover")
 
 
-def figures(outcome: WhatIf) -> pd.DataFrame:
-    """The same as numbers, with what was changed, for a file."""
+def values(outcome: WhatIf) -> pd.DataFrame:
+    """Return the same as numbers with the changes, for a file."""
     after = {score.label: score for score in outcome.after.labels}
     return pd.DataFrame(
         {
@@ -220,12 +223,12 @@ def figures(outcome: WhatIf) -> pd.DataFrame:
     )
 
 
-def steady(wish: Wish, found: Result) -> None:
-    """How much of the answer stays when the window moves by 100 m."""
-    st.subheader("How steady is it when the window moves?", anchor=False)
-    piece = computation.store().get(wish)
+def show_stability(request: Request, found: Result) -> None:
+    """Show how much of the result stays the same if the window moves by 100 m."""
+    st.subheader("Is it stable if the window moves?", anchor=False)
+    piece = computation.store().get(request)
     if piece is None:
-        st.caption("The windows around this one are being looked at …")
+        st.caption("The shifted windows are being classified …")
         return
     if isinstance(piece, Failed):
         st.info(theme.literal(piece.sentence))
@@ -236,32 +239,32 @@ def steady(wish: Wish, found: Result) -> None:
     with right:
         st.markdown(theme.literal(piece.sentence))
         st.caption(
-            "Stability: of the covers called in either window, the share that is called in both, "
-            f"on average over {piece.windows} windows to the sides and corners; 100 % where no "
-            "label turns."
+            "Stability: of the land covers predicted in either window, the share predicted in "
+            f"both, averaged over {piece.windows} windows shifted to the sides and corners. It is "
+            "100 % if no land cover appears or disappears."
         )
-    with st.expander("By how much each cover moves"):
-        st.table(steadiness(piece, found), border="horizontal")
-        downloads.table("Stability", moves(piece, found), "stability")
+    with st.expander("Change of each land cover"):
+        st.table(stability_table(piece, found), border="horizontal")
+        downloads.table("Stability", stability_values(piece, found), "stability")
 
 
-def steadiness(piece: Stability, found: Result) -> pd.DataFrame:
-    """One row a class, the most moved first."""
+def stability_table(piece: Stability, found: Result) -> pd.DataFrame:
+    """Return one row per class, the largest change first."""
     chances = {score.label: score for score in found.prediction.labels}
     order = sorted(piece.change, key=lambda label: -piece.change[label])
     return pd.DataFrame(
         {
             "Land cover": BY_NAME[label].short,
             "Here": f"{chances[label].probability:.1%}, {word(predicted=chances[label].predicted)}",
-            "Moves by at most (points)": f"{100 * piece.change[label]:.0f}",
-            "Label turns in": f"{piece.flips.get(label, 0)} of {piece.windows} windows",
+            "Largest change (points)": f"{100 * piece.change[label]:.0f}",
+            "Label changes in": f"{piece.flips.get(label, 0)} of {piece.windows} windows",
         }
         for label in order
     ).set_index("Land cover")
 
 
-def moves(piece: Stability, found: Result) -> pd.DataFrame:
-    """The same as numbers, for a file."""
+def stability_values(piece: Stability, found: Result) -> pd.DataFrame:
+    """Return the same as numbers, for a file."""
     return pd.DataFrame(
         {
             "label": score.label,

@@ -1,4 +1,4 @@
-"""The controls of "what if": what is changed, how to take it back, and the changes they mean."""
+"""Controls of what-if, with undo and reset, and the changes that they stand for."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _PREFIX: Final = "explain_change_"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where the controls stand.
+    """Values of the controls.
 
     Attributes:
         off: names of groups and bands that are switched off.
         cloud: opacity of a painted cloud, percent; 0 for none.
-        size, across, down: its width and its middle, percent of the patch's side.
+        size, across, down: its width and its centre, percent of the patch's side.
         season: one of :data:`SEASONS`.
-        strength: of the season's brightness, percent.
-        brightness: of all bands, percent; 100 changes nothing.
-        east, north: by which the window moves, metres.
+        strength: strength of the season's brightness, percent.
+        brightness: brightness of all bands, percent; 100 changes nothing.
+        east, north: shift of the window, metres.
     """
 
     off: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Settings:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What they mean, in the order in which it is done."""
+        """The changes that the values stand for, in the order in which they are applied."""
         from landcover.explain import what_if  # noqa: PLC0415 - loads torch
 
         out: list[Change] = []
@@ -78,13 +78,13 @@ class Settings:
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """All bands that are switched off, each once, in the order of the sensor's."""
+        """All bands that are switched off, each once, in the order of the sensor."""
         off = {band for name in self.off for band in GROUPS.get(name, (name,))}
         return tuple(band.name for band in BANDS if band.name in off)
 
 
 def now() -> Settings:
-    """Where the controls stand."""
+    """Return the current values of the controls."""
     found = st.session_state.setdefault(_NOW, Settings())
     assert isinstance(found, Settings)
     return found
@@ -97,11 +97,11 @@ def _back() -> list[Settings]:
 
 
 def controls() -> Settings:
-    """All controls, with the two ways back."""
+    """Show all controls with undo and reset; return their values."""
     held = now()
     for name, value in _values(held).items():
-        # A visit to another page forgets what widgets hold. What is there is not set anew, or an
-        # answer that comes late would push back a slider that goes on to move.
+        # Widgets lose their values on a visit to another page. Existing values are not set again:
+        # a late response would push back a slider that is still moving.
         st.session_state.setdefault(name, value)
     with st.container(horizontal=True):
         st.button("Undo", key="explain_undo", icon=":material/undo:", disabled=not _back(),
@@ -116,11 +116,11 @@ def controls() -> Settings:
         key=f"{_PREFIX}off",
         on_change=_changed,
     )
-    _slider("A painted cloud, opacity", "cloud", (0, 100), 5)
+    _slider("Opacity of a painted cloud", "cloud", (0, 100), 5)
     if held.cloud:
         for column, (title, name, span) in zip(
             st.columns(3),
-            (("Its width", "size", (10, 150)), ("West to east", "across", (0, 100)),
+            (("Width of the cloud", "size", (10, 150)), ("West to east", "across", (0, 100)),
              ("North to south", "down", (0, 100))),
             strict=True,
         ):  # fmt: skip
@@ -128,16 +128,16 @@ def controls() -> Settings:
                 _slider(title, name, span, 5)
     left, right = st.columns(2)
     with left:
-        st.selectbox("As bright as in", SEASONS, key=f"{_PREFIX}season", on_change=_changed)
+        st.selectbox("Season", SEASONS, key=f"{_PREFIX}season", on_change=_changed)
     with right:
-        _slider("How much of it", "strength", (0, 100), 10, off=held.season == SEASONS[0])
+        _slider("Strength of the season", "strength", (0, 100), 10, off=held.season == SEASONS[0])
     _slider("Brightness of all bands", "brightness", (40, 200), 5)
     left, right = st.columns(2)
     reach = (-FARTHEST_M, FARTHEST_M)
     with left:
-        _slider("Window to the east", "east", reach, STEP_M, "%d m")
+        _slider("Shift to the east", "east", reach, STEP_M, "%d m")
     with right:
-        _slider("Window to the north", "north", reach, STEP_M, "%d m")
+        _slider("Shift to the north", "north", reach, STEP_M, "%d m")
     return held
 
 
@@ -183,7 +183,7 @@ def _reset() -> None:
 
 
 def _values(settings: Settings) -> dict[str, Any]:
-    """What each widget shows, by its key."""
+    """Return the value of each widget by its key."""
     return {
         _PREFIX + name: list(value) if isinstance(value, tuple) else value
         for name, value in asdict(settings).items()
