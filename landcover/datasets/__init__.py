@@ -1,6 +1,6 @@
-"""Labelled data sets: where patches with known covers come from.
+"""Labelled data sets: patches and pictures with known classes.
 
-Adding one is adding a file and a line to :data:`DATASETS`.
+To add one, add a file and a line to :data:`DATASETS`.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ DATASETS: Final[dict[str, Callable[[Path], Dataset]]] = {
     "bigearthnet-v1": bigearthnet.open_v1,
     "bigearthnet-v2": bigearthnet.open_v2,
 }
-"""Name → what opens a data set of patches in a folder."""
+"""Name → function that opens a data set of patches in a folder."""
 
 PICTURES: Final[dict[str, Callable[[Path], EuroSat]]] = {"eurosat": open_eurosat}
-"""Name → what opens a data set of pictures: red, green and blue, one class each."""
+"""Name → function that opens a data set of pictures: red, green and blue, one class each."""
 
 
 def open_dataset(name: str, root: Path) -> Dataset:
-    """The data set of patches of that name in a folder. Reads its tables and no pixels.
+    """Open a data set of patches by name. Reads its tables but no pixels.
 
     Raises:
         UnknownName: no data set has that name.
-        BadInput: the folder does not hold it, or its tables cannot be read.
+        BadInput: the folder does not contain it, or its tables cannot be read.
     """
     if name not in DATASETS:
         raise UnknownName("data set", name, DATASETS)
@@ -48,11 +48,11 @@ def open_dataset(name: str, root: Path) -> Dataset:
 
 
 def open_any(name: str, root: Path) -> Dataset | EuroSat:
-    """The data set of that name in a folder, of patches or of pictures.
+    """Open a data set of patches or of pictures by name.
 
     Raises:
         UnknownName: no data set has that name.
-        BadInput: the folder does not hold it, or its tables cannot be read.
+        BadInput: the folder does not contain it, or its tables cannot be read.
     """
     if name in PICTURES:
         return PICTURES[name](root)

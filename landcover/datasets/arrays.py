@@ -1,9 +1,9 @@
-"""Labelled patches as arrays, each band kept on the grid it was measured on.
+"""Labelled patches as arrays, with each band on its native grid.
 
-A patch of 1200 m is 158 kB as digital numbers on native grids and 691 kB as float32 on
-one 10 m grid, so a set is kept in the first form and only batches take the second. The
-arrays are in memory, or mapped from files that hold far more than fits there (see
-:mod:`landcover.datasets.memory_mapped`).
+A patch of 1200 m takes 158 kB as digital numbers on native grids and 691 kB as float32 on
+one 10 m grid, so a set is stored in the first form and only batches are converted to the
+second. The arrays are in memory, or memory-mapped from files that are larger than the memory
+(see :mod:`landcover.datasets.memory_mapped`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Numbers = Grid | npt.NDArray[np.float32]
 
 
 class PatchSet(Protocol):
-    """What training needs of a data set, whatever holds it."""
+    """What training needs of a data set, independent of its storage."""
 
     @property
     def targets(self) -> Tensor:
@@ -60,7 +60,7 @@ class PatchSet(Protocol):
 
 
 def expand(g10: Numbers, g20: Numbers, g60: Numbers) -> npt.NDArray[np.float32]:
-    """Bring native grids to one 10 m grid by nearest repetition.
+    """Bring native grids to one 10 m grid by repeating pixels.
 
     Args:
         g10: bands B02 B03 B04 B08, ``(n, 4, y, x)``.
@@ -68,12 +68,12 @@ def expand(g10: Numbers, g20: Numbers, g60: Numbers) -> npt.NDArray[np.float32]:
         g60: bands B01 B09, ``(n, 2, y/6, x/6)``.
 
     Returns:
-        float32 ``(n, 12, y, x)`` in the order of ``BAND_NAMES``, values as they were.
+        float32 ``(n, 12, y, x)`` in the order of ``BAND_NAMES``, with unchanged values.
     """
     count, _, height, width = g10.shape
     out = np.empty((count, len(BAND_NAMES), height, width), dtype=np.float32)
     for grid, (names, factor) in zip((g10, g20, g60), _GRIDS, strict=True):
-        # A view with a pixel's repetitions as axes of their own: one write a band.
+        # A view with separate axes for a pixel's repetitions: one write per band.
         blocks = out.reshape(
             count, len(BAND_NAMES), height // factor, factor, width // factor, factor
         )
@@ -93,11 +93,11 @@ class NativeStore:
         targets: float32 ``(n, class)``, 0 or 1.
         ids: a name for each patch.
         countries: the country of each patch.
-        rows: where the arrays hold more than these patches: the row that each patch has
-            in them. :meth:`numbers` reads just what it is asked for.
+        rows: the row of each patch in the arrays, if these contain other patches too.
+            :meth:`numbers` reads the requested rows only.
 
     Raises:
-        BadInput: shapes do not agree.
+        BadInput: the shapes do not match.
     """
 
     g10: Grid
@@ -129,20 +129,20 @@ class NativeStore:
         return len(self.ids)
 
     def pixels(self, indices: Sequence[int]) -> Tensor:
-        """Float32 reflectance ``(len(indices), 12, 120, 120)``."""
+        """Return float32 reflectance ``(len(indices), 12, 120, 120)``."""
         return torch.from_numpy(expand(*self.numbers(indices))).div_(QUANTIFICATION)
 
     def numbers(self, indices: Sequence[int]) -> tuple[Grid, Grid, Grid]:
-        """Copies of the digital numbers of some patches, on the 10, 20 and 60 m grids."""
+        """Copy the digital numbers of patches, on the 10, 20 and 60 m grids."""
         rows = np.asarray(indices, dtype=np.intp)
         rows = rows if self.rows is None else self.rows[rows]
         return self.g10[rows], self.g20[rows], self.g60[rows]
 
     def origin(self) -> dict[str, Any]:
-        """What a card says of the patches that a model was fitted to, JSON-ready.
+        """Describe the patches for the card of a model that was trained on them, JSON-ready.
 
-        Their number, a hash of their sorted names (SHA-256), their countries, and how
-        many have each class.
+        Contains their number, a hash of their sorted names (SHA-256), their countries, and
+        the number of patches with each class.
         """
         names = "\n".join(sorted(self.ids))
         return {
@@ -156,7 +156,7 @@ class NativeStore:
         }
 
     def subset(self, indices: Sequence[int]) -> NativeStore:
-        """The patches at ``indices``, in that order."""
+        """Select the patches at ``indices``, in that order."""
         some = np.asarray(indices, dtype=np.intp)
         if self.rows is None:
             grids, rows = self.numbers(indices), None
@@ -174,9 +174,9 @@ class NativeStore:
 
 
 def join(first: NativeStore, second: NativeStore) -> NativeStore:
-    """All patches of two stores, such as training and validation for a final fit.
+    """Join the patches of two stores, such as training and validation for a final fit.
 
-    Nothing is copied where both are rows of the same arrays.
+    Nothing is copied if both are rows of the same arrays.
     """
     rows = None
     grids = [first.g10, first.g20, first.g60]

@@ -1,4 +1,4 @@
-"""Patches of which only some bands are shown."""
+"""A data set restricted to some of its bands."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["BandSubset", "select_bands"]
 
 @dataclass(frozen=True)
 class BandSubset:
-    """A set of patches as a net that reads some of the bands sees it.
+    """A set of patches with some of the bands.
 
     Attributes:
         whole: the patches with all twelve bands.
-        bands: names of those that are shown, in the order of the band axis.
+        bands: names of the selected bands, in the order of the band axis.
     """
 
     whole: PatchSet
@@ -39,11 +39,11 @@ class BandSubset:
         return len(self.whole)
 
     def pixels(self, indices: Sequence[int]) -> Tensor:
-        """Float32 reflectance ``(len(indices), band, 120, 120)``."""
+        """Return float32 reflectance ``(len(indices), band, 120, 120)``."""
         columns = [BAND_NAMES.index(name) for name in self.bands]
         return self.whole.pixels(indices)[:, columns]
 
 
 def select_bands(patches: PatchSet, bands: Sequence[str]) -> PatchSet:
-    """The patches with those bands alone; the same object where these are all, in order."""
+    """Restrict patches to the given bands; returns the same object for all bands in order."""
     return patches if tuple(bands) == BAND_NAMES else BandSubset(patches, tuple(bands))

@@ -4,17 +4,17 @@ Version 2 as it is distributed::
 
     ROOT/BigEarthNet-S2/<product>/<patch>/<patch>_<BAND>.tif
     ROOT/metadata.parquet                                        labels, split, country
-    ROOT/metadata_for_patches_with_snow_cloud_or_shadow.parquet  the same of flawed ones, if there
+    ROOT/metadata_for_patches_with_snow_cloud_or_shadow.parquet  the same for flawed ones (optional)
 
-Version 1 as it is distributed; the lists beside it are optional::
+Version 1 as it is distributed; the lists are optional::
 
     ROOT/BigEarthNet-v1.0/<patch>/<patch>_<BAND>.tif  (or ROOT/<patch>/…)
     ROOT/BigEarthNet-v1.0/<patch>/<patch>_labels_metadata.json   43 CORINE labels
     ROOT/train.csv, val.csv, test.csv                            official split
     ROOT/patches_with_cloud_and_shadow.csv, patches_with_seasonal_snow.csv
 
-What is on the disk is found by listing folders, never by touching each patch. A copy may
-hold a part of the patches; those that the tables name and the disk lacks are counted.
+The patches on the disk are found by listing folders, without opening each patch. A copy may
+contain only some of the patches; those that are listed in the tables but missing are counted.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ CLOUDY_V1: Final = "patches_with_cloud_and_shadow.csv"
 SNOWY_V1: Final = "patches_with_seasonal_snow.csv"
 
 MAX_TABLE_BYTES: Final = 500_000_000
-"""The official tables have 20 MB or less."""
+"""Limit for the size of a table; the official ones have 20 MB or less."""
 _COLUMNS: Final = (
     "patch_id",
     "labels",
@@ -78,16 +78,16 @@ _READERS: Final = 16
 
 
 def open_v2(root: Path) -> Dataset:
-    """BigEarthNet v2 under ``root``.
+    """Open BigEarthNet v2 in the folder ``root``.
 
     Raises:
         BadInput: the folder lacks the table or the pixels, the table cannot be read, or
-            it and the folder have no patch in common.
+            they have no patch in common.
     """
     _check_root(root)
     if not (root / METADATA_V2).is_file() or not (root / PIXELS_V2).is_dir():
         raise BadInput(
-            f"'{shown(root.name)}' is not BigEarthNet v2: give the folder that holds "
+            f"'{shown(root.name)}' is not BigEarthNet v2: give the folder that contains "
             f"{METADATA_V2} and {PIXELS_V2}."
         )
     here = {
@@ -106,7 +106,7 @@ def open_v2(root: Path) -> Dataset:
         row = dict(zip(_COLUMNS, values, strict=True))
         patch = str(row["patch_id"])
         if patch in seen:
-            raise BadInput(f"{METADATA_V2} names {shown(patch)} twice: copy it again.")
+            raise BadInput(f"{METADATA_V2} lists {shown(patch)} twice: copy it again.")
         seen.add(patch)
         if patch in here:
             records.append(_record_v2(row, here[patch]))
@@ -118,21 +118,20 @@ def open_v2(root: Path) -> Dataset:
 
 
 def open_v1(root: Path) -> Dataset:
-    """BigEarthNet v1 under ``root``: its 43 labels become the 19 classes.
+    """Open BigEarthNet v1 in the folder ``root`` and convert its 43 labels to the 19 classes.
 
-    Patches of which no label is among the 19 classes are left out, as in the official
-    split. Each patch's labels are a file of its own, so opening reads as many files as
-    there are patches.
+    Patches without any of the 19 classes are left out, as in the official split. The labels
+    of each patch are in a separate file, so opening reads as many files as there are patches.
 
     Raises:
-        BadInput: there is no v1 patch, or a list or a labels' file cannot be read.
+        BadInput: there is no v1 patch, or a list or a file of labels cannot be read.
     """
     _check_root(root)
     pixels = root / PIXELS_V1 if (root / PIXELS_V1).is_dir() else root
     here = sorted(patch for patch in _names(pixels) if _V1_NAME.match(patch))
     if not here:
         raise BadInput(
-            f"'{shown(root.name)}' is not BigEarthNet v1: give the folder that holds "
+            f"'{shown(root.name)}' is not BigEarthNet v1: give the folder that contains "
             f"{PIXELS_V1} or the patches' folders."
         )
     splits = {
@@ -160,10 +159,10 @@ def open_v1(root: Path) -> Dataset:
 
 
 def open_either(root: Path) -> Dataset:
-    """BigEarthNet under ``root``, in the version that its layout shows, or as a fast store.
+    """Open BigEarthNet of either version, or a fast store of it, by the layout of the folder.
 
     Raises:
-        BadInput: the layout is neither version's, or as :func:`open_v2` and :func:`open_v1`.
+        BadInput: the layout is unknown, or as in :func:`open_v2` and :func:`open_v1`.
     """
     _check_root(root)
     if memory_mapped.is_store(root):
@@ -173,13 +172,13 @@ def open_either(root: Path) -> Dataset:
     if (root / PIXELS_V1).is_dir() or any(_V1_NAME.match(name) for name in _names(root)):
         return open_v1(root)
     raise BadInput(
-        f"'{shown(root.name)}' does not hold BigEarthNet: give the folder with {METADATA_V2} and "
-        f"{PIXELS_V2} (version 2), or with {PIXELS_V1} or its patches' folders (version 1)."
+        f"'{shown(root.name)}' does not contain BigEarthNet: give the folder with {METADATA_V2} "
+        f"and {PIXELS_V2} (version 2), or with {PIXELS_V1} or its patches' folders (version 1)."
     )
 
 
 def place_of(patch_id: str) -> tuple[str, int, int] | None:
-    """Sentinel-2 tile, column and row (in patches of 1200 m) of a v2 id; None of other names."""
+    """Parse Sentinel-2 tile, column and row (in patches) from a v2 name; None for other names."""
     match = _V2_NAME.match(patch_id)
     return (match[1], int(match[2]), int(match[3])) if match else None
 
@@ -189,7 +188,7 @@ def _dataset(
 ) -> Dataset:
     if not records:
         raise BadInput(
-            f"{title}: not one patch that its tables name is in the folder: "
+            f"{title}: none of the patches listed in its tables is in the folder: "
             "check that the pixels are unpacked there."
         )
     return Dataset(
@@ -208,7 +207,7 @@ def _check_root(root: Path) -> None:
 
 
 def _names(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted, so that nothing hangs on the disk's order."""
+    """List the folders in a folder, sorted, so that the result does not depend on the disk."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir())
@@ -223,7 +222,7 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _read_table(path: Path) -> list[tuple[Any, ...]]:
-    """The rows of an official table, values in the order of ``_COLUMNS``."""
+    """Read the rows of an official table, with values in the order of ``_COLUMNS``."""
     try:
         if path.stat().st_size > MAX_TABLE_BYTES:
             raise BadInput(f"{path.name} is larger than 500 MB: it is not the official table.")
@@ -233,10 +232,10 @@ def _read_table(path: Path) -> list[tuple[Any, ...]]:
                 f"{path.name} has no column '{missing[0]}': use BigEarthNet v2's official table."
             )
         table = pq.read_table(path, columns=list(_COLUMNS))
-        # Text is decoded here, where damage in it is caught.
+        # Text is decoded here, so that damaged text is caught.
         return list(zip(*(table[name].to_pylist() for name in _COLUMNS), strict=True))
     except (pa.ArrowException, OSError, ValueError, KeyError):
-        raise BadInput(f"{path.name} is damaged or no Parquet table: copy it again.") from None
+        raise BadInput(f"{path.name} is damaged or not a Parquet table: copy it again.") from None
 
 
 def _record_v2(row: Mapping[str, Any], product: Path) -> Record:
@@ -266,7 +265,7 @@ def _record_v2(row: Mapping[str, Any], product: Path) -> Record:
 
 @lru_cache(maxsize=100_000)
 def _label_set(labels: tuple[str, ...]) -> frozenset[str] | None:
-    """The labels as a set, one object for all patches that share it; None if one is unknown."""
+    """Return the labels as a set, shared by all patches with it; None if a label is unknown."""
     found = frozenset(labels)
     return found if found <= frozenset(CLASS_NAMES) else None
 
@@ -276,7 +275,7 @@ def _is_list(value: object) -> bool:
 
 
 def _read_list(path: Path) -> list[str]:
-    """Patch names in the first column of a list; none where there is no such file."""
+    """Read the patch names in the first column of a list; empty if there is no such file."""
     if not path.is_file():
         return []
     try:
@@ -294,8 +293,8 @@ def _labels_v1(folder: Path) -> frozenset[str]:
         found = from_corine(map(str, labels))
     except UnknownName:
         raise BadInput(
-            f"{shown(path.name)} names a class that BigEarthNet v1 does not have: copy it again."
+            f"{shown(path.name)} has a class that BigEarthNet v1 does not have: copy it again."
         ) from None
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise BadInput(f"{shown(path.name)} holds no labels: copy it again.") from None
+        raise BadInput(f"{shown(path.name)} contains no labels: copy it again.") from None
     return found

@@ -1,8 +1,8 @@
-"""From a data set of many small files to the fast store of :mod:`landcover.datasets.memory_mapped`.
+"""Convert a data set of small files to the fast store of :mod:`landcover.datasets.memory_mapped`.
 
-Patches are appended block by block. A journal beside the files says how many blocks are
-safely on the disk and what they hash to, so a conversion that was killed goes on from the
-last one, and what is on the disk in the end is compared with what was read at first.
+Patches are appended block by block. A journal lists the blocks that are written to the disk and
+their hashes, so an interrupted conversion resumes after the last block, and the finished files
+are compared with the data that were read.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ __all__ = ["BLOCK", "JOURNAL_FILE", "PROCESSES_FROM", "SPARE_BYTES", "Converted"
 
 JOURNAL_FILE: Final = "journal.jsonl"
 BLOCK: Final = 256
-"""Patches between two entries of the journal: 41 MB, which a disk takes in its stride."""
+"""Patches between two entries of the journal: 41 MB."""
 PROCESSES_FROM: Final = 2000
-"""Patches that one process reads in the time that others take to start."""
+"""Number of patches from which several processes are faster than one."""
 SPARE_BYTES: Final = 100_000_000
-"""Left free beyond the pixels: table, journal, and room for the system to breathe."""
+"""Disk space required in addition to the pixels: for the table, the journal and a reserve."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
-    """What a conversion left.
+    """The result of a conversion.
 
     Attributes:
-        root: the store.
-        patches: in it.
-        bytes: of its files.
-        resumed: patches that an earlier call had written.
-        fresh: whether it was not complete already.
+        root: the folder of the store.
+        patches: number of patches in it.
+        bytes: size of its files.
+        resumed: number of patches that an earlier call had written.
+        fresh: False if the store was already complete.
     """
 
     root: Path
@@ -70,60 +70,60 @@ class Converted:
 def convert(
     dataset: Dataset, out: Path, *, flawed: bool = False, report: Report = ignore
 ) -> Converted:
-    """Write a data set as a fast store, or go on with one that was cut off; then verify it.
+    """Write a data set as a fast store, or resume an interrupted conversion; then verify it.
 
     Args:
-        dataset: what to convert.
-        out: the store's folder; absent, empty, or of the same conversion.
-        flawed: take the patches with clouds, shadows or snow too.
-        report: called with patches or bytes done.
+        dataset: the data set to convert.
+        out: the store's folder; missing, empty, or of the same conversion.
+        flawed: whether to include the patches with clouds, shadows or snow.
+        report: called with the patches or bytes done.
 
     Raises:
-        BadInput: a patch cannot be read, the disk lacks the space, the folder holds
-            something else, or what was written reads back differently.
+        BadInput: a patch cannot be read, the disk lacks space, the folder contains other
+            files, or the written files differ from the data.
     """
     if isinstance(dataset, memory_mapped.MappedDataset):
-        raise BadInput(f"{dataset.title} is in a fast store already: give its original folders.")
+        raise BadInput(f"{dataset.title} is already a fast store: give its original folders.")
     records = dataset.all_records if flawed else dataset.records()
-    mark = _mark(dataset, records)
+    fingerprint = _fingerprint(dataset, records)
     if memory_mapped.is_store(out):
-        return _complete(out, mark, report)
+        return _complete(out, fingerprint, report)
     _check_folder(out)
-    journal = _Journal(out, mark)
+    journal = _Journal(out, fingerprint)
     done = journal.resume()
     _check_space(out, len(records) - done)
     _append(out, records, done, journal, report)
-    files = _settle(out, journal, len(records), report)
+    files = _finish_arrays(out, journal, len(records), report)
     _write_table(out, records, journal.places())
     table = _described(out / TABLE_FILE)
-    manifest = _manifest(dataset, len(records), mark, [*files, table])
-    _write_whole(out / MANIFEST_FILE, (json.dumps(manifest, indent=2) + "\n").encode())
+    manifest = _manifest(dataset, len(records), fingerprint, [*files, table])
+    _write_atomically(out / MANIFEST_FILE, (json.dumps(manifest, indent=2) + "\n").encode())
     (out / JOURNAL_FILE).unlink()
     size = sum(item["bytes"] for item in manifest["files"])
     return Converted(root=out, patches=len(records), bytes=size, resumed=done, fresh=True)
 
 
 class _Journal:
-    """Which blocks are on the disk: a line each, after a first line that names the work."""
+    """The list of written blocks, a line each, after a first line that identifies the data."""
 
-    def __init__(self, out: Path, mark: str) -> None:
+    def __init__(self, out: Path, fingerprint: str) -> None:
         self.path = out / JOURNAL_FILE
         self.out = out
-        self.head = {"mark": mark, "block": BLOCK}
+        self.head = {"mark": fingerprint, "block": BLOCK}
         self.blocks: list[dict[str, Any]] = []
 
     def resume(self) -> int:
-        """Read what an earlier call left; returns the patches that need not be read again.
+        """Read the blocks of an earlier call and return the number of patches in them.
 
         Raises:
-            BadInput: it is of another data set.
+            BadInput: the journal is of another conversion.
         """
         if not self.path.exists():
-            _write_whole(self.path, _line(self.head))
+            _write_atomically(self.path, _line(self.head))
         head, *lines = self.path.read_bytes().split(b"\n")
         if _parsed(head) != self.head:
             raise BadInput(
-                f"'{shown(self.out.name)}' holds the beginning of another conversion: "
+                f"'{shown(self.out.name)}' contains the beginning of another conversion: "
                 "choose another folder, or remove it."
             )
         for line in lines:
@@ -131,18 +131,18 @@ class _Journal:
             if block is None or not self._on_disk(len(self.blocks), block):
                 break
             self.blocks.append(block)
-        # A line that was cut off, or says more than is there, must not stay behind.
+        # Remove a truncated last line, and lines of blocks that are not on the disk.
         whole = b"".join(_line(entry) for entry in (self.head, *self.blocks))
-        _write_whole(self.path, whole)
+        _write_atomically(self.path, whole)
         return self.patches
 
     @property
     def patches(self) -> int:
-        """Patches in all blocks."""
+        """Number of patches in all blocks."""
         return sum(len(block["crs"]) for block in self.blocks)
 
     def add(self, natives: Sequence[Native], sums: dict[str, str]) -> None:
-        """Note a block that is on the disk."""
+        """Add a block that has been written to the disk."""
         block = {
             "sha256": sums,
             "crs": [native.crs for native in natives],
@@ -158,7 +158,7 @@ class _Journal:
         self.blocks.append(block)
 
     def places(self) -> dict[str, list[Any]]:
-        """The columns that came with the pixels."""
+        """Return the columns of the table that come from the pixel files."""
         names = ("crs", "left", "top", "acquired", "corine")
         columns = {name: [v for block in self.blocks for v in block[name]] for name in names}
         times = columns["acquired"]
@@ -176,7 +176,7 @@ class _Journal:
 def _append(
     out: Path, records: Sequence[Record], done: int, journal: _Journal, report: Report
 ) -> None:
-    """Read the patches that are left and write them, a block at a time."""
+    """Read the remaining patches and write them, a block at a time."""
     with ExitStack() as stack:
         files = {
             name: stack.enter_context(_opened(path, name, len(records), done))
@@ -186,7 +186,7 @@ def _append(
         blocks = [records[start : start + BLOCK] for start in range(done, len(records), BLOCK)]
         for natives in map_ahead(pool, read_records, blocks, os.cpu_count() or 1):
             sums = {
-                name: _put(file, np.stack([getattr(n, name) for n in natives]))
+                name: _write_block(file, np.stack([getattr(n, name) for n in natives]))
                 for name, file in files.items()
             }
             journal.add(natives, sums)
@@ -195,20 +195,20 @@ def _append(
 
 
 def _readers(patches: int) -> Executor:
-    """What reads blocks: a process a core, for opening small files keeps Python busy."""
+    """Create the executor for reading blocks: one process per core if there are many patches."""
     if patches <= PROCESSES_FROM:
         return ThreadPoolExecutor(1)
     return ProcessPoolExecutor(
         os.cpu_count(),
-        mp_context=get_context("spawn"),  # threads, which torch has, do not survive a fork
-        # Ctrl-C reaches all processes; the first one alone answers it.
+        mp_context=get_context("spawn"),  # the threads of torch do not survive a fork
+        # Ctrl-C reaches all processes; only the main one handles it.
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_IGN),
     )
 
 
 def _opened(path: Path, name: str, count: int, done: int) -> BinaryIO:
-    """An array's file behind its first ``done`` patches; what came after them is cut off."""
+    """Open an array's file after its first ``done`` patches and remove the rest."""
     file = path.open("r+b" if path.exists() else "w+b")
     if done == 0:
         file.truncate(0)
@@ -218,8 +218,8 @@ def _opened(path: Path, name: str, count: int, done: int) -> BinaryIO:
     return file
 
 
-def _put(file: BinaryIO, block: Grid) -> str:
-    """Write a block so that it stays; returns its SHA-256."""
+def _write_block(file: BinaryIO, block: Grid) -> str:
+    """Write a block durably and return its SHA-256 sum."""
     data = np.ascontiguousarray(block, dtype="<u2").tobytes()
     file.write(data)
     file.flush()
@@ -227,25 +227,27 @@ def _put(file: BinaryIO, block: Grid) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _settle(out: Path, journal: _Journal, count: int, report: Report) -> list[dict[str, Any]]:
-    """Read all arrays back, compare each block, and give the files their names.
+def _finish_arrays(
+    out: Path, journal: _Journal, count: int, report: Report
+) -> list[dict[str, Any]]:
+    """Read all arrays back, compare each block, and rename the files to their final names.
 
     Raises:
-        BadInput: the disk gives back something else than was written.
+        BadInput: a file differs from what was written.
     """
     done, total = 0, count * PATCH_BYTES
     described = []
     for name, part in _parts(out).items():
         whole = hashlib.sha256()
         with part.open("rb") as file:
-            _forget(file)
+            _drop_cache(file)
             whole.update(file.read(_head_bytes(name)))
             for block in journal.blocks:
                 data = file.read(len(block["crs"]) * _row_bytes(name))
                 if hashlib.sha256(data).hexdigest() != block["sha256"][name]:
                     raise BadInput(
-                        f"{part.name} of '{shown(out.name)}' does not read back as it was "
-                        "written: check the disk, remove the folder and convert again."
+                        f"{part.name} of '{shown(out.name)}' differs from what was written: "
+                        "check the disk, remove the folder and convert again."
                     )
                 whole.update(data)
                 done += len(data)
@@ -282,7 +284,7 @@ def _write_table(out: Path, records: Sequence[Record], places: dict[str, list[An
 
 
 def _manifest(
-    dataset: Dataset, count: int, mark: str, files: list[dict[str, Any]]
+    dataset: Dataset, count: int, fingerprint: str, files: list[dict[str, Any]]
 ) -> dict[str, Any]:
     return {
         "format": memory_mapped.FORMAT,
@@ -291,7 +293,7 @@ def _manifest(
         "title": dataset.title,
         "patches": count,
         "units": "digital numbers of Level-2A: surface reflectance × 10000",
-        "mark": mark,
+        "mark": fingerprint,
         "absent": dataset.absent,
         "first_absent": dataset.first_absent,
         "unlisted": dataset.unlisted,
@@ -308,16 +310,16 @@ def _described(path: Path) -> dict[str, Any]:
     }
 
 
-def _complete(out: Path, mark: str, report: Report) -> Converted:
-    """A store that is there already: the same data set, and undamaged.
+def _complete(out: Path, fingerprint: str, report: Report) -> Converted:
+    """Verify a store that is already complete.
 
     Raises:
-        BadInput: it is of another data set, or damaged.
+        BadInput: it contains other patches, or is damaged.
     """
     manifest = memory_mapped.read_manifest(out)
-    if manifest.get("mark") != mark:
+    if manifest.get("mark") != fingerprint:
         raise BadInput(
-            f"'{shown(out.name)}' is a store of other patches: choose another folder, or remove it."
+            f"'{shown(out.name)}' is a store of other patches: choose another folder or remove it."
         )
     memory_mapped.verify(out, report)
     size = sum(int(item["bytes"]) for item in manifest["files"])
@@ -330,12 +332,12 @@ def _check_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         found = [path.name for path in out.iterdir()]
     except OSError:
-        raise BadInput(f"'{shown(out.name)}' cannot be made or read: choose another folder.") from (
-            None
-        )
+        raise BadInput(
+            f"'{shown(out.name)}' cannot be created or read: choose another folder."
+        ) from None
     if found and JOURNAL_FILE not in found:
         raise BadInput(
-            f"'{shown(out.name)}' holds other files: choose an empty folder for the store."
+            f"'{shown(out.name)}' contains other files: choose an empty folder for the store."
         )
 
 
@@ -344,12 +346,12 @@ def _check_space(out: Path, patches: int) -> None:
     if need > free:
         raise BadInput(
             f"The store needs {need / 1e9:,.1f} GB more and the disk of '{shown(out.name)}' has "
-            f"{free / 1e9:,.1f} GB free: make room, or choose a folder on another disk."
+            f"{free / 1e9:,.1f} GB free: free some space or choose a folder on another disk."
         )
 
 
-def _mark(dataset: Dataset, records: Sequence[Record]) -> str:
-    """SHA-256 of what is converted: the same call has the same mark."""
+def _fingerprint(dataset: Dataset, records: Sequence[Record]) -> str:
+    """Compute a SHA-256 sum of the input, which is the same for the same conversion."""
     digest = hashlib.sha256(dataset.name.encode())
     for record in records:
         labels = ";".join(sorted(record.labels))
@@ -359,7 +361,7 @@ def _mark(dataset: Dataset, records: Sequence[Record]) -> str:
 
 
 def _parts(out: Path) -> dict[str, Path]:
-    """Each array's file: under its working name, or its own where that came last."""
+    """Return each array's file, by its temporary name unless it has its final one."""
     return {name: _either(out, name) for name in GRIDS}
 
 
@@ -369,7 +371,7 @@ def _either(out: Path, name: str) -> Path:
 
 
 def _head(name: str, count: int) -> bytes:
-    """The header of a NumPy file that will hold ``count`` patches."""
+    """Make the header of a NumPy file of ``count`` patches."""
     buffer = io.BytesIO()
     shape = (count, *GRIDS[name])
     npy.write_array_header_1_0(buffer, {"descr": "<u2", "fortran_order": False, "shape": shape})
@@ -377,7 +379,7 @@ def _head(name: str, count: int) -> bytes:
 
 
 def _head_bytes(name: str) -> int:
-    """NumPy pads headers to 64 bytes and leaves room for counts, so all have one length."""
+    """Return the length of a header; NumPy pads it to 64 bytes, so it is the same for all."""
     return len(_head(name, 1))
 
 
@@ -385,8 +387,8 @@ def _row_bytes(name: str) -> int:
     return 2 * int(np.prod(GRIDS[name]))
 
 
-def _forget(file: BinaryIO) -> None:
-    """Have the system read from the disk what it may still hold in memory."""
+def _drop_cache(file: BinaryIO) -> None:
+    """Drop a file from the page cache, so that it is read from the disk."""
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -403,7 +405,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_atomically(path: Path, data: bytes) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(data)
     _sync(part)

@@ -1,18 +1,18 @@
-"""EuroSAT RGB (Helber et al. 2019): 27,000 pictures of 640 m, ten covers, one a picture.
+"""EuroSAT RGB (Helber et al. 2019): 27,000 pictures of 640 m in ten classes, one per picture.
 
-As it is distributed, as an archive or unpacked, with the places of its pictures beside it::
+The data set as it is distributed, packed or unpacked, with the places of its pictures::
 
     ROOT/EuroSAT_RGB.zip                       or  ROOT/EuroSAT_RGB/
         EuroSAT_RGB/<class>/<class>_<n>.jpg        64 × 64 pixels of 10 m
     ROOT/locations.csv                         name, label, latitude, longitude
 
-**The split is by place.** Pictures lie side by side, so that a random split asks for
-what was learned by heart. Europe is cut into blocks of half a degree; a hash of a
-block's corner decides for all its pictures: 70 % of the blocks train, 15 % validation,
-15 % test. Nothing is drawn, and a picture's split does not hang on which others are
-here. Pictures that touch across the edge of two blocks would still be neighbours: of
-each two within 1 km, the one that is nearer to training (train before validation before
-test) is set aside as ``margin``, about one in two hundred.
+**The split is by place.** Many pictures are neighbours, so a random split would test
+memorisation. Europe is divided into blocks of half a degree, and a hash of a block's corner
+decides the split of all its pictures: 70 % of the blocks are train, 15 % validation, 15 % test.
+The split is not random, and the split of a picture does not depend on which other pictures are
+available. Pictures on both sides of a block's edge can still be neighbours: of each two within
+1 km, the one of the earlier split (train, validation, test) is set aside as ``margin``, about
+one in two hundred.
 
 Without ``locations.csv`` there is no split: every picture belongs to ``all``.
 """
@@ -58,8 +58,8 @@ __all__ = [
     "SHARES",
     "EuroSat",
     "EuroSatRecord",
+    "are_packed",
     "distance_km",
-    "is_named",
     "open_eurosat",
     "pack_names",
     "split_of_place",
@@ -67,39 +67,39 @@ __all__ = [
 
 BLOCK_DEGREES: Final = 0.5
 SHARES: Final = {"train": 0.70, "validation": 0.85, "test": 1.0}
-"""A split's blocks are those whose hash, between 0 and 1, lies below; first match counts."""
+"""Upper limits of the hash of a block, 0 to 1; the first limit above the hash is its split."""
 MARGIN: Final = "margin"
 MARGIN_KM: Final = 1.0
 """Pictures whose corners touch are 0.64 × √2 = 0.91 km apart."""
 
 _EARTH_KM: Final = 6371.0
 _NUMBERS: Final = 10**6
-"""Numbers of pictures have six digits at most."""
+"""Limit for the numbers of pictures, which have six digits at most."""
 _READERS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EuroSatRecord:
-    """What is known of one picture before it is opened."""
+    """The entry of one picture, without its pixels."""
 
     name: str
     label: str
     split: str
     latitude: float
     longitude: float
-    """Degrees; both NaN where the place is not known."""
+    """Latitude and longitude in degrees; both NaN if unknown."""
     member: str
     """Its path in the archive or folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EuroSat:
-    """The pictures that are in a folder or its archive.
+    """The pictures in a folder or archive.
 
     Attributes:
-        source: the archive, or the folder above the classes' folders.
-        pictures: all of them, sorted by class and number.
-        unplaced: how many have no place in ``locations.csv``.
+        source: the archive, or the folder that contains the folders of the classes.
+        pictures: all pictures, sorted by class and number.
+        unplaced: number of pictures without a place in ``locations.csv``.
     """
 
     source: Path
@@ -111,12 +111,12 @@ class EuroSat:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that it has, in the usual order."""
+        """The available splits, in the usual order."""
         found = {picture.split for picture in self.pictures}
         return tuple(split for split in SPLITS if split in found)
 
     def records(self, split: str = ALL) -> tuple[EuroSatRecord, ...]:
-        """The pictures of a split; ``all`` has every picture, those of the margin too.
+        """Return the pictures of a split; ``all`` includes the pictures of the margin.
 
         Raises:
             UnknownName: there is no such split.
@@ -127,13 +127,13 @@ class EuroSat:
         if not found:
             have = ", ".join((*self.splits, ALL))
             raise BadInput(
-                f"{self.title} has no picture of the split '{wanted}' here: it has {have}. "
-                f"Splits need {LOCATIONS} beside the pictures."
+                f"{self.title} has no picture of the split '{wanted}' here, only: {have}. "
+                f"Splits need {LOCATIONS} in the folder of the data set."
             )
         return found
 
     def load(self, split: str | Sequence[str], progress: Report | None = None) -> RgbStore:
-        """Read all pictures of one split or several into memory.
+        """Read all pictures of one or several splits into memory.
 
         Raises:
             UnknownName: there is no such split.
@@ -145,7 +145,7 @@ class EuroSat:
     def load_pictures(
         self, pictures: Sequence[EuroSatRecord], progress: Report | None = None
     ) -> RgbStore:
-        """Read these pictures into memory, in their order.
+        """Read pictures into memory, in their order.
 
         Raises:
             BadInput: a picture cannot be read.
@@ -169,7 +169,7 @@ class EuroSat:
         )
 
     def describe(self) -> dict[str, Any]:
-        """Counts by split and class, and how near splits come, JSON-ready."""
+        """Count pictures by split and class, and measure distances of splits, JSON-ready."""
         splits = {s: [p for p in self.pictures if p.split == s] for s in (*self.splits, MARGIN)}
         return {
             "name": self.name,
@@ -189,7 +189,7 @@ class EuroSat:
 
 
 def open_eurosat(root: Path) -> EuroSat:
-    """EuroSAT RGB under ``root``: the official archive, or its unpacked tree.
+    """Open EuroSAT RGB in the folder ``root``: the official archive, or its unpacked tree.
 
     Raises:
         BadInput: there is neither, or the archive or the list of places cannot be read.
@@ -205,7 +205,7 @@ def open_eurosat(root: Path) -> EuroSat:
         source = root
     else:
         raise BadInput(
-            f"'{shown(root.name)}' is not EuroSAT RGB: give the folder that holds {ARCHIVE} "
+            f"'{shown(root.name)}' is not EuroSAT RGB: give the folder that contains {ARCHIVE} "
             f"or {FOLDER}."
         )
     with Members(source) as members:
@@ -232,7 +232,7 @@ def open_eurosat(root: Path) -> EuroSat:
 
 
 def split_of_place(latitude: float, longitude: float) -> str:
-    """The split of the block that a place lies in."""
+    """Return the split of the block that contains a place (degrees)."""
     row, column = (math.floor(v / BLOCK_DEGREES) for v in (latitude, longitude))
     digest = hashlib.sha256(f"{row},{column}".encode()).digest()
     draw = int.from_bytes(digest[:4], "big") / 2**32
@@ -240,9 +240,9 @@ def split_of_place(latitude: float, longitude: float) -> str:
 
 
 def pack_names(names: Sequence[str]) -> dict[str, str]:
-    """The numbers of pictures by class, a bit each, in base 64: 500 letters a class.
+    """Pack the numbers of pictures by class, a bit each, in base 64: 500 letters per class.
 
-    A card can so say of every single picture of EuroSAT whether its model learnt from it.
+    A card can thus state for each picture of EuroSAT whether its model was trained on it.
 
     Args:
         names: such as ``Forest_17``.
@@ -258,15 +258,15 @@ def pack_names(names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def is_named(names: Sequence[str], packed: object) -> npt.NDArray[np.bool_] | None:
-    """Which of these pictures :func:`pack_names` put into ``packed``.
+def are_packed(names: Sequence[str], packed: object) -> npt.NDArray[np.bool_] | None:
+    """Return which pictures are in ``packed``, bool ``(name,)``.
 
     Args:
         names: such as ``Forest_17``.
-        packed: from a card that nobody has vouched for.
+        packed: the value of :func:`pack_names` in a card, which may be untrusted.
 
     Returns:
-        None where ``packed`` is nothing that it could have come from.
+        None if ``packed`` is not a value of :func:`pack_names`.
     """
     try:
         bits = {
@@ -284,7 +284,10 @@ def is_named(names: Sequence[str], packed: object) -> npt.NDArray[np.bool_] | No
 
 
 def distance_km(some: Sequence[EuroSatRecord], others: Sequence[EuroSatRecord]) -> float | None:
-    """How near the middles of two sets of pictures come; None where one has no place."""
+    """Return the least distance of the centres of two sets of pictures, in km.
+
+    None if one of the sets has no known place.
+    """
     first, second = (
         np.radians([(p.latitude, p.longitude) for p in group if not math.isnan(p.latitude)])
         for group in (some, others)
@@ -296,17 +299,17 @@ def distance_km(some: Sequence[EuroSatRecord], others: Sequence[EuroSatRecord]) 
 
 
 def _splits(names: Sequence[str], places: dict[str, tuple[float, float]]) -> dict[str, str]:
-    """The split of each picture, the margin between splits set aside."""
+    """Assign each picture to a split or to the margin between splits."""
     splits = {n: split_of_place(*places[n]) if n in places else ALL for n in names}
     placed = np.array([n for n in names if n in places])
     if not len(placed):
         return splits
     where = np.radians([places[n] for n in placed])
     which = np.array([splits[n] for n in placed])
-    for nearer, others in (("train", ("validation", "test")), ("validation", ("test",))):
-        mine, theirs = which == nearer, np.isin(which, others)
-        if mine.any() and theirs.any():
-            far = BallTree(where[theirs], metric="haversine").query(where[mine])[0][:, 0]
-            for name in placed[mine][far * _EARTH_KM < MARGIN_KM]:
+    for earlier, later in (("train", ("validation", "test")), ("validation", ("test",))):
+        first, second = which == earlier, np.isin(which, later)
+        if first.any() and second.any():
+            distance = BallTree(where[second], metric="haversine").query(where[first])[0][:, 0]
+            for name in placed[first][distance * _EARTH_KM < MARGIN_KM]:
                 splits[str(name)] = MARGIN
     return splits

@@ -44,7 +44,7 @@ _NAME: Final = re.compile(r"(?:^|/)([A-Za-z]+)/((?:[A-Za-z]+)_(\d{1,6}))\.jpe?g$
 
 
 def find_pictures(members: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Name, class and member of every picture, sorted by class and number.
+    """Find name, class and member of every picture, sorted by class and number.
 
     Raises:
         BadInput: two members have the same name.
@@ -61,10 +61,10 @@ def find_pictures(members: Sequence[str]) -> list[tuple[str, str, str]]:
 
 
 def read_places(root: Path) -> dict[str, tuple[float, float]]:
-    """Latitude and longitude of each picture in degrees; empty where there is no list.
+    """Read latitude and longitude of each picture in degrees; empty if there is no list.
 
     Raises:
-        BadInput: the list cannot be read, or names a place that is not on Earth.
+        BadInput: the list cannot be read, or has coordinates out of range.
     """
     path = root / LOCATIONS
     if not path.is_file():
@@ -75,22 +75,21 @@ def read_places(root: Path) -> dict[str, tuple[float, float]]:
         places = {r["name"]: (float(r["latitude"]), float(r["longitude"])) for r in rows}
     except (ValueError, KeyError, TypeError, csv.Error):
         raise BadInput(
-            f"{LOCATIONS} has no columns name, latitude and longitude that can be read: "
-            "copy it again."
+            f"{LOCATIONS} has no readable columns name, latitude and longitude: copy it again."
         ) from None
     if not all(abs(lat) <= 90 and abs(lon) <= 180 for lat, lon in places.values()):
-        raise BadInput(f"{LOCATIONS} names a place that is not on Earth: copy it again.")
+        raise BadInput(f"{LOCATIONS} has a place that is not on Earth: copy it again.")
     return places
 
 
 def decode(blob: bytes, name: str) -> ByteArray:
-    """Pixels of a JPEG, uint8 ``(64, 64, 3)``.
+    """Decode a JPEG to pixels, uint8 ``(64, 64, 3)``.
 
     Raises:
-        BadInput: it is damaged, no JPEG, or of another size.
+        BadInput: it is damaged, not a JPEG, or of another size.
     """
     try:
-        # Only JPEG's reader is tried, and the size is known before a pixel is decoded.
+        # Only the JPEG decoder is tried, and the size is checked before pixels are decoded.
         with Image.open(io.BytesIO(blob), formats=("JPEG",)) as image:
             if image.size != (SIDE, SIDE):
                 raise BadInput(
@@ -99,11 +98,11 @@ def decode(blob: bytes, name: str) -> ByteArray:
                 )
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError):
-        raise BadInput(f"{shown(name)} is damaged or no JPEG: copy it again.") from None
+        raise BadInput(f"{shown(name)} is damaged or not a JPEG: copy it again.") from None
 
 
 class Members:
-    """Files of an archive or of a folder, by name, never larger than a picture can be.
+    """Files of an archive or of a folder by name, with a limit on their size.
 
     Raises:
         BadInput: the archive is damaged, or has more or larger files than EuroSAT.
@@ -126,7 +125,7 @@ class Members:
             self.archive.close()
 
     def names(self) -> list[str]:
-        """Names of all members of a picture's form."""
+        """List the names of all members."""
         if self.archive:
             names = self.archive.namelist()
         else:
@@ -141,13 +140,13 @@ class Members:
         return names
 
     def read(self, member: str) -> bytes:
-        """The bytes of one member."""
+        """Read the bytes of one member."""
         if not self.archive:
             return read_file(self.source / member, MAX_PICTURE_BYTES)
         try:
             if self.archive.getinfo(member).file_size > MAX_PICTURE_BYTES:
                 raise BadInput(f"{shown(member)} is too large for a EuroSAT picture.")
-            # Read no more than was announced: a header may lie.
+            # Limit the read, since the size in a header may be wrong.
             with self.archive.open(member) as file:
                 return file.read(MAX_PICTURE_BYTES)
         except (

@@ -1,4 +1,4 @@
-"""Pictures of EuroSAT in memory, as training takes them."""
+"""Pictures of EuroSAT in memory, for training."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from landcover.core.raster import ByteArray
 __all__ = ["BATCH", "RgbStore"]
 
 BATCH: Final = 512
-"""Pictures that are decoded or counted at a time."""
+"""Pictures to decode or count at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RgbStore:
-    """Labelled pictures in memory as bytes: 12 kB each, 300 MB for all of EuroSAT.
+    """Labelled pictures in memory: 12 kB each, 300 MB for all of EuroSAT.
 
     Attributes:
         bytes: uint8 ``(n, 64, 64, 3)``.
-        targets: float32 ``(n, 10)``, one 1 a row.
+        targets: float32 ``(n, 10)``, one 1 per row.
         ids: a name for each picture.
     """
 
@@ -38,12 +38,12 @@ class RgbStore:
         return len(self.ids)
 
     def pixels(self, indices: Sequence[int]) -> Tensor:
-        """Float32 ``(len(indices), 3, 64, 64)`` between 0 and 1: red, green, blue."""
+        """Return float32 ``(len(indices), 3, 64, 64)`` between 0 and 1: red, green, blue."""
         rows = np.asarray(indices, dtype=np.intp)
         return torch.from_numpy(self.bytes[rows]).permute(0, 3, 1, 2).float().div_(255.0)
 
     def subset(self, indices: Sequence[int]) -> RgbStore:
-        """The pictures at ``indices``, in that order."""
+        """Select the pictures at ``indices``, in that order."""
         rows = np.asarray(indices, dtype=np.intp)
         return RgbStore(
             bytes=self.bytes[rows],
@@ -52,7 +52,7 @@ class RgbStore:
         )
 
     def joined(self, other: RgbStore) -> RgbStore:
-        """All pictures of both."""
+        """Join the pictures of both stores."""
         return RgbStore(
             bytes=np.concatenate((self.bytes, other.bytes)),
             targets=torch.cat((self.targets, other.targets)),
@@ -60,9 +60,9 @@ class RgbStore:
         )
 
     def colour_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of red, green and blue over all pixels, 0 to 1."""
+        """Compute mean and standard deviation of red, green and blue over all pixels, 0 to 1."""
         counts = np.zeros((3, 256), dtype=np.int64)
-        for start in range(0, len(self), BATCH):  # counting takes eight times the bytes
+        for start in range(0, len(self), BATCH):  # counting takes eight times the memory
             part = self.bytes[start : start + BATCH].reshape(-1, 3)
             counts += [np.bincount(part[:, colour], minlength=256) for colour in range(3)]
         levels, weights = np.arange(256) / 255.0, counts / counts.sum(axis=1, keepdims=True)
@@ -71,7 +71,7 @@ class RgbStore:
         return tuple(mean.tolist()), tuple(spread.tolist())
 
     def origin(self) -> dict[str, Any]:
-        """What a card says of the pictures that a model was fitted to, JSON-ready."""
+        """Describe the pictures for the card of a model that was trained on them, JSON-ready."""
         names = "\n".join(sorted(self.ids))
         return {
             "n": len(self),

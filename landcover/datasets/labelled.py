@@ -1,8 +1,8 @@
-"""A labelled data set: records that name patches, and the pixels on demand.
+"""A labelled data set: records of patches, whose pixels are read on demand.
 
-Records come from a data set's own tables; pixels are only read for the patches that are
-asked for, a batch at a time, so that half a million patches need no more memory than a few.
-Where they come from is the record's business: see :meth:`Record.native`.
+Records come from the tables of a data set. Pixels are read only for the requested patches, a
+batch at a time, so half a million patches need no more memory than a few. Each record knows
+where its pixels are: see :meth:`Record.native`.
 """
 
 from __future__ import annotations
@@ -43,26 +43,26 @@ _SHORT: Final = {"val": "validation"}
 _COLUMN: Final = {name: k for k, name in enumerate(CLASS_NAMES)}
 _BATCH: Final = 64
 _READERS: Final = 8
-"""Files read at a time: reading waits for the disk, not for the processor."""
+"""Files to read at a time: reading waits for the disk, not for the CPU."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """What a data set's tables say of one patch."""
+    """The entry of one patch in the tables of a data set."""
 
     patch_id: str
     labels: frozenset[str]
-    """Names out of the 19 classes, at least one."""
+    """Names of the patch's classes, at least one."""
     split: str
-    """``train``, ``validation``, ``test``, or ``all`` where the data set has no split."""
+    """``train``, ``validation``, ``test``, or ``all`` if the data set has no split."""
     country: str
-    """Empty where it is not known."""
+    """Empty if unknown."""
     product: Path
-    """The folder that holds the patch's folder."""
+    """The folder that contains the patch's folder."""
     cloudy: bool = False
-    """The data set lists it for clouds or their shadows."""
+    """Whether the data set lists it as having clouds or their shadows."""
     snowy: bool = False
-    """The data set lists it for seasonal snow."""
+    """Whether the data set lists it as having seasonal snow."""
 
     @property
     def folder(self) -> Path:
@@ -70,7 +70,7 @@ class Record:
         return self.product / self.patch_id
 
     def native(self) -> Native:
-        """The patch as it is stored.
+        """Read the patch as it is stored.
 
         Raises:
             BadInput: it cannot be read.
@@ -78,7 +78,7 @@ class Record:
         return read_native(self.folder)
 
     def patch(self) -> Raster:
-        """The patch as reflectance on the 10 m grid.
+        """Read the patch as reflectance on the 10 m grid.
 
         Raises:
             BadInput: it cannot be read, or has no data.
@@ -91,12 +91,12 @@ class Dataset:
     """The patches of a data set that are on this disk.
 
     Attributes:
-        name: what file names and reports call it.
-        title: what people read.
-        all_records: all records, the ones with clouds or snow too.
-        absent: how many patches the tables name that are not on the disk.
-        first_absent: the first of them.
-        unlisted: how many patches on the disk the tables do not name.
+        name: the name in file names and reports.
+        title: the name for people.
+        all_records: all records, including those with clouds or snow.
+        absent: number of patches in the tables that are not on the disk.
+        first_absent: the name of the first of them.
+        unlisted: number of patches on the disk that are not in the tables.
     """
 
     name: str
@@ -108,15 +108,15 @@ class Dataset:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that it has, in the usual order."""
+        """The available splits, in the usual order."""
         found = {record.split for record in self.all_records}
         return tuple(split for split in SPLITS if split in found)
 
     def records(self, split: str = ALL) -> tuple[Record, ...]:
-        """The patches of a split without clouds, shadows and snow, in the tables' order.
+        """Return the patches of a split without clouds, shadows and snow, in the tables' order.
 
-        Both versions of BigEarthNet list patches with clouds, shadows or snow apart and
-        advise against training and testing on them; :meth:`flawed` has them.
+        Both versions of BigEarthNet list patches with clouds, shadows or snow separately and
+        advise against using them for training and tests; :meth:`flawed` returns them.
 
         Args:
             split: ``train``, ``validation`` (or ``val``), ``test`` or ``all``.
@@ -133,21 +133,19 @@ class Dataset:
         )
         if not found:
             have = ", ".join((*self.splits, ALL))
-            raise BadInput(
-                f"{self.title} has no patch of the split '{wanted}' here: it has {have}."
-            )
+            raise BadInput(f"{self.title} has no patch of the split '{wanted}' here, only: {have}.")
         return found
 
     def flawed(self) -> tuple[Record, ...]:
-        """The patches that the data set lists for clouds, shadows or snow."""
+        """Return the patches that the data set lists as having clouds, shadows or snow."""
         return tuple(record for record in self.all_records if record.cloudy or record.snowy)
 
     def load(self, split: str | Sequence[str], progress: Report | None = None) -> NativeStore:
-        """Read all patches of one split or several into memory (158 kB a patch).
+        """Read all patches of one or several splits into memory (158 kB per patch).
 
         Args:
-            split: a split, or several.
-            progress: called with patches read.
+            split: one split, or several.
+            progress: called with the number of patches read.
 
         Raises:
             UnknownName: there is no such split.
@@ -166,7 +164,7 @@ class Dataset:
     def iter_batches(
         self, records: Sequence[Record], size: int = _BATCH
     ) -> Iterator[tuple[Sequence[Record], NativeStore]]:
-        """The records, ``size`` at a time, with their pixels.
+        """Yield the records in batches of ``size``, with their pixels.
 
         Raises:
             BadInput: a patch cannot be read.
@@ -175,7 +173,7 @@ class Dataset:
             yield batch, store_of(batch, read_records(batch))
 
     def describe(self) -> dict[str, Any]:
-        """Counts by split, class and country, JSON-ready."""
+        """Count patches by split, class and country, JSON-ready."""
         clear = [record for record in self.all_records if not (record.cloudy or record.snowy)]
         groups = {split: [r for r in clear if r.split == split] for split in self.splits}
         groups[ALL] = clear
@@ -201,18 +199,18 @@ class Dataset:
 
     @property
     def note(self) -> str:
-        """What is not here, in a sentence; empty where everything is."""
+        """A sentence about missing patches; empty if none is missing."""
         if not self.absent:
             return ""
         total = self.absent + len(self.all_records)
         return (
-            f"{self.absent:,} of the {total:,} patches that the tables name are not on this disk "
-            f"(the first is {self.first_absent}); figures are of the others."
+            f"{self.absent:,} of the {total:,} patches in the tables are not on this disk "
+            f"(the first is {self.first_absent}); all metrics are of the others."
         )
 
 
 def split_name(split: str) -> str:
-    """The full name of a split.
+    """Return the full name of a split.
 
     Raises:
         UnknownName: there is no such split.
@@ -224,13 +222,13 @@ def split_name(split: str) -> str:
 
 
 def batches(records: Sequence[Record], size: int) -> Iterator[Sequence[Record]]:
-    """The records, ``size`` at a time."""
+    """Yield the records in batches of ``size``."""
     for start in range(0, len(records), size):
         yield records[start : start + size]
 
 
 def read_records(records: Sequence[Record]) -> list[Native]:
-    """The pixels of some records, in their order.
+    """Read the pixels of records, in their order.
 
     Raises:
         BadInput: a patch cannot be read.
@@ -240,7 +238,7 @@ def read_records(records: Sequence[Record]) -> list[Native]:
 
 
 def targets_of(records: Sequence[Record]) -> Tensor:
-    """Float32 ``(patch, class)``, 1 where the patch has the class."""
+    """Return float32 ``(patch, class)``, 1 if the patch has the class, otherwise 0."""
     targets = torch.zeros(len(records), len(CLASS_NAMES))
     for row, record in enumerate(records):
         targets[row, [_COLUMN[label] for label in record.labels]] = 1.0
@@ -248,7 +246,7 @@ def targets_of(records: Sequence[Record]) -> Tensor:
 
 
 def store_of(records: Sequence[Record], natives: Sequence[Native]) -> NativeStore:
-    """Records and their pixels as one store."""
+    """Combine records and their pixels into a store."""
     return NativeStore(
         g10=np.stack([native.g10 for native in natives]),
         g20=np.stack([native.g20 for native in natives]),

@@ -1,18 +1,17 @@
-"""Patches in a few large files: NumPy arrays that are mapped into memory, and a table.
+"""The fast store: patches in a few large files, memory-mapped NumPy arrays and a table.
 
-Half a million patches are 6.6 million small files, and opening those takes most of the
-time of a training run. The fast store holds the same numbers as::
+Half a million patches are 6.6 million small files, and opening them takes most of the
+time of a training run. The fast store has the same values in these files::
 
     STORE/g10.npy         uint16 (n, 4, 120, 120)   B02 B03 B04 B08
     STORE/g20.npy         uint16 (n, 6, 60, 60)     B05 B06 B07 B8A B11 B12
     STORE/g60.npy         uint16 (n, 2, 20, 20)     B01 B09
-    STORE/patches.parquet a row a patch: labels, split, country, flags, place
+    STORE/patches.parquet one row per patch: labels, split, country, flags, place
     STORE/manifest.json   shapes, bytes and SHA-256 of each; written last
 
-Any program that reads NumPy and Parquet files reads it. Any patch is 158 kB in three
-pieces wherever it lies; what was read once stays in the system's page cache, which all
-processes share, so that eight GPUs need no eight copies. :mod:`landcover.datasets.convert`
-writes it.
+Any program that reads NumPy and Parquet files can read it. A patch takes 158 kB in three
+pieces. Data that were read stay in the system's page cache, which all processes share, so
+training on eight GPUs does not need eight copies. :mod:`landcover.datasets.convert` writes it.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ SCHEMA: Final = pa.schema(
         ("corine", pa.list_(pa.string())),
     ]
 )
-"""Of the table; the first six columns are named as in BigEarthNet's own."""
+"""Schema of the table; the first six columns are named as in BigEarthNet's tables."""
 
 _MAX_MANIFEST_BYTES: Final = 100_000
 _MAX_TABLE_BYTES: Final = 500_000_000
@@ -93,7 +92,7 @@ _READ_AT_ONCE: Final = 16 * 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
-    """The open files: three arrays and the table, a row a patch."""
+    """The open files: three arrays and the table, with one row per patch."""
 
     g10: Grid
     g20: Grid
@@ -109,7 +108,7 @@ class MappedRecord(Record):
     arrays: Arrays = field(compare=False, repr=False)
 
     def native(self) -> Native:
-        """The patch as it is stored."""
+        """Read the patch as it is stored."""
         place = self.arrays.table.slice(self.row, 1).to_pylist()[0]
         return Native(
             name=self.patch_id,
@@ -125,16 +124,16 @@ class MappedRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MappedDataset(Dataset):
-    """A data set in a fast store; the same in all but where its pixels come from."""
+    """A data set in a fast store; it differs only in where its pixels come from."""
 
     arrays: Arrays = field(compare=False, repr=False)
 
     def load(self, split: str | Sequence[str], progress: Report | None = None) -> NativeStore:
-        """The patches of one split or several; their pixels stay on the disk until asked for.
+        """Return the patches of one or several splits; their pixels are read when needed.
 
         Args:
-            split: a split, or several.
-            progress: called once: nothing is read.
+            split: one split, or several.
+            progress: called once, since nothing is read.
 
         Raises:
             UnknownName: there is no such split.
@@ -158,12 +157,12 @@ class MappedDataset(Dataset):
 
 
 def is_store(root: Path) -> bool:
-    """Whether a folder holds a fast store."""
+    """Return whether a folder contains a fast store."""
     return (root / MANIFEST_FILE).is_file()
 
 
 def open_store(root: Path) -> MappedDataset:
-    """The data set in a fast store. Maps its arrays and reads its table, no pixels.
+    """Open the data set in a fast store. Maps its arrays and reads its table, but no pixels.
 
     Raises:
         BadInput: the store is damaged, incomplete, or of another version.
@@ -189,7 +188,7 @@ def open_store(root: Path) -> MappedDataset:
 
 
 def read_manifest(root: Path) -> dict[str, Any]:
-    """What a store says of itself.
+    """Read the manifest of a store.
 
     Raises:
         BadInput: it cannot be read, or is of another version.
@@ -203,22 +202,22 @@ def read_manifest(root: Path) -> dict[str, Any]:
         raise _damaged(root, MANIFEST_FILE) from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BadInput(
-            f"'{shown(root.name)}' has a {MANIFEST_FILE} that is not of a store of patches: "
+            f"The {MANIFEST_FILE} in '{shown(root.name)}' is not that of a store of patches: "
             "give the folder that `landcover data convert` wrote."
         )
     if manifest.get("version") != VERSION:
         raise BadInput(
-            f"'{shown(root.name)}' is a store of another version: convert the data set anew."
+            f"'{shown(root.name)}' is a store of another version: convert the data set again."
         )
     return manifest
 
 
 def verify(root: Path, report: Report = ignore) -> None:
-    """Read all of a store and compare it with the SHA-256 sums of its manifest.
+    """Read all files of a store and compare them with the SHA-256 sums of its manifest.
 
     Args:
         root: the store's folder.
-        report: called with bytes read.
+        report: called with the bytes read.
 
     Raises:
         BadInput: a file is damaged or missing.
@@ -249,7 +248,7 @@ def verify(root: Path, report: Report = ignore) -> None:
 
 
 def _map(root: Path, name: str, count: int) -> Grid:
-    """One of the arrays, read only."""
+    """Map one of the arrays, read-only."""
     path = root / f"{name}.npy"
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -257,7 +256,7 @@ def _map(root: Path, name: str, count: int) -> Grid:
         raise _damaged(root, path.name) from None
     if array.shape != (count, *GRIDS[name]) or array.dtype != np.uint16 or not count:
         raise _damaged(root, path.name)
-    # As a plain array it is mapped just the same, and indexing it costs less.
+    # A plain array is still memory-mapped, and faster to index.
     plain: Grid = array.view(np.ndarray)
     return plain
 

@@ -1,4 +1,4 @@
-"""What the name of a BigEarthNet patch tells: product, place, and where its pixels lie."""
+"""Product, place and folder of a BigEarthNet patch, from its name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from landcover.core.raster import Raster
 
 __all__ = ["distance_m", "load_from_disk", "place", "product_and_cell", "season"]
 
-# The readers of data sets load pyarrow and scipy, which who only asks for neighbours need not
-# wait for: those imports are inside the functions.
+# The readers of data sets import pyarrow and scipy, which takes long and is not needed for the
+# other functions: these imports are inside the functions.
 
 _SEASONS: Final = ("winter", "spring", "summer", "autumn")
 _CELL: Final = re.compile(r"^(.*)_(\d{1,3}_\d{1,3})$")
@@ -22,18 +22,24 @@ _EARTH_M: Final = 6_371_000.0
 
 
 def product_and_cell(name: str) -> tuple[str, str]:
-    """Product and cell of a BigEarthNet name; of others the name and nothing."""
+    """Split a BigEarthNet name into product and cell; the cell is empty for other names."""
     match = _CELL.match(name)
     return (match[1], match[2]) if match else (name, "")
 
 
 def season(month: int) -> str:
-    """The northern season of a month; winter is December to February. Six more for the south."""
+    """Return the northern season of a month; winter is December to February.
+
+    For the southern hemisphere, add six to the month.
+    """
     return _SEASONS[month % 12 // 3]
 
 
 def place(patch_id: str) -> tuple[float, float] | None:
-    """Latitude and longitude of the middle of a BigEarthNet v2 patch, by its name."""
+    """Return latitude and longitude of the centre of a BigEarthNet v2 patch, by its name.
+
+    None for other names.
+    """
     from rasterio.warp import transform  # noqa: PLC0415 - see the top
 
     from landcover.datasets.bigearthnet import place_of  # noqa: PLC0415
@@ -50,19 +56,22 @@ def place(patch_id: str) -> tuple[float, float] | None:
 
 
 def load_from_disk(root: Path, patch_id: str) -> Raster | None:
-    """The pixels of a training patch, where BigEarthNet v2 is in a folder; None where not.
+    """Read the pixels of a training patch from a folder with BigEarthNet v2.
 
     Args:
-        root: the folder that holds ``BigEarthNet-S2``.
+        root: the folder that contains ``BigEarthNet-S2``.
         patch_id: name of the patch.
 
+    Returns:
+        None if the patch is not on the disk.
+
     Raises:
-        BadInput: it is there, but cannot be read.
+        BadInput: the patch cannot be read.
     """
     from landcover.datasets.bigearthnet import PIXELS_V2, place_of  # noqa: PLC0415 - see the top
     from landcover.io.band_files import read_native, to_patch  # noqa: PLC0415
 
-    # Only a name of the data set's own form may become a path.
+    # Only names in the form of the data set may become paths.
     if place_of(patch_id) is None:
         return None
     folder = root / PIXELS_V2 / product_and_cell(patch_id)[0] / patch_id
@@ -70,7 +79,7 @@ def load_from_disk(root: Path, patch_id: str) -> Raster | None:
 
 
 def distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Way between two places (degrees) on a sphere: good to half a percent."""
+    """Compute the distance in metres of two places (degrees) on a sphere, to half a percent."""
     (a, b), (c, d) = np.radians(one), np.radians(other)
     half = np.sin((c - a) / 2) ** 2 + np.cos(a) * np.cos(c) * np.sin((d - b) / 2) ** 2
     return float(2 * _EARTH_M * np.arcsin(np.sqrt(half)))

@@ -1,21 +1,21 @@
-"""How far splits lie apart: patches that show the same ground, touch, or lie nearer than that.
+"""Distances between splits: patches that show the same ground, touch, or are close.
 
-Neighbouring patches are alike, so a model that has learnt one answers well on the other
-without having understood anything. Where BigEarthNet v2's patches lie is told by their
-names: Sentinel-2 tile, column and row; tiles are squares of the Military Grid Reference
-System, whose corners are at known metres of a UTM zone. So distances are exact within a
-UTM zone, across tiles too, which overlap by 10 km. Between neighbouring zones the middles
-of patches are projected into the other's zone, which is good to some metres; whether two
-tilted squares touch at a corner is not worked out there: middles nearer than a patch's
-diagonal count as touching. Names of another form (version 1) tell no place.
+Neighbouring patches are similar, so a model that was trained on one scores well on the other
+without generalising. The names of BigEarthNet v2's patches contain their place: Sentinel-2
+tile, column and row. Tiles are squares of the Military Grid Reference System, whose corners
+have known coordinates in a UTM zone. Distances are therefore exact within a UTM zone, also
+across tiles, which overlap by 10 km. Between neighbouring zones the centres of patches are
+projected to the other zone, which is accurate to a few metres. There it is not computed whether
+two rotated squares touch at a corner: centres nearer than a patch's diagonal count as touching.
+Names of another form (version 1) contain no place.
 
-**What is refused.** A split of which a patch shows the same ground as one that the model
-has learnt from, on whatever date, is no test, and is refused. So is a test split of which a
-patch touches one of the training split: of the 480,038 patches of the official split, not
-one of test lies nearer than 12 km to one of train, so that such a split is another's work.
-Official validation patches do touch both train and test, and a model may be fitted to train
-and validation together. That is honoured, said aloud, and the figures are also given for
-the patches that touch nothing learnt. ``strict`` refuses it.
+**What is refused.** A split with a patch that shows the same ground as a training patch, on any
+date, is not a valid test and is refused. So is a test split with a patch that touches the
+training split: in the official split of 480,038 patches, every test patch is at least 12 km
+from every training patch, so such a split is not the official one. Official validation patches
+do touch both train and test, and a model may be trained on train and validation together. This
+is allowed, but reported, and metrics are also computed for the patches that do not touch the
+training data. ``strict`` refuses it.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ __all__ = [
 BLOCK: Final = 10
 """Patches along a block's side: 12 km."""
 DIAGONAL_M: Final = PATCH_M * math.sqrt(2)
-"""Two squares whose middles lie farther apart cannot touch, however they are turned."""
+"""Two squares whose centres are farther apart cannot touch at any rotation."""
 APART: Final = frozenset({"train", "test"})
-"""The two splits that the official split keeps apart."""
+"""The two splits that do not touch in the official split."""
 
 # Sentinel-2 tiles: one corner of a square of 100 km, snapped outwards to pixels of 60 m.
 _SQUARE_M: Final = 100_000
@@ -66,7 +66,7 @@ _SNAP_M: Final = 60
 _COLUMNS: Final = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
 """Letters of a square's column from easting 100 km on, by zone modulo 3."""
 _ROWS: Final = "ABCDEFGHJKLMNPQRSTUV"
-"""Letters of its row, repeated every 2000 km; in even zones they begin with F."""
+"""Letters of a square's row, repeated every 2000 km; in even zones they begin with F."""
 _CYCLE_M: Final = len(_ROWS) * _SQUARE_M
 _LOWEST_M: Final = dict(
     zip(
@@ -85,13 +85,13 @@ _LOWEST_M: Final = dict(
 
 @dataclass(frozen=True, kw_only=True)
 class Proximity:
-    """How near each of some patches comes to the nearest of others, ``(patch,)``.
+    """The distance of each patch to the nearest of other patches, ``(patch,)``.
 
     Attributes:
-        distance_m: between the middles: the larger of the ways east and north within a
-            UTM zone, the straight way between zones. Infinite where the others have no
-            patch in this or a neighbouring zone, NaN where the patch's place is not known.
-        touching: whether edges or corners meet, or more than that.
+        distance_m: between the centres: the larger of the distances east and north within a
+            UTM zone, the straight distance between zones. Infinite if the others have no
+            patch in this or a neighbouring zone, NaN if the patch's place is unknown.
+        touching: whether the patches touch or overlap.
         overlapping: whether both show some of the same ground.
     """
 
@@ -101,51 +101,53 @@ class Proximity:
 
     @property
     def unknown(self) -> int:
-        """Of how many patches the place is not known."""
+        """Number of patches whose place is unknown."""
         return int(np.isnan(self.distance_m).sum())
 
     @property
     def nearest_m(self) -> int | None:
-        """The least distance in metres; None where there is none."""
+        """The least distance in metres; None if no distance is known."""
         known = self.distance_m[np.isfinite(self.distance_m)]
         return int(known.min()) if known.size else None
 
 
 def proximity(some: Sequence[str], others: Sequence[str]) -> Proximity:
-    """How near patches come to others, by their names."""
-    mine, theirs = _by_zone(some), _by_zone(others)
+    """Compute the distance of patches to other patches, by their names."""
+    own_zones, other_zones = _by_zone(some), _by_zone(others)
     distance = np.full(len(some), np.nan)
     touching, overlapping = np.zeros((2, len(some)), dtype=bool)
-    for zone, (rows, corners) in mine.items():
+    for zone, (rows, corners) in own_zones.items():
         distance[rows] = np.inf
-        for other, between in _near_zones(zone, theirs):
+        for other, between in _near_zones(zone, other_zones):
             if other == zone:
                 found = _nearest(corners, between, np.inf)
                 touches = found <= PATCH_M
             else:
-                found = _nearest(_into(corners, zone, other), _middles(between), 2.0)
+                found = _nearest(_into(corners, zone, other), _centres(between), 2.0)
                 touches = found <= DIAGONAL_M
             distance[rows] = np.minimum(distance[rows], found)
             touching[rows] |= touches
-            # Circles inscribed in two squares meet where their middles are nearer than a side.
+            # The inscribed circles of two squares overlap if their centres are within a side.
             overlapping[rows] |= found < PATCH_M
     return Proximity(distance_m=distance, touching=touching, overlapping=overlapping)
 
 
 def split_distances(dataset: Dataset) -> dict[str, int | None]:
-    """How near each two splits come, ``{"train-test": metres, …}``; None where it is not known."""
+    """Compute the distance of each two splits, ``{"train-test": metres, …}``; None if unknown."""
     return {
         f"{a}-{b}": proximity(_ids(dataset, a), _ids(dataset, b)).nearest_m
         for a, b in combinations(dataset.splits, 2)
     }
 
 
-def distance_to_training(dataset: Dataset, split: str, learnt: Iterable[str]) -> Proximity | None:
-    """How near a split's patches come to those of the splits that a model has learnt from.
+def distance_to_training(
+    dataset: Dataset, split: str, trained_on: Iterable[str]
+) -> Proximity | None:
+    """Compute the distance of a split to the splits that a model was trained on.
 
-    None where none of these is here.
+    None if the data set has none of these splits.
     """
-    here = [name for name in learnt if name in dataset.splits]
+    here = [name for name in trained_on if name in dataset.splits]
     others = [patch for name in here for patch in _ids(dataset, name)]
     return proximity(_ids(dataset, split), others) if others else None
 
@@ -153,46 +155,47 @@ def distance_to_training(dataset: Dataset, split: str, learnt: Iterable[str]) ->
 def refuse_leaks(
     dataset: Dataset,
     split: str,
-    learnt: Iterable[str],
+    trained_on: Iterable[str],
     *,
     allow_touching: bool = False,
     strict: bool = False,
 ) -> None:
-    """Raise if figures on a split would be no test of a model that has learnt from others.
+    """Raise an error if a split is not a valid test of a model that was trained on others.
 
     Args:
         dataset: the patches.
-        split: what is evaluated; a split that the model has learnt from is not refused,
-            for its report says so.
-        learnt: the splits that the model has learnt from.
-        allow_touching: let a test split touch the training split.
-        strict: refuse any split that touches what was learnt.
+        split: the split to evaluate; a split that the model was trained on is not refused,
+            since its report states this.
+        trained_on: the splits that the model was trained on.
+        allow_touching: whether a test split may touch the training split.
+        strict: whether to refuse any split that touches the training data.
 
     Raises:
-        BadInput: the split shows ground that was learnt, or touches it where it must not.
+        BadInput: the split shows the same ground as the training data, or touches it although
+            this is not allowed.
     """
-    names = [name for name in learnt if name in dataset.splits]
+    names = [name for name in trained_on if name in dataset.splits]
     if split == ALL or split in names:
         return
     for name in names:
         found = proximity(_ids(dataset, split), _ids(dataset, name))
-        about = f"of the {len(found.touching):,} patches of the split '{split}'"
+        share = f"of the {len(found.touching):,} patches of the split '{split}'"
         if found.overlapping.any():
             raise BadInput(
-                f"{found.overlapping.sum():,} {about} show the same ground as patches of "
-                f"'{name}', from which the model has learnt: put them into the same split."
+                f"{found.overlapping.sum():,} {share} show the same ground as patches of "
+                f"'{name}', which the model was trained on: put them into the same split."
             )
         apart = {split, name} == APART and not allow_touching
         if found.touching.any() and (strict or apart):
-            way = "leave --strict out" if strict else "give --allow-touching"
+            remedy = "omit --strict" if strict else "use --allow-touching"
             raise BadInput(
-                f"{found.touching.sum():,} {about} touch patches of '{name}', from which the "
-                f"model has learnt, and neighbours are alike: split by place, or {way}."
+                f"{found.touching.sum():,} {share} touch patches of '{name}', which the model "
+                f"was trained on, and neighbours are similar: split by place, or {remedy}."
             )
 
 
 def refuse_leaking_splits(dataset: Dataset) -> None:
-    """Raise if what is learnt from a data set could not be judged on it.
+    """Raise an error if a model trained on a data set could not be tested on it.
 
     Raises:
         BadInput: patches of two splits show the same ground, or test touches train.
@@ -202,10 +205,10 @@ def refuse_leaking_splits(dataset: Dataset) -> None:
 
 
 def blocks(ids: Sequence[str]) -> npt.NDArray[Any]:
-    """The block of 12 km that each patch lies in, as text ``(patch,)``.
+    """Return the block of 12 km that contains each patch, as text ``(patch,)``.
 
-    Ten by ten patches of one Sentinel-2 tile, whatever the date. A patch whose name does
-    not say where it is, is a block of its own.
+    A block has ten by ten patches of one Sentinel-2 tile, of any date. A patch whose name
+    contains no place is its own block.
     """
     found = []
     for name in ids:
@@ -218,9 +221,9 @@ def blocks(ids: Sequence[str]) -> npt.NDArray[Any]:
 
 @lru_cache(maxsize=2000)
 def tile_corner(tile: str) -> tuple[int, int, int] | None:
-    """EPSG code, easting and northing (metres) of a Sentinel-2 tile's upper left corner.
+    """Return EPSG code, easting and northing (metres) of a Sentinel-2 tile's upper left corner.
 
-    None where there is no such tile.
+    None if there is no such tile.
 
     Args:
         tile: such as ``33UUP``: UTM zone, band of latitude, column and row of the square.
@@ -233,7 +236,7 @@ def tile_corner(tile: str) -> tuple[int, int, int] | None:
     if not 1 <= zone <= 60:
         return None
     south = (row - (0 if zone % 2 else 5)) % len(_ROWS) * _SQUARE_M
-    # Of the squares of that letter, the one that lies in the band.
+    # Of the squares with that letter, choose the one in the band of latitude.
     south += max(0, math.ceil((lowest - south) / _CYCLE_M)) * _CYCLE_M
     west, north = _SQUARE_M * (column + 1), south + _SQUARE_M
     epsg = (32600 if tile[2] >= "N" else 32700) + zone
@@ -241,7 +244,7 @@ def tile_corner(tile: str) -> tuple[int, int, int] | None:
 
 
 def _ids(dataset: Dataset, split: str) -> list[str]:
-    """Names of a split's patches without clouds and snow, which no model learns from."""
+    """Return the names of a split's patches without clouds and snow; only these train models."""
     return [
         record.patch_id
         for record in dataset.all_records
@@ -250,7 +253,7 @@ def _ids(dataset: Dataset, split: str) -> list[str]:
 
 
 def _by_zone(ids: Sequence[str]) -> dict[int, tuple[npt.NDArray[np.intp], Doubles]]:
-    """EPSG code → which patches lie in the zone, and their upper left corners ``(patch, 2)``."""
+    """Return EPSG code → indices of the patches in the zone, and their upper left corners."""
     zones: dict[int, tuple[list[int], list[tuple[int, int]]]] = {}
     for index, place in enumerate(map(place_of, ids)):
         corner = None if place is None else tile_corner(place[0])
@@ -269,19 +272,19 @@ def _near_zones(
     zone: int, zones: dict[int, tuple[npt.NDArray[np.intp], Doubles]]
 ) -> Iterator[tuple[int, Doubles]]:
     for other, (_, corners) in zones.items():
-        # Zone 60 lies beside zone 1; the last two digits are the zone's number.
+        # Zone 60 is next to zone 1; the last two digits are the zone's number.
         if (other % 100 - zone % 100) % 60 in (0, 1, 59):
             yield other, corners
 
 
-def _middles(corners: Doubles) -> Doubles:
-    middles: Doubles = corners + np.array([PATCH_M / 2, -PATCH_M / 2])
-    return middles
+def _centres(corners: Doubles) -> Doubles:
+    centres: Doubles = corners + np.array([PATCH_M / 2, -PATCH_M / 2])
+    return centres
 
 
 def _into(corners: Doubles, zone: int, other: int) -> Doubles:
-    """Middles of patches in the coordinates of another zone."""
-    east, north = _middles(corners).T
+    """Project the centres of patches to another zone."""
+    east, north = _centres(corners).T
     projected: Doubles = np.column_stack(
         transform(f"EPSG:{zone}", f"EPSG:{other}", east.tolist(), north.tolist())
     )

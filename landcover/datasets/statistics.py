@@ -1,4 +1,4 @@
-"""Mean and spread of each band over many patches, without holding them all."""
+"""Mean and standard deviation of each band over many patches, a few patches at a time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from landcover.datasets.arrays import NativeStore
 __all__ = ["band_statistics"]
 
 _LEAST: float = 1e-6
-"""Reflectance: a constant band must not be divided by 0."""
+"""Least deviation in reflectance, to avoid dividing a constant band by 0."""
 
 
 def band_statistics(stores: Iterable[NativeStore]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each band in reflectance, in the order of ``BAND_NAMES``.
+    """Compute mean and deviation of each band in reflectance, in the order of ``BAND_NAMES``.
 
-    Computed on native grids: repeating a pixel changes neither. Sums of digital numbers
-    and of their squares are whole numbers below 2**63, so nothing is lost on the way.
+    They are computed on native grids, since repeating pixels changes neither. Sums of digital
+    numbers and of their squares are integers below 2**63, so they are exact.
 
     Raises:
         BadInput: there is no patch.

@@ -1,6 +1,6 @@
-"""Pictures of single patches of a data set, for people to look at.
+"""Pictures of single patches of a data set, for display.
 
-Tables are read once, pixels only of the patches that are asked for.
+Tables are read once; pixels are read only for the requested patches.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ TRUE_COLOUR: Final = COMPOSITES[0]
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """What can be looked at in one folder.
+    """The pictures of the data set in one folder.
 
     Attributes:
         title: of the data set.
-        readers: id of a patch → what reads its picture.
+        readers: name of a patch → function that reads its picture.
     """
 
     title: str
     readers: Mapping[str, Callable[[], ByteArray]]
 
     def picture(self, patch_id: str) -> ByteArray:
-        """A patch as uint8 ``(y, x, 3 or 4)``: the data set's own picture, or true colour.
+        """Read a patch as uint8 ``(y, x, 3 or 4)``: the picture itself, or true colour.
 
         Raises:
-            BadInput: the patch is not there, or cannot be read.
+            BadInput: the patch is missing or cannot be read.
         """
         if patch_id not in self.readers:
             raise BadInput(
@@ -53,15 +53,15 @@ class Thumbnails:
 
 
 def open_thumbnails(dataset: str, root: Path) -> Thumbnails:
-    """The pictures of a data set in a folder. Reads its tables and no pixels.
+    """Open the pictures of a data set in a folder. Reads its tables but no pixels.
 
     Args:
-        dataset: as reports name it.
+        dataset: the name of the data set in reports.
         root: the data set's folder.
 
     Raises:
         UnknownName: no data set has that name.
-        BadInput: the folder does not hold it, or its tables cannot be read.
+        BadInput: the folder does not contain it, or its tables cannot be read.
     """
     if dataset == EUROSAT:
         eurosat = open_eurosat(root)

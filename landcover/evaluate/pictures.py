@@ -21,7 +21,7 @@ from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import ModelMismatch
 from landcover.core.progress import Progress, Report
 from landcover.core.raster import BoolArray, FloatArray
-from landcover.datasets.eurosat import EuroSat, EuroSatRecord, distance_km, is_named
+from landcover.datasets.eurosat import EuroSat, EuroSatRecord, are_packed, distance_km
 from landcover.datasets.eurosat_store import RgbStore
 from landcover.evaluate.report import Origin, PartMetrics, Speed
 from landcover.evaluate.report_metrics import Draws, Material, part, thresholds_of
@@ -201,7 +201,7 @@ def _trained_on(card: Card, names: Sequence[str]) -> BoolArray | None:
     """Which pictures a model was trained on, by their names; None where its card has none."""
     if card.training.get("dataset") != EuroSat.title:
         return None
-    return is_named(names, card.training.get("names"))
+    return are_packed(names, card.training.get("names"))
 
 
 def _training_notes(trained: int, n: int, rest: PartMetrics) -> list[str]:

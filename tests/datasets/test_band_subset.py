@@ -1,4 +1,4 @@
-"""Some bands of a set, in the order asked for."""
+"""Subsets of the bands of a data set, in the requested order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from landcover.datasets.band_subset import select_bands
 from tests.train.test_loop import store
 
 
-def test_bands_are_shown_in_the_order_that_was_asked_for() -> None:
+def test_bands_are_in_the_requested_order() -> None:
     whole = store(5)
     some = select_bands(whole, ("B08", "B02"))
     pixels = some.pixels([3, 0])
@@ -23,5 +23,5 @@ def test_bands_are_shown_in_the_order_that_was_asked_for() -> None:
 def test_all_bands_need_no_wrapper() -> None:
     whole = store(2)
     assert select_bands(whole, list(BAND_NAMES)) is whole
-    turned = select_bands(whole, BAND_NAMES[::-1])
-    assert torch.equal(turned.pixels([1]), whole.pixels([1]).flip(1))
+    reversed_bands = select_bands(whole, BAND_NAMES[::-1])
+    assert torch.equal(reversed_bands.pixels([1]), whole.pixels([1]).flip(1))

@@ -1,4 +1,4 @@
-"""BigEarthNet in both layouts: what is read, what is counted, and what is said when it is wrong."""
+"""BigEarthNet in both layouts: records, counts, and error messages."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_v2(tmp_path_factory.mktemp("data") / "bigearthnet", SPECS)
 
 
-def lone(tmp_path: Path, **changes: Any) -> Path:
-    """A tree of one patch whose table has other columns than it should."""
-    look = PatchSpec(v2_id(0), ("Pastures",))
-    root = write_v2(tmp_path / "bigearthnet", [look])
-    write_table(root / "metadata.parquet", [look], **changes)
+def one_patch(tmp_path: Path, **changes: Any) -> Path:
+    """Write a tree of one patch whose table has changed columns."""
+    spec = PatchSpec(v2_id(0), ("Pastures",))
+    root = write_v2(tmp_path / "bigearthnet", [spec])
+    write_table(root / "metadata.parquet", [spec], **changes)
     return root
 
 
@@ -63,22 +63,22 @@ def test_v2_has_the_official_splits_labels_and_countries(tree: Path) -> None:
     assert len(dataset.records("all")) == 4
 
 
-def test_v2_counts_what_is_absent_and_says_so(tree: Path) -> None:
+def test_v2_counts_absent_patches_and_notes_them(tree: Path) -> None:
     dataset = open_dataset("bigearthnet-v2", tree)
     assert (dataset.absent, dataset.first_absent) == (1, v2_id(10))
-    assert "1 of the 6 patches" in dataset.note
+    assert "1 of the 6 patches in the tables are not on this disk" in dataset.note
     assert v2_id(10) in dataset.note
     assert [r.patch_id for r in dataset.records("test")] == [v2_id(9)]
 
 
-def test_v2_counts_folders_that_the_table_does_not_name(tmp_path: Path) -> None:
+def test_v2_counts_folders_that_are_not_in_the_table(tmp_path: Path) -> None:
     root = write_v2(tmp_path / "bigearthnet", SPECS[:1])
     (root / "BigEarthNet-S2" / v2_id(7).rsplit("_", 2)[0] / v2_id(7)).mkdir()
     dataset = open_dataset("bigearthnet", root)
     assert (dataset.unlisted, dataset.absent, dataset.note) == (1, 0, "")
 
 
-def test_v2_keeps_flawed_patches_apart(tree: Path) -> None:
+def test_v2_separates_flawed_patches(tree: Path) -> None:
     dataset = open_dataset("bigearthnet", tree)
     (flawed,) = dataset.flawed()
     assert (flawed.patch_id, flawed.cloudy, flawed.snowy) == (v2_id(11), True, False)
@@ -86,15 +86,15 @@ def test_v2_keeps_flawed_patches_apart(tree: Path) -> None:
 
 
 def test_describe_counts_splits_classes_and_countries(tree: Path) -> None:
-    said = open_dataset("bigearthnet", tree).describe()
-    assert said["splits"] == {"train": 2, "validation": 1, "test": 1, "all": 4}
-    assert said["classes"]["Pastures"] == {"train": 2, "validation": 0, "test": 0, "all": 2}
-    assert set(said["classes"]) == set(CLASS_NAMES)
-    assert said["countries"]["train"] == {"Austria": 1, "Finland": 1}
-    assert (said["n"], said["absent"], said["flawed"]) == (4, 1, 1)
+    found = open_dataset("bigearthnet", tree).describe()
+    assert found["splits"] == {"train": 2, "validation": 1, "test": 1, "all": 4}
+    assert found["classes"]["Pastures"] == {"train": 2, "validation": 0, "test": 0, "all": 2}
+    assert set(found["classes"]) == set(CLASS_NAMES)
+    assert found["countries"]["train"] == {"Austria": 1, "Finland": 1}
+    assert (found["n"], found["absent"], found["flawed"]) == (4, 1, 1)
 
 
-def test_v1_maps_43_labels_to_19_and_takes_the_official_lists(tmp_path: Path) -> None:
+def test_v1_maps_43_labels_to_19_and_uses_the_official_lists(tmp_path: Path) -> None:
     pixels = tmp_path / "root" / "BigEarthNet-v1.0"
     write_v1(
         pixels,
@@ -125,18 +125,22 @@ def test_v1_without_lists_is_one_split(tmp_path: Path) -> None:
     dataset = open_dataset("bigearthnet", tmp_path / "patches")
     assert dataset.splits == ()
     assert len(dataset.records("all")) == 2
-    with pytest.raises(BadInput, match="no patch of the split 'train' here: it has all"):
+    with pytest.raises(BadInput, match="no patch of the split 'train' here, only: all"):
         dataset.records("train")
 
 
 @pytest.mark.parametrize(
-    ("labels", "words"),
-    [('{"labels": ["Jungle"]}', "does not have"), ("[", "no labels"), ('{"a": 1}', "no labels")],
+    ("labels", "message"),
+    [
+        ('{"labels": ["Jungle"]}', "has a class that BigEarthNet v1 does not have"),
+        ("[", "contains no labels"),
+        ('{"a": 1}', "contains no labels"),
+    ],
 )
-def test_v1_says_which_labels_file_is_wrong(tmp_path: Path, labels: str, words: str) -> None:
+def test_v1_names_a_wrong_labels_file(tmp_path: Path, labels: str, message: str) -> None:
     write_v1(tmp_path / "patches", {v1_id(0): ["Pastures"]}, {})
     (tmp_path / "patches" / v1_id(0) / f"{v1_id(0)}_labels_metadata.json").write_text(labels)
-    with pytest.raises(BadInput, match=words) as caught:
+    with pytest.raises(BadInput, match=message) as caught:
         open_dataset("bigearthnet-v1", tmp_path / "patches")
     assert v1_id(0) in str(caught.value)
 
@@ -159,31 +163,31 @@ def test_a_folder_without_the_data_set_is_named(tmp_path: Path, name: str) -> No
     with pytest.raises(BadInput, match="There is no folder 'nowhere'"):
         open_dataset(name, tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInput, match=r"'empty' (is not|does not hold) BigEarthNet"):
+    with pytest.raises(BadInput, match=r"'empty' (is not|does not contain) BigEarthNet"):
         open_dataset(name, tmp_path / "empty")
 
 
-def test_the_folder_one_too_deep_is_answered_with_what_to_give(tree: Path) -> None:
+def test_a_subfolder_is_refused_with_the_folder_to_give(tree: Path) -> None:
     with pytest.raises(BadInput, match=r"give the folder with metadata\.parquet"):
         open_dataset("bigearthnet", tree / "BigEarthNet-S2")
 
 
-def test_an_unknown_data_set_or_split_is_answered_with_the_known_ones(tree: Path) -> None:
+def test_an_unknown_data_set_or_split_is_refused_with_a_suggestion(tree: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean 'bigearthnet'"):
         open_dataset("bigearthnt", tree)
     with pytest.raises(UnknownName, match="did you mean 'train'"):
         open_dataset("bigearthnet", tree).records("training")
 
 
-def test_a_table_without_pixels_says_so(tmp_path: Path) -> None:
+def test_a_table_without_pixels_is_refused(tmp_path: Path) -> None:
     (tmp_path / "BigEarthNet-S2").mkdir()
     write_table(tmp_path / "metadata.parquet", SPECS)
-    with pytest.raises(BadInput, match="not one patch that its tables name"):
+    with pytest.raises(BadInput, match="none of the patches listed in its tables is in the folder"):
         open_dataset("bigearthnet", tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"country": None}, "no column 'country'"),
         ({"labels": [["Jungle"]]}, "not among the 19 classes"),
@@ -194,21 +198,21 @@ def test_a_table_without_pixels_says_so(tmp_path: Path) -> None:
         ({"split": [None]}, "into the split 'None'"),
     ],
 )
-def test_a_table_that_is_not_the_official_one(
-    tmp_path: Path, changes: dict[str, Any], words: str
+def test_an_unofficial_table_is_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(BadInput, match=words):
-        open_dataset("bigearthnet", lone(tmp_path, **changes))
+    with pytest.raises(BadInput, match=message):
+        open_dataset("bigearthnet", one_patch(tmp_path, **changes))
 
 
-def test_a_patch_that_is_named_twice(tmp_path: Path) -> None:
+def test_a_patch_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
     root = write_v2(tmp_path / "bigearthnet", SPECS[:1])
     write_table(root / "metadata.parquet", [SPECS[0], SPECS[0]])
     with pytest.raises(BadInput, match="twice"):
         open_dataset("bigearthnet", root)
 
 
-def test_a_table_cannot_name_a_place_outside_the_data_set(tmp_path: Path) -> None:
+def test_a_table_cannot_refer_to_files_outside_the_data_set(tmp_path: Path) -> None:
     outside = tmp_path / "secret"
     write_patch(outside, 1000)
     root = write_v2(tmp_path / "bigearthnet", SPECS[:1])
@@ -226,19 +230,19 @@ def small_table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
 
 @settings(max_examples=examples(200))
 @given(cut=st.integers(0, 100_000), at=st.integers(0, 100_000), value=st.integers(0, 255))
-def test_a_damaged_table_ends_in_one_sentence(
+def test_a_damaged_table_gives_one_sentence(
     small_table: tuple[Path, bytes], cut: int, at: int, value: int
 ) -> None:
     root, whole = small_table
     data = bytearray(whole[: 1 + cut % len(whole)] if cut % 2 else whole)
     data[at % len(data)] = value
     (root / "metadata.parquet").write_bytes(bytes(data))
-    said = ""
+    message = ""
     try:
         open_dataset("bigearthnet", root)
     except LandcoverError as error:
-        said = str(error)
-    assert "\n" not in said
+        message = str(error)
+    assert "\n" not in message
 
 
 def test_places_and_distances_come_from_the_ids() -> None:

@@ -1,3 +1,5 @@
+"""EuroSAT RGB: pictures, places, splits, and error messages."""
+
 from __future__ import annotations
 
 import io
@@ -19,8 +21,8 @@ from landcover.datasets.eurosat import (
     MARGIN,
     MARGIN_KM,
     EuroSat,
+    are_packed,
     distance_km,
-    is_named,
     open_eurosat,
     pack_names,
     split_of_place,
@@ -102,7 +104,7 @@ def test_archive_and_tree_hold_the_same_pictures(root: Path) -> None:
     assert torch.equal(store.subset([1]).pixels([0]), pixels[:1])
 
 
-def test_progress_is_told_and_splits_have_short_names(tree: Path) -> None:
+def test_progress_is_reported_and_splits_have_short_names(tree: Path) -> None:
     told: list[Progress] = []
     open_eurosat(tree).load("val", told.append)
     assert told == [Progress(what="Reading", done=1, total=1, unit="pictures")]
@@ -121,7 +123,7 @@ SPLIT_OF_A_ROW = ["test", "test", "train", "train", "train", "train"]
 
 
 def border() -> tuple[float, float]:
-    """A latitude in whose row a training block has a test block to the east, and their border."""
+    """Find the border of a training block with a test block to its east."""
     for row in range(60, 140):
         for column in range(-40, 70):
             lat, lon = row / 2 + 0.25, column / 2
@@ -152,10 +154,10 @@ def test_neighbours_across_a_border_are_set_aside(tmp_path: Path) -> None:
     nearest = distance_km(data.records("train"), data.records("test"))
     assert nearest is not None
     assert nearest > MARGIN_KM
-    told = data.describe()
-    assert told["splits"] == {"train": 1, "test": 2, "margin": 1}
-    assert told["classes"]["River"] == {"train": 1, "test": 2, "margin": 1}
-    assert told["nearest_km"] == {"train-test": nearest}
+    found = data.describe()
+    assert found["splits"] == {"train": 1, "test": 2, "margin": 1}
+    assert found["classes"]["River"] == {"train": 1, "test": 2, "margin": 1}
+    assert found["nearest_km"] == {"train-test": nearest}
 
 
 def test_without_places_there_is_no_split(tree: Path) -> None:
@@ -208,35 +210,35 @@ def _twice(root: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("change", "message"),
     [
         (_no_folder, "no folder"),
         (_empty, r"EuroSAT_RGB\.zip"),
         (_no_picture, "no EuroSAT picture"),
         (_no_archive, "damaged"),
-        (_no_columns, "columns"),
-        (_off_earth, "Earth"),
+        (_no_columns, "has no readable columns name, latitude and longitude"),
+        (_off_earth, "has a place that is not on Earth"),
         (_twice, "twice"),
     ],
 )
-def test_what_is_not_eurosat_is_refused(
-    tree: Path, spoil: Callable[[Path], Path], said: str
+def test_other_folders_are_refused(
+    tree: Path, change: Callable[[Path], Path], message: str
 ) -> None:
-    with pytest.raises(BadInput, match=said):
-        open_eurosat(spoil(tree))
+    with pytest.raises(BadInput, match=message):
+        open_eurosat(change(tree))
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(b"no picture", "damaged"), (picture(1, 65), "65 × 65"), (b"x" * 200_000, "larger|large")],
 )
 @pytest.mark.parametrize("packed", [False, True])
 def test_damaged_pictures_are_refused(
-    tree: Path, tmp_path: Path, content: bytes, said: str, *, packed: bool
+    tree: Path, tmp_path: Path, content: bytes, message: str, *, packed: bool
 ) -> None:
     (tree / "EuroSAT_RGB" / "Forest" / "Forest_1.jpg").write_bytes(content)
     data = open_eurosat(zipped(tree, tmp_path / "zipped") if packed else tree)
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         data.load("all")
 
 
@@ -261,28 +263,28 @@ def test_a_damaged_member_and_too_many_are_refused(
 @pytest.mark.slow
 @pytest.mark.data
 def test_the_real_archive_is_split_by_place(shared_data: Path) -> None:
-    told = open_eurosat(shared_data / "eurosat").describe()
-    assert told["splits"] == {"train": 16375, "validation": 4098, "test": 3688, "margin": 132}
-    assert min(told["nearest_km"].values()) > MARGIN_KM
+    found = open_eurosat(shared_data / "eurosat").describe()
+    assert found["splits"] == {"train": 16375, "validation": 4098, "test": 3688, "margin": 132}
+    assert min(found["nearest_km"].values()) > MARGIN_KM
 
 
-def test_names_are_packed_a_bit_each() -> None:
+def test_each_name_is_packed_as_a_bit() -> None:
     names = ["Forest_1", "Forest_2999", "River_8"]
     packed = pack_names(names)
     assert set(packed) == {"Forest", "River"}
-    asked = ["Forest_2999", "Forest_2998", "River_8", "River_9", "River_999999", "SeaLake_8"]
-    found = is_named(asked, packed)
+    some = ["Forest_2999", "Forest_2998", "River_8", "River_9", "River_999999", "SeaLake_8"]
+    found = are_packed(some, packed)
     assert found is not None
     assert found.tolist() == [True, False, True, False, False, False]
     assert len("".join(pack_names([f"Forest_{n}" for n in range(1, 3001)]).values())) == 504
 
 
 @pytest.mark.parametrize("packed", [None, 5, "text", {"Forest": "§"}, {"Forest": 5}, [["a"]]])
-def test_names_that_nobody_packed_say_nothing(packed: object) -> None:
-    assert is_named(["Forest_1"], packed) is None
+def test_invalid_packed_names_give_none(packed: object) -> None:
+    assert are_packed(["Forest_1"], packed) is None
 
 
-def test_it_is_opened_by_name_beside_the_data_sets_of_patches(tree: Path) -> None:
+def test_it_is_opened_by_name_like_the_data_sets_of_patches(tree: Path) -> None:
     assert isinstance(open_any("eurosat", tree), EuroSat)
     with pytest.raises(UnknownName, match="eurosat"):
         open_any("eurosad", tree)
@@ -290,7 +292,7 @@ def test_it_is_opened_by_name_beside_the_data_sets_of_patches(tree: Path) -> Non
         open_any("bigearthnet", tree)
 
 
-def test_stores_are_joined_and_tell_where_they_come_from(tree: Path) -> None:
+def test_stores_are_joined_and_describe_their_origin(tree: Path) -> None:
     data = open_eurosat(tree)
     both = data.load("train").joined(data.load("test"))
     assert both.ids == ("Forest_1", "SeaLake_2")

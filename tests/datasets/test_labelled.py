@@ -1,4 +1,4 @@
-"""Reading patches of a data set: order, labels, batches, and patches that are broken."""
+"""Reading patches of a data set: order, labels, batches, and damaged patches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_v2(tmp_path_factory.mktemp("labelled") / "bigearthnet", SPECS)
 
 
-def test_a_store_holds_the_patches_that_a_user_would_read(tree: Path) -> None:
+def test_a_store_holds_the_same_patches_as_their_folders(tree: Path) -> None:
     dataset = open_dataset("bigearthnet", tree)
     store = dataset.load("validation")
     for row, record in enumerate(dataset.records("validation")):
@@ -43,7 +43,7 @@ def test_several_splits_load_as_one_and_progress_ends_at_all(tree: Path) -> None
     seen: list[Progress] = []
     dataset = open_dataset("bigearthnet", tree)
     store = dataset.load(["train", "validation", "train"], seen.append)
-    assert store.ids == tuple(look.patch_id for look in SPECS)
+    assert store.ids == tuple(spec.patch_id for spec in SPECS)
     assert (seen[-1].done, seen[-1].total) == (6, 6)
 
 

@@ -1,4 +1,4 @@
-"""The fast store holds what the folders hold, survives kills, and notices damage."""
+"""The fast store has the data of the folders, resumes after a kill, and detects damage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.examples import examples
 SPLITS = ("train", "train", "validation", "test")
 
 
-def looks(count: int = 10) -> list[tree.PatchSpec]:
+def specs(count: int = 10) -> list[tree.PatchSpec]:
     return [
         tree.PatchSpec(
             patch_id=tree.v2_id(column),
@@ -42,7 +42,7 @@ def looks(count: int = 10) -> list[tree.PatchSpec]:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     root = tmp_path_factory.mktemp("folders")
-    return open_dataset("bigearthnet", tree.write_v2(root / "ben", looks()))
+    return open_dataset("bigearthnet", tree.write_v2(root / "ben", specs()))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def store(folders: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_store_answers_as_its_folders_do(folders: Dataset, store: Path) -> None:
+def test_a_store_gives_the_same_data_as_its_folders(folders: Dataset, store: Path) -> None:
     fast = open_dataset("bigearthnet", store)
     assert fast.describe() == folders.describe()
     for split in ("train", "validation", "test"):
@@ -76,7 +76,7 @@ def test_a_store_answers_as_its_folders_do(folders: Dataset, store: Path) -> Non
     assert len(fast.flawed()) == 1
 
 
-def test_pixels_stay_on_the_disk_until_asked_for(store: Path) -> None:
+def test_pixels_stay_on_the_disk_until_they_are_needed(store: Path) -> None:
     fast = open_dataset("bigearthnet", store)
     train, validation = fast.load("train"), fast.load("validation")
     assert train.g10 is validation.g10
@@ -93,7 +93,7 @@ def test_pixels_stay_on_the_disk_until_asked_for(store: Path) -> None:
 
 
 def folders_of(patches: memory_mapped.NativeStore) -> memory_mapped.NativeStore:
-    """The same patches in memory."""
+    """Load the same patches into memory."""
     g10, g20, g60 = patches.numbers(range(len(patches)))
     return memory_mapped.NativeStore(
         g10=g10, g20=g20, g60=g60, targets=patches.targets, ids=patches.ids,
@@ -112,7 +112,7 @@ def test_arrays_are_plain_numpy_files(folders: Dataset, store: Path) -> None:
     assert manifest["files"][0]["bands"] == ["B02", "B03", "B04", "B08"]
 
 
-def test_a_conversion_that_was_killed_goes_on(
+def test_a_killed_conversion_is_resumed(
     folders: Dataset, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(convert, "BLOCK", 2)
@@ -128,9 +128,9 @@ def test_a_conversion_that_was_killed_goes_on(
     with pytest.raises(Killed):
         convert.convert(folders, out, flawed=True, report=kill)
     assert not memory_mapped.is_store(out)
-    with pytest.raises(BadInput, match="does not hold BigEarthNet"):
+    with pytest.raises(BadInput, match="does not contain BigEarthNet"):
         open_dataset("bigearthnet", out)
-    # The kill came while a block was written: half a line, and pixels that nobody vouches for.
+    # As if killed while a block was written: half a line, and pixels that are not in the journal.
     with (out / JOURNAL_FILE).open("ab") as file:
         file.write(b'{"sha256": {"g10": "12')
     with (out / "g10.npy.part").open("ab") as file:
@@ -146,7 +146,7 @@ def test_a_conversion_that_was_killed_goes_on(
     assert {path.name for path in out.iterdir()} == {path.name for path in store.iterdir()}
 
 
-def test_several_processes_write_what_one_writes(
+def test_several_processes_write_the_same_as_one(
     folders: Dataset, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(convert, "PROCESSES_FROM", 0)
@@ -157,41 +157,41 @@ def test_several_processes_write_what_one_writes(
         assert (tmp_path / "many" / file).read_bytes() == (store / file).read_bytes()
 
 
-def test_the_same_call_verifies_what_is_complete(folders: Dataset, store: Path) -> None:
+def test_the_same_call_verifies_a_complete_store(folders: Dataset, store: Path) -> None:
     again = convert.convert(folders, store, flawed=True)
     assert not again.fresh
     with pytest.raises(BadInput, match="a store of other patches"):
         convert.convert(folders, store)
-    with pytest.raises(BadInput, match="in a fast store already"):
+    with pytest.raises(BadInput, match="is already a fast store: give its original folders"):
         convert.convert(open_dataset("bigearthnet", store), store.parent / "again")
 
 
-def test_folders_that_cannot_take_a_store_are_refused(
+def test_unsuitable_folders_for_a_store_are_refused(
     folders: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "letter.txt").write_text("mine")
-    with pytest.raises(BadInput, match="holds other files"):
+    with pytest.raises(BadInput, match="contains other files: choose an empty folder"):
         convert.convert(folders, tmp_path)
-    with pytest.raises(BadInput, match="cannot be made"):
+    with pytest.raises(BadInput, match="cannot be created or read"):
         convert.convert(folders, tmp_path / "letter.txt")
     monkeypatch.setattr(convert, "SPARE_BYTES", 10**18)
     with pytest.raises(BadInput, match=r"needs 1,000,000,000\.0 GB more and the disk of 'full'"):
         convert.convert(folders, tmp_path / "full")
 
 
-def test_what_reads_back_differently_is_noticed(
+def test_files_that_differ_from_what_was_written_are_detected(
     folders: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = convert._put
+    original = convert._write_block
 
     def lossy(file: convert.BinaryIO, block: memory_mapped.Grid) -> str:
-        said = honest(file, block)
+        digest = original(file, block)
         file.seek(-1, 2)
         file.write(b"\xff")
-        return said
+        return digest
 
-    monkeypatch.setattr(convert, "_put", lossy)
-    with pytest.raises(BadInput, match="does not read back as it was written"):
+    monkeypatch.setattr(convert, "_write_block", lossy)
+    with pytest.raises(BadInput, match="differs from what was written: check the disk"):
         convert.convert(folders, tmp_path / "bad")
     assert not memory_mapped.is_store(tmp_path / "bad")
 
@@ -210,30 +210,28 @@ def test_a_damaged_file_is_named(store: Path, tmp_path: Path, name: str) -> None
     with pytest.raises(BadInput, match=f"{name} of the store 'copy' is damaged"):
         open_dataset("bigearthnet", copy)
     (copy / name).unlink()
-    for look in (verify, lambda root: open_dataset("bigearthnet", root)):
+    for function in (verify, lambda root: open_dataset("bigearthnet", root)):
         with pytest.raises(BadInput, match=f"{name} of the store 'copy' is damaged or missing"):
-            look(copy)
+            function(copy)
 
 
 @pytest.mark.parametrize(
     ("text", "match"),
     [
         ("{", "damaged"),
-        ("[]", "not of a store of patches"),
+        ("[]", "is not that of a store of patches"),
         ('{"format": "landcover-patches", "version": 9}', "another version"),
         ('{"format": "landcover-patches", "version": 1}', "damaged"),
         ('{"format": "landcover-patches", "version": 1, "patches": "many"}', "damaged"),
     ],
 )
-def test_manifests_that_are_none_are_refused(
-    store: Path, tmp_path: Path, text: str, match: str
-) -> None:
+def test_invalid_manifests_are_refused(store: Path, tmp_path: Path, text: str, match: str) -> None:
     for name in (*(f"{name}.npy" for name in GRIDS), TABLE_FILE):
         (tmp_path / name).symlink_to(store / name)
     (tmp_path / MANIFEST_FILE).write_text(text)
-    for look in (verify, lambda root: open_dataset("bigearthnet", root)):
+    for function in (verify, lambda root: open_dataset("bigearthnet", root)):
         with pytest.raises(BadInput, match=match):
-            look(tmp_path)
+            function(tmp_path)
 
 
 @settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -242,7 +240,7 @@ def test_manifests_that_are_none_are_refused(
     where=st.floats(0, 1, exclude_max=True),
     bit=st.integers(0, 7),
 )
-def test_a_flipped_bit_is_an_answer_or_a_sentence(
+def test_a_flipped_bit_gives_data_or_one_sentence(
     store: Path, tmp_path: Path, name: str, where: float, bit: int
 ) -> None:
     for other in store.iterdir():
@@ -257,4 +255,4 @@ def test_a_flipped_bit_is_an_answer_or_a_sentence(
         fast = open_dataset("bigearthnet", tmp_path)
         fast.load("train").pixels([0])
     except LandcoverError as error:
-        assert "\n" not in str(error)  # noqa: PT017 - an answer is as good
+        assert "\n" not in str(error)  # noqa: PT017 - success is fine too

@@ -1,4 +1,4 @@
-"""What names of BigEarthNet patches tell, and that no other name becomes a path."""
+"""Product and place from the names of BigEarthNet patches; no other name becomes a path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landcover.io import samples
 
 
 @pytest.mark.parametrize("sample", [s for s in samples.samples() if s.v2_id])
-def test_a_name_tells_the_place(sample: samples.Sample) -> None:
+def test_a_name_gives_the_place(sample: samples.Sample) -> None:
     found = patch_names.place(str(sample.v2_id))
     assert found == pytest.approx(sample.centre, abs=0.0005)
     assert found is not None
@@ -29,7 +29,7 @@ def test_a_degree_of_latitude_has_111_km() -> None:
     assert patch_names.distance_m((60.0, 16.0), (60.0, 17.0)) == pytest.approx(55_597, rel=0.001)
 
 
-def test_a_name_of_another_form_tells_no_place() -> None:
+def test_a_name_of_another_form_gives_no_place() -> None:
     assert patch_names.place("S2A_MSIL2A_20171221T112501_56_35") is None
     assert patch_names.place("nowhere") is None
 

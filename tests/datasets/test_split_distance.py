@@ -1,4 +1,4 @@
-"""Where patches lie, how near they come to each other, and which splits are refused."""
+"""Places of patches, their distances, and which splits are refused."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def data(**splits: Sequence[str]) -> Dataset:
         ("37MBU", -1.29, 36.82),  # Nairobi
     ],
 )
-def test_a_tile_lies_where_it_should(tile: str, latitude: float, longitude: float) -> None:
+def test_a_tile_contains_its_city(tile: str, latitude: float, longitude: float) -> None:
     found = tile_corner(tile)
     assert found is not None
     epsg, west, north = found
@@ -69,7 +69,7 @@ def test_a_tile_lies_where_it_should(tile: str, latitude: float, longitude: floa
 
 
 @pytest.mark.parametrize("tile", ["99UUP", "33IUP", "33UIP", "33UUZ", "00UUP", "abcde", ""])
-def test_there_is_no_such_tile(tile: str) -> None:
+def test_unknown_tiles_have_no_corner(tile: str) -> None:
     assert tile_corner(tile) is None
 
 
@@ -106,15 +106,15 @@ def test_distances_are_those_of_all_pairs(
 
 
 @given(st.lists(CELLS, min_size=1, max_size=6), st.lists(CELLS, min_size=1, max_size=6))
-def test_the_nearest_of_each_is_as_near_from_the_other_side(
+def test_the_distance_is_the_same_in_both_directions(
     some: list[tuple[int, int]], others: list[tuple[int, int]]
 ) -> None:
-    """Across tiles and zones too: 32TQM and 33TTG lie side by side at the border of zones."""
+    """Also across tiles and zones: 32TQM and 33TTG are neighbours at the border of two zones."""
     a = [at("32TQM", *cell) for cell in some]
     b = [at("33TTG", *cell) for cell in others]
-    ways = [proximity(a, b).nearest_m, proximity(b, a).nearest_m]
-    assert None not in ways
-    assert ways[0] == pytest.approx(ways[1], rel=5e-3, abs=2)
+    distances = [proximity(a, b).nearest_m, proximity(b, a).nearest_m]
+    assert None not in distances
+    assert distances[0] == pytest.approx(distances[1], rel=5e-3, abs=2)
 
 
 def test_tiles_of_one_zone_overlap() -> None:
@@ -125,14 +125,14 @@ def test_tiles_of_one_zone_overlap() -> None:
     np.testing.assert_array_equal(found.touching, [True, False])
 
 
-def test_zones_are_compared_by_their_middles() -> None:
-    """Where two neighbouring zones both show a place, the distance is that on the ground."""
+def test_patches_of_two_zones_are_compared_by_their_centres() -> None:
+    """If two neighbouring zones both show a place, the distance is that on the ground."""
     corner, other = tile_corner("32TQM"), tile_corner("33TTG")
     assert corner is not None
     assert other is not None
     east, north = corner[1] + 1200 * 60 + 600, corner[2] - 1200 * 40 - 600
-    (there,), (up,) = rasterio.warp.transform("EPSG:32632", "EPSG:32633", [east], [north])
-    col, row = ((there - other[1]) / 1200, (other[2] - up) / 1200)
+    (right,), (up,) = rasterio.warp.transform("EPSG:32632", "EPSG:32633", [east], [north])
+    col, row = ((right - other[1]) / 1200, (other[2] - up) / 1200)
     near = proximity([at("32TQM", 60, 40)], [at("33TTG", int(col), int(row))])
     assert near.overlapping.all()
     assert near.nearest_m is not None
@@ -143,7 +143,7 @@ def test_zones_are_compared_by_their_middles() -> None:
     assert DIAGONAL_M < far.nearest_m < 4 * PATCH_M
 
 
-def test_what_cannot_be_compared() -> None:
+def test_far_and_unknown_places_have_no_distance() -> None:
     far = proximity([at("33UUP", 1, 1)], [at("29SND", 1, 1)])
     assert np.isinf(far.distance_m).all()
     assert far.nearest_m is None
@@ -168,13 +168,13 @@ def test_distances_of_splits() -> None:
     assert distance_to_training(dataset, "test", ()) is None
 
 
-def test_the_same_ground_is_refused_whatever_is_allowed() -> None:
+def test_the_same_ground_is_always_refused() -> None:
     again = at("33UUP", 5, 0, date="20180101")
     for split in ("test", "validation"):
         dataset = data(train=[v2_id(5), v2_id(6)], **{split: [again, v2_id(50)]})
         with pytest.raises(BadInput, match=r"1 of the 2 patches of the split .* same ground"):
             refuse_leaks(dataset, split, ["train"], allow_touching=True)
-        # Where the model has learnt from the split itself, its report says so.
+        # If the model was trained on the split itself, its report states this.
         refuse_leaks(dataset, split, ["train", split])
         refuse_leaks(dataset, "all", ["train"])
         refuse_leaks(dataset, split, [])
@@ -191,12 +191,12 @@ def test_a_test_split_must_not_touch_the_training_split() -> None:
     refuse_leaks(dataset, "test", ["train"], allow_touching=True)
 
 
-def test_splits_that_touch_officially_are_refused_only_when_asked() -> None:
+def test_splits_that_touch_officially_are_refused_only_if_strict() -> None:
     dataset = data(train=[v2_id(5)], validation=[v2_id(6), v2_id(9)], test=[v2_id(10)])
-    for split, learnt in (("validation", "train"), ("test", "validation")):
-        refuse_leaks(dataset, split, [learnt])
-        with pytest.raises(BadInput, match="--strict"):
-            refuse_leaks(dataset, split, [learnt], strict=True)
+    for split, trained in (("validation", "train"), ("test", "validation")):
+        refuse_leaks(dataset, split, [trained])
+        with pytest.raises(BadInput, match="split by place, or omit --strict"):
+            refuse_leaks(dataset, split, [trained], strict=True)
     refuse_leaks(dataset, "test", ["train"], strict=True)
     refuse_leaking_splits(dataset)
 
@@ -210,7 +210,7 @@ def test_blocks_are_twelve_kilometres_of_a_tile() -> None:
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_the_official_split_is_as_far_apart_as_the_rule_believes(shared_data: Path) -> None:
+def test_the_official_split_is_as_far_apart_as_the_rule_assumes(shared_data: Path) -> None:
     """All 480,038 patches: test and train keep 12 km, the other two pairs touch."""
     table = pd.read_parquet(
         shared_data / "bigearthnet" / "metadata-all-480038.parquet", columns=["patch_id", "split"]

@@ -20,28 +20,28 @@ SPECS = (PatchSpec(v2_id(0), ("Pastures",)), PatchSpec(v2_id(1), ("Mixed forest"
 
 def test_a_patch_of_bigearthnet_is_its_true_colour(tmp_path: Path) -> None:
     root = write_v2(tmp_path / "bigearthnet", SPECS)
-    album = open_thumbnails("bigearthnet-v2", root)
-    assert set(album.readers) == {spec.patch_id for spec in SPECS}
-    picture = album.picture(v2_id(1))
+    thumbnails = open_thumbnails("bigearthnet-v2", root)
+    assert set(thumbnails.readers) == {spec.patch_id for spec in SPECS}
+    picture = thumbnails.picture(v2_id(1))
     patch = read_folder(root / "BigEarthNet-S2" / PRODUCT / v2_id(1))
     assert np.array_equal(picture, patch.image(TRUE_COLOUR))
 
 
-def test_a_picture_of_eurosat_is_its_own(tmp_path: Path) -> None:
+def test_a_picture_of_eurosat_is_shown_unchanged(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=100, subsampling=0)
     with zipfile.ZipFile(tmp_path / "EuroSAT_RGB.zip", "w") as archive:
         archive.writestr("EuroSAT_RGB/Forest/Forest_7.jpg", buffer.getvalue())
-    album = open_thumbnails("eurosat", tmp_path)
+    thumbnails = open_thumbnails("eurosat", tmp_path)
     with Image.open(buffer) as expected:
-        assert np.array_equal(album.picture("Forest_7"), np.asarray(expected))
+        assert np.array_equal(thumbnails.picture("Forest_7"), np.asarray(expected))
 
 
-def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    album = open_thumbnails("bigearthnet-v2", write_v2(tmp_path / "bigearthnet", SPECS))
+def test_missing_patches_and_folders_give_one_sentence(tmp_path: Path) -> None:
+    thumbnails = open_thumbnails("bigearthnet-v2", write_v2(tmp_path / "bigearthnet", SPECS))
     with pytest.raises(BadInput, match="has no patch nowhere in this folder"):
-        album.picture("nowhere")
+        thumbnails.picture("nowhere")
     with pytest.raises(BadInput, match="There is no folder"):
         open_thumbnails("bigearthnet-v2", tmp_path / "nowhere")
     with pytest.raises(BadInput):

@@ -6,8 +6,8 @@ data set.
 
 from __future__ import annotations
 
-from landcover.datasets.downloads.fetch import Patience
+from landcover.datasets.downloads.fetch import RetryPolicy
 from landcover.datasets.downloads.job import Outcome, download
 from landcover.datasets.downloads.zenodo import SOURCES, Source, source
 
-__all__ = ["SOURCES", "Outcome", "Patience", "Source", "download", "source"]
+__all__ = ["SOURCES", "Outcome", "RetryPolicy", "Source", "download", "source"]

@@ -33,11 +33,11 @@ import aiohttp
 
 from landcover.core.errors import Cancelled, FetchError
 from landcover.core.progress import Report
-from landcover.datasets.downloads.partial_file import Part, is_tag, verify
+from landcover.datasets.downloads.partial_file import PartialFile, is_tag, verify
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
 from landcover.net.hosts import allowed, host_of
 
-__all__ = ["CHUNK", "MAX_PAGE_BYTES", "MAX_REDIRECTS", "WATCH_S", "Client", "Patience", "T"]
+__all__ = ["CHUNK", "MAX_PAGE_BYTES", "MAX_REDIRECTS", "WATCH_S", "Client", "RetryPolicy", "T"]
 
 MAX_REDIRECTS: Final = 5
 MAX_PAGE_BYTES: Final = 2_000_000
@@ -54,15 +54,15 @@ _SUM: Final = re.compile(r"md5:([0-9a-f]{32})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long a bad connection is borne with.
 
     Attributes:
         attempts: requests in a row that bring next to nothing, until it is given up.
         first_attempts: the same where not a byte has come yet: it may never.
         progress_bytes: an attempt that brings as many does not count.
-        back_off_s: wait before the second of them; it doubles up to ``most_s``.
-        most_s: the longest wait, of ``Retry-After`` too.
+        first_wait_s: wait before the second of them; it doubles up to ``longest_wait_s``.
+        longest_wait_s: the longest wait, of ``Retry-After`` too.
         silence_s: a server that sends nothing for so long is taken for gone.
         slow_s: so long a connection may bring less than 1 kB/s before it is made anew.
     """
@@ -70,8 +70,8 @@ class Patience:
     attempts: int = 12
     first_attempts: int = 4
     progress_bytes: int = 1 << 20
-    back_off_s: float = 1.0
-    most_s: float = 120.0
+    first_wait_s: float = 1.0
+    longest_wait_s: float = 120.0
     silence_s: float = 30.0
     slow_s: float = 60.0
 
@@ -91,16 +91,16 @@ class Client:
         requests: how many were sent.
     """
 
-    def __init__(self, source: Source, patience: Patience, cancel: Event) -> None:
+    def __init__(self, source: Source, retry_policy: RetryPolicy, cancel: Event) -> None:
         self.source = source
-        self.patience = patience
+        self.retry_policy = retry_policy
         self.requests = 0
         self._cancel = cancel
         self._session: aiohttp.ClientSession | None = None
         self._unconditional = False
 
     async def __aenter__(self) -> Self:
-        silence = self.patience.silence_s
+        silence = self.retry_policy.silence_s
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=silence, sock_read=silence),
             auto_decompress=False,
@@ -147,9 +147,9 @@ class Client:
         """
         assert self._session is not None
         for _ in range(MAX_REDIRECTS + 1):
-            self._refuse_elsewhere(address)
+            self._refuse_other_hosts(address)
             self.requests += 1
-            async with asyncio.timeout(2 * self.patience.silence_s):
+            async with asyncio.timeout(2 * self.retry_policy.silence_s):
                 answer = await self._session.get(address, headers=headers, allow_redirects=False)
             async with answer:
                 if answer.status not in _MOVED:
@@ -162,7 +162,7 @@ class Client:
             f"{self._host} sends the request from address to address: try again later."
         )
 
-    def _refuse_elsewhere(self, address: str) -> None:
+    def _refuse_other_hosts(self, address: str) -> None:
         base = urlsplit(self.source.base)
         scheme = address.partition(":")[0].lower()
         if scheme != base.scheme or not allowed(address, (base.netloc,)):
@@ -199,7 +199,7 @@ class Client:
 
     async def _page(self) -> bytes:
         async with (
-            asyncio.timeout(2 * self.patience.silence_s),
+            asyncio.timeout(2 * self.retry_policy.silence_s),
             self.open(self.source.page, Accept="application/json") as answer,
         ):
             data = b""
@@ -219,12 +219,12 @@ class Client:
         """
         if verify(file, folder, report, self._cancel):
             return False
-        with Part(file, folder, report, self._cancel) as part:
+        with PartialFile(file, folder, report, self._cancel) as part:
             await self.watched(self._bring(part))
             part.finish()
         return True
 
-    async def _bring(self, part: Part) -> None:
+    async def _bring(self, part: PartialFile) -> None:
         failures, come = 0, False
         while part.position < part.file.size:
             before = part.position
@@ -233,20 +233,22 @@ class Client:
             if part.position == part.file.size:
                 return
             come = come or gained > 0
-            failures = 0 if gained >= self.patience.progress_bytes else failures + 1
-            if failures >= (self.patience.attempts if come else self.patience.first_attempts):
+            failures = 0 if gained >= self.retry_policy.progress_bytes else failures + 1
+            if failures >= (
+                self.retry_policy.attempts if come else self.retry_policy.first_attempts
+            ):
                 raise FetchError(
                     f"{self._host} failed {failures} times in a row to send '{part.file.name}' "
                     f"({trouble}): {part.kept}run it again later to go on."
                 )
             if failures:
                 spread = random.uniform(0.8, 1.2)  # noqa: S311 - so that not all come at once
-                pause = self.patience.back_off_s * 2 ** (failures - 1) * spread
-                pause = min(self.patience.most_s, pause if wait is None else wait)
+                pause = self.retry_policy.first_wait_s * 2 ** (failures - 1) * spread
+                pause = min(self.retry_policy.longest_wait_s, pause if wait is None else wait)
                 part.wait(f"{trouble}, next try in {pause:.0f} s", self.requests)
                 await asyncio.sleep(pause)
 
-    async def _attempt(self, part: Part) -> tuple[str, float | None]:
+    async def _attempt(self, part: PartialFile) -> tuple[str, float | None]:
         """One request; what ended it, and how long the server wants to be left alone."""
         try:
             await self._once(part)
@@ -260,10 +262,10 @@ class Client:
             return "the connection broke", None
         return "its answer breaks off", None
 
-    async def _once(self, part: Part) -> None:
+    async def _once(self, part: PartialFile) -> None:
         """One request for all that is missing; returns when its answer ends."""
         headers = {}
-        start = 0 if part.doubted else part.position
+        start = 0 if part.unconfirmed else part.position
         if start:
             headers["Range"] = f"bytes={start}-"
             if part.validator and not self._unconditional:
@@ -272,7 +274,7 @@ class Client:
             first = self._first_byte(answer, part, start)
             if first and part.validator and _validator(answer) != part.validator:
                 # Bytes of another file must not be put behind those of the first.
-                part.doubted = True
+                part.unconfirmed = True
                 raise _Passing("it changes the file between its parts")
             if "If-Range" in headers and not first and _validator(answer) == part.validator:
                 # It has ranges perhaps, and does not understand the condition.
@@ -287,12 +289,12 @@ class Client:
                     raise _Passing("it sends more bytes than the file has")
                 part.take(chunk, self.requests)
                 now = time.monotonic()
-                if now - watch > self.patience.slow_s:
-                    if at - mark < 1000 * self.patience.slow_s:
+                if now - watch > self.retry_policy.slow_s:
+                    if at - mark < 1000 * self.retry_policy.slow_s:
                         raise _Passing("it sends less than 1 kB a second")
                     watch, mark = now, at
 
-    def _first_byte(self, answer: aiohttp.ClientResponse, part: Part, start: int) -> int:
+    def _first_byte(self, answer: aiohttp.ClientResponse, part: PartialFile, start: int) -> int:
         """Which byte of the file an answer's body begins with.
 
         Raises:

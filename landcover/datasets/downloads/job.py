@@ -12,7 +12,7 @@ from typing import Final
 from landcover.core.errors import BadInput, FetchError
 from landcover.core.progress import Report, ignore
 from landcover.datasets.downloads import unpacked_markers
-from landcover.datasets.downloads.fetch import Client, Patience
+from landcover.datasets.downloads.fetch import Client, RetryPolicy
 from landcover.datasets.downloads.partial_file import PART, unwritable
 from landcover.datasets.downloads.unpack import unpack
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
@@ -51,7 +51,7 @@ def download(
     metadata_only: bool = False,
     keep_archive: bool = False,
     packed: bool = False,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
     report: Report = ignore,
     cancel: Event | None = None,
 ) -> Outcome:
@@ -65,7 +65,7 @@ def download(
         metadata_only: the tables without the archive of the pixels.
         keep_archive: do not delete archives after they are unpacked.
         packed: leave archives as they are.
-        patience: how long a bad connection is borne with.
+        retry_policy: how long a bad connection is borne with.
         report: called with the bytes or files done.
         cancel: set by the user to stop.
 
@@ -89,7 +89,7 @@ def download(
 
     async def fetch() -> list[str]:
         try:
-            async with Client(source, patience or Patience(), stop) as client:
+            async with Client(source, retry_policy or RetryPolicy(), stop) as client:
                 if absent:
                     notes.extend(_check_published(source, absent, await client.published()))
                 return [file.name for file in missing if await client.fetch(file, root, report)]

@@ -20,7 +20,7 @@ try:
 except ImportError:  # Windows has none: there two downloads into one folder are not noticed
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["NOTES", "PART", "REPORT_S", "Part", "is_tag", "state", "unwritable", "verify"]
+__all__ = ["NOTES", "PART", "REPORT_S", "PartialFile", "is_tag", "state", "unwritable", "verify"]
 
 PART: Final = ".part"
 NOTES: Final = ".part.json"
@@ -28,13 +28,13 @@ REPORT_S: Final = 0.2
 """Seconds between two reports."""
 
 
-class Part:
+class PartialFile:
     """What has come of a file, on the disk, with the MD5 sum so far.
 
     Attributes:
         position: bytes that are there.
         validator: the server's tag of the file that they are of, or "".
-        doubted: whether they may be of another file than the server has now.
+        unconfirmed: whether they may be of another file than the server has now.
     """
 
     def __init__(self, file: RemoteFile, folder: Path, report: Report, cancel: Event) -> None:
@@ -42,7 +42,7 @@ class Part:
         self.path = folder / f"{file.name}{PART}"
         self.position = 0
         self.validator = ""
-        self.doubted = False
+        self.unconfirmed = False
         self._tag = ""
         self._target = folder / file.name
         self._notes = folder / f"{file.name}{NOTES}"
@@ -119,13 +119,13 @@ class Part:
         self._at = first
         self._running = self._digest if first else _md5()
         self._tag = validator
-        self.doubted = first < self.position and validator != self.validator
-        if not self.doubted and validator != self.validator:
+        self.unconfirmed = first < self.position and validator != self.validator
+        if not self.unconfirmed and validator != self.validator:
             self._trust()
 
     def _trust(self) -> None:
         """All that is here is of the file that the server has now."""
-        self.validator, self.doubted = self._tag, False
+        self.validator, self.unconfirmed = self._tag, False
         try:
             self._notes.write_text(json.dumps({"validator": self._tag}), "utf-8")
         except OSError as error:
@@ -152,7 +152,7 @@ class Part:
         self._at += len(chunk)
         if self._at >= self.position:
             self.position, self._digest = self._at, self._running
-            if self.doubted:
+            if self.unconfirmed:
                 self._trust()
         if time.monotonic() - self._reported > REPORT_S or self._at == self.file.size:
             self._say("", requests)

@@ -14,9 +14,9 @@ from landcover.datasets.downloads.partial_file import unwritable
 from landcover.datasets.downloads.unpack import Unpacked
 from landcover.datasets.downloads.zenodo import RemoteFile
 
-__all__ = ["MARKS", "MAX_BYTES", "note", "units", "unpacked"]
+__all__ = ["MARKER_FILE", "MAX_BYTES", "note", "units", "unpacked"]
 
-MARKS: Final = ".landcover-unpacked.json"
+MARKER_FILE: Final = ".landcover-unpacked.json"
 MAX_BYTES: Final = 100_000
 
 
@@ -39,7 +39,7 @@ def note(file: RemoteFile, root: Path, what: Unpacked) -> None:
         BadInput: the folder cannot be written to.
     """
     marks = {**_read(root), file.name: {"md5": file.md5, "files": what.files}}
-    path, new = root / MARKS, root / f"{MARKS}.new"
+    path, new = root / MARKER_FILE, root / f"{MARKER_FILE}.new"
     try:
         new.write_text(json.dumps(marks, indent=2), "utf-8")
         new.replace(path)
@@ -64,7 +64,7 @@ def units(file: RemoteFile, root: Path) -> int:
 
 
 def _read(root: Path) -> dict[str, Any]:
-    path = root / MARKS
+    path = root / MARKER_FILE
     try:
         if path.stat().st_size > MAX_BYTES:
             return {}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from landcover.core.errors import BadInput, Cancelled, FetchError, LandcoverError
 from landcover.core.progress import Progress, ignore
-from landcover.datasets.downloads.fetch import Client, Patience
+from landcover.datasets.downloads.fetch import Client, RetryPolicy
 from landcover.datasets.downloads.partial_file import NOTES, PART
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
 from landcover.net.http import run
@@ -27,8 +27,13 @@ from tests.support.file_server import FileServer, Kind, Step
 
 NAME = "pixels.bin"
 DATA = random.Random(7).randbytes(700_000)
-QUICK = Patience(
-    attempts=6, first_attempts=6, progress_bytes=50_000, back_off_s=0.001, most_s=0.01, silence_s=1
+QUICK = RetryPolicy(
+    attempts=6,
+    first_attempts=6,
+    progress_bytes=50_000,
+    first_wait_s=0.001,
+    longest_wait_s=0.01,
+    silence_s=1,
 )
 
 
@@ -49,7 +54,7 @@ def bring(
     folder: Path,
     file: RemoteFile | None = None,
     *,
-    patience: Patience = QUICK,
+    retry_policy: RetryPolicy = QUICK,
     cancel: Event | None = None,
     report: object = ignore,
     source: Source | None = None,
@@ -57,7 +62,9 @@ def bring(
     remote = file or server.remote(NAME)
 
     async def work() -> bool:
-        async with Client(source or server.source(remote), patience, cancel or Event()) as client:
+        async with Client(
+            source or server.source(remote), retry_policy, cancel or Event()
+        ) as client:
             return await client.fetch(remote, folder, report)  # type: ignore[arg-type]
 
     return run(work)
@@ -254,9 +261,9 @@ def test_what_passes_does_no_harm(server: FileServer, tmp_path: Path, kind: Kind
 
 def test_a_silent_server_is_taken_for_gone(server: FileServer, tmp_path: Path) -> None:
     server.latency = 2.0
-    patience = Patience(first_attempts=2, back_off_s=0.001, silence_s=0.15)
+    retry_policy = RetryPolicy(first_attempts=2, first_wait_s=0.001, silence_s=0.15)
     with pytest.raises(FetchError, match="no answer"):
-        bring(server, tmp_path, patience=patience)
+        bring(server, tmp_path, retry_policy=retry_policy)
 
 
 def test_no_server_at_all(server: FileServer, tmp_path: Path) -> None:
@@ -270,19 +277,19 @@ def test_a_server_that_drips_is_asked_anew(server: FileServer, tmp_path: Path) -
     """Bytes that come too slowly are no progress, though the connection never breaks."""
     server.script.append(Step(kind="trickle", count=10))
     said: list[str] = []
-    patience = Patience(back_off_s=0.001, silence_s=1, slow_s=0.2)
-    assert bring(server, tmp_path, patience=patience, report=lambda p: said.append(p.what))
+    retry_policy = RetryPolicy(first_wait_s=0.001, silence_s=1, slow_s=0.2)
+    assert bring(server, tmp_path, retry_policy=retry_policy, report=lambda p: said.append(p.what))
     assert any("less than 1 kB a second" in what for what in said)
     assert (tmp_path / NAME).read_bytes() == DATA
 
 
 def test_attempts_that_bring_a_few_bytes_are_counted(server: FileServer, tmp_path: Path) -> None:
     server.script.extend([Step(kind="drop", count=10)] * 20)
-    patience = Patience(
-        attempts=5, first_attempts=5, progress_bytes=1000, back_off_s=0.001, silence_s=1
+    retry_policy = RetryPolicy(
+        attempts=5, first_attempts=5, progress_bytes=1000, first_wait_s=0.001, silence_s=1
     )
     with pytest.raises(FetchError, match="5 times in a row"):
-        bring(server, tmp_path, patience=patience)
+        bring(server, tmp_path, retry_policy=retry_policy)
     assert len(server.asked) == 5
 
 
@@ -371,9 +378,9 @@ def test_stopping_keeps_what_has_come(server: FileServer, tmp_path: Path) -> Non
         if "next try" in progress.detail:
             cancel.set()
 
-    patience = Patience(back_off_s=60, progress_bytes=10_000_000)
+    retry_policy = RetryPolicy(first_wait_s=60, progress_bytes=10_000_000)
     with pytest.raises(Cancelled, match="run it again to go on"):
-        bring(server, tmp_path, patience=patience, cancel=cancel, report=report)
+        bring(server, tmp_path, retry_policy=retry_policy, cancel=cancel, report=report)
     came = (tmp_path / f"{NAME}{PART}").read_bytes()
     assert came
     assert came == DATA[: len(came)]
@@ -417,10 +424,10 @@ def test_a_record_is_read(server: FileServer) -> None:
     assert run(work) == {NAME: (len(DATA), hashlib.md5(DATA).hexdigest())}
 
 
-def said(server: FileServer, folder: Path, patience: Patience) -> str:
+def said(server: FileServer, folder: Path, retry_policy: RetryPolicy) -> str:
     """What a download says that fails; "" of one that does not."""
     try:
-        assert bring(server, folder, patience=patience)
+        assert bring(server, folder, retry_policy=retry_policy)
     except LandcoverError as error:
         return str(error)
     return ""
@@ -479,10 +486,10 @@ def test_any_sequence_of_faults_ends_with_the_right_bytes_or_a_sentence(
     server.tag = '"one"' if tagged else ""
     (folder / f"{NAME}{PART}").write_bytes(SMALL[:begun])
     server.script.extend(steps)
-    patience = Patience(
-        attempts=4, first_attempts=3, progress_bytes=20_000, back_off_s=0.0, silence_s=1
+    retry_policy = RetryPolicy(
+        attempts=4, first_attempts=3, progress_bytes=20_000, first_wait_s=0.0, silence_s=1
     )
-    sentence = said(server, folder, patience)
+    sentence = said(server, folder, retry_policy)
     if sentence:
         assert sentence.endswith((".", "!"))
         assert not (folder / NAME).exists()
@@ -491,9 +498,9 @@ def test_any_sequence_of_faults_ends_with_the_right_bytes_or_a_sentence(
     # Whatever happened, the true file can be had afterwards, from what was left behind.
     server.reset()
     if sentence:
-        again = said(server, folder, patience)
+        again = said(server, folder, retry_policy)
         if again:  # bytes that were wrong: found by their sum, and thrown away
             assert "MD5" in again
-            assert said(server, folder, patience) == ""
+            assert said(server, folder, retry_policy) == ""
     assert (folder / NAME).read_bytes() == SMALL
     assert leftovers(folder) == [NAME]

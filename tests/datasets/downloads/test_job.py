@@ -16,9 +16,9 @@ import pytest
 
 from landcover.core.errors import BadInput, Cancelled, FetchError, UnknownName
 from landcover.datasets import bigearthnet, eurosat
-from landcover.datasets.downloads import SOURCES, Patience, Source, download, source
+from landcover.datasets.downloads import SOURCES, RetryPolicy, Source, download, source
 from landcover.datasets.downloads.check import OFFICIAL, as_text, check
-from landcover.datasets.downloads.unpacked_markers import MARKS
+from landcover.datasets.downloads.unpacked_markers import MARKER_FILE
 from tests.datasets.downloads.test_unpack import contents_of, tar_of, zip_of
 from tests.datasets.test_eurosat import picture
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_table, write_v2
@@ -28,7 +28,9 @@ S2 = "BigEarthNet-S2.tar.zst"
 RGB = "EuroSAT_RGB.zip"
 TABLE = "metadata.parquet"
 FLAWED = "metadata_for_patches_with_snow_cloud_or_shadow.parquet"
-QUICK = Patience(attempts=3, first_attempts=3, back_off_s=0.001, progress_bytes=1000, silence_s=1)
+QUICK = RetryPolicy(
+    attempts=3, first_attempts=3, first_wait_s=0.001, progress_bytes=1000, silence_s=1
+)
 SPECS = [
     PatchSpec(v2_id(1), ("Pastures",)),
     PatchSpec(v2_id(2), ("Inland waters",), split="validation"),
@@ -74,62 +76,62 @@ def names(root: Path) -> set[str]:
 def test_bigearthnet_from_nothing_to_patches(server: FileServer, tmp_path: Path) -> None:
     server.script.extend([Step(kind="drop", count=100), Step(kind="status", retry_after="0")])
     root = tmp_path / "a" / "b"
-    done = download(bigearthnet_source(server), root, patience=QUICK)
+    done = download(bigearthnet_source(server), root, retry_policy=QUICK)
     assert done.fetched == (FLAWED, TABLE, S2)
     assert done.unpacked == {"BigEarthNet-S2": 48}
     assert done.notes == done.present == ()
-    assert names(root) == {"BigEarthNet-S2", FLAWED, TABLE, MARKS}
+    assert names(root) == {"BigEarthNet-S2", FLAWED, TABLE, MARKER_FILE}
     dataset = bigearthnet.open_v2(root)
     assert len(dataset.records("train")) == len(dataset.flawed()) == 1
     assert dataset.load(["train", "test"]).g10.min() > 0
 
     server.requests.clear()
-    again = download(bigearthnet_source(server), root, patience=QUICK)
+    again = download(bigearthnet_source(server), root, retry_policy=QUICK)
     assert again.fetched == ()
     assert set(again.present) == {FLAWED, TABLE, S2}
     assert server.requests == []
 
 
 def test_metadata_only(server: FileServer, tmp_path: Path) -> None:
-    done = download(bigearthnet_source(server), tmp_path, metadata_only=True, patience=QUICK)
+    done = download(bigearthnet_source(server), tmp_path, metadata_only=True, retry_policy=QUICK)
     assert done.fetched == (FLAWED, TABLE)
     assert names(tmp_path) == {FLAWED, TABLE}
     with pytest.raises(BadInput, match="leave --metadata-only out"):
         download(eurosat_source(server), tmp_path, metadata_only=True)
     # The pixels can follow.
-    assert download(bigearthnet_source(server), tmp_path, patience=QUICK).fetched == (S2,)
+    assert download(bigearthnet_source(server), tmp_path, retry_policy=QUICK).fetched == (S2,)
 
 
 def test_eurosat_unpacked_and_packed(server: FileServer, tmp_path: Path) -> None:
     unpacked, packed, both = (tmp_path / name for name in ("unpacked", "packed", "both"))
-    download(eurosat_source(server), unpacked, patience=QUICK)
-    download(eurosat_source(server), packed, packed=True, patience=QUICK)
-    download(eurosat_source(server), both, keep_archive=True, patience=QUICK)
-    assert names(unpacked) == {"EuroSAT_RGB", MARKS}
+    download(eurosat_source(server), unpacked, retry_policy=QUICK)
+    download(eurosat_source(server), packed, packed=True, retry_policy=QUICK)
+    download(eurosat_source(server), both, keep_archive=True, retry_policy=QUICK)
+    assert names(unpacked) == {"EuroSAT_RGB", MARKER_FILE}
     assert names(packed) == {RGB}
-    assert names(both) == {"EuroSAT_RGB", RGB, MARKS}
+    assert names(both) == {"EuroSAT_RGB", RGB, MARKER_FILE}
     for root in (unpacked, packed, both):
         assert len(eurosat.open_eurosat(root).load("all")) == 3
     # What was left packed is unpacked by the next call, without fetching it again.
     server.requests.clear()
-    done = download(eurosat_source(server), packed, patience=QUICK)
+    done = download(eurosat_source(server), packed, retry_policy=QUICK)
     assert done.unpacked == {"EuroSAT_RGB": 3}
-    assert names(packed) == {"EuroSAT_RGB", MARKS}
+    assert names(packed) == {"EuroSAT_RGB", MARKER_FILE}
     assert server.requests == []
 
 
 def test_a_deleted_folder_is_fetched_again(server: FileServer, tmp_path: Path) -> None:
-    download(eurosat_source(server), tmp_path, patience=QUICK)
+    download(eurosat_source(server), tmp_path, retry_policy=QUICK)
     shutil.rmtree(tmp_path / "EuroSAT_RGB")
-    assert download(eurosat_source(server), tmp_path, patience=QUICK).fetched == (RGB,)
+    assert download(eurosat_source(server), tmp_path, retry_policy=QUICK).fetched == (RGB,)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", f'{{"{RGB}": 3}}', f'{{"{RGB}": {{"md5": 0}}}}'])
 def test_damaged_marks_are_no_marks(server: FileServer, tmp_path: Path, text: str) -> None:
     (tmp_path / "EuroSAT_RGB").mkdir()
-    (tmp_path / MARKS).write_text(text)
-    assert download(eurosat_source(server), tmp_path, patience=QUICK).fetched == (RGB,)
-    assert json.loads((tmp_path / MARKS).read_text())[RGB]["files"] == 3
+    (tmp_path / MARKER_FILE).write_text(text)
+    assert download(eurosat_source(server), tmp_path, retry_policy=QUICK).fetched == (RGB,)
+    assert json.loads((tmp_path / MARKER_FILE).read_text())[RGB]["files"] == 3
 
 
 def test_too_little_space_is_said_before_anything_is_fetched(
@@ -147,7 +149,7 @@ def test_too_little_space_is_said_before_anything_is_fetched(
     for look in SPECS:
         product = look.patch_id.rsplit("_", 2)[0]
         (tmp_path / "BigEarthNet-S2" / product / look.patch_id).mkdir(parents=True)
-    download(big, tmp_path, patience=QUICK)
+    download(big, tmp_path, retry_policy=QUICK)
     # A file system may lack room for names rather than for bytes.
     full = SimpleNamespace(f_files=100, f_favail=40, f_bavail=10**9, f_blocks=10**9, f_frsize=4096)
     full.f_bfree = full.f_bavail
@@ -159,25 +161,25 @@ def test_too_little_space_is_said_before_anything_is_fetched(
 def test_a_record_that_changed_is_refused(server: FileServer, tmp_path: Path) -> None:
     server.record = {"files": [{"key": RGB, "size": 5, "checksum": f"md5:{'0' * 32}"}]}
     with pytest.raises(FetchError, match=r"no longer has the '.*' that this version"):
-        download(eurosat_source(server), tmp_path, patience=QUICK)
+        download(eurosat_source(server), tmp_path, retry_policy=QUICK)
     assert server.asked == []
     server.record = {"files": []}
     with pytest.raises(FetchError, match="has changed"):
-        download(eurosat_source(server), tmp_path, patience=QUICK)
+        download(eurosat_source(server), tmp_path, retry_policy=QUICK)
 
 
 def test_a_record_that_cannot_be_asked_is_noted(server: FileServer, tmp_path: Path) -> None:
     server.record = b"<html>"
-    done = download(eurosat_source(server), tmp_path, patience=QUICK)
+    done = download(eurosat_source(server), tmp_path, retry_policy=QUICK)
     assert len(done.notes) == 1
     assert "could not be asked" in done.notes[0]
-    assert names(tmp_path) == {"EuroSAT_RGB", MARKS}
+    assert names(tmp_path) == {"EuroSAT_RGB", MARKER_FILE}
 
 
 def test_an_archive_that_holds_fewer_files_is_noted(server: FileServer, tmp_path: Path) -> None:
     file = server.remote(RGB, contents=replace(PICTURES, files=4, units=4))
     fewer = replace(eurosat_source(server), files=(file,))
-    assert download(fewer, tmp_path, patience=QUICK).notes == (
+    assert download(fewer, tmp_path, retry_policy=QUICK).notes == (
         f"'{RGB}' held 3 files where 4 are known.",
     )
 
@@ -190,7 +192,7 @@ def test_folders_that_cannot_be_used(server: FileServer, tmp_path: Path) -> None
             download(eurosat_source(server), root)
     (tmp_path / RGB).write_bytes(b"mine")
     with pytest.raises(BadInput, match="delete it or move it away"):
-        download(eurosat_source(server), tmp_path, patience=QUICK)
+        download(eurosat_source(server), tmp_path, retry_policy=QUICK)
     assert (tmp_path / RGB).read_bytes() == b"mine"
 
 
@@ -199,7 +201,7 @@ def test_stopping_is_heard_everywhere(server: FileServer, tmp_path: Path) -> Non
     stop.set()
     with pytest.raises(Cancelled, match="run it again to go on"):
         download(eurosat_source(server), tmp_path, cancel=stop)
-    download(eurosat_source(server), tmp_path, packed=True, patience=QUICK)
+    download(eurosat_source(server), tmp_path, packed=True, retry_policy=QUICK)
     with pytest.raises(Cancelled, match="run it again to go on"):
         download(eurosat_source(server), tmp_path, cancel=stop)
 
@@ -236,8 +238,8 @@ def test_check_of_a_whole_data_set(
     monkeypatch.setitem(OFFICIAL, "bigearthnet", whole)
     monkeypatch.setitem(OFFICIAL, "eurosat", {"all": 3})
     ben, rgb = bigearthnet_source(server), eurosat_source(server)
-    download(ben, tmp_path / "ben", patience=QUICK)
-    download(rgb, tmp_path / "rgb", keep_archive=True, patience=QUICK)
+    download(ben, tmp_path / "ben", retry_policy=QUICK)
+    download(rgb, tmp_path / "rgb", keep_archive=True, retry_policy=QUICK)
     record = check(ben, tmp_path / "ben")
     assert record["complete"], record["problems"]
     assert [file["state"] for file in record["files"]] == ["right", "right", "unpacked"]
@@ -253,7 +255,7 @@ def test_check_of_a_whole_data_set(
 
 def test_check_names_what_is_wrong(server: FileServer, tmp_path: Path) -> None:
     ben = bigearthnet_source(server)
-    download(ben, tmp_path, patience=QUICK)
+    download(ben, tmp_path, retry_policy=QUICK)
     write_table(tmp_path / FLAWED, SPECS[3:], s1_name=["another"])
     band = next((tmp_path / "BigEarthNet-S2").rglob(f"{v2_id(2)}_B02.tif"))
     band.write_bytes(band.read_bytes()[:50])
