@@ -1,1 +1,1 @@
-"""Why a model predicts what it predicts: attribution, bands, neighbours, what-if."""
+"""Explanations of predictions: attribution, band evidence, similar patches and what-if changes."""

@@ -1,10 +1,9 @@
-"""Which bands speak for a class: by how much its score falls when a band becomes average.
+"""Which bands are evidence for a class: by how much its score falls without a band.
 
-A band, or a group of them, is replaced by the baseline, and the score is measured again:
-above 0, what the band shows speaks for the class. It is measured rather than derived, so
-it says what the net does without the band, not how it shares the score among bands: the
-figures of a group are no sum of its bands' figures, since a net can read from one band
-what it misses in another.
+A band, or a group of bands, is replaced by the baseline, and the score is computed again. If it
+falls, the band is evidence for the class. This shows how the net behaves without the band, not
+how the score divides among the bands: the value of a group is not the sum of its bands' values,
+since a net can get from one band what it lacks in another.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     group: tuple(band.name for band in BANDS if band.group == group)
     for group in ("visible", "red edge", "near infrared", "shortwave infrared", "atmosphere")
 }
-"""Bands by what they see, in the order of wavelengths but for the two that see the air:
+"""Bands by spectral region, in the order of wavelengths, except for the two atmospheric bands:
 B01 at 443 nm for aerosol and B09 at 945 nm for water vapour, measured at 60 m."""
 
 
@@ -39,15 +38,15 @@ class BandEvidence:
 
     Attributes:
         label: full name of the class.
-        model, card_hash: which model was asked.
+        model, card_hash: the model that was explained.
         score: the class's logit on the patch.
-        bands: band → by how many logits the score falls without it; above 0 it speaks for
-            the class.
-        groups: the same of each group that has bands in this model, and of its bands
-            together. For pictures there is none.
+        bands: band → by how many logits the score falls without it; above 0 it is evidence
+            for the class.
+        groups: group → by how many logits the score falls without all its bands. Only groups
+            with bands in this model; colour pictures have none.
         members: group → its bands in this model.
-        baseline: what a band was replaced by, in words.
-        unit: of the figures.
+        baseline: description of what a band was replaced by.
+        unit: of the values.
     """
 
     label: str
@@ -64,11 +63,11 @@ class BandEvidence:
 def attribute_bands(
     model: Model, patch: Raster, label: str, baseline: str = DEFAULT_BASELINE
 ) -> BandEvidence:
-    """By how much a class's score falls when a band, or a group, becomes the baseline.
+    """Measure by how much a class's score falls without each band and group of bands.
 
     Args:
-        model: the model to task; it needs no gradients.
-        patch: what it looks at.
+        model: the model to explain; it needs no gradients.
+        patch: its input.
         label: full or short name of a class.
         baseline: a name in :data:`landcover.explain.baselines.BASELINES`.
 
@@ -82,7 +81,7 @@ def attribute_bands(
 def attribute_bands_many(
     model: Model, patch: Raster, labels: list[str], baseline: str = DEFAULT_BASELINE
 ) -> list[BandEvidence]:
-    """:func:`attribute_bands` of several classes, which share the passes of the net.
+    """Run :func:`attribute_bands` for several classes, which share the forward passes of the net.
 
     Raises:
         UnknownName: no such class or baseline.
@@ -108,7 +107,7 @@ def attribute_bands_many(
     scores = torch.cat(parts).double()
     if not torch.isfinite(scores).all():
         raise ModelMismatch(
-            f"{card.title} answers with something that is no number when a band is replaced: "
+            f"{card.title} gives scores that are not finite numbers when a band is replaced: "
             "choose another baseline."
         )
     falls = scores[0] - scores[1:]

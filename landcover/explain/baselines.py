@@ -1,11 +1,11 @@
-"""What an explanation compares a patch with: the baselines, each another question.
+"""Baselines that explanations compare a patch with; each one asks a different question.
 
 - **mean**: why does this place differ from average land?
-- **dark**: what does the light that comes from here say? It is the usual choice for
-  photographs, but zero reflectance is no absence of information: it is deep water or
-  shadow, so every bright pixel speaks against water merely by being land.
-- **blurred**: what does the fine structure say? The layout and the colours of the place
-  stay, its texture and borders go.
+- **dark**: what is the effect of all the reflected light? It is the usual choice for
+  photographs, but zero reflectance is not an absence of information: it looks like deep water or
+  shadow, so every bright pixel is evidence against water only because it is land.
+- **blurred**: what is the effect of the fine structure? The blur keeps the layout and the colours
+  of the place and removes its texture and borders.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ __all__ = [
 DEFAULT_BASELINE: Final = "mean"
 
 BLUR_M: Final = 100
-"""Standard deviation of the Gaussian, in metres: fields and houses go, their colours stay."""
+"""Standard deviation of the Gaussian in metres: it removes fields and houses, not their colours."""
 _REACH: Final = 3
-"""Standard deviations at which the Gaussian is cut."""
+"""Standard deviations at which the Gaussian is truncated."""
 
 BASELINES: Final[dict[str, str]] = {
     "mean": "a flat patch with the mean spectrum of the training data (average land)",
@@ -48,11 +48,11 @@ PICTURE_BASELINES: Final[dict[str, str]] = {
     "blurred": "the same picture, blurred by a Gaussian of 10 pixels (no texture or borders)",
 }
 _ALIASES: Final = {"zero": "dark"}
-"""What a baseline was called before."""
+"""Former name → name of a baseline."""
 
 
 def resolve_baseline(name: str, card: Card) -> tuple[str, str]:
-    """Name and description of a baseline, for what a model looks at.
+    """Look up name and description of a baseline, for the kind of input that the model takes.
 
     Raises:
         UnknownName: there is no such baseline.
@@ -64,11 +64,11 @@ def resolve_baseline(name: str, card: Card) -> tuple[str, str]:
 
 
 def baseline(card: Card, pixels: Tensor, name: str = DEFAULT_BASELINE) -> Tensor:
-    """Pixels to compare ``pixels`` ``(n, band, y, x)`` with, in their shape.
+    """Make the baseline for ``pixels`` ``(n, band, y, x)``, in the same shape.
 
     Args:
-        card: of the model that looks.
-        pixels: as the model's :meth:`~landcover.models.model.Model.tensor` makes them.
+        card: of the model.
+        pixels: input from the model's :meth:`~landcover.models.model.Model.tensor`.
         name: a key of :data:`BASELINES`.
 
     Raises:
@@ -84,7 +84,7 @@ def baseline(card: Card, pixels: Tensor, name: str = DEFAULT_BASELINE) -> Tensor
 
 
 def blurred(pixels: Tensor, sigma: float) -> Tensor:
-    """Pixels ``(n, band, y, x)`` under a Gaussian of ``sigma`` pixels, mirrored at the edges."""
+    """Blur pixels ``(n, band, y, x)`` by a Gaussian of ``sigma`` pixels, mirrored at the edges."""
     reach = min(round(_REACH * sigma), min(pixels.shape[2:]) - 1)
     places = torch.arange(-reach, reach + 1, dtype=pixels.dtype)
     weights = torch.exp(-0.5 * (places / sigma).square())

@@ -1,16 +1,16 @@
-"""Which pixels and bands speak for a class, and which against it.
+"""Which pixels and bands are evidence for a class, and which against it.
 
 All methods explain the raw score (logit) rather than the probability: scores add up, and a
-probability near 1 would hide every difference. A class that the net calls absent is
-explained as one that it calls present: what speaks for it and what against.
+probability near 1 would hide every difference. Classes that the model does not predict are
+explained in the same way as predicted ones: by the evidence for and against them.
 
-Most methods compare the patch with a *baseline*. Ours is a flat patch with the mean
-spectrum of the training data, "average land": what is explained is then why this place
-differs from an average one. Others can be asked for (:mod:`landcover.explain.baselines`).
+Most methods compare the patch with a *baseline*. The default is a flat patch with the mean
+spectrum of the training data, "average land": the explanation then shows why this place
+differs from an average one. :mod:`landcover.explain.baselines` has the other baselines.
 
-The value drawn in full colour is common to all classes and patches of a model and
-method (:func:`explanation_scale`, kept in the model's card). So a class that the net
-hardly reacts to looks pale, and two classes can be compared by eye.
+The value drawn in full colour is the same for all classes and patches of a model and
+method (:func:`explanation_scale`, stored in the model's card). A class that the net
+hardly reacts to therefore looks pale, and two classes can be compared by eye.
 """
 
 from __future__ import annotations
@@ -73,24 +73,24 @@ LOCAL_SCALE_RULE: Final = (
     "because the model's card states no common scale"
 )
 SMALLEST_SCALE: Final = 1e-9
-"""Keeps the scale above 0 where a net ignores its input."""
+"""Lower limit of the scale, so that it stays above 0 for a net that ignores its input."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One way to attribute a score to pixels."""
+    """One method that attributes a score to pixels."""
 
     name: str
     title: str
     summary: str
     captum: str
-    """The class of captum that does it, or that does the same more slowly."""
+    """The captum class that implements it, or that computes the same more slowly."""
     unit: str
     uses_baseline: bool
     compute: Callable[[AttributionTask], Iterable[Attribution]]
-    """An attribution for each class that is asked about, each as soon as it is ready."""
+    """Yields an attribution for each target class, each as soon as it is ready."""
     needs_maps: bool = False
-    """Whether it weighs maps of features, which not every net has."""
+    """Whether it weights feature maps, which not every net has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,20 +100,20 @@ class Explanation:
     Attributes:
         label: full name of the class.
         method: name in :data:`METHODS`.
-        model, card_hash: which model was asked.
-        attribution: float32 ``(y, x)`` in ``unit``, above 0 where a pixel speaks for the
-            class, summed over bands. Read-only.
-        unit: what one pixel's value means.
+        model, card_hash: the model that was explained.
+        attribution: float32 ``(y, x)`` in ``unit``, summed over bands; above 0 where a pixel
+            is evidence for the class. Read-only.
+        unit: the unit of a pixel's value.
         band_share: band → share of the absolute attribution, adding up to 1. None for
-            the methods that see all bands at once.
-        baseline: what the patch was compared with, in words.
-        convergence_delta: where a method promises a sum, by how much the sum of all
-            attributions misses the score's change from baseline to patch, relative to that
-            change (or to one logit where the change is smaller).
+            methods that do not separate bands.
+        baseline: description of what the patch was compared with.
+        convergence_delta: for methods whose attributions should add up to the score's change
+            from baseline to patch: the error of the sum, relative to that change (or to one
+            logit if the change is smaller). None for other methods.
         scale: the value drawn in full colour.
-        scale_rule: where the scale comes from.
-        passes: of the net, one a patch in a batch.
-        seconds: since the method began, for this class and those asked about before it.
+        scale_rule: how the scale was determined.
+        passes: number of forward passes of the net, counted per patch.
+        seconds: time since the method began, including the classes explained before this one.
     """
 
     label: str
@@ -132,7 +132,7 @@ class Explanation:
 
 
 def resolve_method(name: str) -> Method:
-    """The method of that name.
+    """Return the method of that name.
 
     Raises:
         UnknownName: there is no such method.
@@ -155,13 +155,13 @@ def explain(
     """Attribute the score of a class to the pixels (and bands) of a patch.
 
     Args:
-        model: the model to task.
-        patch: what it looks at; pixels without data count as it sees them, filled.
+        model: the model to explain.
+        patch: its input; pixels without data are filled, as in a prediction.
         label: full or short name of a class.
         method: a name in :data:`METHODS`.
         baseline: a name in :data:`BASELINES`; Grad-CAM has none.
-        report: is told of each step.
-        cancel: stops it before the next step.
+        report: called at each step.
+        cancel: set to stop before the next step.
 
     Raises:
         UnknownName: no such class, method or baseline.
@@ -185,67 +185,71 @@ def explain_many(
     report: progress.Report = progress.ignore,
     cancel: Event | None = None,
 ) -> Iterator[Explanation]:
-    """Explanations of several classes, each as soon as it is ready: method by method.
+    """Explain several classes, method by method; yield each explanation as soon as it is ready.
 
-    The classes share the passes of the net. Everything is checked at once, before the
-    first explanation is asked for.
+    The classes share the forward passes of the net. The arguments are checked at the call, before
+    the first explanation is computed.
 
     Args:
-        model: the model to task.
-        patch: what it looks at.
+        model: the model to explain.
+        patch: its input.
         labels: full or short names of classes.
         methods: names in :data:`METHODS`.
         baseline: a name in :data:`BASELINES`.
-        report: is told of each step.
-        cancel: stops it before the next step.
+        report: called at each step.
+        cancel: set to stop before the next step.
 
     Raises:
         UnknownName: no such class, method or baseline.
         ModelMismatch: the model has no gradients, or was not made for this patch.
         Cancelled: ``cancel`` was set; raised between two steps.
     """
-    ways = [resolve_method(name) for name in methods]
+    chosen = [resolve_method(name) for name in methods]
     names = [resolve(label, model.card.classes).name for label in labels]
-    for way in ways:
-        check_explainable(model, way)
+    for method in chosen:
+        check_explainable(model, method)
     pixels = model.tensor(patch)[None]
     start = baseline_of(model.card, pixels, baseline)
     words = resolve_baseline(baseline, model.card)[1]
 
-    def answers() -> Iterator[Explanation]:
-        for number, way in enumerate(ways, 1):
-            count = f" ({number} of {len(ways)})" if len(ways) > 1 else ""
+    def explanations() -> Iterator[Explanation]:
+        for number, method in enumerate(chosen, 1):
+            count = f" ({number} of {len(chosen)})" if len(chosen) > 1 else ""
             task = AttributionTask(
                 model=model,
                 pixels=pixels,
                 start=start,
                 targets=(),
-                what=f"{way.title}{count}",
+                what=f"{method.title}{count}",
                 report=report,
                 cancel=cancel,
             )
-            # Only a scale of this patch's own needs what is predicted here.
-            known = way.name in model.card.explanation_scales
+            # The predicted classes are needed only if the card states no scale.
+            known = method.name in model.card.explanation_scales
             others = () if known else _predicted(model, patch)
-            yield from _answers(task, way, names, words, others)
+            yield from _explanations(task, method, names, words, others)
 
-    return answers()
+    return explanations()
 
 
-def _answers(
-    task: AttributionTask, way: Method, names: Sequence[str], words: str, predicted: Sequence[int]
+def _explanations(
+    task: AttributionTask,
+    method: Method,
+    names: Sequence[str],
+    words: str,
+    predicted: Sequence[int],
 ) -> Iterator[Explanation]:
-    """One method's explanations of all classes.
+    """Explain all classes by one method.
 
-    ``predicted`` are the columns that give the scale where the card states none.
+    The columns ``predicted`` determine the scale if the card states none.
     """
     begin, model = time.perf_counter(), task.model
     task.step(0)
     columns = [model.card.classes.index(name) for name in names]
-    common = model.card.explanation_scales.get(way.name)
+    common = model.card.explanation_scales.get(method.name)
     targets = tuple(dict.fromkeys([*predicted, *columns]))
     found: dict[int, Attribution] = {}
-    parts = iter(way.compute(replace(task, targets=targets)))
+    parts = iter(method.compute(replace(task, targets=targets)))
     scale, rule = common, SCALE_RULE
     for target in predicted:
         found[target] = next(parts)
@@ -258,13 +262,13 @@ def _answers(
         part.pixels.flags.writeable = False
         yield Explanation(
             label=name,
-            method=way.name,
+            method=method.name,
             model=model.card.name,
             card_hash=model.card.hash,
             attribution=part.pixels,
-            unit=way.unit,
+            unit=method.unit,
             band_share=_shares(model.card.bands, part.bands),
-            baseline=words if way.uses_baseline else "none",
+            baseline=words if method.uses_baseline else "none",
             convergence_delta=part.delta,
             scale=scale,
             scale_rule=rule,
@@ -274,25 +278,25 @@ def _answers(
 
 
 def explanation_scale(model: Model, patches: Sequence[Raster], method: str) -> float:
-    """The attribution to draw in full colour, for all classes and patches of a model.
+    """Compute the attribution to draw in full colour, for all classes and patches of a model.
 
     It is the 99th percentile of the absolute attribution over all pixels of ``patches``
-    and the classes predicted on each (the most probable one where none is): a maximum
-    would let one odd pixel make all pictures pale. Always above 0.
+    and the classes predicted on each (the most probable one if none is): with the maximum,
+    a single outlier would make all pictures pale. Always above 0.
 
     Raises:
         UnknownName: there is no such method.
         ModelMismatch: the model has no gradients, or was not made for these patches.
     """
-    way = resolve_method(method)
-    check_explainable(model, way)
+    chosen = resolve_method(method)
+    check_explainable(model, chosen)
     found: list[FloatArray] = []
     for patch in patches:
         pixels = model.tensor(patch)[None]
         start = baseline_of(model.card, pixels)
         targets = tuple(_predicted(model, patch))
         task = AttributionTask(model=model, pixels=pixels, start=start, targets=targets)
-        found += [part.pixels for part in way.compute(task)]
+        found += [part.pixels for part in chosen.compute(task)]
     return _percentile(found)
 
 
@@ -301,31 +305,31 @@ def explanation_scales(
     patches: Sequence[Raster],
     report: progress.Report = progress.ignore,
 ) -> dict[str, float]:
-    """For the model's card: each method that it can be explained by → its scale.
+    """Compute the scales for the model's card: method → scale, for each usable method.
 
     Raises:
         ModelMismatch: the model has no gradients, or was not made for these patches.
     """
-    able = [way for way in METHODS.values() if not way.needs_maps or has_maps(model)]
+    usable = [one for one in METHODS.values() if not one.needs_maps or has_maps(model)]
     found = {}
-    for k, way in enumerate(able):
-        report(progress.Progress(what=way.title, done=k, total=len(able), unit="methods"))
-        found[way.name] = explanation_scale(model, patches, way.name)
-    report(progress.Progress(what="Scales", done=len(able), total=len(able), unit="methods"))
+    for k, method in enumerate(usable):
+        report(progress.Progress(what=method.title, done=k, total=len(usable), unit="methods"))
+        found[method.name] = explanation_scale(model, patches, method.name)
+    report(progress.Progress(what="Scales", done=len(usable), total=len(usable), unit="methods"))
     return found
 
 
 def has_maps(model: Model) -> bool:
-    """Whether the net has a map of features that Grad-CAM and its like could weigh."""
+    """Tell whether the net has a feature map for methods such as Grad-CAM."""
     return hasattr(model.net, "cam_layer")
 
 
 def check_explainable(model: Model, method: Method) -> None:
-    """Raise unless the model can be explained by that method.
+    """Check that the model can be explained by that method.
 
     Raises:
-        ModelMismatch: its card says that it has no gradients, or it has no layer for the
-            methods that weigh maps of features.
+        ModelMismatch: the model has no gradients according to its card, or it has no feature
+            map and the method needs one.
     """
     if not model.card.explainable:
         raise ModelMismatch(
@@ -334,13 +338,13 @@ def check_explainable(model: Model, method: Method) -> None:
         )
     if method.needs_maps and not has_maps(model):
         raise ModelMismatch(
-            f"{model.card.title} has no map of features that {method.title} could weigh: "
+            f"{model.card.title} has no feature map, which {method.title} needs: "
             f"choose the method {DEFAULT_METHOD}."
         )
 
 
 def _predicted(model: Model, patch: Raster) -> list[int]:
-    """Columns of the classes predicted on a patch, or of the most probable one."""
+    """List the columns of the predicted classes, or of the most probable one if none is."""
     prediction = model.predict(patch)
     labels = prediction.predicted or (max(prediction.labels, key=lambda s: s.probability),)
     return [model.card.classes.index(item.label) for item in labels]
@@ -369,8 +373,8 @@ METHODS: Final[dict[str, Method]] = {
             name=DEFAULT_METHOD,
             title="Integrated Gradients",
             summary=(
-                "How much each pixel and band moves the score on the way from the baseline to "
-                "this patch; all values add up to the score's change. Smoothed over about 30 m."
+                "How much each pixel and band changes the score along the path from the baseline "
+                "to this patch; all values add up to the score's change. Smoothed over about 30 m."
             ),
             captum="IntegratedGradients",
             unit="logits a pixel",
@@ -381,9 +385,9 @@ METHODS: Final[dict[str, Method]] = {
             name="gradient-shap",
             title="GradientSHAP",
             summary=(
-                "As Integrated Gradients, but on the ways from darker and brighter baselines, "
-                "at random places: less depends on one baseline, and the sum is right only on "
-                "average. Smoothed over about 30 m."
+                "Like Integrated Gradients, but at random points of the paths from darker and "
+                "brighter baselines: it depends less on one baseline, and the sum is right only "
+                "on average. Smoothed over about 30 m."
             ),
             captum="GradientShap",
             unit="logits a pixel",
@@ -394,8 +398,8 @@ METHODS: Final[dict[str, Method]] = {
             name="grad-cam",
             title="Grad-CAM",
             summary=(
-                "Which parts of the net's last map of features pull the score up or down: "
-                "coarse, fast, and without a baseline."
+                "Which parts of the net's last feature map raise or lower the score: coarse, fast "
+                "and without a baseline."
             ),
             captum="LayerGradCam",
             unit="Grad-CAM units (gradient × feature)",
@@ -407,9 +411,9 @@ METHODS: Final[dict[str, Method]] = {
             name="fine-cam",
             title="Fine CAM",
             summary=(
-                "By how much the features at each place, which see their surroundings too, move "
-                "the score away from the baseline's: as fine as the net's maps are (20 m where "
-                "it has such), and all values add up to the score's change."
+                "How much the features at each place change the score from that of the baseline; "
+                "features depend on their surroundings too. It is as fine as the net's feature "
+                "maps (up to 20 m), and all values add up to the score's change."
             ),
             captum="LayerIntegratedGradients",
             unit="logits a pixel",
@@ -422,7 +426,7 @@ METHODS: Final[dict[str, Method]] = {
             title="Occlusion",
             summary=(
                 "By how much the score falls when a square of 240 m is replaced by the "
-                "baseline: coarse, but measured rather than derived."
+                "baseline: coarse, but measured directly."
             ),
             captum="Occlusion",
             unit="logits a square of 240 m",
@@ -431,4 +435,4 @@ METHODS: Final[dict[str, Method]] = {
         ),
     )
 }
-"""The attribution methods, by the name that the command line takes."""
+"""The attribution methods, by their names on the command line."""

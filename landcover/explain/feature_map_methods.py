@@ -1,20 +1,20 @@
-"""How scores are attributed to places: what all methods share, and the two on feature maps.
+"""Attribution by feature maps (Grad-CAM and Fine CAM), and the types that all methods share.
 
-A method answers a :class:`AttributionTask` about several classes at once, since they have most of
-the work in common. The methods that take pixels are in :mod:`landcover.explain.pixel_methods`.
+A method handles an :class:`AttributionTask` with several classes at once, since the classes share
+most of the computation. The methods on pixels are in :mod:`landcover.explain.pixel_methods`.
 
-- **Grad-CAM** (Selvaraju et al. 2017, without their ReLU, which would hide what speaks
-  against) weighs each channel of the last maps by the score's gradient.
-- **Fine CAM** takes three steps from there. It weighs every map on its own grid, as
-  HiRes-CAM does (Draelos and Carin 2020); it averages the gradient on the way from the
-  baseline's features to the patch's, as Integrated Grad-CAM does (Sattarzadeh et al.
-  2021); and it multiplies by what the features differ from the baseline's. So all values
-  add up to the score's change, like those of Integrated Gradients. In captum it is
-  ``LayerIntegratedGradients``, for one layer that the whole net has to be run again for.
+- **Grad-CAM** (Selvaraju et al. 2017, without their ReLU, which would hide the evidence
+  against a class) weights each channel of the last feature maps by the score's gradient.
+- **Fine CAM** extends it in three ways. It weights every map on its own grid, like
+  HiRes-CAM (Draelos and Carin 2020); it averages the gradient along the path from the
+  baseline's features to the patch's, like Integrated Grad-CAM (Sattarzadeh et al.
+  2021); and it multiplies by the features' difference from the baseline. So all values
+  add up to the score's change, like those of Integrated Gradients. The equivalent in captum is
+  ``LayerIntegratedGradients``, which handles one layer and runs the entire net at every step.
 
-Where a net answers from pooled maps (:mod:`landcover.models.readout`) both cost one pass over the
-patch and, for fine CAM, one at the baseline, whatever the number of classes: only what
-follows the pooling is run many times.
+For nets that compute their scores from pooled maps (:mod:`landcover.models.readout`), both methods
+need one forward pass of the patch and Fine CAM also one of the baseline, for any number of
+classes: only the layers after the pooling run many times.
 """
 
 from __future__ import annotations
@@ -49,38 +49,39 @@ __all__ = [
     "AttributionTask",
     "fine_cam",
     "grad_cam",
-    "missed",
+    "relative_error",
     "with_own_modules",
 ]
 
 AT_ONCE: Final = 8
-"""Patches in one pass of the net, which bounds memory."""
+"""Patches in one forward pass, to limit memory."""
 TOLERANCE: Final = 0.01
-"""What a method that promises a sum may miss of the score's change, relative to it."""
+"""Accepted error of an attribution's sum, relative to the score's change."""
 LAYER_STEPS: Final = (8, 16, 32)
-"""Gauss-Legendre steps of fine CAM where a layer is stepped through, until the sum is right."""
+"""Gauss-Legendre steps of Fine CAM through a layer, increased until the sum is accurate."""
 _PANELS: Final = (16, 64, 256)
-"""Parts of the way between moments, with four Gauss-Legendre points each, until the sum is
-right: a prior of label sets can turn within a small part of the way.
+"""Parts of the path between moments, with four Gauss-Legendre points each, increased until the
+sum is accurate: a prior of label sets can change sharply within a small part of the path.
 
-On the six samples and all 19 classes, the sum of landcover-mosaic then missed 0.8 % at most
-against average land, and 4 % against the dark, where 4 of 114 sums missed more than 1 %. Its
-probabilities come within 1e-6 of 0 or 1 there, so that rounding in float32 may be the cause;
-that was not shown."""
+On the six samples and all 19 classes, the sum of landcover-mosaic was then off by at most 0.8 %
+with average land as baseline, and by 4 % with the dark one, where 4 of 114 sums were off by more
+than 1 %. Its probabilities are within 1e-6 of 0 or 1 there, so rounding in float32 is a possible
+cause, which was not verified."""
 _FINE_LAYERS: Final = ("trunk.layer2", "trunk.stages.2")
-"""Maps of 80 m in a ResNet and in EfficientNet-Lite0: finer ones know little of classes."""
+"""Maps of 80 m in a ResNet and in EfficientNet-Lite0; finer maps hardly separate the classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attribution:
-    """What a method yields before it is put on a scale.
+    """The result of a method, before it is scaled.
 
     Attributes:
-        pixels: float32 ``(y, x)``, above 0 where a pixel speaks for the class.
-        bands: per band, the summed absolute attribution; None where the method sees none.
-        delta: error of the sum, relative to the score's change (or to one logit where the
-            change is smaller than that); None where no sum is promised.
-        passes: of the net, one a patch in a batch; several classes share them.
+        pixels: float32 ``(y, x)``, above 0 where a pixel is evidence for the class.
+        bands: per band, the sum of the absolute attribution; None if the method does not
+            separate bands.
+        delta: error of the sum, relative to the score's change (or to one logit if the change
+            is smaller); None for methods without such a sum.
+        passes: forward passes of the net, counted per patch; several classes share them.
     """
 
     pixels: FloatArray
@@ -91,15 +92,15 @@ class Attribution:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AttributionTask:
-    """Why a model gives some classes their scores on one patch.
+    """The scores to attribute: a model, a patch, a baseline and some classes.
 
     Attributes:
-        model: which is asked.
-        pixels: as :meth:`Model.tensor` makes them, ``(1, band, y, x)``.
-        start: the baseline, in that shape.
+        model: the model to explain.
+        pixels: input from :meth:`Model.tensor`, ``(1, band, y, x)``.
+        start: the baseline, in the same shape.
         targets: columns of the classes.
-        what: the method's name in what is reported.
-        report: called with each step.
+        what: the method's name in progress reports.
+        report: called at each step.
         cancel: set to stop before the next step.
     """
 
@@ -112,7 +113,7 @@ class AttributionTask:
     cancel: Event | None = None
 
     def step(self, done: int, total: int | None = None) -> None:
-        """Report that ``done`` of ``total`` steps are done; None: not known.
+        """Report that ``done`` of ``total`` steps are done; None if the total is not known.
 
         Raises:
             Cancelled: ``cancel`` was set.
@@ -122,7 +123,7 @@ class AttributionTask:
 
     @cached_property
     def net(self) -> Readout | None:
-        """The net in two, where it answers from pooled maps."""
+        """The net split at the pooling; None if it does not compute scores from pooled maps."""
         return readout.split(self.model)
 
     @property
@@ -131,20 +132,20 @@ class AttributionTask:
         return self.pixels.shape[2], self.pixels.shape[3]
 
     def scores(self, pixels: Tensor) -> Tensor:
-        """Scores ``(n, class)`` of pixels, differentiable, by the fastest equal net."""
+        """Compute differentiable scores ``(n, class)``, with the faster split net if possible."""
         if self.net is None:
             return self.model.scores(pixels)
         return self.net.scores(pixels.to(self.model.device))
 
 
-def missed(total: float, change: float) -> float:
-    """What a sum misses of the score's change, relative to it; see :class:`Attribution`."""
-    # Below one logit the relative error would blow up without the picture being worse.
+def relative_error(total: float, change: float) -> float:
+    """Compute the error of a sum relative to the score's change; see :class:`Attribution`."""
+    # Below a change of one logit, the relative error would grow without a worse map.
     return abs(total - change) / max(abs(change), 1.0)
 
 
 def grad_cam(task: AttributionTask) -> list[Attribution]:
-    """Grad-CAM at the maps of 80 m of all parts, or at the net's ``cam_layer``."""
+    """Compute Grad-CAM on the maps of 80 m of all parts, or at the net's ``cam_layer``."""
     net = task.net
     if net is None:
         return [_layer_grad_cam(task, target) for target in task.targets]
@@ -152,14 +153,14 @@ def grad_cam(task: AttributionTask) -> list[Attribution]:
         views = net.views(task.pixels.to(task.model.device))
         moments = [view.moments() for view in views]
     task.step(1, 1)
-    weights = _gradients(net, moments, moments, task.targets, points=_here())
-    values = _drawn(task, readout.spread(views, weights, None), cells=True)
-    # In captum's units: what a cell adds, not a pixel.
+    weights = _gradients(net, moments, moments, task.targets, points=_end_point())
+    values = _pixel_maps(task, readout.spread(views, weights, None), cells=True)
+    # In captum's units: the contribution of a cell, not of a pixel.
     return [Attribution(pixels=each * CELL_PIXELS**2) for each in values]
 
 
 def fine_cam(task: AttributionTask) -> list[Attribution]:
-    """Fine CAM on the grids of all maps, or at the finest layer that everything passes."""
+    """Compute Fine CAM on the grids of all maps, or at one layer that all data passes through."""
     net = task.net
     if net is None:
         return _layer_cams(task)
@@ -174,10 +175,10 @@ def fine_cam(task: AttributionTask) -> list[Attribution]:
     with torch.no_grad():
         changes = (net.answer(after) - net.answer(before))[0, columns].double().cpu().tolist()
     for panels in _PANELS:
-        weights = _gradients(net, before, after, columns, points=_way(panels))
-        values = _drawn(task, readout.spread(views, weights, others), cells=False)
+        weights = _gradients(net, before, after, columns, points=_path_points(panels))
+        values = _pixel_maps(task, readout.spread(views, weights, others), cells=False)
         deltas = [
-            missed(float(each.sum(dtype=np.float64)), change)
+            relative_error(float(each.sum(dtype=np.float64)), change)
             for each, change in zip(values, changes, strict=True)
         ]
         if max(deltas) <= TOLERANCE:
@@ -188,15 +189,16 @@ def fine_cam(task: AttributionTask) -> list[Attribution]:
     ]
 
 
-def _here() -> tuple[Tensor, Tensor]:
+def _end_point() -> tuple[Tensor, Tensor]:
+    """The patch itself, with weight 1."""
     return torch.ones(1), torch.ones(1)
 
 
-def _way(panels: int) -> tuple[Tensor, Tensor]:
-    """Points between 0 and 1 and their weights.
+def _path_points(panels: int) -> tuple[Tensor, Tensor]:
+    """Choose points between 0 and 1 and their weights.
 
-    Squared, so that they are dense near a flat baseline, where standard deviations grow
-    from 0 and their gradients change fastest.
+    Points are squared, which makes them dense near a flat baseline, where standard deviations
+    grow from 0 and their gradients change fastest.
     """
     nodes, weights = np.polynomial.legendre.leggauss(4)
     part = np.arange(panels)[:, None]
@@ -213,21 +215,22 @@ def _gradients(
     *,
     points: tuple[Tensor, Tensor],
 ) -> list[Tensor]:
-    """Mean gradient of each score between two sets of moments: ``(target, channel)`` a view."""
+    """Average each score's gradient between two sets of moments: ``(target, channel)`` a view."""
     places, shares = (part.to(after[0].device) for part in points)
-    ways = [
+    paths = [
         (a + places[:, None] * (b - a)).detach().requires_grad_()
         for a, b in zip(before, after, strict=True)
     ]
     with torch.enable_grad():
-        scores = net.answer(ways)
+        scores = net.answer(paths)
     rows = [
-        torch.autograd.grad((scores[:, k] * shares).sum(), ways, retain_graph=True) for k in targets
+        torch.autograd.grad((scores[:, k] * shares).sum(), paths, retain_graph=True)
+        for k in targets
     ]
-    return [torch.stack([row[view].sum(dim=0) for row in rows]) for view in range(len(ways))]
+    return [torch.stack([row[view].sum(dim=0) for row in rows]) for view in range(len(paths))]
 
 
-def _drawn(
+def _pixel_maps(
     task: AttributionTask, parts: Sequence[tuple[Tensor, int]], *, cells: bool
 ) -> list[FloatArray]:
     total = sum(readout.on_pixels(values, turn, task.size, cells=cells) for values, turn in parts)
@@ -247,11 +250,11 @@ def _layer_grad_cam(task: AttributionTask, target: int) -> Attribution:
 
 
 def _layer_cams(task: AttributionTask) -> list[Attribution]:
-    """Fine CAM through one layer, each view of the net by itself."""
+    """Compute Fine CAM at one layer, separately for each view of the net."""
     net = with_own_modules(task.model)
     turns = [0]
     if isinstance(net.net, RgbNet):
-        # Its answer is the mean over its views, since what follows the maps is linear.
+        # Its score is the mean over its views, since the layers after the maps are linear.
         turns = [turn * 8 // net.net.symmetries for turn in range(net.net.symmetries)]
         net.net.symmetries = 1
     layer = _fine_layer(net.net)
@@ -282,14 +285,14 @@ def _layer_cam(
             total += undo_symmetry(fine, turn) / len(turns)
             passes += steps
             task.step(passes)
-        delta = missed(float(total.double().sum()), float(after - before))
+        delta = relative_error(float(total.double().sum()), float(after - before))
         if delta <= TOLERANCE:
             break
     return Attribution(pixels=total[0, 0].numpy(), delta=delta, passes=passes)
 
 
 def _fine_layer(net: nn.Module) -> nn.Module:
-    """The finest layer worth weighing that everything passes through."""
+    """Find the finest useful layer that all data passes through."""
     if isinstance(net, PooledNet | RgbNet):
         names = {name for name, _ in net.named_modules()}
         for name in _FINE_LAYERS:
@@ -300,10 +303,10 @@ def _fine_layer(net: nn.Module) -> nn.Module:
 
 
 def with_own_modules(model: Model) -> Model:
-    """The model with modules of its own that share the weights.
+    """Copy the model's modules; the copies share the weights.
 
-    captum hangs a hook on the layer. On the shared net, a prediction that another thread
-    makes meanwhile would run into it.
+    captum registers a hook on the layer. On the original modules, this hook would interfere with
+    predictions in other threads.
     """
     shared = {id(t): t for t in (*model.net.parameters(), *model.net.buffers())}
     return Model(model.card, copy.deepcopy(model.net, shared), model.device)

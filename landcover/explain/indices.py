@@ -1,10 +1,10 @@
-"""Spectral indices: what two bands say of vegetation, water, buildings and burnt ground.
+"""Spectral indices for vegetation, water, buildings and burnt ground.
 
-Each is a normalised difference, (a − b) / (a + b), between −1 and 1. They know nothing of
-any model: beside an explanation they say what the pixels themselves look like.
+Each is a normalised difference of two bands, (a − b) / (a + b), between −1 and 1. They do not
+depend on a model: next to an explanation, they describe the pixels themselves.
 
-Their maps have one diverging scale, from −1 to 1 for all four, in other colours than those
-of attributions, since they speak neither for a class nor against it.
+All four maps have the same diverging scale from −1 to 1. Its colours differ from those of
+attributions, since an index is not evidence for or against a class.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = [
 ]
 
 MIN_BRIGHTNESS: Final = 0.005
-"""Sum of two reflectances below which their ratio is noise: a Level-2A pixel may stray by it."""
+"""Sum of two reflectances below which their ratio is noise: Level-2A pixels have such errors."""
 
 LOW_RGB: Final = (140, 81, 10)
 HIGH_RGB: Final = (1, 102, 94)
-"""The ends of ColorBrewer's BrBG, brown and teal, which people with colour-blindness can tell
-apart from each other and from the red and blue of attributions."""
+"""The ends of ColorBrewer's BrBG scheme, brown and teal. Colour-blind people can distinguish them
+from each other and from the red and blue of attributions."""
 MIDDLE_RGB: Final = (245, 245, 245)
 
 
@@ -47,10 +47,10 @@ class Index:
     """One spectral index, (first − second) / (first + second).
 
     Attributes:
-        name, title: short and long.
+        name, title: short and long name.
         first, second: names of bands.
-        source: who proposed it.
-        steps: upper bounds with what a mean below them means, ascending; the last is 1.
+        source: the publication.
+        steps: ascending upper bounds of the mean, each with its meaning; the last bound is 1.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Index:
     steps: tuple[tuple[float, str], ...]
 
     def reading(self, mean: float) -> str:
-        """What a mean says, in words."""
+        """Describe a mean value in words."""
         return next((words for bound, words in self.steps if mean <= bound), self.steps[-1][1])
 
 
@@ -88,7 +88,7 @@ INDICES: Final[dict[str, Index]] = {
             first="B03",
             second="B08",
             source="McFeeters 1996",
-            # Dark lakes of the north, with hardly more green light than infrared, stay near −0.2.
+            # Dark northern lakes, with hardly more green light than infrared, are near −0.2.
             steps=(
                 (-0.3, "land prevails"),
                 (0.0, "land, or a dark lake"),
@@ -122,7 +122,7 @@ INDICES: Final[dict[str, Index]] = {
         ),
     )
 }
-"""Where the bounds lie is custom rather than law: they sort the usual cases, no more."""
+"""The indices. Their bounds are conventional values that fit typical cases, not exact limits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +133,9 @@ class IndexSummary:
         name: key of :data:`INDICES`.
         map: float32 ``(y, x)``, −1 to 1; NaN without data or where both bands are dark.
             Read-only.
-        mean, low, high: mean, 10th and 90th percentile; None where no pixel has a value.
-        share: of the patch's pixels that have a value, 0 to 1.
-        reading: one line in words.
+        mean, low, high: mean, 10th and 90th percentile; None if no pixel has a value.
+        share: share of the patch's pixels that have a value, 0 to 1.
+        reading: a sentence that describes the values.
     """
 
     name: str
@@ -148,7 +148,7 @@ class IndexSummary:
 
 
 def indices(patch: Raster) -> dict[str, IndexSummary]:
-    """All indices whose bands the patch has; there may be none. Never raises."""
+    """Compute all indices whose bands the patch has; there may be none. Never raises."""
     found = {}
     for index in INDICES.values():
         try:
@@ -160,9 +160,9 @@ def indices(patch: Raster) -> dict[str, IndexSummary]:
 
 
 def normalised_difference(patch: Raster, first: str, second: str) -> FloatArray:
-    """(first − second) / (first + second), float32 ``(y, x)``, −1 to 1, NaN where unknown.
+    """Compute (first − second) / (first + second), float32 ``(y, x)``, −1 to 1, NaN if unknown.
 
-    Negative reflectance, which dark water may have, counts as none.
+    Negative reflectance, which dark water may have, counts as 0.
 
     Raises:
         BadInput: the patch does not have one of the bands.
@@ -177,11 +177,10 @@ def normalised_difference(patch: Raster, first: str, second: str) -> FloatArray:
 
 
 def coloured(values: FloatArray) -> ByteArray:
-    """An index's map as a picture, uint8 RGBA ``(y, x, 4)``: brown −1, near white 0, teal 1.
+    """Colour the map of an index, uint8 RGBA ``(y, x, 4)``: brown −1, near white 0, teal 1.
 
     Args:
-        values: float ``(y, x)``, −1 to 1; values beyond are clipped, and where there is none
-            (NaN) the picture is transparent.
+        values: float ``(y, x)``, −1 to 1; values outside are clipped, NaN becomes transparent.
     """
     known = np.isfinite(values)
     part = np.clip(np.where(known, values, 0.0), -1.0, 1.0).astype(np.float64)[..., None]
@@ -194,7 +193,7 @@ def coloured(values: FloatArray) -> ByteArray:
 
 
 def colour_bar(width: int = 256, height: int = 14) -> ByteArray:
-    """The scale of all maps from −1 on the left to 1 on the right, uint8 ``(y, x, 4)``."""
+    """Draw the scale of all maps, from −1 on the left to 1 on the right, uint8 ``(y, x, 4)``."""
     return coloured(np.tile(np.linspace(-1.0, 1.0, width, dtype=np.float32), (height, 1)))
 
 
@@ -208,7 +207,7 @@ def _summary(index: Index, values: FloatArray) -> IndexSummary:
             low=None,
             high=None,
             share=0.0,
-            reading=f"{index.name} is not known here: no pixel is bright enough in both bands.",
+            reading=f"{index.name} is unknown here: no pixel is bright enough in both bands.",
         )
     mean = float(known.mean())
     low, high = np.percentile(known, (10, 90)).tolist()
@@ -227,6 +226,6 @@ def _summary(index: Index, values: FloatArray) -> IndexSummary:
 
 
 def number(value: float) -> str:
-    """Two decimals, with a proper minus and no minus before zero."""
+    """Format a value with two decimals, a typographic minus and no minus before zero."""
     text = f"{value:.2f}"
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")

@@ -1,4 +1,4 @@
-"""How an attribution is drawn: one diverging scale over the greyed picture."""
+"""Drawing of attributions: a diverging colour scale over the greyed picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["AGAINST_RGB", "FOR_RGB", "Legend", "legend", "overlay"]
 
 AGAINST_RGB: Final = (33, 102, 172)
 FOR_RGB: Final = (178, 24, 43)
-"""The ends of ColorBrewer's RdBu, which people with colour-blindness can tell apart."""
+"""The ends of ColorBrewer's RdBu scheme, which colour-blind people can distinguish."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,9 @@ class Legend:
     """What the colours of an explanation mean.
 
     Attributes:
-        bar: uint8 ``(y, x, 3)``, from full colour against on the left to for on the right.
+        bar: uint8 ``(y, x, 3)``, from evidence against (left) to evidence for (right).
         against, neutral, in_favour: texts below its left end, middle and right end.
-        note: one sentence on unit and scale.
+        note: the unit and the scale, in words.
     """
 
     bar: ByteArray
@@ -37,7 +37,7 @@ class Legend:
 
 
 def legend(explanation: Explanation, width: int = 256, height: int = 14) -> Legend:
-    """The colour bar of an explanation with its texts."""
+    """Make the colour bar of an explanation with its texts."""
     values = np.tile(np.linspace(-1.0, 1.0, width, dtype=np.float32), (height, 1))
     white = np.full((height, width, 3), 255.0, dtype=np.float32)
     number = f"{explanation.scale:.2g}"
@@ -51,22 +51,21 @@ def legend(explanation: Explanation, width: int = 256, height: int = 14) -> Lege
 
 
 def overlay(explanation: Explanation, patch: Raster, opacity: float = 0.8) -> ByteArray:
-    """The attribution over the true-colour picture, uint8 RGBA ``(y, x, 4)``.
+    """Draw the attribution over the true-colour picture, uint8 RGBA ``(y, x, 4)``.
 
-    Blue speaks against the class, red for it; the stronger, the less of the picture
-    shows through, and around 0 the picture is as it is. The picture loses its own
-    colours as ``opacity`` grows, so that red roofs and blue water are not taken for
-    attribution. Pixels without data are transparent.
+    Red is evidence for the class, blue against it; the stronger the evidence, the less of the
+    picture shows through. The picture becomes greyer as ``opacity`` increases, so that red roofs
+    and blue water are not mistaken for attribution. Pixels without data are transparent.
 
     Args:
         explanation: of this patch.
-        patch: what was explained.
-        opacity: 0 (only the picture) to 1; values beyond are clipped.
+        patch: the patch that was explained.
+        opacity: 0 (only the picture) to 1; values outside are clipped.
     """
     strength = float(np.clip(opacity, 0.0, 1.0))
     picture = patch.image()
     colour = picture[..., :3].astype(np.float32)
-    # Rec. 601 luma, lifted so that blue stands out from dark forest.
+    # Rec. 601 luma, brightened so that blue is visible on dark forest.
     grey = 70.0 + 185.0 / 255.0 * (colour @ np.array([0.299, 0.587, 0.114], dtype=np.float32))
     base = colour + strength * (grey[..., None] - colour)
     out = picture.copy()
@@ -76,7 +75,7 @@ def overlay(explanation: Explanation, patch: Raster, opacity: float = 0.8) -> By
 
 
 def _tint(base: FloatArray, values: FloatArray, strength: float) -> ByteArray:
-    """Mix full colours into ``base`` ``(y, x, 3)`` by values of -1 to 1."""
+    """Blend the full colours into ``base`` ``(y, x, 3)`` by values of -1 to 1."""
     ends = np.array([AGAINST_RGB, FOR_RGB], dtype=np.float32)
     colour = ends[(values > 0).astype(int)]
     weight = (np.abs(values) * strength)[..., None]

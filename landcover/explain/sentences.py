@@ -1,7 +1,7 @@
-"""What an explanation says, in a sentence of plain language made from its own figures.
+"""A sentence in plain language that summarises an explanation.
 
-It never says more than was measured. Where the evidence is faint beside what the model
-usually reacts to, or lies for and against in equal parts, it says that and stops.
+The sentence uses only the values of the explanation. If the evidence is weak compared with the
+model's usual evidence, or is balanced for and against, the sentence says so and gives no details.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ __all__ = [
 ]
 
 FAINT: Final = 0.05
-"""Mean absolute attribution, in parts of full colour, below which a map is called faint."""
+"""Mean absolute attribution relative to full colour below which the evidence counts as weak."""
 MIXED: Final = 0.6
-"""Share of the larger side in all evidence below which it is called mixed."""
+"""Share of the larger side in all evidence below which the evidence counts as mixed."""
 QUARTER: Final = 0.4
 HALF: Final = 0.65
-"""Shares of a side's evidence in a quarter or a half of the picture from which that is named;
-where it is spread evenly there is a quarter in each and a half in each."""
+"""Smallest shares of a side's evidence in a quarter or half of the picture for it to be named;
+evenly spread evidence has 0.25 in each quarter and 0.5 in each half."""
 MOST_OF_HALF: Final = 0.7
-"""Share of the fullest half that its fuller quarter has, where the quarter is named instead."""
+"""Smallest share of a half's evidence in one quarter for the quarter to be named instead."""
 ROUGH_DELTA: Final = 0.25
-"""What a sum may miss of the score's change before the sentence calls it rough."""
+"""Relative error of the sum above which the sentence calls it rough."""
 MIN_GROUP_EFFECT: Final = 0.1
-"""Logits below which the effect of a group of bands is not worth a word."""
+"""Smallest effect of a group of bands that is mentioned, in logits."""
 STRONGEST: Final = 0.1
-"""Share of the pixels, those with most of the evidence, whose index is given."""
+"""Share of the pixels, those with the strongest evidence, whose index is given."""
 
 _QUARTERS: Final = {
     "north-west": (0, 0),
@@ -69,14 +69,14 @@ _PICTURE_WORDS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sides:
-    """The two sides of an explanation's evidence.
+    """The evidence for and against a class.
 
     Attributes:
         in_favour, against: sums of the attribution above and below 0, both 0 or more.
-        leading: share of the larger side, 0.5 to 1; 0.5 where there is nothing at all.
-        strength: mean absolute attribution in parts of full colour.
-        where: the quarter or half of the picture in which the larger side is gathered, by
-            the compass, or None where it is spread.
+        leading: share of the larger side, 0.5 to 1; 0.5 without any evidence.
+        strength: mean absolute attribution relative to full colour.
+        where: the quarter or half of the picture with most of the larger side's evidence, as a
+            compass direction; None if the evidence is spread.
         gathered: share of the larger side's evidence there, 0 to 1.
     """
 
@@ -89,7 +89,7 @@ class Sides:
 
 
 def sides(explanation: Explanation, valid: BoolArray | None = None) -> Sides:
-    """Measure an explanation's two sides.
+    """Measure the evidence for and against the class of an explanation.
 
     Args:
         explanation: of a patch.
@@ -112,34 +112,34 @@ def sides(explanation: Explanation, valid: BoolArray | None = None) -> Sides:
 
 
 def sentence(explanation: Explanation, patch: Raster, bands: BandEvidence | None = None) -> str:
-    """One sentence on an explanation, from its figures alone.
+    """Summarise an explanation in one sentence.
 
     Args:
         explanation: of that patch.
-        patch: what was explained.
-        bands: of the same class on the same patch, to name groups of bands.
+        patch: the patch that was explained.
+        bands: band evidence for the same class on the same patch, to name groups of bands.
     """
     name = BY_NAME[explanation.label].short
     found = sides(explanation, patch.valid)
     if found.strength < FAINT:
         return (
-            f"This map says little about {name}: its values are {found.strength:.0%} of full "
-            "colour on average, so the model hardly reacts to any place here."
+            f"This map has little evidence for or against {name}: its values are "
+            f"{found.strength:.0%} of full colour on average."
         )
     rough = ""
     if explanation.convergence_delta is not None and explanation.convergence_delta > ROUGH_DELTA:
-        rough = f"; the sum is off by {explanation.convergence_delta:.0%}, so this is rough"
+        rough = f"; the sum is off by {explanation.convergence_delta:.0%}, so this is inexact"
     tail = f"{_groups(bands)}{rough}."
     if found.leading < MIXED:
         return (
-            f"The evidence on {name} is mixed, {_share(found.in_favour, found)} for it and "
-            f"{_share(found.against, found)} against{tail}"
+            f"The evidence on {name} is mixed: {_share(found.in_favour, found)} for it and "
+            f"{_share(found.against, found)} against it{tail}"
         )
     side = "for" if found.in_favour >= found.against else "against"
     picture = patch.is_rgb
     place = _place(found, picture=picture)
     return (
-        f"Most of the evidence on {name} speaks {side} it ({found.leading:.0%}){place}"
+        f"Most of the evidence is {side} {name} ({found.leading:.0%}){place}"
         f"{_index(explanation, patch, side)}{tail}"
     )
 
@@ -150,7 +150,7 @@ def _share(part: float, found: Sides) -> str:
 
 def _place(found: Sides, *, picture: bool) -> str:
     if found.where is None:
-        return ", spread over the whole picture"
+        return ", spread over the entire picture"
     where = _PICTURE_WORDS[found.where] if picture else found.where
     return f", {found.gathered:.0%} of that in the {where}"
 
@@ -180,7 +180,7 @@ def _where(evidence: FloatArray) -> tuple[str | None, float]:
 
 
 def _index(explanation: Explanation, patch: Raster, side: str) -> str:
-    """NDVI of the pixels that carry most of the evidence, where the patch has one."""
+    """State the NDVI of the pixels with the strongest evidence, if the patch has its bands."""
     ndvi = INDICES["NDVI"]
     if patch.is_rgb or not {ndvi.first, ndvi.second} <= set(patch.bands):
         return ""
@@ -195,15 +195,16 @@ def _index(explanation: Explanation, patch: Raster, side: str) -> str:
 
 
 def _groups(bands: BandEvidence | None) -> str:
-    """The groups of bands that move the score most, one each way."""
+    """Name the groups of bands that raise and lower the score most."""
     if bands is None or not bands.groups:
         return ""
     most = max(bands.groups, key=lambda group: bands.groups[group])
     least = min(bands.groups, key=lambda group: bands.groups[group])
     parts = []
     if bands.groups[most] >= MIN_GROUP_EFFECT:
-        parts.append(f"the {most} bands speak for it (+{bands.groups[most]:.1f} logits)")
+        parts.append(f"the {most} bands raise its score (+{bands.groups[most]:.1f} logits)")
     if bands.groups[least] <= -MIN_GROUP_EFFECT:
-        verb = "" if parts else " bands speak"
-        parts.append(f"the {least}{verb} against it (−{-bands.groups[least]:.1f})")
-    return f"; {', '.join(parts)}" if parts else "; no group of bands alone moves its score much"
+        verb = "lower it" if parts else "lower its score"
+        unit = "" if parts else " logits"
+        parts.append(f"the {least} bands {verb} (−{-bands.groups[least]:.1f}{unit})")
+    return f"; {', '.join(parts)}" if parts else "; no group of bands alone changes its score much"

@@ -1,8 +1,8 @@
-"""What if: the same patch with something changed, and how the answer moves.
+"""What-if analysis: change a patch and compare the predictions before and after.
 
-Each change is a small value that says what it does to a patch, so that a page or a script
-can put several together, show them in words and take them back. What comes out is a patch
-like any other; its provenance says that it was changed.
+Each change is a small immutable object with a description in words; a page or a script can
+combine several and remove them again. The result is an ordinary patch, and its provenance lists
+the changes.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ SEASONS: Final[dict[str, tuple[float, ...]]] = {
     "summer": (1.0,) * 12,
     "autumn": (0.62, 0.60, 0.69, 0.69, 0.72, 0.85, 0.86, 0.88, 0.87, 0.88, 0.83, 0.77),
 }
-"""Season → brightness of each band in parts of summer's, on the very same ground.
+"""Season → brightness of each band relative to summer, for the same ground.
 
 Median over the pixels of the Boadella scenes (Catalonia: forest, fields, a reservoir) of
-2020-01-28, 2022-03-08 and 2020-09-14, against the median of three clear summer dates. One
-place, one date a season: haze and the sun's height are in it as much as leaves.
+2020-01-28, 2022-03-08 and 2020-09-14, relative to the median of three clear summer dates. With
+one place and one date per season, the factors also contain haze and the elevation of the sun.
 """
 _EDGE: Final = 0.35
-"""Part of a cloud's radius over which its edge fades."""
+"""Share of a cloud's radius over which its edge fades."""
 _GAINS: Final = (0.1, 10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BandsOff:
-    """Bands replaced by the mean of the training data, so that they tell nothing.
+    """Bands replaced by the mean of the training data, which removes their information.
 
     Attributes:
         bands: names of bands.
@@ -79,7 +79,7 @@ class BandsOff:
             )
 
     def apply(self, patch: Raster, card: Card) -> Raster:
-        """The patch without them; bands that the model does not read stay as they are."""
+        """Replace the bands; those that the model does not use stay unchanged."""
         pixels = np.array(patch.data)
         for band, mean in zip(card.bands, card.mean, strict=True):
             if band in self.bands and band in patch.bands:
@@ -88,24 +88,24 @@ class BandsOff:
 
     @property
     def description(self) -> str:
-        """In words."""
+        """The change in words."""
         return f"{', '.join(self.bands) or 'no band'} at the mean of the training data"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
-    """An elliptic cloud with a soft edge and the spectrum of a real one.
+    """An elliptical cloud with a soft edge and the spectrum of a real cloud.
 
     The spectrum is :data:`landcover.trust.bench.synthetic.CLOUD`.
 
     Attributes:
-        opacity: 0 (not there) to 1 (nothing shines through in its middle).
-        size: width from west to east, in parts of the patch's side, above 0.
-        flatness: height in parts of its width, above 0.
-        across, down: of its middle, in parts of the patch's sides, from the upper left.
+        opacity: 0 (invisible) to 1 (opaque at the centre).
+        size: width from west to east relative to the patch's side, above 0 and up to 4.
+        flatness: height relative to the width, above 0 and up to 4.
+        across, down: position of the centre relative to the patch's sides, from the upper left.
 
     Raises:
-        BadInput: a value lies outside its range.
+        BadInput: a value is outside its range.
     """
 
     opacity: float = 1.0
@@ -116,44 +116,44 @@ class Cloud:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.opacity <= 1.0:
-            raise BadInput(f"A cloud's opacity lies between 0 and 1, not {self.opacity:g}.")
+            raise BadInput(f"A cloud's opacity must be between 0 and 1, not {self.opacity:g}.")
         if not (0.0 < self.size <= 4.0 and 0.0 < self.flatness <= 4.0):
-            raise BadInput("A cloud's size and flatness lie above 0 and up to 4: choose others.")
+            raise BadInput("A cloud's size and flatness must be above 0 and at most 4.")
         if not (math.isfinite(self.across) and math.isfinite(self.down)):
-            raise BadInput("A cloud's middle lies in parts of the patch's sides: give numbers.")
+            raise BadInput("The position of a cloud's centre must be two finite numbers.")
 
     def opacity_map(self, height: int, width: int) -> FloatArray:
-        """Its opacity on a grid of pixels, float32 ``(y, x)``."""
+        """Compute the opacity on a grid of pixels, float32 ``(y, x)``, 0 to 1."""
         y = ((np.arange(height) + 0.5) / height - self.down) / (self.size * self.flatness / 2)
         x = ((np.arange(width) + 0.5) / width - self.across) / (self.size / 2)
         inside = np.clip((1.0 - np.hypot(y[:, None], x[None])) / _EDGE, 0.0, 1.0)
-        # A smooth step: no ring where the edge begins, which a net could see.
-        cover: FloatArray = (self.opacity * inside**2 * (3 - 2 * inside)).astype(np.float32)
-        return cover
+        # A smooth step, to avoid a visible ring where the edge begins.
+        opacity: FloatArray = (self.opacity * inside**2 * (3 - 2 * inside)).astype(np.float32)
+        return opacity
 
     def apply(self, patch: Raster, card: Card) -> Raster:
-        """The patch under it; pixels without data stay without."""
+        """Draw the cloud over the patch; pixels without data stay without."""
         del card
-        cover = self.opacity_map(patch.height, patch.width) * patch.valid
+        opacity = self.opacity_map(patch.height, patch.width) * patch.valid
         spectrum = [CLOUD[BAND_NAMES.index(band)] for band in patch.bands]
-        return painted(patch, spectrum, cover)
+        return painted(patch, spectrum, opacity)
 
     @property
     def description(self) -> str:
-        """In words."""
+        """The change in words."""
         return f"a painted cloud {self.size:.0%} as wide as the patch, {self.opacity:.0%} opaque"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Season:
-    """The brightness of another season; the picture stays what it is.
+    """The brightness of another season; the content of the patch stays the same.
 
     Attributes:
         to: a key of :data:`SEASONS`.
-        strength: 0 (nothing) to 1 (all of the measured factors).
+        strength: 0 (no change) to 1 (the measured factors).
 
     Raises:
-        BadInput: there is no such season, or the strength lies outside its range.
+        BadInput: there is no such season, or the strength is outside its range.
     """
 
     to: str
@@ -161,14 +161,14 @@ class Season:
 
     def __post_init__(self) -> None:
         if self.to not in SEASONS:
-            raise BadInput(f"'{self.to[:20]}' is no season: choose from {', '.join(SEASONS)}.")
+            raise BadInput(f"Unknown season '{self.to[:20]}': choose from {', '.join(SEASONS)}.")
         if not 0.0 <= self.strength <= 1.0:
-            raise BadInput(f"A season's strength lies between 0 and 1, not {self.strength:g}.")
+            raise BadInput(f"A season's strength must be between 0 and 1, not {self.strength:g}.")
 
     def apply(self, patch: Raster, card: Card) -> Raster:
-        """The patch with each band as much brighter or darker as the seasons differ.
+        """Make each band brighter or darker by the difference between the seasons.
 
-        A patch without a date counts as one of summer.
+        A patch without a date is treated as a summer patch.
         """
         del card
         now = np.array(SEASONS[season_of(patch) or "summer"])
@@ -178,8 +178,8 @@ class Season:
 
     @property
     def description(self) -> str:
-        """In words."""
-        part = "" if self.strength == 1 else f", {self.strength:.0%} of the way"
+        """The change in words."""
+        part = "" if self.strength == 1 else f", at a strength of {self.strength:.0%}"
         return f"as bright as in {self.to}{part}"
 
 
@@ -188,41 +188,41 @@ class Brightness:
     """All bands brighter or darker by one factor, as on a slope or under thin haze.
 
     Attributes:
-        gain: 1 changes nothing; 0.1 to 10.
+        gain: 0.1 to 10; 1 changes nothing.
 
     Raises:
-        BadInput: it lies outside its range.
+        BadInput: the gain is outside its range.
     """
 
     gain: float
 
     def __post_init__(self) -> None:
         if not _GAINS[0] <= self.gain <= _GAINS[1]:
-            raise BadInput(f"A gain lies between 0.1 and 10, not {self.gain:g}.")
+            raise BadInput(f"A gain must be between 0.1 and 10, not {self.gain:g}.")
 
     def apply(self, patch: Raster, card: Card) -> Raster:
-        """The patch times the gain."""
+        """Multiply the patch by the gain."""
         del card
         return replace(patch, data=patch.data * np.float32(self.gain))
 
     @property
     def description(self) -> str:
-        """In words."""
+        """The change in words."""
         return f"{self.gain:.2g} times as bright"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """The window moved, in steps of whole pixels of 10 m.
+    """A shift of the window by whole pixels of 10 m.
 
-    A step that is no multiple of 60 m cuts through the pixels of the coarser bands, as
-    windows of other programs do.
+    Shifts that are not multiples of 60 m cut through the pixels of the coarser bands, as windows
+    from other programs do.
 
     Attributes:
         east_m, north_m: metres, below 0 for west and south.
 
     Raises:
-        BadInput: a way is no number, or infinite.
+        BadInput: a distance is not a finite number.
     """
 
     east_m: float = 0.0
@@ -230,23 +230,23 @@ class Shift:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.east_m) and math.isfinite(self.north_m)):
-            raise BadInput("A window moves by metres east and north: give two finite numbers.")
+            raise BadInput("A shift needs two finite numbers: metres to the east and the north.")
 
     @property
     def pixels(self) -> tuple[int, int]:
-        """Rows down and columns to the right."""
+        """Number of rows down and of columns to the right."""
         return -whole_pixels(self.north_m), whole_pixels(self.east_m)
 
     @property
     def description(self) -> str:
-        """In words: how far it moves, which for 14 m is one pixel."""
+        """The shift in words, in whole pixels: 14 m are one pixel."""
         down, right = self.pixels
-        ways = [
+        parts = [
             f"{abs(steps) * PIXEL_M:.0f} m {towards[steps < 0]}"
             for steps, towards in ((-down, ("north", "south")), (right, ("east", "west")))
             if steps
         ]
-        return f"the window moved {' and '.join(ways) or 'nowhere'}"
+        return f"the window moved {' and '.join(parts) or '0 m'}"
 
 
 Change = BandsOff | Cloud | Season | Brightness | Shift
@@ -271,13 +271,13 @@ class WhatIf:
 
     @property
     def difference(self) -> dict[str, float]:
-        """Class → by how much its probability rose."""
+        """Class → change of its probability."""
         pairs = zip(self.before.labels, self.after.labels, strict=True)
         return {one.label: other.probability - one.probability for one, other in pairs}
 
     @property
     def flipped(self) -> tuple[str, ...]:
-        """The classes that are called only before or only after."""
+        """The classes that are predicted only before or only after the change."""
         pairs = zip(self.before.labels, self.after.labels, strict=True)
         return tuple(one.label for one, other in pairs if one.predicted != other.predicted)
 
@@ -290,18 +290,18 @@ def what_if(
     scene: Raster | None = None,
     aim: str = DEFAULT_AIM,
 ) -> WhatIf:
-    """What a model says of a patch, and of the patch with changes.
+    """Predict a patch before and after changes.
 
     Args:
-        model: whom to ask.
-        patch: what it looks at.
-        changes: in their order; the window moves first, wherever that stands.
-        scene: the larger area that the patch was cut from, where it is at hand.
-        aim: what the thresholds serve, as :func:`landcover.models.thresholds.parse_aim` reads it.
+        model: the model to use.
+        patch: its input.
+        changes: applied in this order, but shifts of the window always come first.
+        scene: the larger area that the patch was cut from, if available.
+        aim: the aim of the thresholds, as read by :func:`landcover.models.thresholds.parse_aim`.
 
     Raises:
-        ModelMismatch: the patch is not what the model was made for.
-        BadInput: the scene does not hold the patch, or the window moves by its side or more.
+        ModelMismatch: the model was not made for this kind of patch.
+        BadInput: the scene does not contain the patch, or the shift is as large as its side.
     """
     moved = changed(patch, changes, model.card, scene=scene)
     before, after = model.predict_many([patch, moved.patch], aim)
@@ -317,16 +317,16 @@ def what_if(
 def changed(
     patch: Raster, changes: Sequence[Change], card: Card, *, scene: Raster | None = None
 ) -> Moved:
-    """A patch with changes, which its provenance names.
+    """Change a patch and list the changes in its provenance.
 
     Args:
-        patch: what to change.
-        changes: in their order; the window moves first, wherever that stands.
-        card: of the model that will look.
-        scene: the larger area that the patch was cut from, where it is at hand.
+        patch: the patch to change.
+        changes: applied in this order, but shifts of the window always come first.
+        card: of the model that the patch is for.
+        scene: the larger area that the patch was cut from, if available.
 
     Raises:
-        BadInput: the scene does not hold the patch, or the window moves by its side or more.
+        BadInput: the scene does not contain the patch, or the shift is as large as its side.
     """
     steps = [change.pixels for change in changes if isinstance(change, Shift)]
     down, right = (sum(step[axis] for step in steps) for axis in (0, 1))
@@ -341,7 +341,7 @@ def changed(
 
 
 def season_of(patch: Raster) -> str:
-    """The season of a patch where it lies, a key of :data:`SEASONS`; empty without a date."""
+    """Find the local season of a patch, a key of :data:`SEASONS`; empty without a date."""
     if patch.acquired is None:
         return ""
     return season(patch.acquired.month + (6 if patch.centre[0] < 0 else 0))

@@ -1,8 +1,8 @@
-"""The axioms of attribution, on the real net: what an explanation must do to be one.
+"""The axioms of attribution, tested on the shipped net.
 
-Sundararajan et al. 2017 ("Axiomatic attribution for deep networks") name them:
-completeness, implementation invariance, symmetry, sensitivity to what does not matter
-("dummy"), and linearity.
+Sundararajan et al. 2017 ("Axiomatic attribution for deep networks") define them:
+completeness, implementation invariance, symmetry, sensitivity, zero attribution to irrelevant
+inputs ("dummy"), and linearity.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.support.examples import sampled
 
 WATER = "Inland waters"
 COMPLETE = ("integrated-gradients", "fine-cam")
-"""The methods that promise a sum."""
+"""The methods whose attributions add up to the score's change."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def like(model: Model, net: nn.Module) -> Model:
 
 
 def change(model: Model, patch: Raster, label: str, name: str) -> float:
-    """How far the score is from the baseline's, asked of the net itself."""
+    """Compute the score's change from the baseline, with the net itself."""
     pixels = model.tensor(patch)[None]
     start = baseline(model.card, pixels, name)
     with torch.no_grad():
@@ -61,7 +61,7 @@ def change(model: Model, patch: Raster, label: str, name: str) -> float:
 @pytest.mark.parametrize("name", sampled(BASELINES, {"mean"}))
 @pytest.mark.parametrize("method", COMPLETE)
 def test_completeness(cnn: Model, lake: Raster, method: str, name: str) -> None:
-    """All values add up to the score's change within 1 %, for a class that is there and one
+    """All values add up to the score's change within 1 %, for a class that is present and one
     that is not."""
     labels = [WATER, "Vineyards" if "Vineyards" in CLASS_NAMES else "Arable land"]
     for found in explanation.explain_many(cnn, lake, labels, [method], baseline=name):
@@ -73,7 +73,7 @@ def test_completeness(cnn: Model, lake: Raster, method: str, name: str) -> None:
 
 
 def folded(net: nn.Module) -> nn.Module:
-    """The same function without normalisations."""
+    """Build the same function without normalisation layers."""
     net = copy.deepcopy(net)
     for module in list(net.modules()):
         if isinstance(module, nn.Sequential):
@@ -85,7 +85,7 @@ def folded(net: nn.Module) -> nn.Module:
 
 
 def permuted(net: nn.Module) -> nn.Module:
-    """The same function with the channels of every pixel-wise branch in another order."""
+    """Build the same function with the channels of every pixel-wise branch in another order."""
     net = copy.deepcopy(net)
     random = torch.Generator().manual_seed(0)
     for branch in (m.spectrum for m in net.modules() if hasattr(m, "spectrum")):
@@ -103,7 +103,7 @@ def permuted(net: nn.Module) -> nn.Module:
 def test_implementation_invariance(
     cnn: Model, lake: Raster, method: str, rebuilt: Callable[[nn.Module], nn.Module]
 ) -> None:
-    """Two nets that compute the same are explained alike, however they are built."""
+    """Two nets that compute the same function have the same explanation."""
     other = like(cnn, rebuilt(cnn.net))
     pixels = cnn.tensor(lake)[None]
     with torch.no_grad():
@@ -114,7 +114,7 @@ def test_implementation_invariance(
     )
 
 
-def test_the_same_function_of_quite_another_build() -> None:
+def test_the_same_function_from_different_modules() -> None:
     """max(x, 0) as ReLU and as (x + |x|) / 2: equal outputs, equal explanations."""
 
     class Half(nn.Module):
@@ -140,8 +140,8 @@ def test_the_same_function_of_quite_another_build() -> None:
 
 
 @pytest.mark.parametrize("method", ["integrated-gradients", "grad-cam", "occlusion"])
-def test_a_turned_patch_is_explained_by_the_turned_map(method: str) -> None:
-    """Symmetry: a net that sees no direction explains a turned patch by the turned map."""
+def test_a_rotated_patch_has_the_rotated_map(method: str) -> None:
+    """Symmetry: for a net without direction, the map of a rotated patch is the rotated map."""
 
     class Pixelwise(nn.Module):
         def __init__(self) -> None:
@@ -164,7 +164,7 @@ def test_a_turned_patch_is_explained_by_the_turned_map(method: str) -> None:
         np.testing.assert_allclose(found, symmetry(straight, which).numpy(), atol=1e-5)
 
 
-def test_two_bands_that_the_net_treats_alike_count_alike() -> None:
+def test_bands_with_equal_weights_have_equal_shares() -> None:
     """Symmetry over bands: equal values and equal weights get equal shares."""
     model = tiny.tiny_model()
     one, two = BAND_NAMES.index("B11"), BAND_NAMES.index("B12")
@@ -182,8 +182,8 @@ def test_two_bands_that_the_net_treats_alike_count_alike() -> None:
         assert share["B11"] > 0
 
 
-def blind_to(net: nn.Module, band: str) -> nn.Module:
-    """The real net with zero weight on every path from a band measured at 20 m."""
+def without_band(net: nn.Module, band: str) -> nn.Module:
+    """Copy the net with all weights of a band measured at 20 m set to zero."""
     net = copy.deepcopy(net)
     index = BAND_NAMES.index(band)
     for module in net.modules():
@@ -200,18 +200,19 @@ def blind_to(net: nn.Module, band: str) -> nn.Module:
     return net
 
 
-def test_a_band_that_does_not_matter_gets_nothing(cnn: Model, lake: Raster) -> None:
-    """Sensitivity: on the real net with zero weight on B11, B11 gets zero."""
-    model = like(cnn, blind_to(cnn.net, "B11"))
+def test_a_band_without_effect_has_no_attribution(cnn: Model, lake: Raster) -> None:
+    """Dummy: with zero weights for B11, its attribution is zero."""
+    model = like(cnn, without_band(cnn.net, "B11"))
     share = explanation.explain(model, lake, WATER).band_share
     assert share is not None
     assert share["B11"] == 0.0
     assert all(value > 0 for band, value in share.items() if band != "B11")
 
 
-def test_what_changes_the_answer_alone_gets_something(cnn: Model, lake: Raster) -> None:
-    """Sensitivity, its other half: where only a square differs from the baseline and the
-    score differs, that square gets it all."""
+def test_only_pixels_that_differ_from_the_baseline_have_attribution(
+    cnn: Model, lake: Raster
+) -> None:
+    """Sensitivity: if only a square differs from the baseline, it has all the attribution."""
     reflectance = np.tile(np.array(cnn.card.mean, np.float32)[:, None, None], (1, 120, 120))
     reflectance[:, 24:48, 48:72] = lake.data[:, :24, :24]
     patch = tiny.random_patch(data=reflectance)
@@ -223,7 +224,7 @@ def test_what_changes_the_answer_alone_gets_something(cnn: Model, lake: Raster) 
 
 
 def test_linearity_in_the_scores(cnn: Model, lake: Raster) -> None:
-    """The explanation of 2 a − b is twice that of a less that of b."""
+    """The explanation of 2 a − b is twice that of a minus that of b."""
 
     class Mixed(nn.Module):
         def __init__(self, net: nn.Module, first: int, second: int) -> None:
@@ -256,8 +257,8 @@ def test_linearity_in_the_scores(cnn: Model, lake: Raster) -> None:
         np.testing.assert_allclose(both, 2 * a - b, atol=atol * scale)
 
 
-def test_integrated_gradients_tend_to_captums() -> None:
-    """Our steps and captum's many even ones give the same map on a net without bumps."""
+def test_integrated_gradients_agree_with_captum() -> None:
+    """For a smooth net, few adaptive steps give the same map as captum's many even steps."""
 
     class Smooth(nn.Module):
         def __init__(self) -> None:

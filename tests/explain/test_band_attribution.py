@@ -1,4 +1,4 @@
-"""What a band says is how the score changes without it."""
+"""Band evidence is the fall of the score without a band or group of bands."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.support import tiny
 WATER = "Inland waters"
 
 
-def test_the_groups_hold_each_band_once() -> None:
+def test_each_band_is_in_one_group() -> None:
     bands = [band for group in GROUPS.values() for band in group]
     assert sorted(bands) == sorted(BAND_NAMES)
     assert GROUPS["visible"] == ("B02", "B03", "B04")
     assert GROUPS["shortwave infrared"] == ("B11", "B12")
 
 
-def test_a_band_and_a_group_say_how_the_score_falls_without_them() -> None:
+def test_band_and_group_evidence_is_the_fall_of_the_score() -> None:
     model, patch = (
         registry.default().load(registry.DEFAULT_MODEL, "cpu"),
         read_sample("finland-lake"),
@@ -48,7 +48,7 @@ def test_a_band_and_a_group_say_how_the_score_falls_without_them() -> None:
     assert "shortwave infrared" in bands_text(found)
 
 
-def test_a_band_that_the_net_does_not_read_says_nothing() -> None:
+def test_a_band_that_the_net_ignores_has_no_evidence() -> None:
     model = tiny.tiny_model()
     with torch.no_grad():
         model.net.get_parameter("conv.weight")[:, BAND_NAMES.index("B05")] = 0.0
@@ -57,7 +57,7 @@ def test_a_band_that_the_net_does_not_read_says_nothing() -> None:
     assert one.bands["B04"] not in {0.0, two.bands["B04"]}
 
 
-def test_a_model_of_few_bands_has_the_groups_of_those() -> None:
+def test_a_model_of_few_bands_has_only_the_groups_of_these_bands() -> None:
     model = registry.default().load("landcover-cnn-rgb", "cpu")
     found = attribute_bands(model, read_sample("finland-lake"), WATER, "dark")
     assert list(found.bands) == ["B04", "B03", "B02"]
@@ -75,7 +75,7 @@ def test_unknown_names_and_other_patches_are_refused() -> None:
         attribute_bands(model, tiny.random_patch(size=144), WATER)
 
 
-def test_baselines_are_what_their_words_say() -> None:
+def test_baselines_match_their_descriptions() -> None:
     card = tiny.tiny_card(b"")
     pixels = torch.rand(1, 12, 120, 120, generator=torch.Generator().manual_seed(0))
     assert torch.equal(baseline(card, pixels, "zero"), torch.zeros_like(pixels))
@@ -87,7 +87,7 @@ def test_baselines_are_what_their_words_say() -> None:
     assert all(words for words in BASELINES.values())
 
 
-def test_blurring_has_the_width_that_is_stated() -> None:
+def test_the_blur_has_the_stated_width() -> None:
     point = torch.zeros(1, 1, 121, 121)
     point[..., 60, 60] = 1.0
     soft = blurred(point, 10.0)[0, 0].double().numpy()

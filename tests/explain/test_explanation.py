@@ -80,7 +80,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_score(
     assert found.passes >= 5
 
 
-def test_a_baseline_of_zero_is_another_question(cnn: Model, lake: Raster, ask: Ask) -> None:
+def test_another_baseline_gives_another_explanation(cnn: Model, lake: Raster, ask: Ask) -> None:
     found = explanation.explain(cnn, lake, WATER, baseline="zero")
     change = score_change(cnn, lake, WATER, [0.0] * 12)
     total = float(found.attribution.sum(dtype=np.float64))
@@ -89,8 +89,8 @@ def test_a_baseline_of_zero_is_another_question(cnn: Model, lake: Raster, ask: A
     assert not np.allclose(found.attribution, ask(WATER, IG).attribution)
 
 
-def test_water_is_found_in_the_water(lake: Raster, ask: Ask) -> None:
-    """In the sample's north-west lies a lake; the near infrared shows where."""
+def test_the_evidence_for_water_is_on_the_water(lake: Raster, ask: Ask) -> None:
+    """The sample has a lake in the north-west; dark near infrared shows its area."""
     is_water = lake.band("B08") < 0.06
     assert 0.05 < is_water.mean() < 0.5
     for method in (IG, "grad-cam", "occlusion"):
@@ -113,19 +113,19 @@ def test_classes_differ(ask: Ask, method: str) -> None:
 def test_other_weights_give_another_explanation(
     cnn: Model, lake: Raster, ask: Ask, method: str
 ) -> None:
-    """Adebayo et al. 2018: a map that outlives its weights shows edges, not reasons."""
+    """Adebayo et al. 2018: a map that does not depend on the weights only shows edges."""
     torch.manual_seed(1)
     net = nets.build(cnn.card.net, **cnn.card.net_options)
-    # Which covers occur together is known, not learnt: without it there is no answer at all.
+    # The prior of label sets is not trained: without it the net gives no useful scores.
     net.get_submodule("prior").load_state_dict(cnn.net.get_submodule("prior").state_dict())
     first = ask(WATER, method).attribution
     other = explanation.explain(Model(cnn.card, net, cnn.device), lake, WATER, method).attribution
-    # The sign counts: a map that is turned round says the opposite.
+    # The sign matters: an inverted map means the opposite.
     assert np.corrcoef(first.ravel(), other.ravel())[0, 1] < 0.9
     assert not np.allclose(first, other, rtol=0.2)
 
 
-def test_the_same_question_gets_the_same_answer(lake: Raster) -> None:
+def test_explanations_are_reproducible(lake: Raster) -> None:
     model = tiny.tiny_model()
     for method in explanation.METHODS:
         first, second = (explanation.explain(model, lake, WATER, method) for _ in range(2))
@@ -152,15 +152,15 @@ def test_occlusion_is_the_fall_of_the_score() -> None:
     side = explanation.CELL_PIXELS
     assert len(np.unique(found)) <= 25
     pixels = model.tensor(patch)[None]
-    covered = pixels.clone()
-    covered[..., side : 2 * side, :side] = torch.tensor(model.card.mean)[:, None, None]
+    occluded = pixels.clone()
+    occluded[..., side : 2 * side, :side] = torch.tensor(model.card.mean)[:, None, None]
     with torch.inference_mode():
-        scores = model.scores(torch.cat([pixels, covered]))[:, CLASS_NAMES.index(WATER)]
+        scores = model.scores(torch.cat([pixels, occluded]))[:, CLASS_NAMES.index(WATER)]
     assert found[side + 1, 1] == pytest.approx(float(scores[0] - scores[1]), abs=1e-6)
 
 
 def test_a_linear_net_is_explained_exactly() -> None:
-    """Where the score is a sum over pixels, each pixel's share is known."""
+    """If the score is a sum over pixels, the exact attribution is known."""
 
     class Linear(torch.nn.Module):
         def __init__(self) -> None:
@@ -177,7 +177,7 @@ def test_a_linear_net_is_explained_exactly() -> None:
     weight = net.weight[CLASS_NAMES.index(WATER)].detach().numpy()
     exact = (weight * (patch.data - 0.1)).sum(axis=0)
     np.testing.assert_allclose(found.attribution, explanation.smooth(exact), atol=1e-4)
-    with pytest.raises(ModelMismatch, match="no map of features"):
+    with pytest.raises(ModelMismatch, match="has no feature map, which Grad-CAM needs"):
         explanation.explain(model, patch, WATER, "grad-cam")
 
 
@@ -188,7 +188,7 @@ def test_smoothing_keeps_the_sum_and_removes_the_checkerboard(values: np.ndarray
     assert np.abs(explanation.smooth(board.astype(np.float32))[2:-2, 2:-2]).max() < 1e-6
 
 
-def test_the_scale_is_the_cards_for_every_class_and_patch(lake: Raster) -> None:
+def test_the_scale_in_the_card_is_used_for_every_class_and_patch(lake: Raster) -> None:
     model = with_card(tiny.tiny_model(), explanation_scales={IG: 0.25, "grad-cam": 3.0})
     for label in (WATER, "Pastures"):
         for patch in (lake, tiny.random_patch()):
@@ -197,7 +197,7 @@ def test_the_scale_is_the_cards_for_every_class_and_patch(lake: Raster) -> None:
     assert explanation.explain(model, lake, WATER).scale_rule == explanation.SCALE_RULE
 
 
-def test_without_a_scale_in_the_card_the_patchs_own_is_stated(lake: Raster) -> None:
+def test_without_a_scale_in_the_card_the_scale_of_the_patch_is_used(lake: Raster) -> None:
     model = tiny.tiny_model()
     first, second = (explanation.explain(model, lake, label) for label in (WATER, "Pastures"))
     assert first.scale == second.scale == explanation.explanation_scale(model, [lake], IG)
@@ -236,10 +236,10 @@ def test_a_net_that_ignores_its_input_still_has_a_scale() -> None:
         ({"baseline": "noise"}, "Unknown baseline 'noise'"),
     ],
 )
-def test_unknown_names_are_one_sentence(arguments: dict[str, str], sentence: str) -> None:
-    asked = {"label": WATER, **arguments}
+def test_unknown_names_are_refused(arguments: dict[str, str], sentence: str) -> None:
+    options = {"label": WATER, **arguments}
     with pytest.raises(UnknownName, match=sentence):
-        explanation.explain(tiny.tiny_model(), tiny.random_patch(), **asked)
+        explanation.explain(tiny.tiny_model(), tiny.random_patch(), **options)
 
 
 def test_a_model_without_gradients_is_refused() -> None:
@@ -255,7 +255,7 @@ def test_a_patch_of_another_size_is_refused() -> None:
         explanation.explain(tiny.tiny_model(), tiny.random_patch(size=144), WATER)
 
 
-def test_predictions_meanwhile_do_not_disturb_grad_cam() -> None:
+def test_predictions_in_another_thread_do_not_affect_grad_cam() -> None:
     model, patch, other = tiny.tiny_model(), tiny.random_patch(0), tiny.random_patch(1)
     expected = explanation.explain(model, patch, WATER, "grad-cam").attribution
     stop = threading.Event()
@@ -275,7 +275,7 @@ def test_predictions_meanwhile_do_not_disturb_grad_cam() -> None:
         thread.join()
 
 
-def test_the_overlay_is_red_for_blue_against_and_clear_at_zero() -> None:
+def test_the_overlay_is_red_above_zero_blue_below_and_uncoloured_at_zero() -> None:
     patch = tiny.random_patch(valid=np.indices((120, 120))[0] > 5)
     values = np.zeros((120, 120), np.float32)
     values[20:40], values[50:70] = 2.0, -2.0
@@ -297,7 +297,7 @@ def test_the_overlay_is_red_for_blue_against_and_clear_at_zero() -> None:
     np.testing.assert_array_equal(explanation.overlay(found, patch, 7.0), full)
 
 
-def test_the_legend_runs_from_against_to_for() -> None:
+def test_the_legend_ranges_from_evidence_against_to_evidence_for() -> None:
     found = replace(
         explanation.explain(tiny.tiny_model(), tiny.random_patch(), WATER), scale=0.0123
     )
@@ -311,7 +311,7 @@ def test_the_legend_runs_from_against_to_for() -> None:
     assert explanation.LOCAL_SCALE_RULE in key.note
 
 
-def test_an_explanation_cannot_be_written_into() -> None:
+def test_an_explanation_is_read_only() -> None:
     found = explanation.explain(tiny.tiny_model(), tiny.random_patch(), WATER, "grad-cam")
     with pytest.raises(ValueError, match="read-only"):
         found.attribution[0, 0] = 1.0

@@ -1,4 +1,4 @@
-"""Spectral indices are what their formulas say, and safe where there is nothing to divide."""
+"""Spectral indices follow their formulas, also where the denominator is 0."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from landcover.io.samples import read_sample
 from tests.support import tiny
 
 
-def test_each_index_is_its_formula_on_a_real_patch() -> None:
+def test_each_index_follows_its_formula_on_a_real_patch() -> None:
     patch = read_sample("finland-lake")
     found = indices(patch)
     assert list(found) == ["NDVI", "NDWI", "NDBI", "NBR"] == list(INDICES)
@@ -45,7 +45,7 @@ def test_each_index_is_its_formula_on_a_real_patch() -> None:
         assert number(float(expected.mean())) in found[name].reading
 
 
-def test_water_and_plants_are_told_apart() -> None:
+def test_indices_separate_water_from_plants() -> None:
     patch = read_sample("finland-lake")
     lake = patch.band("B08") < 0.05
     found = indices(patch)
@@ -75,7 +75,8 @@ def test_values_stay_between_minus_one_and_one_or_are_unknown(
             assert index.map[known].min() - 1e-6 <= index.mean <= index.map[known].max() + 1e-6
         else:
             assert index.mean is index.low is index.high is None
-            assert "not known" in index.reading
+            expected = f"{index.name} is unknown here: no pixel is bright enough in both bands."
+            assert index.reading == expected
 
 
 def test_a_dark_patch_has_no_index_and_no_warning() -> None:
@@ -91,13 +92,13 @@ def test_without_its_bands_an_index_is_left_out() -> None:
         normalised_difference(few, "B08", "B04")
 
 
-def test_maps_cannot_be_written_into() -> None:
+def test_maps_are_read_only() -> None:
     with pytest.raises(ValueError, match="read-only"):
         indices(tiny.random_patch())["NDVI"].map[0, 0] = 1.0
 
 
 @pytest.mark.parametrize("name", list(INDICES))
-def test_every_mean_has_words(name: str) -> None:
+def test_every_mean_has_a_description(name: str) -> None:
     index = INDICES[name]
     bounds = [bound for bound, _ in index.steps]
     assert bounds == sorted(bounds)
@@ -105,11 +106,11 @@ def test_every_mean_has_words(name: str) -> None:
     assert {index.reading(mean) for mean in np.linspace(-1, 1, 201)} == {w for _, w in index.steps}
 
 
-def test_numbers_have_a_proper_minus_and_no_minus_zero() -> None:
+def test_numbers_have_a_typographic_minus_and_no_minus_zero() -> None:
     assert [number(v) for v in (-0.123, 0.0, -0.001, 0.5)] == ["−0.12", "0.00", "0.00", "0.50"]
 
 
-def test_colours_run_from_brown_over_near_white_to_teal_and_leave_out_what_is_unknown() -> None:
+def test_colours_range_from_brown_to_teal_and_unknown_pixels_are_transparent() -> None:
     picture = coloured(np.array([[-2.0, -1.0, 0.0, 1.0, np.nan]], dtype=np.float32))
     expected = [(*LOW_RGB, 255), (*LOW_RGB, 255), (*MIDDLE_RGB, 255), (*HIGH_RGB, 255)]
     assert [tuple(pixel) for pixel in picture[0, :4].tolist()] == expected

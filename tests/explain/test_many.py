@@ -1,4 +1,4 @@
-"""Several classes and methods come one by one, can be stopped, and share their work."""
+"""Explanations of several classes and methods: order, progress, cancelling, shared passes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.examples import sampled
 WATER, FOREST = "Inland waters", "Coniferous forest"
 
 
-def test_each_method_and_class_comes_in_order_and_as_if_alone() -> None:
+def test_explanations_come_in_order_and_equal_single_ones() -> None:
     model, patch = tiny.tiny_model(), tiny.random_patch()
     methods = list(explanation.METHODS)
     many = list(explanation.explain_many(model, patch, [WATER, FOREST], methods))
@@ -46,14 +46,14 @@ def test_the_same_class_twice_is_explained_twice() -> None:
     assert [e.label for e in many] == [WATER, WATER]
 
 
-def test_nothing_is_computed_before_it_is_asked_for_but_mistakes_are_told_at_once() -> None:
+def test_explanations_are_computed_lazily_but_arguments_are_checked_at_the_call() -> None:
     model, patch = tiny.tiny_model(), tiny.random_patch()
-    told: list[Progress] = []
-    answers = explanation.explain_many(model, patch, [WATER], ["occlusion"], report=told.append)
-    assert isinstance(answers, Iterator)
-    assert not told
-    next(answers)
-    assert told
+    reports: list[Progress] = []
+    many = explanation.explain_many(model, patch, [WATER], ["occlusion"], report=reports.append)
+    assert isinstance(many, Iterator)
+    assert not reports
+    next(many)
+    assert reports
     for arguments in ([["Moon"], ["occlusion"]], [[WATER], ["magic"]]):
         with pytest.raises(UnknownName):
             explanation.explain_many(model, patch, *arguments)
@@ -64,25 +64,25 @@ def test_nothing_is_computed_before_it_is_asked_for_but_mistakes_are_told_at_onc
 @pytest.mark.parametrize("method", list(explanation.METHODS))
 def test_a_job_reports_and_stops_between_steps(method: str) -> None:
     model, patch, cancel = tiny.tiny_model(), tiny.random_patch(), threading.Event()
-    told: list[Progress] = []
+    reports: list[Progress] = []
 
     def report(progress: Progress) -> None:
-        told.append(progress)
+        reports.append(progress)
         cancel.set()
 
     with pytest.raises(Cancelled):
         list(
             explanation.explain_many(model, patch, [WATER], [method], report=report, cancel=cancel)
         )
-    assert len(told) == 1
-    assert explanation.METHODS[method].title in told[0].what
-    whole: list[Progress] = []
-    list(explanation.explain_many(model, patch, [WATER], [method], report=whole.append))
-    assert len(whole) >= 2
-    assert all(0 <= p.fraction <= 1 for p in whole)
+    assert len(reports) == 1
+    assert explanation.METHODS[method].title in reports[0].what
+    complete: list[Progress] = []
+    list(explanation.explain_many(model, patch, [WATER], [method], report=complete.append))
+    assert len(complete) >= 2
+    assert all(0 <= p.fraction <= 1 for p in complete)
 
 
-def test_grad_cam_is_captums_where_one_map_carries_all() -> None:
+def test_grad_cam_equals_captums_for_a_net_with_one_feature_map() -> None:
     model, patch = registry.default().load("landcover-cnn", "cpu"), read_sample("finland-lake")
     net, target = with_own_modules(model), CLASS_NAMES.index(WATER)
     pixels = model.tensor(patch)[None].requires_grad_()
@@ -93,7 +93,7 @@ def test_grad_cam_is_captums_where_one_map_carries_all() -> None:
 
 
 def test_fine_cam_adds_up_to_captums_cells() -> None:
-    """Where captum can step through the one layer that carries all, both say the same."""
+    """If all data passes through one layer, captum's method for that layer gives the same."""
     model, patch = registry.default().load("landcover-cnn", "cpu"), read_sample("finland-lake")
     net, target = with_own_modules(model), CLASS_NAMES.index(WATER)
     pixels = model.tensor(patch)[None]
@@ -109,7 +109,7 @@ def test_fine_cam_adds_up_to_captums_cells() -> None:
 
 
 def test_fine_cam_is_finer_than_grad_cam() -> None:
-    """On the lake's shore it changes within less than Grad-CAM does."""
+    """It is steeper than Grad-CAM, as at the shore of the lake."""
     model, patch = (
         registry.default().load(registry.DEFAULT_MODEL, "cpu"),
         read_sample("finland-lake"),
@@ -125,8 +125,8 @@ def test_fine_cam_is_finer_than_grad_cam() -> None:
 
 
 @pytest.mark.slow
-def test_gradient_shap_tends_to_captums() -> None:
-    """On a net whose gradient does not change, every sample is exact, ours and captum's."""
+def test_gradient_shap_agrees_with_captum() -> None:
+    """With a constant gradient, every sample is exact, here and in captum."""
 
     class Linear(nn.Module):
         def __init__(self) -> None:
@@ -142,11 +142,11 @@ def test_gradient_shap_tends_to_captums() -> None:
     found = explanation.explain(model, patch, WATER, "gradient-shap")
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002 - captum draws from it
-    way = torch.cat([baseline(model.card, pixels) + z * 0.1 for z in (-0.9, -0.3, 0.3, 0.9)])
-    theirs = GradientShap(model.scores).attribute(
-        pixels, way.clamp(min=0), n_samples=400, stdevs=0.01, target=CLASS_NAMES.index(WATER)
+    starts = torch.cat([baseline(model.card, pixels) + z * 0.1 for z in (-0.9, -0.3, 0.3, 0.9)])
+    captum = GradientShap(model.scores).attribute(
+        pixels, starts.clamp(min=0), n_samples=400, stdevs=0.01, target=CLASS_NAMES.index(WATER)
     )
-    expected = explanation.smooth(theirs[0].sum(dim=0).detach().numpy())
+    expected = explanation.smooth(captum[0].sum(dim=0).detach().numpy())
     assert np.corrcoef(found.attribution.ravel(), expected.ravel())[0, 1] > 0.98
     assert found.convergence_delta is not None
     assert found.convergence_delta < 0.1
@@ -168,10 +168,10 @@ def picture() -> Raster:
 )
 def test_every_kind_of_net_is_explained_by_every_method(name: str) -> None:
     model = registry.default().load(name, "cpu")
-    seen = picture() if model.card.level == "RGB" else read_sample("finland-lake")
-    label = model.predict(seen).labels[0].label
-    for found in explanation.explain_many(model, seen, [label], list(explanation.METHODS)):
-        assert found.attribution.shape == (seen.height, seen.width)
+    raster = picture() if model.card.level == "RGB" else read_sample("finland-lake")
+    label = model.predict(raster).labels[0].label
+    for found in explanation.explain_many(model, raster, [label], list(explanation.METHODS)):
+        assert found.attribution.shape == (raster.height, raster.width)
         assert np.isfinite(found.attribution).all()
         assert np.abs(found.attribution).max() > 0
         if found.method in {"integrated-gradients", "fine-cam"}:
@@ -181,7 +181,7 @@ def test_every_kind_of_net_is_explained_by_every_method(name: str) -> None:
         assert "picture" in found.baseline
 
 
-def test_a_question_about_two_classes_costs_one_look() -> None:
+def test_several_classes_share_the_forward_passes() -> None:
     model, patch = registry.default().load("landcover-cnn", "cpu"), read_sample("finland-lake")
     pixels = model.tensor(patch)[None]
     calls: list[int] = []

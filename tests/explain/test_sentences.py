@@ -1,4 +1,4 @@
-"""The sentence says what was measured, and no more."""
+"""The sentence about an explanation states its values and nothing else."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def evidence(**groups: float) -> BandEvidence:
 
 
 def spots(**where: float) -> np.ndarray:
-    """A map that is 0 but in the quarters named."""
+    """Make a map that is 0 except in the given quarters."""
     values = np.zeros((120, 120))
     halves = {"n": slice(0, 60), "s": slice(60, 120), "w": slice(0, 60), "e": slice(60, 120)}
     for name, value in where.items():
@@ -65,18 +65,19 @@ def spots(**where: float) -> np.ndarray:
     return values
 
 
-def test_the_side_the_place_and_the_index_are_the_measured_ones() -> None:
+def test_the_sentence_names_side_location_and_index() -> None:
     reflectance = PATCH.data.copy()
     b04, b08 = PATCH.bands.index("B04"), PATCH.bands.index("B08")
     reflectance[b04], reflectance[b08] = 0.1, 0.1
     reflectance[b08, :60, :60] = 0.9
     patch = replace(PATCH, data=reflectance)
-    said = sentences.sentence(explanation(spots(nw=0.9, se=-0.3)), patch)
-    assert said.startswith("Most of the evidence on Inland waters speaks for it (75%)")
-    assert "100% of that in the north-west" in said
-    assert "NDVI is 0.80 on average" in said
+    text = sentences.sentence(explanation(spots(nw=0.9, se=-0.3)), patch)
+    assert text.startswith("Most of the evidence is for Inland waters (75%)")
+    assert "100% of that in the north-west" in text
+    assert "NDVI is 0.80 on average" in text
     against = sentences.sentence(explanation(spots(nw=0.3, se=-0.9)), patch)
-    assert "speaks against it (75%), 100% of that in the south-east" in against
+    expected = "is against Inland waters (75%), 100% of that in the south-east"
+    assert expected in against
     assert "NDVI is 0.00 on average" in against
 
 
@@ -85,49 +86,50 @@ def test_the_side_the_place_and_the_index_are_the_measured_ones() -> None:
     [
         (spots(nw=1, ne=1), "in the north;"),
         (spots(sw=1, nw=1), "in the west;"),
-        (spots(nw=1, ne=1, sw=1, se=1), "spread over the whole picture"),
+        (spots(nw=1, ne=1, sw=1, se=1), "spread over the entire picture"),
         (spots(sw=1, ne=0.1), "in the south-west"),
     ],
 )
-def test_a_part_is_named_where_the_evidence_is_gathered(values: np.ndarray, words: str) -> None:
+def test_the_part_with_most_of_the_evidence_is_named(values: np.ndarray, words: str) -> None:
     assert words in sentences.sentence(explanation(values), PATCH)
 
 
-def test_faint_and_mixed_evidence_is_called_so() -> None:
-    faint = sentences.sentence(explanation(spots(nw=0.01)), PATCH, evidence(visible=5.0))
-    assert "says little about Inland waters" in faint
-    assert "visible" not in faint
+def test_weak_and_mixed_evidence_is_named() -> None:
+    weak = sentences.sentence(explanation(spots(nw=0.01)), PATCH, evidence(visible=5.0))
+    assert weak.startswith("This map has little evidence for or against Inland waters: its values")
+    assert "visible" not in weak
     mixed = sentences.sentence(explanation(spots(nw=0.5, se=-0.5)), PATCH)
-    assert "is mixed, 50% for it and 50% against" in mixed
+    assert "is mixed: 50% for it and 50% against it" in mixed
     assert "north" not in mixed
 
 
 def test_groups_of_bands_are_named_by_their_sign() -> None:
     found = explanation(spots(nw=1))
     both = sentences.sentence(found, PATCH, evidence(visible=1.24, red_edge=-0.5, atmosphere=0.2))
-    assert "the visible bands speak for it (+1.2 logits), the red edge against it (−0.5)" in both
+    expected = "the visible bands raise its score (+1.2 logits), the red edge bands lower it (−0.5)"
+    assert expected in both
     against = sentences.sentence(found, PATCH, evidence(visible=-0.4, red_edge=-0.6))
-    assert "the red edge bands speak against it (−0.6)" in against
+    assert "the red edge bands lower its score (−0.6 logits)" in against
     neither = sentences.sentence(found, PATCH, evidence(visible=0.02, red_edge=-0.03))
-    assert "no group of bands alone moves its score much" in neither
+    assert "no group of bands alone changes its score much" in neither
 
 
-def test_a_rough_sum_is_confessed() -> None:
-    said = sentences.sentence(explanation(spots(nw=1), convergence_delta=0.4), PATCH)
-    assert "the sum is off by 40%, so this is rough" in said
-    assert "rough" not in sentences.sentence(explanation(spots(nw=1)), PATCH)
+def test_an_inexact_sum_is_stated() -> None:
+    text = sentences.sentence(explanation(spots(nw=1), convergence_delta=0.4), PATCH)
+    assert "the sum is off by 40%, so this is inexact" in text
+    assert "inexact" not in sentences.sentence(explanation(spots(nw=1)), PATCH)
 
 
-def test_a_picture_has_no_compass_and_no_index() -> None:
+def test_a_picture_has_no_compass_directions_and_no_index() -> None:
     picture = Raster(
         bands=RGB_BANDS,
         data=np.full((3, 120, 120), 0.5, np.float32),
         valid=np.ones((120, 120), bool),
         provenance=Provenance(source="x.png", level="RGB"),
     )
-    said = sentences.sentence(explanation(spots(ne=1)), picture)
-    assert "in the upper right" in said
-    assert "NDVI" not in said
+    text = sentences.sentence(explanation(spots(ne=1)), picture)
+    assert "in the upper right" in text
+    assert "NDVI" not in text
 
 
 def test_pixels_without_data_count_for_neither_side() -> None:
@@ -136,18 +138,18 @@ def test_pixels_without_data_count_for_neither_side() -> None:
     patch = replace(PATCH, valid=valid)
     found = explanation(spots(nw=1, se=-0.5))
     assert sentences.sides(found, valid).in_favour == 0
-    assert "speaks against it (100%)" in sentences.sentence(found, patch)
+    assert "evidence is against Inland waters (100%)" in sentences.sentence(found, patch)
 
 
 @given(st.lists(st.floats(-3, 3), min_size=4, max_size=4), st.sampled_from(CLASS_NAMES))
-def test_any_map_gets_one_sentence_whose_shares_are_shares(values: list[float], label: str) -> None:
+def test_any_map_has_one_sentence_with_valid_shares(values: list[float], label: str) -> None:
     nw, ne, sw, se = values
     found = explanation(spots(nw=nw, ne=ne, sw=sw, se=se), label=label)
-    said = sentences.sentence(found, PATCH, evidence(visible=values[0]))
-    assert said.endswith(".")
-    assert "nan" not in said
+    text = sentences.sentence(found, PATCH, evidence(visible=values[0]))
+    assert text.endswith(".")
+    assert "nan" not in text
     assert all(
-        0 <= int(number) <= 100 for number in re.findall(r"(\d+)%", said.split(" of full")[-1])
+        0 <= int(number) <= 100 for number in re.findall(r"(\d+)%", text.split(" of full")[-1])
     )
     parts = sentences.sides(found, PATCH.valid)
     assert 0.5 <= parts.leading <= 1
@@ -158,5 +160,5 @@ def test_a_real_explanation_has_a_sentence() -> None:
     model = tiny.tiny_model()
     patch: Raster = tiny.random_patch()
     for method in explain.METHODS:
-        said = sentences.sentence(explain.explain(model, patch, WATER, method), patch)
-        assert "Inland waters" in said
+        text = sentences.sentence(explain.explain(model, patch, WATER, method), patch)
+        assert "Inland waters" in text

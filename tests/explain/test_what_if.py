@@ -1,4 +1,4 @@
-"""Changes do what they say to pixels, and stability is what eight moved windows say."""
+"""What-if changes of a patch, and the stability of a prediction under shifts of the window."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_no_change_changes_nothing(model: Model, patch: Raster) -> None:
         Shift(east_m=300, north_m=-200),
     ],
 )
-def test_each_change_moves_the_answer_and_is_named(
+def test_each_change_affects_the_prediction_and_is_recorded(
     model: Model, patch: Raster, change: what_if.Change
 ) -> None:
     kept = patch.data.copy()
@@ -86,7 +86,7 @@ def test_each_change_moves_the_answer_and_is_named(
     }
 
 
-def test_bands_that_are_off_have_the_training_mean_and_others_stay(patch: Raster) -> None:
+def test_removed_bands_get_the_training_mean_and_others_stay(patch: Raster) -> None:
     changed = after(patch, BandsOff(bands=("B04", "B11")))
     for band in BAND_NAMES:
         if band in ("B04", "B11"):
@@ -97,7 +97,7 @@ def test_bands_that_are_off_have_the_training_mean_and_others_stay(patch: Raster
         BandsOff(bands=("B99",))
 
 
-def test_bands_that_the_model_does_not_read_stay(patch: Raster) -> None:
+def test_bands_that_the_model_does_not_use_stay(patch: Raster) -> None:
     card = registry.default().card("landcover-cnn-rgb")
     changed = what_if.changed(patch, [BandsOff(bands=("B11", "B04"))], card).patch
     np.testing.assert_array_equal(changed.band("B11"), patch.band("B11"))
@@ -116,26 +116,26 @@ def test_a_cloud_lies_between_the_land_and_its_own_spectrum(
 ) -> None:
     patch = samples.read_sample("austria-fields")
     cloud = Cloud(opacity=opacity, size=size, across=across, down=down)
-    cover = cloud.opacity_map(120, 120)
-    assert cover.min() >= 0
-    assert cover.max() <= opacity + 1e-6
+    opacities = cloud.opacity_map(120, 120)
+    assert opacities.min() >= 0
+    assert opacities.max() <= opacity + 1e-6
     changed = after(patch, cloud)
     spectrum = np.array(what_if.CLOUD, dtype=np.float32)[:, None, None]
     low, high = np.minimum(patch.data, spectrum), np.maximum(patch.data, spectrum)
     assert (changed.data >= low - 1e-5).all()
     assert (changed.data <= high + 1e-5).all()
-    clear = cover == 0
+    clear = opacities == 0
     np.testing.assert_array_equal(changed.data[:, clear], patch.data[:, clear])
 
 
-def test_a_cloud_is_white_in_its_middle_soft_at_its_edge_and_not_where_no_data_is() -> None:
+def test_a_cloud_is_opaque_at_its_centre_soft_at_its_edge_and_absent_without_data() -> None:
     valid = np.ones((120, 120), dtype=bool)
     valid[60:, :] = False
     patch = tiny.random_patch(valid=valid, data=np.where(valid, 0.05, 0.0) * np.ones((12, 1, 1)))
-    cover = Cloud(size=0.5, flatness=1.0).opacity_map(120, 120)
-    assert cover[60, 60] == pytest.approx(1.0)
-    assert cover[60, 5] == 0.0
-    assert np.abs(np.diff(cover, axis=1)).max() < 0.25, "no hard edge"
+    opacity = Cloud(size=0.5, flatness=1.0).opacity_map(120, 120)
+    assert opacity[60, 60] == pytest.approx(1.0)
+    assert opacity[60, 5] == 0.0
+    assert np.abs(np.diff(opacity, axis=1)).max() < 0.25, "no hard edge"
     changed = after(patch, Cloud(size=0.5, flatness=1.0, down=0.45))
     assert changed.band("B04")[54, 60] == pytest.approx(what_if.CLOUD[3], rel=1e-3)
     assert (changed.data[:, ~valid] == 0).all()
@@ -143,15 +143,15 @@ def test_a_cloud_is_white_in_its_middle_soft_at_its_edge_and_not_where_no_data_i
     assert red == green == blue == 255
 
 
-def test_a_season_and_back_is_where_it_was(patch: Raster) -> None:
+def test_a_season_and_back_restores_the_patch(patch: Raster) -> None:
     assert what_if.season_of(patch) == "summer"
     for to in what_if.SEASONS:
         there = after(patch, Season(to=to))
         factor = np.array(what_if.SEASONS[to])[:, None, None]
         np.testing.assert_allclose(there.data, patch.data * factor, rtol=1e-5)
     half = after(patch, Season(to="winter", strength=0.5), Season(to="winter", strength=0.5))
-    whole = after(patch, Season(to="winter"))
-    np.testing.assert_allclose(half.data, whole.data, rtol=1e-5)
+    full = after(patch, Season(to="winter"))
+    np.testing.assert_allclose(half.data, full.data, rtol=1e-5)
     np.testing.assert_array_equal(after(patch, Season(to="summer")).data, patch.data)
 
 
@@ -167,24 +167,24 @@ def test_december_is_summer_south_of_the_equator() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Cloud(opacity=1.2), "opacity lies between 0 and 1"),
-        (lambda: Cloud(size=0.0), "size and flatness lie above 0"),
-        (lambda: Season(to="monsoon"), "'monsoon' is no season: choose from winter"),
-        (lambda: Season(to="winter", strength=2.0), "strength lies between 0 and 1"),
-        (lambda: Brightness(gain=0.0), "gain lies between 0.1 and 10"),
-        (lambda: Brightness(gain=float("nan")), "gain lies between 0.1 and 10"),
-        (lambda: Cloud(across=float("inf")), "middle lies in parts"),
-        (lambda: Shift(north_m=float("nan")), "two finite numbers"),
+        (lambda: Cloud(opacity=1.2), "A cloud's opacity must be between 0 and 1, not 1.2"),
+        (lambda: Cloud(size=0.0), "size and flatness must be above 0 and at most 4"),
+        (lambda: Season(to="monsoon"), "Unknown season 'monsoon': choose from winter"),
+        (lambda: Season(to="winter", strength=2.0), "strength must be between 0 and 1, not 2"),
+        (lambda: Brightness(gain=0.0), "A gain must be between 0.1 and 10, not 0"),
+        (lambda: Brightness(gain=float("nan")), "A gain must be between 0.1 and 10, not nan"),
+        (lambda: Cloud(across=float("inf")), "a cloud's centre must be two finite numbers"),
+        (lambda: Shift(north_m=float("nan")), "A shift needs two finite numbers"),
     ],
 )
-def test_what_cannot_be_is_refused(make: object, message: str) -> None:
+def test_impossible_changes_are_refused(make: object, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         make()  # type: ignore[operator]
 
 
 @given(down=st.integers(-119, 119), right=st.integers(-119, 119))
 @settings(max_examples=examples(40))
-def test_a_window_in_a_scene_moves_to_what_is_there(down: int, right: int) -> None:
+def test_a_window_of_a_scene_moves_to_the_pixels_there(down: int, right: int) -> None:
     scene = tiny.random_patch(size=360)
     window = scene.window(120, 120, 120)
     found = what_if.moved(window, down, right, scene=scene)
@@ -216,7 +216,7 @@ def test_gaps_and_classification_move_with_the_pixels() -> None:
     np.testing.assert_array_equal(found.scl[:110, 3:], patch.scl[10:, :117])
 
 
-def test_a_window_moves_north_and_east_as_it_says() -> None:
+def test_a_window_moves_to_the_north_and_east() -> None:
     scene = tiny.random_patch(size=360)
     window = scene.window(120, 120, 120)
     moved = after(window, Shift(east_m=200), Shift(north_m=300), scene=scene)
@@ -230,17 +230,15 @@ def test_a_window_moves_north_and_east_as_it_says() -> None:
 
 @pytest.mark.parametrize(
     ("metres", "pixels", "words"),
-    [(4, 0, "nowhere"), (14, 1, "10 m east"), (25, 3, "30 m east"), (-25, -3, "30 m west")],
+    [(4, 0, "0 m"), (14, 1, "10 m east"), (25, 3, "30 m east"), (-25, -3, "30 m west")],
 )
-def test_a_way_is_said_as_the_whole_pixels_that_it_is(
-    metres: float, pixels: int, words: str
-) -> None:
+def test_a_shift_is_described_in_whole_pixels(metres: float, pixels: int, words: str) -> None:
     shift = Shift(east_m=metres)
     assert shift.pixels == (0, pixels)
     assert shift.description == f"the window moved {words}"
 
 
-def test_the_window_moves_before_anything_is_painted() -> None:
+def test_the_window_moves_before_other_changes() -> None:
     scene = tiny.random_patch(size=360)
     window = scene.window(120, 120, 120)
     cloud, shift = Cloud(), Shift(east_m=100)
@@ -259,19 +257,19 @@ def test_the_window_moves_before_anything_is_painted() -> None:
         tiny.random_patch(size=360, transform=(10.0, 0.0, 700_000.0, 0.0, -10.0, 5_300_000.0)),
     ],
 )
-def test_a_scene_that_the_patch_is_not_of_is_refused(scene: Raster) -> None:
+def test_a_scene_without_the_patch_is_refused(scene: Raster) -> None:
     with pytest.raises(BadInput, match="not cut from this scene"):
         what_if.moved(tiny.random_patch(), 1, 1, scene=scene)
 
 
-def test_a_window_does_not_leave_its_patch() -> None:
+def test_a_shift_is_less_than_the_side_and_in_whole_pixels() -> None:
     with pytest.raises(BadInput, match="choose less than its side"):
         what_if.moved(tiny.random_patch(), 120, 0)
     with pytest.raises(BadInput, match="whole pixels of 10 m"):
         what_if.stability(tiny.tiny_model(), tiny.random_patch(), 2.0)
 
 
-def test_stability_is_what_the_eight_windows_say(model: Model, patch: Raster) -> None:
+def test_stability_is_computed_from_eight_shifted_windows(model: Model, patch: Raster) -> None:
     found = what_if.stability(model, patch, 200)
     here = model.predict(patch)
     there = [
@@ -294,7 +292,7 @@ def test_stability_is_what_the_eight_windows_say(model: Model, patch: Raster) ->
 
 
 @pytest.mark.parametrize("step", [float("nan"), float("inf"), -100.0, 4.0])
-def test_a_step_that_is_no_way_is_refused(model: Model, patch: Raster, step: float) -> None:
+def test_an_invalid_step_is_refused(model: Model, patch: Raster, step: float) -> None:
     with pytest.raises(BadInput, match="moves by whole pixels of 10 m, not by"):
         shift_stability.stability(model, patch, step)
 
@@ -318,8 +316,8 @@ def test_flat_land_is_perfectly_stable(model: Model) -> None:
     assert "16% of its pixels were mirrored" in found.sentence
 
 
-def test_a_border_between_covers_is_less_stable_than_its_sides(model: Model) -> None:
-    """Half lake, half fields: what share is water hangs on where the window lies."""
+def test_a_border_between_classes_is_less_stable_than_its_sides(model: Model) -> None:
+    """Half lake, half fields: the share of water depends on the position of the window."""
     lake = samples.read_sample("finland-lake")
     fields = samples.read_sample("austria-fields")
     both = np.array(fields.data)
@@ -343,7 +341,7 @@ def test_a_border_between_covers_is_less_stable_than_its_sides(model: Model) -> 
 
 
 @pytest.mark.data
-def test_the_seasons_factors_are_those_of_boadella(shared_data: Path) -> None:
+def test_the_factors_of_the_seasons_match_the_boadella_scenes(shared_data: Path) -> None:
     folder = shared_data / "scenes" / "boadella"
 
     def read(date: str) -> np.ndarray:
@@ -360,7 +358,9 @@ def test_the_seasons_factors_are_those_of_boadella(shared_data: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_a_mirrored_border_stands_in_for_the_land_beyond(model: Model, shared_data: Path) -> None:
+def test_a_mirrored_border_gives_a_similar_stability_as_real_surroundings(
+    model: Model, shared_data: Path
+) -> None:
     real, mirrored = [], []
     for name in CLEAR_SCENES:
         scene = sources.read(str(shared_data / "scenes" / name))
