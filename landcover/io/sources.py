@@ -176,13 +176,13 @@ def read(source: str | Path, window: Cut | None = None) -> Raster:
 
 
 def level_of(source: str | Path) -> str:
-    """The level of the models that a source is for, found without reading its pixels.
+    """Product level of the models that classify a source, found without reading pixels.
 
     Args:
         source: as for :func:`read`.
 
     Returns:
-        "RGB" for a colour picture, "L2A" for everything else, missing files among it.
+        "RGB" for a colour picture, "L2A" for everything else, also for missing files.
     """
     found = None if str(source) in samples.NAMES else _source_at(source)
     return "L2A" if found is None else _reader_of(found).level

@@ -1,4 +1,4 @@
-"""The archives that imagery comes from: a row each, and nothing about them anywhere else."""
+"""Table of the archives of imagery: everything specific to an archive is in its row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CATALOGUES", "DEFAULT", "Catalogue", "OffsetRule", "Signing", "catal
 
 Signing = Literal["none", "planetary-computer", "copernicus"]
 OffsetRule = Literal["earth-search", "baseline", "stated"]
-"""Which function of :mod:`landcover.stac.harmonise` reads an item's metadata."""
+"""Name of the rule in :mod:`landcover.stac.harmonise` that interprets an item's metadata."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,18 +23,18 @@ class Catalogue:
     """One archive of Sentinel-2 Level-2A scenes with a STAC API.
 
     Attributes:
-        name: how the command line and settings call it.
-        title: how a page calls it.
+        name: name on the command line and in settings.
+        title: name on pages and in messages.
         endpoint: address of the STAC API.
         collection: id of its Level-2A collection.
-        assets: key of each band's asset.
-        scl: key of the scene classification's asset.
-        visual: key of a true-colour picture's asset, where it has one.
-        signing: what must be done to an asset's address before it answers.
-        offset: how its items say whether +1000 is in their numbers.
-        hosts: ``host`` or ``host:port`` of the assets; nothing else is ever asked.
-        attribution: what its licence wants said beside its pictures.
-        needs: what a user must bring, or nothing.
+        assets: band → key of its asset.
+        scl: key of the asset of the scene classification.
+        visual: key of the asset of a true-colour image, if there is one.
+        signing: how addresses of assets are signed.
+        offset: rule that tells from an item whether its numbers contain +1000.
+        hosts: allowed hosts of the assets, as ``host`` or ``host:port``.
+        attribution: text that its licence requires next to its images.
+        needs: what a user must provide, or empty.
     """
 
     name: str
@@ -62,7 +62,7 @@ _EARTH_SEARCH_NAMES: Final = (
     *("coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3"),
     *("nir", "nir08", "nir09", "swir16", "swir22"),
 )
-"""In the order of :data:`~landcover.core.bands.BAND_NAMES`: nir08 is B8A, nir09 is B09."""
+"""In the order of :data:`~landcover.core.bands.BAND_NAMES`; nir08 is B8A, nir09 is B09."""
 
 CATALOGUES: Final[Mapping[str, Catalogue]] = {
     row.name: row
@@ -114,15 +114,15 @@ DEFAULT: Final = "earth-search"
 
 
 def catalogue(name: str = DEFAULT) -> Catalogue:
-    """The archive of that name, at the address that the user's environment gives it.
+    """Look up an archive, with the addresses in the user's environment.
 
     ``LANDCOVER_CATALOG_EARTH_SEARCH`` replaces the endpoint of ``earth-search``, and
-    ``LANDCOVER_CATALOG_EARTH_SEARCH_HOSTS`` (comma-separated) the hosts of its assets;
-    the other names work alike.
+    ``LANDCOVER_CATALOG_EARTH_SEARCH_HOSTS`` (comma-separated) the hosts of its assets. The
+    variables of the other archives are named in the same way.
 
     Raises:
         UnknownName: there is no such archive.
-        BadInput: a replaced address is not http or https.
+        BadInput: an address in the environment is not http or https.
     """
     if name not in CATALOGUES:
         raise UnknownName("catalogue", name, CATALOGUES)
@@ -134,7 +134,7 @@ def catalogue(name: str = DEFAULT) -> Catalogue:
         parts = urlsplit(endpoint)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise BadInput(
-                f"{variable} is '{endpoint[:80]}', which is no address: "
+                f"{variable} is '{endpoint[:80]}', which is not an address: "
                 "give one that begins with https:// or http://."
             )
         row = replace(row, endpoint=endpoint)

@@ -1,4 +1,4 @@
-"""What a user wishes for, and the passes of the satellite that may fulfil it."""
+"""A search for imagery of a place, and the satellite passes that it finds."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ __all__ = [
 
 MAX_LATITUDE: Final = 84.0
 MIN_LATITUDE: Final = -80.0
-"""Limits of UTM, in which Sentinel-2's pixels lie; beyond them it takes no picture of land."""
+"""Limits of UTM, the projection of Sentinel-2's tiles; there is no imagery of land beyond."""
 DEFAULT_DAYS: Final = 180
-"""How far back a search looks when no dates are given."""
+"""Days that a search covers if no dates are given."""
 NEAR_DAYS: Final = 60
-"""How far from a wished day a picture may be."""
+"""Days before and after a requested day that a search covers."""
 MAX_CLOUD: Final = 0.10
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneQuery:
-    """A place, the dates that would do, and how much cloud.
+    """A place, acceptable dates and the maximum cloud.
 
     Attributes:
         latitude, longitude: WGS 84 degrees.
-        start, end: first and last day (UTC) that would do.
-        near: the day that would do best; the last one where none is named.
-        months: months of the year that would do (1 to 12); empty: all.
-        max_cloud: share of the patch that may be cloud or shadow, 0 to 1.
+        start, end: first and last acceptable day (UTC).
+        near: preferred day; None for the last one.
+        months: acceptable months of the year, 1 to 12; empty for all.
+        max_cloud: maximum fraction of the patch under cloud or shadow, 0 to 1.
 
     Raises:
-        BadInput: Sentinel-2 takes no picture there, or the dates make no sense.
+        BadInput: Sentinel-2 takes no images of the place, or the dates are not valid.
     """
 
     latitude: float
@@ -75,11 +75,11 @@ class SceneQuery:
         if not self.months <= frozenset(range(1, 13)):
             raise BadInput("Months are numbers from 1 to 12.")
         if not 0 <= self.max_cloud <= 1:
-            raise BadInput("The most cloud that would do is a share from 0 to 1.")
+            raise BadInput("The maximum cloud must be a fraction from 0 to 1.")
 
     @classmethod
     def around(cls, latitude: float, longitude: float, day: date | None = None) -> SceneQuery:
-        """A place near a day, or lately where none is given."""
+        """Query for a place near a day, or for the latest imagery if no day is given."""
         today = datetime.now(UTC).date()
         if day is None:
             start, end = today - timedelta(days=DEFAULT_DAYS), today
@@ -94,20 +94,20 @@ class SceneQuery:
 
     @property
     def best_day(self) -> date:
-        """The day that would do best."""
+        """The preferred day."""
         return self.near or self.end
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a scene classification says of the square itself, as shares from 0 to 1.
+    """What the scene classification shows in the square, as fractions from 0 to 1.
 
     Attributes:
         cloud: cloud of medium or high probability and cirrus.
         shadow: cloud shadow.
         snow: snow or ice.
         nodata: no data, saturated or defective.
-        picture: RGBA ``(y, x, 4)`` of the square at 10 m, or None where none could be had.
+        picture: RGBA ``(y, x, 4)`` of the square at 10 m, None if there is none.
     """
 
     cloud: float
@@ -118,18 +118,18 @@ class Preview:
 
     @property
     def hidden(self) -> float:
-        """Share of the square that shows no ground."""
+        """Fraction of the square in which the ground is not visible."""
         return min(1.0, self.cloud + self.shadow + self.nodata)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One pass over the place: the granules that hold a part of the square, to be joined.
+    """A satellite pass over the place: the granules that cover parts of the square.
 
     Attributes:
-        scenes: in the order in which their pixels are taken.
-        target: the square to fetch, its corners on the lattice of 60 m.
-        preview: what its classification shows, where that was read.
+        scenes: the granules; where they overlap, the first one's pixels are used.
+        target: the square to fetch, with its corners on the 60 m lattice.
+        preview: what the classification shows, None if it was not read.
     """
 
     scenes: tuple[Scene, ...]
@@ -143,7 +143,7 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """Names these pixels among all others, for caches."""
+        """Unique key of these pixels, for caches."""
         ids = "+".join(scene.id for scene in self.scenes)
         where = f"{self.target.crs}:{self.target.west:.0f}:{self.target.north:.0f}"
         return f"{self.scenes[0].catalogue}:{ids}:{where}"
@@ -151,13 +151,13 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """What a search led to.
+    """The result of a search.
 
     Attributes:
-        candidates: the newest first, each looked at or not.
-        best: index of the one to take, or None where nothing was found.
-        reason: why that one, or why none, and what to do, in one sentence.
-        notes: what else the user should know, a sentence each.
+        candidates: newest first, with or without preview.
+        best: index of the preferred one, None if nothing was found.
+        reason: why that one, or why none and what to do, in one sentence.
+        notes: further information for the user, a sentence each.
     """
 
     candidates: tuple[Candidate, ...]

@@ -1,8 +1,8 @@
-"""Archives of Sentinel-2 scenes: what they hold of a place, and its reflectance.
+"""Finding and fetching Sentinel-2 imagery of a place.
 
-:func:`find` asks an archive for the passes over a place and prefers one; :func:`fetch` reads
-that one, and :func:`fetch_best` does both. An archive is a row of :data:`CATALOGUES` or the path
-of a file that ``landcover index`` made.
+:func:`find` searches an archive for passes over a place and prefers one, :func:`fetch` reads a
+pass, and :func:`fetch_best` does both. An archive is a row of :data:`CATALOGUES` or the path of
+a file made by ``landcover index``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 HIDDEN: Final = sorted(SCL_NODATA | SCL_SHADOW | SCL_CLOUD)
-"""Classes of the scene classification that show no ground: such pixels are not valid."""
+"""Classes of the scene classification without visible ground: their pixels are not valid."""
 
 
 def find(
@@ -68,35 +68,35 @@ def find(
     report: Report = progress.ignore,
     cancel: Event | None = None,
 ) -> SearchResult:
-    """The passes over a place, the best of them preferred; the first few are looked at.
+    """Find the passes over a place, preview the first few, and choose the best.
 
     Args:
-        name: a row of :data:`CATALOGUES`, or the path of the user's own catalogue.
+        name: name of a row of :data:`CATALOGUES`, or path of the user's own catalogue.
         query: place, dates and cloud.
         report: called with the progress.
-        cancel: set by the user to stop.
+        cancel: set to stop.
 
     Raises:
         UnknownName: there is no such catalogue.
-        BadInput: the file is no catalogue, or there are only Level-1C scenes.
-        FetchError: the archive cannot be reached or answers nonsense.
+        BadInput: the file is not a catalogue, or there are only Level-1C scenes.
+        FetchError: the archive cannot be reached or its answer is not valid.
         Cancelled: the user stopped it.
     """
     area = shapely.geometry.mapping(area_of(_own_target(query)))
     row = _row(name)
-    report(Progress(what=f"Asking {row.title if row else 'your catalogue'}"))
+    report(Progress(what=f"Searching {row.title if row else 'your catalogue'}"))
     if row is None:
         answer = search_local(Path(name), area, query)
     else:
         answer = search_archive(row, area, query, cache=disk.default(), cancel=cancel)
     scenes = of_level(list(answer.scenes), "L2A")
-    found = _passes(scenes, query)
-    finding = SearchResult(candidates=tuple(found), best=None, reason="", notes=_notes(answer))
-    return preview_more(finding, query, report=report, cancel=cancel)
+    candidates = tuple(_passes(scenes, query))
+    found = SearchResult(candidates=candidates, best=None, reason="", notes=_notes(answer))
+    return preview_more(found, query, report=report, cancel=cancel)
 
 
 def preview_more(
-    finding: SearchResult,
+    found: SearchResult,
     query: SceneQuery,
     *,
     report: Report = progress.ignore,
@@ -104,13 +104,13 @@ def preview_more(
 ) -> SearchResult:
     """Preview the next few candidates that have no preview yet, and choose again.
 
-    A candidate that cannot be looked at is passed over, with a note.
+    A candidate that cannot be checked is left out with a note.
 
     Raises:
         Cancelled: the user stopped it.
     """
-    candidates = list(finding.candidates)
-    notes = list(finding.notes)
+    candidates = list(found.candidates)
+    notes = list(found.notes)
     row = _row(candidates[0].scenes[0].catalogue) if candidates else None
     if row is None:
         candidates = [c if c.preview else _local_preview(c) for c in candidates]
@@ -123,7 +123,7 @@ def preview_more(
     for index, result in zip(waiting, results, strict=True):
         if isinstance(result, LandcoverError):
             day = candidates[index].acquired.date()
-            notes.append(f"The pass of {day} could not be looked at: {result}")
+            notes.append(f"The pass of {day} could not be checked: {result}")
         else:
             candidates[index] = replace(candidates[index], preview=result)
     if waiting and all(isinstance(result, LandcoverError) for result in results):
@@ -141,11 +141,11 @@ def fetch(
 ) -> Raster:
     """Read a candidate's twelve bands as reflectance on the 10 m grid.
 
-    Pixels that the scene classification calls cloud, shadow, defective or without data are
-    not valid. What was read once is kept on disk and needs no network again.
+    Pixels that the scene classification marks as cloud, shadow, defective or without data are
+    not valid. What was read is cached on disk and needs no network the next time.
 
     Raises:
-        FetchError: a part of it cannot be had; nothing is kept of that part.
+        FetchError: a part of it cannot be read; nothing of that part is kept.
         Cancelled: the user stopped it.
     """
     first = candidate.scenes[0]
@@ -174,19 +174,19 @@ def fetch_best(
     """Find the best pass over a place and read it.
 
     Args:
-        name: a row of :data:`CATALOGUES`, or the path of the user's own catalogue.
+        name: name of a row of :data:`CATALOGUES`, or path of the user's own catalogue.
         query: place, dates and cloud.
         report: called with the progress.
-        cancel: set by the user to stop.
+        cancel: set to stop.
 
     Raises:
         BadInput: no pass can be used; the message says why.
-        LandcoverError: as :func:`find` and :func:`fetch` raise them.
+        LandcoverError: as for :func:`find` and :func:`fetch`.
     """
-    finding = find(name, query, report=report, cancel=cancel)
-    if finding.best is None:
-        raise BadInput(finding.reason)
-    return fetch(finding.candidates[finding.best], report=report, cancel=cancel)
+    found = find(name, query, report=report, cancel=cancel)
+    if found.best is None:
+        raise BadInput(found.reason)
+    return fetch(found.candidates[found.best], report=report, cancel=cancel)
 
 
 def _own_target(query: SceneQuery) -> Window:
@@ -194,7 +194,7 @@ def _own_target(query: SceneQuery) -> Window:
 
 
 def _row(name: str) -> Catalogue | None:
-    """The archive of that name; None for the path of a file.
+    """Look up an archive; None for the path of a file.
 
     Raises:
         UnknownName, BadInput: it is neither.
@@ -209,13 +209,13 @@ def _row(name: str) -> Catalogue | None:
     if "/" in name or "\\" in name or name.endswith(".parquet"):
         raise BadInput(
             f"There is no catalogue file '{shown(Path(name).name)}': make one with "
-            f"`landcover index`, or name one of {', '.join(CATALOGUES)}."
+            f"`landcover index`, or choose one of {', '.join(CATALOGUES)}."
         )
     raise UnknownName("catalogue", name, CATALOGUES)
 
 
 def _passes(scenes: Sequence[Scene], query: SceneQuery) -> list[Candidate]:
-    """Passes of scenes whose bands can be joined; others stand for themselves."""
+    """Passes, newest first; a scene whose bands cannot be joined is a pass of its own."""
     joinable = [scene for scene in scenes if scene.layout == "bands"]
     alone = [scene for scene in scenes if scene.layout != "bands"]
     found = passes(joinable, query.latitude, query.longitude)
@@ -228,7 +228,7 @@ def _notes(answer: SceneList) -> tuple[str, ...]:
     notes = []
     if answer.asked is not None:
         notes.append(
-            "The archive could not be reached: these are the scenes that it named on "
+            "The archive could not be reached: these are the scenes that it listed on "
             f"{answer.asked:%Y-%m-%d %H:%M} UTC."
         )
     if answer.unusable:
@@ -256,10 +256,10 @@ async def _previews(
             except FetchError as fault:
                 return fault
             done += 1
-            transport.report(report, "Looking at dates", done, len(candidates))
+            transport.report(report, "Checking dates", done, len(candidates))
             return preview_of(parts)
 
-        transport.report(report, "Looking at dates", 0, len(candidates))
+        transport.report(report, "Checking dates", 0, len(candidates))
         return await gather([lambda c=candidate: one(c) for candidate in candidates])  # type: ignore[misc]
 
 
@@ -289,7 +289,7 @@ def _joined(
     title: str,
     attribution: str,
 ) -> Raster:
-    """One patch of the granules of a pass: each harmonised by itself, the first with data wins."""
+    """Join the granules of a pass: each is harmonised, and the first one with data is used."""
     shape = (candidate.target.height, candidate.target.width)
     reflectance = np.zeros((len(BAND_NAMES), *shape), dtype=np.float32)
     filled = np.zeros(shape, dtype=np.bool_)
@@ -357,7 +357,7 @@ def _provenance(
 
 
 def _whole(candidate: Candidate) -> Raster:
-    """A BigEarthNet patch or a stack of the user's own, by the readers that know them."""
+    """Read a BigEarthNet patch or a stack in the user's own catalogue."""
     scene = candidate.scenes[0]
     cut = Cut(size=candidate.target.width, place=_middle(candidate.target))
     try:

@@ -1,4 +1,4 @@
-"""Columns of a catalogue's Parquet file that are read, and the types that they must have."""
+"""Columns of a catalogue's Parquet file that are read, and their required types."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _OPTIONAL: Final[Mapping[str, Callable[[Any], bool]]] = {
     "platform": _is_text,
     "eo:cloud_cover": pa.types.is_floating,
 }
-"""Further columns that are read, and what their types must be; any other is passed over."""
+"""Optional columns and their required types; all other columns are ignored."""
 _ASSETS: Final = (*L1C_BAND_NAMES, "SCL", "visual", "stack")
 _ASSET_PARTS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "href": _is_text,
@@ -65,14 +65,14 @@ KINDS: Final[Mapping[str, pa.DataType]] = {
     "proj:shape": pa.list_(pa.int64()),
     "proj:transform": pa.list_(pa.float64()),
 }
-"""Column or part of an asset → the type it has here."""
+"""Column or part of an asset → its type after reading."""
 
 
 def readable_columns(schema: pa.Schema, path: Path) -> tuple[str, ...]:
-    """The columns to read of an item, of which any other program may have added more.
+    """The columns to read; a file may have more, because other programs add some.
 
     Raises:
-        BadInput: one is missing or of another type.
+        BadInput: a required column is missing or has another type.
     """
     kinds = {name: schema.field(name).type for name in schema.names}
     needed: dict[str, Callable[[Any], bool]] = {
@@ -85,8 +85,8 @@ def readable_columns(schema: pa.Schema, path: Path) -> tuple[str, ...]:
     wrong = [name for name, fits in needed.items() if name not in kinds or not fits(kinds[name])]
     if wrong or len(kinds) != len(schema.names):
         raise BadInput(
-            f"'{shown(path.name)}' is a Parquet file, but no catalogue of landcover's "
-            f"({', '.join(wrong) or 'a column'} missing or of another kind): "
+            f"'{shown(path.name)}' is a Parquet file, but not a catalogue of landcover "
+            f"({', '.join(wrong) or 'a column'} missing or of another type): "
             "make one with landcover index FOLDER --out FILE."
         )
     optional = [name for name, fits in _OPTIONAL.items() if name in kinds and fits(kinds[name])]
@@ -95,7 +95,7 @@ def readable_columns(schema: pa.Schema, path: Path) -> tuple[str, ...]:
 
 
 def _asset_columns(assets: pa.StructType) -> list[str]:
-    """The columns of the assets that have a meaning here; their types are checked."""
+    """The columns of the assets that are used here and have the required types."""
     columns = []
     for key in _ASSETS:
         if key not in assets.names or not pa.types.is_struct(assets.field(key).type):

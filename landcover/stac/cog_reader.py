@@ -1,10 +1,10 @@
-"""Windows of cloud-optimised GeoTIFFs on their native grids, through a transport.
+"""Reading windows of remote cloud-optimised GeoTIFFs on their native grids.
 
-A header is one request and is kept; then only the blocks that a window touches are fetched.
-What a header claims is checked before anything is unpacked.
+A header takes one request and is cached; then only the blocks that a window touches are
+fetched. The header is checked before anything is decompressed.
 
-async-tiff parses the headers and decodes the blocks. What is ours are the bounds on size, memory
-and requests, which it does not have, and which GDAL's own remote reader cannot enforce.
+async-tiff parses the headers and decodes the blocks. This module adds limits on size, memory
+and requests, which async-tiff does not have and GDAL's own remote reader cannot enforce.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from landcover.net.http import HEADER_BYTES, Transport
 __all__ = ["MAX_BLOCK", "MAX_SIDE", "T", "read_window"]
 
 MAX_BLOCK: Final = 2048
-"""Pixels along a side of a block; archives use 512 or 1024."""
+"""Maximum number of pixels along a side of a block; archives use 512 or 1024."""
 MAX_SIDE: Final = 20_000
 
 T = TypeVar("T")
@@ -38,21 +38,21 @@ T = TypeVar("T")
 async def read_window(
     transport: Transport, address: str, wanted: Window, *, pixel: int, kind: str, bands: int = 1
 ) -> npt.NDArray[Any]:
-    """The pixels of a file in a window, 0 where the file does not reach.
+    """Read the pixels of a file in a window, 0 outside the file.
 
     Args:
-        transport: what fetches.
-        address: of the file, signed where that is needed.
-        wanted: the window, in pixels of any size.
+        transport: fetches the bytes.
+        address: of the file, signed if needed.
+        wanted: the window, with pixels of any size.
         pixel: side of the file's pixels in metres: 10, 20 or 60.
         kind: type of its numbers, ``"uint16"`` or ``"uint8"``.
-        bands: how many bands it must have.
+        bands: required number of bands.
 
     Returns:
         Numbers as stored ``(y, x, band)``.
 
     Raises:
-        FetchError: the file cannot be had, is damaged, or is not what it should be.
+        FetchError: the file cannot be read, is damaged, or has another grid or type.
         Cancelled: the user stopped it.
     """
     store = _Store(transport, address)
@@ -66,21 +66,21 @@ async def read_window(
         pixels = await _window(ifd, offset, (window.height, window.width), np.dtype(kind), bands)
     except LandcoverError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file raises in the reader
-        # The reader wraps what its store raised.
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything in async-tiff
+        # async-tiff wraps the exceptions of its store.
         if store.fault is not None:
             raise store.fault from None
-        what = str(error) if isinstance(error, _Unfit) else "it is damaged or no such raster"
+        what = str(error) if isinstance(error, _Unfit) else "it is damaged or not a raster"
         raise FetchError(
             f"{name} cannot be used, because {what}: choose another date or catalogue."
         ) from None
-    # In a thread: the disk may be slow, and others are waiting for their bytes.
+    # In a thread, because the disk may be slow and other files wait for their bytes.
     await asyncio.to_thread(transport.confirm, address)
     return pixels
 
 
 class _Unfit(Exception):
-    """What a header says that must not be."""
+    """The header does not fit the request."""
 
 
 class _Store:
@@ -91,16 +91,16 @@ class _Store:
         self._address = address
         self.fault: LandcoverError | None = None
 
-    # Not coroutines themselves: these two are called in the reader's threads, which may be
-    # late for the transport's end, and what they return is only then given to the loop.
+    # These are not coroutine functions: async-tiff calls them in its own threads, perhaps after
+    # the transport is closed, and starts the returned coroutine in the loop only then.
 
     def get_range_async(
         self, path: str, *, start: int, end: int | None = None, length: int | None = None
     ) -> Coroutine[Any, Any, bytes]:
-        """Bytes ``start`` to before ``end`` of the file."""
+        """The bytes from ``start`` up to ``end`` of the file."""
         del path
         stop = end if end is not None else start + (length or 0)
-        return self._asked(lambda: self._transport.get(self._address, start, stop))
+        return self._registered(lambda: self._transport.get(self._address, start, stop))
 
     def get_ranges_async(
         self,
@@ -118,10 +118,10 @@ class _Store:
             else [a + b for a, b in zip(starts, lengths or (), strict=True)]
         )
         wanted = list(zip(starts, stops, strict=True))
-        return self._asked(lambda: self._transport.ranges(self._address, wanted))
+        return self._registered(lambda: self._transport.ranges(self._address, wanted))
 
-    def _asked(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
-        async def used() -> T:
+    def _registered(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
+        async def tracked() -> T:
             try:
                 with self._transport.track():
                     return await work()
@@ -129,29 +129,29 @@ class _Store:
                 self.fault = fault
                 raise
 
-        return self._transport.register(used)
+        return self._transport.register(tracked)
 
 
 def _offset(ifd: ImageFileDirectory, window: Window, pixel: int) -> tuple[int, int]:
-    """Row and column of the window's upper left pixel, perhaps outside the file."""
+    """Row and column of the window's upper left pixel, which may be outside the file."""
     keys, scale, tie = ifd.geo_key_directory, ifd.model_pixel_scale, ifd.model_tiepoint
     if keys is None or scale is None or tie is None or len(scale) < 2 or len(tie) < 6:
         raise _Unfit("it has no position")
     if f"EPSG:{keys.projected_type}" != window.crs:
-        raise _Unfit(f"it lies in EPSG:{keys.projected_type}, not in {window.crs}")
+        raise _Unfit(f"its CRS is EPSG:{keys.projected_type}, not {window.crs}")
     if scale[0] != pixel or scale[1] != pixel:
         raise _Unfit(f"its pixels measure {scale[0]:g} × {scale[1]:g} m, not {pixel} × {pixel}")
     row = (tie[4] + tie[1] * pixel - window.north) / pixel
     col = (window.west - tie[3] + tie[0] * pixel) / pixel
     if not (math.isfinite(row) and math.isfinite(col) and row == int(row) and col == int(col)):
-        raise _Unfit("its pixels lie between those of Sentinel-2's grid")
+        raise _Unfit("its pixels are not aligned with Sentinel-2's grid")
     return int(row), int(col)
 
 
 def _check(ifd: ImageFileDirectory, kind: str, bands: int) -> None:
     width, height = ifd.image_width, ifd.image_height
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise _Unfit(f"it claims {width:,} × {height:,} pixels")
+        raise _Unfit(f"it states {width:,} × {height:,} pixels")
     tile_width, tile_height = ifd.tile_width or 0, ifd.tile_height or 0
     if not (0 < tile_width <= MAX_BLOCK and 0 < tile_height <= MAX_BLOCK):
         raise _Unfit("it is not stored in blocks")
@@ -159,7 +159,7 @@ def _check(ifd: ImageFileDirectory, kind: str, bands: int) -> None:
     if ifd.samples_per_pixel != bands or set(ifd.bits_per_sample) != {bits}:
         raise _Unfit(f"it is not {bands} band(s) of {bits} bits")
     if bands > 1 and ifd.planar_configuration != PlanarConfiguration.Chunky:
-        raise _Unfit("its bands are stored apart")
+        raise _Unfit("its bands are stored separately")
     down, across = math.ceil(height / tile_height), math.ceil(width / tile_width)
     if not len(ifd.tile_offsets or ()) == len(ifd.tile_byte_counts or ()) == down * across:
         raise _Unfit("its list of blocks has the wrong length")
@@ -184,17 +184,17 @@ async def _window(
     for y, x in itertools.product(rows, cols):
         count = counts[y * across + x]
         if count > whole + 65_536:
-            raise _Unfit("a block claims more bytes than it has pixels for")
-        if count:  # a block that is not stored holds no data
+            raise _Unfit("a block has more bytes than its pixels need")
+        if count:  # a block that is not stored has no data
             wanted.append((x, y))
     registry = DecoderRegistry({Compression.Deflate: _Inflate(whole)})  # type: ignore[dict-item]
-    # What lies beyond the picture in a block at its edge is padding, not pixels.
+    # A block at the edge is padded beyond the image.
     bottom, right = min(top + high, ifd.image_height), min(left + broad, ifd.image_width)
     tiles = await ifd.fetch_tiles(wanted) if wanted else []
     for (x, y), tile in zip(wanted, tiles, strict=True):
         pixels = np.asarray(await tile.decode(decoder_registry=registry))
         if pixels.shape != (tall, wide, bands) or pixels.dtype != kind:
-            raise _Unfit("a block has another shape than the header says")
+            raise _Unfit("a block has another shape than the header states")
         y0, x0 = y * tall, x * wide
         y1, x1 = max(y0, top), max(x0, left)
         y2, x2 = min(y0 + tall, bottom), min(x0 + wide, right)
@@ -205,20 +205,20 @@ async def _window(
 
 
 class _Inflate:
-    """Unpacks a block, but never to more than a block holds: a few bytes can claim gigabytes."""
+    """Decompresses a block up to its size, because a few bytes can expand to gigabytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
 
     def __call__(self, buffer: Buffer) -> Buffer:
-        """The unpacked bytes.
+        """Decompress a block.
 
         Raises:
-            ValueError: there are more or fewer of them than a block holds.
+            ValueError: it has more or fewer bytes than a block.
         """
         stream = zlib.decompressobj()
         data = stream.decompress(bytes(buffer), self._limit + 1)
-        # Only at its end does the stream's checksum speak.
+        # The checksum is verified only at the end of the stream.
         if len(data) != self._limit or not stream.eof:
-            raise ValueError("a block has another size than the header says")
+            raise ValueError("a block has another size than the header states")
         return data

@@ -1,4 +1,4 @@
-"""Windows of files on the user's own disk, on their native grids."""
+"""Reading windows of files on the user's own disk, on their native grids."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["read_window"]
 
 
 def read_window(path: Path, wanted: Window, *, pixel: int, kind: str) -> npt.NDArray[Any]:
-    """The pixels of a band file in a window ``(y, x)``, 0 where the file does not reach.
+    """Read the pixels ``(y, x)`` of a band file in a window, 0 outside the file.
 
     Args:
         path: of an existing GeoTIFF or JPEG 2000 file.
-        wanted: the window, in pixels of any size.
+        wanted: the window, with pixels of any size.
         pixel: side of the file's pixels in metres: 10, 20 or 60.
         kind: type of its numbers, ``"uint16"`` or ``"uint8"``.
 
     Raises:
-        FetchError: the file is missing, damaged, or not what it should be.
+        FetchError: the file is missing or damaged, or has another grid or type.
     """
     window = wanted.with_pixels_of(pixel)
     out = np.zeros((window.height, window.width), dtype=kind)
     try:
         if not path.is_file():
-            raise FetchError(f"'{shown(path.name)}' is not there any more: index the folder again.")
+            raise FetchError(f"'{shown(path.name)}' no longer exists: index the folder again.")
         with open_raster(path) as file:
             raster = file.header
             a, b, west, d, e, north = tuple(raster.transform)[:6]
@@ -59,6 +59,6 @@ def read_window(path: Path, wanted: Window, *, pixel: int, kind: str) -> npt.NDA
                 out[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
     except (BadInput, OSError, ValueError):
         raise FetchError(
-            f"'{shown(path.name)}' is damaged or no such raster: choose another date."
+            f"'{shown(path.name)}' is damaged or not a raster: choose another date."
         ) from None
     return out

@@ -1,6 +1,6 @@
-"""Writing STAC items as stac-geoparquet, laid out so that a place's rows are read fast.
+"""Writing STAC items as stac-geoparquet, sorted so that the rows of a place are read fast.
 
-rustac turns items into columns; PyArrow brings its chunks into one file of small row groups.
+rustac converts items to columns; PyArrow joins its chunks into one file of small row groups.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ __all__ = ["CHUNK", "MAGIC", "PART", "ROW_GROUP", "Item", "replacing", "write"]
 
 MAGIC: Final = b"PAR1"
 CHUNK: Final = 2_000
-"""Items turned into columns at a time: some 80 MB of Python objects."""
+"""Items converted to columns at a time: some 80 MB of Python objects."""
 ROW_GROUP: Final = 500
-"""Rows that are decoded together: a search reads the groups in which its results lie."""
+"""Rows that are decoded together; a search reads the groups that contain its results."""
 PART: Final = 20_000
-"""Rows that are brought into order together."""
+"""Rows that are sorted together."""
 _PLACE: Final = "landcover:place"
 
 Item = dict[str, Any]
 
 
 def write(items: Iterable[Item], out: Path, tick: Callable[[int], None]) -> int:
-    """Write items to a stac-geoparquet file, whole or not at all.
+    """Write items to a stac-geoparquet file; on failure nothing is written.
 
     Args:
-        items: STAC items; any number, since only some thousand are held at a time.
-        out: the file, which is replaced where it is there already.
-        tick: called with the number of items taken so far; what it raises stops the writing.
+        items: STAC items; any number, because only some thousand are in memory at a time.
+        out: the file; an existing one is replaced.
+        tick: called with the number of items so far; an exception in it stops the writing.
 
     Returns:
-        How many items there were; where there were none, nothing is written.
+        The number of items; if it is 0, nothing is written.
 
     Raises:
         BadInput: the file cannot be written.
@@ -62,10 +62,10 @@ def write(items: Iterable[Item], out: Path, tick: Callable[[int], None]) -> int:
 
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
-    """A file beside ``out`` that takes its place once the block is done, and goes if it fails.
+    """A temporary file that replaces ``out`` after the block, or is removed if the block fails.
 
     Raises:
-        BadInput: nothing can be written there.
+        BadInput: the file cannot be written.
     """
     partial = out.with_name(f".{out.name[:100]}.{os.getpid()}.part")
     try:
@@ -107,16 +107,16 @@ def _chunks(
 
 
 def _join(chunks: list[Path], out: Path, tick: Callable[[], None]) -> None:
-    """Bring files whose columns differ into one, with neighbours in place beside each other."""
+    """Join files with different columns into one, sorted by place."""
     nothing = [pq.read_schema(path).empty_table() for path in chunks]
-    # Chunks have columns and assets for what their own items hold: the rest becomes null.
+    # Chunks have columns and assets only for their own items: the others become null.
     schema = pa.concat_tables(nothing, promote_options="permissive").schema
     order = _order([pq.read_table(path, columns=["bbox", "datetime"]) for path in chunks])
     starts = np.cumsum([0, *(pq.read_metadata(path).num_rows for path in chunks)])
     with pq.ParquetWriter(
         out, schema.with_metadata(_metadata(chunks)), compression="zstd"
     ) as writer:
-        # Each part is gathered from all chunks, so that no more than one is ever held.
+        # Each part is gathered from all chunks, so that only one chunk is in memory at a time.
         for rows in np.array_split(order, range(PART, order.size, PART)):
             tables = [schema.empty_table()]
             for path, start, end in zip(chunks, starts, starts[1:], strict=False):
@@ -129,7 +129,7 @@ def _join(chunks: list[Path], out: Path, tick: Callable[[], None]) -> None:
 
 
 def _order(tables: list[pa.Table]) -> npt.NDArray[np.int64]:
-    """Rows of all tables by quarter degrees and, in each of these, by time."""
+    """Order of the rows of all tables: by quarter degrees, and in each of these by time."""
     table = pa.concat_tables(tables)
     box = table["bbox"].combine_chunks()
     west, south = (np.floor(box.field(side).to_numpy() * 4) for side in ("xmin", "ymin"))
@@ -138,12 +138,12 @@ def _order(tables: list[pa.Table]) -> npt.NDArray[np.int64]:
 
 
 def _metadata(chunks: list[Path]) -> dict[bytes, bytes]:
-    """GeoParquet's and stac-geoparquet's metadata, of all chunks together."""
+    """Metadata of GeoParquet and stac-geoparquet for all chunks together."""
     metas = [pq.read_metadata(path).metadata for path in chunks]
     geos = [json.loads(meta[b"geo"]) for meta in metas]
     columns = [geo["columns"]["geometry"] for geo in geos]
     kinds = sorted({kind for column in columns for kind in column["geometry_types"]})
-    # A box around the whole is optional, and has no sense where items cross the antimeridian.
+    # A box around all items is optional, and meaningless if items cross the antimeridian.
     column = {key: value for key, value in columns[0].items() if key != "bbox"}
     geo = geos[0] | {"columns": {"geometry": column | {"geometry_types": kinds}}}
     return {b"geo": json.dumps(geo).encode(), b"stac-geoparquet": metas[0][b"stac-geoparquet"]}

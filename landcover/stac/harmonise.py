@@ -1,10 +1,11 @@
-"""From an archive's metadata to reflectance, with or without +1000 in the numbers.
+"""Deciding from an archive's metadata whether the digital numbers contain +1000.
 
-From processing baseline 04.00 on (25 January 2022), ESA adds 1000 to the digital numbers
-of Level-1C and Level-2A products, so that reflectance = (DN − 1000) / 10000; 0 stays
-nodata. The baseline decides, never the sensing date: older scenes have been processed
-again. Some archives take the offset off before they publish and say so, not always rightly.
-One rule an archive reads what it says; :func:`confirm` holds that against the dark pixels.
+Since processing baseline 04.00 (25 January 2022), ESA adds 1000 to the digital numbers of
+Level-1C and Level-2A products, so that reflectance = (DN − 1000) / 10000; 0 remains nodata.
+The baseline decides, not the sensing date, because older scenes have been reprocessed. Some
+archives remove the offset before they publish and state so, but not always correctly. Each
+archive has a rule that interprets its metadata; :func:`confirm` checks the result with the
+dark pixels.
 """
 
 from __future__ import annotations
@@ -43,29 +44,29 @@ __all__ = [
 ]
 
 REMOVED_BELOW: Final = -0.035
-"""Darkest reflectance below which the offset must have been off already.
+"""Darkest reflectance below which the offset must have been removed already.
 
-Where it was, taking it off again moves shadow and water (0 to 0.06) to -0.1 to -0.04; where
-it was not, the darkest hundredth stays above -0.02 in every real patch that we hold.
+If it was, removing it again moves shadow and water (0 to 0.06) to -0.1 to -0.04; if it was not,
+the darkest hundredth stays above -0.02 in all real patches that were tested.
 """
 PLACEHOLDER: Final = 90.0
-"""Baselines from here on (99.99) are what sen2cor writes outside ESA's ground segment."""
+"""Baselines from this on (99.99) are written by sen2cor outside ESA's ground segment."""
 FLAT_HIGH: Final = 0.16
 FLAT_BANDS: Final = 4
-"""An offset lifts the dark pixels of many bands to between 0.09 and this; a desert's or a
-cloud's are bright in most bands, so few of theirs lie there."""
+"""An offset raises the dark pixels of many bands to between 0.09 and this. Those of a desert or a
+cloud are bright in most bands, so only few bands are in this range."""
 
 Agreement = Literal["confirmed", "unconfirmed", "overruled"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
-    """What an item's metadata says of the offset; None where it is silent.
+    """What an item's metadata states about the offset; None if it states nothing.
 
     Attributes:
         baseline: ESA's processing baseline, such as ``"05.10"``.
         applied: Earth Search's ``earthsearch:boa_offset_applied``.
-        stated: number to add to a digital number, where the metadata states one outright.
+        stated: number to add to the digital numbers, if the metadata states it directly.
     """
 
     baseline: str | None = None
@@ -75,15 +76,15 @@ class Claims:
 
 @dataclass(frozen=True, kw_only=True)
 class OffsetDecision:
-    """How numbers become reflectance, why, and what the pixels say of it.
+    """The formula for reflectance, its reason, and whether the dark pixels agree.
 
     Attributes:
         scaling: the formula.
-        why: one clause, from which metadata.
-        trusted: False where this archive's metadata is known to be wrong at times, so that
-            clear pixels may overrule it.
+        why: one clause that names the metadata.
+        trusted: False if this archive's metadata is known to be wrong at times, so that the
+            dark pixels can overrule it.
         agreement: whether the dark pixels agree.
-        darkest: their reflectance under the metadata's formula, where they were looked at.
+        darkest: their reflectance by the metadata's formula, None if not computed.
     """
 
     scaling: Scaling
@@ -94,18 +95,18 @@ class OffsetDecision:
 
     @property
     def description(self) -> str:
-        """The formula, its reason and what the dark pixels say, in one line."""
+        """The formula, its reason and whether the dark pixels agree, in one line."""
         seen = "" if self.darkest is None else f" (darkest pixels {self.darkest:.3f})"
         words = {
             "confirmed": f"the dark pixels agree{seen}",
             "unconfirmed": f"the dark pixels cannot confirm it{seen}",
-            "overruled": f"the dark pixels contradict the metadata{seen} and were followed",
+            "overruled": f"the dark pixels contradict the metadata{seen} and decide",
         }
         return f"{self.scaling.description}, because {self.why}; {words[self.agreement]}"
 
 
 def by_baseline(claims: Claims) -> OffsetDecision:
-    """Archives that publish ESA's numbers as they are: from baseline 04.00 on, shifted."""
+    """Rule for archives that publish ESA's numbers unchanged: shifted since baseline 04.00."""
     number = _number(claims.baseline)
     if number is None:
         return OffsetDecision(
@@ -114,7 +115,7 @@ def by_baseline(claims: Claims) -> OffsetDecision:
     if number >= PLACEHOLDER:
         return OffsetDecision(
             scaling=PLAIN,
-            why=f"baseline {claims.baseline} marks a product that a user made, which does not say",
+            why=f"baseline {claims.baseline} marks a user's own processing, which states no offset",
             trusted=False,
         )
     if number >= OFFSET_BASELINE:
@@ -127,7 +128,7 @@ def by_baseline(claims: Claims) -> OffsetDecision:
 
 
 def by_earth_search(claims: Claims) -> OffsetDecision:
-    """Earth Search takes the offset off itself and says so in a flag that can be wrong.
+    """Rule for Earth Search, which removes the offset and states so in a flag that can be wrong.
 
     ``raster:bands[].offset`` stays at -0.1 in both cases and decides nothing
     (Element84/earth-search#66).
@@ -138,7 +139,7 @@ def by_earth_search(claims: Claims) -> OffsetDecision:
     if claims.applied:
         return OffsetDecision(
             scaling=PLAIN,
-            why="earthsearch:boa_offset_applied says that the offset is off already",
+            why="earthsearch:boa_offset_applied states that the offset was removed",
             trusted=False,
         )
     if number is None:
@@ -153,10 +154,10 @@ def by_earth_search(claims: Claims) -> OffsetDecision:
 
 
 def by_statement(claims: Claims) -> OffsetDecision:
-    """The user's own scenes: what the product's metadata states, else the baseline."""
+    """Rule for the user's own scenes: what the product's metadata states, else the baseline."""
     if claims.stated is None:
         decision = by_baseline(claims)
-        # Whoever exported it may have taken the offset off.
+        # The offset may have been removed in an export.
         return replace(decision, trusted=decision.trusted and decision.scaling is PLAIN)
     if claims.stated == 0:
         return OffsetDecision(scaling=PLAIN, why="the product's metadata states no offset")
@@ -173,15 +174,15 @@ RULES: Final[Mapping[str, Callable[[Claims], OffsetDecision]]] = {
 def confirm(
     decision: OffsetDecision, numbers: npt.NDArray[Any], valid: BoolArray
 ) -> OffsetDecision:
-    """Hold a decision against the dark pixels, and overrule metadata that is not trusted.
+    """Check a decision with the dark pixels, and overrule metadata that is not trusted.
 
     Args:
-        decision: what the metadata led to.
+        decision: by the metadata.
         numbers: digital numbers ``(band, y, x)``.
-        valid: pixels with data ``(y, x)``; fewer than a hundred decide nothing.
+        valid: pixels with data ``(y, x)``; if fewer than a hundred, nothing is checked.
 
     Returns:
-        The decision with an agreement, and with the other formula where it was overruled.
+        The decision with its agreement, and with the other formula if it was overruled.
     """
     if valid.sum() < 100:
         return decision
@@ -190,18 +191,18 @@ def confirm(
     lowest = float(dark.min())
     shifted = decision.scaling is SHIFTED
     wrong = lowest < REMOVED_BELOW if shifted else _lifted(dark)
-    doubtful = lowest >= DARK_LOW or lowest < REMOVED_BELOW
+    unclear = lowest >= DARK_LOW or lowest < REMOVED_BELOW
     if wrong and not decision.trusted:
         return replace(
             decision, scaling=PLAIN if shifted else SHIFTED, agreement="overruled", darkest=lowest
         )
     return replace(
-        decision, agreement="unconfirmed" if wrong or doubtful else "confirmed", darkest=lowest
+        decision, agreement="unconfirmed" if wrong or unclear else "confirmed", darkest=lowest
     )
 
 
 def _lifted(dark: npt.NDArray[np.float64]) -> bool:
-    """Whether the bands' dark pixels look as if 0.1 were still in all of them."""
+    """Whether the bands' dark pixels suggest that all of them still contain 0.1."""
     if not DARK_LOW <= float(dark.min()) <= DARK_HIGH:
         return False
     return int(((dark >= DARK_LOW) & (dark <= FLAT_HIGH)).sum()) >= FLAT_BANDS

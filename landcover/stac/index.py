@@ -1,4 +1,4 @@
-"""A user's own catalogue: from a folder of scenes to a stac-geoparquet file."""
+"""Indexing a folder of scenes into the user's own catalogue, a stac-geoparquet file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from landcover.stac.layouts.walk import Skipped, scenes
 __all__ = ["KEPT_SKIPS", "REPORT_EVERY_S", "SHOWN_SKIPS", "IndexResult", "build", "index_text"]
 
 KEPT_SKIPS: Final = 1_000
-"""Skipped things that are remembered one by one; further ones are counted."""
+"""Maximum number of skipped files that are listed; further ones are only counted."""
 SHOWN_SKIPS: Final = 20
 REPORT_EVERY_S: Final = 0.2
 
@@ -31,22 +31,22 @@ _LAYOUTS: Final[Mapping[str, tuple[str, str]]] = {
     "patch": ("BigEarthNet patch", "BigEarthNet patches"),
     "stack": ("stack", "stacks"),
 }
-"""How one and how many are called."""
+"""Layout → its name in the singular and in the plural."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexResult:
-    """What became of a folder.
+    """The result of indexing a folder.
 
     Attributes:
-        folder: what was looked through.
+        folder: the folder that was searched.
         out: the catalogue's file.
         layouts: layout (``bands``, ``patch``, ``stack``) → number of scenes.
         l1c: how many of these scenes are Level-1C.
-        skipped: what is not in the catalogue, at most a thousand of them.
-        skips: how many they are altogether.
-        first, last: sensing times of the oldest and the newest scene.
-        seconds: how long it took.
+        skipped: files and folders that are not in the catalogue, at most a thousand.
+        skips: number of all that were skipped.
+        first, last: sensing times of the oldest and the newest scene (UTC).
+        seconds: time taken.
     """
 
     folder: Path
@@ -73,20 +73,19 @@ def build(
     progress: Report | None = None,
     cancel: Event | None = None,
 ) -> IndexResult:
-    """Make the catalogue of a folder, or make it again: the file says what is there now.
+    """Make the catalogue of a folder; an existing one is replaced.
 
-    Recognised are SAFE products (Level-2A and Level-1C), sets of band files, BigEarthNet
-    patch folders and stacks of twelve or thirteen bands: only metadata, names and headers
-    are read. The items' addresses are relative to the catalogue, so that both can be moved
-    together.
+    It recognises SAFE products (Level-2A and Level-1C), sets of band files, BigEarthNet patch
+    folders and stacks of twelve or thirteen bands. Only metadata, names and headers are read.
+    Paths in the catalogue are relative to it, so that both can be moved together.
 
     Args:
-        folder: where the scenes lie, at any depth.
-        out: the catalogue's file, usually ``….parquet``.
-        date: sensing time of scenes that have none in metadata, tags or name (UTC where it
-            has no zone).
-        progress: told a few times a second.
-        cancel: set it to stop; the file then stays as it was.
+        folder: contains the scenes, at any depth.
+        out: file of the catalogue, usually ``….parquet``.
+        date: sensing time of scenes without one in metadata, tags or name; UTC if it has no
+            time zone.
+        progress: called a few times a second.
+        cancel: set to stop; the file then stays unchanged.
 
     Raises:
         BadInput: there is no such folder, no scene in it, or the file cannot be written.
@@ -111,7 +110,7 @@ def build(
 
 
 def index_text(result: IndexResult) -> str:
-    """What the command line says of it: counts, dates, and what was skipped and why."""
+    """Text for the command line: counts, dates, and what was skipped and why."""
     counts = [(result.layouts.get(layout, 0), words) for layout, words in _LAYOUTS.items()]
     parts = [f"{count:,} {words[count > 1]}" for count, words in counts if count]
     days = f"{result.first:%Y-%m-%d} to {result.last:%Y-%m-%d}"
@@ -130,7 +129,7 @@ def index_text(result: IndexResult) -> str:
 
 @dataclass
 class _Tally:
-    """What was found so far, and who wants to know or to stop it."""
+    """What was found so far, with the callbacks for progress and stopping."""
 
     folder: Path
     report: Report
@@ -160,7 +159,7 @@ class _Tally:
         now = time.monotonic()
         if now - self.reported >= REPORT_EVERY_S:
             self.reported = now
-            what = f"Looking through {shown(self.folder.name)}"
+            what = f"Searching {shown(self.folder.name)}"
             self.report(Progress(what=what, done=count, unit="scenes"))
 
 
@@ -177,7 +176,7 @@ def _items(folder: Path, base: Path, date: datetime | None, tally: _Tally) -> It
                 tally.skip(Skipped(path=next(iter(found.files.values())), why=str(error)))
                 continue
             tally.add(found)
-            # Copies of a scene keep apart: an id stands for one item of a collection.
+            # Copies of a scene get different ids, which must be unique in a collection.
             names[found.name] += 1
             if (copy := names[found.name]) > 1:
                 item["id"] = f"{found.name} ({copy})"
@@ -190,13 +189,11 @@ def _folder(folder: Path) -> Path:
             return folder.resolve()
     except (OSError, ValueError, RuntimeError):
         pass
-    raise BadInput(
-        f"There is no folder '{shown(folder.name)}': give the one in which your scenes lie."
-    )
+    raise BadInput(f"There is no folder '{shown(folder.name)}': give the one with your scenes.")
 
 
 def _out(out: Path) -> Path:
-    """Where the catalogue goes, checked before the long work begins."""
+    """Path of the catalogue, checked before the long work begins."""
     name = shown(out.name)
     try:
         whole = out.parent.resolve() / out.name
@@ -204,13 +201,13 @@ def _out(out: Path) -> Path:
             raise BadInput(f"There is no folder for '{name}': make it, or choose another --out.")
         if whole.exists() and not _is_parquet(whole):
             raise BadInput(
-                f"'{name}' is there already and is no catalogue: choose another name with --out."
+                f"'{name}' exists and is not a catalogue: choose another name with --out."
             )
         with tempfile.TemporaryFile(dir=whole.parent):
             return whole
     except (OSError, ValueError, RuntimeError):
         raise BadInput(
-            f"'{name}' cannot be written: choose a place that you may write to with --out."
+            f"'{name}' cannot be written: choose a folder that you can write to with --out."
         ) from None
 
 
@@ -224,7 +221,7 @@ def _is_parquet(path: Path) -> bool:
 def _nothing(folder: Path, tally: _Tally) -> str:
     where = f"No scene was found in '{shown(folder.name)}'"
     if tally.skipped:
-        return f"{where}; {tally.skips:,} things were skipped, first: {tally.skipped[0].why}"
+        return f"{where}; {tally.skips:,} skipped, the first because: {tally.skipped[0].why}"
     return (
         f"{where}: give a folder with SAFE products, band files, BigEarthNet patches "
         "or stacks of twelve bands."
@@ -232,11 +229,11 @@ def _nothing(folder: Path, tally: _Tally) -> str:
 
 
 def _where(skipped: Skipped, folder: Path) -> str:
-    """The sentence, behind the folder that it is about where that is not the first."""
+    """The sentence, after the path of the folder unless that is the indexed one."""
     parts = skipped.path.relative_to(folder).parts[:-1]
     return f"{'/'.join(parts)}: {skipped.why}" if parts else skipped.why
 
 
 def _line(text: str) -> str:
-    """On one line, whatever a file's name holds."""
+    """Replace line breaks and control characters that names of files can contain."""
     return "".join(c if c.isprintable() else "�" for c in text)

@@ -1,4 +1,4 @@
-"""Windows of JPEG 2000 files, through a transport; GDAL decodes, but asks us for every byte."""
+"""Reading windows of remote JPEG 2000 files: GDAL decodes, this module fetches the bytes."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from landcover.net.http import Transport
 __all__ = ["CHUNK", "MAX_BLOCK", "MAX_CHUNKS", "MAX_SIDE", "POLL_S", "read_window"]
 
 CHUNK: Final = 262_144
-"""Bytes fetched at once: a block of 1024 × 1024 pixels takes about a megabyte, a header a few."""
+"""Bytes fetched at once: a block of 1024 × 1024 pixels has about a megabyte."""
 MAX_CHUNKS: Final = 200
-"""Beyond 50 MB for a square of 1200 m something is wrong with the file."""
+"""Maximum number of chunks: a file that needs more than 50 MB for a 1200 m square is damaged."""
 POLL_S: Final = 0.5
 MAX_SIDE: Final = 20_000
 MAX_BLOCK: Final = 64_000_000
 
 _ENV: Final = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
 _threads: Final = ThreadPoolExecutor(max_workers=16, thread_name_prefix="landcover-jp2")
-"""Not the loop's own: what waits here waits for the loop, which uses those for names of hosts."""
+"""Separate from the loop's threads, which resolve host names: these threads wait for the loop."""
 _lock: Final = threading.Lock()
-"""rasterio keeps its openers in one table without a lock of its own."""
+"""rasterio keeps its openers in one table without a lock."""
 
 
 async def read_window(
@@ -41,7 +41,7 @@ async def read_window(
     """As :func:`landcover.stac.cog_reader.read_window`, for a JPEG 2000 file.
 
     Raises:
-        FetchError: the file cannot be had, is damaged, or is not what it should be.
+        FetchError: the file cannot be read, is damaged, or has another grid or type.
         Cancelled: the user stopped it.
     """
     loop = asyncio.get_running_loop()
@@ -51,7 +51,7 @@ async def read_window(
 
 
 class _File(io.RawIOBase):
-    """A remote file as GDAL wants it: it seeks and reads, and we fetch chunks."""
+    """A remote file for GDAL: it seeks and reads, and chunks are fetched as needed."""
 
     def __init__(
         self, transport: Transport, address: str, size: int, loop: asyncio.AbstractEventLoop
@@ -74,17 +74,17 @@ class _File(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Where the next byte is read."""
+        """Position of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move there."""
+        """Change the position."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         self._at = max(0, base + offset)
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes; none where the file cannot be had, which ``fault`` then tells."""
+        """The next bytes; none if the file cannot be read, and then ``fault`` is set."""
         end = self._size if size < 0 else min(self._size, self._at + size)
         parts = []
         while self._at < end:
@@ -110,7 +110,7 @@ class _File(io.RawIOBase):
         return self._chunks[number]
 
     def _fetched(self, start: int, end: int) -> bytes:
-        """Bytes that the loop fetches while this thread waits, but not longer than it lives."""
+        """Let the loop fetch bytes, and wait for them until the loop is closed."""
         work = self._get(start, end)
         try:
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -121,7 +121,7 @@ class _File(io.RawIOBase):
                     break
         except (CancelledError, RuntimeError):
             pass
-        with suppress(RuntimeError, ValueError):  # it may never have begun
+        with suppress(RuntimeError, ValueError):  # it may not have started
             work.close()
         raise FetchError(f"Reading {self.name} has ended: try again.")
 
@@ -145,7 +145,7 @@ def _read(
 
     def opener(path: str, mode: str = "rb", **_: object) -> _File:
         if not path.endswith(".jp2") or mode not in {"r", "rb"}:
-            raise FileNotFoundError(path)  # GDAL looks for files beside it, and there are none
+            raise FileNotFoundError(path)  # GDAL looks for sidecar files, and there are none
         handles.append(file.again())
         return handles[-1]
 
@@ -184,7 +184,7 @@ def _read(
     except (RasterioError, OSError, ValueError):
         fault = next((handle.fault for handle in handles if handle.fault is not None), None)
         raise fault or FetchError(
-            f"{file.name} cannot be used, because it is damaged or no such raster: choose another "
+            f"{file.name} cannot be used, because it is damaged or not a raster: choose another "
             "date or catalogue."
         ) from None
     if fault := next((handle.fault for handle in handles if handle.fault is not None), None):

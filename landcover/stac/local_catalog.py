@@ -1,4 +1,4 @@
-"""Searching a user's own catalogue, a file that anybody may have made."""
+"""Searching a user's own catalogue, an untrusted file."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ MAX_FILE_BYTES: Final = 2_000_000_000
 MAX_ROWS: Final = 2_000_000
 """All of BigEarthNet has 480,038."""
 MAX_DECODED: Final = 8_000_000_000
-"""Bytes of all columns: a catalogue of 100,000 patches has 200 MB."""
+"""Maximum bytes of all columns: a catalogue of 100,000 patches has 200 MB."""
 MAX_GROUP: Final = 500_000_000
-"""Bytes of one row group, which is decoded whole."""
+"""Maximum bytes of one row group, which is always decoded completely."""
 MAX_COLUMNS: Final = 2_000
 MISSING: Final = "landcover:missing"
-"""Property of a found item whose files are not all there: the keys of those assets."""
+"""Property of an item with missing files: the keys of their assets."""
 
 MAX_HREF: Final = 4_000
 
 
-# Of GDAL's own notations and of drives too.
+# Also matches GDAL's own notations and drive letters.
 _SCHEME: Final = re.compile(r"^[^/]*:")
 _DAMAGE: Final = (
     pa.ArrowException,
@@ -68,27 +68,27 @@ _DAMAGE: Final = (
     MemoryError,
     RuntimeError,
 )
-"""What PyArrow, shapely and rustac raise on files that lie about themselves."""
+"""What PyArrow, shapely and rustac raise on damaged files."""
 
 Float = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalCatalogue:
-    """A stac-geoparquet file whose items lie on one's own disk.
+    """A stac-geoparquet file of items on the user's own disk.
 
-    Boxes, times and footprints are held in memory (some 200 bytes an item); the rest is read
-    for the items that a search finds. One object may serve several threads.
+    Boxes, times and footprints are in memory (some 200 bytes an item); the rest is read for the
+    items that a search finds. Several threads can share an object.
 
     Attributes:
         path: the file.
-        count: items in it.
+        count: number of items.
         boxes: float64 ``(item, 4)``: west, south, east, north in degrees.
-        times: sensing times as milliseconds since 1970 (UTC); the least integer for none.
+        times: sensing times in milliseconds since 1970 (UTC); the smallest integer if missing.
         footprints: WKB of each item.
-        starts: the row with which each row group begins, and the number of rows.
-        columns: what is read of an item.
-        stamp: size and time of the file when it was opened.
+        starts: first row of each row group, then the number of rows.
+        columns: columns that are read.
+        stamp: size and modification time of the file when it was opened.
     """
 
     path: Path
@@ -102,10 +102,10 @@ class LocalCatalogue:
 
     @classmethod
     def open(cls, path: Path) -> LocalCatalogue:
-        """Open a catalogue that ``landcover index`` has made.
+        """Open a catalogue made by ``landcover index``.
 
         Raises:
-            BadInput: there is no such file, or it is damaged, too large or another's.
+            BadInput: there is no such file, or it is damaged, too large or not a catalogue.
         """
         stamp = _checked_file(path)
         with _reading(path), pq.ParquetFile(path.resolve()) as file:
@@ -136,28 +136,28 @@ class LocalCatalogue:
         end: datetime,
         limit: int = 100,
     ) -> list[dict[str, Any]]:
-        """The items at a place, the newest first.
+        """Find the items at a place, newest first.
 
-        Addresses of their assets become absolute paths of files that are there. An asset
-        whose file is not there is left out, and its key listed in the property
+        The addresses of their assets become absolute paths of existing files. An asset whose
+        file does not exist is left out, and its key is listed in the property
         ``landcover:missing``.
 
         Args:
             geometry: GeoJSON geometry in longitude and latitude, or boxes (west, south, east,
-                north), of which west may be greater than east across the antimeridian.
-            start: the earliest sensing time (UTC where it has no zone).
-            end: the latest, itself included.
-            limit: at most so many items.
+                north); west may be greater than east across the antimeridian.
+            start: earliest sensing time (UTC if it has no time zone).
+            end: latest sensing time, inclusive.
+            limit: maximum number of items.
 
         Returns:
-            STAC items; the property ``landcover:offset`` is always there, None where unknown.
+            STAC items; they always have the property ``landcover:offset``, None if unknown.
 
         Raises:
-            BadInput: the geometry is none, the file was changed since it was opened, or an
-                item's address is no path of a raster file.
+            BadInput: the geometry is not valid, the file has changed since it was opened, or an
+                item's address is not the path of a raster file.
         """
         if _checked_file(self.path) != self.stamp:
-            raise BadInput(f"'{shown(self.path.name)}' was changed just now: search again.")
+            raise BadInput(f"'{shown(self.path.name)}' has just been changed: search again.")
         place = _place(geometry)
         with _reading(self.path):
             rows = self._rows(place, _milliseconds(start), _milliseconds(end), limit)
@@ -167,7 +167,7 @@ class LocalCatalogue:
         return [self._resolved(item) for item in items]
 
     def _rows(self, place: BaseGeometry, start: int, end: int, limit: int) -> npt.NDArray[np.int64]:
-        """Numbers of the rows at a place, the newest first."""
+        """Indices of the rows at a place, newest first."""
         near = np.zeros(self.count, dtype=np.bool_)
         for part in shapely.get_parts(place):
             near |= _touching(self.boxes, part.bounds)
@@ -176,7 +176,7 @@ class LocalCatalogue:
         rows = rows[np.lexsort((rows, -self.times[rows]))]
         shapely.prepare(place)
         kept: list[npt.NDArray[np.int64]] = []
-        # Exact shapes are only made until there are enough.
+        # Footprints are parsed only until there are enough results.
         for block in np.array_split(rows, range(1000, rows.size, 1000)):
             wkb = self.footprints.take(pa.array(block)).to_numpy(zero_copy_only=False)
             shapes = shapely.from_wkb(wkb, on_invalid="ignore")
@@ -188,7 +188,7 @@ class LocalCatalogue:
         return np.concatenate(kept)[: max(0, limit)] if kept else rows
 
     def _table(self, rows: npt.NDArray[np.int64]) -> pa.Table:
-        """The columns of some rows, in their order, without any that is null in all of them."""
+        """Read the columns of some rows, in their order, without columns that are all null."""
         groups = np.searchsorted(self.starts, rows, side="right") - 1
         wanted = np.unique(groups)
         sizes = self.starts[wanted + 1] - self.starts[wanted]
@@ -216,10 +216,10 @@ class LocalCatalogue:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """The same columns with the types that they are known to have, wholly checked.
+    """Convert the columns to their known types and validate them.
 
-    What else the file says of its types (time zones, names of lists' parts, metadata), and
-    texts that are no UTF-8, would end in a panic of rustac's.
+    Other details of the file's types (time zones, names of list items, metadata), and texts
+    that are not UTF-8, would make rustac panic.
     """
     assets = table.schema.field("assets").type
     kinds = [pa.struct([(part.name, KINDS[part.name]) for part in asset.type]) for asset in assets]
@@ -235,10 +235,10 @@ def _plain(table: pa.Table) -> pa.Table:
 
 
 def _file(href: object, index: Path, name: str) -> str:
-    """The absolute path that an address in an index means.
+    """The absolute path for an address in an index.
 
     Raises:
-        BadInput: it is an address of something else than a raster file seen from the index.
+        BadInput: it is not a relative path of a raster file.
     """
     text = href if isinstance(href, str) else ""
     odd = _SCHEME.match(text) or text.startswith(("/", "\\")) or is_odd(text)
@@ -246,16 +246,16 @@ def _file(href: object, index: Path, name: str) -> str:
         words = "".join(c for c in text[:80] if c.isprintable())
         raise BadInput(
             f"'{shown(index.name)}' gives scene '{shown(name)}' the address '{words}', "
-            "which is no path of a raster file from there: make it again with landcover index."
+            "which is not a relative path of a raster file: make it again with landcover index."
         )
     return os.path.normpath(index.parent / text)
 
 
 def _place(geometry: Mapping[str, Any] | Box | Sequence[Box]) -> BaseGeometry:
-    """A shape within -180 … 180 degrees.
+    """Convert a geometry to a shape within -180 … 180 degrees.
 
     Raises:
-        BadInput: it is no geometry on Earth.
+        BadInput: it is not a geometry on Earth.
     """
     try:
         shapes = [shape_of(dict(geometry))] if isinstance(geometry, Mapping) else _boxes(geometry)
@@ -276,7 +276,7 @@ def _boxes(boxes: Any) -> list[BaseGeometry]:  # noqa: ANN401  (one box or sever
     several = boxes if len(boxes) and not isinstance(boxes[0], int | float) else [boxes]
     shapes = []
     for sides in several:
-        # A tenth of a millimetre; without it a box may be too thin to be a shape.
+        # Rounded to a tenth of a millimetre; otherwise a box can be too thin for a shape.
         west, south, east, north = (round(side, 9) for side in sides)
         if not (south <= north and all(map(math.isfinite, (west, south, east, north)))):
             raise ValueError
@@ -287,12 +287,12 @@ def _boxes(boxes: Any) -> list[BaseGeometry]:  # noqa: ANN401  (one box or sever
 
 def _no_place() -> BadInput:
     return BadInput(
-        "The place to search is no geometry on Earth: give longitudes and latitudes in degrees."
+        "The place to search is not a geometry on Earth: give longitudes and latitudes in degrees."
     )
 
 
 def _touching(boxes: Float, bounds: tuple[float, float, float, float]) -> npt.NDArray[np.bool_]:
-    """Which boxes meet a box that does not cross the antimeridian."""
+    """Which boxes touch a box that does not cross the antimeridian."""
     west, south, east, north = bounds
     w, s, e, n = boxes.T
     across = w > e
@@ -306,10 +306,10 @@ def _milliseconds(time: datetime) -> int:
 
 
 def _checked_file(path: Path) -> tuple[int, int]:
-    """Size and time of a file that may be a catalogue.
+    """Size and modification time of a file that may be a catalogue.
 
     Raises:
-        BadInput: there is none, or it is too large or no Parquet.
+        BadInput: there is no such file, or it is too large or not a Parquet file.
     """
     name = shown(path.name)
     try:
@@ -324,7 +324,7 @@ def _checked_file(path: Path) -> tuple[int, int]:
         raise BadInput(f"'{name}' cannot be read: check its permissions.") from None
     if magic != MAGIC:
         raise BadInput(
-            f"'{name}' is no catalogue: make one with landcover index FOLDER --out FILE."
+            f"'{name}' is not a catalogue: make one with landcover index FOLDER --out FILE."
         )
     if facts.st_size > MAX_FILE_BYTES:
         raise BadInput(
@@ -338,8 +338,8 @@ def _check_size(meta: pq.FileMetaData, path: Path) -> None:
     fits = meta.num_rows <= MAX_ROWS and meta.num_columns <= MAX_COLUMNS
     if not fits or sum(groups) > MAX_DECODED or max(groups, default=0) > MAX_GROUP:
         raise BadInput(
-            f"'{shown(path.name)}' claims {meta.num_rows:,} scenes in {meta.num_columns:,} columns "
-            f"of {sum(groups) / 1e9:.1f} GB, more than is read: index fewer scenes at a time."
+            f"'{shown(path.name)}' states {meta.num_rows:,} scenes in {meta.num_columns:,} columns "
+            f"of {sum(groups) / 1e9:.1f} GB, more than can be read: index fewer scenes at a time."
         )
 
 

@@ -1,4 +1,4 @@
-"""From a place to its square, and from single granules to the passes that cover it."""
+"""Grouping granules into the satellite passes that cover a place."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from landcover.stac.scene import Scene, rings_of
 __all__ = ["ONE_PASS", "area_of", "passes", "shape_of"]
 
 ONE_PASS: Final = timedelta(minutes=15)
-"""Granules that lie closer in time are of one pass: a place is seen again after days."""
+"""Granules closer in time than this belong to one pass: the next pass is days later."""
 
 
 def area_of(window: Window) -> BaseGeometry:
-    """A window in WGS 84 degrees; where it crosses the antimeridian, in two parts."""
+    """A window as a shape in WGS 84 degrees, with two parts if it crosses the antimeridian."""
     return _unwrapped([(lon, lat) for lat, lon in window.outline])
 
 
 def shape_of(scene: Scene) -> BaseGeometry:
-    """A scene's footprint in WGS 84 degrees, split at the antimeridian."""
+    """Footprint of a scene in WGS 84 degrees, split at the antimeridian."""
     shapes = [_unwrapped(ring) for ring in rings_of({**scene.footprint})]
     return shapely.union_all([shapely.make_valid(shape) for shape in shapes])
 
@@ -57,16 +57,16 @@ class _Cover:
 def passes(
     scenes: Iterable[Scene], latitude: float, longitude: float, pixels: int = PATCH_PIXELS
 ) -> list[Candidate]:
-    """The passes that show a place, the newest first, each in the UTM zone that covers it best.
+    """Find the passes over a place, newest first, each in the UTM zone that covers it best.
 
-    Granules of the same tile that were processed more than once count once, in the newest
-    processing. Where two zones cover the square alike, the place's own is taken.
+    If granules of a tile were processed more than once, only the newest processing is used. If
+    two zones cover the square equally, the zone of the place is used.
 
     Args:
         scenes: granules of any passes.
         latitude: of the place, WGS 84 degrees.
         longitude: of the place, WGS 84 degrees.
-        pixels: of 10 m along a side of the square around it.
+        pixels: number of 10 m pixels along a side of the square around the place.
     """
     ordered = sorted(scenes, key=lambda scene: (scene.acquired, scene.id), reverse=True)
     found = []
@@ -95,7 +95,7 @@ def _by_pass(ordered: list[Scene]) -> Iterable[list[Scene]]:
 
 
 def _cover(scenes: list[Scene], target: Window) -> _Cover:
-    """The granules that touch the square, those that cover most of it first."""
+    """The granules that overlap the square, ordered by how much of it they cover."""
     square = area_of(target)
     kept = []
     for _, tile in itertools.groupby(sorted(scenes, key=_tile), key=_tile):

@@ -1,4 +1,4 @@
-"""The stored numbers of one scene in one square: over the network, from disk, or remembered."""
+"""Reading the digital numbers of scenes in a square: from the network, a disk or the cache."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ _KIND: Final[Mapping[str, str]] = {"SCL": "uint8", "visual": "uint8"}
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """One scene in one square.
+    """The digital numbers of one scene in a square.
 
     Attributes:
-        bands: digital numbers uint16 ``(12, y, x)`` at 10 m by nearest repetition, 0 no data.
-        scl: scene classification uint8 ``(y, x)`` likewise, or None.
+        bands: uint16 ``(12, y, x)`` at 10 m, coarse pixels repeated; 0 is no data.
+        scl: scene classification uint8 ``(y, x)`` at 10 m, or None.
     """
 
     bands: npt.NDArray[np.uint16]
@@ -62,7 +62,7 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteReader:
-    """What reading over the network takes: the archive, the way there, the memory, the listener."""
+    """What is needed to read over the network: archive, transport, cache and progress."""
 
     row: Catalogue
     transport: Transport
@@ -71,10 +71,10 @@ class RemoteReader:
 
 
 async def read_numbers(candidate: Candidate, reader: RemoteReader) -> list[Numbers]:
-    """Twelve bands and the classification of every scene of a pass, all at once.
+    """Read the twelve bands and the classification of all scenes of a pass concurrently.
 
     Raises:
-        FetchError: one of them cannot be had.
+        FetchError: one of them cannot be read.
         Cancelled: the user stopped it.
     """
     names = (*BAND_NAMES, "SCL")
@@ -84,12 +84,12 @@ async def read_numbers(candidate: Candidate, reader: RemoteReader) -> list[Numbe
 
 
 async def read_previews(candidate: Candidate, reader: RemoteReader) -> list[Arrays]:
-    """The classification, and the true-colour picture where there is one, of every scene."""
+    """Read the classification and, if available, the true-colour image of all scenes."""
     wanted = [
         tuple(name for name, has in (("SCL", scene.scl), ("visual", scene.visual)) if has)
         for scene in candidate.scenes
     ]
-    return await _read(candidate, wanted, reader, "Looking at dates")
+    return await _read(candidate, wanted, reader, "Checking dates")
 
 
 async def _read(
@@ -127,7 +127,7 @@ async def _read(
 
 
 async def gather(works: list[Callable[[], Awaitable[Any]]]) -> list[Any]:
-    """All at once; the first failure stops the others and is raised itself."""
+    """Run all concurrently; the first failure stops the others and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_awaited(work)) for work in works]
@@ -146,12 +146,12 @@ async def _file(scene: Scene, name: str, target: Window, reader: RemoteReader) -
     bands = 3 if name == "visual" else 1
     kind = _KIND.get(name, "uint16")
 
-    async def read(afresh: bool) -> npt.NDArray[Any]:  # noqa: FBT001
-        # The signature's library asks for it over the network and waits.
+    async def read(renew: bool) -> npt.NDArray[Any]:  # noqa: FBT001
+        # The library for signatures uses the network and blocks.
         signed = (
             address
             if row.signing == "none"
-            else await asyncio.to_thread(sign, address, row, afresh=afresh)
+            else await asyncio.to_thread(sign, address, row, renew=renew)
         )
         read_window = (
             jp2_reader.read_window if address.lower().endswith(".jp2") else cog_reader.read_window
@@ -170,7 +170,7 @@ async def _file(scene: Scene, name: str, target: Window, reader: RemoteReader) -
 
 
 def read_local(scene: Scene, target: Window) -> Numbers:
-    """The numbers of a scene on the user's own disk.
+    """Read the digital numbers of a scene on the user's own disk.
 
     Raises:
         FetchError: a file is missing or damaged.
@@ -197,7 +197,7 @@ def _numbers(arrays: Arrays) -> Numbers:
 
 
 def repeated(pixels: npt.NDArray[Any], pixel: int) -> npt.NDArray[Any]:
-    """Pixels of 10, 20 or 60 m on the 10 m grid by nearest repetition, as in training."""
+    """Repeat pixels of 10, 20 or 60 m on the 10 m grid, as in training."""
     times = pixel // 10
     return pixels.repeat(times, axis=0).repeat(times, axis=1)
 
@@ -209,7 +209,7 @@ def _packed(arrays: Arrays) -> bytes:
 
 
 def _unpacked(raw: bytes | None, names: tuple[str, ...], target: Window) -> Arrays | None:
-    """What was packed, or None where it is not what it should be."""
+    """The packed arrays, or None if they do not have the expected shapes and types."""
     if raw is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Looking at candidates and preferring one, with the reason in a sentence."""
+"""Choosing the best candidate, with the reason in a sentence."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from landcover.stac.pixels import Arrays, repeated
 __all__ = ["FIRST_PREVIEWS", "MAX_NODATA", "choose", "order", "preview_of", "share"]
 
 FIRST_PREVIEWS: Final = 8
-"""Candidates that are looked at at once: some 60 requests."""
+"""Candidates that are previewed at a time: some 60 requests."""
 MAX_NODATA: Final = 0.01
 
 
 def preview_of(parts: Sequence[Arrays]) -> Preview | None:
-    """What the classifications of a pass's scenes say, joined; None where there is none."""
+    """Join the classifications of a pass into a preview; None if a scene has none."""
     if not all("SCL" in arrays for arrays in parts):
         return None
     scl = np.zeros((PATCH_PIXELS, PATCH_PIXELS), dtype=np.uint8)
@@ -44,12 +44,12 @@ def preview_of(parts: Sequence[Arrays]) -> Preview | None:
 
 
 def share(scl: ByteArray, classes: frozenset[int]) -> float:
-    """Share of the pixels that are of some classes, 0 to 1."""
+    """Fraction of pixels in some classes, 0 to 1."""
     return float(np.isin(scl, sorted(classes)).mean())
 
 
 def order(candidates: Sequence[Candidate], query: SceneQuery) -> list[int]:
-    """Which candidates to look at first: near the wished day, and not all under cloud."""
+    """Order in which to preview candidates: near the preferred day first, overcast ones last."""
 
     def rank(index: int) -> tuple[bool, int]:
         candidate = candidates[index]
@@ -62,7 +62,7 @@ def order(candidates: Sequence[Candidate], query: SceneQuery) -> list[int]:
 def choose(
     candidates: Sequence[Candidate], query: SceneQuery, notes: tuple[str, ...] = ()
 ) -> SearchResult:
-    """Prefer the candidate that is clear over the square and nearest to the wished day."""
+    """Choose the candidate that is clear over the square and nearest to the preferred day."""
     if not candidates:
         return SearchResult(
             candidates=(),
@@ -71,42 +71,43 @@ def choose(
             "or choose another catalogue.",
             notes=notes,
         )
-    seen = [i for i, candidate in enumerate(candidates) if candidate.preview is not None]
+    checked = [i for i, candidate in enumerate(candidates) if candidate.preview is not None]
     day = query.best_day
-    if not seen:
+    if not checked:
         best = min(range(len(candidates)), key=lambda i: _days(candidates[i], day))
         reason = (
             "The catalogue has no scene classification here, so cloud is not known: this is the "
-            f"pass nearest to {_said(day)}."
+            f"pass nearest to {_day_text(day)}."
         )
         return SearchResult(candidates=tuple(candidates), best=best, reason=reason, notes=notes)
-    clear = [i for i in seen if _clear(candidates[i], query)]
+    clear = [i for i in checked if _clear(candidates[i], query)]
     if clear:
         best = min(clear, key=lambda i: (_days(candidates[i], day), _hidden(candidates[i])))
-        look = candidates[best].preview
-        assert look is not None
+        preview = candidates[best].preview
+        assert preview is not None
         reason = (
-            f"Clear over this square ({_percent(look.cloud + look.shadow)} cloud and shadow) and "
-            f"the nearest such to {_said(day)}, of {_count(len(seen), len(candidates))}."
+            f"Clear over this square ({_percent(preview.cloud + preview.shadow)} cloud and shadow) "
+            f"and the nearest of these to {_day_text(day)}, "
+            f"of {_count(len(checked), len(candidates))}."
         )
     else:
-        best = min(seen, key=lambda i: (_hidden(candidates[i]), _days(candidates[i], day)))
-        look = candidates[best].preview
-        assert look is not None
+        best = min(checked, key=lambda i: (_hidden(candidates[i]), _days(candidates[i], day)))
+        preview = candidates[best].preview
+        assert preview is not None
         reason = (
-            f"None of {_count(len(seen), len(candidates))} is clear enough here: this one hides "
-            f"least ({_percent(look.cloud + look.shadow)} cloud and shadow, "
-            f"{_percent(look.nodata)} no data); widen the dates for a better one."
+            f"None of {_count(len(checked), len(candidates))} is clear enough here: this one hides "
+            f"least ({_percent(preview.cloud + preview.shadow)} cloud and shadow, "
+            f"{_percent(preview.nodata)} no data); widen the dates for a better one."
         )
     return SearchResult(candidates=tuple(candidates), best=best, reason=reason, notes=notes)
 
 
 def _clear(candidate: Candidate, query: SceneQuery) -> bool:
-    look = candidate.preview
+    preview = candidate.preview
     return (
-        look is not None
-        and look.cloud + look.shadow <= query.max_cloud
-        and look.nodata <= MAX_NODATA
+        preview is not None
+        and preview.cloud + preview.shadow <= query.max_cloud
+        and preview.nodata <= MAX_NODATA
     )
 
 
@@ -118,7 +119,7 @@ def _days(candidate: Candidate, day: date) -> int:
     return abs((candidate.acquired.date() - day).days)
 
 
-def _said(day: date) -> str:
+def _day_text(day: date) -> str:
     return f"{day:%d %B %Y}".lstrip("0")
 
 
@@ -126,6 +127,6 @@ def _percent(value: float) -> str:
     return f"{value:.0%}" if value >= 0.01 or value == 0 else "under 1%"
 
 
-def _count(seen: int, total: int) -> str:
-    passes = f"{seen} pass{'es' * (seen != 1)} looked at"
-    return passes if seen == total else f"{passes} ({total} found)"
+def _count(checked: int, total: int) -> str:
+    passes = f"{checked} checked pass{'es' * (checked != 1)}"
+    return passes if checked == total else f"{passes} ({total} found)"

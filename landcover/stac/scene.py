@@ -1,4 +1,4 @@
-"""One granule of an archive as checked values, made from a STAC item that may hold anything."""
+"""A granule of an archive as validated values, made from an untrusted STAC item."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from landcover.stac.harmonise import Claims
 __all__ = ["Layout", "Scene", "local_scene", "of_level", "rings_of", "scene_of"]
 
 Layout = Literal["bands", "patch", "stack"]
-"""One file a band; the files of one BigEarthNet patch; one file of all bands."""
+"""One file per band; the files of a BigEarthNet patch; one file with all bands."""
 
 _UTM: Final = re.compile(r"^(?:EPSG:)?(32[67](?:0[1-9]|[1-5][0-9]|60))$")
 _BASELINE: Final = re.compile(r"^[0-9]{2}\.[0-9]{2}$")
@@ -26,23 +26,23 @@ _PLAIN: Final = re.compile(r"[^\w.+:\-]")
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One granule: where it lies, when it was taken, and where its bands are.
+    """A granule: its footprint, sensing time and the addresses of its bands.
 
     Attributes:
-        id: the item's id.
-        catalogue: name of the archive, or path of the user's own.
+        id: id of the item.
+        catalogue: name of the archive, or path of the user's own catalogue.
         acquired: sensing time, UTC.
         footprint: GeoJSON geometry of the pixels with data, WGS 84 degrees.
-        bands: address of each band's file; for a stack, of the one file under ``"stack"``.
-        crs: UTM zone of its pixels as ``"EPSG:326xx"`` or ``"EPSG:327xx"``, where stated.
+        bands: band → address of its file; for a stack, ``"stack"`` → address of the file.
+        crs: UTM zone of its pixels as ``"EPSG:326xx"`` or ``"EPSG:327xx"``, if stated.
         scl: address of the scene classification.
-        visual: address of a true-colour picture.
+        visual: address of a true-colour image.
         level: ``"L2A"`` or ``"L1C"``.
         platform: such as ``"Sentinel-2A"``.
         tile: MGRS tile, such as ``"33UUP"``.
-        cloud: share of cloud over the whole scene as its metadata states it, 0 to 1.
-        claims: what the metadata says of the offset.
-        layout: how its files lie.
+        cloud: cloud fraction of the entire scene, 0 to 1, as its metadata states it.
+        claims: what the metadata states about the offset.
+        layout: layout of its files.
     """
 
     id: str
@@ -67,14 +67,15 @@ class Scene:
 
 
 def scene_of(item: object, row: Catalogue) -> Scene:
-    """The scene that an item of an archive describes.
+    """Make a scene from an item of an archive.
 
     Args:
-        item: decoded JSON, unchecked.
+        item: decoded JSON, not validated.
         row: the archive it came from.
 
     Raises:
-        FetchError: it lacks an id, a time, a footprint or a band, or leads elsewhere.
+        FetchError: it has no id, time or footprint, lacks a band, or has an address on a host
+            that is not the archive's.
     """
     found = _Item(item, row.title)
     assets = found.mapping("assets")
@@ -104,12 +105,12 @@ def scene_of(item: object, row: Catalogue) -> Scene:
 
 
 def local_scene(item: object, catalogue: str) -> Scene:
-    """The scene that an item of the user's own catalogue describes.
+    """Make a scene from an item of the user's own catalogue.
 
-    Its addresses are paths that :mod:`landcover.stac.local_catalog` has checked.
+    Its addresses are paths that :mod:`landcover.stac.local_catalog` has validated.
 
     Raises:
-        FetchError: as :func:`scene_of`.
+        FetchError: as for :func:`scene_of`.
     """
     found = _Item(item, "your catalogue")
     layout = found.properties.get("landcover:layout")
@@ -138,7 +139,7 @@ def local_scene(item: object, catalogue: str) -> Scene:
 
 
 class _Item:
-    """Looks into a decoded JSON value and says in one sentence what it lacks."""
+    """Reads a decoded JSON value and reports in one sentence what is missing."""
 
     def __init__(self, item: object, title: str) -> None:
         self._title = title
@@ -146,7 +147,7 @@ class _Item:
         name = self._raw.get("id")
         if not isinstance(name, str) or not name.strip():
             raise FetchError(
-                f"{title} answered with something that is no scene: try again later, or choose "
+                f"{title} answered with something that is not a scene: try again later, or choose "
                 "another catalogue."
             )
         self.id = _PLAIN.sub("_", name.strip())[:120]
@@ -234,7 +235,7 @@ class _Item:
         return match.group(0) if match else None
 
     def href(self, assets: Mapping[str, Any], key: str, row: Catalogue) -> str | None:
-        """The first address of an asset that leads to one of the archive's hosts."""
+        """The first address of an asset on one of the archive's hosts."""
         asset = assets.get(key)
         if not isinstance(asset, dict):
             return None
@@ -263,7 +264,7 @@ class _Item:
 
 
 def rings_of(shape: Mapping[str, Any]) -> list[list[tuple[float, float]]]:
-    """The outer rings of a GeoJSON polygon or multipolygon; what is no ring is passed over."""
+    """The outer rings of a GeoJSON polygon or multipolygon; invalid ones are ignored."""
     coordinates = shape.get("coordinates")
     polygons = [coordinates] if shape.get("type") == "Polygon" else coordinates
     rings = []
@@ -283,7 +284,7 @@ def _point(pair: object) -> tuple[float, float] | None:
     for value in (x, y):
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-    if not (abs(x) <= 360 and abs(y) <= 90):  # nor is it NaN, then
+    if not (abs(x) <= 360 and abs(y) <= 90):  # also rejects NaN
         return None
     return float(x), float(y)
 
@@ -292,7 +293,7 @@ def of_level(scenes: list[Scene], level: str) -> list[Scene]:
     """The scenes of one product level.
 
     Raises:
-        BadInput: there are scenes, but all of another level.
+        BadInput: all scenes are of another level.
     """
     kept = [scene for scene in scenes if scene.level == level]
     if scenes and not kept:

@@ -1,4 +1,4 @@
-"""Asking an archive which scenes show a place, with a deadline, and remembering its answer."""
+"""Searching an archive for scenes of a place, with a deadline and a cache."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ __all__ = [
 ]
 
 TIMEOUT_S: Final = (6.0, 15.0)
-"""To connect and between two pieces of an answer."""
+"""Time limits for connecting and for each read, in seconds."""
 DEADLINE_S: Final = 40.0
 PAGE: Final = 50
 MAX_ITEMS: Final = 150
 FRESH_S: Final = 3600.0
-"""An archive gets new scenes a few times a day."""
+"""Time for which a cached answer is used; an archive gets new scenes a few times a day."""
 POLL_S: Final = 0.1
 
 T = TypeVar("T")
@@ -49,12 +49,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class SceneList:
-    """What a search gave.
+    """The scenes that a search found.
 
     Attributes:
-        scenes: that could be read, of any level.
-        unusable: scenes that could not, a sentence each.
-        asked: when the archive was asked, where the answer is a remembered one.
+        scenes: usable scenes of any level.
+        unusable: why other scenes cannot be used, a sentence each.
+        asked: time of the search if the archive cannot be reached and the answer is cached.
     """
 
     scenes: tuple[Scene, ...]
@@ -70,20 +70,20 @@ def search_archive(
     cache: DiskCache | None = None,
     cancel: Event | None = None,
 ) -> SceneList:
-    """The scenes of an archive that touch an area.
+    """Find the scenes of an archive that overlap an area.
 
-    An answer of the last hour is used again; where the archive cannot be reached, an older
-    one of the same place is.
+    An answer of the last hour is used again. If the archive cannot be reached, an older answer
+    for the same place is used.
 
     Args:
         row: the archive.
         area: GeoJSON geometry in WGS 84 degrees.
-        query: its dates.
-        cache: where answers are kept, or None.
-        cancel: set by the user to stop.
+        query: its dates and months are used.
+        cache: for answers, or None.
+        cancel: set to stop.
 
     Raises:
-        FetchError: the archive gives no usable answer and none is remembered.
+        FetchError: the archive gives no usable answer and none is cached.
         Cancelled: the user stopped it.
     """
     place = json.dumps([row.endpoint, row.collection, area])
@@ -111,10 +111,10 @@ def search_archive(
 
 
 def search_local(path: Path, area: Mapping[str, Any], query: SceneQuery) -> SceneList:
-    """The scenes of the user's own catalogue that touch an area.
+    """Find the scenes of the user's own catalogue that overlap an area.
 
     Raises:
-        BadInput: the file is no catalogue.
+        BadInput: the file is not a catalogue.
     """
     from landcover.stac.local_catalog import LocalCatalogue  # noqa: PLC0415 - loads slowly
 
@@ -149,7 +149,7 @@ def _scenes(items: list[Any], read: Callable[[Any], Scene]) -> tuple[list[Scene]
 
 
 def _wanted(scenes: list[Scene], query: SceneQuery) -> tuple[Scene, ...]:
-    """Those of the wished days: a server may pay no heed to what it was asked for."""
+    """Scenes of the requested days and months; a server may ignore a part of the request."""
     return tuple(
         scene
         for scene in scenes
@@ -167,13 +167,13 @@ def _kept(
     try:
         asked, items = json.loads(raw)
         return datetime.fromtimestamp(asked, UTC), list(items)
-    except (ValueError, TypeError, OverflowError):  # of another version, perhaps
+    except (ValueError, TypeError, OverflowError):  # perhaps of another version
         return None
 
 
 def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> list[Any]:
-    """The items as decoded JSON, unchecked; in a thread of its own, since it may hang."""
-    import requests  # noqa: PLC0415 - with pystac-client 0.3 s, which the map must not wait for
+    """Fetch the items as decoded JSON, not validated; it may hang, so it runs in a thread."""
+    import requests  # noqa: PLC0415 - loading it and pystac-client takes 0.3 s
     from pystac_client import ItemSearch  # noqa: PLC0415
     from pystac_client.exceptions import APIError  # noqa: PLC0415
     from pystac_client.stac_api_io import StacApiIO  # noqa: PLC0415
@@ -198,7 +198,7 @@ def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> lis
         backoff_factor=0.3,
         status_forcelist=(408, 425, 429, 500, 502, 503, 504),
         allowed_methods=None,
-        # A server may ask for hours; the deadline is ours.
+        # A server may ask for hours, beyond the deadline.
         respect_retry_after_header=False,
     )
     reader = StacApiIO(timeout=TIMEOUT_S, max_retries=retry, request_modifier=guard)
@@ -221,7 +221,7 @@ def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> lis
     except LandcoverError:
         raise
     except APIError as fault:
-        # pystac-client wraps what its hooks raise.
+        # pystac-client wraps exceptions of its hooks.
         if isinstance(fault.__context__, LandcoverError):
             raise fault.__context__ from None
         status = getattr(fault, "status_code", None)
@@ -229,8 +229,8 @@ def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> lis
         raise _failed(row, what) from None
     except requests.RequestException:
         raise _failed(row, "cannot be reached") from None
-    except Exception:  # noqa: BLE001 - whatever a foreign server's nonsense raises in pystac-client
-        raise _failed(row, "answers with something that is no STAC") from None
+    except Exception:  # noqa: BLE001 - an invalid answer can raise anything in pystac-client
+        raise _failed(row, "answers with something that is not STAC") from None
     finally:
         reader.session.close()
 
@@ -243,18 +243,18 @@ def _failed(row: Catalogue, what: str) -> FetchError:
 
 
 def _elsewhere(row: Catalogue) -> FetchError:
-    return _failed(row, "leads to a host that is not its own")
+    return _failed(row, "redirects to a host that is not its own")
 
 
 def _in_time(work: Callable[[], T], title: str, cancel: Event | None) -> T:
-    """Do something in a thread that is left behind when the deadline or the user ends it."""
+    """Run work in a thread that is abandoned at the deadline or when the user stops it."""
     outcome: list[T] = []
     fault: list[BaseException] = []
 
     def run() -> None:
         try:
             outcome.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             fault.append(error)
 
     thread = threading.Thread(target=run, daemon=True, name="landcover-search")

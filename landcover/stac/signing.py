@@ -1,4 +1,4 @@
-"""What must be done to an address before an archive answers it."""
+"""Signing addresses of an archive's files."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from landcover.stac.archives import Catalogue
 __all__ = ["sign"]
 
 
-def sign(address: str, row: Catalogue, *, afresh: bool = False) -> str:
-    """An address that the archive will answer.
+def sign(address: str, row: Catalogue, *, renew: bool = False) -> str:
+    """Sign an address, if the archive requires it.
 
     Args:
-        address: as the archive's item gives it.
+        address: as in the archive's item.
         row: the archive.
-        afresh: whether the last signature was refused, so that a new one is needed.
+        renew: whether a new signature is needed because the last one was refused.
 
     Raises:
-        FetchError: no signature can be had; the message says what to do.
+        FetchError: the address cannot be signed; the message says what to do.
     """
     if row.signing == "planetary-computer":
-        return _planetary_computer(address, row, afresh=afresh)
+        return _planetary_computer(address, row, renew=renew)
     if row.signing == "copernicus":
         return _copernicus(address, row)
     return address
 
 
-def _planetary_computer(address: str, row: Catalogue, *, afresh: bool) -> str:
-    import requests  # noqa: PLC0415 - only this archive needs them, and they load slowly
+def _planetary_computer(address: str, row: Catalogue, *, renew: bool) -> str:
+    import requests  # noqa: PLC0415 - only this archive needs it, and it loads slowly
     from planetary_computer import sas  # noqa: PLC0415
     from planetary_computer.utils import parse_blob_url  # noqa: PLC0415
 
-    if afresh:
+    if renew:
         sas.TOKEN_CACHE.clear()
     try:
         account, container = parse_blob_url(urlsplit(address))
-        # Its own retries would take minutes where there is no network.
+        # By default it would retry for minutes without a network.
         token = sas.get_token(account, container, retry_total=2, retry_backoff_factor=0.3)
     except (requests.RequestException, ValueError, KeyError, IndexError):
         raise FetchError(
@@ -54,11 +54,10 @@ def _copernicus(address: str, row: Catalogue) -> str:
     secret = os.environ.get("LANDCOVER_COPERNICUS_SECRET", "").strip()
     if not key or not secret:
         raise FetchError(
-            f"{row.title} sends pixels only to its users: set {row.needs}, or choose another "
-            "catalogue."
+            f"{row.title} requires an account: set {row.needs}, or choose another catalogue."
         )
     try:
-        import obstore  # noqa: PLC0415 - an extra, which most do not need
+        import obstore  # noqa: PLC0415 - an optional package that most users do not need
         from obstore.store import S3Store  # noqa: PLC0415
     except ImportError:
         raise FetchError(

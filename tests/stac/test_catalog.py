@@ -286,7 +286,7 @@ def test_the_clear_pass_nearest_to_the_wished_day_is_preferred(
     assert finding.best is not None
     best = finding.candidates[finding.best].acquired.date()
     assert best == min(clear, key=lambda day: abs((day - near).days))
-    assert f"the nearest such to {near.day} {near:%B %Y}, of 4 passes" in finding.reason
+    assert f"the nearest of these to {near.day} {near:%B %Y}, of 4 checked passes" in finding.reason
     assert ("under 1%" in finding.reason) == (0 < cloud[best] < 0.01)
 
 
@@ -312,18 +312,18 @@ def test_where_nothing_is_clear_the_least_hidden_is_taken() -> None:
     )
     finding = catalog.find("earth-search", only)
     assert finding.best == 0
-    assert finding.reason.startswith("None of 1 pass looked at is clear enough here")
+    assert finding.reason.startswith("None of 1 checked pass is clear enough here")
     assert "50% cloud" in finding.reason
 
 
 @pytest.mark.usefixtures("live")
 def test_more_candidates_are_looked_at_when_asked() -> None:
     first = catalog.find("earth-search", query("patch"))
-    assert "8 passes looked at (9 found)" in first.reason
+    assert "8 checked passes (9 found)" in first.reason
     assert on(first, "2017-06-13").preview is None
     more = catalog.preview_more(first, query("patch"))
     assert on(more, "2017-06-13").preview is not None
-    assert "9 passes looked at." in more.reason
+    assert "9 checked passes." in more.reason
 
 
 @pytest.mark.usefixtures("live")
@@ -494,7 +494,7 @@ def test_a_second_look_needs_no_network(
 def test_progress_only_grows() -> None:
     heard: list[Progress] = []
     finding = catalog.find("earth-search", query("four patches"), report=heard.append)
-    assert heard[0].what == "Asking Earth Search (Element 84, on AWS)"
+    assert heard[0].what == "Searching Earth Search (Element 84, on AWS)"
     heard.clear()
     catalog.fetch(on(finding, "2017-06-13"), report=heard.append)
     assert [(h.done, h.total) for h in heard] == [(n, 13) for n in range(14)]

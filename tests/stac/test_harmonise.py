@@ -76,7 +76,7 @@ def test_what_the_metadata_leads_to(
     decision = decide(catalogue, baseline=baseline, applied=flag)
     assert decision.scaling is scaling
     assert decision.trusted is trusted
-    assert decision.agreement == "unconfirmed", "no pixel was looked at yet"
+    assert decision.agreement == "unconfirmed", "no pixel was checked yet"
     assert decision.darkest is None
 
 
@@ -112,7 +112,7 @@ def test_the_reason_names_what_was_read() -> None:
     assert "older than the offset" in decide("copernicus", baseline="03.01").description
     assert "names no processing baseline" in decide("copernicus").description
     flagged = decide("earth-search", baseline="05.10", applied=True)
-    assert "earthsearch:boa_offset_applied says" in flagged.description
+    assert "earthsearch:boa_offset_applied states" in flagged.description
     assert "is false" in decide("earth-search", baseline="05.10", applied=False).description
     assert "is absent" in decide("earth-search", baseline="05.10").description
     assert "states -1000" in RULES["stated"](Claims(stated=-ADDED)).description

@@ -56,9 +56,11 @@ def only(folder: Path) -> dict[str, Any]:
 
 def why(folder: Path) -> str:
     """The one sentence about a folder in which nothing can be used."""
-    with pytest.raises(BadInput, match=r"^No scene was found.*1 things were skipped") as error:
+    with pytest.raises(
+        BadInput, match=r"^No scene was found.*1 skipped, the first because"
+    ) as error:
         build(folder, folder.parent / "none.parquet")
-    return str(error.value).split("first: ")[1]
+    return str(error.value).split("the first because: ")[1]
 
 
 def write_set(folder: Path, pattern: str, bands: tuple[str, ...] = BAND_NAMES) -> Path:
@@ -196,8 +198,8 @@ def test_level_1c_is_indexed_as_such(tmp_path: Path) -> None:
         (Safe(baseline="99.99"), -1000, "BOA_ADD_OFFSET"),
         (Safe(baseline="99.99", offsets=()), None, "nothing states"),
         (Safe(offsets=["-1000", "0"]), None, "differs between bands"),
-        (Safe(offsets=["-500"] * 13), None, "none that is known"),
-        (Safe(offsets=["1e999"] * 13), None, "none that is known"),
+        (Safe(offsets=["-500"] * 13), None, "has an unknown value"),
+        (Safe(offsets=["1e999"] * 13), None, "has an unknown value"),
         (Safe(level="1C", baseline="03.01", offsets=()), 0, "older than the offset"),
     ],
 )
@@ -275,11 +277,11 @@ def test_a_tile_across_the_antimeridian_is_cut_there(tmp_path: Path, footprint: 
         ({"<NROWS>120": "<NROWS>1e999"}, "lacks the tile's position"),
         ({"EPSG:32633": "EPSG:9"}, "no CRS EPSG:9"),
         ({"EPSG:32633": "EPSG:file"}, "lacks the tile's position"),
-        ({"</n1:General_Info>": ""}, "no metadata file of ESA's"),
-        ({"standalone": "encoding"}, "no metadata file of ESA's"),
+        ({"</n1:General_Info>": ""}, "is not a metadata file of ESA"),
+        ({"standalone": "encoding"}, "is not a metadata file of ESA"),
         (
             {"<n1:Level": '<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><n1:Level'},
-            "no metadata file of ESA's",
+            "is not a metadata file of ESA",
         ),
     ],
 )
@@ -460,7 +462,7 @@ def test_unfit_sets_are_skipped_with_a_sentence(tmp_path: Path) -> None:
     assert "'B05.tif' has pixels of 10, not a north-up grid of 20 m" in why(coarse.parent)
     moved = write_set(tmp_path / "c" / "2017-06-13", "{band}.tif")
     write_raster(moved / "B12.tif", pixels()["B12"], AUSTRIA.crs, (0, 5_000_000, 20))
-    assert "'B12.tif' lies elsewhere" in why(moved.parent)
+    assert "'B12.tif' covers another place" in why(moved.parent)
     dateless = write_set(tmp_path / "d" / "tile", "{band}.tif")
     assert "--date" in why(dateless.parent)
     damaged = write_set(tmp_path / "e" / "2017-06-13", "{band}.tif")
@@ -654,7 +656,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
     told: list[Progress] = []
     build(tmp_path / "in", tmp_path / "out.parquet", progress=told.append)
     assert told
-    assert told[0].what == "Looking through in"
+    assert told[0].what == "Searching in"
 
 
 def test_mixed_layouts_share_a_file_that_others_can_read(tmp_path: Path) -> None:

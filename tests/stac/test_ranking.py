@@ -77,39 +77,39 @@ def test_without_classifications_the_nearest_is_taken() -> None:
             {28: CLEAR, 20: CLEAR},
             0,
             (
-                "Clear over this square (0% cloud and shadow) and the nearest such to 30 June 2022, "
-                "of 2 passes looked at."
+                "Clear over this square (0% cloud and shadow) and the nearest of these to 30 June 2022, "
+                "of 2 checked passes."
             ),
         ),
         (
             {28: cloudy(0.2), 20: cloudy(0.004), 4: None},
             1,
             (
-                "Clear over this square (under 1% cloud and shadow) and the nearest such to "
-                "30 June 2022, of 2 passes looked at (3 found)."
+                "Clear over this square (under 1% cloud and shadow) and the nearest of these to "
+                "30 June 2022, of 2 checked passes (3 found)."
             ),
         ),
         (
             {28: cloudy(0.05, shadow=0.06), 20: cloudy(0.04, shadow=0.05)},
             1,
             (
-                "Clear over this square (9% cloud and shadow) and the nearest such to 30 June 2022, "
-                "of 2 passes looked at."
+                "Clear over this square (9% cloud and shadow) and the nearest of these to 30 June 2022, "
+                "of 2 checked passes."
             ),
         ),
         (
             {28: cloudy(0, nodata=0.02), 20: cloudy(0, nodata=0.01)},
             1,
             (
-                "Clear over this square (0% cloud and shadow) and the nearest such to 30 June 2022, "
-                "of 2 passes looked at."
+                "Clear over this square (0% cloud and shadow) and the nearest of these to 30 June 2022, "
+                "of 2 checked passes."
             ),
         ),
         (
             {28: cloudy(0.9), 20: cloudy(0.3, shadow=0.1), 9: cloudy(0, nodata=0.5)},
             1,
             (
-                "None of 3 passes looked at is clear enough here: this one hides least (40% cloud and "
+                "None of 3 checked passes is clear enough here: this one hides least (40% cloud and "
                 "shadow, 0% no data); widen the dates for a better one."
             ),
         ),
@@ -117,7 +117,7 @@ def test_without_classifications_the_nearest_is_taken() -> None:
             {28: cloudy(1.0)},
             0,
             (
-                "None of 1 pass looked at is clear enough here: this one hides least (100% cloud and "
+                "None of 1 checked pass is clear enough here: this one hides least (100% cloud and "
                 "shadow, 0% no data); widen the dates for a better one."
             ),
         ),
@@ -265,9 +265,9 @@ def test_without_a_classification_there_is_no_look() -> None:
         ({"start": date(2999, 1, 1), "end": date(2999, 1, 1)}, "No Sentinel-2 picture is from"),
         ({"months": frozenset({0})}, "Months are numbers from 1 to 12"),
         ({"months": frozenset({13, 4})}, "Months are numbers from 1 to 12"),
-        ({"max_cloud": -0.1}, "a share from 0 to 1"),
-        ({"max_cloud": 10}, "a share from 0 to 1"),
-        ({"max_cloud": float("nan")}, "a share from 0 to 1"),
+        ({"max_cloud": -0.1}, "a fraction from 0 to 1"),
+        ({"max_cloud": 10}, "a fraction from 0 to 1"),
+        ({"max_cloud": float("nan")}, "a fraction from 0 to 1"),
     ],
 )
 def test_senseless_wishes_are_refused_in_a_sentence(change: dict[str, Any], message: str) -> None:

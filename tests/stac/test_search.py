@@ -227,10 +227,10 @@ def test_nonsense_is_one_sentence_or_nothing(archive: Archive, page: bytes) -> N
         (Fault(kind="status", status=404), "answers with status 404"),
         (Fault(kind="status", status=403), "answers with status 403"),
         (Fault(kind="hang", seconds=3.0), "cannot be reached"),
-        (Fault(kind="html"), "answers with something that is no STAC"),
-        (Fault(kind="redirect"), "leads to a host that is not its own"),
-        (Fault(kind="redirect", location="file:///etc/passwd"), "leads to a host that is not"),
-        (Fault(kind="redirect", location="http://[::1"), "leads to a host that is not"),
+        (Fault(kind="html"), "answers with something that is not STAC"),
+        (Fault(kind="redirect"), "redirects to a host that is not its own"),
+        (Fault(kind="redirect", location="file:///etc/passwd"), "redirects to a host that is not"),
+        (Fault(kind="redirect", location="http://[::1"), "redirects to a host that is not"),
     ],
 )
 def test_a_fault_is_one_sentence_that_says_what_to_try(
@@ -253,7 +253,7 @@ def test_another_host_is_never_asked(archive: Archive, kind: str) -> None:
             archive.fault("*", Fault(kind="redirect", location=elsewhere))
         else:
             archive.pages = [collection(item(), following=elsewhere)]
-        with pytest.raises(FetchError, match="leads to a host that is not its own"):
+        with pytest.raises(FetchError, match="redirects to a host that is not its own"):
             ask(archive)
         assert stranger.requests == []
 

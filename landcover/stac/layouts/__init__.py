@@ -1,1 +1,1 @@
-"""How scenes lie on a disk: each module turns one layout into :class:`FoundScene` values."""
+"""Layouts of scenes on a disk: each module reads one layout as :class:`FoundScene` values."""

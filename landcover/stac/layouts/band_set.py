@@ -1,4 +1,4 @@
-"""Sets of band files: a GeoTIFF or JPEG 2000 file for each band, on its native grid."""
+"""Sets of band files: a GeoTIFF or JPEG 2000 file for each band on its native grid."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = [
 
 SUFFIXES: Final = (".tif", ".tiff", ".jp2")
 FEW: Final = 6
-"""Fewer band files than this that belong together are not taken for an incomplete set."""
+"""Minimum number of bands of an incomplete set; fewer band files are not taken for a set."""
 MAX_JSON_BYTES: Final = 2_000_000
 MAX_JSON_FILES: Final = 20
 APPLIED: Final = "earthsearch:boa_offset_applied"
@@ -57,24 +57,24 @@ RESOLUTIONS: Final[Mapping[str, int]] = {
     "SCL": 20,
     "visual": 10,
 }
-"""Metres a pixel on the native grid, by asset key."""
+"""Asset key → side of a pixel on the native grid in metres."""
 
 _OTHERS: Final = {"scl": "SCL", "tci": "visual", "visual": "visual"}
-"""Words in names of files that are no bands → asset key."""
+"""Words in names of files that are not bands → asset key."""
 _UNUSED: Final = frozenset({"aot", "wvp", "cld", "snw", "pvi", "preview", "thumbnail"})
-"""Words in names of files that ESA and others put beside the bands."""
+"""Words in names of other files that ESA and others put next to the bands."""
 _RESOLUTION: Final = re.compile(r"(?<![A-Za-z0-9])(10|20|60)m$", re.IGNORECASE)
 _WORD: Final = re.compile(r"[A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BandFile:
-    """What the name of a file says of its place in a set.
+    """What the name of a file tells about its role in a set.
 
     Attributes:
-        scene: the rest of the name, which the files of one scene share.
-        key: its asset key, None of a file that lies beside the bands.
-        metres: a pixel's side, where the name says it.
+        scene: the rest of the name, which the files of a scene share.
+        key: its asset key, None for a file next to the bands.
+        metres: side of a pixel, if the name states it.
     """
 
     scene: str
@@ -87,10 +87,10 @@ class BandSet:
     """The files of one folder that belong to one scene.
 
     Attributes:
-        folder: where they lie.
-        scene: what their names share.
-        files: asset key → file, one a band.
-        names: of all files of the scene, those at other resolutions and of no use here too.
+        folder: that contains them.
+        scene: the common part of their names.
+        files: asset key → file, one for each band.
+        names: of all files of the scene, also those at other resolutions and unused ones.
     """
 
     folder: Path
@@ -100,17 +100,17 @@ class BandSet:
 
     @property
     def bands(self) -> list[str]:
-        """Its bands, in the documented order."""
+        """Its bands, in the standard order."""
         return [band for band in L1C_BAND_NAMES if band in self.files]
 
     @property
     def name(self) -> str:
-        """What to call it: its files' common name, else the folder's."""
+        """Its name: the common name of its files, else of the folder."""
         return self.scene if any(c.isdigit() for c in self.scene) else self.folder.name
 
 
 def band_file(name: str) -> BandFile | None:
-    """What ``T33UUP_20170613T101031_B02_10m.jp2``, ``B02.tif`` or ``blue.tif`` are, or None."""
+    """Parse names such as ``T33UUP_20170613T101031_B02_10m.jp2``, ``B02.tif`` or ``blue.tif``."""
     path = Path(name)
     if path.suffix.lower() not in SUFFIXES:
         return None
@@ -128,9 +128,9 @@ def band_file(name: str) -> BandFile | None:
 
 
 def sets_in(folder: Path, names: Iterable[str]) -> list[BandSet]:
-    """The sets of at least :data:`FEW` bands among the files of a folder.
+    """Find the sets of at least :data:`FEW` bands among the files of a folder.
 
-    Where a band is there at several resolutions, the native one is taken.
+    If a band exists at several resolutions, the native one is used.
     """
     found: dict[str, dict[str, Path]] = defaultdict(dict)
     everything: dict[str, set[str]] = defaultdict(set)
@@ -154,11 +154,11 @@ def _is_native(name: str) -> bool:
 
 
 def read_set(files: BandSet, date: datetime | None) -> FoundScene:
-    """A scene from the headers of its band files and a STAC item beside them.
+    """Read a scene from the headers of its band files and a STAC item next to them.
 
     Args:
-        files: one of :func:`sets_in`.
-        date: its sensing time (UTC) where neither item nor names tell it.
+        files: a set found by :func:`sets_in`.
+        date: sensing time (UTC) if neither item nor names state it.
 
     Raises:
         BadInput: a band is missing, damaged or not on its native grid, or there is no date.
@@ -171,12 +171,12 @@ def read_set(files: BandSet, date: datetime | None) -> FoundScene:
     grids, (footprint, epsg) = _grids(files)
     names = [files.scene, files.folder.name, files.folder.parent.name]
     facts = item_next_to(files)
-    said = str(facts.get("datetime"))
-    acquired, dated = date_of([said, *names], date, files.name)
+    stated = str(facts.get("datetime"))
+    acquired, dated = date_of([stated, *names], date, files.name)
     baseline = _first(real_baseline(facts.get("s2:processing_baseline")), *map(_baseline, names))
     offset, offset_from = by_baseline(baseline)
     if facts.get(APPLIED) is True:
-        offset, offset_from = 0, f"{APPLIED} in the item beside it"
+        offset, offset_from = 0, f"{APPLIED} in the item next to it"
     levels = [level_in(str(facts.get("s2:product_type", ""))), *map(level_in, names)]
     cirrus = "B10" in files.files
     return FoundScene(
@@ -184,7 +184,7 @@ def read_set(files: BandSet, date: datetime | None) -> FoundScene:
         layout="bands",
         level="L1C" if cirrus or _first(*levels) == "L1C" else "L2A",
         acquired=acquired,
-        acquired_from="the item beside it" if time_in(said) else dated,
+        acquired_from="the item next to it" if time_in(stated) else dated,
         files=files.files,
         footprint=footprint,
         epsg=epsg,
@@ -198,7 +198,7 @@ def read_set(files: BandSet, date: datetime | None) -> FoundScene:
 
 
 def item_next_to(files: BandSet) -> Mapping[str, Any]:
-    """The properties of a STAC item in the same folder that is about these files, else nothing."""
+    """Properties of a STAC item of these files in the same folder, empty if there is none."""
     own = {path.name for path in files.files.values()}
     for path in sorted(files.folder.glob("*.json"))[:MAX_JSON_FILES]:
         try:
@@ -210,9 +210,9 @@ def item_next_to(files: BandSet) -> Mapping[str, Any]:
         assets, facts = item.get("assets"), item.get("properties")
         values = assets.values() if isinstance(assets, dict) else ()
         hrefs = [str(asset.get("href", "")) for asset in values if isinstance(asset, dict)]
-        about = item.get("id") in {files.name, files.folder.name}
-        about = about or bool(own & {PurePosixPath(href).name for href in hrefs})
-        if about and isinstance(facts, dict):
+        matches = item.get("id") in {files.name, files.folder.name}
+        matches = matches or bool(own & {PurePosixPath(href).name for href in hrefs})
+        if matches and isinstance(facts, dict):
             return facts
     return {}
 
@@ -221,7 +221,7 @@ def _grids(files: BandSet) -> tuple[dict[str, Grid], tuple[Polygons, int | None]
     """Grids by asset key, and the footprint and EPSG code that they share.
 
     Raises:
-        BadInput: a file is damaged, not on its native grid, or lies elsewhere than the others.
+        BadInput: a file is damaged, not on its native grid, or covers another place.
     """
     grids: dict[str, Grid] = {}
     corners: set[tuple[CRS, float, float]] = set()
@@ -234,7 +234,7 @@ def _grids(files: BandSet) -> tuple[dict[str, Grid], tuple[Polygons, int | None]
             corners.add((raster.crs, *grids[key].transform[2::3]))
         if len(corners) > 1:
             raise BadInput(
-                f"'{shown(path.name)}' lies elsewhere than other bands of "
+                f"'{shown(path.name)}' covers another place than other bands of "
                 f"'{shown(files.name)}': give the files of one tile only."
             )
     assert place is not None

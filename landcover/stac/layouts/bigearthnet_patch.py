@@ -1,4 +1,4 @@
-"""BigEarthNet patch folders, by the thousand: names, and the header of one band."""
+"""Indexing BigEarthNet patch folders quickly: by their names and the header of one band."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _CHECKED_BAND: Final = "B02"
 
 
 def is_patch(folder: str, files: Collection[str]) -> bool:
-    """Whether a folder of that name with those files is a patch: ``<patch>_<BAND>.tif`` × 12."""
+    """Whether a folder with this name and these files is a patch: ``<patch>_<BAND>.tif`` × 12."""
     return all(f"{folder}_{band}.tif" in files for band in BAND_NAMES)
 
 
 def read_patch(folder: Path, date: datetime | None) -> FoundScene:
-    """A patch from its names and one header.
+    """Read a patch from its names and one header.
 
     Args:
-        folder: one that :func:`is_patch`.
-        date: its sensing time (UTC) where its name does not tell it.
+        folder: a folder for which :func:`is_patch` is true.
+        date: sensing time (UTC) if its name does not state it.
 
     Raises:
-        BadInput: the band is damaged or no patch's.
+        BadInput: the band is damaged or not that of a patch.
     """
     name = folder.name
     files = {band: folder / f"{name}_{band}.tif" for band in BAND_NAMES}
     with header(files[_CHECKED_BAND]) as raster:
         if raster.shape != (PATCH_PIXELS, PATCH_PIXELS) or raster.dtypes != ("uint16",):
             raise BadInput(
-                f"Band {_CHECKED_BAND} of '{shown(name)}' is not one of "
+                f"Band {_CHECKED_BAND} of '{shown(name)}' does not have "
                 f"{PATCH_PIXELS} × {PATCH_PIXELS} pixels of uint16: "
                 "give the original BigEarthNet files."
             )

@@ -1,4 +1,4 @@
-"""From corners to a footprint in longitude and latitude that is right at the antimeridian."""
+"""Footprints in longitude and latitude, correct at the antimeridian."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ __all__ = [
 ]
 
 Polygons = tuple[tuple[tuple[float, float], ...], ...]
-"""Closed rings of longitude and latitude: one, or two where the antimeridian cuts it."""
+"""Closed rings of longitude and latitude: one, or two if the antimeridian cuts it."""
 Box = tuple[float, float, float, float]
 """West, south, east and north in degrees; west is greater than east across the antimeridian."""
 
 STEPS: Final = 4
-"""Points along each side of a tile: a straight line between corners leaves its true side by
-some 300 m at 60° north, with these by 20."""
+"""Points along each side of a tile. A straight line between the corners differs from the true side
+by some 300 m at 60° north; with these points by 20 m."""
 SMALL_M: Final = 20_000.0
-"""Sides below this are straight enough as they are."""
+"""Shorter sides are straight enough without further points."""
 
 
 def footprint_of_grid(crs: CRS, shape: tuple[int, int], transform: Geo, name: str) -> Polygons:
-    """The footprint of a picture of ``shape`` (rows, columns).
+    """Footprint of a raster with ``shape`` (rows, columns).
 
     Raises:
-        BadInput: its CRS cannot be brought to longitude and latitude there.
+        BadInput: its corners cannot be converted to longitude and latitude.
     """
     rows, columns = shape
     a, b, c, d, e, f = transform
@@ -66,13 +66,13 @@ def footprint_of_grid(crs: CRS, shape: tuple[int, int], transform: Geo, name: st
 
 
 def footprint_of_points(points: Sequence[tuple[float, float]], name: str) -> Polygons:
-    """The footprint inside a ring of longitude and latitude, open or closed.
+    """Footprint inside a ring of longitude and latitude, open or closed.
 
-    Neighbours that are more than half the Earth apart are taken to meet across the
-    antimeridian, as tiles there have no other way to be written.
+    If two neighbouring points are more than 180° apart, the line between them is assumed to
+    cross the antimeridian.
 
     Raises:
-        BadInput: a coordinate is out of range, or the ring holds no area.
+        BadInput: a coordinate is out of range, or the ring has no area.
     """
     if not all(math.isfinite(v) and abs(v) <= 360 for point in points for v in point):
         raise _nowhere(name)
@@ -93,7 +93,7 @@ def footprint_of_points(points: Sequence[tuple[float, float]], name: str) -> Pol
 
 
 def split(shape: Any) -> tuple[Polygon, ...]:  # noqa: ANN401  (shapely has no types)
-    """The polygons of a shape, cut at the antimeridian and brought to -180 … 180 degrees."""
+    """Polygons of a shape, cut at the antimeridian and shifted to -180 … 180 degrees."""
     parts: list[Polygon] = []
     for turn in (-360, 0, 360):
         piece = translate(shape, xoff=turn).intersection(_EARTH)
@@ -103,7 +103,7 @@ def split(shape: Any) -> tuple[Polygon, ...]:  # noqa: ANN401  (shapely has no t
 
 
 def geojson_of(polygons: Polygons) -> dict[str, Any]:
-    """As GeoJSON: a Polygon, or a MultiPolygon where the antimeridian cuts it."""
+    """Convert to GeoJSON: a Polygon, or a MultiPolygon if the antimeridian cuts it."""
     rings = [[[list(point) for point in ring]] for ring in polygons]
     if len(rings) == 1:
         return {"type": "Polygon", "coordinates": rings[0]}
@@ -111,7 +111,7 @@ def geojson_of(polygons: Polygons) -> dict[str, Any]:
 
 
 def bbox_of(polygons: Polygons) -> Box:
-    """The box around a footprint; across the antimeridian west > east (RFC 7946, section 5.2)."""
+    """Box around a footprint; across the antimeridian west > east (RFC 7946, section 5.2)."""
     south = min(y for ring in polygons for _, y in ring)
     north = max(y for ring in polygons for _, y in ring)
     spans = [(min(x for x, _ in ring), max(x for x, _ in ring)) for ring in polygons]
@@ -124,7 +124,7 @@ def bbox_of(polygons: Polygons) -> Box:
 
 @lru_cache(maxsize=256)
 def crs_of(epsg: int) -> CRS:
-    """A CRS by its code.
+    """Look up a CRS by its EPSG code.
 
     Raises:
         BadInput: there is none.
@@ -136,7 +136,7 @@ def crs_of(epsg: int) -> CRS:
 
 
 def pairs(numbers: Iterable[float]) -> list[tuple[float, float]]:
-    """Latitude, longitude, latitude, longitude … as points of longitude and latitude."""
+    """Convert latitude, longitude, latitude, … to points of longitude and latitude."""
     values = list(numbers)
     return list(zip(values[1::2], values[::2], strict=False))
 

@@ -1,4 +1,4 @@
-"""A scene that was found on a disk, and the STAC item that tells of it."""
+"""A scene found on a disk, and its STAC item."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 Layout = Literal["bands", "patch", "stack"]
-"""One file a band on native grids; a BigEarthNet folder; all bands in one file."""
+"""One file per band on native grids; a BigEarthNet folder; all bands in one file."""
 
 COLLECTION: Final = "local"
 STAC_VERSION: Final = "1.1.0"
@@ -43,13 +43,13 @@ MEDIA_TYPES: Final = {
     ".tiff": "image/tiff; application=geotiff",
     ".jp2": "image/jp2",
 }
-"""Suffixes of files that an index may name, and nothing else."""
+"""Allowed suffixes of files in an index → media type."""
 _ODD: Final = re.compile("[\\x00-\\x1f\\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Rows and columns of a file's pixels, and where they lie in its scene's CRS."""
+    """Shape (rows, columns) of a file, and the transform of its pixels in the scene's CRS."""
 
     shape: tuple[int, int]
     transform: Geo
@@ -57,23 +57,23 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundScene:
-    """One scene on a disk.
+    """A scene on a disk.
 
     Attributes:
-        name: what becomes the item's id: the product's, folder's or file's name.
-        layout: how its files lie.
+        name: name of the product, folder or file, which becomes the id of the item.
+        layout: layout of its files.
         level: product level.
         acquired: sensing time (UTC).
-        acquired_from: where that was read.
+        acquired_from: source of the sensing time.
         files: asset key (``B01`` … ``B12``, ``SCL``, ``visual``, or ``stack``) → file.
-        footprint: where it has data, in longitude and latitude.
-        epsg: code of its CRS, None where it has none.
-        offset: to add to the digital numbers of valid pixels, None where nothing says it.
-        offset_from: where that was read.
+        footprint: outline of its data, in longitude and latitude.
+        epsg: code of its CRS, None if it has none.
+        offset: to add to the digital numbers of valid pixels, None if not known.
+        offset_from: source of the offset.
         baseline: ESA's processing baseline, such as ``"05.09"``.
         platform: such as ``"sentinel-2a"``.
-        cloud: cloud cover of the whole scene, 0 to 100 percent.
-        grids: of the files whose grid is known without opening them, by asset key.
+        cloud: cloud cover of the entire scene, 0 to 100 percent.
+        grids: asset key → grid, for files whose grid is known without opening them.
     """
 
     name: str
@@ -92,10 +92,10 @@ class FoundScene:
     grids: Mapping[str, Grid] = field(default_factory=dict)
 
     def item(self, base: Path) -> dict[str, Any]:
-        """As a STAC item whose addresses are relative to the folder ``base``.
+        """Convert to a STAC item with addresses relative to the folder ``base``.
 
         Raises:
-            BadInput: there is no way from that folder to the files (another drive).
+            BadInput: there is no relative path from that folder to the files (another drive).
         """
         facts = {
             "datetime": stamp(self.acquired),
@@ -136,24 +136,24 @@ class FoundScene:
 
 
 def address(path: Path, base: Path) -> str:
-    """Where a file lies, seen from a folder: ``./…`` or ``../…``, with ``/`` everywhere.
+    """Path of a file relative to a folder: ``./…`` or ``../…``, with ``/`` as separator.
 
     Raises:
-        BadInput: there is no way (another drive), or a name on it is no plain text.
+        BadInput: there is no such path (another drive), or it contains control characters.
     """
-    folder = _way(path.parent, base)
-    way = "\0" if folder is None else f"{folder}/{path.name}".removeprefix("./")
-    if is_odd(way):
+    folder = _relative(path.parent, base)
+    relative = "\0" if folder is None else f"{folder}/{path.name}".removeprefix("./")
+    if is_odd(relative):
         raise BadInput(
-            f"The file '{shown(path.name)}' cannot be named from where the catalogue is to lie: "
+            f"The file '{shown(path.name)}' has no path relative to the catalogue: "
             "write the catalogue on the same drive, and give files names that are plain text."
         )
-    # The dot keeps a colon in a folder's name from looking like an address's scheme.
-    return way if way.startswith("../") else f"./{way}"
+    # Without the dot, a colon in a folder's name would look like the scheme of an address.
+    return relative if relative.startswith("../") else f"./{relative}"
 
 
 @lru_cache(maxsize=64)
-def _way(folder: Path, base: Path) -> str | None:
+def _relative(folder: Path, base: Path) -> str | None:
     try:
         return PurePath(os.path.relpath(folder, base)).as_posix()
     except ValueError:
@@ -161,12 +161,12 @@ def _way(folder: Path, base: Path) -> str | None:
 
 
 def is_odd(path: str) -> bool:
-    """Whether a path holds what no text may: control characters, or bytes that are no text."""
+    """Whether a path contains control characters or bytes that are not text."""
     return _ODD.search(path) is not None
 
 
 def stamp(time: datetime) -> str:
-    """A time as STAC writes it: ``2020-01-23T10:10:31Z``, with milliseconds where it has any."""
+    """Format a time for STAC: ``2020-01-23T10:10:31Z``, with milliseconds if it has any."""
     plain = time.astimezone(UTC)
     precision = "milliseconds" if plain.microsecond >= 1000 else "seconds"
     return plain.isoformat(timespec=precision).replace("+00:00", "Z")

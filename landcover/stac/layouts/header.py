@@ -1,4 +1,4 @@
-"""Headers of raster files on one's own disk: opened by path, no pixel is read."""
+"""Headers of raster files on the user's own disk: opened by path, without reading pixels."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SUFFIXES: Final = (".tif", ".tiff", ".jp2")
 
 @contextmanager
 def header(path: Path) -> Iterator[DatasetReader]:
-    """Open a GeoTIFF or JPEG 2000 file for its header.
+    """Open a GeoTIFF or JPEG 2000 file to read its header.
 
     Raises:
-        BadInput: it is no such file, or damaged.
+        BadInput: it is not such a file, or damaged.
     """
     if path.suffix.lower() not in SUFFIXES or not path.is_file():
-        raise BadInput(f"'{shown(path.name)}' is no GeoTIFF or JPEG 2000 file: export it as one.")
+        raise BadInput(f"'{shown(path.name)}' is not a GeoTIFF or JPEG 2000 file: export it again.")
     with named(path.name):
         if not head_of(path).startswith((*TIFF_MAGIC, *JP2_MAGIC)):
             raise BadInput(f"{FILE} is damaged or truncated: copy or export it again.")
@@ -36,19 +36,19 @@ def header(path: Path) -> Iterator[DatasetReader]:
 
 
 def grid_of(raster: DatasetReader) -> Grid:
-    """Rows, columns and transform of an open raster."""
+    """Shape and transform of an open raster."""
     a, b, c, d, e, f = tuple(raster.transform)[:6]
     return Grid(shape=(raster.height, raster.width), transform=(a, b, c, d, e, f))
 
 
 def place_of(raster: DatasetReader, name: str) -> tuple[Polygons, int | None]:
-    """Footprint of an open raster and the EPSG code of its CRS, None where it has none.
+    """Footprint of an open raster, and the EPSG code of its CRS (None if it has none).
 
     Raises:
-        BadInput: it has no CRS or lies nowhere on Earth.
+        BadInput: it has no CRS or is not on Earth.
     """
     if raster.crs is None:
-        raise BadInput(f"'{shown(name)}' has no CRS: export it with its georeference.")
+        raise BadInput(f"'{shown(name)}' has no CRS: export it as a georeferenced file.")
     grid = grid_of(raster)
     return footprint_of_grid(
         raster.crs, grid.shape, grid.transform, shown(name)

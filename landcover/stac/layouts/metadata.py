@@ -1,4 +1,4 @@
-"""What several layouts read alike: dates, platforms, baselines, and the offset that follows."""
+"""Metadata that several layouts share: dates, platforms, baselines and offsets."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ __all__ = [
 ]
 
 DN_OFFSET: Final = -1000
-"""To add to digital numbers from processing baseline 04.00 on (ESA)."""
+"""To add to the digital numbers since processing baseline 04.00 (ESA)."""
 NO_BASELINE: Final = 90.0
-"""Baselines from here on are placeholders: sen2cor run by users, and BigEarthNet, write 99.99."""
+"""Baselines from this on are placeholders: users' own sen2cor and BigEarthNet write 99.99."""
 
 _PLATFORM: Final = re.compile(r"(?:^|[^A-Z0-9])S(?:ENTINEL-?)?2([A-D])(?![A-Z0-9])")
 _BASELINE: Final = re.compile(r"\s*N?(\d\d)\.?(\d\d)\s*")
 
 
 def by_baseline(baseline: str | None) -> tuple[int | None, str]:
-    """The offset that a processing baseline implies, and the words for it."""
+    """The offset that a processing baseline implies, and its source in words."""
     if baseline is None:
         return None, "nothing states an offset or a processing baseline"
     if float(baseline) >= OFFSET_BASELINE:
@@ -42,20 +42,20 @@ def by_baseline(baseline: str | None) -> tuple[int | None, str]:
 
 
 def real_baseline(text: object) -> str | None:
-    """``"05.09"`` of ``05.09`` or ``N0509``; None of a placeholder or of anything else."""
+    """Parse ``05.09`` or ``N0509`` as ``"05.09"``; None for placeholders and other texts."""
     match = _BASELINE.fullmatch(text) if isinstance(text, str) else None
     baseline = f"{match.group(1)}.{match.group(2)}" if match else None
     return baseline if baseline and float(baseline) < NO_BASELINE else None
 
 
 def platform_in(text: object) -> str | None:
-    """``"sentinel-2a"`` where a name such as ``S2A_MSIL2A_…`` or ``Sentinel-2A`` says so."""
+    """The platform in a name such as ``S2A_MSIL2A_…`` or ``Sentinel-2A``: ``"sentinel-2a"``."""
     match = _PLATFORM.search(text[:500].upper()) if isinstance(text, str) else None
     return f"sentinel-2{match.group(1).lower()}" if match else None
 
 
 def percent(value: Any) -> float | None:  # noqa: ANN401  (whatever a JSON or XML file holds)
-    """A share from 0 to 100, None of anything else."""
+    """Parse a percentage from 0 to 100; None for anything else."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -64,7 +64,7 @@ def percent(value: Any) -> float | None:  # noqa: ANN401  (whatever a JSON or XM
 
 
 def date_of(names: Sequence[str], given: datetime | None, scene: str) -> tuple[datetime, str]:
-    """The sensing time in the first name that has one, else the one that was given.
+    """The sensing time in the first name that has one, else the given one, and its source.
 
     Raises:
         BadInput: there is none.

@@ -1,4 +1,4 @@
-"""SAFE products as ESA publishes them: Level-2A and Level-1C, in the format since December 2016."""
+"""ESA's SAFE products of Level-2A and Level-1C, in the format since December 2016."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ __all__ = [
 Level = Literal["L2A", "L1C"]
 
 PRODUCT_FILES: Final[Mapping[str, Level]] = {"mtd_msil2a.xml": "L2A", "mtd_msil1c.xml": "L1C"}
-"""Name of the product's metadata, in lower case → level."""
+"""Name of the product's metadata file in lower case → level."""
 TILE_FILE: Final = "MTD_TL.xml"
 MAX_XML_BYTES: Final = 20_000_000
-"""A tile's metadata has half a megabyte, a product's a tenth of that."""
+"""Metadata of a tile has half a megabyte, that of a product a tenth of it."""
 RESOLUTION_FOLDERS: Final = ("R10m", "R20m", "R60m")
 
 _IMAGE: Final = re.compile(
@@ -61,19 +61,19 @@ _QUANTIFICATIONS: Final = ("BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
 
 
 def product_file(names: Iterable[str]) -> str | None:
-    """The product's metadata among the names of a folder's files, or None."""
+    """Name of the product's metadata file among the files of a folder, or None."""
     return next((name for name in sorted(names) if name.lower() in PRODUCT_FILES), None)
 
 
 def read_safe(folder: Path, metadata: str) -> list[FoundScene]:
-    """The granules of a product from its metadata: no image is opened.
+    """Read the granules of a product from its metadata, without opening an image.
 
     Args:
-        folder: the product's.
-        metadata: name of its :func:`product_file`.
+        folder: of the product.
+        metadata: name of the file found by :func:`product_file`.
 
     Raises:
-        BadInput: its metadata is damaged or not ESA's, or images are missing.
+        BadInput: the metadata is damaged or not ESA's, or images are missing.
     """
     level = PRODUCT_FILES[metadata.lower()]
     product = _xml(folder / metadata)
@@ -97,9 +97,9 @@ def _granule(folder: Path, product: Element, granule: Path, level: Level, count:
     tile = _tile(granule / TILE_FILE, name)
     files = _images(granule, level, name)
     baseline = real_baseline(_text(product, "PROCESSING_BASELINE"))
-    offset, said = _offset(product, baseline)
+    offset, offset_from = _offset(product, baseline)
     stem = name[:-5] if name.lower().endswith(".safe") else name
-    # A product's footprint is its data's; of several granules each has its own tile's.
+    # The footprint of a product is that of its data; several granules have those of their tiles.
     footprint = (_footprint(product, name) if count == 1 else None) or tile.footprint(name)
     return FoundScene(
         name=stem if count == 1 else f"{stem}_{granule.name}",
@@ -111,7 +111,7 @@ def _granule(folder: Path, product: Element, granule: Path, level: Level, count:
         footprint=footprint,
         epsg=tile.epsg,
         offset=offset,
-        offset_from=said,
+        offset_from=offset_from,
         baseline=baseline,
         platform=platform_in(_text(product, "SPACECRAFT_NAME")) or platform_in(name),
         cloud=percent(_text(product, "Cloud_Coverage_Assessment")),
@@ -121,7 +121,7 @@ def _granule(folder: Path, product: Element, granule: Path, level: Level, count:
 
 @dataclass(frozen=True)
 class _Tile:
-    """A granule's geocoding: the CRS, and a grid for each of 10, 20 and 60 m."""
+    """Geocoding of a granule: the CRS, and a grid for each of 10, 20 and 60 m."""
 
     epsg: int
     grids: Mapping[int, Grid]
@@ -185,12 +185,12 @@ def _offset(product: Element, baseline: str | None) -> tuple[int | None, str]:
         if values in ({str(DN_OFFSET)}, {"0"}):
             return int(values.pop()), tag
         if values:
-            return None, f"{tag} is none that is known"
+            return None, f"{tag} has an unknown value"
     return by_baseline(baseline)
 
 
 def _footprint(product: Element, name: str) -> Polygons | None:
-    """The outline of the product's data, None where the metadata holds no sound one."""
+    """Outline of the product's data, None if the metadata has no valid one."""
     text = _text(product, "EXT_POS_LIST") or ""
     try:
         return footprint_of_points(pairs(float(number) for number in text.split()[:10_000]), name)
@@ -204,7 +204,7 @@ def _check_quantification(product: Element, name: str) -> None:
         if text is not None and not _is(text, QUANTIFICATION):
             raise BadInput(
                 f"'{shown(name)}' states {text[:20]} numbers for a reflectance of 1, not 10000: "
-                "download it in ESA's present format."
+                "download it in ESA's current format."
             )
 
 
@@ -216,7 +216,7 @@ def _is(text: str, number: float) -> bool:
 
 
 def _xml(path: Path) -> Element:
-    """A metadata file's root element; document types and entities are refused.
+    """Parse a metadata file and return its root element; document types are refused.
 
     Raises:
         BadInput: it is too large, damaged or not plain XML.
@@ -226,14 +226,14 @@ def _xml(path: Path) -> Element:
         root: Element = fromstring(data, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         raise BadInput(
-            f"'{shown(path.name)}' of '{shown(path.parent.name)}' is no metadata file of ESA's: "
+            f"'{shown(path.name)}' of '{shown(path.parent.name)}' is not a metadata file of ESA: "
             "download the product again."
         ) from None
     return root
 
 
 def _text(root: Element, tag: str) -> str | None:
-    """The text of the first element of that name, wherever it is: formats differ in nesting."""
+    """Text of the first element with a name, at any depth, because formats differ in nesting."""
     node = next(root.iter(tag), None)
     return node.text.strip()[:200_000] if node is not None and node.text else None
 

@@ -1,4 +1,4 @@
-"""Stacks: twelve Level-2A bands, or thirteen of Level-1C, in one GeoTIFF or JPEG 2000 file."""
+"""Indexing stacks: twelve Level-2A or thirteen Level-1C bands in one file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from landcover.stac.layouts.metadata import DN_OFFSET, date_of, platform_in, rea
 __all__ = ["KEY", "read_stack"]
 
 KEY: Final = "stack"
-"""Key of its one asset."""
+"""Key of the only asset of a stack."""
 
 _STATED: Final[dict[Scaling, tuple[int, str]]] = {
     PLAIN: (0, "the file's own scale and offset"),
@@ -28,18 +28,18 @@ _STATED: Final[dict[Scaling, tuple[int, str]]] = {
 
 
 def read_stack(path: Path, date: datetime | None) -> FoundScene:
-    """A stack from its header.
+    """Read a stack from its header.
 
     Args:
         path: the file.
-        date: its sensing time (UTC) where neither tags nor name tell it.
+        date: sensing time (UTC) if neither tags nor name state it.
 
     Raises:
-        BadInput: it is no such stack, or has no date.
+        BadInput: it is not such a stack, or has no date.
     """
     with header(path) as raster:
         check_kind(raster)
-        # An alpha channel behind the bands is a mask, not a band.
+        # An alpha channel after the bands is a mask, not a band.
         alpha = raster.count in {13, 14} and raster.colorinterp[-1] == ColorInterp.alpha
         descriptions = raster.descriptions[:-1] if alpha else raster.descriptions
         order = band_order(descriptions)
@@ -72,7 +72,7 @@ def read_stack(path: Path, date: datetime | None) -> FoundScene:
 def _dated(facts: Facts, given: datetime | None, name: str) -> tuple[datetime, str]:
     if facts.acquired is None:
         return date_of([], given, name)
-    # A note tells of the file's own time stamp, which is when it was written.
+    # A note means that the date is the file's time stamp, which is when it was written.
     if not facts.notes:
         return facts.acquired, "the file's tags or name"
     if given is not None:
@@ -87,5 +87,5 @@ def _offset(stated: Scaling | None, facts: Facts, baseline: str | None) -> tuple
         return DN_OFFSET, "the file's tags"
     if baseline is None:
         return None, "nothing states an offset or a processing baseline"
-    # Unlike ESA's own files, a stack has been through other hands, which may have removed it.
+    # Unlike ESA's files, a stack was exported by other software, which may have removed it.
     return None, f"processing baseline {baseline}, but nothing states what the export did"

@@ -1,4 +1,4 @@
-"""Looking through a folder for scenes, without going into one that was recognised."""
+"""Searching a folder for scenes, without descending into recognised ones."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from landcover.stac.layouts.stacked_file import read_stack
 __all__ = ["MAX_DEPTH", "MAX_ENTRIES", "Skipped", "scenes"]
 
 MAX_DEPTH: Final = 16
-"""Folders below the first."""
+"""Maximum depth of folders below the first."""
 MAX_ENTRIES: Final = 20_000_000
-"""Files and folders looked at; all of BigEarthNet has seven million."""
+"""Maximum number of files and folders; all of BigEarthNet has seven million."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """Something that looked like a scene and is not in the catalogue.
+    """A file or folder that looks like a scene but is not in the catalogue.
 
     Attributes:
-        path: where it lies.
-        why: one sentence.
+        path: of the file or folder.
+        why: the reason, one sentence.
     """
 
     path: Path
@@ -47,14 +47,14 @@ class _Walk:
 
 
 def scenes(folder: Path, date: datetime | None) -> Iterator[FoundScene | Skipped | None]:
-    """What is found below a folder, in the order of the names; None after each folder.
+    """Yield what is found below a folder, in order of the names, and None after each folder.
 
-    Nothing raises: a scene that cannot be used comes as :class:`Skipped`. A link to a folder
-    is followed, but no folder is looked through twice.
+    Errors are not raised: a scene that cannot be used is yielded as :class:`Skipped`. Links to
+    folders are followed, but no folder is searched twice.
 
     Args:
-        folder: where to look; it may be a scene itself.
-        date: sensing time of the scenes whose names and metadata have none.
+        folder: to search; it may be a scene itself.
+        date: sensing time of scenes whose names and metadata have none.
     """
     yield from _below(folder, 0, _Walk(date))
 
@@ -67,21 +67,21 @@ def _below(folder: Path, depth: int, walk: _Walk) -> Iterator[FoundScene | Skipp
     files, folders = listing
     yield from _scenes_in(folder, files, folders, walk.date)
     yield None
-    if _is_whole(folder, files, folders):
+    if _is_one_scene(folder, files, folders):
         return
     for name in folders:
         if depth >= MAX_DEPTH or walk.entries >= MAX_ENTRIES:
             where = f"{MAX_DEPTH} folders deep" if depth >= MAX_DEPTH else f"{MAX_ENTRIES:,} files"
             yield Skipped(
                 path=folder / name,
-                why=f"'{shown(name)}' lies beyond the limit ({where}): index it on its own.",
+                why=f"'{shown(name)}' is beyond the limit ({where}): index it separately.",
             )
             return
         yield from _below(folder / name, depth + 1, walk)
 
 
 def _listing(folder: Path, walk: _Walk) -> tuple[list[str], list[str]] | Skipped:
-    """Names of the regular files and of the folders not seen yet; hidden ones are passed over."""
+    """Names of the regular files and folders in a new folder; hidden ones are ignored."""
     files: list[str] = []
     folders: list[str] = []
     try:
@@ -105,8 +105,8 @@ def _listing(folder: Path, walk: _Walk) -> tuple[list[str], list[str]] | Skipped
     return sorted(files), sorted(folders)
 
 
-def _is_whole(folder: Path, files: list[str], folders: list[str]) -> bool:
-    """Whether a folder is one scene, so that nothing else is looked for below it."""
+def _is_one_scene(folder: Path, files: list[str], folders: list[str]) -> bool:
+    """Whether a folder is one scene, so that its subfolders are not searched."""
     return (
         product_file(files) is not None
         or is_patch(folder.name, set(files))
@@ -138,7 +138,7 @@ def _scenes_in(
 
 
 def _loose(folder: Path, files: list[str], date: datetime | None) -> Iterator[FoundScene | Skipped]:
-    """The sets of band files and the stacks in a folder."""
+    """Read the sets of band files and the stacks in a folder."""
     taken: set[str] = set()
     for one in sets_in(folder, files):
         taken |= one.names
