@@ -69,7 +69,7 @@ def test_download_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert json.loads(capsys.readouterr().out)["complete"] is True
     next((tmp_path / "new").rglob("River_2.jpg")).unlink()
     assert main(["data", "check", root, "--dataset", "eurosat"]) == SOME_FAILED
-    assert "EuroSAT RGB has 3 in 'all' and 2 are here." in capsys.readouterr().out
+    assert "EuroSAT RGB has 3 in 'all', but 2 are here." in capsys.readouterr().out
 
 
 def test_a_record_that_does_not_answer_is_noted(
@@ -86,7 +86,7 @@ def test_a_record_that_does_not_answer_is_noted(
     [
         (["download", "eurosta", "--to", "X"], "did you mean 'eurosat'"),
         (["download", "eurosat"], "The following arguments are required: --to"),
-        (["download", "eurosat", "--to", "X", "--metadata-only"], "leave --metadata-only out"),
+        (["download", "eurosat", "--to", "X", "--metadata-only"], "omit --metadata-only"),
         (["download", "eurosat", "--to", "X", "--no-unpack", "--keep-archive"], "not allowed"),
         (["check", "nowhere"], "There is no folder 'nowhere'"),
         (["check", ".", "--sample", "-1"], "give 0 or more"),

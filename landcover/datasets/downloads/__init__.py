@@ -1,7 +1,7 @@
-"""Data sets from where their authors publish them: fetched, checked, unpacked, and gone on with.
+"""Download data sets from their publishers: fetch, check, unpack, and resume.
 
-Nothing here imports torch. :mod:`landcover.datasets.downloads.check` says what a folder has of a
-data set.
+Nothing here imports torch. :mod:`landcover.datasets.downloads.check` checks which parts of a
+data set a folder contains.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a folder has of a data set, and what it lacks: files, sums, counts, a few patches opened."""
+"""Check whether a folder contains a complete data set: files, sums, counts, sample patches."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ OFFICIAL: Final[dict[str, dict[str, int]]] = {
     # Helber et al. 2019, table 2; it has no official split.
     "eurosat": {ALL: 27_000},
 }
-"""Data set → split → patches or pictures of the whole."""
+"""Data set → split → number of patches or pictures in the complete data set."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
-    """What the reader of a data set made of a folder."""
+    """What the reader of a data set found in a folder."""
 
     counts: dict[str, int]
     names: tuple[str, ...]
@@ -50,21 +50,21 @@ def check(
     report: Report = ignore,
     cancel: Event | None = None,
 ) -> dict[str, Any]:
-    """Look at a folder: JSON-ready.
+    """Check a folder.
 
     Args:
-        source: the data set that should be in it.
+        source: the expected data set.
         root: the folder.
-        sample: how many patches or pictures are opened, chosen by chance.
-        seed: of the choice.
-        report: called with bytes checked and patches opened.
+        sample: number of randomly chosen patches or pictures to open.
+        seed: of the random choice.
+        report: called with the bytes checked and the patches opened.
         cancel: set by the user to stop.
 
     Returns:
-        ``dataset``, ``root``, ``complete`` (nothing lacks and nothing is wrong), ``files``
-        (name, ``state``: right, wrong, part, unpacked or absent; bytes), ``counts`` (split →
-        ``here``, ``official``), ``sample`` (``opened``, ``failed``: name → why), ``problems``
-        (a sentence each).
+        JSON-ready: ``dataset``, ``root``, ``complete`` (whether nothing is missing or wrong),
+        ``files`` (name, ``state``: right, wrong, part, unpacked or absent; bytes), ``counts``
+        (split → ``here``, ``official``), ``sample`` (``opened``, ``failed``: name → reason),
+        ``problems`` (a sentence each).
 
     Raises:
         BadInput: there is no such folder.
@@ -88,7 +88,7 @@ def check(
         opened, failed = _open_some(found, sample, seed, report)
         problems += [f"{name}: {why}" for name, why in failed.items()]
     problems += [
-        f"{source.title} has {official[split]:,} in '{split}' and {here:,} are here."
+        f"{source.title} has {official[split]:,} in '{split}', but {here:,} are here."
         for split, here in counts.items()
         if here != official[split]
     ]
@@ -107,7 +107,7 @@ def check(
 
 
 def as_text(record: dict[str, Any]) -> str:
-    """A record of :func:`check` for people."""
+    """Format a result of :func:`check` as text."""
     lines = [f"{record['title']} in {record['root']}"]
     lines += [
         f"  {file['state']:<9} {file['name']} ({file['bytes'] / 1e6:,.1f} of "
@@ -119,7 +119,7 @@ def as_text(record: dict[str, Any]) -> str:
         for split, count in record["counts"].items()
     ]
     sample = record["sample"]
-    lines.append(f"  {sample['opened']} opened by chance, {len(sample['failed'])} cannot be read")
+    lines.append(f"  {sample['opened']} opened at random, {len(sample['failed'])} unreadable")
     lines.append("Complete." if record["complete"] else "Not complete:")
     return "\n".join([*lines, *(f"  {problem}" for problem in record["problems"])])
 
@@ -129,7 +129,7 @@ def _file(
 ) -> dict[str, Any]:
     path, part = root / file.name, root / f"{file.name}{PART}"
     size = 0
-    mark = unpacked_markers.unpacked(file, root)
+    marker = unpacked_markers.unpacked(file, root)
     if path.exists():
         trouble = state(file, path, report, stop)
         what, size = ("wrong" if trouble else "right"), _size(path)
@@ -137,11 +137,11 @@ def _file(
             problems.append(
                 f"'{file.name}' {trouble}: delete it and run `landcover data download`."
             )
-    elif mark is not None:
+    elif marker is not None:
         what = "unpacked"
     elif part.exists():
         what, size = "part", _size(part)
-        problems.append(f"'{file.name}' has come in part: run `landcover data download` to go on.")
+        problems.append(f"'{file.name}' is incomplete: run `landcover data download` to resume.")
     else:
         what = "absent"
         unpacked = file.contents is not None and (root / file.contents.folder).is_dir()
@@ -153,7 +153,7 @@ def _file(
         "bytes": size,
         "published_bytes": file.size,
         "published_md5": file.md5,
-        "files_unpacked": mark["files"] if mark else None,
+        "files_unpacked": marker["files"] if marker else None,
     }
 
 
@@ -183,7 +183,7 @@ def _bigearthnet(root: Path) -> _Found:
     counts = Counter("flawed" if r.cloudy or r.snowy else r.split for r in records)
     notes = [dataset.note] if dataset.note else []
     if dataset.unlisted:
-        notes.append(f"{dataset.unlisted:,} patches are here that no table names.")
+        notes.append(f"{dataset.unlisted:,} patches are here that are not in any table.")
     return _Found(
         counts={split: counts[split] for split in OFFICIAL["bigearthnet"]},
         names=tuple(record.patch_id for record in records),

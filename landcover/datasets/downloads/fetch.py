@@ -1,16 +1,16 @@
-"""One published file, fetched over a connection that may break at any byte.
+"""Download a published file over a connection that may break at any byte.
 
-What has come is kept in ``NAME.part`` and never asked for again: the next request says from
-which byte on, and with ``If-Range`` that it wants them only of the same file. Size and MD5 sum
-are checked while the bytes come; a file takes its name when both are right, not before. A
-server that sends the whole file instead is read from the beginning, and what it sends is
-compared with what is there.
+Received bytes are kept in ``NAME.part`` and not requested again: the next request states the
+first missing byte, and ``If-Range`` restricts it to the same file. Size and MD5 sum are checked
+during the download, and the file gets its final name only when both are correct. If a server
+sends the complete file instead, it is read from the beginning and compared with the bytes on
+the disk.
 
-Only the source's own host is asked, by the source's own scheme, after a redirect too: an
-answer from elsewhere could be whatever the one who redirects wants.
+Only the source's own host is contacted, with the source's own scheme, also after a redirect:
+the content of other hosts is untrusted.
 
-A library such as pooch was not taken: it begins a broken download of 63 GB from the start and
-follows redirects to any host.
+A library such as pooch is not used: it restarts an interrupted download of 63 GB from the
+beginning and follows redirects to any host.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ __all__ = ["CHUNK", "MAX_PAGE_BYTES", "MAX_REDIRECTS", "WATCH_S", "Client", "Ret
 
 MAX_REDIRECTS: Final = 5
 MAX_PAGE_BYTES: Final = 2_000_000
-"""A record of Zenodo has some 10 kB."""
+"""Limit for a record of Zenodo, which has about 10 kB."""
 CHUNK: Final = 1 << 18
 WATCH_S: Final = 0.1
-"""How often a waiting request looks whether the user stopped it."""
+"""Interval in seconds at which a waiting request checks whether the user stopped it."""
 
 T = TypeVar("T")
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TEMPORARY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 _RANGE: Final = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", re.ASCII)
 _SUM: Final = re.compile(r"md5:([0-9a-f]{32})", re.ASCII)
@@ -55,16 +55,16 @@ _SUM: Final = re.compile(r"md5:([0-9a-f]{32})", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """How long a bad connection is borne with.
+    """When to retry and when to give up on a bad connection.
 
     Attributes:
-        attempts: requests in a row that bring next to nothing, until it is given up.
-        first_attempts: the same where not a byte has come yet: it may never.
-        progress_bytes: an attempt that brings as many does not count.
-        first_wait_s: wait before the second of them; it doubles up to ``longest_wait_s``.
-        longest_wait_s: the longest wait, of ``Retry-After`` too.
-        silence_s: a server that sends nothing for so long is taken for gone.
-        slow_s: so long a connection may bring less than 1 kB/s before it is made anew.
+        attempts: number of consecutive failed requests before giving up.
+        first_attempts: the same while no byte has been received.
+        progress_bytes: a request that receives this many bytes does not count as failed.
+        first_wait_s: wait before the first retry; it doubles up to ``longest_wait_s``.
+        longest_wait_s: the longest wait, also for ``Retry-After``.
+        silence_s: timeout for a server that sends nothing.
+        slow_s: how long a connection may be slower than 1 kB/s before it is reopened.
     """
 
     attempts: int = 12
@@ -76,8 +76,8 @@ class RetryPolicy:
     slow_s: float = 60.0
 
 
-class _Passing(Exception):
-    """A fault that another attempt may not meet."""
+class _Temporary(Exception):
+    """A fault that another attempt may avoid."""
 
     def __init__(self, what: str, wait: float | None = None) -> None:
         super().__init__(what)
@@ -85,10 +85,10 @@ class _Passing(Exception):
 
 
 class Client:
-    """Asks one source's host, and no other.
+    """An HTTP client that contacts the host of one source only.
 
     Attributes:
-        requests: how many were sent.
+        requests: number of requests sent.
     """
 
     def __init__(self, source: Source, retry_policy: RetryPolicy, cancel: Event) -> None:
@@ -119,31 +119,31 @@ class Client:
             await self._session.close()
 
     async def watched(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await something, but not after the user stopped it.
+        """Await a coroutine until the user stops it.
 
         Raises:
-            Cancelled: the user did.
+            Cancelled: the user stopped it.
         """
         task = asyncio.ensure_future(work)
         try:
             while not task.done():
                 if self._cancel.is_set():
-                    raise Cancelled("Stopped, as you asked: run it again to go on.")
+                    raise Cancelled("Stopped by the user: run it again to resume.")
                 await asyncio.wait({task}, timeout=WATCH_S)
             return task.result()
         finally:
             task.cancel()
-            # What it was about to write must be written before its file is closed.
+            # A write in progress must end before its file is closed.
             await asyncio.wait({task})
             if not task.cancelled():
-                task.exception()  # else asyncio would complain that nobody looked at it
+                task.exception()  # otherwise asyncio would log that it was never retrieved
 
     @asynccontextmanager
     async def open(self, address: str, **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer to a GET, redirects followed as far as they may be.
+        """Send a GET request and follow redirects to the same host.
 
         Raises:
-            FetchError: it leads elsewhere, or in circles.
+            FetchError: a redirect leads to another host, or there are too many.
         """
         assert self._session is not None
         for _ in range(MAX_REDIRECTS + 1):
@@ -155,12 +155,10 @@ class Client:
                 if answer.status not in _MOVED:
                     yield answer
                     return
-                # What cannot be joined is no address, and is refused as such.
+                # An invalid address is not joined, and is refused later.
                 with suppress(ValueError):
                     address = urljoin(address, answer.headers.get("Location", ":"))
-        raise FetchError(
-            f"{self._host} sends the request from address to address: try again later."
-        )
+        raise FetchError(f"{self._host} redirects the request too often: try again later.")
 
     def _refuse_other_hosts(self, address: str) -> None:
         base = urlsplit(self.source.base)
@@ -169,7 +167,7 @@ class Client:
             where = "".join(c for c in (host_of(address) or address) if c.isprintable())[:60]
             how = " without encryption" if scheme == "http" != base.scheme else ""
             raise FetchError(
-                f"{self._host} leads to '{where}'{how}, which is not where {self.source.title} is "
+                f"{self._host} redirects to '{where}'{how}, where {self.source.title} is not "
                 "published: check your network's proxy, or try again later."
             )
 
@@ -178,10 +176,10 @@ class Client:
         return urlsplit(self.source.base).netloc
 
     async def published(self) -> dict[str, tuple[int, str]] | None:
-        """What the record says now: name → bytes and MD5 sum. None where it cannot be had.
+        """Read the current record: name → bytes and MD5 sum. None if it is not available.
 
         Raises:
-            FetchError: the answer leads to another host.
+            FetchError: the request is redirected to another host.
             Cancelled: the user stopped it.
         """
         try:
@@ -210,60 +208,60 @@ class Client:
             return data if answer.status == 200 and len(data) <= MAX_PAGE_BYTES else b""
 
     async def fetch(self, file: RemoteFile, folder: Path, report: Report) -> bool:
-        """Bring a file into a folder; False where it is there already, and right.
+        """Download a file to a folder; returns False if the correct file is already there.
 
         Raises:
-            BadInput: a file of that name is there and is another, or cannot be written.
-            FetchError: it cannot be had; the message says why and what to try.
+            BadInput: another file of that name exists, or the file cannot be written.
+            FetchError: the download failed; the message states the reason and what to try.
             Cancelled: the user stopped it.
         """
         if verify(file, folder, report, self._cancel):
             return False
         with PartialFile(file, folder, report, self._cancel) as part:
-            await self.watched(self._bring(part))
+            await self.watched(self._receive(part))
             part.finish()
         return True
 
-    async def _bring(self, part: PartialFile) -> None:
-        failures, come = 0, False
+    async def _receive(self, part: PartialFile) -> None:
+        failures, received = 0, False
         while part.position < part.file.size:
             before = part.position
             trouble, wait = await self._attempt(part)
             gained = part.position - before
             if part.position == part.file.size:
                 return
-            come = come or gained > 0
+            received = received or gained > 0
             failures = 0 if gained >= self.retry_policy.progress_bytes else failures + 1
             if failures >= (
-                self.retry_policy.attempts if come else self.retry_policy.first_attempts
+                self.retry_policy.attempts if received else self.retry_policy.first_attempts
             ):
                 raise FetchError(
                     f"{self._host} failed {failures} times in a row to send '{part.file.name}' "
-                    f"({trouble}): {part.kept}run it again later to go on."
+                    f"({trouble}): {part.kept}run it again later to resume."
                 )
             if failures:
-                spread = random.uniform(0.8, 1.2)  # noqa: S311 - so that not all come at once
+                spread = random.uniform(0.8, 1.2)  # noqa: S311 - spreads clients in time
                 pause = self.retry_policy.first_wait_s * 2 ** (failures - 1) * spread
                 pause = min(self.retry_policy.longest_wait_s, pause if wait is None else wait)
                 part.wait(f"{trouble}, next try in {pause:.0f} s", self.requests)
                 await asyncio.sleep(pause)
 
     async def _attempt(self, part: PartialFile) -> tuple[str, float | None]:
-        """One request; what ended it, and how long the server wants to be left alone."""
+        """Send one request; return why it ended, and the wait requested by the server."""
         try:
             await self._once(part)
-        except _Passing as fault:
+        except _Temporary as fault:
             return str(fault), fault.wait
         except TimeoutError:
-            return "no answer", None
+            return "no response", None
         except aiohttp.ClientConnectorError:
             return "no connection", None
         except (aiohttp.ClientError, OSError, ValueError):
             return "the connection broke", None
-        return "its answer breaks off", None
+        return "its response was truncated", None
 
     async def _once(self, part: PartialFile) -> None:
-        """One request for all that is missing; returns when its answer ends."""
+        """Send one request for all missing bytes and read its response to the end."""
         headers = {}
         start = 0 if part.unconfirmed else part.position
         if start:
@@ -273,67 +271,67 @@ class Client:
         async with self.open(self.source.address(part.file), **headers) as answer:
             first = self._first_byte(answer, part, start)
             if first and part.validator and _validator(answer) != part.validator:
-                # Bytes of another file must not be put behind those of the first.
+                # Bytes of another file must not be appended to those of the first.
                 part.unconfirmed = True
-                raise _Passing("it changes the file between its parts")
+                raise _Temporary("the file changed between two requests")
             if "If-Range" in headers and not first and _validator(answer) == part.validator:
-                # It has ranges perhaps, and does not understand the condition.
+                # The server may support ranges, but not the condition.
                 self._unconditional = True
-                raise _Passing("it sends the file from the beginning")
+                raise _Temporary("it sends the file from the beginning")
             part.begin(first, _validator(answer))
             watch, mark = time.monotonic(), first
             at = first
             async for chunk in answer.content.iter_chunked(CHUNK):
                 at += len(chunk)
                 if at > part.file.size:
-                    raise _Passing("it sends more bytes than the file has")
+                    raise _Temporary("it sends more bytes than the file has")
                 part.take(chunk, self.requests)
                 now = time.monotonic()
                 if now - watch > self.retry_policy.slow_s:
                     if at - mark < 1000 * self.retry_policy.slow_s:
-                        raise _Passing("it sends less than 1 kB a second")
+                        raise _Temporary("it sends less than 1 kB a second")
                     watch, mark = now, at
 
     def _first_byte(self, answer: aiohttp.ClientResponse, part: PartialFile, start: int) -> int:
-        """Which byte of the file an answer's body begins with.
+        """Return which byte of the file the body of a response starts with.
 
         Raises:
-            _Passing: another attempt may do better.
-            FetchError: no attempt will.
+            _Temporary: another attempt may succeed.
+            FetchError: no attempt will succeed.
         """
         status, name, size = answer.status, part.file.name, part.file.size
-        if status in _PASSING:
-            raise _Passing(f"status {status}", _retry_after(answer))
+        if status in _TEMPORARY:
+            raise _Temporary(f"status {status}", _retry_after(answer))
         if status not in {200, 206}:
-            what = "is not there" if status in {404, 410} else f"is refused (status {status})"
+            what = "is missing" if status in {404, 410} else f"is refused (status {status})"
             raise FetchError(
-                f"'{name}' {what} at {self._host}: look at {self.source.base}/records/"
+                f"'{name}' {what} at {self._host}: see {self.source.base}/records/"
                 f"{self.source.record}, and try again later."
             )
         if "html" in answer.content_type:
             raise FetchError(
-                f"{self._host} answers with a web page instead of '{name}': check that no log-in "
-                "page of your network stands between, and try again."
+                f"{self._host} sends a web page instead of '{name}': check whether your network "
+                "has a log-in page, and try again."
             )
         if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise _Passing("it packs the file once more")
+            raise _Temporary("it compresses the file again")
         stated = _stated(answer)
         if stated is None:
-            raise _Passing("it does not say which bytes it sends")
+            raise _Temporary("it does not state which bytes it sends")
         first, whole = stated
         if whole is not None and whole != size:
             raise FetchError(
-                f"{self._host} has a '{name}' of {whole:,} bytes where {size:,} are published: "
-                f"{self.source.title} has changed, or something stands between; try a newer "
-                "landcover, or later."
+                f"{self._host} has a '{name}' of {whole:,} bytes, but {size:,} are published: "
+                f"{self.source.title} has changed, or a proxy interferes; try a newer version of "
+                "landcover, or try again later."
             )
         if first not in {0, start}:
-            raise _Passing("it sends other bytes than were asked for")
+            raise _Temporary("it sends other bytes than requested")
         return first
 
 
 def _validator(answer: aiohttp.ClientResponse) -> str:
-    """What ``If-Range`` may name: a strong ETag, else the date of the last change."""
+    """Return a validator for ``If-Range``: a strong ETag, else the date of the last change."""
     tag = answer.headers.get("ETag", "")
     if tag.startswith('"') and tag.endswith('"') and len(tag) > 2 and is_tag(tag):
         return tag
@@ -342,7 +340,7 @@ def _validator(answer: aiohttp.ClientResponse) -> str:
 
 
 def _stated(answer: aiohttp.ClientResponse) -> tuple[int, int | None] | None:
-    """First byte and size of the whole file (None where not stated); None where contradictory."""
+    """Return first byte and total size (None if not stated); None if contradictory."""
     if answer.status == 200:
         return 0, answer.content_length
     match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))

@@ -1,4 +1,4 @@
-"""A whole data set into a folder: space, files, archives, in this order."""
+"""Download a data set to a folder: check the space, fetch the files, unpack the archives."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from landcover.net.http import run
 __all__ = ["RESERVE", "STOP_S", "Outcome", "download"]
 
 RESERVE: Final = 100_000_000
-"""Bytes that stay free: a full disk harms whatever else is on it."""
+"""Bytes that must stay free, since a full disk affects other programs."""
 STOP_S: Final = 2.0
-"""How long an interrupt waits for what is under way."""
+"""How long an interrupt waits for a running download, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a download did.
+    """The result of a download.
 
     Attributes:
         root: the folder.
-        fetched, present: names of files that came now, and that were there already.
-        unpacked: folder → files in it, of archives that were unpacked now.
-        notes: what the user should know, a sentence each.
+        fetched, present: names of files that were downloaded, and that were already there.
+        unpacked: folder → number of files in it, for archives that were unpacked.
+        notes: notes for the user, a sentence each.
     """
 
     root: Path
@@ -55,29 +55,29 @@ def download(
     report: Report = ignore,
     cancel: Event | None = None,
 ) -> Outcome:
-    """Bring a data set into a folder; what is there and right already is not fetched again.
+    """Download a data set to a folder; files that are already correct are not fetched again.
 
-    Interrupted in any way, it goes on where it stopped when it is called again.
+    After any interruption, the next call resumes the download.
 
     Args:
-        source: which.
-        root: the folder; made where it is missing.
-        metadata_only: the tables without the archive of the pixels.
-        keep_archive: do not delete archives after they are unpacked.
-        packed: leave archives as they are.
-        retry_policy: how long a bad connection is borne with.
+        source: the data set.
+        root: the folder; created if missing.
+        metadata_only: whether to download only the tables, without the pixels.
+        keep_archive: whether to keep archives after they are unpacked.
+        packed: whether to leave archives packed.
+        retry_policy: when to retry and when to give up on a bad connection.
         report: called with the bytes or files done.
         cancel: set by the user to stop.
 
     Raises:
-        BadInput: the folder cannot be used, lacks space, or holds another file of that name.
-        FetchError: a file cannot be had.
+        BadInput: the folder cannot be used, lacks space, or contains another file of that name.
+        FetchError: a file cannot be downloaded.
         Cancelled: the user stopped it.
     """
     stop = cancel or Event()
     wanted = [file for file in source.files if not (metadata_only and file.contents)]
     if not wanted:
-        raise BadInput(f"{source.title} has no table beside its pixels: leave --metadata-only out.")
+        raise BadInput(f"{source.title} has no table without its pixels: omit --metadata-only.")
     _make(root)
     missing = [file for file in wanted if unpacked_markers.unpacked(file, root) is None]
     _check_space(source, root, missing, packed=packed)
@@ -99,7 +99,7 @@ def download(
     try:
         fetched = run(fetch)
     except BaseException:
-        # The user's interrupt ends what runs in another thread, and lets it close its file.
+        # Stop the download in the other thread and let it close its file.
         stop.set()
         ended.wait(STOP_S)
         raise
@@ -108,11 +108,12 @@ def download(
         if file.contents is None or packed:
             continue
         done = unpack(root / file.name, root, file.contents, report, stop)
-        unpacked_markers.note(file, root, done)
+        unpacked_markers.write_marker(file, root, done)
         unpacked[file.contents.folder] = done.files
         if done.files != file.contents.files:
             notes.append(
-                f"'{file.name}' held {done.files:,} files where {file.contents.files:,} are known."
+                f"'{file.name}' contained {done.files:,} files, but {file.contents.files:,} were "
+                "expected."
             )
         if not keep_archive:
             _delete(root / file.name)
@@ -128,19 +129,19 @@ def download(
 def _check_published(
     source: Source, files: list[RemoteFile], published: dict[str, tuple[int, str]] | None
 ) -> list[str]:
-    """Compare what the record says with what is known here; what there is to note of it.
+    """Compare the current record with the known files; return notes for the user.
 
     Raises:
         FetchError: the two differ.
     """
     if published is None:
-        note = "could not be asked, so sizes and sums are those that this version knows."
+        note = "is not available, so the sizes and sums of this version of landcover are used."
         return [f"{source.page} {note}"]
     for file in files:
         if published.get(file.name) != (file.size, file.md5):
             raise FetchError(
                 f"{source.page} no longer has the '{file.name}' that this version of landcover "
-                f"knows: {source.title} has changed; try a newer landcover."
+                f"knows: {source.title} has changed; try a newer version of landcover."
             )
     return []
 
@@ -150,17 +151,17 @@ def _make(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(
-            f"The folder '{root}' cannot be made ({error.strerror or error}): name another."
+            f"The folder '{root}' cannot be created ({error.strerror or error}): choose another."
         ) from None
     if not os.access(root, os.W_OK | os.X_OK):
-        raise BadInput(f"The folder '{root}' cannot be written to: name another.")
+        raise BadInput(f"The folder '{root}' cannot be written to: choose another.")
 
 
 def _check_space(source: Source, root: Path, files: list[RemoteFile], *, packed: bool) -> None:
-    """Refuse to begin what the disk cannot hold.
+    """Check that the disk has enough space.
 
     Raises:
-        BadInput: it cannot; the message has the numbers.
+        BadInput: it has not; the message states the numbers.
     """
     fetch = sum(file.size - _come(file, root) for file in files)
     unpacked = new_files = 0
@@ -175,18 +176,18 @@ def _check_space(source: Source, root: Path, files: list[RemoteFile], *, packed:
         raise BadInput(
             f"{source.title} needs {need / 1e9:,.1f} GB more in '{root}' ({fetch / 1e9:,.1f} to "
             f"fetch, {unpacked / 1e9:,.1f} unpacked) and {free / 1e9:,.1f} GB are free: free "
-            "some, or name a folder on another disk."
+            "some space, or choose a folder on another disk."
         )
     entries = _free_entries(root)
     if entries is not None and new_files > entries:
         raise BadInput(
             f"{source.title} unpacks to {new_files:,} files and the disk of '{root}' has room "
-            f"for {entries:,} more, whatever their size: name a folder on another disk."
+            f"for {entries:,} more files of any size: choose a folder on another disk."
         )
 
 
 def _come(file: RemoteFile, root: Path) -> int:
-    """Bytes of a file that are on the disk already."""
+    """Return the bytes of a file that are already on the disk."""
     for name in (file.name, f"{file.name}{PART}"):
         try:
             return min(file.size, (root / name).stat().st_size)
@@ -196,7 +197,7 @@ def _come(file: RemoteFile, root: Path) -> int:
 
 
 def _free_entries(root: Path) -> int | None:
-    """How many more files a file system can name; None where it has no such limit."""
+    """Return how many more files a file system can hold; None if it has no such limit."""
     if not hasattr(os, "statvfs"):
         return None
     found = os.statvfs(root)

@@ -1,4 +1,4 @@
-"""A file that is on its way: what has come of it, on the disk, with the MD5 sum so far."""
+"""A partially downloaded file on the disk, with the MD5 sum of the received bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from landcover.datasets.downloads.zenodo import RemoteFile
 
 try:
     import fcntl
-except ImportError:  # Windows has none: there two downloads into one folder are not noticed
+except ImportError:  # not on Windows, where two downloads to one folder are not detected
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["NOTES", "PART", "REPORT_S", "PartialFile", "is_tag", "state", "unwritable", "verify"]
@@ -29,12 +29,12 @@ REPORT_S: Final = 0.2
 
 
 class PartialFile:
-    """What has come of a file, on the disk, with the MD5 sum so far.
+    """A partially downloaded file on the disk, with the MD5 sum of the received bytes.
 
     Attributes:
-        position: bytes that are there.
-        validator: the server's tag of the file that they are of, or "".
-        unconfirmed: whether they may be of another file than the server has now.
+        position: number of bytes on the disk.
+        validator: the server's tag of their file, or "".
+        unconfirmed: whether the server may have another file by now.
     """
 
     def __init__(self, file: RemoteFile, folder: Path, report: Report, cancel: Event) -> None:
@@ -50,7 +50,7 @@ class PartialFile:
         self._cancel = cancel
         self._digest = _md5()
         self._handle: BinaryIO | None = None
-        # Where the present answer stands; behind ``position`` while it repeats what is there.
+        # Position in the current response, which is below ``position`` while it repeats bytes.
         self._at = 0
         self._running = _md5()
         self._received = 0
@@ -60,7 +60,7 @@ class PartialFile:
         try:
             self._handle = self._open()
             if os.fstat(self._handle.fileno()).st_size > self.file.size:
-                self._handle.truncate(0)  # of a larger file of that name: none of ours
+                self._handle.truncate(0)  # too large, so not a part of this file
             self._digest = _digest(self._handle, self.file, self._report, self._cancel)
             self.position = self._handle.tell()
             self.validator = self._noted() if self.position else ""
@@ -73,7 +73,7 @@ class PartialFile:
         return self
 
     def _open(self) -> BinaryIO:
-        # Not through a link that somebody else may have laid in a folder for all.
+        # Do not follow links, which another user may have created in a shared folder.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         handle = os.fdopen(os.open(self.path, flags, 0o644), "r+b", buffering=0)
         if fcntl is not None:
@@ -82,7 +82,7 @@ class PartialFile:
             except BlockingIOError:
                 handle.close()
                 raise BadInput(
-                    f"'{self.file.name}' is being fetched into this folder already: wait for it, "
+                    f"'{self.file.name}' is already being downloaded to this folder: wait for it, "
                     "or stop it first."
                 ) from None
             except OSError:
@@ -93,7 +93,7 @@ class PartialFile:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; what has come stays."""
+        """Close the file and keep the received bytes."""
         if self._handle is not None and not self._handle.closed:
             self._handle.close()
             if not self.position:
@@ -102,7 +102,7 @@ class PartialFile:
 
     @property
     def kept(self) -> str:
-        """What stays for the next time, for messages."""
+        """A part of a message that states how many bytes are kept."""
         return f"{self.position / 1e6:,.1f} MB are kept in '{self.path.name}'; " * bool(
             self.position
         )
@@ -115,16 +115,16 @@ class PartialFile:
         return text if isinstance(text, str) and is_tag(text) else ""
 
     def begin(self, first: int, validator: str) -> None:
-        """An answer begins at byte ``first``, which is 0 or the position."""
+        """Start a response at byte ``first``, which is 0 or the position."""
         self._at = first
         self._running = self._digest if first else _md5()
         self._tag = validator
         self.unconfirmed = first < self.position and validator != self.validator
         if not self.unconfirmed and validator != self.validator:
-            self._trust()
+            self._confirm()
 
-    def _trust(self) -> None:
-        """All that is here is of the file that the server has now."""
+    def _confirm(self) -> None:
+        """Store that all bytes on the disk are of the server's current file."""
         self.validator, self.unconfirmed = self._tag, False
         try:
             self._notes.write_text(json.dumps({"validator": self._tag}), "utf-8")
@@ -132,7 +132,7 @@ class PartialFile:
             raise unwritable(self._notes, error) from None
 
     def take(self, chunk: bytes, requests: int) -> None:
-        """The next bytes of the answer: compared where there are some already, else written."""
+        """Take the next bytes of a response: compare them with existing bytes, or write them."""
         self._received += len(chunk)
         fresh = max(0, min(len(chunk), self._at + len(chunk) - self.position))
         old = chunk[: len(chunk) - fresh]
@@ -141,7 +141,7 @@ class PartialFile:
             if old:
                 self._handle.seek(self._at)
                 if self._read(len(old)) != old:
-                    self._forget()
+                    self._discard_rest()
                     fresh = len(chunk)
             if fresh:
                 self._handle.seek(self._at + len(chunk) - fresh)
@@ -153,15 +153,15 @@ class PartialFile:
         if self._at >= self.position:
             self.position, self._digest = self._at, self._running
             if self.unconfirmed:
-                self._trust()
+                self._confirm()
         if time.monotonic() - self._reported > REPORT_S or self._at == self.file.size:
-            self._say("", requests)
+            self._report_progress("", requests)
 
     def wait(self, why: str, requests: int) -> None:
-        """Say that nothing comes for a while."""
-        self._say(why, requests)
+        """Report a wait before the next request."""
+        self._report_progress(why, requests)
 
-    def _say(self, detail: str, requests: int) -> None:
+    def _report_progress(self, detail: str, requests: int) -> None:
         self._reported = time.monotonic()
         self._report(
             Progress(
@@ -175,8 +175,8 @@ class PartialFile:
             )
         )
 
-    def _forget(self) -> None:
-        """From here on the server has other bytes: those here are of another file."""
+    def _discard_rest(self) -> None:
+        """Remove the bytes from here on, since the server's file differs from them."""
         assert self._handle is not None
         self._handle.truncate(self._at)
         self.position, self._digest = self._at, self._running
@@ -195,10 +195,10 @@ class PartialFile:
             view = view[self._handle.write(view) :]
 
     def finish(self) -> None:
-        """Check the sum and give the file its name.
+        """Check the sum and rename the file to its final name.
 
         Raises:
-            FetchError: it is not the published file.
+            FetchError: it differs from the published file.
         """
         assert self._handle is not None
         found = self._digest.hexdigest()
@@ -208,8 +208,8 @@ class PartialFile:
                 self.path.unlink(missing_ok=True)
                 self._notes.unlink(missing_ok=True)
                 raise FetchError(
-                    f"'{self.file.name}' arrived whole, but its MD5 sum is {found} where "
-                    f"{self.file.md5} is published, so it was removed: run it again."
+                    f"'{self.file.name}' is complete, but its MD5 sum is {found} instead of the "
+                    f"published {self.file.md5}, so it was removed: run it again."
                 )
             os.fsync(self._handle.fileno())
             self._handle.close()
@@ -220,10 +220,10 @@ class PartialFile:
 
 
 def verify(file: RemoteFile, folder: Path, report: Report, cancel: Event) -> bool:
-    """Whether the published file is in a folder; False where none of its name is.
+    """Check whether the published file is in a folder; False if there is no file of its name.
 
     Raises:
-        BadInput: one of its name is there and is another, or cannot be read.
+        BadInput: a file of its name is there, but differs or cannot be read.
         Cancelled: the user stopped it.
     """
     path = folder / file.name
@@ -232,42 +232,42 @@ def verify(file: RemoteFile, folder: Path, report: Report, cancel: Event) -> boo
     trouble = state(file, path, report, cancel)
     if trouble:
         raise BadInput(
-            f"'{file.name}' is in the folder already but {trouble}: delete it or move it away, "
-            "then run this again."
+            f"'{file.name}' is already in the folder, but it {trouble}: delete or move it, then "
+            "run this again."
         )
     return True
 
 
 def state(file: RemoteFile, path: Path, report: Report, cancel: Event) -> str:
-    """What is wrong with a file on the disk, in words that follow "it"; "" where nothing is.
+    """Return what is wrong with a file, as a phrase that follows "it"; "" if it is correct.
 
     Raises:
         Cancelled: the user stopped it.
     """
     try:
         if not path.is_file():
-            return "is no file"
+            return "is not a file"
         size = path.stat().st_size
         if size != file.size:
-            return f"has {size:,} bytes where {file.size:,} are published"
+            return f"has {size:,} bytes instead of the published {file.size:,}"
         with path.open("rb", buffering=0) as handle:
             found = _digest(handle, file, report, cancel).hexdigest()
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
     if found == file.md5:
         return ""
-    return f"has the MD5 sum {found} where {file.md5} is published"
+    return f"has the MD5 sum {found} instead of the published {file.md5}"
 
 
 def _digest(handle: BinaryIO, file: RemoteFile, report: Report, cancel: Event) -> hashlib._Hash:
-    """The sum of all that a file on the disk holds; its position is then at its end."""
+    """Compute the sum of an open file and leave its position at the end."""
     digest = _md5()
     reported, done = 0.0, 0
     while chunk := handle.read(1 << 22):
         digest.update(chunk)
         done += len(chunk)
         if cancel.is_set():
-            raise Cancelled("Stopped, as you asked: run it again to go on.")
+            raise Cancelled("Stopped by the user: run it again to resume.")
         now = time.monotonic()
         if now - reported > REPORT_S or done == file.size:
             reported = now
@@ -276,18 +276,18 @@ def _digest(handle: BinaryIO, file: RemoteFile, report: Report, cancel: Event) -
 
 
 def _md5() -> hashlib._Hash:
-    # The sum that Zenodo publishes; it guards against damage, the encrypted way against people.
+    # Zenodo publishes MD5 sums. They detect damage; HTTPS protects against manipulation.
     return hashlib.md5(usedforsecurity=False)
 
 
 def unwritable(path: Path, error: OSError) -> BadInput:
-    """What to say when a file cannot be written, a full disk included."""
+    """Make the error for a file that cannot be written, for instance on a full disk."""
     return BadInput(
         f"'{path.name}' cannot be written ({error.strerror or error}): free some space or check "
-        "the folder's permissions, then run it again to go on."
+        "the folder's permissions, then run it again to resume."
     )
 
 
 def is_tag(text: str) -> bool:
-    """Whether a text may be sent in a header as a server's tag of a file."""
+    """Return whether a text can be sent in a header as the server's tag of a file."""
     return text.isascii() and text.isprintable() and len(text) <= 200

@@ -1,12 +1,12 @@
-"""Unpacking a published archive, as far as it is what it should be.
+"""Unpack a published archive safely.
 
-Nothing of an archive decides where something is written: a member is taken only where its
-name has the data set's own form, and is then put where that form says. So no path leads out
-of the folder, no link or device is ever made, and what else an archive holds stays packed.
-Bytes are counted while they are unpacked, against what the data set is known to have.
+An archive cannot decide where files are written: a member is unpacked only if its name has the
+form of the data set, which also determines its path. Thus no path leads out of the folder, no
+link or device is created, and other members stay packed. Unpacked bytes are counted and
+compared with the known size of the data set.
 
-A file that is there already with the right size is passed over, so that an interrupted
-unpacking begins again where it stopped, at the price of reading the archive.
+Existing files of the right size are skipped, so an interrupted unpacking resumes where it
+stopped, although the archive is read from the beginning.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ else:
     from backports import zstd
 
 SLACK: Final = 1.25
-"""More bytes or files than known by this factor, and it is another archive."""
+"""An archive with more than this factor times the known bytes or files is refused."""
 MEMBER_OVERHEAD: Final = 4096
-"""Bytes of a member beside its own: its header, a long name, padding."""
+"""Bytes of a member in addition to its content: header, long name, padding."""
 MAX_HEADER: Final = 65_536
-"""Bytes of an extended header: it is read into memory before anything is known of it."""
+"""Limit for an extended header, which is read into memory, in bytes."""
 READ_BYTES: Final = 1 << 20
 
 _DAMAGE: Final = (
@@ -71,12 +71,12 @@ _DAMAGE: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Unpacked:
-    """What came out of an archive.
+    """The result of unpacking an archive.
 
     Attributes:
-        files: that are in the folder now.
-        written: of these, how many were not there before.
-        others: members that are no part of the data set, and stayed packed.
+        files: number of files of the archive in the folder.
+        written: number of files that were not there before.
+        others: number of members that are not part of the data set and stayed packed.
     """
 
     files: int
@@ -89,9 +89,9 @@ class _Member:
     name: str
     size: int
     read: Callable[[int], bytes]
-    """Its bytes, at most so many."""
+    """Read its bytes, up to the given number."""
     trouble: str = ""
-    """What it is, where it is neither a file nor a folder."""
+    """What it is, if it is neither a file nor a folder."""
 
 
 def unpack(
@@ -100,8 +100,8 @@ def unpack(
     """Unpack a zip or ``.tar.zst`` into ``root``.
 
     Raises:
-        BadInput: it is damaged, is not the data set, or the folder cannot be written to.
-        Cancelled: the user stopped it; what is unpacked stays.
+        BadInput: it is damaged or not the data set, or the folder cannot be written to.
+        Cancelled: the user stopped it; unpacked files are kept.
     """
     members = _zip_members if archive.suffix == ".zip" else _tar_members
     job = _Job(archive, root / contents.folder, contents, report)
@@ -109,21 +109,21 @@ def unpack(
         with closing(members(archive, contents)) as found:
             for member in found:
                 if cancel.is_set():
-                    raise Cancelled("Stopped, as you asked: run it again to go on.")
+                    raise Cancelled("Stopped by the user: run it again to resume.")
                 job.take(member)
-    # Damage shows as one of many errors, depending on which byte was hit.
+    # Damage can raise any of these errors, depending on the damaged byte.
     except _DAMAGE:
         raise _damaged(archive) from None
     if not job.files:
         raise BadInput(
-            f"'{archive.name}' holds none of its {contents.unit}: delete it and download it again."
+            f"'{archive.name}' contains no {contents.unit}: delete it and download it again."
         )
-    job.say()
+    job.report()
     return Unpacked(files=job.files, written=job.written, others=job.others)
 
 
 class _Job:
-    """Takes members one after the other, and keeps count."""
+    """Unpacks members one after the other and counts them."""
 
     def __init__(self, archive: Path, folder: Path, contents: Contents, report: Report) -> None:
         self.files = self.written = self.others = 0
@@ -135,15 +135,15 @@ class _Job:
         self._bytes = 0
         self._parent: Path | None = None
         self._new_parent = False
-        self._said = time.monotonic()
+        self._reported = time.monotonic()
 
     def take(self, member: _Member) -> None:
-        """Write a member, where it is one of the data set."""
+        """Write a member if it is part of the data set."""
         contents = self._contents
         self._members += 1
         hostile = member.trouble or _leads_out(member.name)
         if hostile:
-            raise self._other(f"it holds {hostile}")
+            raise self._other(f"it contains {hostile}")
         match = contents.member.fullmatch(member.name)
         if match is None:
             self.others += 1
@@ -154,13 +154,13 @@ class _Job:
             self._bytes += member.size
             self.written += self._put(self._folder / match["path"], member)
         if self._bytes > SLACK * contents.bytes or self._members > most_members(contents):
-            raise self._other(f"it unpacks to more than the {contents.bytes / 1e6:,.0f} MB known")
-        if time.monotonic() - self._said > REPORT_S:
-            self.say()
+            raise self._other(f"it unpacks to more than {contents.bytes / 1e6:,.0f} MB")
+        if time.monotonic() - self._reported > REPORT_S:
+            self.report()
 
-    def say(self) -> None:
-        """Report how far it is."""
-        self._said = time.monotonic()
+    def report(self) -> None:
+        """Report the progress."""
+        self._reported = time.monotonic()
         self._report(
             Progress(
                 what=f"Unpacking {self._archive.name}",
@@ -172,7 +172,7 @@ class _Job:
         )
 
     def _put(self, path: Path, member: _Member) -> bool:
-        """Write one file; False where it is there."""
+        """Write one file; returns False if it already exists."""
         try:
             if path.parent != self._parent:
                 self._new_parent = _make(path.parent)
@@ -185,12 +185,12 @@ class _Job:
         if len(data) != member.size:
             raise _damaged(self._archive)
         try:
-            # Not through a link that somebody else may have laid.
+            # Do not follow links, which another user may have created.
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
             with os.fdopen(os.open(path, flags, 0o644), "wb", buffering=0) as file:
                 if file.write(data) != len(data):
-                    raise OSError("the disk is full")  # noqa: TRY301 - said as any other
+                    raise OSError("the disk is full")  # noqa: TRY301 - handled like the others
         except OSError as error:
             raise unwritable(path, error) from None
         return True
@@ -203,7 +203,7 @@ class _Job:
 
 
 def most_members(contents: Contents) -> int:
-    """Members of an archive at most: its files, and as many folders and other things."""
+    """Return the most members of an archive: its files, plus as many folders and others."""
     return 2 * contents.files + 10_000
 
 
@@ -219,7 +219,7 @@ def _leads_out(name: str) -> str:
 
 
 def _make(folder: Path) -> bool:
-    """Make a folder with those above it; False where it was there."""
+    """Create a folder with its parents; returns False if it exists."""
     try:
         folder.mkdir()
     except FileNotFoundError:
@@ -256,7 +256,7 @@ def _zip_members(archive: Path, contents: Contents) -> Generator[_Member]:
 
 def _tar_members(archive: Path, contents: Contents) -> Generator[_Member]:
     with (
-        _Bounded(archive, contents) as stream,
+        _Limited(archive, contents) as stream,
         tarfile.open(
             fileobj=stream,
             mode="r|",
@@ -266,7 +266,7 @@ def _tar_members(archive: Path, contents: Contents) -> Generator[_Member]:
         ) as file,
     ):
         while (info := file.next()) is not None:
-            # Else it remembers every member: gigabytes, for millions.
+            # Otherwise tarfile keeps every member: gigabytes for millions of members.
             file.members.clear()  # type: ignore[attr-defined]
             plain = info.type in {tarfile.REGTYPE, tarfile.AREGTYPE} and info.sparse is None
 
@@ -282,8 +282,8 @@ def _tar_members(archive: Path, contents: Contents) -> Generator[_Member]:
             )
 
 
-class _Bounded(io.RawIOBase):
-    """The unpacked bytes of a ``.zst``, which end with an error where they are too many."""
+class _Limited(io.RawIOBase):
+    """The unpacked bytes of a ``.zst`` file, with an error if there are too many."""
 
     def __init__(self, archive: Path, contents: Contents) -> None:
         super().__init__()
@@ -293,17 +293,17 @@ class _Bounded(io.RawIOBase):
         self._file = zstd.ZstdFile(archive)
 
     def readable(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # Buffer is of 3.12
-        """The next bytes; none at the end."""
+        """Read the next bytes; none at the end."""
         count = self._file.readinto(buffer)
         self._left -= count
         if self._left < 0:
             raise BadInput(
-                f"'{self._archive.name}' unpacks to far more than {self._contents.folder} has: "
-                "delete it and download it again."
+                f"'{self._archive.name}' unpacks to far more data than {self._contents.folder} "
+                "has: delete it and download it again."
             )
         return count
 
@@ -314,20 +314,20 @@ class _Bounded(io.RawIOBase):
 
 
 class _CheckedInfo(tarfile.TarInfo):
-    """A header whose extensions are bounded before they are read."""
+    """A header that limits the size of extensions before they are read."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """A header from its block.
+        """Read a header from its block.
 
         Raises:
-            BadInput: it announces an extension that no real archive has.
+            BadInput: it has an extension that is too large or not supported.
         """
         info = super().frombuf(buf, encoding, errors)
         if info.type == tarfile.GNUTYPE_SPARSE or (
             info.type in _EXTENSIONS and info.size > MAX_HEADER
         ):
-            raise BadInput("The archive has a header that no real one has: download it again.")
+            raise BadInput("The archive has an invalid header: download it again.")
         return info
 
 

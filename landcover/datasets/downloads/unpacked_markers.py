@@ -1,6 +1,6 @@
-"""Which archives were unpacked into a folder to their end: a small file in it says so.
+"""A marker file that lists which archives were completely unpacked into a folder.
 
-The archives themselves are deleted then, so that it cannot be told from them.
+Archives are deleted after unpacking, so their presence cannot show this.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from landcover.datasets.downloads.partial_file import unwritable
 from landcover.datasets.downloads.unpack import Unpacked
 from landcover.datasets.downloads.zenodo import RemoteFile
 
-__all__ = ["MARKER_FILE", "MAX_BYTES", "note", "units", "unpacked"]
+__all__ = ["MARKER_FILE", "MAX_BYTES", "units", "unpacked", "write_marker"]
 
 MARKER_FILE: Final = ".landcover-unpacked.json"
 MAX_BYTES: Final = 100_000
 
 
 def unpacked(file: RemoteFile, root: Path) -> dict[str, Any] | None:
-    """What was noted when this very archive was unpacked; None where it was not, or is gone.
+    """Return the marker of an unpacked archive; None if it was not unpacked, or was removed.
 
     Returns:
-        ``md5`` of the archive, ``files`` that came out of it.
+        ``md5`` of the archive, and number of ``files`` in it.
     """
     if file.contents is None or not (root / file.contents.folder).is_dir():
         return None
-    mark = _read(root).get(file.name)
-    return mark if isinstance(mark, dict) and mark.get("md5") == file.md5 else None
+    marker = _read(root).get(file.name)
+    return marker if isinstance(marker, dict) and marker.get("md5") == file.md5 else None
 
 
-def note(file: RemoteFile, root: Path, what: Unpacked) -> None:
-    """Note that an archive was unpacked to its end.
+def write_marker(file: RemoteFile, root: Path, what: Unpacked) -> None:
+    """Record that an archive was completely unpacked.
 
     Raises:
         BadInput: the folder cannot be written to.
     """
-    marks = {**_read(root), file.name: {"md5": file.md5, "files": what.files}}
+    markers = {**_read(root), file.name: {"md5": file.md5, "files": what.files}}
     path, new = root / MARKER_FILE, root / f"{MARKER_FILE}.new"
     try:
-        new.write_text(json.dumps(marks, indent=2), "utf-8")
+        new.write_text(json.dumps(markers, indent=2), "utf-8")
         new.replace(path)
     except OSError as error:
         raise unwritable(path, error) from None
 
 
 def units(file: RemoteFile, root: Path) -> int:
-    """How many patches or pictures are unpacked, by listing folders only."""
+    """Count the unpacked patches or pictures by listing folders."""
     if file.contents is None:
         return 0
     count = 0
@@ -68,7 +68,7 @@ def _read(root: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
             return {}
-        marks = json.loads(path.read_text("utf-8"))
+        markers = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return marks if isinstance(marks, dict) else {}
+    return markers if isinstance(markers, dict) else {}

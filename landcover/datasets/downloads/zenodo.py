@@ -1,7 +1,7 @@
-"""Where the data sets come from: Zenodo's records, with the size and MD5 sum of each file.
+"""The sources of the data sets: Zenodo's records, with the size and MD5 sum of each file.
 
 The sums are those that Zenodo publishes for the records (``files[].checksum`` of
-``https://zenodo.org/api/records/<id>``); people who fetched the same files found them right:
+``https://zenodo.org/api/records/<id>``). They agree with public downloads of the same files:
 
 * BigEarthNet v2, record 10891137: sizes and sums of all three files as in the acquisition
   plans of public projects that checked both (3,616,349 and 710,162 bytes; 63,251,710,377
@@ -9,12 +9,12 @@ The sums are those that Zenodo publishes for the records (``files[].checksum`` o
   torchgeo's ``datasets/bigearthnet.py``, that of the archive in its tests.
 * EuroSAT RGB, record 7711810: 94,658,721 bytes; the sum is in several loaders.
 
-``download`` asks the record again before it begins, and stops where the two differ.
+``download`` reads the record again before it starts, and stops if the two differ.
 
-What the archive of BigEarthNet holds is the data set's description (Clasen et al. 2024):
-549,488 patches, of which 480,038 have no cloud, shadow or snow. 28,000 of them were found
-to unpack to 4,607,680,000 bytes in 336,000 files, which is twelve uncompressed GeoTIFF files
-a patch: 160,000 bytes of pixels and 380 bytes of header a file.
+The contents of BigEarthNet's archive are from the data set's description (Clasen et al. 2024):
+549,488 patches, of which 480,038 have no cloud, shadow or snow. 28,000 of them unpacked to
+4,607,680,000 bytes in 336,000 files, which is twelve uncompressed GeoTIFF files per patch:
+160,000 bytes of pixels, and 380 bytes of header per file.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ __all__ = ["SOURCES", "ZENODO", "Contents", "RemoteFile", "Source", "source"]
 
 ZENODO: Final = "https://zenodo.org"
 _BLOCK: Final = 4096
-"""Bytes that a file system hands out at a time; a small file takes a whole one."""
+"""Block size of a file system in bytes; a small file takes an entire block."""
 _PATCH_FILES: Final = {29_180: 4, 7_580: 6, 1_180: 2}
-"""Bytes of a band file of 10, 20 and 60 m → how many of a patch's twelve are such."""
+"""Bytes of a band file of 10, 20 and 60 m → number of such files per patch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What an archive holds and where it goes.
+    """The contents of an archive and where they are unpacked.
 
     Attributes:
-        folder: the folder that it becomes.
-        member: matches the name of a member that is wanted; its group ``path`` is the
-            member's path in ``folder``, of exactly two folders' or files' names a unit.
-        unit: what people count, such as ``"patches"``.
-        units: how many there are.
-        files: files of all units.
-        largest: bytes of the largest file at most.
-        bytes: of all files at most.
-        disk_bytes: what these take on a file system with blocks of 4 KiB.
+        folder: the folder to unpack to.
+        member: matches the names of members to unpack; its group ``path`` is the member's
+            path in ``folder``, in which each unit is at the second level.
+        unit: what is counted, such as ``"patches"``.
+        units: number of units.
+        files: number of files of all units.
+        largest: upper limit for the bytes of one file.
+        bytes: upper limit for the bytes of all files.
+        disk_bytes: their size on a file system with blocks of 4 KiB.
     """
 
     folder: str
@@ -62,7 +62,7 @@ class Contents:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """One file of a record: its name, bytes and published MD5 sum, and what it holds if packed."""
+    """One file of a record: its name, size in bytes, published MD5 sum, and contents if packed."""
 
     name: str
     size: int
@@ -72,15 +72,15 @@ class RemoteFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A data set as its authors publish it.
+    """A data set as published by its authors.
 
     Attributes:
-        name: what the command line calls it.
-        title: what people read.
-        record: Zenodo's number of it.
-        licence: its SPDX identifier.
-        files: smallest first.
-        base: scheme, host and port that are asked; also after a redirect no other is.
+        name: the name on the command line.
+        title: the name for people.
+        record: the number of its record at Zenodo.
+        licence: SPDX identifier of its licence.
+        files: its files, smallest first.
+        base: scheme, host and port to download from; redirects to others are refused.
     """
 
     name: str
@@ -91,12 +91,12 @@ class Source:
     base: str = ZENODO
 
     def address(self, file: RemoteFile) -> str:
-        """Where a file is fetched from."""
+        """Return the address of a file."""
         return f"{self.base}/records/{self.record}/files/{file.name}?download=1"
 
     @property
     def page(self) -> str:
-        """Where Zenodo says in JSON what the record holds."""
+        """The address of the record in JSON."""
         return f"{self.base}/api/records/{self.record}"
 
 
@@ -179,11 +179,11 @@ SOURCES: Final[dict[str, Source]] = {
         ),
     )
 }
-"""Name → the data set; the two that are distributed for everybody without an account."""
+"""Name → data set; both can be downloaded without an account."""
 
 
 def source(name: str) -> Source:
-    """The source of a data set.
+    """Return the source of a data set.
 
     Raises:
         UnknownName: no data set of that name can be downloaded.

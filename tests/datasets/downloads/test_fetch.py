@@ -1,4 +1,4 @@
-"""One file over a connection that breaks, lies, changes its mind: right bytes or a sentence."""
+"""Downloads over faulty connections give the right bytes or a clear error."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_comes_whole_and_is_not_fetched_again(server: FileServer, tmp_path: Path) -> None:
+def test_a_complete_file_is_not_fetched_again(server: FileServer, tmp_path: Path) -> None:
     assert bring(server, tmp_path)
     assert (tmp_path / NAME).read_bytes() == DATA
     assert leftovers(tmp_path) == [NAME]
@@ -82,7 +82,9 @@ def test_a_file_comes_whole_and_is_not_fetched_again(server: FileServer, tmp_pat
     assert server.asked == [""]
 
 
-def test_a_dropped_connection_goes_on_at_the_same_byte(server: FileServer, tmp_path: Path) -> None:
+def test_a_dropped_connection_is_resumed_at_the_same_byte(
+    server: FileServer, tmp_path: Path
+) -> None:
     server.script.extend([Step(kind="drop", count=300_000), Step(kind="drop", count=100_000)])
     assert bring(server, tmp_path)
     assert (tmp_path / NAME).read_bytes() == DATA
@@ -92,7 +94,7 @@ def test_a_dropped_connection_goes_on_at_the_same_byte(server: FileServer, tmp_p
     assert server.requests[-1].status == 206
 
 
-def test_another_process_goes_on_where_one_stopped(server: FileServer, tmp_path: Path) -> None:
+def test_another_process_resumes_a_download(server: FileServer, tmp_path: Path) -> None:
     server.script.extend([Step(kind="drop", count=400_000)] + [Step(kind="status")] * 12)
     with pytest.raises(FetchError, match=r"status 503.*MB are kept in 'pixels.bin.part'"):
         bring(server, tmp_path)
@@ -120,7 +122,7 @@ download(source, Path(folder))
 """
 
 
-def test_a_killed_process_is_gone_on_with(server: FileServer, tmp_path: Path) -> None:
+def test_the_download_of_a_killed_process_is_resumed(server: FileServer, tmp_path: Path) -> None:
     file = server.remote(NAME)
     server.script.append(Step(kind="trickle", count=3000))
     arguments = [server.url, str(tmp_path), NAME, str(file.size), file.md5]
@@ -161,7 +163,7 @@ def test_a_server_that_does_not_understand_if_range_still_sends_parts(
 def test_a_file_with_a_new_tag_is_compared_not_mixed(
     server: FileServer, tmp_path: Path, *, across_processes: bool
 ) -> None:
-    """The parts are of a file that was replaced: those of the new one alone are kept."""
+    """The existing bytes are of a file that was replaced: only those of the new one are kept."""
     part = tmp_path / f"{NAME}{PART}"
     part.write_bytes(DATA[:200_000] + b"x" * 100_000)
     (tmp_path / f"{NAME}{NOTES}").write_text('{"validator": "\\"old\\""}')
@@ -172,8 +174,8 @@ def test_a_file_with_a_new_tag_is_compared_not_mixed(
     assert (tmp_path / NAME).read_bytes() == DATA
 
 
-def test_what_was_compared_is_trusted(server: FileServer, tmp_path: Path) -> None:
-    """Once all that was there is known to be of the new file, parts are asked for again."""
+def test_compared_bytes_are_trusted(server: FileServer, tmp_path: Path) -> None:
+    """Once all existing bytes are known to be of the new file, ranges are requested again."""
     (tmp_path / f"{NAME}{PART}").write_bytes(DATA[:200_000])
     (tmp_path / f"{NAME}{NOTES}").write_text('{"validator": "\\"old\\""}')
     server.script.append(Step(kind="drop", count=600_000))
@@ -182,17 +184,19 @@ def test_what_was_compared_is_trusted(server: FileServer, tmp_path: Path) -> Non
     assert (tmp_path / NAME).read_bytes() == DATA
 
 
-def test_a_server_that_ignores_if_range_is_noticed(server: FileServer, tmp_path: Path) -> None:
+def test_a_server_that_ignores_if_range_is_detected(server: FileServer, tmp_path: Path) -> None:
     server.script.extend([Step(kind="drop", count=300_000), Step(kind="swap")])
     with pytest.raises(FetchError, match="MD5 sum"):
         bring(server, tmp_path)
     assert leftovers(tmp_path) == []
-    # What it was asked: a part, which was of another file; then all, which was compared.
+    # It was asked for a range, which was of another file; then for the complete file.
     assert server.asked[0] == server.asked[2] == ""
     assert server.asked[1].startswith("bytes=")
 
 
-def test_a_server_without_tags_is_judged_by_the_sum(server: FileServer, tmp_path: Path) -> None:
+def test_a_file_of_a_server_without_tags_is_checked_by_its_sum(
+    server: FileServer, tmp_path: Path
+) -> None:
     server.tag = ""
     server.script.append(Step(kind="drop", count=300_000))
     assert bring(server, tmp_path)
@@ -200,49 +204,52 @@ def test_a_server_without_tags_is_judged_by_the_sum(server: FileServer, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("step", "said"),
+    ("step", "message"),
     [
         (Step(kind="html"), "web page instead of 'pixels.bin'"),
-        (Step(kind="other-size"), "700,001 bytes where 700,000 are published"),
-        (Step(kind="status", status=404), "is not there"),
-        (Step(kind="status", status=410), "is not there"),
+        (Step(kind="other-size"), "700,001 bytes, but 700,000 are published"),
+        (Step(kind="status", status=404), "'pixels.bin' is missing at"),
+        (Step(kind="status", status=410), "'pixels.bin' is missing at"),
         (Step(kind="status", status=403), "is refused .status 403"),
         (Step(kind="status", status=418), "is refused .status 418"),
-        (Step(kind="redirect"), "leads to '169.254.169.254'"),
-        (Step(kind="redirect", location="http://localhost:1/x"), "leads to 'localhost:1'"),
-        (Step(kind="redirect", location="https://127.0.0.1/x"), "leads to '127.0.0.1'"),
-        (Step(kind="redirect", location="file:///etc/passwd"), "leads to 'file'"),
-        (Step(kind="redirect", location="//evil.example/x"), "leads to 'evil.example'"),
-        (Step(kind="redirect", location="http://user@[::1/x"), "leads to|address to address"),
-        (Step(kind="redirect", location=""), "from address to address"),
+        (Step(kind="redirect"), "redirects to '169.254.169.254'"),
+        (Step(kind="redirect", location="http://localhost:1/x"), "redirects to 'localhost:1'"),
+        (Step(kind="redirect", location="https://127.0.0.1/x"), "redirects to '127.0.0.1'"),
+        (Step(kind="redirect", location="file:///etc/passwd"), "redirects to 'file'"),
+        (Step(kind="redirect", location="//evil.example/x"), "redirects to 'evil.example'"),
+        (
+            Step(kind="redirect", location="http://user@[::1/x"),
+            "redirects to|redirects the request too often",
+        ),
+        (Step(kind="redirect", location=""), "redirects the request too often"),
     ],
 )
-def test_what_no_further_attempt_would_mend_is_said_at_once(
-    server: FileServer, tmp_path: Path, step: Step, said: str
+def test_permanent_faults_are_reported_at_once(
+    server: FileServer, tmp_path: Path, step: Step, message: str
 ) -> None:
     server.script.extend([step] * 9)
-    with pytest.raises(FetchError, match=said):
+    with pytest.raises(FetchError, match=message):
         bring(server, tmp_path)
     assert len(server.requests) <= 6
     assert leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ("step", "said"),
+    ("step", "message"),
     [
         (Step(kind="status", status=429, retry_after="0"), "status 429"),
         (Step(kind="status", status=503, retry_after="Wed, 21 Oct 2026 07:28:00 GMT"), "503"),
-        (Step(kind="packed"), "packs the file once more"),
+        (Step(kind="packed"), "compresses the file again"),
         (Step(kind="drop"), "the connection broke"),
         (Step(kind="hang"), "the connection broke"),
         (Step(kind="endless"), "more bytes than the file has"),
     ],
 )
-def test_what_never_ends_well_is_given_up(
-    server: FileServer, tmp_path: Path, step: Step, said: str
+def test_a_download_that_keeps_failing_is_given_up(
+    server: FileServer, tmp_path: Path, step: Step, message: str
 ) -> None:
     server.script.extend([step] * 30)
-    with pytest.raises(FetchError, match=said):
+    with pytest.raises(FetchError, match=message):
         bring(server, tmp_path)
     assert 6 <= len(server.requests) <= 13
     assert not (tmp_path / NAME).exists()
@@ -252,17 +259,17 @@ def test_what_never_ends_well_is_given_up(
     "kind",
     ["less", "short", "longer", "whole", "wrong-range", "status", "retag", "packed", "unlabelled"],
 )
-def test_what_passes_does_no_harm(server: FileServer, tmp_path: Path, kind: Kind) -> None:
-    """A part has come; the next answer goes wrong once; then all is well."""
+def test_a_download_recovers_from_one_fault(server: FileServer, tmp_path: Path, kind: Kind) -> None:
+    """After a first part, one response is faulty; the next one is correct."""
     server.script.extend([Step(kind="drop", count=300_000), Step(kind=kind, count=100)])
     assert bring(server, tmp_path)
     assert (tmp_path / NAME).read_bytes() == DATA
 
 
-def test_a_silent_server_is_taken_for_gone(server: FileServer, tmp_path: Path) -> None:
+def test_a_silent_server_times_out(server: FileServer, tmp_path: Path) -> None:
     server.latency = 2.0
     retry_policy = RetryPolicy(first_attempts=2, first_wait_s=0.001, silence_s=0.15)
-    with pytest.raises(FetchError, match="no answer"):
+    with pytest.raises(FetchError, match="no response"):
         bring(server, tmp_path, retry_policy=retry_policy)
 
 
@@ -273,17 +280,21 @@ def test_no_server_at_all(server: FileServer, tmp_path: Path) -> None:
         bring(server, tmp_path, source=source)
 
 
-def test_a_server_that_drips_is_asked_anew(server: FileServer, tmp_path: Path) -> None:
-    """Bytes that come too slowly are no progress, though the connection never breaks."""
+def test_a_connection_that_is_too_slow_is_reopened(server: FileServer, tmp_path: Path) -> None:
+    """A slow connection is reopened although it never breaks."""
     server.script.append(Step(kind="trickle", count=10))
     said: list[str] = []
     retry_policy = RetryPolicy(first_wait_s=0.001, silence_s=1, slow_s=0.2)
-    assert bring(server, tmp_path, retry_policy=retry_policy, report=lambda p: said.append(p.what))
+    assert bring(
+        server, tmp_path, retry_policy=retry_policy, report=lambda p: said.append(p.detail)
+    )
     assert any("less than 1 kB a second" in what for what in said)
     assert (tmp_path / NAME).read_bytes() == DATA
 
 
-def test_attempts_that_bring_a_few_bytes_are_counted(server: FileServer, tmp_path: Path) -> None:
+def test_attempts_that_receive_few_bytes_count_as_failed(
+    server: FileServer, tmp_path: Path
+) -> None:
     server.script.extend([Step(kind="drop", count=10)] * 20)
     retry_policy = RetryPolicy(
         attempts=5, first_attempts=5, progress_bytes=1000, first_wait_s=0.001, silence_s=1
@@ -293,7 +304,7 @@ def test_attempts_that_bring_a_few_bytes_are_counted(server: FileServer, tmp_pat
     assert len(server.asked) == 5
 
 
-def test_retry_after_is_honoured_and_bounded(server: FileServer, tmp_path: Path) -> None:
+def test_retry_after_is_respected_up_to_a_limit(server: FileServer, tmp_path: Path) -> None:
     said: list[str] = []
     server.script.append(Step(kind="status", status=429, retry_after="99999999"))
     bring(server, tmp_path, report=lambda progress: said.append(progress.detail))
@@ -303,26 +314,28 @@ def test_retry_after_is_honoured_and_bounded(server: FileServer, tmp_path: Path)
 
 def test_random_bytes_are_found_by_their_sum(server: FileServer, tmp_path: Path) -> None:
     server.script.append(Step(kind="garbage"))
-    with pytest.raises(FetchError, match=r"MD5 sum is [0-9a-f]{32} where [0-9a-f]{32}"):
+    with pytest.raises(
+        FetchError, match=r"MD5 sum is [0-9a-f]{32} instead of the published [0-9a-f]{32}"
+    ):
         bring(server, tmp_path)
     assert leftovers(tmp_path) == []
     assert bring(server, tmp_path)
 
 
 @pytest.mark.parametrize("wrong", [b"", DATA[:-1], DATA[:-1] + b"!", DATA + b"!"])
-def test_a_wrong_file_of_that_name_is_named_and_left_alone(
+def test_another_file_of_that_name_is_reported_and_kept(
     server: FileServer, tmp_path: Path, wrong: bytes
 ) -> None:
     (tmp_path / NAME).write_bytes(wrong)
-    with pytest.raises(BadInput, match=r"'pixels\.bin' is in the folder already but has"):
+    with pytest.raises(BadInput, match=r"'pixels\.bin' is already in the folder, but it has"):
         bring(server, tmp_path)
     assert (tmp_path / NAME).read_bytes() == wrong
     assert server.requests == []
 
 
-def test_what_is_no_file_is_named(server: FileServer, tmp_path: Path) -> None:
+def test_a_folder_instead_of_a_file_is_reported(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
-    with pytest.raises(BadInput, match="is no file"):
+    with pytest.raises(BadInput, match="is not a file"):
         bring(server, tmp_path)
     (tmp_path / NAME).rmdir()
     (tmp_path / f"{NAME}{PART}").mkdir()
@@ -341,7 +354,7 @@ def test_a_part_is_not_written_through_a_link(server: FileServer, tmp_path: Path
     assert other.read_bytes() == b"mine"
 
 
-def test_a_part_larger_than_the_file_begins_anew(server: FileServer, tmp_path: Path) -> None:
+def test_a_part_larger_than_the_file_is_discarded(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / f"{NAME}{PART}").write_bytes(DATA + b"more")
     assert bring(server, tmp_path)
     assert (tmp_path / NAME).read_bytes() == DATA
@@ -350,7 +363,7 @@ def test_a_part_larger_than_the_file_begins_anew(server: FileServer, tmp_path: P
 @pytest.mark.parametrize(
     "notes", [b"", b"\xff", b"[]", b'{"validator": 3}', b'{"validator": "a\\nb: c"}', b"[" * 9999]
 )
-def test_damaged_notes_do_no_harm(server: FileServer, tmp_path: Path, notes: bytes) -> None:
+def test_damaged_notes_are_ignored(server: FileServer, tmp_path: Path, notes: bytes) -> None:
     (tmp_path / f"{NAME}{PART}").write_bytes(DATA[:1000])
     (tmp_path / f"{NAME}{NOTES}").write_bytes(notes)
     assert bring(server, tmp_path)
@@ -364,13 +377,13 @@ def test_two_downloads_into_one_folder_do_not_mix(server: FileServer, tmp_path: 
     while not (tmp_path / f"{NAME}{PART}").exists():
         assert first.is_alive()
         time.sleep(0.01)
-    with pytest.raises(BadInput, match="being fetched into this folder already"):
+    with pytest.raises(BadInput, match="already being downloaded to this folder"):
         bring(server, tmp_path)
     first.join()
     assert (tmp_path / NAME).read_bytes() == DATA
 
 
-def test_stopping_keeps_what_has_come(server: FileServer, tmp_path: Path) -> None:
+def test_stopping_keeps_the_received_bytes(server: FileServer, tmp_path: Path) -> None:
     cancel = Event()
     server.script.extend([Step(kind="drop", count=300_000)] + [Step(kind="status")] * 99)
 
@@ -379,7 +392,7 @@ def test_stopping_keeps_what_has_come(server: FileServer, tmp_path: Path) -> Non
             cancel.set()
 
     retry_policy = RetryPolicy(first_wait_s=60, progress_bytes=10_000_000)
-    with pytest.raises(Cancelled, match="run it again to go on"):
+    with pytest.raises(Cancelled, match="Stopped by the user: run it again to resume"):
         bring(server, tmp_path, retry_policy=retry_policy, cancel=cancel, report=report)
     came = (tmp_path / f"{NAME}{PART}").read_bytes()
     assert came
@@ -406,7 +419,7 @@ def test_progress_counts_bytes(server: FileServer, tmp_path: Path) -> None:
         b" " * 3_000_000,
     ],
 )
-def test_a_garbled_record_is_as_good_as_none(server: FileServer, page: bytes) -> None:
+def test_an_unreadable_record_counts_as_unavailable(server: FileServer, page: bytes) -> None:
     server.record = page
 
     async def work() -> object:
@@ -424,8 +437,8 @@ def test_a_record_is_read(server: FileServer) -> None:
     assert run(work) == {NAME: (len(DATA), hashlib.md5(DATA).hexdigest())}
 
 
-def said(server: FileServer, folder: Path, retry_policy: RetryPolicy) -> str:
-    """What a download says that fails; "" of one that does not."""
+def message_of(server: FileServer, folder: Path, retry_policy: RetryPolicy) -> str:
+    """Return the message of a download that fails; "" if it succeeds."""
     try:
         assert bring(server, folder, retry_policy=retry_policy)
     except LandcoverError as error:
@@ -489,18 +502,18 @@ def test_any_sequence_of_faults_ends_with_the_right_bytes_or_a_sentence(
     retry_policy = RetryPolicy(
         attempts=4, first_attempts=3, progress_bytes=20_000, first_wait_s=0.0, silence_s=1
     )
-    sentence = said(server, folder, retry_policy)
+    sentence = message_of(server, folder, retry_policy)
     if sentence:
         assert sentence.endswith((".", "!"))
         assert not (folder / NAME).exists()
     else:
         assert (folder / NAME).read_bytes() == SMALL
-    # Whatever happened, the true file can be had afterwards, from what was left behind.
+    # In any case, the correct file can be downloaded afterwards.
     server.reset()
     if sentence:
-        again = said(server, folder, retry_policy)
-        if again:  # bytes that were wrong: found by their sum, and thrown away
+        again = message_of(server, folder, retry_policy)
+        if again:  # wrong bytes, which were detected by their sum and removed
             assert "MD5" in again
-            assert said(server, folder, retry_policy) == ""
+            assert message_of(server, folder, retry_policy) == ""
     assert (folder / NAME).read_bytes() == SMALL
     assert leftovers(folder) == [NAME]

@@ -1,4 +1,4 @@
-"""A whole data set into a folder: what is fetched, unpacked, kept, refused, and gone on with."""
+"""Downloads of data sets: what is fetched, unpacked, kept, refused, and resumed."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_metadata_only(server: FileServer, tmp_path: Path) -> None:
     done = download(bigearthnet_source(server), tmp_path, metadata_only=True, retry_policy=QUICK)
     assert done.fetched == (FLAWED, TABLE)
     assert names(tmp_path) == {FLAWED, TABLE}
-    with pytest.raises(BadInput, match="leave --metadata-only out"):
+    with pytest.raises(BadInput, match="has no table without its pixels: omit --metadata-only"):
         download(eurosat_source(server), tmp_path, metadata_only=True)
     # The pixels can follow.
     assert download(bigearthnet_source(server), tmp_path, retry_policy=QUICK).fetched == (S2,)
@@ -112,7 +112,7 @@ def test_eurosat_unpacked_and_packed(server: FileServer, tmp_path: Path) -> None
     assert names(both) == {"EuroSAT_RGB", RGB, MARKER_FILE}
     for root in (unpacked, packed, both):
         assert len(eurosat.open_eurosat(root).load("all")) == 3
-    # What was left packed is unpacked by the next call, without fetching it again.
+    # The next call unpacks the archive without downloading it again.
     server.requests.clear()
     done = download(eurosat_source(server), packed, retry_policy=QUICK)
     assert done.unpacked == {"EuroSAT_RGB": 3}
@@ -127,30 +127,30 @@ def test_a_deleted_folder_is_fetched_again(server: FileServer, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", f'{{"{RGB}": 3}}', f'{{"{RGB}": {{"md5": 0}}}}'])
-def test_damaged_marks_are_no_marks(server: FileServer, tmp_path: Path, text: str) -> None:
+def test_damaged_marker_files_are_ignored(server: FileServer, tmp_path: Path, text: str) -> None:
     (tmp_path / "EuroSAT_RGB").mkdir()
     (tmp_path / MARKER_FILE).write_text(text)
     assert download(eurosat_source(server), tmp_path, retry_policy=QUICK).fetched == (RGB,)
     assert json.loads((tmp_path / MARKER_FILE).read_text())[RGB]["files"] == 3
 
 
-def test_too_little_space_is_said_before_anything_is_fetched(
+def test_too_little_space_is_reported_before_the_download(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge = eurosat_source(server, size=10**15)
     with pytest.raises(BadInput, match=r"needs 1,000,000\.0 GB more in .*GB are free"):
         download(huge, tmp_path)
     assert server.requests == []
-    # What is unpacked already needs no more space.
+    # Files that are already unpacked need no more space.
     real = bigearthnet_source(server)
     big = replace(real, files=(server.remote(S2, contents=replace(PATCHES, disk_bytes=10**15)),))
     with pytest.raises(BadInput, match=r"1,000,000\.0 unpacked"):
         download(big, tmp_path)
-    for look in SPECS:
-        product = look.patch_id.rsplit("_", 2)[0]
-        (tmp_path / "BigEarthNet-S2" / product / look.patch_id).mkdir(parents=True)
+    for spec in SPECS:
+        product = spec.patch_id.rsplit("_", 2)[0]
+        (tmp_path / "BigEarthNet-S2" / product / spec.patch_id).mkdir(parents=True)
     download(big, tmp_path, retry_policy=QUICK)
-    # A file system may lack room for names rather than for bytes.
+    # A file system may have enough space but a limit on the number of files.
     full = SimpleNamespace(f_files=100, f_favail=40, f_bavail=10**9, f_blocks=10**9, f_frsize=4096)
     full.f_bfree = full.f_bavail
     monkeypatch.setattr(os, "statvfs", lambda _: full)
@@ -168,52 +168,54 @@ def test_a_record_that_changed_is_refused(server: FileServer, tmp_path: Path) ->
         download(eurosat_source(server), tmp_path, retry_policy=QUICK)
 
 
-def test_a_record_that_cannot_be_asked_is_noted(server: FileServer, tmp_path: Path) -> None:
+def test_an_unavailable_record_is_noted(server: FileServer, tmp_path: Path) -> None:
     server.record = b"<html>"
     done = download(eurosat_source(server), tmp_path, retry_policy=QUICK)
     assert len(done.notes) == 1
-    assert "could not be asked" in done.notes[0]
+    assert done.notes[0].endswith(
+        "is not available, so the sizes and sums of this version of landcover are used."
+    )
     assert names(tmp_path) == {"EuroSAT_RGB", MARKER_FILE}
 
 
-def test_an_archive_that_holds_fewer_files_is_noted(server: FileServer, tmp_path: Path) -> None:
+def test_an_archive_with_fewer_files_is_noted(server: FileServer, tmp_path: Path) -> None:
     file = server.remote(RGB, contents=replace(PICTURES, files=4, units=4))
     fewer = replace(eurosat_source(server), files=(file,))
     assert download(fewer, tmp_path, retry_policy=QUICK).notes == (
-        f"'{RGB}' held 3 files where 4 are known.",
+        f"'{RGB}' contained 3 files, but 4 were expected.",
     )
 
 
-def test_folders_that_cannot_be_used(server: FileServer, tmp_path: Path) -> None:
+def test_unsuitable_folders_are_refused(server: FileServer, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     for root in (file, file / "below"):
-        with pytest.raises(BadInput, match="cannot be made"):
+        with pytest.raises(BadInput, match="cannot be created"):
             download(eurosat_source(server), root)
     (tmp_path / RGB).write_bytes(b"mine")
-    with pytest.raises(BadInput, match="delete it or move it away"):
+    with pytest.raises(BadInput, match="delete or move it, then run this again"):
         download(eurosat_source(server), tmp_path, retry_policy=QUICK)
     assert (tmp_path / RGB).read_bytes() == b"mine"
 
 
-def test_stopping_is_heard_everywhere(server: FileServer, tmp_path: Path) -> None:
+def test_every_step_can_be_stopped(server: FileServer, tmp_path: Path) -> None:
     stop = Event()
     stop.set()
-    with pytest.raises(Cancelled, match="run it again to go on"):
+    with pytest.raises(Cancelled, match="Stopped by the user: run it again to resume"):
         download(eurosat_source(server), tmp_path, cancel=stop)
     download(eurosat_source(server), tmp_path, packed=True, retry_policy=QUICK)
-    with pytest.raises(Cancelled, match="run it again to go on"):
+    with pytest.raises(Cancelled, match="Stopped by the user: run it again to resume"):
         download(eurosat_source(server), tmp_path, cancel=stop)
 
 
-def test_only_what_is_published_can_be_downloaded() -> None:
+def test_an_unknown_source_is_refused() -> None:
     assert source("eurosat").title == "EuroSAT RGB"
     with pytest.raises(UnknownName, match="did you mean 'bigearthnet'"):
         source("bigearthnet-v3")
 
 
-def test_the_table_of_sources_agrees_with_itself() -> None:
-    """Numbers that are stated in several places, and the forms that addresses have."""
+def test_the_table_of_sources_is_consistent() -> None:
+    """Compare numbers that are stated in several places, and check the addresses."""
     patches = SOURCES["bigearthnet"].files[-1].contents
     assert patches is not None
     assert patches.bytes == 549_488 * 164_560  # as 28,000 patches had 4,607,680,000
@@ -228,10 +230,10 @@ def test_the_table_of_sources_agrees_with_itself() -> None:
             assert file.contents is None or file.name.endswith((".zip", ".tar.zst"))
 
 
-# What is there?
+# Checks of a folder
 
 
-def test_check_of_a_whole_data_set(
+def test_check_of_a_complete_data_set(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = {"train": 1, "validation": 1, "test": 1, "flawed": 1}
@@ -253,7 +255,7 @@ def test_check_of_a_whole_data_set(
     assert record["sample"] == {"opened": 2, "failed": {}}
 
 
-def test_check_names_what_is_wrong(server: FileServer, tmp_path: Path) -> None:
+def test_check_reports_what_is_wrong(server: FileServer, tmp_path: Path) -> None:
     ben = bigearthnet_source(server)
     download(ben, tmp_path, retry_policy=QUICK)
     write_table(tmp_path / FLAWED, SPECS[3:], s1_name=["another"])
@@ -265,10 +267,12 @@ def test_check_names_what_is_wrong(server: FileServer, tmp_path: Path) -> None:
     assert list(record["sample"]["failed"]) == [v2_id(2)]
     text = as_text(record)
     assert "Not complete" in text
-    assert "BigEarthNet v2 has 237,871 in 'train' and 1 are here." in text
+    assert "BigEarthNet v2 has 237,871 in 'train', but 1 are here." in text
 
 
-def test_check_of_parts_and_of_nothing(server: FileServer, tmp_path: Path) -> None:
+def test_check_of_an_incomplete_file_and_an_empty_folder(
+    server: FileServer, tmp_path: Path
+) -> None:
     rgb = eurosat_source(server)
     record = check(rgb, tmp_path)
     assert record["files"][0]["state"] == "absent"
