@@ -26,14 +26,14 @@ from pages.parts.models import (
     thresholds,
     trust,
 )
-from pages.parts.models import report_figures as show
+from pages.parts.models import charts as show
 from pages.parts.models import selective_risk as selective
-from pages.parts.models import trade_off as choosing
+from pages.parts.models import trade_off as recommend
 from pages.parts.shared import entry
 
 CURVES: Final = "Precision and recall"
 OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
-    "Classes": classes.figures,
+    "Classes": classes.metrics,
     "Confusion": classes.confusions,
     "Thresholds": thresholds.render,
     "Co-occurrence": classes.co_occurrence,
@@ -71,9 +71,9 @@ def main() -> None:
         st.error(sentence)
     rows = data.rows(found)
     if split is not None and rows:
-        choosing.advice(rows)
+        recommend.recommendations(rows)
         leaderboard.render(found, rows, split)
-        choosing.bubbles(rows)
+        recommend.bubbles(rows)
     else:
         st.info(
             "No model has a readable report, so there are no metrics to show. Make one with "

@@ -35,7 +35,7 @@ def test_a_threshold_moves_by_keyboard_and_comes_back(
     before = slider.get_attribute("aria-valuetext")
     slider.press("End")
     expect(recall.get_by_test_id("stMetricValue")).to_have_text("0.000")
-    page.get_by_role("button", name="The report's threshold").click()
+    page.get_by_role("button", name="Reset to the report's").click()
     expect(slider).to_have_attribute("aria-valuetext", str(before))
     expect(recall.get_by_test_id("stMetricValue")).not_to_have_text("0.000")
     assert outside == []
@@ -65,7 +65,7 @@ def test_the_curve_of_the_verdict_is_reached_by_keyboard(
     view = page.get_by_role("radio", name="Can it be trusted?")
     expect(view).to_be_visible(timeout=90_000)  # as above, the browser is loading plotly
     view.click()
-    for head in ("How often is a good patch doubted?", "Which bad patches are caught?"):
+    for head in ("How often is a good patch flagged?", "Which bad patches are flagged?"):
         expect(page.get_by_role("heading", name=head)).to_be_visible()
     for stem in ("false-alarms", "caught", "risk-verdict"):
         chart = page.locator(f"[class*=st-key-models_chart_{stem}] .js-plotly-plot")

@@ -1,6 +1,6 @@
-"""The Models page shows what the files say, and says what is missing.
+"""The Models page shows the contents of the files, and what is missing.
 
-Models and reports are real ones, fitted and measured on a tiny look-alike data set.
+Models and reports are real, trained and measured on a tiny synthetic data set.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from landcover.models import registry
 from landcover.models.model import load_model
 from landcover.train.recipes import bigearthnet
 from landcover.train.recipes.order import Order
-from pages.parts.models import classes, compare, data, failures, report_figures
+from pages.parts.models import charts, classes, compare, data, failures
 from tests.support import tiny
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 
@@ -59,7 +59,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(scope="module")
 def master(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A zoo of a tiny net and both baselines, all of them measured."""
+    """A registry of a tiny net and two baselines, all of them measured."""
     folder = tmp_path_factory.mktemp("zoo")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
@@ -111,9 +111,9 @@ def view(shown: AppTest, name: str) -> AppTest:
     return shown
 
 
-def test_every_model_is_listed_with_the_figures_of_its_file(zoo: Path) -> None:
+def test_every_model_is_listed_with_the_metrics_of_its_file(zoo: Path) -> None:
     shown = page()
-    chosen = [key for key in data.FIGURES if key != "accuracy"]
+    chosen = [key for key in data.METRICS if key != "accuracy"]
     shown.multiselect(key="models_columns_several").set_value(chosen).run()
     assert not shown.exception
     rows = {row["Model"]: row for row in shown.dataframe[0].value.to_dict("records")}
@@ -122,31 +122,31 @@ def test_every_model_is_listed_with_the_figures_of_its_file(zoo: Path) -> None:
         row, figures = rows[registry.default().card(name).title], report(zoo, name).metrics
         for key in chosen:
             low, high = figures.confidence_intervals[key]
-            title = data.FIGURES[key].title
+            title = data.METRICS[key].title
             assert row[title] == f"{figures.value(key):.3f} [{low:.3f}, {high:.3f}]"
         assert row["Parameters"] == f"{registry.default().card(name).parameters:,}"
-        assert row["ms a patch"] == f"{figures.speed.milliseconds_per_patch:.1f}"
+        assert row["ms per patch"] == f"{figures.speed.milliseconds_per_patch:.1f}"
 
 
 @pytest.mark.parametrize("by", ["macro_ap", "brier"])
-def test_the_best_by_the_chosen_figure_comes_first(zoo: Path, by: str) -> None:
+def test_the_best_by_the_chosen_metric_comes_first(zoo: Path, by: str) -> None:
     shown = page()
     shown.selectbox(key="models_sort_several").set_value(by).run()
     assert not shown.exception
     table = shown.dataframe[0].value
-    assert list(table.columns)[1] == data.FIGURES[by].title
-    values = [float(text.split(" ")[0]) for text in table[data.FIGURES[by].title]]
+    assert list(table.columns)[1] == data.METRICS[by].title
+    values = [float(text.split(" ")[0]) for text in table[data.METRICS[by].title]]
     assert values == sorted(values, reverse=by == "macro_ap")
     best = {n: report(zoo, n).metrics.value(by) for n in registry.default().names()}
     first = min(best, key=best.__getitem__) if by == "brier" else max(best, key=best.__getitem__)
     assert table["Model"].iloc[0] == registry.default().card(first).title
 
 
-def test_figures_that_an_older_report_lacks_are_dashes(zoo: Path) -> None:
+def test_metrics_that_an_older_report_lacks_are_dashes(zoo: Path) -> None:
     path = zoo / "class-prior" / "evaluation" / "bigearthnet-v2-test.json"
     told = json.loads(path.read_text())
     kept = ("macro_ap", "micro_ap", "macro_f1", "micro_f1", "ece")
-    for key in set(data.FIGURES) - set(kept):
+    for key in set(data.METRICS) - set(kept):
         told.pop(key, None)
         told["confidence_intervals"].pop(key, None)
     told.pop("per_country")
@@ -164,15 +164,15 @@ def test_figures_that_an_older_report_lacks_are_dashes(zoo: Path) -> None:
     for option in shown.segmented_control(key="models_view").options:
         view(shown, option)
         assert not shown.error, option
-    assert "has no figures by country" in text(view(shown, "Countries"))
+    assert "has no metrics by country" in text(view(shown, "Countries"))
 
 
-def test_the_page_says_which_model_to_take(zoo: Path) -> None:
+def test_the_page_recommends_a_model(zoo: Path) -> None:
     said = text(page())
     best = max(registry.default().names(), key=lambda n: report(zoo, n).metrics.micro_ap)
     value = report(zoo, best).metrics.micro_ap
     assert f"(best micro AP): **{registry.default().card(best).title}**, {value:.3f} [" in said
-    assert "inside the best one's interval" in said
+    assert "inside the best model's interval" in said
 
 
 def test_accuracy_against_time_has_every_model(zoo: Path) -> None:
@@ -185,15 +185,15 @@ def test_accuracy_against_time_has_every_model(zoo: Path) -> None:
         assert sorted(table["Model"]) == sorted(
             registry.default().card(n).title for n in registry.default().names()
         )
-        fastest = table.sort_values("ms a patch").iloc[0]
+        fastest = table.sort_values("ms per patch").iloc[0]
         assert fastest["On the front"]
         assert table.loc[table[value].idxmax(), "On the front"]
 
 
-def test_figures_come_with_data_support_and_interval(zoo: Path) -> None:
+def test_metrics_come_with_data_support_and_interval(zoo: Path) -> None:
     said = text(page())
     assert "**12 patches** of `bigearthnet-v2`, split **test**" in said
-    assert "95 % of 100 bootstrap resamples" in said
+    assert "In brackets: 95 % of 100 bootstrap resamples" in said
     assert "classes with at least 5 positives in this split: Pastures, Mixed forest" in said
     margin = report(zoo).metrics.baselines["class-prior"].margin["macro_ap"]
     assert f"Macro AP {margin.difference:+.3f} [{margin.interval[0]:+.3f}" in said
@@ -225,7 +225,7 @@ def test_each_two_by_two_table_counts_every_patch(zoo: Path) -> None:
     table = data.confusion_table(report(zoo)).set_index("Class")
     assert (table.sum(axis=1) == 12).all()
     truth = report(zoo).predictions.truth
-    there = table["Present, called"] + table["Present, missed"]
+    there = table["Present, predicted"] + table["Present, missed"]
     assert list(there) == list(truth.sum(axis=0))
     html = classes.two_by_two("<b>", 3, 1, 0, 8)
     assert "&lt;b&gt;" in html
@@ -239,9 +239,9 @@ def test_co_occurrence_can_be_compared_with_the_truth(zoo: Path) -> None:
     for option in classes.VIEWS:
         shown.segmented_control(key="models_together").set_value(option).run()
         assert not shown.exception
-        table = next(f.value for f in shown.dataframe if "truly there" in f.value.columns)
+        table = next(f.value for f in shown.dataframe if "actual class" in f.value.columns)
         assert table.shape == (19, 20)
-    called = data.called(report(zoo))
+    called = data.predicted(report(zoo))
     truth = report(zoo).predictions.truth
     k = CLASS_NAMES.index(PASTURES)
     expected = called[truth[:, k], k].mean() - 1.0
@@ -278,7 +278,7 @@ def test_two_models_side_by_side(zoo: Path) -> None:
     shown.selectbox(key="models_a").set_value("band-statistics").run()
     shown.selectbox(key="models_b").set_value("class-prior").run()
     assert not shown.exception
-    pair = next(f.value for f in shown.dataframe if list(f.value.columns)[:2] == ["Figure", "A"])
+    pair = next(f.value for f in shown.dataframe if list(f.value.columns)[:2] == ["Metric", "A"])
     a, b = (report(zoo, n).metrics.macro_ap for n in ("band-statistics", "class-prior"))
     assert pair.iloc[0]["A − B"].startswith(f"{a - b:+.3f} [")
     table = next(f.value for f in shown.dataframe if "Verdict" in f.value and "Class" in f.value)
@@ -297,12 +297,12 @@ def test_a_model_compared_with_itself_does_not_differ(zoo: Path) -> None:
     assert not shown.exception
     table = next(f.value for f in shown.dataframe if "Verdict" in f.value and "Class" in f.value)
     assert (table[["A − B", "Low", "High"]].astype(float) == 0).all(axis=None)
-    assert set(table["Verdict"]) == {"not told apart"}
-    assert "not told apart: Macro AP, Micro AP" in text(shown)
+    assert set(table["Verdict"]) == {"no clear difference"}
+    assert "no clear difference: Macro AP, Micro AP" in text(shown)
     assert zoo.is_dir()
 
 
-def test_what_is_said_of_two_models_is_what_the_comparison_found(zoo: Path) -> None:
+def test_two_models_are_compared_as_by_the_library(zoo: Path) -> None:
     shown = page()
     shown.selectbox(key="models_a").set_value("band-statistics").run()
     shown.selectbox(key="models_b").set_value("class-prior").run()
@@ -314,9 +314,9 @@ def test_what_is_said_of_two_models_is_what_the_comparison_found(zoo: Path) -> N
         draws=Draws(resamples=100, unit="block"),
     )
     pair = next(f.value for f in shown.dataframe if "A better in" in f.value and "A" in f.value)
-    rows = pair.set_index("Figure")
+    rows = pair.set_index("Metric")
     for key, gap in found.overall.items():
-        row = rows.loc[data.FIGURES[key].axis]
+        row = rows.loc[data.METRICS[key].axis]
         assert row["A − B"].startswith(f"{gap.difference:+.3f}")
         assert row["Verdict"] == compare.WORDS[gap.better]
         assert row["A better in"] == f"{gap.share_a_better:.0%}"
@@ -363,7 +363,7 @@ def test_a_damaged_card_leaves_the_others(zoo: Path) -> None:
     assert "Class prior" not in list(shown.selectbox(key="models_one").options)
 
 
-def test_a_report_of_other_weights_is_said_to_be_one(zoo: Path) -> None:
+def test_a_report_of_other_weights_is_reported(zoo: Path) -> None:
     assert "made with other weights" not in text(page())
     path = zoo / "landcover-cnn" / "evaluation" / "bigearthnet-v2-test.json"
     told = path.read_text()
@@ -371,17 +371,17 @@ def test_a_report_of_other_weights_is_said_to_be_one(zoo: Path) -> None:
     assert "made with other weights" in text(page())
 
 
-def test_patches_that_touch_what_was_learnt_are_counted(zoo: Path) -> None:
+def test_patches_that_touch_training_patches_are_counted(zoo: Path) -> None:
     found = report(zoo)
     part = found.metrics.per_country["Austria"].with_fields(n=11)
     metrics = found.metrics.with_fields(touching=1, apart=part)
     write_report(replace(found, metrics=metrics), zoo / "landcover-cnn")
     said = text(page())
-    assert "1 of the patches touch one that Tiny net has learnt from; on the other 11" in said
+    assert "1 of the patches touch a training patch of Tiny net; on the other 11" in said
     assert f"its macro AP is {part.macro_ap:.3f} [" in said
 
 
-def test_a_report_made_anew_is_read_anew(zoo: Path) -> None:
+def test_a_new_report_is_read_again(zoo: Path) -> None:
     shown = page()
     path = zoo / "landcover-cnn" / "evaluation" / "bigearthnet-v2-test.json"
     low = report(zoo).metrics.confidence_intervals["ece"][0]
@@ -418,13 +418,13 @@ def test_the_files_to_download_hold_numbers(zoo: Path) -> None:
     assert pd.api.types.is_numeric_dtype(table["AP"])
 
 
-def test_ten_models_are_told_apart_without_colour() -> None:
-    looks = [report_figures.look(number) for number in range(10)]
+def test_ten_models_differ_in_more_than_colour() -> None:
+    styles = [charts.style(number) for number in range(10)]
     for part in ("colour", "symbol", "dash"):
-        assert len({getattr(look, part) for look in looks}) == 10
+        assert len({getattr(style, part) for style in styles}) == 10
 
 
-def test_a_threshold_moves_the_figures_and_there_is_a_way_back(zoo: Path) -> None:
+def test_a_threshold_changes_the_metrics_and_can_be_reset(zoo: Path) -> None:
     shown = view(page(), "Thresholds")
     shown.selectbox(key="models_threshold_class").set_value(FOREST).run()
     own = report(zoo).metrics.per_class[FOREST]
@@ -439,7 +439,7 @@ def test_a_threshold_moves_the_figures_and_there_is_a_way_back(zoo: Path) -> Non
     assert figures["Precision"] == f"{truth.mean():.3f}"
     table = next(f.value for f in shown.dataframe if "The report's" in f.value.columns)
     row = table.set_index("Class").loc["Mixed forest"]
-    assert (row["Present, called"], row["Absent, called"]) == (truth.sum(), (~truth).sum())
+    assert (row["Present, predicted"], row["Absent, predicted"]) == (truth.sum(), (~truth).sum())
     assert row["The report's"] == own.threshold
     shown.button(key="models_threshold_back").click().run()
     assert shown.slider(key="models_threshold").value == pytest.approx(own.threshold)
@@ -458,7 +458,7 @@ def test_the_curve_over_thresholds_has_its_table_and_file(zoo: Path) -> None:
     for _, row in table.iterrows():
         called = probability >= row["Threshold"]
         both = (truth & called).sum()
-        assert (row["Present, called"], row["Absent, called"]) == (both, called.sum() - both)
+        assert (row["Present, predicted"], row["Absent, predicted"]) == (both, called.sum() - both)
         assert row["Recall"] == pytest.approx(both / truth.sum())
 
 
@@ -467,7 +467,7 @@ def test_one_threshold_for_all_classes(zoo: Path) -> None:
     shown.slider(key="models_threshold").set_value(1.0).run()
     assert not shown.exception
     table = next(f.value for f in shown.dataframe if "With these thresholds" in f.value.columns)
-    recall = table.set_index("Figure").loc["Macro recall"]
+    recall = table.set_index("Metric").loc["Macro recall"]
     called = report(zoo).predictions.probability >= 1.0
     if not called.any():
         assert recall["With these thresholds"].startswith("0.000")
@@ -478,7 +478,7 @@ def test_one_threshold_for_all_classes(zoo: Path) -> None:
     assert (counts["Threshold"] == counts["The report's"]).all()
 
 
-def test_an_aim_of_the_card_can_be_taken(zoo: Path) -> None:
+def test_thresholds_of_an_aim_can_be_used(zoo: Path) -> None:
     path = zoo / "landcover-cnn" / "card.json"
     told = json.loads(path.read_text())
     told["aims"] = {"f2": {FOREST: 0.125}}
@@ -501,7 +501,7 @@ def test_reliability_shows_the_reports_error(zoo: Path, bins: str) -> None:
     figures = report(zoo).metrics
     said = text(shown)
     for key in ("ece", "ace", "brier"):
-        assert f"{data.FIGURES[key].title} **{figures.value(key):.3f} [" in said
+        assert f"{data.METRICS[key].title} **{figures.value(key):.3f} [" in said
     table = next(f.value for f in shown.dataframe if "Forecasts" in f.value.columns)
     assert table["Forecasts"].sum() == 12 * 19
     shown.selectbox(key="models_reliability_class").set_value(PASTURES).run()
@@ -522,13 +522,13 @@ def test_risk_at_full_coverage_is_the_hamming_loss(zoo: Path) -> None:
 
 def test_the_worst_patches_come_first_with_their_labels(zoo: Path, dataset: Dataset) -> None:
     shown = view(page(), "Failures")
-    table = next(f.value for f in shown.dataframe if "Called in error" in f.value.columns)
+    table = next(f.value for f in shown.dataframe if "False alarms" in f.value.columns)
     assert len(table) == 6
     assert list(table["Loss"]) == sorted(table["Loss"], reverse=True)
     found = report(zoo).predictions
     first = found.ids.index(table["Patch"].iloc[0])
     names = {data.short(n) for k, n in enumerate(CLASS_NAMES) if found.truth[first, k]}
-    assert set(table["True"].iloc[0].split("; ")) == names
+    assert set(table["Labels"].iloc[0].split("; ")) == names
     shown.selectbox(key="models_failures_class").set_value(PASTURES).run()
     shown.selectbox(key="models_failures_country").set_value("Austria").run()
     assert not shown.exception
@@ -550,7 +550,7 @@ def test_patches_are_shown_where_the_data_set_is(zoo: Path, dataset: Dataset) ->
     assert zoo.is_dir()
 
 
-def test_countries_have_their_own_figures(zoo: Path) -> None:
+def test_countries_have_their_own_metrics(zoo: Path) -> None:
     shown = view(page(), "Countries")
     table = next(f.value for f in shown.dataframe if "Country" in f.value.columns)
     item = report(zoo).metrics.per_country["Austria"]
@@ -577,9 +577,9 @@ def test_label_sets_show_the_coverage_that_was_observed(zoo: Path) -> None:
         zoo / "landcover-cnn",
     )
     shown = view(page(), "Label sets")
-    assert "90% coverage was wanted" in text(shown)
+    assert "The target coverage is 90%" in text(shown)
     item = LabelSetCoverage.model_validate(seen).overall.present
-    assert f"There, and not called absent: **{item.share:.3f} [" in text(shown)
+    assert f"Present, and not marked absent: **{item.share:.3f} [" in text(shown)
     for by in ("Class", "Country"):
         shown.segmented_control(key="models_sets_by").set_value(by).run()
         for share in seen["overall"]:
@@ -589,7 +589,7 @@ def test_label_sets_show_the_coverage_that_was_observed(zoo: Path) -> None:
 
 @pytest.fixture
 def exclusive(zoo: Path) -> Path:
-    """A model of ten classes that exclude each other, measured on made-up answers."""
+    """A model of ten classes that exclude each other, measured on synthetic predictions."""
     folder = zoo / "eurosat-rgb"
     tiny.tiny_folder(
         folder,
@@ -653,8 +653,8 @@ def test_classes_that_exclude_each_other_have_one_confusion_matrix(exclusive: Pa
         view(shown, option)
         assert not shown.error, option
     view(shown, "Confusion")
-    table = next(f.value for f in shown.dataframe if "truly" in f.value.columns)
-    counts = table.drop(columns="truly").to_numpy()
+    table = next(f.value for f in shown.dataframe if "actual" in f.value.columns)
+    counts = table.drop(columns="actual").to_numpy()
     assert counts.shape == (10, 10)
     figures = read_report(exclusive, "eurosat", "test").metrics
     assert np.trace(counts) / counts.sum() == pytest.approx(figures.accuracy)
@@ -664,7 +664,7 @@ def test_classes_that_exclude_each_other_have_one_confusion_matrix(exclusive: Pa
     assert "has no report on this split" not in text(shown)
 
 
-def test_what_one_split_remembers_does_not_break_another(exclusive: Path) -> None:
+def test_state_of_one_split_does_not_break_another(exclusive: Path) -> None:
     shown = view(page(), "Thresholds")
     shown.selectbox(key="models_sort_several").set_value("hamming_loss").run()
     shown.selectbox(key="models_split").set_value(("eurosat", "test")).run()

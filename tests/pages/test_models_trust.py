@@ -1,4 +1,4 @@
-"""The Models page says when not to believe a model, and what its explanations are worth."""
+"""The Models page: how good a model's verdicts and attribution maps are."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support import tiny, verdict_file
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
 NAME = "landcover-cnn"
 SHIPPED = registry.default().shipped / registry.DEFAULT_MODEL / "trust"
-"""Real files of the default model, whose figures are read here and not named."""
+"""Real files of the default model, whose values are read here and not written down."""
 
 
 def trust_script(name):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201 - run without imports
@@ -90,7 +90,7 @@ def shipped_page(view: str) -> AppTest:
     return shown
 
 
-def test_the_shipped_model_says_when_not_to_believe_it() -> None:
+def test_the_shipped_model_shows_how_good_its_verdicts_are() -> None:
     shown = shipped_page("Can it be trusted?")
     found = records.load(SHIPPED.parent, registry.default().card(registry.DEFAULT_MODEL).hash)
     assert found is not None
@@ -104,13 +104,16 @@ def test_the_shipped_model_says_when_not_to_believe_it() -> None:
         assert any(f"models_csv_{stem}" in str(key) for key in keys), stem
 
 
-def test_the_verdicts_curve_stands_below_that_of_test_patches() -> None:
+def test_the_curve_of_the_verdict_is_below_that_of_test_patches() -> None:
     shown = shipped_page("Risk and coverage")
-    assert "The curve above is of patches that nothing is known to be wrong with" in text(shown)
+    assert (
+        "The curve above is for ordinary test patches, in the order of the model's confidence"
+        in text(shown)
+    )
     assert len([f for f in shown.dataframe if "Coverage" in f.value.columns]) == 2
 
 
-def test_the_shipped_card_says_what_its_explanations_are_worth() -> None:
+def test_the_shipped_card_shows_how_good_its_maps_are() -> None:
     shown = shipped_page("Card")
     found = ratings.load(SHIPPED.parent)
     assert found is not None
@@ -120,9 +123,9 @@ def test_the_shipped_card_says_what_its_explanations_are_worth() -> None:
     rows = table(shown, "Gain over random")
     assert len(rows) == len(found.methods)
     assert list(rows["Verdict"]).count(models_faithful.BEST) == (found.best is not None)
-    steady, alike = values("stability"), values("neighbours")
-    assert f"{steady['score']['mean']:.0%} [" in said
-    assert f"{alike['rows'][0]['features']:.0%} [" in said
+    stability, neighbours = values("stability"), values("neighbours")
+    assert f"{stability['score']['mean']:.0%} [" in said
+    assert f"{neighbours['rows'][0]['features']:.0%} [" in said
 
 
 def test_false_alarms_are_those_of_the_file(zoo: Path) -> None:
@@ -130,54 +133,54 @@ def test_false_alarms_are_those_of_the_file(zoo: Path) -> None:
     shown = draw(trust_script)
     both = table(shown, "Check").set_index("Check")
     test = both[both["Split"] == "test"]
-    assert test.loc["any check of the pixels", "Doubted"] == 3
+    assert test.loc["any check of the pixels", "Flagged"] == 3
     rows = both[both["Split"] == "validation"]
-    assert rows.loc["any check of the pixels", "Doubted"] == 2
-    assert rows.loc[records.PIXEL_CHECKS["unlike"], "Doubted"] == 1
-    assert rows.loc[records.PIXEL_CHECKS["offset"], "Doubted"] == 0
-    assert rows.loc[records.OTHER_CHECKS["season"], "Doubts"] == "place or answer, no alarm"
+    assert rows.loc["any check of the pixels", "Flagged"] == 2
+    assert rows.loc[records.PIXEL_CHECKS["unlike"], "Flagged"] == 1
+    assert rows.loc[records.PIXEL_CHECKS["offset"], "Flagged"] == 0
+    assert rows.loc[records.OTHER_CHECKS["season"], "About"] == "place or result, no alarm"
     assert ((rows["Low"] <= rows["Share"]) & (rows["Share"] <= rows["High"])).all()
     said = text(shown)
-    assert "Tiny net has learnt from these patches" in said
+    assert "Tiny net was trained on these patches" in said
     assert "Of 30 good patches of the test split" in said
     assert f"{records.PIXEL_CHECKS['shade']} 3." in said
-    assert "Of clear scenes of other places, so many windows are doubted for their pixels: " in said
+    assert "Flagged for their pixels in clear scenes of other places: " in said
     silent = said.partition("Never raised on these patches: ")[2]
     assert records.PIXEL_CHECKS["offset"] in silent
     assert records.PIXEL_CHECKS["unlike"] not in silent.partition(".")[0]
 
 
-def test_the_worst_caught_come_first_and_sound_patches_last(zoo: Path) -> None:
+def test_the_least_flagged_come_first_and_good_patches_last(zoo: Path) -> None:
     keep(zoo, records.FILE, verdict_file.figures())
     shown = draw(trust_script)
     rows = table(shown, "Group")
     titles = [title.removeprefix("the group ") for title in rows["Group"]]
     assert titles == ["swap", "fog", "clear", "kenya"]
-    assert list(rows["Kind"].str.split(",").str[0]) == ["bad", "bad", "sound and clear", "sound"]
-    assert rows["Can't tell"].tolist() == rows["Doubted"].tolist()
+    assert list(rows["Kind"].str.split(",").str[0]) == ["bad", "bad", "good and clear", "good"]
+    assert rows["Can't tell"].tolist() == rows["Flagged"].tolist()
     said = text(shown)
-    assert "Groups below the aim: the group swap 75%." in said
-    assert "made from good ones: 75.0% [" in said
+    assert "Groups below the target: the group swap 75%." in said
+    assert "corrupted good patches: 75.0% [" in said
 
 
-def test_risk_can_be_seen_of_good_patches_and_among_spoilt_ones(zoo: Path) -> None:
+def test_risk_is_shown_for_good_patches_and_among_corrupted_ones(zoo: Path) -> None:
     keep(zoo, records.FILE, verdict_file.figures())
     shown = draw(trust_script)
-    assert "sorts no worse and no better than the model's own confidence" in text(shown)
+    assert "sorts neither better nor worse than the model's confidence" in text(shown)
     switch = shown.segmented_control(key="models_trust_patches")
     switch.set_value("Good patches among spoilt ones").run()
     assert not shown.exception
     said = text(shown)
     raw = verdict_file.figures()["selective"]["mixed"]
     assert f"the verdict **{raw['verdict']['area']:.3f} [" in said
-    assert "tells more than the model's own confidence" in said
-    assert "a warning: – in 0" in said
+    assert "Here the verdict sorts better than the model's confidence" in said
+    assert "Check this: – in 0" in said
     rows = table(shown, "Coverage")
     assert rows["The verdict"].tolist() == raw["verdict"]["risk"]
     assert rows["Confidence alone"].tolist() == raw["confidence"]["risk"]
 
 
-def test_curves_of_other_coverages_stand_below_each_other(zoo: Path) -> None:
+def test_curves_of_other_coverages_are_listed_below_each_other(zoo: Path) -> None:
     raw = verdict_file.figures()
     raw["selective"]["good"]["novelty"] = verdict_file.curve(0.2, 0.2)
     keep(zoo, records.FILE, raw)
@@ -192,20 +195,22 @@ def test_curves_of_other_coverages_stand_below_each_other(zoo: Path) -> None:
 @pytest.mark.parametrize(
     ("hits", "n", "said"),
     [
-        (0, 500, "the aim of at most 5% is met"),
-        (2, 50, "is met, but the interval reaches beyond it"),
-        (4, 50, "is missed, though the interval reaches it"),
-        (50, 100, "the aim of at most 5% is missed"),
+        (0, 500, "the target of at most 5% is met"),
+        (2, 50, "is met, but the interval extends beyond it"),
+        (4, 50, "is missed, but the interval includes it"),
+        (50, 100, "the target of at most 5% is missed"),
     ],
 )
-def test_an_aim_is_judged_with_its_interval(hits: int, n: int, said: str) -> None:
+def test_a_target_is_assessed_with_its_interval(hits: int, n: int, said: str) -> None:
     rate = Rate(n=n, hits=hits, share=hits / n, interval=wilson(hits, n))
-    assert trust.aim_sentence(rate, at_most=0.05).endswith(said)
+    assert trust.target_sentence(rate, at_most=0.05).endswith(said)
     other = Rate(n=n, hits=n - hits, share=1 - hits / n, interval=wilson(n - hits, n))
-    assert trust.aim_sentence(other, at_least=0.95).endswith(said.replace("most 5%", "least 95%"))
+    assert trust.target_sentence(other, at_least=0.95).endswith(
+        said.replace("most 5%", "least 95%")
+    )
 
 
-def test_without_figures_the_commands_are_named(zoo: Path) -> None:
+def test_without_measurements_the_commands_are_named(zoo: Path) -> None:
     assert zoo.is_dir()
     assert f"landcover trust measure ROOT --dataset bigearthnet --model {NAME}" in text(
         draw(trust_script)
@@ -215,7 +220,7 @@ def test_without_figures_the_commands_are_named(zoo: Path) -> None:
         assert f"landcover trust {action} ROOT --dataset bigearthnet --model {NAME} --save" in said
 
 
-def test_a_model_for_pictures_is_not_asked_for_what_it_cannot_have(zoo: Path) -> None:
+def test_a_model_for_pictures_is_not_measured(zoo: Path) -> None:
     tiny.tiny_folder(
         zoo / "pictures",
         name="pictures",
@@ -230,7 +235,7 @@ def test_a_model_for_pictures_is_not_asked_for_what_it_cannot_have(zoo: Path) ->
         mean=(0.3,) * 3,
         std=(0.1,) * 3,
     )
-    assert "lack the bands" in text(draw(trust_script, "pictures"))
+    assert "which lack the bands" in text(draw(trust_script, "pictures"))
     said = text(draw(card_script, "pictures"))
     assert said.count("models for Sentinel-2 patches only") == 2
     assert "landcover trust faithfulness ROOT --dataset eurosat" in said
@@ -257,7 +262,7 @@ def test_damaged_files_are_one_sentence_each(zoo: Path, content: bytes | str | N
         assert all("cannot be used" in sentence for sentence in sentences)
 
 
-def test_figures_that_only_tables_show_may_be_missing(zoo: Path) -> None:
+def test_values_that_only_tables_show_may_be_missing(zoo: Path) -> None:
     raw = values("faithfulness")
     for one in raw["methods"].values():
         del one["pointing"], one["seconds"]
@@ -268,12 +273,12 @@ def test_figures_that_only_tables_show_may_be_missing(zoo: Path) -> None:
     assert set(rows["On the right half"]) == set(rows["On mapped land"]) == {"–"}
 
 
-def test_what_is_not_faithful_is_said_to_be_so(zoo: Path) -> None:
+def test_methods_that_are_not_faithful_are_marked(zoo: Path) -> None:
     raw = values("faithfulness")
     for one in raw["methods"].values():
         one["randomisation"]["passed"] = False
     keep(zoo, ratings.FILE, raw)
     shown = draw(card_script)
-    assert "No method is faithful for this model" in text(shown)
+    assert "No method is faithful to this model" in text(shown)
     rows = table(shown, "Gain over random")
     assert set(rows["Verdict"]) == {models_faithful.WORDS[False]}

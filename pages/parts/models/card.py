@@ -1,4 +1,4 @@
-"""One model's card, and how it was trained."""
+"""A model's card and its training history."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import streamlit as st
 
 from landcover.models import thresholds
 from landcover.models.card import Card
+from pages.parts.models import charts as show
 from pages.parts.models import data
 from pages.parts.models import faithfulness as faithful
-from pages.parts.models import report_figures as show
 from pages.parts.shared import theme
 
 
 def facts(card: Card) -> None:
-    """What a card says, one line a fact."""
+    """Show the contents of a card, one line per fact."""
     st.markdown("\n".join(f"- **{key}:** {theme.literal(v)}" for key, v in _facts(card).items()))
 
 
@@ -32,18 +32,18 @@ def _facts(card: Card) -> dict[str, str]:
         "Architecture": f"{card.net} {json.dumps(card.net_options)}",
         "Parameters": f"{card.parameters:,}",
         "Bands": " ".join(card.bands),
-        "Looks at": f"{card.pixels} × {card.pixels} pixels of {card.pixel_m} m, {card.level}, "
+        "Input": f"{card.pixels} × {card.pixels} pixels of {card.pixel_m} m, {card.level}, "
         f"{card.units}",
-        "Answers with": f"{len(card.classes)} classes ({card.class_set}), "
-        + ("one of them" if card.exclusive else "each there or not"),
+        "Output": f"{len(card.classes)} classes ({card.class_set}), "
+        + ("exactly one of them" if card.exclusive else "each present or absent"),
         "Trained on": f"{training.get('dataset', '–')}, {splits}, {training.get('n', '–')} patches",
         "Seed, date": f"{training.get('seed', '–')}, {training.get('date', '–')}",
         "Command": str(training.get("command", "–")),
         "Thresholds": card.threshold_rule,
-        "Aims with thresholds": ", ".join(aim.title for aim in thresholds.offered(card)),
+        "Thresholds for": ", ".join(aim.title for aim in thresholds.offered(card)),
         "Calibration": _calibration(card),
         "Label sets": _label_sets(card),
-        "Can be explained": "yes" if card.explainable else "no, its scores have no gradients",
+        "Attribution maps": "yes" if card.explainable else "no, its scores have no gradients",
         "Card": card.hash,
         "Weights (SHA-256)": card.weights_sha256,
     }
@@ -54,18 +54,18 @@ def _calibration(card: Card) -> str:
     if method == "none" or kept is None:
         return method
     named = ", ".join(data.short(name) for name in kept) or "none"
-    return f"{method}, kept where the held-out error fell ({len(kept)} classes): {named}"
+    return f"{method}, used where it lowered the held-out error ({len(kept)} classes): {named}"
 
 
 def _label_sets(card: Card) -> str:
     if card.label_sets is None:
         return "none"
-    return f"certain, possible or absent, {card.label_sets.wanted_coverage:.0%} wanted"
+    return f"certain, possible or absent; target coverage {card.label_sets.wanted_coverage:.0%}"
 
 
 @show.section
 def card(entry: data.Entry) -> None:
-    """Everything that a model's card says, and what was measured of its explanations."""
+    """Show a model's card, and how good its attribution maps are."""
     st.markdown(theme.literal(entry.card.summary))
     facts(entry.card)
     with st.expander("Thresholds, calibration and label sets of each class"):
@@ -77,8 +77,10 @@ def card(entry: data.Entry) -> None:
         show.download(_decisions(entry.card), f"thresholds-{entry.name}")
     evidence = card_evidence(entry.card)
     if evidence is not None:
-        with st.expander("What calibration brought on held-out patches"):
-            show.numbers(evidence, f"calibration-{entry.name}", "Held-out figures of calibration")
+        with st.expander("Effect of the calibration on held-out patches"):
+            show.numbers(
+                evidence, f"calibration-{entry.name}", "Held-out metrics of the calibration"
+            )
     st.download_button(
         "Download the card (JSON)",
         json.dumps(entry.card.as_dict(), indent=1, ensure_ascii=False).encode(),
@@ -93,7 +95,7 @@ def card(entry: data.Entry) -> None:
 
 
 def card_evidence(card: Card) -> pd.DataFrame | None:
-    """The plain figures among the evidence for the calibration; None where there are none."""
+    """Return the numbers among the evidence for the calibration; None if there are none."""
     evidence = card.calibration.evidence
     if evidence is None:
         return None
@@ -105,11 +107,11 @@ def card_evidence(card: Card) -> pd.DataFrame | None:
     ]
     if not rows:
         return None
-    return pd.DataFrame({"What": [r[0] for r in rows], "Value": [float(r[1]) for r in rows]})
+    return pd.DataFrame({"Metric": [r[0] for r in rows], "Value": [float(r[1]) for r in rows]})
 
 
 def _decisions(card: Card) -> pd.DataFrame:
-    """One row a class: the threshold of every aim, and what calibration and label sets hold."""
+    """Return one row per class: thresholds of every aim, calibration, and label sets."""
     table = pd.DataFrame({"Class": [data.short(name) for name in card.classes]})
     for aim in thresholds.offered(card):
         own = card.thresholds if aim.name == thresholds.DEFAULT_AIM else card.aims[aim.name]
@@ -129,22 +131,22 @@ def _decisions(card: Card) -> pd.DataFrame:
 
 @show.section
 def training(entry: data.Entry) -> None:
-    """Loss and average precision by epoch."""
+    """Show loss and average precision by epoch."""
     table = data.history(entry.name)
     if table is None:
         st.info(
-            f"{entry.card.title} has no training history: it was fitted in one go, or its folder "
-            f"lacks `{data.HISTORY_FILE}`, which `landcover train` writes."
+            f"{entry.card.title} has no training history: it was fitted in one step, or its folder "
+            f"has no `{data.HISTORY_FILE}`, which `landcover train` writes."
         )
         return
     seconds = float(table["seconds"].sum()) if "seconds" in table else None
     spent = f" in {seconds / 60:.0f} minutes" if seconds else ""
     st.caption(
-        f"{len(table)} epochs{spent}. The validation figures are of the averaged weights, which "
-        "are the ones kept, in a fit on the training split alone."
+        f"{len(table)} epochs{spent}. The validation metrics are those of the averaged weights, "
+        "which are the ones that are kept, when trained on the training split alone."
     )
     losses = (("train_loss", "training, augmented"), ("val_loss", "validation"))
-    figures = (
+    metrics = (
         ("val_macro_ap", "macro AP"),
         ("val_micro_ap", "micro AP"),
         ("val_accuracy", "accuracy"),
@@ -154,10 +156,10 @@ def training(entry: data.Entry) -> None:
         figure = _lines(table, losses, "Loss (cross-entropy)")
         show.draw(figure, "loss", "Training and validation loss by epoch")
     with right:
-        figure = _lines(table, figures, "Validation figures")
-        show.draw(figure, "validation", "Figures on validation by epoch")
-    with st.expander("The same as a table"):
-        show.numbers(table, f"history-{entry.name}", "Training history, one row an epoch")
+        figure = _lines(table, metrics, "Validation metrics")
+        show.draw(figure, "validation", "Validation metrics by epoch")
+    with st.expander("Show as a table"):
+        show.numbers(table, f"history-{entry.name}", "Training history, one row per epoch")
     show.download(table, f"history-{entry.name}")
 
 
@@ -167,17 +169,17 @@ def _lines(table: pd.DataFrame, columns: Sequence[tuple[str, str]], title: str) 
         if column not in table:
             continue
         there = table[table[column].notna()]
-        look = show.look(k)
+        style = show.style(k)
         figure.add_scatter(
             x=there["epoch"],
             y=there[column],
             name=name,
             mode="lines+markers" if len(there) < 40 else "lines",
-            line={"color": look.colour, "dash": look.dash},
-            marker={"symbol": look.symbol, "size": 7},
+            line={"color": style.colour, "dash": style.dash},
+            marker={"symbol": style.symbol, "size": 7},
             hovertemplate="epoch %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
         )
-    show.plain(figure, 340)
+    show.set_layout(figure, 340)
     figure.update_layout(title={"text": title, "font": {"size": 15}, "y": 0.98}, margin_t=70)
     figure.update_xaxes(title="Epoch")
     return figure

@@ -1,4 +1,4 @@
-"""One model class by class: figures, two-by-two tables, co-occurrence, precision and recall."""
+"""Metrics of a model by class: average precision, confusion, co-occurrence, curves."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import streamlit as st
 
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures, scores
+from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.models import report_figures as show
 from pages.parts.shared import theme
 
 POOLED: Final = "All classes pooled (micro)"
-# Nothing is transparent, so that it looks like nothing on a light and on a dark page.
+# Zero is transparent, so that it blends into a light and a dark page.
 SHARES: Final = ((0, "rgba(63,127,214,0)"), (1, "rgba(63,127,214,1)"))
 SIGNED: Final = ((0, "rgba(217,115,26,1)"), (0.5, "rgba(134,142,150,0)"), (1, SHARES[1][1]))
-VIEWS: Final = ("Called where true", "True together", "Difference")
+VIEWS: Final = ("Predicted", "Actual", "Difference")
 GRID_STYLE: Final = """<style>
 .lc-grid { display: grid; gap: .8rem;
   grid-template-columns: repeat(auto-fill, minmax(158px, 1fr)); }
@@ -35,13 +35,13 @@ GRID_STYLE: Final = """<style>
 
 
 @show.section
-def figures(row: data.Row, report: Evaluation) -> None:
-    """Support, AP with interval, precision, recall, F1 and threshold of each class."""
+def metrics(row: data.Row, report: Evaluation) -> None:
+    """Show support, AP with interval, precision, recall, F1 and threshold of each class."""
     table = data.class_table(report)
     drawn = table[table["AP"].notna()].iloc[::-1]
     figure = go.Figure()
     for counted, colour, symbol, title in (
-        (True, show.COLOURS[0], "circle", "in the macro figures"),
+        (True, show.COLOURS[0], "circle", "in the macro average"),
         (False, show.QUIET, "circle-open", f"fewer than {scores.MIN_POSITIVES} positives"),
     ):
         part = drawn[drawn["In macro"] == counted]
@@ -55,7 +55,7 @@ def figures(row: data.Row, report: Evaluation) -> None:
             marker={"color": colour, "symbol": symbol, "size": 11},
             hovertemplate="%{y}: AP %{x:.3f}<extra></extra>",
         )
-    show.plain(figure, 110 + 26 * len(drawn))
+    show.set_layout(figure, 110 + 26 * len(drawn))
     figure.update_xaxes(range=[0, 1.02], title="Average precision with 95 % interval")
     figure.update_yaxes(
         categoryorder="array",
@@ -63,8 +63,8 @@ def figures(row: data.Row, report: Evaluation) -> None:
     )
     absent = ", ".join(table[table["Support"] == 0]["Class"])
     st.caption(
-        f"In brackets: patches of {report.metrics.n} that have the class. "
-        + (f"Without any, so without a figure: {absent}." if absent else "")
+        f"In brackets: number of patches, of {report.metrics.n}, that have the class. "
+        + (f"No patch has these classes, so they have no metrics: {absent}." if absent else "")
     )
     alt = f"Average precision of each class with 95 % intervals, model {row.title}"
     show.chart(figure, table, f"classes-{row.name}", alt)
@@ -72,25 +72,25 @@ def figures(row: data.Row, report: Evaluation) -> None:
 
 @show.section
 def confusions(row: data.Row, report: Evaluation) -> None:
-    """A two-by-two table a class, or one table of all classes where they exclude each other."""
+    """Show a 2 × 2 table per class, or one confusion matrix if classes are exclusive."""
     if report.exclusive:
         _one_of_many(row, report)
         return
     table = data.confusion_table(report)
     st.caption(
-        "Rows: is the class there? Columns: did the model call it? The shade is a cell's share of "
-        f"its row; the numbers are patches, of {report.metrics.n}."
+        "Rows: is the class present? Columns: does the model predict it? The numbers are patches, "
+        f"of {report.metrics.n}; the shade is a cell's share of its row."
     )
     grid(table)
-    with st.expander("The same as one table"):
+    with st.expander("Show as one table"):
         show.numbers(
-            table, f"confusion-{row.name}", f"Counts of the two-by-two tables, model {row.title}"
+            table, f"confusion-{row.name}", f"Counts of the 2 × 2 tables, model {row.title}"
         )
     show.download(table, f"confusion-{row.name}")
 
 
 def _one_of_many(row: data.Row, report: Evaluation) -> None:
-    """Which class was called where another is true."""
+    """Show which class was predicted for each actual class."""
     found = report.predictions
     counts = failures.confusion(found.truth, found.probability)
     support = counts.sum(axis=1, keepdims=True)
@@ -110,30 +110,30 @@ def _one_of_many(row: data.Row, report: Evaluation) -> None:
             text=counts,
             texttemplate="%{text}",
             textfont={"color": theme.ink().text},
-            hovertemplate="truly %{y}, called %{x}: %{text} (%{z:.1%} of the row)<extra></extra>",
+            hovertemplate="actual %{y}, predicted %{x}: %{text} (%{z:.1%} of row)<extra></extra>",
         )
     )
-    show.plain(figure, 180 + 38 * len(names))
-    figure.update_yaxes(autorange="reversed", title="truly", showgrid=False)
-    figure.update_xaxes(tickangle=-90, title="called", showgrid=False)
+    show.set_layout(figure, 180 + 38 * len(names))
+    figure.update_yaxes(autorange="reversed", title="actual", showgrid=False)
+    figure.update_xaxes(tickangle=-90, title="predicted", showgrid=False)
     accuracy = data.with_span(row.value("accuracy"), row.span("accuracy"))
     st.caption(
         f"The numbers are patches, of {report.metrics.n}; the shade is their share of the row. "
-        f"On the diagonal the most probable class is the true one: accuracy {accuracy}."
+        f"The diagonal holds the correct predictions: accuracy {accuracy}."
     )
     table = pd.DataFrame(counts, columns=names)
-    table.insert(0, "truly", names)
+    table.insert(0, "actual", names)
     show.chart(figure, table, f"confusion-{row.name}", f"Confusion matrix, model {row.title}")
 
 
 def grid(table: pd.DataFrame) -> None:
-    """The two-by-two tables of :func:`pages.parts.models.data.confusion_table` side by side."""
+    """Show the 2 × 2 tables of :func:`pages.parts.models.data.confusion_table` side by side."""
     cells = "".join(two_by_two(*values) for values in table.itertuples(index=False, name=None))
     st.html(f'{GRID_STYLE}<div class="lc-grid">{cells}</div>')
 
 
 def two_by_two(title: str, both: int, missed: int, wrong: int, neither: int) -> str:
-    """HTML of the confusion table of one class; the title is escaped."""
+    """Return the 2 × 2 table of a class as HTML; the title is escaped."""
 
     def cell(count: int, other: int) -> str:
         share = count / (count + other) if count + other else 0.0
@@ -141,32 +141,32 @@ def two_by_two(title: str, both: int, missed: int, wrong: int, neither: int) -> 
 
     return (
         f"<table><caption>{html.escape(title)}</caption>"
-        '<thead><tr><td style="border:0"></td><th scope="col">called</th>'
-        '<th scope="col">not called</th></tr></thead><tbody>'
-        f'<tr><th scope="row">there</th>{cell(both, missed)}{cell(missed, both)}</tr>'
-        f'<tr><th scope="row">not there</th>{cell(wrong, neither)}{cell(neither, wrong)}</tr>'
+        '<thead><tr><td style="border:0"></td><th scope="col">predicted</th>'
+        '<th scope="col">not pred.</th></tr></thead><tbody>'
+        f'<tr><th scope="row">present</th>{cell(both, missed)}{cell(missed, both)}</tr>'
+        f'<tr><th scope="row">absent</th>{cell(wrong, neither)}{cell(neither, wrong)}</tr>'
         "</tbody></table>"
     )
 
 
 @show.section
 def co_occurrence(row: data.Row, report: Evaluation) -> None:
-    """What is called where a class truly is, beside what is truly there."""
+    """Show which classes are predicted, and which are present, together with each class."""
     view = show.switch("Show", VIEWS, "models_together")
     truth = report.predictions.truth
-    called = scores.co_occurrence(truth, data.called(report))
-    really = scores.co_occurrence(truth, truth)
-    values = {VIEWS[0]: called, VIEWS[1]: really, VIEWS[2]: called - really}[view]
+    predicted = scores.co_occurrence(truth, data.predicted(report))
+    actual = scores.co_occurrence(truth, truth)
+    values = {VIEWS[0]: predicted, VIEWS[1]: actual, VIEWS[2]: predicted - actual}[view]
     st.caption(
         {
-            VIEWS[0]: "Of the patches that truly have the row's class, the share in which the "
-            "column's class was called. The diagonal is recall. Classes lie side by side in a "
-            "patch, so a high value off the diagonal need not be an error. Rows of classes that no "
-            "patch has are empty.",
-            VIEWS[1]: "Of the patches that truly have the row's class, the share that truly have "
-            "the column's class too: what a perfect model would show.",
-            VIEWS[2]: "Called minus true. Above 0 the column's class is called too often beside "
-            "the row's (blue), below 0 too seldom (orange).",
+            VIEWS[0]: "Of the patches that have the row's class, the share for which the column's "
+            "class is predicted. The diagonal is recall. Several classes can be in one patch, so a "
+            "high value off the diagonal is not always an error. Rows of classes that no patch has "
+            "are empty.",
+            VIEWS[1]: "Of the patches that have the row's class, the share that also have the "
+            "column's class: what a perfect model would show.",
+            VIEWS[2]: "Predicted minus actual. Blue, above 0: the column's class is predicted too "
+            "often together with the row's class. Orange, below 0: too rarely.",
         }[view]
     )
     signed = view == VIEWS[2]
@@ -182,21 +182,23 @@ def co_occurrence(row: data.Row, report: Evaluation) -> None:
             colorbar={"thickness": 10, "title": None},
             xgap=1,
             ygap=1,
-            hovertemplate="truly %{y}, column %{x}: %{z:.2f}<extra></extra>",
+            hovertemplate="actual %{y}, column %{x}: %{z:.2f}<extra></extra>",
         )
     )
-    show.plain(figure, 640)
-    figure.update_yaxes(autorange="reversed", title="truly there", showgrid=False, tickfont_size=11)
+    show.set_layout(figure, 640)
+    figure.update_yaxes(
+        autorange="reversed", title="actual class", showgrid=False, tickfont_size=11
+    )
     figure.update_xaxes(tickangle=-90, showgrid=False, tickfont_size=11)
     table = pd.DataFrame(values, columns=names)
-    table.insert(0, "truly there", names)
+    table.insert(0, "actual class", names)
     alt = f"{view}: {len(names)} by {len(names)} classes, model {row.title}"
     show.chart(figure, table, f"together-{row.name}-{VIEWS.index(view)}", alt)
 
 
 @show.section
 def precision_recall(found: Sequence[data.Entry]) -> None:
-    """The curve of one class, of the models that are chosen."""
+    """Show the precision-recall curve of a class for the chosen models."""
     ready = data.ready(found)
     index = show.pick_class(ready[0][1], "models_curve", POOLED, present=True)
     name = POOLED if index is None else ready[0][1].classes[index]
@@ -207,12 +209,12 @@ def precision_recall(found: Sequence[data.Entry]) -> None:
             continue
         part = curve_table(report, index)
         parts.append(part.assign(Model=row.title))
-        look = show.look(row.number)
+        style = show.style(row.number)
         figure.add_scatter(
             x=part["Recall"],
             y=part["Precision"],
             mode="lines",
-            line={"color": look.colour, "dash": look.dash, "shape": "vh"},
+            line={"color": style.colour, "dash": style.dash, "shape": "vh"},
             name=f"{row.title}, AP {_ap(row, report, index)}",
             hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra>%{fullData.name}</extra>",
         )
@@ -222,16 +224,18 @@ def precision_recall(found: Sequence[data.Entry]) -> None:
                 x=[item.recall],
                 y=[item.precision],
                 mode="markers",
-                marker={"color": look.colour, "symbol": look.symbol, "size": 13},
+                marker={"color": style.colour, "symbol": style.symbol, "size": 13},
                 name=f"at its threshold {item.threshold:.2f}",
                 hovertemplate="recall %{x:.2f}, precision %{y:.2f}<extra>at threshold</extra>",
             )
     truth = ready[0][1].predictions.truth
     own = truth if index is None else truth[:, index]
     figure.add_hline(y=float(own.mean()), line={"color": show.QUIET, "dash": "dot"})
-    show.plain(figure, 470)
+    show.set_layout(figure, 470)
     figure.update_layout(legend={"y": -0.2, "yanchor": "top", "orientation": "v"})
-    figure.update_xaxes(range=[0, 1.02], title="Recall: share of true ones that are found")
+    figure.update_xaxes(
+        range=[0, 1.02], title="Recall: share of the actual positives that are found"
+    )
     figure.update_yaxes(range=[0, 1.02], title="Precision")
     st.caption(
         f"The dotted line is chance: the share of positives, {own.mean():.3f} "
@@ -244,7 +248,7 @@ def precision_recall(found: Sequence[data.Entry]) -> None:
 
 
 def _chosen(rows: Sequence[data.Row]) -> list[str]:
-    """Names of the models whose curves are wanted: at first the four with the best macro AP."""
+    """Let the user choose models; by default the four with the best macro AP."""
     titles = {row.name: row.title for row in rows}
     best = sorted(
         titles, key=lambda n: -next(r.value("macro_ap") or 0 for r in rows if r.name == n)
@@ -271,7 +275,7 @@ def _ap(row: data.Row, report: Evaluation, index: int | None) -> str:
 
 
 def curve_table(report: Evaluation, index: int | None) -> pd.DataFrame:
-    """Recall, precision and threshold along the curve of a class, or of all pooled (None)."""
+    """Return recall, precision and threshold along the curve of a class, or of all (None)."""
     found = report.predictions
     columns = slice(None) if index is None else slice(index, index + 1)
     precision, recall, threshold = scores.curve(

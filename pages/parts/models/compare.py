@@ -1,4 +1,4 @@
-"""Two models side by side: overall, class by class, and their cards."""
+"""Comparison of two models: overall, class by class, and their cards."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from landcover.evaluate.report import Evaluation, Unit
 from landcover.evaluate.report_metrics import Draws
 from landcover.metrics import scores
 from pages.parts.models import card, data
-from pages.parts.models import report_figures as show
+from pages.parts.models import charts as show
 from pages.parts.shared import theme
 
 RESAMPLES: Final = 500
-"""At most: a page is waited for."""
+"""Maximum number of resamples, to keep the page fast."""
 UNITS: Final[dict[str, Unit]] = {"Patches": "patch", "Places (blocks of 12 km)": "block"}
-WORDS: Final = {"a": "A is better", "b": "B is better", None: "not told apart"}
+WORDS: Final = {"a": "A is better", "b": "B is better", None: "no clear difference"}
 DECIDING: Final = ("macro_ap", "micro_ap", "accuracy", "macro_f1", "micro_f1", "ece", "brier")
-"""What the answer in words goes by; the table has all figures."""
+"""The metrics of the summary in words; the table has all metrics."""
 BY_CLASS: Final = {
     "ap": "AP",
     "precision": "Precision",
@@ -37,10 +37,10 @@ BY_CLASS: Final = {
 
 @show.section
 def side_by_side(found: Sequence[data.Entry], split: data.Split) -> None:
-    """Figures of two models, their difference class by class, and their cards.
+    """Show the metrics of two models, their differences by class, and their cards.
 
     Raises:
-        BadInput: the two reports are about different patches.
+        BadInput: the two reports cover different patches.
     """
     st.subheader("Two models side by side", anchor=False)
     ready = {row.name: (row, report) for row, report in data.ready(found)}
@@ -75,17 +75,17 @@ def _differences(
     unit: Unit,
     key: tuple[str, ...],  # noqa: ARG001 - says to the cache which reports they are
 ) -> Comparison:
-    """What :func:`landcover.evaluate.comparison.compare` says, with fewer resamples."""
+    """Compare two reports with :func:`landcover.evaluate.comparison.compare`."""
     boots = (_first.metrics.bootstrap, _second.metrics.bootstrap)
     resamples = min(RESAMPLES, *(boot.resamples for boot in boots if boot is not None))
     return compare(_first, _second, draws=Draws(resamples=resamples, unit=unit))
 
 
 def _row(name: str, gap: Gap) -> dict[str, Any]:
-    """One line of a table, a number a column."""
+    """Return one row of the table, with one number per column."""
     low, high = gap.interval or (None, None)
     return {
-        "Figure": name,
+        "Metric": name,
         "A": gap.a,
         "B": gap.b,
         "A − B": gap.difference,
@@ -97,13 +97,13 @@ def _row(name: str, gap: Gap) -> dict[str, Any]:
 
 
 def _overall(first: data.Row, second: data.Row, found: Comparison) -> None:
-    """Every metric over all classes, and the answer in words."""
+    """Show every metric over all classes, and a summary in words."""
     st.markdown(_answer(first, second, found))
-    gaps = {key: gap for key, gap in found.overall.items() if key in data.FIGURES}
-    ordered = [key for key in data.FIGURES if key in gaps]
+    gaps = {key: gap for key, gap in found.overall.items() if key in data.METRICS}
+    ordered = [key for key in data.METRICS if key in gaps]
     shown = pd.DataFrame(
         {
-            "Figure": [data.FIGURES[key].axis for key in ordered],
+            "Metric": [data.METRICS[key].axis for key in ordered],
             "A": [data.with_span(gaps[key].a, first.span(key)) for key in ordered],
             "B": [data.with_span(gaps[key].b, second.span(key)) for key in ordered],
             "A − B": [
@@ -113,8 +113,8 @@ def _overall(first: data.Row, second: data.Row, found: Comparison) -> None:
             "Verdict": [WORDS[gaps[key].better] for key in ordered],
         }
     )
-    st.dataframe(shown, hide_index=True, key="models_table_pair", alt="Figures of both models")
-    numbers = pd.DataFrame([_row(data.FIGURES[key].title, gaps[key]) for key in ordered])
+    st.dataframe(shown, hide_index=True, key="models_table_pair", alt="Metrics of both models")
+    numbers = pd.DataFrame([_row(data.METRICS[key].title, gaps[key]) for key in ordered])
     show.download(numbers, f"pair-{first.name}-{second.name}")
 
 
@@ -123,49 +123,49 @@ def _percent(share: float | None) -> str:
 
 
 def _answer(first: data.Row, second: data.Row, found: Comparison) -> str:
-    """Which is better by the figures that decide, in a sentence or two."""
-    told = {key: gap for key, gap in found.overall.items() if key in DECIDING}
+    """Say in one or two sentences which model is better by the main metrics."""
+    main = {key: gap for key, gap in found.overall.items() if key in DECIDING}
     parts = []
     for better, words in (
         ("a", f"**A ({theme.literal(first.title)}) is better** in"),
         ("b", f"**B ({theme.literal(second.title)}) is better** in"),
-        (None, "not told apart:"),
+        (None, "no clear difference:"),
     ):
         names = [
-            data.FIGURES[key].title
+            data.METRICS[key].title
             for key in DECIDING
-            if key in told and told[key].better == better and told[key].a is not None
+            if key in main and main[key].better == better and main[key].a is not None
         ]
         if names:
             parts.append(f"{words} {', '.join(names)}")
     boot = found.bootstrap
     over = "patches" if boot.unit == "patch" else f"{boot.blocks} places"
     return (
-        f"{'; '.join(parts)}. Better is said only where the 95 % interval of the difference, over "
-        f"the same {boot.resamples} resamples of {over} for both, excludes 0; of many figures, "
-        "one in twenty does so by chance."
+        f"{'; '.join(parts)}. A model counts as better only if the 95 % interval of the difference "
+        f"excludes 0, over the same {boot.resamples} resamples of {over} for both. By chance, one "
+        "metric in twenty does."
     )
 
 
 def _by_class(first: data.Row, second: data.Row, found: Comparison) -> None:
-    """The differences of one metric class by class."""
+    """Show the differences of one metric class by class."""
     st.markdown("##### Class by class")
-    by = show.pick("Figure", list(BY_CLASS), "models_pair_figure", lambda key: BY_CLASS[key])
+    by = show.pick("Metric", list(BY_CLASS), "models_pair_figure", lambda key: BY_CLASS[key])
     rows = [
         {"Class": data.short(name), "Support": item.support, **_row(BY_CLASS[by], item.gap(by))}
         for name, item in found.per_class.items()
         if item.gap(by).difference is not None
     ]
     if not rows:
-        st.info(f"No class has a {BY_CLASS[by]} of both models.")
+        st.info(f"No class has a value of this metric ({BY_CLASS[by]}) for both models.")
         return
     table = pd.DataFrame(rows)
     lower = by in scores.LOWER_IS_BETTER
     st.caption(
-        f"To the {'left' if lower else 'right'} A ({theme.literal(first.title)}) is better, to "
-        f"the {'right' if lower else 'left'} B ({theme.literal(second.title)}). Where the interval "
-        "crosses 0, or fewer than five patches have the class, these patches do not tell which "
-        "is better. In brackets: support."
+        f"{'Left' if lower else 'Right'}: A ({theme.literal(first.title)}) is better. "
+        f"{'Right' if lower else 'Left'}: B ({theme.literal(second.title)}) is better. If the "
+        "interval includes 0, or fewer than five patches have the class, these patches do not "
+        "show which is better. In brackets: number of patches with the class."
     )
     name = show.file_stem("difference", first.name, second.name, by)
     alt = f"{BY_CLASS[by]} of {first.title} minus {second.title} by class"
@@ -192,7 +192,7 @@ def _bars(drawn: pd.DataFrame, title: str) -> go.Figure:
             hovertemplate="%{y}: %{x:+.3f}, %{customdata}<extra></extra>",
         )
     )
-    show.plain(figure, 120 + 26 * len(drawn), bargap=0.35)
+    show.set_layout(figure, 120 + 26 * len(drawn), bargap=0.35)
     figure.add_vline(x=0, line={"color": show.QUIET})
     figure.update_xaxes(title=f"{title} of A minus {title} of B, 95 % interval", tickformat="+.2f")
     return figure

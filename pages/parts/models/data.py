@@ -1,4 +1,4 @@
-"""What the Models page shows: cards, reports and histories, read and remembered."""
+"""Cards, reports and training histories for the Models page, read and cached."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ HISTORY_FILE = "history.csv"
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure over all classes: the name that people read, and which way is better."""
+class Metric:
+    """A metric over all classes: its display name, and whether lower is better."""
 
     title: str
     lower: bool = False
 
     @property
     def axis(self) -> str:
-        """What an axis of it is called."""
-        return f"{self.title} ({'low' if self.lower else 'high'} is good)"
+        """Title of an axis."""
+        return f"{self.title} ({'lower' if self.lower else 'higher'} is better)"
 
 
-FIGURES: Final[dict[str, Figure]] = {
-    "macro_ap": Figure("Macro AP"),
-    "micro_ap": Figure("Micro AP"),
-    "accuracy": Figure("Accuracy"),
-    "macro_f1": Figure("Macro F1"),
-    "micro_f1": Figure("Micro F1"),
-    "macro_f2": Figure("Macro F2"),
-    "micro_f2": Figure("Micro F2"),
-    "macro_precision": Figure("Macro precision"),
-    "micro_precision": Figure("Micro precision"),
-    "macro_recall": Figure("Macro recall"),
-    "micro_recall": Figure("Micro recall"),
-    "sample_ap": Figure("Sample AP"),
-    "subset_accuracy": Figure("All labels right"),
-    "hamming_loss": Figure("Hamming loss", lower=True),
-    "one_error": Figure("One error", lower=True),
-    "coverage_error": Figure("Coverage error", lower=True),
-    "ranking_loss": Figure("Ranking loss", lower=True),
-    "ece": Figure("Calibration error", lower=True),
-    "ace": Figure("Adaptive ECE", lower=True),
-    "brier": Figure("Brier score", lower=True),
+METRICS: Final[dict[str, Metric]] = {
+    "macro_ap": Metric("Macro AP"),
+    "micro_ap": Metric("Micro AP"),
+    "accuracy": Metric("Accuracy"),
+    "macro_f1": Metric("Macro F1"),
+    "micro_f1": Metric("Micro F1"),
+    "macro_f2": Metric("Macro F2"),
+    "micro_f2": Metric("Micro F2"),
+    "macro_precision": Metric("Macro precision"),
+    "micro_precision": Metric("Micro precision"),
+    "macro_recall": Metric("Macro recall"),
+    "micro_recall": Metric("Micro recall"),
+    "sample_ap": Metric("Sample AP"),
+    "subset_accuracy": Metric("All labels correct"),
+    "hamming_loss": Metric("Hamming loss", lower=True),
+    "one_error": Metric("One error", lower=True),
+    "coverage_error": Metric("Coverage error", lower=True),
+    "ranking_loss": Metric("Ranking loss", lower=True),
+    "ece": Metric("Calibration error", lower=True),
+    "ace": Metric("Adaptive ECE", lower=True),
+    "brier": Metric("Brier score", lower=True),
 }
-"""In the order in which they are offered; an older report lacks some."""
+"""In the order in which they are offered; older reports lack some."""
 FIRST: Final = ("macro_ap", "micro_ap", "accuracy", "macro_f1", "micro_f1", "ece")
-"""Shown before anything is chosen."""
+"""Metrics that are shown by default."""
 PER_CLASS: Final = {
     "precision": "Precision",
     "recall": "Recall",
@@ -77,7 +77,7 @@ Split = tuple[str, str]
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered model and its report on the chosen split, where there is one."""
+    """A registered model and its report on the chosen split, if there is one."""
 
     name: str
     card: Card
@@ -92,7 +92,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """The metrics of one model over all classes; ``number`` decides how it is drawn."""
+    """The metrics of a model over all classes; ``number`` determines its chart style."""
 
     number: int
     name: str
@@ -102,27 +102,27 @@ class Row:
     weights_bytes: int | None
 
     def value(self, key: str) -> float | None:
-        """A metric, None where the report lacks it or it is undefined."""
+        """Return a metric; None if the report lacks it or it is undefined."""
         return self.metrics.value(key)
 
     def span(self, key: str) -> tuple[float, float] | None:
-        """Its 95 % interval, likewise."""
+        """Return the 95 % interval of a metric; None in the same cases."""
         return self.metrics.interval(key)
 
     @property
     def report(self) -> EvaluationReport | None:
-        """The model's own report; None where it was measured beside another as a baseline."""
+        """The model's own report; None if it was measured only as another's baseline."""
         return self.metrics if isinstance(self.metrics, EvaluationReport) else None
 
     @property
     def milliseconds(self) -> float | None:
-        """Time a patch; None where it was not taken."""
+        """Time per patch in milliseconds; None if not measured."""
         speed = self.report.speed if self.report else None
         return None if speed is None else speed.milliseconds_per_patch
 
 
 def cards() -> tuple[dict[str, Card], list[str]]:
-    """The cards of all models that can be used, and a sentence for each that cannot."""
+    """Return the cards of all usable models, and an error message for each other one."""
     found, broken = {}, []
     for name in registry.default().names():
         try:
@@ -133,14 +133,14 @@ def cards() -> tuple[dict[str, Card], list[str]]:
 
 
 def splits(names: Sequence[str]) -> list[Split]:
-    """Everything that some model was evaluated on; test splits first."""
+    """Return all splits that some model was evaluated on; test splits first."""
     folders = [registry.default().folder(name) for name in names]
     found = {split for folder in folders for split in report_files.reports(folder)}
     return sorted(found, key=lambda item: (item[1] != "test", item))
 
 
 def entries(models: dict[str, Card], split: Split | None) -> tuple[list[Entry], list[str]]:
-    """Each model with its report on that split, and a sentence for each damaged report."""
+    """Return each model with its report on a split, and a message per damaged report."""
     found, broken = [], []
     for name, card in models.items():
         report = None
@@ -157,7 +157,7 @@ def entries(models: dict[str, Card], split: Split | None) -> tuple[list[Entry], 
 
 
 def _stamp(folder: Path, split: Split) -> tuple[int, ...]:
-    """Changes when a report is made anew, so that no old one is shown."""
+    """Return a cache key that changes when a report is written again."""
     paths = sorted((folder / report_files.FOLDER).glob(f"{split[0]}-{split[1]}.*"))
     return tuple(value for p in paths for value in (p.stat().st_mtime_ns, p.stat().st_size))
 
@@ -168,13 +168,13 @@ def _report(folder: Path, dataset: str, split: str, stamp: tuple[int, ...]) -> E
 
 
 def command(name: str, split: Split | None) -> str:
-    """The command that makes a missing report."""
+    """Return the command that makes a missing report."""
     dataset, part = split or ("bigearthnet", "test")
     return f"landcover evaluate ROOT --dataset {dataset} --split {part} --model {name} --save"
 
 
 def rows(found: Sequence[Entry]) -> list[Row]:
-    """All models with figures: those with reports, then baselines measured beside them."""
+    """Return all models with metrics: those with reports, then their baselines."""
     ready = {entry.name: entry.report for entry in found if entry.report is not None}
     known = {entry.name: entry for entry in found}
     metrics: dict[str, EvaluationReport | Baseline] = {
@@ -199,7 +199,7 @@ def _row(number: int, name: str, metrics: EvaluationReport | Baseline, entry: En
 
 
 def ready(found: Sequence[Entry]) -> list[tuple[Row, Evaluation]]:
-    """The models that have a report of their own, with it."""
+    """Return the models that have their own report, with the report."""
     reports = {entry.name: entry.report for entry in found}
     out = []
     for row in rows(found):
@@ -210,23 +210,23 @@ def ready(found: Sequence[Entry]) -> list[tuple[Row, Evaluation]]:
 
 
 def suits(entry: Entry, found: Sequence[Entry]) -> bool:
-    """Whether a model without a report could have one: it knows the classes of those that do."""
+    """Return whether a model could have a report here: it has the classes of the others."""
     reports = [other.report for other in found if other.report is not None]
     return not reports or set(entry.card.classes) == set(reports[0].classes)
 
 
 def short(name: str) -> str:
-    """A class's short name."""
+    """Return a class's short name."""
     return BY_NAME[name].short if name in BY_NAME else name
 
 
 def shorts(report: Evaluation) -> list[str]:
-    """Short names of a report's classes."""
+    """Return the short names of a report's classes."""
     return [short(name) for name in report.classes]
 
 
 def identity(report: Evaluation) -> tuple[str, ...]:
-    """What tells one report from another, for caches."""
+    """Return a key that identifies a report, for caches."""
     metrics = report.metrics
     return tuple(
         str(getattr(metrics, key))
@@ -235,14 +235,14 @@ def identity(report: Evaluation) -> tuple[str, ...]:
 
 
 def number_of(value: object) -> float | None:
-    """A finite number, else None: a report is a file that anybody may have written."""
+    """Return a finite number, else None: reports may come from anyone."""
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     return None
 
 
 def with_span(value: float | None, span: Sequence[float] | None, sign: str = "") -> str:
-    """Such as ``0.732 [0.690, 0.771]``; a dash where there is no value."""
+    """Format such as ``0.732 [0.690, 0.771]``; a dash if there is no value."""
     if value is None or math.isnan(value):
         return "–"
     text = f"{value:{sign}.3f}"
@@ -250,7 +250,7 @@ def with_span(value: float | None, span: Sequence[float] | None, sign: str = "")
 
 
 def class_table(report: Evaluation) -> pd.DataFrame:
-    """One row a class: support, AP with its interval, precision, recall, F1, F2, threshold."""
+    """Return one row per class: support, AP with interval, precision, recall, F1, F2, threshold."""
     out = []
     for name, item in report.metrics.per_class.items():
         low, high = item.ap_interval or (None, None)
@@ -269,8 +269,8 @@ def class_table(report: Evaluation) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def called(report: Evaluation) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which classes the model calls present, bool ``(patch, class)``."""
+def predicted(report: Evaluation) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which classes the model predicts, bool ``(patch, class)``."""
     return scores.decisions(
         report.predictions.probability, report.thresholds(), exclusive=report.exclusive
     )
@@ -279,20 +279,20 @@ def called(report: Evaluation) -> np.ndarray[Any, np.dtype[np.bool_]]:
 def confusion_table(
     report: Evaluation, decided: np.ndarray[Any, np.dtype[np.bool_]] | None = None
 ) -> pd.DataFrame:
-    """One row a class: the four counts of its two-by-two table."""
-    found = called(report) if decided is None else decided
+    """Return one row per class with the four counts of its 2 × 2 table."""
+    found = predicted(report) if decided is None else decided
     tables = scores.confusions(report.predictions.truth, found)
     columns = {
-        "Present, called": tables[:, 1, 1],
+        "Present, predicted": tables[:, 1, 1],
         "Present, missed": tables[:, 1, 0],
-        "Absent, called": tables[:, 0, 1],
-        "Absent, not called": tables[:, 0, 0],
+        "Absent, predicted": tables[:, 0, 1],
+        "Absent, not predicted": tables[:, 0, 0],
     }
     return pd.DataFrame({"Class": shorts(report), **columns})
 
 
 def history(name: str) -> pd.DataFrame | None:
-    """A model's training history, None where it has none or it cannot be read."""
+    """Return a model's training history; None if there is none or it cannot be read."""
     path = registry.default().folder(name) / HISTORY_FILE
     try:
         table = pd.read_csv(path)

@@ -1,4 +1,4 @@
-"""Where a model fails: the patches whose truth surprised it most, with their pictures."""
+"""Patches with the largest loss of a model, with their images."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from landcover.core.raster import ByteArray
 from landcover.datasets.thumbnails import Thumbnails, open_thumbnails
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures
+from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.models import report_figures as show
 from pages.parts.shared import theme
 
 ALL: Final = "All classes"
@@ -27,7 +27,7 @@ ACROSS: Final = 3
 
 @show.section
 def render(row: data.Row, report: Evaluation) -> None:
-    """The worst patches first: what is true, what was called, with which probabilities."""
+    """Show the worst patches with their labels, predictions and probabilities."""
     alone = report.exclusive
     left, middle, right = st.columns(3)
     with left:
@@ -45,9 +45,9 @@ def render(row: data.Row, report: Evaluation) -> None:
     st.caption(
         "Loss is cross-entropy in nats, "
         + ("−log of the true class's probability" if alone else f"mean over {what}")
-        + ": 0 is perfect, 0.69 a coin's toss. The file has every patch, the worst first, with "
-        "all probabilities. A label may be wrong too: look at the picture before the model is "
-        "blamed."
+        + ": 0 is perfect, 0.69 is a coin toss. The CSV file has every patch, the worst first, "
+        "with all probabilities. A label can be wrong too, so look at the image before you blame "
+        "the model."
     )
     shown = table.head(count)
     show.numbers(
@@ -62,23 +62,23 @@ def render(row: data.Row, report: Evaluation) -> None:
 def _table(
     report: Evaluation, index: int | None
 ) -> tuple[pd.DataFrame, np.ndarray[Any, np.dtype[np.intp]]]:
-    """All patches by falling loss, and their places in the report."""
+    """Return all patches by decreasing loss, and their indices in the report."""
     found, alone = report.predictions, report.exclusive
     if index is None:
         loss = failures.patch_loss(found.truth, found.probability, exclusive=alone)
     else:
         loss = failures.cross_entropy(found.truth, found.probability)[:, index]
     order = failures.worst_first(loss)
-    names, decided = np.array(data.shorts(report)), data.called(report)
+    names, decided = np.array(data.shorts(report)), data.predicted(report)
     table = pd.DataFrame(
         {
             "Patch": np.array(found.ids)[order],
             "Country": np.array(found.countries)[order],
             "Loss": loss[order],
-            "True": _joined(found.truth[order], names),
-            "Called": _joined(decided[order], names),
+            "Labels": _joined(found.truth[order], names),
+            "Predicted": _joined(decided[order], names),
             "Missed": _joined((found.truth & ~decided)[order], names),
-            "Called in error": _joined((decided & ~found.truth)[order], names),
+            "False alarms": _joined((decided & ~found.truth)[order], names),
         }
     )
     chances = pd.DataFrame(
@@ -94,10 +94,10 @@ def _joined(marks: np.ndarray[Any, np.dtype[np.bool_]], names: np.ndarray[Any, A
 def _pictures(
     report: Evaluation, order: np.ndarray[Any, np.dtype[np.intp]], loss: list[float]
 ) -> None:
-    """Each patch as it looks, where the data set is on this disk."""
+    """Show each patch, with its image if the data set is on this computer."""
     dataset = report.metrics.dataset
     folder = st.text_input(
-        "Folder of the data set, to see the patches",
+        "Folder of the data set, to show images of the patches",
         key=FOLDER,
         persist_state="session",
         placeholder=f"the folder that holds {dataset}",
@@ -122,7 +122,7 @@ def _album(dataset: str, folder: str) -> tuple[Thumbnails | None, str]:
     except LandcoverError as error:
         return None, str(error)
     except (OSError, ValueError):  # such as a name with a NUL or far too long
-        return None, "That folder's name cannot be used: check it."
+        return None, "The name of this folder is not valid."
 
 
 @st.cache_resource(max_entries=2, ttl=600, show_spinner="Reading the data set's tables …")
@@ -136,7 +136,7 @@ def _picture(_album: Thumbnails, dataset: str, folder: str, patch: str) -> ByteA
 
 
 def _one(report: Evaluation, k: int, loss: float, album: Thumbnails | None, folder: str) -> None:
-    """One patch: picture, id, and the classes that matter with their probabilities."""
+    """Show a patch: image, id, and the present or predicted classes with probabilities."""
     found = report.predictions
     patch, names = found.ids[k], data.shorts(report)
     if album is not None:
@@ -145,17 +145,17 @@ def _one(report: Evaluation, k: int, loss: float, album: Thumbnails | None, fold
             st.image(theme.png(pixels, 3), width="stretch")
         except LandcoverError as error:
             st.caption(theme.literal(str(error)))
-    decided = data.called(report)[k]
+    decided = data.predicted(report)[k]
     lines = []
     for j in np.argsort(-found.probability[k], kind="stable"):
-        there, said = bool(found.truth[k, j]), bool(decided[j])
-        if there or said:
-            verdict = {
+        there, called = bool(found.truth[k, j]), bool(decided[j])
+        if there or called:
+            outcome = {
                 (True, True): "✓ found",
                 (True, False): "✗ missed",
-                (False, True): "✗ called in error",
-            }[there, said]
-            lines.append(f"- {names[j]}: {found.probability[k, j]:.2f}, {verdict}")
+                (False, True): "✗ false alarm",
+            }[there, called]
+            lines.append(f"- {names[j]}: {found.probability[k, j]:.2f}, {outcome}")
     where = found.countries[k] or "country unknown"
     st.markdown(f"**{theme.literal(where)}**, loss {loss:.2f}\n" + "\n".join(lines))
     st.caption(theme.literal(patch))

@@ -1,4 +1,4 @@
-"""Whether a model's explanations are true of it, its answers steady, and its examples alike."""
+"""Quality of a model's attribution maps, stability, and similar training patches."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from landcover.explain.neighbours_record import NeighbourRow, NeighboursMeasurem
 from landcover.models import registry
 from landcover.models.card import RGB
 from landcover.trust.bench import stability_record
+from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.models import report_figures as show
 from pages.parts.shared import theme
 
 WORDS: Final = {True: "✓ faithful", False: "✗ not faithful"}
 BEST: Final = "★ best"
-ASKED: Final = {1: "the most alike", 5: "the five most alike"}
+NEAREST: Final = {1: "the most similar", 5: "the five most similar"}
 
 
 def render(entry: data.Entry) -> None:
-    """The three measurements of a card, each with what is missing said."""
+    """Show the three measurements, or how to make them."""
     folder = registry.default().folder(entry.name)
     for head, draw in (
-        ("May its explanations be believed?", _faithful),
-        ("Does the answer stay where the window moves?", _steady),
-        ("Do patches that it takes for alike have the same covers?", _alike),
+        ("Can its attribution maps be trusted?", _faithful),
+        ("Is the result stable if the window moves?", _stability),
+        ("Do similar training patches have the same classes?", _similar),
     ):
         st.markdown(f"##### {head}")
         try:
@@ -44,18 +44,22 @@ def render(entry: data.Entry) -> None:
 def _faithful(entry: data.Entry, folder: Path) -> None:
     if not entry.card.explainable:
         st.info(
-            f"{theme.literal(entry.card.title)} has no gradients, so no map of its reasons can be "
-            "made, and nothing is to be measured."
+            f"{theme.literal(entry.card.title)} has no gradients, so attribution maps cannot be "
+            "computed for it."
         )
         return
     found = ratings.load(folder)
     if found is None:
         dataset = "eurosat" if entry.card.level == RGB else "bigearthnet"
-        _missing(entry, "How true its explanations are", f"faithfulness ROOT --dataset {dataset}")
+        _missing(
+            entry,
+            "The faithfulness of its attribution maps",
+            f"faithfulness ROOT --dataset {dataset}",
+        )
         return
     best = found.best
     if best is None:
-        st.markdown("**No method is faithful for this model**: its maps are not to be relied on.")
+        st.markdown("**No method is faithful to this model**, so do not rely on its maps.")
     else:
         st.markdown(f"**Best:** {theme.literal(found.verdict(best).sentence)}")
     table = faithful_table(found)
@@ -64,20 +68,20 @@ def _faithful(entry: data.Entry, folder: Path) -> None:
         table,
         hide_index=True,
         key=f"models_table_{name}",
-        alt=f"How faithful each method of explanation is for {entry.card.title}",
+        alt=f"Faithfulness of each attribution method for {entry.card.title}",
     )
     st.caption(_legend(found))
     show.download(_numbers(found), name)
     others = [method for method in found.by_gain if method != best]
     if others:
-        with st.expander("The other methods in words"):
+        with st.expander("The other methods"):
             st.markdown(
                 "\n".join(f"- {theme.literal(found.verdict(name).sentence)}" for name in others)
             )
 
 
 def faithful_table(found: Faithfulness) -> pd.DataFrame:
-    """One row a method as a person reads it, the largest gain first."""
+    """Return one row per method for display, the largest gain first."""
     rows = []
     for name in found.by_gain:
         one = found.methods[name]
@@ -92,14 +96,14 @@ def faithful_table(found: Faithfulness) -> pd.DataFrame:
                 "Changed by noise": f"{one.stability.mean_sensitivity:.0%}",
                 "On the right half": _number(halves.energy if halves else None),
                 "On mapped land": _plain(maps.energy_ratio if maps else None),
-                "CPU s a map": _number(one.seconds),
+                "CPU s per map": _number(one.seconds),
             }
         )
     return pd.DataFrame(rows)
 
 
 def _numbers(found: Faithfulness) -> pd.DataFrame:
-    """The same as numbers, with how many patches each rests on."""
+    """Return the same as numbers, with the number of patches of each."""
     rows = []
     for name in found.by_gain:
         one = found.methods[name]
@@ -140,73 +144,74 @@ def _legend(found: Faithfulness) -> str:
         first.pointing.maps,
     )
     on_maps = (
-        " On mapped land: attribution on the mapped cover in parts of its share of the area; 1 is "
-        f"chance ({maps.n} windows)."
+        " On mapped land: share of the attribution on the mapped class divided by its share of "
+        f"the area; 1 is chance ({maps.n} windows)."
         if maps
         else ""
     )
     where = found.measured_on
     return (
         f"{_where(where, found.n) if where else f'{found.n} patches.'} Intervals of 95 %. Gain: "
-        "by how much more the probability falls and rises where marked land is taken away or put "
-        "in, than in a random order; land becomes average, or blurred "
+        "how much more the probability falls and rises when the most attributed pixels are removed "
+        "or inserted, compared with a random order. Removed pixels become average land, or blurred "
         f"({first.curves['blurred'].n} patches). "
         "After shuffling: rank correlation of the maps before and after all weights are shuffled; "
         f"at most {found.bound:.2f} passes ({steps[-1].n if steps else 0} patches). Changed by "
-        f"noise: by what part of its size the map changes under {found.noise:.0%} of other noise; "
-        f"below {ratings.STEADY:.0%} is steady ({first.stability.n} patches). On the right half: "
-        "share of the positive attribution on the half of a picture that has the cover; 0.5 is "
+        f"noise: relative change of the map under {found.noise:.0%} of noise; "
+        f"below {ratings.STEADY:.0%} is stable ({first.stability.n} patches). On the right half: "
+        "share of the positive attribution on the half of an image that has the class; 0.5 is "
         f"chance ({halves.n if halves else 0} pairs).{on_maps} Faithful: passes the shuffling, and "
-        "the gain's interval lies above 0; best: the largest gain of these among the steady ones."
+        "the interval of the gain is above 0. Best: the largest gain among the faithful and stable "
+        "methods."
     )
 
 
 def _where(found: MeasuredOn | ratings.Patches, n: int) -> str:
-    """What was measured on, and whether the model was trained on it."""
-    learnt = {
+    """Say which patches were measured, and whether the model was trained on them."""
+    note = {
         None: "",
-        True: ", from which the model has learnt",
-        False: ", unknown to the model",
+        True: ", which the model was trained on",
+        False: ", not used in training",
     }[found.seen_in_training]
-    return f"{n} patches of {theme.literal(found.dataset)}, split {found.split}{learnt}."
+    return f"{n} patches of {theme.literal(found.dataset)}, split {found.split}{note}."
 
 
-def _steady(entry: data.Entry, folder: Path) -> None:
+def _stability(entry: data.Entry, folder: Path) -> None:
     found = None if _pictures(entry) else stability_record.load(folder, entry.card.hash)
     if found is None:
-        _absent(entry, "How steady its answers are", "stability ROOT --dataset bigearthnet")
+        _absent(entry, "The stability of its results", "stability ROOT --dataset bigearthnet")
         return
     risk = found.risk
     st.markdown(
-        f"Where the window moves by {found.shift_m:.0f} m, **{_percent(found.score)}** of the "
-        "covers that are called in either place are called in both (the stability score; mean over "
-        f"eight directions); for one patch in twenty it is {found.scores['5']:.0%} or less. "
-        f"On {_percent(found.unturned)} of the patches no label turns in any direction; "
-        f"{_percent(found.warned)} are so unsteady that the verdict warns of them."
+        f"If the window moves by {found.shift_m:.0f} m, **{_percent(found.score)}** of the classes "
+        "that are predicted in either window are predicted in both (the stability score, mean over "
+        f"eight directions). For one patch in twenty it is {found.scores['5']:.0%} or less. For "
+        f"{_percent(found.unturned)} of the patches no class changes in any direction; "
+        f"{_percent(found.warned)} are so unstable that the verdict warns about them."
     )
     low, high = risk.chance
     area = data.with_span(risk.area, risk.area_interval)
     wrong = (
-        "Unsteady answers are wrong more often"
+        "Unstable results are wrong more often"
         if risk.area < low
-        else "These patches do not show that unsteady answers are wrong more often"
+        else "These patches do not show that unstable results are wrong more often"
     )
     st.markdown(
-        f"{wrong}: where the least steady are left out first, the area below risk against coverage "
-        f"is {area}, by chance {low:.3f} to {high:.3f}, in the order of the distance to the "
+        f"{wrong}: if the least stable are left out first, the area under risk against coverage "
+        f"is {area}; by chance {low:.3f} to {high:.3f}; in the order of the distance from the "
         f"thresholds {risk.rival_area:.3f} (lower is better)."
     )
     st.caption(
         f"{_where(found, found.n)} Intervals of 95 % over {found.blocks} blocks of "
-        "12 km; beyond a patch its border is mirrored."
+        "12 km. Patches are mirrored beyond their border."
     )
 
 
-def _alike(entry: data.Entry, folder: Path) -> None:
+def _similar(entry: data.Entry, folder: Path) -> None:
     found = None if _pictures(entry) else neighbours_record.load(folder, entry.card.hash)
     if found is None:
         _absent(
-            entry, "Whether alike patches have the same covers",
+            entry, "Whether similar patches have the same classes",
             "neighbours ROOT --dataset bigearthnet",
         )  # fmt: skip
         return
@@ -214,36 +219,36 @@ def _alike(entry: data.Entry, folder: Path) -> None:
     gains = [row.gain_interval for row in found.rows]
     sure = sum(gain is not None and gain[0] > 0 for gain in gains)
     st.markdown(
-        f"A patch and {ASKED.get(first.k, 'those')} training patch share "
-        f"**{_share(first, 'features')}** of their covers (Jaccard index), against "
-        f"{_share(first, 'statistics')} where plain statistics of the bands choose it and "
-        f"{_share(first, 'chance')} by chance. The network's gain over the statistics is beyond "
-        f"doubt in {sure} of the {len(found.rows)} ways to ask below."
+        f"A patch and {NEAREST.get(first.k, 'those')} training patch share "
+        f"**{_share(first, 'features')}** of their classes (Jaccard index), against "
+        f"{_share(first, 'statistics')} if simple band statistics select the patch and "
+        f"{_share(first, 'chance')} by chance. The gain of the model over the statistics is "
+        f"significant in {sure} of the {len(found.rows)} rows below."
     )
     name = f"neighbours-{entry.name}"
     st.dataframe(
-        alike_table(found),
+        similar_table(found),
         hide_index=True,
         key=f"models_table_{name}",
-        alt=f"Covers shared with the patches that {entry.card.title} finds alike",
+        alt=f"Classes shared with the patches that {entry.card.title} finds similar",
     )
     show.download(pd.DataFrame([row.as_dict() for row in found.rows]), name)
     st.caption(
-        f"{_where(found, found.n)} {found.learnt:,} training patches. Covers in "
-        "both labels, as a share of those in either. Patches of the same Sentinel-2 product share "
-        "weather and season, so the rows without them are the stricter ones. Gain: network less "
-        "statistics, beyond doubt where its interval lies above 0. Intervals of 95 % over "
+        f"{_where(found, found.n)} {found.learnt:,} training patches. Values: "
+        "classes in both labels as a share of the classes in either. Patches of the same "
+        "Sentinel-2 product share weather and season, so the rows without them are stricter. Gain: "
+        "model minus statistics, significant if its interval is above 0. Intervals of 95 % over "
         f"{found.blocks} blocks of 12 km."
     )
 
 
-def alike_table(found: NeighboursMeasurement) -> pd.DataFrame:
-    """One row a way to ask, as a person reads it."""
+def similar_table(found: NeighboursMeasurement) -> pd.DataFrame:
+    """Return one row per way to select training patches, for display."""
     return pd.DataFrame(
         {
-            "Training patches": ASKED.get(one.k, str(one.k)),
-            "Of the same product too": "no" if one.other_products else "yes",
-            "Network": _plain_row(one, "features"),
+            "Training patches": NEAREST.get(one.k, str(one.k)),
+            "Same product allowed": "no" if one.other_products else "yes",
+            "Model": _plain_row(one, "features"),
             "Statistics": _plain_row(one, "statistics"),
             "Chance": _plain_row(one, "chance"),
             "Gain": _plain_row(one, "gain", "+"),
@@ -261,10 +266,10 @@ def _pictures(entry: data.Entry) -> bool:
 
 
 def _absent(entry: data.Entry, what: str, command: str) -> None:
-    """Why there is nothing: not measured, or a model for pictures."""
+    """Say why there is no measurement: not made yet, or a model for colour pictures."""
     if _pictures(entry):
         st.info(
-            f"{theme.literal(entry.card.title)} looks at colour pictures; this is measured of "
+            f"{theme.literal(entry.card.title)} is for colour pictures; this is measured for "
             "models for Sentinel-2 patches only."
         )
     else:
@@ -273,8 +278,8 @@ def _absent(entry: data.Entry, what: str, command: str) -> None:
 
 def _missing(entry: data.Entry, what: str, command: str) -> None:
     st.info(
-        f"{what} was not measured: run `landcover trust {command} --model {entry.name} --save`, "
-        "where ROOT is the data set's folder."
+        f"{what} has not been measured. Run `landcover trust {command} --model {entry.name} "
+        "--save`, where ROOT is the folder of the data set."
     )
 
 

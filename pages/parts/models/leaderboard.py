@@ -1,4 +1,4 @@
-"""All models at a glance: a table to sort, and a figure with its intervals."""
+"""All models: a table to sort, and a chart with intervals."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import streamlit as st
 
 from landcover.evaluate.report import EvaluationReport
 from landcover.evaluate.report_text import threads
+from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.models import report_figures as show
 
 
 @show.section
 def render(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Split) -> None:
-    """Table, figure, and what the figures rest on."""
+    """Show the table, the chart, and how the metrics were measured."""
     st.subheader("All models", anchor=False)
-    there = [key for key in data.FIGURES if any(row.value(key) is not None for row in rows)]
+    there = [key for key in data.METRICS if any(row.value(key) is not None for row in rows)]
     if not there:
-        st.info("None of the reports on this split has a figure over all classes.")
+        st.info("None of the reports on this split has a metric over all classes.")
         return
-    # What is asked of labels is not what is asked of pictures: each remembers its own.
+    # Multi-label models and single-label models have different metrics, so separate state.
     kind = "one" if "accuracy" in there else "several"
     first = there.index("accuracy") if kind == "one" else 0
     left, right = st.columns([1, 2])
@@ -32,7 +32,7 @@ def render(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Sp
             "Sorted by",
             there,
             f"models_sort_{kind}",
-            lambda key: data.FIGURES[key].title,
+            lambda key: data.METRICS[key].title,
             index=first,
         )
     with right:
@@ -43,10 +43,10 @@ def render(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Sp
         _readable(ordered, shown),
         hide_index=True,
         key="models_table_leaderboard",
-        alt="One row a model: figures with 95 % intervals, size and speed",
+        alt="One row per model: metrics with 95 % intervals, size and speed",
     )
     show.download(_numbers(ordered, there), "models")
-    alt = f"{data.FIGURES[by].title} of each model with its 95 % interval; the table says the same"
+    alt = f"{data.METRICS[by].title} of each model with its 95 % interval, as in the table"
     show.draw(_figure(ordered, by), "leaderboard", alt)
     _sentences(rows, split)
     _margins(rows)
@@ -54,24 +54,24 @@ def render(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Sp
 
 
 def _columns(there: Sequence[str], key: str) -> list[str]:
-    """The figures that the user wants to see."""
+    """Let the user choose the metrics in the table."""
     kept = st.session_state.get(key)
     if kept is not None and not set(kept) <= set(there):
         st.session_state[key] = [name for name in kept if name in there]
     return st.multiselect(
-        "Figures in the table",
+        "Metrics in the table",
         there,
         default=[name for name in data.FIRST if name in there] if kept is None else None,
-        format_func=lambda name: data.FIGURES[name].title,
+        format_func=lambda name: data.METRICS[name].title,
         key=key,
         persist_state="session",
-        placeholder="Choose more figures",
+        placeholder="Choose more metrics",
     )
 
 
 def _ordered(rows: Sequence[data.Row], by: str) -> list[data.Row]:
-    """The best first; those without the figure last."""
-    sign = 1 if data.FIGURES[by].lower else -1
+    """Sort the best first, and models without the metric last."""
+    sign = 1 if data.METRICS[by].lower else -1
 
     def key(row: data.Row) -> tuple[bool, float]:
         value = row.value(by)
@@ -85,18 +85,18 @@ def _readable(rows: Sequence[data.Row], figures: Sequence[str]) -> pd.DataFrame:
     for row in rows:
         item: dict[str, Any] = {"Model": row.title}
         for key in figures:
-            item[data.FIGURES[key].title] = data.with_span(row.value(key), row.span(key))
+            item[data.METRICS[key].title] = data.with_span(row.value(key), row.span(key))
         item["Parameters"] = f"{row.card.parameters:,}" if row.card else "–"
         size = row.weights_bytes
         item["Weights"] = "–" if size is None else f"{size / 1e6:.2f} MB"
-        item["ms a patch"] = "–" if row.milliseconds is None else f"{row.milliseconds:.1f}"
-        item["Learnt from"] = " + ".join(row.metrics.training_splits) or "–"
+        item["ms per patch"] = "–" if row.milliseconds is None else f"{row.milliseconds:.1f}"
+        item["Trained on"] = " + ".join(row.metrics.training_splits) or "–"
         out.append(item)
     return pd.DataFrame(out)
 
 
 def _numbers(rows: Sequence[data.Row], figures: Sequence[str]) -> pd.DataFrame:
-    """For the file: one number a column."""
+    """Return the table for the CSV file, one number per column."""
     out = []
     for row in rows:
         item: dict[str, Any] = {"model": row.name}
@@ -111,11 +111,11 @@ def _numbers(rows: Sequence[data.Row], figures: Sequence[str]) -> pd.DataFrame:
 
 
 def _figure(rows: Sequence[data.Row], by: str) -> go.Figure:
-    """One line a model, named at its side, the best on top."""
+    """Draw one line per model, the best at the top."""
     drawn = [row for row in rows if row.value(by) is not None]
     figure = go.Figure()
     for place, row in enumerate(drawn):
-        look, value = show.look(row.number), row.value(by) or 0.0
+        style, value = show.style(row.number), row.value(by) or 0.0
         low, high = row.span(by) or (value, value)
         figure.add_scatter(
             x=[value],
@@ -128,12 +128,12 @@ def _figure(rows: Sequence[data.Row], by: str) -> go.Figure:
             },
             mode="markers",
             name=row.title,
-            marker={"color": look.colour, "symbol": look.symbol, "size": 12},
+            marker={"color": style.colour, "symbol": style.symbol, "size": 12},
             hovertemplate=f"{data.with_span(value, row.span(by))}<extra>%{{fullData.name}}</extra>",
         )
-    show.plain(figure, 110 + 30 * max(len(drawn), 1), showlegend=False)
+    show.set_layout(figure, 110 + 30 * max(len(drawn), 1), showlegend=False)
     figure.update_layout(margin_t=10)
-    figure.update_xaxes(title=data.FIGURES[by].axis)
+    figure.update_xaxes(title=data.METRICS[by].axis)
     figure.update_yaxes(
         tickvals=[-place for place in range(len(drawn))],
         ticktext=[row.title for row in drawn],
@@ -144,7 +144,7 @@ def _figure(rows: Sequence[data.Row], by: str) -> go.Figure:
 
 
 def _sentences(rows: Sequence[data.Row], split: data.Split) -> None:
-    """What every figure above rests on."""
+    """Show how the metrics above were measured."""
     source = next((row for row in rows if row.report is not None), None)
     if source is None or source.report is None:
         return
@@ -155,9 +155,9 @@ def _sentences(rows: Sequence[data.Row], split: data.Split) -> None:
         f"Measured on **{report.n} patches** of `{dataset}`, split **{part}**, on {report.date}."
     )
     averaged = (
-        f"Macro figures average the {len(counted)} {report.macro_rule}: {', '.join(counted)}. "
-        f"Micro figures pool all {len(report.per_class)}. AP is average precision: it needs "
-        "no threshold, F1 and F2 do."
+        f"Macro metrics average over the {len(counted)} {report.macro_rule}: {', '.join(counted)}. "
+        f"Micro metrics pool all {len(report.per_class)} classes. AP is average precision; it "
+        "needs no threshold, unlike F1 and F2."
     )
     lines = [measured + _resamples(report), averaged, *_speed(report)]
     if report.note:
@@ -169,69 +169,69 @@ def _sentences(rows: Sequence[data.Row], split: data.Split) -> None:
             for key in ("macro_ap", "micro_ap")
         )
         lines.append(
-            f"{report.touching} of the patches touch one that {source.title} has learnt from; on "
-            f"the other {apart.n} its macro AP is {macro} and its micro AP {micro}."
+            f"{report.touching} of the patches touch a training patch of {source.title}; on the "
+            f"other {apart.n} its macro AP is {macro} and its micro AP {micro}."
         )
-    flattered = [row.title for row in rows if row.metrics.seen_in_training]
-    if flattered:
+    trained = [row.title for row in rows if row.metrics.seen_in_training]
+    if trained:
         lines.append(
-            f"**Learnt from these very patches, so that their figures flatter them: "
-            f"{', '.join(flattered)}.**"
+            f"**Trained on these same patches, so their metrics are too good: "
+            f"{', '.join(trained)}.**"
         )
     st.caption("  \n".join(lines))
 
 
 def _resamples(report: EvaluationReport) -> str:
-    """What the brackets hold."""
+    """Say what the numbers in brackets are."""
     boot = report.bootstrap
     if boot is None:
         return ""
     unit = "blocks of neighbouring patches" if boot.unit == "block" else "patches"
-    doubt = "; neighbouring patches are alike, so the true doubt is larger"
+    caveat = "; neighbouring patches are similar, so the true uncertainty is larger"
     return (
-        f" Brackets hold 95 % of {boot.resamples} bootstrap resamples of "
-        f"{unit}{doubt if unit == 'patches' else ''}."
+        f" In brackets: 95 % of {boot.resamples} bootstrap resamples of "
+        f"{unit}{caveat if unit == 'patches' else ''}."
     )
 
 
 def _speed(report: EvaluationReport) -> list[str]:
-    bins = f"The calibration error (ECE) has {report.ece_bins} bins."
+    bins = f"The calibration error (ECE) uses {report.ece_bins} bins."
     speed = report.speed
     if speed is None:
         return [bins]
     timed = (
-        f"{bins} Time: one patch at a time, {speed.device}, {threads(speed.threads)}, "
+        f"{bins} Time: one patch at a time on {speed.device}, {threads(speed.threads)}, "
         f"median of {speed.runs}."
     )
     return [timed]
 
 
 def _margins(rows: Sequence[data.Row]) -> None:
-    """By how much the first model is above each baseline that was measured with it."""
+    """Show how much better the first model is than each baseline measured with it."""
     first = rows[0]
     lines = []
     for name, item in first.report.baselines.items() if first.report else ():
         parts = [
-            f"{data.FIGURES[key].title} {data.with_span(margin.difference, margin.interval, '+')}"
+            f"{data.METRICS[key].title} {data.with_span(margin.difference, margin.interval, '+')}"
             for key, margin in item.margin.items()
-            if key in data.FIGURES and margin.difference is not None
+            if key in data.METRICS and margin.difference is not None
         ]
         title = next((row.title for row in rows if row.name == name), name)
         if parts:
             lines.append(f"{first.title} minus {title}: {', '.join(parts)}.")
     if lines:
-        st.caption("On the same resamples — " + "  \n".join(lines))
+        st.caption("On the same resamples: " + "  \n".join(lines))
 
 
 def _missing(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Split) -> None:
-    """The models that could have a report here and have none, or one of other weights."""
+    """Show which models have no report here, or one made with other weights."""
     named = {row.name for row in rows}
     for entry in found:
         command = data.command(entry.name, split)
         if entry.stale:
             st.warning(
                 f"The report of {entry.card.title} was made with other weights or another card "
-                f"than those installed: make it anew with `{command}`."
+                f"than the installed ones. Make it again with `{command}`."
             )
         elif entry.report is None and entry.name not in named and data.suits(entry, found):
-            st.info(f"{entry.card.title} has no report on this split: make one with `{command}`.")
+            st.info(f"{entry.card.title} has no report on this split. Make one with `{command}`.")

@@ -1,4 +1,4 @@
-"""Country by country, and how often label sets really held the truth."""
+"""Metrics by country, and the measured coverage of label sets."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.evaluate.report import Evaluation, LabelSetCoverage, LabelSetShares, PartMetrics
+from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.models import report_figures as show
 
 SHARES: Final[dict[Literal["present", "absent", "certain"], str]] = {
-    "present": "There, and not called absent",
-    "absent": "Not there, and not called certain",
-    "certain": "Called certain, and there",
+    "present": "Present, and not marked absent",
+    "absent": "Absent, and not marked certain",
+    "certain": "Marked certain, and present",
 }
 """The three shares of a report's ``label_set_coverage``."""
 
 
 @show.section
 def countries(row: data.Row, report: Evaluation) -> None:
-    """One figure of each country with its interval."""
+    """Show one metric of each country with its interval."""
     found = report.metrics.per_country
     if not found:
-        _without(row, report, "figures by country")
+        _without(row, report, "metrics by country")
         return
-    there = [k for k in data.FIGURES if any(item.value(k) is not None for item in found.values())]
+    there = [k for k in data.METRICS if any(item.value(k) is not None for item in found.values())]
     if not there:
-        st.info("No country has patches enough for a figure of its own.")
+        st.info("No country has enough patches for its own metrics.")
         return
-    by = show.pick("Figure", there, "models_country", lambda key: data.FIGURES[key].title)
+    by = show.pick("Metric", there, "models_country", lambda key: data.METRICS[key].title)
     table = pd.DataFrame([_country(name, item, there) for name, item in found.items()])
     drawn = [(name, item) for name, item in found.items() if item.value(by) is not None]
-    one = data.FIGURES[by]
+    one = data.METRICS[by]
     figure = _dots(
         [f"{name} ({item.n})" for name, item in drawn],
         [item.value(by) or 0.0 for _, item in drawn],
@@ -43,9 +43,9 @@ def countries(row: data.Row, report: Evaluation) -> None:
         one.axis,
     )
     st.caption(
-        "In brackets: patches of the country; lines are 95 % intervals. Countries with few "
-        "patches have wide intervals or none; macro figures average other classes in every "
-        "country, so compare with care."
+        "In brackets: number of patches; lines: 95 % intervals. Countries with few patches have "
+        "wide intervals or none. Macro metrics average over different classes in each country, so "
+        "compare with care."
     )
     show.chart(figure, table, f"countries-{row.name}", f"{one.title} by country, {row.title}")
 
@@ -54,26 +54,26 @@ def _country(name: str, item: PartMetrics, keys: Sequence[str]) -> dict[str, Any
     row: dict[str, Any] = {"Country": name, "Patches": item.n}
     for key in keys:
         low, high = item.interval(key) or (None, None)
-        title = data.FIGURES[key].title
+        title = data.METRICS[key].title
         row |= {title: item.value(key), f"{title} low": low, f"{title} high": high}
     return row
 
 
 @show.section
 def label_sets(row: data.Row, report: Evaluation) -> None:
-    """What coverage was wanted, and what was observed: overall, by class, by country."""
+    """Show target and measured coverage: overall, by class, by country."""
     found = report.metrics.label_set_coverage
     if found is None:
         if row.card is not None and row.card.label_sets is None:
-            st.info(f"{row.title} has no label sets: its card gives no bounds for them.")
+            st.info(f"{row.title} has no label sets: its card has no bounds for them.")
         else:
             _without(row, report, "coverage of label sets")
         return
     wanted = found.wanted_coverage
     per_patch = ", ".join(f"{value:.1f} {word}" for word, value in found.per_patch.items())
     st.caption(
-        "Each class of a patch is called certain, possible or absent. "
-        f"{wanted:.0%} coverage was wanted"
+        "Each class of a patch is marked certain, possible or absent. "
+        f"The target coverage is {wanted:.0%}"
         + (f"; a patch has on average {per_patch}." if per_patch else ".")
         + f" {_sentence(found.note)} Intervals: {found.interval or '95 %'}."
     )
@@ -86,7 +86,7 @@ def label_sets(row: data.Row, report: Evaluation) -> None:
     shares = [(name, item.share_of(what)) for name, item in named.items()]
     drawn = [(name, one, one.share) for name, one in shares if one.share is not None]
     if not drawn:
-        st.info("Nothing was called so, hence there is no share to show.")
+        st.info("No case was marked so, so there is no share to show.")
         return
     figure = _dots(
         [f"{name} ({one.n})" for name, one, _ in drawn],
@@ -95,7 +95,7 @@ def label_sets(row: data.Row, report: Evaluation) -> None:
         SHARES[what],
     )
     figure.add_vline(x=wanted, line={"color": show.QUIET, "dash": "dash"})
-    st.caption("In brackets: the cases that the share is of. Dashed line: what was wanted.")
+    st.caption("In brackets: number of cases. Dashed line: target.")
     stem = show.file_stem("label-sets", row.name, by, what)
     show.chart(figure, table, stem, f"{SHARES[what]}, by {by.lower()}, {row.title}")
 
@@ -108,11 +108,11 @@ def _overall(found: LabelSetCoverage, wanted: float) -> None:
         if item.interval is not None:
             low, high = item.interval
             held = (
-                " – below what was wanted"
+                " – below the target"
                 if high < wanted
-                else " – above what was wanted"
+                else " – above the target"
                 if low > wanted
-                else " – as wanted, within the interval"
+                else " – the interval includes the target"
             )
         lines.append(
             f"- {title}: **{data.with_span(item.share, item.interval)}** "
@@ -142,7 +142,7 @@ def _sentence(text: str) -> str:
 def _without(row: data.Row, report: Evaluation, what: str) -> None:
     split = (report.metrics.dataset, report.metrics.split)
     st.info(
-        f"This report of {row.title} has no {what}: make it anew with "
+        f"This report of {row.title} has no {what}. Make it again with "
         f"`{data.command(row.name, split)}`."
     )
 
@@ -153,7 +153,7 @@ def _dots(
     spans: Sequence[Sequence[float] | None],
     title: str,
 ) -> go.Figure:
-    """One line a name, from the top down, with intervals."""
+    """Draw one line per name, from the top down, with intervals."""
     ends = [span or (value, value) for value, span in zip(values, spans, strict=True)]
     figure = go.Figure()
     figure.add_scatter(
@@ -170,7 +170,7 @@ def _dots(
         text=names,
         hovertemplate="%{text}: %{x:.3f}<extra></extra>",
     )
-    show.plain(figure, 100 + 28 * len(names), showlegend=False)
+    show.set_layout(figure, 100 + 28 * len(names), showlegend=False)
     figure.update_layout(margin_t=10)
     figure.update_xaxes(title=title)
     figure.update_yaxes(

@@ -1,4 +1,4 @@
-"""Do a model's probabilities mean what they say: a reliability diagram with its counts."""
+"""Reliability diagram of a model's probabilities, with counts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from plotly.subplots import make_subplots
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import reliability
 from landcover.metrics.reliability import Bins, Rule
+from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.models import report_figures as show
 
 POOLED: Final = "All classes pooled"
 ERRORS: Final = ("ece", "ace", "brier")
@@ -23,7 +23,7 @@ WORDS: Final[dict[str, Rule]] = {"Equal width": "equal width", "Equal mass": "eq
 
 @show.section
 def render(row: data.Row, report: Evaluation) -> None:
-    """Probability against the share that came true, per bin, pooled or of one class."""
+    """Show the mean probability against the observed share per bin, of all classes or one."""
     left, right = st.columns(2)
     with left:
         index = show.pick_class(report, "models_reliability_class", POOLED)
@@ -34,19 +34,20 @@ def render(row: data.Row, report: Evaluation) -> None:
     found = reliability.bins(truth, report.predictions.probability[:, columns], rule)
     what = POOLED.lower() if index is None else data.shorts(report)[index]
     st.caption(
-        f"{truth.size} forecasts ({what}), {int(truth.sum())} of which came true. On the dotted "
-        "line probabilities mean what they say; below it the model promises too much, above it "
-        "too little. Upright lines: Wilson's 95 % interval of the share, as if forecasts were "
+        f"{truth.size} forecasts ({what}); in {int(truth.sum())} of them the class is present. On "
+        "the dotted line the probabilities are right; below it they are too high, above it too "
+        "low. Vertical lines: Wilson's 95 % interval of the share, as if forecasts were "
         "independent. The lower part counts the forecasts of each bin on a logarithmic scale."
     )
     errors = _errors(report, index, data.identity(report))
     st.markdown(
         ", ".join(
-            f"{data.FIGURES[key].title} **{data.with_span(*errors[key])}**"
+            f"{data.METRICS[key].title} **{data.with_span(*errors[key])}**"
             for key in ERRORS
             if key in errors
         )
-        + "; lower is better. The errors' intervals lean upwards: resampled bins scatter more."
+        + "; lower is better. The intervals of the errors are biased upwards, because resampled "
+        "bins vary more."
     )
     table = _table(found)
     stem = show.file_stem("reliability", row.name, "all" if index is None else what, rule)
@@ -60,7 +61,7 @@ def _table(found: Bins) -> pd.DataFrame:
             "To": found.high,
             "Forecasts": found.count,
             "Mean probability": found.probability,
-            "Share that came true": found.share,
+            "Observed share": found.share,
             "Share low": found.share_low,
             "Share high": found.share_high,
         }
@@ -71,9 +72,9 @@ def _table(found: Bins) -> pd.DataFrame:
 def _errors(
     _report: Evaluation,
     index: int | None,
-    key: tuple[str, ...],  # noqa: ARG001 - says to the cache which report it is
+    key: tuple[str, ...],  # noqa: ARG001 - part of the cache's key
 ) -> dict[str, tuple[float | None, tuple[float, float] | None]]:
-    """Calibration errors with intervals: the report's own where it has them."""
+    """Return calibration errors with intervals, from the report if it has them."""
     metrics = _report.metrics
     if index is None and all(metrics.value(name) is not None for name in ERRORS):
         return {name: (metrics.value(name), metrics.interval(name)) for name in ERRORS}
@@ -104,7 +105,7 @@ def _figure(found: Bins) -> go.Figure:
         line={"color": show.COLOURS[0], "width": 1},
         marker={"size": 10},
         customdata=found.count,
-        hovertemplate="probability %{x:.3f}, came true %{y:.3f}, of %{customdata}<extra></extra>",
+        hovertemplate="probability %{x:.3f}, observed %{y:.3f}, of %{customdata}<extra></extra>",
         row=1,
         col=1,
     )
@@ -117,10 +118,10 @@ def _figure(found: Bins) -> go.Figure:
         row=2,
         col=1,
     )
-    show.plain(figure, 520, showlegend=False)
+    show.set_layout(figure, 520, showlegend=False)
     figure.update_layout(margin_t=10)
     figure.update_xaxes(range=[-0.02, 1.02])
     figure.update_xaxes(title="Mean probability in the bin", row=2, col=1)
-    figure.update_yaxes(range=[-0.02, 1.02], title="Share that came true", row=1, col=1)
+    figure.update_yaxes(range=[-0.02, 1.02], title="Observed share", row=1, col=1)
     figure.update_yaxes(type="log", title="Count", dtick=1, row=2, col=1)
     return figure

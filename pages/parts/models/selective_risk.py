@@ -1,4 +1,4 @@
-"""How many errors remain where the least sure patches are left to a person."""
+"""Risk against coverage: the error rate if the least confident patches are left out."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import streamlit as st
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import selective_risk
 from landcover.metrics.selective_risk import RiskCoverage
+from pages.parts.models import charts as show
 from pages.parts.models import data, trust
-from pages.parts.models import report_figures as show
 
 WHOLE: Final = "Whole patches"
 POINTS: Final = 400
-"""Drawn at most: more would not be seen."""
+"""Maximum number of points in the chart."""
 AT: Final = (0.9, 0.8, 0.5)
 EXPLAINED: Final = {
     "mean distance to the threshold": "how far the probabilities lie from the thresholds on "
@@ -25,13 +25,13 @@ EXPLAINED: Final = {
     "least distance to a threshold": "how far the probability that is nearest to its threshold "
     "lies from it (0 at the threshold, 1 at a probability of 0 or 1)",
     "mean of max(p, 1 − p)": "the mean over classes of the greater of p and 1 − p",
-    "highest probability": "the probability of the class that is called",
+    "highest probability": "the probability of the predicted class",
 }
 
 
 @show.section
 def render(row: data.Row, report: Evaluation) -> None:
-    """Risk against coverage, beside chance and the best that can be."""
+    """Show risk against coverage, with the random and the best possible order."""
     alone = report.exclusive
     measures = list(selective_risk.EXCLUSIVE_MEASURES if alone else selective_risk.MEASURES)
     index = None
@@ -39,18 +39,19 @@ def render(row: data.Row, report: Evaluation) -> None:
         index = show.pick_class(report, "models_risk_class", WHOLE)
     measure = measures[0]
     if len(measures) > 1 and index is None:
-        measure = show.pick("Sure is", measures, "models_risk_measure")
+        measure = show.pick("Confidence", measures, "models_risk_measure")
     found = _curve(report, index, measure, data.identity(report))
     what = (
-        "share of patches called wrongly"
+        "share of patches with a wrong prediction"
         if alone or index is not None
-        else "share of labels decided wrongly (Hamming loss)"
+        else "share of wrong labels (Hamming loss)"
     )
     st.caption(
-        f"Patches are sorted by how sure the model is: {EXPLAINED[measure]}. Left, only the "
-        f"surest are answered; right, all {len(found.risk)} are. Upwards: {what}, of the answered."
+        f"Patches are sorted by the confidence of the model: {EXPLAINED[measure]}. Left: only the "
+        f"most confident patches are kept. Right: all {len(found.risk)}. Upwards: {what} among "
+        "the kept patches."
     )
-    st.markdown(_said(found))
+    st.markdown(_summary(found))
     figure = _figure(found, what)
     of = "patches" if index is None else data.shorts(report)[index]
     stem = show.file_stem("risk-coverage", row.name, of, str(measures.index(measure)))
@@ -63,7 +64,7 @@ def _curve(
     _report: Evaluation,
     index: int | None,
     measure: str,
-    key: tuple[str, ...],  # noqa: ARG001 - says to the cache which report it is
+    key: tuple[str, ...],  # noqa: ARG001 - part of the cache's key
 ) -> RiskCoverage:
     found, alone = _report.predictions, _report.exclusive
     columns = slice(None) if index is None else slice(index, index + 1)
@@ -80,23 +81,23 @@ def _curve(
     )
 
 
-def _said(found: RiskCoverage) -> str:
+def _summary(found: RiskCoverage) -> str:
     steps = [
-        f"{found.risk[max(int(np.ceil(at * len(found.risk))) - 1, 0)]:.3f} where the surest "
-        f"{at:.0%} are answered"
+        f"{found.risk[max(int(np.ceil(at * len(found.risk))) - 1, 0)]:.3f} for the most "
+        f"confident {at:.0%}"
         for at in AT
     ]
     low, high = found.chance
     verdict = (
-        "so that the order is no accident"
+        "so the order is better than chance"
         if found.beats_chance
-        else "so that these patches do not show that the order is better than chance"
+        else "so these patches do not show that the order is better than chance"
     )
     return (
-        f"Wrong where all are answered: **{found.mean_loss:.3f}**; {', '.join(steps)}. "
-        f"Area below the curve **{data.with_span(found.area, found.area_interval)}** (lower is "
-        f"better); leaving out at random gives {low:.3f} to {high:.3f} in 95 of 100 cases, "
-        f"{verdict}; the best order there is gives {found.best_area:.3f}."
+        f"Error rate of all patches: **{found.mean_loss:.3f}**; {', '.join(steps)}. Area under "
+        f"the curve: **{data.with_span(found.area, found.area_interval)}** (lower is better). A "
+        f"random order gives {low:.3f} to {high:.3f} in 95 of 100 cases, {verdict}. The best "
+        f"possible order gives {found.best_area:.3f}."
     )
 
 
@@ -119,8 +120,8 @@ def _figure(found: RiskCoverage, what: str) -> go.Figure:
     for k, (column, name, mode) in enumerate(
         (
             ("Risk", "the model's order", "solid"),
-            ("At random", "left out at random", "dot"),
-            ("Best order", "the best order there is", "dash"),
+            ("At random", "random order", "dot"),
+            ("Best order", "best possible order", "dash"),
         )
     ):
         figure.add_scatter(
@@ -133,10 +134,10 @@ def _figure(found: RiskCoverage, what: str) -> go.Figure:
                 "dash": mode,
                 "width": 3 if k == 0 else 1.5,
             },
-            hovertemplate="%{x:.0%} answered: %{y:.3f}<extra>%{fullData.name}</extra>",
+            hovertemplate="%{x:.0%} kept: %{y:.3f}<extra>%{fullData.name}</extra>",
         )
-    show.plain(figure, 400)
+    show.set_layout(figure, 400)
     figure.update_layout(legend={"y": -0.25, "yanchor": "top"}, margin_t=10)
-    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", title="Coverage: patches answered")
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%", title="Coverage: share of patches kept")
     figure.update_yaxes(rangemode="tozero", title=what[:1].upper() + what[1:].partition(" (")[0])
     return figure

@@ -1,4 +1,4 @@
-"""Move a threshold and see at once what it finds, what it misses and what it calls in error."""
+"""Interactive thresholds: hits, misses and false alarms as a threshold moves."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from landcover.evaluate.report import Evaluation
 from landcover.metrics import operating_points, scores
 from landcover.models import thresholds as aims
 from landcover.models.card import Card
+from pages.parts.models import charts as show
 from pages.parts.models import classes, data
-from pages.parts.models import report_figures as show
 
 ALL: Final = "All classes at once"
 TITLES: Final = {"precision": "Precision", "recall": "Recall", "f1": "F1", "f2": "F2"}
 STEP: Final = 0.005
 POINTS: Final = 300
-"""Thresholds drawn at most."""
+"""Maximum number of thresholds in the chart."""
 KEY: Final = "models_threshold"
 
 Tried = dict[str, float]
-"""Class → the threshold that is being tried."""
+"""Class → the threshold that the user has set."""
 
 
 @show.section
 def render(row: data.Row, report: Evaluation) -> None:
-    """The slider of one class or of all, what it brings, and all classes with it."""
+    """Show the slider of one class or all, its effect, and a table of all classes."""
     tried = _tried(row, report)
     index = show.pick_class(report, "models_threshold_class", ALL)
     names = report.classes
@@ -42,14 +42,14 @@ def render(row: data.Row, report: Evaluation) -> None:
     else:
         _single(row, report, tried, index)
     st.caption(
-        "Thresholds that are chosen by looking at the patches they are measured on look better "
-        "than they are: choose on validation, as the card's were, and only look here."
+        "Thresholds that are chosen on the patches on which they are measured look better than "
+        "they are. Choose thresholds on validation, like those of the card, and only explore here."
     )
     _every(row, report, tried)
 
 
 def _tried(row: data.Row, report: Evaluation) -> Tried:
-    """The thresholds that are tried for this report; at first its own."""
+    """Return the thresholds that the user has set for this report; at first its own."""
     place = f"{KEY}s_{row.name}"
     key = data.identity(report)
     if st.session_state.get(place, (None,))[0] != key:
@@ -61,14 +61,14 @@ def _tried(row: data.Row, report: Evaluation) -> Tried:
 
 def _slider(tried: Tried, chosen: tuple[str, ...]) -> None:
     values = {tried[name] for name in chosen}
-    # Where the classes differ, the slider stands in their middle until it is moved.
+    # If the classes differ, the slider shows their median until it is moved.
     st.session_state[KEY] = float(np.median([tried[name] for name in chosen]))
 
     def moved() -> None:
         tried.update(dict.fromkeys(chosen, float(st.session_state[KEY])))
 
     what = data.short(chosen[0]) if len(chosen) == 1 else "all classes"
-    differ = "" if len(values) == 1 else " (they differ: moving it sets all alike)"
+    differ = "" if len(values) == 1 else " (now different; moving the slider sets all to one value)"
     st.slider(
         f"Threshold of {what}{differ}",
         0.0,
@@ -81,38 +81,38 @@ def _slider(tried: Tried, chosen: tuple[str, ...]) -> None:
 
 
 def _buttons(row: data.Row, report: Evaluation, tried: Tried, chosen: tuple[str, ...]) -> None:
-    """Ways to a stated aim, and back."""
+    """Show buttons to reset thresholds or take those of an aim."""
     own = dict(zip(report.classes, report.thresholds(), strict=True))
     offered = {aim.title: aim.name for aim in aims.offered(row.card)} if row.card else {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button(
-            "The report's threshold" if len(chosen) == 1 else "The report's thresholds",
+            "Reset to the report's",
             on_click=_set(tried, {name: own[name] for name in chosen}),
             key="models_threshold_back",
             icon=":material/undo:",
         )
         if len(chosen) == 1:
             st.button(
-                "All classes back",
+                "Reset all classes",
                 on_click=_set(tried, own),
                 key="models_threshold_all_back",
                 icon=":material/restart_alt:",
                 disabled=tried == own,
             )
         if len(offered) > 1 and row.card is not None:
-            title = show.pick("An aim of the card", list(offered), "models_threshold_aim")
+            title = show.pick("Thresholds of the card for", list(offered), "models_threshold_aim")
             found = _aim(row.card, offered[title])
             st.button(
-                "Take this aim",
+                "Use these thresholds",
                 on_click=_set(tried, {n: found[n] for n in chosen if n in found}),
                 key="models_threshold_take",
                 disabled=not any(name in found for name in chosen),
-                help="Classes that validation could not bring to it keep their threshold.",
+                help="Classes for which validation could not serve this aim keep their threshold.",
             )
 
 
 def _aim(card: Card, name: str) -> Tried:
-    """The thresholds of an aim, without the classes that fall back."""
+    """Return the thresholds of an aim, without the classes that fall back."""
     found = aims.thresholds_for(card, name)
     return {label: value for label, value in found.of.items() if label not in found.fallback}
 
@@ -122,7 +122,7 @@ def _set(tried: Tried, values: Tried) -> Callable[[], None]:
 
 
 def _single(row: data.Row, report: Evaluation, tried: Tried, index: int) -> None:
-    """Figures, table and curve of one class."""
+    """Show metrics, 2 × 2 table and curve of a class."""
     found, name = report.predictions, report.classes[index]
     own = report.thresholds()[index]
     decided = scores.decisions(found.probability[:, [index]], [tried[name]])
@@ -149,7 +149,7 @@ def _decided(report: Evaluation, tried: Tried) -> np.ndarray[Any, np.dtype[np.bo
 
 
 def _metrics(values: dict[str, tuple[float, float, tuple[float, float]]]) -> None:
-    """Four figures, each with its interval and what the report's thresholds gave."""
+    """Show four metrics with intervals, and their change from the report's thresholds."""
     with st.container(horizontal=True):
         for key, (value, was, (low, high)) in values.items():
             known = not np.isnan(value)
@@ -164,7 +164,7 @@ def _metrics(values: dict[str, tuple[float, float, tuple[float, float]]]) -> Non
 
 
 def _pooled(report: Evaluation, tried: Tried) -> None:
-    """Macro and micro figures of all classes."""
+    """Show macro and micro metrics of all classes."""
     truth = report.predictions.truth
     found = operating_points.averages(truth, _decided(report, tried))
     was = operating_points.averages(
@@ -174,7 +174,7 @@ def _pooled(report: Evaluation, tried: Tried) -> None:
     )
     rows = [
         {
-            "Figure": data.FIGURES[key].title,
+            "Metric": data.METRICS[key].title,
             "With these thresholds": data.with_span(one.value, one.interval),
             "With the report's": data.with_span(was[key].value, None),
             "Change": f"{one.value - was[key].value:+.3f}",
@@ -185,12 +185,12 @@ def _pooled(report: Evaluation, tried: Tried) -> None:
         pd.DataFrame(rows),
         hide_index=True,
         key="models_table_threshold_averages",
-        alt="Macro and micro figures with the thresholds that are tried",
+        alt="Macro and micro metrics with these thresholds",
     )
 
 
 def _curve(row: data.Row, report: Evaluation, places: tuple[float, float], index: int) -> None:
-    """The four figures of one class by threshold; ``places`` are the tried one and its own."""
+    """Draw four metrics by threshold; ``places`` are the set threshold and the report's."""
     now, own = places
     found = report.predictions
     thresholds, tables = operating_points.sweep(found.truth[:, index], found.probability[:, index])
@@ -209,10 +209,8 @@ def _curve(row: data.Row, report: Evaluation, places: tuple[float, float], index
         )
     figure.add_vline(x=own, line={"color": show.QUIET, "dash": "dot", "width": 1.5})
     figure.add_vline(x=now, line={"color": show.QUIET, "width": 2.5})
-    show.plain(figure, 330)
-    figure.update_xaxes(
-        range=[0, 1.01], title="Threshold (upright line: now; dotted: the report's)"
-    )
+    show.set_layout(figure, 330)
+    figure.update_xaxes(range=[0, 1.01], title="Threshold (solid line: now; dotted: the report's)")
     figure.update_yaxes(range=[0, 1.03])
     name = data.shorts(report)[index]
     alt = f"Precision, recall, F1 and F2 of {name} by threshold, model {row.title}"
@@ -220,7 +218,7 @@ def _curve(row: data.Row, report: Evaluation, places: tuple[float, float], index
 
 
 def sweep_table(thresholds: scores.Doubles, tables: scores.Counts) -> pd.DataFrame:
-    """One row a threshold that makes a difference: its 2 × 2 table and its figures.
+    """Return one row per threshold that makes a difference: 2 × 2 table and metrics.
 
     Args:
         thresholds: ``(k,)``.
@@ -230,17 +228,17 @@ def sweep_table(thresholds: scores.Doubles, tables: scores.Counts) -> pd.DataFra
     return pd.DataFrame(
         {
             "Threshold": thresholds,
-            "Present, called": tables[:, 1, 1],
+            "Present, predicted": tables[:, 1, 1],
             "Present, missed": tables[:, 1, 0],
-            "Absent, called": tables[:, 0, 1],
-            "Absent, not called": tables[:, 0, 0],
+            "Absent, predicted": tables[:, 0, 1],
+            "Absent, not predicted": tables[:, 0, 0],
             **{title: getattr(values, key) for key, title in TITLES.items()},
         }
     )
 
 
 def _every(row: data.Row, report: Evaluation, tried: Tried) -> None:
-    """All classes with the thresholds that are tried, as tables and as a file."""
+    """Show all classes with these thresholds, as tables and as a file."""
     decided = _decided(report, tried)
     counts = data.confusion_table(report, decided)
     values = operating_points.rates(scores.confusions(report.predictions.truth, decided))

@@ -1,4 +1,4 @@
-"""When not to believe a model: false alarms, bad patches that are caught, and what is left then."""
+"""How good a model's verdicts are: false alarms, bad patches that are flagged, and risk."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from landcover.models import registry
 from landcover.models.card import RGB, Card
 from landcover.trust.bench import records
 from landcover.trust.bench.records import GoodPatches, Origin, Rate, TrustGroup, TrustMeasurement
+from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.models import report_figures as show
 from pages.parts.models.verdict_risk import render_risk
 from pages.parts.shared import theme
 
 ROW: Final = 34
-"""Pixels of a bar with its text above it, which fits on a telephone."""
-REAL, MADE, SOUND = "bad, as a satellite saw it", "bad, made from good ones", "sound, elsewhere"
-DOUBTED: Final = "doubted"
-PATTERNS: Final = {REAL: "", MADE: "/", SOUND: ".", DOUBTED: ""}
+"""Height of a bar with its text above it, pixels; it fits on a phone."""
+REAL, MADE, GOOD = "bad, real scenes", "bad, corrupted good patches", "good, other regions"
+FLAGGED: Final = "flagged"
+PATTERNS: Final = {REAL: "", MADE: "/", GOOD: ".", FLAGGED: ""}
 COLOURS: Final = {
     REAL: show.COLOURS[0],
     MADE: show.COLOURS[1],
-    SOUND: show.QUIET,
-    DOUBTED: show.COLOURS[0],
+    GOOD: show.QUIET,
+    FLAGGED: show.COLOURS[0],
 }
 KINDS: Final = {
     "bad": "bad",
-    "elsewhere": "sound, of a land that the model does not know",
-    "good": "sound and clear, of other places",
+    "elsewhere": "good, of an unknown region",
+    "good": "good and clear, of other places",
 }
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A share with its interval, drawn with its text above it."""
+    """A bar: a share with its interval, and the text above it."""
 
     text: str
     rate: Rate
@@ -49,7 +49,7 @@ class Bar:
 
 @show.section
 def render(entry: data.Entry) -> None:
-    """How often good patches are doubted, which bad ones are caught, and what it brings."""
+    """Show false alarms, bad patches that are flagged, and risk against coverage."""
     found = _known(entry.name, entry.card)
     if found is None:
         return
@@ -59,27 +59,26 @@ def render(entry: data.Entry) -> None:
 
 
 def below_test(name: str, card: Card | None) -> None:
-    """The curves of the verdict, below the curve of a report on test patches."""
+    """Show the risk curves of the verdict below the curve of a report on test patches."""
     if card is None or card.level == RGB:
         return
     found = _known(name, card)
     if found is None:
         return
     st.caption(
-        "The curve above is of patches that nothing is known to be wrong with, in the order of the "
-        f"model's own probabilities. The curves below are of split {found.split}, in the order of "
-        "all checks together too, and, where you choose so, with patches among them that were "
-        "spoilt on purpose."
+        "The curve above is for ordinary test patches, in the order of the model's confidence. The "
+        f"curves below are for split {found.split}, also in the order of the verdict, and on "
+        "request with deliberately corrupted patches among them."
     )
     render_risk(card, found)
 
 
 def _known(name: str, card: Card) -> TrustMeasurement | None:
-    """The figures of a model; where there are none, it says why."""
+    """Return the measurement of a model; show a message if there is none."""
     if card.level == RGB:
         st.info(
-            f"{theme.literal(card.title)} looks at colour pictures, which lack the bands, the "
-            "place and the date that the verdict of all checks rests on: nothing is measured."
+            f"{theme.literal(card.title)} is for colour pictures, which lack the bands, the place "
+            "and the date that the checks need, so its verdicts are not measured."
         )
         return None
     try:
@@ -89,46 +88,46 @@ def _known(name: str, card: Card) -> TrustMeasurement | None:
         return None
     if found is None:
         st.info(
-            f"How far the verdicts on {theme.literal(card.title)} are right was not measured: run "
+            f"The verdicts on {theme.literal(card.title)} have not been measured. Run "
             f"`landcover trust measure ROOT --dataset bigearthnet --model {name} --scenes DIR "
-            "--save`, where ROOT is the data set's folder and DIR holds real bad scenes "
-            "(without them, spoilt patches alone are measured)."
+            "--save`, where ROOT is the folder of the data set and DIR holds real bad scenes "
+            "(without them, only corrupted patches are measured)."
         )
     return found
 
 
 def percent(rate: Rate) -> str:
-    """Such as ``3.8 % [2.0 %, 7.4 %] of 209``."""
+    """Format such as ``3.8 % [2.0 %, 7.4 %] of 209``."""
     if rate.share is None:
-        return "none to count"
+        return "no patches"
     low, high = rate.interval
     return f"{rate.share:.1%} [{low:.1%}, {high:.1%}] of {rate.n:,}"
 
 
 def _alarms(card: Card, found: TrustMeasurement) -> None:
     good = found.good
-    st.markdown("##### How often is a good patch doubted?")
+    st.markdown("##### How often is a good patch flagged?")
     st.markdown(
         f"Of {good.n:,} good patches of {good.places} places, **{percent(good.alarms)}** are "
-        f"doubted for their pixels, although nothing is wrong with them "
-        f"({aim_sentence(good.alarms, at_most=records.FALSE_ALARMS)}), and "
-        f"{percent(good.cannot_tell)} get no answer."
+        f"flagged for their pixels although nothing is wrong with them "
+        f"({target_sentence(good.alarms, at_most=records.FALSE_ALARMS)}), and for "
+        f"{percent(good.cannot_tell)} the verdict is “Can't tell”."
     )
     if found.good_test is not None:
         st.markdown(_of_test(found.good_test))
     clear = [group for group in found.groups if group.kind == "good"]
     if clear:
         st.markdown(
-            "Of clear scenes of other places, so many windows are doubted for their pixels: "
+            "Flagged for their pixels in clear scenes of other places: "
             + "; ".join(f"{theme.literal(g.title)} {percent(g.pixels)}" for g in clear)
             + "."
         )
     st.caption(_origin(card, found))
     bars = [
-        Bar("any check of the pixels", good.alarms, DOUBTED),
-        Bar("no answer is given", good.cannot_tell, DOUBTED),
+        Bar("any check of the pixels", good.alarms, FLAGGED),
+        Bar("the verdict is “Can't tell”", good.cannot_tell, FLAGGED),
         *(
-            Bar(records.title_of(check), rate, DOUBTED)
+            Bar(records.title_of(check), rate, FLAGGED)
             for check, rate in good.every_check.items()
             if rate.hits
         ),
@@ -144,22 +143,24 @@ def _alarms(card: Card, found: TrustMeasurement) -> None:
 
 
 def _of_test(test: GoodPatches) -> str:
-    spoke = [
+    flagged = [
         f"{theme.literal(records.title_of(check))} {rate.hits}"
         for check, rate in test.every_check.items()
         if rate.hits
     ]
     return (
         f"Of {test.n:,} good patches of the test split, on which no bound was chosen, "
-        f"**{percent(test.alarms)}** are doubted for their pixels "
-        f"({aim_sentence(test.alarms, at_most=records.FALSE_ALARMS)}), and "
-        f"{percent(test.cannot_tell)} get no answer"
-        + (f"; by check: {', '.join(spoke)}." if spoke else ".")
+        f"**{percent(test.alarms)}** are flagged for their pixels "
+        f"({target_sentence(test.alarms, at_most=records.FALSE_ALARMS)}), and for "
+        f"{percent(test.cannot_tell)} the verdict is “Can't tell”"
+        + (f"; by check: {', '.join(flagged)}." if flagged else ".")
     )
 
 
-def aim_sentence(rate: Rate, *, at_most: float | None = None, at_least: float | None = None) -> str:
-    """Whether an aim is met, and whether the interval leaves that open."""
+def target_sentence(
+    rate: Rate, *, at_most: float | None = None, at_least: float | None = None
+) -> str:
+    """Say whether a target is met, and whether the interval leaves that open."""
     share, (low, high) = rate.share or 0.0, rate.interval
     if at_most is not None:
         words, met, sure = f"at most {at_most:.0%}", share <= at_most, high <= at_most
@@ -169,24 +170,24 @@ def aim_sentence(rate: Rate, *, at_most: float | None = None, at_least: float | 
         words, met, sure = f"at least {at_least:.0%}", share >= at_least, low >= at_least
         missed = high < at_least
     if met:
-        return f"the aim of {words} is met" + (
-            "" if sure else ", but the interval reaches beyond it"
+        return f"the target of {words} is met" + (
+            "" if sure else ", but the interval extends beyond it"
         )
-    return f"the aim of {words} is missed" + ("" if missed else ", though the interval reaches it")
+    return f"the target of {words} is missed" + ("" if missed else ", but the interval includes it")
 
 
 def _origin(card: Card, found: TrustMeasurement) -> str:
     where = f"{theme.literal(found.dataset)}, split {found.split}."
-    learnt = (
-        f" {theme.literal(card.title)} has learnt from these patches, so the rates may be too low "
-        "for others."
+    note = (
+        f" {theme.literal(card.title)} was trained on these patches, so the rates may be too low "
+        "for other patches."
         if found.learnt
         else ""
     )
     return (
-        f"{where} The bounds of what counts as unlike are chosen without the place whose patches "
-        f"are judged.{learnt} {found.note[:1].upper()}{found.note[1:]}. "
-        "Dotted: the aim."
+        f"{where} The bounds of the distance from the training data are chosen without the place "
+        f"whose patches are assessed.{note} {found.note[:1].upper()}{found.note[1:]}. "
+        "Dotted line: target."
     )
 
 
@@ -195,14 +196,14 @@ def _alarm_table(found: TrustMeasurement) -> pd.DataFrame:
     if found.good_test is not None:
         splits.append(("test", found.good_test))
     rows = [
-        {"Check": what, "Split": split, "Doubts": about, **_columns(rate)}
+        {"Check": what, "Split": split, "About": about, **_columns(rate)}
         for split, part in splits
         for what, about, rate in (
             ("any check of the pixels", "all", part.alarms),
-            ("no answer is given", "all", part.cannot_tell),
+            ("the verdict is “Can't tell”", "all", part.cannot_tell),
             *((records.title_of(name), "pixels", one) for name, one in part.every_check.items()),
             *(
-                (records.title_of(name), "place or answer, no alarm", one)
+                (records.title_of(name), "place or result, no alarm", one)
                 for name, one in part.not_alarms.items()
             ),
         )
@@ -214,7 +215,7 @@ def _columns(rate: Rate) -> dict[str, float | int | None]:
     low, high = rate.interval
     return {
         "Patches": rate.n,
-        "Doubted": rate.hits,
+        "Flagged": rate.hits,
         "Share": rate.share,
         "Low": low,
         "High": high,
@@ -222,10 +223,10 @@ def _columns(rate: Rate) -> dict[str, float | int | None]:
 
 
 def _caught(card: Card, found: TrustMeasurement) -> None:
-    st.markdown("##### Which bad patches are caught?")
+    st.markdown("##### Which bad patches are flagged?")
     kinds: tuple[tuple[str, Origin], ...] = (
-        ("as a satellite saw them", "real"),
-        ("made from good ones", "made"),
+        ("real scenes", "real"),
+        ("corrupted good patches", "made"),
     )
     parts = "; ".join(
         f"{theme.literal(words)}: {percent(found.bad[name])} in {found.bad[name].groups} groups"
@@ -234,32 +235,33 @@ def _caught(card: Card, found: TrustMeasurement) -> None:
     )
     everything = found.bad["all"]
     st.markdown(
-        f"**{percent(everything)}** bad patches in {found.bad['all'].groups} groups are caught by "
-        f"their pixels ({aim_sentence(everything, at_least=records.CAUGHT)}): {parts}."
+        f"**{percent(everything)}** bad patches in {found.bad['all'].groups} groups are flagged "
+        f"for their pixels ({target_sentence(everything, at_least=records.CAUGHT)}): {parts}."
         + _weak(found.groups)
     )
     st.caption(
-        "Caught: the pixels are doubted, wherever and whenever they are from. The worst groups "
-        "stand first; sound patches of elsewhere, of which few should be doubted for their pixels, "
-        "stand last. Lines: 95 % intervals; dotted: the aim for each group of bad patches."
+        "Flagged: a check of the pixels finds a problem, whatever the place and date. The groups "
+        "that are flagged least come first; good patches of other regions, of which few should be "
+        "flagged, come last. Lines: 95 % intervals. Dotted line: target for each group of bad "
+        "patches."
     )
     groups = sorted(found.groups, key=lambda one: (one.kind != "bad", one.pixels.share or 0.0))
     bars = [Bar(group.title, group.pixels, _series(group)) for group in groups]
-    figure = _bars(bars, "Share doubted for its pixels", records.CAUGHT, "at least")
+    figure = _bars(bars, "Share flagged for its pixels", records.CAUGHT, "at least")
     table = pd.DataFrame(_group_row(group) for group in groups)
     show.chart(
-        figure, table, f"caught-{card.name}", f"Bad patches that the checks of {card.title} catch"
+        figure, table, f"caught-{card.name}", f"Bad patches that the checks of {card.title} flag"
     )
 
 
 def _series(group: TrustGroup) -> str:
     if group.kind != "bad":
-        return SOUND
+        return GOOD
     return REAL if group.real else MADE
 
 
 def _weak(groups: Sequence[TrustGroup]) -> str:
-    """The bad groups below the aim, the worst first."""
+    """Return the bad groups below the target, the worst first."""
     weak = [
         (group.pixels.share, group.title)
         for group in groups
@@ -268,9 +270,9 @@ def _weak(groups: Sequence[TrustGroup]) -> str:
         and group.pixels.share < records.CAUGHT
     ]
     if not weak:
-        return " No group lies below the aim."
+        return " No group is below the target."
     named = "; ".join(f"{theme.literal(title)} {share:.0%}" for share, title in sorted(weak))
-    return f" Groups below the aim: {named}."
+    return f" Groups below the target: {named}."
 
 
 def _group_row(group: TrustGroup) -> dict[str, object]:
@@ -283,12 +285,12 @@ def _group_row(group: TrustGroup) -> dict[str, object]:
         "Looks reliable": group.decisions["answer"],
         "Check this": group.decisions["warn"],
         "Can't tell": group.decisions["cannot tell"],
-        "Checks that spoke": ", ".join(f"{name} {count}" for name, count in group.checks.items()),
+        "Findings by check": ", ".join(f"{name} {count}" for name, count in group.checks.items()),
     }
 
 
 def _bars(bars: Sequence[Bar], axis: str, aim: float, side: str) -> go.Figure:
-    """Lying bars with their text above them, in the order given, from the top."""
+    """Draw horizontal bars with their text above them, in the given order from the top."""
     figure = go.Figure()
     for series in dict.fromkeys(bar.series for bar in bars):
         own = [(place, bar) for place, bar in enumerate(bars) if bar.series == series]
@@ -325,13 +327,13 @@ def _bars(bars: Sequence[Bar], axis: str, aim: float, side: str) -> go.Figure:
         )
     figure.add_vline(x=aim, line={"color": theme.ink().quiet, "dash": "dot", "width": 1.5})
     several = len({bar.series for bar in bars}) > 1
-    show.plain(figure, 90 + 60 * several + ROW * len(bars), showlegend=several, bargap=0)
+    show.set_layout(figure, 90 + 60 * several + ROW * len(bars), showlegend=several, bargap=0)
     figure.update_layout(margin_t=10, legend={"y": -90 / (ROW * len(bars)), "yanchor": "top"})
     top = max(bar.rate.interval[1] for bar in bars)
     figure.update_xaxes(
         range=[0, max(top, aim) * 1.03],
         tickformat=".0%",
-        title=f"{axis} (aim: {side} {aim:.0%})",
+        title=f"{axis} (target: {side} {aim:.0%})",
         fixedrange=True,
     )
     figure.update_yaxes(

@@ -1,4 +1,4 @@
-"""How the Models page shows a figure: the chart, its table beneath, and a file of it."""
+"""Charts of the Models page: the chart, its table below, and a CSV download."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COLOURS: Final = (
     "#9c6b48",
     "#7d8794",
 )
-"""Mid tones that stand out from white and from the dark theme's ground alike."""
+"""Mid tones that are visible on the light and the dark theme."""
 SYMBOLS: Final = (
     "circle",
     "diamond",
@@ -66,21 +66,21 @@ CONFIG: Final = {
 
 
 @dataclass(frozen=True)
-class Look:
-    """How one model is drawn, the same in every chart: no two of ten share any of the three."""
+class Style:
+    """Style of a model in every chart; ten models have ten different values of each field."""
 
     colour: str
     symbol: str
     dash: str
 
 
-def look(number: int) -> Look:
-    """The look of the model with that number, counted from 0."""
-    return Look(*(table[number % len(table)] for table in (COLOURS, SYMBOLS, DASHES)))
+def style(number: int) -> Style:
+    """Return the style of the model with that number, counted from 0."""
+    return Style(*(table[number % len(table)] for table in (COLOURS, SYMBOLS, DASHES)))
 
 
-def plain(figure: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: ANN401 - plotly's own
-    """A figure with the page's margins; a swipe over it scrolls the page."""
+def set_layout(figure: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: ANN401 - plotly's own
+    """Set the page's margins and legend; a swipe over the chart scrolls the page."""
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 40, "b": 8},
@@ -94,10 +94,10 @@ def plain(figure: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: 
 
 
 def section(draw: Section) -> Section:
-    """A part of the page that a choice inside it draws anew by itself, and nothing else."""
+    """Decorate a part of the page so that a choice inside it redraws only that part."""
 
     @wraps(draw)
-    def safe(*args: Any, **options: Any) -> None:  # noqa: ANN401 - whatever the section takes
+    def safe(*args: Any, **options: Any) -> None:  # noqa: ANN401 - any arguments of the section
         try:
             draw(*args, **options)
         except LandcoverError as error:
@@ -113,9 +113,9 @@ def pick(
     show: Callable[[Option], str] = str,
     index: int = 0,
 ) -> Option:
-    """A select box that remembers, and begins anew where what it remembers is not offered."""
+    """Show a select box that keeps its value, and resets it if it is no longer offered."""
     if st.session_state.get(key) not in (None, *options):
-        # Set, not forgotten: the browser would go on to show what it remembers.
+        # Set it instead of deleting it, or the browser would keep showing the old value.
         st.session_state[key] = options[index]
     chosen = st.selectbox(
         title, options, index=index, format_func=show, key=key, persist_state="session"
@@ -124,7 +124,7 @@ def pick(
 
 
 def switch(title: str, options: Sequence[str], key: str) -> str:
-    """A row of choices that remembers, likewise."""
+    """Show a row of options that keeps its value in the same way."""
     if st.session_state.get(key) not in (None, *options):
         st.session_state[key] = options[0]
     chosen = st.segmented_control(
@@ -136,12 +136,12 @@ def switch(title: str, options: Sequence[str], key: str) -> str:
 def pick_class(
     report: Evaluation, key: str, everything: str, *, present: bool = False
 ) -> int | None:
-    """A class's place in the report's order; None for all of them.
+    """Let the user choose a class; return its index in the report, or None for all classes.
 
     Args:
-        report: whose classes are offered.
-        key: of the select box.
-        everything: what the choice of all classes is called.
+        report: report whose classes are offered.
+        key: key of the select box.
+        everything: label of the option for all classes.
         present: whether to offer only classes that some patch has.
     """
     names = report.classes
@@ -152,12 +152,12 @@ def pick_class(
 
 
 def file_stem(*parts: str) -> str:
-    """A file's name from what it shows."""
+    """Return a file's name without suffix from what the file shows."""
     return "-".join(part.lower().replace(" ", "-") for part in parts)
 
 
 def draw(figure: go.Figure, name: str, alt: str) -> None:
-    """A figure in ink that can be read on a light and on a dark page."""
+    """Show a chart with text that is readable on a light and on a dark page."""
     ink = {"color": theme.ink().text}
     for update in (figure.update_xaxes, figure.update_yaxes):
         update(tickfont=ink, title_font=ink)
@@ -166,15 +166,15 @@ def draw(figure: go.Figure, name: str, alt: str) -> None:
 
 
 def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
-    """A figure with its table and file; ``name`` is unique on the page."""
+    """Show a chart with its table and download; ``name`` is unique on the page."""
     draw(figure, name, alt)
-    with st.expander("The same as a table"):
+    with st.expander("Show as a table"):
         numbers(table, name, alt)
     download(table, name)
 
 
 def numbers(table: pd.DataFrame, name: str, alt: str) -> None:
-    """A table with three decimals, missing values as dashes."""
+    """Show a table with three decimals."""
     columns = {
         column: st.column_config.NumberColumn(column, format="%.3f")
         for column in table.columns
@@ -184,7 +184,7 @@ def numbers(table: pd.DataFrame, name: str, alt: str) -> None:
 
 
 def download(table: pd.DataFrame, name: str) -> None:
-    """A button that gives the table as CSV."""
+    """Show a button that downloads the table as CSV."""
     st.download_button(
         "Download CSV",
         table.to_csv(index=False).encode(),
