@@ -1,20 +1,21 @@
-"""Evidence by example: the training patches that a net sees as most like a given one.
+"""Evidence by example: the training patches that are most similar to a patch for a net.
 
-Alike are patches whose features (:mod:`landcover.models.features`) point the same way from the
-middle of all: the distance is 1 less their cosine, 0 to 2. The features are first brought to
-32 principal axes. On 209 BigEarthNet validation patches, asked of 301 training patches, that
-agrees in labels as well as all 2096 features do (Jaccard index of the nearest of another
-product 0.42 and 0.43); whitened axes agree less (0.35), 16 axes too (0.40). The default net
-has learnt from both, so these figures serve to choose and no more; what stands is measured on
-test patches (:mod:`landcover.explain.neighbours_measure`).
+Patches are similar if their features (:mod:`landcover.models.features`) point in a similar
+direction from the mean of all features: the distance is 1 minus their cosine, 0 to 2. The features
+are first projected on 32 principal axes. For 209 BigEarthNet validation patches, compared with 301
+training patches, the labels of the neighbours then agree as well as with all 2096 features
+(Jaccard index of the nearest neighbour from another product: 0.42 and 0.43); whitened axes agree
+less (0.35), and so do 16 axes (0.40). The default net was trained on both sets, so these values
+were only used to choose the method; the reported metrics are measured on test patches
+(:mod:`landcover.explain.neighbours_measure`).
 
-An index has no pixels: of each patch its name, labels, country and place on the axes, as
-half-precision numbers in ``trust/neighbours.safetensors`` of the model's folder. The name
-tells date and place. What a distance means is told by a *percentile*: how many in a hundred
-of the index's own patches have one of another block of 12 km nearer than that. So it comes
-out even: 3.8 % of the 209 validation patches and 1.7 % of the 115 test patches lie beyond
-95. (Neighbours of another *product* would not do: three in five of the patches here are of
-one, and what is usual between products says nothing of it.)
+An index contains no pixels. For each patch it has the name, labels, country and coordinates on the
+axes, as half-precision numbers in ``trust/neighbours.safetensors`` of the model's folder. Date and
+location follow from the name. The *percentile* of a distance makes it comparable: it is the
+percentage of the index's own patches that have a closer neighbour in another block of 12 km. It is
+well calibrated: 3.8 % of the 209 validation patches and 1.7 % of the 115 test patches are above
+95. (Neighbours from another *product* would not work for this: three in five patches are from one
+product, so distances between products are not typical for them.)
 """
 
 from __future__ import annotations
@@ -54,25 +55,25 @@ __all__ = [
 FILE: Final = "neighbours"
 NEIGHBOURS: Final = 6
 FAR: Final = 95.0
-"""Percentile from which even the nearest is called unlike."""
-_NOTHING: Final = f"none of the {len(CLASS_NAMES)} land covers"
+"""Percentile from which a neighbour counts as not similar."""
+_NO_LABEL: Final = f"none of the {len(CLASS_NAMES)} land covers"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Index:
-    """Training patches as a net sees them.
+    """Training patches with their features, for one net.
 
     Attributes:
-        card_hash: of the model that saw them.
-        ids, countries: of each patch; a country is empty where unknown.
+        card_hash: of the model that the features are from.
+        ids, countries: of each patch; a country is empty if unknown.
         labels: bool ``(patch, class)``, classes as in
             :data:`~landcover.core.classes.CLASS_NAMES`.
-        centre: float32 ``(feature,)``, the features' mean.
-        axes: float32 ``(feature, dimension)``, orthonormal but for rounding.
+        centre: float32 ``(feature,)``, mean of the features.
+        axes: float32 ``(feature, dimension)``, orthonormal except for rounding.
         vectors: float32 ``(patch, dimension)``.
         nearest_elsewhere: float32 ``(patch,)``, each patch's distance to its nearest neighbour in
             another block of 12 km, sorted; empty if all patches lie in one block.
-        origin: data set, splits, and how many patches these were drawn from.
+        origin: data set, splits, and the number of patches that these were drawn from.
     """
 
     card_hash: str
@@ -89,11 +90,14 @@ class Index:
         return len(self.ids)
 
     def embed(self, found: Tensor) -> Tensor:
-        """Features ``(n, feature)`` on the axes, float32 ``(n, dimension)``."""
+        """Project features ``(n, feature)`` on the axes, float32 ``(n, dimension)``."""
         return (found - self.centre) @ self.axes
 
     def percentile(self, distance: float) -> float | None:
-        """How many in a hundred patches have one of another block nearer than that."""
+        """Compute the percentage of patches with a closer neighbour in another block, 0 to 100.
+
+        None if all patches of the index lie in one block.
+        """
         if not len(self.nearest_elsewhere):
             return None
         return 100.0 * float((self.nearest_elsewhere < distance).float().mean())
@@ -101,16 +105,17 @@ class Index:
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbour:
-    """A training patch that is like the one asked about.
+    """A training patch that is similar to a given patch.
 
     Attributes:
         patch_id: name in the data set.
-        labels: the covers that the data set says it has, in the nomenclature's order.
-        distance: 0 (alike) to 2.
-        percentile: 0 to 100, see the module; None where the index tells none.
-        country: empty where unknown.
-        acquired: sensing time (UTC), by the name; None where it tells none.
-        centre: latitude and longitude by the name, good to some metres; None likewise.
+        labels: its classes in the data set, in the order of the nomenclature.
+        distance: 0 (most similar) to 2.
+        percentile: 0 to 100, see the module; None if the index has no percentiles.
+        country: empty if unknown.
+        acquired: sensing time (UTC) from the name; None if the name has none.
+        centre: latitude and longitude from the name, accurate to some metres; None if the name
+            has none.
     """
 
     patch_id: str
@@ -123,14 +128,14 @@ class Neighbour:
 
     @property
     def season(self) -> str:
-        """Winter, spring, summer or autumn where it lies; empty where unknown."""
+        """Winter, spring, summer or autumn at its location; empty if unknown."""
         if self.acquired is None:
             return ""
         south = self.centre is not None and self.centre[0] < 0
         return season(self.acquired.month + (6 if south else 0))
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
+        """Convert to values that JSON can store."""
         return {
             "patch_id": self.patch_id,
             "labels": list(self.labels),
@@ -144,7 +149,7 @@ class Neighbour:
 
 
 def distances(vectors: Tensor, others: Tensor) -> Tensor:
-    """1 less the cosine between vectors ``(n, d)`` and ``(m, d)``, ``(n, m)``, 0 to 2."""
+    """Compute 1 minus the cosine of vectors ``(n, d)`` and ``(m, d)``: ``(n, m)``, 0 to 2."""
     unit, other = (torch.nn.functional.normalize(v, dim=1) for v in (vectors, others))
     return (1.0 - unit @ other.T).clamp(0.0, 2.0)
 
@@ -152,80 +157,78 @@ def distances(vectors: Tensor, others: Tensor) -> Tensor:
 def query(
     index: Index, model: Model, patch: Raster, k: int = NEIGHBOURS, *, apart_m: float = 0.0
 ) -> tuple[Neighbour, ...]:
-    """The training patches most like a patch, the most alike first.
+    """Find the training patches most similar to a patch, the most similar first.
 
     Args:
         index: of this model.
-        model: whose net looks.
-        patch: what it looks at.
-        k: how many at most.
-        apart_m: training patches of which the middle lies nearer than that to the patch's
-            are left out, so that one that was learnt from does not find itself; metres.
+        model: the model whose features are compared.
+        patch: its input.
+        k: maximum number of neighbours.
+        apart_m: minimum distance between the centres of the patch and a neighbour, in metres, so
+            that a training patch does not find itself.
 
     Raises:
-        ModelMismatch: the index belongs to another model, or the patch is not what the
-            model was made for.
+        ModelMismatch: the index belongs to another model, or the model was not made for this
+            kind of patch.
     """
     if index.card_hash != model.card.hash:
         raise ModelMismatch(
             f"This index of training patches belongs to another model than {model.card.title}: "
-            "make it anew with `landcover trust neighbours --save`."
+            "make it again with `landcover trust neighbours --save`."
         )
     found = index.embed(features(model, model.tensor(patch)[None]))
-    away = distances(found, index.vectors)[0]
+    distance = distances(found, index.vectors)[0]
     here = patch.centre if apart_m > 0 else None
     neighbours: list[Neighbour] = []
-    for row in torch.argsort(away, stable=True).tolist():
+    for row in torch.argsort(distance, stable=True).tolist():
         if len(neighbours) >= k:
             break
-        one = _neighbour(index, row, float(away[row]))
+        one = _neighbour(index, row, float(distance[row]))
         near = here is not None and one.centre is not None
-        if near and distance_m(here, one.centre) < apart_m:  # type: ignore[arg-type]  # both there
+        if near and distance_m(here, one.centre) < apart_m:  # type: ignore[arg-type]  # neither is None
             continue
         neighbours.append(one)
     return tuple(neighbours)
 
 
 def sentence(found: Sequence[Neighbour]) -> str:
-    """What the neighbours show and how alike they are, in plain words.
+    """Describe the labels of the neighbours and how similar they are, in plain language.
 
-    Only those that are alike have a say: where the net has seen one such patch, the next
-    ones are of something else.
+    Only similar neighbours count: if there is a single similar training patch, the next ones
+    show something else.
     """
     if not found:
         return "There are no training patches to compare this one with."
     share = found[0].percentile
-    alike = [one for one in found if one.percentile is None or one.percentile < FAR]
-    if not alike:
+    similar = [one for one in found if one.percentile is None or one.percentile < FAR]
+    if not similar:
         return (
-            f"No training patch is much like this one: {share:.0f} % of them have a closer one in "
-            "another place."
+            f"No training patch is similar to this one: {share:.0f} % of the training patches have "
+            "a closer one in another place."
         )
-    count, every = len(alike), len(alike) == len(found)
-    common = Counter(BY_NAME[label].short for one in alike for label in one.labels).most_common(3)
+    count, every = len(similar), len(similar) == len(found)
+    common = Counter(BY_NAME[label].short for one in similar for label in one.labels).most_common(3)
     if count == 1:
-        which = "The training patch most" if every else "The only training patch"
-        says = f"{which} like this one shows {', '.join(name for name, _ in common) or _NOTHING}."
+        which = "The most similar training patch" if every else "The only similar training patch"
+        text = f"{which} shows {', '.join(name for name, _ in common) or _NO_LABEL}."
     else:
         which = (
-            f"The {count} training patches most" if every else f"The only {count} training patches"
+            f"The {count} most similar training patches"
+            if every
+            else f"The only {count} similar training patches"
         )
-        covers = ", ".join(f"{name} ({often} of {count})" for name, often in common)
-        says = f"{which} like this one show {f'above all {covers}' if covers else _NOTHING}."
+        labels = ", ".join(f"{name} ({often} of {count})" for name, often in common)
+        text = f"{which} show {f'mainly {labels}' if labels else _NO_LABEL}."
     if share is None:
-        return says
+        return text
     return (
-        f"{says} The nearest is as alike as training patches of different places are: "
-        f"{share:.0f} % have a closer one."
+        f"{text} The nearest is about as similar as training patches from different places are to "
+        f"each other: {share:.0f} % of them have a closer one."
     )
 
 
 def save(index: Index, folder: Path) -> Path:
-    """Write the index into a model's folder.
-
-    Returns:
-        the file.
-    """
+    """Write the index into a model's folder and return the path of the file."""
     bits = (index.labels.int() << torch.arange(index.labels.shape[1])).sum(dim=1)
     tensors = {
         "labels": bits.int(),
@@ -248,10 +251,10 @@ def save(index: Index, folder: Path) -> Path:
 
 
 def load(folder: Path, card_hash: str) -> Index | None:
-    """The index in a model's folder; None where there is none.
+    """Read the index in a model's folder; None if there is none.
 
     Args:
-        folder: the model's.
+        folder: of the model.
         card_hash: of its card.
 
     Raises:
@@ -266,15 +269,15 @@ def load(folder: Path, card_hash: str) -> Index | None:
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
         raise CorruptModel(
             f"{FILE}.safetensors of the model '{folder.name}' cannot be used: its parts do not "
-            "fit together; make it anew with `landcover trust neighbours --save`."
+            "fit together; make it again with `landcover trust neighbours --save`."
         ) from None
 
 
 def _checked(tensors: dict[str, Tensor], values: dict[str, Any], card_hash: str) -> Index:
-    """An index of tables that nobody has vouched for.
+    """Make an index of untrusted tables.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: something is missing or of another form.
+        KeyError, TypeError, ValueError, AttributeError: something is missing or invalid.
     """
     ids = tuple(
         f"{product}_{cell}" if cell else str(product)

@@ -1,4 +1,4 @@
-"""Make the index of training patches that :mod:`landcover.explain.neighbours` asks."""
+"""Build the index of training patches for :mod:`landcover.explain.neighbours`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from landcover.models.model import Model
 __all__ = ["DIMENSIONS", "MAX_PATCHES", "build", "features_of"]
 
 DIMENSIONS: Final = 32
-"""Axes that are kept; chosen on validation, see :mod:`landcover.explain.neighbours`."""
+"""Number of principal axes; chosen on validation, see :mod:`landcover.explain.neighbours`."""
 MAX_PATCHES: Final = 1000
-"""In an index, so that it stays near 300 kB for our largest net: from more, some are drawn."""
+"""Maximum number of patches in an index, which keeps it near 300 kB for the largest net. From
+larger data sets, patches are drawn at random."""
 
 
 def build(
@@ -37,31 +38,31 @@ def build(
     report: progress.Report = progress.ignore,
     cancel: Event | None = None,
 ) -> Index:
-    """Look at labelled patches and keep how the net sees them.
+    """Compute the features of labelled patches and make an index of them.
 
     Args:
-        model: whose net looks.
+        model: the model whose features are used.
         store: at least two patches, at most :data:`MAX_PATCHES`.
-        origin: what the patches are, JSON-ready, for who reads the index.
-        report: called with patches done.
+        origin: description of the patches, JSON-ready.
+        report: called with the number of patches done.
         cancel: set to stop.
 
     Raises:
-        ModelMismatch: the model has no features, or looks at pictures.
+        ModelMismatch: the model has no features, or takes pictures as input.
         ValueError: too few or too many patches.
         Cancelled: ``cancel`` was set.
     """
     if not 2 <= len(store) <= MAX_PATCHES:
         raise ValueError(f"an index holds 2 to {MAX_PATCHES} patches, not {len(store)}")
-    # Sorted by product, which the file names once each.
+    # Sorted by product, since the file stores each product name once.
     order = sorted(range(len(store)), key=lambda k: product_and_cell(store.ids[k]))
-    seen = features_of(model, store, order, report, cancel)
+    found = features_of(model, store, order, report, cancel)
     ids = tuple(store.ids[k] for k in order)
-    centre = seen.mean(dim=0).half().float()
-    axes = torch.linalg.svd(seen - centre, full_matrices=False).Vh[:DIMENSIONS].T
-    # Rounded first, so that what is kept is what the rounded axes give.
+    centre = found.mean(dim=0).half().float()
+    axes = torch.linalg.svd(found - centre, full_matrices=False).Vh[:DIMENSIONS].T
+    # Rounded first, so that the stored vectors match the stored axes.
     axes = axes.contiguous().half().float()
-    vectors = ((seen - centre) @ axes).half().float()
+    vectors = ((found - centre) @ axes).half().float()
     return Index(
         card_hash=model.card.hash,
         ids=ids,
@@ -82,15 +83,15 @@ def features_of(
     report: progress.Report = progress.ignore,
     cancel: Event | None = None,
 ) -> Tensor:
-    """Features ``(row, feature)`` of some of a store's patches.
+    """Compute features ``(row, feature)`` of some patches of a store.
 
     Raises:
-        ModelMismatch: the model has no features, or looks at pictures.
+        ModelMismatch: the model has no features, or takes pictures as input.
         Cancelled: ``cancel`` was set.
     """
     if set(model.card.bands) - set(BAND_NAMES):
         raise ModelMismatch(
-            f"{model.card.title} looks at pictures, which have no index of similar patches: "
+            f"{model.card.title} is a model for pictures, which have no index of similar patches: "
             "choose a model for reflectance."
         )
     bands = [BAND_NAMES.index(band) for band in model.card.bands]
@@ -101,15 +102,18 @@ def features_of(
         parts.append(features(model, pixels))
         done = min(start + AT_ONCE, len(rows))
         total = len(rows)
-        report(progress.Progress(what="Looking", done=done, total=total, unit="patches"))
+        report(progress.Progress(what="Features", done=done, total=total, unit="patches"))
     return torch.cat(parts)
 
 
 def _nearest_elsewhere(vectors: Tensor, ids: Sequence[str]) -> Tensor:
-    """How far the nearest of another block is for each patch, sorted; empty if there is one."""
+    """Compute each patch's distance to its nearest in another block, sorted.
+
+    Empty if all patches lie in one block.
+    """
     block = blocks(ids)
     if len(np.unique(block)) < 2:
         return torch.empty(0)
-    away: FloatArray = distances(vectors, vectors).numpy()
-    away[block[:, None] == block[None]] = np.inf
-    return torch.from_numpy(np.sort(away.min(axis=1))).half().float()
+    pairs: FloatArray = distances(vectors, vectors).numpy()
+    pairs[block[:, None] == block[None]] = np.inf
+    return torch.from_numpy(np.sort(pairs.min(axis=1))).half().float()

@@ -1,18 +1,19 @@
-"""Do patches that a net sees as alike have the same covers? Against chance and plain statistics.
+"""Measure whether similar patches have the same labels, compared with statistics and chance.
 
-The Jaccard index of two label sets is the share of the covers of either that both have, 0
-to 1. It is averaged over the nearest training patch, and over the five nearest, of each
-patch asked about. Three ways to choose them are compared on the same patches:
+The Jaccard index of two label sets is the number of common labels divided by the number of labels
+in either, 0 to 1. It is averaged over the nearest training patch, and over the five nearest, of
+each query patch. Three ways to choose the neighbours are compared on the same patches:
 
-- the net's own features, as the index of :mod:`landcover.explain.neighbours` has them;
+- the net's features, as in the index of :mod:`landcover.explain.neighbours`;
 - statistics of the bands, which need no net: the logarithms of
-  :func:`~landcover.nets.reference.band_statistics`, standardised, on 32 principal axes each
-  divided by the root of its spread; the best on validation patches of 54 preparations;
-- any training patch, which is chance.
+  :func:`~landcover.nets.reference.band_statistics`, standardised, on 32 principal axes, each
+  divided by the square root of its standard deviation; the best of 54 variants on validation
+  patches;
+- random training patches, which is chance.
 
-Patches that were cut from the same Sentinel-2 product share weather, season and processing,
-so all is also given for neighbours of *other* products. Intervals hold 95 % of resamples of
-blocks of 12 km, since patches of a block are alike.
+Patches from the same Sentinel-2 product share weather, season and processing, so the results are
+also given for neighbours from *other* products. Intervals are 95 % bootstrap intervals over
+blocks of 12 km, since patches of a block are similar.
 """
 
 from __future__ import annotations
@@ -43,60 +44,62 @@ from landcover.nets.reflectance import log_reflectance
 __all__ = ["COUNTS", "RESAMPLES", "jaccard", "measure"]
 
 COUNTS: Final = (1, 5)
-"""How many neighbours are asked."""
+"""Numbers of neighbours that are averaged."""
 RESAMPLES: Final = 1000
 _AXES: Final = 32
 _SMALL: Final = 1e-6
-"""Keeps quotients finite."""
+"""Avoids divisions by 0."""
 
 
 def measure(
     model: Model,
-    learnt: NativeStore,
-    asked: NativeStore,
+    training: NativeStore,
+    queries: NativeStore,
     origin: dict[str, Any],
     *,
     resamples: int = RESAMPLES,
     report: progress.Report = progress.ignore,
     cancel: Event | None = None,
 ) -> tuple[Index, NeighboursMeasurement]:
-    """Build the index of a model's training patches and ask it about others.
+    """Build the index of a model's training patches and measure it on other patches.
 
     Args:
-        model: whose net looks.
-        learnt: patches that it has learnt from.
-        asked: patches that it has not.
+        model: the model whose features are used.
+        training: patches that it was trained on.
+        queries: patches that it was not trained on.
         origin: see :func:`landcover.explain.neighbours_build.build`.
-        resamples: how many the intervals rest on.
-        report: called with patches done.
+        resamples: number of bootstrap resamples for the intervals.
+        report: called with the number of patches done.
         cancel: set to stop.
 
     Raises:
-        ModelMismatch: the model has no features, or looks at pictures.
-        ValueError: the index cannot hold that many patches.
+        ModelMismatch: the model has no features, or takes pictures as input.
+        ValueError: there are too few or too many patches for an index.
         Cancelled: ``cancel`` was set.
     """
-    index = build(model, learnt, origin, report=report, cancel=cancel)
-    found = index.embed(features_of(model, asked, range(len(asked)), report, cancel))
-    away = {
+    index = build(model, training, origin, report=report, cancel=cancel)
+    found = index.embed(features_of(model, queries, range(len(queries)), report, cancel))
+    pairs = {
         "features": distances(found, index.vectors).numpy(),
-        "statistics": _by_statistics(learnt, index, asked),
+        "statistics": _by_statistics(training, index, queries),
     }
-    same = places(asked.ids)[:, None] == places(index.ids)[None]
-    agree = jaccard(asked.targets > 0, index.labels)
-    where = blocks(asked.ids)
+    same = places(queries.ids)[:, None] == places(index.ids)[None]
+    agreement = jaccard(queries.targets > 0, index.labels)
+    where = blocks(queries.ids)
     drawn = _multiplicities(where, resamples)
     rows = tuple(
-        NeighbourRow(k=k, other_products=other, **_metrics(away, agree, same & other, k, drawn))
+        NeighbourRow(
+            k=k, other_products=other, **_metrics(pairs, agreement, same & other, k, drawn)
+        )
         for other in (False, True)
         for k in COUNTS
     )
-    nearest = away["features"].min(axis=1)
+    nearest = pairs["features"].min(axis=1)
     shares = [index.percentile(float(distance)) for distance in nearest]
     known = [share for share in shares if share is not None]
     return index, NeighboursMeasurement(
         version=1,
-        n=len(asked),
+        n=len(queries),
         blocks=len(np.unique(where)),
         learnt=len(index),
         rows=rows,
@@ -105,7 +108,7 @@ def measure(
 
 
 def jaccard(some: Tensor, others: Tensor) -> Doubles:
-    """Jaccard index of label sets ``(n, class)`` and ``(m, class)``, ``(n, m)``, 0 to 1."""
+    """Compute the Jaccard index of label sets ``(n, class)`` and ``(m, class)``: ``(n, m)``."""
     one, other = some.double(), others.double()
     both = one @ other.T
     either = one.sum(dim=1)[:, None] + other.sum(dim=1)[None] - both
@@ -114,18 +117,18 @@ def jaccard(some: Tensor, others: Tensor) -> Doubles:
 
 
 def _metrics(
-    away: dict[str, FloatArray], agree: Doubles, barred: BoolArray, k: int, drawn: Doubles
+    pairs: dict[str, FloatArray], agreement: Doubles, excluded: BoolArray, k: int, drawn: Doubles
 ) -> dict[str, Any]:
-    """Fields of a row of ``k`` neighbours; pairs that are barred are none."""
+    """Compute the fields of a row of ``k`` neighbours, without the excluded pairs."""
     each: dict[str, Doubles] = {}
-    for way, distance in away.items():
-        allowed = np.where(barred, np.inf, distance)
+    for selection, distance in pairs.items():
+        allowed = np.where(excluded, np.inf, distance)
         nearest = np.argsort(allowed, axis=1, kind="stable")[:, :k]
-        each[way] = np.take_along_axis(agree, nearest, axis=1).mean(axis=1)
-    count = (~barred).sum(axis=1)
-    each["chance"] = np.where(barred, 0.0, agree).sum(axis=1) / np.maximum(count, 1)
+        each[selection] = np.take_along_axis(agreement, nearest, axis=1).mean(axis=1)
+    count = (~excluded).sum(axis=1)
+    each["chance"] = np.where(excluded, 0.0, agreement).sum(axis=1) / np.maximum(count, 1)
     each["gain"] = each["features"] - each["statistics"]
-    # Whoever has fewer neighbours than are asked for would count some that are barred.
+    # Patches with fewer than k allowed neighbours would otherwise include excluded ones.
     enough = count >= k
     row: dict[str, Any] = {"n": int(enough.sum())}
     if not enough.any():
@@ -133,15 +136,15 @@ def _metrics(
     weights = drawn[:, enough]
     total = weights.sum(axis=1)
     for name, values in each.items():
-        mine = values[enough]
-        means = np.divide(weights @ mine, total, out=np.full(len(total), np.nan), where=total > 0)
-        row[name] = float(mine.mean())
+        kept = values[enough]
+        means = np.divide(weights @ kept, total, out=np.full(len(total), np.nan), where=total > 0)
+        row[name] = float(kept.mean())
         row[f"{name}_interval"] = interval(means)
     return row
 
 
 def _multiplicities(where: Groups, resamples: int) -> Doubles:
-    """How often each patch is drawn where whole blocks are, ``(resample, patch)``."""
+    """Count how often each patch is drawn if entire blocks are drawn: ``(resample, patch)``."""
     _, block = np.unique(where, return_inverse=True)
     count = int(block.max()) + 1
     random = np.random.default_rng(0)
@@ -152,21 +155,21 @@ def _multiplicities(where: Groups, resamples: int) -> Doubles:
     return np.stack(draws).astype(np.float64)
 
 
-def _by_statistics(learnt: NativeStore, index: Index, asked: NativeStore) -> FloatArray:
-    """Distances ``(asked, index's patch)`` between plain statistics; see the module."""
-    rows = {name: row for row, name in enumerate(learnt.ids)}
-    theirs = _statistics(learnt, [rows[name] for name in index.ids])
-    mine = _statistics(asked, range(len(asked)))
-    middle, spread = theirs.mean(dim=0), theirs.std(dim=0) + _SMALL
-    theirs, mine = (theirs - middle) / spread, (mine - middle) / spread
-    axes = torch.linalg.svd(theirs, full_matrices=False).Vh[:_AXES].T
-    scale = (theirs @ axes).std(dim=0).sqrt() + _SMALL
-    away: FloatArray = torch.cdist(mine @ axes / scale, theirs @ axes / scale).numpy()
-    return away
+def _by_statistics(training: NativeStore, index: Index, queries: NativeStore) -> FloatArray:
+    """Compute distances ``(query, index's patch)`` between band statistics; see the module."""
+    rows = {name: row for row, name in enumerate(training.ids)}
+    known = _statistics(training, [rows[name] for name in index.ids])
+    new = _statistics(queries, range(len(queries)))
+    mean, spread = known.mean(dim=0), known.std(dim=0) + _SMALL
+    known, new = (known - mean) / spread, (new - mean) / spread
+    axes = torch.linalg.svd(known, full_matrices=False).Vh[:_AXES].T
+    scale = (known @ axes).std(dim=0).sqrt() + _SMALL
+    pairs: FloatArray = torch.cdist(new @ axes / scale, known @ axes / scale).numpy()
+    return pairs
 
 
 def _statistics(store: NativeStore, rows: Sequence[int]) -> Tensor:
-    """Logarithms of the bands' statistics, ``(row, statistic)``."""
+    """Compute the logarithms of the band statistics, ``(row, statistic)``."""
     parts = []
     for start in range(0, len(rows), AT_ONCE):
         pixels = store.pixels(rows[start : start + AT_ONCE])

@@ -1,7 +1,7 @@
-"""Whether patches that a net sees as alike share classes, as it is kept in a file.
+"""The saved measurement of whether similar patches have the same labels.
 
-These are the values of ``trust/neighbours.json`` beside a card. Nothing here needs a net;
-:mod:`landcover.explain.neighbours_measure` does the measuring.
+These are the values of ``trust/neighbours.json`` in a model folder. This module does not need a
+net; :mod:`landcover.explain.neighbours_measure` makes the measurement.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ __all__ = ["FILE", "NeighbourRow", "NeighboursMeasurement", "Selection", "as_tex
 FILE: Final = "neighbours"
 
 Selection = Literal["features", "statistics", "chance", "gain"]
-"""How neighbours are chosen; the gain is features less statistics."""
+"""How neighbours are chosen; ``gain`` is the difference of features and statistics."""
 
 
 class NeighbourRow(Schema):
     """The mean Jaccard index of ``k`` neighbours of ``n`` patches, by how they are chosen.
 
-    With ``other_products`` neighbours of the same Sentinel-2 product do not count. All but the
-    counts is None where no patch has so many neighbours.
+    With ``other_products``, neighbours from the same Sentinel-2 product are excluded. If no patch
+    has ``k`` neighbours, all fields except the counts are None.
     """
 
     k: int
@@ -39,23 +39,23 @@ class NeighbourRow(Schema):
     gain: float | None = None
     gain_interval: Interval | None = None
 
-    def value(self, way: Selection) -> float | None:
-        """The mean of one way."""
-        found: float | None = getattr(self, way)
+    def value(self, selection: Selection) -> float | None:
+        """Return the mean for one way to choose neighbours."""
+        found: float | None = getattr(self, selection)
         return found
 
-    def interval(self, way: Selection) -> Interval | None:
-        """The 95 % interval of one way."""
-        found: Interval | None = getattr(self, f"{way}_interval")
+    def interval(self, selection: Selection) -> Interval | None:
+        """Return the 95 % interval for one way to choose neighbours."""
+        found: Interval | None = getattr(self, f"{selection}_interval")
         return found
 
 
 class NeighboursMeasurement(MeasuredOn):
-    """How far the labels of neighbours agree with those of the patches asked about.
+    """How well the labels of the neighbours agree with those of the query patches.
 
-    ``n`` patches in ``blocks`` of 12 km were asked about, ``learnt`` training patches are in the
-    index. ``far`` is the share of the patches of which even the nearest is called unlike, since
-    its percentile is 95 or more; 0.05 would be even.
+    There are ``n`` query patches in ``blocks`` of 12 km and ``learnt`` training patches in the
+    index. ``far`` is the share of the query patches without a similar training patch, because the
+    percentile of the nearest is 95 or more; 0.05 is expected.
     """
 
     version: Literal[1] = 1
@@ -67,16 +67,12 @@ class NeighboursMeasurement(MeasuredOn):
 
 
 def save(found: NeighboursMeasurement, folder: Path, card_hash: str) -> Path:
-    """Keep a measurement in the model's folder.
-
-    Returns:
-        the file.
-    """
+    """Write a measurement into a model folder and return the path of the file."""
     return files.write_json(folder, FILE, card_hash, found.as_dict())
 
 
 def load(folder: Path, card_hash: str) -> NeighboursMeasurement | None:
-    """The measurement in a model's folder; None where there is none.
+    """Read the measurement in a model folder; None if there is none.
 
     Raises:
         CorruptModel: the file is damaged, incomplete, or of another card.
@@ -87,7 +83,7 @@ def load(folder: Path, card_hash: str) -> NeighboursMeasurement | None:
 
 
 def as_text(found: NeighboursMeasurement) -> str:
-    """The measurement as a person reads it in a terminal."""
+    """Format the measurement for a terminal."""
     widths = (("features", 24), ("statistics", 24), ("chance", 10), ("gain", 24))
     lines = [f"{'Jaccard index of labels':34}" + "".join(f"{n:>{w}}" for n, w in widths)]
     for row in (row for row in found.rows if row.n):
@@ -97,14 +93,14 @@ def as_text(found: NeighboursMeasurement) -> str:
         cells += [f"{row.chance or 0:>10.3f}", f"{_span(row, 'gain'):>24}"]
         lines.append("".join(cells))
     lines.append(
-        f"{found.n} patches in {found.blocks} blocks of 12 km, asked of {found.learnt} training "
-        "patches; intervals of 95 % over blocks; gain is features less statistics."
+        f"{found.n} patches in {found.blocks} blocks of 12 km, compared with {found.learnt} "
+        "training patches; 95 % intervals over blocks; gain is features minus statistics."
     )
     if found.far is not None:
-        lines.append(f"Called unlike all training patches: {found.far:.1%} (5 % would be even).")
+        lines.append(f"Without a similar training patch: {found.far:.1%} (5 % expected).")
     return "\n".join(lines)
 
 
-def _span(row: NeighbourRow, way: Selection) -> str:
-    value, span = row.value(way), row.interval(way)
+def _span(row: NeighbourRow, selection: Selection) -> str:
+    value, span = row.value(selection), row.interval(selection)
     return "–" if value is None or span is None else f"{value:.3f} [{span[0]:.3f}, {span[1]:.3f}]"

@@ -254,12 +254,12 @@ Change = BandsOff | Cloud | Season | Brightness | Shift
 
 @dataclass(frozen=True, kw_only=True)
 class WhatIf:
-    """An answer beside the one to the changed patch.
+    """The predictions for a patch and for the changed patch.
 
     Attributes:
-        before, after: what the model says.
-        patch: the changed one.
-        said: one phrase a change.
+        before, after: the predictions.
+        patch: the changed patch.
+        descriptions: a phrase for each change.
         mirrored: share of pixels that were mirrored because the window moved, 0 to 1.
     """
 

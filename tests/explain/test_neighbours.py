@@ -69,9 +69,7 @@ def one(**changes: object) -> Neighbour:
     return Neighbour(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def test_a_training_patch_finds_itself_first_with_all_that_is_known_of_it(
-    model: Model, index: Index
-) -> None:
+def test_a_training_patch_finds_itself_first_with_its_metadata(model: Model, index: Index) -> None:
     for sample in KNOWN:
         found = neighbours.query(index, model, samples.read_sample(sample.name), k=3)
         assert found[0].patch_id == sample.v2_id
@@ -89,7 +87,7 @@ def test_a_training_patch_finds_itself_first_with_all_that_is_known_of_it(
         assert all(0 <= item.distance <= 2 for item in found)
 
 
-def test_what_lies_too_near_is_left_out(model: Model, index: Index) -> None:
+def test_patches_that_are_too_close_are_left_out(model: Model, index: Index) -> None:
     sample = KNOWN[0]
     patch = samples.read_sample(sample.name)
     found = neighbours.query(index, model, patch, apart_m=1200)
@@ -103,18 +101,20 @@ def test_an_index_of_another_model_is_refused(index: Index) -> None:
         neighbours.query(index, tiny.tiny_model(), samples.read_sample(KNOWN[0].name))
 
 
-def test_similar_is_what_the_net_sees_and_not_how_many_axes_there_are(
+def test_distances_on_the_axes_equal_those_of_all_features(
     model: Model, store: NativeStore, index: Index
 ) -> None:
     """Six patches span five axes, so that the index loses nothing but half precision."""
     rows = [store.ids.index(name) for name in index.ids]
-    seen = neighbours_build.features_of(model, store, rows)
-    whole = neighbours.distances(seen - seen.mean(dim=0), seen - seen.mean(dim=0))
+    found = neighbours_build.features_of(model, store, rows)
+    expected = neighbours.distances(found - found.mean(dim=0), found - found.mean(dim=0))
     kept = neighbours.distances(index.vectors, index.vectors)
-    torch.testing.assert_close(kept, whole, rtol=0, atol=0.01)
+    torch.testing.assert_close(kept, expected, rtol=0, atol=0.01)
 
 
-def test_a_percentile_counts_patches_with_a_nearer_neighbour_elsewhere(index: Index) -> None:
+def test_the_percentile_counts_patches_with_a_closer_neighbour_in_another_block(
+    index: Index,
+) -> None:
     assert len(index.nearest_elsewhere) == len(index)
     assert torch.equal(index.nearest_elsewhere, index.nearest_elsewhere.sort().values)
     assert index.percentile(0.0) == 0.0
@@ -125,7 +125,7 @@ def test_a_percentile_counts_patches_with_a_nearer_neighbour_elsewhere(index: In
     assert alone.percentile(0.3) is None
 
 
-def test_patches_of_one_block_tell_no_percentile(model: Model, store: NativeStore) -> None:
+def test_patches_of_one_block_have_no_percentile(model: Model, store: NativeStore) -> None:
     product = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP"
     near = replace(store, ids=tuple(f"{product}_20_{k}" for k in range(len(store))))
     index = neighbours_build.build(model, near, ORIGIN)
@@ -189,17 +189,17 @@ def test_parts_that_do_not_fit_together_are_refused(
         neighbours.load(tmp_path, index.card_hash)
 
 
-def test_an_index_holds_some_patches_but_not_one(model: Model, store: NativeStore) -> None:
+def test_an_index_needs_more_than_one_patch(model: Model, store: NativeStore) -> None:
     with pytest.raises(ValueError, match="not 1"):
         neighbours_build.build(model, store.subset([0]), ORIGIN)
 
 
 def test_a_model_of_pictures_has_no_index(store: NativeStore) -> None:
-    with pytest.raises(ModelMismatch, match="looks at pictures"):
+    with pytest.raises(ModelMismatch, match="is a model for pictures, which have no index"):
         neighbours_build.build(registry.default().load("eurosat-rgb"), store, ORIGIN)
 
 
-def test_a_model_of_some_bands_gets_those(store: NativeStore) -> None:
+def test_a_model_of_few_bands_uses_only_these_bands(store: NativeStore) -> None:
     model = registry.default().load("landcover-cnn-rgb")
     index = neighbours_build.build(model, store, ORIGIN)
     found = neighbours.query(index, model, samples.read_sample(KNOWN[1].name), k=1)
@@ -207,33 +207,35 @@ def test_a_model_of_some_bands_gets_those(store: NativeStore) -> None:
     assert found[0].distance < 0.01
 
 
-def test_building_says_how_far_it_is_and_stops_when_asked(model: Model, store: NativeStore) -> None:
-    seen: list[Progress] = []
+def test_building_reports_progress_and_can_be_stopped(model: Model, store: NativeStore) -> None:
+    reports: list[Progress] = []
     stop = threading.Event()
-    neighbours_build.build(model, store, ORIGIN, report=seen.append, cancel=stop)
-    assert (seen[-1].done, seen[-1].total) == (len(store), len(store))
+    neighbours_build.build(model, store, ORIGIN, report=reports.append, cancel=stop)
+    assert (reports[-1].done, reports[-1].total) == (len(store), len(store))
     stop.set()
     with pytest.raises(Cancelled):
         neighbours_build.build(model, store, ORIGIN, cancel=stop)
 
 
-def test_the_sentence_says_covers_and_how_alike() -> None:
+def test_the_sentence_names_labels_and_similarity() -> None:
     near = [one(), one(), one(labels=("Pastures", "Arable land"))]
     text = neighbours.sentence(near)
     assert text.startswith(
-        "The 3 training patches most like this one show above all Pastures (3 of 3), "
-        "Arable (1 of 3). The nearest is as alike as"
+        "The 3 most similar training patches show mainly Pastures (3 of 3), "
+        "Arable (1 of 3). The nearest is about as similar as"
     )
-    assert text.endswith("different places are: 40 % have a closer one.")
+    assert text.endswith("are to each other: 40 % of them have a closer one.")
     assert "closer" not in neighbours.sentence([one(percentile=None)])
-    assert neighbours.sentence([one()]).startswith("The training patch most like this one shows")
+    assert neighbours.sentence([one()]).startswith("The most similar training patch shows")
     assert neighbours.sentence([]).startswith("There are no training patches")
 
 
-def test_patches_without_labels_are_said_to_show_nothing() -> None:
+def test_the_sentence_covers_patches_without_labels() -> None:
     bare = one(labels=())
-    assert "like this one shows none of the 19 land covers." in neighbours.sentence([bare])
-    assert "like this one show none of the 19 land covers." in neighbours.sentence([bare, bare])
+    expected = "training patch shows none of the 19 land covers."
+    assert expected in neighbours.sentence([bare])
+    expected = "training patches show none of the 19 land covers."
+    assert expected in neighbours.sentence([bare, bare])
 
 
 def test_january_is_summer_south_of_the_equator() -> None:
@@ -242,17 +244,18 @@ def test_january_is_summer_south_of_the_equator() -> None:
     assert one(acquired=january, centre=(30.0, 25.0)).season == "winter"
 
 
-def test_neighbours_that_are_not_alike_have_no_say() -> None:
-    """The one snowy training patch is near a snowy one; the next nearest are fields in June."""
-    strange = one(percentile=99.0, labels=("Arable land",))
-    text = neighbours.sentence([one(), strange, strange])
-    assert text.startswith("The only training patch like this one shows Pastures.")
+def test_neighbours_that_are_not_similar_do_not_count() -> None:
+    """For a snowy patch, the only snowy training patch counts, not the fields in June after it."""
+    other = one(percentile=99.0, labels=("Arable land",))
+    text = neighbours.sentence([one(), other, other])
+    assert text.startswith("The only similar training patch shows Pastures.")
     assert "Arable" not in text
-    text = neighbours.sentence([one(), one(), strange])
-    assert text.startswith("The only 2 training patches like this one show above all Pastures (2")
-    text = neighbours.sentence([strange, strange])
+    text = neighbours.sentence([one(), one(), other])
+    assert text.startswith("The only 2 similar training patches show mainly Pastures (2")
+    text = neighbours.sentence([other, other])
     assert text == (
-        "No training patch is much like this one: 99 % of them have a closer one in another place."
+        "No training patch is similar to this one: 99 % of the training patches have a closer one "
+        "in another place."
     )
 
 
@@ -285,10 +288,10 @@ def test_jaccard_is_the_shared_part_of_two_label_sets(some: list[int], others: l
             assert found[row, column] == pytest.approx(expected)
 
 
-def test_the_measure_knows_perfect_from_chance(
+def test_the_measurement_separates_perfect_neighbours_from_chance(
     model: Model, store: NativeStore, tmp_path: Path
 ) -> None:
-    """Asked about the very patches that it holds, every way but chance is right."""
+    """If the queries are the training patches, features and statistics find the same patch."""
     index, found = neighbours_measure.measure(model, store, store, ORIGIN, resamples=100)
     assert len(index) == found.n == len(store)
     nearest, five, other, _ = found.rows
@@ -325,4 +328,4 @@ def test_a_shipped_index_is_small_and_belongs_to_its_model(name: str) -> None:
     assert found is not None
     best = {(row.k, row.other_products): row for row in found.rows}
     for row in best.values():
-        assert row.features_interval[0] > row.chance, "alike is more alike than chance"
+        assert row.features_interval[0] > row.chance, "similar patches agree better than chance"

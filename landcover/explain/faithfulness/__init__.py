@@ -1,1 +1,1 @@
-"""Measuring whether attribution maps are true of their model."""
+"""Measurement of the faithfulness of attribution maps to their model."""

@@ -1,4 +1,4 @@
-"""The patches that explanations are measured on, and the class explained on each."""
+"""The patches that explanations are measured on, with the class explained for each."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ __all__ = [
 ]
 
 RESAMPLES: Final = 2000
-"""Of the bootstrap over patches."""
+"""Number of bootstrap resamples over patches."""
 DIGITS: Final = 4
-"""Of figures that are kept."""
+"""Decimals of saved metrics."""
 
 Methods = Mapping[str, Method]
 Maps = Mapping[str, FloatArray]
@@ -49,12 +49,12 @@ Maps = Mapping[str, FloatArray]
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One patch, and the class that is explained on it.
+    """A patch and the class that is explained for it.
 
     Attributes:
-        pixels: as the model reads them, ``(1, band, y, x)``.
+        pixels: input of the model, ``(1, band, y, x)``.
         label: full name of the class.
-        target: its column.
+        target: column of the class.
         start: the baseline of the methods, average land, in the shape of the pixels.
     """
 
@@ -66,7 +66,7 @@ class Case:
 
 @dataclass
 class Steps:
-    """Counts what is done for who watches, and stops where the user asked for it."""
+    """Counts the steps, reports the progress, and stops if the user cancelled."""
 
     total: int
     report: Report
@@ -74,10 +74,10 @@ class Steps:
     done: int = 0
 
     def step(self, what: str) -> None:
-        """Say that one more step begins.
+        """Report that the next step begins.
 
         Raises:
-            Cancelled: the user stopped it.
+            Cancelled: the user cancelled.
         """
         check(self.cancel)
         self.report(Progress(what=what, done=self.done, total=self.total, unit="steps"))
@@ -85,41 +85,41 @@ class Steps:
 
 
 def usable(model: Model, methods: Methods) -> dict[str, Method]:
-    """Those of the methods that can explain a model.
+    """Select the methods that can explain a model.
 
     Raises:
-        ModelMismatch: none can.
+        ModelMismatch: none of them can.
     """
     found, why = {}, None
-    for name, way in methods.items():
+    for name, method in methods.items():
         try:
-            explanation.check_explainable(model, way)
+            explanation.check_explainable(model, method)
         except ModelMismatch as error:
             why = error
         else:
-            found[name] = way
+            found[name] = method
     if not found:
-        raise why or ModelMismatch(f"There is no method to explain {model.card.title} with.")
+        raise why or ModelMismatch(f"No method can explain {model.card.title}.")
     return found
 
 
 def choose(model: Model, patches: Sequence[Raster]) -> list[Case]:
-    """A class for each patch: of those called there the one that was chosen least so far.
+    """Choose a class for each patch: the predicted one that was chosen least often so far.
 
     Raises:
         ModelMismatch: the model was not made for one of the patches.
     """
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     cases = []
     for patch in patches:
-        label = min(_called(model.predict(patch)), key=lambda name: seen[name])
-        seen[label] += 1
+        label = min(_predicted(model.predict(patch)), key=lambda name: counts[name])
+        counts[label] += 1
         cases.append(case(model, model.tensor(patch)[None], label))
     return cases
 
 
 def case(model: Model, pixels: Tensor, label: str) -> Case:
-    """Pixels ``(1, band, y, x)`` with the class to explain on them."""
+    """Make a case of pixels ``(1, band, y, x)`` and the class to explain."""
     return Case(
         pixels=pixels,
         label=label,
@@ -128,16 +128,16 @@ def case(model: Model, pixels: Tensor, label: str) -> Case:
     )
 
 
-def attribute(model: Model, asked: Case, way: Method) -> FloatArray:
-    """What a method attributes to the pixels ``(y, x)``."""
+def attribute(model: Model, item: Case, method: Method) -> FloatArray:
+    """Compute the attribution of a method, ``(y, x)``."""
     task = AttributionTask(
-        model=model, pixels=asked.pixels, start=asked.start, targets=(asked.target,)
+        model=model, pixels=item.pixels, start=item.start, targets=(item.target,)
     )
-    return next(iter(way.compute(task))).pixels
+    return next(iter(method.compute(task))).pixels
 
 
 def with_interval(values: Doubles) -> Mean:
-    """Mean of one value a patch, and what holds 95 % of the means of resampled patches."""
+    """Compute the mean of one value per patch, with a 95 % bootstrap interval over patches."""
     random = np.random.default_rng(2)
     drawn = random.integers(len(values), size=(RESAMPLES, len(values)))
     low, high = interval(values[drawn].mean(axis=1))
@@ -145,11 +145,11 @@ def with_interval(values: Doubles) -> Mean:
 
 
 def rounded(value: float | np.floating[Any]) -> float:
-    """A figure to keep."""
+    """Round a metric for saving."""
     return round(float(value), DIGITS)
 
 
-def _called(prediction: Prediction) -> list[str]:
-    """The classes called there, the most probable first; the most probable where none is."""
-    called = prediction.predicted or (max(prediction.labels, key=lambda s: s.probability),)
-    return [item.label for item in called]
+def _predicted(prediction: Prediction) -> list[str]:
+    """List the predicted classes by falling probability, or the most probable if none is."""
+    predicted = prediction.predicted or (max(prediction.labels, key=lambda s: s.probability),)
+    return [item.label for item in predicted]

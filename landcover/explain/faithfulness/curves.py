@@ -1,17 +1,17 @@
-"""Deletion and insertion: whether the score follows what a map says of it.
+"""Deletion and insertion: whether the probability changes as a map predicts.
 
-Petsiuk et al. 2018 ("RISE", BMVC): replace the places that speak most for a class first,
-and the probability should fall fast (*deletion*); bring them into an empty patch first, and
-it should rise fast (*insertion*). The area between the two curves sums both up: it is large
-where the map knows which places matter, and about 0 where it does not.
+Petsiuk et al. 2018 ("RISE", BMVC): if the places with the strongest evidence for a class are
+replaced first, the probability should fall fast (*deletion*); if they are inserted first into an
+empty patch, it should rise fast (*insertion*). The area between the two curves summarises both:
+it is large if the map ranks the places correctly, and about 0 if it does not.
 
-Places are cells of 80 m (225 a patch). What is replaced becomes average land, a flat patch
-with the mean spectrum of the training data; because a flat patch is nothing that a net has
-seen, the same is measured with the patch's own blur in its place
+Places are cells of 80 m (225 per patch). They are replaced by average land, a flat patch
+with the mean spectrum of the training data. Since flat patches are unlike the training data,
+the curves are also measured with the blurred patch as replacement
 (:mod:`~landcover.explain.baselines`).
 
-An order that knows nothing of the net is what a map has to beat (:data:`REFERENCES`): cells
-in random order; random patches of land, which like maps are connected and so make fewer
+A map is compared with orders that do not depend on the net (:data:`REFERENCES`): cells
+in random order; random patches of land, which are connected like maps and so make fewer
 edges; strong edges first; bright places first.
 """
 
@@ -44,32 +44,32 @@ __all__ = [
 ]
 
 FRACTIONS: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
-"""Shares of the cells at which both curves are measured: 12 patches, one pass of the net.
+"""Shares of the cells at which both curves are measured: 12 patches, one forward pass.
 
-Closer at the start, where the curves bend; both ends are the patch and the replacement.
+They are denser at the start, where the curves bend. Both ends are the patch and the replacement.
 """
 SHARES: Final = (0.0, *FRACTIONS, 1.0)
 REPLACEMENTS: Final = ("mean", "blurred")
-"""What takes the place of cells: keys of :data:`landcover.explain.baselines.BASELINES`."""
+"""Replacements of cells: keys of :data:`landcover.explain.baselines.BASELINES`."""
 BLOB_CELLS: Final = 3
-"""Random patches of land are random values on a grid of cells this size, interpolated."""
+"""Random patches of land are interpolated from random values on a grid of this many cells."""
 REFERENCES: Final = ("random", "random patches", "edges", "brightness")
 
 Score = Callable[[Tensor], Tensor]
-"""Probabilities ``(n, class)`` of pixels ``(n, band, y, x)``."""
+"""Computes probabilities ``(n, class)`` of pixels ``(n, band, y, x)``."""
 Order = npt.NDArray[np.intp]
-"""Cells in the order in which they are replaced, each once."""
+"""Numbers of all cells, in the order of their replacement."""
 
 
 def area(curve: Doubles) -> float:
-    """Mean of a curve over all shares from 0 to 1."""
+    """Compute the mean of a curve over all shares from 0 to 1."""
     return float(np.trapezoid(curve, SHARES))
 
 
 def order_of(attribution: FloatArray, random: np.random.Generator) -> Order:
-    """Cells from those that speak most for the class to those that speak most against it.
+    """Order cells from the strongest evidence for the class to the strongest against it.
 
-    Cells of equal value, as occlusion has many, come in random order.
+    Cells with equal values, which are common in occlusion maps, come in random order.
     """
     values = cells(attribution).ravel()
     found: Order = np.lexsort((random.random(values.size), -values))
@@ -77,11 +77,11 @@ def order_of(attribution: FloatArray, random: np.random.Generator) -> Order:
 
 
 def reference_orders(pixels: Tensor, random: np.random.Generator) -> dict[str, Order]:
-    """The orders of :data:`REFERENCES` for one patch ``(1, band, y, x)``.
+    """Make the orders of :data:`REFERENCES` for one patch.
 
     Args:
-        pixels: of the patch.
-        random: decides the random ones.
+        pixels: of the patch, ``(1, band, y, x)``.
+        random: generator for the random orders.
     """
     bright = pixels[0].mean(dim=0).numpy()
     down, across = np.gradient(bright)
@@ -104,15 +104,18 @@ def _blobs(side: tuple[int, int], random: np.random.Generator) -> Order:
 def curves(
     score: Score, pixels: Tensor, filled: Tensor, order: Order, ends: tuple[Doubles, Doubles]
 ) -> tuple[Doubles, Doubles]:
-    """Deletion and insertion of all classes along one order, each ``(share, class)``.
+    """Compute deletion and insertion curves of all classes for one order.
 
     Args:
-        score: probabilities of pixels.
-        pixels: of the patch, ``(1, band, y, x)``, sides multiples of the cells'.
-        filled: what takes the place of cells, in that shape.
+        score: computes probabilities of pixels.
+        pixels: of the patch, ``(1, band, y, x)``; its sides are multiples of the cell size.
+        filled: the replacement, in the same shape.
         order: of the cells.
-        ends: probabilities ``(class,)`` of the whole patch and of ``filled``, which are
-            the same for all orders.
+        ends: probabilities ``(class,)`` of the patch and of ``filled``, which are the same for
+            all orders.
+
+    Returns:
+        the deletion and the insertion curve, each ``(share, class)``.
     """
     rank = np.empty(order.size)
     rank[order] = np.arange(order.size)
@@ -122,7 +125,7 @@ def curves(
     first = torch.from_numpy(np.stack([grid < count for count in counts]))[:, None]
     batch = torch.cat([torch.where(first, filled, pixels), torch.where(first, pixels, filled)])
     found = score(batch).double().numpy()
-    whole, empty = ends
-    deletion = np.vstack([whole, found[: len(counts)], empty])
-    insertion = np.vstack([empty, found[len(counts) :], whole])
+    full, empty = ends
+    deletion = np.vstack([full, found[: len(counts)], empty])
+    insertion = np.vstack([empty, found[len(counts) :], full])
     return deletion, insertion

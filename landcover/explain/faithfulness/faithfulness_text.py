@@ -1,4 +1,4 @@
-"""The faithfulness of a model's explanations as a person reads it: a table and sentences."""
+"""The faithfulness of a model's explanations as text: a table and sentences."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEADS: Final = (
 
 
 def as_text(found: Faithfulness) -> str:
-    """The measurement of one model as a person reads it in a terminal."""
+    """Format the measurement of one model for a terminal."""
     where = found.measured_on
     split = f" of {where.dataset}, split {where.split}" if where else ""
     classes = ", ".join(f"{label} {count}" for label, count in found.classes.items())
@@ -48,7 +48,7 @@ def as_text(found: Faithfulness) -> str:
 
 
 def as_markdown(found: Faithfulness) -> str:
-    """The heading and table of one model for a document, without the legend."""
+    """Format heading and table of one model for a document, without the legend."""
     rows = [_row(found, name) for name in found.by_gain]
     rows += _reference_rows(found)
     lines = [_HEADS, tuple("---" for _ in _HEADS), *rows]
@@ -87,20 +87,20 @@ def _legend(found: Faithfulness) -> list[str]:
     steps = one.randomisation.by_share
     maps = next((m.pointing.maps for m in found.methods.values() if m.pointing.maps), None)
     lines = [
-        "gain over random: area under insertion less area under deletion, in probability,",
-        "  less that of random orders, with a 95 % bootstrap interval over patches; land",
-        "  becomes average, or (blurred) the patch's own blur",
-        "shuffled: mean |Spearman| of cells of 80 m before and after shuffling all weights, of",
+        "gain over random: area under insertion minus area under deletion, in probability,",
+        "  minus that of random orders, with a 95 % bootstrap interval over patches; land is",
+        "  replaced by average land, or (blurred) by the blurred patch",
+        "shuffled: mean |Spearman| of cells of 80 m before and after shuffling all weights, for",
         f"  {steps[-1].n if steps else 0} patches; at most {found.bound:.2f} passes",
-        f"noise: change of the map, in parts of its size, under {found.noise:.0%} of other",
-        f"  noise, of {one.stability.n} patches; below {STEADY:.0%} is steady",
-        "halves: share of the positive attribution on the half that has the class; 0.5 is chance",
+        f"noise: change of the map relative to its size under {found.noise:.0%} of additional",
+        f"  noise, for {one.stability.n} patches; below {STEADY:.0%} is steady",
+        "halves: share of the positive attribution on the half with the class; 0.5 is chance",
     ]
     if maps:
         lines += [
-            "maps: positive attribution on the mapped cover in parts of its share of the area;",
-            f"  1 is chance; {maps.n} windows of {maps.places} places, in {maps.called} the class",
-            "  is called",
+            "maps: share of the positive attribution on the mapped land cover relative to its",
+            f"  share of the area; 1 is chance; {maps.n} windows of {maps.places} places; the",
+            f"  class is predicted in {maps.called}",
         ]
     return lines
 

@@ -1,9 +1,9 @@
-"""Stability: whether a map stays as it is when the sensor's noise is another.
+"""Stability: whether a map stays the same under additional sensor noise.
 
-Noise is drawn as the sensor has it: a small part of each value, the same for all 10 m
-pixels that repeat one measured at 20 or 60 m. Sensitivity is by how much the map changes in
-parts of its own size (Yeh et al. 2019, "On the (In)fidelity and Sensitivity of
-Explanations", NeurIPS): its largest value over the draws, and its mean.
+The noise is like that of the sensor: a small part of each value, the same for all 10 m
+pixels that repeat one pixel measured at 20 or 60 m. Sensitivity is the change of the map relative
+to its own size (Yeh et al. 2019, "On the (In)fidelity and Sensitivity of
+Explanations", NeurIPS); its maximum and its mean over the draws are reported.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from landcover.core.raster import FloatArray
 __all__ = ["NOISE", "noisy", "sensitivity"]
 
 NOISE: Final = 0.01
-"""Standard deviation in parts of the reflectance. Sentinel-2 is built for signal-to-noise
+"""Standard deviation relative to the reflectance. Sentinel-2 is specified for signal-to-noise
 ratios of 50 to 174 at reference radiance (ESA, Sentinel-2 User Handbook, table 1), which is
 0.006 to 0.02."""
 
 
 def noisy(pixels: Tensor, bands: Sequence[str], random: np.random.Generator) -> Tensor:
-    """Pixels ``(1, band, y, x)`` with other noise; negative values stay what they are.
+    """Multiply pixels by random noise.
 
     Args:
-        pixels: reflectance on the 10 m grid, or brightness of a picture.
-        bands: names along the band axis, which say on what grid each was measured.
-        random: decides.
+        pixels: reflectance on the 10 m grid, or brightness of a picture, ``(1, band, y, x)``.
+        bands: names along the band axis, which determine the native grid of each.
+        random: generator of the noise.
     """
     height, width = pixels.shape[2:]
     factors = np.empty((len(bands), height, width), dtype=np.float32)
@@ -44,7 +44,7 @@ def noisy(pixels: Tensor, bands: Sequence[str], random: np.random.Generator) -> 
 
 
 def sensitivity(before: FloatArray, after: FloatArray) -> float:
-    """Size of the change of a map in parts of the map's own (L2 norms); 0 where both are 0."""
+    """Compute the change of a map relative to the map (L2 norms); 0 if both are 0."""
     size = float(np.linalg.norm(before.astype(np.float64)))
     change = float(np.linalg.norm(after.astype(np.float64) - before))
     return change / max(size, 1e-12)

@@ -1,24 +1,24 @@
-"""Pointing: whether a map marks the land that it speaks of.
+"""Pointing: whether the positive attribution lies on the land cover of the class.
 
-Two tests on real pixels, both of where the *positive* attribution lies:
+There are two tests on real pixels:
 
-- **Land-cover maps.** Windows of places whose cover somebody else has mapped at 10 m. Where
-  a cover takes between a tenth and seven tenths of a window, is more of a class's
-  attribution inside it than its share of the area? The energy of Wang et al. 2020
-  ("Score-CAM", CVPR workshops) and the strongest fifth of the pixels are asked.
-- **Halves.** One half of a patch on which a class is called, beside one half of another
-  patch on which it is not (after the grid of Böhle et al. 2021, "Convolutional Dynamic
+- **Land-cover maps.** Windows of places with an independent land-cover map at 10 m. If a land
+  cover takes between a tenth and seven tenths of a window, is the share of the attribution
+  inside it larger than its share of the area? The test uses the energy of Wang et al. 2020
+  ("Score-CAM", CVPR workshops) and the strongest fifth of the pixels.
+- **Halves.** One half of a patch for which a class is predicted, joined with one half of another
+  patch for which it is not (after the grid of Böhle et al. 2021, "Convolutional Dynamic
   Alignment Networks", CVPR): chance is one half by construction.
 
-A map that marks other land than the class's may still be true of the net: nets do use what
-lies around a cover. So these figures are shown and decide nothing.
+A map with attribution on other land may still be faithful to the net, since nets also use the
+surroundings. These metrics are therefore shown but do not affect the verdict.
 
 The codes are those of the land-cover maps of TerraMesh (Blumenstiel et al. 2025), which
-renumbers Esri's ten classes (Karra et al. 2021) without gaps. The files themselves state no
-codes. That these are theirs is seen in their spectra: of the pixels with code 1 the median
-NDVI is -0.22 and the NDWI 0.30 (water); with 2 it is 0.86 and the red 0.02 (trees); 6 is
-bright in all bands, 0.23 in blue to 0.46 in SWIR (sand); in Esri's own numbering 4 and 9
-would be flooded vegetation and snow, and all of a Tanzanian place would be one or the other.
+renumbers Esri's ten classes (Karra et al. 2021) without gaps. The files do not define their
+codes; the spectra confirm these ones. For pixels with code 1, the median
+NDVI is -0.22 and the NDWI 0.30 (water); with code 2, the NDVI is 0.86 and red 0.02 (trees); code 6
+is bright in all bands, 0.23 in blue to 0.46 in SWIR (sand). In Esri's own numbering, codes 4 and 9
+would be flooded vegetation and snow, and an entire place in Tanzania would be one or the other.
 """
 
 from __future__ import annotations
@@ -68,17 +68,18 @@ MAPPED_CLASSES: Final[dict[int, tuple[str, tuple[str, ...]]]] = {
         ),
     ),
 }
-"""Code of a land-cover map → what it is and the classes that mean it.
+"""Code of a land-cover map → its name and the corresponding classes.
 
-Pastures are left out: Esri counts them to crops or to rangeland.
+Pastures are left out, since Esri counts them as crops or rangeland.
 """
 MIN_SHARE: Final = 0.1
 MAX_SHARE: Final = 0.7
-"""Of the window: less is lost in a map's coarseness, more cannot be missed."""
+"""Limits of a land cover's share of the window: a smaller area is lost in coarse maps, and any
+map finds a larger one."""
 BEST_SHARE: Final = 0.4
-"""Of several windows, the one nearest to the middle between both is taken."""
+"""Middle of both limits; of several windows, the one with the nearest share is taken."""
 STRONGEST: Final = 0.2
-"""Share of the pixels that a map is said to mark."""
+"""Share of the pixels that count as marked by a map."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +87,9 @@ class Scene:
     """A place with its land-cover map on the same grid.
 
     Attributes:
-        name: of the file.
-        patch: of any size.
-        cover: codes of :data:`MAPPED_CLASSES`, uint8 ``(y, x)``.
+        name: name of the file.
+        patch: raster of any size.
+        land_cover: codes of :data:`MAPPED_CLASSES`, uint8 ``(y, x)``.
     """
 
     name: str
@@ -98,14 +99,14 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a map should mark.
+    """An area that a map should mark.
 
     Attributes:
-        place: where it lies; targets of one place are alike.
-        cover: what is to be marked.
-        patch: the window that a model looks at.
-        mask: where the cover is, bool ``(y, x)``.
-        labels: the classes that mean it; the most probable one is explained.
+        place: name of the place; targets of one place are similar.
+        land_cover: name of the land cover.
+        patch: the window, input of the model.
+        mask: the area of the land cover, bool ``(y, x)``.
+        labels: the corresponding classes; the most probable one is explained.
     """
 
     place: str
@@ -117,12 +118,12 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Pointed:
-    """Where one map's positive attribution lies.
+    """How much of a map's positive attribution lies inside a mask.
 
     Attributes:
-        share: of the area that the mask takes: what a map that knows nothing has.
-        energy: share of the positive attribution inside the mask; the share of the area
-            where nothing is positive.
+        share: the mask's share of the area, which is the expected value by chance.
+        energy: share of the positive attribution inside the mask; equal to ``share`` if there
+            is no positive attribution.
         strongest: share of the strongest fifth of the pixels inside the mask.
     """
 
@@ -132,22 +133,22 @@ class Pointed:
 
 
 def read_scenes(folder: Path) -> tuple[Scene, ...]:
-    """The places of a folder with ``S2L2A`` stacks and ``LULC`` maps of the same names.
+    """Read the places of a folder with ``S2L2A`` stacks and ``LULC`` maps of the same names.
 
     Raises:
-        BadInput: there is none, or a map does not lie on its stack's grid.
+        BadInput: there is none, or a map has another grid than its stack.
     """
     found = []
     for path in sorted((folder / "LULC").glob("*.tif")):
         patch = sources.read(str(folder / "S2L2A" / path.name))
         with named(path.name), open_raster(path) as file:
-            cover = file.read([1])[0]
-        if cover.shape != (patch.height, patch.width):
+            codes = file.read([1])[0]
+        if codes.shape != (patch.height, patch.width):
             raise BadInput(
-                f"The map {path.name} has {cover.shape[1]} × {cover.shape[0]} pixels and its "
-                f"picture {patch.width} × {patch.height}: give maps on the grid of the pictures."
+                f"The map {path.name} has {codes.shape[1]} × {codes.shape[0]} pixels and its "
+                f"stack {patch.width} × {patch.height}: give maps on the grid of the stacks."
             )
-        found.append(Scene(name=path.stem, patch=patch, land_cover=cover))
+        found.append(Scene(name=path.stem, patch=patch, land_cover=codes))
     if not found:
         raise BadInput(
             f"'{folder}' has no land-cover maps: give a folder with LULC/NAME.tif and "
@@ -157,9 +158,9 @@ def read_scenes(folder: Path) -> tuple[Scene, ...]:
 
 
 def targets(scenes: Sequence[Scene]) -> tuple[Target, ...]:
-    """One window for each cover of each place: of its corners the one with the nearest share.
+    """Choose a window for each land cover of each place: the corner with the best share.
 
-    Windows of one place with the same cover would be nearly the same question again.
+    More windows of one place with the same land cover would be nearly the same test.
     """
     best: dict[tuple[str, str], tuple[float, Target]] = {}
     for scene in scenes:
@@ -167,17 +168,17 @@ def targets(scenes: Sequence[Scene]) -> tuple[Target, ...]:
         columns = sorted({0, scene.patch.width - PATCH_PIXELS})
         for row, column in ((r, c) for r in rows for c in columns):
             part = scene.land_cover[row : row + PATCH_PIXELS, column : column + PATCH_PIXELS]
-            for code, (cover, labels) in MAPPED_CLASSES.items():
+            for code, (land_cover, labels) in MAPPED_CLASSES.items():
                 mask = part == code
                 share = float(mask.mean())
-                apart = abs(share - BEST_SHARE)
-                key = scene.name, cover
-                if MIN_SHARE <= share <= MAX_SHARE and apart < best.get(key, (1.0,))[0]:
+                difference = abs(share - BEST_SHARE)
+                key = scene.name, land_cover
+                if MIN_SHARE <= share <= MAX_SHARE and difference < best.get(key, (1.0,))[0]:
                     best[key] = (
-                        apart,
+                        difference,
                         Target(
                             place=scene.name,
-                            land_cover=cover,
+                            land_cover=land_cover,
                             patch=scene.patch.window(row, column, PATCH_PIXELS),
                             mask=mask,
                             labels=labels,
@@ -187,15 +188,15 @@ def targets(scenes: Sequence[Scene]) -> tuple[Target, ...]:
 
 
 def halves(with_class: Tensor, without: Tensor, side: int) -> tuple[Tensor, BoolArray]:
-    """One half of a patch beside one half of another, and where the first one is.
+    """Join one half of a patch with one half of another.
 
     Args:
-        with_class: pixels ``(1, band, y, x)`` of a patch on which the class is called.
-        without: of one on which it is not, in that shape.
-        side: 0 to 3: the first lies to the left, to the right, above or below.
+        with_class: pixels ``(1, band, y, x)`` of a patch for which the class is predicted.
+        without: of a patch for which it is not, in the same shape.
+        side: 0 to 3: the first half is on the left, on the right, at the top or at the bottom.
 
     Returns:
-        pixels in that shape, and bool ``(y, x)``.
+        pixels in the same shape, and the area of the first half, bool ``(y, x)``.
     """
     height, width = with_class.shape[2:]
     mask = np.zeros((height, width), dtype=bool)
@@ -210,11 +211,11 @@ def halves(with_class: Tensor, without: Tensor, side: int) -> tuple[Tensor, Bool
 
 
 def point(attribution: FloatArray, mask: BoolArray) -> Pointed:
-    """Where a map's positive attribution lies; both arrays are ``(y, x)``."""
+    """Measure a map's positive attribution inside a mask; both arrays are ``(y, x)``."""
     share = float(mask.mean())
     positive = np.clip(attribution.astype(np.float64), 0.0, None)
     total = float(positive.sum())
-    # Coarse maps have many equal values: those at the border of the fifth count in part.
+    # Coarse maps have many equal values: those at the limit of the fifth count partly.
     level = float(np.quantile(attribution, 1 - STRONGEST))
     above, at_level = attribution > level, attribution == level
     wanted = STRONGEST * attribution.size

@@ -1,11 +1,11 @@
-"""All that says whether a model's explanations are true, measured in one run.
+"""Measure the faithfulness of a model's explanations in one run.
 
-On each patch one class is explained: of those that the model calls there the one that was
-explained least so far, so that many classes are among few patches. Attribution methods are
-compared on the same patches, classes, noise and shuffled weights. Everything is drawn from
-fixed seeds: the same model, patches and library give the same metrics, save for times.
+One class is explained for each patch: of the predicted classes, the one that was
+explained least often so far, so that a few patches cover many classes. Attribution methods are
+compared on the same patches, classes, noise and shuffled weights. All random values have
+fixed seeds: the same model, patches and library give the same metrics, except for times.
 
-The patches may have been in training: what is asked is whether a map is true of the net,
+The patches may be training data: the measurement shows whether a map is faithful to the net,
 not whether the net is right about the land.
 """
 
@@ -59,18 +59,18 @@ from landcover.models.model import Model
 __all__ = ["DRAWS", "HALF", "MIN_PATCHES", "QUARTER", "RANDOM", "UNRELATED", "measure"]
 
 RANDOM: Final = ("random", "random patches")
-"""The references whose mean is "random": cells alone, and connected land."""
+"""The references whose mean is "random": single cells, and connected land."""
 HALF: Final = 2
 """Every second patch is measured with the blurred replacement, with all weights shuffled, with
-other noise, and joined with another."""
+additional noise, and joined with another patch."""
 QUARTER: Final = 4
 """Every fourth patch is explained with some of the weights shuffled."""
 DRAWS: Final = 2
-"""Of noise, a patch."""
+"""Draws of noise per patch."""
 MIN_PATCHES: Final = 4
-"""Patches that a measurement takes at least."""
+"""Minimum number of patches."""
 UNRELATED: Final = 95
-"""The percentile of what maps of different patches have in common."""
+"""Percentile of the correlation of maps of different patches."""
 
 
 def measure(
@@ -85,12 +85,12 @@ def measure(
     """Measure a model's explanations.
 
     Args:
-        model: to be explained.
-        patches: real ones, of the kind that the model is made for; none of the test split.
-        maps: places with land-cover maps for the pointing test, which is left out without.
+        model: the model to explain.
+        patches: real patches of the kind that the model is made for, none of the test split.
+        maps: places with land-cover maps for the pointing test, which is skipped without them.
         report: called with the progress.
         cancel: set to stop.
-        methods: to be measured; all of :data:`landcover.explain.explanation.METHODS` otherwise.
+        methods: the methods to measure; by default :data:`landcover.explain.explanation.METHODS`.
 
     Raises:
         BadInput: fewer than four patches.
@@ -99,25 +99,26 @@ def measure(
     """
     if len(patches) < MIN_PATCHES:
         raise BadInput(
-            f"{len(patches)} patches cannot carry an interval: give {MIN_PATCHES} or more."
+            f"{len(patches)} patches are too few for a confidence interval: "
+            f"give {MIN_PATCHES} or more."
         )
-    ways = usable(model, explanation.METHODS if methods is None else methods)
+    methods = usable(model, explanation.METHODS if methods is None else methods)
     cases = choose(model, patches)
     pointed = targets(maps or ()) if model.card.class_set == "bigearthnet-19" else ()
     begin = time.process_time()
     half, quarter = len(cases[::HALF]), len(cases[::QUARTER])
     total = 2 * len(cases) + (3 + DRAWS) * half + (len(DEPTHS) - 1) * quarter + len(pointed)
     steps = Steps(total=total, report=report or ignore, cancel=cancel)
-    found, seconds = _explained(model, cases, ways, steps)
+    found, seconds = _explained(model, cases, methods, steps)
     drawn = {
         "mean": _all_curves(model, cases, found, steps, "mean"),
         "blurred": _all_curves(model, cases[::HALF], found[::HALF], steps, "blurred"),
     }
-    spoilt = _randomised(model, cases, found, ways, steps)
-    stable = _stability(model, cases[::HALF], found[::HALF], ways, steps)
+    randomised = _randomised(model, cases, found, methods, steps)
+    stable = _stability(model, cases[::HALF], found[::HALF], methods, steps)
     inside = {
-        "halves": _halves(model, cases[::HALF], ways, steps),
-        "maps": _maps(model, pointed, ways, steps),
+        "halves": _halves(model, cases[::HALF], methods, steps),
+        "maps": _maps(model, pointed, methods, steps),
     }
     values = {
         "version": 1,
@@ -125,7 +126,7 @@ def measure(
         "card_hash": model.card.hash,
         "rule": RULE,
         "n": len(cases),
-        "classes": dict(Counter(asked.label for asked in cases)),
+        "classes": dict(Counter(item.label for item in cases)),
         "replacements": {
             kind: baselines.resolve_baseline(kind, model.card)[1] for kind in REPLACEMENTS
         },
@@ -134,14 +135,14 @@ def measure(
         "shares": list(SHARES),
         "methods": {
             name: {
-                "title": way.title,
+                "title": method.title,
                 "curves": {kind: values[name] for kind, values in drawn.items()},
-                "randomisation": spoilt[name],
+                "randomisation": randomised[name],
                 "stability": stable[name],
                 "pointing": {kind: values[name] for kind, values in inside.items() if values},
                 "seconds": seconds[name],
             }
-            for name, way in ways.items()
+            for name, method in methods.items()
         },
         "references": {
             kind: {name: values[name] for name in REFERENCES} for kind, values in drawn.items()
@@ -153,17 +154,17 @@ def measure(
 
 
 def _explained(
-    model: Model, cases: Sequence[Case], ways: Methods, steps: Steps
+    model: Model, cases: Sequence[Case], methods: Methods, steps: Steps
 ) -> tuple[list[Maps], dict[str, float]]:
-    """The maps of all methods on each patch, and each method's median processor seconds."""
+    """Compute the maps of all methods, and each method's median processor time in seconds."""
     found: list[Maps] = []
     seconds = defaultdict(list)
-    for asked in cases:
+    for item in cases:
         steps.step("Explaining patches")
         maps = {}
-        for name, way in ways.items():
+        for name, method in methods.items():
             begin = time.process_time()
-            maps[name] = attribute(model, asked, way)
+            maps[name] = attribute(model, item, method)
             seconds[name].append(time.process_time() - begin)
         found.append(maps)
     return found, {name: rounded(np.median(took)) for name, took in seconds.items()}
@@ -172,7 +173,7 @@ def _explained(
 def _all_curves(
     model: Model, cases: Sequence[Case], found: Sequence[Maps], steps: Steps, kind: str
 ) -> dict[str, dict[str, Any]]:
-    """Method or reference → mean curves, and the gain over random orders with its interval."""
+    """Measure mean curves and the gain over random orders of each method and reference."""
     scorer = Scorer(model.net, torch.cat([cases[0].pixels, cases[0].start]), "float32")
     random = np.random.default_rng(0)
 
@@ -180,17 +181,17 @@ def _all_curves(
         return model.probabilities(scorer(pixels))
 
     lines: dict[str, list[tuple[Doubles, Doubles]]] = defaultdict(list)
-    for asked, maps in zip(cases, found, strict=True):
+    for item, maps in zip(cases, found, strict=True):
         steps.step(f"Removing and adding land ({kind})")
-        filled = baselines.baseline(model.card, asked.pixels, kind)
-        whole, empty = score(torch.cat([asked.pixels, filled])).double().numpy()
+        filled = baselines.baseline(model.card, item.pixels, kind)
+        full, empty = score(torch.cat([item.pixels, filled])).double().numpy()
         orders: dict[str, Order] = {
             **{name: order_of(values, random) for name, values in maps.items()},
-            **reference_orders(asked.pixels, random),
+            **reference_orders(item.pixels, random),
         }
         for name, order in orders.items():
-            deletion, insertion = curves(score, asked.pixels, filled, order, (whole, empty))
-            lines[name].append((deletion[:, asked.target], insertion[:, asked.target]))
+            deletion, insertion = curves(score, item.pixels, filled, order, (full, empty))
+            lines[name].append((deletion[:, item.target], insertion[:, item.target]))
     gains = {
         name: np.array([area(insertion) - area(deletion) for deletion, insertion in pairs])
         for name, pairs in lines.items()
@@ -209,23 +210,23 @@ def _all_curves(
 
 
 def _randomised(
-    model: Model, cases: Sequence[Case], found: Sequence[Maps], ways: Methods, steps: Steps
+    model: Model, cases: Sequence[Case], found: Sequence[Maps], methods: Methods, steps: Steps
 ) -> dict[str, dict[str, Any]]:
     layers = layers_from_output(model, cases[0].pixels)
-    alike: dict[str, dict[float, list[tuple[float, float]]]] = {
-        name: {share: [] for share in DEPTHS} for name in ways
+    similarities: dict[str, dict[float, list[tuple[float, float]]]] = {
+        name: {share: [] for share in DEPTHS} for name in methods
     }
     for share in DEPTHS:
         for index in range(0, len(cases), HALF if share == DEPTHS[-1] else QUARTER):
             steps.step(f"Shuffling {share:.0%} of the layers")
             other = shuffled(model, layers, share, seed=index)
-            for name, way in ways.items():
+            for name, method in methods.items():
                 before = cells(found[index][name])
-                after = cells(attribute(other, cases[index], way))
-                alike[name][share].append((spearman(before, after), ssim(before, after)))
+                after = cells(attribute(other, cases[index], method))
+                similarities[name][share].append((spearman(before, after), ssim(before, after)))
     return {
         name: {**_of_shuffled(by_share), "unrelated": _unrelated([maps[name] for maps in found])}
-        for name, by_share in alike.items()
+        for name, by_share in similarities.items()
     }
 
 
@@ -249,41 +250,41 @@ def _of_shuffled(by_share: Mapping[float, Sequence[tuple[float, float]]]) -> dic
 
 
 def _unrelated(maps: Sequence[Any]) -> dict[str, float]:
-    """Absolute Spearman of the maps of different patches: what chance alone makes alike."""
+    """Compute the absolute Spearman correlation of maps of different patches, as by chance."""
     coarse = [cells(values) for values in maps]
     ranks = [abs(spearman(one, two)) for one, two in combinations(coarse, 2)]
     return {"mean": rounded(np.mean(ranks)), "high": rounded(np.percentile(ranks, UNRELATED))}
 
 
 def _stability(
-    model: Model, cases: Sequence[Case], found: Sequence[Maps], ways: Methods, steps: Steps
+    model: Model, cases: Sequence[Case], found: Sequence[Maps], methods: Methods, steps: Steps
 ) -> dict[str, dict[str, Any]]:
     random = np.random.default_rng(1)
     ranks: dict[str, list[float]] = defaultdict(list)
-    moves: dict[str, list[float]] = defaultdict(list)
-    for asked, maps in zip(cases, found, strict=True):
+    changes: dict[str, list[float]] = defaultdict(list)
+    for item, maps in zip(cases, found, strict=True):
         for _ in range(DRAWS):
             steps.step("Adding noise")
-            pixels = noisy(asked.pixels, model.card.bands, random)
-            shaken = case(model, pixels, asked.label)
-            for name, way in ways.items():
-                after = attribute(model, shaken, way)
+            pixels = noisy(item.pixels, model.card.bands, random)
+            noisy_case = case(model, pixels, item.label)
+            for name, method in methods.items():
+                after = attribute(model, noisy_case, method)
                 ranks[name].append(spearman(cells(maps[name]), cells(after)))
-                moves[name].append(sensitivity(maps[name], after))
+                changes[name].append(sensitivity(maps[name], after))
     return {
         name: {
             "n": len(cases),
             "draws": DRAWS,
             "spearman": rounded(np.mean(ranks[name])),
-            "mean_sensitivity": rounded(np.mean(moves[name])),
-            "max_sensitivity": rounded(np.max(moves[name])),
+            "mean_sensitivity": rounded(np.mean(changes[name])),
+            "max_sensitivity": rounded(np.max(changes[name])),
         }
-        for name in ways
+        for name in methods
     }
 
 
 def _agreement(found: Sequence[Maps]) -> dict[str, dict[str, float]]:
-    """Method → method → mean Spearman of their cells on the same class and patch."""
+    """Compute the mean Spearman correlation of each two methods: method → method → value."""
     coarse = {name: [cells(maps[name]) for maps in found] for name in found[0]}
     return {
         one: {
@@ -295,24 +296,24 @@ def _agreement(found: Sequence[Maps]) -> dict[str, dict[str, float]]:
 
 
 def _halves(
-    model: Model, cases: Sequence[Case], ways: Methods, steps: Steps
+    model: Model, cases: Sequence[Case], methods: Methods, steps: Steps
 ) -> dict[str, dict[str, Any]]:
-    """Half of each patch beside half of the one on which its class is least probable."""
+    """Join half of each patch with half of the one with the lowest score of its class."""
     with torch.inference_mode():
-        scores = torch.cat([model.scores(asked.pixels) for asked in cases])
+        scores = torch.cat([model.scores(item.pixels) for item in cases])
     found: dict[str, list[Pointed]] = defaultdict(list)
-    for index, asked in enumerate(cases):
+    for index, item in enumerate(cases):
         steps.step("Joining halves of patches")
-        other = cases[int(scores[:, asked.target].argmin())]
-        pixels, mask = halves(asked.pixels, other.pixels, index)
-        joined = case(model, pixels, asked.label)
-        for name, way in ways.items():
-            found[name].append(point(attribute(model, joined, way), mask))
+        other = cases[int(scores[:, item.target].argmin())]
+        pixels, mask = halves(item.pixels, other.pixels, index)
+        joined = case(model, pixels, item.label)
+        for name, method in methods.items():
+            found[name].append(point(attribute(model, joined, method), mask))
     return {name: _of_pointed(values) for name, values in found.items()}
 
 
 def _maps(
-    model: Model, pointed: Sequence[Target], ways: Methods, steps: Steps
+    model: Model, pointed: Sequence[Target], methods: Methods, steps: Steps
 ) -> dict[str, dict[str, Any]]:
     found: dict[str, list[Pointed]] = defaultdict(list)
     called = 0
@@ -321,9 +322,9 @@ def _maps(
         scores = [model.predict(target.patch).of(label) for label in target.labels]
         best = max(scores, key=lambda score: score.probability)
         called += best.predicted
-        asked = case(model, model.tensor(target.patch)[None], best.label)
-        for name, way in ways.items():
-            found[name].append(point(attribute(model, asked, way), target.mask))
+        item = case(model, model.tensor(target.patch)[None], best.label)
+        for name, method in methods.items():
+            found[name].append(point(attribute(model, item, method), target.mask))
     places = len({target.place for target in pointed})
     return {
         name: {**_of_pointed(values), "places": places, "called": called}

@@ -1,13 +1,14 @@
-"""The randomisation check: a map that outlives the net's weights shows the picture, not reasons.
+"""The randomisation check: whether a map depends on the net's weights.
 
-Adebayo et al. 2018 ("Sanity Checks for Saliency Maps", NeurIPS): spoil the weights, from
-the answer backwards until all are spoilt, and see whether the map changes. Weights are
-shuffled within each tensor, so that their sizes stay as they were, and anew for each patch,
-so that no single draw decides. How near a tensor is to the answer is counted in operations
-of the graph that computes it; so nets of several members are spoilt in all of them at once.
+Adebayo et al. 2018 ("Sanity Checks for Saliency Maps", NeurIPS): randomise the weights, from
+the output backwards until all are randomised, and compare the maps. Weights are
+shuffled within each tensor, which preserves their values, and again for each patch,
+so that the result does not depend on a single draw. The distance of a tensor from the output is
+the number of operations between them in the computation graph, so all members of an ensemble are
+randomised at the same time.
 
-A map passes if the mean absolute rank correlation of its cells before and after, with all
-weights shuffled, is at most :data:`BOUND`.
+A method passes if the mean absolute rank correlation of its cells before and after shuffling all
+weights is at most :data:`BOUND`.
 """
 
 from __future__ import annotations
@@ -25,28 +26,28 @@ from landcover.models.model import Model
 __all__ = ["BOUND", "DEPTHS", "layers_from_output", "shuffled"]
 
 DEPTHS: Final = (0.1, 0.5, 1.0)
-"""Shares of the net's layers that are shuffled, nearest to the answer first."""
+"""Shares of the net's layers that are shuffled, beginning at the output."""
 BOUND: Final = 0.5
 """Largest mean |Spearman| that passes: a quarter of the ranks' variance.
 
-It lies between what is surely wrong and what chance alone makes alike: a map of edges, which
-no weights can change, has 1; maps of two unrelated patches had 0.05 to 0.33 on average in 27
-of 30 pairs of model and method (12 validation patches each), and 0.51 to 0.72 in the other
-three (fine CAM and occlusion of ResNet-18, Grad-CAM of EfficientNet-Lite0).
+It is between the value of a clearly wrong map and the correlation by chance: a map of edges, which
+does not depend on the weights, has 1; maps of two unrelated patches had 0.05 to 0.33 on average in
+27 of 30 pairs of model and method (12 validation patches each), and 0.51 to 0.72 in the other
+three (Fine CAM and occlusion of ResNet-18, Grad-CAM of EfficientNet-Lite0).
 """
 
 
 def layers_from_output(model: Model, pixels: Tensor) -> tuple[tuple[str, ...], ...]:
-    """Names of the net's weights in layers, the nearest to the answer first.
+    """List the names of the net's weights in layers, beginning at the output.
 
     Args:
-        model: whose net to look at.
-        pixels: that it reads, ``(1, band, y, x)``.
+        model: the model with the net.
+        pixels: an input of it, ``(1, band, y, x)``.
 
     Returns:
-        parameters that are equally many operations away from the answer together, biases and
-        normalisations with the matrix or convolution behind them: alone they change scores
-        rather than maps. Those that the answer does not use are left out.
+        groups of parameters with the same number of operations to the output. Biases and
+        normalisations are grouped with the matrix or convolution before them: alone they change
+        scores rather than maps. Parameters that do not affect the output are left out.
     """
     net = copy.deepcopy(model.net).requires_grad_(requires_grad=True)
     names = {id(parameter): name for name, parameter in net.named_parameters()}
@@ -75,20 +76,20 @@ def layers_from_output(model: Model, pixels: Tensor) -> tuple[tuple[str, ...], .
 
 
 def shuffled(model: Model, layers: Sequence[Sequence[str]], share: float, seed: int) -> Model:
-    """The model with the first ``share`` of its layers shuffled, each tensor within itself.
+    """Copy a model and shuffle the first ``share`` of its layers, within each tensor.
 
     Args:
-        model: stays as it is.
-        layers: names of its weights, as :func:`layers_from_output` gives them.
+        model: is not changed.
+        layers: names of its weights, from :func:`layers_from_output`.
         share: 0 to 1; at least one layer is shuffled.
-        seed: of the shuffling.
+        seed: of the random generator.
     """
-    chance = torch.Generator().manual_seed(seed)
+    random = torch.Generator().manual_seed(seed)
     net = copy.deepcopy(model.net)
     weights = dict(net.named_parameters())
     with torch.no_grad():
         for name in (n for layer in layers[: max(1, round(share * len(layers)))] for n in layer):
             values = weights[name]
-            mixed = torch.randperm(values.numel(), generator=chance).to(values.device)
-            values.copy_(values.flatten()[mixed].view_as(values))
+            order = torch.randperm(values.numel(), generator=random).to(values.device)
+            values.copy_(values.flatten()[order].view_as(values))
     return Model(model.card, net, model.device)

@@ -1,27 +1,26 @@
-"""Whether a model's explanations may be believed: what was measured, and what follows.
+"""Whether a model's explanations are faithful: the measurements and the resulting ratings.
 
-For each attribution method of a model: whether the score follows the map
-(:mod:`~landcover.explain.faithfulness.curves`), whether the map depends on the net's weights
-(:mod:`~landcover.explain.faithfulness.randomisation`), how steady it is under the sensor's noise
+For each attribution method of a model, this is measured: whether the probability changes as the
+map predicts (:mod:`~landcover.explain.faithfulness.curves`), whether the map depends on the net's
+weights (:mod:`~landcover.explain.faithfulness.randomisation`), how stable it is under sensor noise
 (:mod:`~landcover.explain.faithfulness.noise_stability`), whether methods agree, and whether they
-mark the land
-that they speak of (:mod:`~landcover.explain.faithfulness.pointing`). All of it is measured by
-:mod:`~landcover.explain.faithfulness.protocol` and kept beside the model's card. Nothing here
-needs a net.
+mark the land cover of the class (:mod:`~landcover.explain.faithfulness.pointing`).
+:mod:`~landcover.explain.faithfulness.protocol` makes the measurement, which is saved next to the
+model's card. This module does not need a net.
 
 The rules:
 
-- *offered* is a method whose maps change when all weights are shuffled (mean absolute rank
+- a method is *offered* if its maps change when all weights are shuffled (mean absolute rank
   correlation of at most 0.5);
-- *faithful* is one that is offered and whose gain over random orders (area under insertion
-  less area under deletion) has a 95 % interval above 0;
-- *steady* is one whose map changes by less than a quarter of its size under another 1 % of
-  the sensor's noise;
-- *best* is the faithful one with the largest gain among the steady ones, or among all where
-  none is steady.
+- it is *faithful* if it is offered and its gain over random orders (area under insertion
+  minus area under deletion) has a 95 % interval above 0;
+- it is *steady* if its maps change by less than a quarter of their size under an additional 1 % of
+  sensor noise;
+- the *best* method is the faithful one with the largest gain among the steady ones, or among all
+  if none is steady.
 
-Agreement and pointing are shown and decide nothing: a net may really use land beside the
-cover that it names.
+Agreement and pointing are shown but do not affect the rating: a net may really use the land around
+the class that it predicts.
 """
 
 from __future__ import annotations
@@ -68,30 +67,30 @@ RULE: Final = (
     "a quarter of its size under another 1 % of noise, or among all where none is so steady"
 )
 STEADY: Final = 0.25
-"""Change of a map in parts of its size (L2) under another 1 % of noise, below which it is
-steady. Two dates of one unchanged place differ by more than such noise, so a map that moves
-further tells of the sensor. Of 30 pairs of model and method, 26 move by 0.19 at most and four,
-all gradients of the two nets that began as ImageNet's, by 0.27 to 0.40."""
+"""Change of a map relative to its size (L2) under an additional 1 % of noise, below which it is
+steady. Two dates of an unchanged place differ by more than such noise, so a map that changes
+more shows the sensor. Of 30 pairs of model and method, 26 change by at most 0.19 and four,
+all gradients of the two nets pretrained on ImageNet, by 0.27 to 0.40."""
 FAITHFUL: Final = "faithful"
 NOT_FAITHFUL: Final = "not faithful"
 
 
 Replacement = Literal["mean", "blurred"]
-"""What land becomes where it is taken away: average, or the patch's own blur."""
+"""What removed land is replaced by: average land, or the blurred patch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodRating:
-    """Whether a method's maps of a model may be believed.
+    """Whether a method's maps are faithful to a model.
 
     Attributes:
         method: its name.
-        faithful: whether it is faithful by :data:`RULE`.
+        faithful: whether it is faithful according to :data:`RULE`.
         passes_randomisation: whether its maps depend on the weights.
-        holds_blurred: whether the gain stays above 0 where land is blurred rather than
-            made average.
+        holds_blurred: whether the gain is also above 0 if land is blurred instead of replaced by
+            average land.
         steady: whether noise changes the map by less than :data:`STEADY`.
-        sentence: what to say beside a map, with the metrics.
+        sentence: the rating with its metrics, to show next to a map.
     """
 
     method: str
@@ -103,23 +102,23 @@ class MethodRating:
 
     @property
     def word(self) -> str:
-        """What to call it: "faithful" or "not faithful"."""
+        """The rating: "faithful" or "not faithful"."""
         return FAITHFUL if self.faithful else NOT_FAITHFUL
 
 
 class MethodSummary(Schema):
-    """A :class:`MethodRating` in a word and in a sentence, to be told beside a map."""
+    """A :class:`MethodRating` as a word and a sentence, to show next to a map."""
 
     word: str
     sentence: str
 
 
 class CurveMeasurement(Schema):
-    """How the score follows an order of the land.
+    """Deletion and insertion curves for one order of the cells.
 
     ``deletion`` and ``insertion`` are mean probabilities of ``n`` patches at the measurement's
-    ``shares``, ``gain`` is the area between them over random orders, and ``over`` the same over
-    each reference, in probability.
+    ``shares``. ``gain`` is the area between them minus that of random orders, and ``over`` minus
+    that of each reference, in probability.
     """
 
     n: int
@@ -130,7 +129,7 @@ class CurveMeasurement(Schema):
 
 
 class ShuffledMeasurement(Schema):
-    """How alike maps are before and after a ``share`` of the layers is shuffled."""
+    """How similar maps are before and after a ``share`` of the layers is shuffled."""
 
     share: float
     n: int
@@ -140,14 +139,17 @@ class ShuffledMeasurement(Schema):
 
 
 class Unrelated(Schema):
-    """What maps of different patches have in common: absolute Spearman, mean and 95 %."""
+    """Correlation of maps of different patches: absolute Spearman, mean and 95th percentile."""
 
     mean: float
     high: float
 
 
 class Randomisation(Schema):
-    """Whether maps depend on the weights: ``likeness`` is that with all of them shuffled."""
+    """Whether maps depend on the weights.
+
+    ``likeness`` is the mean absolute Spearman correlation with all weights shuffled.
+    """
 
     likeness: Mean
     passed: bool
@@ -156,7 +158,7 @@ class Randomisation(Schema):
 
 
 class NoiseStability(Schema):
-    """How a map changes under another 1 % of the sensor's noise; sensitivities in parts of it."""
+    """How maps change under an additional 1 % of noise; sensitivities are relative to the map."""
 
     n: int
     draws: int
@@ -166,11 +168,12 @@ class NoiseStability(Schema):
 
 
 class PointingMeasurement(Schema):
-    """How much of the positive attribution lies where it should.
+    """How much of the positive attribution lies in the target area.
 
-    ``share`` is that of the area, ``energy`` that of the attribution, ``strongest`` that of the
-    strongest fifth of the pixels; in ``hits`` of ``n`` windows ``strongest`` is above ``share``.
-    ``places`` and ``called`` (windows in which the class is called) are of land-cover maps.
+    ``share`` is the target's share of the area, ``energy`` its share of the positive attribution,
+    ``strongest`` its share of the strongest fifth of the pixels. In ``hits`` of ``n`` windows,
+    ``strongest`` is above ``share``. Only land-cover maps have ``places`` and ``called``, the
+    number of windows for which the class is predicted.
     """
 
     n: int
@@ -185,14 +188,14 @@ class PointingMeasurement(Schema):
 
 
 class Pointing(Schema):
-    """Pointing at halves of patches, and at land-cover maps; None where it was left out."""
+    """Pointing tests with halves of patches and with land-cover maps; None if not measured."""
 
     halves: PointingMeasurement | None = None
     maps: PointingMeasurement | None = None
 
 
 class MethodMeasurement(Schema):
-    """All that was measured of one method; ``seconds`` of a processor for one map (median)."""
+    """All measurements of one method; ``seconds`` is the median processor time for one map."""
 
     title: str
     curves: Annotated[dict[Replacement, CurveMeasurement], requires_keys("mean", "blurred")]
@@ -203,7 +206,7 @@ class MethodMeasurement(Schema):
 
 
 class Patches(Schema):
-    """Which patches explanations were measured on: names, and those of land-cover maps."""
+    """The patches that explanations were measured on: names of patches and land-cover maps."""
 
     dataset: str
     split: str
@@ -214,11 +217,12 @@ class Patches(Schema):
 
 
 class Faithfulness(Schema):
-    """What was measured of a model's explanations.
+    """The measured faithfulness of a model's explanations.
 
-    ``methods`` are by their names, ``references`` by replacement and name, ``agreement`` is the
-    mean Spearman of two methods' maps. ``n`` patches were explained, each by one of ``classes``
-    (class → patches). ``bound`` is the likeness that passes, ``noise`` the share of noise.
+    ``methods`` has the measurements by method, ``references`` by replacement and reference, and
+    ``agreement`` the mean Spearman correlation of each two methods' maps. ``n`` patches were
+    explained, each for one of ``classes`` (class → number of patches). ``bound`` is the largest
+    likeness that passes, ``noise`` the relative noise.
     """
 
     version: Literal[1] = 1
@@ -239,29 +243,29 @@ class Faithfulness(Schema):
 
     @property
     def by_gain(self) -> tuple[str, ...]:
-        """The measured methods, the largest gain first."""
+        """The measured methods by falling gain."""
         gains = {name: one.curves["mean"].gain.mean for name, one in self.methods.items()}
         return tuple(sorted(gains, key=lambda name: -gains[name]))
 
     @property
     def ranked(self) -> tuple[str, ...]:
-        """The faithful methods: the steady ones first, and then by gain."""
+        """The faithful methods: the steady ones first, then by falling gain."""
         found = {name: self.verdict(name) for name in self.by_gain}
         faithful = [name for name in self.by_gain if found[name].faithful]
         return tuple(sorted(faithful, key=lambda name: not found[name].steady))
 
     @property
     def best(self) -> str | None:
-        """The method to show unless asked otherwise; None where none is faithful."""
+        """The method to show by default; None if none is faithful."""
         return next(iter(self.ranked), None)
 
     @property
     def offered(self) -> tuple[str, ...]:
-        """The methods that pass the randomisation check, the largest gain first."""
+        """The methods that pass the randomisation check, by falling gain."""
         return tuple(name for name in self.by_gain if self.verdict(name).passes_randomisation)
 
     def verdict(self, method: str) -> MethodRating:
-        """Whether a method is faithful for this model, and why.
+        """Rate a method for this model.
 
         Raises:
             UnknownName: it was not measured.
@@ -288,19 +292,19 @@ class Faithfulness(Schema):
             return (
                 f"{one.title} is not faithful for this model: its maps hardly change when the "
                 f"net's weights are shuffled (rank correlation {like:.2f}, at most "
-                f"{self.bound:.2f} is asked), so they show the picture rather than reasons."
+                f"{self.bound:.2f} is allowed), so they show the picture and not the net's reasons."
             )
         if not gains:
             return (
-                f"{one.title} is not faithful for this model: the places that it marks move the "
+                f"{one.title} is not faithful for this model: the places that it marks change the "
                 f"probability no more than random places do ({span})."
             )
-        also = "" if blurred else "; where land is blurred instead of made average, no gain is sure"
+        also = "" if blurred else "; with blurred instead of average land, the gain is uncertain"
         change = one.stability.mean_sensitivity
         if change >= STEADY:
-            also += f"; but another 1 % of noise changes them by {change:.0%}"
+            also += f"; but an additional 1 % of noise changes them by {change:.0%}"
         return (
-            f"{one.title} is faithful for this model: the places that it marks move the "
+            f"{one.title} is faithful for this model: the places that it marks change the "
             f"probability more than random places do ({span}), and its maps change when the "
             f"net's weights are shuffled (rank correlation {like:.2f}){also}."
         )
@@ -313,10 +317,10 @@ def save(found: Faithfulness, folder: Path) -> Path:
 
 
 def load(folder: Path) -> Faithfulness | None:
-    """The measurement in a model folder; None where there is none.
+    """Read the measurement in a model folder; None if there is none.
 
     Raises:
-        CorruptModel: card or measurement are damaged, or the measurement is another card's.
+        CorruptModel: card or measurement are damaged, or the measurement is of another card.
     """
     card_hash = read_card(folder).hash
     found = files.read_record(folder, FILE, card_hash, Faithfulness, "landcover trust faithfulness")

@@ -1,4 +1,4 @@
-"""How alike two maps are: in the order of their places, and in their structure."""
+"""Similarity of two maps: rank correlation and structural similarity."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ __all__ = ["CELL_PIXELS", "WINDOW", "Doubles", "cells", "spearman", "ssim"]
 Doubles = npt.NDArray[np.float64]
 
 CELL_PIXELS: Final = 8
-"""Side of the cells that maps are compared in: 80 m, the finest map that the answers of our
-nets rest on; 225 cells a patch of 1200 m."""
+"""Side of the cells for comparing maps: 80 m, the finest feature map that all the nets use for
+their scores; 225 cells per patch of 1200 m."""
 
 WINDOW: Final = 7
-"""Side in cells of SSIM's windows, as Wang et al. 2004 and Adebayo et al. 2018 have it."""
+"""Side of the windows of SSIM in cells, as in Wang et al. 2004 and Adebayo et al. 2018."""
 _C1, _C2 = 0.01**2, 0.03**2
 """SSIM's constants for values between 0 and 1."""
 
 
 def cells(values: FloatArray, side: int = CELL_PIXELS) -> Doubles:
-    """Means of a map ``(y, x)`` in square cells, ``(y/side, x/side)``.
+    """Average a map ``(y, x)`` in square cells: ``(y/side, x/side)``.
 
-    What does not fill a cell at the lower and right edge is left out.
+    Pixels that do not fill a cell at the lower and right edge are left out.
     """
     rows, columns = values.shape[0] // side, values.shape[1] // side
-    whole = values[: rows * side, : columns * side].astype(np.float64)
-    means: Doubles = whole.reshape(rows, side, columns, side).mean(axis=(1, 3))
+    filled = values[: rows * side, : columns * side].astype(np.float64)
+    means: Doubles = filled.reshape(rows, side, columns, side).mean(axis=(1, 3))
     return means
 
 
 def spearman(first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]) -> float:
-    """Rank correlation of two arrays of one shape, -1 to 1; equal values share a rank.
+    """Compute the rank correlation of two arrays of one shape, -1 to 1; ties share a rank.
 
-    0 where one of them is the same everywhere: nothing in it follows the other.
+    0 if one of them is constant.
     """
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
@@ -46,10 +46,10 @@ def spearman(first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]) 
 
 
 def ssim(first: Doubles, second: Doubles) -> float:
-    """Structural similarity of two maps ``(y, x)`` (Wang et al. 2004), -1 to 1.
+    """Compute the structural similarity of two maps ``(y, x)`` (Wang et al. 2004), -1 to 1.
 
-    Each map is first brought to 0 to 1 as its colours are, with 0 in the middle and the
-    largest absolute value at an end; pixels of a window have equal weights.
+    Each map is first scaled to 0 to 1 like its colours, with 0 in the middle and the
+    largest absolute value at one end; pixels of a window have equal weights.
     """
     one, two = (
         0.5 + 0.5 * values / max(float(np.abs(values).max()), 1e-12) for values in (first, second)

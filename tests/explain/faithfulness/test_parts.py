@@ -1,4 +1,4 @@
-"""What faithfulness is measured with: correlations, curves, shuffling, noise, pointing."""
+"""The parts of the faithfulness measurement: correlations, curves, shuffling, noise, pointing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_rank_correlation_is_spearmans(first: np.ndarray, second: np.ndarray) ->
         assert found == 0.0
 
 
-def test_structure_is_alike_only_where_it_is() -> None:
+def test_ssim_is_high_only_for_similar_maps() -> None:
     random = np.random.default_rng(0)
     values = random.normal(size=(15, 15))
     assert similarity.ssim(values, 3 * values) == pytest.approx(1.0)
@@ -49,7 +49,7 @@ def test_cells_are_means() -> None:
     assert similarity.cells(np.ones((65, 71), np.float32)).shape == (8, 8)
 
 
-# A score that is a sum over places has known curves.
+# If the score is a sum over places, the curves are known.
 
 
 def summed(weight: Tensor) -> curves.Score:
@@ -70,7 +70,7 @@ def test_no_order_beats_the_true_one_where_the_score_is_a_sum(seed: int) -> None
         assert deletion.shape == insertion.shape == (len(curves.SHARES), 1)
         assert deletion[0] == insertion[-1] == ends[0]
         assert deletion[-1] == insertion[0] == ends[1]
-        # What is left and what is brought in share the sum between them.
+        # The remaining and the inserted places add up to the full sum.
         assert np.abs(deletion + insertion - ends[0] - ends[1]).max() < 1e-6
         return curves.area(insertion[:, 0]) - curves.area(deletion[:, 0])
 
@@ -82,7 +82,7 @@ def test_no_order_beats_the_true_one_where_the_score_is_a_sum(seed: int) -> None
 
 
 @given(arrays(np.float32, (40, 24), elements=st.floats(-1, 1, width=32)), st.integers(0, 99))
-def test_orders_hold_each_cell_once(values: np.ndarray, seed: int) -> None:
+def test_orders_contain_each_cell_once(values: np.ndarray, seed: int) -> None:
     random = np.random.default_rng(seed)
     order = curves.order_of(values, random)
     assert sorted(order) == list(range(15))
@@ -101,22 +101,22 @@ def test_equal_cells_come_in_random_order() -> None:
 
 
 def test_random_patches_are_connected() -> None:
-    """Neighbouring cells have near ranks, as in a map; in a random order they have not."""
+    """Neighbouring cells have similar ranks, as in a map and unlike a random order."""
     orders = curves.reference_orders(torch.rand(1, 12, 120, 120), np.random.default_rng(0))
 
-    def apart(order: curves.Order) -> float:
+    def roughness(order: curves.Order) -> float:
         rank = np.empty(225)
         rank[order] = np.arange(225)
         return float(np.abs(np.diff(rank.reshape(15, 15), axis=1)).mean())
 
-    assert apart(orders["random patches"]) < 0.6 * apart(orders["random"])
+    assert roughness(orders["random patches"]) < 0.6 * roughness(orders["random"])
 
 
 # Randomisation
 
 
 @pytest.mark.parametrize("name", [registry.DEFAULT_MODEL, "resnet-18"])
-def test_weights_are_spoilt_from_the_answer_backwards(name: str) -> None:
+def test_weights_are_listed_from_the_output_backwards(name: str) -> None:
     model = registry.default().load(name, "cpu")
     pixels = model.tensor(tiny.random_patch())[None]
     layers = randomisation.layers_from_output(model, pixels)
@@ -125,7 +125,7 @@ def test_weights_are_spoilt_from_the_answer_backwards(name: str) -> None:
     assert len(set(names)) == len(names)
     assert set(names) <= set(weights)
     assert len(names) > 0.9 * len(weights)
-    # The heads have one output a class; each layer has a matrix or convolutions.
+    # The heads have one output per class; each layer has a matrix or convolutions.
     assert any(weights[name].shape[0] == len(CLASS_NAMES) for name in layers[0])
     assert len(layers) > 3
     assert all(any(weights[name].dim() > 1 for name in layer) for layer in layers[:-1])
@@ -155,7 +155,7 @@ def test_shuffling_keeps_the_values_and_the_model() -> None:
 # Stability
 
 
-def test_noise_is_the_sensors() -> None:
+def test_noise_is_the_same_for_pixels_measured_together() -> None:
     pixels = torch.full((1, 12, 120, 120), 0.3)
     found = stability.noisy(pixels, BAND_NAMES, np.random.default_rng(0))
     change = found / pixels - 1
@@ -167,7 +167,7 @@ def test_noise_is_the_sensors() -> None:
     assert (coarse[5, :-6:6] != coarse[6, 6::6]).all()
 
 
-def test_sensitivity_is_the_change_in_parts_of_the_map() -> None:
+def test_sensitivity_is_the_change_relative_to_the_map() -> None:
     values = np.ones((4, 4), np.float32)
     assert stability.sensitivity(values, values) == 0.0
     assert stability.sensitivity(values, 1.5 * values) == pytest.approx(0.5)
@@ -178,7 +178,7 @@ def test_sensitivity_is_the_change_in_parts_of_the_map() -> None:
 
 
 @given(st.integers(0, 500), st.floats(0.1, 0.7))
-def test_a_map_of_the_cover_points_and_a_flat_one_does_not(seed: int, share: float) -> None:
+def test_a_map_equal_to_the_mask_points_and_a_flat_one_does_not(seed: int, share: float) -> None:
     mask = np.random.default_rng(seed).uniform(size=(30, 30)) < share
     mask[0, 0] = True
     found = pointing.point(mask.astype(np.float32), mask)
@@ -203,13 +203,13 @@ def test_halves_are_of_both_patches() -> None:
     assert len({mask.tobytes() for mask in masks}) == 4
 
 
-def test_targets_are_windows_with_some_of_a_cover() -> None:
-    cover = np.zeros((200, 200), np.uint8)
-    cover[:60, :150] = 1
-    cover[60:] = 2
-    scene = Scene(name="here", patch=tiny.random_patch(size=200), land_cover=cover)
+def test_targets_are_windows_with_part_of_a_land_cover() -> None:
+    codes = np.zeros((200, 200), np.uint8)
+    codes[:60, :150] = 1
+    codes[60:] = 2
+    scene = Scene(name="here", patch=tiny.random_patch(size=200), land_cover=codes)
     found = pointing.targets([scene])
-    # The upper windows have both, the left one more water; the lower ones have trees alone.
+    # The upper windows have both, the left one more water; the lower ones have only trees.
     assert [(t.place, t.land_cover, float(t.mask.mean())) for t in found] == [
         ("here", "water", 0.5),
         ("here", "trees", 0.5),
@@ -217,15 +217,15 @@ def test_targets_are_windows_with_some_of_a_cover() -> None:
     assert all((t.patch.height, t.patch.width) == (120, 120) for t in found)
 
 
-def test_covers_are_our_classes() -> None:
+def test_mapped_classes_are_in_the_nomenclature() -> None:
     named = [label for _, labels in pointing.MAPPED_CLASSES.values() for label in labels]
     assert set(named) <= set(CLASS_NAMES)
     assert len(set(named)) == len(named)
 
 
 @pytest.mark.data
-def test_the_codes_of_the_maps_are_what_their_spectra_say(shared_data: Path) -> None:
-    """The files state no codes: water is dark in the infrared, trees are green, sand bright."""
+def test_the_codes_of_the_maps_match_their_spectra(shared_data: Path) -> None:
+    """The files do not define codes: water is dark in infrared, trees are green, sand is bright."""
     scenes = pointing.read_scenes(shared_data / "scenes" / "terramind")
     assert len(scenes) == 3
     coast = next(scene for scene in scenes if (scene.land_cover == 1).mean() > 0.5)

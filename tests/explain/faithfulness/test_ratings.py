@@ -1,4 +1,4 @@
-"""Which explanations are believed: what passes, what fails, what is kept and said."""
+"""Ratings of explanations: what passes, what fails, files and sentences."""
 
 from __future__ import annotations
 
@@ -43,31 +43,31 @@ def fake(name: str, compute: Any) -> Method:
     )  # fmt: skip
 
 
-def _edges(asked: AttributionTask) -> list[Attribution]:
-    """What Adebayo et al. found some maps to be: an edge detector that asks no net."""
-    bright = asked.pixels[0].mean(dim=0).numpy()
+def _edges(task: AttributionTask) -> list[Attribution]:
+    """An edge detector without a net, as some methods were in Adebayo et al. 2018."""
+    bright = task.pixels[0].mean(dim=0).numpy()
     return [Attribution(pixels=np.hypot(*np.gradient(bright)).astype(np.float32))]
 
 
-def _noise(asked: AttributionTask) -> list[Attribution]:
-    """Depends on the weights and says nothing of the land."""
+def _noise(task: AttributionTask) -> list[Attribution]:
+    """Noise that depends on the weights and not on the land."""
     with torch.no_grad():
-        score = float(asked.model.scores(asked.pixels)[0, asked.targets[0]])
+        score = float(task.model.scores(task.pixels)[0, task.targets[0]])
     random = np.random.default_rng(abs(hash(score)) % 2**32)
-    return [Attribution(pixels=random.normal(size=asked.pixels.shape[2:]).astype(np.float32))]
+    return [Attribution(pixels=random.normal(size=task.pixels.shape[2:]).astype(np.float32))]
 
 
-def _squares(asked: AttributionTask) -> list[Attribution]:
-    """By how much the score falls when a square of 240 m becomes average land."""
+def _squares(task: AttributionTask) -> list[Attribution]:
+    """The fall of the score when a square of 240 m is replaced by average land."""
     side = 24
-    count = asked.pixels.shape[2] // side
-    batch = asked.pixels.repeat(count**2 + 1, 1, 1, 1)
+    count = task.pixels.shape[2] // side
+    batch = task.pixels.repeat(count**2 + 1, 1, 1, 1)
     for index in range(count**2):
         row, column = (side * k for k in divmod(index, count))
         place = (..., slice(row, row + side), slice(column, column + side))
-        batch[index][place] = asked.start[0][place]
+        batch[index][place] = task.start[0][place]
     with torch.no_grad():
-        scores = asked.model.scores(batch)[:, asked.targets[0]]
+        scores = task.model.scores(batch)[:, task.targets[0]]
     falls = (scores[-1] - scores[:-1]).numpy().reshape(count, count)
     return [Attribution(pixels=np.kron(falls, np.ones((side, side), np.float32)))]
 
@@ -95,16 +95,16 @@ def controls(real: Model, patches: list[Raster]) -> Faithfulness:
 
 @pytest.fixture(scope="module")
 def measured() -> Faithfulness:
-    """All methods on a tiny net, whose figures mean nothing."""
-    cover = np.repeat(np.repeat(np.array([[1, 2], [4, 5]], np.uint8), 70, 0), 70, 1)
-    scene = Scene(name="here", patch=tiny.random_patch(9, size=140), land_cover=cover)
+    """All methods on an untrained tiny net."""
+    codes = np.repeat(np.repeat(np.array([[1, 2], [4, 5]], np.uint8), 70, 0), 70, 1)
+    scene = Scene(name="here", patch=tiny.random_patch(9, size=140), land_cover=codes)
     some = [tiny.random_patch(seed) for seed in range(4)]
     return protocol.measure(tiny.tiny_model(), some, [scene])
 
 
 @pytest.mark.slow
-def test_a_map_of_edges_is_caught(controls: Faithfulness) -> None:
-    """It fails whatever its curves say, since no weights change it."""
+def test_a_map_of_edges_is_not_faithful(controls: Faithfulness) -> None:
+    """It fails for any curves, since it does not depend on the weights."""
     likeness = controls.methods["edges"].randomisation
     assert likeness.likeness.mean == pytest.approx(1.0)
     assert all(step.ssim == pytest.approx(1.0) for step in likeness.by_share)
@@ -115,8 +115,8 @@ def test_a_map_of_edges_is_caught(controls: Faithfulness) -> None:
 
 
 @pytest.mark.slow
-def test_noise_that_depends_on_the_weights_gains_nothing(controls: Faithfulness) -> None:
-    """It passes the randomisation check, which is why that alone is not enough."""
+def test_noise_that_depends_on_the_weights_has_no_gain(controls: Faithfulness) -> None:
+    """It passes the randomisation check, so this check alone is not sufficient."""
     assert controls.verdict("noise").passes_randomisation
     noise, squares = (
         controls.methods[name].curves["mean"].gain.mean for name in ("noise", "squares")
@@ -125,7 +125,7 @@ def test_noise_that_depends_on_the_weights_gains_nothing(controls: Faithfulness)
 
 
 @pytest.mark.slow
-def test_what_was_measured_on_the_net_is_faithful(controls: Faithfulness) -> None:
+def test_effects_measured_on_the_net_are_faithful(controls: Faithfulness) -> None:
     verdict = controls.verdict("squares")
     assert verdict.faithful
     assert controls.best == "squares" == controls.by_gain[0]
@@ -140,7 +140,7 @@ def test_random_orders_have_no_gain(controls: Faithfulness) -> None:
         found = controls.references[kind]
         both = [found[name].gain.mean for name in protocol.RANDOM]
         assert sum(both) == pytest.approx(0.0, abs=1e-3)
-        # Removing at random and adding at random meet in the middle.
+        # Deletion and insertion in random order have the same ends.
         line = found["random"]
         assert np.shape(line.deletion) == np.shape(controls.shares)
         assert line.deletion[0] == line.insertion[-1]
@@ -148,25 +148,27 @@ def test_random_orders_have_no_gain(controls: Faithfulness) -> None:
 
 
 @pytest.mark.parametrize("method", sampled(explanation.METHODS, {"grad-cam", "fine-cam"}))
-def test_the_default_models_maps_follow_its_weights(method: str, patches: list[Raster]) -> None:
+def test_the_maps_of_the_default_model_depend_on_its_weights(
+    method: str, patches: list[Raster]
+) -> None:
     """The randomisation check of Adebayo et al. on the shipped net and real patches."""
     model = registry.default().load(registry.DEFAULT_MODEL, "cpu")
-    way = explanation.METHODS[method]
+    chosen = explanation.METHODS[method]
     found = []
-    asked = cases.choose(model, patches[:2])
-    layers = randomisation.layers_from_output(model, asked[0].pixels)
-    for seed, case in enumerate(asked):
+    items = cases.choose(model, patches[:2])
+    layers = randomisation.layers_from_output(model, items[0].pixels)
+    for seed, case in enumerate(items):
         other = randomisation.shuffled(model, layers, 1.0, seed)
-        before, after = (cases.attribute(m, case, way) for m in (model, other))
+        before, after = (cases.attribute(m, case, chosen) for m in (model, other))
         found.append(abs(spearman(cells(before), cells(after))))
-    # The same weights give the same map, so that it is they that make the difference.
-    again = cases.attribute(model, asked[-1], way)
+    # The same weights give the same map, so the difference is due to the weights.
+    again = cases.attribute(model, items[-1], chosen)
     assert spearman(cells(before), cells(again)) == pytest.approx(1.0)
-    # A wider bound than the check's own, since two patches tell little.
+    # A wider bound than that of the check, since there are only two patches.
     assert np.mean(found) < randomisation.BOUND + 0.2
 
 
-def test_figures_are_complete_and_in_range(measured: Faithfulness) -> None:
+def test_metrics_are_complete_and_in_range(measured: Faithfulness) -> None:
     assert set(measured.methods) == set(explanation.METHODS)
     assert measured.n == 4
     assert sum(measured.classes.values()) == 4
@@ -188,8 +190,8 @@ def test_figures_are_complete_and_in_range(measured: Faithfulness) -> None:
     assert Faithfulness.model_validate_json(measured.as_json()) == measured
 
 
-def test_the_same_patches_give_the_same_figures(measured: Faithfulness) -> None:
-    def timeless(measurement: Faithfulness) -> dict[str, Any]:
+def test_the_same_patches_give_the_same_metrics(measured: Faithfulness) -> None:
+    def without_times(measurement: Faithfulness) -> dict[str, Any]:
         found = measurement.as_dict()
         del found["seconds"]
         for method in found["methods"].values():
@@ -197,25 +199,25 @@ def test_the_same_patches_give_the_same_figures(measured: Faithfulness) -> None:
         return found
 
     some = [tiny.random_patch(seed) for seed in range(4)]
-    way = {"grad-cam": explanation.METHODS["grad-cam"]}
-    first, second = (protocol.measure(tiny.tiny_model(), some, methods=way) for _ in range(2))
-    assert timeless(first) == timeless(second)
+    one = {"grad-cam": explanation.METHODS["grad-cam"]}
+    first, second = (protocol.measure(tiny.tiny_model(), some, methods=one) for _ in range(2))
+    assert without_times(first) == without_times(second)
     alone, among = (f.methods["grad-cam"].randomisation for f in (first, measured))
     assert alone == among
 
 
 def altered(found: Faithfulness, method: str, **changes: Any) -> Faithfulness:
-    figures = found.as_dict()
-    part = figures["methods"][method]
+    values = found.as_dict()
+    part = values["methods"][method]
     for name, value in changes.items():
         if name == "passed":
             part["randomisation"]["passed"] = value
-        elif name == "moves":
+        elif name == "sensitivity":
             part["stability"]["mean_sensitivity"] = value
         else:
             mean = sum(value) / 2
             part["curves"][name]["gain"] = {"mean": mean, "interval": list(value)}
-    return Faithfulness.model_validate(figures)
+    return Faithfulness.model_validate(values)
 
 
 def test_the_rule_chooses_the_largest_gain_that_passes(measured: Faithfulness) -> None:
@@ -223,33 +225,36 @@ def test_the_rule_chooses_the_largest_gain_that_passes(measured: Faithfulness) -
     names = list(explanation.METHODS)
     for k, name in enumerate(names):
         gain = (0.1 * k + 0.01, 0.1 * k + 0.03)
-        found = altered(found, name, passed=True, mean=gain, moves=0.1)
+        found = altered(found, name, passed=True, mean=gain, sensitivity=0.1)
     assert found.by_gain == tuple(reversed(names))
     assert found.best == names[-1]
     assert found.offered == tuple(reversed(names))
-    spoilt = altered(found, names[-1], passed=False)
-    assert spoilt.best == names[-2]
-    assert names[-1] not in spoilt.offered
-    unsure = altered(spoilt, names[-2], mean=(-0.01, 0.9))
-    assert unsure.best != names[-2]
-    assert names[-2] in unsure.offered
+    failed = altered(found, names[-1], passed=False)
+    assert failed.best == names[-2]
+    assert names[-1] not in failed.offered
+    uncertain = altered(failed, names[-2], mean=(-0.01, 0.9))
+    assert uncertain.best != names[-2]
+    assert names[-2] in uncertain.offered
     blurred = altered(found, names[-1], blurred=(-0.1, 0.2))
     assert blurred.verdict(names[-1]).faithful
     assert not blurred.verdict(names[-1]).holds_blurred
-    assert "blurred instead" in blurred.verdict(names[-1]).sentence
+    expected = "with blurred instead of average land, the gain is uncertain"
+    assert expected in blurred.verdict(names[-1]).sentence
     for name in names:
         found = altered(found, name, passed=False)
     assert (found.best, found.offered) == (None, ())
 
 
-def test_a_map_that_noise_changes_is_best_only_where_no_other_is(measured: Faithfulness) -> None:
+def test_a_method_that_is_not_steady_is_best_only_if_no_other_is_faithful(
+    measured: Faithfulness,
+) -> None:
     found, (one, other) = measured, list(explanation.METHODS)[:2]
     for name in explanation.METHODS:
-        found = altered(found, name, passed=False, moves=0.1)
-    found = altered(found, one, passed=True, mean=(0.3, 0.5), moves=ratings.STEADY)
+        found = altered(found, name, passed=False, sensitivity=0.1)
+    found = altered(found, one, passed=True, mean=(0.3, 0.5), sensitivity=ratings.STEADY)
     assert found.verdict(one).faithful
     assert not found.verdict(one).steady
-    assert "noise changes them by 25%" in found.verdict(one).sentence
+    assert "an additional 1 % of noise changes them by 25%" in found.verdict(one).sentence
     assert found.best == one
     found = altered(found, other, passed=True, mean=(0.1, 0.2))
     assert found.by_gain[0] == one
@@ -276,7 +281,7 @@ def test_a_method_that_was_not_measured_is_unknown(measured: Faithfulness) -> No
 # Files
 
 
-def test_figures_are_kept_beside_the_card(measured: Faithfulness, tmp_path: Path) -> None:
+def test_measurements_are_saved_in_the_model_folder(measured: Faithfulness, tmp_path: Path) -> None:
     folder = tiny.tiny_folder(tmp_path / "model")
     assert ratings.load(folder) is None
     assert ratings.save(measured, folder).name == "faithfulness.json"
@@ -290,7 +295,7 @@ def test_figures_are_kept_beside_the_card(measured: Faithfulness, tmp_path: Path
     assert faithfulness_text.as_markdown(measured).count("\n| ") == len(explanation.METHODS) + 6
 
 
-def test_figures_of_another_card_are_refused(measured: Faithfulness, tmp_path: Path) -> None:
+def test_measurements_of_another_card_are_refused(measured: Faithfulness, tmp_path: Path) -> None:
     folder = tiny.tiny_folder(tmp_path / "model")
     ratings.save(measured.with_fields(card_hash="0" * 12), folder)
     with pytest.raises(CorruptModel, match="another card or other weights"):
@@ -298,16 +303,18 @@ def test_figures_of_another_card_are_refused(measured: Faithfulness, tmp_path: P
 
 
 @pytest.mark.parametrize("missing", ["methods", "bound", "n"])
-def test_damaged_figures_are_refused(measured: Faithfulness, tmp_path: Path, missing: str) -> None:
+def test_damaged_measurements_are_refused(
+    measured: Faithfulness, tmp_path: Path, missing: str
+) -> None:
     folder = tiny.tiny_folder(tmp_path / "model")
-    told = {key: value for key, value in measured.as_dict().items() if key != missing}
-    files.write_json(folder, ratings.FILE, measured.card_hash, told)
+    values = {key: value for key, value in measured.as_dict().items() if key != missing}
+    files.write_json(folder, ratings.FILE, measured.card_hash, values)
     with pytest.raises(CorruptModel, match=f"{missing} is missing or damaged; make it again"):
         ratings.load(folder)
 
 
-def test_what_ships_belongs_to_its_card() -> None:
-    """Figures of old weights would be refused by every page, so they must not ship."""
+def test_shipped_measurements_belong_to_their_cards() -> None:
+    """Every page would refuse measurements of old weights, so they must not be shipped."""
     for name in registry.default().names():
         found = ratings.load(registry.default().folder(name))
         if found is not None:
@@ -318,13 +325,13 @@ def test_what_ships_belongs_to_its_card() -> None:
 # Refusals
 
 
-def test_progress_is_told_and_can_be_stopped() -> None:
+def test_progress_is_reported_and_measuring_can_be_stopped() -> None:
     model, some = tiny.tiny_model(), [tiny.random_patch(seed) for seed in range(4)]
-    way = {"grad-cam": explanation.METHODS["grad-cam"]}
-    told: list[Progress] = []
-    protocol.measure(model, some, None, told.append, methods=way)
-    assert [progress.done for progress in told] == list(range(told[0].total))
-    assert len({progress.what for progress in told}) >= 6
+    one = {"grad-cam": explanation.METHODS["grad-cam"]}
+    reports: list[Progress] = []
+    protocol.measure(model, some, None, reports.append, methods=one)
+    assert [progress.done for progress in reports] == list(range(reports[0].total))
+    assert len({progress.what for progress in reports}) >= 6
     stop = Event()
 
     def stop_at_once(progress: Progress) -> None:
@@ -332,12 +339,13 @@ def test_progress_is_told_and_can_be_stopped() -> None:
             stop.set()
 
     with pytest.raises(Cancelled):
-        protocol.measure(model, some, None, stop_at_once, stop, methods=way)
+        protocol.measure(model, some, None, stop_at_once, stop, methods=one)
 
 
 def test_few_patches_and_models_without_gradients_are_refused() -> None:
     model, some = tiny.tiny_model(), [tiny.random_patch(seed) for seed in range(4)]
-    with pytest.raises(BadInput, match="3 patches cannot carry an interval: give 4 or more"):
+    expected = "3 patches are too few for a confidence interval: give 4 or more"
+    with pytest.raises(BadInput, match=expected):
         protocol.measure(model, some[:3])
     card: Card = model.card.with_fields(explainable=False)
     with pytest.raises(ModelMismatch, match="cannot be explained"):
