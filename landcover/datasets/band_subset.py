@@ -18,30 +18,30 @@ class BandSubset:
     """A set of patches with some of the bands.
 
     Attributes:
-        whole: the patches with all twelve bands.
+        patches: the data set with all twelve bands.
         bands: names of the selected bands, in the order of the band axis.
     """
 
-    whole: PatchSet
+    patches: PatchSet
     bands: tuple[str, ...]
 
     @property
     def targets(self) -> Tensor:
         """Float32 ``(patch, class)``, 0 or 1."""
-        return self.whole.targets
+        return self.patches.targets
 
     @property
     def ids(self) -> Sequence[str]:
         """A name for each patch."""
-        return self.whole.ids
+        return self.patches.ids
 
     def __len__(self) -> int:
-        return len(self.whole)
+        return len(self.patches)
 
     def pixels(self, indices: Sequence[int]) -> Tensor:
         """Return float32 reflectance ``(len(indices), band, 120, 120)``."""
         columns = [BAND_NAMES.index(name) for name in self.bands]
-        return self.whole.pixels(indices)[:, columns]
+        return self.patches.pixels(indices)[:, columns]
 
 
 def select_bands(patches: PatchSet, bands: Sequence[str]) -> PatchSet:

@@ -188,10 +188,10 @@ class _Ranking:
 
     def average_precision(self, drawn: Doubles, called: Doubles) -> Doubles:
         """Compute the mean precision at the positives, ``(resample,)``; NaN without positives."""
-        mine = drawn[:, self.hits]
-        both = np.cumsum(mine, axis=1)[:, self.hits_called]
+        weights = drawn[:, self.hits]
+        both = np.cumsum(weights, axis=1)[:, self.hits_called]
         precision = _share(both, called[:, self.end_of_hit], 0.0)
-        return _share((precision * mine).sum(axis=1), mine.sum(axis=1))
+        return _share((precision * weights).sum(axis=1), weights.sum(axis=1))
 
     def adaptive_calibration_error(self, drawn: Doubles, called: Doubles) -> Doubles:
         """Compute the calibration error in bins of equal mass, ``(resample,)``."""

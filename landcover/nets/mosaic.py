@@ -74,11 +74,11 @@ class Mosaic(nn.Module):
         The features are those of each SpectralLite, averaged over its views, and of the TriGrid.
         """
         found = [net.read(symmetry(pixels, turn)) for net, turn in self._views()]
-        mine = self.trigrid.read(pixels)
-        scores = self._joined([one.scores for one in found], mine.scores)
+        trigrid = self.trigrid.read(pixels)
+        scores = self._joined([one.scores for one in found], trigrid.scores)
         each = [found[k : k + self.symmetries] for k in range(0, len(found), self.symmetries)]
         features = [torch.stack([one.features for one in own]).mean(dim=0) for own in each]
-        return NetOutput(scores, torch.cat([*features, mine.features], dim=1))
+        return NetOutput(scores, torch.cat([*features, trigrid.features], dim=1))
 
     def views(self, pixels: Tensor) -> list[View]:
         """Compute the maps of each SpectralLite in each symmetry, then those of the TriGrid."""

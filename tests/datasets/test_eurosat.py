@@ -105,9 +105,9 @@ def test_archive_and_tree_hold_the_same_pictures(root: Path) -> None:
 
 
 def test_progress_is_reported_and_splits_have_short_names(tree: Path) -> None:
-    told: list[Progress] = []
-    open_eurosat(tree).load("val", told.append)
-    assert told == [Progress(what="Reading", done=1, total=1, unit="pictures")]
+    reports: list[Progress] = []
+    open_eurosat(tree).load("val", reports.append)
+    assert reports == [Progress(what="Reading", done=1, total=1, unit="pictures")]
 
 
 def test_a_block_lies_in_one_split_and_shares_are_as_documented() -> None:
@@ -115,7 +115,7 @@ def test_a_block_lies_in_one_split_and_shares_are_as_documented() -> None:
     blocks = [split_of_place(lat / 2, lon / 2) for lat in range(60, 140) for lon in range(-40, 70)]
     assert blocks.count("train") / len(blocks) == pytest.approx(0.70, abs=0.01)
     assert blocks.count("test") / len(blocks) == pytest.approx(0.15, abs=0.01)
-    # The split is part of every published figure: it may not move.
+    # Published metrics depend on the split: it must not change.
     assert [split_of_place(45.2, lon + 0.2) for lon in range(6)] == SPLIT_OF_A_ROW
 
 

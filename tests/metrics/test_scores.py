@@ -181,9 +181,9 @@ def test_class_metrics_are_scikit_learns() -> None:
     )
     for k, item in enumerate(per_class(truth, probability, HALF)):
         assert item.brier == pytest.approx(brier_score_loss(truth[:, k], probability[:, k]))
-        mine = truth[:, [k]], probability[:, [k]]
-        assert item.ece == pytest.approx(calibration_error(*mine))
-        assert item.ace == pytest.approx(adaptive_calibration_error(*mine))
+        own = truth[:, [k]], probability[:, [k]]
+        assert item.ece == pytest.approx(calibration_error(*own))
+        assert item.ace == pytest.approx(adaptive_calibration_error(*own))
         if item.support:
             called = probability[:, k] >= 0.5
             assert item.f2 == pytest.approx(fbeta_score(truth[:, k], called, beta=2))

@@ -22,7 +22,7 @@ from landcover.io.band_files import read_native
 __all__ = ["OFFICIAL", "as_text", "check"]
 
 OFFICIAL: Final[dict[str, dict[str, int]]] = {
-    # Counted in the record's metadata.parquet and the table of flawed patches beside it.
+    # Counted in the record's metadata.parquet and the table of flawed patches.
     "bigearthnet": {"train": 237_871, "validation": 122_342, "test": 119_825, "flawed": 69_450},
     # Helber et al. 2019, table 2; it has no official split.
     "eurosat": {ALL: 27_000},

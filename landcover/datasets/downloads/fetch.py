@@ -318,10 +318,10 @@ class Client:
         stated = _stated(answer)
         if stated is None:
             raise _Temporary("it does not state which bytes it sends")
-        first, whole = stated
-        if whole is not None and whole != size:
+        first, total = stated
+        if total is not None and total != size:
             raise FetchError(
-                f"{self._host} has a '{name}' of {whole:,} bytes, but {size:,} are published: "
+                f"{self._host} has a '{name}' of {total:,} bytes, but {size:,} are published: "
                 f"{self.source.title} has changed, or a proxy interferes; try a newer version of "
                 "landcover, or try again later."
             )
@@ -346,11 +346,11 @@ def _stated(answer: aiohttp.ClientResponse) -> tuple[int, int | None] | None:
     match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if match is None:
         return None
-    first, last, whole = int(match[1]), int(match[2]), match[3]
+    first, last, total = int(match[1]), int(match[2]), match[3]
     length = answer.content_length
     if last < first or (length is not None and length != last - first + 1):
         return None
-    return first, None if whole == "*" else int(whole)
+    return first, None if total == "*" else int(total)
 
 
 def _retry_after(answer: aiohttp.ClientResponse) -> float | None:

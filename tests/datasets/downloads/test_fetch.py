@@ -283,12 +283,12 @@ def test_no_server_at_all(server: FileServer, tmp_path: Path) -> None:
 def test_a_connection_that_is_too_slow_is_reopened(server: FileServer, tmp_path: Path) -> None:
     """A slow connection is reopened although it never breaks."""
     server.script.append(Step(kind="trickle", count=10))
-    said: list[str] = []
+    details: list[str] = []
     retry_policy = RetryPolicy(first_wait_s=0.001, silence_s=1, slow_s=0.2)
     assert bring(
-        server, tmp_path, retry_policy=retry_policy, report=lambda p: said.append(p.detail)
+        server, tmp_path, retry_policy=retry_policy, report=lambda p: details.append(p.detail)
     )
-    assert any("less than 1 kB a second" in what for what in said)
+    assert any("less than 1 kB a second" in detail for detail in details)
     assert (tmp_path / NAME).read_bytes() == DATA
 
 
@@ -305,10 +305,10 @@ def test_attempts_that_receive_few_bytes_count_as_failed(
 
 
 def test_retry_after_is_respected_up_to_a_limit(server: FileServer, tmp_path: Path) -> None:
-    said: list[str] = []
+    details: list[str] = []
     server.script.append(Step(kind="status", status=429, retry_after="99999999"))
-    bring(server, tmp_path, report=lambda progress: said.append(progress.detail))
-    assert any("status 429, next try in 0 s" in what for what in said)
+    bring(server, tmp_path, report=lambda progress: details.append(progress.detail))
+    assert any("status 429, next try in 0 s" in detail for detail in details)
     assert (tmp_path / NAME).read_bytes() == DATA
 
 
