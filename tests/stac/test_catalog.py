@@ -1,4 +1,4 @@
-"""From a place to its reflectance: a real STAC API, real byte ranges, and the source's pixels."""
+"""Finding and fetching imagery through a real STAC API and byte ranges, compared with the source."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from tests.support.examples import sampled
 pytestmark = [pytest.mark.data, pytest.mark.usefixtures("home")]
 
 READABLE: tuple[Style, ...] = ("earth-search", "planetary-computer")
-"""Copernicus' files are JPEG 2000, which is not read in parts."""
+"""Catalogues with cloud-optimised GeoTIFFs; Copernicus has JPEG 2000."""
 CLOUD = 9
 """The only class of the test archive's scene classifications that hides the ground."""
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing is remembered when a test begins."""
+    """An empty cache for each test."""
     monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path))
     return tmp_path
 
@@ -57,8 +57,8 @@ def query(name: str, near: date | None = None, max_cloud: float = 0.1) -> SceneQ
     )
 
 
-def on(finding: SearchResult, day: str) -> Candidate:
-    (found,) = (c for c in finding.candidates if str(c.acquired.date()) == day)
+def on(result: SearchResult, day: str) -> Candidate:
+    (found,) = (c for c in result.candidates if str(c.acquired.date()) == day)
     return found
 
 
@@ -69,12 +69,12 @@ def fine(pixels: npt.NDArray[np.generic], resolution: int) -> npt.NDArray[np.gen
 
 @dataclass(frozen=True)
 class Truth:
-    """What the sources hold in a place's window, on the 10 m grid.
+    """What the sources contain in a place's window, on the 10 m grid.
 
     Attributes:
         reflectance: float32 ``(12, 120, 120)``.
         data: where there is any.
-        clouded: where the scene classification calls it cloud.
+        clouded: where the scene classification is cloud.
     """
 
     reflectance: npt.NDArray[np.float32]
@@ -86,7 +86,7 @@ _KNOWN: dict[tuple[str, str], Truth] = {}
 
 
 def truth(archive: Archive, candidate: Candidate, place: Place) -> Truth:
-    # Only at Boadella is every day another picture.
+    # Only Boadella has different pixels for each day.
     day = str(candidate.acquired.date()) if place.pixels == "boadella" else ""
     if (place.name, day) not in _KNOWN:
         _KNOWN[place.name, day] = read_truth(archive, place, day)
@@ -107,7 +107,7 @@ def read_truth(archive: Archive, place: Place, day: str) -> Truth:
 
 
 def reached(granule: Granule, place: Place) -> BoolArray:
-    """Where in a place's window, on the 10 m grid, a granule's files hold its source's pixels."""
+    """Where in a place's window, on the 10 m grid, a granule's files have the source's pixels."""
     shown = np.zeros((120, 120), dtype=np.bool_)
     if granule.extent.epsg != place.window.epsg:
         return shown
@@ -123,7 +123,7 @@ def reached(granule: Granule, place: Place) -> BoolArray:
 
 
 def passes_over(style: Style, place: Place) -> set[str]:
-    """Days on which a catalogue's Level-2A granules reach into a place's window."""
+    """Days on which a catalogue's Level-2A granules overlap a place's window."""
     return {
         granule.day
         for granule in GRANULES
@@ -132,7 +132,7 @@ def passes_over(style: Style, place: Place) -> set[str]:
 
 
 def ground(archive: Archive, candidate: Candidate, place: Place) -> BoolArray:
-    """Where the ground is seen: some granule has data there, and it is not under cloud."""
+    """Where the ground is visible: a granule has data there, and there is no cloud."""
     style = next(s for s in READABLE if s == candidate.scenes[0].catalogue)
     day = str(candidate.acquired.date())
     shown = np.zeros((120, 120), dtype=np.bool_)
@@ -144,7 +144,7 @@ def ground(archive: Archive, candidate: Candidate, place: Place) -> BoolArray:
 
 
 def assert_exact(archive: Archive, candidate: Candidate, patch: Raster, place: Place) -> None:
-    """Every seen pixel equals the source's exactly, and no other is called valid."""
+    """Every visible pixel equals the source's exactly, and no other is valid."""
     day = str(candidate.acquired.date())
     seen = ground(archive, candidate, place)
     assert np.array_equal(patch.valid, seen), (place.name, day)
@@ -176,17 +176,17 @@ def test_every_date_gives_the_sources_pixels_exactly(
     archive: Archive, style: Style, name: str
 ) -> None:
     place = PLACES[name]
-    finding = catalog.find(style, query(name))
-    days = [str(candidate.acquired.date()) for candidate in finding.candidates]
+    result = catalog.find(style, query(name))
+    days = [str(candidate.acquired.date()) for candidate in result.candidates]
     assert days == sorted(passes_over(style, place), reverse=True)
-    for candidate in finding.candidates:
+    for candidate in result.candidates:
         if not ground(archive, candidate, place).any():
             continue
         assert_exact(archive, candidate, catalog.fetch(candidate), place)
 
 
 VARIANTS = {
-    # Day: whether 1000 is still in the numbers, and what the pixels say of the metadata.
+    # Day → formula, and whether the dark pixels agree with the metadata.
     "2022-07-14": ("DN / 10000", "the dark pixels agree"),
     "2022-07-19": ("(DN − 1000) / 10000", "the dark pixels agree"),
     "2022-08-03": ("(DN − 1000) / 10000", "the dark pixels agree"),
@@ -196,11 +196,11 @@ VARIANTS = {
 
 
 @pytest.mark.usefixtures("live")
-def test_five_ways_to_publish_one_baseline_are_told_apart() -> None:
-    finding = catalog.find("earth-search", query("patch"))
-    reference = catalog.fetch(on(finding, "2017-06-13"))
+def test_five_ways_to_publish_a_baseline_give_the_same_reflectance() -> None:
+    result = catalog.find("earth-search", query("patch"))
+    reference = catalog.fetch(on(result, "2017-06-13"))
     for day, (formula, words) in VARIANTS.items():
-        patch = catalog.fetch(on(finding, day))
+        patch = catalog.fetch(on(result, day))
         assert np.array_equal(patch.data, reference.data), day
         assert patch.provenance is not None
         assert formula in patch.provenance.scaling, day
@@ -218,12 +218,12 @@ def test_five_ways_to_publish_one_baseline_are_told_apart() -> None:
     ],
 )
 @pytest.mark.usefixtures("live")
-def test_a_pass_over_two_granules_is_joined_to_the_whole(style: Style, name: str, day: str) -> None:
-    finding = catalog.find(style, query(name))
-    joined = on(finding, day)
+def test_the_granules_of_a_pass_are_joined(style: Style, name: str, day: str) -> None:
+    result = catalog.find(style, query(name))
+    joined = on(result, day)
     assert len(joined.scenes) == 2
     patch = catalog.fetch(joined)
-    whole = catalog.fetch(on(finding, "2017-06-13"))
+    whole = catalog.fetch(on(result, "2017-06-13"))
     assert np.array_equal(patch.data, whole.data)
     assert np.array_equal(patch.valid, whole.valid)
     assert patch.provenance is not None
@@ -232,15 +232,15 @@ def test_a_pass_over_two_granules_is_joined_to_the_whole(style: Style, name: str
 
 
 @pytest.mark.usefixtures("live")
-def test_beyond_the_edge_of_the_swath_is_no_data(archive: Archive) -> None:
-    finding = catalog.find("earth-search", query("edge"))
-    candidate = on(finding, "2018-08-17")
-    look = candidate.preview
-    assert look is not None
+def test_there_is_no_data_beyond_the_edge_of_the_swath(archive: Archive) -> None:
+    result = catalog.find("earth-search", query("edge"))
+    candidate = on(result, "2018-08-17")
+    preview = candidate.preview
+    assert preview is not None
     patch = catalog.fetch(candidate)
     assert 0.2 < patch.valid.mean() < 0.8
     assert_exact(archive, candidate, patch, PLACES["edge"])
-    assert look.nodata == pytest.approx(1 - patch.valid.mean(), abs=1e-9)
+    assert preview.nodata == pytest.approx(1 - patch.valid.mean(), abs=1e-9)
     assert patch.scl is not None
     assert np.array_equal(patch.scl == 0, ~patch.valid)
     assert not patch.data[:, ~patch.valid].any()
@@ -248,20 +248,20 @@ def test_beyond_the_edge_of_the_swath_is_no_data(archive: Archive) -> None:
 
 @pytest.mark.usefixtures("live")
 def test_a_quarter_without_data_is_not_valid() -> None:
-    finding = catalog.find("earth-search", query("three quarters"))
-    patch = catalog.fetch(finding.candidates[0])
+    result = catalog.find("earth-search", query("three quarters"))
+    patch = catalog.fetch(result.candidates[0])
     assert patch.valid.mean() == 0.75
-    assert "hides least" in finding.reason
-    assert "25% no data" in finding.reason
+    assert "hides least" in result.reason
+    assert "25% no data" in result.reason
 
 
 @pytest.mark.usefixtures("live")
-def test_a_scene_without_data_here_is_refused_in_a_sentence() -> None:
-    finding = catalog.find("earth-search", query("empty"))
-    assert finding.best == 0
-    assert "100% no data" in finding.reason
+def test_a_scene_without_data_in_the_square_is_refused_with_a_sentence() -> None:
+    result = catalog.find("earth-search", query("empty"))
+    assert result.best == 0
+    assert "100% no data" in result.reason
     with pytest.raises(FetchError, match=r"has no data in this square: choose another date\.$"):
-        catalog.fetch(finding.candidates[0])
+        catalog.fetch(result.candidates[0])
 
 
 # Choice
@@ -271,38 +271,38 @@ def test_a_scene_without_data_here_is_refused_in_a_sentence() -> None:
 @pytest.mark.parametrize("name", ["overcast", "gap", "broken"])
 @pytest.mark.parametrize("near", [date(2020, 1, 13), date(2020, 1, 23), date(2022, 6, 1)])
 @pytest.mark.usefixtures("live")
-def test_the_clear_pass_nearest_to_the_wished_day_is_preferred(
+def test_the_clear_pass_nearest_to_the_preferred_day_is_best(
     archive: Archive, style: Style, name: str, near: date
 ) -> None:
-    finding = catalog.find(style, query(name, near))
+    result = catalog.find(style, query(name, near))
     cloud = {
         candidate.acquired.date(): archive.cloud(name, str(candidate.acquired.date()))
-        for candidate in finding.candidates
+        for candidate in result.candidates
     }
-    for candidate in finding.candidates:
+    for candidate in result.candidates:
         assert candidate.preview is not None
         assert candidate.preview.cloud == pytest.approx(cloud[candidate.acquired.date()], abs=1e-12)
     clear = [day for day, share in cloud.items() if share <= 0.1]
-    assert finding.best is not None
-    best = finding.candidates[finding.best].acquired.date()
+    assert result.best is not None
+    best = result.candidates[result.best].acquired.date()
     assert best == min(clear, key=lambda day: abs((day - near).days))
-    assert f"the nearest of these to {near.day} {near:%B %Y}, of 4 checked passes" in finding.reason
-    assert ("under 1%" in finding.reason) == (0 < cloud[best] < 0.01)
+    assert f"the nearest of these to {near.day} {near:%B %Y}, of 4 checked passes" in result.reason
+    assert ("under 1%" in result.reason) == (0 < cloud[best] < 0.01)
 
 
 @pytest.mark.usefixtures("live")
-def test_an_overcast_day_is_passed_over_and_its_pixels_are_not_valid(archive: Archive) -> None:
+def test_an_overcast_day_is_not_best_and_its_pixels_are_not_valid(archive: Archive) -> None:
     assert archive.cloud("overcast", "2020-01-23") > 0.9
-    finding = catalog.find("earth-search", query("overcast", date(2020, 1, 23)))
-    assert finding.best is not None
-    assert str(finding.candidates[finding.best].acquired.date()) == "2020-01-28"
-    assert finding.reason.startswith("Clear over this square (0% cloud and shadow)")
-    clouded = catalog.fetch(on(finding, "2020-01-23"))
+    result = catalog.find("earth-search", query("overcast", date(2020, 1, 23)))
+    assert result.best is not None
+    assert str(result.candidates[result.best].acquired.date()) == "2020-01-28"
+    assert result.reason.startswith("Clear over this square (0% cloud and shadow)")
+    clouded = catalog.fetch(on(result, "2020-01-23"))
     assert clouded.valid.mean() == pytest.approx(1 - archive.cloud("overcast", "2020-01-23"))
 
 
 @pytest.mark.usefixtures("live")
-def test_where_nothing_is_clear_the_least_hidden_is_taken() -> None:
+def test_if_nothing_is_clear_the_least_hidden_pass_is_best() -> None:
     place = PLACES["broken"]
     only = SceneQuery(
         latitude=place.lat,
@@ -310,14 +310,14 @@ def test_where_nothing_is_clear_the_least_hidden_is_taken() -> None:
         start=date(2020, 1, 20),
         end=date(2020, 1, 25),
     )
-    finding = catalog.find("earth-search", only)
-    assert finding.best == 0
-    assert finding.reason.startswith("None of 1 checked pass is clear enough here")
-    assert "50% cloud" in finding.reason
+    result = catalog.find("earth-search", only)
+    assert result.best == 0
+    assert result.reason.startswith("None of 1 checked pass is clear enough here")
+    assert "50% cloud" in result.reason
 
 
 @pytest.mark.usefixtures("live")
-def test_more_candidates_are_looked_at_when_asked() -> None:
+def test_more_candidates_are_previewed_on_request() -> None:
     first = catalog.find("earth-search", query("patch"))
     assert "8 checked passes (9 found)" in first.reason
     assert on(first, "2017-06-13").preview is None
@@ -327,25 +327,25 @@ def test_more_candidates_are_looked_at_when_asked() -> None:
 
 
 @pytest.mark.usefixtures("live")
-def test_a_place_that_no_scene_shows_has_a_reason() -> None:
+def test_a_place_without_scenes_has_a_reason() -> None:
     for style in READABLE:
-        finding = catalog.find(style, query("nowhere"))
-        assert finding.candidates == ()
-        assert finding.best is None
-        assert finding.reason == (
+        result = catalog.find(style, query("nowhere"))
+        assert result.candidates == ()
+        assert result.best is None
+        assert result.reason == (
             "No scene shows this place from 2017-01-01 to 2023-01-01: widen the dates, or choose "
             "another catalogue."
         )
 
 
 @pytest.mark.usefixtures("live")
-def test_a_place_with_only_level_1c_is_refused_in_a_sentence() -> None:
+def test_a_place_with_only_level_1c_is_refused_with_a_sentence() -> None:
     with pytest.raises(BadInput, match=r"^The catalogue has only L1C scenes of this place"):
         catalog.find("earth-search", query("l1c"))
 
 
 @pytest.mark.usefixtures("live")
-def test_copernicus_says_which_keys_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copernicus_names_the_keys_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LANDCOVER_COPERNICUS_KEY", raising=False)
     with pytest.raises(FetchError, match=r"set free S3 keys .* LANDCOVER_COPERNICUS_SECRET"):
         catalog.find("copernicus", query("patch"))
@@ -363,7 +363,7 @@ def test_an_unknown_catalogue_is_refused_with_the_known_ones() -> None:
 
 @pytest.fixture
 def unsigned() -> None:
-    """The signature's library remembers tokens for as long as the process lives."""
+    """The library for signatures caches tokens until the process ends."""
     sas.TOKEN_CACHE.clear()
 
 
@@ -372,20 +372,20 @@ def tokens(server: RangeServer) -> int:
 
 
 @pytest.mark.usefixtures("unsigned")
-def test_files_that_want_a_signature_get_one(archive: Archive, live: RangeServer) -> None:
+def test_addresses_are_signed_if_needed(archive: Archive, live: RangeServer) -> None:
     live.signatures = True
-    finding = catalog.find("planetary-computer", query("patch"))
-    candidate = on(finding, "2020-07-12")
+    result = catalog.find("planetary-computer", query("patch"))
+    candidate = on(result, "2020-07-12")
     assert_exact(archive, candidate, catalog.fetch(candidate), PLACES["patch"])
     assert {request.status for request in live.requests} == {200, 206}
     assert all("sig=" in request.query for request in live.requests if request.range)
 
 
 @pytest.mark.usefixtures("unsigned")
-def test_a_signature_that_ran_out_is_renewed(archive: Archive, live: RangeServer) -> None:
-    finding = catalog.find("planetary-computer", query("patch"))
-    candidate = on(finding, "2020-07-12")
-    # The service says that they last an hour, and the storage takes them no longer.
+def test_an_expired_signature_is_renewed(archive: Archive, live: RangeServer) -> None:
+    result = catalog.find("planetary-computer", query("patch"))
+    candidate = on(result, "2020-07-12")
+    # The service states that they are valid for an hour, but the storage rejects them.
     stale = live.token(-5)
     for token in sas.TOKEN_CACHE.values():
         token.token = stale
@@ -400,18 +400,18 @@ def test_a_signature_that_ran_out_is_renewed(archive: Archive, live: RangeServer
 
 
 @pytest.mark.usefixtures("unsigned")
-def test_signatures_that_never_work_end_in_a_sentence(live: RangeServer) -> None:
-    finding = catalog.find("planetary-computer", query("patch"))
+def test_signatures_that_never_work_give_a_sentence(live: RangeServer) -> None:
+    result = catalog.find("planetary-computer", query("patch"))
     sas.TOKEN_CACHE.clear()
     live.signatures, live.token_life = True, -5.0
     live.requests.clear()
     with pytest.raises(FetchError, match=r"refuses .* \(status 403\): try again, another date"):
-        catalog.fetch(on(finding, "2020-07-12"))
+        catalog.fetch(on(result, "2020-07-12"))
     asked = Counter(request.path for request in live.requests if request.range)
     assert max(asked.values()) <= 2
 
 
-# What it costs
+# Requests and bytes
 
 
 def touched(archive: Archive, granule: Granule, place: Place) -> int:
@@ -433,14 +433,14 @@ def touched(archive: Archive, granule: Granule, place: Place) -> int:
 
 @pytest.mark.parametrize("style", READABLE)
 def test_requests_and_bytes_are_few(archive: Archive, live: RangeServer, style: Style) -> None:
-    finding = catalog.find(style, query("patch"))
+    result = catalog.find(style, query("patch"))
     beside = catalog.find(style, query("four patches"))
     live.requests.clear()
-    catalog.fetch(on(finding, "2017-06-13"))
+    catalog.fetch(on(result, "2017-06-13"))
     unknown = Counter(request.path for request in live.requests if request.range)
     assert len(unknown) == 13
     assert max(unknown.values()) <= 2
-    # The same files once more, of which now only the header is known.
+    # The same files again, of which only the header is cached.
     live.requests.clear()
     catalog.fetch(on(beside, "2017-06-13"))
     known = Counter(request.path for request in live.requests if request.range)
@@ -453,9 +453,7 @@ def test_requests_and_bytes_are_few(archive: Archive, live: RangeServer, style: 
     assert 0 < sent <= 2 * blocks
 
 
-def test_what_was_read_is_not_asked_for_again(
-    live: RangeServer, stac: Mapping[str, StacFront]
-) -> None:
+def test_pixels_are_not_requested_again(live: RangeServer, stac: Mapping[str, StacFront]) -> None:
     first = catalog.find("earth-search", query("patch"))
     patch = catalog.fetch(on(first, "2018-07-08"))
     live.requests.clear()
@@ -469,17 +467,17 @@ def test_what_was_read_is_not_asked_for_again(
 
 
 @pytest.mark.parametrize("style", READABLE)
-def test_a_second_look_needs_no_network(
+def test_the_second_time_no_network_is_needed(
     live: RangeServer, stac: Mapping[str, StacFront], monkeypatch: pytest.MonkeyPatch, style: Style
 ) -> None:
-    finding = catalog.find(style, query("patch"))
-    first = {c.key: catalog.fetch(c) for c in finding.candidates}
+    result = catalog.find(style, query("patch"))
+    first = {c.key: catalog.fetch(c) for c in result.candidates}
     monkeypatch.setattr(search, "FRESH_S", 0.0)
     sas.TOKEN_CACHE.clear()
     for server in (live, stac[style]):
         server.fault("*", Fault(kind="status", status=404))
     again = catalog.find(style, query("patch"))
-    assert again.best == finding.best
+    assert again.best == result.best
     assert re.match(r"The archive could not be reached: these are the scenes", again.notes[0])
     for candidate in again.candidates:
         patch = catalog.fetch(candidate)
@@ -487,16 +485,16 @@ def test_a_second_look_needs_no_network(
         assert patch.valid.tobytes() == first[candidate.key].valid.tobytes()
 
 
-# Listening and stopping
+# Progress and stopping
 
 
 @pytest.mark.usefixtures("live")
-def test_progress_only_grows() -> None:
+def test_progress_never_decreases() -> None:
     heard: list[Progress] = []
-    finding = catalog.find("earth-search", query("four patches"), report=heard.append)
+    result = catalog.find("earth-search", query("four patches"), report=heard.append)
     assert heard[0].what == "Searching Earth Search (Element 84, on AWS)"
     heard.clear()
-    catalog.fetch(on(finding, "2017-06-13"), report=heard.append)
+    catalog.fetch(on(result, "2017-06-13"), report=heard.append)
     assert [(h.done, h.total) for h in heard] == [(n, 13) for n in range(14)]
     for before, after in itertools.pairwise(heard):
         assert after.bytes >= before.bytes
@@ -505,7 +503,7 @@ def test_progress_only_grows() -> None:
     assert heard[-1].fraction == 1
 
 
-def test_a_cancelled_fetch_keeps_nothing_in_part(archive: Archive, live: RangeServer) -> None:
+def test_a_cancelled_fetch_keeps_no_partial_result(archive: Archive, live: RangeServer) -> None:
     candidate = on(catalog.find("earth-search", query("four patches")), "2017-06-13")
     stop = Event()
 

@@ -1,4 +1,4 @@
-"""Faults of the wire: the right pixels, or one sentence, and never half an entry."""
+"""Network faults: correct pixels or one sentence, and never a partial cache entry."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ASSETS = ("*B01*", "*B04*", "*B8A*", "*SCL*", "*B12*", "*")
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience of tests: the same limits, shorter."""
+    """Shorter time limits than in use."""
     monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.3)
     monkeypatch.setattr(http, "BACK_OFF_S", 0.01)
     monkeypatch.setattr(http, "MAX_RETRY_AFTER_S", 0.05)
@@ -59,7 +59,7 @@ def query(archive: Archive) -> SceneQuery:
 
 
 def source(archive: Archive) -> np.ndarray:
-    """What the patch files hold, as reflectance on the 10 m grid."""
+    """The pixels of the patch files, as reflectance on the 10 m grid."""
     numbers = archive.expected(PLACE)
     whole = [
         numbers[band.name].repeat(band.resolution_m // 10, 0).repeat(band.resolution_m // 10, 1)
@@ -75,7 +75,7 @@ def is_right(patch: Raster, truth: np.ndarray) -> bool:
     )
 
 
-# Several kinds wait for a server that is silent, so that 200 take most of a minute.
+# Several kinds wait for a server that does not answer, so that 200 take most of a minute.
 @pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("quick")
 def test_faults_of_the_files_never_give_a_wrong_pixel(
@@ -108,7 +108,7 @@ def test_faults_of_the_files_never_give_a_wrong_pixel(
         else:
             outcome["right pixels"] += 1
             assert is_right(patch, truth), (fault, times)
-        # Whatever was kept of the failure must not come back as pixels.
+        # Nothing of a failed read may be returned from the cache.
         live.reset()
         assert is_right(catalog.fetch(candidate), truth), (fault, times)
     assert [text for text in sentences if "\n" in text or "another" not in text] == []
@@ -142,7 +142,7 @@ def test_faults_of_the_search_are_one_sentence(
             outcome["right answer"] += 1
             assert finding.best is not None
     front.reset()
-    # The search that was left behind in mid-answer closes its socket when it is collected.
+    # An abandoned search closes its socket when it is collected.
     gc.collect()
     assert all("Earth Search" in sentence for sentence in sentences)
     print(f"{len(KINDS)} faults of the search: {dict(outcome)}")  # noqa: T201 - as above
@@ -150,7 +150,7 @@ def test_faults_of_the_search_are_one_sentence(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_second_look_works_without_the_network(
+def test_the_second_time_works_without_the_network(
     live: RangeServer,
     stac: Mapping[str, StacFront],
     archive: Archive,
@@ -171,7 +171,7 @@ def test_a_second_look_works_without_the_network(
     assert second.data.tobytes() == first.data.tobytes()
 
 
-def test_a_caller_may_have_a_loop_of_its_own(
+def test_the_caller_may_have_a_running_loop(
     live: RangeServer, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The offset: every archive, every baseline, every flag, and what the dark pixels say of it."""
+"""The offset by archive, baseline and flag, and its check with the dark pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from landcover.stac.harmonise import RULES, Claims, OffsetDecision, confirm
 
 Numbers = npt.NDArray[Any]
 ADDED = 1000
-"""What ESA adds from baseline 04.00 on."""
+"""What ESA adds since baseline 04.00."""
 
 OLD = ("00.01", "02.04", "02.05", "02.14", "03.00", "03.01", "03.99")
 NEW = ("04.00", "05.00", "05.09", "05.10", "05.11")
@@ -31,10 +31,10 @@ def decide(catalogue: str, **claims: Any) -> OffsetDecision:
     return RULES[CATALOGUES[catalogue].offset](Claims(**claims))
 
 
-# --- what the metadata leads to: one row a case, (catalogue, baseline, flag) → formula -----
+# --- decisions from metadata: (catalogue, baseline, flag) → formula, one row per case -------
 
 GOLDEN = [
-    # ESA's own numbers: the baseline alone decides, whatever another archive's flag says.
+    # ESA's own numbers: only the baseline decides; the flag of another archive is ignored.
     *(
         (name, baseline, flag, scaling, True)
         for name in ("planetary-computer", "copernicus")
@@ -48,13 +48,13 @@ GOLDEN = [
         for flag in (None, False, True)
         for baseline in UNTOLD
     ),
-    # Earth Search: before 04.00 there was nothing to take off, whatever the flag says.
+    # Earth Search: before 04.00 there was no offset to remove, whatever the flag states.
     *(
         ("earth-search", baseline, flag, PLAIN, True)
         for baseline in OLD
         for flag in (None, False, True)
     ),
-    # From 04.00 on the flag decides, and may be wrong.
+    # Since 04.00 the flag decides, and may be wrong.
     *(("earth-search", baseline, True, PLAIN, False) for baseline in (*NEW, *UNTOLD)),
     *(
         ("earth-search", baseline, flag, SHIFTED, False)
@@ -70,7 +70,7 @@ GOLDEN = [
 
 
 @pytest.mark.parametrize(("catalogue", "baseline", "flag", "scaling", "trusted"), GOLDEN)
-def test_what_the_metadata_leads_to(
+def test_decisions_from_metadata(
     *, catalogue: str, baseline: str | None, flag: bool | None, scaling: Scaling, trusted: bool
 ) -> None:
     decision = decide(catalogue, baseline=baseline, applied=flag)
@@ -93,18 +93,18 @@ def test_a_users_scenes_follow_what_their_product_states(baseline: str | None) -
     silent = stated(Claims(baseline=baseline))
     archives = RULES["baseline"](Claims(baseline=baseline))
     assert (silent.scaling, silent.why) == (archives.scaling, archives.why)
-    # An export may have taken off what the baseline adds; the dark pixels may say so.
+    # An export may have removed what the baseline adds; the dark pixels can show that.
     assert silent.trusted is (archives.trusted and archives.scaling is PLAIN)
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
-def test_a_users_own_processing_is_decided_by_the_pixels(rule: str) -> None:
+def test_for_a_users_own_processing_the_pixels_decide(rule: str) -> None:
     decision = RULES[rule](Claims(baseline="99.99", applied=False))
     assert decision.scaling is PLAIN or rule == "earth-search"
     assert not decision.trusted
 
 
-def test_the_reason_names_what_was_read() -> None:
+def test_the_reason_names_the_metadata() -> None:
     assert (
         "processing baseline 05.10 adds 1000" in decide("copernicus", baseline="05.10").description
     )
@@ -124,7 +124,7 @@ def test_the_reason_names_what_was_read() -> None:
     applied=st.none() | st.booleans(),
     stated=st.none() | st.integers(),
 )
-def test_any_claim_leads_to_one_of_the_two_formulas(
+def test_any_metadata_gives_one_of_the_two_formulas(
     *, rule: str, baseline: str | None, applied: bool | None, stated: int | None
 ) -> None:
     decision = RULES[rule](Claims(baseline=baseline, applied=applied, stated=stated))
@@ -155,7 +155,7 @@ def reflectance(decision: OffsetDecision, numbers: Numbers) -> npt.NDArray[np.fl
     return decision.scaling.apply(numbers, everywhere(numbers))
 
 
-# What an item says, what is really in its numbers, and what has to come of it. Earth Search's
+# What an item states, the offset in its numbers, and the expected agreement. Earth Search's
 # flag is wrong in both directions for some items of 2022 (Element84/earth-search#66).
 CASES = [
     # catalogue, baseline, flag, offset in the numbers, agreement
@@ -181,7 +181,7 @@ CASES = [
 
 @pytest.mark.parametrize(("catalogue", "baseline", "flag", "added", "agreement"), CASES)
 @pytest.mark.parametrize("seed", range(3))
-def test_the_right_reflectance_comes_of_it(
+def test_the_reflectance_is_correct(
     *,
     catalogue: str,
     baseline: str | None,
@@ -195,7 +195,7 @@ def test_the_right_reflectance_comes_of_it(
     metadata = decide(catalogue, baseline=baseline, applied=flag)
     decision = confirm(metadata, numbers, everywhere(numbers))
     assert decision.agreement == agreement
-    assert decision.why == metadata.why, "what the metadata said stays told"
+    assert decision.why == metadata.why, "the reason from the metadata is kept"
     assert np.allclose(reflectance(decision, numbers), truth, atol=1e-6)
     assert decision.darkest is not None
     assert f"{decision.darkest:.3f}" in decision.description
@@ -203,7 +203,7 @@ def test_the_right_reflectance_comes_of_it(
 
 @pytest.mark.parametrize(("baseline", "added"), [("05.10", 0), ("03.01", ADDED)])
 @pytest.mark.parametrize("catalogue", ["planetary-computer", "copernicus"])
-def test_metadata_that_is_trusted_is_doubted_but_followed(
+def test_trusted_metadata_is_unconfirmed_but_used(
     catalogue: str, baseline: str, added: int
 ) -> None:
     _, numbers = scenery()
@@ -227,8 +227,8 @@ def test_too_few_pixels_decide_nothing(*, scaling: Scaling, trusted: bool, clear
 
 
 @pytest.mark.parametrize("low", [0.22, 0.4, 0.9])
-def test_a_desert_or_a_cloud_overrules_nothing(low: float) -> None:
-    """All of it is bright: that says nothing of the offset."""
+def test_a_desert_or_a_cloud_does_not_overrule(low: float) -> None:
+    """All pixels are bright, which does not depend on the offset."""
     _, numbers = scenery(floor=low)
     for scaling, added in ((PLAIN, 0), (SHIFTED, ADDED)):
         metadata = OffsetDecision(scaling=scaling, why="it says so", trusted=False)
@@ -237,8 +237,8 @@ def test_a_desert_or_a_cloud_overrules_nothing(low: float) -> None:
         assert decision.agreement == "unconfirmed"
 
 
-def test_only_pixels_with_data_are_looked_at() -> None:
-    """A gap is 0 in every band: with the offset taken off it would look like -0.1."""
+def test_only_pixels_with_data_are_checked() -> None:
+    """A gap is 0 in all bands; with the offset removed it would be -0.1."""
     truth, numbers = scenery()
     numbers = numbers + ADDED
     valid = everywhere(numbers)
@@ -253,7 +253,7 @@ def test_only_pixels_with_data_are_looked_at() -> None:
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.int16, np.int32, np.float32])
-def test_any_kind_of_number_is_taken(kind: type) -> None:
+def test_any_type_of_number_is_accepted(kind: type) -> None:
     truth, numbers = scenery()
     raw: Numbers = (numbers + ADDED).astype(kind)
     decision = confirm(decide("copernicus", baseline="05.10"), raw, everywhere(raw))
@@ -261,7 +261,7 @@ def test_any_kind_of_number_is_taken(kind: type) -> None:
     assert np.allclose(reflectance(decision, raw), truth, atol=1e-6), "no wrap below 1000"
 
 
-def test_numbers_below_the_offset_do_not_wrap_around() -> None:
+def test_numbers_below_the_offset_become_negative() -> None:
     numbers = np.full((12, 20, 20), 1, dtype=np.uint16)
     pixels = reflectance(decide("copernicus", baseline="05.10"), numbers)
     assert pixels.min() == pytest.approx(-0.0999)
@@ -275,7 +275,7 @@ def test_numbers_below_the_offset_do_not_wrap_around() -> None:
     low=st.integers(0, 65535),
     spread=st.integers(1, 20_000),
 )
-def test_whatever_the_pixels_are_the_verdict_is_consistent(
+def test_the_agreement_is_consistent_for_any_pixels(
     *, data: st.DataObject, scaling: Scaling, trusted: bool, low: int, spread: int
 ) -> None:
     chance = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -290,11 +290,11 @@ def test_whatever_the_pixels_are_the_verdict_is_consistent(
     )
 
 
-# --- the same on real pixels --------------------------------------------------------------
+# --- real pixels --------------------------------------------------------------------------
 
 
 def real_patches(root: Path, every: int) -> list[Numbers]:
-    """Digital numbers of BigEarthNet patches, which were made before the offset."""
+    """Digital numbers of BigEarthNet patches, which are older than the offset."""
     found = []
     for folder in sorted((root / "bigearthnet" / "BigEarthNet-S2").glob("*/*"))[::every]:
         bands = []
@@ -308,8 +308,8 @@ def real_patches(root: Path, every: int) -> list[Numbers]:
 
 
 @pytest.mark.data
-def test_on_real_patches_right_metadata_stands_and_wrong_flags_fall(shared_data: Path) -> None:
-    """Of all 625: none of the 1250 right ones falls; 1248 of the 1250 wrong ones do."""
+def test_real_patches_confirm_correct_and_overrule_wrong_flags(shared_data: Path) -> None:
+    """Of all 625: none of the 1250 correct ones is overruled; 1248 of the 1250 wrong ones are."""
     patches = real_patches(shared_data, every=12)
     caught = 0
     for numbers in patches:

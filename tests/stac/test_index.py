@@ -47,7 +47,7 @@ def items_of(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def only(folder: Path) -> dict[str, Any]:
-    """The one item of a folder's catalogue, which is written beside that folder."""
+    """The only item of a folder's catalogue, which is written next to that folder."""
     out = folder.parent / "only.parquet"
     assert build(folder, out).count == 1
     (item,) = items_of(out).values()
@@ -55,7 +55,7 @@ def only(folder: Path) -> dict[str, Any]:
 
 
 def why(folder: Path) -> str:
-    """The one sentence about a folder in which nothing can be used."""
+    """The sentence about a folder in which nothing can be used."""
     with pytest.raises(
         BadInput, match=r"^No scene was found.*1 skipped, the first because"
     ) as error:
@@ -100,7 +100,7 @@ def test_all_real_patches_are_indexed(shared_data: Path, tmp_path: Path) -> None
         facts = item["properties"]
         assert datetime.fromisoformat(facts["datetime"]) == patch.acquired
         assert facts["landcover:offset"] == 0
-        assert "s2:processing_baseline" not in facts  # N9999 is none
+        assert "s2:processing_baseline" not in facts  # N9999 is a placeholder
         assert facts["proj:code"] == patch.crs
         assert list(item["assets"]) == list(BAND_NAMES)
         assert all(
@@ -110,7 +110,7 @@ def test_all_real_patches_are_indexed(shared_data: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.data
-def test_real_stacks_need_a_date_in_their_name_or_given(shared_data: Path, tmp_path: Path) -> None:
+def test_real_stacks_need_a_date_in_their_name_or_option(shared_data: Path, tmp_path: Path) -> None:
     root = shared_data / "scenes"
     result = build(root, tmp_path / "scenes.parquet")
     assert result.layouts == {"stack": 10}
@@ -132,10 +132,10 @@ def test_real_stacks_need_a_date_in_their_name_or_given(shared_data: Path, tmp_p
     levels = {name: item["properties"]["landcover:level"] for name, item in items.items()}
     assert sorted(levels.values()) == ["L1C"] * 4 + ["L2A"] * 12
     assert levels["20201002T221611_20201002T221610_T60HWB"] == "L1C"
-    # The same name in two folders stays two scenes.
-    twins = [items["637U_59R_1_3"], items["637U_59R_1_3 (2)"]]
-    assert {item["properties"]["landcover:level"] for item in twins} == {"L1C", "L2A"}
-    assert {item["properties"]["datetime"] for item in twins} == {"2021-05-06T00:00:00Z"}
+    # Files with the same name in two folders are two scenes.
+    pair = [items["637U_59R_1_3"], items["637U_59R_1_3 (2)"]]
+    assert {item["properties"]["landcover:level"] for item in pair} == {"L1C", "L2A"}
+    assert {item["properties"]["datetime"] for item in pair} == {"2021-05-06T00:00:00Z"}
     assert items["Boadella_2020-01-23"]["properties"]["datetime"] == "2020-01-23T00:00:00Z"
 
 
@@ -176,7 +176,7 @@ def read_centre(item: dict[str, Any]) -> tuple[float, float]:
     return (south + north) / 2, (west + east) / 2
 
 
-def test_level_1c_is_indexed_as_such(tmp_path: Path) -> None:
+def test_level_1c_is_marked(tmp_path: Path) -> None:
     write_safe(tmp_path / "in", Safe(level="1C"))
     result = build(tmp_path / "in", tmp_path / "out.parquet")
     assert result.l1c == 1
@@ -223,7 +223,7 @@ def test_the_footprint_is_that_of_the_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "ring", ["", "48.5", "nan nan nan nan nan nan", "1 2 x", "91 0 91 1 92 1 91 0", "0 0 1 1 0 0"]
 )
-def test_an_unsound_footprint_gives_way_to_the_tile(tmp_path: Path, ring: str) -> None:
+def test_an_invalid_footprint_is_replaced_by_the_tile(tmp_path: Path, ring: str) -> None:
     write_safe(tmp_path / "in", Safe(footprint=ring))
     assert sample_at(*read_centre(only(tmp_path / "in"))) is not None
 
@@ -285,7 +285,7 @@ def test_a_tile_across_the_antimeridian_is_cut_there(tmp_path: Path, footprint: 
         ),
     ],
 )
-def test_odd_metadata_is_skipped_with_a_sentence(
+def test_invalid_metadata_is_skipped_with_a_sentence(
     tmp_path: Path, change: dict[str, str], words: str
 ) -> None:
     write_safe(tmp_path / "in", Safe(replace=change))
@@ -298,7 +298,7 @@ def test_odd_metadata_is_skipped_with_a_sentence(
 
 
 @pytest.mark.parametrize("lost", ["MTD_TL.xml", "*_B09_60m.jp2", "MTD_MSIL2A.xml"])
-def test_an_incomplete_product_is_skipped_whole(tmp_path: Path, lost: str) -> None:
+def test_an_incomplete_product_is_skipped(tmp_path: Path, lost: str) -> None:
     folder = write_safe(tmp_path / "in", Safe())
     for path in folder.rglob(lost):
         path.unlink()
@@ -370,12 +370,12 @@ def test_names_of_band_files(name: str, scene: str, key: str | None, metres: int
 
 
 @pytest.mark.parametrize("name", ["", "B02", "B02.txt", "forest.tif", "L2A.tif", "20170613.tif"])
-def test_other_names_are_no_band_files(name: str) -> None:
+def test_other_names_are_not_band_files(name: str) -> None:
     assert band_file(name) is None
 
 
 @given(st.text(max_size=40))
-def test_any_name_can_be_looked_at(name: str) -> None:
+def test_any_name_can_be_parsed(name: str) -> None:
     file = band_file(name + ".tif")
     assert file is None or file.key is None or file.key in RESOLUTION or file.key == "visual"
 
@@ -408,7 +408,7 @@ EARTH_SEARCH = CATALOGUES["earth-search"].assets
 
 
 @pytest.mark.parametrize(("applied", "offset"), [(True, 0), (False, -1000), (None, -1000)])
-def test_an_item_beside_the_files_is_read(
+def test_an_item_next_to_the_files_is_read(
     tmp_path: Path, *, applied: bool | None, offset: int
 ) -> None:
     folder = tmp_path / "in" / "tile"
@@ -439,7 +439,7 @@ def test_an_item_beside_the_files_is_read(
     assert found["s2:processing_baseline"] == "04.00"
 
 
-def test_native_files_win_and_several_dates_keep_apart(tmp_path: Path) -> None:
+def test_native_files_are_used_and_dates_are_separate_scenes(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     for day in ("20170613", "20170623"):
         write_set(folder, f"T33UUP_{day}T101031_{{band}}_{{metres}}m.tif")
@@ -454,7 +454,7 @@ def test_native_files_win_and_several_dates_keep_apart(tmp_path: Path) -> None:
     assert href.endswith("B02_10m.tif")
 
 
-def test_unfit_sets_are_skipped_with_a_sentence(tmp_path: Path) -> None:
+def test_invalid_sets_are_skipped_with_a_sentence(tmp_path: Path) -> None:
     lacking = write_set(tmp_path / "a" / "2017-06-13", "{band}.tif", BAND_NAMES[:-2])
     assert "lacks the bands B11, B12" in why(lacking.parent)
     coarse = write_set(tmp_path / "b" / "2017-06-13", "{band}.tif")
@@ -477,7 +477,7 @@ def test_unfit_sets_are_skipped_with_a_sentence(tmp_path: Path) -> None:
 # --- Patches and stacks
 
 
-def test_patches_are_told_by_their_names(tmp_path: Path) -> None:
+def test_patches_are_recognised_by_their_names(tmp_path: Path) -> None:
     root = tmp_path / "in"
     for column in range(3):
         write_patch(root / v2_id(column), 1000)
@@ -487,8 +487,8 @@ def test_patches_are_told_by_their_names(tmp_path: Path) -> None:
     assert "lacks the band B05" in result.skipped[0].why
 
 
-def test_a_whole_tile_in_one_stack_is_indexed_and_a_window_of_it_fetched(tmp_path: Path) -> None:
-    # Reading any block of it but four fails.
+def test_a_window_of_an_indexed_tile_in_one_stack_is_fetched(tmp_path: Path) -> None:
+    # Only four of its blocks can be read.
     folder = tmp_path / "in"
     folder.mkdir()
     tile = large_stack.write(folder / "S2A_20220701T101031_tile.tif")
@@ -538,8 +538,8 @@ def test_the_dates_of_a_stack(tmp_path: Path) -> None:
         "b": "2021-02-03T04:05:06Z",
         "c_20180304": "2018-03-04T00:00:00Z",
     }
-    said = items_of(tmp_path / "out.parquet")["b"]["properties"]["landcover:date_from"]
-    assert "may not be the sensing date" in said
+    date_from = items_of(tmp_path / "out.parquet")["b"]["properties"]["landcover:date_from"]
+    assert "may not be the sensing date" in date_from
     build(tmp_path / "in", tmp_path / "out.parquet", date=given)
     assert items_of(tmp_path / "out.parquet")["b"]["properties"]["datetime"] == (
         "2019-09-09T12:00:00Z"
@@ -554,7 +554,7 @@ def test_other_rasters_are_skipped(tmp_path: Path) -> None:
 # --- The walk and the file
 
 
-def test_links_in_circles_and_hidden_folders_are_no_trouble(tmp_path: Path) -> None:
+def test_circular_links_and_hidden_folders(tmp_path: Path) -> None:
     root = tmp_path / "in"
     write_stack(root / "deep" / "2020-01-23.tif")
     write_stack(root / ".trash" / "2020-01-24.tif")
@@ -566,7 +566,7 @@ def test_links_in_circles_and_hidden_folders_are_no_trouble(tmp_path: Path) -> N
     assert (result.count, result.skips) == (1, 0)
 
 
-def test_the_depth_is_bounded(tmp_path: Path) -> None:
+def test_the_depth_is_limited(tmp_path: Path) -> None:
     root = tmp_path / "in"
     write_stack(root / "2020-01-23.tif")
     write_stack(root.joinpath(*"abcdefghijklmnopqrst") / "2020-01-24.tif")
@@ -575,7 +575,7 @@ def test_the_depth_is_bounded(tmp_path: Path) -> None:
     assert "beyond the limit" in result.skipped[0].why
 
 
-def test_odd_names_come_back_as_they_are(tmp_path: Path) -> None:
+def test_unusual_names_are_kept(tmp_path: Path) -> None:
     names = ["a:b", "c d%20e", "f#g?h", "ü—雪", "i..", "http:", "-j", "k&l'm\"n"]
     for name in names:
         write_stack(tmp_path / "in" / name / f"{name} 2020-01-23.tif")
@@ -587,7 +587,7 @@ def test_odd_names_come_back_as_they_are(tmp_path: Path) -> None:
     assert "\n" not in index_text(result).split("Skipped 1:\n")[1]
 
 
-def test_a_catalogue_moves_with_its_scenes(tmp_path: Path) -> None:
+def test_a_catalogue_can_be_moved_with_its_scenes(tmp_path: Path) -> None:
     home = tmp_path / "one"
     write_stack(home / "scenes" / "2020-01-23.tif")
     build(home / "scenes", home / "lists.parquet")
@@ -600,7 +600,7 @@ def test_a_catalogue_moves_with_its_scenes(tmp_path: Path) -> None:
         assert item["assets"]["stack"]["href"] == str(moved / "scenes" / "2020-01-23.tif")
 
 
-def test_building_again_says_what_is_there_now(tmp_path: Path) -> None:
+def test_building_again_replaces_the_catalogue(tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     first = write_stack(tmp_path / "in" / "a_2020-01-23.tif")
     build(tmp_path / "in", out)
@@ -611,7 +611,7 @@ def test_building_again_says_what_is_there_now(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.parquet"]
 
 
-def test_what_fails_or_is_stopped_leaves_the_old_file(tmp_path: Path) -> None:
+def test_on_failure_the_old_file_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     write_stack(tmp_path / "in" / "2020-01-23.tif")
     build(tmp_path / "in", out)
@@ -645,21 +645,21 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", "a\0b", "x" * 300, "file"])
-def test_places_that_are_no_folder(tmp_path: Path, name: str) -> None:
+def test_missing_folders_and_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadInput, match=r"^There is no folder"):
         build(tmp_path / name, tmp_path / "out.parquet")
 
 
-def test_progress_is_told(tmp_path: Path) -> None:
+def test_progress_is_reported(tmp_path: Path) -> None:
     write_stack(tmp_path / "in" / "2020-01-23.tif")
-    told: list[Progress] = []
-    build(tmp_path / "in", tmp_path / "out.parquet", progress=told.append)
-    assert told
-    assert told[0].what == "Searching in"
+    reports: list[Progress] = []
+    build(tmp_path / "in", tmp_path / "out.parquet", progress=reports.append)
+    assert reports
+    assert reports[0].what == "Searching in"
 
 
-def test_mixed_layouts_share_a_file_that_others_can_read(tmp_path: Path) -> None:
+def test_other_programs_can_read_a_catalogue_of_several_layouts(tmp_path: Path) -> None:
     root = tmp_path / "in"
     write_safe(root, Safe())
     write_safe(root, Safe(level="1C", baseline="99.99", offsets=()))
@@ -698,7 +698,7 @@ def test_many_skips_are_counted(tmp_path: Path) -> None:
     assert lines[-1] == "  and 10 more."
 
 
-def test_built_is_a_value(tmp_path: Path) -> None:
+def test_the_result_has_dates_and_time(tmp_path: Path) -> None:
     write_stack(tmp_path / "in" / "2020-01-23.tif")
     result = build(tmp_path / "in", tmp_path / "out.parquet")
     assert isinstance(result, IndexResult)
@@ -712,7 +712,7 @@ def test_built_is_a_value(tmp_path: Path) -> None:
     width=st.floats(0.01, 5),
     height=st.floats(0.01, 5),
 )
-def test_footprints_keep_their_area_wherever_they_lie(
+def test_footprints_keep_their_area_at_the_antimeridian(
     longitude: float, latitude: float, width: float, height: float
 ) -> None:
     right = longitude + width

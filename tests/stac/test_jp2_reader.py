@@ -1,4 +1,4 @@
-"""JPEG 2000 scenes of the Copernicus Data Space, behind addresses that are signed with keys."""
+"""JPEG 2000 scenes of the Copernicus Data Space, at addresses signed with keys."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def query(archive: Archive, name: str) -> SceneQuery:
 
 @pytest.mark.parametrize("name", ["four patches", "gap"])
 def test_every_pass_has_the_sources_numbers(live: RangeServer, archive: Archive, name: str) -> None:
-    finding = catalog.find("copernicus", query(archive, name))
-    assert len(finding.candidates) == 2
-    for candidate in finding.candidates:
+    result = catalog.find("copernicus", query(archive, name))
+    assert len(result.candidates) == 2
+    for candidate in result.candidates:
         patch = catalog.fetch(candidate)
         truth = archive.expected(name, str(candidate.acquired.date()))
         assert patch.valid.mean() > 0.9
@@ -51,10 +51,10 @@ def test_every_pass_has_the_sources_numbers(live: RangeServer, archive: Archive,
 
 
 @pytest.mark.parametrize("kind", ["garbage", "html", "whole", "drop"])
-def test_a_damaged_band_is_one_sentence(live: RangeServer, archive: Archive, kind: str) -> None:
-    finding = catalog.find("copernicus", query(archive, "gap"))
-    assert finding.best is not None
-    candidate = finding.candidates[finding.best]
+def test_a_damaged_band_gives_a_sentence(live: RangeServer, archive: Archive, kind: str) -> None:
+    result = catalog.find("copernicus", query(archive, "gap"))
+    assert result.best is not None
+    candidate = result.candidates[result.best]
     live.fault("*B04_10m.jp2", Fault(kind=kind))  # type: ignore[arg-type]
     with pytest.raises(FetchError, match="another"):
         catalog.fetch(candidate)
@@ -63,7 +63,7 @@ def test_a_damaged_band_is_one_sentence(live: RangeServer, archive: Archive, kin
 
 
 @pytest.mark.usefixtures("live")
-def test_without_keys_it_says_what_is_needed(
+def test_without_keys_the_message_names_them(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LANDCOVER_COPERNICUS_SECRET")

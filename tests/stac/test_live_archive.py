@@ -1,4 +1,4 @@
-"""The parts that live imagery is tested against are themselves what they claim to be."""
+"""Tests of the test archive, its web server and its STAC API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BLUE = {
 
 
 def read(archive: Archive, granule: Granule, asset: str, window: Extent) -> Any:
-    """A window of a granule's file, 0 where the file ends."""
+    """Read a window of a granule's file, 0 outside the file."""
     side = RESOLUTION[asset]
     top, left = granule.extent.top - window.top, window.left - granule.extent.left
     row, col = top // side, left // side
@@ -52,7 +52,7 @@ def covers(granule: Granule, place: Place) -> bool:
 
 
 @pytest.mark.slow
-def test_every_granule_holds_the_sources_numbers_and_its_shift(archive: Archive) -> None:
+def test_every_granule_has_the_sources_numbers_plus_its_offset(archive: Archive) -> None:
     seen = set()
     for name in ("patch", "far", "overcast", "south", "l1c"):
         place = PLACES[name]
@@ -68,12 +68,12 @@ def test_every_granule_holds_the_sources_numbers_and_its_shift(archive: Archive)
                 found[found > 0] -= granule.shift
                 assert np.array_equal(found, numbers), (granule.id, place.name, band)
                 seen.add((granule.style, granule.id))
-    # The others hold a part of their tile and have tests of their own.
+    # The others contain a part of their tile and have their own tests.
     cut = {"2018-07-08", "2018-08-02", "2018-08-17"}
     assert seen == {(g.style, g.id) for g in GRANULES if g.day not in cut}
 
 
-def test_expected_is_what_the_patch_file_holds(archive: Archive) -> None:
+def test_expected_numbers_are_those_of_the_patch_file(archive: Archive) -> None:
     patch = archive.shared / "bigearthnet" / "BigEarthNet-S2" / PRODUCT / f"{PRODUCT}_29_57"
     expected = archive.expected("patch")
     assert tuple(expected) == BAND_NAMES
@@ -87,12 +87,12 @@ def test_expected_is_what_the_patch_file_holds(archive: Archive) -> None:
     ("name", "filled"),
     [("patch", 1.0), ("four patches", 1.0), ("three quarters", 0.75), ("far", 1.0), ("empty", 0.0)],
 )
-def test_places_have_the_data_they_promise(archive: Archive, name: str, filled: float) -> None:
+def test_places_have_the_stated_data(archive: Archive, name: str, filled: float) -> None:
     for band, numbers in archive.expected(name).items():
         assert (numbers > 0).mean() == filled, band
 
 
-def test_two_tiles_of_one_pass_make_up_the_patch_on_their_border(archive: Archive) -> None:
+def test_two_tiles_of_a_pass_together_contain_the_patch_on_their_border(archive: Archive) -> None:
     west, east = (g for g in GRANULES if g.style == "earth-search" and g.day == "2018-07-08")
     place = PLACES["patch"]
     for band, numbers in archive.expected(place).items():
@@ -165,9 +165,9 @@ def test_items_are_stac_and_agree_with_their_files(archive: Archive, style: Styl
                 assert raster.crs.to_epsg() == granule.extent.epsg
 
 
-def test_only_the_two_flags_that_are_meant_to_lie_do() -> None:
-    liars = [g.id for g in GRANULES if not g.truthful]
-    assert liars == ["S2B_33UUP_20220729_0_L2A", "S2A_33UUP_20220813_0_L2A"]
+def test_exactly_two_flags_are_wrong() -> None:
+    wrong = [g.id for g in GRANULES if not g.truthful]
+    assert wrong == ["S2B_33UUP_20220729_0_L2A", "S2A_33UUP_20220813_0_L2A"]
 
 
 # The web server
@@ -216,7 +216,7 @@ def test_ranges_are_served_and_counted(ranges: RangeServer, archive: Archive, ad
         ("garbage", 206, 1000),
     ],
 )
-def test_a_fault_strikes_as_often_as_told(
+def test_a_fault_occurs_the_given_number_of_times(
     ranges: RangeServer, address: str, kind: Kind, status: int, length: int | None
 ) -> None:
     right = get(address).content
@@ -248,7 +248,7 @@ def test_a_connection_drops_hangs_and_trickles(ranges: RangeServer, address: str
         requests.get(address, timeout=0.1)
 
 
-def test_a_function_may_decide_what_goes_wrong(ranges: RangeServer, address: str) -> None:
+def test_a_function_can_choose_the_fault(ranges: RangeServer, address: str) -> None:
     ranges.decide = lambda _method, path, _span: (
         Fault(kind="status", status=500) if path.endswith("B02.tif") else None
     )
@@ -256,12 +256,12 @@ def test_a_function_may_decide_what_goes_wrong(ranges: RangeServer, address: str
     assert get(address.replace("B02", "B03")).status_code == 206
 
 
-def test_latency_is_paid_by_every_request(ranges: RangeServer, address: str) -> None:
+def test_latency_applies_to_every_request(ranges: RangeServer, address: str) -> None:
     ranges.latency = 0.15
     assert get(address).elapsed.total_seconds() >= 0.15
 
 
-def test_signatures_are_asked_for_and_expire(ranges: RangeServer, address: str) -> None:
+def test_signatures_are_required_and_expire(ranges: RangeServer, address: str) -> None:
     ranges.signatures = True
     assert get(address).status_code == 409
     handed = requests.get(f"{ranges.url}{SAS_PATH}/account/container", timeout=10).json()
@@ -289,7 +289,7 @@ def test_a_window_is_searched_newest_first_and_page_by_page(
     stac: Mapping[Style, StacFront], archive: Archive, ranges: RangeServer, style: Style
 ) -> None:
     place = PLACES["patch"]
-    # A point would miss the tile beside it: what matters is the window.
+    # A point would miss the neighbouring tile, so the window is searched.
     ring = [[round(x, 6), round(y, 6)] for x, y in place.window.ring()]
     by_time = [{"field": "properties.datetime", "direction": "desc"}]
     wanted = {
@@ -335,7 +335,7 @@ def test_dates_boxes_cloud_and_fields_narrow_a_search(stac: Mapping[Style, StacF
     assert search(front, intersects=point)["features"] == []
 
 
-def test_addresses_of_found_items_lead_to_the_files(
+def test_addresses_of_found_items_are_those_of_the_files(
     stac: Mapping[Style, StacFront], ranges: RangeServer
 ) -> None:
     found = search(stac["earth-search"], ids=["S2A_33UUP_20220714_0_L2A"])["features"]
@@ -344,7 +344,7 @@ def test_addresses_of_found_items_lead_to_the_files(
     assert ranges.requests[-1].status == 206
 
 
-def test_a_catalogue_fails_when_told(stac: Mapping[Style, StacFront]) -> None:
+def test_a_catalogue_can_be_made_to_fail(stac: Mapping[Style, StacFront]) -> None:
     front = stac["copernicus"]
     front.fault("/search", Fault(kind="status", status=429, retry_after="1", times=1))
     front.fault("/search", Fault(kind="html", times=1))

@@ -104,7 +104,7 @@ def test_the_newest_come_first_within_the_times(tmp_path: Path) -> None:
     assert catalogue.search(place, END, BEGIN) == []
 
 
-def test_an_item_comes_back_whole(tmp_path: Path) -> None:
+def test_an_item_is_returned_completely(tmp_path: Path) -> None:
     scene = found(0, square(10, 45), tmp_path, baseline="05.09", cloud=1.25, offset=-1000)
     other = found(1, square(10, 45), tmp_path)
     (newer, item) = catalogue_of(tmp_path, [scene, other]).search(WORLD, BEGIN, END)
@@ -115,7 +115,7 @@ def test_an_item_comes_back_whole(tmp_path: Path) -> None:
     assert set(newer["properties"]) == set(other.item(tmp_path)["properties"])
 
 
-def test_shapes_count_not_only_their_boxes(tmp_path: Path) -> None:
+def test_footprints_are_compared_and_not_only_boxes(tmp_path: Path) -> None:
     triangle = [(0.0, 0.0), (10.0, 0.0), (0.0, 10.0)]
     catalogue = catalogue_of(tmp_path, [found(0, triangle, tmp_path)])
     assert catalogue.search((8, 8, 9, 9), BEGIN, END) == []
@@ -155,7 +155,7 @@ def test_the_antimeridian(tmp_path: Path, place: Any, names: set[int]) -> None:
     assert set(ids(items)) == {f"scene-{n}" for n in names}
 
 
-def test_search_agrees_with_looking_at_every_item(tmp_path: Path) -> None:
+def test_search_agrees_with_a_test_of_every_item(tmp_path: Path) -> None:
     random = np.random.default_rng(4)
     rings = [
         square(*random.uniform((-180, -80), (180, 80)), side)
@@ -210,13 +210,13 @@ def test_search_agrees_with_looking_at_every_item(tmp_path: Path) -> None:
         "here",
     ],
 )
-def test_places_that_are_none(tmp_path: Path, place: Any) -> None:
+def test_invalid_places_are_refused(tmp_path: Path, place: Any) -> None:
     catalogue = catalogue_of(tmp_path, [found(0, square(0, 0), tmp_path)])
     with pytest.raises(BadInput, match="is not a geometry on Earth"):
         catalogue.search(place, BEGIN, END)
 
 
-def test_a_file_that_has_gone_is_told(tmp_path: Path) -> None:
+def test_missing_files_are_listed(tmp_path: Path) -> None:
     files = {"B02": tmp_path / "B02.tif", "B03": tmp_path / "B03.tif", "SCL": tmp_path}
     scene = found(0, square(0, 0), tmp_path, files={**files, "SCL": tmp_path / "SCL.tif"})
     catalogue = catalogue_of(tmp_path, [scene])
@@ -236,12 +236,12 @@ def test_many_row_groups_and_threads(tmp_path: Path) -> None:
     assert pq.read_metadata(catalogue.path).num_row_groups > 4
     results: dict[int, list[str]] = {}
 
-    def look(number: int) -> None:
+    def search(number: int) -> None:
         west, south = scenes[number].footprint[0][0]
         place = (west + 0.4, south + 0.4, west + 0.6, south + 0.6)
         results[number] = ids(catalogue.search(place, BEGIN, END))
 
-    threads = [threading.Thread(target=look, args=(n,)) for n in range(0, 4300, 430)]
+    threads = [threading.Thread(target=search, args=(n,)) for n in range(0, 4300, 430)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -291,7 +291,7 @@ def with_href(table: pa.Table, href: str | None) -> pa.Table:
         "./" + "a" * 5000 + ".tif",
     ],
 )
-def test_addresses_that_lead_elsewhere_are_refused(tmp_path: Path, href: str) -> None:
+def test_addresses_other_than_relative_paths_are_refused(tmp_path: Path, href: str) -> None:
     path = rewritten(small(tmp_path), lambda table: with_href(table, href))
     with pytest.raises(BadInput, match=r"^'c.parquet' gives scene 'scene-0' the address") as error:
         LocalCatalogue.open(path).search(WORLD, BEGIN, END)
@@ -304,7 +304,7 @@ def test_an_asset_without_an_address_is_refused(tmp_path: Path) -> None:
         LocalCatalogue.open(path).search(WORLD, BEGIN, END)
 
 
-def test_a_way_up_is_kept_to_raster_files(tmp_path: Path) -> None:
+def test_a_path_to_a_parent_folder_is_allowed_for_raster_files(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     scene = found(0, square(0, 0), tmp_path)
     (tmp_path / "0.tif").write_bytes(b"II*\0")
@@ -316,7 +316,7 @@ def test_a_way_up_is_kept_to_raster_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"PAR1", b"PAR1PAR1", b"II*\0", b'{"type": "Feature"}', b"PAR1" + b"\xff" * 99]
 )
-def test_files_that_are_no_parquet(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_parquet(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "c.parquet"
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"c\.parquet' is (not a catalogue|damaged)"):
@@ -324,7 +324,7 @@ def test_files_that_are_no_parquet(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.parquet", "", "a\0b", "x" * 300])
-def test_files_that_are_not_there(tmp_path: Path, name: str) -> None:
+def test_missing_files_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInput, match=r"There is no catalogue|cannot be read"):
         LocalCatalogue.open(tmp_path / name)
 
@@ -343,7 +343,7 @@ COLUMNS = [
 
 
 @pytest.mark.parametrize("name", COLUMNS)
-def test_missing_and_odd_columns(tmp_path: Path, name: str) -> None:
+def test_missing_and_invalid_columns(tmp_path: Path, name: str) -> None:
     catalogue = small(tmp_path)
     whole = pq.read_table(catalogue.path)
     changes: list[Callable[[pa.Table], pa.Table]] = [
@@ -358,7 +358,7 @@ def test_missing_and_odd_columns(tmp_path: Path, name: str) -> None:
         assert str(error.value).count("make ") == 1
 
 
-def test_odd_values_are_no_items_or_a_sentence(tmp_path: Path) -> None:
+def test_missing_values_give_items_or_a_sentence(tmp_path: Path) -> None:
     catalogue = small(tmp_path)
     whole = pq.read_table(catalogue.path)
     for name in COLUMNS:
@@ -374,7 +374,7 @@ def test_odd_values_are_no_items_or_a_sentence(tmp_path: Path) -> None:
             assert all(item["id"] for item in items)
 
 
-def test_further_columns_are_passed_over(tmp_path: Path) -> None:
+def test_further_columns_are_ignored(tmp_path: Path) -> None:
     odd = pa.array([[{"a": [b"\xff"]}]])
     path = rewritten(
         small(tmp_path, baseline="05.00"),
@@ -388,7 +388,7 @@ def test_further_columns_are_passed_over(tmp_path: Path) -> None:
     assert not {"odd", "proj:code", "s2:processing_baseline"} & set(item["properties"])
 
 
-def test_broken_shapes_are_never_found(tmp_path: Path) -> None:
+def test_invalid_footprints_are_not_found(tmp_path: Path) -> None:
     bow = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)]).wkb
     for wkb, count in ((b"", 0), (b"\x01\x03\0\0\0\xff\xff\xff\xff", 0), (b"junk", 0), (bow, 1)):
         catalogue = small(tmp_path)
@@ -413,7 +413,7 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         LocalCatalogue.open(path)
 
 
-def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
+def test_a_changed_file_is_detected(tmp_path: Path) -> None:
     catalogue = small(tmp_path)
     other = found(1, square(0, 0), tmp_path, cloud=5.0)
     write(iter([other.item(tmp_path)]), catalogue.path, ignored)
@@ -423,7 +423,7 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
 
 @settings(max_examples=examples(300))
 @given(data=st.data())
-def test_damaged_bytes_end_in_a_sentence_or_in_items(
+def test_damaged_files_give_items_or_a_sentence(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "flip"

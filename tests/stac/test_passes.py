@@ -1,4 +1,4 @@
-"""Squares on Sentinel-2's lattice anywhere on Earth, and passes out of single granules."""
+"""Squares on Sentinel-2's lattice everywhere on Earth, and granules grouped into passes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def names(found: Sequence[Scene]) -> list[str]:
         (48.2, 16.37, 32633),  # Vienna
         (-1.3, 36.8, 32737),  # Nairobi
         (40.0, -75.0, 32618),
-        (0.0, 0.0, 32631),  # the equator is the north's
+        (0.0, 0.0, 32631),  # the equator belongs to the north
         (-0.001, 0.0, 32731),
         (60.39, 5.32, 32632),  # Bergen: zone 32 reaches west to 3°
         (60.39, 2.99, 32631),
@@ -156,13 +156,13 @@ def test_a_footprint_across_the_antimeridian_is_split() -> None:
     ring = [(179.5, -17.0), (-179.0, -17.0), (-179.0, -16.0), (179.5, -16.0), (179.5, -17.0)]
     split = shape_of(scene("fiji", shapely.Polygon(ring)))
     assert split.equals(shapely.union(box(179.5, -17, 180, -16), box(-180, -17, -179, -16)))
-    # However else it is written
+    # The same footprint in other forms
     parts = shapely.MultiPolygon([box(179.5, -17, 180, -16), box(-180, -17, -179, -16)])
     assert shape_of(scene("fiji", parts)).equals(split)
     assert shape_of(scene("fiji", box(179.5, -17, 181, -16))).equals(split)
 
 
-def test_a_footprint_that_begins_at_the_antimeridian_lies_east_of_it() -> None:
+def test_a_footprint_that_starts_at_the_antimeridian_is_east_of_it() -> None:
     ring = [(180.0, -17.0), (-179.0, -17.0), (-179.0, -16.0), (180.0, -16.0), (180.0, -17.0)]
     shape = shape_of(scene("fiji", shapely.Polygon(ring)))
     assert shape.area == pytest.approx(1)
@@ -186,7 +186,7 @@ def test_a_granule_that_covers_a_place_is_its_candidate(latitude: float, longitu
 
 
 @pytest.mark.parametrize("longitude", [180.0, -180.0, 179.9999, -179.9999])
-def test_fiji_is_shown_by_the_granules_of_either_side(longitude: float) -> None:
+def test_fiji_is_covered_by_granules_of_both_zones(longitude: float) -> None:
     ring = [(179.0, -17.5), (-179.0, -17.5), (-179.0, -16.0), (179.0, -16.0), (179.0, -17.5)]
     across = shapely.Polygon(ring)
     granules = [
@@ -202,7 +202,7 @@ def test_fiji_is_shown_by_the_granules_of_either_side(longitude: float) -> None:
         assert names(found.scenes) == [one.id]
 
 
-def test_granules_of_a_quarter_of_an_hour_are_one_pass() -> None:
+def test_granules_within_a_quarter_of_an_hour_are_one_pass() -> None:
     shape = around(*VIENNA)
     granules = [
         scene("first", shape, tile="33UWP"),
@@ -211,7 +211,7 @@ def test_granules_of_a_quarter_of_an_hour_are_one_pass() -> None:
         scene("evening", shape, after=timedelta(minutes=16), tile="33UWP"),
     ]
     found = passes(granules, *VIENNA)
-    # A pass is counted back from its newest granule.
+    # The time is counted back from the newest granule of a pass.
     assert [set(names(one.scenes)) for one in found] == [
         {"later"},
         {"second", "evening"},
@@ -220,7 +220,7 @@ def test_granules_of_a_quarter_of_an_hour_are_one_pass() -> None:
     assert [one.acquired for one in found] == sorted((one.acquired for one in found), reverse=True)
 
 
-def test_of_a_tile_processed_again_the_newest_processing_counts() -> None:
+def test_of_a_reprocessed_tile_the_newest_processing_is_used() -> None:
     shape = around(*VIENNA)
     granules = [
         scene("old", shape, tile="33UWP", baseline="02.09"),
@@ -233,7 +233,7 @@ def test_of_a_tile_processed_again_the_newest_processing_counts() -> None:
         assert names(found.scenes) == ["beside", "new"]
 
 
-def test_two_granules_of_one_tile_and_processing_are_both_taken() -> None:
+def test_two_granules_of_one_tile_and_processing_are_both_used() -> None:
     latitude, longitude = VIENNA
     halves = [
         scene("n", box(15, latitude, 18, 49), tile="33UXP"),
@@ -243,7 +243,7 @@ def test_two_granules_of_one_tile_and_processing_are_both_taken() -> None:
     assert sorted(names(found.scenes)) == ["n", "s"]
 
 
-def test_what_covers_most_comes_first_and_what_covers_nothing_not_at_all() -> None:
+def test_granules_are_ordered_by_coverage_without_those_that_cover_nothing() -> None:
     latitude, longitude = VIENNA
     granules = [
         scene("a-third", box(15, 47, longitude - 0.003, 49), tile="33UWP"),
@@ -256,7 +256,7 @@ def test_what_covers_most_comes_first_and_what_covers_nothing_not_at_all() -> No
     assert names(found.scenes) == ["b-whole", "z-whole", "a-third"]
 
 
-def test_of_two_zones_the_one_that_covers_more_is_taken_and_else_the_own() -> None:
+def test_the_zone_that_covers_more_is_used_else_that_of_the_place() -> None:
     latitude, longitude = 48.0, 12.001  # just within zone 33
     whole, half = around(latitude, longitude), box(longitude, 47, 13, 49)
     own = scene("own", whole, crs="EPSG:32633", tile="33UTP")
@@ -279,12 +279,12 @@ def test_granules_of_different_zones_are_never_joined() -> None:
     assert found.scenes[0].crs == found.target.crs
 
 
-def test_a_granule_that_names_no_zone_is_of_no_use() -> None:
+def test_a_granule_without_a_zone_is_ignored() -> None:
     assert passes([scene("lost", around(*VIENNA), crs=None)], *VIENNA) == []
     assert passes([], *VIENNA) == []
 
 
-def test_a_footprint_that_crosses_itself_is_mended() -> None:
+def test_a_footprint_that_crosses_itself_is_repaired() -> None:
     latitude, longitude = VIENNA
     bow = shapely.Polygon([(16, 47.9), (16.8, 48.5), (16.8, 47.9), (16, 48.5), (16, 47.9)])
     assert not bow.is_valid

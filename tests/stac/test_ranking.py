@@ -1,4 +1,4 @@
-"""What is wished for, and which pass is preferred for what reason."""
+"""Queries, previews, and the choice of the best pass with its reason."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ CLEAR = Preview(cloud=0, shadow=0, snow=0, nodata=0)
 
 
 def candidate(
-    day: int, look: Preview | None = CLEAR, stated: Sequence[float | None] = ()
+    day: int, preview: Preview | None = CLEAR, stated: Sequence[float | None] = ()
 ) -> Candidate:
-    """A pass of a day of June 2022, with what its granules state of cloud."""
+    """A pass on a day of June 2022, with the cloud fractions that its granules state."""
     scenes = tuple(
         Scene(
             id=f"{day}-{number}",
@@ -38,7 +38,7 @@ def candidate(
         )
         for number, cloud in enumerate(stated or (None,))
     )
-    return Candidate(scenes=scenes, target=TARGET, preview=look)
+    return Candidate(scenes=scenes, target=TARGET, preview=preview)
 
 
 def cloudy(cloud: float, *, shadow: float = 0.0, nodata: float = 0.0) -> Preview:
@@ -48,30 +48,30 @@ def cloudy(cloud: float, *, shadow: float = 0.0, nodata: float = 0.0) -> Preview
 # The choice
 
 
-def test_nothing_found_says_what_to_do() -> None:
-    finding = choose([], QUERY, ("a note",))
-    assert finding.candidates == ()
-    assert finding.best is None
-    assert finding.notes == ("a note",)
-    assert finding.reason == (
+def test_if_nothing_is_found_the_reason_says_what_to_do() -> None:
+    result = choose([], QUERY, ("a note",))
+    assert result.candidates == ()
+    assert result.best is None
+    assert result.notes == ("a note",)
+    assert result.reason == (
         "No scene shows this place from 2022-06-01 to 2022-06-30: widen the dates, or choose "
         "another catalogue."
     )
 
 
-def test_without_classifications_the_nearest_is_taken() -> None:
-    finding = choose(
+def test_without_classifications_the_nearest_pass_is_best() -> None:
+    result = choose(
         [candidate(20, None), candidate(9, None)], replace(QUERY, near=date(2022, 6, 8))
     )
-    assert finding.best == 1
-    assert finding.reason == (
+    assert result.best == 1
+    assert result.reason == (
         "The catalogue has no scene classification here, so cloud is not known: this is the pass "
         "nearest to 8 June 2022."
     )
 
 
 @pytest.mark.parametrize(
-    ("looks", "best", "reason"),
+    ("previews", "best", "reason"),
     [
         (
             {28: CLEAR, 20: CLEAR},
@@ -124,14 +124,14 @@ def test_without_classifications_the_nearest_is_taken() -> None:
     ],
 )
 def test_the_preferred_pass_and_its_reason(
-    looks: dict[int, Preview | None], best: int, reason: str
+    previews: dict[int, Preview | None], best: int, reason: str
 ) -> None:
-    finding = choose([candidate(day, look) for day, look in looks.items()], QUERY)
-    assert finding.best == best
-    assert finding.reason == reason
+    result = choose([candidate(day, preview) for day, preview in previews.items()], QUERY)
+    assert result.best == best
+    assert result.reason == reason
 
 
-def test_of_two_as_near_the_less_hidden_is_taken() -> None:
+def test_of_two_equally_near_passes_the_less_hidden_is_best() -> None:
     query = replace(QUERY, near=date(2022, 6, 10))
     pair = [candidate(12, cloudy(0.08)), candidate(8, cloudy(0.02))]
     assert choose(pair, query).best == 1
@@ -139,11 +139,11 @@ def test_of_two_as_near_the_less_hidden_is_taken() -> None:
 
 
 def test_snow_hides_nothing() -> None:
-    finding = choose([candidate(12, Preview(cloud=0, shadow=0, snow=1, nodata=0))], QUERY)
-    assert finding.reason.startswith("Clear over this square")
+    result = choose([candidate(12, Preview(cloud=0, shadow=0, snow=1, nodata=0))], QUERY)
+    assert result.reason.startswith("Clear over this square")
 
 
-looks = st.builds(
+previews = st.builds(
     lambda a, b, c: Preview(cloud=a * (1 - b), shadow=(1 - a) * (1 - b), snow=0.0, nodata=b * c),
     st.floats(0, 1),
     st.floats(0, 1),
@@ -152,48 +152,48 @@ looks = st.builds(
 
 
 @given(
-    passes=st.lists(st.tuples(st.integers(1, 30), st.none() | looks), min_size=1, max_size=8),
+    passes=st.lists(st.tuples(st.integers(1, 30), st.none() | previews), min_size=1, max_size=8),
     near=st.none() | st.integers(1, 30),
     max_cloud=st.floats(0, 1),
 )
-def test_no_pass_is_both_clear_and_nearer_than_the_preferred(
+def test_no_clear_pass_is_nearer_than_the_best(
     passes: list[tuple[int, Preview | None]], near: int | None, max_cloud: float
 ) -> None:
     day = date(2022, 6, near) if near else None
     query = replace(QUERY, near=day, max_cloud=max_cloud)
-    found = [candidate(day, look) for day, look in passes]
-    finding = choose(found, query)
-    assert finding.candidates == tuple(found)
-    assert finding.best is not None
-    best = found[finding.best]
+    found = [candidate(day, preview) for day, preview in passes]
+    result = choose(found, query)
+    assert result.candidates == tuple(found)
+    assert result.best is not None
+    best = found[result.best]
 
     def away(one: Candidate) -> timedelta:
         return abs(one.acquired.date() - query.best_day)
 
-    seen = [(one, one.preview) for one in found if one.preview]
+    checked = [(one, one.preview) for one in found if one.preview]
     clear = [
         one
-        for one, look in seen
-        if look.cloud + look.shadow <= max_cloud and look.nodata <= MAX_NODATA
+        for one, preview in checked
+        if preview.cloud + preview.shadow <= max_cloud and preview.nodata <= MAX_NODATA
     ]
     if clear:
         assert best in clear
         assert away(best) == min(map(away, clear))
-        assert finding.reason.startswith("Clear")
-    elif seen:
+        assert result.reason.startswith("Clear")
+    elif checked:
         assert best.preview is not None
-        assert best.preview.hidden == min(look.hidden for _, look in seen)
-        assert finding.reason.startswith("None of")
+        assert best.preview.hidden == min(preview.hidden for _, preview in checked)
+        assert result.reason.startswith("None of")
     else:
         assert away(best) == min(map(away, found))
-    assert "\n" not in finding.reason
-    assert finding.reason.endswith(".")
+    assert "\n" not in result.reason
+    assert result.reason.endswith(".")
 
 
-# Where to look first
+# Order of previews
 
 
-def test_near_passes_are_looked_at_first_and_overcast_ones_last() -> None:
+def test_near_passes_are_previewed_first_and_overcast_ones_last() -> None:
     found = [
         candidate(28, stated=[0.95]),
         candidate(20, stated=[0.5]),
@@ -204,11 +204,11 @@ def test_near_passes_are_looked_at_first_and_overcast_ones_last() -> None:
     assert order(found, replace(QUERY, near=date(2022, 6, 11))) == [3, 1, 2, 0]
 
 
-# The look
+# Previews
 
 
 def scl(*rows: tuple[int, int]) -> Any:
-    """A classification of 60 × 60 pixels: so many rows of each class, from above."""
+    """A classification of 60 × 60 pixels, given as (class, number of rows) from the top."""
     column = np.concatenate([np.full(count, name, np.uint8) for name, count in rows])
     return np.repeat(column[:, None], 60, axis=1)
 
@@ -228,7 +228,7 @@ def test_classifications_of_granules_fill_each_others_gaps() -> None:
     assert preview_of([{"SCL": lower}, {"SCL": upper}]) == cloudy(30 / 60)
 
 
-def test_pictures_of_granules_are_joined_and_see_through_elsewhere() -> None:
+def test_pictures_of_granules_are_joined_and_transparent_elsewhere() -> None:
     left = np.zeros((120, 120, 3), np.uint8)
     left[:, :50] = 10, 0, 0
     right = np.zeros((120, 120, 3), np.uint8)
@@ -243,11 +243,11 @@ def test_pictures_of_granules_are_joined_and_see_through_elsewhere() -> None:
     assert not found.picture[:, 100:].any()
 
 
-def test_without_a_classification_there_is_no_look() -> None:
+def test_without_a_classification_there_is_no_preview() -> None:
     assert preview_of([{"SCL": scl((4, 60))}, {}]) is None
 
 
-# Wishes
+# Queries
 
 
 @pytest.mark.parametrize(
@@ -270,18 +270,18 @@ def test_without_a_classification_there_is_no_look() -> None:
         ({"max_cloud": float("nan")}, "a fraction from 0 to 1"),
     ],
 )
-def test_senseless_wishes_are_refused_in_a_sentence(change: dict[str, Any], message: str) -> None:
+def test_invalid_queries_are_refused_with_a_sentence(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message) as caught:
         replace(QUERY, **change)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("latitude", "longitude"), [(84, 180), (-80, -180), (0, 0)])
-def test_the_limits_themselves_will_do(latitude: float, longitude: float) -> None:
+def test_the_limits_themselves_are_valid(latitude: float, longitude: float) -> None:
     assert replace(QUERY, latitude=latitude, longitude=longitude).best_day == date(2022, 6, 30)
 
 
-def test_around_a_day_or_lately() -> None:
+def test_queries_around_a_day_or_for_the_latest_imagery() -> None:
     today = datetime.now(UTC).date()
     lately = SceneQuery.around(48.2, 16.4)
     assert (lately.end - lately.start).days == 180

@@ -1,4 +1,4 @@
-"""Scenes out of STAC items: the real shapes of three archives, and anything else at all."""
+"""Scenes from STAC items: items like those of three archives, and arbitrary JSON."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ SQUARE = {
 def earth_search(
     *, baseline: str | None = "05.09", applied: bool | None = True, when: str = "2022-06-18"
 ) -> Item:
-    """An item as Earth Search v1 writes it, raster:bands and all."""
+    """An item as in Earth Search v1, with raster:bands."""
     base = f"https://{EARTH_SEARCH.hosts[0]}/sentinel-s2-l2a-cogs/33/U/WP/2022/6/S2B_33UWP_0_L2A"
     files = {key: f"{base}/{band}.tif" for band, key in EARTH_SEARCH.assets.items()}
-    # The offset stays in raster:bands whether it was applied or not.
+    # raster:bands has the offset whether it was applied or not.
     raster = [{"nodata": 0, "data_type": "uint16", "scale": 0.0001, "offset": -0.1}]
     assets: Item = {key: {"href": href, "raster:bands": raster} for key, href in files.items()}
     assets["scl"] = {"href": f"{base}/SCL.tif"}
@@ -73,7 +73,7 @@ def earth_search(
 
 
 def planetary(*, baseline: str | None = "04.00", when: str = "2022-06-18") -> Item:
-    """An item as Planetary Computer writes it: ESA's numbers, no flag."""
+    """An item as in the Planetary Computer: ESA's numbers, no flag."""
     base = f"https://{PLANETARY.hosts[0]}/sentinel2-l2/33/U/WP/2022/06/18/S2B.SAFE/GRANULE"
     assets: Item = {name: {"href": f"{base}/T33UWP_{name}.tif"} for name in BAND_NAMES}
     assets["SCL"] = {"href": f"{base}/T33UWP_SCL_20m.tif"}
@@ -98,7 +98,7 @@ def planetary(*, baseline: str | None = "04.00", when: str = "2022-06-18") -> It
 
 
 def copernicus(*, baseline: str | None = "05.11", when: str = "2022-06-18") -> Item:
-    """An item as the Copernicus Data Space writes it: JP2 in S3, https as an alternate."""
+    """An item as in the Copernicus Data Space: JP2 in S3, with an alternate https address."""
     base = "eodata/Sentinel-2/MSI/L2A/2022/06/18/S2B.SAFE/GRANULE/L2A_T33UWP/IMG_DATA"
     names = [*COPERNICUS.assets.values(), "SCL_20m", "TCI_10m"]
     assets: Item = {
@@ -129,7 +129,7 @@ def copernicus(*, baseline: str | None = "05.11", when: str = "2022-06-18") -> I
 
 
 def local(**properties: Any) -> Item:
-    """An item as the user's own catalogue holds it."""
+    """An item as in the user's own catalogue."""
     assets: Item = {name: {"href": f"scene/{name}.tif"} for name in (*BAND_NAMES, "SCL", "visual")}
     return {
         "type": "Feature",
@@ -156,7 +156,7 @@ MAKERS: dict[str, tuple[Callable[..., Item], Catalogue]] = {
 each_archive = pytest.mark.parametrize(("make", "row"), MAKERS.values(), ids=MAKERS)
 
 
-# --- real shapes --------------------------------------------------------------------------
+# --- items of the archives ------------------------------------------------------------------
 
 
 @each_archive
@@ -177,8 +177,8 @@ def test_an_item_becomes_a_scene(make: Callable[..., Item], row: Catalogue) -> N
     assert len(scene.footprint["coordinates"][0][0]) == 5
 
 
-def test_each_band_is_the_right_file() -> None:
-    """Above all nir08, which is B8A, and nir, which is B08."""
+def test_each_band_has_the_correct_file() -> None:
+    """In particular nir08, which is B8A, and nir, which is B08."""
     scene = scene_of(earth_search(), EARTH_SEARCH)
     for band in BAND_NAMES:
         assert scene.bands[band].endswith(f"/{band}.tif"), "the item names its files by band"
@@ -190,12 +190,12 @@ def test_each_band_is_the_right_file() -> None:
     assert scene.bands["B01"].endswith("/B01_60m.jp2")
 
 
-# --- item → claims → formula, for every archive -------------------------------------------
+# --- item → metadata of the offset → formula, for every archive -----------------------------
 
 GOLDEN: list[tuple[Item, Catalogue, Scaling]] = [
     *(
         (earth_search(baseline=baseline, applied=flag, when=when), EARTH_SEARCH, scaling)
-        # The sensing date decides nothing: old scenes were processed again.
+        # The sensing date does not matter, because old scenes have been reprocessed.
         for when in ("2018-07-01", "2022-06-18", "2025-03-03")
         for baseline, flag, scaling in (
             ("02.14", None, PLAIN),
@@ -232,8 +232,8 @@ def test_the_formula_of_an_item(item: Item, row: Catalogue, scaling: Scaling) ->
 
 @pytest.mark.parametrize("applied", [True, False, None])
 @pytest.mark.parametrize("offset", [-0.1, 0, 0.0, -1000, None])
-def test_raster_bands_decide_nothing(*, applied: bool | None, offset: float | None) -> None:
-    """It stays at -0.1 whether Earth Search took the offset off or not."""
+def test_raster_bands_are_ignored(*, applied: bool | None, offset: float | None) -> None:
+    """Their offset is -0.1 whether Earth Search removed the offset or not."""
     item = earth_search(applied=applied)
     for asset in item["assets"].values():
         asset["raster:bands"] = [{"scale": 0.0001, "offset": offset}]
@@ -242,7 +242,7 @@ def test_raster_bands_decide_nothing(*, applied: bool | None, offset: float | No
 
 
 @pytest.mark.parametrize("flag", ["true", "false", 1, 0, [], {}, "True"])
-def test_a_flag_that_is_no_boolean_is_no_flag(flag: object) -> None:
+def test_a_flag_that_is_not_a_boolean_is_ignored(flag: object) -> None:
     item = earth_search()
     item["properties"]["earthsearch:boa_offset_applied"] = flag
     assert scene_of(item, EARTH_SEARCH).claims.applied is None
@@ -251,7 +251,7 @@ def test_a_flag_that_is_no_boolean_is_no_flag(flag: object) -> None:
 @pytest.mark.parametrize(
     "baseline", ["4", "04", "4.0", 4.0, 5, "N0400", "04.00 ", "", [], "04.001", "٠٤.٠٠"]
 )
-def test_only_a_baseline_as_esa_writes_it_is_one(baseline: object) -> None:
+def test_only_a_baseline_in_esas_form_is_accepted(baseline: object) -> None:
     item = planetary()
     item["properties"]["s2:processing_baseline"] = baseline
     expected = "04.00" if baseline == "04.00 " else None
@@ -275,7 +275,7 @@ def test_only_a_baseline_as_esa_writes_it_is_one(baseline: object) -> None:
             PLAIN,
         ),
         ({"landcover:offset": None}, Claims(), PLAIN),
-        # What no product states is not taken for a statement.
+        # Other values are ignored.
         ({"landcover:offset": False}, Claims(), PLAIN),
         ({"landcover:offset": 1000}, Claims(), PLAIN),
         ({"landcover:offset": "-1000"}, Claims(), PLAIN),
@@ -291,12 +291,12 @@ def test_a_users_item_states_its_offset(changes: Item, claims: Claims, scaling: 
 
 
 @pytest.mark.parametrize("layout", ["bands", "patch", "stack"])
-def test_a_users_item_says_how_its_files_lie(layout: str) -> None:
+def test_a_users_item_states_its_layout(layout: str) -> None:
     assert local_scene(local(**{"landcover:layout": layout}), "mine.parquet").layout == layout
 
 
 @pytest.mark.parametrize("layout", [None, "", "tiles", [], {}, ["bands"], 1])
-def test_a_layout_that_nobody_knows_is_said(layout: object) -> None:
+def test_an_unknown_layout_is_an_error(layout: object) -> None:
     with pytest.raises(FetchError, match="has no layout: index it again"):
         local_scene(local(**{"landcover:layout": layout}), "mine.parquet")
 
@@ -304,7 +304,7 @@ def test_a_layout_that_nobody_knows_is_said(layout: object) -> None:
 # --- levels -------------------------------------------------------------------------------
 
 
-def test_level_1c_is_recognised_and_never_mixed_in() -> None:
+def test_level_1c_is_recognised_and_left_out() -> None:
     item = planetary()
     item["id"] = item["id"].replace("MSIL2A", "MSIL1C")
     by_id = scene_of(item, PLANETARY)
@@ -320,7 +320,7 @@ def test_level_1c_is_recognised_and_never_mixed_in() -> None:
         of_level([by_id], "L2A")
 
 
-# --- where it lies ------------------------------------------------------------------------
+# --- position and time ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_the_zone_of_an_item(properties: Item, crs: str | None) -> None:
         ({"type": "Polygon"}, 0),
     ],
 )
-def test_outer_rings_are_found_and_what_is_none_is_passed_over(shape: Item, count: int) -> None:
+def test_outer_rings_are_found_and_invalid_ones_ignored(shape: Item, count: int) -> None:
     assert len(rings_of(shape)) == count
 
 
@@ -372,7 +372,7 @@ def test_outer_rings_are_found_and_what_is_none_is_passed_over(shape: Item, coun
     "when",
     [None, "", "yesterday", 20220618, [], "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
 )
-def test_a_time_that_is_none_is_said(when: object) -> None:
+def test_an_invalid_time_is_an_error(when: object) -> None:
     item = earth_search()
     item["properties"]["datetime"] = when
     with pytest.raises(FetchError, match="has no time: choose another date"):
@@ -403,13 +403,13 @@ def test_a_time_is_in_utc(when: str, utc: tuple[int, int]) -> None:
         *((bad, None) for bad in (-1, 101, "5", True, float("nan"), 10**400, None)),
     ],
 )
-def test_a_cloud_cover_is_a_share_or_nothing(cover: object, share: float | None) -> None:
+def test_a_cloud_cover_is_a_fraction_or_none(cover: object, share: float | None) -> None:
     item = earth_search()
     item["properties"]["eo:cloud_cover"] = cover
     assert scene_of(item, EARTH_SEARCH).cloud == share
 
 
-# --- where its files may lie --------------------------------------------------------------
+# --- addresses of files ---------------------------------------------------------------------
 
 HOST = EARTH_SEARCH.hosts[0]
 
@@ -442,7 +442,7 @@ HOST = EARTH_SEARCH.hosts[0]
         "javascript:alert(1)",
     ],
 )
-def test_an_address_that_leads_elsewhere_is_refused(href: str) -> None:
+def test_an_address_on_another_host_is_refused(href: str) -> None:
     item = earth_search()
     item["assets"]["nir"]["href"] = href
     with pytest.raises(FetchError, match="not one of the hosts of that archive") as caught:
@@ -461,11 +461,11 @@ def test_an_address_that_leads_elsewhere_is_refused(href: str) -> None:
         ("https://b.example:444/x", ("a.example", "b.example:444")),
     ],
 )
-def test_an_address_of_the_hosts_is_allowed(address: str, hosts: tuple[str, ...]) -> None:
+def test_an_address_on_the_hosts_is_allowed(address: str, hosts: tuple[str, ...]) -> None:
     assert allowed(address, hosts)
 
 
-def test_s3_is_for_the_archive_that_is_in_s3() -> None:
+def test_s3_is_allowed_for_the_archive_in_s3() -> None:
     item = copernicus()
     for asset in item["assets"].values():
         del asset["alternate"]
@@ -482,7 +482,7 @@ def test_missing_bands_are_all_named(make: Callable[..., Item], row: Catalogue) 
 
 
 @each_archive
-def test_classes_and_pictures_are_not_needed(make: Callable[..., Item], row: Catalogue) -> None:
+def test_classification_and_picture_are_optional(make: Callable[..., Item], row: Catalogue) -> None:
     item = make()
     del item["assets"][row.scl]
     del item["assets"][row.visual]
@@ -491,7 +491,7 @@ def test_classes_and_pictures_are_not_needed(make: Callable[..., Item], row: Cat
     assert scene.visual is None
 
 
-# --- anything at all ----------------------------------------------------------------------
+# --- arbitrary JSON -------------------------------------------------------------------------
 
 json_values = st.recursive(
     st.none()
@@ -508,7 +508,7 @@ json_values = st.recursive(
 
 
 def outcome(item: object, row: Catalogue | None) -> Scene | None:
-    """The scene, or None after one sentence of ours; any other error fails the test."""
+    """The scene, or None after a LandcoverError; any other error fails the test."""
     try:
         return local_scene(item, "mine.parquet") if row is None else scene_of(item, row)
     except LandcoverError as error:
@@ -519,7 +519,7 @@ def outcome(item: object, row: Catalogue | None) -> Scene | None:
 
 
 def check(scene: Scene | None, row: Catalogue | None) -> None:
-    """What a scene promises, whatever it came from."""
+    """Check the properties that every scene has."""
     if scene is None:
         return
     assert scene.id
@@ -544,7 +544,7 @@ def test_any_json_is_a_scene_or_one_sentence(item: object) -> None:
 
 
 def paths_in(value: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to everything in a decoded JSON value."""
+    """The paths to all values inside a decoded JSON value."""
     found = [at]
     inside = (
         value.items()
@@ -572,11 +572,11 @@ BASES: list[tuple[Item, Catalogue | None]] = [
 
 @given(data=st.data())
 @settings(max_examples=examples(400))
-def test_an_item_with_anything_in_any_place(data: st.DataObject) -> None:
+def test_an_item_with_any_value_at_any_path(data: st.DataObject) -> None:
     base, row = data.draw(st.sampled_from(BASES))
     item = copy.deepcopy(base)
     places = [path for path in paths_in(base) if path]
-    # Deepest first, so that every chosen place is still there when its turn comes.
+    # Deepest first, so that each chosen path still exists.
     chosen = data.draw(st.lists(st.sampled_from(places), min_size=1, max_size=3, unique=True))
     for path in sorted(chosen, key=len, reverse=True):
         put_at(item, path, data.draw(json_values))
@@ -608,8 +608,8 @@ def test_an_item_with_anything_in_any_place(data: st.DataObject) -> None:
     ],
     ids=lambda value: repr(value)[:12],
 )
-def test_every_place_of_an_item_with_every_trick(base: int, hostile: object) -> None:
-    """No luck needed: each place in turn holds each of the values that trip parsers."""
+def test_each_path_of_an_item_with_each_difficult_value(base: int, hostile: object) -> None:
+    """Without randomness: each path gets each of the values that are difficult for parsers."""
     original, row = BASES[base]
     for path in paths_in(original):
         item = copy.deepcopy(original)
@@ -619,8 +619,8 @@ def test_every_place_of_an_item_with_every_trick(base: int, hostile: object) -> 
 
 
 @pytest.mark.parametrize("name", ["s2:product_type", "processing:level", "platform", "datetime"])
-def test_nesting_deeper_than_the_interpreter_goes(name: str) -> None:
-    """Not every decoder stops at its limit."""
+def test_nesting_deeper_than_the_recursion_limit(name: str) -> None:
+    """Some decoders have no limit of their own."""
     item = earth_search()
     deep: object = []
     for _ in range(5000):

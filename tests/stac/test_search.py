@@ -1,4 +1,4 @@
-"""Asking an archive: its answers, its faults, its tricks, and what is remembered of it."""
+"""Searching an archive: answers, faults, untrusted addresses and the cache."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Item = dict[str, Any]
 
 
 def item(day: str = "2022-06-18", **changes: Any) -> Item:
-    """What Earth Search says of a scene, in short."""
+    """A short item in the form of Earth Search."""
     host = CATALOGUES["earth-search"].hosts[0]
     assets = CATALOGUES["earth-search"].assets
     return {
@@ -54,11 +54,11 @@ def item(day: str = "2022-06-18", **changes: Any) -> Item:
 
 
 class Archive(LoopbackServer):
-    """Answers every search with what a test puts into it.
+    """Answers every search with the pages that a test sets.
 
     Attributes:
-        pages: bodies of the answers, one a request; the last one again and again.
-        bodies: what was asked.
+        pages: bodies of the answers, one per request; the last one is repeated.
+        bodies: bodies of the requests.
     """
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ def days(answer: SceneList) -> list[str]:
 # Answers
 
 
-def test_what_is_asked_for(archive: Archive) -> None:
+def test_the_request(archive: Archive) -> None:
     assert days(ask(archive)) == ["2022-06-18"]
     (body,) = archive.bodies
     assert body["collections"] == ["sentinel-2-l2a"]
@@ -132,7 +132,7 @@ def test_what_is_asked_for(archive: Archive) -> None:
     assert [request.path for request in archive.requests] == ["/v1/search"]
 
 
-def test_days_and_months_that_were_not_wished_for_are_left_out(archive: Archive) -> None:
+def test_days_and_months_that_were_not_requested_are_left_out(archive: Archive) -> None:
     found = ["2022-05-31", "2022-06-01", "2022-06-30", "2022-07-01", "2021-06-15"]
     archive.pages = [collection(*(item(day) for day in found))]
     assert days(ask(archive)) == ["2022-06-01", "2022-06-30"]
@@ -151,7 +151,7 @@ def test_pages_are_followed(archive: Archive) -> None:
     assert days(ask(archive)) == ["2022-06-20", "2022-06-10"]
 
 
-def test_pages_without_end_are_left_after_enough(
+def test_endless_pages_are_followed_only_to_the_limit(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "DEADLINE_S", 20.0)
@@ -175,18 +175,18 @@ def test_scenes_that_cannot_be_used_are_left_out_with_a_sentence(archive: Archiv
     assert not any("\n" in sentence for sentence in answer.unusable)
 
 
-def test_only_unusable_scenes_are_a_fault(archive: Archive) -> None:
+def test_if_no_scene_is_usable_it_is_an_error(archive: Archive) -> None:
     archive.pages = [collection(item(properties={}))]
     with pytest.raises(FetchError):
         ask(archive)
 
 
-def test_no_scenes_are_no_fault(archive: Archive) -> None:
+def test_an_empty_result_is_not_an_error(archive: Archive) -> None:
     archive.pages = [collection()]
     assert ask(archive) == SceneList(scenes=())
 
 
-# Faults and tricks
+# Faults and untrusted answers
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_no_scenes_are_no_fault(archive: Archive) -> None:
         b"<html></html>",
     ],
 )
-def test_nonsense_is_one_sentence_or_nothing(archive: Archive, page: bytes) -> None:
+def test_invalid_answers_give_a_sentence_or_no_scene(archive: Archive, page: bytes) -> None:
     archive.pages = [page]
     outcome: list[str] = []
     try:
@@ -233,7 +233,7 @@ def test_nonsense_is_one_sentence_or_nothing(archive: Archive, page: bytes) -> N
         (Fault(kind="redirect", location="http://[::1"), "redirects to a host that is not"),
     ],
 )
-def test_a_fault_is_one_sentence_that_says_what_to_try(
+def test_a_fault_gives_a_sentence_that_says_what_to_try(
     archive: Archive, fault: Fault, words: str
 ) -> None:
     archive.fault("*", fault)
@@ -245,7 +245,7 @@ def test_a_fault_is_one_sentence_that_says_what_to_try(
 
 
 @pytest.mark.parametrize("kind", ["next page", "redirect"])
-def test_another_host_is_never_asked(archive: Archive, kind: str) -> None:
+def test_another_host_gets_no_request(archive: Archive, kind: str) -> None:
     with Archive() as stranger:
         stranger.reset()
         elsewhere = f"{stranger.url}/v1/search"
@@ -258,7 +258,7 @@ def test_another_host_is_never_asked(archive: Archive, kind: str) -> None:
         assert stranger.requests == []
 
 
-def test_a_fault_that_passes_is_not_noticed(archive: Archive) -> None:
+def test_a_transient_fault_is_retried(archive: Archive) -> None:
     archive.fault("*", Fault(kind="status", status=503, retry_after="3600", times=2))
     start = time.monotonic()
     assert days(ask(archive)) == ["2022-06-18"]
@@ -266,13 +266,13 @@ def test_a_fault_that_passes_is_not_noticed(archive: Archive) -> None:
 
 
 @pytest.fixture
-def patient(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    del archive  # its own patience is shorter
+def long_timeouts(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    del archive  # it sets shorter time limits
     monkeypatch.setattr(search, "TIMEOUT_S", (2.0, 2.0))
 
 
-@pytest.mark.usefixtures("patient")
-def test_a_user_who_stops_need_not_wait(archive: Archive) -> None:
+@pytest.mark.usefixtures("long_timeouts")
+def test_stopping_takes_effect_at_once(archive: Archive) -> None:
     archive.fault("*", Fault(kind="hang", seconds=1.5, times=1))
     stop = threading.Event()
     pressed: list[float] = []
@@ -285,10 +285,10 @@ def test_a_user_who_stops_need_not_wait(archive: Archive) -> None:
     with pytest.raises(Cancelled):
         ask(archive, cancel=stop)
     assert time.monotonic() - pressed[0] < 0.5
-    _left_behind()
+    _wait_for_abandoned()
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("long_timeouts")
 def test_the_deadline_ends_a_search(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "DEADLINE_S", 0.3)
     archive.fault("*", Fault(kind="hang", seconds=1.5, times=1))
@@ -296,26 +296,26 @@ def test_the_deadline_ends_a_search(archive: Archive, monkeypatch: pytest.Monkey
     with pytest.raises(FetchError, match=r"did not answer within 0.3 s: try again later"):
         ask(archive)
     assert time.monotonic() - start < 1.0
-    _left_behind()
+    _wait_for_abandoned()
 
 
-def _left_behind() -> None:
-    """Wait for a search that was left behind: it must not speak in the next test."""
+def _wait_for_abandoned() -> None:
+    """Wait for an abandoned search, so that it sends no request in the next test."""
     for thread in threading.enumerate():
         if thread.name == "landcover-search":
             thread.join(10)
 
 
-# Memory
+# Cache
 
 
-def test_an_answer_is_remembered_for_an_hour(
+def test_an_answer_is_cached_for_an_hour(
     archive: Archive, cache: DiskCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = ask(archive, cache=cache)
     assert ask(archive, cache=cache) == first
     assert len(archive.bodies) == 1
-    # Other days are another question.
+    # Other days are another request.
     ask(archive, replace(QUERY, start=date(2022, 6, 2)), cache=cache)
     assert len(archive.bodies) == 2
     monkeypatch.setattr(search, "FRESH_S", 0.0)
@@ -323,7 +323,7 @@ def test_an_answer_is_remembered_for_an_hour(
     assert len(archive.bodies) == 3
 
 
-def test_an_older_answer_helps_where_the_archive_is_gone(
+def test_an_older_answer_is_used_if_the_archive_cannot_be_reached(
     archive: Archive, cache: DiskCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = datetime.now(UTC)
@@ -334,14 +334,14 @@ def test_an_older_answer_helps_where_the_archive_is_gone(
     assert again.scenes == first.scenes
     assert again.asked is not None
     assert abs((again.asked - before).total_seconds()) < 10
-    # So does the answer to a question of other days, as far as it goes.
+    # An answer for other days is used too, as far as it contains the requested ones.
     wider = ask(archive, replace(QUERY, start=date(2022, 1, 1)), cache=cache)
     assert wider.scenes == first.scenes
     with pytest.raises(FetchError, match="answers with status 404"):
         ask(archive, replace(QUERY, end=date(2022, 6, 10)), cache=cache)
 
 
-def test_a_faulty_answer_is_not_remembered(archive: Archive, cache: DiskCache) -> None:
+def test_an_invalid_answer_is_not_cached(archive: Archive, cache: DiskCache) -> None:
     archive.pages = [collection(item(properties={}))]
     with pytest.raises(FetchError):
         ask(archive, cache=cache)
@@ -353,19 +353,21 @@ def test_a_faulty_answer_is_not_remembered(archive: Archive, cache: DiskCache) -
 
 
 @pytest.mark.parametrize("kept", [b"", b"{}", b"[1]", b'["x", []]', b"[1e400, []]", b"\xff"])
-def test_a_spoilt_memory_is_none(archive: Archive, cache: DiskCache, kept: bytes) -> None:
-    class Spoilt(DiskCache):
+def test_a_corrupted_cache_entry_is_ignored(
+    archive: Archive, cache: DiskCache, kept: bytes
+) -> None:
+    class Corrupted(DiskCache):
         def get(self, key: str, *, max_age: float | None = None) -> bytes | None:
             del key, max_age
             return kept
 
-    assert days(ask(archive, cache=Spoilt(cache.folder, 10**6))) == ["2022-06-18"]
+    assert days(ask(archive, cache=Corrupted(cache.folder, 10**6))) == ["2022-06-18"]
 
 
-# The user's own
+# The user's own catalogue
 
 
-def test_a_file_that_is_no_catalogue_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_catalogue_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.parquet"
     path.write_bytes(b"PAR1 and no more")
     area: Mapping[str, Any] = AREA
