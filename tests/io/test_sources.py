@@ -88,7 +88,7 @@ def test_a_window_of_an_upload_and_of_a_zip_has_the_same_pixels(tile: Path) -> N
 
 
 def test_a_window_without_data_in_a_large_file_is_empty(tmp_path: Path) -> None:
-    path = large_stack.write(tmp_path / "a.tif", poisoned=False)
+    path = large_stack.write(tmp_path / "a.tif", damaged=False)
     window = sources.read(path, Cut(size=120, corner=(0, 0)))
     assert not window.valid.any()
 

@@ -1,1 +1,1 @@
-"""The real parts that live imagery is tested against: an archive, its web server, its STAC API."""
+"""A real test environment for live imagery: an archive, its web server and its STAC API."""

@@ -1,4 +1,4 @@
-"""Fixtures of the live parts, for ``pytest_plugins``."""
+"""Fixtures for tests of live imagery, for ``pytest_plugins``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.live.stac_front import StacFront
 
 @pytest.fixture(scope="session")
 def archive(pytestconfig: pytest.Config, shared_data: Path) -> Archive:
-    """Real scenes as three catalogues lay them out; kept between runs in pytest's cache."""
+    """Real scenes in the layouts of three catalogues, kept between runs in pytest's cache."""
     cache = pytestconfig.cache
     assert cache is not None
     return build(Path(cache.mkdir("live-archive")), shared_data)
@@ -33,7 +33,7 @@ def range_server(archive: Archive) -> Iterator[RangeServer]:
 
 @pytest.fixture
 def ranges(range_server: RangeServer) -> Iterator[RangeServer]:
-    """The same, with nothing counted and nothing wrong at the beginning of each test."""
+    """The same, without counts and faults at the beginning of each test."""
     range_server.reset()
     yield range_server
     range_server.reset()
@@ -41,7 +41,7 @@ def ranges(range_server: RangeServer) -> Iterator[RangeServer]:
 
 @pytest.fixture(scope="session")
 def stac_fronts(archive: Archive, range_server: RangeServer) -> Iterator[Mapping[Style, StacFront]]:
-    """The catalogues' APIs: a real server where it can run, else its recorded answers.
+    """The catalogues' APIs: a real server if it can run, else its recorded answers.
 
     ``LANDCOVER_REPLAY=1`` takes the recordings in any case, ``LANDCOVER_RECORD=1`` makes them.
     """
@@ -68,7 +68,7 @@ def stac_fronts(archive: Archive, range_server: RangeServer) -> Iterator[Mapping
 
 @pytest.fixture
 def stac(stac_fronts: Mapping[Style, StacFront]) -> Iterator[Mapping[Style, StacFront]]:
-    """The same, with nothing counted and nothing wrong at the beginning of each test."""
+    """The same, without counts and faults at the beginning of each test."""
     for front in stac_fronts.values():
         front.reset()
     yield stac_fronts
@@ -80,7 +80,7 @@ def stac(stac_fronts: Mapping[Style, StacFront]) -> Iterator[Mapping[Style, Stac
 def live(
     monkeypatch: pytest.MonkeyPatch, stac: Mapping[Style, StacFront], ranges: RangeServer
 ) -> RangeServer:
-    """Points the catalogues at the servers on loopback; the answer is the files' server."""
+    """Set the addresses of the catalogues to the loopback servers; returns the file server."""
     for style, front in stac.items():
         name = f"LANDCOVER_CATALOG_{style.upper().replace('-', '_')}"
         monkeypatch.setenv(name, front.url)

@@ -1,7 +1,7 @@
-"""An HTTP server on loopback in a thread of its own, which counts, and misbehaves when told to.
+"""An HTTP server on loopback in its own thread, which counts requests and injects faults.
 
-What it answers is for :class:`~tests.live.range_server.RangeServer` and
-:class:`~tests.live.stac_front.StacFront` to say; both are asked in the same ways to go wrong.
+The answers come from its subclasses :class:`~tests.live.range_server.RangeServer` and
+:class:`~tests.live.stac_front.StacFront`; the faults are the same for both.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ Kind = Literal[
     "redirect",
     "garbage",
 ]
-"""What can go wrong:
+"""Kinds of faults:
 
-* ``status``: an error status, with ``Retry-After`` where given;
-* ``drop``: the connection breaks in mid-body;
+* ``status``: an error status, with ``Retry-After`` if given;
+* ``drop``: the connection breaks inside the body;
 * ``truncated``: half the bytes, and a Content-Length that agrees with them;
-* ``longer``: more bytes than were asked for, and a Content-Length that agrees with them;
+* ``longer``: more bytes than requested, and a Content-Length that agrees with them;
 * ``whole``: the range is ignored: 200 with the whole file;
-* ``wrong-range``: 206 with other bytes of the file, honestly labelled so in Content-Range;
-* ``html``: 200 with a page, as captive portals and login walls answer;
+* ``wrong-range``: 206 with other bytes of the file, with the correct Content-Range;
+* ``html``: 200 with a page, as from captive portals and login pages;
 * ``hang``: no answer for ``seconds``;
-* ``trickle``: the right answer in small pieces, spread over ``seconds``;
+* ``trickle``: the correct answer in small pieces, spread over ``seconds``;
 * ``redirect``: 302 to ``location``;
-* ``garbage``: the right length and labels, random bytes.
+* ``garbage``: correct length and headers, random bytes.
 """
 
 _FAULT: Final = web.RequestKey("fault", str)
@@ -63,7 +63,7 @@ class Request:
         path: without the query string.
         query: the query string.
         range: the ``Range`` header, or "".
-        status: of the answer; 0 where the connection was broken before one.
+        status: of the answer; 0 if the connection was closed before.
         sent: length of the answer's body in bytes (what the client could receive).
         fault: kind of the fault that was injected, or "".
         at: seconds since the server started.
@@ -81,12 +81,12 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What goes wrong, and how often.
+    """A fault, and how often it occurs.
 
     Attributes:
         kind: see :data:`Kind`.
-        times: this many requests of each path fail, then all is well; None for always.
-        skip: this many requests of each path are answered well first.
+        times: number of requests of each path that fail; None for all.
+        skip: number of requests of each path that are answered correctly before.
         status: for ``status``.
         retry_after: seconds or an HTTP date, for ``status``.
         location: for ``redirect``.
@@ -103,7 +103,7 @@ class Fault:
 
 
 Decide = Callable[[str, str, str], Fault | None]
-"""From method, path and Range header to the fault of this request, or None."""
+"""Function of method, path and Range header that returns the fault of a request, or None."""
 
 
 @dataclass
@@ -114,14 +114,14 @@ class _Rule:
 
 
 class LoopbackServer(ABC):
-    """A context manager. All settings may change while it runs.
+    """Base class of the servers, a context manager. All settings may change while it runs.
 
     Attributes:
-        url: its address, without a slash at its end.
-        requests: what was asked so far, oldest first.
-        latency: seconds before every answer begins.
-        decide: called for every request where set; goes before the table of faults.
-        peak: most requests under way at once.
+        url: its address, without a trailing slash.
+        requests: requests so far, oldest first.
+        latency: seconds before every answer.
+        decide: if set, called for every request before the table of faults.
+        peak: maximum number of simultaneous requests.
     """
 
     def __init__(self, *, latency: float = 0.0) -> None:
@@ -151,7 +151,7 @@ class LoopbackServer(ABC):
         return sum(request.sent for request in self.requests)
 
     def fault(self, pattern: str, fault: Fault) -> None:
-        """Let requests of paths that match a shell pattern (``*B04.tif``) go wrong."""
+        """Inject a fault into requests of paths that match a shell pattern (``*B04.tif``)."""
         self._rules.append(_Rule(pattern, fault))
 
     def heal(self) -> None:
@@ -169,11 +169,11 @@ class LoopbackServer(ABC):
 
     @abstractmethod
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """The right answer."""
+        """The correct answer."""
 
     @abstractmethod
     async def whole(self, request: web.Request) -> bytes | None:
-        """The whole resource that a fault distorts, or None where there is none."""
+        """The complete resource that a fault changes, or None if there is none."""
 
     # The server
 
@@ -268,7 +268,7 @@ class LoopbackServer(ABC):
         return None
 
 
-# Answers in place of the right one
+# Answers instead of the correct one
 
 
 def _status(fault: Fault) -> web.Response:
@@ -284,11 +284,11 @@ def _redirect(fault: Fault) -> web.Response:
     return web.Response(status=302, headers={"Location": fault.location})
 
 
-# The right answer, distorted
+# The correct answer, changed
 
 
 def _span(request: web.Request, size: int) -> tuple[int, int] | None:
-    """First byte and end of the one asked range; None without one."""
+    """First byte and end of the requested range; None without one."""
     if "Range" not in request.headers:
         return None
     asked = request.http_range
@@ -298,7 +298,7 @@ def _span(request: web.Request, size: int) -> tuple[int, int] | None:
 
 
 def _cut(request: web.Request, whole: bytes) -> tuple[bytes, int, dict[str, str]]:
-    """The bytes, the status and the headers of a right answer."""
+    """Bytes, status and headers of a correct answer."""
     span = _span(request, len(whole))
     if span is None:
         return whole, 200, {}

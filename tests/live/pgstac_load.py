@@ -1,4 +1,4 @@
-"""Fill one database a catalogue, with pypgstac; run by the environment that has it.
+"""Fill one database per catalogue with pypgstac, run in the environment that has it.
 
 Usage: ``python pgstac_load.py DSN FOLDER``: DSN of a running PostgreSQL without a database
 name; FOLDER holds ``NAME.collections.ndjson`` and ``NAME.items.ndjson`` of each catalogue. The

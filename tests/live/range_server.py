@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback with byte ranges: what the archive's files are read from.
+"""A real HTTP server on loopback with byte ranges, from which the archive's files are read.
 
 aiohttp serves the files (ranges, ``If-Range``, HEAD and 416 are its own). With ``signatures``
 it answers only a valid, unexpired SAS token, as Azure's blob storage does; it hands such tokens
@@ -48,7 +48,7 @@ class RangeServer(LoopbackServer):
         self.signatures, self.token_life = False, 3600.0
 
     def token(self, life: float | None = None) -> str:
-        """A SAS token: a query string that a signed address ends with.
+        """A SAS token: the query string of a signed address.
 
         Args:
             life: seconds that it is valid; ``token_life`` unless given.
@@ -83,7 +83,7 @@ class RangeServer(LoopbackServer):
         return hmac.new(self._key, expiry.encode(), hashlib.sha256).hexdigest()
 
     def _refusal(self, query: Mapping[str, str]) -> web.Response | None:
-        """Azure's own answers: 409 without a signature, 403 with a wrong or expired one."""
+        """Answers as from Azure: 409 without a signature, 403 with a wrong or expired one."""
         expiry, signature = query.get("se", ""), query.get("sig", "")
         if not signature:
             return _azure(
@@ -103,7 +103,7 @@ class RangeServer(LoopbackServer):
 
 
 def _file(path: Path) -> web.FileResponse:
-    # The real archives name these types; mimetypes knows no JPEG 2000.
+    # The real archives use these types; mimetypes does not know JPEG 2000.
     types = {
         ".tif": "image/tiff; application=geotiff; profile=cloud-optimized",
         ".jp2": "image/jp2",

@@ -1,4 +1,4 @@
-"""What stands before a catalogue's STAC API: it passes on, records, replays and misbehaves.
+"""A proxy of a catalogue's STAC API: it forwards, records, replays and injects faults.
 
 With a running API behind it, requests are passed on, and what came back can be saved. Without
 one, the saved answers are given to the same requests: true answers of a real server, in which
@@ -50,7 +50,7 @@ class StacFront(LoopbackServer):
         return body
 
     def save(self) -> None:
-        """Add what was asked to the recordings."""
+        """Add the answers to the recordings."""
         answers = load(self.style) | self._answers
         RECORDED.mkdir(exist_ok=True)
         (RECORDED / f"{self.style}.json.gz").write_bytes(_packed(answers))
@@ -83,7 +83,7 @@ class StacFront(LoopbackServer):
 
 
 def _key(request: web.Request, sent: bytes) -> str:
-    """Names a request, however its fields are ordered."""
+    """Key of a request, independent of the order of its fields."""
     query = "&".join(sorted(f"{name}={value}" for name, value in request.query.items()))
     body = json.dumps(json.loads(sent), sort_keys=True) if sent else ""
     return " ".join(part for part in (request.method, request.path, query, body) if part)
@@ -107,7 +107,7 @@ def load(style: Style) -> dict[str, dict[str, Any]]:
 
 
 def _packed(answers: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """As compressed JSON, in which an item that came several times stands once."""
+    """Compressed JSON, in which repeated items are stored once."""
     items: dict[str, Any] = {}
     packed = {}
     for key in sorted(answers):

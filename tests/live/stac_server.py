@@ -1,4 +1,4 @@
-"""A real STAC API that we did not write: stac-fastapi-pgstac on PostgreSQL with PostGIS.
+"""A real, independent STAC API: stac-fastapi-pgstac on PostgreSQL with PostGIS.
 
 Each catalogue calls its collection ``sentinel-2-l2a``, so each has a database and an API of its
 own; one PostgreSQL in a temporary folder holds them all. ``tools/stac_server.sh`` installs what
@@ -31,7 +31,7 @@ PATIENCE_S: Final = 60.0
 
 
 def postgres_folder() -> Path | None:
-    """The programs of the newest PostgreSQL that has PostGIS."""
+    """Folder of the programs of the newest PostgreSQL that has PostGIS."""
     found = sorted(
         Path("/usr/share/postgresql").glob("*/extension/postgis.control"),
         key=lambda path: int(path.parent.parent.name),
@@ -52,19 +52,19 @@ def postgres_folder() -> Path | None:
 
 
 def installed() -> bool:
-    """Whether all that the server needs is here."""
+    """Whether everything that the server needs is installed."""
     return (VENV / "bin" / "uvicorn").is_file() and postgres_folder() is not None
 
 
 def install() -> bool:
-    """Install it where that is possible; quick where it is there."""
+    """Install the server if possible; fast if it is installed already."""
     script = ROOT / "tools" / "stac_server.sh"
     done = subprocess.run(["bash", str(script), str(VENV)], check=False, capture_output=True)
     return done.returncode == 0 and installed()
 
 
 class StacServer:
-    """One API a catalogue; a context manager. It leaves neither process nor file behind.
+    """One API per catalogue; a context manager that leaves no process or file behind.
 
     Args:
         items: the STAC items of each catalogue.
@@ -76,7 +76,7 @@ class StacServer:
         self._stack = ExitStack()
 
     def url(self, style: Style) -> str:
-        """Address of a catalogue's API, without a slash at its end."""
+        """Address of a catalogue's API, without a trailing slash."""
         return self._urls[style]
 
     def __enter__(self) -> Self:
@@ -116,7 +116,7 @@ class StacServer:
             "listen_addresses": "127.0.0.1",
             "port": port,
             "unix_socket_directories": folder,
-            # It lives for one run of the tests, so nothing has to survive a crash.
+            # It is used for one run of the tests, so it need not survive a crash.
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
@@ -188,7 +188,7 @@ class StacServer:
 
 
 def _until_we_end(end: signal.Signals) -> list[object]:
-    """Lets a child end with us even where we are killed (Linux)."""
+    """Let a child process end with this one, even if this one is killed (Linux)."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", end.name.removeprefix("SIG")] if setpriv else []
 

@@ -62,12 +62,12 @@ def write_patch(folder: Path, level: int) -> None:
 
 
 def level_of(labels: Sequence[str]) -> int:
-    """A brightness that gives the labels away, so that there is something to learn."""
+    """A brightness that depends on the labels, so that a model can be trained."""
     return 500 + 300 * sum(CLASS_NAMES.index(label) + 1 for label in labels)
 
 
 def write_table(path: Path, specs: Sequence[PatchSpec], **changes: Any) -> None:
-    """The official table; ``changes`` replace whole columns, None removes one."""
+    """Write the official table; ``changes`` replace columns, None removes one."""
     columns: dict[str, Any] = {
         "patch_id": [spec.patch_id for spec in specs],
         "labels": [list(spec.labels) for spec in specs],
@@ -84,7 +84,7 @@ def write_table(path: Path, specs: Sequence[PatchSpec], **changes: Any) -> None:
 
 
 def write_v2(root: Path, specs: Sequence[PatchSpec]) -> Path:
-    """BigEarthNet v2 with these patches; flawed ones go into the second official table."""
+    """Write BigEarthNet v2 with these patches; cloudy and snowy ones go to the second table."""
     (root / "BigEarthNet-S2").mkdir(parents=True)
     for spec in specs:
         if spec.on_disk:
@@ -101,7 +101,7 @@ def write_v2(root: Path, specs: Sequence[PatchSpec]) -> Path:
 def write_v1(
     pixels: Path, corine: Mapping[str, Sequence[str]], lists: Mapping[str, Sequence[str]]
 ) -> None:
-    """BigEarthNet v1: patches with CORINE labels in ``pixels``, lists beside it."""
+    """Write BigEarthNet v1: patches with CORINE labels in ``pixels``, lists next to it."""
     for patch, labels in corine.items():
         write_patch(pixels / patch, 1000)
         text = json.dumps({"labels": list(labels), "acquisition_date": "2017-06-13 10:10:31"})

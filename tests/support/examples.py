@@ -1,4 +1,4 @@
-"""How much is tried: few examples and cases in `make test`, all of them in `make test-all`."""
+"""Number of examples and cases: few in `make test`, all in `make test-all`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LEAST: Final = 3
 def register_profiles() -> None:
     """Register the profiles "commit", which is loaded, and "all".
 
-    ``pytest --hypothesis-profile=all`` chooses the other. Neither has a deadline: how long an
-    example takes says more about the machine's other work than about the code.
+    ``pytest --hypothesis-profile=all`` selects the other. Neither has a deadline, because the time
+    of an example depends mostly on the machine's other work.
     """
     settings.register_profile("all", max_examples=USUAL, deadline=None)
     settings.register_profile("commit", max_examples=FEW, deadline=None)
@@ -27,7 +27,7 @@ def register_profiles() -> None:
 
 
 def examples(count: int) -> int:
-    """Share of ``count`` examples that the profile in force asks for, at least three.
+    """Number of examples in the current profile for ``count`` in "all", at least three.
 
     Args:
         count: examples that the property needs in the profile "all".
@@ -36,10 +36,10 @@ def examples(count: int) -> int:
 
 
 def sampled(values: Iterable[Any], quick: Collection[Any]) -> list[Any]:
-    """Cases for ``pytest.mark.parametrize``, of which `make test` runs the quick ones alone.
+    """Cases for ``pytest.mark.parametrize``, of which `make test` runs only the quick ones.
 
     Args:
         values: all cases, in order.
-        quick: those that stand for all.
+        quick: a representative sample.
     """
     return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]

@@ -1,8 +1,8 @@
-"""A real HTTP server of published files on loopback, which goes wrong by a script.
+"""A real HTTP server of published files on loopback, with faults in scripted steps.
 
-Ranges, ``If-Range`` and tags are right unless a step says otherwise; each request for a file
-takes the next step of the script, and once that is used up all is well. Zenodo's record is
-served under its own path. Counting and threads are :class:`~tests.live.loopback.LoopbackServer`'s.
+Each request for a file takes the next step of the script; after the last step all answers are
+correct. Ranges, ``If-Range`` and tags are correct unless a step changes them. Zenodo's record has
+its own path. :class:`~tests.live.loopback.LoopbackServer` counts requests and runs the thread.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ Kind = Literal[
 """What a step does:
 
 * ``drop``: the connection breaks after ``count`` bytes of the body;
-* ``less``: only ``count`` bytes, honestly labelled as a part;
+* ``less``: only ``count`` bytes, correctly labelled as a part;
 * ``short``: half the bytes, and a length that agrees with them but not with the label;
 * ``longer``: 64 bytes more than the label says; ``endless``: no length, and no end;
-* ``whole``: 200 with the whole file, whatever was asked; ``wrong-range``: another part;
+* ``whole``: 200 with the entire file, for any request; ``wrong-range``: another part;
 * ``status``: an error status; ``html``: a page; ``redirect``: to ``location``;
-* ``retag``: the file has another tag from now on, its bytes are the same;
-* ``swap``: the file is another from now on, with another tag, and ``If-Range`` is ignored;
-* ``garbage``: random bytes; ``packed``: gzip is claimed; ``other-size``: another size of the
-  whole is stated; ``unlabelled``: 206 without ``Content-Range``; ``hang``: no answer; ``trickle``:
-  ``count`` bytes at a time, with pauses.
+* ``retag``: from now on the file has another tag and the same bytes;
+* ``swap``: from now on the file has other bytes and another tag, and ``If-Range`` is ignored;
+* ``garbage``: random bytes; ``packed``: the header states gzip; ``other-size``: the header states
+  another size of the file; ``unlabelled``: 206 without ``Content-Range``; ``hang``: no answer;
+  ``trickle``: ``count`` bytes at a time, with pauses.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What happens to one request."""
+    """How one request is answered."""
 
     kind: Kind
     count: int = 0
@@ -72,14 +72,14 @@ class Step:
 
 
 class FileServer(LoopbackServer):
-    """Serves ``files`` of one record.
+    """Serves the files of one record.
 
     Attributes:
         files: name → bytes.
         tag: the strong ETag of all files, or "" for none.
-        script: steps of the requests to come.
-        record: what the record's page says, or None for the truth.
-        understands_if_range: else it sends the whole file wherever the header is.
+        script: steps for the next requests.
+        record: content of the record's page, or None for the correct one.
+        understands_if_range: if False, a request with this header gets the entire file.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -92,20 +92,20 @@ class FileServer(LoopbackServer):
         self.understands_if_range = True
 
     def reset(self) -> None:
-        """Forget requests, script and what was swapped."""
+        """Forget requests, script and changed files."""
         super().reset()
         self.files, self.tag, self.record = dict(self.originals), '"one"', None
         self.script.clear()
         self.understands_if_range = True
 
     def remote(self, name: str, **changes: Any) -> RemoteFile:
-        """A file as it is published."""
+        """A file as published."""
         data = self.originals[name]
         values = {"name": name, "size": len(data), "md5": hashlib.md5(data).hexdigest(), **changes}
         return RemoteFile(**values)
 
     def source(self, *files: RemoteFile, **changes: Any) -> Source:
-        """A source that leads here."""
+        """A source at this server."""
         values: dict[str, Any] = {
             "name": "eurosat",
             "title": "Test set",

@@ -1,4 +1,4 @@
-"""A stack of a whole Sentinel-2 tile, small on disk, of which most blocks cannot be decoded."""
+"""A stack of an entire Sentinel-2 tile, small on disk, in which most blocks cannot be decoded."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ SIDE: Final = 10_980
 BLOCK: Final = 256
 WEST, NORTH = 399_960, 5_300_040
 CORNER: Final = (20 * BLOCK, 20 * BLOCK)
-"""Row and column of the block that holds pixels, next to the tile's middle."""
+"""Row and column of the first block with pixels, next to the centre of the tile."""
 
 
 def pixels() -> npt.NDArray[np.int16]:
-    """Numbers ``(12, 512, 512)`` of the four blocks that hold pixels."""
+    """Numbers ``(12, 512, 512)`` of the four blocks with pixels."""
     rng = np.random.default_rng(3)
     return rng.integers(300, 4000, (12, 2 * BLOCK, 2 * BLOCK), dtype=np.int16)
 
 
-def write(path: Path, *, poisoned: bool = True, **profile: Any) -> Path:
-    """Write the tile; where poisoned, every block but these four is damaged.
+def write(path: Path, *, damaged: bool = True, **profile: Any) -> Path:
+    """Write the tile; if ``damaged``, all other blocks are damaged.
 
-    A reader that decodes any other block fails, so that a test sees it.
+    A reader that decodes another block then fails.
     """
     options = {
         "driver": "GTiff",
@@ -46,13 +46,13 @@ def write(path: Path, *, poisoned: bool = True, **profile: Any) -> Path:
     row, col = CORNER
     with rasterio.open(path, "w", **options) as raster:
         raster.write(pixels(), window=((row, row + 2 * BLOCK), (col, col + 2 * BLOCK)))
-    if poisoned:
-        _poison(path)
+    if damaged:
+        _damage(path)
     return path
 
 
-def _poison(path: Path) -> None:
-    """Let all blocks that hold no pixels point to bytes that are no deflate stream."""
+def _damage(path: Path) -> None:
+    """Let all blocks without pixels point to bytes that are not a deflate stream."""
     data = bytearray(path.read_bytes())
     assert data[:4] == b"II*\0"
     (at,) = struct.unpack_from("<I", data, 4)

@@ -19,7 +19,7 @@ from tests.train.test_loop import store
 
 def main(out: Path, config: TrainConfig) -> None:
     with distributed.joined("cpu") as team:
-        # What another process did before must not matter.
+        # The result must not depend on the random state of a process.
         torch.manual_seed(team.rank)
         patches = store(22) if os.environ.get("ONE_LESS") != str(team.rank) else store(21)
         result = train(config, patches, store(70, seed=1), out)

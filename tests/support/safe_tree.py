@@ -1,7 +1,7 @@
-"""SAFE products in ESA's layout and XML, made of the real pixels of one BigEarthNet patch.
+"""SAFE products in ESA's layout and XML, with the real pixels of one BigEarthNet patch.
 
-The elements, their nesting and attributes are those of real products of 2021 to 2023; long
-lists that nobody here reads (spectral responses, auxiliary files, angle grids) are left out.
+The elements, their nesting and attributes are those of real products of 2021 to 2023. Long lists
+that are not read here (spectral responses, auxiliary files, angle grids) are left out.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ TILE_XML = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 
 @dataclass(frozen=True, kw_only=True)
 class Safe:
-    """What a product says of itself; the pixels are those of a sample."""
+    """Metadata of a product; the pixels are those of a sample."""
 
     level: str = "2A"
     baseline: str = "05.00"
@@ -136,7 +136,7 @@ def pixels() -> dict[str, npt.NDArray[Any]]:
 
 
 def write_safe(root: Path, safe: Safe) -> Path:
-    """A product below ``root``: its folder."""
+    """Write a product below ``root``; returns its folder."""
     patch = native("austria-fields")
     crs, (x, y) = safe.crs or patch.crs, safe.corner or (patch.transform[2], patch.transform[5])
     folder = root / safe.name
@@ -169,7 +169,7 @@ def write_raster(
     place: tuple[float, float, float],
     **tags: str,
 ) -> Path:
-    """One or several bands as a lossless file; the place is the corner and a pixel's side."""
+    """Write bands as a lossless file; ``place`` is the corner and the side of a pixel."""
     path.parent.mkdir(parents=True, exist_ok=True)
     x, y, side = place
     stack = numbers[None] if numbers.ndim == 2 else numbers

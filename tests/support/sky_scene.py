@@ -1,4 +1,4 @@
-"""A made-up scene of meadow, cloud and shadow in the form of the one of ukis-csmask."""
+"""A made-up scene of meadow, cloud and shadow in the format of the scene of ukis-csmask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CLOUD = (0.50, 0.48, 0.50, 0.60, 0.45, 0.35)
 SHADOW = (0.09, 0.07, 0.04, 0.13, 0.06, 0.03)
 WATER = (0.08, 0.06, 0.03, 0.02, 0.01, 0.01)
 SIZE = 160
-"""Pixels of 30 m: four windows of 1200 m each way."""
+"""Pixels of 30 m along a side: four windows of 1200 m."""
 
 
 def arrays() -> tuple[np.ndarray, np.ndarray]:
@@ -28,7 +28,7 @@ def arrays() -> tuple[np.ndarray, np.ndarray]:
 
 
 def file(folder: Path) -> Path:
-    """The scene as its file."""
+    """Write the scene as a file."""
     pixels, mask = arrays()
     path = folder / "sky.npz"
     np.savez(path, img=pixels, msk=mask)

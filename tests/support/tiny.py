@@ -1,4 +1,4 @@
-"""A real, tiny net with its card, for tests of what surrounds a net."""
+"""A tiny real net with its card, for tests of the code around nets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAME = "tiny-test-net"
 
 
 class TinyNet(nn.Module):
-    """One convolution, its mean, one linear layer: enough to be right or wrong."""
+    """One convolution, its mean, and one linear layer."""
 
     def __init__(self, width: int = 8) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def random_patch(seed: int = 0, size: int = 120, **changes: object) -> Raster:
 
 
 def result_of(model: Model, patch: Raster, aim: str = "f1") -> Result:
-    """What the model says of a patch of noise, which the verdict of all checks would refuse."""
+    """The result for a patch of noise, with the verdict of the quality checks only."""
     quality = assess(patch)
     verdict = Verdict(
         decision="cannot tell" if quality.abstained else "answer",
@@ -101,7 +101,7 @@ def result_of(model: Model, patch: Raster, aim: str = "f1") -> Result:
 
 
 def decided_folder(folder: Path, name: str = NAME) -> Path:
-    """A model folder whose card holds all that validation decides, on made-up answers."""
+    """A model folder whose card has all results of validation, computed from random logits."""
     torch.manual_seed(0)
     random = np.random.default_rng(0)
     truth = random.random((90, len(CLASS_NAMES))) < 0.3

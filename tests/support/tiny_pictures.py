@@ -1,4 +1,4 @@
-"""A real, tiny model of pictures with its card, for tests of what surrounds it."""
+"""A tiny real model for pictures with its card, for tests of the code around it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "tiny-picture-net"
 
 
 class TinyPictureNet(nn.Module):
-    """One convolution, its mean, one linear layer."""
+    """One convolution, its mean, and one linear layer."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A small data set of real patches, turned and brightened, for tests of what is fitted to one."""
+"""A small data set of real patches, rotated and brightened, for tests of fitting."""
 
 from __future__ import annotations
 

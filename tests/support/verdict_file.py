@@ -1,4 +1,4 @@
-"""A ``verdict.json`` of small, made-up counts in the form that ``trust measure`` writes."""
+"""A ``verdict.json`` with small made-up counts, in the form that ``trust measure`` writes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ GOOD: Final = 40
 
 
 def rate(hits: int, count: int) -> dict[str, Any]:
-    """A share with its interval, as JSON has it."""
+    """A rate with its interval, as in JSON."""
     return Rate.of(hits, count).as_dict()
 
 
 def group(name: str, kind: str, hits: int, *, real: bool = False, n: int = 20) -> dict[str, Any]:
-    """One group of patches, of which that many are caught."""
+    """A group of patches, of which ``hits`` are caught."""
     return {
         "name": name,
         "title": f"the group {name}",
@@ -43,7 +43,7 @@ def curve(*risk: float) -> dict[str, Any]:
 
 
 def selective(n: int, **orders: dict[str, Any]) -> dict[str, Any]:
-    """Risk against coverage of some patches."""
+    """Risk against coverage for ``n`` patches."""
     return {
         "n": n,
         "loss": "share of classes decided wrongly",
