@@ -1,6 +1,6 @@
-"""landcover: which land covers a Sentinel-2 patch shows, and how far to trust the answer.
+"""landcover: classify the land cover in Sentinel-2 patches, with a verdict on each prediction.
 
-The public interface, which :mod:`landcover.api` describes::
+The public interface, documented in :mod:`landcover.api`::
 
     import landcover as lc
 
@@ -10,7 +10,7 @@ The public interface, which :mod:`landcover.api` describes::
     print(result.to_frame())
     result.explain("Inland waters").plot().savefig("why.png")
 
-Importing the package loads nothing else: each name is loaded when it is first used.
+Importing the package loads nothing else: each name is loaded on first use.
 """
 
 from importlib import import_module
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything
-    """Load a public name from :mod:`landcover.api` on its first use."""
+    """Load a public name from :mod:`landcover.api` on first use."""
     if name in __all__:
         value = getattr(import_module("landcover.api"), name)
         globals()[name] = value

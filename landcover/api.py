@@ -1,6 +1,6 @@
 """The public interface: ``import landcover as lc``.
 
-Five lines from a file to an answer with its reasons::
+From a file to a prediction with an explanation in five lines::
 
     import landcover as lc
 
@@ -9,7 +9,7 @@ Five lines from a file to an answer with its reasons::
     result.to_frame()  # a row a class
     result.explain("Inland waters").plot()  # a matplotlib figure
 
-A raster, a result and an attribution map show themselves as pictures in a notebook.
+In a notebook, rasters, results and attribution maps are displayed as pictures.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ def open(path: str | Path, *, at: tuple[float, float] | None = None) -> Raster: 
     Args:
         path: a GeoTIFF or JPEG 2000 stack, a folder of band files, a zip of either, a PNG or
             JPEG picture, or the name of a sample such as ``"finland-lake"``.
-        at: latitude and longitude (WGS 84 degrees): the window of 1200 m around that place is
-            read instead of the whole.
+        at: latitude and longitude (WGS 84 degrees); reads only the window of 1200 m around
+            this location.
 
     Returns:
-        A raster of surface reflectance (0 to about 1) on a 10 m grid; of a picture brightness,
-        0 to 1.
+        A raster of surface reflectance (0 to about 1) on a 10 m grid, or for a picture its
+        brightness (0 to 1).
 
     Raises:
-        BadInput: it is none of these, cannot be used, or does not hold the place.
+        BadInput: the file is none of these, cannot be used, or does not contain the location.
     """
     return sources.read(path, None if at is None else Cut(size=PATCH_PIXELS, place=at))
 
@@ -78,22 +78,23 @@ def open(path: str | Path, *, at: tuple[float, float] | None = None) -> Raster: 
 def fetch(
     lat: float, lon: float, *, near: str | date | None = None, catalog: str = archives.DEFAULT
 ) -> Raster:
-    """Fetch the best recent pass over a place, or the one nearest to a day, from an archive.
+    """Fetch the best recent pass over a location, or the one nearest to a day, from an archive.
 
     Args:
         lat: latitude, WGS 84 degrees.
         lon: longitude, WGS 84 degrees.
-        near: a day such as ``"2024-06-15"``; without it, the recent pass with least cloud.
+        near: a day such as ``"2024-06-15"``; by default the recent pass with the least cloud.
         catalog: ``"earth-search"``, ``"planetary-computer"``, ``"copernicus"``, or the path of
             a file that ``landcover index`` made.
 
     Returns:
-        Surface reflectance of the twelve bands, 1200 m around the place, on a 10 m grid.
+        Surface reflectance (0 to about 1) of the twelve bands on a 10 m grid, in a window of
+        1200 m centred on the location.
 
     Raises:
-        BadInput: there is no usable pass, or ``near`` is no day.
+        BadInput: there is no usable pass, or ``near`` is not a date.
         UnknownName: there is no such catalogue.
-        FetchError: the archive cannot be reached or answers nonsense.
+        FetchError: the archive cannot be reached or its response is invalid.
     """
     day = _day(near) if isinstance(near, str) else near
     return archives.fetch_best(catalog, archives.SceneQuery.around(lat, lon, day=day))
@@ -110,7 +111,7 @@ def load_model(name_or_path: str | Path | None = None, device: str = "auto") -> 
     Raises:
         UnknownName: there is no such model.
         CorruptModel: card or weights are damaged or do not belong together.
-        BadInput: the folder holds no model, or there is no such device here.
+        BadInput: the folder contains no model, or this machine has no such device.
     """
     wanted = registry.DEFAULT_MODEL if name_or_path is None else name_or_path
     return Classifier(registry.default().load(wanted, device))
@@ -118,7 +119,7 @@ def load_model(name_or_path: str | Path | None = None, device: str = "auto") -> 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A loaded model that gives prediction and verdict in one pass.
+    """A loaded model that gives the prediction and the verdict in one forward pass.
 
     Attributes:
         model: the net with its card.
@@ -128,19 +129,19 @@ class Classifier:
 
     @property
     def card(self) -> Card:
-        """What the model was made for, made of and measured to do."""
+        """The model card: input, architecture, classes, thresholds and training."""
         return self.model.card
 
     def predict(self, raster: Raster, aim: str = DEFAULT_AIM) -> Classification:
-        """Predict the classes of a patch or picture and judge whether to believe them.
+        """Predict the classes of a patch or picture and assess whether to trust the prediction.
 
         Args:
-            raster: a window of the bands, level and size that the card names.
-            aim: what the thresholds should serve: ``"f1"``, ``"f2"``, ``"precision=P"`` or
+            raster: a raster with the bands, level and size that the card requires.
+            aim: the aim of the thresholds: ``"f1"``, ``"f2"``, ``"precision=P"`` or
                 ``"recall=R"``.
 
         Raises:
-            ModelMismatch: the raster is not what the model was made for.
+            ModelMismatch: the raster does not meet the card's requirements.
             BadInput: the aim is unknown, or the model has no thresholds for it.
         """
         return Classification(model=self.model, **vars(predict(self.model, raster, aim)))
@@ -150,7 +151,7 @@ class Classifier:
         return notebook.html(
             {
                 "model": f"{card.title} ({card.name})",
-                "looks at": f"{card.level}, {' '.join(card.bands)}",
+                "input": f"{card.level}, {' '.join(card.bands)}",
                 "window": f"{card.pixels} × {card.pixels} pixels of {card.pixel_m} m",
                 "classes": str(len(card.classes)),
                 "card": card.hash,
@@ -160,22 +161,22 @@ class Classifier:
 
 @dataclass(frozen=True, kw_only=True)
 class Classification(Result):
-    """What a model says of a raster, with the verdict on it.
+    """A model's prediction for a raster, with the verdict.
 
     Attributes:
-        model: the model that was asked.
-        raster: what it looked at.
+        model: the model.
+        raster: its input.
         prediction: score, probability, threshold and decision of each class.
-        verdict: whether to believe it, with the findings of all checks.
+        verdict: whether to trust the prediction, with the findings of all checks.
     """
 
     model: Model
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a class in the nomenclature's order.
+        """Return a table with one row per class, in the nomenclature's order.
 
         The columns are ``label``, ``theme``, ``probability`` and ``threshold`` (0 to 1),
-        ``predicted`` and ``certainty``. Where the verdict is "cannot tell", no class is
+        ``predicted`` and ``certainty``. If the verdict is "cannot tell", no class is
         predicted and none has a certainty. ``attrs`` holds the source, the model and the verdict.
         """
         frame = pd.DataFrame([row.as_dict() for row in label_rows(self)])
@@ -189,13 +190,13 @@ class Classification(Result):
     def explain(
         self, label: str, method: str | None = None, *, baseline: str = DEFAULT_BASELINE
     ) -> AttributionMap:
-        """Show which pixels speak for a class and which against it.
+        """Compute which pixels are evidence for a class and which against it.
 
         Args:
             label: full or short name of a class, predicted or not.
             method: ``"integrated-gradients"``, ``"gradient-shap"``, ``"grad-cam"``,
-                ``"fine-cam"`` or ``"occlusion"``; None for the one that measures best for
-                this model.
+                ``"fine-cam"`` or ``"occlusion"``; None for the most faithful one, as measured
+                for this model.
             baseline: what the patch is compared with: ``"mean"``, ``"dark"`` or ``"blurred"``.
 
         Raises:
@@ -224,10 +225,10 @@ class Classification(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class AttributionMap:
-    """Which pixels of a raster speak for a class.
+    """A map of the evidence that each pixel of a raster gives for or against a class.
 
     Attributes:
-        raster: what was explained.
+        raster: the raster that was classified.
         explanation: attribution ``(y, x)`` with its method, unit and scale.
     """
 
@@ -236,11 +237,11 @@ class AttributionMap:
 
     @property
     def reading(self) -> str:
-        """A sentence that reads the map."""
+        """A sentence that describes the map."""
         return sentences.sentence(self.explanation, self.raster)
 
     def plot(self) -> Figure:
-        """A figure: the picture, and the attribution over it with its colour scale."""
+        """Plot the picture next to the attribution overlay with its colour scale."""
         found = self.explanation
         title = explaining.METHODS[found.method].title
         figure = NotebookFigure(figsize=(8.6, 4.9), layout="constrained")
@@ -276,7 +277,7 @@ class NotebookFigure(Figure):
 
 
 def _best_method(model: Model) -> str:
-    """The method that measures best for a model; the usual one where none was measured."""
+    """Return the most faithful method for a model; the default one if none was measured."""
     measured = None if model.folder is None else ratings.load(model.folder)
     return (measured.best if measured else None) or DEFAULT_METHOD
 
@@ -286,5 +287,5 @@ def _day(text: str) -> date:
         return date.fromisoformat(text.strip())
     except ValueError:
         raise BadInput(
-            f"near is '{text[:40]}', which is no day: give one such as \"2024-06-15\"."
+            f"near is '{text[:40]}', which is not a date: give one such as \"2024-06-15\"."
         ) from None

@@ -81,7 +81,7 @@ def _fit(options: argparse.Namespace) -> int:
         "days": list(found.days),
         **found.made,
     }
-    print(_json(record) if options.json else verdict_text.of_fit(record))
+    print(_json(record) if options.json else verdict_text.fit_text(record))
     return 0
 
 
@@ -117,7 +117,7 @@ def _measure(options: argparse.Namespace) -> int:
     elif options.markdown:
         print(verdict_text.as_markdown(found))
     else:
-        print(verdict_text.of_measure(found, model.card.name, model.card.hash))
+        print(verdict_text.measurement_text(found, model.card.name, model.card.hash))
     return 0
 
 

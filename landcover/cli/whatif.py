@@ -182,7 +182,7 @@ def _neighbours(model: Model, folder: Path, patch: Raster, count: int) -> dict[s
 
 def _what_if(model: Model, patch: Raster, changes: Sequence[Change]) -> dict[str, Any]:
     from landcover.explain.what_if import what_if  # noqa: PLC0415 - see the top
-    from landcover.trust.judge import judge  # noqa: PLC0415 - see the top
+    from landcover.trust.assessment import assess  # noqa: PLC0415 - see the top
 
     found = what_if(model, patch, changes)
     rows = [
@@ -199,7 +199,7 @@ def _what_if(model: Model, patch: Raster, changes: Sequence[Change]) -> dict[str
         "changes": list(found.descriptions),
         "mirrored": found.mirrored,
         "labels": rows,
-        "verdict": judge(model, found.patch, found.after).as_dict(),
+        "verdict": assess(model, found.patch, found.after).as_dict(),
     }
 
 

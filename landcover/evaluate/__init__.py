@@ -1,1 +1,1 @@
-"""Measuring models on labelled data, and comparing them."""
+"""Evaluate models on labelled data, and compare them."""

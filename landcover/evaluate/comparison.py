@@ -1,11 +1,10 @@
-"""Two models on the same patches: how far apart they are, and whether that is chance.
+"""Compare two models on the same patches: their differences and whether these are significant.
 
-Both are measured on the same bootstrap resamples, and the interval is one of the
-*difference* (a paired bootstrap; Efron and Tibshirani 1993, chapter 16): patches that are
-hard for both models move both metrics and leave the difference alone, so that it is far
-more certain than two separate intervals suggest. Where the interval holds 0, these
-patches do not tell which model is better. Of many differences looked at, one in twenty
-excludes 0 by chance.
+Both models are measured on the same bootstrap resamples, and the interval is that of the
+*difference* (a paired bootstrap; Efron and Tibshirani 1993, chapter 16). Patches that are
+difficult for both models change both metrics but not the difference, so its interval is much
+narrower than two separate intervals suggest. If the interval contains 0, these patches do not
+show which model is better. Of many differences, one in twenty excludes 0 by chance.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from landcover.core.raster import FloatArray
 from landcover.core.schema import Interval, Schema
 from landcover.evaluate.report import Bootstrap, Evaluation
 from landcover.evaluate.report_metrics import Draws, Material, number, span, thresholds_of
-from landcover.evaluate.report_text import UNIT_WORDS, figure, short, with_span
+from landcover.evaluate.report_text import UNIT_WORDS, decimals, short, with_span
 from landcover.metrics.bootstrap import Resampled
 from landcover.metrics.scores import (
     CLASS_METRICS,
@@ -47,16 +46,16 @@ __all__ = [
 ]
 
 _SHOWN: Final = ("ap", "f1")
-"""Metrics of a class that a terminal shows."""
+"""Class metrics shown in a terminal."""
 _BETTER: Final = {"a": "A", "b": "B", None: "–"}
 
 
 class Gap(Schema):
-    """How far two models are apart in one metric.
+    """Difference of two models in one metric.
 
-    ``a`` and ``b`` are the metrics, ``difference`` is A − B with its 95 % ``interval``,
-    ``share_a_better`` of the resamples (ties as halves). ``better`` is None where the interval
-    holds 0 or the class has fewer than five positives.
+    ``a`` and ``b`` are the metrics, ``difference`` is A − B with its 95 % ``interval``, and
+    ``share_a_better`` is the share of resamples in which A is better (ties count half).
+    ``better`` is None if the interval contains 0 or the class has fewer than five positives.
     """
 
     a: float | None
@@ -68,7 +67,7 @@ class Gap(Schema):
 
 
 class ClassGaps(Schema):
-    """The gaps of one class; ``support`` is how many patches have it."""
+    """The differences in one class; ``support`` is the number of patches with it."""
 
     support: int
     ap: Gap
@@ -81,13 +80,13 @@ class ClassGaps(Schema):
     ace: Gap
 
     def gap(self, name: str) -> Gap:
-        """The gap of one of :data:`landcover.metrics.scores.CLASS_METRICS`."""
+        """Return the difference in one of :data:`landcover.metrics.scores.CLASS_METRICS`."""
         found: Gap = getattr(self, name)
         return found
 
 
 class ComparedModel(Schema):
-    """Which of two models."""
+    """Name and version of one of the two models."""
 
     model: str
     card_hash: str
@@ -95,7 +94,7 @@ class ComparedModel(Schema):
 
 
 class Comparison(Schema):
-    """Two models on the same patches: what ``landcover compare --json`` prints."""
+    """Comparison of two models on the same patches, as ``landcover compare --json`` prints it."""
 
     version: Literal[1] = 1
     dataset: str
@@ -104,7 +103,7 @@ class Comparison(Schema):
     b: ComparedModel
     n: int
     overall: dict[str, Gap]
-    """Metric over all classes → gap."""
+    """Metric over all classes → difference."""
     per_class: dict[str, ClassGaps]
     macro_classes: tuple[str, ...]
     bootstrap: Bootstrap
@@ -112,14 +111,14 @@ class Comparison(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of two models, with what it says.
+    """One of the two models, with its probabilities.
 
     Attributes:
-        name: of the model.
-        card_hash: which version of it.
-        probability: ``(patch, class)``.
-        thresholds: one a class.
-        seen: whether it was trained on these patches; None where that is not known.
+        name: name of the model.
+        card_hash: hash of its card.
+        probability: ``(patch, class)``, 0 to 1.
+        thresholds: one per class.
+        seen: whether it was trained on these patches; None if unknown.
     """
 
     name: str
@@ -130,7 +129,7 @@ class Side:
 
 
 def side_of(card: Card, answer: FloatArray, classes: Sequence[str], *, seen: bool | None) -> Side:
-    """A model's side from its card and its probabilities."""
+    """Build a model's side from its card and its probabilities."""
     return Side(
         name=card.name,
         card_hash=card.hash,
@@ -141,12 +140,12 @@ def side_of(card: Card, answer: FloatArray, classes: Sequence[str], *, seen: boo
 
 
 def compare(first: Evaluation, second: Evaluation, *, draws: Draws | None = None) -> Comparison:
-    """Compare two reports, whose patches may stand in different orders.
+    """Compare two reports, which may list the patches in different orders.
 
     Args:
-        first: of model A.
-        second: of model B.
-        draws: how intervals are made.
+        first: report of model A.
+        second: report of model B.
+        draws: bootstrap settings.
 
     Raises:
         BadInput: the reports are about different patches, labels or classes.
@@ -202,9 +201,9 @@ def compare_sides(
         material: the patches.
         first: model A.
         second: model B.
-        dataset: name of the data set that the patches are from.
+        dataset: name of the data set.
         split: its split.
-        draws: how intervals are made.
+        draws: bootstrap settings.
     """
     draws = draws or Draws()
     sides = (first, second)
@@ -234,13 +233,13 @@ def compare_sides(
 
 
 def as_text(found: Comparison) -> str:
-    """A comparison as a person reads it in a terminal."""
+    """Format a comparison for a terminal."""
     boot, models = found.bootstrap, (found.a, found.b)
     head = [
         f"A {found.a.model} ({found.a.card_hash}), B {found.b.model} ({found.b.card_hash})",
         f"on {found.dataset}, split {found.split}: {found.n} patches",
         *(
-            f"{one.model} has learnt from these patches: its metrics flatter it."
+            f"{one.model} was trained on these patches: its metrics are too good."
             for one in models
             if one.seen_in_training
         ),
@@ -250,10 +249,10 @@ def as_text(found: Comparison) -> str:
         arrow = " ↓" if name in LOWER_IS_BETTER else ""
         rows.append(_row(name + arrow, gap))
     drawn = f"{boot.resamples} paired bootstrap resamples of {UNIT_WORDS[boot.unit]}"
-    undecided = f"Where they hold 0, or a class has fewer than {MIN_POSITIVES} patches"
+    undecided = f"If they contain 0, or a class has fewer than {MIN_POSITIVES} patches"
     tail = [
-        f"Brackets hold 95 % of {drawn}; the patches lie in {boot.blocks} blocks.",
-        f"{undecided}, nothing tells which is better. ↓: lower is better.",
+        f"Brackets contain 95 % of {drawn}; the patches are in {boot.blocks} blocks.",
+        f"{undecided}, the data do not show which is better. ↓: lower is better.",
     ]
     classes = [
         row
@@ -281,7 +280,7 @@ def _side(report: Evaluation, answer: FloatArray, thresholds: Sequence[float]) -
 
 
 def _refuse(first: Evaluation, second: Evaluation) -> None:
-    """Raise unless two reports are about the same patches and classes.
+    """Check that two reports are about the same patches and classes.
 
     Raises:
         BadInput: they are not.
@@ -289,8 +288,8 @@ def _refuse(first: Evaluation, second: Evaluation) -> None:
     a, b = first.predictions.ids, second.predictions.ids
     if set(first.classes) != set(second.classes) or first.exclusive != second.exclusive:
         raise BadInput(
-            f"{first.metrics.model} and {second.metrics.model} were measured on other "
-            "classes: compare two models of the same."
+            f"{first.metrics.model} and {second.metrics.model} were measured on different "
+            "classes: compare two models of the same classes."
         )
     if set(a) != set(b) or len(set(a)) != len(a) or len(a) != len(b):
         raise BadInput(
@@ -303,7 +302,7 @@ def _refuse(first: Evaluation, second: Evaluation) -> None:
 def _gap(
     name: str, points: Sequence[float], drawn: Sequence[Doubles], *, enough: bool = True
 ) -> Gap:
-    """How far two models are apart in one metric."""
+    """Compute the difference of two models in one metric."""
     gaps = drawn[0] - drawn[1]
     known = gaps[np.isfinite(gaps)] * (-1 if name in LOWER_IS_BETTER else 1)
     interval = span(gaps)
@@ -348,7 +347,7 @@ def _class_gaps(
 def _row(name: str, gap: Gap) -> str:
     share = "–" if gap.share_a_better is None else f"{gap.share_a_better:.0%}"
     return (
-        f"{name:<30}{figure(gap.a):>9}{figure(gap.b):>9}"
+        f"{name:<30}{decimals(gap.a):>9}{decimals(gap.b):>9}"
         f"{with_span(gap.difference, gap.interval, sign='+'):>28}"
         f"{share:>13}{_BETTER[gap.better]:>8}"
     )

@@ -1,4 +1,4 @@
-"""What a model folder holds, in one row: facts of its card, size, and metrics of its reports."""
+"""Summary of a model folder: values of its card, file size, and metrics of its reports."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["describe"]
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """What ``landcover models --json`` prints of a model folder.
+    """Summarise a model folder, as ``landcover models --json`` prints it.
 
     Raises:
-        CorruptModel: the card or a report cannot be trusted.
+        CorruptModel: the card or a report is damaged.
     """
     card = read_card(folder)
     weights = folder / WEIGHTS_FILE

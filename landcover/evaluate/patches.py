@@ -1,7 +1,7 @@
-"""Measure models on BigEarthNet's patches, which show any of 19 classes.
+"""Evaluate models on BigEarthNet's patches, which contain any of 19 classes.
 
-Patches go through the same door as a user's: read, brought to 10 m, checked against the
-card, classified. Pixels are read a batch at a time, so a split of any size fits.
+Patches take the same path as a user's: they are read, resampled to 10 m, checked against the
+card, and classified. Pixels are read in batches, so a split of any size fits in memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from landcover.datasets.split_distance import (
 from landcover.decide import conformal_fit
 from landcover.evaluate.report import LabelSetCoverage, Origin, PartMetrics, Speed
 from landcover.evaluate.report_metrics import Draws, Material, part, thresholds_of
-from landcover.evaluate.task import BATCH, in_order, timed
+from landcover.evaluate.task import BATCH, in_class_order, timed
 from landcover.io.band_files import to_patch
 from landcover.models import registry
 from landcover.models.card import Card
@@ -59,16 +59,16 @@ class PatchTask:
 
     @property
     def name(self) -> str:
-        """Of the data set, as reports call it."""
+        """Name of the data set in reports."""
         return self.dataset.name
 
     @property
     def default_model(self) -> str:
-        """The model that is measured unless another is named."""
+        """The model to evaluate by default."""
         return registry.DEFAULT_MODEL
 
     def baselines(self, model: Card, folder: Path, device: str = "auto") -> list[Model]:  # noqa: ARG002 - as the protocol has it
-        """The registered baselines but for the model itself."""
+        """Load the registered baselines, except the model itself."""
         return [
             registry.default().load(name, device)
             for name in registry.BASELINES
@@ -76,24 +76,24 @@ class PatchTask:
         ]
 
     def check(self, card: Card) -> None:
-        """Raise unless a model knows the 19 classes.
+        """Check that a model has the 19 classes.
 
         Raises:
             ModelMismatch: it does not.
         """
         if set(card.classes) != set(CLASS_NAMES):
             raise ModelMismatch(
-                f"{card.title} knows {len(card.classes)} classes, and this data set "
-                f"has {len(CLASS_NAMES)}: evaluate a model of all of them."
+                f"{card.title} has {len(card.classes)} classes, and this data set "
+                f"has {len(CLASS_NAMES)}: evaluate a model with all of them."
             )
 
     def refuse_leaks(
         self, card: Card, split: str, *, allow_touching: bool = False, strict: bool = False
     ) -> None:
-        """Raise if a split is no test of a model: ``split_distance.refuse_leaks``.
+        """Raise if a split cannot test a model (see ``split_distance.refuse_leaks``).
 
         Raises:
-            BadInput: the split is unknown, or lies too near to what the model was trained on.
+            BadInput: the split is unknown, or is too close to the training data.
         """
         refuse_leaks(
             self.dataset,
@@ -104,13 +104,13 @@ class PatchTask:
         )
 
     def material(self, split: str) -> Material:
-        """Truth, countries and blocks of a split."""
+        """Return the truth, countries and blocks of a split."""
         return material_of(self.dataset.records(split))
 
     def probabilities(
         self, models: Sequence[Model], split: str, progress: Report | None = None
     ) -> list[FloatArray]:
-        """Each model's probabilities, float32 ``(patch, class)``, classes in our order."""
+        """Compute each model's probabilities, float32 ``(patch, class)``, classes in our order."""
         for model in models:
             self.check(model.card)
         records = self.dataset.records(split)
@@ -131,7 +131,7 @@ class PatchTask:
         return has_seen(card, self.dataset, split)
 
     def origin(self, card: Card, split: str) -> Origin:
-        """Which weights these are, and how far from the split they were trained."""
+        """Return the card's hash, and the distance of the split to the training data."""
         found = self._nearness(card, split)
         return Origin(
             card_hash=card.hash,
@@ -143,7 +143,7 @@ class PatchTask:
     def details(
         self, card: Card, split: str, material: Material, answer: FloatArray, draws: Draws
     ) -> dict[str, Any]:
-        """Patches that touch those of the training, coverage of label sets, distances."""
+        """Count patches that touch training patches; add label-set coverage and distances."""
         found = self._nearness(card, split)
         touching, apart = None, None
         if found is not None and not found.unknown:
@@ -159,7 +159,7 @@ class PatchTask:
         }
 
     def speed(self, model: Model, n: int = 15) -> Speed:
-        """Median time of one warm classification of one patch, with what it was measured on."""
+        """Measure the median time of one warm classification, with device and threads."""
         shape = (len(BAND_NAMES), model.card.pixels, model.card.pixels)
         pixels = np.full(shape, 0.1, np.float32)
         pixels += np.random.default_rng(0).normal(0, 0.02, shape).astype(np.float32)
@@ -174,7 +174,7 @@ class PatchTask:
         return timed(model, lambda: model.predict(patch), n)
 
     def _nearness(self, card: Card, split: str) -> Proximity | None:
-        """How near a split lies to what a model was trained on; models often share that."""
+        """Compute the distance of a split to the training data (cached: models often share it)."""
         key = split, training_splits(card, self.dataset)
         if key not in self._near:
             self._near[key] = distance_to_training(self.dataset, *key)
@@ -182,16 +182,16 @@ class PatchTask:
 
 
 def training_splits(card: Card, dataset: Dataset) -> tuple[str, ...]:
-    """The splits of a data set that a model was trained on; none where it was another one."""
+    """Return the splits on which a model was trained; none if it used another data set."""
     if card.training.get("dataset") != dataset.title:
         return ()
     return tuple(str(name) for name in card.training.get("splits", ()))
 
 
 def has_seen(card: Card, dataset: Dataset, split: str) -> bool | None:
-    """Whether a model was trained on patches of a split; None where its data was another's.
+    """Whether a model was trained on patches of a split; None if it used another data set.
 
-    Other data sets may show the same places, so that "no" would claim too much.
+    Other data sets may contain the same places, so "no" would not be certain.
     """
     if card.training.get("dataset") != dataset.title:
         return None
@@ -200,7 +200,7 @@ def has_seen(card: Card, dataset: Dataset, split: str) -> bool | None:
 
 
 def material_of(records: Sequence[Record]) -> Material:
-    """What metrics need of BigEarthNet's patches."""
+    """Return truth, countries and blocks of BigEarthNet patches."""
     return Material(
         ids=tuple(record.patch_id for record in records),
         classes=CLASS_NAMES,
@@ -214,13 +214,13 @@ def _answer(model: Model, patches: Sequence[Raster]) -> FloatArray:
     with torch.inference_mode():
         scores = model.scores(torch.stack([model.tensor(patch) for patch in patches])).float()
         answer: FloatArray = model.probabilities(scores).cpu().numpy()
-    return in_order(model, answer, CLASS_NAMES)
+    return in_class_order(model, answer, CLASS_NAMES)
 
 
 def _apart(
     card: Card, material: Material, answer: FloatArray, found: Proximity, draws: Draws
 ) -> PartMetrics | None:
-    """Metrics of the patches that touch none of the training; None where all or none do."""
+    """Compute metrics of the patches that touch no training patch; None if all or none touch."""
     touching = found.touching
     if touching.all() or not touching.any():
         return None
@@ -228,7 +228,7 @@ def _apart(
 
 
 def _label_sets(card: Card, material: Material, answer: FloatArray) -> dict[str, Any]:
-    """The coverage that the card's label sets had; nothing where it has none."""
+    """Measure the coverage of the card's label sets; empty if it has none."""
     if card.label_sets is None:
         return {}
     observed = conformal_fit.observe(

@@ -1,7 +1,7 @@
-"""Measure models on EuroSAT's pictures, which show exactly one of ten classes.
+"""Evaluate models on EuroSAT's pictures, which contain exactly one of ten classes.
 
-Pictures go through the same door as a user's: decoded, checked, classified as floats
-between 0 and 1. The baselines that lie in the model's folder are measured beside it.
+Pictures take the same path as a user's: they are decoded, checked, and classified as floats
+between 0 and 1. The baselines in the model's folder are evaluated as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from landcover.datasets.eurosat import EuroSat, EuroSatRecord, are_packed, dista
 from landcover.datasets.eurosat_store import RgbStore
 from landcover.evaluate.report import Origin, PartMetrics, Speed
 from landcover.evaluate.report_metrics import Draws, Material, part, thresholds_of
-from landcover.evaluate.task import BATCH, in_order, timed
+from landcover.evaluate.task import BATCH, in_class_order, timed
 from landcover.models import registry
 from landcover.models.card import CARD_FILE, RGB, Card
 from landcover.models.inference import Scorer
@@ -34,7 +34,7 @@ from landcover.models.model import Model, load_model
 __all__ = ["BASELINES", "PictureTask", "baselines_in", "material_of", "probabilities_of"]
 
 BASELINES: Final = "baselines"
-"""Folder of the baselines in a model's folder."""
+"""Folder of the baselines in a model folder."""
 BLOCK_KM: Final = 12.0
 _DEGREE_KM: Final = 6371.0 * math.pi / 180
 _RULE: Final = "by the names of the pictures"
@@ -49,43 +49,43 @@ class PictureTask:
 
     @property
     def name(self) -> str:
-        """Of the data set, as reports call it."""
+        """Name of the data set in reports."""
         return self.dataset.name
 
     @property
     def default_model(self) -> str:
-        """The model that is measured unless another is named."""
+        """The model to evaluate by default."""
         return registry.PICTURE_MODEL
 
     def baselines(self, model: Card, folder: Path, device: str = "auto") -> list[Model]:  # noqa: ARG002 - as the protocol has it
-        """The baselines in the model's folder: :func:`baselines_in`."""
+        """Load the baselines in the model's folder with :func:`baselines_in`."""
         return baselines_in(folder, device)
 
     def check(self, card: Card) -> None:
-        """Raise unless a card's model is for EuroSAT's pictures.
+        """Check that a card's model is for EuroSAT's pictures.
 
         Raises:
-            ModelMismatch: it is for something else.
+            ModelMismatch: it has another level or other classes.
         """
         if card.level != RGB or set(card.classes) != set(EUROSAT_CLASSES):
             raise ModelMismatch(
-                f"{card.title} was not made for EuroSAT: it looks at {card.level} and knows "
-                f"{len(card.classes)} classes, so evaluate eurosat-rgb."
+                f"{card.title} was not made for EuroSAT: it takes {card.level} as input and has "
+                f"{len(card.classes)} classes; evaluate eurosat-rgb instead."
             )
 
     def refuse_leaks(
         self, card: Card, split: str, *, allow_touching: bool = False, strict: bool = False
     ) -> None:
-        """Refuse nothing: the report tells the pictures that a model was trained on apart."""
+        """Do nothing: the report gives separate metrics of pictures not used for training."""
 
     def material(self, split: str) -> Material:
-        """Truth and blocks of a split."""
+        """Return the truth and blocks of a split."""
         return material_of(self.dataset.records(split))
 
     def probabilities(
         self, models: Sequence[Model], split: str, progress: Report | None = None
     ) -> list[FloatArray]:
-        """Each model's probabilities, float32 ``(picture, class)``, in EuroSAT's order."""
+        """Compute each model's probabilities, float32 ``(picture, class)``, in EuroSAT's order."""
         for model in models:
             self.check(model.card)
         return probabilities_of(models, self.dataset.load(split, progress), progress)
@@ -96,7 +96,7 @@ class PictureTask:
         return None if known is None else bool(known.any())
 
     def origin(self, card: Card, split: str) -> Origin:
-        """Which weights these are, and how far from the split they were trained."""
+        """Return the card's hash, and the distance of the split to the training data."""
         records = self.dataset.records(split)
         splits = tuple(map(str, card.training.get("splits", ())))
         known = _trained_on(card, [record.name for record in records])
@@ -117,7 +117,7 @@ class PictureTask:
     def details(
         self, card: Card, split: str, material: Material, answer: FloatArray, draws: Draws
     ) -> dict[str, Any]:
-        """Metrics without the pictures of the training, and notes on these and on places."""
+        """Add metrics of pictures not used for training, and notes on training and places."""
         known = _trained_on(card, material.ids)
         found: dict[str, Any] = {}
         notes: list[str] = []
@@ -130,24 +130,24 @@ class PictureTask:
         return {**found, "absent": 0, "note": " ".join(notes)}
 
     def speed(self, model: Model, n: int = 9) -> Speed:
-        """Median time of one warm classification of one picture, with its surroundings."""
+        """Measure the median time of one warm classification, with device and threads."""
         side = model.card.pixels
         pixels = torch.from_numpy(np.random.default_rng(0).random((1, 3, side, side), np.float32))
         return timed(model, lambda: model.predict_pixels(pixels), n)
 
 
 def baselines_in(folder: Path, device: str = "auto") -> list[Model]:
-    """The baselines in a model's folder, in the order of their names; none where there is none.
+    """Load the baselines in a model folder, in reverse order of their names; there may be none.
 
     Raises:
-        CorruptModel: one of them cannot be trusted.
+        CorruptModel: one of them is damaged.
     """
     cards = sorted((folder / BASELINES).glob(f"*/{CARD_FILE}"))
     return [load_model(path.parent, device) for path in reversed(cards)]
 
 
 def material_of(records: Sequence[EuroSatRecord]) -> Material:
-    """What metrics need of EuroSAT's pictures."""
+    """Return truth and blocks of EuroSAT pictures."""
     column = [EUROSAT_CLASSES.index(record.label) for record in records]
     return Material(
         ids=tuple(record.name for record in records),
@@ -162,21 +162,21 @@ def material_of(records: Sequence[EuroSatRecord]) -> Material:
 def probabilities_of(
     models: Sequence[Model], store: RgbStore, progress: Report | None = None
 ) -> list[FloatArray]:
-    """Each model's probabilities, float32 ``(picture, class)``, classes in EuroSAT's order.
+    """Compute each model's probabilities, float32 ``(picture, class)``, in EuroSAT's order.
 
     Raises:
-        CorruptModel: a model answers with NaN or infinity.
+        CorruptModel: a model returns NaN or infinity.
     """
     answers = [np.empty((len(store), len(EUROSAT_CLASSES)), dtype=np.float32) for _ in models]
     few = store.pixels(range(min(2, len(store))))
-    # In float32, so that another machine computes the metrics of a card again.
+    # In float32, so that the metrics of a card can be reproduced on another machine.
     scorers = [Scorer(model.net, _bands(model, few), "float32") for model in models]
     for start in range(0, len(store), BATCH):
         rows = range(start, min(start + BATCH, len(store)))
         pixels = store.pixels(rows)
         for model, scorer, answer in zip(models, scorers, answers, strict=True):
             found = model.probabilities(scorer(_bands(model, pixels))).numpy()
-            answer[rows.start : rows.stop] = in_order(model, found, EUROSAT_CLASSES)
+            answer[rows.start : rows.stop] = in_class_order(model, found, EUROSAT_CLASSES)
         if progress:
             done, total = rows.stop, len(store)
             progress(Progress(what="Classifying", done=done, total=total, unit="pictures"))
@@ -184,7 +184,7 @@ def probabilities_of(
 
 
 def _block(record: EuroSatRecord) -> str:
-    """The block of 12 km that a picture lies in; one of its own where it has no place."""
+    """Return the 12 km block of a picture; a picture without a place is its own block."""
     if math.isnan(record.latitude):
         return record.name
     row = math.floor(record.latitude * _DEGREE_KM / BLOCK_KM)
@@ -198,27 +198,27 @@ def _bands(model: Model, pixels: Tensor) -> Tensor:
 
 
 def _trained_on(card: Card, names: Sequence[str]) -> BoolArray | None:
-    """Which pictures a model was trained on, by their names; None where its card has none."""
+    """Which pictures a model was trained on, by their names; None if its card has no names."""
     if card.training.get("dataset") != EuroSat.title:
         return None
     return are_packed(names, card.training.get("names"))
 
 
 def _training_notes(trained: int, n: int, rest: PartMetrics) -> list[str]:
-    said = f"It has learnt from {trained:,} of these {n:,} pictures."
+    note = f"It was trained on {trained:,} of these {n:,} pictures."
     span = rest.interval("accuracy")
     if rest.accuracy is None or span is None:
-        return [said]
-    right = f"{rest.accuracy:.4f} [{span[0]:.4f}, {span[1]:.4f}]"
-    return [said, f"Its accuracy on the other {rest.n:,} is {right}."]
+        return [note]
+    accuracy = f"{rest.accuracy:.4f} [{span[0]:.4f}, {span[1]:.4f}]"
+    return [note, f"Its accuracy on the other {rest.n:,} is {accuracy}."]
 
 
 def _place_notes(records: Sequence[EuroSatRecord]) -> list[str]:
     unplaced = sum(math.isnan(record.latitude) for record in records)
     if not unplaced:
         return []
-    said = (
-        f"{unplaced:,} of these {len(records):,} pictures have no place, so nothing says how far "
-        "they lie from those that the model has learnt from."
+    note = (
+        f"{unplaced:,} of these {len(records):,} pictures have no place, so their distance to the "
+        "training pictures is unknown."
     )
-    return [said]
+    return [note]

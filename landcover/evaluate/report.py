@@ -1,7 +1,7 @@
-"""The value of an evaluation: metrics with intervals, where they come from, and predictions.
+"""Types of an evaluation report: metrics with intervals, their origin, and predictions.
 
-It is what ``landcover evaluate --json`` prints and what lies in ``evaluation/*.json`` beside a
-model's card. Nothing here computes: :mod:`landcover.evaluate.report_metrics` does.
+This is the JSON that ``landcover evaluate --json`` prints and that ``evaluation/*.json`` in a model
+folder contains. :mod:`landcover.evaluate.report_metrics` computes the values.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ __all__ = [
 ]
 
 Unit = Literal["patch", "block"]
-"""What the bootstrap draws: single patches, or all patches of a block of 12 km."""
+"""Unit of the bootstrap: single patches, or all patches of a 12 km block."""
 
 
 class Metrics(Schema):
     """Metrics over all classes, in the order of :data:`landcover.metrics.scores.METRICS`.
 
-    Each is None where the data cannot give it, or where an older report lacks it.
+    Each is None if it is undefined for the data, or missing in an older report.
     ``confidence_intervals`` has the 95 % interval of each by its name.
     """
 
@@ -65,21 +65,21 @@ class Metrics(Schema):
     ace: float | None = None
     brier: float | None = None
     accuracy: float | None = None
-    """Only where a patch has exactly one of the classes."""
+    """Only if a patch has exactly one of the classes."""
     confidence_intervals: dict[str, Interval | None] = Field(default_factory=dict)
 
     def value(self, name: str) -> float | None:
-        """A metric by its name; None where it is undefined or there is none of that name."""
+        """Return a metric by its name; None if it is undefined or the name is unknown."""
         found = getattr(self, name, None) if name in Metrics.model_fields else None
         return found if isinstance(found, float) else None
 
     def interval(self, name: str) -> Interval | None:
-        """The 95 % interval of a metric; None where it has none."""
+        """Return the 95 % interval of a metric; None if it has none."""
         return self.confidence_intervals.get(name)
 
 
 class PartMetrics(Metrics):
-    """Metrics of some of the patches, such as those of a country; None where these are too few."""
+    """Metrics of a subset, such as the patches of a country; None if there are too few patches."""
 
     n: int
     macro_classes: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class ClassMetrics(Schema):
     """Metrics of one class, as in :class:`landcover.metrics.scores.ClassScores`."""
 
     support: int = 0
-    """Patches that have the class."""
+    """Number of patches with the class."""
     ap: float | None = None
     precision: float | None = None
     recall: float | None = None
@@ -103,51 +103,51 @@ class ClassMetrics(Schema):
     confidence_intervals: dict[str, Interval | None] = Field(default_factory=dict)
 
     def value(self, name: str) -> float | None:
-        """A metric or the threshold by its name; None where undefined."""
+        """Return a metric or the threshold by its name; None if undefined."""
         found = getattr(self, name, None) if name in ClassMetrics.model_fields else None
         return float(found) if isinstance(found, float | int) else None
 
 
 class Margin(Schema):
-    """A model's metric less a baseline's, on the same resamples."""
+    """A model's metric minus a baseline's, on the same resamples."""
 
     difference: float | None
     interval: Interval | None
 
 
 class Origin(Schema):
-    """Which weights were measured, and how far from these patches they were trained."""
+    """Which weights were evaluated, and how close these patches are to their training data."""
 
     card_hash: str = ""
     seen_in_training: bool | None = None
-    """Whether the model was trained on some of these patches; None where that is unknown."""
+    """Whether the model was trained on some of these patches; None if unknown."""
     learnt: int | None = None
-    """On how many of these pictures it was trained, by ``learnt_rule``; None where unknown."""
+    """Number of these pictures it was trained on, according to ``learnt_rule``; None if unknown."""
     learnt_rule: str = ""
     training_splits: tuple[str, ...] = ()
     training_distance_m: int | None = None
 
 
 class Baseline(Origin, Metrics):
-    """Metrics of a baseline on the same patches, and the model's margins above it."""
+    """Metrics of a baseline on the same patches, and the model's margins over it."""
 
     margin: dict[str, Margin] = Field(default_factory=dict)
 
 
 class Bootstrap(Schema):
-    """How intervals were made."""
+    """How intervals were computed."""
 
     resamples: int
     seed: int = 0
     unit: Unit = "patch"
     blocks: int | None = None
-    """How many blocks of 12 km the patches lie in."""
+    """Number of 12 km blocks with patches."""
     confidence: float = 0.95
     method: str = "percentile"
 
 
 class Speed(Schema):
-    """Median time of one warm classification of one patch, and where it was measured."""
+    """Median time of one warm classification of one patch, with device and threads."""
 
     milliseconds_per_patch: float
     runs: int
@@ -156,21 +156,21 @@ class Speed(Schema):
 
 
 class Measurement(Metrics):
-    """What truth and answers give: all metrics of one model on some patches."""
+    """All metrics of one model on some patches."""
 
     n: int
     per_class: dict[str, ClassMetrics]
     per_country: dict[str, PartMetrics] = Field(default_factory=dict)
     baselines: dict[str, Baseline] = Field(default_factory=dict)
     macro_classes: tuple[str, ...] = ()
-    """The classes that macro metrics average."""
+    """The classes over which macro metrics are averaged."""
     macro_rule: str = ""
     bootstrap: Bootstrap | None = None
     ece_bins: int = 15
 
 
 class Share(Schema):
-    """A share of cases with its interval; both None where there are no cases."""
+    """A share of cases with its interval; both None if there are no cases."""
 
     n: int
     hits: int
@@ -179,10 +179,11 @@ class Share(Schema):
 
 
 class LabelSetShares(Schema):
-    """Three shares of patches and classes.
+    """Three shares of pairs of patch and class.
 
-    ``present``: there, and not called absent; ``absent``: not there, and not called certain;
-    ``certain``: called certain, and there. ``n``: patches, where these are a country's.
+    ``present``: of the classes present, those not predicted absent; ``absent``: of the classes
+    absent, those not predicted certain; ``certain``: of the classes predicted certain, those
+    present. ``n``: number of patches, for a country.
     """
 
     n: int | None = None
@@ -191,12 +192,12 @@ class LabelSetShares(Schema):
     certain: Share
 
     def share_of(self, name: Literal["present", "absent", "certain"]) -> Share:
-        """One of the three by its name."""
+        """Return one of the three by its name."""
         return {"present": self.present, "absent": self.absent, "certain": self.certain}[name]
 
 
 class LabelSetCoverage(Schema):
-    """How often label sets held the truth: :func:`landcover.decide.conformal.observe`."""
+    """How often label sets contain the truth: :func:`landcover.decide.conformal_fit.observe`."""
 
     wanted_coverage: float
     n: int
@@ -209,7 +210,7 @@ class LabelSetCoverage(Schema):
 
 
 class _Subject(Schema):
-    """What was measured on what."""
+    """Model, data set and split of a report."""
 
     model: str
     dataset: str
@@ -217,16 +218,16 @@ class _Subject(Schema):
 
 
 class EvaluationReport(Origin, Measurement, _Subject):
-    """A whole report: metrics, and whose they are.
+    """A complete report: metrics and their origin.
 
-    ``touching`` patches lie beside some that the model was trained on, and ``apart`` has the
-    metrics of the others; both are None where that is unknown, ``apart`` also where all
-    patches touch or none does. ``unseen`` has the metrics of the pictures that it was not
-    trained on, where it was trained on some.
+    ``touching`` is the number of patches next to training patches, and ``apart`` has the
+    metrics of the others; both are None if that is unknown, ``apart`` also if all
+    patches touch or none does. ``unseen`` has the metrics of the pictures not used for
+    training, if some of them were.
     """
 
     version: Literal[1] = 1
-    """Of this form; files without it have the first one."""
+    """Version of the format; files without it have version 1."""
     touching: int | None = None
     apart: PartMetrics | None = None
     unseen: PartMetrics | None = None
@@ -234,7 +235,7 @@ class EvaluationReport(Origin, Measurement, _Subject):
     label_set_coverage: LabelSetCoverage | None = None
     split_distances_m: dict[str, int | None] | None = None
     absent: int = 0
-    """Patches of the split that are not on the disk."""
+    """Patches of the split that are not on disk."""
     note: str = ""
     speed: Speed | None = None
     command: str = ""
@@ -245,14 +246,14 @@ class EvaluationReport(Origin, Measurement, _Subject):
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What is true and what a model says of each patch of a split.
+    """True and predicted labels of each patch of a split.
 
     Attributes:
-        ids: of the patches.
-        countries: of the patches, empty where unknown.
+        ids: names of the patches.
+        countries: countries of the patches, empty if unknown.
         truth: bool ``(patch, class)``, classes in the order of the report's ``per_class``.
-        probability: float32 in the same shape, 0 to 1.
-        places: the block that each patch lies in; empty in older reports.
+        probability: float32 of the same shape, 0 to 1.
+        places: block of each patch; empty in older reports.
     """
 
     ids: tuple[str, ...]
@@ -263,13 +264,13 @@ class Predictions:
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """The block of 12 km that each patch lies in, by its name where no report says it."""
+        """The 12 km block of each patch, derived from its name if the report lacks it."""
         return self.places or tuple(map(str, blocks(self.ids)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The metrics of one model on one split, and the predictions that they were computed from."""
+    """The metrics of one model on one split, with the predictions behind them."""
 
     metrics: EvaluationReport
     predictions: Predictions
@@ -285,9 +286,9 @@ class Evaluation:
         return self.metrics.accuracy is not None
 
     def as_dict(self) -> dict[str, Any]:
-        """The metrics as JSON-ready values; what is undefined is None."""
+        """Return the metrics as JSON-ready values; undefined ones are None."""
         return self.metrics.as_dict()
 
     def thresholds(self) -> tuple[float, ...]:
-        """The threshold of each class, in the order of :attr:`classes`."""
+        """Return the threshold of each class, in the order of :attr:`classes`."""
         return tuple(item.threshold for item in self.metrics.per_class.values())

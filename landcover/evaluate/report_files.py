@@ -1,6 +1,6 @@
-"""Reports as files beside a model's card: ``evaluation/<dataset>-<split>.json`` and ``.parquet``.
+"""Report files of a model folder: ``evaluation/<dataset>-<split>.json`` and ``.parquet``.
 
-The JSON has the metrics, the Parquet file truth and probabilities of each patch.
+The JSON contains the metrics, the Parquet file the truth and probabilities of each patch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 FOLDER: Final = "evaluation"
-"""Where reports lie in a model folder."""
+"""Folder of the reports in a model folder."""
 _MAX_BYTES: Final = 20_000_000
 _PLACE: Final = "block"
 _TRUTH: Final = "truth: "
@@ -37,7 +37,7 @@ _PROBABILITY: Final = "probability: "
 def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Write metrics (JSON) and predictions (Parquet) into a model folder.
 
-    The same model, patches and seed give the same files, save for ``date`` and ``speed``.
+    The same model, patches and seed give the same files, except for ``date`` and ``speed``.
 
     Returns:
         the files, under ``folder/evaluation``.
@@ -58,20 +58,20 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
 
 
 def reports(folder: Path) -> list[tuple[str, str]]:
-    """Data set and split of each report in a model folder."""
+    """List data set and split of each report in a model folder."""
     stems = (path.stem.rpartition("-") for path in sorted((folder / FOLDER).glob("*-*.json")))
     return [(dataset, split) for dataset, _, split in stems]
 
 
 def report_name(folder: Path, dataset: str) -> str:
-    """What a model folder's reports call a data set: by its own name or by one without version."""
+    """Return a data set's name in a folder's reports; the given name may lack the version."""
     known = {name for name, _ in reports(folder)}
     versions = sorted((name for name in known if name.startswith(f"{dataset}-v")), reverse=True)
     return dataset if dataset in known or not versions else versions[0]
 
 
 def read_report(folder: Path, dataset: str, split: str) -> Evaluation:
-    """Read what :func:`write_report` wrote.
+    """Read a report written by :func:`write_report`.
 
     Raises:
         BadInput: there is no such report.
@@ -89,10 +89,10 @@ def read_report(folder: Path, dataset: str, split: str) -> Evaluation:
         report = Evaluation(
             metrics=metrics, predictions=_predictions(table, tuple(metrics.per_class))
         )
-        whole = metrics.n == len(table) and len(metrics.per_class) > 1
+        complete = metrics.n == len(table) and len(metrics.per_class) > 1
     except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException):
-        whole = False
-    if not whole:
+        complete = False
+    if not complete:
         raise CorruptModel(
             f"The report {path.name} of '{folder.name}' is damaged: "
             "make it again with `landcover evaluate --save`."
@@ -101,9 +101,9 @@ def read_report(folder: Path, dataset: str, split: str) -> Evaluation:
 
 
 def observed_coverage(folder: Path, card_hash: str) -> LabelSetCoverage | None:
-    """The coverage that a card's label sets had on the test split, from a folder's reports.
+    """Return the coverage of a card's label sets on the test split, from a folder's reports.
 
-    None where no report of that very card has it, or where it cannot be read.
+    None if no readable report of exactly that card has it.
     """
     for path in sorted((folder / FOLDER).glob("*-test.json")):
         try:

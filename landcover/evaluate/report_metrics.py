@@ -1,6 +1,6 @@
-"""From truth and probabilities to the metrics of a report: any classes, any number of models.
+"""Compute the metrics of a report from truth and probabilities, for any classes and models.
 
-This is the part of an evaluation that reads no pixels: arrays in, typed values out.
+This part of an evaluation reads no pixels: it takes arrays and returns typed values.
 """
 
 from __future__ import annotations
@@ -58,26 +58,26 @@ __all__ = [
 UNITS: Final[tuple[Unit, ...]] = get_args(Unit)
 
 MIN_COUNTRY: Final = 10
-"""Patches from which a country has metrics of its own."""
+"""Number of patches that a country needs for its own metrics."""
 OTHERS: Final = "others"
 UNKNOWN: Final = "unknown"
 MARGINS: Final = ("macro_ap", "micro_ap", ACCURACY)
-"""Metrics of which a baseline's margin is given."""
+"""Metrics for which the margin over a baseline is given."""
 _DIGITS: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """Labelled patches, as far as metrics need them.
+    """Labelled patches, without pixels.
 
     Attributes:
-        ids: of the patches.
+        ids: names of the patches.
         classes: names along the class axis.
         truth: bool ``(patch, class)``.
-        countries: of the patches, empty where unknown.
-        places: what block each patch lies in, ``(patch,)``; patches of a block are alike.
+        countries: countries of the patches, empty if unknown.
+        places: block of each patch, ``(patch,)``; patches of a block are similar.
         exclusive: whether a patch has exactly one of the classes; then the most probable
-            one is called, and there is an accuracy.
+            one is predicted, and there is an accuracy.
     """
 
     ids: tuple[str, ...]
@@ -89,11 +89,11 @@ class Material:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of the metrics over all classes that these patches can have."""
+        """Names of the metrics over all classes that are defined for these patches."""
         return (*METRICS, ACCURACY) if self.exclusive else METRICS
 
     def rows(self, mask: BoolArray) -> Material:
-        """A part of the patches."""
+        """Select a subset of the patches with a mask ``(patch,)``."""
         return Material(
             ids=tuple(np.array(self.ids, dtype=object)[mask]),
             classes=self.classes,
@@ -106,12 +106,12 @@ class Material:
 
 @dataclass(frozen=True, kw_only=True)
 class Draws:
-    """How intervals are made.
+    """Bootstrap settings for intervals.
 
     Attributes:
-        resamples: how many.
-        seed: of the draws.
-        unit: what is drawn.
+        resamples: number of resamples.
+        seed: random seed.
+        unit: unit that is drawn.
     """
 
     resamples: int = 1000
@@ -119,7 +119,7 @@ class Draws:
     unit: Unit = "patch"
 
     def of(self, material: Material, answer: FloatArray, thresholds: Sequence[float]) -> Resampled:
-        """The metrics of the resamples, the same patches for every model."""
+        """Compute the metrics of all resamples; these are the same patches for every model."""
         return resample(
             material.truth,
             answer,
@@ -131,7 +131,7 @@ class Draws:
         )
 
     def described(self, material: Material) -> Bootstrap:
-        """What a report says of its intervals."""
+        """Describe the intervals for a report."""
         return Bootstrap(
             resamples=self.resamples,
             seed=self.seed,
@@ -148,17 +148,17 @@ def measure(
     answers: Sequence[FloatArray],
     draws: Draws | None = None,
 ) -> Measurement:
-    """The metrics of a model, and of baselines beside it; what is undefined is None.
+    """Compute the metrics of a model and of baselines; undefined ones are None.
 
-    Macro metrics average the classes with at least five positives. Intervals hold 95 % of
+    Macro metrics average the classes with at least five positives. Intervals contain 95 % of
     the bootstrap (:mod:`landcover.metrics.bootstrap`); a baseline's ``margin`` is the model's
     metric minus the baseline's, on the same resamples.
 
     Args:
-        cards: of the model, then of the baselines.
+        cards: cards of the model and then of the baselines.
         material: the patches.
         answers: probabilities ``(patch, class)`` of each model.
-        draws: how intervals are made.
+        draws: bootstrap settings.
     """
     draws = draws or Draws()
     limits = [thresholds_of(card, material.classes) for card in cards]
@@ -188,14 +188,14 @@ def part(
     thresholds: Sequence[float],
     draws: Draws,
 ) -> PartMetrics:
-    """The metrics of some of the patches, with intervals; None where they are too few.
+    """Compute the metrics of a subset, with intervals; None if there are too few patches.
 
     Args:
         material: all patches.
-        mask: bool ``(patch,)``, which of them.
+        mask: bool ``(patch,)``, which patches to use.
         answer: probabilities of all patches.
-        thresholds: one a class.
-        draws: how intervals are made.
+        thresholds: one per class.
+        draws: bootstrap settings.
     """
     some = material.rows(mask)
     n = len(some.truth)
@@ -212,9 +212,9 @@ def part(
 def per_country(
     material: Material, answer: FloatArray, thresholds: Sequence[float], draws: Draws
 ) -> dict[str, PartMetrics]:
-    """The metrics of each country with at least ten patches, the most frequent first.
+    """Compute the metrics of each country with at least ten patches, the most frequent first.
 
-    Smaller ones are pooled as ``others``. Empty where no country is known.
+    Other countries are pooled as ``others``. Empty if no country is known.
     """
     counts = Counter(country or UNKNOWN for country in material.countries)
     if set(counts) <= {UNKNOWN}:
@@ -231,18 +231,18 @@ def per_country(
 
 
 def thresholds_of(card: Card, classes: Sequence[str]) -> list[float]:
-    """A card's thresholds in the order of ``classes``."""
+    """Return a card's thresholds in the order of ``classes``."""
     return [card.thresholds[name] for name in classes]
 
 
 def number(value: float) -> float | None:
-    """As a report holds it: six digits, None where undefined."""
+    """Round a value for a report: six digits, None if undefined."""
     found = none_if_nan(value)
     return None if found is None else round(found, _DIGITS)
 
 
 def span(values: Doubles) -> Interval | None:
-    """The 95 % interval of resampled values as a report holds it."""
+    """Compute the 95 % interval of resampled values, rounded for a report."""
     low, high = interval(values)
     return None if math.isnan(low) else (round(low, _DIGITS), round(high, _DIGITS))
 
@@ -254,7 +254,7 @@ def _points(
 
 
 def _with_intervals(points: dict[str, float], drawn: Resampled) -> dict[str, Any]:
-    """The fields of :class:`~landcover.evaluate.report.Metrics`."""
+    """Return the fields of :class:`~landcover.evaluate.report.Metrics`."""
     return {
         **{name: number(value) for name, value in points.items()},
         "confidence_intervals": {name: span(drawn.overall[name]) for name in points},
@@ -273,7 +273,7 @@ def _class_metrics(
         name: ClassMetrics(
             support=item.support,
             **{key: number(getattr(item, key)) for key in CLASS_METRICS},
-            # Whole, since decisions are made anew from it.
+            # Not rounded, since decisions are recomputed from it.
             threshold=item.threshold,
             ap_interval=intervals["ap"],
             confidence_intervals=intervals,

@@ -1,4 +1,4 @@
-"""A report as a person reads it in a terminal."""
+"""Format a report for a terminal."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from landcover.core.schema import Interval
 from landcover.evaluate.report import Evaluation, EvaluationReport, Metrics
 from landcover.metrics.scores import ACCURACY, LOWER_IS_BETTER, METRICS, SUMMARY
 
-__all__ = ["UNIT_WORDS", "as_text", "figure", "short", "threads", "with_span"]
+__all__ = ["UNIT_WORDS", "as_text", "decimals", "short", "threads", "with_span"]
 
 UNIT_WORDS: Final = {"patch": "patches", "block": "blocks of 12 km"}
-"""What is drawn → what a sentence calls it."""
-_SEEN: Final = {True: "yes: these metrics flatter it", False: "no", None: "unknown"}
+"""Unit of the bootstrap → its name in a sentence."""
+_SEEN: Final = {True: "yes: these metrics are too good", False: "no", None: "unknown"}
 _HEADS: Final = ("precision", "recall", "F1", "F2", "ECE", "ACE", "Brier", "threshold")
 
 
 def threads(count: int) -> str:
-    """Such as "1 thread", "2 threads"."""
+    """Return a text such as "1 thread" or "2 threads"."""
     return f"{count} thread" + "s" * (count != 1)
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """The metrics as a person reads them in a terminal."""
+    """Format the metrics for a terminal."""
     metrics = evaluation.metrics
     where = f"{metrics.dataset}, split {metrics.split}: {metrics.n} patches"
     head = [
         f"{metrics.model} ({metrics.card_hash}) on {where}",
-        f"learnt from these patches: {_SEEN[metrics.seen_in_training]}",
+        f"trained on these patches: {_SEEN[metrics.seen_in_training]}",
         *_separation_lines(metrics),
         *([metrics.note] if metrics.note else []),
     ]
@@ -44,25 +44,25 @@ def as_text(evaluation: Evaluation) -> str:
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
-def figure(value: float | None, sign: str = "") -> str:
-    """A metric with three digits; a dash where there is none."""
+def decimals(value: float | None, sign: str = "") -> str:
+    """Format a metric with three decimals; a dash if it is undefined."""
     return "–" if value is None else f"{value:{sign}.3f}"
 
 
 def with_span(value: float | None, span: Interval | None, sign: str = "") -> str:
-    """A metric with its interval, where it has one."""
+    """Format a metric with its interval, if it has one."""
     if span is None:
-        return figure(value, sign)
-    return f"{figure(value, sign)} [{figure(span[0], sign)}, {figure(span[1], sign)}]"
+        return decimals(value, sign)
+    return f"{decimals(value, sign)} [{decimals(span[0], sign)}, {decimals(span[1], sign)}]"
 
 
 def short(name: str) -> str:
-    """A class's short name."""
+    """Return a class's short name."""
     return BY_NAME[name].short if name in BY_NAME else name
 
 
 def _separation_lines(metrics: EvaluationReport) -> list[str]:
-    """How far the splits lie apart, and what that does to the metrics."""
+    """Describe the distances between splits and their effect on the metrics."""
     lines = []
     if metrics.split_distances_m:
         said = (
@@ -74,8 +74,8 @@ def _separation_lines(metrics: EvaluationReport) -> list[str]:
     if apart is not None:
         splits = " and ".join(metrics.training_splits)
         lines.append(
-            f"MIND: {metrics.touching} of these {metrics.n} patches are or touch patches of "
-            f"{splits}, from which the model has learnt, and neighbours are alike."
+            f"WARNING: {metrics.touching} of these {metrics.n} patches are or touch patches of "
+            f"{splits}, on which the model was trained, and neighbours are similar."
         )
         said = (f"{name} {_cell(apart, name)}" for name in ("macro_ap", "micro_ap"))
         lines.append(f"the other {apart.n} alone: {', '.join(said)}")
@@ -94,7 +94,7 @@ def _summary_lines(metrics: EvaluationReport) -> list[str]:
         lines.append(f"above {name}: {margins}")
     if metrics.bootstrap is not None:
         resamples, unit = metrics.bootstrap.resamples, UNIT_WORDS[metrics.bootstrap.unit]
-        lines.append(f"Brackets hold 95 % of {resamples} bootstrap resamples of {unit}.")
+        lines.append(f"Brackets contain 95 % of {resamples} bootstrap resamples of {unit}.")
     counted = len(metrics.macro_classes)
     lines.append(f"Macro metrics average {counted} {metrics.macro_rule} (*).")
     return lines
@@ -116,7 +116,7 @@ def _class_lines(metrics: EvaluationReport) -> list[str]:
         mark = "*" if name in metrics.macro_classes else " "
         lines.append(
             f"{mark} {short(name):<24}{item.support:>8}{with_span(item.ap, item.ap_interval):>22}"
-            + "".join(f"{figure(item.value(key.lower())):>10}" for key in _HEADS)
+            + "".join(f"{decimals(item.value(key.lower())):>10}" for key in _HEADS)
         )
     return lines
 

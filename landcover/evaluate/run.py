@@ -1,4 +1,4 @@
-"""How good a model is on labelled data: metrics, intervals and baselines, for any data set."""
+"""Evaluate a model on labelled data: metrics, intervals and baselines, for any data set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["evaluate", "task_of"]
 
 
 def task_of(dataset: Dataset | EuroSat) -> Task:
-    """What an evaluation needs to know of a data set."""
+    """Return the evaluation task of a data set."""
     return PictureTask(dataset) if isinstance(dataset, EuroSat) else PatchTask(dataset)
 
 
@@ -38,24 +38,24 @@ def evaluate(
     strict: bool = False,
     progress: Report | None = None,
 ) -> Evaluation:
-    """Measure a model, and baselines beside it, on one split (``report_metrics.measure``).
+    """Evaluate a model and baselines on one split (``report_metrics.measure``).
 
     Args:
-        model: what is measured.
+        model: the model to evaluate.
         dataset: labelled patches or pictures.
         split: ``train``, ``validation``, ``test`` or ``all``.
-        baselines: measured on the same patches.
-        draws: how intervals are made.
-        allow_touching: let a test split touch the training split.
-        strict: refuse any split that touches what the model was trained on; see
+        baselines: further models, evaluated on the same patches.
+        draws: bootstrap settings.
+        allow_touching: allow a test split that touches the training split.
+        strict: refuse any split that touches the training data; see
             :mod:`landcover.datasets.split_distance`.
-        progress: called with patches done.
+        progress: progress callback.
 
     Raises:
-        BadInput: the split is unknown or empty, lies too near to what the model was trained
-            on, or a patch cannot be read.
+        BadInput: the split is unknown or empty, is too close to the training data, or a patch
+            cannot be read.
         ModelMismatch: a model was not made for these patches or classes.
-        CorruptModel: a model answers with NaN or infinity.
+        CorruptModel: a model returns NaN or infinity.
     """
     task, split, draws = task_of(dataset), split_name(split), draws or Draws()
     task.refuse_leaks(model.card, split, allow_touching=allow_touching, strict=strict)
@@ -83,7 +83,7 @@ def _report(
     *,
     draws: Draws,
 ) -> EvaluationReport:
-    """The report of answers that are there: metrics, and whose they are."""
+    """Build the report from the models' probabilities."""
     card = models[0].card
     found = measure([one.card for one in models], material, answers, draws)
     baselines = {
@@ -108,7 +108,7 @@ def _report(
 
 
 def _command(task: Task, card: Card, split: str, draws: Draws) -> str:
-    """The command line that makes this report."""
+    """Return the command that makes this report."""
     which = registry.default().option(card)
     unit = "" if draws.unit == "patch" else f" --unit {draws.unit}"
     return (

@@ -1,7 +1,7 @@
-"""What an evaluation needs to know of a data set: the one place where kinds of data differ.
+"""The interface between an evaluation and a data set; only this differs between kinds of data.
 
-:class:`~landcover.evaluate.patches.PatchTask` is for patches that show several of 19 classes,
-:class:`~landcover.evaluate.pictures.PictureTask` for pictures that show exactly one of ten.
+:class:`~landcover.evaluate.patches.PatchTask` is for patches with several of 19 classes,
+:class:`~landcover.evaluate.pictures.PictureTask` for pictures with exactly one of ten.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ from landcover.evaluate.report_metrics import Draws, Material
 from landcover.models.card import Card
 from landcover.models.model import Model
 
-__all__ = ["BATCH", "Task", "in_order", "timed"]
+__all__ = ["BATCH", "Task", "in_class_order", "timed"]
 
 BATCH: Final = 32
-"""Patches or pictures that are scored at a time."""
+"""Number of patches or pictures per batch."""
 
 
 class Task(Protocol):
-    """One labelled data set, as far as :func:`landcover.evaluate.run.evaluate` needs it."""
+    """A labelled data set for :func:`landcover.evaluate.run.evaluate`."""
 
     @property
     def name(self) -> str:
-        """Of the data set, as reports call it."""
+        """Name of the data set in reports."""
 
     @property
     def default_model(self) -> str:
-        """The model that is measured unless another is named."""
+        """The model to evaluate by default."""
 
     def baselines(self, model: Card, folder: Path, device: str = "auto") -> list[Model]:
-        """What is measured beside a model.
+        """Load the baselines to evaluate together with a model.
 
         Args:
-            model: its card.
-            folder: where it lies.
+            model: the model's card.
+            folder: the model folder.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
         Raises:
-            CorruptModel: one of them cannot be trusted.
+            CorruptModel: one of them is damaged.
         """
 
     def check(self, card: Card) -> None:
-        """Raise unless a model knows this data set's classes.
+        """Check that a model has this data set's classes.
 
         Raises:
             ModelMismatch: it does not.
@@ -62,14 +62,14 @@ class Task(Protocol):
     def refuse_leaks(
         self, card: Card, split: str, *, allow_touching: bool = False, strict: bool = False
     ) -> None:
-        """Raise if a split lies too near to what a model was trained on.
+        """Raise if a split is too close to a model's training data.
 
         Raises:
             BadInput: it does, or there is no such split.
         """
 
     def material(self, split: str) -> Material:
-        """Truth and places of a split.
+        """Return the truth and places of a split.
 
         Raises:
             BadInput: the split is unknown or empty.
@@ -78,46 +78,46 @@ class Task(Protocol):
     def probabilities(
         self, models: Sequence[Model], split: str, progress: Report | None = None
     ) -> list[FloatArray]:
-        """Each model's probabilities on a split, float32 ``(patch, class)``.
+        """Compute each model's probabilities on a split, float32 ``(patch, class)``.
 
         Classes are in the order of the material.
 
         Raises:
             BadInput: the split is unknown or empty, or its pixels cannot be read.
             ModelMismatch: a model was not made for these pixels or classes.
-            CorruptModel: a model answers with NaN or infinity.
+            CorruptModel: a model returns NaN or infinity.
         """
 
     def has_seen(self, card: Card, split: str) -> bool | None:
-        """Whether a model was trained on some of a split; None where that is unknown."""
+        """Whether a model was trained on some of a split; None if unknown."""
 
     def origin(self, card: Card, split: str) -> Origin:
-        """Which weights these are, and how far from the split they were trained."""
+        """Return the card's hash, and the distance of the split to the training data."""
 
     def details(
         self, card: Card, split: str, material: Material, answer: FloatArray, draws: Draws
     ) -> dict[str, Any]:
-        """The fields of the report that only this kind of data has."""
+        """Return the report fields that only this kind of data has."""
 
     def speed(self, model: Model) -> Speed:
-        """Median time of one warm classification."""
+        """Measure the median time of one warm classification."""
 
 
-def in_order(model: Model, answer: FloatArray, classes: Sequence[str]) -> FloatArray:
-    """A model's probabilities ``(n, class)`` in the order of ``classes``.
+def in_class_order(model: Model, answer: FloatArray, classes: Sequence[str]) -> FloatArray:
+    """Reorder a model's probabilities ``(n, class)`` to the order of ``classes``.
 
     Raises:
         CorruptModel: one of them is NaN or infinite.
     """
     if not np.isfinite(answer).all():
         raise CorruptModel(
-            f"{model.card.title} answers with something that is no number: train it again."
+            f"{model.card.title} gave a probability that is not a finite number: train it again."
         )
     return answer[:, [model.card.classes.index(name) for name in classes]]
 
 
 def timed(model: Model, classify: Callable[[], object], n: int) -> Speed:
-    """Median time of ``n`` calls after two to warm up, with what it was measured on."""
+    """Measure the median time of ``n`` calls after two warm-up calls, with device and threads."""
     times = []
     for _ in range(n + 2):
         begin = time.perf_counter()

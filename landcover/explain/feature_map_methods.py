@@ -124,7 +124,7 @@ class AttributionTask:
     @cached_property
     def net(self) -> Readout | None:
         """The net split at the pooling; None if it does not compute scores from pooled maps."""
-        return readout.split(self.model)
+        return readout.fold_maps(self.model)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -154,7 +154,7 @@ def grad_cam(task: AttributionTask) -> list[Attribution]:
         moments = [view.moments() for view in views]
     task.step(1, 1)
     weights = _gradients(net, moments, moments, task.targets, points=_end_point())
-    values = _pixel_maps(task, readout.spread(views, weights, None), cells=True)
+    values = _pixel_maps(task, readout.contributions(views, weights, None), cells=True)
     # In captum's units: the contribution of a cell, not of a pixel.
     return [Attribution(pixels=each * CELL_PIXELS**2) for each in values]
 
@@ -176,7 +176,7 @@ def fine_cam(task: AttributionTask) -> list[Attribution]:
         changes = (net.answer(after) - net.answer(before))[0, columns].double().cpu().tolist()
     for panels in _PANELS:
         weights = _gradients(net, before, after, columns, points=_path_points(panels))
-        values = _pixel_maps(task, readout.spread(views, weights, others), cells=False)
+        values = _pixel_maps(task, readout.contributions(views, weights, others), cells=False)
         deltas = [
             relative_error(float(each.sum(dtype=np.float64)), change)
             for each, change in zip(values, changes, strict=True)
@@ -233,7 +233,7 @@ def _gradients(
 def _pixel_maps(
     task: AttributionTask, parts: Sequence[tuple[Tensor, int]], *, cells: bool
 ) -> list[FloatArray]:
-    total = sum(readout.on_pixels(values, turn, task.size, cells=cells) for values, turn in parts)
+    total = sum(readout.to_pixels(values, turn, task.size, cells=cells) for values, turn in parts)
     assert isinstance(total, Tensor)
     return list(total.float().cpu().numpy())
 

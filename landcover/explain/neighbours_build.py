@@ -18,7 +18,7 @@ from landcover.datasets.arrays import NativeStore
 from landcover.datasets.patch_names import product_and_cell
 from landcover.datasets.split_distance import blocks
 from landcover.explain.neighbours import Index, distances
-from landcover.models.features import AT_ONCE, features
+from landcover.models.features import BATCH_SIZE, features
 from landcover.models.model import Model
 
 __all__ = ["DIMENSIONS", "MAX_PATCHES", "build", "features_of"]
@@ -96,11 +96,11 @@ def features_of(
         )
     bands = [BAND_NAMES.index(band) for band in model.card.bands]
     parts: list[Tensor] = []
-    for start in range(0, len(rows), AT_ONCE):
+    for start in range(0, len(rows), BATCH_SIZE):
         progress.check(cancel)
-        pixels = store.pixels(rows[start : start + AT_ONCE])[:, bands]
+        pixels = store.pixels(rows[start : start + BATCH_SIZE])[:, bands]
         parts.append(features(model, pixels))
-        done = min(start + AT_ONCE, len(rows))
+        done = min(start + BATCH_SIZE, len(rows))
         total = len(rows)
         report(progress.Progress(what="Features", done=done, total=total, unit="patches"))
     return torch.cat(parts)

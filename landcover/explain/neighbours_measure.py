@@ -36,7 +36,7 @@ from landcover.explain.neighbours_record import NeighbourRow, NeighboursMeasurem
 from landcover.metrics.bootstrap import Groups, interval
 from landcover.metrics.crossfit import places
 from landcover.metrics.scores import Doubles
-from landcover.models.features import AT_ONCE
+from landcover.models.features import BATCH_SIZE
 from landcover.models.model import Model
 from landcover.nets.reference import band_statistics
 from landcover.nets.reflectance import log_reflectance
@@ -171,7 +171,7 @@ def _by_statistics(training: NativeStore, index: Index, queries: NativeStore) ->
 def _statistics(store: NativeStore, rows: Sequence[int]) -> Tensor:
     """Compute the logarithms of the band statistics, ``(row, statistic)``."""
     parts = []
-    for start in range(0, len(rows), AT_ONCE):
-        pixels = store.pixels(rows[start : start + AT_ONCE])
+    for start in range(0, len(rows), BATCH_SIZE):
+        pixels = store.pixels(rows[start : start + BATCH_SIZE])
         parts.append(log_reflectance(band_statistics(pixels)))
     return torch.cat(parts)

@@ -21,21 +21,27 @@ from landcover.datasets.patch_names import season
 from landcover.models.card import Card
 from landcover.models.model import Model, Prediction
 from landcover.models.thresholds import DEFAULT_AIM
-from landcover.trust.bench.synthetic import CLOUD, painted
-from landcover.trust.shift_stability import Moved, Stability, moved, stability, whole_pixels
+from landcover.trust.bench.synthetic import CLOUD, paint
+from landcover.trust.shift_stability import (
+    MovedWindow,
+    Stability,
+    move_window,
+    stability,
+    whole_pixels,
+)
 
 __all__ = [
     "BandsOff",
     "Brightness",
     "Change",
     "Cloud",
-    "Moved",
+    "MovedWindow",
     "Season",
     "Shift",
     "Stability",
     "WhatIf",
     "changed",
-    "moved",
+    "move_window",
     "season_of",
     "stability",
     "what_if",
@@ -136,7 +142,7 @@ class Cloud:
         del card
         opacity = self.opacity_map(patch.height, patch.width) * patch.valid
         spectrum = [CLOUD[BAND_NAMES.index(band)] for band in patch.bands]
-        return painted(patch, spectrum, opacity)
+        return paint(patch, spectrum, opacity)
 
     @property
     def description(self) -> str:
@@ -316,7 +322,7 @@ def what_if(
 
 def changed(
     patch: Raster, changes: Sequence[Change], card: Card, *, scene: Raster | None = None
-) -> Moved:
+) -> MovedWindow:
     """Change a patch and list the changes in its provenance.
 
     Args:
@@ -330,14 +336,14 @@ def changed(
     """
     steps = [change.pixels for change in changes if isinstance(change, Shift)]
     down, right = (sum(step[axis] for step in steps) for axis in (0, 1))
-    found = moved(patch, down, right, scene=scene)
+    found = move_window(patch, down, right, scene=scene)
     out = found.patch
     for change in changes:
         if not isinstance(change, Shift):
             out = change.apply(out, card)
     notes = tuple(f"what if: {change.description}" for change in changes)
     provenance = replace(patch.provenance, notes=(*patch.provenance.notes, *notes))
-    return Moved(patch=replace(out, provenance=provenance), mirrored=found.mirrored)
+    return MovedWindow(patch=replace(out, provenance=provenance), mirrored=found.mirrored)
 
 
 def season_of(patch: Raster) -> str:

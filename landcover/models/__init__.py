@@ -1,1 +1,1 @@
-"""Models: a net with its card, loaded from the registry."""
+"""Model folders: the net with its card, the registry of models, and prediction."""

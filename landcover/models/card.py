@@ -1,6 +1,6 @@
-"""The card: everything a net needs beside its weights, checked when it is read.
+"""The model card: everything a net needs in addition to its weights, validated when read.
 
-A model folder holds ``card.json`` and ``weights.safetensors``. The card binds the
+A model folder holds ``card.json`` and ``weights.safetensors``. The card ties the
 weights (by SHA-256) to the bands, units, grid, normalisation, classes, thresholds
 and calibration they were made for, so that none of these can be mixed up.
 """
@@ -32,7 +32,7 @@ __all__ = [
     "BRIGHTNESS",
     "CARD_FILE",
     "CARD_VERSION",
-    "EVEN",
+    "EXCLUSIVE_THRESHOLD",
     "LEVELS",
     "MAX_CARD_BYTES",
     "RESAMPLING",
@@ -55,55 +55,55 @@ MAX_CARD_BYTES: Final = 2_000_000
 
 UNITS: Final = "surface reflectance"
 BRIGHTNESS: Final = "picture brightness"
-"""Red, green and blue as a picture file holds them, 0 to 1: how bright a screen shows a pixel."""
+"""Units of pictures: red, green and blue as a picture file stores them, scaled to 0 to 1."""
 RGB: Final = "RGB"
-"""The level of pictures."""
+"""The level of colour pictures."""
 LEVELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "L2A": (UNITS, BAND_NAMES),
     RGB: (BRIGHTNESS, RGB_BANDS),
 }
-"""What a model may look at → its units and the bands that there are."""
+"""Level of a model's input → its units and available bands."""
 SIGMOID: Final = "sigmoid"
 SOFTMAX: Final = "softmax"
-EVEN: Final = 0.5
-"""The one threshold of exclusive classes: who has more than half is the most probable."""
+EXCLUSIVE_THRESHOLD: Final = 0.5
+"""The threshold of mutually exclusive classes: a class above one half is the most probable."""
 RESAMPLING: Final = "nearest repetition to 10 m"
 
 
 Number = Annotated[float, Strict()]
-"""A finite number; JSON's true and false are none."""
+"""A finite number; JSON's true and false are rejected."""
 Count = Annotated[int, Strict(), Field(ge=0)]
 
 
 class Card(Schema):
-    """What a model is, what it may be given and what its numbers mean.
+    """Metadata of a model: what it is, the input it accepts and how to read its output.
 
     Attributes:
         name: the folder's name in the registry.
-        title: the name that people read.
-        summary: one or two sentences on what it is and what it is good for.
+        title: the name shown to users.
+        summary: one or two sentences on what the model is and what to use it for.
         net: name of the architecture in :data:`landcover.nets.NETS`.
         net_options: keyword arguments of that architecture, JSON values only.
         bands: names along the input's band axis, in order.
-        units, level, pixel_m, pixels, resampling: what a patch must be; level "RGB" is a
-            picture.
-        mean, std: per band, in ``units``; the net normalises with them itself.
+        units, level, pixel_m, pixels, resampling: requirements on the input; level "RGB" is
+            a picture.
+        mean, std: per band, in ``units``; the net applies this normalisation itself.
         class_set: key of :data:`landcover.core.classes.CLASS_SETS`.
         classes: names along the output's axis, in order.
-        activation: "sigmoid" where each class is there or not, "softmax" where the classes
-            exclude each other; then the most probable one is called, whatever the thresholds.
-        thresholds: class → probability from which it is called present.
-        threshold_rule: how the thresholds were chosen, and on what.
-        aims: aim → class → threshold that serves it (:mod:`landcover.models.thresholds`); a class
-            that validation could not bring there is left out.
+        activation: "sigmoid" for independent classes, "softmax" for mutually exclusive ones,
+            of which the most probable is predicted regardless of the thresholds.
+        thresholds: class → probability from which it is predicted.
+        threshold_rule: how the thresholds were chosen, and on what data.
+        aims: aim → class → threshold for that aim (:mod:`landcover.models.thresholds`); a class
+            that could not reach the aim on validation is left out.
         calibration: a method with its parameters.
-        label_sets: bounds of "certain" and "possible", and the coverage that they had; None
-            where there are none (``{}`` in JSON).
+        label_sets: bounds of "certain" and "possible", with their measured coverage; None
+            (``{}`` in JSON) if there are none.
         explainable: whether gradients of the scores with respect to pixels exist.
-        explanation_scales: attribution method → the value drawn in full colour,
-            common to all classes and patches (see :mod:`landcover.explain.explanation`).
+        explanation_scales: attribution method → the value drawn in full colour, the same for
+            all classes and patches (see :mod:`landcover.explain.explanation`).
         training: data set, splits, number of patches, configuration, seed, date.
-        selection: metrics on validation from which the choices were made.
+        selection: validation metrics on which model choices were based.
         weights_sha256: of the weights file.
         parameters: number of trained values.
         licence: of the weights.
@@ -160,34 +160,34 @@ class Card(Schema):
         return self
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON-ready values, with all defaults."""
+        """Return JSON-ready values, including defaults."""
         return self.model_dump(mode="json")
 
     @property
     def exclusive(self) -> bool:
-        """Whether exactly one of the classes is called."""
+        """Whether the classes exclude each other, so that exactly one is predicted."""
         return self.activation == SOFTMAX
 
     @property
     def hash(self) -> str:
         """First 12 hexadecimal digits of the SHA-256 of the card's canonical JSON.
 
-        It covers the weights too, since their own hash is in the card.
+        It also covers the weights, because the card contains their hash.
         """
         text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def write(self, folder: Path) -> None:
-        """Write ``card.json`` into a folder that exists."""
+        """Write ``card.json`` into an existing folder."""
         text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
         (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def read_card(folder: Path) -> Card:
-    """Read and check a model folder's card.
+    """Read and validate a model folder's card.
 
     Raises:
-        CorruptModel: the card is absent, not JSON, of another version, or inconsistent.
+        CorruptModel: the card is missing, not JSON, of another version, or inconsistent.
     """
     path = folder / CARD_FILE
     try:
@@ -202,7 +202,7 @@ def read_card(folder: Path) -> Card:
 
 
 def parse_card(raw: object, folder: Path) -> Card:
-    """A card from JSON values that nobody has vouched for.
+    """Build a card from untrusted JSON values.
 
     Raises:
         CorruptModel: a field is missing, unknown, of a wrong type or inconsistent.
@@ -228,7 +228,7 @@ _COMPLAINTS: Final[dict[str, str]] = {
     "calibration": "the only known calibrations are none and platt",
     "label_sets": "label_sets must bound certain and possible between 0 and 1 for each class",
 }
-"""Field → what is wrong where something inside it has the wrong type."""
+"""Field → error message for a value of the wrong type inside it."""
 _KINDS: Final[dict[str, str]] = {
     "string_type": "text",
     "dict_type": "an object",
@@ -239,11 +239,11 @@ _KINDS: Final[dict[str, str]] = {
 
 
 def _complaint(error: ValidationError) -> str:
-    """The first fault that pydantic found, as the end of a sentence."""
+    """Return the first error that pydantic found, as the end of a sentence."""
     first = error.errors(include_url=False)[0]
     kind, where = first["type"], first["loc"]
     if not where:
-        return str(first["ctx"]["error"])  # a rule of ours that does not hold
+        return str(first["ctx"]["error"])  # one of the card's own rules
     name = str(where[0])[:40]
     if len(where) == 1 and kind == "extra_forbidden":
         return f"its card has the unknown field '{name}'"
@@ -264,8 +264,8 @@ def _rules(card: Card) -> tuple[tuple[bool, str], ...]:
             "every threshold must lie between 0 and 1",
         ),
         (
-            not card.exclusive or all(v == EVEN for v in card.thresholds.values()),
-            f"thresholds of exclusive classes must be {EVEN}",
+            not card.exclusive or all(v == EXCLUSIVE_THRESHOLD for v in card.thresholds.values()),
+            f"thresholds of exclusive classes must be {EXCLUSIVE_THRESHOLD}",
         ),
         (
             all(v > 0 for v in card.explanation_scales.values()),
@@ -275,7 +275,7 @@ def _rules(card: Card) -> tuple[tuple[bool, str], ...]:
 
 
 def _input_rules(card: Card) -> tuple[tuple[bool, str], ...]:
-    """What must be one of the things that we know."""
+    """Rules on level, units, bands, classes and activation: only known values are allowed."""
     units, bands = LEVELS.get(card.level, ("", ()))
     classes = CLASS_SETS.get(card.class_set, ())
     return (
@@ -292,7 +292,7 @@ def _input_rules(card: Card) -> tuple[tuple[bool, str], ...]:
 
 
 def _decision_rules(card: Card) -> tuple[tuple[bool, str], ...]:
-    """What calibration, aims and label sets must keep to."""
+    """Rules on calibration, aims and label sets."""
     every = set(card.classes)
     aims_hold = all(
         set(table) <= every and all(map(_is_share, table.values())) for table in card.aims.values()
@@ -332,5 +332,5 @@ def _is_share(value: float) -> bool:
 def _corrupt(folder: Path, why: str) -> CorruptModel:
     return CorruptModel(
         f"The model folder '{folder.name}' cannot be used: {why}; "
-        "install landcover again or train the model anew."
+        "install landcover again or train the model again."
     )

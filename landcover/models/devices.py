@@ -1,4 +1,4 @@
-"""The device that a net runs on."""
+"""Choose the device that a net runs on."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 
 from landcover.core.errors import BadInput, UnknownName
 
-__all__ = ["DEVICES", "available", "knows_bfloat16", "pick_device"]
+__all__ = ["DEVICES", "available", "pick_device", "supports_bfloat16"]
 
 DEVICES: Final[tuple[str, ...]] = ("auto", "cpu", "cuda", "mps")
 
 
 def available() -> tuple[str, ...]:
-    """Kinds of device that this machine has, the fastest first; ``"cpu"`` is always last."""
+    """Return the device types of this machine, fastest first; ``"cpu"`` is always last."""
     found = []
     if torch.cuda.is_available():
         found.append("cuda")
@@ -24,11 +24,11 @@ def available() -> tuple[str, ...]:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device of a given kind; ``"auto"`` is the fastest one there is.
+    """Return the device of a given type; ``"auto"`` selects the fastest available one.
 
     Raises:
-        UnknownName: no kind of device has that name.
-        BadInput: there is no such device here.
+        UnknownName: no device type has that name.
+        BadInput: this machine has no such device.
     """
     if name not in DEVICES:
         raise UnknownName("device", name, DEVICES)
@@ -37,13 +37,13 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device(here[0])
     if name not in here:
         raise BadInput(
-            f"There is no '{name}' device here: choose {' or '.join((*here, 'auto'))} instead."
+            f"This machine has no '{name}' device: choose {' or '.join((*here, 'auto'))} instead."
         )
     return torch.device(name)
 
 
-def knows_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 itself, rather than by slow imitation."""
+def supports_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes bfloat16 in hardware rather than emulating it slowly."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":

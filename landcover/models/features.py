@@ -1,7 +1,8 @@
-"""Features of patches: what a model's net decides by, from the pass that gives its scores.
+"""Feature vectors of patches, from the same forward pass that gives the scores.
 
-They are the inputs of the net's last linear layers (:class:`landcover.nets.outputs.NetOutput`), one
-for each of its independent parts: a TriGrid has one a member, a Mosaic those of all its parts.
+Features are the inputs of the net's last linear layers
+(:class:`landcover.nets.outputs.NetOutput`), concatenated over its independent parts: a TriGrid has
+one vector per member, a Mosaic those of all its parts.
 """
 
 from __future__ import annotations
@@ -15,48 +16,48 @@ from landcover.core.errors import ModelMismatch
 from landcover.models.model import Model
 from landcover.nets.outputs import FeatureNet
 
-__all__ = ["AT_ONCE", "features", "features_and_scores"]
+__all__ = ["BATCH_SIZE", "features", "features_and_scores"]
 
-AT_ONCE: Final = 8
-"""Patches in one pass of the net, which bounds memory."""
+BATCH_SIZE: Final = 8
+"""Patches per forward pass, which limits memory."""
 
 
 def features(model: Model, pixels: Tensor) -> Tensor:
-    """Features of patches, float32 ``(n, feature)`` on the CPU.
+    """Compute features of patches, float32 ``(n, feature)`` on the CPU.
 
     Args:
-        model: whose net is asked.
-        pixels: float32 ``(n, band, y, x)`` as :meth:`~landcover.models.model.Model.tensor` makes
-            them: the card's bands, without gaps. There may be none.
+        model: the model whose net is run.
+        pixels: float32 ``(n, band, y, x)`` as :meth:`~landcover.models.model.Model.tensor`
+            returns them: the card's bands, without gaps; n may be 0.
 
     Raises:
-        ModelMismatch: the model has no such features, such as a forest.
+        ModelMismatch: the model has no features, for example a random forest.
     """
     return features_and_scores(model, pixels)[0]
 
 
 def features_and_scores(model: Model, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Features ``(n, feature)`` and raw scores ``(n, class)`` of one and the same pass.
+    """Compute features ``(n, feature)`` and raw scores ``(n, class)`` in one forward pass.
 
-    Both are float32 on the CPU, without gradients. It may be called in any thread.
+    Both are float32 on the CPU, without gradients. The function is thread-safe.
 
     Args:
-        model: whose net is asked.
-        pixels: float32 ``(n, band, y, x)``, as :func:`features` takes them.
+        model: the model whose net is run.
+        pixels: float32 ``(n, band, y, x)``, as for :func:`features`.
 
     Raises:
-        ModelMismatch: the model has no such features, such as a forest.
+        ModelMismatch: the model has no features, for example a random forest.
     """
     net = model.net
     if not isinstance(net, FeatureNet):
         raise ModelMismatch(
-            f"{model.card.title} has no features of a patch that could be compared: "
-            "choose a net, such as the custom CNN."
+            f"{model.card.title} computes no features of a patch: choose a neural network, such "
+            "as the custom CNN."
         )
-    # Without patches a blank one tells how many features there are.
+    # With no patches, run a blank one to get the number of features.
     some = pixels if len(pixels) else pixels.new_zeros(1, *pixels.shape[1:])
     with torch.no_grad():
-        found = [net.read(part.to(model.device)) for part in torch.split(some, AT_ONCE)]
+        found = [net.read(part.to(model.device)) for part in torch.split(some, BATCH_SIZE)]
     values = torch.cat([one.features for one in found]).float().cpu()
     scores = torch.cat([one.scores for one in found]).float().cpu()
     return values[: len(pixels)], scores[: len(pixels)]

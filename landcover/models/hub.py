@@ -1,23 +1,23 @@
-"""Published models from a hub, brought into the form of ours: ``reben:resnet50-s2-v0.2.0``.
+"""Download published models from a hub and convert them: ``reben:resnet50-s2-v0.2.0``.
 
 The reBEN models (Clasen et al. 2025) were trained on all of BigEarthNet v2 and published
-at https://huggingface.co/BIFOLD-BigEarthNetv2-0. Their residual nets have the layers of
-:class:`landcover.nets.resnet.ResNet`, so that no code of theirs is needed: weights come
-as safetensors, are renamed and written into a model folder like any other, which keeps
-its place under the program's own folder (see :mod:`landcover.core.home`).
+at https://huggingface.co/BIFOLD-BigEarthNetv2-0. Their residual nets have the same layers as
+:class:`landcover.nets.resnet.ResNet`, so their code is not needed: the weights are downloaded
+as safetensors, renamed, and written into a normal model folder under the program's home
+folder (see :mod:`landcover.core.home`).
 
-What the weights rest on, from ConfigILM (``extra/BENv2_utils.py``) with which they were
-trained:
+The weights were trained with ConfigILM (``extra/BENv2_utils.py``), which prepares its input
+as follows:
 
-- ten bands, those of 10 and 20 m, brought to 120 × 120 pixels by nearest repetition;
+- ten bands, those of 10 and 20 m, resampled to 120 × 120 pixels by nearest repetition;
 - digital numbers standardised by the training split's statistics of each band;
 - the 19 classes in alphabetical order;
 - bands grouped by resolution in version 0.1.1, and in ESA's order in version 0.2.0:
   ConfigILM's order was changed between the two (its issue 120).
 
 The last point, and the names of files and layers, were taken from public code. The
-conversion is tested on weights of that layout that we made; whether a published model
-reaches its published figures has to be checked where the hub can be reached:
+conversion is tested on weights that we generated in that layout. Whether a published model
+reaches its published metrics must be checked with access to the hub:
 ``landcover evaluate ROOT --dataset bigearthnet --model reben:resnet50-s2-v0.2.0``.
 """
 
@@ -50,7 +50,7 @@ __all__ = [
     "PREFIX",
     "STATISTICS",
     "Fetch",
-    "converted",
+    "convert",
     "folder",
     "from_hub",
     "is_published",
@@ -92,28 +92,28 @@ _CLASSES: Final = tuple(sorted(CLASS_NAMES))
 _TRUNK: Final = "model.vision_encoder."
 
 Fetch = Callable[[str, str], Path]
-"""From a repository's name and a file's in it to that file on this disk."""
+"""Function from a repository's name and a file name in it to the downloaded file."""
 
 
 def is_published(name: str) -> bool:
-    """Whether a name asks for a model from the hub."""
+    """Whether a name denotes a model from the hub."""
     return name.startswith(PREFIX)
 
 
 def folder(name: str, fetch: Fetch | None = None, models: Path | None = None) -> Path:
-    """The model folder of a published model, which is fetched when it is not there yet.
+    """Return the model folder of a published model; download the model if it is missing.
 
     Args:
         name: one of :data:`MODELS`.
-        fetch: gets a file of a repository; :func:`from_hub` where it is left out.
-        models: the folder of the user's models; the one of :mod:`landcover.core.home` where it
-            is left out.
+        fetch: downloads a file of a repository; :func:`from_hub` by default.
+        models: the folder of the user's models; by default the one of
+            :mod:`landcover.core.home`.
 
     Raises:
         UnknownName: there is no such published model.
-        BadInput: the library that fetches is not installed.
+        BadInput: the download library is not installed.
         FetchError: the hub cannot be reached, or has no such file.
-        CorruptModel: what came is not what the name promises.
+        CorruptModel: the downloaded file is not the named model.
     """
     if name not in MODELS:
         raise UnknownName("published model", name, MODELS)
@@ -124,7 +124,7 @@ def folder(name: str, fetch: Fetch | None = None, models: Path | None = None) ->
             state = load_file(path)
         except (OSError, SafetensorError):
             raise CorruptModel(_trouble(name, "its file cannot be read")) from None
-        save_model(*converted(name, state), out)
+        save_model(*convert(name, state), out)
     return out
 
 
@@ -151,15 +151,15 @@ def from_hub(repository: str, name: str) -> Path:
         ) from None
 
 
-def converted(name: str, state: Mapping[str, Tensor]) -> tuple[Card, bytes]:
-    """Card and weights of a published net from its published state.
+def convert(name: str, state: Mapping[str, Tensor]) -> tuple[Card, bytes]:
+    """Convert the published weights of a net to a card and a weights file.
 
     Args:
         name: one of :data:`MODELS`.
-        state: the published names and weights.
+        state: the published weights by name.
 
     Raises:
-        CorruptModel: the weights are not those of that net.
+        CorruptModel: the weights do not fit that net.
     """
     depth, version = MODELS[name]
     bands = ORDERS[version]
@@ -200,7 +200,7 @@ def converted(name: str, state: Mapping[str, Tensor]) -> tuple[Card, bytes]:
 
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published weights by our names; rows of the head in the order of our classes."""
+    """Return the published weights under our names, with head rows in our class order."""
     found = {}
     rows = [_CLASSES.index(label) for label in CLASS_NAMES]
     for name, value in state.items():

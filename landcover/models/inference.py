@@ -1,20 +1,20 @@
-"""Scores of many patches, fast: what a net does one patch at a time, done for thousands.
+"""Fast scoring of many patches.
 
-Four things make it fast on a processor, none of which changes what a net computes:
+Four optimisations speed up scoring on a CPU; none of them changes what the net computes:
 
 - **Folding.** In evaluation mode a batch normalisation is a fixed scale and shift of each
-  channel, so it goes into the weights of the convolution before it. The activation that
-  follows is computed by oneDNN while the result is still in registers, by the operations
-  that torch's own compiler emits; called directly, they need no compiler at run time.
-- **bfloat16** where the processor computes in it: half the memory, twice the arithmetic.
-  It is 8 bits of mantissa, so probabilities move by up to some hundredths
-  (``tests/test_inference.py`` bounds it) and ranks hardly at all. What must be
-  reproducible to the last digits, evaluation above all, asks for float32, which is
-  exact up to rounding and still about twice as fast as a plain loop.
-- **Chunks that stay in the cache.** A batch of 32 patches makes maps of 30 MB, which come
-  from the system as fresh pages each time; a few patches at once reuse the same memory.
-- **A chunk a core.** Cores that share one convolution wait for each other at the end of it,
-  and small nets have many; cores that score chunks of their own meet once, at the end.
+  channel, so it is merged into the weights of the preceding convolution. oneDNN computes the
+  activation that follows while the result is still in registers. The operations are those that
+  torch's own compiler emits; calling them directly needs no compiler at run time.
+- **bfloat16**, if the CPU supports it: half the memory, twice the arithmetic throughput.
+  Its mantissa has 8 bits, so probabilities change by up to a few hundredths
+  (``tests/models/test_inference.py`` limits it) and ranks hardly at all. Evaluation, which must be
+  reproducible to the last digits, requests float32, which is exact up to rounding
+  and still about twice as fast as a plain loop.
+- **Chunks that fit in the cache.** A batch of 32 patches makes maps of 30 MB, for which the
+  system allocates fresh pages each time; small chunks reuse the same memory.
+- **One chunk per core.** Cores that share one convolution wait for each other at its end,
+  and small nets have many convolutions; cores that score separate chunks wait only once.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from landcover.core.threads import allowed_cores, single_threaded
-from landcover.models.devices import knows_bfloat16
+from landcover.models.devices import supports_bfloat16
 
 __all__ = [
     "CHUNK_ON_DEVICE",
     "CHUNK_PIXELS",
-    "FEWEST_A_CORE",
+    "MIN_PATCHES_PER_CORE",
     "Convolution",
     "Precision",
     "Scorer",
@@ -46,46 +46,46 @@ __all__ = [
 Precision = Literal["auto", "float32", "bfloat16"]
 
 CHUNK_PIXELS: Final = 16 * 120 * 120
-"""Pixels a band computed together on a processor: 8 to 16 patches of 120 pixels were the
-fastest of 2 to 64, and 32 to 64 pictures of 64 pixels."""
+"""Pixels per band in one chunk on a CPU. Of chunks of 2 to 64 patches of 120 pixels, those of 8 to
+16 were the fastest; of pictures of 64 pixels, chunks of 32 to 64."""
 CHUNK_ON_DEVICE: Final = 64 * CHUNK_PIXELS
-"""The same on a graphics card, which wants much work at once."""
-FEWEST_A_CORE: Final = 2
-"""Patches a core from which cores score chunks of their own; of fewer, all share each."""
+"""The same on a GPU, which needs large batches."""
+MIN_PATCHES_PER_CORE: Final = 2
+"""Patches per core from which each core scores its own chunks; with fewer, all cores share each."""
 _ACTIVATIONS: Final[dict[type[nn.Module], tuple[str, list[float]]]] = {
     nn.ReLU: ("relu", []),
     nn.ReLU6: ("hardtanh", [0.0, 6.0]),
 }
-"""Activations that oneDNN computes at the end of a convolution: its name and parameters."""
+"""Activations that oneDNN can fuse into a convolution → oneDNN's name and parameters."""
 _ROUNDING: Final = 1e-3
-"""Largest difference of a folded net's logits, in parts of their size, that is rounding."""
+"""Largest relative difference of a folded net's logits that counts as rounding."""
 
 
 class Scorer:
-    """A net made ready to score many patches; the net itself is left as it is.
+    """A copy of a net, prepared to score many patches; the net itself is unchanged.
 
     Args:
         net: in evaluation mode, on the device to compute on.
-        example: pixels that it reads, ``(n, band, y, x)``; two patches are enough.
-        precision: ``auto`` is bfloat16 where the device computes in it, else float32.
+        example: input pixels ``(n, band, y, x)``; two patches are enough.
+        precision: ``auto`` is bfloat16 if the device supports it, else float32.
     """
 
     def __init__(self, net: nn.Module, example: Tensor, precision: Precision = "auto") -> None:
         self.device = _device(net)
-        half = precision == "bfloat16" or (precision == "auto" and knows_bfloat16(self.device))
+        half = precision == "bfloat16" or (precision == "auto" and supports_bfloat16(self.device))
         self.precision: Precision = "bfloat16" if half else "float32"
         self.dtype = torch.bfloat16 if half else torch.float32
         self.net = fold(net, example.to(self.device), self.dtype)
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Logits, float32 ``(n, class)`` on the CPU, of pixels ``(n, band, y, x)``."""
+        """Return logits, float32 ``(n, class)`` on the CPU, of pixels ``(n, band, y, x)``."""
         on_cpu = self.device.type == "cpu"
         limit = CHUNK_PIXELS if on_cpu else CHUNK_ON_DEVICE
         size = max(1, limit // (pixels.shape[2] * pixels.shape[3]))
         workers = _workers() if on_cpu else 1
-        if workers == 1 or len(pixels) < FEWEST_A_CORE * workers:
+        if workers == 1 or len(pixels) < MIN_PATCHES_PER_CORE * workers:
             return torch.cat([self._score(part) for part in torch.split(pixels, size)])
-        # As many chunks for each core, so that none is left to wait for another's last.
+        # The same number of chunks for each core, so that all finish together.
         rounds = math.ceil(len(pixels) / (workers * size))
         chunks = torch.tensor_split(pixels, workers * rounds)
         begin, before = partial(torch.set_num_threads, 1), torch.get_num_threads()
@@ -93,7 +93,7 @@ class Scorer:
             with ThreadPoolExecutor(workers, "scorer", begin) as pool:
                 return torch.cat(list(pool.map(self._score, chunks)))
         finally:
-            # It also set what threads that begin later take, which was not meant.
+            # Setting it in a worker also changes the default of later threads; undo that.
             torch.set_num_threads(before)
 
     def _score(self, pixels: Tensor) -> Tensor:
@@ -106,24 +106,24 @@ class Scorer:
 
 
 def _workers() -> int:
-    """Cores that may score chunks of their own: as many as the user left torch threads."""
+    """Number of cores that may score separate chunks, limited by torch's number of threads."""
     return allowed_cores() if single_threaded() else min(allowed_cores(), torch.get_num_threads())
 
 
 def fold(net: nn.Module, example: Tensor, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """A copy of a net in which normalisations and activations are part of convolutions.
+    """Copy a net and merge its normalisations and activations into its convolutions.
 
-    What follows what is seen from a run of the example, not from names, so that any net
-    can be folded; a folded net that answers the example otherwise is given up.
+    The order of modules is traced by running the example, not taken from names, so that any net
+    can be folded. If the folded net's output differs on the example, it is discarded.
 
     Args:
         net: in evaluation mode.
-        example: pixels that it reads.
-        dtype: of the convolutions on a processor, float32 or bfloat16. On other devices
+        example: input pixels ``(n, band, y, x)``.
+        dtype: of the convolutions on a CPU, float32 or bfloat16. On other devices
             they keep float32 weights, which autocast converts.
 
     Returns:
-        the folded net, or an unfolded copy where folding would change answers.
+        the folded net, or an unfolded copy if folding would change its output.
     """
     folded = copy.deepcopy(net).eval().requires_grad_(requires_grad=False)
     folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -146,7 +146,7 @@ def fold(net: nn.Module, example: Tensor, dtype: torch.dtype = torch.float32) ->
 
 
 class Convolution(nn.Conv2d):
-    """A convolution with its bias and activation as one oneDNN operation."""
+    """A convolution that computes its bias and activation in one oneDNN operation."""
 
     def __init__(self, conv: nn.Conv2d, activation: nn.Module | None) -> None:
         with torch.device("meta"):  # its own weights are never used
@@ -156,7 +156,7 @@ class Convolution(nn.Conv2d):
         self.activation = ("none", []) if activation is None else _ACTIVATIONS[type(activation)]
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(n, inputs, y, x)`` to ``(n, outputs, y', x')``."""
+        """Map ``(n, inputs, y, x)`` to ``(n, outputs, y', x')``."""
         out: Tensor = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001 - see the module
             features.to(self.weight.dtype, memory_format=torch.channels_last),
             self.weight,
@@ -169,9 +169,9 @@ class Convolution(nn.Conv2d):
 
 
 def _chains(net: nn.Module, example: Tensor) -> tuple[dict[str, str], dict[str, str]]:
-    """Convolution → its normalisation, and convolution → its activation, by name.
+    """Find the normalisation and the activation that follow each convolution, by name.
 
-    Only where each of them always follows the other: a module that is used in several
+    Only pairs that always follow each other count: a module that is used in several
     places has several neighbours.
     """
     made: dict[int, tuple[str, Tensor]] = {}
@@ -184,7 +184,7 @@ def _chains(net: nn.Module, example: Tensor) -> tuple[dict[str, str], dict[str, 
         name = names[module]
         calls[name] += 1
         if isinstance(module, nn.Conv2d):
-            made[id(output)] = (name, output)  # keeping the output keeps its id its own
+            made[id(output)] = (name, output)  # keeping the output keeps its id unique
             return
         conv, kept = made.get(id(inputs[0]), ("", None))
         if kept is None:
@@ -206,7 +206,7 @@ def _chains(net: nn.Module, example: Tensor) -> tuple[dict[str, str], dict[str, 
             continue
         table = norms if isinstance(net.get_submodule(name), nn.BatchNorm2d) else activations
         table[conv] = name
-    # An activation after a normalisation that stays where it is cannot come before it.
+    # An activation cannot move in front of a normalisation that is not folded.
     activations = {
         conv: name for conv, name in activations.items() if conv in norms or conv not in normalised
     }
@@ -214,7 +214,7 @@ def _chains(net: nn.Module, example: Tensor) -> tuple[dict[str, str], dict[str, 
 
 
 def _speed_up(net: nn.Module, activations: dict[str, str]) -> None:
-    """Let oneDNN run each convolution together with the activation after it."""
+    """Replace each convolution and its activation by one oneDNN operation."""
     plain = [
         (name, module)
         for name, module in net.named_modules()
@@ -230,13 +230,13 @@ def _speed_up(net: nn.Module, activations: dict[str, str]) -> None:
 
 
 def _put(net: nn.Module, name: str, module: nn.Module) -> None:
-    """Replace a part of a net."""
+    """Replace a submodule of a net."""
     parent, _, own = name.rpartition(".")
     setattr(net.get_submodule(parent), own, module)
 
 
 def _device(net: nn.Module) -> torch.device:
-    """Where a net's values are; a net without any is on the processor."""
+    """Return the device of a net's weights; the CPU if it has none."""
     for value in (*net.parameters(), *net.buffers()):
         return value.device
     return torch.device("cpu")

@@ -1,4 +1,4 @@
-"""A net with its card: loads, refuses what it was not made for, predicts."""
+"""A net with its card: load it, check its input, predict."""
 
 from __future__ import annotations
 
@@ -39,59 +39,59 @@ __all__ = [
 MAX_WEIGHTS_BYTES: Final = 400_000_000
 MAX_PARAMETERS: Final = 100_000_000
 _WANTS_PATCH: Final = (
-    "{title} looks at twelve bands of reflectance, and this is a picture of red, green and blue: "
+    "{title} needs twelve bands of reflectance, and this is a picture of red, green and blue: "
     "use a model for pictures such as eurosat-rgb, or a Level-2A product of the same place."
 )
-"""What is said where a model for reflectance gets a picture."""
+"""Message if a model for reflectance gets a picture."""
 _WANTS_PICTURE: Final = (
-    "{title} looks at pictures of red, green and blue as EuroSAT stretched them, and this is "
-    "reflectance, whose stretch is not known: use a model for Level-2A such as landcover-cnn."
+    "{title} needs a picture of red, green and blue with EuroSAT's stretch, and this is "
+    "reflectance, whose stretch is unknown: use a model for Level-2A such as landcover-cnn."
 )
-"""What is said where a model for pictures gets reflectance."""
+"""Message if a model for pictures gets reflectance."""
 
 
 class LabelScore(Schema):
-    """What a model says of one class."""
+    """A model's output for one class."""
 
     label: str
     score: float
     """The net's raw score (logit), before calibration."""
     probability: float
-    """0 to 1; calibrated where the card says so."""
+    """0 to 1; calibrated if the card has a calibration."""
     threshold: float
-    """Where classes exclude each other, what the most probable one has if that is lower."""
+    """0 to 1; for mutually exclusive classes at most the highest probability."""
     predicted: bool
     certainty: Certainty | None = None
-    """The class's place in the conformal label set, whatever the aim; None where there is none."""
+    """The class's place in the conformal label set, regardless of the aim; None without one."""
 
 
 class Prediction(Schema):
-    """What a model says of one patch: one :class:`LabelScore` a class, in the card's order."""
+    """A model's output for one patch: one :class:`LabelScore` per class, in the card's order."""
 
     model: str
     card_hash: str
     labels: tuple[LabelScore, ...]
     aim: str = DEFAULT_AIM
-    """What the thresholds serve: a name in :data:`landcover.models.thresholds.AIMS`."""
+    """The aim of the thresholds: a name in :data:`landcover.models.thresholds.AIMS`."""
     aim_fallback: tuple[str, ...] = ()
-    """Classes that could not be brought to the aim and keep their usual threshold."""
+    """Classes without a threshold for the aim, which keep their default threshold."""
 
     @property
     def predicted(self) -> tuple[LabelScore, ...]:
-        """The classes called present, the most probable first."""
+        """The predicted classes, most probable first."""
         found = [item for item in self.labels if item.predicted]
         return tuple(sorted(found, key=lambda item: -item.probability))
 
     def of(self, label: str) -> LabelScore:
-        """The score of one class by its full name."""
+        """Return the score of one class by its full name."""
         return next(item for item in self.labels if item.label == label)
 
 
 class Model:
-    """A net in evaluation mode on one device, with the card it belongs to.
+    """A net in evaluation mode on one device, with its card.
 
-    Its ``folder`` is the one it was loaded from, with what was measured or fitted for it; None
-    where it was made in memory.
+    Its ``folder`` is the one it was loaded from, which also holds reports and fitted
+    values; None for a model made in memory.
     """
 
     def __init__(
@@ -103,8 +103,8 @@ class Model:
         self.device = device
         self._scorer: Scorer | None = None
 
-    def refuse(self, patch: Raster) -> None:
-        """Raise unless the patch or picture is what the card asks for.
+    def check_input(self, patch: Raster) -> None:
+        """Check that the patch or picture meets the card's requirements.
 
         Raises:
             ModelMismatch: level, bands or size differ, or no pixel is valid.
@@ -125,21 +125,22 @@ class Model:
             )
         if (patch.height, patch.width) != (card.pixels, card.pixels):
             raise ModelMismatch(
-                f"{card.title} looks at {card.pixels} × {card.pixels} pixels of {card.pixel_m} m, "
+                f"{card.title} needs {card.pixels} × {card.pixels} pixels of {card.pixel_m} m, "
                 f"and this patch has {patch.height} × {patch.width}: choose a window."
             )
         if not patch.valid.any():
-            raise ModelMismatch(
-                "Not one pixel of this patch has data: choose another window or date."
-            )
+            raise ModelMismatch("No pixel of this patch has data: choose another window or date.")
 
     def tensor(self, patch: Raster) -> Tensor:
-        """The patch or picture as the net's input, float32 ``(band, y, x)``, nodata filled.
+        """Convert a patch or picture to the net's input, float32 ``(band, y, x)``.
 
-        Pixels without data take their band's mean over the valid ones, which adds no
-        edge that the net could take for a border between covers.
+        Pixels without data get the mean of their band's valid pixels, so that the gap has no
+        strong edge that the net could mistake for a border between classes.
+
+        Raises:
+            ModelMismatch: the patch does not meet the card's requirements.
         """
-        self.refuse(patch)
+        self.check_input(patch)
         order = [patch.bands.index(band) for band in self.card.bands]
         pixels = np.array(patch.data[order], dtype=np.float32)
         if not patch.valid.all():
@@ -148,28 +149,29 @@ class Model:
         return torch.from_numpy(pixels)
 
     def scores(self, pixels: Tensor) -> Tensor:
-        """Raw scores ``(n, class)`` of float32 reflectance ``(n, band, y, x)``.
+        """Compute raw scores ``(n, class)`` of float32 reflectance ``(n, band, y, x)``.
 
-        Differentiable with respect to the pixels; the caller decides on gradients.
+        The scores are differentiable with respect to the pixels; the caller enables or
+        disables gradients.
         """
         scores: Tensor = self.net(pixels.to(self.device))
         return scores
 
     def probabilities(self, scores: Tensor) -> Tensor:
-        """Calibrated probabilities of raw scores, both ``(n, class)``."""
+        """Convert raw scores to calibrated probabilities, both ``(n, class)``."""
         if self.card.exclusive:
             return scores.softmax(dim=-1)
         return calibration.apply(self.card.calibration, self.card.classes, scores)
 
     def predict_pixels(self, pixels: Tensor, *, fast: bool = False) -> FloatArray:
-        """Probabilities, float32 ``(n, class)``, for patches without gaps.
+        """Compute probabilities, float32 ``(n, class)``, of patches without gaps.
 
         Args:
             pixels: float32 reflectance ``(n, 12, y, x)``, bands in the order of
-                :data:`~landcover.core.bands.BAND_NAMES`; of a model for pictures brightness
-                ``(n, 3, y, x)``: red, green, blue.
-            fast: several times as fast for many patches, in bfloat16 where the device
-                computes in it: good for maps, not to the last digits
+                :data:`~landcover.core.bands.BAND_NAMES`; for models for pictures brightness
+                ``(n, 3, y, x)``, 0 to 1: red, green, blue.
+            fast: score many patches several times as fast, in bfloat16 if the device
+                supports it. That is precise enough for maps, but not to the last digits
                 (:mod:`landcover.models.inference`).
         """
         every = LEVELS[self.card.level][1]
@@ -181,9 +183,10 @@ class Model:
         return probabilities
 
     def fast_scores(self, pixels: Tensor) -> Tensor:
-        """Raw scores like :meth:`scores`, on the CPU and without gradients, several times as fast.
+        """Compute raw scores several times as fast as :meth:`scores`, without gradients.
 
-        The first call takes some tenths of a second more, to make the net ready.
+        The result is on the CPU. The first call prepares the net, which takes some tenths of a
+        second.
         """
         if not len(pixels):
             return torch.empty(0, len(self.card.classes))
@@ -192,18 +195,18 @@ class Model:
         return self._scorer(pixels)
 
     def predict_many(self, patches: Sequence[Raster], aim: str = DEFAULT_AIM) -> list[Prediction]:
-        """A prediction for each patch, in order, in one pass of the net.
+        """Predict each patch, in order, in one forward pass.
 
         Args:
-            patches: what to look at.
-            aim: what the thresholds should serve, as :func:`landcover.models.thresholds.parse_aim`
-                reads it.
+            patches: patches or pictures that meet the card's requirements.
+            aim: the aim of the thresholds, as parsed by
+                :func:`landcover.models.thresholds.parse_aim`.
 
         Raises:
-            ModelMismatch: one of the patches is not what the card asks for.
-            BadInput: it is no aim, or the card has no thresholds for it.
+            ModelMismatch: one of the patches does not meet the card's requirements.
+            BadInput: the aim is unknown, or the card has no thresholds for it.
         """
-        thresholds_for(self.card, aim)  # a wrong aim is told before the net has run
+        thresholds_for(self.card, aim)  # report a wrong aim before running the net
         if not patches:
             return []
         with torch.inference_mode():
@@ -211,10 +214,10 @@ class Model:
         return self.predictions(scores, aim)
 
     def predictions(self, scores: Tensor, aim: str = DEFAULT_AIM) -> list[Prediction]:
-        """The prediction for each row of raw scores ``(n, class)``, for who has them already.
+        """Build the prediction for each row of raw scores ``(n, class)``.
 
         Raises:
-            BadInput: it is no aim, or the card has no thresholds for it.
+            BadInput: the aim is unknown, or the card has no thresholds for it.
             CorruptModel: a score or probability is not a finite number.
         """
         thresholds = thresholds_for(self.card, aim)
@@ -223,8 +226,8 @@ class Model:
         rows = scores.cpu().numpy()
         if not (np.isfinite(rows).all() and np.isfinite(probabilities).all()):
             raise CorruptModel(
-                f"The model '{self.card.name}' answered with something that is no number: "
-                "train it anew, or choose another model."
+                f"The model '{self.card.name}' gave a score that is not a finite number: "
+                "train it again, or choose another model."
             )
         return [
             self._prediction(row, probability, thresholds)
@@ -232,16 +235,16 @@ class Model:
         ]
 
     def predict(self, patch: Raster, aim: str = DEFAULT_AIM) -> Prediction:
-        """What the model says of one patch or picture.
+        """Predict the classes of one patch or picture.
 
         Args:
-            patch: what to look at.
-            aim: what the thresholds should serve, as :func:`landcover.models.thresholds.parse_aim`
-                reads it.
+            patch: a patch or picture that meets the card's requirements.
+            aim: the aim of the thresholds, as parsed by
+                :func:`landcover.models.thresholds.parse_aim`.
 
         Raises:
-            ModelMismatch: the patch is not what the card asks for.
-            BadInput: it is no aim, or the card has no thresholds for it.
+            ModelMismatch: the patch does not meet the card's requirements.
+            BadInput: the aim is unknown, or the card has no thresholds for it.
         """
         return self.predict_many([patch], aim)[0]
 
@@ -249,7 +252,7 @@ class Model:
         self, scores: FloatArray, probabilities: FloatArray, thresholds: Thresholds
     ) -> Prediction:
         labels = []
-        # Exactly one of exclusive classes is called, so the best must reach its threshold.
+        # One of exclusive classes is always predicted, so the best must reach its threshold.
         best = float(probabilities.max()) if self.card.exclusive else 1.0
         chances = probabilities.astype(np.float64).tolist()
         for label, score, chance in zip(self.card.classes, scores, chances, strict=True):
@@ -274,19 +277,19 @@ class Model:
 
 
 def weights_bytes(net: nn.Module) -> bytes:
-    """A net's state as the bytes of a safetensors file."""
+    """Serialise a net's state as a safetensors file."""
     state = {k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}
     return dump_tensors(state)
 
 
 def save_model(card: Card, weights: bytes, folder: Path) -> None:
-    """Write a model folder: the weights first, then the card that names their hash.
+    """Write a model folder: first the weights, then the card with their hash.
 
     Raises:
-        CorruptModel: the card's hash is not that of the weights.
+        CorruptModel: the hash in the card is not that of the weights.
     """
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
-        raise CorruptModel(f"The card of '{card.name}' belongs to other weights: make it anew.")
+        raise CorruptModel(f"The card of '{card.name}' belongs to other weights: make it again.")
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / (WEIGHTS_FILE + ".part")
     part.write_bytes(weights)
@@ -298,8 +301,8 @@ def load_model(folder: Path, device: str = "auto") -> Model:
     """Load and validate a model folder.
 
     Raises:
-        CorruptModel: card or weights are absent, damaged, or do not belong together.
-        BadInput: there is no such device here.
+        CorruptModel: card or weights are missing, damaged, or do not belong together.
+        BadInput: this machine has no such device.
     """
     where = pick_device(device)
     card = read_card(folder)
@@ -310,7 +313,7 @@ def _load_net(card: Card, path: Path) -> nn.Module:
     def corrupt(why: str) -> CorruptModel:
         return CorruptModel(
             f"The weights of '{card.name}' cannot be used: {why}; "
-            "install landcover again or train the model anew."
+            "install landcover again or train the model again."
         )
 
     try:
@@ -320,18 +323,18 @@ def _load_net(card: Card, path: Path) -> nn.Module:
     except OSError:
         raise corrupt(f"{path.name} cannot be read") from None
     if hashlib.sha256(data).hexdigest() != card.weights_sha256:
-        raise corrupt("the file is not the one that the card names (SHA-256 differs)")
+        raise corrupt("the file's SHA-256 differs from the one in the card")
     try:
-        # A card could ask for a net of any size; on "meta" it costs no memory.
+        # An untrusted card could name a net of any size; on "meta" it uses no memory.
         with torch.device("meta"):
             net = nets.build(card.net, **card.net_options)
         if sum(v.numel() for v in net.state_dict().values()) > MAX_PARAMETERS:
-            raise corrupt("the card asks for more than 100 million parameters")
+            raise corrupt("the card's architecture has more than 100 million parameters")
         state: dict[str, Any] = load_tensors(data)
         net.load_state_dict(state, strict=True, assign=True)
     except LandcoverError:
         raise
     except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError):
-        raise corrupt("they do not fit the architecture that the card names") from None
-    whole: nn.Module = net.float()
-    return whole
+        raise corrupt("they do not fit the card's architecture") from None
+    loaded: nn.Module = net.float()
+    return loaded

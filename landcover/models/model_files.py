@@ -1,8 +1,8 @@
-"""Which files a model folder may hold, how large they may be, and how a folder is copied.
+"""Files of a model folder: which may exist, their size limits, and how to copy them.
 
-Beside card and weights these are the training's configuration and history, saved reports
-(``evaluation/``), what was measured or fitted for the model (``trust/``), and the baselines
-that it is measured against (``baselines/``). All else, such as checkpoints, stays where it is.
+Apart from card and weights these are the training's configuration and history, saved reports
+(``evaluation/``), values measured or fitted for the model (``trust/``), and the baselines
+that it is compared with (``baselines/``). Other files, such as checkpoints, are not copied.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _LIMITS: Final[tuple[tuple[re.Pattern[str], int], ...]] = (
     (re.compile(rf"baselines/{_PART}/{re.escape(CARD_FILE)}"), MAX_CARD_BYTES),
     (re.compile(rf"baselines/{_PART}/{re.escape(WEIGHTS_FILE)}"), MAX_WEIGHTS_BYTES),
 )
-"""Path in the folder → the most bytes that it may have."""
+"""Pattern of a path in the folder → size limit in bytes."""
 _DIRECTORIES: Final = (".", "evaluation", "trust", "baselines/*")
 
 
@@ -52,10 +52,10 @@ def is_name(name: str) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Raise unless a model may have that name.
+    """Check that a name is valid for a model.
 
     Raises:
-        BadInput: it may not.
+        BadInput: the name is not valid.
     """
     if not is_name(name):
         raise BadInput(
@@ -65,22 +65,22 @@ def check_name(name: str) -> None:
 
 
 def limit(path: str) -> int | None:
-    """The most bytes of a file by its path in the folder; None where it does not belong there."""
+    """Return the size limit in bytes of a path in the folder; None if it may not be there."""
     return next((most for pattern, most in _LIMITS if pattern.fullmatch(path)), None)
 
 
 def paths(folder: Path) -> list[str]:
-    """The files of a model folder that belong there, relative to it, with ``/``; sorted."""
+    """List the known files of a model folder, as sorted relative paths with ``/``."""
     found = (path for place in _DIRECTORIES for path in folder.glob(f"{place}/*"))
     names = (path.relative_to(folder).as_posix() for path in found if path.is_file())
     return sorted(name for name in names if limit(name) is not None)
 
 
 def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Path and bytes of each file that belongs to a model folder, one at a time.
+    """Iterate over path and bytes of each known file of a model folder.
 
     Raises:
-        BadInput: one is too large or cannot be read.
+        BadInput: a file is too large or cannot be read.
     """
     for name in paths(folder):
         path, most = folder / name, limit(name) or 0
@@ -89,15 +89,20 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
         except OSError:
             raise BadInput(f"'{path}' cannot be read: check its permissions.") from None
         if data is None:
-            raise BadInput(f"'{path}' is larger than the {most / 1e6:,.0f} MB that it may have.")
+            raise BadInput(f"'{path}' is larger than the limit of {most / 1e6:,.0f} MB.")
         yield name, data
 
 
 def write(folder: Path, name: str, data: bytes) -> None:
-    """Write one file of a model folder by its path in it.
+    """Write one file of a model folder.
+
+    Args:
+        folder: the model folder.
+        name: path of the file in the folder.
+        data: its content.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,24 +110,24 @@ def write(folder: Path, name: str, data: bytes) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the files that belong to a model folder into another folder.
+    """Copy the known files of a model folder into another folder.
 
     Raises:
-        BadInput: one is too large or cannot be read.
-        OSError: one cannot be written.
+        BadInput: a file is too large or cannot be read.
+        OSError: a file cannot be written.
     """
     for name, data in contents(source):
         write(target, name, data)
 
 
 def rename(folder: Path, name: str) -> Card:
-    """Give the card in a folder another name, and stamp its reports with the new card's hash.
+    """Rename the model in a folder, and update the card's hash in its reports.
 
-    A card's hash covers its name, and reports and the files in ``trust/`` are believed only
-    with the hash of the card beside them. Files of yet another card stay as they are.
+    A card's hash covers its name, and reports and the files in ``trust/`` are used only if
+    they contain the hash of the card next to them. Files of another card are left unchanged.
 
     Returns:
-        the card.
+        the new card.
 
     Raises:
         CorruptModel: the card is damaged.
@@ -148,7 +153,10 @@ def rename(folder: Path, name: str) -> Card:
 
 
 def _stamped_json(data: bytes, old: Card, new: Card) -> bytes | None:
-    """None where the file is damaged or of another card, which its reader says."""
+    """Return the file with the new hash; None if it is damaged or of another card.
+
+    Such a file is left for its reader to report.
+    """
     try:
         values = json.loads(data)
         if not _stamp(values, old, new):
@@ -160,7 +168,7 @@ def _stamped_json(data: bytes, old: Card, new: Card) -> bytes | None:
 
 
 def _stamped_tensors(data: bytes, old: Card, new: Card) -> bytes | None:
-    """The same for safetensors: eight bytes of length, a JSON header, then the numbers."""
+    """Do the same for a safetensors file: eight bytes of length, a JSON header, the tensors."""
     end = 8 + int.from_bytes(data[:8], "little")
     try:
         header = json.loads(data[8:end])
@@ -169,12 +177,12 @@ def _stamped_tensors(data: bytes, old: Card, new: Card) -> bytes | None:
         text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     except (ValueError, AttributeError, RecursionError):
         return None
-    text += b" " * (-len(text) % 8)  # the numbers stay aligned
+    text += b" " * (-len(text) % 8)  # keep the tensors aligned
     return len(text).to_bytes(8, "little") + text + data[end:]
 
 
-def _stamp(values: Any, old: Card, new: Card) -> bool:  # noqa: ANN401 - JSON that nobody has vouched for
-    """Replace hash and name of a card in one object; whether it was of that card."""
+def _stamp(values: Any, old: Card, new: Card) -> bool:  # noqa: ANN401 - untrusted JSON
+    """Replace a card's hash and name in one object; return whether it had the old hash."""
     if not isinstance(values, dict):
         return False
     found = values.get("card_hash") == old.hash

@@ -1,10 +1,10 @@
-"""Maps of a net, and how any weighting of their moments is one of places.
+"""Feature maps of a net, and the contribution of each location to a weighted sum of their moments.
 
-Between maps and moments (:mod:`landcover.nets.outputs`) there is nothing but a sum over places,
-so any weighting of the moments is one of places too, on the grid that each map really has (20 m
-for colours, 40 m for shapes, 80 m for layout). That is what class activation maps are made of,
-and all that the scores rest on takes part: every member, and every view of a part that sees
-the patch in several symmetries of the square.
+The moments of a map (:mod:`landcover.nets.outputs`) are sums over locations. A weighted sum of
+the moments can therefore be split into contributions of the locations, on the grid of each map
+(20 m for colours, 40 m for shapes, 80 m for layout). Class activation maps are computed this way.
+They include everything that the scores depend on: every member of the net, and every view of a
+part that takes the patch in several symmetries of the square.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from landcover.nets.outputs import MappedNet, View
 from landcover.nets.symmetry import undo_symmetry
 from landcover.nets.windows import CELL_PIXELS
 
-__all__ = ["Readout", "on_pixels", "split", "spread"]
+__all__ = ["Readout", "contributions", "fold_maps", "to_pixels"]
 
 
 class Readout:
-    """A net that answers from maps, in a copy that computes the same faster.
+    """A faster copy of a net whose scores are computed from the moments of its maps.
 
-    Its normalisations are part of the convolutions before them, and maps are pooled at once
-    instead of cell by cell. It shares no module with the net, and all other weights.
+    Its normalisations are merged into the preceding convolutions, and maps are pooled at once
+    instead of cell by cell. It shares no module with the net, but all weights that are not folded.
     """
 
     def __init__(self, net: MappedNet) -> None:
-        """Copy and fold a net in evaluation mode; see :func:`split`."""
+        """Copy and fold a net in evaluation mode; see :func:`fold_maps`."""
         assert isinstance(net, nn.Module)
         shared = {id(t): t for t in (*net.parameters(), *net.buffers())}
         folded = copy.deepcopy(net, shared)
@@ -42,40 +42,40 @@ class Readout:
         self._net = cast("MappedNet", folded)
 
     def views(self, pixels: Tensor) -> list[View]:
-        """All maps that the scores of pixels ``(n, band, y, x)`` rest on; differentiable."""
+        """Compute all maps behind the scores of pixels ``(n, band, y, x)``; differentiable."""
         return self._net.views(pixels)
 
     def moments(self, pixels: Tensor) -> list[Tensor]:
-        """Moments of all views, ``(n, channel)`` each; differentiable."""
+        """Compute the moments of all views, ``(n, channel)`` each; differentiable."""
         return [view.moments() for view in self.views(pixels)]
 
     def answer(self, moments: Sequence[Tensor]) -> Tensor:
-        """Scores ``(n, class)`` of the moments of all views; differentiable."""
+        """Compute scores ``(n, class)`` from the moments of all views; differentiable."""
         return self._net.scores_from(moments)
 
     def scores(self, pixels: Tensor) -> Tensor:
-        """Scores ``(n, class)`` of pixels ``(n, band, y, x)``; differentiable."""
+        """Compute scores ``(n, class)`` of pixels ``(n, band, y, x)``; differentiable."""
         return self.answer(self.moments(pixels))
 
 
-def split(model: Model) -> Readout | None:
-    """The maps of the model's net; None where it does not answer from their moments."""
+def fold_maps(model: Model) -> Readout | None:
+    """Return a readout of the model's net; None if its scores are not computed from moments."""
     return Readout(model.net) if isinstance(model.net, MappedNet) else None
 
 
-def spread(
+def contributions(
     views: Sequence[View], weights: Sequence[Tensor], others: Sequence[View] | None
 ) -> list[tuple[Tensor, int]]:
-    """What each place of each map adds to the weighted sum of the moments.
+    """Compute what each location of each map contributes to the weighted sum of the moments.
 
     Args:
-        views: of one patch.
-        weights: of the moments, ``(k, channel)`` for each view: k questions at once.
-        others: views whose moments are taken off, of a patch of the same size, or none.
+        views: views of one patch.
+        weights: weights of the moments, ``(k, channel)`` for each view, for k sums at once.
+        others: views of a patch of the same size whose moments are subtracted, or None.
 
     Returns:
-        for each map of each view its sums ``(k, 1, y, x)`` and the view's symmetry. All
-        values of a question together are the sum of its weights times the moments.
+        for each map of each view its contributions ``(k, 1, y, x)`` and the view's symmetry.
+        All contributions of one row of weights add up to the weighted sum of the moments.
     """
     found = []
     for number, view in enumerate(views):
@@ -98,27 +98,27 @@ def spread(
 
 
 def _weighted(values: Tensor, mean: Tensor, square: Tensor) -> Tensor:
-    """``(k, y, x)`` of one patch's features ``(1, channel, y, x)``."""
+    """Weighted sum ``(k, y, x)`` of one patch's features ``(1, channel, y, x)``."""
     flat = values[0].flatten(1)
     return (mean @ flat + square @ flat.square()).view(len(mean), *values.shape[2:])
 
 
-def on_pixels(values: Tensor, turn: int, size: tuple[int, int], *, cells: bool = False) -> Tensor:
-    """Sums of places ``(k, 1, y, x)`` on the grid of the patch, ``(k, y, x)``.
+def to_pixels(values: Tensor, turn: int, size: tuple[int, int], *, cells: bool = False) -> Tensor:
+    """Resample contributions ``(k, 1, y, x)`` to the grid of the patch, ``(k, y, x)``.
 
-    They become densities that run smoothly from cell to cell and add up to the same.
+    The values become densities that vary smoothly between cells and have the same sum.
 
     Args:
-        values: as :func:`spread` gives them.
-        turn: of the view, which is undone.
+        values: as returned by :func:`contributions`.
+        turn: symmetry of the view, which is undone.
         size: rows and columns of the patch; the coarsest map's cells are twice a cell.
-        cells: first add up what lies in each cell of 80 m.
+        cells: first sum the values within each cell of 80 m.
     """
     rows, columns = (side // CELL_PIXELS for side in size)
     height = values.shape[2]
     if height < rows:
         factor = -(-rows // height)
-        # The weights of the last row and column count what lies inside alone.
+        # In the last row and column only the part inside the patch counts.
         inside = [torch.full((length,), float(factor)) for length in values.shape[2:]]
         for length, part in zip((rows, columns), inside, strict=True):
             part[-1] = length - factor * (len(part) - 1)
@@ -134,7 +134,7 @@ def on_pixels(values: Tensor, turn: int, size: tuple[int, int], *, cells: bool =
 
 
 def _fold(part: nn.Module) -> None:
-    """Make each normalisation that follows a convolution part of it."""
+    """Merge each normalisation that follows a convolution into it."""
     for module in [m for m in part.modules() if isinstance(m, nn.Sequential)]:
         for index in range(len(module) - 1):
             conv, norm = module[index], module[index + 1]

@@ -1,14 +1,13 @@
-"""All models that have a name: those of the package, the user's own, and published ones.
+"""Registry of all named models: shipped with the package, the user's own, and published ones.
 
-A model of the package ("shipped") has a folder under ``landcover/zoo``; a user's model has one
+A shipped model has a folder under ``landcover/zoo``; a user's model has one
 under ``LANDCOVER_HOME/models`` (see :mod:`landcover.models.store`); a name such as
-``reben:resnet50-s2-v0.2.0`` fetches a published model (:mod:`landcover.models.hub`), which is
-kept among the user's. Wherever a model is asked for, the path of a model folder may stand in
-place of a name.
+``reben:resnet50-s2-v0.2.0`` downloads a published model (:mod:`landcover.models.hub`), which is
+stored with the user's models. The path of a model folder can be used in place of any name.
 
-Nothing is written into an installed package: what the user measures of a shipped model goes to
-a copy of it among their own models, which is then used in place of the shipped folder as long
-as the two cards are equal byte by byte.
+Nothing is written into an installed package: reports on a shipped model go to a copy of it
+among the user's models, which then replaces the shipped folder as long as the two cards are
+equal byte by byte.
 """
 
 from __future__ import annotations
@@ -36,17 +35,17 @@ __all__ = [
     "Origin",
     "Registry",
     "default",
-    "used",
+    "use",
 ]
 
 ZOO: Final[Path] = Path(__file__).parents[1] / "zoo"
-"""The package's models."""
+"""Folder of the shipped models."""
 DEFAULT_MODEL: Final = "landcover-mosaic"
-"""Our best single model: what every command uses unless told otherwise."""
+"""Our best single model: the default of every command."""
 PICTURE_MODEL: Final = "eurosat-rgb"
-"""What is used for pictures of red, green and blue."""
+"""Default model for pictures of red, green and blue."""
 BASELINES: Final[tuple[str, ...]] = ("class-prior", "band-statistics", "random-convolution")
-"""What a net has to beat: printed beside every evaluation."""
+"""Simple models that a net should beat: printed with every evaluation."""
 
 Origin = Literal["shipped", "user", "published"]
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
@@ -54,16 +53,16 @@ _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 @dataclass(frozen=True, kw_only=True)
 class Registry:
-    """Models by name or path, from the folders it is given.
+    """Models by name or path.
 
-    Every call looks at the folders again, so that a model which another process has added or
-    removed is noticed.
+    Every call lists the folders again, so that models which another process adds or
+    removes are noticed.
 
     Attributes:
-        shipped: folder of the package's models.
-        home: the program's own folder, with the user's ``models`` in it; None for that of
+        shipped: folder of the shipped models.
+        home: the program's home folder, which contains the user's ``models``; None for that of
             :mod:`landcover.core.home`.
-        fetch: gets a published model's file; None for the hub.
+        fetch: downloads a file of a published model; None for the hub.
     """
 
     shipped: Path = ZOO
@@ -72,39 +71,39 @@ class Registry:
 
     @property
     def user(self) -> Path:
-        """Folder of the user's models; it may be missing."""
+        """Folder of the user's models; it may not exist yet."""
         return (self.home or home.location()) / "models"
 
     def writable_home(self) -> Path:
-        """The program's own folder, before something is written to it.
+        """Return the program's home folder, after checking that it can be written to.
 
         Raises:
-            BadInput: that of :mod:`landcover.core.home` cannot be made or written to.
+            BadInput: the folder of :mod:`landcover.core.home` cannot be made or written to.
         """
         return home.folder() if self.home is None else self.home
 
     def names(self) -> tuple[str, ...]:
-        """Names of the shipped and of the user's models, the default one first."""
+        """Names of the shipped and the user's models, the default model first."""
         shipped = self.shipped_names()
         users = (name for name in self.user_names() if name not in shipped)
         return (*sorted(shipped, key=lambda name: name != DEFAULT_MODEL), *users)
 
     def shipped_names(self) -> tuple[str, ...]:
-        """Names of the package's models, sorted."""
+        """Names of the shipped models, sorted."""
         return tuple(sorted(path.parent.name for path in self.shipped.glob(f"*/{CARD_FILE}")))
 
     def user_names(self) -> list[str]:
-        """Names of all folders among the user's models, sorted by folder.
+        """Names of all of the user's models, sorted by folder.
 
-        Published models that were fetched have their published names; a copy of a shipped model,
-        with the user's reports, has the shipped name.
+        Downloaded models have their published names; a copy of a shipped model, with the
+        user's reports, has the shipped name.
         """
         found = sorted(path.parent.name for path in self.user.glob(f"*/{CARD_FILE}"))
         every = (f"{hub.PREFIX}{name}" for name in found if model_files.is_name(name))
         return [name if name in hub.MODELS else name.removeprefix(hub.PREFIX) for name in every]
 
     def shadowed(self) -> tuple[str, ...]:
-        """Names of user's models that cannot be used, because a shipped one has the name."""
+        """Names of user's models that cannot be used, because a shipped model has the name."""
         shipped = self.shipped_names()
         users = (name for name in self.user_names() if name in shipped)
         return tuple(name for name in users if not self._has_copy(name))
@@ -114,33 +113,34 @@ class Registry:
         return PICTURE_MODEL if level == RGB else DEFAULT_MODEL
 
     def for_pictures(self) -> tuple[str, ...]:
-        """Names of the models that look at pictures of red, green and blue."""
+        """Names of the models for pictures of red, green and blue."""
         return tuple(name for name in self.names() if self._level(name) == RGB)
 
     def for_patches(self) -> tuple[str, ...]:
-        """Names of the models that look at reflectance, the default one first.
+        """Names of the models for reflectance, the default model first.
 
-        A model whose card is damaged is among them: whoever loads it is told.
+        They include models with a damaged card; loading such a model gives the error.
         """
         return tuple(name for name in self.names() if self._level(name) != RGB)
 
     def origin(self, name: str) -> Origin:
-        """Where a model of that name comes from."""
+        """Return where a model of that name comes from."""
         if name in self.shipped_names():
             return "shipped"
         return "published" if hub.is_published(name) else "user"
 
     def folder(self, model: str | Path) -> Path:
-        """The folder of a model.
+        """Return the folder of a model.
 
         Args:
-            model: a name, or the path of a model folder. In text, a name wins over a folder of
-                the same name in the working directory, which ``./NAME`` asks for.
+            model: a name, or the path of a model folder. A string that is a model's name means
+                that model, even if the working directory has such a folder; write ``./NAME`` for
+                the folder.
 
         Raises:
-            UnknownName: it is no path, and no model has that name.
-            BadInput: it is a path that leads to no model.
-            LandcoverError: a published model cannot be fetched or used; see :func:`hub.folder`.
+            UnknownName: it is not a path, and no model has that name.
+            BadInput: it is a path without a model.
+            LandcoverError: a published model cannot be downloaded or used; see :func:`hub.folder`.
         """
         if isinstance(model, Path):
             return self._folder_at(os.path.join(".", model))  # noqa: PTH118 - pathlib drops the dot
@@ -156,7 +156,7 @@ class Registry:
         return self._folder_at(name)
 
     def card(self, model: str | Path) -> Card:
-        """The card of a model by name or path.
+        """Read the card of a model by name or path.
 
         Raises:
             LandcoverError: there is no such model (see :meth:`folder`), or its card is damaged.
@@ -168,15 +168,15 @@ class Registry:
         """Load a model by name or path.
 
         Raises:
-            CorruptModel: card or weights cannot be trusted.
-            LandcoverError: there is no such model (see :meth:`folder`), or no such device here.
+            CorruptModel: card or weights are damaged or do not belong together.
+            LandcoverError: there is no such model (see :meth:`folder`), or no such device.
         """
         return load_model(self.folder(model), device)
 
     def title(self, name: str) -> str:
-        """What people read: the card's title, with the name where the model is the user's own.
+        """Return the title to display; for a user's model it includes the name.
 
-        A model whose card is damaged is called by its name.
+        If the card is damaged, the title is the name.
         """
         try:
             title = self.card(name).title
@@ -185,30 +185,30 @@ class Registry:
         return title if self.origin(name) != "user" else f"{title} ({name})"
 
     def stamp(self, name: str, *files: str) -> tuple[str | int, ...]:
-        """A key of caches: it changes when a model of that name is replaced.
+        """Return a cache key that changes when the model of that name is replaced.
 
         Args:
-            name: of the model.
-            files: paths in its folder; the key changes with each of them too.
+            name: name of the model.
+            files: further paths in its folder; the key also changes with each of these files.
         """
         folder = self.folder(name)
         stamps = (_stamp(folder / file) for file in (CARD_FILE, *files))
         return (str(folder), *(value for stamp in stamps for value in stamp))
 
     def option(self, card: Card) -> str:
-        """The command line's option for the model of a card: by its name where it has one."""
+        """Return the command-line option for the model of a card: its name if it has one."""
         known = card.name in self.names() and self.card(card.name).hash == card.hash
         return f"--model {card.name}" if known else "--model FOLDER"
 
     def saves_to(self, model: str | Path) -> Path:
-        """The folder into which reports of a model are written.
+        """Return the folder into which reports of a model are written.
 
-        That is the model's own folder. Of a shipped model asked for by its name it is a copy
-        among the user's models, made by the first call. A folder given by its path is
-        written to where it lies.
+        This is the model's own folder, also if the model is given by its path. For a shipped
+        model given by its name it is a copy among the user's models, which the first call
+        makes.
 
         Raises:
-            BadInput: the path lies in an installed package, or the copy cannot be made.
+            BadInput: the path is in an installed package, or the copy cannot be made.
             LandcoverError: there is no such model; see :meth:`folder`.
         """
         folder = self.folder(model)
@@ -217,13 +217,13 @@ class Registry:
         real = folder.resolve()
         if real.is_relative_to(self.shipped.resolve()) and _INSTALLED & set(real.parts):
             raise BadInput(
-                f"'{folder.name}' lies in the installed package, where nothing is written: ask "
-                f"for it by its name, --model {folder.name}."
+                f"'{folder.name}' is in the installed package, where nothing is written: use "
+                f"its name, --model {folder.name}."
             )
         return folder
 
     def user_folder(self, name: str) -> Path:
-        """Where a user's or a published model of that name lies or would lie."""
+        """Return the folder of a user's or published model; it may not exist yet."""
         return self.user / name.removeprefix(hub.PREFIX)
 
     def _level(self, name: str) -> str | None:
@@ -233,7 +233,7 @@ class Registry:
             return None
 
     def _has_copy(self, name: str) -> bool:
-        """Whether the user has a copy of a shipped model, with their reports in it."""
+        """Whether the user has a copy of a shipped model (made to hold their reports)."""
         own, shipped = (root / name / CARD_FILE for root in (self.user, self.shipped))
         try:
             return own.stat().st_size == shipped.stat().st_size and (
@@ -247,22 +247,22 @@ class Registry:
             return self.user_folder(name)
         if name in self.shadowed():
             raise BadInput(
-                f"'{self.user_folder(name)}' is another model under the name of a shipped one, so "
-                f"nothing can be kept for '{name}': rename that folder."
+                f"'{self.user_folder(name)}' is another model with the name of a shipped one, so "
+                f"nothing can be saved for '{name}': rename that folder."
             )
-        with self.aside() as (new, place):
+        with self.staging() as (new, place):
             model_files.copy(self.shipped / name, new)
             place(name)
         return self.user_folder(name)
 
     @contextmanager
-    def aside(self) -> Iterator[tuple[Path, Callable[[str], None]]]:
-        """A new folder to fill, and what makes it the user's model of a name in one step.
+    def staging(self) -> Iterator[tuple[Path, Callable[[str], None]]]:
+        """Yield a new folder to fill, and a function that renames it to a user's model.
 
-        The folder vanishes unless it was given a name.
+        Unless that function is called, the folder is deleted at the end.
 
         Raises:
-            BadInput: it cannot be written.
+            BadInput: the folder cannot be written.
         """
         self.writable_home()
         try:
@@ -282,7 +282,7 @@ class Registry:
             ) from None
 
     def _folder_at(self, text: str) -> Path:
-        """A model folder by its path."""
+        """Return a model folder by its path."""
         path = Path(text)
         is_path = os.sep in text or "/" in text or text in (".", "..")
         try:
@@ -291,15 +291,15 @@ class Registry:
             if text and (path / CARD_FILE).is_file():
                 return path
             is_folder = path.is_dir()
-        except (OSError, ValueError, RuntimeError):  # a name that no file can have, or no such user
+        except (OSError, ValueError, RuntimeError):  # an invalid file name, or no such user
             is_folder = False
         if not is_path:
             raise UnknownName("model", text, self.names())
         shown = text if len(text) <= 120 else f"{text[:119]}…"
         if is_folder:
             raise BadInput(
-                f"The folder '{shown}' is no model: it has no {CARD_FILE}; name a folder that "
-                "`landcover train` has written, or a model (see `landcover models`)."
+                f"The folder '{shown}' is not a model folder: it has no {CARD_FILE}; give a folder "
+                "that `landcover train` wrote, or the name of a model (see `landcover models`)."
             )
         raise BadInput(f"There is no model folder '{shown}': check the path.")
 
@@ -308,14 +308,14 @@ _DEFAULT = Registry()
 
 
 def default() -> Registry:
-    """The registry that command line and pages use: of the package and ``LANDCOVER_HOME``."""
+    """Return the registry of the command line and the app: the package and ``LANDCOVER_HOME``."""
     return _DEFAULT
 
 
 @contextmanager
-def used(registry: Registry) -> Iterator[Registry]:
-    """Make another registry the default one of the whole process for a while."""
-    global _DEFAULT  # noqa: PLW0603 - the one default is what this changes
+def use(registry: Registry) -> Iterator[Registry]:
+    """Use another registry as the default of the process while the context is open."""
+    global _DEFAULT  # noqa: PLW0603 - this function replaces the default
     before, _DEFAULT = _DEFAULT, registry
     try:
         yield registry
@@ -332,5 +332,5 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=128)
-def _card(folder: Path, stamp: tuple[int, ...]) -> Card:  # noqa: ARG001 - a changed file is another key
+def _card(folder: Path, stamp: tuple[int, ...]) -> Card:  # noqa: ARG001 - cache key of the file
     return read_card(folder)

@@ -1,12 +1,12 @@
-"""The user's models: add, remove, restore, and move between computers as one zip file.
+"""The user's models: add, remove, restore, and export or import as one zip file.
 
-They lie in ``LANDCOVER_HOME/models``, a folder each. A model is written into a folder aside,
-loaded from there as any model is, and only then renamed into its place, so that whoever lists
-models sees all of it or nothing. A removed model is kept in ``LANDCOVER_HOME/trash/models``.
+Each model has a folder in ``LANDCOVER_HOME/models``. A new model is written to a temporary folder,
+loaded from there to check it, and only then renamed to its final place, so that other processes
+see either all of it or nothing. A removed model goes to ``LANDCOVER_HOME/trash/models``.
 
 An archive holds the files of a model folder (:mod:`landcover.models.model_files`) under their
-paths in it, without a folder around them. One that comes from elsewhere is not trusted: it is
-never unpacked by its own names, and its sizes are bounded while reading, whatever it claims.
+paths in that folder, without a top-level folder. Archives are untrusted: only known file names
+are unpacked, and sizes are limited while reading, whatever the archive states.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ __all__ = [
 
 MAX_ARCHIVE_BYTES: Final = MAX_WEIGHTS_BYTES + 100_000_000
 _MAX_DIRECTORY_BYTES: Final = 200_000
-"""Of an archive's table of contents: that of 200 files has some 30 kB."""
+"""Size limit of an archive's central directory; for 200 files it has about 30 kB."""
 _END: Final = struct.Struct("<4s4H2LH")
-"""The record at a zip file's end: magic, disks, entries, size and place of the directory."""
+"""End record of a zip file: magic, disks, entries, size and offset of the directory."""
 _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
-"""The date of all members, so that the same model gives the same archive."""
+"""Date of all members, so that the same model gives the same archive."""
 _DAMAGE: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -58,10 +58,10 @@ _DAMAGE: Final = (
 
 
 def check_new(registry: Registry, name: str) -> None:
-    """Raise unless a user's model may be added under a name.
+    """Check that a user's model may be added under a name.
 
     Raises:
-        BadInput: it cannot be a name, or a model has it.
+        BadInput: the name is invalid, or a model already has it.
     """
     model_files.check_name(name)
     taken = {known.casefold() for known in registry.shipped_names()}
@@ -71,7 +71,7 @@ def check_new(registry: Registry, name: str) -> None:
         raise BadInput(f"'{name}' is the name of a {kind} model: give another one with --name.")
     if name.casefold() in {path.name.casefold() for path in registry.user.glob("*")}:
         raise BadInput(
-            f"You have a model '{name}' already: remove it with `landcover models remove {name}`, "
+            f"You already have a model '{name}': remove it with `landcover models remove {name}`, "
             "or give another name with --name."
         )
 
@@ -80,13 +80,13 @@ def add(registry: Registry, model: str | Path, name: str | None = None) -> str:
     """Copy a model folder into the user's models.
 
     Args:
-        registry: where it goes.
+        registry: the registry to add it to.
         model: the path of a folder, or the name of a model to copy.
-        name: what it will be called; the folder's name where it is left out. The card of the
-            copy gets that name, and so another hash, with which its reports are stamped.
+        name: the new name; by default the folder's name. The card of the copy gets this name
+            and therefore a new hash, which its reports get as well.
 
     Returns:
-        the name.
+        the name of the new model.
 
     Raises:
         LandcoverError: there is no such model, it cannot be used, or the name is taken.
@@ -102,10 +102,10 @@ def add(registry: Registry, model: str | Path, name: str | None = None) -> str:
 def remove(registry: Registry, name: str) -> Path:
     """Move a user's model to the trash.
 
-    Of a shipped model that is the user's copy with their reports; the shipped one stays.
+    For a shipped model this is the user's copy with their reports; the shipped model stays.
 
     Returns:
-        its folder there.
+        its folder in the trash.
 
     Raises:
         BadInput: it is a shipped model, or it cannot be moved.
@@ -113,7 +113,7 @@ def remove(registry: Registry, name: str) -> Path:
     """
     own, folder = registry.user_names(), registry.user_folder(name)
     if name not in own and name in registry.shipped_names():
-        raise BadInput(f"'{name}' is a shipped model, which stays: only your own can be removed.")
+        raise BadInput(f"'{name}' is a shipped model: only your own models can be removed.")
     if name not in own:
         raise UnknownName("model of your own", name, own)
     trash = _trash(registry)
@@ -130,14 +130,14 @@ def remove(registry: Registry, name: str) -> Path:
 
 
 def restore(registry: Registry, name: str) -> Path:
-    """Move the model of that name that was removed last back to the user's models.
+    """Move the most recently removed model of that name back to the user's models.
 
     Returns:
         its folder.
 
     Raises:
-        BadInput: a model has that name by now, or it cannot be moved.
-        UnknownName: no such model lies in the trash.
+        BadInput: another model has that name now, or it cannot be moved.
+        UnknownName: there is no such model in the trash.
     """
     trash = _trash(registry)
     stem = name.removeprefix(hub.PREFIX)
@@ -147,7 +147,7 @@ def restore(registry: Registry, name: str) -> Path:
         raise UnknownName("removed model", name, names)
     folder = registry.user_folder(name)
     if folder.exists():
-        raise BadInput(f"You have a model '{name}' again: remove it first, then restore.")
+        raise BadInput(f"You have another model '{name}' now: remove it first, then restore.")
     last = [path for path in found if path.name.rpartition("@")[0] == stem][-1]
     try:
         last.rename(folder)
@@ -159,7 +159,7 @@ def restore(registry: Registry, name: str) -> Path:
 
 
 def export_archive(registry: Registry, model: str | Path, path: Path) -> None:
-    """Write a model with its reports as one zip file, the same bytes for the same files.
+    """Write a model with its reports to a zip file; the same files give the same bytes.
 
     Raises:
         LandcoverError: there is no such model, it cannot be used, or the file cannot be written.
@@ -177,27 +177,27 @@ def export_archive(registry: Registry, model: str | Path, path: Path) -> None:
         part.replace(path)
     except OSError as error:
         raise BadInput(
-            f"'{path}' cannot be written: {error.strerror or error}; name another file."
+            f"'{path}' cannot be written: {error.strerror or error}; choose another file."
         ) from None
     finally:
         part.unlink(missing_ok=True)
 
 
 def import_archive(registry: Registry, path: Path, name: str | None = None) -> str:
-    """Check an archive that :func:`export_archive` wrote, or anybody else, and add its model.
+    """Validate an untrusted archive in the format of :func:`export_archive`, and add its model.
 
     Args:
-        registry: where it goes.
-        path: of the zip file.
-        name: what the model will be called; as its card says where it is left out.
+        registry: the registry to add it to.
+        path: path of the zip file.
+        name: the new name; by default the one in the card.
 
     Returns:
-        the name.
+        the name of the new model.
 
     Raises:
-        BadInput: the archive is damaged, holds what does not belong to a model, or is too large;
-            or the name is taken.
-        CorruptModel: its card or weights cannot be trusted.
+        BadInput: the archive is damaged or too large, contains files that do not belong to a
+            model, or the name is taken.
+        CorruptModel: its card or weights are damaged or do not belong together.
     """
     if name is not None:
         check_new(registry, name)
@@ -213,8 +213,8 @@ def import_archive(registry: Registry, path: Path, name: str | None = None) -> s
 
 
 def _add(registry: Registry, name: str | None, fill: Callable[[Path], None]) -> str:
-    """Fill a folder aside, check what is in it, and make it the user's model of that name."""
-    with registry.aside() as (new, place):
+    """Fill a temporary folder, check it, and rename it to the user's model of that name."""
+    with registry.staging() as (new, place):
         fill(new)
         if name is None:
             name = read_card(new).name
@@ -232,7 +232,7 @@ def _trash(registry: Registry) -> Path:
 
 
 def _read(path: Path) -> dict[str, bytes]:
-    """The members of an archive, all of them files of a model within their limits."""
+    """Read the members of an archive; all must be files of a model within their size limits."""
     name = shown(path.name)
     try:
         file = path.open("rb")
@@ -245,17 +245,17 @@ def _read(path: Path) -> dict[str, bytes]:
             file.seek(0)
             with zipfile.ZipFile(file) as archive:
                 return _members(archive, name)
-    # Damage shows as one of many errors, depending on which byte was hit.
+    # A damaged zip raises one of many errors, depending on the position of the damage.
     except _DAMAGE:
-        raise BadInput(f"'{name}' is a damaged or encrypted zip: export it again.") from None
+        raise BadInput(f"'{name}' is a damaged or encrypted zip file: export it again.") from None
 
 
 def _check_end(file: io.BufferedReader, name: str) -> None:
-    """Refuse what is no zip or has a directory of millions of entries, before it is parsed."""
+    """Reject files that are not a zip, or list too many entries, before parsing them."""
     size = file.seek(0, io.SEEK_END)
     if size > MAX_ARCHIVE_BYTES:
         raise BadInput(
-            f"'{name}' is larger than {MAX_ARCHIVE_BYTES / 1e6:,.0f} MB: it is no model's archive."
+            f"'{name}' is larger than {MAX_ARCHIVE_BYTES / 1e6:,.0f} MB: it is not a model archive."
         )
     file.seek(max(0, size - _END.size - 20))
     tail = file.read()
@@ -264,11 +264,11 @@ def _check_end(file: io.BufferedReader, name: str) -> None:
     )
     if magic != b"PK\x05\x06" or comment:
         raise BadInput(
-            f"'{name}' is no archive as `landcover models export` writes it: export it again."
+            f"'{name}' is not an archive from `landcover models export`: export it again."
         )
     large = b"PK\x06\x07" in tail[: -_END.size]  # a second directory, for archives above 4 GB
     if large or entries > model_files.MAX_FILES or directory > _MAX_DIRECTORY_BYTES:
-        raise BadInput(f"'{name}' lists too many files: it is no model's archive.")
+        raise BadInput(f"'{name}' lists too many files: it is not a model archive.")
 
 
 def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:

@@ -1,9 +1,9 @@
-"""What a decision should serve, and the thresholds that a card holds for it.
+"""Aims of a decision, and a card's thresholds for them.
 
-A threshold trades covers missed against covers called in error. Which is worse depends
-on the question, so a card holds thresholds for several aims, chosen on validation by
-:mod:`landcover.train.decisions`: the highest F1, the highest F2 (a missed cover counts four
-times a false one), and the levels of precision or recall in :data:`LEVELS`.
+A threshold trades missed classes against false detections. Which error is worse depends
+on the application, so a card holds thresholds for several aims, chosen on validation by
+:mod:`landcover.train.decisions`: the highest F1, the highest F2 (a missed class counts four
+times as much as a false one), and the levels of precision or recall in :data:`LEVELS`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = [
     "LEVELS",
     "Aim",
     "Thresholds",
-    "offered",
+    "available_aims",
     "parse_aim",
     "thresholds_for",
 ]
 
 LEVELS: Final[tuple[float, ...]] = tuple(round(0.05 * step, 2) for step in range(10, 20))
-"""Levels of precision and recall that cards hold thresholds for: 0.5 to 0.95."""
+"""Levels of precision and recall for which cards have thresholds: 0.5 to 0.95."""
 DEFAULT_AIM: Final = "f1"
 _ASKED: Final = re.compile(
     r"(precision|recall)\s*[=-]\s*([0-9]{1,3}(?:\.[0-9]{1,6})?|\.[0-9]{1,6})\s*(%?)"
@@ -37,13 +37,13 @@ _ASKED: Final = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Aim:
-    """What thresholds should serve.
+    """What a set of thresholds optimises.
 
     Attributes:
-        name: as cards and records have it, such as ``precision-0.8``.
-        title: in words.
+        name: name in cards and records, such as ``precision-0.8``.
+        title: name to display.
         kind: ``f1``, ``f2``, ``precision`` or ``recall``.
-        level: the wanted precision or recall, 0 to 1; None of F1 and F2.
+        level: the required precision or recall, 0 to 1; None for F1 and F2.
     """
 
     name: str
@@ -59,8 +59,8 @@ class Thresholds:
     Attributes:
         aim: the aim's name.
         of: class → threshold, each class of the card once.
-        fallback: classes that validation could not bring to the aim; they keep the
-            card's usual threshold.
+        fallback: classes that could not reach the aim on validation; they keep the
+            card's default threshold.
     """
 
     aim: str
@@ -87,16 +87,16 @@ AIMS: Final[dict[str, Aim]] = {
         *(_level("recall", level) for level in LEVELS),
     )
 }
-"""Name → aim, the usual one first."""
+"""Name → aim, the default one first."""
 
 
 def parse_aim(text: str) -> Aim:
-    """The aim that a user means: ``f1``, ``f2``, ``precision=0.8``, ``recall=90%`` and the like.
+    """Parse a user's aim, such as ``f1``, ``f2``, ``precision=0.8`` or ``recall=90%``.
 
-    A level between two of :data:`LEVELS` takes the higher one, which promises no less.
+    A level between two of :data:`LEVELS` is rounded up.
 
     Raises:
-        BadInput: it is no aim, or its level lies outside 0.5 to 0.95.
+        BadInput: it is not an aim, or its level is outside 0.5 to 0.95.
     """
     plain = text.strip().lower()
     if plain in AIMS:
@@ -108,16 +108,16 @@ def parse_aim(text: str) -> Aim:
         if level >= LEVELS[0] and step / 20 <= LEVELS[-1]:
             return AIMS[f"{found[1]}-{step / 20:g}"]
     raise BadInput(
-        f"'{text.strip()[:40]}' is no aim: give f1, f2, precision=P or recall=R, "
+        f"'{text.strip()[:40]}' is not an aim: give f1, f2, precision=P or recall=R, "
         f"with P and R from {LEVELS[0]:g} to {LEVELS[-1]:g}."
     )
 
 
 def thresholds_for(card: Card, aim: str = DEFAULT_AIM) -> Thresholds:
-    """A card's thresholds for an aim, in the order of its classes.
+    """Return a card's thresholds for an aim, in the order of its classes.
 
     Raises:
-        BadInput: it is no aim, or the card has no thresholds for it.
+        BadInput: the aim is unknown, or the card has no thresholds for it.
     """
     wanted = parse_aim(aim)
     if wanted.name == DEFAULT_AIM:
@@ -137,6 +137,6 @@ def thresholds_for(card: Card, aim: str = DEFAULT_AIM) -> Thresholds:
     )
 
 
-def offered(card: Card) -> tuple[Aim, ...]:
-    """The aims that a card has thresholds for, the usual one first."""
+def available_aims(card: Card) -> tuple[Aim, ...]:
+    """Return the aims for which a card has thresholds, the default one first."""
     return tuple(aim for aim in AIMS.values() if aim.name == DEFAULT_AIM or card.aims.get(aim.name))

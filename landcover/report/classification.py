@@ -21,7 +21,7 @@ from landcover.core.raster import Raster
 from landcover.core.schema import Schema
 from landcover.core.text import place_text, plain, time_text
 from landcover.decide.conformal import Certainty
-from landcover.models.card import EVEN
+from landcover.models.card import EXCLUSIVE_THRESHOLD
 from landcover.models.model import LabelScore
 from landcover.models.thresholds import AIMS, DEFAULT_AIM
 from landcover.trust.result import Result
@@ -192,7 +192,7 @@ class ClassificationReport(Schema):
         if not found:
             return "no class reaches its threshold"
         classes = ", ".join(f"{BY_NAME[row.label].short} {row.probability:.0%}" for row in found)
-        unsure = self.limits is not None and found[0].probability < EVEN
+        unsure = self.limits is not None and found[0].probability < EXCLUSIVE_THRESHOLD
         return f"{classes}; {UNSURE}" if unsure else classes
 
     @property

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from landcover.models.devices import knows_bfloat16
+from landcover.models.devices import supports_bfloat16
 from landcover.train.configuration import Loss, TrainConfig
 
 __all__ = [
@@ -101,7 +101,7 @@ def precision_of(config: TrainConfig, device: torch.device) -> str:
     """The precision that a run computes in on a device."""
     if config.precision != "auto":
         return config.precision
-    if knows_bfloat16(device):
+    if supports_bfloat16(device):
         return "bfloat16"
     return "float16" if device.type == "cuda" else "float32"
 

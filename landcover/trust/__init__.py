@@ -1,1 +1,1 @@
-"""Whether to trust a prediction: checks, novelty and the verdict."""
+"""Whether to trust a prediction: checks of the input, novelty, and the verdict."""

@@ -1,9 +1,8 @@
-"""What was measured or fitted for one very model, in files beside its card.
+"""Files with values measured or fitted for one model, stored in the model folder.
 
-They lie in ``<model folder>/trust`` and are stamped with the card's hash, which covers the
-weights too. A file of another card is refused: a bound or an index that was fitted to other
-weights would be used and be wrong. Sizes are bounded, since the files ship with the
-package and are read from folders that nobody has vouched for.
+They are in ``<model folder>/trust`` and contain the card's hash, which also covers the
+weights. A file of another card is refused, because bounds or indices fitted to other
+weights would be wrong. Sizes are limited, because model folders may be untrusted.
 """
 
 from __future__ import annotations
@@ -36,19 +35,19 @@ Kept = TypeVar("Kept", bound=Schema)
 
 FOLDER: Final = "trust"
 MAX_BYTES: Final = 2_000_000
-"""Of one file; the largest of ours has 0.3 MB."""
+"""Size limit of one file; the largest shipped one has 0.3 MB."""
 _HASH: Final = "card_hash"
 _VALUES: Final = "values"
 
 
 def write_json(folder: Path, name: str, card_hash: str, values: dict[str, Any]) -> Path:
-    """Write JSON-ready values as ``trust/<name>.json``, stamped with a card's hash.
+    """Write JSON-ready values and a card's hash to ``trust/<name>.json``.
 
     Args:
-        folder: the model's.
-        name: of the file, without its ending.
-        card_hash: of the card that the values belong to.
-        values: what to keep; no NaN, which JSON does not have.
+        folder: the model folder.
+        name: name of the file without extension.
+        card_hash: hash of the card that the values belong to.
+        values: the values; NaN is not allowed, since JSON does not have it.
 
     Returns:
         the file.
@@ -59,7 +58,7 @@ def write_json(folder: Path, name: str, card_hash: str, values: dict[str, Any]) 
 
 
 def read_json(folder: Path, name: str, card_hash: str) -> dict[str, Any] | None:
-    """The values of ``trust/<name>.json``; None where there is no such file.
+    """Read the values of ``trust/<name>.json``; None if there is no such file.
 
     Raises:
         CorruptModel: the file is damaged, too large, or of another card.
@@ -72,7 +71,7 @@ def read_json(folder: Path, name: str, card_hash: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         raise _corrupt(folder, f"{name}.json", "it is not JSON") from None
     if not isinstance(raw, dict) or not isinstance(raw.get(_VALUES), dict):
-        raise _corrupt(folder, f"{name}.json", "it does not have the form of such a file")
+        raise _corrupt(folder, f"{name}.json", "its values are not in the expected format")
     _check_hash(folder, f"{name}.json", raw.get(_HASH), card_hash)
     values: dict[str, Any] = raw[_VALUES]
     return values
@@ -81,14 +80,14 @@ def read_json(folder: Path, name: str, card_hash: str) -> dict[str, Any] | None:
 def read_record(
     folder: Path, name: str, card_hash: str, kind: type[Kept], command: str
 ) -> Kept | None:
-    """The values of ``trust/<name>.json`` as a typed value; None where there is no such file.
+    """Read ``trust/<name>.json`` as a typed value; None if there is no such file.
 
     Args:
-        folder: the model's.
-        name: of the file, without its ending.
-        card_hash: of the card that the values must belong to.
-        kind: what the values are.
-        command: what makes the file again.
+        folder: the model folder.
+        name: name of the file without extension.
+        card_hash: hash of the card that the values must belong to.
+        kind: type of the values.
+        command: the command that makes the file again.
 
     Raises:
         CorruptModel: the file is damaged, incomplete, too large, or of another card.
@@ -109,14 +108,14 @@ def read_record(
 def write_tensors(
     folder: Path, name: str, card_hash: str, tensors: dict[str, Tensor], values: dict[str, Any]
 ) -> Path:
-    """Write tensors as ``trust/<name>.safetensors``, stamped with a card's hash.
+    """Write tensors and a card's hash to ``trust/<name>.safetensors``.
 
     Args:
-        folder: the model's.
-        name: of the file, without its ending.
-        card_hash: of the card that the tensors belong to.
-        tensors: contiguous, on the CPU.
-        values: JSON-ready values that belong to them, kept in the same file.
+        folder: the model folder.
+        name: name of the file without extension.
+        card_hash: hash of the card that the tensors belong to.
+        tensors: contiguous tensors on the CPU.
+        values: further JSON-ready values, stored in the same file.
 
     Returns:
         the file.
@@ -130,7 +129,7 @@ def write_tensors(
 def read_tensors(
     folder: Path, name: str, card_hash: str
 ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Tensors and values of ``trust/<name>.safetensors``; None where there is no such file.
+    """Read tensors and values of ``trust/<name>.safetensors``; None if there is no such file.
 
     Raises:
         CorruptModel: the file is damaged, too large, or of another card.
@@ -144,14 +143,14 @@ def read_tensors(
         return None
     try:
         tensors = load(data)
-        # The layout: eight bytes that say how long a JSON header is, then the header.
+        # Layout: eight bytes with the length of the JSON header, then the header.
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         notes = header["__metadata__"]
         values = json.loads(notes[_VALUES])
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
         raise _corrupt(folder, file, "it cannot be read") from None
     if not isinstance(values, dict):
-        raise _corrupt(folder, file, "it does not have the form of such a file")
+        raise _corrupt(folder, file, "its values are not in the expected format")
     _check_hash(folder, file, notes.get(_HASH), card_hash)
     return tensors, values
 
@@ -186,6 +185,6 @@ def _check_hash(folder: Path, file: str, found: object, card_hash: str) -> None:
 
 def _corrupt(folder: Path, file: str, why: str) -> CorruptModel:
     return CorruptModel(
-        f"{file} of the model '{folder.name}' cannot be used: {why}; make it anew with "
+        f"{file} of the model '{folder.name}' cannot be used: {why}; make it again with "
         "`landcover trust`, or install landcover again."
     )

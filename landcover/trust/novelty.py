@@ -1,20 +1,20 @@
-"""Is a patch unlike anything that the model has learnt from? Two distances say.
+"""Novelty: two distances of a patch from the model's training patches.
 
-They are taken from the training patches, fitted by :mod:`landcover.trust.bench.fit`, and kept
-beside the model's card:
+They are fitted on the training patches by :mod:`landcover.trust.bench.fit` and stored in the
+model folder:
 
 - ``spectrum``: Mahalanobis distance of the mean spectrum (logarithm of reflectance, means
-  of cells of 60 m, 12 bands). It sees wrong levels, offsets and orders of bands.
-- ``features``: of the net's own features (:mod:`landcover.models.features`), by the detector that
-  told bad patches best from good ones, one of :data:`DETECTORS`.
+  of cells of 60 m, 12 bands). It detects wrong levels, offsets and orders of bands.
+- ``features``: distance of the net's features (:mod:`landcover.models.features`), by the
+  detector of :data:`DETECTORS` that separated bad patches best from good ones.
 
-A third, the mean over a patch's cells of their own distances, was given up: it caught a tenth
-more of some swapped bands, but doubted half of the clear windows of another place (Boadella),
-of which the two doubt a fifth.
+A third distance, the mean of the distances of single cells, was dropped: it detected a tenth
+more of some swapped bands, but flagged half of the clear windows of another place (Boadella);
+the other two together flag a fifth.
 
-Each bound is the value that :data:`QUIET` of the good validation patches stay below; how
-often places held out of that choice exceed it is measured by
-:mod:`landcover.trust.bench.measure`. Beyond :data:`FAR` times its bound a distance is grave.
+Each bound is the :data:`BOUND_QUANTILE` quantile of the good validation patches.
+:mod:`landcover.trust.bench.measure` measures how often places that were held out of this choice
+exceed it. A distance above :data:`SEVERE_RATIO` times its bound is severe.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from landcover.core.raster import FloatArray, Raster
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model
 from landcover.trust import files
-from landcover.trust.pixel_checks import FEWEST
+from landcover.trust.pixel_checks import MIN_CELLS
 
 __all__ = [
+    "BOUND_QUANTILE",
     "BRIGHTEST",
     "COMPONENTS",
     "DARKEST",
     "DETECTORS",
-    "FAR",
     "FILE",
     "MAX_BASIS_BYTES",
-    "NEAREST",
-    "QUIET",
+    "NEIGHBOUR_RANK",
+    "SEVERE_RATIO",
     "SHRINK",
     "Doubles",
     "Gauss",
@@ -64,31 +64,32 @@ Doubles = npt.NDArray[np.float64]
 
 FILE: Final = "novelty"
 DARKEST: Final = 0.01
-"""Added to reflectance before the logarithm, as the nets do: the noise of dark water."""
+"""Reflectance added before the logarithm, as in the nets: the noise over dark water."""
 BRIGHTEST: Final = 1.5
-QUIET: Final = 0.985
-"""Two distances at 1.5 % each, with the physical checks, keep all of them together below 5 % of
-the patches of places held out; at 2 % each they were at 6 %."""
-FAR: Final = 2.0
-"""Times the bound from which a distance is grave."""
+BOUND_QUANTILE: Final = 0.985
+"""With 1.5 % for each of the two distances, all pixel checks together flag less than 5 % of the
+patches of held-out places; with 2 % each they flagged 6 %."""
+SEVERE_RATIO: Final = 2.0
+"""Multiple of the bound above which a distance is severe."""
 SHRINK: Final = 1e-3
-"""Share of the diagonal in a covariance, which keeps its inverse tame."""
+"""Shrinkage of covariances towards their diagonal, which keeps the inverse stable."""
 COMPONENTS: Final = 48
 MAX_BASIS_BYTES: Final = 210_000
-"""Principal components of the features, fewer where the net has so many features that the
-file would grow beyond 300 kB."""
-NEAREST: Final = 5
-"""Which nearest training patch counts (Sun et al. 2022 take 50 of 50,000)."""
+"""Size limit of the principal components: nets with many features get fewer, so that the file
+stays below 300 kB."""
+NEIGHBOUR_RANK: Final = 5
+"""Rank of the nearest training patch to which the distance is taken (Sun et al. 2022 use 50 of
+50,000)."""
 
 DETECTORS: Final[dict[str, str]] = {
-    "residual": "length of what the principal components leave (ViM, Wang et al. 2022)",
+    "residual": "length of the residual of the principal components (ViM, Wang et al. 2022)",
     "mahalanobis": "Mahalanobis distance within the components (Lee et al. 2018)",
     "nearest": "distance to the fifth nearest training patch (Sun et al. 2022)",
     "energy": "minus the summed softplus of the scores (JointEnergy, Wang et al. 2021, after "
     "Liu et al. 2020)",
     "max-logit": "minus the highest score (Hendrycks et al. 2022)",
 }
-"""Candidates on what the net computes; higher is stranger."""
+"""Candidate detectors on features and scores; higher values are more unusual."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +101,14 @@ class Gauss:
     """Inverse of the covariance, ``(12, 12)``."""
 
     def squared(self, points: Doubles) -> Doubles:
-        """Squared Mahalanobis distance ``(n,)`` of points ``(n, 12)``."""
+        """Compute squared Mahalanobis distances ``(n,)`` of points ``(n, 12)``."""
         away = points - self.mean
         found: Doubles = np.einsum("ij,jk,ik->i", away, self.precision, away)
         return found
 
     @classmethod
     def of(cls, points: Doubles) -> Gauss:
-        """The one of some points ``(n, 12)``."""
+        """Fit a normal distribution to points ``(n, 12)``."""
         spread = np.cov(points.T)
         spread = (
             (1 - SHRINK) * spread + SHRINK * np.diag(np.diag(spread)) + 1e-6 * np.eye(len(spread))
@@ -122,9 +123,9 @@ class Space:
 
     Attributes:
         mean: ``(feature,)``.
-        basis: orthonormal but for rounding to 16 bits, ``(component, feature)``.
+        basis: ``(component, feature)``, orthonormal apart from rounding to 16 bits.
         spread: variance along each component.
-        known: coordinates of the training patches over the root of ``spread``,
+        known: coordinates of the training patches divided by the square root of ``spread``,
             ``(patch, component)``.
     """
 
@@ -135,12 +136,12 @@ class Space:
 
     @classmethod
     def of(cls, features: FloatArray) -> Space:
-        """That of the training patches ``(patch, feature)``."""
+        """Fit the components to the training patches ``(patch, feature)``."""
         count, width = features.shape
         mean = features.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
         _, sizes, basis = np.linalg.svd(features - mean, full_matrices=False)
         kept = max(1, min(COMPONENTS, count // 4, MAX_BASIS_BYTES // (2 * width)))
-        # Distances are computed with what the file will hold, so that bounds stay true.
+        # Round as in the file, so that bounds are fitted to the values that are used later.
         short = basis[:kept].astype(np.float16).astype(np.float64)
         spread = np.maximum(sizes[:kept] ** 2 / count, 1e-9)
         known = ((features - mean) @ short.T) / np.sqrt(spread)
@@ -152,7 +153,7 @@ class Space:
         )
 
     def distances(self, features: FloatArray, scores: FloatArray) -> dict[str, Doubles]:
-        """Every detector's value ``(n,)`` for features ``(n, feature)`` and raw scores."""
+        """Compute each detector's values ``(n,)`` from features ``(n, feature)`` and scores."""
         away = features - self.mean
         along = away @ self.basis.T
         white = along / np.sqrt(self.spread)
@@ -161,7 +162,7 @@ class Space:
             + (self.known**2).sum(axis=1)[None]
             - 2 * white @ self.known.T
         )
-        rank = min(NEAREST, len(self.known)) - 1
+        rank = min(NEIGHBOUR_RANK, len(self.known)) - 1
         logits = scores.astype(np.float64)
         return {
             "residual": ((away - along @ self.basis) ** 2).sum(axis=1),
@@ -174,15 +175,15 @@ class Space:
 
 @dataclass(frozen=True, kw_only=True)
 class Novelty:
-    """What was fitted for one model.
+    """Distances and bounds fitted for one model.
 
     Attributes:
-        spectrum: of the training patches' mean log spectra.
-        space: of the net's features; None where the model has none.
+        spectrum: distribution of the training patches' mean log spectra.
+        space: principal components of the net's features; None if the model has no features.
         detector: a name in :data:`DETECTORS`.
-        bounds: distance → the value from which a patch is unlike what was seen.
-        days: days of the year, 1 to 366, on which training patches were taken.
-        made: how, for people.
+        bounds: distance → value above which a patch is unlike the training data.
+        days: days of the year, 1 to 366, on which training patches were acquired.
+        made: how the values were fitted, for display.
     """
 
     spectrum: Gauss
@@ -192,29 +193,33 @@ class Novelty:
     days: tuple[int, ...]
     made: dict[str, Any] = field(default_factory=dict)
 
-    def of_pixels(self, values: FloatArray) -> dict[str, float]:
-        """The distance ``spectrum`` of a patch's cells ``(12, cell)``; empty with too few."""
+    def spectrum_distance(self, values: FloatArray) -> dict[str, float]:
+        """Compute the distance ``spectrum`` of a patch's cells ``(12, cell)``.
+
+        Returns:
+            ``{"spectrum": distance}``; empty with fewer than ``MIN_CELLS`` cells.
+        """
         logs = logarithms(values)
-        if len(logs) < FEWEST:
+        if len(logs) < MIN_CELLS:
             return {}
         return {"spectrum": float(self.spectrum.squared(logs.mean(axis=0)[None])[0])}
 
-    def of_features(self, model: Model, patch: Raster) -> dict[str, float]:
-        """The distance ``features`` of a patch; empty where the model has no features."""
+    def feature_distance(self, model: Model, patch: Raster) -> dict[str, float]:
+        """Compute the distance ``features`` of a patch; empty if the model has no features."""
         if self.space is None:
             return {}
-        return self.of_seen(*features_and_scores(model, model.tensor(patch)[None]))
+        return self.feature_distance_from(*features_and_scores(model, model.tensor(patch)[None]))
 
-    def of_seen(self, features: Tensor, scores: Tensor) -> dict[str, float]:
-        """The same of the features ``(1, feature)`` and scores ``(1, class)`` of a patch."""
+    def feature_distance_from(self, features: Tensor, scores: Tensor) -> dict[str, float]:
+        """Compute it from a patch's features ``(1, feature)`` and scores ``(1, class)``."""
         if self.space is None:
             return {}
         value = self.space.distances(features.numpy(), scores.numpy())[self.detector][0]
         return {"features": float(value)}
 
-    def beyond(self, distances: Mapping[str, float]) -> float:
-        """How strange a patch is: the largest distance over its bound; 1 is at the bound."""
-        # Energies may be negative, so differences count there, in units of one logit.
+    def ratio(self, distances: Mapping[str, float]) -> float:
+        """Return the largest ratio of a distance to its bound; 1 is at the bound."""
+        # Energies may be negative; for these, add the difference (in logits) to 1 instead.
         ratios = [
             value / self.bounds[name] if self.bounds[name] > 0 else 1 + value - self.bounds[name]
             for name, value in distances.items()
@@ -223,18 +228,18 @@ class Novelty:
 
 
 def logarithms(values: FloatArray) -> Doubles:
-    """Log spectra ``(cell, 12)`` of cells' reflectance ``(12, cell)``."""
+    """Convert cells' reflectance ``(12, cell)`` to log spectra ``(cell, 12)``."""
     logs: Doubles = np.log(np.clip(values, 0.0, BRIGHTEST).astype(np.float64) + DARKEST).T
     return logs
 
 
 def days_apart(day: int, known: tuple[int, ...]) -> int:
-    """Days between a day of the year and the nearest known one, over New Year too."""
+    """Days between a day of the year and the nearest known one, also across New Year."""
     return min(min(abs(day - other), 365 - abs(day - other)) for other in known)
 
 
-def bound_of(values: npt.ArrayLike, quiet: float = QUIET) -> float:
-    """The value that a share of the good ones stay below (the next one above that rank)."""
+def bound_of(values: npt.ArrayLike, quiet: float = BOUND_QUANTILE) -> float:
+    """Return the value below which a share of the good values lies (the next higher rank)."""
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     rank = min(len(ordered) - 1, math.ceil(quiet * len(ordered)))
     return float(ordered[rank])
@@ -267,7 +272,7 @@ def save(novelty: Novelty, folder: Path, card_hash: str) -> Path:
 
 
 def load(folder: Path, card_hash: str) -> Novelty | None:
-    """What ``trust/novelty.safetensors`` of a model folder holds; None where there is none.
+    """Load ``trust/novelty.safetensors`` of a model folder; None if there is no such file.
 
     Raises:
         CorruptModel: the file is damaged, or was made for another card.
@@ -312,6 +317,6 @@ def load(folder: Path, card_hash: str) -> Novelty | None:
 
 def _damaged(folder: Path) -> CorruptModel:
     return CorruptModel(
-        f"{FILE}.safetensors of the model '{folder.name}' does not have the form of such a file: "
-        "make it anew with `landcover trust fit`."
+        f"{FILE}.safetensors of the model '{folder.name}' cannot be used: its values are not in "
+        "the expected format; make it again with `landcover trust fit`."
     )

@@ -1,8 +1,8 @@
-"""Checks of a colour picture: whether it looks like those that EuroSAT's models trained on.
+"""Checks of a colour picture: whether it resembles the EuroSAT pictures used for training.
 
-EuroSAT's pictures are Sentinel-2 scenes of 10 m a pixel, stretched in one way. The bounds
-below were measured on the 24,293 of them in the project's data folder
-(``tests/trust/test_picture_checks.py`` verifies the share that is warned of).
+EuroSAT's pictures are Sentinel-2 scenes with 10 m pixels, all stretched in the same way. The
+bounds below were measured on the 24,293 pictures in the project's data folder
+(``tests/trust/test_picture_checks.py`` verifies the share of them with a warning).
 """
 
 from __future__ import annotations
@@ -19,46 +19,46 @@ from landcover.trust.verdict import NODATA_ABSTAIN, NODATA_WARN, Finding, findin
 __all__ = ["CHECK", "RATIO", "USUAL", "findings"]
 
 CHECK: Final = "quality"
-"""Name of all checks of pictures in the JSON; their value and bound are 1."""
+"""Name of all picture checks in the JSON; their value and bound are 1."""
 USUAL: Final[tuple[tuple[float, float], ...]] = ((0.09, 0.93), (0.15, 0.77), (0.23, 0.75))
-"""Mean red, green and blue of all but about one in a thousand of EuroSAT's pictures."""
+"""Range of the mean red, green and blue of all but about one in a thousand EuroSAT pictures."""
 RATIO: Final = 1.3
-"""Pixels larger or smaller than 10 m by this factor show another piece of land."""
+"""Pixels larger or smaller than 10 m by more than this factor get a warning."""
 
 
 def findings(picture: Raster) -> Iterator[Finding]:
-    """Reasons to doubt one window of a picture, the gravest first; never raises."""
+    """Check one window of a picture; findings come most severe first. Never raises."""
     gaps = picture.nodata_fraction
-    grave = list(_grave(picture, gaps))
-    for sentence in grave or (*_gaps(gaps), *_size(picture), *_stretch(picture)):
-        yield finding(CHECK, "grave" if grave else "warn", (1.0, 1.0), sentence)
+    severe = list(_severe(picture, gaps))
+    for sentence in severe or (*_gaps(gaps), *_size(picture), *_stretch(picture)):
+        yield finding(CHECK, "severe" if severe else "warn", (1.0, 1.0), sentence)
 
 
-def _grave(picture: Raster, gaps: float) -> Iterator[str]:
-    """Findings after which no label should be given."""
+def _severe(picture: Raster, gaps: float) -> Iterator[str]:
+    """Findings for which labels are withheld."""
     values = picture.data[:, picture.valid]
     if gaps > NODATA_ABSTAIN:
-        yield f"{gaps:.0%} of the pixels are see-through: choose another window or picture."
+        yield f"{gaps:.0%} of the pixels are transparent: choose another window or picture."
     elif (values == values[:, :1]).all():
-        yield "The picture has one single colour, so there is nothing to see: check the file."
+        yield "The entire picture has one colour: check the file."
     elif (values == values[:1]).all():
         yield (
-            "The picture is grey, and the model tells covers apart by their colours: "
+            "The picture is grey, and the model needs colours to tell land covers apart: "
             "give a colour picture."
         )
 
 
 def _gaps(gaps: float) -> Iterator[str]:
     if gaps > NODATA_WARN:
-        yield f"{gaps:.0%} of the pixels are see-through and were filled with the mean colour."
+        yield f"{gaps:.0%} of the pixels are transparent and were filled with the mean colour."
 
 
 def _size(picture: Raster) -> Iterator[str]:
     side = picture.pixel_m
     if side is not None and not PIXEL_M / RATIO <= side <= PIXEL_M * RATIO:
         yield (
-            f"The file states pixels of {side:.3g} m, and the model knows pixels of {PIXEL_M} m: "
-            "bring the picture to that, or expect more mistakes."
+            f"The file has pixels of {side:.3g} m, and the model was trained on pixels of "
+            f"{PIXEL_M} m: resample the picture, or expect more mistakes."
         )
 
 
@@ -71,6 +71,6 @@ def _stretch(picture: Raster) -> Iterator[str]:
     ]
     if unusual:
         yield (
-            "The colours are not as EuroSAT stretched them, so expect more mistakes: mean "
+            "The colours differ from those of EuroSAT's pictures, so expect more mistakes: mean "
             f"{', '.join(unusual)}."
         )

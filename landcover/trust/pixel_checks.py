@@ -1,10 +1,10 @@
-"""Checks of the pixels that rest on physics: haze, cloud, snow, shade, level, noise, gaps of bands.
+"""Physical checks of the pixels: haze, cloud, snow, shade, level, noise, missing bands.
 
-They work on *cells* of 60 m, the coarsest grid of the product, so that a resampled 60 m
-band and a 10 m band mean the same. Figures named below were measured on the 510 training
-and validation patches of BigEarthNet v2 in the project's data folder, the validation ones
-as "good"; ``landcover trust measure`` prints the rates of every check anew, and
-``docs/trust.md`` has them.
+They work on *cells* of 60 m, the coarsest grid of the product, so that resampled 60 m
+bands and 10 m bands are comparable. Values below were measured on the 510 training
+and validation patches of BigEarthNet v2 in the project's data folder; "good" patches are the
+validation ones. ``landcover trust measure`` measures the rates of each check again, and
+``docs/trust.md`` lists them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ __all__ = [
     "CELL",
     "CLOUD",
     "CLOUD_SHARE",
-    "FEWEST",
     "HAZE",
     "HAZE_SHARE",
     "HAZE_SLOPE",
     "LAND",
     "LIT",
     "LIT_QUANTILE",
+    "MIN_CELLS",
+    "NIR_RATIO_HIGH",
+    "NIR_RATIO_LOW",
     "OPAQUE",
     "OPAQUE_SHARE",
     "ROUGH",
@@ -40,109 +42,109 @@ __all__ = [
     "SHADE_OF_LIT",
     "SHADE_SHARE",
     "SNOW_BLUE",
-    "SNOW_GRAVE",
     "SNOW_GREEN",
     "SNOW_INDEX",
     "SNOW_INFRARED",
+    "SNOW_SEVERE",
     "SNOW_SHARE",
-    "TWINS_HIGH",
-    "TWINS_LOW",
-    "VAPOUR_GRAVE",
     "VAPOUR_HIGH",
+    "VAPOUR_SEVERE",
     "VAPOUR_WARN",
     "cells",
     "haze_share",
     "hazy",
-    "of_sky",
-    "physical",
+    "pixel_findings",
     "ratio_to_b8a",
     "roughness",
     "shade_share",
     "shaded",
+    "sky_findings",
     "snow_share",
 ]
 
 CELL: Final = 6
 """Side of a cell in pixels of 10 m."""
-FEWEST: Final = 20
-"""Cells with data below which nothing is said: 5 % of a patch."""
+MIN_CELLS: Final = 20
+"""Cells with data that the checks need at least: 5 % of a patch."""
 
 HAZE_SLOPE: Final = 0.5
 HAZE: Final = 0.03
-"""A cell is hazy or clouded where B02 − 0.5 · B04 exceeds this: the haze-optimised transform
+"""A cell is hazy or cloudy if B02 − 0.5 · B04 exceeds this: the haze-optimised transform
 (Zhang et al. 2002) with the slope of Fmask (Zhu and Woodcock 2012). Soil and plants lie along
-that line; its offset is ours, for surface reflectance: half of all good patches have 0.010 or
-less in the middle, haze over Boadella 0.044 to 0.055."""
+that line. The bound is ours, for surface reflectance: half of all good patches have a median of
+0.010 or less, haze over Boadella has 0.044 to 0.055."""
 HAZE_SHARE: Final = 0.40
-"""Good validation patches have up to 0.37 of such cells (bright roofs, beaches)."""
+"""Good validation patches have a share of such cells of up to 0.37 (bright roofs, beaches)."""
 CLOUD: Final = 0.10
 CLOUD_SHARE: Final = 0.15
-"""Small dense clouds need not cover as much: of the 510 good patches one has more than 0.09 of
-such cells, and that one lies under snow; nearly all windows of a real scene of clouds
-(:mod:`landcover.trust.bench.cloud_scene`) that are clouded by a third have more than 0.15."""
+"""Dense clouds need a smaller share: of the 510 good patches only one has more than 0.09 of
+such cells, and it is under snow; nearly all windows of a real scene of clouds
+(:mod:`landcover.trust.bench.cloud_scene`) with a cloud cover of a third have more than 0.15."""
 OPAQUE: Final = 0.15
 OPAQUE_SHARE: Final = 0.50
-"""Above ``OPAQUE`` nothing is seen of the ground; with half a patch so, no answer is given."""
+"""Above ``OPAQUE`` the ground is invisible; on more than half a patch this is severe."""
 
 SNOW_INDEX: Final = 0.4
 SNOW_GREEN: Final = 0.15
 SNOW_INFRARED: Final = 0.11
-"""A cell is snow where (B03 − B11) / (B03 + B11) exceeds the first (Dozier 1989; Hall et al.
-1995, with their bound of 0.11 in the near infrared, which keeps water out) and B03 the second."""
+"""A cell is snow if (B03 − B11) / (B03 + B11) exceeds ``SNOW_INDEX`` (Dozier 1989; Hall et al.
+1995, with their bound of 0.11 in the near infrared, which excludes water) and B03
+``SNOW_GREEN``."""
 SNOW_BLUE: Final = 0.9
-"""Snow is as bright in B02 as in B03; bands in the reverse order look like snow but for this."""
+"""Snow is as bright in B02 as in B03; this excludes bands in reverse order, which resemble snow."""
 SNOW_SHARE: Final = 0.25
-SNOW_GRAVE: Final = 0.95
-"""Good validation patches have up to 0.003 of such cells, thick cloud over Boadella up to 0.20;
-the sample finland-snow, whose forest can still be told, has 0.89."""
+SNOW_SEVERE: Final = 0.95
+"""Good validation patches have a share of such cells of up to 0.003, thick cloud over Boadella up
+to 0.20; the sample finland-snow, whose forest is still recognisable, has 0.89."""
 
 SHADE_LOW: Final = 0.03
 SHADE_DEEP: Final = 0.10
 SHADE_INDEX: Final = 0.35
-"""A cell is a shaded plant where (B8A − B04) / (B8A + B04) exceeds the third and B8A lies between
-the first two (a lit one has 0.2 and more, water less than 0.03) …"""
+"""A cell is shaded vegetation if (B8A − B04) / (B8A + B04) exceeds ``SHADE_INDEX`` and B8A is
+between ``SHADE_LOW`` and ``SHADE_DEEP`` (lit vegetation has 0.2 and more, water less than
+0.03) …"""
 SHADE_HIGH: Final = 0.20
 SHADE_INFRARED: Final = 0.12
 SHADE_OF_LIT: Final = 0.40
 LIT_QUANTILE: Final = 0.90
-"""… or where B8A lies below the first, B11 below the second, and B8A below this share of the lit
-part of the patch, the given quantile of its B8A: shadow is what is dark beside its surroundings
-in the near infrared (Fmask: Zhu and Woodcock 2012). In the shadows of a real scene
+"""… or if B8A is below ``SHADE_HIGH``, B11 below ``SHADE_INFRARED``, and B8A below ``SHADE_OF_LIT``
+times the ``LIT_QUANTILE`` of the patch's B8A: a shadow is dark compared with its surroundings in
+the near infrared (Fmask: Zhu and Woodcock 2012). In the shadows of a real scene
 (:mod:`landcover.trust.bench.cloud_scene`) the near infrared is 0.09 to 0.23, 0.31 times that of
-their surroundings, so a fixed bound alone misses half of them; bare soil beside meadows is as dark
+their surroundings, so a fixed bound alone misses half of them. Bare soil next to meadows is as dark
 there, but not in B11."""
 SHADE_SHARE: Final = 0.18
-"""Chosen on the training patches and the western half of that scene: 3 of 301 have more (dark
-spruce, shores), and so has 1 of the 209 validation patches."""
+"""Chosen on the training patches and the western half of that scene: 3 of 301 exceed it (dark
+spruce, shores), and so does 1 of the 209 validation patches."""
 
 LIT: Final = 0.1
 VAPOUR_WARN: Final = 0.88
-VAPOUR_GRAVE: Final = 0.75
+VAPOUR_SEVERE: Final = 0.75
 VAPOUR_HIGH: Final = 1.12
-"""Between these lies B09 / B8A in the middle of all cells with B8A above ``LIT``: Level-2A removes
-the water vapour that B09 measures, so that it equals B8A next to it (0.86 to 1.03 in all good
-patches); Level-1C has 0.26 to 0.52 in nine of ten windows, and over cloud Level-2A removes too
-much (1.2 to 1.6)."""
+"""Bounds of the median of B09 / B8A over all cells with B8A above ``LIT``. Level-2A corrects for
+the water vapour that B09 measures, so that B09 is about equal to the adjacent B8A (0.86 to 1.03 in
+all good patches). Level-1C has 0.26 to 0.52 in nine of ten windows, and over cloud Level-2A
+corrects too much (1.2 to 1.6)."""
 
-TWINS_LOW: Final = 0.85
-TWINS_HIGH: Final = 1.15
-"""Between these lies B08 / B8A likewise: 0.92 to 1.04 in all good patches, 0.90 to 0.99 in Brazil,
-Kenya, Catalonia and Denmark, up to 1.14 over cloud. Both see the near infrared, so another ratio
-means that one of them is another band."""
+NIR_RATIO_LOW: Final = 0.85
+NIR_RATIO_HIGH: Final = 1.15
+"""Bounds of the same median of B08 / B8A: 0.92 to 1.04 in all good patches, 0.90 to 0.99 in Brazil,
+Kenya, Catalonia and Denmark, up to 1.14 over cloud. Both measure the near infrared, so another
+ratio means that one of them is another band."""
 
 ROUGH: Final = 0.9
-"""Of the variance of B02, B03, B04 and B08, the share between neighbouring pixels, the least of
-the four: up to 0.75 on open sea, mostly near 0.1; noise and shuffled pixels have 0.98 and more."""
+"""Bound of :func:`roughness`: good patches have about 0.1, open sea up to 0.75; noise and shuffled
+pixels have 0.98 and more."""
 
 LAND: Final = 0.05
-"""Mean reflectance of the brightest band from which there is more than open sea."""
+"""Mean reflectance of the brightest band below which a patch may be open sea."""
 
 
 def cells(patch: Raster) -> FloatArray:
-    """Mean reflectance ``(band, cell)`` of the cells of 60 m of which all pixels have data.
+    """Compute the mean reflectance ``(band, cell)`` of the 60 m cells without gaps.
 
-    Bands are in the order of :data:`~landcover.core.bands.BAND_NAMES`; none where one is
-    missing.
+    Bands are in the order of :data:`~landcover.core.bands.BAND_NAMES`. If a band is missing,
+    there are no cells.
     """
     if not set(BAND_NAMES) <= set(patch.bands):
         return np.empty((len(BAND_NAMES), 0), dtype=np.float32)
@@ -156,42 +158,42 @@ def cells(patch: Raster) -> FloatArray:
     return found
 
 
-def physical(patch: Raster, found: FloatArray | None = None) -> tuple[Finding, ...]:
-    """What the checks of this module find in a patch.
+def pixel_findings(patch: Raster, found: FloatArray | None = None) -> tuple[Finding, ...]:
+    """Run the checks of this module on a patch.
 
     Args:
-        patch: of twelve bands; nothing is found in any other.
-        found: its :func:`cells`, where the caller has them already.
+        patch: a patch of twelve bands; with fewer bands there are no findings.
+        found: its :func:`cells`, if already computed.
     """
     values = cells(patch) if found is None else found
-    if values.shape[1] < FEWEST:
+    if values.shape[1] < MIN_CELLS:
         return ()
     return (
         *_bands(patch),
         *_noise(patch),
-        *_twins(values),
+        *_nir_ratio(values),
         *_vapour(values),
-        *of_sky(values),
+        *sky_findings(values),
     )
 
 
-def of_sky(values: FloatArray) -> tuple[Finding, ...]:
-    """What the checks of haze, cloud, snow and shade find in cells ``(band, cell)``.
+def sky_findings(values: FloatArray) -> tuple[Finding, ...]:
+    """Run the checks of haze, cloud, snow and shade on cells ``(band, cell)``.
 
-    They read B02, B03, B04, B08, B8A and B11 only; the other rows may hold anything.
+    They use only B02, B03, B04, B08, B8A and B11; the other rows are ignored.
     """
     snow = tuple(_snow(values))
-    # Beside snow all plants are dark, and all snow is bright.
+    # Next to snow all vegetation is dark, and snow itself is as bright as cloud.
     return snow or (*_clouds(values), *_shade(values))
 
 
 def haze_share(values: FloatArray) -> float:
-    """Share of the cells ``(band, cell)`` that are hazy or clouded, 0 to 1."""
+    """Share of the cells ``(band, cell)`` that are hazy or cloudy, 0 to 1."""
     return float(hazy(values).mean())
 
 
 def hazy(values: FloatArray, bound: float = HAZE) -> BoolArray:
-    """Which of the cells ``(band, cell)`` are hazy, or clouded with a higher bound."""
+    """Which of the cells ``(band, cell)`` are hazy, or with a higher bound cloudy."""
     blue, red = _band(values, "B02"), _band(values, "B04")
     found: BoolArray = blue - np.float32(HAZE_SLOPE) * red > bound
     return found
@@ -206,12 +208,12 @@ def snow_share(values: FloatArray) -> float:
 
 
 def shade_share(values: FloatArray) -> float:
-    """Share of the cells ``(band, cell)`` that are plants in a shadow, 0 to 1."""
+    """Share of the cells ``(band, cell)`` that are vegetation in a shadow, 0 to 1."""
     return float(shaded(values).mean())
 
 
 def shaded(values: FloatArray) -> BoolArray:
-    """Which of the cells ``(band, cell)`` of one patch are plants in a shadow."""
+    """Which of the cells ``(band, cell)`` of one patch are vegetation in a shadow."""
     near, short = _band(values, "B8A"), _band(values, "B11")
     plants = (near > SHADE_LOW) & (_index(near, _band(values, "B04")) > SHADE_INDEX)
     lit = float(np.quantile(near, LIT_QUANTILE))
@@ -221,7 +223,7 @@ def shaded(values: FloatArray) -> BoolArray:
 
 
 def ratio_to_b8a(values: FloatArray, name: str) -> float | None:
-    """A band over B8A in the middle of the lit cells; None where fewer than a twentieth are lit."""
+    """Median ratio of a band to B8A over the lit cells; None if less than 5 % are lit."""
     lit = _band(values, "B8A") > LIT
     if lit.mean() < 0.05:
         return None
@@ -229,10 +231,10 @@ def ratio_to_b8a(values: FloatArray, name: str) -> float | None:
 
 
 def roughness(patch: Raster) -> float:
-    """Share of the variance that lies between neighbouring pixels, 0 to about 1.
+    """Share of the variance that is between neighbouring pixels, 0 to about 1.
 
-    Half the mean square of the difference of neighbours in a row, over the variance: 1
-    where neighbours know nothing of each other. The least of the four bands of 10 m.
+    Half the mean squared difference of neighbours in a row, divided by the variance: 1
+    if neighbours are independent. The minimum over the four 10 m bands.
     """
     found = []
     for name in ("B02", "B03", "B04", "B08"):
@@ -270,15 +272,15 @@ def _bands(patch: Raster) -> Iterator[Finding]:
         )
     values = patch.data[:, patch.valid]
     if float(values.mean(axis=1).max()) < LAND:
-        return  # over open sea a band may be one small number throughout
+        return  # over open sea a band may have one small value everywhere
     flat = [name for name, band in zip(patch.bands, values, strict=True) if not np.ptp(band)]
     if flat:
         yield finding(
             "missing-bands",
-            "grave",
+            "severe",
             (float(len(flat)), 1.0),
-            f"{', '.join(flat)} hold{'s' * (len(flat) == 1)} one single value, as if left out: "
-            "give all twelve bands.",
+            f"{', '.join(flat)} ha{'s' if len(flat) == 1 else 've'} a single value everywhere, as "
+            "if missing: give all twelve bands.",
         )
 
 
@@ -287,9 +289,9 @@ def _noise(patch: Raster) -> Iterator[Finding]:
     if rough > ROUGH:
         yield finding(
             "noise",
-            "grave",
+            "severe",
             (rough, ROUGH),
-            "Neighbouring pixels have nothing in common, as in noise: check how the file was made.",
+            "Neighbouring pixels are unrelated, as in noise: check how the file was made.",
         )
 
 
@@ -298,45 +300,45 @@ def _vapour(values: FloatArray) -> Iterator[Finding]:
     if ratio is None:
         return
     if ratio < VAPOUR_WARN:
-        grave = ratio < VAPOUR_GRAVE
+        severe = ratio < VAPOUR_SEVERE
         yield finding(
             "level",
-            "grave" if grave else "warn",
-            (ratio, VAPOUR_GRAVE if grave else VAPOUR_WARN),
-            f"B09 is {ratio:.0%} of B8A, where Level-2A has about 100%: it looks like Level-1C, "
-            "or like bands in another order; use Level-2A.",
+            "severe" if severe else "warn",
+            (ratio, VAPOUR_SEVERE if severe else VAPOUR_WARN),
+            f"B09 is {ratio:.0%} of B8A, while Level-2A has about 100%: this is probably Level-1C, "
+            "or the bands are in another order; use Level-2A.",
         )
     elif ratio > VAPOUR_HIGH:
         yield finding(
             "vapour",
             "warn",
             (ratio, VAPOUR_HIGH),
-            f"B09 is {ratio:.0%} of B8A, where clear Level-2A has about 100%: cloud or haze misled "
-            "the correction for the atmosphere, or bands are mixed up.",
+            f"B09 is {ratio:.0%} of B8A, while clear Level-2A has about 100%: cloud or haze "
+            "disturbed the atmospheric correction, or bands are mixed up.",
         )
 
 
-def _twins(values: FloatArray) -> Iterator[Finding]:
+def _nir_ratio(values: FloatArray) -> Iterator[Finding]:
     ratio = ratio_to_b8a(values, "B08")
-    if ratio is not None and not TWINS_LOW <= ratio <= TWINS_HIGH:
+    if ratio is not None and not NIR_RATIO_LOW <= ratio <= NIR_RATIO_HIGH:
         yield finding(
             "order",
-            "grave",
-            (ratio, TWINS_LOW if ratio < 1 else TWINS_HIGH),
-            f"B08 is {ratio:.0%} of B8A, where both see the near infrared and have about the same: "
-            "bands seem to be mixed up; check their order.",
+            "severe",
+            (ratio, NIR_RATIO_LOW if ratio < 1 else NIR_RATIO_HIGH),
+            f"B08 is {ratio:.0%} of B8A, though both measure the near infrared and should be about "
+            "equal: bands are probably mixed up; check their order.",
         )
 
 
 def _snow(values: FloatArray) -> Iterator[Finding]:
     snow = snow_share(values)
     if snow > SNOW_SHARE:
-        grave = snow > SNOW_GRAVE
+        severe = snow > SNOW_SEVERE
         yield finding(
             "snow",
-            "grave" if grave else "warn",
-            (snow, SNOW_GRAVE if grave else SNOW_SHARE),
-            f"Snow lies on {snow:.0%} of the square and hides the cover beneath: choose a date "
+            "severe" if severe else "warn",
+            (snow, SNOW_SEVERE if severe else SNOW_SHARE),
+            f"Snow covers {snow:.0%} of the square and hides the land cover: choose a date "
             "without snow.",
         )
 
@@ -346,7 +348,7 @@ def _clouds(values: FloatArray) -> Iterator[Finding]:
     if opaque > OPAQUE_SHARE:
         yield finding(
             "haze",
-            "grave",
+            "severe",
             (opaque, OPAQUE_SHARE),
             f"Cloud hides {opaque:.0%} of the square: choose another date.",
         )
@@ -355,15 +357,15 @@ def _clouds(values: FloatArray) -> Iterator[Finding]:
             "haze",
             "warn",
             (clouded, CLOUD_SHARE),
-            f"Cloud lies over {clouded:.0%} of the square: choose a clearer date.",
+            f"Cloud covers {clouded:.0%} of the square: choose a clearer date.",
         )
     elif thin > HAZE_SHARE:
         yield finding(
             "haze",
             "warn",
             (thin, HAZE_SHARE),
-            f"Haze or cloud lies over {thin:.0%} of the square (too much blue light for the red): "
-            "choose a clearer date.",
+            f"Haze or cloud covers {thin:.0%} of the square (too much blue light compared "
+            "with red): choose a clearer date.",
         )
 
 
@@ -374,5 +376,6 @@ def _shade(values: FloatArray) -> Iterator[Finding]:
             "shade",
             "warn",
             (shade, SHADE_SHARE),
-            f"{shade:.0%} of the square are plants as dark as in a shadow of cloud or mountain.",
+            f"{shade:.0%} of the square is vegetation as dark as in the shadow of a cloud or "
+            "mountain.",
         )

@@ -1,9 +1,9 @@
-"""May these pixels be trusted? Checks that are measured on a raster's own pixels and place.
+"""Basic checks of a raster's pixels and place: gaps, scale, offset, saturation, equal bands.
 
 The constants were set on the 625 BigEarthNet v2 patches of the five countries in the
-project's data folder. On them the checks of pixels warn of one, which lies under snow;
-adding 0.1 to each (an offset not removed) is found in all 625, and taking 0.1 from each
-(an offset removed twice) in all 625. ``tests/test_quality.py`` verifies these counts.
+project's data folder. On them the pixel checks flag one patch, which is covered by snow.
+Adding 0.1 to all pixels (an offset not removed) is detected in all 625, and so is subtracting
+0.1 (an offset removed twice). ``tests/trust/test_quality.py`` verifies these counts.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ __all__ = [
     "SATURATED_SHARE",
     "TOO_HIGH",
     "TOO_LOW",
-    "assess",
     "cloud_fraction",
     "findings",
-    "of_findings",
-    "values_of",
+    "quality_from",
+    "quality_of",
+    "valid_values",
 ]
 
 TOO_HIGH: Final = 2.0
-"""A median reflectance above this is a mistake of scale: fresh snow stays near 1."""
+"""A median reflectance above this is an error of scale: fresh snow has about 1."""
 TOO_LOW: Final = 0.005
-"""A picture with nothing brighter is one too: open sea in the data set reaches 0.018."""
+"""So is a largest reflectance below this: open sea in the data set reaches 0.018."""
 
 NEGATIVE: Final = -0.02
-"""The darkest band's first percentile lies above this unless an offset was taken twice."""
+"""The darkest band's first percentile is above this unless an offset was removed twice."""
 SATURATED: Final = 2.0
-"""A pixel above this is saturated or a fill value; the data set's brightest has 1.77."""
+"""A pixel above this is saturated or a fill value; the brightest in the data set has 1.77."""
 SATURATED_SHARE: Final = 0.01
 
 BRIGHT_BLUE: Final = 0.20
 BRIGHT_SHARE: Final = 0.20
-"""Snow and cloud are brighter than this in B02; dense roofs fill up to 0.13 of a patch."""
+"""Snow and cloud exceed ``BRIGHT_BLUE`` in B02; so do dense roofs, on up to 0.13 of a patch."""
 
 COUNTRIES: Final[dict[str, tuple[float, float, float, float]]] = {
     "Austria": (46.3, 9.4, 49.1, 17.2),
@@ -67,72 +67,72 @@ COUNTRIES: Final[dict[str, tuple[float, float, float, float]]] = {
 }
 """BigEarthNet's ten countries as coarse boxes: south, west, north, east in degrees.
 
-A box holds some of the neighbours' land too, which looks much the same.
+A box also contains land of neighbouring countries, which looks similar.
 """
 BORDER: Final = 0.1
-"""Degrees by which a patch may lie outside a box: patches come from tiles across borders."""
+"""Degrees by which a patch may be outside a box: patches come from tiles across borders."""
 
 
-def assess(raster: Raster) -> Quality:
-    """Check the pixels of a patch or picture, and its place if it has one; never raises."""
-    return of_findings(raster, findings(raster))
+def quality_of(raster: Raster) -> Quality:
+    """Check the pixels of a patch or picture, and its place if it has one. Never raises."""
+    return quality_from(raster, findings(raster))
 
 
-def of_findings(patch: Raster, found: Sequence[Finding]) -> Quality:
-    """The quality of a patch or picture with these findings."""
+def quality_from(patch: Raster, found: Sequence[Finding]) -> Quality:
+    """Build the quality of a patch or picture from its findings."""
     cloud = cloud_fraction(patch)
     return Quality(
         nodata_fraction=max(0.0, patch.nodata_fraction - (cloud or 0.0)),
         cloud_fraction=cloud,
         warnings=tuple(one.sentence for one in found),
-        abstained=any(one.level == "grave" for one in found),
+        abstained=any(one.level == "severe" for one in found),
     )
 
 
 def findings(raster: Raster) -> tuple[Finding, ...]:
-    """Reasons to doubt a raster's pixels and place, the gravest first; never raises.
+    """Check a raster's pixels and place; findings come most severe first. Never raises.
 
-    Its level decides which checks apply (:data:`CHECKS`).
+    The raster's level decides which checks apply (:data:`CHECKS`).
     """
     return tuple(CHECKS.get(raster.level, _of_reflectance)(raster))
 
 
 def _of_reflectance(patch: Raster) -> Iterator[Finding]:
-    """The checks of reflectance."""
+    """Check a raster of reflectance."""
     cloud = cloud_fraction(patch) or 0.0
     gaps = max(0.0, patch.nodata_fraction - cloud)
-    values = values_of(patch)
-    grave = list(_grave(values, gaps, cloud))
-    # Where the scale is wrong or nothing is to be seen, finer checks would only echo that.
-    slight = [] if grave else [*_gaps(gaps, cloud), *_pixels(patch.bands, values)]
-    yield from (*grave, *slight, *(_place(patch) if patch.has_place else ()))
+    values = valid_values(patch)
+    severe = list(_severe(values, gaps, cloud))
+    # If the scale is wrong or the pixels are unusable, finer checks would only repeat that.
+    slight = [] if severe else [*_gaps(gaps, cloud), *_pixels(patch.bands, values)]
+    yield from (*severe, *slight, *(_place(patch) if patch.has_place else ()))
 
 
 CHECKS: Final[dict[str, Callable[[Raster], Iterator[Finding]]]] = {RGB: picture_checks.findings}
-"""Level of a raster → its checks, for each level that does not hold reflectance."""
+"""Level → its checks, for levels other than reflectance."""
 
 
 def cloud_fraction(patch: Raster) -> float | None:
-    """Share of the pixels that cloud or its shadow hides, where a classification says so."""
+    """Share of pixels under cloud or cloud shadow, 0 to 1; None without a classification."""
     if patch.scl is None:
         return None
     hidden = np.isin(patch.scl, sorted(SCL_CLOUD | SCL_SHADOW)) & ~patch.valid
     return float(hidden.mean())
 
 
-def values_of(patch: Raster) -> FloatArray:
-    """Reflectance ``(band, pixel)`` of the pixels with data."""
+def valid_values(patch: Raster) -> FloatArray:
+    """Return the reflectance ``(band, pixel)`` of the pixels with data."""
     if patch.valid.all():
         return patch.data.reshape(len(patch.bands), -1)
     return patch.data[:, patch.valid]
 
 
-def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
-    """Findings after which no label should be given."""
+def _severe(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
+    """Findings for which labels are withheld."""
     if gaps > NODATA_ABSTAIN:
         yield finding(
             "nodata",
-            "grave",
+            "severe",
             (gaps, NODATA_ABSTAIN),
             f"{gaps:.0%} of the pixels have no data: choose another window or date.",
         )
@@ -141,7 +141,7 @@ def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
         lost = f" and {gaps:.0%} have no data" if gaps > NODATA_WARN else ""
         yield finding(
             "cloud",
-            "grave",
+            "severe",
             (gaps + cloud, NODATA_ABSTAIN),
             f"Cloud or its shadow hides {cloud:.0%} of the pixels{lost}: choose another date.",
         )
@@ -150,7 +150,7 @@ def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
     if middle > TOO_HIGH:
         yield finding(
             "scale",
-            "grave",
+            "severe",
             (middle, TOO_HIGH),
             "The values are far too high for reflectance, as if they had not been divided by "
             "10000: check the file's scale.",
@@ -158,7 +158,7 @@ def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
     elif largest < TOO_LOW:
         yield finding(
             "scale",
-            "grave",
+            "severe",
             (largest, TOO_LOW),
             "The values are far too low for reflectance, as if they had been divided by 10000 "
             "twice: check the file's scale.",
@@ -166,14 +166,14 @@ def _grave(values: FloatArray, gaps: float, cloud: float) -> Iterator[Finding]:
     elif (values == values[:, :1]).all():
         yield finding(
             "constant",
-            "grave",
+            "severe",
             (0.0, 0.0),
-            "Every band has one single value, so there is nothing to see: check the file.",
+            "Every band has a single value everywhere: check the file.",
         )
     elif (values == values[:1]).all():
         yield finding(
             "same-bands",
-            "grave",
+            "severe",
             (float(len(values)), 2.0),
             "All bands hold the same pixels: check how the file was made.",
         )
@@ -186,14 +186,15 @@ def _gaps(gaps: float, cloud: float) -> Iterator[Finding]:
             "warn",
             (cloud, NODATA_WARN),
             f"Cloud or its shadow hides {cloud:.0%} of the pixels, which were filled with the mean "
-            "of the others.",
+            "of the other pixels.",
         )
     if gaps > NODATA_WARN:
         yield finding(
             "nodata",
             "warn",
             (gaps, NODATA_WARN),
-            f"{gaps:.0%} of the pixels have no data and were filled with the mean of the others.",
+            f"{gaps:.0%} of the pixels have no data and were filled with the mean of the other "
+            "pixels.",
         )
 
 
@@ -205,16 +206,16 @@ def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
             "offset",
             "warn",
             (dark, DARK_LOW),
-            f"Even the darkest pixels have a reflectance of {dark:.2f} (usual are 0 to 0.06): it "
-            "looks as if the offset of +1000 of processing baseline 04.00 was not removed.",
+            f"Even the darkest pixels have a reflectance of {dark:.2f} (usually 0 to 0.06): the "
+            "offset of +1000 of processing baseline 04.00 was probably not removed.",
         )
     if dark < NEGATIVE:
         yield finding(
             "negative",
             "warn",
             (dark, NEGATIVE),
-            f"The darkest pixels have a reflectance of {dark:.2f}: it looks as if the offset of "
-            "processing baseline 04.00 was removed twice.",
+            f"The darkest pixels have a reflectance of {dark:.2f}: the offset of processing "
+            "baseline 04.00 was probably removed twice.",
         )
     saturated = float((values > SATURATED).any(axis=0).mean())
     if saturated > SATURATED_SHARE:
@@ -225,14 +226,14 @@ def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
             f"{saturated:.0%} of the pixels are saturated or fill values (above {SATURATED:g}).",
         )
     bright = float((values[bands.index("B02")] > BRIGHT_BLUE).mean()) if "B02" in bands else 0.0
-    # With an offset left in, everything is bright.
+    # If the offset was not removed, everything is bright.
     if bright > BRIGHT_SHARE and not shifted:
         yield finding(
             "bright",
             "warn",
             (bright, BRIGHT_SHARE),
             f"{bright:.0%} of the pixels are as bright as snow or cloud (B02 above "
-            f"{BRIGHT_BLUE:g}), which hide the cover beneath.",
+            f"{BRIGHT_BLUE:g}), which hide the land cover.",
         )
     for names in _same_bands(bands, values):
         yield finding(
@@ -246,7 +247,7 @@ def _pixels(bands: tuple[str, ...], values: FloatArray) -> Iterator[Finding]:
 def _same_bands(bands: tuple[str, ...], values: FloatArray) -> Iterator[list[str]]:
     groups: dict[bytes, list[str]] = defaultdict(list)
     for name, band in zip(bands, values, strict=True):
-        # Over open sea several bands are one and the same small number throughout.
+        # Over open sea several bands have the same small value everywhere.
         if (band != band[0]).any():
             groups[band.tobytes()].append(name)
     yield from (names for names in groups.values() if len(names) > 1)
@@ -263,7 +264,7 @@ def _place(patch: Raster) -> Iterator[Finding]:
             "place",
             "warn",
             (away, BORDER),
-            "This place lies outside the ten European countries that BigEarthNet covers "
+            "This place is outside the ten European countries of the training data "
             f"({', '.join(COUNTRIES)}), so expect more mistakes here.",
             "place",
         )

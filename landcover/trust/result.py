@@ -1,8 +1,8 @@
-"""Ask a model about a raster: prediction and verdict from one pass of the net.
+"""Prediction and verdict for a raster, from one forward pass.
 
-This is the one way from pixels to an answer: the command line, the pages and the public
-interface all call :func:`predict`. It stands in ``trust`` because that is the lowest package
-that knows both models and checks, so that explanations and reports can build on its result.
+The command line, the app and the public interface all call :func:`predict`. It is in
+``trust`` because this is the lowest package that imports both models and checks, so that
+explanations and reports can use its result.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from landcover.core.raster import Raster
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model, Prediction
 from landcover.models.thresholds import DEFAULT_AIM, thresholds_for
-from landcover.trust.judge import judge, known_of
+from landcover.trust.assessment import assess, novelty_of
 from landcover.trust.novelty import Novelty
 from landcover.trust.verdict import Quality, Verdict
 
@@ -22,10 +22,10 @@ __all__ = ["Result", "predict"]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a model says of a raster, and whether to believe it.
+    """A model's prediction for a raster, and whether to trust it.
 
     Attributes:
-        raster: what it looked at, with its provenance.
+        raster: the input, with its provenance.
         prediction: a score, probability and decision for each class.
         verdict: the decision of all checks, with their findings.
     """
@@ -36,7 +36,7 @@ class Result:
 
     @property
     def quality(self) -> Quality:
-        """Shares of gaps and cloud, the warnings, and whether no label is given."""
+        """Shares of gaps and cloud, the warnings, and whether labels are withheld."""
         return self.verdict.quality
 
 
@@ -48,30 +48,30 @@ def predict(
     deep: bool = False,
     known: Novelty | None = None,
 ) -> Result:
-    """Predict the classes of a patch or picture and check whether to believe them.
+    """Predict the classes of a patch or picture and assess whether to trust the prediction.
 
     Args:
-        model: the model to ask.
-        raster: a window of the size, bands and level that the model's card names.
-        aim: what the thresholds should serve, as :func:`landcover.models.thresholds.parse_aim`
-            reads it.
-        deep: check too whether a shift of 100 m changes the answer, which takes eight more
-            passes of the net; pictures, which have no metres, are not shifted.
-        known: what was fitted of the model's training patches; what lies beside the model
-            otherwise (:func:`landcover.trust.judge.known_of`).
+        model: the model to use.
+        raster: a raster with the size, bands and level that the model's card requires.
+        aim: the aim of the thresholds, as parsed by
+            :func:`landcover.models.thresholds.parse_aim`.
+        deep: also check whether a shift of 100 m changes the prediction, which takes eight more
+            forward passes. Pictures have no scale in metres and are not shifted.
+        known: distances fitted to the model's training patches; by default loaded from the
+            model folder (:func:`landcover.trust.assessment.novelty_of`).
 
     Raises:
-        ModelMismatch: the raster is not what the model was made for.
+        ModelMismatch: the raster does not meet the card's requirements.
         BadInput: the aim is unknown, or the model has no thresholds for it.
     """
     if known is None and not raster.is_rgb:
-        known, _ = known_of(model)
+        known, _ = novelty_of(model)
     if known is None or known.space is None:
         prediction, features = model.predict(raster, aim), None
     else:
-        thresholds_for(model.card, aim)  # a wrong aim is told before the net has run
+        thresholds_for(model.card, aim)  # report a wrong aim before running the net
         seen, scores = features_and_scores(model, model.tensor(raster)[None])
         prediction = model.predictions(scores, aim)[0]
-        features = known.of_seen(seen, scores)
-    verdict = judge(model, raster, prediction, known=known, features=features, deep=deep)
+        features = known.feature_distance_from(seen, scores)
+    verdict = assess(model, raster, prediction, known=known, features=features, deep=deep)
     return Result(raster=raster, prediction=prediction, verdict=verdict)

@@ -1,10 +1,10 @@
-"""The window moved by some pixels, and how much the answer hangs on where it lies.
+"""Stability of a prediction when the window is shifted by a few pixels.
 
-Labels of 1200 m that turn with a step of 100 m say more of the frame than of the land. Where
-the pixels beyond the window are not at hand the border is mirrored, which is said. On 28
-windows of seven clear scenes (TerraMind's three places, four dates of Boadella) the default
-model scored 0.940 on average where the border was mirrored and 0.936 where it was the real
-land, with a correlation of 0.92 over windows.
+If the labels of a 1200 m window change with a shift of 100 m, they depend more on the window than
+on the land. If the pixels outside the window are not available, the border is mirrored, and the
+result reports the mirrored share. On 28 windows of seven clear scenes (TerraMind's three places,
+four dates of Boadella) the default model's mean score was 0.940 with a mirrored border and 0.936
+with real land, with a correlation of 0.92 over windows.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from landcover.core.raster import Raster
 from landcover.models.model import Model, Prediction
 from landcover.models.thresholds import DEFAULT_AIM
 
-__all__ = ["DIRECTIONS", "Moved", "Stability", "moved", "stability", "whole_pixels"]
+__all__ = ["DIRECTIONS", "MovedWindow", "Stability", "move_window", "stability", "whole_pixels"]
 
 DIRECTIONS: Final = tuple(
     (east, north) for north in (1, 0, -1) for east in (-1, 0, 1) if east or north
 )
-"""Eight steps to the sides and corners; towards a corner it is the step both ways."""
+"""Eight directions (east, north); diagonal shifts move by the full step in both axes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moved:
-    """A window at another place.
+class MovedWindow:
+    """A shifted window.
 
     Attributes:
         patch: its pixels.
-        mirrored: share of them that nobody measured: the border's, mirrored, 0 to 1.
+        mirrored: share of the pixels that were mirrored at the border, 0 to 1.
     """
 
     patch: Raster
@@ -46,16 +46,16 @@ class Moved:
 
 @dataclass(frozen=True, kw_only=True)
 class Stability:
-    """How much the answer hangs on where exactly the window lies.
+    """How much a prediction depends on the exact position of the window.
 
     Attributes:
-        shift_m: the step, metres.
-        score: mean over the moved windows of the share of classes called in both answers
-            among those called in either (Jaccard index), 0 to 1; 1 where none turns.
-        change: class → by how much its probability moves at most.
-        flips: class → in how many of the windows its decision turns; only those that do.
-        windows: how many there were.
-        mirrored: the largest share of mirrored pixels among them, 0 to 1.
+        shift_m: the shift, metres.
+        score: Jaccard index of the classes predicted before and after a shift (those predicted
+            in both over those predicted in either), mean over the windows, 0 to 1.
+        change: class → largest change of its probability.
+        flips: class → number of windows in which its decision changes; only classes that change.
+        windows: number of shifted windows.
+        mirrored: largest share of mirrored pixels among them, 0 to 1.
     """
 
     shift_m: float
@@ -67,12 +67,12 @@ class Stability:
 
     @property
     def largest(self) -> float:
-        """By how much any probability moves at most."""
+        """Largest change of any probability, 0 to 1."""
         return max(self.change.values())
 
     @property
     def sentence(self) -> str:
-        """What it means, in plain words."""
+        """One or two sentences that summarise the result."""
         turn = f"Moved by {self.shift_m:.0f} m, "
         if not self.flips:
             says = f"{turn}the window gets the same labels in all {self.windows} directions."
@@ -88,12 +88,12 @@ class Stability:
         if self.mirrored > 0:
             says += (
                 f" Up to {self.mirrored:.0%} of its pixels were mirrored at the border, since the "
-                "land beyond is not at hand."
+                "land outside is not available."
             )
         return says
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
+        """Return JSON-ready values."""
         return {
             "shift_m": self.shift_m,
             "score": self.score,
@@ -104,18 +104,20 @@ class Stability:
         }
 
 
-def moved(patch: Raster, down: int, right: int, *, scene: Raster | None = None) -> Moved:
-    """The window that lies so many pixels below and to the right.
+def move_window(
+    patch: Raster, down: int, right: int, *, scene: Raster | None = None
+) -> MovedWindow:
+    """Move a window by a number of pixels.
 
     Args:
         patch: the window.
-        down: pixels, below 0 for up.
-        right: pixels, below 0 for left.
-        scene: the larger area that it was cut from; what lies beyond it, or beyond the
-            patch where there is none, is mirrored at the border.
+        down: pixels; negative for up.
+        right: pixels; negative for left.
+        scene: the larger raster that it was cut from. Pixels outside the scene, or without a
+            scene outside the patch, are mirrored at the border.
 
     Raises:
-        BadInput: the scene does not hold the patch, or the window moves by its side or more.
+        BadInput: the scene does not contain the patch, or the window moves by its side or more.
     """
     if abs(down) >= patch.height or abs(right) >= patch.width:
         raise BadInput(
@@ -123,7 +125,7 @@ def moved(patch: Raster, down: int, right: int, *, scene: Raster | None = None) 
             f"{abs(right)}: choose less than its side."
         )
     if not down and not right:
-        return Moved(patch=patch, mirrored=0.0)
+        return MovedWindow(patch=patch, mirrored=0.0)
     ground = patch if scene is None else scene
     row, col = (0, 0) if scene is None else _corner(patch, scene)
     rows, strange_rows = _mirrored(row + down + np.arange(patch.height), ground.height)
@@ -141,11 +143,11 @@ def moved(patch: Raster, down: int, right: int, *, scene: Raster | None = None) 
         transform=grid,
     )
     real = (1 - strange_rows.mean()) * (1 - strange_cols.mean())
-    return Moved(patch=window, mirrored=float(1 - real))
+    return MovedWindow(patch=window, mirrored=float(1 - real))
 
 
 def whole_pixels(metres: float) -> int:
-    """A finite way in steps of 10 m, halves away from 0, so that west is as far as east."""
+    """Convert a distance to pixels of 10 m; halves round away from 0, so that it is symmetric."""
     return int(math.copysign(math.floor(abs(metres) / PIXEL_M + 0.5), metres))
 
 
@@ -157,28 +159,30 @@ def stability(
     scene: Raster | None = None,
     aim: str = DEFAULT_AIM,
 ) -> Stability:
-    """Ask about eight windows a step away to the sides and corners, in one pass of the net.
+    """Predict eight shifted windows in one forward pass and compare them with the original.
 
     Args:
-        model: whom to ask.
+        model: the model to use.
         patch: the window in the middle.
-        shift_m: the step, metres; at least 10, below the window's side.
-        scene: the larger area that it was cut from, where it is at hand.
-        aim: what the thresholds serve.
+        shift_m: the shift, metres; at least 10, less than the window's side.
+        scene: the larger raster that it was cut from, if available.
+        aim: the aim of the thresholds.
 
     Raises:
-        ModelMismatch: the patch is not what the model was made for, or a moved window has
+        ModelMismatch: the patch does not meet the card's requirements, or a moved window has
             no pixel with data.
-        BadInput: the step is too small or too large, or the scene does not hold the patch.
+        BadInput: the shift is too small or too large, or the scene does not contain the patch.
     """
     step = whole_pixels(shift_m) if math.isfinite(shift_m) else 0
     if step < 1:
         raise BadInput(f"A window moves by whole pixels of 10 m, not by {shift_m:g} m.")
-    windows = [moved(patch, -north * step, east * step, scene=scene) for east, north in DIRECTIONS]
+    windows = [
+        move_window(patch, -north * step, east * step, scene=scene) for east, north in DIRECTIONS
+    ]
     if patch.valid.any() and not all(one.patch.valid.any() for one in windows):
         raise ModelMismatch(
             f"A window moved by {step * PIXEL_M:.0f} m would hold no pixel with data, so nothing "
-            "can be said of how steady the answer is: choose another window or date."
+            "can be said about the stability: choose another window or date."
         )
     first, *others = model.predict_many([patch, *(one.patch for one in windows)], aim)
     labels = [item.label for item in first.labels]
@@ -209,10 +213,10 @@ def _chances(prediction: Prediction) -> tuple[npt.NDArray[np.float64], npt.NDArr
 
 
 def _corner(patch: Raster, scene: Raster) -> tuple[int, int]:
-    """Row and column of a patch's upper left pixel in its scene.
+    """Find the row and column of a patch's upper left pixel in its scene.
 
     Raises:
-        BadInput: the scene has another grid or other bands, or does not hold the patch.
+        BadInput: the scene has another grid or other bands, or does not contain the patch.
     """
     scene_crs, (a, b, c, d, e, f) = scene.georeference
     crs, own = patch.georeference
@@ -235,7 +239,7 @@ def _corner(patch: Raster, scene: Raster) -> tuple[int, int]:
 def _mirrored(
     index: npt.NDArray[np.intp], size: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Indices mirrored into ``0 … size - 1``, and which of them were outside."""
+    """Mirror indices into ``0 … size - 1``; return them and which of them were outside."""
     outside = (index < 0) | (index >= size)
     around = index % (2 * size)
     return np.where(around < size, around, 2 * size - 1 - around), outside

@@ -1,7 +1,7 @@
-"""What the checks find and what follows from it: findings, quality and verdict, without the checks.
+"""The values that checks return: finding, quality and verdict.
 
-The checks need a model and so torch (:mod:`landcover.trust.judge`); who only shows a verdict
-needs this module alone.
+The checks themselves need a model and torch (:mod:`landcover.trust.assessment`). Code that only
+shows a verdict needs only this module.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ __all__ = [
     "DECISION_LABELS",
     "NODATA_ABSTAIN",
     "NODATA_WARN",
-    "About",
     "Decision",
     "Finding",
     "Level",
     "Quality",
+    "Subject",
     "Verdict",
     "finding",
 ]
 
-Level = Literal["warn", "grave"]
-"""Whether an answer may still be given, with a warning, or none."""
-About = Literal["pixels", "place", "answer"]
-"""What a finding doubts: the pixels themselves; whether a model knows such a place or season;
-or what it answers for some classes."""
+Level = Literal["warn", "severe"]
+"""Severity of a finding: "warn" adds a warning, "severe" withholds the labels."""
+Subject = Literal["pixels", "place", "answer"]
+"""What a finding concerns: the pixels themselves; a place or season unlike the training data; or
+the prediction for some classes."""
 Decision = Literal["answer", "warn", "cannot tell"]
 
 DECISION_LABELS: Final[dict[Decision, str]] = {
@@ -41,26 +41,27 @@ DECISION_LABELS: Final[dict[Decision, str]] = {
 }
 NODATA_WARN: Final = 0.05
 NODATA_ABSTAIN: Final = 0.50
-"""Shares of pixels without data from which there is a warning, and no answer."""
+"""Shares of pixels without data above which there is a warning, and above which labels are
+withheld."""
 ALL_PASSED: Final = "All checks passed."
 AVAILABLE_PASSED: Final = "All checks that could be made passed."
 
 
 class Finding(Schema):
-    """One reason to doubt an answer.
+    """One reason not to trust a prediction.
 
     Attributes:
-        check: short name of the check that found it.
-        level: how grave it is.
-        about: what it doubts.
-        value: what was measured, in the check's own unit.
-        bound: the value from which the check warns.
-        sentence: for people: what it is, and what to do.
+        check: short name of the check.
+        level: severity.
+        about: what it concerns.
+        value: the measured value, in the check's own unit.
+        bound: the value from which the check reports a finding.
+        sentence: message to the user: what is wrong, and what to do.
     """
 
     check: str
     level: Level
-    about: About
+    about: Subject
     value: float
     bound: float
     sentence: str
@@ -71,10 +72,10 @@ class Quality(Schema):
 
     Attributes:
         nodata_fraction: share of pixels without data, 0 to 1.
-        cloud_fraction: share of cloud, cirrus and cloud shadow, 0 to 1, or None: not
-            measured, since that takes a scene classification.
-        warnings: one sentence a finding, the gravest first.
-        abstained: whether no label should be given at all; not part of the JSON.
+        cloud_fraction: share of cloud, cirrus and cloud shadow, 0 to 1; None without a scene
+            classification, from which it is measured.
+        warnings: one sentence per finding, the most severe first.
+        abstained: whether labels are withheld; not part of the JSON.
     """
 
     nodata_fraction: float
@@ -84,15 +85,15 @@ class Quality(Schema):
 
 
 class Verdict(Schema):
-    """Whether to believe an answer.
+    """Whether to trust a prediction.
 
     Attributes:
-        decision: what to do.
+        decision: "answer" (looks reliable), "warn" (check this) or "cannot tell".
         reason: one sentence.
-        findings: all reasons for doubt, the gravest first.
+        findings: all findings, the most severe first.
         quality: shares of gaps and cloud, with the findings on pixels and place as
-            warnings; ``abstained`` where the decision is "cannot tell". Not part of the JSON.
-        distances: from the training patches (:mod:`landcover.trust.novelty`).
+            warnings; ``abstained`` if the decision is "cannot tell". Not part of the JSON.
+        distances: distances from the training patches (:mod:`landcover.trust.novelty`).
         unchecked: one sentence for each check that could not be made.
     """
 
@@ -104,8 +105,8 @@ class Verdict(Schema):
     unchecked: tuple[str, ...] = ()
 
     @property
-    def alarmed(self) -> bool:
-        """Whether the pixels themselves are doubted, wherever and whenever they are from."""
+    def pixels_flagged(self) -> bool:
+        """Whether a finding concerns the pixels themselves, regardless of place and season."""
         return any(finding.about == "pixels" for finding in self.findings)
 
 
@@ -114,9 +115,9 @@ def finding(
     level: Level,
     measured: tuple[float, float],
     sentence: str,
-    about: About = "pixels",
+    about: Subject = "pixels",
 ) -> Finding:
-    """A finding from what was measured: its value and bound."""
+    """Build a finding from a measured value and its bound."""
     value, bound = measured
     return Finding(
         check=check, level=level, about=about, value=value, bound=bound, sentence=sentence

@@ -73,7 +73,7 @@ def test_the_curve_of_the_verdict_is_reached_by_keyboard(
     good = page.get_by_role("radio", name="Good patches", exact=True)
     good.focus()
     good.press("ArrowRight")
-    mixed = page.get_by_role("radio", name="Good patches among spoilt ones")
+    mixed = page.get_by_role("radio", name="Good patches mixed with corrupted ones")
     mixed.press("Space")
     expect(mixed).to_be_checked()
     expect(page.locator("[class*=st-key-models_chart_risk-verdict][class*=mixed]")).to_be_visible()

@@ -44,7 +44,7 @@ def made(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def zoo(made: Path, tmp_path: Path) -> Iterator[Path]:
-    with registry.used(registry.Registry(shipped=made, home=tmp_path / "home")):
+    with registry.use(registry.Registry(shipped=made, home=tmp_path / "home")):
         yield made
 
 
@@ -117,7 +117,7 @@ def test_a_test_patch_beside_a_training_patch_is_refused(
     assert (said["n"], said["touching"], said["apart"]["n"]) == (13, 1, 12)
     assert said["apart"]["confidence_intervals"]["micro_ap"] is not None
     status, out, _ = run(capsys, *arguments, "--allow-touching")
-    assert "MIND: 1 of these 13 patches" in out
+    assert "WARNING: 1 of these 13 patches" in out
     assert "the other 12 alone: macro_ap" in out
     status, _, err = run(
         capsys, "train", "--dataset", "bigearthnet", "--root", moved, "--model", "class-prior",
@@ -133,7 +133,7 @@ def test_a_test_patch_beside_a_training_patch_is_refused(
     ("arguments", "sentence"),
     [
         (("compare", "band-statistics", "no-such", "--dataset", "bigearthnet"), "Unknown model"),
-        (("compare", "band-statistics", "/etc", "--dataset", "bigearthnet"), "is no model"),
+        (("compare", "band-statistics", "/etc", "--dataset", "bigearthnet"), "is not a model folder"),
         (
             ("compare", "band-statistics", "class-prior", "--dataset", "bigearthnet", "--split",
              "validation"),

@@ -43,7 +43,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     zoo.mkdir()
     tiny.tiny_folder(zoo / "small", name="small")
     tiny.tiny_folder(zoo / "other", name="other", title="Other net")
-    with registry.used(registry.Registry(shipped=zoo)):
+    with registry.use(registry.Registry(shipped=zoo)):
         yield
 
 

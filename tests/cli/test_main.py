@@ -135,7 +135,7 @@ def test_one_bad_source_among_good_ones_is_named(capsys: pytest.CaptureFixture[s
         (["classify", "91,0"], "latitude"),
         (["classify", "finland-lake", "--model", "resnet"], "Unknown model 'resnet'"),
         (["classify", "finland-lake", "--device", "tpu"], "Unknown device 'tpu'"),
-        (["classify", "finland-lake", "--aim", "f3"], "'f3' is no aim: give f1, f2"),
+        (["classify", "finland-lake", "--aim", "f3"], "'f3' is not an aim: give f1, f2"),
         (["classify", "finland-lake", "--aim", "precision=0.99"], "from 0.5 to 0.95"),
         (["classify", "finland-lake", "--window", "1"], "not a window"),
         (["classify", "finland-lake", "--window", "60,0"], "does not fit"),

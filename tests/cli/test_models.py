@@ -35,7 +35,7 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
     for name in (DEFAULT_MODEL, "shipped"):
         tiny.tiny_folder(tmp_path / "zoo" / name, name=name)
-    with registry.used(Registry(shipped=tmp_path / "zoo", home=tmp_path / "home")) as used:
+    with registry.use(Registry(shipped=tmp_path / "zoo", home=tmp_path / "home")) as used:
         yield used
 
 
@@ -176,8 +176,8 @@ def test_a_shipped_model_can_be_copied_under_another_name(run: Run, known: Regis
         ("shipped", "name of a shipped model"),
         ("Shipped", "name of a shipped model"),
         ("resnet18-s2-v0.2.0", "name of a published model"),
-        ("taken", "You have a model 'taken' already"),
-        ("TAKEN", "You have a model 'TAKEN' already"),
+        ("taken", "You already have a model 'taken'"),
+        ("TAKEN", "You already have a model 'TAKEN'"),
         ("../up", "cannot be a model's name"),
         (".hidden", "cannot be a model's name"),
         ("a b", "cannot be a model's name"),
@@ -230,7 +230,7 @@ def test_a_removed_model_can_be_restored(run: Run, known: Registry, folder: Path
     assert "Unknown model 'mine'" in error(run("classify", "finland-lake", "--model", "mine"))
     # Another one takes the name, and goes to the trash too.
     run("models", "add", "shipped", "--name", "mine")
-    assert "You have a model 'mine' again" in error(run("models", "restore", "mine"))
+    assert "You have another model 'mine' now" in error(run("models", "restore", "mine"))
     run("models", "remove", "mine")
     assert run("models", "restore", "mine")[0] == DONE
     assert known.card("mine").title == "Tiny net", "the one that was removed last"
@@ -241,7 +241,9 @@ def test_a_removed_model_can_be_restored(run: Run, known: Registry, folder: Path
 
 
 def test_only_the_users_models_can_be_removed(run: Run, known: Registry) -> None:
-    assert "is a shipped model, which stays" in error(run("models", "remove", "shipped"))
+    assert "is a shipped model: only your own models can be removed" in error(
+        run("models", "remove", "shipped")
+    )
     for name in ("away", "", "..", "../zoo", "."):
         assert "Unknown model of your own" in error(run("models", "remove", name))
         assert "Unknown removed model" in error(run("models", "restore", name))
@@ -279,7 +281,7 @@ def test_an_archive_gives_the_same_model_elsewhere(
         "trust/stability.json",
         "weights.safetensors",
     ]
-    with registry.used(Registry(shipped=known.shipped, home=tmp_path / "elsewhere")) as other:
+    with registry.use(Registry(shipped=known.shipped, home=tmp_path / "elsewhere")) as other:
         status, out, _ = run("models", "import", one)
         assert (status, out) == (DONE, "Added 'mine': landcover classify SOURCE --model mine\n")
         assert other.card("mine") == known.card("mine")
@@ -289,7 +291,7 @@ def test_an_archive_gives_the_same_model_elsewhere(
             assert (theirs / name).read_bytes() == (ours / name).read_bytes()
         assert run("models", "import", one, "--name", "again")[0] == DONE
         assert other.card("again").name == "again"
-        assert "You have a model 'mine' already" in error(run("models", "import", one))
+        assert "You already have a model 'mine'" in error(run("models", "import", one))
 
 
 def test_an_archive_that_cannot_be_written_or_read_is_one_sentence(
@@ -388,18 +390,21 @@ HOSTILE: dict[str, tuple[Callable[[Members], bytes], str]] = {
     ),
     "other weights": (
         lambda m: packed({**m, WEIGHTS_FILE: m[WEIGHTS_FILE] + b"0"}),
-        "not the one that the card names",
+        "SHA-256 differs from the one in the card",
     ),
-    "other hash": (changed_card(weights_sha256="0" * 64), "not the one that the card names"),
+    "other hash": (
+        changed_card(weights_sha256="0" * 64),
+        "SHA-256 differs from the one in the card",
+    ),
     "unknown net": (changed_card(net="evil"), "evil|cannot be used"),
     "name as a path": (changed_card(name="../evil"), "cannot be a model's name"),
     "shipped name": (changed_card(name="shipped"), "name of a shipped model"),
     "no JSON": (lambda m: packed({**m, CARD_FILE: b"\xff"}), "cannot be read as JSON"),
     "deep JSON": (lambda m: packed({**m, CARD_FILE: b"[" * 100_000}), "cannot be read as JSON"),
-    "comment": (with_comment, "no archive as `landcover models export` writes it"),
-    "empty": (lambda _: b"", "no archive as"),
-    "no zip": (lambda _: b"GIF89a" * 100, "no archive as"),
-    "cut": (lambda members: packed(members)[40:], "damaged|no archive as"),
+    "comment": (with_comment, "not an archive from `landcover models export`"),
+    "empty": (lambda _: b"", "not an archive from"),
+    "no zip": (lambda _: b"GIF89a" * 100, "not an archive from"),
+    "cut": (lambda members: packed(members)[40:], "damaged|not an archive from"),
     "only an end": (lambda _: b"PK\x05\x06" + bytes(18), "holds no model"),
     "encrypted": (encrypted, "damaged or encrypted"),
 }
@@ -441,7 +446,7 @@ def test_a_changed_byte_is_one_sentence_or_the_same_model(
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
         source = tiny.tiny_folder(root / "mine", name="mine")
-        with registry.used(Registry(shipped=root / "zoo", home=root / "home")) as known:
+        with registry.use(Registry(shipped=root / "zoo", home=root / "home")) as known:
             path = root / "m.zip"
             assert main(["models", "export", str(source), str(path)]) == DONE
             whole = bytearray(path.read_bytes())

@@ -98,7 +98,7 @@ def test_what_was_kept_is_printed_without_a_data_set(
     assert status == 0
     assert json.loads(out) == kept.as_dict()
     # Without a name, those of every registered model that has some.
-    with registry.used(registry.Registry(shipped=folder.parent)):
+    with registry.use(registry.Registry(shipped=folder.parent)):
         assert run(capsys)[1].count("best: ") == 1
 
 

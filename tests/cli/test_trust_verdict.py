@@ -23,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
     monkeypatch.setattr(datasets, "open_dataset", lambda *_: trust_cases.dataset())
     monkeypatch.setattr(fit, "CHOSEN_ON", ("shuffled", "photograph-grey"))
-    monkeypatch.setattr(measure, "SPOILT", 1)
+    monkeypatch.setattr(measure, "CORRUPTED_PATCHES", 1)
     return tiny.tiny_folder(tmp_path / "model")
 
 

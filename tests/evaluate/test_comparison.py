@@ -64,7 +64,7 @@ def sides(
     return compare_sides(material, first, second, dataset="any", split="test", draws=draws)
 
 
-def test_the_better_model_is_found_in_every_way_it_is_better() -> None:
+def test_the_better_model_is_found_in_every_metric() -> None:
     found = sides(side("a", GOOD), side("b", POOR), draws=DRAWS)
     assert Comparison.model_validate_json(found.as_json()) == found
     assert list(found.overall) == list(METRICS)
@@ -101,7 +101,7 @@ def test_a_model_is_not_better_than_itself() -> None:
     assert {gap.share_a_better for gap in found.overall.values()} == {0.5}
 
 
-def test_pairing_makes_the_interval_narrower_than_two_apart() -> None:
+def test_a_paired_interval_is_narrower_than_two_separate_ones() -> None:
     near = np.clip(GOOD + np.float32(0.02) * NOISE, 0, 1)
     gap = sides(side("a", near), side("b", GOOD), draws=DRAWS).overall["macro_ap"]
     alone = DRAWS.of(MATERIAL, GOOD, HALF).overall["macro_ap"]
@@ -136,7 +136,7 @@ def test_blocks_widen_the_interval() -> None:
     assert widths[1] > 1.5 * widths[0]
 
 
-def test_reports_are_matched_by_the_names_of_patches_and_classes() -> None:
+def test_reports_are_matched_by_patch_and_class_names() -> None:
     order = np.random.default_rng(1).permutation(N)
     labels = CLASS_NAMES[::-1]
     turned = replace(
@@ -152,31 +152,31 @@ def test_reports_are_matched_by_the_names_of_patches_and_classes() -> None:
     assert compare(first, turned, draws=DRAWS) == compare(first, report("b", POOR), draws=DRAWS)
 
 
-def test_blocks_come_from_the_names_where_a_report_has_none() -> None:
+def test_blocks_are_derived_from_names_if_a_report_has_none() -> None:
     found = compare(report("a", GOOD), report("b", POOR), draws=Draws(resamples=100, unit="block"))
     # Every third patch of a row: blocks of ten hold three or four.
     assert found.bootstrap.blocks == 24
     assert (found.dataset, found.split) == ("bigearthnet-v2", "test")
 
 
-def test_what_cannot_be_compared_is_a_sentence() -> None:
+def test_reports_that_cannot_be_compared_give_one_sentence() -> None:
     first = report("a", GOOD)
     other = replace(first.predictions, ids=(*MATERIAL.ids[1:], v2_id(999)))
     with pytest.raises(BadInput, match=r"different patches \(80 and 80, 79 in both\)"):
         compare(first, replace(first, predictions=other))
-    with pytest.raises(BadInput, match="other classes"):
+    with pytest.raises(BadInput, match="different classes: compare two models of the same classes"):
         compare(first, report("b", GOOD, per_class=of_classes(["Forest"])))
     with pytest.raises(BadInput, match="different labels"):
         compare(first, replace(first, predictions=replace(first.predictions, truth=~TRUTH)))
 
 
-def test_text_says_what_is_better_and_how_sure() -> None:
+def test_the_text_names_the_better_model_and_the_interval() -> None:
     found = compare(report("good", GOOD), report("poor", POOR, seen_in_training=True), draws=DRAWS)
     text = as_text(found)
     low, high = found.overall["macro_ap"].interval
     gap = found.overall["macro_ap"].difference
     assert f"{gap:+.3f} [{low:+.3f}, {high:+.3f}]" in text
-    assert "poor has learnt from these patches" in text
+    assert "poor was trained on these patches: its metrics are too good." in text
     assert "paired bootstrap resamples of patches" in text
     assert "Beaches (" in text
     assert "Urban (" not in text

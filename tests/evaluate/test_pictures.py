@@ -1,4 +1,4 @@
-"""Models of pictures are measured as all others, with an accuracy, and say what they have seen."""
+"""Models for pictures are evaluated like others, with an accuracy and their training data."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def learnt_card(dataset: EuroSat) -> dict[str, object]:
     }
 
 
-def test_accuracy_is_the_share_of_right_answers(dataset: EuroSat) -> None:
+def test_accuracy_is_the_share_of_correct_predictions(dataset: EuroSat) -> None:
     model = tiny_pictures.tiny_picture_model()
     found = evaluate(model, dataset, "test", draws=DRAWS)
     store = dataset.load("test")
@@ -82,7 +82,7 @@ def test_accuracy_is_the_share_of_right_answers(dataset: EuroSat) -> None:
     assert "accuracy" in as_text(found)
 
 
-def test_a_report_says_what_was_learnt_and_gives_the_rest_apart(dataset: EuroSat) -> None:
+def test_a_report_counts_training_pictures_and_measures_the_others(dataset: EuroSat) -> None:
     model = tiny_pictures.tiny_picture_model(**learnt_card(dataset))
     both = evaluate(model, dataset, "all", draws=DRAWS).metrics
     test = evaluate(model, dataset, "test", draws=DRAWS).metrics
@@ -90,7 +90,7 @@ def test_a_report_says_what_was_learnt_and_gives_the_rest_apart(dataset: EuroSat
     assert (both.seen_in_training, both.learnt, both.n) == (True, 60, 120)
     assert both.unseen.accuracy == test.accuracy
     assert both.unseen.n == 60
-    assert "learnt from 60 of these 120" in both.note
+    assert "trained on 60 of these 120" in both.note
     assert (test.seen_in_training, test.learnt) == (False, 0)
     assert test.training_distance_m > 1000
     assert test.unseen is None
@@ -98,7 +98,7 @@ def test_a_report_says_what_was_learnt_and_gives_the_rest_apart(dataset: EuroSat
     assert train.unseen is None
 
 
-def test_without_places_names_still_tell_and_the_rest_is_said(root: Path) -> None:
+def test_without_places_training_pictures_are_known_by_name(root: Path) -> None:
     placed = open_eurosat(root)
     model = tiny_pictures.tiny_picture_model(**learnt_card(placed))
     (root / "locations.csv").unlink()
@@ -108,7 +108,7 @@ def test_without_places_names_still_tell_and_the_rest_is_said(root: Path) -> Non
     assert "120 of these 120 pictures have no place" in found.note
 
 
-def test_a_damaged_list_of_names_is_unknown_and_no_fault(dataset: EuroSat) -> None:
+def test_a_damaged_list_of_names_means_unknown(dataset: EuroSat) -> None:
     training = {"dataset": dataset.title, "splits": ["train"], "names": {"Forest": "§"}}
     model = tiny_pictures.tiny_picture_model(training=training)
     found = evaluate(model, dataset, "test", draws=DRAWS).metrics
@@ -138,7 +138,7 @@ def test_progress_counts_pictures(dataset: EuroSat) -> None:
     assert len(told) == 4
 
 
-def test_reports_are_kept_and_read_again(dataset: EuroSat, tmp_path: Path) -> None:
+def test_reports_are_saved_and_read_back(dataset: EuroSat, tmp_path: Path) -> None:
     folder = tiny_pictures.tiny_picture_folder(tmp_path / "model")
     model = tiny_pictures.tiny_picture_model()
     found = evaluate(model, dataset, "test", draws=DRAWS)
@@ -148,7 +148,7 @@ def test_reports_are_kept_and_read_again(dataset: EuroSat, tmp_path: Path) -> No
     assert np.array_equal(again.predictions.truth, found.predictions.truth)
 
 
-def test_baselines_lie_in_the_models_folder(dataset: EuroSat, tmp_path: Path) -> None:
+def test_baselines_are_loaded_from_the_model_folder(dataset: EuroSat, tmp_path: Path) -> None:
     folder = tiny_pictures.tiny_picture_folder(tmp_path / "model")
     assert baselines_in(folder, "cpu") == []
     tiny_pictures.tiny_picture_folder(folder / "baselines" / "a", name="a")
@@ -168,5 +168,5 @@ def test_other_models_and_splits_are_refused(dataset: EuroSat) -> None:
     broken = tiny_pictures.tiny_picture_model()
     with torch.no_grad():
         broken.net.head.bias.fill_(float("inf"))
-    with pytest.raises(CorruptModel, match="no number"):
+    with pytest.raises(CorruptModel, match="not a finite number"):
         evaluate(broken, dataset, "test")

@@ -1,4 +1,4 @@
-"""From arrays to a report's figures: countries, parts, exclusive classes, blocks."""
+"""From arrays to a report's metrics: countries, subsets, exclusive classes, blocks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def material() -> Material:
     )
 
 
-def test_figures_are_ready_for_json_and_none_where_undefined(material: Material) -> None:
+def test_metrics_are_json_ready_and_none_if_undefined(material: Material) -> None:
     _, answer = some(N)
     found = measure([card()], material, [answer], DRAWS)
     told = json.loads(found.as_json())
@@ -80,7 +80,7 @@ def test_countries_with_few_patches_are_pooled(material: Material) -> None:
     assert low <= wanted["micro_ap"] <= high
 
 
-def test_too_few_patches_have_no_figures(material: Material) -> None:
+def test_too_few_patches_have_no_metrics(material: Material) -> None:
     _, answer = some(N)
     few = np.arange(N) < MIN_COUNTRY - 1
     found = part(material, few, answer, HALF, DRAWS)
@@ -89,13 +89,13 @@ def test_too_few_patches_have_no_figures(material: Material) -> None:
     assert all(span is None for span in found.confidence_intervals.values())
 
 
-def test_no_country_is_known(material: Material) -> None:
+def test_unknown_countries_give_no_table(material: Material) -> None:
     _, answer = some(N)
     unknown = replace(material, countries=("",) * N)
     assert measure([card()], unknown, [answer], DRAWS).per_country == {}
 
 
-def test_baselines_stand_beside_with_paired_margins(material: Material) -> None:
+def test_baselines_have_paired_margins(material: Material) -> None:
     _, answer = some(N)
     worse = np.float32(0.5) * answer + np.float32(0.5) * some(N, seed=1)[1]
     cards = [card(name="a"), card(name="b"), card(name="c")]
@@ -111,7 +111,7 @@ def test_baselines_stand_beside_with_paired_margins(material: Material) -> None:
         assert found.baselines["c"].margin[name] == Margin(difference=0.0, interval=(0.0, 0.0))
 
 
-def test_blocks_are_drawn_whole_and_said(material: Material) -> None:
+def test_entire_blocks_are_drawn_and_reported(material: Material) -> None:
     _, answer = some(N)
     by_patch = measure([card()], material, [answer], DRAWS)
     by_block = measure([card()], material, [answer], replace(DRAWS, unit="block"))

@@ -1,4 +1,4 @@
-"""A whole evaluation on a tiny look-alike data set, and the files that it leaves."""
+"""A complete evaluation on a tiny synthetic data set, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def result(dataset: Dataset, models: list[Model]) -> Evaluation:
     return evaluate(models[0], dataset, "test", models[1:], draws=Draws(resamples=200))
 
 
-def test_the_answer_has_the_documented_keys(result: Evaluation) -> None:
+def test_the_report_has_the_documented_keys(result: Evaluation) -> None:
     said = json.loads(json.dumps(result.as_dict(), allow_nan=False))
     assert {"model", "dataset", "split", "n", *SUMMARY} <= set(said)
     assert {"confidence_intervals", "per_class", "baselines", "macro_classes"} <= set(said)
@@ -98,7 +98,7 @@ def test_the_metrics_are_those_of_the_predictions(result: Evaluation, models: li
     assert item.recall == pytest.approx(called[found.truth[:, k], k].mean(), abs=1e-6)
 
 
-def test_the_predictions_are_those_that_classify_gives(
+def test_the_predictions_equal_those_of_classify(
     result: Evaluation, dataset: Dataset, models: list[Model]
 ) -> None:
     for row, record in enumerate(dataset.records("test")):
@@ -117,7 +117,7 @@ def test_macro_metrics_name_their_classes_and_absent_ones_are_null(
     assert (beaches.support, beaches.ap, beaches.ap_interval) == (0, None, None)
 
 
-def test_intervals_hold_the_metrics_and_margins_are_paired(result: Evaluation) -> None:
+def test_intervals_contain_the_metrics_and_margins_are_paired(result: Evaluation) -> None:
     metrics, prior = result.metrics, result.metrics.baselines["class-prior"]
     for name in SUMMARY[:4]:
         low, high = metrics.confidence_intervals[name]
@@ -130,7 +130,7 @@ def test_intervals_hold_the_metrics_and_margins_are_paired(result: Evaluation) -
     assert prior.margin["macro_ap"].interval[0] > 0
 
 
-def test_it_says_whether_the_model_has_learnt_from_these_patches(
+def test_the_report_states_whether_the_model_was_trained_on_these_patches(
     result: Evaluation, dataset: Dataset, models: list[Model]
 ) -> None:
     assert result.metrics.seen_in_training is False
@@ -152,15 +152,15 @@ def test_text_shows_metrics_intervals_and_warnings(
     low, high = result.metrics.confidence_intervals["micro_ap"]
     assert f"{result.metrics.micro_ap:.3f} [{low:.3f}, {high:.3f}]" in text
     assert "above class-prior: macro_ap +" in text
-    assert "learnt from these patches: no" in text
+    assert "trained on these patches: no" in text
     assert "nearest patches of two splits: train to validation 24,000 m" in text
     assert "Austria (12)" in text
-    assert "Brackets hold 95 % of 200 bootstrap resamples" in text
+    assert "Brackets contain 95 % of 200 bootstrap resamples" in text
     again = evaluate(models[0], dataset, "train", draws=Draws(resamples=100))
-    assert "flatter" in as_text(again)
+    assert "trained on these patches: yes: these metrics are too good" in as_text(again)
 
 
-def test_a_partial_copy_is_stated_in_the_answer(models: list[Model], tmp_path: Path) -> None:
+def test_a_partial_copy_is_stated_in_the_report(models: list[Model], tmp_path: Path) -> None:
     looks = [*SPECS[-4:], PatchSpec(v2_id(99), (PASTURES,), "test", on_disk=False)]
     partial = open_dataset("bigearthnet", write_v2(tmp_path / "bigearthnet", looks))
     found = evaluate(models[0], partial, "test", draws=Draws(resamples=100))
@@ -187,7 +187,7 @@ def test_the_same_inputs_write_the_same_files(
     ]
 
 
-def test_a_report_reads_back_as_it_was_written(result: Evaluation, tmp_path: Path) -> None:
+def test_a_report_is_read_back_as_written(result: Evaluation, tmp_path: Path) -> None:
     write_report(result, tmp_path)
     assert reports(tmp_path) == [("bigearthnet-v2", "test")]
     again = read_report(tmp_path, "bigearthnet-v2", "test")
@@ -198,7 +198,7 @@ def test_a_report_reads_back_as_it_was_written(result: Evaluation, tmp_path: Pat
     np.testing.assert_array_equal(again.predictions.probability, result.predictions.probability)
 
 
-def test_the_coverage_of_label_sets_is_reported_where_the_card_has_them(
+def test_the_coverage_of_label_sets_is_reported_if_the_card_has_them(
     dataset: Dataset, models: list[Model]
 ) -> None:
     found = evaluate(models[0], dataset, "test", draws=Draws(resamples=100))
@@ -212,7 +212,7 @@ def test_the_coverage_of_label_sets_is_reported_where_the_card_has_them(
     assert "label_set_coverage" not in without.as_dict()
 
 
-def test_a_report_keeps_the_blocks_and_older_ones_find_them_by_name(
+def test_a_report_contains_the_blocks_and_older_ones_derive_them_from_names(
     result: Evaluation, tmp_path: Path
 ) -> None:
     write_report(result, tmp_path)
@@ -258,7 +258,7 @@ def test_a_data_set_is_found_by_its_name_without_version(
     assert report_name(tmp_path, "big") == "big"
 
 
-def test_drawn_blocks_are_said_in_the_report(dataset: Dataset, models: list[Model]) -> None:
+def test_drawn_blocks_are_stated_in_the_report(dataset: Dataset, models: list[Model]) -> None:
     draws = Draws(resamples=100, unit="block")
     found = evaluate(models[0], dataset, "test", draws=draws)
     assert (found.metrics.bootstrap.unit, found.metrics.bootstrap.blocks) == (
@@ -281,7 +281,7 @@ def test_a_damaged_report_is_named(
         read_report(tmp_path, "bigearthnet-v2", "test")
 
 
-def test_a_report_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_report_gives_one_sentence(tmp_path: Path) -> None:
     assert reports(tmp_path) == []
     for split in ("test", "../../test"):
         with pytest.raises(BadInput, match="has no report on"):
@@ -293,11 +293,11 @@ def test_a_model_of_other_classes_is_refused(dataset: Dataset) -> None:
     model.card = model.card.with_fields(
         classes=CLASS_NAMES[:5], thresholds=dict.fromkeys(CLASS_NAMES[:5], 0.5)
     )
-    with pytest.raises(ModelMismatch, match="knows 5 classes"):
+    with pytest.raises(ModelMismatch, match="has 5 classes"):
         evaluate(model, dataset, "test")
 
 
-def test_classes_in_another_order_come_back_in_ours(dataset: Dataset) -> None:
+def test_classes_in_another_order_are_reordered(dataset: Dataset) -> None:
     model = tiny_model()
     (plain,) = PatchTask(dataset).probabilities([model], "test")
     model.card = model.card.with_fields(classes=CLASS_NAMES[::-1])
@@ -305,7 +305,7 @@ def test_classes_in_another_order_come_back_in_ours(dataset: Dataset) -> None:
     np.testing.assert_array_equal(turned, plain[:, ::-1])
 
 
-def test_a_model_that_answers_with_nan_is_named(dataset: Dataset) -> None:
+def test_a_model_that_returns_nan_is_named(dataset: Dataset) -> None:
     model = tiny_model()
     torch.nn.init.constant_(model.net.head.bias, float("nan"))
     with pytest.raises(CorruptModel, match="no number"):
@@ -317,14 +317,14 @@ def test_an_unknown_split_is_refused_before_any_work(dataset: Dataset) -> None:
         evaluate(tiny_model(), dataset, "tset")
 
 
-def test_speed_names_what_it_was_measured_on(dataset: Dataset) -> None:
+def test_speed_states_device_and_threads(dataset: Dataset) -> None:
     speed = PatchTask(dataset).speed(tiny_model(), n=3)
     assert 0 < speed.milliseconds_per_patch < 5000
     assert (speed.device, speed.runs) == ("cpu", 3)
     assert speed.threads == torch.get_num_threads()
 
 
-def test_progress_ends_at_all(dataset: Dataset) -> None:
+def test_progress_ends_at_the_total(dataset: Dataset) -> None:
     seen: list[Progress] = []
     PatchTask(dataset).probabilities([tiny_model()], "all", seen.append)
     assert (seen[-1].done, seen[-1].total, seen[-1].unit) == (36, 36, "patches")
@@ -333,7 +333,7 @@ def test_progress_ends_at_all(dataset: Dataset) -> None:
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_the_shipped_baselines_know_what_their_cards_say(shared_data: Path) -> None:
+def test_the_shipped_baselines_match_their_cards(shared_data: Path) -> None:
     """The shipped forest saw train and validation, so it ranks these nearly perfectly."""
     dataset = open_dataset("bigearthnet", shared_data / "bigearthnet")
     shipped = [registry.default().load(name, "cpu") for name in ("class-prior", "band-statistics")]
@@ -369,7 +369,7 @@ def test_shipped_weights_give_the_metrics_of_the_shipped_report(
         assert value == pytest.approx(kept.metrics.value(figure), abs=1e-4), figure
 
 
-def test_every_failure_of_an_evaluation_is_a_sentence(tmp_path: Path) -> None:
+def test_every_failure_of_an_evaluation_gives_one_sentence(tmp_path: Path) -> None:
     root = write_v2(tmp_path / "bigearthnet", SPECS[:2])
     broken = open_dataset("bigearthnet", root)
     next(root.rglob(f"{v2_id(1)}_B12.tif")).write_bytes(b"")

@@ -187,7 +187,7 @@ def test_impossible_changes_are_refused(make: object, message: str) -> None:
 def test_a_window_of_a_scene_moves_to_the_pixels_there(down: int, right: int) -> None:
     scene = tiny.random_patch(size=360)
     window = scene.window(120, 120, 120)
-    found = what_if.moved(window, down, right, scene=scene)
+    found = what_if.move_window(window, down, right, scene=scene)
     expected = scene.window(120 + down, 120 + right, 120)
     np.testing.assert_array_equal(found.patch.data, expected.data)
     assert found.patch.transform == expected.transform
@@ -198,7 +198,7 @@ def test_a_window_of_a_scene_moves_to_the_pixels_there(down: int, right: int) ->
 @settings(max_examples=examples(40))
 def test_without_a_scene_the_border_is_mirrored_and_counted(down: int, right: int) -> None:
     patch = tiny.random_patch()
-    found = what_if.moved(patch, down, right)
+    found = what_if.move_window(patch, down, right)
     rows, columns = 120 - abs(down), 120 - abs(right)
     assert found.mirrored == pytest.approx(1 - rows * columns / 120**2)
     padded = np.pad(patch.data, ((0, 0), (120, 120), (120, 120)), "symmetric")
@@ -209,7 +209,7 @@ def test_without_a_scene_the_border_is_mirrored_and_counted(down: int, right: in
 def test_gaps_and_classification_move_with_the_pixels() -> None:
     valid = np.indices((120, 120))[0] > 5
     patch = tiny.random_patch(valid=valid, scl=np.arange(14400).reshape(120, 120).astype(np.uint8))
-    found = what_if.moved(patch, 10, -3).patch
+    found = what_if.move_window(patch, 10, -3).patch
     assert patch.scl is not None
     assert found.scl is not None
     np.testing.assert_array_equal(found.valid[:110, 3:], patch.valid[10:, :117])
@@ -259,12 +259,12 @@ def test_the_window_moves_before_other_changes() -> None:
 )
 def test_a_scene_without_the_patch_is_refused(scene: Raster) -> None:
     with pytest.raises(BadInput, match="not cut from this scene"):
-        what_if.moved(tiny.random_patch(), 1, 1, scene=scene)
+        what_if.move_window(tiny.random_patch(), 1, 1, scene=scene)
 
 
 def test_a_shift_is_less_than_the_side_and_in_whole_pixels() -> None:
     with pytest.raises(BadInput, match="choose less than its side"):
-        what_if.moved(tiny.random_patch(), 120, 0)
+        what_if.move_window(tiny.random_patch(), 120, 0)
     with pytest.raises(BadInput, match="whole pixels of 10 m"):
         what_if.stability(tiny.tiny_model(), tiny.random_patch(), 2.0)
 

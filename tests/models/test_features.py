@@ -1,4 +1,4 @@
-"""Features are what the last layer weighs, whoever else uses the net meanwhile."""
+"""Features are the inputs of the last layer, also when threads share the net."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def heads_of(model: Model) -> list[nn.Linear]:
 
 
 @pytest.mark.parametrize("name", EXPLAINABLE)
-def test_the_scores_of_the_pass_are_those_of_the_net(name: str) -> None:
+def test_the_pass_gives_the_scores_of_the_net(name: str) -> None:
     model = registry.default().load(name)
     pixels = pixels_of(model)
     found, scores = features.features_and_scores(model, pixels)
@@ -45,8 +45,8 @@ def test_the_scores_of_the_pass_are_those_of_the_net(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["landcover-cnn", "resnet-18", "efficientnet-lite0"])
-def test_the_heads_make_the_logits_of_the_features(name: str) -> None:
-    """Nothing that the answer rests on is missing: the last layers give it from them alone."""
+def test_the_last_layers_compute_the_logits_from_the_features(name: str) -> None:
+    """The features are complete: the last layers need nothing else."""
     model = registry.default().load(name)
     found, scores = features.features_and_scores(model, pixels_of(model))
     parts = found.split([head.in_features for head in heads_of(model)], dim=1)
@@ -63,22 +63,22 @@ def test_the_features_of_a_mosaic_are_those_of_all_its_parts() -> None:
         assert not torch.allclose(part[0], part[1], atol=0.1)
 
 
-def test_a_batch_gives_what_each_patch_gives_alone() -> None:
+def test_features_do_not_depend_on_the_batch() -> None:
     model = registry.default().load("landcover-cnn")
     pixels = pixels_of(model, 3).repeat(4, 1, 1, 1)
-    assert len(pixels) > features.AT_ONCE
+    assert len(pixels) > features.BATCH_SIZE
     together = features.features(model, pixels)
     alone = torch.cat([features.features(model, pixels[k : k + 1]) for k in range(3)])
     torch.testing.assert_close(together, alone.repeat(4, 1), rtol=1e-3, atol=1e-3)
 
 
-def test_no_patch_has_no_features() -> None:
+def test_an_empty_batch_gives_empty_features() -> None:
     found, scores = features.features_and_scores(tiny.tiny_model(), torch.empty(0, 12, 120, 120))
     assert found.shape == (0, 8)
     assert scores.shape == (0, 19)
 
 
-def test_features_follow_the_weights_and_leave_them_alone() -> None:
+def test_features_depend_on_the_weights_and_do_not_change_them() -> None:
     model = tiny.tiny_model()
     before = copy.deepcopy(model.net.state_dict())
     first = features.features(model, model.tensor(tiny.random_patch())[None])
@@ -89,7 +89,7 @@ def test_features_follow_the_weights_and_leave_them_alone() -> None:
     assert not torch.allclose(first, second)
 
 
-def test_threads_do_not_disturb_each_other() -> None:
+def test_threads_can_share_a_model() -> None:
     model = tiny.tiny_model()
     many = [model.tensor(tiny.random_patch(seed))[None] for seed in range(4)]
     expected = [features.features(model, pixels) for pixels in many]
@@ -109,5 +109,7 @@ def test_threads_do_not_disturb_each_other() -> None:
 
 def test_a_forest_has_no_features() -> None:
     model = registry.default().load("band-statistics")
-    with pytest.raises(ModelMismatch, match=r"no features of a patch.*choose a net"):
+    with pytest.raises(
+        ModelMismatch, match=r"computes no features of a patch: choose a neural network"
+    ):
         features.features(model, pixels_of(model))

@@ -1,4 +1,4 @@
-"""Published models: renamed, put in our order, and one sentence for whatever goes wrong.
+"""Published models: renamed and reordered, with one sentence for every error.
 
 No published weights are here: what is converted are weights of the same layout.
 """
@@ -47,7 +47,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def served(path: Path, state: dict[str, Tensor]) -> Callable[[str, str], Path]:
-    """What fetches a file, from this disk."""
+    """A fetch function that returns a local file."""
     save_file(state, path)
 
     def fetch(repository: str, name: str) -> Path:
@@ -57,7 +57,7 @@ def served(path: Path, state: dict[str, Tensor]) -> Callable[[str, str], Path]:
     return fetch
 
 
-def test_a_published_model_becomes_a_folder_like_any_other(tmp_path: Path, home: Path) -> None:
+def test_a_published_model_becomes_a_normal_model_folder(tmp_path: Path, home: Path) -> None:
     folder = hub.folder(NAME, served(tmp_path / "model.safetensors", published()))
     assert folder.is_relative_to(home)
     model = load_model(folder, "cpu")
@@ -75,19 +75,19 @@ def test_a_published_model_becomes_a_folder_like_any_other(tmp_path: Path, home:
         "B12",
     )
     assert len(model.predict(random_patch()).labels) == 19
-    # It is kept: nothing is fetched again, not even by the registry.
+    # It is stored: nothing is downloaded again, not even by the registry.
     assert registry.default().folder(NAME) == folder
 
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("version", hub.ORDERS)
-def test_it_answers_as_the_published_net_would(version: str, tmp_path: Path) -> None:
+def test_it_gives_the_scores_of_the_published_net(version: str, tmp_path: Path) -> None:
     state = published(version)
     save_file(state, tmp_path / "weights")
     folder = hub.folder(f"reben:resnet18-s2-{version}", lambda *_: tmp_path / "weights")
     patch = random_patch(3)
     prediction = load_model(folder, "cpu").predict(patch)
-    # By hand, as its authors do it: digital numbers, their statistics, their order of classes.
+    # Computed as its authors do: digital numbers, their statistics, their class order.
     net = ResNet(depth=18, bands=hub.ORDERS[version], logarithm=False).eval()
     prefix = "model.vision_encoder."
     net.trunk.load_state_dict(
@@ -104,7 +104,7 @@ def test_it_answers_as_the_published_net_would(version: str, tmp_path: Path) -> 
         assert prediction.of(label).score == pytest.approx(logit, abs=1e-3)
 
 
-def test_the_two_versions_read_the_same_bands_in_other_orders() -> None:
+def test_the_two_versions_use_the_same_bands_in_different_orders() -> None:
     old, new = hub.ORDERS["v0.1.1"], hub.ORDERS["v0.2.0"]
     assert old != new
     assert sorted(old) == sorted(new) == sorted(hub.STATISTICS)
@@ -134,7 +134,7 @@ def test_other_weights_are_refused(
 
 
 @pytest.mark.usefixtures("home")
-def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"\x80\x04pickle")
     with pytest.raises(CorruptModel, match="cannot be read"):
         hub.folder(NAME, lambda *_: tmp_path / "file")
@@ -146,7 +146,7 @@ def test_an_unknown_published_model_is_named_with_the_known_ones() -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_fetching_needs_a_library_that_says_how_to_get_it(
+def test_a_missing_download_library_gives_the_install_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
@@ -155,7 +155,7 @@ def test_fetching_needs_a_library_that_says_how_to_get_it(
 
 
 @pytest.mark.usefixtures("home")
-def test_a_hub_out_of_reach_is_one_sentence(
+def test_an_unreachable_hub_gives_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "huggingface_hub.py").write_text(

@@ -1,4 +1,4 @@
-"""The fast path says what the plain one says: exactly in float32, nearly so in bfloat16."""
+"""Fast scores equal plain ones: exactly in float32, nearly in bfloat16."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from landcover.datasets.bigearthnet import open_v2
 from landcover.io.samples import NAMES
 from landcover.metrics.scores import average_precision, counted_classes
 from landcover.models import registry
-from landcover.models.devices import knows_bfloat16
+from landcover.models.devices import supports_bfloat16
 from landcover.models.inference import CHUNK_PIXELS, Convolution, Scorer, fold
 from tests.support import tiny
 
@@ -41,11 +41,11 @@ SMALL: dict[str, tuple[str, dict[str, Any], tuple[int, int]]] = {
     ),
     "prior": ("class-prior", {}, (12, 48)),
 }
-BFLOAT16 = knows_bfloat16(torch.device("cpu"))
+BFLOAT16 = supports_bfloat16(torch.device("cpu"))
 
 
-def used(net: nn.Module) -> nn.Module:
-    """The net as training leaves it: no normalisation or filter is trivial."""
+def randomised(net: nn.Module) -> nn.Module:
+    """Give the net weights as after training: no normalisation or filter is trivial."""
     torch.manual_seed(0)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -60,7 +60,7 @@ def used(net: nn.Module) -> nn.Module:
 
 def made(name: str, count: int = 3) -> tuple[nn.Module, Tensor]:
     architecture, options, (bands, side) = SMALL[name]
-    net = used(nets.build(architecture, **options))
+    net = randomised(nets.build(architecture, **options))
     return net, torch.rand(count, bands, side, side, generator=torch.Generator().manual_seed(1))
 
 
@@ -93,7 +93,7 @@ def test_every_normalisation_and_activation_module_is_folded(name: str) -> None:
     assert "Convolution" in left
 
 
-def test_the_net_itself_is_left_alone() -> None:
+def test_the_net_itself_is_unchanged() -> None:
     net, pixels = made("spectral", 2)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     Scorer(net, pixels)(pixels)
@@ -101,7 +101,7 @@ def test_the_net_itself_is_left_alone() -> None:
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
 
 
-def test_chunks_say_what_the_whole_says() -> None:
+def test_chunks_give_the_scores_of_the_full_batch() -> None:
     net, _ = made("trigrid")
     side = 240
     pixels = torch.rand(CHUNK_PIXELS // side**2 + 3, 12, side, side)
@@ -112,7 +112,7 @@ def test_chunks_say_what_the_whole_says() -> None:
 
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("landcover.models.inference.cores", lambda: 2)
+    monkeypatch.setattr("landcover.models.inference.allowed_cores", lambda: 2)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -121,13 +121,11 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize("count", [3, 4, 7, 41])
-def test_cores_with_chunks_of_their_own_say_what_one_says(
-    count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_cores_give_the_scores_of_one(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     net, pixels = made("spectral", count)
     scorer = Scorer(net, pixels[:2], "float32")
     with monkeypatch.context() as patch:
-        patch.setattr("landcover.models.inference.cores", lambda: 1)
+        patch.setattr("landcover.models.inference.allowed_cores", lambda: 1)
         alone = scorer(pixels)
     assert torch.allclose(scorer(pixels), alone, rtol=1e-5, atol=1e-5)
     assert torch.get_num_threads() == 2
@@ -137,7 +135,7 @@ def test_cores_with_chunks_of_their_own_say_what_one_says(
 
 @pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize(("ours", "workers"), [(False, 1), (True, 2)])
-def test_the_threads_that_a_user_gave_torch_bound_the_cores(
+def test_torchs_number_of_threads_limits_the_cores(
     *, ours: bool, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = []
@@ -152,7 +150,7 @@ def test_the_threads_that_a_user_gave_torch_bound_the_cores(
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_what_fails_on_one_core_is_raised_and_leaves_all_threads() -> None:
+def test_an_error_on_one_core_is_raised_and_restores_the_threads() -> None:
     net, pixels = made("trigrid")
     scorer = Scorer(net, pixels, "float32")
     with pytest.raises(BadInput, match="multiples of 24"):
@@ -161,7 +159,7 @@ def test_what_fails_on_one_core_is_raised_and_leaves_all_threads() -> None:
 
 
 class _Reuses(nn.Module):
-    """A convolution whose raw output is wanted too: folding would change the answer."""
+    """A convolution whose raw output is also used: folding would change the result."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,7 +172,7 @@ class _Reuses(nn.Module):
 
 
 class _SharesNorm(nn.Module):
-    """One normalisation after two convolutions: it can belong to neither."""
+    """One normalisation after two convolutions: it cannot be folded into either."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,15 +186,15 @@ class _SharesNorm(nn.Module):
 
 
 @pytest.mark.parametrize("kind", [_Reuses, _SharesNorm])
-def test_what_cannot_be_folded_still_answers_right(kind: type[nn.Module]) -> None:
-    net, pixels = used(kind()), torch.rand(2, 12, 24, 24)
+def test_a_net_that_cannot_be_folded_gives_the_same_scores(kind: type[nn.Module]) -> None:
+    net, pixels = randomised(kind()), torch.rand(2, 12, 24, 24)
     assert any(isinstance(module, nn.BatchNorm2d) for module in fold(net, pixels).modules())
     with torch.inference_mode():
         expected = net(pixels)
     assert torch.allclose(Scorer(net, pixels, "float32")(pixels), expected, atol=1e-4)
 
 
-def test_a_model_answers_fast_when_asked() -> None:
+def test_fast_predictions_equal_plain_ones() -> None:
     model = tiny.tiny_model()
     pixels = torch.rand(5, 12, 120, 120)
     plain, fast = model.predict_pixels(pixels), model.predict_pixels(pixels, fast=True)
@@ -205,7 +203,7 @@ def test_a_model_answers_fast_when_asked() -> None:
     assert model.predict_pixels(pixels[:0], fast=True).shape == (0, 19)
 
 
-def test_a_model_of_some_bands_reads_the_same_ones_fast() -> None:
+def test_fast_predictions_select_the_bands_of_the_card() -> None:
     model = registry.default().load(registry.DEFAULT_MODEL, "cpu")
     from landcover.io import sources  # noqa: PLC0415 - only here
 

@@ -1,4 +1,4 @@
-"""A model answers for what it was made for and refuses everything else."""
+"""A model predicts valid input and refuses everything else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _tiny_net(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
 
 
-def test_a_saved_model_loads_and_says_the_same(tmp_path: Path) -> None:
+def test_a_saved_model_loads_and_predicts_the_same(tmp_path: Path) -> None:
     model = load_model(tiny.tiny_folder(tmp_path / "m"), "cpu")
     patch = tiny.random_patch()
     assert model.predict(patch) == tiny.tiny_model().predict(patch)
@@ -50,7 +50,7 @@ def test_a_prediction_names_each_class_once_with_its_decision() -> None:
     assert prediction.card_hash == model.card.hash
 
 
-def test_patches_do_not_depend_on_their_batch() -> None:
+def test_predictions_do_not_depend_on_the_batch() -> None:
     model = tiny.tiny_model()
     patches = [tiny.random_patch(seed) for seed in range(5)]
     together = model.predict_many(patches)
@@ -61,15 +61,15 @@ def test_patches_do_not_depend_on_their_batch() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_an_answer_that_is_no_number_is_refused(value: float) -> None:
+def test_scores_that_are_not_finite_are_refused(value: float) -> None:
     model = tiny.tiny_model()
     with torch.no_grad():
         model.net.head.bias[3] = value
-    with pytest.raises(CorruptModel, match="no number"):
+    with pytest.raises(CorruptModel, match="not a finite number"):
         model.predict(tiny.random_patch())
 
 
-def test_nodata_takes_the_mean_of_the_rest() -> None:
+def test_nodata_gets_the_mean_of_the_valid_pixels() -> None:
     valid = np.ones((120, 120), dtype=bool)
     valid[:, :10] = False
     patch = tiny.random_patch(valid=valid)
@@ -79,7 +79,7 @@ def test_nodata_takes_the_mean_of_the_rest() -> None:
     assert np.array_equal(tensor[:, 50, 50], patch.data[:, 50, 50])
 
 
-def test_bands_are_found_by_name_not_by_place() -> None:
+def test_bands_are_found_by_name_not_by_position() -> None:
     patch = tiny.random_patch()
     order = list(reversed(range(12)))
     swapped = tiny.random_patch(data=patch.data[order], bands=tuple(BAND_NAMES[i] for i in order))
@@ -91,7 +91,7 @@ def test_bands_are_found_by_name_not_by_place() -> None:
     [
         ({"provenance": Provenance(source="t", level="L1C")}, "Level-2A"),
         ({"size": 121}, "choose a window"),
-        ({"valid": np.zeros((120, 120), bool)}, "Not one pixel"),
+        ({"valid": np.zeros((120, 120), bool)}, "No pixel of this patch has data"),
         (
             {
                 "data": np.zeros((11, 120, 120), np.float32),
@@ -101,12 +101,14 @@ def test_bands_are_found_by_name_not_by_place() -> None:
         ),
     ],
 )
-def test_a_patch_it_was_not_made_for_is_refused(changes: dict[str, Any], sentence: str) -> None:
+def test_a_patch_that_does_not_fit_the_card_is_refused(
+    changes: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(ModelMismatch, match=sentence):
         tiny.tiny_model().predict(tiny.random_patch(**changes))
 
 
-def test_exclusive_classes_share_one_whole_and_one_is_called() -> None:
+def test_exclusive_probabilities_add_up_to_1_and_one_class_is_predicted() -> None:
     model = tiny_pictures.tiny_picture_model()
     for seed in range(8):
         found = model.predict(picture_of(colour_pictures.pixels(seed=seed), "p.png"))
@@ -125,7 +127,7 @@ def test_thresholds_of_exclusive_classes_are_one_half(tmp_path: Path) -> None:
         parse_card({**raw, "thresholds": {**raw["thresholds"], "Forest": 0.4}}, tmp_path)
 
 
-def test_extra_bands_do_no_harm() -> None:
+def test_extra_bands_are_ignored() -> None:
     patch = tiny.random_patch()
     more = np.insert(patch.data, 10, 0.5, axis=0)
     wide = tiny.random_patch(data=more, bands=L1C_BAND_NAMES)
@@ -173,22 +175,22 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", [b"", b"\x80\x04nonsense", b"\xff" * 64, b"{}"])
-def test_weights_that_are_none_are_refused_even_with_the_right_hash(
+def test_invalid_weights_are_refused_even_with_the_right_hash(
     tmp_path: Path, weights: bytes
 ) -> None:
     save_model(tiny.tiny_card(weights), weights, tmp_path / "m")
-    with pytest.raises(CorruptModel, match="do not fit the architecture"):
+    with pytest.raises(CorruptModel, match="do not fit the card's architecture"):
         load_model(tmp_path / "m", "cpu")
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     weights = weights_bytes(tiny.TinyNet(width=4))
     save_model(tiny.tiny_card(weights), weights, tmp_path / "m")
-    with pytest.raises(CorruptModel, match="do not fit the architecture"):
+    with pytest.raises(CorruptModel, match="do not fit the card's architecture"):
         load_model(tmp_path / "m", "cpu")
 
 
-def test_a_card_that_asks_for_a_giant_net_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_card_with_a_giant_net_is_refused_at_once(tmp_path: Path) -> None:
     weights = weights_bytes(tiny.TinyNet())
     card = tiny.tiny_card(weights, net_options={"width": 100_000_000})
     save_model(card, weights, tmp_path / "m")
@@ -219,7 +221,7 @@ def test_a_folder_without_card_or_weights_is_refused(tmp_path: Path) -> None:
         load_model(folder, "cpu")
 
 
-def test_a_card_survives_writing_and_reading(tmp_path: Path) -> None:
+def test_a_card_is_read_back_as_written(tmp_path: Path) -> None:
     card = tiny.tiny_card(b"x")
     card.write(tmp_path)
     assert read_card(tmp_path) == card
@@ -273,7 +275,7 @@ _ALL, _NONE = dict.fromkeys(CLASS_NAMES, 0.5), dict.fromkeys(CLASS_NAMES, 0)
         ({"net_options": []}, "net_options"),
     ],
 )
-def test_a_wrong_card_is_refused_with_its_fault(
+def test_a_wrong_card_is_refused_with_the_reason(
     tmp_path: Path, change: dict[str, Any], sentence: str
 ) -> None:
     tiny.tiny_card(b"x").write(tmp_path)
@@ -294,7 +296,7 @@ _JSON = st.recursive(
 
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_card_makes_anything_but_a_sentence(tmp_path: Path, data: st.DataObject) -> None:
+def test_any_invalid_card_gives_one_sentence(tmp_path: Path, data: st.DataObject) -> None:
     raw = tiny.tiny_card(b"x").as_dict()
     raw = {k: list(v) if isinstance(v, tuple) else v for k, v in raw.items()}
     field = data.draw(st.sampled_from(sorted(raw)))
@@ -304,18 +306,18 @@ def test_no_card_makes_anything_but_a_sentence(tmp_path: Path, data: st.DataObje
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000])
-def test_a_card_that_is_no_json_object_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_card_that_is_not_a_json_object_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / CARD_FILE).write_text(text)
     with pytest.raises(CorruptModel):
         read_card(tmp_path)
 
 
-def test_the_registry_offers_the_nearest_name() -> None:
+def test_the_registry_suggests_the_nearest_name() -> None:
     with pytest.raises(UnknownName, match="Unknown model 'landcover-cn'"):
         registry.default().load("landcover-cn")
 
 
-def test_every_registered_model_loads_fast_and_answers() -> None:
+def test_every_registered_model_loads_fast_and_predicts() -> None:
     assert registry.default().names()[0] == registry.DEFAULT_MODEL
     for name in registry.default().names():
         model = registry.default().load(name, "cpu")
@@ -330,7 +332,7 @@ def test_every_registered_model_loads_fast_and_answers() -> None:
         ) or model.card.parameters == sum(p.numel() for p in model.net.parameters())
 
 
-def test_the_default_model_keeps_its_bounds() -> None:
+def test_the_default_model_keeps_its_size_limits() -> None:
     """At most 5 M parameters, under 10 MB on disk."""
     folder = registry.default().folder(registry.DEFAULT_MODEL)
     model = registry.default().load(device="cpu")

@@ -1,4 +1,4 @@
-"""A net split in two answers as the whole, and its maps carry all that the answer rests on."""
+"""A readout gives the net's scores, and its maps carry all that they depend on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALL = {"members": 2, "width": 8, "stem": 4, "spectral": 8, "dropout": 0.0}
 
 
 def with_net(net: torch.nn.Module) -> Model:
-    """A model of that net, whose normalisations are no identities."""
+    """A model of that net whose normalisations are not identities."""
     random = torch.Generator().manual_seed(3)
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d):
@@ -44,12 +44,12 @@ def nets() -> dict[str, torch.nn.Module]:
 
 
 @pytest.mark.parametrize("name", ["trigrid", "lite", "mosaic"])
-def test_the_split_net_answers_as_the_whole_and_leaves_it_alone(name: str) -> None:
+def test_a_readout_gives_the_scores_of_the_net_and_does_not_change_it(name: str) -> None:
     model = with_net(nets()[name])
     weights = {key: value.clone() for key, value in model.net.state_dict().items()}
     strides = [value.stride() for value in model.net.parameters()]
     pixels = torch.rand(3, 12, 120, 120, generator=torch.Generator().manual_seed(1))
-    net = readout.split(model)
+    net = readout.fold_maps(model)
     assert net is not None
     with torch.no_grad():
         whole = model.scores(pixels)
@@ -61,8 +61,8 @@ def test_the_split_net_answers_as_the_whole_and_leaves_it_alone(name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["trigrid", "lite", "mosaic"])
-def test_any_weighing_of_moments_is_one_of_places(name: str) -> None:
-    net = readout.split(with_net(nets()[name]))
+def test_contributions_of_locations_add_up_to_the_weighted_moments(name: str) -> None:
+    net = readout.fold_maps(with_net(nets()[name]))
     assert net is not None
     draw = torch.Generator().manual_seed(2)
     pixels, other = torch.rand(2, 1, 12, 120, 120, generator=draw)
@@ -71,17 +71,17 @@ def test_any_weighing_of_moments_is_one_of_places(name: str) -> None:
         moments = [a.moments() - b.moments() for a, b in zip(views, others, strict=True)]
         weights = [torch.randn(2, part.shape[1], generator=draw) for part in moments]
         expected = sum((w @ m[0] for w, m in zip(weights, moments, strict=True)), torch.zeros(2))
-        parts = readout.spread(views, weights, others)
+        parts = readout.contributions(views, weights, others)
         for cells in (False, True):
-            drawn = sum(readout.on_pixels(v, t, (120, 120), cells=cells) for v, t in parts)
+            drawn = sum(readout.to_pixels(v, t, (120, 120), cells=cells) for v, t in parts)
             assert isinstance(drawn, torch.Tensor)
             assert drawn.shape == (2, 120, 120)
             torch.testing.assert_close(drawn.sum(dim=(1, 2)), expected, rtol=1e-3, atol=1e-2)
 
 
-def test_each_look_is_turned_back_to_how_the_patch_lies() -> None:
-    """A bright corner stays where it is, in whichever symmetry a part sees it."""
-    net = readout.split(with_net(nets()["mosaic"]))
+def test_the_symmetry_of_each_view_is_undone() -> None:
+    """A bright corner stays in place, whatever the symmetry of the view."""
+    net = readout.fold_maps(with_net(nets()["mosaic"]))
     assert net is not None
     pixels = torch.full((1, 12, 120, 120), 0.1)
     marked = pixels.clone()
@@ -89,24 +89,24 @@ def test_each_look_is_turned_back_to_how_the_patch_lies() -> None:
     with torch.no_grad():
         views, others = net.views(marked), net.views(pixels)
         weights = [torch.ones(1, view.moments().shape[1]) for view in views]
-        parts = readout.spread(views, weights, others)
-    drawn = [readout.on_pixels(v, turn, (120, 120))[0].abs() for v, turn in parts]
+        parts = readout.contributions(views, weights, others)
+    drawn = [readout.to_pixels(v, turn, (120, 120))[0].abs() for v, turn in parts]
     most = max(float(part.sum()) for part in drawn)
-    # Deep maps of a net that has learnt nothing hardly react.
+    # Deep maps of an untrained net hardly react.
     clear = [k for k, part in enumerate(drawn) if part.sum() > 0.01 * most]
     assert len({parts[k][1] for k in clear}) > 1
     for k in clear:
         assert drawn[k][:60, 60:].sum() > 0.6 * drawn[k].sum()
 
 
-def test_a_net_of_another_kind_is_not_split() -> None:
-    assert readout.split(tiny.tiny_model()) is None
-    assert readout.split(registry.default().load("resnet-18", "cpu")) is None
+def test_other_nets_have_no_readout() -> None:
+    assert readout.fold_maps(tiny.tiny_model()) is None
+    assert readout.fold_maps(registry.default().load("resnet-18", "cpu")) is None
 
 
-def test_the_default_model_is_split_and_answers_the_same() -> None:
+def test_the_readout_of_the_default_model_gives_the_same_scores() -> None:
     model = registry.default().load(registry.DEFAULT_MODEL, "cpu")
-    net = readout.split(model)
+    net = readout.fold_maps(model)
     assert net is not None
     pixels = model.tensor(read_sample("finland-lake"))[None]
     with torch.no_grad():

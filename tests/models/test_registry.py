@@ -46,7 +46,7 @@ def test_an_unknown_model_is_named_with_the_known_ones(known: Registry) -> None:
             known.folder(name)
 
 
-def test_a_path_stands_for_a_name(known: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_can_replace_a_name(known: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = known.user / "mine"
     assert known.folder(str(mine)) == known.folder(mine) == mine
     assert known.load(mine, "cpu").folder == mine
@@ -56,7 +56,7 @@ def test_a_path_stands_for_a_name(known: Registry, monkeypatch: pytest.MonkeyPat
     assert known.folder("~/mine") == mine
 
 
-def test_a_name_wins_over_a_folder_beside_us(
+def test_a_name_wins_over_a_folder_in_the_working_directory(
     known: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny.tiny_folder(tmp_path / "a", title="Beside us")
@@ -67,8 +67,8 @@ def test_a_name_wins_over_a_folder_beside_us(
     assert known.folder("c") == Path("c")
 
 
-def test_a_path_that_leads_to_no_model_is_one_sentence(known: Registry, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no-model' is no model: it has no card\.json"):
+def test_a_path_without_a_model_gives_one_sentence(known: Registry, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"no-model' is not a model folder: it has no card\.json"):
         known.folder(known.shipped / "no-model")
     with pytest.raises(BadInput, match=r"There is no model folder '.*away': check the path"):
         known.folder(tmp_path / "away")
@@ -76,7 +76,7 @@ def test_a_path_that_leads_to_no_model_is_one_sentence(known: Registry, tmp_path
         known.folder("/" + "x" * 5000)
 
 
-def test_a_model_that_was_added_or_replaced_is_noticed(known: Registry) -> None:
+def test_added_and_replaced_models_are_noticed(known: Registry) -> None:
     before = known.stamp("mine")
     assert known.stamp("mine") == before
     tiny.tiny_folder(known.user / "other", name="other")
@@ -93,7 +93,7 @@ def test_a_model_that_was_added_or_replaced_is_noticed(known: Registry) -> None:
         known.load("mine")
 
 
-def test_people_read_the_title_and_of_their_own_models_the_name_too(known: Registry) -> None:
+def test_the_title_of_a_users_model_includes_its_name(known: Registry) -> None:
     assert known.title("a") == "Tiny net"
     assert known.title("mine") == "Tiny net (mine)"
     (known.user / "mine" / CARD_FILE).write_text("{")
@@ -104,7 +104,7 @@ def test_people_read_the_title_and_of_their_own_models_the_name_too(known: Regis
         known.card("mine")
 
 
-def test_without_a_home_the_shipped_models_are_there(tmp_path: Path, known: Registry) -> None:
+def test_the_shipped_models_need_no_home_folder(tmp_path: Path, known: Registry) -> None:
     (tmp_path / "file").write_text("")
     away = Registry(shipped=known.shipped, home=tmp_path / "file")
     assert away.names() == (DEFAULT_MODEL, "a", "b")
@@ -116,7 +116,7 @@ def test_without_a_home_the_shipped_models_are_there(tmp_path: Path, known: Regi
 # Where reports are written.
 
 
-def test_reports_of_a_shipped_model_go_to_a_copy_that_is_then_used(known: Registry) -> None:
+def test_reports_on_a_shipped_model_go_to_a_copy_that_is_then_used(known: Registry) -> None:
     card, before = known.card("a"), sorted(known.shipped.rglob("*"))
     folder = known.saves_to("a")
     assert folder == known.user / "a"
@@ -136,13 +136,13 @@ def test_a_copy_of_an_older_shipped_model_is_not_used(known: Registry) -> None:
     assert known.folder("a") == known.shipped / "a"
     assert known.card("a").title == "Newer net"
     assert known.shadowed() == ("a",)
-    with pytest.raises(BadInput, match="another model under the name of a shipped one"):
+    with pytest.raises(BadInput, match="another model with the name of a shipped one"):
         known.saves_to("a")
 
 
-def test_a_folder_is_written_where_it_lies(known: Registry, tmp_path: Path) -> None:
+def test_reports_on_a_folder_go_to_that_folder(known: Registry, tmp_path: Path) -> None:
     assert known.saves_to("mine") == known.user / "mine"
-    # As those do who maintain the package, in its source tree.
+    # As maintainers of the package do, in its source tree.
     assert known.saves_to(known.shipped / "a") == known.shipped / "a"
     installed = tmp_path / "site-packages" / "zoo"
     shutil.copytree(known.shipped, installed)
@@ -153,7 +153,7 @@ def test_a_folder_is_written_where_it_lies(known: Registry, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions of a user")
-def test_a_copy_that_cannot_be_written_is_one_sentence(known: Registry) -> None:
+def test_a_copy_that_cannot_be_written_gives_one_sentence(known: Registry) -> None:
     known.user.chmod(0o500)
     with pytest.raises(BadInput, match="cannot be written"):
         known.saves_to("a")
@@ -169,14 +169,14 @@ def test_the_command_line_option_names_a_model_or_a_folder(known: Registry) -> N
 # The default registry.
 
 
-def test_another_registry_can_be_the_default_one_for_a_while(known: Registry) -> None:
+def test_another_registry_can_be_the_default_temporarily(known: Registry) -> None:
     before = registry.default()
-    with registry.used(known):
+    with registry.use(known):
         assert registry.default() is known
     assert registry.default() is before
 
 
-def test_the_users_models_lie_in_the_programs_own_folder(
+def test_the_users_models_are_in_the_programs_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path / "own"))
@@ -184,7 +184,7 @@ def test_the_users_models_lie_in_the_programs_own_folder(
     assert not (tmp_path / "own").exists()
 
 
-def test_what_ships_can_be_made_and_loaded() -> None:
+def test_shipped_models_can_be_made_and_loaded() -> None:
     known = registry.default()
     shipped = known.shipped_names()
     assert known.names()[0] == DEFAULT_MODEL

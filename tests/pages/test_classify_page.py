@@ -260,7 +260,7 @@ def aiming_page(
     decided_folder(tmp_path / "aiming", "aiming")
     test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60)
     test.session_state["app_page"] = "by itself"
-    with registry.used(registry.Registry(shipped=tmp_path)):
+    with registry.use(registry.Registry(shipped=tmp_path)):
         test.run()
         test.selectbox(key="classify_sample").select("finland-lake").run()
         yield test

@@ -49,7 +49,7 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         tiny_folder(tmp_path / name, name=name, title=f"Net {name}")
     st.cache_resource.clear()
     st.cache_data.clear()
-    with registry.used(registry.Registry(shipped=tmp_path)):
+    with registry.use(registry.Registry(shipped=tmp_path)):
         yield tmp_path
     st.cache_resource.clear()
     st.cache_data.clear()

@@ -84,7 +84,7 @@ def zoo(master: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     folder = tmp_path / "zoo"
     shutil.copytree(master, folder)
     monkeypatch.setattr(registry, "DEFAULT_MODEL", "landcover-cnn")
-    with registry.used(registry.Registry(shipped=folder)):
+    with registry.use(registry.Registry(shipped=folder)):
         yield folder
 
 
@@ -405,7 +405,7 @@ def test_several_splits_can_be_chosen(zoo: Path, dataset: Dataset) -> None:
 
 
 def test_an_empty_registry_is_one_sentence(tmp_path: Path) -> None:
-    with registry.used(registry.Registry(shipped=tmp_path, home=tmp_path)):
+    with registry.use(registry.Registry(shipped=tmp_path, home=tmp_path)):
         assert "No model is installed" in text(page())
 
 

@@ -49,7 +49,7 @@ def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """One tiny model without any figures, in place of the registry's."""
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
     tiny.tiny_folder(tmp_path / NAME, name=NAME)
-    with registry.used(registry.Registry(shipped=tmp_path)):
+    with registry.use(registry.Registry(shipped=tmp_path)):
         yield tmp_path
 
 
@@ -168,7 +168,7 @@ def test_risk_is_shown_for_good_patches_and_among_corrupted_ones(zoo: Path) -> N
     shown = draw(trust_script)
     assert "sorts neither better nor worse than the model's confidence" in text(shown)
     switch = shown.segmented_control(key="models_trust_patches")
-    switch.set_value("Good patches among spoilt ones").run()
+    switch.set_value("Good patches mixed with corrupted ones").run()
     assert not shown.exception
     said = text(shown)
     raw = verdict_file.figures()["selective"]["mixed"]

@@ -23,7 +23,7 @@ from landcover.models.model import LabelScore, Prediction
 from landcover.report import classification, page, patch_figure, patch_report
 from landcover.report.classification import ClassificationReport, report_of
 from landcover.report.explanation_record import ExplanationRecord, explanation_record
-from landcover.trust.quality import assess
+from landcover.trust.quality import quality_of
 from landcover.trust.result import Result
 from landcover.trust.verdict import ALL_PASSED, Finding, Quality, Verdict
 from tests.support import tiny
@@ -130,7 +130,7 @@ def finding(level: str, sentence: str) -> Finding:
     ],
 )
 def test_the_verdict_is_in_json_and_text(patch: Raster, decision: str, expected: str) -> None:
-    level = "grave" if decision == "cannot tell" else "warn"
+    level = "severe" if decision == "cannot tell" else "warn"
     found = () if decision == "answer" else (finding(level, "Haze."), finding("warn", "More."))
     verdict = Verdict(
         decision=decision,
@@ -237,7 +237,7 @@ def test_surrogates_in_a_file_name_can_be_printed() -> None:
 def test_the_figure_shows_picture_and_attribution(patch: Raster, method: str | None) -> None:
     model = tiny.tiny_model()
     found = explanation.explain(model, patch, FOUND[0], method) if method else None
-    data = patch_figure.as_png(patch, model.predict(patch), found, quality=assess(patch))
+    data = patch_figure.as_png(patch, model.predict(patch), found, quality=quality_of(patch))
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.format == "PNG"
         pixels = np.asarray(picture.convert("RGB"))

@@ -17,7 +17,7 @@ from landcover.models.card import Card
 from landcover.models.model import Model, save_model, weights_bytes
 from landcover.nets.outputs import NetOutput
 from landcover.train.decisions import decide
-from landcover.trust.quality import assess
+from landcover.trust.quality import quality_of
 from landcover.trust.result import Result
 from landcover.trust.verdict import ALL_PASSED, Verdict
 
@@ -90,7 +90,7 @@ def random_patch(seed: int = 0, size: int = 120, **changes: object) -> Raster:
 
 def result_of(model: Model, patch: Raster, aim: str = "f1") -> Result:
     """The result for a patch of noise, with the verdict of the quality checks only."""
-    quality = assess(patch)
+    quality = quality_of(patch)
     verdict = Verdict(
         decision="cannot tell" if quality.abstained else "answer",
         reason=quality.warnings[0] if quality.warnings else ALL_PASSED,

@@ -317,7 +317,7 @@ def test_float16_scales_its_losses_and_remembers_by_how_much(tmp_path: Path) -> 
 def test_the_device_decides_on_the_precision(
     device: str, *, able: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optimisation, "knows_bfloat16", lambda _device: able)
+    monkeypatch.setattr(optimisation, "supports_bfloat16", lambda _device: able)
     auto = replace(SMALL, precision="auto")
     assert precision_of(auto, torch.device(device)) == expected
     assert precision_of(SMALL, torch.device(device)) == "float32"

@@ -1,4 +1,4 @@
-"""Files beside a card are read back as written, and refused with any other card."""
+"""Files in a model folder are read back as written, and refused with any other card."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ HASH = "0123456789ab"
 VALUES = {"a": 1.5, "name": "Ödland", "list": [1, None, {"b": True}]}
 
 
-def test_values_come_back(tmp_path: Path) -> None:
+def test_values_are_read_back(tmp_path: Path) -> None:
     path = files.write_json(tmp_path / "model", "figures", HASH, VALUES)
     assert path == tmp_path / "model" / "trust" / "figures.json"
     assert files.read_json(tmp_path / "model", "figures", HASH) == VALUES
     assert [p.name for p in path.parent.iterdir()] == ["figures.json"]
 
 
-def test_tensors_come_back(tmp_path: Path) -> None:
+def test_tensors_are_read_back(tmp_path: Path) -> None:
     tensors = {"x": torch.arange(6).reshape(2, 3).half(), "n": torch.tensor([1, 2])}
     files.write_tensors(tmp_path, "index", HASH, tensors, VALUES)
     found = files.read_tensors(tmp_path, "index", HASH)
@@ -36,17 +36,17 @@ def test_tensors_come_back(tmp_path: Path) -> None:
         assert torch.equal(found[0][name], tensor)
 
 
-def test_no_file_is_none(tmp_path: Path) -> None:
+def test_a_missing_file_gives_none(tmp_path: Path) -> None:
     assert files.read_json(tmp_path, "figures", HASH) is None
     assert files.read_tensors(tmp_path, "index", HASH) is None
 
 
-def test_another_card_is_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_a_file_of_another_card_is_refused(tmp_path: Path) -> None:
     files.write_json(tmp_path, "figures", HASH, VALUES)
     files.write_tensors(tmp_path, "index", HASH, {"x": torch.ones(1)}, VALUES)
-    with pytest.raises(CorruptModel, match="another card or other weights; make it anew"):
+    with pytest.raises(CorruptModel, match="another card or other weights; make it again"):
         files.read_json(tmp_path, "figures", "ba9876543210")
-    with pytest.raises(CorruptModel, match="another card or other weights; make it anew"):
+    with pytest.raises(CorruptModel, match="another card or other weights; make it again"):
         files.read_tensors(tmp_path, "index", "ba9876543210")
 
 
@@ -61,7 +61,7 @@ def test_damaged_json_is_refused(tmp_path: Path, text: str) -> None:
 
 
 @given(cut=st.integers(0, 250), flip=st.integers(0, 80))
-def test_damaged_tensors_are_refused_or_whole(
+def test_damaged_tensors_are_refused_or_unchanged(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int
 ) -> None:
     folder = tmp_path_factory.mktemp("damaged")
@@ -77,7 +77,7 @@ def test_damaged_tensors_are_refused_or_whole(
     assert isinstance(found[1], dict)
 
 
-def test_too_large_is_neither_written_nor_read(
+def test_too_large_files_are_neither_written_nor_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = files.write_json(tmp_path, "figures", HASH, VALUES)
@@ -96,6 +96,6 @@ def test_nan_is_not_written(tmp_path: Path) -> None:
     assert not (tmp_path / "trust").exists()
 
 
-def test_the_stamp_is_beside_the_values(tmp_path: Path) -> None:
+def test_the_file_contains_the_hash_and_the_values(tmp_path: Path) -> None:
     path = files.write_json(tmp_path, "figures", HASH, VALUES)
     assert json.loads(path.read_text(encoding="utf-8")) == {"card_hash": HASH, "values": VALUES}

@@ -1,4 +1,4 @@
-"""Distances from what was learnt: kept in a file, refused with another card, and true."""
+"""Distances from the training data: stored in a file, refused with another card, and correct."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from landcover.io.samples import read_sample
 from landcover.models.model import Model
 from landcover.trust import files, novelty
 from landcover.trust.bench import fit
-from landcover.trust.bench.synthetic import SPOILERS
+from landcover.trust.bench.synthetic import CORRUPTIONS
 from landcover.trust.novelty import DETECTORS, Gauss, Novelty, Space, bound_of, days_apart
 from landcover.trust.pixel_checks import cells
 from tests.support import tiny, trust_cases
@@ -37,7 +37,7 @@ def known(model: Model) -> Novelty:
     return found
 
 
-def test_what_is_fitted_is_small_and_comes_back_from_its_file(
+def test_a_fit_is_small_and_is_read_back_from_its_file(
     known: Novelty, model: Model, tmp_path: Path
 ) -> None:
     path = novelty.save(known, tmp_path, model.card.hash)
@@ -49,8 +49,8 @@ def test_what_is_fitted_is_small_and_comes_back_from_its_file(
     assert again.made == known.made
     patch = read_sample("ireland-fields")
     for one, other in zip(
-        (known.of_pixels(cells(patch)), known.of_features(model, patch)),
-        (again.of_pixels(cells(patch)), again.of_features(model, patch)),
+        (known.spectrum_distance(cells(patch)), known.feature_distance(model, patch)),
+        (again.spectrum_distance(cells(patch)), again.feature_distance(model, patch)),
         strict=True,
     ):
         assert one.keys() == other.keys()
@@ -58,7 +58,7 @@ def test_what_is_fitted_is_small_and_comes_back_from_its_file(
             assert other[name] == pytest.approx(value, rel=1e-3)
 
 
-def test_no_file_is_none_and_another_card_is_refused(
+def test_a_missing_file_gives_none_and_another_card_is_refused(
     known: Novelty, model: Model, tmp_path: Path
 ) -> None:
     assert novelty.load(tmp_path, model.card.hash) is None
@@ -92,29 +92,29 @@ def test_a_damaged_file_is_refused(
         novelty.load(tmp_path, model.card.hash)
 
 
-def test_spoilt_samples_are_farther_away_than_good_ones(known: Novelty) -> None:
+def test_corrupted_samples_have_larger_distances_than_good_ones(known: Novelty) -> None:
     patch = read_sample("austria-fields")
-    usual = known.of_pixels(cells(patch))
-    assert known.beyond(usual) < 1.5
+    usual = known.spectrum_distance(cells(patch))
+    assert known.ratio(usual) < 1.5
     for name in ("alphabetical", "reversed", "offset-twice", "painted-cloud"):
-        bad = SPOILERS[name][1](patch, np.random.default_rng(0))
-        assert known.beyond(known.of_pixels(cells(bad))) > 2, name
+        bad = CORRUPTIONS[name][1](patch, np.random.default_rng(0))
+        assert known.ratio(known.spectrum_distance(cells(bad))) > 2, name
 
 
-def test_a_model_without_features_has_the_distances_of_pixels_only(
+def test_a_model_without_features_has_only_the_spectrum_distance(
     known: Novelty, model: Model, tmp_path: Path
 ) -> None:
     plain = replace(known, space=None, bounds={"spectrum": 1.0})
-    assert plain.of_features(model, read_sample("ireland-fields")) == {}
+    assert plain.feature_distance(model, read_sample("ireland-fields")) == {}
     novelty.save(plain, tmp_path, model.card.hash)
     again = novelty.load(tmp_path, model.card.hash)
     assert again is not None
     assert again.space is None
 
 
-def test_too_few_cells_have_no_distance(known: Novelty) -> None:
-    assert known.of_pixels(np.ones((12, 3), dtype=np.float32)) == {}
-    assert known.beyond({}) == 0.0
+def test_too_few_cells_give_no_distance(known: Novelty) -> None:
+    assert known.spectrum_distance(np.ones((12, 3), dtype=np.float32)) == {}
+    assert known.ratio({}) == 0.0
 
 
 def test_mahalanobis_of_a_known_distribution_is_chi_square() -> None:

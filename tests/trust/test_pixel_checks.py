@@ -1,4 +1,4 @@
-"""Checks that rest on physics: each finds what it is for, and good samples pass them all."""
+"""Physical checks: each detects its own problem, and good samples pass them all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from landcover.core.bands import BAND_NAMES
 from landcover.core.raster import Raster
 from landcover.io.samples import NAMES, read_sample
 from landcover.trust.bench.real_scenes import scene_groups
-from landcover.trust.bench.synthetic import SPOILERS
+from landcover.trust.bench.synthetic import CORRUPTIONS
 from landcover.trust.pixel_checks import (
     cells,
     haze_share,
-    physical,
+    pixel_findings,
     ratio_to_b8a,
     roughness,
     shade_share,
@@ -29,16 +29,16 @@ from tests.support.examples import examples
 
 
 def names(patch: Raster) -> set[str]:
-    return {finding.check for finding in physical(patch)}
+    return {finding.check for finding in pixel_findings(patch)}
 
 
-def spoilt(name: str, sample: str = "austria-fields") -> Raster:
-    return SPOILERS[name][1](read_sample(sample), np.random.default_rng(3))
+def corrupted(name: str, sample: str = "austria-fields") -> Raster:
+    return CORRUPTIONS[name][1](read_sample(sample), np.random.default_rng(3))
 
 
 @pytest.mark.parametrize("sample", NAMES)
-def test_good_samples_pass_and_snow_is_seen(sample: str) -> None:
-    found = {finding.check: finding for finding in physical(read_sample(sample))}
+def test_good_samples_pass_and_snow_is_detected(sample: str) -> None:
+    found = {finding.check: finding for finding in pixel_findings(read_sample(sample))}
     assert set(found) == ({"snow"} if sample == "finland-snow" else set())
     if found:
         assert found["snow"].level == "warn"
@@ -46,35 +46,35 @@ def test_good_samples_pass_and_snow_is_seen(sample: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoiler", "check", "level"),
+    ("corruption", "check", "level"),
     [
-        ("white-noise", "noise", "grave"),
-        ("matched-noise", "noise", "grave"),
-        ("shuffled", "noise", "grave"),
-        ("nir-swir", "order", "grave"),
-        ("nir-red-edge", "order", "grave"),
-        ("alphabetical", "level", "grave"),
-        ("by-grid", "level", "grave"),
-        ("band-lost", "missing-bands", "grave"),
+        ("white-noise", "noise", "severe"),
+        ("matched-noise", "noise", "severe"),
+        ("shuffled", "noise", "severe"),
+        ("nir-swir", "order", "severe"),
+        ("nir-red-edge", "order", "severe"),
+        ("alphabetical", "level", "severe"),
+        ("by-grid", "level", "severe"),
+        ("band-lost", "missing-bands", "severe"),
         ("painted-snow", "snow", None),
         ("painted-cloud", "haze", None),
         ("offset-left", "haze", None),
     ],
 )
-def test_what_is_spoilt_is_found(spoiler: str, check: str, level: str | None) -> None:
-    found = {finding.check: finding for finding in physical(spoilt(spoiler))}
+def test_corrupted_patches_are_detected(corruption: str, check: str, level: str | None) -> None:
+    found = {finding.check: finding for finding in pixel_findings(corrupted(corruption))}
     assert check in found
     assert level in (None, found[check].level)
     assert found[check].about == "pixels"
     assert found[check].sentence.endswith(".")
 
 
-def test_a_shadow_on_half_a_forest_is_seen() -> None:
-    patch = spoilt("painted-shadow")
+def test_a_shadow_on_half_a_forest_is_detected() -> None:
+    patch = corrupted("painted-shadow")
     assert shade_share(cells(patch)) > shade_share(cells(read_sample("austria-fields")))
 
 
-def test_cells_are_means_of_whole_cells_in_the_documented_order() -> None:
+def test_cells_are_means_without_gaps_in_the_documented_band_order() -> None:
     patch = read_sample("austria-fields")
     valid = np.array(patch.valid)
     valid[0, 0] = False
@@ -85,17 +85,17 @@ def test_cells_are_means_of_whole_cells_in_the_documented_order() -> None:
     np.testing.assert_array_equal(cells(turned), cells(patch))
 
 
-def test_without_all_bands_or_cells_nothing_is_said() -> None:
-    patch = spoilt("white-noise")
+def test_missing_bands_or_too_few_cells_give_no_findings() -> None:
+    patch = corrupted("white-noise")
     few = replace(patch, data=patch.data[:4], bands=BAND_NAMES[:4])
     assert cells(few).shape == (12, 0)
-    assert physical(few) == ()
+    assert pixel_findings(few) == ()
     valid = np.zeros((120, 120), dtype=bool)
     valid[:6, :30] = True
-    assert physical(replace(patch, valid=valid)) == ()
+    assert pixel_findings(replace(patch, valid=valid)) == ()
 
 
-def test_measures_know_their_extremes() -> None:
+def test_shares_reach_their_extremes() -> None:
     water = np.full((12, 30), 0.01, dtype=np.float32)
     assert ratio_to_b8a(water, "B09") is None
     assert haze_share(water) == snow_share(water) == shade_share(water) == 0
@@ -122,18 +122,18 @@ def test_roughness_lies_between_a_ramp_and_noise() -> None:
     seed=st.integers(0, 9),
 )
 @settings(max_examples=examples(30))
-def test_no_pixels_break_the_checks(level: float, spread: float, share: float, seed: int) -> None:
+def test_the_checks_accept_any_pixels(level: float, spread: float, share: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     pixels = (level + spread * random.standard_normal((12, 120, 120))).astype(np.float32)
     valid = random.random((120, 120)) < share
     valid[0, 0] = True
-    for finding in physical(tiny.random_patch(data=pixels, valid=valid)):
+    for finding in pixel_findings(tiny.random_patch(data=pixels, valid=valid)):
         assert np.isfinite(finding.value)
-        assert finding.level in ("warn", "grave")
+        assert finding.level in ("warn", "severe")
 
 
 @pytest.mark.data
-def test_real_bad_scenes_are_found_by_what_they_are(shared_data: Path) -> None:
+def test_real_bad_scenes_are_detected_by_the_right_check(shared_data: Path) -> None:
     groups = {group.name: group for group in scene_groups(shared_data / "scenes")}
     found = {
         name: [names(patch) for patch in groups[name].patches()]

@@ -1,4 +1,4 @@
-"""All checks together: what they decide, the one sentence, and what each doubts."""
+"""All checks together: the decision, its reason, and what each finding concerns."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from landcover.models import registry
 from landcover.models.model import Model, Prediction
 from landcover.nets.outputs import FeatureNet, NetOutput
 from landcover.trust import novelty, shift_stability, verdict
+from landcover.trust.assessment import OUT_OF_SEASON, REPEATS, assess, novelty_finding
 from landcover.trust.bench import fit
-from landcover.trust.bench.synthetic import SPOILERS
-from landcover.trust.judge import ECHOES, OUT_OF_SEASON, judge, unlike
+from landcover.trust.bench.synthetic import CORRUPTIONS
 from landcover.trust.novelty import Novelty
 from landcover.trust.result import predict
 from tests.support import tiny, trust_cases
@@ -42,12 +42,12 @@ def known(model: Model) -> Novelty:
 
 @pytest.fixture(scope="module")
 def good() -> Raster:
-    """A patch like those that were learnt from."""
+    """A patch similar to the training data."""
     return trust_cases.record(2, "train").patch()
 
 
-def spoilt(name: str, patch: Raster) -> Raster:
-    return SPOILERS[name][1](patch, np.random.default_rng(0))
+def corrupted(name: str, patch: Raster) -> Raster:
+    return CORRUPTIONS[name][1](patch, np.random.default_rng(0))
 
 
 def said(prediction: Prediction, chances: dict[str, float]) -> Prediction:
@@ -62,11 +62,11 @@ def said(prediction: Prediction, chances: dict[str, float]) -> Prediction:
     return prediction.with_fields(labels=labels)
 
 
-def test_a_good_patch_gets_an_answer(model: Model, known: Novelty, good: Raster) -> None:
+def test_a_good_patch_looks_reliable(model: Model, known: Novelty, good: Raster) -> None:
     prediction = said(model.predict(good), {"Pastures": 0.9})
-    found = judge(model, good, prediction, known=known)
+    found = assess(model, good, prediction, known=known)
     assert (found.decision, found.reason, found.findings) == ("answer", verdict.ALL_PASSED, ())
-    assert not found.alarmed
+    assert not found.pixels_flagged
     assert not found.quality.abstained
     assert found.unchecked == ()
     assert set(found.distances) == {"spectrum", "features"}
@@ -74,7 +74,7 @@ def test_a_good_patch_gets_an_answer(model: Model, known: Novelty, good: Raster)
 
 
 @pytest.mark.parametrize(
-    ("spoiler", "check"),
+    ("corruption", "check"),
     [
         ("offset-left", "offset"),
         ("offset-twice", "negative"),
@@ -88,75 +88,75 @@ def test_a_good_patch_gets_an_answer(model: Model, known: Novelty, good: Raster)
         ("reversed", "order"),
     ],
 )
-def test_what_is_spoilt_gets_no_answer_and_the_cause_is_named_first(
-    spoiler: str, check: str, model: Model, known: Novelty, good: Raster
+def test_corrupted_patches_get_no_labels_and_the_cause_comes_first(
+    corruption: str, check: str, model: Model, known: Novelty, good: Raster
 ) -> None:
-    bad = spoilt(spoiler, good)
-    found = judge(model, bad, model.predict(bad), known=known)
+    bad = corrupted(corruption, good)
+    found = assess(model, bad, model.predict(bad), known=known)
     assert found.decision == "cannot tell"
     assert check in {finding.check for finding in found.findings}
     first = found.findings[0]
-    assert first.level == "grave"
+    assert first.level == "severe"
     assert found.reason == first.sentence
     assert first.check == check
     # Who is told the cause need not hear of its signs.
-    assert not {f.check for f in found.findings} & ECHOES.get(check, frozenset())
+    assert not {f.check for f in found.findings} & REPEATS.get(check, frozenset())
     assert found.quality.abstained
-    assert found.alarmed
+    assert found.pixels_flagged
 
 
-def test_the_strangest_distance_speaks_and_far_away_is_grave(known: Novelty) -> None:
+def test_the_largest_distance_ratio_is_reported_and_large_ones_are_severe(known: Novelty) -> None:
     spectrum, features = known.bounds["spectrum"], known.bounds["features"]
-    assert list(unlike({"spectrum": spectrum, "features": features}, known)) == []
-    (near,) = unlike({"spectrum": 1.5 * spectrum, "features": features}, known)
+    assert list(novelty_finding({"spectrum": spectrum, "features": features}, known)) == []
+    (near,) = novelty_finding({"spectrum": 1.5 * spectrum, "features": features}, known)
     assert (near.check, near.level, near.value) == ("unlike", "warn", pytest.approx(1.5))
     assert near.sentence.startswith("Its mean spectrum")
-    assert list(unlike({}, known)) == []
-    (far,) = unlike({"spectrum": 3 * spectrum}, known)
-    assert (far.level, far.bound) == ("grave", novelty.FAR)
+    assert list(novelty_finding({}, known)) == []
+    (far,) = novelty_finding({"spectrum": 3 * spectrum}, known)
+    assert (far.level, far.bound) == ("severe", novelty.SEVERE_RATIO)
 
 
-@pytest.mark.parametrize("spoiler", ["gaps", "painted-snow", "painted-cloud", "saturated"])
-def test_what_hides_the_land_is_at_least_a_warning(
-    spoiler: str, model: Model, known: Novelty, good: Raster
+@pytest.mark.parametrize("corruption", ["gaps", "painted-snow", "painted-cloud", "saturated"])
+def test_hidden_land_gets_at_least_a_warning(
+    corruption: str, model: Model, known: Novelty, good: Raster
 ) -> None:
-    found = judge(model, spoilt(spoiler, good), known=known)
+    found = assess(model, corrupted(corruption, good), known=known)
     assert found.decision in ("warn", "cannot tell")
-    assert found.alarmed
+    assert found.pixels_flagged
 
 
-def test_place_and_season_warn_without_doubting_the_pixels(
+def test_place_and_season_warn_without_flagging_the_pixels(
     model: Model, known: Novelty, good: Raster
 ) -> None:
     kenya = replace(good, crs="EPSG:32736", transform=grid(617_300, 9_625_100))
-    found = judge(model, kenya, known=known)
+    found = assess(model, kenya, known=known)
     checks = [finding.check for finding in found.findings]
     assert found.decision == "warn"
-    assert not found.alarmed
+    assert not found.pixels_flagged
     # May in the south is November, which was not among the training dates.
     assert checks == ["place", "season"]
     winter = replace(good, acquired=datetime(2020, 1, 10, tzinfo=UTC))
-    found = judge(model, winter, known=known)
+    found = assess(model, winter, known=known)
     assert [finding.check for finding in found.findings] == ["season"]
     assert found.findings[0].value > OUT_OF_SEASON
-    assert judge(model, replace(good, acquired=None), known=known).findings == ()
+    assert assess(model, replace(good, acquired=None), known=known).findings == ()
 
 
-def test_an_answer_at_its_threshold_is_said_to_be_undecided(
+def test_a_prediction_at_its_threshold_is_undecided(
     model: Model, known: Novelty, good: Raster
 ) -> None:
     plain = model.predict(good)
-    near = judge(model, good, said(plain, {"Pastures": 0.51, "Arable land": 0.53}), known=known)
+    near = assess(model, good, said(plain, {"Pastures": 0.51, "Arable land": 0.53}), known=known)
     assert [finding.check for finding in near.findings] == ["undecided"]
     assert "Pastures" in near.reason
-    assert not near.alarmed
-    one = judge(model, good, said(plain, {"Pastures": 0.51, "Arable land": 0.9}), known=known)
+    assert not near.pixels_flagged
+    one = assess(model, good, said(plain, {"Pastures": 0.51, "Arable land": 0.9}), known=known)
     assert one.decision == "answer"
-    none = judge(model, good, said(plain, {}), known=known)
-    assert none.reason == "No cover reaches its threshold."
+    none = assess(model, good, said(plain, {}), known=known)
+    assert none.reason == "No land cover reaches its threshold."
 
 
-def test_a_deep_look_says_when_a_shift_changes_the_answer(
+def test_a_deep_check_reports_when_a_shift_changes_the_prediction(
     model: Model, known: Novelty, good: Raster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prediction = said(model.predict(good), {"Pastures": 0.9})
@@ -165,23 +165,23 @@ def test_a_deep_look_says_when_a_shift_changes_the_answer(
         monkeypatch.setattr(
             shift_stability, "stability", lambda *_, score=score, **__: replace(real, score=score)
         )
-        deep = judge(model, good, prediction, known=known, deep=True)
+        deep = assess(model, good, prediction, known=known, deep=True)
         assert [finding.check for finding in deep.findings] == checks
-    assert judge(model, good, prediction, known=known).findings == ()
+    assert assess(model, good, prediction, known=known).findings == ()
 
 
-def test_without_a_fit_the_pixels_are_checked_and_the_rest_is_said(
+def test_without_a_fit_the_pixels_are_checked_and_the_rest_is_listed(
     model: Model, good: Raster
 ) -> None:
-    found = judge(model, good)
+    found = assess(model, good)
     assert found.decision == "answer"
     assert found.reason == verdict.AVAILABLE_PASSED
     assert "trust fit" in found.unchecked[0]
     assert found.distances == {}
-    assert judge(model, spoilt("white-noise", good)).decision == "cannot tell"
+    assert assess(model, corrupted("white-noise", good)).decision == "cannot tell"
 
 
-def test_one_pass_of_the_net_says_the_same_as_two(
+def test_one_forward_pass_gives_the_same_as_two(
     model: Model, known: Novelty, good: Raster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = []
@@ -194,13 +194,13 @@ def test_one_pass_of_the_net_says_the_same_as_two(
 
     # Its forward pass, which model.predict makes, goes through read, too.
     monkeypatch.setattr(type(model.net), "read", counted)
-    for patch in (good, spoilt("painted-cloud", good), spoilt("times-10000", good)):
+    for patch in (good, corrupted("painted-cloud", good), corrupted("times-10000", good)):
         passes.clear()
         found = predict(model, patch, known=known)
         assert passes == [1]
         assert found.raster is patch
         assert found.prediction == model.predict(patch)
-        assert found.verdict == judge(model, patch, found.prediction, known=known)
+        assert found.verdict == assess(model, patch, found.prediction, known=known)
     with pytest.raises(BadInput):
         predict(model, good, "no aim", known=known)
     top_of_atmosphere = Provenance(source="x", level="L1C")
@@ -208,10 +208,10 @@ def test_one_pass_of_the_net_says_the_same_as_two(
         predict(model, replace(good, provenance=top_of_atmosphere), known=known)
 
 
-def test_without_a_fit_one_pass_serves_too(model: Model, good: Raster) -> None:
+def test_without_a_fit_one_forward_pass_is_enough(model: Model, good: Raster) -> None:
     found = predict(model, good)
     assert found.prediction == model.predict(good)
-    assert found.verdict == judge(model, good, found.prediction)
+    assert found.verdict == assess(model, good, found.prediction)
     assert "trust fit" in found.verdict.unchecked[0]
 
 
@@ -222,60 +222,58 @@ def test_without_a_fit_one_pass_serves_too(model: Model, good: Raster) -> None:
         ("landcover-cnn-rgbn", "B01, B05, B06, B07, B8A, B09, B11, B12"),
     ],
 )
-def test_models_of_few_bands_get_a_verdict_that_says_what_was_not_checked(
+def test_the_verdict_of_models_with_few_bands_lists_what_was_not_checked(
     known: Novelty, good: Raster, name: str, lost: str
 ) -> None:
     model = registry.default().load(name)
     plain = replace(known, space=None)
     order = [good.bands.index(band) for band in model.card.bands]
     few = replace(good, data=good.data[order], bands=model.card.bands)
-    found = judge(model, few, known=plain)
+    found = assess(model, few, known=plain)
     assert (found.decision, found.reason) == ("answer", verdict.AVAILABLE_PASSED)
     (sentence,) = found.unchecked
     assert sentence.startswith("Haze, snow, shade, noise, level")
     assert sentence.endswith(f"this source lacks {lost}.")
     far = replace(few, crs="EPSG:32623")
-    assert [finding.check for finding in judge(model, far, known=plain).findings] == ["place"]
+    assert [finding.check for finding in assess(model, far, known=plain).findings] == ["place"]
     shifted = replace(few, data=few.data + np.float32(0.1))
-    assert judge(model, shifted, known=plain).decision == "cannot tell"
+    assert assess(model, shifted, known=plain).decision == "cannot tell"
     # With all bands in the source, the model's own few do not limit the checks.
-    assert judge(model, good, known=plain).unchecked == ()
+    assert assess(model, good, known=plain).unchecked == ()
 
 
-def test_too_few_whole_cells_are_said_to_be_unchecked(
-    model: Model, known: Novelty, good: Raster
-) -> None:
+def test_too_few_cells_are_listed_as_unchecked(model: Model, known: Novelty, good: Raster) -> None:
     valid = np.indices((120, 120)).sum(axis=0) % 7 != 0  # gaps in every cell
-    sparse = judge(model, replace(good, valid=valid), known=replace(known, space=None))
+    sparse = assess(model, replace(good, valid=valid), known=replace(known, space=None))
     assert len(sparse.unchecked) == 1
     assert "too few pixels have data" in sparse.unchecked[0]
 
 
-def test_a_fit_of_other_weights_is_not_believed(
+def test_a_fit_of_other_weights_is_not_used(
     model: Model, known: Novelty, good: Raster, tmp_path: Path
 ) -> None:
     novelty.save(known, tmp_path, "0" * 12)
-    found = judge(Model(model.card, model.net, model.device, tmp_path), good)
+    found = assess(Model(model.card, model.net, model.device, tmp_path), good)
     assert found.distances == {}
     assert "another card" in found.unchecked[0]
 
 
-def test_what_the_model_refuses_is_refused(model: Model, known: Novelty) -> None:
+def test_a_patch_that_the_model_refuses_is_refused(model: Model, known: Novelty) -> None:
     random = np.random.default_rng(0).normal(0.2, 0.05, (12, 240, 240)).astype(np.float32)
     large = tiny.random_patch(size=240, data=random)
     with pytest.raises(ModelMismatch, match="choose a window"):
-        judge(model, large, known=known)
+        assess(model, large, known=known)
 
 
 @pytest.mark.parametrize(
     ("image", "decision", "said"),
     [
         (pixels(), "answer", verdict.ALL_PASSED),
-        ((pixels() // 4).astype(np.uint8), "warn", "EuroSAT stretched"),
-        (np.full((64, 64, 3), 90, np.uint8), "cannot tell", "one single colour"),
+        ((pixels() // 4).astype(np.uint8), "warn", "The colours differ from those of EuroSAT"),
+        (np.full((64, 64, 3), 90, np.uint8), "cannot tell", "The entire picture has one colour"),
     ],
 )
-def test_a_picture_is_judged_by_its_own_checks_alone(
+def test_a_picture_is_assessed_only_by_its_own_checks(
     image: np.ndarray, decision: str, said: str
 ) -> None:
     model = tiny_picture_model()
@@ -289,7 +287,7 @@ def test_a_picture_is_judged_by_its_own_checks_alone(
     assert found.quality.warnings == tuple(one.sentence for one in found.verdict.findings)
 
 
-def test_a_source_without_a_place_says_what_was_not_checked(
+def test_a_source_without_a_place_lists_what_was_not_checked(
     model: Model, known: Novelty, good: Raster
 ) -> None:
     nowhere = replace(good, crs=None, transform=None)
@@ -299,11 +297,11 @@ def test_a_source_without_a_place_says_what_was_not_checked(
     assert predict(model, nowhere, known=known, deep=True).raster is nowhere
 
 
-def test_samples_get_an_answer_or_a_warning_from_the_default_model() -> None:
+def test_samples_look_reliable_or_get_a_warning_from_the_default_model() -> None:
     model = registry.default().load()
     for name in trust_cases.GOOD:
         patch = read_sample(name)
-        found = judge(model, patch, model.predict(patch))
+        found = assess(model, patch, model.predict(patch))
         assert found.decision != "cannot tell", (name, found.reason)
     snow = read_sample("finland-snow")
-    assert judge(model, snow, model.predict(snow)).decision != "answer"
+    assert assess(model, snow, model.predict(snow)).decision != "answer"

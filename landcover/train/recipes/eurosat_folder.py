@@ -23,7 +23,7 @@ from landcover.datasets.eurosat_store import RgbStore
 from landcover.evaluate.pictures import BASELINES
 from landcover.explain import explanation
 from landcover.io.images import picture_of
-from landcover.models.card import BRIGHTNESS, EVEN, RGB, SOFTMAX, Card
+from landcover.models.card import BRIGHTNESS, EXCLUSIVE_THRESHOLD, RGB, SOFTMAX, Card
 from landcover.models.devices import pick_device
 from landcover.models.model import Model, save_model
 from landcover.nets.colour_statistics import ColourForest
@@ -218,7 +218,7 @@ def _card(
         activation=SOFTMAX,
         mean=mean,
         std=std,
-        thresholds=dict.fromkeys(EUROSAT_CLASSES, EVEN),
+        thresholds=dict.fromkeys(EUROSAT_CLASSES, EXCLUSIVE_THRESHOLD),
         threshold_rule=THRESHOLD_RULE,
         training={
             "dataset": EuroSat.title,

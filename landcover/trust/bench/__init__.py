@@ -1,1 +1,1 @@
-"""Fitting the verdict's bounds and measuring how often it is right."""
+"""Fit the bounds of the verdict and measure its error rates."""

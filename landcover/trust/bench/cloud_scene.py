@@ -1,18 +1,19 @@
-"""A real scene of clouds and cloud shadows with its mask, for the checks that look at the sky.
+"""A real scene of clouds and cloud shadows with a mask, for the checks of cloud and shade.
 
 It is the Sentinel-2 test scene of ukis-csmask (Wieland, Li and Martinis 2019, Apache-2.0):
-six bands at the top of the atmosphere, and a class for each pixel. That package's own tests
-read the classes 0 as shadow and 4 as cloud; of the others the spectra tell that 1 is water
-and 3 is land, and 2 does not occur. The scene has no georeference, but its fields follow the
-American grid of square miles, one of which (1609 m) spans 53.5 pixels: pixels of 30 m, to
-which that package resamples. So a cell of 60 m is 2 × 2 pixels, and a patch 40 × 40.
+six bands of top-of-atmosphere reflectance, and a class for each pixel. That package's own tests
+use class 0 for shadow and 4 for cloud; according to the spectra, 1 is water and 3 is land, and
+2 does not occur. The scene has no georeference, but its fields follow the American grid of square
+miles, one of which (1609 m) spans 53.5 pixels. The pixels therefore have 30 m, to which that
+package resamples. So a cell of 60 m is 2 × 2 pixels, and a patch 40 × 40.
 
-Surface reflectance is approached by dark-object subtraction (Chavez 1988): what the darkest
-thousandth of the pixels has beyond 0.01 is taken for the air's own light, in blue, green and
-red. In the infrared it is too little to matter, and what the air swallows is not corrected.
+Surface reflectance is approximated by dark-object subtraction (Chavez 1988): in blue, green and
+red, the excess of the darkest thousandth of the pixels over 0.01 is attributed to atmospheric
+scattering. In the infrared scattering is negligible, and absorption is not corrected.
 
-Six bands are no patch: no model can look at it, and of all checks only those of
-:func:`landcover.trust.pixel_checks.of_sky` are run. Its band "NIR" stands for both B08 and B8A.
+A model cannot be run on six bands, and of all checks only those of
+:func:`landcover.trust.pixel_checks.sky_findings` are run. The band "NIR" is used for both B08
+and B8A.
 """
 
 from __future__ import annotations
@@ -53,16 +54,16 @@ __all__ = [
 ]
 
 CHECKS: Final = ("haze", "snow", "shade")
-"""All that is run on these windows."""
+"""The checks that are run on these windows."""
 SHADOW: Final = 0
 CLOUD: Final = 4
 BANDS: Final = (("B02",), ("B03",), ("B04",), ("B08", "B8A"), ("B11",), ("B12",))
-"""Which of our bands each of the file's six stands for."""
+"""Our names of each of the file's six bands."""
 VISIBLE: Final = 3
-"""So many of them, the first, are of visible light."""
+"""The first three bands are visible light."""
 DARKEST: Final = 0.001
 BLACK: Final = 0.01
-"""Hardly anything on the ground is darker (Chavez 1988)."""
+"""Reflectance of the darkest objects on the ground (Chavez 1988)."""
 SIDE: Final = 2
 """Pixels along a cell of 60 m."""
 WINDOW: Final = PATCH_PIXELS // CELL
@@ -70,11 +71,11 @@ WINDOW: Final = PATCH_PIXELS // CELL
 STEP: Final = WINDOW // 2
 """Windows overlap by half, so they are not independent."""
 HIDDEN: Final = 0.30
-"""Share of a window under shadow, or cloud, from which it should be doubted."""
+"""Share of a window under shadow, or cloud, from which it should be flagged."""
 CLEAR: Final = 0.01
-"""A window with less of both is a good one."""
+"""Windows with a smaller share of both are good."""
 LARGEST: Final = 100_000_000
-"""Bytes of the file."""
+"""Size limit of the file in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +83,9 @@ class Sky:
     """The scene in cells of 60 m.
 
     Attributes:
-        values: near surface reflectance ``(12, row, col)``; 0 in bands that the file lacks.
-        shadow: share of each cell that is shadow, ``(row, col)``.
-        cloud: likewise.
+        values: approximate surface reflectance ``(12, row, col)``; 0 in bands not in the file.
+        shadow: share of shadow in each cell ``(row, col)``, 0 to 1.
+        cloud: share of cloud, likewise.
     """
 
     values: FloatArray
@@ -94,13 +95,13 @@ class Sky:
 
 @dataclass(frozen=True, kw_only=True)
 class SkyGroup:
-    """Windows of the scene, named as a :class:`landcover.trust.bench.synthetic.Group` is.
+    """Windows of the scene, described as in :class:`landcover.trust.bench.synthetic.Group`.
 
     Attributes:
-        name: short, for files and tests.
-        title: for people, what is in them.
-        kind: what they are.
-        windows: cells of each, ``(12, 400)``.
+        name: short name for files and tests.
+        title: their content, in words.
+        kind: kind of the windows.
+        windows: cells of each window, ``(12, 400)``.
     """
 
     name: str
@@ -110,10 +111,10 @@ class SkyGroup:
 
 
 def read(path: Path) -> Sky:
-    """The scene from its file ``.npz``: ``img`` ``(y, x, 6)`` and ``msk`` ``(y, x, 1)``.
+    """Read the scene from its ``.npz`` file: ``img`` ``(y, x, 6)`` and ``msk`` ``(y, x, 1)``.
 
     Raises:
-        BadInput: there is no such file, or it holds something else.
+        BadInput: there is no such file, or it has other content.
     """
     wrong = BadInput(
         f"'{path.name}' is not the scene of ukis-csmask (.npz with img and msk): check --sky."
@@ -152,7 +153,7 @@ def read(path: Path) -> Sky:
 
 
 def groups(sky: Sky) -> tuple[SkyGroup, ...]:
-    """Windows with much shadow, those with much cloud but not so much shadow, and clear ones."""
+    """Return windows with much shadow, with much cloud but less shadow, and clear ones."""
     shadowed, clouded, clear = [], [], []
     for rows, cols in _windows(sky, STEP):
         shadow, cloud = sky.shadow[rows, cols].mean(), sky.cloud[rows, cols].mean()
@@ -178,7 +179,7 @@ def groups(sky: Sky) -> tuple[SkyGroup, ...]:
         ),
         SkyGroup(
             name="real-clear",
-            title="neither cloud nor shadow beside them",
+            title="neither cloud nor shadow",
             kind="good",
             windows=tuple(clear),
         ),
@@ -186,11 +187,11 @@ def groups(sky: Sky) -> tuple[SkyGroup, ...]:
 
 
 def cell_counts(sky: Sky) -> dict[str, dict[str, Any]]:
-    """How the checks of single cells agree with the mask, in windows that do not overlap.
+    """Compare the checks of single cells with the mask, in windows that do not overlap.
 
     Returns:
-        by check, ``shade`` and ``haze``: the counts ``found`` (by the check), ``there``
-        (at least half of the cell, by the mask) and ``both``.
+        check (``shade``, ``haze``) → counts of cells ``found`` by the check, ``there``
+        according to the mask (at least half of the cell), and ``both``.
     """
     counts = {name: {"found": 0, "there": 0, "both": 0} for name in ("shade", "haze")}
     for rows, cols in _windows(sky, WINDOW):
@@ -214,7 +215,7 @@ def _windows(sky: Sky, step: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _in_cells(pixels: FloatArray) -> FloatArray:
-    """Means over cells of ``(…, y, x)``; an odd last row or column is left out."""
+    """Average ``(…, y, x)`` over cells; an odd last row or column is left out."""
     rows, cols = pixels.shape[-2] // SIDE, pixels.shape[-1] // SIDE
     cut = pixels[..., : rows * SIDE, : cols * SIDE]
     found: FloatArray = cut.reshape(*pixels.shape[:-2], rows, SIDE, cols, SIDE).mean(axis=(-3, -1))

@@ -1,8 +1,8 @@
-"""Fit what ``trust.novelty`` keeps of a model: from training patches, bounds on others.
+"""Fit the distances of ``trust.novelty`` for a model on training patches, and their bounds.
 
-Distances are fitted on the training split. Their bounds, and which detector looks at the
-net's features, are chosen on the validation split and on patches of it that were spoilt.
-The test split is not read.
+Distances are fitted on the training split. Their bounds and the detector for the
+net's features are chosen on the validation split and on corrupted patches of it.
+The test split is not used.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from landcover.core.raster import FloatArray, Raster
 from landcover.datasets import Dataset, Record
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model
-from landcover.trust.bench.synthetic import SPOILERS, made_groups
+from landcover.trust.bench.synthetic import CORRUPTIONS, made_groups
 from landcover.trust.novelty import (
+    BOUND_QUANTILE,
     DETECTORS,
-    QUIET,
     Doubles,
     Gauss,
     Novelty,
@@ -32,25 +32,25 @@ from landcover.trust.novelty import (
     bound_of,
     logarithms,
 )
-from landcover.trust.pixel_checks import FEWEST, cells
+from landcover.trust.pixel_checks import MIN_CELLS, cells
 
 __all__ = [
     "CHOSEN_ON",
-    "MOST_GOOD",
-    "MOST_TRAINING",
-    "SPOILT",
-    "Seen",
-    "Watch",
+    "CORRUPTED_PATCHES",
+    "MAX_GOOD",
+    "MAX_TRAINING",
+    "PatchArrays",
+    "ProgressCounter",
+    "compute",
+    "evenly_spaced",
     "fit",
-    "look",
-    "spread_out",
 ]
 
-MOST_TRAINING: Final = 3000
-MOST_GOOD: Final = 1000
-"""Patches looked at, evenly spaced where a data set has more: bounds do not gain from more."""
-SPOILT: Final = 24
-"""Good patches to spoil for the choice of the detector."""
+MAX_TRAINING: Final = 3000
+MAX_GOOD: Final = 1000
+"""Largest number of patches used, evenly spaced; more do not improve the bounds."""
+CORRUPTED_PATCHES: Final = 24
+"""Number of good patches to corrupt for the choice of the detector."""
 CHOSEN_ON: Final = (
     "matched-noise",
     "shuffled",
@@ -62,19 +62,19 @@ CHOSEN_ON: Final = (
     "photograph-grey",
     "photograph-red",
 )
-"""Groups for that choice: those that simple checks miss most."""
+"""Groups for that choice: those that simple checks miss most often."""
 _BATCH: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What was computed of some patches.
+class PatchArrays:
+    """Values computed for some patches.
 
     Attributes:
-        features: ``(patch, feature)``, or None where the model has none.
-        scores: raw, ``(patch, class)``; empty likewise.
-        logs: of each patch the log spectra of its cells.
-        days: of the year, of those with a date.
+        features: ``(patch, feature)``, or None if the model has no features.
+        scores: raw scores ``(patch, class)``; empty if the model has no features.
+        logs: log spectra of each patch's cells.
+        days: days of the year of the patches with a date.
     """
 
     features: FloatArray | None
@@ -83,8 +83,8 @@ class Seen:
     days: tuple[int, ...]
 
 
-def spread_out(records: Sequence[Record], most: int) -> tuple[Record, ...]:
-    """At most so many records, evenly spaced over all."""
+def evenly_spaced(records: Sequence[Record], most: int) -> tuple[Record, ...]:
+    """Return at most ``most`` records, evenly spaced."""
     if len(records) <= most:
         return tuple(records)
     return tuple(records[k * len(records) // most] for k in range(most))
@@ -97,26 +97,28 @@ def fit(
     report: progress.Report = progress.ignore,
     cancel: Event | None = None,
 ) -> Novelty:
-    """Distances, bounds and seasons for one model.
+    """Fit distances, bounds and seasons for one model.
 
     Args:
-        model: for patches of Level-2A.
-        dataset: with the splits train and validation.
-        report: called with what was done.
+        model: a model for Level-2A patches.
+        dataset: a data set with the splits train and validation.
+        report: progress callback.
         cancel: set to stop.
 
     Raises:
-        BadInput: a split has no patch here, or a patch cannot be read.
+        BadInput: a split has no patch on disk, or a patch cannot be read.
         ModelMismatch: the model was not made for such patches.
         Cancelled: ``cancel`` was set.
     """
-    training = spread_out(dataset.records("train"), MOST_TRAINING)
-    checking = spread_out(dataset.records("validation"), MOST_GOOD)
-    watch = Watch(report, cancel, len(training) + len(checking) + SPOILT * len(CHOSEN_ON))
-    learnt = look(model, (record.patch() for record in training), watch, "training patches")
-    if not learnt.days or not any(len(logs) >= FEWEST for logs in learnt.logs):
+    training = evenly_spaced(dataset.records("train"), MAX_TRAINING)
+    checking = evenly_spaced(dataset.records("validation"), MAX_GOOD)
+    counter = ProgressCounter(
+        report, cancel, len(training) + len(checking) + CORRUPTED_PATCHES * len(CHOSEN_ON)
+    )
+    learnt = compute(model, (record.patch() for record in training), counter, "training patches")
+    if not learnt.days or not any(len(logs) >= MIN_CELLS for logs in learnt.logs):
         raise BadInput("No training patch has a date and pixels with data: check the data set.")
-    means = np.array([logs.mean(axis=0) for logs in learnt.logs if len(logs) >= FEWEST])
+    means = np.array([logs.mean(axis=0) for logs in learnt.logs if len(logs) >= MIN_CELLS])
     first = Novelty(
         spectrum=Gauss.of(means),
         space=None if learnt.features is None else Space.of(learnt.features),
@@ -124,13 +126,13 @@ def fit(
         bounds={"spectrum": 0.0, "features": 0.0},
         days=tuple(sorted(set(learnt.days))),
     )
-    good = look(model, (record.patch() for record in checking), watch, "validation patches")
-    usual_means = np.array([logs.mean(axis=0) for logs in good.logs if len(logs) >= FEWEST])
+    good = compute(model, (record.patch() for record in checking), counter, "validation patches")
+    usual_means = np.array([logs.mean(axis=0) for logs in good.logs if len(logs) >= MIN_CELLS])
     bounds = {"spectrum": bound_of(first.spectrum.squared(usual_means))}
     detector, table = "residual", {}
     if first.space is not None and good.features is not None:
         usual = first.space.distances(good.features, good.scores)
-        table = _caught(model, first.space, usual, checking, watch)
+        table = _caught(model, first.space, usual, checking, counter)
         detector = max(table, key=lambda name: table[name]["mean"])
         bounds["features"] = bound_of(usual[detector])
     return Novelty(
@@ -143,31 +145,31 @@ def fit(
             "dataset": dataset.title,
             "training": len(training),
             "validation": len(checking),
-            "quiet": QUIET,
-            "chosen_on": f"spoilt validation patches: {', '.join(CHOSEN_ON)}",
+            "quiet": BOUND_QUANTILE,
+            "chosen_on": f"corrupted validation patches: {', '.join(CHOSEN_ON)}",
             "detectors": table,
         },
     )
 
 
-class Watch:
-    """Counts what is done, and stops when asked to."""
+class ProgressCounter:
+    """Count processed patches, report progress, and stop on request."""
 
     def __init__(self, report: progress.Report, cancel: Event | None, total: int) -> None:
         self.report, self.cancel, self.total = report, cancel, total
         self.done = 0
 
     def step(self, what: str, count: int = 1) -> None:
-        """Say that so many more patches were looked at.
+        """Report that ``count`` more patches were processed.
 
         Raises:
-            Cancelled: the user asked to stop.
+            Cancelled: the user stopped it.
         """
         progress.check(self.cancel)
         self.done += count
         self.report(
             progress.Progress(
-                what=f"Looking at {what}",
+                what=f"Processing {what}",
                 done=self.done,
                 total=self.total,
                 unit="patches",
@@ -175,8 +177,10 @@ class Watch:
         )
 
 
-def look(model: Model, patches: Iterable[Raster], watch: Watch, what: str) -> Seen:
-    """Features, scores and spectra of patches, a few at a time."""
+def compute(
+    model: Model, patches: Iterable[Raster], counter: ProgressCounter, what: str
+) -> PatchArrays:
+    """Compute features, scores and spectra of patches, in small batches."""
     features: list[torch.Tensor] = []
     scores: list[torch.Tensor] = []
     logs: list[Doubles] = []
@@ -193,7 +197,7 @@ def look(model: Model, patches: Iterable[Raster], watch: Watch, what: str) -> Se
                 scores.append(score)
             except ModelMismatch:
                 has_features = False
-        watch.step(what, len(waiting))
+        counter.step(what, len(waiting))
         waiting.clear()
 
     for patch in patches:
@@ -204,7 +208,7 @@ def look(model: Model, patches: Iterable[Raster], watch: Watch, what: str) -> Se
         if len(waiting) == _BATCH:
             empty()
     empty()
-    return Seen(
+    return PatchArrays(
         features=torch.cat(features).numpy() if has_features and features else None,
         scores=torch.cat(scores).numpy() if scores else np.empty((0, 0), dtype=np.float32),
         logs=tuple(logs),
@@ -217,15 +221,17 @@ def _caught(
     space: Space,
     usual: dict[str, Doubles],
     checking: Sequence[Record],
-    watch: Watch,
+    counter: ProgressCounter,
 ) -> dict[str, dict[str, Any]]:
-    """Detector → share of each spoilt group beyond the bound of good patches, and their mean."""
-    patches = [record.patch() for record in spread_out(checking, SPOILT)]
+    """Return detector → share of each corrupted group above the bound of good patches, and mean."""
+    patches = [record.patch() for record in evenly_spaced(checking, CORRUPTED_PATCHES)]
     found: dict[str, dict[str, Any]] = {name: {} for name in DETECTORS}
     for group in made_groups(patches):
         if group.name not in CHOSEN_ON:
             continue
-        seen = look(model, group.patches(), watch, SPOILERS.get(group.name, (group.title,))[0])
+        seen = compute(
+            model, group.patches(), counter, CORRUPTIONS.get(group.name, (group.title,))[0]
+        )
         if seen.features is None:
             continue
         for name, values in space.distances(seen.features, seen.scores).items():

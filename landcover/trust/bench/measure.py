@@ -1,20 +1,20 @@
-"""How often good patches are doubted, and how many bad ones are caught.
+"""Measure how often good patches are flagged, and how many bad ones are detected.
 
-A *false alarm* is a finding about the pixels (:attr:`landcover.trust.verdict.Verdict.alarmed`)
-of a good validation patch. That a patch lies outside the ten countries or out of season is no
-fault of its pixels, and that a cover stands at its threshold concerns that cover: both are
-counted, apart. The bounds of novelty are chosen on validation patches, so for this count
-they are chosen anew without each place, whose patches are then judged
-(:mod:`landcover.metrics.crossfit`). The constants of the physical checks were set by looking at
-these patches, and the model may have learnt from them; clear scenes of other places, which
-had no part in any choice, are counted beside them.
+A *false alarm* is a finding about the pixels
+(:attr:`landcover.trust.verdict.Verdict.pixels_flagged`)
+of a good validation patch. Findings on place and season do not concern the pixels, and a class
+close to its threshold only concerns that class: both are counted separately. The novelty bounds
+are chosen on validation patches, so for this count they are chosen again without each place,
+whose patches are then assessed (:mod:`landcover.metrics.crossfit`). The constants of the physical
+checks were set on these patches, and the model may have been trained on them; clear scenes of
+other places, which were not used for any choice, are counted in addition.
 
-A bad patch is *caught* where its pixels are doubted or no answer is given: its place and
-date do not help. Windows of a scene of six bands are judged by three checks alone
-(:mod:`landcover.trust.bench.cloud_scene`), and their records say so.
+A bad patch is *caught* if its pixels are flagged; findings on its place and date do not count.
+Windows of a scene of six bands are assessed by only three checks
+(:mod:`landcover.trust.bench.cloud_scene`), as their records state.
 
-The test split is read only where it is asked for: its patches had no part in any bound, and
-stay so as long as no bound is changed for what is found there.
+The test split is read only on request. Its patches were not used for any bound, which holds as
+long as no bound is changed because of results on them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from landcover.metrics.crossfit import held_out, places
 from landcover.metrics.selective_risk import RiskCoverage, risk_coverage
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model, Prediction
-from landcover.trust import judge, pixel_checks
+from landcover.trust import assessment, pixel_checks
 from landcover.trust.bench import cloud_scene
-from landcover.trust.bench.fit import MOST_GOOD, Watch, spread_out
+from landcover.trust.bench.fit import MAX_GOOD, ProgressCounter, evenly_spaced
 from landcover.trust.bench.real_scenes import scene_groups
 from landcover.trust.bench.records import (
     CaughtRate,
@@ -53,25 +53,25 @@ from landcover.trust.bench.records import (
     TrustGroup,
     TrustMeasurement,
 )
-from landcover.trust.bench.synthetic import SPOILERS, Group, made_groups
+from landcover.trust.bench.synthetic import CORRUPTIONS, Group, made_groups
 from landcover.trust.novelty import Novelty, bound_of
 from landcover.trust.verdict import DECISION_LABELS, Decision, Finding, Verdict
 
-__all__ = ["NOTE", "POINTS", "SPOILT", "Judged", "measure", "score"]
+__all__ = ["CORRUPTED_PATCHES", "NOTE", "POINTS", "Assessed", "measure", "score"]
 
-SPOILT: Final = 20
-"""Good patches that each spoiler spoils."""
+CORRUPTED_PATCHES: Final = 20
+"""Number of good patches that each corruption is applied to."""
 POINTS: Final = 50
-"""Of a curve in the file."""
+"""Largest number of points of a curve in the file."""
 NOTE: Final = (
-    "intervals are Wilson's, 95 %, as if patches were independent; neighbours are alike, so "
-    "they are narrow"
+    "intervals are Wilson's, 95 %, as if patches were independent; neighbours are similar, so "
+    "they are too narrow"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What was found in one patch."""
+class Assessed:
+    """Verdict and prediction of one patch."""
 
     verdict: Verdict
     prediction: Prediction
@@ -89,49 +89,53 @@ def measure(
     report: progress.Report = progress.ignore,
     cancel: Event | None = None,
 ) -> TrustMeasurement:
-    """All rates of one model: what ``trust/verdict.json`` holds.
+    """Measure all rates of one model, as stored in ``trust/verdict.json``.
 
     Args:
-        model: whose answers are judged.
-        known: what was fitted for it.
-        dataset: with the split validation.
-        scenes: folder of the real bad scenes (:mod:`landcover.trust.bench.real_scenes`), where it
-            is at hand.
-        sky: file of the real scene of clouds (:mod:`landcover.trust.bench.cloud_scene`), where it
-            is at hand.
-        test: judge the good patches of the test split too (``good_test``), with the bounds as
-            they are.
-        report: called with what was done.
+        model: the model to assess.
+        known: distances fitted for it.
+        dataset: a data set with the split validation.
+        scenes: folder of the real bad scenes (:mod:`landcover.trust.bench.real_scenes`), if
+            available.
+        sky: file of the real scene of clouds (:mod:`landcover.trust.bench.cloud_scene`), if
+            available.
+        test: also assess the good patches of the test split (``good_test``), with unchanged
+            bounds.
+        report: progress callback.
         cancel: set to stop.
 
     Raises:
-        BadInput: the split has no patch here, or a patch cannot be read.
+        BadInput: the split has no patch on disk, or a patch cannot be read.
         Cancelled: ``cancel`` was set.
     """
-    records = spread_out(dataset.records("validation"), MOST_GOOD)
-    spoilt = spread_out(records, SPOILT)
+    records = evenly_spaced(dataset.records("validation"), MAX_GOOD)
+    spoilt = evenly_spaced(records, CORRUPTED_PATCHES)
     originals = [record.patch() for record in spoilt]
     groups = [*(scene_groups(scenes) if scenes else ()), *made_groups(originals)]
-    unseen = spread_out(dataset.records("test"), MOST_GOOD) if test else ()
+    unseen = evenly_spaced(dataset.records("test"), MAX_GOOD) if test else ()
     clouds = None if sky is None else cloud_scene.read(sky)
-    watch = Watch(report, cancel, len(records) + len(unseen) + len(groups) * SPOILT)
+    counter = ProgressCounter(
+        report, cancel, len(records) + len(unseen) + len(groups) * CORRUPTED_PATCHES
+    )
     good = [
-        _judged(model, known, record.patch(), watch, "good patches", truth=record.labels)
+        _assessed(model, known, record.patch(), counter, "good patches", truth=record.labels)
         for record in records
     ]
     found, risky = [], list(good)
     for group in groups:
-        judged = [_judged(model, known, patch, watch, group.title) for patch in group.patches()]
-        found.append(_group_record(group, judged))
-        if group.name in SPOILERS:  # what is there is still known
+        assessed = [
+            _assessed(model, known, patch, counter, group.title) for patch in group.patches()
+        ]
+        found.append(_group_record(group, assessed))
+        if group.name in CORRUPTIONS:  # what is there is still known
             risky += [
                 replace(one, truth=record.labels)
-                for one, record in zip(judged, spoilt, strict=True)
+                for one, record in zip(assessed, spoilt, strict=True)
             ]
     if clouds is not None:
         found += [_sky_record(group) for group in cloud_scene.groups(clouds)]
     last = [
-        _judged(model, known, record.patch(), watch, "test patches", truth=record.labels)
+        _assessed(model, known, record.patch(), counter, "test patches", truth=record.labels)
         for record in unseen
     ]
     return TrustMeasurement(
@@ -158,27 +162,27 @@ def measure(
 
 
 def score(verdict: Verdict, prediction: Prediction, known: Novelty) -> float:
-    """How far to believe an answer, to sort answers by; higher is better.
+    """Return a reliability score by which to sort predictions; higher is better.
 
-    The mean distance to the thresholds, 0 to 1, which falls to minus one and below where the
-    pixels are doubted, and further the stranger they are.
+    It is the mean confidence, 0 to 1, less 1 if the pixels are flagged, less 1 for each severe
+    finding, and less up to 0.9 for distances above their bounds.
     """
-    sure = float(np.mean(list(judge.sureness(prediction).values())))
-    graver = sum(finding.level == "grave" for finding in verdict.findings)
-    doubt = int(verdict.alarmed) + graver
-    return sure - doubt - max(0.0, min(known.beyond(verdict.distances), 10.0) - 1) / 10
+    sure = float(np.mean(list(assessment.confidence(prediction).values())))
+    severe = sum(finding.level == "severe" for finding in verdict.findings)
+    penalty = int(verdict.pixels_flagged) + severe
+    return sure - penalty - max(0.0, min(known.ratio(verdict.distances), 10.0) - 1) / 10
 
 
-def _judged(
+def _assessed(
     model: Model,
     known: Novelty,
     patch: Raster,
-    watch: Watch,
+    counter: ProgressCounter,
     what: str,
     *,
     truth: frozenset[str] = frozenset(),
-) -> Judged:
-    """All of it from one pass of the net."""
+) -> Assessed:
+    """Assess a patch with one forward pass."""
     pixels = model.tensor(patch)[None]
     features: dict[str, float] = {}
     if known.space is None:
@@ -186,45 +190,45 @@ def _judged(
             scores = model.scores(pixels).float().cpu()
     else:
         seen, scores = features_and_scores(model, pixels)
-        features = known.of_seen(seen, scores)
+        features = known.feature_distance_from(seen, scores)
     prediction = model.predictions(scores)[0]
-    verdict = judge.judge(model, patch, prediction, known=known, features=features)
-    watch.step(what)
-    return Judged(verdict=verdict, prediction=prediction, truth=truth)
+    verdict = assessment.assess(model, patch, prediction, known=known, features=features)
+    counter.step(what)
+    return Assessed(verdict=verdict, prediction=prediction, truth=truth)
 
 
-def _checks(judged: Iterable[Judged]) -> Counter[str]:
+def _checks(assessed: Iterable[Assessed]) -> Counter[str]:
     return Counter(
-        check for one in judged for check in {finding.check for finding in one.verdict.findings}
+        check for one in assessed for check in {finding.check for finding in one.verdict.findings}
     )
 
 
-def _decisions(judged: Sequence[Judged]) -> dict[Decision, int]:
-    counts = Counter(one.verdict.decision for one in judged)
+def _decisions(assessed: Sequence[Assessed]) -> dict[Decision, int]:
+    counts = Counter(one.verdict.decision for one in assessed)
     return {decision: counts[decision] for decision in DECISION_LABELS}
 
 
-def _group_record(group: Group, judged: Sequence[Judged]) -> TrustGroup:
-    alarms = [one.verdict.alarmed for one in judged]
-    warned = [one.verdict.decision != "answer" for one in judged]
+def _group_record(group: Group, assessed: Sequence[Assessed]) -> TrustGroup:
+    alarms = [one.verdict.pixels_flagged for one in assessed]
+    warned = [one.verdict.decision != "answer" for one in assessed]
     return TrustGroup(
         name=group.name,
         title=group.title,
         kind=group.kind,
         real=group.real,
         made_of=group.made_of,
-        pixels=Rate.of(sum(alarms), len(judged)),
-        warned=Rate.of(sum(warned), len(judged)),
-        decisions=_decisions(judged),
-        checks=dict(_checks(judged).most_common()),
+        pixels=Rate.of(sum(alarms), len(assessed)),
+        warned=Rate.of(sum(warned), len(assessed)),
+        decisions=_decisions(assessed),
+        checks=dict(_checks(assessed).most_common()),
     )
 
 
 def _sky_record(group: cloud_scene.SkyGroup) -> TrustGroup:
-    """As :func:`_group_record` has it, from the few checks that six bands allow."""
-    found = [pixel_checks.of_sky(window) for window in group.windows]
+    """Build the record of a group of six-band windows from the few checks that apply."""
+    found = [pixel_checks.sky_findings(window) for window in group.windows]
     decisions = Counter[str](
-        "cannot tell" if any(f.level == "grave" for f in one) else "warn" if one else "answer"
+        "cannot tell" if any(f.level == "severe" for f in one) else "warn" if one else "answer"
         for one in found
     )
     caught = Rate.of(len(found) - decisions["answer"], len(found))
@@ -244,7 +248,7 @@ def _sky_record(group: cloud_scene.SkyGroup) -> TrustGroup:
 
 
 def _cell_rates(sky: cloud_scene.Sky) -> dict[str, CellRates]:
-    """Check → recall and precision of single cells of 60 m."""
+    """Return check → recall and precision for single 60 m cells."""
     return {
         name: CellRates(
             recall=Rate.of(count["both"], count["there"]),
@@ -255,7 +259,7 @@ def _cell_rates(sky: cloud_scene.Sky) -> dict[str, CellRates]:
 
 
 def _total(found: Sequence[TrustGroup]) -> dict[Origin, CaughtRate]:
-    """Of all bad groups: patches together, and the mean over groups."""
+    """Summarise all bad groups: rate over all patches, and mean over groups."""
     bad = [one for one in found if one.kind == "bad"]
     return {
         "all": _together(bad),
@@ -274,34 +278,34 @@ def _together(groups: Sequence[TrustGroup]) -> CaughtRate:
     )
 
 
-def _good_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> GoodPatches:
-    """Of patches that the bounds of novelty were chosen on: they are chosen anew without them."""
+def _good_record(good: Sequence[Assessed], known: Novelty, ids: Sequence[str]) -> GoodPatches:
+    """Summarise validation patches; their novelty bounds are chosen again without their place."""
     groups = places(ids)
-    fresh = [_unlike(one, known) for one in good]  # where there is one place only
+    fresh = [_novelty_finding(one, known) for one in good]  # used if there is only one place
     for out in held_out(groups):
         kept = [one for one, held in zip(good, out, strict=True) if not held]
         bounds = _bounds(kept, known)
         for index in np.flatnonzero(out).tolist():
-            fresh[index] = _unlike(good[index], replace(known, bounds=bounds))
+            fresh[index] = _novelty_finding(good[index], replace(known, bounds=bounds))
     return _alarm_record(good, fresh, ids)
 
 
-def _unseen_record(good: Sequence[Judged], known: Novelty, ids: Sequence[str]) -> GoodPatches:
-    """Of patches that no bound was chosen on."""
-    return _alarm_record(good, [_unlike(one, known) for one in good], ids)
+def _unseen_record(good: Sequence[Assessed], known: Novelty, ids: Sequence[str]) -> GoodPatches:
+    """Summarise patches on which no bound was chosen."""
+    return _alarm_record(good, [_novelty_finding(one, known) for one in good], ids)
 
 
 def _alarm_record(
-    good: Sequence[Judged], fresh: Sequence[Finding | None], ids: Sequence[str]
+    good: Sequence[Assessed], fresh: Sequence[Finding | None], ids: Sequence[str]
 ) -> GoodPatches:
     physical = [
         {f.check for f in one.verdict.findings if f.about == "pixels" and f.check != "unlike"}
         for one in good
     ]
     alarms = [bool(own or new) for own, new in zip(physical, fresh, strict=True)]
-    grave = [
-        bool(new and new.level == "grave")
-        or any(f.level == "grave" and f.check != "unlike" for f in one.verdict.findings)
+    severe = [
+        bool(new and new.level == "severe")
+        or any(f.level == "severe" and f.check != "unlike" for f in one.verdict.findings)
         for one, new in zip(good, fresh, strict=True)
     ]
     counts = Counter(check for own in physical for check in own)
@@ -311,7 +315,7 @@ def _alarm_record(
         n=n,
         places=len(np.unique(places(ids))),
         alarms=Rate.of(sum(alarms), n),
-        cannot_tell=Rate.of(sum(grave), n),
+        cannot_tell=Rate.of(sum(severe), n),
         checks={
             "unlike": Rate.of(sum(map(bool, fresh)), n),
             **{check: Rate.of(count, n) for check, count in counts.most_common()},
@@ -321,31 +325,31 @@ def _alarm_record(
     )
 
 
-def _unlike(one: Judged, known: Novelty) -> Finding | None:
-    return next(judge.unlike(one.verdict.distances, known), None)
+def _novelty_finding(one: Assessed, known: Novelty) -> Finding | None:
+    return next(assessment.novelty_finding(one.verdict.distances, known), None)
 
 
-def _bounds(judged: Sequence[Judged], known: Novelty) -> dict[str, float]:
+def _bounds(assessed: Sequence[Assessed], known: Novelty) -> dict[str, float]:
     values: dict[str, list[float]] = {name: [] for name in known.bounds}
-    for one in judged:
+    for one in assessed:
         for name, value in one.verdict.distances.items():
             values[name].append(value)
     return {name: bound_of(some) if some else known.bounds[name] for name, some in values.items()}
 
 
-def _selective(model: Model, known: Novelty, judged: Sequence[Judged]) -> SelectiveRisk:
-    """Risk against coverage where the least believed answers are left out first."""
-    loss = np.array([_wrong(one, model.card.classes).mean() for one in judged])
+def _selective(model: Model, known: Novelty, assessed: Sequence[Assessed]) -> SelectiveRisk:
+    """Compute the risk-coverage curve of each order, leaving out the least reliable first."""
+    loss = np.array([_wrong(one, model.card.classes).mean() for one in assessed])
     orders: dict[Order, list[float]] = {
-        "confidence": [_mean_sure(one) for one in judged],
-        "novelty": [-known.beyond(one.verdict.distances) for one in judged],
-        "verdict": [score(one.verdict, one.prediction, known) for one in judged],
+        "confidence": [_mean_sure(one) for one in assessed],
+        "novelty": [-known.ratio(one.verdict.distances) for one in assessed],
+        "verdict": [score(one.verdict, one.prediction, known) for one in assessed],
     }
-    answered = np.array([one.verdict.decision != "cannot tell" for one in judged])
-    plain = np.array([one.verdict.decision == "answer" for one in judged])
+    answered = np.array([one.verdict.decision != "cannot tell" for one in assessed])
+    plain = np.array([one.verdict.decision == "answer" for one in assessed])
     curves = {name: risk_coverage(np.array(sure), loss) for name, sure in orders.items()}
     return SelectiveRisk(
-        n=len(judged),
+        n=len(assessed),
         loss="share of classes decided wrongly",
         confidence=_curve(curves["confidence"]),
         everything=curves["verdict"].mean_loss,
@@ -360,7 +364,7 @@ def _selective(model: Model, known: Novelty, judged: Sequence[Judged]) -> Select
 
 
 def _curve(curve: RiskCoverage) -> RiskCurve:
-    """At most :data:`POINTS` of a curve, rounded."""
+    """Reduce a curve to at most :data:`POINTS` rounded points."""
     rows = np.unique(np.linspace(0, len(curve.risk) - 1, POINTS).round().astype(int))
     return RiskCurve(
         area=curve.area,
@@ -376,10 +380,10 @@ def _mean_loss(loss: np.ndarray[Any, Any], which: BoolArray) -> DecisionLoss:
     return DecisionLoss(n=int(which.sum()), loss=mean)
 
 
-def _mean_sure(one: Judged) -> float:
-    return float(np.mean(list(judge.sureness(one.prediction).values())))
+def _mean_sure(one: Assessed) -> float:
+    return float(np.mean(list(assessment.confidence(one.prediction).values())))
 
 
-def _wrong(one: Judged, classes: Sequence[str]) -> BoolArray:
+def _wrong(one: Assessed, classes: Sequence[str]) -> BoolArray:
     called = {item.label for item in one.prediction.labels if item.predicted}
     return np.array([(label in called) != (label in one.truth) for label in classes])

@@ -1,8 +1,8 @@
-"""Real scenes that no answer, or only a careful one, should be given for.
+"""Real scenes for which labels should be withheld or come with a warning.
 
 All are in the project's data folder (its README has sources and licences): cloud and haze
-over Boadella in Catalonia beside clear dates of the same place, Level-1C scenes that
-pretend to be Level-2A, and other continents.
+over Boadella in Catalonia, clear dates of the same place, Level-1C scenes labelled as
+Level-2A, and other continents.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ __all__ = [
     "NEAR",
     "NEW_ZEALAND",
     "STEP",
-    "pretending",
+    "as_level_2a",
     "scene_groups",
     "windows",
 ]
 
 STEP: Final = 60
-"""Pixels between windows of a scene: they overlap by half, so they are not independent."""
+"""Distance in pixels between windows of a scene: they overlap by half, so they are dependent."""
 NEAR: Final = 48
-"""The same in the small scenes of 224 pixels."""
+"""The same for the small scenes of 224 pixels."""
 
 CLOUDED: Final[dict[str, tuple[str, str]]] = {
     "cloud": ("2020-01-23", "2020-01-28"),
     "haze": ("2020-01-13", "2020-01-28"),
 }
-"""Group → the date and the clear date that shows what is hidden."""
+"""Group → its date, and a clear date for comparison."""
 BRIGHTER: Final = 0.05
 BRIGHTER_SHARE: Final = 0.2
-"""A window is clouded where a fifth of its pixels are brighter in B02 by this than on the
-clear date: light that the ground of five or fifteen days later does not explain."""
+"""A window is cloudy if a fifth of its pixels are brighter in B02 by ``BRIGHTER`` than on the
+clear date, five or fifteen days later."""
 CLEAR: Final = ("2020-09-14", "2021-07-21", "2022-03-08", "2022-06-01")
-"""Boadella's dates on which nothing but the land is to be seen. Not among them: 2020-01-28,
-after a flood with mud all over the lake, 2020-06-21 and 2021-06-26 with wisps of cloud."""
+"""Clear dates of Boadella. Left out: 2020-01-28, after a flood with mud on the entire lake, and
+2020-06-21 and 2021-06-26 with thin cloud."""
 CONTINENTS: Final[dict[str, str]] = {"282D_485L_3_3": "Brazil", "38D_378R_2_3": "Kenya"}
 """TerraMind's places outside Europe; the third, 637U_59R_1_3, is in Denmark."""
 DENMARK: Final = "637U_59R_1_3"
@@ -58,9 +58,9 @@ NEW_ZEALAND: Final = "20201002T221611_20201002T221610_T60HWB"
 
 
 def scene_groups(folder: Path) -> tuple[Group, ...]:
-    """The groups of a folder with ``boadella``, ``terramind`` and ``copernicusfm`` in it.
+    """Return the groups of a folder that contains ``boadella``, ``terramind``, ``copernicusfm``.
 
-    Those whose files are not there are left out.
+    Groups with missing files are left out.
     """
     boadella, terramind = folder / "boadella", folder / "terramind"
     level_1c = [terramind / "S2L1C" / f"{name}.tif" for name in (*CONTINENTS, DENMARK)]
@@ -80,11 +80,11 @@ def scene_groups(folder: Path) -> tuple[Group, ...]:
         ),
         _group(
             level_1c,
-            _each(NEAR, pretending),
+            _each(NEAR, as_level_2a),
             name="level-1c",
-            title="Level-1C without its band B10, said to be Level-2A",
+            title="Level-1C without its band B10, labelled as Level-2A",
             kind="bad",
-            made_of="windows of Brazil (its offset left in), Kenya, Denmark and New Zealand",
+            made_of="windows of Brazil (offset not removed), Kenya, Denmark and New Zealand",
         ),
         _group(
             elsewhere,
@@ -115,7 +115,7 @@ def scene_groups(folder: Path) -> tuple[Group, ...]:
 
 
 def windows(scene: Raster, step: int) -> Iterator[Raster]:
-    """Patches of 1200 m in a scene, ``step`` pixels apart, where every pixel has data."""
+    """Iterate over the 1200 m windows of a scene without gaps, ``step`` pixels apart."""
     for row in range(0, scene.height - PATCH_PIXELS + 1, step):
         for col in range(0, scene.width - PATCH_PIXELS + 1, step):
             patch = scene.window(row, col, PATCH_PIXELS)
@@ -123,8 +123,8 @@ def windows(scene: Raster, step: int) -> Iterator[Raster]:
                 yield patch
 
 
-def pretending(patch: Raster) -> Raster:
-    """A Level-1C patch as a program would see it that was told it were Level-2A."""
+def as_level_2a(patch: Raster) -> Raster:
+    """Convert a Level-1C patch to one that is wrongly labelled as Level-2A."""
     order = [patch.bands.index(name) for name in BAND_NAMES]
     return replace(
         patch,

@@ -1,8 +1,8 @@
-"""What ``landcover trust measure`` counted of one model's verdicts, as it is kept in a file.
+"""The measured error rates of one model's verdicts, as stored in ``trust/verdict.json``.
 
-``trust/verdict.json`` beside a card may come from anybody, so it is checked as it is read:
-whoever holds a :class:`TrustMeasurement` can draw it. Nothing here needs a net;
-:mod:`landcover.trust.bench.measure` does the counting.
+The file may come from an untrusted model folder, so it is validated when read: every
+:class:`TrustMeasurement` can be plotted. Nothing here needs a net;
+:mod:`landcover.trust.bench.measure` does the measurement.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from landcover.trust import files
 from landcover.trust.verdict import DECISION_LABELS, Decision
 
 __all__ = [
-    "CAUGHT",
-    "FALSE_ALARMS",
     "FILE",
     "MIXTURES",
     "ORDERS",
     "OTHER_CHECKS",
     "PIXEL_CHECKS",
+    "TARGET_CAUGHT",
+    "TARGET_FALSE_ALARMS",
     "CaughtRate",
     "CellRates",
     "DecisionLoss",
@@ -46,48 +46,49 @@ __all__ = [
 
 FILE: Final = "verdict"
 Kind = Literal["bad", "elsewhere", "good"]
-"""Of a group of patches: to be caught; sound, but of a land that the model does not know; sound."""
+"""Kind of a group of patches: to be detected; good, but of a place unlike the training data; or
+good."""
 
-FALSE_ALARMS: Final = 0.05
-"""Aim: at most this share of good patches is doubted for its pixels."""
-CAUGHT: Final = 0.95
-"""Aim: at least this share of bad patches is doubted for its pixels."""
+TARGET_FALSE_ALARMS: Final = 0.05
+"""Target: at most this share of good patches is flagged for its pixels."""
+TARGET_CAUGHT: Final = 0.95
+"""Target: at least this share of bad patches is flagged for its pixels."""
 
 PIXEL_CHECKS: Final = {
-    "unlike": "unlike anything learnt from",
+    "unlike": "unlike the training data",
     "haze": "haze or cloud",
     "cloud": "cloud or shadow in the scene's own mask",
     "bright": "as bright as cloud or snow",
     "snow": "snow",
-    "shade": "plants in the shadow of cloud or mountain",
-    "vapour": "water vapour taken away wrongly",
+    "shade": "vegetation in the shadow of cloud or mountain",
+    "vapour": "wrong correction of water vapour",
     "level": "Level-1C rather than Level-2A",
-    "offset": "an offset left in",
-    "negative": "an offset taken away twice",
+    "offset": "an offset not removed",
+    "negative": "an offset removed twice",
     "scale": "a wrong scale",
     "saturated": "saturated pixels",
     "nodata": "pixels without data",
     "constant": "one value everywhere",
     "missing-bands": "bands that are missing or empty",
-    "same-bands": "bands that hold the same pixels",
+    "same-bands": "bands with the same pixels",
     "order": "bands in another order",
     "noise": "noise",
 }
-"""Each check of the pixels (``quality.Finding``) → what it finds, in words."""
+"""Check of the pixels → what it detects, in words."""
 OTHER_CHECKS: Final = {
     "place": "outside the ten countries",
     "season": "out of season",
-    "undecided": "every cover that is named stands at its threshold",
+    "undecided": "every predicted land cover is close to its threshold",
 }
-"""Checks of place and answer, which are no alarms, likewise."""
+"""Check of place or answer, which does not count as an alarm → what it detects, in words."""
 
 
 Mixture = Literal["good", "mixed"]
-"""Good patches alone, or among those made bad."""
+"""Only good patches, or good patches mixed with corrupted ones."""
 Origin = Literal["all", "real", "made"]
-"""Bad patches: all, those that a satellite saw so, and those made from good ones."""
+"""Bad patches: all, real ones as acquired by a satellite, or made from good ones."""
 Order = Literal["confidence", "novelty", "verdict"]
-"""What patches are sorted by."""
+"""Score by which patches are sorted."""
 ORDERS: Final[dict[Order, str]] = {
     "confidence": "confidence alone",
     "novelty": "novelty alone",
@@ -95,18 +96,18 @@ ORDERS: Final[dict[Order, str]] = {
 }
 MIXTURES: Final[dict[Mixture, str]] = {
     "good": "good patches",
-    "mixed": "good patches among spoilt ones",
+    "mixed": "good patches mixed with corrupted ones",
 }
 
 Decisions = Annotated[dict[Decision, int], requires_keys(*DECISION_LABELS)]
-"""How many patches end in each decision."""
+"""Number of patches with each decision."""
 
 
 class Rate(Schema):
     """A share of patches.
 
-    ``hits`` of ``n`` patches; ``share`` is their quotient, None where nothing was counted, and
-    ``interval`` holds it with 95 % (Wilson 1927), as if patches were independent.
+    ``hits`` of ``n`` patches; ``share`` is their quotient, None if ``n`` is 0, and
+    ``interval`` its 95 % interval (Wilson 1927), as if patches were independent.
     """
 
     n: int
@@ -116,7 +117,7 @@ class Rate(Schema):
 
     @classmethod
     def of(cls, hits: int, count: int) -> Rate:
-        """The rate of a count, rounded to six digits."""
+        """Build the rate of a count, rounded to six digits."""
         low, high = wilson(hits, count)
         return cls(
             n=count,
@@ -134,11 +135,12 @@ class CaughtRate(Rate):
 
 
 class TrustGroup(Schema):
-    """Patches that are alike in what is wrong with them, or that nothing is wrong with.
+    """A group of patches with the same problem, or of good patches.
 
-    ``real`` patches are as a satellite saw them, others are made from good ones. ``pixels``
-    are doubted for their pixels, ``warned`` for anything; ``checks`` counts how many each check
-    speaks of. ``only``: the checks that were run, where not all were.
+    ``real`` patches are as acquired by a satellite, others are made from good ones. ``pixels`` is
+    the rate of patches flagged for their pixels, ``warned`` of patches with any finding;
+    ``checks`` counts the findings of each check. ``only`` lists the checks that were run, if not
+    all were.
     """
 
     name: str
@@ -154,12 +156,12 @@ class TrustGroup(Schema):
 
 
 class RiskCurve(Schema):
-    """Risk against coverage in one order of the patches.
+    """Risk-coverage curve for one order of the patches.
 
-    ``coverage`` is the share that is answered, the most believed first, rising to 1; ``risk``
-    the mean loss of those, 0 to 1. ``area`` lies below the curve (lower is better),
-    ``area_interval`` holds it with 95 % (bootstrap over patches) and ``chance`` holds 95 % of
-    the areas that random orders give.
+    ``coverage`` is the share of patches that are kept, the most reliable first, rising to 1;
+    ``risk`` is their mean loss, 0 to 1. ``area`` is the area under the curve (lower is better),
+    ``area_interval`` its 95 % interval (bootstrap over patches), and ``chance`` contains 95 % of
+    the areas of random orders.
     """
 
     area: float
@@ -176,11 +178,11 @@ class RiskCurve(Schema):
 
     @property
     def beats_chance(self) -> bool:
-        """Whether fewer errors remain than where patches are left out at random."""
+        """Whether fewer errors remain than if patches are left out at random."""
         return self.area < self.chance[0]
 
     def at(self, coverage: float) -> float:
-        """The risk where that share is answered, or the next greater one that was kept."""
+        """Return the risk at that coverage, or at the next higher one of the curve."""
         return next(
             (risk for own, risk in zip(self.coverage, self.risk, strict=True) if own >= coverage),
             self.risk[-1],
@@ -188,16 +190,16 @@ class RiskCurve(Schema):
 
 
 class DecisionLoss(Schema):
-    """Patches of a decision and their mean loss, None where there are none."""
+    """Number of patches with a decision and their mean loss, None if there are none."""
 
     n: int
     loss: float | None
 
 
 class SelectiveRisk(Schema):
-    """How many errors remain among some patches where the least believed are left out.
+    """Errors that remain if the least reliable patches are left out.
 
-    ``everything`` is the mean ``loss`` where all are answered; there is a curve for each of
+    ``everything`` is the mean ``loss`` of all patches; there is a curve for each of
     :data:`ORDERS`.
     """
 
@@ -211,7 +213,7 @@ class SelectiveRisk(Schema):
 
     @property
     def orders(self) -> dict[Order, RiskCurve]:
-        """The curves by what patches are sorted by."""
+        """The curve for each order."""
         return {
             "confidence": self.confidence,
             "novelty": self.novelty,
@@ -220,11 +222,11 @@ class SelectiveRisk(Schema):
 
 
 class GoodPatches(Schema):
-    """How often patches that nothing is wrong with are doubted.
+    """How often good patches are flagged.
 
-    ``n`` patches of ``places`` Sentinel-2 products: ``alarms`` are doubted for their pixels,
-    ``cannot_tell`` get no answer. ``checks`` has the false alarms of each check of the pixels
-    that spoke, ``not_alarms`` the same of the checks of place and answer.
+    ``n`` patches of ``places`` Sentinel-2 products: ``alarms`` are flagged for their pixels,
+    ``cannot_tell`` get no labels. ``checks`` has the false alarms of each pixel check
+    with at least one, ``not_alarms`` the same for the checks of place and answer.
     """
 
     n: int
@@ -236,25 +238,25 @@ class GoodPatches(Schema):
     decisions: Decisions
 
     @property
-    def every_check(self) -> dict[str, Rate]:
-        """``checks`` with those that never spoke, the most frequent first."""
+    def all_checks(self) -> dict[str, Rate]:
+        """``checks`` including those without a false alarm, the most frequent first."""
         silent = Rate.of(0, self.n)
         found = {**self.checks, **{n: silent for n in PIXEL_CHECKS if n not in self.checks}}
         return dict(sorted(found.items(), key=lambda item: -item[1].hits))
 
 
 class CellRates(Schema):
-    """How a check finds single cells of 60 m of clouds or shadows."""
+    """Recall and precision of a check for single 60 m cells of clouds or shadows."""
 
     recall: Rate
     precision: Rate
 
 
 class TrustMeasurement(Schema):
-    """What was counted of one model's verdicts: the values of ``trust/verdict.json``.
+    """Measured error rates of one model's verdicts: the values of ``trust/verdict.json``.
 
     ``good`` are the good patches of ``split``, ``good_test`` those of the test split, on which
-    no bound was chosen, where it was read. ``groups`` are all other patches, and ``bad`` sums up
+    no bound was chosen, if it was read. ``groups`` are all other patches, and ``bad`` summarises
     the bad ones among them.
     """
 
@@ -275,23 +277,23 @@ class TrustMeasurement(Schema):
     note: str
 
     @property
-    def learnt(self) -> bool:
+    def trained_on_split(self) -> bool:
         """Whether the model was trained on the split that the good patches are from."""
         return self.split in self.learnt_from
 
 
 def title_of(check: str) -> str:
-    """What a check finds, in words; its name where it has none here."""
+    """Describe what a check detects; returns its name if there is no description."""
     return PIXEL_CHECKS.get(check) or OTHER_CHECKS.get(check) or check
 
 
 def save(found: TrustMeasurement, folder: Path, card_hash: str) -> Path:
-    """Keep a measurement as ``trust/verdict.json`` of a model folder."""
+    """Write a measurement to ``trust/verdict.json`` of a model folder."""
     return files.write_json(folder, FILE, card_hash, found.as_dict())
 
 
 def load(folder: Path, card_hash: str) -> TrustMeasurement | None:
-    """The measurement in a model folder; None where there is none.
+    """Load the measurement of a model folder; None if there is none.
 
     Raises:
         CorruptModel: the file is damaged, incomplete, or of another card.

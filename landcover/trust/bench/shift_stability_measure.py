@@ -1,14 +1,15 @@
-"""How stable a model's answers are under a small step of the window, and what that tells.
+"""Measure how stable a model's predictions are under small shifts of the window.
 
-Asked of labelled patches: how often the answer stays, and whether unstable answers are the
-wrong ones. For the latter patches are sorted by how little their probabilities move, and the
-least stable are left out one by one (see :mod:`landcover.metrics.selective_risk`); beside it
-stands the order by distance to the thresholds, which needs no moved windows.
+On labelled patches it measures how often the prediction stays the same, and whether unstable
+predictions are wrong more often. For the latter, patches are sorted by the change of their
+probabilities, and the least stable are left out one by one (see
+:mod:`landcover.metrics.selective_risk`). The order by distance to the thresholds, which needs no
+moved windows, is given for comparison.
 
-On the 115 test patches here the default model's labels hold in all directions for 37 %, and
-the stability score is 0.94 on average, 0.80 or less for one in twenty. Unstable answers are
-wrong more often: the area is 0.088, where orders by chance give 0.113 to 0.139. The distance
-to the thresholds sorts as well (0.086), so that stability explains rather than adds.
+On the 115 test patches here the default model's labels stay in all directions for 37 %, and
+the stability score is 0.94 on average, 0.80 or less for one in twenty. Unstable predictions are
+wrong more often: the area is 0.088, while random orders give 0.113 to 0.139. The distance
+to the thresholds sorts equally well (0.086), so stability adds no information about errors.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ from landcover.metrics import selective_risk
 from landcover.metrics.bootstrap import interval
 from landcover.metrics.scores import Doubles
 from landcover.models.model import Model
+from landcover.trust.assessment import UNSTABLE
 from landcover.trust.bench.stability_record import PERCENTILES, StabilityMeasurement, StabilityRisk
-from landcover.trust.judge import UNSTABLE
 from landcover.trust.shift_stability import stability
 
 __all__ = ["RESAMPLES", "RIVAL", "measure"]
 
 RESAMPLES: Final = 1000
 RIVAL: Final = "mean distance to the threshold"
-"""The order that unstable answers are compared with, a key of ``selective.MEASURES``."""
+"""The order for comparison, a key of ``selective_risk.MEASURES``."""
 
 
 def measure(
@@ -47,21 +48,21 @@ def measure(
     report: progress.Report = progress.ignore,
     cancel: Event | None = None,
 ) -> StabilityMeasurement:
-    """Move the window of each patch and see what the model makes of it.
+    """Move the window of each patch and compare the predictions.
 
-    Beyond a patch the border is mirrored, since its neighbours are not at hand.
+    The border of a patch is mirrored, since its neighbours are not available.
 
     Args:
-        model: whom to ask.
+        model: the model to use.
         records: labelled patches, at least two.
-        shift_m: the step, metres.
-        resamples: how many the intervals rest on.
-        report: called with patches done.
+        shift_m: the shift, metres.
+        resamples: number of bootstrap resamples for the intervals.
+        report: progress callback.
         cancel: set to stop.
 
     Raises:
-        BadInput: a patch cannot be read, or the step is too small or too large.
-        ModelMismatch: a patch is not what the model was made for.
+        BadInput: a patch cannot be read, or the shift is too small or too large.
+        ModelMismatch: a patch does not meet the card's requirements.
         Cancelled: ``cancel`` was set.
     """
     found, chances, thresholds = [], [], []
@@ -111,7 +112,7 @@ def _percentiles(values: Doubles) -> dict[str, float]:
 
 
 def _mean(values: Doubles, where: Any, resamples: int) -> Mean:  # noqa: ANN401 - text array
-    """The mean over patches, and its interval over whole blocks."""
+    """Return the mean over patches, with an interval from resampled blocks."""
     _, block = np.unique(where, return_inverse=True)
     sums, sizes = np.bincount(block, values), np.bincount(block)
     drawn = np.random.default_rng(0).integers(len(sums), size=(resamples, len(sums)))

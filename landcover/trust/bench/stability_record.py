@@ -1,7 +1,7 @@
-"""How stable a model's answers are under a small step of the window, as it is kept in a file.
+"""Measured stability of a model's predictions under small shifts of the window.
 
-These are the values of ``trust/stability.json`` beside a card. Nothing here needs a net;
-:mod:`landcover.trust.bench.shift_stability_measure` does the measuring.
+These are the values of ``trust/stability.json`` in a model folder. Nothing here needs a net;
+:mod:`landcover.trust.bench.shift_stability_measure` does the measurement.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ FILE: Final = "stability"
 PERCENTILES: Final = (5, 25, 50, 75, 95)
 
 Percentiles = Annotated[dict[str, float], requires_keys(*map(str, PERCENTILES))]
-"""Of some value over patches, by the names of :data:`PERCENTILES`."""
+"""Percentiles of a value over patches, keyed by the numbers in :data:`PERCENTILES`."""
 
 
 class StabilityRisk(Schema):
-    """Whether unstable answers are the wrong ones.
+    """Whether unstable predictions are wrong more often.
 
-    ``everything`` is the mean share of labels that are wrong of all patches; ``area`` lies below
-    the curve of risk against coverage where the least stable are left out first, with its
-    interval, what ``chance`` would give (95 %), and the area of a ``rival`` order.
+    ``everything`` is the mean share of wrong labels over all patches; ``area`` is the area under
+    the risk-coverage curve if the least stable patches are left out first, with its
+    interval, the range of random orders (``chance``, 95 %), and the area of a ``rival`` order.
     """
 
     everything: float
@@ -47,14 +47,14 @@ class StabilityRisk(Schema):
 
 
 class StabilityMeasurement(MeasuredOn):
-    """What was found on the patches of a split.
+    """Results on the patches of a split.
 
-    ``n`` patches lie in ``blocks`` of 12 km; ``shift_m`` is the step in metres. ``score`` is the
+    ``n`` patches in ``blocks`` of 12 km; ``shift_m`` is the shift in metres. ``score`` is the
     mean of :attr:`~landcover.trust.shift_stability.Stability.score`, ``unturned`` the share of
-    patches of which no label turns in any direction, ``warned`` the share that the verdict
-    warns of. ``loss_warned`` and ``loss_others`` are the shares of labels that are wrong among
-    these and among the others, None where there are none. ``scores`` and ``largest`` are
-    percentiles of the score and of the largest move of a probability.
+    patches without a changed label in any direction, ``warned`` the share that get a warning in
+    the verdict. ``loss_warned`` and ``loss_others`` are the shares of wrong labels among
+    these and among the others, None if there are none. ``scores`` and ``largest`` are
+    percentiles of the score and of the largest change of a probability.
     """
 
     version: Literal[1] = 1
@@ -72,7 +72,7 @@ class StabilityMeasurement(MeasuredOn):
 
 
 def save(found: StabilityMeasurement, folder: Path, card_hash: str) -> Path:
-    """Keep a measurement in the model's folder.
+    """Write a measurement to the model folder.
 
     Returns:
         the file.
@@ -81,7 +81,7 @@ def save(found: StabilityMeasurement, folder: Path, card_hash: str) -> Path:
 
 
 def load(folder: Path, card_hash: str) -> StabilityMeasurement | None:
-    """The measurement in a model's folder; None where there is none.
+    """Load the measurement of a model folder; None if there is none.
 
     Raises:
         CorruptModel: the file is damaged, incomplete, or of another card.
@@ -92,7 +92,7 @@ def load(folder: Path, card_hash: str) -> StabilityMeasurement | None:
 
 
 def as_text(found: StabilityMeasurement) -> str:
-    """The measurement as a person reads it in a terminal."""
+    """Format the measurement for a terminal."""
     risk = found.risk
     least = ", ".join(f"{name}: {value:.2f}" for name, value in found.scores.items())
     most = ", ".join(f"{name}: {value:.2f}" for name, value in found.largest.items())
@@ -104,12 +104,12 @@ def as_text(found: StabilityMeasurement) -> str:
         f"patches in {found.blocks} blocks of 12 km; intervals of 95 % over blocks."
     )
     lines.append(f"stability score {_span(found.score)}; percentiles {least}")
-    lines.append(f"no label turns in any direction: {_span(found.unturned)} of the patches")
+    lines.append(f"no label changes in any direction: {_span(found.unturned)} of the patches")
     lines.append(
-        f"warned of as unstable: {_span(found.warned)} of the patches; wrong labels among them "
+        f"flagged as unstable: {_span(found.warned)} of the patches; wrong labels among them "
         f"{wrong}"
     )
-    lines.append(f"largest move of a probability: percentiles {most}")
+    lines.append(f"largest change of a probability: percentiles {most}")
     lines.append(
         f"wrong labels {risk.everything:.4f}; leaving the least stable out first, area "
         f"{risk.area:.4f} ({chance}; by {risk.rival} {risk.rival_area:.4f}; lower is better)"

@@ -1,9 +1,9 @@
-"""Patches that no answer should be given for: good ones spoilt on purpose, each in one way.
+"""Bad patches for which labels should be withheld: good ones, each corrupted in one way.
 
-The spoilers imitate mistakes that users make with files (offsets, scales, orders of bands,
-photographs) and what the sky does (cloud, shadow, snow). Real bad scenes are in
-:mod:`landcover.trust.bench.real_scenes`. Each group says what it is made of, so that a rate of
-detection can be read for what it is: the rate on *that*.
+The corruptions imitate errors that users make with files (offsets, scales, orders of bands,
+photographs) and effects of weather (cloud, shadow, snow). Real bad scenes are in
+:mod:`landcover.trust.bench.real_scenes`. Each group states what it is made of, since a detection
+rate only holds for that kind of patch.
 """
 
 from __future__ import annotations
@@ -21,50 +21,50 @@ from landcover.core.raster import BoolArray, FloatArray, Raster
 
 __all__ = [
     "CLOUD",
+    "CORRUPTIONS",
     "OFFSET",
     "PHOTOGRAPHS",
     "SHADE",
     "SNOW",
-    "SPOILERS",
+    "Corruption",
     "Floats",
     "Group",
     "Kind",
-    "Spoiler",
     "blob",
-    "in_order",
     "made_groups",
-    "painted",
+    "paint",
     "photographs",
+    "reorder_bands",
     "with_pixels",
 ]
 
 Kind = Literal["bad", "elsewhere", "good"]
-"""``elsewhere``: sound pixels of a place that the model does not know; ``good``: sound
-pixels of a familiar landscape, on which every alarm is a false one."""
+"""``elsewhere``: good pixels of a place unlike the training data; ``good``: good
+pixels of a familiar landscape, where every alarm is a false one."""
 Floats = npt.NDArray[np.floating]
 
 CLOUD: Final = (0.77, 0.79, 0.75, 0.75, 0.79, 0.78, 0.77, 0.82, 0.75, 1.13, 0.43, 0.31)
-"""Median reflectance by band of the pixels above 0.5 in B02 of Boadella on 2020-01-23."""
+"""Median reflectance per band of the pixels above 0.5 in B02 of Boadella on 2020-01-23."""
 SNOW: Final = (0.51, 0.50, 0.43, 0.43, 0.46, 0.50, 0.49, 0.53, 0.49, 0.46, 0.06, 0.07)
-"""Median reflectance by band of the pixels above 0.3 in B02 of the sample finland-snow."""
+"""Median reflectance per band of the pixels above 0.3 in B02 of the sample finland-snow."""
 SHADE: Final = (0.55, 0.5, 0.45, 0.42, 0.4, 0.38, 0.38, 0.38, 0.37, 0.37, 0.35, 0.35)
-"""What is left of a band in a cloud's shadow: blue light comes from the sky too. A guess of the
-size that Zhu and Woodcock (2012) draw, not a measurement."""
+"""Factor per band in a cloud's shadow, largest in blue because of light from the sky. An estimate
+of the size shown by Zhu and Woodcock (2012), not a measurement."""
 OFFSET: Final = np.float32(0.1)
-"""+1000 in digital numbers, of processing baseline 04.00."""
+"""The offset of processing baseline 04.00, +1000 in digital numbers, as reflectance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Patches with one thing wrong with them.
+    """Patches with one problem.
 
     Attributes:
-        name: short, for files and tests.
-        title: for people, what is wrong.
-        kind: what the patches are.
-        real: whether somebody photographed it so, rather than spoilt it on purpose.
-        made_of: where the patches come from.
-        patches: makes them anew, always the same.
+        name: short name for files and tests.
+        title: the problem, in words.
+        kind: kind of the patches.
+        real: whether a satellite acquired them like this; otherwise they were made.
+        made_of: source of the patches.
+        patches: function that makes the patches; every call gives the same ones.
     """
 
     name: str
@@ -75,11 +75,11 @@ class Group:
     patches: Callable[[], Iterator[Raster]]
 
 
-Spoiler = Callable[[Raster, np.random.Generator], Raster]
+Corruption = Callable[[Raster, np.random.Generator], Raster]
 
 
 def with_pixels(patch: Raster, pixels: Floats, valid: BoolArray | None = None) -> Raster:
-    """The patch with other reflectance ``(band, y, x)``."""
+    """Replace the patch's reflectance ``(band, y, x)``."""
     return replace(
         patch,
         data=pixels.astype(np.float32),
@@ -87,17 +87,17 @@ def with_pixels(patch: Raster, pixels: Floats, valid: BoolArray | None = None) -
     )
 
 
-def in_order(patch: Raster, names: Sequence[str]) -> Raster:
-    """The patch as if bands in this order had been taken for the documented one."""
+def reorder_bands(patch: Raster, names: Sequence[str]) -> Raster:
+    """Reorder the pixels as if bands in this order had been mistaken for the documented one."""
     order = [patch.bands.index(name) for name in names]
     return with_pixels(patch, patch.data[order])
 
 
 def blob(shape: tuple[int, int], share: float, rng: np.random.Generator) -> FloatArray:
-    """A soft-edged, cloud-like mask ``(y, x)``, 0 to 1, over about that share of the pixels.
+    """Make a soft-edged, cloud-like mask ``(y, x)``, 0 to 1, over about that share of the pixels.
 
-    Smooth noise (a Gaussian field with a sigma of 12 pixels, 120 m) cut at the height that
-    leaves the share, with an edge some 50 m wide.
+    Smooth noise (a Gaussian field with a sigma of 12 pixels, 120 m) above the quantile that
+    gives the share, with an edge about 50 m wide.
     """
     from scipy.ndimage import gaussian_filter  # noqa: PLC0415 - slow to import
 
@@ -108,12 +108,12 @@ def blob(shape: tuple[int, int], share: float, rng: np.random.Generator) -> Floa
     return mask
 
 
-def painted(patch: Raster, spectrum: Sequence[float], cover: FloatArray) -> Raster:
-    """The patch under something of that spectrum.
+def paint(patch: Raster, spectrum: Sequence[float], cover: FloatArray) -> Raster:
+    """Paint a spectrum over a patch.
 
     Args:
-        patch: what to cover.
-        spectrum: reflectance by band, in the patch's order.
+        patch: the patch.
+        spectrum: reflectance per band, in the patch's order.
         cover: opacity ``(y, x)``, 0 to 1.
     """
     colour = np.asarray(spectrum, dtype=np.float32)[:, None, None]
@@ -122,11 +122,11 @@ def painted(patch: Raster, spectrum: Sequence[float], cover: FloatArray) -> Rast
 
 def _cloud(patch: Raster, rng: np.random.Generator) -> Raster:
     cover = blob(patch.valid.shape, rng.uniform(0.25, 0.8), rng) * rng.uniform(0.6, 1.0)
-    return painted(patch, CLOUD, cover.astype(np.float32))
+    return paint(patch, CLOUD, cover.astype(np.float32))
 
 
 def _snow(patch: Raster, rng: np.random.Generator) -> Raster:
-    return painted(patch, SNOW, blob(patch.valid.shape, rng.uniform(0.4, 0.9), rng))
+    return paint(patch, SNOW, blob(patch.valid.shape, rng.uniform(0.4, 0.9), rng))
 
 
 def _shadow(patch: Raster, rng: np.random.Generator) -> Raster:
@@ -164,13 +164,13 @@ def _matched_noise(patch: Raster, rng: np.random.Generator) -> Raster:
 
 
 def _shuffled(patch: Raster, rng: np.random.Generator) -> Raster:
-    """Every pixel keeps its spectrum, none its place."""
+    """Shuffle the pixels; each keeps its spectrum."""
     flat = patch.data.reshape(len(patch.bands), -1)
     return with_pixels(patch, flat[:, rng.permutation(flat.shape[1])].reshape(patch.data.shape))
 
 
 def _random_order(patch: Raster, rng: np.random.Generator) -> Raster:
-    return in_order(patch, [str(name) for name in rng.permutation(np.array(BAND_NAMES))])
+    return reorder_bands(patch, [str(name) for name in rng.permutation(np.array(BAND_NAMES))])
 
 
 def _band_lost(patch: Raster, rng: np.random.Generator) -> Raster:
@@ -179,12 +179,12 @@ def _band_lost(patch: Raster, rng: np.random.Generator) -> Raster:
     return with_pixels(patch, pixels)
 
 
-def _swapped(first: str, second: str) -> Spoiler:
+def _swapped(first: str, second: str) -> Corruption:
     names = [{first: second, second: first}.get(name, name) for name in BAND_NAMES]
-    return lambda patch, _: in_order(patch, names)
+    return lambda patch, _: reorder_bands(patch, names)
 
 
-def _scaled(factor: float, shift: float = 0.0) -> Spoiler:
+def _scaled(factor: float, shift: float = 0.0) -> Corruption:
     def spoil(patch: Raster, _: np.random.Generator) -> Raster:
         return with_pixels(patch, patch.data * np.float32(factor) + np.float32(shift))
 
@@ -194,39 +194,42 @@ def _scaled(factor: float, shift: float = 0.0) -> Spoiler:
 _ALPHABETICAL: Final = sorted(BAND_NAMES)
 _BY_GRID: Final = (*BANDS_10M, *BANDS_20M, *BANDS_60M)
 
-SPOILERS: Final[dict[str, tuple[str, Spoiler]]] = {
-    "offset-left": ("+1000 of baseline 04.00 left in", _scaled(1, float(OFFSET))),
-    "offset-twice": ("the offset taken away twice", _scaled(1, -float(OFFSET))),
-    "times-10000": ("digital numbers taken for reflectance", _scaled(1e4)),
+CORRUPTIONS: Final[dict[str, tuple[str, Corruption]]] = {
+    "offset-left": ("+1000 of baseline 04.00 not removed", _scaled(1, float(OFFSET))),
+    "offset-twice": ("the offset removed twice", _scaled(1, -float(OFFSET))),
+    "times-10000": ("digital numbers mistaken for reflectance", _scaled(1e4)),
     "over-10000": ("divided by 10000 twice", _scaled(1e-4)),
     "times-2.75": ("reflectance stretched to 8 bits, over 0.36", _scaled(1 / 0.36)),
     "constant": ("one value everywhere", _constant),
     "gaps": ("10 to 90 % of the pixels without data", _gaps),
     "saturated": ("3 to 30 % of the pixels saturated", _saturated),
-    "alphabetical": ("files sorted by name: B8A last", lambda p, _: in_order(p, _ALPHABETICAL)),
-    "by-grid": ("bands sorted by resolution", lambda p, _: in_order(p, _BY_GRID)),
-    "reversed": ("bands in reverse order", lambda p, _: in_order(p, BAND_NAMES[::-1])),
+    "alphabetical": (
+        "files sorted by name: B8A last",
+        lambda p, _: reorder_bands(p, _ALPHABETICAL),
+    ),
+    "by-grid": ("bands sorted by resolution", lambda p, _: reorder_bands(p, _BY_GRID)),
+    "reversed": ("bands in reverse order", lambda p, _: reorder_bands(p, BAND_NAMES[::-1])),
     "red-blue": ("B02 and B04 swapped", _swapped("B02", "B04")),
     "nir-swir": ("B08 and B11 swapped", _swapped("B08", "B11")),
     "nir-red-edge": ("B08 and B05 swapped", _swapped("B08", "B05")),
     "random-order": ("bands in a random order", _random_order),
     "band-lost": ("one band filled with 0", _band_lost),
-    "white-noise": ("even noise from 0 to 0.5", _white_noise),
-    "matched-noise": ("noise with the mean and spread of a patch's bands", _matched_noise),
+    "white-noise": ("uniform noise from 0 to 0.5", _white_noise),
+    "matched-noise": ("noise with the mean and deviation of a patch's bands", _matched_noise),
     "shuffled": ("a patch's pixels in a random order", _shuffled),
     "painted-cloud": ("a cloud painted over 25 to 80 %", _cloud),
     "painted-shadow": ("a cloud's shadow painted over 30 to 70 %", _shadow),
     "painted-snow": ("snow painted over 40 to 90 %", _snow),
 }
-"""Name → title and what spoils a patch; all keep its place and date."""
+"""Name → title and function that corrupts a patch; all keep its place and date."""
 
 
 def made_groups(patches: Sequence[Raster], *, seed: int = 0) -> tuple[Group, ...]:
-    """One group a spoiler, and the photographs.
+    """Make one group per corruption, and the photographs.
 
     Args:
-        patches: good ones to spoil, of 12 bands.
-        seed: of what is drawn at random; each patch of each group draws its own.
+        patches: good patches of 12 bands.
+        seed: random seed; each patch of each group has its own random generator.
     """
     groups = [
         Group(
@@ -234,37 +237,39 @@ def made_groups(patches: Sequence[Raster], *, seed: int = 0) -> tuple[Group, ...
             title=title,
             kind="bad",
             real=False,
-            made_of=f"{len(patches)} good patches, spoilt",
-            patches=partial(_spoilt, patches, how, (seed, number)),
+            made_of=f"{len(patches)} good patches, corrupted",
+            patches=partial(_corrupted, patches, how, (seed, number)),
         )
-        for number, (name, (title, how)) in enumerate(SPOILERS.items())
+        for number, (name, (title, how)) in enumerate(CORRUPTIONS.items())
     ]
     return (*groups, *photographs(patches))
 
 
-def _spoilt(patches: Sequence[Raster], how: Spoiler, seed: tuple[int, int]) -> Iterator[Raster]:
+def _corrupted(
+    patches: Sequence[Raster], how: Corruption, seed: tuple[int, int]
+) -> Iterator[Raster]:
     for index, patch in enumerate(patches):
         yield how(patch, np.random.default_rng((*seed, index)))
 
 
 PHOTOGRAPHS: Final = ("china.jpg", "flower.jpg")
 _WINDOWS: Final = 12
-"""Windows a photograph."""
+"""Windows per photograph."""
 
 
 def photographs(patches: Sequence[Raster]) -> tuple[Group, ...]:
-    """Two photographs that scikit-learn carries, put into twelve bands in two ways.
+    """Make twelve-band patches from the two photographs in scikit-learn, in two ways.
 
-    Colours go to the bands of visible light, scaled to 0 to 0.3; what no camera sees is
-    filled with the grey value, or with red repeated.
+    The colours, scaled to 0 to 0.3, become the visible bands; the invisible bands are
+    filled with the grey value, or with red.
 
     Args:
-        patches: one or more, whose places and dates are used.
+        patches: one or more patches whose places and dates are used.
     """
     return tuple(
         Group(
             name=f"photograph-{way}",
-            title=f"a photograph, with {way} in the bands that no eye sees",
+            title=f"a photograph, with {way} in the invisible bands",
             kind="bad",
             real=False,
             made_of=f"{_WINDOWS} windows each of {' and '.join(PHOTOGRAPHS)} of scikit-learn",

@@ -1,4 +1,4 @@
-"""What ``bench.measure`` counted as text for a terminal, and as Markdown tables."""
+"""Results of ``bench.fit`` and ``bench.measure`` as text for a terminal and Markdown tables."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from landcover.trust.bench.records import (
 from landcover.trust.novelty import DETECTORS
 from landcover.trust.verdict import DECISION_LABELS
 
-__all__ = ["as_markdown", "of_fit", "of_measure", "share"]
+__all__ = ["as_markdown", "fit_text", "measurement_text", "share"]
 
 
-def of_fit(record: Mapping[str, Any]) -> str:
-    """What was fitted."""
+def fit_text(record: Mapping[str, Any]) -> str:
+    """Format the result of a fit."""
     lines = [
         f"{record['model']} ({record['card_hash']}) on {record['dataset']}",
         f"  {record['training']} training patches, bounds from {record['validation']} others",
@@ -32,22 +32,22 @@ def of_fit(record: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def of_measure(found: TrustMeasurement, model: str, card_hash: str) -> str:
-    """False alarms, and what is caught, of a model by its name and its card's hash."""
+def measurement_text(found: TrustMeasurement, model: str, card_hash: str) -> str:
+    """Format the false alarms and detection rates of a model."""
     good = found.good
     lines = [
         f"{model} ({card_hash}) on {found.dataset}, {found.split}",
         "",
         f"{good.n} good patches of {good.places} places",
         f"  {'false alarms of the pixels':<34}{share(good.alarms)}",
-        f"  {'no answer given':<34}{share(good.cannot_tell)}",
+        f"  {'no labels given':<34}{share(good.cannot_tell)}",
         *(f"    {check:<32}{share(value)}" for check, value in good.checks.items()),
         *(
             f"  {f'not an alarm: {check}':<34}{share(value)}"
             for check, value in good.not_alarms.items()
         ),
         "",
-        f"{'':<22}{'caught by pixels':<32}{'answer':>7}{'warn':>7}{'none':>7}",
+        f"{'':<22}{'flagged for pixels':<32}{'answer':>7}{'warn':>7}{'none':>7}",
         *(_group(group) for group in found.groups),
         "",
         *_unseen(found),
@@ -66,7 +66,7 @@ def of_measure(found: TrustMeasurement, model: str, card_hash: str) -> str:
 
 
 def as_markdown(found: TrustMeasurement) -> str:
-    """The same as tables for ``docs/trust.md``."""
+    """Format the same results as tables for ``docs/trust.md``."""
     lines = [
         *_alarm_rows("good patches", found.good),
         *_unseen_rows(found),
@@ -80,9 +80,9 @@ def as_markdown(found: TrustMeasurement) -> str:
 
 
 def share(value: Rate) -> str:
-    """Such as ``3.4% [1.6%, 6.8%] of 209``."""
+    """Format a rate, such as ``3.4% [1.6%, 6.8%] of 209``."""
     if value.share is None:
-        return "none to count"
+        return "no patches"
     low, high = value.interval
     return f"{value.share:.1%} [{low:.1%}, {high:.1%}] of {value.n:,}"
 
@@ -113,7 +113,7 @@ def _unseen(found: TrustMeasurement) -> Iterator[str]:
     if good is not None:
         yield f"{good.n} good patches of {good.places} places of the test split"
         yield f"  {'false alarms of the pixels':<34}{share(good.alarms)}"
-        yield f"  {'no answer given':<34}{share(good.cannot_tell)}"
+        yield f"  {'no labels given':<34}{share(good.cannot_tell)}"
         yield from (f"    {check:<32}{share(value)}" for check, value in good.checks.items())
         yield ""
 
@@ -147,7 +147,7 @@ def _row(group: TrustGroup) -> str:
 
 def _detectors(table: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     for name, shares in sorted(table.items(), key=lambda item: -item[1]["mean"]):
-        yield f"  {name:<12} catches {shares['mean']:.1%} of spoilt patches: " + ", ".join(
+        yield f"  {name:<12} detects {shares['mean']:.1%} of corrupted patches: " + ", ".join(
             f"{group} {value:.0%}" for group, value in shares.items() if group != "mean"
         )
 
@@ -155,12 +155,12 @@ def _detectors(table: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
 def _risk(title: str, found: SelectiveRisk) -> Iterator[str]:
     yield (
         f"{title} ({found.n}): {found.loss} {found.everything:.4f}; area "
-        "below risk against coverage, lower is better:"
+        "under the risk-coverage curve, lower is better:"
     )
     for order, words in ORDERS.items():
         curve = found.orders[order]
         low, high = curve.area_interval
         yield f"  {words:<20}{curve.area:.4f} [{low:.4f}, {high:.4f}]"
     for decision, value in found.decisions.items():
-        said = "none" if value.loss is None else f"{value.loss:.4f}"
-        yield f"  {decision:<20}{said} in {value.n}"
+        loss = "none" if value.loss is None else f"{value.loss:.4f}"
+        yield f"  {decision:<20}{loss} in {value.n}"

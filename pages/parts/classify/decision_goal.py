@@ -32,9 +32,9 @@ DEFAULT_LEVEL: Final = 0.8
 
 def choose(card: Card) -> str:
     """Let the user choose the aim of the thresholds; return the name of an aim of the card."""
-    from landcover.models.thresholds import DEFAULT_AIM, offered  # noqa: PLC0415 - the map comes first
+    from landcover.models.thresholds import DEFAULT_AIM, available_aims  # noqa: PLC0415 - the map comes first
 
-    there = offered(card)
+    there = available_aims(card)
     ways = [way for way in GOALS if any(aim.kind == way for aim in there)]
     if len(ways) < 2:
         return DEFAULT_AIM

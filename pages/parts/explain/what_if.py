@@ -86,10 +86,10 @@ def _outcome(
     _scene: Raster | None,
 ) -> tuple[WhatIf, Verdict]:
     from landcover.explain import what_if  # noqa: PLC0415 - loads torch
-    from landcover.trust.judge import judge  # noqa: PLC0415 - loads torch
+    from landcover.trust.assessment import assess  # noqa: PLC0415 - loads torch
 
     found = what_if.what_if(_model, _patch, settings.changes, scene=_scene, aim=aim)
-    return found, judge(_model, found.patch, found.after)
+    return found, assess(_model, found.patch, found.after)
 
 
 def _show_outcome(outcome: WhatIf, judged: Verdict, found: Result) -> None:

@@ -40,7 +40,7 @@ def _facts(card: Card) -> dict[str, str]:
         "Seed, date": f"{training.get('seed', '–')}, {training.get('date', '–')}",
         "Command": str(training.get("command", "–")),
         "Thresholds": card.threshold_rule,
-        "Thresholds for": ", ".join(aim.title for aim in thresholds.offered(card)),
+        "Thresholds for": ", ".join(aim.title for aim in thresholds.available_aims(card)),
         "Calibration": _calibration(card),
         "Label sets": _label_sets(card),
         "Attribution maps": "yes" if card.explainable else "no, its scores have no gradients",
@@ -113,7 +113,7 @@ def card_evidence(card: Card) -> pd.DataFrame | None:
 def _decisions(card: Card) -> pd.DataFrame:
     """Return one row per class: thresholds of every aim, calibration, and label sets."""
     table = pd.DataFrame({"Class": [data.short(name) for name in card.classes]})
-    for aim in thresholds.offered(card):
+    for aim in thresholds.available_aims(card):
         own = card.thresholds if aim.name == thresholds.DEFAULT_AIM else card.aims[aim.name]
         table[aim.name] = [own.get(name) for name in card.classes]
     sets = card.label_sets

@@ -83,7 +83,7 @@ def _slider(tried: Tried, chosen: tuple[str, ...]) -> None:
 def _buttons(row: data.Row, report: Evaluation, tried: Tried, chosen: tuple[str, ...]) -> None:
     """Show buttons to reset thresholds or take those of an aim."""
     own = dict(zip(report.classes, report.thresholds(), strict=True))
-    offered = {aim.title: aim.name for aim in aims.offered(row.card)} if row.card else {}
+    offered = {aim.title: aim.name for aim in aims.available_aims(row.card)} if row.card else {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button(
             "Reset to the report's",

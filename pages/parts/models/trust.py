@@ -110,7 +110,7 @@ def _alarms(card: Card, found: TrustMeasurement) -> None:
     st.markdown(
         f"Of {good.n:,} good patches of {good.places} places, **{percent(good.alarms)}** are "
         f"flagged for their pixels although nothing is wrong with them "
-        f"({target_sentence(good.alarms, at_most=records.FALSE_ALARMS)}), and for "
+        f"({target_sentence(good.alarms, at_most=records.TARGET_FALSE_ALARMS)}), and for "
         f"{percent(good.cannot_tell)} the verdict is “Can't tell”."
     )
     if found.good_test is not None:
@@ -128,12 +128,12 @@ def _alarms(card: Card, found: TrustMeasurement) -> None:
         Bar("the verdict is “Can't tell”", good.cannot_tell, FLAGGED),
         *(
             Bar(records.title_of(check), rate, FLAGGED)
-            for check, rate in good.every_check.items()
+            for check, rate in good.all_checks.items()
             if rate.hits
         ),
     ]
-    silent = [records.title_of(check) for check, rate in good.every_check.items() if not rate.hits]
-    figure = _bars(bars, "Share of good patches", records.FALSE_ALARMS, "at most")
+    silent = [records.title_of(check) for check, rate in good.all_checks.items() if not rate.hits]
+    figure = _bars(bars, "Share of good patches", records.TARGET_FALSE_ALARMS, "at most")
     table = _alarm_table(found)
     show.chart(
         figure, table, f"false-alarms-{card.name}", f"False alarms of {card.title} on good patches"
@@ -145,13 +145,13 @@ def _alarms(card: Card, found: TrustMeasurement) -> None:
 def _of_test(test: GoodPatches) -> str:
     flagged = [
         f"{theme.literal(records.title_of(check))} {rate.hits}"
-        for check, rate in test.every_check.items()
+        for check, rate in test.all_checks.items()
         if rate.hits
     ]
     return (
         f"Of {test.n:,} good patches of the test split, on which no bound was chosen, "
         f"**{percent(test.alarms)}** are flagged for their pixels "
-        f"({target_sentence(test.alarms, at_most=records.FALSE_ALARMS)}), and for "
+        f"({target_sentence(test.alarms, at_most=records.TARGET_FALSE_ALARMS)}), and for "
         f"{percent(test.cannot_tell)} the verdict is “Can't tell”"
         + (f"; by check: {', '.join(flagged)}." if flagged else ".")
     )
@@ -181,7 +181,7 @@ def _origin(card: Card, found: TrustMeasurement) -> str:
     note = (
         f" {theme.literal(card.title)} was trained on these patches, so the rates may be too low "
         "for other patches."
-        if found.learnt
+        if found.trained_on_split
         else ""
     )
     return (
@@ -201,7 +201,7 @@ def _alarm_table(found: TrustMeasurement) -> pd.DataFrame:
         for what, about, rate in (
             ("any check of the pixels", "all", part.alarms),
             ("the verdict is “Can't tell”", "all", part.cannot_tell),
-            *((records.title_of(name), "pixels", one) for name, one in part.every_check.items()),
+            *((records.title_of(name), "pixels", one) for name, one in part.all_checks.items()),
             *(
                 (records.title_of(name), "place or result, no alarm", one)
                 for name, one in part.not_alarms.items()
@@ -236,7 +236,8 @@ def _caught(card: Card, found: TrustMeasurement) -> None:
     everything = found.bad["all"]
     st.markdown(
         f"**{percent(everything)}** bad patches in {found.bad['all'].groups} groups are flagged "
-        f"for their pixels ({target_sentence(everything, at_least=records.CAUGHT)}): {parts}."
+        "for their pixels "
+        f"({target_sentence(everything, at_least=records.TARGET_CAUGHT)}): {parts}."
         + _weak(found.groups)
     )
     st.caption(
@@ -247,7 +248,7 @@ def _caught(card: Card, found: TrustMeasurement) -> None:
     )
     groups = sorted(found.groups, key=lambda one: (one.kind != "bad", one.pixels.share or 0.0))
     bars = [Bar(group.title, group.pixels, _series(group)) for group in groups]
-    figure = _bars(bars, "Share flagged for its pixels", records.CAUGHT, "at least")
+    figure = _bars(bars, "Share flagged for its pixels", records.TARGET_CAUGHT, "at least")
     table = pd.DataFrame(_group_row(group) for group in groups)
     show.chart(
         figure, table, f"caught-{card.name}", f"Bad patches that the checks of {card.title} flag"
@@ -267,7 +268,7 @@ def _weak(groups: Sequence[TrustGroup]) -> str:
         for group in groups
         if group.kind == "bad"
         and group.pixels.share is not None
-        and group.pixels.share < records.CAUGHT
+        and group.pixels.share < records.TARGET_CAUGHT
     ]
     if not weak:
         return " No group is below the target."

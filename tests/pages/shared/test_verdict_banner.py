@@ -14,7 +14,7 @@ def judged(decision: str, count: int) -> Verdict:
     findings = tuple(
         Finding(
             check=f"c{k}",
-            level="grave" if decision == "cannot tell" else "warn",
+            level="severe" if decision == "cannot tell" else "warn",
             about="pixels",
             value=1.0,
             bound=0.5,

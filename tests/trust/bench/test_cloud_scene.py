@@ -1,4 +1,4 @@
-"""The real scene of clouds and shadows: read, cut into windows, and found by the checks."""
+"""The real scene of clouds and shadows: read, cut into windows, and detected by the checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.trust.bench import cloud_scene
-from landcover.trust.pixel_checks import of_sky
+from landcover.trust.pixel_checks import sky_findings
 from tests.support import sky_scene
 
 
@@ -19,7 +19,7 @@ def row(sky: cloud_scene.Sky, name: str) -> np.ndarray:
     return found
 
 
-def test_the_airs_own_light_is_taken_from_visible_bands_alone(tmp_path: Path) -> None:
+def test_scattering_is_subtracted_from_visible_bands_only(tmp_path: Path) -> None:
     sky = cloud_scene.read(sky_scene.file(tmp_path))
     assert sky.values.shape == (12, 80, 80)
     # The darkest pixels, water, come down to 0.01 in visible light; all else as much.
@@ -29,7 +29,7 @@ def test_the_airs_own_light_is_taken_from_visible_bands_alone(tmp_path: Path) ->
         assert row(sky, name)[70, 40] == pytest.approx(same, abs=1e-6)
 
 
-def test_windows_are_sorted_by_what_hides_them(tmp_path: Path) -> None:
+def test_windows_are_grouped_by_shadow_and_cloud(tmp_path: Path) -> None:
     found = {
         group.name: group
         for group in cloud_scene.groups(cloud_scene.read(sky_scene.file(tmp_path)))
@@ -41,8 +41,8 @@ def test_windows_are_sorted_by_what_hides_them(tmp_path: Path) -> None:
         "real-clear": 34,
     }
     assert all(window.shape == (12, 400) for g in found.values() for window in g.windows)
-    assert {f.check for w in found["real-shadow"].windows for f in of_sky(w)} == {"shade"}
-    assert not any(of_sky(window) for window in found["real-clear"].windows)
+    assert {f.check for w in found["real-shadow"].windows for f in sky_findings(w)} == {"shade"}
+    assert not any(sky_findings(window) for window in found["real-clear"].windows)
 
 
 def test_cells_are_counted_once(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_cells_are_counted_once(tmp_path: Path) -> None:
         lambda _, msk: {"img": np.array([{}], dtype=object), "msk": msk},
     ],
 )
-def test_another_file_is_refused_in_one_sentence(change: object, tmp_path: Path) -> None:
+def test_another_file_gives_one_sentence(change: object, tmp_path: Path) -> None:
     assert callable(change)
     path = tmp_path / "other.npz"
     np.savez(path, **change(*sky_scene.arrays()))
@@ -83,17 +83,18 @@ def test_a_broken_or_missing_file_is_refused(content: bytes, tmp_path: Path) -> 
 
 
 @pytest.mark.data
-def test_real_shadow_and_cloud_are_found(shared_data: Path) -> None:
+def test_real_shadow_and_cloud_are_detected(shared_data: Path) -> None:
     sky = cloud_scene.read(shared_data / "cloudmask" / "ukis_csmask_sentinel2_test.npz")
     found = {group.name: group for group in cloud_scene.groups(sky)}
     caught = {
-        name: [bool(of_sky(window)) for window in group.windows] for name, group in found.items()
+        name: [bool(sky_findings(window)) for window in group.windows]
+        for name, group in found.items()
     }
     assert len(caught["real-shadow"]) == 52
     assert np.mean(caught["real-shadow"]) >= 0.95
     assert np.mean(caught["real-cloud"]) >= 0.95
     assert not any(caught["real-clear"])
-    shade = [any(f.check == "shade" for f in of_sky(w)) for w in found["real-shadow"].windows]
+    shade = [any(f.check == "shade" for f in sky_findings(w)) for w in found["real-shadow"].windows]
     assert np.mean(shade) >= 0.9
     counts = cloud_scene.cell_counts(sky)["shade"]
     assert counts["both"] / counts["there"] > 0.6

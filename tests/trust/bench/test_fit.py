@@ -1,4 +1,4 @@
-"""Fitting reads training and validation patches only, and can be stopped."""
+"""Fitting uses only training and validation patches, and can be stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from landcover.models.features import features_and_scores
 from landcover.models.model import Model
 from landcover.trust import novelty
 from landcover.trust.bench import fit
-from landcover.trust.bench.fit import spread_out
+from landcover.trust.bench.fit import evenly_spaced
 from landcover.trust.pixel_checks import cells
 from tests.support import tiny, trust_cases
 
@@ -30,7 +30,8 @@ def test_bounds_let_nearly_all_validation_patches_pass(model: Model) -> None:
     known = fit.fit(model, dataset)
     good = [record.patch() for record in dataset.records("validation")]
     beyond = [
-        known.beyond({**known.of_pixels(cells(p)), **known.of_features(model, p)}) for p in good
+        known.ratio({**known.spectrum_distance(cells(p)), **known.feature_distance(model, p)})
+        for p in good
     ]
     assert max(beyond) == pytest.approx(
         1, abs=1e-4
@@ -53,13 +54,13 @@ def test_the_test_split_is_not_read(model: Model, monkeypatch: pytest.MonkeyPatc
     assert set(asked) == {"train", "validation"}
 
 
-def test_it_stops_when_asked(model: Model) -> None:
+def test_fitting_can_be_cancelled(model: Model) -> None:
     stop = Event()
     with pytest.raises(Cancelled):
         fit.fit(model, trust_cases.dataset(), report=lambda _: stop.set(), cancel=stop)
 
 
-def test_a_model_without_features_gets_a_bound_for_pixels_only(
+def test_a_model_without_features_only_gets_a_bound_for_the_spectrum(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -87,19 +88,19 @@ def test_patches_without_any_date_are_refused(model: Model) -> None:
         fit.fit(model, Dataset(name="b", title="B", all_records=plain))
 
 
-def test_a_choice_of_records_is_spread_over_all() -> None:
+def test_chosen_records_are_evenly_spaced() -> None:
     records = trust_cases.dataset().records("train")
-    assert spread_out(records, 100) == records
-    some = spread_out(records, 4)
+    assert evenly_spaced(records, 100) == records
+    some = evenly_spaced(records, 4)
     assert [one.number for one in some] == [0, 10, 20, 30]
 
 
-def test_features_of_a_batch_are_those_of_each(model: Model) -> None:
+def test_features_do_not_depend_on_the_batch(model: Model) -> None:
     patches = [trust_cases.record(k, "train").patch() for k in range(11)]
-    watch = fit.Watch(lambda _: None, None, 11)
-    seen = fit.look(model, patches, watch, "patches")
+    counter = fit.ProgressCounter(lambda _: None, None, 11)
+    seen = fit.compute(model, patches, counter, "patches")
     assert seen.features is not None
     assert len(seen.features) == len(seen.scores) == len(seen.logs) == 11
     one, _ = features_and_scores(model, model.tensor(patches[9])[None])
     np.testing.assert_allclose(seen.features[9], one.numpy()[0], rtol=1e-4, atol=1e-6)
-    assert watch.done == 11
+    assert counter.done == 11

@@ -1,4 +1,4 @@
-"""Real bad scenes: which windows are cut, and that clouds are where the clear date has none."""
+"""Real bad scenes: their windows, and that cloudy ones are brighter than on the clear date."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core.raster import Provenance
-from landcover.trust.bench.real_scenes import STEP, pretending, scene_groups, windows
+from landcover.trust.bench.real_scenes import STEP, as_level_2a, scene_groups, windows
 from tests.support import tiny
 
 
@@ -17,7 +17,7 @@ def test_a_folder_without_scenes_has_no_groups(tmp_path: Path) -> None:
     assert scene_groups(tmp_path) == ()
 
 
-def test_windows_are_whole_and_leave_gaps_out() -> None:
+def test_windows_with_gaps_are_left_out() -> None:
     valid = np.ones((240, 300), dtype=bool)
     valid[0, 0] = False
     scene = tiny.random_patch(data=np.zeros((12, 240, 300), dtype=np.float32), valid=valid)
@@ -26,12 +26,12 @@ def test_windows_are_whole_and_leave_gaps_out() -> None:
     assert {(p.height, p.width) for p in cut} == {(120, 120)}
 
 
-def test_pretending_drops_the_cirrus_band_and_says_level_2a() -> None:
+def test_level_1c_as_level_2a_drops_the_cirrus_band() -> None:
     pixels = np.arange(13, dtype=np.float32)[:, None, None] * np.ones((13, 120, 120), np.float32)
     patch = tiny.random_patch(
         data=pixels, bands=L1C_BAND_NAMES, provenance=Provenance(source="x", level="L1C")
     )
-    found = pretending(patch)
+    found = as_level_2a(patch)
     assert found.bands == BAND_NAMES
     assert found.provenance.level == "L2A"
     assert found.band("B11")[0, 0] == 11  # 10 was B10

@@ -1,4 +1,4 @@
-"""The figures of the verdict are read with their form, and a damaged file is one sentence."""
+"""Measurements of the verdict are validated when read; a damaged file gives one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from landcover.core.errors import CorruptModel
 from landcover.models import registry
-from landcover.trust import files, judge, pixel_checks, quality
+from landcover.trust import assessment, files, pixel_checks, quality
 from landcover.trust.bench import records
 from landcover.trust.bench.records import MIXTURES, ORDERS, RiskCurve
 from tests.support.verdict_file import HASH, figures
@@ -22,13 +22,13 @@ def written(folder: Path, values: dict[str, Any]) -> Path:
     return folder
 
 
-def test_every_part_of_the_file_is_there(tmp_path: Path) -> None:
+def test_every_part_of_the_file_is_read(tmp_path: Path) -> None:
     raw = figures()
     found = records.load(written(tmp_path, raw), HASH)
     assert found is not None
     assert found.good.n == raw["good"]["n"] == found.good.alarms.n
     assert found.good.alarms.hits == raw["good"]["alarms"]["hits"]
-    assert found.learnt
+    assert found.trained_on_split
     assert [group.name for group in found.groups] == [one["name"] for one in raw["groups"]]
     assert found.bad["real"].share is not None
     assert set(found.selective) == set(MIXTURES)
@@ -37,43 +37,45 @@ def test_every_part_of_the_file_is_there(tmp_path: Path) -> None:
         assert own.orders["verdict"].risk[-1] == pytest.approx(own.everything, abs=1e-4)
 
 
-def test_a_check_that_never_spoke_has_no_false_alarms_and_an_interval(tmp_path: Path) -> None:
+def test_a_check_without_findings_has_no_false_alarms_and_an_interval(tmp_path: Path) -> None:
     raw = figures()
     found = records.load(written(tmp_path, raw), HASH)
     assert found is not None
-    assert set(records.PIXEL_CHECKS) <= set(found.good.every_check)
-    silent = found.good.every_check["offset"]
+    assert set(records.PIXEL_CHECKS) <= set(found.good.all_checks)
+    silent = found.good.all_checks["offset"]
     assert "offset" not in raw["good"]["checks"]
     assert (silent.hits, silent.share) == (0, 0)
     assert 0 < silent.interval[1] < 0.2
-    hits = [rate.hits for rate in found.good.every_check.values()]
+    hits = [rate.hits for rate in found.good.all_checks.values()]
     assert hits == sorted(hits, reverse=True)
 
 
-def test_test_patches_are_there_where_they_were_read(tmp_path: Path) -> None:
+def test_test_patches_are_optional(tmp_path: Path) -> None:
     raw = figures()
     found = records.load(written(tmp_path, raw), HASH)
     assert found is not None
     assert found.good_test is not None
     assert (found.good_test.n, found.good_test.places) == (30, 5)
-    assert found.good_test.alarms.hits == found.good_test.every_check["shade"].hits == 3
+    assert found.good_test.alarms.hits == found.good_test.all_checks["shade"].hits == 3
     del raw["good_test"]
     without = records.load(written(tmp_path, raw), HASH)
     assert without is not None
     assert without.good_test is None
 
 
-def test_every_check_of_the_library_has_words() -> None:
-    sources = [Path(module.__file__ or "").read_text() for module in (pixel_checks, quality, judge)]
-    said = {*records.PIXEL_CHECKS, *records.OTHER_CHECKS}
-    for name in said:
+def test_every_check_has_a_description() -> None:
+    sources = [
+        Path(module.__file__ or "").read_text() for module in (pixel_checks, quality, assessment)
+    ]
+    described = {*records.PIXEL_CHECKS, *records.OTHER_CHECKS}
+    for name in described:
         assert any(f'"{name}"' in source for source in sources), name
-    for cause, echoes in judge.ECHOES.items():
-        assert {cause, *echoes} <= said
+    for cause, repeats in assessment.REPEATS.items():
+        assert {cause, *repeats} <= described
     assert records.title_of("unheard-of") == "unheard-of"
 
 
-def test_without_a_file_there_is_nothing(tmp_path: Path) -> None:
+def test_a_missing_file_gives_none(tmp_path: Path) -> None:
     assert records.load(tmp_path, HASH) is None
 
 
@@ -97,7 +99,7 @@ def test_the_file_of_another_card_is_refused(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("value", [None, "lost"])
-def test_a_damaged_file_is_one_sentence(
+def test_a_damaged_file_gives_one_sentence(
     tmp_path: Path, path: tuple[str | int, ...], value: str | None
 ) -> None:
     raw = copy.deepcopy(figures())

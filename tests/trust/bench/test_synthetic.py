@@ -1,4 +1,4 @@
-"""Spoilt patches: each group is what its title says, always the same, and leaves no trace."""
+"""Corrupted patches: each group is as its title states, reproducible, and without side effects."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from landcover.core.raster import Raster
 from landcover.io.samples import read_sample
 from landcover.trust.bench.synthetic import (
     CLOUD,
-    SPOILERS,
+    CORRUPTIONS,
     blob,
-    in_order,
     made_groups,
-    painted,
+    paint,
+    reorder_bands,
     with_pixels,
 )
 
@@ -26,37 +26,37 @@ def good() -> Raster:
     return read_sample("austria-fields")
 
 
-def spoilt(name: str, patch: Raster, seed: int = 0) -> Raster:
-    return SPOILERS[name][1](patch, np.random.default_rng(seed))
+def corrupted(name: str, patch: Raster, seed: int = 0) -> Raster:
+    return CORRUPTIONS[name][1](patch, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("name", SPOILERS)
-def test_every_spoiler_changes_the_pixels_and_nothing_else(name: str, good: Raster) -> None:
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_every_corruption_changes_only_the_pixels(name: str, good: Raster) -> None:
     before = good.data.copy()
-    bad = spoilt(name, good)
+    bad = corrupted(name, good)
     np.testing.assert_array_equal(good.data, before)
     assert bad.data.shape == before.shape
     assert not np.array_equal(bad.data, before)
     assert replace(bad, data=good.data, valid=good.valid).transform == good.transform
     assert (bad.crs, bad.acquired, bad.bands) == (good.crs, good.acquired, good.bands)
-    np.testing.assert_array_equal(spoilt(name, good).data, bad.data)
+    np.testing.assert_array_equal(corrupted(name, good).data, bad.data)
 
 
-def test_orders_of_bands_only_move_them(good: Raster) -> None:
-    assert in_order(good, ["B8A", *BAND_NAMES[1:]]).band("B01").sum() == good.band("B8A").sum()
-    swapped = spoilt("red-blue", good)
+def test_reordering_only_moves_bands(good: Raster) -> None:
+    assert reorder_bands(good, ["B8A", *BAND_NAMES[1:]]).band("B01").sum() == good.band("B8A").sum()
+    swapped = corrupted("red-blue", good)
     np.testing.assert_array_equal(swapped.band("B02"), good.band("B04"))
     np.testing.assert_array_equal(swapped.band("B04"), good.band("B02"))
     np.testing.assert_array_equal(swapped.band("B08"), good.band("B08"))
-    last = spoilt("alphabetical", good)
+    last = corrupted("alphabetical", good)
     np.testing.assert_array_equal(last.band("B12"), good.band("B8A"))
-    assert sorted(spoilt("random-order", good).data.sum(axis=(1, 2))) == pytest.approx(
+    assert sorted(corrupted("random-order", good).data.sum(axis=(1, 2))) == pytest.approx(
         sorted(good.data.sum(axis=(1, 2)))
     )
 
 
 def test_shuffling_keeps_every_spectrum(good: Raster) -> None:
-    bad = spoilt("shuffled", good)
+    bad = corrupted("shuffled", good)
     for pixels in (bad, good):
         assert pixels.data.shape == (12, 120, 120)
     columns = [np.sort(p.data.reshape(12, -1).view(np.float32).sum(0)) for p in (bad, good)]
@@ -64,26 +64,26 @@ def test_shuffling_keeps_every_spectrum(good: Raster) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_blob_covers_about_its_share(share: float) -> None:
+def test_a_blob_has_about_its_share(share: float) -> None:
     mask = blob((120, 120), share, np.random.default_rng(1))
     assert 0 <= mask.min() <= mask.max() <= 1
     assert mask.mean() == pytest.approx(share, abs=0.06)
 
 
 def test_paint_is_a_mixture(good: Raster) -> None:
-    half = painted(good, CLOUD, np.full((120, 120), 0.5, dtype=np.float32))
+    half = paint(good, CLOUD, np.full((120, 120), 0.5, dtype=np.float32))
     wanted = (good.band("B02") + CLOUD[1]) / 2
     np.testing.assert_allclose(half.band("B02"), wanted, rtol=1e-5)
     np.testing.assert_array_equal(
-        painted(good, CLOUD, np.zeros((120, 120), dtype=np.float32)).data, good.data
+        paint(good, CLOUD, np.zeros((120, 120), dtype=np.float32)).data, good.data
     )
 
 
-def test_groups_are_made_anew_each_time_and_say_what_they_are(good: Raster) -> None:
+def test_groups_are_reproducible_and_describe_themselves(good: Raster) -> None:
     other = with_pixels(good, good.data * 0.9)
     groups = made_groups([good, other])
     names = [group.name for group in groups]
-    assert names == [*SPOILERS, "photograph-grey", "photograph-red"]
+    assert names == [*CORRUPTIONS, "photograph-grey", "photograph-red"]
     for group in groups:
         assert group.kind == "bad"
         assert not group.real
@@ -94,7 +94,7 @@ def test_groups_are_made_anew_each_time_and_say_what_they_are(good: Raster) -> N
     np.testing.assert_array_equal(first, second)
 
 
-def test_photographs_lie_in_the_visible_bands(good: Raster) -> None:
+def test_photographs_fill_the_visible_bands(good: Raster) -> None:
     grey, red = (
         list(group.patches()) for group in made_groups([good]) if group.name.startswith("photo")
     )
