@@ -1,4 +1,4 @@
-"""What a user does, in the words that the tests use."""
+"""Actions of a user, shared by the browser tests."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ MAP_FRAME = "iframe[title='streamlit_folium.st_folium']"
 
 
 def open_app(page: Page, url: str) -> FrameLocator:
-    """Open the app and wait until its map stands with its background."""
+    """Open the app and wait until the map with its background is drawn."""
     page.goto(url)
     frame = page.frame_locator(MAP_FRAME)
     expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible()
-    # The page's last part: nothing below will move any more.
+    # The last part of the page: after it, nothing moves any more.
     expect(heading(page, "Six real places")).to_be_visible()
     settle(page, frame)
     return frame
 
 
 def settle(page: Page, frame: FrameLocator) -> None:
-    """Wait until the map has stood still for a while: it moves as the page around it grows."""
+    """Wait until the map has stopped moving: it moves while the page around it grows."""
     still, last = 0, None
     for _ in range(150):
         now = pin(frame, 1).bounding_box()
@@ -35,7 +35,7 @@ def settle(page: Page, frame: FrameLocator) -> None:
             return
         last = now
         page.wait_for_timeout(200)
-    raise AssertionError("the map never came to rest")
+    raise AssertionError("the map did not stop moving")
 
 
 def heading(page: Page, text: str) -> Locator:
@@ -49,7 +49,7 @@ def pin(frame: FrameLocator, number: int) -> Locator:
 
 
 def verdict(page: Page) -> Locator:
-    """The list of covers that were found."""
+    """The list of land covers that were found."""
     return page.locator("ul.landcover-verdict")
 
 
@@ -58,19 +58,19 @@ def click_sample(page: Page, frame: FrameLocator, number: int) -> None:
     pin(frame, number).click()
     expect(heading(page, samples()[number - 1].title)).to_be_visible()
     expect(verdict(page)).to_contain_text("%")
-    # Below the explanation the page is complete.
+    # With this button the page is complete.
     expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible()
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    """Take the first option that contains a text, of the select box with that label."""
+    """Choose the first option that contains a text in the select box with that label."""
     page.get_by_role("combobox", name=label).click()
     page.keyboard.type(option)
     page.get_by_role("option").filter(has_text=option).first.click()
 
 
 def upload(page: Page, *files: Path) -> None:
-    """Give files to the app by its upload tab."""
+    """Upload files in the upload tab."""
     page.get_by_role("tab", name="Upload a file").click()
     page.locator("input[type=file]").set_input_files(list(files))
 

@@ -1,4 +1,4 @@
-"""The Classify page as a user meets it: in a real browser, with the network cut off."""
+"""The Classify page in a real browser, without access to the internet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.browser.conftest import serve
 pytestmark = pytest.mark.browser
 
 
-def test_opens_with_a_map_and_asks_nobody(page: Page, app: str, outside: list[str]) -> None:
+def test_opens_with_a_map_and_no_outside_requests(page: Page, app: str, outside: list[str]) -> None:
     frame = steps.open_app(page, app)
     box = frame.locator(".leaflet-container").bounding_box()
     assert box is not None
@@ -45,7 +45,7 @@ def test_click_on_a_sample_gives_covers_and_probabilities(
         assert label in shown
     expect(frame.locator("img.leaflet-image-layer")).to_be_visible()
     expect(page.locator(".st-key-classify_chart .js-plotly-plot")).to_be_visible()
-    page.get_by_text("The same as a table").click()
+    page.get_by_text("Show as a table").click()
     rows = page.get_by_role("table").first.get_by_role("row")
     expect(rows).to_have_count(len(CLASS_NAMES) + 1)
     # The map repeats its last click with every answer; that must not undo a later choice.
@@ -92,7 +92,7 @@ def test_larger_picture_lets_the_user_choose_a_window(page: Page, app: str, tmp_
     row.press("Enter")
     expect(row).to_have_value("240")
     expect(steps.verdict(page)).to_contain_text("%")
-    # A click beside the window, still inside the picture, moves it there.
+    # A click next to the window, still inside the image, moves it there.
     chart = page.locator(steps.MAP_FRAME).bounding_box()
     assert chart is not None
     page.mouse.click(chart["x"] + chart["width"] / 2, chart["y"] + chart["height"] / 2 - 150)
@@ -103,7 +103,7 @@ def test_larger_picture_lets_the_user_choose_a_window(page: Page, app: str, tmp_
     ("name", "data"),
     [("notes.tif", b"not a picture at all"), ("empty.tif", b""), ("broken.zip", b"PK\x03\x04rest")],
 )
-def test_bad_upload_gives_one_sentence_and_the_app_goes_on(
+def test_bad_upload_gives_one_message_and_the_app_continues(
     page: Page, app: str, tmp_path: Path, name: str, data: bytes
 ) -> None:
     steps.open_app(page, app)
@@ -119,7 +119,7 @@ def test_bad_upload_gives_one_sentence_and_the_app_goes_on(
     expect(page.get_by_text(name + "'")).to_have_count(0)
 
 
-def test_click_elsewhere_says_what_is_there_and_what_to_do(page: Page, app: str) -> None:
+def test_click_elsewhere_explains_what_to_do(page: Page, app: str) -> None:
     frame = steps.open_app(page, app)
     chart = frame.locator(".leaflet-container")
     chart.click(position={"x": 60, "y": 250})
@@ -127,7 +127,7 @@ def test_click_elsewhere_says_what_is_there_and_what_to_do(page: Page, app: str)
     expect(frame.locator(".lc-nowhere")).to_be_visible()
     page.get_by_role("button", name="Go to the nearest sample").click()
     expect(steps.verdict(page)).to_contain_text("%")
-    # Below the explanation the page is complete, and no button moves under the pointer.
+    # With this button the page is complete, and no button moves under the pointer.
     expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible()
     page.get_by_role("button", name="Previous place").click()
     expect(page.get_by_role("button", name="Fetch the best image")).to_be_visible()
@@ -140,7 +140,7 @@ def test_drawn_rectangle_chooses_the_sample_in_it(page: Page, app: str) -> None:
     target = steps.pin(frame, 4).bounding_box()
     assert target is not None
     frame.locator(".leaflet-draw-draw-rectangle").click()
-    # The tool is ready once it says how to use it.
+    # The tool is ready when its tooltip is shown.
     expect(frame.locator(".leaflet-draw-tooltip")).to_have_count(1)
     tip = (target["x"] + target["width"] / 2, target["y"] + target["height"])
     page.mouse.move(tip[0] - 40, tip[1] - 30)
@@ -151,7 +151,7 @@ def test_drawn_rectangle_chooses_the_sample_in_it(page: Page, app: str) -> None:
     expect(page.get_by_role("heading", name=samples()[3].title)).to_be_visible()
 
 
-def test_coordinates_lead_there_and_nonsense_is_explained(page: Page, app: str) -> None:
+def test_coordinates_work_and_invalid_ones_are_explained(page: Page, app: str) -> None:
     steps.open_app(page, app)
     page.get_by_role("tab", name="Coordinates").click()
     box = page.get_by_role("textbox", name="Latitude and longitude")
@@ -217,23 +217,23 @@ def test_choice_and_view_survive_a_visit_to_models(page: Page, app: str) -> None
     expect(frame.locator("img.leaflet-image-layer")).to_be_in_viewport()
 
 
-def test_online_layers_are_asked_for_only_when_chosen(
+def test_online_layers_are_requested_only_when_chosen(
     page: Page, app: str, outside: list[str]
 ) -> None:
     frame = steps.open_app(page, app)
     assert outside == []
-    # By keyboard: a menu that opens by hovering shuts again when the page moves beneath the mouse.
+    # By keyboard: a menu opened by hovering closes when the page moves under the mouse.
     frame.get_by_role("button", name="Layers").press("Enter")
     frame.get_by_role("checkbox", name="OpenStreetMap, detailed (online)").press("Space")
     page.wait_for_timeout(500)
     assert outside
     assert all("tile.openstreetmap.org" in url for url in outside)
-    # The offline background is still there below the layer that does not answer.
+    # The offline background is still visible below the layer that does not answer.
     expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_fits_a_telephone(page: Page, app: str, scheme: str) -> None:
+def test_fits_a_phone(page: Page, app: str, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.set_viewport_size({"width": 400, "height": 850})
     frame = steps.open_app(page, app)
@@ -263,10 +263,10 @@ def fresh_app() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("name", "head"), [("explain", "Why this result?"), ("models", "Which model should I use?")]
 )
-def test_a_page_s_own_address_leads_there_through_the_app(
+def test_a_page_can_be_opened_by_its_own_address(
     page: Page, fresh_app: str, name: str, head: str
 ) -> None:
-    """The first visitor of a server decides how Streamlit takes the folder of pages."""
+    """The first visitor of a server determines how Streamlit treats the folder of pages."""
     for _ in ("first", "again"):
         page.goto(f"{fresh_app}/{name}")
         expect(page.get_by_role("heading", name=head)).to_be_visible(timeout=90_000)

@@ -1,4 +1,4 @@
-"""Live imagery in the real app, from a real STAC API and a real web server on loopback."""
+"""Live imagery in the real app, from a STAC API and a web server on loopback."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ask(page: Page, archive: Archive, place: str, first: str, last: str) -> None
     page.keyboard.press("Escape")
 
 
-def test_fetches_classifies_and_takes_another_date(
+def test_fetches_classifies_and_shows_another_date(
     page: Page, live_app: str, archive: Archive, live: RangeServer
 ) -> None:
     frame = steps.open_app(page, live_app)
@@ -64,7 +64,7 @@ def test_fetches_classifies_and_takes_another_date(
     expect(page.get_by_role("button", name=f"Show {day}")).to_be_visible()
 
 
-def test_a_hanging_archive_can_be_left(
+def test_a_hanging_archive_can_be_cancelled(
     page: Page, live_app: str, archive: Archive, live: RangeServer
 ) -> None:
     steps.open_app(page, live_app)
@@ -76,7 +76,7 @@ def test_a_hanging_archive_can_be_left(
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_an_archive_that_fails_says_what_to_do(
+def test_a_failing_archive_explains_what_to_do(
     page: Page, live_app: str, archive: Archive, live: RangeServer
 ) -> None:
     steps.open_app(page, live_app)

@@ -1,4 +1,4 @@
-"""The Models page in a real browser: charts draw, and a threshold is moved by keyboard."""
+"""The Models page in a real browser: charts, and a threshold moved by keyboard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def open_models(page: Page, app: str) -> None:
     expect(page.get_by_role("heading", name="Class by class")).to_be_visible()
 
 
-def test_a_threshold_moves_by_keyboard_and_comes_back(
+def test_a_threshold_moves_by_keyboard_and_is_reset(
     page: Page, app: str, outside: list[str]
 ) -> None:
     page.set_viewport_size({"width": 1280, "height": 2400})
@@ -42,7 +42,7 @@ def test_a_threshold_moves_by_keyboard_and_comes_back(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_fits_a_telephone(page: Page, app: str, scheme: str) -> None:
+def test_fits_a_phone(page: Page, app: str, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     open_models(page, app)
     page.set_viewport_size({"width": 400, "height": 850})

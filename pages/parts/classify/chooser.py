@@ -194,20 +194,20 @@ def _upload() -> None:
 def _window() -> None:
     """Show row and column of the window in a picture that is larger than a patch."""
     chosen = choice.current()
-    whole = choice.uploads().get(chosen.upload or "") if chosen else None
+    image = choice.uploads().get(chosen.upload or "") if chosen else None
     colours = choice.picture_of(chosen)
     if chosen is not None and colours is not None:
         _colour_window(chosen, colours)
         return
-    if chosen is None or whole is None or max(whole.height, whole.width) <= PATCH_PIXELS:
+    if chosen is None or image is None or max(image.height, image.width) <= PATCH_PIXELS:
         return
     st.markdown(
-        f"Your image has {whole.height} × {whole.width} pixels. Click in it on the map, or set "
+        f"Your image has {image.height} × {image.width} pixels. Click in it on the map, or set "
         "where the window of 1200 m starts."
     )
     _window_inputs(
         chosen,
-        (whole.height, whole.width),
+        (image.height, image.width),
         side=PATCH_PIXELS,
         step=GRID_STEP,
         prefix="classify",
@@ -215,16 +215,16 @@ def _window() -> None:
     )
 
 
-def _colour_window(chosen: choice.Chosen, whole: Raster) -> None:
-    if max(whole.height, whole.width) <= SIDE:
+def _colour_window(chosen: choice.Chosen, image: Raster) -> None:
+    if max(image.height, image.width) <= SIDE:
         return
     st.markdown(
-        f"Your picture has {whole.height} × {whole.width} pixels. The {SIDE} × {SIDE} in the "
+        f"Your picture has {image.height} × {image.width} pixels. The {SIDE} × {SIDE} in the "
         "middle are classified unless you set where the window starts."
     )
     _window_inputs(
         chosen,
-        (whole.height, whole.width),
+        (image.height, image.width),
         side=SIDE,
         step=SIDE // 2,
         prefix="classify_colours",

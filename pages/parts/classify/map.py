@@ -232,11 +232,11 @@ def _pin(number: int, lean: int, words: str) -> str:
 def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
     """Build the layers that follow the choice: image, outline, or a place without an image."""
     group = folium.FeatureGroup(control=False)
-    for key, whole in choice.uploads().items():
-        if max(whole.height, whole.width) > 120:
-            _picture(key, whole, opacity=0.75).add_to(group)
+    for key, image in choice.uploads().items():
+        if max(image.height, image.width) > 120:
+            _picture(key, image, opacity=0.75).add_to(group)
             folium.Polygon(
-                whole.outline, color="#1c4f8a", weight=2, fill=False, interactive=False
+                image.outline, color="#1c4f8a", weight=2, fill=False, interactive=False
             ).add_to(group)
     patch = choice.patch_of(chosen)
     if chosen is not None and chosen.drawn is not None:

@@ -31,29 +31,29 @@ FRAME: Final = (232, 89, 12)
 """Colour of the frame around the window: the accent of the page."""
 
 
-def beside_map(chosen: choice.Chosen, whole: Raster) -> None:
+def beside_map(chosen: choice.Chosen, picture: Raster) -> None:
     """Show title, verdict, prediction, the picture with its window, and the limits."""
-    st.subheader(theme.literal(whole.provenance.source), anchor=False)
+    st.subheader(theme.literal(picture.provenance.source), anchor=False)
     size = f"{SIDE} × {SIDE} pixels, {SIDE * PIXEL_M} m where a pixel is {PIXEL_M} m"
     st.caption(f"A colour picture has no place, so it is not on the map · {size}")
     name = _model()
-    found = _classified(name, chosen, whole) if name else None
+    found = _classified(name, chosen, picture) if name else None
     if name and found:
         verdict_banner.show(found.verdict)
         st.html(verdict(found, loaded_models.title(name)))
     with st.container(key="classify_colours"):
-        st.image(theme.png(*framed(whole, chosen.row, chosen.col)))
+        st.image(theme.png(*framed(picture, chosen.row, chosen.col)))
     if name and found:
         _limits(name)
 
 
-def below_map(chosen: choice.Chosen, whole: Raster) -> None:
+def below_map(chosen: choice.Chosen, picture: Raster) -> None:
     """Show all probabilities, the attribution map, downloads and provenance."""
     name = _model(quiet=True)
-    found = _classified(name, chosen, whole, quiet=True) if name else None
+    found = _classified(name, chosen, picture, quiet=True) if name else None
     if not name or not found:
         return
-    seen = whole.window(chosen.row, chosen.col, SIDE)
+    seen = picture.window(chosen.row, chosen.col, SIDE)
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("All ten land covers", anchor=False)
@@ -67,9 +67,9 @@ def below_map(chosen: choice.Chosen, whole: Raster) -> None:
             config={"displayModeBar": False},
             key="classify_colours_chart",
         )
-        with st.expander("The same as a table"):
+        with st.expander("Show as a table"):
             st.table(table(found), border="horizontal")
-        report = _report(name, chosen, whole, found)
+        report = _report(name, chosen, picture, found)
         with st.expander("Source: file, window, model"):
             rows = provenance(report, loaded_models.card(name).training)
             st.table({k: theme.literal(v) for k, v in rows.items()}, border="horizontal")
@@ -142,8 +142,8 @@ def chart(found: Result, ink: theme.Ink) -> go.Figure:
     for y, score in zip(ys, scores, strict=True):
         called = score.predicted and not found.quality.abstained
         style = {"color": ink.text if called else ink.quiet, "size": 13}
-        said = f"{score.probability:.0%} {decision(score, found)}".rstrip(" –")
-        for x, side, text in ((0.0, "left", BY_NAME[score.label].short), (1.0, "right", said)):
+        value = f"{score.probability:.0%} {decision(score, found)}".rstrip(" –")
+        for x, side, text in ((0.0, "left", BY_NAME[score.label].short), (1.0, "right", value)):
             figure.add_annotation(
                 x=x, y=y + 0.42, text=f"<b>{text}</b>" if called else text, showarrow=False,
                 xanchor=side, yanchor="middle", font=style,
@@ -163,40 +163,40 @@ def chart(found: Result, ink: theme.Ink) -> go.Figure:
     return figure
 
 
-def framed(whole: Raster, row: int, col: int) -> tuple[ByteArray, int]:
+def framed(picture: Raster, row: int, col: int) -> tuple[ByteArray, int]:
     """Return the picture with a frame around the window, and how often to repeat its pixels.
 
     Large pictures are shown with fewer pixels; the classification uses all pixels of the window.
     """
-    image = whole.image()
-    if max(whole.height, whole.width) <= SIDE:
+    image = picture.image()
+    if max(picture.height, picture.width) <= SIDE:
         return image, SHOWN // SIDE
-    step = max(1, max(whole.height, whole.width) // (2 * SHOWN))
-    width = max(1, round(max(whole.height, whole.width) / 200))
-    rows, cols = np.ogrid[: whole.height, : whole.width]
+    step = max(1, max(picture.height, picture.width) // (2 * SHOWN))
+    width = max(1, round(max(picture.height, picture.width) / 200))
+    rows, cols = np.ogrid[: picture.height, : picture.width]
     # The frame is outside the window, so that all classified pixels are visible.
     top, left = row - width, col - width
     bottom, right = row + SIDE + width, col + SIDE + width
     outer = (rows >= top) & (rows < bottom) & (cols >= left) & (cols < right)
     inner = (rows >= row) & (rows < row + SIDE) & (cols >= col) & (cols < col + SIDE)
     image[outer & ~inner] = (*FRAME, 255)
-    return image[::step, ::step], max(1, SHOWN // max(whole.height, whole.width))
+    return image[::step, ::step], max(1, SHOWN // max(picture.height, picture.width))
 
 
 def provenance(report: ClassificationReport, training: dict[str, Any]) -> dict[str, str]:
     """Return the source of the picture and of the prediction, as rows of a table."""
-    said = report.provenance
-    rows, cols = said.picture_pixels or said.pixels
-    side, window = said.pixel_m, said.window
+    source = report.provenance
+    rows, cols = source.picture_pixels or source.pixels
+    side, window = source.pixel_m, source.window
     return {
-        "Source": said.source,
+        "Source": source.source,
         "Size": f"{rows} × {cols} pixels",
         "Window": f"from row {window.row}, column {window.col}" if window else "the entire picture",
         "Pixel": f"{side:.3g} m, as the file states" if side else "not stated; 10 m is assumed",
-        "Scaling": said.scaling,
-        "Notes": "; ".join(said.notes) or "none",
+        "Scaling": source.scaling,
+        "Notes": "; ".join(source.notes) or "none",
         "Transparent pixels": f"{report.quality.nodata_fraction:.1%}",
-        "Model": f"{said.model}, card {said.card_hash}, {said.model_choice}",
+        "Model": f"{source.model}, card {source.card_hash}, {source.model_choice}",
         "Trained on": f"{training.get('dataset', 'not stated')}, split "
         + (" and ".join(map(str, training.get("splits", ()))) or "not stated"),
     }
@@ -216,11 +216,11 @@ def _model(*, quiet: bool = False) -> str | None:
 
 
 def _classified(
-    name: str, chosen: choice.Chosen, whole: Raster, *, quiet: bool = False
+    name: str, chosen: choice.Chosen, picture: Raster, *, quiet: bool = False
 ) -> Result | None:
     """Return the result, or None if the model rejects the pixels; show why unless ``quiet``."""
     try:
-        return loaded_models.predict(name, chosen.key, whole.window(chosen.row, chosen.col, SIDE))
+        return loaded_models.predict(name, chosen.key, picture.window(chosen.row, chosen.col, SIDE))
     except LandcoverError as error:
         if not quiet:
             verdict_banner.show_error(error)
@@ -238,10 +238,12 @@ def _limits(name: str) -> None:
     )
 
 
-def _report(name: str, chosen: choice.Chosen, whole: Raster, found: Result) -> ClassificationReport:
+def _report(
+    name: str, chosen: choice.Chosen, picture: Raster, found: Result
+) -> ClassificationReport:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.report import classification, picture_limits  # noqa: PLC0415 - loads torch
 
-    seen = classification.view(whole, (chosen.row, chosen.col))
+    seen = classification.view(picture, (chosen.row, chosen.col))
     limits = picture_limits.limits_of(registry.default().folder(name))
-    return classification.report_of(found, whole.provenance.source, seen=seen, limits=limits)
+    return classification.report_of(found, picture.provenance.source, seen=seen, limits=limits)

@@ -156,9 +156,9 @@ def _class_text(
     present = score.predicted and not found.quality.abstained
     colour = ink.text if present else ink.quiet
     weight = "<b>{}</b>" if present else "{}"
-    said = f"{score.probability:.0%} {_decided(score, found)}"
+    text = f"{score.probability:.0%} {_decided(score, found)}"
     _text(figure, weight.format(name), colour, x=0.03, y=y + 0.46, side="left")
-    _text(figure, weight.format(said), colour, x=1.0, y=y + 0.46, side="right")
+    _text(figure, weight.format(text), colour, x=1.0, y=y + 0.46, side="right")
 
 
 def _decided(score: LabelScore, found: Result) -> str:

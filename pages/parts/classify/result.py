@@ -80,7 +80,7 @@ def _probabilities(name: str, found: Result, truth: frozenset[str] | None) -> No
         key="classify_chart",
     )
     decision_goal.explain(name, found)
-    with st.expander("The same as a table"):
+    with st.expander("Show as a table"):
         st.table(probabilities.table(found, truth), border="horizontal")
 
 

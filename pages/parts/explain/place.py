@@ -49,9 +49,9 @@ def _take() -> None:
 
 def _subject(chosen: choice.Chosen) -> computation.Subject | None:
     """Return the pixels of a choice; None if it has none or they are no longer held."""
-    whole = choice.picture_of(chosen)
-    if whole is not None:
-        return computation.Subject(whole.window(chosen.row, chosen.col, EUROSAT_PIXELS))
+    picture = choice.picture_of(chosen)
+    if picture is not None:
+        return computation.Subject(picture.window(chosen.row, chosen.col, EUROSAT_PIXELS))
     patch = choice.patch_of(chosen)
     if patch is None:
         return None

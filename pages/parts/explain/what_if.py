@@ -155,8 +155,8 @@ def chart(outcome: WhatIf, ink: theme.Ink) -> go.Figure:
                          opacity=0.4)  # fmt: skip
         figure.add_shape(type="line", x0=ends[0], x1=ends[1], y0=y, y1=y,
                          line={"color": AFTER, "width": 4})  # fmt: skip
-        said = f"{ends[0]:.0%} → {ends[1]:.0%}, {state_text(outcome, label)}"
-        for x, text, side in ((0.0, BY_NAME[label].short, "left"), (1.0, said, "right")):
+        value = f"{ends[0]:.0%} → {ends[1]:.0%}, {state_text(outcome, label)}"
+        for x, text, side in ((0.0, BY_NAME[label].short, "left"), (1.0, value, "right")):
             figure.add_annotation(
                 x=x, y=y + 0.5, text=text, showarrow=False, xanchor=side, yanchor="middle",
                 font={"color": ink.text, "size": 13},

@@ -73,7 +73,7 @@ def _differences(
     _first: Evaluation,
     _second: Evaluation,
     unit: Unit,
-    key: tuple[str, ...],  # noqa: ARG001 - says to the cache which reports they are
+    key: tuple[str, ...],  # noqa: ARG001 - part of the cache's key
 ) -> Comparison:
     """Compare two reports with :func:`landcover.evaluate.comparison.compare`."""
     boots = (_first.metrics.bootstrap, _second.metrics.bootstrap)

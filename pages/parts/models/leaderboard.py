@@ -80,11 +80,11 @@ def _ordered(rows: Sequence[data.Row], by: str) -> list[data.Row]:
     return sorted(rows, key=key)
 
 
-def _readable(rows: Sequence[data.Row], figures: Sequence[str]) -> pd.DataFrame:
+def _readable(rows: Sequence[data.Row], metrics: Sequence[str]) -> pd.DataFrame:
     out = []
     for row in rows:
         item: dict[str, Any] = {"Model": row.title}
-        for key in figures:
+        for key in metrics:
             item[data.METRICS[key].title] = data.with_span(row.value(key), row.span(key))
         item["Parameters"] = f"{row.card.parameters:,}" if row.card else "–"
         size = row.weights_bytes
@@ -95,12 +95,12 @@ def _readable(rows: Sequence[data.Row], figures: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def _numbers(rows: Sequence[data.Row], figures: Sequence[str]) -> pd.DataFrame:
+def _numbers(rows: Sequence[data.Row], metrics: Sequence[str]) -> pd.DataFrame:
     """Return the table for the CSV file, one number per column."""
     out = []
     for row in rows:
         item: dict[str, Any] = {"model": row.name}
-        for key in figures:
+        for key in metrics:
             low, high = row.span(key) or (None, None)
             item |= {key: row.value(key), f"{key}_low": low, f"{key}_high": high}
         item["parameters"] = row.card.parameters if row.card else None

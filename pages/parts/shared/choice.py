@@ -251,8 +251,8 @@ def patch_of(chosen: Chosen | None) -> Raster | None:
         return sources.read(chosen.sample)
     if chosen.live is not None:
         return fetched().get(chosen.live)
-    whole = uploads().get(chosen.upload or "")
-    return whole.window(chosen.row, chosen.col, PATCH_PIXELS) if whole is not None else None
+    image = uploads().get(chosen.upload or "")
+    return image.window(chosen.row, chosen.col, PATCH_PIXELS) if image is not None else None
 
 
 def picture_of(chosen: Chosen | None) -> Raster | None:
