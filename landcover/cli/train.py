@@ -93,20 +93,20 @@ def _train(options: argparse.Namespace) -> int:
     if options.root is None or options.out is None:
         raise BadInput("Training needs --root, the data set's folder, and --out, the model's.")
     _check_register(options)
-    team = distributed.asked()
+    group = distributed.requested()
     bar = Bar(Display(sys.stderr))
     try:
-        with distributed.joined(options.device), _watched(bar, options, leads=team.leads):
+        with distributed.joined(options.device), _shown(bar, options, is_main=group.is_main):
             _make(options, order)
     except KeyboardInterrupt:
-        if team.leads:
+        if group.is_main:
             print(f"error: {_stopped(bar)}", file=sys.stderr)
         return INTERRUPTED
     except LandcoverError as error:
-        who = f"process {team.rank} of {team.size}: " if team.size > 1 else ""
+        who = f"process {group.rank} of {group.size}: " if group.size > 1 else ""
         print(f"error: {who}{error}", file=sys.stderr)
         return BAD
-    if team.leads:
+    if group.is_main:
         print(f"Written: {options.out}")
         _register(options)
     return 0
@@ -174,22 +174,22 @@ def _stopped(bar: Bar) -> str:
 
 
 @contextmanager
-def _watched(bar: Bar, options: argparse.Namespace, *, leads: bool) -> Iterator[None]:
+def _shown(bar: Bar, options: argparse.Namespace, *, is_main: bool) -> Iterator[None]:
     """Show how it goes, in the first process."""
-    from landcover.train.callbacks import watched  # noqa: PLC0415
-    from landcover.train.tensorboard_log import Board  # noqa: PLC0415
+    from landcover.train.callbacks import use_callbacks  # noqa: PLC0415
+    from landcover.train.tensorboard_log import TensorBoardLog  # noqa: PLC0415
 
-    if not leads:
+    if not is_main:
         yield
         return
-    board = Board(options.tensorboard) if options.tensorboard is not None else None
+    log = TensorBoardLog(options.tensorboard) if options.tensorboard is not None else None
     try:
-        with watched(bar, *([board] if board else [])):
+        with use_callbacks(bar, *([log] if log else [])):
             yield
     finally:
         bar.display.close()
-        if board:
-            board.close()
+        if log:
+            log.close()
 
 
 def _order(options: argparse.Namespace) -> Order:

@@ -9,14 +9,14 @@ from landcover.cli.progress import Display
 from landcover.core.progress import Progress
 
 if TYPE_CHECKING:
-    from landcover.train.callbacks import Moment
+    from landcover.train.callbacks import StepProgress
     from landcover.train.history import Epoch
 
 __all__ = ["Bar", "validation"]
 
 
 class Bar:
-    """A :class:`landcover.train.callbacks.Watcher` that draws on a display.
+    """A :class:`landcover.train.callbacks.Callback` that draws on a display.
 
     Attributes:
         run: name of the latest run; empty before the first.
@@ -29,21 +29,23 @@ class Bar:
         self.run, self.kept, self.epochs = "", 0, 0
         self._validated = ""
 
-    def step(self, moment: Moment) -> None:
+    def step(self, progress: StepProgress) -> None:
         """A step was made."""
-        if moment.run != self.run:
-            self.run, self._validated = moment.run, ""
-        self.kept, self.epochs = moment.epoch - 1, moment.epochs
+        if progress.run != self.run:
+            self.run, self._validated = progress.run, ""
+        self.kept, self.epochs = progress.epoch - 1, progress.epochs
         parts = [
-            f"epoch {moment.epoch} of {moment.epochs}",
-            f"loss {moment.loss:.3f}",
+            f"epoch {progress.epoch} of {progress.epochs}",
+            f"loss {progress.loss:.3f}",
             self._validated,
         ]
         self.display(
             Progress(
-                what=moment.run,
-                done=round((moment.epoch - 1 + moment.step / moment.steps) * moment.patches),
-                total=moment.epochs * moment.patches,
+                what=progress.run,
+                done=round(
+                    (progress.epoch - 1 + progress.step / progress.steps) * progress.patches
+                ),
+                total=progress.epochs * progress.patches,
                 unit="patches",
                 detail=", ".join(filter(None, parts)),
             )

@@ -1,7 +1,7 @@
-"""Changes to training patches that leave what they show true.
+"""Augmentation of training patches that keeps their labels valid.
 
 Everything works on batches in memory: pixels are float32 reflectance
-``(n, 12, y, x)``, targets float32 ``(n, class)`` between 0 and 1, and all chance comes
+``(n, 12, y, x)``, targets float32 ``(n, class)`` between 0 and 1. All random numbers come
 from the generator that is passed in.
 """
 
@@ -35,10 +35,10 @@ Box = tuple[int, int, int, int]
 
 
 def random_symmetries(pixels: Tensor, generator: Generator) -> Tensor:
-    """Each patch in a symmetry of its own."""
+    """Rotate and mirror each patch at random, independently of the others."""
     chosen = torch.randint(0, 8, (len(pixels),), generator=generator).tolist()
     out = torch.empty_like(pixels)
-    # One patch fits the processor's cache; indexing by groups would not.
+    # One patch fits into the processor's cache; a group of patches would not.
     for row, which in enumerate(chosen):
         out[row] = symmetry(pixels[row], which)
     return out
@@ -47,13 +47,13 @@ def random_symmetries(pixels: Tensor, generator: Generator) -> Tensor:
 def rectangles(
     count: int, side: int, share: tuple[float, float], generator: Generator
 ) -> list[Box]:
-    """Random rectangles: about half of them squares, the others full-width strips.
+    """Draw random rectangles: about half of them squares, the others full-width strips.
 
-    Their areas, as a share of the patch, are uniform between the bounds of ``share``
-    but for rounding to the 60 m grid.
+    Their areas, as a share of the patch, are uniform between the two bounds in ``share``,
+    apart from rounding to the 60 m grid.
 
     Returns:
-        one for each patch.
+        One rectangle a patch.
     """
     cells = side // ALIGNMENT
     drawn = torch.rand(count, 4, generator=generator).tolist()
@@ -83,11 +83,11 @@ def paste(
     share: tuple[float, float] = (0.15, 0.85),
     certainty: float = 1.6,
 ) -> tuple[Tensor, Tensor]:
-    """Replace a rectangle of each patch by the same place of another (CutMix).
+    """Replace a rectangle of each patch by the same rectangle of another (CutMix, Yun et al. 2019).
 
-    The labels are a union, not an average: a patch of half a forest and half a lake
-    shows both. A class may lie wholly in the part that was cut away, so it is kept
-    with probability ``certainty`` times the part's area, at most 1.
+    The labels are a union, not an average: a patch that is half forest and half lake
+    has both classes. A class may lie entirely in the part that was cut away, so it is kept
+    with probability ``certainty`` times the area of the remaining part, at most 1.
     """
     count, _, height, side = pixels.shape
     partner = torch.randperm(count, generator=generator).tolist()
@@ -106,9 +106,9 @@ def paste(
 def blend(
     pixels: Tensor, targets: Tensor, generator: Generator, *, alpha: float = 0.4
 ) -> tuple[Tensor, Tensor]:
-    """Mix each patch with another, pixels and targets alike (mixup).
+    """Mix the pixels and targets of each patch with those of another (mixup, Zhang et al. 2018).
 
-    Reflectance mixes linearly, as covers do within one pixel. The shares are drawn
+    Reflectance mixes linearly, as land covers do within one pixel. The shares are drawn
     from the beta distribution with both parameters ``alpha``.
     """
     count = len(pixels)
@@ -123,8 +123,8 @@ def illumination(
 ) -> Tensor:
     """Multiply each patch by one factor, and each of its bands by another.
 
-    Sun angle, slope and haze act about so. Both numbers are standard deviations of the
-    factors' logarithms.
+    This approximates sun angle, slope and haze. Both arguments are standard deviations of
+    the factors' logarithms.
     """
     count, bands = pixels.shape[:2]
     common = brightness * torch.randn(count, 1, 1, 1, generator=generator)
@@ -134,13 +134,13 @@ def illumination(
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Which changes a training batch goes through; calling it applies them in order.
+    """The augmentations of a training batch; calling the object applies them in order.
 
-    Mixing patches is off by default: on a few hundred BigEarthNet patches it cost micro
-    average precision in nets that are averaged anyway.
+    Mixing patches is off by default: on a few hundred BigEarthNet patches it lowered the
+    micro average precision of nets that are averaged anyway.
 
     Attributes:
-        symmetries: turn and mirror each patch at random.
+        symmetries: rotate and mirror each patch at random.
         paste: share of batches whose patches get a rectangle of another patch.
         blend: share of batches whose patches are mixed with another; ``paste`` and
             ``blend`` exclude each other, so their sum is at most 1.
@@ -180,7 +180,7 @@ class Augmentation:
     def __call__(
         self, pixels: Tensor, targets: Tensor, generator: Generator
     ) -> tuple[Tensor, Tensor]:
-        """Changed pixels and targets; the originals are left alone."""
+        """Return augmented pixels and targets; the originals are not modified."""
         if self.symmetries:
             pixels = random_symmetries(pixels, generator)
         draw = float(torch.rand(1, generator=generator))
@@ -199,10 +199,10 @@ class Augmentation:
 
 
 def _beta(alpha: float, count: int, generator: Generator) -> Tensor:
-    """Draws from the beta distribution with equal parameters, ``(count,)``.
+    """Draw from the beta distribution with equal parameters, ``(count,)``.
 
-    The share of the first of two gamma draws; torch's own sampler takes no generator,
-    and without one a run could not be resumed exactly.
+    A beta draw is the share of the first of two gamma draws. torch's own beta sampler takes no
+    generator, and without one a run could not be resumed exactly.
     """
     shape = torch.full((2, count), alpha)
     draws: Tensor = torch._standard_gamma(shape, generator=generator)  # noqa: SLF001

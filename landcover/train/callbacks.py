@@ -1,7 +1,7 @@
-"""Who looks on while a net is fitted: a progress bar, TensorBoard, or nobody.
+"""Callbacks of training runs, such as a progress bar or TensorBoard.
 
-What fits nets need not know who looks: ``with watched(...)`` around a call reaches every
-run that is made inside it.
+``with use_callbacks(...)`` around a call applies to every training run inside it, so that
+training code does not have to pass callbacks on.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from landcover.train.history import Epoch
 
-__all__ = ["Moment", "Watcher", "watched", "watchers"]
+__all__ = ["Callback", "StepProgress", "active_callbacks", "use_callbacks"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
-    """How far a run is after a step.
+class StepProgress:
+    """Progress of a run after a step.
 
     Attributes:
         run: its name, such as ``train``.
-        epoch: the one under way, from 1.
-        epochs: at most.
-        step: steps done in it.
-        steps: in it.
-        patches: in an epoch.
-        loss: mean of this epoch's steps so far.
+        epoch: the current one, from 1.
+        epochs: maximum number of epochs.
+        step: steps done in this epoch.
+        steps: steps of an epoch.
+        patches: patches of an epoch.
+        loss: mean over the steps of this epoch so far.
     """
 
     run: str
@@ -41,29 +41,29 @@ class Moment:
     loss: float
 
 
-class Watcher(Protocol):
-    """What is told of a run; must be quick, for the run waits."""
+class Callback(Protocol):
+    """Interface of a callback. It must be quick, because training waits for it."""
 
-    def step(self, moment: Moment) -> None:
-        """A step was made."""
+    def step(self, progress: StepProgress) -> None:
+        """Handle the end of a step."""
 
     def epoch(self, run: str, entry: Epoch, epochs: int) -> None:
-        """An epoch is over, and its checkpoint on the disk."""
+        """Handle the end of an epoch, after its checkpoint was written."""
 
 
-_WATCHERS: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+_CALLBACKS: ContextVar[tuple[Callback, ...]] = ContextVar("callbacks", default=())
 
 
 @contextmanager
-def watched(*watchers: Watcher) -> Iterator[None]:
-    """Tell ``watchers`` of all runs inside."""
-    token = _WATCHERS.set((*_WATCHERS.get(), *watchers))
+def use_callbacks(*callbacks: Callback) -> Iterator[None]:
+    """Call ``callbacks`` in all training runs inside the ``with`` block."""
+    token = _CALLBACKS.set((*_CALLBACKS.get(), *callbacks))
     try:
         yield
     finally:
-        _WATCHERS.reset(token)
+        _CALLBACKS.reset(token)
 
 
-def watchers() -> tuple[Watcher, ...]:
-    """Who is to be told here."""
-    return _WATCHERS.get()
+def active_callbacks() -> tuple[Callback, ...]:
+    """The callbacks that apply here."""
+    return _CALLBACKS.get()

@@ -1,4 +1,4 @@
-"""The checkpoint of a run in its folder: written after each epoch, and resumed from."""
+"""The checkpoint of a training run: written after each epoch, loaded to resume the run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 
 from landcover.core.errors import BadInput
 from landcover.train.configuration import TrainConfig
-from landcover.train.distributed import Team
-from landcover.train.history import whole, write
+from landcover.train.distributed import ProcessGroup
+from landcover.train.history import replacing, write
 from landcover.train.state import TrainState
 
 __all__ = ["CHECKPOINT_FILE", "CONFIG_FILE", "save", "start_or_resume"]
@@ -22,36 +22,36 @@ CONFIG_FILE: Final = "config.json"
 
 
 def save(state: TrainState, ids: Sequence[str], out: Path) -> None:
-    """Write history and checkpoint, each whole or not at all."""
+    """Write history and checkpoint. Each file is replaced completely or not at all."""
     write(state.history, out)
-    with whole(out / CHECKPOINT_FILE) as part:
+    with replacing(out / CHECKPOINT_FILE) as part:
         kept = {"config": state.config.to_json(), "ids": list(ids), **state.state_dict()}
         torch.save(kept, part)
 
 
-def start_or_resume(state: TrainState, ids: Sequence[str], out: Path, team: Team) -> None:
-    """Start in a new folder, or go on with the run that was interrupted in it.
+def start_or_resume(state: TrainState, ids: Sequence[str], out: Path, group: ProcessGroup) -> None:
+    """Start a run in a new folder, or resume the one that was interrupted in it.
 
     Args:
-        state: of a run that has just been set up; it takes over the checkpoint's.
-        ids: names of the training patches, which must be those of the checkpoint.
-        out: the run's folder; made where absent.
-        team: the processes of the run.
+        state: of a new run; the checkpoint is loaded into it.
+        ids: names of the training patches; they must equal those of the checkpoint.
+        out: the run's folder; created if missing.
+        group: the processes of the run.
 
     Raises:
         BadInput: the folder holds a run with other settings or other patches, the checkpoint
-            cannot be read, or the processes see different ones.
+            cannot be read, or the processes find different checkpoints or patches.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / CHECKPOINT_FILE
     if path.exists():
         _resume(state, ids, path)
-    elif team.leads:
-        with whole(out / CONFIG_FILE) as part:
+    elif group.is_main:
+        with replacing(out / CONFIG_FILE) as part:
             part.write_text(state.config.to_json(), encoding="utf-8")
-    if not team.agree([state.steps, len(ids)], state.device):
+    if not group.agree([state.steps, len(ids)], state.device):
         raise BadInput(
-            "The processes of this training see different checkpoints or patches: give all "
+            "The processes of this training found different checkpoints or patches: give all "
             "of them the same folders."
         )
 
@@ -66,7 +66,7 @@ def _resume(state: TrainState, ids: Sequence[str], path: Path) -> None:
     except (RuntimeError, ValueError, TypeError, KeyError, EOFError, UnpicklingError):
         raise BadInput(
             f"The checkpoint in '{path.parent.name}' cannot be read: remove {path.name} to "
-            "start anew, or choose another folder."
+            "start again, or choose another folder."
         ) from None
     raise BadInput(
         f"The folder '{path.parent.name}' holds a run with other settings or other patches: "

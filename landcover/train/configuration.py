@@ -1,4 +1,4 @@
-"""The settings of a training run, as text and as a value."""
+"""The configuration of a training run, read from and written as JSON."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ Loss = Literal["multilabel", "softmax"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Everything that decides what a run yields, save the data.
+    """All settings that determine the result of a run, except the data.
 
     Attributes:
         net: name of the architecture.
         net_options: its keyword arguments.
-        epochs: passes over the training set. A net of several members gives each of
-            them its share of a batch, so that k members need k times the epochs.
-        batch: patches a step, about: an epoch is cut into equal batches of nearly this
-            size, so that no patch sits it out.
-        shards: pieces of a step, each with its own chance and batch statistics, which
-            processes share and which one process does in turn; see
-            :mod:`landcover.train.distributed`. A batch of several shards takes the memory of one.
-        learning_rate: the peak, of AdamW.
-        trunk_rate: factor on the learning rate of a part called ``trunk``, which pre-trained
-            weights let learn more slowly.
-        weight_decay: of weights; biases and normalisations have none.
-        warm_up: share of the steps in which the learning rate rises; then it falls as
+        epochs: passes over the training set. A net of k members gives each of them a part of
+            every batch, so that it needs k times the epochs.
+        batch: approximate number of patches a step: an epoch is cut into equal batches of
+            nearly this size, so that no patch is left out.
+        shards: pieces of a step, each with its own random numbers and batch statistics. Several
+            processes share them; one process computes them in turn (see
+            :mod:`landcover.train.distributed`). A batch needs the memory of one shard.
+        learning_rate: peak learning rate of AdamW.
+        trunk_rate: factor on the learning rate of the net's part called ``trunk``; below 1,
+            pre-trained weights change more slowly.
+        weight_decay: of weights; biases and normalisation layers have none.
+        warm_up: share of the steps in which the learning rate rises; then it falls along
             a half cosine to 0.
         ema: decay of the moving average of weights, per step.
-        loss: ``multilabel`` asks of each class by itself (binary cross-entropy), and
-            ``softmax`` which one class it is.
+        loss: ``multilabel`` for classes that are present independently (binary cross-entropy),
+            ``softmax`` for classes that exclude each other (cross-entropy).
         label_smoothing: share by which targets move towards the classes' frequencies.
-        trust: share by which targets move towards what a teacher says of the same changed
-            batch (Hinton et al. 2015; Beyer et al. 2022); above 0 it takes a teacher.
-        augmentation: changes to training batches.
-        select: which epoch's weights are kept: the best of a figure on validation
+        trust: share by which targets move towards a teacher's probabilities for the same augmented
+            batch (Hinton et al. 2015; Beyer et al. 2022); above 0 it needs a teacher.
+        augmentation: of training batches.
+        select: which epoch's weights are kept: the best by a metric on validation
             (``mean_ap`` is the mean of both average precisions), or the ``last``.
         validate_every: epochs from one validation to the next.
-        patience: validations without a better figure after which training stops; 0 never.
+        patience: validations without improvement after which training stops; 0: never.
         precision: of automatic mixed precision. ``auto`` is bfloat16 where the device
-            computes in it; else float16, with scaled losses, on a GPU of NVIDIA's; else
+            computes in it; else float16, with scaled losses, on an NVIDIA GPU; else
             float32.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         seed: of every random draw.
@@ -106,12 +106,12 @@ class TrainConfig:
                 raise BadInput(f"Training configuration: {complaint}.")
 
     def to_json(self) -> str:
-        """As text that :meth:`from_json` reads."""
+        """Write as JSON, which :meth:`from_json` reads."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read a configuration; what it leaves out keeps its default.
+        """Read a configuration from JSON; settings that are missing keep their defaults.
 
         Raises:
             BadInput: it is not JSON, names an unknown setting, or a value is unusable.

@@ -1,8 +1,8 @@
-"""What a training run costs in disk, memory, arithmetic and time: counted, or measured here.
+"""Estimate the disk space, memory, operations and time of a training run.
 
-Each figure says how it was had. Nothing is taken from a table of devices: arithmetic is
-counted layer by layer, memory from what a forward pass keeps for the backward one, and
-time from the same loop run for some seconds on the device at hand.
+Each value comes with a description of how it was obtained. Nothing is taken from a table of
+devices: operations are counted layer by layer, memory from what a forward pass keeps for the
+backward pass, and time from running the training loop for some seconds on this device.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ OFFICIAL: Final = {"train": 237_871, "validation": 122_342, "test": 119_825}
 """Patches without cloud, shadow or snow in the splits of BigEarthNet v2's own table."""
 PROBE_SECONDS: Final = 15.0
 _MEASURED: Final = (8, 16)
-"""Patches of the two passes whose memory tells what is fixed and what each patch adds."""
+"""Patches of the two passes from which fixed memory and memory per patch are derived."""
 _PIXEL_BYTES: Final = 4 * len(BAND_NAMES) * PATCH_PIXELS**2
 _HELD: Final = 64
-"""Patches that the probe shows over and over."""
+"""Different patches in the probe, which repeats them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How many patches a run works on, and where that number is from."""
+    """Number of patches of a run, by split, and the source of these numbers."""
 
     train: int
     validation: int
@@ -56,7 +56,7 @@ class Counts:
 
 
 def counts(dataset: str, root: Path | None) -> Counts:
-    """The patches of a data set: of what is on the disk, of its table, or of all of it.
+    """Count the patches of a data set: in its folder, in its table, or officially.
 
     Raises:
         BadInput: the folder holds neither pixels nor the table.
@@ -66,13 +66,16 @@ def counts(dataset: str, root: Path | None) -> Counts:
     if root is None:
         found, source = OFFICIAL, "the official table of BigEarthNet v2"
     elif table and table.is_file() and not (root / bigearthnet.PIXELS_V2).exists():
-        found, source = patches_in_table(table), f"{table.name}, whose pixels are not here yet"
+        found, source = (
+            patches_in_table(table),
+            f"{table.name}, whose pixels are not downloaded yet",
+        )
     else:
         data = open_dataset(dataset, root)
         found = {split: len(data.records(split)) for split in data.splits}
         source = f"what is in '{root.name}'"
     if not found.get("train"):
-        raise BadInput("There is no training patch in the folder: give a data set with splits.")
+        raise BadInput("The folder has no training patch: give a data set with splits.")
     return Counts(
         train=found["train"],
         validation=found.get("validation", 0),
@@ -84,16 +87,18 @@ def counts(dataset: str, root: Path | None) -> Counts:
 def cost(
     config: TrainConfig, patches: Counts, *, fits: int = 1, seconds: float | None = None
 ) -> dict[str, Any]:
-    """What a run costs, JSON-ready; ``how`` says how each group of figures was had.
+    """Estimate the costs of a run as a JSON-ready dict.
+
+    Its key ``how`` describes how each group of values was obtained.
 
     Args:
         config: the settings.
-        patches: how many there are.
-        fits: 2 where train and validation are fitted together afterwards.
-        seconds: that the probe of speed takes, about; :data:`PROBE_SECONDS` by default.
+        patches: their number.
+        fits: 2 if the net is trained again on train and validation together.
+        seconds: approximate duration of the speed probe; default :data:`PROBE_SECONDS`.
 
     Raises:
-        BadInput: the device is not here, or a batch is larger than the data set.
+        BadInput: the device is not available, or a batch is larger than the data set.
     """
     if patches.train < config.batch:
         raise BadInput(
@@ -129,19 +134,19 @@ def cost(
             "disk": "archive: sizes that Zenodo publishes; folders: files × (pixels + header); "
             f"fast store: patches × {PATCH_BYTES:,} bytes",
             "memory": "weights, gradients, AdamW's two moments and the moving average: counted; "
-            f"activations: what passes of {_MEASURED[0]} and {_MEASURED[1]} patches kept for the "
-            f"backward pass in {speed['precision']}, extended to a shard; a GPU's libraries need "
-            "working space beyond it",
+            f"activations: what passes of {_MEASURED[0]} and {_MEASURED[1]} patches keep for the "
+            f"backward pass in {speed['precision']}, extrapolated to a shard; a GPU's libraries "
+            "need additional working space",
             "flops": "torch's counter over one forward and backward pass; a multiplication and "
-            "an addition are 2",
-            "time": f"the training loop itself in steps of one shard, data made ready included, "
+            "an addition count as 2",
+            "time": f"the training loop itself in steps of one shard, loading included, "
             f"for {speed['probe_seconds']:.0f} s on {speed['device']} by one process",
         },
     }
 
 
 def as_text(record: dict[str, Any]) -> str:
-    """A table of a :func:`cost`, for people."""
+    """Format the result of :func:`cost` as text."""
     patches, how = record["patches"], record["how"]
     gigabytes = {name: f"{size / 1e9:,.1f} GB" for name, size in record["disk_bytes"].items()}
     memory = {name: f"{size / 1e6:,.0f} MB" for name, size in record["memory_bytes"].items()}
@@ -158,7 +163,7 @@ def as_text(record: dict[str, Any]) -> str:
         f"{memory['weights_and_optimiser']}, activations of a shard {memory['activations']}, "
         f"its pixels {memory['pixels']}",
         "flops": f"{flops['training_per_patch'] / 1e9:,.2f} GFLOP a patch, "
-        f"{flops['training'] / 1e15:,.2f} PFLOP in all; {record['parameters']:,} parameters",
+        f"{flops['training'] / 1e15:,.2f} PFLOP in total; {record['parameters']:,} parameters",
         "time": f"{hours:,.1f} h: {spent['patches_per_second']:,.0f} patches/s in training, "
         f"{spent['validation_patches_per_second']:,.0f} in validation",
     }
@@ -170,7 +175,9 @@ def patches_in_table(path: Path) -> dict[str, int]:
     try:
         splits = pq.read_table(path, columns=["split"])["split"].to_pylist()
     except (pa.ArrowException, OSError, ValueError, KeyError):
-        raise BadInput(f"{path.name} is damaged or no Parquet table: copy it again.") from None
+        raise BadInput(
+            f"{path.name} is damaged or is not a Parquet table: copy it again."
+        ) from None
     return {split: splits.count(split) for split in OFFICIAL}
 
 
@@ -186,7 +193,7 @@ def _disk(patches: int) -> dict[str, int]:
 
 
 def _measure(config: TrainConfig) -> dict[str, Any]:
-    """Parameters, memory and arithmetic of a net in training."""
+    """Parameters, memory and operations of a net in training."""
     device = torch.device("cpu")
     precision = precision_of(config, pick_device(config.device))
     torch.manual_seed(0)
@@ -197,9 +204,9 @@ def _measure(config: TrainConfig) -> dict[str, Any]:
     activations = round(few[0] + each * (shard - _MEASURED[0]))
     values = [*net.parameters(), *net.buffers()]
     weights = sum(v.numel() * v.element_size() for v in values)
-    learnt = sum(p.numel() * p.element_size() for p in net.parameters() if p.requires_grad)
-    # Weights and their moving average; gradients and two moments.
-    fixed = 2 * weights + 3 * learnt
+    trained = sum(p.numel() * p.element_size() for p in net.parameters() if p.requires_grad)
+    # Weights and their moving average; gradients and two moments of AdamW.
+    fixed = 2 * weights + 3 * trained
     pixels = shard * _PIXEL_BYTES
     return {
         "parameters": sum(p.numel() for p in net.parameters()),
@@ -216,7 +223,7 @@ def _measure(config: TrainConfig) -> dict[str, Any]:
 def _pass(
     net: nn.Module, config: TrainConfig, count: int, device: torch.device, precision: str
 ) -> tuple[int, int]:
-    """Bytes kept between a forward and a backward pass, and operations of both."""
+    """Bytes kept between the forward and the backward pass, and operations of both."""
     kept: dict[int, int] = {}
     own = {p.untyped_storage().data_ptr() for p in net.parameters()}
     pixels = torch.rand(count, len(BAND_NAMES), PATCH_PIXELS, PATCH_PIXELS, device=device)
@@ -238,21 +245,21 @@ def _pass(
 
 
 def _probe(config: TrainConfig, seconds: float) -> dict[str, Any]:
-    """Patches a second of the loop itself, on made-up patches."""
+    """Patches per second of the training loop on random patches."""
     torch.manual_seed(0)
     shard = max(2, config.batch // config.shards)
     settings = replace(config, epochs=10**6, batch=shard, shards=1)
-    run = Run(settings, _made_up(max(shard * 4, _HELD)))
+    run = Run(settings, _random_patches(max(shard * 4, _HELD)))
     begin, done, spent = 0.0, -1, 0.0
     while spent < seconds or done < 1:
         for _ in run.steps():
-            # The first step is slow everywhere: it chooses kernels and takes memory.
+            # The first step is slow everywhere: it chooses kernels and allocates memory.
             done += 1
             begin = begin or time.perf_counter()
             spent = time.perf_counter() - begin
             if spent >= seconds and done >= 1:
                 break
-    patches = _made_up(_HELD)
+    patches = _random_patches(_HELD)
     start = time.perf_counter()
     predict_logits(run.state.average, patches, device=run.device, precision=run.precision)
     checked = len(patches) / (time.perf_counter() - start)
@@ -265,8 +272,8 @@ def _probe(config: TrainConfig, seconds: float) -> dict[str, Any]:
     }
 
 
-def _made_up(count: int) -> NativeStore:
-    """Patches of random numbers, a few shown many times: speed does not depend on them."""
+def _random_patches(count: int) -> NativeStore:
+    """Patches of random numbers; a few are repeated, since speed does not depend on them."""
     chance = np.random.default_rng(0)
     grids = {
         name: chance.integers(1, 4000, (_HELD, *shape)).astype(np.uint16)

@@ -1,16 +1,15 @@
-"""What a model's numbers lead to, decided on validation: thresholds, calibration, label sets.
+"""Choose thresholds, calibration and label sets of a model on the validation split.
 
-**F1 and F2.** The threshold of the highest F-score on a few positives hangs on single
-patches: fitted to them, it lies anywhere. So places are drawn with replacement many times,
-the best threshold of each draw is found, and their mean on the logit scale is taken
-(bagging, Breiman 1996). It is then pulled to the threshold that all classes together would
-take, the more the fewer positives the class has. On validation places held out of the
-choice this beat the raw optimum in F1 and in F2; :func:`decide` repeats the comparison and
-leaves its figures on the card.
+**F1 and F2.** With few positives, the threshold of the highest F-score depends on single
+patches. So places are drawn with replacement many times, the best threshold of each draw is
+found, and their mean on the logit scale is taken (bagging, Breiman 1996). It is then shrunk
+towards the best threshold of all classes together, the more the fewer positives the class
+has. On held-out validation places this beat the raw optimum in F1 and in F2; :func:`decide`
+repeats the comparison and writes its metrics to the card.
 
-**Precision and recall.** The lowest threshold whose precision on validation is the wanted
-one, which gives the highest recall; the highest threshold whose recall is the wanted one.
-These hold on the patches they were chosen on, as promised there, and nothing is smoothed.
+**Precision and recall.** The lowest threshold that reaches the requested precision on
+validation, which gives the highest recall; the highest threshold that reaches the requested
+recall. These hold on the patches they were chosen on; nothing is smoothed.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from landcover.models.thresholds import AIMS, Aim
 
 __all__ = [
     "DRAWS",
-    "PULL",
+    "PSEUDO_POSITIVES",
     "THRESHOLD_RULE",
     "Choice",
     "Doubles",
@@ -50,12 +49,13 @@ Choice = Callable[[BoolArray, Doubles, float], Doubles]
 """From truth, probability and beta² to the threshold of each class."""
 
 DRAWS: Final = 200
-PULL: Final = 10.0
-"""Positives that the shared threshold counts as."""
+PSEUDO_POSITIVES: Final = 10.0
+"""Number of positives that the shared threshold weighs as much as."""
 THRESHOLD_RULE: Final = (
     "per class the mean of the thresholds with the highest F1 over places drawn with "
-    f"replacement, pulled to the one that all classes share as if by {PULL:g} positives; a class "
-    f"with fewer than {MIN_POSITIVES} positives takes the shared one"
+    "replacement, pulled to the one that all classes share as if by "
+    f"{PSEUDO_POSITIVES:g} positives; a class with fewer than {MIN_POSITIVES} positives takes "
+    "the shared one"
 )
 _BETA_SQUARED: Final = {"f1": 1.0, "f2": 4.0}
 _EDGE: Final = 1e-6
@@ -69,24 +69,24 @@ def choose_thresholds(
     *,
     aim: str = "f1",
 ) -> dict[str, float]:
-    """Class name → the threshold that serves an aim. Choose on patches not fitted to.
+    """Choose a threshold for each class, on patches that the model was not trained on.
 
     Args:
         truth: bool ``(patch, class)``, with at least one positive.
         probability: in the same shape, 0 to 1.
-        groups: the place of each patch, ``(patch,)``; each its own otherwise.
+        groups: the place of each patch, ``(patch,)``; if None, each patch is its own place.
         classes: names along the class axis.
         aim: a name in :data:`landcover.models.thresholds.AIMS`.
 
     Returns:
-        for F1 and F2 a threshold of each class; for a precision or recall only of classes
-        with at least five positives that reach it.
+        Class name → threshold: of all classes for F1 and F2; for a precision or recall only of
+        classes with at least five positives that reach it.
 
     Raises:
-        BadInput: there is no positive at all.
+        BadInput: no class has a positive.
     """
     if not truth.any():
-        raise BadInput("Thresholds need labelled patches, and none of these has a class.")
+        raise BadInput("Thresholds need labelled patches, but none of these has a class.")
     chances, wanted = np.asarray(probability, dtype=np.float64), AIMS[aim]
     if wanted.level is None:
         places = np.arange(len(truth)) if groups is None else groups
@@ -107,10 +107,10 @@ def decide(
     groups: Groups,
     countries: Sequence[str],
 ) -> Card:
-    """A card with everything that validation decides; the net and its logits stay as they are.
+    """Return the card with everything that is chosen on validation.
 
     Args:
-        card: of a net that was not fitted to these patches.
+        card: of a net that was not trained on these patches.
         logits: raw scores ``(patch, class)`` on validation, classes in the card's order.
         truth: bool in the same shape.
         groups: the place of each patch, ``(patch,)``: see
@@ -118,16 +118,16 @@ def decide(
         countries: of the patches; empty where unknown.
 
     Raises:
-        BadInput: there is no positive at all.
+        BadInput: no class has a positive.
     """
     scores = np.asarray(logits, dtype=np.float32)
     calibrated = calibration_fit.fit(scores, truth, groups, card.classes)
-    # By the same steps, in the same precision, as a user's patch.
+    # The same steps, in the same precision, as for a user's patch.
     probability = calibration.apply(calibrated, card.classes, torch.from_numpy(scores)).numpy()
     aims = {
         name: choose_thresholds(truth, probability, groups, card.classes, aim=name) for name in AIMS
     }
-    figures = {
+    metrics = {
         "measured_on": "validation",
         "n": len(truth),
         "places": len(np.unique(groups)),
@@ -139,17 +139,17 @@ def decide(
         aims={name: table for name, table in aims.items() if table},
         calibration=calibrated,
         label_sets=conformal_fit.fit(probability, truth, groups, countries, card.classes),
-        selection={**card.selection, "decisions": figures},
+        selection={**card.selection, "decisions": metrics},
     )
 
 
 def threshold_evidence(
     truth: BoolArray, probability: npt.ArrayLike, groups: Groups
 ) -> dict[str, Any]:
-    """F1 and F2 on places held out of the choice of thresholds, by ways to choose.
+    """F1 and F2 of several ways to choose thresholds, on held-out places.
 
     Returns:
-        aim → way ("one half", "shared", "raw optimum", "chosen") → ``macro`` (classes with
+        Aim → way ("one half", "shared", "raw optimum", "chosen") → ``macro`` (classes with
         at least five positives) and ``micro``.
     """
     chances = np.asarray(probability, dtype=np.float64)
@@ -164,19 +164,19 @@ def threshold_evidence(
         "raw optimum": lambda own, values, beta, _: _raw(own, values, beta),
         "chosen": chosen,
     }
-    figures: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
     for aim, beta in _BETA_SQUARED.items():
-        figures[aim] = {}
+        scores[aim] = {}
         for name, way in ways.items():
             called = np.zeros_like(truth)
             for out in masks:
                 called[out] = chances[out] >= way(truth[~out], chances[~out], beta, ~out)
-            figures[aim][name] = _f_figures(truth, called, beta) if masks else None
-    return figures
+            scores[aim][name] = _f_scores(truth, called, beta) if masks else None
+    return scores
 
 
 def _bagged(truth: BoolArray, chances: Doubles, beta: float, groups: Groups) -> Doubles:
-    """Per class, the mean over draws of places of the best threshold, pulled to the shared one."""
+    """Per class, the mean best threshold over draws of places, shrunk to the shared one."""
     names, place = np.unique(groups, return_inverse=True)
     random = np.random.default_rng(0)
     drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
@@ -186,7 +186,7 @@ def _bagged(truth: BoolArray, chances: Doubles, beta: float, groups: Groups) -> 
     found = np.full(truth.shape[1], shared)
     for k in np.flatnonzero(support >= MIN_POSITIVES):
         own = _mean(_best(truth[:, k], chances[:, k], beta, weights))
-        found[k] = (support[k] * own + PULL * shared) / (support[k] + PULL)
+        found[k] = (support[k] * own + PSEUDO_POSITIVES * shared) / (support[k] + PSEUDO_POSITIVES)
     thresholds: Doubles = expit(found)
     return thresholds
 
@@ -197,7 +197,7 @@ def _repeat(weights: Doubles, classes: int) -> Doubles:
 
 
 def _mean(thresholds: Doubles) -> float:
-    """The mean on the logit scale of those that are there."""
+    """The mean of the finite thresholds on the logit scale."""
     there = thresholds[np.isfinite(thresholds)]
     return float(logit(np.clip(there, _EDGE, 1 - _EDGE)).mean())
 
@@ -217,8 +217,8 @@ def _raw(truth: BoolArray, chances: Doubles, beta: float) -> Doubles:
 def _best(truth: BoolArray, chances: Doubles, beta: float, weights: Doubles) -> Doubles:
     """The threshold of the highest F-score under each row of weights, ``(row,)``.
 
-    It lies midway between two neighbours in the ranking, so that neither hangs on a
-    rounding; of equally good ones the highest is taken. NaN for a row without positives.
+    It lies midway between two neighbours in the ranking, so that rounding cannot move a
+    forecast across it; of equally good ones the highest is taken. NaN for a row without positives.
 
     Args:
         truth: bool ``(forecast,)``.
@@ -238,17 +238,17 @@ def _best(truth: BoolArray, chances: Doubles, beta: float, weights: Doubles) -> 
 
 
 def _cuts(chances: Doubles) -> tuple[Doubles, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Possible thresholds, highest first; the ranking; and its last place above each of them."""
+    """Possible thresholds, highest first; the ranking; the last rank above each threshold."""
     order = np.argsort(-chances, kind="stable")
     ranked = chances[order]
-    # Forecasts of one probability are called together: only behind the last is there a cut.
+    # Forecasts of equal probability are predicted together: a cut lies only behind the last.
     last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
     below = np.append(ranked[1:], 0.0)[last]
     return (ranked[last] + below) / 2, order, last
 
 
 def _reaching(truth: BoolArray, chances: Doubles, aim: Aim) -> Doubles:
-    """Per class, the threshold that reaches a precision or recall; NaN where none does."""
+    """Per class, the threshold that reaches a precision or recall; NaN if none does."""
     found = np.full(truth.shape[1], np.nan)
     for k in np.flatnonzero(truth.sum(axis=0) >= MIN_POSITIVES):
         cuts, order, last = _cuts(chances[:, k])
@@ -260,7 +260,7 @@ def _reaching(truth: BoolArray, chances: Doubles, aim: Aim) -> Doubles:
     return found
 
 
-def _f_figures(truth: BoolArray, called: BoolArray, beta: float) -> dict[str, float]:
+def _f_scores(truth: BoolArray, called: BoolArray, beta: float) -> dict[str, float]:
     both, size = (truth & called).sum(axis=0), beta * truth.sum(axis=0) + called.sum(axis=0)
     counted = truth.sum(axis=0) >= MIN_POSITIVES
     scores = (1 + beta) * both[counted] / size[counted]

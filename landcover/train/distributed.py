@@ -1,10 +1,10 @@
-"""Several processes that train one net together, as ``torchrun`` starts them.
+"""Training of one net by several processes, started by ``torchrun``.
 
-torch's DistributedDataParallel averages gradients and takes the first process's batch
-normalisation, so that a run depends on how many processes share it. Here a step is a
-fixed number of pieces (``shards`` of the configuration); their gradients, losses and
-running statistics are summed over pieces and then over processes. One process that
-runs them in turn gets the same sums, to rounding, as several that run some each.
+torch's DistributedDataParallel averages gradients but uses the batch statistics of the first
+process, so that the result depends on the number of processes. Here a step consists of a
+fixed number of pieces (``shards`` in the configuration). Their gradients, losses and running
+statistics are summed over pieces and processes. One process that computes all pieces in turn
+gets the same sums, up to rounding, as several processes that share them.
 """
 
 from __future__ import annotations
@@ -27,13 +27,22 @@ from landcover.core.errors import BadInput, LandcoverError
 if TYPE_CHECKING:  # not every build of torch has it
     from torch.distributed.distributed_c10d import Store
 
-__all__ = ["ALONE", "Item", "ProcessLost", "Team", "asked", "current", "joined", "shards_for"]
+__all__ = [
+    "SINGLE",
+    "Item",
+    "ProcessGroup",
+    "ProcessLost",
+    "current",
+    "joined",
+    "requested",
+    "shards_for",
+]
 
 Item = TypeVar("Item")
 
-_PATIENCE: Final = timedelta(minutes=15)
-"""How long a process waits for the others: the longest that any of them works alone is
-the making of a card, some minutes."""
+_TIMEOUT: Final = timedelta(minutes=15)
+"""How long a process waits for the others. The longest work that one does alone is making the
+card, some minutes."""
 
 
 LEAVING_S: Final = 5.0
@@ -45,14 +54,14 @@ class ProcessLost(LandcoverError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Another process of this training has ended or cannot be reached: look at what it "
-            "said, then run the same command again to go on after the last epoch."
+            "Another process of this training has ended or cannot be reached: read its error "
+            "message, then run the same command again to resume after the last epoch."
         )
 
 
 @dataclass(frozen=True)
-class Team:
-    """The processes of a run; by default this one alone.
+class ProcessGroup:
+    """The processes of a run; by default only this one.
 
     Attributes:
         rank: of this process, from 0.
@@ -63,55 +72,55 @@ class Team:
     size: int = 1
 
     @property
-    def leads(self) -> bool:
-        """Whether this process writes files and speaks."""
+    def is_main(self) -> bool:
+        """Whether this process writes files and prints messages."""
         return self.rank == 0
 
-    def mine(self, pieces: Sequence[Item]) -> Sequence[Item]:
-        """The pieces that this process has to do, neighbours together."""
+    def share_of(self, pieces: Sequence[Item]) -> Sequence[Item]:
+        """The consecutive pieces that this process computes."""
         each = len(pieces) // self.size
         return pieces[self.rank * each : (self.rank + 1) * each]
 
-    def add(self, tensors: Sequence[Tensor]) -> None:
+    def sum(self, tensors: Sequence[Tensor]) -> None:
         """Replace floating-point tensors by their sum over all processes.
 
         Raises:
-            ProcessLost: one of them is gone.
+            ProcessLost: one of them has ended.
         """
         if self.size == 1:
             return
-        # One message for all: a net has hundreds of tensors, most of them tiny.
+        # One message for all tensors: a net has hundreds, most of them tiny.
         flat = torch.cat([tensor.reshape(-1).float() for tensor in tensors])
-        with _noticing():
+        with _as_process_lost():
             distributed.all_reduce(flat)
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
     def agree(self, numbers: Sequence[int], device: torch.device) -> bool:
-        """Whether all processes gave the same numbers, each below 2**62.
+        """Whether all processes pass the same numbers, each below 2**62.
 
         Raises:
-            ProcessLost: one of them is gone.
+            ProcessLost: one of them has ended.
         """
         if self.size == 1:
             return True
         least = torch.tensor(numbers, dtype=torch.int64, device=device)
         most = least.clone()
-        with _noticing():
+        with _as_process_lost():
             distributed.all_reduce(least, distributed.ReduceOp.MIN)
             distributed.all_reduce(most, distributed.ReduceOp.MAX)
         return torch.equal(least, most)
 
 
-ALONE: Final = Team()
+SINGLE: Final = ProcessGroup()
 
 
-def asked() -> Team:
-    """What ``torchrun`` asked for, by its environment variables, whether joined or not.
+def requested() -> ProcessGroup:
+    """The group that ``torchrun`` requests by its environment variables, joined or not.
 
     Raises:
-        BadInput: the variables are no numbers that fit.
+        BadInput: the variables are not valid numbers.
     """
     try:
         size, rank = (int(os.environ.get(n, d)) for n, d in (("WORLD_SIZE", "1"), ("RANK", "0")))
@@ -119,48 +128,48 @@ def asked() -> Team:
         size, rank = 0, 0
     if not 0 <= rank < size:
         raise BadInput("WORLD_SIZE and RANK in the environment do not fit: start with torchrun.")
-    return Team(rank, size)
+    return ProcessGroup(rank, size)
 
 
-def current() -> Team:
-    """The team that this process has joined."""
+def current() -> ProcessGroup:
+    """The group that this process has joined."""
     if not (distributed.is_available() and distributed.is_initialized()):
-        return ALONE
-    return Team(distributed.get_rank(), distributed.get_world_size())
+        return SINGLE
+    return ProcessGroup(distributed.get_rank(), distributed.get_world_size())
 
 
 @contextmanager
-def joined(device: str = "auto") -> Iterator[Team]:
-    """Join the processes that ``torchrun`` started, and part from them at the end.
+def joined(device: str = "auto") -> Iterator[ProcessGroup]:
+    """Join the processes that ``torchrun`` started, and leave them at the end.
 
-    GPUs speak through NCCL, one a process; processors through Gloo. Does nothing where
+    GPUs communicate through NCCL, one GPU a process; CPUs through Gloo. Does nothing if
     ``torchrun`` did not start this process.
 
     Raises:
         BadInput: there are more processes than GPUs.
-        ProcessLost: the others do not come.
+        ProcessLost: the others do not join in time.
     """
-    team = asked()
-    if team.size == 1:
-        yield ALONE
+    group = requested()
+    if group.size == 1:
+        yield SINGLE
         return
     if not distributed.is_available():
         raise BadInput("This build of torch trains with one process: start without torchrun.")
     gpu = device in ("auto", "cuda") and torch.cuda.is_available()
     if gpu:
         _take_gpu()
-    with _noticing():
+    with _as_process_lost():
         # `torch.distributed` offers it, but its stubs do not say so.
         meet = distributed.rendezvous  # type: ignore[attr-defined]
-        store, rank, size = next(meet("env://", timeout=_PATIENCE))
+        store, rank, size = next(meet("env://", timeout=_TIMEOUT))
         distributed.init_process_group(
-            "nccl" if gpu else "gloo", store=store, rank=rank, world_size=size, timeout=_PATIENCE
+            "nccl" if gpu else "gloo", store=store, rank=rank, world_size=size, timeout=_TIMEOUT
         )
     # torchrun ends the others with SIGTERM once one has ended.
     before = signal.signal(signal.SIGTERM, _lost)
     complete = True
     try:
-        yield team
+        yield group
     except ProcessLost:
         complete = False
         raise
@@ -185,24 +194,24 @@ def _wait_for_all(store: Store, key: str, size: int) -> None:
             waiting = store.add(key, 0)
 
 
-def shards_for(shards: int, team: Team) -> int:
-    """In how many pieces a team cuts a batch, given the configuration's number.
+def shards_for(shards: int, group: ProcessGroup) -> int:
+    """Number of pieces into which a group cuts a batch, given the configured number.
 
     Raises:
         BadInput: the processes cannot share the pieces evenly.
     """
     if shards == 1:
-        return team.size
-    if shards % team.size:
+        return group.size
+    if shards % group.size:
         raise BadInput(
-            f"A batch in {shards} shards cannot be shared evenly by {team.size} processes: "
+            f"A batch in {shards} shards cannot be shared evenly by {group.size} processes: "
             "start as many processes as divide it, or change 'shards' in the configuration."
         )
     return shards
 
 
 def _take_gpu() -> None:
-    """Let ``cuda`` mean the GPU of this process."""
+    """Make ``cuda`` stand for the GPU of this process."""
     local, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if local >= count:
         raise BadInput(
@@ -216,8 +225,8 @@ def _lost(_signal: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def _noticing() -> Iterator[None]:
-    """A process that is gone shows as an error of the network, which says nothing of use."""
+def _as_process_lost() -> Iterator[None]:
+    """Raise ProcessLost in place of torch's network errors, which do not name the cause."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""What a run says of its epochs, and the files in which it says it."""
+"""The history of a run: one entry an epoch, as CSV and JSON lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 
 from landcover.train.configuration import Metric
 
-__all__ = ["HISTORY_FILE", "LINES_FILE", "Epoch", "whole", "write"]
+__all__ = ["HISTORY_FILE", "LINES_FILE", "Epoch", "replacing", "write"]
 
 HISTORY_FILE: Final = "history.csv"
 LINES_FILE: Final = "history.jsonl"
@@ -22,7 +22,7 @@ LINES_FILE: Final = "history.jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One line of a run's history; figures on validation are NaN where none was made."""
+    """One entry of a run's history; validation metrics are NaN in epochs without validation."""
 
     epoch: int
     train_loss: float
@@ -33,10 +33,10 @@ class Epoch:
     patches_per_second: float
     seconds: float
     val_accuracy: float = math.nan
-    """Share whose highest score is of their class; NaN for multi-label losses."""
+    """Share of patches whose class has the highest score; NaN for multi-label losses."""
 
-    def figure(self, metric: Metric) -> float:
-        """The figure that selection maximises."""
+    def value(self, metric: Metric) -> float:
+        """The value that the selection of the epoch maximises."""
         return {
             "last": float(self.epoch),
             "loss": -self.val_loss,
@@ -48,23 +48,23 @@ class Epoch:
 
 
 def write(history: Sequence[Epoch], out: Path) -> None:
-    """Write all epochs as a table and as JSON lines, each file whole or not at all.
+    """Write all epochs as CSV and as JSON lines. Each file is replaced completely or not at all.
 
-    Figures that were not taken are empty in neither: ``nan`` in the table, ``null`` in JSON.
+    Metrics that were not measured are ``nan`` in the CSV file and ``null`` in JSON.
     """
     rows = [asdict(entry) for entry in history]
-    with whole(out / HISTORY_FILE) as part, part.open("w", newline="") as file:
+    with replacing(out / HISTORY_FILE) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, [item.name for item in fields(Epoch)])
         writer.writeheader()
         writer.writerows(rows)
-    with whole(out / LINES_FILE) as part:
+    with replacing(out / LINES_FILE) as part:
         known = ({k: v if math.isfinite(v) else None for k, v in row.items()} for row in rows)
         part.write_text("".join(json.dumps(row) + "\n" for row in known), encoding="utf-8")
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes its real name only once it is on the disk."""
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path to write to, renamed to ``path`` once it is on the disk."""
     part = path.with_name(path.name + ".part")
     yield part
     with part.open("rb") as file:

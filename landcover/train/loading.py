@@ -1,8 +1,7 @@
-"""Batches that are read and augmented while the net is trained on those before them.
+"""Read and augment batches while the net is trained on earlier ones.
 
-All random draws are settled before anything runs at the same time: either one thread makes
-all pieces in their order, from one generator, or each piece brings a seed of its own. So the
-result depends neither on the number of threads nor on which of them was faster.
+Random numbers do not depend on the number or speed of threads: either one thread prepares all
+pieces in order, from one generator, or each piece has its own seed.
 """
 
 from __future__ import annotations
@@ -21,26 +20,26 @@ from landcover.core.prefetch import map_ahead
 from landcover.datasets.arrays import PatchSet
 from landcover.train.augment import Augmentation
 from landcover.train.configuration import TrainConfig
-from landcover.train.distributed import Team
+from landcover.train.distributed import ProcessGroup
 
 __all__ = ["AHEAD", "AUGMENTED_AT_ONCE", "Batch", "Loader", "Piece", "plan", "prepare"]
 
 AUGMENTED_AT_ONCE: Final = 32
 """Patches augmented together: 22 MB, which the allocator reuses. Larger blocks are
-returned to the system and cost a page fault every 4 kB when they are next asked for."""
+returned to the system and cost a page fault every 4 kB when they are allocated again."""
 AHEAD: Final = 2
-"""Batches made ready beyond the one in use, for each thread that makes them."""
+"""Batches that each thread prepares in advance."""
 _MOST_THREADS: Final = 8
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a step's batch that goes through the net at once.
+    """A part of a step's batch that passes through the net at once.
 
     Attributes:
-        rows: of its patches in the training set.
-        share: of the step's patches; those of all pieces of a step sum to 1.
-        seed: of its own chance; None where it takes what comes in the order of pieces.
+        rows: indices of its patches in the training set.
+        share: its share of the step's patches; the shares of a step sum to 1.
+        seed: of its random numbers; None if they come from a generator in the order of pieces.
     """
 
     rows: Tensor
@@ -50,7 +49,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Batch:
-    """A piece made ready: float32 pixels ``(n, band, y, x)`` and targets ``(n, class)``."""
+    """A prepared piece: float32 pixels ``(n, band, y, x)`` and targets ``(n, class)``."""
 
     pixels: Tensor
     targets: Tensor
@@ -59,9 +58,9 @@ class Batch:
 
 
 def plan(count: int, steps: int, shards: int, generator: Generator) -> list[list[Piece]]:
-    """The pieces of each step of an epoch that shows every patch once.
+    """Plan the pieces of each step of an epoch that uses every patch once.
 
-    Steps have the same number of patches but for one, and so have the pieces of a step.
+    The sizes of steps differ by at most one patch, and so do those of the pieces of a step.
     """
     order = torch.randperm(count, generator=generator)
     if shards == 1:
@@ -79,7 +78,7 @@ def plan(count: int, steps: int, shards: int, generator: Generator) -> list[list
 def prepare(
     piece: Piece, patches: PatchSet, augmentation: Augmentation, generator: Generator
 ) -> Batch:
-    """Read and change the patches of a piece; ``generator`` is for pieces without a seed."""
+    """Read and augment the patches of a piece; ``generator`` is for pieces without a seed."""
     chance = generator if piece.seed is None else Generator().manual_seed(piece.seed)
     parts = [
         augmentation(patches.pixels(rows.tolist()), patches.targets[rows], chance)
@@ -90,7 +89,7 @@ def prepare(
 
 
 class Loader:
-    """The batches of each epoch, in pieces, made ready in threads.
+    """Prepares the batches of each epoch, in pieces, in threads.
 
     Attributes:
         steps_per_epoch: batches that an epoch is cut into.
@@ -101,16 +100,16 @@ class Loader:
         patches: PatchSet,
         config: TrainConfig,
         generator: Generator,
-        team: Team,
+        group: ProcessGroup,
         device: torch.device,
     ) -> None:
         self.patches, self.config, self.generator = patches, config, generator
-        self.team, self.device = team, device
+        self.group, self.device = group, device
         self.steps_per_epoch = max(1, round(len(patches) / config.batch))
 
     def epoch(self) -> Iterator[Iterator[Batch]]:
-        """For each step of an epoch its pieces that fall to this process."""
-        steps = [self.team.mine(step) for step in self._plan()]
+        """For each step of an epoch, the pieces that this process computes."""
+        steps = [self.group.share_of(step) for step in self._plan()]
         threads = self._threads()
         with ThreadPoolExecutor(threads) as pool:
             pieces = [piece for step in steps for piece in step]
@@ -119,21 +118,21 @@ class Loader:
                 yield islice(ready, len(step))
 
     def batches(self) -> Iterator[Batch]:
-        """The pieces of one epoch in turn, of all processes together, without threads."""
+        """All pieces of one epoch in turn, of all processes, without threads."""
         return map(self._prepare, [piece for step in self._plan() for piece in step])
 
     def _plan(self) -> list[list[Piece]]:
         return plan(len(self.patches), self.steps_per_epoch, self.config.shards, self.generator)
 
     def _threads(self) -> int:
-        """One where random numbers must be drawn in the pieces' order."""
+        """Number of threads; one if random numbers must be drawn in the order of pieces."""
         if self.config.shards == 1:
             return 1
-        return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // self.team.size))
+        return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // self.group.size))
 
     def _prepare(self, piece: Piece) -> Batch:
         batch = prepare(piece, self.patches, self.config.augmentation, self.generator)
         if self.device.type == "cuda":
-            # From locked memory a GPU fetches while it computes.
+            # A GPU copies from pinned memory while it computes.
             batch = replace(batch, pixels=batch.pixels.pin_memory())
         return batch

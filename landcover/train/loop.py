@@ -1,9 +1,9 @@
-"""Training: one loop that fits any of our nets, and resumes exactly where it was interrupted.
+"""The training loop of all our nets, which resumes exactly where it was interrupted.
 
-The algorithm is on this page, in :func:`train` and :meth:`Run.step`; data, objective,
-optimiser, validation and checkpoint are in modules of their own. The loop is ours, not a
-library's: an interrupted run ends with the same weights as one that was not, and several
-processes get the same sums as one (see :mod:`landcover.train.distributed`).
+The algorithm is here, in :func:`train` and :meth:`Run.step`; data, objective, optimiser,
+validation and checkpoint have their own modules. No library is used, because an interrupted run
+must end with the same weights as an uninterrupted one, and several processes with the same
+sums as one (see :mod:`landcover.train.distributed`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from landcover.core.errors import BadInput
 from landcover.datasets.arrays import PatchSet
 from landcover.models.devices import pick_device
 from landcover.train import checkpoint, distributed, optimisation
-from landcover.train.callbacks import Moment, watchers
+from landcover.train.callbacks import StepProgress, active_callbacks
 from landcover.train.configuration import TrainConfig
 from landcover.train.history import Epoch
 from landcover.train.loading import Batch, Loader
@@ -41,16 +41,16 @@ OnEpoch = Callable[[Epoch], None]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What a run leaves: the weights, and what a model's card says of them.
+    """The result of a run: the weights, and facts about them for the model card.
 
     Attributes:
         state: weights of the kept epoch, on the CPU, averaged over steps.
         config: the run's settings.
         epoch: the kept epoch, from 1.
         history: one entry an epoch.
-        mean, std: of surface reflectance per band, over training patches.
+        mean, std: surface reflectance per band, over training patches.
         selection: metrics on validation at the kept epoch; empty without validation.
-        precision: what was computed in.
+        precision: numeric precision of the computation.
         patches: number of training patches.
     """
 
@@ -83,41 +83,41 @@ def train(
 ) -> TrainResult:
     """Train a net; resume from ``out`` if a run of the same configuration was interrupted there.
 
-    Without a validation set the run takes all its epochs and keeps the last weights:
-    so are train and validation fitted together, once every choice is made.
+    Without a validation set all epochs are run and the last weights are kept. This is how a
+    net is trained on train and validation together once all choices are made.
 
     Under ``torchrun`` (see :mod:`landcover.train.distributed`) all processes call this with the
-    same arguments and get the same result; the first one writes the files.
+    same arguments and get the same result; the first writes the files.
 
     Args:
         config: the settings.
         train_set: patches to train on.
         validation_set: patches to choose the epoch by.
         out: folder for ``config.json``, ``history.csv``, ``history.jsonl`` and
-            ``checkpoint.pt``; one that all processes see.
+            ``checkpoint.pt``; the same for all processes.
         on_epoch: called after each epoch.
         initial: weights to start from, for instance of a net trained on another data
-            set. What they lack or hold in another shape (a head of other classes)
-            starts untrained.
+            set. Weights that are missing or have another shape (a head of other classes)
+            start untrained.
         teacher: a net in evaluation mode whose probabilities for each batch are part of its
-            targets; ``config.trust`` is their share. The caller gives the same one when a run
-            is resumed.
+            targets; ``config.trust`` is their share. Pass the same teacher when a run is
+            resumed.
 
     Raises:
         BadInput: the folder holds another run, or settings and data do not fit.
-        ProcessLost: another process of this training is gone.
+        ProcessLost: another process of this training has ended.
     """
     _check(config, train_set, validation_set, teacher)
     run = Run(config, train_set, initial, teacher)
     state, name = run.state, _name(out)
-    checkpoint.start_or_resume(state, train_set.ids, out, run.team)
+    checkpoint.start_or_resume(state, train_set.ids, out, run.group)
     while not state.finished:
         begin = time.perf_counter()
         rate = run.learning_rate()
         losses: list[float] = []
         for loss in run.steps():
             losses.append(loss)
-            run.tell(name, losses)
+            run.report_step(name, losses)
         seconds = time.perf_counter() - begin
         state.epoch += 1
         due = state.epoch % config.validate_every == 0 or state.epoch == config.epochs
@@ -136,17 +136,17 @@ def train(
             val_accuracy=found.accuracy,
         )
         state.record(entry, validated=validation_set is not None and due)
-        if run.team.leads:
+        if run.group.is_main:
             checkpoint.save(state, train_set.ids, out)
-            for watcher in watchers():
-                watcher.epoch(name, entry, config.epochs)
+            for callback in active_callbacks():
+                callback.epoch(name, entry, config.epochs)
         if on_epoch:
             on_epoch(entry)
     return run.result()
 
 
 class Run:
-    """One net in training: what changes is in ``state``, everything else stays as it is."""
+    """One net in training: ``state`` changes, everything else stays the same."""
 
     def __init__(
         self,
@@ -155,29 +155,29 @@ class Run:
         initial: Mapping[str, Tensor] | None = None,
         teacher: nn.Module | None = None,
     ) -> None:
-        self.team = distributed.current()
-        if config.shards % self.team.size:
-            # Raises where no number of shards fits.
-            config = replace(config, shards=distributed.shards_for(config.shards, self.team))
+        self.group = distributed.current()
+        if config.shards % self.group.size:
+            # Raises if the processes cannot share the shards evenly.
+            config = replace(config, shards=distributed.shards_for(config.shards, self.group))
         self.config, self.train_set = config, train_set
         self.device = pick_device(config.device)
         self.precision = optimisation.precision_of(config, self.device)
-        # Two sources of chance: ours for order and augmentation, torch's own for
-        # initial weights and dropout. Both are kept in checkpoints.
+        # Two random generators: ours for order and augmentation, torch's own for
+        # initial weights and dropout. Checkpoints hold the states of both.
         generator = Generator().manual_seed(config.seed)
         torch.manual_seed(config.seed)
-        # The second one is for the average; building it draws random numbers, too, and
-        # seeds should go on giving the weights that they have given.
+        # The second one is for the average. Building it draws random numbers, too; without it a
+        # seed would give other weights than before.
         net, second = (nets.build(config.net, **config.net_options) for _ in range(2))
         optimisation.load_matching(net, initial or {})
-        self.mean, self.std = _start(net, train_set, generator)
+        self.mean, self.std = _initialise(net, train_set, generator)
         second.load_state_dict(net.state_dict())
         # Convolutions are faster with channels as the innermost axis.
         for each in (net, second):
             each.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if teacher is not None:
             teacher.to(self.device).eval().requires_grad_(requires_grad=False)
-        # Small gradients vanish in float16 unless the loss is scaled up before.
+        # Small gradients become 0 in float16 unless the loss is scaled up.
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
         self.state = TrainState(
             config=config,
@@ -188,7 +188,7 @@ class Run:
             scaler=scaler,
             generator=generator,
         )
-        self.loader = Loader(train_set, config, generator, self.team, self.device)
+        self.loader = Loader(train_set, config, generator, self.group, self.device)
         self.objective = Objective(
             config=config,
             prior=train_set.targets.mean(dim=0),
@@ -199,13 +199,13 @@ class Run:
         )
 
     def steps(self) -> Iterator[float]:
-        """Make the steps of one epoch; yields the loss of each."""
+        """Run the steps of one epoch; yields the loss of each."""
         self.state.net.train()
         for pieces in self.loader.epoch():
             yield self.step(pieces)
 
     def step(self, pieces: Iterable[Batch]) -> float:
-        """One step of the optimiser and of the moving average; returns the mean loss."""
+        """Run one step of the optimiser and of the moving average; returns the mean loss."""
         state = self.state
         for group in state.optimiser.param_groups:
             group["lr"] = group["factor"] * self.learning_rate()
@@ -214,7 +214,7 @@ class Run:
             (batch,) = pieces
             loss = self.objective.backward(state.net, batch)
         else:
-            loss = self.objective.backward_in_pieces(state.net, pieces, self.team)
+            loss = self.objective.backward_in_pieces(state.net, pieces, self.group)
         state.scaler.step(state.optimiser)
         state.scaler.update()
         state.steps += 1
@@ -234,13 +234,13 @@ class Run:
             self.config.loss,
             device=self.device,
             precision=self.precision,
-            team=self.team,
+            group=self.group,
         )
 
-    def tell(self, run: str, losses: Sequence[float]) -> None:
-        """Tell the watchers how far this epoch is."""
-        if self.team.leads and watchers():
-            moment = Moment(
+    def report_step(self, run: str, losses: Sequence[float]) -> None:
+        """Pass the progress of this epoch to the callbacks."""
+        if self.group.is_main and active_callbacks():
+            progress = StepProgress(
                 run=run,
                 epoch=self.state.epoch + 1,
                 epochs=self.config.epochs,
@@ -249,11 +249,11 @@ class Run:
                 patches=len(self.train_set),
                 loss=math.fsum(losses) / len(losses),
             )
-            for watcher in watchers():
-                watcher.step(moment)
+            for callback in active_callbacks():
+                callback.step(progress)
 
     def result(self) -> TrainResult:
-        """What the finished run leaves."""
+        """The result of the finished run."""
         state = self.state
         entry = state.history[state.best_epoch - 1]
         metrics = {
@@ -276,10 +276,10 @@ class Run:
         )
 
 
-def _start(
+def _initialise(
     net: nn.Module, patches: PatchSet, generator: Generator
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per band of some patches; a net that asks for them gets them."""
+    """Mean and standard deviation per band of some patches; initialises nets that need them."""
     rows = torch.randperm(len(patches), generator=generator)
     pixels = patches.pixels(rows[:STATISTICS_PATCHES].tolist())
     initialise = getattr(net, "initialise", None)
@@ -290,7 +290,7 @@ def _start(
 
 
 def _name(out: Path) -> str:
-    """What people call a run: where its folder lies among those of a model's runs."""
+    """Display name of a run: the path of its folder below the model's ``runs``."""
     above = [part for part in out.parts[:-1] if part == "runs"]
     start = len(out.parts) - out.parts[::-1].index("runs") if above else len(out.parts) - 1
     return "/".join(out.parts[start:])
@@ -304,8 +304,8 @@ def _check(
 ) -> None:
     if (config.trust > 0) != (teacher is not None):
         raise BadInput(
-            "A setting trust above 0 needs a teacher, and a teacher needs it: only the recipe of "
-            "landcover-mosaic has one, so set trust to 0."
+            "The setting trust must be above 0 with a teacher and 0 without: only the recipe of "
+            "landcover-mosaic has a teacher, so set trust to 0."
         )
     if len(train_set) < config.batch:
         raise BadInput(

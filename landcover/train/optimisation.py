@@ -28,7 +28,7 @@ __all__ = [
 
 
 def loss_of(name: Loss, logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean loss of logits ``(n, class)`` under targets between 0 and 1."""
+    """The mean loss of logits ``(n, class)`` under targets between 0 and 1."""
     if name == "softmax":
         return F.cross_entropy(logits, targets)
     return F.binary_cross_entropy_with_logits(logits, targets)
@@ -37,7 +37,7 @@ def loss_of(name: Loss, logits: Tensor, targets: Tensor) -> Tensor:
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     """The learning rate of a step, counted from 0, of ``steps`` in all.
 
-    It rises linearly in the warm-up and then falls as a half cosine to 0.
+    It rises linearly in the warm-up and then falls along a half cosine to 0.
     """
     warm = max(1, round(config.warm_up * steps))
     if step < warm:
@@ -46,9 +46,9 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
 
 
 def optimiser_of(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW that decays weights but neither biases nor normalisations.
+    """AdamW with weight decay on weights, but not on biases and normalisation layers.
 
-    Each of its parameter groups holds under ``factor`` what its learning rate is multiplied by.
+    The key ``factor`` of a parameter group is the factor on its learning rate.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, values in net.named_parameters():
@@ -64,21 +64,21 @@ def optimiser_of(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
 
 
 def average_of(net: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of a net's weights and running statistics, to be updated.
+    """Start an exponential moving average of a net's weights and running statistics.
 
     On a few hundred patches single steps are noisy, and their average generalises better.
 
     Args:
-        net: what the average starts from, on its device; it is copied.
+        net: initial value of the average, on its device; it is copied.
         decay: share of the old value that a step keeps. The first steps keep less, 2/11 after
-            the first one: with a long memory from the start the average would cling to it.
+            the first one; otherwise the initial weights would dominate the average.
 
     Returns:
-        the average, in evaluation mode.
+        The average, in evaluation mode.
     """
 
     def update(kept: Sequence[Tensor], new: Sequence[Tensor], count: Tensor | int) -> None:
-        if not kept[0].is_floating_point():  # how many batches a normalisation has seen
+        if not kept[0].is_floating_point():  # a normalisation layer's number of batches
             for old, value in zip(kept, new, strict=True):
                 old.copy_(value)
             return
@@ -92,13 +92,13 @@ def average_of(net: nn.Module, decay: float) -> AveragedModel:
 
 
 def resume_average(average: AveragedModel, steps: int) -> None:
-    """Set how many steps an average has seen."""
-    # At a count of 0 torch would copy the net instead of averaging.
+    """Set the number of steps in an average."""
+    # At a count of 0 torch copies the net instead of averaging.
     average.n_averaged.fill_(steps + 1)
 
 
 def precision_of(config: TrainConfig, device: torch.device) -> str:
-    """The precision that a run computes in on a device."""
+    """The numeric precision of a run on a device."""
     if config.precision != "auto":
         return config.precision
     if supports_bfloat16(device):
@@ -107,13 +107,13 @@ def precision_of(config: TrainConfig, device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Compute in that precision inside, where torch expects a gain from it."""
+    """Context in which torch uses that precision for the operations that gain from it."""
     kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
     return torch.autocast(device.type, kind or torch.bfloat16, enabled=kind is not None)
 
 
 def load_matching(net: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Copy weights into a net where name and shape agree; returns the names that were copied."""
+    """Copy the weights whose names and shapes match into a net; returns the copied names."""
     own = net.state_dict()
     same = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
     net.load_state_dict({**own, **same})

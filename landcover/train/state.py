@@ -1,4 +1,4 @@
-"""What changes while a net is trained: all that a checkpoint keeps."""
+"""The state of a training run, which its checkpoint holds."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Weights = dict[str, Tensor]
 
 @dataclass(kw_only=True)
 class TrainState:
-    """The net and everything beside it that the next step depends on.
+    """The net and everything else that the next step depends on.
 
     Attributes:
         config: the settings.
         device: where the net is.
         net: the net that is trained.
-        average: the moving average of its weights, which is validated and kept.
+        average: the moving average of its weights, which is validated and returned.
         optimiser, scaler: of the net.
         generator: draws the order of patches and augmentation. Initial weights and dropout
-            draw from torch's own generator, which is kept beside it.
+            draw from torch's own generator, whose state is saved, too.
         epoch: epochs done.
         steps: steps done.
         history: one entry an epoch.
         best_epoch: the epoch whose weights are kept, from 1; 0 before the first.
-        best_weights: these weights, on the CPU.
-        stale: validations since then.
+        best_weights: weights of that epoch, on the CPU.
+        stale: validations since the best one.
     """
 
     config: TrainConfig
@@ -57,23 +57,23 @@ class TrainState:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done, or validation has not improved for too long."""
-        impatient = 0 < self.config.patience <= self.stale
-        return impatient or self.epoch >= self.config.epochs
+        """Whether all epochs are done, or validation stopped improving."""
+        stopped = 0 < self.config.patience <= self.stale
+        return stopped or self.epoch >= self.config.epochs
 
     def record(self, entry: Epoch, *, validated: bool) -> None:
         """Add an epoch to the history, and keep its weights if they are the best so far."""
         select = self.config.select
-        best = self.history[self.best_epoch - 1].figure(select) if self.best_epoch else -math.inf
+        best = self.history[self.best_epoch - 1].value(select) if self.best_epoch else -math.inf
         self.history.append(entry)
-        if entry.figure(select) > best:
+        if entry.value(select) > best:
             self.best_epoch, self.stale = entry.epoch, 0
             self.best_weights = _copy(self.average.module)
         elif validated:
             self.stale += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything as values that ``torch.load(weights_only=True)`` reads."""
+        """The state as values that ``torch.load(weights_only=True)`` can read."""
         return {
             "net": self.net.state_dict(),
             "average": self.average.module.state_dict(),
@@ -91,10 +91,10 @@ class TrainState:
         }
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave, torch's random state included.
+        """Restore what :meth:`state_dict` returned, including torch's random state.
 
         Raises:
-            KeyError, RuntimeError, TypeError, ValueError: it is of another net or damaged.
+            KeyError, RuntimeError, TypeError, ValueError: it belongs to another net or is damaged.
         """
         self.net.load_state_dict(kept["net"])
         self.average.module.load_state_dict(kept["average"])
@@ -112,7 +112,7 @@ class TrainState:
 
 
 def _copy(net: nn.Module) -> Weights:
-    """A net's weights on the CPU, apart from the net."""
+    """A copy of a net's weights on the CPU."""
     return {
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in net.state_dict().items()

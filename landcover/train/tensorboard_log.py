@@ -1,4 +1,4 @@
-"""A run's history for TensorBoard, where it is installed."""
+"""Write a run's history for TensorBoard, if it is installed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from landcover.train.callbacks import Moment
+    from landcover.train.callbacks import StepProgress
     from landcover.train.history import Epoch
 
-__all__ = ["Board"]
+__all__ = ["TensorBoardLog"]
 
 
-class Board:
-    """A :class:`landcover.train.callbacks.Watcher` that writes event files, a folder a run.
+class TensorBoardLog:
+    """A :class:`landcover.train.callbacks.Callback` that writes event files, one folder a run.
 
     Raises:
         BadInput: TensorBoard is not installed.
@@ -29,18 +29,18 @@ class Board:
         except ImportError:
             raise BadInput(
                 "TensorBoard is not installed: run `pip install 'landcover[tensorboard]'`, or "
-                "leave --tensorboard out, for history.csv has the same figures."
+                "leave --tensorboard out: history.csv has the same metrics."
             ) from None
         self._new, self.folder = SummaryWriter, folder
         self._writers: dict[str, Any] = {}
 
-    def step(self, moment: Moment) -> None:
-        """Take no note: a point an epoch is what curves are drawn from."""
+    def step(self, progress: StepProgress) -> None:
+        """Do nothing: curves have one point an epoch."""
 
-    def epoch(self, run: str, entry: Epoch, epochs: int) -> None:  # noqa: ARG002 - all are told
-        """Write the figures of an epoch."""
+    def epoch(self, run: str, entry: Epoch, epochs: int) -> None:  # noqa: ARG002 - the interface has it
+        """Write the metrics of an epoch."""
         if run not in self._writers:
-            # A run that goes on after a kill takes the place of points behind its checkpoint.
+            # A resumed run replaces the points after its checkpoint.
             self._writers[run] = self._new(str(self.folder / run), purge_step=entry.epoch)
         for name, value in asdict(entry).items():
             if name != "epoch" and math.isfinite(value):

@@ -25,9 +25,9 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
 from landcover.datasets import open_dataset
 from landcover.datasets.convert import convert
-from landcover.train.callbacks import Moment, watched, watchers
+from landcover.train.callbacks import StepProgress, active_callbacks, use_callbacks
 from landcover.train.history import Epoch
-from landcover.train.tensorboard_log import Board
+from landcover.train.tensorboard_log import TensorBoardLog
 from tests.conftest import ROOT
 from tests.support import bigearthnet_tree as tree
 
@@ -226,19 +226,21 @@ class Terminal(io.StringIO):
         return True
 
 
-def moment(step: int, epoch: int = 3) -> Moment:
-    return Moment(run="train", epoch=epoch, epochs=9, step=step, steps=30, patches=3000, loss=0.213)
+def progress(step: int, epoch: int = 3) -> StepProgress:
+    return StepProgress(
+        run="train", epoch=epoch, epochs=9, step=step, steps=30, patches=3000, loss=0.213
+    )
 
 
 def test_the_bar_is_over_all_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     now, stream = [0.0], Terminal()
     bar = Bar(Display(stream, lambda: now[0]))
-    bar.step(moment(1))
+    bar.step(progress(1))
     bar.epoch("train", ENTRY, 9)
     for second, step in enumerate((6, 15, 20), 1):
         now[0] = float(second)
-        bar.step(moment(step))
+        bar.step(progress(step))
     bar.display.close()
     # From step 6 to step 20 of 30, with 3000 patches an epoch, took 2 s: 700 a second.
     assert (
@@ -251,8 +253,8 @@ def test_the_bar_is_over_all_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_log_gets_a_line_an_epoch() -> None:
     stream = io.StringIO()
     bar = Bar(Display(stream))
-    bar.step(moment(1))
-    bar.step(moment(2))
+    bar.step(progress(1))
+    bar.step(progress(2))
     bar.epoch("train", ENTRY, 9)
     bar.epoch("train", replace(ENTRY, val_loss=math.nan), 9)
     bar.epoch("train", replace(ENTRY, val_accuracy=0.9, epoch=9), 9)
@@ -265,9 +267,9 @@ def test_a_log_gets_a_line_an_epoch() -> None:
 
 def test_only_runs_inside_are_watched() -> None:
     bar = Bar(Display(io.StringIO()))
-    with watched(bar):
-        assert watchers() == (bar,)
-    assert watchers() == ()
+    with use_callbacks(bar):
+        assert active_callbacks() == (bar,)
+    assert active_callbacks() == ()
 
 
 def test_tensorboard_is_asked_for_in_a_sentence_where_it_is_missing(
@@ -282,17 +284,17 @@ def test_tensorboard_is_asked_for_in_a_sentence_where_it_is_missing(
     assert "pip install 'landcover[tensorboard]'" in err
     assert err.count("\n") == 1
     with pytest.raises(BadInput):
-        Board(tmp_path)
+        TensorBoardLog(tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard_gets_the_history(tmp_path: Path) -> None:
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    board = Board(tmp_path)
-    board.step(moment(1))
-    board.epoch("train", replace(ENTRY, epoch=1), 2)
-    board.epoch("train", ENTRY, 2)
-    board.close()
+    log = TensorBoardLog(tmp_path)
+    log.step(progress(1))
+    log.epoch("train", replace(ENTRY, epoch=1), 2)
+    log.epoch("train", ENTRY, 2)
+    log.close()
     found = events.EventAccumulator(str(tmp_path / "train"))
     found.Reload()
     assert [(e.step, e.value) for e in found.Scalars("train_loss")] == [(1, 0.5), (2, 0.5)]

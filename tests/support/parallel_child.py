@@ -18,14 +18,14 @@ from tests.train.test_loop import store
 
 
 def main(out: Path, config: TrainConfig) -> None:
-    with distributed.joined("cpu") as team:
+    with distributed.joined("cpu") as group:
         # The result must not depend on the random state of a process.
-        torch.manual_seed(team.rank)
-        patches = store(22) if os.environ.get("ONE_LESS") != str(team.rank) else store(21)
+        torch.manual_seed(group.rank)
+        patches = store(22) if os.environ.get("ONE_LESS") != str(group.rank) else store(21)
         result = train(config, patches, store(70, seed=1), out)
         history = [[e.train_loss, e.val_loss, e.val_micro_ap] for e in result.history]
-        torch.save(result.state, out.with_suffix(f".{team.rank}.pt"))
-        out.with_suffix(f".{team.rank}.json").write_text(json.dumps(history))
+        torch.save(result.state, out.with_suffix(f".{group.rank}.pt"))
+        out.with_suffix(f".{group.rank}.json").write_text(json.dumps(history))
 
 
 if __name__ == "__main__":

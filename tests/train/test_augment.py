@@ -1,4 +1,4 @@
-"""Augmentation must not change what a patch shows."""
+"""Augmentation keeps labels valid and can be repeated."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_symmetries_are_a_group(first: int, second: int) -> None:
 
 @settings(max_examples=examples(20))
 @given(seed=SEEDS)
-def test_random_symmetries_move_pixels_together_and_lose_none(seed: int) -> None:
+def test_random_symmetries_only_rotate_and_mirror(seed: int) -> None:
     pixels, _ = batch(seed)
     turned = random_symmetries(pixels, generator(seed))
     assert on_native_grids(turned)
@@ -64,7 +64,7 @@ def test_random_symmetries_move_pixels_together_and_lose_none(seed: int) -> None
 
 @settings(max_examples=examples(50))
 @given(seed=SEEDS, low=st.floats(0.05, 0.5), width=st.floats(0, 0.45))
-def test_rectangles_have_the_area_that_was_asked_for(seed: int, low: float, width: float) -> None:
+def test_rectangles_have_the_requested_area(seed: int, low: float, width: float) -> None:
     boxes = rectangles(16, 120, (low, low + width), generator(seed))
     assert len(boxes) == 16
     for box in boxes:
@@ -78,7 +78,7 @@ def test_rectangles_have_the_area_that_was_asked_for(seed: int, low: float, widt
 
 @settings(max_examples=examples(20))
 @given(seed=SEEDS)
-def test_pasting_shows_both_patches_and_claims_no_third_class(seed: int) -> None:
+def test_pasting_gives_classes_of_both_patches_only(seed: int) -> None:
     pixels, targets = batch(seed)
     mixed, union = paste(pixels, targets, generator(seed))
     assert on_native_grids(mixed)
@@ -100,7 +100,7 @@ def test_a_class_of_both_patches_stays_certain() -> None:
 
 @settings(max_examples=examples(20))
 @given(seed=SEEDS)
-def test_blending_treats_pixels_and_targets_alike(seed: int) -> None:
+def test_blending_mixes_pixels_and_targets_with_equal_shares(seed: int) -> None:
     pixels, targets = batch(seed)
     pixels[:, 0, 0, 0] = targets[:, 0]
     mixed, blended = blend(pixels, targets, generator(seed))
@@ -112,7 +112,7 @@ def test_blending_treats_pixels_and_targets_alike(seed: int) -> None:
 
 @settings(max_examples=examples(20))
 @given(seed=SEEDS)
-def test_illumination_is_one_factor_a_band(seed: int) -> None:
+def test_illumination_multiplies_each_band_by_one_factor(seed: int) -> None:
     pixels, _ = batch(seed)
     pixels = pixels + 0.01
     factor = illumination(pixels, generator(seed)) / pixels
@@ -120,7 +120,7 @@ def test_illumination_is_one_factor_a_band(seed: int) -> None:
     assert 0.5 < factor.min() < factor.max() < 2.0
 
 
-def test_the_same_generator_gives_the_same_batch_and_spares_the_original() -> None:
+def test_the_same_generator_gives_the_same_batch_and_the_input_is_unchanged() -> None:
     pixels, targets = batch(3)
     kept = pixels.clone(), targets.clone()
     for settings_ in (Augmentation(), Augmentation(paste=1.0, blend=0.0), Augmentation(paste=0.0)):
@@ -133,7 +133,7 @@ def test_the_same_generator_gives_the_same_batch_and_spares_the_original() -> No
     assert torch.equal(targets, kept[1])
 
 
-def test_nothing_chosen_changes_nothing() -> None:
+def test_without_augmentations_nothing_changes() -> None:
     pixels, targets = batch(4)
     nothing = Augmentation(symmetries=False, paste=0, blend=0, brightness=0, band_gain=0)
     same = nothing(pixels, targets, generator(0))

@@ -1,4 +1,4 @@
-"""Costs are counted and measured, and agree with what is known of small nets."""
+"""Estimated costs of training agree with hand-computed ones of small nets."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(nets.NETS, "tiny", TinyNet)
 
 
-def test_what_is_counted_is_what_arithmetic_says() -> None:
+def test_counts_agree_with_hand_computed_ones() -> None:
     record = cost(CONFIG, SOME, seconds=0.01)
     weights = 8 * 12 * 9 + 8 + 8 * 19 + 19
     assert record["parameters"] == weights
     assert record["memory_bytes"]["weights_and_optimiser"] == 5 * 4 * weights
     assert record["steps"] == 4 * 3
     assert record["disk_bytes"]["fast_store"] == 150 * PATCH_BYTES
-    # Forward, and backward by the weights alone, for the pixels need no gradient.
+    # Forward, and backward only for the weights, because pixels need no gradient.
     forward = 2 * (8 * 12 * 9 * 60 * 60 + 8 * 19)
     assert record["flops"]["training_per_patch"] == pytest.approx(2 * forward, rel=0.01)
     assert record["flops"]["training"] == pytest.approx(
         record["flops"]["training_per_patch"] * 100 * 4
     )
-    # ReLU keeps its output; the linear layer what it got. One shard is 16 patches.
+    # ReLU keeps its output, the linear layer its input. One shard is 16 patches.
     assert record["memory_bytes"]["activations"] == pytest.approx(16 * 8 * 3600 * 4, rel=0.1)
     assert record["memory_bytes"]["pixels"] == 16 * 12 * 14400 * 4
     spent = record["time"]
@@ -50,38 +50,38 @@ def test_what_is_counted_is_what_arithmetic_says() -> None:
     assert spent["validation_seconds"] == pytest.approx(80 / spent["validation_patches_per_second"])
 
 
-def test_a_second_fit_costs_its_share() -> None:
+def test_a_second_fit_adds_its_costs() -> None:
     once, twice = (cost(CONFIG, SOME, fits=fits, seconds=0.01) for fits in (1, 2))
     assert twice["epochs"] == 8
     assert twice["flops"]["training"] == pytest.approx(2.4 * once["flops"]["training"])
     assert twice["steps"] == once["steps"] + 4 * 4
 
 
-def test_the_text_says_how_each_figure_was_had() -> None:
+def test_the_text_describes_how_each_value_was_obtained() -> None:
     record = cost(CONFIG, SOME, seconds=0.01)
     text = as_text(record)
     assert all(how in text for how in record["how"].values())
     assert "63.3 GB" in text
 
 
-def test_patches_are_counted_where_they_are(tmp_path: Path) -> None:
+def test_patches_are_counted_in_folders_and_tables(tmp_path: Path) -> None:
     official = counts("bigearthnet", None)
     assert official.everything == 480_038
     assert (official.train, official.validation) == (OFFICIAL["train"], OFFICIAL["validation"])
     splits = ["train"] * 3 + ["validation"]
-    looks = [
+    specs = [
         tree.PatchSpec(patch_id=tree.v2_id(column), labels=(CLASS_NAMES[0],), split=split)
         for column, split in enumerate(splits)
     ]
-    root = tree.write_v2(tmp_path / "all", looks)
+    root = tree.write_v2(tmp_path / "all", specs)
     here = counts("bigearthnet", root)
     assert (here.train, here.validation, here.everything) == (3, 1, 4)
     table = tmp_path / "table"
     table.mkdir()
-    tree.write_table(table / "metadata.parquet", looks)
+    tree.write_table(table / "metadata.parquet", specs)
     only = counts("bigearthnet", table)
     assert (only.train, only.validation, only.everything) == (3, 1, 4)
-    assert "not here yet" in only.source
+    assert "not downloaded yet" in only.source
     (table / "metadata.parquet").write_bytes(b"nothing")
     with pytest.raises(BadInput, match="damaged"):
         counts("bigearthnet", table)
@@ -92,7 +92,7 @@ def test_a_batch_larger_than_the_data_is_refused() -> None:
         cost(replace(CONFIG, batch=200), SOME)
 
 
-def test_the_official_counts_are_the_official_tables(shared_data: Path) -> None:
+def test_official_counts_equal_those_of_the_official_table(shared_data: Path) -> None:
     assert (
         costs.patches_in_table(shared_data / "bigearthnet/metadata-all-480038.parquet") == OFFICIAL
     )

@@ -1,4 +1,4 @@
-"""Thresholds serve their aim on the patches they were chosen on, and hang on no single one."""
+"""Thresholds reach their aim on the patches they were chosen on, and are stable."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ K = len(CLASS_NAMES)
 
 
 def some(n: int = 120, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Truth with absent and rare classes, logits that know something, and six places."""
+    """Truth with absent and rare classes, informative logits, and six places."""
     random = np.random.default_rng(seed)
     truth = random.random((n, K)) < np.linspace(0.0, 0.5, K)
     truth[:, 1] = False
@@ -57,12 +57,12 @@ def test_precision_and_recall_hold_where_they_were_chosen(seed: int, name: str) 
         if there.sum() < 5 or not len(reaching):
             assert label not in found
             continue
-        # The lowest threshold of a precision, the highest of a recall: no other calls the same.
+        # The lowest threshold for a precision, the highest for a recall.
         best = reaching.min() if aim.kind == "precision" else reaching.max()
         np.testing.assert_array_equal(column >= found[label], column >= best)
 
 
-def test_the_aims_are_scikit_learns_precision_and_recall() -> None:
+def test_precision_and_recall_agree_with_scikit_learn() -> None:
     truth, logits, _ = some()
     probability = chances(logits)
     for name, score in (("precision-0.7", precision_score), ("recall-0.85", recall_score)):
@@ -73,7 +73,7 @@ def test_the_aims_are_scikit_learns_precision_and_recall() -> None:
             assert score(truth[:, k], probability[:, k] >= threshold) >= AIMS[name].level
 
 
-def test_the_raw_optimum_is_scikit_learns_best() -> None:
+def test_the_raw_optimum_has_the_best_f_score_of_scikit_learn() -> None:
     truth, logits, _ = some(60)
     truth, probability = truth[:, -3:], chances(logits)[:, -3:].astype(np.float64)
     for beta in (1.0, 2.0):
@@ -87,7 +87,7 @@ def test_the_raw_optimum_is_scikit_learns_best() -> None:
             assert own == pytest.approx(max(scores))
 
 
-def test_weights_of_draws_count_patches_as_often_as_they_were_drawn() -> None:
+def test_weights_count_patches_as_often_as_they_were_drawn() -> None:
     truth, logits, _ = some()
     own, values = truth[:, -1], chances(logits)[:, -1].astype(np.float64)
     times = np.random.default_rng(0).integers(0, 3, len(own))
@@ -104,7 +104,7 @@ def test_every_class_gets_a_threshold_for_f1_and_f2() -> None:
         found = choose_thresholds(truth, chances(logits), groups, aim=aim)
         assert tuple(found) == CLASS_NAMES
         assert all(0 < value < 1 for value in found.values())
-        # Absent and rare classes share one.
+        # Absent and rare classes share a threshold.
         assert found[CLASS_NAMES[0]] == found[CLASS_NAMES[1]] != found[CLASS_NAMES[-1]]
         assert found == choose_thresholds(truth, chances(logits), groups, aim=aim)
     lower = choose_thresholds(truth, chances(logits), groups, aim="f2")
@@ -112,8 +112,8 @@ def test_every_class_gets_a_threshold_for_f1_and_f2() -> None:
     assert np.mean(list(lower.values())) < np.mean(list(higher.values()))
 
 
-def test_other_patches_of_the_same_kind_move_a_threshold_less_than_the_optimum() -> None:
-    """Of a class with eight positives, over twenty sets of patches."""
+def test_thresholds_vary_less_between_samples_than_the_raw_optimum() -> None:
+    """For a class with eight positives, over twenty samples of patches."""
     raw, smooth = [], []
     for seed in range(20):
         random = np.random.default_rng(seed)
@@ -127,28 +127,28 @@ def test_other_patches_of_the_same_kind_move_a_threshold_less_than_the_optimum()
     assert np.std(smooth) < 0.75 * np.std(raw)
 
 
-def test_without_any_positive_there_is_nothing_to_choose() -> None:
+def test_thresholds_without_positives_are_refused() -> None:
     with pytest.raises(BadInput, match="need labelled patches"):
         choose_thresholds(np.zeros((4, K), dtype=bool), np.zeros((4, K)))
 
 
-def test_evidence_judges_every_way_on_other_places() -> None:
+def test_every_way_to_choose_is_measured_on_held_out_places() -> None:
     truth, logits, groups = some()
     found = threshold_evidence(truth, chances(logits), groups)
     assert set(found) == {"f1", "f2"}
     for ways in found.values():
         assert set(ways) == {"one half", "shared", "raw optimum", "chosen"}
-        assert all(0 < figures[key] < 1 for figures in ways.values() for key in ("macro", "micro"))
+        assert all(0 < scores[key] < 1 for scores in ways.values() for key in ("macro", "micro"))
     half = chances(logits) >= 0.5
     assert found["f1"]["one half"]["micro"] == pytest.approx(f1_score(truth, half, average="micro"))
     assert threshold_evidence(truth, chances(logits), np.zeros(len(truth)))["f1"]["chosen"] is None
 
 
-def test_a_card_is_decided_whole_and_can_be_read_again(tmp_path: Path) -> None:
+def test_decide_fills_the_card_and_it_can_be_read_again(tmp_path: Path) -> None:
     truth, logits, groups = some()
     before = tiny_card(b"x", selection={"epoch": 7})
     card = decide(before, 3 * logits, truth, groups, ["Here"] * len(truth))
-    assert card.calibration.method == "platt"  # three times too sure of itself
+    assert card.calibration.method == "platt"  # three times overconfident
     assert card.calibration.evidence["places"] == 6
     assert card.thresholds == card.aims["f1"]
     assert set(card.aims) <= set(AIMS)
@@ -160,12 +160,14 @@ def test_a_card_is_decided_whole_and_can_be_read_again(tmp_path: Path) -> None:
     assert parse_card(json.loads((tmp_path / "card.json").read_text()), tmp_path) == card
 
 
-def test_recall_holds_for_what_a_model_will_say() -> None:
-    """Thresholds fit probabilities as they are computed for a patch: calibrated, in float32."""
+def test_recall_holds_for_the_probabilities_of_the_model() -> None:
+    """Thresholds apply to probabilities as computed for a patch: calibrated, in float32."""
     truth, logits, groups = some()
     card = decide(tiny_card(b"x"), 3 * logits, truth, groups, [""] * len(truth))
-    said = calibration.apply(card.calibration, card.classes, torch.from_numpy(3 * logits)).numpy()
+    predicted = calibration.apply(
+        card.calibration, card.classes, torch.from_numpy(3 * logits)
+    ).numpy()
     for label, threshold in card.aims["recall-0.9"].items():
         k = CLASS_NAMES.index(label)
-        called = said[:, k].astype(np.float64) >= threshold
+        called = predicted[:, k].astype(np.float64) >= threshold
         assert (called & truth[:, k]).sum() >= 0.9 * truth[:, k].sum()

@@ -1,4 +1,4 @@
-"""Training learns, keeps what it should, and goes on exactly where it was killed."""
+"""The training loop: learning, selection of the epoch, exact resumption."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SMALL = TrainConfig(
 
 
 def store(count: int = 24, seed: int = 0) -> NativeStore:
-    """Patches whose brightness per band says which of three classes they show."""
+    """Patches whose brightness per band depends on which of three classes they have."""
     chance = np.random.default_rng(seed)
     targets = np.zeros((count, 19), dtype=np.float32)
     targets[:, :3] = chance.random((count, 3)) < 0.5
@@ -63,7 +63,7 @@ def store(count: int = 24, seed: int = 0) -> NativeStore:
     )
 
 
-def test_loss_falls_and_classes_are_told_apart(tmp_path: Path) -> None:
+def test_loss_falls_and_classes_are_distinguished(tmp_path: Path) -> None:
     config = replace(SMALL, epochs=12, ema=0.8, learning_rate=2e-2)
     result = train(config, store(48), store(24, seed=1), tmp_path)
     assert result.history[-1].train_loss < 0.7 * result.history[0].train_loss
@@ -75,7 +75,7 @@ def test_loss_falls_and_classes_are_told_apart(tmp_path: Path) -> None:
     )
 
 
-def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = train(SMALL, store(), store(seed=1), tmp_path / "whole")
 
     class Killed(Exception):
@@ -87,7 +87,7 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> Non
 
     with pytest.raises(Killed):
         train(SMALL, store(), store(seed=1), tmp_path / "cut", kill)
-    torch.manual_seed(99)  # whatever the next process did before it came to train
+    torch.manual_seed(99)  # as if the new process had drawn random numbers before
     seen: list[int] = []
     rest = train(
         SMALL, store(), store(seed=1), tmp_path / "cut", lambda entry: seen.append(entry.epoch)
@@ -108,7 +108,7 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     assert first.epoch == SMALL.epochs
 
 
-def test_a_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_of_another_run_is_refused_and_not_changed(tmp_path: Path) -> None:
     train(replace(SMALL, epochs=1), store(), None, tmp_path)
     before = (tmp_path / CHECKPOINT_FILE).read_bytes()
     with pytest.raises(BadInput, match="other settings or other patches"):
@@ -119,13 +119,13 @@ def test_a_folder_of_another_run_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04"])
-def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / CHECKPOINT_FILE).write_bytes(content)
     with pytest.raises(BadInput, match=CHECKPOINT_FILE):
         train(SMALL, store(), None, tmp_path)
 
 
-def test_history_and_configuration_lie_beside_the_result(tmp_path: Path) -> None:
+def test_history_and_configuration_are_written(tmp_path: Path) -> None:
     result = train(SMALL, store(), store(seed=1), tmp_path)
     with (tmp_path / HISTORY_FILE).open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -161,12 +161,12 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run() -> None:
 
 
 def one_of(patches: NativeStore) -> NativeStore:
-    """The same patches, each with its first class alone."""
+    """The same patches, each with only its first class."""
     first = patches.targets.argmax(dim=1)
     return replace(patches, targets=torch.eye(patches.targets.shape[1])[first])
 
 
-def test_one_class_a_picture_is_learnt_by_softmax_and_judged_by_accuracy(tmp_path: Path) -> None:
+def test_exclusive_classes_are_trained_by_softmax_and_selected_by_accuracy(tmp_path: Path) -> None:
     config = replace(SMALL, loss="softmax", select="accuracy", validate_every=1)
     result = train(config, one_of(store()), one_of(store(seed=1)), tmp_path)
     accuracies = [entry.val_accuracy for entry in result.history]
@@ -175,7 +175,7 @@ def test_one_class_a_picture_is_learnt_by_softmax_and_judged_by_accuracy(tmp_pat
     assert math.isnan(train(SMALL, store(), store(seed=1), tmp_path / "b").history[-1].val_accuracy)
 
 
-def test_losses_are_those_of_their_names() -> None:
+def test_losses_agree_with_their_formulas() -> None:
     logits, targets = torch.tensor([[1.0, -1.0]]), torch.tensor([[1.0, 0.0]])
     one = loss_of("softmax", logits, targets)
     each = loss_of("multilabel", logits, targets)
@@ -183,7 +183,7 @@ def test_losses_are_those_of_their_names() -> None:
     assert float(each) == pytest.approx(math.log1p(math.exp(-1.0)))
 
 
-def test_training_starts_from_given_weights_where_they_fit(tmp_path: Path) -> None:
+def test_training_starts_from_given_weights_that_match(tmp_path: Path) -> None:
     first = train(SMALL, store(), None, tmp_path / "a").state
     head = next(name for name in first if name.endswith("head.weight"))
     given = {**first, head: torch.zeros(1), "unknown": torch.zeros(1)}
@@ -197,8 +197,8 @@ def test_training_starts_from_given_weights_where_they_fit(tmp_path: Path) -> No
     assert not torch.allclose(train(still, store(), None, tmp_path / "c").state[name], first[name])
 
 
-class Says(torch.nn.Module):
-    """A teacher that is sure of the same classes whatever it sees."""
+class ConstantTeacher(torch.nn.Module):
+    """A teacher that predicts the same logits for every patch."""
 
     def __init__(self, wanted: torch.Tensor) -> None:
         super().__init__()
@@ -209,40 +209,42 @@ class Says(torch.nn.Module):
 
 
 @pytest.mark.slow
-def test_a_teacher_that_is_trusted_wholly_is_believed_against_the_labels(tmp_path: Path) -> None:
-    said = torch.full((1, 19), -9.0)
-    said[0, 7] = 9.0
+def test_with_trust_1_the_net_follows_the_teacher_instead_of_the_labels(tmp_path: Path) -> None:
+    logits = torch.full((1, 19), -9.0)
+    logits[0, 7] = 9.0
     config = replace(SMALL, epochs=12, ema=0.8, learning_rate=2e-2, trust=1.0)
-    result = train(config, store(48), None, tmp_path, teacher=Says(said))
+    result = train(config, store(48), None, tmp_path, teacher=ConstantTeacher(logits))
     chances = predict_logits(result.net(), store(24, seed=1)).sigmoid()
     assert chances[:, 7].min() > 0.8
     assert chances[:, :3].max() < 0.2
 
 
-def test_half_trust_leads_half_way_between_label_and_teacher() -> None:
+def test_with_trust_one_half_targets_are_the_mean_of_labels_and_teacher() -> None:
     config = replace(SMALL, trust=0.5)
-    run = loop.Run(config, store(), None, Says(torch.full((1, 19), 40.0)))
+    run = loop.Run(config, store(), None, ConstantTeacher(torch.full((1, 19), 40.0)))
     pixels, targets = store().pixels([0, 1]), store().targets[:2]
     assert torch.allclose(run.objective.targets(pixels, targets), (targets + 1) / 2)
     alone = loop.Run(SMALL, store())
     assert torch.equal(alone.objective.targets(pixels, targets), targets)
 
 
-def test_a_teacher_of_exclusive_classes_shares_out_one() -> None:
+def test_targets_of_a_teacher_of_exclusive_classes_sum_to_one() -> None:
     config = replace(SMALL, loss="softmax", trust=1.0)
-    run = loop.Run(config, store(), None, Says(torch.arange(19.0)[None]))
+    run = loop.Run(config, store(), None, ConstantTeacher(torch.arange(19.0)[None]))
     taught = run.objective.targets(store().pixels([0]), store().targets[:1])
     assert torch.allclose(taught.sum(), torch.tensor(1.0))
 
 
 @pytest.mark.parametrize("trust", [0.0, 0.5])
-def test_trust_and_teacher_come_together_or_not_at_all(tmp_path: Path, trust: float) -> None:
-    teacher = Says(torch.zeros(1, 19)) if trust == 0 else None
+def test_trust_without_teacher_and_teacher_without_trust_are_refused(
+    tmp_path: Path, trust: float
+) -> None:
+    teacher = ConstantTeacher(torch.zeros(1, 19)) if trust == 0 else None
     with pytest.raises(BadInput, match="trust"):
         train(replace(SMALL, trust=trust), store(), None, tmp_path, teacher=teacher)
 
 
-def test_a_trunk_learns_at_its_own_rate() -> None:
+def test_a_trunk_has_its_own_learning_rate() -> None:
     net = nets.build("rgb-lite0")
     optimiser = optimiser_of(net, replace(SMALL, trunk_rate=0.1))
     factors = {id(p): g["factor"] for g in optimiser.param_groups for p in g["params"]}
@@ -251,14 +253,14 @@ def test_a_trunk_learns_at_its_own_rate() -> None:
 
 
 @pytest.mark.slow
-def test_validation_does_not_change_what_is_learnt(tmp_path: Path) -> None:
+def test_validation_does_not_change_the_weights(tmp_path: Path) -> None:
     with_it = train(SMALL, store(), store(seed=1), tmp_path / "a")
     without = train(SMALL, store(), None, tmp_path / "b")
     assert all(torch.equal(value, without.state[name]) for name, value in with_it.state.items())
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(24, [8, 8, 8]), (27, [9, 9, 9]), (29, [8, 7, 7, 7])])
-def test_every_patch_is_seen_once_an_epoch(count: int, sizes: list[int]) -> None:
+def test_every_patch_is_used_once_an_epoch(count: int, sizes: list[int]) -> None:
     config = replace(
         SMALL,
         augmentation=Augmentation(symmetries=False, paste=0, blend=0, brightness=0, band_gain=0),
@@ -271,7 +273,7 @@ def test_every_patch_is_seen_once_an_epoch(count: int, sizes: list[int]) -> None
     assert torch.equal(seen.sort().values, expected.sort().values)
 
 
-def test_seeds_differ_and_repeat(tmp_path: Path) -> None:
+def test_a_seed_repeats_a_run_and_another_changes_it(tmp_path: Path) -> None:
     config = replace(SMALL, epochs=1)
     first = train(config, store(), None, tmp_path / "a").state
     same = train(config, store(), None, tmp_path / "b").state
@@ -282,7 +284,7 @@ def test_seeds_differ_and_repeat(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_the_bits_learn_too(tmp_path: Path, precision: Precision) -> None:
+def test_training_works_in_half_precision(tmp_path: Path, precision: Precision) -> None:
     config = replace(SMALL, precision=precision, epochs=12, learning_rate=1e-2)
     result = train(config, store(), None, tmp_path)
     assert result.precision == precision
@@ -292,14 +294,14 @@ def test_half_the_bits_learn_too(tmp_path: Path, precision: Precision) -> None:
     assert result.history[-1].train_loss < 0.9 * result.history[0].train_loss
 
 
-def test_float16_scales_its_losses_and_remembers_by_how_much(tmp_path: Path) -> None:
+def test_the_loss_scale_of_float16_is_restored(tmp_path: Path) -> None:
     config = replace(SMALL, precision="float16", epochs=1)
     train(config, store(), None, tmp_path)
     run = loop.Run(config, store())
     scaler = run.state.scaler
     scaler.load_state_dict({**scaler.state_dict(), "scale": 2.0})
     assert scaler.get_scale() == 2.0
-    start_or_resume(run.state, run.train_set.ids, tmp_path, run.team)
+    start_or_resume(run.state, run.train_set.ids, tmp_path, run.group)
     assert scaler.get_scale() == 2.0**16
     assert not loop.Run(SMALL, store()).state.scaler.is_enabled()
 
@@ -314,7 +316,7 @@ def test_float16_scales_its_losses_and_remembers_by_how_much(tmp_path: Path) -> 
         ("mps", False, "float32"),
     ],
 )
-def test_the_device_decides_on_the_precision(
+def test_the_precision_depends_on_the_device(
     device: str, *, able: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optimisation, "supports_bfloat16", lambda _device: able)
@@ -323,7 +325,7 @@ def test_the_device_decides_on_the_precision(
     assert precision_of(SMALL, torch.device(device)) == "float32"
 
 
-def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
+def test_the_learning_rate_rises_then_falls_to_zero() -> None:
     rates = [learning_rate(SMALL, step, 100) for step in range(100)]
     top = rates.index(max(rates))
     assert max(rates) == SMALL.learning_rate
@@ -343,7 +345,7 @@ def test_average_precision_skips_classes_with_few_positives() -> None:
     assert all(math.isnan(v) for v in average_precisions(np.zeros_like(targets), scores))
 
 
-def test_a_configuration_survives_json() -> None:
+def test_a_configuration_can_be_written_and_read() -> None:
     config = replace(SMALL, augmentation=Augmentation(paste=0.1), select="micro_ap", patience=3)
     assert TrainConfig.from_json(config.to_json()) == config
     assert TrainConfig.from_json("{}") == TrainConfig()
@@ -378,7 +380,7 @@ def test_settings_that_do_not_fit_the_data_are_refused(tmp_path: Path) -> None:
         train(replace(SMALL, net="no-such-net"), store(), None, tmp_path)
 
 
-def test_a_store_expands_by_repetition() -> None:
+def test_coarse_bands_of_a_store_are_repeated() -> None:
     patches = store(3)
     pixels = patches.pixels([2, 0])
     assert pixels.shape == (2, 12, 120, 120)
@@ -419,7 +421,7 @@ def test_shipped_configurations_can_be_read() -> None:
     for path in found:
         file = json.loads(path.read_text())
         for part in file.get("phases", [file]):
-            # A file may leave a setting at its default; what it says is what is taken.
+            # Settings in the file are used; the others keep their defaults.
             whole = json.loads(TrainConfig.from_json(json.dumps(part)).to_json())
             inner = {**whole["augmentation"], **part.get("augmentation", {})}
             assert whole == {**whole, **part, "augmentation": inner}

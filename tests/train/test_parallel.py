@@ -1,4 +1,4 @@
-"""Two processes learn what one learns; when one is lost, the other says so and both go on."""
+"""Training with several processes: same results as with one, lost processes, sharing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from landcover.train import distributed
 from landcover.train.augment import Augmentation
 from landcover.train.checkpoint import CHECKPOINT_FILE
 from landcover.train.configuration import TrainConfig
-from landcover.train.distributed import Team, shards_for
+from landcover.train.distributed import ProcessGroup, shards_for
 from landcover.train.history import HISTORY_FILE
 from landcover.train.loading import Piece
 from landcover.train.loop import Run
@@ -88,7 +88,7 @@ def same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> N
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_two_processes_learn_what_one_learns(alone: Path, tmp_path: Path) -> None:
+def test_two_processes_get_the_same_weights_as_one(alone: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert end(start(out, CONFIG, 2)) == [(0, ""), (0, "")]
     # Both end with the same weights, to the last bit, running statistics included.
@@ -101,7 +101,7 @@ def test_two_processes_learn_what_one_learns(alone: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_lost_process_ends_the_other_which_says_so_and_both_go_on(
+def test_a_lost_process_is_reported_by_the_other_and_the_run_can_be_resumed(
     alone: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
@@ -116,19 +116,21 @@ def test_a_lost_process_ends_the_other_which_says_so_and_both_go_on(
         assert status == 1
         assert said.startswith("error: Another process of this training")
         assert said.count("\n") == 1
-    # One process may go on with what two began.
+    # One process can resume a run of two.
     assert end(start(out, CONFIG)) == [(0, "")]
     same(state(out), state(alone))
 
 
-def test_processes_that_see_different_patches_are_stopped(tmp_path: Path) -> None:
+def test_processes_with_different_patches_are_stopped(tmp_path: Path) -> None:
     ended = end(start(tmp_path / "run", CONFIG, 2, ONE_LESS="1"))
     assert [status for status, _ in ended] == [1, 1]
-    assert all("see different checkpoints or patches" in said for _, said in ended)
+    assert all("found different checkpoints or patches" in said for _, said in ended)
 
 
-def test_a_batch_in_shards_is_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without chance and batch statistics, pieces sum to what the whole batch gives."""
+def test_a_batch_in_shards_gives_the_gradients_of_one_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without random numbers and batch statistics, pieces sum to the result of the full batch."""
     plain = Augmentation(symmetries=False, brightness=0, band_gain=0)
     config = replace(CONFIG, augmentation=plain, net="class-free", net_options={}, shards=1)
     monkeypatch.setitem(nets.NETS, "class-free", _Linear)
@@ -148,32 +150,34 @@ class _Linear(torch.nn.Module):
         self.head = torch.nn.Linear(12, 19)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        answer: torch.Tensor = self.head(pixels.mean(dim=(2, 3)))
-        return answer
+        logits: torch.Tensor = self.head(pixels.mean(dim=(2, 3)))
+        return logits
 
 
-def test_pieces_are_shared_out_once() -> None:
+def test_each_piece_goes_to_one_process() -> None:
     pieces = [Piece(torch.tensor([k])) for k in range(6)]
-    shared = [Team(rank, 3).mine(pieces) for rank in range(3)]
+    shared = [ProcessGroup(rank, 3).share_of(pieces) for rank in range(3)]
     assert [piece for part in shared for piece in part] == pieces
     assert {len(part) for part in shared} == {2}
 
 
 def test_the_number_of_shards_follows_the_processes_or_is_refused() -> None:
-    assert shards_for(1, Team(0, 2)) == 2
-    assert shards_for(8, Team(0, 4)) == 8
+    assert shards_for(1, ProcessGroup(0, 2)) == 2
+    assert shards_for(8, ProcessGroup(0, 4)) == 8
     with pytest.raises(BadInput, match="8 shards cannot be shared evenly by 3"):
-        shards_for(8, Team(0, 3))
+        shards_for(8, ProcessGroup(0, 3))
 
 
-def test_torchruns_variables_are_read_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_of_torchrun_are_read_or_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    assert distributed.asked() == Team()
+    assert distributed.requested() == ProcessGroup()
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
-    assert distributed.asked() == Team(1, 2)
+    assert distributed.requested() == ProcessGroup(1, 2)
     for rank in ("2", "-1", "one"):
         monkeypatch.setenv("RANK", rank)
         with pytest.raises(BadInput, match="start with torchrun"):
-            distributed.asked()
+            distributed.requested()

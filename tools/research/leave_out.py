@@ -24,7 +24,7 @@ from landcover.datasets.arrays import NativeStore
 from landcover.nets.spectral_lite0 import inflate
 from landcover.train.configuration import TrainConfig
 from landcover.train.loop import train
-from landcover.train.recipes.mosaic import settings, start
+from landcover.train.recipes.mosaic import initial_weights, settings
 from landcover.train.recipes.order import Order
 from tools.research.common import Floats, gain, line, looks, sigmoid, store
 
@@ -98,7 +98,7 @@ def main(runs: str, *names: str) -> None:
             continue
         out = Path(runs) / "without" / name
         data = Seasons(patches, Generator().manual_seed(0)) if name == "seasons" else patches
-        result = train(changed, data, None, out, initial=inflate(start()))
+        result = train(changed, data, None, out, initial=inflate(initial_weights()))
         save_file(result.state, out / "weights.safetensors")
         print(line(name, gain(truth, chances(result.net()), known)), flush=True)
 

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.torch import save_file
 from torch import Tensor
 
-from landcover.train.recipes.mosaic import start
+from landcover.train.recipes.mosaic import initial_weights
 from tools.research.common import store
 
 
@@ -46,7 +46,7 @@ def main(out: Path) -> None:
             buffer = io.BytesIO()
             np.save(buffer, np.stack([coded >> 8, coded & 255]).astype(np.uint8))
             (out / f"{split}-{name}.xz").write_bytes(lzma.compress(buffer.getvalue(), preset=3))
-    trunk = {name: packed(value) for name, value in start().items()}
+    trunk = {name: packed(value) for name, value in initial_weights().items()}
     save_file(trunk, out / "eurosat-trunk.safetensors")
 
 

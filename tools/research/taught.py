@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from landcover.nets.label_sets import load_packaged
 from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.trigrid import TriGrid
-from landcover.train.recipes.mosaic import LOOKS, settings
+from landcover.train.recipes.mosaic import JOINING, settings
 from landcover.train.recipes.order import Order
 from tools.research.common import Floats, gain, line, looks, sigmoid, store
 
@@ -47,14 +47,14 @@ def main(runs: str, *lites: str) -> None:
         net = SpectralLite(**parts.lite.net_options)
         net.load_state_dict(load_file(Path(runs) / name / "weights.safetensors"))
         answers[name] = looks(net, check, (0, 4)).mean(dim=0)
-    prior = load_packaged(strength=LOOKS["strength"])
+    prior = load_packaged(strength=JOINING["strength"])
     rows = {**ROWS, **{f"taught {name}, .4": (0.4, (name,)) for name in lites}}
 
     def joined(share: float, names: tuple[str, ...]) -> Floats:
         others = torch.stack([answers[name] for name in names]).mean(dim=0)
         mean = torch.lerp(others, answers["trigrid"], share)
         with torch.inference_mode():
-            return sigmoid(prior(LOOKS["scale"] * mean).numpy())
+            return sigmoid(prior(JOINING["scale"] * mean).numpy())
 
     truth = check.targets.numpy()
     base = joined(*ROWS["no teaching (base)"])

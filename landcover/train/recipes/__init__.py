@@ -1,1 +1,1 @@
-"""From a labelled data set to a finished model folder, one recipe a model."""
+"""Recipes that train a model on a labelled data set and write its folder."""

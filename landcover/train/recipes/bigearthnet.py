@@ -1,7 +1,7 @@
-"""Models of one net for patches, trained or fitted on BigEarthNet: one recipe a model.
+"""Recipes of the models of a single net, trained or fitted on BigEarthNet patches.
 
-Adding a model is adding a line to :data:`RECIPES`, and a configuration where it is trained
-by gradients.
+To add a model, add a line to :data:`RECIPES`, and a configuration if it is trained by
+gradients.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from landcover.train import distributed
 from landcover.train.configuration import TrainConfig
 from landcover.train.loop import OnEpoch, train
 from landcover.train.recipes import reference_fit
-from landcover.train.recipes.build import Recipe, Task, TrainedNet, of_patches, produce
+from landcover.train.recipes.build import Recipe, Task, TrainedNet, produce, require_patches
 from landcover.train.recipes.model_folder import rounded
-from landcover.train.recipes.order import Order, changes, counter, settings_text
+from landcover.train.recipes.order import Order, epoch_reporter, overrides, settings_text
 from landcover.train.state import Weights
 
-__all__ = ["RECIPES", "TIMM", "configuration", "find", "lite0_from_photographs", "make"]
+__all__ = ["RECIPES", "TIMM", "configuration", "find", "lite0_from_imagenet", "make"]
 
 
-def lite0_from_photographs() -> Weights:
-    """ImageNet weights as a :class:`~landcover.nets.efficientnet_lite0.LiteNet` starts from them.
+def lite0_from_imagenet() -> Weights:
+    """ImageNet weights from which a :class:`~landcover.nets.efficientnet_lite0.LiteNet` starts.
 
-    Red, green and blue keep what was learned of them, other bands enter with weight 0.
+    The weights of red, green and blue are kept; those of other bands start at 0.
 
     Raises:
         BadInput: the package that carries the weights is not installed.
@@ -103,7 +103,7 @@ RECIPES: Final[dict[str, Recipe]] = {
             "layer widened to twelve bands: a benchmark for our own."
         ),
         config="efficientnet-lite0",
-        initial=lite0_from_photographs,
+        initial=lite0_from_imagenet,
         start="ImageNet",
         half=True,
     ),
@@ -145,24 +145,23 @@ RECIPES: Final[dict[str, Recipe]] = {
         explainable=False,
     ),
 }
-"""Name in the registry → how it is made."""
+"""Name in the registry → its recipe."""
 
 TIMM: Final = "timm:"
-"""Before the name of a trunk of timm, in place of a recipe's name."""
+"""Prefix that turns the name of a timm trunk into the name of a recipe."""
 
 
 def make(
     name: str, dataset: Dataset | EuroSat, out: Path, order: Order, report: Report | None = None
 ) -> None:
-    """Train or fit a model of one net and write its folder.
+    """Train or fit a model of a single net and write its folder.
 
-    A run that was interrupted is resumed when the same call is made again, from its
-    checkpoints in ``out/runs``.
+    The same call resumes an interrupted run from its checkpoints in ``out/runs``.
 
     Args:
-        name: one of :data:`RECIPES`, or ``timm:`` and the name of a trunk of timm.
+        name: one of :data:`RECIPES`, or ``timm:`` followed by the name of a timm trunk.
         dataset: patches with train and validation splits.
-        out: the folder to write; made where absent.
+        out: the folder to write; created if missing.
         order: settings that differ from the configuration.
         report: called after each epoch.
 
@@ -170,7 +169,7 @@ def make(
         UnknownName: there is no such recipe.
         BadInput: configuration, folder or data set cannot be used.
     """
-    recipe, patches = find(name), of_patches(name, dataset)
+    recipe, patches = find(name), require_patches(name, dataset)
     config = configuration(name, order) if recipe.config else None
     task = Task(name=name, recipe=recipe, dataset=patches, order=order)
     epochs = config.epochs if config else 0
@@ -183,20 +182,20 @@ def make(
             return _fit(recipe, store, order.seed or 0)
         settings, before = config, 0
         if first is not None:
-            # Nothing is left to choose an epoch by.
+            # Without validation patches the epoch cannot be chosen: the first fit's is used.
             settings = replace(config, epochs=first.epoch, select="last", patience=0)
             before = epochs
-        tell = counter(report, before, total)
-        return _train(recipe, settings, store, validation, out=runs, tell=tell)
+        on_epoch = epoch_reporter(report, before, total)
+        return _train(recipe, settings, store, validation, out=runs, on_epoch=on_epoch)
 
     if produce(task, out, train_once) and config:
-        # The history with validation metrics is the one that shows how the choice was made.
+        # The history with validation metrics shows how the epoch was chosen.
         shutil.copyfile(out / "runs" / "train" / "history.csv", out / "history.csv")
         (out / "config.json").write_text(config.to_json(), encoding="utf-8")
 
 
 def find(name: str) -> Recipe:
-    """The recipe of that name; ``timm:resnet18`` is the trunk resnet18 of timm.
+    """The recipe of that name; ``timm:resnet18`` stands for the trunk resnet18 of timm.
 
     Raises:
         UnknownName: there is none.
@@ -225,11 +224,11 @@ def _timm(backbone: str) -> Recipe:
 
 
 def configuration(name: str, order: Order) -> TrainConfig:
-    """The settings of a run: the packaged ones or a file's, with what the user asked for.
+    """The settings of a run: packaged or from a file, with the user's overrides.
 
     Raises:
         UnknownName: there is no recipe of that name, or the configuration's net is unknown.
-        BadInput: the recipe trains nothing, or the file is no usable configuration.
+        BadInput: the recipe trains nothing, or the file is not a valid configuration.
     """
     recipe = find(name)
     if not recipe.config:
@@ -237,7 +236,7 @@ def configuration(name: str, order: Order) -> TrainConfig:
     config = TrainConfig.from_json(settings_text(recipe.config, order))
     shards = distributed.shards_for(order.shards or config.shards, distributed.current())
     options = {**config.net_options, **recipe.options}
-    config = replace(config, net_options=options, shards=shards, **changes(order))
+    config = replace(config, net_options=options, shards=shards, **overrides(order))
     _try_net(config)
     return config
 
@@ -259,13 +258,13 @@ def _train(
     validation: NativeStore | None,
     *,
     out: Path,
-    tell: OnEpoch | None,
+    on_epoch: OnEpoch | None,
 ) -> TrainedNet:
-    """One fit by gradients."""
+    """Train the net once."""
     bands = tuple(config.net_options.get("bands", BAND_NAMES))
     seen = None if validation is None else select_bands(validation, bands)
     initial = recipe.initial() if recipe.initial else None
-    result = train(config, select_bands(store, bands), seen, out, tell, initial=initial)
+    result = train(config, select_bands(store, bands), seen, out, on_epoch, initial=initial)
     return TrainedNet(
         net=rounded(result.net()) if recipe.half else result.net(),
         net_name=config.net,

@@ -1,9 +1,9 @@
-"""From a data set of patches to a model folder: the two fits that every model goes through.
+"""The two fits of every model for patches, and its model folder.
 
-The first fit sees the training split alone; on validation it yields the decisions
-(thresholds, calibration) and the metrics that the card calls *selection*. The second, when
-asked for, sees training and validation together with every choice frozen, and only its
-weights are shipped. The test split plays no part.
+The first fit uses only the training split. With it, thresholds and calibration are chosen and
+the metrics that the card calls *selection* are measured on validation. The second fit, if
+requested, uses training and validation together with all choices frozen, and only its weights
+are shipped. The test split is not used.
 """
 
 from __future__ import annotations
@@ -39,28 +39,28 @@ __all__ = [
     "TrainOnce",
     "TrainedNet",
     "decide",
-    "of_patches",
     "produce",
+    "require_patches",
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What makes a model, and what its card says of it.
+    """How a model is made, and texts for its card.
 
     Attributes:
         title: the name that people read.
         summary: one or two sentences on what it is and what it is good for.
-        net: name of the architecture; of a trained model its configuration says it.
-        config: name of the configuration of a model that is trained by gradients.
-        options: of the net, beside those of the configuration.
-        initial: weights that training starts from, where it does not start from nothing.
-        start: what these are, for the card.
-        fit: makes a net of patches and a seed, where nothing is trained by gradients.
-        settings: of such a fit, for the card.
+        net: name of the architecture; for a trained model the configuration names it.
+        config: name of the configuration; empty if the model is not trained by gradients.
+        options: of the net, in addition to those of the configuration.
+        initial: returns weights that training starts from; None for random weights.
+        start: what these weights are, for the card.
+        fit: makes a net from patches and a seed, if it is not trained by gradients.
+        settings: of ``fit``, for the card.
         explainable: whether gradients of the scores with respect to pixels exist.
-        half: keep the weights of convolutions and linear layers in half precision. Every
-            figure is measured after that rounding.
+        half: store the weights of convolutions and linear layers in half precision. All
+            metrics are measured after rounding.
     """
 
     title: str
@@ -78,7 +78,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One model to make: its name, a recipe, the data and what was ordered."""
+    """One model to make: name, recipe, data and the user's options."""
 
     name: str
     recipe: Recipe
@@ -88,14 +88,14 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedNet:
-    """What one fit leaves.
+    """The result of one fit.
 
     Attributes:
         net: in evaluation mode, on the CPU.
-        net_name, net_options: what builds it anew.
-        bands, mean, std: what it reads, and the statistics of that.
-        facts: how it was fitted, for the card.
-        epoch: the kept one; 0 of fits without epochs.
+        net_name, net_options: architecture and keyword arguments that build it.
+        bands, mean, std: its input bands and their statistics.
+        facts: about the fit, for the card.
+        epoch: the selected one; 0 for fits without epochs.
     """
 
     net: nn.Module
@@ -111,8 +111,8 @@ class TrainedNet:
 TrainOnce = Callable[[NativeStore, NativeStore | None, Path, TrainedNet | None], TrainedNet]
 
 
-def of_patches(name: str, dataset: object) -> Dataset:
-    """The data set, where it holds patches.
+def require_patches(name: str, dataset: object) -> Dataset:
+    """Return the data set if it holds patches.
 
     Raises:
         BadInput: it holds pictures.
@@ -126,16 +126,16 @@ def of_patches(name: str, dataset: object) -> Dataset:
 
 
 def produce(task: Task, out: Path, train_once: TrainOnce) -> bool:
-    """Fit, decide on validation, fit again on both splits when asked for, write the folder.
+    """Fit, choose on validation, fit again on both splits if requested, and write the folder.
 
     Args:
-        task: what to make.
+        task: the model to make.
         out: the folder to write.
-        train_once: fits a net: from patches, validation patches to watch, a folder for the
-            run and the first fit, if this is the second.
+        train_once: fits a net; its arguments are patches, validation patches for monitoring, a
+            folder for the run, and for the second fit the result of the first.
 
     Returns:
-        whether this process wrote; the first of several writes for all.
+        Whether this process wrote the folder; only the first of several does.
 
     Raises:
         BadInput: a split is empty, or a patch cannot be read.
@@ -148,7 +148,7 @@ def produce(task: Task, out: Path, train_once: TrainOnce) -> bool:
     if task.order.fit == "train+validation":
         fitted = join(training, validation)
         final = train_once(fitted, None, runs / task.order.fit, first)
-    if not distributed.current().leads:
+    if not distributed.current().is_main:
         return False
     chosen = {key: getattr(decided, key) for key in DECIDED}
     card = _card(task, final, fitted).with_fields(**chosen)
@@ -164,16 +164,16 @@ DECIDED: Final = (
     "label_sets",
     "selection",
 )
-"""Fields of a card that validation decides."""
+"""Fields of a card that are chosen on validation."""
 
 
 def decide(card: Card, trained: TrainedNet, validation: NativeStore) -> Card:
-    """The card with what validation decides, by a net that had not seen it.
+    """Return the card with the choices made on validation.
 
     Args:
         card: of that net.
         trained: the net.
-        validation: patches that it was not fitted to.
+        validation: patches that it was not trained on.
 
     Raises:
         BadInput: no patch has a label.
@@ -184,18 +184,18 @@ def decide(card: Card, trained: TrainedNet, validation: NativeStore) -> Card:
         card, logits.numpy(), truth, places(validation.ids), validation.countries
     )
     probability = calibration.apply(decided.calibration, decided.classes, logits).numpy()
-    figures = {
+    metrics = {
         "fitted_on": ["train"],
         "measured_on": "validation",
         "n": len(validation),
         **({"epoch": trained.epoch} if trained.epoch else {}),
         **summary(truth, probability, decided.thresholds),
     }
-    return decided.with_fields(selection={**figures, **decided.selection})
+    return decided.with_fields(selection={**metrics, **decided.selection})
 
 
 def _card(task: Task, trained: TrainedNet, fitted: NativeStore) -> Card:
-    """A card of everything but what validation decides and what :func:`write` adds."""
+    """A card without the choices made on validation and what :func:`write` adds."""
     return Card(
         name=task.name,
         title=task.recipe.title,

@@ -1,14 +1,13 @@
-"""The recipe of ``eurosat-rgb``: a net of photographs, trained on pictures from above.
+"""The recipe of ``eurosat-rgb``: ImageNet weights, fine-tuned on EuroSAT pictures.
 
 EfficientNet-Lite0 starts from ImageNet and is fine-tuned in phases, each from the weights
-of the one before: first on the pictures as they are, which is quick, then on enlarged
-ones, which is better. A fit on the training split yields the figures on validation. When
-asked for, the last phase then goes on with training and validation together, and that is
-shipped: it costs a third of a fit from the start. The test split plays no part, except that
-nobody may train on it.
+of the previous one: first on pictures in their own size, which is fast, then on enlarged ones,
+which is more accurate. A fit on the training split gives the metrics on validation. If
+requested, the last phase is then continued on training and validation together, and that is
+shipped: it takes a third of the time of a full fit. The test split is not used.
 
-Two floors go into the same folder, under ``baselines``: the classes' frequencies, and
-trees on the statistics of colours.
+Two baselines are written to the same folder, under ``baselines``: class frequencies, and
+extra trees on colour statistics.
 """
 
 from __future__ import annotations
@@ -35,25 +34,25 @@ from landcover.train.configuration import TrainConfig
 from landcover.train.history import Epoch
 from landcover.train.loop import TrainResult, train
 from landcover.train.recipes.eurosat_folder import NAME, finished, write
-from landcover.train.recipes.order import Order, changes, settings_text
+from landcover.train.recipes.order import Order, overrides, settings_text
 from landcover.train.state import Weights
 from landcover.train.validation import average_precisions
 
 __all__ = [
-    "GOALS",
+    "TARGETS",
     "Plan",
     "TrainedPhases",
     "fit",
+    "imagenet_trunk",
     "make",
     "minutes_to",
-    "photographs",
     "plan",
     "selection",
 ]
 
 _BATCH: Final = 32
-GOALS: Final = (0.97, 0.98)
-"""Accuracies on validation to which the time is told."""
+TARGETS: Final = (0.97, 0.98)
+"""Accuracies on validation; the time to reach each is reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ class Plan:
 
     Attributes:
         phases: one configuration each, in order.
-        symmetries: in how many symmetries of the square the finished net looks.
+        symmetries: number of symmetries of the square over which the finished net averages.
     """
 
     phases: tuple[TrainConfig, ...]
@@ -70,23 +69,23 @@ class Plan:
 
     @property
     def net_options(self) -> dict[str, Any]:
-        """What builds the finished net."""
+        """Keyword arguments of the finished net."""
         return {**self.phases[-1].net_options, "symmetries": self.symmetries}
 
     @property
     def epochs(self) -> int:
-        """Passes over the pictures in one fit."""
+        """Number of epochs in one fit."""
         return sum(phase.epochs for phase in self.phases)
 
     def to_json(self) -> str:
-        """As text that :func:`plan` reads."""
+        """Write as JSON, which :func:`plan` reads."""
         phases = [asdict(phase) for phase in self.phases]
         return json.dumps({"symmetries": self.symmetries, "phases": phases}, indent=1) + "\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedPhases:
-    """What one fit leaves: the weights, and what a card says of how they came about."""
+    """The result of one fit: the weights, and facts about training for the card."""
 
     state: Weights
     facts: dict[str, Any]
@@ -96,12 +95,12 @@ class TrainedPhases:
 def make(name: str, dataset: object, out: Path, order: Order, report: Report | None = None) -> None:
     """Train the net for pictures and write its folder.
 
-    A run that was cut off goes on where it stopped when the same call is made again.
+    The same call resumes an interrupted run.
 
     Args:
         name: ``eurosat-rgb``.
-        dataset: EuroSAT with its places, which its splits hang on.
-        out: the folder to write; made where absent.
+        dataset: EuroSAT with the places of its pictures, on which its splits depend.
+        out: the folder to write; created if missing.
         order: settings that differ from the configuration.
         report: called after each epoch.
 
@@ -113,20 +112,20 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
         raise BadInput(f"The model '{name}' is trained on pictures: give --dataset eurosat.")
     settings = plan(order)
     training, validation = dataset.load("train"), dataset.load("validation")
-    start = photographs()
+    start = imagenet_trunk()
     both = order.fit == "train+validation"
     again = replace(settings, phases=settings.phases[-1:])
     total = settings.epochs + (again.epochs if both else 0)
     runs = out / "runs"
-    tell = _counter(report, 0, total)
-    first = fit(settings, training, validation, start, runs / "train", tell=tell)
+    on_epoch = _counter(report, 0, total)
+    first = fit(settings, training, validation, start, runs / "train", on_epoch=on_epoch)
     chosen = selection(first.state, settings.net_options, validation)
     final, fitted = first, training
     if both:
         fitted = training.joined(validation)
-        tell = _counter(report, settings.epochs, total)
-        final = fit(again, fitted, None, first.state, runs / "train+validation", tell=tell)
-    if not distributed.current().leads:
+        on_epoch = _counter(report, settings.epochs, total)
+        final = fit(again, fitted, None, first.state, runs / "train+validation", on_epoch=on_epoch)
+    if not distributed.current().is_main:
         return  # the first process writes for all
     write(
         final.state,
@@ -135,7 +134,7 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
         fitted=fitted,
         splits=order.fit.split("+"),
         selection=chosen,
-        facts={**final.facts, **_from_the_start(first, final), **minutes_to(first.history)},
+        facts={**final.facts, **_total_cost(first, final), **minutes_to(first.history)},
         out=out,
     )
     _write_history(out / "history.csv", first.history)
@@ -143,10 +142,10 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
 
 
 def plan(order: Order) -> Plan:
-    """The settings: the packaged ones or a file's, with what the user asked for.
+    """The settings: packaged or from a file, with the user's overrides.
 
     Raises:
-        BadInput: the file cannot be read or is no such configuration.
+        BadInput: the file cannot be read or is not such a configuration.
     """
     text = settings_text(NAME, order)
     try:
@@ -159,7 +158,7 @@ def plan(order: Order) -> Plan:
             "The configuration of the net for pictures needs 'phases', a list of training "
             "configurations, and 'symmetries', which is 1, 2, 4 or 8."
         )
-    wanted = changes(order)
+    wanted = overrides(order)
     if order.shards is not None:
         wanted["shards"] = order.shards
     phases = tuple(replace(TrainConfig.from_json(part), **wanted) for part in parts)
@@ -168,11 +167,11 @@ def plan(order: Order) -> Plan:
     return Plan(phases=phases, symmetries=symmetries)
 
 
-def photographs() -> Weights:
-    """Where training starts: the published ImageNet weights of the trunk.
+def imagenet_trunk() -> Weights:
+    """The published ImageNet weights of the trunk, from which training starts.
 
     Raises:
-        BadInput: the package that carries them is not installed.
+        BadInput: the package that contains them is not installed.
     """
     trunk = Lite0()
     trunk.load_imagenet(imagenet_weights())
@@ -186,17 +185,17 @@ def fit(
     start: Mapping[str, Tensor],
     runs: Path,
     *,
-    tell: Callable[[int, Epoch], None] | None = None,
+    on_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> TrainedPhases:
-    """Run all phases, each from the weights of the one before.
+    """Run all phases, each from the weights of the previous one.
 
     Args:
         settings: the phases.
-        training: pictures to learn from.
-        validation: pictures to show the progress on; nothing is chosen by them.
+        training: pictures to train on.
+        validation: pictures for monitoring; nothing is chosen on them.
         start: weights to start from.
         runs: a folder for this fit's checkpoints.
-        tell: called after each epoch with the epochs of earlier phases, and the epoch.
+        on_epoch: called after each epoch with the epochs of earlier phases, and the epoch.
 
     Raises:
         BadInput: the folder holds a run of other settings or pictures.
@@ -205,7 +204,7 @@ def fit(
     result: TrainResult | None = None
     for number, config in enumerate(settings.phases, 1):
         done = len(history)
-        each = None if tell is None else _after(tell, done)
+        each = None if on_epoch is None else _after(on_epoch, done)
         result = train(config, training, validation, runs / f"phase-{number}", each, initial=state)
         state = result.state
         history += [replace(entry, epoch=done + entry.epoch) for entry in result.history]
@@ -222,8 +221,8 @@ def fit(
     )
 
 
-def _from_the_start(first: TrainedPhases, final: TrainedPhases) -> dict[str, Any]:
-    """What training took in all, where the last fit went on from the first."""
+def _total_cost(first: TrainedPhases, final: TrainedPhases) -> dict[str, Any]:
+    """Total epochs and minutes of training, when the last fit continued the first."""
     fits = (first,) if final is first else (first, final)
     return {
         "start": "ImageNet",
@@ -232,15 +231,15 @@ def _from_the_start(first: TrainedPhases, final: TrainedPhases) -> dict[str, Any
 
 
 def minutes_to(history: Sequence[Epoch]) -> dict[str, Any]:
-    """Minutes of training until validation reached each of :data:`GOALS`; None: it did not."""
+    """Minutes of training until validation reached each of :data:`TARGETS`; None if never."""
     found: dict[str, float | None] = {}
-    for goal in GOALS:
+    for target in TARGETS:
         seconds = 0.0
-        found[f"{goal:.0%}"] = None
+        found[f"{target:.0%}"] = None
         for entry in history:
             seconds += entry.seconds
-            if entry.val_accuracy >= goal:
-                found[f"{goal:.0%}"] = round(seconds / 60, 1)
+            if entry.val_accuracy >= target:
+                found[f"{target:.0%}"] = round(seconds / 60, 1)
                 break
     return {"minutes_to_validation_accuracy": found}
 
@@ -248,7 +247,7 @@ def minutes_to(history: Sequence[Epoch]) -> dict[str, Any]:
 def selection(
     state: Mapping[str, Tensor], net_options: Mapping[str, Any], validation: RgbStore
 ) -> dict[str, Any]:
-    """Figures on validation of weights that were fitted to the training split alone."""
+    """Metrics on validation of weights that were trained only on the training split."""
     net = finished(state, net_options)
     score = Scorer(net, validation.pixels(range(min(2, len(validation)))), "float32")
     rows = torch.split(torch.arange(len(validation)), _BATCH)
@@ -272,8 +271,8 @@ def _write_history(path: Path, history: Sequence[Epoch]) -> None:
         writer.writerows(asdict(entry) for entry in history)
 
 
-def _after(tell: Callable[[int, Epoch], None], done: int) -> Callable[[Epoch], None]:
-    return lambda entry: tell(done, entry)
+def _after(on_epoch: Callable[[int, Epoch], None], done: int) -> Callable[[Epoch], None]:
+    return lambda entry: on_epoch(done, entry)
 
 
 def _counter(report: Report | None, before: int, total: int) -> Callable[[int, Epoch], None] | None:
@@ -282,15 +281,17 @@ def _counter(report: Report | None, before: int, total: int) -> Callable[[int, E
     seconds = 0.0
     reached: list[str] = []
 
-    def tell(done: int, entry: Epoch) -> None:
+    def on_epoch(done: int, entry: Epoch) -> None:
         nonlocal seconds
         seconds += entry.seconds
         note = f"loss {entry.train_loss:.3f}"
         if not math.isnan(entry.val_accuracy):
             note += f", validation accuracy {entry.val_accuracy:.2%}"
-            missing = GOALS[len(reached) :]
+            missing = TARGETS[len(reached) :]
             now = f"after {seconds / 60:.1f} min"
-            reached.extend(f"{goal:.0%} {now}" for goal in missing if entry.val_accuracy >= goal)
+            reached.extend(
+                f"{target:.0%} {now}" for target in missing if entry.val_accuracy >= target
+            )
         report(
             Progress(
                 what="Training",
@@ -301,4 +302,4 @@ def _counter(report: Report | None, before: int, total: int) -> Callable[[int, E
             )
         )
 
-    return tell
+    return on_epoch

@@ -1,4 +1,4 @@
-"""The model folder of eurosat-rgb, with two baselines to compare it with."""
+"""Write the model folder of eurosat-rgb, with two baselines for comparison."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from landcover.train.recipes.model_folder import packed, rounded
 from landcover.train.recipes.reference_fit import as_net, features
 
 __all__ = [
+    "BASELINE_RECIPES",
     "COLOURS",
-    "FLOORS",
     "MIN_LEAF",
     "NAME",
     "PRIOR",
     "SCALE_PICTURES",
     "THRESHOLD_RULE",
     "TREES",
-    "Floor",
+    "BaselineRecipe",
     "finished",
     "fit_colours",
     "fit_prior",
@@ -64,18 +64,18 @@ MIN_LEAF: Final = 20
 
 
 SCALE_PICTURES: Final = 6
-"""Validation pictures from which the common scale of attribution maps is measured."""
+"""Validation pictures on which the common scale of attribution maps is measured."""
 
 
 THRESHOLD_RULE: Final = "none: the classes exclude each other, so the most probable one is called"
 
 
 def finished(state: Mapping[str, Tensor], net_options: Mapping[str, Any]) -> nn.Module:
-    """The net that is shipped: in evaluation mode, its large weights as half precision holds them.
+    """The shipped net: in evaluation mode, its large weights rounded to half precision.
 
     Args:
         state: of an ``rgb-lite0``.
-        net_options: what builds it.
+        net_options: its keyword arguments.
     """
     net = nets.build("rgb-lite0", **net_options)
     net.load_state_dict(dict(state))
@@ -93,17 +93,17 @@ def write(
     facts: Mapping[str, Any],
     out: Path,
 ) -> Card:
-    """Write the model's folder from weights, however they came about.
+    """Write the model's folder from its weights.
 
     Args:
         state: weights of an ``rgb-lite0``.
-        net_options: what builds it, with the symmetries it shall look in.
-        dataset: where the pictures for the scales of attribution are from.
-        fitted: the pictures that the weights were fitted to; the floors learn from them too.
-        splits: the splits that these are.
-        selection: figures on validation (:func:`selection`).
-        facts: how the weights came about.
-        out: the folder; made where absent.
+        net_options: its keyword arguments, with the number of symmetries to average over.
+        dataset: the source of the pictures for the scales of attribution.
+        fitted: the pictures that the weights were trained on; baselines are fitted to them, too.
+        splits: the splits of these pictures.
+        selection: metrics on validation (:func:`selection`).
+        facts: about training, for the card.
+        out: the folder; created if missing.
 
     Raises:
         BadInput: a picture cannot be read.
@@ -123,24 +123,24 @@ def write(
     model = Model(card, net, pick_device("cpu"))
     scales = explanation.explanation_scales(model, some_pictures(dataset))
     card = _save(card.with_fields(explanation_scales=scales), net, out)
-    for name, floor in FLOORS.items():
-        made = floor.fit(fitted)
-        below = _card(
+    for name, recipe in BASELINE_RECIPES.items():
+        made = recipe.fit(fitted)
+        baseline = _card(
             name,
-            floor.title,
-            floor.summary,
+            recipe.title,
+            recipe.summary,
             net=made,
             fitted=fitted,
             splits=splits,
             selection={},
             facts={},
         )
-        _save(below.with_fields(explainable=False), made[2], out / BASELINES / name)
+        _save(baseline.with_fields(explainable=False), made[2], out / BASELINES / name)
     return card
 
 
 def fit_prior(store: RgbStore) -> tuple[str, dict[str, Any], nn.Module]:
-    """The classes' frequencies, with half a picture more each, as scores of a softmax."""
+    """Class frequencies, with half a picture added to each, as the scores of a softmax."""
     options = {"classes": store.targets.shape[1]}
     net = ClassPrior(**options)
     net.logits.copy_(torch.log(store.targets.sum(dim=0) + 0.5))
@@ -159,22 +159,22 @@ def fit_colours(store: RgbStore, seed: int = 0) -> tuple[str, dict[str, Any], nn
 
 
 @dataclass(frozen=True, kw_only=True)
-class Floor:
-    """What makes a floor, and what its card says of it."""
+class BaselineRecipe:
+    """How a baseline is made, and texts for its card."""
 
     title: str
     summary: str
     fit: Callable[[RgbStore], tuple[str, dict[str, Any], nn.Module]]
-    """The architecture, what builds it, and the fitted net."""
+    """Returns the architecture, its keyword arguments, and the fitted net."""
 
 
-FLOORS: Final[dict[str, Floor]] = {
-    PRIOR: Floor(
+BASELINE_RECIPES: Final[dict[str, BaselineRecipe]] = {
+    PRIOR: BaselineRecipe(
         title="Class prior",
         summary="Looks at no pixel: says of every picture how frequent each class was.",
         fit=fit_prior,
     ),
-    COLOURS: Floor(
+    COLOURS: BaselineRecipe(
         title="Colour statistics with extra trees",
         summary=(
             "Trees on mean, standard deviation and nine quantiles of red, green and blue: what "
@@ -183,7 +183,7 @@ FLOORS: Final[dict[str, Floor]] = {
         fit=fit_colours,
     ),
 }
-"""Name of a floor → how it is made."""
+"""Name of a baseline → its recipe."""
 
 
 def _card(
@@ -243,7 +243,7 @@ def _save(card: Card, net: nn.Module, out: Path) -> Card:
 
 
 def some_pictures(dataset: EuroSat) -> list[Raster]:
-    """Validation pictures spread evenly over the split, one a class or so."""
+    """Validation pictures spread evenly over the split, about one a class."""
     records = dataset.records("validation")
     rows = np.linspace(0, len(records) - 1, min(SCALE_PICTURES, len(records))).round().astype(int)
     chosen = [records[row] for row in rows.tolist()]

@@ -1,4 +1,4 @@
-"""A trained net as a model folder: weights, card and the scales of attribution maps."""
+"""Write a trained net as a model folder: weights, card and scales of attribution maps."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from landcover.models.model import Model, save_model
 __all__ = ["SCALE_PATCHES", "is_large", "packed", "rounded", "some_patches", "write"]
 
 SCALE_PATCHES: Final = 6
-"""Validation patches from which the common scale of attribution maps is measured."""
+"""Validation patches on which the common scale of attribution maps is measured."""
 
 
 def write(card: Card, net: nn.Module, out: Path, dataset: Dataset, *, half: bool = False) -> Card:
-    """Write a model folder: weights, and the card with their hash and its attribution scales.
+    """Write a model folder: the weights, and the card with their hash and attribution scales.
 
     Args:
-        card: without hash and scales.
+        card: without the hash of the weights and the scales.
         net: the trained net; :func:`rounded` if ``half``.
-        out: the folder; made where absent.
-        dataset: where the patches for the scales are from.
-        half: keep weights in half precision where :func:`is_large` says so.
+        out: the folder; created if missing.
+        dataset: the source of the patches for the scales.
+        half: store the weights for which :func:`is_large` holds in half precision.
 
     Raises:
         BadInput: a patch cannot be read.
@@ -50,13 +50,13 @@ def write(card: Card, net: nn.Module, out: Path, dataset: Dataset, *, half: bool
 def is_large(value: Tensor) -> bool:
     """Whether a tensor is a weight of a convolution or linear layer, in single precision.
 
-    Statistics and biases are vectors: few, and not to be rounded.
+    Statistics and biases are vectors. They are few and are not rounded.
     """
     return value.dim() > 1 and value.dtype == torch.float32
 
 
 def rounded(net: nn.Module) -> nn.Module:
-    """The net in evaluation mode, its large weights rounded to what half precision holds."""
+    """The net in evaluation mode, its large weights rounded to half precision."""
     for value in net.state_dict().values():
         if is_large(value):
             value.copy_(value.half())
@@ -64,7 +64,7 @@ def rounded(net: nn.Module) -> nn.Module:
 
 
 def packed(net: nn.Module, *, half: bool) -> bytes:
-    """A net's state as the bytes of a safetensors file, large weights in half precision."""
+    """A net's state as the bytes of a safetensors file, optionally in half precision."""
     state = {name: value.detach().cpu() for name, value in net.state_dict().items()}
     kept = {n: (v.half() if half and is_large(v) else v).contiguous() for n, v in state.items()}
     return dump_tensors(kept)

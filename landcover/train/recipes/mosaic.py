@@ -1,12 +1,12 @@
-"""The recipe of ``landcover-mosaic``: parts trained apart, joined, decided on together.
+"""The recipe of ``landcover-mosaic``: nets that are trained separately and joined.
 
-The parts are TriGrid by the configuration of ``landcover-cnn``, a SpectralLite, and the label
-sets of BigEarthNet's training split. The SpectralLite starts from the shipped EuroSAT net and
-is distilled: half of each target is what TriGrid and two SpectralLites, trained on labels
-alone, predict for the very mixture that it sees (Hinton et al. 2015; patiently, as in Beyer
-et al. 2022). Parts fitted to the training split are joined first; on validation that mosaic
-yields every decision. Then the parts are fitted to training and validation together, when
-asked for, and what is shipped is the mosaic of those. The test split plays no part.
+The parts are a TriGrid with the configuration of ``landcover-cnn``, a SpectralLite, and the
+label sets of BigEarthNet's training split. The SpectralLite starts from the shipped EuroSAT net
+and is distilled: half of each target is what TriGrid and two SpectralLites, trained only on
+labels, predict for the same augmented patch (Hinton et al. 2015; with many epochs, as in Beyer
+et al. 2022). First, parts trained on the training split are joined, and all choices are made
+with this mosaic on validation. Then, if requested, the parts are trained on training and
+validation together, and the mosaic of those is shipped. The test split is not used.
 """
 
 from __future__ import annotations
@@ -43,30 +43,30 @@ from landcover.train.configuration import TrainConfig
 from landcover.train.history import HISTORY_FILE
 from landcover.train.loop import OnEpoch, train
 from landcover.train.recipes.bigearthnet import configuration
-from landcover.train.recipes.build import Recipe, Task, TrainedNet, of_patches, produce
+from landcover.train.recipes.build import Recipe, Task, TrainedNet, produce, require_patches
 from landcover.train.recipes.model_folder import rounded
-from landcover.train.recipes.order import Order, changes, counter, settings_text
+from landcover.train.recipes.order import Order, epoch_reporter, overrides, settings_text
 from landcover.train.state import Weights
 
 __all__ = [
-    "LOOKS",
-    "START",
+    "INITIAL_MODEL",
+    "JOINING",
     "SUMMARY",
     "TEACHERS",
     "TITLE",
     "TRIGRID",
+    "EpochCallbacks",
     "Parts",
-    "Tell",
     "assemble",
     "fit",
+    "initial_weights",
+    "join_teachers",
     "make",
     "options",
-    "panel",
     "settings",
-    "start",
 ]
 
-Tell = Callable[[int], OnEpoch | None]
+EpochCallbacks = Callable[[int], OnEpoch | None]
 
 TITLE: Final = "landcover mosaic"
 SUMMARY: Final = (
@@ -74,18 +74,18 @@ SUMMARY: Final = (
     "EuroSAT and an ensemble, under what is known of which covers occur together."
 )
 TRIGRID: Final = "landcover-cnn"
-"""The recipe whose settings the TriGrid takes."""
-START: Final = "eurosat-rgb"
-"""The registered model whose trunk SpectralLite starts from."""
-LOOKS: Final[dict[str, Any]] = {"share": 0.4, "symmetries": 2, "strength": 0.25, "scale": 0.8}
-"""How the parts are joined, chosen on validation: see docs/ablation.md."""
+"""The recipe with the settings of the TriGrid."""
+INITIAL_MODEL: Final = "eurosat-rgb"
+"""The registered model from whose trunk the SpectralLite starts."""
+JOINING: Final[dict[str, Any]] = {"share": 0.4, "symmetries": 2, "strength": 0.25, "scale": 0.8}
+"""Settings for joining the parts, chosen on validation: see docs/ablation.md."""
 TEACHERS: Final = 2
-"""SpectralLites that teach the one that is kept."""
+"""Number of SpectralLites that teach the one in the mosaic."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The settings of what is trained.
+    """The training settings of the parts.
 
     Attributes:
         trigrid: of the TriGrid.
@@ -97,10 +97,10 @@ class Parts:
 
     @property
     def teachers(self) -> tuple[TrainConfig, ...]:
-        """Of the SpectralLites that teach, with TriGrid, the one that is kept.
+        """Settings of the SpectralLites that, with the TriGrid, teach the one in the mosaic.
 
-        They are trained on labels alone, without mixtures, for half as long; there are none where
-        the kept one does not trust them.
+        They are trained only on labels, without mixed patches, for half as many epochs. There
+        are none if the setting ``trust`` of the SpectralLite is 0.
         """
         if self.lite.trust == 0:
             return ()
@@ -111,23 +111,23 @@ class Parts:
 
     @property
     def epochs(self) -> int:
-        """Passes over the data in one fit of all."""
+        """Number of epochs of all parts in one fit."""
         return sum(part.epochs for part in (self.trigrid, *self.teachers, self.lite))
 
     def to_json(self) -> str:
-        """As text."""
+        """Write as JSON."""
         return json.dumps({"trigrid": asdict(self.trigrid), "lite": asdict(self.lite)}, indent=1)
 
 
 def make(name: str, dataset: object, out: Path, order: Order, report: Report | None = None) -> None:
     """Train the parts and write the folder of their mosaic.
 
-    A run that was cut off goes on where it stopped when the same call is made again.
+    The same call resumes an interrupted run.
 
     Args:
         name: ``landcover-mosaic``.
         dataset: a data set with train and validation splits.
-        out: the folder to write; made where absent.
+        out: the folder to write; created if missing.
         order: settings that differ from the configuration, which is the SpectralLite's.
         report: called after each epoch.
 
@@ -137,14 +137,14 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
     """
     parts = settings(order)
     recipe = Recipe(title=TITLE, summary=SUMMARY, half=True)
-    task = Task(name=name, recipe=recipe, dataset=of_patches(name, dataset), order=order)
+    task = Task(name=name, recipe=recipe, dataset=require_patches(name, dataset), order=order)
     total = parts.epochs * (2 if order.fit == "train+validation" else 1)
 
     def train_once(
         store: NativeStore, _: NativeStore | None, runs: Path, first: TrainedNet | None
     ) -> TrainedNet:
         before = 0 if first is None else parts.epochs
-        net = fit(parts, store, runs, lambda done: counter(report, before + done, total))
+        net = fit(parts, store, runs, lambda done: epoch_reporter(report, before + done, total))
         return _trained_net(parts, net, store)
 
     if produce(task, out, train_once):
@@ -153,60 +153,61 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
 
 
 def settings(order: Order) -> Parts:
-    """The settings of both parts: the packaged ones, with what the user asked for.
+    """The settings of both parts: the packaged ones, with the user's overrides.
 
     Raises:
-        BadInput: the file cannot be read or is no configuration of a SpectralLite.
+        BadInput: the file cannot be read or does not configure a SpectralLite.
     """
     trigrid = configuration(TRIGRID, replace(order, config_file=None))
     lite = TrainConfig.from_json(settings_text("landcover-mosaic", order))
     if lite.net != "spectral-lite0":
         raise BadInput("The configuration of the mosaic is that of its net spectral-lite0.")
-    return Parts(trigrid=trigrid, lite=replace(lite, shards=trigrid.shards, **changes(order)))
+    return Parts(trigrid=trigrid, lite=replace(lite, shards=trigrid.shards, **overrides(order)))
 
 
-def fit(parts: Parts, store: NativeStore, runs: Path, tell: Tell) -> Mosaic:
-    """Train all parts on some patches and join those that are kept.
+def fit(parts: Parts, store: NativeStore, runs: Path, on_epoch: EpochCallbacks) -> Mosaic:
+    """Train all parts on some patches and join them.
 
-    Parts that are done are kept in ``runs`` and not trained again by the same call.
+    Finished parts are kept in ``runs``; the same call does not train them again.
 
     Args:
         parts: the settings.
         store: the patches.
         runs: a folder for one fit.
-        tell: gives what is called after each epoch of a part, from the epochs that the parts
-            before it had.
+        on_epoch: returns the callback of a part, given the number of epochs of all previous parts.
 
     Raises:
-        BadInput: the folder holds parts of other settings that cannot be gone on with.
+        BadInput: the folder holds unfinished parts with other settings.
         UnknownName: the model to start from is not installed.
     """
-    trigrid = _part(parts.trigrid, store, runs / "trigrid", {}, tell(0))
+    trigrid = _part(parts.trigrid, store, runs / "trigrid", {}, on_epoch(0))
     taught_by = (parts.trigrid, *parts.teachers) if parts.teachers else ()
-    mark = _mark(parts.lite, store, taught_by)
-    lite = _kept(mark, runs / "lite")
+    origin = _origin(parts.lite, store, taught_by)
+    lite = _finished(origin, runs / "lite")
     if lite is None:
-        begin, done = inflate(start()), parts.trigrid.epochs
+        begin, done = inflate(initial_weights()), parts.trigrid.epochs
         teachers = []
         for number, config in enumerate(parts.teachers):
             where = runs / f"teacher-{number}"
-            teachers.append(_part(config, store, where, begin, tell(done)))
+            teachers.append(_part(config, store, where, begin, on_epoch(done)))
             done += config.epochs
-        teacher = _ready(panel(parts, trigrid, teachers), parts, store) if teachers else None
+        teacher = (
+            _ready(join_teachers(parts, trigrid, teachers), parts, store) if teachers else None
+        )
         lite = _train_part(
             parts.lite,
             store,
             runs / "lite",
-            mark,
+            origin,
             initial=begin,
-            tell=tell(done),
+            on_epoch=on_epoch(done),
             teacher=teacher,
         )
     return assemble(parts, trigrid, lite)
 
 
-def panel(parts: Parts, trigrid: Weights, lites: Sequence[Weights]) -> nn.Module:
-    """What teaches: TriGrid for one half, SpectralLites for the other, each in one look."""
+def join_teachers(parts: Parts, trigrid: Weights, lites: Sequence[Weights]) -> nn.Module:
+    """The teacher: TriGrid and SpectralLites with equal shares, one forward pass each."""
     whole = Mosaic(
         trigrid=parts.trigrid.net_options,
         lites=[parts.lite.net_options] * len(lites),
@@ -217,8 +218,8 @@ def panel(parts: Parts, trigrid: Weights, lites: Sequence[Weights]) -> nn.Module
 
 
 def assemble(parts: Parts, trigrid: Weights, lite: Weights) -> Mosaic:
-    """A mosaic of trained weights, in evaluation mode."""
-    prior = load_packaged(strength=LOOKS["strength"])
+    """Build the mosaic from trained weights, in evaluation mode."""
+    prior = load_packaged(strength=JOINING["strength"])
     whole = nets.build("mosaic", **options(parts, sets=len(prior.members)))
     assert isinstance(whole, Mosaic)
     return mosaic.join(*_trained(parts, trigrid, [lite]), prior, whole)
@@ -241,17 +242,17 @@ def options(parts: Parts, *, sets: int) -> dict[str, Any]:
         "trigrid": parts.trigrid.net_options,
         "lites": [parts.lite.net_options],
         "sets": sets,
-        **LOOKS,
+        **JOINING,
     }
 
 
-def start() -> Weights:
+def initial_weights() -> Weights:
     """The trunk of the shipped EuroSAT net.
 
     Raises:
         UnknownName: it is not installed.
     """
-    state = registry.default().load(START, "cpu").net.state_dict()
+    state = registry.default().load(INITIAL_MODEL, "cpu").net.state_dict()
     return {name: value for name, value in state.items() if name.startswith("trunk.")}
 
 
@@ -260,66 +261,66 @@ def _part(
     store: NativeStore,
     out: Path,
     initial: Mapping[str, Tensor],
-    tell: OnEpoch | None,
+    on_epoch: OnEpoch | None,
 ) -> Weights:
-    """A part that is trained on labels alone: the one that was kept, or a new one."""
-    mark = _mark(config, store)
-    kept = _kept(mark, out)
+    """A part that is trained only on labels: the finished one in ``out``, or a new one."""
+    origin = _origin(config, store)
+    kept = _finished(origin, out)
     if kept is not None:
         return kept
-    return _train_part(config, store, out, mark, initial=initial, tell=tell)
+    return _train_part(config, store, out, origin, initial=initial, on_epoch=on_epoch)
 
 
 def _train_part(
     config: TrainConfig,
     store: NativeStore,
     out: Path,
-    mark: dict[str, str],
+    origin: dict[str, str],
     *,
     initial: Mapping[str, Tensor],
-    tell: OnEpoch | None,
+    on_epoch: OnEpoch | None,
     teacher: nn.Module | None = None,
 ) -> Weights:
-    # Alone, no part has anything to choose on validation: its last weights are taken.
-    result = train(config, store, None, out, tell, initial=initial, teacher=teacher)
-    if distributed.current().leads:
-        save_file(result.state, out / WEIGHTS_FILE, metadata=mark)
+    # A single part has nothing to choose on validation: its last weights are used.
+    result = train(config, store, None, out, on_epoch, initial=initial, teacher=teacher)
+    if distributed.current().is_main:
+        save_file(result.state, out / WEIGHTS_FILE, metadata=origin)
     return result.state
 
 
 def _ready(teacher: nn.Module, parts: Parts, store: NativeStore) -> nn.Module:
-    """The teacher where it will be asked; it answers for every batch, so its speed counts."""
+    """The teacher on its device, folded to be fast, because it runs on every batch."""
     device = pick_device(parts.lite.device)
     example = store.pixels(range(min(2, len(store)))).to(device)
     return fold(teacher.to(device), example)
 
 
-def _kept(mark: Mapping[str, str], out: Path) -> Weights | None:
-    """The weights of a part that was trained by the same settings on the same patches."""
+def _finished(origin: Mapping[str, str], out: Path) -> Weights | None:
+    """The weights of a part that was trained with the same settings on the same patches."""
     try:
         with safe_open(out / WEIGHTS_FILE, "pt") as file:
-            if file.metadata() == mark:
+            if file.metadata() == origin:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
         return None
     return None
 
 
-def _mark(
+def _origin(
     config: TrainConfig, store: NativeStore, taught_by: Sequence[TrainConfig] = ()
 ) -> dict[str, str]:
-    """What a part was made of: its settings, its patches, and the settings of its teachers."""
+    """Metadata of a part: its settings, its patches, and the settings of its teachers."""
     ids = hashlib.sha256("\n".join(sorted(store.ids)).encode()).hexdigest()
     own, *theirs = (replace(one, device="auto").to_json() for one in (config, *taught_by))
-    mark = {"config": own, "ids_sha256": ids}
-    return {**mark, "taught_by": "\n".join(theirs)} if theirs else mark
+    origin = {"config": own, "ids_sha256": ids}
+    return {**origin, "taught_by": "\n".join(theirs)} if theirs else origin
 
 
 def _trained_net(parts: Parts, net: Mosaic, store: NativeStore) -> TrainedNet:
     mean, std = band_statistics([store])
     whole = rounded(net)
     prior = whole.get_buffer("prior.members")
-    start = registry.default().card(START).hash
+    start = registry.default().card(INITIAL_MODEL).hash
     return TrainedNet(
         net=whole,
         net_name="mosaic",
@@ -334,7 +335,7 @@ def _trained_net(parts: Parts, net: Mosaic, store: NativeStore) -> TrainedNet:
                 "lite": parts.lite.epochs,
             },
             "seed": parts.lite.seed,
-            "start": f"{START} ({start}), and nothing for the TriGrid",
+            "start": f"{INITIAL_MODEL} ({start}), and nothing for the TriGrid",
             "label_sets": f"{len(prior)} of BigEarthNet v2's training split",
         },
     )

@@ -1,4 +1,4 @@
-"""What a user asks of a training run, and how its progress is told."""
+"""The options of a training run, and reports of its progress."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from landcover.core.progress import Progress, Report
 from landcover.train.history import Epoch
 from landcover.train.loop import OnEpoch
 
-__all__ = ["Fit", "Order", "changes", "counter", "settings_text"]
+__all__ = ["Fit", "Order", "epoch_reporter", "overrides", "settings_text"]
 
 Fit = Literal["train", "train+validation"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What a user asked for, as far as it differs from the configuration."""
+    """The user's options, which override the configuration."""
 
     config_file: Path | None = None
     fit: Fit = "train"
@@ -32,7 +32,7 @@ class Order:
 
 
 def settings_text(packaged: str, order: Order) -> str:
-    """The text of the user's configuration file, else of the packaged one of that name.
+    """The text of the user's configuration file, or of the packaged one of that name.
 
     Raises:
         BadInput: the file cannot be read.
@@ -48,8 +48,8 @@ def settings_text(packaged: str, order: Order) -> str:
         ) from None
 
 
-def changes(order: Order) -> dict[str, Any]:
-    """What the user asked for in place of any configuration's device, epochs and seed."""
+def overrides(order: Order) -> dict[str, Any]:
+    """The user's device, epochs and seed, which override those of the configuration."""
     wanted = {"epochs": order.epochs, "seed": order.seed}
     return {
         "device": order.device,
@@ -57,16 +57,16 @@ def changes(order: Order) -> dict[str, Any]:
     }
 
 
-def counter(report: Report | None, done: int, total: int) -> OnEpoch | None:
-    """What tells of each epoch of a fit before which ``done`` of all ``total`` epochs were."""
+def epoch_reporter(report: Report | None, done: int, total: int) -> OnEpoch | None:
+    """A callback that reports each epoch of a fit, after ``done`` of all ``total`` epochs."""
     if report is None:
         return None
 
-    def tell(entry: Epoch) -> None:
+    def on_epoch(entry: Epoch) -> None:
         note = f"loss {entry.train_loss:.3f}"
         if not np.isnan(entry.val_macro_ap):
             note += f", validation AP macro {entry.val_macro_ap:.3f} micro {entry.val_micro_ap:.3f}"
         count = done + entry.epoch
         report(Progress(what="Training", done=count, total=total, unit="epochs", detail=note))
 
-    return tell
+    return on_epoch

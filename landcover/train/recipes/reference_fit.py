@@ -1,8 +1,8 @@
-"""Fitting the baselines, which learn nothing by gradients.
+"""Fit the baselines, which are not trained by gradients.
 
 Class frequencies, extra trees on the statistics of bands, and a linear classifier on
 random convolutions. Each is a function of patches and a seed;
-:mod:`landcover.train.recipes.bigearthnet` makes models of them.
+:mod:`landcover.train.recipes.bigearthnet` makes models from them.
 """
 
 from __future__ import annotations
@@ -46,31 +46,31 @@ MIN_LEAF: Final = 2
 MAX_FEATURES: Final = "sqrt"
 """Chosen on validation from leaves of 1, 2, 3 patches and from sqrt, 0.3, 1.0 of the features."""
 FILTERS: Final = 128
-"""Random filters of each size, as many as keep an evaluation's baselines a matter of seconds."""
+"""Random filters of each size; more would make evaluations take longer than seconds."""
 PENALTY: Final = 0.03
 """scikit-learn's C of the classifiers on random convolutions.
 
 Chosen on validation from 0.0001, 0.0003 … 0.1."""
 WINDOWS: Final = 64
-"""Windows that are cut from a patch to draw filters from."""
+"""Windows that are cut from a patch, from which filters are drawn."""
 RIDGE: Final = 0.1
-"""Share of a whitened window's mean variance that is added to every direction: noise
-without it would count as much as colour."""
+"""Share of a whitened window's mean variance that is added to every direction;
+without it noise would count as much as colour."""
 _START_PATCHES: Final = 256
 _BATCH: Final = 32
 
 
 def fit_prior(store: PatchSet, seed: int = 0) -> Fitted:
-    """The frequencies of the classes, with half a patch more on either side.
+    """Fit class frequencies, with half a patch added to presence and absence of each class.
 
-    The halves (Krichevsky and Trofimov 1981) keep a class that never occurs possible.
+    This (Krichevsky and Trofimov 1981) gives classes that never occur a probability above 0.
 
     Args:
-        store: patches to learn from.
-        seed: not used, since nothing is drawn.
+        store: patches to fit to.
+        seed: not used; nothing is random.
 
     Returns:
-        the net and the options that build it anew.
+        The net and its keyword arguments.
     """
     del seed
     options = {"classes": store.targets.shape[1]}
@@ -80,14 +80,14 @@ def fit_prior(store: PatchSet, seed: int = 0) -> Fitted:
 
 
 def fit_band_statistics(store: PatchSet, seed: int = 0) -> Fitted:
-    """Extra trees on mean, standard deviation and quantiles of each band.
+    """Fit extra trees to mean, standard deviation and quantiles of each band.
 
     Args:
-        store: patches to learn from.
+        store: patches to fit to.
         seed: of the trees.
 
     Returns:
-        the net and the options that build it anew.
+        The net and its keyword arguments.
     """
     forest = ExtraTreesRegressor(
         n_estimators=TREES,
@@ -105,7 +105,7 @@ def features(store: PatchSet) -> npt.NDArray[np.float32]:
 
 
 def as_net(forest: ExtraTreesRegressor) -> Fitted:
-    """A fitted forest of scikit-learn as a net that answers the same, and its options."""
+    """A fitted scikit-learn forest as a net with the same predictions, and its options."""
     trees = [estimator.tree_ for estimator in forest.estimators_]
     options = {
         "trees": len(trees),
@@ -125,8 +125,8 @@ def as_net(forest: ExtraTreesRegressor) -> Fitted:
 def _tables(tree: Any) -> dict[str, npt.NDArray[Any]]:  # noqa: ANN401 - scikit-learn has no types
     leaf = tree.children_left < 0
     itself = np.arange(tree.node_count)
-    # Features are float32 and scikit-learn's thresholds float64: the next float32 below
-    # decides every one of them the same way.
+    # Features are float32 and scikit-learn's thresholds float64: rounding them down
+    # to float32 leaves every comparison the same.
     threshold = tree.threshold.astype(np.float32)
     threshold = np.where(
         threshold > tree.threshold, np.nextafter(threshold, np.float32(-np.inf)), threshold
@@ -142,14 +142,14 @@ def _tables(tree: Any) -> dict[str, npt.NDArray[Any]]:  # noqa: ANN401 - scikit-
 
 
 def fit_random_convolution(store: PatchSet, seed: int = 0) -> Fitted:
-    """Random filters from the patches, and a logistic regression a class on their means.
+    """Draw random filters from the patches and fit a logistic regression a class to their means.
 
     Args:
-        store: patches to learn from.
+        store: patches to fit to.
         seed: of the choice of filters.
 
     Returns:
-        the net and the options that build it anew.
+        The net and its keyword arguments.
     """
     options: Options = {"filters": FILTERS, "classes": store.targets.shape[1]}
     net = RandomConvolution(**options)
@@ -183,18 +183,18 @@ def sample_windows(images: Tensor, side: int, chance: Generator) -> Tensor:
 
 
 def set_filters(layer: nn.Conv2d, windows: Tensor, chance: Generator) -> None:
-    """Whitened windows as filters: what a filter answers is its likeness to its window.
+    """Set whitened windows as filters: the response is the similarity to the window.
 
-    The likeness is an inner product after both were centred and whitened over the sample
+    The similarity is an inner product after both are centred and whitened over the sample
     (Coates and Ng 2012; Rolf et al. 2021), which is one linear filter with an offset.
-    Filters are scaled so that their answers have a spread of 1.
+    Filters are scaled so that their responses have a standard deviation of 1.
     """
     flat = windows.flatten(1).double()
     centre = flat.mean(dim=0)
     spread = torch.cov(flat.T)
     spread += RIDGE * spread.diagonal().mean() * torch.eye(len(spread), dtype=torch.float64)
     some = torch.randperm(len(flat), generator=chance)[: layer.out_channels]
-    # A small sample lends some windows twice.
+    # From a small sample some windows are used twice.
     some = some.repeat(-(-layer.out_channels // len(some)))[: layer.out_channels]
     filters = torch.linalg.solve(spread, (flat[some] - centre).T).T
     filters /= ((flat - centre) @ filters.T).std(dim=0).clamp(min=1e-6)[:, None]
@@ -206,7 +206,7 @@ def set_filters(layer: nn.Conv2d, windows: Tensor, chance: Generator) -> None:
 def fit_classifiers(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Weight ``(class, feature)`` and bias ``(class,)`` of a logistic regression a class.
 
-    Features are standardised for the fit, which is then written into the weights. A class
+    Features are standardised for the fit; the scaling is then folded into the weights. A class
     that none or all of the patches have gets its frequency.
     """
     mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
@@ -223,7 +223,7 @@ def fit_classifiers(features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _frequencies(targets: Tensor) -> Tensor:
-    """The classes' shares with half a patch more on either side, never 0 or 1."""
+    """Class frequencies with half a patch added to presence and absence, never 0 or 1."""
     return (targets.sum(dim=0) + 0.5) / (len(targets) + 1)
 
 

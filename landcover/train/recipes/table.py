@@ -1,4 +1,4 @@
-"""All models that can be trained, by name: adding one is adding a line here or to its module."""
+"""All models that can be trained, by name. To add one, add a line here or to its module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEVERAL_STEPS: Final[dict[str, Make]] = {
     "landcover-mosaic": mosaic.make,
     "eurosat-rgb": eurosat.make,
 }
-"""Models of several fits, each with a module of its own."""
+"""Models that need several fits; each has its own module."""
 NAMES: Final[tuple[str, ...]] = (*SEVERAL_STEPS, *bigearthnet.RECIPES)
 
 
@@ -30,19 +30,18 @@ def make(
 ) -> None:
     """Train a model and write its folder.
 
-    A run that was interrupted is resumed when the same call is made again, from its
-    checkpoints in ``out/runs``.
+    The same call resumes an interrupted run from its checkpoints in ``out/runs``.
 
     Args:
-        name: one of :data:`NAMES`, or ``timm:`` and the name of a trunk of timm.
+        name: one of :data:`NAMES`, or ``timm:`` followed by the name of a timm trunk.
         dataset: a data set with train and validation splits.
-        out: the folder to write; made where absent.
+        out: the folder to write; created if missing.
         order: settings that differ from the configuration.
         report: called after each epoch.
 
     Raises:
         UnknownName: there is no such model.
-        BadInput: configuration, folder or data set cannot be used, or the splits show the same
+        BadInput: configuration, folder or data set cannot be used, or the splits overlap on the
             ground.
     """
     if isinstance(dataset, Dataset):

@@ -1,4 +1,4 @@
-"""From labelled folders to a model that loads, answers and says where it comes from."""
+"""From labelled folders to a model folder that loads, predicts and states its origin."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SMALL = {
 
 @pytest.fixture(autouse=True)
 def one_patch_for_scales(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How bright attribution maps are drawn is not what is tested here, and takes long."""
+    """Measure attribution scales on one patch: they are not tested here and take long."""
     monkeypatch.setattr(model_folder, "SCALE_PATCHES", 1)
 
 
@@ -68,10 +68,10 @@ def order(tmp_path: Path) -> Order:
 def test_the_cnn_is_chosen_on_validation_then_fitted_on_both(
     dataset: Dataset, order: Order, tmp_path: Path
 ) -> None:
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
     out = tmp_path / "model"
-    make(CNN, dataset, out, order, lambda step: told.append((step.done, step.total)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    make(CNN, dataset, out, order, lambda step: reported.append((step.done, step.total)))
+    assert reported == [(1, 4), (2, 4), (3, 4), (4, 4)]
     model = load_model(out, "cpu")
     assert model.card.training["splits"] == ["train", "validation"]
     assert model.card.training["n"] == 18
@@ -81,11 +81,11 @@ def test_the_cnn_is_chosen_on_validation_then_fitted_on_both(
     assert len(model.predict(tiny.random_patch()).labels) == len(CLASS_NAMES)
     assert (out / "history.csv").read_text().count("\n") == 3
 
-    # The same call finds everything done and yields the same weights.
+    # The same call finds everything finished and gives the same weights.
     before = (out / WEIGHTS_FILE).read_bytes()
-    told.clear()
-    make(CNN, dataset, out, order, lambda step: told.append((step.done, step.total)))
-    assert told == []
+    reported.clear()
+    make(CNN, dataset, out, order, lambda step: reported.append((step.done, step.total)))
+    assert reported == []
     assert (out / WEIGHTS_FILE).read_bytes() == before
 
 
@@ -99,7 +99,7 @@ TINY = {
 
 
 def small(name: str, tmp_path: Path, **changes: object) -> Order:
-    """An order of the recipe's own configuration with a net of a few channels."""
+    """Options with the recipe's configuration and a net of a few channels."""
     values = json.loads(configuration(name, Order(device="cpu")).to_json())
     options = {"net_options": TINY[values["net"]], "batch": 4, "epochs": 1, "precision": "float32"}
     path = tmp_path / f"{name}.json"
@@ -108,16 +108,16 @@ def small(name: str, tmp_path: Path, **changes: object) -> Order:
 
 
 @pytest.fixture
-def photographs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Published weights need a package that tests do not: the trunk of an untrained net."""
+def _imagenet_trunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use an untrained trunk, since the published weights need a package that tests do not."""
     torch.manual_seed(7)
     state = {f"_{k}": v for k, v in enumerate(efficientnet_lite0.Lite0().state_dict().values())}
-    monkeypatch.setattr(efficientnet_lite0, "imagenet", lambda: state)
+    monkeypatch.setattr(efficientnet_lite0, "imagenet_weights", lambda: state)
 
 
-@pytest.mark.usefixtures("photographs")
+@pytest.mark.usefixtures("_imagenet_trunk")
 @pytest.mark.parametrize("name", sampled([*TRAINED, *FITTED], {"resnet-18", "class-prior"}))
-def test_a_fit_on_train_alone_says_so(name: str, dataset: Dataset, tmp_path: Path) -> None:
+def test_the_card_states_a_fit_on_train_only(name: str, dataset: Dataset, tmp_path: Path) -> None:
     order = small(name, tmp_path) if name in TRAINED else Order(device="cpu")
     make(name, dataset, tmp_path / name, order)
     model = load_model(tmp_path / name, "cpu")
@@ -135,7 +135,7 @@ def test_a_fit_on_train_alone_says_so(name: str, dataset: Dataset, tmp_path: Pat
     assert {"f1", "f2"} <= set(card.aims)
     prediction = model.predict(tiny.random_patch())
     assert len(prediction.labels) == len(CLASS_NAMES)
-    # What validation decided it decided by these weights, as they are read again.
+    # The choices on validation were made with these weights, as they are read again.
     store = dataset.load("validation")
     probability = model.predict_pixels(store.pixels(range(6)))
     truth = store.targets.numpy().astype(bool)
@@ -145,7 +145,7 @@ def test_a_fit_on_train_alone_says_so(name: str, dataset: Dataset, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", sampled(FITTED, {"class-prior"}))
-def test_a_fit_on_both_keeps_what_validation_decided(
+def test_a_fit_on_both_splits_keeps_the_choices_made_on_validation(
     name: str, dataset: Dataset, tmp_path: Path
 ) -> None:
     cards = []
@@ -160,7 +160,7 @@ def test_a_fit_on_both_keeps_what_validation_decided(
     assert both.selection == alone.selection
 
 
-def test_a_net_of_some_bands_reads_them_from_any_patch(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_net_of_some_bands_selects_them_from_a_patch(dataset: Dataset, tmp_path: Path) -> None:
     name = "landcover-cnn-rgb"
     make(name, dataset, tmp_path / "m", small(name, tmp_path))
     model = load_model(tmp_path / "m", "cpu")
@@ -189,7 +189,7 @@ def test_large_weights_are_kept_in_half_precision(dataset: Dataset, tmp_path: Pa
     assert {v.dtype for v in net.parameters()} == {torch.float32}
 
 
-def test_rounding_keeps_what_half_precision_holds() -> None:
+def test_rounding_keeps_values_of_half_precision() -> None:
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
     net[1].running_mean.fill_(1 / 3)
     before = net[0].weight.detach().clone()
@@ -204,7 +204,7 @@ def test_rounding_keeps_what_half_precision_holds() -> None:
 
 
 @pytest.mark.parametrize("options", [{"depth": 34}, {"layers": 3}, {"bands": 7}])
-def test_options_that_do_not_fit_the_net_are_one_sentence(
+def test_options_that_do_not_fit_the_net_are_refused(
     options: dict[str, object], dataset: Dataset, tmp_path: Path
 ) -> None:
     order = small("resnet-18", tmp_path, net_options=options)
@@ -212,12 +212,12 @@ def test_options_that_do_not_fit_the_net_are_one_sentence(
         make("resnet-18", dataset, tmp_path / "m", order)
 
 
-def test_what_is_fitted_takes_no_configuration() -> None:
+def test_fitted_baselines_take_no_configuration() -> None:
     with pytest.raises(BadInput, match="without a configuration"):
         configuration("class-prior", Order())
 
 
-def test_every_recipe_has_its_files_and_a_name_of_its_own() -> None:
+def test_every_recipe_has_its_files_and_a_unique_name() -> None:
     assert len(NAMES) == len(set(NAMES)) == 11
     assert set(registry.BASELINES) <= set(FITTED)
     for name in TRAINED:
@@ -226,18 +226,18 @@ def test_every_recipe_has_its_files_and_a_name_of_its_own() -> None:
         assert name not in RECIPES
 
 
-def test_what_the_user_asks_for_overrides_the_configuration(order: Order) -> None:
+def test_the_users_options_override_the_configuration(order: Order) -> None:
     config = configuration(CNN, replace(order, epochs=7, seed=3))
     assert (config.epochs, config.seed, config.device, config.batch) == (7, 3, "cpu", 4)
 
 
-def test_the_packaged_configuration_is_the_one_that_was_shipped() -> None:
+def test_the_packaged_configuration_is_that_of_the_shipped_model() -> None:
     shipped = (Path(__file__).parents[3] / "landcover/zoo/landcover-cnn/config.json").read_text()
-    # Settings that came after it was shipped stand at what was then the only way.
+    # Settings added after it was shipped have defaults that equal the former behaviour.
     assert configuration(CNN, Order(device="cpu")) == TrainConfig.from_json(shipped)
 
 
-def test_bad_orders_are_one_sentence(dataset: Dataset, order: Order, tmp_path: Path) -> None:
+def test_bad_options_are_refused(dataset: Dataset, order: Order, tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="Unknown model 'resnet-81': did you mean 'resnet-18'"):
         make("resnet-81", dataset, tmp_path / "m", order)
     with pytest.raises(BadInput, match="cannot be read: check the path"):

@@ -1,4 +1,4 @@
-"""The net for pictures is trained in phases and written with its floors."""
+"""The net for pictures is trained in phases and written with its baselines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.colour_pictures import encoded, pixels
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> EuroSat:
-    """Two pictures a class in places of training, and one of each of two classes elsewhere."""
+    """Two pictures a class in training places, and one of each of two classes elsewhere."""
     root = tmp_path / "data"
     train, validation, test = places_of_all_splits().values()
     lines = ["name,label,latitude,longitude"]
@@ -45,10 +45,10 @@ def dataset(tmp_path: Path) -> EuroSat:
 
 @pytest.fixture
 def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
-    """Two phases of one epoch each, without the package that carries ImageNet's weights."""
+    """Two phases of one epoch each, without the package with ImageNet weights."""
     torch.manual_seed(0)
     trunk = {f"trunk.{name}": value for name, value in Lite0().state_dict().items()}
-    monkeypatch.setattr(eurosat, "photographs", lambda: trunk)
+    monkeypatch.setattr(eurosat, "imagenet_trunk", lambda: trunk)
     phase = {
         "net": "rgb-lite0",
         "epochs": 1,
@@ -64,22 +64,22 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
 
 
 @pytest.mark.slow
-def test_one_call_makes_a_folder_that_answers(
+def test_one_call_writes_a_folder_that_predicts(
     dataset: EuroSat, order: Order, tmp_path: Path
 ) -> None:
-    told: list[Progress] = []
+    reported: list[Progress] = []
     out = tmp_path / "model"
-    make("eurosat-rgb", dataset, out, order, told.append)
+    make("eurosat-rgb", dataset, out, order, reported.append)
     model = load_model(out, "cpu")
     card = model.card
-    assert [(step.done, step.total) for step in told] == [(1, 3), (2, 3), (3, 3)]
-    assert "validation accuracy" in told[0].detail
+    assert [(step.done, step.total) for step in reported] == [(1, 3), (2, 3), (3, 3)]
+    assert "validation accuracy" in reported[0].detail
     assert card.net_options == {"enlarge": 1.5, "symmetries": 2}
     assert card.training["n"] == 30
     assert card.training["splits"] == ["train", "validation"]
     assert card.training["seed"] == 3
     assert set(card.explanation_scales) == set(METHODS)
-    # The folder's figures are those of the rounded weights of the first fit.
+    # The metrics of the card are those of the rounded weights of the first fit.
     state = torch.load(out / "runs" / "train" / "phase-2" / "checkpoint.pt", weights_only=True)
     net = eurosat_folder.finished(state["best_state"], card.net_options)
     validation = dataset.load("validation")
@@ -89,7 +89,7 @@ def test_one_call_makes_a_folder_that_answers(
     assert kinds == {torch.float32}
     with (out / "history.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
-    assert [floor.card.name for floor in baselines_in(out, "cpu")] == [
+    assert [each.card.name for each in baselines_in(out, "cpu")] == [
         "colour-statistics",
         "class-prior",
     ]
@@ -111,21 +111,21 @@ def entry(epoch: int, accuracy: float) -> Epoch:
     )
 
 
-def test_the_time_to_a_goal_counts_all_phases() -> None:
+def test_the_time_to_a_target_counts_all_phases() -> None:
     history = [entry(1, 0.95), entry(2, 0.972), entry(3, 0.968)]
-    told = eurosat.minutes_to(history)["minutes_to_validation_accuracy"]
-    assert told == {"97%": 4.0, "98%": None}
+    reported = eurosat.minutes_to(history)["minutes_to_validation_accuracy"]
+    assert reported == {"97%": 4.0, "98%": None}
 
 
-def test_progress_tells_goals_once_with_their_time() -> None:
-    told: list[str] = []
-    tell = eurosat._counter(lambda progress: told.append(progress.detail), 0, 3)
-    assert tell is not None
+def test_progress_reports_each_target_once_with_its_time() -> None:
+    reported: list[str] = []
+    on_epoch = eurosat._counter(lambda progress: reported.append(progress.detail), 0, 3)
+    assert on_epoch is not None
     for number, accuracy in enumerate((0.9, 0.985, 0.99), 1):
-        tell(0, entry(number, accuracy))
-    assert "97%" not in told[0]
-    assert "97% after 4.0 min, 98% after 4.0 min" in told[1]
-    assert told[2].count("97%") == 1
+        on_epoch(0, entry(number, accuracy))
+    assert "97%" not in reported[0]
+    assert "97% after 4.0 min, 98% after 4.0 min" in reported[1]
+    assert reported[2].count("97%") == 1
 
 
 @pytest.mark.parametrize(
@@ -140,15 +140,13 @@ def test_progress_tells_goals_once_with_their_time() -> None:
         ('{"phases": [{"epoch": 1}], "symmetries": 8}', "training setting"),
     ],
 )
-def test_settings_that_cannot_be_used_are_one_sentence(
-    text: str, said: str, tmp_path: Path
-) -> None:
+def test_unusable_settings_are_refused(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(BadInput, match=said):
         eurosat.plan(Order(config_file=tmp_path / "plan.json"))
 
 
-def test_the_packaged_settings_are_usable() -> None:
+def test_the_packaged_settings_can_be_read() -> None:
     settings = eurosat.plan(Order(epochs=2, seed=5))
     assert settings.net_options["symmetries"] == 4
     assert {phase.epochs for phase in settings.phases} == {2}
@@ -157,12 +155,12 @@ def test_the_packaged_settings_are_usable() -> None:
     assert len(again["phases"]) == len(settings.phases)
 
 
-def test_other_data_and_absent_weights_are_one_sentence(
+def test_other_data_and_missing_weights_are_refused(
     dataset: EuroSat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(BadInput, match="--dataset eurosat"):
         eurosat.make("eurosat-rgb", object(), tmp_path / "m", Order())
-    monkeypatch.setattr(eurosat, "imagenet", _absent)
+    monkeypatch.setattr(eurosat, "imagenet_weights", _absent)
     with pytest.raises(BadInput, match="pip install"):
         eurosat.make("eurosat-rgb", dataset, tmp_path / "m", Order())
 

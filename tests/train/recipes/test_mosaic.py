@@ -1,4 +1,4 @@
-"""The mosaic's recipe: parts that are trained once, joined, decided on and written."""
+"""The mosaic's recipe: parts are trained once, joined, and written as a model folder."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Parts:
 
 
 @pytest.mark.usefixtures("small")
-def test_one_call_makes_a_folder_and_a_second_trains_nothing(
+def test_one_call_writes_a_folder_and_a_second_trains_nothing(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "model"
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
     order = Order(fit="train+validation", device="cpu")
-    make(NAME, dataset, out, order, lambda step: told.append((step.done, step.total)))
-    # TriGrid, two teachers and the taught one, on train and on both splits.
-    assert told == [(done, 8) for done in range(1, 9)]
+    make(NAME, dataset, out, order, lambda step: reported.append((step.done, step.total)))
+    # TriGrid, two teachers and the distilled net, on train and on both splits.
+    assert reported == [(done, 8) for done in range(1, 9)]
     model = load_model(out, "cpu")
     assert isinstance(model.net, Mosaic)
     assert model.card.training["n"] == 10
@@ -76,7 +76,7 @@ def test_one_call_makes_a_folder_and_a_second_trains_nothing(
     assert (out / WEIGHTS_FILE).read_bytes() == written
 
 
-def test_parts_of_other_settings_are_not_taken(
+def test_parts_with_other_settings_are_not_reused(
     dataset: Dataset, small: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = dataset.load("train")
@@ -88,7 +88,7 @@ def test_parts_of_other_settings_are_not_taken(
 
 
 @pytest.mark.slow
-def test_what_was_taught_by_other_teachers_is_not_taken(
+def test_a_net_distilled_from_other_teachers_is_not_reused(
     dataset: Dataset, small: Parts, tmp_path: Path
 ) -> None:
     store, done = dataset.load("train"), []
@@ -97,10 +97,10 @@ def test_what_was_taught_by_other_teachers_is_not_taken(
     for part in ("trigrid", "lite"):
         (tmp_path / part / "checkpoint.pt").unlink()
     mosaic.fit(other, store, tmp_path, lambda before: lambda _: done.append(before))
-    assert done == [0, 3]  # TriGrid and the taught one; the teachers were kept
+    assert done == [0, 3]  # TriGrid and the distilled net; the teachers were kept
 
 
-def test_teachers_learn_from_labels_alone_each_by_its_own_seed() -> None:
+def test_teachers_are_trained_on_labels_only_each_with_its_seed() -> None:
     parts = settings(Order(seed=7, device="cpu"))
     assert parts.lite.trust > 0
     assert [one.seed for one in parts.teachers] == [7, 8]
@@ -112,12 +112,12 @@ def test_teachers_learn_from_labels_alone_each_by_its_own_seed() -> None:
     assert alone.epochs == parts.trigrid.epochs + parts.lite.epochs
 
 
-def test_the_teacher_is_half_trigrid_and_half_the_others(small: Parts) -> None:
+def test_the_teacher_is_the_mean_of_trigrid_and_the_others(small: Parts) -> None:
     torch.manual_seed(0)
     grid = TriGrid(**small.trigrid.net_options).eval()
     lites = [SpectralLite(**small.lite.net_options).eval() for _ in range(2)]
     states = [lite.state_dict() for lite in lites]
-    teacher = mosaic.panel(small, grid.state_dict(), states)
+    teacher = mosaic.join_teachers(small, grid.state_dict(), states)
     patches = torch.rand(2, 12, 120, 120)
     with torch.inference_mode():
         looks = lites[0](patches), lites[1](symmetry(patches, 1))
@@ -125,7 +125,7 @@ def test_the_teacher_is_half_trigrid_and_half_the_others(small: Parts) -> None:
         torch.testing.assert_close(teacher(patches), wanted)
 
 
-def test_pictures_are_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_pictures_are_refused(tmp_path: Path) -> None:
     pictures = EuroSat(source=tmp_path, pictures=(), unplaced=0)
     with pytest.raises(BadInput, match="--model eurosat-rgb"):
         make(NAME, pictures, tmp_path / "m", Order())

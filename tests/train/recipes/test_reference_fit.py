@@ -1,4 +1,4 @@
-"""The baselines: the same answers as scikit-learn's forest, and model folders like any other."""
+"""The baselines: the same predictions as scikit-learn's forest, and their model folders."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def forest(trees: int = 40, **settings: int) -> tuple[ExtraTreesRegressor, np.nd
 
 
 @pytest.mark.parametrize("settings", [{}, {"max_depth": 1}, {"max_leaf_nodes": 9}])
-def test_the_net_answers_as_the_forest(settings: dict[str, int]) -> None:
+def test_the_net_predicts_as_the_forest(settings: dict[str, int]) -> None:
     fitted, unseen = forest(**settings)
     net, options = reference_fit.as_net(fitted)
     assert isinstance(net, BandStatisticsForest)
@@ -50,7 +50,7 @@ def test_the_net_answers_as_the_forest(settings: dict[str, int]) -> None:
     np.testing.assert_allclose(found, wanted, atol=1e-3)
 
 
-def test_no_feature_falls_on_the_other_side_in_float32() -> None:
+def test_thresholds_in_float32_compare_as_in_float64() -> None:
     fitted, _ = forest(trees=10)
     net, _ = reference_fit.as_net(fitted)
     for index, tree in enumerate(fitted.estimators_):
@@ -83,7 +83,7 @@ def test_band_statistics_are_mean_deviation_and_quantiles_of_each_band() -> None
         {"trees": 1, "nodes": 10**6, "leaves": 2, "depth": 1},
     ],
 )
-def test_sizes_that_no_forest_has(sizes: dict[str, int]) -> None:
+def test_impossible_sizes_of_a_forest_are_refused(sizes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="trees of"):
         BandStatisticsForest(**sizes)
 
@@ -94,14 +94,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def card_of(name: str, root: Path, out: Path, seed: int = 0) -> Card:
-    """The card of a baseline that was made of all patches there."""
+    """The card of a baseline that was fitted to all patches."""
     order = Order(fit="train+validation", seed=seed, device="cpu")
     bigearthnet.make(name, open_dataset("bigearthnet", root), out, order)
     return read_card(out)
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_make_writes_a_folder_that_loads_and_says_what_it_is(
+def test_make_writes_a_folder_that_loads_and_states_its_origin(
     root: Path, tmp_path: Path, name: str
 ) -> None:
     dataset = open_dataset("bigearthnet", root)
@@ -118,7 +118,7 @@ def test_make_writes_a_folder_that_loads_and_says_what_it_is(
         found = model.scores(store.pixels(range(12))).sigmoid()
     assert found.shape == (12, K)
     assert torch.isfinite(found).all()
-    # Two classes occur, one in every other patch; others know which, the prior how often.
+    # Two classes occur, one in every other patch: other models predict which, the prior how often.
     here = store.targets.bool()
     if name == "class-prior":
         assert found[here].numpy() == pytest.approx(12.5 / 25)
@@ -135,7 +135,7 @@ def test_the_same_seed_makes_the_same_weights(root: Path) -> None:
         assert once == again != other
 
 
-def test_a_class_that_all_have_or_none_gets_its_frequency() -> None:
+def test_a_class_of_all_or_no_patches_gets_its_frequency() -> None:
     features = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
     targets = torch.zeros(200, 3)
     targets[:, 1] = 1
@@ -148,7 +148,7 @@ def test_a_class_that_all_have_or_none_gets_its_frequency() -> None:
     assert weight[2].abs().argmax() == 4
 
 
-def test_a_card_that_asks_for_another_forest_is_refused(root: Path, tmp_path: Path) -> None:
+def test_a_card_with_another_size_of_forest_is_refused(root: Path, tmp_path: Path) -> None:
     card = card_of("band-statistics", root, tmp_path)
     weights = (tmp_path / WEIGHTS_FILE).read_bytes()
     for change in ({"depth": 10**9}, {"trees": 299}, {"nodes": "many"}, {"gpu": True}):
@@ -160,7 +160,9 @@ def test_a_card_that_asks_for_another_forest_is_refused(root: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("table", ["feature", "left", "right", "leaf"])
 @pytest.mark.parametrize("index", [-1, 32_000])
-def test_tables_that_point_nowhere_are_refused(tmp_path: Path, table: str, index: int) -> None:
+def test_tables_with_indices_out_of_range_are_refused(
+    tmp_path: Path, table: str, index: int
+) -> None:
     fitted, _ = forest(trees=3)
     net, options = reference_fit.as_net(fitted)
     net.get_buffer(table)[1, 2] = index
