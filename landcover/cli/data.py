@@ -1,6 +1,6 @@
-"""The command ``data``: what is done with data sets before anything is trained or measured.
+"""The command ``data``: describe, download, check and convert data sets.
 
-Adding an action is adding a function ``_add_…`` and a line to ``_ACTIONS``.
+To add an action, write a function ``_add_…`` and add it to ``_ACTIONS``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ INCOMPLETE: Final = 1
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
-    """The command ``data`` with its actions."""
+    """Add the command ``data`` with its actions."""
     actions = commands.add_parser(
-        "data", help="look at a data set, download it, check it"
+        "data", help="describe, download, check or convert a data set"
     ).add_subparsers(required=True, metavar="ACTION")
     for add in _ACTIONS:
         add(actions)
@@ -43,7 +43,7 @@ def _add_describe(actions: Any) -> None:  # noqa: ANN401 - as above
 
 
 def _describe(options: argparse.Namespace) -> int:
-    from landcover import datasets  # noqa: PLC0415 - it loads what most commands do not need
+    from landcover import datasets  # noqa: PLC0415 - slow to import
 
     description = datasets.open_any(options.dataset, options.root).describe()
     print(
@@ -55,37 +55,43 @@ def _describe(options: argparse.Namespace) -> int:
 
 
 _DOWNLOAD_HELP: Final = """\
-download a data set from where its authors publish it
+download a data set from its publisher
 
-  bigearthnet  BigEarthNet v2, Sentinel-2: 63.3 GB to fetch, which unpack to 6,593,856 files
-               of 90.4 GB (105.8 GB on a disk with blocks of 4 KiB): have 169 GB free.
-               With --metadata-only its two tables alone: 4.3 MB. CDLA-Permissive-1.0.
-  eurosat      EuroSAT RGB: 94.7 MB, 27,000 pictures; with room for them unpacked, have
-               0.5 GB free. It comes without the places of its pictures, so without a
-               split by place: it is for `--split all`. MIT.
+  bigearthnet  BigEarthNet v2, Sentinel-2: 63.3 GB, unpacked 6,593,856 files of 90.4 GB
+               (105.8 GB on a disk with blocks of 4 KiB): 169 GB must be free.
+               With --metadata-only just its two tables: 4.3 MB. CDLA-Permissive-1.0.
+  eurosat      EuroSAT RGB: 94.7 MB, 27,000 pictures; 0.5 GB must be free to unpack them.
+               The places of the pictures are not included, so there is no split by
+               place: use it with `--split all`. MIT.
 
-An interrupted download goes on where it stopped when the same command is run again. Each file
-is checked against its published size and MD5 sum. Archives are unpacked, then deleted."""
+Run the same command again to resume an interrupted download. Each file is checked against its
+published size and MD5 sum. Archives are unpacked, then deleted."""
 
 
 def _add_download(actions: Any) -> None:  # noqa: ANN401 - as above
     download = actions.add_parser(
         "download",
-        help="download bigearthnet or eurosat, and go on where it stopped",
+        help="download bigearthnet or eurosat, or resume a download",
         description=_DOWNLOAD_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     download.add_argument("dataset", metavar="DATASET", help="bigearthnet or eurosat")
     download.add_argument("--to", required=True, type=Path, metavar="DIR")
     download.add_argument(
-        "--metadata-only", action="store_true", help="bigearthnet's tables without its pixels"
+        "--metadata-only",
+        action="store_true",
+        help="only the tables of bigearthnet, without pixels",
     )
     after = download.add_mutually_exclusive_group()
-    after.add_argument("--keep-archive", action="store_true", help="do not delete what is unpacked")
     after.add_argument(
-        "--no-unpack", action="store_true", help="leave archives packed (eurosat is read so too)"
+        "--keep-archive", action="store_true", help="do not delete unpacked archives"
     )
-    download.add_argument("--json", action="store_true", help="print what was done as JSON")
+    after.add_argument(
+        "--no-unpack",
+        action="store_true",
+        help="do not unpack archives (eurosat can be read packed)",
+    )
+    download.add_argument("--json", action="store_true", help="print the result as JSON")
     download.set_defaults(command=_download)
 
 
@@ -94,7 +100,7 @@ def _download(options: argparse.Namespace) -> int:
 
     source = downloads.source(options.dataset)
     try:
-        with progress.shown() as report:
+        with progress.show() as report:
             outcome = downloads.download(
                 source,
                 options.to,
@@ -105,8 +111,8 @@ def _download(options: argparse.Namespace) -> int:
             )
     except KeyboardInterrupt:
         print(
-            f"error: Stopped; what has come is kept in '{options.to}': run the same command again "
-            "to go on.",
+            f"error: Stopped; the downloaded part is kept in '{options.to}': run the same command "
+            "again to resume.",
             file=sys.stderr,
         )
         return INTERRUPTED
@@ -131,18 +137,18 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 
 def _outcome_text(title: str, outcome: Outcome) -> str:
-    lines = [f"Fetched and right: {name}" for name in outcome.fetched]
-    lines += [f"There already:     {name}" for name in outcome.present]
+    lines = [f"Fetched, verified: {name}" for name in outcome.fetched]
+    lines += [f"Already there:     {name}" for name in outcome.present]
     lines += [f"Unpacked:          {n:,} files of {f}" for f, n in outcome.unpacked.items()]
     return "\n".join([*lines, f"{title} is in {outcome.root}"])
 
 
 def _add_check(actions: Any) -> None:  # noqa: ANN401 - as above
-    check = actions.add_parser("check", help="say what a folder has of a data set, and lacks")
+    check = actions.add_parser("check", help="report which parts of a data set a folder has")
     check.add_argument("root", type=Path, metavar="ROOT")
     check.add_argument("--dataset", default="bigearthnet", help="bigearthnet or eurosat")
     check.add_argument(
-        "--sample", type=int, default=20, metavar="N", help="patches to open, chosen by chance"
+        "--sample", type=int, default=20, metavar="N", help="number of random patches to open"
     )
     check.add_argument("--json", action="store_true")
     check.set_defaults(command=_check)
@@ -155,7 +161,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.sample < 0:
         raise BadInput("--sample is a number of patches: give 0 or more.")
     source = downloads.source(options.dataset)
-    with progress.shown() as report:
+    with progress.show() as report:
         record = check.check(source, options.root, sample=options.sample, report=report)
     print(
         json.dumps(record, ensure_ascii=False, allow_nan=False)
@@ -168,19 +174,19 @@ def _check(options: argparse.Namespace) -> int:
 def _add_convert(actions: Any) -> None:  # noqa: ANN401 - as above
     convert = actions.add_parser(
         "convert",
-        help="make a fast store for training: large files that are mapped into memory",
+        help="write a fast store for training, in files that are mapped into memory",
         description="Write a data set's patches as NumPy arrays on their native grids, 160 kB a "
         "patch, with a Parquet table and a manifest of SHA-256 sums. Training and evaluation "
-        "take the store's folder like the original one. Interrupted, the same command goes on; "
-        "complete, it verifies the store.",
+        "accept the store's folder in place of the original one. Run the same command again to "
+        "resume an interrupted conversion, or to verify a complete store.",
     )
     convert.add_argument("root", type=Path, metavar="ROOT")
     convert.add_argument("out", type=Path, metavar="OUT")
     convert.add_argument("--dataset", default="bigearthnet")
     convert.add_argument(
-        "--flawed", action="store_true", help="take patches with clouds, shadows or snow too"
+        "--flawed", action="store_true", help="include patches with clouds, shadows or snow"
     )
-    convert.add_argument("--json", action="store_true", help="print what was done as JSON")
+    convert.add_argument("--json", action="store_true", help="print the result as JSON")
     convert.set_defaults(command=_convert)
 
 
@@ -190,19 +196,19 @@ def _convert(options: argparse.Namespace) -> int:
 
     dataset = datasets.open_dataset(options.dataset, options.root)
     try:
-        with progress.shown() as report:
+        with progress.show() as report:
             done = convert(dataset, options.out, flawed=options.flawed, report=report)
     except KeyboardInterrupt:
         print(
-            f"error: Stopped; what is written is kept in '{options.out}': run the same command "
-            "again to go on.",
+            f"error: Stopped; the written part is kept in '{options.out}': run the same command "
+            "again to resume.",
             file=sys.stderr,
         )
         return INTERRUPTED
     if options.json:
         print(json.dumps({**asdict(done), "root": str(done.root)}, ensure_ascii=False))
     else:
-        was = "Written and verified" if done.fresh else "Complete already, and verified"
+        was = "Written and verified" if done.fresh else "Already complete, verified"
         print(f"{was}: {done.patches:,} patches, {done.bytes / 1e9:,.2f} GB in {done.root}")
     return 0
 

@@ -1,4 +1,4 @@
-"""The commands that measure: ``evaluate`` one model, ``compare`` two."""
+"""The commands ``evaluate``, for one model, and ``compare``, for two."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from landcover.evaluate.comparison import Comparison
     from landcover.evaluate.report_metrics import Draws
 
-__all__ = ["FEWEST", "MOST", "UNITS", "add_commands"]
+__all__ = ["MAX_RESAMPLES", "MIN_RESAMPLES", "UNITS", "add_commands"]
 
-FEWEST: Final = 100
-MOST: Final = 100_000
-"""Resamples: fewer give no usable interval, more only take time."""
+MIN_RESAMPLES: Final = 100
+MAX_RESAMPLES: Final = 100_000
+"""Resamples: fewer give no usable interval, more only take longer."""
 UNITS: Final = ("patch", "block")
-"""The keys of ``report_metrics.UNITS``, which `landcover --help` must not wait for."""
+"""The keys of ``report_metrics.UNITS``, which is slow to import."""
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
-    """The commands ``evaluate`` and ``compare``."""
+    """Add the commands ``evaluate`` and ``compare``."""
     evaluate = commands.add_parser("evaluate", help="measure a model on labelled patches")
     evaluate.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     _add_data_options(evaluate)
@@ -32,9 +32,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     evaluate.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
     evaluate.set_defaults(command=_evaluate)
 
-    compare = commands.add_parser(
-        "compare", help="tell which of two models is better on the same patches"
-    )
+    compare = commands.add_parser("compare", help="compare two models on the same patches")
     for letter in "AB":
         compare.add_argument(letter.lower(), metavar=letter, help=model_options.HELP)
     compare.add_argument(
@@ -42,7 +40,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         type=Path,
         metavar="ROOT",
         nargs="?",
-        help="folder of the data set; without it, the saved reports are compared",
+        help="folder of the data set; if left out, saved reports are compared",
     )
     _add_data_options(compare)
     model_options.add_device(compare)
@@ -57,18 +55,18 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
         "--unit",
         choices=UNITS,
         default=UNITS[0],
-        help="what resamples draw: patches, or blocks of 12 km, whose patches are alike",
+        help="what is resampled: patches, or blocks of 12 km, whose patches are similar",
     )
     nearness = parser.add_mutually_exclusive_group()
     nearness.add_argument(
         "--allow-touching",
         action="store_true",
-        help="measure a test split whose patches touch the training split",
+        help="accept a test split whose patches touch the training split",
     )
     nearness.add_argument(
         "--strict",
         action="store_true",
-        help="refuse any split whose patches touch what the model was trained on",
+        help="refuse any split whose patches touch the training data of the model",
     )
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
 
@@ -85,7 +83,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     folder = registry.default().folder(name)
     model = registry.default().load(name, options.device)
     baselines = task.baselines(model.card, folder, options.device)
-    with progress.shown() as report:
+    with progress.show() as report:
         result = run.evaluate(
             model,
             dataset,
@@ -107,14 +105,14 @@ def _compare(options: argparse.Namespace) -> int:
     from landcover.evaluate import comparison  # noqa: PLC0415 - loads torch
 
     draws = _draws(options)
-    measured = _of_reports if options.root is None else _of_answers
+    measured = _of_saved_reports if options.root is None else _of_predictions
     found = measured(options, draws)
     print(found.as_json() if options.json else comparison.as_text(found))
     return 0
 
 
-def _of_reports(options: argparse.Namespace, draws: Draws) -> Comparison:
-    """Compare what two saved reports hold."""
+def _of_saved_reports(options: argparse.Namespace, draws: Draws) -> Comparison:
+    """Compare two saved reports."""
     from landcover.evaluate import comparison  # noqa: PLC0415 - loads torch
     from landcover.evaluate.report_files import read_report, report_name  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415
@@ -126,13 +124,13 @@ def _of_reports(options: argparse.Namespace, draws: Draws) -> Comparison:
         if report.metrics.card_hash != read_card(folder).hash:
             raise BadInput(
                 f"The report of '{folder.name}' was made with another card or other weights: "
-                "make it again with `landcover evaluate --save`, or give ROOT."
+                "repeat `landcover evaluate --save`, or give ROOT."
             )
         reports.append(report)
     return comparison.compare(reports[0], reports[1], draws=draws)
 
 
-def _of_answers(options: argparse.Namespace, draws: Draws) -> Comparison:
+def _of_predictions(options: argparse.Namespace, draws: Draws) -> Comparison:
     """Run both models, then compare them."""
     from landcover import datasets  # noqa: PLC0415 - loads torch
     from landcover.evaluate import comparison, run  # noqa: PLC0415 - loads torch
@@ -149,14 +147,14 @@ def _of_answers(options: argparse.Namespace, draws: Draws) -> Comparison:
             allow_touching=options.allow_touching,
             strict=options.strict,
         )
-    with progress.shown() as report:
-        answers = task.probabilities(models, split, report)
+    with progress.show() as report:
+        probabilities = task.probabilities(models, split, report)
     material = task.material(split)
     first, second = (
         comparison.side_of(
-            model.card, answer, material.classes, seen=task.has_seen(model.card, split)
+            model.card, found, material.classes, seen=task.has_seen(model.card, split)
         )
-        for model, answer in zip(models, answers, strict=True)
+        for model, found in zip(models, probabilities, strict=True)
     )
     return comparison.compare_sides(
         material, first, second, dataset=dataset.name, split=split, draws=draws
@@ -166,8 +164,12 @@ def _of_answers(options: argparse.Namespace, draws: Draws) -> Comparison:
 def _draws(options: argparse.Namespace) -> Draws:
     from landcover.evaluate.report_metrics import Draws  # noqa: PLC0415 - loads scikit-learn
 
-    if options.bootstraps < FEWEST:
-        raise BadInput(f"--bootstraps must be at least {FEWEST}: fewer give no usable interval.")
-    if options.bootstraps > MOST:
-        raise BadInput(f"--bootstraps must be at most {MOST:,}: more do not change an interval.")
+    if options.bootstraps < MIN_RESAMPLES:
+        raise BadInput(
+            f"--bootstraps must be at least {MIN_RESAMPLES}: fewer give no usable interval."
+        )
+    if options.bootstraps > MAX_RESAMPLES:
+        raise BadInput(
+            f"--bootstraps must be at most {MAX_RESAMPLES:,}: more do not change an interval."
+        )
     return Draws(resamples=options.bootstraps, unit=options.unit)

@@ -19,52 +19,54 @@ if TYPE_CHECKING:
     from landcover.models.model import Model
 
 __all__ = [
-    "FEWEST",
-    "FEWEST_PATCHES",
-    "MOST",
-    "MOST_ASKED",
+    "MAX_QUERIES",
+    "MAX_RESAMPLES",
+    "MIN_PATCHES",
+    "MIN_RESAMPLES",
     "SHIFT_M",
     "add_neighbours",
     "add_stability",
 ]
 
-FEWEST: Final = 100
-MOST: Final = 100_000
+MIN_RESAMPLES: Final = 100
+MAX_RESAMPLES: Final = 100_000
 """Resamples: fewer give no usable interval, more only take time."""
-MOST_ASKED: Final = 2000
-"""Patches: more would not make an interval narrower that blocks decide, and fill memory."""
-FEWEST_PATCHES: Final = 10
+MAX_QUERIES: Final = 2000
+"""Patches: more need much memory and hardly narrow the intervals, which depend on blocks."""
+MIN_PATCHES: Final = 10
 SHIFT_M: Final = 100.0
 _BATCH: Final = 64
 _SEED: Final = 0
 
 
 def add_neighbours(actions: Any, name: str) -> None:  # noqa: ANN401 - argparse hides its type
-    """The action that indexes training patches and measures whether alike is alike."""
+    """Add the action that indexes training patches and measures their similarity to others."""
     parser = actions.add_parser(
-        name, help="index a model's training patches, and measure whether alike is alike"
+        name, help="index training patches, and measure whether neighbours share classes"
     )
     _add_options(parser)
     parser.set_defaults(command=_neighbours)
 
 
 def add_stability(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
-    """The action that moves windows and measures how far answers stay."""
-    parser = actions.add_parser(name, help="measure how far answers stay where a window moves")
+    """Add the action that measures the stability of predictions under shifts."""
+    parser = actions.add_parser(
+        name, help="measure how stable predictions are when the window moves"
+    )
     _add_options(parser)
     parser.add_argument("--shift", type=float, default=SHIFT_M, metavar="M", help="metres")
-    parser.add_argument("--patches", type=int, default=MOST_ASKED, help="how many at most")
+    parser.add_argument("--patches", type=int, default=MAX_QUERIES, help="maximum number")
     parser.set_defaults(command=_stability)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     parser.add_argument("--dataset", required=True, help="bigearthnet (v1 or v2 layout)")
-    parser.add_argument("--split", default="test", help="whose patches are asked about")
+    parser.add_argument("--split", default="test", help="split with the patches to measure on")
     model_options.add(parser)
     parser.add_argument("--bootstraps", type=int, default=1000, help="resamples for intervals")
     parser.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
 
 
 def _neighbours(options: argparse.Namespace) -> int:
@@ -75,19 +77,19 @@ def _neighbours(options: argparse.Namespace) -> int:
     from landcover.models import registry  # noqa: PLC0415
 
     name, model, dataset = _opened(options)
-    records = _learnt(model.card, dataset)
+    records = _training_records(model.card, dataset)
     if patches.has_seen(model.card, dataset, options.split):
         raise BadInput(
-            f"{model.card.title} has learnt from the split '{options.split}', so that its patches "
-            "would find themselves: ask about another one, such as test."
+            f"{model.card.title} was trained on the split '{options.split}', so that its patches "
+            "would find themselves: give another split, such as test."
         )
-    learnt = _read(_drawn(records, MAX_PATCHES))
-    asked = _read(_drawn(dataset.records(options.split), MOST_ASKED))
+    training = _read(_drawn(records, MAX_PATCHES))
+    queries = _read(_drawn(dataset.records(options.split), MAX_QUERIES))
     splits = patches.training_splits(model.card, dataset)
     origin = {"dataset": dataset.title, "splits": list(splits), "drawn_from": len(records)}
-    with progress.shown() as report:
+    with progress.show() as report:
         index, found = measuring.measure(
-            model, learnt, asked, origin, resamples=options.bootstraps, report=report
+            model, training, queries, origin, resamples=options.bootstraps, report=report
         )
     found = found.with_fields(**_where(options, model.card, dataset))
     if options.save:
@@ -106,11 +108,11 @@ def _stability(options: argparse.Namespace) -> int:
     from landcover.trust.bench import shift_stability_measure as measuring  # noqa: PLC0415 - loads torch
     from landcover.trust.bench import stability_record  # noqa: PLC0415
 
-    if options.patches < FEWEST_PATCHES:
-        raise BadInput(f"--patches must be at least {FEWEST_PATCHES}.")
+    if options.patches < MIN_PATCHES:
+        raise BadInput(f"--patches must be at least {MIN_PATCHES}.")
     name, model, dataset = _opened(options)
     records = _drawn(dataset.records(options.split), options.patches)
-    with progress.shown() as report:
+    with progress.show() as report:
         found = measuring.measure(
             model, records, options.shift, resamples=options.bootstraps, report=report
         )
@@ -124,19 +126,19 @@ def _stability(options: argparse.Namespace) -> int:
 
 
 def _opened(options: argparse.Namespace) -> tuple[str, Model, Dataset]:
-    """Name or path of the model that was asked for, the model, and the data set."""
+    """The model's name or path, the model, and the data set."""
     from landcover import datasets  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    if not FEWEST <= options.bootstraps <= MOST:
-        raise BadInput(f"--bootstraps must be between {FEWEST} and {MOST:,}.")
+    if not MIN_RESAMPLES <= options.bootstraps <= MAX_RESAMPLES:
+        raise BadInput(f"--bootstraps must be between {MIN_RESAMPLES} and {MAX_RESAMPLES:,}.")
     name = options.model or registry.DEFAULT_MODEL
     dataset = datasets.open_dataset(options.dataset, options.root)
     return name, registry.default().load(name, options.device), dataset
 
 
 def _where(options: argparse.Namespace, card: Card, dataset: Dataset) -> dict[str, Any]:
-    """The model and the patches that are measured."""
+    """Facts about the model and the patches it is measured on."""
     from landcover.evaluate.patches import has_seen  # noqa: PLC0415 - loads torch
 
     return {
@@ -155,26 +157,26 @@ def _print(options: argparse.Namespace, found: MeasuredOn, text: str) -> None:
     print(f"{found.model} ({found.card_hash}) on {found.dataset}, split {found.split}\n\n{text}")
 
 
-def _learnt(card: Card, dataset: Dataset) -> list[Record]:
-    """The patches of the splits that a model has learnt from.
+def _training_records(card: Card, dataset: Dataset) -> list[Record]:
+    """The patches of the splits that a model was trained on.
 
     Raises:
-        BadInput: it has learnt from another data set.
+        BadInput: it was trained on another data set.
     """
     from landcover.evaluate.patches import training_splits  # noqa: PLC0415 - loads torch
 
     splits = training_splits(card, dataset)
     if not splits:
         raise BadInput(
-            f"{card.title} has not learnt from {dataset.title}, so there are no training patches "
+            f"{card.title} was not trained on {dataset.title}, so there are no training patches "
             "to index here: give the data set that its card names."
         )
     return [record for split in splits for record in dataset.records(split)]
 
 
 def _drawn(records: Sequence[Record], most: int) -> Sequence[Record]:
-    """All, or as many drawn without looking."""
-    import numpy as np  # noqa: PLC0415 - see the top of cli.py
+    """All records, or a random sample of ``most``."""
+    import numpy as np  # noqa: PLC0415 - slow to import
 
     if len(records) <= most:
         return records

@@ -1,4 +1,4 @@
-"""The command ``explain``: which pixels and bands speak for a class, and which against it."""
+"""The command ``explain``: which pixels and bands support a class, and which contradict it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from landcover.cli import method_options, progress, source_options, whatif
-from landcover.cli.method_options import Known
+from landcover.cli.method_options import MethodRatings
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     from landcover.trust.result import Result
     from landcover.trust.verdict import Quality
 
-__all__ = ["MOST_LABELS", "add_commands"]
+__all__ = ["MAX_LABELS", "add_commands"]
 
-MOST_LABELS: Final = 4
-"""Classes in one call: more do not fit side by side."""
+MAX_LABELS: Final = 4
+"""Maximum number of classes in one call: more do not fit side by side."""
 _SUFFIXES: Final = (".png", ".tif", ".json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """A model that is asked, its folder, and what was measured of its explanations."""
+class _LoadedModel:
+    """A model, its folder, and the ratings of its explanations."""
 
     model: Model
     folder: Path
-    known: Known
+    ratings: MethodRatings
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Answer:
-    """What one model says.
+class _ModelResult:
+    """The result of one model.
 
     Attributes:
-        asked: the model.
-        prediction: what it says.
-        quality: of what it looked at, with the verdict's reason as its warning.
-        report: as ``classify`` prints it, the verdict included.
+        loaded: the model.
+        prediction: its prediction.
+        quality: of the pixels, with the verdict's reason as its warning.
+        report: as ``classify`` prints it, with the verdict.
     """
 
-    asked: _Asked
+    loaded: _LoadedModel
     prediction: Prediction
     quality: Quality
     report: ClassificationReport
@@ -59,24 +59,20 @@ class _Answer:
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the command ``explain``."""
-    explanation = commands.add_parser(
-        "explain", help="draw which pixels speak for and against a class"
-    )
-    explanation.add_argument(
-        "source", metavar="SOURCE", help="as for classify; pictures of red, green and blue too"
-    )
+    explanation = commands.add_parser("explain", help="map the evidence for and against a class")
+    explanation.add_argument("source", metavar="SOURCE", help="as for classify")
     explanation.add_argument(
         "--label",
         required=True,
         action="append",
-        help=f"a class, by its full or short name; up to {MOST_LABELS}, each with --label",
+        help=f"a class, by its full or short name; up to {MAX_LABELS}, each with --label",
     )
     explanation.add_argument(
         "--method",
         action="append",
         default=[],
         help="integrated-gradients, gradient-shap, grad-cam, fine-cam, occlusion or all; may be "
-        "repeated; without it the one that measures best for the model",
+        "repeated; default: the most faithful one for the model",
     )
     explanation.add_argument(
         "--baseline",
@@ -88,7 +84,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         action="append",
         default=[],
         metavar="MODEL",
-        help="a second model, whose maps of the same classes stand beside",
+        help="a second model, whose maps are shown alongside",
     )
     explanation.add_argument(
         "--out",
@@ -96,11 +92,11 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         action="append",
         type=Path,
         metavar="FILE",
-        help=".png to look at, .tif (GeoTIFF) for maps or .json for all figures; may be repeated",
+        help=".png for a picture, .tif (GeoTIFF) for maps or .json for all values; may be repeated",
     )
     whatif.add_options(explanation)
     source_options.add(explanation)
-    explanation.add_argument("--json", action="store_true", help="print the figures as JSON")
+    explanation.add_argument("--json", action="store_true", help="print all values as JSON")
     explanation.set_defaults(command=_explain)
 
 
@@ -115,8 +111,8 @@ def _explain(options: argparse.Namespace) -> int:
     labels = _labels(options.label, asked[0].model)
     methods, notes = _methods(options.method, asked)
     pixels = source_options.read(source, options)
-    patch, answers = pixels.raster, _answers(asked, pixels, options)
-    more = _more(asked[0], patch, options)
+    patch, results = pixels.raster, _results(asked, pixels, options)
+    extras = _extras(asked[0], patch, options)
     found = _maps(asked, patch, labels, methods, options.baseline)
     bands = [
         item
@@ -124,24 +120,24 @@ def _explain(options: argparse.Namespace) -> int:
         for item in attribute_bands_many(one.model, patch, labels, options.baseline)
     ]
     files = [str(path) for path in options.out]
-    said = _document(answers, patch, found, bands)
-    record = {**_record(answers, said, files[0]), **more, "files": files}
-    contents = [_content(path, patch, answers, found, (said, record)) for path in options.out]
+    explained = _document(results, patch, found, bands)
+    record = {**_record(results, explained, files[0]), **extras, "files": files}
+    contents = [_content(path, patch, results, found, (explained, record)) for path in options.out]
     _write(options.out, contents)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if options.json:
         print(json.dumps(record, ensure_ascii=False, allow_nan=False))
     else:
-        print(_text(answers, found, bands, (said, record)))
+        print(_text(results, found, bands, (explained, record)))
     return 0
 
 
 def _check(options: argparse.Namespace, *, picture: bool) -> None:
-    """Refuse what cannot be done or written before anything is loaded or computed."""
-    if len(options.label) > MOST_LABELS:
+    """Check options and output files before anything is loaded or computed."""
+    if len(options.label) > MAX_LABELS:
         raise BadInput(
-            f"{len(options.label)} classes do not fit side by side: give up to {MOST_LABELS}."
+            f"{len(options.label)} classes do not fit side by side: give up to {MAX_LABELS}."
         )
     if len(options.against) > 1:
         raise BadInput("More than two models do not fit side by side: give --against once.")
@@ -163,12 +159,12 @@ def _check(options: argparse.Namespace, *, picture: bool) -> None:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # a name that no file can have, which writing says
+    except OSError:  # not a valid file name; writing reports it
         return False
 
 
-def _load(options: argparse.Namespace, level: str) -> list[_Asked]:
-    """The model or two, which have the classes and the baseline that are asked for."""
+def _load(options: argparse.Namespace, level: str) -> list[_LoadedModel]:
+    """Load the models; each must have the requested classes and baseline."""
     from landcover.explain import baselines  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
@@ -177,64 +173,66 @@ def _load(options: argparse.Namespace, level: str) -> list[_Asked]:
         folder, model = models.folder(name), models.load(name, options.device)
         _labels(options.label, model)
         baselines.resolve_baseline(options.baseline, model.card)
-        known = method_options.known_of(model, name, folder)
-        asked.append(_Asked(model=model, folder=folder, known=known))
+        ratings = method_options.ratings_of(model, name, folder)
+        asked.append(_LoadedModel(model=model, folder=folder, ratings=ratings))
     if len({one.model.card.hash for one in asked}) < len(asked):
         raise BadInput(
-            f"--against names '{options.against[0]}', which is explained anyway: name another."
+            f"--against names '{options.against[0]}', which is the first model: name another."
         )
     return asked
 
 
 def _labels(names: Sequence[str], model: Model) -> list[str]:
-    """Full names, each once."""
+    """Full names of the classes, without duplicates."""
     from landcover.core.classes import resolve  # noqa: PLC0415
 
     return list(dict.fromkeys(resolve(name, model.card.classes).name for name in names))
 
 
-def _methods(names: Sequence[str], asked: Sequence[_Asked]) -> tuple[list[list[str]], list[str]]:
-    """The methods for each model, which can be explained by them, and notes on the choice."""
+def _methods(
+    names: Sequence[str], asked: Sequence[_LoadedModel]
+) -> tuple[list[list[str]], list[str]]:
+    """The methods for each model, checked to be applicable, and notes on the choice."""
     from landcover.explain import explanation  # noqa: PLC0415 - loads torch
 
-    methods, notes = method_options.chosen(names, [one.known for one in asked])
+    methods, notes = method_options.choose_methods(names, [one.ratings for one in asked])
     for one, own in zip(asked, methods, strict=True):
         for name in own:
             explanation.check_explainable(one.model, explanation.METHODS[name])
     return methods, notes
 
 
-def _answers(
-    asked: Sequence[_Asked], pixels: source_options.Pixels, options: argparse.Namespace
-) -> list[_Answer]:
-    """What each model predicts for the pixels."""
+def _results(
+    asked: Sequence[_LoadedModel], pixels: source_options.Pixels, options: argparse.Namespace
+) -> list[_ModelResult]:
+    """Predict the pixels with each model."""
     from landcover.trust.result import predict  # noqa: PLC0415 - loads torch
 
-    answers = []
+    results = []
     for one in asked:
         # With --stability the verdict depends on the stability, too.
         result = predict(one.model, pixels.raster, deep=options.stability)
         report = source_options.report_of(one.model, result, pixels, options)
-        answers.append(_answer(one, result, report))
-    return answers
+        results.append(_result_of(one, result, report))
+    return results
 
 
-def _answer(asked: _Asked, found: Result, report: ClassificationReport) -> _Answer:
-    judged = found.verdict
-    warnings = () if judged.decision == "answer" else (judged.reason,)
-    quality = judged.quality.with_fields(warnings=warnings)
-    return _Answer(asked=asked, prediction=found.prediction, quality=quality, report=report)
+def _result_of(loaded: _LoadedModel, found: Result, report: ClassificationReport) -> _ModelResult:
+    verdict = found.verdict
+    warnings = () if verdict.decision == "answer" else (verdict.reason,)
+    quality = verdict.quality.with_fields(warnings=warnings)
+    return _ModelResult(loaded=loaded, prediction=found.prediction, quality=quality, report=report)
 
 
-def _more(first: _Asked, patch: Raster, options: argparse.Namespace) -> dict[str, Any]:
-    """Examples, changes and stability, where they were asked for: of the first model."""
+def _extras(first: _LoadedModel, patch: Raster, options: argparse.Namespace) -> dict[str, Any]:
+    """Similar patches, changes and stability of the first model, if requested."""
     if patch.is_rgb:
         return {}
     return whatif.record_of(first.model, first.folder, patch, options)
 
 
 def _maps(
-    asked: Sequence[_Asked],
+    asked: Sequence[_LoadedModel],
     patch: Raster,
     labels: list[str],
     methods: Sequence[list[str]],
@@ -242,8 +240,8 @@ def _maps(
 ) -> list[Explanation]:
     from landcover.explain import explanation  # noqa: PLC0415 - loads torch
 
-    # Every model may refuse before the first map is computed.
-    with progress.shown() as report:
+    # All models check their input before the first map is computed.
+    with progress.show() as report:
         begun = [
             explanation.explain_many(
                 one.model, patch, labels, own, baseline=baseline, report=report
@@ -254,50 +252,52 @@ def _maps(
 
 
 def _document(
-    answers: Sequence[_Answer],
+    results: Sequence[_ModelResult],
     patch: Raster,
     found: Sequence[Explanation],
     bands: Sequence[BandEvidence],
 ) -> ExplanationDocument:
-    """What is said of the explanations, with what was measured of their methods."""
+    """The document on all explanations, with the ratings of their methods."""
     from landcover.report.explanation_record import document  # noqa: PLC0415 - loads torch
 
-    said = document(patch, found, bands)
-    known = {one.asked.model.card.hash: one.asked.known for one in answers}
-    return said.with_fields(
+    explained = document(patch, found, bands)
+    ratings = {one.loaded.model.card.hash: one.loaded.ratings for one in results}
+    return explained.with_fields(
         explanations=tuple(
-            each.with_fields(faithfulness=known[each.card_hash].word(each.method))
-            for each in said.explanations
+            each.with_fields(faithfulness=ratings[each.card_hash].summary(each.method))
+            for each in explained.explanations
         )
     )
 
 
-def _record(answers: Sequence[_Answer], said: ExplanationDocument, file: str) -> dict[str, Any]:
-    """Answers and explanations, JSON-ready."""
-    against = {"against": answers[1].report.as_dict()} if len(answers) > 1 else {}
-    first = {**said.explanations[0].as_dict(), "file": file}
-    return {**answers[0].report.as_dict(), "explanation": first, **said.as_dict(), **against}
+def _record(
+    results: Sequence[_ModelResult], explained: ExplanationDocument, file: str
+) -> dict[str, Any]:
+    """Results and explanations, JSON-ready."""
+    against = {"against": results[1].report.as_dict()} if len(results) > 1 else {}
+    first = {**explained.explanations[0].as_dict(), "file": file}
+    return {**results[0].report.as_dict(), "explanation": first, **explained.as_dict(), **against}
 
 
 def _content(
     path: Path,
     patch: Raster,
-    answers: Sequence[_Answer],
+    results: Sequence[_ModelResult],
     found: Sequence[Explanation],
-    told: tuple[ExplanationDocument, dict[str, Any]],
+    documents: tuple[ExplanationDocument, dict[str, Any]],
 ) -> bytes:
-    """What a file holds; ``told`` is what is said of the explanations, alone and with all else."""
+    """The content of an output file, from the document on explanations and the full record."""
     from landcover.report import explanation_files, patch_figure  # noqa: PLC0415 - loads torch
 
-    suffix, (document, record) = path.suffix.lower(), told
+    suffix, (document, record) = path.suffix.lower(), documents
     if suffix == ".tif":
         return explanation_files.as_geotiff(patch, found)
     if suffix == ".json":
         return explanation_files.as_json(record)
-    first, said = answers[0], document.explanations[0]
+    first, entry = results[0], document.explanations[0]
     if len(found) > 1 or patch.is_rgb or first.quality.abstained:
-        return _maps_figure(patch, answers, found, document)
-    reading = f"{said.reading} {_believe(said)}"
+        return _maps_figure(patch, results, found, document)
+    reading = f"{entry.reading} {_faithfulness(entry)}"
     return patch_figure.as_png(
         patch, first.prediction, found[0], quality=first.quality, reading=reading
     )
@@ -305,51 +305,51 @@ def _content(
 
 def _maps_figure(
     patch: Raster,
-    answers: Sequence[_Answer],
+    results: Sequence[_ModelResult],
     found: Sequence[Explanation],
     document: ExplanationDocument,
 ) -> bytes:
-    """All maps on one picture, below the verdict on each model's answer."""
+    """All maps in one picture, below the verdict on each model."""
     from landcover.report import explanation_figure  # noqa: PLC0415 - loads matplotlib
 
-    several = len(answers) > 1
-    of = {one.asked.model.card.hash: one for one in answers}
+    several = len(results) > 1
+    of = {one.loaded.model.card.hash: one for one in results}
     sentences, captions, notes = [], [], []
-    for each, said in zip(found, document.explanations, strict=True):
+    for each, entry in zip(found, document.explanations, strict=True):
         own = f"{each.model}: " if several else ""
-        rated = said.faithfulness
-        believe = f"This method is {rated.word} for this model." if rated else _believe(said)
-        sentences.append(f"{said.reading} {believe}")
+        rated = entry.faithfulness
+        faithful = f"This method is {rated.word} for this model." if rated else _faithfulness(entry)
+        sentences.append(f"{entry.reading} {faithful}")
         captions.append(f"{own}{_chance(each.label, of[each.card_hash].report)}")
-        notes.append(f"{own}{_believe(said)}")
+        notes.append(f"{own}{_faithfulness(entry)}")
     return explanation_figure.as_png(
         patch,
         found,
         sentences,
-        above=[_verdict(one, several=several) for one in answers],
+        above=[_verdict(one, several=several) for one in results],
         captions=captions,
         notes=list(dict.fromkeys(notes)),
     )
 
 
-def _verdict(answer: _Answer, *, several: bool) -> str:
+def _verdict(result: _ModelResult, *, several: bool) -> str:
     from landcover.trust.verdict import DECISION_LABELS  # noqa: PLC0415 - most commands need it not
 
-    judged = answer.report.verdict
-    on = f" on {answer.asked.model.card.name}" if several else ""
-    return f"Verdict{on}: {DECISION_LABELS[judged.decision]}. {judged.reason}"
+    verdict = result.report.verdict
+    on = f" on {result.loaded.model.card.name}" if several else ""
+    return f"Verdict{on}: {DECISION_LABELS[verdict.decision]}. {verdict.reason}"
 
 
 def _chance(label: str, report: ClassificationReport) -> str:
-    """How probable a class is, and whether it is called."""
+    """Probability of a class, and whether it is predicted."""
     row = next(row for row in report.labels if row.label == label)
     word = "present" if row.predicted else "absent"
     return f"{row.probability:.0%}, {'no answer' if report.abstained else word}"
 
 
-def _believe(said: ExplanationRecord) -> str:
-    """Whether a method is faithful for the model, in a sentence."""
-    rated = said.faithfulness
+def _faithfulness(entry: ExplanationRecord) -> str:
+    """A sentence on the faithfulness of a method for the model."""
+    rated = entry.faithfulness
     return method_options.NOT_MEASURED if rated is None else rated.sentence
 
 
@@ -364,32 +364,32 @@ def _write(paths: Sequence[Path], contents: Sequence[bytes]) -> None:
 
 
 def _text(
-    answers: Sequence[_Answer],
+    results: Sequence[_ModelResult],
     found: Sequence[Explanation],
     bands: Sequence[BandEvidence],
-    told: tuple[ExplanationDocument, dict[str, Any]],
+    documents: tuple[ExplanationDocument, dict[str, Any]],
 ) -> str:
     from landcover.report import explanation_files, patch_report  # noqa: PLC0415 - loads torch
 
-    document, record = told
-    lines = [line for one in answers for line in _head(one.report)]
-    for each, said in zip(found, document.explanations, strict=True):
+    document, record = documents
+    lines = [line for one in results for line in _head(one.report)]
+    for each, entry in zip(found, document.explanations, strict=True):
         lines += [
             patch_report.explanation_text(each),
-            f"  {said.reading}",
-            f"  {_believe(said)}",
+            f"  {entry.reading}",
+            f"  {_faithfulness(entry)}",
         ]
     for item in bands:
-        own = f"{item.model}: " if len(answers) > 1 else ""
+        own = f"{item.model}: " if len(results) > 1 else ""
         lines.append(f"{own}{explanation_files.bands_text(item)}")
     lines += [index.reading for index in document.indices.values()]
-    more = whatif.as_text(record)
-    lines += [more] if more else []
+    extras = whatif.as_text(record)
+    lines += [extras] if extras else []
     return "\n".join([*lines, *(f"Written: {name}" for name in record["files"])])
 
 
 def _head(report: ClassificationReport) -> list[str]:
-    """What a model says, and whether to believe it."""
+    """Prediction and verdict of a model."""
     return [
         f"{report.source}: {report.summary}",
         f"  model {report.model}, card {report.provenance.card_hash}",

@@ -1,6 +1,6 @@
-"""The command line, a public contract: see docs/command-line.md for each command and its JSON.
+"""The command line, a public interface: docs/command-line.md describes commands and JSON.
 
-Exit status 0: done. 1: done, but some sources failed, each named on stderr.
+Exit status 0: done. 1: done, but some sources failed; each is named on stderr.
 2: bad input or usage, one line ``error: …`` on stderr. 130: interrupted.
 """
 
@@ -27,8 +27,7 @@ from landcover.cli import (
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.threads import configure_threads
 
-# What the commands do is imported when a command runs: `landcover --help` must not
-# wait for torch.
+# Commands import torch when they run, so that `landcover --help` is fast.
 if TYPE_CHECKING:
     from landcover.models.model import Model
 
@@ -43,7 +42,7 @@ _NEGATIVE_PLACE: Final = re.compile(r"^-\d+(\.\d*)?\s*,")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other error does."""
+    """Reports usage errors in one line, like all other errors."""
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
@@ -53,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     configure_threads(training=arguments[:1] == ["train"])
-    # A southern latitude would be taken for an option; a leading blank makes it a value.
+    # argparse takes a negative latitude for an option; a leading blank makes it a value.
     arguments = [f" {a}" if _NEGATIVE_PLACE.match(a) else a for a in arguments]
     try:
         options = _parser().parse_args(arguments)
@@ -66,29 +65,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("error: Interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output left, as `head` does; nothing is wrong.
+        # The reader of our output has closed it, as `head` does; this is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
 
 
 def _parser() -> _Parser:
     parser = _Parser(
-        prog="landcover", description="Which land covers does a Sentinel-2 patch show?"
+        prog="landcover", description="Land-cover classification of Sentinel-2 patches"
     )
     parser.add_argument("--version", action="version", version=f"landcover {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
-    classify = commands.add_parser("classify", help="say which land covers each source shows")
+    classify = commands.add_parser("classify", help="predict the land covers of each source")
     classify.add_argument("sources", nargs="+", metavar="SOURCE", help=source_options.SOURCE_HELP)
     source_options.add(classify)
     classify.add_argument(
         "--aim",
         default="f1",
-        help="what decisions should serve: f1 (the usual), f2 (find more), precision=P or "
+        help="what the thresholds optimise: f1 (default), f2 (miss fewer), precision=P or "
         "recall=R with 0.5 to 0.95",
     )
     classify.add_argument(
-        "--json", action="store_true", help="one JSON object a source, a line each"
+        "--json", action="store_true", help="print one JSON object a line for each source"
     )
     classify.set_defaults(command=_classify)
 
@@ -128,7 +127,7 @@ def _classify(options: argparse.Namespace) -> int:
 
 
 def _model_and_aim(options: argparse.Namespace, level: str) -> tuple[Model, str]:
-    """The model for pixels of a level, and the name of the aim that it serves."""
+    """The model for pixels of a level, and the full name of the aim."""
     from landcover.models import registry, thresholds  # noqa: PLC0415
 
     models = registry.default()

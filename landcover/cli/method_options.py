@@ -1,8 +1,8 @@
-"""Which methods ``landcover explain`` uses for a model, and what was measured of each.
+"""Choose the attribution methods of ``landcover explain`` by their measured faithfulness.
 
-Without ``--method`` it is the one that measures best
-(:mod:`landcover.explain.faithfulness.ratings`). A method
-whose maps hardly change when the weights are shuffled is used only where it is named.
+Without ``--method`` it is the most faithful one for the model
+(:mod:`landcover.explain.faithfulness.ratings`). A method whose maps hardly change when the
+weights are shuffled is used only if the user names it.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING, Final
 
 from landcover.core.errors import BadInput, CorruptModel
 
-# What the command does is imported when it runs: `landcover --help` must not wait for torch.
+# The command imports torch when it runs, so that `landcover --help` is fast.
 if TYPE_CHECKING:
     from landcover.explain.faithfulness.ratings import Faithfulness, MethodSummary
     from landcover.models.model import Model
 
-__all__ = ["ALL", "NOT_MEASURED", "Known", "chosen", "known_of"]
+__all__ = ["ALL", "NOT_MEASURED", "MethodRatings", "choose_methods", "ratings_of"]
 
 ALL: Final = "all"
-NOT_MEASURED: Final = "Whether this method is faithful for this model was not measured."
+NOT_MEASURED: Final = "The faithfulness of this method for this model was not measured."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
-    """What is known of a model's explanations.
+class MethodRatings:
+    """The measured faithfulness of a model's explanations.
 
     Attributes:
-        name: of the model, as the command line takes it.
+        name: of the model, as given on the command line.
         title: of the model.
-        figures: what was measured; None where nothing was that can be used.
-        damage: why figures that are there cannot be used; empty otherwise.
+        figures: the ratings; None if there are none that can be used.
+        damage: why existing ratings cannot be used; otherwise empty.
     """
 
     name: str
@@ -42,19 +42,19 @@ class Known:
     damage: str = ""
 
     def faithful(self, method: str) -> bool | None:
-        """Whether a method is faithful for the model; None where that was not measured."""
+        """Whether a method is faithful for the model; None if not measured."""
         if self.figures is None or method not in self.figures.methods:
             return None
         return self.figures.verdict(method).faithful
 
     def passes(self, method: str) -> bool:
-        """Whether nothing is known against using a method unasked."""
+        """Whether a method may be used without being named: no failed randomisation test."""
         if self.figures is None or method not in self.figures.methods:
             return True
         return self.figures.verdict(method).passes_randomisation
 
-    def word(self, method: str) -> MethodSummary | None:
-        """Word and sentence on a method; None where it was not measured."""
+    def summary(self, method: str) -> MethodSummary | None:
+        """Rating of a method as a word and a sentence; None if not measured."""
         from landcover.explain.faithfulness.ratings import MethodSummary  # noqa: PLC0415 - see the top
 
         if self.figures is None or method not in self.figures.methods:
@@ -63,31 +63,33 @@ class Known:
         return MethodSummary(word=verdict.word, sentence=verdict.sentence)
 
 
-def known_of(model: Model, name: str, folder: Path) -> Known:
-    """What is known of a model whose folder that is."""
+def ratings_of(model: Model, name: str, folder: Path) -> MethodRatings:
+    """Load the ratings in a model's folder."""
     from landcover.explain.faithfulness import ratings  # noqa: PLC0415 - see the top
 
     try:
         figures = ratings.load(folder)
     except CorruptModel as error:
-        return Known(name=name, title=model.card.title, damage=str(error))
-    return Known(name=name, title=model.card.title, figures=figures)
+        return MethodRatings(name=name, title=model.card.title, damage=str(error))
+    return MethodRatings(name=name, title=model.card.title, figures=figures)
 
 
-def chosen(names: Sequence[str], known: Sequence[Known]) -> tuple[list[list[str]], list[str]]:
-    """The methods for each of some models, and what to tell the user about the choice.
+def choose_methods(
+    names: Sequence[str], known: Sequence[MethodRatings]
+) -> tuple[list[list[str]], list[str]]:
+    """Choose the methods for each model, with notes for the user about the choice.
 
     Args:
-        names: methods that were asked for, or :data:`ALL`; none for the one that measures best.
-        known: of each model, the first of which decides the order.
+        names: methods of the user, or :data:`ALL`; empty for the most faithful one.
+        known: ratings of each model; those of the first determine the order.
 
     Returns:
-        methods for each model, as :data:`landcover.explain.explanation.METHODS` names them, and
-        sentences.
+        Methods for each model, as :data:`landcover.explain.explanation.METHODS` names them, and
+        notes.
 
     Raises:
         UnknownName: there is no such method.
-        BadInput: no method of a model may be used without being named.
+        BadInput: all methods of a model fail the randomisation test.
     """
     from landcover.explain.explanation import METHODS, resolve_method  # noqa: PLC0415 - see the top
 
@@ -113,8 +115,8 @@ def chosen(names: Sequence[str], known: Sequence[Known]) -> tuple[list[list[str]
     return found, notes
 
 
-def _best(known: Sequence[Known]) -> tuple[str, list[str]]:
-    """The method to use where none was asked for, and why it is not one that measures best."""
+def _best(known: Sequence[MethodRatings]) -> tuple[str, list[str]]:
+    """The default method, and notes if it is not a faithful one."""
     from landcover.explain.explanation import DEFAULT_METHOD, METHODS  # noqa: PLC0415 - see the top
 
     first = known[0]
@@ -125,7 +127,7 @@ def _best(known: Sequence[Known]) -> tuple[str, list[str]]:
     if not usable:
         raise _none_passes(known)
     faithful = [name for name in usable if first.faithful(name)]
-    # Of a second model a method may be unmeasured, but not known to be false.
+    # For a second model a method may be unmeasured, but not measured as unfaithful.
     for_all = [name for name in faithful if all(one.faithful(name) is not False for one in known)]
     if for_all:
         return for_all[0], []
@@ -133,22 +135,22 @@ def _best(known: Sequence[Known]) -> tuple[str, list[str]]:
     method = faithful[0] if faithful else fallback
     title = METHODS[method].title
     if first.damage:
-        return method, [f"{title} is used, because no measured choice can be made."]
+        return method, [f"{title} is used, because the ratings of methods cannot be read."]
     if first.figures is None:
         note = (
-            f"{title} is used, because none was measured for {first.title}: measure them with "
+            f"{title} is used, because no method was measured for {first.title}: measure them with "
             f"`landcover trust faithfulness ROOT --dataset NAME --model {first.name} --save`."
         )
         return method, [note]
     which = " and ".join(one.title for one in known)
-    return method, [f"{title} is used, though no method is faithful for {which}, as measured."]
+    return method, [f"{title} is used, although no method is faithful for {which}."]
 
 
-def _none_passes(known: Sequence[Known]) -> BadInput:
+def _none_passes(known: Sequence[MethodRatings]) -> BadInput:
     from landcover.explain.explanation import METHODS  # noqa: PLC0415 - see the top
 
     which = " and ".join(one.title for one in known)
     return BadInput(
-        f"No method is offered for {which}, because the maps of each hardly change when weights "
-        f"are shuffled: to see one all the same, name it with --method ({', '.join(METHODS)})."
+        f"No method is chosen for {which}, because the maps of all methods hardly change when "
+        f"weights are shuffled: to use one anyway, name it with --method ({', '.join(METHODS)})."
     )

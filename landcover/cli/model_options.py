@@ -1,4 +1,4 @@
-"""The option that names a model, which many commands share."""
+"""The option ``--model``, which many commands share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["HELP", "SAVE_HELP", "add", "add_device"]
 
 HELP = "a model's name (see `landcover models`), or the path of a model folder"
 
-SAVE_HELP = "keep the report with the model; of a shipped one, in a copy in LANDCOVER_HOME/models"
+SAVE_HELP = "save the report with the model; for a shipped one, in a copy in LANDCOVER_HOME/models"
 
 
 def add(parser: argparse.ArgumentParser, usual: str = "") -> None:
@@ -18,7 +18,7 @@ def add(parser: argparse.ArgumentParser, usual: str = "") -> None:
 
     Args:
         parser: of the command.
-        usual: what is used without the option, for the help; empty to leave it out.
+        usual: the default, for the help text; empty to leave it out.
     """
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--model", help=f"{HELP}{f' (default: {usual})' if usual else ''}")
@@ -32,5 +32,5 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def _path(text: str) -> str:
-    """A folder's path, which is no name even where it has no slash."""
+    """Turn a folder's path into one that cannot be taken for a model's name."""
     return text if Path(text).is_absolute() else os.path.join(".", text)  # noqa: PTH118 - pathlib drops the dot

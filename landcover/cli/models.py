@@ -1,4 +1,4 @@
-"""The command ``models``: list them, and add, remove or move models of one's own."""
+"""The command ``models``: list models; add, remove, export and import your own."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any
 from landcover.cli import model_options
 from landcover.core.errors import CorruptModel
 
-__all__ = ["SOME_FAILED", "add_commands", "told_added"]
+__all__ = ["SOME_FAILED", "add_commands", "print_added"]
 
 SOME_FAILED = 1
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
-    """The command ``models`` with its actions; without one it lists."""
+    """Add the command ``models`` with its actions; the default action is ``list``."""
     models = commands.add_parser("models", help="list, add, remove, export and import models")
     models.add_argument("--json", action="store_true", help="print the list as JSON")
     models.set_defaults(command=_list)
     actions = models.add_subparsers(metavar="ACTION")
 
-    listing = actions.add_parser("list", help="list the models that have a name")
-    # An absent option must not undo one before the action's name.
+    listing = actions.add_parser("list", help="list all models")
+    # SUPPRESS, so that `models --json list` keeps its --json.
     listing.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
     listing.set_defaults(command=_list)
 
-    add = actions.add_parser("add", help="copy a model folder to your own models")
+    add = actions.add_parser("add", help="copy a model folder to your models")
     add.add_argument("model", metavar="FOLDER", help=model_options.HELP)
     _add_name(add, "the folder's")
     add.set_defaults(command=_add)
@@ -46,7 +46,9 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     export.add_argument("file", metavar="FILE.zip", type=Path)
     export.set_defaults(command=_export)
 
-    load = actions.add_parser("import", help="check what `export` wrote and add it to your models")
+    load = actions.add_parser(
+        "import", help="check a file written by `export` and add its model to yours"
+    )
     load.add_argument("file", metavar="FILE.zip", type=Path)
     _add_name(load, "the card's")
     load.set_defaults(command=_import)
@@ -54,7 +56,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
 
 def _add_name(parser: argparse.ArgumentParser, usual: str) -> None:
     parser.add_argument(
-        "--name", metavar="NAME", help=f"what the model will be called (default: {usual} name)"
+        "--name", metavar="NAME", help=f"name for the model (default: {usual} name)"
     )
 
 
@@ -91,12 +93,12 @@ def _list(options: argparse.Namespace) -> int:
 def _add(options: argparse.Namespace) -> int:
     from landcover.models import registry, store  # noqa: PLC0415 - loads torch
 
-    told_added(store.add(registry.default(), options.model, options.name))
+    print_added(store.add(registry.default(), options.model, options.name))
     return 0
 
 
-def told_added(name: str) -> None:
-    """Say that a model was added, and how it is used."""
+def print_added(name: str) -> None:
+    """Print that a model was added, and how to use it."""
     print(f"Added '{name}': landcover classify SOURCE --model {name}")
 
 
@@ -127,5 +129,5 @@ def _export(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from landcover.models import registry, store  # noqa: PLC0415 - loads torch
 
-    told_added(store.import_archive(registry.default(), options.file, options.name))
+    print_added(store.import_archive(registry.default(), options.file, options.name))
     return 0

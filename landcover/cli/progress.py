@@ -1,7 +1,7 @@
-"""Progress of a command on standard error: a bar on a terminal, a line now and then in a log.
+"""Progress of a command on standard error: a bar on a terminal, occasional lines in a log.
 
 `rich` draws the bar and estimates rate and time left. Nothing is written to standard output,
-which belongs to the command's result, and nothing for a command that ends within seconds.
+which is for the result, and a command that ends within seconds writes nothing to a log.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import Task
 
-__all__ = ["Display", "shown"]
+__all__ = ["Display", "show"]
 
 LOG_EVERY_S: Final = 60.0
 """Seconds between two lines in a log, and from the first report to the first line."""
 LOG_NEW_EVERY_S: Final = 10.0
-"""The same where the job has gone on to something else since the last line."""
+"""The same if a new job has started since the last line."""
 RATE_OVER_S: Final = 60.0
-"""Rate and time left are those of the last minute."""
+"""Period over which the rate is averaged."""
 BAR_WIDTH: Final = 24
 
 
 @contextmanager
-def shown(
+def show(
     stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Display]:
-    """Show the progress of the jobs inside: pass what this gives as their ``report``.
+    """Show the progress of the jobs inside; pass the result as their ``report``.
 
     Args:
-        stream: where to; standard error unless given.
-        clock: seconds, for rates and for the pace of lines in a log.
+        stream: output stream; default standard error.
+        clock: returns seconds, for rates and for the interval of lines in a log.
     """
     display = Display(sys.stderr if stream is None else stream, clock)
     try:
@@ -48,7 +48,7 @@ def shown(
 
 
 class Display:
-    """A callback (:data:`landcover.core.progress.Report`) that draws what it is called with."""
+    """A callback (:data:`landcover.core.progress.Report`) that displays each report."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream, self.terminal = stream, stream.isatty()
@@ -57,7 +57,7 @@ class Display:
         self._bar: RichProgress | None = None
 
     def __call__(self, progress: Progress) -> None:
-        """Draw a report; it may come from any thread."""
+        """Display a report; it may come from any thread."""
         with self._lock:
             first = self._bar is None
             task = self._updated(progress)
@@ -68,14 +68,14 @@ class Display:
                 self.log(f"{progress.what}: {task.fields['numbers']}".removesuffix(": "))
 
     def log(self, line: str) -> None:
-        """Write a line, such as that of an epoch, where this is a log; a terminal has the bar."""
+        """Write a line, such as that of an epoch, to a log; does nothing on a terminal."""
         if not self.terminal:
             print(line, file=self.stream, flush=True)
             self._logged_at = self._clock()
 
     @property
     def left(self) -> str:
-        """The estimated time left, such as ``"0:24 left"``; empty where there is no estimate."""
+        """The estimated time left, such as ``"0:24 left"``; empty if unknown."""
         tasks = self._bar.tasks if self._bar else []
         return _left(tasks[0].time_remaining) if tasks else ""
 
@@ -90,7 +90,7 @@ class Display:
         return self._clock() - self._logged_at >= (LOG_NEW_EVERY_S if new else LOG_EVERY_S)
 
     def _updated(self, progress: Progress) -> Task:
-        """The bar's task, as the report says; begun anew where it is about something else."""
+        """Update the bar's task from a report; a report on another job starts a new task."""
         bar = self._bar = self._bar or self._made()
         if all(task.description != progress.what for task in bar.tasks):
             for task in bar.tasks:
@@ -129,7 +129,7 @@ class Display:
 
 
 def _numbers(progress: Progress, speed: float = 0.0, left: float | None = None) -> str:
-    """``12.3 of 94.7 MB, 3.4 MB/s, 0:24 left``, with the report's detail."""
+    """Text such as ``12.3 of 94.7 MB, 3.4 MB/s, 0:24 left``, with the report's detail."""
     received = f"{progress.bytes / 1e6:,.1f} MB" if progress.bytes else ""
     parts = [
         progress.amount,

@@ -80,7 +80,7 @@ def read(source: str, options: argparse.Namespace, pixels: int = PATCH_PIXELS) -
         return Pixels(source=source, raster=live.fetch_place(place, options))
     if dated:
         raise BadInput(
-            f"--date and --catalog find imagery of a place, but '{source[:60]}' is none: "
+            f"--date and --catalog find imagery of a place, but '{source[:60]}' is not a place: "
             "give LAT,LON such as 48.21,16.37."
         )
     return Pixels(source=source, raster=sources.read(source, _cut(options, pixels)))

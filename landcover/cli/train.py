@@ -1,4 +1,4 @@
-"""The command ``train``: what it shows while it runs, what it costs, and how it is stopped."""
+"""The command ``train``: train a model, or estimate the costs of training."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ DEFAULT: Final = "landcover-cnn"
 _HELP: Final = """\
 train a model on labelled patches
 
-A run that was cut off goes on after its last epoch when the same command is given again; one
-that is done is not trained again. On several GPUs, one process each, which share every batch:
+Run the same command again to resume an interrupted run after its last epoch; a finished run is
+not repeated. On several GPUs start one process each; they share every batch:
 
   torchrun --nproc-per-node 8 -m landcover train … --shards 8
 
---shards says in how many pieces a batch goes through the net. One process with --shards 8
-learns the same, to rounding, as eight."""
+--shards is the number of pieces in which a batch passes through the net. One process with
+--shards 8 gets the same weights as eight processes, up to rounding."""
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
-    """The command ``train``."""
+    """Add the command ``train``."""
     train = commands.add_parser(
         "train",
         help="train a model on labelled patches",
@@ -56,36 +56,38 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         nargs="?",
         const="",
         metavar="NAME",
-        help="add the result to your own models under that name, or under the folder's",
+        help="add the result to your models under that name (default: the folder's name)",
     )
     train.add_argument(
-        "--config", metavar="FILE", help="a run's settings as JSON, or the name of a packaged one"
+        "--config",
+        metavar="FILE",
+        help="a JSON file with settings, or the name of a packaged configuration",
     )
     train.add_argument(
         "--fit",
         choices=("train", "train+validation"),
         default="train",
         help="train: fit on train, choose on validation. train+validation: then fit again on both, "
-        "with every choice frozen",
+        "with all choices frozen",
     )
-    train.add_argument("--epochs", type=int, help="instead of the configuration's")
-    train.add_argument("--seed", type=int, help="instead of the configuration's")
-    train.add_argument("--shards", type=int, help="instead of the configuration's")
+    train.add_argument("--epochs", type=int, help="overrides the configuration")
+    train.add_argument("--seed", type=int, help="overrides the configuration")
+    train.add_argument("--shards", type=int, help="overrides the configuration")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     train.add_argument(
-        "--tensorboard", type=Path, metavar="DIR", help="write curves for TensorBoard too"
+        "--tensorboard", type=Path, metavar="DIR", help="also write curves for TensorBoard"
     )
     train.add_argument(
         "--cost",
         action="store_true",
-        help="train nothing: say what the run would cost in disk, memory, arithmetic and time",
+        help="do not train: estimate disk space, memory, operations and time of the run",
     )
-    train.add_argument("--json", action="store_true", help="print the cost as JSON")
+    train.add_argument("--json", action="store_true", help="print the costs as JSON")
     train.set_defaults(command=_train)
 
 
 def _train(options: argparse.Namespace) -> int:
-    from landcover.train import distributed  # noqa: PLC0415 - it loads what most commands do not need
+    from landcover.train import distributed  # noqa: PLC0415 - slow to import
 
     order = _order(options)
     if options.cost:
@@ -113,7 +115,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _check_register(options: argparse.Namespace) -> None:
-    """Refuse a name that cannot be given before hours of training."""
+    """Refuse an unusable name before hours of training."""
     from landcover.models import registry, store  # noqa: PLC0415
 
     if options.register is not None and not _registered(options):
@@ -121,18 +123,18 @@ def _check_register(options: argparse.Namespace) -> None:
 
 
 def _register(options: argparse.Namespace) -> None:
-    from landcover.cli.models import told_added  # noqa: PLC0415
+    from landcover.cli.models import print_added  # noqa: PLC0415
     from landcover.models import registry, store  # noqa: PLC0415
 
     if options.register is None:
         return
     if not _registered(options):
         store.add(registry.default(), options.out, _name(options))
-    told_added(_name(options))
+    print_added(_name(options))
 
 
 def _registered(options: argparse.Namespace) -> bool:
-    """Whether this very result was added before, when the same command was given."""
+    """Whether this result was already added by an earlier run of the same command."""
     from landcover.models import registry  # noqa: PLC0415
 
     known = registry.default()
@@ -159,23 +161,23 @@ def _make(options: argparse.Namespace, order: Order) -> None:
             f"The model '{name}' is not trained on pictures: leave --model out, or give "
             "--dataset bigearthnet."
         )
-    # Its recipe says what a model is trained on: patches, or pictures.
+    # The recipe checks whether the data set holds patches or pictures.
     dataset: Any = datasets.open_any(options.dataset, options.root)
     table.make(name, dataset, options.out, order)
 
 
 def _stopped(bar: Bar) -> str:
     if not bar.kept:
-        return "Stopped before an epoch was over: run the same command again to go on."
+        return "Stopped before the end of an epoch: run the same command again to resume."
     return (
         f"Stopped; {bar.kept} of {bar.epochs} epochs of the fit '{bar.run}' are kept: run the same "
-        "command again to go on."
+        "command again to resume."
     )
 
 
 @contextmanager
 def _shown(bar: Bar, options: argparse.Namespace, *, is_main: bool) -> Iterator[None]:
-    """Show how it goes, in the first process."""
+    """Show progress, in the first process only."""
     from landcover.train.callbacks import use_callbacks  # noqa: PLC0415
     from landcover.train.tensorboard_log import TensorBoardLog  # noqa: PLC0415
 
@@ -206,7 +208,7 @@ def _order(options: argparse.Namespace) -> Order:
 
 
 def config_path(name: str) -> Path:
-    """The file, or the packaged configuration of that name where no such file is."""
+    """The file of that name, or the packaged configuration if there is no such file."""
     packaged = Path(__file__).parents[1] / "train" / "configs" / f"{Path(name).name}.json"
     return packaged if not Path(name).exists() and packaged.is_file() else Path(name)
 
@@ -216,12 +218,12 @@ def _cost(options: argparse.Namespace, order: Order) -> int:
     from landcover.train.recipes import bigearthnet, table  # noqa: PLC0415
 
     if not options.dataset.startswith("bigearthnet"):
-        raise BadInput("--cost knows the sizes of bigearthnet alone: give --dataset bigearthnet.")
+        raise BadInput("--cost works only for bigearthnet: give --dataset bigearthnet.")
     name = options.model or DEFAULT
     if name in table.SEVERAL_STEPS:
         raise BadInput(
-            f"--cost computes the fits of one net, and '{name}' is made in several steps: ask for "
-            "that of --model landcover-cnn."
+            f"--cost works for models of one net, but '{name}' is trained in several steps: give "
+            "another one, such as --model landcover-cnn."
         )
     config = bigearthnet.configuration(name, order)
     patches = costs.counts(options.dataset, options.root)

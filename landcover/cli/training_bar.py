@@ -1,4 +1,4 @@
-"""Progress of training on standard error: a bar over all epochs, or a line an epoch in a log."""
+"""Progress of training on standard error: a bar over all epochs, or one line an epoch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Bar:
 
     Attributes:
         run: name of the latest run; empty before the first.
-        kept: epochs of it whose checkpoint is on the disk.
-        epochs: epochs of it at most.
+        kept: its epochs that are in the checkpoint.
+        epochs: its maximum number of epochs.
     """
 
     def __init__(self, display: Display) -> None:
@@ -30,7 +30,7 @@ class Bar:
         self._validated = ""
 
     def step(self, progress: StepProgress) -> None:
-        """A step was made."""
+        """Update the bar after a step."""
         if progress.run != self.run:
             self.run, self._validated = progress.run, ""
         self.kept, self.epochs = progress.epoch - 1, progress.epochs
@@ -52,7 +52,7 @@ class Bar:
         )
 
     def epoch(self, run: str, entry: Epoch, epochs: int) -> None:
-        """An epoch is over, and its checkpoint on the disk."""
+        """Log an epoch after its checkpoint was written."""
         self.run, self.kept, self.epochs = run, entry.epoch, epochs
         measured = validation(entry)
         self._validated = measured or self._validated
@@ -67,7 +67,7 @@ class Bar:
 
 
 def validation(entry: Epoch) -> str:
-    """The metrics on validation in words; empty where none were computed."""
+    """The validation metrics as text; empty if there are none."""
     if math.isnan(entry.val_loss):
         return ""
     if not math.isnan(entry.val_accuracy):

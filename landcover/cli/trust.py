@@ -1,6 +1,6 @@
-"""The command ``trust``: what says how far a model's answers may be believed.
+"""The command ``trust``: measure how reliable predictions and explanations are.
 
-Adding an action is adding a function that adds its parser, and a line to ``ACTIONS``.
+To add an action, write a function that adds its parser, and add it to ``ACTIONS``.
 """
 
 from __future__ import annotations
@@ -20,50 +20,50 @@ if TYPE_CHECKING:
     from landcover.datasets import Dataset, EuroSat
     from landcover.explain.faithfulness.ratings import Faithfulness
 
-__all__ = ["ACTIONS", "MOST_PATCHES", "PATCHES", "SPLITS", "add_commands"]
+__all__ = ["ACTIONS", "MAX_PATCHES", "PATCHES", "SPLITS", "add_commands"]
 
 PATCHES: Final = 12
-MOST_PATCHES: Final = 500
+MAX_PATCHES: Final = 500
 SPLITS: Final = ("train", "validation")
-"""The test split is for the last word on a finished model, not for choosing among methods."""
+"""The test split is only for the final evaluation of a model, not for choosing methods."""
 _SEED: Final = 0
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
-    """The command ``trust`` with its actions."""
+    """Add the command ``trust`` with its actions."""
     actions = commands.add_parser(
-        "trust", help="measure how far a model's answers and explanations may be believed"
+        "trust", help="measure how reliable predictions and explanations are"
     ).add_subparsers(required=True, metavar="ACTION")
     for name, add in ACTIONS:
         add(actions, name)
 
 
 def _add_faithfulness(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
-    parser = actions.add_parser(name, help="measure whether explanations are true of the model")
+    parser = actions.add_parser(name, help="measure the faithfulness of explanations")
     parser.add_argument(
         "root",
         type=Path,
         metavar="ROOT",
         nargs="?",
-        help="folder of the data set; without it, what was kept is printed",
+        help="folder of the data set; if left out, saved ratings are printed",
     )
     parser.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default) or eurosat")
     parser.add_argument("--split", default="validation", help="train or validation")
     parser.add_argument(
         "--maps", type=Path, metavar="DIR", help="folder with S2L2A and LULC of the same places"
     )
-    parser.add_argument("--patches", type=int, default=PATCHES, help="how many are drawn")
+    parser.add_argument("--patches", type=int, default=PATCHES, help="number of random patches")
     model_options.add(parser)
     parser.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--json", action="store_true", help="print the figures as JSON")
-    how.add_argument("--markdown", action="store_true", help="print a table for a document")
+    how.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    how.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.set_defaults(command=_faithfulness)
 
 
 def _add_scales(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
     parser = actions.add_parser(
-        name, help="find the attribution that is drawn in full colour, by method, for the card"
+        name, help="measure the attribution that is drawn in full colour, for each method"
     )
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     parser.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default) or eurosat")
@@ -71,8 +71,8 @@ def _add_scales(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
     parser.add_argument(
         "--save",
         action="store_true",
-        help="write them into the card, whose hash changes: what is kept in trust/ and "
-        "evaluation/ has to be made again",
+        help="write them to the card, whose hash changes: files in trust/ and evaluation/ must "
+        "be made again",
     )
     parser.add_argument("--json", action="store_true", help="print them as JSON")
     parser.set_defaults(command=_scales)
@@ -86,11 +86,11 @@ ACTIONS: Final[tuple[tuple[str, Callable[[Any, str], None]], ...]] = (
     ("fit", trust_verdict.add_fit),
     ("measure", trust_verdict.add_measure),
 )
-"""Name of an action → what adds its parser."""
+"""Name of an action → function that adds its parser."""
 
 
 def _faithfulness(options: argparse.Namespace) -> int:
-    found = _kept(options) if options.root is None else [_measured(options)]
+    found = _saved(options) if options.root is None else [_measure_faithfulness(options)]
     if options.json:
         for one in found:
             print(one.as_json())
@@ -123,7 +123,7 @@ def _scales(options: argparse.Namespace) -> int:
         if isinstance(dataset, datasets.EuroSat)
         else model_folder.some_patches(dataset)
     )
-    with progress.shown() as report:
+    with progress.show() as report:
         scales = explanation.explanation_scales(model, some, report)
     card = model.card.with_fields(explanation_scales=scales)
     if options.save:
@@ -141,8 +141,8 @@ def _scales(options: argparse.Namespace) -> int:
     return 0
 
 
-def _kept(options: argparse.Namespace) -> list[Faithfulness]:
-    """The figures beside the card of one model, or of every registered one that has some."""
+def _saved(options: argparse.Namespace) -> list[Faithfulness]:
+    """The saved ratings of one model, or of all registered models that have some."""
     from landcover.explain.faithfulness import ratings  # noqa: PLC0415 - as above
     from landcover.models import registry  # noqa: PLC0415 - as above
 
@@ -159,23 +159,25 @@ def _kept(options: argparse.Namespace) -> list[Faithfulness]:
                 continue
             found += [] if one is None else [one]
     if not found:
-        raise BadInput("No figures are kept here: give ROOT to measure, and --save to keep them.")
+        raise BadInput(
+            "There are no saved ratings: give ROOT to measure them, and --save to save them."
+        )
     return found
 
 
-def _measured(options: argparse.Namespace) -> Faithfulness:
+def _measure_faithfulness(options: argparse.Namespace) -> Faithfulness:
     from landcover import datasets  # noqa: PLC0415 - as above
     from landcover.evaluate.patches import has_seen  # noqa: PLC0415 - as above
     from landcover.explain.faithfulness import protocol, ratings  # noqa: PLC0415 - as above
     from landcover.explain.faithfulness.pointing import read_scenes  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415 - as above
 
-    if not 4 <= options.patches <= MOST_PATCHES:
-        raise BadInput(f"--patches must be between 4 and {MOST_PATCHES}.")
+    if not 4 <= options.patches <= MAX_PATCHES:
+        raise BadInput(f"--patches must be between 4 and {MAX_PATCHES}.")
     if options.split not in SPLITS:
         raise BadInput(
             f"Explanations are measured on the split {' or '.join(SPLITS)}, not on "
-            f"'{options.split[:60]}', which is kept for the last word on a model."
+            f"'{options.split[:60]}', which is only for the final evaluation of a model."
         )
     dataset = datasets.open_any(options.dataset, options.root)
     pictures = isinstance(dataset, datasets.EuroSat)
@@ -189,7 +191,7 @@ def _measured(options: argparse.Namespace) -> Faithfulness:
     )
     patches, names = chosen_patches(dataset, options)
     scenes = None if options.maps is None else read_scenes(options.maps)
-    with progress.shown() as report:
+    with progress.show() as report:
         measured = protocol.measure(model, patches, scenes, report)
     found = measured.with_fields(
         measured_on=ratings.Patches(

@@ -1,4 +1,4 @@
-"""The commands ``trust fit`` and ``trust measure``: when not to believe a model's answer."""
+"""The commands ``trust fit`` and ``trust measure``: the checks behind the verdict."""
 
 from __future__ import annotations
 
@@ -18,32 +18,35 @@ __all__ = ["add_fit", "add_measure"]
 
 
 def add_fit(actions: Any, name: str) -> None:  # noqa: ANN401 - argparse does not export its type
-    """The action ``fit`` of ``landcover trust``."""
-    parser = actions.add_parser(name, help="fit what tells that a patch is unlike any seen")
+    """Add the action ``fit`` of ``landcover trust``."""
+    parser = actions.add_parser(
+        name, help="fit the detector of patches that are unlike the training data"
+    )
     _add_options(parser)
     parser.set_defaults(command=_fit)
 
 
 def add_measure(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
-    """The action ``measure`` of ``landcover trust``."""
+    """Add the action ``measure`` of ``landcover trust``."""
     parser = actions.add_parser(
-        name, help="count false alarms on good patches, and bad ones that are caught"
+        name, help="measure false alarms on good patches and detected bad patches"
     )
     _add_options(parser)
     parser.add_argument(
-        "--scenes", type=Path, metavar="DIR", help="folder of real bad scenes (see docs/trust.md)"
+        "--scenes", type=Path, metavar="DIR", help="folder with real bad scenes (see docs/trust.md)"
     )
     parser.add_argument(
-        "--sky", type=Path, metavar="FILE", help="real scene of clouds with its mask (likewise)"
+        "--sky",
+        type=Path,
+        metavar="FILE",
+        help="real cloudy scene with its mask (see docs/trust.md)",
     )
     parser.add_argument(
         "--test",
         action="store_true",
-        help="judge the good patches of the test split too: once, when no bound will change",
+        help="also measure on good patches of the test split: once, when all bounds are final",
     )
-    parser.add_argument(
-        "--markdown", action="store_true", help="print the tables of docs/trust.md instead"
-    )
+    parser.add_argument("--markdown", action="store_true", help="print the tables of docs/trust.md")
     parser.set_defaults(command=_measure)
 
 
@@ -52,7 +55,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="bigearthnet (v1 or v2 layout)")
     model_options.add(parser)
     parser.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
 
 
 def _open(options: argparse.Namespace) -> tuple[Model, str, Dataset]:
@@ -69,10 +72,10 @@ def _fit(options: argparse.Namespace) -> int:
     from landcover.trust.bench import fit, verdict_text  # noqa: PLC0415 - loads torch
 
     model, name, dataset = _open(options)
-    with progress.shown() as report:
+    with progress.show() as report:
         found = fit.fit(model, dataset, report=report)
     if options.save:
-        _written(novelty.save(found, _saves_to(name), model.card.hash))
+        _print_written(novelty.save(found, _saves_to(name), model.card.hash))
     record = {
         "model": model.card.name,
         "card_hash": model.card.hash,
@@ -95,11 +98,11 @@ def _measure(options: argparse.Namespace) -> int:
     model, name, dataset = _open(options)
     known = None if model.folder is None else novelty.load(model.folder, model.card.hash)
     if known is None:
-        with progress.shown() as report:
+        with progress.show() as report:
             known = fit.fit(model, dataset, report=report)
         if options.save:
-            _written(novelty.save(known, _saves_to(name), model.card.hash))
-    with progress.shown() as report:
+            _print_written(novelty.save(known, _saves_to(name), model.card.hash))
+    with progress.show() as report:
         found = measure.measure(
             model,
             known,
@@ -110,7 +113,7 @@ def _measure(options: argparse.Namespace) -> int:
             report=report,
         )
     if options.save:
-        _written(records.save(found, _saves_to(name), model.card.hash))
+        _print_written(records.save(found, _saves_to(name), model.card.hash))
     if options.json:
         whose = {"model": model.card.name, "card_hash": model.card.hash}
         print(_json({**whose, **found.as_dict()}))
@@ -127,7 +130,7 @@ def _saves_to(name: str) -> Path:
     return registry.default().saves_to(name)
 
 
-def _written(path: Path) -> None:
+def _print_written(path: Path) -> None:
     print(f"Written: {path} ({path.stat().st_size:,} bytes)", file=sys.stderr)
 
 

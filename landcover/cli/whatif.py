@@ -1,4 +1,4 @@
-"""Options of ``landcover explain`` for examples, changes and stability, and what they give.
+"""Options of ``landcover explain`` for similar patches, changes and stability.
 
 A change is written as ``NAME=VALUE``, see :data:`FORMS`.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from landcover.core.errors import BadInput
 
-# What the options do is imported when they are used: `landcover --help` must not wait for torch.
+# Torch is imported when the options are used, so that `landcover --help` is fast.
 if TYPE_CHECKING:
     from landcover.core.raster import Raster
     from landcover.explain.what_if import Change
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMS",
-    "MOST_NEIGHBOURS",
+    "MAX_NEIGHBOURS",
     "add_options",
     "as_text",
     "check",
@@ -35,12 +35,12 @@ FORMS: Final[dict[str, str]] = {
     "gain": "gain=1.2",
     "shift": "shift=EAST,NORTH (metres)",
 }
-"""Name of a change → how it is written."""
-MOST_NEIGHBOURS: Final = 50
+"""Name of a change → its syntax."""
+MAX_NEIGHBOURS: Final = 50
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """``--neighbours``, ``--what-if`` and ``--stability``."""
+    """Add ``--neighbours``, ``--what-if`` and ``--stability``."""
     parser.add_argument(
         "--neighbours", type=int, default=0, metavar="K", help="list the K most similar patches"
     )
@@ -49,23 +49,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CHANGE",
-        help="how the answer moves; where repeated, all changes are made together: "
+        help="predict the changed patch; if repeated, all changes are made together: "
         + "; ".join(FORMS.values()),
     )
     parser.add_argument(
-        "--stability", action="store_true", help="how far the answer stays where the window moves"
+        "--stability",
+        action="store_true",
+        help="measure how stable the prediction is when the window moves",
     )
 
 
 def parse_change(text: str) -> Change:
-    """The change that is written so.
+    """Parse a change such as ``cloud=0.5``.
 
     Raises:
-        BadInput: it is none, or its values are out of range.
+        BadInput: it is not a change, or its values are out of range.
     """
     name, _, value = text.strip().partition("=")
     if name not in FORMS or not value:
-        raise BadInput(f"'{text[:60]}' is no change: give one of {'; '.join(FORMS.values())}.")
+        raise BadInput(f"'{text[:60]}' is not a change: give one of {'; '.join(FORMS.values())}.")
     try:
         return _MAKERS[name]([part.strip() for part in value.split(",")])
     except (ValueError, IndexError, TypeError):
@@ -73,29 +75,29 @@ def parse_change(text: str) -> Change:
 
 
 def check(options: argparse.Namespace, *, picture: bool) -> None:
-    """Refuse what cannot be done, before anything is loaded or computed.
+    """Check the options before anything is loaded or computed.
 
     Args:
         options: with those of :func:`add_options`.
-        picture: whether a picture of red, green and blue is asked about.
+        picture: whether the source is a colour picture.
 
     Raises:
-        BadInput: a change is none, too many neighbours are asked for, or something that a
-            picture does not have.
+        BadInput: a change is invalid, there are too many neighbours, or an option does not
+            apply to pictures.
     """
     for text in options.what_if:
         parse_change(text)
-    if not 0 <= options.neighbours <= MOST_NEIGHBOURS:
-        raise BadInput(f"--neighbours must be between 0 and {MOST_NEIGHBOURS}.")
-    asked = {
+    if not 0 <= options.neighbours <= MAX_NEIGHBOURS:
+        raise BadInput(f"--neighbours must be between 0 and {MAX_NEIGHBOURS}.")
+    requested = {
         "--neighbours": options.neighbours,
         "--what-if": options.what_if,
         "--stability": options.stability,
     }
-    given = [name for name, value in asked.items() if value]
+    given = [name for name, value in requested.items() if value]
     if picture and given:
         raise BadInput(
-            "A colour picture has neither bands nor a place, so there are no such answers for it: "
+            "A colour picture has neither infrared bands nor a place, so this cannot be computed: "
             f"drop {', '.join(given)}, or give a Sentinel-2 patch."
         )
 
@@ -103,18 +105,18 @@ def check(options: argparse.Namespace, *, picture: bool) -> None:
 def record_of(
     model: Model, folder: Path, patch: Raster, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """What the options asked for, JSON-ready; empty where they asked for nothing.
+    """Compute the results of the options, JSON-ready; empty without such options.
 
     Args:
-        model: whom to ask.
-        folder: its folder, where the index of training patches is.
-        patch: the window that it looks at.
+        model: the model.
+        folder: its folder, with the index of training patches.
+        patch: the window to classify.
         options: with those of :func:`add_options`.
 
     Raises:
-        BadInput: a change is none, too many neighbours are asked for, or there is no index.
-        CorruptModel: the index cannot be trusted.
-        ModelMismatch: the patch is not what the model was made for.
+        BadInput: a change is invalid, there are too many neighbours, or there is no index.
+        CorruptModel: the index is damaged or belongs to another card.
+        ModelMismatch: the patch does not fit the model.
     """
     check(options, picture=False)
     record: dict[str, Any] = {}
@@ -132,7 +134,7 @@ def record_of(
 
 
 def as_text(record: dict[str, Any]) -> str:
-    """The same as a person reads it in a terminal; empty where nothing was asked for."""
+    """Format the record as text; empty if the record is empty."""
     lines: list[str] = []
     if "neighbours" in record:
         lines.append(record["neighbours"]["sentence"])
@@ -155,7 +157,7 @@ def as_text(record: dict[str, Any]) -> str:
         if record["what_if"]["mirrored"]:
             lines.append(
                 f"  {record['what_if']['mirrored']:.0%} of the pixels are mirrored at the border, "
-                "since the land beyond is not at hand."
+                "because the land beyond is not available."
             )
     if "stability" in record:
         lines.append(f"{record['stability']['sentence']} Score {record['stability']['score']:.2f}.")

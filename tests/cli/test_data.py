@@ -1,4 +1,4 @@
-"""``landcover data``: what is printed, where, and how it ends."""
+"""``landcover data``: output and exit status."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def server(one_server: FileServer) -> FileServer:
 
 @pytest.fixture
 def eurosat(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> Source:
-    """The three pictures take the place of the real data set."""
+    """A data set of three pictures in place of the real one."""
     file = server.remote(RGB, contents=contents_of("eurosat", units=3, files=3))
     source = replace(SOURCES["eurosat"], base=server.url, record=4711, files=(file,))
     monkeypatch.setitem(SOURCES, "eurosat", source)
@@ -59,10 +59,10 @@ def test_download_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "unpacked": {"EuroSAT_RGB": 3},
         "notes": [],
     }
-    assert err == ""  # a log gets a line only from jobs of a minute and more
+    assert err == ""  # a log gets lines only from jobs longer than a minute
     assert main(["data", "download", "eurosat", "--to", root]) == DONE
     assert capsys.readouterr().out.splitlines() == [
-        "There already:     EuroSAT_RGB.zip",
+        "Already there:     EuroSAT_RGB.zip",
         f"EuroSAT RGB (MIT) is in {root}",
     ]
     assert main(["data", "check", root, "--dataset", "eurosat", "--json"]) == DONE
@@ -72,7 +72,7 @@ def test_download_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "EuroSAT RGB has 3 in 'all', but 2 are here." in capsys.readouterr().out
 
 
-def test_a_record_that_does_not_answer_is_noted(
+def test_an_unreachable_record_gives_a_note(
     server: FileServer, eurosat: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.record = b""
@@ -95,7 +95,7 @@ def test_a_record_that_does_not_answer_is_noted(
         ([], "required: ACTION"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
+def test_bad_input_is_one_line(
     arguments: list[str],
     said: str,
     tmp_path: Path,
@@ -111,7 +111,7 @@ def test_what_cannot_be_done_is_one_line(
     assert said in err
 
 
-def test_an_interrupt_keeps_what_has_come_and_says_how_to_go_on(
+def test_an_interrupt_keeps_the_download_and_says_how_to_resume(
     server: FileServer, eurosat: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.script.extend([Step(kind="trickle", count=5)] * 3)
@@ -128,7 +128,7 @@ def test_an_interrupt_keeps_what_has_come_and_says_how_to_go_on(
     user.start()
     assert main(["data", "download", eurosat.name, "--to", str(tmp_path)]) == INTERRUPTED
     user.join()
-    assert f"'{tmp_path}': run the same command again to go on" in capsys.readouterr().err
+    assert f"'{tmp_path}': run the same command again to resume" in capsys.readouterr().err
     came = part.stat().st_size
     assert 0 < came < len(server.originals[RGB])
     server.script.clear()
@@ -136,7 +136,7 @@ def test_an_interrupt_keeps_what_has_come_and_says_how_to_go_on(
     assert (tmp_path / "EuroSAT_RGB" / "River" / "River_2.jpg").read_bytes() == picture(2)
 
 
-def test_help_says_how_large_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_states_the_sizes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["data", "download", "--help"])
     text = capsys.readouterr().out

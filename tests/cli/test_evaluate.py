@@ -1,4 +1,4 @@
-"""``evaluate`` and ``compare`` from the shell: options, refusals, JSON and text."""
+"""``evaluate`` and ``compare`` from the command line: options, errors, JSON and text."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def zoo(made: Path, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def moved(root: Path, tmp_path: Path) -> Path:
-    """The same folder, in which a test patch has moved beside the training split."""
+    """The same folder, with a test patch that touches the training split."""
     (tmp_path / "BigEarthNet-S2").symlink_to(root / "BigEarthNet-S2")
-    looks = [
+    specs = [
         PatchSpec(x.patch_id, x.labels, "test" if x.patch_id == v2_id(3) else x.split)
         for x in SPECS
     ]
-    write_table(tmp_path / "metadata.parquet", looks)
+    write_table(tmp_path / "metadata.parquet", specs)
     return tmp_path
 
 
@@ -65,7 +65,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return status, *capsys.readouterr()
 
 
-def test_evaluate_saves_what_compare_reads(
+def test_compare_reads_saved_reports_of_evaluate(
     zoo: Path, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("band-statistics", "class-prior"):
@@ -84,14 +84,14 @@ def test_evaluate_saves_what_compare_reads(
         }
         assert (said["touching"], said["apart"]) == (0, None)
         assert len(err.splitlines()) == 2
-    assert not list(zoo.rglob("evaluation")), "nothing is written beside shipped models"
+    assert not list(zoo.rglob("evaluation")), "nothing is written into shipped models"
     other = registry.default().folder("class-prior")
     arguments = ("compare", "band-statistics", other, "--dataset", "bigearthnet")
     status, out, _ = run(capsys, *arguments, *FEW, "--json")
     assert status == 0
     saved = json.loads(out)
     assert saved["overall"]["macro_ap"]["better"] == "a"
-    # The models themselves say the same as their reports.
+    # The models give the same values as their reports.
     status, out, _ = run(capsys, *arguments[:3], root, "--dataset", "bigearthnet", *FEW, "--json")
     assert status == 0
     again = json.loads(out)
@@ -103,7 +103,7 @@ def test_evaluate_saves_what_compare_reads(
     assert "paired bootstrap resamples" in out
 
 
-def test_a_test_patch_beside_a_training_patch_is_refused(
+def test_a_test_patch_next_to_a_training_patch_is_refused(
     zoo: Path, moved: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("evaluate", moved, "--dataset", "bigearthnet", "--model", "class-prior", *FEW)
@@ -148,7 +148,7 @@ def test_a_test_patch_beside_a_training_patch_is_refused(
          "not allowed"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_done_is_a_sentence(
+def test_bad_input_is_one_sentence(
     arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, out, err = run(capsys, *arguments)

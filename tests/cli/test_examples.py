@@ -1,4 +1,4 @@
-"""``landcover trust neighbours`` and ``stability``: figures, files and refusals."""
+"""``landcover trust neighbours`` and ``stability``: metrics, files and errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(*arguments: str | Path) -> int:
     return status
 
 
-def test_neighbours_are_measured_and_kept(
+def test_neighbours_are_measured_and_saved(
     root: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ("neighbours", root, "--dataset", "bigearthnet", "--card", folder)
@@ -60,7 +60,7 @@ def test_neighbours_are_measured_and_kept(
     assert record["seen_in_training"] is False
     assert record["rows"][0]["k"] == 1
     assert 0 <= record["rows"][0]["features"] <= 1
-    # All patches are of one product, so that there is no neighbour of another.
+    # All patches are from one product, so there are no neighbours from another.
     assert [row["n"] for row in record["rows"]] == [6, 6, 0, 0]
     assert err.count("Written: ") == 2
     card = read_card(folder)
@@ -69,13 +69,13 @@ def test_neighbours_are_measured_and_kept(
     assert len(index) == 12
     assert index.origin == {"dataset": TITLE, "splits": ["train", "validation"], "drawn_from": 12}
     held = {r.patch_id for r in open_dataset("bigearthnet", root).records("test")}
-    assert not held & set(index.ids), "only training patches are shown as such"
+    assert not held & set(index.ids), "only training patches are indexed"
     kept = neighbours_record.load(folder, card.hash)
     assert kept is not None
     assert kept.as_dict() == record
 
 
-def test_neighbours_are_said_in_a_table(
+def test_neighbours_are_printed_as_a_table(
     root: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("neighbours", root, "--dataset", "bigearthnet", "--card", folder, "--bootstraps", "100")
@@ -86,7 +86,7 @@ def test_neighbours_are_said_in_a_table(
     assert not (folder / "trust").exists()
 
 
-def test_from_many_patches_some_are_drawn_always_the_same(
+def test_a_sample_of_many_patches_is_always_the_same(
     root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("landcover.explain.neighbours_build.MAX_PATCHES", 5)
@@ -101,7 +101,7 @@ def test_from_many_patches_some_are_drawn_always_the_same(
     assert seen[0] == seen[1]
 
 
-def test_stability_is_measured_and_kept(
+def test_stability_is_measured_and_saved(
     root: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ("stability", root, "--dataset", "bigearthnet", "--card", folder, "--split", "all")
@@ -126,7 +126,7 @@ def test_stability_is_measured_and_kept(
     assert "lower is better" in out
 
 
-def test_what_was_learnt_from_is_not_asked_about(root: Path, folder: Path) -> None:
+def test_a_training_split_is_refused(root: Path, folder: Path) -> None:
     with pytest.raises(BadInput, match="would find themselves"):
         run("neighbours", root, "--dataset", "bigearthnet", "--card", folder, "--split", "train")
 
@@ -153,6 +153,6 @@ def test_options_out_of_range_are_refused(
         run(action, root, "--dataset", "bigearthnet", "--card", folder, *options)
 
 
-def test_an_unknown_model_is_named(root: Path) -> None:
+def test_an_unknown_model_is_refused(root: Path) -> None:
     with pytest.raises(UnknownName, match="Unknown model 'nothing'"):
         run("neighbours", root, "--dataset", "bigearthnet", "--model", "nothing")

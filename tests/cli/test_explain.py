@@ -25,7 +25,7 @@ from landcover.models import registry
 from landcover.models.card import read_card
 from landcover.report import explanation_figure
 from landcover.trust.verdict import DECISION_LABELS
-from tests.cli.test_method_options import FAILS, NO_GAIN, SURE, figures
+from tests.cli.test_method_options import FAILS, FAITHFUL, NO_GAIN, figures
 from tests.support import tiny
 from tests.support.colour_pictures import encoded, pixels
 
@@ -89,7 +89,7 @@ def test_classes_methods_and_files_in_one_call(
 
 
 @pytest.mark.usefixtures("small")
-def test_text_for_people_has_the_sentence_the_bands_and_the_indices(
+def test_the_text_has_the_sentence_the_bands_and_the_indices(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "why.png"
@@ -130,7 +130,7 @@ def test_a_picture_is_explained_too(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["--label", "Pastures"] * 5 + ["--out", "x.png"], "up to 4"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(
+def test_bad_input_is_one_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*LAKE, *arguments]) == BAD
@@ -141,10 +141,10 @@ def test_what_cannot_be_done_is_one_sentence(
 
 
 @pytest.mark.usefixtures("small")
-def test_the_method_that_measures_best_is_used_and_its_verdict_said(
+def test_the_most_faithful_method_is_used_and_its_rating_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    measured(grad_cam=SURE, integrated_gradients=SURE, fine_cam=FAILS)
+    measured(grad_cam=FAITHFUL, integrated_gradients=FAITHFUL, fine_cam=FAILS)
     outs = [tmp_path / "why.png", tmp_path / "why.json"]
     arguments = [*LAKE, *WATER, *(a for out in outs for a in ("--out", str(out)))]
     assert main(arguments) == DONE
@@ -159,11 +159,11 @@ def test_the_method_that_measures_best_is_used_and_its_verdict_said(
     measured(grad_cam=NO_GAIN)
     record = record_of(capsys, *arguments, "--method", "grad-cam")
     assert record["explanation"]["faithfulness"]["word"] == "not faithful"
-    assert outs[0].read_bytes() != plain, "the picture says it too"
+    assert outs[0].read_bytes() != plain, "the picture states it, too"
 
 
 @pytest.mark.usefixtures("small")
-def test_a_default_that_was_not_measured_is_said(
+def test_an_unmeasured_default_method_gives_a_note(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [*LAKE, *WATER, "--out", str(tmp_path / "why.png")]
@@ -177,10 +177,10 @@ def test_a_default_that_was_not_measured_is_said(
 
 
 @pytest.mark.usefixtures("small")
-def test_all_methods_are_those_that_pass_and_named_ones(
+def test_all_stands_for_the_methods_that_pass_and_named_ones(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    measured(occlusion=FAILS, grad_cam=SURE)
+    measured(occlusion=FAILS, grad_cam=FAITHFUL)
     arguments = [*LAKE, *WATER, "--method", "all", "--out", str(tmp_path / "why.tif"), "--json"]
     assert main(arguments) == DONE
     out, err = capsys.readouterr()
@@ -209,7 +209,7 @@ def test_the_verdict_is_that_of_classify(
 
 
 @pytest.mark.usefixtures("small")
-def test_where_it_cannot_tell_the_map_is_drawn_below_that_sentence(
+def test_for_cannot_tell_the_map_is_drawn_below_the_verdict(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     patch = read("finland-lake")
@@ -235,8 +235,10 @@ def test_where_it_cannot_tell_the_map_is_drawn_below_that_sentence(
 
 
 @pytest.mark.usefixtures("small")
-def test_two_models_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    measured(grad_cam=SURE)
+def test_two_models_are_shown_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured(grad_cam=FAITHFUL)
     outs = [tmp_path / f"why.{kind}" for kind in ("png", "tif")]
     arguments = [*LAKE, *WATER, "--against", "other", *(f"--out={out}" for out in outs)]
     record = record_of(capsys, *arguments)
@@ -250,7 +252,7 @@ def test_two_models_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFix
     assert {"labels", "verdict", "provenance"} <= record["against"].keys()
     with Image.open(outs[0]) as one:
         three = 3 * explanation_figure.SIDE
-        assert three < one.width < three + explanation_figure.SIDE, "they stand side by side"
+        assert three < one.width < three + explanation_figure.SIDE, "they are side by side"
     with rasterio.open(outs[1]) as file:
         assert file.descriptions == (
             "Inland waters: Grad-CAM, small",
@@ -266,7 +268,7 @@ def test_two_models_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFix
     assert out.count("  verdict: ") == 2
 
 
-def test_examples_changes_and_stability_of_a_shipped_model(
+def test_neighbours_changes_and_stability_of_a_shipped_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "why.json"
@@ -285,7 +287,7 @@ def test_examples_changes_and_stability_of_a_shipped_model(
 
 
 @pytest.mark.usefixtures("small")
-def test_the_verdict_knows_that_an_answer_is_unstable_where_that_was_asked(
+def test_with_stability_the_verdict_includes_the_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from landcover.trust import shift_stability  # noqa: PLC0415 - as the program does
@@ -304,20 +306,20 @@ def test_the_verdict_knows_that_an_answer_is_unstable_where_that_was_asked(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--what-if", "rain=1"], "'rain=1' is no change"),
+        (["--what-if", "rain=1"], "'rain=1' is not a change"),
         (["--what-if", "gain=1.2", "--what-if", "bands=B99"], "no band 'B99'"),
         (["--neighbours", "51"], "--neighbours must be between 0 and 50"),
         (["--neighbours", "-1"], "--neighbours must be between"),
         (["--neighbours", "many"], "invalid int value"),
         (["--neighbours", "2"], "has no index of training patches"),
-        (["--against", "small"], "which is explained anyway"),
+        (["--against", "small"], "which is the first model"),
         (["--against", "other", "--against", "other"], "give --against once"),
         (["--against", "none"], "Unknown model 'none'"),
         (["--against", "../x"], "There is no model folder '../x'"),
         (["--method", "all", "--method", "magic"], "Unknown method 'magic'"),
     ],
 )
-def test_what_is_refused_leaves_no_file(
+def test_after_an_error_there_is_no_file(
     arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "why.json"
@@ -331,7 +333,7 @@ def test_what_is_refused_leaves_no_file(
 
 
 @pytest.mark.usefixtures("small")
-def test_methods_that_all_fail_are_used_only_by_name(
+def test_failed_methods_are_used_only_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured(**{name.replace("-", "_"): FAILS for name in explanation.METHODS})
@@ -361,7 +363,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(
     assert len(err.splitlines()) == 1
 
 
-def test_a_model_without_gradients_is_refused_as_the_second_too(
+def test_a_second_model_without_gradients_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "why.png"
@@ -373,7 +375,7 @@ def test_a_model_without_gradients_is_refused_as_the_second_too(
 @pytest.mark.parametrize(
     "arguments", [["--neighbours", "3"], ["--what-if", "gain=1.2"], ["--stability"]]
 )
-def test_a_picture_has_no_bands_and_no_place(
+def test_options_for_patches_are_refused_for_pictures(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out = tmp_path / "field.png", tmp_path / "why.png"
@@ -386,7 +388,9 @@ def test_a_picture_has_no_bands_and_no_place(
     assert not out.exists()
 
 
-def test_a_picture_has_no_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_geotiff_of_a_picture_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = tmp_path / "field.png"
     source.write_bytes(encoded(pixels()))
     arguments = ["explain", str(source), "--label", EUROSAT_CLASSES[0]]

@@ -1,4 +1,4 @@
-"""Imagery of a place from the command line: search, classify, index, and what goes wrong."""
+"""Imagery of a place from the command line: search, classify, index, errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.data
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing that another test fetched is remembered."""
+    """An empty cache, without imagery fetched by other tests."""
     monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -44,7 +44,7 @@ def test_search_lists_passes_and_prefers_one(
 
 
 @pytest.mark.usefixtures("live")
-def test_a_place_is_classified_with_what_was_fetched(
+def test_a_place_is_classified_from_fetched_imagery(
     archive: Archive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = archive.places["four patches"]
@@ -60,18 +60,18 @@ def test_a_place_is_classified_with_what_was_fetched(
 
 
 @pytest.mark.usefixtures("live")
-def test_the_same_scene_from_two_archives_is_the_same_answer(
+def test_the_same_scene_from_two_archives_gives_the_same_prediction(
     archive: Archive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = archive.places["four patches"]
-    answers = []
+    probabilities = []
     for catalogue in ("earth-search", "planetary-computer"):
         arguments = ["classify", f"{place.lat},{place.lon}", "--date", "2017-06-13"]
         assert main([*arguments, "--catalog", catalogue, "--json", "--device", "cpu"]) == DONE
         record = json.loads(capsys.readouterr().out)
-        answers.append([label["probability"] for label in record["labels"]])
+        probabilities.append([label["probability"] for label in record["labels"]])
     # One carries no offset, the other +1000 in every number.
-    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
+    np.testing.assert_allclose(probabilities[0], probabilities[1], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_the_same_scene_from_two_archives_is_the_same_answer(
     [
         (["search", "89,0"], "takes no pictures at 89.0000"),
         (["search", "abc"], "is not a place"),
-        (["search", "48,16", "--from", "2024-06-31"], "is no day"),
+        (["search", "48,16", "--from", "2024-06-31"], "is not a day"),
         (["search", "48,16", "--from", "2024-06-30", "--to", "2024-01-01"], "run backwards"),
-        (["search", "48,16", "--months", "June"], "are no months"),
+        (["search", "48,16", "--months", "June"], "is not a list of months"),
         (["search", "48,16", "--catalog", "nowhere"], "Unknown catalogue 'nowhere'"),
-        (["classify", "finland-lake", "--date", "2020-01-01"], "is none: give LAT,LON"),
-        (["classify", "48.2,16.4", "--date", "today"], "is no day"),
+        (["classify", "finland-lake", "--date", "2020-01-01"], "is not a place: give LAT,LON"),
+        (["classify", "48.2,16.4", "--date", "today"], "is not a day"),
         (["index", "nonexistent", "--out", "x.parquet"], "no folder"),
     ],
 )
@@ -100,7 +100,7 @@ def test_bad_input_is_one_sentence(
 
 
 @pytest.mark.usefixtures("live")
-def test_an_archive_that_fails_is_one_sentence(
+def test_a_failing_archive_is_one_sentence(
     stac: Mapping[str, StacFront],
     archive: Archive,
     capsys: pytest.CaptureFixture[str],
@@ -115,7 +115,7 @@ def test_an_archive_that_fails_is_one_sentence(
     assert "choose another catalogue" in err
 
 
-def test_an_index_of_ones_own_is_a_catalogue(
+def test_an_index_of_your_scenes_is_a_catalogue(
     shared_data: Path, archive: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "own.parquet"

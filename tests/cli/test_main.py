@@ -1,4 +1,4 @@
-"""The command line keeps its contract: JSON, exit statuses, one sentence an error."""
+"""The public interface of the command line: JSON, exit status, one sentence an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.colour_pictures import encoded, pixels
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
-    """A sample as a 12-band GeoTIFF, as a user would export one."""
+    """A sample as a 12-band GeoTIFF, as users export them."""
     patch = read("finland-lake")
     path = tmp_path / "scene_2017-09-24.tif"
     with rasterio.open(
@@ -43,7 +43,7 @@ def stack(tmp_path: Path) -> Path:
     return path
 
 
-def test_classify_prints_the_contracts_object(capsys: pytest.CaptureFixture[str]) -> None:
+def test_classify_prints_the_documented_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["classify", "finland-lake", "--json", "--device", "cpu"]) == DONE
     out, err = capsys.readouterr()
     record = json.loads(out)
@@ -57,7 +57,7 @@ def test_classify_prints_the_contracts_object(capsys: pytest.CaptureFixture[str]
     assert {"nodata_fraction", "cloud_fraction", "warnings"} <= record["quality"].keys()
 
 
-def test_an_aim_moves_the_thresholds(
+def test_an_aim_changes_the_thresholds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
@@ -76,7 +76,7 @@ def test_an_aim_moves_the_thresholds(
     assert "aim: miss little: recall 95% or more" in capsys.readouterr().out
 
 
-def test_a_stack_gives_what_the_sample_gives(
+def test_a_stack_of_a_sample_gives_the_same_probabilities(
     stack: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["classify", "finland-lake", str(stack), "--json", "--device", "cpu"]) == DONE
@@ -90,16 +90,16 @@ def test_a_window_of_a_whole_tile_is_classified(
 ) -> None:
     tile = large_stack.write(tmp_path / "S2A_20220701T101031_tile.tif")
     middle = read(tile, Cut(size=120)).extent
-    # The middle of a pixel, which rounding does not move into its neighbour.
+    # The middle of a pixel, so that rounding does not change the pixel.
     latitude, longitude = middle.part(61, 61, 1, 1).centre
-    asked = ["classify", str(tile), "--json", "--device", "cpu"]
+    command = ["classify", str(tile), "--json", "--device", "cpu"]
     records = []
     for window in ([], ["--at", f"{latitude:.6f},{longitude:.6f}"], ["--window", "5430,5430"]):
-        assert main([*asked, *window]) == DONE
+        assert main([*command, *window]) == DONE
         records.append(json.loads(capsys.readouterr().out))
     assert records[0] == records[1] == records[2]
     assert records[0]["quality"]["nodata_fraction"] == 0
-    assert main([*asked, "--at", "0,0"]) == BAD
+    assert main([*command, "--at", "0,0"]) == BAD
     assert "lies outside" in capsys.readouterr().err
 
 
@@ -109,7 +109,7 @@ def test_a_place_finds_the_sample_there(capsys: pytest.CaptureFixture[str]) -> N
     assert json.loads(capsys.readouterr().out)["labels"]
 
 
-def test_text_for_people_names_classes_and_probabilities(
+def test_the_text_lists_classes_and_probabilities(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["classify", "finland-lake", "--device", "cpu"]) == DONE
@@ -221,7 +221,7 @@ def test_damaged_files_are_one_sentence(
         (pixels()[..., 0], [], "greyscale"),
     ],
 )
-def test_a_picture_that_cannot_be_answered_for_is_one_sentence(
+def test_an_unusable_picture_is_one_sentence(
     image: np.ndarray,
     options: list[str],
     sentence: str,
@@ -237,7 +237,7 @@ def test_a_picture_that_cannot_be_answered_for_is_one_sentence(
     assert sentence in err
 
 
-def test_a_picture_gets_the_model_for_pictures_and_says_so(
+def test_a_picture_gets_the_model_for_pictures_and_the_reason_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "p.png"
@@ -257,7 +257,7 @@ def test_a_picture_gets_the_model_for_pictures_and_says_so(
     assert "from row 0, column 0 of 100 × 90" in out
 
 
-def test_reflectance_is_nothing_for_the_model_of_pictures(
+def test_the_model_for_pictures_refuses_reflectance(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["classify", "finland-lake", "--model", "eurosat-rgb"]) == BAD
@@ -267,7 +267,7 @@ def test_reflectance_is_nothing_for_the_model_of_pictures(
 
 
 @pytest.mark.parametrize("name", ["landcover-cnn", "class-prior"])
-def test_eurosat_is_for_models_of_pictures(
+def test_eurosat_needs_a_model_for_pictures(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "Forest"
@@ -280,7 +280,7 @@ def test_eurosat_is_for_models_of_pictures(
     assert len(err.splitlines()) == 1
 
 
-def test_evaluate_gives_the_accuracy_on_pictures(
+def test_evaluate_measures_accuracy_on_pictures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for label in ("Forest", "River"):
@@ -301,7 +301,7 @@ def test_evaluate_gives_the_accuracy_on_pictures(
     assert "no place" in record["note"]
 
 
-def test_explain_writes_a_picture_and_says_the_figures(
+def test_explain_writes_a_picture_and_prints_the_values(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "why.png"
@@ -323,7 +323,7 @@ def test_models_lists_every_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert "landcover-cnn" in capsys.readouterr().out
 
 
-def test_help_comes_without_waiting_for_torch() -> None:
+def test_help_does_not_import_torch() -> None:
     code = (
         "import sys\n"
         "from landcover.cli.main import main\n"
@@ -336,7 +336,7 @@ def test_help_comes_without_waiting_for_torch() -> None:
     assert b"classify" in done.stdout
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+def test_a_closed_pipe_is_no_error() -> None:
     done = subprocess.run(
         f"{sys.executable} -m landcover classify finland-lake austria-fields --json | head -c 1",
         shell=True,
@@ -350,7 +350,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_evaluate_prints_the_contracts_object(
+def test_evaluate_prints_the_documented_object(
     shared_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["evaluate", str(shared_data / "bigearthnet"), "--dataset", "bigearthnet"]

@@ -1,4 +1,4 @@
-"""Which methods ``landcover explain`` uses: the measured one, and never a false one unasked."""
+"""Choice of the methods of ``landcover explain`` by their measured faithfulness."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 import pytest
 
 from landcover.cli import method_options
-from landcover.cli.method_options import Known, chosen
+from landcover.cli.method_options import MethodRatings, choose_methods
 from landcover.core.errors import BadInput, UnknownName
 from landcover.explain.explanation import DEFAULT_METHOD, METHODS
 from landcover.explain.faithfulness import ratings
 from landcover.explain.faithfulness.ratings import Faithfulness
 from tests.support import tiny
 
-SURE, SHAKY, NO_GAIN, FAILS = "sure", "shaky", "no gain", "fails"
+FAITHFUL, UNSTABLE, NO_GAIN, FAILS = "sure", "shaky", "no gain", "fails"
 
 
 def figures(kinds: dict[str, str]) -> dict[str, Any]:
-    """What would be measured of methods: sure ones, those without gain, those that fail."""
+    """Ratings of methods: faithful, unstable, without gain, failed."""
     found = {}
     for rank, (name, kind) in enumerate(kinds.items()):
         gain = 0.3 - 0.01 * rank
-        low = 0.2 if kind in {SURE, SHAKY} else -0.1
+        low = 0.2 if kind in {FAITHFUL, UNSTABLE} else -0.1
         curve = {"n": 12, "gain": {"mean": gain, "interval": [low, gain + 0.1]}}
         likeness = {"mean": 0.1, "interval": [0.0, 0.2]}
-        change = 0.5 if kind == SHAKY else 0.05
+        change = 0.5 if kind == UNSTABLE else 0.05
         found[name] = {
             "title": METHODS[name].title,
             "curves": {"mean": curve, "blurred": curve},
@@ -42,111 +42,119 @@ def figures(kinds: dict[str, str]) -> dict[str, Any]:
     return {"methods": found, "bound": 0.5, "n": 12}
 
 
-def known(name: str = "one", **kinds: str) -> Known:
-    """A model with these measured methods, in the order of their gains; ``_`` for ``-``."""
+def known(name: str = "one", **kinds: str) -> MethodRatings:
+    """Ratings of a model's methods, in the order of their gains; ``_`` stands for ``-``."""
     values = figures({method.replace("_", "-"): kind for method, kind in kinds.items()})
     found = Faithfulness(model=name, card_hash="x", **values)
-    return Known(name=name, title=name.title(), figures=found)
+    return MethodRatings(name=name, title=name.title(), figures=found)
 
 
 ALL_FAIL = {name.replace("-", "_"): FAILS for name in METHODS}
 
 
-def test_without_a_wish_the_one_that_measures_best_is_used() -> None:
+def test_the_default_is_the_most_faithful_method() -> None:
     one = known(
         grad_cam=FAILS,
         occlusion=NO_GAIN,
-        gradient_shap=SHAKY,
-        fine_cam=SURE,
-        integrated_gradients=SURE,
+        gradient_shap=UNSTABLE,
+        fine_cam=FAITHFUL,
+        integrated_gradients=FAITHFUL,
     )
     assert one.figures is not None
     assert one.figures.best == "fine-cam"
-    assert chosen([], [one]) == ([["fine-cam"]], [])
+    assert choose_methods([], [one]) == ([["fine-cam"]], [])
 
 
-def test_where_nothing_was_measured_the_usual_one_is_used_and_that_is_said() -> None:
-    methods, (note,) = chosen([], [Known(name="mine", title="My net")])
+def test_without_ratings_the_default_method_is_used_with_a_note() -> None:
+    methods, (note,) = choose_methods([], [MethodRatings(name="mine", title="My net")])
     assert methods == [[DEFAULT_METHOD]]
-    assert "none was measured for My net" in note
+    assert "no method was measured for My net" in note
     assert "landcover trust faithfulness ROOT --dataset NAME --model mine --save" in note
 
 
-def test_where_none_is_faithful_that_is_said() -> None:
+def test_without_a_faithful_method_there_is_a_note() -> None:
     weak = {name.replace("-", "_"): NO_GAIN for name in METHODS}
-    methods, (note,) = chosen([], [known(**weak)])
+    methods, (note,) = choose_methods([], [known(**weak)])
     assert methods == [[DEFAULT_METHOD]]
     assert "no method is faithful for One" in note
-    methods, notes = chosen([], [known(**{**weak, "integrated_gradients": FAILS})])
+    methods, notes = choose_methods([], [known(**{**weak, "integrated_gradients": FAILS})])
     assert methods[0][0] not in {DEFAULT_METHOD, "all"}
     assert len(notes) == 1
 
 
-def test_a_damaged_file_is_said_and_the_usual_one_used(tmp_path: Path) -> None:
+def test_with_a_damaged_file_the_default_method_is_used_with_a_note(tmp_path: Path) -> None:
     model = tiny.tiny_model()
     folder = tiny.tiny_folder(tmp_path / "net")
     (folder / "trust").mkdir()
     (folder / "trust" / "faithfulness.json").write_text("{", encoding="utf-8")
-    one = method_options.known_of(model, "net", folder)
-    methods, notes = chosen([], [one])
+    one = method_options.ratings_of(model, "net", folder)
+    methods, notes = choose_methods([], [one])
     assert methods == [[DEFAULT_METHOD]]
     assert "faithfulness.json" in notes[0]
     assert "Integrated Gradients is used" in notes[1]
-    assert one.word(DEFAULT_METHOD) is None
-    assert chosen(["occlusion"], [one]) == ([["occlusion"]], [one.damage])
+    assert one.summary(DEFAULT_METHOD) is None
+    assert choose_methods(["occlusion"], [one]) == ([["occlusion"]], [one.damage])
 
 
-def test_figures_of_a_folder_are_used(tmp_path: Path) -> None:
+def test_ratings_in_a_folder_are_used(tmp_path: Path) -> None:
     folder = tiny.tiny_folder(tmp_path / "net")
     model = tiny.tiny_model()
-    values = figures({"occlusion": SURE, "grad-cam": FAILS})
+    values = figures({"occlusion": FAITHFUL, "grad-cam": FAILS})
     found = Faithfulness(model="net", card_hash=model.card.hash, **values)
     ratings.save(found, folder)
-    one = method_options.known_of(model, "net", folder)
+    one = method_options.ratings_of(model, "net", folder)
     assert one.damage == ""
-    said = one.word("occlusion")
+    said = one.summary("occlusion")
     assert said is not None
     assert said.word == "faithful"
     assert said.sentence.startswith("Occlusion is faithful for this model")
-    assert one.word("fine-cam") is None
+    assert one.summary("fine-cam") is None
     assert (one.faithful("grad-cam"), one.faithful("fine-cam")) == (False, None)
 
 
-def test_all_leaves_out_what_fails_and_names_it() -> None:
+def test_all_leaves_out_failed_methods_with_a_note() -> None:
     one = known(grad_cam=FAILS, occlusion=NO_GAIN)
-    (methods,), (note,) = chosen(["all"], [one])
+    (methods,), (note,) = choose_methods(["all"], [one])
     assert methods == [name for name in METHODS if name != "grad-cam"]
     assert "Grad-CAM" in note
     assert "--method" in note
-    assert chosen(["all", "grad-cam"], [one]) == ([list(METHODS)], [])
+    assert choose_methods(["all", "grad-cam"], [one]) == ([list(METHODS)], [])
 
 
-def test_what_is_named_is_used_whatever_was_measured() -> None:
+def test_named_methods_are_used_whatever_their_rating() -> None:
     one = known(**ALL_FAIL)
-    assert chosen(["grad-cam", "occlusion", "grad-cam"], [one]) == ([["grad-cam", "occlusion"]], [])
+    assert choose_methods(["grad-cam", "occlusion", "grad-cam"], [one]) == (
+        [["grad-cam", "occlusion"]],
+        [],
+    )
     with pytest.raises(UnknownName, match="Unknown method 'magic'"):
-        chosen(["magic"], [one])
+        choose_methods(["magic"], [one])
 
 
 @pytest.mark.parametrize("names", [[], ["all"]])
-def test_where_all_fail_none_is_used_unasked(names: list[str]) -> None:
-    with pytest.raises(BadInput, match=r"No method is offered for One.*name it with --method"):
-        chosen(names, [known(**ALL_FAIL)])
+def test_if_all_methods_fail_none_is_chosen(names: list[str]) -> None:
+    with pytest.raises(BadInput, match=r"No method is chosen for One.*name it with --method"):
+        choose_methods(names, [known(**ALL_FAIL)])
 
 
-def test_two_models_have_one_method_that_is_faithful_for_both() -> None:
-    one = known(fine_cam=SURE, occlusion=SURE)
-    other = known("other", occlusion=SURE, fine_cam=NO_GAIN)
-    assert chosen([], [one, other]) == ([["occlusion"]] * 2, [])
-    assert chosen([], [one, Known(name="new", title="New")]) == ([["fine-cam"]] * 2, [])
+def test_two_models_get_a_method_that_is_faithful_for_both() -> None:
+    one = known(fine_cam=FAITHFUL, occlusion=FAITHFUL)
+    other = known("other", occlusion=FAITHFUL, fine_cam=NO_GAIN)
+    assert choose_methods([], [one, other]) == ([["occlusion"]] * 2, [])
+    assert choose_methods([], [one, MethodRatings(name="new", title="New")]) == (
+        [["fine-cam"]] * 2,
+        [],
+    )
     against = known("other", fine_cam=FAILS, occlusion=NO_GAIN)
-    methods, (note,) = chosen([], [one, against])
+    methods, (note,) = choose_methods([], [one, against])
     assert methods == [["occlusion"]] * 2
     assert "no method is faithful for One and Other" in note
 
 
-def test_all_is_settled_for_each_model() -> None:
-    methods, notes = chosen(["all"], [known(occlusion=SURE), known("other", occlusion=FAILS)])
+def test_all_is_resolved_for_each_model() -> None:
+    methods, notes = choose_methods(
+        ["all"], [known(occlusion=FAITHFUL), known("other", occlusion=FAILS)]
+    )
     assert methods[0] == list(METHODS)
     assert methods[1] == [name for name in METHODS if name != "occlusion"]
     assert len(notes) == 1

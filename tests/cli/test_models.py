@@ -1,4 +1,4 @@
-"""The command ``models``, and what else the command line does with models of one's own."""
+"""The command ``models``, and the user's models in other commands."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(known: Registry, capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A trained model, named after its recipe, with a file of each kind and a checkpoint."""
+    """A trained model, named after its recipe, with one file of each kind and a checkpoint."""
     made = tiny.tiny_folder(tmp_path / "runs" / "first", name="shipped", title="Trained here")
     card = read_card(made)
     files.write_json(made, "stability", card.hash, {"model": card.name, "share": 0.1 + 0.2})
@@ -86,7 +86,7 @@ def error(outcome: tuple[int, str, str]) -> str:
 # List.
 
 
-def test_the_list_names_where_models_come_from(run: Run, known: Registry, folder: Path) -> None:
+def test_the_list_states_the_origin_of_models(run: Run, known: Registry, folder: Path) -> None:
     shutil.rmtree(folder / "evaluation")
     assert run("models", "add", folder, "--name", "mine")[0] == DONE
     _, out, err = run("models", "--json")
@@ -114,7 +114,7 @@ def test_a_damaged_model_does_not_hide_the_others(run: Run, known: Registry) -> 
     assert "'broken' cannot be used" in err
 
 
-def test_a_model_under_a_shipped_name_is_told(run: Run, known: Registry) -> None:
+def test_a_model_with_a_shipped_name_gives_a_note(run: Run, known: Registry) -> None:
     tiny.tiny_folder(known.user / "shipped", name="shipped", title="In the way")
     status, out, err = run("models")
     assert status == DONE
@@ -125,7 +125,7 @@ def test_a_model_under_a_shipped_name_is_told(run: Run, known: Registry) -> None
 # Add, remove, restore.
 
 
-def test_an_added_model_works_by_its_name_with_all_that_lies_beside_it(
+def test_an_added_model_works_by_its_name_with_all_its_files(
     run: Run, known: Registry, folder: Path
 ) -> None:
     before = read_card(folder)
@@ -133,7 +133,7 @@ def test_an_added_model_works_by_its_name_with_all_that_lies_beside_it(
     assert (status, out) == (DONE, "Added 'first': landcover classify SOURCE --model first\n")
     card = known.card("first")
     assert (card.name, card.title) == ("first", "Trained here")
-    assert read_card(folder) == before, "what was copied stays as it was"
+    assert read_card(folder) == before, "the original is unchanged"
     own = known.folder("first")
     assert files.read_json(own, "stability", card.hash) == {"model": "first", "share": 0.1 + 0.2}
     kept, there = (files.read_tensors(at, "novelty", card_hash)
@@ -155,7 +155,9 @@ def test_an_added_model_works_by_its_name_with_all_that_lies_beside_it(
     assert (found["model"], found["provenance"]["card_hash"]) == ("first", card.hash)
 
 
-def test_a_file_of_another_card_is_copied_as_it_is(run: Run, known: Registry, folder: Path) -> None:
+def test_files_of_another_card_are_copied_unchanged(
+    run: Run, known: Registry, folder: Path
+) -> None:
     files.write_json(folder, "stability", "0" * 12, {"share": 1})
     (folder / "trust" / "damaged.json").write_text("{")
     (folder / "trust" / "damaged.safetensors").write_bytes(b"\xff" * 20)
@@ -186,7 +188,7 @@ def test_a_shipped_model_can_be_copied_under_another_name(run: Run, known: Regis
         ("dot.", "cannot be a model's name"),
     ],
 )
-def test_a_name_that_is_taken_or_none_is_refused(
+def test_taken_and_invalid_names_are_refused(
     name: str, why: str, run: Run, known: Registry, folder: Path
 ) -> None:
     tiny.tiny_folder(known.user / "taken", name="taken")
@@ -198,7 +200,7 @@ def test_a_name_that_is_taken_or_none_is_refused(
 
 @given(name=st.text(max_size=70))
 @settings(max_examples=60)
-def test_every_name_that_is_let_through_is_one_plain_folder(name: str) -> None:
+def test_every_accepted_name_is_a_plain_folder_name(name: str) -> None:
     if model_files.is_name(name):
         assert Path(name).name == name
         assert name.isascii()
@@ -206,7 +208,7 @@ def test_every_name_that_is_let_through_is_one_plain_folder(name: str) -> None:
 
 
 @pytest.mark.parametrize("damage", ["card", "weights", "none"])
-def test_what_is_no_model_is_not_added(
+def test_folders_that_are_no_model_are_not_added(
     damage: str, run: Run, known: Registry, folder: Path, tmp_path: Path
 ) -> None:
     if damage == "card":
@@ -228,7 +230,7 @@ def test_a_removed_model_can_be_restored(run: Run, known: Registry, folder: Path
     assert out.endswith("undo: landcover models restore mine\n")
     assert "mine" not in known.names()
     assert "Unknown model 'mine'" in error(run("classify", "finland-lake", "--model", "mine"))
-    # Another one takes the name, and goes to the trash too.
+    # Another model gets the name and is removed, too.
     run("models", "add", "shipped", "--name", "mine")
     assert "You have another model 'mine' now" in error(run("models", "restore", "mine"))
     run("models", "remove", "mine")
@@ -250,7 +252,7 @@ def test_only_the_users_models_can_be_removed(run: Run, known: Registry) -> None
     assert known.names() == (DEFAULT_MODEL, "shipped")
 
 
-def test_removing_the_copy_of_a_shipped_model_goes_back_to_what_ships(
+def test_after_removing_the_copy_of_a_shipped_model_the_original_is_used(
     run: Run, known: Registry
 ) -> None:
     copy = known.saves_to("shipped")
@@ -264,7 +266,7 @@ def test_removing_the_copy_of_a_shipped_model_goes_back_to_what_ships(
 # Export and import.
 
 
-def test_an_archive_gives_the_same_model_elsewhere(
+def test_an_imported_archive_gives_the_same_model(
     run: Run, known: Registry, folder: Path, tmp_path: Path
 ) -> None:
     run("models", "add", folder, "--name", "mine")
@@ -353,14 +355,14 @@ def with_comment(members: Members) -> bytes:
     return packed(members)[:-2] + struct.pack("<H", 1) + b"x"
 
 
-def lying_of_sizes(members: Members) -> bytes:
-    """A card that says it has 10 bytes, in the archive's directory."""
+def wrong_size(members: Members) -> bytes:
+    """An archive whose directory states 10 bytes for a larger card."""
     bomb = packed({**members, CARD_FILE: b" " * (MAX_CARD_BYTES + 1)})
     return bomb.replace(struct.pack("<L", MAX_CARD_BYTES + 1), struct.pack("<L", 10))
 
 
 def encrypted(members: Members) -> bytes:
-    """The first member says that it needs a password."""
+    """An archive whose first member is marked as encrypted."""
     data = bytearray(packed(members))
     data[6] |= 1
     data[data.index(b"PK\x01\x02") + 8] |= 1
@@ -383,7 +385,7 @@ HOSTILE: dict[str, tuple[Callable[[Members], bytes], str]] = {
     "links": (lambda members: packed(members, change=linked), "does not belong"),
     "bzip2": (lambda members: packed(members, change=by_bzip2), "does not belong"),
     "bomb": (lambda m: packed({**m, CARD_FILE: b" " * 50_000_000}), "unpacks to more than 2 MB"),
-    "lie": (lying_of_sizes, "damaged|unpacks to more"),
+    "lie": (wrong_size, "damaged|unpacks to more"),
     "many": (
         lambda members: packed({**members, **{f"trust/{k}.json": b"" for k in range(200)}}),
         "lists too many files",
@@ -411,7 +413,7 @@ HOSTILE: dict[str, tuple[Callable[[Members], bytes], str]] = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_hostile_archive_adds_nothing(
+def test_a_hostile_archive_is_refused(
     kind: str, run: Run, known: Registry, archive: Path, tmp_path: Path
 ) -> None:
     make, why = HOSTILE[kind]
@@ -428,7 +430,7 @@ def test_a_hostile_archive_adds_nothing(
     assert set(tmp_path.rglob("*")) - set(before) <= {known.user.parent, known.user}
 
 
-def test_a_directory_for_archives_above_4_gb_is_not_parsed(
+def test_the_directory_of_a_zip64_archive_is_not_parsed(
     run: Run, archive: Path, tmp_path: Path
 ) -> None:
     data = archive.read_bytes()
@@ -439,7 +441,7 @@ def test_a_directory_for_archives_above_4_gb_is_not_parsed(
 
 @given(where=st.integers(0, 10**9), byte=st.integers(0, 255), data=st.data())
 @settings(max_examples=40)
-def test_a_changed_byte_is_one_sentence_or_the_same_model(
+def test_a_changed_byte_gives_an_error_or_the_same_model(
     where: int, byte: int, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     root = tmp_path_factory.mktemp("changed")
@@ -462,10 +464,10 @@ def test_a_changed_byte_is_one_sentence_or_the_same_model(
     shutil.rmtree(root)
 
 
-# Folders and names in the other commands.
+# Folders and names in other commands.
 
 
-def test_a_folder_serves_where_a_name_does(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_folders_can_be_given_in_place_of_names(run: Run, folder: Path, tmp_path: Path) -> None:
     status, out, _ = run("classify", "finland-lake", "--model", folder, "--json")
     assert status == DONE
     assert json.loads(out)["provenance"]["card_hash"] == read_card(folder).hash
@@ -494,7 +496,9 @@ def test_from_training_to_another_computer(run: Run, known: Registry, tmp_path: 
     status, out, _ = run(*train, "mine")
     assert status == DONE
     assert out.endswith("Added 'mine': landcover classify SOURCE --model mine\n")
-    assert run(*train, "mine")[:2] == (DONE, out), "done, it is neither trained nor added again"
+    assert run(*train, "mine")[:2] == (DONE, out), (
+        "a finished run is neither trained nor added again"
+    )
     classify = ("classify", "finland-lake", "--model", "mine", "--json")
     status, first, _ = run(*classify)
     assert status == DONE
@@ -514,7 +518,9 @@ def test_from_training_to_another_computer(run: Run, known: Registry, tmp_path: 
     assert known.names()[-1] == "mine"
 
 
-def test_scales_of_a_shipped_model_stay(run: Run, known: Registry, tmp_path: Path) -> None:
+def test_scales_of_a_shipped_model_cannot_be_changed(
+    run: Run, known: Registry, tmp_path: Path
+) -> None:
     root = tree.write_v2(tmp_path / "ben", SPECS)
     asked = ("trust", "scales", root, "--model", "shipped", "--save")
     assert "landcover models add shipped --name NAME" in error(run(*asked))

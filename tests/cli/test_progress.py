@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, a line now and then in a log."""
+"""Progress on standard error: a bar on a terminal, occasional lines in a log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from landcover.cli.progress import Display, shown
+from landcover.cli.progress import Display, show
 from landcover.core.progress import BYTES, Progress
 
 
@@ -31,7 +31,7 @@ def fetching(done: int, what: str = "Fetching x.zip", detail: str = "") -> Progr
 
 
 def frames(text: str) -> list[str]:
-    """What was drawn, without control sequences."""
+    """The drawn lines, without control sequences."""
     return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", text).replace("\r", "\n").splitlines()
 
 
@@ -42,7 +42,7 @@ def _width(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_terminal_gets_a_bar_with_rate_and_time_left_which_is_removed_at_the_end() -> None:
     terminal, clock = Terminal(), Clock()
-    with shown(terminal, clock) as report:
+    with show(terminal, clock) as report:
         for second in range(4):
             clock.now = float(second)
             report(fetching(second * 5_000_000))
@@ -56,9 +56,9 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left_which_is_removed_at_the_e
     assert terminal.getvalue().endswith("\x1b[2K")
 
 
-def test_the_rate_starts_anew_with_each_job_and_counts_what_is_counted() -> None:
+def test_the_rate_is_reset_with_each_job_and_has_its_unit() -> None:
     terminal, clock = Terminal(), Clock()
-    with shown(terminal, clock) as report:
+    with show(terminal, clock) as report:
         report(fetching(90_000_000))
         clock.now = 1.0
         report(Progress(what="Unpacking", done=1000, unit="files"))
@@ -70,9 +70,9 @@ def test_the_rate_starts_anew_with_each_job_and_counts_what_is_counted() -> None
     assert "1,080 of 2,000 files, 20 files/s, 0:46 left" in text
 
 
-def test_a_job_without_a_count_shows_what_it_does() -> None:
+def test_a_job_without_a_count_shows_its_name() -> None:
     terminal = Terminal()
-    with shown(terminal) as report:
+    with show(terminal) as report:
         report(fetching(1))
         report(Progress(what="Asking Earth Search"))
     assert frames(terminal.getvalue())[-2].startswith("Asking Earth Search ━")
@@ -80,15 +80,15 @@ def test_a_job_without_a_count_shows_what_it_does() -> None:
 
 def test_markup_in_a_name_is_shown_as_it_is() -> None:
     terminal = Terminal()
-    with shown(terminal) as report:
+    with show(terminal) as report:
         report(Progress(what="Looking through [red]x", detail="[bold]{y}"))
     assert "Looking through [red]x" in terminal.getvalue()
     assert "[bold]{y}" in terminal.getvalue()
 
 
-def test_a_log_gets_a_line_a_minute_and_one_where_the_job_goes_on_to_something_else() -> None:
+def test_a_log_gets_a_line_a_minute_and_one_when_the_job_changes() -> None:
     log, clock = io.StringIO(), Clock()
-    with shown(log, clock) as report:
+    with show(log, clock) as report:
         for second in range(150):
             clock.now = float(second)
             report(fetching(second * 500_000))
@@ -104,17 +104,17 @@ def test_a_log_gets_a_line_a_minute_and_one_where_the_job_goes_on_to_something_e
 
 
 def test_a_quick_command_writes_nothing_into_a_log(capsys: pytest.CaptureFixture[str]) -> None:
-    with shown() as report:
+    with show() as report:
         report(Progress(what="Reading", done=1, total=1))
     assert capsys.readouterr() == ("", "")
 
 
-def test_standard_output_is_left_alone_while_the_bar_is_drawn(
+def test_the_bar_does_not_change_standard_output(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with shown() as report:
+    with show() as report:
         report(Progress(what="Reading", done=1, total=2))
         sys.stdout.write("result\n")
     assert capsys.readouterr().out == "result\n"
@@ -125,7 +125,7 @@ def test_an_error_inside_leaves_no_bar_behind() -> None:
     terminal = Terminal()
 
     def fail() -> None:
-        with shown(terminal) as report:
+        with show(terminal) as report:
             report(Progress(what="Reading", done=1, total=2))
             raise KeyboardInterrupt
 
@@ -136,7 +136,7 @@ def test_an_error_inside_leaves_no_bar_behind() -> None:
 
 def test_reports_may_come_from_several_threads() -> None:
     terminal = Terminal()
-    with shown(terminal) as report:
+    with show(terminal) as report:
         threads = [
             threading.Thread(target=report, args=(Progress(what=f"Job {k % 3}", done=k, total=9),))
             for k in range(9)
@@ -148,7 +148,7 @@ def test_reports_may_come_from_several_threads() -> None:
     assert "Job" in terminal.getvalue()
 
 
-def test_hours_are_told_where_much_is_left() -> None:
+def test_long_times_left_are_shown_in_hours() -> None:
     log, clock = io.StringIO(), Clock()
     display = Display(log, clock)
     for second in range(3):

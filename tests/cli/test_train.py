@@ -1,4 +1,4 @@
-"""`landcover train`: from nothing to a model, twice; stopped, shared, watched, costed."""
+"""`landcover train`: training, resuming, several processes, progress, costs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    looks = [
+    specs = [
         tree.PatchSpec(
             patch_id=tree.v2_id(column),
             labels=(CLASS_NAMES[column % 3],),
@@ -49,7 +49,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for column in range(18)
     ]
-    return tree.write_v2(tmp_path_factory.mktemp("data") / "ben", looks)
+    return tree.write_v2(tmp_path_factory.mktemp("data") / "ben", specs)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def arguments(folders: Path, tmp_path: Path) -> list[str]:
     ]
 
 
-def test_training_from_nothing_works_twice(
+def test_training_can_be_repeated(
     arguments: list[str], folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == DONE
@@ -78,11 +78,11 @@ def test_training_from_nothing_works_twice(
     weights = next(model.glob("*.safetensors")).read_bytes()
     history = (model / "runs/train/history.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in history] == [1, 2]
-    # Done, it is not trained again.
+    # A finished run is not repeated.
     assert main(arguments) == DONE
     assert capsys.readouterr() == (out, "")
     assert next(model.glob("*.safetensors")).read_bytes() == weights
-    # From the fast store the same model comes.
+    # The fast store gives the same model.
     convert(open_dataset("bigearthnet", folders), tmp_path / "fast")
     arguments[arguments.index("--root") + 1] = str(tmp_path / "fast")
     arguments[-1] = str(tmp_path / "other")
@@ -90,7 +90,7 @@ def test_training_from_nothing_works_twice(
     assert next((tmp_path / "other").glob("*.safetensors")).read_bytes() == weights
 
 
-def test_ctrl_c_says_how_to_go_on(
+def test_ctrl_c_prints_how_to_resume(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     history = tmp_path / "model/runs/train/history.jsonl"
@@ -99,7 +99,7 @@ def test_ctrl_c_says_how_to_go_on(
         until = time.monotonic() + 60
         while time.monotonic() < until:
             time.sleep(0.005)
-            # While a second epoch is written down, the first is safe.
+            # When the second epoch is written, the first is in the checkpoint.
             if history.exists() and history.read_text().count("\n") > 1:
                 break
         os.kill(os.getpid(), signal.SIGINT)
@@ -112,15 +112,15 @@ def test_ctrl_c_says_how_to_go_on(
     last = capsys.readouterr().err.splitlines()[-1]
     said = re.fullmatch(
         r"error: Stopped; (\d+) of 500 epochs of the fit 'train' are kept: run the same command "
-        r"again to go on\.",
+        r"again to resume\.",
         last,
     )
     assert said
     assert 1 <= int(said[1]) <= history.read_text().count("\n")
 
 
-def test_ctrl_c_before_the_first_epoch_promises_nothing() -> None:
-    assert "before an epoch was over" in train._stopped(Bar(Display(io.StringIO())))
+def test_ctrl_c_before_the_first_epoch_names_no_kept_epochs() -> None:
+    assert "before the end of an epoch" in train._stopped(Bar(Display(io.StringIO())))
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_torchrun_trains_with_two_processes(arguments: list[str], tmp_path: Path
     assert run.stderr.count("train: epoch 1 of 1") == 1
     config = json.loads((tmp_path / "model/config.json").read_text())
     assert config["shards"] == 2
-    # One process gives the same, for what it finds is done already.
+    # One process finds the finished run.
     assert main([*arguments, "--epochs", "1", "--shards", "2"]) == DONE
 
 
@@ -155,7 +155,7 @@ def test_torchrun_trains_with_two_processes(arguments: list[str], tmp_path: Path
         (["--device", "tpu"], "Unknown device"),
     ],
 )
-def test_bad_orders_are_one_sentence(
+def test_bad_options_are_one_sentence(
     arguments: list[str], more: list[str], match: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*arguments, *more]) == BAD
@@ -165,12 +165,12 @@ def test_bad_orders_are_one_sentence(
     assert match in err
 
 
-def test_folders_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_folders_are_required(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--dataset", "bigearthnet"]) == BAD
     assert "--root" in capsys.readouterr().err
 
 
-def test_a_model_for_patches_does_not_learn_from_pictures(
+def test_a_model_for_patches_is_not_trained_on_pictures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["train", "--dataset", "eurosat", "--root", str(tmp_path), "--out", "x"]
@@ -189,13 +189,13 @@ def test_costs_are_printed_without_training(
     assert record["epochs"] == 2
     assert not (tmp_path / "model").exists()
     assert main(["train", "--dataset", "eurosat", "--cost"]) == BAD
-    assert "bigearthnet alone" in capsys.readouterr().err
+    assert "works only for bigearthnet" in capsys.readouterr().err
     mosaic = ["train", "--dataset", "bigearthnet", "--model", "landcover-mosaic", "--cost"]
     assert main(mosaic) == BAD
     assert "several steps" in capsys.readouterr().err
 
 
-def test_packaged_configurations_go_by_their_names(tmp_path: Path) -> None:
+def test_packaged_configurations_are_found_by_name(tmp_path: Path) -> None:
     assert train.config_path("full-trigrid").is_file()
     assert train.config_path("full-spectral-lite0").is_file()
     own = tmp_path / "full-trigrid"
@@ -265,14 +265,14 @@ def test_a_log_gets_a_line_an_epoch() -> None:
     assert third.endswith("validation accuracy 0.900")
 
 
-def test_only_runs_inside_are_watched() -> None:
+def test_callbacks_apply_only_inside() -> None:
     bar = Bar(Display(io.StringIO()))
     with use_callbacks(bar):
         assert active_callbacks() == (bar,)
     assert active_callbacks() == ()
 
 
-def test_tensorboard_is_asked_for_in_a_sentence_where_it_is_missing(
+def test_missing_tensorboard_is_one_sentence(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

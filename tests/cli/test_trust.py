@@ -1,4 +1,4 @@
-"""``trust faithfulness`` from the shell: what it prints, keeps and refuses."""
+"""``trust faithfulness`` and ``scales`` from the command line: output, files and errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
-    # Two methods are enough here; all of them are measured elsewhere.
+    # Two methods are enough here; other tests measure all.
     some = {name: explanation.METHODS[name] for name in ("grad-cam", "integrated-gradients")}
     monkeypatch.setattr(explanation, "METHODS", some)
     return tiny.tiny_folder(tmp_path / "model")
@@ -54,11 +54,21 @@ def run(
     return status, *capsys.readouterr()
 
 
-def test_figures_are_printed_and_kept(
+def test_ratings_are_printed_and_saved(
     root: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = (root, "--dataset", "bigearthnet", "--card", folder, "--patches", 4, "--device", "cpu")
-    status, out, err = run(capsys, *asked, "--save", "--json")
+    command = (
+        root,
+        "--dataset",
+        "bigearthnet",
+        "--card",
+        folder,
+        "--patches",
+        4,
+        "--device",
+        "cpu",
+    )
+    status, out, err = run(capsys, *command, "--save", "--json")
     assert status == 0
     assert err == f"Written: {folder / 'trust' / 'faithfulness.json'}\n"
     said = json.loads(out)
@@ -67,7 +77,7 @@ def test_figures_are_printed_and_kept(
     assert origin["split"] == "validation"
     assert origin["drawn_from"] == 6
     assert origin["maps"] == []
-    # Another data set than the card's: whether it was learnt from is not known.
+    # The card names another data set, so it is unknown whether the model was trained on this one.
     assert origin["seen_in_training"] is None
     assert len(set(origin["patches"])) == said["n"] == 4
     assert set(origin["patches"]) <= {v2_id(k, row=20) for k in range(6)}
@@ -75,21 +85,21 @@ def test_figures_are_printed_and_kept(
     assert kept is not None
     assert kept.as_dict() == said
 
-    status, out, _ = run(capsys, *asked)
+    status, out, _ = run(capsys, *command)
     assert status == 0
     assert f"4 patches of {origin['dataset']}, split validation" in out
     assert all(kept.verdict(name).word in out for name in kept.methods)
     assert "best: " in out
-    status, out, _ = run(capsys, *asked, "--markdown")
+    status, out, _ = run(capsys, *command, "--markdown")
     assert status == 0
     assert out.startswith(f"### {tiny.NAME} (")
     assert "\n| method | verdict |" in out
 
 
-def test_what_was_kept_is_printed_without_a_data_set(
+def test_saved_ratings_are_printed_without_a_data_set(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(BadInput, match="No figures are kept here: give ROOT to measure"):
+    with pytest.raises(BadInput, match="There are no saved ratings: give ROOT to measure"):
         run(capsys, "--card", folder)
     some = [tiny.random_patch(seed) for seed in range(4)]
     kept = protocol.measure(tiny.tiny_model(), some)
@@ -97,12 +107,12 @@ def test_what_was_kept_is_printed_without_a_data_set(
     status, out, _ = run(capsys, "--card", folder, "--json")
     assert status == 0
     assert json.loads(out) == kept.as_dict()
-    # Without a name, those of every registered model that has some.
+    # Without a model, those of all registered models that have some.
     with registry.use(registry.Registry(shipped=folder.parent)):
         assert run(capsys)[1].count("best: ") == 1
 
 
-def test_maps_are_pointed_at(
+def test_a_folder_without_maps_is_refused(
     root: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(BadInput, match="has no land-cover maps"):
@@ -110,7 +120,7 @@ def test_maps_are_pointed_at(
 
 
 @pytest.mark.data
-def test_real_maps_are_pointed_at(
+def test_pointing_is_measured_on_real_maps(
     root: Path, folder: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     maps = shared_data / "scenes" / "terramind"
@@ -131,13 +141,13 @@ def test_real_maps_are_pointed_at(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--split", "test"], "'test', which is kept for the last word on a model"),
+        (["--split", "test"], "'test', which is only for the final evaluation of a model"),
         (["--patches", "3"], "--patches must be between 4 and 500"),
         (["--patches", "501"], "--patches must be between 4 and 500"),
         (["--device", "abacus"], "Unknown device 'abacus'"),
     ],
 )
-def test_what_cannot_be_measured_is_said(
+def test_bad_options_are_refused(
     root: Path,
     folder: Path,
     capsys: pytest.CaptureFixture[str],
@@ -163,7 +173,7 @@ def test_the_same_patches_are_drawn_each_time(root: Path) -> None:
 
 
 @pytest.mark.data
-def test_pictures_are_drawn_as_models_see_them(shared_data: Path) -> None:
+def test_sampled_pictures_fit_the_models(shared_data: Path) -> None:
     from landcover import datasets  # noqa: PLC0415
 
     dataset = datasets.open_any("eurosat", shared_data / "eurosat")
@@ -178,15 +188,15 @@ def test_scales_are_those_of_the_validation_patches_and_change_the_card(
     root: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = read_card(folder)
-    asked = (root, "--card", folder, "--device", "cpu")
-    status, out, _ = run(capsys, *asked, action="scales")
+    command = (root, "--card", folder, "--device", "cpu")
+    status, out, _ = run(capsys, *command, action="scales")
     assert status == 0
     assert [line.partition(":")[0] for line in out.splitlines()] == [
         "grad-cam",
         "integrated-gradients",
     ]
     assert read_card(folder) == before
-    status, out, err = run(capsys, *asked, "--save", "--json", action="scales")
+    status, out, err = run(capsys, *command, "--save", "--json", action="scales")
     assert status == 0
     assert err == f"Written: {folder / 'card.json'}\n"
     said, after = json.loads(out), read_card(folder)

@@ -68,7 +68,7 @@ def test_fit_then_measure(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "| check | false alarms on good patches |" in capsys.readouterr().out
 
 
-def test_measuring_fits_first_where_nothing_is_fitted(
+def test_measuring_fits_the_detector_if_there_is_none(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ["x", "--dataset", "bigearthnet", "--card", str(folder)]
@@ -77,12 +77,12 @@ def test_measuring_fits_first_where_nothing_is_fitted(
     assert not (folder / "trust").exists()
 
 
-def test_a_folder_of_scenes_that_is_not_there_is_named(folder: Path) -> None:
+def test_a_missing_folder_of_scenes_is_refused(folder: Path) -> None:
     with pytest.raises(BadInput, match="no folder 'away'"):
         run("measure", "x", "--dataset", "b", "--card", str(folder), "--scenes", "away")
 
 
-def test_a_file_that_is_no_scene_of_clouds_is_named(folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_cloudy_scene_is_refused(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "clouds.npz"
     path.write_text("none")
     with pytest.raises(BadInput, match=r"'clouds.npz' is not the scene"):

@@ -1,4 +1,4 @@
-"""The options of ``explain`` for examples, changes and stability."""
+"""The options of ``explain`` for similar patches, changes and stability."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def patch() -> Raster:
     return samples.read_sample("austria-fields")
 
 
-def asked(*arguments: str) -> argparse.Namespace:
+def options_of(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     whatif.add_options(parser)
     return parser.parse_args(list(arguments))
@@ -60,8 +60,8 @@ def test_changes_are_read(text: str, change: object) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rain=1", "'rain=1' is no change: give one of bands="),
-        ("cloud", "is no change"),
+        ("rain=1", "'rain=1' is not a change: give one of bands="),
+        ("cloud", "is not a change"),
         ("gain=much", "cannot be read: write gain=1.2"),
         ("gain=1,2", "cannot be read"),
         ("gain=nan", "A gain must be between 0.1 and 10, not nan"),
@@ -74,13 +74,13 @@ def test_changes_are_read(text: str, change: object) -> None:
         ("bands=B99", "no band 'B99'"),
     ],
 )
-def test_what_is_no_change_is_refused(text: str, message: str) -> None:
+def test_invalid_changes_are_refused(text: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         parse_change(text)
 
 
 @given(st.text(max_size=30), st.sampled_from(sorted(whatif.FORMS)))
-def test_any_text_is_a_change_or_refused(text: str, name: str) -> None:
+def test_any_text_is_a_change_or_is_refused(text: str, name: str) -> None:
     for words in (text, f"{name}={text}"):
         try:
             change = parse_change(words)
@@ -89,25 +89,25 @@ def test_any_text_is_a_change_or_refused(text: str, name: str) -> None:
         assert change.description
 
 
-def test_nothing_asked_gives_nothing(model: Model, patch: Raster, tmp_path: Path) -> None:
-    record = whatif.record_of(model, tmp_path, patch, asked())
+def test_without_options_the_record_is_empty(model: Model, patch: Raster, tmp_path: Path) -> None:
+    record = whatif.record_of(model, tmp_path, patch, options_of())
     assert record == {}
     assert whatif.as_text(record) == ""
 
 
-def test_all_of_it_is_json_and_text(
+def test_the_record_is_written_as_json_and_text(
     model: Model, patch: Raster, store: object, tmp_path: Path
 ) -> None:
     index = neighbours_build.build(model, store, ORIGIN)  # type: ignore[arg-type]
     neighbours.save(index, tmp_path)
-    options = asked(
+    options = options_of(
         "--neighbours", "3", "--what-if", "cloud=1", "--what-if", "gain=2", "--stability"
     )
     record = json.loads(json.dumps(whatif.record_of(model, tmp_path, patch, options)))
     found = record["neighbours"]["patches"]
     assert len(found) == 3
     own = next(s.v2_id for s in samples.samples() if s.name == "austria-fields")
-    assert own not in {one["patch_id"] for one in found}, "a patch is no example of itself"
+    assert own not in {one["patch_id"] for one in found}, "a patch is not its own neighbour"
     assert len(record["what_if"]["changes"]) == 2
     moves = [abs(row["after"] - row["before"]) for row in record["what_if"]["labels"]]
     assert moves == sorted(moves, reverse=True)
@@ -121,11 +121,11 @@ def test_all_of_it_is_json_and_text(
     )
 
 
-def test_a_window_that_moved_says_that_its_border_is_mirrored(
+def test_the_text_states_that_borders_of_moved_windows_are_mirrored(
     model: Model, patch: Raster, tmp_path: Path
 ) -> None:
-    still = whatif.record_of(model, tmp_path, patch, asked("--what-if", "gain=1.1"))
-    moved = whatif.record_of(model, tmp_path, patch, asked("--what-if", "shift=120,0"))
+    still = whatif.record_of(model, tmp_path, patch, options_of("--what-if", "gain=1.1"))
+    moved = whatif.record_of(model, tmp_path, patch, options_of("--what-if", "shift=120,0"))
     assert "mirrored" not in whatif.as_text(still)
     assert "10% of the pixels are mirrored" in whatif.as_text(moved)
 
@@ -133,33 +133,33 @@ def test_a_window_that_moved_says_that_its_border_is_mirrored(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--what-if", "rain=1"), "is no change"),
+        (("--what-if", "rain=1"), "is not a change"),
         (("--neighbours", "51"), "between 0 and 50"),
         (("--neighbours", "-1"), "between 0 and 50"),
     ],
 )
-def test_a_check_refuses_before_a_model_is_there(arguments: tuple[str, ...], message: str) -> None:
+def test_options_are_checked_without_a_model(arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        whatif.check(asked(*arguments), picture=False)
+        whatif.check(options_of(*arguments), picture=False)
 
 
-def test_a_picture_is_asked_for_nothing_that_it_lacks() -> None:
-    options = asked("--stability", "--what-if", "gain=1.1")
+def test_options_for_patches_are_refused_for_pictures() -> None:
+    options = options_of("--stability", "--what-if", "gain=1.1")
     whatif.check(options, picture=False)
-    whatif.check(asked(), picture=True)
+    whatif.check(options_of(), picture=True)
     with pytest.raises(BadInput, match="drop --what-if, --stability, or give a Sentinel-2 patch"):
         whatif.check(options, picture=True)
 
 
-def test_no_index_or_one_of_another_model_is_said(
+def test_a_missing_index_or_one_of_another_model_is_refused(
     model: Model, patch: Raster, store: object, tmp_path: Path
 ) -> None:
     with pytest.raises(BadInput, match="has no index of training patches"):
-        whatif.record_of(model, tmp_path, patch, asked("--neighbours", "3"))
+        whatif.record_of(model, tmp_path, patch, options_of("--neighbours", "3"))
     with pytest.raises(BadInput, match="--neighbours must be between"):
-        whatif.record_of(model, tmp_path, patch, asked("--neighbours", "99"))
+        whatif.record_of(model, tmp_path, patch, options_of("--neighbours", "99"))
     other = registry.default().load("landcover-cnn-rgb")
     assert isinstance(other.card, Card)
     neighbours.save(neighbours_build.build(other, store, ORIGIN), tmp_path)  # type: ignore[arg-type]
     with pytest.raises(CorruptModel, match="another card"):
-        whatif.record_of(model, tmp_path, patch, asked("--neighbours", "3"))
+        whatif.record_of(model, tmp_path, patch, options_of("--neighbours", "3"))
