@@ -64,7 +64,7 @@ def click_sample(page: Page, frame: FrameLocator, number: int) -> None:
 
 def choose(page: Page, label: str, option: str) -> None:
     """Choose the first option that contains a text in the select box with that label."""
-    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("combobox", name=label, exact=True).click()
     page.keyboard.type(option)
     page.get_by_role("option").filter(has_text=option).first.click()
 
