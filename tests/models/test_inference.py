@@ -139,7 +139,7 @@ def test_torchs_number_of_threads_limits_the_cores(
     *, ours: bool, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = []
-    monkeypatch.setattr("landcover.models.inference.alone", lambda: ours)
+    monkeypatch.setattr("landcover.models.inference.single_threaded", lambda: ours)
     torch.set_num_threads(1)
     net, pixels = made("trigrid", 8)
     scorer = Scorer(net, pixels[:2], "float32")
