@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from landcover.core.threads import configure_threads
 
 RATIOS = ("train", "infer")
-# Whoever starts a process for each kind of part sets nothing, since both would inherit it.
+# A caller that starts a process for each kind of part sets nothing, since both would inherit it.
 if sys.argv[1:] and not set(RATIOS) & set(sys.argv):
     configure_threads()
 

@@ -3,7 +3,7 @@
 The plain loop is what a first version would be: PyTorch as it comes, float32, batches of
 32 from a ``DataLoader``. Both take turns, so that a machine whose speed drifts favours
 neither, and each turn yields one ratio. A ratio counts only at equal metrics: beside each
-stands how far probabilities move and, with BigEarthNet at hand, average precision.
+stands how far probabilities move and, where BigEarthNet is available, average precision.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Check live imagery against the real archives, for whoever has the internet: ``make live``.
+"""Check live imagery against the real archives, for those with internet access: ``make live``.
 
 At a few fixed places and dates every archive is searched and a patch is fetched from it, one
 line each. Where two archives hold the same pass, the second one's is fetched too, and both must
@@ -104,7 +104,7 @@ class Line:
 
 @dataclass
 class Traffic:
-    """Adds up what jobs report of the network; each begins to count anew."""
+    """Adds up what jobs report of the network; each starts counting from zero."""
 
     requests: int = 0
     bytes: int = 0

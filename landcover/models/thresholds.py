@@ -69,7 +69,7 @@ class Thresholds:
 
 
 def _level(kind: str, level: float) -> Aim:
-    words = {"precision": "right when it says so: precision", "recall": "miss little: recall"}
+    words = {"precision": "few false alarms: precision", "recall": "few missed: recall"}
     return Aim(
         name=f"{kind}-{level:g}",
         title=f"{words[kind]} {level:.0%} or more",

@@ -115,16 +115,18 @@ def fit(
     counter = ProgressCounter(
         report, cancel, len(training) + len(checking) + CORRUPTED_PATCHES * len(CHOSEN_ON)
     )
-    learnt = compute(model, (record.patch() for record in training), counter, "training patches")
-    if not learnt.days or not any(len(logs) >= MIN_CELLS for logs in learnt.logs):
+    training_values = compute(
+        model, (record.patch() for record in training), counter, "training patches"
+    )
+    if not training_values.days or not any(len(logs) >= MIN_CELLS for logs in training_values.logs):
         raise BadInput("No training patch has a date and pixels with data: check the data set.")
-    means = np.array([logs.mean(axis=0) for logs in learnt.logs if len(logs) >= MIN_CELLS])
+    means = np.array([logs.mean(axis=0) for logs in training_values.logs if len(logs) >= MIN_CELLS])
     first = Novelty(
         spectrum=Gauss.of(means),
-        space=None if learnt.features is None else Space.of(learnt.features),
+        space=None if training_values.features is None else Space.of(training_values.features),
         detector="residual",
         bounds={"spectrum": 0.0, "features": 0.0},
-        days=tuple(sorted(set(learnt.days))),
+        days=tuple(sorted(set(training_values.days))),
     )
     good = compute(model, (record.patch() for record in checking), counter, "validation patches")
     usual_means = np.array([logs.mean(axis=0) for logs in good.logs if len(logs) >= MIN_CELLS])

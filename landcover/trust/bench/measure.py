@@ -109,8 +109,8 @@ def measure(
         Cancelled: ``cancel`` was set.
     """
     records = evenly_spaced(dataset.records("validation"), MAX_GOOD)
-    spoilt = evenly_spaced(records, CORRUPTED_PATCHES)
-    originals = [record.patch() for record in spoilt]
+    chosen = evenly_spaced(records, CORRUPTED_PATCHES)
+    originals = [record.patch() for record in chosen]
     groups = [*(scene_groups(scenes) if scenes else ()), *made_groups(originals)]
     unseen = evenly_spaced(dataset.records("test"), MAX_GOOD) if test else ()
     clouds = None if sky is None else cloud_scene.read(sky)
@@ -130,7 +130,7 @@ def measure(
         if group.name in CORRUPTIONS:  # what is there is still known
             risky += [
                 replace(one, truth=record.labels)
-                for one, record in zip(assessed, spoilt, strict=True)
+                for one, record in zip(assessed, chosen, strict=True)
             ]
     if clouds is not None:
         found += [_sky_record(group) for group in cloud_scene.groups(clouds)]

@@ -185,10 +185,10 @@ def _swapped(first: str, second: str) -> Corruption:
 
 
 def _scaled(factor: float, shift: float = 0.0) -> Corruption:
-    def spoil(patch: Raster, _: np.random.Generator) -> Raster:
+    def corrupt(patch: Raster, _: np.random.Generator) -> Raster:
         return with_pixels(patch, patch.data * np.float32(factor) + np.float32(shift))
 
-    return spoil
+    return corrupt
 
 
 _ALPHABETICAL: Final = sorted(BAND_NAMES)
