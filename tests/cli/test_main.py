@@ -73,7 +73,7 @@ def test_an_aim_changes_the_thresholds(
     assert usual != careful
     assert {row["certainty"] for row in records[0]["labels"]} <= {"certain", "possible", "absent"}
     assert main([*arguments, "--aim", "recall=95%"]) == DONE
-    assert "aim: miss little: recall 95% or more" in capsys.readouterr().out
+    assert "aim: few missed: recall 95% or more" in capsys.readouterr().out
 
 
 def test_a_stack_of_a_sample_gives_the_same_probabilities(

@@ -308,7 +308,7 @@ def test_classes_in_another_order_are_reordered(dataset: Dataset) -> None:
 def test_a_model_that_returns_nan_is_named(dataset: Dataset) -> None:
     model = tiny_model()
     torch.nn.init.constant_(model.net.head.bias, float("nan"))
-    with pytest.raises(CorruptModel, match="no number"):
+    with pytest.raises(CorruptModel, match="gave a probability that is not a finite number"):
         evaluate(model, dataset, "test")
 
 
