@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from rasterio.warp import transform
 
 from landcover.core.bands import PATCH_M
 from landcover.core.raster import Raster
+from landcover.datasets.bigearthnet import PIXELS_V2, place_of
+from landcover.datasets.split_distance import tile_corner
+from landcover.io.band_files import read_native, to_patch
 
 __all__ = ["distance_m", "load_from_disk", "place", "product_and_cell", "season"]
-
-# The readers of data sets import pyarrow and scipy, which takes long and is not needed for the
-# other functions: these imports are inside the functions.
 
 _SEASONS: Final = ("winter", "spring", "summer", "autumn")
 _CELL: Final = re.compile(r"^(.*)_(\d{1,3}_\d{1,3})$")
@@ -40,11 +41,6 @@ def place(patch_id: str) -> tuple[float, float] | None:
 
     None for other names.
     """
-    from rasterio.warp import transform  # noqa: PLC0415 - see the top
-
-    from landcover.datasets.bigearthnet import place_of  # noqa: PLC0415
-    from landcover.datasets.split_distance import tile_corner  # noqa: PLC0415
-
     found = place_of(patch_id)
     corner = None if found is None else tile_corner(found[0])
     if found is None or corner is None:
@@ -68,9 +64,6 @@ def load_from_disk(root: Path, patch_id: str) -> Raster | None:
     Raises:
         BadInput: the patch cannot be read.
     """
-    from landcover.datasets.bigearthnet import PIXELS_V2, place_of  # noqa: PLC0415 - see the top
-    from landcover.io.band_files import read_native, to_patch  # noqa: PLC0415
-
     # Only names in the form of the data set may become paths.
     if place_of(patch_id) is None:
         return None

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rasterio import Affine
+from rasterio.io import MemoryFile
+
 from landcover import __version__
 from landcover.core.raster import Raster
 from landcover.core.text import plain
@@ -26,10 +29,6 @@ def write_maps(patch: Raster, count: int, fill: Callable[[Any], None]) -> bytes:
     Raises:
         BadInput: the position of the patch is not known.
     """
-    # This loads GDAL, which most commands do not need.
-    from rasterio import Affine  # noqa: PLC0415
-    from rasterio.io import MemoryFile  # noqa: PLC0415
-
     crs, transform = patch.georeference
     with MemoryFile() as memory:
         with memory.open(
