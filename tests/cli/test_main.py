@@ -262,7 +262,7 @@ def test_the_model_for_pictures_refuses_reflectance(
 ) -> None:
     assert main(["classify", "finland-lake", "--model", "eurosat-rgb"]) == BAD
     err = capsys.readouterr().err
-    assert "stretch is not known" in err
+    assert "stretch is unknown" in err
     assert len(err.splitlines()) == 1
 
 
