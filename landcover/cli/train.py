@@ -102,7 +102,7 @@ def _train(options: argparse.Namespace) -> int:
             _make(options, order)
     except KeyboardInterrupt:
         if group.is_main:
-            print(f"error: {_stopped(bar)}", file=sys.stderr)
+            print(f"error: {bar.stopped}", file=sys.stderr)
         return INTERRUPTED
     except LandcoverError as error:
         who = f"process {group.rank} of {group.size}: " if group.size > 1 else ""
@@ -164,15 +164,6 @@ def _make(options: argparse.Namespace, order: Order) -> None:
     # The recipe checks whether the data set holds patches or pictures.
     dataset: Any = datasets.open_any(options.dataset, options.root)
     table.make(name, dataset, options.out, order)
-
-
-def _stopped(bar: Bar) -> str:
-    if not bar.kept:
-        return "Stopped before the end of an epoch: run the same command again to resume."
-    return (
-        f"Stopped; {bar.kept} of {bar.epochs} epochs of the fit '{bar.run}' are kept: run the same "
-        "command again to resume."
-    )
 
 
 @contextmanager

@@ -51,6 +51,16 @@ class Bar:
             )
         )
 
+    @property
+    def stopped(self) -> str:
+        """The message after Ctrl-C: how many epochs are kept and how to resume."""
+        if not self.kept:
+            return "Stopped before the end of an epoch: run the same command again to resume."
+        return (
+            f"Stopped; {self.kept} of {self.epochs} epochs of the fit '{self.run}' are kept: "
+            "run the same command again to resume."
+        )
+
     def epoch(self, run: str, entry: Epoch, epochs: int) -> None:
         """Log an epoch after its checkpoint was written."""
         self.run, self.kept, self.epochs = run, entry.epoch, epochs

@@ -120,7 +120,7 @@ def test_ctrl_c_prints_how_to_resume(
 
 
 def test_ctrl_c_before_the_first_epoch_names_no_kept_epochs() -> None:
-    assert "before the end of an epoch" in train._stopped(Bar(Display(io.StringIO())))
+    assert "before the end of an epoch" in Bar(Display(io.StringIO())).stopped
 
 
 @pytest.mark.slow
