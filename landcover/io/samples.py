@@ -34,8 +34,11 @@ __all__ = [
     "Sample",
     "Split",
     "native",
+    "package_folder",
+    "read_archive",
     "read_sample",
     "sample_at",
+    "sample_files",
     "samples",
 ]
 
@@ -199,21 +202,41 @@ def native(name: str) -> Native:
         UnknownName: no sample has that name.
         LandcoverError: the package with the samples is not installed, or damaged.
     """
+    return native_of(sample_files(name), _ENTRIES[name].patch_id)
+
+
+def sample_files(name: str) -> tuple[tuple[str, bytes], ...]:
+    """Return the names and bytes of a sample's files, as in BigEarthNet v1.
+
+    Raises:
+        UnknownName: no sample has that name.
+        LandcoverError: the package with the samples is not installed, or damaged.
+    """
     if name not in _ENTRIES:
         raise UnknownName("sample", name, NAMES)
-    patch_id = _ENTRIES[name].patch_id
-    files = _archive()
+    patch_id, files = _ENTRIES[name].patch_id, _archive()
     if patch_id not in files:
         raise _damaged()
-    return native_of(files[patch_id], patch_id)
+    return files[patch_id]
 
 
 @cache
 def _archive() -> dict[str, tuple[tuple[str, bytes], ...]]:
-    """Patch id → names and bytes of its files."""
+    return read_archive(package_folder())
+
+
+def read_archive(folder: Path) -> dict[str, tuple[tuple[str, bytes], ...]]:
+    """Read the archive of samples in a folder.
+
+    Returns:
+        Patch id → names and bytes of its files.
+
+    Raises:
+        BadInput: the archive is missing or damaged, or contains more than the samples.
+    """
     found: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
     try:
-        with tarfile.open(_package_folder() / ARCHIVE, "r:bz2") as archive:
+        with tarfile.open(folder / ARCHIVE, "r:bz2") as archive:
             for count, member in enumerate(archive):
                 if count >= MAX_MEMBERS or member.size > MAX_MEMBER_BYTES:
                     raise _damaged()
@@ -226,7 +249,12 @@ def _archive() -> dict[str, tuple[tuple[str, bytes], ...]]:
     return {patch_id: tuple(files) for patch_id, files in found.items()}
 
 
-def _package_folder() -> Path:
+def package_folder() -> Path:
+    """Find the folder of the package with the samples.
+
+    Raises:
+        LandcoverError: the package is not installed.
+    """
     # This finds a top-level package without running it.
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:

@@ -83,22 +83,17 @@ def test_splits_are_those_of_the_official_metadata(shared_data: Path) -> None:
 
 
 def test_a_missing_package_gives_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    samples._archive.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(LandcoverError, match="pip install bigearthnet-common"):
-        samples._archive()
+        samples.package_folder()
 
 
-def test_a_damaged_archive_gives_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    samples._archive.cache_clear()
-    monkeypatch.setattr(samples, "_package_folder", lambda: tmp_path)
+def test_a_damaged_archive_gives_a_sentence(tmp_path: Path) -> None:
     for data in (None, b"BZh9 nothing", b""):
         if data is not None:
             (tmp_path / samples.ARCHIVE).write_bytes(data)
         with pytest.raises(BadInput, match="missing or damaged"):
-            samples._archive()
+            samples.read_archive(tmp_path)
 
 
 def test_read_accepts_samples_places_files_and_folders(tmp_path: Path) -> None:
@@ -107,7 +102,7 @@ def test_read_accepts_samples_places_files_and_folders(tmp_path: Path) -> None:
     assert sources.read(f"{latitude},{longitude}") is by_name
     v1 = tmp_path / "patch"
     v1.mkdir()
-    for name, data in samples._archive()["S2B_MSIL2A_20170924T93020_69_24"]:
+    for name, data in samples.sample_files("finland-lake"):
         (v1 / name).write_bytes(data)
     np.testing.assert_array_equal(sources.read(v1).data, by_name.data)
     stack = tmp_path / "stack.tif"
@@ -118,7 +113,7 @@ def test_read_accepts_samples_places_files_and_folders(tmp_path: Path) -> None:
 def test_read_upload_accepts_a_stack_or_band_files() -> None:
     by_name = sources.read("finland-lake")
     stack = sources.read_upload([("stack.tif", _stack(by_name.data))])
-    files = samples._archive()["S2B_MSIL2A_20170924T93020_69_24"]
+    files = samples.sample_files("finland-lake")
     np.testing.assert_allclose(stack.data, by_name.data, atol=5e-5)
     np.testing.assert_array_equal(sources.read_upload(files).data, by_name.data)
 
