@@ -42,6 +42,7 @@ from landcover.metrics.scores import (
 
 __all__ = [
     "CONFIDENCE",
+    "WEIGHTS_AT_ONCE",
     "Groups",
     "Interval",
     "Resampled",
@@ -55,7 +56,7 @@ Interval = tuple[float, float]
 Groups = npt.NDArray[Any]
 
 CONFIDENCE: Final = 0.95
-_AT_ONCE: Final = 2_000_000
+WEIGHTS_AT_ONCE: Final = 2_000_000
 """Weights in memory at a time: 16 MB, plus as much for each of a few derived arrays."""
 
 
@@ -87,6 +88,7 @@ def resample(
     seed: int = 0,
     groups: Groups | None = None,
     exclusive: bool = False,
+    at_once: int = WEIGHTS_AT_ONCE,
 ) -> Resampled:
     """Compute the metrics of many resamples.
 
@@ -100,12 +102,15 @@ def resample(
         seed: of the random draws.
         groups: the place of each patch, ``(patch,)``; if given, places are drawn, not patches.
         exclusive: whether a patch has exactly one of the classes.
+        at_once: number of weights in memory at a time, which limits the memory but does not
+            change the metrics.
     """
     tables = _Tables(truth, probability, decisions(probability, thresholds, exclusive=exclusive))
     names = [*METRICS, *([ACCURACY] if exclusive else [])]
+    portion = max(1, min(resamples, at_once // max(truth.size, 1)))
     parts = [
         tables.metrics(weights)
-        for weights in _multiplicities(len(truth), truth.size, resamples, seed, groups)
+        for weights in _multiplicities(len(truth), resamples, portion, seed, groups)
     ]
     return Resampled(
         overall={name: np.concatenate([whole[name] for whole, _ in parts]) for name in names},
@@ -259,13 +264,12 @@ def _share(part: Doubles, whole: Doubles, otherwise: float = np.nan) -> Doubles:
 
 
 def _multiplicities(
-    patches: int, forecasts: int, resamples: int, seed: int, groups: Groups | None
+    patches: int, resamples: int, portion: int, seed: int, groups: Groups | None
 ) -> Iterator[Doubles]:
-    """Yield how often each patch was drawn, float ``(resample, patch)``, in limited portions."""
+    """Yield how often each patch was drawn, float ``(resample, patch)``, a portion at a time."""
     random = np.random.default_rng(seed)
     place = np.arange(patches) if groups is None else np.unique(groups, return_inverse=True)[1]
     units = patches if groups is None else int(place.max()) + 1
-    portion = max(1, min(resamples, _AT_ONCE // max(forecasts, 1)))
     for start in range(0, resamples, portion):
         count = min(portion, resamples - start)
         draws = [

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
-from landcover.metrics import bootstrap
 from landcover.metrics.bootstrap import (
     interval,
     mean_of_finite,
@@ -132,11 +131,11 @@ def test_the_same_seed_draws_the_same_patches_for_every_model() -> None:
     np.testing.assert_allclose(first.overall["micro_ap"], shifted.overall["micro_ap"], atol=1e-12)
 
 
-def test_the_size_of_portions_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_portions_does_not_matter() -> None:
     truth, probability = some()
     whole = resample(truth, probability, HALF, resamples=30)
-    monkeypatch.setattr(bootstrap, "_AT_ONCE", 7 * truth.size)
-    np.testing.assert_array_equal(whole.ap, resample(truth, probability, HALF, resamples=30).ap)
+    portions = resample(truth, probability, HALF, resamples=30, at_once=7 * truth.size)
+    np.testing.assert_array_equal(whole.ap, portions.ap)
 
 
 def test_intervals_contain_the_metric_and_narrow_with_more_patches() -> None:
