@@ -38,8 +38,10 @@ __all__ = [
     "Choice",
     "Doubles",
     "Groups",
+    "best_thresholds",
     "choose_thresholds",
     "decide",
+    "raw_optimum",
     "threshold_evidence",
 ]
 
@@ -161,7 +163,7 @@ def threshold_evidence(
     ways: dict[str, Callable[[BoolArray, Doubles, float, BoolArray], Doubles]] = {
         "one half": lambda own, _, __, ___: np.full(own.shape[1], 0.5),
         "shared": lambda own, values, beta, _: np.full(own.shape[1], _shared(own, values, beta)),
-        "raw optimum": lambda own, values, beta, _: _raw(own, values, beta),
+        "raw optimum": lambda own, values, beta, _: raw_optimum(own, values, beta),
         "chosen": chosen,
     }
     scores: dict[str, Any] = {}
@@ -181,11 +183,13 @@ def _bagged(truth: BoolArray, chances: Doubles, beta: float, groups: Groups) -> 
     random = np.random.default_rng(0)
     drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
     weights = drawn[:, place].astype(np.float64)
-    shared = _mean(_best(truth.ravel(), chances.ravel(), beta, _repeat(weights, truth.shape[1])))
+    shared = _mean(
+        best_thresholds(truth.ravel(), chances.ravel(), beta, _repeat(weights, truth.shape[1]))
+    )
     support = truth.sum(axis=0)
     found = np.full(truth.shape[1], shared)
     for k in np.flatnonzero(support >= MIN_POSITIVES):
-        own = _mean(_best(truth[:, k], chances[:, k], beta, weights))
+        own = _mean(best_thresholds(truth[:, k], chances[:, k], beta, weights))
         found[k] = (support[k] * own + PSEUDO_POSITIVES * shared) / (support[k] + PSEUDO_POSITIVES)
     thresholds: Doubles = expit(found)
     return thresholds
@@ -203,18 +207,26 @@ def _mean(thresholds: Doubles) -> float:
 
 
 def _shared(truth: BoolArray, chances: Doubles, beta: float) -> float:
-    return float(_best(truth.ravel(), chances.ravel(), beta, np.ones((1, truth.size)))[0])
+    return float(best_thresholds(truth.ravel(), chances.ravel(), beta, np.ones((1, truth.size)))[0])
 
 
-def _raw(truth: BoolArray, chances: Doubles, beta: float) -> Doubles:
-    """The threshold of the highest F-score, the shared one for classes with few positives."""
+def raw_optimum(truth: BoolArray, chances: Doubles, beta: float) -> Doubles:
+    """The threshold of the highest F-score of each class, without smoothing, ``(class,)``.
+
+    Classes with fewer than five positives get the threshold that is best for all classes together.
+
+    Args:
+        truth: bool ``(patch, class)``.
+        chances: probabilities in the same shape.
+        beta: square of F's beta.
+    """
     found = np.full(truth.shape[1], _shared(truth, chances, beta))
     for k in np.flatnonzero(truth.sum(axis=0) >= MIN_POSITIVES):
-        found[k] = _best(truth[:, k], chances[:, k], beta, np.ones((1, len(truth))))[0]
+        found[k] = best_thresholds(truth[:, k], chances[:, k], beta, np.ones((1, len(truth))))[0]
     return found
 
 
-def _best(truth: BoolArray, chances: Doubles, beta: float, weights: Doubles) -> Doubles:
+def best_thresholds(truth: BoolArray, chances: Doubles, beta: float, weights: Doubles) -> Doubles:
     """The threshold of the highest F-score under each row of weights, ``(row,)``.
 
     It lies midway between two neighbours in the ranking, so that rounding cannot move a

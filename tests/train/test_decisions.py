@@ -17,8 +17,13 @@ from landcover.core.errors import BadInput
 from landcover.decide import calibration
 from landcover.models.card import parse_card
 from landcover.models.thresholds import AIMS
-from landcover.train import decisions
-from landcover.train.decisions import choose_thresholds, decide, threshold_evidence
+from landcover.train.decisions import (
+    best_thresholds,
+    choose_thresholds,
+    decide,
+    raw_optimum,
+    threshold_evidence,
+)
 from tests.support.examples import examples
 from tests.support.tiny import tiny_card
 
@@ -77,7 +82,7 @@ def test_the_raw_optimum_has_the_best_f_score_of_scikit_learn() -> None:
     truth, logits, _ = some(60)
     truth, probability = truth[:, -3:], chances(logits)[:, -3:].astype(np.float64)
     for beta in (1.0, 2.0):
-        found = decisions._raw(truth, probability, beta**2)
+        found = raw_optimum(truth, probability, beta**2)
         for k in range(3):
             scores = [
                 fbeta_score(truth[:, k], probability[:, k] >= cut, beta=beta)
@@ -91,7 +96,7 @@ def test_weights_count_patches_as_often_as_they_were_drawn() -> None:
     truth, logits, _ = some()
     own, values = truth[:, -1], chances(logits)[:, -1].astype(np.float64)
     times = np.random.default_rng(0).integers(0, 3, len(own))
-    (weighted,) = decisions._best(own, values, 1.0, times[None].astype(float))
+    (weighted,) = best_thresholds(own, values, 1.0, times[None].astype(float))
     repeated = np.repeat(np.arange(len(own)), times)
     cuts = np.unique(values)
     scores = [f1_score(own[repeated], values[repeated] >= cut) for cut in cuts]
@@ -122,7 +127,7 @@ def test_thresholds_vary_less_between_samples_than_the_raw_optimum() -> None:
         truth[:8, 1] = True
         logits = random.normal(0, 1.2, truth.shape) + 3 * truth - 2
         probability = chances(logits).astype(np.float64)
-        raw.append(decisions._raw(truth, probability, 1.0)[1])
+        raw.append(raw_optimum(truth, probability, 1.0)[1])
         smooth.append(choose_thresholds(truth, probability, np.arange(150) % 30, "ab")["b"])
     assert np.std(smooth) < 0.75 * np.std(raw)
 

@@ -46,6 +46,7 @@ __all__ = [
     "imagenet_trunk",
     "make",
     "minutes_to",
+    "phase_reporter",
     "plan",
     "selection",
 ]
@@ -117,13 +118,13 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
     again = replace(settings, phases=settings.phases[-1:])
     total = settings.epochs + (again.epochs if both else 0)
     runs = out / "runs"
-    on_epoch = _counter(report, 0, total)
+    on_epoch = phase_reporter(report, 0, total)
     first = fit(settings, training, validation, start, runs / "train", on_epoch=on_epoch)
     chosen = selection(first.state, settings.net_options, validation)
     final, fitted = first, training
     if both:
         fitted = training.joined(validation)
-        on_epoch = _counter(report, settings.epochs, total)
+        on_epoch = phase_reporter(report, settings.epochs, total)
         final = fit(again, fitted, None, first.state, runs / "train+validation", on_epoch=on_epoch)
     if not distributed.current().is_main:
         return  # the first process writes for all
@@ -275,7 +276,17 @@ def _after(on_epoch: Callable[[int, Epoch], None], done: int) -> Callable[[Epoch
     return lambda entry: on_epoch(done, entry)
 
 
-def _counter(report: Report | None, before: int, total: int) -> Callable[[int, Epoch], None] | None:
+def phase_reporter(
+    report: Report | None, before: int, total: int
+) -> Callable[[int, Epoch], None] | None:
+    """Make the callback of :func:`fit` that reports progress over several fits.
+
+    Args:
+        report: called after each epoch with the loss, the accuracy on validation, and the
+            minutes until each of :data:`TARGETS` was reached; if None, there is no callback.
+        before: number of epochs in earlier fits.
+        total: number of epochs in all fits.
+    """
     if report is None:
         return None
     seconds = 0.0

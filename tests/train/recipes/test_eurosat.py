@@ -119,7 +119,7 @@ def test_the_time_to_a_target_counts_all_phases() -> None:
 
 def test_progress_reports_each_target_once_with_its_time() -> None:
     reported: list[str] = []
-    on_epoch = eurosat._counter(lambda progress: reported.append(progress.detail), 0, 3)
+    on_epoch = eurosat.phase_reporter(lambda progress: reported.append(progress.detail), 0, 3)
     assert on_epoch is not None
     for number, accuracy in enumerate((0.9, 0.985, 0.99), 1):
         on_epoch(0, entry(number, accuracy))
