@@ -319,7 +319,7 @@ def run_work(
     if cancel:
         stop.set()
     own = {NAME: model or tiny_model()}
-    work = computation._work(needed, Subject(patch), own, kept, threading.Lock())
+    work = computation.work_for(needed, Subject(patch), own, kept, threading.Lock())
     work(ignore, stop)
     return kept
 
@@ -346,7 +346,9 @@ def test_a_stopped_job_keeps_nothing_and_lets_the_next_one_in() -> None:
     with pytest.raises(Cancelled):
         run_work(requests(), random_patch(), cancel=True)
     turn, kept, stop = threading.Lock(), Store(), threading.Event()
-    work = computation._work(requests(), Subject(random_patch()), {NAME: tiny_model()}, kept, turn)
+    work = computation.work_for(
+        requests(), Subject(random_patch()), {NAME: tiny_model()}, kept, turn
+    )
     stop.set()
     with pytest.raises(Cancelled):
         work(ignore, stop)
@@ -365,23 +367,15 @@ def test_the_store_drops_the_least_recently_used() -> None:
     assert (kept.get(first), kept.get(second), kept.get(third)) == (1, None, 3)
 
 
-def test_stop_and_resume(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    began = threading.Event()
-
-    def endless(*_: Any) -> computation.jobs.Work:
-        def work(_report: Any, cancel: threading.Event) -> None:
-            began.set()
-            cancel.wait(PATIENCE_S)
-            raise Cancelled("stopped")
-
-        return work
-
-    with monkeypatch.context() as patched:
-        patched.setattr(computation, "_work", endless)
+def test_stop_and_resume(page: AppTest) -> None:
+    with computation.job_lock():  # the page's job waits for it
         page.selectbox(key="explain_place").select("finland-lake").run()
-        assert began.wait(PATIENCE_S)
-        assert "is being computed" in captions(page)
         job = job_of(page)
+        deadline = time.monotonic() + PATIENCE_S
+        while job.progress.what != "Waiting for another computation":
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert "is being computed" in captions(page)
         page.button(key="explain_stop").click().run()
         while not job.done:
             time.sleep(0.02)

@@ -127,7 +127,7 @@ def store() -> Store:
 
 
 @st.cache_resource
-def _turn() -> threading.Lock:
+def job_lock() -> threading.Lock:
     """Return the lock that the running job holds."""
     return threading.Lock()
 
@@ -171,7 +171,7 @@ def start_missing(requests: Sequence[Request], subject: Subject) -> jobs.Job | N
     if not missing:
         return None
     own = {request.model: job_model(request.model) for request in missing}
-    work = _work(missing, subject, own, kept, _turn())
+    work = work_for(missing, subject, own, kept, job_lock())
     st.session_state[_JOB] = jobs.start(about, work)
     return st.session_state[_JOB]  # type: ignore[no-any-return]  # just put there
 
@@ -188,7 +188,7 @@ def compute_now(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - ea
     kept, own = store(), job_model(request.model)
     piece = kept.get(request)
     if piece is None:
-        with _turn():
+        with job_lock():
             piece = next(_pieces([request], subject, own, ignore, threading.Event()))
         kept.put(request, piece)
     if isinstance(piece, Failed):
@@ -224,13 +224,23 @@ def _watch(job: jobs.Job, shown: int) -> None:
         st.button("Stop", key="explain_stop", icon=":material/cancel:", on_click=job.cancel)
 
 
-def _work(
+def work_for(
     requests: Sequence[Request],
     subject: Subject,
     own: Mapping[str, Model],
     kept: Store,
     turn: threading.Lock,
 ) -> jobs.Work:
+    """Return the work of a job that computes results and keeps each as soon as it is ready.
+
+    Args:
+        requests: the results to compute; neighbours in the list of the same group share passes.
+        subject: what is explained.
+        own: name → model that only jobs use.
+        kept: where to keep the results.
+        turn: the lock that the job waits for and holds while it works.
+    """
+
     def work(report: Report, cancel: threading.Event) -> None:
         report(Progress(what="Waiting for another computation"))
         while not turn.acquire(timeout=_WAIT_S):
