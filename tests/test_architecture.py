@@ -1,7 +1,10 @@
-"""Test that modules stay short and the top folder small."""
+"""Test that modules stay short, the top folder small, and tests use public names only."""
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,60 @@ from tests.conftest import ROOT
 LONGEST_FILE = 450
 MOST_TOP_MODULES = 25
 
+PRIVATE = re.compile(r"_(?!_)\w*(?<!_)")
+"""A private name. Names such as ``__len__`` and ``_repr_html_`` are protocols of other programs."""
+PATCHES = {"setattr", "getattr", "delattr", "hasattr", "object", "patch"}
+"""Functions that take the name of an attribute as text."""
+
 
 def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
+
+
+def private(dotted: str) -> bool:
+    return any(PRIVATE.fullmatch(part) for part in dotted.split("."))
+
+
+def is_ours(module: str) -> bool:
+    return module.split(".", maxsplit=1)[0] in {"landcover", "pages"}
+
+
+def of_self(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
+
+
+def private_uses(code: str) -> Iterator[str]:
+    """Find the private names that a test takes from landcover and pages.
+
+    Private attributes of all objects count, except those of ``self`` and ``cls`` that the file
+    itself defines: they belong to the test's own classes.
+    """
+    nodes = list(ast.walk(ast.parse(code)))
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    own |= {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and of_self(node)
+    }
+    for node in nodes:
+        match node:
+            case ast.ImportFrom(module=str(module), names=names) if is_ours(module):
+                yield from (f"{module}.{a.name}" for a in names if private(f"{module}.{a.name}"))
+            case ast.Import(names=names):
+                yield from (a.name for a in names if is_ours(a.name) and private(a.name))
+            case ast.Attribute(attr=name) if private(name):
+                if not (of_self(node) and name in own):
+                    yield ast.unparse(node)
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=args) if (
+                name in PATCHES
+            ):
+                texts = [a.value for a in args if isinstance(a, ast.Constant)]
+                yield from (text for text in texts if isinstance(text, str) and private(text))
+            case ast.Constant(value=str(text)) if "import " in text:  # code for another process
+                try:
+                    yield from private_uses(text)
+                except SyntaxError:
+                    continue
 
 
 @pytest.mark.parametrize("package", ["landcover", "pages"])
@@ -28,3 +82,33 @@ def test_no_module_is_too_long(package: str) -> None:
 
 def test_few_modules_are_outside_the_packages() -> None:
     assert len(list((ROOT / "landcover").glob("*.py"))) <= MOST_TOP_MODULES
+
+
+def test_no_test_uses_a_private_name() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix(): uses
+        for path in modules("tests")
+        if path != Path(__file__)  # the examples below are such uses
+        and (uses := sorted(private_uses(path.read_text(encoding="utf-8"))))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from landcover.net.http import _get", ["landcover.net.http._get"]),
+        ("from landcover.net import _http", ["landcover.net._http"]),
+        ("import pages.parts._state", ["pages.parts._state"]),
+        ("from landcover.net import http\nhttp._get()", ["http._get"]),
+        ("cache._files = 3\nself._mine = 4\nself._mine", ["cache._files"]),
+        ("class Fast(Cache):\n  def size(self): return self._files", ["self._files"]),
+        ("monkeypatch.setattr(http, '_get', None)", ["_get"]),
+        ("monkeypatch.setattr('landcover.net.http._get', None)", ["landcover.net.http._get"]),
+        ("run(['-c', 'from landcover import _api'])", ["landcover._api"]),
+        ("from tests.support import _tiny\nfigure._repr_png_()\nnet.__class__", []),
+        ("open('a' + '_labels.json').read().split('_')", []),
+    ],
+)
+def test_private_names_are_found(code: str, found: list[str]) -> None:
+    assert sorted(private_uses(code)) == found
