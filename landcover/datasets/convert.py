@@ -68,7 +68,14 @@ class Converted:
 
 
 def convert(
-    dataset: Dataset, out: Path, *, flawed: bool = False, report: Report = ignore
+    dataset: Dataset,
+    out: Path,
+    *,
+    flawed: bool = False,
+    report: Report = ignore,
+    block: int = BLOCK,
+    processes_from: int = PROCESSES_FROM,
+    spare_bytes: int = SPARE_BYTES,
 ) -> Converted:
     """Write a data set as a fast store, or resume an interrupted conversion; then verify it.
 
@@ -77,6 +84,10 @@ def convert(
         out: the store's folder; missing, empty, or of the same conversion.
         flawed: whether to include the patches with clouds, shadows or snow.
         report: called with the patches or bytes done.
+        block: patches between two entries of the journal; a conversion resumes only with the
+            same number.
+        processes_from: largest number of patches that one process reads alone.
+        spare_bytes: disk space required in addition to the pixels.
 
     Raises:
         BadInput: a patch cannot be read, the disk lacks space, the folder contains other
@@ -89,10 +100,12 @@ def convert(
     if memory_mapped.is_store(out):
         return _complete(out, fingerprint, report)
     _check_folder(out)
-    journal = _Journal(out, fingerprint)
+    journal = _Journal(out, fingerprint, block)
     done = journal.resume()
-    _check_space(out, len(records) - done)
-    _append(out, records, done, journal, report)
+    left = len(records) - done
+    _check_space(out, left, spare_bytes)
+    with _readers(left, processes_from) as pool:
+        _append(records, journal, pool, report)
     files = _finish_arrays(out, journal, len(records), report)
     _write_table(out, records, journal.places())
     table = _described(out / TABLE_FILE)
@@ -106,10 +119,11 @@ def convert(
 class _Journal:
     """The list of written blocks, a line each, after a first line that identifies the data."""
 
-    def __init__(self, out: Path, fingerprint: str) -> None:
+    def __init__(self, out: Path, fingerprint: str, block: int) -> None:
         self.path = out / JOURNAL_FILE
         self.out = out
-        self.head = {"mark": fingerprint, "block": BLOCK}
+        self.head = {"mark": fingerprint, "block": block}
+        self.block = block
         self.blocks: list[dict[str, Any]] = []
 
     def resume(self) -> int:
@@ -166,24 +180,22 @@ class _Journal:
         return columns
 
     def _on_disk(self, before: int, block: dict[str, Any]) -> bool:
-        end = before * BLOCK + len(block["crs"])
+        end = before * self.block + len(block["crs"])
         return all(
             path.exists() and path.stat().st_size >= _head_bytes(name) + end * _row_bytes(name)
             for name, path in _parts(self.out).items()
         )
 
 
-def _append(
-    out: Path, records: Sequence[Record], done: int, journal: _Journal, report: Report
-) -> None:
+def _append(records: Sequence[Record], journal: _Journal, pool: Executor, report: Report) -> None:
     """Read the remaining patches and write them, a block at a time."""
+    done, size = journal.patches, journal.block
     with ExitStack() as stack:
         files = {
             name: stack.enter_context(_opened(path, name, len(records), done))
-            for name, path in _parts(out).items()
+            for name, path in _parts(journal.out).items()
         }
-        pool = stack.enter_context(_readers(len(records) - done))
-        blocks = [records[start : start + BLOCK] for start in range(done, len(records), BLOCK)]
+        blocks = [records[start : start + size] for start in range(done, len(records), size)]
         for natives in map_ahead(pool, read_records, blocks, os.cpu_count() or 1):
             sums = {
                 name: _write_block(file, np.stack([getattr(n, name) for n in natives]))
@@ -194,9 +206,9 @@ def _append(
             report(Progress(what="Converting", done=done, total=len(records), unit="patches"))
 
 
-def _readers(patches: int) -> Executor:
+def _readers(patches: int, processes_from: int) -> Executor:
     """Create the executor for reading blocks: one process per core if there are many patches."""
-    if patches <= PROCESSES_FROM:
+    if patches <= processes_from:
         return ThreadPoolExecutor(1)
     return ProcessPoolExecutor(
         os.cpu_count(),
@@ -341,8 +353,8 @@ def _check_folder(out: Path) -> None:
         )
 
 
-def _check_space(out: Path, patches: int) -> None:
-    need, free = patches * PATCH_BYTES + SPARE_BYTES, shutil.disk_usage(out).free
+def _check_space(out: Path, patches: int, spare_bytes: int) -> None:
+    need, free = patches * PATCH_BYTES + spare_bytes, shutil.disk_usage(out).free
     if need > free:
         raise BadInput(
             f"The store needs {need / 1e9:,.1f} GB more and the disk of '{shown(out.name)}' has "

@@ -112,11 +112,7 @@ def test_arrays_are_plain_numpy_files(folders: Dataset, store: Path) -> None:
     assert manifest["files"][0]["bands"] == ["B02", "B03", "B04", "B08"]
 
 
-def test_a_killed_conversion_is_resumed(
-    folders: Dataset, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(convert, "BLOCK", 2)
-
+def test_a_killed_conversion_is_resumed(folders: Dataset, store: Path, tmp_path: Path) -> None:
     class Killed(Exception):
         pass
 
@@ -126,7 +122,7 @@ def test_a_killed_conversion_is_resumed(
 
     out = tmp_path / "cut"
     with pytest.raises(Killed):
-        convert.convert(folders, out, flawed=True, report=kill)
+        convert.convert(folders, out, flawed=True, report=kill, block=2)
     assert not memory_mapped.is_store(out)
     with pytest.raises(BadInput, match="does not contain BigEarthNet"):
         open_dataset("bigearthnet", out)
@@ -137,7 +133,7 @@ def test_a_killed_conversion_is_resumed(
         file.write(b"half a patch")
     seen: list[tuple[str, int, int]] = []
     done = convert.convert(
-        folders, out, flawed=True, report=lambda p: seen.append((p.what, p.done, p.total))
+        folders, out, flawed=True, block=2, report=lambda p: seen.append((p.what, p.done, p.total))
     )
     assert (done.resumed, done.patches) == (4, 9)
     assert seen[:3] == [("Converting", 6, 9), ("Converting", 8, 9), ("Converting", 9, 9)]
@@ -147,11 +143,9 @@ def test_a_killed_conversion_is_resumed(
 
 
 def test_several_processes_write_the_same_as_one(
-    folders: Dataset, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: Dataset, store: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(convert, "PROCESSES_FROM", 0)
-    monkeypatch.setattr(convert, "BLOCK", 5)
-    convert.convert(folders, tmp_path / "many", flawed=True)
+    convert.convert(folders, tmp_path / "many", flawed=True, processes_from=0, block=5)
     for name in GRIDS:
         file = f"{name}.npy"
         assert (tmp_path / "many" / file).read_bytes() == (store / file).read_bytes()
@@ -166,17 +160,14 @@ def test_the_same_call_verifies_a_complete_store(folders: Dataset, store: Path) 
         convert.convert(open_dataset("bigearthnet", store), store.parent / "again")
 
 
-def test_unsuitable_folders_for_a_store_are_refused(
-    folders: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unsuitable_folders_for_a_store_are_refused(folders: Dataset, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(BadInput, match="contains other files: choose an empty folder"):
         convert.convert(folders, tmp_path)
     with pytest.raises(BadInput, match="cannot be created or read"):
         convert.convert(folders, tmp_path / "letter.txt")
-    monkeypatch.setattr(convert, "SPARE_BYTES", 10**18)
     with pytest.raises(BadInput, match=r"needs 1,000,000,000\.0 GB more and the disk of 'full'"):
-        convert.convert(folders, tmp_path / "full")
+        convert.convert(folders, tmp_path / "full", spare_bytes=10**18)
 
 
 def test_files_that_differ_from_what_was_written_are_detected(
