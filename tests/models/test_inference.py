@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -112,7 +113,9 @@ def test_chunks_give_the_scores_of_the_full_batch() -> None:
 
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("landcover.models.inference.allowed_cores", lambda: 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.delenv("LANDCOVER_CORES", raising=False)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -125,7 +128,7 @@ def test_several_cores_give_the_scores_of_one(count: int, monkeypatch: pytest.Mo
     net, pixels = made("spectral", count)
     scorer = Scorer(net, pixels[:2], "float32")
     with monkeypatch.context() as patch:
-        patch.setattr("landcover.models.inference.allowed_cores", lambda: 1)
+        patch.setenv("OMP_NUM_THREADS", "1")
         alone = scorer(pixels)
     assert torch.allclose(scorer(pixels), alone, rtol=1e-5, atol=1e-5)
     assert torch.get_num_threads() == 2
@@ -139,7 +142,8 @@ def test_torchs_number_of_threads_limits_the_cores(
     *, ours: bool, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = []
-    monkeypatch.setattr("landcover.models.inference.single_threaded", lambda: ours)
+    if ours:  # as set by landcover.core.threads.configure_threads
+        monkeypatch.setenv("LANDCOVER_CORES", "2")
     torch.set_num_threads(1)
     net, pixels = made("trigrid", 8)
     scorer = Scorer(net, pixels[:2], "float32")
