@@ -166,26 +166,21 @@ def test_methods_are_compared(page: AppTest) -> None:
         assert explanation.METHODS[name].title in markdown(page)
 
 
-def test_a_net_without_gradients_is_explained_in_a_sentence(
-    page: AppTest, zoo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert zoo.is_dir()
+def test_a_net_without_gradients_is_explained_in_a_sentence(page: AppTest, zoo: Path) -> None:
     real = loaded_models.card("one")
-    monkeypatch.setattr(loaded_models, "card", lambda _: real.with_fields(explainable=False))
+    real.with_fields(explainable=False).write(zoo / "one")
     page.run()
     assert real.explainable
     assert any("has no gradients" in item.value for item in page.info)
     assert labels(page) == []
 
 
-def test_a_colour_picture_has_maps_but_no_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(computation, "store", Store)
+def test_a_colour_picture_has_maps_but_no_neighbours() -> None:
     st.cache_resource.clear()
     test = AppTest.from_file(PAGE, default_timeout=60)
     test.session_state["app_page"] = "by itself"
     test.session_state["classify_pictures"] = {"picture:x": picture_of(pixels(100, 80), "my_f.png")}
     test.session_state["classify_trail"] = [choice.Chosen(colours="picture:x", row=18, col=8)]
-    monkeypatch.undo()
     finished(test.run())
     st.cache_resource.clear()
     assert labels(test) == ["Maps as PNG", "Maps as JSON", "Bands as CSV"]

@@ -102,16 +102,14 @@ def test_limits_state_the_measured_accuracy(tmp_path: Path) -> None:
     assert "not been measured" in picture_limits.limits_of(tmp_path)[-1]
 
 
-def test_limits_compare_twelve_bands_with_three(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_limits_compare_twelve_bands_with_three(tmp_path: Path) -> None:
     comparison = picture_limits.limits_of(tmp_path)[-2]
     for name in (picture_limits.ALL_BANDS, picture_limits.THREE_BANDS):
         metrics = read_report(registry.default().folder(name), "bigearthnet-v2", "test").metrics
         low, high = metrics.confidence_intervals["micro_ap"]
         assert f"{metrics.micro_ap:.3f} [{low:.3f}, {high:.3f}]" in comparison
-    monkeypatch.setattr(picture_limits, "THREE_BANDS", "class-of-no-model")
-    assert picture_limits.limits_of(tmp_path)[:-1] == picture_limits.LIMITS
+    with registry.use(registry.Registry(shipped=tmp_path)):  # no models
+        assert picture_limits.limits_of(tmp_path)[:-1] == picture_limits.LIMITS
 
 
 def test_models_refuse_other_kinds_of_input(model: Model) -> None:

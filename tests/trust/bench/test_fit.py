@@ -7,6 +7,8 @@ from threading import Event
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from landcover.core.errors import BadInput, Cancelled, ModelMismatch
 from landcover.core.raster import Raster
@@ -60,14 +62,11 @@ def test_fitting_can_be_cancelled(model: Model) -> None:
         fit.fit(model, trust_cases.dataset(), report=lambda _: stop.set(), cancel=stop)
 
 
-def test_a_model_without_features_only_gets_a_bound_for_the_spectrum(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise ModelMismatch("has no features")
-
-    monkeypatch.setattr(fit, "features_and_scores", refuse)
-    known = fit.fit(model, trust_cases.dataset())
+def test_a_model_without_features_only_gets_a_bound_for_the_spectrum(model: Model) -> None:
+    plain = Model(model.card, nn.Flatten(), model.device)
+    with pytest.raises(ModelMismatch, match="computes no features"):
+        features_and_scores(plain, torch.zeros(1, 12, 120, 120))
+    known = fit.fit(plain, trust_cases.dataset())
     assert known.space is None
     assert set(known.bounds) == {"spectrum"}
 
