@@ -35,7 +35,6 @@ __all__ = [
     "DRAWS",
     "PSEUDO_POSITIVES",
     "THRESHOLD_RULE",
-    "Choice",
     "Doubles",
     "Groups",
     "best_thresholds",
@@ -47,8 +46,6 @@ __all__ = [
 
 Doubles = npt.NDArray[np.float64]
 Groups = npt.NDArray[Any]
-Choice = Callable[[BoolArray, Doubles, float], Doubles]
-"""From truth, probability and beta² to the threshold of each class."""
 
 DRAWS: Final = 200
 PSEUDO_POSITIVES: Final = 10.0
