@@ -1,8 +1,8 @@
-"""Print the speed figures that docs/speed.md quotes, with medians: ``make bench``.
+"""Measure the speeds that docs/speed.md quotes and print their medians: ``make bench``.
 
-Each figure is taken here and now, on this machine. Speeds of training and inference are
-also a ratio against a plain loop (see :mod:`tools.bench_models`): there torch's threads wait as
-they do by default, which favours the plain loop, and elsewhere as they do in the app.
+Everything is measured on this machine during the run. Training and inference are also
+compared with a plain loop (see :mod:`tools.bench_models`). In that comparison, torch's threads
+wait as they do by default, which favours the plain loop; in all others they wait as in the app.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from landcover.core.threads import configure_threads
 
 RATIOS = ("train", "infer")
-# A caller that starts a process for each kind of part sets nothing, since both would inherit it.
+# A parent that starts one process for each kind of part configures nothing: both would inherit it.
 if sys.argv[1:] and not set(RATIOS) & set(sys.argv):
     configure_threads()
 
@@ -41,7 +41,7 @@ from tools.bench_models import show
 
 
 def main() -> None:
-    """Run the benchmarks that were asked for, by default all."""
+    """Run the requested benchmarks, by default all."""
     parts: dict[str, Callable[[], None]] = {
         "classify": classify,
         "start": cold_start,
@@ -54,7 +54,7 @@ def main() -> None:
     ratios = [name for name in chosen if name in RATIOS]
     others = [name for name in chosen if name not in RATIOS]
     if ratios and others:
-        # How threads wait is settled before torch is imported: each kind has a process of its own.
+        # Threads are configured before torch is imported, so each kind runs in its own process.
         for some in (others, ratios):
             subprocess.run([sys.executable, __file__, *some], check=True)
         return
@@ -67,26 +67,26 @@ def main() -> None:
 
 
 def classify() -> None:
-    """A warm classification of one patch: the net alone, and with the verdict, as the page does."""
+    """Time the classification of one patch after a warm-up, without and with the verdict."""
     model = registry.default().load(device="cpu")
     patches = [sources.read(name) for name in NAMES]
-    ways: dict[str, Callable[[Model, Raster], object]] = {
+    modes: dict[str, Callable[[Model, Raster], object]] = {
         "warm classification of one patch": lambda model, patch: model.predict(patch),
         "… with the verdict": predict,
     }
-    for title, way in ways.items():
-        way(model, patches[0])
+    for title, run_mode in modes.items():
+        run_mode(model, patches[0])
         seconds = []
         for _ in range(10):
             for patch in patches:
                 begin = time.perf_counter()
-                way(model, patch)
+                run_mode(model, patch)
                 seconds.append(time.perf_counter() - begin)
-        show(title, [1000 * s for s in seconds], "ms", "goal ≤ 100" if title[0] != "…" else "")
+        show(title, [1000 * s for s in seconds], "ms", "target ≤ 100" if title[0] != "…" else "")
 
 
 def cold_start(runs: int = 3) -> None:
-    """From the command to the first drawn map in a real browser."""
+    """Time from starting the command until the first map is drawn in a real browser."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only this part needs it
 
     from tests.browser.chromium import ARGUMENTS, executable  # noqa: PLC0415
@@ -123,7 +123,7 @@ def cold_start(runs: int = 3) -> None:
                 server.terminate()
                 server.wait()
         browser.close()
-    show("cold start to the first drawn map", seconds, "s", "goal ≤ 8")
+    show("cold start to the first drawn map", seconds, "s", "target ≤ 8")
 
 
 def _free_port() -> int:
@@ -133,7 +133,7 @@ def _free_port() -> int:
 
 
 def _open(page: object, url: str) -> None:
-    """Open a page as soon as its server answers."""
+    """Open a page as soon as its server responds."""
     from playwright.sync_api import Error, Page  # noqa: PLC0415
 
     assert isinstance(page, Page)

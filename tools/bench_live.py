@@ -1,9 +1,9 @@
-"""Print how fast, and with how little traffic, live imagery is fetched: part of ``make bench``.
+"""Measure time and traffic of fetching live imagery: part of ``make bench``.
 
-A web server on loopback holds real scenes as Earth Search lays them out and waits before each
-answer. Ours, ``odc.stac.load`` and a plain loop of rasterio read the same twelve bands of the
-same square from it in turns, each in a process of its own, and must bring the same numbers.
-Requests and bytes are counted at the server.
+A web server on loopback serves real scenes in the layout of Earth Search and waits before each
+response. Our reader, ``odc.stac.load`` and a plain rasterio loop read the same twelve bands of the
+same square from it in turns, each in its own process, and must return the same numbers.
+The server counts requests and bytes.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from tests.live.stac_front import StacFront
 ROOT: Final = Path(__file__).parent.parent
 SHARED: Final = ROOT.parent / "shared" / "data"
 ARCHIVE: Final = ROOT / ".pytest_cache" / "d" / "live-archive"
-"""Where the tests keep it: it is written once for both."""
-OTHERS: Final = ROOT / ".venv-bench"
-"""Environment of what ours is compared with; the Makefile stamps it when it is complete."""
+"""The tests use the same folder, so the archive is written only once."""
+COMPARISON_VENV: Final = ROOT / ".venv-bench"
+"""Environment of the readers to compare with; the Makefile adds ``.done`` when it is complete."""
 STYLE: Final = "earth-search"
 SCENE: Final = "S2A_33UUP_20170613_0_L2A"
 WARM_UP: Final = "S2A_31TDG_20200128_0_L2A"
@@ -48,7 +48,7 @@ NEXT_PLACE: Final = "three quarters"
 
 @dataclass
 class Readings:
-    """What one way of reading took, a list entry a run."""
+    """What one reader needed: one list entry for each run."""
 
     seconds: list[float] = field(default_factory=list)
     requests: list[int] = field(default_factory=list)
@@ -56,24 +56,26 @@ class Readings:
 
     @property
     def median(self) -> float:
-        """Seconds of the middle run."""
+        """Median seconds of a run."""
         return statistics.median(self.seconds)
 
 
 class Client:
-    """A process that reads in one way when told to; a context manager."""
+    """A process with one reader that reads on request; a context manager."""
 
-    def __init__(self, way: str, environment: Mapping[str, str], folder: Path) -> None:
-        python = str(OTHERS / "bin" / "python") if way.startswith("odc") else sys.executable
+    def __init__(self, reader: str, environment: Mapping[str, str], folder: Path) -> None:
+        python = (
+            str(COMPARISON_VENV / "bin" / "python") if reader.startswith("odc") else sys.executable
+        )
         script = str(Path(__file__).parent / "bench_live_client.py")
-        self._out = folder / f"{way}.npy"
+        self._out = folder / f"{reader}.npy"
         self._process = subprocess.Popen(
-            [python, script, way],
+            [python, script, reader],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            # odc's reader warns of a grid of its own that has no position.
+            # odc's reader warns about a grid without a position that it makes itself.
             env={**environment, "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(ROOT)},
         )
 
@@ -86,24 +88,28 @@ class Client:
         self._process.wait(30)
 
     def read(self, job: Mapping[str, Any]) -> tuple[float, npt.NDArray[np.uint16]]:
-        """Seconds, and digital numbers ``(12, 120, 120)``."""
+        """Return the seconds that a read took and its digital numbers ``(12, 120, 120)``.
+
+        Raises:
+            SystemExit: the reader failed.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({**job, "out": str(self._out)}) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            raise SystemExit("error: a way of reading failed; its traceback is above")
+            raise SystemExit("error: a reader failed; its traceback is above")
         return float(json.loads(answer)), np.load(self._out)
 
 
 class Bench:
-    """The servers, the scene, and what was read of it so far.
+    """The servers, the scenes and the measurements so far; a context manager.
 
     Args:
         archive: the scenes.
-        latency: seconds before every answer.
-        folder: for what the clients write.
+        latency: seconds before every response.
+        folder: where the clients write their results.
     """
 
     def __init__(self, archive: Archive, latency: float, folder: Path) -> None:
@@ -112,7 +118,7 @@ class Bench:
         self.readings: dict[str, Readings] = {}
         self._folder = folder
         self._stack = ExitStack()
-        self._homes = 0
+        self._caches = 0
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -132,24 +138,24 @@ class Bench:
         stac = self._stack.enter_context(stac_server.StacServer({STYLE: items}))
         return self._stack.enter_context(StacFront(STYLE, self.server.url, stac.url(STYLE)))
 
-    def new_home(self) -> str:
-        """A folder in which nothing was kept yet."""
-        self._homes += 1
-        return str(self._folder / f"home-{self._homes}")
+    def new_cache(self) -> str:
+        """Return the path of a new, empty cache folder."""
+        self._caches += 1
+        return str(self._folder / f"cache-{self._caches}")
 
-    def client(self, way: str) -> Client:
-        """A process that has read another scene already, so that its libraries are loaded."""
+    def client(self, reader: str) -> Client:
+        """Start a process and let it read another scene first, so that its libraries are loaded."""
         variable = "LANDCOVER_CATALOG_EARTH_SEARCH"
         environment = {**os.environ, f"{variable}_HOSTS": self.server.host}
         if self.front is not None:
             environment[variable] = self.front.url
-        client = Client(way, environment, self._folder)
+        client = Client(reader, environment, self._folder)
         self._wait(0.0)
-        client.read(self.job(WARM_UP, PLACES["gap"], self.new_home()))
+        client.read(self.job(WARM_UP, PLACES["gap"], self.new_cache()))
         return client
 
-    def job(self, scene: str, place: Place, home: str) -> dict[str, Any]:
-        """What a client is told to read."""
+    def job(self, scene: str, place: Place, cache_folder: str) -> dict[str, Any]:
+        """Describe what a client must read, as JSON values."""
         return {
             "item": self._items[scene],
             "assets": list(CATALOGUES[STYLE].assets.values()),
@@ -158,21 +164,21 @@ class Bench:
             "left": place.window.left,
             "top": place.window.top,
             "crs": f"EPSG:{place.window.epsg}",
-            "home": home,
+            "cache_folder": cache_folder,
         }
 
-    def timed(self, client: Client, name: str, home: str, place: str = PLACE) -> None:
-        """One read under latency; its figures are added, its numbers held against the source."""
+    def timed(self, client: Client, name: str, cache_folder: str, place: str = PLACE) -> None:
+        """Time one read under latency, record it, and compare its numbers with the source."""
         servers = [self.server, *([self.front] if self.front else [])]
         self._wait(self.latency)
         before = [(len(server.requests), server.sent) for server in servers]
-        seconds, numbers = client.read(self.job(SCENE, PLACES[place], home))
-        found = self.readings.setdefault(name, Readings())
-        found.seconds.append(seconds)
-        found.requests.append(
+        seconds, numbers = client.read(self.job(SCENE, PLACES[place], cache_folder))
+        measured = self.readings.setdefault(name, Readings())
+        measured.seconds.append(seconds)
+        measured.requests.append(
             sum(len(s.requests) - n for s, (n, _) in zip(servers, before, strict=True))
         )
-        found.bytes.append(sum(s.sent - n for s, (_, n) in zip(servers, before, strict=True)))
+        measured.bytes.append(sum(s.sent - n for s, (_, n) in zip(servers, before, strict=True)))
         self._verify(name, numbers, place)
 
     def _wait(self, latency: float) -> None:
@@ -186,22 +192,26 @@ class Bench:
         for index, band in enumerate(BAND_NAMES):
             times = RESOLUTION[band] // 10
             truth = expected[band].repeat(times, axis=0).repeat(times, axis=1)
-            if name.startswith("ours"):  # what shows no ground is 0 in ours
+            if name.startswith("ours"):  # our reader sets pixels without ground to 0
                 truth = np.where(hidden, 0, truth)
             if not np.array_equal(numbers[index], truth):
-                raise SystemExit(f"error: {name} brings other numbers in {band} than the source")
+                raise SystemExit(f"error: {name} returns other numbers in {band} than the source")
 
 
 def main() -> None:
-    """Measure, print, and say which goals are met."""
+    """Measure, and print the results and which targets are met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--runs", type=int, default=5, help="of each way (default: 5)")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each reader (default: 5)")
     parser.add_argument(
-        "--latency", type=float, default=50.0, metavar="MS", help="of each answer (default: 50)"
+        "--latency",
+        type=float,
+        default=50.0,
+        metavar="MS",
+        help="latency of each response (default: 50)",
     )
     options = parser.parse_args()
     if not SHARED.is_dir():
-        print("live imagery: skipped, for the real scenes in ../shared/data are not here")
+        print("live imagery: skipped, because the real scenes in ../shared/data are missing")
         return
     archive = build(ARCHIVE, SHARED)
     with (
@@ -209,78 +219,83 @@ def main() -> None:
         Bench(archive, options.latency / 1000, Path(folder)) as bench,
     ):
         for _ in range(options.runs):
-            turn(bench)
+            run_all(bench)
         print(
             f"live imagery: {options.latency:g} ms latency a request on loopback, medians of "
-            f"{options.runs}; every way brought the source's own numbers"
+            f"{options.runs}; every reader returned exactly the source's numbers"
         )
         speeds(bench.readings)
         traffic(bench)
 
 
-def turn(bench: Bench) -> None:
-    """Every way once, so that a machine whose speed drifts favours none."""
-    home = bench.new_home()
+def run_all(bench: Bench) -> None:
+    """Run every reader once, so that a machine whose speed drifts favours none."""
+    cache_folder = bench.new_cache()
     with bench.client("ours") as client:
-        bench.timed(client, "ours, cold", home)
-        bench.timed(client, "ours, beside it", home, NEXT_PLACE)
-    with bench.client("ours") as client:  # another process: only the disk remembers
-        bench.timed(client, "ours, warm", home)
+        bench.timed(client, "ours, cold", cache_folder)
+        bench.timed(client, "ours, an adjacent square", cache_folder, NEXT_PLACE)
+    with bench.client("ours") as client:  # another process: only the disk cache is shared
+        bench.timed(client, "ours, warm", cache_folder)
     if bench.front is not None:
         with bench.client("click") as client:
-            bench.timed(client, "ours, from click to patch", bench.new_home())
-    ways = ["rasterio", "rasterio-titiler"] + ["odc", "odc-pool"] * (OTHERS / ".done").is_file()
-    for way in ways:
-        with bench.client(way) as client:
-            bench.timed(client, NAMES[way], bench.new_home())
+            bench.timed(client, "ours, with search and preview", bench.new_cache())
+    readers = ["rasterio", "rasterio-titiler"] + ["odc", "odc-pool"] * (
+        COMPARISON_VENV / ".done"
+    ).is_file()
+    for reader in readers:
+        with bench.client(reader) as client:
+            bench.timed(client, NAMES[reader], bench.new_cache())
 
 
 NAMES: Final = {
     "rasterio": "rasterio band after band, GDAL's defaults",
     "rasterio-titiler": "rasterio band after band, titiler's settings",
     "odc": "odc.stac.load, its defaults",
-    "odc-pool": "odc.stac.load, a pool of 12 and its settings for the cloud",
+    "odc-pool": "odc.stac.load, a pool of 12 and its cloud settings",
 }
-GOALS: Final = {"rasterio": 10, "rasterio-titiler": 10, "odc": 5, "odc-pool": 5}
-WARM_GOAL: Final = 20
+TARGETS: Final = {"rasterio": 10, "rasterio-titiler": 10, "odc": 5, "odc-pool": 5}
+WARM_TARGET: Final = 20
 
 
 def speeds(readings: Mapping[str, Readings]) -> None:
-    """Each way's seconds, and how many times as long as ours it took."""
-    for name, found in readings.items():
-        low, high = min(found.seconds), max(found.seconds)
+    """Print the seconds of each reader and how many times as long as ours it took."""
+    for name, measured in readings.items():
+        low, high = min(measured.seconds), max(measured.seconds)
         print(
-            f"  {name}: {1000 * found.median:.0f} ms ({1000 * low:.0f} to {1000 * high:.0f}), "
-            f"{statistics.median(found.requests):.0f} requests, "
-            f"{statistics.median(found.bytes) / 1e6:.2f} MB"
+            f"  {name}: {1000 * measured.median:.0f} ms ({1000 * low:.0f} to {1000 * high:.0f}), "
+            f"{statistics.median(measured.requests):.0f} requests, "
+            f"{statistics.median(measured.bytes) / 1e6:.2f} MB"
         )
     if NAMES["odc"] not in readings:
-        print("  odc.stac.load: skipped, for requirements-bench.txt is not installed")
-    for way, goal in GOALS.items():
-        found = readings.get(NAMES[way], Readings())
-        for state, aim in (("cold", goal), ("warm", WARM_GOAL)) if found.seconds else ():
-            ratio = found.median / readings[f"ours, {state}"].median
-            _goal(f"ours {state} against {NAMES[way]}", f"{ratio:.1f} ×", f"≥ {aim}", ratio >= aim)
+        print("  odc.stac.load: skipped, because requirements-bench.txt is not installed")
+    for reader, target in TARGETS.items():
+        measured = readings.get(NAMES[reader], Readings())
+        for state, aim in (("cold", target), ("warm", WARM_TARGET)) if measured.seconds else ():
+            ratio = measured.median / readings[f"ours, {state}"].median
+            _print_target(
+                f"ours {state} against {NAMES[reader]}", f"{ratio:.1f} ×", f"≥ {aim}", ratio >= aim
+            )
 
 
 def traffic(bench: Bench) -> None:
-    """Requests and bytes a patch, against the blocks that the square touches."""
+    """Print requests and bytes for a patch, compared with the blocks that the square touches."""
     granule = bench.archive.granule(SCENE, STYLE)
     files = len(BAND_NAMES) + 1
     for name, place, known in (
-        ("ours, cold", PLACE, "headers not known"),
-        ("ours, beside it", NEXT_PLACE, "headers known"),
+        ("ours, cold", PLACE, "headers not cached"),
+        ("ours, an adjacent square", NEXT_PLACE, "headers cached"),
     ):
-        found = bench.readings[name]
-        each = max(found.requests) / files
+        measured = bench.readings[name]
+        each = max(measured.requests) / files
         blocks = sum(
             block_bytes(bench.archive, granule, asset, PLACES[place])
             for asset in (*BAND_NAMES, "SCL")
         )
-        ratio = max(found.bytes) / blocks
-        _goal(f"requests a file, {known}", f"{each:.2f}", "≤ 2", each <= 2)
-        _goal(
-            f"bytes, {known}: {max(found.bytes) / 1e6:.2f} MB for {blocks / 1e6:.2f} MB of blocks",
+        ratio = max(measured.bytes) / blocks
+        _print_target(f"requests a file, {known}", f"{each:.2f}", "≤ 2", each <= 2)
+        _print_target(
+            f"bytes, {known}: {max(measured.bytes) / 1e6:.2f} MB"
+            f" for {blocks / 1e6:.2f} MB of blocks",
             f"{ratio:.2f} ×",
             "≤ 2",
             ratio <= 2,
@@ -288,7 +303,7 @@ def traffic(bench: Bench) -> None:
 
 
 def block_bytes(archive: Archive, granule: Granule, asset: str, place: Place) -> int:
-    """Stored size of the blocks of a file that a square touches."""
+    """Return the stored size, in bytes, of the blocks of a file that a square touches."""
     with rasterio.open(archive.path(granule, asset)) as raster:
         tall, wide = raster.block_shapes[0]
         pixel = RESOLUTION[asset]
@@ -302,8 +317,8 @@ def block_bytes(archive: Archive, granule: Granule, asset: str, place: Place) ->
         )
 
 
-def _goal(what: str, value: str, goal: str, met: bool) -> None:  # noqa: FBT001
-    print(f"  {what}: {value}  (goal {goal}{'' if met else ', not met'})", flush=True)
+def _print_target(what: str, value: str, target: str, met: bool) -> None:  # noqa: FBT001
+    print(f"  {what}: {value}  (target {target}{'' if met else ', not met'})", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""One way to read twelve bands of a scene, timed in a process of its own.
+"""Read twelve bands of a scene with one reader and time it, in a separate process.
 
-``bench_live.py`` starts this with the name of a way and a description of the job, and then
-sends one JSON line a read; each is answered with the seconds that it took. What is imported
-and set up before the first answer is not counted, and a scene that is not timed is read once
-before. It runs in the environment of ``requirements-bench.txt`` too, so it imports nothing of
-the project at its head.
+``bench_live.py`` starts this script with the name of a reader and then sends one JSON line for
+each read; the script replies with the seconds that the read took. Imports and setup are not
+counted, and a first read of another scene is not timed. The script also runs in the environment
+of ``requirements-bench.txt``, so it imports nothing of the project at the top.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ TITILER: dict[str, str | int] = {
     "VSI_CACHE": "TRUE",
     "VSI_CACHE_SIZE": "5000000",
 }
-"""What titiler's documentation recommends for its own deployments."""
+"""Settings that titiler's documentation recommends for deployments."""
 
 
 def ours() -> Reader:
-    """``catalogues.fetch`` of a known candidate."""
-    from landcover.stac import catalog  # noqa: PLC0415 - absent where other ways run
+    """Our reader: ``catalog.fetch`` of a known candidate."""
+    from landcover.stac import catalog  # noqa: PLC0415 - absent in the other environment
     from landcover.stac.archives import catalogue  # noqa: PLC0415
     from landcover.stac.passes import passes  # noqa: PLC0415
     from landcover.stac.scene import scene_of  # noqa: PLC0415
 
     def read(job: Job) -> Any:  # noqa: ANN401 - as numpy gives it
-        os.environ["LANDCOVER_HOME"] = job["home"]
+        os.environ["LANDCOVER_HOME"] = job["cache_folder"]
         scene = scene_of(job["item"], catalogue("earth-search"))
         (candidate,) = passes([scene], job["latitude"], job["longitude"])
         return catalog.fetch(candidate).data * 10_000
@@ -52,24 +51,24 @@ def ours() -> Reader:
 
 
 def click() -> Reader:
-    """What a click costs: the search, the looks at the dates, then the fetch."""
+    """Our reader after a click: search, previews of the dates, then the fetch."""
     from landcover.stac import catalog  # noqa: PLC0415
 
     def read(job: Job) -> Any:  # noqa: ANN401
-        os.environ["LANDCOVER_HOME"] = job["home"]
+        os.environ["LANDCOVER_HOME"] = job["cache_folder"]
         day = date.fromisoformat(job["item"]["properties"]["datetime"][:10])
-        wish = catalog.SceneQuery(
+        query = catalog.SceneQuery(
             latitude=job["latitude"], longitude=job["longitude"], start=day, end=day
         )
-        finding = catalog.find("earth-search", wish)
-        assert finding.best is not None, finding.reason
-        return catalog.fetch(finding.candidates[finding.best]).data * 10_000
+        result = catalog.find("earth-search", query)
+        assert result.best is not None, result.reason
+        return catalog.fetch(result.candidates[result.best]).data * 10_000
 
     return read
 
 
 def rasterio_plain() -> Reader:
-    """A loop over the bands, each opened and read, with GDAL as it is."""
+    """A loop that opens and reads one band after another, with GDAL's defaults."""
     import rasterio  # noqa: PLC0415
     from rasterio.windows import Window  # noqa: PLC0415
 
@@ -89,7 +88,7 @@ def rasterio_plain() -> Reader:
 
 
 def rasterio_titiler() -> Reader:
-    """The same loop with titiler's settings of GDAL."""
+    """The same loop with titiler's GDAL settings."""
     import rasterio  # noqa: PLC0415
 
     plain = rasterio_plain()
@@ -102,7 +101,7 @@ def rasterio_titiler() -> Reader:
 
 
 def odc(*, tuned: bool = False) -> Reader:
-    """``odc.stac.load`` with its defaults, or ``tuned``: a pool and its settings for the cloud."""
+    """``odc.stac.load`` with its defaults, or ``tuned``: a pool and its cloud settings."""
     import odc.stac  # type: ignore[import-not-found]  # noqa: PLC0415 - only in .venv-bench
     import pystac  # noqa: PLC0415
     from affine import Affine  # noqa: PLC0415
@@ -121,7 +120,7 @@ def odc(*, tuned: bool = False) -> Reader:
     return read
 
 
-WAYS: dict[str, Callable[[], Reader]] = {
+READERS: dict[str, Callable[[], Reader]] = {
     "ours": ours,
     "click": click,
     "rasterio": rasterio_plain,
@@ -132,8 +131,8 @@ WAYS: dict[str, Callable[[], Reader]] = {
 
 
 def main() -> None:
-    """Read what is asked for on standard input until that ends."""
-    read = WAYS[sys.argv[1]]()
+    """Read each job that standard input describes, until it ends."""
+    read = READERS[sys.argv[1]]()
     for line in sys.stdin:
         job = json.loads(line)
         begin = time.perf_counter()

@@ -1,10 +1,10 @@
-"""How fast patches come: from folders and from the fast store, alone and into training.
+"""Measure how fast patches are read from folders and from the fast store, alone and in training.
 
     python -m tools.bench_loader ROOT [--patches N] [--rounds N]
 
-ROOT is BigEarthNet in its folders; a store is made of it in a temporary folder. Everything is
-measured in turns, since other programs come and go, and the system's page cache holds all
-files of a set this small: what differs is the work of finding, opening and decoding them.
+ROOT is BigEarthNet in its folders; it is converted to a store in a temporary folder. The cases
+are measured in turns, because other programs may run at the same time. The system's page cache
+holds all files of a small set, so the difference is the work of finding, opening and decoding them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from landcover.core.threads import configure_threads
 
 configure_threads(training=True)
 
-import torch  # noqa: E402 - how threads wait is settled before torch is imported
+import torch  # noqa: E402 - threads are configured before torch is imported
 from torch import Tensor  # noqa: E402
 
 from landcover.core.prefetch import map_ahead  # noqa: E402
@@ -36,20 +36,20 @@ from landcover.train.loading import AHEAD, plan, prepare  # noqa: E402
 from landcover.train.loop import Run  # noqa: E402
 
 CONFIG = TrainConfig(net_options={"members": 2, "width": 24, "stem": 12, "spectral": 32}, batch=32)
-IN_TURN = "training, fast store, one thing after another"
-BESIDE = "training, fast store"
+SEQUENTIAL = "training, fast store, one thing after another"
+PREFETCHING = "training, fast store"
 
 
 @dataclass(frozen=True)
 class Folders:
-    """Patches that are read from their folders each time: what training at scale would do."""
+    """Patches that are read from their folders each time, as in training at scale."""
 
     records: Sequence[Record]
     targets: Tensor
 
     @property
     def ids(self) -> list[str]:
-        """Their names."""
+        """Names of the patches."""
         return [record.patch_id for record in self.records]
 
     def __len__(self) -> int:
@@ -62,7 +62,7 @@ class Folders:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure all cases and print them."""
     parser = argparse.ArgumentParser(description=__doc__, prog="bench_loader")
     parser.add_argument("root", type=Path)
     parser.add_argument("--patches", type=int, default=256)
@@ -82,45 +82,45 @@ def _compare(folders: Dataset, store: Dataset, count: int, rounds: int) -> None:
     records = folders.records("train")[:count]
     slow = Folders(records, targets_of(records))
     quick = store.load("train").subset(range(len(records)))
-    held = slow.targets.shape[0]
+    total = slow.targets.shape[0]
     shared = replace(CONFIG, shards=2)
-    ways: dict[str, Callable[[], float]] = {
+    cases: dict[str, Callable[[], float]] = {
         "reading, folders": lambda: _read(slow),
         "reading, fast store": lambda: _read(quick),
-        "batches made ready, folders": lambda: _load(slow, 1),
-        "batches made ready, fast store": lambda: _load(quick, 1),
-        "batches made ready, fast store, a thread a core": lambda: _load(quick, 2),
+        "preparing batches, folders": lambda: _load(slow, 1),
+        "preparing batches, fast store": lambda: _load(quick, 1),
+        "preparing batches, fast store, a thread a core": lambda: _load(quick, 2),
         "training, folders": lambda: _train(CONFIG, slow, prefetch=True),
-        IN_TURN: lambda: _train(CONFIG, quick, prefetch=False),
-        BESIDE: lambda: _train(CONFIG, quick, prefetch=True),
+        SEQUENTIAL: lambda: _train(CONFIG, quick, prefetch=False),
+        PREFETCHING: lambda: _train(CONFIG, quick, prefetch=True),
         "training, fast store, 2 shards": lambda: _train(shared, quick, prefetch=True),
     }
-    walls: dict[str, list[float]] = {name: [] for name in ways}
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    walls: dict[str, list[float]] = {name: [] for name in cases}
+    rates: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds):
-        for name, way in ways.items():
+        for name, run_case in cases.items():
             begin, busy = time.perf_counter(), time.process_time()
-            way()
+            run_case()
             wall = time.perf_counter() - begin
             busy = time.process_time() - busy
-            walls[name].append(held / wall)
-            found[name].append(held / busy)
-            print(f"  {name}: {held / wall:.0f} patches/s, {busy / wall:.2f} cores", flush=True)
-    print(f"\n{held} patches, {rounds} rounds in turns, {os.cpu_count()} cores")
+            walls[name].append(total / wall)
+            rates[name].append(total / busy)
+            print(f"  {name}: {total / wall:.0f} patches/s, {busy / wall:.2f} cores", flush=True)
+    print(f"\n{total} patches, {rounds} rounds in turns, {os.cpu_count()} cores")
     print(f"{'':48}{'patches/s':>20}{'patches per core second':>30}")
-    for name in ways:
-        print(f"{name:48}{_spread(walls[name]):>20}{_spread(found[name]):>30}")
-    # Other programs take the cores away, but not the work that is done on them.
+    for name in cases:
+        print(f"{name:48}{_spread(walls[name]):>20}{_spread(rates[name]):>30}")
+    # Other programs take core time away, but do not change the work done per core second.
     print("\nRatios of patches per core second, medians and ranges over rounds")
     for what, better, worse in (
         ("reading", "reading, fast store", "reading, folders"),
-        ("batches", "batches made ready, fast store", "batches made ready, folders"),
+        ("batches", "preparing batches, fast store", "preparing batches, folders"),
         ("training", "training, fast store", "training, folders"),
     ):
-        ratios = [a / b for a, b in zip(found[better], found[worse], strict=True)]
+        ratios = [a / b for a, b in zip(rates[better], rates[worse], strict=True)]
         print(f"{what}, fast store to folders: {_spread(ratios, 1)}")
-    ratios = [a / b for a, b in zip(walls[BESIDE], walls[IN_TURN], strict=True)]
-    print(f"training beside the loader to one after another, patches/s: {_spread(ratios, 2)}")
+    ratios = [a / b for a, b in zip(walls[PREFETCHING], walls[SEQUENTIAL], strict=True)]
+    print(f"training with prefetching to one step after another, patches/s: {_spread(ratios, 2)}")
 
 
 def _spread(values: Sequence[float], digits: int = 0) -> str:
@@ -149,10 +149,10 @@ def _load(patches: Folders | NativeStore, shards: int) -> float:
 
 def _train(config: TrainConfig, patches: Folders | NativeStore, *, prefetch: bool) -> float:
     run = Run(config, patches)
-    return sum(run.steps() if prefetch else _in_turn(run))
+    return sum(run.steps() if prefetch else _sequential_steps(run))
 
 
-def _in_turn(run: Run) -> Iterator[float]:
+def _sequential_steps(run: Run) -> Iterator[float]:
     run.state.net.train()
     for batch in run.loader.batches():
         yield run.step([batch])

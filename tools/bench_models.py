@@ -1,9 +1,9 @@
-"""Images a second of every architecture, ours against a plain loop in the same run.
+"""Images a second of every architecture: ours compared with a plain loop in the same run.
 
-The plain loop is what a first version would be: PyTorch as it comes, float32, batches of
-32 from a ``DataLoader``. Both take turns, so that a machine whose speed drifts favours
-neither, and each turn yields one ratio. A ratio counts only at equal metrics: beside each
-stands how far probabilities move and, where BigEarthNet is available, average precision.
+The plain loop is a simple first version: PyTorch's defaults, float32, batches of 32 from a
+``DataLoader``. Both run in turns, so that a machine whose speed drifts favours neither, and each
+turn gives one ratio. A ratio is only valid at equal metrics: each line also states how much
+probabilities change and, if BigEarthNet is available, average precision.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from landcover.train.optimisation import loss_of
 
 BATCH: Final = 32
 TURNS: Final = 3
-GOALS: Final = {"train": "goal ≥ 2", "infer": "goal ≥ 3"}
+TARGETS: Final = {"train": "target ≥ 2", "infer": "target ≥ 3"}
 BIGEARTHNET: Final = Path(__file__).parents[2] / "shared" / "data" / "bigearthnet"
 TRAINED: Final[dict[str, TrainConfig]] = {
     "trigrid": TrainConfig(net="trigrid", batch=100),
@@ -48,8 +48,8 @@ TRAINED: Final[dict[str, TrainConfig]] = {
     "resnet-50": TrainConfig(net="resnet", net_options={"depth": 50}),
     "rgb-lite0": TrainConfig(net="rgb-lite0", batch=64, loss="softmax"),
 }
-"""Every architecture that learns by gradients, with the batch that its recipe takes. The
-plain loop trains each with a batch of 32; a mosaic is joined of nets trained apart."""
+"""Every architecture that is trained by gradient descent, with the batch size of its recipe. The
+plain loop trains each with a batch of 32. A mosaic is joined from nets trained separately."""
 UNTRAINED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "trigrid": ("trigrid", {}),
     "spectral-lite0": ("spectral-lite0", {"taps": [2, 4]}),
@@ -60,12 +60,12 @@ UNTRAINED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "random-convolution": ("random-convolution", {}),
     "mosaic": ("mosaic", {"trigrid": {}, "lites": [{"taps": [2, 4]}], "symmetries": 8}),
 }
-"""Architectures to measure where no registered model has them: speed needs no training."""
+"""Architectures to measure if no registered model has them: speed does not depend on training."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Red, green and blue of patches' middles, as large as a EuroSAT picture."""
+    """The centres of patches in red, green and blue, as large as a EuroSAT picture."""
 
     patches: NativeStore
     targets: Tensor
@@ -78,13 +78,13 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.patches)
 
-    def pixels(self, indices: Any) -> Tensor:  # noqa: ANN401 - as a PatchSet has it
+    def pixels(self, indices: Any) -> Tensor:  # noqa: ANN401 - as in PatchSet
         """Brightness ``(n, 3, 64, 64)``, 0 to 1."""
         return pictures_of(self.patches.pixels(indices))
 
 
 def train_speed() -> None:
-    """Training images a second: our loop against a plain eager float32 loop."""
+    """Print training images a second: our loop and a plain eager float32 loop."""
     store = _store(128)
     print(f"training, {BATCH} in a plain batch; precision of ours: auto")
     for name, config in TRAINED.items():
@@ -94,12 +94,12 @@ def train_speed() -> None:
             patches = Pictures(store, F.one_hot(classes, 10).float())
         run = loop.Run(config, patches)
         _report(
-            f"train {name}", _Ours(run, config.batch), _Plain(config, patches), GOALS["train"], ""
+            f"train {name}", _Ours(run, config.batch), _Plain(config, patches), TARGETS["train"], ""
         )
 
 
 class _Ours:
-    """Our loop, a few steps a turn."""
+    """Our training loop, a few steps at a time."""
 
     def __init__(self, run: loop.Run, batch: int) -> None:
         self.run, self.batch = run, batch
@@ -120,8 +120,8 @@ class _Ours:
         return steps * per_step / (time.perf_counter() - begin)
 
 
-class _Naive(TorchDataset[tuple[Tensor, Tensor]]):
-    """One patch at a time, read and augmented as it is asked for."""
+class _AugmentedPatches(TorchDataset[tuple[Tensor, Tensor]]):
+    """Read and augment one patch at a time, on access."""
 
     def __init__(self, patches: NativeStore | Pictures) -> None:
         self.patches = patches
@@ -136,7 +136,7 @@ class _Naive(TorchDataset[tuple[Tensor, Tensor]]):
 
 
 class _Plain:
-    """The same net, loss, optimiser and moving average as a first version has them."""
+    """A plain training loop with the same net, loss, optimiser and moving average."""
 
     def __init__(self, config: TrainConfig, patches: NativeStore | Pictures) -> None:
         torch.manual_seed(0)
@@ -149,7 +149,7 @@ class _Plain:
         self._step(*next(iter(self._loader())))
 
     def _loader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        return DataLoader(_Naive(self.patches), BATCH, shuffle=True, drop_last=True)
+        return DataLoader(_AugmentedPatches(self.patches), BATCH, shuffle=True, drop_last=True)
 
     def __call__(self, steps: int = 3) -> float:
         """Images a second."""
@@ -174,7 +174,7 @@ class _Plain:
 
 
 def infer_speed(count: int = 96) -> None:
-    """Inference images a second: the fast path against a plain loop, at equal metrics."""
+    """Print inference images a second: the fast path and a plain loop, with their metrics."""
     store = open_v2(BIGEARTHNET).load("validation") if BIGEARTHNET.is_dir() else _store(len(NAMES))
     print(f"inference of {count} images; equal metrics on {_origin(store)}")
     measured = set()
@@ -191,7 +191,7 @@ def infer_speed(count: int = 96) -> None:
 
 
 def _input(store: NativeStore, bands: tuple[str, ...] | None, level: str) -> Tensor:
-    """What a net reads, of every patch of a store."""
+    """Return the input of a net for every patch of a store."""
     rows = range(len(store))
     if level == "RGB":
         return pictures_of(store.pixels(rows))
@@ -206,24 +206,24 @@ def _infer(name: str, net: nn.Module, pixels: Tensor, store: NativeStore, count:
         with torch.no_grad():
             return torch.cat([net(part) for (part,) in DataLoader(TensorDataset(images), BATCH)])
 
-    def per_second(way: Callable[[Tensor], Tensor]) -> Callable[[], float]:
+    def per_second(run_images: Callable[[Tensor], Tensor]) -> Callable[[], float]:
         def turn() -> float:
             begin = time.perf_counter()
-            way(some)
+            run_images(some)
             return count / (time.perf_counter() - begin)
 
         return turn
 
     note = f"{scorer.precision}, {_difference(plain(pixels), scorer(pixels), store)}"
-    _report(f"infer {name}", per_second(scorer), per_second(plain), GOALS["infer"], note)
+    _report(f"infer {name}", per_second(scorer), per_second(plain), TARGETS["infer"], note)
 
 
 def _difference(plain: Tensor, fast: Tensor, store: NativeStore) -> str:
-    """How far the fast path is from the plain one, in probability and average precision."""
+    """Describe how far probabilities and average precision of both paths differ."""
     if plain.shape[1] != len(CLASS_NAMES):
-        moved = (plain.softmax(dim=1) - fast.softmax(dim=1)).abs().max()
+        change = (plain.softmax(dim=1) - fast.softmax(dim=1)).abs().max()
         same = (plain.argmax(dim=1) == fast.argmax(dim=1)).float().mean()
-        return f"max |Δp| {float(moved):.1e}, same class {float(same):.1%}"
+        return f"max |Δp| {float(change):.1e}, same class {float(same):.1%}"
     truth = store.targets.numpy().astype(bool)
     classes = counted_classes(truth)
     each = [
@@ -234,8 +234,8 @@ def _difference(plain: Tensor, fast: Tensor, store: NativeStore) -> str:
         for p in (plain.sigmoid().numpy(), fast.sigmoid().numpy())
         if len(classes)
     ]
-    moved = (plain.sigmoid() - fast.sigmoid()).abs().max()
-    note = f"max |Δp| {float(moved):.1e}"
+    change = (plain.sigmoid() - fast.sigmoid()).abs().max()
+    note = f"max |Δp| {float(change):.1e}"
     if each:
         macro, micro = np.subtract(each[1], each[0])
         note += f", ΔAP macro {macro:+.1e} micro {micro:+.1e}"
@@ -243,22 +243,22 @@ def _difference(plain: Tensor, fast: Tensor, store: NativeStore) -> str:
 
 
 def _report(
-    what: str, ours: Callable[[], float], plain: Callable[[], float], goal: str, note: str
+    what: str, ours: Callable[[], float], plain: Callable[[], float], target: str, note: str
 ) -> None:
-    """Measure both in turns, and print one line."""
+    """Measure both in turns and print one line."""
     pairs = [(ours(), plain()) for _ in range(TURNS)]
     ratios = [a / b for a, b in pairs]
     a, b = (statistics.median(column) for column in zip(*pairs, strict=True))
     tail = f"; {note}" if note else ""
     print(
         f"{what}: {a:.4g} images/s, plain {b:.4g}, ratio {statistics.median(ratios):.2f} "
-        f"({min(ratios):.2f} to {max(ratios):.2f}, n = {len(ratios)}, {goal}){tail}",
+        f"({min(ratios):.2f} to {max(ratios):.2f}, n = {len(ratios)}, {target}){tail}",
         flush=True,
     )
 
 
 def pictures_of(patches: Tensor) -> Tensor:
-    """The middle of patches ``(n, 12, 120, 120)`` as pictures ``(n, 3, 64, 64)``, 0 to 1."""
+    """Return the centre of patches ``(n, 12, 120, 120)`` as pictures ``(n, 3, 64, 64)``, 0 to 1."""
     middle = patches[:, [3, 2, 1], 28:92, 28:92]
     return (middle / 0.3).clamp(0.0, 1.0)
 
@@ -269,7 +269,7 @@ def _origin(store: NativeStore) -> str:
 
 
 def _store(count: int) -> NativeStore:
-    """The six real samples, repeated: speed does not depend on what they show."""
+    """Return the six real samples, repeated: speed does not depend on the pixel values."""
     natives = [native(NAMES[i % len(NAMES)]) for i in range(count)]
     truth = {sample.name: sample.truth for sample in samples()}
     targets = torch.tensor(
@@ -288,10 +288,10 @@ def _store(count: int) -> NativeStore:
     )
 
 
-def show(what: str, values: list[float], unit: str, goal: str = "") -> None:
-    """Print the median and range of a figure."""
+def show(what: str, values: list[float], unit: str, target: str = "") -> None:
+    """Print the median and range of a measurement."""
     low, middle, high = min(values), statistics.median(values), max(values)
-    tail = f"  ({goal})" if goal else ""
+    tail = f"  ({target})" if target else ""
     print(
         f"{what}: median {middle:.3g} {unit}, {low:.3g} to {high:.3g}, n = {len(values)}{tail}",
         flush=True,

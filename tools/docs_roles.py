@@ -1,4 +1,4 @@
-"""Turn the markup of docstrings, such as ``:func:`find```, into that of the API reference."""
+"""Convert the markup of docstrings, such as ``:func:`find```, to links of the API reference."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ ROLE: Final = re.compile(r":(?:mod|func|class|meth|data|attr|exc):`(~?)([^`]+)`"
 
 
 LITERAL_BLOCK: Final = re.compile(r"::(?=\n\n)")
-"""A colon before an indented block, which needs no second one in Markdown."""
+"""The two colons before an indented block; Markdown needs only one."""
 
 
 class Roles(griffe.Extension):
-    """Replace each role by a link, or by the bare name where the reference has no such entry."""
+    """Replace each role with a link, or with the name alone if the reference has no such entry."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:  # noqa: ANN401
         """Rewrite the docstring of one module, class, function or attribute."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# See to it that there is a Chromium for the browser tests. $1: the environment's Python.
-# On the PATH, else Debian's package when root, else Playwright's own.
+# Make sure that the browser tests have a Chromium. $1: the environment's Python.
+# Use the one on the PATH, or install Debian's package (as root), or Playwright's build.
 set -uo pipefail
 python=$1
 

@@ -1,8 +1,8 @@
-"""Count the label sets of BigEarthNet's training split into the package's table of them.
+"""Count the label sets of BigEarthNet's training split and write the table in the package.
 
-``python -m tools.label_sets METADATA.parquet``: the official metadata of all 480,038
-patches. Pixels are not needed. The table is what :func:`landcover.nets.label_sets.load_packaged`
-reads; only the official training split is counted.
+``python -m tools.label_sets METADATA.parquet``, where METADATA is the official metadata of all
+480,038 patches. Pixels are not needed, and only the official training split is counted.
+:func:`landcover.nets.label_sets.load_packaged` reads the table.
 """
 
 from __future__ import annotations

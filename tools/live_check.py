@@ -1,11 +1,11 @@
-"""Check live imagery against the real archives, for those with internet access: ``make live``.
+"""Check live imagery against the real archives; needs internet access: ``make live``.
 
-At a few fixed places and dates every archive is searched and a patch is fetched from it, one
-line each. Where two archives hold the same pass, the second one's is fetched too, and both must
-give the same reflectance. Exit status 1 where anything failed.
+The script searches every archive at a few fixed places and dates, fetches a patch from each and
+prints one line for it. If two archives have the same pass, both must give the same reflectance.
+The exit status is 1 if anything failed.
 
-``LANDCOVER_CATALOG_…`` point it at other servers, as for the app; ``--place`` and ``--date``
-replace the fixed ones.
+The variables ``LANDCOVER_CATALOG_…`` select other servers, as in the app; ``--place`` and
+``--date`` replace the fixed places and dates.
 """
 
 from __future__ import annotations
@@ -40,30 +40,31 @@ PLACES: Final[Mapping[str, tuple[float, float]]] = {
     "tile border, Austria": (48.1259, 13.7879),
 }
 DATES: Final = (date(2019, 7, 15), date(2023, 7, 15))
-"""Before and after the offset came, in January 2022; Svalbard has daylight."""
+"""Before and after ESA introduced the offset in January 2022. Svalbard has daylight on both."""
 
 SAME_PASS: Final = timedelta(minutes=45)
-"""Some archives state when a pass began, others when the granule was taken, up to some 40 minutes
-later; the next pass over a place comes an orbit of 100 minutes later at the soonest."""
-EQUAL_SHARE: Final = 0.98
-"""Least share of equal pixels where both archives hold the same processing."""
-NEAR: Final = 0.02
-"""Most median difference of reflectance where they hold different processings."""
-FLOOR: Final = 0.0001
-"""Earth Search clips what lies below; ESA's numbers go on to -0.1."""
+"""Largest difference of time within a pass. Some archives state when the pass began, others when
+the granule was acquired, up to about 40 minutes later; the next pass over a place is at least one
+orbit of 100 minutes later."""
+MIN_EQUAL_SHARE: Final = 0.98
+"""Minimum share of equal pixels if both archives have the same processing baseline."""
+MAX_MEDIAN_DIFFERENCE: Final = 0.02
+"""Maximum median difference of reflectance if the processing baselines differ."""
+CLIP_REFLECTANCE: Final = 0.0001
+"""Reflectance at which Earth Search clips; ESA's values go down to -0.1."""
 TOO_DARK: Final = -0.05
-"""Reflectance that no surface has: an offset was taken off twice."""
+"""No surface has a lower reflectance: the offset was subtracted twice."""
 
 
 @dataclass(kw_only=True)
 class Line:
-    """What one archive gave at one place and date.
+    """The result of one archive at one place and date.
 
     Attributes:
-        requests, bytes: for pixels; the search is not counted.
-        failure: what is wrong, in a sentence, or "".
-        agreement: how its pixels compare with another archive's, where that has the same pass.
-        reached: whether the archive answered at all.
+        requests, bytes: for pixels, without the search.
+        failure: a sentence that says what is wrong, or "".
+        agreement: how the pixels compare with another archive's, if that has the same pass.
+        reached: whether the archive responded at all.
     """
 
     catalogue: str
@@ -84,8 +85,8 @@ class Line:
     reached: bool = True
 
     @property
-    def said(self) -> str:
-        """On one line of text."""
+    def text(self) -> str:
+        """The result as one line of text."""
         head = f"{self.catalogue} · {self.place} · {self.wanted}"
         if not self.scene:
             return f"FAILED {head}: {self.failure}"
@@ -104,14 +105,14 @@ class Line:
 
 @dataclass
 class Traffic:
-    """Adds up what jobs report of the network; each starts counting from zero."""
+    """Sum of the requests and bytes that several jobs report; each job counts from zero."""
 
     requests: int = 0
     bytes: int = 0
     _last: Progress = field(default_factory=lambda: Progress(what=""))
 
     def __call__(self, progress: Progress) -> None:
-        """Take a report of :func:`catalogues.find` or :func:`catalogues.fetch`."""
+        """Add a report of :func:`catalog.find` or :func:`catalog.fetch`."""
         begun = progress.requests < self._last.requests
         self.requests += progress.requests - (0 if begun else self._last.requests)
         self.bytes += progress.bytes - (0 if begun else self._last.bytes)
@@ -121,14 +122,14 @@ class Traffic:
 def check(
     names: Iterable[str], place: str, where: tuple[float, float], day: date
 ) -> Iterator[Line]:
-    """One line an archive; each is held against the first that gave a patch."""
+    """Yield one line for each archive, compared with the first archive that gave a patch."""
     first: tuple[str, Candidate, Raster] | None = None
     for name in names:
         line = Line(catalogue=name, place=place, wanted=str(day))
         traffic, begin = Traffic(), time.monotonic()
         try:
-            finding = catalog.find(name, SceneQuery.around(*where, day), report=traffic)
-            candidate, same = _chosen(finding, first[1] if first else None)
+            result = catalog.find(name, SceneQuery.around(*where, day), report=traffic)
+            candidate, same = _chosen(result, first[1] if first else None)
             patch = catalog.fetch(candidate, report=traffic)
         except LandcoverError as fault:
             line.failure = str(fault)
@@ -147,21 +148,21 @@ def check(
         yield line
 
 
-def _chosen(finding: SearchResult, other: Candidate | None) -> tuple[Candidate, bool]:
-    """The pass that another archive gave, else the best; and whether it is that pass."""
-    if finding.best is None:
-        raise BadInput(finding.reason)
-    for candidate in finding.candidates if other else ():
+def _chosen(result: SearchResult, other: Candidate | None) -> tuple[Candidate, bool]:
+    """Return the pass that the other archive gave, or else the best; and whether it is the same."""
+    if result.best is None:
+        raise BadInput(result.reason)
+    for candidate in result.candidates if other else ():
         assert other is not None
         near = abs(candidate.acquired - other.acquired) <= SAME_PASS
         if near and candidate.target == other.target:
             return candidate, True
-    return finding.candidates[finding.best], False
+    return result.candidates[result.best], False
 
 
 def _describe(line: Line, candidate: Candidate, patch: Raster) -> None:
-    said = patch.provenance
-    line.scene, line.baseline, line.scaling = said.scene or "", said.baseline, said.scaling
+    source = patch.provenance
+    line.scene, line.baseline, line.scaling = source.scene or "", source.baseline, source.scaling
     line.acquired = candidate.acquired.isoformat()
     if candidate.preview is not None:
         line.cloud, line.nodata = candidate.preview.cloud, candidate.preview.nodata
@@ -177,7 +178,7 @@ def _compare(line: Line, patch: Raster, name: str, other: Raster) -> None:
     if not both.any():
         line.agreement = f"no pixel in common with {name}"
         return
-    here, there = (np.maximum(p.data[:, both], FLOOR) for p in (patch, other))
+    here, there = (np.maximum(p.data[:, both], CLIP_REFLECTANCE) for p in (patch, other))
     difference = np.abs(here - there)
     share = float((difference < 0.00005).mean())
     middle = float(np.median(difference))
@@ -185,38 +186,38 @@ def _compare(line: Line, patch: Raster, name: str, other: Raster) -> None:
     line.agreement = f"{share:.1%} of pixels equal to {name}'s" + (
         "" if same else f" (baseline {other.provenance.baseline}), median difference {middle:.4f}"
     )
-    if same and share < EQUAL_SHARE:
+    if same and share < MIN_EQUAL_SHARE:
         line.failure = line.failure or "the two archives differ"
-    elif middle > NEAR:
+    elif middle > MAX_MEDIAN_DIFFERENCE:
         line.failure = line.failure or "the two archives differ by more than processing explains"
 
 
 def main() -> int:
-    """Check, print, and say whether all is well."""
+    """Run all checks, print them and return the exit status."""
     options = _options()
     places = dict(options.place) or PLACES
     failed = found = 0
-    silent: set[str] = set()
-    heard: set[str] = set()
+    unreachable: set[str] = set()
+    answered: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="landcover-live-") as home:
-        os.environ["LANDCOVER_HOME"] = home  # so that everything is asked for afresh
+        os.environ["LANDCOVER_HOME"] = home  # an empty cache, so that everything is requested
         for day in options.date or DATES:
             for place, where in places.items():
-                # An archive that never answered is not asked again.
-                names = [name for name in options.catalog if name not in silent]
+                # An archive that never responded is not requested again.
+                names = [name for name in options.catalog if name not in unreachable]
                 for line in check(names, place, where, day):
                     if line.reached:
-                        heard.add(line.catalogue)
-                    elif line.catalogue not in heard:
-                        silent.add(line.catalogue)
+                        answered.add(line.catalogue)
+                    elif line.catalogue not in answered:
+                        unreachable.add(line.catalogue)
                     failed += bool(line.failure)
                     found += bool(line.scene)
-                    print(json.dumps(asdict(line)) if options.json else line.said, flush=True)
+                    print(json.dumps(asdict(line)) if options.json else line.text, flush=True)
     print(f"{found} patches fetched, {failed} failures", file=sys.stderr)
     return 1 if failed or not found else 0
 
 
-def _options() -> Any:  # noqa: ANN401 - argparse's own
+def _options() -> Any:  # noqa: ANN401 - argparse has no better type
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     open_to_all = [name for name, row in CATALOGUES.items() if not row.needs]
     parser.add_argument(
@@ -227,10 +228,19 @@ def _options() -> Any:  # noqa: ANN401 - argparse's own
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument(
-        "--place", action="append", type=_place, default=[], metavar="NAME=LAT,LON", help="repeat"
+        "--place",
+        action="append",
+        type=_place,
+        default=[],
+        metavar="NAME=LAT,LON",
+        help="may be repeated",
     )
     parser.add_argument(
-        "--date", action="append", type=date.fromisoformat, metavar="YYYY-MM-DD", help="repeat"
+        "--date",
+        action="append",
+        type=date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        help="may be repeated",
     )
     options = parser.parse_args()
     options.catalog = options.catalog or open_to_all

@@ -17,7 +17,7 @@ find_python() {
 
 python=$(find_python)
 if ! "$python" -m venv "$venv" 2>/dev/null; then
-  # Debian and Ubuntu ship venv apart from Python.
+  # Debian and Ubuntu package venv separately from Python.
   rm -rf "$venv"
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get update -q && apt-get install -y -q python3-venv

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# See to it that a real STAC API can run beside the tests: stac-fastapi-pgstac in an environment
-# of its own, $1, and PostgreSQL with PostGIS (Debian's, when root). A second call costs nothing.
-# Without them the tests use recorded answers; with CI set, it is an error.
+# Make sure that the tests can start a real STAC API: install stac-fastapi-pgstac in the separate
+# environment $1, and PostgreSQL with PostGIS (Debian's packages, as root). A second call does nothing.
+# Without them the tests use recorded responses; if CI is set, that is an error.
 set -uo pipefail
 venv=${1:-.venv-stac}
 here=$(dirname "$0")
@@ -12,7 +12,7 @@ give_up() {
     echo "error: $1; the tests of live imagery need it" >&2
     exit 1
   fi
-  echo "note: $1; the tests of live imagery will use recorded answers" >&2
+  echo "note: $1; the tests of live imagery will use recorded responses" >&2
   exit 0
 }
 
@@ -23,7 +23,7 @@ find_postgis() {
 
 install_postgis() {
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
-  # No cluster of Debian's own is wanted: the tests make theirs in a temporary folder.
+  # Debian's default cluster is not needed: the tests create one in a temporary folder.
   mkdir -p /etc/postgresql-common
   [ -e /etc/postgresql-common/createcluster.conf ] ||
     echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf

@@ -1,4 +1,4 @@
-"""Unpack the map's offline background into static/tiles, as the app itself does at its start."""
+"""Unpack the map's offline background into static/tiles, as the app does when it starts."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """What counts as a difference between two releases, and what is only listed."""
 
-from tools.compare_releases import Findings, exactly
+from tools.compare_releases import Comparison, exactly
 
 
-def compared(old: str, new: str) -> Findings:
-    found = Findings()
-    found.compare("here", exactly(old), exactly(new))
-    return found
+def compared(old: str, new: str) -> Comparison:
+    comparison = Comparison()
+    comparison.compare("here", exactly(old), exactly(new))
+    return comparison
 
 
 def test_the_last_digit_of_a_number_is_compared() -> None:
@@ -16,10 +16,10 @@ def test_the_last_digit_of_a_number_is_compared() -> None:
 
 
 def test_a_key_that_is_gone_is_a_difference_and_a_new_one_is_listed() -> None:
-    found = compared('{"a": [{"b": 1, "c": 2}]}', '{"a": [{"b": 1, "d": 2}]}')
-    assert found.differences == ["here: /a/0/c is gone"]
-    assert dict(found.removed) == {"/a/*/c": 1}
-    assert dict(found.added) == {"/a/*/d": 1}
+    comparison = compared('{"a": [{"b": 1, "c": 2}]}', '{"a": [{"b": 1, "d": 2}]}')
+    assert comparison.differences == ["here: /a/0/c is gone"]
+    assert dict(comparison.removed) == {"/a/*/c": 1}
+    assert dict(comparison.added) == {"/a/*/d": 1}
 
 
 def test_a_list_of_another_length_is_a_difference() -> None:
@@ -27,7 +27,7 @@ def test_a_list_of_another_length_is_a_difference() -> None:
 
 
 def test_sentences_may_be_reworded_but_values_may_not() -> None:
-    found = compared('{"why": "It is too dark."}', '{"why": "The scene is dark."}')
-    assert not found.differences
-    assert found.reworded == {"/why": ("It is too dark.", "The scene is dark.")}
+    comparison = compared('{"why": "It is too dark."}', '{"why": "The scene is dark."}')
+    assert not comparison.differences
+    assert comparison.reworded == {"/why": ("It is too dark.", "The scene is dark.")}
     assert compared('{"label": "Arable land"}', '{"label": "Pastures"}').differences

@@ -1,1 +1,1 @@
-"""Scripts behind the ablation table of docs/model.md; nothing in the package needs them."""
+"""Scripts that made the ablation tables of docs/ablation.md; the package does not use them."""
