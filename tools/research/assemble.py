@@ -1,9 +1,9 @@
-"""Join trained parts into a mosaic and print its figures on validation.
+"""Join trained parts into a mosaic and print its metrics on validation.
 
 ``python -m tools.research.assemble TRIGRID.safetensors OUT.safetensors RUN…``: the TriGrid's
-weights, where to write, and the Lite runs that look beside it. Parts fitted on
-``train+validation`` have no honest figures on validation, and the figures say so by being
-too good; choose with parts fitted on ``train``.
+weights, the output file, and the runs of the SpectralLites to join with it. Validation metrics of
+parts trained on ``train+validation`` are too good, because they were trained on these patches;
+compare parts that were trained on ``train`` only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MEMBERS: dict[str, Any] = {"members": 4, "width": 48, "stem": 24, "spectral": 64
 
 
 def main(trigrid: str, out: str, *runs: str) -> None:
-    """Assemble, judge, write."""
+    """Join the parts, evaluate the mosaic and write it."""
     torch.set_num_threads(1)
     grid = TriGrid(**MEMBERS)
     grid.load_state_dict(load_file(trigrid))

@@ -1,4 +1,4 @@
-"""What the research scripts share: stores read once, ImageNet weights, judgement on validation.
+"""Shared by the research scripts: data, ImageNet weights and comparisons on validation.
 
 Nothing here can load the test split: :func:`store` refuses it.
 """
@@ -30,20 +30,24 @@ Floats = npt.NDArray[Any]
 
 
 def store(split: str) -> NativeStore:
-    """Train or validation patches with their pixels in memory."""
+    """Load train or validation patches with their pixels into memory.
+
+    Raises:
+        ValueError: it is another split.
+    """
     if split not in ("train", "validation"):
-        raise ValueError("research sees train and validation only")
+        raise ValueError("research scripts use the train and validation splits only")
     return open_dataset("bigearthnet", DATA / "bigearthnet").load(split)
 
 
 def imagenet() -> dict[str, Tensor]:
-    """Published weights of EfficientNet-Lite0."""
+    """Load the published ImageNet weights of EfficientNet-Lite0."""
     state: dict[str, Tensor] = torch.load(WORK / WEIGHTS, weights_only=True)
     return state
 
 
-def looks(net: nn.Module, check: NativeStore, turns: Sequence[int]) -> Tensor:
-    """Logits ``(turn, patch, class)`` of patches in some of the eight symmetries."""
+def symmetry_logits(net: nn.Module, check: NativeStore, turns: Sequence[int]) -> Tensor:
+    """Return logits ``(turn, patch, class)`` of patches in some of the eight symmetries."""
     score = Scorer(net.eval(), check.pixels([0, 1]), "float32")
     parts = []
     for begin in range(0, len(check), 16):
@@ -52,26 +56,26 @@ def looks(net: nn.Module, check: NativeStore, turns: Sequence[int]) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def figures(truth: Floats, scores: Floats) -> tuple[float, float]:
-    """Macro and micro average precision."""
+def macro_micro_ap(truth: Floats, scores: Floats) -> tuple[float, float]:
+    """Return macro and micro average precision, 0 to 1."""
     return average_precisions(truth, scores)
 
 
 def gain(truth: Floats, better: Floats, base: Floats) -> dict[str, Any]:
-    """Figures of a change, its gain over a base and the gain's paired 95 % interval."""
+    """Return metrics of a change, the gain over a base and its paired 95 % interval, by metric."""
     flags = truth.astype(bool)
     half = [0.5] * truth.shape[1]
     new, old = (resample(flags, s, half, resamples=2000, seed=0) for s in (better, base))
     found: dict[str, Any] = {}
     for k, name in enumerate(("macro_ap", "micro_ap")):
-        value, other = figures(truth, better)[k], figures(truth, base)[k]
+        value, other = macro_micro_ap(truth, better)[k], macro_micro_ap(truth, base)[k]
         low, high = interval(new.overall[name] - old.overall[name])
         found[name] = (value, value - other, low, high)
     return found
 
 
 def line(name: str, found: dict[str, Any]) -> str:
-    """One row of the ablation table."""
+    """Format one row of the ablation table."""
     cells = [
         f"{found[k][0]:.4f} | {found[k][1]:+.4f} [{found[k][2]:+.4f}, {found[k][3]:+.4f}]"
         for k in ("macro_ap", "micro_ap")
@@ -80,6 +84,6 @@ def line(name: str, found: dict[str, Any]) -> str:
 
 
 def sigmoid(logits: Floats) -> Floats:
-    """Probabilities."""
+    """Return probabilities, 0 to 1."""
     out: Floats = 1 / (1 + np.exp(-logits))
     return out

@@ -1,6 +1,6 @@
-"""What EuroSAT's classes say of BigEarthNet patches: dense answers of a EuroSAT net as features.
+"""Predict BigEarthNet classes from the dense outputs of a EuroSAT net.
 
-The visible bands are brought to EuroSAT's mean and spread; the net is not trained further.
+The visible bands are standardised to EuroSAT's mean and spread; the net is not trained further.
 ``python -m tools.research.euro_probe RUN ENLARGE``
 """
 
@@ -16,12 +16,12 @@ from landcover.datasets.arrays import join
 from landcover.nets.rgb_lite0 import RgbNet
 from landcover.nets.spectral_lite0 import VISIBLE
 from landcover.nets.symmetry import symmetry
-from tools.research.common import WORK, figures, gain, line, sigmoid, store
+from tools.research.common import WORK, gain, line, macro_micro_ap, sigmoid, store
 from tools.research.probe import fit, log_statistics
 
 
 def main(run: str, enlarge: str) -> None:
-    """Print figures, keep the probabilities."""
+    """Print metrics and write the probabilities."""
     torch.set_num_threads(1)
     a, b = store("train"), store("validation")
     both = join(a, b)
@@ -32,7 +32,7 @@ def main(run: str, enlarge: str) -> None:
     mean, std = x[: len(a)].mean((0, 2, 3), keepdim=True), x[: len(a)].std((0, 2, 3), keepdim=True)
     x = (x - mean) / std
     weight, bias = net.classifier.weight[:, :, None, None], net.classifier.bias
-    found = []
+    features_of_symmetries = []
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for which in (0, 1, 4, 7):
             rows = []
@@ -56,13 +56,13 @@ def main(run: str, enlarge: str) -> None:
                         1,
                     )
                 )
-            found.append(torch.cat(rows))
-    f = torch.stack(found).mean(0).numpy()
+            features_of_symmetries.append(torch.cat(rows))
+    f = torch.stack(features_of_symmetries).mean(0).numpy()
     np.save(WORK / f"euro_features_{run}_{enlarge}.npy", f)
     ya, yb = a.targets.numpy(), b.targets.numpy()
     stats = log_statistics(a), log_statistics(b)
     base = sigmoid(np.load(WORK / "base.npy"))
-    kept = {}
+    predictions = {}
     for name, cut in (
         ("answers", slice(0, 50)),
         ("features", slice(50, None)),
@@ -75,13 +75,16 @@ def main(run: str, enlarge: str) -> None:
             ]
             for kind in ("lr", "trees"):
                 key = f"{name}{'+stats' if extra else ''}/{kind}"
-                kept[key] = fit(kind, xs[0], ya, xs[1])
-                print(key, *(f"{v:.4f}" for v in figures(yb, kept[key])))
+                predictions[key] = fit(kind, xs[0], ya, xs[1])
+                print(key, *(f"{v:.4f}" for v in macro_micro_ap(yb, predictions[key])))
                 print(
-                    line("  0.25 beside base", gain(yb, 0.75 * base + 0.25 * kept[key], base)),
+                    line(
+                        "  0.25 averaged with base",
+                        gain(yb, 0.75 * base + 0.25 * predictions[key], base),
+                    ),
                     flush=True,
                 )
-    np.savez(WORK / f"euro_probe_{run}.npz", **kept)  # type: ignore[arg-type]
+    np.savez(WORK / f"euro_probe_{run}.npz", **predictions)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

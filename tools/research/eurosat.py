@@ -2,10 +2,11 @@
 
 ``python -m tools.research.eurosat NAME ENLARGE EPOCHS LR START``
 
-BLEND is the share of batches that are mixed with others (mixup).
+START is ``imagenet``, ``scratch`` or the name of an earlier run. The variable BLEND is the share
+of batches that are mixed with others (mixup).
 
-START is ``imagenet``, ``scratch`` or the name of an earlier run. Chosen on validation; the
-test split is read only with ``EVALUATE=1``, once, for the run that is kept.
+Runs are chosen on validation. The test split is read only with ``EVALUATE=1``, once, for the
+chosen run.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from tools.research.common import DATA, WORK, imagenet
 
 
 def store(split: str) -> RgbStore:
-    """A split with its pixels in memory."""
+    """Load a split with its pixels into memory."""
     return open_eurosat(DATA / "eurosat").load(split)
 
 
 def start(name: str) -> dict[str, torch.Tensor]:
-    """Weights to start from."""
+    """Return the initial weights; none for ``scratch``."""
     if name == "scratch":
         return {}
     if name == "imagenet":
@@ -46,7 +47,7 @@ def start(name: str) -> dict[str, torch.Tensor]:
 
 
 def main(name: str, enlarge: str, epochs: str, rate: str, initial: str) -> None:
-    """Train, print each epoch, keep the weights."""
+    """Train, print each epoch and write the weights."""
     torch.set_num_threads(1)
     blend = float(os.environ.get("BLEND", "0"))
     config = TrainConfig(

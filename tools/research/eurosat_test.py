@@ -1,4 +1,4 @@
-"""The chosen EuroSAT net on the test split, once.
+"""Evaluate the chosen EuroSAT net on the test split, once.
 
 ``python -m tools.research.eurosat_test RUN ENLARGE``
 """
@@ -17,7 +17,7 @@ from tools.research.eurosat import store
 
 
 def main(run: str, enlarge: str) -> None:
-    """Accuracy with its 95 % interval over pictures, as the picture lies and in all symmetries."""
+    """Print accuracy with its 95 % interval over pictures, for one and for all eight symmetries."""
     torch.set_num_threads(1)
     net = RgbNet(enlarge=float(enlarge), symmetries=8)
     net.load_state_dict(torch.load(WORK / "runs" / run / "state.pt", weights_only=True))

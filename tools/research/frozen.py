@@ -1,7 +1,7 @@
-"""Features of EfficientNet-Lite0 with ImageNet weights, frozen, of four composites a patch.
+"""Compute features of four composites of each patch with a frozen EfficientNet-Lite0.
 
-Writes ``frozen.npz``: for each composite, symmetry and patch the pooled mean and standard
-deviation of four maps. No training.
+The net has ImageNet weights and is not trained. ``frozenSIDE.npz`` has the mean and standard
+deviation of four feature maps for each composite, symmetry and patch.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SIDE = int(os.environ.get("SIDE", "240"))
 
 
 def main() -> None:
-    """Make the file."""
+    """Compute the features and write the file."""
     torch.set_num_threads(1)
     both = join(store("train"), store("validation"))
     net = Lite0().eval()

@@ -1,9 +1,9 @@
-"""What a SpectralLite loses without one of its ingredients, for the ablation table.
+"""Measure what a SpectralLite loses without one of its components, for the ablation table.
 
 ``python -m tools.research.leave_out RUNS [NAME…]``. RUNS is the folder ``runs/train`` that
-``landcover train --model landcover-mosaic`` leaves: its first teacher is what each row differs
-from in one thing, fitted on train, by the same seed, and judged on validation in eight
-symmetries. The test split is not read. A row that was cut off goes on.
+``landcover train --model landcover-mosaic`` writes. Each row differs from its first teacher in one
+setting; it is trained on train with the same seed and evaluated on validation in eight symmetries.
+The test split is not read. An interrupted row is resumed.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from landcover.train.configuration import TrainConfig
 from landcover.train.loop import train
 from landcover.train.recipes.mosaic import initial_weights, settings
 from landcover.train.recipes.order import Order
-from tools.research.common import Floats, gain, line, looks, sigmoid, store
+from tools.research.common import Floats, gain, line, sigmoid, store, symmetry_logits
 
 SEASON: Final = 0.3
-"""Spread of how far a season moves log-reflectance where all is green."""
+"""Standard deviation of the seasonal change of log-reflectance where NDVI is 1."""
 _VISIBLE, _INFRARED = ("B01", "B02", "B03", "B04", "B05"), ("B06", "B07", "B08", "B8A", "B09")
 DIRECTION: Final = tuple(
     1.0 if name in _VISIBLE else -0.5 if name in _INFRARED else 0.5 for name in BAND_NAMES
 )
-"""What happens to each band as leaves wither: pigments absorb less of the visible light, the
-leaf scatters less near infrared, and drier leaves absorb less of the short-wave infrared
+"""Change of each band as leaves wither: pigments absorb less visible light, leaves scatter less
+near infrared, and drier leaves absorb less short-wave infrared
 (Knipling 1970; Tucker 1980)."""
 
 
 @dataclass(frozen=True)
 class Seasons:
-    """Patches that are read each time in another season: green pixels wither or turn greener."""
+    """Patches with a random season at each read: green pixels wither or become greener."""
 
     patches: NativeStore
     chance: Generator
 
     @property
     def targets(self) -> Tensor:
-        """Those of the patches."""
+        """Targets of the patches."""
         return self.patches.targets
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Those of the patches."""
+        """Names of the patches."""
         return self.patches.ids
 
     def __len__(self) -> int:
@@ -64,13 +64,13 @@ class Seasons:
         pixels = self.patches.pixels(indices)
         red, infrared = (pixels[:, [BAND_NAMES.index(name)]] for name in ("B04", "B08"))
         green = ((infrared - red) / (infrared + red).clamp(min=1e-3)).clamp(0, 1)
-        far = SEASON * torch.randn(len(pixels), 1, 1, 1, generator=self.chance)
-        way = torch.tensor(DIRECTION).view(1, -1, 1, 1)
-        return pixels * torch.exp(far * green * way)
+        amount = SEASON * torch.randn(len(pixels), 1, 1, 1, generator=self.chance)
+        direction = torch.tensor(DIRECTION).view(1, -1, 1, 1)
+        return pixels * torch.exp(amount * green * direction)
 
 
 def rows(base: TrainConfig) -> dict[str, TrainConfig]:
-    """Name → the base with one thing changed."""
+    """Return the settings of each row: the base with one setting changed."""
     changed = base.augmentation
     return {
         "no-symmetries": replace(base, augmentation=replace(changed, symmetries=False)),
@@ -81,18 +81,18 @@ def rows(base: TrainConfig) -> dict[str, TrainConfig]:
 
 
 def main(runs: str, *names: str) -> None:
-    """Fit the named rows, or all, and print each against the base."""
+    """Train the named rows, or all, and print each against the base."""
     torch.set_num_threads(1)
     patches, check = store("train"), store("validation")
     config = settings(Order(device="cpu")).teachers[0]
     base = nets.build(config.net, **config.net_options)
     base.load_state_dict(load_file(Path(runs) / "teacher-0" / "weights.safetensors"))
 
-    def chances(net: nn.Module) -> Floats:
-        return sigmoid(looks(net, check, range(8)).mean(dim=0).numpy())
+    def probabilities(net: nn.Module) -> Floats:
+        return sigmoid(symmetry_logits(net, check, range(8)).mean(dim=0).numpy())
 
-    truth, known = check.targets.numpy(), chances(base)
-    print(line("base", gain(truth, known, known)), flush=True)
+    truth, base_probabilities = check.targets.numpy(), probabilities(base)
+    print(line("base", gain(truth, base_probabilities, base_probabilities)), flush=True)
     for name, changed in rows(config).items():
         if names and name not in names:
             continue
@@ -100,7 +100,7 @@ def main(runs: str, *names: str) -> None:
         data = Seasons(patches, Generator().manual_seed(0)) if name == "seasons" else patches
         result = train(changed, data, None, out, initial=inflate(initial_weights()))
         save_file(result.state, out / "weights.safetensors")
-        print(line(name, gain(truth, chances(result.net()), known)), flush=True)
+        print(line(name, gain(truth, probabilities(result.net()), base_probabilities)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Train and validation as few bytes as they go, to take them to another machine.
+"""Compress the train and validation splits, to copy them to another machine.
 
-``python -m tools.research.pack OUT`` with the data set in ``LANDCOVER_DATA``. Lossless:
-differences along rows, their sign in the last bit, high and low bytes apart, LZMA.
-:func:`tools.research.trials.unpack` reads it. The trunk of the shipped EuroSAT net lies beside.
+``python -m tools.research.pack OUT`` with the data set in ``LANDCOVER_DATA``. The compression is
+lossless: differences along rows, the sign in the last bit, high and low bytes separate, LZMA.
+:func:`tools.research.trials.unpack` reads the files. The trunk of the shipped EuroSAT net is added.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tools.research.common import store
 
 
 def packed(value: Tensor) -> Tensor:
-    """Weights in half precision, as they were shipped; statistics as they are."""
+    """Return weights in half precision, as shipped; statistics stay unchanged."""
     return (value.half() if value.dim() > 1 else value).contiguous()
 
 
 def main(out: Path) -> None:
-    """Write the pack."""
+    """Write the files."""
     out.mkdir(parents=True, exist_ok=True)
     for split in ("train", "validation"):
         patches = store(split)

@@ -1,9 +1,9 @@
-"""Label co-occurrence from the metadata of all training patches as a decoder on top of logits.
+"""Decode logits with the co-occurrence of labels in the metadata of all training patches.
 
-The posterior of a label set is its share among all patches of BigEarthNet's training split,
-over the product of its classes' shares, to the power ``strength``, times the net's odds; a
-class's score is the sum over the sets that hold it. Also what averaging with trees and
-frozen probes yields. ``python -m tools.research.priors LOGITS.npy``
+Take a label set's share of the patches in BigEarthNet's training split and divide it by the share
+expected for independent classes. The posterior of the set is this ratio to the power ``strength``
+times the net's odds; a class's probability is the sum over the sets that contain it. Also
+print the averages with trees and frozen probes. ``python -m tools.research.priors LOGITS.npy``
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from landcover.core.classes import CLASS_NAMES
-from tools.research.common import DATA, WORK, Floats, figures, gain, line, sigmoid, store
+from tools.research.common import DATA, WORK, Floats, gain, line, macro_micro_ap, sigmoid, store
 
-LEAST = 5
-"""Patches that a label set must have: rarer ones are accidents."""
+MIN_PATCHES = 5
+"""Minimum number of patches of a label set; rarer sets are left out."""
 
 
 def label_sets() -> tuple[Floats, Floats]:
-    """Distinct label sets of the training split ``(set, class)`` and their shares."""
+    """Return the distinct label sets of the training split ``(set, class)`` and their shares."""
     table = pq.read_table(
         DATA / "bigearthnet/metadata-all-480038.parquet", columns=["labels", "split"]
     )
@@ -35,13 +35,13 @@ def label_sets() -> tuple[Floats, Floats]:
     for row, key in enumerate(counts):
         sets[row, list(key)] = 1
     share = np.array(list(counts.values()), np.float32)
-    often = share >= LEAST
-    sets, share = sets[often], share[often]
+    frequent = share >= MIN_PATCHES
+    sets, share = sets[frequent], share[frequent]
     return sets, share / share.sum()
 
 
 def decode(logits: Floats, sets: Floats, share: Floats, strength: float) -> Floats:
-    """Probabilities under the sets' prior, relative to independent classes."""
+    """Return probabilities under the prior of label sets, relative to independent classes."""
     marginal = share @ sets
     odds = np.log(marginal) - np.log1p(-marginal)
     independent = sets @ odds + np.log1p(-marginal).sum()
@@ -59,7 +59,7 @@ def main(path: str) -> None:
     sets, share = label_sets()
     print(len(sets), "label sets")
     p = sigmoid(base)
-    print("base", *(f"{v:.4f}" for v in figures(truth, p)))
+    print("base", *(f"{v:.4f}" for v in macro_micro_ap(truth, p)))
     for strength in (0.1, 0.25, 0.5, 0.75, 1.0):
         print(line(f"label sets {strength}", gain(truth, decode(base, sets, share, strength), p)))
     probe = np.load(WORK / "probe.npz")

@@ -1,4 +1,4 @@
-"""Linear probes and trees on frozen features and band statistics: what is reachable cheaply."""
+"""Fit linear probes and trees on frozen features and band statistics, as cheap baselines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sklearn.preprocessing import StandardScaler
 
 from landcover.datasets.arrays import NativeStore
 from landcover.nets.reference import band_statistics
-from tools.research.common import WORK, Floats, figures, store
+from tools.research.common import WORK, Floats, macro_micro_ap, store
 
 TRAIN = 301
 
 
 def main() -> None:
-    """Print figures on validation of each feature set."""
+    """Print the validation metrics of each feature set."""
     a, b = store("train"), store("validation")
     ya, yb = a.targets.numpy(), b.targets.numpy()
     stats = [log_statistics(a), log_statistics(b)]
@@ -44,31 +44,31 @@ def main() -> None:
         sets[f"all-{c}+stats"] = tuple(
             np.concatenate([x[i], np.repeat(stats[i][None], 8, 0)], -1) for i in (0, 1)
         )  # type: ignore[assignment]
-    kept: dict[str, Floats] = {}
+    predictions: dict[str, Floats] = {}
     for name, (xa, xb) in sets.items():
         for kind in ("lr", "trees"):
-            kept[f"{name}/{kind}"] = fit(kind, xa.mean(0), ya, xb.mean(0))
+            predictions[f"{name}/{kind}"] = fit(kind, xa.mean(0), ya, xb.mean(0))
             print(
                 f"{name}/{kind}",
-                *(f"{v:.4f}" for v in figures(yb, kept[f"{name}/{kind}"])),
+                *(f"{v:.4f}" for v in macro_micro_ap(yb, predictions[f"{name}/{kind}"])),
                 flush=True,
             )
-    np.savez(WORK / "probe.npz", **kept)  # type: ignore[arg-type]
+    np.savez(WORK / "probe.npz", **predictions)  # type: ignore[arg-type]
 
 
 def log_statistics(patches: NativeStore) -> Floats:
-    """Logarithms of the baseline's band statistics."""
+    """Return the logarithms of the reference model's band statistics."""
     pixels = patches.pixels(range(len(patches)))
-    found: Floats = np.log(np.clip(band_statistics(pixels).numpy(), 0, 1.5) + 0.01)
-    return found
+    logs: Floats = np.log(np.clip(band_statistics(pixels).numpy(), 0, 1.5) + 0.01)
+    return logs
 
 
 def fit(kind: str, xa: Floats, ya: Floats, xb: Floats) -> Floats:
-    """Probabilities on validation."""
+    """Fit a classifier of a kind and return its probabilities for ``xb``."""
     if kind == "trees":
         m = ExtraTreesRegressor(300, min_samples_leaf=2, max_features="sqrt", random_state=0)
-        grown: Floats = m.fit(xa, ya).predict(xb).astype(np.float32)
-        return grown
+        forest_scores: Floats = m.fit(xa, ya).predict(xb).astype(np.float32)
+        return forest_scores
     scale = StandardScaler().fit(xa)
     za, zb = scale.transform(xa), scale.transform(xb)
     out = np.zeros((len(xb), ya.shape[1]), np.float32)

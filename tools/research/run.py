@@ -1,11 +1,10 @@
-"""Train rows of the ablation table, one after the other, from a file of JSON lines.
+"""Train the rows of the ablation table, one after the other, from a file of JSON lines.
 
 ``python -m tools.research.run QUEUE.jsonl``. A line is ``{"name", "start", "config"}``, where
-``start`` is empty or the name of a EuroSAT run (or ``imagenet``), and ``config`` is what
-differs from the defaults of :class:`landcover.train.loop.TrainConfig`. Lines may be added
-while it runs; what is done is skipped, what was cut off goes on. Each leaves
-``runs/NAME/val.npy``, the logits on
-validation, and the weights. The test split is never read.
+``start`` is empty, ``imagenet`` or the name of a EuroSAT run, and ``config`` has the settings that
+differ from the defaults of :class:`landcover.train.configuration.TrainConfig`. Lines may be added
+during the run. Finished rows are skipped, and interrupted ones are resumed. Each row writes
+``runs/NAME/val.npy``, the logits on validation, and the weights. The test split is never read.
 """
 
 from __future__ import annotations
@@ -25,19 +24,19 @@ from landcover.train.configuration import TrainConfig
 from landcover.train.loop import train
 from landcover.train.validation import predict_logits
 from tools.research import eurosat
-from tools.research.common import WORK, figures, store
+from tools.research.common import WORK, macro_micro_ap, store
 
 
 def main(queue: str) -> None:
-    """Work through the queue; stop at a line ``end``."""
+    """Train each row of the queue; stop when a line says ``end`` and all rows are done."""
     torch.set_num_threads(1)
     while True:
         lines = [x for x in Path(queue).read_text().splitlines() if x.strip()]
         todo = [x for x in lines if x != "end" and not done(json.loads(x))]
         if todo:
             try:
-                one(**json.loads(todo[0]))
-            except Exception as error:  # noqa: BLE001 - the next row may do better
+                train_row(**json.loads(todo[0]))
+            except Exception as error:  # noqa: BLE001 - one failed row must not stop the others
                 print("FAILED", todo[0], repr(error), flush=True)
                 folder = WORK / "runs" / json.loads(todo[0])["name"]
                 folder.mkdir(parents=True, exist_ok=True)
@@ -49,13 +48,13 @@ def main(queue: str) -> None:
 
 
 def done(job: dict[str, Any]) -> bool:
-    """Whether a row has its predictions."""
+    """Whether a row is finished."""
     folder: Path = WORK / "runs" / job["name"]
     return (folder / "val.npy").exists() or (folder / "done").exists()
 
 
-def one(name: str, start: str, config: dict[str, Any], fit: str = "train") -> None:
-    """Train one row; fitted on ``train+validation`` it has no figures, only weights."""
+def train_row(name: str, start: str, config: dict[str, Any], fit: str = "train") -> None:
+    """Train one row; a row trained on ``train+validation`` has weights, but no metrics."""
     settings = TrainConfig.from_json(json.dumps({"device": "cpu", "validate_every": 10, **config}))
     weights = inflate(eurosat.start(start)) if start else {}
     final = fit == "train+validation"
@@ -88,7 +87,7 @@ def one(name: str, start: str, config: dict[str, Any], fit: str = "train") -> No
         return
     logits = predict_logits(result.net(), check, precision=result.precision).numpy()
     np.save(out / "val.npy", logits)
-    macro, micro = figures(check.targets.numpy(), logits)
+    macro, micro = macro_micro_ap(check.targets.numpy(), logits)
     print("ROW", name, f"{macro:.4f} {micro:.4f} {time.time() - begin:.0f}s", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Logits on validation averaged over the eight symmetries.
+"""Average logits on validation over the eight symmetries.
 
 ``python -m tools.research.symmetric RUN…``
 """
@@ -13,11 +13,11 @@ import torch
 from landcover import nets
 from landcover.nets.symmetry import symmetry
 from landcover.train.configuration import TrainConfig
-from tools.research.common import WORK, figures, store
+from tools.research.common import WORK, macro_micro_ap, store
 
 
 def main(runs: list[str]) -> None:
-    """Write ``val_d4.npy`` beside each run's logits."""
+    """Write ``val_d4.npy`` to the folder of each run and print the metrics."""
     torch.set_num_threads(1)
     check = store("validation")
     for run in runs:
@@ -33,8 +33,8 @@ def main(runs: list[str]) -> None:
         each = torch.cat(rows, dim=1)
         mean = each.mean(dim=0).numpy()
         np.save(folder / "val_d4.npy", mean)
-        one = figures(check.targets.numpy(), each[0].numpy())
-        print(run, one, "->", figures(check.targets.numpy(), mean))
+        one = macro_micro_ap(check.targets.numpy(), each[0].numpy())
+        print(run, one, "->", macro_micro_ap(check.targets.numpy(), mean))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 # mypy: disable-error-code="no-untyped-call,operator,call-overload,arg-type"
-"""Many small fits at once on one graphics card, for the ablation table.
+"""Train many small nets at once on one graphics card, for the ablation table.
 
 ``python -m tools.research.trials PACK PLAN.jsonl OUT --workers 10 --seconds 300``. PACK is
-what :mod:`tools.research.pack` made: train and validation, never test. Each line of the
-plan is a job: ``{"name", "kind", "fit", "seed", ...}``. A job that is fitted on ``train`` is
-judged on validation and the reverse; its logits on all patches go to ``OUT/NAME.npz``.
-The pixels lie on the card, where batches are made too, since a fit takes seconds.
+the folder that :mod:`tools.research.pack` wrote: train and validation, never test. Each line of
+the plan is a job: ``{"name", "kind", "fit", "seed", ...}``. A job that is trained on ``train`` is
+evaluated on validation and the reverse; its logits on all patches go to ``OUT/NAME.npz``.
+A fit takes only seconds, so the pixels stay on the card and batches are made there.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
         "trunk_rate": 0.3,
     },
 }
-"""The settings of the shipped parts, from which each trial differs in one thing."""
+"""The settings of the shipped parts; each trial changes one of them."""
 
 
 def unpack(folder: Path, split: str) -> NativeStore:
-    """The patches of a split as :mod:`tools.research.pack` wrote them."""
+    """Read the patches of a split that :mod:`tools.research.pack` wrote."""
     meta = np.load(folder / f"{split}-meta.npz")
     grids = {}
     for name in ("g10", "g20", "g60"):
@@ -78,7 +78,7 @@ def unpack(folder: Path, split: str) -> NativeStore:
 
 
 class Pool:
-    """All patches on one device; the rows of a split come one after the other."""
+    """All patches on one device; the rows of a split are contiguous."""
 
     def __init__(self, store: NativeStore, first: int, device: str) -> None:
         self.pixels = torch.cat(
@@ -97,10 +97,18 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def loss_of(name: str, share: Tensor) -> Loss:
-    """The losses of the trials, by name."""
+    """Return a loss by name.
+
+    Args:
+        name: ``bce``, ``weighted``, or ``focal`` or ``asymmetric`` followed by gamma.
+        share: of the training patches that have each class, ``(class,)``.
+
+    Raises:
+        ValueError: there is no such loss.
+    """
     if name == "bce":
         return F.binary_cross_entropy_with_logits
-    if name == "weighted":  # square root of how much rarer than its absence a class is
+    if name == "weighted":  # square root of the ratio of negatives to positives
         weight = ((1 - share) / share.clamp(min=1e-3)).sqrt().clamp(max=5.0)
         return lambda x, y: F.binary_cross_entropy_with_logits(x, y, pos_weight=weight)
     if name.startswith("focal"):  # Lin et al. 2017
@@ -118,9 +126,9 @@ def loss_of(name: str, share: Tensor) -> Loss:
         def asymmetric(x: Tensor, y: Tensor) -> Tensor:
             p = torch.sigmoid(x)
             low = (p - 0.05).clamp(min=0)
-            there = y * p.clamp(min=1e-6).log()
+            present = y * p.clamp(min=1e-6).log()
             absent = (1 - y) * low**gamma * (1 - low).clamp(min=1e-6).log()
-            return -(there + absent).mean() * 2
+            return -(present + absent).mean() * 2
 
         return asymmetric
     raise ValueError(name)
@@ -129,7 +137,7 @@ def loss_of(name: str, share: Tensor) -> Loss:
 def augmented(
     pixels: Tensor, targets: Tensor, job: dict[str, Any], chance: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """What ``augment.Augmentation`` does, on the card, and the trials' crops."""
+    """Augment a batch like ``augment.Augmentation``, but on the card and with the trials' crops."""
     device, count = pixels.device, len(pixels)
     flips = torch.randint(0, 2, (3, count, 1, 1, 1), generator=chance).bool().to(device)
     pixels = torch.where(flips[0], pixels.transpose(-2, -1), pixels)
@@ -144,8 +152,8 @@ def augmented(
             mask[row, :, top:bottom, left:right] = True
         area = mask.float().mean(dim=(1, 2, 3))[:, None].to(device)
         pixels = torch.where(mask.to(device), pixels[partner], pixels)
-        kept, pasted = (1.6 * (1 - area)).clamp(max=1), (1.6 * area).clamp(max=1)
-        targets = 1 - (1 - kept * targets) * (1 - pasted * targets[partner])
+        weight_kept, pasted = (1.6 * (1 - area)).clamp(max=1), (1.6 * area).clamp(max=1)
+        targets = 1 - (1 - weight_kept * targets) * (1 - pasted * targets[partner])
     elif draw < job.get("paste", 0.0) + job.get("blend", 0.0):
         partner = torch.randperm(count, generator=chance).to(device)
         share = torch.from_numpy(
@@ -157,12 +165,12 @@ def augmented(
         side = (72, 96, 120)[int(torch.randint(0, 3, (1,), generator=chance))]
         top, left = (6 * torch.randint(0, (120 - side) // 6 + 1, (2,), generator=chance)).tolist()
         pixels = pixels[:, :, top : top + side, left : left + side]
-    if job.get("zoom"):  # a part of the patch enlarged to the whole
+    if job.get("zoom"):  # a part of the patch enlarged to full size
         side = int(torch.randint(int(120 * job["zoom"]), 121, (1,), generator=chance))
         top, left = torch.randint(0, 121 - side, (2,), generator=chance).tolist()
         part = pixels[:, :, top : top + side, left : left + side]
         pixels = F.interpolate(part, size=(120, 120), mode="bilinear")
-    if job.get("shift"):  # moved by some pixels, the border mirrored
+    if job.get("shift"):  # shifted by some pixels; the border is mirrored
         down, right = torch.randint(-12, 13, (2,), generator=chance).tolist()
         wide = F.pad(pixels, (12, 12, 12, 12), mode="reflect")
         pixels = wide[:, :, 12 + down : 132 + down, 12 + right : 132 + right]
@@ -171,8 +179,8 @@ def augmented(
     return pixels * torch.exp(common + gain).to(device), targets
 
 
-def looks(net: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits of patches as they lie, and their mean over the eight symmetries."""
+def predict_symmetries(net: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits of patches without a symmetry, and the mean over all eight."""
     with torch.inference_mode():
         each = [
             torch.stack([net(symmetry(part, k)).float() for k in range(8)])
@@ -183,7 +191,7 @@ def looks(net: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def config_of(job: dict[str, Any]) -> TrainConfig:
-    """The settings of a job: those of the shipped part with the job's changes."""
+    """Return the settings of a job: those of the shipped part with the job's changes."""
     base = KINDS[job["kind"]]
     options = {**base["net_options"], **job.get("net_options", {})}
     changes = {**base, **job.get("config", {}), "net_options": options, "seed": job["seed"]}
@@ -191,7 +199,7 @@ def config_of(job: dict[str, Any]) -> TrainConfig:
 
 
 def fit(job: dict[str, Any], pool: Pool, out: Path, euro: dict[str, Tensor]) -> nn.Module:
-    """One fit by the rules of :mod:`landcover.train.loop`; returns the averaged net."""
+    """Train one net as :mod:`landcover.train.loop` does and return the averaged net."""
     config, rows = config_of(job), pool.rows[job["fit"]]
     device = rows.device
     torch.manual_seed(config.seed)
@@ -209,7 +217,7 @@ def fit(job: dict[str, Any], pool: Pool, out: Path, euro: dict[str, Tensor]) -> 
     average.eval().requires_grad_(requires_grad=False)
     optimiser = optimiser_of(net, config)
     measure = loss_of(job.get("loss", "bce"), pool.targets[rows].mean(dim=0))
-    teachers = [_kept(name, out).to(device) for name in job.get("teachers", ())]
+    teachers = [_load_teacher(name, out).to(device) for name in job.get("teachers", ())]
     per_epoch = max(1, round(len(rows) / config.batch))
     steps = per_epoch * config.epochs
     half = torch.autocast(device.type, torch.bfloat16) if job.get("half") else nullcontext()
@@ -226,8 +234,8 @@ def fit(job: dict[str, Any], pool: Pool, out: Path, euro: dict[str, Tensor]) -> 
             pixels, targets = augmented(pool.pixels[chosen], pool.targets[chosen], job, chance)
             if teachers:
                 with torch.no_grad():
-                    said = torch.stack([t(pixels).float() for t in teachers]).mean(0)
-                targets = torch.lerp(targets, torch.sigmoid(said), job.get("trust", 0.5))
+                    teacher_logits = torch.stack([t(pixels).float() for t in teachers]).mean(0)
+                targets = torch.lerp(targets, torch.sigmoid(teacher_logits), job.get("trust", 0.5))
             for group in optimiser.param_groups:
                 group["lr"] = group["factor"] * learning_rate(config, step, steps)
             optimiser.zero_grad()
@@ -242,7 +250,7 @@ def fit(job: dict[str, Any], pool: Pool, out: Path, euro: dict[str, Tensor]) -> 
 
 
 def pretrain(net: SpectralLite, pixels: Tensor, epochs: int, chance: torch.Generator) -> None:
-    """Barlow Twins (Zbontar et al. 2021) on two crops of each patch, without any label."""
+    """Barlow Twins (Zbontar et al. 2021) on two crops of each patch, without labels."""
     device = pixels.device
     width = net.head.in_features
     projector = nn.Sequential(
@@ -275,8 +283,8 @@ def pretrain(net: SpectralLite, pixels: Tensor, epochs: int, chance: torch.Gener
             optimiser.step()
 
 
-def _kept(name: str, out: Path) -> nn.Module:
-    """A net that an earlier job left; waits for it."""
+def _load_teacher(name: str, out: Path) -> nn.Module:
+    """Load a net that an earlier job writes; wait for it up to two minutes."""
     folder = out / "weights"
     for _ in range(600):
         if (folder / f"{name}.json").exists():
@@ -290,7 +298,7 @@ def _kept(name: str, out: Path) -> nn.Module:
 
 
 def work(pack: str, jobs: Queue[dict[str, Any]], out: Path, deadline: float, device: str) -> None:
-    """Take jobs until none is left or the time is over."""
+    """Run jobs until none is left or the deadline has passed."""
     torch.set_num_threads(1)
     stores = [unpack_cached(Path(pack), split) for split in SPLITS]
     pool = Pool(join(*stores), len(stores[0]), device)
@@ -304,7 +312,7 @@ def work(pack: str, jobs: Queue[dict[str, Any]], out: Path, deadline: float, dev
         begin = time.time()
         try:
             net = fit(job, pool, out, euro)
-            one, eight = looks(net.eval(), pool.pixels)
+            one, eight = predict_symmetries(net.eval(), pool.pixels)
             np.savez_compressed(
                 out / f"{job['name']}.npz", one=one.half().numpy(), d4=eight.half().numpy()
             )
@@ -319,18 +327,18 @@ def work(pack: str, jobs: Queue[dict[str, Any]], out: Path, deadline: float, dev
                 part.write_text(json.dumps(job))
                 part.rename(part.with_suffix(".json"))
             print(job["name"], f"{time.time() - begin:.1f}s", flush=True)
-        except Exception as error:  # noqa: BLE001 - the next job may do better
+        except Exception as error:  # noqa: BLE001 - one failed job must not stop the others
             print("FAILED", job["name"], repr(error)[:300], flush=True)
 
 
 def unpack_cached(folder: Path, split: str) -> NativeStore:
-    """:func:`unpack`, done once by the parent process and then read."""
-    kept = folder / f"{split}-store.npz"
-    if not kept.exists():
+    """Unpack a split once, in the parent process; later calls read the result."""
+    cached = folder / f"{split}-store.npz"
+    if not cached.exists():
         store = unpack(folder, split)
-        np.savez(kept, g10=store.g10, g20=store.g20, g60=store.g60)
+        np.savez(cached, g10=store.g10, g20=store.g20, g60=store.g60)
         return store
-    arrays, meta = np.load(kept), np.load(folder / f"{split}-meta.npz")
+    arrays, meta = np.load(cached), np.load(folder / f"{split}-meta.npz")
     return NativeStore(
         g10=arrays["g10"],
         g20=arrays["g20"],
@@ -342,7 +350,7 @@ def unpack_cached(folder: Path, split: str) -> NativeStore:
 
 
 def main() -> None:
-    """Read the plan and share it between workers."""
+    """Read the plan and distribute its jobs among the workers."""
     parser = argparse.ArgumentParser()
     parser.add_argument("pack")
     parser.add_argument("plan", type=Path)

@@ -1,4 +1,7 @@
-"""The ablation table: every finished run against the base, alone, averaged in, and decoded."""
+"""Print the ablation table: each finished run against the base, alone, averaged and decoded.
+
+``python -m tools.research.compare_runs [NAME…]``
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,18 @@ import sys
 
 import numpy as np
 
-from tools.research.common import WORK, figures, gain, line, sigmoid, store
+from tools.research.common import WORK, gain, line, macro_micro_ap, sigmoid, store
 from tools.research.priors import decode, label_sets
 
 
 def main(names: list[str]) -> None:
-    """Print rows for the named runs, or for all."""
+    """Print the rows of the named runs, or of all."""
     truth = store("validation").targets.numpy()
     base = np.load(WORK / "base.npy")
     sets, share = label_sets()
     p = sigmoid(base)
     runs = names or sorted(x.parent.name for x in (WORK / "runs").glob("*/val.npy"))
-    print("base", *(f"{v:.4f}" for v in figures(truth, p)))
+    print("base", *(f"{v:.4f}" for v in macro_micro_ap(truth, p)))
     print(line("base, decoded", gain(truth, decode(base, sets, share, 0.2), p)))
     for name in runs:
         logits = np.load(WORK / "runs" / name / "val.npy")
