@@ -107,16 +107,16 @@ def _explain(options: argparse.Namespace) -> int:
     source = options.source.strip()
     level = source_options.level_of(source)
     _check(options, picture=level == RGB)
-    asked = _load(options, level)
-    labels = _labels(options.label, asked[0].model)
-    methods, notes = _methods(options.method, asked)
+    loaded = _load(options, level)
+    labels = _labels(options.label, loaded[0].model)
+    methods, notes = _methods(options.method, loaded)
     pixels = source_options.read(source, options)
-    patch, results = pixels.raster, _results(asked, pixels, options)
-    extras = _extras(asked[0], patch, options)
-    found = _maps(asked, patch, labels, methods, options.baseline)
+    patch, results = pixels.raster, _results(loaded, pixels, options)
+    extras = _extras(loaded[0], patch, options)
+    found = _maps(loaded, patch, labels, methods, options.baseline)
     bands = [
         item
-        for one in asked
+        for one in loaded
         for item in attribute_bands_many(one.model, patch, labels, options.baseline)
     ]
     files = [str(path) for path in options.out]
@@ -168,18 +168,18 @@ def _load(options: argparse.Namespace, level: str) -> list[_LoadedModel]:
     from landcover.explain import baselines  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    models, asked = registry.default(), []
+    models, loaded = registry.default(), []
     for name in (options.model or models.usual(level), *options.against):
         folder, model = models.folder(name), models.load(name, options.device)
         _labels(options.label, model)
         baselines.resolve_baseline(options.baseline, model.card)
         ratings = method_options.ratings_of(model, name, folder)
-        asked.append(_LoadedModel(model=model, folder=folder, ratings=ratings))
-    if len({one.model.card.hash for one in asked}) < len(asked):
+        loaded.append(_LoadedModel(model=model, folder=folder, ratings=ratings))
+    if len({one.model.card.hash for one in loaded}) < len(loaded):
         raise BadInput(
             f"--against names '{options.against[0]}', which is the first model: name another."
         )
-    return asked
+    return loaded
 
 
 def _labels(names: Sequence[str], model: Model) -> list[str]:
@@ -190,26 +190,26 @@ def _labels(names: Sequence[str], model: Model) -> list[str]:
 
 
 def _methods(
-    names: Sequence[str], asked: Sequence[_LoadedModel]
+    names: Sequence[str], loaded: Sequence[_LoadedModel]
 ) -> tuple[list[list[str]], list[str]]:
     """The methods for each model, checked to be applicable, and notes on the choice."""
     from landcover.explain import explanation  # noqa: PLC0415 - loads torch
 
-    methods, notes = method_options.choose_methods(names, [one.ratings for one in asked])
-    for one, own in zip(asked, methods, strict=True):
+    methods, notes = method_options.choose_methods(names, [one.ratings for one in loaded])
+    for one, own in zip(loaded, methods, strict=True):
         for name in own:
             explanation.check_explainable(one.model, explanation.METHODS[name])
     return methods, notes
 
 
 def _results(
-    asked: Sequence[_LoadedModel], pixels: source_options.Pixels, options: argparse.Namespace
+    loaded: Sequence[_LoadedModel], pixels: source_options.Pixels, options: argparse.Namespace
 ) -> list[_ModelResult]:
     """Predict the pixels with each model."""
     from landcover.trust.result import predict  # noqa: PLC0415 - loads torch
 
     results = []
-    for one in asked:
+    for one in loaded:
         # With --stability the verdict depends on the stability, too.
         result = predict(one.model, pixels.raster, deep=options.stability)
         report = source_options.report_of(one.model, result, pixels, options)
@@ -232,7 +232,7 @@ def _extras(first: _LoadedModel, patch: Raster, options: argparse.Namespace) -> 
 
 
 def _maps(
-    asked: Sequence[_LoadedModel],
+    loaded: Sequence[_LoadedModel],
     patch: Raster,
     labels: list[str],
     methods: Sequence[list[str]],
@@ -246,7 +246,7 @@ def _maps(
             explanation.explain_many(
                 one.model, patch, labels, own, baseline=baseline, report=report
             )
-            for one, own in zip(asked, methods, strict=True)
+            for one, own in zip(loaded, methods, strict=True)
         ]
         return [each for maps in begun for each in maps]
 

@@ -65,23 +65,23 @@ def _list(options: argparse.Namespace) -> int:
     from landcover.models import registry  # noqa: PLC0415
     from landcover.report import patch_report  # noqa: PLC0415
 
-    known, rows, damaged = registry.default(), [], []
-    for name in known.names():
+    models, rows, damaged = registry.default(), [], []
+    for name in models.names():
         try:
-            row = describe(known.folder(name))
+            row = describe(models.folder(name))
         except CorruptModel as error:
             damaged.append(str(error))
             continue
         default = name == registry.DEFAULT_MODEL
-        rows.append({**row, "name": name, "default": default, "origin": known.origin(name)})
+        rows.append({**row, "name": name, "default": default, "origin": models.origin(name)})
     print(
         json.dumps(rows, ensure_ascii=False, allow_nan=False)
         if options.json
         else patch_report.models_text(rows)
     )
-    for name in known.shadowed():
+    for name in models.shadowed():
         print(
-            f"note: {known.user_folder(name)} is not used, because a shipped model has its name: "
+            f"note: {models.user_folder(name)} is not used, because a shipped model has its name: "
             "rename that folder.",
             file=sys.stderr,
         )

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from landcover.report.classification import ClassificationReport, View
     from landcover.trust.result import Result
 
-__all__ = ["ASKED", "SOURCE_HELP", "Pixels", "add", "level_of", "read", "report_of"]
+__all__ = ["REQUESTED", "SOURCE_HELP", "Pixels", "add", "level_of", "read", "report_of"]
 
-ASKED: Final = "as asked for"
+REQUESTED: Final = "as asked for"
 SOURCE_HELP: Final = "a GeoTIFF or JP2 stack, a folder of band files, a sample's name, or LAT,LON"
 WINDOW: Final = re.compile(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*")
 
@@ -33,7 +33,7 @@ class Pixels:
     Attributes:
         source: what the user named.
         raster: the window.
-        view: where it lies in the file; None where it has a place on the ground instead.
+        view: its position in the file; None if it has a position on the ground instead.
     """
 
     source: str
@@ -51,7 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def level_of(source: str) -> str:
-    """The level of the models that a source is for: "RGB" or "L2A"."""
+    """Return the level of the models that can use a source: "RGB" or "L2A"."""
     from landcover.io import sources  # noqa: PLC0415
 
     return sources.level_of(source)
@@ -101,12 +101,12 @@ def report_of(
         pixels.source,
         seen=pixels.view,
         limits=picture_limits.limits_of(folder),
-        choice=ASKED if options.model else classification.RGB_MODEL_REASON,
+        choice=REQUESTED if options.model else classification.RGB_MODEL_REASON,
     )
 
 
 def _read_view(source: str, options: argparse.Namespace) -> Pixels:
-    """Read a window of a raster without a place, and where the window lies in the file."""
+    """Read a window of a raster that has no position on the ground."""
     from landcover.io import sources  # noqa: PLC0415
     from landcover.report import classification  # noqa: PLC0415 - loads torch
 

@@ -137,10 +137,12 @@ def _registered(options: argparse.Namespace) -> bool:
     """Whether this result was already added by an earlier run of the same command."""
     from landcover.models import registry  # noqa: PLC0415
 
-    known = registry.default()
+    models = registry.default()
     try:
-        result = known.card(options.out)
-        return known.card(known.user_folder(_name(options))).weights_sha256 == result.weights_sha256
+        result = models.card(options.out)
+        return (
+            models.card(models.user_folder(_name(options))).weights_sha256 == result.weights_sha256
+        )
     except LandcoverError:
         return False
 

@@ -96,16 +96,16 @@ def _measure(options: argparse.Namespace) -> int:
     if options.scenes is not None and not options.scenes.is_dir():
         raise BadInput(f"There is no folder '{options.scenes.name}': check --scenes.")
     model, name, dataset = _open(options)
-    known = None if model.folder is None else novelty.load(model.folder, model.card.hash)
-    if known is None:
+    fitted = None if model.folder is None else novelty.load(model.folder, model.card.hash)
+    if fitted is None:
         with progress.show() as report:
-            known = fit.fit(model, dataset, report=report)
+            fitted = fit.fit(model, dataset, report=report)
         if options.save:
-            _print_written(novelty.save(known, _saves_to(name), model.card.hash))
+            _print_written(novelty.save(fitted, _saves_to(name), model.card.hash))
     with progress.show() as report:
         found = measure.measure(
             model,
-            known,
+            fitted,
             dataset,
             scenes=options.scenes,
             sky=options.sky,

@@ -25,19 +25,19 @@ from landcover.models import registry
 from landcover.models.card import read_card
 from landcover.report import explanation_figure
 from landcover.trust.verdict import DECISION_LABELS
-from tests.cli.test_method_options import FAILS, FAITHFUL, NO_GAIN, figures
+from tests.cli.test_method_options import FAILS, FAITHFUL, NO_GAIN, ratings_json
 from tests.support import tiny
 from tests.support.colour_pictures import encoded, pixels
 
 LAKE = ["explain", "finland-lake", "--model", "small", "--device", "cpu"]
 WATER = ["--label", "Inland waters"]
 REAL = ["explain", "finland-lake", "--model", "landcover-cnn", "--device", "cpu", *WATER]
-"""A shipped model, whose figures are asked for and never assumed."""
+"""A shipped model; tests read its ratings and never assume them."""
 
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A registered net that answers at once."""
+    """Two registered models that predict at once."""
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
     zoo = tmp_path / "zoo"
     zoo.mkdir()
@@ -48,9 +48,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def measured(name: str = "small", **kinds: str) -> None:
-    """Put figures beside the card of a registered net; ``_`` for ``-``."""
+    """Save ratings in the folder of a registered model; ``_`` stands for ``-``."""
     folder = registry.default().folder(name)
-    values = figures({method.replace("_", "-"): kind for method, kind in kinds.items()})
+    values = ratings_json({method.replace("_", "-"): kind for method, kind in kinds.items()})
     found = Faithfulness(model=name, card_hash=read_card(folder).hash, **values)
     ratings.save(found, folder)
 

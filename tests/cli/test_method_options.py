@@ -18,8 +18,8 @@ from tests.support import tiny
 FAITHFUL, UNSTABLE, NO_GAIN, FAILS = "sure", "shaky", "no gain", "fails"
 
 
-def figures(kinds: dict[str, str]) -> dict[str, Any]:
-    """Ratings of methods: faithful, unstable, without gain, failed."""
+def ratings_json(kinds: dict[str, str]) -> dict[str, Any]:
+    """Ratings of methods as in a ratings file: faithful, unstable, without gain or failed."""
     found = {}
     for rank, (name, kind) in enumerate(kinds.items()):
         gain = 0.3 - 0.01 * rank
@@ -42,26 +42,26 @@ def figures(kinds: dict[str, str]) -> dict[str, Any]:
     return {"methods": found, "bound": 0.5, "n": 12}
 
 
-def known(name: str = "one", **kinds: str) -> MethodRatings:
+def rated(name: str = "one", **kinds: str) -> MethodRatings:
     """Ratings of a model's methods, in the order of their gains; ``_`` stands for ``-``."""
-    values = figures({method.replace("_", "-"): kind for method, kind in kinds.items()})
+    values = ratings_json({method.replace("_", "-"): kind for method, kind in kinds.items()})
     found = Faithfulness(model=name, card_hash="x", **values)
-    return MethodRatings(name=name, title=name.title(), figures=found)
+    return MethodRatings(name=name, title=name.title(), faithfulness=found)
 
 
 ALL_FAIL = {name.replace("-", "_"): FAILS for name in METHODS}
 
 
 def test_the_default_is_the_most_faithful_method() -> None:
-    one = known(
+    one = rated(
         grad_cam=FAILS,
         occlusion=NO_GAIN,
         gradient_shap=UNSTABLE,
         fine_cam=FAITHFUL,
         integrated_gradients=FAITHFUL,
     )
-    assert one.figures is not None
-    assert one.figures.best == "fine-cam"
+    assert one.faithfulness is not None
+    assert one.faithfulness.best == "fine-cam"
     assert choose_methods([], [one]) == ([["fine-cam"]], [])
 
 
@@ -74,10 +74,10 @@ def test_without_ratings_the_default_method_is_used_with_a_note() -> None:
 
 def test_without_a_faithful_method_there_is_a_note() -> None:
     weak = {name.replace("-", "_"): NO_GAIN for name in METHODS}
-    methods, (note,) = choose_methods([], [known(**weak)])
+    methods, (note,) = choose_methods([], [rated(**weak)])
     assert methods == [[DEFAULT_METHOD]]
     assert "no method is faithful for One" in note
-    methods, notes = choose_methods([], [known(**{**weak, "integrated_gradients": FAILS})])
+    methods, notes = choose_methods([], [rated(**{**weak, "integrated_gradients": FAILS})])
     assert methods[0][0] not in {DEFAULT_METHOD, "all"}
     assert len(notes) == 1
 
@@ -99,7 +99,7 @@ def test_with_a_damaged_file_the_default_method_is_used_with_a_note(tmp_path: Pa
 def test_ratings_in_a_folder_are_used(tmp_path: Path) -> None:
     folder = tiny.tiny_folder(tmp_path / "net")
     model = tiny.tiny_model()
-    values = figures({"occlusion": FAITHFUL, "grad-cam": FAILS})
+    values = ratings_json({"occlusion": FAITHFUL, "grad-cam": FAILS})
     found = Faithfulness(model="net", card_hash=model.card.hash, **values)
     ratings.save(found, folder)
     one = method_options.ratings_of(model, "net", folder)
@@ -113,7 +113,7 @@ def test_ratings_in_a_folder_are_used(tmp_path: Path) -> None:
 
 
 def test_all_leaves_out_failed_methods_with_a_note() -> None:
-    one = known(grad_cam=FAILS, occlusion=NO_GAIN)
+    one = rated(grad_cam=FAILS, occlusion=NO_GAIN)
     (methods,), (note,) = choose_methods(["all"], [one])
     assert methods == [name for name in METHODS if name != "grad-cam"]
     assert "Grad-CAM" in note
@@ -122,7 +122,7 @@ def test_all_leaves_out_failed_methods_with_a_note() -> None:
 
 
 def test_named_methods_are_used_whatever_their_rating() -> None:
-    one = known(**ALL_FAIL)
+    one = rated(**ALL_FAIL)
     assert choose_methods(["grad-cam", "occlusion", "grad-cam"], [one]) == (
         [["grad-cam", "occlusion"]],
         [],
@@ -134,18 +134,18 @@ def test_named_methods_are_used_whatever_their_rating() -> None:
 @pytest.mark.parametrize("names", [[], ["all"]])
 def test_if_all_methods_fail_none_is_chosen(names: list[str]) -> None:
     with pytest.raises(BadInput, match=r"No method is chosen for One.*name it with --method"):
-        choose_methods(names, [known(**ALL_FAIL)])
+        choose_methods(names, [rated(**ALL_FAIL)])
 
 
 def test_two_models_get_a_method_that_is_faithful_for_both() -> None:
-    one = known(fine_cam=FAITHFUL, occlusion=FAITHFUL)
-    other = known("other", occlusion=FAITHFUL, fine_cam=NO_GAIN)
+    one = rated(fine_cam=FAITHFUL, occlusion=FAITHFUL)
+    other = rated("other", occlusion=FAITHFUL, fine_cam=NO_GAIN)
     assert choose_methods([], [one, other]) == ([["occlusion"]] * 2, [])
     assert choose_methods([], [one, MethodRatings(name="new", title="New")]) == (
         [["fine-cam"]] * 2,
         [],
     )
-    against = known("other", fine_cam=FAILS, occlusion=NO_GAIN)
+    against = rated("other", fine_cam=FAILS, occlusion=NO_GAIN)
     methods, (note,) = choose_methods([], [one, against])
     assert methods == [["occlusion"]] * 2
     assert "no method is faithful for One and Other" in note
@@ -153,7 +153,7 @@ def test_two_models_get_a_method_that_is_faithful_for_both() -> None:
 
 def test_all_is_resolved_for_each_model() -> None:
     methods, notes = choose_methods(
-        ["all"], [known(occlusion=FAITHFUL), known("other", occlusion=FAILS)]
+        ["all"], [rated(occlusion=FAITHFUL), rated("other", occlusion=FAILS)]
     )
     assert methods[0] == list(METHODS)
     assert methods[1] == [name for name in METHODS if name != "occlusion"]

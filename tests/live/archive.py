@@ -1,15 +1,15 @@
-"""Write a small archive of real cloud-optimised scenes, as three public catalogues lay them out.
+"""Write a small archive of real cloud-optimised scenes in the layouts of three public catalogues.
 
 Pixels:
 
-* Austria: 319 BigEarthNet patches of one product, laid back where they were cut from, on the
+* Austria: 319 BigEarthNet patches of one product, placed at their original positions on the
   tile's native grids of 10, 20 and 60 m; 0 (no data) between them.
-* Boadella: 12-band stacks on a grid of degrees, brought to UTM by the nearest pixel (10 m) and
-  by the average (20 and 60 m); negative numbers become 1, as ESA's products have none.
-* South: a 12-band stack in UTM, laid onto the lattice, coarser bands by the average of blocks.
-* L1C: a 13-band stack in UTM, likewise.
+* Boadella: 12-band stacks on a grid of degrees, resampled to UTM by the nearest pixel (10 m) and
+  by the average (20 and 60 m); negative numbers become 1, because ESA's products have none.
+* South: a 12-band stack in UTM, aligned with the lattice; coarser bands are averages of blocks.
+* L1C: a 13-band stack in UTM, processed like South.
 
-Scene classifications are derived (:func:`scene_classes`) and stand for the archives' own.
+Scene classifications are computed (:func:`scene_classes`) and replace those of the archives.
 """
 
 from __future__ import annotations
@@ -67,17 +67,17 @@ JP2: Final[Mapping[str, Any]] = {
 THUMBNAIL: Final = 343
 """Side of a catalogue's preview, in pixels."""
 WHITE: Final = 3_558
-"""Digital number that is full brightness in the true-colour picture, as in ESA's own."""
+"""Digital number shown at full brightness in the true-colour picture, as in ESA's pictures."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A folder of scenes and what is known of them.
+    """A folder of scenes and their properties.
 
     Attributes:
-        root: the folder to serve. Addresses begin with ``{base}``, which stands for it.
+        root: the folder to serve. Addresses begin with ``{base}``, a placeholder for its address.
         shared: the folder of real imagery that it was made from.
-        facts: of each granule, share of no data and of cloud in percent.
+        facts: for each granule, the percentages of no data and of cloud.
     """
 
     root: Path
@@ -86,7 +86,7 @@ class Archive:
 
     @property
     def places(self) -> Mapping[str, Place]:
-        """Spots with a known answer, by name."""
+        """Places with known pixels, by name."""
         return PLACES
 
     @property
@@ -94,11 +94,11 @@ class Archive:
         return GRANULES
 
     def items(self, style: Style, base_url: str) -> list[dict[str, Any]]:
-        """The STAC items of a catalogue, in its own wire form.
+        """Return the STAC items of a catalogue, in the form in which it publishes them.
 
         Args:
             style: ``"earth-search"``, ``"planetary-computer"`` or ``"copernicus"``.
-            base_url: where ``root`` is served, without a slash at its end.
+            base_url: address at which ``root`` is served, without a slash at the end.
         """
         return [
             wire.item(granule, self.facts[f"{style}/{granule.id}"], base_url)
@@ -107,23 +107,26 @@ class Archive:
         ]
 
     def granule(self, item_id: str, style: Style | None = None) -> Granule:
-        """What an item truly is; ids may be the same in two catalogues."""
+        """Return the granule of an item; two catalogues may use the by_content id."""
         found = [g for g in GRANULES if g.id == item_id and style in {None, g.style}]
         return found[0]
 
     def path(self, granule: Granule, asset: str) -> Path:
-        """The file of a granule's band, ``"SCL"``, ``"visual"`` or ``"thumbnail"``."""
+        """Return the file of a granule's band, ``"SCL"``, ``"visual"`` or ``"thumbnail"``."""
         return self.root / wire.path(granule, asset)
 
     def expected(self, place: Place | str, day: str = "") -> dict[str, UInt16]:
-        """The source's numbers in a place's window: each band on its native grid, 0 no data.
+        """Return the source's digital numbers in a place's window.
 
-        What is read there, less the granule's ``shift`` where it has data, must equal this.
-        In Austria it is read from the patch files afresh, by their own georeferencing.
+        A reader must return these numbers after subtracting the granule's ``shift`` from pixels
+        with data. For Austria they are read from the patch files, using their georeferencing.
 
         Args:
-            place: or its name.
-            day: ``"2020-01-23"``; Boadella has several.
+            place: the place or its name.
+            day: such as ``"2020-01-23"``; Boadella has several days.
+
+        Returns:
+            Each band on its native grid; 0 is no data.
         """
         place = PLACES[place] if isinstance(place, str) else place
         if place.pixels == "austria":
@@ -135,7 +138,7 @@ class Archive:
         return {band: _crop(numbers.band(band), band, granule.extent, place) for band in names}
 
     def classes(self, place: Place | str, day: str = "") -> npt.NDArray[np.uint8]:
-        """The scene classification in a place's window, 60×60 pixels of 20 m."""
+        """Return the scene classification in a place's window, 60×60 pixels of 20 m."""
         place = PLACES[place] if isinstance(place, str) else place
         key = f"boadella/{day}" if place.pixels == "boadella" else place.pixels
         granule = next(
@@ -145,20 +148,20 @@ class Archive:
         return _crop(scl, "SCL", granule.extent, place)
 
     def cloud(self, place: Place | str, day: str = "") -> float:
-        """Share of cloud in a place's window on a day, 0 to 1."""
+        """Return the share of cloud in a place's window on a day, 0 to 1."""
         return float((self.classes(place, day) == 9).mean())
 
 
 def build(out: Path, shared_data: Path) -> Archive:
-    """Write the archive, or find it as it was written from the same code and imagery.
+    """Write the archive, unless it was already written from the by_content code and imagery.
 
     Args:
-        out: holds one folder a version; older versions are removed.
+        out: contains one folder for the current version; older versions are removed.
         shared_data: the folder of real imagery.
     """
     root = out / _fingerprint(shared_data)
     stamp = root / "facts.json"
-    # Another worker that comes while it is written waits, and finds it.
+    # Another worker waits until the archive is written and then uses it.
     with (out.parent / f"{out.name}.lock").open("w") as lock:
         flock(lock, LOCK_EX)
         _write_once(out, root, stamp, shared_data)
@@ -170,18 +173,18 @@ def _write_once(out: Path, root: Path, stamp: Path, shared_data: Path) -> None:
         shutil.rmtree(out, ignore_errors=True)
         root.mkdir(parents=True)
         with warnings.catch_warnings():
-            # rasterio 1.4 multiplies affine 3's matrices in a way that is to be deprecated.
+            # rasterio 1.4 multiplies affine 3's matrices in a way that will be deprecated.
             warnings.simplefilter("ignore", PendingDeprecationWarning)
             facts = _write_all(root, shared_data)
         stamp.write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 def scene_classes(blue: UInt16, red: UInt16, near: UInt16, short: UInt16) -> npt.NDArray[np.uint8]:
-    """A plain stand-in for ESA's scene classification, from four bands on one grid.
+    """Compute a simple substitute for ESA's scene classification from four bands on one grid.
 
     0 no data; 9 cloud: bright in blue and near infrared (both over 0.15); 6 water: dark in
-    near infrared and shortwave (under 0.08 and 0.06); 4 vegetation: NDVI over 0.35; else 5,
-    bare. Shadows and snow are not told apart.
+    near infrared and shortwave (under 0.08 and 0.06); 4 vegetation: NDVI over 0.35; otherwise
+    5, bare. Shadows and snow are not detected.
     """
     data = (blue > 0) & (near > 0)
     b, r, n, s = (band[data].astype(np.int32) for band in (blue, red, near, short))
@@ -194,14 +197,14 @@ def scene_classes(blue: UInt16, red: UInt16, near: UInt16, short: UInt16) -> npt
 
 @dataclass(frozen=True)
 class Source:
-    """The pixels of one kind of granule on its extent, before any offset."""
+    """The pixels of one kind of granule on its extent, without the offset."""
 
     shared: Path
     key: str
     extent: Extent
 
     def band(self, name: str) -> UInt16:
-        """A band on its native grid."""
+        """Return the digital numbers of a band on its native grid."""
         if self.key == "austria":
             return _from_patches(self.shared, name, self.extent)
         if self.key.startswith("boadella/"):
@@ -209,12 +212,12 @@ class Source:
         return self._blocks(name)
 
     def classes(self) -> npt.NDArray[np.uint8]:
-        """The scene classification on the 20 m grid."""
+        """Return the scene classification on the 20 m grid."""
         blue, red = self.band("B02")[::2, ::2], self.band("B04")[::2, ::2]
         return scene_classes(blue, red, self.band("B8A"), self.band("B11"))
 
     def visual(self) -> npt.NDArray[np.uint8]:
-        """The true-colour picture ``(3, y, x)``, 1 to 255; 0 is no data."""
+        """Return the true-colour picture ``(3, y, x)``, 1 to 255; 0 is no data."""
         brightness = _stretch()
         return np.stack([brightness[self.band(name)] for name in ("B04", "B03", "B02")])
 
@@ -235,7 +238,7 @@ class Source:
             dst_crs=f"EPSG:{self.extent.epsg}",
             resampling=Resampling.nearest if resolution == 10 else Resampling.average,
         )
-        assert target.min() > 0, "the extent is within the scene"
+        assert target.min() > 0, "the extent must be within the scene"
         return target.astype(np.uint16)
 
     def _blocks(self, name: str) -> UInt16:
@@ -260,7 +263,7 @@ _STACKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 
 @lru_cache(maxsize=2)
 def _patches(shared: Path) -> tuple[tuple[Path, float, float], ...]:
-    """Folder, left and top of each patch of the Austrian product."""
+    """Return folder, left and top of each patch of the Austrian product."""
     folder = shared / "bigearthnet" / "BigEarthNet-S2" / PRODUCT
     found = []
     for patch in sorted(folder.iterdir()):
@@ -270,7 +273,7 @@ def _patches(shared: Path) -> tuple[tuple[Path, float, float], ...]:
 
 
 def _from_patches(shared: Path, band: str, extent: Extent) -> UInt16:
-    """A band of the patches that touch an extent, each where its own georeferencing says."""
+    """Return a band of all patches that touch an extent, placed by their georeferencing."""
     resolution = RESOLUTION[band]
     rows, cols = extent.shape(resolution)
     mosaic = np.zeros((rows, cols), np.uint16)
@@ -309,16 +312,16 @@ def _inside(granule: Granule, place: Place) -> bool:
 
 
 def _stretch() -> npt.NDArray[np.uint8]:
-    """Brightness of each possible digital number."""
+    """Return the brightness of each possible digital number."""
     bright = np.minimum(np.arange(65_536) * 254 // WHITE, 254) + 1
     bright[0] = 0
     return bright.astype(np.uint8)
 
 
-def kept(part: Part, extent: Extent, resolution: int) -> npt.NDArray[np.bool_]:
-    """Where a part of a granule has data: one side of an edge that slants through patch 28_56.
+def data_mask(part: Part, extent: Extent, resolution: int) -> npt.NDArray[np.bool_]:
+    """Return where a part of a granule has data: one side of a slanted edge through patch 28_56.
 
-    The edge steps along 60 m cells, so that it is the same on all grids.
+    The edge follows 60 m cells, so it is the by_content on all grids.
     """
     rows, cols = extent.shape(60)
     if part == "all":
@@ -334,7 +337,7 @@ def kept(part: Part, extent: Extent, resolution: int) -> npt.NDArray[np.bool_]:
 
 
 def _fingerprint(shared: Path) -> str:
-    """Changes with the code that writes the archive and with the imagery."""
+    """Return a hash of the code that writes the archive and of the list of image files."""
     here = Path(__file__).parent
     code = [(here / name).read_bytes() for name in ("archive.py", "granules.py", "wire.py")]
     folders = (shared / "bigearthnet" / "BigEarthNet-S2" / PRODUCT, shared / "scenes")
@@ -348,7 +351,7 @@ def _fingerprint(shared: Path) -> str:
 
 @dataclass(frozen=True)
 class _Job:
-    """One file to write, and the further names under which it is the same."""
+    """One file to write, and all paths that get the by_content content."""
 
     granule: Granule
     asset: str
@@ -375,16 +378,16 @@ def _assets(granule: Granule) -> tuple[str, ...]:
 
 
 def _jobs(root: Path) -> Iterator[_Job]:
-    """Files with the same content are written once and linked."""
-    same: dict[tuple[object, ...], list[tuple[Granule, str, Path]]] = {}
+    """Yield one job for each file content; further paths become hard links."""
+    by_content: dict[tuple[object, ...], list[tuple[Granule, str, Path]]] = {}
     for granule in GRANULES:
         for asset in _assets(granule):
             shift = granule.shift if asset in L1C_BAND_NAMES else 0
             driver = "jp2" if granule.style == "copernicus" else "cog"
             key = (granule.pixels, granule.extent, granule.part, shift, asset, driver)
             entry = (granule, asset, root / wire.path(granule, asset))
-            same.setdefault(key, []).append(entry)
-    for entries in same.values():
+            by_content.setdefault(key, []).append(entry)
+    for entries in by_content.values():
         granule, asset, _ = entries[0]
         yield _Job(granule, asset, tuple(path for _, _, path in entries))
 
@@ -401,7 +404,7 @@ def _write(job: _Job, shared: Path) -> None:
         numbers = source.band(asset)
         numbers[numbers > 0] += np.uint16(granule.shift)
     if granule.part != "all":
-        numbers = numbers * kept(granule.part, granule.extent, resolution)
+        numbers = numbers * data_mask(granule.part, granule.extent, resolution)
     first, *others = job.paths
     first.parent.mkdir(parents=True, exist_ok=True)
     _write_raster(first, numbers, granule, resolution)
@@ -431,14 +434,14 @@ def _write_raster(path: Path, numbers: npt.NDArray[Any], granule: Granule, resol
         dtype=layers.dtype,
         crs=f"EPSG:{granule.extent.epsg}",
         transform=granule.extent.transform(resolution),
-        nodata=0 if options["driver"] == "COG" else None,  # JPEG 2000 has no place for it
+        nodata=0 if options["driver"] == "COG" else None,  # JPEG 2000 cannot store it
     ) as memory:
         memory.write(layers)
         copy_raster(memory, path, **options)
 
 
 def _facts(root: Path, granule: Granule) -> dict[str, float]:
-    """Share of no data in the granule, and of cloud in what has data, in percent."""
+    """Return the percentages of no data in the granule and of cloud among pixels with data."""
     if granule.level == "L1C":
         return {"nodata": 0.0, "cloud": 0.0}
     with rasterio.open(root / wire.path(granule, "SCL")) as raster:

@@ -1,8 +1,8 @@
-"""What the test archive holds: which real pixels, under which metadata, in which catalogue.
+"""Contents of the test archive: real pixels, their metadata and their catalogue.
 
-The same pixels appear as every archive and processing baseline would publish them, so that
-whoever reads a granule rightly gets the same reflectance from all of them. Dates on which
-those pixels were not taken are made up; nothing else about them is.
+The same pixels appear as each archive and processing baseline would publish them, so a correct
+reader gets the same reflectance from all granules. Only the dates of the repeated granules are
+invented.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Part = Literal["all", "north", "south"]
 
 STYLES: Final[tuple[Style, ...]] = ("earth-search", "planetary-computer", "copernicus")
 LATTICE_M: Final = 60
-"""All pixels of a UTM zone lie on one lattice of 60 m cells. It starts at the equator, so in the
-southern zones, whose northings are counted from 10,000,000 m downwards, it is y ≡ 40 (mod 60):
-real tiles there begin at 9900040 (22MHD) or 7300000."""
+"""All pixels of a UTM zone lie on one lattice of 60 m cells. It starts at the equator. Northings
+of southern zones decrease from 10,000,000 m at the equator, so there y ≡ 40 (mod 60): real tiles
+begin at 9900040 (22MHD) or 7300000."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Extent:
         return self.left, self.top - self.height, self.left + self.width, self.top
 
     def ring(self) -> list[list[float]]:
-        """Its corners as a closed GeoJSON ring, counter-clockwise from the upper left."""
+        """Return the corners as a closed GeoJSON ring, counter-clockwise from the upper left."""
         left, bottom, right, top = self.bounds
         xs, ys = [left, left, right, right, left], [top, bottom, bottom, top, top]
         lons, lats = transform_points(f"EPSG:{self.epsg}", "EPSG:4326", xs, ys)
@@ -62,9 +62,9 @@ class Extent:
 
 AUSTRIA_TILE: Final = Extent(epsg=32633, left=300_000, top=5_400_000, width=109_800, height=109_800)
 AUSTRIA: Final = Extent(epsg=32633, left=332_340, top=5_334_060, width=10_980, height=10_980)
-"""1098 pixels of 10 m over the densest part: 40 of 81 patches, columns 27-35, rows 55-63."""
+"""1098 pixels of 10 m in the part with most patches: 40 of 81, columns 27-35, rows 55-63."""
 CUT: Final = 335_400
-"""Easting where one date is cut into two tiles: the middle of patch 29_57, in a block of four."""
+"""Easting at which one date is cut into two tiles: the middle of patch 29_57."""
 OVERLAP: Final = 240
 AUSTRIA_WEST: Final = Extent(
     epsg=32633, left=AUSTRIA.left, top=AUSTRIA.top, width=CUT - AUSTRIA.left, height=10_980
@@ -78,7 +78,7 @@ AUSTRIA_EAST: Final = Extent(
 )
 BOADELLA: Final = Extent(epsg=32631, left=482_940, top=4_690_260, width=3_660, height=3_720)
 SOUTH: Final = Extent(epsg=32736, left=617_340, top=9_625_060, width=2_160, height=2_160)
-"""Within the L2A scene 38D_378R_2_3, which is moved by 2 m onto the lattice."""
+"""Within the L2A scene 38D_378R_2_3, which is shifted by 2 m to the lattice."""
 NEW_ZEALAND: Final = Extent(epsg=32760, left=563_040, top=5_690_260, width=2_520, height=2_640)
 
 
@@ -89,16 +89,16 @@ class Granule:
     Attributes:
         style: the catalogue that lists it.
         pixels: where its pixels come from, such as ``"austria"`` or ``"boadella/2020-01-23"``.
-        extent: of its files.
+        extent: extent of its files.
         tile: MGRS tile, such as ``"33UUP"``.
         datatake: start of the pass, UTC.
         baseline: ESA's processing baseline.
-        shift: what was added to the source's numbers of valid pixels: 0 or 1000.
-        applied: ``earthsearch:boa_offset_applied``; None where the item lacks it.
+        shift: number added to the source's valid pixels: 0 or 1000.
+        applied: ``earthsearch:boa_offset_applied``; None if the item does not have it.
         part: which side of a slanted edge has data.
         sequence: number of the granule among those of its tile and day.
         level: ``"L2A"`` or ``"L1C"``.
-        modern: whether the item says ``proj:code`` rather than ``proj:epsg``.
+        modern: whether the item has ``proj:code`` instead of ``proj:epsg``.
         lag: seconds from the start of the pass to this tile.
     """
 
@@ -124,12 +124,12 @@ class Granule:
 
     @property
     def offset(self) -> bool:
-        """Whether its baseline adds 1000 in ESA's own product."""
+        """Whether ESA's product of this baseline has 1000 added."""
         return float(self.baseline) >= 4
 
     @property
-    def truthful(self) -> bool:
-        """Whether the metadata says rightly if 1000 is in the numbers."""
+    def states_offset_correctly(self) -> bool:
+        """Whether the metadata states correctly if the numbers have 1000 added."""
         off = self.applied if self.style == "earth-search" else False
         return self.shift == (1000 if self.offset and not off else 0)
 
@@ -139,7 +139,7 @@ class Granule:
 
     @property
     def generated(self) -> datetime:
-        """When it was processed: reprocessing came years after sensing."""
+        """Time of processing; reprocessed granules were made years after sensing."""
         later = self.baseline == "05.00" and self.datatake.year < 2022
         return datetime(2023, 5, 1, 12, 7, 41) if later else self.datatake + timedelta(hours=4)  # noqa: DTZ001 - all times here are UTC
 
@@ -160,7 +160,7 @@ class Granule:
 
     @property
     def id(self) -> str:
-        """The item's id, in the catalogue's own form."""
+        """The item's id in the form of its catalogue."""
         if self.style == "earth-search":
             day = self.datatake.strftime("%Y%m%d")
             return f"{self.platform}_{self.tile}_{day}_{self.sequence}_{self.level}"
@@ -199,7 +199,7 @@ def _boadella(style: Style, day: str, baseline: str, **more: object) -> Granule:
 
 
 def _two_tiles(style: Style, baseline: str) -> tuple[Granule, Granule]:
-    """One pass over two tiles whose border runs through patches; they overlap by 240 m."""
+    """Return one pass over two tiles that overlap by 240 m; their border crosses patches."""
     day = "2018-07-08"
     return (
         _austria(style, day, baseline, extent=AUSTRIA_WEST),
@@ -212,17 +212,17 @@ PC: Final[Style] = "planetary-computer"
 CD: Final[Style] = "copernicus"
 
 GRANULES: Final[tuple[Granule, ...]] = (
-    # The whole tile, full size, as it was: no offset yet
+    # The original tile at full size, from before the offset
     _austria(ES, "2017-06-13", "02.05", extent=AUSTRIA_TILE),
-    # From 04.00 on: the archive took the offset off, and says so
+    # From baseline 04.00: the archive subtracted the offset and says so
     _austria(ES, "2022-07-14", "04.00", applied=True, modern=True),
-    # … did not, and says so, or says nothing
+    # … did not subtract it and says so, or says nothing
     _austria(ES, "2022-07-19", "04.00", applied=False, shift=1000, platform="S2B", modern=True),
     _austria(ES, "2022-08-03", "04.00", applied=None, shift=1000, modern=True),
-    # … took it off and says it did not; did not and says it did (Element84/earth-search#66)
+    # … says the opposite of what it did (Element84/earth-search#66)
     _austria(ES, "2022-07-29", "04.00", applied=False, platform="S2B", modern=True),
     _austria(ES, "2022-08-13", "04.00", applied=True, shift=1000, modern=True),
-    # A pass over two tiles; over two granules of one tile; the edge of the swath
+    # A pass over two tiles, a pass over two granules of one tile, and the edge of the swath
     *_two_tiles(ES, "02.06"),
     _austria(ES, "2018-08-02", "02.08", part="north"),
     _austria(ES, "2018-08-02", "02.08", part="south", sequence=1, lag=333.902),
@@ -242,7 +242,7 @@ GRANULES: Final[tuple[Granule, ...]] = (
         baseline="03.01",
         orbit=135,
     ),
-    # Level-1C, listed among Level-2A
+    # Level-1C, listed with Level-2A
     Granule(
         style=ES,
         pixels="l1c",
@@ -254,7 +254,7 @@ GRANULES: Final[tuple[Granule, ...]] = (
         level="L1C",
         applied=None,
     ),
-    # Planetary Computer: ESA's numbers as they are
+    # Planetary Computer: ESA's numbers unchanged
     _austria(PC, "2017-06-13", "05.00", shift=1000),
     _austria(PC, "2020-07-12", "02.12"),
     *_two_tiles(PC, "02.12"),
@@ -262,7 +262,7 @@ GRANULES: Final[tuple[Granule, ...]] = (
     _boadella(PC, "2020-01-23", "02.12", platform="S2B"),
     _boadella(PC, "2020-01-28", "02.12"),
     _boadella(PC, "2022-06-01", "04.00", shift=1000),
-    # Copernicus Data Space: the same, in JPEG 2000
+    # Copernicus Data Space: ESA's numbers unchanged, in JPEG 2000
     _austria(CD, "2017-06-13", "05.00", shift=1000, modern=True),
     _austria(CD, "2018-08-27", "02.08", modern=True),
     _boadella(CD, "2020-01-23", "05.00", shift=1000, platform="S2B", modern=True),
@@ -272,12 +272,12 @@ GRANULES: Final[tuple[Granule, ...]] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A spot with a known answer.
+    """A place with known pixels.
 
     Attributes:
-        name: what is there.
+        name: its name in the tests.
         window: the 1200 m square on the lattice around it.
-        pixels: ``"austria"``, ``"boadella"``, ``"south"`` or ``"l1c"``; "" where nothing is.
+        pixels: ``"austria"``, ``"boadella"``, ``"south"`` or ``"l1c"``; "" if there are no pixels.
     """
 
     name: str
@@ -286,7 +286,7 @@ class Place:
 
     @property
     def center(self) -> tuple[float, float]:
-        """Easting and northing of its middle."""
+        """Easting and northing of its centre, metres."""
         return self.window.left + 600.0, self.window.top - 600.0
 
     @property
@@ -305,7 +305,7 @@ class Place:
 
 
 def _patch(col: float, row: float) -> Extent:
-    """The window of the patch in that column and row of tile 33UUP, or of what lies between."""
+    """Return the window at a column and row of tile 33UUP; fractions lie between patches."""
     return Extent(
         epsg=32633,
         left=AUSTRIA_TILE.left + round(col * 1200),
@@ -322,11 +322,11 @@ def _square(epsg: int, left: int, top: int) -> Extent:
 PLACES: Final[Mapping[str, Place]] = {
     place.name: place
     for place in (
-        # Exactly the patch 29_57, on whose middle column the two tiles of 2018-07-08 meet
+        # Exactly patch 29_57; the border of the two tiles of 2018-07-08 runs through its middle
         Place(name="patch", window=_patch(29, 57)),
         # A quarter each of the patches 28_56, 29_56, 28_57 and 29_57
         Place(name="four patches", window=_patch(28.5, 56.5)),
-        # Patch 28_56: the slanted edge of the granules of 2018-08-02 and 2018-08-17
+        # Patch 28_56, with the slanted edge of the granules of 2018-08-02 and 2018-08-17
         Place(name="edge", window=_patch(28, 56)),
         # A quarter each of 29_57, 30_57 and 29_58; the last quarter has no data
         Place(name="three quarters", window=_patch(29.5, 57.5)),
@@ -334,7 +334,7 @@ PLACES: Final[Mapping[str, Place]] = {
         Place(name="far", window=_patch(37, 89)),
         # In the full-size tile, but without data
         Place(name="empty", window=_patch(5, 5)),
-        # Boadella: overcast on 2020-01-23; nearly clear then; half and half
+        # Boadella on 2020-01-23: overcast, nearly clear, half cloudy
         Place(name="overcast", window=_square(32631, 482_940, 4_687_740), pixels="boadella"),
         Place(name="gap", window=_square(32631, 483_540, 4_689_360), pixels="boadella"),
         Place(name="broken", window=_square(32631, 484_620, 4_690_260), pixels="boadella"),

@@ -1,8 +1,8 @@
-"""STAC items in the wire form of the three public catalogues.
+"""STAC items in the form in which the three public catalogues publish them.
 
-Field by field after real answers of Earth Search v1, the Planetary Computer and the Copernicus
-Data Space; only what a reader of pixels never looks at (angles, percentages of land cover) is
-left out. Addresses of assets that the test archive does not hold are the real ones' form.
+All fields follow real responses of Earth Search v1, the Planetary Computer and the Copernicus Data
+Space. Fields that are not needed to read pixels (angles, percentages of land cover) are left out.
+Assets that the test archive does not contain have addresses in the form of the real ones.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from tests.live.granules import STYLES, Extent, Granule, Style
 COG_TYPE: Final = "image/tiff; application=geotiff; profile=cloud-optimized"
 LICENCE: Final = "https://sentinel.esa.int/documents/247904/690755/Sentinel_Data_Legal_Notice"
 COLLECTION: Final = "sentinel-2-l2a"
-"""The Level-2A collection's id, which is the same in all three."""
+"""Id of the Level-2A collection, which is the same in all three catalogues."""
 
 
 @dataclass(frozen=True)
 class _Band:
-    """How the catalogues name and describe a band."""
+    """Names and description of a band in the catalogues."""
 
     common: str
     key: str
@@ -52,22 +52,22 @@ _BANDS: Final[Mapping[str, _Band]] = {
 
 
 def path(granule: Granule, asset: str) -> str:
-    """Where a granule's file lies below the archive's root.
+    """Return the path of a granule's file relative to the archive's root.
 
     Args:
-        granule: of any catalogue.
+        granule: a granule of any catalogue.
         asset: a band's name, ``"SCL"``, ``"visual"`` or ``"thumbnail"``.
     """
     return _PATHS[granule.style](granule, asset)
 
 
 def item(granule: Granule, facts: Mapping[str, float], base: str) -> dict[str, Any]:
-    """The STAC item of a granule, with addresses below ``base``."""
+    """Return the STAC item of a granule, with addresses that begin with ``base``."""
     return _ITEMS[granule.style](granule, facts, base)
 
 
 def collections(style: Style) -> list[dict[str, Any]]:
-    """The collections that a catalogue's items belong to."""
+    """Return the collections of a catalogue."""
     ids = [COLLECTION, "sentinel-2-l1c"] if style == "earth-search" else [COLLECTION]
     assert style in STYLES
     return [
@@ -120,7 +120,7 @@ def _zone(granule: Granule) -> dict[str, Any]:
 
 
 def _ids(granule: Granule) -> dict[str, Any]:
-    """ESA's own identifiers, as Earth Search and the Planetary Computer repeat them."""
+    """Return ESA's identifiers, as Earth Search and the Planetary Computer publish them."""
     made = (granule.generated).strftime("%Y%m%dT%H%M%S")
     start = granule.datatake.strftime("%Y%m%dT%H%M%S")
     level, platform, base = granule.level, granule.platform, granule.baseline
@@ -277,7 +277,7 @@ def _earth_search_band(granule: Granule, name: str, base: str) -> dict[str, Any]
                 "bits_per_sample": 15,
                 "spatial_resolution": band.resolution,
                 "scale": 0.0001,
-                # It stays at -0.1 whether or not the archive took the offset off.
+                # It stays at -0.1 even if the archive subtracted the offset.
                 "offset": -0.1 if granule.offset else 0,
             }
         ],
@@ -285,7 +285,7 @@ def _earth_search_band(granule: Granule, name: str, base: str) -> dict[str, Any]
     }
 
 
-# ESA's own folders, which both other catalogues keep
+# ESA's folders, which the other two catalogues use
 
 
 def _safe_folder(granule: Granule) -> str:
@@ -294,7 +294,7 @@ def _safe_folder(granule: Granule) -> str:
 
 
 def _safe_name(granule: Granule, asset: str) -> str:
-    """Such as ``IMG_DATA/R10m/T33UUP_20170613T101031_B02_10m``."""
+    """Return a name such as ``IMG_DATA/R10m/T33UUP_20170613T101031_B02_10m``."""
     made = granule.datatake.strftime("%Y%m%dT%H%M%S")
     name = {"visual": "TCI"}.get(asset, asset)
     resolution = {"SCL": 20, "visual": 10}.get(asset) or _BANDS[asset].resolution
@@ -367,7 +367,7 @@ def _planetary(granule: Granule, facts: Mapping[str, float], base: str) -> dict[
         "SCL": {
             "href": f"{base}/{path(granule, 'SCL')}",
             "type": COG_TYPE,
-            # The real catalogue spells it so.
+            # The spelling of the real catalogue.
             "title": "Scene classfication map (SCL)",
             "proj:bbox": _box(granule.extent),
             **_grid(granule.extent, 20),
@@ -420,8 +420,8 @@ def _box(extent: Extent) -> list[float]:
 
 def _copernicus_path(granule: Granule, asset: str) -> str:
     day = granule.datatake.strftime("%Y/%m/%d")
-    again = granule.baseline == "05.00" and granule.datatake.year < 2022
-    collection = "L2A_N0500" if again else "L2A"
+    reprocessed = granule.baseline == "05.00" and granule.datatake.year < 2022
+    collection = "L2A_N0500" if reprocessed else "L2A"
     return (
         f"eodata/Sentinel-2/MSI/{collection}/{day}/{_safe_folder(granule)}"
         f"/{_safe_name(granule, asset)}.jp2"
@@ -429,7 +429,7 @@ def _copernicus_path(granule: Granule, asset: str) -> str:
 
 
 def _copernicus(granule: Granule, facts: Mapping[str, float], _base: str) -> dict[str, Any]:
-    """Its addresses are ``s3://eodata/…``: below ``{base}/eodata/`` in the test archive."""
+    """Return an item with addresses ``s3://eodata/…``: ``{base}/eodata/`` in the test archive."""
     found = _feature(granule, "1.1.0")
     found["stac_extensions"] = [
         f"https://stac-extensions.github.io/{name}/schema.json"

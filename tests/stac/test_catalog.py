@@ -23,7 +23,7 @@ from landcover.core.progress import Progress
 from landcover.core.raster import BoolArray, Raster
 from landcover.stac import catalog, search
 from landcover.stac.catalog import Candidate, SceneQuery, SearchResult
-from tests.live.archive import RESOLUTION, Archive, kept, scene_classes
+from tests.live.archive import RESOLUTION, Archive, data_mask, scene_classes
 from tests.live.granules import GRANULES, PLACES, Granule, Place, Style
 from tests.live.loopback import Fault
 from tests.live.range_server import SAS_PATH, RangeServer
@@ -111,7 +111,7 @@ def reached(granule: Granule, place: Place) -> BoolArray:
     shown = np.zeros((120, 120), dtype=np.bool_)
     if granule.extent.epsg != place.window.epsg:
         return shown
-    inside = kept(granule.part, granule.extent, 10)
+    inside = data_mask(granule.part, granule.extent, 10)
     row = (granule.extent.top - place.window.top) // 10
     col = (place.window.left - granule.extent.left) // 10
     rows = slice(max(0, row), max(0, row + 120))

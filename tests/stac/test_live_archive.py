@@ -12,7 +12,7 @@ import rasterio
 import requests
 
 from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
-from tests.live.archive import PRODUCT, RESOLUTION, Archive, kept
+from tests.live.archive import PRODUCT, RESOLUTION, Archive, data_mask
 from tests.live.granules import AUSTRIA, GRANULES, PLACES, STYLES, Extent, Granule, Place, Style
 from tests.live.range_server import SAS_PATH, Fault, Kind, RangeServer
 from tests.live.stac_front import StacFront
@@ -115,7 +115,7 @@ def test_two_granules_of_one_tile_complement_each_other_along_a_slanted_edge(
         assert 0.2 < (upper > 0).mean() < 0.8
         assert not ((upper > 0) & (lower > 0)).any()
         assert np.array_equal(upper + lower, numbers)
-    edge = kept("north", AUSTRIA, 60)
+    edge = data_mask("north", AUSTRIA, 60)
     assert not (edge == edge[:, :1]).all(), "the edge slants"
 
 
@@ -166,7 +166,7 @@ def test_items_are_stac_and_agree_with_their_files(archive: Archive, style: Styl
 
 
 def test_exactly_two_flags_are_wrong() -> None:
-    wrong = [g.id for g in GRANULES if not g.truthful]
+    wrong = [g.id for g in GRANULES if not g.states_offset_correctly]
     assert wrong == ["S2B_33UUP_20220729_0_L2A", "S2A_33UUP_20220813_0_L2A"]
 
 

@@ -34,17 +34,17 @@ def choose(card: Card) -> str:
     """Let the user choose the aim of the thresholds; return the name of an aim of the card."""
     from landcover.models.thresholds import DEFAULT_AIM, available_aims  # noqa: PLC0415 - the map comes first
 
-    there = available_aims(card)
-    ways = [way for way in GOALS if any(aim.kind == way for aim in there)]
-    if len(ways) < 2:
+    available = available_aims(card)
+    kinds = [kind for kind in GOALS if any(aim.kind == kind for aim in available)]
+    if len(kinds) < 2:
         return DEFAULT_AIM
-    way = _kept("way", ways, ways[0])
+    kind = _kept("way", kinds, kinds[0])
     left, right = st.columns([3, 2])
     # Set before the widget, so that a visit to another page does not reset it.
-    st.session_state["classify_aim_way"] = way
-    way = left.selectbox(
+    st.session_state["classify_aim_way"] = kind
+    kind = left.selectbox(
         "What matters to you?",
-        ways,
+        kinds,
         format_func=GOALS.__getitem__,
         key="classify_aim_way",
         help="Sets the thresholds from which a land cover counts as present. They were chosen on "
@@ -53,14 +53,16 @@ def choose(card: Card) -> str:
         "covers that are really there. Recall: the share of the land covers there that are "
         "predicted.",
     )
-    st.session_state["classify_aim_way_kept"] = way
-    levels = {aim.level: aim.name for aim in there if aim.kind == way and aim.level is not None}
+    st.session_state["classify_aim_way_kept"] = kind
+    levels = {
+        aim.level: aim.name for aim in available if aim.kind == kind and aim.level is not None
+    }
     if not levels:
-        return way
+        return kind
     level = _kept("level", list(levels), DEFAULT_LEVEL if DEFAULT_LEVEL in levels else min(levels))
     st.session_state["classify_aim_level"] = level
     level = right.select_slider(
-        f"{way.capitalize()} of at least",
+        f"{kind.capitalize()} of at least",
         list(levels),
         format_func="{:.0%}".format,
         key="classify_aim_level",

@@ -130,10 +130,10 @@ def _passes(chosen: choice.Chosen, search: searches.Search) -> None:
 def _pass(search: searches.Search, index: int, live: str | None, *, busy: bool) -> None:
     candidates = search.result.candidates
     candidate = candidates[index]
-    look, day = candidate.preview, pass_name(candidate, candidates)
+    preview, day = candidate.preview, pass_name(candidate, candidates)
     taken = candidate.key == live
-    if look is not None and look.picture is not None:
-        st.image(theme.png(look.picture), width="stretch")
+    if preview is not None and preview.picture is not None:
+        st.image(theme.png(preview.picture), width="stretch")
     st.button(
         f"{day}, shown" if taken else f"Show {day}",
         key=f"classify_live_take_{index}",
@@ -155,10 +155,12 @@ def pass_name(candidate: Candidate, among: tuple[Candidate, ...]) -> str:
 
 
 def _facts(candidate: Candidate) -> str:
-    first, look = candidate.scenes[0], candidate.preview
+    first, preview = candidate.scenes[0], candidate.preview
     parts = []
-    if look is not None:
-        parts.append(f"cloud and shadow {look.cloud + look.shadow:.0%}, no data {look.nodata:.0%}")
+    if preview is not None:
+        parts.append(
+            f"cloud and shadow {preview.cloud + preview.shadow:.0%}, no data {preview.nodata:.0%}"
+        )
     elif first.cloud is not None:
         parts.append(f"cloud in the whole scene {first.cloud:.0%}")
     parts += [first.platform or "Sentinel-2", f"baseline {first.baseline or 'not stated'}"]

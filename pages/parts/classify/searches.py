@@ -190,7 +190,7 @@ def _keep(search: Search) -> None:
 
 
 def _kept() -> dict[choice.Place, Search]:
-    kept = st.session_state.setdefault("classify_live_asked", {})
+    kept = st.session_state.setdefault("classify_live_searches", {})
     assert isinstance(kept, dict)
     return kept
 

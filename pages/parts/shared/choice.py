@@ -134,7 +134,7 @@ def clear() -> None:
     uploads().clear()
     pictures().clear()
     fetched().clear()
-    st.session_state.pop("classify_live_asked", None)
+    st.session_state.pop("classify_live_searches", None)
     fail(None)
     # The upload and text widgets can only be emptied by giving them a new key.
     st.session_state["classify_round"] = form_round() + 1
