@@ -110,21 +110,21 @@ def _scales(options: argparse.Namespace) -> int:
 
     dataset = datasets.open_any(options.dataset, options.root)
     pictures = isinstance(dataset, datasets.EuroSat)
-    usual = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
-    name = options.model or usual
+    default = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
+    name = options.model or default
     if options.save and name in registry.default().shipped_names():
         raise BadInput(
             f"'{name}' is a shipped model, whose card stays as it is: copy it with "
             f"`landcover models add {name} --name NAME` and give the copy's name."
         )
     model = registry.default().load(name, options.device)
-    some: Sequence[Raster] = (
+    rasters: Sequence[Raster] = (
         eurosat_folder.some_pictures(dataset)
         if isinstance(dataset, datasets.EuroSat)
         else model_folder.some_patches(dataset)
     )
     with progress.show() as report:
-        scales = explanation.explanation_scales(model, some, report)
+        scales = explanation.explanation_scales(model, rasters, report)
     card = model.card.with_fields(explanation_scales=scales)
     if options.save:
         folder = registry.default().saves_to(name)
@@ -181,8 +181,8 @@ def _measure_faithfulness(options: argparse.Namespace) -> Faithfulness:
         )
     dataset = datasets.open_any(options.dataset, options.root)
     pictures = isinstance(dataset, datasets.EuroSat)
-    usual = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
-    name = options.model or usual
+    default = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
+    name = options.model or default
     model = registry.default().load(name, options.device)
     seen = (
         None

@@ -116,17 +116,14 @@ class Archive:
         return self.root / wire.path(granule, asset)
 
     def expected(self, place: Place | str, day: str = "") -> dict[str, UInt16]:
-        """Return the source's digital numbers in a place's window.
+        """Return the source's digital numbers in a place's window, by band; 0 is no data.
 
-        A reader must return these numbers after subtracting the granule's ``shift`` from pixels
-        with data. For Austria they are read from the patch files, using their georeferencing.
+        A reader must get them after subtracting the granule's ``shift``, except where there is no
+        data. For Austria they are read from the patch files by their georeferencing.
 
         Args:
             place: the place or its name.
             day: such as ``"2020-01-23"``; Boadella has several days.
-
-        Returns:
-            Each band on its native grid; 0 is no data.
         """
         place = PLACES[place] if isinstance(place, str) else place
         if place.pixels == "austria":

@@ -41,9 +41,9 @@ def ranges(range_server: RangeServer) -> Iterator[RangeServer]:
 
 @pytest.fixture(scope="session")
 def stac_fronts(archive: Archive, range_server: RangeServer) -> Iterator[Mapping[Style, StacFront]]:
-    """The catalogues' APIs: a real server if it can run, else its recorded answers.
+    """The catalogues' APIs: a real server if it can run, or else its recorded responses.
 
-    ``LANDCOVER_REPLAY=1`` takes the recordings in any case, ``LANDCOVER_RECORD=1`` makes them.
+    ``LANDCOVER_REPLAY=1`` always uses the recordings, ``LANDCOVER_RECORD=1`` makes new ones.
     """
     replay = os.environ.get("LANDCOVER_REPLAY") == "1"
     real = not replay and (stac_server.installed() or stac_server.install())
@@ -80,7 +80,7 @@ def stac(stac_fronts: Mapping[Style, StacFront]) -> Iterator[Mapping[Style, Stac
 def live(
     monkeypatch: pytest.MonkeyPatch, stac: Mapping[Style, StacFront], ranges: RangeServer
 ) -> RangeServer:
-    """Set the addresses of the catalogues to the loopback servers; returns the file server."""
+    """Set the addresses of the catalogues to the loopback servers; return the file server."""
     for style, front in stac.items():
         name = f"LANDCOVER_CATALOG_{style.upper().replace('-', '_')}"
         monkeypatch.setenv(name, front.url)

@@ -1,6 +1,6 @@
-"""An HTTP server on loopback in its own thread, which counts requests and injects faults.
+"""An HTTP server on loopback in its own thread that records requests and injects faults.
 
-The answers come from its subclasses :class:`~tests.live.range_server.RangeServer` and
+The responses come from its subclasses :class:`~tests.live.range_server.RangeServer` and
 :class:`~tests.live.stac_front.StacFront`; the faults are the same for both.
 """
 
@@ -41,11 +41,11 @@ Kind = Literal[
 * ``drop``: the connection breaks inside the body;
 * ``truncated``: half the bytes, and a Content-Length that agrees with them;
 * ``longer``: more bytes than requested, and a Content-Length that agrees with them;
-* ``whole``: the range is ignored: 200 with the whole file;
+* ``whole``: the range is ignored: 200 with the complete file;
 * ``wrong-range``: 206 with other bytes of the file, with the correct Content-Range;
 * ``html``: 200 with a page, as from captive portals and login pages;
-* ``hang``: no answer for ``seconds``;
-* ``trickle``: the correct answer in small pieces, spread over ``seconds``;
+* ``hang``: no response for ``seconds``;
+* ``trickle``: the correct response in small pieces, spread over ``seconds``;
 * ``redirect``: 302 to ``location``;
 * ``garbage``: correct length and headers, random bytes.
 """
@@ -56,15 +56,15 @@ PAGE: Final = b"<!DOCTYPE html><html><body><h1>Please log in</h1></body></html>"
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One answered request.
+    """One request and its response.
 
     Attributes:
         method: such as ``"GET"``.
         path: without the query string.
         query: the query string.
         range: the ``Range`` header, or "".
-        status: of the answer; 0 if the connection was closed before.
-        sent: length of the answer's body in bytes (what the client could receive).
+        status: of the response; 0 if the connection was closed before.
+        sent: length of the response's body in bytes (what the client could receive).
         fault: kind of the fault that was injected, or "".
         at: seconds since the server started.
     """
@@ -119,7 +119,7 @@ class LoopbackServer(ABC):
     Attributes:
         url: its address, without a trailing slash.
         requests: requests so far, oldest first.
-        latency: seconds before every answer.
+        latency: seconds before every response.
         decide: if set, called for every request before the table of faults.
         peak: maximum number of simultaneous requests.
     """
@@ -131,7 +131,7 @@ class LoopbackServer(ABC):
         self.decide: Decide | None = None
         self.peak = 0
         self._rules: list[_Rule] = []
-        self._under_way = 0
+        self._active = 0
         self._started = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="loopback-server", daemon=True)
@@ -169,11 +169,11 @@ class LoopbackServer(ABC):
 
     @abstractmethod
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """The correct answer."""
+        """Return the correct response."""
 
     @abstractmethod
     async def whole(self, request: web.Request) -> bytes | None:
-        """The complete resource that a fault changes, or None if there is none."""
+        """Return the complete resource that a fault changes, or None if there is none."""
 
     # The server
 
@@ -216,14 +216,14 @@ class LoopbackServer(ABC):
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
-        self._under_way += 1
-        self.peak = max(self.peak, self._under_way)
+        self._active += 1
+        self.peak = max(self.peak, self._active)
         try:
             if self.latency:
                 await asyncio.sleep(self.latency)
             return await handler(request)
         finally:
-            self._under_way -= 1
+            self._active -= 1
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
         fault = self._fault_of(request)
@@ -268,7 +268,7 @@ class LoopbackServer(ABC):
         return None
 
 
-# Answers instead of the correct one
+# Responses instead of the correct one
 
 
 def _status(fault: Fault) -> web.Response:
@@ -284,21 +284,21 @@ def _redirect(fault: Fault) -> web.Response:
     return web.Response(status=302, headers={"Location": fault.location})
 
 
-# The correct answer, changed
+# The correct response, changed
 
 
 def _span(request: web.Request, size: int) -> tuple[int, int] | None:
-    """First byte and end of the requested range; None without one."""
+    """Return first byte and end of the requested range, or None without a range."""
     if "Range" not in request.headers:
         return None
-    asked = request.http_range
-    start = asked.start or 0
+    requested = request.http_range
+    start = requested.start or 0
     start = max(0, size + start) if start < 0 else start
-    return start, min(size, size if asked.stop is None else asked.stop)
+    return start, min(size, size if requested.stop is None else requested.stop)
 
 
 def _cut(request: web.Request, whole: bytes) -> tuple[bytes, int, dict[str, str]]:
-    """Bytes, status and headers of a correct answer."""
+    """Return bytes, status and headers of a correct response."""
     span = _span(request, len(whole))
     if span is None:
         return whole, 200, {}

@@ -1,8 +1,8 @@
-"""Fill one database per catalogue with pypgstac, run in the environment that has it.
+"""Fill one database per catalogue with pypgstac; run this in the environment that has it.
 
 Usage: ``python pgstac_load.py DSN FOLDER``: DSN of a running PostgreSQL without a database
-name; FOLDER holds ``NAME.collections.ndjson`` and ``NAME.items.ndjson`` of each catalogue. The
-schema is set up once, in a database that the others begin as copies of.
+name; FOLDER contains ``NAME.collections.ndjson`` and ``NAME.items.ndjson`` of each catalogue. The
+schema is set up once, in a database that is the template of all others.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A real HTTP server on loopback with byte ranges, from which the archive's files are read.
+"""A real HTTP server on loopback with byte ranges, which serves the archive's files.
 
-aiohttp serves the files (ranges, ``If-Range``, HEAD and 416 are its own). With ``signatures``
-it answers only a valid, unexpired SAS token, as Azure's blob storage does; it hands such tokens
-out under ``/api/sas/v1/token/ACCOUNT/CONTAINER``, as the Planetary Computer does.
+aiohttp serves the files and handles ranges, ``If-Range``, HEAD and 416. With ``signatures`` the
+server accepts only valid, unexpired SAS tokens, as Azure's blob storage does; it issues them under
+``/api/sas/v1/token/ACCOUNT/CONTAINER``, as the Planetary Computer does.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class RangeServer(LoopbackServer):
 
     Attributes:
         root: the served folder.
-        signatures: whether a SAS token is asked for.
-        token_life: seconds that a handed-out token is valid (negative: expired already).
+        signatures: whether a SAS token is required.
+        token_life: seconds for which an issued token is valid (negative: already expired).
     """
 
     def __init__(self, root: Path, *, latency: float = 0.0, signatures: bool = False) -> None:
@@ -48,10 +48,10 @@ class RangeServer(LoopbackServer):
         self.signatures, self.token_life = False, 3600.0
 
     def token(self, life: float | None = None) -> str:
-        """A SAS token: the query string of a signed address.
+        """Return a SAS token: the query string of a signed address.
 
         Args:
-            life: seconds that it is valid; ``token_life`` unless given.
+            life: seconds for which it is valid; by default ``token_life``.
         """
         now = datetime.now(UTC)
         expiry = _time(now + timedelta(seconds=self.token_life if life is None else life))
@@ -83,7 +83,7 @@ class RangeServer(LoopbackServer):
         return hmac.new(self._key, expiry.encode(), hashlib.sha256).hexdigest()
 
     def _refusal(self, query: Mapping[str, str]) -> web.Response | None:
-        """Answers as from Azure: 409 without a signature, 403 with a wrong or expired one."""
+        """Return Azure's error response: 409 without a signature, 403 with a wrong or expired one."""
         expiry, signature = query.get("se", ""), query.get("sig", "")
         if not signature:
             return _azure(

@@ -1,8 +1,8 @@
 """A proxy of a catalogue's STAC API: it forwards, records, replays and injects faults.
 
-With a running API behind it, requests are passed on, and what came back can be saved. Without
-one, the saved answers are given to the same requests: true answers of a real server, in which
-only the addresses are filled in anew. To record again what the tests ask:
+With a running API behind it, requests are forwarded, and the responses can be saved. Without one,
+the same requests get the saved responses of the real server, in which only the addresses are
+replaced. To record the responses again, run
 ``LANDCOVER_RECORD=1 .venv/bin/python -m pytest``.
 """
 
@@ -29,7 +29,7 @@ class StacFront(LoopbackServer):
 
     Args:
         style: the catalogue.
-        base: address of the assets' server, which recordings hold as ``{base}``.
+        base: address of the assets' server; recordings contain ``{base}`` in its place.
         upstream: address of the API; None to replay.
     """
 
@@ -50,7 +50,7 @@ class StacFront(LoopbackServer):
         return body
 
     def save(self) -> None:
-        """Add the answers to the recordings."""
+        """Add the responses to the recordings."""
         answers = load(self.style) | self._answers
         RECORDED.mkdir(exist_ok=True)
         (RECORDED / f"{self.style}.json.gz").write_bytes(_packed(answers))
@@ -59,7 +59,7 @@ class StacFront(LoopbackServer):
         sent = await request.read()
         key = _key(request, sent)
         if self.upstream is not None:
-            self._answers[key] = await self._asked(request, sent)
+            self._answers[key] = await self._forward(request, sent)
         answer = self._answers.get(key)
         if answer is None:
             missing = f"{self.style} has no recorded answer to: {key}"
@@ -67,7 +67,7 @@ class StacFront(LoopbackServer):
         text = json.dumps(answer["body"]).replace(STAC, self.url).replace(BASE, self._base)
         return answer["status"], text.encode()
 
-    async def _asked(self, request: web.Request, sent: bytes) -> dict[str, Any]:
+    async def _forward(self, request: web.Request, sent: bytes) -> dict[str, Any]:
         assert self.upstream is not None
         headers = {"Content-Type": request.headers["Content-Type"]} if sent else {}
         address = f"{self.upstream}{request.rel_url}"
@@ -83,14 +83,14 @@ class StacFront(LoopbackServer):
 
 
 def _key(request: web.Request, sent: bytes) -> str:
-    """Key of a request, independent of the order of its fields."""
+    """Return a key for a request that does not depend on the order of its fields."""
     query = "&".join(sorted(f"{name}={value}" for name, value in request.query.items()))
     body = json.dumps(json.loads(sent), sort_keys=True) if sent else ""
     return " ".join(part for part in (request.method, request.path, query, body) if part)
 
 
 def load(style: Style) -> dict[str, dict[str, Any]]:
-    """The recorded answers of a catalogue's API, by request."""
+    """Load the recorded responses of a catalogue's API, by request."""
     path = RECORDED / f"{style}.json.gz"
     if not path.is_file():
         return {}
@@ -107,7 +107,7 @@ def load(style: Style) -> dict[str, dict[str, Any]]:
 
 
 def _packed(answers: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """Compressed JSON, in which repeated items are stored once."""
+    """Return compressed JSON in which repeated items are stored once."""
     items: dict[str, Any] = {}
     packed = {}
     for key in sorted(answers):

@@ -1,8 +1,8 @@
 """A real, independent STAC API: stac-fastapi-pgstac on PostgreSQL with PostGIS.
 
-Each catalogue calls its collection ``sentinel-2-l2a``, so each has a database and an API of its
-own; one PostgreSQL in a temporary folder holds them all. ``tools/stac_server.sh`` installs what
-is needed. Where that is not possible, :mod:`tests.live.replay` answers from recordings.
+Each catalogue names its collection ``sentinel-2-l2a``, so each has its own database and API. One
+PostgreSQL in a temporary folder serves all of them. ``tools/stac_server.sh`` installs the programs.
+If that is not possible, :mod:`tests.live.stac_front` replays recorded responses.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from tests.live.granules import Style
 
 ROOT: Final = Path(__file__).parent.parent.parent
 VENV: Final = ROOT / ".venv-stac"
-PATIENCE_S: Final = 60.0
+TIMEOUT_S: Final = 60.0
 
 
 def postgres_folder() -> Path | None:
-    """Folder of the programs of the newest PostgreSQL that has PostGIS."""
+    """Return the folder of the programs of the newest PostgreSQL that has PostGIS, or None."""
     found = sorted(
         Path("/usr/share/postgresql").glob("*/extension/postgis.control"),
         key=lambda path: int(path.parent.parent.name),
@@ -57,7 +57,7 @@ def installed() -> bool:
 
 
 def install() -> bool:
-    """Install the server if possible; fast if it is installed already."""
+    """Install the server and return whether it is installed; fast if it already is."""
     script = ROOT / "tools" / "stac_server.sh"
     done = subprocess.run(["bash", str(script), str(VENV)], check=False, capture_output=True)
     return done.returncode == 0 and installed()
@@ -116,7 +116,7 @@ class StacServer:
             "listen_addresses": "127.0.0.1",
             "port": port,
             "unix_socket_directories": folder,
-            # It is used for one run of the tests, so it need not survive a crash.
+            # The database is used for one run of the tests, so it does not have to survive a crash.
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
@@ -126,7 +126,7 @@ class StacServer:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command = [*_as_postgres(), programs / "postgres", "-D", data, *options]
         process = self._process(command, folder, signal.SIGINT)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         while subprocess.run(ready, check=False).returncode != 0:
             assert process.poll() is None, (folder / "log").read_text()
@@ -158,7 +158,7 @@ class StacServer:
             "DB_MAX_CONN_SIZE": "4",
         }
         command = [
-            *_until_we_end(signal.SIGTERM),
+            *_end_with_parent(signal.SIGTERM),
             *(VENV / "bin" / "python", "-m", "uvicorn", "stac_fastapi.pgstac.app:create_app"),
             *("--factory", "--host", "127.0.0.1", "--port", api_port),
             *("--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", 1),
@@ -187,17 +187,17 @@ class StacServer:
         return process
 
 
-def _until_we_end(end: signal.Signals) -> list[object]:
-    """Let a child process end with this one, even if this one is killed (Linux)."""
+def _end_with_parent(end: signal.Signals) -> list[object]:
+    """Return a prefix that ends a child process with this one, even if it is killed (Linux)."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", end.name.removeprefix("SIG")] if setpriv else []
 
 
 def _as_postgres() -> list[object]:
     if os.geteuid() != 0:
-        return _until_we_end(signal.SIGINT)
+        return _end_with_parent(signal.SIGINT)
     who = ("--reuid=postgres", "--regid=postgres", "--init-groups")
-    return [*(_until_we_end(signal.SIGINT) or ["setpriv"]), *who]
+    return [*(_end_with_parent(signal.SIGINT) or ["setpriv"]), *who]
 
 
 def _run(command: Sequence[object], cwd: Path | None = None) -> None:
@@ -222,8 +222,8 @@ def _free_port() -> int:
 
 
 def _await(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until an API answers its landing page from the database."""
-    deadline = time.monotonic() + PATIENCE_S
+    """Wait until an API lists its collections from the database."""
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         assert process.poll() is None, "the STAC API ended while it started"
         assert time.monotonic() < deadline, "the STAC API did not start"
