@@ -21,14 +21,14 @@ from landcover.io.guard import FILE, MAX_FILE_BYTES, named, shown
 from landcover.io.names import band_of_file
 from landcover.io.stack import read_stack
 
-__all__ = ["MAGIC", "MAX_MEMBERS", "STACK_SUFFIXES", "read_zip"]
+__all__ = ["MAGIC", "MAX_MEMBERS", "STACK_SUFFIXES", "ZIP_ERRORS", "read_zip"]
 
 MAGIC: Final = b"PK\x03\x04"
 MAX_MEMBERS: Final = 1000
 STACK_SUFFIXES: Final = (".tif", ".tiff", ".jp2")  # JPEG 2000 is refused with its own message
 COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Compressions that are read; others are rare, and their decoders are harder to limit."""
-_DAMAGE: Final = (
+ZIP_ERRORS: Final = (
     zipfile.BadZipFile,
     zlib.error,
     NotImplementedError,
@@ -38,6 +38,7 @@ _DAMAGE: Final = (
     EOFError,
     LookupError,
 )
+"""What a damaged or encrypted zip raises, depending on the position of the damage."""
 
 
 def read_zip(data: bytes, name: str, cut: Cut | None = None) -> Raster:
@@ -57,7 +58,7 @@ def read_zip(data: bytes, name: str, cut: Cut | None = None) -> Raster:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 return _read(archive, name, cut)
         # The error depends on which byte is damaged.
-        except _DAMAGE:
+        except ZIP_ERRORS:
             raise BadInput(
                 f"{FILE} is a damaged, encrypted or unsupported zip: pack it again with the usual "
                 "compression (deflate) and without a password."

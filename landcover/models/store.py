@@ -15,13 +15,13 @@ import io
 import stat
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from landcover.core.errors import BadInput, UnknownName
+from landcover.io.archive import ZIP_ERRORS
 from landcover.io.guard import shown
 from landcover.models import hub, model_files
 from landcover.models.card import CARD_FILE, WEIGHTS_FILE, read_card
@@ -45,16 +45,6 @@ _END: Final = struct.Struct("<4s4H2LH")
 """End record of a zip file: magic, disks, entries, size and offset of the directory."""
 _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
 """Date of all members, so that the same model gives the same archive."""
-_DAMAGE: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    ValueError,
-    EOFError,
-    LookupError,
-)
 
 
 def check_new(registry: Registry, name: str) -> None:
@@ -246,7 +236,7 @@ def _read(path: Path) -> dict[str, bytes]:
             with zipfile.ZipFile(file) as archive:
                 return _members(archive, name)
     # A damaged zip raises one of many errors, depending on the position of the damage.
-    except _DAMAGE:
+    except ZIP_ERRORS:
         raise BadInput(f"'{name}' is a damaged or encrypted zip file: export it again.") from None
 
 
