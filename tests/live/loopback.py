@@ -51,6 +51,7 @@ Kind = Literal[
 """
 
 _FAULT: Final = web.RequestKey("fault", str)
+_ROUND: Final = web.RequestKey("round", int)
 PAGE: Final = b"<!DOCTYPE html><html><body><h1>Please log in</h1></body></html>"
 
 
@@ -132,6 +133,7 @@ class LoopbackServer(ABC):
         self.peak = 0
         self._rules: list[_Rule] = []
         self._active = 0
+        self._round = 0
         self._started = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="loopback-server", daemon=True)
@@ -160,7 +162,12 @@ class LoopbackServer(ABC):
         self.decide = None
 
     def reset(self) -> None:
-        """Forget requests, faults and latency."""
+        """Forget requests, faults and latency.
+
+        Requests that still wait for their response (``hang``, ``trickle``) are forgotten too: a
+        client that gave up does not stop the server, which would record them in the next test.
+        """
+        self._round += 1
         self.heal()
         self.requests.clear()
         self.latency, self.peak = 0.0, 0
@@ -216,6 +223,7 @@ class LoopbackServer(ABC):
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
+        request[_ROUND] = self._round
         self._active += 1
         self.peak = max(self.peak, self._active)
         try:
@@ -241,6 +249,8 @@ class LoopbackServer(ABC):
         return await _DISTORTED[fault.kind](request, fault, whole)
 
     async def _note(self, request: web.Request, response: web.StreamResponse) -> None:
+        if request.get(_ROUND) != self._round:
+            return
         self.requests.append(
             Request(
                 method=request.method,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -246,6 +247,18 @@ def test_a_connection_drops_hangs_and_trickles(ranges: RangeServer, address: str
     ranges.fault("*", Fault(kind="hang", seconds=30))
     with pytest.raises(requests.exceptions.ReadTimeout):
         requests.get(address, timeout=0.1)
+
+
+def test_a_request_that_still_waits_is_forgotten_with_the_others(
+    ranges: RangeServer, address: str
+) -> None:
+    ranges.fault("*", Fault(kind="hang", seconds=0.3))
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        requests.get(address, timeout=0.1)
+    ranges.reset()
+    time.sleep(0.4)
+    assert get(address).status_code == 206
+    assert [request.fault for request in ranges.requests] == [""]
 
 
 def test_a_function_can_choose_the_fault(ranges: RangeServer, address: str) -> None:
