@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,20 +16,10 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, Provenance, Raster
 from landcover.core.window import Cut, Window
 from landcover.io.band_order import BandOrder, band_order
-from landcover.io.guard import (
-    FILE,
-    Part,
-    RasterFile,
-    check_size,
-    named,
-    open_raster,
-    shown,
-    tags_of,
-)
-from landcover.io.names import baseline_in, level_in, time_in
+from landcover.io.guard import FILE, Part, RasterFile, check_size, named, open_raster, shown
 from landcover.io.regrid import Raw, crs_name, is_10_m, needed, regrid, target_of, window_of
+from landcover.io.sampling import lattice, squares
 from landcover.io.scaling import (
-    OFFSET_BASELINE,
     PLAIN,
     SHIFTED,
     UNITY,
@@ -42,64 +28,15 @@ from landcover.io.scaling import (
     looks_shifted,
     valid_numbers,
 )
+from landcover.io.stack_header import FLOAT_TYPES, Facts, check_kind, facts_of, stated_scaling
 
-__all__ = [
-    "FLOAT_FILL",
-    "FLOAT_HIGH",
-    "FLOAT_LOW",
-    "FLOAT_TYPES",
-    "INTEGER_TYPES",
-    "SAMPLE_PIXELS",
-    "SAMPLE_SIDE",
-    "SAMPLE_SQUARES",
-    "STATED",
-    "Facts",
-    "check_kind",
-    "facts_of",
-    "read_stack",
-    "stated_scaling",
-]
-
-INTEGER_TYPES: Final = ("uint16", "int16")
-FLOAT_TYPES: Final = ("float32", "float64")
-
-STATED: Final[dict[tuple[float, float], Scaling | None]] = {
-    (1.0, 0.0): None,
-    (0.0001, 0.0): PLAIN,
-    (0.0001, -0.1): SHIFTED,
-    (1.0, -1000.0): SHIFTED,
-}
-"""Scale and offset stated in a file → the scaling; None if they are the default."""
+__all__ = ["FLOAT_FILL", "FLOAT_HIGH", "FLOAT_LOW", "read_stack"]
 
 FLOAT_LOW: Final = -0.5
 FLOAT_HIGH: Final = 3.0
 """In a float stack of reflectance, all but one percent at either end is in this range."""
 FLOAT_FILL: Final = 10.0
 """A float with a larger absolute value is not reflectance but a fill value such as -9999."""
-
-SAMPLE_PIXELS: Final = 1_000_000
-"""Number of pixels sampled to find the scaling of a file that fits into memory."""
-SAMPLE_SQUARES: Final = 4
-SAMPLE_SIDE: Final = 256
-"""A larger file is sampled by 4 × 4 squares with this number of pixels along a side."""
-
-_TIME_TAGS: Final = re.compile("acquisition|sensing|^datetime$|^date$", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Metadata from the tags and the name of a file."""
-
-    level: str
-    baseline: str | None
-    offset_stated: bool
-    acquired: datetime | None
-    notes: tuple[str, ...]
-
-    @property
-    def newer(self) -> bool:
-        """Whether this processing baseline adds 1000 to the digital numbers."""
-        return self.baseline is not None and OFFSET_BASELINE <= float(self.baseline) < 90
 
 
 @dataclass(frozen=True)
@@ -230,7 +167,13 @@ def _sample(file: RasterFile, stack: _Stack, raw: Raw) -> Raw:
     floats = raw.numbers.dtype.kind == "f"
     if not floats and not stack.unsettled and raw.valid.any():
         return raw
-    sample = _lattice(file, stack) if file.fits else _squares(file, stack)
+    shape = stack.window.height, stack.window.width
+
+    def read(part: Part) -> Raw:
+        return _read(file, stack, part)
+
+    block = file.header.block_shapes[0][0]
+    sample = lattice(read, shape, block) if file.fits else squares(read, shape)
     if floats:
         _check_floats(sample.numbers, stack.stated or UNITY)
     if sample.valid.any():
@@ -238,35 +181,6 @@ def _sample(file: RasterFile, stack: _Stack, raw: Raw) -> Raw:
     if file.fits and sample.valid.size == stack.window.height * stack.window.width:
         raise _no_data()
     return raw
-
-
-def _lattice(file: RasterFile, stack: _Stack) -> Raw:
-    """Every n-th pixel along both sides of the entire file, read strip by strip."""
-    height, width = stack.window.height, stack.window.width
-    step = math.ceil(math.sqrt(height * width / SAMPLE_PIXELS))
-    block = file.header.block_shapes[0][0]
-    rows = step * math.ceil(max(SAMPLE_SIDE, block) / step)
-    parts = []
-    for row in range(0, height, rows):
-        strip = _read(file, stack, (row, 0, min(rows, height - row), width))
-        thin = strip.numbers[:, ::step, ::step].copy(), strip.valid[::step, ::step].copy()
-        parts.append(Raw(*thin, strip.window))
-    return _joined(parts)
-
-
-def _squares(file: RasterFile, stack: _Stack) -> Raw:
-    """Squares spread evenly over the entire file."""
-    height, width = stack.window.height, stack.window.width
-    side = min(SAMPLE_SIDE, height, width)
-    places = [(i + 0.5) / SAMPLE_SQUARES for i in range(SAMPLE_SQUARES)]
-    corners = [(int((height - side) * y), int((width - side) * x)) for y in places for x in places]
-    return _joined([_read(file, stack, (*corner, side, side)) for corner in corners])
-
-
-def _joined(parts: Sequence[Raw]) -> Raw:
-    """Stack parts of equal width below each other; their position does not matter."""
-    numbers = np.concatenate([part.numbers for part in parts], axis=1)
-    return Raw(numbers, np.concatenate([part.valid for part in parts]), parts[0].window)
 
 
 def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw, resampling: str) -> Raster:
@@ -296,73 +210,6 @@ def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw, resampling: str) ->
             notes=notes,
         ),
     )
-
-
-def check_kind(raster: DatasetReader) -> None:
-    """Check that the pixels have a type that stacks have.
-
-    Raises:
-        BadInput: it is a photo, or its pixels are neither 16-bit integers nor floats.
-    """
-    kinds = sorted(set(raster.dtypes))
-    if raster.count in {3, 4} and kinds == ["uint8"]:
-        raise BadInput(
-            f"{FILE} is an RGB photo of 8 bits, which has no reflectance: "
-            "give a GeoTIFF with the twelve Sentinel-2 Level-2A bands."
-        )
-    if len(kinds) != 1 or kinds[0] not in INTEGER_TYPES + FLOAT_TYPES:
-        raise BadInput(
-            f"{FILE} has {raster.count} band{'s' * (raster.count != 1)} of type "
-            f"{', '.join(kinds)}: give the twelve Level-2A bands as "
-            "uint16 or int16 digital numbers (reflectance × 10000)."
-        )
-
-
-def stated_scaling(raster: DatasetReader, order: BandOrder) -> Scaling | None:
-    """The scaling that the file's own scale and offset state, None if it states none.
-
-    Raises:
-        BadInput: they are not those of Sentinel-2.
-    """
-    pairs = {(raster.scales[i - 1], raster.offsets[i - 1]) for i in order.indexes}
-    for (scale, offset), meaning in STATED.items():
-        if all(np.allclose(pair, (scale, offset), rtol=1e-4, atol=1e-9) for pair in pairs):
-            return meaning
-    raise BadInput(
-        f"{FILE} states a scale or offset other than Sentinel-2's (0.0001 and 0 or -0.1): "
-        "export digital numbers (reflectance × 10000) without a scale."
-    )
-
-
-def facts_of(raster: DatasetReader, order: BandOrder, name: str) -> Facts:
-    """Read the metadata in tags and name; a date from the file's time stamp gets a note."""
-    tags = tags_of(raster)
-    levels = [level_in(value) for key, value in tags.items() if "level" in key.lower()]
-    level = next((found for found in levels if found), None) or level_in(name)
-    if "B10" in order.bands:
-        level = "L1C"
-    times = [time_in(value) for key, value in tags.items() if _TIME_TAGS.search(key)]
-    acquired = next((found for found in times if found), None) or time_in(name)
-    notes: tuple[str, ...] = ()
-    if acquired is None:
-        stamp = tags.get("TIFFTAG_DATETIME", "").replace(":", "-", 2)
-        if (acquired := time_in(stamp)) is not None:
-            notes = ("the date is the file's own time stamp, which may not be the sensing date",)
-    offsets = [value for key, value in tags.items() if "add_offset" in key.lower()]
-    return Facts(
-        level=level or "L2A",
-        baseline=_baseline(tags, name),
-        offset_stated=any("-1000" in value for value in offsets),
-        acquired=acquired,
-        notes=notes,
-    )
-
-
-def _baseline(tags: dict[str, str], name: str) -> str | None:
-    for key, value in tags.items():
-        if "baseline" in key.lower() and (found := re.fullmatch(r"\s*N?0?(\d)\.?(\d\d)\s*", value)):
-            return f"0{found.group(1)}.{found.group(2)}"
-    return baseline_in(name)
 
 
 def _declared_valid(
