@@ -21,13 +21,13 @@ from landcover.core.errors import BadInput, Cancelled
 from landcover.core.progress import Progress
 from landcover.core.window import Cut
 from landcover.io.band_files import read_folder
+from landcover.io.layouts.band_set import band_file
 from landcover.io.samples import native, sample_at
 from landcover.io.stack import read_stack
 from landcover.stac import catalog
 from landcover.stac.archives import CATALOGUES
 from landcover.stac.candidates import SceneQuery
 from landcover.stac.index import IndexResult, build, index_text
-from landcover.stac.layouts.band_set import band_file
 from landcover.stac.layouts.footprint import bbox_of, footprint_of_points
 from landcover.stac.local_catalog import LocalCatalogue
 from tests.support import large_stack

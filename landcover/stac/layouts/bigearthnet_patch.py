@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -10,25 +9,21 @@ from typing import Final
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.errors import BadInput
 from landcover.io.guard import shown
+from landcover.io.layouts.header import header
+from landcover.io.layouts.metadata import date_of, platform_in
+from landcover.stac.layouts.footprint import place_of
 from landcover.stac.layouts.found_scene import FoundScene
-from landcover.stac.layouts.header import header, place_of
-from landcover.stac.layouts.metadata import date_of, platform_in
 
-__all__ = ["is_patch", "read_patch"]
+__all__ = ["read_patch"]
 
 _CHECKED_BAND: Final = "B02"
-
-
-def is_patch(folder: str, files: Collection[str]) -> bool:
-    """Whether a folder with this name and these files is a patch: ``<patch>_<BAND>.tif`` × 12."""
-    return all(f"{folder}_{band}.tif" in files for band in BAND_NAMES)
 
 
 def read_patch(folder: Path, date: datetime | None) -> FoundScene:
     """Read a patch from its names and one header.
 
     Args:
-        folder: a folder for which :func:`is_patch` is true.
+        folder: a folder for which :func:`landcover.io.layouts.walk.find` found a patch.
         date: sensing time (UTC) if its name does not state it.
 
     Raises:

@@ -10,12 +10,15 @@ from typing import Any, Final
 import shapely
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
+from rasterio.io import DatasetReader
 from rasterio.warp import transform as warp_transform
 from shapely import Polygon, box
 from shapely.affinity import translate
 
 from landcover.core.errors import BadInput
 from landcover.core.window import Geo
+from landcover.io.guard import shown
+from landcover.io.layouts.header import grid_of
 
 __all__ = [
     "SMALL_M",
@@ -28,6 +31,7 @@ __all__ = [
     "footprint_of_points",
     "geojson_of",
     "pairs",
+    "place_of",
     "split",
 ]
 
@@ -63,6 +67,20 @@ def footprint_of_grid(crs: CRS, shape: tuple[int, int], transform: Geo, name: st
     except (CRSError, RuntimeError, ValueError):
         raise _nowhere(name) from None
     return footprint_of_points(list(zip(longitudes, latitudes, strict=True)), name)
+
+
+def place_of(raster: DatasetReader, name: str) -> tuple[Polygons, int | None]:
+    """Footprint of an open raster, and the EPSG code of its CRS (None if it has none).
+
+    Raises:
+        BadInput: it has no CRS or is not on Earth.
+    """
+    if raster.crs is None:
+        raise BadInput(f"'{shown(name)}' has no CRS: export it as a georeferenced file.")
+    grid = grid_of(raster)
+    return footprint_of_grid(
+        raster.crs, grid.shape, grid.transform, shown(name)
+    ), raster.crs.to_epsg()
 
 
 def footprint_of_points(points: Sequence[tuple[float, float]], name: str) -> Polygons:

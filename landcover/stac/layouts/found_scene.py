@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 from typing import Any, Final, Literal
 
 from landcover.core.errors import BadInput
-from landcover.core.window import Geo
 from landcover.io.guard import shown
+from landcover.io.layouts.header import Grid
 from landcover.stac.layouts.footprint import Polygons, bbox_of, geojson_of
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "MEDIA_TYPES",
     "STAC_VERSION",
     "FoundScene",
-    "Grid",
     "Layout",
     "address",
     "is_odd",
@@ -45,14 +44,6 @@ MEDIA_TYPES: Final = {
 }
 """Allowed suffixes of files in an index → media type."""
 _ODD: Final = re.compile("[\\x00-\\x1f\\x7f\ud800-\udfff]")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grid:
-    """Shape (rows, columns) of a file, and the transform of its pixels in the scene's CRS."""
-
-    shape: tuple[int, int]
-    transform: Geo
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,11 +9,12 @@ from typing import Final
 from rasterio.enums import ColorInterp
 
 from landcover.io.band_order import band_order
+from landcover.io.layouts.header import grid_of, header
+from landcover.io.layouts.metadata import DN_OFFSET, date_of, platform_in, real_baseline
 from landcover.io.scaling import PLAIN, SHIFTED, UNITY, Scaling
 from landcover.io.stack_header import FLOAT_TYPES, Facts, check_kind, facts_of, stated_scaling
+from landcover.stac.layouts.footprint import place_of
 from landcover.stac.layouts.found_scene import FoundScene
-from landcover.stac.layouts.header import grid_of, header, place_of
-from landcover.stac.layouts.metadata import DN_OFFSET, date_of, platform_in, real_baseline
 
 __all__ = ["KEY", "read_stack"]
 

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from rasterio.io import DatasetReader
 
 from landcover.core.errors import BadInput
+from landcover.core.window import Geo
 from landcover.io.guard import FILE, JP2_MAGIC, TIFF_MAGIC, head_of, named, open_raster, shown
-from landcover.stac.layouts.footprint import Polygons, footprint_of_grid
-from landcover.stac.layouts.found_scene import Grid
 
-__all__ = ["SUFFIXES", "grid_of", "header", "place_of"]
+__all__ = ["SUFFIXES", "Grid", "grid_of", "header"]
 
 SUFFIXES: Final = (".tif", ".tiff", ".jp2")
+"""Suffixes of raster files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Shape (rows, columns) of a file, and the transform of its pixels in the scene's CRS."""
+
+    shape: tuple[int, int]
+    transform: Geo
 
 
 @contextmanager
@@ -39,17 +48,3 @@ def grid_of(raster: DatasetReader) -> Grid:
     """Shape and transform of an open raster."""
     a, b, c, d, e, f = tuple(raster.transform)[:6]
     return Grid(shape=(raster.height, raster.width), transform=(a, b, c, d, e, f))
-
-
-def place_of(raster: DatasetReader, name: str) -> tuple[Polygons, int | None]:
-    """Footprint of an open raster, and the EPSG code of its CRS (None if it has none).
-
-    Raises:
-        BadInput: it has no CRS or is not on Earth.
-    """
-    if raster.crs is None:
-        raise BadInput(f"'{shown(name)}' has no CRS: export it as a georeferenced file.")
-    grid = grid_of(raster)
-    return footprint_of_grid(
-        raster.crs, grid.shape, grid.transform, shown(name)
-    ), raster.crs.to_epsg()

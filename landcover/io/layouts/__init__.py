@@ -1,0 +1,1 @@
+"""Layouts of scenes in folders and zips: SAFE products, band files, patches, stacks, pictures."""

@@ -1,0 +1,160 @@
+"""Folders whose files are read: on the user's disk, or files in memory such as an upload."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from landcover.core.errors import BadInput
+from landcover.io.guard import read_file, shown
+
+__all__ = ["Disk", "Listing", "RasterSource", "Tree", "Uploaded", "join", "name_of", "too_large"]
+
+RasterSource = Path | bytes
+"""What :func:`landcover.io.guard.open_raster` opens."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The sorted names of the regular files and of the folders in a folder."""
+
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+class Tree(Protocol):
+    """Files in folders; paths are relative to the first folder and use ``/``."""
+
+    @property
+    def name(self) -> str:
+        """Name of the first folder, or of the zip, for messages."""
+        ...
+
+    def listing(self, folder: str) -> Listing:
+        """List a folder; hidden files are left out.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        ...
+
+    def identity(self, folder: str) -> Hashable:
+        """A value that is the same for all paths of one folder.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        ...
+
+    def read(self, file: str, limit: int) -> bytes:
+        """Read the bytes of a file.
+
+        Raises:
+            BadInput: there is no such file, it has more than ``limit`` bytes, or cannot be read.
+        """
+        ...
+
+    def raster(self, file: str) -> AbstractContextManager[RasterSource]:
+        """Give a raster file to open, for as long as the context lasts.
+
+        Raises:
+            BadInput: there is no such file, it is too large, or cannot be read.
+        """
+        ...
+
+
+def join(folder: str, name: str) -> str:
+    """The path of a name in a folder; the first folder is the empty text."""
+    return f"{folder}/{name}" if folder else name
+
+
+def name_of(tree: Tree, folder: str) -> str:
+    """The name of a folder of a tree."""
+    return PurePosixPath(folder).name or tree.name
+
+
+def too_large(file: str, limit: int) -> BadInput:
+    """The error about a file that has too many bytes."""
+    return BadInput(
+        f"'{shown(file)}' has more than {limit / 1e6:,.0f} MB: cut out the part that you need."
+    )
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A folder on the user's own disk."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return Path(os.path.abspath(self.root)).name  # noqa: PTH100 - resolve follows links
+
+    def path(self, path: str) -> Path:
+        """Where a file or folder lies."""
+        return self.root / path if path else self.root
+
+    def listing(self, folder: str) -> Listing:
+        """As :meth:`Tree.listing`; links are followed."""
+        files: list[str] = []
+        folders: list[str] = []
+        with os.scandir(self.path(folder)) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    folders.append(entry.name)
+                elif entry.is_file():
+                    files.append(entry.name)
+        return Listing(tuple(sorted(files)), tuple(sorted(folders)))
+
+    def identity(self, folder: str) -> Hashable:
+        """Device and number of the folder."""
+        facts = self.path(folder).stat()
+        return facts.st_dev, facts.st_ino
+
+    def read(self, file: str, limit: int) -> bytes:
+        """As :meth:`Tree.read`."""
+        return read_file(self.path(file), limit)
+
+    @contextmanager
+    def raster(self, file: str) -> Iterator[RasterSource]:
+        """As :meth:`Tree.raster`: the path of the file."""
+        yield self.path(file)
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """Files in memory, given by name; they lie in one folder."""
+
+    files: Sequence[tuple[str, bytes]]
+    name: str = "the upload"
+
+    def listing(self, folder: str) -> Listing:
+        """As :meth:`Tree.listing`."""
+        if folder:
+            return Listing((), ())
+        return Listing(tuple(sorted(name for name, _ in self.files)), ())
+
+    def identity(self, folder: str) -> Hashable:
+        """The path itself."""
+        return folder
+
+    def read(self, file: str, limit: int) -> bytes:
+        """As :meth:`Tree.read`."""
+        data = next((data for name, data in self.files if name == file), None)
+        if data is None:
+            raise BadInput(f"There is no file '{shown(file)}': upload it again.")
+        if len(data) > limit:
+            raise too_large(file, limit)
+        return data
+
+    @contextmanager
+    def raster(self, file: str) -> Iterator[RasterSource]:
+        """As :meth:`Tree.raster`: the bytes of the file."""
+        yield self.read(file, len(next((d for n, d in self.files if n == file), b"")))
