@@ -1,4 +1,4 @@
-"""Parsing names of Sentinel-2 files: bands, sensing times, product levels, baselines."""
+"""Parsing names of Sentinel-2 files: band files, sensing times, product levels, baselines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Final
 from landcover.core.bands import L1C_BAND_NAMES
 
 __all__ = [
-    "COMMON_NAMES",
     "FIRST_LIGHT",
-    "band_of",
     "band_of_file",
     "baseline_in",
     "level_in",
@@ -25,56 +23,8 @@ _DATE: Final = re.compile(
     r"(?<!\d)(20\d\d)([-_]?)(\d\d)\2(\d\d)(?:[T _](\d{1,2}):?(\d\d):?(\d\d))?(?!\d)"
 )
 _BAND_FILE: Final = re.compile(r"(?:^|_)(B\d\d|B8A)\.tiff?$", re.IGNORECASE)
-_BAND_WORD: Final = re.compile(r"(?<![a-z0-9])b(\d{1,2})(a?)(?![0-9a-z])")
 _LEVEL: Final = re.compile(r"(?<![A-Z0-9])(?:S2[A-D]_)?(?:MSI)?L(?:EVEL-?)?(1C|2A)(?![A-Z0-9])")
 _BASELINE: Final = re.compile(r"_N(\d\d)(\d\d)_")
-
-COMMON_NAMES: Final[dict[str, str]] = {
-    "coastal": "B01",
-    "coastal aerosol": "B01",
-    "aerosol": "B01",
-    "blue": "B02",
-    "green": "B03",
-    "red": "B04",
-    "rededge1": "B05",
-    "red edge 1": "B05",
-    "rededge2": "B06",
-    "red edge 2": "B06",
-    "rededge3": "B07",
-    "red edge 3": "B07",
-    "nir": "B08",
-    "nir08": "B8A",
-    "narrow nir": "B8A",
-    "nir narrow": "B8A",
-    "nir09": "B09",
-    "water vapour": "B09",
-    "water vapor": "B09",
-    "cirrus": "B10",
-    "swir16": "B11",
-    "swir1": "B11",
-    "swir 1": "B11",
-    "swir22": "B12",
-    "swir2": "B12",
-    "swir 2": "B12",
-}
-"""Common band names (assets of Earth Search v1, names in ESA's handbook) → band."""
-
-
-def band_of(description: str | None) -> str | None:
-    """The Sentinel-2 band that a description names, or None.
-
-    Understands ``B1``, ``b01``, ``B8A``, ``B01 coastal``, ``S2_B04_10m`` and
-    :data:`COMMON_NAMES`.
-    """
-    text = re.sub(r"[\s_\-.,:()/]+", " ", (description or "")[:200].lower()).strip()
-    if text in COMMON_NAMES:
-        return COMMON_NAMES[text]
-    found = {
-        "B8A" if (number, a) == ("8", "a") or (number, a) == ("08", "a") else f"B{int(number):02d}"
-        for number, a in _BAND_WORD.findall(text)
-        if not a or int(number) == 8
-    } & set(L1C_BAND_NAMES)
-    return found.pop() if len(found) == 1 else None
 
 
 def band_of_file(name: str) -> str | None:

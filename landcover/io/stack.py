@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
 from landcover.core.bands import ALIGNMENT, PATCH_PIXELS, PIXEL_M
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, Provenance, Raster
 from landcover.core.window import Cut, Window
-from landcover.io.band_order import BandOrder, band_order
+from landcover.io.band_order import BandOrder, order_of
 from landcover.io.guard import FILE, Part, RasterFile, check_size, named, open_raster, shown
 from landcover.io.regrid import Raw, crs_name, is_10_m, needed, regrid, target_of, window_of
 from landcover.io.sampling import lattice, squares
@@ -44,7 +44,6 @@ class _Stack:
     """Contents of a stack's header."""
 
     order: BandOrder
-    alpha: bool
     stated: Scaling | None
     facts: Facts
     window: Window
@@ -56,7 +55,9 @@ class _Stack:
 
 
 def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raster:
-    """Read a stack of twelve Level-2A bands (or thirteen Level-1C ones) as reflectance.
+    """Read a stack of Level-2A bands (or thirteen Level-1C ones) as reflectance.
+
+    Any of the twelve bands that include B02, B03 and B04 are enough.
 
     Pixels are int16 or uint16 digital numbers (reflectance × 10000), or floats that are
     plausible reflectance. A projected north-up grid of 10 m is kept; any other is resampled to
@@ -102,13 +103,11 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
 
 def _stack_of(header: DatasetReader, name: str) -> _Stack:
     check_kind(header)
-    # An alpha channel after the bands is a mask, not a band.
-    alpha = header.count in {13, 14} and header.colorinterp[-1] == ColorInterp.alpha
-    order = band_order(header.descriptions[:-1] if alpha else header.descriptions)
+    order = order_of(header)
     stated = stated_scaling(header, order)
     if stated is None and header.dtypes[0] in FLOAT_TYPES:
         stated = UNITY
-    return _Stack(order, alpha, stated, facts_of(header, order, name), window_of(header))
+    return _Stack(order, stated, facts_of(header, order, name), window_of(header))
 
 
 def _whole(file: RasterFile, stack: _Stack, name: str, least: int = PATCH_PIXELS) -> Raster:
@@ -190,7 +189,7 @@ def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw, resampling: str) ->
     valid = raw.valid & valid_numbers(raw.numbers, shifted=scaling is SHIFTED)
     reflectance[:, ~valid] = 0
     zeros = int(((raw.numbers == 0).any(axis=0) & valid).sum())
-    notes = stack.facts.notes
+    notes = stack.order.notes + stack.facts.notes
     if zeros and scaling is not UNITY:
         notes += (f"{zeros} pixels have DN 0 in some band, taken as a reflectance of 0",)
     return Raster(
@@ -207,6 +206,7 @@ def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw, resampling: str) ->
             scaling=said,
             resampling=resampling,
             band_order=stack.order.description,
+            missing_bands=stack.order.missing,
             notes=notes,
         ),
     )
@@ -221,8 +221,8 @@ def _declared_valid(
     """Pixels that neither the file's nodata value nor its mask excludes."""
     header = file.header
     valid = np.ones(numbers.shape[1:], dtype=np.bool_)
-    if stack.alpha:
-        valid &= file.read([header.count], part)[0] > 0
+    if stack.order.alpha is not None:
+        valid &= file.read([stack.order.alpha], part)[0] > 0
     elif MaskFlags.per_dataset in header.mask_flag_enums[0]:
         valid &= file.read_mask(part)
     for pixels, index in zip(numbers, stack.order.indexes, strict=True):

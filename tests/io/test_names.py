@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from landcover.core.bands import L1C_BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.core.place import parse_place
+from landcover.io.band_names import band_of
 from landcover.io.guard import shown
-from landcover.io.names import band_of, band_of_file, baseline_in, level_in, time_in
+from landcover.io.names import band_of_file, baseline_in, level_in, time_in
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from landcover.core.bands import BANDS, L1C_BAND_NAMES
 from landcover.core.errors import BadInput
+from landcover.io.band_names import band_of
 from landcover.io.layouts.header import SUFFIXES
 from landcover.io.layouts.tree import Tree, join, name_of
-from landcover.io.names import band_of
 
 __all__ = [
     "APPLIED",

@@ -1,4 +1,4 @@
-"""Indexing stacks: twelve Level-2A or thirteen Level-1C bands in one file."""
+"""Indexing stacks: Level-2A or Level-1C bands in one file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from rasterio.enums import ColorInterp
-
-from landcover.io.band_order import band_order
+from landcover.io.band_order import order_of
 from landcover.io.layouts.header import grid_of, header
 from landcover.io.layouts.metadata import DN_OFFSET, date_of, platform_in, real_baseline
 from landcover.io.scaling import PLAIN, SHIFTED, UNITY, Scaling
@@ -40,10 +38,7 @@ def read_stack(path: Path, date: datetime | None) -> FoundScene:
     """
     with header(path) as raster:
         check_kind(raster)
-        # An alpha channel after the bands is a mask, not a band.
-        alpha = raster.count in {13, 14} and raster.colorinterp[-1] == ColorInterp.alpha
-        descriptions = raster.descriptions[:-1] if alpha else raster.descriptions
-        order = band_order(descriptions)
+        order = order_of(raster)
         stated = stated_scaling(raster, order)
         if stated is None and raster.dtypes[0] in FLOAT_TYPES:
             stated = UNITY
