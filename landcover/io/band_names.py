@@ -16,12 +16,23 @@ from typing import Final
 
 from landcover.core.bands import BANDS, L1C_BAND_NAMES
 
-__all__ = ["LONGEST", "TOLERANCE_NM", "WORDS", "Names", "band_of", "candidates", "identify"]
+__all__ = [
+    "LONGEST",
+    "TOLERANCE_NM",
+    "TOLERANCE_SHARE",
+    "WORDS",
+    "Names",
+    "band_of",
+    "candidates",
+    "identify",
+]
 
 LONGEST: Final = 200
 """Characters of a name that are looked at."""
-TOLERANCE_NM: Final = 12.0
-"""Programs state wavelengths of Sentinel-2A, 2B or the mean of both, rounded to 5 nm."""
+TOLERANCE_NM: Final = 15.0
+TOLERANCE_SHARE: Final = 0.015
+"""Programs state wavelengths of Sentinel-2A, 2B or the mean of both, rounded to 5 or 10 nm: B12 is
+at 2202, 2186 or 2190 nm. The larger of the two tolerances applies."""
 
 _NIR: Final = ("B08", "B8A")
 _RED_EDGE: Final = ("B05", "B06", "B07", "B8A")
@@ -173,7 +184,11 @@ def _number(match: re.Match[str]) -> str | None:
 
 def _at_wavelength(value: str, unit: str) -> tuple[str, ...]:
     length = float(value) * (1.0 if unit == "nm" else 1000.0)
-    near = [band for band, centre in _CENTRES.items() if abs(centre - length) <= TOLERANCE_NM]
+    near = [
+        band
+        for band, centre in _CENTRES.items()
+        if abs(centre - length) <= max(TOLERANCE_NM, TOLERANCE_SHARE * centre)
+    ]
     return tuple(near) if len(near) == 1 else ()
 
 

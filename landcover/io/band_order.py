@@ -13,7 +13,8 @@ from rasterio.io import DatasetReader
 from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.io.band_names import Names, candidates, identify
-from landcover.io.guard import FILE
+from landcover.io.guard import FILE, GEOTIFF
+from landcover.io.sidecars import name_in, names_beside
 
 __all__ = ["DOCUMENTED", "REQUIRED", "BandOrder", "band_order", "order_of"]
 
@@ -27,6 +28,7 @@ _COLOURS: Final = {
     ColorInterp.blue: "blue",
     ColorInterp.nir: "nir",
 }
+_DESCRIPTIONS: Final = "band descriptions"
 _QUOTED: Final = 6
 _HOW: Final = "name the bands in the file (rasterio: file.set_band_description(1, 'B02'))"
 
@@ -62,14 +64,34 @@ def order_of(header: DatasetReader) -> BandOrder:
     Raises:
         BadInput: as for :func:`band_order`.
     """
-    names = list(header.descriptions)
+    names, origin = _names_of(header)
     last = header.colorinterp[-1] == ColorInterp.alpha and not candidates(names[-1])
     alpha = header.count if last and (header.count != len(BAND_NAMES) or any(names)) else None
     count = header.count - (alpha is not None)
     if count <= len(_COLOURS) and not any(names):
         names = [_COLOURS.get(colour) for colour in header.colorinterp]
+        origin = "colours of the bands"
     found = band_order(names[:count])
-    return BandOrder(found.bands, found.indexes, found.description, found.notes, alpha)
+    said = found.description.replace(_DESCRIPTIONS, origin)
+    return BandOrder(found.bands, found.indexes, said, found.notes, alpha)
+
+
+def _names_of(header: DatasetReader) -> tuple[list[str | None], str]:
+    """Names of a file's bands, one for each, and where they were found."""
+    count = header.count
+    if any(header.descriptions):
+        return list(header.descriptions), _DESCRIPTIONS
+    # Only GeoTIFF: GDAL 3.10 can loop for ever over the metadata of JPEG 2000.
+    if header.driver == GEOTIFF:
+        items = [name_in(header.tags(i)) for i in range(1, count + 1)]
+        if any(items):
+            return items, "names in the metadata of the bands"
+        tags = header.tags()  # as GDAL converts them from ENVI
+        listed = [tags.get(f"Band_{i}") for i in range(1, count + 1)]
+        if any(listed):
+            return listed, "names in the metadata of the file"
+    beside = names_beside(header)
+    return (beside, "names in the sidecar .aux.xml") if any(beside) else ([None] * count, "")
 
 
 def band_order(descriptions: Sequence[str | None]) -> BandOrder:
@@ -98,9 +120,8 @@ def band_order(descriptions: Sequence[str | None]) -> BandOrder:
     bands = tuple(band for band in L1C_BAND_NAMES if band in found)
     indexes = tuple(names.bands.index(band) + 1 for band in bands)
     rest = len(names.bands) - len(bands)
-    return BandOrder(
-        bands, indexes, "band descriptions" + _ignored(rest), _notes(descriptions, names)
-    )
+    said = _DESCRIPTIONS + _ignored(rest)
+    return BandOrder(bands, indexes, said, _notes(descriptions, names))
 
 
 def _some(blank: list[bool], found: list[str]) -> bool:
@@ -133,7 +154,7 @@ def _documented(
             f"{clash[0][0]} is {clash[0][1]} instead of {documented[clash[0][0] - 1]}: "
             "describe all bands, or arrange them in the order B01 … B12."
         )
-    agree = f"; {len(found)} band descriptions agree" if found else ""
+    agree = f"; {len(found)} {_DESCRIPTIONS} agree" if found else ""
     said = f"documented order {documented[0]} … {documented[-1]} (of {len(documented)}){agree}"
     indexes = tuple(range(1, len(documented) + 1))
     return BandOrder(documented, indexes, said, _notes(descriptions, names))

@@ -4,9 +4,10 @@ GDAL chooses a driver by the content of a file, not by its name: a text file cal
 can make it read other files or addresses. So only two drivers are allowed, and this module
 chooses one by the first bytes. A file is opened from its bytes, or by the absolute path of an
 existing regular file, which GDAL does not interpret as one of its own notations
-(``GTIFF_DIR:…``, ``/vsicurl/…``). Sidecar files (``.aux.xml``, ``.msk``, ``.tfw``) are not
-read. The bytes to decode are limited between opening and reading, by the blocks that a window
-touches: opening takes a millisecond, but one pixel of a 200-byte file can take gigabytes.
+(``GTIFF_DIR:…``, ``/vsicurl/…``). GDAL does not read
+sidecar files (``.aux.xml``, ``.msk``, ``.tfw``); :mod:`landcover.io.sidecars` reads two of them.
+The bytes to decode are limited between opening and reading, by the blocks that a window touches:
+opening takes a millisecond, but one pixel of a 200-byte file can take gigabytes.
 
 JPEG 2000 is read only from the user's own disk: for some files with a single changed byte,
 GDAL 3.10 loops for ever over the metadata, and no limit here can prevent that.
@@ -32,6 +33,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 
 from landcover.core.errors import BadInput
+from landcover.io.tiff_metadata import metadata_bytes
 
 __all__ = [
     "DAMAGE",
@@ -43,6 +45,7 @@ __all__ = [
     "MAX_BANDS",
     "MAX_DECODED",
     "MAX_FILE_BYTES",
+    "MAX_METADATA",
     "MAX_RATIO",
     "MAX_SAMPLES",
     "MAX_SIDE",
@@ -78,6 +81,8 @@ MAX_TOUCHED: Final = 2_000_000_000
 MAX_BANDS: Final = 64
 MAX_RATIO: Final = 3_000
 """Maximum decoded bytes per stored byte: deflate reaches 1,032, real images less than 100."""
+MAX_METADATA: Final = 500_000
+"""Maximum bytes of GDAL's metadata in a TIFF file, which take half a second."""
 RATIO_SLACK: Final = 16_000_000
 """Decoded bytes below which the ratio is not checked, because a small image is harmless."""
 
@@ -166,6 +171,8 @@ def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
     if stored and not head:
         raise _unreadable()
     driver = _driver_of(head, on_disk=isinstance(source, Path))
+    if driver == GEOTIFF:
+        _check_metadata(source)
     try:
         with (
             silence_gdal(),
@@ -184,6 +191,18 @@ def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
         ) from None
     except DAMAGE:
         raise BadInput(f"{FILE} is damaged or truncated: copy or export it again.") from None
+
+
+def _check_metadata(source: Path | bytes) -> None:
+    try:
+        size = metadata_bytes(source)
+    except OSError:
+        raise _unreadable() from None
+    if size > MAX_METADATA:
+        raise BadInput(
+            f"{FILE} has {size / 1e6:.1f} MB of metadata, which takes too long to read: remove it "
+            "(gdal_translate -co PROFILE=GeoTIFF)."
+        )
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from landcover.io.scaling import (
     looks_shifted,
     valid_numbers,
 )
+from landcover.io.sidecars import mask_beside
 from landcover.io.stack_header import FLOAT_TYPES, Facts, check_kind, facts_of, stated_scaling
 
 __all__ = ["FLOAT_FILL", "FLOAT_HIGH", "FLOAT_LOW", "read_stack"]
@@ -225,6 +226,8 @@ def _declared_valid(
         valid &= file.read([stack.order.alpha], part)[0] > 0
     elif MaskFlags.per_dataset in header.mask_flag_enums[0]:
         valid &= file.read_mask(part)
+    elif (beside := mask_beside(header, part)) is not None:
+        valid &= beside
     for pixels, index in zip(numbers, stack.order.indexes, strict=True):
         declared = header.nodatavals[index - 1]
         # 0 is checked over all bands together, because dark water has single zeros.

@@ -29,6 +29,7 @@ def tif(
     *,
     bands: tuple[str, ...] | None = None,
     tags: dict[str, str] | None = None,
+    items: Sequence[dict[str, str]] = (),
     scales: tuple[float, float] | None = None,
     alpha: bool = False,
     colours: Sequence[ColorInterp] = (),
@@ -58,6 +59,8 @@ def tif(
                 raster.descriptions = bands
             if tags:
                 raster.update_tags(**tags)
+            for i, item in enumerate(items, 1):
+                raster.update_tags(i, **item)
             if scales:
                 raster.scales = (scales[0],) * data.shape[0]
                 raster.offsets = (scales[1],) * data.shape[0]
