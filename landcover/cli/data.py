@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from landcover.cli import progress
+from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -27,18 +28,18 @@ INCOMPLETE: Final = 1
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the command ``data`` with its actions."""
-    actions = commands.add_parser(
-        "data", help="describe, download, check or convert a data set"
+    actions = add_command(
+        commands, "data", "describe, download, check or convert a data set"
     ).add_subparsers(required=True, metavar="ACTION")
     for add in _ACTIONS:
         add(actions)
 
 
 def _add_describe(actions: Any) -> None:  # noqa: ANN401 - as above
-    describe = actions.add_parser("describe", help="count patches by split, class and country")
-    describe.add_argument("root", type=Path, metavar="ROOT")
-    describe.add_argument("--dataset", default="bigearthnet")
-    describe.add_argument("--json", action="store_true")
+    describe = add_command(actions, "describe", "count patches by split, class and country")
+    describe.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
+    describe.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default)")
+    describe.add_argument("--json", action="store_true", help="print the result as JSON")
     describe.set_defaults(command=_describe)
 
 
@@ -69,14 +70,14 @@ published size and MD5 sum. Archives are unpacked, then deleted."""
 
 
 def _add_download(actions: Any) -> None:  # noqa: ANN401 - as above
-    download = actions.add_parser(
+    download = add_command(
+        actions,
         "download",
-        help="download bigearthnet or eurosat, or resume a download",
+        "download bigearthnet or eurosat, or resume a download",
         description=_DOWNLOAD_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     download.add_argument("dataset", metavar="DATASET", help="bigearthnet or eurosat")
-    download.add_argument("--to", required=True, type=Path, metavar="DIR")
+    download.add_argument("--to", required=True, type=Path, metavar="DIR", help="folder for it")
     download.add_argument(
         "--metadata-only",
         action="store_true",
@@ -144,13 +145,13 @@ def _outcome_text(title: str, outcome: Outcome) -> str:
 
 
 def _add_check(actions: Any) -> None:  # noqa: ANN401 - as above
-    check = actions.add_parser("check", help="report which parts of a data set a folder has")
-    check.add_argument("root", type=Path, metavar="ROOT")
+    check = add_command(actions, "check", "report which parts of a data set a folder has")
+    check.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     check.add_argument("--dataset", default="bigearthnet", help="bigearthnet or eurosat")
     check.add_argument(
         "--sample", type=int, default=20, metavar="N", help="number of random patches to open"
     )
-    check.add_argument("--json", action="store_true")
+    check.add_argument("--json", action="store_true", help="print the result as JSON")
     check.set_defaults(command=_check)
 
 
@@ -172,17 +173,18 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _add_convert(actions: Any) -> None:  # noqa: ANN401 - as above
-    convert = actions.add_parser(
+    convert = add_command(
+        actions,
         "convert",
-        help="write a fast store for training, in files that are mapped into memory",
+        "write a fast store for training, in files that are mapped into memory",
         description="Write a data set's patches as NumPy arrays on their native grids, 160 kB a "
         "patch, with a Parquet table and a manifest of SHA-256 sums. Training and evaluation "
         "accept the store's folder in place of the original one. Run the same command again to "
         "resume an interrupted conversion, or to verify a complete store.",
     )
-    convert.add_argument("root", type=Path, metavar="ROOT")
-    convert.add_argument("out", type=Path, metavar="OUT")
-    convert.add_argument("--dataset", default="bigearthnet")
+    convert.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
+    convert.add_argument("out", type=Path, metavar="OUT", help="new folder of the store")
+    convert.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default)")
     convert.add_argument(
         "--flawed", action="store_true", help="include patches with clouds, shadows or snow"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from landcover.cli import model_options, progress
+from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ UNITS: Final = ("patch", "block")
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the commands ``evaluate`` and ``compare``."""
-    evaluate = commands.add_parser("evaluate", help="measure a model on labelled patches")
+    evaluate = add_command(commands, "evaluate", "measure a model on labelled patches")
     evaluate.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     _add_data_options(evaluate)
     model_options.add(evaluate)
     evaluate.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
     evaluate.set_defaults(command=_evaluate)
 
-    compare = commands.add_parser("compare", help="compare two models on the same patches")
+    compare = add_command(commands, "compare", "compare two models on the same patches")
     for letter in "AB":
         compare.add_argument(letter.lower(), metavar=letter, help=model_options.HELP)
     compare.add_argument(

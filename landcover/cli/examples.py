@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from landcover.cli import model_options, progress
+from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ _SEED: Final = 0
 
 def add_neighbours(actions: Any, name: str) -> None:  # noqa: ANN401 - argparse hides its type
     """Add the action that indexes training patches and measures their similarity to others."""
-    parser = actions.add_parser(
-        name, help="index training patches, and measure whether neighbours share classes"
+    parser = add_command(
+        actions, name, "index training patches, and measure whether neighbours share classes"
     )
     _add_options(parser)
     parser.set_defaults(command=_neighbours)
@@ -50,9 +51,7 @@ def add_neighbours(actions: Any, name: str) -> None:  # noqa: ANN401 - argparse 
 
 def add_stability(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
     """Add the action that measures the stability of predictions under shifts."""
-    parser = actions.add_parser(
-        name, help="measure how stable predictions are when the window moves"
-    )
+    parser = add_command(actions, name, "measure how stable predictions are when the window moves")
     _add_options(parser)
     parser.add_argument("--shift", type=float, default=SHIFT_M, metavar="M", help="metres")
     parser.add_argument("--patches", type=int, default=MAX_QUERIES, help="maximum number")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import method_options, progress, source_options, whatif
+from landcover.cli import method_options, output, progress, source_options, whatif
+from landcover.cli.commands import add_command
 from landcover.cli.method_options import MethodRatings
 from landcover.core.errors import BadInput
 
@@ -59,13 +60,14 @@ class _ModelResult:
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the command ``explain``."""
-    explanation = commands.add_parser("explain", help="map the evidence for and against a class")
+    explanation = add_command(commands, "explain", "map the evidence for and against a class")
     explanation.add_argument("source", metavar="SOURCE", help="as for classify")
     explanation.add_argument(
         "--label",
-        required=True,
         action="append",
-        help=f"a class, by its full or short name; up to {MAX_LABELS}, each with --label",
+        default=[],
+        help=f"a class, by its full or short name; up to {MAX_LABELS}, each with --label; default: "
+        "the most probable one",
     )
     explanation.add_argument(
         "--method",
@@ -108,10 +110,11 @@ def _explain(options: argparse.Namespace) -> int:
     level = source_options.level_of(source)
     _check(options, picture=level == RGB)
     loaded = _load(options, level)
-    labels = _labels(options.label, loaded[0].model)
     methods, notes = _methods(options.method, loaded)
-    pixels = source_options.read(source, options)
+    with progress.show() as report:
+        pixels = source_options.read(source, options, report=report)
     patch, results = pixels.raster, _results(loaded, pixels, options)
+    labels = _labels(options.label, loaded[0].model) or [_top(results)]
     extras = _extras(loaded[0], patch, options)
     found = _maps(loaded, patch, labels, methods, options.baseline)
     bands = [
@@ -123,7 +126,8 @@ def _explain(options: argparse.Namespace) -> int:
     explained = _document(results, patch, found, bands)
     record = {**_record(results, explained, files[0]), **extras, "files": files}
     contents = [_content(path, patch, results, found, (explained, record)) for path in options.out]
-    _write(options.out, contents)
+    for path, content in zip(options.out, contents, strict=True):
+        output.write(path, content)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if options.json:
@@ -142,25 +146,13 @@ def _check(options: argparse.Namespace, *, picture: bool) -> None:
     if len(options.against) > 1:
         raise BadInput("More than two models do not fit side by side: give --against once.")
     for path in options.out:
-        if path.suffix.lower() not in _SUFFIXES:
-            raise BadInput(f"--out must name a .png file, a .tif or a .json, not '{path.name}'.")
+        output.check(path, _SUFFIXES)
         if picture and path.suffix.lower() == ".tif":
             raise BadInput(
                 "A picture has no place on the ground, so there is no GeoTIFF of it: "
                 "write a .png or .json file."
             )
-        if not _is_folder(path.parent):
-            raise BadInput(f"The folder '{path.parent}' does not exist: make it, or name another.")
-        if _is_folder(path):
-            raise BadInput(f"'{path.name}' is a folder: name a file for --out.")
     whatif.check(options, picture=picture)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # not a valid file name; writing reports it
-        return False
 
 
 def _load(options: argparse.Namespace, level: str) -> list[_LoadedModel]:
@@ -187,6 +179,18 @@ def _labels(names: Sequence[str], model: Model) -> list[str]:
     from landcover.core.classes import resolve  # noqa: PLC0415
 
     return list(dict.fromkeys(resolve(name, model.card.classes).name for name in names))
+
+
+def _top(results: Sequence[_ModelResult]) -> str:
+    """The most probable class of the first model, which all others must have."""
+    label = results[0].report.ranked[0].label
+    for one in results:
+        _labels([label], one.loaded.model)
+    print(
+        f"note: {label} is explained, the most probable land cover; choose with --label.",
+        file=sys.stderr,
+    )
+    return label
 
 
 def _methods(
@@ -351,16 +355,6 @@ def _faithfulness(entry: ExplanationRecord) -> str:
     """A sentence on the faithfulness of a method for the model."""
     rated = entry.faithfulness
     return method_options.NOT_MEASURED if rated is None else rated.sentence
-
-
-def _write(paths: Sequence[Path], contents: Sequence[bytes]) -> None:
-    for path, content in zip(paths, contents, strict=True):
-        try:
-            path.write_bytes(content)
-        except OSError as error:
-            raise BadInput(
-                f"'{path.name}' cannot be written ({error.strerror or error}): name another file."
-            ) from None
 
 
 def _text(

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from landcover.cli import progress
+from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from landcover.core.progress import Report
     from landcover.core.raster import Raster
     from landcover.stac.catalog import Candidate, SceneQuery, SearchResult
 
@@ -30,30 +32,48 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the commands ``search`` and ``index``."""
-    search = commands.add_parser(
-        "search", help="list the passes over a place, with the best one marked"
+    search = add_command(
+        commands, "search", "list the passes over a place, with the best one marked"
     )
-    search.add_argument("place", metavar="LAT,LON")
+    search.add_argument("place", metavar="LAT,LON", help="such as 48.21,16.37, in degrees (WGS 84)")
     search.add_argument("--from", dest="start", metavar="D", help="first day, YYYY-MM-DD")
     search.add_argument("--to", dest="end", metavar="D", help="last day, YYYY-MM-DD")
     search.add_argument("--near", metavar="D", help="preferred day (default: the last)")
     search.add_argument("--months", metavar="M,M,…", help="accepted months, such as 6,7,8")
-    search.add_argument("--max-cloud", type=float, default=10.0, metavar="PERCENT")
+    search.add_argument(
+        "--max-cloud",
+        type=float,
+        default=10.0,
+        metavar="PERCENT",
+        help="most cloud and shadow over the square (default: 10)",
+    )
     _add_catalog(search)
-    search.add_argument("--json", action="store_true")
+    search.add_argument("--json", action="store_true", help="print the result as JSON")
     search.set_defaults(command=_search)
 
-    index = commands.add_parser("index", help="make a catalogue of your scenes")
-    index.add_argument("folder", type=Path, metavar="FOLDER")
-    index.add_argument("--out", type=Path, required=True, metavar="FILE.parquet")
+    index = add_command(commands, "index", "make a catalogue of your scenes")
+    index.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="folder with scenes, searched with its subfolders",
+    )
+    index.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.parquet", help="the catalogue to write"
+    )
     index.add_argument(
         "--date", metavar="D", help="date of stacks without one in their names and tags"
     )
     index.set_defaults(command=_index)
 
 
-def fetch_place(place: tuple[float, float], options: argparse.Namespace) -> Raster:
+def fetch_place(place: tuple[float, float], options: argparse.Namespace, report: Report) -> Raster:
     """Fetch the best recent patch of a place, or the one nearest to ``--date``.
+
+    Args:
+        place: latitude and longitude, WGS 84 degrees.
+        options: those of :func:`add_place_options`.
+        report: called with the progress.
 
     Raises:
         LandcoverError: there is none, or it cannot be fetched.
@@ -62,8 +82,7 @@ def fetch_place(place: tuple[float, float], options: argparse.Namespace) -> Rast
 
     day = _day(options.date, "--date") if options.date else None
     query = catalog.SceneQuery.around(*place, day=day)
-    with progress.show() as report:
-        return catalog.fetch_best(_catalog(options), query, report=report)
+    return catalog.fetch_best(_catalog(options), query, report=report)
 
 
 def _add_catalog(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from landcover.cli import model_options
+from landcover.cli.commands import add_command
 from landcover.core.errors import CorruptModel
 
 __all__ = ["SOME_FAILED", "add_commands", "print_added"]
@@ -18,38 +19,40 @@ SOME_FAILED = 1
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the command ``models`` with its actions; the default action is ``list``."""
-    models = commands.add_parser("models", help="list, add, remove, export and import models")
+    models = add_command(commands, "models", "list, add, remove, export and import models")
     models.add_argument("--json", action="store_true", help="print the list as JSON")
     models.set_defaults(command=_list)
-    actions = models.add_subparsers(metavar="ACTION")
+    actions = models.add_subparsers(metavar="ACTION", help="what to do; list by default")
 
-    listing = actions.add_parser("list", help="list all models")
+    listing = add_command(actions, "list", "list all models")
     # SUPPRESS, so that `models --json list` keeps its --json.
-    listing.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
+    listing.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print the list as JSON"
+    )
     listing.set_defaults(command=_list)
 
-    add = actions.add_parser("add", help="copy a model folder to your models")
+    add = add_command(actions, "add", "copy a model folder to your models")
     add.add_argument("model", metavar="FOLDER", help=model_options.HELP)
     _add_name(add, "the folder's")
     add.set_defaults(command=_add)
 
-    remove = actions.add_parser("remove", help="move one of your models to the trash")
-    remove.add_argument("name", metavar="NAME")
+    remove = add_command(actions, "remove", "move one of your models to the trash")
+    remove.add_argument("name", metavar="NAME", help="of one of your models")
     remove.set_defaults(command=_remove)
 
-    restore = actions.add_parser("restore", help="undo `remove`")
-    restore.add_argument("name", metavar="NAME")
+    restore = add_command(actions, "restore", "undo `remove`")
+    restore.add_argument("name", metavar="NAME", help="of the model that was removed")
     restore.set_defaults(command=_restore)
 
-    export = actions.add_parser("export", help="write a model with its reports as one zip file")
+    export = add_command(actions, "export", "write a model with its reports as one zip file")
     export.add_argument("model", metavar="MODEL", help=model_options.HELP)
-    export.add_argument("file", metavar="FILE.zip", type=Path)
+    export.add_argument("file", metavar="FILE.zip", type=Path, help="the file to write")
     export.set_defaults(command=_export)
 
-    load = actions.add_parser(
-        "import", help="check a file written by `export` and add its model to yours"
+    load = add_command(
+        actions, "import", "check a file written by `export` and add its model to yours"
     )
-    load.add_argument("file", metavar="FILE.zip", type=Path)
+    load.add_argument("file", metavar="FILE.zip", type=Path, help="written by `export`")
     _add_name(load, "the card's")
     load.set_defaults(command=_import)
 

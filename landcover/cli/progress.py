@@ -79,6 +79,11 @@ class Display:
         tasks = self._bar.tasks if self._bar else []
         return _left(tasks[0].time_remaining) if tasks else ""
 
+    def pause(self) -> None:
+        """Remove the bar from a terminal until the next report, so that text can be printed."""
+        if self.terminal:
+            self.close()
+
     def close(self) -> None:
         """Remove the bar from the terminal."""
         if self._bar is not None and self.terminal:

@@ -13,6 +13,7 @@ from landcover.core.errors import BadInput
 
 # Readers and reports are imported when a command runs: `landcover --help` must not wait for them.
 if TYPE_CHECKING:
+    from landcover.core.progress import Report
     from landcover.core.raster import Raster
     from landcover.core.window import Cut
     from landcover.models.model import Model
@@ -57,13 +58,16 @@ def level_of(source: str) -> str:
     return sources.level_of(source)
 
 
-def read(source: str, options: argparse.Namespace, pixels: int = PATCH_PIXELS) -> Pixels:
+def read(
+    source: str, options: argparse.Namespace, pixels: int = PATCH_PIXELS, *, report: Report
+) -> Pixels:
     """Read the window of a source that the options name, by default the middle one.
 
     Args:
         source: what the user named.
         options: those of :func:`add`.
         pixels: along a side of the window; a colour picture's window has its own size.
+        report: called with the progress of a download.
 
     Raises:
         BadInput: the source cannot be used, or an option does not apply to it.
@@ -77,7 +81,7 @@ def read(source: str, options: argparse.Namespace, pixels: int = PATCH_PIXELS) -
     place = sources.parse_place(source)
     dated = options.date is not None or options.catalog is not None
     if place is not None and (dated or sources.sample_at(*place) is None):
-        return Pixels(source=source, raster=live.fetch_place(place, options))
+        return Pixels(source=source, raster=live.fetch_place(place, options, report))
     if dated:
         raise BadInput(
             f"--date and --catalog find imagery of a place, but '{source[:60]}' is not a place: "

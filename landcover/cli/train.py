@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from landcover.cli.commands import add_command
 from landcover.cli.progress import Display
 from landcover.cli.training_bar import Bar
 from landcover.core.errors import BadInput, LandcoverError
@@ -37,11 +38,11 @@ not repeated. On several GPUs start one process each; they share every batch:
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the command ``train``."""
-    train = commands.add_parser(
+    train = add_command(
+        commands,
         "train",
-        help="train a model on labelled patches",
+        "train a model on labelled patches",
         description=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     train.add_argument(
         "--dataset", required=True, help="bigearthnet (folders or a fast store) or eurosat"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from landcover.cli import examples, model_options, progress, trust_verdict
+from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput, CorruptModel
 
 if TYPE_CHECKING:
@@ -31,15 +32,15 @@ _SEED: Final = 0
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the command ``trust`` with its actions."""
-    actions = commands.add_parser(
-        "trust", help="measure how reliable predictions and explanations are"
+    actions = add_command(
+        commands, "trust", "measure how reliable predictions and explanations are"
     ).add_subparsers(required=True, metavar="ACTION")
     for name, add in ACTIONS:
         add(actions, name)
 
 
 def _add_faithfulness(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
-    parser = actions.add_parser(name, help="measure the faithfulness of explanations")
+    parser = add_command(actions, name, "measure the faithfulness of explanations")
     parser.add_argument(
         "root",
         type=Path,
@@ -62,8 +63,8 @@ def _add_faithfulness(actions: Any, name: str) -> None:  # noqa: ANN401 - as abo
 
 
 def _add_scales(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
-    parser = actions.add_parser(
-        name, help="measure the attribution that is drawn in full colour, for each method"
+    parser = add_command(
+        actions, name, "measure the attribution that is drawn in full colour, for each method"
     )
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
     parser.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default) or eurosat")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landcover.cli import model_options, progress
+from landcover.cli.commands import add_command
 
 if TYPE_CHECKING:
     from landcover.datasets import Dataset
@@ -19,8 +20,8 @@ __all__ = ["add_fit", "add_measure"]
 
 def add_fit(actions: Any, name: str) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the action ``fit`` of ``landcover trust``."""
-    parser = actions.add_parser(
-        name, help="fit the detector of patches that are unlike the training data"
+    parser = add_command(
+        actions, name, "fit the detector of patches that are unlike the training data"
     )
     _add_options(parser)
     parser.set_defaults(command=_fit)
@@ -28,8 +29,8 @@ def add_fit(actions: Any, name: str) -> None:  # noqa: ANN401 - argparse does no
 
 def add_measure(actions: Any, name: str) -> None:  # noqa: ANN401 - as above
     """Add the action ``measure`` of ``landcover trust``."""
-    parser = actions.add_parser(
-        name, help="measure false alarms on good patches and detected bad patches"
+    parser = add_command(
+        actions, name, "measure false alarms on good patches and detected bad patches"
     )
     _add_options(parser)
     parser.add_argument(

@@ -29,6 +29,7 @@ __all__ = [
     "CORINE_TO_CLASS",
     "EUROSAT_CLASSES",
     "EUROSAT_LAND_COVERS",
+    "EVERYDAY_WORDS",
     "LAND_COVERS",
     "THEMES",
     "LandCover",
@@ -234,6 +235,46 @@ CORINE_TO_CLASS: Final[dict[str, str | None]] = {
 """Name of a CORINE level-3 class → its class among the 19, or None if it is dropped."""
 
 
+EVERYDAY_WORDS: Final[dict[str, tuple[str, ...]]] = {
+    "lake": ("Inland waters", "SeaLake"),
+    "pond": ("Inland waters", "SeaLake"),
+    "reservoir": ("Inland waters", "SeaLake"),
+    "river": ("Inland waters", "River"),
+    "sea": ("Marine waters", "SeaLake"),
+    "ocean": ("Marine waters", "SeaLake"),
+    "water": ("Inland waters", "SeaLake"),
+    "city": ("Urban fabric", "Residential"),
+    "town": ("Urban fabric", "Residential"),
+    "village": ("Urban fabric", "Residential"),
+    "house": ("Urban fabric", "Residential"),
+    "built": ("Urban fabric", "Residential"),
+    "factory": ("Industrial or commercial units", "Industrial"),
+    "road": ("Industrial or commercial units", "Highway"),
+    "crop": ("Arable land", "AnnualCrop"),
+    "field": ("Arable land", "AnnualCrop"),
+    "farm": ("Arable land", "AnnualCrop"),
+    "vineyard": ("Permanent crops", "PermanentCrop"),
+    "orchard": ("Permanent crops", "PermanentCrop"),
+    "olive": ("Permanent crops", "PermanentCrop"),
+    "meadow": ("Pastures", "Pasture"),
+    "grass": ("Pastures", "HerbaceousVegetation"),
+    "spruce": ("Coniferous forest", "Forest"),
+    "pine": ("Coniferous forest", "Forest"),
+    "beech": ("Broad-leaved forest", "Forest"),
+    "oak": ("Broad-leaved forest", "Forest"),
+    "wood": ("Mixed forest", "Forest"),
+    "forest": ("Mixed forest", "Forest"),
+    "shrub": ("Transitional woodland, shrub", "HerbaceousVegetation"),
+    "bog": ("Inland wetlands",),
+    "marsh": ("Inland wetlands",),
+    "swamp": ("Inland wetlands",),
+    "wetland": ("Inland wetlands",),
+    "sand": ("Beaches, dunes, sands",),
+}
+"""Everyday word → the class of each class set that it probably means, to suggest it. The choice is
+ours: a word such as "forest" stands for several classes."""
+
+
 def from_corine(labels: Iterable[str]) -> frozenset[str]:
     """Convert CORINE level-3 names (the labels of BigEarthNet v1) to the 19 classes.
 
@@ -260,10 +301,13 @@ def resolve(name: str, classes: Sequence[str] = CLASS_NAMES) -> LandCover:
         classes: full names of the classes to choose from.
 
     Raises:
-        UnknownName: no class has that name; the message suggests the most similar one.
+        UnknownName: no class has that name; the message suggests the class that an everyday word
+            such as "lake" means, or the most similar name.
     """
     wanted = name.strip().lower()
     for cover in (BY_NAME[each] for each in classes):
         if wanted in (cover.name.lower(), cover.short.lower()):
             return cover
-    raise UnknownName("class", name, classes)
+    words = [key for key in EVERYDAY_WORDS if key in wanted]
+    meant = [each for key in words for each in EVERYDAY_WORDS[key] if each in classes]
+    raise UnknownName("class", name, classes, meant[0] if meant else None)

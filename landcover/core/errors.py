@@ -30,13 +30,22 @@ class BadInput(LandcoverError):
 
 
 class UnknownName(BadInput):
-    """A name is not known; the message suggests the most similar one and lists all."""
+    """A name is not known; the message suggests one and lists all.
 
-    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+    Args:
+        kind: what it is a name of.
+        name: as the user wrote it.
+        choices: the known names.
+        meant: the one that the user probably means; by default the most similar one.
+    """
+
+    def __init__(
+        self, kind: str, name: str, choices: Iterable[str], meant: str | None = None
+    ) -> None:
         known = sorted(choices)
         shown = name if len(name) <= 60 else name[:57] + "…"
         near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
-        hint = next((k for k in known if near and k.lower() == near[0]), None)
+        hint = meant or next((k for k in known if near and k.lower() == near[0]), None)
         ask = f"did you mean '{hint}'? " if hint else ""
         super().__init__(f"Unknown {kind} '{shown}': {ask}Known are: {'; '.join(known)}.")
         self.kind = kind

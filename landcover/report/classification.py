@@ -1,14 +1,12 @@
 """The report of a classification: the object that ``landcover classify --json`` prints.
 
-Text and CSV are written from the same object, so all three forms agree. One report serves patches
-and colour pictures: a picture has no location or date, and its report lists its limits.
+Text and CSV (:mod:`landcover.report.classification_table`) are written from the same object, so
+all three forms agree. One report serves patches and colour pictures: a picture has no location or
+date, and its report lists its limits.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -32,32 +30,6 @@ __all__ = ["RGB_MODEL_REASON", "ClassificationReport", "View", "label_rows", "re
 VERSION: Final = 1
 RGB_MODEL_REASON: Final = "chosen because this picture has only red, green and blue"
 UNSURE: Final = "not sure, because no land cover reaches a probability of 50%"
-PATCH_COLUMNS: Final = (
-    "source",
-    "acquired",
-    "latitude",
-    "longitude",
-    "model",
-    "card_hash",
-    "theme",
-    "label",
-    "probability",
-    "threshold",
-    "predicted",
-    "certainty",
-    "aim",
-)
-PICTURE_COLUMNS: Final = (
-    "source",
-    "row",
-    "col",
-    "model",
-    "card_hash",
-    "theme",
-    "label",
-    "probability",
-    "predicted",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,13 +168,6 @@ class ClassificationReport(Schema):
         return f"{classes}; {UNSURE}" if unsure else classes
 
     @property
-    def warning_lines(self) -> list[str]:
-        """The lines of the verdict; for a picture, the warnings about its quality."""
-        if self.limits is not None:
-            return [f"  warning: {text}" for text in self.quality.warnings]
-        return self.verdict_lines
-
-    @property
     def verdict_lines(self) -> list[str]:
         """The verdict with its reason, further findings and the checks that were not possible."""
         judged = self.verdict
@@ -217,7 +182,7 @@ class ClassificationReport(Schema):
 
         The classes of a patch are grouped by theme.
         """
-        lines = [f"{plain(self.source)}: {self.summary}", *self._where(), *self.warning_lines]
+        lines = [f"{plain(self.source)}: {self.summary}", *self._where(), *self.verdict_lines]
         if self.limits is None:
             for theme in self._themes():
                 rows = [row for row in self.ranked if row.theme == theme]
@@ -227,32 +192,6 @@ class ClassificationReport(Schema):
             lines += ["", *map(_picture_line, self.ranked), ""]
             lines += [f"  {text}" for text in self.limits]
         return "\n".join(lines) + "\n"
-
-    def as_csv(self) -> str:
-        """Format the report as CSV with a header and one row per class."""
-        origin = self.provenance
-        if origin.centre is not None:
-            columns: Sequence[str] = PATCH_COLUMNS
-            place = {
-                "acquired": origin.acquired or "",
-                "latitude": f"{origin.centre.latitude:.6f}",
-                "longitude": f"{origin.centre.longitude:.6f}",
-            }
-        else:
-            columns = PICTURE_COLUMNS
-            place = {} if origin.window is None else origin.window.as_dict()
-        shared = {
-            "source": no_formula(self.source),
-            **place,
-            "model": self.model,
-            "card_hash": origin.card_hash,
-            "aim": self.aim,
-        }
-        out = io.StringIO()
-        writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows({**shared, **row.as_dict()} for row in self.labels)
-        return out.getvalue()
 
     def _where(self) -> list[str]:
         """Location and time, or the window of a picture; then the model and its aim."""
@@ -386,9 +325,4 @@ def _patch_line(row: LabelRow) -> str:
 
 def _picture_line(row: LabelRow) -> str:
     mark = "yes" if row.predicted else "-"
-    return f"    {mark:<4}{100 * row.probability:>5.1f} %   {row.label}"
-
-
-def no_formula(text: str) -> str:
-    """Quote a text that a spreadsheet would run as a formula, such as ``=…``."""
-    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
+    return f"    {mark:<4}{100 * row.probability:>5.1f} %   {BY_NAME[row.label].short}"

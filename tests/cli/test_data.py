@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from landcover.cli.main import BAD, DONE, INTERRUPTED, SOME_FAILED, main
+from landcover.cli.exit_status import BAD, DONE, INTERRUPTED, SOME_FAILED
+from landcover.cli.main import main
 from landcover.datasets.downloads import SOURCES, Source
 from landcover.datasets.downloads.check import OFFICIAL
 from tests.datasets.downloads.test_unpack import contents_of, zip_of

@@ -15,7 +15,8 @@ from PIL import Image
 
 from landcover import nets
 from landcover.cli import method_options
-from landcover.cli.main import BAD, DONE, main
+from landcover.cli.exit_status import BAD, DONE
+from landcover.cli.main import main
 from landcover.core.classes import CLASS_NAMES, EUROSAT_CLASSES
 from landcover.explain import explanation
 from landcover.explain.faithfulness import ratings
@@ -122,7 +123,7 @@ def test_a_picture_is_explained_too(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--label", "Pastures", "--out", "x.jpg"], "must name a .png file, a .tif or a .json"),
+        (["--label", "Pastures", "--out", "x.jpg"], "must name a .json, .png or .tif file"),
         (["--label", "Pastures", "--out", "no/x.tif"], "does not exist"),
         (["--label", "Moon", "--out", "x.png"], "Unknown class 'Moon'"),
         (["--label", "Pastures", "--baseline", "noise", "--out", "x.png"], "Unknown baseline"),
@@ -396,3 +397,13 @@ def test_a_geotiff_of_a_picture_is_refused(
     arguments = ["explain", str(source), "--label", EUROSAT_CLASSES[0]]
     assert main([*arguments, "--out", str(tmp_path / "x.tif")]) == BAD
     assert "no place on the ground" in capsys.readouterr().err
+
+
+def test_without_a_label_the_most_probable_class_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["explain", "finland-lake", "--out", str(tmp_path / "why.png"), "--json"]
+    assert main([*arguments, "--device", "cpu"]) == DONE
+    out, err = capsys.readouterr()
+    assert json.loads(out)["explanation"]["label"] == "Coniferous forest"
+    assert "note: Coniferous forest is explained, the most probable land cover" in err

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landcover.cli.main import BAD, DONE, main
+from landcover.cli.exit_status import BAD, DONE
+from landcover.cli.main import main
 from tests.live.archive import Archive
 from tests.live.loopback import Fault
 from tests.live.stac_front import StacFront

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landcover import nets
-from landcover.cli.main import BAD, DONE, SOME_FAILED, main
+from landcover.cli.exit_status import BAD, DONE, SOME_FAILED
+from landcover.cli.main import main
 from landcover.core.classes import CLASS_NAMES
 from landcover.models import model_files, registry
 from landcover.models.card import CARD_FILE, MAX_CARD_BYTES, WEIGHTS_FILE, read_card

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from landcover.cli import train
-from landcover.cli.main import BAD, DONE, main
+from landcover.cli.exit_status import BAD, DONE
+from landcover.cli.main import main
 from landcover.cli.progress import Display
 from landcover.cli.training_bar import Bar
 from landcover.core.classes import CLASS_NAMES

@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landcover.core.classes import (
+    BY_NAME,
     CLASS_NAMES,
     CORINE_NAMES,
     CORINE_TO_CLASS,
+    EUROSAT_CLASSES,
+    EVERYDAY_WORDS,
     LAND_COVERS,
     THEMES,
     from_corine,
@@ -80,3 +83,23 @@ def test_a_class_is_found_in_any_case(text: str) -> None:
 def test_an_unknown_class_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match="did you mean 'Mixed forest'"):
         resolve("Mixd forest")
+
+
+@pytest.mark.parametrize(
+    ("word", "classes", "meant"),
+    [
+        ("lake", CLASS_NAMES, "Inland waters"),
+        ("The Sea", CLASS_NAMES, "Marine waters"),
+        ("vineyards", CLASS_NAMES, "Permanent crops"),
+        ("lake", EUROSAT_CLASSES, "SeaLake"),
+        ("forests", EUROSAT_CLASSES, "Forest"),
+    ],
+)
+def test_an_everyday_word_suggests_a_class(word: str, classes: tuple[str, ...], meant: str) -> None:
+    with pytest.raises(UnknownName, match=f"did you mean '{meant}'"):
+        resolve(word, classes)
+
+
+def test_everyday_words_mean_existing_classes() -> None:
+    for names in EVERYDAY_WORDS.values():
+        assert set(names) <= set(BY_NAME)

@@ -20,8 +20,9 @@ from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.raster import Provenance, Raster
 from landcover.explain import explanation
 from landcover.models.model import LabelScore, Prediction
-from landcover.report import classification, page, patch_figure, patch_report
+from landcover.report import page, patch_figure, patch_report
 from landcover.report.classification import ClassificationReport, report_of
+from landcover.report.classification_table import COLUMNS, as_csv
 from landcover.report.explanation_record import ExplanationRecord, explanation_record
 from landcover.trust.quality import quality_of
 from landcover.trust.result import Result
@@ -175,8 +176,8 @@ def test_text_groups_classes_by_theme_with_the_most_probable_first(patch: Raster
 def test_csv_has_the_same_values(patch: Raster) -> None:
     report = reported(patch, prediction(), GOOD, "here.tif")
     record = report.as_dict()
-    rows = list(csv.DictReader(io.StringIO(report.as_csv())))
-    assert tuple(rows[0]) == classification.PATCH_COLUMNS
+    rows = list(csv.DictReader(io.StringIO(as_csv([report]))))
+    assert tuple(rows[0]) == COLUMNS
     for row, item in zip(rows, record["labels"], strict=True):
         assert row["label"] == item["label"]
         assert float(row["probability"]) == item["probability"]
@@ -206,7 +207,7 @@ def test_certainty_and_aim_are_in_every_format(patch: Raster) -> None:
     assert (
         len({row.index(expected[row.split("%   ")[-1].split(maxsplit=1)[1]]) for row in rows}) == 1
     )
-    for row in csv.DictReader(io.StringIO(report.as_csv())):
+    for row in csv.DictReader(io.StringIO(as_csv([report]))):
         assert row["certainty"] == expected[row["label"]]
         assert row["aim"] == "precision-0.8"
     report = reported(patch, found, BAD, "x")
@@ -224,7 +225,7 @@ def test_any_file_name_is_safe_in_every_format(name: str) -> None:
     assert len(report.as_text().splitlines()) == len(
         report.with_fields(source="plain").as_text().splitlines()
     )
-    rows = list(csv.DictReader(io.StringIO(report.as_csv())))
+    rows = list(csv.DictReader(io.StringIO(as_csv([report]))))
     assert len(rows) == 19
     assert not rows[0]["source"].startswith(("=", "+", "-", "@"))
 

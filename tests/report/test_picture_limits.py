@@ -18,6 +18,7 @@ from landcover.io.images import picture_of
 from landcover.models import registry
 from landcover.models.model import Model
 from landcover.report import classification, picture_limits
+from landcover.report.classification_table import as_csv
 from landcover.trust.result import predict
 from tests.support.colour_pictures import pixels
 from tests.support.tiny import random_patch
@@ -75,7 +76,7 @@ def test_text_and_table_have_the_same_content(model: Model) -> None:
     assert "from row 18, column 8 of 100 × 80" in text
     assert classification.RGB_MODEL_REASON in text
     assert all(limit in text for limit in picture_limits.LIMITS)
-    rows = list(csv.DictReader(io.StringIO(found.as_csv())))
+    rows = list(csv.DictReader(io.StringIO(as_csv([found]))))
     assert [row["label"] for row in rows if row["predicted"] == "True"] == [best.label]
     assert rows[0]["source"] == "'=p.png"
 

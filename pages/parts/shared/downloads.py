@@ -18,8 +18,10 @@ def of_report(report: ClassificationReport, prefix: str) -> None:
         report: report on a patch or picture.
         prefix: prefix of the buttons' keys.
     """
+    from landcover.report.classification_table import as_csv  # noqa: PLC0415 - loads torch
+
     stem = f"landcover-{report.model}"
-    text, table = report.as_json(indent=1), report.as_csv()
+    text, table = report.as_json(indent=1), as_csv([report])
     with st.container(horizontal=True):
         for title, content, kind, mime in (
             ("Result as JSON", text, "json", "application/json"),

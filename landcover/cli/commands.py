@@ -1,0 +1,109 @@
+"""Adding a command to the parser, with its description and its examples."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import Any, Final
+
+__all__ = ["EXAMPLES", "add_command"]
+
+EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
+    "landcover classify": (
+        "landcover classify finland-lake  # a sample that comes with the program",
+        "landcover classify 48.21,16.37 --date 2024-06-15  # a place, from an archive online",
+        "landcover classify scene.tif --at 48.21,16.37  # the square around a place in a stack",
+        "landcover classify a.tif b.tif --out results.csv  # many files, one table",
+        "landcover classify scene.tif --json  # one JSON object a line for each source",
+    ),
+    "landcover explain": (
+        "landcover explain finland-lake --out why.png  # the most probable land cover",
+        "landcover explain finland-lake --label Pastures --out why.png --out why.tif",
+        'landcover explain scene.tif --label "Inland waters" --method all --out why.png',
+        "landcover explain finland-lake --against resnet-18 --out two.png  # two models",
+    ),
+    "landcover evaluate": (
+        "landcover evaluate DIR --dataset bigearthnet --split validation",
+        "landcover evaluate DIR --dataset eurosat --json",
+        "landcover evaluate DIR --dataset bigearthnet --model my-model --save",
+    ),
+    "landcover compare": (
+        "landcover compare landcover-mosaic resnet-18 --dataset bigearthnet-v2  # saved reports",
+        "landcover compare landcover-mosaic my-model DIR --dataset bigearthnet",
+    ),
+    "landcover trust scales": ("landcover trust scales DIR --model my-model --save",),
+    "landcover trust faithfulness": (
+        "landcover trust faithfulness  # print what was measured",
+        "landcover trust faithfulness DIR --model my-model --save",
+    ),
+    "landcover trust neighbours": (
+        "landcover trust neighbours DIR --dataset bigearthnet --model my-model --save",
+    ),
+    "landcover trust stability": (
+        "landcover trust stability DIR --dataset bigearthnet --shift 200",
+    ),
+    "landcover trust fit": (
+        "landcover trust fit DIR --dataset bigearthnet --model my-model --save",
+    ),
+    "landcover trust measure": (
+        "landcover trust measure DIR --dataset bigearthnet --model my-model --save",
+    ),
+    "landcover train": (
+        "landcover train --dataset bigearthnet --root DIR --out my-model --register",
+        "landcover train --dataset bigearthnet --root DIR --model landcover-mosaic --out big",
+        "landcover train --dataset bigearthnet --root DIR --cost  # what would it cost?",
+    ),
+    "landcover search": (
+        "landcover search 48.21,16.37",
+        "landcover search 48.21,16.37 --from 2024-05-01 --to 2024-09-30 --max-cloud 5",
+        "landcover search 48.21,16.37 --catalog mine.parquet --json",
+    ),
+    "landcover index": (
+        "landcover index FOLDER --out mine.parquet",
+        "landcover index FOLDER --out mine.parquet --date 2024-06-15",
+    ),
+    "landcover models": ("landcover models", "landcover models --json"),
+    "landcover models list": ("landcover models list --json",),
+    "landcover models add": ("landcover models add my-folder --name my-model",),
+    "landcover models remove": ("landcover models remove my-model",),
+    "landcover models restore": ("landcover models restore my-model",),
+    "landcover models export": ("landcover models export my-model my-model.zip",),
+    "landcover models import": ("landcover models import my-model.zip --name my-model",),
+    "landcover data describe": ("landcover data describe DIR --dataset bigearthnet",),
+    "landcover data download": (
+        "landcover data download eurosat --to DIR",
+        "landcover data download bigearthnet --to DIR --metadata-only",
+    ),
+    "landcover data check": ("landcover data check DIR --dataset eurosat --sample 100",),
+    "landcover data convert": ("landcover data convert DIR STORE --dataset bigearthnet",),
+}
+"""Examples of each command, printed below its options; a remark follows ``#``."""
+
+WIDTH: Final = 90
+
+
+def add_command(
+    commands: Any,  # noqa: ANN401 - argparse does not export its type
+    name: str,
+    what: str,
+    description: str = "",
+) -> argparse.ArgumentParser:
+    """Add a command to its group.
+
+    Args:
+        commands: the group.
+        name: of the command.
+        what: what it does, in a few words, for the list of commands.
+        description: the same at length; by default ``what`` as a sentence.
+    """
+    text = description or f"{what[:1].upper()}{what[1:]}."
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=what,
+        description=text if "\n" in text else textwrap.fill(text, WIDTH),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    examples = EXAMPLES.get(parser.prog)
+    if examples:
+        parser.epilog = "\n".join(["examples:", *(f"  {line}" for line in examples)])
+    return parser
