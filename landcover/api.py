@@ -47,7 +47,6 @@ from landcover.models.thresholds import DEFAULT_AIM
 from landcover.report.classification import label_rows
 from landcover.stac import catalog as archives
 from landcover.trust.result import Result, predict
-from landcover.trust.verdict import DECISION_LABELS
 
 __all__ = ["AttributionMap", "Classification", "Classifier", "fetch", "load_model", "open"]
 
@@ -176,8 +175,9 @@ class Classification(Result):
         """Return a table with one row per class, in the nomenclature's order.
 
         The columns are ``label``, ``theme``, ``probability`` and ``threshold`` (0 to 1),
-        ``predicted`` and ``certainty``. If the verdict is "cannot tell", no class is
-        predicted and none has a certainty. ``attrs`` holds the source, the model and the verdict.
+        ``predicted``, ``certainty`` and ``outcome``. If the verdict is "cannot tell", no class is
+        predicted and none has a certainty or an outcome. ``attrs`` holds the source, the model and
+        the verdict.
         """
         frame = pd.DataFrame([row.as_dict() for row in label_rows(self)])
         frame.attrs = {
@@ -211,8 +211,9 @@ class Classification(Result):
         frame = self.to_frame().sort_values("probability", ascending=False).head(8)
         facts = {
             "source": plain(self.raster.provenance.source),
+            "result": self.headline,
             "model": self.model.card.title,
-            "verdict": f"{DECISION_LABELS[self.verdict.decision]}: {self.verdict.reason}",
+            "verdict": f"{self.verdict.label}: {self.verdict.reason}",
         }
         frame["predicted"] = frame["predicted"].map({True: "yes", False: ""})
         columns = ["label", "probability", "threshold", "predicted"]

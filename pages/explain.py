@@ -93,7 +93,7 @@ def _answer_of(name: str, chosen: choice.Chosen, pixels: Raster, aim: str) -> Re
 
 
 def _verdict(name: str, chosen: choice.Chosen, pixels: Raster, found: Result) -> None:
-    verdict_banner.show(found.verdict)
+    verdict_banner.show(found)
     if pixels.is_rgb:
         st.html(pictures.verdict(found, loaded_models.title(name)))
         return

@@ -118,15 +118,13 @@ def _one(
 
 def _print(report: ClassificationReport, options: argparse.Namespace, *, first: bool) -> None:
     from landcover.report.classification_table import as_csv  # noqa: PLC0415 - loads torch
-    from landcover.trust.verdict import DECISION_LABELS  # noqa: PLC0415 - as above
 
     if options.json:
         print(report.as_json(), flush=True)
     elif options.csv:
         print(as_csv([report], header=first), end="", flush=True)
     elif options.out is not None:
-        words = DECISION_LABELS[report.verdict.decision]
-        print(f"{report.source}: {report.summary}. {words}.", flush=True)
+        print(f"{report.source}: {report.headline}", flush=True)
     else:
         print(report.as_text(), flush=True)
 
@@ -148,14 +146,10 @@ def _content(path: Path, reports: Sequence[ClassificationReport]) -> str:
 
 def _summary(reports: Sequence[ClassificationReport], failed: int) -> str:
     """Such as ``12 sources: 9 "Looks reliable", 2 "Check this", 1 failed``."""
-    from landcover.trust.verdict import DECISION_LABELS  # noqa: PLC0415 - most commands need it not
+    from landcover.trust.verdict import LABELS  # noqa: PLC0415 - most commands need it not
 
-    counts = Counter(report.verdict.decision for report in reports)
-    parts = [
-        f"{counts[decision]} “{words}”"
-        for decision, words in DECISION_LABELS.items()
-        if counts[decision]
-    ]
+    counts = Counter(report.verdict.label for report in reports)
+    parts = [f"{counts[words]} “{words}”" for words in LABELS if counts[words]]
     parts += [f"{failed} failed"] * bool(failed)
     return f"{len(reports) + failed} sources: {', '.join(parts)}"
 

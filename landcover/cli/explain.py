@@ -337,11 +337,9 @@ def _maps_figure(
 
 
 def _verdict(result: _ModelResult, *, several: bool) -> str:
-    from landcover.trust.verdict import DECISION_LABELS  # noqa: PLC0415 - most commands need it not
-
     verdict = result.report.verdict
     on = f" on {result.loaded.model.card.name}" if several else ""
-    return f"Verdict{on}: {DECISION_LABELS[verdict.decision]}. {verdict.reason}"
+    return f"Verdict{on}: {verdict.label}. {verdict.reason}"
 
 
 def _chance(label: str, report: ClassificationReport) -> str:
@@ -385,7 +383,7 @@ def _text(
 def _head(report: ClassificationReport) -> list[str]:
     """Prediction and verdict of a model."""
     return [
-        f"{report.source}: {report.summary}",
+        f"{report.source}: {report.headline}",
         f"  model {report.model}, card {report.provenance.card_hash}",
         *report.verdict_lines,
     ]

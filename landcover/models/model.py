@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from pydantic import model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
@@ -62,7 +63,15 @@ class LabelScore(Schema):
     """0 to 1; for mutually exclusive classes at most the highest probability."""
     predicted: bool
     certainty: Certainty | None = None
-    """The class's place in the conformal label set, regardless of the aim; None without one."""
+    """The class's place in the conformal label set; None without one. A predicted class is at
+    least "possible", whatever the aim."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _predicted_is_possible(cls, raw: Any) -> Any:  # noqa: ANN401 - raw input of any type
+        if isinstance(raw, dict) and raw.get("predicted") and raw.get("certainty") == "absent":
+            return {**raw, "certainty": "possible"}
+        return raw
 
 
 class Prediction(Schema):

@@ -28,7 +28,7 @@ from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.timm_trunk import TimmNet
 from landcover.nets.trigrid import TriGrid
 
-__all__ = ["NETS", "build"]
+__all__ = ["BASELINE_NETS", "NETS", "build"]
 
 NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "trigrid": TriGrid,
@@ -44,6 +44,14 @@ NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "colour-statistics": ColourForest,
 }
 """Name → constructor; options are keyword arguments with JSON values."""
+
+BASELINE_NETS: Final[dict[str, str]] = {
+    "class-prior": "looks at no pixel and predicts the same for every place",
+    "band-statistics": "uses only how the values of each band are distributed",
+    "random-convolution": "uses random filters that were not trained",
+    "colour-statistics": "uses only how the colours of the picture are distributed",
+}
+"""Name of an architecture that other nets are compared with → what it does, after "it"."""
 
 
 def build(name: str, **options: Any) -> nn.Module:  # noqa: ANN401 - each net has its own

@@ -19,17 +19,16 @@ from landcover.core.raster import Raster
 from landcover.core.schema import Schema
 from landcover.core.text import place_text, plain, time_text
 from landcover.decide.conformal import Certainty
-from landcover.models.card import EXCLUSIVE_THRESHOLD
 from landcover.models.model import LabelScore
 from landcover.models.thresholds import AIMS, DEFAULT_AIM
 from landcover.trust.result import Result
-from landcover.trust.verdict import DECISION_LABELS, Quality, Verdict
+from landcover.trust.verdict import Quality, Verdict
+from landcover.trust.wording import OUTCOMES, Outcome, next_step, outcome
 
 __all__ = ["RGB_MODEL_REASON", "ClassificationReport", "View", "label_rows", "report_of", "view"]
 
 VERSION: Final = 1
 RGB_MODEL_REASON: Final = "chosen because this picture has only red, green and blue"
-UNSURE: Final = "not sure, because no land cover reaches a probability of 50%"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,11 @@ def view(picture: Raster, at: tuple[int, int] | None = None) -> View:
 
 
 class LabelRow(Schema):
-    """One class of a report. If the verdict is "can't tell", no class is predicted or certain."""
+    """One class of a report.
+
+    ``outcome`` is the decision and the certainty in one word (:data:`OUTCOMES`). If the verdict is
+    "can't tell", no class is predicted or certain, and none has an outcome.
+    """
 
     label: str
     theme: str
@@ -68,6 +71,7 @@ class LabelRow(Schema):
     threshold: float
     predicted: bool
     certainty: Certainty | None
+    outcome: Outcome | None
 
 
 class Centre(Schema):
@@ -121,6 +125,9 @@ class ClassificationReport(Schema):
 
     Attributes:
         source: the path or name that the user gave.
+        headline: which land covers are there, and whether to rely on it.
+        next_step: what to do about the most severe finding; empty if its sentence says it, or if
+            there is none.
         labels: the classes; for a patch in the order of the nomenclature.
         abstained: whether the verdict is "cannot tell".
         limits: the limits of a picture compared with twelve bands; only pictures have it.
@@ -137,6 +144,8 @@ class ClassificationReport(Schema):
     limits: tuple[str, ...] | None = None
     provenance: Origin
     schema_version: Literal[1]
+    headline: str
+    next_step: str
 
     @model_validator(mode="before")
     @classmethod
@@ -156,23 +165,12 @@ class ClassificationReport(Schema):
         return tuple(sorted(self.labels, key=lambda row: -row.probability))
 
     @property
-    def summary(self) -> str:
-        """The predicted classes by falling probability, or why there are none."""
-        if self.abstained:
-            return "no prediction, because the pixels cannot be trusted"
-        found = [row for row in self.ranked if row.predicted]
-        if not found:
-            return "no class reaches its threshold"
-        classes = ", ".join(f"{BY_NAME[row.label].short} {row.probability:.0%}" for row in found)
-        unsure = self.limits is not None and found[0].probability < EXCLUSIVE_THRESHOLD
-        return f"{classes}; {UNSURE}" if unsure else classes
-
-    @property
     def verdict_lines(self) -> list[str]:
-        """The verdict with its reason, further findings and the checks that were not possible."""
+        """The verdict with its reason, what to do, further findings and skipped checks."""
         judged = self.verdict
         return [
-            f"  verdict: {DECISION_LABELS[judged.decision]}. {plain(judged.reason)}",
+            f"  verdict: {judged.label}. {plain(judged.reason)}",
+            *([f"  next: {self.next_step}"] if self.next_step else []),
             *(f"  warning: {plain(one.sentence)}" for one in judged.findings[1:]),
             *(f"  not checked: {plain(text)}" for text in judged.unchecked),
         ]
@@ -182,16 +180,24 @@ class ClassificationReport(Schema):
 
         The classes of a patch are grouped by theme.
         """
-        lines = [f"{plain(self.source)}: {self.summary}", *self._where(), *self.verdict_lines]
+        lines = [f"{plain(self.source)}: {self.headline}", *self._where(), *self.verdict_lines]
         if self.limits is None:
             for theme in self._themes():
-                rows = [row for row in self.ranked if row.theme == theme]
-                lines += ["", f"  {theme}", *map(_patch_line, rows)]
+                rows = tuple(row for row in self.ranked if row.theme == theme)
+                lines += ["", f"  {theme}", *(_label_line(row, row.label) for row in rows)]
         else:
             lines += [f"  note: {text}" for text in self.provenance.notes]
-            lines += ["", *map(_picture_line, self.ranked), ""]
+            rows = self.ranked
+            lines += ["", *(_label_line(row, BY_NAME[row.label].short) for row in rows), ""]
             lines += [f"  {text}" for text in self.limits]
+        lines += ["", *self._meanings()] if self._meanings() else []
         return "\n".join(lines) + "\n"
+
+    def _meanings(self) -> list[str]:
+        """What the words next to the probabilities mean."""
+        used = {row.outcome for row in self.labels}
+        return [f"  {word}: {meaning}" for word, meaning in OUTCOMES.items()
+                if word in used and word != "not found"]  # fmt: skip
 
     def _where(self) -> list[str]:
         """Location and time, or the window of a picture; then the model and its aim."""
@@ -262,6 +268,8 @@ def report_of(
         **picture,
         provenance=_origin(found, seen, choice),
         schema_version=VERSION,
+        headline=found.headline,
+        next_step=next_step(found.verdict),
     )
 
 
@@ -280,6 +288,7 @@ def _row(item: LabelScore, *, abstained: bool) -> LabelRow:
         threshold=item.threshold,
         predicted=item.predicted and not abstained,
         certainty=None if abstained else item.certainty,
+        outcome=None if abstained else outcome(item),
     )
 
 
@@ -315,14 +324,7 @@ def _origin(found: Result, seen: View | None, choice: str) -> Origin:
     return Origin(**values)
 
 
-def _patch_line(row: LabelRow) -> str:
+def _label_line(row: LabelRow, name: str) -> str:
     # Names come last: the longest has 86 letters and would misalign the other columns.
-    mark = "yes" if row.predicted else "-"
-    chance, needed = 100 * row.probability, 100 * row.threshold
-    word = f"{row.certainty:<11}" if row.certainty else ""
-    return f"    {mark:<4}{chance:>5.1f} %   needs {needed:>5.1f} %   {word}{row.label}"
-
-
-def _picture_line(row: LabelRow) -> str:
-    mark = "yes" if row.predicted else "-"
-    return f"    {mark:<4}{100 * row.probability:>5.1f} %   {BY_NAME[row.label].short}"
+    word = "-" if row.outcome in (None, "not found") else row.outcome
+    return f"    {word:<9}{100 * row.probability:>5.1f} %   {name}"

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from landcover.report.classification import ClassificationReport
-from landcover.trust.verdict import DECISION_LABELS
 
 __all__ = ["COLUMNS", "as_csv"]
 
@@ -30,6 +29,8 @@ COLUMNS: Final = (
     "aim",
     "verdict",
     "reason",
+    "outcome",
+    "headline",
 )
 """Columns of the table: a patch has no row and column, a picture no place or date."""
 
@@ -61,8 +62,9 @@ def _shared(report: ClassificationReport) -> dict[str, Any]:
         "model": report.model,
         "card_hash": origin.card_hash,
         "aim": report.aim,
-        "verdict": DECISION_LABELS[report.verdict.decision],
+        "verdict": report.verdict.label,
         "reason": _no_formula(report.verdict.reason),
+        "headline": _no_formula(report.headline),
         "acquired": origin.acquired or "",
     }
     if origin.centre is not None:

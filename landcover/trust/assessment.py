@@ -18,16 +18,18 @@ warning. The rates of flagged good patches and detected bad ones are measured by
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from landcover.core.bands import BAND_NAMES
-from landcover.core.classes import BY_NAME
 from landcover.core.errors import CorruptModel
 from landcover.core.raster import Raster
 from landcover.models.model import Model, Prediction
-from landcover.trust import files, novelty, shift_stability
+from landcover.nets import BASELINE_NETS
+from landcover.trust import files, novelty
+from landcover.trust.answer_checks import FINDERS, Case
 from landcover.trust.novelty import Novelty
 from landcover.trust.pixel_checks import MIN_CELLS, cells, pixel_findings
 from landcover.trust.quality import findings, quality_from
@@ -36,6 +38,7 @@ from landcover.trust.verdict import (
     AVAILABLE_PASSED,
     Decision,
     Finding,
+    Part,
     Quality,
     Subject,
     Verdict,
@@ -43,14 +46,11 @@ from landcover.trust.verdict import (
 )
 
 __all__ = [
+    "CLASS_PRIOR",
     "ESCALATED",
-    "HALF_A_YEAR",
-    "OUT_OF_SEASON",
     "REPEATS",
-    "UNDECIDED",
-    "UNSTABLE",
+    "Checks",
     "assess",
-    "confidence",
     "novelty_finding",
     "novelty_of",
 ]
@@ -71,15 +71,8 @@ REPEATS: Final[dict[str, frozenset[str]]] = {
 }
 """Check → checks that only repeat it. A finding that is a symptom of another is left out."""
 
-UNDECIDED: Final = 0.1
-"""A class is undecided if its :func:`confidence` is below this value."""
-OUT_OF_SEASON: Final = 30
-"""Days of the year from the nearest training date above which there is a warning."""
-HALF_A_YEAR: Final = 182
-UNSTABLE: Final = 0.2
-"""Mean share of the predicted classes that a shift of 100 m may change before there is a warning.
-One in twenty patches loses as much (``trust/stability.json`` of the default model)."""
-
+CLASS_PRIOR: Final = "class-prior"
+"""The net whose prediction does not depend on the pixels, so that no check concerns it."""
 _ROUNDING: Final = 1e-4
 """Relative difference between features of the same patch in batches of different sizes."""
 _ORDER: Final[dict[Subject, int]] = {"pixels": 0, "place": 1, "answer": 2}
@@ -115,33 +108,66 @@ def assess(
     Raises:
         ModelMismatch: the patch does not meet the card's requirements.
     """
-    own = [_escalate(one) for one in findings(patch)]
-    if patch.is_rgb:  # brightness is not reflectance, so the checks below do not apply
-        return _verdict(own, quality_from(patch, own), {}, ())
-    unchecked: list[str] = []
+    if model.card.net == CLASS_PRIOR:
+        return _verdict(Checks(unchecked=[_baseline(model)]), quality_from(patch, ()), model)
+    checks = Checks(findings=[_escalate(one) for one in findings(patch)], parts=["pixels"])
     if known is None:
         known, why = novelty_of(model)
-        unchecked += [why] * bool(why)
-    distances: dict[str, float] = {}
+        checks.unchecked += [why] * bool(why)
     # If the scale is wrong or the pixels are unusable, finer checks would only repeat that.
-    if not any(one.level == "severe" and one.check not in ESCALATED for one in own):
-        values = cells(patch)
-        own += pixel_findings(patch, values)
-        if lost := [name for name in BAND_NAMES if name not in patch.bands]:
-            unchecked.append(_FEW_BANDS.format(lost=", ".join(lost)))
-        elif values.shape[1] < MIN_CELLS:
-            unchecked.append(_FEW_CELLS)
-        if known is not None:
-            seen = known.feature_distance(model, patch) if features is None else features
-            distances = {**known.spectrum_distance(values), **seen}
-            own += novelty_finding(distances, known)
-    if not patch.has_place:
-        unchecked.append(_NO_PLACE)
+    severe = (one for one in checks.findings if one.level == "severe")
+    if all(one.check in ESCALATED for one in severe):
+        _check_pixels(checks, model, patch, known, features)
+    if patch.is_rgb:
+        checks.unchecked.append(_NO_PLACE_OF_PICTURE)
+    elif not patch.has_place:
+        checks.unchecked.append(_NO_PLACE)
     elif known is not None:
-        own += _season(patch, known)
+        checks.parts.append("place")
+    case = Case(model=model, patch=patch, prediction=prediction, known=known, deep=deep)
+    checks.findings += [one for finder in FINDERS for one in finder(case)]
     if prediction is not None:
-        own += (*_undecided(prediction), *(_unstable(model, patch) if deep else ()))
-    return _verdict(own, quality_from(patch, own), distances, tuple(unchecked))
+        checks.parts.append("prediction")
+    return _verdict(checks, quality_from(patch, checks.findings), model)
+
+
+@dataclass(kw_only=True)
+class Checks:
+    """What the checks of one patch have found so far.
+
+    Attributes:
+        findings: all findings.
+        parts: the parts that were checked.
+        unchecked: one sentence for each check that could not be made.
+        distances: distances from the training patches.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    distances: dict[str, float] = field(default_factory=dict)
+
+
+def _check_pixels(
+    checks: Checks,
+    model: Model,
+    patch: Raster,
+    known: Novelty | None,
+    features: Mapping[str, float] | None,
+) -> None:
+    """Run the physical checks of reflectance, and compare the patch with the training data."""
+    values = cells(patch)
+    if not patch.is_rgb:  # brightness is not reflectance
+        checks.findings += pixel_findings(patch, values)
+        if lost := [name for name in BAND_NAMES if name not in patch.bands]:
+            checks.unchecked.append(_FEW_BANDS.format(lost=", ".join(lost)))
+        elif values.shape[1] < MIN_CELLS:
+            checks.unchecked.append(_FEW_CELLS)
+    if known is not None:
+        seen = known.feature_distance(model, patch) if features is None else features
+        checks.distances = {**known.spectrum_distance(values), **seen}
+        checks.parts += ["training data"] * bool(checks.distances)
+        checks.findings += novelty_finding(checks.distances, known)
 
 
 def novelty_of(model: Model) -> tuple[Novelty | None, str]:
@@ -165,6 +191,9 @@ _NOT_FITTED: Final = (
 _FEW_BANDS: Final = (
     "Haze, snow, shade, noise, level, order of bands and the mean spectrum were not checked, "
     "because this source lacks {lost}."
+)
+_NO_PLACE_OF_PICTURE: Final = (
+    "Place and season were not checked, because a picture does not state them."
 )
 _NO_PLACE: Final = (
     "Country and season were not checked, because the source has no position on Earth."
@@ -201,96 +230,34 @@ def novelty_finding(distances: Mapping[str, float], known: Novelty) -> Iterator[
         )
 
 
-def _verdict(
-    found: list[Finding],
-    quality: Quality,
-    distances: dict[str, float],
-    unchecked: tuple[str, ...],
-) -> Verdict:
-    there = {one.check for one in found}
+def _verdict(checks: Checks, quality: Quality, model: Model) -> Verdict:
+    there = {one.check for one in checks.findings}
     repeated = {other for check in there for other in REPEATS.get(check, ())}
     kept = sorted(
-        (one for one in found if one.check not in repeated),
+        (one for one in checks.findings if one.check not in repeated),
         # A check that names the cause comes before one that only finds the patch unusual.
         key=lambda f: (f.level != "severe", _ORDER[f.about], f.check == "unlike"),
     )
     severe = any(one.level == "severe" for one in kept)
     decision: Decision = "cannot tell" if severe else "warn" if kept else "answer"
-    reason = kept[0].sentence if kept else AVAILABLE_PASSED if unchecked else ALL_PASSED
+    passed = AVAILABLE_PASSED if checks.unchecked else ALL_PASSED
+    if decision == "answer" and model.card.net in BASELINE_NETS:
+        decision, passed = "unchecked", _baseline(model)
     warnings = tuple(one.sentence for one in kept if one.about != "answer")
     return Verdict(
         decision=decision,
-        reason=reason,
+        reason=kept[0].sentence if kept else passed,
         findings=tuple(kept),
         quality=quality.with_fields(warnings=warnings, abstained=severe),
-        distances=distances,
-        unchecked=unchecked,
+        distances=checks.distances,
+        unchecked=tuple(one for one in checks.unchecked if one != passed),
+        checked=tuple(checks.parts),
     )
+
+
+def _baseline(model: Model) -> str:
+    return f"{model.card.title} is a baseline: it {BASELINE_NETS[model.card.net]}."
 
 
 def _escalate(one: Finding) -> Finding:
     return one.with_fields(level="severe") if one.check in ESCALATED else one
-
-
-def _season(patch: Raster, known: Novelty) -> Iterator[Finding]:
-    if patch.acquired is None:
-        return
-    day = patch.acquired.timetuple().tm_yday
-    if patch.centre[0] < 0:  # in the southern hemisphere the seasons are reversed
-        day = (day + HALF_A_YEAR - 1) % 365 + 1
-    away = novelty.days_apart(day, known.days)
-    if away > OUT_OF_SEASON:
-        yield finding(
-            "season",
-            "warn",
-            (float(away), float(OUT_OF_SEASON)),
-            f"The date is {away} days of the year from any in the training data, so expect more "
-            "mistakes.",
-            "place",
-        )
-
-
-def confidence(prediction: Prediction) -> dict[str, float]:
-    """Return class → distance of its probability from the threshold: 0 at it, 1 at 0 or 1."""
-    found = {}
-    for item in prediction.labels:
-        above = item.probability >= item.threshold
-        room = 1 - item.threshold if above else item.threshold
-        away = abs(item.probability - item.threshold)
-        found[item.label] = away / room if room > 0 else 1.0
-    return found
-
-
-def _undecided(prediction: Prediction) -> Iterator[Finding]:
-    sure = confidence(prediction)
-    named = prediction.predicted
-    if not named:
-        yield finding(
-            "undecided", "warn", (0.0, UNDECIDED), "No land cover reaches its threshold.", "answer"
-        )
-        return
-    surest = max(sure[item.label] for item in named)
-    if surest < UNDECIDED:
-        names = ", ".join(BY_NAME[item.label].short for item in named)
-        yield finding(
-            "undecided",
-            "warn",
-            (surest, UNDECIDED),
-            "Every predicted land cover is so close to its threshold that it could just as well be "
-            f"absent: {names}.",
-            "answer",
-        )
-
-
-def _unstable(model: Model, patch: Raster) -> Iterator[Finding]:
-    found = shift_stability.stability(model, patch)
-    lost = 1 - found.score
-    if lost > UNSTABLE:
-        yield finding(
-            "unstable",
-            "warn",
-            (lost, UNSTABLE),
-            "A shift of 100 m changes the predicted land covers (on average "
-            f"{found.score:.0%} of them stay).",
-            "answer",
-        )

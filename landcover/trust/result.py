@@ -13,6 +13,7 @@ from landcover.core.raster import Raster
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model, Prediction
 from landcover.models.thresholds import DEFAULT_AIM, thresholds_for
+from landcover.trust import wording
 from landcover.trust.assessment import assess, novelty_of
 from landcover.trust.novelty import Novelty
 from landcover.trust.verdict import Quality, Verdict
@@ -33,6 +34,11 @@ class Result:
     raster: Raster
     prediction: Prediction
     verdict: Verdict
+
+    @property
+    def headline(self) -> str:
+        """Which land covers are there and whether to rely on it."""
+        return wording.headline(self.prediction, self.verdict)
 
     @property
     def quality(self) -> Quality:
@@ -64,7 +70,7 @@ def predict(
         ModelMismatch: the raster does not meet the card's requirements.
         BadInput: the aim is unknown, or the model has no thresholds for it.
     """
-    if known is None and not raster.is_rgb:
+    if known is None:
         known, _ = novelty_of(model)
     if known is None or known.space is None:
         prediction, features = model.predict(raster, aim), None

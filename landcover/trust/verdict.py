@@ -6,21 +6,25 @@ shows a verdict needs only this module.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from landcover.core.schema import Schema
 
 __all__ = [
     "ALL_PASSED",
     "AVAILABLE_PASSED",
+    "CHECKED_DECISIONS",
     "DECISION_LABELS",
+    "LABELS",
     "NODATA_ABSTAIN",
     "NODATA_WARN",
+    "PARTLY_CHECKED",
     "Decision",
     "Finding",
     "Level",
+    "Part",
     "Quality",
     "Subject",
     "Verdict",
@@ -32,13 +36,27 @@ Level = Literal["warn", "severe"]
 Subject = Literal["pixels", "place", "answer"]
 """What a finding concerns: the pixels themselves; a place or season unlike the training data; or
 the prediction for some classes."""
-Decision = Literal["answer", "warn", "cannot tell"]
+Decision = Literal["answer", "warn", "cannot tell", "unchecked"]
+Part = Literal["pixels", "training data", "place", "prediction"]
+"""What was checked: the pixels; their distance from the training data; place and season; the
+prediction."""
 
 DECISION_LABELS: Final[dict[Decision, str]] = {
     "answer": "Looks reliable",
     "warn": "Check this",
     "cannot tell": "Can't tell",
+    "unchecked": "Not checked",
 }
+CHECKED_DECISIONS: Final[tuple[Decision, ...]] = ("answer", "warn", "cannot tell")
+"""The decisions of a model that can be checked; a baseline may also be "unchecked"."""
+PARTLY_CHECKED: Final = "Looks reliable as far as checked"
+"""Label of "answer" if some checks could not be made."""
+LABELS: Final[tuple[str, ...]] = (
+    DECISION_LABELS["answer"],
+    PARTLY_CHECKED,
+    *(words for decision, words in DECISION_LABELS.items() if decision != "answer"),
+)
+"""All labels of verdicts, the best first."""
 NODATA_WARN: Final = 0.05
 NODATA_ABSTAIN: Final = 0.50
 """Shares of pixels without data above which there is a warning, and above which labels are
@@ -87,14 +105,19 @@ class Quality(Schema):
 class Verdict(Schema):
     """Whether to trust a prediction.
 
+    The decision can only be "answer" if the pixels or their distance from the training data were
+    checked, and nothing was found.
+
     Attributes:
-        decision: "answer" (looks reliable), "warn" (check this) or "cannot tell".
+        decision: "answer" (looks reliable), "warn" (check this), "cannot tell", or "unchecked"
+            (a baseline, or nothing could be checked).
         reason: one sentence.
         findings: all findings, the most severe first.
         quality: shares of gaps and cloud, with the findings on pixels and place as
             warnings; ``abstained`` if the decision is "cannot tell". Not part of the JSON.
         distances: distances from the training patches (:mod:`landcover.trust.novelty`).
         unchecked: one sentence for each check that could not be made.
+        checked: the parts that were checked.
     """
 
     decision: Decision
@@ -103,6 +126,22 @@ class Verdict(Schema):
     quality: Quality = Field(exclude=True)
     distances: dict[str, float] = Field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
+    checked: tuple[Part, ...] = ()
+
+    @model_validator(mode="after")
+    def _reliable_only_if_checked(self) -> Self:
+        if self.decision == "answer" and not {"pixels", "training data"} & set(self.checked):
+            raise ValueError("nothing was checked, so the decision cannot be 'answer'")
+        if self.decision == "answer" and self.findings:
+            raise ValueError("there are findings, so the decision cannot be 'answer'")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The decision in words, which say so if only a part could be checked."""
+        if self.decision == "answer" and self.unchecked:
+            return PARTLY_CHECKED
+        return DECISION_LABELS[self.decision]
 
     @property
     def pixels_flagged(self) -> bool:

@@ -19,6 +19,7 @@ from landcover.io.images import picture_of
 from landcover.models import registry
 from landcover.models.model import load_model
 from landcover.trust.result import Result, predict
+from landcover.trust.wording import outcome
 from pages.parts.classify import attribution, decision_goal, pictures, probabilities, result
 from pages.parts.classify import map as chart
 from pages.parts.shared import basemap, choice, loaded_models, theme
@@ -197,12 +198,11 @@ def test_chart_and_table_have_the_same_values(ink: theme.Ink) -> None:
     truth = frozenset({CLASS_NAMES[2]})
     table = probabilities.table(said, truth)
     assert sorted(table["Land cover"]) == sorted(CLASS_NAMES)
-    assert (table["In the label"] == "yes").sum() == 1
-    figure = probabilities.chart(said, truth, ink)
+    assert (table["Reference label"] == "yes").sum() == 1
+    figure = probabilities.chart(said, ink)
     shown = [f"{x:.1%}" for x in figure.data[1].x]
     assert shown == list(table["Probability"])
     texts = " ".join(note.text for note in figure.layout.annotations)
-    assert texts.count("◆") == 1
     for name in THEMES:
         assert name in texts
 
@@ -211,7 +211,7 @@ def test_without_a_result_no_land_cover_is_predicted() -> None:
     said = answer(abstained=True)
     assert said.quality.abstained
     assert "predicts no land cover" in result.verdict(said, "Tiny net", frozenset({CLASS_NAMES[0]}))
-    assert set(probabilities.table(said, None)["Decision"]) == {"? no result"}
+    assert set(probabilities.table(said, None)["Result"]) == {"? no result"}
 
 
 def test_verdict_compares_with_the_label() -> None:
@@ -219,8 +219,10 @@ def test_verdict_compares_with_the_label() -> None:
     found = [score.label for score in said.prediction.predicted]
     missing = next(name for name in CLASS_NAMES if name not in found)
     text = result.verdict(said, "<b>Tiny", frozenset({found[0], missing}))
-    assert text.count("✓ in the label") == 1
-    assert f"but not found: {missing}" in text
+    assert f"In the reference label of this place, but not found: {missing}." in text
+    others = "; ".join(sorted(found[1:]))
+    assert (f"Found, but not in the reference label: {others}." in text) == bool(others)
+    assert "names the same" in result.verdict(said, "Tiny", frozenset(found))
     assert "<b>Tiny" not in text.replace("&lt;b&gt;Tiny", "")
 
 
@@ -287,8 +289,8 @@ def test_the_aim_is_chosen_and_kept(aiming_page: AppTest) -> None:
     assert current_aim(aiming_page) == "f2"
 
 
-def test_the_three_words_are_explained_with_what_was_measured(aiming_page: AppTest) -> None:
-    (said,) = [item.value for item in aiming_page.caption if "certainly" in item.value]
+def test_the_words_are_explained_with_what_was_measured(aiming_page: AppTest) -> None:
+    (said,) = [item.value for item in aiming_page.caption if "certain\\: found" in item.value]
     assert "held-out places" in said.replace("\\", "")
     card = loaded_models.card("aiming")
     assert "90%" in decision_goal.meaning(card, None)
@@ -300,28 +302,26 @@ def test_the_three_words_are_explained_with_what_was_measured(aiming_page: AppTe
     assert decision_goal.meaning(tiny_card(b""), None) == ""
 
 
-def test_certainty_is_a_word_in_chart_table_and_verdict(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("aim", ["f1", "f2"])
+def test_every_land_cover_has_one_word_in_chart_and_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aim: str
 ) -> None:
     monkeypatch.setitem(nets.NETS, NAME, TinyNet)
     model = load_model(decided_folder(tmp_path / "m"), "cpu")
-    patch = random_patch()
-    said = result_of(model, patch, "f2")
-    words = [decision_goal.CERTAINTY_LABELS[score.certainty] for score in said.prediction.labels]
-    assert "" not in words
+    said = result_of(model, random_patch(), aim)
+    words = [decision_goal.OUTCOME_LABELS[outcome(score)] for score in said.prediction.labels]
     table = probabilities.table(said, None)
-    assert sorted(table["Certainty"]) == sorted(words)
-    figure = probabilities.chart(said, None, theme.LIGHT)
+    assert sorted(table["Result"]) == sorted(words)
+    assert {"Certainty", "Decision"} & set(table) == set()
+    figure = probabilities.chart(said, theme.LIGHT)
     texts = [note.text for note in figure.layout.annotations]
-    for word in words:
-        assert sum(word in text for text in texts) == words.count(word)
-    found = said.prediction.predicted
+    for score in said.prediction.labels:
+        word = decision_goal.OUTCOME_LABELS[outcome(score)]
+        value = f"{score.probability:.0%}"
+        own = value if outcome(score) == "not found" else f"{value} {word}"
+        assert any(own in text for text in texts)
     verdict = result.verdict(said, "Tiny net", None)
-    assert all(
-        f"{score.probability:.0%} {decision_goal.CERTAINTY_LABELS[score.certainty]}" in verdict
-        for score in found
-    )
-    assert "Certainty" not in probabilities.table(answer(), None)
+    assert all(f"{score.probability:.0%}</li>" in verdict for score in said.prediction.predicted)
 
 
 def test_no_file_name_becomes_markup() -> None:

@@ -27,6 +27,7 @@ from landcover.report.explanation_record import ExplanationRecord, explanation_r
 from landcover.trust.quality import quality_of
 from landcover.trust.result import Result
 from landcover.trust.verdict import ALL_PASSED, Finding, Quality, Verdict
+from landcover.trust.wording import outcome
 from tests.support import tiny
 
 FOUND = ("Inland waters", "Coniferous forest")
@@ -66,6 +67,7 @@ def reported(
             quality=quality,
             distances={},
             unchecked=(),
+            checked=("pixels",),
         )
     return report_of(Result(raster=patch, prediction=prediction, verdict=verdict), source)
 
@@ -111,9 +113,10 @@ def test_no_class_is_predicted_if_the_verdict_is_cannot_tell(patch: Raster) -> N
     assert not any(row["predicted"] for row in record["labels"])
     assert record["labels"][CLASS_NAMES.index(FOUND[0])]["probability"] == 0.9
     text = report.as_text()
-    assert "no prediction, because the pixels cannot be trusted" in text
+    assert text.startswith("x: Can't tell which land cover is here.\n")
     assert "verdict: Can't tell. 70% gone." in text
-    assert "yes" not in text
+    assert "found" not in text
+    assert {row["outcome"] for row in record["labels"]} == {None}
 
 
 def finding(level: str, sentence: str) -> Finding:
@@ -125,7 +128,7 @@ def finding(level: str, sentence: str) -> Finding:
 @pytest.mark.parametrize(
     ("decision", "expected"),
     [
-        ("answer", "verdict: Looks reliable. All is well."),
+        ("answer", "verdict: Looks reliable as far as checked. All is well."),
         ("warn", "verdict: Check this. Haze."),
         ("cannot tell", "verdict: Can't tell. Haze."),
     ],
@@ -139,6 +142,7 @@ def test_the_verdict_is_in_json_and_text(patch: Raster, decision: str, expected:
         findings=found,
         quality=GOOD.with_fields(abstained=decision == "cannot tell"),
         unchecked=("This was not checked.",),
+        checked=("pixels",),
     )
     report = reported(patch, prediction(), verdict, "x")
     record = report.as_dict()
@@ -148,7 +152,7 @@ def test_the_verdict_is_in_json_and_text(patch: Raster, decision: str, expected:
     assert {"decision", "reason", "findings"} <= set(record["verdict"])
     assert [f["sentence"] for f in record["verdict"]["findings"]] == [f.sentence for f in found]
     lines = [line.strip() for line in report.as_text().splitlines()]
-    first_label = next(k for k, line in enumerate(lines) if " needs " in line)
+    first_label = next(k for k, line in enumerate(lines) if " % " in line)
     assert lines.index(expected) < first_label
     assert ("warning: More." in lines) == bool(found)
     assert "not checked: This was not checked." in lines
@@ -157,20 +161,21 @@ def test_the_verdict_is_in_json_and_text(patch: Raster, decision: str, expected:
 def test_text_groups_classes_by_theme_with_the_most_probable_first(patch: Raster) -> None:
     text = reported(patch, prediction(), GOOD, "here.tif").as_text()
     lines = text.splitlines()
-    assert lines[0] == "here.tif: Inland waters 90%, Coniferous 80%"
+    assert lines[0] == "here.tif: Coniferous forest with a lake or river. Looks reliable."
     assert lines[1].strip().startswith("2020-01-23 10:05 UTC, 4")
-    themes = [line.strip() for line in lines if line.startswith("  ") and line[2] != " "][3:]
+    themes = [line.strip() for line in lines if line.startswith("  ") and line[2] != " "][3:-1]
     assert themes[:2] == ["Water bodies", "Forest and seminatural areas"]
     assert len(themes) == 5
-    rows = [line for line in lines if " needs " in line]
+    rows = [line for line in lines if " % " in line]
     assert len(rows) == 19
-    assert len({line.index("needs") for line in rows}) == 1
-    assert rows[0] == "    yes  90.0 %   needs  50.0 %   Inland waters"
+    assert len({line.index("%") for line in rows}) == 1
+    assert rows[0] == "    found     90.0 %   Inland waters"
+    assert lines[-1] == "  found: the probability reaches the threshold"
     none = prediction().with_fields(
         labels=tuple(item.with_fields(predicted=False) for item in prediction().labels)
     )
     report = reported(patch, none, GOOD, "x")
-    assert report.as_text().startswith("x: no class reaches its threshold")
+    assert report.as_text().startswith("x: No land cover is found. Looks reliable.")
 
 
 def test_csv_has_the_same_values(patch: Raster) -> None:
@@ -188,7 +193,8 @@ def test_csv_has_the_same_values(patch: Raster) -> None:
 def test_certainty_and_aim_are_in_every_format(patch: Raster) -> None:
     words = ("certain", "possible", "absent")
     sure = tuple(
-        item.with_fields(certainty=words[k % 3]) for k, item in enumerate(prediction().labels)
+        item.with_fields(certainty=words[k % 3], predicted=item.predicted and k % 3 < 2)
+        for k, item in enumerate(prediction().labels)
     )
     found = prediction().with_fields(
         labels=sure, aim="precision-0.8", aim_fallback=("Beaches, dunes, sands",)
@@ -203,12 +209,14 @@ def test_certainty_and_aim_are_in_every_format(patch: Raster) -> None:
     assert "aim: few false alarms: precision 80% or more" in text
     fallback = "target not reached, so these keep their usual threshold: Beaches, dunes, sands"
     assert fallback in text
-    rows = [line for line in text.splitlines() if " needs " in line]
-    assert (
-        len({row.index(expected[row.split("%   ")[-1].split(maxsplit=1)[1]]) for row in rows}) == 1
-    )
+    rows = {line.split("%   ")[1]: line for line in text.splitlines() if " % " in line}
+    for item in sure:
+        word = outcome(item)
+        assert rows[item.label].split()[0] == ("-" if word == "not found" else word)
+        assert (f"  {word}: " in text) == (word != "not found")
     for row in csv.DictReader(io.StringIO(as_csv([report]))):
         assert row["certainty"] == expected[row["label"]]
+        assert row["outcome"] == outcome(next(one for one in sure if one.label == row["label"]))
         assert row["aim"] == "precision-0.8"
     report = reported(patch, found, BAD, "x")
     abstained = report.as_dict()

@@ -72,7 +72,8 @@ def test_text_and_table_have_the_same_content(model: Model) -> None:
     found = reported_picture(model)
     text = found.as_text()
     best = found.ranked[0]
-    assert text.splitlines()[0].startswith("=p.png: ")
+    assert text.splitlines()[0] == f"=p.png: {found.headline}"
+    assert "  verdict: Check this. No land cover reaches a probability of 50%." in text
     assert "from row 18, column 8 of 100 × 80" in text
     assert classification.RGB_MODEL_REASON in text
     assert all(limit in text for limit in picture_limits.LIMITS)
@@ -86,7 +87,8 @@ def test_no_class_is_predicted_if_the_pixels_cannot_be_trusted(model: Model) -> 
     found = recorded(model, seen, "p.png")
     assert found.abstained
     assert not any(item.predicted for item in found.labels)
-    assert "no prediction, because the pixels cannot be trusted" in found.as_text()
+    assert found.headline == "Can't tell which land cover is here."
+    assert found.as_text().startswith(f"p.png: {found.headline}\n")
 
 
 def test_scores_that_are_not_numbers_are_an_error_of_the_model(model: Model) -> None:

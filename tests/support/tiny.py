@@ -96,6 +96,7 @@ def result_of(model: Model, patch: Raster, aim: str = "f1") -> Result:
         reason=quality.warnings[0] if quality.warnings else ALL_PASSED,
         findings=(),
         quality=quality,
+        checked=("pixels",),
     )
     return Result(raster=patch, prediction=model.predict(patch, aim), verdict=verdict)
 

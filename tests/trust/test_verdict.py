@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.raster import Provenance, Raster
@@ -19,7 +20,8 @@ from landcover.models import registry
 from landcover.models.model import Model, Prediction
 from landcover.nets.outputs import FeatureNet
 from landcover.trust import novelty, shift_stability, verdict
-from landcover.trust.assessment import OUT_OF_SEASON, REPEATS, assess, novelty_finding
+from landcover.trust.answer_checks import OUT_OF_SEASON
+from landcover.trust.assessment import REPEATS, assess, novelty_finding
 from landcover.trust.bench import fit
 from landcover.trust.bench.synthetic import CORRUPTIONS
 from landcover.trust.novelty import Novelty
@@ -68,6 +70,8 @@ def test_a_good_patch_looks_reliable(model: Model, known: Novelty, good: Raster)
     assert not found.pixels_flagged
     assert not found.quality.abstained
     assert found.unchecked == ()
+    assert found.checked == ("pixels", "training data", "place", "prediction")
+    assert found.label == "Looks reliable"
     assert set(found.distances) == {"spectrum", "features"}
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == found.as_dict()
 
@@ -175,6 +179,7 @@ def test_without_a_fit_the_pixels_are_checked_and_the_rest_is_listed(
     found = assess(model, good)
     assert found.decision == "answer"
     assert found.reason == verdict.AVAILABLE_PASSED
+    assert found.label == verdict.PARTLY_CHECKED
     assert "trust fit" in found.unchecked[0]
     assert found.distances == {}
     assert assess(model, corrupted("white-noise", good)).decision == "cannot tell"
@@ -261,7 +266,7 @@ def test_a_patch_that_the_model_refuses_is_refused(model: Model, known: Novelty)
 @pytest.mark.parametrize(
     ("image", "decision", "said"),
     [
-        (pixels(), "answer", verdict.ALL_PASSED),
+        (pixels(), "answer", verdict.AVAILABLE_PASSED),
         ((pixels() // 4).astype(np.uint8), "warn", "The colours differ from those of EuroSAT"),
         (np.full((64, 64, 3), 90, np.uint8), "cannot tell", "The entire picture has one colour"),
     ],
@@ -271,11 +276,18 @@ def test_a_picture_is_assessed_only_by_its_own_checks(
 ) -> None:
     model = tiny_picture_model()
     picture = picture_of(image, "p.png")
+    undecided = predict(model, picture).verdict.findings[-1]
+    assert undecided.sentence == "No land cover reaches a probability of 50%."
+    with torch.no_grad():
+        model.net.get_parameter("head.bias")[0] += 10
     found = predict(model, picture, deep=True)
     assert found.prediction == model.predict(picture)
     assert found.verdict.decision == decision
     assert said in found.verdict.reason
-    assert (found.verdict.unchecked, found.verdict.distances) == ((), {})
+    assert found.verdict.distances == {}
+    novelty_unchecked, place_unchecked = found.verdict.unchecked
+    assert "trust fit" in novelty_unchecked
+    assert place_unchecked.startswith("Place and season were not checked")
     assert found.quality.abstained == (decision == "cannot tell")
     assert found.quality.warnings == tuple(one.sentence for one in found.verdict.findings)
 
@@ -298,3 +310,18 @@ def test_samples_look_reliable_or_get_a_warning_from_the_default_model() -> None
         assert found.decision != "cannot tell", (name, found.reason)
     snow = read_sample("finland-snow")
     assert assess(model, snow, model.predict(snow)).decision != "answer"
+
+
+@pytest.mark.parametrize("name", registry.BASELINES)
+@pytest.mark.parametrize("corruption", [None, "times-10000"])
+def test_a_baseline_never_looks_reliable(good: Raster, name: str, corruption: str | None) -> None:
+    model = registry.default().load(name)
+    patch = good if corruption is None else corrupted(corruption, good)
+    found = predict(model, patch).verdict
+    if name == "class-prior":
+        assert (found.decision, found.checked, found.findings) == ("unchecked", (), ())
+        assert found.reason.endswith("looks at no pixel and predicts the same for every place.")
+        return
+    assert found.decision == ("unchecked" if corruption is None else "cannot tell")
+    if corruption is None:
+        assert "is a baseline: it uses" in found.reason

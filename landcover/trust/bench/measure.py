@@ -36,7 +36,7 @@ from landcover.metrics.crossfit import held_out, places
 from landcover.metrics.selective_risk import RiskCoverage, risk_coverage
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model, Prediction
-from landcover.trust import assessment, pixel_checks
+from landcover.trust import answer_checks, assessment, pixel_checks
 from landcover.trust.bench import cloud_scene
 from landcover.trust.bench.fit import MAX_GOOD, ProgressCounter, evenly_spaced
 from landcover.trust.bench.real_scenes import scene_groups
@@ -55,7 +55,7 @@ from landcover.trust.bench.records import (
 )
 from landcover.trust.bench.synthetic import CORRUPTIONS, Group, made_groups
 from landcover.trust.novelty import Novelty, bound_of
-from landcover.trust.verdict import DECISION_LABELS, Decision, Finding, Verdict
+from landcover.trust.verdict import CHECKED_DECISIONS, Decision, Finding, Verdict
 
 __all__ = ["CORRUPTED_PATCHES", "NOTE", "POINTS", "Assessed", "measure", "score"]
 
@@ -167,7 +167,7 @@ def score(verdict: Verdict, prediction: Prediction, known: Novelty) -> float:
     It is the mean confidence, 0 to 1, less 1 if the pixels are flagged, less 1 for each severe
     finding, and less up to 0.9 for distances above their bounds.
     """
-    sure = float(np.mean(list(assessment.confidence(prediction).values())))
+    sure = float(np.mean(list(answer_checks.confidence(prediction).values())))
     severe = sum(finding.level == "severe" for finding in verdict.findings)
     penalty = int(verdict.pixels_flagged) + severe
     return sure - penalty - max(0.0, min(known.ratio(verdict.distances), 10.0) - 1) / 10
@@ -205,7 +205,7 @@ def _checks(assessed: Iterable[Assessed]) -> Counter[str]:
 
 def _decisions(assessed: Sequence[Assessed]) -> dict[Decision, int]:
     counts = Counter(one.verdict.decision for one in assessed)
-    return {decision: counts[decision] for decision in DECISION_LABELS}
+    return {decision: counts[decision] for decision in CHECKED_DECISIONS}
 
 
 def _group_record(group: Group, assessed: Sequence[Assessed]) -> TrustGroup:
@@ -242,7 +242,7 @@ def _sky_record(group: cloud_scene.SkyGroup) -> TrustGroup:
         only=tuple(cloud_scene.CHECKS),
         pixels=caught,
         warned=caught,
-        decisions={decision: decisions[decision] for decision in DECISION_LABELS},
+        decisions={decision: decisions[decision] for decision in CHECKED_DECISIONS},
         checks=dict(Counter(f.check for one in found for f in one).most_common()),
     )
 
@@ -381,7 +381,7 @@ def _mean_loss(loss: np.ndarray[Any, Any], which: BoolArray) -> DecisionLoss:
 
 
 def _mean_sure(one: Assessed) -> float:
-    return float(np.mean(list(assessment.confidence(one.prediction).values())))
+    return float(np.mean(list(answer_checks.confidence(one.prediction).values())))
 
 
 def _wrong(one: Assessed, classes: Sequence[str]) -> BoolArray:

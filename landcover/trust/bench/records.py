@@ -15,7 +15,7 @@ from pydantic import model_validator
 from landcover.core.schema import Interval, Schema, requires_keys
 from landcover.metrics.intervals import wilson
 from landcover.trust import files
-from landcover.trust.verdict import DECISION_LABELS, Decision
+from landcover.trust.verdict import CHECKED_DECISIONS, Decision
 
 __all__ = [
     "FILE",
@@ -99,7 +99,7 @@ MIXTURES: Final[dict[Mixture, str]] = {
     "mixed": "good patches mixed with corrupted ones",
 }
 
-Decisions = Annotated[dict[Decision, int], requires_keys(*DECISION_LABELS)]
+Decisions = Annotated[dict[Decision, int], requires_keys(*CHECKED_DECISIONS)]
 """Number of patches with each decision."""
 
 
@@ -209,7 +209,7 @@ class SelectiveRisk(Schema):
     everything: float
     novelty: RiskCurve
     verdict: RiskCurve
-    decisions: Annotated[dict[Decision, DecisionLoss], requires_keys(*DECISION_LABELS)]
+    decisions: Annotated[dict[Decision, DecisionLoss], requires_keys(*CHECKED_DECISIONS)]
 
     @property
     def orders(self) -> dict[Order, RiskCurve]:

@@ -28,7 +28,7 @@ from landcover.metrics import selective_risk
 from landcover.metrics.bootstrap import interval
 from landcover.metrics.scores import Doubles
 from landcover.models.model import Model
-from landcover.trust.assessment import UNSTABLE
+from landcover.trust.answer_checks import UNSTABLE
 from landcover.trust.bench.stability_record import PERCENTILES, StabilityMeasurement, StabilityRisk
 from landcover.trust.shift_stability import stability
 

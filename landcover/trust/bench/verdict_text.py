@@ -15,7 +15,7 @@ from landcover.trust.bench.records import (
     TrustMeasurement,
 )
 from landcover.trust.novelty import DETECTORS
-from landcover.trust.verdict import DECISION_LABELS
+from landcover.trust.verdict import CHECKED_DECISIONS
 
 __all__ = ["as_markdown", "fit_text", "measurement_text", "share"]
 
@@ -131,13 +131,13 @@ def _percent(value: float | None) -> str:
 
 
 def _group(group: TrustGroup) -> str:
-    counts = "".join(f"{group.decisions[decision]:>7}" for decision in DECISION_LABELS)
+    counts = "".join(f"{group.decisions[decision]:>7}" for decision in CHECKED_DECISIONS)
     return f"{group.name:<22}{share(group.pixels):<32}{counts}"
 
 
 def _row(group: TrustGroup) -> str:
     kind = f"{group.kind}, {'real' if group.real else 'made'}"
-    counts = " / ".join(str(group.decisions[decision]) for decision in DECISION_LABELS)
+    counts = " / ".join(str(group.decisions[decision]) for decision in CHECKED_DECISIONS)
     checks = ", ".join(f"{name} {count}" for name, count in list(group.checks.items())[:4])
     return (
         f"| {group.name} | {group.title} ({group.made_of}) | {kind} | "

@@ -1,4 +1,4 @@
-"""Choice of the aim of the thresholds, and what "certainly", "possibly" and "not" mean."""
+"""Choice of the aim of the thresholds, and what "certain" and "possible" mean."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from landcover.core.classes import BY_NAME
 from pages.parts.shared import loaded_models, theme
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
-    from landcover.decide.conformal import Certainty
     from landcover.models.card import Card
     from landcover.trust.result import Result
+    from landcover.trust.wording import Outcome
 
 GOALS: Final[dict[str, str]] = {
     "f1": "Balanced (F1)",
@@ -20,11 +20,11 @@ GOALS: Final[dict[str, str]] = {
     "precision": "Fewer false alarms (precision)",
     "recall": "Fewer misses (recall)",
 }
-CERTAINTY_LABELS: Final[dict[Certainty | None, str]] = {
-    "certain": "● certainly",
-    "possible": "◐ possibly",
-    "absent": "○ not",
-    None: "",
+OUTCOME_LABELS: Final[dict[Outcome, str]] = {
+    "certain": "● certain",
+    "found": "✓ found",
+    "possible": "◐ possible",
+    "not found": "– not found",
 }
 """A sign and a word, so that colour is never the only sign."""
 DEFAULT_LEVEL: Final = 0.8
@@ -89,7 +89,7 @@ def fallback(found: Result) -> str:
 
 
 def meaning(card: Card, observed: dict[str, Any] | None) -> str:
-    """Explain the three words and their measured coverage; empty if the card has no label sets.
+    """Explain "certain" and "possible" with their measured coverage; empty without label sets.
 
     Args:
         card: card of the model.
@@ -99,11 +99,12 @@ def meaning(card: Card, observed: dict[str, Any] | None) -> str:
     if sets is None:
         return ""
     wanted = f"{sets.wanted_coverage:.0%}"
-    certain, possible, absent = (CERTAINTY_LABELS[key] for key in ("certain", "possible", "absent"))
+    certain, possible = OUTCOME_LABELS["certain"], OUTCOME_LABELS["possible"]
     promise = (
-        f"{certain}, {possible}, {absent}: chosen so that {wanted} of the land covers that are "
-        f"there are not marked “not”, and {wanted} of those marked “certainly” are there. They do "
-        "not depend on the choice above."
+        f"{certain}: found, and so probable that {wanted} of such findings should be right. "
+        f"{possible}: not found, but not ruled out either, so that at most "
+        f"{1 - sets.wanted_coverage:.0%} of the land covers that are there should be ruled out. "
+        "Neither depends on the choice above, and neither is shown at 0 %."
     )
     if sets.pooled:
         promise += " Some rare land covers have too few validation patches to be ruled out."
@@ -113,12 +114,10 @@ def meaning(card: Card, observed: dict[str, Any] | None) -> str:
         values, where = sets.expected, "on validation patches of held-out places"
     if not values:
         return promise
-    present, certain = values["overall"]["present"], values["overall"]["certain"]
-    kept = f"{_measured(present)} of the land covers there were not marked “not”"
-    right = f", and {_measured(certain)} of those marked “certainly” were there" * bool(
-        certain["n"]
-    )
-    return f"{promise} Measured {where}: {kept}{right}. In other regions the shares may be lower."
+    there, right = values["overall"]["present"], values["overall"]["certain"]
+    kept = f"{_measured(there)} of the land covers there were not ruled out"
+    hits = f", and {_measured(right)} of those marked certain were there" * bool(right["n"])
+    return f"{promise} Measured {where}: {kept}{hits}. In other regions the shares may be lower."
 
 
 def _measured(share: dict[str, Any]) -> str:

@@ -39,7 +39,7 @@ def beside_map(chosen: choice.Chosen, picture: Raster) -> None:
     name = _model()
     found = _classified(name, chosen, picture) if name else None
     if name and found:
-        verdict_banner.show(found.verdict)
+        verdict_banner.show(found)
         st.html(verdict(found, loaded_models.title(name)))
     with st.container(key="classify_colours"):
         st.image(theme.png(*framed(picture, chosen.row, chosen.col)))

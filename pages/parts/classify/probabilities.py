@@ -10,7 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from landcover.core.classes import BY_NAME, THEMES
-from pages.parts.classify.decision_goal import CERTAINTY_LABELS
+from landcover.trust.wording import outcome
+from pages.parts.classify.decision_goal import OUTCOME_LABELS
 from pages.parts.shared.theme import Ink
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
@@ -40,15 +41,10 @@ def by_theme(scores: tuple[LabelScore, ...]) -> tuple[Theme, ...]:
 
 
 def decision(score: LabelScore, found: Result) -> str:
-    """Return the decision as a sign and a word, so that colour is never the only sign."""
+    """Return decision and certainty as one sign and word, so that colour is never the only sign."""
     if found.quality.abstained:
         return "? no result"
-    return "✓ present" if score.predicted else "– absent"
-
-
-def certainty(score: LabelScore, found: Result) -> str:
-    """Return the label of the conformal label set; empty if there is none."""
-    return "" if found.quality.abstained else CERTAINTY_LABELS[score.certainty]
+    return OUTCOME_LABELS[outcome(score)]
 
 
 def table(found: Result, truth: frozenset[str] | None) -> pd.DataFrame:
@@ -60,17 +56,15 @@ def table(found: Result, truth: frozenset[str] | None) -> pd.DataFrame:
                 "Land cover": score.label,
                 "Probability": f"{score.probability:.1%}",
                 "Threshold": f"{score.threshold:.1%}",
-                "Decision": decision(score, found),
+                "Result": decision(score, found),
             }
-            if score.certainty is not None:
-                row["Certainty"] = certainty(score, found)
             if truth is not None:
-                row["In the label"] = "yes" if score.label in truth else "no"
+                row["Reference label"] = "yes" if score.label in truth else "no"
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def chart(found: Result, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
+def chart(found: Result, ink: Ink) -> go.Figure:
     """Draw bars in the classes' colours with their thresholds, in two lines per class.
 
     Names are above the bars and not next to them, so that they fit on a phone.
@@ -92,7 +86,7 @@ def chart(found: Result, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
             "color": [BY_NAME[score.label].hex for _, score in classes],
             "line": {"color": ink.line, "width": 1},
         },
-        customdata=[(s.label, f"{s.threshold:.1%}", _decided(s, found)) for _, s in classes],
+        customdata=[(s.label, f"{s.threshold:.1%}", decision(s, found)) for _, s in classes],
         hovertemplate="%{customdata[0]}<br>probability %{x:.1%}, threshold %{customdata[1]}<br>"
         "%{customdata[2]}<extra></extra>",
     )
@@ -115,7 +109,7 @@ def chart(found: Result, truth: frozenset[str] | None, ink: Ink) -> go.Figure:
         if isinstance(row, str):
             _text(figure, f"<b>{row}</b>", ink.quiet, x=0.0, y=y + 0.1, side="left")
         else:
-            _class_text(figure, row, found, y=y, truth=truth, ink=ink)
+            _class_text(figure, row, found, y=y, ink=ink)
     figure.update_layout(
         barmode="overlay",
         height=ROW * len(rows) + 8,
@@ -141,28 +135,16 @@ def _rows(groups: tuple[Theme, ...]) -> Iterator[tuple[float, str | LabelScore]]
             y -= 1.0
 
 
-def _class_text(
-    figure: go.Figure,
-    score: LabelScore,
-    found: Result,
-    *,
-    y: float,
-    truth: frozenset[str] | None,
-    ink: Ink,
-) -> None:
+def _class_text(figure: go.Figure, score: LabelScore, found: Result, *, y: float, ink: Ink) -> None:
     name = BY_NAME[score.label].short
-    if truth is not None and score.label in truth:
-        name += " ◆"
     present = score.predicted and not found.quality.abstained
     colour = ink.text if present else ink.quiet
     weight = "<b>{}</b>" if present else "{}"
-    text = f"{score.probability:.0%} {_decided(score, found)}"
+    text = f"{score.probability:.0%}"
+    if not found.quality.abstained and outcome(score) != "not found":
+        text += f" {decision(score, found)}"
     _text(figure, weight.format(name), colour, x=0.03, y=y + 0.46, side="left")
     _text(figure, weight.format(text), colour, x=1.0, y=y + 0.46, side="right")
-
-
-def _decided(score: LabelScore, found: Result) -> str:
-    return "  ".join(filter(None, (decision(score, found), certainty(score, found))))
 
 
 def _text(figure: go.Figure, text: str, colour: str, *, x: float, y: float, side: str) -> None:

@@ -17,7 +17,6 @@ from pages.parts.shared import choice, downloads, loaded_models, theme, verdict_
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.card import Card
-    from landcover.models.model import LabelScore
     from landcover.trust.result import Result
 
 
@@ -29,7 +28,7 @@ def beside_map(chosen: choice.Chosen, patch: Raster) -> None:
     name = loaded_models.choose()
     found = _classified(name, chosen, patch, _aim(name)) if name else None
     if name and found:
-        verdict_banner.show(found.verdict)
+        verdict_banner.show(found)
         st.html(verdict(found, loaded_models.title(name), sample.truth if sample else None))
         if sample is not None:
             st.caption(training_note(sample, loaded_models.card(name)))
@@ -68,13 +67,12 @@ def _aim(name: str) -> str:
 
 def _probabilities(name: str, found: Result, truth: frozenset[str] | None) -> None:
     st.subheader("All 19 land covers", anchor=False)
-    marked = " ◆: in the label of this place." if truth is not None else ""
     st.caption(
-        "Bar: probability. Vertical line: threshold from which a land cover counts as present. "
-        f"Grouped by theme, the most probable first.{marked}"
+        "Bar: probability. Vertical line: threshold from which a land cover counts as found. "
+        "Grouped by theme, the most probable first."
     )
     st.plotly_chart(
-        probabilities.chart(found, truth, theme.ink()),
+        probabilities.chart(found, theme.ink()),
         width="stretch",
         config={"displayModeBar": False},
         key="classify_chart",
@@ -116,7 +114,7 @@ def _when(patch: Raster) -> str:
 
 
 def verdict(found: Result, title: str, truth: frozenset[str] | None) -> str:
-    """Return the predicted land covers, compared with the label if there is one, as HTML."""
+    """Return the predicted land covers and, apart from them, the reference label, as HTML."""
     who = html.escape(title)
     if found.quality.abstained:
         return f"<p><b>{who} predicts no land cover here</b>, for the reason above.</p>"
@@ -129,25 +127,27 @@ def verdict(found: Result, title: str, truth: frozenset[str] | None) -> str:
         head = f"<b>{who} finds {len(named)} land cover{'s' * (len(named) > 1)}:</b>"
     items = [
         f"<li>{theme.swatch(BY_NAME[score.label].hex)} <b>{score.label}</b>, "
-        f"{score.probability:.0%}{_certainty(score)}{_agrees(score.label, truth)}</li>"
+        f"{score.probability:.0%}</li>"
         for score in named
     ]
-    missed = sorted((truth or frozenset()) - {score.label for score in named})
-    tail = (
-        f"<p>In the label of this place, but not found: {'; '.join(missed)}.</p>" if missed else ""
-    )
+    tail = "" if truth is None else f"<p>{compared(found, truth)}</p>"
     return f'<p>{head}</p><ul class="landcover-verdict">{"".join(items)}</ul>{tail}'
 
 
-def _certainty(score: LabelScore) -> str:
-    label = decision_goal.CERTAINTY_LABELS[score.certainty]
-    return f" {label}" if label else ""
-
-
-def _agrees(label: str, truth: frozenset[str] | None) -> str:
-    if truth is None:
-        return ""
-    return " (✓ in the label)" if label in truth else " (✗ not in the label)"
+def compared(found: Result, truth: frozenset[str]) -> str:
+    """Compare the predicted land covers with the reference label, in one or two sentences."""
+    named = {score.label for score in found.prediction.predicted}
+    if named == truth:
+        return "The reference label of this place names the same."
+    parts = [
+        f"{what}: {'; '.join(sorted(labels))}."
+        for what, labels in (
+            ("In the reference label of this place, but not found", truth - named),
+            ("Found, but not in the reference label", named - truth),
+        )
+        if labels
+    ]
+    return " ".join(parts)
 
 
 def training_note(sample: Sample, card: Card) -> str:

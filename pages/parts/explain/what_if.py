@@ -12,7 +12,6 @@ from landcover.core.bands import COMPOSITES
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
-from landcover.trust.verdict import DECISION_LABELS
 from pages.parts.explain import computation, what_if_controls
 from pages.parts.explain.choose import word
 from pages.parts.explain.computation import Failed, Request, Subject
@@ -98,7 +97,7 @@ def _show_outcome(outcome: WhatIf, judged: Verdict, found: Result) -> None:
         st.image(theme.png(outcome.patch.image(COMPOSITES[0]), 2), width="stretch")
     with right:
         st.markdown(theme.literal(sentence(outcome)))
-        head, icon = DECISION_LABELS[judged.decision], verdict_banner.ICONS[judged.decision]
+        head, icon = judged.label, verdict_banner.ICONS[judged.decision]
         same = judged.decision == found.verdict.decision
         st.markdown(
             f"{icon} {'Still: ' if same else 'Now: '}**{head}.** {theme.literal(judged.reason)}"

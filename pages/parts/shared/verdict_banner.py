@@ -1,4 +1,4 @@
-"""Show whether a prediction is reliable: the verdict of all checks."""
+"""Show which land covers are there and whether to rely on it: the headline and the checks."""
 
 from __future__ import annotations
 
@@ -8,28 +8,41 @@ import streamlit as st
 
 from landcover.core.errors import LandcoverError, ModelMismatch
 from landcover.trust.verdict import DECISION_LABELS
+from landcover.trust.wording import headline, next_step
 from pages.parts.shared import theme
 
 if TYPE_CHECKING:
+    from landcover.trust.result import Result
     from landcover.trust.verdict import Decision, Verdict
 
 ICONS: Final[dict[Decision, str]] = {
     "answer": ":material/check_circle:",
     "warn": ":material/warning:",
     "cannot tell": ":material/block:",
+    "unchecked": ":material/help:",
 }
 """An icon for each decision, so that colour is never the only sign."""
 
 
-def show(judged: Verdict) -> None:
-    """Show the decision with its reason, and in an expander the other findings and skipped checks.
+def show(found: Result) -> None:
+    """Show the headline with the reason and what to do next, then the other findings.
+
+    Only a prediction for which all checks were made and passed is green. If some could not be
+    made, they are listed in the open.
 
     Args:
-        judged: the verdict on one patch or picture.
+        found: prediction and verdict for one patch or picture.
     """
-    box = {"answer": st.success, "warn": st.warning, "cannot tell": st.error}[judged.decision]
-    head = DECISION_LABELS[judged.decision]
-    box(f"**{head}.** {theme.literal(judged.reason)}", icon=ICONS[judged.decision])
+    judged = found.verdict
+    boxes = {"answer": st.success, "warn": st.warning, "cannot tell": st.error}
+    partly = judged.decision == "answer" and bool(judged.unchecked)
+    box = st.info if partly else boxes.get(judged.decision, st.info)
+    text = f"{theme.literal(judged.reason)} {next_step(judged)}".rstrip()
+    icon = ICONS["unchecked"] if partly else ICONS[judged.decision]
+    box(f"**{theme.literal(headline(found.prediction, judged))}** {text}", icon=icon)
+    if partly:
+        st.caption("  \n".join(map(theme.literal, judged.unchecked)))
+        return
     more = further(judged)
     if more:
         label = f"Other findings and skipped checks ({len(more)})"

@@ -11,7 +11,7 @@ import pytest
 
 from landcover.core.errors import CorruptModel
 from landcover.models import registry
-from landcover.trust import assessment, files, pixel_checks, quality
+from landcover.trust import answer_checks, assessment, files, pixel_checks, quality
 from landcover.trust.bench import records
 from landcover.trust.bench.records import MIXTURES, ORDERS, RiskCurve
 from tests.support.verdict_file import HASH, figures
@@ -65,7 +65,8 @@ def test_test_patches_are_optional(tmp_path: Path) -> None:
 
 def test_every_check_has_a_description() -> None:
     sources = [
-        Path(module.__file__ or "").read_text() for module in (pixel_checks, quality, assessment)
+        Path(module.__file__ or "").read_text()
+        for module in (pixel_checks, quality, assessment, answer_checks)
     ]
     described = {*records.PIXEL_CHECKS, *records.OTHER_CHECKS}
     for name in described:
