@@ -96,7 +96,7 @@ def fetch(
         FetchError: the archive cannot be reached or its response is invalid.
     """
     day = _day(near) if isinstance(near, str) else near
-    return archives.fetch_best(catalog, archives.SceneQuery.around(lat, lon, day=day))
+    return archives.fetch_best(catalog, archives.usual_query(catalog, lat, lon, day))
 
 
 def load_model(name_or_path: str | Path | None = None, device: str = "auto") -> Classifier:

@@ -36,7 +36,12 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         commands, "search", "list the passes over a place, with the best one marked"
     )
     search.add_argument("place", metavar="LAT,LON", help="such as 48.21,16.37, in degrees (WGS 84)")
-    search.add_argument("--from", dest="start", metavar="D", help="first day, YYYY-MM-DD")
+    search.add_argument(
+        "--from",
+        dest="start",
+        metavar="D",
+        help="first day, YYYY-MM-DD (default: 180 days ago, or in your own catalogue the first)",
+    )
     search.add_argument("--to", dest="end", metavar="D", help="last day, YYYY-MM-DD")
     search.add_argument("--near", metavar="D", help="preferred day (default: the last)")
     search.add_argument("--months", metavar="M,M,…", help="accepted months, such as 6,7,8")
@@ -81,8 +86,9 @@ def fetch_place(place: tuple[float, float], options: argparse.Namespace, report:
     from landcover.stac import catalog  # noqa: PLC0415 - slow to import
 
     day = _day(options.date, "--date") if options.date else None
-    query = catalog.SceneQuery.around(*place, day=day)
-    return catalog.fetch_best(_catalog(options), query, report=report)
+    name = _catalog(options)
+    query = catalog.usual_query(name, *place, day)
+    return catalog.fetch_best(name, query, report=report)
 
 
 def _add_catalog(parser: argparse.ArgumentParser) -> None:
@@ -103,8 +109,8 @@ def _catalog(options: argparse.Namespace) -> str:
 def _search(options: argparse.Namespace) -> int:
     from landcover.stac import catalog  # noqa: PLC0415
 
-    query = _query(options)
     name = _catalog(options)
+    query = _query(options, name)
     with progress.show() as report:
         result = catalog.find(name, query, report=report)
     print(
@@ -115,14 +121,14 @@ def _search(options: argparse.Namespace) -> int:
     return 0
 
 
-def _query(options: argparse.Namespace) -> SceneQuery:
+def _query(options: argparse.Namespace, name: str) -> SceneQuery:
     from landcover.io import sources  # noqa: PLC0415
-    from landcover.stac.catalog import SceneQuery  # noqa: PLC0415
+    from landcover.stac.catalog import SceneQuery, usual_query  # noqa: PLC0415
 
     place = sources.parse_place(options.place.strip())
     if place is None:
         raise BadInput(f"'{options.place[:60]}' is not a place: give LAT,LON such as 48.21,16.37.")
-    default = SceneQuery.around(*place)
+    default = usual_query(name, *place)
     end = _day(options.end, "--to") if options.end else default.end
     start = _day(options.start, "--from") if options.start else min(default.start, end)
     return SceneQuery(

@@ -92,6 +92,17 @@ class SceneQuery:
             latitude=latitude, longitude=longitude, start=start, end=max(start, end), near=day
         )
 
+    @classmethod
+    def anytime(cls, latitude: float, longitude: float) -> SceneQuery:
+        """Query for a place on any day since the launch of Sentinel-2A, the newest preferred."""
+        today = datetime.now(UTC).date()
+        return cls(latitude=latitude, longitude=longitude, start=FIRST_LIGHT.date(), end=today)
+
+    @property
+    def any_day(self) -> bool:
+        """Whether all days up to the last one are acceptable."""
+        return self.start <= FIRST_LIGHT.date() and not self.months
+
     @property
     def best_day(self) -> date:
         """The preferred day."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -55,6 +56,7 @@ __all__ = [
     "fetch_best",
     "find",
     "preview_more",
+    "usual_query",
 ]
 
 HIDDEN: Final = sorted(SCL_NODATA | SCL_SHADOW | SCL_CLOUD)
@@ -91,8 +93,33 @@ def find(
         answer = search_archive(row, area, query, cache=disk.default(), cancel=cancel)
     scenes = of_level(list(answer.scenes), "L2A")
     candidates = tuple(_passes(scenes, query))
-    found = SearchResult(candidates=candidates, best=None, reason="", notes=_notes(answer))
+    notes = _notes(answer)
+    if answer.moved:
+        moved = _moved(answer.moved, Path(name))
+        if not candidates:
+            return SearchResult(candidates=(), best=None, reason=moved, notes=notes)
+        notes = (*notes, moved)
+    found = SearchResult(candidates=candidates, best=None, reason="", notes=notes)
     return preview_more(found, query, report=report, cancel=cancel)
+
+
+def usual_query(
+    name: str, latitude: float, longitude: float, day: date | None = None
+) -> SceneQuery:
+    """Query for a place if the user names no first and last day.
+
+    An archive is searched near the preferred day, or for the latest imagery; the user's own
+    catalogue is searched completely, because it has few scenes of a place.
+
+    Args:
+        name: as for :func:`find`.
+        latitude: WGS 84 degrees.
+        longitude: WGS 84 degrees.
+        day: the preferred day; None for the newest.
+    """
+    if name in CATALOGUES:
+        return SceneQuery.around(latitude, longitude, day=day)
+    return replace(SceneQuery.anytime(latitude, longitude), near=day)
 
 
 def preview_more(
@@ -237,6 +264,14 @@ def _notes(answer: SceneList) -> tuple[str, ...]:
             f"{count} scene{'s' * (count > 1)} left out, the first because: {answer.unusable[0]}"
         )
     return tuple(notes)
+
+
+def _moved(count: int, path: Path) -> str:
+    files = f"{count} scene{'s' * (count > 1)} of this place"
+    return (
+        f"Files of {files} are no longer where '{shown(path.name)}' says: move them back, or index "
+        "their folder again."
+    )
 
 
 async def _previews(

@@ -64,20 +64,20 @@ def choose(
 ) -> SearchResult:
     """Choose the candidate that is clear over the square and nearest to the preferred day."""
     if not candidates:
-        return SearchResult(
-            candidates=(),
-            best=None,
-            reason=f"No scene shows this place from {query.start} to {query.end}: widen the dates, "
-            "or choose another catalogue.",
-            notes=notes,
+        nothing = (
+            "No scene of this catalogue shows this place: choose another catalogue or place."
+            if query.any_day
+            else f"No scene shows this place from {query.start} to {query.end}: widen the dates, "
+            "or choose another catalogue."
         )
+        return SearchResult(candidates=(), best=None, reason=nothing, notes=notes)
     checked = [i for i, candidate in enumerate(candidates) if candidate.preview is not None]
     day = query.best_day
     if not checked:
         best = min(range(len(candidates)), key=lambda i: _days(candidates[i], day))
         reason = (
-            "The catalogue has no scene classification here, so cloud is not known: this is the "
-            f"pass nearest to {_day_text(day)}."
+            "The catalogue has no scene classification here, so cloud is not known: this is "
+            f"{_preferred(query)} of {_count(len(candidates), len(candidates), 'pass')}."
         )
         return SearchResult(candidates=tuple(candidates), best=best, reason=reason, notes=notes)
     clear = [i for i in checked if _clear(candidates[i], query)]
@@ -87,8 +87,7 @@ def choose(
         assert preview is not None
         reason = (
             f"Clear over this square ({_percent(preview.cloud + preview.shadow)} cloud and shadow) "
-            f"and the nearest of these to {_day_text(day)}, "
-            f"of {_count(len(checked), len(candidates))}."
+            f"and {_preferred(query)} of {_count(len(checked), len(candidates))}."
         )
     else:
         best = min(checked, key=lambda i: (_hidden(candidates[i]), _days(candidates[i], day)))
@@ -97,7 +96,8 @@ def choose(
         reason = (
             f"None of {_count(len(checked), len(candidates))} is clear enough here: this one hides "
             f"least ({_percent(preview.cloud + preview.shadow)} cloud and shadow, "
-            f"{_percent(preview.nodata)} no data); widen the dates for a better one."
+            f"{_percent(preview.nodata)} no data)"
+            + ("." if query.any_day else "; widen the dates for a better one.")
         )
     return SearchResult(candidates=tuple(candidates), best=best, reason=reason, notes=notes)
 
@@ -119,6 +119,10 @@ def _days(candidate: Candidate, day: date) -> int:
     return abs((candidate.acquired.date() - day).days)
 
 
+def _preferred(query: SceneQuery) -> str:
+    return "the newest" if query.near is None else f"the nearest to {_day_text(query.near)}"
+
+
 def _day_text(day: date) -> str:
     return f"{day:%d %B %Y}".lstrip("0")
 
@@ -127,6 +131,6 @@ def _percent(value: float) -> str:
     return f"{value:.0%}" if value >= 0.01 or value == 0 else "under 1%"
 
 
-def _count(checked: int, total: int) -> str:
-    passes = f"{checked} checked pass{'es' * (checked != 1)}"
+def _count(checked: int, total: int, what: str = "checked pass") -> str:
+    passes = f"{checked} {what}{'es' * (checked != 1)}"
     return passes if checked == total else f"{passes} ({total} found)"

@@ -13,7 +13,7 @@ from landcover.net.hosts import allowed, host_of
 from landcover.stac.archives import Catalogue
 from landcover.stac.harmonise import Claims
 
-__all__ = ["Layout", "Scene", "local_scene", "of_level", "rings_of", "scene_of"]
+__all__ = ["EXTRAS", "Layout", "Scene", "local_scene", "of_level", "rings_of", "scene_of"]
 
 Layout = Literal["bands", "patch", "stack"]
 """One file per band; the files of a BigEarthNet patch; one file with all bands."""
@@ -22,6 +22,9 @@ _UTM: Final = re.compile(r"^(?:EPSG:)?(32[67](?:0[1-9]|[1-5][0-9]|60))$")
 _BASELINE: Final = re.compile(r"^[0-9]{2}\.[0-9]{2}$")
 _TILE: Final = re.compile(r"(?<![A-Z0-9])(?:MGRS-|T)?([0-9]{2}[C-X][A-Z]{2})(?![A-Z0-9])")
 _PLAIN: Final = re.compile(r"[^\w.+:\-]")
+
+EXTRAS: Final = frozenset({"SCL", "visual", "TCI"})
+"""Assets that a scene can lack: the scene classification and pictures for display."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +128,7 @@ def local_scene(item: object, catalogue: str) -> Scene:
         catalogue=catalogue,
         acquired=found.acquired(),
         footprint=found.footprint(),
-        bands={k: p for k, p in paths.items() if p and k not in {"SCL", "visual", "TCI"}},
+        bands={k: p for k, p in paths.items() if p and k not in EXTRAS},
         crs=found.crs(None),
         scl=paths.get("SCL"),
         visual=paths.get("visual"),

@@ -20,7 +20,7 @@ from landcover.net.hosts import allowed
 from landcover.net.http import redirect_target
 from landcover.stac.archives import Catalogue
 from landcover.stac.candidates import SceneQuery
-from landcover.stac.scene import Scene, local_scene, scene_of
+from landcover.stac.scene import EXTRAS, Scene, local_scene, scene_of
 
 __all__ = [
     "DEADLINE_S",
@@ -54,11 +54,13 @@ class SceneList:
     Attributes:
         scenes: usable scenes of any level.
         unusable: why other scenes cannot be used, a sentence each.
+        moved: number of scenes in the user's own catalogue whose files are not where it says.
         asked: time of the search if the archive cannot be reached and the answer is cached.
     """
 
     scenes: tuple[Scene, ...]
     unusable: tuple[str, ...] = ()
+    moved: int = 0
     asked: datetime | None = None
 
 
@@ -116,12 +118,14 @@ def search_local(path: Path, area: Mapping[str, Any], query: SceneQuery) -> Scen
     Raises:
         BadInput: the file is not a catalogue.
     """
-    from landcover.stac.local_catalog import LocalCatalogue  # noqa: PLC0415 - loads slowly
+    from landcover.stac.local_catalog import MISSING, LocalCatalogue  # noqa: PLC0415 - loads slowly
 
     start, end = _span(query.start, query.end)
     items = LocalCatalogue.open(path).search(area, start, end, MAX_ITEMS)
-    scenes, unusable = _scenes(items, lambda item: local_scene(item, str(path)))
-    return SceneList(scenes=_wanted(scenes, query), unusable=unusable)
+    there = [item for item in items if EXTRAS.issuperset(item["properties"].get(MISSING, ()))]
+    scenes, unusable = _scenes(there, lambda item: local_scene(item, str(path)))
+    wanted = _wanted(scenes, query)
+    return SceneList(scenes=wanted, unusable=unusable, moved=len(items) - len(there))
 
 
 def _span(start: date, end: date) -> tuple[datetime, datetime]:

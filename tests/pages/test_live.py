@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from landcover.core.errors import BadInput, FetchError
 from landcover.core.progress import Progress, Report, check
 from landcover.core.window import Window
+from landcover.io.names import FIRST_LIGHT
 from landcover.io.samples import native
 from landcover.stac.candidates import Candidate, Preview, SearchResult
 from landcover.stac.index import build
@@ -159,7 +160,10 @@ def test_the_passes_stay_if_a_download_fails(
     wide(page)
     assert len(page.error) == 1
     assert "Passes over this place" in headings(page)
-    assert {"Search Planetary Computer (Microsoft)", "Upload a file"} <= set(labels(page))
+    ways_out = {"Try again", "Search Planetary Computer (Microsoft)", "Upload a file"}
+    assert ways_out <= set(labels(page))
+    # More dates do not help against a failure of the network.
+    assert "Search a whole year" not in labels(page)
     # The message is about this place only.
     page.selectbox(key="classify_sample").select("finland-lake").run()
     assert not page.error
@@ -179,6 +183,9 @@ def test_a_catalogue_that_fails_leads_to_another(
     stac["earth-search"].fault("*", Fault(kind="html"))
     at(page, archive, "gap")
     wide(page)
+    assert "Earth Search" in page.error[0].value
+    press(page, "Try again")
+    settle(page)
     assert "Earth Search" in page.error[0].value
     press(page, "Search Planetary Computer")
     settle(page)
@@ -224,8 +231,12 @@ def test_own_catalogue_is_searched_without_a_network(page: AppTest, tmp_path: Pa
     (longitude,), (latitude,) = warp(sample.crs, "EPSG:4326", [west + 600], [north - 600])[:2]
     go(page, latitude, longitude)
     choice_of = next(box for box in page.selectbox if box.label == "Catalogue")
-    choice_of.select(live.OWN)
-    fetch(page, date(2017, 1, 1), date(2017, 12, 31))
+    assert not any(field.label.startswith("File of your own") for field in page.text_input)
+    choice_of.select(live.OWN).run()
+    # The whole catalogue is searched unless the user names dates.
+    assert page.date_input[0].value[0] == FIRST_LIGHT.date()
+    press(page, FETCH)
+    settle(page)
     assert "file of your own catalogue is missing" in page.error[0].value
     path = next(field for field in page.text_input if field.label.startswith("File of your own"))
     path.input(str(tmp_path / "missing.parquet"))

@@ -286,7 +286,7 @@ def test_the_clear_pass_nearest_to_the_preferred_day_is_best(
     assert result.best is not None
     best = result.candidates[result.best].acquired.date()
     assert best == min(clear, key=lambda day: abs((day - near).days))
-    assert f"the nearest of these to {near.day} {near:%B %Y}, of 4 checked passes" in result.reason
+    assert f"the nearest to {near.day} {near:%B %Y} of 4 checked passes" in result.reason
     assert ("under 1%" in result.reason) == (0 < cloud[best] < 0.01)
 
 

@@ -727,3 +727,47 @@ def test_footprints_keep_their_area_at_the_antimeridian(
     assert -180 <= east <= 180
     assert (south, north) == pytest.approx((latitude, latitude + height), abs=1e-6)
     assert (west > east) == (len(parts) == 2)
+
+
+def stacks_over_years(folder: Path) -> tuple[Path, tuple[float, float]]:
+    """A catalogue of one place in 2016, 2018 and 2020, and the place."""
+    for year in (2016, 2018, 2020):
+        path = write_stack(folder / "in" / f"S2_{year}-06-01.tif")
+    out = folder / "mine.parquet"
+    build(folder / "in", out)
+    return out, read_stack(path, path.name).centre
+
+
+def test_without_dates_the_whole_catalogue_is_searched(tmp_path: Path) -> None:
+    out, place = stacks_over_years(tmp_path)
+    query = catalog.usual_query(str(out), *place)
+    found = catalog.find(str(out), query)
+    assert [one.acquired.year for one in found.candidates] == [2020, 2018, 2016]
+    assert found.best == 0
+    assert found.reason.endswith("this is the newest of 3 passes.")
+    near = catalog.usual_query(str(out), *place, date(2017, 1, 1))
+    patch = catalog.fetch_best(str(out), near)
+    assert patch.acquired is not None
+    assert patch.acquired.year == 2016
+    elsewhere = catalog.find(str(out), catalog.usual_query(str(out), -10.0, 20.0))
+    assert elsewhere.reason == (
+        "No scene of this catalogue shows this place: choose another catalogue or place."
+    )
+
+
+def test_scenes_that_moved_are_one_sentence(tmp_path: Path) -> None:
+    out, place = stacks_over_years(tmp_path)
+    query = catalog.usual_query(str(out), *place)
+    (tmp_path / "in" / "S2_2020-06-01.tif").rename(tmp_path / "gone.tif")
+    found = catalog.find(str(out), query)
+    assert [one.acquired.year for one in found.candidates] == [2018, 2016]
+    (note,) = found.notes
+    assert note == (
+        "Files of 1 scene of this place are no longer where 'mine.parquet' says: move them back, "
+        "or index their folder again."
+    )
+    (tmp_path / "in").rename(tmp_path / "elsewhere")
+    found = catalog.find(str(out), query)
+    assert found.best is None
+    assert found.reason.startswith("Files of 3 scenes of this place are no longer where")
+    assert found.notes == ()

@@ -65,8 +65,8 @@ def test_without_classifications_the_nearest_pass_is_best() -> None:
     )
     assert result.best == 1
     assert result.reason == (
-        "The catalogue has no scene classification here, so cloud is not known: this is the pass "
-        "nearest to 8 June 2022."
+        "The catalogue has no scene classification here, so cloud is not known: this is the "
+        "nearest to 8 June 2022 of 2 passes."
     )
 
 
@@ -76,34 +76,25 @@ def test_without_classifications_the_nearest_pass_is_best() -> None:
         (
             {28: CLEAR, 20: CLEAR},
             0,
-            (
-                "Clear over this square (0% cloud and shadow) and the nearest of these to 30 June 2022, "
-                "of 2 checked passes."
-            ),
+            ("Clear over this square (0% cloud and shadow) and the newest of 2 checked passes."),
         ),
         (
             {28: cloudy(0.2), 20: cloudy(0.004), 4: None},
             1,
             (
-                "Clear over this square (under 1% cloud and shadow) and the nearest of these to "
-                "30 June 2022, of 2 checked passes (3 found)."
+                "Clear over this square (under 1% cloud and shadow) and the newest of "
+                "2 checked passes (3 found)."
             ),
         ),
         (
             {28: cloudy(0.05, shadow=0.06), 20: cloudy(0.04, shadow=0.05)},
             1,
-            (
-                "Clear over this square (9% cloud and shadow) and the nearest of these to 30 June 2022, "
-                "of 2 checked passes."
-            ),
+            ("Clear over this square (9% cloud and shadow) and the newest of 2 checked passes."),
         ),
         (
             {28: cloudy(0, nodata=0.02), 20: cloudy(0, nodata=0.01)},
             1,
-            (
-                "Clear over this square (0% cloud and shadow) and the nearest of these to 30 June 2022, "
-                "of 2 checked passes."
-            ),
+            ("Clear over this square (0% cloud and shadow) and the newest of 2 checked passes."),
         ),
         (
             {28: cloudy(0.9), 20: cloudy(0.3, shadow=0.1), 9: cloudy(0, nodata=0.5)},

@@ -80,7 +80,7 @@ def show_search(chosen: choice.Chosen, place: choice.Place) -> None:
         st.info(theme.literal(search.result.reason), icon=":material/event_busy:")
         _notes(search)
     if failed or empty:
-        _suggestions(place)
+        _suggestions(place, failed=failed)
     _form(place)
     if search is not None and not empty:
         _passes(chosen, search)
@@ -176,18 +176,22 @@ def _form(place: choice.Place) -> None:
     today = datetime.now(UTC).date()
     kept = _kept()
     names = [*CATALOGUES, OWN]
+    # Outside the form, so that the fields follow the catalogue at once.
+    name = st.selectbox(
+        "Catalogue", names, index=names.index(kept.name), format_func=_catalogue_title
+    )
+    days = (kept.start, kept.end) if name == kept.name else _usual_days(name)
     with st.form("classify_live_form", border=True):
-        name = st.selectbox(
-            "Catalogue", names, index=names.index(kept.name), format_func=_catalogue_title
-        )
-        path = st.text_input(
-            "File of your own catalogue",
-            kept.path,
-            placeholder="only for “Your own catalogue”; made by landcover index",
-        )
+        path = kept.path
+        if name == OWN:
+            path = st.text_input(
+                "File of your own catalogue",
+                kept.path,
+                placeholder="made by landcover index, such as /data/mine.parquet",
+            )
         span = st.date_input(
             "First and last day",
-            (kept.start, kept.end),
+            days,
             min_value=FIRST_LIGHT.date(),
             max_value=today,
         )
@@ -219,8 +223,15 @@ def _kept() -> Form:
     kept = st.session_state.get("classify_live_kept")
     if isinstance(kept, Form):
         return kept
+    name = next(iter(CATALOGUES))
+    start, end = _usual_days(name)
+    return Form(name=name, start=start, end=end)
+
+
+def _usual_days(name: str) -> tuple[date, date]:
+    """Return first and last day of a search: the user's own catalogue is searched completely."""
     today = datetime.now(UTC).date()
-    return Form(name=next(iter(CATALOGUES)), start=today - timedelta(days=DAYS), end=today)
+    return FIRST_LIGHT.date() if name == OWN else today - timedelta(days=DAYS), today
 
 
 def _catalogue_title(name: str) -> str:
@@ -230,13 +241,24 @@ def _catalogue_title(name: str) -> str:
     return f"{row.title} (needs keys)" if row.needs else row.title
 
 
-def _suggestions(place: choice.Place) -> None:
-    """Show buttons for what to try next; the other values of the form are kept."""
+def _suggestions(place: choice.Place, *, failed: bool) -> None:
+    """Show buttons for what to try next; the other values of the form are kept.
+
+    A search that failed can be repeated; more dates help only where it found nothing.
+    """
     form, busy = _kept(), searches.running() is not None
     earlier = max(FIRST_LIGHT.date(), form.end - timedelta(days=YEAR))
     other = next(n for n, row in CATALOGUES.items() if not row.needs and n != form.name)
     with st.container(horizontal=True, key="classify_live_ways_out"):
-        if earlier < form.start:
+        if failed:
+            st.button(
+                "Try again",
+                key="classify_live_again",
+                on_click=_ask,
+                args=(form, place),
+                disabled=busy,
+            )
+        elif earlier < form.start:
             st.button(
                 "Search a whole year",
                 key="classify_live_year",
@@ -248,7 +270,7 @@ def _suggestions(place: choice.Place) -> None:
             f"Search {CATALOGUES[other].title}",
             key="classify_live_other",
             on_click=_ask,
-            args=(replace(form, name=other), place),
+            args=(_with_catalogue(form, other), place),
             disabled=busy,
         )
         st.button(
@@ -257,6 +279,12 @@ def _suggestions(place: choice.Place) -> None:
             on_click=choice.open_tab,
             args=(UPLOAD_TAB,),
         )
+
+
+def _with_catalogue(form: Form, name: str) -> Form:
+    """Return the form with another catalogue; dates of the user's own one are not kept."""
+    start, end = _usual_days(name) if form.name == OWN else (form.start, form.end)
+    return replace(form, name=name, start=start, end=end)
 
 
 def _progress() -> None:
