@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 
-from landcover.core.bands import BAND_NAMES
-from landcover.stac.catalog import CATALOGUES, HIDDEN
+from landcover.core.bands import BAND_NAMES, SCL_HIDDEN
+from landcover.stac.catalog import CATALOGUES
 from tests.live import stac_server
 from tests.live.archive import RESOLUTION, Archive, build
 from tests.live.granules import PLACES, Granule, Place
@@ -188,7 +188,9 @@ class Bench:
 
     def _verify(self, name: str, numbers: npt.NDArray[np.uint16], place: str) -> None:
         expected = self.archive.expected(place)
-        hidden = np.isin(self.archive.classes(place), HIDDEN).repeat(2, axis=0).repeat(2, axis=1)
+        hidden = (
+            np.isin(self.archive.classes(place), SCL_HIDDEN).repeat(2, axis=0).repeat(2, axis=1)
+        )
         for index, band in enumerate(BAND_NAMES):
             times = RESOLUTION[band] // 10
             truth = expected[band].repeat(times, axis=0).repeat(times, axis=1)

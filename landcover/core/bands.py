@@ -27,6 +27,7 @@ __all__ = [
     "RGB",
     "RGB_BANDS",
     "SCL_CLOUD",
+    "SCL_HIDDEN",
     "SCL_NODATA",
     "SCL_SHADOW",
     "SCL_SNOW",
@@ -83,6 +84,8 @@ SCL_NODATA: Final[frozenset[int]] = frozenset({0, 1})
 SCL_SHADOW: Final[frozenset[int]] = frozenset({3})
 SCL_CLOUD: Final[frozenset[int]] = frozenset({8, 9, 10})
 SCL_SNOW: Final[frozenset[int]] = frozenset({11})
+SCL_HIDDEN: Final[tuple[int, ...]] = tuple(sorted(SCL_NODATA | SCL_SHADOW | SCL_CLOUD))
+"""Classes of pixels whose ground cannot be seen."""
 """Classes of Level-2A's scene classification (ESA, Level-2A algorithm theoretical basis): no
 data and saturated or defective; cloud shadow; cloud of medium and high probability and thin
 cirrus; snow or ice."""

@@ -1,7 +1,7 @@
-"""Untrusted zip archives: one stack, or the band files of one patch.
+"""Untrusted zip archives, whose members are read like the files of a folder.
 
-Nothing is unpacked to disk, so the path of a member has no effect. Sizes are limited while
-reading, whatever the archive states.
+Nothing is unpacked to a place that a member's path names. Sizes are limited while reading,
+whatever the archive states.
 """
 
 from __future__ import annotations
@@ -9,23 +9,26 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections import defaultdict
-from pathlib import PurePosixPath
-from typing import Final
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import IO, Final
 
 from landcover.core.errors import BadInput
-from landcover.core.raster import Raster
-from landcover.core.window import Cut
-from landcover.io.band_files import LABELS_SUFFIX, MAX_BAND_BYTES, native_of, to_patch
-from landcover.io.guard import FILE, MAX_FILE_BYTES, named, shown
-from landcover.io.names import band_of_file
-from landcover.io.stack import read_stack
+from landcover.io.guard import FILE, JP2_MAGIC, MAX_FILE_BYTES, head_of, named, shown
+from landcover.io.layouts.tree import Listing, RasterSource
 
-__all__ = ["MAGIC", "MAX_MEMBERS", "STACK_SUFFIXES", "ZIP_ERRORS", "read_zip"]
+__all__ = ["COMPRESSIONS", "MAX_MEMBERS", "MAX_UNPACKED", "ZIP_ERRORS", "Zip", "is_zip"]
 
-MAGIC: Final = b"PK\x03\x04"
+_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
+"""First bytes of a zip with members, and of an empty one."""
 MAX_MEMBERS: Final = 1000
-STACK_SUFFIXES: Final = (".tif", ".tiff", ".jp2")  # JPEG 2000 is refused with its own message
+MAX_UNPACKED: Final = 4_000_000_000
+"""Maximum bytes that are unpacked from one zip, one member at a time; a product has 1 GB."""
+_CHUNK: Final = 1_000_000
 COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Compressions that are read; others are rare, and their decoders are harder to limit."""
 ZIP_ERRORS: Final = (
@@ -41,74 +44,136 @@ ZIP_ERRORS: Final = (
 """What a damaged or encrypted zip raises, depending on the position of the damage."""
 
 
-def read_zip(data: bytes, name: str, cut: Cut | None = None) -> Raster:
-    """Read a zip that holds one stack, or one BigEarthNet patch folder.
+def is_zip(source: Path | bytes) -> bool:
+    """Whether a file is a zip, decided by its first bytes."""
+    return head_of(source).startswith(_MAGIC)
 
-    Args:
-        data: the zip.
+
+@dataclass(eq=False)
+class Zip:
+    """A zip as a tree of files. It is opened for each file, so that none is left open.
+
+    Attributes:
+        source: the file, or its bytes.
         name: name of the zip in messages.
-        cut: the square to read; None for everything.
-
-    Raises:
-        BadInput: it is damaged, encrypted, compressed in another way than by deflate, too large,
-            or does not contain exactly one stack or patch.
     """
-    with named(name):
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                return _read(archive, name, cut)
-        # The error depends on which byte is damaged.
-        except ZIP_ERRORS:
+
+    source: Path | bytes
+    name: str
+    _unpacked: int = field(default=0, init=False, repr=False)
+
+    def listing(self, folder: str) -> Listing:
+        """As :meth:`landcover.io.layouts.tree.Tree.listing`.
+
+        Raises:
+            BadInput: the zip is damaged, or contains more than a thousand files.
+        """
+        inside = [path for path in self._members if _parent(path) == folder]
+        start = f"{folder}/" if folder else ""
+        below = {
+            path[len(start) :].split("/", 1)[0]
+            for path in self._members
+            if path.startswith(start) and "/" in path[len(start) :]
+        }
+        names = (PurePosixPath(path).name for path in inside)
+        return Listing(tuple(sorted(names)), tuple(sorted(below)))
+
+    def identity(self, folder: str) -> Hashable:
+        """The path itself."""
+        return folder
+
+    def read(self, file: str, limit: int) -> bytes:
+        """As :meth:`landcover.io.layouts.tree.Tree.read`."""
+        with self._opened(file, limit) as member:
+            return b"".join(member)
+
+    @contextmanager
+    def raster(self, file: str) -> Iterator[RasterSource]:
+        """As :meth:`landcover.io.layouts.tree.Tree.raster`.
+
+        A JPEG 2000 file in a zip on the user's own disk is unpacked to a temporary file, because
+        it is only read from there.
+        """
+        found: RasterSource
+        with ExitStack() as until_read:
+            with self._opened(file, MAX_FILE_BYTES) as member:
+                first = next(member, b"")
+                if first.startswith(JP2_MAGIC) and isinstance(self.source, Path):
+                    folder = until_read.enter_context(TemporaryDirectory(prefix="landcover-"))
+                    found = Path(folder) / "member.jp2"
+                    with found.open("wb") as copy:
+                        copy.write(first)
+                        copy.writelines(member)
+                else:
+                    found = b"".join((first, *member))
+            yield found
+
+    @cached_property
+    def _members(self) -> Mapping[str, str]:
+        """Path of each file of the user → its name in the archive."""
+        with self._errors(), zipfile.ZipFile(self._stream()) as archive:
+            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+        members = {path: name for name in names if (path := _path(name))}
+        if len(members) > MAX_MEMBERS:
             raise BadInput(
-                f"{FILE} is a damaged, encrypted or unsupported zip: pack it again with the usual "
-                "compression (deflate) and without a password."
-            ) from None
+                f"'{shown(self.name)}' contains {len(members):,} files, more than "
+                f"{MAX_MEMBERS:,}: unpack it and give the folder."
+            )
+        return members
+
+    @contextmanager
+    def _opened(self, file: str, limit: int) -> Iterator[Iterator[bytes]]:
+        """The bytes of a member in pieces, which may not exceed a limit together."""
+        if file not in self._members:
+            raise BadInput(f"'{shown(self.name)}' contains no file '{shown(file)}'.")
+        with self._errors(), zipfile.ZipFile(self._stream()) as archive:
+            info = archive.getinfo(self._members[file])
+            if info.compress_type not in COMPRESSIONS:
+                raise NotImplementedError(info.compress_type)
+            with archive.open(info) as member:
+                yield self._pieces(member, file, limit)
+
+    def _pieces(self, member: IO[bytes], file: str, limit: int) -> Iterator[bytes]:
+        size = 0
+        while piece := member.read(_CHUNK):
+            size += len(piece)
+            self._unpacked += len(piece)
+            if size > limit:
+                raise BadInput(
+                    f"'{shown(file)}' in {FILE} unpacks to more than {limit / 1e6:,.0f} MB: "
+                    "cut out the part that you need."
+                )
+            if self._unpacked > MAX_UNPACKED:
+                raise BadInput(
+                    f"{FILE} unpacks to more than {MAX_UNPACKED / 1e6:,.0f} MB: unpack it and give "
+                    "the folder."
+                )
+            yield piece
+
+    def _stream(self) -> Path | IO[bytes]:
+        return io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        with named(self.name):
+            try:
+                yield
+            except BadInput:
+                raise
+            # The error depends on which byte is damaged.
+            except ZIP_ERRORS:
+                raise BadInput(
+                    f"{FILE} is a damaged, encrypted or unsupported zip: pack it again with the "
+                    "usual compression (deflate) and without a password."
+                ) from None
 
 
-def _read(archive: zipfile.ZipFile, name: str, cut: Cut | None) -> Raster:
-    members = [i for i in archive.infolist() if not i.is_dir() and _is_user_file(i.filename)]
-    if len(members) > MAX_MEMBERS:
-        raise BadInput(f"{FILE} contains {len(members)} files: pack one patch or one stack.")
-    patches: dict[str, list[zipfile.ZipInfo]] = defaultdict(list)
-    stacks = []
-    for info in members:
-        path = PurePosixPath(info.filename)
-        if band_of_file(path.name) or path.name.endswith(LABELS_SUFFIX):
-            patches[str(path.parent)].append(info)
-        elif path.suffix.lower() in STACK_SUFFIXES:
-            stacks.append(info)
-    # A single file is a stack, even if its name ends like that of a band file.
-    if not stacks and len(members) == 1 and patches:
-        stacks, patches = next(iter(patches.values())), {}
-    if len(patches) + len(stacks) != 1:
-        content = f"{len(patches)} patch folders and {len(stacks)} stacks"
-        raise BadInput(
-            f"{FILE} contains {content if patches or stacks else 'no raster file'}: "
-            "pack one GeoTIFF stack, or the twelve band files of one BigEarthNet patch."
-        )
-    if stacks:
-        return read_stack(_bytes(archive, stacks[0], MAX_FILE_BYTES), stacks[0].filename, cut)
-    ((folder, infos),) = patches.items()
-    label = PurePosixPath(folder).name or PurePosixPath(name).stem
-    files = [(shown(i.filename), _bytes(archive, i, MAX_BAND_BYTES)) for i in infos]
-    patch = to_patch(native_of(files, label), name)
-    return patch if cut is None else patch.cut(cut)
+def _path(name: str) -> str:
+    """Path of a member in the tree; empty for hidden files of an operating system."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in {"", ".", ".."}]
+    hidden = not parts or "__MACOSX" in parts or any(part.startswith(".") for part in parts)
+    return "" if hidden else "/".join(parts)
 
 
-def _is_user_file(path: str) -> bool:
-    """Whether a member is a file of the user, not a hidden file of an operating system."""
-    parts = PurePosixPath(path).parts
-    return bool(parts) and "__MACOSX" not in parts and not parts[-1].startswith(".")
-
-
-def _bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
-    if info.compress_type not in COMPRESSIONS:
-        raise NotImplementedError(info.compress_type)
-    with archive.open(info) as member:
-        data = member.read(limit + 1)
-    if len(data) > limit:
-        raise BadInput(
-            f"'{shown(info.filename)}' in {FILE} unpacks to more than "
-            f"{limit / 1e6:,.0f} MB: cut out the part that you need."
-        )
-    return data
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]

@@ -28,10 +28,8 @@ __all__ = [
     "RESAMPLING",
     "Native",
     "NumberArray",
-    "common_name",
+    "is_patch",
     "native_of",
-    "read_band_files",
-    "read_folder",
     "read_native",
     "to_patch",
 ]
@@ -109,6 +107,24 @@ def native_of(files: Sequence[tuple[str, bytes]], name: str) -> Native:
         return _native(files, name)
 
 
+def is_patch(files: Sequence[tuple[str, bytes]]) -> bool:
+    """Whether twelve band files have the sizes and types of a BigEarthNet patch.
+
+    Args:
+        files: name and bytes of each.
+    """
+    bands = {band: data for name, data in files if (band := band_of_file(name)) is not None}
+    if set(bands) != set(BAND_NAMES):
+        return False
+    try:
+        for band, data in bands.items():
+            with open_raster(data) as file:
+                _check_band(file.header, band)
+    except BadInput:
+        return False
+    return True
+
+
 def _native(files: Sequence[tuple[str, bytes]], name: str) -> Native:
     bands = _by_band(files)
     pixels: dict[str, npt.NDArray[Any]] = {}
@@ -170,31 +186,6 @@ def to_patch(native: Native, source: str) -> Raster:
             notes=(f"CORINE labels: {'; '.join(native.corine)}",) if native.corine else (),
         ),
     )
-
-
-def read_folder(path: Path) -> Raster:
-    """Read a BigEarthNet v1 or v2 patch folder as reflectance on the 10 m grid.
-
-    Raises:
-        BadInput: as :func:`read_native`, or no pixel has data.
-    """
-    return to_patch(read_native(path), path.name)
-
-
-def read_band_files(files: Sequence[tuple[str, bytes]]) -> Raster:
-    """Read the band files of one BigEarthNet patch, given as names and bytes.
-
-    Raises:
-        BadInput: as :func:`read_native`, or no pixel has data.
-    """
-    name = common_name([name for name, _ in files])
-    return to_patch(native_of(files, name), name)
-
-
-def common_name(names: Sequence[str]) -> str:
-    """The part that the names of band files share, which is the patch's id."""
-    stems = {shown(name).rsplit("_", 1)[0] for name in names if band_of_file(name)}
-    return stems.pop() if len(stems) == 1 else "the band files"
 
 
 def _is_part(name: str) -> bool:

@@ -6,8 +6,9 @@ To support another kind of source, write its reader and add a row to :data:`READ
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -15,12 +16,12 @@ from landcover.core.errors import BadInput
 from landcover.core.place import parse_place
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
-from landcover.io import archive, samples
-from landcover.io.band_files import read_band_files, read_folder
-from landcover.io.guard import head_of, read_file, shown
+from landcover.io import samples, search
+from landcover.io.guard import shown
 from landcover.io.images import LEVEL, is_picture, read_picture
-from landcover.io.names import band_of_file
+from landcover.io.products import read_bands, read_safe
 from landcover.io.samples import Sample, read_sample, sample_at
+from landcover.io.search import Source
 from landcover.io.stack import read_stack
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "Reader",
     "Sample",
     "Source",
+    "expand",
+    "expand_upload",
     "level_of",
     "parse_place",
     "read",
@@ -41,45 +44,12 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """A user's input before it is read: a path, or files in memory.
-
-    Attributes:
-        name: name in the provenance and in messages.
-        path: of an existing file or folder; None if the files are in memory.
-        files: name and bytes of each file in memory.
-    """
-
-    name: str
-    path: Path | None = None
-    files: tuple[tuple[str, bytes], ...] = ()
-
-    @property
-    def one(self) -> Path | bytes:
-        """The single file, as a path or bytes."""
-        return self.path if self.path is not None else self.files[0][1]
-
-    def bytes(self) -> bytes:
-        """The bytes of the single file.
-
-        Raises:
-            BadInput: it is larger than 1 GB, or not readable.
-        """
-        return read_file(self.path) if self.path is not None else self.files[0][1]
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether it is a folder on disk."""
-        return self.path is not None and self.path.is_dir()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Reader:
     """A reader for one kind of source.
 
     Attributes:
         kind: name of the kind.
-        recognises: whether a source is of this kind, by its first bytes or file names.
+        recognises: whether a source is of this kind, by the names or first bytes of its files.
         read: reads a square, or everything for None.
         level: product level of the models that classify such sources.
     """
@@ -90,64 +60,87 @@ class Reader:
     level: str = "L2A"
 
 
-def _is_safe(source: Source) -> bool:
-    path = source.path
-    if path is None or not path.is_dir():
-        return False
-    return path.name.upper().endswith(".SAFE") or next(path.glob("MTD_MSI*.xml"), None) is not None
+def _is_picture(source: Source) -> bool:
+    with source.tree.raster(source.file) as file:
+        return is_picture(file)
 
 
-def _read_safe(source: Source, cut: Cut | None) -> Raster:
+def _read_picture(source: Source, cut: Cut | None) -> Raster:
+    with source.tree.raster(source.file) as file:
+        return read_picture(file, source.name, cut)
+
+
+def _read_stack(source: Source, cut: Cut | None) -> Raster:
+    with source.tree.raster(source.file) as file:
+        return read_stack(file, source.name, cut)
+
+
+def _refuse_zip(source: Source, cut: Cut | None) -> Raster:
     del cut
+    search.zip_of(source).listing("")  # a damaged zip has its own message
     raise BadInput(
-        f"'{shown(source.name)}' is a SAFE product, which this version cannot read yet: "
-        "export its twelve Level-2A bands at 10 m as one GeoTIFF."
+        f"'{shown(source.name)}' contains no raster file: pack GeoTIFF stacks, pictures, band "
+        "files or a SAFE product."
     )
 
 
-def _read_patch(source: Source, cut: Cut | None) -> Raster:
-    patch = read_folder(source.path) if source.path is not None else read_band_files(source.files)
-    return patch if cut is None else patch.cut(cut)
-
-
-def _is_zip(source: Source) -> bool:
-    named_zip = source.path is not None and source.path.suffix.lower() == ".zip"
-    return named_zip or head_of(source.one).startswith(archive.MAGIC)
-
-
 READERS: Final[tuple[Reader, ...]] = (
-    Reader(kind="SAFE product", recognises=_is_safe, read=_read_safe),
     Reader(
-        kind="BigEarthNet patch",
-        recognises=lambda source: source.is_folder or len(source.files) > 1,
-        read=_read_patch,
+        kind="SAFE product",
+        recognises=lambda source: source.found.kind == "safe",
+        read=read_safe,
+    ),
+    Reader(
+        kind="band files",
+        recognises=lambda source: source.found.kind in {"patch", "bands"},
+        read=read_bands,
     ),
     Reader(
         kind="zip",
-        recognises=_is_zip,
-        read=lambda source, cut: archive.read_zip(source.bytes(), source.name, cut),
+        recognises=lambda source: source.found.kind == "zip",
+        read=_refuse_zip,
     ),
-    Reader(
-        kind="picture",
-        recognises=lambda source: is_picture(source.one),
-        read=lambda source, cut: read_picture(source.one, source.name, cut),
-        level=LEVEL,
-    ),
-    Reader(
-        kind="stack",
-        recognises=lambda _: True,
-        read=lambda source, cut: read_stack(source.one, source.name, cut),
-    ),
+    Reader(kind="picture", recognises=_is_picture, read=_read_picture, level=LEVEL),
+    Reader(kind="stack", recognises=lambda _: True, read=_read_stack),
 )
-"""All readers; the first one that recognises a source reads it."""
+"""All readers; the first one that recognises a source reads it.
+
+Folders and zips are no kinds: :mod:`landcover.io.search` finds the sources in them, and a zip
+here is one in which nothing was found.
+"""
+
+
+def expand(source: str | Path) -> list[str]:
+    """List the sources in a folder or zip, each of which :func:`read` reads.
+
+    Args:
+        source: as for :func:`read`; a folder or zip may contain many sources, at any depth.
+
+    Returns:
+        Paths of stacks, pictures, SAFE products and folders with one set of band files, sorted by
+        folder; a source in a zip has its path there after that of the zip. Damaged files are
+        among them. A source that is neither folder nor zip is returned as it is.
+
+    Raises:
+        BadInput: a folder contains no source, or more than 100,000.
+    """
+    text = str(source)
+    found = None if text in samples.NAMES else search.at(text)
+    if found is None:
+        return [text]
+    addresses = [one.address for one in found]
+    if not addresses:
+        raise _nothing(text)
+    return addresses if len(addresses) > 1 or Path(text).is_dir() else [text]
 
 
 def read(source: str | Path, window: Cut | None = None) -> Raster:
     """Read any source of pixels.
 
     Args:
-        source: name of a sample, a GeoTIFF or JPEG 2000 stack, a colour picture, a zip, a
-            BigEarthNet patch folder, or ``LAT,LON``. Only existing files are opened; no other
+        source: name of a sample, a GeoTIFF or JPEG 2000 stack, a colour picture, a SAFE product,
+            a folder of band files, a folder or zip with one of these, an address that
+            :func:`expand` returned, or ``LAT,LON``. Only existing files are opened; no other
             text is passed to GDAL as a path.
         window: the square to read; only the parts of the file that it touches are read. None
             for everything, if it fits into memory.
@@ -161,9 +154,9 @@ def read(source: str | Path, window: Cut | None = None) -> Raster:
     text = str(source)
     if text in samples.NAMES:
         return _part_of(read_sample(text), window)
-    found = _source_at(source)
+    found = search.at(text)
     if found is not None:
-        return _read(found, window)
+        return _read(_only(found, text), window)
     place = parse_place(text)
     if place is not None:
         return _part_of(read_place(*place), window)
@@ -182,18 +175,42 @@ def level_of(source: str | Path) -> str:
         source: as for :func:`read`.
 
     Returns:
-        "RGB" for a colour picture, "L2A" for everything else, also for missing files.
+        "RGB" for a colour picture, "L2A" for everything else, also for what cannot be read.
     """
-    found = None if str(source) in samples.NAMES else _source_at(source)
-    return "L2A" if found is None else _reader_of(found).level
-
-
-def _source_at(source: str | Path) -> Source | None:
-    path = Path(source)
+    text = str(source)
+    found = None if text in samples.NAMES else search.at(text)
+    if found is None:
+        return "L2A"
     try:
-        return Source(name=path.name, path=path) if path.exists() else None
-    except (OSError, ValueError):  # a name that no file can have
-        return None
+        return _reader_of(_only(found, text)).level
+    except BadInput:
+        return "L2A"
+
+
+def _only(found: Iterator[Source], where: str) -> Source:
+    """The only source that was found in a folder, zip or upload.
+
+    Raises:
+        BadInput: there is none, or there are several.
+    """
+    first = list(islice(found, 2))
+    if len(first) > 1:
+        start = f"{Path(where)}/"
+        names = " and ".join(f"'{one.address.removeprefix(start)[:80]}'" for one in first)
+        raise BadInput(
+            f"'{shown(where)}' contains several scenes or pictures, such as {names}: give one of "
+            "them, or classify the entire folder or zip."
+        )
+    if not first:
+        raise _nothing(where)
+    return first[0]
+
+
+def _nothing(name: str) -> BadInput:
+    return BadInput(
+        f"'{shown(name)}' contains no stack, picture, SAFE product or band files: give a folder "
+        "with GeoTIFF files, or with a file for each band whose name says which (B01 to B12)."
+    )
 
 
 def _reader_of(source: Source) -> Reader:
@@ -224,21 +241,42 @@ def read_place(latitude: float, longitude: float) -> Raster:
     return read_sample(sample.name)
 
 
-def read_upload(files: Sequence[tuple[str, bytes]], window: Cut | None = None) -> Raster:
-    """Read uploaded files: one stack, picture or zip, or the band files of one patch.
+def expand_upload(files: Sequence[tuple[str, bytes]]) -> list[str]:
+    """List the sources in uploaded files, as :func:`expand` lists those of a folder.
+
+    Args:
+        files: name and bytes of each: stacks, pictures, zips, band files of scenes.
+
+    Raises:
+        BadInput: there is none.
+    """
+    addresses = [source.address for source in search.in_upload(files)] if files else []
+    if not addresses:
+        raise _no_image()
+    return addresses
+
+
+def _no_image() -> BadInput:
+    return BadInput(
+        "No image was given: choose a GeoTIFF stack, a picture, a zip or a file for each band."
+    )
+
+
+def read_upload(
+    files: Sequence[tuple[str, bytes]], window: Cut | None = None, *, address: str | None = None
+) -> Raster:
+    """Read a source in uploaded files: a stack, a picture, or the band files of one scene.
 
     Args:
         files: name and bytes of each.
         window: the square to read; None for everything, if it fits into memory.
+        address: which source, as :func:`expand_upload` returned it; None for the only one.
 
     Raises:
         BadInput: it is none of these, or cannot be used; the message says what to do.
     """
     if not files:
-        raise BadInput("No file was given: choose a GeoTIFF stack, a zip or twelve band files.")
-    if len(files) > 1 and not any(band_of_file(name) for name, _ in files):
-        raise BadInput(
-            f"{len(files)} files were given, and no name contains a band: give one stack at a "
-            "time, or the files …_B01.tif to …_B12.tif of one BigEarthNet patch."
-        )
-    return _read(Source(name=files[0][0], files=tuple(files)), window)
+        raise _no_image()
+    found = (s for s in search.in_upload(files) if address is None or s.address == address)
+    where = files[0][0] if len(files) == 1 else "the upload"
+    return _read(_only(found, where), window)

@@ -12,13 +12,12 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from threading import Event
-from typing import Final
 
 import numpy as np
 import shapely
 
 from landcover.core import progress
-from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, SCL_CLOUD, SCL_NODATA, SCL_SHADOW
+from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, SCL_HIDDEN
 from landcover.core.errors import BadInput, FetchError, LandcoverError, UnknownName
 from landcover.core.progress import Progress, Report
 from landcover.core.raster import ByteArray, Provenance, Raster
@@ -58,9 +57,6 @@ __all__ = [
     "preview_more",
     "usual_query",
 ]
-
-HIDDEN: Final = sorted(SCL_NODATA | SCL_SHADOW | SCL_CLOUD)
-"""Classes of the scene classification without visible ground: their pixels are not valid."""
 
 
 def find(
@@ -346,7 +342,7 @@ def _joined(
             f"The pass of {candidate.acquired:%Y-%m-%d} has no data in this square: choose "
             "another date."
         )
-    ground = filled & ~np.isin(scl, HIDDEN) if has_scl else filled
+    ground = filled & ~np.isin(scl, SCL_HIDDEN) if has_scl else filled
     reflectance[:, ~filled] = 0
     return Raster(
         data=np.where(ground, reflectance, np.float32(0)),

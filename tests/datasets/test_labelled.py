@@ -14,7 +14,7 @@ from landcover.core.errors import BadInput
 from landcover.core.progress import Progress
 from landcover.datasets import open_dataset
 from landcover.datasets.statistics import band_statistics
-from landcover.io.band_files import read_folder
+from landcover.io import sources
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 
 SPECS = tuple(
@@ -34,7 +34,7 @@ def test_a_store_holds_the_same_patches_as_their_folders(tree: Path) -> None:
     for row, record in enumerate(dataset.records("validation")):
         assert store.ids[row] == record.patch_id
         assert {CLASS_NAMES[k] for k in store.targets[row].nonzero().flatten()} == record.labels
-        patch = read_folder(record.folder)
+        patch = sources.read(record.folder)
         np.testing.assert_allclose(store.pixels([row])[0].numpy(), patch.data, atol=1e-6)
         assert patch.bands == BAND_NAMES
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from landcover.core.errors import BadInput, UnknownName
 from landcover.datasets.thumbnails import TRUE_COLOUR, open_thumbnails
-from landcover.io.band_files import read_folder
+from landcover.io import sources
 from tests.support.bigearthnet_tree import PRODUCT, PatchSpec, v2_id, write_v2
 
 SPECS = (PatchSpec(v2_id(0), ("Pastures",)), PatchSpec(v2_id(1), ("Mixed forest",), "test"))
@@ -23,7 +23,7 @@ def test_a_patch_of_bigearthnet_is_its_true_colour(tmp_path: Path) -> None:
     thumbnails = open_thumbnails("bigearthnet-v2", root)
     assert set(thumbnails.readers) == {spec.patch_id for spec in SPECS}
     picture = thumbnails.picture(v2_id(1))
-    patch = read_folder(root / "BigEarthNet-S2" / PRODUCT / v2_id(1))
+    patch = sources.read(root / "BigEarthNet-S2" / PRODUCT / v2_id(1))
     assert np.array_equal(picture, patch.image(TRUE_COLOUR))
 
 

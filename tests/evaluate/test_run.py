@@ -27,7 +27,7 @@ from landcover.evaluate.report_files import (
 from landcover.evaluate.report_metrics import Draws
 from landcover.evaluate.report_text import as_text
 from landcover.evaluate.run import evaluate
-from landcover.io.band_files import read_folder
+from landcover.io import sources
 from landcover.metrics.scores import CLASS_METRICS, METRICS, SUMMARY, decisions, overall
 from landcover.models import registry
 from landcover.models.model import Model, load_model
@@ -102,7 +102,7 @@ def test_the_predictions_equal_those_of_classify(
     result: Evaluation, dataset: Dataset, models: list[Model]
 ) -> None:
     for row, record in enumerate(dataset.records("test")):
-        said = models[0].predict(read_folder(record.folder))
+        said = models[0].predict(sources.read(record.folder))
         np.testing.assert_allclose(
             result.predictions.probability[row], [x.probability for x in said.labels], atol=1e-5
         )

@@ -15,8 +15,9 @@ from rasterio.io import MemoryFile
 
 from landcover.core.bands import BAND_NAMES, BANDS, BANDS_10M, BANDS_20M, BANDS_60M
 from landcover.core.errors import BadInput
-from landcover.io.archive import read_zip
-from landcover.io.band_files import read_band_files, read_folder, read_native
+from landcover.io import sources
+from landcover.io.archive import Zip
+from landcover.io.band_files import read_native
 
 NAME = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"
 WEST, NORTH = 331_200, 5_331_600
@@ -76,7 +77,7 @@ def test_native_grids(folder: Path) -> None:
 
 
 def test_a_folder_is_read_with_coarse_pixels_repeated(folder: Path) -> None:
-    native, patch = read_native(folder), read_folder(folder)
+    native, patch = read_native(folder), sources.read(folder)
     assert patch.data.shape == (12, 120, 120)
     expected = np.kron(native.g60[1], np.ones((6, 6))) / 1e4
     np.testing.assert_allclose(patch.band("B09"), expected, rtol=1e-6)
@@ -88,13 +89,16 @@ def test_a_folder_is_read_with_coarse_pixels_repeated(folder: Path) -> None:
 
 
 def test_uploaded_files_and_zips_give_the_same(folder: Path) -> None:
-    patch = read_folder(folder)
+    patch = sources.read(folder)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("__MACOSX/._B01.tif", b"noise")
         for name, data in FILES.values():
             archive.writestr(f"../up/{NAME}/{name}", data)
-    for other in (read_band_files(list(FILES.values())), read_zip(stream.getvalue(), "a.zip")):
+    for other in (
+        sources.read_upload(list(FILES.values())),
+        sources.read_upload([("a.zip", stream.getvalue())]),
+    ):
         np.testing.assert_array_equal(other.data, patch.data)
         assert other.transform == patch.transform
         assert other.acquired == patch.acquired
@@ -105,7 +109,7 @@ def test_labels_file_is_read(folder: Path) -> None:
     labels = folder / f"{NAME}_labels_metadata.json"
     labels.write_text('{"labels": ["Pastures"], "acquisition_date": "2017-06-13 10:10:31"}')
     assert read_native(folder).corine == ("Pastures",)
-    assert read_folder(folder).provenance.notes == ("CORINE labels: Pastures",)
+    assert sources.read(folder).provenance.notes == ("CORINE labels: Pastures",)
     for text in ("[" * 100_000, "{", "3"):
         labels.write_text(text)
         with pytest.raises(BadInput, match="The file of labels of"):
@@ -144,8 +148,8 @@ def test_other_folders_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="There is no folder"):
         read_native(tmp_path / "none")
     (tmp_path / "bare").mkdir()
-    with pytest.raises(BadInput, match="lacks band files"):
-        read_folder(tmp_path / "bare")
+    with pytest.raises(BadInput, match="'bare' contains no stack, picture, SAFE product or band"):
+        sources.read(tmp_path / "bare")
 
 
 def zipped(**files: bytes) -> bytes:
@@ -161,16 +165,25 @@ def zipped(**files: bytes) -> bytes:
     [
         (b"PK\x03\x04 and then nothing", "damaged, encrypted or unsupported zip"),
         (zipped(), "contains no raster file"),
-        (zipped(a=b"1", b=b"2"), "2 stacks"),
+        (
+            zipped(a=b"1", b=b"2"),
+            "'a.zip' contains several scenes or pictures, such as 'a.tif' and 'b.tif'",
+        ),
         (zipped(a=b"text"), "is not a raster"),
-        (zipped(a__x_B01=b"1", b__x_B01=b"2"), "2 patch folders"),
-        (zipped(x_B01=bytes(30_000_000), x_B02=b""), "unpacks to more than 2 MB"),
-        (zipped(x_B01=b"1", x_B02=b""), "lacks the bands"),
+        (zipped(a__x_B01=b"1", b__x_B01=b"2"), "such as 'a/x_B01.tif' and 'b/x_B01.tif'"),
+        (zipped(x_B01=bytes(30_000_000), x_B02=b""), "such as 'x_B01.tif' and 'x_B02.tif'"),
     ],
 )
 def test_other_zips_are_refused(data: bytes, words: str) -> None:
     with pytest.raises(BadInput, match=words):
-        read_zip(data, "a.zip")
+        sources.read_upload([("a.zip", data)])
+
+
+def test_members_of_zips_are_limited_while_they_are_read() -> None:
+    packed = Zip(zipped(a=bytes(30_000_000)), "a.zip")
+    assert packed.read("a.tif", 30_000_000) == bytes(30_000_000)
+    with pytest.raises(BadInput, match=r"^'a.tif' in 'a.zip' unpacks to more than 20 MB: cut"):
+        packed.read("a.tif", 20_000_000)
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
@@ -183,7 +196,7 @@ def test_zips_of_other_compressions_are_refused(kind: int, *, damaged: bool) -> 
     if damaged:
         data[40:60] = bytes(20)
     with pytest.raises(BadInput) as caught:
-        read_zip(bytes(data), "a.zip")
+        sources.read_upload([("a.zip", bytes(data))])
     assert str(caught.value) == (
         "'a.zip' is a damaged, encrypted or unsupported zip: pack it again with the usual "
         "compression (deflate) and without a password."
@@ -193,7 +206,7 @@ def test_zips_of_other_compressions_are_refused(kind: int, *, damaged: bool) -> 
 @pytest.mark.data
 def test_real_v2_patch(shared_data: Path) -> None:
     path = next((shared_data / "bigearthnet" / "BigEarthNet-S2").glob(f"*/{NAME}"))
-    patch = read_folder(path)
+    patch = sources.read(path)
     with rasterio.open(path / f"{NAME}_B05.tif") as raster:
         expected = raster.read(1).repeat(2, 0).repeat(2, 1) / 1e4
     np.testing.assert_allclose(patch.band("B05"), expected, rtol=1e-6)

@@ -20,7 +20,7 @@ from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core.errors import BadInput, Cancelled
 from landcover.core.progress import Progress
 from landcover.core.window import Cut
-from landcover.io.band_files import read_folder
+from landcover.io import sources
 from landcover.io.layouts.band_set import band_file
 from landcover.io.samples import native, sample_at
 from landcover.io.stack import read_stack
@@ -91,7 +91,7 @@ def test_all_real_patches_are_indexed(shared_data: Path, tmp_path: Path) -> None
     items = items_of(result.out)
     assert set(items) == set(folders)
     for name in sorted(folders)[::60]:
-        item, patch = items[name], read_folder(folders[name])
+        item, patch = items[name], sources.read(folders[name])
         lat, lon = patch.centre
         footprint = shapely.geometry.shape(item["geometry"])
         assert footprint.contains(shapely.Point(lon, lat))

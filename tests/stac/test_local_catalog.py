@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landcover.core.errors import BadInput
-from landcover.io.band_files import read_folder
+from landcover.io import sources
 from landcover.stac import local_catalog
 from landcover.stac.geoparquet import write
 from landcover.stac.index import build
@@ -79,7 +79,7 @@ def test_a_real_patch_is_found_at_its_place_and_time(shared_data: Path, tmp_path
     catalogue = LocalCatalogue.open(out)
     assert catalogue.count == len(list(root.glob("*/*")))
     for folder in sorted(root.glob("*/*"))[::80]:
-        patch = read_folder(folder)
+        patch = sources.read(folder)
         assert patch.acquired is not None
         lat, lon = patch.centre
         point = {"type": "Point", "coordinates": [lon, lat]}

@@ -11,7 +11,7 @@ import pytest
 from landcover.core.bands import BAND_NAMES
 from landcover.core.raster import Raster
 from landcover.core.window import grid
-from landcover.io.band_files import read_folder
+from landcover.io import sources
 from landcover.io.samples import NAMES, read_sample
 from landcover.io.scaling import darkest, looks_shifted
 from landcover.io.stack import read_stack
@@ -110,7 +110,7 @@ def test_false_alarms_on_bigearthnet(shared_data: Path) -> None:
     folders = sorted((shared_data / "bigearthnet" / "BigEarthNet-S2").glob("*/*"))
     alarms, dark = [], []
     for folder in folders:
-        patch = read_folder(folder)
+        patch = sources.read(folder)
         if quality_of(patch).warnings:
             alarms.append(folder.name)
         dark.append(darkest(patch.data.reshape(12, -1)))

@@ -12,7 +12,7 @@ from typing import Protocol
 from landcover.core.errors import BadInput
 from landcover.io.guard import read_file, shown
 
-__all__ = ["Disk", "Listing", "RasterSource", "Tree", "Uploaded", "join", "name_of", "too_large"]
+__all__ = ["Disk", "Listing", "RasterSource", "Tree", "Uploaded", "join", "name_of"]
 
 RasterSource = Path | bytes
 """What :func:`landcover.io.guard.open_raster` opens."""
@@ -75,13 +75,6 @@ def join(folder: str, name: str) -> str:
 def name_of(tree: Tree, folder: str) -> str:
     """The name of a folder of a tree."""
     return PurePosixPath(folder).name or tree.name
-
-
-def too_large(file: str, limit: int) -> BadInput:
-    """The error about a file that has too many bytes."""
-    return BadInput(
-        f"'{shown(file)}' has more than {limit / 1e6:,.0f} MB: cut out the part that you need."
-    )
 
 
 @dataclass(frozen=True)
@@ -151,7 +144,7 @@ class Uploaded:
         if data is None:
             raise BadInput(f"There is no file '{shown(file)}': upload it again.")
         if len(data) > limit:
-            raise too_large(file, limit)
+            raise BadInput(f"'{shown(file)}' is too large (over {limit / 1e6:,.0f} MB).")
         return data
 
     @contextmanager

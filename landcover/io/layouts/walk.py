@@ -33,7 +33,7 @@ class Find:
         folder: path of the folder in its tree; that of the product or patch itself.
         file: name of the file, or of the product's metadata file.
         bands: the set of band files.
-        alone: whether the folder has no other scene or picture (SAFE products and patches: True).
+        alone: whether nothing else was found in the folder, so that it has the folder's path.
     """
 
     kind: Kind
@@ -41,6 +41,11 @@ class Find:
     file: str = ""
     bands: BandSet | None = None
     alone: bool = True
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a single file."""
+        return self.kind in {"raster", "picture", "zip"}
 
 
 @dataclass(frozen=True, kw_only=True)
