@@ -62,7 +62,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
 def _classify(options: argparse.Namespace) -> int:
     if options.out is not None:
         output.check(options.out, _SUFFIXES)
-    sources = [source.strip() for source in options.sources]
+    sources = source_options.expand(options.sources)
     reports: list[ClassificationReport] = []
     try:
         failed = _all(sources, options, reports)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from landcover.report.classification import ClassificationReport, View
     from landcover.trust.result import Result
 
-__all__ = ["REQUESTED", "SOURCE_HELP", "Pixels", "add", "level_of", "read", "report_of"]
+__all__ = ["REQUESTED", "SOURCE_HELP", "Pixels", "add", "expand", "level_of", "read", "report_of"]
 
 REQUESTED: Final = "as asked for"
-SOURCE_HELP: Final = "a GeoTIFF or JP2 stack, a folder of band files, a sample's name, or LAT,LON"
+SOURCE_HELP: Final = (
+    "a GeoTIFF or JP2 stack, a picture, a SAFE product, a folder of band files, a folder or zip of "
+    "any of these, a sample's name, or LAT,LON"
+)
 WINDOW: Final = re.compile(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*")
 
 
@@ -49,6 +53,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--at", metavar="LAT,LON", help="the 1200 m window around that place")
     group.add_argument("--window", metavar="ROW,COL", help="the window with that upper left pixel")
     live.add_place_options(parser)
+
+
+def expand(names: Sequence[str]) -> list[str]:
+    """The sources that are named, with those in folders and zips of several."""
+    from landcover.io import sources  # noqa: PLC0415
+
+    found = []
+    for name in map(str.strip, names):
+        try:
+            found += sources.expand(name)
+        except BadInput:  # reading it reports why
+            found.append(name)
+    return found
 
 
 def level_of(source: str) -> str:
