@@ -7,7 +7,7 @@ from typing import Final
 
 from landcover.core.errors import BadInput
 
-__all__ = ["parse_place"]
+__all__ = ["parse_place", "wrap_longitude"]
 
 _NUMBER: Final = r"([+-]?\d+(?:\.\d+)?)\s*(?:°|deg)?"
 _PARTS: Final = r"(?:\s*(\d+(?:\.\d+)?)\s*['′’])?(?:\s*(\d+(?:\.\d+)?)\s*(?:[\"″”]|''))?"
@@ -20,6 +20,7 @@ def parse_place(text: str) -> tuple[float, float] | None:
 
     Reads ``48.2, 16.37``, ``48.2 16.37``, ``48.2N 16.37E``, ``16.37° E 48.2° N``,
     ``48°12'0"N 16°22'12"E`` and decimal commas if a semicolon or a space separates the numbers.
+    A longitude that a web map counted on beyond the date line is wrapped.
 
     Raises:
         BadInput: latitude or longitude is out of range, or both numbers are marked as
@@ -40,12 +41,17 @@ def parse_place(text: str) -> tuple[float, float] | None:
         )
     swapped = axis_a == "longitude" or axis_b == "latitude"
     latitude, longitude = (b, a) if swapped else (a, b)
-    if abs(latitude) > 90 or abs(longitude) > 180:
+    if abs(latitude) > 90 or abs(longitude) > 540:
         raise BadInput(
             f"'{text.strip()}' is nowhere on Earth: give a latitude from -90 to 90, "
             "then a longitude from -180 to 180."
         )
-    return latitude, longitude
+    return latitude, wrap_longitude(longitude)
+
+
+def wrap_longitude(longitude: float) -> float:
+    """A longitude from -180 to 180; web maps count on beyond the date line."""
+    return longitude if abs(longitude) <= 180 else (longitude + 180) % 360 - 180
 
 
 def _angle(groups: tuple[str | None, ...]) -> tuple[float, str | None]:

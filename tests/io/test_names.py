@@ -83,6 +83,13 @@ def test_signs_and_hemispheres() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "longitude"), [("0, 181", -179), ("0, 374", 14), ("0, -200", 160), ("0, 180", 180)]
+)
+def test_longitudes_are_wrapped_as_web_maps_count_them(text: str, longitude: float) -> None:
+    assert parse_place(text) == pytest.approx((0, longitude))
+
+
+@pytest.mark.parametrize(
     "text", ["", "Vienna", "48.2", "48.2, 16.37, 3", "a.tif", "4 8 2", "x" * 500]
 )
 def test_other_texts_are_not_places(text: str) -> None:
@@ -90,7 +97,7 @@ def test_other_texts_are_not_places(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("91, 0", "nowhere"), ("0, 181", "nowhere"), ("48N 16N", "two latitudes")]
+    ("text", "words"), [("91, 0", "nowhere"), ("0, 541", "nowhere"), ("48N 16N", "two latitudes")]
 )
 def test_impossible_places_are_refused(text: str, words: str) -> None:
     with pytest.raises(BadInput, match=words):
