@@ -96,4 +96,4 @@ live: $(VENV)/.app
 	$(BIN)/python -m tools.live_check
 
 clean:
-	rm -rf $(VENV) $(VENV)-stac $(VENV)-bench static/tiles build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-stac $(VENV)-bench static/tiles static/places build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

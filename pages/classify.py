@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from pages.parts.classify import chooser, live, pictures, result, searches
+from pages.parts.classify import chooser, live, pictures, place_search, result, searches, squares
 from pages.parts.classify import map as chart
 from pages.parts.shared import basemap, choice, entry, theme
 
@@ -16,16 +16,18 @@ def main() -> None:
         chart.restore_view()
     st.title("Which land covers are here?", anchor=False)
     st.markdown(
-        "Choose a place on the map, by coordinates or from a file. A neural network then predicts "
-        "which of 19 land covers a Sentinel-2 patch of 1200 m × 1200 m shows, with a probability "
-        "for each, whether the result is reliable, and which pixels led to it."
+        "Choose a place on the map, by name, by coordinates or from a file. A neural network then "
+        "predicts which of 19 land covers a Sentinel-2 patch of 1200 m × 1200 m shows, with a "
+        "probability for each, whether the result is reliable, and which pixels led to it."
     )
     left, right = st.columns([6, 5], gap="medium")
     with left:
+        place_search.show()
         background = _background()
         chart.show(background)
         if not background:
             st.caption(basemap.HOW_TO_GET)
+        squares.show_moves()
         chooser.show()
     chosen = choice.current()
     searches.running()  # stops a download for a place that the user has left
@@ -48,6 +50,7 @@ def main() -> None:
 
 @st.cache_resource
 def _background() -> bool:
+    basemap.write_places_if_missing()
     return basemap.unpack_if_missing()
 
 

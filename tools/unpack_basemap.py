@@ -1,4 +1,4 @@
-"""Unpack the map's offline background into static/tiles, as the app does when it starts."""
+"""Unpack the map's offline background into static/, as the app does when it starts."""
 
 from __future__ import annotations
 
@@ -14,3 +14,5 @@ if __name__ == "__main__":
         print(f"The offline background is in static/{basemap.TILES.name}.")
     else:
         print(basemap.HOW_TO_GET)
+    if basemap.write_places_if_missing():
+        print(f"The places of the map are in static/{basemap.PLACES.name}.")

@@ -11,7 +11,8 @@ from playwright.sync_api import FrameLocator, Locator, Page, expect
 from landcover.core.raster import Raster
 from landcover.io.samples import samples
 
-MAP_FRAME = "iframe[title='streamlit_folium.st_folium']"
+MAP_FRAME = "iframe[title='Map of places to classify']"
+SEARCH = "Place, or latitude and longitude"
 
 
 def open_app(page: Page, url: str) -> FrameLocator:

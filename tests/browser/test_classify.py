@@ -19,7 +19,17 @@ from tests.browser.conftest import serve
 pytestmark = pytest.mark.browser
 
 
-def test_opens_with_a_map_and_no_outside_requests(page: Page, app: str, outside: list[str]) -> None:
+def no_other_than_the_satellite_layer(outside: list[str]) -> bool:
+    """Whether only the map's own layer was tried; without a network, it is one request a map."""
+    return all("tiles.maps.eox.at" in url and url.endswith("/0/0/0.jpg") for url in outside)
+
+
+def test_opens_with_a_map_and_one_try_of_the_satellite_layer(
+    page: Page, app: str, outside: list[str]
+) -> None:
+    errors: list[str] = []
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
     frame = steps.open_app(page, app)
     box = frame.locator(".leaflet-container").bounding_box()
     assert box is not None
@@ -29,7 +39,19 @@ def test_opens_with_a_map_and_no_outside_requests(page: Page, app: str, outside:
     assert tile.evaluate("image => image.naturalWidth") == 256
     expect(frame.locator(".lc-pin")).to_have_count(len(samples()))
     expect(page.get_by_role("heading", name="Which land covers are here?")).to_be_visible()
-    assert outside == []
+    assert no_other_than_the_satellite_layer(outside)
+    assert len(outside) == 1
+    assert len(errors) == 1
+    # Nothing on the map is nameless.
+    for role, name in (
+        ("region", "Map"),
+        ("button", "Zoom in"),
+        ("button", "Zoom out"),
+        ("link", "Draw a rectangle"),
+        ("button", "Layers of the map"),
+        ("button", f"Choose {samples()[0].title}"),
+    ):
+        expect(frame.get_by_role(role, name=name)).to_have_count(1)  # type: ignore[arg-type]
 
 
 def test_click_on_a_sample_gives_covers_and_probabilities(
@@ -53,7 +75,7 @@ def test_click_on_a_sample_gives_covers_and_probabilities(
     expect(steps.heading(page, samples()[5].title)).to_be_visible()
     page.wait_for_timeout(1500)
     expect(steps.heading(page, samples()[5].title)).to_be_visible()
-    assert outside == []
+    assert no_other_than_the_satellite_layer(outside)
 
 
 def test_other_class_and_method_change_the_attribution(page: Page, app: str) -> None:
@@ -124,7 +146,9 @@ def test_click_elsewhere_explains_what_to_do(page: Page, app: str) -> None:
     chart = frame.locator(".leaflet-container")
     chart.click(position={"x": 60, "y": 250})
     expect(page.get_by_role("button", name="Fetch the best image")).to_be_visible()
-    expect(frame.locator(".lc-nowhere")).to_be_visible()
+    # The map goes to the square, which is drawn with its neighbours although there is no image.
+    expect(frame.locator("path.lc-square").last).to_be_visible()
+    expect(frame.locator("path.lc-neighbour")).to_have_count(8)
     page.get_by_role("button", name="Go to the nearest sample").click()
     expect(steps.verdict(page)).to_contain_text("%")
     # With this button the page is complete, and no button moves under the pointer.
@@ -151,10 +175,11 @@ def test_drawn_rectangle_chooses_the_sample_in_it(page: Page, app: str) -> None:
     expect(page.get_by_role("heading", name=samples()[3].title)).to_be_visible()
 
 
-def test_coordinates_work_and_invalid_ones_are_explained(page: Page, app: str) -> None:
-    steps.open_app(page, app)
-    page.get_by_role("tab", name="Coordinates").click()
-    box = page.get_by_role("textbox", name="Latitude and longitude")
+def test_places_are_found_and_invalid_ones_are_explained(
+    page: Page, app: str, outside: list[str]
+) -> None:
+    frame = steps.open_app(page, app)
+    box = page.get_by_role("textbox", name=steps.SEARCH)
     for text, said in (("over the hills", "is not a place"), ("95, 10", "nowhere on Earth")):
         box.fill(text)
         box.press("Enter")
@@ -163,6 +188,14 @@ def test_coordinates_work_and_invalid_ones_are_explained(page: Page, app: str) -
     box.press("Enter")
     expect(page.get_by_role("heading", name=samples()[3].title)).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
+    box.fill("Vienna")
+    box.press("Enter")
+    expect(page.get_by_text("48.2085° N, 16.3721° E")).to_be_visible()
+    # Close up, the map has names of places and what else is drawn without a network.
+    expect(frame.locator(".lc-label span").filter(has_text="Vienna")).to_be_visible()
+    page.get_by_role("button", name="East").click()
+    expect(page.get_by_text("48.2085° N, 16.3721° E")).to_have_count(0)
+    assert no_other_than_the_satellite_layer(outside)
 
 
 def test_everything_works_by_keyboard(page: Page, app: str) -> None:
@@ -221,10 +254,11 @@ def test_online_layers_are_requested_only_when_chosen(
     page: Page, app: str, outside: list[str]
 ) -> None:
     frame = steps.open_app(page, app)
-    assert outside == []
+    assert no_other_than_the_satellite_layer(outside)
+    outside.clear()
     # By keyboard: a menu opened by hovering closes when the page moves under the mouse.
-    frame.get_by_role("button", name="Layers").press("Enter")
-    frame.get_by_role("checkbox", name="OpenStreetMap, detailed (online)").press("Space")
+    frame.get_by_role("button", name="Layers of the map").press("Enter")
+    frame.get_by_role("checkbox", name="Streets: OpenStreetMap (online)").press("Space")
     page.wait_for_timeout(500)
     assert outside
     assert all("tile.openstreetmap.org" in url for url in outside)
@@ -252,7 +286,7 @@ def test_map_draws_below_a_base_path(page: Page, app_below_a_path: str, outside:
     frame = steps.open_app(page, f"{app_below_a_path}/land/cover/")
     steps.click_sample(page, frame, 4)
     expect(steps.verdict(page)).to_contain_text("%")
-    assert outside == []
+    assert no_other_than_the_satellite_layer(outside)
 
 
 @pytest.fixture

@@ -32,8 +32,7 @@ def live_app(
 def ask(page: Page, archive: Archive, place: str, first: str, last: str) -> None:
     """Go to a place by its coordinates and type the dates, such as 2020/01/31."""
     spot = archive.places[place]
-    page.get_by_role("tab", name="Coordinates").click()
-    field = page.get_by_role("textbox", name="Latitude and longitude")
+    field = page.get_by_role("textbox", name=steps.SEARCH)
     field.fill(f"{spot.lat}, {spot.lon}")
     field.press("Enter")
     expect(page.get_by_role("button", name=FETCH)).to_be_visible()

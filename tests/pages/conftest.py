@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
+from streamlit.testing.v1 import AppTest
+
+from pages.parts.classify import map as chart
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,3 +26,32 @@ def components_found_once() -> Iterator[None]:
         scan = cache(manifest_scanner.scan_component_manifests)
         patched.setattr(manifest_scanner, "scan_component_manifests", scan)
         yield
+
+
+class MapStandIn:
+    """Stands in for the map's answers; AppTest has no browser to draw the map."""
+
+    def __init__(self) -> None:
+        self.answer: dict[str, Any] = {}
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, _chart: object, **arguments: Any) -> dict[str, Any]:
+        self.calls.append(arguments)
+        return self.answer
+
+
+@pytest.fixture
+def browser_map(monkeypatch: pytest.MonkeyPatch) -> MapStandIn:
+    stand_in = MapStandIn()
+    monkeypatch.setattr(chart, "st_folium", stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def page(browser_map: MapStandIn) -> Iterator[AppTest]:  # noqa: ARG001 - it must be in place first
+    test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60)
+    test.session_state["app_page"] = "by itself"
+    test.run()
+    assert not test.exception
+    yield test
+    assert not test.exception

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from landcover.trust.wording import outcome
 from pages.parts.classify import attribution, decision_goal, pictures, probabilities, result
 from pages.parts.classify import map as chart
 from pages.parts.shared import basemap, choice, loaded_models, theme
+from tests.pages.conftest import MapStandIn
 from tests.support.colour_pictures import pixels
 from tests.support.tiny import (
     NAME,
@@ -36,35 +36,6 @@ from tests.support.tiny import (
 from tests.support.tiny_pictures import tiny_picture_model
 
 ROOT = Path(__file__).parents[2]
-
-
-class MapStandIn:
-    """Stands in for the map's answers; AppTest has no browser to draw the map."""
-
-    def __init__(self) -> None:
-        self.answer: dict[str, Any] = {}
-        self.calls: list[dict[str, Any]] = []
-
-    def __call__(self, _chart: object, **arguments: Any) -> dict[str, Any]:
-        self.calls.append(arguments)
-        return self.answer
-
-
-@pytest.fixture
-def browser_map(monkeypatch: pytest.MonkeyPatch) -> MapStandIn:
-    stand_in = MapStandIn()
-    monkeypatch.setattr(chart, "st_folium", stand_in)
-    return stand_in
-
-
-@pytest.fixture
-def page(browser_map: MapStandIn) -> Iterator[AppTest]:  # noqa: ARG001 - it must be in place first
-    test = AppTest.from_file(str(ROOT / "pages" / "classify.py"), default_timeout=60)
-    test.session_state["app_page"] = "by itself"
-    test.run()
-    assert not test.exception
-    yield test
-    assert not test.exception
 
 
 def headings(test: AppTest) -> list[str]:
@@ -143,8 +114,7 @@ def test_place_without_picture_is_explained(page: AppTest, browser_map: MapStand
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "Enter latitude and longitude"),
-        ("nowhere", "is not a place"),
+        ("", "Enter the name of a place"),
         ("91 0", "nowhere on Earth"),
     ],
 )

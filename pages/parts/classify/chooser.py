@@ -13,7 +13,6 @@ from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.images import SUFFIXES
 from landcover.io.samples import read_sample, samples
-from landcover.io.sources import parse_place
 from pages.parts.classify import live
 from pages.parts.shared import choice, theme
 
@@ -24,7 +23,7 @@ GRID_STEP: Final = 6
 
 
 def show() -> None:
-    """Show the history buttons, the current error, and the three forms."""
+    """Show the history buttons, the current error, and the two forms."""
     _history_buttons()
     # These containers are always there: if the tabs below moved, they would be reset.
     with st.container(key="classify_failure"):
@@ -34,15 +33,13 @@ def show() -> None:
         _window()
     opened, turn = choice.tab()
     # A new key opens the tab that a button requested.
-    by_name, by_place, by_file = st.tabs(
-        ["Labelled sample", "Coordinates", live.UPLOAD_TAB],
+    by_name, by_file = st.tabs(
+        ["Labelled sample", live.UPLOAD_TAB],
         default=opened,
         key=f"classify_tabs_{turn}",
     )
     with by_name:
         _sample()
-    with by_place:
-        _coordinates()
     with by_file:
         _upload()
 
@@ -130,39 +127,6 @@ def _sample_chosen() -> None:
     name = st.session_state["classify_sample"]
     if name:
         choice.choose(choice.Chosen(sample=name))
-
-
-def _coordinates() -> None:
-    with st.form(f"classify_coordinates_{choice.form_round()}", border=False):
-        text = st.text_input(
-            "Latitude and longitude",
-            placeholder="48.2223, 13.7209",
-            key=f"classify_place_{choice.form_round()}",
-            help="Degrees, north and east positive. 48°13'20\"N 13°43'15\"E works too.",
-        )
-        if st.form_submit_button("Go there", key="classify_go"):
-            _go(text)
-            st.rerun()
-
-
-def _go(text: str) -> None:
-    try:
-        place = parse_place(text)
-    except LandcoverError as error:
-        choice.fail(str(error))
-        return
-    if place is None:
-        shown = text.strip()[:40]
-        choice.fail(
-            f"'{shown}' is not a place. Enter latitude and longitude in degrees, "
-            "such as 48.2223, 13.7209."
-            if shown
-            else "Enter latitude and longitude in degrees, such as 48.2223, 13.7209."
-        )
-        return
-    choice.choose_place(*place)
-    if (chosen := choice.current()) and chosen.bare_place:
-        choice.move_map(place, 7)
 
 
 def _upload() -> None:

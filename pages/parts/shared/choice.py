@@ -314,6 +314,12 @@ def move_map(centre: Place, zoom: float) -> None:
     st.session_state["classify_view"] = View(centre, zoom, view().turn + 1)
 
 
+def last_zoom() -> float:
+    """Return the zoom at which the user last saw the map."""
+    last = st.session_state.get("classify_last_view")
+    return float(last[1]) if last is not None else view().zoom
+
+
 def show_overview() -> None:
     """Move the map to the view at which it opened."""
     move_map(*OVERVIEW)
