@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 
 from landcover.core.threads import configure_threads
-from pages.parts.shared import entry
+from pages.parts.shared import entry, naming, theme, url_state
 
 configure_threads()
 
@@ -40,12 +40,18 @@ PAGES: Final = {
         "models.py": "Models",
     }.items()
 }
+requested = st.session_state.pop(entry.REQUESTED, "")
+if not requested:
+    url_state.begin()
 page = st.navigation(list(PAGES.values()), position="top")
-requested = PAGES.get(st.session_state.pop(entry.REQUESTED, ""), page)
-if requested is not page:
-    st.switch_page(requested)
+if requested:
+    st.switch_page(PAGES.get(requested, page), query_params=url_state.query())
 st.html(STYLE)
 # The Classify page must know when it is opened again: its map component then starts over.
 st.session_state["app_entered"] = st.session_state.get("app_page") != page.title
 st.session_state["app_page"] = page.title
+st.set_page_config(page_title=naming.tab_title(page.title))
+problems = st.container()
 page.run()
+for sentence in url_state.notices():
+    problems.warning(theme.literal(sentence), icon=":material/link_off:")

@@ -35,6 +35,8 @@ def main() -> None:
     with right:
         if chosen is None:
             chooser.gallery()
+        elif chosen.missing is not None:
+            chooser.missing_file(chosen.missing)
         elif chosen.bare_place is not None:
             chooser.no_picture(chosen, chosen.bare_place)
         elif picture is not None:

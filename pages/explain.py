@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
-from pages.parts.classify import pictures, result
+from pages.parts.classify import live, pictures, result, searches
 from pages.parts.explain import bands, choose, computation, maps, neighbours, place, what_if
 from pages.parts.explain.computation import Request
 from pages.parts.shared import choice, entry, loaded_models, theme, verdict_banner
@@ -24,13 +25,17 @@ def main() -> None:
         "See which pixels and bands are evidence for or against a land cover, whether these maps "
         "can be trusted, which training patches look similar, and what would change the result."
     )
+    waiting = choice.current()
+    if waiting is not None and waiting.is_waiting:
+        _fetch(waiting)
+        return
     left, right = st.columns([5, 6], gap="medium")
     with left:
         chosen, subject = place.choose()
         name = place.model_for(subject.pixels)
-    aim = str(st.session_state.get("classify_aim", "f1"))
     if name is None:
         return
+    aim = result.aim_of(name)
     found = loaded_models.predict(name, chosen.key, subject.pixels, aim)
     with left:
         st.caption(place.where(subject.pixels))
@@ -45,6 +50,24 @@ def main() -> None:
         )
         return
     _deep(name, chosen, subject, found, aim)
+
+
+def _fetch(chosen: choice.Chosen) -> None:
+    """Get the pixels that the address of the page asks for."""
+    searches.running()  # stops a download for a place that the user has left
+    if chosen.scene is not None:
+        live.show_linked(chosen.scene)
+    else:
+        st.info(
+            f"This address shows the file “{theme.literal(chosen.missing or '')}”, which an "
+            "address cannot contain. Upload it on the Classify page, and come back to this page.",
+            icon=":material/upload_file:",
+        )
+    st.page_link(
+        Path(__file__).with_name("classify.py"),
+        label="Go to Classify",
+        icon=":material/arrow_back:",
+    )
 
 
 def _deep(

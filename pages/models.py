@@ -93,6 +93,8 @@ def _split(names: list[str]) -> data.Split | None:
         options,
         "models_split",
         lambda option: f"{option[0]}, split {option[1]}",
+        field="split",
+        text="/".join,
     )
 
 
@@ -100,10 +102,18 @@ def _split(names: list[str]) -> data.Split | None:
 def _one(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Split | None) -> None:
     st.subheader("One model", anchor=False)
     known = {entry.name: entry for entry in found if entry.report or data.suits(entry, found)}
-    name = show.pick("Model", list(known), "models_one", lambda option: known[option].card.title)
+    name = show.pick(
+        "Model",
+        list(known),
+        "models_one",
+        lambda option: known[option].card.title,
+        field="model",
+    )
     entry, report = known[name], known[name].report
     hidden = SEVERAL_LABELS if report is not None and report.exclusive else frozenset()
-    view = show.switch("View", [view for view in VIEWS if view not in hidden], "models_view")
+    view = show.switch(
+        "View", [view for view in VIEWS if view not in hidden], "models_view", field="view"
+    )
     if view in OF_CARD:
         OF_CARD[view](entry)
     elif view == CURVES and rows and data.ready(found):

@@ -17,11 +17,12 @@ from landcover.io import samples
 from landcover.io.images import picture_of
 from landcover.models import registry
 from landcover.models.model import load_model
+from landcover.models.thresholds import DEFAULT_AIM
 from landcover.trust.result import Result, predict
 from landcover.trust.wording import outcome
 from pages.parts.classify import attribution, decision_goal, pictures, probabilities, result
 from pages.parts.classify import map as chart
-from pages.parts.shared import basemap, choice, loaded_models, theme
+from pages.parts.shared import basemap, choice, loaded_models, shown, theme
 from tests.pages.conftest import MapStandIn
 from tests.support.colour_pictures import pixels
 from tests.support.tiny import (
@@ -240,7 +241,11 @@ def aiming_page(
 
 
 def current_aim(test: AppTest) -> str:
-    return str(test.session_state["classify_aim"])
+    return (
+        test.session_state[shown.KEY].aim or DEFAULT_AIM
+        if shown.KEY in test.session_state
+        else DEFAULT_AIM
+    )
 
 
 def test_the_aim_is_chosen_and_kept(aiming_page: AppTest) -> None:

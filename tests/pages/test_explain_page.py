@@ -137,30 +137,29 @@ def test_a_choice_that_is_no_longer_held_gives_a_sample(page: AppTest) -> None:
     assert page.selectbox(key="explain_place").value == samples.samples()[0].name
 
 
-def test_up_to_four_classes_are_compared_and_none_means_the_first(page: AppTest) -> None:
-    key = f"explain_labels_sample:{samples.samples()[0].name}_one"
-    box = page.multiselect(key=key)
+def test_up_to_four_classes_are_compared_and_none_means_the_usual_ones(page: AppTest) -> None:
+    box = page.multiselect(key="explain_labels")
+    usual = list(box.value)
     assert box.proto.max_selections == choose.MOST
     finished(box.set_value(list(CLASS_NAMES[:4])).run())
     for label in CLASS_NAMES[:4]:
         assert BY_NAME[label].short in markdown(page)
     assert "All maps share this scale" in captions(page)
-    finished(page.multiselect(key=key).set_value([]).run())
+    finished(page.multiselect(key="explain_labels").set_value([]).run())
+    assert page.multiselect(key="explain_labels").value == usual
     assert labels(page)
 
 
 def test_two_models_have_their_own_scales_and_files(page: AppTest) -> None:
-    page.session_state["explain_side"] = "Two models"
-    finished(page.run())
+    finished(page.segmented_control(key="explain_side").set_value("Two models").run())
     assert "All maps share this scale" not in captions(page)
     assert labels(page)[:1] == ["Maps of Net one as PNG"]
     assert labels(page)[3:4] == ["Maps of Net two as PNG"]
 
 
 def test_methods_are_compared(page: AppTest) -> None:
-    page.session_state["explain_side"] = "Methods"
-    page.run()
-    page.multiselect(key="explain_methods_one").set_value(["grad-cam", "fine-cam"]).run()
+    page.segmented_control(key="explain_side").set_value("Methods").run()
+    page.multiselect(key="explain_methods").set_value(["grad-cam", "fine-cam"]).run()
     finished(page)
     for name in ("grad-cam", "fine-cam"):
         assert explanation.METHODS[name].title in markdown(page)
@@ -404,12 +403,12 @@ def test_methods_that_fail_the_randomisation_check_are_offered_on_request(
     test.session_state["app_page"] = "by itself"
     finished(test.run())
     assert page.title
-    box = test.selectbox(key="explain_method_one")
+    box = test.selectbox(key="explain_method")
     assert box.value == "occlusion"
     assert box.options == ["Occlusion (✓ faithful)"]
     assert "occlusion was measured" in captions(test)
     test.checkbox(key="explain_all_methods").check().run()
-    options = test.selectbox(key="explain_method_one").options
+    options = test.selectbox(key="explain_method").options
     assert "Grad-CAM (✗ not faithful)" in options
     assert "Integrated Gradients (not measured)" in options
 

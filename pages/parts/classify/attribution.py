@@ -14,6 +14,7 @@ from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation, maps
 from pages.parts.explain.computation import Request
+from pages.parts.models import charts
 from pages.parts.shared import loaded_models, theme
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
@@ -39,7 +40,7 @@ def show(name: str, key: str, patch: Raster, found: Result) -> None:
             "for it. Choose another model to see which pixels are evidence for a land cover."
         )
         return
-    label, method, opacity = _controls(name, key, found)
+    label, method, opacity = _controls(name, found)
     request = Request(
         kind="map", model=name, key=key, label=label, method=method, baseline=DEFAULT_BASELINE
     )
@@ -54,28 +55,30 @@ def show(name: str, key: str, patch: Raster, found: Result) -> None:
     _download(patch, found, explanation, opacity)
 
 
-def _controls(name: str, key: str, found: Result) -> tuple[str, str, float]:
+def _controls(name: str, found: Result) -> tuple[str, str, float]:
     """Return class, method and opacity (0 to 1) as the user sets them."""
     from landcover.explain.explanation import METHODS  # noqa: PLC0415 - loads torch
 
     ranked = sorted(found.prediction.labels, key=lambda score: -score.probability)
     chances = {score.label: score.probability for score in ranked}
-    label = st.selectbox(
+    label = charts.pick(
         "Land cover",
         list(chances),
-        format_func=lambda label: f"{_named(label)} ({chances[label]:.0%})",
-        # A new place starts with its most probable class.
-        key=f"classify_label_{key}_{found.prediction.model}",
+        "classify_label",
+        lambda label: f"{_named(label)} ({chances[label]:.0%})",
+        field="labels",
     )
     first, second = st.columns(2)
     known, names = choose.measured(name), choose.offered(name)
-    method = first.selectbox(
-        "Method",
-        names,
-        index=choose.best_index(known, names),
-        format_func=lambda method: f"{METHODS[method].title} ({choose.rating(known, method)})",
-        key=f"classify_method_{name}",
-    )
+    with first:
+        method = charts.pick(
+            "Method",
+            names,
+            "classify_method",
+            lambda method: f"{METHODS[method].title} ({choose.rating(known, method)})",
+            choose.best_index(known, names),
+            field="methods",
+        )
     opacity = second.slider(
         "Opacity of the colours", 0, 100, 80, 5, "%d %%", key="classify_opacity"
     )

@@ -15,6 +15,7 @@ from landcover.io.images import SUFFIXES
 from landcover.io.samples import read_sample, samples
 from pages.parts.classify import live
 from pages.parts.shared import choice, theme
+from pages.parts.shared.links import Place
 
 FILE_TYPES: Final = ("tif", "tiff", "zip", "json", *SUFFIXES)
 GALLERY_COLUMNS: Final = 3
@@ -67,7 +68,7 @@ def gallery() -> None:
                     st.caption(sample.title)
 
 
-def no_picture(chosen: choice.Chosen, place: choice.Place) -> None:
+def no_picture(chosen: choice.Chosen, place: Place) -> None:
     """Show what to do about a place without an image."""
     live.show_search(chosen, place)
     sample, away = choice.nearest_sample(place)
@@ -80,6 +81,22 @@ def no_picture(chosen: choice.Chosen, place: choice.Place) -> None:
         key="classify_nearest",
         on_click=choice.choose,
         args=(choice.Chosen(sample=sample.name),),
+    )
+
+
+def missing_file(name: str) -> None:
+    """Say that the address of the page is about a file that has to be uploaded."""
+    st.subheader(theme.literal(name), anchor=False)
+    st.info(
+        f"This address shows the file “{theme.literal(name)}”, which an address cannot contain. "
+        f"Upload it under “{live.UPLOAD_TAB}”: the window is set as in the address.",
+        icon=":material/upload_file:",
+    )
+    st.button(
+        live.UPLOAD_TAB,
+        key="classify_missing_upload",
+        on_click=choice.open_tab,
+        args=(live.UPLOAD_TAB,),
     )
 
 

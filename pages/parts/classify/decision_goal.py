@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from landcover.core.classes import BY_NAME
-from pages.parts.shared import loaded_models, theme
+from pages.parts.shared import loaded_models, theme, url_state
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.models.card import Card
+    from landcover.models.thresholds import Aim
     from landcover.trust.result import Result
     from landcover.trust.wording import Outcome
 
@@ -28,53 +29,68 @@ OUTCOME_LABELS: Final[dict[Outcome, str]] = {
 }
 """A sign and a word, so that colour is never the only sign."""
 DEFAULT_LEVEL: Final = 0.8
+_KIND: Final = "classify_aim_way"
+_LEVEL: Final = "classify_aim_level"
+_AIM: Final = "classify_aim"
 
 
 def choose(card: Card) -> str:
     """Let the user choose the aim of the thresholds; return the name of an aim of the card."""
-    from landcover.models.thresholds import DEFAULT_AIM, available_aims  # noqa: PLC0415 - the map comes first
-
-    available = available_aims(card)
-    kinds = [kind for kind in GOALS if any(aim.kind == kind for aim in available)]
+    chosen, available = current(card), _available(card)
+    kinds = [kind for kind in GOALS if any(aim.kind == kind for aim in available.values())]
     if len(kinds) < 2:
-        return DEFAULT_AIM
-    kind = _kept("way", kinds, kinds[0])
+        return chosen
+    kind, level = available[chosen].kind, available[chosen].level
     left, right = st.columns([3, 2])
-    # Set before the widget, so that a visit to another page does not reset it.
-    st.session_state["classify_aim_way"] = kind
-    kind = left.selectbox(
+    st.session_state[_KIND] = kind
+    left.selectbox(
         "What matters to you?",
         kinds,
         format_func=GOALS.__getitem__,
-        key="classify_aim_way",
+        key=_KIND,
+        on_change=_take,
+        args=(available, level),
         help="Sets the thresholds from which a land cover counts as present. They were chosen on "
         "validation patches. Balanced: false alarms and misses count equally. Find more: a miss "
         "counts four times as much as a false alarm. Precision: the share of the predicted land "
         "covers that are really there. Recall: the share of the land covers there that are "
         "predicted.",
     )
-    st.session_state["classify_aim_way_kept"] = kind
-    levels = {
-        aim.level: aim.name for aim in available if aim.kind == kind and aim.level is not None
-    }
-    if not levels:
-        return kind
-    level = _kept("level", list(levels), DEFAULT_LEVEL if DEFAULT_LEVEL in levels else min(levels))
-    st.session_state["classify_aim_level"] = level
-    level = right.select_slider(
-        f"{kind.capitalize()} of at least",
-        list(levels),
-        format_func="{:.0%}".format,
-        key="classify_aim_level",
-    )
-    st.session_state["classify_aim_level_kept"] = level
-    return levels[level]
+    if level is not None:
+        st.session_state[_LEVEL] = level
+        right.select_slider(
+            f"{kind.capitalize()} of at least",
+            [aim.level for aim in available.values() if aim.kind == kind],
+            format_func="{:.0%}".format,
+            key=_LEVEL,
+            on_change=_take,
+            args=(available,),
+        )
+    return chosen
 
 
-def _kept(name: str, choices: list[Any], usual: Any) -> Any:  # noqa: ANN401 - a text or a number
-    key = f"classify_aim_{name}"
-    found = st.session_state.get(key, st.session_state.get(f"{key}_kept"))
-    return found if found in choices else usual
+def current(card: Card) -> str:
+    """Return the name of the aim that the user chose, or of the default one."""
+    from landcover.models.thresholds import DEFAULT_AIM  # noqa: PLC0415 - the map comes first
+
+    found = url_state.offered("aim", list(_available(card)), str)
+    return found[0] if found else DEFAULT_AIM
+
+
+def _available(card: Card) -> dict[str, Aim]:
+    from landcover.models.thresholds import available_aims  # noqa: PLC0415 - the map comes first
+
+    return {aim.name: aim for aim in available_aims(card)}
+
+
+def _take(available: dict[str, Aim], level: float | None = None) -> None:
+    """Keep the aim of the widgets; a level is offered for some kinds only."""
+    kind = st.session_state[_KIND]
+    levels = {aim.level: name for name, aim in available.items() if aim.kind == kind}
+    usual = DEFAULT_LEVEL if DEFAULT_LEVEL in levels else next(iter(levels))
+    wanted = level if level is not None else st.session_state.get(_LEVEL)
+    st.session_state[_AIM] = levels.get(wanted, levels[usual])
+    url_state.take(_AIM, "aim")
 
 
 def fallback(found: Result) -> str:

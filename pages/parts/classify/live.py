@@ -14,12 +14,13 @@ from landcover.io.names import FIRST_LIGHT
 from landcover.stac.catalog import CATALOGUES, Candidate, SceneQuery
 from pages.parts.classify import searches
 from pages.parts.shared import choice, theme
+from pages.parts.shared.links import OWN, Place
 
-OWN: Final = "own"
 DAYS: Final = 180
 YEAR: Final = 365
 COLUMNS: Final = 3
 POLL_S: Final = 0.3
+_OPENED: Final = "classify_live_opened"
 UPLOAD_TAB: Final = "Upload a file"
 MONTHS: Final = tuple(f"{datetime(2024, month, 1, tzinfo=UTC):%B}" for month in range(1, 13))
 
@@ -48,7 +49,7 @@ class Form:
         """Name of the archive or path of the user's own catalogue."""
         return self.path.strip() if self.name == OWN else self.name
 
-    def query(self, place: choice.Place) -> SceneQuery:
+    def query(self, place: Place) -> SceneQuery:
         """Return the search query for a place.
 
         Raises:
@@ -64,16 +65,19 @@ class Form:
         )
 
 
-def show_search(chosen: choice.Chosen, place: choice.Place) -> None:
+def show_search(chosen: choice.Chosen, place: Place) -> None:
     """Show the search form for a place without an image on this computer, and its result."""
-    st.subheader("No image of this place yet", anchor=False)
-    st.caption(
-        f"{theme.place_text(*place)} is in none of the samples and none of your files. An open "
-        "archive can provide an image. It is fetched only after you press the button, and kept on "
-        "this computer."
-    )
-    _progress()
-    failed = _failure()
+    if chosen.scene is not None:
+        failed = show_linked(chosen.scene)
+    else:
+        st.subheader("No image of this place yet", anchor=False)
+        st.caption(
+            f"{theme.place_text(*place)} is in none of the samples and none of your files. An open "
+            "archive can provide an image. It is fetched only after you press the button, and kept "
+            "on this computer."
+        )
+        _progress()
+        failed = _failure()
     search = searches.search_of(chosen)
     empty = search is not None and search.result.best is None
     if search is not None and empty and not failed:
@@ -84,6 +88,39 @@ def show_search(chosen: choice.Chosen, place: choice.Place) -> None:
     _form(place)
     if search is not None and not empty:
         _passes(chosen, search)
+
+
+def show_linked(scene: choice.SceneLink) -> bool:
+    """Fetch the image that the address of the page names; return whether that failed.
+
+    The address is the request: the fetch starts by itself once, and again when the user asks.
+    """
+    form = _kept()
+    own = form.path.strip() if form.name == OWN else ""
+    catalogue = own if scene.catalogue == OWN else scene.catalogue
+    day = f"{scene.day:%d %B %Y}".lstrip("0")
+    st.subheader(f"{theme.place_text(*scene.place)}, {day}", anchor=False)
+    if not catalogue:
+        st.info(
+            "This address names an image in a catalogue file on somebody's computer. If it is "
+            "yours, enter the file under “Your own catalogue” and search again."
+        )
+        return False
+    if st.session_state.get(_OPENED) != scene:
+        st.session_state[_OPENED] = scene
+        searches.open_scene(scene, catalogue)
+    _progress()
+    failed = _failure()
+    if searches.running() is None:
+        st.caption("The image of this address is not on this computer.")
+        st.button(
+            "Fetch the image again" if failed else "Fetch the image",
+            key="classify_live_again",
+            type="primary",
+            on_click=searches.open_scene,
+            args=(scene, catalogue),
+        )
+    return failed
 
 
 def show_passes(chosen: choice.Chosen, patch: Raster) -> None:
@@ -172,7 +209,7 @@ def _notes(search: searches.Search) -> None:
         st.caption(theme.literal(note))
 
 
-def _form(place: choice.Place) -> None:
+def _form(place: Place) -> None:
     today = datetime.now(UTC).date()
     kept = _kept()
     names = [*CATALOGUES, OWN]
@@ -209,7 +246,7 @@ def _form(place: choice.Place) -> None:
     st.rerun()
 
 
-def _ask(form: Form, place: choice.Place) -> None:
+def _ask(form: Form, place: Place) -> None:
     st.session_state["classify_live_kept"] = form
     try:
         query = form.query(place)
@@ -241,7 +278,7 @@ def _catalogue_title(name: str) -> str:
     return f"{row.title} (needs keys)" if row.needs else row.title
 
 
-def _suggestions(place: choice.Place, *, failed: bool) -> None:
+def _suggestions(place: Place, *, failed: bool) -> None:
     """Show buttons for what to try next; the other values of the form are kept.
 
     A search that failed can be repeated; more dates help only where it found nothing.

@@ -20,6 +20,7 @@ from landcover.io.samples import Sample, samples
 from landcover.io.web_mercator import map_picture
 from pages.parts.classify import squares
 from pages.parts.shared import basemap, choice, loaded_models, theme
+from pages.parts.shared.links import Place
 
 KEY: Final = "classify_map"
 HEIGHT: Final = 460
@@ -301,7 +302,7 @@ def _add_neighbours(group: folium.FeatureGroup, square: Window | None) -> None:
         ).add_to(group)
 
 
-def _add_bare(group: folium.FeatureGroup, place: choice.Place) -> None:
+def _add_bare(group: folium.FeatureGroup, place: Place) -> None:
     """Add the square that a place without an image would get, and a cross for far zooms."""
     tip = "No image of this square on this computer"
     square = squares.square_of(choice.current())

@@ -26,7 +26,7 @@ def beside_map(chosen: choice.Chosen, patch: Raster) -> None:
     st.subheader(_title(chosen, sample, patch), anchor=False)
     st.caption(_where_and_when(chosen, patch))
     name = loaded_models.choose()
-    found = _classified(name, chosen, patch, _aim(name)) if name else None
+    found = _classified(name, chosen, patch, aim_of(name, ask=True)) if name else None
     if name and found:
         verdict_banner.show(found)
         st.html(verdict(found, loaded_models.title(name), sample.truth if sample else None))
@@ -38,8 +38,7 @@ def beside_map(chosen: choice.Chosen, patch: Raster) -> None:
 def below_map(chosen: choice.Chosen, patch: Raster) -> None:
     """Show all probabilities, the attribution map, downloads and provenance of a patch."""
     name = loaded_models.current()
-    aim = st.session_state.get("classify_aim", "f1")
-    found = _classified(name, chosen, patch, aim, quiet=True) if name else None
+    found = _classified(name, chosen, patch, aim_of(name), quiet=True) if name else None
     if not name or not found:
         return
     sample = choice.sample_of(chosen)
@@ -55,14 +54,13 @@ def below_map(chosen: choice.Chosen, patch: Raster) -> None:
         attribution.show(name, chosen.key, patch, found)
 
 
-def _aim(name: str) -> str:
-    """Return the aim of the thresholds that the user chose next to the map."""
+def aim_of(name: str, *, ask: bool = False) -> str:
+    """Return the aim of the thresholds that the user chose, or ``ask`` for it."""
     try:
-        aim = decision_goal.choose(loaded_models.card(name))
+        card = loaded_models.card(name)
+        return decision_goal.choose(card) if ask else decision_goal.current(card)
     except LandcoverError:  # a damaged card: the prediction reports it
-        aim = "f1"
-    st.session_state["classify_aim"] = aim
-    return aim
+        return "f1"
 
 
 def _probabilities(name: str, found: Result, truth: frozenset[str] | None) -> None:

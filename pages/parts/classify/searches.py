@@ -18,6 +18,8 @@ from landcover.core.raster import Raster
 from landcover.stac import catalog
 from landcover.stac.catalog import CATALOGUES, Candidate, SceneQuery, SearchResult
 from pages.parts.shared import choice, jobs
+from pages.parts.shared.choice import SceneLink
+from pages.parts.shared.links import OWN, Place
 
 MAX_PLACES: Final = 8
 STEP: Final = 6
@@ -41,7 +43,7 @@ class Search:
     limit: int = STEP
 
     @property
-    def place(self) -> choice.Place:
+    def place(self) -> Place:
         """Latitude and longitude of the query, degrees."""
         return self.query.latitude, self.query.longitude
 
@@ -85,6 +87,50 @@ def start(name: str, query: SceneQuery) -> None:
     _start(work)
 
 
+def open_scene(scene: SceneLink, catalogue: str) -> None:
+    """Start to fetch the image that the address of the page names.
+
+    Args:
+        scene: the image.
+        catalogue: name of the archive, or path of the user's own catalogue.
+    """
+
+    def work(report: Report, cancel: Event) -> Fetched:
+        if catalogue not in CATALOGUES:
+            _check_file(catalogue)
+        latitude, longitude = scene.place
+        query = SceneQuery(
+            latitude=latitude,
+            longitude=longitude,
+            start=scene.day,
+            end=scene.day,
+            near=scene.day,
+            max_cloud=1.0,
+        )
+        result = catalog.find(catalogue, query, report=report, cancel=cancel)
+        search = Search(catalogue=catalogue, query=query, result=result)
+        for candidate in result.candidates:
+            if any(granule.id == scene.scene for granule in candidate.scenes):
+                return _fetched(search, candidate, report, cancel)
+        return Fetched(
+            search=search,
+            error=f"The catalogue has no image '{scene.scene}' of this place on {scene.day}: "
+            "choose another one below.",
+        )
+
+    _start(work)
+
+
+def _scene(search: Search, candidate: Candidate) -> SceneLink:
+    """Return how the address names a candidate; the path of a user's catalogue stays out of it."""
+    return SceneLink(
+        catalogue=search.catalogue if search.catalogue in CATALOGUES else OWN,
+        scene=candidate.scenes[0].id,
+        day=candidate.acquired.date(),
+        place=search.place,
+    )
+
+
 def _check_file(path: str) -> None:
     """Check the path of the user's own catalogue.
 
@@ -109,7 +155,7 @@ def fetch(search: Search, candidate: Candidate) -> None:
     held = choice.fetched().get(candidate.key)
     if held is not None:
         stop()
-        choice.add_live(candidate.key, held)
+        choice.add_live(candidate.key, held, _scene(search, candidate))
         return
 
     def work(report: Report, cancel: Event) -> Fetched:
@@ -178,7 +224,8 @@ def collect(job: jobs.Job) -> None:
     _keep(fetched.search)
     fail(fetched.error)
     if fetched.candidate is not None and fetched.patch is not None:
-        choice.add_live(fetched.candidate.key, fetched.patch)
+        scene = _scene(fetched.search, fetched.candidate)
+        choice.add_live(fetched.candidate.key, fetched.patch, scene)
 
 
 def _keep(search: Search) -> None:
@@ -189,7 +236,7 @@ def _keep(search: Search) -> None:
         del kept[old]
 
 
-def _kept() -> dict[choice.Place, Search]:
+def _kept() -> dict[Place, Search]:
     kept = st.session_state.setdefault("classify_live_searches", {})
     assert isinstance(kept, dict)
     return kept

@@ -15,7 +15,7 @@ from landcover.explain.faithfulness import ratings
 from landcover.explain.faithfulness.ratings import Faithfulness
 from pages.parts.explain.computation import Request
 from pages.parts.models import charts as show
-from pages.parts.shared import loaded_models
+from pages.parts.shared import loaded_models, shown, url_state
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result
@@ -26,6 +26,8 @@ MOST: Final = 4
 """Maximum number of maps side by side; more would be too small to read."""
 FIRST: Final = 2
 SIDES: Final = ("Land covers", "Methods", "Two models")
+ADDRESSES: Final = dict(zip(SIDES, ("classes", "methods", "models"), strict=True))
+"""What the address of the page calls them."""
 BASELINE_TITLES: Final = {"mean": "average land", "dark": "black", "blurred": "the blurred patch"}
 MARKS: Final = {True: "✓ faithful", False: "✗ not faithful", None: "not measured"}
 
@@ -55,8 +57,10 @@ def panels(name: str, key: str, pixels: Raster, found: Result) -> list[Panel]:
         )
 
     with st.container(key="explain_choice"):
-        side = show.switch("Compare", SIDES, "explain_side")
-        labels = _labels(side, found, f"{key}_{name}", option)
+        side = show.switch(
+            "Compare", SIDES, "explain_side", field="compare", text=ADDRESSES.__getitem__
+        )
+        labels = _labels(side, found, option)
         left, right = st.columns([7, 5])
         with left:
             methods = _methods(name, side)
@@ -88,47 +92,60 @@ def ranked(found: Result) -> list[str]:
     return [score.label for score in scores]
 
 
-def _labels(side: str, found: Result, key: str, option: Callable[[str], str]) -> list[str]:
+def _labels(side: str, found: Result, option: Callable[[str], str]) -> list[str]:
     order = ranked(found)
     if side != SIDES[0]:
-        return [show.pick("Land cover", order, f"explain_label_{key}", option)]
+        return [show.pick("Land cover", order, "explain_label", option, field="labels")]
     named = [score.label for score in found.prediction.predicted]
     most = [label for label in order if label in named][:FIRST] or order[:1]
+    return _several(f"Land covers (up to {MOST})", order, most, "labels", option)
+
+
+def _several(
+    title: str,
+    options: Sequence[str],
+    default: Sequence[str],
+    field: str,
+    option: Callable[[str], str],
+) -> list[str]:
+    """Let the user choose several options, which the address of the page has; at least one."""
+    key = f"explain_{field}"
+    url_state.seed_several(key, field, options, default, MOST)
     chosen = st.multiselect(
-        f"Land covers (up to {MOST})",
-        order,
-        default=most,
+        title,
+        options,
         format_func=option,
         max_selections=MOST,
-        key=f"explain_labels_{key}",
-        persist_state="session",
+        key=key,
+        on_change=url_state.take,
+        args=(key, field),
     )
-    return list(chosen) or order[:1]
+    return list(chosen) or list(default)
 
 
 def _methods(name: str, side: str) -> list[str]:
     from landcover.explain.explanation import METHODS  # noqa: PLC0415 - loads torch
 
     known = measured(name)
+    if set(shown.now().methods) & set(METHODS) - set(offered(name)):
+        st.session_state["explain_all_methods"] = True
     names = offered(name, everything=bool(st.session_state.get("explain_all_methods")))
 
     def option(method: str) -> str:
         return f"{METHODS[method].title} ({rating(known, method)})"
 
     if side == SIDES[1]:
-        chosen = st.multiselect(
-            f"Methods (up to {MOST})",
-            names,
-            default=names[:FIRST],
-            format_func=option,
-            max_selections=MOST,
-            key=f"explain_methods_{name}",
-            persist_state="session",
-        )
-        methods = list(chosen) or names[:1]
+        methods = _several(f"Methods (up to {MOST})", names, names[:FIRST], "methods", option)
     else:
         methods = [
-            show.pick("Method", names, f"explain_method_{name}", option, best_index(known, names))
+            show.pick(
+                "Method",
+                names,
+                "explain_method",
+                option,
+                best_index(known, names),
+                field="methods",
+            )
         ]
     if known is not None and set(METHODS) - set(known.offered):
         st.checkbox(
@@ -179,6 +196,7 @@ def _baseline() -> str:
         list(BASELINES),
         "explain_baseline",
         lambda name: BASELINE_TITLES.get(name, name),
+        field="baseline",
     )
 
 
@@ -190,7 +208,9 @@ def _other_model(name: str, pixels: Raster) -> list[str]:
     if not others:
         st.caption("There is no second model with attribution maps.")
         return []
-    return [show.pick("The other model", others, f"explain_other_{name}", loaded_models.title)]
+    return [
+        show.pick("The other model", others, "explain_other", loaded_models.title, field="other")
+    ]
 
 
 def _explainable(name: str) -> bool:

@@ -14,7 +14,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.evaluate.report import Evaluation
 from pages.parts.models import data
-from pages.parts.shared import theme
+from pages.parts.shared import theme, url_state
 
 Option = TypeVar("Option")
 Section = TypeVar("Section", bound=Callable[..., None])
@@ -112,8 +112,33 @@ def pick(
     key: str,
     show: Callable[[Option], str] = str,
     index: int = 0,
+    *,
+    field: str | None = None,
+    text: Callable[[Option], str] = str,
 ) -> Option:
-    """Show a select box that keeps its value, and resets it if it is no longer offered."""
+    """Show a select box that keeps its value, and resets it if it is no longer offered.
+
+    Args:
+        title: label of the box.
+        options: what it offers.
+        key: key of the box.
+        show: label of an option.
+        index: index of the default option.
+        field: field of :class:`~pages.parts.shared.links.Link` if the address of the page has the
+            value, else None.
+        text: text of an option in the address.
+    """
+    if field is not None:
+        url_state.seed(key, field, options, options[index], text)
+        chosen = st.selectbox(
+            title,
+            options,
+            format_func=show,
+            key=key,
+            on_change=url_state.take,
+            args=(key, field, text),
+        )
+        return options[index] if chosen is None else chosen
     if st.session_state.get(key) not in (None, *options):
         # Set it instead of deleting it, or the browser would keep showing the old value.
         st.session_state[key] = options[index]
@@ -123,8 +148,26 @@ def pick(
     return options[index] if chosen is None else chosen
 
 
-def switch(title: str, options: Sequence[str], key: str) -> str:
-    """Show a row of options that keeps its value in the same way."""
+def switch(
+    title: str,
+    options: Sequence[str],
+    key: str,
+    *,
+    field: str | None = None,
+    text: Callable[[str], str] = str,
+) -> str:
+    """Show a row of options that keeps its value in the same way; arguments as for :func:`pick`."""
+    if field is not None:
+        url_state.seed(key, field, options, options[0], text)
+        chosen = st.segmented_control(
+            title,
+            options,
+            required=True,
+            key=key,
+            on_change=url_state.take,
+            args=(key, field, text),
+        )
+        return chosen or options[0]
     if st.session_state.get(key) not in (None, *options):
         st.session_state[key] = options[0]
     chosen = st.segmented_control(

@@ -58,6 +58,7 @@ def side_by_side(found: Sequence[data.Entry], split: data.Split) -> None:
                 f"models_{'ab'[k]}",
                 lambda option: ready[option][0].title,
                 index=k,
+                field=("first", "second")[k],
             )
         sides.append(ready[name])
     (first, a), (second, b) = sides

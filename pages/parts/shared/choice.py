@@ -10,6 +10,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Final, TypeVar
 
 import streamlit as st
@@ -17,12 +18,13 @@ import streamlit as st
 from landcover.core.bands import EUROSAT_PIXELS, PATCH_PIXELS
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
+from landcover.core.text import plain
 from landcover.io import sources
 from landcover.io.samples import Sample, sample_at, samples
+from pages.parts.shared import links, shown
+from pages.parts.shared.links import Place
 
 _Held = TypeVar("_Held", Raster, Raster)
-Place = tuple[float, float]
-"""Latitude and longitude in WGS 84 degrees."""
 
 OVERVIEW: Final = ((53.6, 11.5), 3.5)
 """Centre and zoom at which the map opens: Europe with all samples."""
@@ -34,11 +36,29 @@ MAX_FETCHED: Final = 12
 EARTH_RADIUS_KM: Final = 6371.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class SceneLink:
+    """An image in an archive, as the address of the page names it.
+
+    Attributes:
+        catalogue: name of an archive, or :data:`pages.parts.shared.links.OWN`.
+        scene: id of the first granule.
+        day: day on which it was taken.
+        place: latitude and longitude of the square, degrees.
+    """
+
+    catalogue: str
+    scene: str
+    day: date
+    place: Place
+
+
 @dataclass(frozen=True)
 class Chosen:
     """One choice: a sample, a window of an uploaded picture, a fetched patch, or a bare place.
 
-    Exactly one of ``sample``, ``upload``, ``colours``, ``live`` and ``bare_place`` is set.
+    Exactly one of ``sample``, ``upload``, ``colours``, ``live``, ``bare_place`` and ``missing`` is
+    set.
 
     Attributes:
         sample: a sample's name.
@@ -48,6 +68,8 @@ class Chosen:
         live: key of a patch that was fetched from an archive.
         bare_place: a place that no picture on this computer covers.
         drawn: south-west and north-east corner of the rectangle that the user drew.
+        scene: the image of ``live``; at a bare place, the image that the address asks for.
+        missing: name of a file that the address asks for and that is not uploaded yet.
     """
 
     sample: str | None = None
@@ -58,6 +80,20 @@ class Chosen:
     live: str | None = None
     bare_place: Place | None = None
     drawn: tuple[Place, Place] | None = None
+    scene: SceneLink | None = None
+    missing: str | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the address asks for pixels that are not here yet."""
+        return self.missing is not None or (self.bare_place is not None and self.scene is not None)
+
+    @property
+    def subject(self) -> object:
+        """The place or file, the same for all its dates and windows."""
+        if self.scene is not None:
+            return self.scene.place
+        return self.sample or self.upload or self.colours or self.bare_place or self.missing
 
     @property
     def key(self) -> str:
@@ -102,9 +138,20 @@ def can_go_back() -> bool:
 def choose(chosen: Chosen) -> None:
     """Set the current choice and move the map there."""
     trail = _trail()
+    before = trail[-1] if trail else None
+    if before is not None and before.is_waiting:
+        trail.pop()  # going back to it would only ask for its pixels again
     if not trail or trail[-1] != chosen:
         trail.append(chosen)
         del trail[:-MAX_HISTORY]
+    _show_new(before, chosen)
+
+
+def _show_new(before: Chosen | None, now: Chosen | None) -> None:
+    """Forget what belongs to the choice before, and move the map."""
+    if before is None or now is None or before.subject != now.subject:
+        # A new place starts with its most probable land covers.
+        shown.keep(labels=())
     fail(None)
     show_choice()
 
@@ -112,12 +159,25 @@ def choose(chosen: Chosen) -> None:
 def go_back() -> None:
     """Return to the latest previous choice whose picture is still held."""
     trail = _trail()
+    before = current()
     if trail:
         trail.pop()
     while trail and not _held(trail[-1]):
         trail.pop()
-    fail(None)
-    show_choice()
+    _show_new(before, current())
+
+
+def open_link(chosen: Chosen | None) -> None:
+    """Make the choice of an address the current one; pictures stay held."""
+    trail = _trail()
+    if chosen is None:
+        trail.clear()
+        fail(None)
+        show_overview()
+    elif len(trail) > 1 and trail[-2] == chosen:
+        go_back()
+    elif current() != chosen:
+        choose(chosen)
 
 
 def _held(chosen: Chosen) -> bool:
@@ -169,14 +229,51 @@ def fetched() -> dict[str, Raster]:
     return held
 
 
-def add_live(key: str, patch: Raster) -> None:
+def add_live(key: str, patch: Raster, scene: SceneLink) -> None:
     """Keep a patch from an archive and choose it."""
     held = fetched()
     held.pop(key, None)
     held[key] = patch
     for old in list(held)[:-MAX_FETCHED]:
         del held[old]
-    choose(Chosen(live=key))
+    choose(Chosen(live=key, scene=scene))
+
+
+def live_of(scene: SceneLink) -> Chosen | None:
+    """Return the choice of an image that is still held, or None."""
+    return next(
+        (one for one in reversed(_trail()) if one.scene == scene and one.live in fetched()), None
+    )
+
+
+def file_name(raster: Raster) -> str:
+    """Return the name under which an address names an uploaded file."""
+    return plain(raster.provenance.source)[: links.MOST_LETTERS]
+
+
+def upload_of(name: str, window: tuple[int, int] | None = None) -> Chosen | None:
+    """Return the choice of a window in an uploaded file that is still held, or None.
+
+    Args:
+        name: name of the file.
+        window: row and column of its upper left pixel; the middle if it is None or does not fit.
+    """
+    for held, side in ((uploads(), PATCH_PIXELS), (pictures(), EUROSAT_PIXELS)):
+        for key, raster in reversed(held.items()):
+            if file_name(raster) == name:
+                return _window_of(key, raster, side, window)
+    return None
+
+
+def _window_of(
+    key: str, raster: Raster, side: int, window: tuple[int, int] | None = None
+) -> Chosen:
+    row, col = raster.centre_corner(side)
+    if window and window[0] + side <= raster.height and window[1] + side <= raster.width:
+        row, col = window
+    if raster.is_rgb:
+        return Chosen(colours=key, row=row, col=col)
+    return Chosen(upload=key, row=row, col=col)
 
 
 def add_upload(files: Sequence[tuple[str, bytes]]) -> None:
@@ -186,17 +283,16 @@ def add_upload(files: Sequence[tuple[str, bytes]]) -> None:
         LandcoverError: the files cannot be used.
     """
     raster = sources.read_upload(files)
-    digest = _digest(files)
-    if raster.is_rgb:
-        key = f"picture:{digest}"
-        _hold(pictures(), key, raster)
-        row, col = raster.centre_corner(EUROSAT_PIXELS)
-        choose(Chosen(colours=key, row=row, col=col))
-    else:
-        key = f"upload:{digest}"
-        _hold(uploads(), key, raster)
-        row, col = raster.centre_corner(PATCH_PIXELS)
-        choose(Chosen(upload=key, row=row, col=col))
+    kind, held, side = (
+        ("picture", pictures(), EUROSAT_PIXELS) if raster.is_rgb
+        else ("upload", uploads(), PATCH_PIXELS)
+    )  # fmt: skip
+    key = f"{kind}:{_digest(files)}"
+    _hold(held, key, raster)
+    before = current()
+    requested = before is not None and before.missing == file_name(raster)
+    window = (before.row, before.col) if before is not None and requested else None
+    choose(_window_of(key, raster, side, window))
 
 
 def _digest(files: Sequence[tuple[str, bytes]]) -> str:
@@ -217,20 +313,21 @@ def _hold(held: dict[str, _Held], key: str, value: _Held) -> None:
 
 def choose_place(latitude: float, longitude: float) -> None:
     """Choose the sample or uploaded picture at a place, or the bare place."""
-    choose(_at(latitude, longitude))
+    choose(at(latitude, longitude))
 
 
 def choose_drawn(south: float, west: float, north: float, east: float) -> None:
     """Choose the centre of a rectangle, or the sample in it that is nearest to the centre."""
     middle = ((south + north) / 2, (west + east) / 2)
-    chosen = _at(*middle)
+    chosen = at(*middle)
     inside = [s for s in samples() if south <= s.centre[0] <= north and west <= s.centre[1] <= east]
     if chosen.bare_place and inside:
         chosen = Chosen(sample=min(inside, key=lambda s: distance_km(s.centre, middle)).name)
     choose(replace(chosen, drawn=((south, west), (north, east))))
 
 
-def _at(latitude: float, longitude: float) -> Chosen:
+def at(latitude: float, longitude: float) -> Chosen:
+    """Return the sample or uploaded picture at a place, or the bare place."""
     if sample := sample_at(latitude, longitude):
         return Chosen(sample=sample.name)
     for key, patch in reversed(uploads().items()):
@@ -240,7 +337,8 @@ def _at(latitude: float, longitude: float) -> Chosen:
             continue
         row, col = patch.pixel_of(*window.outline[0])
         return Chosen(upload=key, row=round(row), col=round(col))
-    return Chosen(bare_place=(latitude, longitude))
+    # With the decimals of the address, so that going back finds the same place.
+    return Chosen(bare_place=links.rounded((latitude, longitude)))
 
 
 def patch_of(chosen: Chosen | None) -> Raster | None:

@@ -7,6 +7,8 @@ from typing import Final
 
 import streamlit as st
 
+from pages.parts.shared import url_state
+
 REQUESTED: Final = "app_requested"
 """State key of the page that was requested; ``app.py`` removes it."""
 
@@ -24,4 +26,4 @@ def require_app(file: str) -> None:
     """
     if "app_page" not in st.session_state:
         st.session_state[REQUESTED] = Path(file).name
-        st.switch_page("app.py")
+        st.switch_page("app.py", query_params=url_state.query())

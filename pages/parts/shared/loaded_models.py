@@ -15,6 +15,7 @@ import streamlit as st
 
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
+from pages.parts.shared import shown, url_state
 
 if TYPE_CHECKING:
     from landcover.models.card import Card
@@ -49,20 +50,26 @@ def choose() -> str | None:
             "train a model with 'landcover train'."
         )
         return None
-    if len(names) == 1:
-        st.session_state["classify_model_kept"] = names[0]
-        return names[0]
-    kept = current()
-    st.session_state[KEY] = kept if kept in names else names[0]
-    chosen = st.selectbox("Model", names, format_func=title, key=KEY)
-    st.session_state["classify_model_kept"] = chosen
-    return chosen
+    if len(names) > 1:
+        url_state.seed(KEY, "model", names, names[0])
+        st.selectbox(
+            "Model",
+            names,
+            format_func=title,
+            key=KEY,
+            on_change=url_state.take,
+            args=(KEY, "model"),
+        )
+    return current()
 
 
 def current() -> str | None:
-    """Return the chosen model's name, also after a visit to another page."""
-    name = st.session_state.get(KEY, st.session_state.get("classify_model_kept"))
-    return name if isinstance(name, str) else None
+    """Return the name of the model for patches that the user chose, or the default one."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    names = registry.default().for_patches()
+    chosen = shown.now().model
+    return chosen if chosen in names else next(iter(names), None)
 
 
 def card(name: str) -> Card:

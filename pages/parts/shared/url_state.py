@@ -1,0 +1,162 @@
+"""The address of the page is its state: reload, back, a second tab and a link show the same.
+
+The app writes the query (:mod:`pages.parts.shared.links`) whenever the choice of a place or of
+what is shown of it changes; Streamlit makes each change an entry of the browser's history. The
+app reads the query when a session starts (a reload, a second tab, a link) and when the browser
+goes back or forward, and at no other time: a rerun that was under way before a change still
+carries the old query.
+
+``bind="query-params"`` of Streamlit's widgets does not do this: it writes the text of an option,
+which contains probabilities, drops the parameters of other pages, and knows no places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, Final, TypeVar
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from pages.parts.shared import choice, links, place_link, shown
+from pages.parts.shared.links import Link
+
+Option = TypeVar("Option")
+_NOTICES: Final = "app_url_notices"
+_UNCHECKED: Final = "app_url_unchecked"
+_STARTED: Final = "app_url_started"
+
+
+def begin() -> None:
+    """Read the query if the browser brought a new one; otherwise write it.
+
+    ``app.py`` calls this before ``st.navigation``, so that a switch of the page, which drops the
+    query, makes one entry in the browser's history and not two.
+    """
+    if _STARTED not in st.session_state or _went_back():
+        st.session_state[_STARTED] = True
+        restore(*links.read(query()))
+    publish()
+
+
+def query() -> dict[str, list[str]]:
+    """Return the query of the address, all values of each parameter."""
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def _went_back() -> bool:
+    """Return whether the browser's back or forward button caused this run."""
+    return bool(getattr(get_script_run_ctx(), "is_history_navigation", False))
+
+
+def restore(link: Link, problems: Sequence[str] = ()) -> None:
+    """Make a link the state of the session.
+
+    Args:
+        link: what the address says.
+        problems: sentences on what it says wrongly.
+    """
+    missing = place_link.open_place(link)  # first, because a new place drops the land covers
+    kept = place_link.without_place(link)
+    st.session_state[shown.KEY] = kept
+    st.session_state[_UNCHECKED] = {
+        field.name for field in fields(kept) if getattr(kept, field.name) not in {None, ()}
+    }
+    st.session_state[_NOTICES] = [*problems, *([missing] if missing else [])]
+
+
+def publish() -> None:
+    """Write the query, unless the address has it already."""
+    wanted = links.write(place_link.link_of(choice.current(), shown.now()))
+    if wanted != {name: values for name, values in query().items() if name in links.NAMES}:
+        st.query_params.from_dict(wanted)
+
+
+def seed(
+    key: str,
+    field: str,
+    options: Sequence[Option],
+    default: Option,
+    text: Callable[[Option], str] = str,
+) -> None:
+    """Set the value of a widget that offers one option; call this before the widget.
+
+    Args:
+        key: key of the widget.
+        field: field of :class:`~pages.parts.shared.links.Link` that the widget shows.
+        options: options of the widget.
+        default: option to show if the user has chosen none.
+        text: text of an option in the address.
+    """
+    found = offered(field, options, text)
+    st.session_state[key] = found[0] if found else default
+
+
+def seed_several(
+    key: str, field: str, options: Sequence[str], default: Sequence[str], most: int
+) -> None:
+    """Set the values of a widget that offers several options, as :func:`seed` does.
+
+    Args:
+        key: key of the widget.
+        field: field of :class:`~pages.parts.shared.links.Link` that the widget shows.
+        options: options of the widget.
+        default: options to show if the user has chosen none.
+        most: maximum number of options.
+    """
+    found = offered(field, options, str)
+    st.session_state[key] = found[:most] or list(default)
+
+
+def offered(field: str, options: Sequence[Option], text: Callable[[Option], str]) -> list[Option]:
+    """Return the options that the user or the address chose; note those that do not exist.
+
+    Args:
+        field: field of :class:`~pages.parts.shared.links.Link`.
+        options: what is offered.
+        text: text of an option in the address.
+    """
+    value = getattr(shown.now(), field)
+    wanted = list(value) if isinstance(value, tuple) else [value] * (value is not None)
+    by_text = {text(option): option for option in options}
+    unchecked = st.session_state.get(_UNCHECKED, set())
+    if field in unchecked:
+        unchecked.discard(field)
+        absent = [one for one in wanted if one not in by_text]
+        if absent:
+            _note(
+                f"The address of this page names {links.TITLES[field]} “{absent[0]}”, which is "
+                "not offered here, so the usual one is shown."
+            )
+            kept = [one for one in wanted if one in by_text]
+            shown.keep(**{field: tuple(kept) if isinstance(value, tuple) else None})
+    return [by_text[one] for one in wanted if one in by_text]
+
+
+def take(key: str, field: str, text: Callable[[Any], str] = str) -> None:
+    """Keep the value of a widget that the user has changed; the widget's ``on_change``.
+
+    Args:
+        key: key of the widget.
+        field: field of :class:`~pages.parts.shared.links.Link` that the widget shows.
+        text: text of an option in the address.
+    """
+    value = st.session_state[key]
+    several = isinstance(getattr(Link(), field), tuple)
+    values = tuple(map(text, value if isinstance(value, list) else [value]))
+    if value is None:
+        shown.keep(**{field: () if several else None})
+    else:
+        shown.keep(**{field: values if several else values[0]})
+    # Here too, because a fragment reruns without app.py.
+    publish()
+
+
+def _note(sentence: str) -> None:
+    st.session_state.setdefault(_NOTICES, []).append(sentence)
+
+
+def notices() -> tuple[str, ...]:
+    """Return what could not be taken from the address, a sentence each; each is returned once."""
+    return tuple(st.session_state.pop(_NOTICES, ()))
