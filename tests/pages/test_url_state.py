@@ -149,7 +149,7 @@ def test_a_link_to_an_image_is_fetched_and_can_be_retried(
             break
         app.run()
     assert any("network" in item.value or "reach" in item.value for item in app.error)
-    assert app.button(key="classify_live_again").label == "Fetch the image again"
+    assert app.button(key="classify_live_linked").label == "Fetch the image again"
     assert query(app) == wanted
 
 

@@ -83,7 +83,7 @@ def show_search(chosen: choice.Chosen, place: Place) -> None:
     if search is not None and empty and not failed:
         st.info(theme.literal(search.result.reason), icon=":material/event_busy:")
         _notes(search)
-    if failed or empty:
+    if (failed or empty) and chosen.scene is None:
         _suggestions(place, failed=failed)
     _form(place)
     if search is not None and not empty:
@@ -115,7 +115,7 @@ def show_linked(scene: choice.SceneLink) -> bool:
         st.caption("The image of this address is not on this computer.")
         st.button(
             "Fetch the image again" if failed else "Fetch the image",
-            key="classify_live_again",
+            key="classify_live_linked",
             type="primary",
             on_click=searches.open_scene,
             args=(scene, catalogue),
