@@ -35,6 +35,7 @@ from landcover.io.guard import (
 from landcover.io.layouts.header import Grid
 from landcover.io.layouts.tree import Tree
 from landcover.io.regrid import is_10_m, needed, target_of
+from landcover.io.sidecars import mask_beside
 from landcover.io.stack import read_stack
 
 __all__ = ["MAX_SAMPLED", "Scene", "read_scene"]
@@ -240,7 +241,10 @@ def _pixels(
 
 
 def _valid(file: RasterFile, part: Part) -> BoolArray:
-    """Pixels that neither a mask nor a second band for it excludes."""
+    """Pixels that neither a mask, in the file or next to it, nor a second band for it excludes."""
+    beside = mask_beside(file.header, part)
+    if beside is not None:
+        return beside
     if file.header.count == 2:
         opaque: BoolArray = file.read([2], part)[0] > 0
         return opaque

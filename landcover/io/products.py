@@ -16,7 +16,7 @@ from landcover.io.guard import shown
 from landcover.io.layouts.band_set import APPLIED, BandSet, item_next_to, sets_in
 from landcover.io.layouts.metadata import real_baseline
 from landcover.io.layouts.safe import Granule, read_product
-from landcover.io.layouts.tree import join
+from landcover.io.layouts.tree import join, name_of
 from landcover.io.names import baseline_in, level_in, time_in
 from landcover.io.search import Source
 
@@ -82,7 +82,8 @@ def read_bands(source: Source, cut: Cut | None = None) -> Raster:
         whole = to_patch(native_of(patch, bands.name), bands.name)
         return whole if cut is None else whole.cut(cut)
     item = item_next_to(source.tree, bands)
-    places = [bands.scene, bands.place, bands.folder.rpartition("/")[0]]
+    above = bands.folder.rpartition("/")[0]
+    places = [bands.scene, bands.place, name_of(source.tree, above)]
     acquired = [str(item.get("datetime")), *places]
     baselines = [real_baseline(item.get("s2:processing_baseline"))]
     baselines += [real_baseline(baseline_in(f"_{place}_")) for place in places]
