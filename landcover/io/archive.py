@@ -13,12 +13,13 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import IO, Final
 
 from landcover.core.errors import BadInput
 from landcover.io.guard import FILE, JP2_MAGIC, MAX_FILE_BYTES, head_of, named, shown
+from landcover.io.jp2_probe import probed, unpacked
 from landcover.io.layouts.tree import Listing, RasterSource
 
 __all__ = ["COMPRESSIONS", "MAX_MEMBERS", "MAX_UNPACKED", "ZIP_ERRORS", "Zip", "is_zip"]
@@ -91,21 +92,21 @@ class Zip:
     def raster(self, file: str) -> Iterator[RasterSource]:
         """As :meth:`landcover.io.layouts.tree.Tree.raster`.
 
-        A JPEG 2000 file in a zip on the user's own disk is unpacked to a temporary file, because
-        it is only read from there.
+        A JPEG 2000 file is unpacked to a temporary file. If the zip is an upload, another process
+        tries to open it first.
         """
-        found: RasterSource
         with ExitStack() as until_read:
             with self._opened(file, MAX_FILE_BYTES) as member:
                 first = next(member, b"")
-                if first.startswith(JP2_MAGIC) and isinstance(self.source, Path):
-                    folder = until_read.enter_context(TemporaryDirectory(prefix="landcover-"))
-                    found = Path(folder) / "member.jp2"
-                    with found.open("wb") as copy:
-                        copy.write(first)
-                        copy.writelines(member)
+                pieces = chain((first,), member)
+                found: RasterSource
+                if not first.startswith(JP2_MAGIC):
+                    found = b"".join(pieces)
+                elif isinstance(self.source, Path):
+                    found = until_read.enter_context(unpacked(pieces))
                 else:
-                    found = b"".join((first, *member))
+                    with named(file):
+                        found = until_read.enter_context(probed(pieces))
             yield found
 
     @cached_property

@@ -9,8 +9,9 @@ sidecar files (``.aux.xml``, ``.msk``, ``.tfw``); :mod:`landcover.io.sidecars` r
 The bytes to decode are limited between opening and reading, by the blocks that a window touches:
 opening takes a millisecond, but one pixel of a 200-byte file can take gigabytes.
 
-JPEG 2000 is read only from the user's own disk: for some files with a single changed byte,
-GDAL 3.10 loops for ever over the metadata, and no limit here can prevent that.
+JPEG 2000 is read only from a disk: for some files with a single changed byte, GDAL 3.10 loops
+for ever over the metadata, and no limit here can prevent that. Files that other people made are
+tried in another process first (:mod:`landcover.io.jp2_probe`).
 """
 
 from __future__ import annotations

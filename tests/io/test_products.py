@@ -22,6 +22,7 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
 from landcover.io import sources
+from landcover.io.jp2_probe import probed
 from landcover.io.samples import native
 from landcover.io.stack import read_stack
 from tests.support.safe_tree import RESOLUTION, Safe, pixels, write_raster, write_safe
@@ -191,6 +192,27 @@ def test_products_with_wrong_metadata_are_refused(
     folder = write_safe(tmp_path, Safe(replace=change))
     with pytest.raises(BadInput, match=words):
         sources.read(folder)
+
+
+def test_an_uploaded_product_equals_the_product(tmp_path: Path) -> None:
+    folder = write_safe(tmp_path, Safe())
+    upload = [("S2A.zip", zipped(folder))]
+    assert_same_pixels(sources.read_upload(upload), sources.read(folder))
+    (path,) = folder.rglob("*_B05_20m.jp2")
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(BadInput, match=f"^'{path.name}' is damaged or truncated"):
+        sources.read_upload([("S2A.zip", zipped(folder))])
+
+
+def test_opening_an_uploaded_jpeg_2000_file_is_stopped_after_a_time(tmp_path: Path) -> None:
+    stack = write_raster(tmp_path / "a.jp2", AUSTRIA.stack(), AUSTRIA.crs, (*CORNER, 10))
+    upload = [(stack.name, stack.read_bytes())]
+    assert_same_pixels(sources.read_upload(upload), sources.read(stack))
+    with (
+        pytest.raises(BadInput, match=r"^<file> could not be opened within 0.001 seconds"),
+        probed([stack.read_bytes()], limit_s=0.001),
+    ):
+        pass
 
 
 def test_damaged_images_are_reported_with_their_names(tmp_path: Path) -> None:

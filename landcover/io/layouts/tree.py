@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from landcover.core.errors import BadInput
-from landcover.io.guard import read_file, shown
+from landcover.io.guard import JP2_MAGIC, MAX_FILE_BYTES, named, read_file, shown
+from landcover.io.jp2_probe import probed
 
 __all__ = ["Disk", "Listing", "RasterSource", "Tree", "Uploaded", "join", "name_of"]
 
@@ -149,5 +150,10 @@ class Uploaded:
 
     @contextmanager
     def raster(self, file: str) -> Iterator[RasterSource]:
-        """As :meth:`Tree.raster`: the bytes of the file."""
-        yield self.read(file, len(next((d for n, d in self.files if n == file), b"")))
+        """As :meth:`Tree.raster`: the bytes of the file, or a copy of JPEG 2000 on disk."""
+        data = self.read(file, MAX_FILE_BYTES)
+        if not data.startswith(JP2_MAGIC):
+            yield data
+            return
+        with named(file), probed([data]) as path:
+            yield path
