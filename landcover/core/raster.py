@@ -38,6 +38,12 @@ class Provenance:
     band_order: str = "documented order"
     """How the order of the bands is known."""
     missing_bands: tuple[str, ...] = ()
+    native_pixel_m: float | None = None
+    """Longer side of the source's pixels on the ground in metres, if they are coarser than the
+    raster's, so that detail is missing; else None."""
+    padded_fraction: float = 0.0
+    """Share of the pixels that are reflections of others, because the source is smaller than the
+    model's window, 0 to 1."""
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,6 +57,8 @@ class Provenance:
             "resampling": self.resampling,
             "band_order": self.band_order,
             "missing_bands": list(self.missing_bands),
+            "native_pixel_m": self.native_pixel_m,
+            "padded_fraction": self.padded_fraction,
             "notes": list(self.notes),
         }
 
@@ -211,6 +219,30 @@ class Raster:
             valid=self.valid[y, x],
             scl=None if self.scl is None else self.scl[y, x],
             transform=moved,
+        )
+
+    def padded(self, size: int) -> Raster:
+        """Pad with reflections of the pixels to at least ``size`` pixels a side, if smaller.
+
+        What is left over is added on opposite sides, in multiples of 6 pixels, so that the 20 and
+        60 m bands stay aligned. The provenance states the share of added pixels.
+        """
+        down, across = max(size - self.height, 0), max(size - self.width, 0)
+        if not down and not across:
+            return self
+        top, left = (less // 2 // ALIGNMENT * ALIGNMENT for less in (down, across))
+        widths = ((top, down - top), (left, across - left))
+        rows, cols = self.height + down, self.width + across
+        measured = self.height * self.width * (1 - self.provenance.padded_fraction)
+        return replace(
+            self,
+            data=np.pad(self.data, ((0, 0), *widths), mode="symmetric"),
+            valid=np.pad(self.valid, widths, mode="symmetric"),
+            scl=None if self.scl is None else np.pad(self.scl, widths, mode="symmetric"),
+            transform=self.extent.part(-top, -left, rows, cols).transform if self.crs else None,
+            provenance=replace(
+                self.provenance, padded_fraction=round(1 - measured / (rows * cols), 4)
+            ),
         )
 
     def window(self, row: int, col: int, size: int) -> Raster:

@@ -56,6 +56,7 @@ __all__ = [
     "Part",
     "RasterFile",
     "check_size",
+    "fits_in_memory",
     "head_of",
     "named",
     "open_raster",
@@ -251,7 +252,7 @@ class RasterFile:
     def fits(self) -> bool:
         """Whether all of its pixels can be read: at most 250 million samples and 1 GB."""
         header = self.header
-        return _fits(header.width, header.height, header.count, _item(header))
+        return fits_in_memory(header.width, header.height, header.count, _item(header))
 
     def check_whole(self) -> None:
         """Check that all of its pixels can be read.
@@ -299,7 +300,7 @@ class RasterFile:
         across = (left + max(cols, 1) - 1) // wide - left // wide + 1
         decoded = down * across * tall * wide * header.count * _item(header)
         self._check_ratio(_block_bytes(header))
-        if not _fits(cols, rows, header.count, _item(header)) or decoded > MAX_TOUCHED:
+        if not fits_in_memory(cols, rows, header.count, _item(header)) or decoded > MAX_TOUCHED:
             raise BadInput(
                 f"{FILE} is stored in such large blocks that a part of it takes "
                 f"{decoded / 1e9:,.1f} GB: store it in tiles (gdal_translate -co TILED=YES)."
@@ -370,7 +371,7 @@ def check_size(width: int, height: int, count: int, item: int) -> None:
     Raises:
         BadInput: more than 20,000 pixels along a side, 250 million samples, or 1 GB.
     """
-    if not _fits(width, height, count, item):
+    if not fits_in_memory(width, height, count, item):
         raise BadInput(
             f"{FILE} has {width:,} × {height:,} pixels in {count} bands, more than fits in memory: "
             "cut out at most 4,500 × 4,500 pixels around your place (gdal_translate -srcwin)."
@@ -406,7 +407,8 @@ def _driver_of(head: bytes, *, on_disk: bool) -> str:
     return JPEG2000
 
 
-def _fits(width: int, height: int, count: int, item: int) -> bool:
+def fits_in_memory(width: int, height: int, count: int, item: int) -> bool:
+    """Whether a raster of this size fits into memory, as :func:`check_size` has it."""
     samples = width * height * count
     return (
         max(width, height) <= MAX_SIDE and samples <= MAX_SAMPLES and samples * item <= MAX_DECODED

@@ -19,18 +19,22 @@ from rasterio.warp import transform as warp_transform
 from landcover.core.bands import PIXEL_M
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray
-from landcover.core.window import WGS84, Window, check_projected
+from landcover.core.window import WGS84, Window, check_projected, grid
 from landcover.io.guard import FILE
 
 __all__ = [
+    "COARSE_M",
+    "LEAST_PIXELS",
     "MARGIN",
     "MAX_LATITUDE",
     "MAX_PIXEL_M",
     "MIN_PIXEL_M",
+    "NO_PLACE",
     "TOLERANCE_M",
+    "TOLERANCE_SHARE",
     "Raw",
+    "Target",
     "crs_name",
-    "is_10_m",
     "needed",
     "regrid",
     "target_of",
@@ -39,10 +43,18 @@ __all__ = [
 
 MIN_PIXEL_M: Final = 3.0
 """0.00009°, the usual spacing of geographic stacks, is 3.4 m of longitude at 70° north."""
-MAX_PIXEL_M: Final = 20.5
-"""Stacks of 20 m pixels, as most bands have, still show fields; coarser ones do not."""
+MAX_PIXEL_M: Final = 65.0
+"""The coarsest bands of Sentinel-2 have 60 m. ``python -m tools.window_cost`` measures the cost."""
+COARSE_M: Final = 12.0
+"""Pixels whose longer side exceeds this lack detail that 10 m shows."""
+LEAST_PIXELS: Final = 40
+"""Pixels of 10 m that a file must cover along each side, the rest of a window being padded."""
+NO_PLACE: Final = ""
+"""CRS of a window whose place is unknown."""
 TOLERANCE_M: Final = 0.01
-"""Maximum difference of a pixel's side from 10 m: 1.2 m over a patch."""
+"""Maximum difference of a pixel's side from 10 m in the units of the CRS: 1.2 m over a patch."""
+TOLERANCE_SHARE: Final = 0.01
+"""The same on the ground: 12 m over a patch. Web Mercator's metres differ by half at 48° north."""
 MAX_LATITUDE: Final = 84.0
 """Northern limit of UTM; Sentinel-2 acquires land up to 84° north and 56° to 80° south."""
 MARGIN: Final = 2
@@ -58,18 +70,51 @@ class Raw:
     window: Window
 
 
+@dataclass(frozen=True)
+class Target:
+    """The grid of 10 m to which a raster is resampled.
+
+    Attributes:
+        window: the grid; the raster's own if it is one of 10 m.
+        resampling: description for the provenance, "none" if nothing is resampled.
+        native_pixel_m: longer side of the raster's pixels on the ground, if they are so coarse
+            that detail is missing; else None.
+    """
+
+    window: Window
+    resampling: str = "none"
+    native_pixel_m: float | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether the raster is on this grid already."""
+        return self.resampling == "none"
+
+    def check_size(self) -> None:
+        """Check that a raster is large enough.
+
+        Raises:
+            BadInput: it covers fewer than 40 pixels of 10 m along a side.
+        """
+        if min(self.window.height, self.window.width) < LEAST_PIXELS:
+            raise BadInput(
+                f"{FILE} covers {self.window.width} × {self.window.height} pixels of 10 m: "
+                f"give at least {LEAST_PIXELS} × {LEAST_PIXELS} ({LEAST_PIXELS * PIXEL_M} m)."
+            )
+
+
 def window_of(raster: DatasetReader) -> Window:
     """The window that an open raster covers.
 
+    If it has no CRS or no position, the window's CRS is :data:`NO_PLACE` and its pixels are
+    assumed to measure 10 m.
+
     Raises:
-        BadInput: it has no CRS or no position, or its coefficients are not valid.
+        BadInput: its coefficients are not valid.
     """
     transform = raster.transform
     if not raster.crs or transform == Affine.identity():
-        raise BadInput(
-            f"{FILE} has no position on Earth (CRS and geotransform): "
-            "export it as a georeferenced GeoTIFF, or set them with gdal_edit -a_srs -a_ullr."
-        )
+        return Window(crs=NO_PLACE, transform=grid(0, 0), width=raster.width, height=raster.height)
     a, b, c, d, e, f = tuple(transform)[:6]
     if not all(map(math.isfinite, (a, b, c, d, e, f))) or abs(a * e - b * d) < 1e-18:
         raise _nowhere()
@@ -96,39 +141,47 @@ def crs_name(window: Window) -> str:
     return str(CRS.from_user_input(window.crs).to_string())
 
 
-def is_10_m(where: Window) -> bool:
-    """Whether the grid is projected, north-up and of 10 m, so that no resampling is needed."""
+def target_of(source: Window) -> Target:
+    """The grid of 10 m for a raster, which is its own if a pixel measures 10 m on the ground.
+
+    A raster on another grid is resampled to the UTM zone of its place.
+
+    Raises:
+        BadInput: the raster is not on Earth, or its pixels are too coarse or too fine.
+    """
+    if source.crs == NO_PLACE:
+        return Target(source)
+    zone = _utm_zone(source)
+    size = _pixel_size(source, zone)
+    if _is_10_m(source, size):
+        return Target(source)
+    if max(size) > MAX_PIXEL_M or min(size) < MIN_PIXEL_M:
+        raise BadInput(
+            f"{FILE} has pixels of about {size[0]:.3g} × {size[1]:.3g} m on the ground, not "
+            f"{MIN_PIXEL_M:g} to {MAX_PIXEL_M:g} m: resample it to 10 m (gdalwarp -t_srs {zone} "
+            "-tr 10 10), or export it again if its pixels are coarser."
+        )
+    east, north = _project(source.crs, zone, *source.xy(_border(source)))
+    return Target(
+        window=Window.from_bounds(zone, (min(east), min(north), max(east), max(north))),
+        resampling=(
+            f"{crs_name(source)[:40]} with pixels of {size[0]:.1f} × {size[1]:.1f} m "
+            f"to {zone} at 10 m, nearest neighbour"
+        ),
+        native_pixel_m=round(max(size), 1) if max(size) > COARSE_M else None,
+    )
+
+
+def _is_10_m(where: Window, size: tuple[float, float]) -> bool:
+    """Whether a grid is projected, north-up and of 10 m, also on the ground."""
     a, b, _, d, e, _ = where.transform
     square = abs(a - PIXEL_M) <= TOLERANCE_M and abs(e + PIXEL_M) <= TOLERANCE_M
     try:
         check_projected(where.crs)
     except BadInput:
         return False
-    return square and b == 0 and d == 0
-
-
-def target_of(source: Window) -> tuple[Window, str]:
-    """The window of 10 m pixels, in the UTM zone of the place, that contains a raster.
-
-    Returns:
-        The window, and a description of the resampling for the provenance.
-
-    Raises:
-        BadInput: the raster is not on Earth, or its pixels are too coarse or too fine.
-    """
-    zone = _utm_zone(source)
-    size = _pixel_size(source, zone)
-    if not all(MIN_PIXEL_M <= side <= MAX_PIXEL_M for side in size):
-        raise BadInput(
-            f"{FILE} has pixels of about {size[0]:.3g} × {size[1]:.3g} m: "
-            "give a stack with pixels of 10 m."
-        )
-    east, north = _project(source.crs, zone, *source.xy(_border(source)))
-    target = Window.from_bounds(zone, (min(east), min(north), max(east), max(north)))
-    return target, (
-        f"{crs_name(source)[:40]} with pixels of {size[0]:.1f} × {size[1]:.1f} m "
-        f"to {zone} at 10 m, nearest neighbour"
-    )
+    ground = all(abs(side / PIXEL_M - 1) <= TOLERANCE_SHARE for side in size)
+    return square and b == 0 and d == 0 and ground
 
 
 def needed(source: Window, target: Window) -> tuple[int, int, int, int]:
@@ -176,9 +229,9 @@ def regrid(raw: Raw, target: Window) -> Raw:
 def _utm_zone(where: Window) -> str:
     xs, ys = where.xy([(where.width / 2, where.height / 2)])
     (lon,), (lat,) = _project(where.crs, WGS84, xs, ys)
-    if abs(lat) > MAX_LATITUDE or abs(lon) > 180:
+    if abs(lat) > MAX_LATITUDE or abs(lon) > 360:
         raise _nowhere()
-    zone = min(int((lon + 180) // 6) + 1, 60)
+    zone = int((lon + 180) % 360 // 6) + 1
     return f"EPSG:{(32600 if lat >= 0 else 32700) + zone}"
 
 

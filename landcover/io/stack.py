@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +16,26 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, Provenance, Raster
 from landcover.core.window import Cut, Window
 from landcover.io.band_order import BandOrder, order_of
-from landcover.io.guard import FILE, Part, RasterFile, check_size, named, open_raster, shown
-from landcover.io.regrid import Raw, crs_name, is_10_m, needed, regrid, target_of, window_of
+from landcover.io.guard import (
+    FILE,
+    Part,
+    RasterFile,
+    check_size,
+    fits_in_memory,
+    named,
+    open_raster,
+    shown,
+)
+from landcover.io.regrid import (
+    NO_PLACE,
+    Raw,
+    Target,
+    crs_name,
+    needed,
+    regrid,
+    target_of,
+    window_of,
+)
 from landcover.io.sampling import lattice, squares
 from landcover.io.scaling import (
     PLAIN,
@@ -48,6 +66,7 @@ class _Stack:
     stated: Scaling | None
     facts: Facts
     window: Window
+    target: Target
 
     @property
     def unsettled(self) -> bool:
@@ -58,14 +77,14 @@ class _Stack:
 def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raster:
     """Read a stack of Level-2A bands (or thirteen Level-1C ones) as reflectance.
 
-    Any of the twelve bands that include B02, B03 and B04 are enough.
+    Any of the twelve bands that include B02, B03 and B04 are enough. Pixels are int16 or uint16
+    digital numbers (reflectance × 10000), or floats that are plausible reflectance. The scale and
+    offset stated in the file are applied. If its baseline or tags imply the offset of baseline
+    04.00, but not whether it was removed, the dark pixels of the entire file decide.
 
-    Pixels are int16 or uint16 digital numbers (reflectance × 10000), or floats that are
-    plausible reflectance. A projected north-up grid of 10 m is kept; any other is resampled to
-    10 m in the UTM zone of the place by nearest neighbour, so that each pixel keeps its
-    spectrum. The scale and offset stated in the file are applied. If its baseline or tags imply
-    the offset of baseline 04.00, but not whether it was removed, the dark pixels of the entire
-    file decide. The provenance states what was done.
+    A projected north-up grid of 10 m on the ground is kept; any other is resampled to 10 m in the
+    UTM zone of the place by nearest neighbour, so that each pixel keeps its spectrum. Pixels of a
+    file without a position are assumed to measure 10 m. The provenance states what was done.
 
     Of a file of any size only the blocks that a cut touches are read, and a sample of the others
     if the pixels must decide on the scaling. A file on another grid that fits into memory is
@@ -77,7 +96,8 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
         cut: the square to read; None for everything.
 
     Returns:
-        The square, or the entire raster of at least 120 × 120 pixels.
+        The square, or the entire raster. What is smaller than the square, or than 120 × 120 pixels,
+        is padded with reflections.
 
     Raises:
         BadInput: it is not such a stack; the message says why and what to do.
@@ -87,19 +107,25 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
             file.check_whole()
         stack = _stack_of(file.header, name)
         if cut is None:
-            return _whole(file, stack, name)
-        if is_10_m(stack.window):
-            row, col = _corner(stack.window, cut)
-            raw, resampling = _read(file, stack, (row, col, cut.size, cut.size)), "none"
-        elif file.fits:
-            return _whole(file, stack, name, cut.size).cut(cut)
+            return _whole(file, stack, name).padded(PATCH_PIXELS)
+        target = stack.target.window
+        if cut.place is not None and target.crs == NO_PLACE:
+            raise BadInput(
+                f"{FILE} has no position on Earth (CRS and geotransform): give row and column of "
+                "a window instead of a place, or set them with gdal_edit -a_srs -a_ullr."
+            )
+        if min(target.height, target.width) < cut.size:
+            return _small(file, stack, name, cut)
+        if not stack.target.same and file.fits and _fits(target, stack):
+            return _whole(file, stack, name).cut(cut)
+        row, col = cut.corner_in((target.height, target.width), where=target, step=ALIGNMENT)
+        window = target.part(row, col, cut.size, cut.size)
+        if stack.target.same:
+            raw = _read(file, stack, (row, col, cut.size, cut.size))
         else:
-            target, resampling = target_of(stack.window)
-            row, col = _corner(target, cut)
-            window = target.part(row, col, cut.size, cut.size)
             raw = regrid(_read(file, stack, needed(stack.window, window)), window)
         sample = _sample(file, stack, raw)
-    return _raster(raw, stack, name, sample, resampling)
+    return _raster(raw, stack, name, sample)
 
 
 def _stack_of(header: DatasetReader, name: str) -> _Stack:
@@ -108,35 +134,37 @@ def _stack_of(header: DatasetReader, name: str) -> _Stack:
     stated = stated_scaling(header, order)
     if stated is None and header.dtypes[0] in FLOAT_TYPES:
         stated = UNITY
-    return _Stack(order, stated, facts_of(header, order, name), window_of(header))
+    window = window_of(header)
+    target = target_of(window)
+    target.check_size()
+    return _Stack(order, stated, facts_of(header, order, name), window, target)
 
 
-def _whole(file: RasterFile, stack: _Stack, name: str, least: int = PATCH_PIXELS) -> Raster:
-    raw, resampling = _read(file, stack), "none"
+def _whole(file: RasterFile, stack: _Stack, name: str) -> Raster:
+    """Read the entire file on the target's grid."""
+    raw = _read(file, stack)
     if raw.numbers.dtype.kind == "f":
         _check_floats(raw.numbers, stack.stated or UNITY)
-    if not is_10_m(raw.window):
-        target, resampling = target_of(raw.window)
+    target = stack.target.window
+    if not stack.target.same:
         check_size(target.width, target.height, len(raw.numbers), raw.numbers.itemsize)
         raw = regrid(raw, target)
     if not raw.valid.any():
         raise _no_data()
-    _check_side(raw.window, least)
-    return _raster(raw, stack, name, raw, resampling)
+    return _raster(raw, stack, name, raw)
 
 
-def _corner(window: Window, cut: Cut) -> tuple[int, int]:
-    """Row and column of a cut's upper left pixel."""
-    _check_side(window, cut.size)
-    return cut.corner_in((window.height, window.width), where=window, step=ALIGNMENT)
+def _small(file: RasterFile, stack: _Stack, name: str, cut: Cut) -> Raster:
+    """Read a square of a file that is smaller than it, padded with reflections."""
+    whole = _whole(file, stack, name)
+    if cut.place is not None:
+        whole.cut(replace(cut, size=1))  # reports a place that is outside the file
+    return whole.padded(cut.size).cut(cut)
 
 
-def _check_side(window: Window, least: int) -> None:
-    if min(window.height, window.width) < least:
-        raise BadInput(
-            f"{FILE} covers {window.width} × {window.height} pixels of 10 m: "
-            f"give at least {least} × {least} ({least * PIXEL_M} m)."
-        )
+def _fits(target: Window, stack: _Stack) -> bool:
+    """Whether the entire file fits into memory also after resampling, at 4 bytes a sample."""
+    return fits_in_memory(target.width, target.height, len(stack.order.indexes), 4)
 
 
 def _no_data() -> BadInput:
@@ -183,21 +211,23 @@ def _sample(file: RasterFile, stack: _Stack, raw: Raw) -> Raw:
     return raw
 
 
-def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw, resampling: str) -> Raster:
+def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw) -> Raster:
     """Convert what was read to reflectance, with the scaling derived from a sample."""
     scaling, said = _scaling(stack, sample)
     reflectance = scaling.apply(raw.numbers, raw.valid)
     valid = raw.valid & valid_numbers(raw.numbers, shifted=scaling is SHIFTED)
     reflectance[:, ~valid] = 0
     zeros = int(((raw.numbers == 0).any(axis=0) & valid).sum())
-    notes = stack.order.notes + stack.facts.notes
+    notes = stack.order.notes + stack.facts.notes + _grid_notes(stack.target)
     if zeros and scaling is not UNITY:
         notes += (f"{zeros} pixels have DN 0 in some band, taken as a reflectance of 0",)
+    placed = raw.window.crs != NO_PLACE
     return Raster(
         data=reflectance,
         valid=valid,
-        crs=crs_name(raw.window),
-        transform=raw.window.transform,
+        crs=crs_name(raw.window) if placed else None,
+        transform=raw.window.transform if placed else None,
+        pixel_m=float(PIXEL_M),
         acquired=stack.facts.acquired,
         bands=stack.order.bands,
         provenance=Provenance(
@@ -205,12 +235,22 @@ def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw, resampling: str) ->
             level=stack.facts.level,
             baseline=stack.facts.baseline,
             scaling=said,
-            resampling=resampling,
+            resampling=stack.target.resampling,
+            native_pixel_m=stack.target.native_pixel_m,
             band_order=stack.order.description,
             missing_bands=stack.order.missing,
             notes=notes,
         ),
     )
+
+
+def _grid_notes(target: Target) -> tuple[str, ...]:
+    if target.window.crs == NO_PLACE:
+        return (f"the place is unknown; pixels were taken to measure {PIXEL_M} m",)
+    if target.native_pixel_m is not None:
+        side = f"{target.native_pixel_m:g} m"
+        return (f"the source has pixels of {side}: detail finer than {side} is missing",)
+    return ()
 
 
 def _declared_valid(

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from landcover.core.errors import BadInput
+from landcover.core.place import wrap_longitude
 from landcover.core.raster import ByteArray
 from landcover.core.window import Window
 from landcover.io.names import FIRST_LIGHT
@@ -79,7 +80,10 @@ class SceneQuery:
 
     @classmethod
     def around(cls, latitude: float, longitude: float, day: date | None = None) -> SceneQuery:
-        """Query for a place near a day, or for the latest imagery if no day is given."""
+        """Query for a place near a day, or for the latest imagery if no day is given.
+
+        The longitude is :func:`~landcover.core.place.wrap_longitude`.
+        """
         today = datetime.now(UTC).date()
         if day is None:
             start, end = today - timedelta(days=DEFAULT_DAYS), today
@@ -89,7 +93,11 @@ class SceneQuery:
                 min(today, day + timedelta(days=NEAR_DAYS)),
             )
         return cls(
-            latitude=latitude, longitude=longitude, start=start, end=max(start, end), near=day
+            latitude=latitude,
+            longitude=wrap_longitude(longitude),
+            start=start,
+            end=max(start, end),
+            near=day,
         )
 
     @classmethod

@@ -16,6 +16,7 @@ import numpy as np
 
 from landcover.core.bands import RGB, SCL_CLOUD, SCL_SHADOW
 from landcover.core.raster import FloatArray, Raster
+from landcover.io.regrid import COARSE_M
 from landcover.io.scaling import DARK_LOW, darkest, looks_shifted
 from landcover.trust import picture_checks
 from landcover.trust.verdict import NODATA_ABSTAIN, NODATA_WARN, Finding, Quality, finding
@@ -27,6 +28,7 @@ __all__ = [
     "CHECKS",
     "COUNTRIES",
     "NEGATIVE",
+    "PADDED_WARN",
     "SATURATED",
     "SATURATED_SHARE",
     "TOO_HIGH",
@@ -48,6 +50,10 @@ NEGATIVE: Final = -0.02
 SATURATED: Final = 2.0
 """A pixel above this is saturated or a fill value; the brightest in the data set has 1.77."""
 SATURATED_SHARE: Final = 0.01
+
+PADDED_WARN: Final = 0.05
+"""Share of reflected pixels above which there is a warning. ``python -m tools.window_cost`` measures
+their cost."""
 
 BRIGHT_BLUE: Final = 0.20
 BRIGHT_SHARE: Final = 0.20
@@ -104,7 +110,7 @@ def _of_reflectance(patch: Raster) -> Iterator[Finding]:
     values = valid_values(patch)
     severe = list(_severe(values, gaps, cloud))
     # If the scale is wrong or the pixels are unusable, finer checks would only repeat that.
-    slight = [] if severe else [*_gaps(gaps, cloud), *_pixels(patch.bands, values)]
+    slight = [] if severe else [*_gaps(gaps, cloud), *_grid(patch), *_pixels(patch.bands, values)]
     yield from (*severe, *slight, *(_place(patch) if patch.has_place else ()))
 
 
@@ -195,6 +201,26 @@ def _gaps(gaps: float, cloud: float) -> Iterator[Finding]:
             (gaps, NODATA_WARN),
             f"{gaps:.0%} of the pixels have no data and were filled with the mean of the other "
             "pixels.",
+        )
+
+
+def _grid(patch: Raster) -> Iterator[Finding]:
+    padded, native = patch.provenance.padded_fraction, patch.provenance.native_pixel_m
+    if padded > PADDED_WARN:
+        yield finding(
+            "padded",
+            "warn",
+            (padded, PADDED_WARN),
+            f"The source is smaller than the model's window: {padded:.0%} of the pixels are "
+            "reflections of the others, so expect more mistakes.",
+        )
+    if native is not None:
+        yield finding(
+            "detail",
+            "warn",
+            (native, COARSE_M),
+            f"The source has pixels of {native:g} m, not 10 m: smaller fields, roads and buildings "
+            "do not show, so expect more mistakes.",
         )
 
 

@@ -142,41 +142,6 @@ def test_negative_and_bright_numbers_are_kept() -> None:
     assert patch.data[:2, 0, 0] == pytest.approx([-0.012, 1.7295])
 
 
-def test_a_geographic_stack_is_resampled_to_utm_and_keeps_its_spectra() -> None:
-    rng = np.random.default_rng(1)
-    pixels = rng.integers(1, 4000, (12, 200, 200), dtype=np.uint16)
-    where = {"crs": "EPSG:4326", "transform": from_origin(15.1, 48.2, 0.000134, 0.00009)}
-    patch = read_stack(tif(pixels, **where), "a.tif")
-    assert patch.crs == "EPSG:32633"
-    assert patch.transform[0] == -patch.transform[4] == 10.0
-    assert patch.transform[2] % 10 == patch.transform[5] % 10 == 0
-    assert "EPSG:4326" in patch.provenance.resampling
-    assert "nearest neighbour" in patch.provenance.resampling
-    assert patch.nodata_fraction < 0.05
-    spectra = {tuple(s) for s in pixels.reshape(12, -1).T.tolist()}
-    found = np.round(patch.data[:, patch.valid] * 1e4).astype(int).T.tolist()
-    assert {tuple(s) for s in found} <= spectra
-    south, west = 48.2 - 200 * 0.00009, 15.1
-    assert patch.centre == pytest.approx(((48.2 + south) / 2, west + 0.0134), abs=2e-4)
-
-
-@pytest.mark.parametrize(
-    ("where", "resampled"),
-    [
-        ({"crs": "EPSG:3035", "transform": from_origin(4_500_000, 2_800_000, 10, 10)}, False),
-        ({"crs": "EPSG:32633", "transform": from_origin(4e5, 5.3e6, 20, 20)}, True),
-        ({"crs": "EPSG:3857", "transform": from_origin(1_680_000, 6_130_000, 15, 15)}, True),
-        ({"crs": "EPSG:32733", "transform": from_origin(4e5, 5.3e6, 12, 12)}, True),
-        ({"crs": "EPSG:32633", "transform": rasterio.Affine(9.8, 2, 4e5, 2, -9.8, 5.3e6)}, True),
-    ],
-)
-def test_other_grids(where: dict[str, Any], *, resampled: bool) -> None:
-    patch = read_stack(tif(numbers(side=160), **where), "a.tif")
-    assert (patch.provenance.resampling != "none") == resampled
-    assert patch.transform[0] == -patch.transform[4] == 10.0
-    assert patch.crs.startswith("EPSG:327" if where["crs"] == "EPSG:32733" else "EPSG:3")
-
-
 def test_level_1c_is_recognised() -> None:
     patch = read_stack(tif(numbers(13)), "a.tif")
     assert patch.bands == L1C_BAND_NAMES
@@ -201,12 +166,7 @@ REFUSED = {
     "four numbered": (tif(numbers(4), bands=("b1", "b2", "b3", "b4")), "only numbered \\('b1' …\\)"),
     "no red": (tif(numbers(3), bands=("B02", "B03", "NDVI")), "B04 is missing .names that were not understood: 'NDVI'"),
     "twice": (tif(bands=("B01", *BAND_NAMES[:11])), "B01 more than once"),
-    "small": (tif(numbers(side=64)), "covers 64 × 64 pixels"),
     "all nodata": (tif(numbers() * 0), "no data in any pixel"),
-    "no crs": (tif(crs=None), "no position on Earth"),
-    "nowhere": (tif(crs="EPSG:4326", transform=from_origin(10, 89.9, 1e-4, 1e-4)), "nowhere on Earth"),
-    "60 m": (tif(transform=from_origin(4e5, 5.3e6, 60, 60)), "pixels of about 60 × 60 m"),
-    "degrees": (tif(crs="EPSG:4326", transform=from_origin(0, 60, 0.5, 0.5)), "give a stack with pixels of 10 m"),
     "odd scale": (tif(scales=(0.5, 0.0)), "scale or offset other than"),
     "float numbers": (tif(numbers(dtype="float32")), "floats that are not reflectance"),
     "percent": (tif(numbers(dtype="float32") / 200), "which are not reflectance"),
@@ -352,10 +312,3 @@ def test_real_utm_stacks(shared_data: Path, file: str, level: str, size: int) ->
     assert patch.provenance.resampling == "none"
     with rasterio.open(path) as raster:
         np.testing.assert_allclose(patch.band("B8A"), raster.read(9) / 1e4, rtol=1e-6)
-
-
-@pytest.mark.data
-def test_eurosat_samples_are_too_small(shared_data: Path) -> None:
-    path = shared_data / "eurosat" / "ms-samples" / "Forest" / "Forest_1.tif"
-    with pytest.raises(BadInput, match="64 × 64"):
-        read_stack(path, path.name)

@@ -9,6 +9,7 @@ from typing import Final
 from landcover.io.band_order import order_of
 from landcover.io.layouts.header import grid_of, header
 from landcover.io.layouts.metadata import DN_OFFSET, date_of, platform_in, real_baseline
+from landcover.io.regrid import target_of, window_of
 from landcover.io.scaling import PLAIN, SHIFTED, UNITY, Scaling
 from landcover.io.stack_header import FLOAT_TYPES, Facts, check_kind, facts_of, stated_scaling
 from landcover.stac.layouts.footprint import place_of
@@ -34,7 +35,7 @@ def read_stack(path: Path, date: datetime | None) -> FoundScene:
         date: sensing time (UTC) if neither tags nor name state it.
 
     Raises:
-        BadInput: it is not such a stack, or has no date.
+        BadInput: it is not such a stack, is too small to be classified, or has no date.
     """
     with header(path) as raster:
         check_kind(raster)
@@ -42,6 +43,7 @@ def read_stack(path: Path, date: datetime | None) -> FoundScene:
         stated = stated_scaling(raster, order)
         if stated is None and raster.dtypes[0] in FLOAT_TYPES:
             stated = UNITY
+        target_of(window_of(raster)).check_size()
         facts = facts_of(raster, order, path.name)
         footprint, epsg = place_of(raster, path.name)
         grid = grid_of(raster)
