@@ -104,6 +104,8 @@ class Origin(Schema):
     resampling: str
     band_order: str
     missing_bands: tuple[str, ...]
+    native_pixel_m: float | None
+    padded_fraction: float
     notes: tuple[str, ...]
     acquired: str | None
     crs: str | None

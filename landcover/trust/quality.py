@@ -52,7 +52,7 @@ SATURATED: Final = 2.0
 SATURATED_SHARE: Final = 0.01
 
 PADDED_WARN: Final = 0.05
-"""Share of reflected pixels above which there is a warning. ``python -m tools.window_cost`` measures
+"""Share of reflected pixels above which there is a warning. ``tools.window_cost`` measures
 their cost."""
 
 BRIGHT_BLUE: Final = 0.20
