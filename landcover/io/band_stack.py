@@ -34,7 +34,7 @@ from landcover.io.guard import (
 )
 from landcover.io.layouts.header import Grid
 from landcover.io.layouts.tree import Tree
-from landcover.io.regrid import is_10_m, needed, target_of
+from landcover.io.regrid import NO_PLACE, needed, target_of
 from landcover.io.sidecars import mask_beside
 from landcover.io.stack import read_stack
 
@@ -195,7 +195,7 @@ def _box(band: _Band, *, margin: bool) -> tuple[float, float, float, float]:
 
 def _window(band: _Band) -> Window:
     rows, cols = band.shape
-    crs = "" if band.crs is None else str(band.crs.to_wkt())
+    crs = NO_PLACE if band.crs is None else str(band.crs.to_wkt())
     return Window(crs=crs, transform=band.transform, width=cols, height=rows)
 
 
@@ -209,11 +209,14 @@ def _part(
     if cut is None or not decided or min(rows, cols) < cut.size:
         return (0, 0, rows, cols), cut
     where = _window(target)
-    if is_10_m(where):
-        row, col = cut.corner_in(target.shape, where=where, step=ALIGNMENT)
-        return (row, col, cut.size, cut.size), replace(cut, place=None, corner=(0, 0))
+    if cut.place is not None and where.crs == NO_PLACE:
+        return (0, 0, rows, cols), cut  # the reader of stacks reports it
     with named(scene.name):
-        finer, _ = target_of(where)
+        grid = target_of(where)
+        finer = grid.window
+        if grid.same:
+            row, col = cut.corner_in(target.shape, where=where, step=ALIGNMENT)
+            return (row, col, cut.size, cut.size), replace(cut, place=None, corner=(0, 0))
         row, col = cut.corner_in((finer.height, finer.width), where=finer, step=ALIGNMENT)
         window = finer.part(row, col, cut.size, cut.size)
         return needed(where, window), Cut(size=cut.size, place=window.centre)
