@@ -7,14 +7,14 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from pages.parts.classify import chooser, live, pictures, place_search, result, searches, squares
 from pages.parts.classify import map as chart
-from pages.parts.shared import basemap, choice, entry, theme
+from pages.parts.shared import basemap, choice, elements, entry, theme
 
 
 def main() -> None:
     """Show the map and the forms on the left, the result on the right, and details below."""
     if st.session_state.get("app_entered"):
         chart.restore_view()
-    st.title("Which land covers are here?", anchor=False)
+    elements.title("Which land covers are here?")
     st.markdown(
         "Choose a place on the map, by name, by coordinates or from a file. A neural network then "
         "predicts which of 19 land covers a Sentinel-2 patch of 1200 m × 1200 m shows, with a "

@@ -12,7 +12,7 @@ from landcover.core.raster import Raster
 from pages.parts.classify import live, pictures, result, searches
 from pages.parts.explain import bands, choose, computation, maps, neighbours, place, what_if
 from pages.parts.explain.computation import Request
-from pages.parts.shared import choice, entry, loaded_models, theme, verdict_banner
+from pages.parts.shared import choice, elements, entry, loaded_models, verdict_banner
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
 
 def main() -> None:
     """Show place and verdict, then maps, bands, similar training patches and what-if."""
-    st.title("Why this result?", anchor=False)
+    elements.title("Why this result?")
     st.markdown(
         "See which pixels and bands are evidence for or against a land cover, whether these maps "
         "can be trusted, which training patches look similar, and what would change the result."
@@ -40,7 +40,7 @@ def main() -> None:
     with left:
         st.caption(place.where(subject.pixels))
         with st.container(key="explain_picture"):
-            st.image(theme.png(maps.true_colours(subject.pixels), 4), width=360)
+            elements.picture(subject.pixels.image(), maps.TRUE_COLOURS, enlarge=4, width=360)
     with right:
         _verdict(name, chosen, subject.pixels, found)
     if not loaded_models.card(name).explainable:
@@ -78,7 +78,7 @@ def _deep(
     aim: str,
 ) -> None:
     pixels, key = subject.pixels, chosen.key
-    st.subheader("Which pixels are evidence for or against it?", anchor=False)
+    elements.heading("Which pixels are evidence for or against it?")
     panels = choose.panels(name, key, pixels, found)
     requests = [panel.map for panel in panels]
     requests += list(dict.fromkeys(panel.bands for panel in panels))

@@ -29,7 +29,7 @@ from pages.parts.models import (
 from pages.parts.models import charts as show
 from pages.parts.models import selective_risk as selective
 from pages.parts.models import trade_off as recommend
-from pages.parts.shared import entry
+from pages.parts.shared import elements, entry
 
 CURVES: Final = "Precision and recall"
 OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
@@ -55,7 +55,7 @@ VIEWS: Final = (*OF_REPORT, CURVES, *OF_CARD)
 
 def main() -> None:
     """Choose a split; show all models, then one, then two side by side."""
-    st.title("Which model should I use?", anchor=False)
+    elements.title("Which model should I use?")
     cards, broken = data.cards()
     for sentence in broken:
         st.error(sentence)
@@ -100,7 +100,7 @@ def _split(names: list[str]) -> data.Split | None:
 
 @show.section
 def _one(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Split | None) -> None:
-    st.subheader("One model", anchor=False)
+    elements.heading("One model")
     known = {entry.name: entry for entry in found if entry.report or data.suits(entry, found)}
     name = show.pick(
         "Model",

@@ -80,6 +80,22 @@ def test_no_module_is_too_long(package: str) -> None:
     assert {name for name, count in lines.items() if count > LONGEST_FILE} == set()
 
 
+def test_pages_name_their_pictures_and_charts() -> None:
+    """Only ``elements`` calls the functions of Streamlit for which it needs a text or a level."""
+    own = {"title", "header", "subheader", "image", "plotly_chart"}
+    found = {
+        f"{path.relative_to(ROOT).as_posix()}: {ast.unparse(node.func)}"
+        for path in [*modules("pages"), ROOT / "app.py"]
+        if path.name != "elements.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in own
+        and ast.unparse(node.func.value) == "st"
+    }
+    assert found == set()
+
+
 def test_few_modules_are_outside_the_packages() -> None:
     assert len(list((ROOT / "landcover").glob("*.py"))) <= MOST_TOP_MODULES
 

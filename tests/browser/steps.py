@@ -95,3 +95,9 @@ def write_stack(path: Path, patch: Raster, repeat: tuple[int, int] = (1, 1)) -> 
         for index, band in enumerate(patch.bands, 1):
             raster.set_band_description(index, band)
     return path
+
+
+def open_page(page: Page, name: str) -> None:
+    """Go to another page by the navigation."""
+    page.get_by_role("link", name=name, exact=True).first.click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()

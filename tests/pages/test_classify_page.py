@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def headings(test: AppTest) -> list[str]:
-    return [item.value for item in test.subheader]
+    return [item.value for item in test.header]
 
 
 def test_app_opens_on_this_page(browser_map: MapStandIn) -> None:

@@ -84,7 +84,7 @@ def job_of(test: AppTest) -> Any:
 
 
 def headings(test: AppTest) -> list[str]:
-    return [item.value for item in test.subheader]
+    return [item.value for item in test.header]
 
 
 def captions(test: AppTest) -> str:

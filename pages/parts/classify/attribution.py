@@ -15,7 +15,7 @@ from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation, maps
 from pages.parts.explain.computation import Request
 from pages.parts.models import charts
-from pages.parts.shared import loaded_models, theme
+from pages.parts.shared import elements, loaded_models, theme
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.explain.explanation import Explanation
@@ -33,7 +33,7 @@ DEFAULT_BASELINE: Final = "mean"
 @st.fragment
 def show(name: str, key: str, patch: Raster, found: Result) -> None:
     """Let the user choose class, method and opacity; show map, scale and band shares."""
-    st.subheader("Which pixels led to this result?", anchor=False)
+    elements.heading("Which pixels led to this result?")
     if not loaded_models.card(name).explainable:
         st.info(
             f"{loaded_models.title(name)} has no gradients, so attribution maps cannot be computed "
@@ -91,17 +91,12 @@ def _named(label: str) -> str:
 
 
 def _picture(explanation: Explanation, patch: Raster, opacity: float) -> None:
-    from landcover.explain.explanation import legend, overlay  # noqa: PLC0415 - loads torch
+    from landcover.explain.explanation import overlay  # noqa: PLC0415 - loads torch
 
     with st.container(key="classify_attribution"):
-        st.image(theme.png(overlay(explanation, patch, opacity), ENLARGE), width="stretch")
-    key = legend(explanation)
-    st.image(theme.png(key.bar), width="stretch")
-    st.html(
-        '<div class="landcover-legend">'
-        f"<span><b>Blue</b> {key.against}</span><span>{key.neutral}</span>"
-        f"<span>{key.in_favour} <b>red</b></span></div>"
-    )
+        alt = f"Attribution map of {_named(explanation.label)} over the true colours"
+        elements.picture(overlay(explanation, patch, opacity), alt, enlarge=ENLARGE)
+    maps.scale(explanation)
 
 
 def _words(explanation: Explanation, patch: Raster) -> None:
@@ -135,11 +130,8 @@ def _bands(explanation: Explanation) -> None:
         st.caption("This method treats all bands together, so it gives no share of each band.")
         return
     st.markdown("**Share of each band** in the attribution, for and against together")
-    st.plotly_chart(
-        band_chart(shares, theme.ink()),
-        width="stretch",
-        config={"displayModeBar": False},
-        key="classify_bands",
+    elements.chart(
+        band_chart(shares, theme.ink()), "Share of each band, as in the table", key="classify_bands"
     )
     with st.expander("The bands as a table"):
         rows = {BAND_TITLES[band]: f"{share:.1%}" for band, share in shares.items()}

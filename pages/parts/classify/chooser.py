@@ -14,7 +14,7 @@ from landcover.core.raster import Raster
 from landcover.io.images import SUFFIXES
 from landcover.io.samples import read_sample, samples
 from pages.parts.classify import live
-from pages.parts.shared import choice, theme
+from pages.parts.shared import choice, elements, theme
 from pages.parts.shared.links import Place
 
 FILE_TYPES: Final = ("tif", "tiff", "zip", "json", *SUFFIXES)
@@ -47,7 +47,7 @@ def show() -> None:
 
 def gallery() -> None:
     """Show the samples with buttons, for a page on which nothing is chosen yet."""
-    st.subheader("Six real places to start with", anchor=False)
+    elements.heading("Six real places to start with")
     st.caption(
         "Each is a labelled Sentinel-2 patch of 1200 m × 1200 m, numbered as on the map. Compare "
         "the model's land covers with those that experts mapped."
@@ -57,7 +57,7 @@ def gallery() -> None:
             for number, column in enumerate(st.columns(GALLERY_COLUMNS), left + 1):
                 sample = samples()[number - 1]
                 with column:
-                    st.image(_thumbnail(sample.name), width="stretch")
+                    elements.picture(_thumbnail(sample.name), f"True colours of place {number}")
                     st.button(
                         f"{number} · {sample.country}",
                         key=f"classify_gallery_{sample.name}",
@@ -86,7 +86,7 @@ def no_picture(chosen: choice.Chosen, place: Place) -> None:
 
 def missing_file(name: str) -> None:
     """Say that the address of the page is about a file that has to be uploaded."""
-    st.subheader(theme.literal(name), anchor=False)
+    elements.heading(theme.literal(name))
     st.info(
         f"This address shows the file “{theme.literal(name)}”, which an address cannot contain. "
         f"Upload it under “{live.UPLOAD_TAB}”: the window is set as in the address.",

@@ -13,7 +13,7 @@ from landcover.core.raster import Raster
 from landcover.io.names import FIRST_LIGHT
 from landcover.stac.catalog import CATALOGUES, Candidate, SceneQuery
 from pages.parts.classify import searches
-from pages.parts.shared import choice, theme
+from pages.parts.shared import choice, elements, theme
 from pages.parts.shared.links import OWN, Place
 
 DAYS: Final = 180
@@ -70,7 +70,7 @@ def show_search(chosen: choice.Chosen, place: Place) -> None:
     if chosen.scene is not None:
         failed = show_linked(chosen.scene)
     else:
-        st.subheader("No image of this place yet", anchor=False)
+        elements.heading("No image of this place yet")
         st.caption(
             f"{theme.place_text(*place)} is in none of the samples and none of your files. An open "
             "archive can provide an image. It is fetched only after you press the button, and kept "
@@ -99,7 +99,7 @@ def show_linked(scene: choice.SceneLink) -> bool:
     own = form.path.strip() if form.name == OWN else ""
     catalogue = own if scene.catalogue == OWN else scene.catalogue
     day = f"{scene.day:%d %B %Y}".lstrip("0")
-    st.subheader(f"{theme.place_text(*scene.place)}, {day}", anchor=False)
+    elements.heading(f"{theme.place_text(*scene.place)}, {day}")
     if not catalogue:
         st.info(
             "This address names an image in a catalogue file on somebody's computer. If it is "
@@ -143,7 +143,7 @@ def show_passes(chosen: choice.Chosen, patch: Raster) -> None:
 
 def _passes(chosen: choice.Chosen, search: searches.Search) -> None:
     result, busy = search.result, searches.running() is not None
-    st.subheader("Passes over this place", anchor=False)
+    elements.heading("Passes over this place")
     st.caption(theme.literal(result.reason))
     _notes(search)
     shown = search.shown
@@ -170,7 +170,7 @@ def _pass(search: searches.Search, index: int, live: str | None, *, busy: bool) 
     preview, day = candidate.preview, pass_name(candidate, candidates)
     taken = candidate.key == live
     if preview is not None and preview.picture is not None:
-        st.image(theme.png(preview.picture), width="stretch")
+        elements.picture(preview.picture, f"Preview of {day}")
     st.button(
         f"{day}, shown" if taken else f"Show {day}",
         key=f"classify_live_take_{index}",

@@ -16,7 +16,7 @@ from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import ByteArray, Raster
 from pages.parts.classify import attribution
-from pages.parts.shared import choice, downloads, loaded_models, theme, verdict_banner
+from pages.parts.shared import choice, downloads, elements, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.model import LabelScore
@@ -33,7 +33,7 @@ FRAME: Final = (232, 89, 12)
 
 def beside_map(chosen: choice.Chosen, picture: Raster) -> None:
     """Show title, verdict, prediction, the picture with its window, and the limits."""
-    st.subheader(theme.literal(picture.provenance.source), anchor=False)
+    elements.heading(theme.literal(picture.provenance.source))
     size = f"{SIDE} × {SIDE} pixels, {SIDE * PIXEL_M} m where a pixel is {PIXEL_M} m"
     st.caption(f"A colour picture has no place, so it is not on the map · {size}")
     name = _model()
@@ -42,7 +42,9 @@ def beside_map(chosen: choice.Chosen, picture: Raster) -> None:
         verdict_banner.show(found)
         st.html(verdict(found, loaded_models.title(name)))
     with st.container(key="classify_colours"):
-        st.image(theme.png(*framed(picture, chosen.row, chosen.col)))
+        image, enlarge = framed(picture, chosen.row, chosen.col)
+        alt = "The picture, with a frame around the window that is classified"
+        elements.picture(image, alt, enlarge=enlarge, width="content")
     if name and found:
         _limits(name)
 
@@ -56,15 +58,14 @@ def below_map(chosen: choice.Chosen, picture: Raster) -> None:
     seen = picture.window(chosen.row, chosen.col, SIDE)
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("All ten land covers", anchor=False)
+        elements.heading("All ten land covers")
         st.caption(
             "Each picture has exactly one land cover, so the probabilities add up to 100 % and the "
             "most probable one is predicted."
         )
-        st.plotly_chart(
+        elements.chart(
             chart(found, theme.ink()),
-            width="stretch",
-            config={"displayModeBar": False},
+            "Probability of each land cover",
             key="classify_colours_chart",
         )
         with st.expander("Show as a table"):

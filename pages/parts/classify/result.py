@@ -13,7 +13,7 @@ from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.samples import Sample
 from pages.parts.classify import attribution, decision_goal, probabilities
-from pages.parts.shared import choice, downloads, loaded_models, theme, verdict_banner
+from pages.parts.shared import choice, downloads, elements, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.card import Card
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
 def beside_map(chosen: choice.Chosen, patch: Raster) -> None:
     """Show title, verdict, land covers and three views of a patch."""
     sample = choice.sample_of(chosen)
-    st.subheader(_title(chosen, sample, patch), anchor=False)
+    elements.heading(_title(chosen, sample, patch))
     st.caption(_where_and_when(chosen, patch))
     name = loaded_models.choose()
     found = _classified(name, chosen, patch, aim_of(name, ask=True)) if name else None
@@ -64,15 +64,14 @@ def aim_of(name: str, *, ask: bool = False) -> str:
 
 
 def _probabilities(name: str, found: Result, truth: frozenset[str] | None) -> None:
-    st.subheader("All 19 land covers", anchor=False)
+    elements.heading("All 19 land covers")
     st.caption(
         "Bar: probability. Vertical line: threshold from which a land cover counts as found. "
         "Grouped by theme, the most probable first."
     )
-    st.plotly_chart(
+    elements.chart(
         probabilities.chart(found, theme.ink()),
-        width="stretch",
-        config={"displayModeBar": False},
+        "Probability and threshold of each land cover, as in the table",
         key="classify_chart",
     )
     decision_goal.explain(name, found)
@@ -165,7 +164,7 @@ def _views(patch: Raster) -> None:
     with st.container(key="classify_views"):
         for column, view in zip(st.columns(len(COMPOSITES)), COMPOSITES, strict=True):
             with column:
-                st.image(theme.png(patch.image(view), 3), width="stretch")
+                elements.picture(patch.image(view), f"The patch in {view.name.lower()}", enlarge=3)
                 st.caption(f"**{view.name}** ({' '.join(view.bands)}): {view.reading}")
     stretches = "; ".join(f"{v.name} {v.low:g} to {v.high:g}" for v in COMPOSITES)
     st.caption(

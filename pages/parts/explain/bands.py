@@ -15,7 +15,7 @@ from landcover.core.raster import Raster
 from landcover.explain.indices import INDICES, colour_bar, coloured, indices, number
 from pages.parts.explain import maps
 from pages.parts.explain.choose import Panel
-from pages.parts.shared import downloads, loaded_models, theme
+from pages.parts.shared import downloads, elements, loaded_models, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.explain.band_attribution import BandEvidence
@@ -37,7 +37,7 @@ TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
 
 def show(panels: Sequence[Panel], pixels: Raster) -> None:
     """Show a chart per class on a common axis, a table, and the indices."""
-    st.subheader("Which bands are evidence for or against it?", anchor=False)
+    elements.heading("Which bands are evidence for or against it?")
     found = _evidence(panels)
     if not found:
         st.caption("The bands are being computed …")
@@ -74,12 +74,8 @@ def _charts(found: Sequence[tuple[str, BandEvidence]]) -> None:
     for place, (number_, (title, own)) in zip(columns, enumerate(found), strict=True):
         with place:
             st.markdown(f"**{theme.literal(title)}**")
-            st.plotly_chart(
-                chart(own, span, theme.ink()),
-                width="stretch",
-                config={"displayModeBar": False},
-                key=f"explain_bands_{number_}",
-            )
+            alt = f"Evidence of each band for {title}, as in the table"
+            elements.chart(chart(own, span, theme.ink()), alt, key=f"explain_bands_{number_}")
 
 
 def rows(own: BandEvidence) -> list[tuple[str, float]]:
@@ -196,8 +192,8 @@ def _indices(patch: Raster) -> None:
             for name, summary in found.items():
                 with st.container(width=INDEX_SIDE):
                     st.markdown(f"**{name}**, {INDICES[name].title}")
-                    st.image(theme.png(coloured(summary.map), 3), width="stretch")
-        st.image(theme.png(colour_bar(INDEX_ROW)), width="stretch")
+                    elements.picture(coloured(summary.map), f"Map of {name}", enlarge=3)
+        elements.picture(colour_bar(INDEX_ROW), "Colour scale of the indices, from −1 to 1")
         st.html(
             '<div class="landcover-legend">'
             "<span><b>Brown</b> −1</span><span>0</span><span>1 <b>teal</b></span></div>"

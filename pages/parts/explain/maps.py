@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 import streamlit as st
 
 from landcover.core.classes import BY_NAME
-from landcover.core.raster import ByteArray, Raster
+from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation
 from pages.parts.explain.choose import Panel
 from pages.parts.explain.computation import Failed
-from pages.parts.shared import loaded_models, theme
+from pages.parts.shared import elements, loaded_models, theme
 
 if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
     from landcover.explain.band_attribution import BandEvidence
@@ -24,6 +24,7 @@ OPACITY: Final = 80
 NARROW: Final = 400
 WIDE: Final = 1200
 """Widths of a colour bar below one map and below all maps, pixels, before stretching."""
+TRUE_COLOURS: Final = "The patch in true colours"
 
 
 @st.fragment
@@ -84,13 +85,14 @@ def _panel(
         st.warning(theme.literal(piece.sentence))
         return
     if piece is None:
-        st.image(theme.png(true_colours(pixels), ENLARGE), width="stretch")
+        elements.picture(pixels.image(), TRUE_COLOURS, enlarge=ENLARGE)
         st.caption("The map is being computed …")
         return
     from landcover.explain.explanation import overlay  # noqa: PLC0415 - loads torch
     from landcover.explain.sentences import sentence  # noqa: PLC0415 - as above
 
-    st.image(theme.png(overlay(piece, pixels, opacity), ENLARGE), width="stretch")
+    alt = f"Attribution map over the true colours: {panel.title}"
+    elements.picture(overlay(piece, pixels, opacity), alt, enlarge=ENLARGE)
     if alone:
         scale(piece)
     st.markdown(theme.literal(sentence(piece, pixels, evidence(panel))))
@@ -107,11 +109,6 @@ def _chance(panel: Panel, answer: Result | None) -> str:
     return f"{what}, {score.probability:.0%}, {choose.word(predicted=score.predicted)}"
 
 
-def true_colours(pixels: Raster) -> ByteArray:
-    """Return the true-colour image, uint8 RGBA ``(y, x, 4)``."""
-    return pixels.image()
-
-
 def scale(found: Explanation, width: int = NARROW) -> None:
     """Show the colour bar with its labels.
 
@@ -122,7 +119,7 @@ def scale(found: Explanation, width: int = NARROW) -> None:
     from landcover.explain.explanation import legend  # noqa: PLC0415 - loads torch
 
     key = legend(found, width)
-    st.image(theme.png(key.bar), width="stretch")
+    elements.picture(key.bar, "Colour scale of the attribution map, from blue to red")
     st.html(
         '<div class="landcover-legend">'
         f"<span><b>Blue</b> {key.against}</span><span>{key.neutral}</span>"

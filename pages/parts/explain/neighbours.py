@@ -16,7 +16,7 @@ from landcover.core.errors import LandcoverError
 from landcover.datasets.patch_names import load_from_disk
 from pages.parts.explain import computation
 from pages.parts.explain.computation import Failed, Request
-from pages.parts.shared import downloads, theme
+from pages.parts.shared import downloads, elements, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.explain.neighbours import Neighbour
@@ -30,7 +30,7 @@ ABOVE: Final = "bigearthnet"
 @st.fragment
 def show(request: Request) -> None:
     """Show a sentence, a table, and images if the data set is on this computer."""
-    st.subheader("Which training patches are similar?", anchor=False)
+    elements.heading("Which training patches are similar?")
     piece = computation.store().get(request)
     if piece is None:
         st.caption("The training patches are being compared …")
@@ -126,7 +126,7 @@ def _pictures(found: Sequence[Neighbour]) -> None:
     with st.container(key="explain_like_pictures"):
         for (rank, picture), column in zip(shown, st.columns(len(found)), strict=False):
             with column:
-                st.image(picture, width="stretch")
+                elements.picture(picture, f"True colours of training patch {rank}")
                 one = found[rank - 1]
                 labels = ", ".join(BY_NAME[label].short for label in one.labels)
                 st.caption(f"**{rank}** · {one.distance:.2f} · {labels}")

@@ -15,7 +15,7 @@ from landcover.core.raster import Raster
 from pages.parts.explain import computation, what_if_controls
 from pages.parts.explain.choose import word
 from pages.parts.explain.computation import Failed, Request, Subject
-from pages.parts.shared import downloads, loaded_models, theme, verdict_banner
+from pages.parts.shared import downloads, elements, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
     from landcover.explain.what_if import WhatIf
@@ -32,7 +32,7 @@ AFTER: Final = "#d9731a"
 @st.fragment
 def show(name: str, key: str, subject: Subject, found: Result, aim: str) -> None:
     """Show the controls on the left and their effect on the right."""
-    st.subheader("What if the patch looked different?", anchor=False)
+    elements.heading("What if the patch looked different?")
     st.caption(
         "Change the patch and see how the probabilities change. The changes are kept when you "
         "choose another place."
@@ -59,10 +59,9 @@ def show(name: str, key: str, subject: Subject, found: Result, aim: str) -> None
             st.error(theme.literal(str(error)))
             return
         _show_outcome(outcome, judged, found)
-        st.plotly_chart(
+        elements.chart(
             chart(outcome, theme.ink()),
-            width="stretch",
-            config={"displayModeBar": False},
+            "Probabilities before and after the change, as in the table",
             key="explain_whatif_chart",
         )
         st.caption(
@@ -94,7 +93,8 @@ def _outcome(
 def _show_outcome(outcome: WhatIf, judged: Verdict, found: Result) -> None:
     left, right = st.columns([1, 2], vertical_alignment="top")
     with left:
-        st.image(theme.png(outcome.patch.image(COMPOSITES[0]), 2), width="stretch")
+        alt = "The changed patch in true colours"
+        elements.picture(outcome.patch.image(COMPOSITES[0]), alt, enlarge=2)
     with right:
         st.markdown(theme.literal(sentence(outcome)))
         head, icon = judged.label, verdict_banner.ICONS[judged.decision]
@@ -224,7 +224,7 @@ def values(outcome: WhatIf) -> pd.DataFrame:
 
 def show_stability(request: Request, found: Result) -> None:
     """Show how much of the result stays the same if the window moves by 100 m."""
-    st.subheader("Is it stable if the window moves?", anchor=False)
+    elements.heading("Is it stable if the window moves?")
     piece = computation.store().get(request)
     if piece is None:
         st.caption("The shifted windows are being classified …")

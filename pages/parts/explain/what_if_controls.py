@@ -129,8 +129,9 @@ def controls() -> Settings:
     left, right = st.columns(2)
     with left:
         st.selectbox("Season", SEASONS, key=f"{_PREFIX}season", on_change=_changed)
-    with right:
-        _slider("Strength of the season", "strength", (0, 100), 10, off=held.season == SEASONS[0])
+    if held.season != SEASONS[0]:
+        with right:
+            _slider("Strength of the season", "strength", (0, 100), 10)
     _slider("Brightness of all bands", "brightness", (40, 200), 5)
     left, right = st.columns(2)
     reach = (-FARTHEST_M, FARTHEST_M)
@@ -147,11 +148,8 @@ def _slider(
     span: tuple[int, int],
     step: int,
     unit: str = "%d %%",
-    *,
-    off: bool = False,
 ) -> None:
-    st.slider(title, *span, step=step, format=unit, key=_PREFIX + name, on_change=_changed,
-              disabled=off)  # fmt: skip
+    st.slider(title, *span, step=step, format=unit, key=_PREFIX + name, on_change=_changed)
 
 
 def _changed() -> None:

@@ -14,7 +14,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.evaluate.report import Evaluation
 from pages.parts.models import data
-from pages.parts.shared import theme, url_state
+from pages.parts.shared import elements, theme, url_state
 
 Option = TypeVar("Option")
 Section = TypeVar("Section", bound=Callable[..., None])
@@ -205,7 +205,7 @@ def draw(figure: go.Figure, name: str, alt: str) -> None:
     for update in (figure.update_xaxes, figure.update_yaxes):
         update(tickfont=ink, title_font=ink)
     figure.update_layout(legend_font=ink)
-    st.plotly_chart(figure, key=f"models_chart_{name}", config=CONFIG, alt=alt)
+    elements.chart(figure, alt, key=f"models_chart_{name}", config=CONFIG)
 
 
 def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:

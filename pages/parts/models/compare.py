@@ -15,7 +15,7 @@ from landcover.evaluate.report_metrics import Draws
 from landcover.metrics import scores
 from pages.parts.models import card, data
 from pages.parts.models import charts as show
-from pages.parts.shared import theme
+from pages.parts.shared import elements, theme
 
 RESAMPLES: Final = 500
 """Maximum number of resamples, to keep the page fast."""
@@ -42,7 +42,7 @@ def side_by_side(found: Sequence[data.Entry], split: data.Split) -> None:
     Raises:
         BadInput: the two reports cover different patches.
     """
-    st.subheader("Two models side by side", anchor=False)
+    elements.heading("Two models side by side")
     ready = {row.name: (row, report) for row, report in data.ready(found)}
     if len(ready) < 2:
         missing = [e.name for e in found if e.name not in ready and data.suits(e, found)]
@@ -150,7 +150,7 @@ def _answer(first: data.Row, second: data.Row, found: Comparison) -> str:
 
 def _by_class(first: data.Row, second: data.Row, found: Comparison) -> None:
     """Show the differences of one metric class by class."""
-    st.markdown("##### Class by class")
+    elements.subheading("Class by class")
     by = show.pick("Metric", list(BY_CLASS), "models_pair_figure", lambda key: BY_CLASS[key])
     rows = [
         {"Class": data.short(name), "Support": item.support, **_row(BY_CLASS[by], item.gap(by))}

@@ -16,7 +16,7 @@ from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures
 from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.shared import theme
+from pages.parts.shared import elements, theme
 
 ALL: Final = "All classes"
 COUNTS: Final = (6, 12, 24)
@@ -142,7 +142,7 @@ def _one(report: Evaluation, k: int, loss: float, album: Thumbnails | None, fold
     if album is not None:
         try:
             pixels = _picture(album, report.metrics.dataset, folder, patch)
-            st.image(theme.png(pixels, 3), width="stretch")
+            elements.picture(pixels, f"True colours of patch {patch}", enlarge=3)
         except LandcoverError as error:
             st.caption(theme.literal(str(error)))
     decided = data.predicted(report)[k]

@@ -19,7 +19,7 @@ from landcover.models.card import RGB
 from landcover.trust.bench import stability_record
 from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.shared import theme
+from pages.parts.shared import elements, theme
 
 WORDS: Final = {True: "✓ faithful", False: "✗ not faithful"}
 BEST: Final = "★ best"
@@ -34,7 +34,7 @@ def render(entry: data.Entry) -> None:
         ("Is the result stable if the window moves?", _stability),
         ("Do similar training patches have the same classes?", _similar),
     ):
-        st.markdown(f"##### {head}")
+        elements.subheading(head)
         try:
             draw(entry, folder)
         except CorruptModel as error:

@@ -13,12 +13,13 @@ from landcover.evaluate.report import EvaluationReport
 from landcover.evaluate.report_text import threads
 from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import elements
 
 
 @show.section
 def render(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Split) -> None:
     """Show the table, the chart, and how the metrics were measured."""
-    st.subheader("All models", anchor=False)
+    elements.heading("All models")
     there = [key for key in data.METRICS if any(row.value(key) is not None for row in rows)]
     if not there:
         st.info("None of the reports on this split has a metric over all classes.")

@@ -14,7 +14,7 @@ import streamlit as st
 from landcover.metrics import trade_off
 from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.shared import theme
+from pages.parts.shared import elements, theme
 
 VALUES: Final = ("macro_ap", "micro_ap", "accuracy")
 SIZES: Final = {"Parameters": "parameters", "Size on disk": "weights_bytes"}
@@ -50,7 +50,7 @@ def recommendations(rows: Sequence[data.Row]) -> None:
         if name is not None
     ]
     if lines:
-        st.subheader("Recommended models", anchor=False)
+        elements.heading("Recommended models")
         st.markdown("\n".join(lines))
 
 
@@ -95,7 +95,7 @@ def bubbles(rows: Sequence[data.Row]) -> None:
     timed = [row for row in rows if row.milliseconds and row.milliseconds > 0]
     if not values or len(timed) < 2:
         return
-    st.markdown("##### Accuracy against time")
+    elements.subheading("Accuracy against time")
     left, right = st.columns(2)
     with left:
         value = show.switch(

@@ -18,7 +18,7 @@ from landcover.trust.bench.records import GoodPatches, Origin, Rate, TrustGroup,
 from pages.parts.models import charts as show
 from pages.parts.models import data
 from pages.parts.models.verdict_risk import render_risk
-from pages.parts.shared import theme
+from pages.parts.shared import elements, theme
 
 ROW: Final = 34
 """Height of a bar with its text above it, pixels; it fits on a phone."""
@@ -106,7 +106,7 @@ def percent(rate: Rate) -> str:
 
 def _alarms(card: Card, found: TrustMeasurement) -> None:
     good = found.good
-    st.markdown("##### How often is a good patch flagged?")
+    elements.subheading("How often is a good patch flagged?")
     st.markdown(
         f"Of {good.n:,} good patches of {good.places} places, **{percent(good.alarms)}** are "
         f"flagged for their pixels although nothing is wrong with them "
@@ -223,7 +223,7 @@ def _columns(rate: Rate) -> dict[str, float | int | None]:
 
 
 def _caught(card: Card, found: TrustMeasurement) -> None:
-    st.markdown("##### Which bad patches are flagged?")
+    elements.subheading("Which bad patches are flagged?")
     kinds: tuple[tuple[str, Origin], ...] = (
         ("real scenes", "real"),
         ("corrupted good patches", "made"),

@@ -13,6 +13,7 @@ from landcover.trust.bench.records import MIXTURES, ORDERS, Mixture, SelectiveRi
 from landcover.trust.verdict import DECISION_LABELS
 from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import elements
 
 AT: Final = (0.8, 0.5)
 """Coverages whose risk is given in words."""
@@ -23,7 +24,7 @@ PATCHES: Final[dict[str, Mixture]] = {
 
 def render_risk(card: Card, found: TrustMeasurement) -> None:
     """Draw the curves of risk against coverage, and say what they show."""
-    st.markdown("##### Are patches with a better verdict more often right?")
+    elements.subheading("Are patches with a better verdict more often right?")
     chosen = show.switch("Patches", list(PATCHES), "models_trust_patches")
     name = PATCHES[chosen]
     own = found.selective[name]

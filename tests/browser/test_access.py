@@ -1,0 +1,98 @@
+"""Accessibility of every page, checked by axe: both themes, on a wide and on a narrow screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from landcover.io.samples import read_sample
+from pages.parts.shared import theme
+from tests.browser import steps
+
+pytestmark = pytest.mark.browser
+
+SEVERE = {"critical", "serious"}
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds on the entire page and in its frames: impact, rule and element."""
+    size = page.viewport_size
+    assert size is not None
+    # Colours are measured only where they are visible, so the entire page is made visible.
+    tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": size["width"], "height": int(tall) + 100})
+    page.wait_for_timeout(1500)
+    for frame in page.frames[1:]:
+        frame.evaluate(Axe().axe_script)
+    found = Axe().run(page).response["violations"]
+    page.set_viewport_size(size)
+    return [
+        f"{rule['impact']}, {rule['id']}: {node['html'][:200]}"
+        for rule in found
+        if rule["impact"] in SEVERE or rule["id"] == "heading-order"
+        for node in rule["nodes"]
+    ]
+
+
+def show(page: Page, scheme: str, width: int) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": width, "height": 900})
+
+
+def colour_picture(folder: Path) -> Path:
+    path = folder / "fields.png"
+    path.write_bytes(theme.png(read_sample("austria-fields").image()[..., :3]))
+    return path
+
+
+both = pytest.mark.parametrize("scheme", ["light", "dark"])
+wide_and_narrow = pytest.mark.parametrize("width", [1280, 400])
+
+
+@both
+@wide_and_narrow
+def test_classify_and_explain(
+    page: Page, app: str, tmp_path: Path, scheme: str, width: int
+) -> None:
+    show(page, scheme, width)
+    frame = steps.open_app(page, app)
+    assert violations(page) == []
+    steps.click_sample(page, frame, 4)
+    assert violations(page) == []
+    steps.open_page(page, "Explain")
+    expect(steps.heading(page, "Is it stable")).to_be_visible(timeout=90_000)
+    expect(page.locator(".st-key-explain_progress")).to_have_count(0, timeout=90_000)
+    assert violations(page) == []
+    steps.open_page(page, "Classify")
+    steps.upload(page, colour_picture(tmp_path))
+    expect(steps.heading(page, "fields.png")).to_be_visible()
+    expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible()
+    assert violations(page) == []
+
+
+@both
+@wide_and_narrow
+def test_a_place_without_an_image(page: Page, app: str, scheme: str, width: int) -> None:
+    show(page, scheme, width)
+    steps.open_app(page, app)
+    field = page.get_by_role("textbox", name=steps.SEARCH)
+    field.fill("-3.1, -60.0")
+    field.press("Enter")
+    expect(page.get_by_role("button", name="Fetch the best image")).to_be_visible()
+    assert violations(page) == []
+
+
+@both
+@wide_and_narrow
+def test_models(page: Page, app: str, scheme: str, width: int) -> None:
+    show(page, scheme, width)
+    steps.open_app(page, app)
+    steps.open_page(page, "Models")
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=90_000)
+    for view in page.get_by_role("radiogroup", name="View").get_by_role("radio").all():
+        view.click()
+        expect(view).to_be_checked()
+        assert violations(page) == []
