@@ -12,7 +12,7 @@ from landcover.core.raster import Raster
 from pages.parts.classify import live, pictures, result, searches
 from pages.parts.explain import bands, choose, computation, maps, neighbours, place, what_if
 from pages.parts.explain.computation import Request
-from pages.parts.shared import choice, elements, entry, loaded_models, verdict_banner
+from pages.parts.shared import choice, elements, entry, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result

@@ -25,6 +25,8 @@ def violations(page: Page) -> list[str]:
     tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": int(tall) + 100})
     page.wait_for_timeout(1500)
+    # Streamlit fades what it is about to replace.
+    expect(page.locator("[data-stale=true]")).to_have_count(0)
     for frame in page.frames[1:]:
         frame.evaluate(Axe().axe_script)
     found = Axe().run(page).response["violations"]
