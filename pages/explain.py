@@ -95,14 +95,14 @@ def _deep(
     maps.show(panels, pixels, {k: v for k, v in answers.items() if v is not None})
     with st.expander("What the methods do and what the values mean"):
         maps.show_method_notes(panels)
-    bands.show(panels, pixels)
+    bands.show(panels, pixels, found)
     if pixels.is_rgb:
         st.info(
             "Similar training patches and what-if are available for Sentinel-2 patches only: a "
             "colour picture has no infrared bands and no place."
         )
         return
-    neighbours.show(similar)
+    neighbours.show(similar, found)
     what_if.show(name, key, subject, found, aim)
     what_if.show_stability(stability, found)
 

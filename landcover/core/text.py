@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-__all__ = ["place_text", "plain", "time_text"]
+__all__ = ["no_formula", "place_text", "plain", "time_text"]
 
 
 def plain(text: str) -> str:
@@ -12,6 +12,11 @@ def plain(text: str) -> str:
     whole = text.encode("utf-8", "replace").decode()
     clean = "".join(letter if letter.isprintable() else "�" for letter in whole)
     return clean if len(clean) <= 200 else clean[:199] + "…"
+
+
+def no_formula(text: str) -> str:
+    """Quote a text that a spreadsheet would run as a formula, such as ``=…``."""
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
 
 
 def place_text(latitude: float, longitude: float) -> str:

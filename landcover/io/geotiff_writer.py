@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rasterio import Affine
@@ -15,13 +15,19 @@ from landcover.core.text import plain
 __all__ = ["write_maps"]
 
 
-def write_maps(patch: Raster, count: int, fill: Callable[[Any], None]) -> bytes:
+def write_maps(
+    patch: Raster,
+    count: int,
+    fill: Callable[[Any], None],
+    tags: Mapping[str, str] | None = None,
+) -> bytes:
     """Write a GeoTIFF file of float32 maps: NaN without data, source and date in its tags.
 
     Args:
         patch: supplies grid, CRS, scene and date.
         count: number of bands.
         fill: writes bands and tags into rasterio's open dataset.
+        tags: further tags of the file; their names are written in capitals.
 
     Returns:
         The bytes of the file.
@@ -44,6 +50,7 @@ def write_maps(patch: Raster, count: int, fill: Callable[[Any], None]) -> bytes:
             predictor=3,
         ) as file:
             fill(file)
+            file.update_tags(**{name.upper(): text for name, text in (tags or {}).items()})
             file.update_tags(
                 SOURCE=plain(patch.provenance.scene or patch.provenance.source),
                 ACQUIRED=patch.acquired.isoformat() if patch.acquired else "not stated",

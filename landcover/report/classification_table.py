@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any, Final
 
+from landcover.core.text import no_formula
 from landcover.report.classification import ClassificationReport
 
 __all__ = ["COLUMNS", "as_csv"]
@@ -58,21 +59,16 @@ def as_csv(reports: Sequence[ClassificationReport], *, header: bool = True) -> s
 def _shared(report: ClassificationReport) -> dict[str, Any]:
     origin = report.provenance
     shared: dict[str, Any] = {
-        "source": _no_formula(report.source),
+        "source": no_formula(report.source),
         "model": report.model,
         "card_hash": origin.card_hash,
         "aim": report.aim,
         "verdict": report.verdict.label,
-        "reason": _no_formula(report.verdict.reason),
-        "headline": _no_formula(report.headline),
+        "reason": no_formula(report.verdict.reason),
+        "headline": no_formula(report.headline),
         "acquired": origin.acquired or "",
     }
     if origin.centre is not None:
         shared["latitude"] = f"{origin.centre.latitude:.6f}"
         shared["longitude"] = f"{origin.centre.longitude:.6f}"
     return shared if origin.window is None else {**shared, **origin.window.as_dict()}
-
-
-def _no_formula(text: str) -> str:
-    """Quote a text that a spreadsheet would run as a formula, such as ``=…``."""
-    return "'" + text if text.startswith(("=", "+", "-", "@")) else text

@@ -6,7 +6,7 @@ Every file names the model, the weights and the method, so that its map can be r
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -29,11 +29,20 @@ def as_json(record: dict[str, Any]) -> bytes:
     return (json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
 
 
-def as_geotiff(patch: Raster, explanations: Sequence[Explanation]) -> bytes:
+def as_geotiff(
+    patch: Raster,
+    explanations: Sequence[Explanation],
+    tags: Mapping[str, str] | None = None,
+) -> bytes:
     """Write explanations as a GeoTIFF in the patch's CRS: float32, one band per explanation.
 
     Pixels without data are NaN. Each band has its class and method (and its model, if there are
     several) as description, its unit, and the value drawn in full colour as tag ``FULL_COLOUR``.
+
+    Args:
+        patch: the patch that was explained.
+        explanations: one or more.
+        tags: what the file says of the result (:func:`landcover.report.tags.tags_of`).
 
     Raises:
         BadInput: the patch is a picture without a location, or there is no explanation.
@@ -65,12 +74,12 @@ def as_geotiff(patch: Raster, explanations: Sequence[Explanation]) -> bytes:
             )
         file.units = [each.unit for each in explanations]
         file.update_tags(
-            MODEL=", ".join(models.values()),
             MODEL_CARD_HASH=", ".join(models),
             MEANING="above 0 a pixel is evidence for the class, below 0 against it",
         )
 
-    return geotiff_writer.write_maps(patch, len(explanations), fill)
+    own = {"MODEL": ", ".join(models.values())}
+    return geotiff_writer.write_maps(patch, len(explanations), fill, {**(tags or {}), **own})
 
 
 def bands_text(evidence: BandEvidence) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from typing import Any, Final
 
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
-from landcover.core.text import place_text, plain, time_text
+from landcover.core.text import no_formula, place_text, plain, time_text
 from landcover.explain.indices import INDICES, IndexSummary, colour_bar, coloured, indices, number
 from landcover.io import geotiff_writer
 from landcover.report.page import GAP, LINE, QUIET, SMALL_LINE, Page
@@ -24,10 +25,14 @@ _NONE: Final = (
 )
 
 
-def as_geotiff(patch: Raster) -> bytes:
+def as_geotiff(patch: Raster, tags: Mapping[str, str] | None = None) -> bytes:
     """Write the indices as a GeoTIFF in the patch's CRS: float32, one band per index.
 
     Values are −1 to 1, NaN where unknown.
+
+    Args:
+        patch: the patch.
+        tags: what the file says of the result (:func:`landcover.report.tags.tags_of`).
 
     Raises:
         BadInput: the patch lacks the bands for any index.
@@ -41,24 +46,36 @@ def as_geotiff(patch: Raster) -> bytes:
             file.set_band_description(place, f"{name}: {index.title}")
             file.update_tags(place, FORMULA=_formula(name), SOURCE=index.source)
 
-    return geotiff_writer.write_maps(patch, len(found), fill)
+    return geotiff_writer.write_maps(patch, len(found), fill, tags)
 
 
-def as_csv(patch: Raster) -> bytes:
+def as_csv(patch: Raster, tags: Mapping[str, str] | None = None) -> bytes:
     """Write one row per index: formula, mean, 10th and 90th percentile, share of valid pixels.
+
+    Args:
+        patch: the patch.
+        tags: further columns, the same in each row.
 
     Raises:
         BadInput: the patch lacks the bands for any index.
     """
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
-    lines.writerow(("index", "about", "formula", "mean", "p10", "p90", "share"))
+    lines.writerow(("index", "about", "formula", "mean", "p10", "p90", "share", *(tags or {})))
     for name, found in _indices(patch).items():
         values = [
             "" if value is None else f"{value:.6f}"
             for value in (found.mean, found.low, found.high, found.share)
         ]
-        lines.writerow((name, INDICES[name].title, _formula(name), *values))
+        lines.writerow(
+            (
+                name,
+                INDICES[name].title,
+                _formula(name),
+                *values,
+                *map(no_formula, (tags or {}).values()),
+            )
+        )
     return out.getvalue().encode()
 
 

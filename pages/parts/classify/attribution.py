@@ -15,7 +15,7 @@ from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation, maps
 from pages.parts.explain.computation import Request
 from pages.parts.models import charts
-from pages.parts.shared import elements, loaded_models, theme
+from pages.parts.shared import elements, loaded_models, naming, theme
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.explain.explanation import Explanation
@@ -142,19 +142,21 @@ def _download(patch: Raster, found: Result, explanation: Explanation, opacity: f
     def picture() -> bytes:
         from landcover.explain import explanation as explain  # noqa: PLC0415 - loads torch
         from landcover.report import patch_figure  # noqa: PLC0415 - loads matplotlib
+        from landcover.report.tags import tags_of, with_tags  # noqa: PLC0415 - loads torch
 
         if patch.is_rgb:
-            return theme.png(explain.overlay(explanation, patch, opacity), 2 * ENLARGE)
+            drawn = theme.png(explain.overlay(explanation, patch, opacity), 2 * ENLARGE)
+        else:
+            drawn = patch_figure.as_png(
+                patch, found.prediction, explanation, quality=found.quality, opacity=opacity
+            )
+        return with_tags(drawn, tags_of(found))
 
-        return patch_figure.as_png(
-            patch, found.prediction, explanation, quality=found.quality, opacity=opacity
-        )
-
-    label = BY_NAME[explanation.label].short.lower().replace(" ", "-")
+    label = BY_NAME[explanation.label].short
     st.download_button(
         "Image and attribution map as PNG",
         picture,
-        f"landcover-{explanation.model}-{label}.png",
+        f"{naming.file_stem(patch, explanation.model, label)}.png",
         "image/png",
         key="classify_png",
         icon=":material/download:",

@@ -74,7 +74,7 @@ def below_map(chosen: choice.Chosen, picture: Raster) -> None:
         with st.expander("Source: file, window, model"):
             rows = provenance(report, loaded_models.card(name).training)
             st.table({k: theme.literal(v) for k, v in rows.items()}, border="horizontal")
-        downloads.of_report(report, "classify_colours")
+        downloads.of_report(report, seen, "classify_colours")
     with right:
         attribution.show(name, chosen.key, seen, found)
 

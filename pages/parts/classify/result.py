@@ -176,7 +176,7 @@ def _views(patch: Raster) -> None:
 def _downloads(found: Result) -> None:
     from landcover.report.classification import report_of  # noqa: PLC0415 - loads torch
 
-    downloads.of_report(report_of(found, found.raster.provenance.source), "classify")
+    downloads.of_report(report_of(found, found.raster.provenance.source), found.raster, "classify")
 
 
 def _provenance(patch: Raster, found: Result, card: Card) -> dict[str, str]:

@@ -15,10 +15,11 @@ from landcover.core.raster import Raster
 from landcover.explain.indices import INDICES, colour_bar, coloured, indices, number
 from pages.parts.explain import maps
 from pages.parts.explain.choose import Panel
-from pages.parts.shared import downloads, elements, loaded_models, theme
+from pages.parts.shared import downloads, elements, loaded_models, naming, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.explain.band_attribution import BandEvidence
+    from landcover.trust.result import Result
 
 FOR: Final = "#c8404f"
 AGAINST: Final = "#4a86c5"
@@ -35,7 +36,7 @@ TITLES: Final = {band.name: f"{band.name} {band.title}" for band in BANDS} | {
 }
 
 
-def show(panels: Sequence[Panel], pixels: Raster) -> None:
+def show(panels: Sequence[Panel], pixels: Raster, result: Result) -> None:
     """Show a chart per class on a common axis, a table, and the indices."""
     elements.heading("Which bands are evidence for or against it?")
     found = _evidence(panels)
@@ -51,9 +52,9 @@ def show(panels: Sequence[Panel], pixels: Raster) -> None:
         _charts(found)
         with st.expander("The bands as a table"):
             st.table(table(found), border="horizontal")
-            downloads.table("Bands", values(found), "bands")
+            downloads.table("Bands", values(found), "bands", result)
     if not pixels.is_rgb:
-        _indices(pixels)
+        _indices(pixels, result)
 
 
 def _evidence(panels: Sequence[Panel]) -> list[tuple[str, BandEvidence]]:
@@ -180,7 +181,7 @@ def values(found: Sequence[tuple[str, BandEvidence]]) -> pd.DataFrame:
     )
 
 
-def _indices(patch: Raster) -> None:
+def _indices(patch: Raster, result: Result) -> None:
     """Show a small map per index on a common scale, a table, and download buttons."""
     st.markdown("**Spectral indices**, from −1 to 1: properties of the pixels, without the model")
     found = indices(patch)
@@ -204,24 +205,27 @@ def _indices(patch: Raster) -> None:
         "a colour have no data or are too dark in both bands."
     )
     st.table(index_table(patch), border="horizontal")
-    _index_files(patch)
+    _index_files(patch, result)
 
 
-def _index_files(patch: Raster) -> None:
+def _index_files(patch: Raster, result: Result) -> None:
     def png() -> bytes:
         from landcover.report import index_files  # noqa: PLC0415 - loads matplotlib
+        from landcover.report.tags import tags_of, with_tags  # noqa: PLC0415 - loads torch
 
-        return index_files.as_png(patch)
+        return with_tags(index_files.as_png(patch), tags_of(result))
 
     def tif() -> bytes:
         from landcover.report import index_files  # noqa: PLC0415 - loads GDAL
+        from landcover.report.tags import tags_of  # noqa: PLC0415 - loads torch
 
-        return index_files.as_geotiff(patch)
+        return index_files.as_geotiff(patch, tags_of(result))
 
     def csv() -> bytes:
         from landcover.report import index_files  # noqa: PLC0415 - as above
+        from landcover.report.tags import tags_of  # noqa: PLC0415 - loads torch
 
-        return index_files.as_csv(patch)
+        return index_files.as_csv(patch, tags_of(result))
 
     kinds = (
         ("PNG", png, "png", "image/png"),
@@ -233,7 +237,7 @@ def _index_files(patch: Raster) -> None:
             st.download_button(
                 f"Indices as {title}",
                 content,
-                f"landcover-indices.{suffix}",
+                f"{naming.file_stem(patch, 'indices')}.{suffix}",
                 mime,
                 key=f"explain_indices_{suffix}",
                 icon=":material/download:",

@@ -12,7 +12,7 @@ from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation
 from pages.parts.explain.choose import Panel
 from pages.parts.explain.computation import Failed
-from pages.parts.shared import elements, loaded_models, theme
+from pages.parts.shared import elements, loaded_models, naming, theme
 
 if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
     from landcover.explain.band_attribution import BandEvidence
@@ -49,7 +49,7 @@ def show(panels: Sequence[Panel], pixels: Raster, answers: dict[str, Result]) ->
         scale(shared, WIDE)
         st.caption("All maps share this scale, so their colours can be compared.")
         show_faithfulness(shared.model, shared.method)
-    _downloads(panels, pixels, opacity)
+    _downloads(panels, pixels, answers, opacity)
 
 
 def scale_of_all(panels: Sequence[Panel]) -> Explanation | None:
@@ -163,42 +163,52 @@ def show_method_notes(panels: Sequence[Panel]) -> None:
         st.markdown(theme.literal(f"{what} {how}"))
 
 
-def _downloads(panels: Sequence[Panel], pixels: Raster, opacity: float) -> None:
+def _downloads(
+    panels: Sequence[Panel], pixels: Raster, answers: dict[str, Result], opacity: float
+) -> None:
     """Show download buttons for the maps that are ready, a set per model."""
     for name in dict.fromkeys(panel.map.model for panel in panels):
         ready = [panel for panel in panels if panel.map.model == name and explanation(panel)]
-        if ready:
-            _files(name, ready, pixels, opacity, several=len(ready) < len(panels))
+        if ready and name in answers:
+            _files(answers[name], ready, pixels, opacity, several=len(ready) < len(panels))
 
 
 def _files(
-    name: str,
+    result: Result,
     panels: Sequence[Panel],
     pixels: Raster,
     opacity: float,
     *,
     several: bool,
 ) -> None:
+    name = panels[0].map.model
     found = [each for panel in panels if (each := explanation(panel)) is not None]
     bands = {panel.map.label: own for panel in panels if (own := evidence(panel)) is not None}
 
     def png() -> bytes:
         from landcover.explain import sentences  # noqa: PLC0415 - loads torch
         from landcover.report import explanation_figure  # noqa: PLC0415 - loads matplotlib
+        from landcover.report.tags import tags_of, with_tags  # noqa: PLC0415 - loads torch
 
         readings = [sentences.sentence(each, pixels, bands.get(each.label)) for each in found]
-        return explanation_figure.as_png(pixels, found, readings, opacity=opacity)
+        drawn = explanation_figure.as_png(
+            pixels, found, readings, opacity=opacity, above=[result.headline]
+        )
+        return with_tags(drawn, tags_of(result))
 
     def tif() -> bytes:
         from landcover.report import explanation_files  # noqa: PLC0415 - loads torch
+        from landcover.report.tags import tags_of  # noqa: PLC0415 - as above
 
-        return explanation_files.as_geotiff(pixels, found)
+        return explanation_files.as_geotiff(pixels, found, tags_of(result))
 
     def record() -> bytes:
         from landcover.report.explanation_files import as_json  # noqa: PLC0415 - loads torch
         from landcover.report.explanation_record import document  # noqa: PLC0415
+        from landcover.report.tags import tags_of  # noqa: PLC0415 - as above
 
-        return as_json(document(pixels, found, list(bands.values())).as_dict())
+        record = document(pixels, found, list(bands.values())).as_dict()
+        return as_json({**record, "result": tags_of(result)})
 
     kinds = [("PNG", png, "png", "image/png"), ("JSON", record, "json", "application/json")]
     if not pixels.is_rgb:
@@ -209,7 +219,7 @@ def _files(
             st.download_button(
                 f"Maps{of} as {title}",
                 content,
-                f"landcover-why-{name}.{suffix}",
+                f"{naming.file_stem(pixels, name, 'maps')}.{suffix}",
                 mime,
                 key=f"explain_{suffix}_{name}",
                 icon=":material/download:",

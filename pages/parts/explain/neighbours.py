@@ -20,6 +20,7 @@ from pages.parts.shared import downloads, elements, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.explain.neighbours import Neighbour
+    from landcover.trust.result import Result
 
 VARIABLE: Final = "LANDCOVER_DATA"
 """Environment variable with the folder of the data set, or the folder above it."""
@@ -28,7 +29,7 @@ ABOVE: Final = "bigearthnet"
 
 
 @st.fragment
-def show(request: Request) -> None:
+def show(request: Request, result: Result) -> None:
     """Show a sentence, a table, and images if the data set is on this computer."""
     elements.heading("Which training patches are similar?")
     piece = computation.store().get(request)
@@ -55,7 +56,7 @@ def show(request: Request) -> None:
     )
     _pictures(found)
     st.table(table(found), border="horizontal")
-    downloads.table("Training patches", values(found), "similar")
+    downloads.table("Training patches", values(found), "similar", result)
     _folder(found)
 
 

@@ -70,7 +70,7 @@ def show(name: str, key: str, subject: Subject, found: Result, aim: str) -> None
         )
         with st.expander("All land covers as a table"):
             st.table(table(outcome), border="horizontal")
-            downloads.table("Before and after", values(outcome), "what-if")
+            downloads.table("Before and after", values(outcome), "what-if", found)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Classifying the changed patch …")
@@ -244,7 +244,7 @@ def show_stability(request: Request, found: Result) -> None:
         )
     with st.expander("Change of each land cover"):
         st.table(stability_table(piece, found), border="horizontal")
-        downloads.table("Stability", stability_values(piece, found), "stability")
+        downloads.table("Stability", stability_values(piece, found), "stability", found)
 
 
 def stability_table(piece: Stability, found: Result) -> pd.DataFrame:
