@@ -17,6 +17,7 @@ __all__ = [
     "FetchError",
     "LandcoverError",
     "ModelMismatch",
+    "TooLarge",
     "UnknownName",
 ]
 
@@ -27,6 +28,10 @@ class LandcoverError(Exception):
 
 class BadInput(LandcoverError):
     """A file, place or value cannot be used; the message says what to use instead."""
+
+
+class TooLarge(BadInput):
+    """A raster does not fit into memory, but a window of it can be read."""
 
 
 class UnknownName(BadInput):

@@ -298,6 +298,11 @@ class Raster:
         return self.extent.centre
 
     @property
+    def where(self) -> str:
+        """Its centre in words, such as ``48.2223° N, 13.7209° E``, or "place unknown"."""
+        return place_text(*self.centre) if self.has_place else "place unknown"
+
+    @property
     def outline(self) -> tuple[tuple[float, float], ...]:
         """Latitude and longitude (WGS 84 degrees) of the corners, clockwise from the upper left.
 

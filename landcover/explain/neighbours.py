@@ -178,7 +178,7 @@ def query(
         )
     found = index.embed(features(model, model.tensor(patch)[None]))
     distance = distances(found, index.vectors)[0]
-    here = patch.centre if apart_m > 0 else None
+    here = patch.centre if apart_m > 0 and patch.has_place else None
     neighbours: list[Neighbour] = []
     for row in torch.argsort(distance, stable=True).tolist():
         if len(neighbours) >= k:

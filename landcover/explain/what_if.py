@@ -347,7 +347,11 @@ def changed(
 
 
 def season_of(patch: Raster) -> str:
-    """Find the local season of a patch, a key of :data:`SEASONS`; empty without a date."""
+    """Find the local season of a patch, a key of :data:`SEASONS`; empty without a date.
+
+    Without a place, the northern hemisphere is assumed.
+    """
     if patch.acquired is None:
         return ""
-    return season(patch.acquired.month + (6 if patch.centre[0] < 0 else 0))
+    southern = patch.has_place and patch.centre[0] < 0
+    return season(patch.acquired.month + (6 if southern else 0))

@@ -33,7 +33,7 @@ from rasterio.enums import Interleaving
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 
-from landcover.core.errors import BadInput
+from landcover.core.errors import BadInput, TooLarge
 from landcover.io.tiff_metadata import metadata_bytes
 
 __all__ = [
@@ -369,10 +369,10 @@ def check_size(width: int, height: int, count: int, item: int) -> None:
         item: bytes per sample.
 
     Raises:
-        BadInput: more than 20,000 pixels along a side, 250 million samples, or 1 GB.
+        TooLarge: more than 20,000 pixels along a side, 250 million samples, or 1 GB.
     """
     if not fits_in_memory(width, height, count, item):
-        raise BadInput(
+        raise TooLarge(
             f"{FILE} has {width:,} × {height:,} pixels in {count} bands, more than fits in memory: "
             "cut out at most 4,500 × 4,500 pixels around your place (gdal_translate -srcwin)."
         )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
-from landcover.core.text import no_formula, place_text, plain, time_text
+from landcover.core.text import no_formula, plain, time_text
 from landcover.explain.indices import INDICES, IndexSummary, colour_bar, coloured, indices, number
 from landcover.io import geotiff_writer
 from landcover.report.page import GAP, LINE, QUIET, SMALL_LINE, Page
@@ -91,7 +91,7 @@ def as_png(patch: Raster) -> bytes:
     page, inside = Page(width, height), width - 2 * GAP
     page.write((GAP, GAP - 4), "Spectral indices", 22)
     acquired = time_text(patch.acquired.isoformat() if patch.acquired else None)
-    where = f"{plain(patch.provenance.source)}, {acquired}, {place_text(*patch.centre)}"
+    where = f"{plain(patch.provenance.source)}, {acquired}, {patch.where}"
     page.write((GAP, GAP + 26), where, 14, QUIET)
     for place, (name, summary) in enumerate(found.items()):
         x = GAP + (SIDE + GAP) * place

@@ -13,7 +13,7 @@ from landcover import __version__
 from landcover.core.bands import COMPOSITES
 from landcover.core.classes import BY_NAME
 from landcover.core.raster import ByteArray, Raster
-from landcover.core.text import place_text, plain, time_text
+from landcover.core.text import plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
 from landcover.models.model import LabelScore, Prediction
 from landcover.report.page import GAP, INK, LINE, QUIET, RULE, SMALL_LINE, Page, wrapped
@@ -105,7 +105,7 @@ def _view_text(which: int) -> str:
 def _subtitle(patch: Raster) -> str:
     acquired = time_text(patch.acquired.isoformat() if patch.acquired else None)
     size = f"{patch.width * 10} × {patch.height * 10} m"
-    return f"{plain(patch.provenance.source)}, {acquired}, {place_text(*patch.centre)}, {size}"
+    return f"{plain(patch.provenance.source)}, {acquired}, {patch.where}, {size}"
 
 
 def _legend_notes(explanation: Explanation, reading: str) -> list[str]:

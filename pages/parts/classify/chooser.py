@@ -13,11 +13,11 @@ from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.images import SUFFIXES
 from landcover.io.samples import read_sample, samples
-from pages.parts.classify import live
+from pages.parts.classify import live, uploads
 from pages.parts.shared import choice, elements, theme
 from pages.parts.shared.links import Place
 
-FILE_TYPES: Final = ("tif", "tiff", "zip", "json", *SUFFIXES)
+FILE_TYPES: Final = ("tif", "tiff", "jp2", "zip", "json", *SUFFIXES)
 GALLERY_COLUMNS: Final = 3
 GRID_STEP: Final = 6
 """Pixels of 10 m per pixel of 60 m: such steps keep the 60 m bands aligned with the window."""
@@ -148,25 +148,26 @@ def _sample_chosen() -> None:
 
 def _upload() -> None:
     files = st.file_uploader(
-        "A 12-band Sentinel-2 Level-2A image, or a colour picture",
+        "Sentinel-2 images or colour pictures, one or several",
         type=list(FILE_TYPES),
         accept_multiple_files=True,
         key=f"classify_files_{choice.form_round()}",
-        help="Sentinel-2: one GeoTIFF with all bands and at least 120 × 120 pixels of about 10 m, "
-        "a zip, or the twelve band files of a BigEarthNet patch. Colour picture: PNG, JPEG or a "
-        f"GeoTIFF of three bytes a pixel with at least {SIDE} × {SIDE} pixels of about 10 m; a "
-        "model for colour pictures assigns one of ten land covers. The files stay on this "
-        "computer.",
+        help="Sentinel-2 Level-2A: stacks (one GeoTIFF or JPEG 2000 file with all bands), the band "
+        "files of one scene together, or zips of these, of a SAFE product or of many files. At "
+        "least the bands B02, B03 and B04 are needed. Colour pictures: PNG, JPEG or a GeoTIFF of "
+        f"three bytes a pixel with at least {SIDE} × {SIDE} pixels of about 10 m; a model for "
+        "colour pictures assigns one of ten land covers. The files stay on this computer.",
     )
     token = [file.file_id for file in files]
     if token == st.session_state.get("classify_files_seen", []):
+        uploads.show()
         return
     st.session_state["classify_files_seen"] = token
     choice.fail(None)
     if files:
-        with st.spinner("Reading the file …"):
+        with st.spinner("Reading the files …"):
             try:
-                choice.add_upload([(file.name, file.getvalue()) for file in files])
+                uploads.add([(file.name, file.getvalue()) for file in files])
             except LandcoverError as error:
                 choice.fail(str(error))
     st.rerun()
@@ -182,9 +183,10 @@ def _window() -> None:
         return
     if chosen is None or image is None or max(image.height, image.width) <= PATCH_PIXELS:
         return
+    how = "Click in it on the map, or set" if image.has_place else "It is not on the map: set"
     st.markdown(
-        f"Your image has {image.height} × {image.width} pixels. Click in it on the map, or set "
-        "where the window of 1200 m starts."
+        f"Your image has {image.height} × {image.width} pixels. {how} where the window of 1200 m "
+        "starts."
     )
     _window_inputs(
         chosen,

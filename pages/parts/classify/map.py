@@ -260,7 +260,7 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
     """Build the layers that follow the choice: image, outline, or a place without an image."""
     group = folium.FeatureGroup(control=False)
     for key, image in choice.uploads().items():
-        if max(image.height, image.width) > 120:
+        if image.has_place and max(image.height, image.width) > 120:
             _picture(key, image, opacity=0.75).add_to(group)
             folium.Polygon(
                 image.outline, color="#1c4f8a", weight=2, fill=False, interactive=False
@@ -271,7 +271,7 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
         folium.Rectangle(
             chosen.drawn, color=theme.ACCENT, weight=1.5, dash_array="6 4", interactive=False
         ).add_to(group)
-    if chosen is not None and patch is not None:
+    if chosen is not None and patch is not None and patch.has_place:
         _picture(chosen.key, patch, opacity=1.0).add_to(group)
         for colour, weight in (("#ffffff", 6), (theme.ACCENT, 3)):
             # Filled, so that the tooltip of a sample's square does not cover its image.

@@ -95,7 +95,7 @@ def _title(chosen: choice.Chosen, sample: Sample | None, patch: Raster) -> str:
     if sample is not None:
         return f"{sample.title}, {sample.country}"
     if chosen.live is not None:
-        return f"{theme.place_text(*patch.centre)}, {_when(patch)}"
+        return f"{patch.where}, {_when(patch)}"
     return theme.literal(patch.provenance.source)
 
 
@@ -103,7 +103,7 @@ def _where_and_when(chosen: choice.Chosen, patch: Raster) -> str:
     size = f"{PATCH_M} m × {PATCH_M} m, Sentinel-2"
     if chosen.live is not None:  # its title says the place and the day
         return f"{theme.literal(patch.provenance.source)} · {size}"
-    return f"{theme.place_text(*patch.centre)} · {_when(patch)} · {size}"
+    return f"{patch.where} · {_when(patch)} · {size}"
 
 
 def _when(patch: Raster) -> str:
@@ -181,7 +181,10 @@ def _downloads(found: Result) -> None:
 
 def _provenance(patch: Raster, found: Result, card: Card) -> dict[str, str]:
     source = patch.provenance
-    crs, (a, _, west, _, e, north) = patch.georeference
+    crs, corner = "place unknown", "not stated"
+    if patch.has_place:
+        crs, (a, _, west, _, e, north) = patch.georeference
+        corner = f"{west:.1f}, {north:.1f} (pixels of {a:g} × {-e:g} m)"
     return {
         "Source": source.source,
         "Scene": source.scene or "not stated",
@@ -189,7 +192,7 @@ def _provenance(patch: Raster, found: Result, card: Card) -> dict[str, str]:
         "Level": source.level,
         "Processing baseline": source.baseline or "not stated",
         "Coordinate reference system": crs,
-        "Upper left corner": f"{west:.1f}, {north:.1f} (pixels of {a:g} × {-e:g} m)",
+        "Upper left corner": corner,
         "Bands": f"{' '.join(patch.bands)}, order taken from: {source.band_order}",
         "Missing bands": ", ".join(source.missing_bands) or "none",
         "Resampling": source.resampling,

@@ -55,7 +55,9 @@ def _subject(chosen: choice.Chosen) -> computation.Subject | None:
     patch = choice.patch_of(chosen)
     if patch is None:
         return None
-    return computation.Subject(patch, choice.uploads().get(chosen.upload or ""))
+    image = choice.uploads().get(chosen.upload or "")
+    # A shifted window is found in the image by its place.
+    return computation.Subject(patch, image if image is not None and image.has_place else None)
 
 
 def where(pixels: Raster) -> str:
@@ -63,7 +65,7 @@ def where(pixels: Raster) -> str:
     if pixels.is_rgb:
         return theme.literal(f"{pixels.provenance.source}, a colour picture without a place")
     day = f"{pixels.acquired:%d %B %Y}".lstrip("0") if pixels.acquired else "date unknown"
-    return f"{theme.place_text(*pixels.centre)} · {day} · 1200 m × 1200 m, Sentinel-2"
+    return f"{pixels.where} · {day} · 1200 m × 1200 m, Sentinel-2"
 
 
 def model_for(pixels: Raster) -> str | None:

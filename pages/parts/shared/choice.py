@@ -6,12 +6,10 @@ it survives a visit to another page.
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final, TypeVar
+from typing import Final
 
 import streamlit as st
 
@@ -24,14 +22,11 @@ from landcover.io.samples import Sample, sample_at, samples
 from pages.parts.shared import links, shown
 from pages.parts.shared.links import Place
 
-_Held = TypeVar("_Held", Raster, Raster)
-
 OVERVIEW: Final = ((53.6, 11.5), 3.5)
 """Centre and zoom at which the map opens: Europe with all samples."""
 CLOSE_ZOOM: Final = 14
 """Zoom at which 1200 m fill about half of the map's height."""
 MAX_HISTORY: Final = 20
-MAX_UPLOADS: Final = 2
 MAX_FETCHED: Final = 12
 EARTH_RADIUS_KM: Final = 6371.0
 
@@ -261,54 +256,18 @@ def upload_of(name: str, window: tuple[int, int] | None = None) -> Chosen | None
     for held, side in ((uploads(), PATCH_PIXELS), (pictures(), EUROSAT_PIXELS)):
         for key, raster in reversed(held.items()):
             if file_name(raster) == name:
-                return _window_of(key, raster, side, window)
+                return window_of(key, raster, side, window)
     return None
 
 
-def _window_of(
-    key: str, raster: Raster, side: int, window: tuple[int, int] | None = None
-) -> Chosen:
+def window_of(key: str, raster: Raster, side: int, window: tuple[int, int] | None = None) -> Chosen:
+    """Return the choice of a window in an uploaded picture; the middle if it does not fit."""
     row, col = raster.centre_corner(side)
     if window and window[0] + side <= raster.height and window[1] + side <= raster.width:
         row, col = window
     if raster.is_rgb:
         return Chosen(colours=key, row=row, col=col)
     return Chosen(upload=key, row=row, col=col)
-
-
-def add_upload(files: Sequence[tuple[str, bytes]]) -> None:
-    """Read uploaded files and choose the window in the middle of their picture.
-
-    Raises:
-        LandcoverError: the files cannot be used.
-    """
-    raster = sources.read_upload(files)
-    kind, held, side = (
-        ("picture", pictures(), EUROSAT_PIXELS) if raster.is_rgb
-        else ("upload", uploads(), PATCH_PIXELS)
-    )  # fmt: skip
-    key = f"{kind}:{_digest(files)}"
-    _hold(held, key, raster)
-    before = current()
-    requested = before is not None and before.missing == file_name(raster)
-    window = (before.row, before.col) if before is not None and requested else None
-    choose(_window_of(key, raster, side, window))
-
-
-def _digest(files: Sequence[tuple[str, bytes]]) -> str:
-    digest = hashlib.sha256()
-    for name, data in files:
-        digest.update(f"{name}\0{len(data)}\0".encode())
-        digest.update(data)
-    return digest.hexdigest()[:16]
-
-
-def _hold(held: dict[str, _Held], key: str, value: _Held) -> None:
-    """Keep a picture as the newest one; drop the oldest beyond :data:`MAX_UPLOADS`."""
-    held.pop(key, None)
-    held[key] = value
-    for old in list(held)[:-MAX_UPLOADS]:
-        del held[old]
 
 
 def choose_place(latitude: float, longitude: float) -> None:
@@ -427,7 +386,7 @@ def show_choice() -> None:
     """Move the map to the current choice, unless it is a place without a picture."""
     chosen = current()
     patch = patch_of(chosen)
-    if patch is not None:
+    if patch is not None and patch.has_place:
         move_map(patch.centre, CLOSE_ZOOM)
     elif chosen is None:
         show_overview()
