@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     whole = _answers(model, records, lambda patch: patch)
     material = material_of(records)
     print(f"{model.card.name} on {len(records)} patches ({' and '.join(splits)})")
-    print(f"{'':18}{'macro AP':30}{'micro AP':30}")
+    print(f"{'':18}{'macro AP':36}{'micro AP':36}")
     for name, change in CASES.items():
         sides = [
             side_of(model.card, answer, CLASS_NAMES, seen=None)
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ]
         found = compare_sides(material, *sides, dataset="bigearthnet", split="+".join(splits))
         cells = [_cell(found.overall[metric]) for metric in ("macro_ap", "micro_ap")]
-        print(f"{name:18}" + "".join(f"{cell:30}" for cell in cells), flush=True)
+        print(f"{name:18}" + "".join(f"{cell:36}" for cell in cells), flush=True)
 
 
 def _answers(model: Model, records: Sequence[Record], change: Change) -> FloatArray:

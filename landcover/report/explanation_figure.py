@@ -12,7 +12,7 @@ from typing import Final
 from landcover import __version__
 from landcover.core.classes import BY_NAME
 from landcover.core.raster import Raster
-from landcover.core.text import place_text, plain, time_text
+from landcover.core.text import plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
 from landcover.report.page import GAP, LINE, QUIET, SMALL_LINE, Page, wrapped
 
@@ -95,11 +95,11 @@ def _scale(page: Page, at: tuple[int, int], each: Explanation) -> None:
 
 
 def _subtitle(patch: Raster) -> str:
-    if not patch.has_place:
+    if patch.is_rgb:
         return f"{plain(patch.provenance.source)}, {patch.width} × {patch.height} pixels"
     acquired = time_text(patch.acquired.isoformat() if patch.acquired else None)
     size = f"{patch.width * 10} × {patch.height * 10} m"
-    return f"{plain(patch.provenance.source)}, {acquired}, {place_text(*patch.centre)}, {size}"
+    return f"{plain(patch.provenance.source)}, {acquired}, {patch.where}, {size}"
 
 
 def _notes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,13 @@ def test_the_figure_shows_each_map_in_its_position(patch: Raster) -> None:
         known = np.isfinite(found.map)
         np.testing.assert_array_equal(view[known], coloured(found.map)[..., :3][known])
         assert (view[:10] == page.RULE).all()
+
+
+def test_a_patch_without_a_place_has_a_figure_and_a_table(patch: Raster) -> None:
+    somewhere = replace(patch, crs=None, transform=None)
+    assert somewhere.where == "place unknown"
+    assert index_files.as_png(somewhere)[:4] == b"\x89PNG"
+    assert index_files.as_csv(somewhere) == index_files.as_csv(patch)
 
 
 def test_a_patch_without_the_bands_is_refused() -> None:

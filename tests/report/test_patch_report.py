@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -259,6 +260,11 @@ def test_the_figure_shows_picture_and_attribution(patch: Raster, method: str | N
     if found is not None:
         shown = explanation.overlay(found, patch, 0.8)[60, 60, :3]
         np.testing.assert_array_equal(pixels[top + 242, 2 * 24 + patch_figure.SIDE + 242], shown)
+
+
+def test_the_figure_of_a_patch_without_a_place_can_be_drawn(patch: Raster) -> None:
+    somewhere = replace(patch, crs=None, transform=None)
+    assert patch_figure.as_png(somewhere, prediction())[:4] == b"\x89PNG"
 
 
 def test_figures_of_two_classes_differ(patch: Raster) -> None:

@@ -546,6 +546,18 @@ def test_the_dates_of_a_stack(tmp_path: Path) -> None:
     )
 
 
+def test_a_stack_that_is_too_small_to_be_classified_is_skipped(tmp_path: Path) -> None:
+    pixels = AUSTRIA.stack()
+    for side, name in ((39, "small"), (60, "padded")):
+        path = tmp_path / "in" / name / f"{name}_2020-01-23.tif"
+        write_raster(path, pixels[:, :side, :side], AUSTRIA.crs, (*CORNER, 10))
+    result = build(tmp_path / "in", tmp_path / "out.parquet")
+    assert result.layouts == {"stack": 1}
+    assert [skipped.why for skipped in result.skipped] == [
+        "'small_2020-01-23.tif' covers 39 × 39 pixels of 10 m: give at least 40 × 40 (400 m)."
+    ]
+
+
 def test_other_rasters_are_skipped(tmp_path: Path) -> None:
     write_stack(tmp_path / "in" / "2020-01-23.tif", count=5)
     assert "has 5 bands" in why(tmp_path / "in")
