@@ -5,7 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from pages.parts.classify import chooser, live, pictures, place_search, result, searches, squares
+from landcover.core.raster import Raster
+from pages.parts.classify import (
+    chooser,
+    grid,
+    live,
+    pictures,
+    place_search,
+    result,
+    searches,
+    squares,
+)
 from pages.parts.classify import map as chart
 from pages.parts.shared import basemap, choice, elements, entry, theme
 
@@ -35,19 +45,25 @@ def main() -> None:
     with right:
         if chosen is None:
             chooser.gallery()
-        elif chosen.missing is not None:
-            chooser.missing_file(chosen.missing)
-        elif chosen.bare_place is not None:
-            chooser.no_picture(chosen, chosen.bare_place)
-        elif picture is not None:
-            pictures.beside_map(chosen, picture)
-        elif patch is not None:
-            result.beside_map(chosen, patch)
-            live.show_passes(chosen, patch)
-    if chosen is not None and picture is not None:
+        if chosen is None or grid.show(chosen):
+            return
+        _beside_map(chosen, patch, picture)
+    if picture is not None:
         pictures.below_map(chosen, picture)
-    if chosen is not None and patch is not None:
+    if patch is not None:
         result.below_map(chosen, patch)
+
+
+def _beside_map(chosen: choice.Chosen, patch: Raster | None, picture: Raster | None) -> None:
+    if chosen.missing is not None:
+        chooser.missing_file(chosen.missing)
+    elif chosen.bare_place is not None:
+        chooser.no_picture(chosen, chosen.bare_place)
+    elif picture is not None:
+        pictures.beside_map(chosen, picture)
+    elif patch is not None:
+        result.beside_map(chosen, patch)
+        live.show_passes(chosen, patch)
 
 
 @st.cache_resource

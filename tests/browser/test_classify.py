@@ -121,6 +121,38 @@ def test_larger_picture_lets_the_user_choose_a_window(page: Page, app: str, tmp_
     expect(row).not_to_have_value("240")
 
 
+def test_a_rectangle_on_a_larger_picture_classifies_its_windows(
+    page: Page, app: str, tmp_path: Path
+) -> None:
+    frame = steps.open_app(page, app)
+    large = steps.write_stack(tmp_path / "large.tif", read_sample("austria-fields"), (2, 2))
+    steps.upload(page, large)
+    expect(steps.verdict(page)).to_contain_text("%")
+    steps.settle(page, frame)
+    chart = page.locator(steps.MAP_FRAME).bounding_box()
+    assert chart is not None
+    middle = (chart["x"] + chart["width"] / 2, chart["y"] + chart["height"] / 2)
+    frame.locator(".leaflet-draw-draw-rectangle").click()
+    expect(frame.locator(".leaflet-draw-tooltip")).to_have_count(1)
+    page.mouse.move(middle[0] - 190, middle[1] - 190)
+    page.mouse.down()
+    page.mouse.move(*middle, steps=4)
+    page.mouse.move(middle[0] + 190, middle[1] + 190, steps=4)
+    page.mouse.up()
+    expect(page.get_by_text("4 of 4 windows")).to_be_visible()
+    expect(frame.locator("path.lc-window")).to_have_count(4)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="All windows as CSV").click()
+    rows = list(csv.DictReader(io.StringIO(waiting.value.path().read_text())))
+    assert len(rows) == 4 * len(CLASS_NAMES)
+    # The upper left square opens, and the rectangle is one step back.
+    page.mouse.click(middle[0] - 90, middle[1] - 90)
+    expect(page.get_by_label("Row from the top")).to_have_value("0")
+    expect(page.get_by_label("Column from the left")).to_have_value("0")
+    page.get_by_role("button", name="Previous place").click()
+    expect(page.get_by_text("4 of 4 windows")).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [("notes.tif", b"not a picture at all"), ("empty.tif", b""), ("broken.zip", b"PK\x03\x04rest")],

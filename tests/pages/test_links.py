@@ -92,6 +92,7 @@ def test_any_query_gives_a_link_and_short_sentences(query: dict[str, list[str]])
         ("at", "48.2"),
         ("at", "٣,٤"),
         ("area", "2,0,1,1"),
+        ("area", "0,10,1,541"),
         ("date", "2018-02-30"),
         ("date", "20180203"),
         ("window", "-1,0"),
@@ -110,6 +111,11 @@ def test_a_value_of_the_wrong_form_is_left_out_with_a_sentence(name: str, text: 
     (notice,) = notices
     assert notice.startswith("The address of this page gives the ")
     assert notice.endswith("which cannot be used, so it is left out.")
+
+
+def test_a_rectangle_may_cross_the_date_line() -> None:
+    link = Link(area=((-16.8, 179.98), (-16.77, 180.02)))
+    assert links.read(links.write(link)) == (link, ())
 
 
 def test_a_repeated_parameter_is_refused_unless_it_may_be_repeated() -> None:

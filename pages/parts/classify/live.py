@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -13,13 +14,12 @@ from landcover.core.raster import Raster
 from landcover.io.names import FIRST_LIGHT
 from landcover.stac.catalog import CATALOGUES, Candidate, SceneQuery
 from pages.parts.classify import searches
-from pages.parts.shared import choice, elements, theme
+from pages.parts.shared import choice, elements, job_bar, theme
 from pages.parts.shared.links import OWN, Place
 
 DAYS: Final = 180
 YEAR: Final = 365
 COLUMNS: Final = 3
-POLL_S: Final = 0.3
 _OPENED: Final = "classify_live_opened"
 UPLOAD_TAB: Final = "Upload a file"
 MONTHS: Final = tuple(f"{datetime(2024, month, 1, tzinfo=UTC):%B}" for month in range(1, 13))
@@ -85,7 +85,7 @@ def show_search(chosen: choice.Chosen, place: Place) -> None:
         _notes(search)
     if (failed or empty) and chosen.scene is None:
         _suggestions(place, failed=failed)
-    _form(place)
+    show_form(place)
     if search is not None and not empty:
         _passes(chosen, search)
 
@@ -138,7 +138,7 @@ def show_passes(chosen: choice.Chosen, patch: Raster) -> None:
     _failure()
     _passes(chosen, search)
     with st.expander("Search other dates or another catalogue"):
-        _form(search.place)
+        show_form(search.place)
 
 
 def _passes(chosen: choice.Chosen, search: searches.Search) -> None:
@@ -209,7 +209,19 @@ def _notes(search: searches.Search) -> None:
         st.caption(theme.literal(note))
 
 
-def _form(place: Place) -> None:
+def show_form(
+    place: Place,
+    title: str = "Fetch the best image",
+    start: Callable[[Form, Place], None] | None = None,
+) -> None:
+    """Show the search form.
+
+    Args:
+        place: latitude and longitude.
+        title: of the button.
+        start: called with the form and the place once the button is pressed; by default the
+            best image of the place is fetched.
+    """
     today = datetime.now(UTC).date()
     kept = _kept()
     names = [*CATALOGUES, OWN]
@@ -226,28 +238,35 @@ def _form(place: Place) -> None:
                 kept.path,
                 placeholder="made by landcover index, such as /data/mine.parquet",
             )
-        span = st.date_input(
+        months = st.multiselect("Only these months", MONTHS, list(kept.months))
+        cloud = st.slider("Maximum cloud over the patch", 0, 100, kept.cloud, step=5, format="%d%%")
+        # In one row, so that the calendar, which opens below or above, does not cover the button.
+        left, right = st.columns([3, 2], vertical_alignment="bottom")
+        span = left.date_input(
             "First and last day",
             days,
             min_value=FIRST_LIGHT.date(),
             max_value=today,
         )
-        months = st.multiselect("Only these months", MONTHS, list(kept.months))
-        cloud = st.slider("Maximum cloud over the patch", 0, 100, kept.cloud, step=5, format="%d%%")
-        pressed = st.form_submit_button(
-            "Fetch the best image", type="primary", disabled=searches.running() is not None
+        pressed = right.form_submit_button(
+            title, type="primary", disabled=searches.running() is not None, width="stretch"
         )
     if not pressed:
         return
     # If only the first day is chosen, the last day is today.
     days = (*(span if isinstance(span, tuple) else (span,)), today)
     form = Form(name=name, path=path, start=days[0], end=days[1], months=tuple(months), cloud=cloud)
-    _ask(form, place)
+    st.session_state["classify_live_kept"] = form
+    (start or _search)(form, place)
     st.rerun()
 
 
 def _ask(form: Form, place: Place) -> None:
     st.session_state["classify_live_kept"] = form
+    _search(form, place)
+
+
+def _search(form: Form, place: Place) -> None:
     try:
         query = form.query(place)
     except LandcoverError as error:
@@ -326,21 +345,7 @@ def _with_catalogue(form: Form, name: str) -> Form:
 
 def _progress() -> None:
     if searches.running() is not None:
-        _watch()
-
-
-@st.fragment(run_every=POLL_S)
-def _watch() -> None:
-    """Show the progress of the job; rerun the page when it has ended."""
-    job = searches.running()
-    if job is None:
-        return
-    if job.done:
-        searches.collect(job)
-        st.rerun()
-    now = job.progress
-    st.progress(now.fraction, text=theme.literal(job.text))
-    st.button("Cancel", key="classify_live_cancel", icon=":material/cancel:", on_click=job.cancel)
+        job_bar.watch(searches.running, searches.collect, "classify_live_cancel")
 
 
 def _failure() -> bool:

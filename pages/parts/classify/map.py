@@ -18,7 +18,7 @@ from landcover.core.raster import Raster
 from landcover.core.window import Window
 from landcover.io.samples import Sample, samples
 from landcover.io.web_mercator import map_picture
-from pages.parts.classify import squares
+from pages.parts.classify import grid, grid_results, squares
 from pages.parts.shared import basemap, choice, loaded_models, theme
 from pages.parts.shared.links import Place
 
@@ -266,12 +266,18 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
                 image.outline, color="#1c4f8a", weight=2, fill=False, interactive=False
             ).add_to(group)
     patch = choice.patch_of(chosen)
-    _add_neighbours(group, squares.square_of(chosen))
+    plan = grid.plan_of(chosen)
+    windows = plan.grid.windows if plan is not None and plan.grid is not None else ()
+    grid_results.add_to_map(group)
+    _add_neighbours(group, None if windows else squares.square_of(chosen))
     if chosen is not None and chosen.drawn is not None:
         folium.Rectangle(
             chosen.drawn, color=theme.ACCENT, weight=1.5, dash_array="6 4", interactive=False
         ).add_to(group)
-    if chosen is not None and patch is not None and patch.has_place:
+    if windows:
+        if grid_results.shown() is None:
+            _add_windows(group, windows)
+    elif chosen is not None and patch is not None and patch.has_place:
         _picture(chosen.key, patch, opacity=1.0).add_to(group)
         for colour, weight in (("#ffffff", 6), (theme.ACCENT, 3)):
             # Filled, so that the tooltip of a sample's square does not cover its image.
@@ -299,6 +305,14 @@ def _add_neighbours(group: folium.FeatureGroup, square: Window | None) -> None:
             fill_opacity=0.0,
             class_name="lc-neighbour",
             tooltip=f"Go one square to the {name}",
+        ).add_to(group)
+
+
+def _add_windows(group: folium.FeatureGroup, windows: tuple[Window, ...]) -> None:
+    """Add the outlines of the windows of a rectangle that is not classified yet."""
+    for window in windows:
+        folium.Polygon(
+            window.outline, color=theme.ACCENT, weight=1.5, fill=False, interactive=False
         ).add_to(group)
 
 
@@ -358,7 +372,7 @@ def _act(answer: dict[str, Any]) -> bool:
     if drawing and drawing != before[0]:
         ring = drawing["geometry"]["coordinates"][0]
         lons, lats = zip(*((float(x), float(y)) for x, y in ring), strict=True)
-        choice.choose_drawn(min(lats), min(lons), max(lats), max(lons))
+        _choose_rectangle(min(lats), min(lons), max(lats), max(lons))
         return True
     if on_object[0] and on_object != before[1]:
         _choose(on_object[0])
@@ -369,8 +383,19 @@ def _act(answer: dict[str, Any]) -> bool:
     return False
 
 
+def _choose_rectangle(south: float, west: float, north: float, east: float) -> None:
+    shift = wrap_longitude(west) - west
+    choice.choose_drawn(south, west + shift, north, east + shift)
+    plan = grid.plan_of(choice.current())
+    if plan is not None and plan.grid is not None:
+        # Stay at the rectangle; a sample or an upload in it would move the map.
+        choice.move_map(plan.bounds.centre, choice.last_zoom())
+
+
 def _choose(place: dict[str, float]) -> None:
     latitude, longitude = float(place["lat"]), wrap_longitude(float(place["lng"]))
+    if grid_results.open_at(latitude, longitude):
+        return
     beside = squares.neighbour_at(choice.current(), latitude, longitude)
     if beside is not None and choice.last_zoom() >= squares.NEAR_ZOOM:
         latitude, longitude = beside.centre

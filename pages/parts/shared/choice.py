@@ -282,7 +282,8 @@ def choose_drawn(south: float, west: float, north: float, east: float) -> None:
     inside = [s for s in samples() if south <= s.centre[0] <= north and west <= s.centre[1] <= east]
     if chosen.bare_place and inside:
         chosen = Chosen(sample=min(inside, key=lambda s: distance_km(s.centre, middle)).name)
-    choose(replace(chosen, drawn=((south, west), (north, east))))
+    corners = (links.rounded((south, west)), links.rounded((north, east)))
+    choose(replace(chosen, drawn=corners))
 
 
 def at(latitude: float, longitude: float) -> Chosen:

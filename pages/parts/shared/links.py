@@ -134,7 +134,11 @@ def _place(text: str) -> Place:
 
 def _area(text: str) -> tuple[Place, Place]:
     south, west, north, east = _numbers(text, 4, _NUMBER)
-    low, high = _place(f"{south},{west}"), _place(f"{north},{east}")
+    low, beyond = _place(f"{south},{west}"), float(east) > 180
+    # In a rectangle across the date line, longitudes count on.
+    high = _place(f"{north},{float(east) - 360 * beyond}")
+    if beyond:
+        high = rounded((high[0], float(east)))
     if low[0] > high[0] or low[1] > high[1]:
         raise ValueError("the corners are exchanged")
     return low, high
