@@ -20,7 +20,7 @@ from landcover.core.bands import PIXEL_M
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray
 from landcover.core.window import WGS84, Window, check_projected, grid
-from landcover.io.guard import FILE
+from landcover.io.guard import FILE, Part
 
 __all__ = [
     "COARSE_M",
@@ -37,6 +37,7 @@ __all__ = [
     "crs_name",
     "needed",
     "regrid",
+    "regrid_reflected",
     "target_of",
     "window_of",
 ]
@@ -84,6 +85,12 @@ class Target:
     window: Window
     resampling: str = "none"
     native_pixel_m: float | None = None
+
+    def at_least(self, side: int) -> Window:
+        """The grid enlarged evenly on opposite sides to at least ``side`` pixels a side."""
+        rows, cols = max(self.window.height, side), max(self.window.width, side)
+        top, left = (rows - self.window.height) // 2, (cols - self.window.width) // 2
+        return self.window.part(-top, -left, rows, cols)
 
     @property
     def same(self) -> bool:
@@ -194,12 +201,48 @@ def needed(source: Window, target: Window) -> tuple[int, int, int, int]:
     Raises:
         BadInput: the place is not on Earth.
     """
+    top, left, bottom, right = _span(source, target)
+    top, left = max(top, 0), max(left, 0)
+    bottom, right = min(bottom, source.height), min(right, source.width)
+    return top, left, max(bottom - top, 0), max(right - left, 0)
+
+
+def _span(source: Window, target: Window) -> Part:
+    """First row and column of a source that a window of the target touches, and those after it."""
     xs, ys = _project(target.crs, source.crs, *target.xy(_border(target)))
     rows, cols = zip(*source.pixels_of(xs, ys), strict=True)
-    top, left = max(math.floor(min(rows)) - MARGIN, 0), max(math.floor(min(cols)) - MARGIN, 0)
-    bottom = min(math.ceil(max(rows)) + MARGIN, source.height)
-    right = min(math.ceil(max(cols)) + MARGIN, source.width)
-    return top, left, max(bottom - top, 0), max(right - left, 0)
+    return (
+        math.floor(min(rows)) - MARGIN,
+        math.floor(min(cols)) - MARGIN,
+        math.ceil(max(rows)) + MARGIN,
+        math.ceil(max(cols)) + MARGIN,
+    )
+
+
+def regrid_reflected(raw: Raw, target: Window) -> tuple[Raw, float]:
+    """Resample to a target that is larger than the source, which continues as its reflection.
+
+    Returns:
+        The pixels, and the share of them that are reflections.
+
+    Raises:
+        BadInput: the place is not on Earth.
+    """
+    height, width = raw.valid.shape
+    span = _span(raw.window, target)
+    # Across the date line the span is of the whole Earth.
+    most = math.ceil(2 * max(target.height, target.width) * PIXEL_M / MIN_PIXEL_M)
+    sides = (-span[0], span[2] - height), (-span[1], span[3] - width)
+    (top, bottom), (left, right) = [[min(max(n, 0), most) for n in pair] for pair in sides]
+    pads = (top, bottom), (left, right)
+    wide = Raw(
+        np.pad(raw.numbers, ((0, 0), *pads), mode="symmetric"),
+        np.pad(raw.valid, pads, mode="symmetric"),
+        raw.window.part(-top, -left, height + top + bottom, width + left + right),
+    )
+    own = np.ones(raw.valid.shape, dtype=np.bool_)
+    covered = regrid(Raw(own[None].astype(np.uint8), own, raw.window), target).valid
+    return regrid(wide, target), round(1 - float(covered.mean()), 4)
 
 
 def regrid(raw: Raw, target: Window) -> Raw:

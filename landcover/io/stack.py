@@ -33,6 +33,7 @@ from landcover.io.regrid import (
     crs_name,
     needed,
     regrid,
+    regrid_reflected,
     target_of,
     window_of,
 )
@@ -107,7 +108,7 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
             file.check_whole()
         stack = _stack_of(file.header, name)
         if cut is None:
-            return _whole(file, stack, name).padded(PATCH_PIXELS)
+            return _whole(file, stack, name)
         target = stack.target.window
         if cut.place is not None and target.crs == NO_PLACE:
             raise BadInput(
@@ -115,9 +116,11 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
                 "a window instead of a place, or set them with gdal_edit -a_srs -a_ullr."
             )
         if min(target.height, target.width) < cut.size:
-            return _small(file, stack, name, cut)
+            if cut.place is not None:  # report a place that is outside the file
+                replace(cut, size=1).corner_in((target.height, target.width), where=target)
+            return _whole(file, stack, name, cut.size).cut(cut)
         if not stack.target.same and file.fits and _fits(target, stack):
-            return _whole(file, stack, name).cut(cut)
+            return _whole(file, stack, name, cut.size).cut(cut)
         row, col = cut.corner_in((target.height, target.width), where=target, step=ALIGNMENT)
         window = target.part(row, col, cut.size, cut.size)
         if stack.target.same:
@@ -140,26 +143,23 @@ def _stack_of(header: DatasetReader, name: str) -> _Stack:
     return _Stack(order, stated, facts_of(header, order, name), window, target)
 
 
-def _whole(file: RasterFile, stack: _Stack, name: str) -> Raster:
-    """Read the entire file on the target's grid."""
+def _whole(file: RasterFile, stack: _Stack, name: str, least: int = PATCH_PIXELS) -> Raster:
+    """Read the entire file on the target's grid, padded with reflections if it is small."""
     raw = _read(file, stack)
     if raw.numbers.dtype.kind == "f":
         _check_floats(raw.numbers, stack.stated or UNITY)
-    target = stack.target.window
-    if not stack.target.same:
-        check_size(target.width, target.height, len(raw.numbers), raw.numbers.itemsize)
-        raw = regrid(raw, target)
     if not raw.valid.any():
         raise _no_data()
-    return _raster(raw, stack, name, raw)
-
-
-def _small(file: RasterFile, stack: _Stack, name: str, cut: Cut) -> Raster:
-    """Read a square of a file that is smaller than it, padded with reflections."""
-    whole = _whole(file, stack, name)
-    if cut.place is not None:
-        whole.cut(replace(cut, size=1))  # reports a place that is outside the file
-    return whole.padded(cut.size).cut(cut)
+    target = stack.target.at_least(least)
+    if stack.target.same:
+        return _raster(raw, stack, name, raw).padded(least)
+    check_size(target.width, target.height, len(raw.numbers), raw.numbers.itemsize)
+    if target == stack.target.window:
+        raw = regrid(raw, target)
+        return _raster(raw, stack, name, raw)
+    raw, share = regrid_reflected(raw, target)
+    raster = _raster(raw, stack, name, raw)
+    return replace(raster, provenance=replace(raster.provenance, padded_fraction=share))
 
 
 def _fits(target: Window, stack: _Stack) -> bool:
