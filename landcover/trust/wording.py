@@ -67,6 +67,8 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "cloud": "Choose another date.",
     "nodata": "Choose another window or date.",
     "bright": "Choose another date.",
+    "padded": "Give a file that covers 1200 × 1200 m around the place.",
+    "detail": "Export the bands of 10 m without resampling them.",
     "shade": "Choose another date, around midday and midsummer if there is one.",
     "vapour": "Choose another date.",
     "unlike": "Choose another date, or compare with another model.",
