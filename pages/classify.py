@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
-from pages.parts.classify import (
-    chooser,
-    grid,
-    live,
-    pictures,
-    place_search,
-    result,
-    searches,
-    squares,
-)
+from pages.parts.classify import chooser, grid, live, place_search, result, searches, squares
 from pages.parts.classify import map as chart
 from pages.parts.shared import basemap, choice, elements, entry, theme
+
+INTRODUCTION: Final = (
+    "Choose a place on the map, by name, by coordinates or from a file. A neural network then "
+    "predicts which of 19 land covers a Sentinel-2 patch of 1200 m × 1200 m shows, with a "
+    "probability for each, whether the result is reliable, and which pixels led to it."
+)
 
 
 def main() -> None:
@@ -25,45 +24,42 @@ def main() -> None:
     if st.session_state.get("app_entered"):
         chart.restore_view()
     elements.title("Which land covers are here?")
-    st.markdown(
-        "Choose a place on the map, by name, by coordinates or from a file. A neural network then "
-        "predicts which of 19 land covers a Sentinel-2 patch of 1200 m × 1200 m shows, with a "
-        "probability for each, whether the result is reliable, and which pixels led to it."
-    )
-    left, right = st.columns([6, 5], gap="medium")
+    with st.container(key="classify_intro"):  # always there, or the map would be drawn anew
+        if choice.current() is None:
+            st.markdown(INTRODUCTION)
+    with st.container(key="classify_main"):
+        left, right = st.columns([6, 5], gap="medium")
     with left:
         place_search.show()
+        chooser.show_failure()
         background = _background()
         chart.show(background)
         if not background:
             st.caption(basemap.HOW_TO_GET)
-        squares.show_moves()
-        chooser.show()
+        with st.container(key="classify_more_places"):
+            squares.show_moves()
+            chooser.show()
     chosen = choice.current()
     searches.running()  # stops a download for a place that the user has left
-    patch, picture = choice.patch_of(chosen), choice.picture_of(chosen)
+    pixels = choice.pixels_of(chosen)
     with right:
         if chosen is None:
             chooser.gallery()
         if chosen is None or grid.show(chosen):
             return
-        _beside_map(chosen, patch, picture)
-    if picture is not None:
-        pictures.below_map(chosen, picture)
-    if patch is not None:
-        result.below_map(chosen, patch)
+        _beside_map(chosen, pixels)
+    if pixels is not None:
+        result.below_map(chosen, pixels)
 
 
-def _beside_map(chosen: choice.Chosen, patch: Raster | None, picture: Raster | None) -> None:
+def _beside_map(chosen: choice.Chosen, pixels: Raster | None) -> None:
     if chosen.missing is not None:
         chooser.missing_file(chosen.missing)
     elif chosen.bare_place is not None:
         chooser.no_picture(chosen, chosen.bare_place)
-    elif picture is not None:
-        pictures.beside_map(chosen, picture)
-    elif patch is not None:
-        result.beside_map(chosen, patch)
-        live.show_passes(chosen, patch)
+    elif pixels is not None:
+        result.beside_map(chosen, pixels)
+        live.show_passes(chosen, pixels)
 
 
 @st.cache_resource

@@ -9,10 +9,10 @@ import streamlit as st
 
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
-from pages.parts.classify import live, pictures, result, searches
+from pages.parts.classify import live, result, searches
 from pages.parts.explain import bands, choose, computation, maps, neighbours, place, what_if
 from pages.parts.explain.computation import Request
-from pages.parts.shared import choice, elements, entry, loaded_models, theme, verdict_banner
+from pages.parts.shared import choice, elements, entry, loaded_models, naming, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result
@@ -29,20 +29,18 @@ def main() -> None:
     if waiting is not None and waiting.is_waiting:
         _fetch(waiting)
         return
-    left, right = st.columns([5, 6], gap="medium")
-    with left:
+    answer, controls = st.columns([7, 5], gap="large")
+    with controls:
         chosen, subject = place.choose()
-        name = place.model_for(subject.pixels)
+        name = loaded_models.choose_for(subject.pixels)
     if name is None:
         return
     aim = result.aim_of(name)
     found = loaded_models.predict(name, chosen.key, subject.pixels, aim)
-    with left:
-        st.caption(place.where(subject.pixels))
-        with st.container(key="explain_picture"):
-            elements.picture(subject.pixels.image(), maps.TRUE_COLOURS, enlarge=4, width=360)
-    with right:
-        _verdict(name, chosen, subject.pixels, found)
+    with answer:
+        _verdict(name, chosen, found)
+    with controls:
+        st.caption(naming.where_and_when(subject.pixels))
     if not loaded_models.card(name).explainable:
         st.info(
             f"{loaded_models.title(name)} has no gradients, so attribution maps cannot be computed "
@@ -93,8 +91,6 @@ def _deep(
         if job is not None:
             computation.watch(job)
     maps.show(panels, pixels, {k: v for k, v in answers.items() if v is not None})
-    with st.expander("What the methods do and what the values mean"):
-        maps.show_method_notes(panels)
     bands.show(panels, pixels, found)
     if pixels.is_rgb:
         st.info(
@@ -115,11 +111,8 @@ def _answer_of(name: str, chosen: choice.Chosen, pixels: Raster, aim: str) -> Re
         return None
 
 
-def _verdict(name: str, chosen: choice.Chosen, pixels: Raster, found: Result) -> None:
+def _verdict(name: str, chosen: choice.Chosen, found: Result) -> None:
     verdict_banner.show(found)
-    if pixels.is_rgb:
-        st.html(pictures.verdict(found, loaded_models.title(name)))
-        return
     sample = choice.sample_of(chosen)
     st.html(result.verdict(found, loaded_models.title(name), sample.truth if sample else None))
 

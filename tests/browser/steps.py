@@ -101,3 +101,8 @@ def open_page(page: Page, name: str) -> None:
     """Go to another page by the navigation."""
     page.get_by_role("link", name=name, exact=True).first.click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+def no_other_than_the_satellite_layer(outside: list[str]) -> bool:
+    """Whether only the map's own layer was tried; without a network, it is one request a map."""
+    return all("tiles.maps.eox.at" in url and url.endswith("/0/0/0.jpg") for url in outside)

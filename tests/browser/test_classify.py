@@ -19,11 +19,6 @@ from tests.browser.conftest import serve
 pytestmark = pytest.mark.browser
 
 
-def no_other_than_the_satellite_layer(outside: list[str]) -> bool:
-    """Whether only the map's own layer was tried; without a network, it is one request a map."""
-    return all("tiles.maps.eox.at" in url and url.endswith("/0/0/0.jpg") for url in outside)
-
-
 def test_opens_with_a_map_and_one_try_of_the_satellite_layer(
     page: Page, app: str, outside: list[str]
 ) -> None:
@@ -39,7 +34,7 @@ def test_opens_with_a_map_and_one_try_of_the_satellite_layer(
     assert tile.evaluate("image => image.naturalWidth") == 256
     expect(frame.locator(".lc-pin")).to_have_count(len(samples()))
     expect(page.get_by_role("heading", name="Which land covers are here?")).to_be_visible()
-    assert no_other_than_the_satellite_layer(outside)
+    assert steps.no_other_than_the_satellite_layer(outside)
     assert len(outside) == 1
     assert len(errors) == 1
     # Nothing on the map is nameless.
@@ -75,7 +70,7 @@ def test_click_on_a_sample_gives_covers_and_probabilities(
     expect(steps.heading(page, samples()[5].title)).to_be_visible()
     page.wait_for_timeout(1500)
     expect(steps.heading(page, samples()[5].title)).to_be_visible()
-    assert no_other_than_the_satellite_layer(outside)
+    assert steps.no_other_than_the_satellite_layer(outside)
 
 
 def test_other_class_and_method_change_the_attribution(page: Page, app: str) -> None:
@@ -227,7 +222,7 @@ def test_places_are_found_and_invalid_ones_are_explained(
     expect(frame.locator(".lc-label span").filter(has_text="Vienna")).to_be_visible()
     page.get_by_role("button", name="East").click()
     expect(page.get_by_text("48.2085° N, 16.3721° E")).to_have_count(0)
-    assert no_other_than_the_satellite_layer(outside)
+    assert steps.no_other_than_the_satellite_layer(outside)
 
 
 def test_everything_works_by_keyboard(page: Page, app: str) -> None:
@@ -286,7 +281,7 @@ def test_online_layers_are_requested_only_when_chosen(
     page: Page, app: str, outside: list[str]
 ) -> None:
     frame = steps.open_app(page, app)
-    assert no_other_than_the_satellite_layer(outside)
+    assert steps.no_other_than_the_satellite_layer(outside)
     outside.clear()
     # By keyboard: a menu opened by hovering closes when the page moves under the mouse.
     frame.get_by_role("button", name="Layers of the map").press("Enter")
@@ -318,7 +313,7 @@ def test_map_draws_below_a_base_path(page: Page, app_below_a_path: str, outside:
     frame = steps.open_app(page, f"{app_below_a_path}/land/cover/")
     steps.click_sample(page, frame, 4)
     expect(steps.verdict(page)).to_contain_text("%")
-    assert no_other_than_the_satellite_layer(outside)
+    assert steps.no_other_than_the_satellite_layer(outside)
 
 
 @pytest.fixture

@@ -43,7 +43,8 @@ def saved(page: Page, button: str) -> Path:
 
 def test_maps_appear_and_are_downloaded(page: Page, app: str, outside: list[str]) -> None:
     open_explain(page, app)
-    expect(maps(page)).to_have_count(2)
+    # The true colours, two maps, and the scale of both.
+    expect(maps(page)).to_have_count(4)
     expect(page.get_by_text("All maps share this scale")).to_be_visible()
     expect(page.locator(".st-key-explain_bands_0 .js-plotly-plot")).to_be_visible(timeout=90_000)
     patch = read_sample(samples()[0].name)
@@ -58,7 +59,7 @@ def test_maps_appear_and_are_downloaded(page: Page, app: str, outside: list[str]
         assert each["reading"] in shown
     picture = Image.open(io.BytesIO(saved(page, "Maps as PNG").read_bytes()))
     assert picture.width > 700
-    assert outside == []
+    assert steps.no_other_than_the_satellite_layer(outside)
 
 
 def test_a_painted_cloud_changes_the_result_by_keyboard_and_is_reset(page: Page, app: str) -> None:
@@ -99,5 +100,5 @@ def test_two_models_are_compared(page: Page, app: str) -> None:
     finished(page)
     # One for each model, and a third for the spectral indices.
     expect(page.get_by_role("button", name="as PNG")).to_have_count(3, timeout=90_000)
-    # Two maps, each with its own scale below.
-    expect(maps(page)).to_have_count(4)
+    # The true colours, and two maps, each with its own scale below.
+    expect(maps(page)).to_have_count(5)

@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from landcover import nets
-from landcover.core.classes import CLASS_NAMES, THEMES
+from landcover.core.classes import CLASS_NAMES, EUROSAT_LAND_COVERS, THEMES
 from landcover.io import samples
 from landcover.io.images import picture_of
 from landcover.models import registry
@@ -20,7 +20,7 @@ from landcover.models.model import load_model
 from landcover.models.thresholds import DEFAULT_AIM
 from landcover.trust.result import Result, predict
 from landcover.trust.wording import outcome
-from pages.parts.classify import attribution, decision_goal, pictures, probabilities, result
+from pages.parts.classify import attribution, decision_goal, probabilities, result, views
 from pages.parts.classify import map as chart
 from pages.parts.shared import basemap, choice, loaded_models, shown, theme
 from tests.pages.conftest import MapStandIn
@@ -353,9 +353,9 @@ def test_a_colour_picture_gets_one_of_ten_land_covers_and_its_limits(page: AppTe
     page.session_state["classify_trail"] = [choice.Chosen(colours="picture:x", row=18, col=8)]
     page.run()
     assert headings(page)[0] == theme.literal("my *field*.png")
-    assert "All ten land covers" in headings(page)
+    assert "All 10 land covers" in headings(page)
     said = " ".join(item.value for item in page.markdown)
-    assert "Limits of a colour picture" in said
+    assert "Limits of a colour picture" in [item.label for item in page.expander]
     assert "infrared" in said
     row = page.number_input(key="classify_colours_row")
     assert (row.value, row.max) == (18, 36)
@@ -374,27 +374,31 @@ def picture_answer(image: np.ndarray | None = None) -> Result:
 @pytest.mark.parametrize("ink", [theme.LIGHT, theme.DARK])
 def test_chart_and_table_of_a_picture_have_the_same_values(ink: theme.Ink) -> None:
     said = picture_answer()
-    table = pictures.table(said)
+    table = probabilities.table(said, None)
+    assert list(table.columns) == ["Land cover", "Probability", "Result"]
     assert len(table) == 10
-    assert list(table["Decision"]) == ["✓ predicted", *["–"] * 9]
-    shown = [f"{x:.1%}" for x in pictures.chart(said, ink).data[1].x]
+    assert list(table["Result"]) == ["✓ found", *["– not found"] * 9]
+    assert set(table["Land cover"]) == {cover.short for cover in EUROSAT_LAND_COVERS}
+    shown = [f"{x:.1%}" for x in probabilities.chart(said, ink).data[1].x]
     assert shown == list(table["Probability"])
 
 
-def test_result_for_a_picture_says_not_sure_or_nothing() -> None:
-    text = pictures.verdict(picture_answer(), "<i>Tiny")
-    assert "not sure" in text
+def test_result_for_a_picture_names_one_land_cover_or_nothing() -> None:
+    said = picture_answer()
+    text = result.verdict(said, "<i>Tiny", None)
+    assert "predicts:" in text
+    assert text.count("<li>") == len(said.prediction.predicted) == 1
     assert "<i>" not in text
     grey = picture_answer(np.full((64, 64, 3), 90, np.uint8))
-    assert "predicts no land cover" in pictures.verdict(grey, "Tiny")
-    assert set(pictures.table(grey)["Decision"]) == {"? no result"}
+    assert "predicts no land cover" in result.verdict(grey, "Tiny", None)
+    assert set(probabilities.table(grey, None)["Result"]) == {"? no result"}
 
 
 def test_the_frame_leaves_the_window_unchanged() -> None:
     whole = picture_of(pixels(100, 80), "p.png")
-    image, times = pictures.framed(whole, 18, 8)
+    image, times = views.framed(whole, 18, 8)
     assert np.array_equal(image[18:82, 8:72], whole.image()[18:82, 8:72])
-    assert (image[17, 8:72, :3] == pictures.FRAME).all()
+    assert (image[17, 8:72, :3] == views.FRAME).all()
     assert times == 5
-    small, times = pictures.framed(picture_of(pixels(), "p.png"), 0, 0)
+    small, times = views.framed(picture_of(pixels(), "p.png"), 0, 0)
     assert (small.shape, times) == ((64, 64, 4), 8)

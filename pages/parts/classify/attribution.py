@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.core.bands import BANDS, RGB_BANDS
-from landcover.core.classes import BY_NAME, EUROSAT_CLASSES
+from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation, maps
@@ -65,7 +65,7 @@ def _controls(name: str, found: Result) -> tuple[str, str, float]:
         "Land cover",
         list(chances),
         "classify_label",
-        lambda label: f"{_named(label)} ({chances[label]:.0%})",
+        lambda label: f"{naming.class_name(label)} ({chances[label]:.0%})",
         field="labels",
     )
     first, second = st.columns(2)
@@ -85,43 +85,20 @@ def _controls(name: str, found: Result) -> tuple[str, str, float]:
     return label, method, opacity / 100
 
 
-def _named(label: str) -> str:
-    """Return a class's display name: EuroSAT names such as SeaLake are written as one word."""
-    return BY_NAME[label].short if label in EUROSAT_CLASSES else label
-
-
 def _picture(explanation: Explanation, patch: Raster, opacity: float) -> None:
     from landcover.explain.explanation import overlay  # noqa: PLC0415 - loads torch
 
     with st.container(key="classify_attribution"):
-        alt = f"Attribution map of {_named(explanation.label)} over the true colours"
+        alt = f"Attribution map of {naming.class_name(explanation.label)} over the true colours"
         elements.picture(overlay(explanation, patch, opacity), alt, enlarge=ENLARGE)
     maps.scale(explanation)
 
 
 def _words(explanation: Explanation, patch: Raster) -> None:
-    from landcover.explain.explanation import METHODS, legend  # noqa: PLC0415 - loads torch
     from landcover.explain.sentences import sentence  # noqa: PLC0415 - loads torch
 
-    method = METHODS[explanation.method]
     st.markdown(theme.literal(sentence(explanation, patch)))
-    maps.show_faithfulness(explanation.model, explanation.method)
-    st.markdown(
-        f"**Red pixels are evidence for “{_named(explanation.label)}”, blue ones against it.** "
-        f"{method.summary}"
-    )
-    compared = f"Compared with: {explanation.baseline}. " if method.uses_baseline else ""
-    missed = ""
-    if explanation.convergence_delta is not None:
-        missed = (
-            " The attributions add up to the change of the score within "
-            f"{explanation.convergence_delta:.1%}."
-        )
-    st.caption(f"{compared}{legend(explanation).note}{missed}")
-    st.caption(
-        "The Explain page compares land covers, methods and models, and shows the effect of each "
-        "band, similar training patches, and what would change the result."
-    )
+    maps.how_to_read([explanation])
 
 
 def _bands(explanation: Explanation) -> None:

@@ -23,13 +23,17 @@ GRID_STEP: Final = 6
 """Pixels of 10 m per pixel of 60 m: such steps keep the 60 m bands aligned with the window."""
 
 
-def show() -> None:
-    """Show the history buttons, the current error, and the two forms."""
-    _history_buttons()
-    # These containers are always there: if the tabs below moved, they would be reset.
-    with st.container(key="classify_failure"):
+def show_failure() -> None:
+    """Show why the latest choice was not possible."""
+    with st.container(key="classify_failure"):  # always there, or the map would be drawn anew
         if message := choice.failure():
             st.error(theme.literal(message))
+
+
+def show() -> None:
+    """Show the history buttons and the two forms."""
+    _history_buttons()
+    # This container is always there: if the tabs below moved, they would be reset.
     with st.container(key="classify_window"):
         _window()
     opened, turn = choice.tab()

@@ -1,4 +1,4 @@
-"""Chart and table of the 19 probabilities, grouped by theme."""
+"""Chart and table of all probabilities, grouped by theme."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from landcover.core.classes import BY_NAME, THEMES
 from landcover.trust.wording import outcome
 from pages.parts.classify.decision_goal import OUTCOME_LABELS
+from pages.parts.shared import naming
 from pages.parts.shared.theme import Ink
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
@@ -47,17 +48,27 @@ def decision(score: LabelScore, found: Result) -> str:
     return OUTCOME_LABELS[outcome(score)]
 
 
+def groups_of(found: Result) -> tuple[Theme, ...]:
+    """Return the classes by theme; the classes of a picture, which has one, in one group."""
+    scores = found.prediction.labels
+    if not found.raster.is_rgb:
+        return by_theme(scores)
+    return (Theme("", tuple(sorted(scores, key=lambda score: -score.probability))),)
+
+
 def table(found: Result, truth: frozenset[str] | None) -> pd.DataFrame:
     """Return one row per class, in the order of the chart."""
     rows = []
-    for group in by_theme(found.prediction.labels):
+    for group in groups_of(found):
         for score in group.scores:
             row = {
-                "Land cover": score.label,
+                "Land cover": naming.class_name(score.label),
                 "Probability": f"{score.probability:.1%}",
                 "Threshold": f"{score.threshold:.1%}",
                 "Result": decision(score, found),
             }
+            if found.raster.is_rgb:
+                del row["Threshold"]
             if truth is not None:
                 row["Reference label"] = "yes" if score.label in truth else "no"
             rows.append(row)
@@ -69,7 +80,7 @@ def chart(found: Result, ink: Ink) -> go.Figure:
 
     Names are above the bars and not next to them, so that they fit on a phone.
     """
-    rows = list(_rows(by_theme(found.prediction.labels)))
+    rows = list(_rows(groups_of(found)))
     classes = [(y, row) for y, row in rows if not isinstance(row, str)]
     ys = [y for y, _ in classes]
     figure = go.Figure()
@@ -86,17 +97,22 @@ def chart(found: Result, ink: Ink) -> go.Figure:
             "color": [BY_NAME[score.label].hex for _, score in classes],
             "line": {"color": ink.line, "width": 1},
         },
-        customdata=[(s.label, f"{s.threshold:.1%}", decision(s, found)) for _, s in classes],
-        hovertemplate="%{customdata[0]}<br>probability %{x:.1%}, threshold %{customdata[1]}<br>"
-        "%{customdata[2]}<extra></extra>",
+        customdata=[
+            (naming.class_name(s.label), f"{s.threshold:.1%}", decision(s, found))
+            for _, s in classes
+        ],
+        hovertemplate="%{customdata[0]}<br>probability %{x:.1%}"
+        + ("" if found.raster.is_rgb else ", threshold %{customdata[1]}")
+        + "<br>%{customdata[2]}<extra></extra>",
     )
-    figure.add_scatter(
-        x=[score.threshold for _, score in classes],
-        y=ys,
-        mode="markers",
-        marker={"symbol": "line-ns", "size": 13, "line": {"width": 2, "color": ink.text}},
-        hoverinfo="skip",
-    )
+    if not found.raster.is_rgb:
+        figure.add_scatter(
+            x=[score.threshold for _, score in classes],
+            y=ys,
+            mode="markers",
+            marker={"symbol": "line-ns", "size": 13, "line": {"width": 2, "color": ink.text}},
+            hoverinfo="skip",
+        )
     figure.add_scatter(
         x=[0.008] * len(ys), y=[y + 0.46 for y in ys], mode="markers", hoverinfo="skip",
         marker={
@@ -128,8 +144,9 @@ def _rows(groups: tuple[Theme, ...]) -> Iterator[tuple[float, str | LabelScore]]
     """Yield the y position and the content of every line, from the top down."""
     y = 0.0
     for group in groups:
-        yield y, group.name
-        y -= 0.9
+        if group.name:
+            yield y, group.name
+            y -= 0.9
         for score in group.scores:
             yield y, score
             y -= 1.0

@@ -1,44 +1,57 @@
-"""Result for the chosen patch: verdict, land covers, probabilities, views and provenance."""
+"""Result for the chosen patch or colour picture: answer, views, probabilities and provenance."""
 
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from landcover.core.bands import COMPOSITES, PATCH_M
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.samples import Sample
-from pages.parts.classify import attribution, decision_goal, probabilities
-from pages.parts.shared import choice, downloads, elements, loaded_models, theme, verdict_banner
+from pages.parts.classify import attribution, decision_goal, probabilities, source, views
+from pages.parts.shared import (
+    choice,
+    downloads,
+    elements,
+    loaded_models,
+    naming,
+    theme,
+    verdict_banner,
+)
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.models.card import Card
+    from landcover.report.classification import ClassificationReport
     from landcover.trust.result import Result
 
 
-def beside_map(chosen: choice.Chosen, patch: Raster) -> None:
-    """Show title, verdict, land covers and three views of a patch."""
+def beside_map(chosen: choice.Chosen, pixels: Raster) -> None:
+    """Show the answer for a patch or picture, then the pixels, then the controls."""
     sample = choice.sample_of(chosen)
-    elements.heading(_title(chosen, sample, patch))
-    st.caption(_where_and_when(chosen, patch))
-    name = loaded_models.choose()
-    found = _classified(name, chosen, patch, aim_of(name, ask=True)) if name else None
-    if name and found:
+    elements.heading(_title(chosen, pixels))
+    st.caption(naming.where_and_when(pixels))
+    answer = st.container()
+    views.show(chosen, pixels)
+    name = loaded_models.choose_for(pixels)
+    found = _classified(name, chosen, pixels, aim_of(name, ask=True)) if name else None
+    if name is None or found is None:
+        return
+    with answer:
         verdict_banner.show(found)
         st.html(verdict(found, loaded_models.title(name), sample.truth if sample else None))
         if sample is not None:
             st.caption(training_note(sample, loaded_models.card(name)))
-    _views(patch)
+    if pixels.is_rgb:
+        _limits(name)
 
 
-def below_map(chosen: choice.Chosen, patch: Raster) -> None:
-    """Show all probabilities, the attribution map, downloads and provenance of a patch."""
-    name = loaded_models.current()
-    found = _classified(name, chosen, patch, aim_of(name), quiet=True) if name else None
+def below_map(chosen: choice.Chosen, pixels: Raster) -> None:
+    """Show all probabilities, the attribution map, downloads and provenance."""
+    name = loaded_models.used_for(pixels)
+    found = _classified(name, chosen, pixels, aim_of(name), quiet=True) if name else None
     if not name or not found:
         return
     sample = choice.sample_of(chosen)
@@ -46,12 +59,11 @@ def below_map(chosen: choice.Chosen, patch: Raster) -> None:
     with left:
         _probabilities(name, found, sample.truth if sample else None)
         with st.expander("Source: file, date, bands, model"):
-            rows = _provenance(patch, found, loaded_models.card(name))
-            shown = {name: theme.literal(value) for name, value in rows.items()}
-            st.table(shown, border="horizontal")
-        _downloads(found)
+            rows = source.rows(chosen, pixels, found, loaded_models.card(name))
+            st.table({k: theme.literal(v) for k, v in rows.items()}, border="horizontal")
+        downloads.of_report(_report(name, chosen, found), pixels, "classify")
     with right:
-        attribution.show(name, chosen.key, patch, found)
+        attribution.show(name, chosen.key, pixels, found)
 
 
 def aim_of(name: str, *, ask: bool = False) -> str:
@@ -64,14 +76,17 @@ def aim_of(name: str, *, ask: bool = False) -> str:
 
 
 def _probabilities(name: str, found: Result, truth: frozenset[str] | None) -> None:
-    elements.heading("All 19 land covers")
+    elements.heading(f"All {len(found.prediction.labels)} land covers")
     st.caption(
-        "Bar: probability. Vertical line: threshold from which a land cover counts as found. "
+        "Each picture has exactly one land cover, so the probabilities add up to 100 %, and the "
+        "most probable one is found."
+        if found.raster.is_rgb
+        else "Bar: probability. Vertical line: threshold from which a land cover counts as found. "
         "Grouped by theme, the most probable first."
     )
     elements.chart(
         probabilities.chart(found, theme.ink()),
-        "Probability and threshold of each land cover, as in the table",
+        "Probability of each land cover, as in the table",
         key="classify_chart",
     )
     decision_goal.explain(name, found)
@@ -91,23 +106,11 @@ def _classified(
         return None
 
 
-def _title(chosen: choice.Chosen, sample: Sample | None, patch: Raster) -> str:
-    if sample is not None:
-        return f"{sample.title}, {sample.country}"
+def _title(chosen: choice.Chosen, pixels: Raster) -> str:
     if chosen.live is not None:
-        return f"{patch.where}, {_when(patch)}"
-    return theme.literal(patch.provenance.source)
-
-
-def _where_and_when(chosen: choice.Chosen, patch: Raster) -> str:
-    size = f"{PATCH_M} m × {PATCH_M} m, Sentinel-2"
-    if chosen.live is not None:  # its title says the place and the day
-        return f"{theme.literal(patch.provenance.source)} · {size}"
-    return f"{patch.where} · {_when(patch)} · {size}"
-
-
-def _when(patch: Raster) -> str:
-    return f"{patch.acquired:%d %B %Y}".lstrip("0") if patch.acquired else "date unknown"
+        return f"{pixels.where}, {naming.day_text(pixels.acquired)}"
+    name = naming.place_name(chosen)
+    return name if chosen.sample else theme.literal(name)
 
 
 def verdict(found: Result, title: str, truth: frozenset[str] | None) -> str:
@@ -117,18 +120,18 @@ def verdict(found: Result, title: str, truth: frozenset[str] | None) -> str:
         return f"<p><b>{who} predicts no land cover here</b>, for the reason above.</p>"
     named = found.prediction.predicted
     if not named:
-        head = (
-            f"<b>{who} finds none of the 19 land covers</b>: no probability reaches its threshold."
-        )
+        head = f"{who} finds none of the land covers</b>: no probability reaches its threshold."
+    elif found.raster.is_rgb:
+        head = f"{who} predicts:</b>"
     else:
-        head = f"<b>{who} finds {len(named)} land cover{'s' * (len(named) > 1)}:</b>"
+        head = f"{who} finds {len(named)} land cover{'s' * (len(named) > 1)}:</b>"
     items = [
-        f"<li>{theme.swatch(BY_NAME[score.label].hex)} <b>{score.label}</b>, "
+        f"<li>{theme.swatch(BY_NAME[score.label].hex)} <b>{naming.class_name(score.label)}</b>, "
         f"{score.probability:.0%}</li>"
         for score in named
     ]
     tail = "" if truth is None else f"<p>{compared(found, truth)}</p>"
-    return f'<p>{head}</p><ul class="landcover-verdict">{"".join(items)}</ul>{tail}'
+    return f'<p><b>{head}</p><ul class="landcover-verdict">{"".join(items)}</ul>{tail}'
 
 
 def compared(found: Result, truth: frozenset[str]) -> str:
@@ -160,68 +163,27 @@ def training_note(sample: Sample, card: Card) -> str:
     return f"This patch belongs to the {sample.split} split, which the model was not trained on."
 
 
-def _views(patch: Raster) -> None:
-    with st.container(key="classify_views"):
-        for column, view in zip(st.columns(len(COMPOSITES)), COMPOSITES, strict=True):
-            with column:
-                elements.picture(patch.image(view), f"The patch in {view.name.lower()}", enlarge=3)
-                st.caption(f"**{view.name}** ({' '.join(view.bands)}): {view.reading}")
-    stretches = "; ".join(f"{v.name} {v.low:g} to {v.high:g}" for v in COMPOSITES)
-    st.caption(
-        f"Contrast, the same for every image: reflectance from black to white is {stretches}; "
-        "gamma 1.6."
-    )
+def _limits(name: str) -> None:
+    with st.expander("Limits of a colour picture"):
+        st.markdown(
+            "Compared with a Sentinel-2 patch, which has twelve bands:\n\n"
+            + "\n".join(f"- {theme.literal(line)}" for line in _limits_of(name))
+        )
 
 
-def _downloads(found: Result) -> None:
-    from landcover.report.classification import report_of  # noqa: PLC0415 - loads torch
+def _limits_of(name: str) -> tuple[str, ...]:
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.report import picture_limits  # noqa: PLC0415 - loads torch
 
-    downloads.of_report(report_of(found, found.raster.provenance.source), found.raster, "classify")
-
-
-def _provenance(patch: Raster, found: Result, card: Card) -> dict[str, str]:
-    source = patch.provenance
-    crs, corner = "place unknown", "not stated"
-    if patch.has_place:
-        crs, (a, _, west, _, e, north) = patch.georeference
-        corner = f"{west:.1f}, {north:.1f} (pixels of {a:g} × {-e:g} m)"
-    return {
-        "Source": source.source,
-        "Scene": source.scene or "not stated",
-        "Taken": f"{patch.acquired:%Y-%m-%d %H:%M} UTC" if patch.acquired else "not stated",
-        "Level": source.level,
-        "Processing baseline": source.baseline or "not stated",
-        "Coordinate reference system": crs,
-        "Upper left corner": corner,
-        "Bands": f"{' '.join(patch.bands)}, order taken from: {source.band_order}",
-        "Missing bands": ", ".join(source.missing_bands) or "none",
-        "Resampling": source.resampling,
-        "Scaling": source.scaling,
-        "Notes": "; ".join(source.notes) or "none",
-        "Pixels without data": f"{patch.nodata_fraction:.1%}",
-        "Cloud and shadow here": _share(found.quality.cloud_fraction),
-        "Model": f"{card.title}, card {found.prediction.card_hash}",
-        "Trained on": _trained_on(card.training),
-        "Thresholds": card.threshold_rule,
-        "Calibration": _calibrated(card),
-    }
+    return tuple(picture_limits.limits_of(registry.default().folder(name)))
 
 
-def _calibrated(card: Card) -> str:
-    """Return which calibration the probabilities have, or why none."""
-    if card.calibration.method == "none":
-        tried = card.calibration.evidence is not None
-        return "none" + ": none lowered the log loss on held-out places" * tried
-    kept = len(card.calibration.kept or ())
-    return f"scale and shift of {kept} of {len(card.classes)} classes, kept where the error fell"
+def _report(name: str, chosen: choice.Chosen, found: Result) -> ClassificationReport:
+    from landcover.report import classification  # noqa: PLC0415 - loads torch
 
-
-def _share(fraction: float | None) -> str:
-    if fraction is None:
-        return "not measured: the source has no scene classification"
-    return f"{fraction:.1%}"
-
-
-def _trained_on(training: dict[str, Any]) -> str:
-    splits = " and ".join(str(name) for name in training.get("splits", ())) or "not stated"
-    return f"{training.get('dataset', 'not stated')}, split {splits}"
+    name_of_source = found.raster.provenance.source
+    picture = choice.picture_of(chosen)
+    if picture is None:
+        return classification.report_of(found, name_of_source)
+    seen = classification.view(picture, (chosen.row, chosen.col))
+    return classification.report_of(found, name_of_source, seen=seen, limits=_limits_of(name))

@@ -57,14 +57,16 @@ def panels(name: str, key: str, pixels: Raster, found: Result) -> list[Panel]:
         )
 
     with st.container(key="explain_choice"):
-        side = show.switch(
-            "Compare", SIDES, "explain_side", field="compare", text=ADDRESSES.__getitem__
-        )
-        labels = _labels(side, found, option)
-        left, right = st.columns([7, 5])
-        with left:
+        first, second, third, last = st.columns([5, 6, 4, 4])
+        with first:
+            side = show.switch(
+                "Compare", SIDES, "explain_side", field="compare", text=ADDRESSES.__getitem__
+            )
+        with second:
+            labels = _labels(side, found, option)
+        with third:
             methods = _methods(name, side)
-        with right:
+        with last:
             baseline = _baseline()
         others = _other_model(name, pixels) if side == SIDES[2] else []
     chosen = [(model, label, method) for model in (name, *others)

@@ -24,31 +24,38 @@ OPACITY: Final = 80
 NARROW: Final = 400
 WIDE: Final = 1200
 """Widths of a colour bar below one map and below all maps, pixels, before stretching."""
-TRUE_COLOURS: Final = "The patch in true colours"
+TRUE_COLOURS: Final = "True colours"
 
 
 @st.fragment
 def show(panels: Sequence[Panel], pixels: Raster, answers: dict[str, Result]) -> None:
-    """Show the opacity slider, the maps side by side, and their downloads.
+    """Show the true colours and the maps side by side, their opacity, and their downloads.
 
     Args:
         panels: the panels to show side by side.
         pixels: what is explained.
         answers: model name → its result.
     """
-    opacity = st.slider(
-        "Opacity of the colours", 0, 100, OPACITY, 5, "%d %%",
-        key="explain_opacity", persist_state="session",
-    ) / 100  # fmt: skip
+    above, below = st.container(key="explain_maps"), st.container()
+    with below:
+        opacity = st.slider(
+            "Opacity of the colours", 0, 100, OPACITY, 5, "%d %%",
+            key="explain_opacity", persist_state="session", width=400,
+        ) / 100  # fmt: skip
     shared = scale_of_all(panels)
-    with st.container(key="explain_maps"):
-        for panel, column in zip(panels, st.columns(len(panels)), strict=True):
+    with above:
+        first, *columns = st.columns(1 + len(panels))
+        with first:
+            st.markdown(f"**{TRUE_COLOURS}**")
+            elements.picture(pixels.image(), TRUE_COLOURS, enlarge=ENLARGE)
+        for panel, column in zip(panels, columns, strict=True):
             with column:
                 _panel(panel, pixels, answers.get(panel.map.model), opacity, alone=not shared)
-    if shared is not None:
-        scale(shared, WIDE)
-        st.caption("All maps share this scale, so their colours can be compared.")
-        show_faithfulness(shared.model, shared.method)
+        if shared is not None:
+            scale(shared, WIDE)
+            st.caption("All maps share this scale, so their colours can be compared.")
+            show_faithfulness(shared.model, shared.method)
+    how_to_read([found for panel in panels if (found := explanation(panel)) is not None])
     _downloads(panels, pixels, answers, opacity)
 
 
@@ -140,27 +147,34 @@ def show_faithfulness(model: str, method: str) -> None:
         st.caption(f"{icon} {theme.literal(verdict.sentence)}")
 
 
-def show_method_notes(panels: Sequence[Panel]) -> None:
-    """Show what each method does and what its values mean."""
+def how_to_read(found: Sequence[Explanation]) -> None:
+    """Show in one expander what the colours, the methods and their values mean."""
+    if not found:
+        return
+    with st.expander("How to read this"):
+        st.markdown(
+            "Red pixels are evidence for the land cover, blue ones against it, and pale ones for "
+            "neither. The stronger the colour, the more the pixel changes the score."
+        )
+        for one in {(one.method, one.model): one for one in found}.values():
+            st.markdown(theme.literal(_notes(one)))
+            show_faithfulness(one.model, one.method)
+
+
+def _notes(found: Explanation) -> str:
+    """Return what a method does and what its values mean."""
     from landcover.explain.explanation import METHODS, legend  # noqa: PLC0415 - loads torch
 
-    shown: set[tuple[str, str]] = set()
-    for panel in panels:
-        found = explanation(panel)
-        if found is None or (found.method, found.model) in shown:
-            continue
-        shown.add((found.method, found.model))
-        method = METHODS[found.method]
-        compared = f" Compared with {found.baseline}." if method.uses_baseline else ""
-        missed = ""
-        if found.convergence_delta is not None:
-            missed = (
-                " The attributions add up to the change of the score within "
-                f"{found.convergence_delta:.1%}."
-            )
-        what = f"{method.title}, {loaded_models.title(found.model)}: {method.summary}{compared}"
-        how = f"{legend(found).note}{missed} It took {found.passes} forward passes."
-        st.markdown(theme.literal(f"{what} {how}"))
+    method = METHODS[found.method]
+    compared = f" Compared with {found.baseline}." if method.uses_baseline else ""
+    added = ""
+    if found.convergence_delta is not None:
+        added = (
+            " The attributions add up to the change of the score within "
+            f"{found.convergence_delta:.1%}."
+        )
+    what = f"{method.title}, {loaded_models.title(found.model)}: {method.summary}{compared}"
+    return f"{what} {legend(found).note}{added} It took {found.passes} forward passes."
 
 
 def _downloads(

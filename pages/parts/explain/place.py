@@ -6,11 +6,9 @@ from typing import Final
 
 import streamlit as st
 
-from landcover.core.bands import EUROSAT_PIXELS
-from landcover.core.raster import Raster
 from landcover.io.samples import samples
 from pages.parts.explain import computation
-from pages.parts.shared import choice, loaded_models, theme
+from pages.parts.shared import choice
 
 PLACE: Final = "explain_place"
 _OWN: Final = ""
@@ -49,33 +47,9 @@ def _take() -> None:
 
 def _subject(chosen: choice.Chosen) -> computation.Subject | None:
     """Return the pixels of a choice; None if it has none or they are no longer held."""
-    picture = choice.picture_of(chosen)
-    if picture is not None:
-        return computation.Subject(picture.window(chosen.row, chosen.col, EUROSAT_PIXELS))
-    patch = choice.patch_of(chosen)
-    if patch is None:
+    pixels = choice.pixels_of(chosen)
+    if pixels is None:
         return None
     image = choice.uploads().get(chosen.upload or "")
     # A shifted window is found in the image by its place.
-    return computation.Subject(patch, image if image is not None and image.has_place else None)
-
-
-def where(pixels: Raster) -> str:
-    """Return place and day in one line."""
-    if pixels.is_rgb:
-        return theme.literal(f"{pixels.provenance.source}, a colour picture without a place")
-    day = f"{pixels.acquired:%d %B %Y}".lstrip("0") if pixels.acquired else "date unknown"
-    return f"{pixels.where} · {day} · 1200 m × 1200 m, Sentinel-2"
-
-
-def model_for(pixels: Raster) -> str | None:
-    """Let the user choose the model, as on Classify; None if there is none."""
-    if not pixels.is_rgb:
-        return loaded_models.choose()
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-
-    names = registry.default().for_pictures()
-    if not names:
-        st.error("No model for colour pictures is installed. Install landcover again.")
-        return None
-    return registry.PICTURE_MODEL if registry.PICTURE_MODEL in names else names[0]
+    return computation.Subject(pixels, image if image is not None and image.has_place else None)

@@ -318,6 +318,14 @@ def picture_of(chosen: Chosen | None) -> Raster | None:
     return pictures().get(chosen.colours or "") if chosen is not None else None
 
 
+def pixels_of(chosen: Chosen | None) -> Raster | None:
+    """Return the pixels that a model classifies: a patch, or the window of a colour picture."""
+    picture = picture_of(chosen)
+    if chosen is not None and picture is not None:
+        return picture.window(chosen.row, chosen.col, EUROSAT_PIXELS)
+    return patch_of(chosen)
+
+
 def sample_of(chosen: Chosen | None) -> Sample | None:
     """Return the sample of a choice; None if it is not a sample."""
     name = chosen.sample if chosen else None

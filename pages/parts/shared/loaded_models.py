@@ -72,6 +72,26 @@ def current() -> str | None:
     return chosen if chosen in names else next(iter(names), None)
 
 
+def choose_for(pixels: Raster) -> str | None:
+    """Let the user choose the model; a colour picture has its own. None if none is installed."""
+    if not pixels.is_rgb:
+        return choose()
+    name = used_for(pixels)
+    if name is None:
+        st.error("No model for colour pictures is installed. Install landcover again.")
+    return name
+
+
+def used_for(pixels: Raster) -> str | None:
+    """Return the name of the model that is used for a patch or picture; None without one."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    if not pixels.is_rgb:
+        return current()
+    names = registry.default().for_pictures()
+    return registry.PICTURE_MODEL if registry.PICTURE_MODEL in names else next(iter(names), None)
+
+
 def card(name: str) -> Card:
     """Return a model's card."""
     from landcover.models import registry  # noqa: PLC0415 - loads torch

@@ -7,6 +7,8 @@ import unicodedata
 from datetime import datetime
 from typing import Final
 
+from landcover.core.bands import PATCH_M
+from landcover.core.classes import BY_NAME, EUROSAT_CLASSES
 from landcover.core.raster import Raster
 from landcover.core.text import place_text
 from landcover.io.samples import samples
@@ -34,6 +36,20 @@ def place_name(chosen: Chosen) -> str:
 def day_text(acquired: datetime | None) -> str:
     """Return a day such as ``3 June 2018``."""
     return f"{acquired:%d %B %Y}".lstrip("0") if acquired else "date unknown"
+
+
+def class_name(label: str) -> str:
+    """Return a class's name to read: EuroSAT writes names such as SeaLake as one word."""
+    return BY_NAME[label].short if label in EUROSAT_CLASSES else label
+
+
+def where_and_when(pixels: Raster) -> str:
+    """Return place, day and size of the classified pixels in one line."""
+    size = f"{PATCH_M} m × {PATCH_M} m, Sentinel-2"
+    if pixels.is_rgb:
+        size = f"colour picture, {pixels.height} × {pixels.width} pixels"
+    day = "" if pixels.is_rgb and pixels.acquired is None else day_text(pixels.acquired)
+    return " · ".join(filter(None, (pixels.where, day, size)))
 
 
 def tab_title(page: str) -> str:
