@@ -16,6 +16,7 @@ tried in another process first (:mod:`landcover.io.jp2_probe`).
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -372,9 +373,11 @@ def check_size(width: int, height: int, count: int, item: int) -> None:
         TooLarge: more than 20,000 pixels along a side, 250 million samples, or 1 GB.
     """
     if not fits_in_memory(width, height, count, item):
+        most = math.isqrt(min(MAX_SAMPLES, MAX_DECODED // item) // count) // 100 * 100
         raise TooLarge(
-            f"{FILE} has {width:,} × {height:,} pixels in {count} bands, more than fits in memory: "
-            "cut out at most 4,500 × 4,500 pixels around your place (gdal_translate -srcwin)."
+            f"{FILE} has {width:,} × {height:,} pixels in {count} bands of {item} bytes, more than "
+            "fits in memory: read a window of it (--at or --window), or cut out at most "
+            f"{most:,} × {most:,} pixels (gdal_translate -srcwin)."
         )
 
 

@@ -149,7 +149,9 @@ def large_product(root: Path) -> tuple[Path, Raster]:
 
 def test_a_window_of_a_large_product_is_read_without_the_rest(tmp_path: Path) -> None:
     folder, expected = large_product(tmp_path)
-    with pytest.raises(BadInput, match=r"has 10,980 × 10,980 pixels in 12 bands, more than fits"):
+    with pytest.raises(
+        BadInput, match=r"has 10,980 × 10,980 pixels in 12 bands of 2 bytes, more than fits"
+    ):
         sources.read(folder)
     (tmp_path / "a.zip").write_bytes(zipped(folder))
     centre = (5400 + 60) * 10

@@ -19,6 +19,7 @@ from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
+from landcover.io.guard import check_size
 from landcover.io.stack import read_stack
 from tests.support.examples import examples
 from tests.support.stack_files import SIDE, from_origin, numbers, tif
@@ -223,6 +224,16 @@ def tif_with_header(width: int, height: int, count: int, tile: int | None = None
 def test_too_large_files_are_refused_before_decoding(data: bytes, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         read_stack(data, "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "most"), [("uint16", "4,500"), ("float32", "4,500"), ("float64", "3,200")]
+)
+def test_the_largest_size_depends_on_the_type(dtype: str, most: str) -> None:
+    side, item = int(most.replace(",", "")), np.dtype(dtype).itemsize
+    check_size(side, side, 12, item)
+    with pytest.raises(BadInput, match=f"cut out at most {most} × {most} pixels"):
+        check_size(side + 100, side + 100, 12, item)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
