@@ -17,8 +17,10 @@ __all__ = [
     "DARK_PERCENTILE",
     "OFFSET",
     "OFFSET_BASELINE",
+    "PERCENT",
     "PLAIN",
     "SHIFTED",
+    "SIXTEEN_BITS",
     "UNITY",
     "Scaling",
     "darkest",
@@ -51,10 +53,16 @@ class Scaling:
             band[valid] = pixels[valid] * self.scale + self.offset
         return out
 
+    def of(self, numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Convert numbers of pixels with data, in any shape, to reflectance."""
+        return numbers * self.scale + self.offset
+
 
 PLAIN: Final = Scaling(1 / QUANTIFICATION, 0.0, "reflectance = DN / 10000")
 SHIFTED: Final = Scaling(1 / QUANTIFICATION, OFFSET, "reflectance = (DN − 1000) / 10000")
 UNITY: Final = Scaling(1.0, 0.0, "values are reflectance already")
+PERCENT: Final = Scaling(0.01, 0.0, "reflectance = percent / 100")
+SIXTEEN_BITS: Final = Scaling(1 / 65535, 0.0, "reflectance = number / 65535")
 
 
 def valid_numbers(numbers: npt.NDArray[Any], *, shifted: bool = False) -> BoolArray:

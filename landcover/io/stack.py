@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
-from landcover.core.bands import ALIGNMENT, PATCH_PIXELS, PIXEL_M
+from landcover.core.bands import ALIGNMENT, NODATA, PATCH_PIXELS, PIXEL_M
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, Provenance, Raster
 from landcover.core.window import Cut, Window
 from landcover.io.band_order import BandOrder, order_of
+from landcover.io.content import Content, Stated, content_of, is_settled
 from landcover.io.guard import (
     FILE,
     Part,
@@ -38,25 +39,11 @@ from landcover.io.regrid import (
     window_of,
 )
 from landcover.io.sampling import lattice, squares
-from landcover.io.scaling import (
-    PLAIN,
-    SHIFTED,
-    UNITY,
-    Scaling,
-    darkest,
-    looks_shifted,
-    valid_numbers,
-)
+from landcover.io.scaling import UNITY
 from landcover.io.sidecars import mask_beside
-from landcover.io.stack_header import FLOAT_TYPES, Facts, check_kind, facts_of, stated_scaling
+from landcover.io.stack_header import check_kind, facts_of, stated_scaling
 
-__all__ = ["FLOAT_FILL", "FLOAT_HIGH", "FLOAT_LOW", "read_stack"]
-
-FLOAT_LOW: Final = -0.5
-FLOAT_HIGH: Final = 3.0
-"""In a float stack of reflectance, all but one percent at either end is in this range."""
-FLOAT_FILL: Final = 10.0
-"""A float with a larger absolute value is not reflectance but a fill value such as -9999."""
+__all__ = ["read_stack"]
 
 
 @dataclass(frozen=True)
@@ -64,15 +51,9 @@ class _Stack:
     """Contents of a stack's header."""
 
     order: BandOrder
-    stated: Scaling | None
-    facts: Facts
+    stated: Stated
     window: Window
     target: Target
-
-    @property
-    def unsettled(self) -> bool:
-        """Whether only the pixels can show if the offset of baseline 04.00 was removed."""
-        return self.stated is None and (self.facts.newer or self.facts.offset_stated)
 
 
 def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raster:
@@ -123,42 +104,43 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
             return _whole(file, stack, name, cut.size).cut(cut)
         row, col = cut.corner_in((target.height, target.width), where=target, step=ALIGNMENT)
         window = target.part(row, col, cut.size, cut.size)
-        if stack.target.same:
-            raw = _read(file, stack, (row, col, cut.size, cut.size))
-        else:
-            raw = regrid(_read(file, stack, needed(stack.window, window)), window)
-        sample = _sample(file, stack, raw)
-    return _raster(raw, stack, name, sample)
+        same = stack.target.same
+        part = (row, col, cut.size, cut.size) if same else needed(stack.window, window)
+        raw = _read(file, stack, part)
+        content = _content(file, stack, raw)
+        raw = content.mask(raw, stack.order.bands)
+    return _raster(raw if same else regrid(raw, window), stack, name, content)
 
 
 def _stack_of(header: DatasetReader, name: str) -> _Stack:
     check_kind(header)
     order = order_of(header)
-    stated = stated_scaling(header, order)
-    if stated is None and header.dtypes[0] in FLOAT_TYPES:
-        stated = UNITY
+    stated = Stated(
+        bands=order.bands,
+        scaling=stated_scaling(header, order),
+        facts=facts_of(header, name),
+    )
     window = window_of(header)
     target = target_of(window)
     target.check_size()
-    return _Stack(order, stated, facts_of(header, order, name), window, target)
+    return _Stack(order, stated, window, target)
 
 
 def _whole(file: RasterFile, stack: _Stack, name: str, least: int = PATCH_PIXELS) -> Raster:
     """Read the entire file on the target's grid, padded with reflections if it is small."""
     raw = _read(file, stack)
-    if raw.numbers.dtype.kind == "f":
-        _check_floats(raw.numbers, stack.stated or UNITY)
+    content = content_of(raw, stack.stated)
+    raw = content.mask(raw, stack.order.bands)
     if not raw.valid.any():
         raise _no_data()
     target = stack.target.at_least(least)
     if stack.target.same:
-        return _raster(raw, stack, name, raw).padded(least)
+        return _raster(raw, stack, name, content).padded(least)
     check_size(target.width, target.height, len(raw.numbers), raw.numbers.itemsize)
     if target == stack.target.window:
-        raw = regrid(raw, target)
-        return _raster(raw, stack, name, raw)
+        return _raster(regrid(raw, target), stack, name, content)
     raw, share = regrid_reflected(raw, target)
-    raster = _raster(raw, stack, name, raw)
+    raster = _raster(raw, stack, name, content)
     return replace(raster, provenance=replace(raster.provenance, padded_fraction=share))
 
 
@@ -175,26 +157,19 @@ def _read(file: RasterFile, stack: _Stack, part: Part | None = None) -> Raw:
     """Read the stack's bands of a part of the file, and where they are valid."""
     numbers = file.read(stack.order.indexes, part)
     valid = _declared_valid(file, stack, numbers, part)
-    if numbers.dtype.kind == "f":
-        # NaN and infinities fail this comparison too.
-        limit = FLOAT_FILL / (stack.stated or UNITY).scale
-        valid &= (np.abs(numbers) <= limit).all(axis=0)
-    valid &= valid_numbers(numbers, shifted=stack.stated is SHIFTED)
     return Raw(numbers, valid, stack.window if part is None else stack.window.part(*part))
 
 
-def _sample(file: RasterFile, stack: _Stack, raw: Raw) -> Raw:
-    """Pixels from all over the file, from which the scaling is derived.
+def _content(file: RasterFile, stack: _Stack, raw: Raw) -> Content:
+    """Decide how a part of a file is read, so that all parts are read in the same way.
 
-    All parts of a file must get the same scaling. If the header defines it, the part that was
-    read is used.
+    Unless the part decides by itself, a sample of pixels from all over the file decides.
 
     Raises:
-        BadInput: the floats are not reflectance, or no pixel has data.
+        BadInput: the numbers cannot be reflectance, or no pixel has data.
     """
-    floats = raw.numbers.dtype.kind == "f"
-    if not floats and not stack.unsettled and raw.valid.any():
-        return raw
+    if is_settled(raw, stack.stated):
+        return content_of(raw, stack.stated)
     shape = stack.window.height, stack.window.width
 
     def read(part: Part) -> Raw:
@@ -202,39 +177,34 @@ def _sample(file: RasterFile, stack: _Stack, raw: Raw) -> Raw:
 
     block = file.header.block_shapes[0][0]
     sample = lattice(read, shape, block) if file.fits else squares(read, shape)
-    if floats:
-        _check_floats(sample.numbers, stack.stated or UNITY)
-    if sample.valid.any():
-        return sample
-    if file.fits and sample.valid.size == stack.window.height * stack.window.width:
+    content = content_of(sample, stack.stated)
+    some = content.mask(sample, stack.order.bands).valid.any()
+    if not some and file.fits and sample.valid.size == shape[0] * shape[1]:
         raise _no_data()
-    return raw
+    return content if some else content_of(raw, stack.stated)
 
 
-def _raster(raw: Raw, stack: _Stack, name: str, sample: Raw) -> Raster:
-    """Convert what was read to reflectance, with the scaling derived from a sample."""
-    scaling, said = _scaling(stack, sample)
-    reflectance = scaling.apply(raw.numbers, raw.valid)
-    valid = raw.valid & valid_numbers(raw.numbers, shifted=scaling is SHIFTED)
-    reflectance[:, ~valid] = 0
-    zeros = int(((raw.numbers == 0).any(axis=0) & valid).sum())
-    notes = stack.order.notes + stack.facts.notes + _grid_notes(stack.target)
-    if zeros and scaling is not UNITY:
+def _raster(raw: Raw, stack: _Stack, name: str, content: Content) -> Raster:
+    """Convert what was read to reflectance."""
+    facts = stack.stated.facts
+    zeros = int(((raw.numbers == NODATA).any(axis=0) & raw.valid).sum())
+    notes = stack.order.notes + facts.notes + content.notes + _grid_notes(stack.target)
+    if zeros and content.scaling is not UNITY:
         notes += (f"{zeros} pixels have DN 0 in some band, taken as a reflectance of 0",)
     placed = raw.window.crs != NO_PLACE
     return Raster(
-        data=reflectance,
-        valid=valid,
+        data=content.scaling.apply(raw.numbers, raw.valid),
+        valid=raw.valid,
         crs=crs_name(raw.window) if placed else None,
         transform=raw.window.transform if placed else None,
         pixel_m=float(PIXEL_M),
-        acquired=stack.facts.acquired,
-        bands=stack.order.bands,
+        acquired=facts.acquired,
+        bands=content.bands,
         provenance=Provenance(
             source=shown(name),
-            level=stack.facts.level,
-            baseline=stack.facts.baseline,
-            scaling=said,
+            level=content.level,
+            baseline=facts.baseline,
+            scaling=content.scaling_text,
             resampling=stack.target.resampling,
             native_pixel_m=stack.target.native_pixel_m,
             band_order=stack.order.description,
@@ -274,40 +244,3 @@ def _declared_valid(
         if declared is not None and declared != 0:
             valid &= pixels != declared
     return valid
-
-
-def _check_floats(numbers: npt.NDArray[Any], scaling: Scaling) -> None:
-    """Check that floats are reflectance."""
-    limit = FLOAT_FILL / scaling.scale
-    values = numbers[(np.abs(numbers) <= limit) & (numbers != 0)]
-    finite = int((np.isfinite(numbers) & (numbers != 0)).sum())
-    if values.size < finite / 2:
-        raise BadInput(
-            f"{FILE} contains floats that are not reflectance (most exceed {limit:g}): "
-            "export digital numbers as uint16 (reflectance × 10000), or reflectance from 0 to 1."
-        )
-    if not values.size:
-        return
-    step = max(1, values.size // 500_000)
-    reflectance = values[::step] * scaling.scale + scaling.offset
-    low, high = np.percentile(reflectance, [1, 99])
-    if low < FLOAT_LOW or high > FLOAT_HIGH:
-        raise BadInput(
-            f"{FILE} contains floats from about {low:.3g} to {high:.3g}, which are not "
-            "reflectance: export reflectance from 0 to 1, or uint16 (reflectance × 10000)."
-        )
-
-
-def _scaling(stack: _Stack, sample: Raw) -> tuple[Scaling, str]:
-    """The scaling, and its description for the provenance."""
-    stated, facts = stack.stated, stack.facts
-    if stated is not None:
-        origin = "" if stated is UNITY else ", as the file states"
-        return stated, stated.description + origin
-    if not stack.unsettled:
-        return PLAIN, PLAIN.description
-    why = f"baseline {facts.baseline}" if facts.newer else "the offset in the tags"
-    plain = PLAIN.apply(sample.numbers, sample.valid)[:, sample.valid]
-    if plain.size and looks_shifted(darkest(plain)):
-        return SHIFTED, f"{SHIFTED.description}: {why}, confirmed by the dark pixels"
-    return PLAIN, f"{PLAIN.description}: {why}, but the dark pixels show that it was removed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,17 +18,19 @@ from landcover.io.names import baseline_in, level_in, time_in
 from landcover.io.scaling import OFFSET_BASELINE, PLAIN, SHIFTED, Scaling
 
 __all__ = [
-    "FLOAT_TYPES",
-    "INTEGER_TYPES",
     "STATED",
+    "TYPES",
     "Facts",
     "check_kind",
     "facts_of",
     "stated_scaling",
 ]
 
-INTEGER_TYPES: Final = ("uint16", "int16")
-FLOAT_TYPES: Final = ("float32", "float64")
+TYPES: Final = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)) | {
+    "float32",
+    "float64",
+}
+"""Types of pixels that can hold reflectance."""
 
 STATED: Final[dict[tuple[float, float], Scaling | None]] = {
     (1.0, 0.0): None,
@@ -44,7 +47,7 @@ _TIME_TAGS: Final = re.compile("acquisition|sensing|^datetime$|^date$", re.IGNOR
 class Facts:
     """Metadata from the tags and the name of a file."""
 
-    level: str
+    level: str | None
     baseline: str | None
     offset_stated: bool
     acquired: datetime | None
@@ -60,7 +63,8 @@ def check_kind(raster: DatasetReader) -> None:
     """Check that the pixels have a type that stacks have.
 
     Raises:
-        BadInput: it is a photo, or its pixels are neither 16-bit integers nor floats.
+        BadInput: it is a photo, or its pixels are complex or of several types, or have 8 bits
+            and no stated scale.
     """
     kinds = sorted(set(raster.dtypes))
     if raster.count in {3, 4} and kinds == ["uint8"]:
@@ -68,11 +72,17 @@ def check_kind(raster: DatasetReader) -> None:
             f"{FILE} is an RGB photo of 8 bits, which has no reflectance: "
             "give a GeoTIFF with the twelve Sentinel-2 Level-2A bands."
         )
-    if len(kinds) != 1 or kinds[0] not in INTEGER_TYPES + FLOAT_TYPES:
+    bands = f"{raster.count} band{'s' * (raster.count != 1)} of type {', '.join(kinds)}"
+    if len(kinds) != 1 or kinds[0] not in TYPES:
         raise BadInput(
-            f"{FILE} has {raster.count} band{'s' * (raster.count != 1)} of type "
-            f"{', '.join(kinds)}: give the twelve Level-2A bands as "
+            f"{FILE} has {bands}: give the twelve Level-2A bands as "
             "uint16 or int16 digital numbers (reflectance × 10000)."
+        )
+    if kinds[0] in {"uint8", "int8"} and set(raster.scales) == {1.0}:
+        raise BadInput(
+            f"{FILE} has {bands}, which is too coarse for digital numbers and does not show its "
+            "scale: export uint16 digital numbers (reflectance × 10000), or state the scale in "
+            "the file (gdal_edit -scale, for example 0.01 for percent)."
         )
 
 
@@ -80,25 +90,28 @@ def stated_scaling(raster: DatasetReader, order: BandOrder) -> Scaling | None:
     """The scaling that the file's own scale and offset state, None if it states none.
 
     Raises:
-        BadInput: they are not those of Sentinel-2.
+        BadInput: they differ between the bands, or the scale is not a positive number.
     """
-    pairs = {(raster.scales[i - 1], raster.offsets[i - 1]) for i in order.indexes}
+    pairs = [(raster.scales[i - 1], raster.offsets[i - 1]) for i in order.indexes]
     for (scale, offset), meaning in STATED.items():
         if all(np.allclose(pair, (scale, offset), rtol=1e-4, atol=1e-9) for pair in pairs):
             return meaning
-    raise BadInput(
-        f"{FILE} states a scale or offset other than Sentinel-2's (0.0001 and 0 or -0.1): "
-        "export digital numbers (reflectance × 10000) without a scale."
-    )
+    scale, offset = pairs[0]
+    if len(set(pairs)) > 1 or not (math.isfinite(scale * offset) and 0 < scale < 1):
+        raise BadInput(
+            f"{FILE} states a scale of {scale:g} and an offset of {offset:g} for its first band, "
+            "and other bands may differ, which cannot give reflectance: export digital numbers "
+            "(reflectance × 10000) without a scale, or state 0.0001."
+        )
+    shift = f" {'+' if offset > 0 else '−'} {abs(offset):g}" if offset else ""
+    return Scaling(scale, offset, f"reflectance = number × {scale:g}{shift}")
 
 
-def facts_of(raster: DatasetReader, order: BandOrder, name: str) -> Facts:
+def facts_of(raster: DatasetReader, name: str) -> Facts:
     """Read the metadata in tags and name; a date from the file's time stamp gets a note."""
     tags = tags_of(raster)
     levels = [level_in(value) for key, value in tags.items() if "level" in key.lower()]
     level = next((found for found in levels if found), None) or level_in(name)
-    if "B10" in order.bands:
-        level = "L1C"
     times = [time_in(value) for key, value in tags.items() if _TIME_TAGS.search(key)]
     acquired = next((found for found in times if found), None) or time_in(name)
     notes: tuple[str, ...] = ()
@@ -108,7 +121,7 @@ def facts_of(raster: DatasetReader, order: BandOrder, name: str) -> Facts:
             notes = ("the date is the file's own time stamp, which may not be the sensing date",)
     offsets = [value for key, value in tags.items() if "add_offset" in key.lower()]
     return Facts(
-        level=level or "L2A",
+        level=level,
         baseline=_baseline(tags, name),
         offset_stated=any("-1000" in value for value in offsets),
         acquired=acquired,

@@ -157,7 +157,7 @@ def test_a_window_equals_a_cut_of_the_raster(options: dict[str, Any], cut: Cut) 
 def test_all_windows_of_a_file_get_the_same_scaling() -> None:
     # Dark pixels in one corner show that the offset was removed; the rest is brighter.
     stored = numbers(side=300) + np.uint16(500)
-    stored[:, :60, :60] = 30
+    stored[:, :60, :60] = np.arange(30, 42)[:, None, None]
     tagged = {"PROCESSING_BASELINE": "05.09"}
     data = tif(stored, tags=tagged)
     for corner in ((0, 0), (180, 180)):
@@ -169,12 +169,13 @@ def test_all_windows_of_a_file_get_the_same_scaling() -> None:
 
 
 def test_the_scaling_of_a_larger_file_is_derived_from_all_parts() -> None:
-    stored = np.full((12, 1300, 1300), 1100, dtype=np.uint16)
-    stored[:, 600:, :] = 40
+    stored = np.empty((12, 1300, 1300), dtype=np.uint16)
+    stored[:, :600, :] = np.arange(1100, 1112)[:, None, None]
+    stored[:, 600:, :] = np.arange(40, 52)[:, None, None]
     data = tif(stored, tags={"PROCESSING_BASELINE": "05.09"})
     window = sources.read_upload([("a.tif", data)], Cut(size=120, corner=(0, 0)))
     assert "it was removed" in window.provenance.scaling
-    assert window.data.max() == pytest.approx(0.11)
+    assert window.data.max() == pytest.approx(0.1111)
 
 
 def test_a_window_without_data_is_empty_but_a_file_without_data_is_refused() -> None:

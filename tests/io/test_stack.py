@@ -15,7 +15,7 @@ import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
+from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
@@ -143,13 +143,6 @@ def test_negative_and_bright_numbers_are_kept() -> None:
     assert patch.data[:2, 0, 0] == pytest.approx([-0.012, 1.7295])
 
 
-def test_level_1c_is_recognised() -> None:
-    patch = read_stack(tif(numbers(13)), "a.tif")
-    assert patch.bands == L1C_BAND_NAMES
-    assert patch.provenance.level == "L1C"
-    assert read_stack(tif(), "S2A_MSIL1C_20200123.tif").provenance.level == "L1C"
-
-
 REFUSED = {
     "empty": (b"", "is empty"),
     "text": (b"hello, world", "is not a raster"),
@@ -161,16 +154,18 @@ REFUSED = {
     "rgb": (tif(numbers(3, dtype="uint8")), "RGB photo"),
     "rgba": (tif(numbers(4, dtype="uint8")), "RGB photo"),
     "one byte map": (tif(numbers(1, dtype="uint8")), "1 band of type uint8"),
-    "int32": (tif(numbers(dtype="int32")), "12 bands of type int32"),
+    "percent of 8 bits": (tif((numbers() / 100).astype("uint8")), "12 bands of type uint8, which is too coarse"),
     "complex": (tif(numbers(dtype="complex64")), "type complex64"),
     "ten bands": (tif(numbers(10)), "has 10 bands without names"),
     "four numbered": (tif(numbers(4), bands=("b1", "b2", "b3", "b4")), "only numbered \\('b1' …\\)"),
     "no red": (tif(numbers(3), bands=("B02", "B03", "NDVI")), "B04 is missing .names that were not understood: 'NDVI'"),
     "twice": (tif(bands=("B01", *BAND_NAMES[:11])), "B01 more than once"),
     "all nodata": (tif(numbers() * 0), "no data in any pixel"),
-    "odd scale": (tif(scales=(0.5, 0.0)), "scale or offset other than"),
-    "float numbers": (tif(numbers(dtype="float32")), "floats that are not reflectance"),
-    "percent": (tif(numbers(dtype="float32") / 200), "which are not reflectance"),
+    "odd scale": (tif(scales=(0.5, 0.0)), r"a reflectance from 250 to 803 \(reflectance = number × 0.5\)"),
+    "scale of a million": (tif(scales=(1e6, 0.0)), "states a scale of 1e\\+06"),
+    "too large": (tif(numbers(dtype="float32") * 100), "from about 5e\\+04 to 1.606e\\+05, which fit no scale"),
+    "too small": (tif(numbers(dtype="float32") / 1e7), "from 5e-05 to 0.000161"),
+    "fill values only": (tif(np.full((12, SIDE, SIDE), 3e38, dtype=np.float32)), "only fill values"),
     "all nan": (tif(np.full((12, SIDE, SIDE), np.nan, dtype=np.float32)), "no data in any pixel"),
 }  # fmt: skip
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from landcover.io.band_order import order_of
+from landcover.core.bands import PATCH_PIXELS
+from landcover.core.errors import BadInput
+from landcover.core.window import Cut
+from landcover.io import stack
+from landcover.io.band_order import BandOrder, order_of
 from landcover.io.layouts.header import grid_of, header
 from landcover.io.layouts.metadata import DN_OFFSET, date_of, platform_in, real_baseline
 from landcover.io.regrid import target_of, window_of
-from landcover.io.scaling import PLAIN, SHIFTED, UNITY, Scaling
-from landcover.io.stack_header import FLOAT_TYPES, Facts, check_kind, facts_of, stated_scaling
+from landcover.io.scaling import PLAIN, SHIFTED, Scaling
+from landcover.io.stack_header import Facts, check_kind, facts_of, stated_scaling
 from landcover.stac.layouts.footprint import place_of
 from landcover.stac.layouts.found_scene import FoundScene
 
@@ -23,7 +27,6 @@ KEY: Final = "stack"
 _STATED: Final[dict[Scaling, tuple[int, str]]] = {
     PLAIN: (0, "the file's own scale and offset"),
     SHIFTED: (DN_OFFSET, "the file's own scale and offset"),
-    UNITY: (0, "its pixels are reflectance already"),
 }
 
 
@@ -41,10 +44,8 @@ def read_stack(path: Path, date: datetime | None) -> FoundScene:
         check_kind(raster)
         order = order_of(raster)
         stated = stated_scaling(raster, order)
-        if stated is None and raster.dtypes[0] in FLOAT_TYPES:
-            stated = UNITY
         target_of(window_of(raster)).check_size()
-        facts = facts_of(raster, order, path.name)
+        facts = facts_of(raster, path.name)
         footprint, epsg = place_of(raster, path.name)
         grid = grid_of(raster)
     baseline = real_baseline(facts.baseline)
@@ -53,7 +54,7 @@ def read_stack(path: Path, date: datetime | None) -> FoundScene:
     return FoundScene(
         name=path.stem,
         layout="stack",
-        level="L1C" if facts.level == "L1C" else "L2A",
+        level=_level(path, order, facts),
         acquired=acquired,
         acquired_from=acquired_from,
         files={KEY: path},
@@ -65,6 +66,17 @@ def read_stack(path: Path, date: datetime | None) -> FoundScene:
         platform=platform_in(path.stem),
         grids={KEY: grid},
     )
+
+
+def _level(path: Path, order: BandOrder, facts: Facts) -> Literal["L1C", "L2A"]:
+    """The level that the file states; if it only has a band B10, a part of its pixels decides."""
+    level = facts.level
+    if level is None and "B10" in order.bands:
+        try:
+            level = stack.read_stack(path, path.name, Cut(size=PATCH_PIXELS)).level
+        except BadInput:
+            level = "L1C"
+    return "L1C" if level == "L1C" else "L2A"
 
 
 def _dated(facts: Facts, given: datetime | None, name: str) -> tuple[datetime, str]:
@@ -80,7 +92,7 @@ def _dated(facts: Facts, given: datetime | None, name: str) -> tuple[datetime, s
 
 def _offset(stated: Scaling | None, facts: Facts, baseline: str | None) -> tuple[int | None, str]:
     if stated is not None:
-        return _STATED[stated]
+        return _STATED.get(stated, (0, "the file's own scale and offset"))
     if facts.offset_stated:
         return DN_OFFSET, "the file's tags"
     if baseline is None:
