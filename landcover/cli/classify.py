@@ -14,6 +14,7 @@ from landcover.cli import exit_status, output, progress, source_options
 from landcover.cli.commands import add_command
 from landcover.core.errors import LandcoverError
 from landcover.core.progress import Progress
+from landcover.core.text import plain
 
 # Commands import torch when they run, so that `landcover --help` is fast.
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _all(
             except LandcoverError as error:
                 failed += 1
                 display.pause()
-                print(f"error: {source}: {error}", file=sys.stderr)
+                print(f"error: {plain(source)}: {error}", file=sys.stderr)
                 continue
             display.pause()
             _print(report, options, first=not reports)

@@ -118,7 +118,8 @@ class Zip:
         if len(members) > MAX_MEMBERS:
             raise BadInput(
                 f"'{shown(self.name)}' contains {len(members):,} files, more than "
-                f"{MAX_MEMBERS:,}: unpack it and give the folder."
+                f"{MAX_MEMBERS:,}: unpack it and give the folder, or measure on a labelled "
+                "data set with `landcover evaluate`."
             )
         return members
 

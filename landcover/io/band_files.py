@@ -16,6 +16,7 @@ from rasterio.io import DatasetReader
 from landcover.core.bands import BAND_NAMES, BANDS, BANDS_10M, BANDS_20M, BANDS_60M, PATCH_M
 from landcover.core.errors import BadInput
 from landcover.core.raster import Provenance, Raster
+from landcover.core.text import plain
 from landcover.core.window import Geo, check_projected, grid
 from landcover.io.guard import FILE, named, open_raster, read_file, shown
 from landcover.io.names import band_of_file, time_in
@@ -155,7 +156,7 @@ def _native(files: Sequence[tuple[str, bytes]], name: str) -> Native:
         crs=text,
         transform=grid(*corner),
         acquired=time_in(str(labels.get("acquisition_date", ""))) or time_in(name),
-        corine=tuple(str(label)[:200] for label in labels.get("labels", ())),
+        corine=tuple(plain(str(label)) for label in labels.get("labels", ())),
     )
 
 

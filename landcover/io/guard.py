@@ -222,10 +222,23 @@ def _opened(source: Path | bytes, driver: str) -> Iterator[DatasetReader]:
     else:
         # Of absolute paths, GDAL interprets only these as one of its own notations.
         path = source.absolute()
+        if not _is_text(str(path)):
+            raise BadInput(
+                f"{FILE} has a name, or is in a folder with a name, that is not valid UTF-8: "
+                "rename it."
+            )
         if str(path).startswith("/vsi"):
             raise _unreadable()
         with rasterio.open(path, driver=driver) as header:
             yield header
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def head_of(source: Path | bytes) -> bytes:

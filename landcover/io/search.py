@@ -16,6 +16,7 @@ from typing import Final
 from landcover.core.errors import BadInput
 from landcover.io.archive import Zip, is_zip
 from landcover.io.guard import shown
+from landcover.io.layouts.safe import product_file
 from landcover.io.layouts.tree import Disk, Tree, Uploaded, join, name_of
 from landcover.io.layouts.walk import Find, Unreadable, find, suffix_of
 
@@ -84,11 +85,11 @@ def at(text: str) -> Iterator[Source] | None:
     try:
         if not text or "\0" in text:
             return None
-        if path.is_dir():
-            return _found(Disk(path), str(path))
-        if path.exists():
-            return _in_file(path)
-        return _inside(path)
+        if not path.exists():
+            return _inside(path)
+        if (product := _product_around(path)) is not None:
+            return _found(Disk(product), str(path))
+        return _found(Disk(path), str(path)) if path.is_dir() else _in_file(path)
     except (OSError, ValueError):  # a name that no file can have
         return None
 
@@ -122,6 +123,21 @@ def _of_file(tree: Tree, name: str, *, packed: bool, start: Path | None = None) 
         return _zipped(tree, Find(kind="zip", folder="", file=name), address)
     return iter(
         [Source(address=address, tree=tree, find=Find(kind="raster", folder="", file=name))]
+    )
+
+
+def _product_around(path: Path) -> Path | None:
+    """The SAFE product of which a path is the metadata file, or a folder inside; None if none."""
+    if path.is_dir():
+        # IMG_DATA/R10m is four folders below the product.
+        around = [folder for folder in path.absolute().parents[:4] if _is_product(folder)]
+        return around[0] if around else None
+    return path.parent if product_file([path.name]) else None
+
+
+def _is_product(folder: Path) -> bool:
+    return (folder / "GRANULE").is_dir() and any(
+        (folder / name).is_file() for name in ("MTD_MSIL2A.xml", "MTD_MSIL1C.xml")
     )
 
 

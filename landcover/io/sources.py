@@ -17,8 +17,9 @@ from landcover.core.place import parse_place
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
 from landcover.io import samples, search
-from landcover.io.guard import shown
+from landcover.io.guard import FILE, named, open_raster, shown
 from landcover.io.images import LEVEL, is_picture, read_picture
+from landcover.io.layouts.band_set import band_file
 from landcover.io.products import read_bands, read_safe
 from landcover.io.samples import Sample, read_sample, sample_at
 from landcover.io.search import Source
@@ -72,7 +73,20 @@ def _read_picture(source: Source, cut: Cut | None) -> Raster:
 
 def _read_stack(source: Source, cut: Cut | None) -> Raster:
     with source.tree.raster(source.file) as file:
+        _check_whole_scene(file, source.name)
         return read_stack(file, source.name, cut)
+
+
+def _check_whole_scene(file: Path | bytes, name: str) -> None:
+    """Check that a file is not one of the band files of a scene, by its name and header."""
+    if (band := band_file(name)) is None:
+        return
+    with named(name), open_raster(file) as raster:
+        if raster.header.count == 1:
+            raise BadInput(
+                f"{FILE} is a single layer of a scene ({band.key or 'no band'}): give the folder, "
+                "or upload or zip all its band files together."
+            )
 
 
 def _refuse_zip(source: Source, cut: Cut | None) -> Raster:

@@ -116,6 +116,14 @@ def test_labels_file_is_read(folder: Path) -> None:
             read_native(folder)
 
 
+def test_labels_become_text(folder: Path) -> None:
+    labels = folder / f"{NAME}_labels_metadata.json"
+    labels.write_text('{"labels": ["a\\ud800\\u001b[31m", 3]}')
+    for label in read_native(folder).corine:
+        assert label.encode()
+        assert label.isprintable()
+
+
 def test_missing_band_is_named(folder: Path) -> None:
     (folder / f"{NAME}_B8A.tif").unlink()
     (folder / f"{NAME}_B01.tif").unlink()

@@ -150,6 +150,30 @@ def test_the_number_of_files_in_a_zip_is_limited(tmp_path: Path) -> None:
             archive.writestr(f"{number}.tif", b"")
     assert sources.expand(path) == [str(path)]
     with pytest.raises(
-        BadInput, match=r"^'many.zip' contains 1,001 files, more than 1,000: unpack"
+        BadInput, match=r"^'many.zip' contains 1,001 files, more than 1,000: unpack it and"
     ):
         sources.read(path)
+
+
+def test_the_metadata_file_and_folders_of_a_product_are_the_product(tmp_path: Path) -> None:
+    folder = write_safe(tmp_path, Safe())
+    (images,) = folder.rglob("IMG_DATA")
+    expected = sources.read(folder)
+    for path in (folder / "MTD_MSIL2A.xml", folder / "GRANULE", images, images / "R20m"):
+        assert sources.expand(path) == [str(path)]
+        np.testing.assert_array_equal(sources.read(path).data, expected.data)
+    (band,) = images.rglob("*_B02_10m.jp2")
+    with pytest.raises(BadInput) as caught:
+        sources.read(band)
+    assert str(caught.value) == (
+        f"'{band.name}' is a single layer of a scene (B02): give the folder, or upload or zip all "
+        "its band files together."
+    )
+
+
+def test_names_that_are_not_text_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/caf\xe9.tif"
+    Path(os.fsdecode(path)).write_bytes(STACK)
+    (address,) = sources.expand(tmp_path)
+    with pytest.raises(BadInput, match=r"^'caf.tif' has a name, .* not valid UTF-8: rename it"):
+        sources.read(address)
