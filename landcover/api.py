@@ -59,8 +59,8 @@ def open(path: str | Path, *, at: tuple[float, float] | None = None) -> Raster: 
     """Read a Sentinel-2 patch, a scene or a colour picture.
 
     Args:
-        path: a GeoTIFF or JPEG 2000 stack, a folder of band files, a zip of either, a PNG or
-            JPEG picture, or the name of a sample such as ``"finland-lake"``.
+        path: a GeoTIFF or JPEG 2000 stack, a SAFE product, a folder of band files, a zip of one
+            of these, a PNG or JPEG picture, or the name of a sample such as ``"finland-lake"``.
         at: latitude and longitude (WGS 84 degrees); reads only the window of 1200 m around
             this location.
 

@@ -12,7 +12,10 @@ from PIL import Image
 
 from landcover.cli.exit_status import BAD, DONE, SOME_FAILED
 from landcover.cli.main import main
+from landcover.io.samples import read_sample
 from landcover.report import classification_table
+from tests.browser.steps import write_stack
+from tests.support.safe_tree import Safe, write_safe
 
 DEVICE = ("--device", "cpu")
 
@@ -108,3 +111,35 @@ def test_what_was_classified_before_an_interruption_is_written(
     assert main(["classify", "finland-lake", "austria-fields", "--out", str(path), *DEVICE]) == 130
     assert json.loads(path.read_text())["source"] == "finland-lake"
     assert capsys.readouterr().err.splitlines()[-1] == "error: Interrupted."
+
+
+def test_a_folder_is_classified_file_by_file(
+    picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_stack(tmp_path / "deep_2017-06-13.tif", read_sample("finland-lake"))
+    (tmp_path / "broken.tif").write_bytes(b"II*\0nonsense")
+    product = write_safe(tmp_path / "safe", Safe(offsets=["0"] * 13))
+    level_1c = write_safe(tmp_path / "safe", Safe(level="1C"))
+    assert main(["classify", str(tmp_path), "--json", *DEVICE]) == SOME_FAILED
+    out, err = capsys.readouterr()
+    found = [json.loads(line)["source"] for line in out.splitlines()]
+    assert found == [str(tmp_path / "deep_2017-06-13.tif"), str(picture), str(product)]
+    lines = err.splitlines()
+    assert lines[0] == (
+        f"error: {tmp_path}/broken.tif: 'broken.tif' is damaged or truncated: copy or export it "
+        "again."
+    )
+    assert lines[1].startswith(f"error: {level_1c}: landcover mosaic was made for L2A")
+    assert lines[-1].startswith("5 sources: ")
+
+
+def test_a_product_is_classified_as_its_pixels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    product = write_safe(tmp_path, Safe(offsets=["0"] * 13))
+    assert main(["classify", str(product), "austria-fields", "--json", *DEVICE]) == DONE
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert [one["probability"] for one in first["labels"]] == pytest.approx(
+        [one["probability"] for one in second["labels"]], abs=1e-6
+    )
+    assert first["quality"]["cloud_fraction"] == 0.0
