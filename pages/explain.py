@@ -80,6 +80,7 @@ def _deep(
     panels = choose.panels(name, key, pixels, found)
     requests = [panel.map for panel in panels]
     requests += list(dict.fromkeys(panel.bands for panel in panels))
+    requests += [panel.check for panel in panels]
     similar = Request(kind="neighbours", model=name, key=key)
     stability = Request(kind="stability", model=name, key=key, aim=aim)
     if not pixels.is_rgb:

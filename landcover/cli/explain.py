@@ -322,8 +322,8 @@ def _maps_figure(
     for each, entry in zip(found, document.explanations, strict=True):
         own = f"{each.model}: " if several else ""
         rated = entry.faithfulness
-        faithful = f"This method is {rated.word} for this model." if rated else _faithfulness(entry)
-        sentences.append(f"{entry.reading} {faithful}")
+        word = f"This method is {rated.word} for this model ({rated.badge})." if rated else ""
+        sentences.append(f"{entry.reading} {word or _faithfulness(entry)}")
         captions.append(f"{own}{_chance(each.label, of[each.card_hash].report)}")
         notes.append(f"{own}{_faithfulness(entry)}")
     return explanation_figure.as_png(

@@ -60,7 +60,7 @@ class MethodRatings:
         if self.faithfulness is None or method not in self.faithfulness.methods:
             return None
         verdict = self.faithfulness.verdict(method)
-        return MethodSummary(word=verdict.word, sentence=verdict.sentence)
+        return MethodSummary(word=verdict.word, badge=verdict.badge, sentence=verdict.sentence)
 
 
 def ratings_of(model: Model, name: str, folder: Path) -> MethodRatings:

@@ -1,4 +1,4 @@
-"""A sentence in plain language that summarises an explanation.
+"""One or two sentences in plain language that summarise an explanation.
 
 The sentence uses only the values of the explanation. If the evidence is weak compared with the
 model's usual evidence, or is balanced for and against, the sentence says so and gives no details.
@@ -15,7 +15,7 @@ from landcover.core.classes import BY_NAME
 from landcover.core.raster import BoolArray, FloatArray, Raster
 from landcover.explain.band_attribution import BandEvidence
 from landcover.explain.explanation import Explanation
-from landcover.explain.indices import INDICES, normalised_difference, number
+from landcover.explain.ground import Side, ground_text
 
 __all__ = [
     "FAINT",
@@ -25,7 +25,6 @@ __all__ = [
     "MOST_OF_HALF",
     "QUARTER",
     "ROUGH_DELTA",
-    "STRONGEST",
     "Sides",
     "sentence",
     "sides",
@@ -45,8 +44,6 @@ ROUGH_DELTA: Final = 0.25
 """Relative error of the sum above which the sentence calls it rough."""
 MIN_GROUP_EFFECT: Final = 0.1
 """Smallest effect of a group of bands that is mentioned, in logits."""
-STRONGEST: Final = 0.1
-"""Share of the pixels, those with the strongest evidence, whose index is given."""
 
 _QUARTERS: Final = {
     "north-west": (0, 0),
@@ -112,7 +109,7 @@ def sides(explanation: Explanation, valid: BoolArray | None = None) -> Sides:
 
 
 def sentence(explanation: Explanation, patch: Raster, bands: BandEvidence | None = None) -> str:
-    """Summarise an explanation in one sentence.
+    """Summarise an explanation in a sentence, with a second one on the kind of ground.
 
     Args:
         explanation: of that patch.
@@ -135,12 +132,12 @@ def sentence(explanation: Explanation, patch: Raster, bands: BandEvidence | None
             f"The evidence on {name} is mixed: {_share(found.in_favour, found)} for it and "
             f"{_share(found.against, found)} against it{tail}"
         )
-    side = "for" if found.in_favour >= found.against else "against"
+    side: Side = "for" if found.in_favour >= found.against else "against"
     picture = patch.is_rgb
     place = _place(found, picture=picture)
     return (
-        f"Most of the evidence is {side} {name} ({found.leading:.0%}){place}"
-        f"{_index(explanation, patch, side)}{tail}"
+        f"Most of the evidence is {side} {name} ({found.leading:.0%}){place}{tail}"
+        f"{ground_text(explanation, patch, side)}"
     )
 
 
@@ -177,21 +174,6 @@ def _where(evidence: FloatArray) -> tuple[str | None, float]:
     if quarters[quarter] >= max(QUARTER, MOST_OF_HALF * halves[half]):
         return quarter, quarters[quarter]
     return (half, halves[half]) if halves[half] >= HALF else (None, 0.0)
-
-
-def _index(explanation: Explanation, patch: Raster, side: str) -> str:
-    """State the NDVI of the pixels with the strongest evidence, if the patch has its bands."""
-    ndvi = INDICES["NDVI"]
-    if patch.is_rgb or not {ndvi.first, ndvi.second} <= set(patch.bands):
-        return ""
-    values = explanation.attribution if side == "for" else -explanation.attribution
-    index = normalised_difference(patch, ndvi.first, ndvi.second)
-    known = np.isfinite(index) & patch.valid
-    if not known.any():
-        return ""
-    strongest = known & (values >= np.quantile(values[known], 1 - STRONGEST))
-    mean = float(index[strongest].mean(dtype=np.float64))
-    return f"; where it is strongest, NDVI is {number(mean)} on average"
 
 
 def _groups(bands: BandEvidence | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from landcover.explain import explanation as explain
 from landcover.explain import sentences
 from landcover.explain.band_attribution import BandEvidence
 from landcover.explain.explanation import Explanation
+from landcover.explain.ground import LOOKS_LIKE
+from landcover.trust.surfaces import SURFACES
 from tests.support import tiny
 
 WATER = "Inland waters"
@@ -65,29 +68,72 @@ def spots(**where: float) -> np.ndarray:
     return values
 
 
-def test_the_sentence_names_side_location_and_index() -> None:
-    reflectance = PATCH.data.copy()
-    b04, b08 = PATCH.bands.index("B04"), PATCH.bands.index("B08")
-    reflectance[b04], reflectance[b08] = 0.1, 0.1
-    reflectance[b08, :60, :60] = 0.9
-    patch = replace(PATCH, data=reflectance)
+WATER_SPECTRUM: Final = {"B02": 0.03, "B03": 0.04, "B04": 0.02, "B08": 0.01, "B11": 0.01}
+FOREST_SPECTRUM: Final = {"B02": 0.02, "B03": 0.03, "B04": 0.02, "B08": 0.18, "B11": 0.08}
+
+
+def lake_in_a_forest() -> Raster:
+    """A patch with water in its north-western quarter and dark forest elsewhere."""
+    reflectance = np.full(PATCH.data.shape, 0.05, np.float32)
+    for name, value in FOREST_SPECTRUM.items():
+        reflectance[PATCH.bands.index(name)] = value
+        reflectance[PATCH.bands.index(name), :60, :60] = WATER_SPECTRUM[name]
+    return replace(PATCH, data=reflectance)
+
+
+def test_the_sentence_names_side_location_and_ground() -> None:
+    patch = lake_in_a_forest()
     text = sentences.sentence(explanation(spots(nw=0.9, se=-0.3)), patch)
-    assert text.startswith("Most of the evidence is for Inland waters (75%)")
-    assert "100% of that in the north-west" in text
-    assert "NDVI is 0.80 on average" in text
+    assert text == (
+        "Most of the evidence is for Inland waters (75%), 100% of that in the north-west. Per "
+        "pixel it is strongest on water: 4.0 times the average, on 25% of the patch."
+    )
     against = sentences.sentence(explanation(spots(nw=0.3, se=-0.9)), patch)
-    expected = "is against Inland waters (75%), 100% of that in the south-east"
-    assert expected in against
-    assert "NDVI is 0.00 on average" in against
+    assert against == (
+        "Most of the evidence is against Inland waters (75%), 100% of that in the south-east. Per "
+        "pixel it is strongest on dark vegetation: 1.3 times the average, on 75% of the patch."
+    )
+
+
+def test_evidence_for_a_forest_on_a_lake_is_called_context() -> None:
+    found = explanation(spots(nw=0.9, ne=0.3, sw=0.3, se=0.3), label="Coniferous forest")
+    text = sentences.sentence(found, lake_in_a_forest())
+    assert text.endswith(
+        "Per pixel it is strongest on water: 2.0 times the average, on 25% of the patch; that is "
+        "context, because Coniferous itself does not look like this."
+    )
+    even = explanation(spots(nw=1, ne=1, sw=1, se=1), label="Coniferous forest")
+    assert sentences.sentence(even, lake_in_a_forest()).endswith(
+        "Per pixel it is about the same on all kinds of ground."
+    )
+
+
+def test_a_patch_of_one_kind_of_ground_is_named() -> None:
+    reflectance = np.full(PATCH.data.shape, 0.05, np.float32)
+    for name, value in WATER_SPECTRUM.items():
+        reflectance[PATCH.bands.index(name)] = value
+    patch = replace(PATCH, data=reflectance)
+    sea = explanation(spots(nw=1, ne=1, sw=1, se=1), label="Marine waters")
+    assert sentences.sentence(sea, patch).endswith("Nearly the entire patch is water.")
+    forest = explanation(spots(nw=1, ne=1, sw=1, se=1), label="Coniferous forest")
+    assert sentences.sentence(forest, patch).endswith(
+        "Nearly the entire patch is water; that is context, because Coniferous itself does not "
+        "look like this."
+    )
+
+
+def test_kinds_of_ground_are_known_for_all_land_covers() -> None:
+    assert set(LOOKS_LIKE) == set(CLASS_NAMES)
+    assert {name for names in LOOKS_LIKE.values() for name in names} <= set(SURFACES)
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (spots(nw=1, ne=1), "in the north;"),
-        (spots(sw=1, nw=1), "in the west;"),
+        (spots(nw=1, ne=1), "in the north."),
+        (spots(sw=1, nw=1), "in the west."),
         (spots(nw=1, ne=1, sw=1, se=1), "spread over the entire picture"),
-        (spots(sw=1, ne=0.1), "in the south-west"),
+        (spots(sw=1, ne=0.1), "in the south-west."),
     ],
 )
 def test_the_part_with_most_of_the_evidence_is_named(values: np.ndarray, words: str) -> None:
@@ -120,7 +166,7 @@ def test_an_inexact_sum_is_stated() -> None:
     assert "inexact" not in sentences.sentence(explanation(spots(nw=1)), PATCH)
 
 
-def test_a_picture_has_no_compass_directions_and_no_index() -> None:
+def test_a_picture_has_no_compass_directions_and_no_ground() -> None:
     picture = Raster(
         bands=RGB_BANDS,
         data=np.full((3, 120, 120), 0.5, np.float32),
@@ -129,7 +175,7 @@ def test_a_picture_has_no_compass_directions_and_no_index() -> None:
     )
     text = sentences.sentence(explanation(spots(ne=1)), picture)
     assert "in the upper right" in text
-    assert "NDVI" not in text
+    assert "Per pixel" not in text
 
 
 def test_pixels_without_data_count_for_neither_side() -> None:

@@ -22,7 +22,7 @@ from tests.support import tiny
 
 def of_spectrum(**reflectance: float) -> str:
     values = [reflectance.get(name, 0.0) for name in BAND_NAMES]
-    data = np.tile(np.float32(values)[:, None, None], (1, 2, 2))
+    data = np.tile(np.array(values, dtype=np.float32)[:, None, None], (1, 2, 2))
     patch = Raster(
         data=data,
         valid=np.ones((2, 2), dtype=bool),

@@ -90,6 +90,7 @@ class MethodRating:
         holds_blurred: whether the gain is also above 0 if land is blurred instead of replaced by
             average land.
         steady: whether noise changes the map by less than :data:`STEADY`.
+        badge: the gain over chance and the rank among the measured methods, in a few words.
         sentence: the rating with its metrics, to show next to a map.
     """
 
@@ -98,6 +99,7 @@ class MethodRating:
     passes_randomisation: bool
     holds_blurred: bool
     steady: bool
+    badge: str
     sentence: str
 
     @property
@@ -107,9 +109,10 @@ class MethodRating:
 
 
 class MethodSummary(Schema):
-    """A :class:`MethodRating` as a word and a sentence, to show next to a map."""
+    """A :class:`MethodRating` in words, to show next to a map."""
 
     word: str
+    badge: str
     sentence: str
 
 
@@ -281,13 +284,40 @@ class Faithfulness(Schema):
             passes_randomisation=one.randomisation.passed,
             holds_blurred=blurred,
             steady=one.stability.mean_sensitivity < STEADY,
-            sentence=self._sentence(one, gains=gains, blurred=blurred),
+            badge=self._badge(method),
+            sentence=self._sentence(method, gains=gains, blurred=blurred),
         )
 
-    def _sentence(self, one: MethodMeasurement, *, gains: bool, blurred: bool) -> str:
+    def _badge(self, method: str) -> str:
+        one = self.methods[method]
+        if not one.randomisation.passed:
+            return "does not depend on the net"
+        return f"{one.curves['mean'].gain.mean:+.2f} over chance, {self._rank(method)}"
+
+    def _rank(self, method: str) -> str:
+        """Such as ``2nd of 5``, by falling gain."""
+        nth = self.by_gain.index(method) + 1
+        ending = {1: "st", 2: "nd", 3: "rd"}.get(nth, "th")
+        return f"{nth}{ending} of {len(self.methods)}"
+
+    def _others(self, method: str) -> str:
+        """The gains of the other measured methods, such as ``the others +0.04 to +0.15``."""
+        gains = [self.methods[name].curves["mean"].gain.mean for name in self.by_gain[::-1]
+                 if name != method]  # fmt: skip
+        if not gains:
+            return ""
+        if len(gains) == 1:
+            return f", {self._rank(method)} methods, the other {gains[0]:+.2f}"
+        return f", {self._rank(method)} methods, the others {gains[0]:+.2f} to {gains[-1]:+.2f}"
+
+    def _sentence(self, method: str, *, gains: bool, blurred: bool) -> str:
+        one = self.methods[method]
         gain, like = one.curves["mean"].gain, one.randomisation.likeness.mean
         low, high = gain.interval
-        span = f"{gain.mean:+.2f}, 95 % interval {low:+.2f} to {high:+.2f}, {self.n} patches"
+        span = (
+            f"{gain.mean:+.2f} over chance, 95 % interval {low:+.2f} to {high:+.2f}, {self.n} "
+            f"patches{self._others(method)}"
+        )
         if not one.randomisation.passed:
             return (
                 f"{one.title} is not faithful for this model: its maps hardly change when the "
@@ -304,8 +334,8 @@ class Faithfulness(Schema):
         if change >= STEADY:
             also += f"; but an additional 1 % of noise changes them by {change:.0%}"
         return (
-            f"{one.title} is faithful for this model: the places that it marks change the "
-            f"probability more than random places do ({span}), and its maps change when the "
+            f"{one.title} is faithful for this model on average: the places that it marks change "
+            f"the probability more than random places do ({span}), and its maps change when the "
             f"net's weights are shuffled (rank correlation {like:.2f}){also}."
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
@@ -29,7 +29,6 @@ SIDES: Final = ("Land covers", "Methods", "Two models")
 ADDRESSES: Final = dict(zip(SIDES, ("classes", "methods", "models"), strict=True))
 """What the address of the page calls them."""
 BASELINE_TITLES: Final = {"mean": "average land", "dark": "black", "blurred": "the blurred patch"}
-MARKS: Final = {True: "✓ faithful", False: "✗ not faithful", None: "not measured"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +43,11 @@ class Panel:
     title: str
     map: Request
     bands: Request
+
+    @property
+    def check(self) -> Request:
+        """The comparison of the map with chance."""
+        return replace(self.map, kind="check")
 
 
 def panels(name: str, key: str, pixels: Raster, found: Result) -> list[Panel]:
@@ -177,9 +181,10 @@ def offered(name: str, *, everything: bool = False) -> list[str]:
 
 
 def rating(known: Faithfulness | None, method: str) -> str:
-    """Return whether a method is faithful for a model, as a sign and a word."""
-    measured_ = known is not None and method in known.methods
-    return MARKS[known.verdict(method).faithful if known is not None and measured_ else None]
+    """Return how a method compares with chance and with the other methods, in a few words."""
+    if known is None or method not in known.methods:
+        return "not measured"
+    return known.verdict(method).badge
 
 
 def best_index(known: Faithfulness | None, names: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -34,9 +34,10 @@ SHIFT_M: Final = 100.0
 _JOB: Final = "explain_job"
 _WAIT_S: Final = 0.1
 
-Kind = Literal["map", "bands", "neighbours", "stability"]
+Kind = Literal["map", "check", "bands", "neighbours", "stability"]
 WHAT: Final[dict[Kind, str]] = {
     "map": "Maps",
+    "check": "Comparing maps with chance",
     "bands": "Bands",
     "neighbours": "Similar training patches",
     "stability": "Shifted windows",
@@ -51,9 +52,9 @@ class Request:
         kind: kind of result.
         model: name of the model.
         key: key of the pixels, as :attr:`pages.parts.shared.choice.Chosen.key`.
-        label: full name of a class, for maps and bands.
-        method: attribution method, for maps.
-        baseline: baseline, for maps and bands.
+        label: full name of a class, for maps, their checks and bands.
+        method: attribution method, for maps and their checks.
+        baseline: baseline, for maps, their checks and bands.
         aim: aim of the thresholds, for the stability.
         state: state of the model's files, so that a changed model is used again.
     """
@@ -189,7 +190,7 @@ def compute_now(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - ea
     piece = kept.get(request)
     if piece is None:
         with job_lock():
-            piece = next(_pieces([request], subject, own, ignore, threading.Event()))
+            piece = next(_pieces([request], subject, own, kept, (ignore, threading.Event())))
         kept.put(request, piece)
     if isinstance(piece, Failed):
         raise BadInput(piece.sentence)
@@ -250,7 +251,8 @@ def work_for(
                 check(cancel)
                 report(Progress(what=WHAT[kind]))
                 left = list(group)
-                _keep(left, _pieces(left, subject, own[name], report, cancel), kept, cancel)
+                pieces = _pieces(left, subject, own[name], kept, (report, cancel))
+                _keep(left, pieces, kept, cancel)
         finally:
             turn.release()
 
@@ -277,10 +279,10 @@ def _pieces(
     requests: Sequence[Request],
     subject: Subject,
     model: Model,
-    report: Report,
-    cancel: threading.Event,
+    kept: Store,
+    control: tuple[Report, threading.Event],
 ) -> Iterator[object]:
-    first, pixels = requests[0], subject.pixels
+    first, pixels, (report, cancel) = requests[0], subject.pixels, control
     labels = [request.label for request in requests]
     if first.kind == "map":
         from landcover.explain.explanation import explain_many  # noqa: PLC0415 - loads torch
@@ -289,6 +291,8 @@ def _pieces(
             model, pixels, labels, [first.method],
             baseline=first.baseline, report=report, cancel=cancel,
         )  # fmt: skip
+    elif first.kind == "check":
+        yield from (_check(request, subject, model, kept, control) for request in requests)
     elif first.kind == "bands":
         from landcover.explain.band_attribution import attribute_bands_many  # noqa: PLC0415 - as above
 
@@ -301,6 +305,21 @@ def _pieces(
         yield stability(model, pixels, SHIFT_M, scene=subject.scene, aim=first.aim)
     else:
         yield _neighbours(model, pixels)
+
+
+def _check(
+    request: Request,
+    subject: Subject,
+    model: Model,
+    kept: Store,
+    control: tuple[Report, threading.Event],
+) -> object:
+    """Compare a map with chance; the map itself is usually ready."""
+    from landcover.explain.faithfulness.one_map import check_map  # noqa: PLC0415 - loads torch
+
+    drawn = replace(request, kind="map")
+    found: Any = kept.get(drawn) or next(_pieces([drawn], subject, model, kept, control))
+    return found if isinstance(found, Failed) else check_map(model, subject.pixels, found)
 
 
 def _neighbours(model: Model, patch: Raster) -> object:

@@ -51,11 +51,17 @@ def show(panels: Sequence[Panel], pixels: Raster, answers: dict[str, Result]) ->
         for panel, column in zip(panels, columns, strict=True):
             with column:
                 _panel(panel, pixels, answers.get(panel.map.model), opacity, alone=not shared)
+        ready = [found for panel in panels if (found := explanation(panel)) is not None]
         if shared is not None:
             scale(shared, WIDE)
             st.caption("All maps share this scale, so their colours can be compared.")
             show_faithfulness(shared.model, shared.method)
-    how_to_read([found for panel in panels if (found := explanation(panel)) is not None])
+        elif len(ready) > 1:
+            st.caption(
+                "Each map has its own scale, so colours of different maps cannot be compared: "
+                "compare where they are strongest."
+            )
+    how_to_read(ready)
     _downloads(panels, pixels, answers, opacity)
 
 
@@ -103,8 +109,21 @@ def _panel(
     if alone:
         scale(piece)
     st.markdown(theme.literal(sentence(piece, pixels, evidence(panel))))
+    _check(panel)
     if alone:
         show_faithfulness(panel.map.model, panel.map.method)
+
+
+def _check(panel: Panel) -> None:
+    """Show whether the map marks the places that matter on this patch, once that is measured."""
+    piece = computation.store().get(panel.check)
+    if piece is None:
+        st.caption("Comparing the map with chance …")
+    elif isinstance(piece, Failed):
+        st.caption(theme.literal(piece.sentence))
+    else:
+        icon = ":material/check_circle:" if piece.beats_chance else ":material/error:"
+        st.caption(f"{icon} {theme.literal(piece.sentence)}")
 
 
 def _chance(panel: Panel, answer: Result | None) -> str:
@@ -143,7 +162,7 @@ def show_faithfulness(model: str, method: str) -> None:
         st.caption(":material/help: This method has not been measured for this model.")
     else:
         verdict = known.verdict(method)
-        icon = ":material/verified:" if verdict.faithful else ":material/gpp_bad:"
+        icon = ":material/leaderboard:" if verdict.faithful else ":material/gpp_bad:"
         st.caption(f"{icon} {theme.literal(verdict.sentence)}")
 
 
