@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,10 @@ from landcover.core.notebook import SIDE, html, png
 from landcover.core.text import place_text, plain, time_text
 from landcover.core.window import Cut, Geo, Window, check_projected
 
-__all__ = ["BoolArray", "ByteArray", "FloatArray", "Provenance", "Raster"]
+__all__ = ["PALE", "BoolArray", "ByteArray", "FloatArray", "Provenance", "Raster"]
+
+PALE: Final = 90
+"""Opacity of pixels that are reflections of others, 0 to 255."""
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -84,6 +87,8 @@ class Raster:
         acquired: sensing time in UTC, if the source states it.
         scl: ESA's scene classification uint8 ``(y, x)``, 0 to 11, on the same grid, if the
             source has one; read-only.
+        measured: bool ``(y, x)``, False where pixels are reflections of others because the source
+            is smaller than the model's window; None if there are none; read-only.
 
     Raises:
         BadInput: shapes differ, a value is not finite or (RGB) not within 0 to 1, the CRS is
@@ -99,6 +104,7 @@ class Raster:
     pixel_m: float | None = None
     acquired: datetime | None = None
     scl: ByteArray | None = None
+    measured: BoolArray | None = None
 
     def __post_init__(self) -> None:
         pixels = np.ascontiguousarray(self.data, dtype=np.float32)
@@ -113,10 +119,7 @@ class Raster:
                 f"The valid mask has shape {valid.shape}, the pixels {pixels.shape[1:]}: "
                 "give a mask of the same shape."
             )
-        if self.scl is not None:
-            if self.scl.shape != valid.shape or self.scl.dtype != np.uint8:
-                raise BadInput("The scene classification must be uint8, on the grid of the pixels.")
-            object.__setattr__(self, "scl", _read_only(np.ascontiguousarray(self.scl)))
+        self._check_layers(valid.shape)
         if (self.crs is None) != (self.transform is None):
             raise BadInput("A position needs a CRS and a transform: give both or neither.")
         if self.crs is not None:
@@ -131,6 +134,20 @@ class Raster:
         # Caches and threads share a raster, so its arrays are read-only.
         object.__setattr__(self, "data", _read_only(pixels))
         object.__setattr__(self, "valid", _read_only(valid))
+
+    def _check_layers(self, shape: tuple[int, ...]) -> None:
+        """Check the layers that a raster may have, and state the share that was not measured."""
+        if self.scl is not None:
+            if self.scl.shape != shape or self.scl.dtype != np.uint8:
+                raise BadInput("The scene classification must be uint8, on the grid of the pixels.")
+            object.__setattr__(self, "scl", _read_only(np.ascontiguousarray(self.scl)))
+        if self.measured is not None:
+            if self.measured.shape != shape:
+                raise BadInput("The mask of measured pixels must be on the grid of the pixels.")
+            object.__setattr__(self, "measured", _read_only(self.measured.astype(np.bool_)))
+            share = round(float(1 - self.measured.mean()), 4)
+            facts = replace(self.provenance, padded_fraction=share)
+            object.__setattr__(self, "provenance", facts)
 
     @property
     def level(self) -> str:
@@ -218,6 +235,7 @@ class Raster:
             data=self.data[:, y, x],
             valid=self.valid[y, x],
             scl=None if self.scl is None else self.scl[y, x],
+            measured=None if self.measured is None else self.measured[y, x],
             transform=moved,
         )
 
@@ -225,7 +243,7 @@ class Raster:
         """Pad with reflections of the pixels to at least ``size`` pixels a side, if smaller.
 
         What is left over is added on opposite sides, in multiples of 6 pixels, so that the 20 and
-        60 m bands stay aligned. The provenance states the share of added pixels.
+        60 m bands stay aligned. They are not :attr:`measured`; the provenance states their share.
         """
         down, across = max(size - self.height, 0), max(size - self.width, 0)
         if not down and not across:
@@ -233,16 +251,14 @@ class Raster:
         top, left = (less // 2 // ALIGNMENT * ALIGNMENT for less in (down, across))
         widths = ((top, down - top), (left, across - left))
         rows, cols = self.height + down, self.width + across
-        measured = self.height * self.width * (1 - self.provenance.padded_fraction)
+        own = np.ones_like(self.valid) if self.measured is None else self.measured
         return replace(
             self,
             data=np.pad(self.data, ((0, 0), *widths), mode="symmetric"),
             valid=np.pad(self.valid, widths, mode="symmetric"),
             scl=None if self.scl is None else np.pad(self.scl, widths, mode="symmetric"),
+            measured=np.pad(own, widths),
             transform=self.extent.part(-top, -left, rows, cols).transform if self.crs else None,
-            provenance=replace(
-                self.provenance, padded_fraction=round(1 - measured / (rows * cols), 4)
-            ),
         )
 
     def window(self, row: int, col: int, size: int) -> Raster:
@@ -314,11 +330,14 @@ class Raster:
     def image(self, composite: Composite = COMPOSITES[0]) -> ByteArray:
         """Draw an RGBA image uint8 ``(y, x, 4)``, transparent where there is no data.
 
-        A colour picture is shown unchanged. Reflectance is stretched as the composite states,
-        with a gamma of 1 / 1.6 that brightens the dark tones of most land.
+        Pixels that were not :attr:`measured` are pale. A colour picture is shown unchanged.
+        Reflectance is stretched as the composite states, with a gamma of 1 / 1.6 that brightens the
+        dark tones of most land.
         """
         out = np.empty((self.height, self.width, 4), dtype=np.uint8)
         out[..., 3] = np.where(self.valid, 255, 0)
+        if self.measured is not None:
+            out[self.valid & ~self.measured, 3] = PALE
         if self.is_rgb:
             out[..., :3] = np.round(255.0 * self.data).transpose(1, 2, 0)
             return out
@@ -340,6 +359,7 @@ class Raster:
             crs=None,
             transform=None,
             scl=None,
+            measured=None if self.measured is None else self.measured[::step, ::step],
         )
         return png(thumbnail.image())
 

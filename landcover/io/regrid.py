@@ -219,11 +219,11 @@ def _span(source: Window, target: Window) -> Part:
     )
 
 
-def regrid_reflected(raw: Raw, target: Window) -> tuple[Raw, float]:
+def regrid_reflected(raw: Raw, target: Window) -> tuple[Raw, BoolArray]:
     """Resample to a target that is larger than the source, which continues as its reflection.
 
     Returns:
-        The pixels, and the share of them that are reflections.
+        The pixels, and which of them are the source's own, bool ``(y, x)``.
 
     Raises:
         BadInput: the place is not on Earth.
@@ -242,7 +242,7 @@ def regrid_reflected(raw: Raw, target: Window) -> tuple[Raw, float]:
     )
     own = np.ones(raw.valid.shape, dtype=np.bool_)
     covered = regrid(Raw(own[None].astype(np.uint8), own, raw.window), target).valid
-    return regrid(wide, target), round(1 - float(covered.mean()), 4)
+    return regrid(wide, target), covered
 
 
 def regrid(raw: Raw, target: Window) -> Raw:

@@ -139,9 +139,8 @@ def _whole(file: RasterFile, stack: _Stack, name: str, least: int = PATCH_PIXELS
     check_size(target.width, target.height, len(raw.numbers), raw.numbers.itemsize)
     if target == stack.target.window:
         return _raster(regrid(raw, target), stack, name, content)
-    raw, share = regrid_reflected(raw, target)
-    raster = _raster(raw, stack, name, content)
-    return replace(raster, provenance=replace(raster.provenance, padded_fraction=share))
+    raw, measured = regrid_reflected(raw, target)
+    return replace(_raster(raw, stack, name, content), measured=measured)
 
 
 def _fits(target: Window, stack: _Stack) -> bool:

@@ -140,6 +140,7 @@ def move_window(
         data=ground.data[:, rows[:, None], cols],
         valid=ground.valid[cut],
         scl=None if ground.scl is None else ground.scl[cut],
+        measured=None if ground.measured is None else ground.measured[cut],
         transform=grid,
     )
     real = (1 - strange_rows.mean()) * (1 - strange_cols.mean())

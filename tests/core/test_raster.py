@@ -20,6 +20,11 @@ def make(height: int = 120, width: int = 120, **changes: object) -> Raster:
     return tiny.random_patch(**{"data": pixels, "valid": valid, **changes})  # type: ignore[arg-type]
 
 
+def test_a_mask_of_measured_pixels_must_be_on_the_grid() -> None:
+    with pytest.raises(BadInput, match="measured pixels must be on the grid"):
+        tiny.random_patch(measured=np.ones((3, 3), dtype=bool))
+
+
 def test_the_pixels_cannot_be_changed() -> None:
     patch = make()
     with pytest.raises(ValueError, match="read-only"):

@@ -14,7 +14,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from landcover.core.errors import BadInput, LandcoverError
-from landcover.core.raster import Raster
+from landcover.core.raster import PALE, Raster
 from landcover.core.window import Cut
 from landcover.io.samples import read_sample
 from landcover.io.stack import read_stack
@@ -131,6 +131,19 @@ def test_padding_reflects_the_pixels_and_keeps_their_position() -> None:
     assert patch.transform == (10.0, 0.0, 400_000.0 - 300, 0.0, -10.0, 5_300_000.0 + 300)
     assert patch.valid.all()
     assert patch.provenance.as_dict()["padded_fraction"] == 0.75
+    assert patch.measured is not None
+    assert patch.measured[30:90, 30:90].all()
+    assert patch.measured.sum() == 3600
+    opacity = patch.image()[..., 3]
+    assert (opacity[patch.measured] == 255).all()
+    assert (opacity[~patch.measured] == PALE).all()
+
+
+def test_a_window_of_a_padded_file_states_its_own_share() -> None:
+    patch = read_stack(tif(numbers(side=130)[:, :60]), "a.tif")
+    assert patch.provenance.padded_fraction == 0.5
+    assert patch.window(30, 0, 60).provenance.padded_fraction == 0
+    assert patch.window(0, 0, 60).provenance.padded_fraction == 0.5
 
 
 @pytest.mark.parametrize("shape", [(39, 200), (200, 39)])
