@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser import steps
 from tests.browser.conftest import serve
@@ -62,6 +62,31 @@ def test_fetches_classifies_and_shows_another_date(
     expect(steps.verdict(page)).to_be_visible()
     page.get_by_role("button", name="Previous place").click()
     expect(page.get_by_role("button", name=f"Show {day}")).to_be_visible()
+
+
+def test_a_link_to_an_image_is_fetched_again(
+    page: Page, context: BrowserContext, live_app: str, archive: Archive, live: RangeServer
+) -> None:
+    steps.open_app(page, live_app)
+    ask(page, archive, "gap", "2020/01/01", "2022/12/31")
+    page.get_by_role("button", name=FETCH).click()
+    expect(steps.verdict(page)).to_contain_text("%")
+    expect(page).to_have_url(re.compile(r"at=.*&catalogue=earth-search&scene=S2.*&date=20"))
+    place = archive.places["gap"]
+    expect(page).to_have_title(re.compile(rf"^{place.lat:.2f}.*20\d\d · Classify · Land cover$"))
+    found = page.locator("ul.landcover-verdict b").all_inner_texts()
+    live.fault("*", Fault(kind="status", status=404))
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.get_by_role("alert").first).to_be_visible()
+    live.reset()
+    other.get_by_role("button", name="Fetch the image again").click()
+    expect(steps.verdict(other)).to_contain_text("%")
+    expect(other.locator("ul.landcover-verdict b")).to_have_text(found)
+    expect(other).to_have_url(page.url)
+    other.close()
+    page.reload()
+    expect(page.locator("ul.landcover-verdict b")).to_have_text(found)
 
 
 def test_a_hanging_archive_can_be_cancelled(

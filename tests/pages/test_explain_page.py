@@ -135,6 +135,7 @@ def test_a_choice_that_is_no_longer_held_gives_a_sample(page: AppTest) -> None:
     page.session_state["classify_trail"] = [choice.Chosen(upload="upload:gone")]
     finished(page.run())
     assert page.selectbox(key="explain_place").value == samples.samples()[0].name
+    assert "so a sample is shown" in captions(page)
 
 
 def test_up_to_four_classes_are_compared_and_none_means_the_usual_ones(page: AppTest) -> None:

@@ -72,6 +72,7 @@ def test_choices_are_written_and_a_new_place_drops_the_class(app: AppTest) -> No
     assert query(app) == {"sample": "finland-lake", "class": "Inland waters"}
     app.selectbox(key="classify_sample").select("austria-fields").run()
     assert query(app) == {"sample": "austria-fields"}
+    app.selectbox(key="classify_label").select("Pastures").run()
     app.button(key="classify_clear").click().run()
     assert query(app) == {}
 
@@ -97,6 +98,25 @@ def test_a_hostile_address_gives_sentences(app: AppTest, page: str) -> None:
     assert all(len(sentence) < 250 for sentence in found)
     app.run()
     assert not any("The address of this page" in sentence for sentence in warnings(app))
+
+
+def test_only_a_change_of_the_user_is_written() -> None:
+    # Streamlit calls on_change of a widget that the last run no longer drew, with its old value.
+    script = """
+import streamlit as st
+from pages.parts.shared import url_state
+url_state.set_widget("box", "first")
+if "second" in st.session_state:
+    st.session_state["box"] = "second"
+url_state.take("box", "view")
+url_state.take("never drawn", "compare")
+"""
+    test = AppTest.from_string(script).run()
+    assert not test.exception
+    assert query(test) == {}
+    test.session_state["second"] = True
+    test.run()
+    assert query(test) == {"view": "second"}
 
 
 def test_the_link_of_an_upload_asks_for_the_file(app: AppTest, tmp_path: Path) -> None:

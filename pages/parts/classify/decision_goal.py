@@ -31,7 +31,6 @@ OUTCOME_LABELS: Final[dict[Outcome, str]] = {
 DEFAULT_LEVEL: Final = 0.8
 _KIND: Final = "classify_aim_way"
 _LEVEL: Final = "classify_aim_level"
-_AIM: Final = "classify_aim"
 
 
 def choose(card: Card) -> str:
@@ -42,7 +41,7 @@ def choose(card: Card) -> str:
         return chosen
     kind, level = available[chosen].kind, available[chosen].level
     left, right = st.columns([3, 2])
-    st.session_state[_KIND] = kind
+    url_state.set_widget(_KIND, kind)
     left.selectbox(
         "What matters to you?",
         kinds,
@@ -57,7 +56,7 @@ def choose(card: Card) -> str:
         "predicted.",
     )
     if level is not None:
-        st.session_state[_LEVEL] = level
+        url_state.set_widget(_LEVEL, level)
         right.select_slider(
             f"{kind.capitalize()} of at least",
             [aim.level for aim in available.values() if aim.kind == kind],
@@ -89,8 +88,8 @@ def _take(available: dict[str, Aim], level: float | None = None) -> None:
     levels = {aim.level: name for name, aim in available.items() if aim.kind == kind}
     usual = DEFAULT_LEVEL if DEFAULT_LEVEL in levels else next(iter(levels))
     wanted = level if level is not None else st.session_state.get(_LEVEL)
-    st.session_state[_AIM] = levels.get(wanted, levels[usual])
-    url_state.take(_AIM, "aim")
+    if url_state.changed(_KIND) or url_state.changed(_LEVEL):
+        url_state.keep("aim", levels.get(wanted, levels[usual]))
 
 
 def fallback(found: Result) -> str:

@@ -19,6 +19,7 @@ def choose() -> tuple[choice.Chosen, computation.Subject]:
     """Let the user choose a place; it becomes the choice of the Classify page too."""
     chosen = choice.current()
     found = _subject(chosen) if chosen else None
+    lost = chosen is not None and found is None
     if chosen is None or found is None:
         chosen = choice.Chosen(sample=samples()[0].name)
         found = _subject(chosen)
@@ -35,6 +36,10 @@ def choose() -> tuple[choice.Chosen, computation.Subject]:
         on_change=_take,
         help="To use any other place, date or file, choose it on the Classify page.",
     )
+    if lost:
+        st.caption(
+            "The place chosen on Classify has no image on this computer, so a sample is shown."
+        )
     assert found is not None  # a sample is always there
     return chosen, found
 

@@ -190,6 +190,7 @@ def clear() -> None:
     pictures().clear()
     fetched().clear()
     st.session_state.pop("classify_live_searches", None)
+    shown.keep(labels=())
     fail(None)
     # The upload and text widgets can only be emptied by giving them a new key.
     st.session_state["classify_round"] = form_round() + 1

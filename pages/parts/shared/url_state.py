@@ -26,6 +26,7 @@ Option = TypeVar("Option")
 _NOTICES: Final = "app_url_notices"
 _UNCHECKED: Final = "app_url_unchecked"
 _STARTED: Final = "app_url_started"
+_SET: Final = "app_url_set"
 
 
 def begin() -> None:
@@ -90,7 +91,7 @@ def seed(
         text: text of an option in the address.
     """
     found = offered(field, options, text)
-    st.session_state[key] = found[0] if found else default
+    set_widget(key, found[0] if found else default)
 
 
 def seed_several(
@@ -106,7 +107,23 @@ def seed_several(
         most: maximum number of options.
     """
     found = offered(field, options, str)
-    st.session_state[key] = found[:most] or list(default)
+    set_widget(key, found[:most] or list(default))
+
+
+def set_widget(key: str, value: object) -> None:
+    """Set the value of a widget before it is drawn, and remember it for :func:`changed`."""
+    st.session_state[key] = value
+    st.session_state.setdefault(_SET, {})[key] = value
+
+
+def changed(key: str) -> bool:
+    """Return whether the user has changed a widget whose ``on_change`` was called.
+
+    Streamlit also calls it for a widget that the last run no longer drew, if the browser acts
+    again before it has removed the widget.
+    """
+    known = st.session_state.get(_SET, {})
+    return key in st.session_state and bool(st.session_state[key] != known.get(key))
 
 
 def offered(field: str, options: Sequence[Option], text: Callable[[Option], str]) -> list[Option]:
@@ -142,7 +159,18 @@ def take(key: str, field: str, text: Callable[[Any], str] = str) -> None:
         field: field of :class:`~pages.parts.shared.links.Link` that the widget shows.
         text: text of an option in the address.
     """
-    value = st.session_state[key]
+    if changed(key):
+        keep(field, st.session_state[key], text)
+
+
+def keep(field: str, value: Any, text: Callable[[Any], str] = str) -> None:  # noqa: ANN401 - any option
+    """Keep what the user chose, and write it to the address.
+
+    Args:
+        field: field of :class:`~pages.parts.shared.links.Link`.
+        value: an option, or a list of options if the field has several.
+        text: text of an option in the address.
+    """
     several = isinstance(getattr(Link(), field), tuple)
     values = tuple(map(text, value if isinstance(value, list) else [value]))
     if value is None:
