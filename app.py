@@ -38,7 +38,7 @@ st.set_page_config(page_title=naming.tab_title(page.title))
 # Streamlit's own navigation hides behind an arrow without a name on a phone.
 with st.container(horizontal=True, key="app_navigation"):
     for each in PAGES.values():
-        st.page_link(each)
+        st.page_link(each, query_params=url_state.query())  # for a link opened in a new tab
 problems = st.container()
 page.run()
 for sentence in url_state.notices():
