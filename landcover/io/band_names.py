@@ -70,7 +70,7 @@ _LETTERS: Final[dict[str, tuple[str, ...]]] = {
 _CODE: Final = re.compile(r"(?<![a-z0-9])(b|band ?)(\d{1,2})(a?)(?![0-9a-z])")
 _WAVELENGTH: Final = re.compile(r"(?<![\d.])(\d{3,4}(?:\.\d+)?|[0-2]\.\d+) ?(nm|um|µm|μm)(?![a-z])")
 _RESOLUTION: Final = re.compile(r"(?<![\d.])[126]0 ?m(?:etres?|eters?)?(?![a-z])")
-_SEPARATORS: Final = re.compile(r"[\s_\-,:;()/|\[\]'\"]+")
+_SEPARATORS: Final = re.compile(r"[\s_\-–—,:;()/|\[\]'\"]+")
 _NOISE: Final = frozenset(
     {"s2", "s2a", "s2b", "sentinel", "sentinel2", "msi", "l2a", "l1c", "level", "2a", "boa", "sr"}
     | {"toa", "surface", "reflectance", "nbart", "band", "bands", "channel", "vegetation"}
@@ -81,6 +81,10 @@ _OTHER: Final = frozenset(
     | {"uncertainty", "variance", "view", "zenith"}
 )
 """Words that say that a layer is about a band, not the band itself."""
+_OTHER_SENSORS: Final = re.compile(
+    r"s[rt] b\d|sur refl|(?<![a-z])(?:landsat|modis|viirs|planetscope|l[cet]0\d)"
+)
+"""Names of other sensors, whose numbers mean other bands: Landsat's ``SR_B5`` is near infrared."""
 _NUMBERED: Final = re.compile(r"\s*(?:b|band)?[\s_\-]*(\d{1,2})\s*", re.IGNORECASE)
 _CENTRES: Final = {band.name: band.wavelength_nm for band in BANDS} | {"B10": 1373.5}
 
@@ -148,6 +152,8 @@ def candidates(name: str | None) -> tuple[str, ...]:
     text = _plain(name)
     if text in _LETTERS:
         return _LETTERS[text]
+    if _OTHER_SENSORS.match(text):
+        return ()
     waves = _WAVELENGTH.findall(text)
     text = _RESOLUTION.sub(" ", _WAVELENGTH.sub(" ", text))
     codes = list(_CODE.finditer(text))

@@ -153,9 +153,17 @@ def test_names_that_only_count_say_nothing(names: list[str]) -> None:
         band_order([f"b{i}" for i in range(1, 5)])
 
 
-@pytest.mark.parametrize(
-    "name", ["B4 blue", "view_zenith_B2", "B8 narrow nir", "B02 B03", "quality"]
-)
+def test_a_stack_of_another_sensor_is_refused() -> None:
+    with pytest.raises(
+        BadInput, match=r"not understood: 'SR_B2', 'SR_B3', 'SR_B4', 'SR_B5'\): give"
+    ):
+        band_order(("SR_B2", "SR_B3", "SR_B4", "SR_B5"))
+
+
+@pytest.mark.parametrize("name", [
+    "B4 blue", "view_zenith_B2", "B8 narrow nir", "B02 B03", "quality", "SR_B5", "sur_refl_b01",
+    "LC08_B4",
+])  # fmt: skip
 def test_layers_about_a_band_and_contradictions_are_not_bands(name: str) -> None:
     assert candidates(name) == ()
 

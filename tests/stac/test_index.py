@@ -507,6 +507,21 @@ def test_a_window_of_an_indexed_tile_in_one_stack_is_fetched(tmp_path: Path) -> 
     assert abs(col - 61.5) < 9
 
 
+def test_a_small_stack_of_an_index_is_fetched_and_padded(tmp_path: Path) -> None:
+    pixels = AUSTRIA.stack()[:, :60, :60]
+    path = tmp_path / "in" / "small_2020-01-23.tif"
+    write_raster(path, pixels, AUSTRIA.crs, (*CORNER, 10))
+    build(tmp_path / "in", tmp_path / "c.parquet")
+    place = read_stack(path, path.name).centre
+    found = catalog.find(
+        str(tmp_path / "c.parquet"), SceneQuery.around(*place, day=date(2020, 1, 23))
+    )
+    assert found.best is not None
+    patch = catalog.fetch(found.candidates[found.best])
+    assert (patch.width, patch.height) == (120, 120)
+    assert patch.provenance.padded_fraction == 0.75
+
+
 @pytest.mark.parametrize(
     ("tags", "offset", "words"),
     [
