@@ -40,8 +40,6 @@ def ask(page: Page, archive: Archive, place: str, first: str, last: str) -> None
         for part, number in zip(("year", "month", "day"), day.split("/"), strict=True):
             page.get_by_role("spinbutton", name=f"{part}, First and last day {which}").click()
             page.keyboard.type(number)
-    # The calendar that opened with the click may lie over what is pressed next.
-    page.keyboard.press("Escape")
 
 
 def test_fetches_classifies_and_shows_another_date(

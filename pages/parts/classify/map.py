@@ -74,14 +74,12 @@ STYLE: Final = """<style>
 .leaflet-container :is(.leaflet-bar a, .leaflet-control-layers, .leaflet-tooltip,
   .leaflet-control-attribution, .leaflet-control-scale-line, .leaflet-draw-actions a) {
   background-color: var(--lc-control); color: var(--lc-ink); border-color: var(--lc-line); }
-.leaflet-container .leaflet-control-scale-line { font-size: 11px; }
+.leaflet-container .leaflet-control-scale-line { font-size: 11px; text-shadow: none; }
 .leaflet-container .leaflet-control-attribution { font-size: 10px; opacity: .9; }
 .leaflet-container .leaflet-control-attribution a { color: inherit; text-decoration: underline; }
-.lc-dark :is(.leaflet-control-layers-toggle, .leaflet-draw-draw-rectangle) {
+.lc-dark .leaflet-draw-toolbar a.leaflet-draw-draw-rectangle { background-color: #e3dede;
   filter: invert(1) hue-rotate(180deg); }
-.lc-dark .leaflet-draw-toolbar a.leaflet-draw-draw-rectangle { background-color: #e3dede; }
-.lc-dark .leaflet-control-layers-toggle { background-color: #e3dede; border-radius: 5px; }
-.lc-dark .leaflet-control-layers-expanded { filter: none; }
+.lc-dark .leaflet-control-layers-toggle { background-color: #aab3bd; border-radius: 4px; }
 .leaflet-container :is(a, .lc-pin, input):focus-visible { outline: 3px solid #1668dc;
   outline-offset: 1px; }
 .leaflet-container:focus-visible { outline: 3px solid #1668dc; outline-offset: -3px; }

@@ -37,15 +37,16 @@ class _Found:
 def show() -> None:
     """Show the search box, and the other places of the same name."""
     with st.form("classify_search_form", border=False):
-        field, button = st.columns([5, 1], vertical_alignment="bottom")
-        text = field.text_input(
-            LABEL,
-            placeholder=EXAMPLE,
-            key=f"classify_place_{choice.form_round()}",
-            help="The name of a town or village, also with its country, or degrees, north and "
-            "east positive. 48°13'20\"N 13°43'15\"E works too.",
-        )
-        if button.form_submit_button("Go there", key="classify_go", width="stretch"):
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            text = st.text_input(
+                LABEL,
+                placeholder=EXAMPLE,
+                key=f"classify_place_{choice.form_round()}",
+                help="The name of a town or village, also with its country, or degrees, north and "
+                "east positive. 48°13'20\"N 13°43'15\"E works too.",
+            )
+            pressed = st.form_submit_button("Go there", key="classify_go")
+        if pressed:
             _go(text)
             st.rerun()
     _answer()
