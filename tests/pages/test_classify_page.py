@@ -97,7 +97,9 @@ def test_click_on_the_map_chooses_once(page: AppTest, browser_map: MapStandIn) -
 
 def test_drawing_takes_the_sample_inside(page: AppTest, browser_map: MapStandIn) -> None:
     ring = [[13.0, 48.0], [14.0, 48.0], [14.0, 49.0], [13.0, 49.0], [13.0, 48.0]]
-    browser_map.answer = {"last_active_drawing": {"geometry": {"coordinates": [ring]}}}
+    browser_map.answer = {
+        "last_active_drawing": {"geometry": {"type": "Polygon", "coordinates": [ring]}}
+    }
     page.run()
     assert headings(page)[0].endswith("Austria")
 

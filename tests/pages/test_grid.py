@@ -51,7 +51,7 @@ def draw(page: AppTest, browser_map: MapStandIn, south: float, west: float, *siz
     browser_map.answer = {
         "center": {"lat": south, "lng": west},
         "zoom": 12,
-        "last_active_drawing": {"geometry": {"coordinates": [ring]}},
+        "last_active_drawing": {"geometry": {"type": "Polygon", "coordinates": [ring]}},
     }
     page.run()
 
@@ -92,9 +92,14 @@ def test_a_rectangle_on_an_upload_classifies_its_windows(
     assert coloured(browser_map) == 6
     # A click on a square opens it, and the squares stay on the map.
     place = image.extent.part(130, 10, 90, 90).centre
+    # The component reports the outline of a square that is clicked as a drawing.
+    outline = [[lon, lat] for lat, lon in image.extent.part(120, 0, 120, 120).outline]
     browser_map.answer |= {
         "last_object_clicked": {"lat": place[0], "lng": place[1]},
         "last_object_clicked_count": 1,
+        "last_active_drawing": {
+            "geometry": {"type": "Polygon", "coordinates": [[*outline, outline[0]]]}
+        },
     }
     page.run()
     chosen = page.session_state["classify_trail"][-1]

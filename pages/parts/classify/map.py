@@ -367,10 +367,9 @@ def _act(answer: dict[str, Any]) -> bool:
     before = st.session_state.get("classify_seen", (None, None, None))
     st.session_state["classify_seen"] = (drawing, on_object, on_map)
     # One gesture may be reported as several, such as a drawing that ends with a click.
-    if drawing and drawing != before[0]:
-        ring = drawing["geometry"]["coordinates"][0]
-        lons, lats = zip(*((float(x), float(y)) for x, y in ring), strict=True)
-        _choose_rectangle(min(lats), min(lons), max(lats), max(lons))
+    corners = _corners(drawing) if drawing and drawing != before[0] else None
+    if corners is not None:
+        _choose_rectangle(*corners)
         return True
     if on_object[0] and on_object != before[1]:
         _choose(on_object[0])
@@ -379,6 +378,21 @@ def _act(answer: dict[str, Any]) -> bool:
         _choose(on_map)
         return True
     return False
+
+
+def _corners(drawing: dict[str, Any]) -> tuple[float, float, float, float] | None:
+    """Return south, west, north and east of a drawn rectangle; None for another shape.
+
+    The component also reports the outline of a square that was clicked as a drawing. Squares
+    are tilted against the meridians, and a drawn rectangle never is.
+    """
+    if drawing["geometry"]["type"] != "Polygon":
+        return None
+    ring = drawing["geometry"]["coordinates"][0]
+    lons, lats = ({float(point[axis]) for point in ring} for axis in (0, 1))
+    if len(lons) != 2 or len(lats) != 2:
+        return None
+    return min(lats), min(lons), max(lats), max(lons)
 
 
 def _choose_rectangle(south: float, west: float, north: float, east: float) -> None:
