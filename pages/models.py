@@ -1,8 +1,8 @@
-"""The Models page: metrics with intervals, each model class by class, two models side by side.
+"""The Models page: metrics of all models, two models side by side, and each model in detail.
 
 Every number comes from files that ``landcover evaluate``, ``landcover train`` and ``landcover
-trust`` wrote. Only the view that is shown is computed, and a choice inside a section redraws
-that section alone.
+trust`` wrote. Only the section that is shown is computed, and a choice inside it redraws that
+section alone.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from pages.parts.models import (
 from pages.parts.models import charts as show
 from pages.parts.models import selective_risk as selective
 from pages.parts.models import trade_off as recommend
-from pages.parts.shared import elements, entry
+from pages.parts.shared import elements, entry, shown, url_state
 
-CURVES: Final = "Precision and recall"
+ALL, PAIR, CURVES = "All models", "Two models", "Precision and recall"
 OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
     "Classes": classes.metrics,
     "Confusion": classes.confusions,
-    "Thresholds": thresholds.render,
     "Co-occurrence": classes.co_occurrence,
+    "Thresholds": thresholds.render,
     "Reliability": reliability.render,
     "Label sets": places.label_sets,
     "Risk and coverage": selective.render,
@@ -45,16 +45,26 @@ OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
 }
 OF_CARD: Final[dict[str, Callable[[data.Entry], None]]] = {
     "Can it be trusted?": trust.render,
-    "Training": card.training,
     "Card": card.card,
+    "Training": card.training,
+}
+SECTION: Final = "models_section"
+# Sections of the page, each with its views; the address of the page names the view.
+SECTIONS: Final[dict[str, tuple[str, ...]]] = {
+    ALL: (ALL,),
+    PAIR: (PAIR,),
+    "Land covers": ("Classes", "Confusion", "Co-occurrence", CURVES),
+    "Probabilities": ("Thresholds", "Reliability", "Label sets", "Risk and coverage"),
+    "Errors": ("Failures", "Countries"),
+    "Trust and card": ("Can it be trusted?", "Card", "Training"),
 }
 # These make no sense if each patch has exactly one class.
 SEVERAL_LABELS: Final = frozenset({"Thresholds", "Co-occurrence", "Label sets"})
-VIEWS: Final = (*OF_REPORT, CURVES, *OF_CARD)
+VIEWS: Final = tuple(view for views in SECTIONS.values() for view in views)
 
 
 def main() -> None:
-    """Choose a split; show all models, then one, then two side by side."""
+    """Choose a section and a split; show all models, two of them, or one."""
     elements.title("Which model should I use?")
     cards, broken = data.cards()
     for sentence in broken:
@@ -65,23 +75,47 @@ def main() -> None:
             "`landcover train`."
         )
         return
+    section = _section()
     split = _split(list(cards))
     found, damaged = data.entries(cards, split)
     for sentence in damaged:
         st.error(sentence)
     rows = data.rows(found)
-    if split is not None and rows:
-        recommend.recommendations(rows)
-        leaderboard.render(found, rows, split)
-        recommend.bubbles(rows)
-    else:
+    measured = split is not None and bool(rows)
+    if not measured and SECTIONS[section][0] not in OF_CARD:
         st.info(
             "No model has a readable report, so there are no metrics to show. Make one with "
             f"`{data.command(found[0].name, split)}`, where ROOT is the folder of the data set."
         )
-    _one(found, rows, split)
-    if split is not None and rows:
+    if section not in {ALL, PAIR}:
+        _one(section, found, rows, split)
+    elif split is not None and rows and section == ALL:
+        recommend.recommendations(rows)
+        leaderboard.render(found, rows, split)
+        recommend.bubbles(rows)
+    elif split is not None and rows:
         compare.side_by_side(found, split)
+
+
+def _section() -> str:
+    """Let the user jump to a section; return the one that has the view of the address."""
+    chosen = url_state.offered("view", VIEWS, str)
+    view = chosen[0] if chosen else ALL
+    st.session_state[SECTION] = next(name for name, views in SECTIONS.items() if view in views)
+    st.segmented_control(
+        "Section",
+        list(SECTIONS),
+        required=True,
+        key=SECTION,
+        on_change=_jump,
+        label_visibility="collapsed",
+    )
+    return str(st.session_state[SECTION])
+
+
+def _jump() -> None:
+    shown.keep(view=SECTIONS[st.session_state[SECTION]][0])
+    url_state.publish()
 
 
 def _split(names: list[str]) -> data.Split | None:
@@ -99,21 +133,26 @@ def _split(names: list[str]) -> data.Split | None:
 
 
 @show.section
-def _one(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Split | None) -> None:
-    elements.heading("One model")
+def _one(
+    section: str,
+    found: Sequence[data.Entry],
+    rows: Sequence[data.Row],
+    split: data.Split | None,
+) -> None:
+    elements.heading(section)
     known = {entry.name: entry for entry in found if entry.report or data.suits(entry, found)}
-    name = show.pick(
-        "Model",
-        list(known),
-        "models_one",
-        lambda option: known[option].card.title,
-        field="model",
-    )
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    with left:
+        name = show.pick(
+            "Model",
+            list(known),
+            "models_one",
+            lambda option: known[option].card.title,
+            field="model",
+        )
     entry, report = known[name], known[name].report
-    hidden = SEVERAL_LABELS if report is not None and report.exclusive else frozenset()
-    view = show.switch(
-        "View", [view for view in VIEWS if view not in hidden], "models_view", field="view"
-    )
+    with right:
+        view = show.switch("View", _views(section, entry), "models_view", field="view")
     if view in OF_CARD:
         OF_CARD[view](entry)
     elif view == CURVES and rows and data.ready(found):
@@ -125,8 +164,14 @@ def _one(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Spli
             f"{entry.card.title} has no report on this split. Make one with "
             f"`{data.command(entry.name, split)}`."
         )
-    else:
-        st.caption("This view needs a report. “Training” and “Card” work without one.")
+
+
+def _views(section: str, entry: data.Entry) -> list[str]:
+    """Return the views of a section for which the model has something to show."""
+    hidden = set(SEVERAL_LABELS if entry.card.exclusive else ())
+    if data.history(entry.name) is None:
+        hidden.add("Training")
+    return [view for view in SECTIONS[section] if view not in hidden]
 
 
 entry.require_app(__file__)

@@ -94,17 +94,19 @@ def test_reload_and_second_tab_show_the_same_on_explain(
 def test_reload_and_second_tab_show_the_same_on_models(
     page: Page, context: BrowserContext, app: str
 ) -> None:
-    address = f"{app}/models?model=landcover-cnn&view=Card&a=landcover-cnn&b=class-prior"
-    page.goto(address)
-    other = context.new_page()
-    other.goto(address)
-    page.reload()
-    for shown in (page, other):
-        expect(shown.get_by_role("radio", name="Card")).to_be_checked(timeout=90_000)
-        shows(shown, "Model", "CNN")
-        shows(shown, "Model B", "prior")
-        expect(shown).to_have_url(address)
-    other.close()
+    rest = "&a=landcover-cnn&b=class-prior"
+    for view, label, model in (("Card", "Model", "CNN"), ("Two models", "Model B", "prior")):
+        address = f"{app}/models?model=landcover-cnn&view={view.replace(' ', '+')}{rest}"
+        page.goto(address)
+        other = context.new_page()
+        other.goto(address)
+        page.reload()
+        for shown in (page, other):
+            radio = shown.get_by_role("radio", name=view, exact=True)
+            expect(radio).to_be_checked(timeout=90_000)
+            shows(shown, label, model)
+            expect(shown).to_have_url(address)
+        other.close()
 
 
 def test_the_link_of_an_upload_asks_for_the_file(

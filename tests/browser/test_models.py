@@ -16,7 +16,14 @@ def open_models(page: Page, app: str) -> None:
     steps.open_app(page, app)
     page.get_by_role("link", name="Models").click()
     expect(page.get_by_role("heading", name="Which model should I use?")).to_be_visible()
-    expect(page.get_by_role("heading", name="Class by class")).to_be_visible()
+    expect(page.get_by_role("heading", name="Accuracy against time")).to_be_visible()
+
+
+def open_view(page: Page, section: str, view: str) -> None:
+    page.get_by_role("radio", name=section, exact=True).click()
+    option = page.get_by_role("radio", name=view, exact=True)
+    option.click()
+    expect(option).to_be_checked()
 
 
 def test_a_threshold_moves_by_keyboard_and_is_reset(
@@ -26,7 +33,7 @@ def test_a_threshold_moves_by_keyboard_and_is_reset(
     open_models(page, app)
     chart = page.locator(".st-key-models_chart_leaderboard .js-plotly-plot")
     expect(chart).to_be_visible(timeout=90_000)  # the browser loads plotly when it is first needed
-    page.get_by_role("radio", name="Thresholds").click()
+    open_view(page, "Probabilities", "Thresholds")
     slider = page.get_by_role("slider")
     expect(slider).to_be_visible()
     steps.choose(page, "Class", "Pastures")
@@ -46,10 +53,14 @@ def test_fits_a_phone(page: Page, app: str, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     open_models(page, app)
     page.set_viewport_size({"width": 400, "height": 850})
-    for view in ("Reliability", "Risk and coverage", "Failures", "Can it be trusted?", "Card"):
-        radio = page.get_by_role("radio", name=view)
-        radio.click()
-        expect(radio).to_be_checked()
+    for section, view in (
+        ("Probabilities", "Reliability"),
+        ("Probabilities", "Risk and coverage"),
+        ("Errors", "Failures"),
+        ("Trust and card", "Can it be trusted?"),
+        ("Trust and card", "Card"),
+    ):
+        open_view(page, section, view)
         expect(
             page.get_by_role("alert").filter(has_text=re.compile("wrong|damaged"))
         ).to_have_count(0)
@@ -62,9 +73,7 @@ def test_the_curve_of_the_verdict_is_reached_by_keyboard(
 ) -> None:
     page.set_viewport_size({"width": 1280, "height": 2400})
     open_models(page, app)
-    view = page.get_by_role("radio", name="Can it be trusted?")
-    expect(view).to_be_visible(timeout=90_000)  # as above, the browser is loading plotly
-    view.click()
+    open_view(page, "Trust and card", "Can it be trusted?")
     for head in ("How often is a good patch flagged?", "Which bad patches are flagged?"):
         expect(page.get_by_role("heading", name=head)).to_be_visible()
     for stem in ("false-alarms", "caught", "risk-verdict"):

@@ -38,6 +38,7 @@ from landcover.train.recipes.order import Order
 from pages.parts.models import charts, classes, compare, data, failures
 from tests.support import tiny
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
+from tests.support.models_view import each_view, section, view
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
 PASTURES, FOREST = "Pastures", "Mixed forest"
@@ -105,12 +106,6 @@ def report(zoo: Path, name: str = "landcover-cnn") -> Evaluation:
     return read_report(zoo / name, *SPLIT)
 
 
-def view(shown: AppTest, name: str) -> AppTest:
-    shown.segmented_control(key="models_view").set_value(name).run()
-    assert not shown.exception
-    return shown
-
-
 def test_every_model_is_listed_with_the_metrics_of_its_file(zoo: Path) -> None:
     shown = page()
     chosen = [key for key in data.METRICS if key != "accuracy"]
@@ -159,10 +154,10 @@ def test_metrics_that_an_older_report_lacks_are_dashes(zoo: Path) -> None:
     assert not shown.exception
     table = shown.dataframe[0].value.set_index("Model")
     assert table.loc[registry.default().card("class-prior").title, "Brier score"] == "–"
-    shown.selectbox(key="models_one").set_value("class-prior").run()
-    shown.selectbox(key="models_b").set_value("class-prior").run()
-    for option in shown.segmented_control(key="models_view").options:
-        view(shown, option)
+    section(shown, "Two models").selectbox(key="models_b").set_value("class-prior").run()
+    assert not shown.error
+    view(shown, "Classes").selectbox(key="models_one").set_value("class-prior").run()
+    for option in each_view(shown):
         assert not shown.error, option
     assert "has no metrics by country" in text(view(shown, "Countries"))
 
@@ -201,10 +196,9 @@ def test_metrics_come_with_data_support_and_interval(zoo: Path) -> None:
 
 @pytest.mark.parametrize("name", ["landcover-cnn", "class-prior"])
 def test_every_view_of_every_model_shows(zoo: Path, name: str) -> None:
-    shown = page()
+    shown = view(page(), "Classes")
     shown.selectbox(key="models_one").set_value(name).run()
-    for option in shown.segmented_control(key="models_view").options:
-        view(shown, option)
+    for option in each_view(shown):
         assert not shown.error, option
     assert zoo.is_dir()
 
@@ -262,19 +256,46 @@ def test_a_curve_ends_at_the_share_of_positives(zoo: Path) -> None:
     assert curve["Precision"].iloc[-1] == pytest.approx(support / 12)
 
 
-def test_training_shows_the_history_or_says_that_there_is_none(zoo: Path) -> None:
+def charts_shown(shown: AppTest) -> int:
+    return len(shown.get("plotly_chart"))
+
+
+def test_training_is_offered_only_with_a_history(zoo: Path) -> None:
     shown = view(page(), "Training")
     assert "2 epochs in 2 minutes" in text(shown)
+    assert charts_shown(shown) == 2
     shown.selectbox(key="models_one").set_value("class-prior").run()
-    assert "has no training history" in text(shown)
+    assert not shown.exception
+    assert shown.segmented_control(key="models_view").options == ["Can it be trusted?", "Card"]
     (zoo / "landcover-cnn" / "history.csv").write_bytes(b"\xff\x00")
     shown.selectbox(key="models_one").set_value("landcover-cnn").run()
     assert not shown.exception
-    assert "has no training history" in text(shown)
+    assert "Training" not in shown.segmented_control(key="models_view").options
+
+
+def test_training_without_validation_has_no_empty_chart(zoo: Path) -> None:
+    (zoo / "landcover-cnn" / "history.csv").write_text(
+        "epoch,train_loss,val_loss,val_macro_ap,val_micro_ap,seconds\n1,0.5,,,,60\n2,0.25,,,,60\n"
+    )
+    shown = view(page(), "Training")
+    assert "so there are no validation metrics" in text(shown)
+    assert charts_shown(shown) == 1
+
+
+def test_the_address_of_a_view_opens_its_section(zoo: Path) -> None:
+    assert zoo.is_dir()
+    shown = view(page(), "Reliability")
+    again = AppTest.from_file(PAGE, default_timeout=60)
+    for key in ("app_page", "app_shown"):
+        again.session_state[key] = shown.session_state[key]
+    again.run()
+    assert again.segmented_control(key="models_section").value == "Probabilities"
+    assert again.segmented_control(key="models_view").value == "Reliability"
+    assert len(again.segmented_control(key="models_section").options) <= 6
 
 
 def test_two_models_side_by_side(zoo: Path) -> None:
-    shown = page()
+    shown = section(page(), "Two models")
     shown.selectbox(key="models_a").set_value("band-statistics").run()
     shown.selectbox(key="models_b").set_value("class-prior").run()
     assert not shown.exception
@@ -291,7 +312,7 @@ def test_two_models_side_by_side(zoo: Path) -> None:
 
 
 def test_a_model_compared_with_itself_does_not_differ(zoo: Path) -> None:
-    shown = page()
+    shown = section(page(), "Two models")
     for key in ("models_a", "models_b"):
         shown.selectbox(key=key).set_value("band-statistics").run()
     assert not shown.exception
@@ -303,7 +324,7 @@ def test_a_model_compared_with_itself_does_not_differ(zoo: Path) -> None:
 
 
 def test_two_models_are_compared_as_by_the_library(zoo: Path) -> None:
-    shown = page()
+    shown = section(page(), "Two models")
     shown.selectbox(key="models_a").set_value("band-statistics").run()
     shown.selectbox(key="models_b").set_value("class-prior").run()
     shown.segmented_control(key="models_pair_unit").set_value("Places (blocks of 12 km)").run()
@@ -345,7 +366,8 @@ def test_a_baseline_measured_beside_a_model_needs_no_report_of_its_own(zoo: Path
         shutil.rmtree(zoo / name / "evaluation")
     shown = page()
     assert len(shown.dataframe[0].value) == 3
-    assert "Two models with a report on this split are needed" in text(shown)
+    said = text(section(shown, "Two models"))
+    assert "Two models with a report on this split are needed" in said
 
 
 @pytest.mark.parametrize("suffix", ["json", "parquet"])
@@ -360,7 +382,8 @@ def test_a_damaged_card_leaves_the_others(zoo: Path) -> None:
     (zoo / "class-prior" / "card.json").write_text("{")
     shown = page()
     assert "'class-prior' cannot be used" in shown.error[0].value
-    assert "Class prior" not in list(shown.selectbox(key="models_one").options)
+    offered = view(shown, "Classes").selectbox(key="models_one").options
+    assert "Class prior" not in list(offered)
 
 
 def test_a_report_of_other_weights_is_reported(zoo: Path) -> None:
@@ -411,9 +434,10 @@ def test_an_empty_registry_is_one_sentence(tmp_path: Path) -> None:
 
 def test_the_files_to_download_hold_numbers(zoo: Path) -> None:
     shown = page()
-    assert {"models_csv_models", "models_csv_classes-landcover-cnn"} <= {
-        button.key for button in shown.get("download_button")
-    }
+    assert "models_csv_models" in {button.key for button in shown.get("download_button")}
+    view(shown, "Classes")
+    keys = {button.key for button in shown.get("download_button")}
+    assert "models_csv_classes-landcover-cnn" in keys
     table = pd.DataFrame(data.class_table(report(zoo)))
     assert pd.api.types.is_numeric_dtype(table["AP"])
 
@@ -643,15 +667,16 @@ def exclusive(zoo: Path) -> Path:
 
 
 def test_classes_that_exclude_each_other_have_one_confusion_matrix(exclusive: Path) -> None:
-    shown = page()
+    shown = view(page(), "Classes")
     shown.selectbox(key="models_split").set_value(("eurosat", "test")).run()
     assert not shown.exception
     assert shown.selectbox(key="models_one").options == ["Pictures"]
-    options = shown.segmented_control(key="models_view").options
-    assert "Thresholds" not in options
-    for option in options:
-        view(shown, option)
+    options = []
+    for option in each_view(shown):
+        options.append(option)
         assert not shown.error, option
+    assert "Confusion" in options
+    assert "Thresholds" not in options
     view(shown, "Confusion")
     table = next(f.value for f in shown.dataframe if "actual" in f.value.columns)
     counts = table.drop(columns="actual").to_numpy()
@@ -659,16 +684,18 @@ def test_classes_that_exclude_each_other_have_one_confusion_matrix(exclusive: Pa
     figures = read_report(exclusive, "eurosat", "test").metrics
     assert np.trace(counts) / counts.sum() == pytest.approx(figures.accuracy)
     assert f"accuracy {figures.accuracy:.3f} [" in text(shown)
+    assert "has no report on this split" not in text(shown)
+    section(shown, "All models")
     assert "(best accuracy): **Pictures**" in text(shown)
     assert list(shown.dataframe[0].value.columns)[1] == "Accuracy"
-    assert "has no report on this split" not in text(shown)
 
 
 def test_state_of_one_split_does_not_break_another(exclusive: Path) -> None:
-    shown = view(page(), "Thresholds")
+    shown = page()
     shown.selectbox(key="models_sort_several").set_value("hamming_loss").run()
-    shown.selectbox(key="models_split").set_value(("eurosat", "test")).run()
+    view(shown, "Thresholds").selectbox(key="models_split").set_value(("eurosat", "test")).run()
     assert not shown.exception
+    section(shown, "All models")
     view(shown, "Precision and recall")
     shown.selectbox(key="models_curve").set_value("Forest").run()
     shown.selectbox(key="models_split").set_value(SPLIT).run()

@@ -21,7 +21,7 @@ from landcover.trust.bench import records
 from landcover.trust.bench.records import Rate
 from pages.parts.models import faithfulness as models_faithful
 from pages.parts.models import trust
-from tests.support import tiny, verdict_file
+from tests.support import models_view, tiny, verdict_file
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
 NAME = "landcover-cnn"
@@ -83,8 +83,8 @@ def shipped_page(view: str) -> AppTest:
     shown = AppTest.from_file(PAGE, default_timeout=60)
     shown.session_state["app_page"] = "by itself"
     shown.run()
-    shown.selectbox(key="models_one").set_value(registry.DEFAULT_MODEL)
-    shown.segmented_control(key="models_view").set_value(view).run()
+    models_view.view(shown, view)
+    shown.selectbox(key="models_one").set_value(registry.DEFAULT_MODEL).run()
     assert not shown.exception
     assert not shown.error
     return shown

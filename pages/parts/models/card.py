@@ -142,8 +142,13 @@ def training(entry: data.Entry) -> None:
     seconds = float(table["seconds"].sum()) if "seconds" in table else None
     spent = f" in {seconds / 60:.0f} minutes" if seconds else ""
     st.caption(
-        f"{len(table)} epochs{spent}. The validation metrics are those of the averaged weights, "
-        "which are the ones that are kept, when trained on the training split alone."
+        f"{len(table)} epochs{spent}. "
+        + (
+            "The validation metrics are those of the averaged weights, which are the ones that are "
+            "kept, when trained on the training split alone."
+            if _measured(table, "val_loss")
+            else "Trained on training and validation patches, so there are no validation metrics."
+        )
     )
     losses = (("train_loss", "training, augmented"), ("val_loss", "validation"))
     metrics = (
@@ -151,22 +156,28 @@ def training(entry: data.Entry) -> None:
         ("val_micro_ap", "micro AP"),
         ("val_accuracy", "accuracy"),
     )
-    left, right = st.columns(2)
-    with left:
-        figure = _lines(table, losses, "Loss (cross-entropy)")
-        show.draw(figure, "loss", "Training and validation loss by epoch")
-    with right:
-        figure = _lines(table, metrics, "Validation metrics")
-        show.draw(figure, "validation", "Validation metrics by epoch")
+    charts = (
+        (losses, "Loss (cross-entropy)", "loss", "Training and validation loss by epoch"),
+        (metrics, "Validation metrics", "validation", "Validation metrics by epoch"),
+    )
+    # A model that is fitted to all labelled patches has no validation metrics.
+    drawn = [chart for chart in charts if any(_measured(table, column) for column, _ in chart[0])]
+    for place, (columns, title, name, alt) in zip(st.columns(len(drawn)), drawn, strict=True):
+        with place:
+            show.draw(_lines(table, columns, title), name, alt)
     with st.expander("Show as a table"):
         show.numbers(table, f"history-{entry.name}", "Training history, one row per epoch")
     show.download(table, f"history-{entry.name}")
 
 
+def _measured(table: pd.DataFrame, column: str) -> bool:
+    return column in table and bool(table[column].notna().any())
+
+
 def _lines(table: pd.DataFrame, columns: Sequence[tuple[str, str]], title: str) -> go.Figure:
     figure = go.Figure()
     for k, (column, name) in enumerate(columns):
-        if column not in table:
+        if not _measured(table, column):
             continue
         there = table[table[column].notna()]
         style = show.style(k)
