@@ -14,7 +14,7 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray
 from landcover.io.fill import CUSTOMARY, equal_in_all_bands, find_fill_values, is_fill
 from landcover.io.guard import FILE
-from landcover.io.level import CIRRUS, is_empty, level_of_pixels
+from landcover.io.level import CIRRUS, PIXELS_OF_1C, is_empty, level_of_pixels
 from landcover.io.regrid import Raw
 from landcover.io.sampling import SAMPLE_PIXELS
 from landcover.io.scale_by_content import (
@@ -226,7 +226,7 @@ def _with_level(
         bands = tuple(name for name in bands if name != "B10")
         notes += ("B10 was left out, which Level-2A does not have",)
     if stated.facts.level is None and level == "L1C" and "B10" not in bands:
-        notes += ("recognised as Level-1C: B01 has scattered light, B09 absorbs water vapour",)
+        notes += (PIXELS_OF_1C,)
     return replace(found, bands=bands, level=level, notes=notes)
 
 

@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from landcover.core.raster import FloatArray
 
-__all__ = ["CIRRUS", "CLEAR", "HAZE", "LIT", "VAPOUR", "is_empty", "level_of_pixels"]
+__all__ = [
+    "CIRRUS",
+    "CLEAR",
+    "HAZE",
+    "LIT",
+    "PIXELS_OF_1C",
+    "VAPOUR",
+    "is_empty",
+    "level_of_pixels",
+]
 
 LIT: Final = 0.1
 """Only pixels that are brighter in B8A show how much water vapour absorbs in B09."""
@@ -25,6 +34,10 @@ the lowest of B02, B03 and B04 by 0.030 to 0.105 in six real scenes. Of the BigE
 with B09 / B8A below ``VAPOUR`` none reaches this."""
 CIRRUS: Final = 0.05
 """Largest median of B10: 0.001 in six real scenes, without high clouds."""
+PIXELS_OF_1C: Final = (
+    "recognised as Level-1C by its pixels, because the air brightens B01 and darkens B09"
+)
+"""Note on a file that does not state its level."""
 _LIT_SHARE: Final = 0.05
 
 

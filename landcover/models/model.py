@@ -21,6 +21,7 @@ from landcover.core.raster import FloatArray, Raster
 from landcover.core.schema import Schema
 from landcover.decide import calibration
 from landcover.decide.conformal import Certainty, certainty
+from landcover.io.level import PIXELS_OF_1C
 from landcover.models.card import LEVELS, RGB, WEIGHTS_FILE, Card, read_card
 from landcover.models.devices import pick_device
 from landcover.models.inference import Scorer
@@ -123,9 +124,11 @@ class Model:
             wants = _WANTS_PICTURE if card.level == RGB else _WANTS_PATCH
             raise ModelMismatch(wants.format(title=card.title))
         if patch.provenance.level != card.level:
+            found = next((note for note in patch.provenance.notes if note == PIXELS_OF_1C), "")
             raise ModelMismatch(
-                f"{card.title} was made for {card.level} (surface reflectance), "
-                f"and this is {patch.provenance.level}: use a Level-2A product of the same scene."
+                f"{card.title} was made for {card.level} (surface reflectance), and this is "
+                f"{patch.level}{f', {found}' if found else ''}: use the Level-2A product of the "
+                "same scene, or make one with ESA's Sen2Cor."
             )
         if missing := [band for band in card.bands if band not in patch.bands]:
             raise ModelMismatch(

@@ -18,6 +18,7 @@ from landcover.core.errors import BadInput
 from landcover.core.window import Cut, Window
 from landcover.io.band_files import read_native
 from landcover.io.content import Stated, content_of
+from landcover.io.level import PIXELS_OF_1C
 from landcover.io.regrid import Raw
 from landcover.io.samples import NAMES
 from landcover.io.scaling import PERCENT, PLAIN, SIXTEEN_BITS, UNITY
@@ -230,7 +231,7 @@ def test_level_1c_is_recognised_with_and_without_its_band_b10() -> None:
     twelve = read_stack(tif(np.delete(numbers, 10, axis=0)), "a.tif")
     assert twelve.bands == BAND_NAMES
     assert twelve.level == "L1C"
-    assert any("recognised as Level-1C" in note for note in twelve.provenance.notes)
+    assert PIXELS_OF_1C in twelve.provenance.notes
 
 
 @pytest.mark.parametrize("value", [0, 1, 65535])

@@ -21,6 +21,7 @@ from landcover.core.errors import BadInput, CorruptModel, ModelMismatch, Unknown
 from landcover.core.raster import Provenance
 from landcover.decide import conformal
 from landcover.io.images import picture_of
+from landcover.io.level import PIXELS_OF_1C
 from landcover.models import registry
 from landcover.models.card import CARD_FILE, WEIGHTS_FILE, parse_card, read_card
 from landcover.models.model import load_model, save_model, weights_bytes
@@ -339,3 +340,15 @@ def test_the_default_model_keeps_its_size_limits() -> None:
     assert sum(p.numel() for p in model.net.parameters()) <= 5_000_000
     assert (folder / WEIGHTS_FILE).stat().st_size < 10_000_000
     assert torch.is_tensor(model.scores(torch.zeros(1, 12, 120, 120)))
+
+
+def test_a_file_of_level_1c_that_does_not_state_it_is_refused_with_the_reason() -> None:
+    model = tiny.tiny_model()
+    found = Provenance(source="t", level="L1C", notes=("another note", PIXELS_OF_1C))
+    with pytest.raises(ModelMismatch) as caught:
+        model.predict(tiny.random_patch(provenance=found))
+    assert str(caught.value) == (
+        f"{model.card.title} was made for L2A (surface reflectance), and this is L1C, recognised "
+        "as Level-1C by its pixels, because the air brightens B01 and darkens B09: use the "
+        "Level-2A product of the same scene, or make one with ESA's Sen2Cor."
+    )
