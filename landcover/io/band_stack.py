@@ -106,6 +106,7 @@ def read_scene(scene: Scene, cut: Cut | None = None) -> Raster:
     bands = {name: _band(scene, name) for name in L1C_BAND_NAMES if name in scene.files}
     target = _target(scene.name, list(bands.values()))
     part, left = _part(scene, bands, target, cut)
+    inside = left if isinstance(left, Cut) else None
     kind = np.result_type(*(band.kind for band in bands.values()))
     with named(scene.name):
         check_size(part[3], part[2], len(bands), kind.itemsize)
@@ -116,7 +117,10 @@ def read_scene(scene: Scene, cut: Cut | None = None) -> Raster:
         valid &= here
     numbers[:, ~valid] = 0
     window = _window(target).part(*part)
-    raster = read_stack(_stack(scene, bands, window, numbers), scene.name, left)
+    raster = read_stack(_stack(scene, bands, window, numbers), scene.name, inside)
+    if isinstance(left, Window):
+        ((row, col),) = raster.extent.pixels_of([left.west], [left.north])
+        raster = raster.window(round(row), round(col), left.width)
     repeated = any(band.place != target.place for band in bands.values())
     return _with_classes(_described(raster, repeated=repeated), scene)
 
@@ -201,8 +205,8 @@ def _window(band: _Band) -> Window:
 
 def _part(
     scene: Scene, bands: Mapping[str, _Band], target: _Band, cut: Cut | None
-) -> tuple[Part, Cut | None]:
-    """The part of the target to read, and what is to be cut out of that part."""
+) -> tuple[Part, Cut | Window | None]:
+    """The part of the target to read, and what is to be cut out of it, if not everything."""
     rows, cols = target.shape
     samples = rows * cols * len(bands)
     decided = scene.scaling is not None or samples > MAX_SAMPLED
@@ -219,7 +223,7 @@ def _part(
             return (row, col, cut.size, cut.size), replace(cut, place=None, corner=(0, 0))
         row, col = cut.corner_in((finer.height, finer.width), where=finer, step=ALIGNMENT)
         window = finer.part(row, col, cut.size, cut.size)
-        return needed(where, window), Cut(size=cut.size, place=window.centre)
+        return needed(where, window), window
 
 
 def _pixels(

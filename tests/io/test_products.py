@@ -351,3 +351,20 @@ def test_unpacking_a_zip_is_limited_in_total(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"^'B01.tif' is not a raster that can be read here"):
         sources.read_upload([("a.zip", packed.getvalue())])
     assert not (tmp_path.parent / "etc").exists()
+
+
+@pytest.mark.parametrize("corner", [None, (0, 0), (606, 1201)])
+def test_a_window_of_large_files_with_coarse_pixels(
+    tmp_path: Path, corner: tuple[int, int] | None
+) -> None:
+    side = 3000
+    rows, cols = np.mgrid[0:side, 0:side].astype(np.uint16)
+    for band, numbers in (("B02", rows), ("B03", cols), ("B04", rows // 2 + 100)):
+        path = tmp_path / f"2017-06-13_{band}_20m.tif"
+        write_raster(path, numbers + np.uint16(1), AUSTRIA.crs, (*CORNER, 20))
+    window = sources.read(tmp_path, Cut(size=120, corner=corner))
+    row, col = corner or (2940, 2940)
+    assert window.transform == (10, 0, CORNER[0] + col * 10, 0, -10, CORNER[1] - row * 10)
+    expected = np.mgrid[row : row + 120, col : col + 120] // 2 + 1
+    np.testing.assert_array_equal(np.round(window.data[:2] * 1e4), expected)
+    assert window.provenance.native_pixel_m == 20
