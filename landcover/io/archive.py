@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +20,7 @@ from typing import IO, Final
 from landcover.core.errors import BadInput
 from landcover.io.guard import FILE, JP2_MAGIC, MAX_FILE_BYTES, head_of, named, shown
 from landcover.io.jp2_probe import probed, unpacked
-from landcover.io.layouts.tree import Listing, RasterSource
+from landcover.io.layouts.tree import Held, Listing, Rasters, RasterSource
 
 __all__ = ["COMPRESSIONS", "MAX_MEMBERS", "MAX_UNPACKED", "ZIP_ERRORS", "Zip", "is_zip"]
 
@@ -90,24 +90,44 @@ class Zip:
 
     @contextmanager
     def raster(self, file: str) -> Iterator[RasterSource]:
-        """As :meth:`landcover.io.layouts.tree.Tree.raster`.
+        """As :meth:`landcover.io.layouts.tree.Rasters.raster`.
 
         A JPEG 2000 file is unpacked to a temporary file. If the zip is an upload, another process
         tries to open it first.
         """
+        found: RasterSource
         with ExitStack() as until_read:
             with self._opened(file, MAX_FILE_BYTES) as member:
                 first = next(member, b"")
                 pieces = chain((first,), member)
-                found: RasterSource
                 if not first.startswith(JP2_MAGIC):
                     found = b"".join(pieces)
                 elif isinstance(self.source, Path):
                     found = until_read.enter_context(unpacked(pieces))
                 else:
-                    with named(file):
-                        found = until_read.enter_context(probed(pieces))
+                    found = until_read.enter_context(probed({file: pieces}))[file]
             yield found
+
+    @contextmanager
+    def together(self, files: Collection[str]) -> Iterator[Rasters]:
+        """As :meth:`landcover.io.layouts.tree.Tree.together`.
+
+        Files of a zip on the user's own disk are unpacked one at a time, as they are read.
+        """
+        if isinstance(self.source, Path):
+            yield self
+            return
+        jp2 = {file: self._bytes(file) for file in files if self._is_jp2(file)}
+        with probed(jp2) as found:
+            yield Held(found, self)
+
+    def _is_jp2(self, file: str) -> bool:
+        with self._opened(file, MAX_FILE_BYTES) as member:
+            return next(member, b"").startswith(JP2_MAGIC)
+
+    def _bytes(self, file: str) -> Iterator[bytes]:
+        with self._opened(file, MAX_FILE_BYTES) as member:
+            yield from member
 
     @cached_property
     def _members(self) -> Mapping[str, str]:

@@ -211,8 +211,8 @@ def test_opening_an_uploaded_jpeg_2000_file_is_stopped_after_a_time(tmp_path: Pa
     upload = [(stack.name, stack.read_bytes())]
     assert_same_pixels(sources.read_upload(upload), sources.read(stack))
     with (
-        pytest.raises(BadInput, match=r"^<file> could not be opened within 0.001 seconds"),
-        probed([stack.read_bytes()], limit_s=0.001),
+        pytest.raises(BadInput, match=r"^'a.jp2' could not be opened within 0.001 seconds"),
+        probed({"a.jp2": [stack.read_bytes()]}, limit_s=0.001),
     ):
         pass
 

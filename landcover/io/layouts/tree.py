@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from landcover.core.errors import BadInput
-from landcover.io.guard import JP2_MAGIC, MAX_FILE_BYTES, named, read_file, shown
+from landcover.io.guard import JP2_MAGIC, MAX_FILE_BYTES, read_file, shown
 from landcover.io.jp2_probe import probed
 
-__all__ = ["Disk", "Listing", "RasterSource", "Tree", "Uploaded", "join", "name_of"]
+__all__ = [
+    "Disk",
+    "Held",
+    "Listing",
+    "RasterSource",
+    "Rasters",
+    "Tree",
+    "Uploaded",
+    "join",
+    "name_of",
+]
 
 RasterSource = Path | bytes
 """What :func:`landcover.io.guard.open_raster` opens."""
@@ -27,7 +37,19 @@ class Listing:
     folders: tuple[str, ...]
 
 
-class Tree(Protocol):
+class Rasters(Protocol):
+    """Raster files."""
+
+    def raster(self, file: str) -> AbstractContextManager[RasterSource]:
+        """Give a raster file to open, for as long as the context lasts.
+
+        Raises:
+            BadInput: there is no such file, it is too large, or cannot be read.
+        """
+        ...
+
+
+class Tree(Rasters, Protocol):
     """Files in folders; paths are relative to the first folder and use ``/``."""
 
     @property
@@ -59,11 +81,11 @@ class Tree(Protocol):
         """
         ...
 
-    def raster(self, file: str) -> AbstractContextManager[RasterSource]:
-        """Give a raster file to open, for as long as the context lasts.
+    def together(self, files: Collection[str]) -> AbstractContextManager[Rasters]:
+        """Give several raster files to open, so that what is slow is done once for all.
 
         Raises:
-            BadInput: there is no such file, it is too large, or cannot be read.
+            BadInput: as for :meth:`raster`.
         """
         ...
 
@@ -118,8 +140,14 @@ class Disk:
 
     @contextmanager
     def raster(self, file: str) -> Iterator[RasterSource]:
-        """As :meth:`Tree.raster`: the path of the file."""
+        """As :meth:`Rasters.raster`: the path of the file."""
         yield self.path(file)
+
+    @contextmanager
+    def together(self, files: Collection[str]) -> Iterator[Rasters]:
+        """As :meth:`Tree.together`."""
+        del files
+        yield self
 
 
 @dataclass(frozen=True)
@@ -150,10 +178,40 @@ class Uploaded:
 
     @contextmanager
     def raster(self, file: str) -> Iterator[RasterSource]:
-        """As :meth:`Tree.raster`: the bytes of the file, or a copy of JPEG 2000 on disk."""
+        """As :meth:`Rasters.raster`: the bytes of the file, or a copy of JPEG 2000 on disk."""
         data = self.read(file, MAX_FILE_BYTES)
         if not data.startswith(JP2_MAGIC):
             yield data
             return
-        with named(file), probed([data]) as path:
-            yield path
+        with probed({file: [data]}) as found:
+            yield found[file]
+
+    @contextmanager
+    def together(self, files: Collection[str]) -> Iterator[Rasters]:
+        """As :meth:`Tree.together`: another process tries all JPEG 2000 files first."""
+        data = {file: self.read(file, MAX_FILE_BYTES) for file in files}
+        jp2 = {file: [one] for file, one in data.items() if one.startswith(JP2_MAGIC)}
+        with probed(jp2) as found:
+            yield Held(found, self)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Raster files of which some are unpacked for a while.
+
+    Attributes:
+        files: path of each unpacked file.
+        others: all other files.
+    """
+
+    files: Mapping[str, Path]
+    others: Rasters
+
+    @contextmanager
+    def raster(self, file: str) -> Iterator[RasterSource]:
+        """As :meth:`Rasters.raster`."""
+        if file in self.files:
+            yield self.files[file]
+        else:
+            with self.others.raster(file) as found:
+                yield found

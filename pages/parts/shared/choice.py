@@ -398,5 +398,5 @@ def show_choice() -> None:
     patch = patch_of(chosen)
     if patch is not None and patch.has_place:
         move_map(patch.centre, CLOSE_ZOOM)
-    elif chosen is None:
+    elif chosen is None or patch is not None:
         show_overview()
