@@ -18,8 +18,10 @@ from landcover.io.level import CIRRUS, PIXELS_OF_1C, is_empty, level_of_pixels
 from landcover.io.regrid import Raw
 from landcover.io.sampling import SAMPLE_PIXELS
 from landcover.io.scale_by_content import (
+    BRIGHTEST,
     DARKEST,
     HINT,
+    OFFSET_NUMBER,
     check_reflectance,
     recognise_scaling,
     wrapped,
@@ -37,11 +39,13 @@ from landcover.io.scaling import (
 )
 from landcover.io.stack_header import Facts
 
-__all__ = ["Content", "Stated", "content_of", "is_settled"]
+__all__ = ["Content", "Stated", "content_of", "settled_content"]
 
 _LARGEST: Final = 1e10
 """No form of reflectance has larger numbers, also if they wrapped around in 32 bits; floats such as
 -3.4e38 are fill values."""
+_ENOUGH: Final = 100_000
+"""Number of pixels that are enough for percentiles."""
 _ABOVE: Final = 10.0
 """A reflectance above this is a fill value, not a measurement."""
 
@@ -93,32 +97,40 @@ class Content:
             numbers = numbers[[bands.index(name) for name in self.bands]]
         valid = raw.valid & ~_gaps(numbers, self.fill_values)
         valid &= valid_numbers(numbers, shifted=self.scaling is SHIFTED)
-        low, high = ((end - self.scaling.offset) / self.scaling.scale for end in (DARKEST, _ABOVE))
         for pixels in numbers:
-            # NaN and infinities fail these comparisons too.
-            valid &= (pixels >= low) & (pixels <= high)
-            if self.scaling.scale < 1:
-                valid &= ~wrapped(pixels) | (numbers.dtype.kind == "f")
+            valid &= self._is_reflectance(pixels)
         return Raw(numbers, valid, raw.window)
 
+    def _is_reflectance(self, pixels: npt.NDArray[Any]) -> BoolArray:
+        """Which pixels ``(y, x)`` of one band can be reflectance."""
+        scale, offset = self.scaling.scale, self.scaling.offset
+        low, high = (DARKEST - offset) / scale, (_ABOVE - offset) / scale
+        # NaN and infinities fail these comparisons too.
+        found: BoolArray = (pixels >= low) & (pixels <= high)
+        first = 2**16 - OFFSET_NUMBER
+        if first * scale + offset > BRIGHTEST and (pixels >= first).any():
+            found &= ~wrapped(pixels)
+        return found
 
-def is_settled(raw: Raw, stated: Stated) -> bool:
-    """Whether a part of a file needs no sample of the rest to be read like the rest.
+
+def settled_content(raw: Raw, stated: Stated) -> Content | None:
+    """How a part of a file is read, if it needs no sample of the rest to be read like the rest.
 
     This is so if integers are digital numbers by the file's statement or, without one, by their
-    range, and no pixel looks like a fill value.
+    range, and no pixel looks like a fill value. None if a sample must decide.
     """
     if raw.numbers.dtype.kind == "f" or stated.offset_open:
-        return False
+        return None
+    if "B10" in stated.bands and stated.facts.level is None:
+        return None
     if equal_in_all_bands(raw.numbers, raw.valid).any():
-        return False
+        return None
     try:
-        content = content_of(raw, stated)
+        found = content_of(raw, stated)
     except BadInput:
-        return False
-    open_level = "B10" in stated.bands and stated.facts.level is None
-    usual = content.scaling is (stated.scaling or PLAIN) and not open_level
-    return usual and bool(content.mask(raw, stated.bands).valid.any())
+        return None
+    usual = found.scaling is (stated.scaling or PLAIN)
+    return found if usual and found.mask(raw, stated.bands).valid.any() else None
 
 
 def content_of(sample: Raw, stated: Stated) -> Content:
@@ -132,8 +144,10 @@ def content_of(sample: Raw, stated: Stated) -> Content:
     numbers = sample.numbers[[stated.bands.index(name) for name in kept]]
     fill_values = find_fill_values(numbers, sample.valid)
     valid = sample.valid & ~_gaps(numbers, fill_values) & valid_numbers(numbers)
-    valid &= (np.abs(numbers.astype(np.float64)) <= _LARGEST).all(axis=0)
+    for band in numbers:
+        valid &= (band >= -_LARGEST) & (band <= _LARGEST)
     pixels = numbers[:, valid]
+    pixels = pixels[:, :: max(1, pixels.shape[1] // _ENOUGH)]
     if not pixels.size:
         _check_some_number(numbers, sample.valid)
         scaling = stated.scaling or (UNITY if numbers.dtype.kind == "f" else PLAIN)

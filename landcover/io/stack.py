@@ -16,7 +16,7 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, Provenance, Raster
 from landcover.core.window import Cut, Window
 from landcover.io.band_order import BandOrder, order_of
-from landcover.io.content import Content, Stated, content_of, is_settled
+from landcover.io.content import Content, Stated, content_of, settled_content
 from landcover.io.guard import (
     FILE,
     Part,
@@ -167,8 +167,8 @@ def _content(file: RasterFile, stack: _Stack, raw: Raw) -> Content:
     Raises:
         BadInput: the numbers cannot be reflectance, or no pixel has data.
     """
-    if is_settled(raw, stack.stated):
-        return content_of(raw, stack.stated)
+    if (settled := settled_content(raw, stack.stated)) is not None:
+        return settled
     shape = stack.window.height, stack.window.width
 
     def read(part: Part) -> Raw:

@@ -149,6 +149,13 @@ def test_a_few_pixels_that_wrapped_around_are_without_data() -> None:
     assert patch.valid.sum() == 120 * 120 - 9
 
 
+def test_bright_snow_in_16_bits_has_not_wrapped_around() -> None:
+    dn = np.minimum(digital_numbers("finland-snow") * 1.6, 9999)
+    stored = times(6.5535, "uint16")(np.round(dn))
+    assert ((stored > 64_600) & (stored < 65_535)).any()
+    assert read_stack(tif(stored), "a.tif").valid.all()
+
+
 REFUSED: dict[str, tuple[bytes, str]] = {
     "16 bits, interpolated": (
         tif(np.round((digital_numbers()[:, :, 1:] + 1.3 * digital_numbers()[:, :, :-1]) / 2.3 * 6.5535).astype("u2")),

@@ -33,7 +33,9 @@ from landcover.stac.local_catalog import LocalCatalogue
 from tests.support import large_stack
 from tests.support.bigearthnet_tree import v2_id, write_patch
 from tests.support.examples import examples
+from tests.support.real_numbers import digital_numbers, level_1c
 from tests.support.safe_tree import RESOLUTION, Safe, pixels, write_raster, write_safe
+from tests.support.stack_files import tif
 
 ALWAYS = (datetime(2015, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 WORLD = (-180.0, -90.0, 180.0, 90.0)
@@ -538,6 +540,17 @@ def test_the_offset_of_a_stack(
     assert facts["landcover:offset"] == offset
     assert words in facts["landcover:offset_from"]
     assert facts.get("s2:processing_baseline") == tags.get("PROCESSING_BASELINE")
+
+
+def test_the_pixels_of_thirteen_bands_decide_on_the_level(tmp_path: Path) -> None:
+    numbers = digital_numbers()
+    folder = tmp_path / "in"
+    folder.mkdir()
+    padded = np.insert(numbers, 10, 0, axis=0)
+    (folder / "2020-01-23_padded.tif").write_bytes(tif(padded))
+    (folder / "2020-01-23_top.tif").write_bytes(tif(level_1c(numbers)))
+    result = build(folder, tmp_path / "c.parquet")
+    assert (result.layouts, result.l1c) == ({"stack": 2}, 1)
 
 
 def test_the_dates_of_a_stack(tmp_path: Path) -> None:
