@@ -98,6 +98,23 @@ def test_uploaded_stack_gives_the_sample_s_own_answer(page: Page, app: str, tmp_
     expect(page.locator("ul.landcover-verdict b")).to_have_text(own)
 
 
+def test_several_files_are_results_to_switch_between(page: Page, app: str, tmp_path: Path) -> None:
+    steps.open_app(page, app)
+    first = steps.write_stack(tmp_path / "first.tif", read_sample("austria-fields"))
+    second = steps.write_stack(tmp_path / "second.tif", read_sample("finland-lake"))
+    (broken := tmp_path / "broken.tif").write_bytes(b"II*\0nonsense")
+    steps.upload(page, first, second, broken)
+    expect(page.get_by_role("heading", name="first.tif")).to_be_visible()
+    expect(page.get_by_text("'broken.tif' is damaged or truncated")).to_be_visible()
+    page.get_by_role("combobox", name="Land cover", exact=True).wait_for()
+    steps.choose(page, "Show one of 2 uploaded images", "second")
+    expect(page.get_by_role("heading", name="second.tif")).to_be_visible()
+    expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible()
+    expect(page.get_by_text("'broken.tif' is damaged or truncated")).to_be_visible()
+    assert "file=second.tif" in page.url
+    assert "%25" not in page.url
+
+
 def test_larger_picture_lets_the_user_choose_a_window(page: Page, app: str, tmp_path: Path) -> None:
     steps.open_app(page, app)
     large = steps.write_stack(tmp_path / "large.tif", read_sample("austria-fields"), (3, 2))

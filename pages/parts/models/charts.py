@@ -136,9 +136,9 @@ def pick(
             format_func=show,
             key=key,
             on_change=url_state.take,
-            args=(key, field, text),
+            args=(key, field, text, options),
         )
-        return options[index] if chosen is None else chosen
+        return chosen if chosen in options else options[index]
     if st.session_state.get(key) not in (None, *options):
         # Set it instead of deleting it, or the browser would keep showing the old value.
         st.session_state[key] = options[index]

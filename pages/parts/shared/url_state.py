@@ -151,15 +151,22 @@ def offered(field: str, options: Sequence[Option], text: Callable[[Option], str]
     return [by_text[one] for one in wanted if one in by_text]
 
 
-def take(key: str, field: str, text: Callable[[Any], str] = str) -> None:
+def take(
+    key: str,
+    field: str,
+    text: Callable[[Any], str] = str,
+    options: Sequence[Any] | None = None,
+) -> None:
     """Keep the value of a widget that the user has changed; the widget's ``on_change``.
 
     Args:
         key: key of the widget.
         field: field of :class:`~pages.parts.shared.links.Link` that the widget shows.
         text: text of an option in the address.
+        options: what the widget offers, None if its value needs no check. Streamlit compares the
+            labels of options, and passes a label on that changed in the meantime.
     """
-    if changed(key):
+    if changed(key) and (options is None or st.session_state[key] in options):
         keep(field, st.session_state[key], text)
 
 
