@@ -41,6 +41,7 @@ def _of_patch(patch: Raster, found: Result) -> dict[str, str]:
         "Bands": f"{' '.join(patch.bands)}, order taken from: {source.band_order}",
         "Missing bands": ", ".join(source.missing_bands) or "none",
         "Resampling": source.resampling,
+        "Reflected pixels": f"{source.padded_fraction:.0%}",
         "Cloud and shadow here": _share(found.quality.cloud_fraction),
         "Contrast of the views": "reflectance from black to white: "
         + "; ".join(f"{v.name} {v.low:g} to {v.high:g}" for v in COMPOSITES)
