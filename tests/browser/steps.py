@@ -19,7 +19,8 @@ def open_app(page: Page, url: str) -> FrameLocator:
     """Open the app and wait until the map with its background is drawn."""
     page.goto(url)
     frame = page.frame_locator(MAP_FRAME)
-    expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible()
+    # A server that has just started imports the app first, which takes long on a busy computer.
+    expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible(timeout=90_000)
     # The last part of the page: after it, nothing moves any more.
     expect(heading(page, "Six real places")).to_be_visible()
     settle(page, frame)
