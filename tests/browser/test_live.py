@@ -17,6 +17,7 @@ from tests.live.range_server import RangeServer
 
 pytestmark = pytest.mark.data
 FETCH = "Fetch the best image"
+FETCH_MS = 120_000
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_a_link_to_an_image_is_fetched_again(
     steps.open_app(page, live_app)
     ask(page, archive, "gap", "2020/01/01", "2022/12/31")
     page.get_by_role("button", name=FETCH).click()
-    expect(steps.verdict(page)).to_contain_text("%")
+    expect(steps.verdict(page)).to_contain_text("%", timeout=FETCH_MS)
     expect(page).to_have_url(re.compile(r"at=.*&catalogue=earth-search&scene=S2.*&date=20"))
     place = archive.places["gap"]
     expect(page).to_have_title(re.compile(rf"^{place.lat:.2f}.*20\d\d · Classify · Land cover$"))
@@ -76,15 +77,15 @@ def test_a_link_to_an_image_is_fetched_again(
     live.fault("*", Fault(kind="status", status=404))
     other = context.new_page()
     other.goto(page.url)
-    expect(other.get_by_role("alert").first).to_be_visible()
+    expect(other.get_by_role("alert").first).to_be_visible(timeout=FETCH_MS)
     live.reset()
     other.get_by_role("button", name="Fetch the image again").click()
-    expect(steps.verdict(other)).to_contain_text("%")
+    expect(steps.verdict(other)).to_contain_text("%", timeout=FETCH_MS)
     expect(other.locator("ul.landcover-verdict b")).to_have_text(found)
     expect(other).to_have_url(page.url)
     other.close()
     page.reload()
-    expect(page.locator("ul.landcover-verdict b")).to_have_text(found)
+    expect(page.locator("ul.landcover-verdict b")).to_have_text(found, timeout=FETCH_MS)
 
 
 def test_a_hanging_archive_can_be_cancelled(
