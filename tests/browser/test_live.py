@@ -63,7 +63,7 @@ def test_fetches_classifies_and_shows_another_date(
     expect(page.get_by_role("button", name=f"Show {day}")).to_be_visible()
 
 
-def test_a_link_to_an_image_is_fetched_again(
+def test_a_second_tab_shows_the_image_of_a_link_without_the_archive(
     page: Page, context: BrowserContext, live_app: str, archive: Archive, live: RangeServer
 ) -> None:
     steps.open_app(page, live_app)
@@ -77,9 +77,6 @@ def test_a_link_to_an_image_is_fetched_again(
     live.fault("*", Fault(kind="status", status=404))
     other = context.new_page()
     other.goto(page.url)
-    expect(other.get_by_role("alert").first).to_be_visible(timeout=FETCH_MS)
-    live.reset()
-    other.get_by_role("button", name="Fetch the image again").click()
     expect(steps.verdict(other)).to_contain_text("%", timeout=FETCH_MS)
     expect(other.locator("ul.landcover-verdict b")).to_have_text(found)
     expect(other).to_have_url(page.url)
