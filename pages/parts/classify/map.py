@@ -102,7 +102,9 @@ STYLE: Final = """<style>
   height: 4px; border-radius: 50%; background: var(--lc-control);
   border: 1.5px solid var(--lc-ink); }
 .lc-online .leaflet-lc-lines-pane, .lc-on-streets .leaflet-lc-labels-pane { display: none; }
-.leaflet-tooltip { white-space: normal; width: max-content; max-width: 240px; }
+.leaflet-container .leaflet-tooltip { white-space: normal; width: max-content;
+  max-width: 240px; font-size: 12px; }
+.leaflet-container[style*="crosshair"] .leaflet-tooltip { display: none; }
 .leaflet-image-layer { image-rendering: pixelated; }
 path.leaflet-interactive:focus { outline: none; }
 </style>"""
