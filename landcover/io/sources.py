@@ -16,7 +16,7 @@ from landcover.core.errors import BadInput
 from landcover.core.place import parse_place
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
-from landcover.io import samples, search
+from landcover.io import gazetteer, samples, search
 from landcover.io.guard import FILE, named, open_raster, shown
 from landcover.io.images import LEVEL, is_picture, read_picture
 from landcover.io.layouts.band_set import band_file
@@ -178,7 +178,17 @@ def read(source: str | Path, window: Cut | None = None) -> Raster:
     hint = f"did you mean '{near[0]}'? " if near else ""
     raise BadInput(
         f"There is no file, folder or sample '{shown(text)}': {hint}"
-        f"The samples are {', '.join(samples.NAMES)}; a place is written LAT,LON."
+        f"The samples are {', '.join(samples.NAMES)}; a place is written LAT,LON{_town(text)}."
+    )
+
+
+def _town(text: str) -> str:
+    """How to write the town that a text names, if it does and cannot be a path."""
+    if set(text) & set("./\\:"):
+        return ""
+    towns = gazetteer.search(text, limit=1)
+    return "".join(
+        f": {town.name}, {town.country} is {town.latitude},{town.longitude}" for town in towns
     )
 
 

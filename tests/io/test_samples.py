@@ -140,6 +140,8 @@ def _stack(reflectance: np.ndarray) -> bytes:
     [
         ("finland-lak", "did you mean 'finland-lake'"),
         ("/no/such/file.tif", "There is no file, folder or sample 'file.tif'"),
+        ("vienna", r"a place is written LAT,LON: Vienna, Austria is 48\.2085,16\.3721\.$"),
+        ("over the hills", r"a place is written LAT,LON\.$"),
         ("48.2,16.37", "No sample contains 48.20000"),
         ("95,16", "nowhere on Earth"),
         ("a\0b", "There is no file, folder or sample"),
