@@ -126,7 +126,7 @@ def _split(names: list[str]) -> data.Split | None:
         "Measured on",
         options,
         "models_split",
-        lambda option: f"{option[0]}, split {option[1]}",
+        lambda option: f"{data.title_of(option[0])}, split {option[1]}",
         field="split",
         text="/".join,
     )

@@ -20,18 +20,21 @@ from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.errors import Cancelled
 from landcover.core.progress import ignore
 from landcover.core.raster import Raster
+from landcover.datasets import album
+from landcover.evaluate.report_files import read_report
 from landcover.explain import band_attribution, explanation, what_if
 from landcover.explain.faithfulness import ratings
+from landcover.explain.neighbours import load as load_index
 from landcover.io import samples
 from landcover.io.images import picture_of
 from landcover.models import registry
 from landcover.models.model import Model
 from landcover.trust import shift_stability
 from pages.parts.explain import bands as bands_part
-from pages.parts.explain import choose, computation, maps, neighbours, what_if_controls
+from pages.parts.explain import choose, computation, maps, what_if_controls
 from pages.parts.explain import what_if as what_if_part
 from pages.parts.explain.computation import Failed, Request, Store, Subject
-from pages.parts.shared import choice, loaded_models, theme
+from pages.parts.shared import choice, loaded_models, patch_link, theme
 from tests.support.colour_pictures import pixels
 from tests.support.tiny import NAME, TinyNet, random_patch, result_of, tiny_folder, tiny_model
 
@@ -44,7 +47,7 @@ PATIENCE_S = 60
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A registry of two tiny models, with empty caches."""
     monkeypatch.setitem(nets.NETS, NAME, TinyNet)
-    monkeypatch.delenv(neighbours.VARIABLE, raising=False)
+    monkeypatch.delenv(patch_link.VARIABLE, raising=False)
     for name in ("one", "two"):
         tiny_folder(tmp_path / name, name=name, title=f"Net {name}")
     st.cache_resource.clear()
@@ -295,11 +298,28 @@ def test_indices_have_a_table_even_without_usable_pixels() -> None:
     assert bands_part.index_table(few).empty
 
 
-def test_pictures_of_training_patches_are_read_from_the_folder(tmp_path: Path) -> None:
+def test_pictures_of_training_patches_are_in_the_album_and_none_is_read_from_elsewhere(
+    tmp_path: Path,
+) -> None:
     st.cache_data.clear()
-    for name in ("../../etc", "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"):
-        assert neighbours.thumbnail(tmp_path, name) is None
+    assert patch_link.picture("../../etc", tmp_path) is None
+    known = (album.FOLDER / album.NAMES).read_text().split()
+    for name in (known[0], known[-1]):
+        assert patch_link.read(name, tmp_path) is None
+        small = album.picture(name)
+        assert small is not None
+        assert small.shape == (album.SIDE, album.SIDE, 3)
+        assert small.std() > 0
+        assert patch_link.picture(name, None) == theme.png(small, 4)
     st.cache_data.clear()
+
+
+def test_every_failure_and_neighbour_of_the_default_model_has_a_picture() -> None:
+    folder = registry.default().folder(registry.DEFAULT_MODEL)
+    index = load_index(folder, registry.default().card(registry.DEFAULT_MODEL).hash)
+    assert index is not None
+    shown = read_report(folder, "bigearthnet-v2", "test").predictions.ids
+    assert all(album.picture(name) is not None for name in (*index.ids, *shown))
 
 
 def requests(**changes: str) -> list[Request]:

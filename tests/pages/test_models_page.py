@@ -187,7 +187,7 @@ def test_accuracy_against_time_has_every_model(zoo: Path) -> None:
 
 def test_metrics_come_with_data_support_and_interval(zoo: Path) -> None:
     said = text(page())
-    assert "**12 patches** of `bigearthnet-v2`, split **test**" in said
+    assert "**12 patches** of BigEarthNet v2, split **test**" in said
     assert "In brackets: 95 % of 100 bootstrap resamples" in said
     assert "classes with at least 5 positives in this split: Pastures, Mixed forest" in said
     margin = report(zoo).metrics.baselines["class-prior"].margin["macro_ap"]
@@ -419,7 +419,7 @@ def test_several_splits_can_be_chosen(zoo: Path, dataset: Dataset) -> None:
     write_report(found, zoo / "class-prior")
     shown = page()
     box = shown.selectbox(key="models_split")
-    assert box.options == ["bigearthnet-v2, split test", "bigearthnet-v2, split validation"]
+    assert box.options == ["BigEarthNet v2, split test", "BigEarthNet v2, split validation"]
     box.set_value(("bigearthnet-v2", "validation")).run()
     assert not shown.exception
     assert len(shown.dataframe[0].value) == 1
@@ -563,7 +563,9 @@ def test_patches_are_shown_where_the_data_set_is(zoo: Path, dataset: Dataset) ->
     shown = view(page(), "Failures")
     assert not shown.get("image")
     root = dataset.records("test")[0].product.parents[1]
+    assert {button.label for button in shown.button} == {"Go to this place"}
     shown.text_input(key=failures.FOLDER).set_value(str(root)).run()
+    assert {button.label for button in shown.button} == {"Explain this patch"}
     assert not shown.exception
     assert len(shown.get("image")) == 6
     for other in (str(root / "nowhere"), "\0", "~nobody/here", "x" * 900):

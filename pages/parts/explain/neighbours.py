@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
-from landcover.core.bands import COMPOSITES
 from landcover.core.classes import BY_NAME
-from landcover.core.errors import LandcoverError
-from landcover.datasets.patch_names import load_from_disk
 from pages.parts.explain import computation
 from pages.parts.explain.computation import Failed, Request
-from pages.parts.shared import downloads, elements, theme
+from pages.parts.shared import downloads, elements, patch_link, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.explain.neighbours import Neighbour
     from landcover.trust.result import Result
 
-VARIABLE: Final = "LANDCOVER_DATA"
-"""Environment variable with the folder of the data set, or the folder above it."""
-FOLDER: Final = "explain_data"
-ABOVE: Final = "bigearthnet"
-
 
 @st.fragment
 def show(request: Request, result: Result) -> None:
-    """Show a sentence, a table, and images if the data set is on this computer."""
+    """Show a sentence, pictures with links, and a table."""
     elements.heading("Which training patches are similar?")
     piece = computation.store().get(request)
     if piece is None:
@@ -109,51 +100,29 @@ def _where(one: Neighbour) -> str:
     return " · ".join(filter(None, parts)) or "–"
 
 
-def root() -> Path | None:
-    """Return the folder of the data set from the user or the environment; None if not set."""
-    named = str(st.session_state.get(FOLDER) or os.environ.get(VARIABLE, "")).strip()
-    return Path(named).expanduser() if named else None
-
-
 def _pictures(found: Sequence[Neighbour]) -> None:
-    folder = root()
-    if folder is None:
-        return
-    shown = [(rank, picture) for rank, one in enumerate(found, start=1)
-             if (picture := thumbnail(folder, one.patch_id)) is not None]  # fmt: skip
-    if not shown:
-        st.caption("None of these patches is in the given folder of the data set.")
-        return
+    folder = patch_link.root()
     with st.container(key="explain_like_pictures"):
-        for (rank, picture), column in zip(shown, st.columns(len(found)), strict=False):
+        for (rank, one), column in zip(
+            enumerate(found, start=1), st.columns(len(found)), strict=True
+        ):
             with column:
-                elements.picture(picture, f"True colours of training patch {rank}")
-                one = found[rank - 1]
+                picture = patch_link.picture(one.patch_id, folder)
+                if picture is not None:
+                    elements.picture(picture, f"True colours of training patch {rank}")
                 labels = ", ".join(BY_NAME[label].short for label in one.labels)
                 st.caption(f"**{rank}** · {one.distance:.2f} · {labels}")
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def thumbnail(folder: Path, patch_id: str) -> bytes | None:
-    """Return a training patch as PNG; None if it is not in the folder."""
-    for place in (folder, folder / ABOVE):
-        try:
-            patch = load_from_disk(place, patch_id)
-        except LandcoverError:
-            continue
-        if patch is not None:
-            return theme.png(patch.image(COMPOSITES[0]), 2)
-    return None
+                patch_link.button(one.patch_id, folder, f"explain_like_{rank}")
 
 
 def _folder(found: Sequence[Neighbour]) -> None:
-    with st.expander("Show images from a BigEarthNet folder on this computer"):
+    with st.expander("Show larger pictures, and explain these patches"):
         st.text_input(
             "Folder that holds BigEarthNet-S2",
-            os.environ.get(VARIABLE, ""),
-            key=FOLDER,
+            os.environ.get(patch_link.VARIABLE, ""),
+            key=patch_link.FOLDER,
             persist_state="session",
-            help=f"The folder is only read. Set {VARIABLE} to keep it.",
+            help=f"The folder is only read. Set {patch_link.VARIABLE} to keep it.",
         )
-        st.caption("The index contains no pixels. Names of the patches in the data set:")
+        st.caption("The pictures above are small. Names of the patches in the data set:")
         st.code("\n".join(one.patch_id for one in found), language=None)

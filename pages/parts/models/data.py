@@ -23,6 +23,14 @@ from landcover.models.card import WEIGHTS_FILE, Card
 HISTORY_FILE = "history.csv"
 
 
+DATASETS: Final = {"bigearthnet-v2": "BigEarthNet v2", "eurosat": "EuroSAT"}
+
+
+def title_of(dataset: str) -> str:
+    """Return the name of a data set to read."""
+    return DATASETS.get(dataset, dataset)
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric over all classes: its display name, and whether lower is better."""

@@ -11,12 +11,13 @@ import streamlit as st
 
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import ByteArray
+from landcover.datasets import album
 from landcover.datasets.thumbnails import Thumbnails, open_thumbnails
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures
 from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.shared import elements, theme
+from pages.parts.shared import elements, patch_link, theme
 
 ALL: Final = "All classes"
 COUNTS: Final = (6, 12, 24)
@@ -50,13 +51,14 @@ def render(row: data.Row, report: Evaluation) -> None:
         "the model."
     )
     shown = table.head(count)
-    show.numbers(
-        shown[[c for c in table.columns if not c.startswith("p: ")]],
-        f"failures-{row.name}",
-        f"The worst patches of {row.title}",
-    )
-    show.download(table, show.file_stem("failures", row.name, what))
     _pictures(report, order[:count], shown["Loss"].tolist())
+    with st.expander("Show as a table"):
+        show.numbers(
+            shown[[c for c in table.columns if not c.startswith("p: ")]],
+            f"failures-{row.name}",
+            f"The worst patches of {row.title}",
+        )
+    show.download(table, show.file_stem("failures", row.name, what))
 
 
 def _table(
@@ -97,13 +99,13 @@ def _pictures(
     """Show each patch, with its image if the data set is on this computer."""
     dataset = report.metrics.dataset
     folder = st.text_input(
-        "Folder of the data set, to show images of the patches",
+        "Folder of the data set, for larger pictures and explanations",
         key=FOLDER,
         persist_state="session",
-        placeholder=f"the folder that holds {dataset}",
+        placeholder=f"the folder that holds {data.title_of(dataset)}",
         max_chars=1000,
     ).strip()
-    album, problem = _album(dataset, folder)
+    thumbnails, problem = _album(dataset, folder)
     if problem:
         st.info(theme.literal(problem))
     for start in range(0, len(order), ACROSS):
@@ -111,7 +113,7 @@ def _pictures(
             st.columns(ACROSS), order[start : start + ACROSS], loss[start:], strict=False
         ):
             with place.container(border=True):
-                _one(report, int(k), value, album, folder)
+                _one(report, int(k), value, thumbnails, folder)
 
 
 def _album(dataset: str, folder: str) -> tuple[Thumbnails | None, str]:
@@ -135,16 +137,20 @@ def _picture(_album: Thumbnails, dataset: str, folder: str, patch: str) -> ByteA
     return _album.picture(patch)
 
 
-def _one(report: Evaluation, k: int, loss: float, album: Thumbnails | None, folder: str) -> None:
+def _one(
+    report: Evaluation, k: int, loss: float, thumbnails: Thumbnails | None, folder: str
+) -> None:
     """Show a patch: image, id, and the present or predicted classes with probabilities."""
     found = report.predictions
     patch, names = found.ids[k], data.shorts(report)
-    if album is not None:
+    if thumbnails is not None:
         try:
-            pixels = _picture(album, report.metrics.dataset, folder, patch)
+            pixels = _picture(thumbnails, report.metrics.dataset, folder, patch)
             elements.picture(pixels, f"True colours of patch {patch}", enlarge=3)
         except LandcoverError as error:
             st.caption(theme.literal(str(error)))
+    elif (small := album.picture(patch)) is not None:
+        elements.picture(small, f"True colours of patch {patch}", enlarge=4)
     decided = data.predicted(report)[k]
     lines = []
     for j in np.argsort(-found.probability[k], kind="stable"):
@@ -159,3 +165,5 @@ def _one(report: Evaluation, k: int, loss: float, album: Thumbnails | None, fold
     where = found.countries[k] or "country unknown"
     st.markdown(f"**{theme.literal(where)}**, loss {loss:.2f}\n" + "\n".join(lines))
     st.caption(theme.literal(patch))
+    root = Path(folder).expanduser() if thumbnails is not None else None
+    patch_link.button(patch, root, f"models_failure_{k}")

@@ -153,7 +153,8 @@ def _sentences(rows: Sequence[data.Row], split: data.Split) -> None:
     dataset, part = split
     counted = [data.short(name) for name in report.macro_classes]
     measured = (
-        f"Measured on **{report.n} patches** of `{dataset}`, split **{part}**, on {report.date}."
+        f"Measured on **{report.n} patches** of {data.title_of(dataset)}, split **{part}**, on "
+        f"{report.date}."
     )
     averaged = (
         f"Macro metrics average over the {len(counted)} {report.macro_rule}: {', '.join(counted)}. "

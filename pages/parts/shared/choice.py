@@ -242,6 +242,13 @@ def live_of(scene: SceneLink) -> Chosen | None:
     )
 
 
+def open_patch(name: str, patch: Raster) -> None:
+    """Hold a patch of a data set like an uploaded file, and choose it."""
+    key = f"upload:{name}"
+    uploads()[key] = patch
+    choose(Chosen(upload=key))
+
+
 def file_name(raster: Raster) -> str:
     """Return the name under which an address names an uploaded file."""
     return plain(raster.provenance.source)[: links.MOST_LETTERS]
