@@ -41,6 +41,7 @@ from landcover.explain.faithfulness import ratings
 from landcover.explain.overlay import AGAINST_RGB, FOR_RGB, overlay
 from landcover.io import sources
 from landcover.models import registry
+from landcover.models.band_subset import derive, lacks
 from landcover.models.card import Card
 from landcover.models.model import Model
 from landcover.models.thresholds import DEFAULT_AIM
@@ -135,7 +136,9 @@ class Classifier:
         """Predict the classes of a patch or picture and assess whether to trust the prediction.
 
         Args:
-            raster: a raster with the bands, level and size that the card requires.
+            raster: a raster with the level and size that the card requires. If it lacks bands,
+                the model estimates them from the others (:mod:`landcover.models.band_subset`);
+                the result's ``gives_up`` says what that costs.
             aim: the aim of the thresholds: ``"f1"``, ``"f2"``, ``"precision=P"`` or
                 ``"recall=R"``.
 
@@ -143,7 +146,10 @@ class Classifier:
             ModelMismatch: the raster does not meet the card's requirements.
             BadInput: the aim is unknown, or the model has no thresholds for it.
         """
-        return Classification(model=self.model, **vars(predict(self.model, raster, aim)))
+        model = self.model
+        if not raster.is_rgb and lacks(model.card, raster.bands):
+            model = derive(model, raster.bands)
+        return Classification(model=model, **vars(predict(model, raster, aim)))
 
     def _repr_html_(self) -> str:
         card = self.card

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from landcover.evaluate import band_subsets
+from landcover.models.band_choice import read
+
 ROOT = Path(__file__).parents[1]
 ROW = re.compile(r"^\|.*?`([a-z0-9-]+)`.*?\|(.+)\|$", re.MULTILINE)
 METRICS = {
@@ -34,6 +37,15 @@ def test_tables_of_accuracy_equal_the_saved_reports(document: str) -> None:
             low, high = report["confidence_intervals"][metric]
             stated = cell.replace("*", "").strip()
             assert stated == f"{report[metric]:.3f} [{low:.3f}, {high:.3f}]", (model, metric)
+
+
+def test_tables_of_subsets_equal_the_shipped_measurements() -> None:
+    text = (ROOT / "docs" / "bands.md").read_text(encoding="utf-8")
+    table = read()
+    assert table is not None
+    assert table.test is not None
+    for measurement in (table.selection, table.test):
+        assert band_subsets.as_text(measurement).split("\n\n")[1] in text
 
 
 def test_the_architecture_names_files_that_exist() -> None:

@@ -111,8 +111,9 @@ def _one(
 ) -> ClassificationReport:
     from landcover.trust.result import predict  # noqa: PLC0415
 
-    model, aim = chosen
-    pixels = source_options.read(source, options, model.card.pixels, report=progress_report)
+    usual, aim = chosen
+    pixels = source_options.read(source, options, usual.card.pixels, report=progress_report)
+    model = source_options.model_for(usual, pixels.raster, options, named=options.model)
     result = predict(model, pixels.raster, aim)
     return source_options.report_of(model, result, pixels, options)
 

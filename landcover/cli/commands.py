@@ -69,6 +69,15 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "landcover models restore": ("landcover models restore my-model",),
     "landcover models export": ("landcover models export my-model my-model.zip",),
     "landcover models import": ("landcover models import my-model.zip --name my-model",),
+    "landcover bands best": (
+        "landcover bands best B02,B03,B04,B08",
+        "landcover bands best B02,B03,B04,B8A,B11,B12 --json",
+    ),
+    "landcover bands fit": ("landcover bands fit DIR --dataset bigearthnet --save",),
+    "landcover bands measure": (
+        "landcover bands measure DIR --dataset bigearthnet --split test",
+        "landcover bands measure DIR --dataset bigearthnet --split all --save selection",
+    ),
     "landcover data describe": ("landcover data describe DIR --dataset bigearthnet",),
     "landcover data download": (
         "landcover data download eurosat --to DIR",

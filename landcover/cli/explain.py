@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -113,7 +113,12 @@ def _explain(options: argparse.Namespace) -> int:
     methods, notes = _methods(options.method, loaded)
     with progress.show() as report:
         pixels = source_options.read(source, options, report=report)
-    patch, results = pixels.raster, _results(loaded, pixels, options)
+    patch = pixels.raster
+    named = (options.model, *options.against)
+    loaded = [
+        _for_bands(one, patch, options, named=name) for one, name in zip(loaded, named, strict=True)
+    ]
+    results = _results(loaded, pixels, options)
     labels = _labels(options.label, loaded[0].model) or [_top(results)]
     extras = _extras(loaded[0], patch, options)
     found = _maps(loaded, patch, labels, methods, options.baseline)
@@ -172,6 +177,17 @@ def _load(options: argparse.Namespace, level: str) -> list[_LoadedModel]:
             f"--against names '{options.against[0]}', which is the first model: name another."
         )
     return loaded
+
+
+def _for_bands(
+    loaded: _LoadedModel, patch: Raster, options: argparse.Namespace, *, named: str | None
+) -> _LoadedModel:
+    """The model for the bands of the patch; of one that estimates bands nothing was rated."""
+    model = source_options.model_for(loaded.model, patch, options, named=named)
+    if model is loaded.model:
+        return loaded
+    ratings = method_options.MethodRatings(name=model.card.name, title=model.card.title)
+    return replace(loaded, model=model, ratings=ratings)
 
 
 def _labels(names: Sequence[str], model: Model) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from landcover import __version__
-from landcover.cli import classify, data, evaluate, explain, live, models, train, trust
+from landcover.cli import bands, classify, data, evaluate, explain, live, models, train, trust
 from landcover.cli.exit_status import BAD, DONE, INTERRUPTED
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.threads import configure_threads
@@ -69,5 +69,6 @@ def parser() -> argparse.ArgumentParser:
     live.add_commands(commands)
 
     models.add_commands(commands)
+    bands.add_commands(commands)
     data.add_commands(commands)
     return parser

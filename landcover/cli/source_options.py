@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from landcover.report.classification import ClassificationReport, View
     from landcover.trust.result import Result
 
-__all__ = ["REQUESTED", "SOURCE_HELP", "Pixels", "add", "expand", "level_of", "read", "report_of"]
+__all__ = [
+    "REQUESTED",
+    "SOURCE_HELP",
+    "Pixels",
+    "add",
+    "expand",
+    "level_of",
+    "model_for",
+    "read",
+    "report_of",
+]
 
 REQUESTED: Final = "as asked for"
 SOURCE_HELP: Final = (
@@ -105,6 +115,31 @@ def read(
             "give LAT,LON such as 48.21,16.37."
         )
     return Pixels(source=source, raster=sources.read(source, _cut(options, pixels)))
+
+
+def model_for(
+    model: Model, raster: Raster, options: argparse.Namespace, *, named: str | None = None
+) -> Model:
+    """The model for the bands of a raster: the loaded one if it has them, or another.
+
+    Args:
+        model: the loaded model.
+        raster: its input.
+        options: those of :func:`add`.
+        named: the model's name or folder if the user named it; it then estimates the missing
+            bands. Otherwise the best model for the bands is used.
+
+    Raises:
+        ModelMismatch: blue, green or red is missing.
+    """
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.models.band_subset import lacks  # noqa: PLC0415 - as above
+
+    models, bands = registry.default(), raster.bands
+    if raster.is_rgb or not lacks(model.card, bands):
+        return model
+    choice = models.choice(named, bands) if named else models.best_for(bands, raster.level)
+    return models.load(choice.name, options.device)
 
 
 def report_of(

@@ -168,6 +168,11 @@ def _neighbours(model: Model, folder: Path, patch: Raster, count: int) -> dict[s
     from landcover.core.bands import PATCH_M  # noqa: PLC0415
     from landcover.explain import neighbours  # noqa: PLC0415 - see the top
 
+    if model.folder is None:
+        raise BadInput(
+            "Similar training patches are found by all twelve bands, and this source lacks some: "
+            "leave --neighbours out."
+        )
     index = neighbours.load(folder, model.card.hash)
     if index is None:
         raise BadInput(

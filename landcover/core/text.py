@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-__all__ = ["no_formula", "place_text", "plain", "time_text"]
+__all__ = ["listed", "no_formula", "place_text", "plain", "time_text"]
 
 
 def plain(text: str) -> str:
@@ -30,3 +31,9 @@ def time_text(iso: str | None) -> str:
     if iso is None:
         return "date not stated"
     return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def listed(names: Sequence[str]) -> str:
+    """List names in a sentence, such as ``B02, B03 and B04``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -133,7 +133,8 @@ class Model:
         if missing := [band for band in card.bands if band not in patch.bands]:
             raise ModelMismatch(
                 f"{card.title} needs the band{'s' * (len(missing) > 1)} {', '.join(missing)}, "
-                "which this source does not have: give all twelve Level-2A bands."
+                f"which this source does not have: `landcover bands best {','.join(patch.bands)}` "
+                "names the best model for its bands."
             )
         if (patch.height, patch.width) != (card.pixels, card.pixels):
             raise ModelMismatch(

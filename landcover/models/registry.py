@@ -3,7 +3,9 @@
 A shipped model has a folder under ``landcover/zoo``; a user's model has one
 under ``LANDCOVER_HOME/models`` (see :mod:`landcover.models.store`); a name such as
 ``reben:resnet50-s2-v0.2.0`` downloads a published model (:mod:`landcover.models.hub`), which is
-stored with the user's models. The path of a model folder can be used in place of any name.
+stored with the user's models. The path of a model folder can be used in place of any name. A name
+such as ``landcover-mosaic@B02+B03+B04`` stands for that model with fewer bands: it estimates the
+others (:mod:`landcover.models.band_subset`).
 
 Nothing is written into an installed package: reports on a shipped model go to a copy of it
 among the user's models, which then replaces the shipped folder as long as the two cards are
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +25,8 @@ from typing import Final, Literal
 
 from landcover.core import home
 from landcover.core.errors import BadInput, CorruptModel, UnknownName
-from landcover.models import hub, model_files
+from landcover.models import band_choice, band_subset, hub, model_files
+from landcover.models.band_choice import ModelChoice
 from landcover.models.card import CARD_FILE, RGB, Card, read_card
 from landcover.models.model import Model, load_model
 
@@ -112,6 +115,49 @@ class Registry:
         """Name of the model that is used for pixels of a level where the user names none."""
         return PICTURE_MODEL if level == RGB else DEFAULT_MODEL
 
+    def best_for(self, bands: Sequence[str], level: str) -> ModelChoice:
+        """Choose the model for the bands of a source where the user names none.
+
+        It is the default model if all its bands are there. Otherwise it is the one that was
+        best with the largest measured subset of these bands (:mod:`band_choice`), which
+        estimates the bands that it needs and the source lacks.
+
+        Args:
+            bands: of the source; at least blue, green and red, unless it is a picture.
+            level: of its pixels.
+
+        Raises:
+            ModelMismatch: blue, green or red is missing.
+            CorruptModel: a card or the measured values are damaged.
+        """
+        usual = self.usual(level)
+        if level == RGB or not band_subset.lacks(self.card(usual), bands):
+            return self.choice(usual, bands)
+        base = band_choice.chosen_base(bands, band_choice.read())
+        return self.choice(base if base in self.names() else usual, bands)
+
+    def choice(self, model: str | Path, bands: Sequence[str]) -> ModelChoice:
+        """Return a model as it can be used with the bands of a source.
+
+        That is the model itself if the source has its bands, or if it is one for pictures;
+        otherwise the one derived from it, which estimates the missing bands.
+
+        Raises:
+            ModelMismatch: blue, green or red is missing, so that nothing can be derived.
+            LandcoverError: there is no such model, or its card is damaged.
+        """
+        card, name = self.card(model), str(model)
+        if card.level == RGB or not band_subset.lacks(card, bands):
+            return ModelChoice(name=name, bands=card.bands)
+        name = band_subset.derived_name(name, bands)
+        own = self.card(name)
+        return ModelChoice(
+            name=name,
+            bands=own.bands,
+            estimated=band_subset.estimated_bands(own),
+            sentence=band_choice.gives_up(own, band_choice.read()),
+        )
+
     def for_pictures(self) -> tuple[str, ...]:
         """Names of the models for pictures of red, green and blue."""
         return tuple(name for name in self.names() if self._level(name) == RGB)
@@ -135,7 +181,7 @@ class Registry:
         Args:
             model: a name, or the path of a model folder. A string that is a model's name means
                 that model, even if the working directory has such a folder; write ``./NAME`` for
-                the folder.
+                the folder. A model for fewer bands has the folder of the one it is derived from.
 
         Raises:
             UnknownName: it is not a path, and no model has that name.
@@ -144,7 +190,8 @@ class Registry:
         """
         if isinstance(model, Path):
             return self._folder_at(os.path.join(".", model))  # noqa: PTH118 - pathlib drops the dot
-        name = model
+        derived = self._derived(model)
+        name = model if derived is None else derived[0]
         if hub.is_published(name):
             if (self.user_folder(name) / CARD_FILE).is_file():
                 return self.user_folder(name)
@@ -162,7 +209,11 @@ class Registry:
             LandcoverError: there is no such model (see :meth:`folder`), or its card is damaged.
         """
         folder = self.folder(model)
-        return _card(folder, _stamp(folder / CARD_FILE))
+        stamp = _stamp(folder / CARD_FILE)
+        derived = self._derived(model)
+        if derived is not None:
+            return _derived_card(folder, derived[1], stamp)
+        return _card(folder, stamp)
 
     def load(self, model: str | Path = DEFAULT_MODEL, device: str = "auto") -> Model:
         """Load a model by name or path.
@@ -171,7 +222,9 @@ class Registry:
             CorruptModel: card or weights are damaged or do not belong together.
             LandcoverError: there is no such model (see :meth:`folder`), or no such device.
         """
-        return load_model(self.folder(model), device)
+        found = load_model(self.folder(model), device)
+        derived = self._derived(model)
+        return found if derived is None else band_subset.derive(found, derived[1])
 
     def title(self, name: str) -> str:
         """Return the title to display; for a user's model it includes the name.
@@ -182,7 +235,9 @@ class Registry:
             title = self.card(name).title
         except CorruptModel:
             return name
-        return title if self.origin(name) != "user" else f"{title} ({name})"
+        derived = self._derived(name)
+        origin = self.origin(name if derived is None else derived[0])
+        return title if origin != "user" else f"{title} ({name})"
 
     def stamp(self, name: str, *files: str) -> tuple[str | int, ...]:
         """Return a cache key that changes when the model of that name is replaced.
@@ -193,7 +248,8 @@ class Registry:
         """
         folder = self.folder(name)
         stamps = (_stamp(folder / file) for file in (CARD_FILE, *files))
-        return (str(folder), *(value for stamp in stamps for value in stamp))
+        bands = (self._derived(name) or ("", ()))[1]
+        return (str(folder), *bands, *(value for stamp in stamps for value in stamp))
 
     def option(self, card: Card) -> str:
         """Return the command-line option for the model of a card: its name if it has one."""
@@ -225,6 +281,12 @@ class Registry:
     def user_folder(self, name: str) -> Path:
         """Return the folder of a user's or published model; it may not exist yet."""
         return self.user / name.removeprefix(hub.PREFIX)
+
+    def _derived(self, model: str | Path) -> tuple[str, tuple[str, ...]] | None:
+        """Base and bands of a model for fewer bands; None for any other model."""
+        if isinstance(model, Path) or model in self.names():
+            return None
+        return band_subset.split_name(model)
 
     def _level(self, name: str) -> str | None:
         try:
@@ -334,3 +396,8 @@ def _stamp(path: Path) -> tuple[int, ...]:
 @lru_cache(maxsize=128)
 def _card(folder: Path, stamp: tuple[int, ...]) -> Card:  # noqa: ARG001 - cache key of the file
     return read_card(folder)
+
+
+@lru_cache(maxsize=32)
+def _derived_card(folder: Path, bands: tuple[str, ...], stamp: tuple[int, ...]) -> Card:  # noqa: ARG001 - as above
+    return band_subset.derive(load_model(folder, "cpu"), bands).card

@@ -11,7 +11,7 @@ attribute is the module whose output Grad-CAM weighs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from torch import nn
@@ -19,6 +19,7 @@ from torch import nn
 from landcover.core.errors import UnknownName
 from landcover.nets.colour_statistics import ColourForest
 from landcover.nets.efficientnet_lite0 import LiteNet
+from landcover.nets.estimated_bands import EstimatedBands, with_estimated_bands
 from landcover.nets.mosaic import Mosaic
 from landcover.nets.random_convolution import RandomConvolution
 from landcover.nets.reference import BandStatisticsForest, ClassPrior
@@ -28,7 +29,23 @@ from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.timm_trunk import TimmNet
 from landcover.nets.trigrid import TriGrid
 
-__all__ = ["BASELINE_NETS", "NETS", "build"]
+__all__ = ["BASELINE_NETS", "ESTIMATED_BANDS", "NETS", "build"]
+
+ESTIMATED_BANDS: Final = "estimated-bands"
+"""Name of a net behind an estimate of the bands that the input lacks."""
+
+
+def _estimated_bands(
+    *,
+    net: str,
+    net_options: Mapping[str, Any],
+    bands: Sequence[str],
+    needs: Sequence[str],
+    components: int,
+) -> EstimatedBands:
+    own = build(net, **net_options)
+    return with_estimated_bands(own, bands=bands, needs=needs, components=components)
+
 
 NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "trigrid": TriGrid,
@@ -39,6 +56,7 @@ NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "resnet": ResNet,
     "timm": TimmNet,
     "random-convolution": RandomConvolution,
+    ESTIMATED_BANDS: _estimated_bands,
     "class-prior": ClassPrior,
     "band-statistics": BandStatisticsForest,
     "colour-statistics": ColourForest,

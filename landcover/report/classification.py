@@ -93,7 +93,8 @@ class Origin(Schema):
 
     ``bounds`` are west, south, east, north in ``crs`` (metres). Only pictures have ``window``,
     ``picture_pixels`` (rows and columns of the full picture) and ``model_choice`` (why this model
-    was used).
+    was used). Only models that estimate bands have ``estimated_bands`` and ``gives_up``, a sentence
+    on what that costs.
     """
 
     source: str
@@ -118,6 +119,8 @@ class Origin(Schema):
     bands: tuple[str, ...]
     model: str
     model_choice: str | None = None
+    estimated_bands: tuple[str, ...] | None = None
+    gives_up: str | None = None
     card_hash: str
     landcover: str
 
@@ -204,7 +207,7 @@ class ClassificationReport(Schema):
     def _where(self) -> list[str]:
         """Location and time, or the window of a picture; then the model and its aim."""
         origin = self.provenance
-        model = f"  model {self.model}, card {origin.card_hash}"
+        model = "\n".join([f"  model {self.model}, card {origin.card_hash}", *self._cost()])
         if origin.window is not None and origin.picture_pixels is not None:
             rows, cols = origin.picture_pixels
             height, width = origin.pixels
@@ -221,6 +224,12 @@ class ClassificationReport(Schema):
             return [f"  {time}, no location", model, *self._aim()]
         place = place_text(origin.centre.latitude, origin.centre.longitude)
         return [f"  {time}, {place}, {origin.crs}", model, *self._aim()]
+
+    def _cost(self) -> list[str]:
+        """What the missing bands cost, unless a finding says it."""
+        cost = self.provenance.gives_up
+        said = {one.sentence for one in self.verdict.findings}
+        return [f"  {cost}"] if cost and cost not in said else []
 
     def _aim(self) -> list[str]:
         if self.aim == DEFAULT_AIM:
@@ -320,6 +329,8 @@ def _origin(found: Result, seen: View | None, choice: str) -> Origin:
         "card_hash": prediction.card_hash,
         "landcover": __version__,
     }
+    if found.estimated:
+        values |= {"estimated_bands": found.estimated, "gives_up": found.gives_up}
     if seen is not None:
         values["window"] = Corner(row=seen.row, col=seen.col)
         values |= {"picture_pixels": seen.full_size, "model_choice": choice}

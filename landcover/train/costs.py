@@ -26,6 +26,7 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
 from landcover.datasets import bigearthnet, downloads, open_dataset
 from landcover.datasets.arrays import NativeStore
+from landcover.datasets.band_subset import select_bands
 from landcover.datasets.memory_mapped import GRIDS, PATCH_BYTES
 from landcover.models.devices import pick_device
 from landcover.train.configuration import TrainConfig
@@ -40,7 +41,7 @@ OFFICIAL: Final = {"train": 237_871, "validation": 122_342, "test": 119_825}
 PROBE_SECONDS: Final = 15.0
 _MEASURED: Final = (8, 16)
 """Patches of the two passes from which fixed memory and memory per patch are derived."""
-_PIXEL_BYTES: Final = 4 * len(BAND_NAMES) * PATCH_PIXELS**2
+_BAND_BYTES: Final = 4 * PATCH_PIXELS**2
 _HELD: Final = 64
 """Different patches in the probe, which repeats them."""
 
@@ -207,7 +208,7 @@ def _measure(config: TrainConfig) -> dict[str, Any]:
     trained = sum(p.numel() * p.element_size() for p in net.parameters() if p.requires_grad)
     # Weights and their moving average; gradients and two moments of AdamW.
     fixed = 2 * weights + 3 * trained
-    pixels = shard * _PIXEL_BYTES
+    pixels = shard * len(_bands(config)) * _BAND_BYTES
     return {
         "parameters": sum(p.numel() for p in net.parameters()),
         "flops": many[1] / _MEASURED[1],
@@ -226,7 +227,8 @@ def _pass(
     """Bytes kept between the forward and the backward pass, and operations of both."""
     kept: dict[int, int] = {}
     own = {p.untyped_storage().data_ptr() for p in net.parameters()}
-    pixels = torch.rand(count, len(BAND_NAMES), PATCH_PIXELS, PATCH_PIXELS, device=device)
+    bands = len(_bands(config))
+    pixels = torch.rand(count, bands, PATCH_PIXELS, PATCH_PIXELS, device=device)
     own.add(pixels.untyped_storage().data_ptr())
 
     def keep(tensor: Tensor) -> Tensor:
@@ -249,7 +251,8 @@ def _probe(config: TrainConfig, seconds: float) -> dict[str, Any]:
     torch.manual_seed(0)
     shard = max(2, config.batch // config.shards)
     settings = replace(config, epochs=10**6, batch=shard, shards=1)
-    run = Run(settings, _random_patches(max(shard * 4, _HELD)))
+    bands = _bands(config)
+    run = Run(settings, select_bands(_random_patches(max(shard * 4, _HELD)), bands))
     begin, done, spent = 0.0, -1, 0.0
     while spent < seconds or done < 1:
         for _ in run.steps():
@@ -259,7 +262,7 @@ def _probe(config: TrainConfig, seconds: float) -> dict[str, Any]:
             spent = time.perf_counter() - begin
             if spent >= seconds and done >= 1:
                 break
-    patches = _random_patches(_HELD)
+    patches = select_bands(_random_patches(_HELD), bands)
     start = time.perf_counter()
     predict_logits(run.state.average, patches, device=run.device, precision=run.precision)
     checked = len(patches) / (time.perf_counter() - start)
@@ -270,6 +273,11 @@ def _probe(config: TrainConfig, seconds: float) -> dict[str, Any]:
         "patches_per_second": done * shard / spent,
         "validation_patches_per_second": checked,
     }
+
+
+def _bands(config: TrainConfig) -> tuple[str, ...]:
+    """The bands that the net takes."""
+    return tuple(config.net_options.get("bands", BAND_NAMES))
 
 
 def _random_patches(count: int) -> NativeStore:

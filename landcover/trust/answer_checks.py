@@ -12,6 +12,8 @@ from typing import Final
 
 from landcover.core.classes import BY_NAME
 from landcover.core.raster import Raster
+from landcover.models import band_choice
+from landcover.models.band_subset import estimated_bands
 from landcover.models.card import EXCLUSIVE_THRESHOLD
 from landcover.models.model import Model, Prediction
 from landcover.trust import novelty, shift_stability
@@ -142,5 +144,23 @@ def _unstable(case: Case) -> Iterator[Finding]:
         )
 
 
-FINDERS: Final[tuple[Callable[[Case], Iterator[Finding]], ...]] = (_season, _undecided, _unstable)
+def _estimated(case: Case) -> Iterator[Finding]:
+    """Warn if a model estimates bands, and that costs much or was not measured."""
+    card = case.model.card
+    if not estimated_bands(card):
+        return
+    table = band_choice.read()
+    loss = band_choice.loss_of(card, table)
+    if loss is None or loss.large:
+        lost = 0.0 if loss is None else max(loss.row.macro_loss.value, loss.row.micro_loss.value)
+        sentence = band_choice.gives_up(card, table)
+        yield finding("estimated-bands", "warn", (lost, band_choice.LARGE), sentence, "answer")
+
+
+FINDERS: Final[tuple[Callable[[Case], Iterator[Finding]], ...]] = (
+    _season,
+    _undecided,
+    _unstable,
+    _estimated,
+)
 """The checks, each of which yields findings for a case."""

@@ -26,6 +26,7 @@ from typing import Final
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import CorruptModel
 from landcover.core.raster import Raster
+from landcover.models.band_subset import architecture, estimated_bands
 from landcover.models.model import Model, Prediction
 from landcover.nets import BASELINE_NETS
 from landcover.trust import files, novelty
@@ -108,7 +109,7 @@ def assess(
     Raises:
         ModelMismatch: the patch does not meet the card's requirements.
     """
-    if model.card.net == CLASS_PRIOR:
+    if architecture(model.card) == CLASS_PRIOR:
         return _verdict(Checks(unchecked=[_baseline(model)]), quality_from(patch, ()), model)
     checks = Checks(findings=[_escalate(one) for one in findings(patch)], parts=["pixels"])
     if known is None:
@@ -175,6 +176,8 @@ def novelty_of(model: Model) -> tuple[Novelty | None, str]:
 
     A file that was made for another card is not used, since its bounds would be wrong.
     """
+    if bands := estimated_bands(model.card):
+        return None, _ESTIMATED.format(title=model.card.title, count=len(bands))
     if model.folder is None:
         return None, _NOT_FITTED.format(title=model.card.title)
     file = model.folder / files.FOLDER / f"{novelty.FILE}.safetensors"
@@ -187,7 +190,10 @@ _NOT_FITTED: Final = (
     "was fitted for it: run `landcover trust fit`."
 )
 
-
+_ESTIMATED: Final = (
+    "Whether the patch is unlike the training data of {title} was not checked, because that is "
+    "fitted for measured bands, and {count} of 12 are estimated."
+)
 _FEW_BANDS: Final = (
     "Haze, snow, shade, noise, level, order of bands and the mean spectrum were not checked, "
     "because this source lacks {lost}."
@@ -241,7 +247,7 @@ def _verdict(checks: Checks, quality: Quality, model: Model) -> Verdict:
     severe = any(one.level == "severe" for one in kept)
     decision: Decision = "cannot tell" if severe else "warn" if kept else "answer"
     passed = AVAILABLE_PASSED if checks.unchecked else ALL_PASSED
-    if decision == "answer" and model.card.net in BASELINE_NETS:
+    if decision == "answer" and architecture(model.card) in BASELINE_NETS:
         decision, passed = "unchecked", _baseline(model)
     warnings = tuple(one.sentence for one in kept if one.about != "answer")
     return Verdict(
@@ -256,7 +262,7 @@ def _verdict(checks: Checks, quality: Quality, model: Model) -> Verdict:
 
 
 def _baseline(model: Model) -> str:
-    return f"{model.card.title} is a baseline: it {BASELINE_NETS[model.card.net]}."
+    return f"{model.card.title} is a baseline: it {BASELINE_NETS[architecture(model.card)]}."
 
 
 def _escalate(one: Finding) -> Finding:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from landcover.core.raster import Raster
+from landcover.models import band_choice
+from landcover.models.band_subset import estimated_bands
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model, Prediction
 from landcover.models.thresholds import DEFAULT_AIM, thresholds_for
@@ -29,11 +31,15 @@ class Result:
         raster: the input, with its provenance.
         prediction: a score, probability and decision for each class.
         verdict: the decision of all checks, with their findings.
+        estimated: the bands that the model estimated, because the raster lacks them.
+        gives_up: what that costs, in a sentence with measured values; empty without them.
     """
 
     raster: Raster
     prediction: Prediction
     verdict: Verdict
+    estimated: tuple[str, ...] = ()
+    gives_up: str = ""
 
     @property
     def headline(self) -> str:
@@ -80,4 +86,10 @@ def predict(
         prediction = model.predictions(scores, aim)[0]
         features = known.feature_distance_from(seen, scores)
     verdict = assess(model, raster, prediction, known=known, features=features, deep=deep)
-    return Result(raster=raster, prediction=prediction, verdict=verdict)
+    return Result(
+        raster=raster,
+        prediction=prediction,
+        verdict=verdict,
+        estimated=estimated_bands(model.card),
+        gives_up=band_choice.gives_up(model.card, band_choice.read()),
+    )

@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from landcover.core.classes import EUROSAT_CLASSES
+from landcover.core.text import listed
 from landcover.models.card import EXCLUSIVE_THRESHOLD
 from landcover.trust.verdict import Verdict
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
-    from collections.abc import Sequence
-
     from landcover.models.model import LabelScore, Prediction
 
 __all__ = ["NEXT_STEPS", "OUTCOMES", "PHRASES", "Outcome", "headline", "next_step", "outcome"]
@@ -79,6 +78,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "season": "Choose a date between spring and autumn.",
     "undecided": "Choose another date or window, or compare with another model.",
     "unstable": "Move the window, and keep what all positions agree on.",
+    "estimated-bands": "Give all twelve bands of Level-2A, if the product has them.",
     "quality": "Choose another picture, or a Sentinel-2 patch with all twelve bands.",
 }
 """Check → what to do about its finding, for those whose sentence does not say it."""
@@ -136,9 +136,5 @@ def _covers(prediction: Prediction) -> str:
     if rest:
         land.append(f"{rest} other land covers")
     if not land or not water:
-        return _joined([*land, *water])
-    return f"{_joined(land)} with {_joined(water)}"
-
-
-def _joined(parts: Sequence[str]) -> str:
-    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
+        return listed([*land, *water])
+    return f"{listed(land)} with {listed(water)}"

@@ -50,6 +50,16 @@ def test_counts_agree_with_hand_computed_ones() -> None:
     assert spent["validation_seconds"] == pytest.approx(80 / spent["validation_patches_per_second"])
 
 
+def test_a_net_of_a_few_bands_gets_those_bands() -> None:
+    options = {"bands": ["B04", "B03", "B02", "B08"], "members": 1, "width": 4, "stem": 4}
+    few = TrainConfig(
+        net="trigrid", net_options={**options, "spectral": 4}, epochs=1, batch=8, device="cpu",
+        precision="float32",
+    )  # fmt: skip
+    record = cost(few, SOME, seconds=0.01)
+    assert record["memory_bytes"]["pixels"] == 8 * 4 * 14400 * 4
+
+
 def test_a_second_fit_adds_its_costs() -> None:
     once, twice = (cost(CONFIG, SOME, fits=fits, seconds=0.01) for fits in (1, 2))
     assert twice["epochs"] == 8

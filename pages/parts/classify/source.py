@@ -40,6 +40,7 @@ def _of_patch(patch: Raster, found: Result) -> dict[str, str]:
         "Processing baseline": source.baseline or "not stated",
         "Bands": f"{' '.join(patch.bands)}, order taken from: {source.band_order}",
         "Missing bands": ", ".join(source.missing_bands) or "none",
+        **({"Estimated bands": found.gives_up} if found.gives_up else {}),
         "Resampling": source.resampling,
         "Reflected pixels": f"{source.padded_fraction:.0%}",
         "Cloud and shadow here": _share(found.quality.cloud_fraction),

@@ -215,9 +215,20 @@ def _other_model(name: str, pixels: Raster) -> list[str]:
     if not others:
         st.caption("There is no second model with attribution maps.")
         return []
-    return [
-        show.pick("The other model", others, "explain_other", loaded_models.title, field="other")
-    ]
+    picked = show.pick(
+        "The other model", others, "explain_other", loaded_models.title, field="other"
+    )
+    return [_with_bands(picked, pixels)]
+
+
+def _with_bands(name: str, pixels: Raster) -> str:
+    """Return the name of that model with the bands of the pixels."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    try:
+        return registry.default().choice(name, pixels.bands).name
+    except LandcoverError:
+        return name
 
 
 def _explainable(name: str) -> bool:
@@ -251,8 +262,13 @@ def _measured(
     state: loaded_models.Stamp,  # noqa: ARG001 - part of the cache's key
 ) -> tuple[Faithfulness | None, str]:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.models.band_subset import estimated_bands  # noqa: PLC0415 - as above
 
     try:
+        if estimated_bands(registry.default().card(name)):
+            return None, (
+                "Whether this method is faithful to a model that estimates bands was not measured."
+            )
         found = ratings.load(registry.default().folder(name))
     except LandcoverError as error:
         return None, str(error)

@@ -325,7 +325,10 @@ def _check(
 def _neighbours(model: Model, patch: Raster) -> object:
     from landcover.explain import neighbours  # noqa: PLC0415 - loads torch
 
-    assert model.folder is not None
+    if model.folder is None:
+        return Failed(
+            "Similar training patches are found by all twelve bands, and this source lacks some."
+        )
     index = neighbours.load(model.folder, model.card.hash)
     if index is None:
         return Failed(

@@ -18,6 +18,7 @@ from landcover.core.raster import Raster
 from pages.parts.shared import shown, url_state
 
 if TYPE_CHECKING:
+    from landcover.models.band_choice import ModelChoice
     from landcover.models.card import Card
     from landcover.models.model import Model
     from landcover.trust.result import Result
@@ -75,11 +76,42 @@ def current() -> str | None:
 def choose_for(pixels: Raster) -> str | None:
     """Let the user choose the model; a colour picture has its own. None if none is installed."""
     if not pixels.is_rgb:
-        return choose()
+        chosen = choose()
+        return None if chosen is None else _suited(chosen, pixels)
     name = used_for(pixels)
     if name is None:
         st.error("No model for colour pictures is installed. Install landcover again.")
     return name
+
+
+def _suited(name: str, patch: Raster) -> str:
+    """Return the model to use for a patch, and show a line if it is not the chosen one."""
+    used = for_bands(name, patch)
+    if used.name != name:
+        st.caption(
+            f"{title(name)} needs bands that this source lacks. {title(used.name)} is used: "
+            f"{used.sentence}"
+        )
+    return used.name
+
+
+def for_bands(name: str, patch: Raster) -> ModelChoice:
+    """Return a model if the patch has its bands, else the best one for its bands.
+
+    If the card is damaged or no model can be used, it is the model itself: loading it or
+    predicting with it then gives the error.
+    """
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.models.band_choice import ModelChoice  # noqa: PLC0415 - as above
+    from landcover.models.band_subset import lacks  # noqa: PLC0415 - as above
+
+    try:
+        own = registry.default().card(name)
+        if patch.is_rgb or not lacks(own, patch.bands):
+            return ModelChoice(name=name, bands=own.bands)
+        return registry.default().best_for(patch.bands, patch.level)
+    except LandcoverError:
+        return ModelChoice(name=name, bands=())
 
 
 def used_for(pixels: Raster) -> str | None:
@@ -87,7 +119,8 @@ def used_for(pixels: Raster) -> str | None:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     if not pixels.is_rgb:
-        return current()
+        chosen = current()
+        return None if chosen is None else for_bands(chosen, pixels).name
     names = registry.default().for_pictures()
     return registry.PICTURE_MODEL if registry.PICTURE_MODEL in names else next(iter(names), None)
 
