@@ -327,6 +327,11 @@ class Raster:
         """
         return self.extent.outline
 
+    @property
+    def composites(self) -> tuple[Composite, ...]:
+        """The composites whose bands it has; a colour picture has none."""
+        return tuple(one for one in COMPOSITES if set(one.bands) <= set(self.bands))
+
     def image(self, composite: Composite = COMPOSITES[0]) -> ByteArray:
         """Draw an RGBA image uint8 ``(y, x, 4)``, transparent where there is no data.
 

@@ -66,7 +66,9 @@ def as_png(
     right = SIDE + 2 * GAP
     _view(page, (GAP, top), patch.image(COMPOSITES[0]), _view_text(0))
     if explanation is None:
-        _view(page, (right, top), patch.image(COMPOSITES[1]), _view_text(1))
+        # Without infrared there is only one view.
+        if COMPOSITES[1] in patch.composites:
+            _view(page, (right, top), patch.image(COMPOSITES[1]), _view_text(1))
     else:
         name = BY_NAME[explanation.label].short
         text = f"{METHODS[explanation.method].title} for {name}"

@@ -135,3 +135,12 @@ def test_only_a_projected_crs_in_metres_is_accepted(crs: str) -> None:
 
 def test_a_utm_crs_is_accepted() -> None:
     assert check_projected("EPSG:32633").to_epsg() == 32633
+
+
+def test_the_composites_are_those_of_the_bands() -> None:
+    patch = tiny.random_patch()
+    assert patch.composites == COMPOSITES
+    few = Raster(
+        data=patch.data[1:4], bands=BAND_NAMES[1:4], valid=patch.valid, provenance=patch.provenance
+    )
+    assert few.composites == COMPOSITES[:1]

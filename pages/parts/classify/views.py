@@ -32,7 +32,8 @@ def show(chosen: choice.Chosen, pixels: Raster) -> None:
 
 def _composites(patch: Raster) -> None:
     with st.container(key="classify_views"):
-        for column, view in zip(st.columns(len(COMPOSITES)), COMPOSITES, strict=True):
+        # A source with few bands has fewer views, of the same size.
+        for column, view in zip(st.columns(len(COMPOSITES)), patch.composites, strict=False):
             with column:
                 elements.picture(patch.image(view), f"The patch in {view.name.lower()}", enlarge=3)
                 st.caption(f"**{view.name}** ({' '.join(view.bands)}): {view.reading}")
