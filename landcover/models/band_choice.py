@@ -59,7 +59,7 @@ class SubsetRow(Schema):
         bands: its bands.
         model: name of the model, derived or trained with these bands.
         card_hash, base_card: hash of its card, and of the card of the model that it was derived
-            from.
+            from; empty for a baseline.
         macro_ap, micro_ap: average precision.
         ece: calibration error.
         macro_loss, micro_loss: average precision of the default model with all twelve bands

@@ -192,7 +192,7 @@ def test_the_shipped_table_and_distribution_belong_to_the_shipped_models() -> No
     assert shipped.test is not None
     mixture = band_mixture.load().hash
     for measurement in (shipped.selection, shipped.test):
-        for one in measurement.rows:
+        for one in (row for row in measurement.rows if row.base_card):
             base = read_card(registry.ZOO / one.base)
             assert one.base_card == base.hash, one.model
     for bands in (THREE, FOUR):
