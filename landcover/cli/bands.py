@@ -39,7 +39,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     fit = add_command(actions, "fit", "fit the distribution from which bands are estimated")
     _add_data(fit, "train")
     fit.add_argument("--components", type=int, help="number of Gaussians (default: 8)")
-    fit.add_argument("--seed", type=int, default=0)
+    fit.add_argument("--seed", type=int, default=0, help="of the pixels that are drawn")
     fit.add_argument("--save", action="store_true", help="replace the shipped distribution")
     fit.set_defaults(command=_fit)
 
