@@ -101,6 +101,15 @@ class Content:
             valid &= self._is_reflectance(pixels)
         return Raw(numbers, valid, raw.window)
 
+    def with_fill_values_of(self, raw: Raw, bands: Sequence[str]) -> Content:
+        """Add fill values of a part of the file, in areas that the sample missed."""
+        kept = raw.numbers[[bands.index(name) for name in self.bands]]
+        found = find_fill_values(kept, raw.valid)
+        more = tuple(value for value in found if value not in self.fill_values)
+        return replace(
+            self, fill_values=self.fill_values + more, notes=self.notes + _fill_notes(more)
+        )
+
     def _is_reflectance(self, pixels: npt.NDArray[Any]) -> BoolArray:
         """Which pixels ``(y, x)`` of one band can be reflectance."""
         scale, offset = self.scaling.scale, self.scaling.offset
@@ -143,16 +152,24 @@ def content_of(sample: Raw, stated: Stated) -> Content:
     kept, why = _filled_bands(sample, stated)
     numbers = sample.numbers[[stated.bands.index(name) for name in kept]]
     fill_values = find_fill_values(numbers, sample.valid)
-    valid = sample.valid & ~_gaps(numbers, fill_values) & valid_numbers(numbers)
+    measured = sample.valid & ~_gaps(numbers, fill_values)
+    valid = measured & valid_numbers(numbers)
     for band in numbers:
         valid &= (band >= -_LARGEST) & (band <= _LARGEST)
     pixels = numbers[:, valid]
     pixels = pixels[:, :: max(1, pixels.shape[1] // _ENOUGH)]
     if not pixels.size:
-        _check_some_number(numbers, sample.valid)
+        _check_some_number(numbers, measured)
         scaling = stated.scaling or (UNITY if numbers.dtype.kind == "f" else PLAIN)
         level = stated.facts.level or ("L1C" if "B10" in kept else "L2A")
-        return Content(bands=kept, scaling=scaling, scaling_text=scaling.description, level=level)
+        return Content(
+            bands=kept,
+            scaling=scaling,
+            scaling_text=scaling.description,
+            fill_values=fill_values,
+            level=level,
+            notes=_fill_notes(fill_values),
+        )
     scaling, scaling_text = _scaling(pixels, kept, stated)
     found = Content(
         bands=kept,
@@ -160,11 +177,7 @@ def content_of(sample: Raw, stated: Stated) -> Content:
         scaling_text=scaling_text,
         fill_values=fill_values,
         level="L2A",
-        notes=tuple(
-            f"pixels with {value:g} in all bands were taken as without data, though the file does "
-            "not declare this value"
-            for value in fill_values
-        ),
+        notes=_fill_notes(fill_values),
     )
     return _with_level(found, scaling.of(pixels).astype(np.float32), stated, why)
 
@@ -185,6 +198,14 @@ def _filled_bands(sample: Raw, stated: Stated) -> tuple[tuple[str, ...], str]:
         return bands, ""
     kept = tuple(name for name in bands if name != "B10")
     return kept, "B10 has a single value everywhere and was left out"
+
+
+def _fill_notes(fill_values: tuple[float, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"pixels with {value:g} in all bands were taken as without data, though the file does not "
+        "declare this value"
+        for value in fill_values
+    )
 
 
 def _gaps(numbers: npt.NDArray[Any], fill_values: tuple[float, ...]) -> BoolArray:

@@ -57,7 +57,7 @@ def find_fill_values(numbers: npt.NDArray[Any], valid: BoolArray) -> tuple[float
     gaps = np.logical_or.reduce(list(places.values()))
     rest = valid & ~gaps
     if not rest.any():
-        return ()
+        return tuple(value for value in places if value in CUSTOMARY)
     step = max(1, int(rest.sum()) // 100_000)
     data = numbers[:, rest][:, ::step]
     low, high = np.percentile(data, _OUTSIDE)

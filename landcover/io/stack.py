@@ -180,7 +180,8 @@ def _content(file: RasterFile, stack: _Stack, raw: Raw) -> Content:
     some = content.mask(sample, stack.order.bands).valid.any()
     if not some and file.fits and sample.valid.size == shape[0] * shape[1]:
         raise _no_data()
-    return content if some else content_of(raw, stack.stated)
+    content = content if some else content_of(raw, stack.stated)
+    return content.with_fill_values_of(raw, stack.order.bands)
 
 
 def _raster(raw: Raw, stack: _Stack, name: str, content: Content) -> Raster:

@@ -16,6 +16,7 @@ import numpy as np
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.raster import BoolArray, FloatArray, Raster
+from landcover.io.level import LIT, VAPOUR
 from landcover.trust.verdict import Finding, finding
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "HAZE_SHARE",
     "HAZE_SLOPE",
     "LAND",
-    "LIT",
     "LIT_QUANTILE",
     "MIN_CELLS",
     "NIR_RATIO_HIGH",
@@ -48,7 +48,6 @@ __all__ = [
     "SNOW_SEVERE",
     "SNOW_SHARE",
     "VAPOUR_HIGH",
-    "VAPOUR_SEVERE",
     "VAPOUR_WARN",
     "cells",
     "haze_share",
@@ -117,11 +116,10 @@ SHADE_SHARE: Final = 0.18
 """Chosen on the training patches and the western half of that scene: 3 of 301 exceed it (dark
 spruce, shores), and so does 1 of the 209 validation patches."""
 
-LIT: Final = 0.1
 VAPOUR_WARN: Final = 0.88
-VAPOUR_SEVERE: Final = 0.75
 VAPOUR_HIGH: Final = 1.12
-"""Bounds of the median of B09 / B8A over all cells with B8A above ``LIT``. Level-2A corrects for
+"""Bounds of the median of B09 / B8A over all cells with B8A above ``LIT``; below ``VAPOUR``, the
+bound by which readers recognise Level-1C, it is severe. Level-2A corrects for
 the water vapour that B09 measures, so that B09 is about equal to the adjacent B8A (0.86 to 1.03 in
 all good patches). Level-1C has 0.26 to 0.52 in nine of ten windows, and over cloud Level-2A
 corrects too much (1.2 to 1.6)."""
@@ -300,11 +298,11 @@ def _vapour(values: FloatArray) -> Iterator[Finding]:
     if ratio is None:
         return
     if ratio < VAPOUR_WARN:
-        severe = ratio < VAPOUR_SEVERE
+        severe = ratio < VAPOUR
         yield finding(
             "level",
             "severe" if severe else "warn",
-            (ratio, VAPOUR_SEVERE if severe else VAPOUR_WARN),
+            (ratio, VAPOUR if severe else VAPOUR_WARN),
             f"B09 is {ratio:.0%} of B8A, while Level-2A has about 100%: this is probably Level-1C, "
             "or the bands are in another order; use Level-2A.",
         )

@@ -227,6 +227,23 @@ def test_a_window_of_fill_values_is_empty() -> None:
     assert not part.valid.any()
 
 
+def test_a_gap_that_the_sample_of_a_large_file_misses_is_masked(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    block = with_hole(digital_numbers(), 65535)
+    profile = {"driver": "GTiff", "count": 12, "height": 9000, "width": 9000, "dtype": "uint16"}
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 4e5, 0, -10, 5.3e6)}
+    tiles = {"tiled": True, "compress": "deflate", "SPARSE_OK": True}
+    with rasterio.open(path, "w", **profile, **place, **tiles) as file:
+        file.write(block, window=((24, 144), (36, 156)))
+    part = read_stack(path, path.name, Cut(size=120, corner=(24, 36)))
+    assert not part.valid[HOLE].any()
+    assert part.valid.sum() == 120 * 120 - 50 * 70
+    assert any("65535 in all bands" in note for note in part.provenance.notes)
+    with rasterio.open(path, "r+") as file:
+        file.write(np.full_like(block, 65535), window=((24, 144), (36, 156)))
+    assert not read_stack(path, path.name, Cut(size=120, corner=(24, 36))).valid.any()
+
+
 # Level
 
 
