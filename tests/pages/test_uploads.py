@@ -26,7 +26,7 @@ SHOWN = "classify_upload_shown"
 def page(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(chart, "st_folium", MapStandIn())
     monkeypatch.chdir(ROOT)
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=180).run()
 
 
 def heading(page: AppTest) -> str:
