@@ -41,5 +41,5 @@ with st.container(horizontal=True, key="app_navigation"):
         st.page_link(each, query_params=url_state.query())  # for a link opened in a new tab
 problems = st.container()
 page.run()
-for sentence in url_state.notices():
+for sentence in url_state.notices(page.title):
     problems.warning(theme.literal(sentence), icon=":material/link_off:")

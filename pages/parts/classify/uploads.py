@@ -136,7 +136,7 @@ def _choose_first(read: Sequence[Entry], before: set[str]) -> None:
             and entry.key
             and current.missing == choice.file_name(held[entry.key])
         ):
-            choice.choose(_middle_of(entry.key, (current.row, current.col)))
+            choice.choose(_middle_of(entry.key, current.missing_window))
             return
     here = (current.upload or current.colours) if current else None
     keys = [entry.key for entry in read if entry.key]

@@ -65,6 +65,7 @@ class Chosen:
         drawn: south-west and north-east corner of the rectangle that the user drew.
         scene: the image of ``live``; at a bare place, the image that the address asks for.
         missing: name of a file that the address asks for and that is not uploaded yet.
+        missing_window: row and column of the window in that file, if the address has them.
     """
 
     sample: str | None = None
@@ -77,6 +78,7 @@ class Chosen:
     drawn: tuple[Place, Place] | None = None
     scene: SceneLink | None = None
     missing: str | None = None
+    missing_window: tuple[int, int] | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -173,6 +175,8 @@ def open_link(chosen: Chosen | None) -> None:
         go_back()
     elif current() != chosen:
         choose(chosen)
+        if chosen.bare_place is not None:
+            move_map(chosen.bare_place, CLOSE_ZOOM)
 
 
 def _held(chosen: Chosen) -> bool:

@@ -188,7 +188,7 @@ PARAMETERS: Final = (
     Parameter(name="class", field="labels", title="the land cover", parse=_words, several=True),
     Parameter(name="method", field="methods", title="the method", parse=_name, several=True),
     Parameter(name="baseline", field="baseline", title="the baseline", parse=_name),
-    Parameter(name="compare", field="compare", title="what is compared", parse=_words),
+    Parameter(name="compare", field="compare", title="the comparison", parse=_words),
     Parameter(name="against", field="other", title="the other model", parse=_words),
     Parameter(name="split", field="split", title="the split", parse=_words),
     Parameter(name="view", field="view", title="the view", parse=_words),

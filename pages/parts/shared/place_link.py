@@ -40,14 +40,12 @@ def link_of(chosen: Chosen | None, shown: Link) -> Link:
         link = replace(
             link, at=scene.place, catalogue=scene.catalogue, scene=scene.scene, date=scene.day
         )
-    if file := _file(chosen):
-        link = replace(link, file=file, window=(chosen.row, chosen.col))
-    return link
-
-
-def _file(chosen: Chosen) -> str | None:
+    if chosen.missing is not None:
+        return replace(link, file=chosen.missing, window=chosen.missing_window)
     raster = choice.uploads().get(chosen.upload or "") or choice.picture_of(chosen)
-    return chosen.missing if raster is None else choice.file_name(raster)
+    if raster is not None:
+        link = replace(link, file=choice.file_name(raster), window=(chosen.row, chosen.col))
+    return link
 
 
 def open_place(link: Link) -> str | None:
@@ -92,5 +90,4 @@ def _in_file(link: Link, name: str) -> Chosen:
     found = choice.upload_of(name, link.window)
     if found is not None:
         return found
-    row, col = link.window or (0, 0)
-    return Chosen(missing=name, row=row, col=col)
+    return Chosen(missing=name, missing_window=link.window)

@@ -24,6 +24,7 @@ from pages.parts.shared.links import Link
 
 Option = TypeVar("Option")
 _NOTICES: Final = "app_url_notices"
+_SHOWN: Final = "app_url_shown"
 _UNCHECKED: Final = "app_url_unchecked"
 _STARTED: Final = "app_url_started"
 _SET: Final = "app_url_set"
@@ -67,9 +68,13 @@ def restore(link: Link, problems: Sequence[str] = ()) -> None:
     st.session_state[_NOTICES] = [*problems, *([missing] if missing else [])]
 
 
+def _link() -> Link:
+    return place_link.link_of(choice.current(), shown.now())
+
+
 def publish() -> None:
     """Write the query, unless the address has it already."""
-    wanted = links.write(place_link.link_of(choice.current(), shown.now()))
+    wanted = links.write(_link())
     if wanted != {name: values for name, values in query().items() if name in links.NAMES}:
         st.query_params.from_dict(wanted)
 
@@ -192,6 +197,15 @@ def _note(sentence: str) -> None:
     st.session_state.setdefault(_NOTICES, []).append(sentence)
 
 
-def notices() -> tuple[str, ...]:
-    """Return what could not be taken from the address, a sentence each; each is returned once."""
-    return tuple(st.session_state.pop(_NOTICES, ()))
+def notices(page: str) -> tuple[str, ...]:
+    """Return what could not be taken from the address, a sentence each.
+
+    They stay until the user chooses something else or goes to another page.
+
+    Args:
+        page: title of the page.
+    """
+    now, new = (page, _link()), tuple(st.session_state.pop(_NOTICES, ()))
+    before, old = st.session_state.get(_SHOWN, (None, ()))
+    st.session_state[_SHOWN] = (now, (*old, *new) if before == now else new)
+    return st.session_state[_SHOWN][1]  # type: ignore[no-any-return]  # just put there
