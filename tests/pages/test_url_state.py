@@ -111,7 +111,7 @@ from pages.parts.shared import url_state
 url_state.set_widget("box", "first")
 if "second" in st.session_state:
     st.session_state["box"] = "second"
-url_state.take("box", "view")
+url_state.take("box", "view", str, ["first", "second"])
 url_state.take("never drawn", "compare")
 """
     test = AppTest.from_string(script).run()
@@ -120,6 +120,18 @@ url_state.take("never drawn", "compare")
     test.session_state["second"] = True
     test.run()
     assert query(test) == {"view": "second"}
+
+
+def test_old_labels_of_options_are_not_written() -> None:
+    script = """
+import streamlit as st
+from pages.parts.shared import url_state
+st.session_state["box"] = ["Forest (95 %)", "Lake"]
+url_state.take("box", "labels", str, ["Forest", "Lake"])
+"""
+    test = AppTest.from_string(script).run()
+    assert not test.exception
+    assert query(test) == {}
 
 
 def test_the_link_of_an_upload_asks_for_the_file(app: AppTest, tmp_path: Path) -> None:

@@ -124,9 +124,9 @@ def _several(
         max_selections=MOST,
         key=key,
         on_change=url_state.take,
-        args=(key, field),
+        args=(key, field, str, options),
     )
-    return list(chosen) or list(default)
+    return [one for one in chosen if one in options] or list(default)
 
 
 def _methods(name: str, side: str) -> list[str]:

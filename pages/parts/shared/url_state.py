@@ -171,8 +171,12 @@ def take(
         options: what the widget offers, None if its value needs no check. Streamlit compares the
             labels of options, and passes a label on that changed in the meantime.
     """
-    if changed(key) and (options is None or st.session_state[key] in options):
-        keep(field, st.session_state[key], text)
+    if not changed(key):
+        return
+    value = st.session_state[key]
+    values = value if isinstance(value, list) else [value]
+    if options is None or all(one in options for one in values):
+        keep(field, value, text)
 
 
 def keep(field: str, value: Any, text: Callable[[Any], str] = str) -> None:  # noqa: ANN401 - any option
