@@ -17,7 +17,7 @@ warning. The rates of flagged good patches and detected bad ones are measured by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +52,7 @@ __all__ = [
     "REPEATS",
     "Checks",
     "assess",
+    "drop_repeats",
     "novelty_finding",
     "novelty_of",
 ]
@@ -78,6 +79,7 @@ _ROUNDING: Final = 1e-4
 """Relative difference between features of the same patch in batches of different sizes."""
 _ORDER: Final[dict[Subject, int]] = {"pixels": 0, "place": 1, "answer": 2}
 _UNLIKE: Final = {
+    "picture": "The picture's colours and details are",
     "spectrum": "Its mean spectrum is",
     "features": "The features that the network computes from it are",
 }
@@ -166,7 +168,8 @@ def _check_pixels(
             checks.unchecked.append(_FEW_CELLS)
     if known is not None:
         seen = known.feature_distance(model, patch) if features is None else features
-        checks.distances = {**known.spectrum_distance(values), **seen}
+        own = {**known.spectrum_distance(values), **known.picture_distance(patch)}
+        checks.distances = {**own, **seen}
         checks.parts += ["training data"] * bool(checks.distances)
         checks.findings += novelty_finding(checks.distances, known)
 
@@ -227,20 +230,29 @@ def novelty_finding(distances: Mapping[str, float], known: Novelty) -> Iterator[
     worst = max(beyond, key=beyond.__getitem__, default="")
     if worst and beyond[worst] > 1 + _ROUNDING:
         ratio = beyond[worst]
+        severe = ratio > known.severe_ratio
         yield finding(
             "unlike",
-            "severe" if ratio > novelty.SEVERE_RATIO else "warn",
-            (ratio, novelty.SEVERE_RATIO if ratio > novelty.SEVERE_RATIO else 1.0),
+            "severe" if severe else "warn",
+            (ratio, known.severe_ratio if severe else 1.0),
             f"{_UNLIKE[worst]} unlike the model's training data ({ratio:.1f} times the distance "
-            "that 98 of 100 good patches stay within): check bands, level and date.",
+            "that 98 of 100 good patches stay within): check bands, level and date."
+            if known.pictures is None
+            else f"{_UNLIKE[worst]} unlike the model's training data, as if it was drawn, "
+            "photographed, blurred or resized: give a Sentinel-2 picture with pixels of 10 m.",
         )
 
 
-def _verdict(checks: Checks, quality: Quality, model: Model) -> Verdict:
-    there = {one.check for one in checks.findings}
+def drop_repeats(found: Sequence[Finding]) -> list[Finding]:
+    """Leave out findings that only repeat another one (:data:`REPEATS`)."""
+    there = {one.check for one in found}
     repeated = {other for check in there for other in REPEATS.get(check, ())}
+    return [one for one in found if one.check not in repeated]
+
+
+def _verdict(checks: Checks, quality: Quality, model: Model) -> Verdict:
     kept = sorted(
-        (one for one in checks.findings if one.check not in repeated),
+        drop_repeats(checks.findings),
         # A check that names the cause comes before one that only finds the patch unusual.
         key=lambda f: (f.level != "severe", _ORDER[f.about], f.check == "unlike"),
     )

@@ -5,6 +5,10 @@ model folder:
 
 - ``spectrum``: Mahalanobis distance of the mean spectrum (logarithm of reflectance, means
   of cells of 60 m, 12 bands). It detects wrong levels, offsets and orders of bands.
+- ``picture``, instead of ``spectrum`` for models of colour pictures: minus twice the log density of
+  the picture's :mod:`~landcover.trust.picture_statistics` in the most likely of ten normal
+  distributions, one for each class. It detects drawings, photographs and scenes that were
+  blurred, resized or compressed.
 - ``features``: distance of the net's features (:mod:`landcover.models.features`), by the
   detector of :data:`DETECTORS` that separated bad patches best from good ones.
 
@@ -14,7 +18,8 @@ the other two together flag a fifth.
 
 Each bound is the :data:`BOUND_QUANTILE` quantile of the good validation patches.
 :mod:`landcover.trust.bench.measure` measures how often places that were held out of this choice
-exceed it. A distance above :data:`SEVERE_RATIO` times its bound is severe.
+exceed it. A distance above :data:`SEVERE_RATIO` times its bound is severe; of a picture, which
+nothing else can check, any distance above its bound.
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ from landcover.core.raster import FloatArray, Raster
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model
 from landcover.trust import files
+from landcover.trust.picture_statistics import STATISTICS, statistics
 from landcover.trust.pixel_checks import MIN_CELLS
 
 __all__ = [
@@ -51,6 +57,7 @@ __all__ = [
     "SHRINK",
     "Doubles",
     "Gauss",
+    "Mixture",
     "Novelty",
     "Space",
     "bound_of",
@@ -94,27 +101,40 @@ DETECTORS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Gauss:
-    """A normal distribution over log spectra of 12 bands."""
+    """A normal distribution over log spectra of 12 bands, or over statistics of pictures."""
 
     mean: Doubles
     precision: Doubles
-    """Inverse of the covariance, ``(12, 12)``."""
+    """Inverse of the covariance."""
 
     def squared(self, points: Doubles) -> Doubles:
-        """Compute squared Mahalanobis distances ``(n,)`` of points ``(n, 12)``."""
+        """Compute squared Mahalanobis distances ``(n,)`` of points ``(n, dimension)``."""
         away = points - self.mean
         found: Doubles = np.einsum("ij,jk,ik->i", away, self.precision, away)
         return found
 
     @classmethod
     def of(cls, points: Doubles) -> Gauss:
-        """Fit a normal distribution to points ``(n, 12)``."""
+        """Fit a normal distribution to points ``(n, dimension)``."""
         spread = np.cov(points.T)
         spread = (
             (1 - SHRINK) * spread + SHRINK * np.diag(np.diag(spread)) + 1e-6 * np.eye(len(spread))
         )
         inverse: Doubles = np.linalg.inv(spread).astype(np.float64)
         return cls(mean=points.mean(axis=0), precision=inverse)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """Several normal distributions, of which the most likely one counts."""
+
+    parts: tuple[Gauss, ...]
+
+    def distance(self, points: Doubles) -> Doubles:
+        """Compute minus twice the largest log density, up to a constant, ``(n,)``."""
+        each = [part.squared(points) - np.linalg.slogdet(part.precision)[1] for part in self.parts]
+        found: Doubles = np.min(each, axis=0)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,31 +198,45 @@ class Novelty:
     """Distances and bounds fitted for one model.
 
     Attributes:
-        spectrum: distribution of the training patches' mean log spectra.
+        spectrum: distribution of the training patches' mean log spectra; None for pictures.
+        pictures: distribution of the training pictures' statistics; None for patches.
         space: principal components of the net's features; None if the model has no features.
         detector: a name in :data:`DETECTORS`.
         bounds: distance → value above which a patch is unlike the training data.
-        days: days of the year, 1 to 366, on which training patches were acquired.
+        days: days of the year, 1 to 366, on which training patches were acquired; empty for
+            pictures, which have no date.
         made: how the values were fitted, for display.
     """
 
-    spectrum: Gauss
+    spectrum: Gauss | None = None
+    pictures: Mixture | None = None
     space: Space | None
     detector: str
     bounds: dict[str, float]
-    days: tuple[int, ...]
+    days: tuple[int, ...] = ()
     made: dict[str, Any] = field(default_factory=dict)
 
     def spectrum_distance(self, values: FloatArray) -> dict[str, float]:
         """Compute the distance ``spectrum`` of a patch's cells ``(12, cell)``.
 
         Returns:
-            ``{"spectrum": distance}``; empty with fewer than ``MIN_CELLS`` cells.
+            ``{"spectrum": distance}``; empty for pictures, and with fewer than ``MIN_CELLS`` cells.
         """
         logs = logarithms(values)
-        if len(logs) < MIN_CELLS:
+        if self.spectrum is None or len(logs) < MIN_CELLS:
             return {}
         return {"spectrum": float(self.spectrum.squared(logs.mean(axis=0)[None])[0])}
+
+    def picture_distance(self, picture: Raster) -> dict[str, float]:
+        """Compute the distance ``picture`` of a colour picture; empty for patches."""
+        if self.pictures is None or not picture.is_rgb:
+            return {}
+        return {"picture": float(self.pictures.distance(statistics(picture)[None])[0])}
+
+    @property
+    def severe_ratio(self) -> float:
+        """Multiple of a bound above which a distance is severe."""
+        return SEVERE_RATIO if self.pictures is None else 1.0
 
     def feature_distance(self, model: Model, patch: Raster) -> dict[str, float]:
         """Compute the distance ``features`` of a patch; empty if the model has no features."""
@@ -247,10 +281,18 @@ def bound_of(values: npt.ArrayLike, quiet: float = BOUND_QUANTILE) -> float:
 
 def save(novelty: Novelty, folder: Path, card_hash: str) -> Path:
     """Write ``trust/novelty.safetensors`` into a model folder."""
-    arrays: dict[str, tuple[Doubles, type[np.floating[Any]]]] = {
-        "spectrum.mean": (novelty.spectrum.mean, np.float64),
-        "spectrum.precision": (novelty.spectrum.precision, np.float64),
-    }
+    arrays: dict[str, tuple[Doubles, type[np.floating[Any]]]] = {}
+    if novelty.spectrum is not None:
+        arrays |= {
+            "spectrum.mean": (novelty.spectrum.mean, np.float64),
+            "spectrum.precision": (novelty.spectrum.precision, np.float64),
+        }
+    if novelty.pictures is not None:
+        parts = novelty.pictures.parts
+        arrays |= {
+            "pictures.mean": (np.stack([part.mean for part in parts]), np.float64),
+            "pictures.precision": (np.stack([part.precision for part in parts]), np.float64),
+        }
     if novelty.space is not None:
         arrays |= {
             "space.mean": (novelty.space.mean, np.float32),
@@ -283,24 +325,10 @@ def load(folder: Path, card_hash: str) -> Novelty | None:
     tensors, values = read
     try:
         arrays = {name: tensor.double().numpy() for name, tensor in tensors.items()}
-        bands = len(BAND_NAMES)
-        spectrum = Gauss(
-            mean=arrays["spectrum.mean"].reshape(bands),
-            precision=arrays["spectrum.precision"].reshape(bands, bands),
-        )
-        space = None
-        if "space.mean" in arrays:
-            width = len(arrays["space.mean"])
-            basis = arrays["space.basis"].reshape(-1, width)
-            space = Space(
-                mean=arrays["space.mean"],
-                basis=basis,
-                spread=arrays["space.spread"].reshape(len(basis)),
-                known=arrays["space.known"].reshape(-1, len(basis)),
-            )
         found = Novelty(
-            spectrum=spectrum,
-            space=space,
+            spectrum=_spectrum(arrays) if "pictures.mean" not in arrays else None,
+            pictures=_pictures(arrays) if "pictures.mean" in arrays else None,
+            space=_space(arrays) if "space.mean" in arrays else None,
             detector=str(values["detector"]),
             bounds={str(name): float(value) for name, value in values["bounds"].items()},
             days=tuple(int(day) for day in values["days"]),
@@ -308,11 +336,39 @@ def load(folder: Path, card_hash: str) -> Novelty | None:
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _damaged(folder) from None
-    needed = {"spectrum"} | ({"features"} if space is not None else set())
+    own = "spectrum" if found.pictures is None else "picture"
+    needed = {own} | ({"features"} if found.space is not None else set())
     finite = all(np.isfinite(array).all() for array in arrays.values())
-    if not (needed <= set(found.bounds) and found.detector in DETECTORS and found.days and finite):
+    dated = bool(found.days) or found.pictures is not None
+    if not (needed <= set(found.bounds) and found.detector in DETECTORS and dated and finite):
         raise _damaged(folder)
     return found
+
+
+def _spectrum(arrays: Mapping[str, Doubles]) -> Gauss:
+    bands = len(BAND_NAMES)
+    return Gauss(
+        mean=arrays["spectrum.mean"].reshape(bands),
+        precision=arrays["spectrum.precision"].reshape(bands, bands),
+    )
+
+
+def _pictures(arrays: Mapping[str, Doubles]) -> Mixture:
+    means = arrays["pictures.mean"].reshape(-1, STATISTICS)
+    inverses = arrays["pictures.precision"].reshape(len(means), STATISTICS, STATISTICS)
+    parts = [Gauss(mean=m, precision=p) for m, p in zip(means, inverses, strict=True)]
+    return Mixture(parts=tuple(parts))
+
+
+def _space(arrays: Mapping[str, Doubles]) -> Space:
+    width = len(arrays["space.mean"])
+    basis = arrays["space.basis"].reshape(-1, width)
+    return Space(
+        mean=arrays["space.mean"],
+        basis=basis,
+        spread=arrays["space.spread"].reshape(len(basis)),
+        known=arrays["space.known"].reshape(-1, len(basis)),
+    )
 
 
 def _damaged(folder: Path) -> CorruptModel:

@@ -17,9 +17,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from landcover.core.raster import ByteArray, FloatArray, Raster
+from landcover.core.raster import BoolArray, ByteArray, FloatArray, Raster
 
-__all__ = ["BANDS", "SURFACES", "UNKNOWN", "shares", "surfaces"]
+__all__ = ["BANDS", "SURFACES", "UNKNOWN", "is_water", "shares", "surfaces"]
 
 SURFACES: Final[tuple[str, ...]] = (
     "water",
@@ -59,10 +59,9 @@ def surfaces(patch: Raster) -> ByteArray | None:
         return None
     blue, green, red, infrared = (patch.band(name) for name in BANDS)
     shortwave = patch.band("B11") if "B11" in patch.bands else np.zeros_like(red)
-    ndvi, ndwi = _difference(infrared, red), _difference(green, infrared)
+    ndvi = _difference(infrared, red)
     white = (blue > _WHITE) & (green > _WHITE)
-    wet = (ndwi > 0) | (infrared < _BLACK_INFRARED)
-    water = wet & (infrared < _WATER_INFRARED) & (shortwave < _WATER_SHORTWAVE)
+    water = is_water(green, infrared, shortwave)
     planted = ndvi >= _GREEN_NDVI
     conditions = [
         ~patch.valid,
@@ -74,6 +73,16 @@ def surfaces(patch: Raster) -> ByteArray | None:
     ]
     numbers = [UNKNOWN, 5, 0, 1, 2, 3]
     found: npt.NDArray[np.uint8] = np.select(conditions, numbers, 4).astype(np.uint8)
+    return found
+
+
+def is_water(green: FloatArray, infrared: FloatArray, shortwave: FloatArray) -> BoolArray:
+    """Find water by its reflectance in B03, B08 and B11; arrays of one shape.
+
+    Cloud and dense haze over water are too bright in B08 or B11 to count as water.
+    """
+    wet = (_difference(green, infrared) > 0) | (infrared < _BLACK_INFRARED)
+    found: BoolArray = wet & (infrared < _WATER_INFRARED) & (shortwave < _WATER_SHORTWAVE)
     return found
 
 

@@ -14,14 +14,15 @@ from landcover.cli import trust_verdict
 from landcover.core.errors import BadInput
 from landcover.models.card import read_card
 from landcover.trust import novelty
-from landcover.trust.bench import fit, measure, records
+from landcover.trust.bench import fit, measure, records, surface_alarms
 from tests.support import sky_scene, tiny, trust_cases
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
-    monkeypatch.setattr(datasets, "open_dataset", lambda *_: trust_cases.dataset())
+    for opens in ("open_dataset", "open_any"):
+        monkeypatch.setattr(datasets, opens, lambda *_: trust_cases.dataset())
     monkeypatch.setattr(fit, "CHOSEN_ON", ("shuffled", "photograph-grey"))
     monkeypatch.setattr(measure, "CORRUPTED_PATCHES", 1)
     return tiny.tiny_folder(tmp_path / "model")
@@ -87,3 +88,15 @@ def test_a_file_that_is_not_a_cloudy_scene_is_refused(folder: Path, tmp_path: Pa
     path.write_text("none")
     with pytest.raises(BadInput, match=r"'clouds.npz' is not the scene"):
         run("measure", "x", "--dataset", "b", "--card", str(folder), "--sky", str(path))
+
+
+def test_false_alarms_are_counted_for_each_kind_of_ground(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["x", "--dataset", "bigearthnet", "--card", str(folder), "--surfaces"]
+    assert run("measure", *where, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == list(surface_alarms.GROUNDS)
+    assert found["bright vegetation"]["any_check"]["n"] > 0
+    assert run("measure", *where) == 0
+    assert "| water | half and more is water |" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,10 +18,10 @@ import torch
 from landcover.core import progress
 from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.raster import FloatArray, Raster
-from landcover.datasets import Dataset, Record
+from landcover.datasets import Dataset
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model
-from landcover.trust.bench.synthetic import CORRUPTIONS, made_groups
+from landcover.trust.bench.synthetic import CORRUPTIONS, Group, made_groups
 from landcover.trust.novelty import (
     BOUND_QUANTILE,
     DETECTORS,
@@ -39,9 +39,11 @@ __all__ = [
     "CORRUPTED_PATCHES",
     "MAX_GOOD",
     "MAX_TRAINING",
+    "LabelledPatch",
     "PatchArrays",
     "ProgressCounter",
     "compute",
+    "detector_table",
     "evenly_spaced",
     "fit",
 ]
@@ -83,7 +85,25 @@ class PatchArrays:
     days: tuple[int, ...]
 
 
-def evenly_spaced(records: Sequence[Record], most: int) -> tuple[Record, ...]:
+_One = TypeVar("_One")
+
+
+class LabelledPatch(Protocol):
+    """A record of a data set: a patch or picture whose classes are known."""
+
+    @property
+    def patch_id(self) -> str:
+        """Its name."""
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Its classes."""
+
+    def patch(self) -> Raster:
+        """Read its pixels."""
+
+
+def evenly_spaced(records: Sequence[_One], most: int) -> tuple[_One, ...]:
     """Return at most ``most`` records, evenly spaced."""
     if len(records) <= most:
         return tuple(records)
@@ -121,28 +141,25 @@ def fit(
     if not training_values.days or not any(len(logs) >= MIN_CELLS for logs in training_values.logs):
         raise BadInput("No training patch has a date and pixels with data: check the data set.")
     means = np.array([logs.mean(axis=0) for logs in training_values.logs if len(logs) >= MIN_CELLS])
-    first = Novelty(
-        spectrum=Gauss.of(means),
-        space=None if training_values.features is None else Space.of(training_values.features),
-        detector="residual",
-        bounds={"spectrum": 0.0, "features": 0.0},
-        days=tuple(sorted(set(training_values.days))),
-    )
+    spectrum = Gauss.of(means)
+    space = None if training_values.features is None else Space.of(training_values.features)
     good = compute(model, (record.patch() for record in checking), counter, "validation patches")
     usual_means = np.array([logs.mean(axis=0) for logs in good.logs if len(logs) >= MIN_CELLS])
-    bounds = {"spectrum": bound_of(first.spectrum.squared(usual_means))}
+    bounds = {"spectrum": bound_of(spectrum.squared(usual_means))}
     detector, table = "residual", {}
-    if first.space is not None and good.features is not None:
-        usual = first.space.distances(good.features, good.scores)
-        table = _caught(model, first.space, usual, checking, counter)
+    if space is not None and good.features is not None:
+        usual = space.distances(good.features, good.scores)
+        patches = [record.patch() for record in evenly_spaced(checking, CORRUPTED_PATCHES)]
+        groups = [group for group in made_groups(patches) if group.name in CHOSEN_ON]
+        table = detector_table(model, space, usual, groups, counter)
         detector = max(table, key=lambda name: table[name]["mean"])
         bounds["features"] = bound_of(usual[detector])
     return Novelty(
-        spectrum=first.spectrum,
-        space=first.space,
+        spectrum=spectrum,
+        space=space,
         detector=detector,
         bounds=bounds,
-        days=first.days,
+        days=tuple(sorted(set(training_values.days))),
         made={
             "dataset": dataset.title,
             "training": len(training),
@@ -218,19 +235,24 @@ def compute(
     )
 
 
-def _caught(
+def detector_table(
     model: Model,
     space: Space,
     usual: dict[str, Doubles],
-    checking: Sequence[Record],
+    groups: Iterable[Group],
     counter: ProgressCounter,
 ) -> dict[str, dict[str, Any]]:
-    """Return detector → share of each corrupted group above the bound of good patches, and mean."""
-    patches = [record.patch() for record in evenly_spaced(checking, CORRUPTED_PATCHES)]
+    """Return detector → share of each bad group above the bound of the good ones, and the mean.
+
+    Args:
+        model: the model whose features are used.
+        space: the components of its features.
+        usual: detector → values of good patches, from which the bound is taken.
+        groups: bad patches.
+        counter: counts the patches.
+    """
     found: dict[str, dict[str, Any]] = {name: {} for name in DETECTORS}
-    for group in made_groups(patches):
-        if group.name not in CHOSEN_ON:
-            continue
+    for group in groups:
         seen = compute(
             model, group.patches(), counter, CORRUPTIONS.get(group.name, (group.title,))[0]
         )

@@ -38,7 +38,8 @@ from landcover.models.features import features_and_scores
 from landcover.models.model import Model, Prediction
 from landcover.trust import answer_checks, assessment, pixel_checks
 from landcover.trust.bench import cloud_scene
-from landcover.trust.bench.fit import MAX_GOOD, ProgressCounter, evenly_spaced
+from landcover.trust.bench.fit import MAX_GOOD, LabelledPatch, ProgressCounter, evenly_spaced
+from landcover.trust.bench.picture_set import PictureSet
 from landcover.trust.bench.real_scenes import scene_groups
 from landcover.trust.bench.records import (
     CaughtRate,
@@ -54,6 +55,7 @@ from landcover.trust.bench.records import (
     TrustMeasurement,
 )
 from landcover.trust.bench.synthetic import CORRUPTIONS, Group, made_groups
+from landcover.trust.bench.synthetic_pictures import ALTERATIONS, bad_pictures
 from landcover.trust.novelty import Novelty, bound_of
 from landcover.trust.verdict import CHECKED_DECISIONS, Decision, Finding, Verdict
 
@@ -81,7 +83,7 @@ class Assessed:
 def measure(
     model: Model,
     known: Novelty,
-    dataset: Dataset,
+    dataset: Dataset | PictureSet,
     *,
     scenes: Path | None = None,
     sky: Path | None = None,
@@ -94,7 +96,7 @@ def measure(
     Args:
         model: the model to assess.
         known: distances fitted for it.
-        dataset: a data set with the split validation.
+        dataset: a data set with the split validation, of patches or of pictures.
         scenes: folder of the real bad scenes (:mod:`landcover.trust.bench.real_scenes`), if
             available.
         sky: file of the real scene of clouds (:mod:`landcover.trust.bench.cloud_scene`), if
@@ -108,11 +110,16 @@ def measure(
         BadInput: the split has no patch on disk, or a patch cannot be read.
         Cancelled: ``cancel`` was set.
     """
-    records = evenly_spaced(dataset.records("validation"), MAX_GOOD)
+    every: Sequence[LabelledPatch] = dataset.records("validation")
+    records = evenly_spaced(every, MAX_GOOD)
     chosen = evenly_spaced(records, CORRUPTED_PATCHES)
     originals = [record.patch() for record in chosen]
-    groups = [*(scene_groups(scenes) if scenes else ()), *made_groups(originals)]
-    unseen = evenly_spaced(dataset.records("test"), MAX_GOOD) if test else ()
+    pictures = isinstance(dataset, PictureSet)
+    made = bad_pictures(originals) if pictures else made_groups(originals)
+    groups = [*(scene_groups(scenes) if scenes else ()), *made]
+    still_true = ALTERATIONS if pictures else CORRUPTIONS
+    last_of_all: Sequence[LabelledPatch] = dataset.records("test") if test else ()
+    unseen = evenly_spaced(last_of_all, MAX_GOOD)
     clouds = None if sky is None else cloud_scene.read(sky)
     counter = ProgressCounter(
         report, cancel, len(records) + len(unseen) + len(groups) * CORRUPTED_PATCHES
@@ -127,7 +134,7 @@ def measure(
             _assessed(model, known, patch, counter, group.title) for patch in group.patches()
         ]
         found.append(_group_record(group, assessed))
-        if group.name in CORRUPTIONS:  # what is there is still known
+        if group.name in still_true:  # what is there is still known
             risky += [
                 replace(one, truth=record.labels)
                 for one, record in zip(assessed, chosen, strict=True)

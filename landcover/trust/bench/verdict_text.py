@@ -14,10 +14,11 @@ from landcover.trust.bench.records import (
     TrustGroup,
     TrustMeasurement,
 )
+from landcover.trust.bench.surface_alarms import SurfaceAlarms
 from landcover.trust.novelty import DETECTORS
 from landcover.trust.verdict import CHECKED_DECISIONS
 
-__all__ = ["as_markdown", "fit_text", "measurement_text", "share"]
+__all__ = ["as_markdown", "fit_text", "measurement_text", "share", "surfaces_markdown"]
 
 
 def fit_text(record: Mapping[str, Any]) -> str:
@@ -77,6 +78,15 @@ def as_markdown(found: TrustMeasurement) -> str:
         *_cell_rows(found),
     ]
     return "\n".join(lines) + "\n"
+
+
+def surfaces_markdown(found: Mapping[str, SurfaceAlarms]) -> str:
+    """Format the false alarms for each kind of ground as a table for ``docs/trust.md``."""
+    lines = ["| ground | patches | flagged by any check | checks |", "|---|---|---|---|"]
+    for name, one in found.items():
+        checks = ", ".join(f"{check} {rate.hits}" for check, rate in one.checks.items()) or "none"
+        lines.append(f"| {name} | {one.rule} | {share(one.any_check)} | {checks} |")
+    return "\n".join(lines)
 
 
 def share(value: Rate) -> str:
