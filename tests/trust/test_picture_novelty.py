@@ -12,6 +12,7 @@ from landcover.core.errors import BadInput, CorruptModel
 from landcover.core.raster import Raster
 from landcover.datasets.eurosat import open_eurosat
 from landcover.io.images import picture_of
+from landcover.models import registry
 from landcover.models.model import Model
 from landcover.trust import files, novelty
 from landcover.trust.assessment import assess
@@ -123,3 +124,14 @@ def test_gaps_have_the_mean_colour() -> None:
     )
     assert statistics(hole).shape == (STATISTICS,)
     np.testing.assert_allclose(statistics(hole)[:3], statistics(picture)[:3], atol=0.01)
+
+
+def test_the_shipped_model_flags_a_rainbow() -> None:
+    model = registry.default().load(registry.PICTURE_MODEL)
+    known = novelty.load(model.folder, model.card.hash) if model.folder else None
+    assert known is not None
+    good = [picture_of(pixels(), "p.png")]
+    rainbow = next(iter(bad_pictures(good)[0].patches()))
+    found = assess(model, rainbow, known=known)
+    assert found.decision == "cannot tell"
+    assert "as if it was drawn" in found.reason

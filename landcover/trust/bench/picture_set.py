@@ -14,9 +14,8 @@ from landcover.io.images import picture_of
 
 __all__ = ["MAX_PICTURES", "PictureRecord", "PictureSet"]
 
-MAX_PICTURES: Final = 600
-"""Largest number of pictures of a split, evenly spaced over the classes; a net takes about a sixth
-of a second for each on one core."""
+MAX_PICTURES: Final = 1000
+"""Largest number of pictures of a split, evenly spaced over the classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
