@@ -8,12 +8,14 @@ the change of the probability is compared with that for random orders of the sam
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from landcover.core.progress import check
 from landcover.core.raster import Raster
 from landcover.core.schema import Schema
 from landcover.explain import baselines
@@ -56,7 +58,14 @@ class MapCheck(Schema):
     sentence: str
 
 
-def check_map(model: Model, patch: Raster, explanation: Explanation, *, seed: int = 0) -> MapCheck:
+def check_map(
+    model: Model,
+    patch: Raster,
+    explanation: Explanation,
+    *,
+    seed: int = 0,
+    cancel: Event | None = None,
+) -> MapCheck:
     """Measure a map on its own patch; this takes about nine forward passes of 12 patches.
 
     Args:
@@ -64,6 +73,10 @@ def check_map(model: Model, patch: Raster, explanation: Explanation, *, seed: in
         patch: the patch that was explained.
         explanation: of that patch by that model.
         seed: of the random orders.
+        cancel: set to stop.
+
+    Raises:
+        Cancelled: the user stopped it.
     """
     random = np.random.default_rng(seed)
     target = model.card.classes.index(explanation.label)
@@ -77,6 +90,7 @@ def check_map(model: Model, patch: Raster, explanation: Explanation, *, seed: in
     full, empty = score(torch.cat([pixels, filled])).double().numpy()
 
     def gain(order: Order) -> float:
+        check(cancel)
         deletion, insertion = curves(score, pixels, filled, order, (full, empty))
         return round(area(insertion[:, target]) - area(deletion[:, target]), 4)
 

@@ -319,7 +319,11 @@ def _check(
 
     drawn = replace(request, kind="map")
     found: Any = kept.get(drawn) or next(_pieces([drawn], subject, model, kept, control))
-    return found if isinstance(found, Failed) else check_map(model, subject.pixels, found)
+    return (
+        found
+        if isinstance(found, Failed)
+        else check_map(model, subject.pixels, found, cancel=control[1])
+    )
 
 
 def _neighbours(model: Model, patch: Raster) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import Cancelled
 from landcover.core.raster import Raster
 from landcover.explain import explanation
 from landcover.explain.explanation import Explanation
@@ -77,6 +79,13 @@ def test_a_net_that_does_not_react_cannot_be_checked(patch: Raster) -> None:
     assert found.change == 0
     assert not found.beats_chance
     assert "cannot be checked" in found.sentence
+
+
+def test_it_stops_when_cancelled(model: Model, patch: Raster) -> None:
+    stop = Event()
+    stop.set()
+    with pytest.raises(Cancelled):
+        check_map(model, patch, a_map(patch, np.ones((120, 120))), cancel=stop)
 
 
 def test_the_same_seed_gives_the_same_result(model: Model, patch: Raster) -> None:
