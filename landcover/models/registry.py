@@ -264,10 +264,16 @@ class Registry:
         makes.
 
         Raises:
-            BadInput: the path is in an installed package, or the copy cannot be made.
+            BadInput: the path is in an installed package, the copy cannot be made, or the model
+                is one for fewer bands, which is derived.
             LandcoverError: there is no such model; see :meth:`folder`.
         """
         folder = self.folder(model)
+        if self._derived(model) is not None:
+            raise BadInput(
+                f"'{model}' is derived and has no folder of its own, so nothing can be saved for "
+                "it: leave --save out."
+            )
         if isinstance(model, str) and model in self.shipped_names():
             return self._copied(model)
         real = folder.resolve()

@@ -180,7 +180,7 @@ def novelty_of(model: Model) -> tuple[Novelty | None, str]:
     A file that was made for another card is not used, since its bounds would be wrong.
     """
     if bands := estimated_bands(model.card):
-        return None, _ESTIMATED.format(title=model.card.title, count=len(bands))
+        return None, _ESTIMATED.format(count=len(bands))
     if model.folder is None:
         return None, _NOT_FITTED.format(title=model.card.title)
     file = model.folder / files.FOLDER / f"{novelty.FILE}.safetensors"
@@ -194,8 +194,8 @@ _NOT_FITTED: Final = (
 )
 
 _ESTIMATED: Final = (
-    "Whether the patch is unlike the training data of {title} was not checked, because that is "
-    "fitted for measured bands, and {count} of 12 are estimated."
+    "Whether the patch is unlike the training data was not checked, because that is fitted for "
+    "measured bands, and {count} of 12 are estimated."
 )
 _FEW_BANDS: Final = (
     "Haze, snow, shade, noise, level, order of bands and the mean spectrum were not checked, "

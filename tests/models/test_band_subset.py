@@ -9,7 +9,7 @@ import pytest
 
 from landcover import nets
 from landcover.core.bands import BAND_NAMES
-from landcover.core.errors import CorruptModel, ModelMismatch
+from landcover.core.errors import BadInput, CorruptModel, ModelMismatch
 from landcover.core.raster import Raster
 from landcover.explain import explanation
 from landcover.models import band_mixture, registry
@@ -147,6 +147,8 @@ def test_the_registry_knows_derived_models_by_name(known: Registry) -> None:
     assert known.title(name) == "Tiny net, 3 bands"
     assert known.stamp(name) != known.stamp("other")
     assert name not in known.names()
+    with pytest.raises(BadInput, match="is derived and has no folder of its own"):
+        known.saves_to(name)
     (known.folder("other") / WEIGHTS_FILE).write_bytes(b"")
     with pytest.raises(CorruptModel):
         known.load(name, "cpu")
