@@ -15,6 +15,14 @@ from tests.browser import steps
 pytestmark = pytest.mark.browser
 
 SEVERE = {"critical", "serious"}
+FOCUSED = """() => {
+    const element = document.activeElement
+    const ids = (element.getAttribute("aria-labelledby") || "").split(" ").filter(Boolean)
+    const labels = [...(element.labels || []), ...ids.map(id => document.getElementById(id))]
+    const texts = [element.getAttribute("aria-label"), ...labels.map(one => one && one.innerText)]
+    return [...texts, element.title, element.innerText].find(text => text && text.trim()) || ""
+}"""
+"""The name of the element that has the keyboard's focus."""
 
 
 def violations(page: Page) -> list[str]:
@@ -102,3 +110,30 @@ def test_models(page: Page, app: str, scheme: str, width: int) -> None:
             view.click()
             expect(view).to_be_checked()
             assert violations(page) == []
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the focus is on an element; each element on the way must have a name."""
+    for _ in range(100):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        assert focused, page.evaluate("document.activeElement.outerHTML")[:300]
+        if focused.strip().endswith(name):
+            return
+    raise AssertionError(f"{name} was not reached")
+
+
+def test_a_place_is_classified_and_explained_by_keyboard_alone(page: Page, app: str) -> None:
+    steps.open_app(page, app)
+    tab_to(page, "Places with known land covers")
+    page.keyboard.type("4 ·")
+    page.keyboard.press("Enter")
+    expect(steps.verdict(page)).to_contain_text("%")
+    expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible()
+    # The focus stays where the choice was made.
+    assert page.evaluate(FOCUSED).strip() == "Places with known land covers"
+    tab_to(page, "Image and attribution map as PNG")
+    page.get_by_role("link", name="Explain").focus()
+    page.keyboard.press("Enter")
+    expect(steps.heading(page, "Why this result?")).to_be_visible()
+    expect(steps.verdict(page)).to_contain_text("%")
