@@ -96,7 +96,7 @@ def _deep(
     if pixels.is_rgb:
         st.info(
             "Similar training patches and what-if are available for Sentinel-2 patches only: a "
-            "colour picture has no infrared bands and no place."
+            "colour picture has no infrared bands."
         )
         return
     neighbours.show(similar, found)

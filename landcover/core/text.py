@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-__all__ = ["listed", "no_formula", "place_text", "plain", "time_text"]
+__all__ = [
+    "listed",
+    "no_formula",
+    "place_text",
+    "plain",
+    "readable",
+    "time_text",
+    "with_article",
+]
 
 
 def plain(text: str) -> str:
@@ -37,3 +45,14 @@ def listed(names: Sequence[str]) -> str:
     """List names in a sentence, such as ``B02, B03 and B04``."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def with_article(noun: str) -> str:
+    """Put the indefinite article before a noun: ``an accuracy``, ``a macro AP``."""
+    return f"{'an' if noun[:1].lower() in 'aeio' else 'a'} {noun}"
+
+
+def readable(identifier: str) -> str:
+    """Turn an identifier such as ``colour-statistics`` into words: ``Colour statistics``."""
+    words = identifier.replace("-", " ").replace("_", " ").strip()
+    return words[:1].upper() + words[1:]

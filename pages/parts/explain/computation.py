@@ -298,7 +298,7 @@ def _pieces(
 
         yield from attribute_bands_many(model, pixels, labels, first.baseline)
     elif pixels.is_rgb:
-        yield Failed("A colour picture has no place, so this is not available.")
+        yield Failed("This is available for Sentinel-2 patches only.")
     elif first.kind == "stability":
         from landcover.trust.shift_stability import stability  # noqa: PLC0415 - as above
 

@@ -14,6 +14,7 @@ import streamlit as st
 
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
+from landcover.core.text import readable
 from landcover.evaluate import report_files
 from landcover.evaluate.report import Baseline, Evaluation, EvaluationReport
 from landcover.metrics import scores
@@ -199,7 +200,7 @@ def _row(number: int, name: str, metrics: EvaluationReport | Baseline, entry: En
     return Row(
         number=number,
         name=name,
-        title=registry.default().title(name) if entry else name,
+        title=registry.default().title(name) if entry else readable(name),
         metrics=metrics,
         card=entry.card if entry else None,
         weights_bytes=entry.weights_bytes if entry else None,

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from landcover.core.text import readable
 from landcover.evaluate.report import EvaluationReport
 from landcover.evaluate.report_text import threads
 from pages.parts.models import charts as show
@@ -218,7 +219,7 @@ def _margins(rows: Sequence[data.Row]) -> None:
             for key, margin in item.margin.items()
             if key in data.METRICS and margin.difference is not None
         ]
-        title = next((row.title for row in rows if row.name == name), name)
+        title = next((row.title for row in rows if row.name == name), readable(name))
         if parts:
             lines.append(f"{first.title} minus {title}: {', '.join(parts)}.")
     if lines:

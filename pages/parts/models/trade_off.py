@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from landcover.core.text import with_article
 from landcover.metrics import trade_off
 from pages.parts.models import charts as show
 from pages.parts.models import data
@@ -32,16 +33,12 @@ def recommendations(rows: Sequence[data.Row]) -> None:
     alone = any(row.value("accuracy") is not None for row in rows)
     leading, second = ("accuracy", "macro_ap") if alone else ("macro_ap", "micro_ap")
     found = trade_off.advise([_candidate(row, leading, second) for row in rows])
-    title = data.METRICS[leading].title
+    near = with_article(_small(data.METRICS[leading].title))
     needs = (
         (NEEDS[leading], found.best, leading),
         (NEEDS[second], found.second, second),
-        (f"Fastest with a {_small(title)} inside the best model's interval", found.fastest, "ms"),
-        (
-            f"Smallest with a {_small(title)} inside the best model's interval",
-            found.smallest,
-            "size",
-        ),
+        (f"Fastest with {near} inside the best model's interval", found.fastest, "ms"),
+        (f"Smallest with {near} inside the best model's interval", found.smallest, "size"),
     )
     lines = [
         f"- {need}: **{theme.literal(named[name].title)}**, "
