@@ -135,7 +135,9 @@ def test_extra_bands_are_ignored() -> None:
     assert tiny.tiny_model().predict(wide) == tiny.tiny_model().predict(patch)
 
 
-def test_thresholds_follow_the_aim_and_certainty_does_not(tmp_path: Path) -> None:
+def test_thresholds_follow_the_aim_and_certainty_does_so_only_for_predicted_classes(
+    tmp_path: Path,
+) -> None:
     model = load_model(tiny.decided_folder(tmp_path / "m"), "cpu")
     patch, card = tiny.random_patch(), model.card
     usual = model.predict(patch)
@@ -147,8 +149,10 @@ def test_thresholds_follow_the_aim_and_certainty_does_not(tmp_path: Path) -> Non
         wanted = card.aims["recall-0.9"].get(item.label, card.thresholds[item.label])
         assert item.threshold == wanted
         assert item.predicted == (item.probability >= wanted)
-        assert item.certainty == other.certainty
-        assert item.certainty == conformal.certainty(card.label_sets, item.label, item.probability)
+        bounds = conformal.certainty(card.label_sets, item.label, item.probability)
+        for one in (item, other):
+            predicted_anyway = one.predicted and bounds == "absent"
+            assert one.certainty == ("possible" if predicted_anyway else bounds)
         assert item.probability == other.probability
     assert {item.certainty for item in tiny.tiny_model().predict(patch).labels} == {None}
     with pytest.raises(BadInput, match="no thresholds for the aim 'f2'"):
