@@ -35,7 +35,7 @@ Kept = TypeVar("Kept", bound=Schema)
 
 FOLDER: Final = "trust"
 MAX_BYTES: Final = 2_000_000
-"""Size limit of one file; the largest shipped one has 0.3 MB."""
+"""Size limit of one file; the largest shipped one has 0.33 MB."""
 _HASH: Final = "card_hash"
 _VALUES: Final = "values"
 

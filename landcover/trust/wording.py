@@ -117,8 +117,11 @@ def outcome(score: LabelScore) -> Outcome:
 
 def next_step(verdict: Verdict) -> str:
     """Say what to do about the most severe finding; empty if its sentence already says it."""
-    steps = (NEXT_STEPS.get(one.check, "") for one in verdict.findings[:1])
-    return next(steps, "")
+    if not verdict.findings:
+        return ""
+    check = verdict.findings[0].check
+    # A picture has no other date, and the sentence says what to give instead.
+    return "" if check == "unlike" and "picture" in verdict.distances else NEXT_STEPS.get(check, "")
 
 
 def _covers(prediction: Prediction) -> str:
