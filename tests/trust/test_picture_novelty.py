@@ -12,6 +12,7 @@ from landcover.core.errors import BadInput, CorruptModel
 from landcover.core.raster import Raster
 from landcover.datasets.eurosat import open_eurosat
 from landcover.io.images import picture_of
+from landcover.io.samples import read_sample, samples
 from landcover.models import registry
 from landcover.models.model import Model
 from landcover.trust import files, novelty
@@ -135,3 +136,12 @@ def test_the_shipped_model_flags_a_rainbow() -> None:
     found = assess(model, rainbow, known=known)
     assert found.decision == "cannot tell"
     assert "as if it was drawn" in found.reason
+
+
+def test_level_2a_stretched_like_eurosat_gets_no_labels() -> None:
+    model = registry.default().load(registry.PICTURE_MODEL)
+    for sample in samples():
+        patch = read_sample(sample.name).window(28, 28, 64)
+        bands = np.stack([patch.band(name) for name in ("B04", "B03", "B02")], axis=-1)
+        image = np.clip(bands / 0.275 * 255, 0, 255).astype(np.uint8)
+        assert assess(model, picture_of(image, "p.png")).decision == "cannot tell", sample.name
