@@ -34,7 +34,7 @@ def violations(page: Page) -> list[str]:
     page.set_viewport_size({"width": size["width"], "height": int(tall) + 100})
     page.wait_for_timeout(1500)
     # Streamlit fades what it is about to replace.
-    expect(page.locator("[data-stale=true]")).to_have_count(0)
+    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=90_000)
     for frame in page.frames[1:]:
         frame.evaluate(Axe().axe_script)
     found = Axe().run(page).response["violations"]
