@@ -49,12 +49,14 @@ class _ModelResult:
         loaded: the model.
         prediction: its prediction.
         quality: of the pixels, with the verdict's reason as its warning.
+        tags: what files say of the result (:func:`landcover.report.tags.tags_of`).
         report: as ``classify`` prints it, with the verdict.
     """
 
     loaded: _LoadedModel
     prediction: Prediction
     quality: Quality
+    tags: dict[str, str]
     report: ClassificationReport
 
 
@@ -238,10 +240,18 @@ def _results(
 
 
 def _result_of(loaded: _LoadedModel, found: Result, report: ClassificationReport) -> _ModelResult:
+    from landcover.report.tags import tags_of  # noqa: PLC0415 - loads torch
+
     verdict = found.verdict
     warnings = () if verdict.decision == "answer" else (verdict.reason,)
     quality = verdict.quality.with_fields(warnings=warnings)
-    return _ModelResult(loaded=loaded, prediction=found.prediction, quality=quality, report=report)
+    return _ModelResult(
+        loaded=loaded,
+        prediction=found.prediction,
+        quality=quality,
+        tags=tags_of(found),
+        report=report,
+    )
 
 
 def _extras(first: _LoadedModel, patch: Raster, options: argparse.Namespace) -> dict[str, Any]:
@@ -307,20 +317,21 @@ def _content(
     documents: tuple[ExplanationDocument, dict[str, Any]],
 ) -> bytes:
     """The content of an output file, from the document on explanations and the full record."""
-    from landcover.report import explanation_files, patch_figure  # noqa: PLC0415 - loads torch
+    from landcover.report import explanation_files, patch_figure, tags  # noqa: PLC0415 - loads torch
 
     suffix, (document, record) = path.suffix.lower(), documents
+    first, entry = results[0], document.explanations[0]
     if suffix == ".tif":
-        return explanation_files.as_geotiff(patch, found)
+        return explanation_files.as_geotiff(patch, found, first.tags)
     if suffix == ".json":
         return explanation_files.as_json(record)
-    first, entry = results[0], document.explanations[0]
     if len(found) > 1 or patch.is_rgb or first.quality.abstained:
-        return _maps_figure(patch, results, found, document)
+        return tags.with_tags(_maps_figure(patch, results, found, document), first.tags)
     reading = f"{entry.reading} {_faithfulness(entry)}"
-    return patch_figure.as_png(
+    drawn = patch_figure.as_png(
         patch, first.prediction, found[0], quality=first.quality, reading=reading
     )
+    return tags.with_tags(drawn, first.tags)
 
 
 def _maps_figure(

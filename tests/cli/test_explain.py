@@ -407,3 +407,16 @@ def test_without_a_label_the_most_probable_class_is_explained(
     out, err = capsys.readouterr()
     assert json.loads(out)["explanation"]["label"] == "Coniferous forest"
     assert "note: Coniferous forest is explained, the most probable land cover" in err
+
+
+def test_files_say_what_the_result_is(tmp_path: Path) -> None:
+    picture, maps = tmp_path / "why.png", tmp_path / "why.tif"
+    out = ["--out", str(picture), "--out", str(maps)]
+    assert main(["explain", "finland-lake", *out, "--device", "cpu"]) == DONE
+    with Image.open(picture) as drawn:
+        chunks = drawn.info
+    with rasterio.open(maps) as raster:
+        tags = raster.tags()
+    assert chunks["Headline"] == tags["HEADLINE"]
+    assert chunks["Verdict"] == tags["VERDICT"] == "Looks reliable"
+    assert float(chunks["Latitude"]) == pytest.approx(62.8196, abs=1e-3)
