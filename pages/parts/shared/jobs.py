@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from landcover.core.errors import Cancelled, LandcoverError
 from landcover.core.progress import Progress, Report
 
 Work = Callable[[Report, threading.Event], Any]
 """The work of a job: it reports its progress and stops when the event is set."""
+
+PATIENCE_S: Final = 20.0
+"""Seconds that the end of the program waits for jobs: no step between two checks takes longer."""
 
 
 @dataclass(eq=False)
@@ -68,5 +73,27 @@ class Job:
 def start(purpose: Any, work: Work) -> Job:  # noqa: ANN401 - any value identifies a job
     """Start a job in the background."""
     job = Job(purpose)
-    threading.Thread(target=job.run, args=(work,), daemon=True, name="landcover-job").start()
+    thread = threading.Thread(target=job.run, args=(work,), daemon=True, name="landcover-job")
+    _running[thread] = job
+    thread.start()
     return job
+
+
+def stop_all(patience_s: float = PATIENCE_S) -> None:
+    """Cancel all jobs and wait until they have ended.
+
+    A thread that computes with torch while the interpreter ends aborts the process.
+
+    Args:
+        patience_s: seconds after which a job that does not end is left alone.
+    """
+    until = time.monotonic() + patience_s
+    running = [(thread, job) for thread, job in list(_running.items()) if thread.is_alive()]
+    for _, job in running:
+        job.cancel()
+    for thread, _ in running:
+        thread.join(max(0.0, until - time.monotonic()))
+
+
+_running: WeakKeyDictionary[threading.Thread, Job] = WeakKeyDictionary()
+atexit.register(stop_all)
