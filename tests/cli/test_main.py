@@ -249,7 +249,9 @@ def test_a_picture_gets_the_model_for_pictures_and_the_reason_is_printed(
     assert {"source", "model", "labels", "abstained", "quality", "provenance"} <= picture.keys()
     assert (picture["model"], patch["model"]) == ("eurosat-rgb", "landcover-mosaic")
     assert [item["label"] for item in picture["labels"]] == list(EUROSAT_CLASSES)
-    assert sum(item["predicted"] for item in picture["labels"]) == 1
+    # Noise in EuroSAT's colours is unlike its pictures.
+    assert picture["abstained"]
+    assert not any(item["predicted"] for item in picture["labels"])
     assert picture["provenance"]["window"] == {"row": 18, "col": 13}
     assert "infrared" in " ".join(picture["limits"])
     assert main(["classify", str(path), "--window", "0,0"]) == DONE

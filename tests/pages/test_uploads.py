@@ -69,7 +69,8 @@ def test_several_files_are_several_results(page: AppTest, tmp_path: Path) -> Non
         assert not page.exception
         assert heading(page) == name
         assert page.selectbox(key=SHOWN).value == keys[name]
-        assert len(page.error) == 1
+        # A verdict has an icon; the noise in the picture is unlike the model's training data.
+        assert len([error for error in page.error if not error.icon]) == 1
 
 
 def test_a_zip_of_many_and_a_zipped_product(page: AppTest, tmp_path: Path) -> None:
