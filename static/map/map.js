@@ -23,7 +23,24 @@ window.landcover = (function () {
     box.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target.matches(".lc-pin")) event.target.click();
     });
+    // A finger cannot leave a pin as a mouse does, so the tooltip would stay over the map.
+    let touched = false;
+    box.addEventListener("pointerdown", (event) => {
+      touched = event.pointerType === "touch";
+    });
+    box.addEventListener("click", () => {
+      if (touched) setTimeout(() => closeTooltips(map), 0);
+    });
+    box.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") closeTooltips(map);
+    });
     layers(map, options);
+  }
+
+  function closeTooltips(map) {
+    map.eachLayer((layer) => {
+      if (layer.closeTooltip) layer.closeTooltip();
+    });
   }
 
   function classes(map, options) {

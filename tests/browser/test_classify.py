@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from landcover.core.classes import CLASS_NAMES
 from landcover.io.samples import read_sample, samples
@@ -362,6 +362,17 @@ def test_fits_a_phone(page: Page, app: str, scheme: str) -> None:
         ".getBoundingClientRect().top"
     )
     assert down <= 2 * 850
+
+
+def test_a_touched_pin_leaves_no_tooltip_over_the_map(browser: Browser, app: str) -> None:
+    context = browser.new_context(has_touch=True, viewport={"width": 400, "height": 850})
+    page = context.new_page()
+    frame = steps.open_app(page, app)
+    steps.pin(frame, 4).tap()
+    expect(steps.heading(page, samples()[3].title)).to_be_visible()
+    expect(steps.verdict(page)).to_contain_text("%")
+    expect(frame.locator(".leaflet-tooltip")).to_have_count(0)
+    context.close()
 
 
 @pytest.fixture(scope="module")
