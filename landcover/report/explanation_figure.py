@@ -111,10 +111,13 @@ def _notes(
         + (f", compared with {e.baseline}" if METHODS[e.method].uses_baseline else "")
         for e in explanations
     )
+    several = len({each.scale for each in explanations}) > 1
+    apart = "The maps have different scales: compare where they are strongest, not their colours."
     sensor = "" if patch.is_rgb else " Contains modified Copernicus Sentinel data."
     lines = [
         *notes,
         *(f"{text}." for text in units),
+        *([apart] if several else []),
         f"{'; '.join(models)}, landcover {__version__}.{sensor}",
     ]
     return [part for line in lines for part in wrapped(line, 12, width)]
