@@ -40,6 +40,13 @@ def settle(page: Page, frame: FrameLocator) -> None:
     raise AssertionError("the map did not stop moving")
 
 
+def idle(page: Page) -> None:
+    """Wait until the server has run the page after the last action."""
+    page.wait_for_timeout(1000)  # until it has begun
+    state = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(state).to_have_count(1, timeout=90_000)
+
+
 def heading(page: Page, text: str) -> Locator:
     """A heading that contains that text."""
     return page.get_by_role("heading", name=text)

@@ -115,12 +115,9 @@ def test_models(page: Page, app: str, scheme: str, width: int) -> None:
 
 def press(page: Page, option: Locator) -> None:
     """Choose an option, and wait until the page has followed it."""
-    running = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(running).to_have_count(1, timeout=90_000)
     option.click()
     expect(option).to_be_checked()
-    page.wait_for_timeout(1000)  # until the server has begun to run the page again
-    expect(running).to_have_count(1, timeout=90_000)
+    steps.idle(page)
     # A pointer over a button changes its colours for a moment.
     page.mouse.move(0, 0)
 
