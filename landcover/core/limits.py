@@ -1,0 +1,130 @@
+"""The limits on everything that comes from outside: files, archives, catalogues, models, users.
+
+Each limit is a field of :class:`Limits` with a default that suits a shared server of two cores and
+four gigabytes. An environment variable changes it: ``LANDCOVER_LIMIT_`` and the field's name in
+capitals, such as ``LANDCOVER_LIMIT_READ_SECONDS=10``. docs/limits.md lists them all.
+
+Code asks for a limit when it needs it (``limits.current().read_seconds``), so that tests and
+servers can change it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
+
+from landcover.core.errors import BadInput
+
+__all__ = ["PREFIX", "Limits", "changed", "current", "from_environment", "rows"]
+
+PREFIX: Final = "LANDCOVER_LIMIT_"
+"""Start of the names of the environment variables."""
+_MOST: Final = 10**13
+
+
+def _limit(default: int, unit: str, what: str) -> Any:  # noqa: ANN401 - as dataclasses.field
+    return field(default=default, metadata={"unit": unit, "what": what})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """All limits; each is a whole number of at least 1."""
+
+    # Reading files
+    file_bytes: int = _limit(1_000_000_000, "bytes", "the largest file that is read whole")
+    side: int = _limit(20_000, "pixels", "the longest side of a raster that is read whole")
+    samples: int = _limit(
+        100_000_000, "samples", "the most pixels times bands of a raster that is read whole"
+    )
+    decoded_bytes: int = _limit(
+        400_000_000, "bytes", "the most decoded bytes of a raster that is read whole, or of a block"
+    )
+    touched_bytes: int = _limit(
+        2_000_000_000, "bytes", "the most decoded bytes of the blocks that a window touches"
+    )
+    read_seconds: int = _limit(4, "seconds", "time to read a file, besides that for its size")
+    read_bytes_a_second: int = _limit(
+        10_000_000, "bytes a second", "further time to read a file, by its size"
+    )
+    read_memory_bytes: int = _limit(
+        1_000_000_000, "bytes", "memory of a process that reads files, besides its programs"
+    )
+    readers: int = _limit(2, "processes", "the most files that are read at the same time")
+    held_bytes: int = _limit(
+        2_000_000_000, "bytes", "the most decoded pixels that the program holds, of all users"
+    )
+
+    # Archives
+    archive_entries: int = _limit(1_000, "entries", "the most entries of a zip file")
+    archive_bytes: int = _limit(
+        4_000_000_000, "bytes", "the most that is unpacked from a zip on the user's own disk"
+    )
+
+
+def from_environment(variables: Mapping[str, str] = os.environ) -> Limits:
+    """The defaults, changed by environment variables.
+
+    Raises:
+        BadInput: a variable names no limit, or its value is not a whole number of at least 1.
+    """
+    known = {f"{PREFIX}{each.name.upper()}": each.name for each in fields(Limits)}
+    changes = {}
+    for variable, text in variables.items():
+        if not variable.startswith(PREFIX):
+            continue
+        if variable not in known:
+            raise BadInput(f"{variable[:80]} names no limit: docs/limits.md lists all of them.")
+        plain = text.strip().replace("_", "")
+        if not (plain.isascii() and plain.isdecimal() and 1 <= int(plain[:20]) <= _MOST):
+            raise BadInput(
+                f"{variable} is '{text[:40]}': give a whole number of at least 1, without a unit."
+            )
+        changes[known[variable]] = int(plain)
+    return replace(Limits(), **changes)
+
+
+_changed: ContextVar[Limits | None] = ContextVar("landcover_limits", default=None)
+_read: list[tuple[dict[str, str], Limits]] = []
+
+
+def current() -> Limits:
+    """The limits that apply now.
+
+    Raises:
+        BadInput: as for :func:`from_environment`.
+    """
+    special = _changed.get()
+    if special is not None:
+        return special
+    given = {key: text for key, text in os.environ.items() if key.startswith(PREFIX)}
+    if not _read or _read[0][0] != given:
+        _read[:] = [(given, from_environment(given))]
+    return _read[0][1]
+
+
+@contextmanager
+def changed(**changes: int) -> Iterator[Limits]:
+    """Change limits for a block of code in this thread; used by tests and tools."""
+    limits = replace(current(), **changes)
+    token = _changed.set(limits)
+    try:
+        yield limits
+    finally:
+        _changed.reset(token)
+
+
+def rows() -> list[tuple[str, int, str, str]]:
+    """Environment variable, default, unit and meaning of each limit, for the documentation."""
+    return [
+        (
+            f"{PREFIX}{each.name.upper()}",
+            int(str(each.default)),
+            str(each.metadata["unit"]),
+            str(each.metadata["what"]),
+        )
+        for each in fields(Limits)
+    ]
