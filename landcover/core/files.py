@@ -1,0 +1,394 @@
+"""The one way to write a file or a folder, to lock an output, and to use temporary folders.
+
+A file is written aside, in a temporary folder next to its place, brought to the disk and then
+renamed. At any moment there is the old file or the new one, never a part of one, whether the
+program is killed, the disk is full or the power fails. Errors of the disk are one sentence.
+
+What a killed program leaves is removed by the next one that writes to the same folder. A lock of
+the kernel tells the two apart: it ends with the process, so neither the clock nor process numbers
+matter. On Windows and on file systems without locks nothing is removed and nothing is locked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from landcover.core import disk_errors, home
+from landcover.core.errors import BadInput
+from landcover.core.text import plain
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "LOCK_FILE",
+    "aside",
+    "is_own",
+    "lock",
+    "lock_file",
+    "make_folder",
+    "remove_abandoned",
+    "replacing",
+    "scratch",
+    "settle",
+    "write_bytes",
+    "write_text",
+]
+
+LOCK_FILE: Final = ".landcover-lock"
+"""Name of the file that locks a folder; it exists while a run writes to the folder."""
+_ASIDE: Final = re.compile(r"\..*\.landcover-[0-9a-f]{12}\.part", re.DOTALL)
+_LOCK: Final = re.compile(r"(\..*)?\.landcover-lock", re.DOTALL)
+_SCRATCH: Final = "landcover-scratch"
+_swept: set[tuple[int, int, int]] = set()
+"""Process, device and inode of the folders from which this process has removed what was left."""
+_held: set[int] = set()
+"""Handles of the locks of this process."""
+
+
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file; an older one is replaced at once, or stays if the writing fails.
+
+    Args:
+        path: the file; its folder must exist.
+        content: its bytes.
+        durable: whether to wait for the disk. Without it a file can be empty after a power
+            failure, so its readers must be able to tell.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    with replacing(path, durable=durable) as part:
+        part.write_bytes(content)
+
+
+def write_text(path: Path, content: str, *, durable: bool = True) -> None:
+    """Write a file of UTF-8 text as :func:`write_bytes` does; lines end as in ``content``.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    write_bytes(path, content.encode("utf-8", "replace"), durable=durable)
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """A temporary path for a writer of any kind; it becomes ``path`` at the end of the block.
+
+    It has the same file name, and so the same extension. If the block fails or writes nothing, an
+    older file stays. A link is replaced, not followed.
+
+    Args:
+        path: the file; its folder must exist.
+        durable: as for :func:`write_bytes`.
+
+    Raises:
+        BadInput: it cannot be written; any error of the operating system in the block counts.
+    """
+    with disk_errors.explained(path):
+        _check_target(path)
+        with _temporary(path.parent, f".{path.name[:40]}") as folder:
+            part = folder / path.name
+            yield part
+            settle(part, path, durable=durable)
+
+
+@contextmanager
+def aside(parent: Path, name: str) -> Iterator[Path]:
+    """A temporary folder in ``parent``, to be filled and then renamed with :func:`settle`.
+
+    It is removed at the end of the block with what is left in it.
+
+    Args:
+        parent: an existing folder on the disk to which the result is to go.
+        name: what is made there; it only serves to recognise the folder.
+
+    Raises:
+        BadInput: it cannot be written; any error of the operating system in the block counts.
+    """
+    with disk_errors.explained(parent / name), _temporary(parent, f".{name[:40]}") as folder:
+        yield folder
+
+
+def settle(part: Path, path: Path, *, durable: bool = True) -> None:
+    """Bring a file or folder to the disk, then rename it to its final path.
+
+    Args:
+        part: what was written, on the same disk.
+        path: where it belongs. A file is replaced; a folder only if it is empty.
+        durable: as for :func:`write_bytes`.
+
+    Raises:
+        OSError: the disk is full, or something else is there.
+    """
+    if durable:
+        for each in part.rglob("*") if part.is_dir() else ():
+            _sync(each)
+        _sync(part)
+    part.replace(path)
+    if durable:
+        _sync(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder with its parents, unless it exists.
+
+    Raises:
+        BadInput: it cannot be made, or a file is there.
+    """
+    with disk_errors.explained(path, folder=True):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Lock an output folder, so that two runs never mix their files; it is made if missing.
+
+    The lock ends with the block, and when the process ends in any way. A folder that was made
+    for it and stays empty is removed.
+
+    Raises:
+        BadInput: another run, or another thread of this one, writes to the folder; or it cannot
+            be written to.
+    """
+    with disk_errors.explained(folder, folder=True):
+        made = not folder.is_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = _locked(folder / LOCK_FILE, folder)
+    try:
+        with disk_errors.explained(folder, folder=True):
+            _sweep(folder)
+        yield
+    finally:
+        _release(handle, folder / LOCK_FILE)
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@contextmanager
+def lock_file(path: Path) -> Iterator[None]:
+    """Lock an output file in the same way, with a lock file beside it.
+
+    Raises:
+        BadInput: another run writes to the file, or its folder cannot be written to.
+    """
+    beside = path.with_name(f".{path.name[:40]}{LOCK_FILE}")
+    with disk_errors.explained(path):
+        handle = _locked(beside, path)
+    try:
+        yield
+    finally:
+        _release(handle, beside)
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is that of a lock or of a temporary folder of this module."""
+    return _LOCK.fullmatch(name) is not None or _ASIDE.fullmatch(name) is not None
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder outside all outputs, which only this user may read.
+
+    It is in the system's folder for temporary files (``TMPDIR``), or in the program's own folder
+    if that one cannot be written to. It is removed at the end of the block; after a kill, by the
+    next program that needs one.
+
+    Raises:
+        BadInput: there is no room for temporary files; any error of the operating system in the
+            block counts.
+    """
+    try:
+        with _temporary(_scratch_parent(), f".{_SCRATCH}") as folder:
+            yield folder
+    except OSError as error:
+        raise BadInput(
+            f"The folder for temporary files cannot be used ({disk_errors.reason(error)}): "
+            "make room there, or name another one in TMPDIR."
+        ) from None
+
+
+def remove_abandoned(folder: Path | None = None) -> int:
+    """Remove the temporary folders of killed programs.
+
+    Args:
+        folder: where to look; by default where :func:`scratch` makes its folders.
+
+    Returns:
+        How many were removed.
+    """
+    try:
+        return _remove_abandoned(folder or _scratch_parent())
+    except OSError:
+        return 0
+
+
+def _scratch_parent() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # neither TMPDIR nor /tmp can be written to
+        return home.folder()
+
+
+@contextmanager
+def _temporary(parent: Path, name: str) -> Iterator[Path]:
+    """Make a folder that is locked as long as this process lives, and remove it at the end."""
+    _sweep(parent)
+    while True:
+        folder = parent / f"{name}.landcover-{secrets.token_hex(6)}.part"
+        folder.mkdir(mode=0o700)
+        handle = _flock(folder, wait=True)
+        if folder.is_dir():  # else another program removed it before it was locked
+            break
+        _close(handle)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _close(handle)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove, once in the life of this process, what killed programs left in a folder."""
+    found = folder.stat()
+    key = (os.getpid(), found.st_dev, found.st_ino)
+    if key not in _swept:
+        _swept.add(key)
+        _remove_abandoned(folder)
+
+
+def _remove_abandoned(folder: Path) -> int:
+    if fcntl is None:
+        return 0
+    with os.scandir(folder) as entries:
+        left = [
+            Path(entry.path)
+            for entry in entries
+            if _ASIDE.fullmatch(entry.name)
+            and entry.is_dir(follow_symlinks=False)
+            and entry.stat(follow_symlinks=False).st_uid == os.getuid()
+        ]
+    count = 0
+    for path in left:
+        handle = None
+        with suppress(OSError):
+            handle = _flock(path)
+            if handle is not None:
+                shutil.rmtree(path)
+                count += 1
+        _close(handle)
+    return count
+
+
+def _check_target(path: Path) -> None:
+    """Refuse folders and devices; ``/dev/stdout`` must not be replaced by a file."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    in_dev = path.parent.resolve() == Path("/dev")  # a link to a file, if output is redirected
+    if in_dev or (path.exists() and not path.is_file()):
+        raise BadInput(f"'{plain(path.name)}' is a device, not a file: name a file.")
+
+
+def _locked(path: Path, output: Path) -> int | None:
+    """Make and lock a lock file that names this process.
+
+    Raises:
+        BadInput: another run holds it.
+    """
+    while True:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        handle = os.open(path, flags, 0o666)
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 100, 0).decode("utf-8", "replace")
+            os.close(handle)
+            raise BadInput(
+                f"'{plain(output.name)}' is being written by another run ({plain(holder)}): "
+                "wait until it ends, or choose another place."
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        if _same(handle, path):
+            break
+        os.close(handle)  # the run that held it has just removed it
+    _held.add(handle)
+    with suppress(OSError):  # on a full disk the lock holds although it names nobody
+        os.truncate(handle, 0)
+        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        os.pwrite(handle, f"process {os.getpid()} since {since}".encode(), 0)
+    return handle
+
+
+def _release(handle: int | None, path: Path) -> None:
+    if handle in _held:  # not in a forked child, which must not remove its parent's lock
+        with suppress(OSError):
+            path.unlink()
+    _close(handle)
+
+
+def _same(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except OSError:
+        return False
+
+
+def _flock(path: Path, *, wait: bool = False) -> int | None:
+    """Lock a folder; None if another process has it, or if locks are not possible here."""
+    if fcntl is None:
+        return None
+    handle = None
+    try:
+        handle = os.open(path, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        if handle is not None:
+            os.close(handle)
+        return None
+    _held.add(handle)
+    return handle
+
+
+def _close(handle: int | None) -> None:
+    if handle in _held:
+        _held.discard(handle)
+        os.close(handle)
+
+
+def _forget() -> None:
+    """Close the locks in a forked child: they are of its parent, and must end with it."""
+    for handle in list(_held):
+        _close(handle)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        if os.name == "posix":
+            raise
+        return  # Windows does not open folders
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
