@@ -7,8 +7,9 @@ from typing import Final
 
 import streamlit as st
 
+from landcover.core.errors import BadInput
 from landcover.core.threads import configure_threads
-from pages.parts.shared import entry, naming, theme, url_state
+from pages.parts.shared import entry, naming, sessions, theme, upload_memory, url_state
 
 configure_threads()
 
@@ -16,6 +17,12 @@ ROOT: Final = Path(__file__).parent
 
 
 st.set_page_config(page_title="Land cover", page_icon=str(ROOT / "static/icon.png"), layout="wide")
+upload_memory.bound()
+try:
+    sessions.enter()
+except BadInput as busy:
+    st.warning(theme.literal(str(busy)), icon=":material/group:")
+    st.stop()
 PAGES: Final = {
     name: st.Page(ROOT / "pages" / name, title=title, default=name == "classify.py")
     for name, title in {

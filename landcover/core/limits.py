@@ -64,6 +64,18 @@ class Limits:
         4_000_000_000, "bytes", "the most that is unpacked from a zip on the user's own disk"
     )
 
+    # Users of a shared server
+    sessions: int = _limit(100, "sessions", "the most browser tabs that are open at the same time")
+    away_seconds: int = _limit(
+        45, "seconds", "time after which a closed browser tab's images and jobs are dropped"
+    )
+    session_upload_bytes: int = _limit(
+        450_000_000, "bytes", "the most of a browser tab's uploaded files that are kept unread"
+    )
+    upload_bytes: int = _limit(
+        1_000_000_000, "bytes", "the most uploaded files that are kept unread, of all users"
+    )
+
 
 def from_environment(variables: Mapping[str, str] = os.environ) -> Limits:
     """The defaults, changed by environment variables.

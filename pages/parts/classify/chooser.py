@@ -14,7 +14,7 @@ from landcover.core.raster import Raster
 from landcover.io.images import SUFFIXES
 from landcover.io.samples import read_sample, samples
 from pages.parts.classify import live, uploads
-from pages.parts.shared import choice, elements, theme
+from pages.parts.shared import choice, elements, theme, upload_memory
 from pages.parts.shared.links import Place
 
 FILE_TYPES: Final = ("tif", "tiff", "jp2", "zip", "json", *SUFFIXES)
@@ -166,7 +166,6 @@ def _upload() -> None:
     if token == st.session_state.get("classify_files_seen", []):
         uploads.show()
         return
-    st.session_state["classify_files_seen"] = token
     choice.fail(None)
     if files:
         with st.spinner("Reading the files …"):
@@ -174,6 +173,9 @@ def _upload() -> None:
                 uploads.add([(file.name, file.getvalue()) for file in files])
             except LandcoverError as error:
                 choice.fail(str(error))
+    # Only now, so that files whose reading was interrupted by a click are read again.
+    st.session_state["classify_files_seen"] = token
+    upload_memory.empty(token)
     st.rerun()
 
 
