@@ -4,6 +4,8 @@
 # make coverage  print the coverage of lines and branches by all tests except the browser tests
 # make bench     measure the speeds that docs/speed.md and docs/live.md quote
 # make docs      build the documentation as a site in build/docs; a warning is an error
+# make lock      write requirements.lock: the app's packages with hashes; UPGRADE=1 takes the newest
+# make audit     look the locked packages up among known vulnerabilities, and search for secrets
 # make live      check live imagery against the real archives; needs the internet
 
 VENV   := .venv
@@ -12,7 +14,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check docs tools-of-tests bench live setup clean
+.PHONY: help run test test-all coverage check docs tools-of-tests bench live lock audit setup clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -95,5 +97,19 @@ bench: setup $(VENV)/.dev $(VENV)-bench/.done
 live: $(VENV)/.app
 	$(BIN)/python -m tools.live_check
 
+# What looks at the app's packages from outside has an environment of its own.
+$(VENV)-audit/.done: requirements-audit.txt
+	bash tools/make_venv.sh $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
+	touch $@
+
+lock: $(VENV)-audit/.done
+	$(VENV)-audit/bin/python tools/lock.py --uv $(VENV)-audit/bin/uv $(if $(UPGRADE),--upgrade)
+
+audit: $(VENV)-audit/.done $(VENV)/.dev
+	$(VENV)-audit/bin/python tools/lock.py --uv $(VENV)-audit/bin/uv --check
+	$(VENV)-audit/bin/python tools/audit.py $(if $(ONLINE),--online)
+	$(BIN)/python tools/secret_scan.py
+
 clean:
-	rm -rf $(VENV) $(VENV)-stac $(VENV)-bench static/tiles static/places build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-stac $(VENV)-bench $(VENV)-audit static/tiles static/places build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
