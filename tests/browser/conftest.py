@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from tests.browser import chromium
+from tests.support.app_server import serve
 
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 60
 LOOPBACK = {"127.0.0.1", "localhost"}
 LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND" + "".join(
     f", EXCLUDE {host}" for host in sorted(LOOPBACK)
@@ -43,40 +37,10 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-def serve(*options: str) -> Iterator[str]:
-    """Run the app on a free port; yields its address without a slash at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "streamlit", "run", "app.py"),
-            *(f"--server.port={port}", "--server.headless=true", *options),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(port):
-            assert server.poll() is None, "the app ended by itself"
-            assert time.monotonic() < deadline, "the app did not start"
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture(scope="session")
 def app() -> Iterator[str]:
-    yield from serve()
+    with serve() as address:
+        yield address
 
 
 @pytest.fixture

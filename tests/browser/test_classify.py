@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from landcover.core.classes import CLASS_NAMES
 from landcover.io.samples import read_sample, samples
 from tests.browser import steps
-from tests.browser.conftest import serve
+from tests.support.app_server import serve
 
 pytestmark = pytest.mark.browser
 
@@ -377,7 +377,8 @@ def test_a_touched_pin_leaves_no_tooltip_over_the_map(browser: Browser, app: str
 
 @pytest.fixture(scope="module")
 def app_below_a_path() -> Iterator[str]:
-    yield from serve("--server.baseUrlPath=land/cover")
+    with serve("--server.baseUrlPath=land/cover") as address:
+        yield address
 
 
 def test_map_draws_below_a_base_path(page: Page, app_below_a_path: str, outside: list[str]) -> None:
@@ -389,7 +390,8 @@ def test_map_draws_below_a_base_path(page: Page, app_below_a_path: str, outside:
 
 @pytest.fixture
 def fresh_app() -> Iterator[str]:
-    yield from serve()
+    with serve() as address:
+        yield address
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from landcover.io.samples import read_sample
 from tests.browser import steps
-from tests.browser.conftest import serve
 from tests.browser.test_explain import finished
+from tests.support.app_server import serve
 
 pytestmark = pytest.mark.browser
 
@@ -145,7 +145,8 @@ def test_a_hostile_link_is_explained(page: Page, app: str, outside: list[str]) -
 
 @pytest.fixture
 def fresh_app() -> Iterator[str]:
-    yield from serve()
+    with serve() as address:
+        yield address
 
 
 def test_a_link_works_for_the_first_visitor_of_a_server(page: Page, fresh_app: str) -> None:

@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser import steps
-from tests.browser.conftest import serve
 from tests.live.archive import Archive
 from tests.live.loopback import Fault
 from tests.live.range_server import RangeServer
+from tests.support.app_server import serve
 
 pytestmark = pytest.mark.data
 FETCH = "Fetch the best image"
@@ -27,7 +27,8 @@ def live_app(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
     monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path / "home"))
-    yield from serve()
+    with serve() as address:
+        yield address
 
 
 def ask(page: Page, archive: Archive, place: str, first: str, last: str) -> None:

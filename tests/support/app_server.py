@@ -1,0 +1,60 @@
+"""The real app in a process of its own, for tests that talk to it as a browser does."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60
+
+
+@contextmanager
+def serve(
+    *options: str, port: int | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Run the app; the value is its address without a slash at the end.
+
+    Args:
+        options: further options of ``streamlit run``.
+        port: where it listens; None for a free port.
+        environment: variables to set, besides those of this process.
+    """
+    port = port or _free_port()
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "streamlit", "run", "app.py"),
+            *(f"--server.port={port}", "--server.headless=true", *options),
+        ],
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(port):
+            assert server.poll() is None, "the app ended by itself"
+            assert time.monotonic() < deadline, "the app did not start"
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
