@@ -63,6 +63,15 @@ class Limits:
     archive_bytes: int = _limit(
         4_000_000_000, "bytes", "the most that is unpacked from a zip on the user's own disk"
     )
+    archive_upload_bytes: int = _limit(
+        1_000_000_000, "bytes", "the most that is unpacked from uploaded zips for one request"
+    )
+    archive_ratio: int = _limit(
+        50, "bytes a byte", "the most that is unpacked for a byte of an uploaded zip"
+    )
+    archive_slack_bytes: int = _limit(
+        100_000_000, "bytes", "what may be unpacked from any uploaded zip besides that"
+    )
 
     # Users of a shared server
     sessions: int = _limit(100, "sessions", "the most browser tabs that are open at the same time")

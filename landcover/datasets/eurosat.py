@@ -151,7 +151,8 @@ class EuroSat:
             BadInput: a picture cannot be read.
         """
         pixels = np.empty((len(pictures), SIDE, SIDE, 3), dtype=np.uint8)
-        with Members(self.source) as members, ThreadPoolExecutor(_READERS) as readers:
+        members = Members(self.source)
+        with ThreadPoolExecutor(_READERS) as readers:
             for start in range(0, len(pictures), BATCH):
                 part = pictures[start : start + BATCH]
                 blobs = [members.read(picture.member) for picture in part]
@@ -208,8 +209,7 @@ def open_eurosat(root: Path) -> EuroSat:
             f"'{shown(root.name)}' is not EuroSAT RGB: give the folder that contains {ARCHIVE} "
             f"or {FOLDER}."
         )
-    with Members(source) as members:
-        found = find_pictures(members.names())
+    found = find_pictures(Members(source).names())
     if not found:
         raise BadInput(f"'{shown(source.name)}' has no EuroSAT picture: download it again.")
     places = read_places(root)

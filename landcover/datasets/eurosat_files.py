@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from PIL import Image
@@ -16,7 +16,8 @@ from PIL import Image
 from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput
 from landcover.core.raster import ByteArray
-from landcover.io.guard import read_file, shown
+from landcover.io.guard import named, read_file, shown
+from landcover.io.zip_reader import Directory, ZipFault, read_directory
 
 __all__ = [
     "ARCHIVE",
@@ -110,54 +111,40 @@ class Members:
 
     def __init__(self, source: Path) -> None:
         self.source = source
-        self.archive: zipfile.ZipFile | None = None
+        self._directory: Directory | None = None
         if source.is_file():
-            try:
-                self.archive = zipfile.ZipFile(source)
-            except (zipfile.BadZipFile, OSError):
-                raise self._damaged() from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.archive:
-            self.archive.close()
+            with named(source.name), self._errors():
+                self._directory = read_directory(source, MAX_PICTURES)
 
     def names(self) -> list[str]:
         """List the names of all members."""
-        if self.archive:
-            names = self.archive.namelist()
-        else:
-            names = [
-                f"{label}/{path.name}"
-                for label in EUROSAT_CLASSES
-                if (self.source / label).is_dir()
-                for path in (self.source / label).iterdir()
-            ]
+        if self._directory:
+            return list(self._directory.members)
+        names = [
+            f"{label}/{path.name}"
+            for label in EUROSAT_CLASSES
+            if (self.source / label).is_dir()
+            for path in (self.source / label).iterdir()
+        ]
         if len(names) > MAX_PICTURES:
             raise BadInput(f"'{shown(self.source.name)}' has too many files for EuroSAT.")
         return names
 
-    def read(self, member: str) -> bytes:
+    def read(self, name: str) -> bytes:
         """Read the bytes of one member."""
-        if not self.archive:
-            return read_file(self.source / member, MAX_PICTURE_BYTES)
-        try:
-            if self.archive.getinfo(member).file_size > MAX_PICTURE_BYTES:
-                raise BadInput(f"{shown(member)} is too large for a EuroSAT picture.")
-            # Limit the read, since the size in a header may be wrong.
-            with self.archive.open(member) as file:
-                return file.read(MAX_PICTURE_BYTES)
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            RuntimeError,
-            NotImplementedError,
-            ValueError,
-            EOFError,
-        ):
-            raise self._damaged() from None
+        if not self._directory:
+            return read_file(self.source / name, MAX_PICTURE_BYTES)
+        member = self._directory.members[name]
+        if member.size > MAX_PICTURE_BYTES:
+            raise BadInput(f"{shown(name)} is too large for a EuroSAT picture.")
+        with named(self.source.name), self._errors():
+            return self._directory.read(self.source, member)
 
-    def _damaged(self) -> BadInput:
-        return BadInput(f"The archive '{shown(self.source.name)}' is damaged: download it again.")
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ZipFault as fault:
+            raise BadInput(
+                f"The archive '{shown(self.source.name)}' {fault.why}: download it again."
+            ) from None

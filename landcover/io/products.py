@@ -126,4 +126,7 @@ def _patch(source: Source, bands: BandSet) -> Sequence[tuple[str, bytes]]:
         return ()
     others = source.tree.listing(bands.folder).files
     labels = [name for name in others if name.endswith(LABELS_SUFFIX)]
-    return files + [(n, source.tree.read(join(bands.folder, n), MAX_BAND_BYTES)) for n in labels]
+    # There is one at most: hundreds of them would be held in memory together.
+    return files + [
+        (n, source.tree.read(join(bands.folder, n), MAX_BAND_BYTES)) for n in labels[:1]
+    ]

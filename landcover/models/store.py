@@ -18,11 +18,11 @@ import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from landcover.core.errors import BadInput, UnknownName
-from landcover.io.archive import ZIP_ERRORS
 from landcover.io.guard import shown
+from landcover.io.zip_reader import Budget, ZipFault, read_directory
 from landcover.models import hub, model_files
 from landcover.models.card import CARD_FILE, WEIGHTS_FILE, read_card
 from landcover.models.model import MAX_WEIGHTS_BYTES, load_model
@@ -39,8 +39,6 @@ __all__ = [
 ]
 
 MAX_ARCHIVE_BYTES: Final = MAX_WEIGHTS_BYTES + 100_000_000
-_MAX_DIRECTORY_BYTES: Final = 200_000
-"""Size limit of an archive's central directory; for 200 files it has about 30 kB."""
 _END: Final = struct.Struct("<4s4H2LH")
 """End record of a zip file: magic, disks, entries, size and offset of the directory."""
 _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
@@ -225,61 +223,48 @@ def _read(path: Path) -> dict[str, bytes]:
     """Read the members of an archive; all must be files of a model within their size limits."""
     name = shown(path.name)
     try:
-        file = path.open("rb")
+        with path.open("rb") as file:
+            _check_end(file, name)
+            return _members(file, name)
+    except ZipFault as fault:
+        raise BadInput(f"'{name}' {fault.why}: export it again.") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise BadInput(f"'{name}' cannot be read: {why}.") from None
-    try:
-        with file:
-            _check_end(file, name)
-            file.seek(0)
-            with zipfile.ZipFile(file) as archive:
-                return _members(archive, name)
-    # A damaged zip raises one of many errors, depending on the position of the damage.
-    except ZIP_ERRORS:
-        raise BadInput(f"'{name}' is a damaged or encrypted zip file: export it again.") from None
 
 
-def _check_end(file: io.BufferedReader, name: str) -> None:
-    """Reject files that are not a zip, or list too many entries, before parsing them."""
+def _check_end(file: BinaryIO, name: str) -> None:
+    """Reject large files, and those whose last bytes are not what our export writes."""
     size = file.seek(0, io.SEEK_END)
     if size > MAX_ARCHIVE_BYTES:
         raise BadInput(
             f"'{name}' is larger than {MAX_ARCHIVE_BYTES / 1e6:,.0f} MB: it is not a model archive."
         )
-    file.seek(max(0, size - _END.size - 20))
-    tail = file.read()
-    magic, _, _, _, entries, directory, _, comment = (
-        _END.unpack(tail[-_END.size :]) if len(tail) >= _END.size else (b"",) + (0,) * 7
-    )
+    file.seek(max(0, size - _END.size))
+    magic, _, _, _, _, _, _, comment = _END.unpack(file.read().rjust(_END.size, b"\0"))
     if magic != b"PK\x05\x06" or comment:
         raise BadInput(
             f"'{name}' is not an archive from `landcover models export`: export it again."
         )
-    large = b"PK\x06\x07" in tail[: -_END.size]  # a second directory, for archives above 4 GB
-    if large or entries > model_files.MAX_FILES or directory > _MAX_DIRECTORY_BYTES:
-        raise BadInput(f"'{name}' lists too many files: it is not a model archive.")
 
 
-def _members(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    total = 0
-    for member in archive.infolist():
-        most = model_files.limit(member.orig_filename)
-        kind = stat.S_IFMT(member.external_attr >> 16)
-        packed = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-        if most is None or kind not in (0, stat.S_IFREG) or not packed or member.filename in files:
+def _members(file: BinaryIO, name: str) -> dict[str, bytes]:
+    directory = read_directory(file, model_files.MAX_FILES)
+    files = {}
+    budget = Budget(MAX_ARCHIVE_BYTES)
+    if len(directory.members) < directory.entries:
+        raise BadInput(f"'{name}' holds folders, which do not belong to a model: export it again.")
+    for member in directory.members.values():
+        most = model_files.limit(member.name)
+        if most is None or not member.is_plain:
             raise BadInput(
-                f"'{name}' holds '{shown(member.orig_filename)}', which does not belong to a "
+                f"'{name}' holds '{shown(member.name)}', which does not belong to a "
                 "model: nothing was added."
             )
-        with archive.open(member) as file:
-            data = file.read(most + 1)
-        total += len(data)
-        if len(data) > most or total > MAX_ARCHIVE_BYTES:
+        if member.size > most:
             raise BadInput(
-                f"'{shown(member.filename)}' in '{name}' unpacks to more than "
-                f"{min(most, MAX_ARCHIVE_BYTES) / 1e6:,.0f} MB: nothing was added."
+                f"'{shown(member.name)}' in '{name}' unpacks to more than "
+                f"{most / 1e6:,.0f} MB: nothing was added."
             )
-        files[member.filename] = data
+        files[member.name] = directory.read(file, member, budget)
     return files

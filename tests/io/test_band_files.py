@@ -18,6 +18,7 @@ from landcover.core.errors import BadInput
 from landcover.io import sources
 from landcover.io.archive import Zip
 from landcover.io.band_files import read_native
+from landcover.io.zip_reader import one_budget
 
 NAME = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"
 WEST, NORTH = 331_200, 5_331_600
@@ -94,7 +95,7 @@ def test_uploaded_files_and_zips_give_the_same(folder: Path) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("__MACOSX/._B01.tif", b"noise")
         for name, data in FILES.values():
-            archive.writestr(f"../up/{NAME}/{name}", data)
+            archive.writestr(f"up/{NAME}/{name}", data)
     for other in (
         sources.read_upload(list(FILES.values())),
         sources.read_upload([("a.zip", stream.getvalue())]),
@@ -171,7 +172,7 @@ def zipped(**files: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"PK\x03\x04 and then nothing", "damaged, encrypted or unsupported zip"),
+        (b"PK\x03\x04 and then nothing", "is damaged or not a zip"),
         (zipped(), "contains no raster file"),
         (
             zipped(a=b"1", b=b"2"),
@@ -194,6 +195,17 @@ def test_members_of_zips_are_limited_while_they_are_read() -> None:
         packed.read("a.tif", 20_000_000)
 
 
+def test_one_file_of_labels_of_many_is_read() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in FILES.values():
+            archive.writestr(name, data)
+        for number in range(100):
+            archive.writestr(f"{number:02d}_labels_metadata.json", b"{}" + b" " * 1_900_000)
+    with pytest.raises(BadInput, match="The file of labels of"), one_budget(10_000_000):
+        sources.read_upload([("a.zip", stream.getvalue())])
+
+
 @pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 @pytest.mark.parametrize("damaged", [False, True])
 def test_zips_of_other_compressions_are_refused(kind: int, *, damaged: bool) -> None:
@@ -206,8 +218,8 @@ def test_zips_of_other_compressions_are_refused(kind: int, *, damaged: bool) -> 
     with pytest.raises(BadInput) as caught:
         sources.read_upload([("a.zip", bytes(data))])
     assert str(caught.value) == (
-        "'a.zip' is a damaged, encrypted or unsupported zip: pack it again with the usual "
-        "compression (deflate) and without a password."
+        "'a.zip' has another compression than deflate: pack it again with the usual compression "
+        "(deflate), without a password and with plain names."
     )
 
 

@@ -75,7 +75,7 @@ def test_a_folder_is_expanded_into_its_sources(tmp_path: Path) -> None:
         assert (raster.level == "RGB") == (sources.level_of(address) == "RGB")
         assert raster.is_rgb == address.endswith(".png")
         assert sources.expand(address) == [address]
-    for address, words in (("broken.tif", "damaged"), ("damaged.zip", "a damaged, enc")):
+    for address, words in (("broken.tif", "damaged"), ("damaged.zip", "damaged or not")):
         with pytest.raises(BadInput, match=f"^'{address}' is {words}"):
             sources.read(root / address)
     np.testing.assert_array_equal(

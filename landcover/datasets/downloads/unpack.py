@@ -17,8 +17,6 @@ import stat
 import sys
 import tarfile
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from landcover.core.errors import BadInput, Cancelled
 from landcover.core.progress import Progress, Report
 from landcover.datasets.downloads.partial_file import REPORT_S, unwritable
 from landcover.datasets.downloads.zenodo import Contents
+from landcover.io.zip_reader import Member, ZipFault, read_directory
 
 __all__ = [
     "MAX_HEADER",
@@ -56,8 +55,6 @@ READ_BYTES: Final = 1 << 20
 
 _DAMAGE: Final = (
     tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
     zstd.ZstdError,
     NotImplementedError,
     RuntimeError,
@@ -111,6 +108,8 @@ def unpack(
                 if cancel.is_set():
                     raise Cancelled("Stopped by the user: run it again to resume.")
                 job.take(member)
+    except ZipFault as fault:
+        raise BadInput(f"'{archive.name}' {fault.why}: delete it and download it again.") from None
     # Damage can raise any of these errors, depending on the damaged byte.
     except _DAMAGE:
         raise _damaged(archive) from None
@@ -238,20 +237,15 @@ def _has(path: Path, size: int) -> bool:
 
 
 def _zip_members(archive: Path, contents: Contents) -> Generator[_Member]:
-    with zipfile.ZipFile(archive) as file:
-        infos = file.infolist()
-        if len(infos) > most_members(contents):
-            raise BadInput(f"'{archive.name}' has too many members to be {contents.folder}.")
-        for info in infos:
+    directory = read_directory(archive, most_members(contents))
+    for member in directory.members.values():
 
-            def read(limit: int, info: zipfile.ZipInfo = info) -> bytes:
-                with file.open(info) as member:
-                    return member.read(limit)
+        def read(limit: int, member: Member = member) -> bytes:
+            del limit  # it cannot have more bytes than stated
+            return directory.read(archive, member)
 
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            known = kind in {0, stat.S_IFREG, stat.S_IFDIR}
-            trouble = "" if known else "a link or a device"
-            yield _Member(name=info.filename, size=info.file_size, read=read, trouble=trouble)
+        trouble = "" if member.is_plain else "a link or a device"
+        yield _Member(name=member.name, size=member.size, read=read, trouble=trouble)
 
 
 def _tar_members(archive: Path, contents: Contents) -> Generator[_Member]:

@@ -295,7 +295,7 @@ GOOD = {
 
 def test_a_zip_unpacks_to_what_was_packed(tmp_path: Path) -> None:
     archive = zip_of(tmp_path / "a.zip", {"EuroSAT_RGB/": b"", **GOOD})
-    assert go(archive, tmp_path, PICTURES) == Unpacked(files=3, written=3, others=1)
+    assert go(archive, tmp_path, PICTURES) == Unpacked(files=3, written=3, others=0)
     assert {name: (tmp_path / name).read_bytes() for name in GOOD} == GOOD
     assert go(archive, tmp_path, PICTURES).written == 0
 
@@ -308,10 +308,10 @@ def test_a_zip_unpacks_to_what_was_packed(tmp_path: Path) -> None:
         (lambda p: zip_of(p, GOOD, stat.S_IFLNK | 0o777), "a link or a device"),
         (lambda p: zip_of(p, {next(iter(GOOD)): b"\0" * 10**7}), "unpacks to 10,000,000 bytes"),
         (lambda p: zip_of(p, {"EuroSAT_RGB/Forest/Forest_1.exe": b"x"}), "contains no pictures"),
-        (lambda p: zip_of(p, {f"{n}.txt": b"" for n in range(10_010)}), "too many members"),
+        (lambda p: zip_of(p, {f"{n}.txt": b"" for n in range(10_010)}), "lists more than"),
         (lambda p: _write(p, b"PK"), "is damaged"),
         (lambda p: _flip(zip_of(p, GOOD)), "is damaged"),
-        (lambda p: _encrypt(zip_of(p, GOOD)), "is damaged"),
+        (lambda p: _encrypt(zip_of(p, GOOD)), "is encrypted"),
         (lambda p: _understate(zip_of(p, GOOD)), "is damaged"),
     ],
 )
