@@ -17,7 +17,10 @@ START_SECONDS = 60
 
 @contextmanager
 def serve(
-    *options: str, port: int | None = None, environment: Mapping[str, str] | None = None
+    *options: str,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    output: Path = Path(os.devnull),
 ) -> Iterator[str]:
     """Run the app; the value is its address without a slash at the end.
 
@@ -25,18 +28,20 @@ def serve(
         options: further options of ``streamlit run``.
         port: where it listens; None for a free port.
         environment: variables to set, besides those of this process.
+        output: the file to which it prints and logs.
     """
     port = port or _free_port()
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "streamlit", "run", "app.py"),
-            *(f"--server.port={port}", "--server.headless=true", *options),
-        ],
-        cwd=ROOT,
-        env={**os.environ, **(environment or {})},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with output.open("wb") as printed:
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "streamlit", "run", "app.py"),
+                *(f"--server.port={port}", "--server.headless=true", *options),
+            ],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        )
     try:
         deadline = time.monotonic() + START_SECONDS
         while not _answers(port):

@@ -29,9 +29,7 @@ def table_text(rows: Sequence[Row]) -> str:
     """Lay the rows out in columns, with the sums of the cases below."""
     total = Row("all", sum(row.count for row in rows), sum(row.failed for row in rows), "")
     lines = [("", "cases", "failed", "measured")]
-    lines += [
-        (row.what, f"{row.count:,}", f"{row.failed:,}", row.figure) for row in (*rows, total)
-    ]
+    lines += [(row.what, f"{row.count:,}", f"{row.failed:,}", row.figure) for row in (*rows, total)]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     return "\n".join(
         f"{what:<{widths[0]}}  {count:>{widths[1]}}  {failed:>{widths[2]}}  {figure}".rstrip()

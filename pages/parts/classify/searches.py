@@ -12,6 +12,7 @@ from typing import Final
 
 import streamlit as st
 
+from landcover.core import logs
 from landcover.core.errors import BadInput, Cancelled, LandcoverError
 from landcover.core.progress import Report
 from landcover.core.raster import Raster
@@ -184,6 +185,7 @@ def _fetched(search: Search, candidate: Candidate, report: Report, cancel: Event
     except Cancelled:
         return Fetched(search=search)
     except LandcoverError as error:
+        logs.event("catalogue fault", error=error)
         return Fetched(search=search, error=str(error))
     return Fetched(search=search, candidate=candidate, patch=patch)
 

@@ -7,6 +7,7 @@ since attribution methods put hooks on a net, which predictions in other threads
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import streamlit as st
 
+from landcover.core import logs
 from landcover.core.bands import PATCH_M
 from landcover.core.errors import BadInput, Cancelled, LandcoverError
 from landcover.core.progress import Progress, Report, check, ignore
@@ -190,7 +192,10 @@ def compute_now(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - ea
     piece = kept.get(request)
     if piece is None:
         with job_lock():
+            began = time.monotonic()
             piece = next(_pieces([request], subject, own, kept, (ignore, threading.Event())))
+        ms = 1000 * (time.monotonic() - began)
+        logs.event("explained", model=request.model, count=1, ms=ms)
         kept.put(request, piece)
     if isinstance(piece, Failed):
         raise BadInput(piece.sentence)
@@ -263,7 +268,7 @@ def _keep(
     requests: Sequence[Request], pieces: Iterator[object], kept: Store, cancel: threading.Event
 ) -> None:
     """Keep results as they are computed; on failure keep the reason for the remaining ones."""
-    left = list(requests)
+    left, began, model = list(requests), time.monotonic(), requests[0].model
     try:
         for piece in pieces:
             kept.put(left.pop(0), piece)
@@ -271,8 +276,12 @@ def _keep(
     except Cancelled:
         raise
     except LandcoverError as error:
+        logs.event("explained", model=model, error=error, ms=1000 * (time.monotonic() - began))
         for request in left:
             kept.put(request, Failed(str(error)))
+    else:
+        ms = 1000 * (time.monotonic() - began)
+        logs.event("explained", model=model, count=len(requests), ms=ms)
 
 
 def _pieces(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from landcover.core import logs
 from landcover.core.errors import Cancelled, LandcoverError
 from landcover.core.progress import Progress, Report
 
@@ -59,6 +60,7 @@ class Job:
         except Cancelled:
             self.cancelled = True
         except LandcoverError as error:
+            logs.event("job failed", error=error, ms=1000 * (time.monotonic() - self._began))
             self.error = str(error)
         except Exception as error:  # an error in a thread would go unnoticed
             logging.getLogger(__name__).exception("A background job failed")

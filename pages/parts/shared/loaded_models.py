@@ -9,10 +9,12 @@ from __future__ import annotations
 import gc
 import importlib
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
+from landcover.core import logs
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from pages.parts.shared import shown, url_state
@@ -209,4 +211,7 @@ def _predict(
 ) -> Result:
     from landcover.trust import result  # noqa: PLC0415 - loads torch
 
-    return result.predict(_model, _raster, aim)
+    began = time.monotonic()
+    found = result.predict(_model, _raster, aim)
+    logs.event("classified", ms=1000 * (time.monotonic() - began), model=_model.card.name)
+    return found
