@@ -6,6 +6,7 @@
 # make docs      build the documentation as a site in build/docs; a warning is an error
 # make lock      write requirements.lock: the app's packages with hashes; UPGRADE=1 takes the newest
 # make audit     look the locked packages up among known vulnerabilities, and search for secrets
+# make hostile   hostile files, many users and kills: the table of docs/safety.md
 # make live      check live imagery against the real archives; needs the internet
 
 VENV   := .venv
@@ -14,7 +15,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check docs tools-of-tests bench live lock audit setup clean
+.PHONY: help run test test-all coverage check docs tools-of-tests bench hostile live lock audit setup clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -93,6 +94,10 @@ bench: setup $(VENV)/.dev $(VENV)-bench/.done
 	bash tools/stac_server.sh $(VENV)-stac
 	$(BIN)/python tools/bench.py
 	$(BIN)/python -m tools.bench_live
+
+hostile: setup $(VENV)/.dev
+	bash tools/find_browser.sh $(BIN)/python
+	$(BIN)/python -m tools.hostile
 
 live: $(VENV)/.app
 	$(BIN)/python -m tools.live_check

@@ -1,0 +1,78 @@
+"""Memory of a process and of all that it started, from ``/proc``."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Final, Self
+
+__all__ = ["Peak", "family"]
+
+_EVERY_S: Final = 0.02
+
+
+def family(first: int) -> list[int]:
+    """A process and all that descend from it."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").iterdir():
+        if path.name.isdecimal():
+            try:
+                fields = (path / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents.setdefault(int(fields[1]), []).append(int(path.name))
+    found = [first]
+    for one in found:
+        found += parents.get(one, [])
+    return found
+
+
+def _bytes(process: int, what: str) -> int:
+    try:
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith(what):
+                return int(line.split()[1]) * 1024
+    except (OSError, IndexError):
+        pass
+    return 0
+
+
+class Peak:
+    """How much memory a family of processes takes on while the context lasts.
+
+    The kernel keeps the peak of each process, which is reset at the start; those that come and go
+    are sampled.
+
+    Attributes:
+        bytes: the growth, after the context.
+    """
+
+    def __init__(self, process: int) -> None:
+        self._first = process
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self.bytes = 0
+
+    def __enter__(self) -> Self:
+        members = family(self._first)
+        for one in members:
+            try:
+                Path(f"/proc/{one}/clear_refs").write_text("5")
+            except OSError:
+                continue
+        self._before = {one: _bytes(one, "VmRSS") for one in members}
+        self._thread.start()
+        return self
+
+    def _sample(self) -> None:
+        start = sum(self._before.values())
+        while not self._end.wait(_EVERY_S):
+            now = sum(_bytes(one, "VmRSS") for one in family(self._first))
+            self.bytes = max(self.bytes, now - start)
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+        for one in family(self._first):
+            grown = _bytes(one, "VmHWM") - self._before.get(one, 0)
+            self.bytes = max(self.bytes, grown)
