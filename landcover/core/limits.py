@@ -78,6 +78,11 @@ class Limits:
     away_seconds: int = _limit(
         45, "seconds", "time after which a closed browser tab's images and jobs are dropped"
     )
+    session_jobs: int = _limit(
+        6, "jobs", "the most searches, explanations and grids of a browser tab at the same time"
+    )
+    jobs: int = _limit(200, "jobs", "the most searches, explanations and grids of all users")
+    job_seconds: int = _limit(600, "seconds", "time that a search, explanation or grid may compute")
     session_upload_bytes: int = _limit(
         450_000_000, "bytes", "the most of a browser tab's uploaded files that are kept unread"
     )

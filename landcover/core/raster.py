@@ -232,10 +232,11 @@ class Raster:
             moved = self.extent.part(row, col, wanted.size, wanted.size).transform
         return replace(
             self,
-            data=self.data[:, y, x],
-            valid=self.valid[y, x],
-            scl=None if self.scl is None else self.scl[y, x],
-            measured=None if self.measured is None else self.measured[y, x],
+            # Copies: whoever keeps a square must not keep the entire raster in memory.
+            data=self.data[:, y, x].copy(),
+            valid=self.valid[y, x].copy(),
+            scl=None if self.scl is None else self.scl[y, x].copy(),
+            measured=None if self.measured is None else self.measured[y, x].copy(),
             transform=moved,
         )
 

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from landcover import nets
 from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.errors import Cancelled
-from landcover.core.progress import ignore
+from landcover.core.progress import Report, ignore
 from landcover.core.raster import Raster
 from landcover.datasets import album
 from landcover.evaluate.report_files import read_report
@@ -27,6 +27,7 @@ from landcover.explain.faithfulness import ratings
 from landcover.explain.neighbours import load as load_index
 from landcover.io import samples
 from landcover.io.images import picture_of
+from landcover.jobs import queue
 from landcover.models import registry
 from landcover.models.model import Model
 from landcover.trust import shift_stability
@@ -334,8 +335,8 @@ def run_work(
     if cancel:
         stop.set()
     own = {NAME: model or tiny_model()}
-    work = computation.work_for(needed, Subject(patch), own, kept, threading.Lock())
-    work(ignore, stop)
+    for _ in computation.work_for(needed, Subject(patch), own, kept)(ignore, stop):
+        pass
     return kept
 
 
@@ -357,18 +358,19 @@ def test_a_failure_is_kept_as_a_sentence_and_the_rest_is_computed() -> None:
     assert not any(isinstance(kept.get(request), Failed) for request in good)
 
 
-def test_a_stopped_job_keeps_nothing_and_lets_the_next_one_in() -> None:
+def test_a_stopped_job_keeps_nothing() -> None:
     with pytest.raises(Cancelled):
         run_work(requests(), random_patch(), cancel=True)
-    turn, kept, stop = threading.Lock(), Store(), threading.Event()
-    work = computation.work_for(
-        requests(), Subject(random_patch()), {NAME: tiny_model()}, kept, turn
-    )
-    stop.set()
-    with pytest.raises(Cancelled):
-        work(ignore, stop)
-    assert not turn.locked()
-    assert kept.ready(requests()) == 0
+
+
+def test_a_result_that_another_visitor_computed_meanwhile_is_not_computed_again() -> None:
+    needed, kept = requests(), Store()
+    kept.put(needed[0], "of another visitor")
+    work = computation.work_for(needed, Subject(random_patch()), {NAME: tiny_model()}, kept)
+    turns = sum(1 for _ in work(ignore, threading.Event()))
+    assert kept.get(needed[0]) == "of another visitor"
+    assert kept.ready(needed) == 2
+    assert turns == 1
 
 
 def test_the_store_drops_the_least_recently_used() -> None:
@@ -382,22 +384,30 @@ def test_the_store_drops_the_least_recently_used() -> None:
     assert (kept.get(first), kept.get(second), kept.get(third)) == (1, None, 3)
 
 
-def test_stop_and_resume(page: AppTest) -> None:
-    with computation.job_lock():  # the page's job waits for it
+def test_place_in_the_queue_stop_and_resume(page: AppTest) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def work(_report: Report, _cancel: threading.Event) -> None:
+        begun.set()
+        release.wait(PATIENCE_S)
+
+    other = queue.default().submit(queue.EXPLAIN, "of another visitor", work, owner="another")
+    assert begun.wait(PATIENCE_S)
+    try:
         page.selectbox(key="explain_place").select("finland-lake").run()
         job = job_of(page)
-        deadline = time.monotonic() + PATIENCE_S
-        while job.progress.what != "Waiting for another computation":
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        assert job.waits
+        assert "1st in the queue, about" in job.text
         assert "is being computed" in captions(page)
         page.button(key="explain_stop").click().run()
-        while not job.done:
-            time.sleep(0.02)
+        assert job.done  # at once, because it was not running
         page.run()
         assert any("Stopped before everything was computed" in item.value for item in page.markdown)
+    finally:
+        release.set()
     page.button(key="explain_go_on").click().run()
     finished(page)
+    assert other.done
     assert "is being computed" not in captions(page)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -16,8 +15,7 @@ import rasterio
 from rasterio.warp import transform as warp
 from streamlit.testing.v1 import AppTest
 
-from landcover.core.errors import BadInput, FetchError
-from landcover.core.progress import Progress, Report, check
+from landcover.core.errors import BadInput
 from landcover.core.window import Window
 from landcover.io.names import FIRST_LIGHT
 from landcover.io.samples import native
@@ -26,7 +24,6 @@ from landcover.stac.index import build
 from landcover.stac.scene import Scene
 from pages.parts.classify import live, searches
 from pages.parts.classify import map as chart
-from pages.parts.shared import jobs
 from tests.live.archive import Archive
 from tests.live.loopback import Fault
 from tests.live.range_server import RangeServer
@@ -327,52 +324,3 @@ def test_two_passes_of_a_day_have_different_names() -> None:
         "12 June 2024, 09:26",
         "2 June 2024",
     ]
-
-
-def done(work: jobs.Work, *, cancel: bool = False) -> jobs.Job:
-    job = jobs.start("test", work)
-    if cancel:
-        job.cancel()
-    until = time.monotonic() + 10
-    while not job.done:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    return job
-
-
-def test_job_keeps_its_result_and_its_progress() -> None:
-    def work(report: Report, _cancel: threading.Event) -> str:
-        report(Progress(what="Counting", done=1, total=2))
-        return "counted"
-
-    job = done(work)
-    assert job.result == "counted"
-    assert job.error is None
-    assert job.progress.fraction == 0.5
-    assert re.fullmatch(r"Counting: 1 of 2, \d+\.\d s", job.text)
-
-
-def test_job_stops_when_cancelled() -> None:
-    def work(_report: Report, cancel: threading.Event) -> None:
-        assert cancel.wait(10)
-        check(cancel)
-
-    job = done(work, cancel=True)
-    assert job.cancelled
-    assert job.error is None
-
-
-def test_failing_job_ends_with_a_message(caplog: pytest.LogCaptureFixture) -> None:
-    def expected(_report: Report, _cancel: threading.Event) -> None:
-        raise FetchError("The archive is down. Try again.")
-
-    def fault(_report: Report, _cancel: threading.Event) -> None:
-        raise ZeroDivisionError
-
-    assert done(expected).error == "The archive is down. Try again."
-    assert not caplog.records
-    error = done(fault).error
-    assert error is not None
-    assert "An internal error occurred (ZeroDivisionError)" in error
-    # The log shows where the error occurred.
-    assert caplog.records[0].exc_info is not None

@@ -44,10 +44,8 @@ def show(name: str, key: str, patch: Raster, found: Result) -> None:
     request = Request(
         kind="map", model=name, key=key, label=label, method=method, baseline=DEFAULT_BASELINE
     )
-    try:
-        explanation = _explained(request, patch)
-    except LandcoverError as error:
-        st.error(theme.literal(str(error)))
+    explanation = _explained(request, patch)
+    if explanation is None:
         return
     _picture(explanation, patch, opacity)
     _words(explanation, patch)
@@ -169,7 +167,18 @@ def band_chart(shares: dict[str, float], ink: theme.Ink) -> go.Figure:
     return figure
 
 
-def _explained(request: Request, pixels: Raster) -> Explanation:
-    with st.spinner("Computing the attribution map …", show_time=True):
-        found: Explanation = computation.compute_now(request, computation.Subject(pixels))
+def _explained(request: Request, pixels: Raster) -> Explanation | None:
+    """Return the map if it is ready; else show why not, or where its job is in the queue."""
+    try:
+        job = computation.start_missing([request], computation.Subject(pixels))
+    except LandcoverError as error:
+        st.error(theme.literal(str(error)))
+        return None
+    found: Explanation | computation.Failed | None = computation.store().get(request)
+    if isinstance(found, computation.Failed):
+        st.error(theme.literal(found.sentence))
+        return None
+    if job is not None and found is None:
+        with st.container(key="classify_attribution_job"):
+            computation.watch(job)
     return found

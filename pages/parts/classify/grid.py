@@ -13,9 +13,11 @@ from landcover.core.bands import PATCH_M
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.progress import Report
 from landcover.core.window_grid import Bounds, WindowGrid, window_grid
+from landcover.jobs import queue
+from landcover.jobs.job import Job, Work
 from landcover.stac.archives import CATALOGUES
 from pages.parts.classify import grid_results, live
-from pages.parts.shared import choice, elements, job_bar, jobs, links, loaded_models, theme
+from pages.parts.shared import choice, elements, job_bar, links, loaded_models, sessions, theme
 from pages.parts.shared.links import Place
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
@@ -174,21 +176,26 @@ def _aim(model: Model) -> str:
     return "f1" if model.card.exclusive else str(st.session_state.get("classify_aim", "f1"))
 
 
-def _start(purpose: object, work: jobs.Work) -> None:
+def _start(purpose: object, work: Work) -> None:
     job = _running()
     if job is not None:
         job.cancel()
     _fail(None)
-    st.session_state["classify_grid_job"] = (choice.current(), purpose, jobs.start(purpose, work))
+    try:
+        job = queue.default().submit(queue.LONG, purpose, work, owner=sessions.current())
+    except BadInput as error:  # too many jobs
+        _fail((purpose, str(error)))
+        return
+    st.session_state["classify_grid_job"] = (choice.current(), purpose, job)
 
 
-def _running() -> jobs.Job | None:
+def _running() -> Job | None:
     """Return the job for the current rectangle; a job for another one is cancelled."""
     kept = st.session_state.get("classify_grid_job")
     if not kept:
         return None
     chosen, _, job = kept
-    assert isinstance(job, jobs.Job)
+    assert isinstance(job, Job)
     if chosen != choice.current():
         job.cancel()
         st.session_state["classify_grid_job"] = None
@@ -196,7 +203,7 @@ def _running() -> jobs.Job | None:
     return job
 
 
-def _collect(job: jobs.Job) -> None:
+def _collect(job: Job) -> None:
     st.session_state["classify_grid_job"] = None
     if isinstance(job.result, grid_results.Outcome):
         grid_results.keep(job.result)

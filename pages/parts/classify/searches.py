@@ -16,9 +16,11 @@ from landcover.core import logs
 from landcover.core.errors import BadInput, Cancelled, LandcoverError
 from landcover.core.progress import Report
 from landcover.core.raster import Raster
+from landcover.jobs import queue
+from landcover.jobs.job import Job, Work
 from landcover.stac import catalog
 from landcover.stac.catalog import CATALOGUES, Candidate, SceneQuery, SearchResult
-from pages.parts.shared import choice, jobs
+from pages.parts.shared import choice, sessions
 from pages.parts.shared.choice import SceneLink
 from pages.parts.shared.links import OWN, Place
 
@@ -190,24 +192,29 @@ def _fetched(search: Search, candidate: Candidate, report: Report, cancel: Event
     return Fetched(search=search, candidate=candidate, patch=patch)
 
 
-def _start(work: jobs.Work) -> None:
+def _start(work: Work) -> None:
     stop()
     fail(None)
-    st.session_state["classify_live_job"] = jobs.start(choice.current(), work)
+    try:
+        st.session_state["classify_live_job"] = queue.default().submit(
+            queue.FETCH, choice.current(), work, owner=sessions.current()
+        )
+    except BadInput as error:  # too many jobs
+        fail(str(error))
 
 
 def stop() -> None:
     """Cancel the running job and ignore its result."""
     job = st.session_state.get("classify_live_job")
-    if isinstance(job, jobs.Job):
+    if isinstance(job, Job):
         job.cancel()
     st.session_state["classify_live_job"] = None
 
 
-def running() -> jobs.Job | None:
+def running() -> Job | None:
     """Return the job for the current choice; a job for another choice is cancelled."""
     job = st.session_state.get("classify_live_job")
-    if not isinstance(job, jobs.Job):
+    if not isinstance(job, Job):
         return None
     if job.purpose != choice.current():
         # The user has moved to another place, so this job is no longer needed.
@@ -216,7 +223,7 @@ def running() -> jobs.Job | None:
     return job
 
 
-def collect(job: jobs.Job) -> None:
+def collect(job: Job) -> None:
     """Store the result of a finished job in the page's state."""
     st.session_state["classify_live_job"] = None
     fetched = job.result

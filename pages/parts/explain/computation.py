@@ -1,7 +1,8 @@
 """Background computations of the Explain page: each result is shown as soon as it is ready.
 
-Results are kept for all visitors. Jobs use their own copies of the models and run one at a time,
-since attribution methods put hooks on a net, which predictions in other threads would trigger.
+Results are kept for all visitors. Jobs use their own copies of the models and run one at a time
+(:data:`landcover.jobs.queue.EXPLAIN`), since attribution methods put hooks on a net, which
+predictions in other threads would trigger. After each result a job lets others have a turn.
 """
 
 from __future__ import annotations
@@ -18,23 +19,26 @@ import streamlit as st
 
 from landcover.core import logs
 from landcover.core.bands import PATCH_M
-from landcover.core.errors import BadInput, Cancelled, LandcoverError
-from landcover.core.progress import Progress, Report, check, ignore
+from landcover.core.errors import Cancelled, LandcoverError
+from landcover.core.progress import Progress, Report, check
 from landcover.core.raster import Raster
-from pages.parts.shared import jobs, loaded_models, theme
+from landcover.jobs import queue
+from landcover.jobs.job import Job, Work
+from pages.parts.shared import loaded_models, sessions, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.models.model import Model
 
 POLL_S: Final = 1.0
 """Each poll of a job is a script run, which slows the job down a little."""
+WAIT_POLL_S: Final = 2.0
+"""Seconds between two polls of a job that waits for its turn."""
 MOST: Final = 256
 """Maximum number of results that are kept; a map takes 58 kB."""
 INDEX: Final = "trust/neighbours.safetensors"
 """The index of training patches in a model's folder."""
 SHIFT_M: Final = 100.0
 _JOB: Final = "explain_job"
-_WAIT_S: Final = 0.1
 
 Kind = Literal["map", "check", "bands", "neighbours", "stability"]
 WHAT: Final[dict[Kind, str]] = {
@@ -129,12 +133,6 @@ def store() -> Store:
     return Store()
 
 
-@st.cache_resource
-def job_lock() -> threading.Lock:
-    """Return the lock that the running job holds."""
-    return threading.Lock()
-
-
 def job_model(name: str) -> Model:
     """Return a copy of a model that only jobs use.
 
@@ -155,15 +153,18 @@ def _job_model(name: str, state: loaded_models.Stamp) -> Model:  # noqa: ARG001 
     return model
 
 
-def start_missing(requests: Sequence[Request], subject: Subject) -> jobs.Job | None:
+def start_missing(requests: Sequence[Request], subject: Subject) -> Job | None:
     """Start a job that computes the missing results, unless such a job is already running.
 
     Returns:
         the job, which may have been stopped by the user or have failed; None if all results are
         ready.
+
+    Raises:
+        LandcoverError: a model is damaged, or too many jobs are waiting.
     """
     about, job = tuple(requests), st.session_state.get(_JOB)
-    if isinstance(job, jobs.Job):
+    if isinstance(job, Job):
         ended = job.cancelled or job.error is not None
         if job.purpose == about and (not job.done or ended):
             return job
@@ -174,32 +175,10 @@ def start_missing(requests: Sequence[Request], subject: Subject) -> jobs.Job | N
     if not missing:
         return None
     own = {request.model: job_model(request.model) for request in missing}
-    work = work_for(missing, subject, own, kept, job_lock())
-    st.session_state[_JOB] = jobs.start(about, work)
-    return st.session_state[_JOB]  # type: ignore[no-any-return]  # just put there
-
-
-def compute_now(request: Request, subject: Subject) -> Any:  # noqa: ANN401 - each kind has its own type
-    """Compute one result while the page waits; this visitor's running job is cancelled.
-
-    Raises:
-        LandcoverError: the result is not available.
-    """
-    job = st.session_state.pop(_JOB, None)
-    if isinstance(job, jobs.Job):
-        job.cancel()
-    kept, own = store(), job_model(request.model)
-    piece = kept.get(request)
-    if piece is None:
-        with job_lock():
-            began = time.monotonic()
-            piece = next(_pieces([request], subject, own, kept, (ignore, threading.Event())))
-        ms = 1000 * (time.monotonic() - began)
-        logs.event("explained", model=request.model, count=1, ms=ms)
-        kept.put(request, piece)
-    if isinstance(piece, Failed):
-        raise BadInput(piece.sentence)
-    return piece
+    work = work_for(missing, subject, own, kept)
+    job = queue.default().submit(queue.EXPLAIN, about, work, owner=sessions.current())
+    st.session_state[_JOB] = job
+    return job
 
 
 def resume() -> None:
@@ -207,10 +186,11 @@ def resume() -> None:
     st.session_state[_JOB] = None
 
 
-def watch(job: jobs.Job) -> None:
+def watch(job: Job) -> None:
     """Show the progress of a job, and rerun the page whenever a result is ready."""
     if not job.done:
-        _watch(job, store().ready(job.purpose))
+        poll_s = WAIT_POLL_S if job.waits else POLL_S
+        st.fragment(_watch, run_every=poll_s)(job, store().ready(job.purpose))
         return
     message = f"Failed: {job.error}" if job.error else "Stopped before everything was computed."
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -218,25 +198,21 @@ def watch(job: jobs.Job) -> None:
         st.button("Resume", key="explain_go_on", icon=":material/play_arrow:", on_click=resume)
 
 
-@st.fragment(run_every=POLL_S)
-def _watch(job: jobs.Job, shown: int) -> None:
+def _watch(job: Job, shown: int) -> None:
     if job.done or store().ready(job.purpose) != shown:
         st.rerun()
+    count = len(job.purpose)
     with st.container(key="explain_progress"):
         st.progress(
             job.progress.fraction,
-            text=theme.literal(f"{shown} of {len(job.purpose)} ready · {job.text}"),
+            text=theme.literal((f"{shown} of {count} ready · " if count > 1 else "") + job.text),
         )
         st.button("Stop", key="explain_stop", icon=":material/cancel:", on_click=job.cancel)
 
 
 def work_for(
-    requests: Sequence[Request],
-    subject: Subject,
-    own: Mapping[str, Model],
-    kept: Store,
-    turn: threading.Lock,
-) -> jobs.Work:
+    requests: Sequence[Request], subject: Subject, own: Mapping[str, Model], kept: Store
+) -> Work:
     """Return the work of a job that computes results and keeps each as soon as it is ready.
 
     Args:
@@ -244,34 +220,30 @@ def work_for(
         subject: what is explained.
         own: name → model that only jobs use.
         kept: where to keep the results.
-        turn: the lock that the job waits for and holds while it works.
     """
 
-    def work(report: Report, cancel: threading.Event) -> None:
-        report(Progress(what="Waiting for another computation"))
-        while not turn.acquire(timeout=_WAIT_S):
+    def work(report: Report, cancel: threading.Event) -> Iterator[None]:
+        for (kind, name, *_), group in groupby(requests, key=lambda request: request.group):
             check(cancel)
-        try:
-            for (kind, name, *_), group in groupby(requests, key=lambda request: request.group):
-                check(cancel)
+            # Another visitor's job may have computed some while this one waited.
+            left = [request for request in group if kept.get(request) is None]
+            if left:
                 report(Progress(what=WHAT[kind]))
-                left = list(group)
                 pieces = _pieces(left, subject, own[name], kept, (report, cancel))
-                _keep(left, pieces, kept, cancel)
-        finally:
-            turn.release()
+                yield from _keep(left, pieces, kept, cancel)
 
     return work
 
 
 def _keep(
     requests: Sequence[Request], pieces: Iterator[object], kept: Store, cancel: threading.Event
-) -> None:
+) -> Iterator[None]:
     """Keep results as they are computed; on failure keep the reason for the remaining ones."""
     left, began, model = list(requests), time.monotonic(), requests[0].model
     try:
         for piece in pieces:
             kept.put(left.pop(0), piece)
+            yield
             check(cancel)
     except Cancelled:
         raise

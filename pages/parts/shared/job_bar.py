@@ -7,15 +7,14 @@ from typing import Final
 
 import streamlit as st
 
-from pages.parts.shared import jobs, theme
+from landcover.jobs.job import Job
+from pages.parts.shared import theme
 
 POLL_S: Final = 0.3
 
 
 @st.fragment(run_every=POLL_S)
-def watch(
-    running: Callable[[], jobs.Job | None], collect: Callable[[jobs.Job], None], key: str
-) -> None:
+def watch(running: Callable[[], Job | None], collect: Callable[[Job], None], key: str) -> None:
     """Show the progress of the running job; rerun the page when it has ended.
 
     Args:

@@ -17,6 +17,7 @@ import streamlit as st
 from landcover.core import logs
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
+from landcover.jobs import queue
 from pages.parts.shared import shown, url_state
 
 if TYPE_CHECKING:
@@ -212,6 +213,6 @@ def _predict(
     from landcover.trust import result  # noqa: PLC0415 - loads torch
 
     began = time.monotonic()
-    found = result.predict(_model, _raster, aim)
+    found = queue.default().clicks.run(lambda: result.predict(_model, _raster, aim))
     logs.event("classified", ms=1000 * (time.monotonic() - began), model=_model.card.name)
     return found

@@ -25,6 +25,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from landcover.core import limits
 from landcover.core.errors import BadInput
+from landcover.jobs import queue
 
 if TYPE_CHECKING:
     from streamlit.runtime import Runtime
@@ -41,7 +42,7 @@ BUSY: Final = (
 Leave = Callable[[str], None]
 """Is called with the id of a session that is gone, from the thread that looks after sessions."""
 
-_callbacks: dict[str, Leave] = {}
+_callbacks: dict[str, Leave] = {"jobs": lambda session: queue.default().forget(session)}
 _away: dict[str, float] = {}
 """Session → when it was first seen without a browser, of those that are not gone yet."""
 _known: set[str] = set()
