@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Final
 
 import streamlit as st
-from streamlit import runtime
 
 from landcover.core import logs
 from landcover.core.errors import BadInput
 from landcover.core.threads import configure_threads
-from pages.parts.shared import entry, naming, sessions, theme, upload_memory, url_state
+from pages.parts.shared import entry, naming, server_log, sessions, theme, upload_memory, url_state
 
 configure_threads()
 
@@ -21,16 +20,13 @@ ROOT: Final = Path(__file__).parent
 st.set_page_config(page_title="Land cover", page_icon=str(ROOT / "static/icon.png"), layout="wide")
 upload_memory.bound()
 try:
-    if runtime.exists():
-        logs.configure()
-        sessions.on_leave("log", lambda session: logs.event("session closed", session=session))
+    server_log.start()
     sessions.enter()
 except BadInput as busy:
     logs.event("session refused", error=busy)
     st.warning(theme.literal(str(busy)), icon=":material/group:")
     st.stop()
-if "app_page" not in st.session_state:
-    logs.event("session opened", session=sessions.current())
+server_log.opened()
 PAGES: Final = {
     name: st.Page(ROOT / "pages" / name, title=title, default=name == "classify.py")
     for name, title in {

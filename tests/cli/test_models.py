@@ -437,9 +437,7 @@ def test_the_directory_of_a_zip64_archive_is_not_parsed(
     data = archive.read_bytes()
     locator = b"PK\x06\x07" + bytes(16)
     (tmp_path / "large.zip").write_bytes(data[:-22] + locator + data[-22:])
-    assert "is damaged or not a zip" in error(
-        run("models", "import", tmp_path / "large.zip")
-    )
+    assert "is damaged or not a zip" in error(run("models", "import", tmp_path / "large.zip"))
 
 
 @given(where=st.integers(0, 10**9), byte=st.integers(0, 255), data=st.data())
