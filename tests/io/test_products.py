@@ -17,8 +17,8 @@ import pytest
 import rasterio
 from rasterio.warp import Resampling, reproject
 
-from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core import limits
+from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
