@@ -58,6 +58,15 @@ class Limits:
         2_000_000_000, "bytes", "the most decoded pixels that the program holds, of all users"
     )
 
+    # Headers of TIFF files
+    tiff_directories: int = _limit(100, "directories", "the most directories of a TIFF file")
+    tiff_tags: int = _limit(1_000, "tags", "the most tags of a directory of a TIFF file")
+    tiff_tag_bytes: int = _limit(
+        50_000_000, "bytes", "the most that the tags of a TIFF file hold, besides its blocks"
+    )
+    tiff_items: int = _limit(3_000, "items", "the most of GDAL's metadata items of a TIFF file")
+    tiff_blocks: int = _limit(2_000_000, "blocks", "the most strips or tiles of a TIFF file")
+
     # Archives
     archive_entries: int = _limit(1_000, "entries", "the most entries of a zip file")
     archive_bytes: int = _limit(
