@@ -7,6 +7,7 @@
 # make lock      write requirements.lock: the app's packages with hashes; UPGRADE=1 takes the newest
 # make audit     look the locked packages up among known vulnerabilities, and search for secrets
 # make hostile   hostile files, many users and kills: the table of docs/safety.md
+# make fuzz      search for input that our parsers do not withstand; SECONDS=600; needs Linux
 # make live      check live imagery against the real archives; needs the internet
 
 VENV   := .venv
@@ -15,7 +16,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check docs tools-of-tests bench hostile live lock audit setup clean
+.PHONY: help run test test-all coverage check docs tools-of-tests bench hostile fuzz live lock audit setup clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -98,6 +99,18 @@ bench: setup $(VENV)/.dev $(VENV)-bench/.done
 hostile: setup $(VENV)/.dev
 	bash tools/find_browser.sh $(BIN)/python
 	$(BIN)/python -m tools.hostile
+
+# The fuzzer, with the app's packages, separate from them.
+$(VENV)-fuzz/.done: requirements-fuzz.txt requirements.txt requirements-basemap.txt
+	bash tools/make_venv.sh $(VENV)-fuzz
+	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-basemap.txt
+	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	touch $@
+
+SECONDS ?= 600
+fuzz: $(VENV)-fuzz/.done
+	$(VENV)-fuzz/bin/python -m tools.hostile.fuzz --seconds $(SECONDS)
 
 live: $(VENV)/.app
 	$(BIN)/python -m tools.live_check

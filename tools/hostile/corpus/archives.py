@@ -8,7 +8,7 @@ import stat
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from tools.hostile.corpus import seeds
@@ -99,17 +99,23 @@ def _many(kind: str) -> Iterator[Case]:
 
 
 def _packed(method: int, size: int) -> bytes:
-    """Zeros compressed by a zip's method."""
-    piece, rest = bytes(1_000_000), size // 1_000_000
+    """Zeros compressed by a zip's method; by deflate for those that Python has not."""
+    return _zeros(method if method in (12, 14) else 8, size // 1_000_000)
+
+
+@cache
+def _zeros(method: int, rest: int) -> bytes:
+    """So many megabytes of zeros, of which bzip2 and LZMA get a part, because they are slow."""
+    piece = bytes(1_000_000)
     if method == 12:
         packer = bz2.BZ2Compressor()
-        return b"".join(packer.compress(piece) for _ in range(rest)) + packer.flush()
+        return b"".join(packer.compress(piece) for _ in range(min(rest, 200))) + packer.flush()
     if method == 14:
         options = {"id": lzma.FILTER_LZMA1, "preset": 0, "dict_size": 1 << 16}
         lzma1 = lzma.LZMACompressor(lzma.FORMAT_RAW, filters=[options])
         body = b"".join(lzma1.compress(piece) for _ in range(min(rest, 100))) + lzma1.flush()
         return struct.pack("<BBHBI", 9, 4, 5, 93, 1 << 16) + body
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    deflate = zlib.compressobj(1, zlib.DEFLATED, -15)
     return b"".join(deflate.compress(piece) for _ in range(rest)) + deflate.flush()
 
 

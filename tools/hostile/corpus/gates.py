@@ -23,11 +23,10 @@ from landcover.core.window import Cut
 from landcover.io import sources
 from landcover.stac.candidates import SceneQuery
 from tools.hostile.corpus import seeds
+from tools.hostile.corpus.messages import MOST_LETTERS, message_fault
 
-__all__ = ["GATES", "MOST_LETTERS", "Found", "WrongAnswer", "fault_of"]
+__all__ = ["GATES", "Found", "WrongAnswer", "fault_of"]
 
-MOST_LETTERS: Final = 600
-"""The longest message of an error."""
 SOURCES: Final = 3
 """How many of the sources in a folder or archive are read."""
 DAY: Final = datetime(2020, 7, 14, tzinfo=UTC)
@@ -54,7 +53,7 @@ class Found:
 
 def fault_of(found: Found, must: str) -> str:
     """What is wrong with the answer; empty if nothing is."""
-    faults = (_fault_of_message(message) for message in found.errors)
+    faults = (message_fault(message) for message in found.errors)
     if fault := next(filter(None, faults), ""):
         return fault
     if found.errors and not found.rasters and must in ("stack", "picture"):
@@ -65,14 +64,6 @@ def fault_of(found: Found, must: str) -> str:
         return "pixels that are no numbers"
     if must in ("stack", "picture"):
         return _difference(found.rasters[0], must)
-    return ""
-
-
-def _fault_of_message(message: str) -> str:
-    if not message.isprintable():
-        return f"an error that is not one printable line: {message[:300]!r}"
-    if not 0 < len(message) <= MOST_LETTERS:
-        return f"an error of {len(message)} letters: {message[:200]!r}"
     return ""
 
 
