@@ -130,4 +130,4 @@ audit: $(VENV)-audit/.done $(VENV)/.dev
 	$(BIN)/python tools/secret_scan.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-stac $(VENV)-bench $(VENV)-audit static/tiles static/places build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-stac $(VENV)-bench $(VENV)-audit $(VENV)-fuzz static/tiles static/places build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -107,7 +107,7 @@ def _sidecar(data: bytes) -> None:
     path = _folder() / "a.tif.aux.xml"
     path.write_bytes(data)
     header = SimpleNamespace(name=str(path).removesuffix(".aux.xml"), count=12)
-    names_beside(header)  # type: ignore[arg-type]  # it has the parts that are used
+    names_beside(header)
 
 
 @cache
