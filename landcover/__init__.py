@@ -13,6 +13,7 @@ The public interface, documented in :mod:`landcover.api`::
 Importing the package loads nothing else: each name is loaded on first use.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,10 @@ __all__ = [
     "load_model",
     "open",
 ]
+
+
+# A library's log goes where its user wants it, and nowhere by default.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute may be anything

@@ -37,6 +37,15 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def no_unknown_fault_of_a_reader(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which a reader raised an error that it should have foreseen."""
+    yield
+    name = "landcover.io.gate.pool"
+    found = [r for r in caplog.get_records("call") if r.name == name and r.levelname == "ERROR"]
+    assert not found, found[0].getMessage()
+
+
 def pytest_configure() -> None:
     """Let Ctrl-C interrupt, also where the suite runs as a shell's background job.
 

@@ -68,7 +68,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def expand(names: Sequence[str]) -> list[str]:
     """The sources that are named, with those in folders and zips of several."""
     from landcover.io import sources  # noqa: PLC0415
+    from landcover.io.gate import pool  # noqa: PLC0415
 
+    if any(sources.is_file(name.strip()) for name in names):
+        pool.start()  # while the model is loaded
     found = []
     for name in map(str.strip, names):
         try:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from landcover.core.errors import BadInput
 
-__all__ = ["PREFIX", "Limits", "changed", "current", "from_environment", "rows"]
+__all__ = ["PREFIX", "Limits", "changed", "current", "from_environment", "replaced", "rows"]
 
 PREFIX: Final = "LANDCOVER_LIMIT_"
 """Start of the names of the environment variables."""
@@ -57,6 +57,10 @@ class Limits:
     held_bytes: int = _limit(
         2_000_000_000, "bytes", "the most decoded pixels that the program holds, of all users"
     )
+    session_bytes: int = _limit(
+        500_000_000, "bytes", "the most decoded pixels that the app holds for one user"
+    )
+    session_pictures: int = _limit(200, "pictures", "the most that the app holds for one user")
 
     # Headers of TIFF files
     tiff_directories: int = _limit(100, "directories", "the most directories of a TIFF file")
@@ -142,12 +146,18 @@ def current() -> Limits:
 
 
 @contextmanager
-def changed(**changes: int) -> Iterator[Limits]:
+def changed(**changes: int) -> Iterator[None]:
     """Change limits for a block of code in this thread; used by tests and tools."""
-    limits = replace(current(), **changes)
+    with replaced(replace(current(), **changes)):
+        yield
+
+
+@contextmanager
+def replaced(limits: Limits) -> Iterator[None]:
+    """Replace all limits for a block of code in this thread."""
     token = _changed.set(limits)
     try:
-        yield limits
+        yield
     finally:
         _changed.reset(token)
 

@@ -6,19 +6,17 @@ the directory and limits what is unpacked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from landcover.core import limits
+from landcover.core import files, limits
 from landcover.core.errors import BadInput
-from landcover.io.guard import FILE, JP2_MAGIC, MAX_FILE_BYTES, head_of, named, shown
-from landcover.io.jp2_probe import probed, unpacked
-from landcover.io.layouts.tree import Held, Listing, Rasters, RasterSource
+from landcover.io.guard import FILE, head_of, named, shown
+from landcover.io.layouts.tree import Listing
 from landcover.io.zip_reader import Budget, Directory, Member, read_directory, upload_budget
 
 __all__ = ["Zip", "is_zip"]
@@ -39,12 +37,14 @@ class Zip:
     """A zip as a tree of files. It is opened for each file, so that none is left open.
 
     Attributes:
-        source: the file, or its bytes.
+        source: the file.
         name: name of the zip in messages.
+        is_upload: whether it was uploaded, so that less may be unpacked from it.
     """
 
-    source: Path | bytes
+    source: Path
     name: str
+    is_upload: bool = False
 
     def listing(self, folder: str) -> Listing:
         """As :meth:`landcover.io.layouts.tree.Tree.listing`.
@@ -71,40 +71,14 @@ class Zip:
         return b"".join(self._pieces(file, limit))
 
     @contextmanager
-    def raster(self, file: str) -> Iterator[RasterSource]:
-        """As :meth:`landcover.io.layouts.tree.Rasters.raster`.
+    def raster(self, file: str) -> Iterator[Path]:
+        """As :meth:`landcover.io.layouts.tree.Tree.raster`.
 
-        A JPEG 2000 file is unpacked to a temporary file. If the zip is an upload, another process
-        tries to open it first.
+        The file is unpacked to a temporary one, so that a window of it needs little memory.
         """
-        found: RasterSource
-        with ExitStack() as until_read:
-            member = self._pieces(file, MAX_FILE_BYTES)
-            first = next(member, b"")
-            pieces = chain((first,), member)
-            if not first.startswith(JP2_MAGIC):
-                found = b"".join(pieces)
-            elif isinstance(self.source, Path):
-                found = until_read.enter_context(unpacked(pieces))
-            else:
-                found = until_read.enter_context(probed({file: pieces}))[file]
-            yield found
-
-    @contextmanager
-    def together(self, files: Collection[str]) -> Iterator[Rasters]:
-        """As :meth:`landcover.io.layouts.tree.Tree.together`.
-
-        Files of a zip on the user's own disk are unpacked one at a time, as they are read.
-        """
-        if isinstance(self.source, Path):
-            yield self
-            return
-        jp2 = {file: self._pieces(file, MAX_FILE_BYTES) for file in files if self._is_jp2(file)}
-        with probed(jp2) as found:
-            yield Held(found, self)
-
-    def _is_jp2(self, file: str) -> bool:
-        return next(self._pieces(file, MAX_FILE_BYTES), b"").startswith(JP2_MAGIC)
+        most = limits.current().file_bytes
+        with _unpacked(self._pieces(file, most)) as path:
+            yield path
 
     @cached_property
     def _directory(self) -> Directory:
@@ -128,9 +102,9 @@ class Zip:
     @cached_property
     def _budget(self) -> Budget:
         """What may be unpacked from it; much less from an upload than from the user's own disk."""
-        if isinstance(self.source, Path):
-            return Budget(limits.current().archive_bytes)
-        return upload_budget(len(self.source))
+        if self.is_upload:
+            return upload_budget(self.source.stat().st_size)
+        return Budget(limits.current().archive_bytes)
 
     def _pieces(self, file: str, limit: int) -> Iterator[bytes]:
         """The bytes of a file in pieces, of ``limit`` bytes together at most."""
@@ -144,6 +118,16 @@ class Zip:
                     "cut out the part that you need."
                 )
             yield from self._directory.pieces(self.source, member, self._budget)
+
+
+@contextmanager
+def _unpacked(pieces: Iterable[bytes]) -> Iterator[Path]:
+    """A file with these bytes, for as long as the context lasts."""
+    with files.scratch() as folder:
+        path = folder / "file"
+        with path.open("wb") as file:
+            file.writelines(pieces)
+        yield path
 
 
 def _path(name: str) -> str:

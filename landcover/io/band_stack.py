@@ -33,7 +33,7 @@ from landcover.io.guard import (
     tags_of,
 )
 from landcover.io.layouts.header import Grid
-from landcover.io.layouts.tree import Rasters, Tree
+from landcover.io.layouts.tree import Tree
 from landcover.io.regrid import NO_PLACE, needed, target_of
 from landcover.io.sidecars import mask_beside
 from landcover.io.stack import read_stack
@@ -103,12 +103,7 @@ def read_scene(scene: Scene, cut: Cut | None = None) -> Raster:
         BadInput: a file is damaged or not a band, or the files do not cover the same place; also
             as for :func:`landcover.io.stack.read_stack`.
     """
-    with scene.tree.together(scene.files.values()) as rasters:
-        return _read(scene, rasters, cut)
-
-
-def _read(scene: Scene, rasters: Rasters, cut: Cut | None) -> Raster:
-    bands = {name: _band(scene, rasters, name) for name in L1C_BAND_NAMES if name in scene.files}
+    bands = {name: _band(scene, name) for name in L1C_BAND_NAMES if name in scene.files}
     target = _target(scene.name, list(bands.values()))
     part, left = _part(scene, bands, target, cut)
     inside = left if isinstance(left, Cut) else None
@@ -118,7 +113,7 @@ def _read(scene: Scene, rasters: Rasters, cut: Cut | None) -> Raster:
     numbers = np.zeros((len(bands), *part[2:]), dtype=kind)
     valid = np.ones(part[2:], dtype=np.bool_)
     for pixels, band in zip(numbers, bands.values(), strict=True):
-        pixels[:], here = _pixels(rasters, band, target, part)
+        pixels[:], here = _pixels(scene.tree, band, target, part)
         valid &= here
     numbers[:, ~valid] = 0
     window = _window(target).part(*part)
@@ -127,7 +122,7 @@ def _read(scene: Scene, rasters: Rasters, cut: Cut | None) -> Raster:
         ((row, col),) = raster.extent.pixels_of([left.west], [left.north])
         raster = raster.window(round(row), round(col), left.width)
     repeated = any(band.place != target.place for band in bands.values())
-    return _with_classes(_described(raster, repeated=repeated), scene, rasters)
+    return _with_classes(_described(raster, repeated=repeated), scene)
 
 
 def _described(raster: Raster, *, repeated: bool) -> Raster:
@@ -140,12 +135,12 @@ def _described(raster: Raster, *, repeated: bool) -> Raster:
     return replace(raster, provenance=facts)
 
 
-def _band(scene: Scene, rasters: Rasters, name: str) -> _Band:
+def _band(scene: Scene, name: str) -> _Band:
     path = scene.files[name]
     if scene.crs is not None:
         grid = scene.grids[name]
         return _Band(path, check_projected(scene.crs), grid.transform, grid.shape)
-    with named(path), rasters.raster(path) as source, open_raster(source) as file:
+    with named(path), scene.tree.raster(path) as source, open_raster(source) as file:
         header = file.header
         if header.count > 2:
             raise BadInput(f"{FILE} has {header.count} bands, not one: give it as a stack instead.")
@@ -232,13 +227,13 @@ def _part(
 
 
 def _pixels(
-    rasters: Rasters, band: _Band, target: _Band, part: Part
+    tree: Tree, band: _Band, target: _Band, part: Part
 ) -> tuple[npt.NDArray[Any], BoolArray]:
     """The pixels of a band in a part of the target, and which of them have data."""
     rows, cols = _indexes(band, target, part)
     top, left = int(rows[0]), int(cols[0])
     here = (top, left, int(rows[-1]) - top + 1, int(cols[-1]) - left + 1)
-    with named(band.path), rasters.raster(band.path) as source, open_raster(source) as file:
+    with named(band.path), tree.raster(band.path) as source, open_raster(source) as file:
         if file.header.shape != band.shape:
             raise BadInput(
                 f"{FILE} has {file.header.width} × {file.header.height} pixels, not "
@@ -309,15 +304,15 @@ def _stack(
         return bytes(memory.getbuffer())
 
 
-def _with_classes(raster: Raster, scene: Scene, rasters: Rasters) -> Raster:
+def _with_classes(raster: Raster, scene: Scene) -> Raster:
     """Add the scene classification, and mark clouds, shadows and gaps as not valid."""
     if "SCL" not in scene.files or not raster.has_place:
         return raster
-    band, where = _band(scene, rasters, "SCL"), raster.extent
+    band, where = _band(scene, "SCL"), raster.extent
     own = _Band("", CRS.from_user_input(where.crs), where.transform, (where.height, where.width))
     if not (own.crs == band.crs and own.north_up and band.north_up):
         return raster
-    classes, known = _pixels(rasters, band, own, (0, 0, where.height, where.width))
+    classes, known = _pixels(scene.tree, band, own, (0, 0, where.height, where.width))
     if classes.dtype != np.uint8:
         return raster
     classes = np.where(known, classes, np.uint8(0))

@@ -10,21 +10,18 @@ The bytes to decode are limited between opening and reading, by the blocks that 
 opening takes a millisecond, but one pixel of a 200-byte file can take gigabytes.
 
 JPEG 2000 is read only from a disk: for some files with a single changed byte, GDAL 3.10 loops
-for ever over the metadata, and no limit here can prevent that. Files that other people made are
-tried in another process first (:mod:`landcover.io.jp2_probe`).
+for ever over the metadata, and no limit here can prevent that. So files from outside are read in
+worker processes (:mod:`landcover.io.gate`), which can be killed.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from threading import Lock
-from types import TracebackType
 from typing import Any, Final
 
 import numpy as np
@@ -34,7 +31,9 @@ from rasterio.enums import Interleaving
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 
+from landcover.core import limits
 from landcover.core.errors import BadInput, TooLarge
+from landcover.io.gdal_messages import silence_gdal
 from landcover.io.tiff_metadata import metadata_bytes
 
 __all__ = [
@@ -45,13 +44,8 @@ __all__ = [
     "JP2_MAGIC",
     "JPEG2000",
     "MAX_BANDS",
-    "MAX_DECODED",
-    "MAX_FILE_BYTES",
     "MAX_METADATA",
     "MAX_RATIO",
-    "MAX_SAMPLES",
-    "MAX_SIDE",
-    "MAX_TOUCHED",
     "RATIO_SLACK",
     "TIFF_MAGIC",
     "Part",
@@ -63,7 +57,6 @@ __all__ = [
     "open_raster",
     "read_file",
     "shown",
-    "silence_gdal",
     "tags_of",
 ]
 
@@ -72,15 +65,6 @@ Part = tuple[int, int, int, int]
 
 GEOTIFF: Final = "GTiff"
 JPEG2000: Final = "JP2OpenJPEG"
-MAX_FILE_BYTES: Final = 1_000_000_000
-MAX_SIDE: Final = 20_000
-"""Maximum number of pixels along a side."""
-MAX_SAMPLES: Final = 250_000_000
-"""Pixels times bands: 1 GB as float32, which is 4,564 × 4,564 pixels of twelve bands."""
-MAX_DECODED: Final = 1_000_000_000
-"""Maximum bytes of all pixels read, and of one block, as decoded."""
-MAX_TOUCHED: Final = 2_000_000_000
-"""Maximum decoded bytes of the blocks that a window touches; they are decoded one by one."""
 MAX_BANDS: Final = 64
 MAX_RATIO: Final = 3_000
 """Maximum decoded bytes per stored byte: deflate reaches 1,032, real images less than 100."""
@@ -131,12 +115,14 @@ def named(name: str) -> Iterator[None]:
         raise
 
 
-def read_file(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
+def read_file(path: Path, limit: int | None = None) -> bytes:
     """Read the bytes of a regular file.
 
     Raises:
-        BadInput: there is no such file, it is larger than ``limit`` bytes, or not readable.
+        BadInput: there is no such file, it is larger than ``limit`` bytes (by default
+            the ``file_bytes`` of :mod:`landcover.core.limits`), or not readable.
     """
+    limit = limits.current().file_bytes if limit is None else limit
     with named(path.name):
         if _size_of(path) > limit:
             raise BadInput(
@@ -193,11 +179,27 @@ def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
                 )
             yield RasterFile(header, stored)
     except MemoryError:
-        raise BadInput(
-            f"{FILE} needs more memory than this machine has free: cut out the part that you need."
-        ) from None
-    except DAMAGE:
+        raise _too_large() from None
+    except DAMAGE as error:
+        if _is_out_of_memory(error):
+            raise _too_large() from None
         raise BadInput(f"{FILE} is damaged or truncated: copy or export it again.") from None
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(
+        f"{FILE} needs more memory than a file may take: read a window of it (--at or --window), "
+        "or cut out the part that you need."
+    )
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether GDAL had no memory, which rasterio reports like damage."""
+    while error is not None:
+        if type(error).__name__ == "CPLE_OutOfMemoryError" or "allocate" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _check_metadata(source: Path | bytes) -> None:
@@ -268,7 +270,7 @@ class RasterFile:
 
     @property
     def fits(self) -> bool:
-        """Whether all of its pixels can be read: at most 250 million samples and 1 GB."""
+        """Whether all of its pixels can be read, as :func:`check_size` has it."""
         header = self.header
         return fits_in_memory(header.width, header.height, header.count, _item(header))
 
@@ -318,7 +320,10 @@ class RasterFile:
         across = (left + max(cols, 1) - 1) // wide - left // wide + 1
         decoded = down * across * tall * wide * header.count * _item(header)
         self._check_ratio(_block_bytes(header))
-        if not fits_in_memory(cols, rows, header.count, _item(header)) or decoded > MAX_TOUCHED:
+        if (
+            not fits_in_memory(cols, rows, header.count, _item(header))
+            or decoded > limits.current().touched_bytes
+        ):
             raise BadInput(
                 f"{FILE} is stored in such large blocks that a part of it takes "
                 f"{decoded / 1e9:,.1f} GB: store it in tiles (gdal_translate -co TILED=YES)."
@@ -327,54 +332,14 @@ class RasterFile:
 
     def _check_ratio(self, decoded: int) -> None:
         block = _block_bytes(self.header)
-        if block > MAX_DECODED or decoded > MAX_RATIO * self.stored + RATIO_SLACK:
+        if (
+            block > limits.current().decoded_bytes
+            or decoded > MAX_RATIO * self.stored + RATIO_SLACK
+        ):
             raise BadInput(
                 f"{FILE} states far more pixels than its {self.stored:,} bytes can hold: "
                 "it is damaged or harmful, so export it again."
             )
-
-
-class _GdalSilencer:
-    """Keeps GDAL's messages about damaged files off the user's terminal.
-
-    rasterio cannot decode a message of GDAL that quotes random bytes of a file. It reports
-    this through both of Python's hooks, from a callback in which it cannot be caught.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._users = 0
-        self._excepthook = sys.excepthook
-        self._unraisablehook = sys.unraisablehook
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        # Several threads may read at once; the last one restores the hooks.
-        with self._lock:
-            if not self._users:
-                self._excepthook, self._unraisablehook = sys.excepthook, sys.unraisablehook
-                sys.excepthook, sys.unraisablehook = self._on_error, self._on_unraisable
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                if not self._users:
-                    sys.excepthook, sys.unraisablehook = self._excepthook, self._unraisablehook
-
-    def _on_error(
-        self, kind: type[BaseException], value: BaseException, trace: TracebackType | None
-    ) -> None:
-        if not isinstance(value, UnicodeDecodeError):
-            self._excepthook(kind, value, trace)
-
-    def _on_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
-        if not isinstance(unraisable.exc_value, UnicodeDecodeError):
-            self._unraisablehook(unraisable)
-
-
-silence_gdal: Final = _GdalSilencer()
 
 
 def check_size(width: int, height: int, count: int, item: int) -> None:
@@ -387,10 +352,12 @@ def check_size(width: int, height: int, count: int, item: int) -> None:
         item: bytes per sample.
 
     Raises:
-        TooLarge: more than 20,000 pixels along a side, 250 million samples, or 1 GB.
+        TooLarge: more pixels along a side, samples or bytes than ``side``, ``samples`` and
+            ``decoded_bytes`` of :mod:`landcover.core.limits`.
     """
     if not fits_in_memory(width, height, count, item):
-        most = math.isqrt(min(MAX_SAMPLES, MAX_DECODED // item) // count) // 100 * 100
+        now = limits.current()
+        most = math.isqrt(min(now.samples, now.decoded_bytes // item) // count) // 100 * 100
         raise TooLarge(
             f"{FILE} has {width:,} × {height:,} pixels in {count} bands of {item} bytes, more than "
             "fits in memory: read a window of it (--at or --window), or cut out at most "
@@ -429,9 +396,11 @@ def _driver_of(head: bytes, *, on_disk: bool) -> str:
 
 def fits_in_memory(width: int, height: int, count: int, item: int) -> bool:
     """Whether a raster of this size fits into memory, as :func:`check_size` has it."""
-    samples = width * height * count
+    now, samples = limits.current(), width * height * count
     return (
-        max(width, height) <= MAX_SIDE and samples <= MAX_SAMPLES and samples * item <= MAX_DECODED
+        max(width, height) <= now.side
+        and samples <= now.samples
+        and samples * item <= now.decoded_bytes
     )
 
 

@@ -94,13 +94,13 @@ def at(text: str) -> Iterator[Source] | None:
         return None
 
 
-def in_upload(files: Sequence[tuple[str, bytes]]) -> Iterator[Source]:
-    """Find the sources in uploaded files, given by name."""
+def in_upload(files: Sequence[tuple[str, Path]]) -> Iterator[Source]:
+    """Find the sources in uploaded files: the name that the user gave, and the path, of each."""
     tree = Uploaded(files)
     if len(files) > 1:
         return _found(tree, "")
-    ((name, data),) = files
-    return _of_file(tree, name, packed=_named_zip(name) or is_zip(data))
+    ((name, path),) = files
+    return _of_file(tree, name, packed=_named_zip(name) or is_zip(path))
 
 
 def _in_file(path: Path) -> Iterator[Source]:
@@ -212,4 +212,4 @@ def _zipped(tree: Tree, found: Find, address: str) -> Iterator[Source]:
 def zip_of(source: Source) -> Zip:
     """The zip that a source is."""
     with source.tree.raster(source.file) as file:
-        return Zip(file, source.found.file)
+        return Zip(file, source.found.file, isinstance(source.tree, Uploaded))

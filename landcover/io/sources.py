@@ -1,38 +1,39 @@
-"""All sources of pixels, read by :func:`read` and :func:`read_upload`.
+"""All sources of pixels, read by :func:`read` and :class:`Upload`.
 
-To support another kind of source, write its reader and add a row to :data:`READERS`.
+Files are read in worker processes (:mod:`landcover.io.gate`) by the readers of
+:mod:`landcover.io.readers`, because a file can be made to take any time and memory. Finding
+sources in folders and zips only looks at names, and happens here.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+import os
+import shutil
+import weakref
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from threading import Event
+from typing import Any, BinaryIO, Final, Self
 
+from landcover.core import files as temporary
 from landcover.core.errors import BadInput
 from landcover.core.place import parse_place
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
 from landcover.io import gazetteer, samples, search
-from landcover.io.guard import FILE, named, open_raster, shown
-from landcover.io.images import LEVEL, is_picture, read_picture
-from landcover.io.layouts.band_set import band_file
-from landcover.io.products import read_bands, read_safe
+from landcover.io.gate import parcel, pool
+from landcover.io.guard import shown
+from landcover.io.readers import nothing_in
 from landcover.io.samples import Sample, read_sample, sample_at
-from landcover.io.search import Source
-from landcover.io.stack import read_stack
 
 __all__ = [
-    "READERS",
     "Cut",
-    "Reader",
     "Sample",
-    "Source",
+    "Upload",
     "expand",
-    "expand_upload",
+    "is_file",
     "level_of",
     "parse_place",
     "read",
@@ -43,85 +44,8 @@ __all__ = [
     "samples",
 ]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """A reader for one kind of source.
-
-    Attributes:
-        kind: name of the kind.
-        recognises: whether a source is of this kind, by the names or first bytes of its files.
-        read: reads a square, or everything for None.
-        level: product level of the models that classify such sources.
-    """
-
-    kind: str
-    recognises: Callable[[Source], bool]
-    read: Callable[[Source, Cut | None], Raster]
-    level: str = "L2A"
-
-
-def _is_picture(source: Source) -> bool:
-    with source.tree.raster(source.file) as file:
-        return is_picture(file)
-
-
-def _read_picture(source: Source, cut: Cut | None) -> Raster:
-    with source.tree.raster(source.file) as file:
-        return read_picture(file, source.name, cut)
-
-
-def _read_stack(source: Source, cut: Cut | None) -> Raster:
-    with source.tree.raster(source.file) as file:
-        _check_whole_scene(file, source.name)
-        return read_stack(file, source.name, cut)
-
-
-def _check_whole_scene(file: Path | bytes, name: str) -> None:
-    """Check that a file is not one of the band files of a scene, by its name and header."""
-    if (band := band_file(name)) is None:
-        return
-    with named(name), open_raster(file) as raster:
-        if raster.header.count == 1:
-            raise BadInput(
-                f"{FILE} is a single layer of a scene ({band.key or 'no band'}): give the folder, "
-                "or upload or zip all its band files together."
-            )
-
-
-def _refuse_zip(source: Source, cut: Cut | None) -> Raster:
-    del cut
-    search.zip_of(source).listing("")  # a damaged zip has its own message
-    raise BadInput(
-        f"'{shown(source.name)}' contains no raster file: pack GeoTIFF stacks, pictures, band "
-        "files or a SAFE product."
-    )
-
-
-READERS: Final[tuple[Reader, ...]] = (
-    Reader(
-        kind="SAFE product",
-        recognises=lambda source: source.found.kind == "safe",
-        read=read_safe,
-    ),
-    Reader(
-        kind="band files",
-        recognises=lambda source: source.found.kind in {"patch", "bands"},
-        read=read_bands,
-    ),
-    Reader(
-        kind="zip",
-        recognises=lambda source: source.found.kind == "zip",
-        read=_refuse_zip,
-    ),
-    Reader(kind="picture", recognises=_is_picture, read=_read_picture, level=LEVEL),
-    Reader(kind="stack", recognises=lambda _: True, read=_read_stack),
-)
-"""All readers; the first one that recognises a source reads it.
-
-Folders and zips are no kinds: :mod:`landcover.io.search` finds the sources in them, and a zip
-here is one in which nothing was found.
-"""
+_MOST_FILES: Final = 10_000
+"""Files of a folder whose sizes are added to find how long reading may take."""
 
 
 def expand(source: str | Path) -> list[str]:
@@ -144,11 +68,16 @@ def expand(source: str | Path) -> list[str]:
         return [text]
     addresses = [one.address for one in found]
     if not addresses:
-        raise _nothing(text)
+        raise nothing_in(text)
     return addresses if len(addresses) > 1 or Path(text).is_dir() else [text]
 
 
-def read(source: str | Path, window: Cut | None = None) -> Raster:
+def is_file(source: str) -> bool:
+    """Whether a text names a file, a folder or what is in one, and no sample."""
+    return source not in samples.NAMES and search.at(source) is not None
+
+
+def read(source: str | Path, window: Cut | None = None, *, cancel: Event | None = None) -> Raster:
     """Read any source of pixels.
 
     Args:
@@ -158,19 +87,29 @@ def read(source: str | Path, window: Cut | None = None) -> Raster:
             text is passed to GDAL as a path.
         window: the square to read; only the parts of the file that it touches are read. None
             for everything, if it fits into memory.
+        cancel: set to stop.
 
     Returns:
         Reflectance on a 10 m grid, or the brightness of a colour picture.
 
     Raises:
         BadInput: it is none of these, or cannot be used; the message says what to do.
+        Cancelled: the user stopped it.
     """
     text = str(source)
     if text in samples.NAMES:
         return _part_of(read_sample(text), window)
-    found = search.at(text)
-    if found is not None:
-        return _read(_only(found, text), window)
+    if is_file(text):
+        found = pool.call(
+            "read",
+            {"source": text, "cut": _plain(window)},
+            lambda facts, file: None if facts is None else parcel.unpack(facts, file),
+            name=shown(text),
+            size=_size_of(Path(text)),
+            cancel=cancel,
+        )
+        if found is not None:
+            return found
     place = parse_place(text)
     if place is not None:
         return _part_of(read_place(*place), window)
@@ -202,47 +141,18 @@ def level_of(source: str | Path) -> str:
         "RGB" for a colour picture, "L2A" for everything else, also for what cannot be read.
     """
     text = str(source)
-    found = None if text in samples.NAMES else search.at(text)
-    if found is None:
+    if not is_file(text):
         return "L2A"
     try:
-        return _reader_of(_only(found, text)).level
+        return pool.call(
+            "level",
+            {"source": text},
+            lambda level, _: str(level),
+            name=shown(text),
+            size=0,
+        )
     except BadInput:
         return "L2A"
-
-
-def _only(found: Iterator[Source], where: str) -> Source:
-    """The only source that was found in a folder, zip or upload.
-
-    Raises:
-        BadInput: there is none, or there are several.
-    """
-    first = list(islice(found, 2))
-    if len(first) > 1:
-        start = f"{Path(where)}/"
-        names = " and ".join(f"'{one.address.removeprefix(start)[:80]}'" for one in first)
-        raise BadInput(
-            f"'{shown(where)}' contains several scenes or pictures, such as {names}: give one of "
-            "them, or classify the entire folder or zip."
-        )
-    if not first:
-        raise _nothing(where)
-    return first[0]
-
-
-def _nothing(name: str) -> BadInput:
-    return BadInput(
-        f"'{shown(name)}' contains no stack, picture, SAFE product or band files: give a folder "
-        "with GeoTIFF files, or with a file for each band whose name says which (B01 to B12)."
-    )
-
-
-def _reader_of(source: Source) -> Reader:
-    return next(reader for reader in READERS if reader.recognises(source))
-
-
-def _read(source: Source, window: Cut | None) -> Raster:
-    return _reader_of(source).read(source, window)
 
 
 def _part_of(whole: Raster, window: Cut | None) -> Raster:
@@ -265,19 +175,105 @@ def read_place(latitude: float, longitude: float) -> Raster:
     return read_sample(sample.name)
 
 
-def expand_upload(files: Sequence[tuple[str, bytes]]) -> list[str]:
-    """List the sources in uploaded files, as :func:`expand` lists those of a folder.
+class Upload:
+    """Files that a user uploaded, kept on disk until it is closed or forgotten.
 
     Args:
-        files: name and bytes of each: stacks, pictures, zips, band files of scenes.
+        files: name and content of each: stacks, pictures, zips, band files of scenes.
 
     Raises:
-        BadInput: there is none.
+        BadInput: the content cannot be kept, because the disk is full.
     """
-    addresses = [source.address for source in search.in_upload(files)] if files else []
-    if not addresses:
-        raise _no_image()
-    return addresses
+
+    def __init__(self, files: Sequence[tuple[str, bytes | memoryview | BinaryIO]]) -> None:
+        kept = ExitStack()
+        folder = kept.enter_context(temporary.scratch())
+        self._finalizer = weakref.finalize(self, kept.close)
+        self._files: list[tuple[str, Path]] = []
+        self._size = 0
+        try:
+            for number, (name, content) in enumerate(files):
+                # Names come from outside, so the files on disk have numbers.
+                path = folder / str(number)
+                with path.open("wb") as file:
+                    if isinstance(content, bytes | memoryview):
+                        file.write(content)
+                    else:
+                        shutil.copyfileobj(content, file)
+                    self._size += file.tell()
+                self._files.append((name, path))
+        except OSError as error:
+            self.close()
+            raise BadInput(
+                f"The upload cannot be kept on this computer ({error.strerror or 'no space'}): "
+                "try again later."
+            ) from None
+
+    def close(self) -> None:
+        """Remove the files."""
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def expand(self) -> list[str]:
+        """List the sources, as :func:`expand` lists those of a folder.
+
+        Raises:
+            BadInput: there is none.
+        """
+        found = search.in_upload(self._files) if self._files else ()
+        addresses = [source.address for source in found]
+        if not addresses:
+            raise _no_image()
+        return addresses
+
+    def read(
+        self,
+        window: Cut | None = None,
+        *,
+        address: str | None = None,
+        cancel: Event | None = None,
+    ) -> Raster:
+        """Read a source: a stack, a picture, or the band files of one scene.
+
+        Args:
+            window: the square to read; None for everything, if it fits into memory.
+            address: which source, as :meth:`expand` returned it; None for the only one.
+            cancel: set to stop.
+
+        Raises:
+            BadInput: it is none of these, or cannot be used; the message says what to do.
+            Cancelled: the user stopped it.
+        """
+        if not self._files:
+            raise _no_image()
+        return pool.call(
+            "read upload",
+            {
+                "files": [(name, str(path)) for name, path in self._files],
+                "cut": _plain(window),
+                "address": address,
+            },
+            parcel.unpack,
+            name=shown(address or self._files[0][0]),
+            size=self._size,
+            cancel=cancel,
+        )
+
+
+def read_upload(
+    files: Sequence[tuple[str, bytes | memoryview | BinaryIO]],
+    window: Cut | None = None,
+    *,
+    address: str | None = None,
+) -> Raster:
+    """Read one source in uploaded files; arguments and errors as for :class:`Upload`."""
+    with Upload(files) as upload:
+        return upload.read(window, address=address)
 
 
 def _no_image() -> BadInput:
@@ -286,21 +282,35 @@ def _no_image() -> BadInput:
     )
 
 
-def read_upload(
-    files: Sequence[tuple[str, bytes]], window: Cut | None = None, *, address: str | None = None
-) -> Raster:
-    """Read a source in uploaded files: a stack, a picture, or the band files of one scene.
+def _plain(window: Cut | None) -> dict[str, Any] | None:
+    """A square as JSON-ready values."""
+    if window is None:
+        return None
+    return {"size": window.size, "corner": window.corner, "place": window.place}
 
-    Args:
-        files: name and bytes of each.
-        window: the square to read; None for everything, if it fits into memory.
-        address: which source, as :func:`expand_upload` returned it; None for the only one.
 
-    Raises:
-        BadInput: it is none of these, or cannot be used; the message says what to do.
-    """
-    if not files:
-        raise _no_image()
-    found = (s for s in search.in_upload(files) if address is None or s.address == address)
-    where = files[0][0] if len(files) == 1 else "the upload"
-    return _read(_only(found, where), window)
+def _size_of(path: Path) -> int:
+    """Bytes of a file, of the files in a folder, or of the file or folder that an address is in."""
+    try:
+        there = next((one for one in (path, *path.parents) if one.exists()), None)
+        if there is None or there.is_file():
+            return there.stat().st_size if there else 0
+        if there != path:
+            return sum(one.stat().st_size for one in there.iterdir() if one.is_file())
+        return _size_of_folder(there)
+    except OSError:  # reading reports it
+        return 0
+
+
+def _size_of_folder(folder: Path) -> int:
+    size = count = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            count += 1
+            if count > _MOST_FILES:
+                return size
+            try:
+                size += (Path(root) / name).stat().st_size
+            except OSError:
+                continue
+    return size

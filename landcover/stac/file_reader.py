@@ -2,63 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from landcover.core.errors import BadInput, FetchError
 from landcover.core.window import Window
-from landcover.io.guard import open_raster, shown
+from landcover.io.gate import parcel, pool
+from landcover.io.guard import shown
 
 __all__ = ["read_window"]
 
 
 def read_window(path: Path, wanted: Window, *, pixel: int, kind: str) -> npt.NDArray[Any]:
-    """Read the pixels ``(y, x)`` of a band file in a window, 0 outside the file.
+    """Let a worker read the pixels ``(y, x)`` of a band file.
 
-    Args:
-        path: of an existing GeoTIFF or JPEG 2000 file.
-        wanted: the window, with pixels of any size.
-        pixel: side of the file's pixels in metres: 10, 20 or 60.
-        kind: type of its numbers, ``"uint16"`` or ``"uint8"``.
+    Arguments as for :func:`landcover.io.band_window.read_band_window`.
 
     Raises:
         FetchError: the file is missing or damaged, or has another grid or type.
     """
-    window = wanted.with_pixels_of(pixel)
-    out = np.zeros((window.height, window.width), dtype=kind)
     try:
-        if not path.is_file():
-            raise FetchError(f"'{shown(path.name)}' no longer exists: index the folder again.")
-        with open_raster(path) as file:
-            raster = file.header
-            a, b, west, d, e, north = tuple(raster.transform)[:6]
-            col, row = (window.west - west) / pixel, (north - window.north) / pixel
-            fits = (
-                (a, b, d, e) == (pixel, 0, 0, -pixel)
-                and raster.crs is not None
-                and raster.crs.to_string() == window.crs
-                and raster.count == 1
-                and raster.dtypes[0] == kind
-                and row == int(row)
-                and col == int(col)
-            )
-            if not fits:
-                raise FetchError(
-                    f"'{shown(path.name)}' is not on Sentinel-2's grid of {pixel} m in "
-                    f"{window.crs}: choose another date."
-                )
-            top, left = max(int(row), 0), max(int(col), 0)
-            bottom = min(int(row) + window.height, raster.height)
-            right = min(int(col) + window.width, raster.width)
-            if bottom > top and right > left:
-                pixels = file.read([1], (top, left, bottom - top, right - left))[0]
-                y, x = top - int(row), left - int(col)
-                out[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
-    except (BadInput, OSError, ValueError):
-        raise FetchError(
-            f"'{shown(path.name)}' is damaged or not a raster: choose another date."
-        ) from None
-    return out
+        return pool.call(
+            "band window",
+            {"path": str(path), "window": asdict(wanted), "pixel": pixel, "kind": kind},
+            parcel.unpack_array,
+            name=shown(path.name),
+            size=0,
+        )
+    except BadInput as fault:
+        raise FetchError(str(fault)) from None

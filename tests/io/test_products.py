@@ -23,7 +23,6 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
 from landcover.io import sources
-from landcover.io.jp2_probe import probed
 from landcover.io.samples import native
 from landcover.io.stack import read_stack
 from tests.support.safe_tree import RESOLUTION, Safe, pixels, write_raster, write_safe
@@ -207,15 +206,10 @@ def test_an_uploaded_product_equals_the_product(tmp_path: Path) -> None:
         sources.read_upload([("S2A.zip", zipped(folder))])
 
 
-def test_opening_an_uploaded_jpeg_2000_file_is_stopped_after_a_time(tmp_path: Path) -> None:
+def test_an_uploaded_jpeg_2000_file_is_read(tmp_path: Path) -> None:
     stack = write_raster(tmp_path / "a.jp2", AUSTRIA.stack(), AUSTRIA.crs, (*CORNER, 10))
     upload = [(stack.name, stack.read_bytes())]
     assert_same_pixels(sources.read_upload(upload), sources.read(stack))
-    with (
-        pytest.raises(BadInput, match=r"^'a.jp2' could not be opened within 0.001 seconds"),
-        probed({"a.jp2": [stack.read_bytes()]}, limit_s=0.001),
-    ):
-        pass
 
 
 def test_damaged_images_are_reported_with_their_names(tmp_path: Path) -> None:
@@ -246,9 +240,8 @@ def test_band_files_have_the_reflectance_of_a_stack(
         assert found.acquired is not None
         assert found.acquired.date() == datetime(2017, 6, 13, tzinfo=UTC).date()
     assert sources.expand(folder) == [str(folder / "x" if "x/" in pattern else folder)]
-    if "jp2" not in pattern:
-        files = [(path.name, path.read_bytes()) for path in folder.rglob("*.*")]
-        assert_same_pixels(sources.read_upload(files), expected)
+    files = [(path.name, path.read_bytes()) for path in folder.rglob("*.*")]
+    assert_same_pixels(sources.read_upload(files), expected)
 
 
 def test_band_files_of_one_resolution_and_another_crs() -> None:
@@ -352,8 +345,8 @@ def test_unpacking_a_zip_is_limited_in_total() -> None:
     with pytest.raises(BadInput, match=r"^'B01.tif' is not a raster that can be read here"):
         sources.read_upload([("a.zip", packed.getvalue())])
     with (
-        limits.changed(archive_slack_bytes=5_000_000),
-        pytest.raises(BadInput, match=r"^'a\.zip' unpacks to more than 11 MB: unpack it"),
+        limits.changed(archive_slack_bytes=1_000_000),
+        pytest.raises(BadInput, match=r"^'a\.zip' unpacks to more than \d MB: unpack it"),
     ):
         sources.read_upload([("a.zip", packed.getvalue())])
 

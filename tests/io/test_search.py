@@ -124,7 +124,8 @@ def test_an_upload_is_expanded_like_a_folder(tmp_path: Path) -> None:
     root = fill(tmp_path / "in")
     files = [(path.name, path.read_bytes()) for path in sorted(root.iterdir()) if path.is_file()]
     files += [(f"x_{name[-7:]}", data) for name, data in sample_files("finland-lake")]
-    found = sources.expand_upload(files)
+    with sources.Upload(files) as upload:
+        found = upload.expand()
     assert found == [
         "x",
         ".hidden.tif",

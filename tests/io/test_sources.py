@@ -17,7 +17,7 @@ from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
-from landcover.io import sources
+from landcover.io import readers, sources
 from tests.io.test_stack import from_origin, numbers, tif
 from tests.support import large_stack
 from tests.support.colour_pictures import encoded, geotiff, pixels
@@ -47,7 +47,8 @@ def test_a_window_of_an_entire_tile_is_read_without_the_rest(
     tile: Path, corner: tuple[int, int]
 ) -> None:
     tracemalloc.start()
-    window = sources.read(tile, Cut(size=120, corner=corner))
+    window = readers.read_file(str(tile), Cut(size=120, corner=corner))
+    assert window is not None
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     row, col = (a - b for a, b in zip(corner, large_stack.CORNER, strict=True))

@@ -25,6 +25,7 @@ from pages.parts.classify import map as chart
 from pages.parts.shared import basemap, choice, loaded_models, shown, theme
 from tests.pages.conftest import MapStandIn
 from tests.support.colour_pictures import pixels
+from tests.support.held import hold
 from tests.support.tiny import (
     NAME,
     TinyNet,
@@ -351,7 +352,7 @@ def test_registered_models_have_titles() -> None:
 
 def test_a_colour_picture_gets_one_of_ten_land_covers_and_its_limits(page: AppTest) -> None:
     whole = picture_of(pixels(100, 80), "my *field*.png")
-    page.session_state["classify_pictures"] = {"picture:x": whole}
+    hold(page.session_state, pictures={"picture:x": whole})
     page.session_state["classify_trail"] = [choice.Chosen(colours="picture:x", row=18, col=8)]
     page.run()
     assert headings(page)[0] == theme.literal("my *field*.png")

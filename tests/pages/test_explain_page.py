@@ -37,6 +37,7 @@ from pages.parts.explain import what_if as what_if_part
 from pages.parts.explain.computation import Failed, Request, Store, Subject
 from pages.parts.shared import choice, loaded_models, patch_link, theme
 from tests.support.colour_pictures import pixels
+from tests.support.held import hold
 from tests.support.tiny import NAME, TinyNet, random_patch, result_of, tiny_folder, tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -183,7 +184,7 @@ def test_a_colour_picture_has_maps_but_no_neighbours() -> None:
     st.cache_resource.clear()
     test = AppTest.from_file(PAGE, default_timeout=60)
     test.session_state["app_page"] = "by itself"
-    test.session_state["classify_pictures"] = {"picture:x": picture_of(pixels(100, 80), "my_f.png")}
+    hold(test.session_state, pictures={"picture:x": picture_of(pixels(100, 80), "my_f.png")})
     test.session_state["classify_trail"] = [choice.Chosen(colours="picture:x", row=18, col=8)]
     finished(test.run())
     st.cache_resource.clear()

@@ -22,8 +22,9 @@ from landcover.stac import area as stac_area
 from landcover.stac.candidates import Candidate, SceneQuery
 from landcover.stac.scene import Scene
 from pages.parts.classify import grid, grid_results
-from pages.parts.shared import choice
+from pages.parts.shared import choice, holdings
 from tests.pages.conftest import MapStandIn
+from tests.support.held import hold
 
 SCENE = Scene(
     id="S2A_TEST",
@@ -77,7 +78,7 @@ def test_a_rectangle_on_an_upload_classifies_its_windows(
     page: AppTest, browser_map: MapStandIn
 ) -> None:
     image = tiled(3, 2)
-    page.session_state["classify_uploads"] = {"upload:x": image}
+    hold(page.session_state, uploads={"upload:x": image})
     south, west = image.extent.part(350, 10, 1, 1).centre
     north, east = image.extent.part(10, 230, 1, 1).centre
     draw(page, browser_map, south, west, north - south, east - west)
@@ -120,7 +121,7 @@ def test_the_table_to_download_has_all_windows(
         grid_results.st, "download_button", lambda _, data, *__, **___: saved.append(data)
     )
     image = tiled(2, 2)
-    page.session_state["classify_uploads"] = {"upload:x": image}
+    hold(page.session_state, uploads={"upload:x": image})
     south, west = image.extent.part(230, 10, 1, 1).centre
     north, east = image.extent.part(10, 230, 1, 1).centre
     draw(page, browser_map, south, west, north - south, east - west)
@@ -158,7 +159,7 @@ def test_a_rectangle_without_pixels_says_what_it_would_fetch(
     assert any("**4 of 4 windows**" in text.value for text in page.markdown)
     page.selectbox(key="classify_grid_open").select(0).run()
     chosen = page.session_state["classify_trail"][-1]
-    assert chosen.live in page.session_state["classify_fetched"]
+    assert chosen.live in page.session_state[holdings.KEY].fetched
     assert (chosen.scene.scene, chosen.scene.day) == ("S2A_TEST", SCENE.acquired.date())
 
 

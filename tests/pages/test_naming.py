@@ -10,7 +10,8 @@ import pytest
 import streamlit as st
 
 from landcover.io.samples import read_sample
-from pages.parts.shared import choice, naming
+from pages.parts.shared import choice, holdings, naming
+from tests.support.held import hold
 
 TRAIL = "classify_trail"
 
@@ -18,10 +19,10 @@ TRAIL = "classify_trail"
 @pytest.fixture(autouse=True)
 def nothing_chosen() -> Iterator[None]:
     st.session_state.pop(TRAIL, None)
-    st.session_state.pop("classify_uploads", None)
+    st.session_state.pop(holdings.KEY, None)
     yield
     st.session_state.pop(TRAIL, None)
-    st.session_state.pop("classify_uploads", None)
+    st.session_state.pop(holdings.KEY, None)
 
 
 def choose(chosen: choice.Chosen) -> None:
@@ -60,7 +61,7 @@ def test_names_of_files_are_safe_and_short() -> None:
         provenance=replace(patch.provenance, source="../Füße/\n=a b?.tif" + 300 * "x"),
         acquired=None,
     )
-    st.session_state["classify_uploads"] = {"upload:1": hostile}
+    hold(st.session_state, uploads={"upload:1": hostile})
     choose(choice.Chosen(upload="upload:1"))
     stem = naming.file_stem(hostile, "indices")
     assert stem.startswith("landcover-fu")

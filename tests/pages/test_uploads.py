@@ -16,6 +16,7 @@ from pages.parts.shared import choice
 from tests.browser.steps import write_stack
 from tests.pages.conftest import MapStandIn
 from tests.support.colour_pictures import encoded, pixels
+from tests.support.held import hold
 from tests.support.safe_tree import Safe, write_safe
 
 ROOT = Path(__file__).parents[2]
@@ -114,7 +115,7 @@ def test_files_of_one_name_are_told_apart(page: AppTest, tmp_path: Path) -> None
 
 def test_a_stack_without_a_place_is_shown(page: AppTest) -> None:
     raster = replace(read_sample("austria-fields"), crs=None, transform=None)
-    page.session_state["classify_uploads"] = {"upload:x": raster}
+    hold(page.session_state, uploads={"upload:x": raster})
     page.session_state["classify_trail"] = [choice.Chosen(upload="upload:x")]
     page.run()
     assert not page.exception

@@ -1,20 +1,15 @@
-"""Headers of raster files on the user's own disk: opened by path, without reading pixels."""
+"""The grid of a raster file, and the suffixes of such files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from rasterio.io import DatasetReader
 
-from landcover.core.errors import BadInput
 from landcover.core.window import Geo
-from landcover.io.guard import FILE, JP2_MAGIC, TIFF_MAGIC, head_of, named, open_raster, shown
 
-__all__ = ["SUFFIXES", "Grid", "grid_of", "header"]
+__all__ = ["SUFFIXES", "Grid", "grid_of"]
 
 SUFFIXES: Final = (".tif", ".tiff", ".jp2")
 """Suffixes of raster files."""
@@ -26,22 +21,6 @@ class Grid:
 
     shape: tuple[int, int]
     transform: Geo
-
-
-@contextmanager
-def header(path: Path) -> Iterator[DatasetReader]:
-    """Open a GeoTIFF or JPEG 2000 file to read its header.
-
-    Raises:
-        BadInput: it is not such a file, or damaged.
-    """
-    if path.suffix.lower() not in SUFFIXES or not path.is_file():
-        raise BadInput(f"'{shown(path.name)}' is not a GeoTIFF or JPEG 2000 file: export it again.")
-    with named(path.name):
-        if not head_of(path).startswith((*TIFF_MAGIC, *JP2_MAGIC)):
-            raise BadInput(f"{FILE} is damaged or truncated: copy or export it again.")
-        with open_raster(path) as file:
-            yield file.header
 
 
 def grid_of(raster: DatasetReader) -> Grid:

@@ -1,32 +1,25 @@
-"""Folders whose files are read: on the user's disk, or files in memory such as an upload."""
+"""Folders whose files are read: on the user's disk, or in an upload."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from landcover.core.errors import BadInput
-from landcover.io.guard import JP2_MAGIC, MAX_FILE_BYTES, read_file, shown
-from landcover.io.jp2_probe import probed
+from landcover.io.guard import read_file, shown
 
 __all__ = [
     "Disk",
-    "Held",
     "Listing",
-    "RasterSource",
-    "Rasters",
     "Tree",
     "Uploaded",
     "join",
     "name_of",
 ]
-
-RasterSource = Path | bytes
-"""What :func:`landcover.io.guard.open_raster` opens."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +30,7 @@ class Listing:
     folders: tuple[str, ...]
 
 
-class Rasters(Protocol):
-    """Raster files."""
-
-    def raster(self, file: str) -> AbstractContextManager[RasterSource]:
-        """Give a raster file to open, for as long as the context lasts.
-
-        Raises:
-            BadInput: there is no such file, it is too large, or cannot be read.
-        """
-        ...
-
-
-class Tree(Rasters, Protocol):
+class Tree(Protocol):
     """Files in folders; paths are relative to the first folder and use ``/``."""
 
     @property
@@ -81,11 +62,11 @@ class Tree(Rasters, Protocol):
         """
         ...
 
-    def together(self, files: Collection[str]) -> AbstractContextManager[Rasters]:
-        """Give several raster files to open, so that what is slow is done once for all.
+    def raster(self, file: str) -> AbstractContextManager[Path]:
+        """Give the path of a raster file to open, for as long as the context lasts.
 
         Raises:
-            BadInput: as for :meth:`raster`.
+            BadInput: there is no such file, it is too large, or cannot be read.
         """
         ...
 
@@ -139,22 +120,21 @@ class Disk:
         return read_file(self.path(file), limit)
 
     @contextmanager
-    def raster(self, file: str) -> Iterator[RasterSource]:
-        """As :meth:`Rasters.raster`: the path of the file."""
+    def raster(self, file: str) -> Iterator[Path]:
+        """As :meth:`Tree.raster`: the path of the file."""
         yield self.path(file)
-
-    @contextmanager
-    def together(self, files: Collection[str]) -> Iterator[Rasters]:
-        """As :meth:`Tree.together`."""
-        del files
-        yield self
 
 
 @dataclass(frozen=True)
 class Uploaded:
-    """Files in memory, given by name; they lie in one folder."""
+    """Files that a user uploaded; they lie in one folder of this tree.
 
-    files: Sequence[tuple[str, bytes]]
+    Attributes:
+        files: the name that the user gave, and the path on disk, of each.
+        name: for messages.
+    """
+
+    files: Sequence[tuple[str, Path]]
     name: str = "the upload"
 
     def listing(self, folder: str) -> Listing:
@@ -169,49 +149,15 @@ class Uploaded:
 
     def read(self, file: str, limit: int) -> bytes:
         """As :meth:`Tree.read`."""
-        data = next((data for name, data in self.files if name == file), None)
-        if data is None:
+        return read_file(self._path(file), limit)
+
+    @contextmanager
+    def raster(self, file: str) -> Iterator[Path]:
+        """As :meth:`Tree.raster`: the path of the file."""
+        yield self._path(file)
+
+    def _path(self, file: str) -> Path:
+        path = next((path for name, path in self.files if name == file), None)
+        if path is None:
             raise BadInput(f"There is no file '{shown(file)}': upload it again.")
-        if len(data) > limit:
-            raise BadInput(f"'{shown(file)}' is too large (over {limit / 1e6:,.0f} MB).")
-        return data
-
-    @contextmanager
-    def raster(self, file: str) -> Iterator[RasterSource]:
-        """As :meth:`Rasters.raster`: the bytes of the file, or a copy of JPEG 2000 on disk."""
-        data = self.read(file, MAX_FILE_BYTES)
-        if not data.startswith(JP2_MAGIC):
-            yield data
-            return
-        with probed({file: [data]}) as found:
-            yield found[file]
-
-    @contextmanager
-    def together(self, files: Collection[str]) -> Iterator[Rasters]:
-        """As :meth:`Tree.together`: another process tries all JPEG 2000 files first."""
-        data = {file: self.read(file, MAX_FILE_BYTES) for file in files}
-        jp2 = {file: [one] for file, one in data.items() if one.startswith(JP2_MAGIC)}
-        with probed(jp2) as found:
-            yield Held(found, self)
-
-
-@dataclass(frozen=True)
-class Held:
-    """Raster files of which some are unpacked for a while.
-
-    Attributes:
-        files: path of each unpacked file.
-        others: all other files.
-    """
-
-    files: Mapping[str, Path]
-    others: Rasters
-
-    @contextmanager
-    def raster(self, file: str) -> Iterator[RasterSource]:
-        """As :meth:`Rasters.raster`."""
-        if file in self.files:
-            yield self.files[file]
-        else:
-            with self.others.raster(file) as found:
-                yield found
+        return path

@@ -11,8 +11,9 @@ from rasterio.crs import CRS
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.io.guard import shown
+from landcover.io.headers import header
 from landcover.io.layouts.band_set import APPLIED, RESOLUTIONS, BandSet, item_next_to
-from landcover.io.layouts.header import Grid, grid_of, header
+from landcover.io.layouts.header import Grid, grid_of
 from landcover.io.layouts.metadata import (
     by_baseline,
     date_of,

@@ -9,7 +9,7 @@ from typing import Final
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.errors import BadInput
 from landcover.io.guard import shown
-from landcover.io.layouts.header import header
+from landcover.io.headers import header
 from landcover.io.layouts.metadata import date_of, platform_in
 from landcover.stac.layouts.footprint import place_of
 from landcover.stac.layouts.found_scene import FoundScene

@@ -9,9 +9,10 @@ from typing import Final, Literal
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput
 from landcover.core.window import Cut
-from landcover.io import stack
+from landcover.io import sources
 from landcover.io.band_order import BandOrder, order_of
-from landcover.io.layouts.header import grid_of, header
+from landcover.io.headers import header
+from landcover.io.layouts.header import grid_of
 from landcover.io.layouts.metadata import DN_OFFSET, date_of, platform_in, real_baseline
 from landcover.io.regrid import target_of, window_of
 from landcover.io.scaling import PLAIN, SHIFTED, Scaling
@@ -73,7 +74,7 @@ def _level(path: Path, order: BandOrder, facts: Facts) -> Literal["L1C", "L2A"]:
     level = facts.level
     if level is None and "B10" in order.bands:
         try:
-            level = stack.read_stack(path, path.name, Cut(size=PATCH_PIXELS)).level
+            level = sources.read(path, Cut(size=PATCH_PIXELS)).level
         except BadInput:
             level = "L1C"
     return "L1C" if level == "L1C" else "L2A"

@@ -170,7 +170,7 @@ def _upload() -> None:
     if files:
         with st.spinner("Reading the files …"):
             try:
-                uploads.add([(file.name, file.getvalue()) for file in files])
+                uploads.add([(file.name, file.getbuffer()) for file in files])
             except LandcoverError as error:
                 choice.fail(str(error))
     # Only now, so that files whose reading was interrupted by a click are read again.

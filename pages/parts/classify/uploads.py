@@ -15,16 +15,13 @@ from landcover.core.errors import BadInput, LandcoverError, TooLarge
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
 from landcover.io import sources
-from pages.parts.shared import choice, theme
+from pages.parts.shared import choice, holdings, theme
 
-MAX_HELD: Final = 200
-MAX_HELD_BYTES: Final = 1_500_000_000
-"""Maximum bytes of the pixels of all uploads; the oldest ones are dropped."""
 MIDDLE: Final = 1200
 """Pixels along a side of the square that is kept of a raster that does not fit into memory."""
 SHOWN_FAILURES: Final = 20
 
-Files = Sequence[tuple[str, bytes]]
+Files = Sequence[tuple[str, memoryview]]
 """Name and bytes of each file."""
 
 
@@ -50,15 +47,17 @@ def add(files: Files) -> None:
         LandcoverError: nothing in them can be used.
     """
     files = list(_unique(files))
-    addresses = sources.expand_upload(files)
     before = set(_held())
     entries: list[Entry] = []
-    bar = st.progress(0.0, text="Reading the files …") if len(addresses) > 1 else st.empty()
-    for done, address in enumerate(addresses):
-        if len(addresses) > 1:
-            bar.progress(done / len(addresses), text=f"Reading {theme.literal(address)} …")
-        entries.append(_entry(files, address, {entry.key for entry in entries}))
-    bar.empty()
+    with sources.Upload(files) as upload:
+        addresses = upload.expand()
+        bar = st.progress(0.0, text="Reading the files …") if len(addresses) > 1 else st.empty()
+        for done, address in enumerate(addresses):
+            if len(addresses) > 1:
+                bar.progress(done / len(addresses), text=f"Reading {theme.literal(address)} …")
+            digest = _digest(files, address)
+            entries.append(_entry(upload, address, digest, {entry.key for entry in entries}))
+        bar.empty()
     st.session_state["classify_upload_entries"] = (choice.form_round(), entries)
     read = [entry for entry in entries if entry.key]
     if not read and len(entries) == 1:
@@ -145,58 +144,35 @@ def _choose_first(read: Sequence[Entry], before: set[str]) -> None:
         choice.choose(_middle_of((fresh or keys)[0]))
 
 
-def _entry(files: Files, address: str, kept: set[str | None]) -> Entry:
+def _entry(upload: sources.Upload, address: str, digest: str, kept: set[str | None]) -> Entry:
     """Read one image and hold it."""
-    digest = _digest(files, address)
     for key in (f"upload:{digest}", f"picture:{digest}"):
         if key in _held():
             return Entry(address, key)
     try:
-        raster = _read(files, address)
+        raster = _read(upload, address)
         side = EUROSAT_PIXELS if raster.is_rgb else PATCH_PIXELS
         raster.centre_corner(side)  # a raster that is too small is refused here
         key = f"{'picture' if raster.is_rgb else 'upload'}:{digest}"
-        _hold(key, raster, kept)
+        holdings.now().make_room(raster, kept)
+        (choice.pictures() if raster.is_rgb else choice.uploads())[key] = raster
     except LandcoverError as error:
         return Entry(address, why=str(error))
     return Entry(address, key)
 
 
-def _read(files: Files, address: str) -> Raster:
+def _read(upload: sources.Upload, address: str) -> Raster:
     """The entire raster, or the square in its middle if it does not fit into memory."""
     try:
-        return sources.read_upload(files, address=address)
+        return upload.read(address=address)
     except TooLarge:
-        raster = sources.read_upload(files, Cut(size=MIDDLE), address=address)
+        raster = upload.read(Cut(size=MIDDLE), address=address)
     note = (
         f"only the {MIDDLE} × {MIDDLE} pixels in the middle were read, because the entire image "
         "does not fit into memory"
     )
     facts = raster.provenance
     return replace(raster, provenance=replace(facts, notes=(*facts.notes, note)))
-
-
-def _hold(key: str, raster: Raster, kept: set[str | None]) -> None:
-    """Keep a raster as the newest one, and drop the oldest that do not belong to this upload.
-
-    Raises:
-        BadInput: there is no room left for it.
-    """
-    old = [k for k in _held() if k not in kept]
-    while True:
-        held = _held()
-        size = sum(one.data.nbytes for one in held.values()) + raster.data.nbytes
-        if not held or (len(held) < MAX_HELD and size <= MAX_HELD_BYTES):
-            break
-        if not old:
-            raise BadInput(
-                f"'{raster.provenance.source}' does not fit into memory together with the files "
-                "before it: clear these, and upload it alone."
-            )
-        dropped = old.pop(0)
-        choice.uploads().pop(dropped, None)
-        choice.pictures().pop(dropped, None)
-    (choice.pictures() if raster.is_rgb else choice.uploads())[key] = raster
 
 
 def _digest(files: Files, address: str) -> str:
@@ -209,7 +185,7 @@ def _digest(files: Files, address: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _unique(files: Files) -> Iterator[tuple[str, bytes]]:
+def _unique(files: Files) -> Iterator[tuple[str, memoryview]]:
     """The files, with numbers in names that are given twice."""
     counts: dict[str, int] = {}
     for name, data in files:

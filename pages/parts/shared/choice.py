@@ -19,7 +19,7 @@ from landcover.core.raster import Raster
 from landcover.core.text import plain
 from landcover.io import sources
 from landcover.io.samples import Sample, sample_at, samples
-from pages.parts.shared import links, shown
+from pages.parts.shared import holdings, links, shown
 from pages.parts.shared.links import Place
 
 OVERVIEW: Final = ((53.6, 11.5), 3.5)
@@ -190,9 +190,7 @@ def _held(chosen: Chosen) -> bool:
 def clear() -> None:
     """Remove every choice and picture, and show the entire map."""
     _trail().clear()
-    uploads().clear()
-    pictures().clear()
-    fetched().clear()
+    holdings.now().clear()
     st.session_state.pop("classify_live_searches", None)
     shown.keep(labels=())
     fail(None)
@@ -210,23 +208,17 @@ def form_round() -> int:
 
 def uploads() -> dict[str, Raster]:
     """Return the uploaded Sentinel-2 pictures that are still held, the newest last."""
-    held = _state("uploads", {})
-    assert isinstance(held, dict)
-    return held
+    return holdings.now().uploads
 
 
 def pictures() -> dict[str, Raster]:
     """Return the uploaded colour pictures that are still held, the newest last."""
-    held = _state("pictures", {})
-    assert isinstance(held, dict)
-    return held
+    return holdings.now().pictures
 
 
 def fetched() -> dict[str, Raster]:
     """Return the patches from archives that are still held, the newest last."""
-    held = _state("fetched", {})
-    assert isinstance(held, dict)
-    return held
+    return holdings.now().fetched
 
 
 def add_live(key: str, patch: Raster, scene: SceneLink) -> None:
@@ -318,7 +310,8 @@ def patch_of(chosen: Chosen | None) -> Raster | None:
     if chosen is None or chosen.bare_place is not None or chosen.colours is not None:
         return None
     if chosen.sample is not None:
-        return sources.read(chosen.sample)
+        # By its name in the table: a text from the browser must never be taken for a path.
+        return sources.read_sample(chosen.sample)
     if chosen.live is not None:
         return fetched().get(chosen.live)
     image = uploads().get(chosen.upload or "")

@@ -17,6 +17,7 @@ import streamlit as st
 from landcover.core import logs
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
+from landcover.io.gate import pool
 from landcover.jobs import queue
 from pages.parts.shared import shown, url_state
 
@@ -32,7 +33,8 @@ Stamp = tuple[str | int, ...]
 
 
 def warm_up() -> None:
-    """Start loading torch in the background, so that the first click does not wait for it."""
+    """Start loading torch and a reader of files, so that the first click does not wait for them."""
+    pool.start()
     if not any(thread.name == "landcover-warm-up" for thread in threading.enumerate()):
         threading.Thread(
             target=importlib.import_module,

@@ -1,0 +1,264 @@
+"""The gate: a file cannot take more time or memory than it may, crash the program, or reach out."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from landcover.core import limits
+from landcover.core.bands import BAND_NAMES
+from landcover.core.errors import BadInput, Cancelled, TooLarge
+from landcover.core.raster import Provenance, Raster
+from landcover.core.window import Cut
+from landcover.io import sources
+from landcover.io.gate import frames, parcel, pool
+
+
+def write_stack(path: Path, side: int, value: int = 1000) -> Path:
+    with rasterio.open(
+        path, "w", driver="GTiff", count=12, height=side, width=side, dtype="uint16",
+        crs="EPSG:32633", transform=from_origin(4e5, 5.3e6, 10, 10), compress="deflate", tiled=True,
+    ) as file:  # fmt: skip
+        for band in range(1, 13):
+            file.write(np.full((side, side), value + 10 * band, dtype=np.uint16), band)
+    return path
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_stack(tmp_path_factory.mktemp("small") / "small.tif", 120)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_stack(tmp_path_factory.mktemp("large") / "large.tif", 600)
+
+
+@contextmanager
+def frozen_worker(then: int | None = None) -> Iterator[None]:
+    """The only worker stops before it answers; after a while it goes on, with another signal."""
+    pool.stop()
+    sources.level_of(__file__)  # starts a worker
+    (worker,) = pool.idle()
+    os.kill(worker, signal.SIGSTOP)
+
+    def go_on() -> None:
+        for number in (then, signal.SIGCONT) if then else ():
+            os.kill(worker, number)
+
+    timer = threading.Timer(0.3, go_on)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+
+
+def test_a_worker_that_does_not_answer_is_killed(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with frozen_worker(), limits.changed(read_seconds=3):
+        monkeypatch.setattr(pool, "PATIENCE", 0.1)
+        with pytest.raises(BadInput, match=r"'small.tif' could not be read within 3 seconds"):
+            sources.read(small)
+    monkeypatch.undo()
+    assert sources.read(small).height == 120
+
+
+def test_a_crash_of_a_worker_costs_one_file(small: Path) -> None:
+    with frozen_worker(then=signal.SIGABRT), pytest.raises(BadInput, match="is damaged, or needs"):
+        sources.read(small)
+    assert sources.read(small).height == 120
+
+
+def test_a_user_can_stop_a_worker(small: Path) -> None:
+    cancel = threading.Event()
+    threading.Timer(0.2, cancel.set).start()
+    begun = time.monotonic()
+    with frozen_worker(), pytest.raises(Cancelled):
+        sources.read(small, cancel=cancel)
+    assert time.monotonic() - begun < 15
+
+
+def test_processor_time_is_limited() -> None:
+    code = "from landcover.io.gate import worker; worker.limit_time(1)\nwhile True: pass"
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
+    assert done.returncode == -signal.SIGXCPU
+
+
+def test_memory_is_limited(large: Path) -> None:
+    with (
+        limits.changed(read_memory_bytes=20_000_000),
+        pytest.raises(TooLarge, match="more memory than a file may take"),
+    ):
+        sources.read(large)
+    with limits.changed(read_memory_bytes=20_000_000):
+        assert sources.read(large, Cut(size=120)).height == 120
+    assert sources.read(large).height == 600
+
+
+def test_pixels_stay_in_a_file_and_are_counted_until_they_are_forgotten(large: Path) -> None:
+    gc.collect()
+    before = parcel.held_bytes()
+    raster = sources.read(large)
+    assert parcel.held_bytes() - before == 600 * 600 * (12 * 4 + 1)
+    with (
+        limits.changed(held_bytes=parcel.held_bytes() + 1_000_000),
+        pytest.raises(BadInput, match="fill the space for pictures"),
+    ):
+        sources.read(large)
+    del raster
+    gc.collect()
+    assert parcel.held_bytes() == before
+
+
+def test_nothing_stays_in_the_temporary_folder(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    sources.read(small)
+    with sources.Upload([("a.tif", small.read_bytes())]) as upload:
+        assert upload.read(address="a.tif").height == 120
+        assert list(tmp_path.iterdir())
+    with frozen_worker():
+        monkeypatch.setattr(pool, "PATIENCE", 0.1)
+        with pytest.raises(BadInput):
+            sources.read(small)
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+    assert not left
+
+
+def test_an_upload_that_is_forgotten_is_removed(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    upload = sources.Upload([("../../a.tif", small.read_bytes())])
+    assert any(path.is_file() for path in tmp_path.rglob("0"))
+    del upload
+    gc.collect()
+    assert not any(path.is_file() for path in tmp_path.rglob("0"))
+
+
+def test_a_reader_that_fails_in_an_unknown_way_is_logged_and_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(BadInput, match=r"'x.tif' cannot be read: it is damaged"):
+        pool.call("read", {}, lambda *_: None, name="x.tif", size=0)
+    assert "KeyError" in caplog.text
+    caplog.clear()
+
+
+def test_a_module_in_the_users_folder_is_not_imported(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    pool.stop()
+    assert sources.read(small).height == 120
+
+
+def test_a_worker_cannot_connect_or_start_programs() -> None:
+    code = (
+        "import socket, subprocess, sys\n"
+        "from landcover.io.gate import worker\n"
+        "sys.addaudithook(worker.forbid_escapes)\n"
+        "for attempt in (lambda: socket.create_connection(('127.0.0.1', 1)),\n"
+        "                lambda: subprocess.run(['true']), lambda: __import__('os').fork()):\n"
+        "    try:\n"
+        "        attempt()\n"
+        "    except PermissionError as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [line.rsplit(" ", 1)[-1] for line in done.stdout.splitlines()] == [
+        "socket.getaddrinfo.",
+        "subprocess.Popen.",
+        "os.fork.",
+    ]
+
+
+def test_a_worker_ends_with_its_program(small: Path) -> None:
+    code = (
+        "import os\n"
+        "from landcover.io import sources\n"
+        "from landcover.io.gate import pool\n"
+        f"sources.read({str(small)!r})\n"
+        "print(pool.idle()[0], flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    worker = int(done.stdout)
+    until = time.monotonic() + 20
+    while time.monotonic() < until and Path(f"/proc/{worker}").exists():
+        if Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_raster_arrives_unchanged(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    raster = Raster(
+        data=random.random((12, 31, 17), dtype=np.float32),
+        valid=random.random((31, 17)) > 0.1,
+        bands=BAND_NAMES,
+        crs="EPSG:32633",
+        transform=(10.0, 0.0, 4e5, 0.0, -10.0, 5.3e6),
+        acquired=datetime(2020, 2, 3, 4, 5, 6, 789, tzinfo=UTC),
+        scl=random.integers(0, 12, (31, 17), dtype=np.uint8),
+        measured=random.random((31, 17)) > 0.2,
+        provenance=Provenance(source="ä\n.tif", notes=("a", "b"), missing_bands=("B01",)),
+    )
+    file = tmp_path / "arrays"
+    facts = json.loads(json.dumps(parcel.pack(raster, file)))
+    back = parcel.unpack(facts, file)
+    for name in ("data", "valid", "scl", "measured"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(raster, name))
+    for name in ("bands", "crs", "transform", "pixel_m", "acquired", "provenance"):
+        assert getattr(back, name) == getattr(raster, name)
+
+
+@pytest.mark.parametrize("change", [{"shape": [12, 31, 18]}, {"shape": [1]}, {"layers": []}])
+def test_an_answer_that_does_not_fit_its_file_is_refused(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    file = tmp_path / "arrays"
+    raster = Raster(
+        data=np.ones((12, 31, 17), dtype=np.float32),
+        valid=np.ones((31, 17), dtype=np.bool_),
+        bands=BAND_NAMES,
+        provenance=Provenance(source="x"),
+    )
+    facts = parcel.pack(raster, file)
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        parcel.unpack({**facts, **change}, file)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"\x01", b"\xff" * 8, b"\x02\0\0\0\0\0\0\0[]", b"\x02\0\0\0\0\0\0\0{]"]
+)
+def test_a_broken_message_is_no_message(sent: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, theirs.makefile("rb") as pipe:
+        ours.sendall(sent)
+        ours.shutdown(socket.SHUT_WR)
+        assert frames.receive(pipe) is None
