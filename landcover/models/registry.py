@@ -171,7 +171,7 @@ class Registry:
 
     def origin(self, name: str) -> Origin:
         """Return where a model of that name comes from."""
-        if name in self.shipped_names():
+        if self._is_shipped(name):
             return "shipped"
         return "published" if hub.is_published(name) else "user"
 
@@ -196,9 +196,9 @@ class Registry:
             if (self.user_folder(name) / CARD_FILE).is_file():
                 return self.user_folder(name)
             return hub.folder(name, self.fetch, self.writable_home() / "models")
-        if name in self.shipped_names():
+        if self._is_shipped(name):
             return self.user_folder(name) if self._has_copy(name) else self.shipped / name
-        if name in self.user_names():
+        if self._is_user(name):
             return self.user_folder(name)
         return self._folder_at(name)
 
@@ -290,9 +290,20 @@ class Registry:
 
     def _derived(self, model: str | Path) -> tuple[str, tuple[str, ...]] | None:
         """Base and bands of a model for fewer bands; None for any other model."""
-        if isinstance(model, Path) or model in self.names():
+        if isinstance(model, Path) or self._is_shipped(model) or self._is_user(model):
             return None
         return band_subset.split_name(model)
+
+    def _is_shipped(self, name: str) -> bool:
+        """Whether :meth:`shipped_names` has a name, without looking at the other folders."""
+        return model_files.is_name(name) and (self.shipped / name / CARD_FILE).is_file()
+
+    def _is_user(self, name: str) -> bool:
+        """Whether :meth:`user_names` has a name, without looking at the other folders."""
+        plain = name.removeprefix(hub.PREFIX)
+        listed = f"{hub.PREFIX}{plain}" if f"{hub.PREFIX}{plain}" in hub.MODELS else plain
+        is_there = model_files.is_name(plain) and (self.user / plain / CARD_FILE).is_file()
+        return is_there and name == listed
 
     def _level(self, name: str) -> str | None:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from copy import copy
+from functools import lru_cache
 from typing import Any, Final
 
 import folium
@@ -115,11 +117,29 @@ class OfflineMap(folium.Map):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - folium's own
         super().__init__(tiles=None, **options)
+        self._drawn: str | None = None
         self.default_js = [
             ("leaflet", f"{VENDOR}/leaflet/leaflet.js"),
             ("landcover", f"{APP_STATIC}/map/map.js"),
         ]
         self.default_css = [("leaflet_css", f"{VENDOR}/leaflet/leaflet.css")]
+
+    def render(self, **options: Any) -> str:  # noqa: ANN401 - folium's own
+        """Draw the map, once: copies are drawn already."""
+        if self._drawn is None:
+            self._drawn = str(super().render(**options))  # type: ignore[no-untyped-call]  # as below
+        return self._drawn
+
+    def copy(self) -> OfflineMap:
+        """Return a copy to which layers can be added; the layers of this map are shared."""
+        own, root = copy(self), copy(self.get_root())
+        assert isinstance(root, Figure)
+        root.script = copy(root.script)
+        root.script._children = root.script._children.copy()  # noqa: SLF001 - branca copies nothing
+        root.script._parent = root  # noqa: SLF001 - as above
+        own._children = self._children.copy()  # noqa: SLF001 - as above
+        own._parent = root  # noqa: SLF001 - as above
+        return own
 
 
 class RectangleDraw(Draw):
@@ -159,8 +179,9 @@ def show(background: bool) -> None:  # noqa: FBT001 - fragments keep arguments b
     # of a degree and of a zoom level, which the map rounds away.
     nudge = view.turn % 1000 * 1e-6
     answer = st_folium(
-        fixed_map(background=background),
+        _drawn_map(background).copy(),
         key=KEY,
+        render=False,  # it is drawn
         height=HEIGHT,
         use_container_width=True,
         returned_objects=list(RETURNED),
@@ -178,6 +199,14 @@ def restore_view() -> None:
     if last is not None:
         choice.move_map(*last)
     st.session_state["classify_seen"] = (None, None, None)
+
+
+@lru_cache(maxsize=2)
+def _drawn_map(background: bool) -> OfflineMap:  # noqa: FBT001 - key of the cache
+    """Return the fixed map, drawn; drawing it takes longer than all else on the page."""
+    drawn = fixed_map(background=background)
+    drawn.get_root().render()
+    return drawn
 
 
 def fixed_map(*, background: bool) -> OfflineMap:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -121,12 +121,18 @@ def chart(found: Result, ink: Ink) -> go.Figure:
             "line": {"color": ink.line, "width": 1},
         },
     )  # fmt: skip
-    for y, row in rows:
-        if isinstance(row, str):
-            _text(figure, f"<b>{row}</b>", ink.quiet, x=0.0, y=y + 0.1, side="left")
-        else:
-            _class_text(figure, row, found, y=y, ink=ink)
+    # All at once: adding texts one by one checks all of those before again.
+    texts = [
+        text
+        for y, row in rows
+        for text in (
+            [_text(f"<b>{row}</b>", ink.quiet, x=0.0, y=y + 0.1, side="left")]
+            if isinstance(row, str)
+            else _class_texts(row, found, y=y, ink=ink)
+        )
+    ]
     figure.update_layout(
+        annotations=texts,
         barmode="overlay",
         height=ROW * len(rows) + 8,
         margin={"l": 2, "r": 2, "t": 4, "b": 4},
@@ -152,7 +158,7 @@ def _rows(groups: tuple[Theme, ...]) -> Iterator[tuple[float, str | LabelScore]]
             y -= 1.0
 
 
-def _class_text(figure: go.Figure, score: LabelScore, found: Result, *, y: float, ink: Ink) -> None:
+def _class_texts(score: LabelScore, found: Result, *, y: float, ink: Ink) -> list[dict[str, Any]]:
     name = BY_NAME[score.label].short
     present = score.predicted and not found.quality.abstained
     colour = ink.text if present else ink.quiet
@@ -160,12 +166,14 @@ def _class_text(figure: go.Figure, score: LabelScore, found: Result, *, y: float
     text = f"{score.probability:.0%}"
     if not found.quality.abstained and outcome(score) != "not found":
         text += f" {decision(score, found)}"
-    _text(figure, weight.format(name), colour, x=0.03, y=y + 0.46, side="left")
-    _text(figure, weight.format(text), colour, x=1.0, y=y + 0.46, side="right")
+    return [
+        _text(weight.format(name), colour, x=0.03, y=y + 0.46, side="left"),
+        _text(weight.format(text), colour, x=1.0, y=y + 0.46, side="right"),
+    ]
 
 
-def _text(figure: go.Figure, text: str, colour: str, *, x: float, y: float, side: str) -> None:
-    figure.add_annotation(
-        x=x, y=y, text=text, showarrow=False, xanchor=side, yanchor="middle",
-        font={"color": colour, "size": 13},
-    )  # fmt: skip
+def _text(text: str, colour: str, *, x: float, y: float, side: str) -> dict[str, Any]:
+    return {
+        "x": x, "y": y, "text": text, "showarrow": False, "xanchor": side, "yanchor": "middle",
+        "font": {"color": colour, "size": 13},
+    }  # fmt: skip
