@@ -71,6 +71,10 @@ class Limits:
     tiff_items: int = _limit(3_000, "items", "the most of GDAL's metadata items of a TIFF file")
     tiff_blocks: int = _limit(2_000_000, "blocks", "the most strips or tiles of a TIFF file")
 
+    # Pictures
+    picture_parts: int = _limit(100_000, "parts", "the most parts of a PNG or JPEG file")
+    jpeg_scans: int = _limit(100, "scans", "the most scans of a JPEG file; real files have 20")
+
     # Archives
     archive_entries: int = _limit(1_000, "entries", "the most entries of a zip file")
     archive_bytes: int = _limit(

@@ -17,6 +17,7 @@ from landcover.core.classes import EUROSAT_CLASSES
 from landcover.core.errors import BadInput
 from landcover.core.raster import ByteArray
 from landcover.io.guard import named, read_file, shown
+from landcover.io.picture_parts import parts_of
 from landcover.io.zip_reader import Directory, ZipFault, read_directory
 
 __all__ = [
@@ -90,8 +91,10 @@ def decode(blob: bytes, name: str) -> ByteArray:
         BadInput: it is damaged, not a JPEG, or of another size.
     """
     try:
+        with named(name):
+            data = parts_of(blob, "JPEG").data
         # Only the JPEG decoder is tried, and the size is checked before pixels are decoded.
-        with Image.open(io.BytesIO(blob), formats=("JPEG",)) as image:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             if image.size != (SIDE, SIDE):
                 raise BadInput(
                     f"{shown(name)} has {image.size[0]} × {image.size[1]} pixels where EuroSAT "

@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
@@ -28,6 +28,7 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, Provenance, Raster
 from landcover.core.window import Cut
 from landcover.io.guard import FILE, TIFF_MAGIC, head_of, named, open_raster, read_file, shown
+from landcover.io.picture_parts import Parts, parts_of
 
 __all__ = [
     "COLOUR",
@@ -64,20 +65,16 @@ _OTHER: Final[dict[str, str]] = {
 }
 _DEPTH_AT: Final = 24
 """Position of the bits per sample in a PNG file: Pillow silently drops the lower eight of 16."""
-# What Pillow raises on damaged files.
-_DAMAGE: Final = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    ArithmeticError,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-)
+_TURNS: Final[dict[int, Image.Transpose]] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → how the picture is turned upright."""
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -102,8 +99,9 @@ def is_picture(source: Path | bytes) -> bool:
 def read_picture(source: Path | bytes, name: str, cut: Cut | None = None) -> Raster:
     """Read a colour picture of 8 bits with at least 64 × 64 pixels.
 
-    The picture is rotated according to its EXIF orientation. Transparent pixels have no data;
-    colour profiles are not applied. Of a GeoTIFF only the blocks that a cut touches are read.
+    The picture is rotated according to its EXIF orientation, unless that is damaged. Transparent
+    pixels have no data; colour profiles are not applied. Of a GeoTIFF only the blocks that a cut
+    touches are read.
 
     Args:
         source: a file, or the bytes of one.
@@ -211,23 +209,23 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _by_pillow(data: bytes, kind: str) -> tuple[Bytes, tuple[str, ...]]:
+    parts = parts_of(data, kind)
     try:
         with warnings.catch_warnings():
             # Sizes are checked below, with a clear message.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=(kind,)) as image:
-                _check(image, data)
-                notes = _notes(image)
-                upright = ImageOps.exif_transpose(image)
-                transparent = "A" in upright.mode or "transparency" in upright.info
-                return np.asarray(upright.convert("RGBA" if transparent else "RGB")), notes
+            with Image.open(io.BytesIO(parts.data), formats=(kind,)) as image:
+                _check(image, parts.data)
+                turn = _TURNS.get(parts.orientation)
+                upright = image if turn is None else image.transpose(turn)
+                transparent = "A" in image.mode or "transparency" in image.info
+                pixels = np.asarray(upright.convert("RGBA" if transparent else "RGB"))
+                return pixels, _notes(image.mode, parts)
     except BadInput:
         raise
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, MemoryError):
         raise _too_large() from None
-    except MemoryError:
-        raise _too_large() from None
-    except _DAMAGE:
+    except Exception:  # noqa: BLE001 - a damaged file can raise anything in Pillow
         raise BadInput(f"{FILE} is damaged or truncated: copy or export it again.") from None
 
 
@@ -247,16 +245,12 @@ def _check(image: Image.Image, data: bytes) -> None:
         raise BadInput(f"{FILE} {what}: save it as an RGB picture.")
 
 
-def _notes(image: Image.Image) -> tuple[str, ...]:
-    found = []
-    if image.getexif().get(0x0112, 1) != 1:
-        found.append("rotated according to its EXIF orientation")
-    if image.info.get("icc_profile"):
-        found.append("its colour profile was not applied")
-    if image.mode in ("P", "PA"):
+def _notes(mode: str, parts: Parts) -> tuple[str, ...]:
+    found = list(parts.notes)
+    if parts.orientation != 1:
+        found.insert(0, "rotated according to its EXIF orientation")
+    if mode in ("P", "PA"):
         found.append("its palette was converted to colours")
-    if getattr(image, "n_frames", 1) > 1:
-        found.append("only its first frame was read")
     return tuple(found)
 
 
