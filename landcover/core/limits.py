@@ -107,6 +107,11 @@ class Limits:
         1_000_000_000, "bytes", "the most uploaded files that are kept unread, of all users"
     )
 
+    # The network
+    footprint_points: int = _limit(
+        300, "points", "the most points of the outline of a scene in a catalogue"
+    )
+
 
 def from_environment(variables: Mapping[str, str] = os.environ) -> Limits:
     """The defaults, changed by environment variables.

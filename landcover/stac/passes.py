@@ -9,42 +9,32 @@ from datetime import timedelta
 from typing import Any, Final
 
 import shapely
-import shapely.affinity
 from shapely.geometry.base import BaseGeometry
 
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.window import Window, zone_of
 from landcover.stac.candidates import Candidate
-from landcover.stac.scene import Scene, rings_of
+from landcover.stac.outline import rings_of, shape_of_ring, shape_of_rings
+from landcover.stac.scene import Scene
 
 __all__ = ["ONE_PASS", "area_of", "passes", "shape_of"]
 
 ONE_PASS: Final = timedelta(minutes=15)
 """Granules closer in time than this belong to one pass: the next pass is days later."""
+_MAX_PIECES: Final = 20
+"""The most granules of a pass that are joined; at most six tiles overlap in a place."""
+_MAX_CORNERS: Final = 20
+"""A granule covers a part of the square with fewer corners; others are simplified."""
 
 
 def area_of(window: Window) -> BaseGeometry:
     """A window as a shape in WGS 84 degrees, with two parts if it crosses the antimeridian."""
-    return _unwrapped([(lon, lat) for lat, lon in window.outline])
+    return shape_of_ring([(lon, lat) for lat, lon in window.outline])
 
 
 def shape_of(scene: Scene) -> BaseGeometry:
     """Footprint of a scene in WGS 84 degrees, split at the antimeridian."""
-    shapes = [_unwrapped(ring) for ring in rings_of({**scene.footprint})]
-    return shapely.union_all([shapely.make_valid(shape) for shape in shapes])
-
-
-def _unwrapped(ring: list[tuple[float, float]]) -> BaseGeometry:
-    lons = [lon for lon, _ in ring]
-    if max(lons) - min(lons) > 180:
-        ring = [(lon + 360 if lon < 0 else lon, lat) for lon, lat in ring]
-    shape: BaseGeometry = shapely.Polygon(ring)
-    if max(lon for lon, _ in ring) <= 180:
-        return shape
-    shape = shapely.make_valid(shape)
-    inside = shapely.intersection(shape, shapely.box(-180, -90, 180, 90))
-    beyond = shapely.intersection(shape, shapely.box(180, -90, 540, 90))
-    return shapely.union_all([inside, shapely.affinity.translate(beyond, -360)])
+    return shape_of_rings(rings_of(scene.footprint))
 
 
 @dataclass(frozen=True)
@@ -104,13 +94,21 @@ def _cover(scenes: list[Scene], target: Window) -> _Cover:
         kept += [scene for scene in same if (scene.baseline or "") == newest]
     shapes = [(shape_of(scene), scene) for scene in kept]
     pieces: list[tuple[Any, Scene]] = [
-        (shapely.intersection(s, square), scene) for s, scene in shapes
+        (_simple(shapely.intersection(s, square)), scene) for s, scene in shapes
     ]
     pieces = [(piece, scene) for piece, scene in pieces if not piece.is_empty and piece.area > 0]
     pieces.sort(key=lambda pair: (-round(pair[0].area / square.area, 3), pair[1].id))
+    del pieces[_MAX_PIECES:]
     joined = shapely.union_all([piece for piece, _ in pieces])
     share = float(joined.area / square.area) if pieces else 0.0
     return _Cover(tuple(scene for _, scene in pieces), target, share)
+
+
+def _simple(piece: BaseGeometry) -> BaseGeometry:
+    """Bound the cost of joining pieces, which grows with the number of their crossings."""
+    many = shapely.get_num_coordinates(piece) > _MAX_CORNERS
+    simple: BaseGeometry = shapely.convex_hull(piece) if many else piece
+    return simple
 
 
 def _tile(scene: Scene) -> str:

@@ -12,8 +12,9 @@ from landcover.core.errors import BadInput, FetchError
 from landcover.net.hosts import allowed, host_of
 from landcover.stac.archives import Catalogue
 from landcover.stac.harmonise import Claims
+from landcover.stac.outline import rings_of, shape_of_rings
 
-__all__ = ["EXTRAS", "Layout", "Scene", "local_scene", "of_level", "rings_of", "scene_of"]
+__all__ = ["EXTRAS", "Layout", "Scene", "local_scene", "of_level", "scene_of"]
 
 Layout = Literal["bands", "patch", "stack"]
 """One file per band; the files of a BigEarthNet patch; one file with all bands."""
@@ -185,9 +186,15 @@ class _Item:
     def footprint(self) -> Mapping[str, Any]:
         shape = self._raw.get("geometry")
         if isinstance(shape, dict) and shape.get("type") in ("Polygon", "MultiPolygon"):
-            rings = rings_of(shape)
-            if rings:
-                return {"type": "MultiPolygon", "coordinates": [[ring] for ring in rings]}
+            try:
+                rings = rings_of(shape)
+                if rings:
+                    shape_of_rings(rings)
+                    return {"type": "MultiPolygon", "coordinates": [[ring] for ring in rings]}
+            except ValueError as why:
+                raise FetchError(
+                    f"Scene '{self.id}' of {self._title} {why}: choose another date."
+                ) from None
         raise FetchError(
             f"Scene '{self.id}' of {self._title} has no footprint: choose another date."
         )
@@ -256,7 +263,7 @@ class _Item:
         if texts:
             raise FetchError(
                 f"Scene '{self.id}' of {self._title} points to "
-                f"'{(host_of(texts[0]) or 'nowhere')[:60]}', which is not one of the hosts "
+                f"'{host_of(texts[0])}', which is not one of the hosts "
                 "of that archive: choose another date or catalogue."
             )
         return None
@@ -264,32 +271,6 @@ class _Item:
     def path(self, asset: object) -> str | None:
         value = asset.get("href") if isinstance(asset, dict) else None
         return value if isinstance(value, str) and value and "\0" not in value else None
-
-
-def rings_of(shape: Mapping[str, Any]) -> list[list[tuple[float, float]]]:
-    """The outer rings of a GeoJSON polygon or multipolygon; invalid ones are ignored."""
-    coordinates = shape.get("coordinates")
-    polygons = [coordinates] if shape.get("type") == "Polygon" else coordinates
-    rings = []
-    for polygon in polygons if isinstance(polygons, list) else []:
-        ring = polygon[0] if isinstance(polygon, list) and polygon else None
-        points = [_point(pair) for pair in ring] if isinstance(ring, list) else []
-        whole = [point for point in points if point is not None]
-        if len(whole) >= 4 and len(whole) == len(points) <= 10_000:
-            rings.append(whole)
-    return rings
-
-
-def _point(pair: object) -> tuple[float, float] | None:
-    if not isinstance(pair, list | tuple) or len(pair) < 2:
-        return None
-    x, y = pair[:2]
-    for value in (x, y):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-    if not (abs(x) <= 360 and abs(y) <= 90):  # also rejects NaN
-        return None
-    return float(x), float(y)
 
 
 def of_level(scenes: list[Scene], level: str) -> list[Scene]:

@@ -18,7 +18,8 @@ from landcover.io.scaling import PLAIN, SHIFTED, Scaling
 from landcover.net.hosts import allowed
 from landcover.stac.archives import CATALOGUES, Catalogue
 from landcover.stac.harmonise import RULES, Claims
-from landcover.stac.scene import Scene, local_scene, of_level, rings_of, scene_of
+from landcover.stac.outline import rings_of
+from landcover.stac.scene import Scene, local_scene, of_level, scene_of
 from tests.support.examples import examples
 
 EARTH_SEARCH = CATALOGUES["earth-search"]
@@ -359,7 +360,6 @@ def test_the_zone_of_an_item(properties: Item, crs: str | None) -> None:
         ({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, float("nan")], [0, 0]]]}, 0),
         ({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 10**400], [0, 0]]]}, 0),
         ({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 91], [0, 0]]]}, 0),
-        ({"type": "Polygon", "coordinates": [[[0, 0]] * 10_001]}, 0),
         ({"type": "Polygon", "coordinates": {"0": []}}, 0),
         ({"type": "Polygon"}, 0),
     ],
