@@ -11,37 +11,33 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
-from urllib.parse import urljoin, urlsplit
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
+from landcover.core import limits
 from landcover.core.errors import FetchError
 from landcover.core.progress import Progress, Report, check
 from landcover.net.disk_cache import DiskCache
-from landcover.net.hosts import allowed, host_of
+from landcover.net.hosts import allowed, host_of, redirect_target
+from landcover.net.waiting import T, within
 
 __all__ = [
     "ATTEMPTS",
     "BACK_OFF_S",
     "CLOSE_WAIT_S",
     "CONNECTIONS",
-    "DEADLINE_S",
     "HEADER_BYTES",
     "MAX_RANGE",
     "MAX_REDIRECTS",
     "MAX_RETRY_AFTER_S",
     "MERGE_GAP",
-    "POLL_S",
     "READ_TIMEOUT_S",
     "SignatureExpired",
-    "T",
     "Transport",
-    "redirect_target",
-    "run",
 ]
 
-DEADLINE_S: Final = 60.0
 ATTEMPTS: Final = 4
 BACK_OFF_S: Final = 0.25
 """Wait before the second attempt; it doubles with each attempt and is varied at random."""
@@ -58,10 +54,7 @@ HEADER_BYTES: Final = 32_768
 """First range read of a file; it contains the header of a whole-tile COG (titiler's choice)."""
 CLOSE_WAIT_S: Final = 2.0
 """How long closing waits for registered work that a reader has not yet started."""
-POLL_S: Final = 0.1
-"""How often a running request checks whether the user has stopped it."""
 
-T = TypeVar("T")
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE: Final = re.compile(r"^bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)$", re.ASCII)
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -87,7 +80,12 @@ class Transport:
         hosts: allowed hosts as ``host[:port]``, also after a redirect.
         cache: for the first bytes of files, or None.
         cancel: set to stop.
-        deadline_s: time limit for all requests together, in seconds.
+        deadline_s: time limit for all requests together, in seconds; by default the one of
+            :mod:`landcover.core.limits`.
+
+    Attributes:
+        until: the deadline, on the clock of :func:`time.monotonic`.
+        signing: held while an address is signed, so that one signature serves all files.
     """
 
     def __init__(
@@ -97,7 +95,7 @@ class Transport:
         *,
         cache: DiskCache | None = None,
         cancel: Event | None = None,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float | None = None,
     ) -> None:
         self.title = title
         self.requests = 0
@@ -105,9 +103,10 @@ class Transport:
         self.started = time.monotonic()
         self._hosts = hosts
         self._cache = cache
-        self._cancel = cancel
-        self._deadline = self.started + deadline_s
-        self._deadline_s = deadline_s
+        self.cancel = cancel
+        self._deadline_s = limits.current().imagery_seconds if deadline_s is None else deadline_s
+        self.until = self.started + self._deadline_s
+        self.signing = asyncio.Lock()
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._session: aiohttp.ClientSession | None = None
         self._unconfirmed: dict[str, bytes] = {}
@@ -204,7 +203,7 @@ class Transport:
 
     def report(self, report: Report, what: str, done: int, total: int) -> None:
         """Report progress with the requests and bytes so far."""
-        check(self._cancel)
+        check(self.cancel)
         report(
             Progress(what=what, done=done, total=total, requests=self.requests, bytes=self.bytes)
         )
@@ -227,7 +226,7 @@ class Transport:
             return kept
         trouble = ""
         for attempt in range(ATTEMPTS):
-            check(self._cancel)
+            check(self.cancel)
             try:
                 data = await self._within_deadline(self._once(address, start, end))
             except _Transient as fault:
@@ -243,7 +242,7 @@ class Transport:
                 return data
             if attempt + 1 < ATTEMPTS:
                 pause = BACK_OFF_S * 2**attempt * random.uniform(0.8, 1.3)  # noqa: S311
-                await self._within_deadline(_pause(pause if wait is None else wait, self._cancel))
+                await self._within_deadline(_pause(pause if wait is None else wait, self.cancel))
         raise FetchError(
             f"{self.title} failed {ATTEMPTS} times to send {_name(address)} ({trouble}): "
             "try again later, another date or another catalogue."
@@ -289,32 +288,26 @@ class Transport:
 
     async def _within_deadline(self, work: Coroutine[Any, Any, T]) -> T:
         """Await ``work`` until the deadline, or until the user stops it."""
-        task = asyncio.ensure_future(work)
-        try:
-            while not task.done():
-                left = self._deadline - time.monotonic()
-                if left <= 0:
-                    raise FetchError(
-                        f"{self.title} did not send everything within {self._deadline_s:g} s: "
-                        "try again later, or another catalogue."
-                    )
-                check(self._cancel)
-                await asyncio.wait({task}, timeout=min(left, POLL_S))
-            return task.result()
-        finally:
-            task.cancel()
+
+        def late() -> FetchError:
+            return FetchError(
+                f"{self.title} did not send everything within {self._deadline_s:g} s: "
+                "try again later, or another catalogue."
+            )
+
+        return await within(work, until=self.until, late=late, cancel=self.cancel)
 
     async def _once(self, address: str, start: int, end: int) -> bytes:
         assert self._session is not None
         asked = address
         for _ in range(MAX_REDIRECTS + 1):
-            if not allowed(address, self._hosts):
+            if not allowed(address, self._hosts, start=asked):
                 raise FetchError(
-                    f"{self.title} leads to '{(host_of(address) or address)[:60]}', which "
+                    f"{self.title} leads to '{host_of(address)}', which "
                     "is not one of its hosts: choose another date or catalogue."
                 )
             async with self._slots:
-                check(self._cancel)
+                check(self.cancel)
                 self.requests += 1
                 async with self._session.get(
                     address,
@@ -358,9 +351,15 @@ class Transport:
             raise _Transient("it sends other bytes than requested")
         data = bytearray()
         async for chunk in answer.content.iter_chunked(65_536):
-            check(self._cancel)
+            check(self.cancel)
             data += chunk
             self.bytes += len(chunk)
+            if self.bytes > limits.current().imagery_bytes:
+                raise FetchError(
+                    f"The imagery of this place has more than "
+                    f"{limits.current().imagery_bytes / 1e6:,.0f} MB at {self.title}: "
+                    "choose a smaller area, another date or catalogue."
+                )
             if len(data) > expected - start:
                 raise _Transient("it sends more bytes than requested")
         if len(data) != expected - start:
@@ -373,36 +372,13 @@ class Transport:
         return self._cache.get(_key(address, end))
 
     def confirm(self, address: str) -> None:
-        """Cache the first bytes of a file after its reader has parsed them.
+        """DiskCache the first bytes of a file after its reader has parsed them.
 
         If they were cached before, one corrupted answer would make the file unreadable for good.
         """
         data = self._unconfirmed.pop(address, None)
         if self._cache is not None and data is not None:
             self._cache.put(_key(address, HEADER_BYTES), data)
-
-
-def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine in a new thread and wait for its result.
-
-    The caller's thread may already have a running loop, as in a notebook. If the user
-    interrupts the wait, the thread runs on until its deadline.
-    """
-    outcome: list[T] = []
-    fault: list[BaseException] = []
-
-    def loop() -> None:
-        try:
-            outcome.append(asyncio.run(work()))
-        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
-            fault.append(error)
-
-    thread = threading.Thread(target=loop, daemon=True, name="landcover-transport")
-    thread.start()
-    thread.join()
-    if fault:
-        raise fault[0]
-    return outcome[0]
 
 
 async def _pause(seconds: float, cancel: Event | None) -> None:
@@ -418,14 +394,6 @@ def _key(address: str, end: int) -> str:
 def _name(address: str) -> str:
     """Name of the file, for messages."""
     return f"'{urlsplit(address).path.rsplit('/', 1)[-1][:80]}'"
-
-
-def redirect_target(address: str, location: str) -> str:
-    """Address to which a redirect leads; a text that cannot be parsed is returned unchanged."""
-    try:
-        return urljoin(address, location)
-    except ValueError:
-        return location
 
 
 def _describe(fault: Exception) -> str:

@@ -6,8 +6,6 @@ a second and none while the user is typing, keeps the answers, and shows the att
 
 from __future__ import annotations
 
-import asyncio
-import json
 import threading
 import time
 from dataclasses import dataclass
@@ -15,13 +13,11 @@ from threading import Event
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import aiohttp
-
 from landcover.core.errors import FetchError
-from landcover.core.progress import check
 from landcover.core.text import plain
+from landcover.net.answers import AnswerFault, Service, decoded
 from landcover.net.disk_cache import DiskCache
-from landcover.net.http import POLL_S, run
+from landcover.net.waiting import run
 
 __all__ = ["ADDRESS", "ATTRIBUTION", "DEADLINE_S", "FoundPlace", "search"]
 
@@ -33,7 +29,6 @@ FRESH_S: Final = 30 * 86_400.0
 """Time for which a cached answer is used; places hardly move."""
 PAUSE_S: Final = 1.0
 """Least time between two requests, as the policy demands."""
-MAX_BYTES: Final = 500_000
 MAX_LETTERS: Final = 200
 LIMIT: Final = 5
 
@@ -91,55 +86,41 @@ def search(
     kept = cache.get(url, max_age=FRESH_S) if cache is not None else None
     if kept is not None:
         return _places(kept)
-    body = run(lambda: _within(url, deadline_s, cancel))
+    body = run(lambda: _fetch(url, deadline_s, cancel))
     places = _places(body)
     if cache is not None:
         cache.put(url, body)
     return places
 
 
-async def _within(url: str, deadline_s: float, cancel: Event | None) -> bytes:
+async def _fetch(url: str, deadline_s: float, cancel: Event | None) -> bytes:
     """Fetch the answer until the deadline, or until the user stops it."""
-    task = asyncio.ensure_future(_fetch(url))
     until = time.monotonic() + deadline_s
     try:
-        while not task.done():
-            if time.monotonic() > until:
-                raise FetchError(
-                    f"The place search did not answer within {deadline_s:g} s: try again later, or "
-                    "enter latitude and longitude."
-                )
-            check(cancel)
-            await asyncio.wait({task}, timeout=POLL_S)
-        return task.result()
-    finally:
-        task.cancel()
+        async with Service(
+            url, until=until, cancel=cancel, attempts=1, agent=USER_AGENT
+        ) as service:
+            return await service.ask(url, after_s=_pause())
+    except AnswerFault as fault:
+        raise _refused(fault, deadline_s) from None
 
 
-async def _fetch(url: str) -> bytes:
-    # Redirects are not followed, so that no other host is contacted.
-    await asyncio.sleep(_pause())
-    try:
-        async with (
-            aiohttp.ClientSession(headers={"User-Agent": USER_AGENT}, trust_env=True) as session,
-            session.get(url, allow_redirects=False) as answer,
-        ):
-            if answer.status != 200:
-                raise FetchError(
-                    f"The place search refuses the request (status {answer.status}): try again "
-                    "later, or enter latitude and longitude."
-                )
-            data = bytearray()
-            async for chunk in answer.content.iter_chunked(65_536):
-                data += chunk
-                if len(data) > MAX_BYTES:
-                    raise _invalid()
-            return bytes(data)
-    except (aiohttp.ClientError, OSError):
-        raise FetchError(
+def _refused(fault: AnswerFault, deadline_s: float) -> FetchError:
+    if fault.why == "late":
+        return FetchError(
+            f"The place search did not answer within {deadline_s:g} s: try again later, or enter "
+            "latitude and longitude."
+        )
+    if fault.why in {"size", "damaged"}:
+        return _invalid()
+    if fault.why == "unreachable":
+        return FetchError(
             "The place search cannot be reached: without internet, enter the name of a town or "
             "latitude and longitude."
-        ) from None
+        )
+    return FetchError(
+        f"The place search {fault.what}: try again later, or enter latitude and longitude."
+    )
 
 
 def _pause() -> float:
@@ -153,8 +134,8 @@ def _pause() -> float:
 
 def _places(body: bytes) -> tuple[FoundPlace, ...]:
     try:
-        return tuple(_place(item) for item in json.loads(body))
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return tuple(_place(item) for item in decoded(body)[:LIMIT])
+    except (ValueError, TypeError, KeyError, OverflowError):
         raise _invalid() from None
 
 

@@ -27,7 +27,8 @@ from landcover.io.band_files import RESAMPLING
 from landcover.io.guard import shown
 from landcover.io.scaling import SHIFTED, valid_numbers
 from landcover.net import disk_cache as disk
-from landcover.net.http import Transport, run
+from landcover.net.http import Transport
+from landcover.net.waiting import run
 from landcover.stac.archives import CATALOGUES, DEFAULT, Catalogue, catalogue
 from landcover.stac.candidates import Candidate, Preview, SceneQuery, SearchResult
 from landcover.stac.harmonise import RULES, OffsetDecision, confirm

@@ -146,13 +146,7 @@ async def _file(scene: Scene, name: str, target: Window, reader: RemoteReader) -
     bands = 3 if name == "visual" else 1
     kind = _KIND.get(name, "uint16")
 
-    async def read(renew: bool) -> npt.NDArray[Any]:  # noqa: FBT001
-        # The library for signatures uses the network and blocks.
-        signed = (
-            address
-            if row.signing == "none"
-            else await asyncio.to_thread(sign, address, row, renew=renew)
-        )
+    async def read(signed: str) -> npt.NDArray[Any]:
         read_window = (
             jp2_reader.read_window if address.lower().endswith(".jp2") else cog_reader.read_window
         )
@@ -160,12 +154,13 @@ async def _file(scene: Scene, name: str, target: Window, reader: RemoteReader) -
             transport, signed, target, pixel=_PIXEL[name], kind=kind, bands=bands
         )
 
+    signed = await sign(address, row, transport)
     try:
-        pixels = await read(False)
+        pixels = await read(signed)
     except SignatureExpired:
         if row.signing == "none":
             raise
-        pixels = await read(True)
+        pixels = await read(await sign(address, row, transport, refused=signed))
     return pixels if bands > 1 else pixels[..., 0]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,40 +11,34 @@ from datetime import UTC, date, datetime
 from datetime import time as day_time
 from pathlib import Path
 from threading import Event
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from landcover.core import limits
 from landcover.core.errors import FetchError, LandcoverError
-from landcover.core.progress import check
+from landcover.net.answers import AnswerFault, Service
 from landcover.net.disk_cache import DiskCache
-from landcover.net.hosts import allowed
-from landcover.net.http import redirect_target
+from landcover.net.waiting import run
 from landcover.stac.archives import Catalogue
 from landcover.stac.candidates import SceneQuery
+from landcover.stac.result_pages import Pages
 from landcover.stac.scene import EXTRAS, Scene, local_scene, scene_of
 
 __all__ = [
-    "DEADLINE_S",
     "FRESH_S",
     "MAX_ITEMS",
     "PAGE",
-    "POLL_S",
-    "TIMEOUT_S",
+    "SILENCE_S",
     "SceneList",
-    "T",
     "search_archive",
     "search_local",
 ]
 
-TIMEOUT_S: Final = (6.0, 15.0)
-"""Time limits for connecting and for each read, in seconds."""
-DEADLINE_S: Final = 40.0
+SILENCE_S: Final = 15.0
+"""A connection on which nothing arrives for this long has failed."""
 PAGE: Final = 50
 MAX_ITEMS: Final = 150
 FRESH_S: Final = 3600.0
 """Time for which a cached answer is used; an archive gets new scenes a few times a day."""
-POLL_S: Final = 0.1
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +88,7 @@ def search_archive(
     if kept is not None:
         return _answer(row, kept[1], query)
     try:
-        items = _in_time(lambda: _ask(row, area, query.start, query.end), row.title, cancel)
+        items = run(lambda: _ask(row, area, query, cancel))
     except FetchError:
         kept = _kept(cache, key, None) or _kept(cache, f"any {place}", None)
         if kept is None:
@@ -175,40 +169,33 @@ def _kept(
         return None
 
 
-def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> list[Any]:
-    """Fetch the items as decoded JSON, not validated; it may hang, so it runs in a thread."""
-    import requests  # noqa: PLC0415 - loading it and pystac-client takes 0.3 s
-    from pystac_client import ItemSearch  # noqa: PLC0415
-    from pystac_client.exceptions import APIError  # noqa: PLC0415
-    from pystac_client.stac_api_io import StacApiIO  # noqa: PLC0415
-    from urllib3.util.retry import Retry  # noqa: PLC0415
+async def _ask(
+    row: Catalogue, area: Mapping[str, Any], query: SceneQuery, cancel: Event | None
+) -> list[Any]:
+    """Fetch the items as decoded JSON, not validated."""
+    most_s = limits.current().search_seconds
+    silence_s = min(SILENCE_S, most_s)
+    try:
+        async with Service(
+            row.endpoint, until=time.monotonic() + most_s, cancel=cancel, silence_s=silence_s
+        ) as service:
+            pages = Pages(service, asyncio.get_running_loop())
+            # pystac-client waits for each page, so it works in a thread of its own. It ends with
+            # the request that it waits for.
+            return await asyncio.to_thread(_items, row, area, query, pages)
+    except AnswerFault as fault:
+        if fault.why == "late":
+            raise FetchError(
+                f"{row.title} did not answer within {most_s:g} s: try again later, or another "
+                "catalogue."
+            ) from None
+        raise _failed(row, fault.what) from None
 
-    hosts = (row.endpoint_host,)
 
-    def guard(request: requests.Request) -> requests.Request:
-        if not allowed(str(request.url), hosts):
-            raise _elsewhere(row)
-        return request
+def _items(row: Catalogue, area: Mapping[str, Any], query: SceneQuery, pages: Pages) -> list[Any]:
+    from pystac_client import ItemSearch  # noqa: PLC0415 - loading it takes 0.3 s
 
-    def follow(answer: requests.Response, *_: object, **__: object) -> None:
-        if answer.is_redirect and not allowed(
-            redirect_target(answer.url, answer.headers["location"]), hosts
-        ):
-            answer.close()
-            raise _elsewhere(row)
-
-    retry = Retry(
-        total=3,
-        backoff_factor=0.3,
-        status_forcelist=(408, 425, 429, 500, 502, 503, 504),
-        allowed_methods=None,
-        # A server may ask for hours, beyond the deadline.
-        respect_retry_after_header=False,
-    )
-    reader = StacApiIO(timeout=TIMEOUT_S, max_retries=retry, request_modifier=guard)
-    reader.session.hooks["response"].append(follow)
-    reader.session.max_redirects = 3
-    first, last = _span(start, end)
+    first, last = _span(query.start, query.end)
     search = ItemSearch(
         f"{row.endpoint}/search",
         method="POST",
@@ -218,25 +205,14 @@ def _ask(row: Catalogue, area: Mapping[str, Any], start: date, end: date) -> lis
         sortby=[{"field": "properties.datetime", "direction": "desc"}],
         limit=PAGE,
         max_items=MAX_ITEMS,
-        stac_io=reader,
+        stac_io=pages.reader(),
     )
     try:
         return list(search.items_as_dicts())
-    except LandcoverError:
+    except (LandcoverError, AnswerFault):
         raise
-    except APIError as fault:
-        # pystac-client wraps exceptions of its hooks.
-        if isinstance(fault.__context__, LandcoverError):
-            raise fault.__context__ from None
-        status = getattr(fault, "status_code", None)
-        what = f"answers with status {status}" if status else "cannot be reached"
-        raise _failed(row, what) from None
-    except requests.RequestException:
-        raise _failed(row, "cannot be reached") from None
     except Exception:  # noqa: BLE001 - an invalid answer can raise anything in pystac-client
         raise _failed(row, "answers with something that is not STAC") from None
-    finally:
-        reader.session.close()
 
 
 def _failed(row: Catalogue, what: str) -> FetchError:
@@ -244,34 +220,3 @@ def _failed(row: Catalogue, what: str) -> FetchError:
         f"{row.title} {what}: check the network, try again later, choose another catalogue, a "
         "sample, or a file of your own."
     )
-
-
-def _elsewhere(row: Catalogue) -> FetchError:
-    return _failed(row, "redirects to a host that is not its own")
-
-
-def _in_time(work: Callable[[], T], title: str, cancel: Event | None) -> T:
-    """Run work in a thread that is abandoned at the deadline or when the user stops it."""
-    outcome: list[T] = []
-    fault: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
-            fault.append(error)
-
-    thread = threading.Thread(target=run, daemon=True, name="landcover-search")
-    thread.start()
-    deadline = time.monotonic() + DEADLINE_S
-    while thread.is_alive():
-        check(cancel)
-        if time.monotonic() > deadline:
-            raise FetchError(
-                f"{title} did not answer within {DEADLINE_S:g} s: try again later, or another "
-                "catalogue."
-            )
-        thread.join(POLL_S)
-    if fault:
-        raise fault[0]
-    return outcome[0]

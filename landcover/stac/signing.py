@@ -7,46 +7,70 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from landcover.core.errors import FetchError
+from landcover.net.answers import AnswerFault, Service, decoded
+from landcover.net.http import Transport
 from landcover.stac.archives import Catalogue
 
 __all__ = ["sign"]
 
+_SPARE_S = 60.0
+"""A token that expires sooner than this is not used any more."""
 
-def sign(address: str, row: Catalogue, *, renew: bool = False) -> str:
+
+async def sign(
+    address: str, row: Catalogue, transport: Transport, *, refused: str | None = None
+) -> str:
     """Sign an address, if the archive requires it.
 
     Args:
         address: as in the archive's item.
         row: the archive.
-        renew: whether a new signature is needed because the last one was refused.
+        transport: the reader of the files; the request for a signature ends with it.
+        refused: the signed address that was refused, if a new signature is needed.
 
     Raises:
         FetchError: the address cannot be signed; the message says what to do.
+        Cancelled: the user stopped it.
     """
     if row.signing == "planetary-computer":
-        return _planetary_computer(address, row, renew=renew)
+        async with transport.signing:
+            return await _planetary_computer(address, row, transport, refused)
     if row.signing == "copernicus":
         return _copernicus(address, row)
     return address
 
 
-def _planetary_computer(address: str, row: Catalogue, *, renew: bool) -> str:
-    import requests  # noqa: PLC0415 - only this archive needs it, and it loads slowly
-    from planetary_computer import sas  # noqa: PLC0415
+async def _planetary_computer(
+    address: str, row: Catalogue, transport: Transport, refused: str | None
+) -> str:
+    # Microsoft's library knows the format. It does not ask, since it would read an answer of any
+    # size, for any time.
+    from planetary_computer.sas import TOKEN_CACHE, SASToken  # noqa: PLC0415 - loads slowly
+    from planetary_computer.settings import Settings  # noqa: PLC0415
     from planetary_computer.utils import parse_blob_url  # noqa: PLC0415
 
-    if renew:
-        sas.TOKEN_CACHE.clear()
+    plain = address.partition("?")[0]
     try:
+        settings = Settings.get()
         account, container = parse_blob_url(urlsplit(address))
-        # By default it would retry for minutes without a network.
-        token = sas.get_token(account, container, retry_total=2, retry_backoff_factor=0.3)
-    except (requests.RequestException, ValueError, KeyError, IndexError):
+        asked = f"{settings.sas_url}/{account}/{container}"
+        token = TOKEN_CACHE.get(asked)
+        if token is None or token.ttl() < _SPARE_S or f"{plain}?{token.token}" == refused:
+            key = settings.subscription_key
+            async with Service(
+                asked, until=transport.until, cancel=transport.cancel, attempts=3
+            ) as service:
+                answer = await service.ask(
+                    asked, headers={"Ocp-Apim-Subscription-Key": key} if key else None
+                )
+            token = SASToken(**decoded(answer))
+            TOKEN_CACHE[asked] = token
+    except (AnswerFault, ValueError, KeyError, IndexError, TypeError):
         raise FetchError(
             f"{row.title} gives no signature for its files: try again later or choose another "
             "catalogue."
         ) from None
-    return f"{address.partition('?')[0]}?{token.token}"
+    return f"{plain}?{token.token}"
 
 
 def _copernicus(address: str, row: Catalogue) -> str:

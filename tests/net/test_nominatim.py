@@ -106,8 +106,8 @@ def test_a_bad_answer_is_one_sentence_and_is_not_kept(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (Fault(kind="status", status=429), "refuses the request (status 429)"),
-        (Fault(kind="redirect"), "refuses the request (status 302)"),
+        (Fault(kind="status", status=429), "answers with status 429"),
+        (Fault(kind="redirect"), "redirects to a host that is not its own"),
         (Fault(kind="drop"), "cannot be reached"),
         (Fault(kind="hang", seconds=5), "did not answer within 0.3 s"),
     ],

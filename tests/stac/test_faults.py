@@ -48,7 +48,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.3)
     monkeypatch.setattr(http, "BACK_OFF_S", 0.01)
     monkeypatch.setattr(http, "MAX_RETRY_AFTER_S", 0.05)
-    monkeypatch.setattr(search, "TIMEOUT_S", (0.3, 0.3))
+    monkeypatch.setattr(search, "SILENCE_S", 0.3)
 
 
 def query(archive: Archive) -> SceneQuery:

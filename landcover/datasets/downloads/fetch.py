@@ -16,7 +16,6 @@ beginning and follows redirects to any host.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import re
 import time
@@ -35,6 +34,7 @@ from landcover.core.errors import Cancelled, FetchError
 from landcover.core.progress import Report
 from landcover.datasets.downloads.partial_file import PartialFile, is_tag, verify
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
+from landcover.net.answers import decoded
 from landcover.net.hosts import allowed, host_of
 
 __all__ = ["CHUNK", "MAX_PAGE_BYTES", "MAX_REDIRECTS", "WATCH_S", "Client", "RetryPolicy", "T"]
@@ -164,7 +164,7 @@ class Client:
         base = urlsplit(self.source.base)
         scheme = address.partition(":")[0].lower()
         if scheme != base.scheme or not allowed(address, (base.netloc,)):
-            where = "".join(c for c in (host_of(address) or address) if c.isprintable())[:60]
+            where = host_of(address)
             how = " without encryption" if scheme == "http" != base.scheme else ""
             raise FetchError(
                 f"{self._host} redirects to '{where}'{how}, where {self.source.title} is not "
@@ -184,9 +184,9 @@ class Client:
         """
         try:
             text = await self.watched(self._page())
-            files = json.loads(text)["files"]
+            files = decoded(text)["files"]
             found = {str(f["key"]): (int(f["size"]), str(f["checksum"])) for f in files}
-        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
         sums = {name: _SUM.fullmatch(text) for name, (_, text) in found.items()}
         return {

@@ -16,7 +16,7 @@ from landcover.datasets.downloads.fetch import Client, RetryPolicy
 from landcover.datasets.downloads.partial_file import PART, unwritable
 from landcover.datasets.downloads.unpack import unpack
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
-from landcover.net.http import run
+from landcover.net.waiting import run
 
 __all__ = ["RESERVE", "STOP_S", "Outcome", "download"]
 

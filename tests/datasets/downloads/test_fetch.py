@@ -21,7 +21,7 @@ from landcover.core.progress import Progress, ignore
 from landcover.datasets.downloads.fetch import Client, RetryPolicy
 from landcover.datasets.downloads.partial_file import NOTES, PART
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
-from landcover.net.http import run
+from landcover.net.waiting import run
 from tests.support.examples import examples
 from tests.support.file_server import FileServer, Kind, Step
 
