@@ -124,6 +124,9 @@ class Limits:
     imagery_bytes: int = _limit(
         1_000_000_000, "bytes", "the most that is received to fetch the imagery of a place"
     )
+    memory_cache_bytes: int = _limit(
+        100_000_000, "bytes", "what is kept in memory while the cache on disk cannot be written"
+    )
 
 
 def from_environment(variables: Mapping[str, str] = os.environ) -> Limits:

@@ -18,24 +18,18 @@ import os
 import re
 import stat
 import struct
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from landcover.core import home
+from landcover.core import disk_errors, files
 from landcover.core.errors import BadInput
 
-__all__ = ["DEFAULT_MB", "OVERHEAD", "VARIABLE", "DiskCache", "Value", "default"]
-
-VARIABLE: Final = "LANDCOVER_CACHE_MB"
-DEFAULT_MB: Final = 2000
-"""Enough for about ten thousand patches and the headers of their scenes."""
+__all__ = ["OVERHEAD", "DiskCache", "Value"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -51,10 +45,10 @@ OVERHEAD: Final = _HEAD.size + _DIGEST
 _SHARD: Final = re.compile(r"[0-9a-f]{2}")
 _ENTRY: Final = re.compile(r"[0-9a-f]{64}")
 _ASIDE: Final = "aside"
-"""Folder of entries that are being written."""
+"""Folder of entries that are being written, each in a folder that its process holds locked."""
+_PART: Final = "entry"
 _ABANDONED_NS: Final = 3600 * 10**9
-"""A temporary file older than this was left by a process that died: writing takes less than a
-second."""
+"""Where folders cannot be locked, what is older than this was left by a process that died."""
 _AHEAD_NS: Final = 60 * 10**9
 """If an entry's time of use is further in the future than this, the clock was wrong then."""
 _ROOM: Final = 0.9
@@ -69,6 +63,9 @@ class DiskCache:
 
     Disk errors are not raised: if the disk is full or read-only, nothing is stored and a
     warning is logged once.
+
+    Attributes:
+        trouble: why the last value could not be stored, if the disk failed; else empty.
 
     Args:
         folder: of the entries; created when the first one is stored. Other files in it are
@@ -86,6 +83,7 @@ class DiskCache:
         self._seen: tuple[int, _Mark] | None = None  # bytes found in a scan, tally before it
         self._clock = _Clock()
         self._complained = False
+        self.trouble = ""
 
     def get(self, key: str, *, max_age: float | None = None) -> bytes | None:
         """Return the value stored last under this key, or None.
@@ -127,7 +125,8 @@ class DiskCache:
         try:
             if OVERHEAD + memoryview(value).nbytes <= self.limit_bytes:
                 kept = self._write(path, _pack(key_hash, value))
-        except OSError as error:
+                self.trouble = ""
+        except (OSError, BadInput) as error:
             self._complain(error)
         if not kept:
             _remove(path)
@@ -158,24 +157,23 @@ class DiskCache:
         A process that scans the folder meanwhile finds the entry as a temporary file or in its
         place, or will find it in the tally. So every entry is counted, and none appears before
         there is space for it.
+
+        Raises:
+            OSError, BadInput: the disk failed.
         """
         aside = self.folder / _ASIDE
         for needed in (aside, path.parent):
             needed.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=aside)
-        try:
-            try:
-                _write_all(handle, entry)
-            finally:
-                os.close(handle)
-            self._touch(Path(name))
+        with files.aside(aside, _PART) as own:
+            part = own / _PART
+            with part.open("xb", buffering=0) as file:
+                _write_all(file.fileno(), entry)
+            self._touch(part)
             if not self._make_room(self._tally.add(len(entry))):
                 return False
             # No fsync: after a power failure the checksum reveals an incomplete entry.
-            Path(name).replace(path)
+            part.replace(path)
             return True
-        finally:
-            _remove(Path(name))
 
     def _make_room(self, now: _Mark) -> bool:
         """Make room; whether all entries, also of other processes, are within the limit."""
@@ -198,8 +196,10 @@ class DiskCache:
         before = self._tally.read()
         now = time.time_ns()
         total = 0
+        self.sweep()
         for found in self._aside():
-            if found.used < now - _ABANDONED_NS:
+            # A time in the future says nothing about the age.
+            if not now - _ABANDONED_NS <= found.used <= now + _AHEAD_NS:
                 _remove(Path(found.path))
             else:
                 total += found.size
@@ -214,8 +214,17 @@ class DiskCache:
         self._seen = (total, before)
         return total
 
+    def sweep(self) -> None:
+        """Remove what killed processes have left."""
+        files.remove_abandoned(self.folder / _ASIDE)
+
     def _aside(self) -> Iterator[_Found]:
-        yield from _files(self.folder / _ASIDE)
+        aside = self.folder / _ASIDE
+        yield from _files(aside)  # of earlier versions
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for own in aside.iterdir():
+                if files.is_own(own.name):
+                    yield from _files(own)
 
     def _entries(self) -> Iterator[_Found]:
         with suppress(FileNotFoundError):
@@ -230,33 +239,14 @@ class DiskCache:
         with suppress(OSError):
             os.utime(path, ns=(now, now))
 
-    def _complain(self, error: OSError) -> None:
+    def _complain(self, error: OSError | BadInput) -> None:
+        # An error of a temporary folder has become a sentence, which tells less.
+        cause = error if isinstance(error, OSError) else error.__context__
+        self.trouble = disk_errors.reason(cause) if isinstance(cause, OSError) else "no access"
         with self._lock:
             first, self._complained = not self._complained, True
         if first:
-            reason = error.strerror or type(error).__name__
-            _log.warning("The cache in %s cannot store values: %s.", self.folder, reason)
-
-
-def default() -> DiskCache:
-    """The cache in ``home.folder``, limited to ``LANDCOVER_CACHE_MB`` megabytes (2 GB if unset).
-
-    Raises:
-        BadInput: the folder cannot be used, or the variable is not a whole number.
-    """
-    text = os.environ.get(VARIABLE, "").strip() or str(DEFAULT_MB)
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise BadInput(
-            f"{VARIABLE} is '{text[:40]}', which is no whole number of megabytes: "
-            f"give one such as {DEFAULT_MB}, or 0 to keep nothing."
-        )
-    return _opened(home.folder() / "cache", int(text) * 10**6)
-
-
-@lru_cache(maxsize=8)
-def _opened(folder: Path, limit_bytes: int) -> DiskCache:
-    """One object for each folder, because it remembers how full the folder was."""
-    return DiskCache(folder, limit_bytes)
+            _log.warning("The cache in %s cannot store values: %s.", self.folder, self.trouble)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import aiohttp
 from landcover.core import limits
 from landcover.core.errors import FetchError
 from landcover.core.progress import Progress, Report, check
-from landcover.net.disk_cache import DiskCache
+from landcover.net.cache import Cache
 from landcover.net.hosts import allowed, host_of, redirect_target
 from landcover.net.waiting import T, within
 
@@ -93,7 +93,7 @@ class Transport:
         title: str,
         hosts: tuple[str, ...],
         *,
-        cache: DiskCache | None = None,
+        cache: Cache | None = None,
         cancel: Event | None = None,
         deadline_s: float | None = None,
     ) -> None:
@@ -372,7 +372,7 @@ class Transport:
         return self._cache.get(_key(address, end))
 
     def confirm(self, address: str) -> None:
-        """DiskCache the first bytes of a file after its reader has parsed them.
+        """Cache the first bytes of a file after its reader has parsed them.
 
         If they were cached before, one corrupted answer would make the file unreadable for good.
         """

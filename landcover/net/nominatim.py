@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from landcover.core.errors import FetchError
 from landcover.core.text import plain
 from landcover.net.answers import AnswerFault, Service, decoded
-from landcover.net.disk_cache import DiskCache
+from landcover.net.cache import Cache
 from landcover.net.waiting import run
 
 __all__ = ["ADDRESS", "ATTRIBUTION", "DEADLINE_S", "FoundPlace", "search"]
@@ -53,7 +53,7 @@ class FoundPlace:
 def search(
     text: str,
     *,
-    cache: DiskCache | None = None,
+    cache: Cache | None = None,
     cancel: Event | None = None,
     address: str = ADDRESS,
     deadline_s: float = DEADLINE_S,

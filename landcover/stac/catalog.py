@@ -26,7 +26,7 @@ from landcover.io import sources
 from landcover.io.band_files import RESAMPLING
 from landcover.io.guard import shown
 from landcover.io.scaling import SHIFTED, valid_numbers
-from landcover.net import disk_cache as disk
+from landcover.net import cache
 from landcover.net.http import Transport
 from landcover.net.waiting import run
 from landcover.stac.archives import CATALOGUES, DEFAULT, Catalogue, catalogue
@@ -87,7 +87,7 @@ def find(
     if row is None:
         answer = search_local(Path(name), area, query)
     else:
-        answer = search_archive(row, area, query, cache=disk.default(), cancel=cancel)
+        answer = search_archive(row, area, query, cache=cache.default(), cancel=cancel)
     scenes = of_level(list(answer.scenes), "L2A")
     candidates = tuple(_passes(scenes, query))
     notes = _notes(answer)
@@ -260,6 +260,8 @@ def _notes(answer: SceneList) -> tuple[str, ...]:
         notes.append(
             f"{count} scene{'s' * (count > 1)} left out, the first because: {answer.unusable[0]}"
         )
+    if said := cache.default().note():
+        notes.append(said)
     return tuple(notes)
 
 
@@ -276,9 +278,9 @@ async def _previews(
 ) -> list[Preview | LandcoverError | None]:
     done = 0
 
-    async with Transport(row.title, row.hosts, cache=disk.default(), cancel=cancel) as transport:
+    async with Transport(row.title, row.hosts, cache=cache.default(), cancel=cancel) as transport:
         reader = RemoteReader(
-            row=row, transport=transport, cache=disk.default(), report=progress.ignore
+            row=row, transport=transport, cache=cache.default(), report=progress.ignore
         )
 
         async def one(candidate: Candidate) -> Preview | LandcoverError | None:
@@ -298,8 +300,8 @@ async def _previews(
 async def _numbers(
     candidate: Candidate, row: Catalogue, report: Report, cancel: Event | None
 ) -> list[Numbers]:
-    async with Transport(row.title, row.hosts, cache=disk.default(), cancel=cancel) as transport:
-        reader = RemoteReader(row=row, transport=transport, cache=disk.default(), report=report)
+    async with Transport(row.title, row.hosts, cache=cache.default(), cancel=cancel) as transport:
+        reader = RemoteReader(row=row, transport=transport, cache=cache.default(), report=report)
         return await read_numbers(candidate, reader)
 
 

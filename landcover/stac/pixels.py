@@ -18,7 +18,7 @@ from landcover.core.errors import FetchError
 from landcover.core.progress import Report
 from landcover.core.raster import ByteArray
 from landcover.core.window import Window
-from landcover.net.disk_cache import DiskCache
+from landcover.net.cache import Cache
 from landcover.net.http import SignatureExpired, Transport
 from landcover.stac import cog_reader, file_reader, jp2_reader
 from landcover.stac.archives import Catalogue
@@ -66,7 +66,7 @@ class RemoteReader:
 
     row: Catalogue
     transport: Transport
-    cache: DiskCache
+    cache: Cache
     report: Report
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from landcover.core import limits
 from landcover.core.errors import FetchError, LandcoverError
 from landcover.net.answers import AnswerFault, Service
-from landcover.net.disk_cache import DiskCache
+from landcover.net.cache import Cache
 from landcover.net.waiting import run
 from landcover.stac.archives import Catalogue
 from landcover.stac.candidates import SceneQuery
@@ -63,7 +63,7 @@ def search_archive(
     area: Mapping[str, Any],
     query: SceneQuery,
     *,
-    cache: DiskCache | None = None,
+    cache: Cache | None = None,
     cancel: Event | None = None,
 ) -> SceneList:
     """Find the scenes of an archive that overlap an area.
@@ -157,7 +157,7 @@ def _wanted(scenes: list[Scene], query: SceneQuery) -> tuple[Scene, ...]:
 
 
 def _kept(
-    cache: DiskCache | None, key: str, max_age: float | None
+    cache: Cache | None, key: str, max_age: float | None
 ) -> tuple[datetime, list[Any]] | None:
     raw = cache.get(key, max_age=max_age) if cache is not None else None
     if raw is None:

@@ -11,7 +11,7 @@ from landcover.core.errors import LandcoverError
 from landcover.core.text import place_text
 from landcover.io import gazetteer
 from landcover.io.sources import parse_place
-from landcover.net import disk_cache, nominatim
+from landcover.net import cache, nominatim
 from pages.parts.classify import squares
 from pages.parts.shared import choice, theme
 
@@ -118,7 +118,7 @@ def _answer() -> None:
 def _search_online(text: str) -> None:
     """Ask Nominatim once, because the user pressed the button."""
     try:
-        places = nominatim.search(text, cache=disk_cache.default())
+        places = nominatim.search(text, cache=cache.default())
     except LandcoverError as error:
         choice.fail(str(error))
         return
