@@ -35,7 +35,7 @@ def _folder() -> dict[str, bytes]:
 
 
 def _stacks(gate: Gate) -> Iterator[Case]:
-    codecs = ("none", "deflate", "lzw", "zstd", "packbits", "lerc", "lerc_zstd", "lzma")
+    codecs = ("none", "deflate", "lzw", "zstd", "packbits", "lerc", "lerc_zstd")
     for codec, tiled in itertools.product(codecs, (False, True)):
         options = {"compress": codec, "tiled": tiled}
         options |= {"blockxsize": 64, "blockysize": 64} if tiled else {}

@@ -1,4 +1,4 @@
-"""Memory of a process and of all that it started, from ``/proc``."""
+"""Memory and waiting time of a process and of all that it started, from ``/proc``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Final, Self
 
-__all__ = ["Peak", "family"]
+__all__ = ["Use", "family"]
 
 _EVERY_S: Final = 0.02
 
@@ -37,14 +37,26 @@ def _bytes(process: int, what: str) -> int:
     return 0
 
 
-class Peak:
-    """How much memory a family of processes takes on while the context lasts.
+def _waited(process: int) -> float:
+    """Seconds that a process's threads could have run, but waited for a processor."""
+    total = 0
+    for path in Path(f"/proc/{process}/task").glob("*/schedstat"):
+        try:
+            total += int(path.read_text().split()[1])
+        except (OSError, IndexError):
+            continue
+    return total / 1e9
 
-    The kernel keeps the peak of each process, which is reset at the start; those that come and go
-    are sampled.
+
+class Use:
+    """What a family of processes uses while the context lasts.
+
+    The kernel keeps the peak memory of each process, which is reset at the start; processes that
+    come and go are sampled.
 
     Attributes:
-        bytes: the growth, after the context.
+        bytes: how much more memory they took than before.
+        waited: seconds that they waited for a processor, because others use the machine too.
     """
 
     def __init__(self, process: int) -> None:
@@ -52,6 +64,7 @@ class Peak:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self.bytes = 0
+        self.waited = 0.0
 
     def __enter__(self) -> Self:
         members = family(self._first)
@@ -61,6 +74,7 @@ class Peak:
             except OSError:
                 continue
         self._before = {one: _bytes(one, "VmRSS") for one in members}
+        self._waited = {one: _waited(one) for one in members}
         self._thread.start()
         return self
 
@@ -76,3 +90,4 @@ class Peak:
         for one in family(self._first):
             grown = _bytes(one, "VmHWM") - self._before.get(one, 0)
             self.bytes = max(self.bytes, grown)
+            self.waited += max(0.0, _waited(one) - self._waited.get(one, 0.0))

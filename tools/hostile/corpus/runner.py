@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 from tools.hostile.corpus.canary import Canary
 from tools.hostile.corpus.case import Case, Gate, Place
-from tools.hostile.corpus.memory import Peak, family
+from tools.hostile.corpus.memory import Use, family
 
 __all__ = ["MOST_BYTES", "MOST_SECONDS", "Outcome", "run_cases"]
 
@@ -42,7 +42,7 @@ class Outcome:
         case: the case.
         fault: what is wrong; empty if nothing is.
         said: the error's message, or "read".
-        seconds: time that it took.
+        seconds: time that it took, without that for which it waited for a processor.
         bytes: memory that it took, of all processes.
     """
 
@@ -102,16 +102,21 @@ class Reader:
         child = self._started(case.gate)
         errors = self._log.stat().st_size
         self._canary.touched()
-        with Peak(child.pid) as peak:
+        with Use(child.pid) as used:
             answer = self._ask(case, source, GIVE_UP + (START if case.gate == "process" else 0))
-        fault = self._fault(case, answer, peak.bytes, errors)
-        said, seconds = answer.get("said", ""), answer.get("seconds", GIVE_UP)
-        return Outcome(case=case, fault=fault, said=said, seconds=seconds, bytes=peak.bytes)
+        answer["seconds"] = max(answer["cpu"], answer["seconds"] - used.waited)
+        return Outcome(
+            case=case,
+            fault=self._fault(case, answer, used.bytes, errors),
+            said=answer["said"],
+            seconds=answer["seconds"],
+            bytes=used.bytes,
+        )
 
     def _fault(self, case: Case, answer: dict[str, Any], grown: int, start: int) -> str:
         errors = self._log.read_bytes()[start:].decode(errors="replace").strip()
         limit = MOST_SECONDS + (START if case.gate == "process" else 0)
-        seconds = answer.get("seconds", 0.0)
+        seconds = answer["seconds"]
         faults = (
             answer["fault"],
             self._canary.touched(),
@@ -146,7 +151,7 @@ class Reader:
         gone = child.poll()
         self._stop()
         what = f"no answer within {limit:g} s" if gone is None else f"the process died ({gone})"
-        return {"fault": what, "events": []}
+        return {"fault": what, "events": [], "said": "", "seconds": limit, "cpu": limit}
 
     def _started(self, gate: Gate) -> subprocess.Popen[str]:
         """The process, after it has read a sound file by this gate, so that all is loaded."""
