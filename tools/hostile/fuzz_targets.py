@@ -61,20 +61,26 @@ def once(target: Target, data: bytes) -> None:
             raise AssertionError(fault) from error
 
 
+def _written(name: str, data: bytes) -> Path:
+    path = _folder() / name
+    path.write_bytes(data)
+    return path
+
+
 def _finite(raster: Raster) -> None:
     assert np.isfinite(raster.data).all(), "pixels that are no numbers"
 
 
 def _stack(data: bytes) -> None:
-    _finite(read_stack(data, "a.tif", Cut(size=64)))
+    _finite(read_stack(_written("a.tif", data), "a.tif", Cut(size=64)))
 
 
 def _picture(data: bytes) -> None:
-    _finite(read_picture(data, "a.png"))
+    _finite(read_picture(_written("a.png", data), "a.png"))
 
 
 def _zip(data: bytes) -> None:
-    archive = Zip(data, "a.zip")
+    archive = Zip(_written("a.zip", data), "a.zip")
     folders = [""]
     for folder in folders[:50]:
         listing = archive.listing(folder)
@@ -86,7 +92,7 @@ def _zip(data: bytes) -> None:
 def _safe(data: bytes) -> None:
     for name in ("MTD_MSIL2A.xml", "MTD_MSIL1C.xml"):
         assert product_file([name]) == name
-        read_product(_Product([(name, data)]), "", name)
+        read_product(_Product([(name, _written(name, data))]), "", name)
 
 
 class _Product(Uploaded):
@@ -98,14 +104,12 @@ class _Product(Uploaded):
         found = super().listing("")
         return type(found)(files, folders)
 
-    def read(self, file: str, limit: int) -> bytes:
-        del file
-        return self.files[0][1][:limit]
+    def read(self, file: str, limit: int) -> bytes:  # noqa: ARG002 - all are the same
+        return super().read(self.files[0][0], limit)
 
 
 def _sidecar(data: bytes) -> None:
-    path = _folder() / "a.tif.aux.xml"
-    path.write_bytes(data)
+    path = _written("a.tif.aux.xml", data)
     header = SimpleNamespace(name=str(path).removesuffix(".aux.xml"), count=12)
     names_beside(header)
 
@@ -149,14 +153,13 @@ def _item(data: bytes) -> None:
 def _card(data: bytes) -> None:
     from landcover.models.card import CARD_FILE, read_card  # noqa: PLC0415 - takes a second
 
-    (_folder() / CARD_FILE).write_bytes(data)
-    read_card(_folder())
+    read_card(_written(CARD_FILE, data).parent)
 
 
 TARGETS: Final[Mapping[str, Target]] = {
     "stack": _stack,
     "picture": _picture,
-    "tiff_metadata": metadata_bytes,
+    "tiff_metadata": lambda data: metadata_bytes(_written("a.tif", data)),
     "zip": _zip,
     "safe": _safe,
     "sidecar": _sidecar,

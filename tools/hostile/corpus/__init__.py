@@ -24,6 +24,7 @@ from tools.hostile.corpus import (
     places,
     references,
     tiffs,
+    trace,
 )
 from tools.hostile.corpus.case import Case, sampled
 from tools.hostile.corpus.runner import Outcome, run_cases
@@ -101,4 +102,8 @@ def judged(outcomes: Iterable[Outcome], record: Path | None = None) -> list[Row]
 
 def run(short: bool) -> list[Row]:  # noqa: FBT001 - as all parts
     """Run the corpus, or a sample of every kind."""
-    return judged(run_cases(short_cases() if short else cases()))
+    if short:
+        return judged(run_cases(short_cases()))
+    if not trace.available():
+        print("strace is not installed: what C code opens is only seen in the canary's folder")
+    return judged(run_cases(cases(), traced=trace.available()))

@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="some cases of every kind")
     parser.add_argument("--kind", default="", help="only kinds whose name contains this")
     parser.add_argument("--count", action="store_true", help="only count the cases")
+    parser.add_argument("--trace", action="store_true", help="watch with strace")
     parser.add_argument("--readers", type=int, default=2)
     parser.add_argument("--record", type=Path, help="write what came of each case to a file")
     options = parser.parse_args()
@@ -27,7 +28,7 @@ def main() -> int:
             print(f"{sum(case.kind == kind for case in wanted):6,}  {kind}")
         print(f"{len(wanted):6,}")
         return 0
-    rows = corpus.judged(run_cases(wanted, options.readers), options.record)
+    rows = corpus.judged(run_cases(wanted, options.readers, traced=options.trace), options.record)
     print(table_text(rows))
     return any(row.failed for row in rows)
 

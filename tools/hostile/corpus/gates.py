@@ -126,11 +126,13 @@ def _upload(source: str, home: Path) -> Found:
     """A file in the app."""
     del home
     path = Path(source)
-    files = [(path.name, path.read_bytes())]
-    addresses = sources.expand_upload(files)[:SOURCES]
-    return _collected(_read_each(
-        addresses, lambda address, cut: sources.read_upload(files, cut, address=address)
-    ))  # fmt: skip
+    with sources.Upload([(path.name, path.read_bytes())]) as upload:
+        return _collected(
+            _read_each(
+                upload.expand()[:SOURCES],
+                lambda address, cut: upload.read(cut, address=address),
+            )
+        )
 
 
 def _index(source: str, home: Path) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Final, Self
@@ -48,6 +49,15 @@ def _waited(process: int) -> float:
     return total / 1e9
 
 
+def _worked(process: int) -> float:
+    """Seconds of processor time of a process."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2]
+    except OSError:
+        return 0.0
+    return sum(map(int, fields.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 class Use:
     """What a family of processes uses while the context lasts.
 
@@ -57,6 +67,7 @@ class Use:
     Attributes:
         bytes: how much more memory they took than before.
         waited: seconds that they waited for a processor, because others use the machine too.
+        worked: seconds of processor time.
     """
 
     def __init__(self, process: int) -> None:
@@ -64,7 +75,7 @@ class Use:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self.bytes = 0
-        self.waited = 0.0
+        self.waited = self.worked = 0.0
 
     def __enter__(self) -> Self:
         members = family(self._first)
@@ -75,6 +86,7 @@ class Use:
                 continue
         self._before = {one: _bytes(one, "VmRSS") for one in members}
         self._waited = {one: _waited(one) for one in members}
+        self._worked = {one: _worked(one) for one in members}
         self._thread.start()
         return self
 
@@ -91,3 +103,4 @@ class Use:
             grown = _bytes(one, "VmHWM") - self._before.get(one, 0)
             self.bytes = max(self.bytes, grown)
             self.waited += max(0.0, _waited(one) - self._waited.get(one, 0.0))
+            self.worked += max(0.0, _worked(one) - self._worked.get(one, 0.0))

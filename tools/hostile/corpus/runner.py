@@ -15,11 +15,14 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tools.hostile.corpus import trace
 from tools.hostile.corpus.canary import Canary
 from tools.hostile.corpus.case import Case, Gate, Place
+from tools.hostile.corpus.child import READABLE
 from tools.hostile.corpus.memory import Use, family
 
 __all__ = ["MOST_BYTES", "MOST_SECONDS", "Outcome", "run_cases"]
@@ -56,7 +59,7 @@ class Outcome:
 class Reader:
     """One process that reads files, with its canary and folders; it is replaced if it dies."""
 
-    def __init__(self, traced: bool) -> None:  # noqa: FBT001 - there is one choice
+    def __init__(self, *, traced: bool) -> None:
         self._canary = Canary()
         self._root = Path(tempfile.mkdtemp(prefix="landcover-hostile-"))
         for name in ("home", "tmp", "case"):
@@ -64,6 +67,7 @@ class Reader:
         self._traced = traced
         self._child: subprocess.Popen[str] | None = None
         self._log = self._root / "stderr"
+        self._trace = self._root / "trace"
         self._warm: set[Gate] = set()
 
     def __enter__(self) -> Self:
@@ -101,10 +105,12 @@ class Reader:
             source = str(folder / source)
         child = self._started(case.gate)
         errors = self._log.stat().st_size
+        if self._trace.exists():
+            os.truncate(self._trace, 0)
         self._canary.touched()
         with Use(child.pid) as used:
             answer = self._ask(case, source, GIVE_UP + (START if case.gate == "process" else 0))
-        answer["seconds"] = max(answer["cpu"], answer["seconds"] - used.waited)
+        answer["seconds"] = max(used.worked, answer["seconds"] - used.waited)
         return Outcome(
             case=case,
             fault=self._fault(case, answer, used.bytes, errors),
@@ -121,11 +127,19 @@ class Reader:
             answer["fault"],
             self._canary.touched(),
             "; ".join(answer["events"][:5]),
+            "; ".join(self._traced_events()),
             f"wrote to stderr: {errors[-500:]}" * bool(errors),
             f"needed {grown / 2**20:,.0f} MiB" * (grown > MOST_BYTES),
             f"took {seconds:.1f} s" * (seconds > limit),
         )
         return "; ".join(filter(None, faults))
+
+    def _traced_events(self) -> list[str]:
+        if not self._trace.exists():
+            return []
+        text = self._trace.read_text(errors="replace")
+        code = (sys.prefix, sys.base_prefix, str(ROOT), *READABLE)
+        return list(islice(trace.events(text, code, (str(self._root),)), 5))
 
     def _ask(self, case: Case, source: str, limit: float) -> dict[str, Any]:
         child = self._child
@@ -151,7 +165,7 @@ class Reader:
         gone = child.poll()
         self._stop()
         what = f"no answer within {limit:g} s" if gone is None else f"the process died ({gone})"
-        return {"fault": what, "events": [], "said": "", "seconds": limit, "cpu": limit}
+        return {"fault": what, "events": [], "said": "", "seconds": limit}
 
     def _started(self, gate: Gate) -> subprocess.Popen[str]:
         """The process, after it has read a sound file by this gate, so that all is loaded."""
@@ -167,6 +181,8 @@ class Reader:
 
     def _spawned(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tools.hostile.corpus.child"]
+        if self._traced:
+            command = [*trace.command(self._trace), *command]
         variables = {
             **os.environ,
             "LANDCOVER_HOME": str(self._root / "home"),
@@ -214,12 +230,15 @@ def _empty(folder: Path) -> None:
     folder.mkdir()
 
 
-def run_cases(cases: Iterable[Case], readers: int = 2) -> Iterator[Outcome]:
+def run_cases(
+    cases: Iterable[Case], readers: int = 2, *, traced: bool = False
+) -> Iterator[Outcome]:
     """Run all cases, those that load torch in one process and the others in the others.
 
     Args:
         cases: in any order.
         readers: how many processes read at the same time.
+        traced: whether strace watches what they ask of the kernel.
     """
     every = sorted(cases, key=lambda case: case.gate in _LOADS_TORCH)
     waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
@@ -227,7 +246,8 @@ def run_cases(cases: Iterable[Case], readers: int = 2) -> Iterator[Outcome]:
     for case in every:
         waiting.put(case)
     threads = [
-        threading.Thread(target=_work, args=(waiting, done), daemon=True) for _ in range(readers)
+        threading.Thread(target=_work, args=(waiting, done, traced), daemon=True)
+        for _ in range(readers)
     ]
     for thread in threads:
         thread.start()
@@ -239,11 +259,13 @@ def run_cases(cases: Iterable[Case], readers: int = 2) -> Iterator[Outcome]:
 
 
 def _work(
-    waiting: queue.SimpleQueue[Case], done: queue.SimpleQueue[Outcome | BaseException | None]
+    waiting: queue.SimpleQueue[Case],
+    done: queue.SimpleQueue[Outcome | BaseException | None],
+    traced: bool,  # noqa: FBT001 - a thread's arguments have no names
 ) -> None:
     try:
         last = None
-        with Reader(traced=False) as reader:
+        with Reader(traced=traced) as reader:
             while True:
                 try:
                     last = waiting.get_nowait()
