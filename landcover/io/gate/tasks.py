@@ -11,6 +11,7 @@ from landcover.io import readers
 from landcover.io.band_window import read_band_window
 from landcover.io.gate import parcel
 from landcover.io.guard import open_raster
+from landcover.io.jp2_window import read_jp2_window
 
 __all__ = ["TASKS"]
 
@@ -40,11 +41,27 @@ def _open(values: dict[str, Any], _: Path) -> None:
 
 
 def _band_window(values: dict[str, Any], out: Path) -> dict[str, Any]:
-    window = values["window"]
-    wanted = Window(**{**window, "transform": tuple(window["transform"])})
     path, kind = Path(values["path"]), values["kind"]
-    pixels = read_band_window(path, wanted, pixel=values["pixel"], kind=kind)
+    pixels = read_band_window(path, _window(values), pixel=values["pixel"], kind=kind)
     return parcel.pack_array(pixels, out)
+
+
+def _jp2_window(values: dict[str, Any], out: Path) -> dict[str, Any]:
+    found = read_jp2_window(
+        Path(values["path"]),
+        values["size"],
+        values["here"],
+        _window(values),
+        pixel=values["pixel"],
+        kind=values["kind"],
+        bands=values["bands"],
+    )
+    return {"missing": found} if isinstance(found, int) else parcel.pack_array(found, out)
+
+
+def _window(values: dict[str, Any]) -> Window:
+    window = values["window"]
+    return Window(**{**window, "transform": tuple(window["transform"])})
 
 
 def _files(values: dict[str, Any]) -> list[tuple[str, Path]]:
@@ -65,5 +82,6 @@ TASKS: Final[dict[str, Callable[[dict[str, Any], Path], Any]]] = {
     "level": _level,
     "open": _open,
     "band window": _band_window,
+    "jp2 window": _jp2_window,
 }
 """Name of a task → a function of its values and of the file for its arrays."""
