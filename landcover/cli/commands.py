@@ -78,6 +78,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover bands measure DIR --dataset bigearthnet --split test",
         "landcover bands measure DIR --dataset bigearthnet --split all --save selection",
     ),
+    "landcover doctor": ("landcover doctor", "landcover doctor --json --online"),
     "landcover data describe": ("landcover data describe DIR --dataset bigearthnet",),
     "landcover data download": (
         "landcover data download eurosat --to DIR",

@@ -11,10 +11,10 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from landcover import __version__
-from landcover.cli import bands, classify, data, evaluate, explain, live, models, train, trust
+from landcover.cli import doctor
 from landcover.cli.exit_status import BAD, DONE, INTERRUPTED
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.threads import configure_threads
@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # argparse takes a negative latitude for an option; a leading blank makes it a value.
     arguments = [f" {a}" if _NEGATIVE_PLACE.match(a) else a for a in arguments]
     try:
-        options = parser().parse_args(arguments)
+        # The doctor must work where other commands, or what they import, are damaged.
+        only = arguments[:1] == ["doctor"]
+        options = (_parser(doctor.add_commands) if only else parser()).parse_args(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except LandcoverError as error:
@@ -55,20 +57,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
+    from landcover.cli import (  # noqa: PLC0415 - see `main`
+        bands,
+        classify,
+        data,
+        evaluate,
+        explain,
+        live,
+        models,
+        train,
+        trust,
+    )
+
+    groups = (classify, explain, evaluate, trust, train, live, models, bands, data, doctor)
+    return _parser(*(group.add_commands for group in groups))
+
+
+def _parser(*groups: Callable[[Any], None]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="landcover", description="Land-cover classification of Sentinel-2 patches"
     )
     parser.add_argument("--version", action="version", version=f"landcover {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-
-    classify.add_commands(commands)
-    explain.add_commands(commands)
-    evaluate.add_commands(commands)
-    trust.add_commands(commands)
-    train.add_commands(commands)
-    live.add_commands(commands)
-
-    models.add_commands(commands)
-    bands.add_commands(commands)
-    data.add_commands(commands)
+    for add in groups:
+        add(commands)
     return parser
