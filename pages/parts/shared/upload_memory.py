@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
-from streamlit import runtime
 
 from landcover.core import limits
 from pages.parts.shared import sessions
@@ -35,9 +34,10 @@ _arrived: dict[tuple[str, str], tuple[float, int]] = {}
 
 def bound() -> None:
     """Bound the uploaded files of this server, once."""
-    if not runtime.exists():
+    server = sessions.server()
+    if server is None:
         return
-    manager: Any = runtime.get_instance().uploaded_file_mgr
+    manager: Any = server.uploaded_file_mgr
     with _lock:
         if "add_file" not in vars(manager):
             manager.add_file = partial(add, manager, manager.add_file)
@@ -83,10 +83,10 @@ def _make_room(manager: Any, session: str | None, size: int, most: int, now: flo
 
 def empty(file_ids: Iterable[str]) -> None:
     """Drop the bytes of files that this session's page has read; their names stay."""
-    session = sessions.current()
-    if not runtime.exists() or not session:
+    session, server = sessions.current(), sessions.server()
+    if server is None or not session:
         return
-    manager: Any = runtime.get_instance().uploaded_file_mgr
+    manager: Any = server.uploaded_file_mgr
     with _lock:
         for file in manager.get_files(session, list(file_ids)):
             # `add_file` of the class: the one of this module would count the file again.
