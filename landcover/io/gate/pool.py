@@ -32,8 +32,9 @@ __all__ = ["PATIENCE", "START_S", "call", "idle", "seconds_for", "start", "stop"
 
 T = TypeVar("T")
 
-PATIENCE: Final = 4
-"""Time on the clock, per second of processor time that a task may use: others use it, too."""
+PATIENCE: Final = 15
+"""Time on the clock per second of processor time that a task may use: on a busy computer it waits
+for a processor most of the time. Only a reader that does nothing at all takes so long."""
 START_S: Final = 60.0
 """Time for a worker to start, which takes a third of a second on a quiet machine."""
 _POLL_S: Final = 0.1
@@ -245,12 +246,16 @@ def _give_back(worker: _Worker, answer: object) -> int | None:
 
 
 def _died(name: str, status: int | None, seconds: int) -> BadInput:
-    late = {-getattr(signal, name) for name in ("SIGKILL", "SIGXCPU") if hasattr(signal, name)}
     _log.warning("A worker ended with status %s", status)
-    if status in late:
+    if status == -getattr(signal, "SIGXCPU", 0):
         return BadInput(
             f"'{name}' could not be read within {seconds} seconds: it is damaged, so export it "
             "again or convert it to GeoTIFF."
+        )
+    if status == -getattr(signal, "SIGKILL", 0):
+        return BadInput(
+            f"'{name}' could not be read in time: this computer is busy or the file is damaged, so "
+            "try again later, or export it again."
         )
     return BadInput(
         f"'{name}' is damaged, or needs more memory than a file may take: export it again, or cut "

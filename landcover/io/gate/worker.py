@@ -20,7 +20,7 @@ from landcover.core.errors import LandcoverError, TooLarge
 from landcover.core.limits import Limits
 from landcover.io.gate import frames
 
-__all__ = ["forbid_escapes", "limit_time", "main"]
+__all__ = ["NICENESS", "forbid_escapes", "limit_time", "main"]
 
 try:
     import resource
@@ -40,6 +40,8 @@ _FORBIDDEN: Final = (
     "os.spawn",
 )
 """What reading a file never needs, as Python's audit events name it."""
+NICENESS: Final = 5
+"""Reading a file takes a processor only when no click needs it."""
 _NO_MEMORY: Final = (
     "It needs more memory than a file may take: read a window of it (--at or --window), or cut out "
     "the part that you need."
@@ -52,6 +54,8 @@ def main() -> None:
     from landcover.io.gate.tasks import TASKS  # noqa: PLC0415 - after libraries cannot print here
 
     sys.addaudithook(forbid_escapes)
+    with suppress(OSError, AttributeError):
+        os.nice(NICENESS)
     frames.send(answers, {"ready": True})
     before: Limits | None = None
     while (received := frames.receive(tasks)) is not None:
