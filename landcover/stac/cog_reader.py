@@ -12,19 +12,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import zlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from async_tiff import TIFF, DecoderRegistry, ImageFileDirectory
-from async_tiff.enums import Compression, PlanarConfiguration
-from typing_extensions import Buffer
+from async_tiff.enums import PlanarConfiguration
 
 from landcover.core.errors import FetchError, LandcoverError
 from landcover.core.window import Window
 from landcover.net.http import HEADER_BYTES, Transport
+from landcover.stac.cog_blocks import CODECS, check_directories
 
 __all__ = ["MAX_BLOCK", "MAX_SIDE", "T", "read_window"]
 
@@ -58,6 +57,7 @@ async def read_window(
     store = _Store(transport, address)
     name = f"'{address.partition('?')[0].rsplit('/', 1)[-1][:80]}' of {transport.title}"
     try:
+        await check_directories(store.read)
         tiff = await TIFF.open(address, store=store, prefetch=HEADER_BYTES)
         ifd = tiff.ifd(0)
         window = wanted.with_pixels_of(pixel)
@@ -90,6 +90,15 @@ class _Store:
         self._transport = transport
         self._address = address
         self.fault: LandcoverError | None = None
+        self._head: bytes | None = None
+
+    async def read(self, start: int, end: int) -> bytes:
+        """The bytes from ``start`` up to ``end``, of which those of the header are kept."""
+        if self._head is None:
+            self._head = await self._transport.get(self._address, 0, HEADER_BYTES)
+        if end <= len(self._head):
+            return self._head[start:end]
+        return await self._transport.get(self._address, start, end)
 
     # These are not coroutine functions: async-tiff calls them in its own threads, perhaps after
     # the transport is closed, and starts the returned coroutine in the loop only then.
@@ -100,7 +109,13 @@ class _Store:
         """The bytes from ``start`` up to ``end`` of the file."""
         del path
         stop = end if end is not None else start + (length or 0)
+        if self._head is not None and (start, stop) == (0, HEADER_BYTES):
+            return self._kept(self._head)
         return self._registered(lambda: self._transport.get(self._address, start, stop))
+
+    @staticmethod
+    async def _kept(head: bytes) -> bytes:
+        return head
 
     def get_ranges_async(
         self,
@@ -152,6 +167,8 @@ def _check(ifd: ImageFileDirectory, kind: str, bands: int) -> None:
     width, height = ifd.image_width, ifd.image_height
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         raise _Unfit(f"it states {width:,} × {height:,} pixels")
+    if ifd.compression not in CODECS:
+        raise _Unfit("its blocks have another compression than deflate or Zstandard")
     tile_width, tile_height = ifd.tile_width or 0, ifd.tile_height or 0
     if not (0 < tile_width <= MAX_BLOCK and 0 < tile_height <= MAX_BLOCK):
         raise _Unfit("it is not stored in blocks")
@@ -187,7 +204,8 @@ async def _window(
             raise _Unfit("a block has more bytes than its pixels need")
         if count:  # a block that is not stored has no data
             wanted.append((x, y))
-    registry = DecoderRegistry({Compression.Deflate: _Inflate(whole)})  # type: ignore[dict-item]
+    decoders = {codec: make(whole) for codec, make in CODECS.items() if make is not None}
+    registry = DecoderRegistry(decoders)  # type: ignore[arg-type]
     # A block at the edge is padded beyond the image.
     bottom, right = min(top + high, ifd.image_height), min(left + broad, ifd.image_width)
     tiles = await ifd.fetch_tiles(wanted) if wanted else []
@@ -202,23 +220,3 @@ async def _window(
             y1 - y0 : y2 - y0, x1 - x0 : x2 - x0
         ]
     return out
-
-
-class _Inflate:
-    """Decompresses a block up to its size, because a few bytes can expand to gigabytes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def __call__(self, buffer: Buffer) -> Buffer:
-        """Decompress a block.
-
-        Raises:
-            ValueError: it has more or fewer bytes than a block.
-        """
-        stream = zlib.decompressobj()
-        data = stream.decompress(bytes(buffer), self._limit + 1)
-        # The checksum is verified only at the end of the stream.
-        if len(data) != self._limit or not stream.eof:
-            raise ValueError("a block has another size than the header states")
-        return data

@@ -16,10 +16,10 @@ from rasterio.io import MemoryFile
 
 from landcover.core import limits
 from landcover.core.errors import BadInput
-from landcover.datasets.downloads.unpack import zstd
 from landcover.io import sources
 from landcover.io.guard import named, open_raster
 from landcover.io.tiff_metadata import GDAL_METADATA, metadata_bytes
+from landcover.io.zstandard import zstd
 from tests.support.stack_files import numbers, tif
 from tests.support.tiff_bytes import image, longs, shorts, text, tiff
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import sys
 import tarfile
 import time
 from collections.abc import Callable, Generator
@@ -29,6 +28,7 @@ from landcover.core.progress import Progress, Report
 from landcover.datasets.downloads.partial_file import REPORT_S, unwritable
 from landcover.datasets.downloads.zenodo import Contents
 from landcover.io.zip_reader import Member, ZipFault, read_directory
+from landcover.io.zstandard import zstd
 
 __all__ = [
     "MAX_HEADER",
@@ -39,11 +39,6 @@ __all__ = [
     "most_members",
     "unpack",
 ]
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 SLACK: Final = 1.25
 """An archive with more than this factor times the known bytes or files is refused."""

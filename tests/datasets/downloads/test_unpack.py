@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from landcover.core.errors import BadInput, Cancelled
 from landcover.core.progress import Progress, ignore
 from landcover.datasets import bigearthnet
-from landcover.datasets.downloads.unpack import Unpacked, unpack, zstd
+from landcover.datasets.downloads.unpack import Unpacked, unpack
 from landcover.datasets.downloads.zenodo import SOURCES, Contents
+from landcover.io.zstandard import zstd
 from tests.support.bigearthnet_tree import PRODUCT, PatchSpec, v2_id, write_v2
 from tests.support.examples import examples
 
