@@ -126,7 +126,8 @@ class Raster:
             check_projected(self.crs)
         if self.is_rgb and pixels.size and not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
             raise BadInput("Brightness must be between 0 and 1: divide bytes by 255.")
-        if not np.isfinite(pixels).all():
+        # Band by band, because a mask of all pixels of a scene takes a hundred megabytes.
+        if not all(np.isfinite(band).all() for band in pixels):
             raise BadInput("The pixels contain NaN or infinite values: mark them as not valid.")
         if self.pixel_m is None and self.transform is not None:
             a, _, _, d, _, _ = self.transform

@@ -32,6 +32,9 @@ OFFSET: Final = -0.1
 """Reflectance to add since processing baseline 04.00 (ESA's BOA_ADD_OFFSET of -1000)."""
 OFFSET_BASELINE: Final = 4.0
 
+_AT_ONCE: Final = 100_000
+"""Pixels that are converted at once."""
+
 DARK_PERCENTILE: Final = 1.0
 DARK_LOW: Final = 0.09
 DARK_HIGH: Final = 0.20
@@ -48,9 +51,18 @@ class Scaling:
 
     def apply(self, numbers: npt.NDArray[Any], valid: BoolArray) -> FloatArray:
         """Convert numbers to reflectance float32 ``(band, y, x)``, 0 where not valid."""
-        out = np.zeros(numbers.shape, dtype=np.float32)
-        for band, pixels in zip(out, numbers, strict=True):
-            band[valid] = pixels[valid] * self.scale + self.offset
+        out = np.empty(numbers.shape, dtype=np.float32)
+        gaps = None if valid.all() else ~valid
+        # Some rows at a time, which stay in the processor's cache. Pixels without data may hold
+        # any number.
+        step = max(1, _AT_ONCE // max(1, valid.shape[1]))
+        with np.errstate(all="ignore"):
+            for band, pixels in zip(out, numbers, strict=True):
+                for row in range(0, len(band), step):
+                    part = slice(row, row + step)
+                    band[part] = pixels[part] * self.scale + self.offset
+                if gaps is not None:
+                    band[gaps] = 0
         return out
 
     def of(self, numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
