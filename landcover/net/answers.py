@@ -172,6 +172,8 @@ class Service:
                     address = redirect_target(address, answer.headers.get("Location", ""))
                     if answer.status not in {307, 308}:
                         method, body = "GET", None
+            except aiohttp.ClientResponseError:  # headers that are too many, too long or invalid
+                raise AnswerFault("damaged", "sends a damaged answer") from None
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
                 # aiohttp raises ValueError for addresses and headers that it cannot parse.
                 raise AnswerFault("unreachable", "cannot be reached") from None
