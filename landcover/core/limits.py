@@ -124,6 +124,9 @@ class Limits:
     imagery_bytes: int = _limit(
         1_000_000_000, "bytes", "the most that is received to fetch the imagery of a place"
     )
+    model_download_bytes: int = _limit(
+        2_000_000_000, "bytes", "the largest model that is downloaded from a hub"
+    )
     memory_cache_bytes: int = _limit(
         100_000_000, "bytes", "what is kept in memory while the cache on disk cannot be written"
     )

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -34,7 +35,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from landcover.core import home
+from landcover.core import home, limits
 from landcover.core.bands import QUANTIFICATION
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, CorruptModel, FetchError, UnknownName
@@ -59,6 +60,8 @@ __all__ = [
 PREFIX: Final = "reben:"
 OWNER: Final = "BIFOLD-BigEarthNetv2-0"
 FILE: Final = "model.safetensors"
+ANSWER_S: Final = 10.0
+"""Time limit of the request for the size of a file, in seconds."""
 
 ORDERS: Final[dict[str, tuple[str, ...]]] = {
     "v0.1.1": ("B02", "B03", "B04", "B08", "B05", "B06", "B07", "B11", "B12", "B8A"),
@@ -133,7 +136,8 @@ def from_hub(repository: str, name: str) -> Path:
 
     Raises:
         BadInput: the library is not installed.
-        FetchError: the hub cannot be reached, or has no such file.
+        FetchError: the hub cannot be reached, has no such file, or has a larger one than any
+            published model.
     """
     try:
         hub = import_module("huggingface_hub")
@@ -142,13 +146,28 @@ def from_hub(repository: str, name: str) -> Path:
             "Published models are fetched by huggingface_hub, which is not installed: "
             "pip install 'landcover[hub]'."
         ) from None
+    most = limits.current().model_download_bytes
     try:
-        return Path(hub.hf_hub_download(repo_id=repository, filename=name))
+        # Without a network there is no answer, and the file may be in the library's cache.
+        with suppress(OSError, ValueError, RuntimeError):
+            found = hub.get_hf_file_metadata(hub.hf_hub_url(repository, name), timeout=ANSWER_S)
+            _refuse_large(repository, name, found.size or 0, most)
+        path = Path(hub.hf_hub_download(repo_id=repository, filename=name))
+        _refuse_large(repository, name, path.stat().st_size, most)
     except (OSError, ValueError, RuntimeError):
         raise FetchError(
             f"{name} of {repository} could not be fetched from huggingface.co: connect to the "
             "internet and try again."
         ) from None
+    return path
+
+
+def _refuse_large(repository: str, name: str, size: int, most: int) -> None:
+    if size > most:
+        raise FetchError(
+            f"{name} of {repository} has {size / 1e6:,.0f} MB, more than the "
+            f"{most / 1e6:,.0f} MB of a published model: choose another model."
+        )
 
 
 def convert(name: str, state: Mapping[str, Tensor]) -> tuple[Card, bytes]:

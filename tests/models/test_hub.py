@@ -160,9 +160,36 @@ def test_an_unreachable_hub_gives_one_sentence(
 ) -> None:
     (tmp_path / "huggingface_hub.py").write_text(
         "def hf_hub_download(repo_id, filename):\n    raise FileNotFoundError('offline')\n"
+        "def hf_hub_url(repo_id, filename):\n    return 'https://huggingface.co/x'\n"
+        "def get_hf_file_metadata(url, timeout):\n    raise ConnectionError('offline')\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "huggingface_hub", raising=False)
     with pytest.raises(FetchError, match=r"could not be fetched from huggingface\.co"):
         registry.default().folder(NAME)
     sys.modules.pop("huggingface_hub", None)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("stated", ["5_000_000_000", "None"])
+def test_a_file_that_is_too_large_is_not_read(
+    stated: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whether the hub states its size before the download or not."""
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(3_000_000_000)  # takes no space
+    (tmp_path / "huggingface_hub.py").write_text(
+        "from types import SimpleNamespace\n"
+        "downloaded = []\n"
+        "def hf_hub_url(repo_id, filename):\n    return 'https://huggingface.co/x'\n"
+        "def get_hf_file_metadata(url, timeout):\n"
+        f"    return SimpleNamespace(size={stated})\n"
+        "def hf_hub_download(repo_id, filename):\n"
+        f"    downloaded.append(filename)\n    return {str(large)!r}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "huggingface_hub", raising=False)
+    with pytest.raises(FetchError, match=r"000 MB, more than the 2,000 MB of a published model"):
+        registry.default().folder(NAME)
+    assert bool(sys.modules.pop("huggingface_hub").downloaded) == (stated == "None")
