@@ -15,10 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from landcover.core import limits
 from landcover.core.errors import Cancelled, FetchError
 from landcover.net import http
 from landcover.net.disk_cache import DiskCache
 from landcover.net.http import HEADER_BYTES, MERGE_GAP, SignatureExpired, Transport
+from tests.live.hostile_server import HostileServer
 from tests.live.loopback import Fault, Kind
 from tests.live.range_server import RangeServer
 from tests.support.examples import examples
@@ -176,6 +178,36 @@ def test_ranges_of_a_damaged_header_are_not_requested(
     with pytest.raises(FetchError, match=r"so it is damaged: choose another date"):
         get(server, start, end)
     assert server.requests == []
+
+
+def test_all_bytes_together_are_limited(server: RangeServer) -> None:
+    async def both(transport: Transport) -> bytes:
+        await transport.get(f"{server.url}/a.tif", 0, 60)
+        return await transport.get(f"{server.url}/a.tif", 100, 160)
+
+    assert len(through(server, both)) == 60
+    with (
+        limits.changed(imagery_bytes=100),
+        pytest.raises(FetchError, match="more than 0 MB at Archive: choose a smaller area"),
+    ):
+        through(server, both)
+
+
+@pytest.mark.parametrize("kind", ["endless", "headers", "interim", "slow-header", "slow-body"])
+def test_hostile_answers_end_in_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "BACK_OFF_S", 0.01)
+
+    async def read() -> bytes:
+        host = hostile.url.removeprefix("http://")
+        async with Transport("Archive", (host,), deadline_s=0.5) as transport:
+            return await transport.get(f"{hostile.url}/{kind}/a.tif", 0, 100)
+
+    with HostileServer() as hostile:
+        start = time.monotonic()
+        with pytest.raises(FetchError):
+            asyncio.run(read())
+        assert time.monotonic() - start < 2
+        assert hostile.closed.wait(2)
 
 
 def test_requests_and_bytes_are_counted(server: RangeServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 from collections import Counter
@@ -16,15 +17,20 @@ import numpy.typing as npt
 import pytest
 import rasterio
 from planetary_computer import sas
+from planetary_computer.settings import Settings
 
 from landcover.core.bands import BAND_NAMES, BANDS
 from landcover.core.errors import BadInput, Cancelled, FetchError, UnknownName
 from landcover.core.progress import Progress
 from landcover.core.raster import BoolArray, Raster
+from landcover.net.http import Transport
 from landcover.stac import catalog, search
+from landcover.stac.archives import CATALOGUES
 from landcover.stac.catalog import Candidate, SceneQuery, SearchResult
+from landcover.stac.signing import sign
 from tests.live.archive import RESOLUTION, Archive, data_mask, scene_classes
 from tests.live.granules import GRANULES, PLACES, Granule, Place, Style
+from tests.live.hostile_server import HostileServer
 from tests.live.loopback import Fault
 from tests.live.range_server import SAS_PATH, RangeServer
 from tests.live.stac_front import StacFront
@@ -358,6 +364,23 @@ def test_an_unknown_catalogue_is_refused_with_the_known_ones() -> None:
         catalog.find("no\0thing", query("patch"))
 
 
+def test_without_a_home_folder_imagery_is_found_fetched_and_kept_in_memory(
+    archive: Archive, live: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path / "file" / "home"))
+    result = catalog.find("earth-search", query("patch"))
+    (note,) = (note for note in result.notes if "LANDCOVER_HOME" in note)
+    assert "kept in memory until the program ends" in note
+    candidate = on(result, "2017-06-13")
+    assert_exact(archive, candidate, catalog.fetch(candidate), PLACES["patch"])
+    live.requests.clear()
+    again = catalog.find("earth-search", query("patch"))
+    assert not any("LANDCOVER_HOME" in note for note in again.notes), "it is said once"
+    catalog.fetch(on(again, "2017-06-13"))
+    assert live.requests == []
+
+
 # Signatures
 
 
@@ -409,6 +432,22 @@ def test_signatures_that_never_work_give_a_sentence(live: RangeServer) -> None:
         catalog.fetch(on(result, "2020-07-12"))
     asked = Counter(request.path for request in live.requests if request.range)
     assert max(asked.values()) <= 2
+
+
+@pytest.mark.usefixtures("unsigned")
+def test_hostile_services_for_signatures_give_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = CATALOGUES["planetary-computer"]
+
+    async def signed() -> str:
+        async with Transport("Archive", row.hosts, deadline_s=1.0) as transport:
+            return await sign(f"https://{row.hosts[0]}/container/a.tif", row, transport)
+
+    with HostileServer() as hostile:
+        for kind in ("endless", "bomb", "values", "headers", "deeper", "slow-body"):
+            monkeypatch.setattr(Settings.get(), "sas_url", f"{hostile.url}/{kind}")
+            with pytest.raises(FetchError, match="gives no signature for its files: try again"):
+                asyncio.run(signed())
+    assert not sas.TOKEN_CACHE
 
 
 # Requests and bytes

@@ -30,6 +30,7 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
+from landcover.core import limits
 from landcover.core.errors import Cancelled, FetchError
 from landcover.core.progress import Report
 from landcover.datasets.downloads.partial_file import PartialFile, is_tag, verify
@@ -37,11 +38,9 @@ from landcover.datasets.downloads.zenodo import RemoteFile, Source
 from landcover.net.answers import decoded
 from landcover.net.hosts import allowed, host_of
 
-__all__ = ["CHUNK", "MAX_PAGE_BYTES", "MAX_REDIRECTS", "WATCH_S", "Client", "RetryPolicy", "T"]
+__all__ = ["CHUNK", "MAX_REDIRECTS", "WATCH_S", "Client", "RetryPolicy", "T"]
 
 MAX_REDIRECTS: Final = 5
-MAX_PAGE_BYTES: Final = 2_000_000
-"""Limit for a record of Zenodo, which has about 10 kB."""
 CHUNK: Final = 1 << 18
 WATCH_S: Final = 0.1
 """Interval in seconds at which a waiting request checks whether the user stopped it."""
@@ -200,12 +199,12 @@ class Client:
             asyncio.timeout(2 * self.retry_policy.silence_s),
             self.open(self.source.page, Accept="application/json") as answer,
         ):
-            data = b""
+            data = bytearray()
             async for chunk in answer.content.iter_chunked(CHUNK):
                 data += chunk
-                if answer.status != 200 or len(data) > MAX_PAGE_BYTES:
-                    break
-            return data if answer.status == 200 and len(data) <= MAX_PAGE_BYTES else b""
+                if answer.status != 200 or len(data) > limits.current().answer_bytes:
+                    return b""
+            return bytes(data) if answer.status == 200 else b""
 
     async def fetch(self, file: RemoteFile, folder: Path, report: Report) -> bool:
         """Download a file to a folder; returns False if the correct file is already there.

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -22,6 +23,7 @@ from landcover.datasets.downloads.fetch import Client, RetryPolicy
 from landcover.datasets.downloads.partial_file import NOTES, PART
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
 from landcover.net.waiting import run
+from tests.live.hostile_server import HostileServer
 from tests.support.examples import examples
 from tests.support.file_server import FileServer, Kind, Step
 
@@ -416,7 +418,8 @@ def test_progress_counts_bytes(server: FileServer, tmp_path: Path) -> None:
         b'{"files": [{"key": "a"}]}',
         b'{"files": 3}',
         b'{"files": [{"key": "a", "size": "x", "checksum": "md5:0"}]}',
-        b" " * 3_000_000,
+        b'{"files": [{"key": "a", "size": 1e999, "checksum": "md5:0"}]}',
+        b" " * 11_000_000,
     ],
 )
 def test_an_unreadable_record_counts_as_unavailable(server: FileServer, page: bytes) -> None:
@@ -427,6 +430,23 @@ def test_an_unreadable_record_counts_as_unavailable(server: FileServer, page: by
             return await client.published()
 
     assert run(work) is None
+
+
+@pytest.mark.parametrize("kind", ["endless", "bomb", "headers", "slow-body"])
+def test_hostile_answers_end_in_time(server: FileServer, tmp_path: Path, kind: str) -> None:
+    with HostileServer() as hostile:
+        source = replace(server.source(server.remote(NAME)), base=f"{hostile.url}/{kind}")
+        policy = replace(QUICK, silence_s=0.2, slow_s=0.2, first_attempts=2)
+
+        async def work() -> object:
+            async with Client(source, policy, Event()) as client:
+                return await client.published()
+
+        start = time.monotonic()
+        assert run(work) is None
+        with pytest.raises(FetchError):
+            bring(server, tmp_path, source=source, retry_policy=policy)
+        assert time.monotonic() - start < 5
 
 
 def test_a_record_is_read(server: FileServer) -> None:
