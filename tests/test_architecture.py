@@ -96,6 +96,63 @@ def test_pages_name_their_pictures_and_charts() -> None:
     assert found == set()
 
 
+WRITES = {
+    "landcover/core/files.py",
+    # Files that grow while they are written, so that a run can resume.
+    "landcover/datasets/convert.py",
+    "landcover/datasets/downloads/partial_file.py",
+    # Millions of files of an archive, which are brought to the disk together.
+    "landcover/datasets/downloads/unpack.py",
+    # Its own layout, whose sums show what is incomplete.
+    "landcover/net/disk_cache.py",
+    "landcover/io/jp2_probe.py",
+}
+"""Modules that write files without :mod:`landcover.core.files`."""
+
+
+def own_writes(code: str) -> Iterator[str]:
+    """Find calls that write a file in place, or make a temporary one."""
+    for node in ast.walk(ast.parse(code)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        texts = [
+            each.value
+            for argument in (*node.args, *(word.value for word in node.keywords))
+            for each in ast.walk(argument)
+            if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        ]
+        last = name.rpartition(".")[2]
+        writes = last in {"write_text", "write_bytes", "touch", "mkstemp", "mkdtemp", "save_file"}
+        writes |= last in {"NamedTemporaryFile", "TemporaryDirectory", "copyfile", "copytree"}
+        writes |= last == "open" and any(re.fullmatch(r"[rwaxbt+]*[wax+][bt+]*", t) for t in texts)
+        writes |= name == "os.open" and "O_CREAT" in code
+        if writes and not name.startswith("files."):
+            yield name
+
+
+def test_files_are_written_in_one_way() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix(): list(own_writes(path.read_text(encoding="utf-8")))
+        for path in [*modules("landcover"), *modules("pages"), ROOT / "app.py"]
+    }
+    assert {name for name, calls in found.items() if calls} - WRITES == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("path.write_text('x')", ["path.write_text"]),
+        ("open(path, 'w')", ["open"]),
+        ("path.open('r+b' if path.exists() else 'w+b')", ["path.open"]),
+        ("tempfile.TemporaryDirectory()", ["tempfile.TemporaryDirectory"]),
+        ("files.write_text(path, 'x')\npath.open('rb')\nopen(path)\nImage.open(file)", []),
+    ],
+)
+def test_ways_of_writing_are_found(code: str, found: list[str]) -> None:
+    assert list(own_writes(code)) == found
+
+
 def test_few_modules_are_outside_the_packages() -> None:
     assert len(list((ROOT / "landcover").glob("*.py"))) <= MOST_TOP_MODULES
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from landcover.cli import model_options, progress
 from landcover.cli.commands import add_command
+from landcover.core import files
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput
 
@@ -147,8 +148,5 @@ def _save(part: str, found: SubsetMeasurement) -> None:
 def _write(path: Path | None, text: str) -> None:
     if path is None:
         return
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"'{path}' cannot be written: {error.strerror or error}.") from None
+    files.write_text(path, text + "\n")
     print(f"Written: {path}", file=sys.stderr)

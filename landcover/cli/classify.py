@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from landcover.cli import exit_status, output, progress, source_options
 from landcover.cli.commands import add_command
+from landcover.core import files
 from landcover.core.errors import LandcoverError
 from landcover.core.progress import Progress
 from landcover.core.text import plain
@@ -70,7 +71,7 @@ def _classify(options: argparse.Namespace) -> int:
     finally:
         # What was classified before an interruption is not lost.
         if options.out is not None and reports:
-            output.write(options.out, _content(options.out, reports).encode())
+            files.write_bytes(options.out, _content(options.out, reports).encode())
             print(f"Written: {options.out}", file=sys.stderr)
     if len(sources) > 1:
         print(_summary(reports, failed), file=sys.stderr)

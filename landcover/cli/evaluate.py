@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,7 +85,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     folder = registry.default().folder(name)
     model = registry.default().load(name, options.device)
     baselines = task.baselines(model.card, folder, options.device)
-    with progress.show() as report:
+    with ExitStack() as stack:
+        if options.save:  # before the work, so that its result can be saved
+            target = registry.default().saves_to(name)
+            stack.enter_context(report_files.writing(target, task.name, options.split))
+        report = stack.enter_context(progress.show())
         result = run.evaluate(
             model,
             dataset,
@@ -95,9 +100,9 @@ def _evaluate(options: argparse.Namespace) -> int:
             strict=options.strict,
             progress=report,
         )
-    if options.save:
-        for path in report_files.write_report(result, registry.default().saves_to(name)):
-            print(f"Written: {path}", file=sys.stderr)
+        if options.save:
+            for path in report_files.write_report(result, target):
+                print(f"Written: {path}", file=sys.stderr)
     print(result.metrics.as_json() if options.json else report_text.as_text(result))
     return 0
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from landcover.cli import method_options, output, progress, source_options, whatif
 from landcover.cli.commands import add_command
 from landcover.cli.method_options import MethodRatings
+from landcover.core import files
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -129,12 +130,12 @@ def _explain(options: argparse.Namespace) -> int:
         for one in loaded
         for item in attribute_bands_many(one.model, patch, labels, options.baseline)
     ]
-    files = [str(path) for path in options.out]
+    written = [str(path) for path in options.out]
     explained = _document(results, patch, found, bands)
-    record = {**_record(results, explained, files[0]), **extras, "files": files}
+    record = {**_record(results, explained, written[0]), **extras, "files": written}
     contents = [_content(path, patch, results, found, (explained, record)) for path in options.out]
     for path, content in zip(options.out, contents, strict=True):
-        output.write(path, content)
+        files.write_bytes(path, content)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if options.json:

@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 from landcover import __version__
 from landcover.cli import doctor
 from landcover.cli.exit_status import BAD, DONE, INTERRUPTED
+from landcover.core import disk_errors
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.threads import configure_threads
 
@@ -42,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         only = arguments[:1] == ["doctor"]
         options = (_parser(doctor.add_commands) if only else parser()).parse_args(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
-        return command(options)
+        status = command(options)
+        sys.stdout.flush()  # the output may be redirected to a full disk
     except LandcoverError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD
@@ -53,6 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has closed it, as `head` does; this is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:
+        if error.errno not in disk_errors.FAULTS:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"error: {disk_errors.general(error)}", file=sys.stderr)
+        return BAD
+    return status
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,15 +1,13 @@
-"""Files that commands write: checked before the work, written aside and renamed."""
+"""Files that commands write: checked before the work."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
 from landcover.core.errors import BadInput
 
-__all__ = ["check", "write"]
+__all__ = ["check"]
 
 
 def check(path: Path, suffixes: Collection[str]) -> None:
@@ -26,36 +24,6 @@ def check(path: Path, suffixes: Collection[str]) -> None:
         raise BadInput(f"The folder '{path.parent}' does not exist: make it, or name another.")
     if _is_folder(path):
         raise BadInput(f"'{path.name}' is a folder: name a file for --out.")
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it, so that it is never seen half written.
-
-    Raises:
-        BadInput: it cannot be written; an older file of that name is kept.
-    """
-    part: Path | None = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name[:40]}-", delete=False
-        ) as file:
-            part = Path(file.name)
-            file.write(content)
-        # A temporary file is private; a result has the usual permissions of new files.
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
-    except OSError as error:
-        if part is not None:
-            part.unlink(missing_ok=True)
-        raise BadInput(
-            f"'{path.name}' cannot be written ({error.strerror or error}): name another file."
-        ) from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _is_folder(path: Path) -> bool:

@@ -11,7 +11,12 @@ from typing import Final
 from landcover.core.errors import BadInput
 from landcover.core.text import plain
 
-__all__ = ["explained", "reason", "unwritable"]
+_LONG: Final = 120
+
+__all__ = ["FAULTS", "explained", "general", "reason", "unwritable"]
+
+FAULTS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
+"""Errors that only a disk causes, whatever the program does."""
 
 _REMEDIES: Final[dict[int, tuple[str, str]]] = {
     errno.ENOSPC: ("the disk is full", "free some space, or choose a place on another disk"),
@@ -41,12 +46,13 @@ _REMEDIES: Final[dict[int, tuple[str, str]]] = {
 
 
 @contextmanager
-def explained(path: Path, *, folder: bool = False) -> Iterator[None]:
+def explained(path: Path, *, folder: bool = False, remedy: str = "") -> Iterator[None]:
     """Turn the errors of writing ``path`` into one sentence.
 
     Args:
         path: what is written.
         folder: whether it is a folder.
+        remedy: what to do; by default a general advice for the error.
 
     Raises:
         BadInput: the block raised an error of the operating system, or the path is no valid name.
@@ -54,7 +60,7 @@ def explained(path: Path, *, folder: bool = False) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise unwritable(path, error, folder=folder) from None
+        raise unwritable(path, error, folder=folder, remedy=remedy) from None
     except ValueError as error:
         if "null" in str(error) and "\0" in str(path):
             raise BadInput(
@@ -63,12 +69,26 @@ def explained(path: Path, *, folder: bool = False) -> Iterator[None]:
         raise
 
 
-def unwritable(path: Path, error: OSError, *, folder: bool = False) -> BadInput:
+def unwritable(path: Path, error: OSError, *, folder: bool = False, remedy: str = "") -> BadInput:
     """The error that says why ``path`` cannot be written and what to do."""
     what = "The folder " if folder else ""
-    _, remedy = _REMEDIES.get(error.errno or 0, ("", "choose another place"))
-    name = plain(path.name or str(path))
-    return BadInput(f"{what}'{name}' cannot be written: {reason(error)}; {remedy}.")
+    _, general = _REMEDIES.get(error.errno or 0, ("", "choose another place"))
+    return BadInput(
+        f"{what}'{_shown(path)}' cannot be written: {reason(error)}; {remedy or general}."
+    )
+
+
+def general(error: OSError) -> str:
+    """A sentence for an error of an unnamed file, such as the terminal's redirected output."""
+    where = f"'{plain(str(error.filename))}'" if error.filename else "The output"
+    why, remedy = _REMEDIES.get(error.errno or 0, (reason(error), "choose another place"))
+    return f"{where} cannot be written: {why}; {remedy}."
+
+
+def _shown(path: Path) -> str:
+    """The path, which says on which disk it is; of a long one the end."""
+    text = plain(path.name) if len(path.name) > _LONG else plain(str(path)[-_LONG:])
+    return text if len(str(path)) <= _LONG or len(path.name) > _LONG else f"…{text}"
 
 
 def reason(error: OSError) -> str:

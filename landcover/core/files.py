@@ -44,6 +44,7 @@ __all__ = [
     "scratch",
     "settle",
     "write_bytes",
+    "write_part",
     "write_text",
 ]
 
@@ -81,6 +82,16 @@ def write_text(path: Path, content: str, *, durable: bool = True) -> None:
         BadInput: it cannot be written.
     """
     write_bytes(path, content.encode("utf-8", "replace"), durable=durable)
+
+
+def write_part(path: Path, content: bytes) -> None:
+    """Write a file in a folder of :func:`aside`, which as a whole is brought to the disk later.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    with disk_errors.explained(path):
+        path.write_bytes(content)
 
 
 @contextmanager
@@ -131,15 +142,16 @@ def settle(part: Path, path: Path, *, durable: bool = True) -> None:
         durable: as for :func:`write_bytes`.
 
     Raises:
-        OSError: the disk is full, or something else is there.
+        BadInput: the disk is full, or something else is there.
     """
-    if durable:
-        for each in part.rglob("*") if part.is_dir() else ():
-            _sync(each)
-        _sync(part)
-    part.replace(path)
-    if durable:
-        _sync(path.parent)
+    with disk_errors.explained(path):
+        if durable:
+            for each in part.rglob("*") if part.is_dir() else ():
+                _sync(each)
+            _sync(part)
+        part.replace(path)
+        if durable:
+            _sync(path.parent)
 
 
 def make_folder(path: Path) -> None:

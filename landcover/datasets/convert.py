@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.lib import format as npy
 
+from landcover.core import disk_errors, files
 from landcover.core.errors import BadInput
 from landcover.core.prefetch import map_ahead
 from landcover.core.progress import BYTES, Progress, Report, ignore
@@ -90,8 +91,8 @@ def convert(
         spare_bytes: disk space required in addition to the pixels.
 
     Raises:
-        BadInput: a patch cannot be read, the disk lacks space, the folder contains other
-            files, or the written files differ from the data.
+        BadInput: a patch cannot be read, the disk lacks space, another run writes to the
+            folder, it contains other files, or the written files differ from the data.
     """
     if isinstance(dataset, memory_mapped.MappedDataset):
         raise BadInput(f"{dataset.title} is already a fast store: give its original folders.")
@@ -100,18 +101,21 @@ def convert(
     if memory_mapped.is_store(out):
         return _complete(out, fingerprint, report)
     _check_folder(out)
-    journal = _Journal(out, fingerprint, block)
-    done = journal.resume()
-    left = len(records) - done
-    _check_space(out, left, spare_bytes)
-    with _readers(left, processes_from) as pool:
-        _append(records, journal, pool, report)
-    files = _finish_arrays(out, journal, len(records), report)
-    _write_table(out, records, journal.places())
-    table = _described(out / TABLE_FILE)
-    manifest = _manifest(dataset, len(records), fingerprint, [*files, table])
-    _write_atomically(out / MANIFEST_FILE, (json.dumps(manifest, indent=2) + "\n").encode())
-    (out / JOURNAL_FILE).unlink()
+    with files.lock(out), disk_errors.explained(out, folder=True):
+        if memory_mapped.is_store(out):  # another run has just finished it
+            return _complete(out, fingerprint, report)
+        journal = _Journal(out, fingerprint, block)
+        done = journal.resume()
+        left = len(records) - done
+        _check_space(out, left, spare_bytes)
+        with _readers(left, processes_from) as pool:
+            _append(records, journal, pool, report)
+        arrays = _finish_arrays(out, journal, len(records), report)
+        _write_table(out, records, journal.places())
+        table = _described(out / TABLE_FILE)
+        manifest = _manifest(dataset, len(records), fingerprint, [*arrays, table])
+        files.write_text(out / MANIFEST_FILE, json.dumps(manifest, indent=2) + "\n")
+        (out / JOURNAL_FILE).unlink()
     size = sum(item["bytes"] for item in manifest["files"])
     return Converted(root=out, patches=len(records), bytes=size, resumed=done, fresh=True)
 
@@ -133,7 +137,7 @@ class _Journal:
             BadInput: the journal is of another conversion.
         """
         if not self.path.exists():
-            _write_atomically(self.path, _line(self.head))
+            files.write_bytes(self.path, _line(self.head))
         head, *lines = self.path.read_bytes().split(b"\n")
         if _parsed(head) != self.head:
             raise BadInput(
@@ -147,7 +151,7 @@ class _Journal:
             self.blocks.append(block)
         # Remove a truncated last line, and lines of blocks that are not on the disk.
         whole = b"".join(_line(entry) for entry in (self.head, *self.blocks))
-        _write_atomically(self.path, whole)
+        files.write_bytes(self.path, whole)
         return self.patches
 
     @property
@@ -289,10 +293,8 @@ def _write_table(out: Path, records: Sequence[Record], places: dict[str, list[An
         "contains_cloud_or_shadow": [record.cloudy for record in records],
         **places,
     }
-    part = out / f"{TABLE_FILE}.part"
-    pq.write_table(pa.table(columns, schema=SCHEMA), part)
-    _sync(part)
-    part.replace(out / TABLE_FILE)
+    with files.replacing(out / TABLE_FILE) as part:
+        pq.write_table(pa.table(columns, schema=SCHEMA), part)
 
 
 def _manifest(
@@ -342,7 +344,7 @@ def _complete(out: Path, fingerprint: str, report: Report) -> Converted:
 def _check_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        found = [path.name for path in out.iterdir()]
+        found = [path.name for path in out.iterdir() if not files.is_own(path.name)]
     except OSError:
         raise BadInput(
             f"'{shown(out.name)}' cannot be created or read: choose another folder."
@@ -415,15 +417,3 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) else None
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    _sync(part)
-    part.replace(path)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

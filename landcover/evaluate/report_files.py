@@ -5,8 +5,11 @@ The JSON contains the metrics, the Parquet file the truth and probabilities of e
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from landcover.core import files
 from landcover.core.errors import BadInput, CorruptModel
 from landcover.evaluate.report import Evaluation, EvaluationReport, LabelSetCoverage, Predictions
 
@@ -24,11 +28,13 @@ __all__ = [
     "report_name",
     "reports",
     "write_report",
+    "writing",
 ]
 
 FOLDER: Final = "evaluation"
 """Folder of the reports in a model folder."""
 _MAX_BYTES: Final = 20_000_000
+_HASH: Final = "predictions_sha256"
 _PLACE: Final = "block"
 _TRUTH: Final = "truth: "
 _PROBABILITY: Final = "probability: "
@@ -39,22 +45,83 @@ def write_report(evaluation: Evaluation, folder: Path) -> list[Path]:
 
     The same model, patches and seed give the same files, except for ``date`` and ``speed``.
 
+    The JSON file has the hash of the other one. At any moment it belongs to one of two Parquet
+    files: that of the report, or the next one, which is renamed at the end.
+
     Returns:
         the files, under ``folder/evaluation``.
+
+    Raises:
+        BadInput: a file cannot be written; an older report is kept.
     """
-    metrics, found = evaluation.metrics, evaluation.predictions
-    stem = f"{metrics.dataset}-{metrics.split}"
-    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-    paths = [folder / FOLDER / f"{stem}.json", folder / FOLDER / f"{stem}.parquet"]
-    paths[0].write_text(metrics.as_json(indent=1) + "\n", encoding="utf-8")
+    metrics = evaluation.metrics
+    path = _path(folder, metrics.dataset, metrics.split)
+    files.make_folder(path.parent)
+    table = _table(evaluation)
+    sha256 = hashlib.sha256(table).hexdigest()
+    with suppress(OSError, ValueError):  # after a kill the next file may belong to the old report
+        _settle(path, _metrics(path)[1])
+    files.write_bytes(_next(path), table)
+    record = {**metrics.as_dict(), _HASH: sha256}
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+    files.write_text(path, text + "\n")
+    _settle(path, sha256)
+    return [path, path.with_suffix(".parquet")]
+
+
+@contextmanager
+def writing(folder: Path, dataset: str, split: str) -> Iterator[None]:
+    """Lock a report for as long as it is made, so that no other run makes it as well.
+
+    Raises:
+        BadInput: another run makes it, or the folder cannot be written to.
+    """
+    path = _path(folder, dataset, split)
+    files.make_folder(path.parent)
+    with files.lock_file(path):
+        yield
+
+
+def _path(folder: Path, dataset: str, split: str) -> Path:
+    return folder / FOLDER / f"{dataset}-{split}.json"
+
+
+def _next(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.next.parquet")
+
+
+def _settle(path: Path, sha256: str) -> None:
+    """Give the next Parquet file its name if it is the one of the report."""
+    later = _next(path)
+    if later.exists() and hashlib.sha256(later.read_bytes()).hexdigest() == sha256:
+        files.settle(later, path.with_suffix(".parquet"))
+
+
+def _metrics(path: Path) -> tuple[EvaluationReport, str]:
+    """Read the JSON file: the metrics, and the hash of the other file ("" in older reports).
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged.
+    """
+    record = json.loads(_read(path))
+    if not isinstance(record, dict):
+        raise ValueError(path.name)  # noqa: TRY004 - damaged, as in the other cases
+    sha256 = str(record.pop(_HASH, ""))
+    return EvaluationReport.model_validate(record), sha256
+
+
+def _table(evaluation: Evaluation) -> bytes:
+    found = evaluation.predictions
     columns: dict[str, Any] = {"patch_id": list(found.ids), "country": list(found.countries)}
     if found.places:
         columns[_PLACE] = list(found.places)
     for k, name in enumerate(evaluation.classes):
         columns[_TRUTH + name] = found.truth[:, k]
         columns[_PROBABILITY + name] = found.probability[:, k]
-    pd.DataFrame(columns).to_parquet(paths[1], index=False)
-    return paths
+    out = io.BytesIO()
+    pd.DataFrame(columns).to_parquet(out, index=False)
+    return out.getvalue()
 
 
 def reports(folder: Path) -> list[tuple[str, str]]:
@@ -77,15 +144,15 @@ def read_report(folder: Path, dataset: str, split: str) -> Evaluation:
         BadInput: there is no such report.
         CorruptModel: its files are damaged or do not belong together.
     """
-    path = folder / FOLDER / f"{dataset}-{split}.json"
+    path = _path(folder, dataset, split)
     if (dataset, split) not in reports(folder):
         raise BadInput(
             f"'{folder.name}' has no report on {dataset}, split {split}: "
             "make one with `landcover evaluate --save`."
         )
     try:
-        metrics = EvaluationReport.model_validate_json(_read(path))
-        table = pd.read_parquet(io.BytesIO(_read(path.with_suffix(".parquet"))))
+        metrics, sha256 = _metrics(path)
+        table = pd.read_parquet(io.BytesIO(_read_table(path, sha256)))
         report = Evaluation(
             metrics=metrics, predictions=_predictions(table, tuple(metrics.per_class))
         )
@@ -107,12 +174,26 @@ def observed_coverage(folder: Path, card_hash: str) -> LabelSetCoverage | None:
     """
     for path in sorted((folder / FOLDER).glob("*-test.json")):
         try:
-            metrics = EvaluationReport.model_validate_json(_read(path))
-        except (OSError, ValueError):
+            metrics, _ = _metrics(path)
+        except (OSError, ValueError, RecursionError):
             continue
         if metrics.card_hash == card_hash and metrics.label_set_coverage is not None:
             return metrics.label_set_coverage
     return None
+
+
+def _read_table(path: Path, sha256: str) -> bytes:
+    """Read the Parquet file of a report; after a kill this may be the next one.
+
+    Raises:
+        ValueError: there is none that belongs to the report.
+    """
+    for each in (path.with_suffix(".parquet"), _next(path)):
+        with suppress(FileNotFoundError):
+            data = _read(each)
+            if not sha256 or hashlib.sha256(data).hexdigest() == sha256:
+                return data
+    raise ValueError(path.name)
 
 
 def _read(path: Path) -> bytes:

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from landcover.core import files
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, PIXEL_M, RGB_BANDS
 from landcover.core.classes import CLASS_NAMES, CLASS_SETS
 from landcover.core.errors import CorruptModel
@@ -178,9 +179,13 @@ class Card(Schema):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def write(self, folder: Path) -> None:
-        """Write ``card.json`` into an existing folder."""
+        """Write ``card.json`` into an existing folder; an older card is replaced at once.
+
+        Raises:
+            BadInput: it cannot be written.
+        """
         text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
-        (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+        files.write_text(folder / CARD_FILE, text + "\n")
 
 
 def read_card(folder: Path) -> Card:

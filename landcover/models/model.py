@@ -16,6 +16,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
 from landcover import nets
+from landcover.core import files
 from landcover.core.errors import CorruptModel, LandcoverError, ModelMismatch
 from landcover.core.raster import FloatArray, Raster
 from landcover.core.schema import Schema
@@ -300,13 +301,12 @@ def save_model(card: Card, weights: bytes, folder: Path) -> None:
 
     Raises:
         CorruptModel: the hash in the card is not that of the weights.
+        BadInput: a file cannot be written.
     """
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
         raise CorruptModel(f"The card of '{card.name}' belongs to other weights: make it again.")
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / (WEIGHTS_FILE + ".part")
-    part.write_bytes(weights)
-    part.replace(folder / WEIGHTS_FILE)
+    files.make_folder(folder)
+    files.write_bytes(folder / WEIGHTS_FILE, weights)
     card.write(folder)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from landcover.core import files
 from landcover.core.errors import BadInput
 from landcover.models.card import CARD_FILE, MAX_CARD_BYTES, WEIGHTS_FILE, Card, read_card
 from landcover.models.model import MAX_WEIGHTS_BYTES
@@ -102,19 +103,18 @@ def write(folder: Path, name: str, data: bytes) -> None:
         data: its content.
 
     Raises:
-        OSError: the file cannot be written.
+        BadInput: the file cannot be written.
     """
     path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    files.make_folder(path.parent)
+    files.write_bytes(path, data)
 
 
 def copy(source: Path, target: Path) -> None:
     """Copy the known files of a model folder into another folder.
 
     Raises:
-        BadInput: a file is too large or cannot be read.
-        OSError: a file cannot be written.
+        BadInput: a file is too large, or cannot be read or written.
     """
     for name, data in contents(source):
         write(target, name, data)
@@ -131,7 +131,7 @@ def rename(folder: Path, name: str) -> Card:
 
     Raises:
         CorruptModel: the card is damaged.
-        OSError: a file cannot be written.
+        BadInput: a file cannot be written.
     """
     old = read_card(folder)
     if old.name == name:
@@ -148,7 +148,7 @@ def rename(folder: Path, name: str) -> Card:
         elif path.endswith(".safetensors"):
             stamped = _stamped_tensors(data, old, new)
         if stamped is not None:
-            (folder / path).write_bytes(stamped)
+            files.write_bytes(folder / path, stamped)
     return new
 
 

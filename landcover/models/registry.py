@@ -15,7 +15,6 @@ equal byte by byte.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
-from landcover.core import home
+from landcover.core import disk_errors, files, home
 from landcover.core.errors import BadInput, CorruptModel, UnknownName
 from landcover.models import band_choice, band_subset, hub, model_files
 from landcover.models.band_choice import ModelChoice
@@ -331,7 +330,11 @@ class Registry:
             )
         with self.staging() as (new, place):
             model_files.copy(self.shipped / name, new)
-            place(name)
+            try:
+                place(name)
+            except BadInput:
+                if not self._has_copy(name):  # another run may have made the same copy
+                    raise
         return self.user_folder(name)
 
     @contextmanager
@@ -344,21 +347,13 @@ class Registry:
             BadInput: the folder cannot be written.
         """
         self.writable_home()
-        try:
+        away = f"free some space there, or set {home.VARIABLE} to another folder"
+        with disk_errors.explained(self.user, folder=True, remedy=away):
             self.user.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=self.user) as parent:
-                new = Path(parent) / "model"
-                new.mkdir()
-
-                def place(name: str) -> None:
-                    new.rename(self.user_folder(name))
-
-                yield new, place
-        except OSError as error:
-            raise BadInput(
-                f"The model cannot be written to '{self.user}': {error.strerror or error}; "
-                f"free space there, or set {home.VARIABLE} to another folder."
-            ) from None
+        with files.aside(self.user, "model") as parent:
+            new = parent / "model"
+            new.mkdir()
+            yield new, lambda name: files.settle(new, self.user_folder(name))
 
     def _folder_at(self, text: str) -> Path:
         """Return a model folder by its path."""

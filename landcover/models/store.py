@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from landcover.core import files
 from landcover.core.errors import BadInput, UnknownName
 from landcover.io.guard import shown
 from landcover.io.zip_reader import Budget, ZipFault, read_directory
@@ -154,21 +155,12 @@ def export_archive(registry: Registry, model: str | Path, path: Path) -> None:
     """
     folder = registry.folder(model)
     load_model(folder, "cpu")
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in model_files.contents(folder):
-                member = zipfile.ZipInfo(name, _MOMENT)
-                member.compress_type = zipfile.ZIP_DEFLATED
-                member.external_attr = (stat.S_IFREG | 0o644) << 16
-                archive.writestr(member, data)
-        part.replace(path)
-    except OSError as error:
-        raise BadInput(
-            f"'{path}' cannot be written: {error.strerror or error}; choose another file."
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
+    with files.replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in model_files.contents(folder):
+            member = zipfile.ZipInfo(name, _MOMENT)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.external_attr = (stat.S_IFREG | 0o644) << 16
+            archive.writestr(member, data)
 
 
 def import_archive(registry: Registry, path: Path, name: str | None = None) -> str:

@@ -6,10 +6,7 @@ rustac converts items to columns; PyArrow joins its chunks into one file of smal
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import rustac
 
-from landcover.core.errors import BadInput
-from landcover.io.guard import shown
+from landcover.core import files
 
-__all__ = ["CHUNK", "MAGIC", "PART", "ROW_GROUP", "Item", "replacing", "write"]
+__all__ = ["CHUNK", "MAGIC", "PART", "ROW_GROUP", "Item", "write"]
 
 MAGIC: Final = b"PAR1"
 CHUNK: Final = 2_000
@@ -51,47 +47,13 @@ def write(items: Iterable[Item], out: Path, tick: Callable[[int], None]) -> int:
     Raises:
         BadInput: the file cannot be written.
     """
-    with _folder_for_chunks() as folder:
+    with files.scratch() as folder:
         chunks = list(_chunks(iter(items), folder, tick))
         count = sum(rows for _, rows in chunks)
         if count:
-            with replacing(out) as partial:
+            with files.replacing(out) as partial:
                 _join([path for path, _ in chunks], partial, lambda: tick(count))
     return count
-
-
-@contextmanager
-def replacing(out: Path) -> Iterator[Path]:
-    """A temporary file that replaces ``out`` after the block, or is removed if the block fails.
-
-    Raises:
-        BadInput: the file cannot be written.
-    """
-    partial = out.with_name(f".{out.name[:100]}.{os.getpid()}.part")
-    try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(out)
-    except OSError as error:
-        reason = error.strerror or "no access"
-        raise BadInput(
-            f"'{shown(out.name)}' cannot be written ({reason}): choose another place with --out."
-        ) from None
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def _folder_for_chunks() -> Iterator[Path]:
-    try:
-        with tempfile.TemporaryDirectory(prefix="landcover-index-") as folder:
-            yield Path(folder)
-    except OSError as error:
-        raise BadInput(
-            f"The folder for temporary files cannot be used ({error.strerror or 'no access'}): "
-            "make room there, or name another one in TMPDIR."
-        ) from None
 
 
 def _chunks(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
+from landcover.core import files
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report, check, ignore
 from landcover.io.guard import shown
@@ -88,12 +88,14 @@ def build(
         cancel: set to stop; the file then stays unchanged.
 
     Raises:
-        BadInput: there is no such folder, no scene in it, or the file cannot be written.
+        BadInput: there is no such folder, no scene in it, another run writes the file, or it
+            cannot be written.
         Cancelled: ``cancel`` was set.
     """
     folder, out = _folder(folder), _out(out)
     tally = _Tally(folder, progress or ignore, cancel)
-    write(_items(folder, out.parent, date, tally), out, tally.tick)
+    with files.lock_file(out):
+        write(_items(folder, out.parent, date, tally), out, tally.tick)
     if tally.first is None or tally.last is None:
         raise BadInput(_nothing(folder, tally))
     return IndexResult(
@@ -203,12 +205,11 @@ def _out(out: Path) -> Path:
             raise BadInput(
                 f"'{name}' exists and is not a catalogue: choose another name with --out."
             )
-        with tempfile.TemporaryFile(dir=whole.parent):
-            return whole
     except (OSError, ValueError, RuntimeError):
         raise BadInput(
             f"'{name}' cannot be written: choose a folder that you can write to with --out."
         ) from None
+    return whole
 
 
 def _is_parquet(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -9,10 +10,11 @@ from typing import Final
 
 import torch
 
+from landcover.core import files
 from landcover.core.errors import BadInput
 from landcover.train.configuration import TrainConfig
 from landcover.train.distributed import ProcessGroup
-from landcover.train.history import replacing, write
+from landcover.train.history import write
 from landcover.train.state import TrainState
 
 __all__ = ["CHECKPOINT_FILE", "CONFIG_FILE", "save", "start_or_resume"]
@@ -22,11 +24,17 @@ CONFIG_FILE: Final = "config.json"
 
 
 def save(state: TrainState, ids: Sequence[str], out: Path) -> None:
-    """Write history and checkpoint. Each file is replaced completely or not at all."""
+    """Write history and checkpoint. Each file is replaced completely or not at all.
+
+    Raises:
+        BadInput: a file cannot be written; the run can be resumed from the last checkpoint.
+    """
     write(state.history, out)
-    with replacing(out / CHECKPOINT_FILE) as part:
-        kept = {"config": state.config.to_json(), "ids": list(ids), **state.state_dict()}
-        torch.save(kept, part)
+    kept = {"config": state.config.to_json(), "ids": list(ids), **state.state_dict()}
+    # Not to the file itself: torch hides the errors of the disk behind its own.
+    content = io.BytesIO()
+    torch.save(kept, content)
+    files.write_bytes(out / CHECKPOINT_FILE, content.getvalue())
 
 
 def start_or_resume(state: TrainState, ids: Sequence[str], out: Path, group: ProcessGroup) -> None:
@@ -40,15 +48,15 @@ def start_or_resume(state: TrainState, ids: Sequence[str], out: Path, group: Pro
 
     Raises:
         BadInput: the folder holds a run with other settings or other patches, the checkpoint
-            cannot be read, or the processes find different checkpoints or patches.
+            cannot be read, the processes find different checkpoints or patches, or the folder
+            cannot be written to.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    files.make_folder(out)
     path = out / CHECKPOINT_FILE
     if path.exists():
         _resume(state, ids, path)
     elif group.is_main:
-        with replacing(out / CONFIG_FILE) as part:
-            part.write_text(state.config.to_json(), encoding="utf-8")
+        files.write_text(out / CONFIG_FILE, state.config.to_json())
     if not group.agree([state.steps, len(ids)], state.device):
         raise BadInput(
             "The processes of this training found different checkpoints or patches: give all "

@@ -16,12 +16,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import torch
 from torch import Tensor, distributed
 
+from landcover.core import files
 from landcover.core.errors import BadInput, LandcoverError
 
 if TYPE_CHECKING:  # not every build of torch has it
@@ -34,6 +36,7 @@ __all__ = [
     "ProcessLost",
     "current",
     "joined",
+    "locked",
     "requested",
     "shards_for",
 ]
@@ -129,6 +132,20 @@ def requested() -> ProcessGroup:
     if not 0 <= rank < size:
         raise BadInput("WORLD_SIZE and RANK in the environment do not fit: start with torchrun.")
     return ProcessGroup(rank, size)
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Lock an output folder in the process that writes it, for all processes of the group.
+
+    Raises:
+        BadInput: another run writes to the folder, or it cannot be written to.
+    """
+    if not current().is_main:
+        yield
+        return
+    with files.lock(out):
+        yield
 
 
 def current() -> ProcessGroup:

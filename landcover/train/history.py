@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
 
+from landcover.core import files
 from landcover.train.configuration import Metric
 
-__all__ = ["HISTORY_FILE", "LINES_FILE", "Epoch", "replacing", "write"]
+__all__ = ["HISTORY_FILE", "LINES_FILE", "Epoch", "write", "write_csv"]
 
 HISTORY_FILE: Final = "history.csv"
 LINES_FILE: Final = "history.jsonl"
@@ -51,22 +51,24 @@ def write(history: Sequence[Epoch], out: Path) -> None:
     """Write all epochs as CSV and as JSON lines. Each file is replaced completely or not at all.
 
     Metrics that were not measured are ``nan`` in the CSV file and ``null`` in JSON.
+
+    Raises:
+        BadInput: a file cannot be written.
     """
     rows = [asdict(entry) for entry in history]
-    with replacing(out / HISTORY_FILE) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [item.name for item in fields(Epoch)])
-        writer.writeheader()
-        writer.writerows(rows)
-    with replacing(out / LINES_FILE) as part:
-        known = ({k: v if math.isfinite(v) else None for k, v in row.items()} for row in rows)
-        part.write_text("".join(json.dumps(row) + "\n" for row in known), encoding="utf-8")
+    write_csv(history, out / HISTORY_FILE)
+    known = ({k: v if math.isfinite(v) else None for k, v in row.items()} for row in rows)
+    files.write_text(out / LINES_FILE, "".join(json.dumps(row) + "\n" for row in known))
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to, renamed to ``path`` once it is on the disk."""
-    part = path.with_name(path.name + ".part")
-    yield part
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+def write_csv(history: Sequence[Epoch], path: Path) -> None:
+    """Write all epochs as a CSV file.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [item.name for item in fields(Epoch)])
+    writer.writeheader()
+    writer.writerows(asdict(entry) for entry in history)
+    files.write_text(path, text.getvalue())

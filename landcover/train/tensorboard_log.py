@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from landcover.core import disk_errors
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -41,13 +42,16 @@ class TensorBoardLog:
         """Write the metrics of an epoch."""
         if run not in self._writers:
             # A resumed run replaces the points after its checkpoint.
-            self._writers[run] = self._new(str(self.folder / run), purge_step=entry.epoch)
-        for name, value in asdict(entry).items():
-            if name != "epoch" and math.isfinite(value):
-                self._writers[run].add_scalar(name, value, entry.epoch)
-        self._writers[run].flush()
+            with disk_errors.explained(self.folder, folder=True):
+                self._writers[run] = self._new(str(self.folder / run), purge_step=entry.epoch)
+        with disk_errors.explained(self.folder, folder=True):
+            for name, value in asdict(entry).items():
+                if name != "epoch" and math.isfinite(value):
+                    self._writers[run].add_scalar(name, value, entry.epoch)
+            self._writers[run].flush()
 
     def close(self) -> None:
         """Close the files."""
-        for writer in self._writers.values():
-            writer.close()
+        with disk_errors.explained(self.folder, folder=True):
+            for writer in self._writers.values():
+                writer.close()

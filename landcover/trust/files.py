@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from landcover.core import files
 from landcover.core.errors import CorruptModel
 from landcover.core.schema import Schema
 
@@ -159,10 +160,8 @@ def _write(folder: Path, file: str, data: bytes) -> Path:
     if len(data) > MAX_BYTES:
         raise ValueError(f"{file} would have {len(data):,} bytes, more than {MAX_BYTES:,}")
     target = folder / FOLDER / file
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{file}.part")
-    part.write_bytes(data)
-    part.replace(target)
+    files.make_folder(target.parent)
+    files.write_bytes(target, data)
     return target
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,37 @@ def test_the_coverage_of_label_sets_is_reported_if_the_card_has_them(
     assert "label_set_coverage" not in without.as_dict()
 
 
+def without_hash(path: Path) -> None:
+    """Make a report as older versions wrote it."""
+    record = json.loads(path.read_text())
+    del record["predictions_sha256"]
+    path.write_text(json.dumps(record))
+
+
+def test_after_a_kill_between_its_files_a_report_is_the_old_or_the_new_one(
+    result: Evaluation, tmp_path: Path
+) -> None:
+    metrics = result.metrics
+    flipped = replace(result.predictions, probability=1 - result.predictions.probability)
+    other = Evaluation(metrics=metrics.with_fields(date="another day"), predictions=flipped)
+    json_file, table = write_report(result, tmp_path)
+    old = (json_file.read_bytes(), table.read_bytes())
+    write_report(other, tmp_path)
+    new = (json_file.read_bytes(), table.read_bytes())
+    later = table.with_name(f"{table.stem}.next.parquet")
+    assert not later.exists()
+    for first, second, whose in ((old[0], new[1], result), (new[0], new[1], other)):
+        json_file.write_bytes(first)
+        table.write_bytes(old[1])
+        later.write_bytes(second)
+        found = read_report(tmp_path, metrics.dataset, metrics.split)
+        assert found.metrics == whose.metrics
+        np.testing.assert_array_equal(found.predictions.probability, whose.predictions.probability)
+        write_report(result, tmp_path)
+        assert (json_file.read_bytes(), table.read_bytes()) == old
+        assert not later.exists()
+
+
 def test_a_report_contains_the_blocks_and_older_ones_derive_them_from_names(
     result: Evaluation, tmp_path: Path
 ) -> None:
@@ -222,6 +254,9 @@ def test_a_report_contains_the_blocks_and_older_ones_derive_them_from_names(
     assert found.places == result.predictions.places
     assert len(set(found.places)) == 2
     table.drop(columns="block").to_parquet(path, index=False)
+    with pytest.raises(CorruptModel, match="damaged"):  # not the file that the metrics are of
+        read_report(tmp_path, "bigearthnet-v2", "test")
+    without_hash(path.with_suffix(".json"))
     older = read_report(tmp_path, "bigearthnet-v2", "test").predictions
     assert older.places == ()
     assert older.blocks == found.blocks

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
+from landcover.core import disk_errors, files
 from landcover.core.errors import BadInput, FetchError
 from landcover.core.progress import Report, ignore
 from landcover.datasets.downloads import unpacked_markers
@@ -70,7 +71,8 @@ def download(
         cancel: set by the user to stop.
 
     Raises:
-        BadInput: the folder cannot be used, lacks space, or contains another file of that name.
+        BadInput: the folder cannot be used, lacks space, contains another file of that name, or
+            another download writes to it.
         FetchError: a file cannot be downloaded.
         Cancelled: the user stopped it.
     """
@@ -79,44 +81,32 @@ def download(
     if not wanted:
         raise BadInput(f"{source.title} has no table without its pixels: omit --metadata-only.")
     _make(root)
-    missing = [file for file in wanted if unpacked_markers.unpacked(file, root) is None]
-    _check_space(source, root, missing, packed=packed)
-    here = [file.name for file in wanted if file not in missing]
-    absent = [file for file in missing if not os.path.lexists(root / file.name)]
-    notes: list[str] = []
-
-    ended = Event()
-
-    async def fetch() -> list[str]:
-        try:
-            async with Client(source, retry_policy or RetryPolicy(), stop) as client:
-                if absent:
-                    notes.extend(_check_published(source, absent, await client.published()))
-                return [file.name for file in missing if await client.fetch(file, root, report)]
-        finally:
-            ended.set()
-
-    try:
-        fetched = run(fetch)
-    except BaseException:
-        # Stop the download in the other thread and let it close its file.
-        stop.set()
-        ended.wait(STOP_S)
-        raise
-    unpacked: dict[str, int] = {}
-    for file in missing:
-        if file.contents is None or packed:
-            continue
-        done = unpack(root / file.name, root, file.contents, report, stop)
-        unpacked_markers.write_marker(file, root, done)
-        unpacked[file.contents.folder] = done.files
-        if done.files != file.contents.files:
-            notes.append(
-                f"'{file.name}' contained {done.files:,} files, but {file.contents.files:,} were "
-                "expected."
-            )
-        if not keep_archive:
-            _delete(root / file.name)
+    with files.lock(root):
+        missing = [file for file in wanted if unpacked_markers.unpacked(file, root) is None]
+        _check_space(source, root, missing, packed=packed)
+        here = [file.name for file in wanted if file not in missing]
+        fetched, notes = _fetch(
+            source,
+            root,
+            missing,
+            retry_policy=retry_policy or RetryPolicy(),
+            report=report,
+            stop=stop,
+        )
+        unpacked: dict[str, int] = {}
+        for file in missing if not packed else ():
+            if file.contents is None:
+                continue
+            done = unpack(root / file.name, root, file.contents, report, stop)
+            unpacked_markers.write_marker(file, root, done)
+            unpacked[file.contents.folder] = done.files
+            if done.files != file.contents.files:
+                notes.append(
+                    f"'{file.name}' contained {done.files:,} files, but {file.contents.files:,} "
+                    "were expected."
+                )
+            if not keep_archive:
+                _delete(root / file.name)
     return Outcome(
         root=root,
         fetched=tuple(fetched),
@@ -124,6 +114,38 @@ def download(
         unpacked=unpacked,
         notes=tuple(notes),
     )
+
+
+def _fetch(
+    source: Source,
+    root: Path,
+    missing: list[RemoteFile],
+    *,
+    retry_policy: RetryPolicy,
+    report: Report,
+    stop: Event,
+) -> tuple[list[str], list[str]]:
+    """Fetch the missing files; return the names of those that came, and notes for the user."""
+    absent = [file for file in missing if not os.path.lexists(root / file.name)]
+    notes: list[str] = []
+    ended = Event()
+
+    async def fetch() -> list[str]:
+        try:
+            async with Client(source, retry_policy, stop) as client:
+                if absent:
+                    notes.extend(_check_published(source, absent, await client.published()))
+                return [file.name for file in missing if await client.fetch(file, root, report)]
+        finally:
+            ended.set()
+
+    try:
+        return run(fetch), notes
+    except BaseException:
+        # Stop the download in the other thread and let it close its file.
+        stop.set()
+        ended.wait(STOP_S)
+        raise
 
 
 def _check_published(
@@ -151,7 +173,7 @@ def _make(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(
-            f"The folder '{root}' cannot be created ({error.strerror or error}): choose another."
+            f"The folder '{root}' cannot be created ({disk_errors.reason(error)}): choose another."
         ) from None
     if not os.access(root, os.W_OK | os.X_OK):
         raise BadInput(f"The folder '{root}' cannot be written to: choose another.")

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO, Final, Self
 
+from landcover.core import disk_errors, files
 from landcover.core.errors import BadInput, Cancelled, FetchError
 from landcover.core.progress import BYTES, Progress, Report
 from landcover.datasets.downloads.zenodo import RemoteFile
@@ -76,6 +77,8 @@ class PartialFile:
         # Do not follow links, which another user may have created in a shared folder.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         handle = os.fdopen(os.open(self.path, flags, 0o644), "r+b", buffering=0)
+        # Besides the lock of the folder: after an interrupt the thread of a download may still
+        # write for a moment, when that lock has ended.
         if fcntl is not None:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,10 +129,7 @@ class PartialFile:
     def _confirm(self) -> None:
         """Store that all bytes on the disk are of the server's current file."""
         self.validator, self.unconfirmed = self._tag, False
-        try:
-            self._notes.write_text(json.dumps({"validator": self._tag}), "utf-8")
-        except OSError as error:
-            raise unwritable(self._notes, error) from None
+        files.write_text(self._notes, json.dumps({"validator": self._tag}), durable=False)
 
     def take(self, chunk: bytes, requests: int) -> None:
         """Take the next bytes of a response: compare them with existing bytes, or write them."""
@@ -211,9 +211,8 @@ class PartialFile:
                     f"'{self.file.name}' is complete, but its MD5 sum is {found} instead of the "
                     f"published {self.file.md5}, so it was removed: run it again."
                 )
-            os.fsync(self._handle.fileno())
             self._handle.close()
-            self.path.replace(self._target)
+            files.settle(self.path, self._target)
             self._notes.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self._target, error) from None
@@ -283,7 +282,7 @@ def _md5() -> hashlib._Hash:
 def unwritable(path: Path, error: OSError) -> BadInput:
     """Make the error for a file that cannot be written, for instance on a full disk."""
     return BadInput(
-        f"'{path.name}' cannot be written ({error.strerror or error}): free some space or check "
+        f"'{path.name}' cannot be written ({disk_errors.reason(error)}): free some space or check "
         "the folder's permissions, then run it again to resume."
     )
 

@@ -11,6 +11,7 @@ stopped, although the archive is read from the beginning.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -25,7 +26,7 @@ from typing import Final, Self
 
 from landcover.core.errors import BadInput, Cancelled
 from landcover.core.progress import Progress, Report
-from landcover.datasets.downloads.partial_file import REPORT_S, unwritable
+from landcover.datasets.downloads.partial_file import PART, REPORT_S, unwritable
 from landcover.datasets.downloads.zenodo import Contents
 from landcover.io.zip_reader import Member, ZipFault, read_directory
 from landcover.io.zstandard import zstd
@@ -112,6 +113,8 @@ def unpack(
         raise BadInput(
             f"'{archive.name}' contains no {contents.unit}: delete it and download it again."
         )
+    if hasattr(os, "sync"):
+        os.sync()  # all at once: waiting for each of millions of files would take hours
     job.report()
     return Unpacked(files=job.files, written=job.written, others=job.others)
 
@@ -182,9 +185,12 @@ class _Job:
             # Do not follow links, which another user may have created.
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            with os.fdopen(os.open(path, flags, 0o644), "wb", buffering=0) as file:
+            # Always the same name: the next run writes over what a kill left.
+            part = path.with_name(f".{path.name}{PART}")
+            with os.fdopen(os.open(part, flags, 0o644), "wb", buffering=0) as file:
                 if file.write(data) != len(data):
-                    raise OSError("the disk is full")  # noqa: TRY301 - handled like the others
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301
+            part.replace(path)
         except OSError as error:
             raise unwritable(path, error) from None
         return True

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from landcover.datasets.downloads.partial_file import unwritable
+from landcover.core import files
 from landcover.datasets.downloads.unpack import Unpacked
 from landcover.datasets.downloads.zenodo import RemoteFile
 
@@ -39,12 +39,7 @@ def write_marker(file: RemoteFile, root: Path, what: Unpacked) -> None:
         BadInput: the folder cannot be written to.
     """
     markers = {**_read(root), file.name: {"md5": file.md5, "files": what.files}}
-    path, new = root / MARKER_FILE, root / f"{MARKER_FILE}.new"
-    try:
-        new.write_text(json.dumps(markers, indent=2), "utf-8")
-        new.replace(path)
-    except OSError as error:
-        raise unwritable(path, error) from None
+    files.write_text(root / MARKER_FILE, json.dumps(markers, indent=2))
 
 
 def units(file: RemoteFile, root: Path) -> int:

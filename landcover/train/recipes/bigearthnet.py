@@ -6,7 +6,6 @@ gradients.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 import torch
 
 from landcover import nets
+from landcover.core import files
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput, UnknownName
 from landcover.core.progress import Report
@@ -190,8 +190,9 @@ def make(
 
     if produce(task, out, train_once) and config:
         # The history with validation metrics shows how the epoch was chosen.
-        shutil.copyfile(out / "runs" / "train" / "history.csv", out / "history.csv")
-        (out / "config.json").write_text(config.to_json(), encoding="utf-8")
+        history = (out / "runs" / "train" / "history.csv").read_bytes()
+        files.write_bytes(out / "history.csv", history)
+        files.write_text(out / "config.json", config.to_json())
 
 
 def find(name: str) -> Recipe:

@@ -12,17 +12,17 @@ extra trees on colour statistics.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
+from landcover.core import files
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report
 from landcover.datasets.eurosat import EuroSat
@@ -31,7 +31,7 @@ from landcover.models.inference import Scorer
 from landcover.nets.efficientnet_lite0 import Lite0, imagenet_weights
 from landcover.train import distributed
 from landcover.train.configuration import TrainConfig
-from landcover.train.history import Epoch
+from landcover.train.history import Epoch, write_csv
 from landcover.train.loop import TrainResult, train
 from landcover.train.recipes.eurosat_folder import NAME, finished, write
 from landcover.train.recipes.order import Order, overrides, settings_text
@@ -138,8 +138,8 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
         facts={**final.facts, **_total_cost(first, final), **minutes_to(first.history)},
         out=out,
     )
-    _write_history(out / "history.csv", first.history)
-    (out / "config.json").write_text(settings.to_json(), encoding="utf-8")
+    write_csv(first.history, out / "history.csv")
+    files.write_text(out / "config.json", settings.to_json())
 
 
 def plan(order: Order) -> Plan:
@@ -263,13 +263,6 @@ def selection(
         "macro_ap": macro,
         "micro_ap": micro,
     }
-
-
-def _write_history(path: Path, history: Sequence[Epoch]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [item.name for item in fields(Epoch)])
-        writer.writeheader()
-        writer.writerows(asdict(entry) for entry in history)
 
 
 def _after(on_epoch: Callable[[int, Epoch], None], done: int) -> Callable[[Epoch], None]:

@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
 from landcover import nets
+from landcover.core import files
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.core.progress import Report
@@ -148,8 +148,9 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
         return _trained_net(parts, net, store)
 
     if produce(task, out, train_once):
-        shutil.copyfile(out / "runs" / order.fit / "lite" / HISTORY_FILE, out / HISTORY_FILE)
-        (out / "config.json").write_text(parts.to_json(), encoding="utf-8")
+        history = (out / "runs" / order.fit / "lite" / HISTORY_FILE).read_bytes()
+        files.write_bytes(out / HISTORY_FILE, history)
+        files.write_text(out / "config.json", parts.to_json())
 
 
 def settings(order: Order) -> Parts:
@@ -284,7 +285,7 @@ def _train_part(
     # A single part has nothing to choose on validation: its last weights are used.
     result = train(config, store, None, out, on_epoch, initial=initial, teacher=teacher)
     if distributed.current().is_main:
-        save_file(result.state, out / WEIGHTS_FILE, metadata=origin)
+        files.write_bytes(out / WEIGHTS_FILE, dump_tensors(result.state, origin))
     return result.state
 
 

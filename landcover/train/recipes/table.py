@@ -10,6 +10,7 @@ from landcover.core.errors import UnknownName
 from landcover.core.progress import Report
 from landcover.datasets import Dataset, EuroSat
 from landcover.datasets.split_distance import refuse_leaking_splits
+from landcover.train import distributed
 from landcover.train.recipes import bigearthnet, eurosat, mosaic
 from landcover.train.recipes.order import Order
 
@@ -41,11 +42,12 @@ def make(
 
     Raises:
         UnknownName: there is no such model.
-        BadInput: configuration, folder or data set cannot be used, or the splits overlap on the
-            ground.
+        BadInput: configuration, folder or data set cannot be used, another run writes to the
+            folder, or the splits overlap on the ground.
     """
     if isinstance(dataset, Dataset):
         refuse_leaking_splits(dataset)
     if name not in NAMES and not name.startswith(bigearthnet.TIMM):
         raise UnknownName("model", name, NAMES)
-    SEVERAL_STEPS.get(name, bigearthnet.make)(name, dataset, out, order, report)
+    with distributed.locked(out):
+        SEVERAL_STEPS.get(name, bigearthnet.make)(name, dataset, out, order, report)

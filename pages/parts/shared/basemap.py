@@ -14,13 +14,13 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from landcover.core import files
+from landcover.core.errors import BadInput
 from landcover.io import gazetteer
 
 STATIC: Final = Path(__file__).parents[3] / "static"
@@ -50,7 +50,7 @@ def unpack_if_missing(tiles: Path = TILES) -> bool:
     if source is None:
         return False
     # With a read-only installation or a damaged file, the map works without a background.
-    with contextlib.suppress(OSError, sqlite3.Error):
+    with contextlib.suppress(BadInput, OSError, sqlite3.Error):
         unpack(source, tiles)
     return tiles.is_dir()
 
@@ -70,10 +70,10 @@ def write_places_if_missing(folder: Path = PLACES) -> bool:
         cell = (int(town.latitude // CELL) * CELL, int(town.longitude // CELL) * CELL)
         row = [town.name, town.latitude, town.longitude, town.population]
         cells.setdefault(cell, []).append(row)
-    with contextlib.suppress(OSError), _complete(folder) as part:
+    with contextlib.suppress(BadInput), _complete(folder) as part:
         for (south, west), rows in cells.items():
             text = json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
-            (part / f"{south}_{west}.json").write_text(text, encoding="utf-8")
+            files.write_part(part / f"{south}_{west}.json", text.encode())
     return folder.is_dir()
 
 
@@ -90,7 +90,7 @@ def unpack(source: Path, tiles: Path) -> int:
     """Write the tiles of an MBTiles file as ``tiles/{z}/{x}/{y}.png``; return their number.
 
     Raises:
-        OSError: the folder cannot be written.
+        BadInput: the folder cannot be written.
         sqlite3.Error: the file is not an MBTiles file.
     """
     with _complete(tiles) as part:
@@ -104,16 +104,15 @@ def _complete(folder: Path) -> Iterator[Path]:
     Two programs that start at the same time, or one that is interrupted, leave no incomplete
     folder.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    files.make_folder(folder.parent)
+    with files.aside(folder.parent, folder.name) as parent:
+        part = parent / folder.name
+        part.mkdir()
         yield part
-        part.chmod(0o755)
-        # Another program may have finished first; its files are the same.
-        with contextlib.suppress(OSError):
-            part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        # Another program may have finished first; its files are the same. Waiting for the disk
+        # would take seconds for thousands of tiles, which are only a background.
+        with contextlib.suppress(BadInput):
+            files.settle(part, folder, durable=False)
 
 
 def _write(source: Path, folder: Path) -> int:
@@ -124,6 +123,6 @@ def _write(source: Path, folder: Path) -> int:
             # MBTiles counts rows from the south, web maps from the north.
             path = folder / str(int(zoom)) / str(int(x)) / f"{2 ** int(zoom) - 1 - int(row)}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            files.write_part(path, data)
             count += 1
     return count

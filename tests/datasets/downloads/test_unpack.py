@@ -10,6 +10,7 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -239,10 +240,14 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     other.write_bytes(b"mine")
     target = tmp_path / BAND
     target.parent.mkdir(parents=True)
-    target.symlink_to(other)
-    with pytest.raises(BadInput, match="cannot be written"):
-        go(small_tar(tmp_path / "a.tar.zst", member(BAND)), tmp_path)
-    assert other.read_bytes() == b"mine"
+    archive = small_tar(tmp_path / "a.tar.zst", member(BAND))
+    for name in (target.name, f".{target.name}.part"):
+        link = target.with_name(name)
+        link.symlink_to(other)
+        with suppress(BadInput):  # a link is replaced, or refused where the file is written aside
+            go(archive, tmp_path)
+        assert other.read_bytes() == b"mine"
+        link.unlink()
 
 
 @pytest.fixture(scope="module")
