@@ -71,6 +71,19 @@ class Limits:
     tiff_items: int = _limit(3_000, "items", "the most of GDAL's metadata items of a TIFF file")
     tiff_blocks: int = _limit(2_000_000, "blocks", "the most strips or tiles of a TIFF file")
 
+    # Headers of JPEG 2000 files
+    jp2_boxes: int = _limit(1_000, "boxes", "the most boxes of a JPEG 2000 file")
+    jp2_box_bytes: int = _limit(
+        10_000_000, "bytes", "the most metadata in the boxes of a JPEG 2000 file"
+    )
+    jp2_tiles: int = _limit(
+        50_000, "tiles", "the most tiles times components of a JPEG 2000 file; scenes have 363"
+    )
+    jp2_layers: int = _limit(100, "layers", "the most quality layers of a JPEG 2000 file")
+    jp2_blocks: int = _limit(
+        2_000_000, "blocks", "the most code blocks or precincts in a tile of a JPEG 2000 file"
+    )
+
     # Pictures
     picture_parts: int = _limit(100_000, "parts", "the most parts of a PNG or JPEG file")
     jpeg_scans: int = _limit(100, "scans", "the most scans of a JPEG file; real files have 20")

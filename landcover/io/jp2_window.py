@@ -19,6 +19,7 @@ from landcover.core.errors import BadInput
 from landcover.core.window import Window
 from landcover.io.gdal_messages import silence_gdal
 from landcover.io.guard import DAMAGE, FILE
+from landcover.io.jp2_header import check_jp2
 
 __all__ = ["CHUNK", "MAX_BLOCK", "MAX_SIDE", "read_jp2_window"]
 
@@ -65,6 +66,13 @@ def read_jp2_window(
         return _Sparse(path, size, here, missing)
 
     try:
+        with _Sparse(path, size, here, missing) as header:
+            check_jp2(header)
+    except BadInput:
+        if missing:
+            return missing[0]
+        raise _damaged() from None
+    try:
         with (
             silence_gdal(),
             rasterio.Env(**_ENV),
@@ -74,8 +82,12 @@ def read_jp2_window(
     except DAMAGE:
         if missing:
             return missing[0]
-        raise BadInput(f"{FILE} cannot be used, because it is damaged or not a raster") from None
+        raise _damaged() from None
     return missing[0] if missing else out
+
+
+def _damaged() -> BadInput:
+    return BadInput(f"{FILE} cannot be used, because it is damaged or not a raster")
 
 
 def _read(
