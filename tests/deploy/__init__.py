@@ -1,0 +1,1 @@
+"""The files in deploy/ and the Containerfile do what they say, tried for real."""
