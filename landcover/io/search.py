@@ -107,7 +107,8 @@ def _in_file(path: Path) -> Iterator[Source]:
     return _of_file(
         Disk(path.parent),
         path.name,
-        packed=_named_zip(path.name) or is_zip(path),
+        # Opening a pipe would wait for ever.
+        packed=path.is_file() and (_named_zip(path.name) or is_zip(path)),
         start=path.parent,
     )
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import difflib
 import os
-import shutil
 import weakref
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, Final, Self
 
 from landcover.core import files as temporary
 from landcover.core.errors import BadInput
@@ -29,6 +28,7 @@ from landcover.io.readers import nothing_in
 from landcover.io.samples import Sample, read_sample, sample_at
 
 __all__ = [
+    "Content",
     "Cut",
     "Sample",
     "Upload",
@@ -44,6 +44,8 @@ __all__ = [
     "samples",
 ]
 
+Content = bytes | memoryview | Path
+"""Content of an uploaded file."""
 _MOST_FILES: Final = 10_000
 """Files of a folder whose sizes are added to find how long reading may take."""
 
@@ -179,13 +181,14 @@ class Upload:
     """Files that a user uploaded, kept on disk until it is closed or forgotten.
 
     Args:
-        files: name and content of each: stacks, pictures, zips, band files of scenes.
+        files: name and content of each: stacks, pictures, zips, band files of scenes. A path is a
+            file that is on disk already and stays there.
 
     Raises:
         BadInput: the content cannot be kept, because the disk is full.
     """
 
-    def __init__(self, files: Sequence[tuple[str, bytes | memoryview | BinaryIO]]) -> None:
+    def __init__(self, files: Sequence[tuple[str, Content]]) -> None:
         kept = ExitStack()
         folder = kept.enter_context(temporary.scratch())
         self._finalizer = weakref.finalize(self, kept.close)
@@ -193,14 +196,14 @@ class Upload:
         self._size = 0
         try:
             for number, (name, content) in enumerate(files):
-                # Names come from outside, so the files on disk have numbers.
-                path = folder / str(number)
-                with path.open("wb") as file:
-                    if isinstance(content, bytes | memoryview):
+                if isinstance(content, Path):
+                    path = content
+                else:
+                    # Names come from outside, so the files on disk have numbers.
+                    path = folder / str(number)
+                    with path.open("wb") as file:
                         file.write(content)
-                    else:
-                        shutil.copyfileobj(content, file)
-                    self._size += file.tell()
+                self._size += path.stat().st_size
                 self._files.append((name, path))
         except OSError as error:
             self.close()
@@ -266,7 +269,7 @@ class Upload:
 
 
 def read_upload(
-    files: Sequence[tuple[str, bytes | memoryview | BinaryIO]],
+    files: Sequence[tuple[str, Content]],
     window: Cut | None = None,
     *,
     address: str | None = None,

@@ -12,6 +12,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.classify import map as chart
+from pages.parts.classify import uploads
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +27,12 @@ def components_found_once() -> Iterator[None]:
         scan = cache(manifest_scanner.scan_component_manifests)
         patched.setattr(manifest_scanner, "scan_component_manifests", scan)
         yield
+
+
+@pytest.fixture(autouse=True)
+def uploads_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the page wait for uploaded files: ``AppTest`` does not draw it again by itself."""
+    monkeypatch.setattr(uploads, "QUICK_S", 60.0)
 
 
 class MapStandIn:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +13,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from landcover.io import sources
+from landcover.io.gate import pool
 from landcover.io.samples import read_sample, sample_files
 from pages.parts.classify import map as chart
-from pages.parts.shared import choice
+from pages.parts.classify import uploads
+from pages.parts.shared import choice, holdings
 from tests.browser.steps import write_stack
 from tests.pages.conftest import MapStandIn
 from tests.support.colour_pictures import encoded, pixels
@@ -124,3 +130,46 @@ def test_a_stack_without_a_place_is_shown(page: AppTest) -> None:
     page.switch_page(str(ROOT / "pages/explain.py")).run()
     assert not page.exception
     assert any(item.value.startswith("place unknown · ") for item in page.caption)
+
+
+def test_reading_that_takes_long_shows_its_progress_and_can_be_stopped(
+    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "QUICK_S", 0.0)
+    pool.stop()
+    sources.level_of(__file__)  # starts a worker
+    os.kill(pool.idle()[0], signal.SIGSTOP)
+    files = [stack(tmp_path, "austria-fields", f"{n}_2017-06-13.tif") for n in range(20)]
+    upload(page, *files)
+    job = page.session_state[uploads.JOB]
+    page.button(key="classify_upload_cancel").click().run()
+    until = time.monotonic() + 60
+    while not job.done and time.monotonic() < until:
+        time.sleep(0.05)
+    page.run()
+    assert job.cancelled
+    assert "Reading was stopped" in [info.value.rstrip(".") for info in page.info]
+    monkeypatch.setattr(uploads, "QUICK_S", 60.0)
+    page.button(key="classify_upload_again").click().run()
+    assert page.selectbox(key=SHOWN).label == "Show one of 20 uploaded images"
+
+
+def test_a_file_that_is_added_later_joins_those_before_it(page: AppTest, tmp_path: Path) -> None:
+    first = stack(tmp_path, "austria-fields", "a_2017-06-13.tif")
+    upload(page, first)
+    upload(page, first, stack(tmp_path, "finland-lake", "b_2017-09-24.tif"))
+    assert page.selectbox(key=SHOWN).options == ["a_2017-06-13.tif", "b_2017-09-24.tif"]
+    held = page.session_state[holdings.KEY]
+    assert sorted(file.name for file in held.files.values()) == [first[0], "b_2017-09-24.tif"]
+    upload(page, first)
+    assert [file.name for file in held.files.values()] == [first[0]]
+
+
+def test_a_session_that_is_gone_leaves_no_file(page: AppTest, tmp_path: Path) -> None:
+    upload(page, stack(tmp_path, "austria-fields", "a_2017-06-13.tif"))
+    held = page.session_state[holdings.KEY]
+    (file,) = held.files.values()
+    assert file.path.exists()
+    held.clear()
+    assert not file.path.exists()
+    assert not held.size

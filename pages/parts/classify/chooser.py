@@ -9,7 +9,6 @@ import streamlit as st
 
 from landcover.core.bands import COMPOSITES, PATCH_PIXELS
 from landcover.core.bands import EUROSAT_PIXELS as SIDE
-from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.images import SUFFIXES
 from landcover.io.samples import read_sample, samples
@@ -164,15 +163,12 @@ def _upload() -> None:
     )
     token = [file.file_id for file in files]
     if token == st.session_state.get("classify_files_seen", []):
-        uploads.show()
+        if not uploads.show_progress():
+            uploads.show()
         return
     choice.fail(None)
-    if files:
-        with st.spinner("Reading the files …"):
-            try:
-                uploads.add([(file.name, file.getbuffer()) for file in files])
-            except LandcoverError as error:
-                choice.fail(str(error))
+    with st.spinner("Reading the files …"):
+        uploads.begin(files)
     # Only now, so that files whose reading was interrupted by a click are read again.
     st.session_state["classify_files_seen"] = token
     upload_memory.empty(token)

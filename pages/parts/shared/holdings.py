@@ -1,4 +1,4 @@
-"""The pixels that sessions hold: within a limit for each, and freed when a session is gone.
+"""The files and pixels that sessions hold: within a limit for each, and freed when one is gone.
 
 Streamlit keeps a session's state for a while after its user has left, so pixels are not in the
 state itself: the state has a :class:`Holdings`, which :func:`forget` can empty.
@@ -6,27 +6,56 @@ state itself: the state has a :class:`Holdings`, which :func:`forget` can empty.
 
 from __future__ import annotations
 
+import hashlib
+import weakref
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
 import streamlit as st
 
+from landcover.core import files as temporary
 from landcover.core import limits
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
+from landcover.io.guard import shown
 from pages.parts.shared import sessions
 
-__all__ = ["Holdings", "forget", "now", "owners"]
+__all__ = ["NO_ROOM", "Holdings", "KeptFile", "forget", "now", "owners"]
 
 KEY: Final = "classify_holdings"
+NO_ROOM: Final = (
+    "'{}' does not fit into memory together with the files before it: clear these, and upload it "
+    "alone."
+)
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """An uploaded file on this server's disk.
+
+    Attributes:
+        name: as the user gave it.
+        path: where it lies.
+        size: bytes.
+        digest: SHA-256 of its name and content.
+    """
+
+    name: str
+    path: Path
+    size: int
+    digest: str
 
 
 class Holdings:
-    """The pictures of one session, each kind with the newest last.
+    """The uploaded files and the pictures of one session, each kind with the newest last.
 
     Attributes:
+        files: uploaded files by Streamlit's id.
         uploads: uploaded Sentinel-2 pictures by key.
         pictures: uploaded colour pictures by key.
         fetched: patches from archives by key.
@@ -36,6 +65,37 @@ class Holdings:
         self.uploads: dict[str, Raster] = {}
         self.pictures: dict[str, Raster] = {}
         self.fetched: dict[str, Raster] = {}
+        self.files: dict[str, KeptFile] = {}
+        self._folder: Path | None = None
+        self._open = ExitStack()
+        weakref.finalize(self, self._open.close)
+
+    def keep_file(self, file_id: str, name: str, content: memoryview) -> None:
+        """Keep an uploaded file on disk, unless it is there already.
+
+        Raises:
+            BadInput: the disk is full, or the session has too many files.
+        """
+        if file_id in self.files:
+            return
+        most = limits.current().session_upload_bytes
+        if sum(file.size for file in self.files.values()) + len(content) > most:
+            raise BadInput(
+                f"'{shown(name)}' does not fit onto the server together with your other files, "
+                f"which may have {most / 1e6:,.0f} MB: remove some of them."
+            )
+        if self._folder is None:
+            self._folder = self._open.enter_context(temporary.scratch())
+        digest = hashlib.sha256(f"{name}\0{len(content)}\0".encode(errors="replace"))
+        digest.update(content)
+        path = self._folder / hashlib.sha256(file_id.encode()).hexdigest()
+        temporary.write_bytes(path, bytes(content), durable=False)
+        self.files[file_id] = KeptFile(name, path, len(content), digest.hexdigest())
+
+    def keep_only(self, file_ids: Collection[str]) -> None:
+        """Remove the files that are not among these."""
+        for file_id in self.files.keys() - set(file_ids):
+            self.files.pop(file_id).path.unlink(missing_ok=True)
 
     @property
     def size(self) -> int:
@@ -60,18 +120,16 @@ class Holdings:
             if count < now.session_pictures and (fits or not count):
                 return
             if not old:
-                raise BadInput(
-                    f"'{raster.provenance.source}' does not fit into memory together with the "
-                    "files before it: clear these, and upload it alone."
-                )
+                raise BadInput(NO_ROOM.format(raster.provenance.source))
             key = old.pop(0)
             self.uploads.pop(key, None)
             self.pictures.pop(key, None)
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Drop all pictures, and remove all files."""
         for kind in (self.uploads, self.pictures, self.fetched):
             kind.clear()
+        self.keep_only(())
 
     def _all(self) -> Iterator[Raster]:
         return chain(self.uploads.values(), self.pictures.values(), self.fetched.values())
@@ -90,7 +148,7 @@ def now() -> Holdings:
 
 def owners() -> list[str]:
     """Return the ids of the sessions that hold anything."""
-    return [session for session, held in list(_sessions.items()) if held.size]
+    return [s for s, held in list(_sessions.items()) if held.size or held.files]
 
 
 def forget(session: str) -> None:
