@@ -7,6 +7,7 @@ from copy import copy
 from functools import lru_cache
 from typing import Any, Final
 
+import branca.element
 import folium
 import streamlit as st
 from branca.element import Element, Figure, MacroElement
@@ -110,6 +111,24 @@ STYLE: Final = """<style>
 .leaflet-image-layer { image-rendering: pixelated; }
 path.leaflet-interactive:focus { outline: none; }
 </style>"""
+
+
+class _LateTemplate:
+    """A template that is compiled when it is rendered.
+
+    While a layer is drawn, branca makes an element of the script of each shape. Nobody renders
+    these, and to compile them took half of the time.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def render(self, **values: object) -> str:
+        return str(Template(self.text).render(**values))
+
+
+# The templates of branca's and folium's classes are compiled already.
+setattr(branca.element, "Template", _LateTemplate)  # noqa: B010 - it is no public name
 
 
 class OfflineMap(folium.Map):

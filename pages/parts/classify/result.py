@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.core.classes import BY_NAME
@@ -57,7 +58,7 @@ def below_map(chosen: choice.Chosen, pixels: Raster) -> None:
     sample = choice.sample_of(chosen)
     left, right = st.columns(2, gap="large")
     with left:
-        _probabilities(name, found, sample.truth if sample else None)
+        _probabilities(name, chosen.key, found, sample.truth if sample else None)
         with st.expander("Source: file, date, bands, model"):
             rows = source.rows(chosen, pixels, found, loaded_models.card(name))
             st.table({k: theme.literal(v) for k, v in rows.items()}, border="horizontal")
@@ -75,7 +76,7 @@ def aim_of(name: str, *, ask: bool = False) -> str:
         return "f1"
 
 
-def _probabilities(name: str, found: Result, truth: frozenset[str] | None) -> None:
+def _probabilities(name: str, key: str, found: Result, truth: frozenset[str] | None) -> None:
     elements.heading(f"All {len(found.prediction.labels)} land covers")
     st.caption(
         "Each picture has exactly one land cover, so the probabilities add up to 100 %, and the "
@@ -85,13 +86,23 @@ def _probabilities(name: str, found: Result, truth: frozenset[str] | None) -> No
         "Grouped by theme, the most probable first."
     )
     elements.chart(
-        probabilities.chart(found, theme.ink()),
+        _chart((loaded_models.stamp(name), key, _thresholds(found)), theme.ink(), found),
         "Probability of each land cover, as in the table",
         key="classify_chart",
     )
     decision_goal.explain(name, found)
     with st.expander("Show as a table"):
         st.table(probabilities.table(found, truth), border="horizontal")
+
+
+def _thresholds(found: Result) -> tuple[float, ...]:
+    return tuple(score.threshold for score in found.prediction.labels)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _chart(what: object, ink: theme.Ink, _found: Result) -> go.Figure:  # noqa: ARG001 - cache key
+    """Draw the chart once; each run of the page shows it again."""
+    return probabilities.chart(_found, ink)
 
 
 def _classified(
