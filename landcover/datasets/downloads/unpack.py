@@ -146,7 +146,7 @@ class _Job:
             self.others += 1
         else:
             if member.size > contents.largest:
-                raise self._other(f"one of its files unpacks to {member.size:,} bytes")
+                raise self._other(f"one of its files has more than {contents.largest:,} bytes")
             self.files += 1
             self._bytes += member.size
             self.written += self._put(self._folder / match["path"], member)
