@@ -29,7 +29,7 @@ from pages.parts.models import (
 from pages.parts.models import charts as show
 from pages.parts.models import selective_risk as selective
 from pages.parts.models import trade_off as recommend
-from pages.parts.shared import elements, entry, shown, url_state
+from pages.parts.shared import elements, entry, shown, theme, url_state
 
 ALL, PAIR, CURVES = "All models", "Two models", "Precision and recall"
 OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
@@ -68,7 +68,7 @@ def main() -> None:
     elements.title("Which model should I use?")
     cards, broken = data.cards()
     for sentence in broken:
-        st.error(sentence)
+        st.error(theme.literal(sentence))
     if not cards:
         st.info(
             "No model is installed. Install landcover again, or train a model with "
@@ -79,7 +79,7 @@ def main() -> None:
     split = _split(list(cards))
     found, damaged = data.entries(cards, split)
     for sentence in damaged:
-        st.error(sentence)
+        st.error(theme.literal(sentence))
     rows = data.rows(found)
     measured = split is not None and bool(rows)
     if not measured and SECTIONS[section][0] not in OF_CARD:
@@ -178,4 +178,4 @@ entry.require_app(__file__)
 try:
     main()
 except LandcoverError as error:
-    st.error(str(error))
+    st.error(theme.literal(str(error)))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from landcover.cli import progress
 from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
+from landcover.core.text import plain
 
 if TYPE_CHECKING:
     from landcover.datasets.downloads import Outcome
@@ -112,8 +113,8 @@ def _download(options: argparse.Namespace) -> int:
             )
     except KeyboardInterrupt:
         print(
-            f"error: Stopped; the downloaded part is kept in '{options.to}': run the same command "
-            "again to resume.",
+            f"error: Stopped; the downloaded part is kept in '{plain(str(options.to))}': run the "
+            "same command again to resume.",
             file=sys.stderr,
         )
         return INTERRUPTED
@@ -202,8 +203,8 @@ def _convert(options: argparse.Namespace) -> int:
             done = convert(dataset, options.out, flawed=options.flawed, report=report)
     except KeyboardInterrupt:
         print(
-            f"error: Stopped; the written part is kept in '{options.out}': run the same command "
-            "again to resume.",
+            f"error: Stopped; the written part is kept in '{plain(str(options.out))}': run the "
+            "same command again to resume.",
             file=sys.stderr,
         )
         return INTERRUPTED

@@ -11,6 +11,7 @@ from typing import Any
 from landcover.cli import model_options
 from landcover.cli.commands import add_command
 from landcover.core.errors import CorruptModel
+from landcover.core.text import plain
 
 __all__ = ["SOME_FAILED", "add_commands", "print_added"]
 
@@ -84,8 +85,8 @@ def _list(options: argparse.Namespace) -> int:
     )
     for name in models.shadowed():
         print(
-            f"note: {models.user_folder(name)} is not used, because a shipped model has its name: "
-            "rename that folder.",
+            f"note: {plain(str(models.user_folder(name)))} is not used, because a shipped model "
+            "has its name: rename that folder.",
             file=sys.stderr,
         )
     for sentence in damaged:

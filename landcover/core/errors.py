@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
+
+from landcover.core.text import LONGEST_LINE, one_line, plain
 
 __all__ = [
     "BadInput",
@@ -23,7 +26,16 @@ __all__ = [
 
 
 class LandcoverError(Exception):
-    """Base class of all errors whose message is written for the user."""
+    """Base class of all errors whose message is written for the user.
+
+    The message is one line of at most 600 characters, whatever it quotes: names of files, tags,
+    answers of servers and arguments can have line breaks, control characters and any length.
+    """
+
+    longest: ClassVar[int] = LONGEST_LINE
+
+    def __str__(self) -> str:
+        return one_line(super().__str__(), self.longest)
 
 
 class BadInput(LandcoverError):
@@ -44,11 +56,13 @@ class UnknownName(BadInput):
         meant: the one that the user probably means; by default the most similar one.
     """
 
+    longest: ClassVar[int] = 2_000  # it lists all known names
+
     def __init__(
         self, kind: str, name: str, choices: Iterable[str], meant: str | None = None
     ) -> None:
         known = sorted(choices)
-        shown = name if len(name) <= 60 else name[:57] + "…"
+        shown = plain(name if len(name) <= 60 else name[:57] + "…")
         near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
         hint = meant or next((k for k in known if near and k.lower() == near[0]), None)
         ask = f"did you mean '{hint}'? " if hint else ""

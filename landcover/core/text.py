@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 __all__ = [
+    "LONGEST_LINE",
     "listed",
     "no_formula",
+    "one_line",
     "place_text",
     "plain",
     "readable",
@@ -15,12 +18,36 @@ __all__ = [
     "with_article",
 ]
 
+LONGEST_LINE: Final = 600
+"""Maximum characters of a message."""
+
 
 def plain(text: str) -> str:
     """Replace control characters and lone surrogates in a user's text; cut to 200 characters."""
     whole = text.encode("utf-8", "replace").decode()
     clean = "".join(letter if letter.isprintable() else "�" for letter in whole)
     return clean if len(clean) <= 200 else clean[:199] + "…"
+
+
+def one_line(text: str, most: int = LONGEST_LINE) -> str:
+    """Put a message that may quote outside text on one line, and leave out its middle if long.
+
+    Line breaks become blanks, other control characters and lone surrogates ``�``.
+    """
+    if len(text) > most:
+        # What is wrong comes first, and what to do last.
+        tail = most // 3
+        text = f"{text[: most - tail - 3]} … {text[-tail:]}"
+    if text.isprintable():
+        return text
+    whole = text.encode("utf-8", "replace").decode()
+    return "".join(_printed(letter) for letter in whole)
+
+
+def _printed(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return " " if letter.isspace() else "�"
 
 
 def no_formula(text: str) -> str:
