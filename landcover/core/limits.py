@@ -144,6 +144,17 @@ class Limits:
         100_000_000, "bytes", "what is kept in memory while the cache on disk cannot be written"
     )
 
+    # JSON and models
+    json_bytes: int = _limit(
+        20_000_000, "bytes", "the largest text of JSON, unless its file has a smaller limit"
+    )
+    json_depth: int = _limit(50, "levels", "the deepest nesting of JSON")
+    json_digits: int = _limit(40, "characters", "the longest number in JSON")
+    json_values: int = _limit(1_000_000, "values", "the most values of one text of JSON")
+    net_parts: int = _limit(
+        3_000, "parts", "the most layers of a model's net, counted while it is built"
+    )
+
 
 def from_environment(variables: Mapping[str, str] = os.environ) -> Limits:
     """The defaults, changed by environment variables.

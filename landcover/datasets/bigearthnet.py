@@ -19,7 +19,6 @@ contain only some of the patches; those that are listed in the tables but missin
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +30,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from landcover.core import untrusted_json
 from landcover.core.classes import CLASS_NAMES, from_corine
 from landcover.core.errors import BadInput, UnknownName
 from landcover.datasets import memory_mapped
@@ -289,12 +289,12 @@ def _read_list(path: Path) -> list[str]:
 def _labels_v1(folder: Path) -> frozenset[str]:
     path = folder / f"{folder.name}{LABELS_SUFFIX}"
     try:
-        labels = json.loads(read_file(path, MAX_LABEL_BYTES))["labels"]
+        labels = untrusted_json.parse(read_file(path, MAX_LABEL_BYTES))["labels"]
         found = from_corine(map(str, labels))
     except UnknownName:
         raise BadInput(
             f"{shown(path.name)} has a class that BigEarthNet v1 does not have: copy it again."
         ) from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise BadInput(f"{shown(path.name)} contains no labels: copy it again.") from None
     return found

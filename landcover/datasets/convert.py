@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.lib import format as npy
 
-from landcover.core import disk_errors, files
+from landcover.core import disk_errors, files, untrusted_json
 from landcover.core.errors import BadInput
 from landcover.core.prefetch import map_ahead
 from landcover.core.progress import BYTES, Progress, Report, ignore
@@ -413,7 +413,7 @@ def _line(entry: dict[str, Any]) -> bytes:
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        entry = json.loads(line)
+        entry = untrusted_json.parse(line)
     except ValueError:
         return None
     return entry if isinstance(entry, dict) else None

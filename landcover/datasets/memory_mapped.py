@@ -17,7 +17,6 @@ training on eight GPUs does not need eight copies. :mod:`landcover.datasets.conv
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from landcover.core import untrusted_json
 from landcover.core.bands import BANDS_10M, BANDS_20M, BANDS_60M, PATCH_PIXELS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
@@ -197,8 +197,8 @@ def read_manifest(root: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise _damaged(root, MANIFEST_FILE)
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        manifest = untrusted_json.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         raise _damaged(root, MANIFEST_FILE) from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BadInput(

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from landcover.core import files
 from landcover.core.errors import BadInput, CorruptModel
+from landcover.core.regular_file import read_regular
 from landcover.evaluate.report import Evaluation, EvaluationReport, LabelSetCoverage, Predictions
 
 __all__ = [
@@ -197,9 +198,7 @@ def _read_table(path: Path, sha256: str) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(path.name)
-    return path.read_bytes()
+    return read_regular(path, _MAX_BYTES, inside=path.parents[1])
 
 
 def _predictions(table: pd.DataFrame, classes: Sequence[str]) -> Predictions:

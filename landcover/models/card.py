@@ -25,7 +25,10 @@ from landcover.core import files
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, PIXEL_M, RGB_BANDS
 from landcover.core.classes import CLASS_NAMES, CLASS_SETS
 from landcover.core.errors import CorruptModel
+from landcover.core.regular_file import read_regular
 from landcover.core.schema import Schema
+from landcover.core.text import plain
+from landcover.core.untrusted_json import BadJson, parse
 from landcover.decide.calibration import Calibration
 from landcover.decide.conformal import LabelSets
 
@@ -35,7 +38,9 @@ __all__ = [
     "CARD_VERSION",
     "EXCLUSIVE_THRESHOLD",
     "LEVELS",
+    "LONGEST",
     "MAX_CARD_BYTES",
+    "MAX_PIXELS",
     "RESAMPLING",
     "RGB",
     "SIGMOID",
@@ -53,6 +58,11 @@ CARD_FILE: Final = "card.json"
 WEIGHTS_FILE: Final = "weights.safetensors"
 CARD_VERSION: Final = 1
 MAX_CARD_BYTES: Final = 2_000_000
+
+MAX_PIXELS: Final = 1_000
+"""Maximum pixels along a side of a model's window, and metres along a side of a pixel."""
+LONGEST: Final = {"name": 100, "title": 200, "summary": 2_000, "licence": 200}
+"""Maximum characters of the texts that are shown; they have no control characters."""
 
 UNITS: Final = "surface reflectance"
 BRIGHTNESS: Final = "picture brightness"
@@ -196,14 +206,17 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / CARD_FILE
     try:
-        if path.stat().st_size > MAX_CARD_BYTES:
-            raise _corrupt(folder, "its card is larger than 2 MB")
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        data = read_regular(path, MAX_CARD_BYTES, inside=folder)
     except FileNotFoundError:
         raise _corrupt(folder, f"it has no {CARD_FILE}") from None
-    except (OSError, ValueError, RecursionError):
-        raise _corrupt(folder, f"its {CARD_FILE} cannot be read as JSON") from None
-    return parse_card(raw, folder)
+    except OSError:
+        raise _corrupt(folder, f"its {CARD_FILE} cannot be read, or is not a file of it") from None
+    except ValueError:
+        raise _corrupt(folder, "its card is larger than 2 MB") from None
+    try:
+        return parse_card(parse(data), folder)
+    except BadJson as error:
+        raise _corrupt(folder, f"its {CARD_FILE} cannot be read as JSON, because {error}") from None
 
 
 def parse_card(raw: object, folder: Path) -> Card:
@@ -215,7 +228,10 @@ def parse_card(raw: object, folder: Path) -> Card:
     if not isinstance(raw, dict):
         raise _corrupt(folder, "its card is not a JSON object")
     if raw.get("version") != CARD_VERSION:
-        raise _corrupt(folder, f"its card has version {raw.get('version')!r}, not {CARD_VERSION}")
+        raise _corrupt(
+            folder,
+            f"its card has version {plain(str(raw.get('version')))[:40]}, not {CARD_VERSION}",
+        )
     try:
         return Card.model_validate(raw)
     except ValidationError as error:
@@ -249,7 +265,7 @@ def _complaint(error: ValidationError) -> str:
     kind, where = first["type"], first["loc"]
     if not where:
         return str(first["ctx"]["error"])  # one of the card's own rules
-    name = str(where[0])[:40]
+    name = plain(str(where[0]))[:40]
     if len(where) == 1 and kind == "extra_forbidden":
         return f"its card has the unknown field '{name}'"
     if len(where) == 1 and kind == "missing":
@@ -263,6 +279,14 @@ def _rules(card: Card) -> tuple[tuple[bool, str], ...]:
     return (
         (len(card.mean) == len(card.std) == len(card.bands), "mean and std must match the bands"),
         (all(v > 0 for v in card.std), "every std must be above 0"),
+        (len(set(card.bands)) == len(card.bands), "a band is named twice"),
+        (len(set(card.classes)) == len(card.classes), "a class is named twice"),
+        (1 <= card.pixels <= MAX_PIXELS, f"pixels must be 1 to {MAX_PIXELS:,}"),
+        (1 <= card.pixel_m <= MAX_PIXELS, f"pixel_m must be 1 to {MAX_PIXELS:,}"),
+        *(
+            (_is_line(getattr(card, field), most), f"{field} must be a text of at most {most:,}")
+            for field, most in LONGEST.items()
+        ),
         (set(card.thresholds) == set(card.classes), "thresholds must name each class once"),
         (
             all(map(_is_share, card.thresholds.values())),
@@ -330,12 +354,16 @@ def _sets_hold(sets: LabelSets | None, every: set[str]) -> bool:
     )
 
 
+def _is_line(text: str, most: int) -> bool:
+    return len(text) <= most and all(letter.isprintable() or letter == "\n" for letter in text)
+
+
 def _is_share(value: float) -> bool:
     return 0.0 <= value <= 1.0
 
 
 def _corrupt(folder: Path, why: str) -> CorruptModel:
     return CorruptModel(
-        f"The model folder '{folder.name}' cannot be used: {why}; "
+        f"The model folder '{plain(folder.name)}' cannot be used: {why}; "
         "install landcover again or train the model again."
     )

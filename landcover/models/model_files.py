@@ -15,6 +15,9 @@ from typing import Any, Final
 
 from landcover.core import files
 from landcover.core.errors import BadInput
+from landcover.core.regular_file import read_regular
+from landcover.core.untrusted_json import parse
+from landcover.io.guard import shown
 from landcover.models.card import CARD_FILE, MAX_CARD_BYTES, WEIGHTS_FILE, Card, read_card
 from landcover.models.model import MAX_WEIGHTS_BYTES
 
@@ -86,11 +89,17 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
     for name in paths(folder):
         path, most = folder / name, limit(name) or 0
         try:
-            data = path.read_bytes() if path.stat().st_size <= most else None
+            data = read_regular(path, most, inside=folder)
         except OSError:
-            raise BadInput(f"'{path}' cannot be read: check its permissions.") from None
-        if data is None:
-            raise BadInput(f"'{path}' is larger than the limit of {most / 1e6:,.0f} MB.")
+            raise BadInput(
+                f"'{shown(str(path))}' cannot be read, or is a link out of the model's folder: "
+                "check its permissions, or put the file itself there."
+            ) from None
+        except ValueError:
+            raise BadInput(
+                f"'{shown(str(path))}' is larger than the limit of {most / 1e6:,.0f} MB: "
+                "it is not a file of a model."
+            ) from None
         yield name, data
 
 
@@ -141,7 +150,7 @@ def rename(folder: Path, name: str) -> Card:
     for path in paths(folder):
         if not path.startswith(("evaluation/", "trust/")):
             continue
-        data = (folder / path).read_bytes()
+        data = read_regular(folder / path, limit(path) or 0, inside=folder)
         stamped = None
         if path.endswith(".json"):
             stamped = _stamped_json(data, old, new)
@@ -158,12 +167,12 @@ def _stamped_json(data: bytes, old: Card, new: Card) -> bytes | None:
     Such a file is left for its reader to report.
     """
     try:
-        values = json.loads(data)
+        values = parse(data)
         if not _stamp(values, old, new):
             return None
         _stamp(values.get("values"), old, new)
         return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 
@@ -171,11 +180,11 @@ def _stamped_tensors(data: bytes, old: Card, new: Card) -> bytes | None:
     """Do the same for a safetensors file: eight bytes of length, a JSON header, the tensors."""
     end = 8 + int.from_bytes(data[:8], "little")
     try:
-        header = json.loads(data[8:end])
+        header = parse(data[8:end])
         if not _stamp(header.get("__metadata__"), old, new):
             return None
         text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, AttributeError):
         return None
     text += b" " * (-len(text) % 8)  # keep the tensors aligned
     return len(text).to_bytes(8, "little") + text + data[end:]

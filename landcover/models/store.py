@@ -22,6 +22,7 @@ from typing import BinaryIO, Final
 
 from landcover.core import files
 from landcover.core.errors import BadInput, UnknownName
+from landcover.core.regular_file import open_regular
 from landcover.io.guard import shown
 from landcover.io.zip_reader import Budget, ZipFault, read_directory
 from landcover.models import hub, model_files
@@ -215,7 +216,7 @@ def _read(path: Path) -> dict[str, bytes]:
     """Read the members of an archive; all must be files of a model within their size limits."""
     name = shown(path.name)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             _check_end(file, name)
             return _members(file, name)
     except ZipFault as fault:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from torch import nn
 
 from landcover.core.errors import UnknownName
+from landcover.nets.budget import NetTooLarge, bounded
 from landcover.nets.colour_statistics import ColourForest
 from landcover.nets.efficientnet_lite0 import LiteNet
 from landcover.nets.estimated_bands import EstimatedBands, with_estimated_bands
@@ -29,7 +30,7 @@ from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.timm_trunk import TimmNet
 from landcover.nets.trigrid import TriGrid
 
-__all__ = ["BASELINE_NETS", "ESTIMATED_BANDS", "NETS", "build"]
+__all__ = ["BASELINE_NETS", "ESTIMATED_BANDS", "NETS", "NetTooLarge", "bounded", "build"]
 
 ESTIMATED_BANDS: Final = "estimated-bands"
 """Name of a net behind an estimate of the bands that the input lacks."""

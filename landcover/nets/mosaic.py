@@ -58,6 +58,8 @@ class Mosaic(nn.Module):
         symmetries: int = 8,
     ) -> None:
         super().__init__()
+        if not 1 <= symmetries <= 8:
+            raise ValueError(f"the square has 8 symmetries, not {symmetries}")
         self.share, self.symmetries, self.scale = share, symmetries, scale
         self.trigrid = TriGrid(**trigrid)
         self.lites = nn.ModuleList(SpectralLite(**options) for options in lites)

@@ -42,8 +42,12 @@ class RgbNet(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
+        if not 0.25 <= enlarge <= 8:
+            raise ValueError(f"pixels are enlarged at most 8 times, not {enlarge}")
         self.register_buffer("mean", torch.full((3,), 0.5))
         self.register_buffer("std", torch.full((3,), 0.25))
+        if not 1 <= symmetries <= 8:
+            raise ValueError(f"the square has 8 symmetries, not {symmetries}")
         self.enlarge, self.symmetries = enlarge, symmetries
         self.trunk = Lite0(3)
         self.cam_layer = nn.Identity()

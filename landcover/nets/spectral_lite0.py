@@ -65,6 +65,8 @@ class SpectralLite(nn.Module):
         taps: tuple[int, ...] = TAPS,
     ) -> None:
         super().__init__()
+        if not 0.25 <= enlarge <= 8:
+            raise ValueError(f"pixels are enlarged at most 8 times, not {enlarge}")
         bands = len(BAND_NAMES)
         self.register_buffer("log_mean", torch.full((bands,), -2.0))
         self.register_buffer("log_std", torch.ones(bands))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
+from landcover.core import untrusted_json
 from landcover.core.errors import BadInput, UnknownName
 from landcover.train.augment import Augmentation
 
@@ -117,7 +118,7 @@ class TrainConfig:
             BadInput: it is not JSON, names an unknown setting, or a value is unusable.
         """
         try:
-            values = json.loads(text)
+            values = untrusted_json.parse(text)
         except ValueError:
             raise BadInput("The training configuration is not JSON: correct the file.") from None
         if not isinstance(values, dict):

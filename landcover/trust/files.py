@@ -15,7 +15,9 @@ from pydantic import ValidationError
 
 from landcover.core import files
 from landcover.core.errors import CorruptModel
+from landcover.core.regular_file import read_regular
 from landcover.core.schema import Schema
+from landcover.core.untrusted_json import BadJson, parse
 
 # `landcover --help` and a page's first second should not wait for torch.
 if TYPE_CHECKING:
@@ -68,9 +70,9 @@ def read_json(folder: Path, name: str, card_hash: str) -> dict[str, Any] | None:
     if data is None:
         return None
     try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError):
-        raise _corrupt(folder, f"{name}.json", "it is not JSON") from None
+        raw = parse(data)
+    except BadJson as error:
+        raise _corrupt(folder, f"{name}.json", str(error)) from None
     if not isinstance(raw, dict) or not isinstance(raw.get(_VALUES), dict):
         raise _corrupt(folder, f"{name}.json", "its values are not in the expected format")
     _check_hash(folder, f"{name}.json", raw.get(_HASH), card_hash)
@@ -145,10 +147,10 @@ def read_tensors(
     try:
         tensors = load(data)
         # Layout: eight bytes with the length of the JSON header, then the header.
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        header = parse(data[8 : 8 + int.from_bytes(data[:8], "little")])
         notes = header["__metadata__"]
-        values = json.loads(notes[_VALUES])
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        values = parse(notes[_VALUES])
+    except (SafetensorError, ValueError, KeyError, TypeError):
         raise _corrupt(folder, file, "it cannot be read") from None
     if not isinstance(values, dict):
         raise _corrupt(folder, file, "its values are not in the expected format")
@@ -168,13 +170,13 @@ def _write(folder: Path, file: str, data: bytes) -> Path:
 def _read(folder: Path, file: str) -> bytes | None:
     path = folder / FOLDER / file
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _corrupt(folder, file, f"it is larger than {MAX_BYTES // 1_000_000} MB")
-        return path.read_bytes()
+        return read_regular(path, MAX_BYTES, inside=folder)
     except FileNotFoundError:
         return None
     except OSError:
         raise _corrupt(folder, file, "it cannot be read") from None
+    except ValueError:
+        raise _corrupt(folder, file, f"it is larger than {MAX_BYTES // 1_000_000} MB") from None
 
 
 def _check_hash(folder: Path, file: str, found: object, card_hash: str) -> None:

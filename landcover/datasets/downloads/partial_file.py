@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO, Final, Self
 
-from landcover.core import disk_errors, files
+from landcover.core import disk_errors, files, untrusted_json
 from landcover.core.errors import BadInput, Cancelled, FetchError
 from landcover.core.progress import BYTES, Progress, Report
 from landcover.datasets.downloads.zenodo import RemoteFile
@@ -112,8 +112,8 @@ class PartialFile:
 
     def _noted(self) -> str:
         try:
-            text = json.loads(self._notes.read_text("utf-8"))["validator"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            text = untrusted_json.parse(self._notes.read_text("utf-8"))["validator"]
+        except (OSError, ValueError, KeyError, TypeError):
             return ""
         return text if isinstance(text, str) and is_tag(text) else ""
 

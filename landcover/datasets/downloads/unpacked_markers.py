@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from landcover.core import files
+from landcover.core import files, untrusted_json
 from landcover.datasets.downloads.unpack import Unpacked
 from landcover.datasets.downloads.zenodo import RemoteFile
 
@@ -63,7 +63,7 @@ def _read(root: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
             return {}
-        markers = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        markers = untrusted_json.parse(path.read_text("utf-8"))
+    except (OSError, ValueError):
         return {}
     return markers if isinstance(markers, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from landcover.core import untrusted_json
 from landcover.core.bands import BANDS, L1C_BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.io.band_names import band_of
@@ -160,8 +160,8 @@ def item_next_to(tree: Tree, files: BandSet) -> Mapping[str, Any]:
     names = [name for name in tree.listing(files.folder).files if name.endswith(".json")]
     for name in names[:MAX_JSON_FILES]:
         try:
-            item = json.loads(tree.read(join(files.folder, name), MAX_JSON_BYTES))
-        except (BadInput, ValueError, RecursionError):
+            item = untrusted_json.parse(tree.read(join(files.folder, name), MAX_JSON_BYTES))
+        except (BadInput, ValueError):
             continue
         if not isinstance(item, dict) or item.get("type") != "Feature":
             continue

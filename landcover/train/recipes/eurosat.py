@@ -22,7 +22,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from landcover.core import files
+from landcover.core import files, untrusted_json
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report
 from landcover.datasets.eurosat import EuroSat
@@ -150,7 +150,7 @@ def plan(order: Order) -> Plan:
     """
     text = settings_text(NAME, order)
     try:
-        raw = json.loads(text)
+        raw = untrusted_json.parse(text)
         parts, symmetries = [json.dumps(part) for part in raw["phases"]], raw["symmetries"]
     except (ValueError, KeyError, TypeError):
         parts, symmetries = [], 0
