@@ -157,6 +157,53 @@ def test_ways_of_writing_are_found(code: str, found: list[str]) -> None:
     assert list(own_writes(code)) == found
 
 
+PROJECTING = {"rasterio.warp", "pyproj", "osgeo"}
+OF_A_CRS = re.compile(
+    r"(CRS\.from_\w+)|(.*\bcrs\.(to_\w+|is_\w+|linear_units\w*|units_factor|wkt|data))"
+)
+
+
+def projecting(code: str) -> Iterator[str]:
+    """Find the uses of GDAL's functions for coordinates, which raise many kinds of errors."""
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Import(names=names):
+                yield from (a.name for a in names if a.name in PROJECTING)
+            case ast.ImportFrom(module=str(module), names=names):
+                wanted = {module, *(f"{module}.{a.name}" for a in names)}
+                yield from sorted(wanted & PROJECTING)
+            case ast.Attribute() if OF_A_CRS.fullmatch(ast.unparse(node)):
+                yield ast.unparse(node)
+
+
+def test_only_one_module_calls_projections() -> None:
+    """Each fault of a projection becomes one sentence in ``landcover.core.projection``."""
+    found = {
+        path.relative_to(ROOT).as_posix(): uses
+        for package in ("landcover", "pages")
+        for path in modules(package)
+        if path.name != "projection.py"
+        and (uses := sorted(projecting(path.read_text(encoding="utf-8"))))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [
+        ("from rasterio import warp", 1),
+        ("from rasterio.warp import transform", 1),
+        ("import pyproj", 1),
+        ("from rasterio.crs import CRS\nCRS.from_epsg(3857)", 1),
+        ("raster.crs.to_wkt()", 1),
+        ("crs.linear_units_factor[1]", 1),
+        ("window.crs\nparsed.crs == crs", 0),
+    ],
+)
+def test_uses_of_projections_are_found(code: str, count: int) -> None:
+    assert len(list(projecting(code))) == count
+
+
 def test_few_modules_are_outside_the_packages() -> None:
     assert len(list((ROOT / "landcover").glob("*.py"))) <= MOST_TOP_MODULES
 
@@ -189,3 +236,24 @@ def test_no_test_uses_a_private_name() -> None:
 )
 def test_private_names_are_found(code: str, found: list[str]) -> None:
     assert sorted(private_uses(code)) == found
+
+
+READS_OWN_JSON = {
+    "landcover/core/untrusted_json.py",
+    "landcover/net/nominatim.py",  # bounded by its transport
+    "landcover/stac/search.py",  # bounded by its transport
+    "landcover/stac/geoparquet.py",  # what it has written itself
+}
+
+
+def test_json_from_outside_has_one_reader() -> None:
+    """``json.loads`` has no limits; ``landcover.core.untrusted_json`` has."""
+    found = {
+        name
+        for package in ("landcover", "pages")
+        for path in modules(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"json.load", "json.loads"}
+        if (name := path.relative_to(ROOT).as_posix()) not in READS_OWN_JSON
+    }
+    assert found == set()

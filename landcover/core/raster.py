@@ -92,7 +92,7 @@ class Raster:
 
     Raises:
         BadInput: shapes differ, a value is not finite or (RGB) not within 0 to 1, the CRS is
-            not projected, or only one of CRS and transform is given.
+            not projected, only one of CRS and transform is given, or they are nowhere on Earth.
     """
 
     data: FloatArray
@@ -124,6 +124,7 @@ class Raster:
             raise BadInput("A position needs a CRS and a transform: give both or neither.")
         if self.crs is not None:
             check_projected(self.crs)
+            self.extent.check_on_earth()
         if self.is_rgb and pixels.size and not (pixels.min() >= 0.0 and pixels.max() <= 1.0):
             raise BadInput("Brightness must be between 0 and 1: divide bytes by 255.")
         # Band by band, because a mask of all pixels of a scene takes a hundred megabytes.

@@ -9,14 +9,15 @@ from typing import Final
 
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
-from rasterio.warp import transform as warp_transform
 
 from landcover.core.bands import PIXEL_M
 from landcover.core.errors import BadInput
+from landcover.core.projection import OffEarth, crs_of, is_metric, project
+from landcover.core.text import plain
 
 __all__ = [
     "LATTICE_M",
+    "LEAST_AREA",
     "SOUTHERN_FALSE_NORTHING_M",
     "WGS84",
     "Cut",
@@ -26,6 +27,9 @@ __all__ = [
     "grid",
     "zone_of",
 ]
+
+LEAST_AREA: Final = 1e-18
+"""Pixels of a smaller area, in units of the CRS, are damage of a file."""
 
 Geo = tuple[float, float, float, float, float, float]
 """Affine coefficients ``(a, b, c, d, e, f)``: x = a·col + b·row + c, y = d·col + e·row + f."""
@@ -45,16 +49,11 @@ def check_projected(crs: str) -> CRS:
     Raises:
         BadInput: the text is not a CRS, or the CRS is geographic or not in metres.
     """
-    try:
-        parsed = CRS.from_user_input(crs)
-        metres = parsed.is_projected and abs(parsed.linear_units_factor[1] - 1.0) < 1e-9
-    except CRSError:
+    parsed = crs_of(crs)
+    if not is_metric(parsed):
         raise BadInput(
-            f"'{crs[:60]}' is not a coordinate reference system: give one such as EPSG:32633."
-        ) from None
-    if not metres:
-        raise BadInput(
-            f"{crs[:60]} is not a projected CRS in metres: reproject to the UTM zone of the place."
+            f"{plain(crs)[:60]} is not a projected CRS in metres: reproject to the UTM zone of the "
+            "place."
         )
     return parsed
 
@@ -109,7 +108,7 @@ class Window:
             crs: a UTM zone such as ``"EPSG:32633"``; None for the zone of the place.
         """
         crs = crs or zone_of(latitude, longitude)
-        xs, ys = warp_transform(WGS84, crs, [longitude], [latitude])
+        xs, ys = project(WGS84, crs, [longitude], [latitude])
         half = pixels * pixel_m / 2
         base = SOUTHERN_FALSE_NORTHING_M if crs.startswith("EPSG:327") else 0
         west = round((xs[0] - half) / LATTICE_M) * LATTICE_M
@@ -207,10 +206,33 @@ class Window:
         ]
 
     def pixel_of(self, latitude: float, longitude: float) -> tuple[float, float]:
-        """Fractional row and column of a place (WGS 84 degrees); pixel corners are integers."""
-        xs, ys = warp_transform(WGS84, self.crs, [longitude], [latitude])[:2]
+        """Fractional row and column of a place (WGS 84 degrees); pixel corners are integers.
+
+        Raises:
+            OffEarth: the window's CRS does not reach to the place.
+        """
+        xs, ys = project(WGS84, self.crs, [longitude], [latitude])
         (pixel,) = self.pixels_of(xs, ys)
         return pixel
+
+    def covers(self, latitude: float, longitude: float) -> bool:
+        """Whether a place (WGS 84 degrees) lies in the window."""
+        try:
+            row, col = self.pixel_of(latitude, longitude)
+        except OffEarth:
+            return False
+        return 0 <= row < self.height and 0 <= col < self.width
+
+    def check_on_earth(self) -> None:
+        """Check that its pixels have an area, and its corners a place on Earth.
+
+        Raises:
+            OffEarth: they have not.
+        """
+        a, b, _, d, e, _ = self.transform
+        if not all(map(math.isfinite, self.transform)) or abs(a * e - b * d) < LEAST_AREA:
+            raise OffEarth
+        self._to_wgs84([(0, 0), (self.width, 0), (self.width, self.height), (0, self.height)])
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -225,7 +247,7 @@ class Window:
         return tuple(self._to_wgs84([(0, 0), (w, 0), (w, h), (0, h)]))
 
     def _to_wgs84(self, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        lons, lats = warp_transform(self.crs, WGS84, *self.xy(points))[:2]
+        lons, lats = project(self.crs, WGS84, *self.xy(points))
         return list(zip(lats, lons, strict=True))
 
 
@@ -264,12 +286,12 @@ class Cut:
         row, col = (height - self.size) // 2, (width - self.size) // 2
         if self.place is not None and where is not None:
             latitude, longitude = self.place
-            y, x = where.pixel_of(latitude, longitude)
-            if not (0 <= y < height and 0 <= x < width):
+            if not where.covers(latitude, longitude):
                 raise BadInput(
                     f"{latitude:.5f}, {longitude:.5f} lies outside this picture: "
                     "choose a place inside its outline."
                 )
+            y, x = where.pixel_of(latitude, longitude)
             row = min(max(int(y) - self.size // 2, 0), height - self.size)
             col = min(max(int(x) - self.size // 2, 0), width - self.size)
         row, col = self.corner or (row // step * step, col // step * step)

@@ -6,12 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from rasterio.warp import transform as warp_transform
-from rasterio.warp import transform_bounds
-
 from landcover.core.bands import ALIGNMENT, PATCH_PIXELS, PIXEL_M
 from landcover.core.errors import BadInput
 from landcover.core.place import wrap_longitude
+from landcover.core.projection import OffEarth, project, project_bounds
 from landcover.core.window import WGS84, Window
 
 __all__ = ["MAX_WINDOWS", "Bounds", "WindowGrid", "window_grid"]
@@ -130,9 +128,7 @@ def _in_zone(bounds: Bounds, crs: str | None, side: int, limit: int) -> WindowGr
     """The grid in a UTM zone, on the 60 m lattice of Sentinel-2's tiles."""
     latitude, longitude = bounds.centre
     one = Window.around(latitude, longitude, pixels=side, crs=crs)
-    west, south, east, north = transform_bounds(
-        WGS84, one.crs, *_near(bounds, longitude), densify_pts=21
-    )
+    west, south, east, north = project_bounds(WGS84, one.crs, _near(bounds, longitude))
     step = side * PIXEL_M
     rows, columns = _count((north - south) / step), _count((east - west) / step)
     _check(rows, columns, limit)
@@ -153,10 +149,11 @@ def _pixels(bounds: Bounds, inside: Window) -> tuple[float, float, float, float]
     """First and last row and column of the rectangle's corners: top, left, bottom, right."""
     west, south, east, north = _near(bounds, bounds.centre[1])
     lons, lats = [west, east, east, west], [north, north, south, south]
-    xs, ys = warp_transform(WGS84, inside.crs, lons, lats)[:2]
+    try:
+        xs, ys = project(WGS84, inside.crs, lons, lats)
+    except OffEarth:
+        raise BadInput("The rectangle lies outside the image: draw it inside.") from None
     rows, cols = zip(*inside.pixels_of(xs, ys), strict=True)
-    if not all(map(math.isfinite, (*rows, *cols))):
-        raise BadInput("The rectangle lies outside the image: draw it inside.")
     return min(rows), min(cols), max(rows), max(cols)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from rasterio.warp import transform
 
 from landcover.core.bands import PATCH_M
+from landcover.core.projection import project
 from landcover.core.raster import Raster
+from landcover.core.window import WGS84
 from landcover.datasets.bigearthnet import PIXELS_V2, place_of
 from landcover.datasets.split_distance import tile_corner
 from landcover.io.band_files import read_native, to_patch
@@ -47,7 +48,7 @@ def place(patch_id: str) -> tuple[float, float] | None:
         return None
     east = corner[1] + PATCH_M * (found[1] + 0.5)
     north = corner[2] - PATCH_M * (found[2] + 0.5)
-    longitude, latitude = transform(f"EPSG:{corner[0]}", "EPSG:4326", [east], [north])[:2]
+    longitude, latitude = project(f"EPSG:{corner[0]}", WGS84, [east], [north])
     return latitude[0], longitude[0]
 
 

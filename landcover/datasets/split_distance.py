@@ -29,11 +29,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.warp import transform
 from scipy.spatial import KDTree
 
 from landcover.core.bands import PATCH_M
 from landcover.core.errors import BadInput
+from landcover.core.projection import project
 from landcover.core.raster import BoolArray
 from landcover.datasets.bigearthnet import place_of
 from landcover.datasets.labelled import ALL, Dataset
@@ -286,7 +286,7 @@ def _into(corners: Doubles, zone: int, other: int) -> Doubles:
     """Project the centres of patches to another zone."""
     east, north = _centres(corners).T
     projected: Doubles = np.column_stack(
-        transform(f"EPSG:{zone}", f"EPSG:{other}", east.tolist(), north.tolist())
+        project(f"EPSG:{zone}", f"EPSG:{other}", east.tolist(), north.tolist())
     )
     return projected
 

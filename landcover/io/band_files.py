@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.io import DatasetReader
 
+from landcover.core import untrusted_json
 from landcover.core.bands import BAND_NAMES, BANDS, BANDS_10M, BANDS_20M, BANDS_60M, PATCH_M
 from landcover.core.errors import BadInput
+from landcover.core.projection import OffEarth, same_crs, text_of
 from landcover.core.raster import Provenance, Raster
 from landcover.core.text import plain
-from landcover.core.window import Geo, check_projected, grid
+from landcover.core.window import Geo, Window, check_projected, grid
 from landcover.io.guard import FILE, named, open_raster, read_file, shown
 from landcover.io.names import band_of_file, time_in
 from landcover.io.scaling import PLAIN, valid_numbers
@@ -138,15 +139,23 @@ def _native(files: Sequence[tuple[str, bytes]], name: str) -> Native:
             _check_band(header, band)
             if crs is None:
                 crs, corner = header.crs, here
-            if header.crs != crs or corner != here:
+            if corner != here or not (header.crs is crs or same_crs(header.crs, crs)):
                 raise BadInput(
                     f"{FILE} covers another place than {BAND_NAMES[0]}: give files of one patch."
                 )
             pixels[band] = file.read([1])[0]
     if crs is None or corner is None:
         raise BadInput(f"{FILE} has no CRS: give the original BigEarthNet files.")
-    text = crs.to_string()
+    text = text_of(crs)
     check_projected(text)
+    side = _SIDE[BANDS_10M[0]]
+    try:
+        where = Window(crs=text, transform=grid(*corner), width=side, height=side)
+        where.check_on_earth()
+    except OffEarth:
+        raise BadInput(
+            f"{FILE} has a position that is nowhere on Earth: give the original BigEarthNet files."
+        ) from None
     labels = dict(_labels(files))
     return Native(
         name=shown(name),
@@ -235,8 +244,8 @@ def _labels(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, Any]]:
     if data is None:
         return
     try:
-        raw = json.loads(data) if len(data) <= MAX_LABEL_BYTES else None
-    except (ValueError, RecursionError):
+        raw = untrusted_json.parse(data) if len(data) <= MAX_LABEL_BYTES else None
+    except ValueError:
         raw = None
     if not isinstance(raw, dict):
         raise BadInput(

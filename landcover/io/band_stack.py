@@ -20,6 +20,7 @@ from rasterio.io import MemoryFile
 
 from landcover.core.bands import ALIGNMENT, L1C_BAND_NAMES, SCL_HIDDEN
 from landcover.core.errors import BadInput
+from landcover.core.projection import crs_of, wkt_of
 from landcover.core.raster import BoolArray, Raster
 from landcover.core.window import Cut, Geo, Window, check_projected
 from landcover.io.guard import (
@@ -199,7 +200,7 @@ def _box(band: _Band, *, margin: bool) -> tuple[float, float, float, float]:
 
 def _window(band: _Band) -> Window:
     rows, cols = band.shape
-    crs = NO_PLACE if band.crs is None else str(band.crs.to_wkt())
+    crs = NO_PLACE if band.crs is None else wkt_of(band.crs)
     return Window(crs=crs, transform=band.transform, width=cols, height=rows)
 
 
@@ -309,7 +310,7 @@ def _with_classes(raster: Raster, scene: Scene) -> Raster:
     if "SCL" not in scene.files or not raster.has_place:
         return raster
     band, where = _band(scene, "SCL"), raster.extent
-    own = _Band("", CRS.from_user_input(where.crs), where.transform, (where.height, where.width))
+    own = _Band("", crs_of(where.crs), where.transform, (where.height, where.width))
     if not (own.crs == band.crs and own.north_up and band.north_up):
         return raster
     classes, known = _pixels(scene.tree, band, own, (0, 0, where.height, where.width))

@@ -25,6 +25,7 @@ from rasterio.io import DatasetReader
 
 from landcover.core.bands import EUROSAT_PIXELS, PIXEL_M, RGB_BANDS
 from landcover.core.errors import BadInput
+from landcover.core.projection import metres_per_unit
 from landcover.core.raster import BoolArray, Provenance, Raster
 from landcover.core.window import Cut
 from landcover.io.guard import FILE, TIFF_MAGIC, head_of, named, open_raster, read_file, shown
@@ -262,10 +263,10 @@ def _is_rgb(raster: DatasetReader) -> bool:
 
 def _pixel_m(raster: DatasetReader) -> float | None:
     """Side of a pixel in metres, if the file has a grid in a unit of length."""
-    if raster.crs is None or not raster.crs.is_projected:
+    metres = None if raster.crs is None else metres_per_unit(raster.crs)
+    if metres is None:
         return None
-    side = math.hypot(raster.transform.a, raster.transform.d)
-    side *= float(raster.crs.linear_units_factor[1])
+    side = math.hypot(raster.transform.a, raster.transform.d) * metres
     return side if math.isfinite(side) and side > 0 else None
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import rasterio
 
 from landcover.core.errors import BadInput
+from landcover.core.projection import text_of
 from landcover.core.window import Window
 from landcover.io.gdal_messages import silence_gdal
 from landcover.io.guard import DAMAGE, FILE
@@ -102,7 +103,7 @@ def _read(
     fits = (
         tuple(raster.transform)[:6] == (pixel, 0, west, 0, -pixel, north)
         and raster.crs is not None
-        and raster.crs.to_string() == window.crs
+        and text_of(raster.crs) == window.crs
         and raster.count == bands
         and set(raster.dtypes) == {kind}
         and max(raster.width, raster.height) <= MAX_SIDE

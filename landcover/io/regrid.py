@@ -10,16 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
-from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
-from rasterio.warp import reproject
-from rasterio.warp import transform as warp_transform
 
 from landcover.core.bands import PIXEL_M
 from landcover.core.errors import BadInput
+from landcover.core.projection import OffEarth, project, same_crs, text_of, warp_nearest, wkt_of
 from landcover.core.raster import BoolArray
-from landcover.core.window import WGS84, Window, check_projected, grid
+from landcover.core.window import LEAST_AREA, WGS84, Window, check_projected, grid
 from landcover.io.guard import FILE, Part
 
 __all__ = [
@@ -123,12 +120,9 @@ def window_of(raster: DatasetReader) -> Window:
     if not raster.crs or transform == Affine.identity():
         return Window(crs=NO_PLACE, transform=grid(0, 0), width=raster.width, height=raster.height)
     a, b, c, d, e, f = tuple(transform)[:6]
-    if not all(map(math.isfinite, (a, b, c, d, e, f))) or abs(a * e - b * d) < 1e-18:
+    if not all(map(math.isfinite, (a, b, c, d, e, f))) or abs(a * e - b * d) < LEAST_AREA:
         raise _nowhere()
-    try:
-        crs = _text_of(raster.crs)
-    except CRSError:
-        raise _nowhere() from None
+    crs = _text_of(raster.crs)
     return Window(
         crs=crs,
         transform=(a, b, c, d, e, f),
@@ -139,13 +133,16 @@ def window_of(raster: DatasetReader) -> Window:
 
 def _text_of(crs: CRS) -> str:
     """A CRS as EPSG code if that defines it completely, else as WKT."""
-    text = str(crs.to_string())
-    return text if CRS.from_user_input(text) == crs else str(crs.to_wkt())
+    try:
+        text = text_of(crs)
+        return text if same_crs(text, crs) else wkt_of(crs)
+    except OffEarth:
+        raise _nowhere() from None
 
 
 def crs_name(window: Window) -> str:
     """EPSG code of the CRS, or of a similar one; WKT if there is none."""
-    return str(CRS.from_user_input(window.crs).to_string())
+    return text_of(window.crs)
 
 
 def target_of(source: Window) -> Target:
@@ -257,14 +254,11 @@ def regrid(raw: Raw, target: Window) -> Raw:
     valid = np.zeros(shape, dtype=np.uint8)
     if raw.valid.size:
         for source, into in ((raw.numbers, numbers), (raw.valid.astype(np.uint8), valid)):
-            reproject(
-                source=source,
-                destination=into,
-                src_transform=raw.window.affine,
-                src_crs=raw.window.crs,
-                dst_transform=target.affine,
-                dst_crs=target.crs,
-                resampling=Resampling.nearest,
+            warp_nearest(
+                source,
+                into,
+                source=(raw.window.crs, raw.window.affine),
+                target=(target.crs, target.affine),
             )
     return Raw(numbers, valid.astype(np.bool_), target)
 
@@ -298,13 +292,9 @@ def _project(
     source: str, target: str, xs: list[float], ys: list[float]
 ) -> tuple[list[float], list[float]]:
     try:
-        east, north = warp_transform(source, target, xs, ys)[:2]
-    # rasterio raises errors of GDAL that have no other public base class.
-    except Exception:  # noqa: BLE001
+        return project(source, target, xs, ys)
+    except OffEarth:
         raise _nowhere() from None
-    if not all(map(math.isfinite, (*east, *north))):
-        raise _nowhere()
-    return list(east), list(north)
 
 
 def _nowhere() -> BadInput:

@@ -170,9 +170,7 @@ def sample_at(latitude: float, longitude: float) -> Sample | None:
         # Most places are far away; the exact square is checked only for near ones.
         if max(abs(sample.centre[0] - latitude), abs(sample.centre[1] - longitude)) > 0.1:
             continue
-        row, col = read_sample(sample.name).pixel_of(latitude, longitude)
-        patch = read_sample(sample.name)
-        if 0 <= row < patch.height and 0 <= col < patch.width:
+        if read_sample(sample.name).extent.covers(latitude, longitude):
             return sample
     return None
 

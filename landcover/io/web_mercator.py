@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from rasterio.crs import CRS
-from rasterio.enums import Resampling
 from rasterio.transform import Affine, array_bounds
-from rasterio.warp import reproject, transform_bounds
-from rasterio.warp import transform as warp_transform
 
 from landcover.core.bands import Composite
+from landcover.core.projection import crs_of_code, project, project_bounds, warp_nearest
 from landcover.core.raster import ByteArray, Raster
+from landcover.core.window import WGS84
 
 __all__ = ["FINER", "MAX_SIDE", "WEB_MERCATOR", "MapPicture", "map_picture"]
 
-WEB_MERCATOR: Final = CRS.from_epsg(3857)
+WEB_MERCATOR: Final = crs_of_code(3857)
 MAX_SIDE: Final = 480
 """Maximum pixels along a side of a patch on the map; more would make the page slow."""
 FINER: Final = 1.25
@@ -46,29 +44,22 @@ def map_picture(patch: Raster, composite: Composite) -> MapPicture:
     Rasters with more than :data:`MAX_SIDE` pixels along a side are subsampled.
 
     Raises:
-        BadInput: the position of the patch is not known.
+        BadInput: the position of the patch is not known, or not on the map.
     """
     step = max(1, -(-max(patch.height, patch.width) // MAX_SIDE))
     picture = patch.image(composite)[::step, ::step]
     height, width = picture.shape[:2]
     crs, (a, b, c, d, e, f) = patch.georeference
     own = Affine(a * step, b * step, c, d * step, e * step, f)
-    west, south, east, north = transform_bounds(
-        crs, WEB_MERCATOR, *array_bounds(height, width, own)
-    )
+    west, south, east, north = project_bounds(crs, WEB_MERCATOR, array_bounds(height, width, own))
     rows, columns = round(height * FINER), round(width * FINER)
     grid = Affine((east - west) / columns, 0.0, west, 0.0, (south - north) / rows, north)
     warped = np.zeros((4, rows, columns), dtype=np.uint8)
-    reproject(
+    warp_nearest(
         np.ascontiguousarray(picture.transpose(2, 0, 1)),
         warped,
-        src_transform=own,
-        src_crs=crs,
-        dst_transform=grid,
-        dst_crs=WEB_MERCATOR,
-        resampling=Resampling.nearest,
+        source=(crs, own),
+        target=(WEB_MERCATOR, grid),
     )
-    (west, east), (south, north) = warp_transform(
-        WEB_MERCATOR, "EPSG:4326", [west, east], [south, north]
-    )[:2]
+    (west, east), (south, north) = project(WEB_MERCATOR, WGS84, [west, east], [south, north])
     return MapPicture(warped.transpose(1, 2, 0), south, west, north, east)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Event
@@ -811,3 +812,32 @@ def test_scenes_that_moved_are_one_sentence(tmp_path: Path) -> None:
     assert found.best is None
     assert found.reason.startswith("Files of 3 scenes of this place are no longer where")
     assert found.notes == ()
+
+
+# --- Grids that are nowhere on Earth
+
+
+@pytest.mark.parametrize(
+    ("crs", "corner"),
+    [
+        (AUSTRIA.crs, (3e7, 5e6)),
+        ("EPSG:32600", CORNER),
+        ('LOCAL_CS["yard",UNIT["metre",1]]', CORNER),
+        ("EPSG:4978", CORNER),
+    ],
+    ids=["far-east", "no-zone", "local", "geocentric"],
+)
+def test_a_scene_nowhere_on_earth_is_named_and_skipped(
+    tmp_path: Path, crs: str, corner: tuple[float, float]
+) -> None:
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    write_stack(folder / "good_2020-01-23.tif")
+    numbers = AUSTRIA.stack()
+    write_raster(folder / "bad_2020-01-23.tif", numbers, crs, (*corner, 10))
+    result = build(folder, tmp_path / "out.parquet")
+    assert result.count == result.skips == 1
+    assert re.fullmatch(r"'bad_2020-01-23\.tif' [^\n]{20,300}\.", result.skipped[0].why)
+    assert list(items_of(result.out)) == ["good_2020-01-23"]
+    with pytest.raises(BadInput, match=r"^'bad_2020-01-23\.tif' "):
+        sources.read(folder / "bad_2020-01-23.tif")

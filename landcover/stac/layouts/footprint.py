@@ -9,14 +9,13 @@ from typing import Any, Final
 
 import shapely
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
-from rasterio.warp import transform as warp_transform
 from shapely import Polygon, box
 from shapely.affinity import translate
 
 from landcover.core.errors import BadInput
-from landcover.core.window import Geo
+from landcover.core.projection import OffEarth, crs_of_code, epsg_of, project
+from landcover.core.window import WGS84, Geo
 from landcover.io.guard import shown
 from landcover.io.layouts.header import grid_of
 
@@ -63,8 +62,8 @@ def footprint_of_grid(crs: CRS, shape: tuple[int, int], transform: Geo, name: st
     xs = [a * x + b * y + c for x, y in points]
     ys = [d * x + e * y + f for x, y in points]
     try:
-        longitudes, latitudes = warp_transform(crs, _LONLAT, xs, ys)
-    except (CRSError, RuntimeError, ValueError):
+        longitudes, latitudes = project(crs, WGS84, xs, ys)
+    except OffEarth:
         raise _nowhere(name) from None
     return footprint_of_points(list(zip(longitudes, latitudes, strict=True)), name)
 
@@ -78,9 +77,8 @@ def place_of(raster: DatasetReader, name: str) -> tuple[Polygons, int | None]:
     if raster.crs is None:
         raise BadInput(f"'{shown(name)}' has no CRS: export it as a georeferenced file.")
     grid = grid_of(raster)
-    return footprint_of_grid(
-        raster.crs, grid.shape, grid.transform, shown(name)
-    ), raster.crs.to_epsg()
+    outline = footprint_of_grid(raster.crs, grid.shape, grid.transform, shown(name))
+    return outline, epsg_of(raster.crs)
 
 
 def footprint_of_points(points: Sequence[tuple[float, float]], name: str) -> Polygons:
@@ -148,8 +146,8 @@ def crs_of(epsg: int) -> CRS:
         BadInput: there is none.
     """
     try:
-        return CRS.from_epsg(epsg)
-    except CRSError:
+        return crs_of_code(epsg)
+    except OffEarth:
         raise BadInput(f"There is no CRS EPSG:{epsg}: download the scene again.") from None
 
 
@@ -163,5 +161,4 @@ def _nowhere(name: str) -> BadInput:
     return BadInput(f"'{name}' lies nowhere on Earth: export it again with its CRS.")
 
 
-_LONLAT: Final = CRS.from_string("OGC:CRS84")
 _EARTH: Final = box(-180, -90, 180, 90)

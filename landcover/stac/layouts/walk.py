@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from landcover.core.errors import BadInput
+from landcover.core.gdal_errors import GDAL_ERRORS
 from landcover.io.guard import shown
 from landcover.io.layouts.tree import Disk
 from landcover.io.layouts.walk import Find, Unreadable, find
@@ -63,6 +64,8 @@ def _attempt(disk: Disk, found: Find, date: datetime | None) -> Iterator[FoundSc
         yield Skipped(path=path, why=str(error))
     except OSError:
         yield Skipped(path=path, why=f"'{shown(path.name)}' cannot be read: check its permissions.")
+    except GDAL_ERRORS:  # one file must not end the search of a hundred thousand
+        yield Skipped(path=path, why=f"'{shown(path.name)}' is damaged: copy or export it again.")
 
 
 def _reading(disk: Disk, found: Find, date: datetime | None) -> Callable[[], list[FoundScene]]:

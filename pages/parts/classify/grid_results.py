@@ -175,9 +175,7 @@ def shown() -> Outcome | None:
     square = squares.square_of(choice.current())
     if not isinstance(outcome, Outcome) or square is None:
         return None
-    whole = outcome.grid.whole
-    row, col = whole.pixel_of(*square.centre)
-    return outcome if 0 <= row <= whole.height and 0 <= col <= whole.width else None
+    return outcome if outcome.grid.whole.covers(*square.centre) else None
 
 
 def add_to_map(group: folium.FeatureGroup) -> None:
@@ -203,10 +201,10 @@ def open_at(latitude: float, longitude: float) -> bool:
     outcome = shown()
     if outcome is None or choice.last_zoom() < squares.NEAR_ZOOM - 2:
         return False
+    if not outcome.grid.whole.covers(latitude, longitude):
+        return False
     row, col = outcome.grid.whole.pixel_of(latitude, longitude)
     down, right = int(row // outcome.grid.side), int(col // outcome.grid.side)
-    if not (0 <= down < outcome.grid.rows and 0 <= right < outcome.grid.columns):
-        return False
     return _open(outcome, outcome.results[down * outcome.grid.columns + right])
 
 

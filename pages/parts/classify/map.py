@@ -17,6 +17,7 @@ from streamlit_folium import st_folium
 
 from landcover.core.bands import COMPOSITES
 from landcover.core.place import wrap_longitude
+from landcover.core.projection import OffEarth
 from landcover.core.raster import Raster
 from landcover.core.window import Window
 from landcover.io.samples import Sample, samples
@@ -309,7 +310,7 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
     group = folium.FeatureGroup(control=False)
     for key, image in choice.uploads().items():
         if image.has_place and max(image.height, image.width) > 120:
-            _picture(key, image, opacity=0.75).add_to(group)
+            _add_picture(group, key, image, opacity=0.75)
             folium.Polygon(
                 image.outline, color="#1c4f8a", weight=2, fill=False, interactive=False
             ).add_to(group)
@@ -326,7 +327,7 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
         if grid_results.shown() is None:
             _add_windows(group, windows)
     elif chosen is not None and patch is not None and patch.has_place:
-        _picture(chosen.key, patch, opacity=1.0).add_to(group)
+        _add_picture(group, chosen.key, patch, opacity=1.0)
         for colour, weight in (("#ffffff", 6), (theme.ACCENT, 3)):
             # Filled, so that the tooltip of a sample's square does not cover its image.
             folium.Polygon(
@@ -387,11 +388,14 @@ def _add_bare(group: folium.FeatureGroup, place: Place) -> None:
     ).add_to(group)
 
 
-def _picture(key: str, patch: Raster, opacity: float) -> folium.raster_layers.ImageOverlay:
-    url, south, west, north, east = _preview(key, patch)
-    return folium.raster_layers.ImageOverlay(
+def _add_picture(group: folium.FeatureGroup, key: str, patch: Raster, opacity: float) -> None:
+    try:
+        url, south, west, north, east = _preview(key, patch)
+    except OffEarth:
+        return  # so near a pole that the web map has no place for it; the outline is still drawn
+    folium.raster_layers.ImageOverlay(
         url, bounds=[[south, west], [north, east]], opacity=opacity, control=False
-    )
+    ).add_to(group)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import streamlit as st
 
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.place import wrap_longitude
+from landcover.core.projection import OffEarth
 from landcover.core.window import Window
 from landcover.stac.candidates import MAX_LATITUDE, MIN_LATITUDE
 from pages.parts.shared import choice
@@ -49,12 +51,15 @@ def around(latitude: float, longitude: float) -> Window | None:
 
 
 def neighbours(square: Window) -> dict[str, Window]:
-    """Return the eight squares of the same size around a square, by direction."""
+    """Return the squares of the same size around a square, by direction: eight, if on Earth."""
     height, width = square.height, square.width
-    return {
-        name: square.part(down * height, right * width, height, width)
-        for name, (down, right) in STEPS.items()
-    }
+    found = {}
+    for name, (down, right) in STEPS.items():
+        part = square.part(down * height, right * width, height, width)
+        with suppress(OffEarth):
+            part.check_on_earth()
+            found[name] = part
+    return found
 
 
 def neighbour_at(chosen: choice.Chosen | None, latitude: float, longitude: float) -> Window | None:
@@ -62,10 +67,13 @@ def neighbour_at(chosen: choice.Chosen | None, latitude: float, longitude: float
     square = square_of(chosen)
     if square is None:
         return None
-    row, col = square.pixel_of(latitude, longitude)
+    try:
+        row, col = square.pixel_of(latitude, longitude)
+    except OffEarth:
+        return None
     step = (int(row // square.height), int(col // square.width))
-    names = [name for name, wanted in STEPS.items() if wanted == step]
-    return neighbours(square)[names[0]] if names else None
+    around_it = neighbours(square)
+    return next((around_it[name] for name in around_it if STEPS[name] == step), None)
 
 
 def go(latitude: float, longitude: float) -> None:
@@ -95,5 +103,6 @@ def show_moves() -> None:
 
 def _move(name: str) -> None:
     square = square_of(choice.current())
-    if square is not None:
-        go(*neighbours(square)[name].centre)
+    beside = neighbours(square).get(name) if square is not None else None
+    if beside is not None:
+        go(*beside.centre)
