@@ -49,6 +49,9 @@ def parse(data: bytes | str, *, most_bytes: int | None = None) -> Any:  # noqa: 
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
         if "\\ud" in text or "\\uD" in text:
             text = _ESCAPE.sub(lambda found: "\\ufffd" if found[1] else found[0], text)
+        # Each value is followed by a comma, or is the last one of a list or an object.
+        if text.count(",") + text.count("[") + text.count("{") >= now.json_values:
+            raise BadJson(f"it has more than {now.json_values:,} values")
         values = json.loads(
             text,
             parse_int=partial(_whole, most=now.json_digits),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from landcover.core.errors import BadInput
+from landcover.core.gdal_errors import GDAL_ERRORS
+from landcover.core.projection import text_of
 from landcover.core.window import Window
 from landcover.io.guard import RasterFile, open_raster, shown
 
 __all__ = ["read_band_window"]
+
+_DAMAGE: Final[tuple[type[Exception], ...]] = (BadInput, *GDAL_ERRORS)
 
 
 def read_band_window(path: Path, wanted: Window, *, pixel: int, kind: str) -> npt.NDArray[Any]:
@@ -32,7 +36,7 @@ def read_band_window(path: Path, wanted: Window, *, pixel: int, kind: str) -> np
     try:
         with open_raster(path) as file:
             pixels = _read(file, wanted.with_pixels_of(pixel), pixel, kind)
-    except (BadInput, OSError, ValueError):
+    except _DAMAGE:
         raise BadInput(
             f"'{shown(path.name)}' is damaged or not a raster: choose another date."
         ) from None
@@ -52,7 +56,7 @@ def _read(file: RasterFile, window: Window, pixel: int, kind: str) -> npt.NDArra
     fits = (
         (a, b, d, e) == (pixel, 0, 0, -pixel)
         and raster.crs is not None
-        and raster.crs.to_string() == window.crs
+        and text_of(raster.crs) == window.crs
         and raster.count == 1
         and raster.dtypes[0] == kind
         and row == int(row)
