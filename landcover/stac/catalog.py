@@ -396,7 +396,7 @@ def _whole(candidate: Candidate) -> Raster:
     cut = Cut(size=candidate.target.width, place=_middle(candidate.target))
     try:
         if scene.layout == "patch":
-            return sources.read(Path(next(iter(scene.bands.values()))).parent)
+            return sources.read(Path(scene.bands["B02"]).parent)
         patch = sources.read(Path(scene.bands["stack"]), cut)
     except BadInput as fault:
         raise FetchError(str(fault)) from None

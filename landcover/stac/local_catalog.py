@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import rustac
 import shapely
 from shapely.affinity import translate
 from shapely.geometry import shape as shape_of
@@ -25,6 +24,7 @@ from shapely.geometry.base import BaseGeometry
 from landcover.core.errors import BadInput
 from landcover.io.guard import shown
 from landcover.stac.catalog_columns import KINDS, SIDES, readable_columns
+from landcover.stac.catalog_items import items_of
 from landcover.stac.geoparquet import MAGIC
 from landcover.stac.layouts.footprint import Box
 from landcover.stac.layouts.found_scene import MEDIA_TYPES, is_odd
@@ -59,7 +59,6 @@ MAX_HREF: Final = 4_000
 _SCHEME: Final = re.compile(r"^[^/]*:")
 _DAMAGE: Final = (
     pa.ArrowException,
-    rustac.RustacError,
     OSError,
     ValueError,
     TypeError,
@@ -68,7 +67,7 @@ _DAMAGE: Final = (
     MemoryError,
     RuntimeError,
 )
-"""What PyArrow, shapely and rustac raise on damaged files."""
+"""What PyArrow and shapely raise on damaged files."""
 
 Float = npt.NDArray[np.float64]
 
@@ -163,7 +162,7 @@ class LocalCatalogue:
             rows = self._rows(place, _milliseconds(start), _milliseconds(end), limit)
             if not rows.size:
                 return []
-            items = rustac.from_arrow(self._table(rows))["features"]
+            items = items_of(self._table(rows))
         return [self._resolved(item) for item in items]
 
     def _rows(self, place: BaseGeometry, start: int, end: int, limit: int) -> npt.NDArray[np.int64]:
@@ -202,9 +201,9 @@ class LocalCatalogue:
         if not isinstance(name, str) or not name:
             raise _damaged(self.path)
         assets, missing = {}, []
-        for key, asset in item.get("assets", {}).items():
+        for key, asset in item["assets"].items():
             file = _file(asset.get("href"), self.path, name)
-            if Path(file).is_file():
+            if _exists(file):
                 assets[key] = asset | {"href": file}
             else:
                 missing.append(key)
@@ -218,8 +217,8 @@ class LocalCatalogue:
 def _plain(table: pa.Table) -> pa.Table:
     """Convert the columns to their known types and validate them.
 
-    Other details of the file's types (time zones, names of list items, metadata), and texts
-    that are not UTF-8, would make rustac panic.
+    So other details of the file's types (time zones, names of list items) do not matter, and texts
+    that are not UTF-8 are refused.
     """
     assets = table.schema.field("assets").type
     kinds = [pa.struct([(part.name, KINDS[part.name]) for part in asset.type]) for asset in assets]
@@ -249,6 +248,13 @@ def _file(href: object, index: Path, name: str) -> str:
             "which is not a relative path of a raster file: make it again with landcover index."
         )
     return os.path.normpath(index.parent / text)
+
+
+def _exists(file: str) -> bool:
+    try:
+        return Path(file).is_file()
+    except (OSError, ValueError):  # a name that is too long, or a folder without permission
+        return False
 
 
 def _place(geometry: Mapping[str, Any] | Box | Sequence[Box]) -> BaseGeometry:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput, FetchError
 from landcover.net.hosts import allowed, host_of
 from landcover.stac.archives import Catalogue
@@ -121,15 +122,21 @@ def local_scene(item: object, catalogue: str) -> Scene:
     if layout not in ("bands", "patch", "stack"):
         raise FetchError(f"Scene '{found.id}' of your catalogue has no layout: index it again.")
     assets = found.mapping("assets")
+    needed = ("stack",) if layout == "stack" else BAND_NAMES
+    paths = {key: path for key, asset in assets.items() if (path := found.path(asset))}
+    if missing := [key for key in needed if key not in paths]:
+        raise FetchError(
+            f"Scene '{found.id}' of your catalogue lacks the file{'s' * (len(missing) > 1)} "
+            f"{', '.join(missing)}: index its folder again."
+        )
     stated = found.properties.get("landcover:offset")
     known = not isinstance(stated, bool) and stated in (0, -1000)
-    paths = {key: found.path(asset) for key, asset in assets.items()}
     return Scene(
         id=found.id,
         catalogue=catalogue,
         acquired=found.acquired(),
         footprint=found.footprint(),
-        bands={k: p for k, p in paths.items() if p and k not in EXTRAS},
+        bands={key: path for key, path in paths.items() if key not in EXTRAS},
         crs=found.crs(None),
         scl=paths.get("SCL"),
         visual=paths.get("visual"),

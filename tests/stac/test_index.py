@@ -9,6 +9,8 @@ from threading import Event
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pystac
 import pytest
 import rasterio
@@ -18,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
-from landcover.core.errors import BadInput, Cancelled
+from landcover.core.errors import BadInput, Cancelled, FetchError
 from landcover.core.progress import Progress
 from landcover.core.window import Cut
 from landcover.io import sources
@@ -841,3 +843,55 @@ def test_a_scene_nowhere_on_earth_is_named_and_skipped(
     assert list(items_of(result.out)) == ["good_2020-01-23"]
     with pytest.raises(BadInput, match=r"^'bad_2020-01-23\.tif' "):
         sources.read(folder / "bad_2020-01-23.tif")
+
+
+# --- Scenes that were moved after indexing
+
+
+def indexed(folder: Path, layout: str) -> Path:
+    """A catalogue of one scene in a layout."""
+    scenes = folder / "scenes"
+    scenes.mkdir()
+    if layout == "stack":
+        write_stack(scenes / "one_2020-01-23.tif")
+    elif layout == "patch":
+        write_patch(scenes / v2_id(3), 1000)
+    else:
+        (scenes / "set_2020-01-23").mkdir()
+        write_set(scenes / "set_2020-01-23", "T33UUP_20200123T101031_{band}_{metres}m.tif")
+    assert build(scenes, folder / "c.parquet").count == 1
+    return folder / "c.parquet"
+
+
+def at_its_place(out: Path) -> SceneQuery:
+    (item,) = items_of(out).values()
+    middle = shapely.geometry.shape(item["geometry"]).centroid
+    return SceneQuery.anytime(middle.y, middle.x)
+
+
+@pytest.mark.parametrize("layout", ["stack", "bands", "patch"])
+def test_scenes_that_were_moved_are_one_sentence(tmp_path: Path, layout: str) -> None:
+    out = indexed(tmp_path, layout)
+    query = at_its_place(out)
+    before = catalog.find(str(out), query)
+    (candidate,) = before.candidates
+    (tmp_path / "scenes").rename(tmp_path / "elsewhere")
+    after = catalog.find(str(out), query)
+    assert after.best is None
+    assert "no longer where" in after.reason
+    with pytest.raises(FetchError) as error:
+        catalog.fetch(candidate)
+    assert str(error.value).isprintable()
+
+
+def test_a_catalogue_without_the_file_of_a_scene_is_one_sentence(tmp_path: Path) -> None:
+    out = indexed(tmp_path, "bands")
+    table = pq.read_table(out)
+    assets = table["assets"].combine_chunks()
+    kept = [field.name for field in assets.type if field.name != "B05"]
+    fewer = pa.StructArray.from_arrays([assets.field(name) for name in kept], kept)
+    column = table.schema.names.index("assets")
+    pq.write_table(table.set_column(column, "assets", fewer), out)
+    found = catalog.find(str(out), at_its_place(out))
+    assert found.candidates == ()
+    assert "B05" in " ".join((found.reason, *found.notes))
