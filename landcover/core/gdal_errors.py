@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
+
+# libgeotiff asks PROJ without a handler, and PROJ then prints what is wrong with a file itself.
+os.environ.setdefault("PROJ_DEBUG", "0")
 
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
