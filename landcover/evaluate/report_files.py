@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from landcover.core import files
+from landcover.core import files, untrusted_json
 from landcover.core.errors import BadInput, CorruptModel
 from landcover.core.regular_file import read_regular
 from landcover.evaluate.report import Evaluation, EvaluationReport, LabelSetCoverage, Predictions
@@ -105,7 +105,7 @@ def _metrics(path: Path) -> tuple[EvaluationReport, str]:
         OSError: it cannot be read.
         ValueError: it is damaged.
     """
-    record = json.loads(_read(path))
+    record = untrusted_json.parse(_read(path))
     if not isinstance(record, dict):
         raise ValueError(path.name)  # noqa: TRY004 - damaged, as in the other cases
     sha256 = str(record.pop(_HASH, ""))
