@@ -151,8 +151,9 @@ def test_a_clock_before_the_release(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_limits_beyond_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANDCOVER_LIMIT_HELD_BYTES", str(10**13))
-    ((level, text),) = texts("memory")
+    (level, text), (_, last) = texts("memory")
     assert (level, "but the limits allow" in text) == ("warning", True)
+    assert "of them free" in last
 
 
 def test_an_address_that_everybody_reaches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,8 @@ _ROOT: Final = Path(__file__).parents[3]
 _RELEASED: Final = date(2026, 11, 1)
 _LONGEST_LIFE: Final = 20
 _MIB: Final = 1_048_576
-_PROGRAMS: Final = 1_500_000_000
+_LEAST_FREE: Final = 500
+_PROGRAMS: Final = 1_000_000_000
 """Bytes of memory for Python, torch, the models and one classification."""
 _KNOWN: Final = (
     *("LANDCOVER_HOME", "LANDCOVER_LOG", "LANDCOVER_CACHE_MB", "LANDCOVER_CATALOG"),
@@ -108,40 +109,37 @@ def clock() -> Iterator[Finding]:
 
 
 def memory() -> Iterator[Finding]:
-    """The memory that is free, against what the limits allow."""
+    """The memory of this computer or container, against what the limits allow."""
     from landcover.core import limits  # noqa: PLC0415 - may be damaged
 
     now = limits.current()
-    needed = _PROGRAMS + now.held_bytes + now.readers * now.read_memory_bytes
-    there = _available()
-    if there is None:
-        yield ok("Free memory is not known on this system")
-    elif there < needed:
+    needed = (_PROGRAMS + now.held_bytes + now.readers * now.read_memory_bytes) // _MIB
+    total, free = _memory("MemTotal"), _memory("MemAvailable")
+    if total is None or free is None:
+        yield ok("The memory is not known on this system")
+        return
+    if total < needed:
         yield warning(
-            f"{there // _MIB:,} MiB of memory are free, but the limits allow {needed // _MIB:,}.",
+            f"There are {total:,} MiB of memory, but the limits allow {needed:,}.",
             "Set LANDCOVER_LIMIT_HELD_BYTES or LANDCOVER_LIMIT_READERS lower (docs/limits.md).",
         )
-    else:
-        yield ok(f"{there // _MIB:,} MiB of memory are free; the limits allow {needed // _MIB:,}")
+    if free < _LEAST_FREE:
+        yield warning(f"Only {free:,} MiB of memory are free.", "End other programs.")
+    yield ok(f"{total:,} MiB of memory, {free:,} of them free; the limits allow {needed:,}")
 
 
-def _available() -> int | None:
-    """Bytes that this process may still use: of the computer, or of its control group."""
+def _memory(what: str) -> int | None:
+    """MiB of memory of the computer, or of this container if that is less."""
     found = []
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    except (OSError, ValueError, IndexError):
-        pass
-    group = Path("/sys/fs/cgroup")
-    try:
-        most = (group / "memory.max").read_text("ascii").strip()
-        used = int((group / "memory.current").read_text("ascii"))
+        found += [int(line.split()[1]) // 1024 for line in lines if line.startswith(f"{what}:")]
+        most = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
         if most.isdecimal():
-            found.append(max(0, int(most) - used))
-    except (OSError, ValueError):
-        pass
-    return min(found) if found else None
+            found.append(int(most) // _MIB)
+    except (OSError, ValueError, IndexError):
+        pass  # another system, or no control group of its own
+    return min(found, default=None)
 
 
 def temporary() -> Iterator[Finding]:
