@@ -108,6 +108,11 @@ def remove(registry: Registry, name: str) -> Path:
         raise UnknownName("model of your own", name, own)
     trash = _trash(registry)
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    before = max(
+        (path.name.rpartition("@")[2] for path in trash.glob(f"{folder.name}@*")), default=""
+    )
+    if before >= moment:  # the clock was set back; the last one removed must sort last
+        moment = f"{before}+"
     target = trash / f"{folder.name}@{moment}"
     try:
         trash.mkdir(parents=True, exist_ok=True)

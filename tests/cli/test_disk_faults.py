@@ -101,11 +101,9 @@ def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_mounts
-@pytest.mark.parametrize(
-    ("fault", "why"), [("full", "the disk is full"), ("ro", "is read-only|cannot be written")]
-)
+@pytest.mark.parametrize("fault", ["full", pytest.param("ro", marks=pytest.mark.slow)])
 def test_commands_on_a_full_or_read_only_disk(
-    fault: str, why: str, data: Path, model: Path, tmp_path: Path
+    fault: str, data: Path, model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "small.json").write_text(json.dumps(SETTINGS))
     (tmp_path / "disk").mkdir()
@@ -138,7 +136,6 @@ def test_commands_on_a_full_or_read_only_disk(
         assert later == 0, (name, then)
     assert all(found["kept"].values()), found["kept"]
     assert found["left"] == []
-    assert why
 
 
 def done(fault: str, words: dict[str, list[str]], model: Path, disk: str) -> dict[str, Any]:

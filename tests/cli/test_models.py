@@ -243,6 +243,21 @@ def test_a_removed_model_can_be_restored(run: Run, known: Registry, folder: Path
     assert known.card("mine") == card
 
 
+def test_the_model_removed_last_is_restored_after_the_clock_was_set_back(
+    run: Run, known: Registry, folder: Path
+) -> None:
+    run("models", "add", folder, "--name", "mine")
+    run("models", "remove", "mine")
+    (first,) = (known.user.parent / "trash" / "models").iterdir()
+    first.rename(first.with_name("mine@29990101T000000.000000"))
+    for _ in range(2):
+        run("models", "add", "shipped", "--name", "mine")
+        run("models", "remove", "mine")
+    assert run("models", "restore", "mine")[0] == DONE
+    assert known.card("mine").title == "Tiny net", "the one that was removed last"
+    assert len(list(first.parent.iterdir())) == 2
+
+
 def test_only_the_users_models_can_be_removed(run: Run, known: Registry) -> None:
     assert "is a shipped model: only your own models can be removed" in error(
         run("models", "remove", "shipped")

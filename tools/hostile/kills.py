@@ -7,6 +7,7 @@ one and without temporary files.
 
     python -m tools.hostile.kills          # all, some minutes
     python -m tools.hostile.kills --short  # a few of each
+    python -m tools.hostile.kills explain  # one job
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Job:
     Attributes:
         what: name of the job.
         kills: number of kills of the full form.
+        few: number of kills of the short form.
         work: does it in a folder; the same call resumes it.
         check: checks the folder after a kill, given what was confirmed since it was new.
         result: what an uninterrupted run leaves, to be compared.
@@ -61,6 +63,7 @@ class Job:
     work: Callable[[Path, Say], None]
     check: Callable[[Path, list[str]], None]
     result: Callable[[Path], object]
+    few: int = 2
     prepare: Callable[[Path], object] = lambda _: None
     begin: Callable[[], object] = lambda: None
 
@@ -75,11 +78,12 @@ class Tally:
     failures: list[str] = field(default_factory=list)
 
 
-def run(short: bool) -> list[Row]:  # noqa: FBT001 - the same in all parts of `make hostile`
+def run(short: bool, only: str = "") -> list[Row]:  # noqa: FBT001 - the same in all parts of `make hostile`
     """Kill all jobs and return a row for each.
 
     Args:
         short: a few kills of each job instead of all.
+        only: a part of the name of the jobs to kill.
     """
     from tools.hostile.killed_jobs import jobs  # noqa: PLC0415 - loads torch
 
@@ -87,7 +91,9 @@ def run(short: bool) -> list[Row]:  # noqa: FBT001 - the same in all parts of `m
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kills-")))
         for job in jobs(stack, home, short=short):
-            count = 2 if short else job.kills
+            if only not in job.what:
+                continue
+            count = job.few if short else job.kills
             rows.append(run_job(job, home / "runs" / job.what.replace(" ", "-"), count))
     return rows
 
@@ -251,7 +257,7 @@ def _in(folder: Path) -> Iterator[None]:
 def main(words: list[str]) -> int:
     """Print the table; the exit status is 1 if anything failed."""
     begun = time.monotonic()
-    rows = run("--short" in words)
+    rows = run("--short" in words, *(word for word in words if word != "--short"))
     print(table_text(rows))
     print(f"{time.monotonic() - begun:.0f} s")
     return int(any(row.failed for row in rows))
