@@ -31,6 +31,7 @@ from landcover.models.thresholds import DEFAULT_AIM, Thresholds, thresholds_for
 from landcover.nets import NetTooLarge
 
 __all__ = [
+    "MAX_HEADER_BYTES",
     "MAX_PARAMETERS",
     "MAX_WEIGHTS_BYTES",
     "LabelScore",
@@ -42,6 +43,8 @@ __all__ = [
 ]
 
 MAX_WEIGHTS_BYTES: Final = 400_000_000
+MAX_HEADER_BYTES: Final = 2_000_000
+"""Maximum bytes of the JSON at the start of a weights file; that of a large net has 100 kB."""
 MAX_PARAMETERS: Final = 100_000_000
 _SHIPPED: Final = Path(__file__).parents[1] / "zoo"
 """Models in this folder are not tried before use, which saves a tenth of a second."""
@@ -356,6 +359,8 @@ def _load_net(card: Card, path: Path) -> nn.Module:
         raise corrupt("the file is larger than 400 MB") from None
     if hashlib.sha256(data).hexdigest() != card.weights_sha256:
         raise corrupt("the file's SHA-256 differs from the one in the card")
+    if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
+        raise corrupt("they do not fit the card's architecture")
     try:
         net = _untrained(card)
     except (LandcoverError, NetTooLarge) as error:

@@ -174,6 +174,7 @@ def test_a_net_for_another_window_is_refused(tmp_path: Path) -> None:
         (2**40).to_bytes(8, "little") + b"{}",
         (8).to_bytes(8, "little") + b'{"a":1}}',
         (100_000).to_bytes(8, "little") + b"[" * 100_000,
+        (3_000_000).to_bytes(8, "little") + b'{"a":' * 600_000,
     ],
 )
 def test_damaged_weights_with_the_right_hash_are_refused(tmp_path: Path, data: bytes) -> None:
