@@ -1,7 +1,7 @@
 """The limits on everything that comes from outside: files, archives, catalogues, models, users.
 
 Each limit is a field of :class:`Limits` with a default that suits a shared server of two cores and
-four gigabytes. An environment variable changes it: ``LANDCOVER_LIMIT_`` and the field's name in
+five gigabytes. An environment variable changes it: ``LANDCOVER_LIMIT_`` and the field's name in
 capitals, such as ``LANDCOVER_LIMIT_READ_SECONDS=10``. docs/limits.md lists them all.
 
 Code asks for a limit when it needs it (``limits.current().read_seconds``), so that tests and

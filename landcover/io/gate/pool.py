@@ -23,7 +23,7 @@ from threading import Event
 from typing import Any, Final, TypeVar
 
 import landcover
-from landcover.core import errors, files, limits
+from landcover.core import errors, files, limits, logs
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.progress import check
 from landcover.io.gate import frames
@@ -142,14 +142,17 @@ def call(
             "limits": asdict(limits.current()),
         }
         worker = _take()
-        answer = None
+        answer, begun = None, time.monotonic()
         try:
             answer = worker.ask(message, PATIENCE * seconds, cancel)
         finally:
             ended = _give_back(worker, answer)
         if answer is None:
             check(cancel)
-            raise _died(name, ended, seconds)
+            died = _died(name, ended, seconds)
+            ms = 1000 * (time.monotonic() - begun)
+            logs.event("worker killed", level=logging.WARNING, error=died, ms=ms)
+            raise died
         if "result" not in answer:
             raise _error(name, answer)
         try:
@@ -246,7 +249,6 @@ def _give_back(worker: _Worker, answer: object) -> int | None:
 
 
 def _died(name: str, status: int | None, seconds: int) -> BadInput:
-    _log.warning("A worker ended with status %s", status)
     if status == -getattr(signal, "SIGXCPU", 0):
         return BadInput(
             f"'{name}' could not be read within {seconds} seconds: it is damaged, so export it "
