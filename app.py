@@ -10,8 +10,18 @@ import streamlit as st
 from landcover.core import logs
 from landcover.core.errors import BadInput
 from landcover.core.threads import configure_threads
-from pages.parts.shared import entry, naming, server_log, sessions, theme, upload_memory, url_state
+from pages.parts.shared import (
+    entry,
+    naming,
+    server_log,
+    sessions,
+    theme,
+    upload_memory,
+    url_state,
+    wire,
+)
 
+wire.install()
 configure_threads()
 
 ROOT: Final = Path(__file__).parent

@@ -29,7 +29,7 @@ from pages.parts.models import (
 from pages.parts.models import charts as show
 from pages.parts.models import selective_risk as selective
 from pages.parts.models import trade_off as recommend
-from pages.parts.shared import elements, entry, shown, theme, url_state
+from pages.parts.shared import elements, entry, shown, theme, url_state, widgets
 
 ALL, PAIR, CURVES = "All models", "Two models", "Precision and recall"
 OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
@@ -102,7 +102,7 @@ def _section() -> str:
     chosen = url_state.offered("view", VIEWS, str)
     view = chosen[0] if chosen else ALL
     st.session_state[SECTION] = next(name for name, views in SECTIONS.items() if view in views)
-    st.segmented_control(
+    section = widgets.segmented_control(
         "Section",
         list(SECTIONS),
         required=True,
@@ -110,11 +110,11 @@ def _section() -> str:
         on_change=_jump,
         label_visibility="collapsed",
     )
-    return str(st.session_state[SECTION])
+    return str(section)
 
 
 def _jump() -> None:
-    shown.keep(view=SECTIONS[st.session_state[SECTION]][0])
+    shown.keep(view=SECTIONS[widgets.value(SECTION)][0])
     url_state.publish()
 
 

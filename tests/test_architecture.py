@@ -204,6 +204,61 @@ def test_uses_of_projections_are_found(code: str, count: int) -> None:
     assert len(list(projecting(code))) == count
 
 
+WIDGETS = {
+    *("selectbox", "multiselect", "radio", "segmented_control", "pills", "slider", "select_slider"),
+    *("number_input", "text_input", "text_area", "date_input", "time_input", "datetime_input"),
+    *("checkbox", "toggle", "button", "form_submit_button", "file_uploader", "data_editor"),
+    *("color_picker", "chat_input", "camera_input", "audio_input", "feedback", "menu_button"),
+}
+"""Functions of Streamlit that return what a browser sent."""
+
+
+def unchecked_widgets(code: str) -> Iterator[str]:
+    """Find calls of widgets whose values nobody checks, and selections in tables and charts."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            of = ast.unparse(node.func.value)
+            if node.func.attr in WIDGETS and of not in {"widgets", "patch_link"}:
+                yield f"{of}.{node.func.attr}"
+            yield from (f"on_select of {of}" for word in node.keywords if word.arg == "on_select")
+
+
+def read_by_key(code: str) -> Iterator[str]:
+    """Find keys of widgets whose values are read from the session past the check."""
+    nodes = list(ast.walk(ast.parse(code)))
+    calls = [n for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    keys = {
+        ast.unparse(word.value)
+        for call in calls
+        if ast.unparse(call.func.value) == "widgets"  # type: ignore[attr-defined]  # an attribute
+        for word in call.keywords
+        if word.arg == "key"
+    }
+    for node in nodes:
+        match node:
+            case ast.Subscript(value=value, slice=key, ctx=ast.Load()) if (
+                ast.unparse(value) == "st.session_state" and ast.unparse(key) in keys
+            ):
+                yield ast.unparse(node)
+
+
+def test_pages_use_checked_widgets() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix(): uses
+        for path in [*modules("pages"), ROOT / "app.py"]
+        if path.name not in {"widgets.py", "uploads.py"}
+        for code in [path.read_text(encoding="utf-8")]
+        if (uses := [*unchecked_widgets(code), *read_by_key(code)])
+    }
+    assert found == {}
+
+
+def test_unchecked_widgets_are_found() -> None:
+    code = "st.selectbox('x', [])\nleft.slider('x', 0, 1)\nst.dataframe(t, on_select='rerun')"
+    assert len(list(unchecked_widgets(code))) == 3
+    assert list(read_by_key("widgets.slider('x', 0, 1, key=K)\nst.session_state[K]"))
+
+
 def test_few_modules_are_outside_the_packages() -> None:
     assert len(list((ROOT / "landcover").glob("*.py"))) <= MOST_TOP_MODULES
 

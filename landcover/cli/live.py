@@ -7,7 +7,7 @@ import json
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from landcover.cli import progress
 from landcover.cli.commands import add_command
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from landcover.core.raster import Raster
     from landcover.stac.catalog import Candidate, SceneQuery, SearchResult
 
-__all__ = ["VARIABLE", "add_commands", "add_place_options", "fetch_place"]
-
-VARIABLE: Final = "LANDCOVER_CATALOG"
-"""Environment variable with the default catalogue."""
+__all__ = ["add_commands", "add_place_options", "fetch_place"]
 
 
 def add_place_options(parser: argparse.ArgumentParser) -> None:
@@ -101,9 +98,9 @@ def _add_catalog(parser: argparse.ArgumentParser) -> None:
 
 
 def _catalog(options: argparse.Namespace) -> str:
-    from landcover.stac.catalog import DEFAULT  # noqa: PLC0415
+    from landcover.stac.archives import DEFAULT, OWN_VARIABLE  # noqa: PLC0415
 
-    return str(options.catalog or os.environ.get(VARIABLE, "").strip() or DEFAULT)
+    return str(options.catalog or os.environ.get(OWN_VARIABLE, "").strip() or DEFAULT)
 
 
 def _search(options: argparse.Namespace) -> int:

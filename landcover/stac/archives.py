@@ -11,7 +11,16 @@ from urllib.parse import urlsplit
 from landcover.core.bands import BAND_NAMES, BANDS
 from landcover.core.errors import BadInput, UnknownName
 
-__all__ = ["CATALOGUES", "DEFAULT", "Catalogue", "OffsetRule", "Signing", "catalogue"]
+__all__ = [
+    "CATALOGUES",
+    "DEFAULT",
+    "OWN_VARIABLE",
+    "Catalogue",
+    "OffsetRule",
+    "Signing",
+    "catalogue",
+    "own_file",
+]
 
 Signing = Literal["none", "planetary-computer", "copernicus"]
 OffsetRule = Literal["earth-search", "baseline", "stated"]
@@ -111,6 +120,18 @@ CATALOGUES: Final[Mapping[str, Catalogue]] = {
     )
 }
 DEFAULT: Final = "earth-search"
+OWN_VARIABLE: Final = "LANDCOVER_CATALOG"
+"""Environment variable with the default catalogue of the command line: an archive's name, or the
+path of a catalogue file, which the app then offers too."""
+
+
+def own_file() -> str:
+    """Return the path of the catalogue file that the environment names; empty without one.
+
+    The app searches this file only: a path that a visitor names is never opened.
+    """
+    named = os.environ.get(OWN_VARIABLE, "").strip()
+    return "" if named in CATALOGUES else named
 
 
 def catalogue(name: str = DEFAULT) -> Catalogue:

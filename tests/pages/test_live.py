@@ -14,11 +14,13 @@ import pytest
 import rasterio
 from rasterio.warp import transform as warp
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from landcover.core.errors import BadInput
 from landcover.core.window import Window
 from landcover.io.names import FIRST_LIGHT
 from landcover.io.samples import native
+from landcover.stac.archives import OWN_VARIABLE
 from landcover.stac.candidates import Candidate, Preview, SearchResult
 from landcover.stac.index import build
 from landcover.stac.scene import Scene
@@ -218,7 +220,9 @@ def as_bytes(path: Path) -> None:
         raster.write(classes.astype(np.uint8))
 
 
-def test_own_catalogue_is_searched_without_a_network(page: AppTest, tmp_path: Path) -> None:
+def test_own_catalogue_is_searched_without_a_network(
+    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sample = native("austria-fields")
     # Next to the sample, which would be shown otherwise.
     west, north = (sample.transform[2] + 12_000, sample.transform[5] - 12_000)
@@ -227,22 +231,17 @@ def test_own_catalogue_is_searched_without_a_network(page: AppTest, tmp_path: Pa
     build(tmp_path / "scenes", tmp_path / "own.parquet")
     (longitude,), (latitude,) = warp(sample.crs, "EPSG:4326", [west + 600], [north - 600])[:2]
     go(page, latitude, longitude)
-    choice_of = next(box for box in page.selectbox if box.label == "Catalogue")
-    assert not any(field.label.startswith("File of your own") for field in page.text_input)
-    choice_of.select(live.OWN).run()
+    assert live.OWN not in catalogues(page).options
+    monkeypatch.setenv(OWN_VARIABLE, str(tmp_path / "missing.parquet"))
+    page.run()
+    catalogues(page).select(live.OWN).run()
     # The whole catalogue is searched unless the user names dates.
     assert page.date_input[0].value[0] == FIRST_LIGHT.date()
     press(page, FETCH)
     settle(page)
-    assert "file of your own catalogue is missing" in page.error[0].value
-    path = next(field for field in page.text_input if field.label.startswith("File of your own"))
-    path.input(str(tmp_path / "missing.parquet"))
-    press(page, FETCH)
-    settle(page)
-    assert "missing" in page.error[0].value
-    assert "There is no file" in page.error[0].value
-    path = next(field for field in page.text_input if field.label.startswith("File of your own"))
-    path.input(str(tmp_path / "own.parquet"))
+    assert "catalogue file of this server is missing" in page.error[0].value
+    assert str(tmp_path) not in page.error[0].value
+    monkeypatch.setenv(OWN_VARIABLE, str(tmp_path / "own.parquet"))
     press(page, FETCH)
     settle(page)
     # These synthetic pixels are not land, which the verdict reports; there is no other error.
@@ -250,6 +249,10 @@ def test_own_catalogue_is_searched_without_a_network(page: AppTest, tmp_path: Pa
     assert headings(page)[0].endswith("13 June 2017")
     assert "Passes over this place" in headings(page)
     assert "Copernicus" not in captions(page)
+
+
+def catalogues(page: AppTest) -> Selectbox:
+    return next(box for box in page.selectbox if box.label == "Catalogue")
 
 
 def test_places_where_the_satellite_takes_none_are_refused(page: AppTest) -> None:

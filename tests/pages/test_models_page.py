@@ -35,7 +35,8 @@ from landcover.models import registry
 from landcover.models.model import load_model
 from landcover.train.recipes import bigearthnet
 from landcover.train.recipes.order import Order
-from pages.parts.models import charts, classes, compare, data, failures
+from pages.parts.models import charts, classes, compare, data
+from pages.parts.shared import patch_link
 from tests.support import tiny
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 from tests.support.models_view import each_view, section, view
@@ -559,17 +560,21 @@ def test_the_worst_patches_come_first_with_their_labels(zoo: Path, dataset: Data
     assert dataset.records("test")
 
 
-def test_patches_are_shown_where_the_data_set_is(zoo: Path, dataset: Dataset) -> None:
+def test_patches_are_shown_where_the_data_set_is(
+    zoo: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = view(page(), "Failures")
     assert not shown.get("image")
     root = dataset.records("test")[0].product.parents[1]
     assert {button.label for button in shown.button} == {"Go to this place"}
-    shown.text_input(key=failures.FOLDER).set_value(str(root)).run()
+    monkeypatch.setenv(patch_link.VARIABLE, str(root))
+    shown.run()
     assert {button.label for button in shown.button} == {"Explain this patch"}
     assert not shown.exception
     assert len(shown.get("image")) == 6
-    for other in (str(root / "nowhere"), "\0", "~nobody/here", "x" * 900):
-        shown.text_input(key=failures.FOLDER).set_value(other).run()
+    for other in (str(root / "nowhere"), "~nobody/here", "x" * 900):
+        monkeypatch.setenv(patch_link.VARIABLE, other)
+        shown.run()
         assert not shown.exception
         assert not shown.get("image")
         assert len(shown.info) == 1

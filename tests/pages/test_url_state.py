@@ -107,11 +107,13 @@ def test_only_a_change_of_the_user_is_written() -> None:
     # Streamlit calls on_change of a widget that the last run no longer drew, with its old value.
     script = """
 import streamlit as st
-from pages.parts.shared import url_state
+from pages.parts.shared import url_state, widgets
 url_state.set_widget("box", "first")
 if "second" in st.session_state:
     st.session_state["box"] = "second"
-url_state.take("box", "view", str, ["first", "second"])
+offer = widgets.Offer(allows=["first", "second"].__contains__)
+st.session_state[widgets.OFFERS] = {"box": offer}
+url_state.take("box", "view")
 url_state.take("never drawn", "compare")
 """
     test = AppTest.from_string(script).run()
@@ -125,9 +127,11 @@ url_state.take("never drawn", "compare")
 def test_old_labels_of_options_are_not_written() -> None:
     script = """
 import streamlit as st
-from pages.parts.shared import url_state
+from pages.parts.shared import url_state, widgets
 st.session_state["box"] = ["Forest (95 %)", "Lake"]
-url_state.take("box", "labels", str, ["Forest", "Lake"])
+offer = widgets.Offer(allows=lambda labels: set(labels) <= {"Forest", "Lake"})
+st.session_state[widgets.OFFERS] = {"box": offer}
+url_state.take("box", "labels")
 """
     test = AppTest.from_string(script).run()
     assert not test.exception

@@ -125,7 +125,7 @@ class Client:
         await self.run(fragment=self.fragment_of(box.id))
 
     async def upload(self, label: str, *files: tuple[str, bytes]) -> None:
-        """Upload files as the page's upload box does, and run the script with them."""
+        """Upload files as the page's upload box does, and wait until they are read."""
         box = self.one(label)
         urls = await self.upload_urls([name for name, _ in files])
         value = WidgetState(id=box.id)
@@ -137,6 +137,7 @@ class Client:
             )
         self.values[box.id] = value
         await self.run(fragment=self.fragment_of(box.id))
+        await self.settle()
 
     async def upload_urls(self, names: list[str]) -> list[Any]:
         """Ask for the addresses to which files of these names are sent."""

@@ -15,7 +15,7 @@ from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation, maps
 from pages.parts.explain.computation import Request
 from pages.parts.models import charts
-from pages.parts.shared import elements, loaded_models, naming, theme
+from pages.parts.shared import elements, loaded_models, naming, theme, widgets
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.explain.explanation import Explanation
@@ -77,9 +77,10 @@ def _controls(name: str, found: Result) -> tuple[str, str, float]:
             choose.best_index(known, names),
             field="methods",
         )
-    opacity = second.slider(
-        "Opacity of the colours", 0, 100, 80, 5, "%d %%", key="classify_opacity"
-    )
+    with second:
+        opacity = widgets.slider(
+            "Opacity of the colours", 0, 100, 80, 5, format="%d %%", key="classify_opacity"
+        )
     return label, method, opacity / 100
 
 

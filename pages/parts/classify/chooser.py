@@ -9,15 +9,17 @@ import streamlit as st
 
 from landcover.core.bands import COMPOSITES, PATCH_PIXELS
 from landcover.core.bands import EUROSAT_PIXELS as SIDE
+from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.images import SUFFIXES
 from landcover.io.samples import read_sample, samples
 from pages.parts.classify import live, uploads
-from pages.parts.shared import choice, elements, theme, upload_memory
+from pages.parts.shared import choice, elements, theme, upload_memory, widgets
 from pages.parts.shared.links import Place
 
 FILE_TYPES: Final = ("tif", "tiff", "jp2", "zip", "json", *SUFFIXES)
 GALLERY_COLUMNS: Final = 3
+SAMPLE: Final = "classify_sample"
 GRID_STEP: Final = 6
 """Pixels of 10 m per pixel of 60 m: such steps keep the 60 m bands aligned with the window."""
 
@@ -61,7 +63,7 @@ def gallery() -> None:
                 sample = samples()[number - 1]
                 with column:
                     elements.picture(_thumbnail(sample.name), f"True colours of place {number}")
-                    st.button(
+                    widgets.button(
                         f"{number} · {sample.country}",
                         key=f"classify_gallery_{sample.name}",
                         on_click=choice.choose,
@@ -79,7 +81,7 @@ def no_picture(chosen: choice.Chosen, place: Place) -> None:
         f"Without internet: the nearest labelled sample is {away:,.0f} km away, or upload a "
         f"Sentinel-2 image of the place under “{live.UPLOAD_TAB}”."
     )
-    st.button(
+    widgets.button(
         f"Go to the nearest sample: {sample.title}, {sample.country}",
         key="classify_nearest",
         on_click=choice.choose,
@@ -95,7 +97,7 @@ def missing_file(name: str) -> None:
         f"Upload it under “{live.UPLOAD_TAB}”: the window is set as in the address.",
         icon=":material/upload_file:",
     )
-    st.button(
+    widgets.button(
         live.UPLOAD_TAB,
         key="classify_missing_upload",
         on_click=choice.open_tab,
@@ -105,20 +107,20 @@ def missing_file(name: str) -> None:
 
 def _history_buttons() -> None:
     with st.container(horizontal=True):
-        st.button(
+        widgets.button(
             "Previous place",
             key="classify_back",
             icon=":material/undo:",
             disabled=not choice.can_go_back(),
             on_click=choice.go_back,
         )
-        st.button(
+        widgets.button(
             "Whole map",
             key="classify_overview",
             icon=":material/zoom_out_map:",
             on_click=choice.show_overview,
         )
-        st.button(
+        widgets.button(
             "Clear",
             key="classify_clear",
             icon=":material/close:",
@@ -133,27 +135,26 @@ def _sample() -> None:
         titles[sample.name] = f"{number} · {sample.title}, {sample.country}"
     chosen = choice.current()
     # Show a choice made on the map here too; state may only be set before its widget.
-    st.session_state["classify_sample"] = (chosen.sample if chosen else None) or ""
-    st.selectbox(
+    st.session_state[SAMPLE] = (chosen.sample if chosen else None) or ""
+    widgets.selectbox(
         "Places with known land covers",
         list(titles),
         format_func=titles.__getitem__,
-        key="classify_sample",
+        key=SAMPLE,
         on_change=_sample_chosen,
     )
 
 
 def _sample_chosen() -> None:
-    name = st.session_state["classify_sample"]
+    name = widgets.value(SAMPLE)
     if name:
         choice.choose(choice.Chosen(sample=name))
 
 
 def _upload() -> None:
-    files = st.file_uploader(
+    files = widgets.file_uploader(
         "Sentinel-2 images or colour pictures, one or several",
         type=list(FILE_TYPES),
-        accept_multiple_files=True,
         key=f"classify_files_{choice.form_round()}",
         help="Sentinel-2 Level-2A: stacks (one GeoTIFF or JPEG 2000 file with all bands), the band "
         "files of one scene together, or zips of these, of a SAFE product or of many files. At "
@@ -168,7 +169,11 @@ def _upload() -> None:
         return
     choice.fail(None)
     with st.spinner("Reading the files …"):
-        uploads.begin(files)
+        try:
+            widgets.check_files(files)
+            uploads.begin(files)
+        except LandcoverError as error:
+            choice.fail(str(error))
     # Only now, so that files whose reading was interrupted by a click are read again.
     st.session_state["classify_files_seen"] = token
     upload_memory.empty(token)
@@ -231,24 +236,25 @@ def _window_inputs(
     for column, (label, axis, pixels) in zip(st.columns(2), axes, strict=True):
         key = f"{prefix}_{axis}"
         st.session_state[key] = getattr(chosen, axis)
-        column.number_input(
-            label,
-            min_value=0,
-            max_value=pixels - side,
-            step=step,
-            key=key,
-            on_change=when_changed,
-            args=(chosen.colours or chosen.upload,),
-        )
+        with column:
+            widgets.number_input(
+                label,
+                min_value=0,
+                max_value=pixels - side,
+                step=step,
+                key=key,
+                on_change=when_changed,
+                args=(chosen.colours or chosen.upload,),
+            )
 
 
 def _colour_window_chosen(key: str) -> None:
-    row, col = (int(st.session_state[f"classify_colours_{axis}"]) for axis in ("row", "col"))
+    row, col = (widgets.value(f"classify_colours_{axis}") for axis in ("row", "col"))
     choice.choose(choice.Chosen(colours=key, row=row, col=col))
 
 
 def _window_chosen(upload: str) -> None:
-    row, col = (int(st.session_state[f"classify_{axis}"]) for axis in ("row", "col"))
+    row, col = (widgets.value(f"classify_{axis}") for axis in ("row", "col"))
     choice.choose(choice.Chosen(upload=upload, row=row, col=col))
 
 

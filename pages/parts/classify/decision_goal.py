@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from landcover.core.classes import BY_NAME
-from pages.parts.shared import loaded_models, theme, url_state
+from pages.parts.shared import loaded_models, theme, url_state, widgets
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.models.card import Card
@@ -29,6 +29,13 @@ OUTCOME_LABELS: Final[dict[Outcome, str]] = {
 }
 """A sign and a word, so that colour is never the only sign."""
 DEFAULT_LEVEL: Final = 0.8
+HELP: Final = (
+    "Sets the thresholds from which a land cover counts as present. They were chosen on "
+    "validation patches. Balanced: false alarms and misses count equally. Find more: a miss "
+    "counts four times as much as a false alarm. Precision: the share of the predicted land "
+    "covers that are really there. Recall: the share of the land covers there that are "
+    "predicted."
+)
 _KIND: Final = "classify_aim_way"
 _LEVEL: Final = "classify_aim_level"
 
@@ -42,29 +49,27 @@ def choose(card: Card) -> str:
     kind, level = available[chosen].kind, available[chosen].level
     left, right = st.columns([3, 2])
     url_state.set_widget(_KIND, kind)
-    left.selectbox(
-        "What matters to you?",
-        kinds,
-        format_func=GOALS.__getitem__,
-        key=_KIND,
-        on_change=_take,
-        args=(available, level),
-        help="Sets the thresholds from which a land cover counts as present. They were chosen on "
-        "validation patches. Balanced: false alarms and misses count equally. Find more: a miss "
-        "counts four times as much as a false alarm. Precision: the share of the predicted land "
-        "covers that are really there. Recall: the share of the land covers there that are "
-        "predicted.",
-    )
+    with left:
+        widgets.selectbox(
+            "What matters to you?",
+            kinds,
+            format_func=GOALS.__getitem__,
+            key=_KIND,
+            on_change=_take,
+            args=(available, level),
+            help=HELP,
+        )
     if level is not None:
         url_state.set_widget(_LEVEL, level)
-        right.select_slider(
-            f"{kind.capitalize()} of at least",
-            [aim.level for aim in available.values() if aim.kind == kind],
-            format_func="{:.0%}".format,
-            key=_LEVEL,
-            on_change=_take,
-            args=(available,),
-        )
+        with right:
+            widgets.select_slider(
+                f"{kind.capitalize()} of at least",
+                [aim.level for aim in available.values() if aim.kind == kind],
+                format_func="{:.0%}".format,
+                key=_LEVEL,
+                on_change=_take,
+                args=(available,),
+            )
     return chosen
 
 
@@ -84,10 +89,10 @@ def _available(card: Card) -> dict[str, Aim]:
 
 def _take(available: dict[str, Aim], level: float | None = None) -> None:
     """Keep the aim of the widgets; a level is offered for some kinds only."""
-    kind = st.session_state[_KIND]
+    kind = widgets.value(_KIND)
     levels = {aim.level: name for name, aim in available.items() if aim.kind == kind}
     usual = DEFAULT_LEVEL if DEFAULT_LEVEL in levels else next(iter(levels))
-    wanted = level if level is not None else st.session_state.get(_LEVEL)
+    wanted = level if level is not None else widgets.value(_LEVEL)
     if url_state.changed(_KIND) or url_state.changed(_LEVEL):
         url_state.keep("aim", levels.get(wanted, levels[usual]))
 

@@ -17,7 +17,16 @@ from landcover.jobs import queue
 from landcover.jobs.job import Job, Work
 from landcover.stac.archives import CATALOGUES
 from pages.parts.classify import grid_results, live
-from pages.parts.shared import choice, elements, job_bar, links, loaded_models, sessions, theme
+from pages.parts.shared import (
+    choice,
+    elements,
+    job_bar,
+    links,
+    loaded_models,
+    sessions,
+    theme,
+    widgets,
+)
 from pages.parts.shared.links import Place
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
@@ -105,7 +114,7 @@ def _show(chosen: choice.Chosen, plan: Plan, grid: WindowGrid) -> None:
         job_bar.watch(_running, _collect, "classify_grid_cancel")
     elif plan.upload is not None and message:
         st.error(theme.literal(message))
-        st.button("Try again", key="classify_grid_again", on_click=_fail, args=(None,))
+        widgets.button("Try again", key="classify_grid_again", on_click=_fail, args=(None,))
     elif plan.upload is not None:
         _start_upload(purpose, plan.upload, grid, name)
         st.rerun()
@@ -124,7 +133,7 @@ def _offer(plan: Plan, count: int, start: Callable[[live.Form, Place], None]) ->
     )
     live.show_form(plan.bounds.centre, f"Fetch and classify {count} windows", start)
     if (sample := choice.sample_of(choice.current())) is not None:
-        st.button(
+        widgets.button(
             f"Open the labelled sample in it: {sample.title}, {sample.country}",
             key="classify_grid_sample",
             on_click=choice.choose,

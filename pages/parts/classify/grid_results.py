@@ -13,7 +13,7 @@ import streamlit as st
 from landcover.core.classes import BY_NAME
 from landcover.core.window_grid import WindowGrid
 from pages.parts.classify import squares
-from pages.parts.shared import choice, links, theme
+from pages.parts.shared import choice, links, theme, widgets
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.stac.candidates import Candidate
@@ -24,6 +24,7 @@ GREY: Final = "#8c959f"
 WITHHELD: Final = "can't tell"
 NONE_FOUND: Final = "none of the 19 land covers"
 UNREAD: Final = "not classified"
+OPEN: Final = "classify_grid_open"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +71,13 @@ def show(outcome: Outcome) -> None:
         "counted here, not hectares."
     )
     labels = [_name(index, one) for index, one in enumerate(results)]
-    st.selectbox(
+    widgets.selectbox(
         "Open a window",
         range(len(results)),
         index=None,
         format_func=labels.__getitem__,
         placeholder="Choose one of the windows",
-        key="classify_grid_open",
+        key=OPEN,
         on_change=_open_chosen,
     )
     with st.expander("Show as a table"):
@@ -209,8 +210,8 @@ def open_at(latitude: float, longitude: float) -> bool:
 
 
 def _open_chosen() -> None:
-    outcome, index = shown(), st.session_state.get("classify_grid_open")
-    if outcome is not None and index is not None:
+    outcome, index = shown(), widgets.value(OPEN)
+    if outcome is not None and index is not None and index < len(outcome.results):
         _open(outcome, outcome.results[index])
 
 

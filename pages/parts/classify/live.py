@@ -12,9 +12,10 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.names import FIRST_LIGHT
+from landcover.stac.archives import OWN_VARIABLE, own_file
 from landcover.stac.catalog import CATALOGUES, Candidate, SceneQuery
 from pages.parts.classify import searches
-from pages.parts.shared import choice, elements, job_bar, theme
+from pages.parts.shared import choice, elements, job_bar, theme, widgets
 from pages.parts.shared.links import OWN, Place
 
 DAYS: Final = 180
@@ -31,14 +32,12 @@ class Form:
 
     Attributes:
         name: name of an archive, or :data:`OWN`.
-        path: path of the user's own catalogue.
         start, end: first and last day.
         months: names of months; empty for all.
         cloud: maximum cloud over the patch, percent.
     """
 
     name: str
-    path: str = ""
     start: date
     end: date
     months: tuple[str, ...] = ()
@@ -46,8 +45,8 @@ class Form:
 
     @property
     def catalogue(self) -> str:
-        """Name of the archive or path of the user's own catalogue."""
-        return self.path.strip() if self.name == OWN else self.name
+        """Name of the archive, or path of the server's own catalogue."""
+        return own_file() if self.name == OWN else self.name
 
     def query(self, place: Place) -> SceneQuery:
         """Return the search query for a place.
@@ -95,15 +94,13 @@ def show_linked(scene: choice.SceneLink) -> bool:
 
     The address is the request: the fetch starts by itself once, and again when the user asks.
     """
-    form = _kept()
-    own = form.path.strip() if form.name == OWN else ""
-    catalogue = own if scene.catalogue == OWN else scene.catalogue
+    catalogue = own_file() if scene.catalogue == OWN else scene.catalogue
     day = f"{scene.day:%d %B %Y}".lstrip("0")
     elements.heading(f"{theme.place_text(*scene.place)}, {day}")
     if not catalogue:
         st.info(
             "This address names an image in a catalogue file on somebody's computer. If it is "
-            "yours, enter the file under “Your own catalogue” and search again."
+            f"yours, start the app with {OWN_VARIABLE} set to that file."
         )
         return False
     if st.session_state.get(_OPENED) != scene:
@@ -113,7 +110,7 @@ def show_linked(scene: choice.SceneLink) -> bool:
     failed = _failure()
     if searches.running() is None:
         st.caption("The image of this address is not on this computer.")
-        st.button(
+        widgets.button(
             "Fetch the image again" if failed else "Fetch the image",
             key="classify_live_linked",
             type="primary",
@@ -155,7 +152,7 @@ def _passes(chosen: choice.Chosen, search: searches.Search) -> None:
                     _pass(search, index, chosen.live, busy=busy)
     left_over = len(result.candidates) - len(shown)
     if left_over:
-        st.button(
+        widgets.button(
             f"Check more dates ({left_over} left)",
             key="classify_live_more",
             on_click=searches.show_more,
@@ -171,7 +168,7 @@ def _pass(search: searches.Search, index: int, live: str | None, *, busy: bool) 
     taken = candidate.key == live
     if preview is not None and preview.picture is not None:
         elements.picture(preview.picture, f"Preview of {day}")
-    st.button(
+    widgets.button(
         f"{day}, shown" if taken else f"Show {day}",
         key=f"classify_live_take_{index}",
         on_click=searches.fetch,
@@ -224,38 +221,38 @@ def show_form(
     """
     today = datetime.now(UTC).date()
     kept = _kept()
-    names = [*CATALOGUES, OWN]
+    names = [*CATALOGUES, *([OWN] if own_file() else [])]
     # Outside the form, so that the fields follow the catalogue at once.
-    name = st.selectbox(
-        "Catalogue", names, index=names.index(kept.name), format_func=_catalogue_title
+    name = widgets.selectbox(
+        "Catalogue",
+        names,
+        index=names.index(kept.name),
+        format_func=_catalogue_title,
+        help=f"To search your own images too, start the app with {OWN_VARIABLE} set to a file that "
+        "`landcover index` made.",
     )
+    assert name is not None  # the first one is there without a choice
     days = (kept.start, kept.end) if name == kept.name else _usual_days(name)
     with st.form("classify_live_form", border=True):
-        path = kept.path
-        if name == OWN:
-            path = st.text_input(
-                "File of your own catalogue",
-                kept.path,
-                placeholder="made by landcover index, such as /data/mine.parquet",
-            )
-        months = st.multiselect("Only these months", MONTHS, list(kept.months))
-        cloud = st.slider("Maximum cloud over the patch", 0, 100, kept.cloud, step=5, format="%d%%")
+        months = widgets.multiselect("Only these months", MONTHS, list(kept.months))
+        cloud = widgets.slider(
+            "Maximum cloud over the patch", 0, 100, kept.cloud, step=5, format="%d%%"
+        )
         # In one row, so that the calendar, which opens below or above, does not cover the button.
         left, right = st.columns([3, 2], vertical_alignment="bottom")
-        span = left.date_input(
-            "First and last day",
-            days,
-            min_value=FIRST_LIGHT.date(),
-            max_value=today,
-        )
-        pressed = right.form_submit_button(
-            title, type="primary", disabled=searches.running() is not None, width="stretch"
-        )
+        with left:
+            span = widgets.date_span(
+                "First and last day", days, min_value=FIRST_LIGHT.date(), max_value=today
+            )
+        with right:
+            pressed = widgets.form_submit_button(
+                title, type="primary", disabled=searches.running() is not None, width="stretch"
+            )
     if not pressed:
         return
     # If only the first day is chosen, the last day is today.
-    days = (*(span if isinstance(span, tuple) else (span,)), today)
-    form = Form(name=name, path=path, start=days[0], end=days[1], months=tuple(months), cloud=cloud)
+    first, last = (*span, today, today)[:2]
+    form = Form(name=name, start=first, end=last, months=tuple(months), cloud=cloud)
     st.session_state["classify_live_kept"] = form
     (start or _search)(form, place)
     st.rerun()
@@ -277,7 +274,7 @@ def _search(form: Form, place: Place) -> None:
 
 def _kept() -> Form:
     kept = st.session_state.get("classify_live_kept")
-    if isinstance(kept, Form):
+    if isinstance(kept, Form) and (kept.name != OWN or own_file()):
         return kept
     name = next(iter(CATALOGUES))
     start, end = _usual_days(name)
@@ -285,7 +282,7 @@ def _kept() -> Form:
 
 
 def _usual_days(name: str) -> tuple[date, date]:
-    """Return first and last day of a search: the user's own catalogue is searched completely."""
+    """Return first and last day of a search: one's own catalogue is searched completely."""
     today = datetime.now(UTC).date()
     return FIRST_LIGHT.date() if name == OWN else today - timedelta(days=DAYS), today
 
@@ -307,7 +304,7 @@ def _suggestions(place: Place, *, failed: bool) -> None:
     other = next(n for n, row in CATALOGUES.items() if not row.needs and n != form.name)
     with st.container(horizontal=True, key="classify_live_ways_out"):
         if failed:
-            st.button(
+            widgets.button(
                 "Try again",
                 key="classify_live_again",
                 on_click=_ask,
@@ -315,21 +312,21 @@ def _suggestions(place: Place, *, failed: bool) -> None:
                 disabled=busy,
             )
         elif earlier < form.start:
-            st.button(
+            widgets.button(
                 "Search a whole year",
                 key="classify_live_year",
                 on_click=_ask,
                 args=(replace(form, start=earlier), place),
                 disabled=busy,
             )
-        st.button(
+        widgets.button(
             f"Search {CATALOGUES[other].title}",
             key="classify_live_other",
             on_click=_ask,
             args=(_with_catalogue(form, other), place),
             disabled=busy,
         )
-        st.button(
+        widgets.button(
             "Upload a file",
             key="classify_live_upload",
             on_click=choice.open_tab,

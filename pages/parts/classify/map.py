@@ -22,11 +22,13 @@ from landcover.core.raster import Raster
 from landcover.core.window import Window
 from landcover.io.samples import Sample, samples
 from landcover.io.web_mercator import map_picture
-from pages.parts.classify import grid, grid_results, squares
+from pages.parts.classify import grid, grid_results, map_answer, squares
 from pages.parts.shared import basemap, choice, loaded_models, theme
 from pages.parts.shared.links import Place
 
 KEY: Final = "classify_map"
+SEEN: Final = "classify_seen"
+"""State key of the answer of the map that was handled last."""
 HEIGHT: Final = 460
 APP_STATIC: Final = "../../app/static"
 """Relative to the map component's frame, so that it works with any base path of the server."""
@@ -209,7 +211,7 @@ def show(background: bool) -> None:  # noqa: FBT001 - fragments keep arguments b
         center=(view.centre[0] + nudge, view.centre[1]),
         zoom=view.zoom + nudge,
     )
-    if _act(answer or {}):
+    if _act(map_answer.read(answer)):
         st.rerun()
 
 
@@ -218,7 +220,7 @@ def restore_view() -> None:
     last = st.session_state.get("classify_last_view")
     if last is not None:
         choice.move_map(*last)
-    st.session_state["classify_seen"] = (None, None, None)
+    st.session_state.pop(SEEN, None)
 
 
 @lru_cache(maxsize=2)
@@ -408,45 +410,25 @@ def _preview(
     return url, picture.south, picture.west, picture.north, picture.east
 
 
-def _act(answer: dict[str, Any]) -> bool:
-    """Handle what is new in the component's answer; return whether the choice changed."""
-    if answer.get("center") and answer.get("zoom") is not None:
-        centre = (float(answer["center"]["lat"]), float(answer["center"]["lng"]))
-        st.session_state["classify_last_view"] = (centre, float(answer["zoom"]))
+def _act(answer: map_answer.MapAnswer) -> bool:
+    """Handle what is new in the map's answer; return whether the choice changed."""
+    if answer.view is not None:
+        st.session_state["classify_last_view"] = answer.view
         # A map reports its centre only after it is drawn.
         loaded_models.warm_up()
-    drawing = answer.get("last_active_drawing")
-    on_object = (answer.get("last_object_clicked"), answer.get("last_object_clicked_count"))
-    on_map = answer.get("last_clicked")
-    before = st.session_state.get("classify_seen", (None, None, None))
-    st.session_state["classify_seen"] = (drawing, on_object, on_map)
+    before = st.session_state.get(SEEN, map_answer.MapAnswer())
+    st.session_state[SEEN] = answer
     # One gesture may be reported as several, such as a drawing that ends with a click.
-    corners = _corners(drawing) if drawing and drawing != before[0] else None
-    if corners is not None:
-        _choose_rectangle(*corners)
+    if answer.drawn is not None and answer.drawn != before.drawn:
+        _choose_rectangle(*answer.drawn)
         return True
-    if on_object[0] and on_object != before[1]:
-        _choose(on_object[0])
+    if answer.on_object is not None and answer.on_object != before.on_object:
+        _choose(*answer.on_object[0])
         return True
-    if on_map and on_map != before[2]:
-        _choose(on_map)
+    if answer.on_map is not None and answer.on_map != before.on_map:
+        _choose(*answer.on_map)
         return True
     return False
-
-
-def _corners(drawing: dict[str, Any]) -> tuple[float, float, float, float] | None:
-    """Return south, west, north and east of a drawn rectangle; None for another shape.
-
-    The component also reports the outline of a square that was clicked as a drawing. Squares
-    are tilted against the meridians, and a drawn rectangle never is.
-    """
-    if drawing["geometry"]["type"] != "Polygon":
-        return None
-    ring = drawing["geometry"]["coordinates"][0]
-    lons, lats = ({float(point[axis]) for point in ring} for axis in (0, 1))
-    if len(lons) != 2 or len(lats) != 2:
-        return None
-    return min(lats), min(lons), max(lats), max(lons)
 
 
 def _choose_rectangle(south: float, west: float, north: float, east: float) -> None:
@@ -458,8 +440,8 @@ def _choose_rectangle(south: float, west: float, north: float, east: float) -> N
         choice.move_map(plan.bounds.centre, choice.last_zoom())
 
 
-def _choose(place: dict[str, float]) -> None:
-    latitude, longitude = float(place["lat"]), wrap_longitude(float(place["lng"]))
+def _choose(latitude: float, longitude: float) -> None:
+    longitude = wrap_longitude(longitude)
     if grid_results.open_at(latitude, longitude):
         return
     beside = squares.neighbour_at(choice.current(), latitude, longitude)

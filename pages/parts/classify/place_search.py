@@ -13,7 +13,7 @@ from landcover.io import gazetteer
 from landcover.io.sources import parse_place
 from landcover.net import cache, nominatim
 from pages.parts.classify import squares
-from pages.parts.shared import choice, theme
+from pages.parts.shared import choice, theme, widgets
 
 LABEL: Final = "Place, or latitude and longitude"
 EXAMPLE: Final = "Vienna, or 48.2223, 13.7209"
@@ -38,14 +38,14 @@ def show() -> None:
     """Show the search box, and the other places of the same name."""
     with st.form("classify_search_form", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            text = st.text_input(
+            text = widgets.text_input(
                 LABEL,
                 placeholder=EXAMPLE,
                 key=f"classify_place_{choice.form_round()}",
                 help="The name of a town or village, also with its country, or degrees, north and "
                 "east positive. 48°13'20\"N 13°43'15\"E works too.",
             )
-            pressed = st.form_submit_button("Go there", key="classify_go")
+            pressed = widgets.form_submit_button("Go there", key="classify_go")
         if pressed:
             _go(text)
             st.rerun()
@@ -97,14 +97,14 @@ def _answer() -> None:
             title = f"{len(rest)} more called ‘{shown}’" if found.known else "Did you mean …"
             with st.popover(title, type="tertiary"):
                 for number, (name, latitude, longitude) in enumerate(rest):
-                    st.button(
+                    widgets.button(
                         theme.literal(name),
                         key=f"classify_search_{number}",
                         type="tertiary",
                         on_click=squares.go,
                         args=(latitude, longitude),
                     )
-        st.button(
+        widgets.button(
             f"Search OpenStreetMap for ‘{shown}’",
             key="classify_search_online",
             type="tertiary",

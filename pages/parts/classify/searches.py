@@ -19,6 +19,7 @@ from landcover.core.raster import Raster
 from landcover.jobs import queue
 from landcover.jobs.job import Job, Work
 from landcover.stac import catalog
+from landcover.stac.archives import OWN_VARIABLE, own_file
 from landcover.stac.catalog import CATALOGUES, Candidate, SceneQuery, SearchResult
 from pages.parts.shared import choice, sessions
 from pages.parts.shared.choice import SceneLink
@@ -34,7 +35,7 @@ class Search:
     """A search of a catalogue and its result.
 
     Attributes:
-        catalogue: name of an archive, or path of the user's own catalogue.
+        catalogue: name of an archive, or path of the server's own catalogue.
         query: place, dates and cloud.
         result: the candidates that were found.
         limit: how many passes to show if none has a preview.
@@ -76,11 +77,15 @@ class Fetched:
 
 
 def start(name: str, query: SceneQuery) -> None:
-    """Start to search a catalogue and to fetch its best candidate."""
+    """Start to search a catalogue and to fetch its best candidate.
+
+    Args:
+        name: name of an archive, or path of the server's own catalogue.
+        query: place, dates and cloud.
+    """
 
     def work(report: Report, cancel: Event) -> Fetched:
-        if name not in CATALOGUES:
-            _check_file(name)
+        _check(name)
         result = catalog.find(name, query, report=report, cancel=cancel)
         search = Search(catalogue=name, query=query, result=result)
         if result.best is None:
@@ -95,12 +100,11 @@ def open_scene(scene: SceneLink, catalogue: str) -> None:
 
     Args:
         scene: the image.
-        catalogue: name of the archive, or path of the user's own catalogue.
+        catalogue: name of the archive, or path of the server's own catalogue.
     """
 
     def work(report: Report, cancel: Event) -> Fetched:
-        if catalogue not in CATALOGUES:
-            _check_file(catalogue)
+        _check(catalogue)
         latitude, longitude = scene.place
         query = SceneQuery(
             latitude=latitude,
@@ -125,7 +129,7 @@ def open_scene(scene: SceneLink, catalogue: str) -> None:
 
 
 def _scene(search: Search, candidate: Candidate) -> SceneLink:
-    """Return how the address names a candidate; the path of a user's catalogue stays out of it."""
+    """Return how the address names a candidate; the path of a catalogue stays out of it."""
     return SceneLink(
         catalogue=search.catalogue if search.catalogue in CATALOGUES else OWN,
         scene=candidate.scenes[0].id,
@@ -134,23 +138,19 @@ def _scene(search: Search, candidate: Candidate) -> SceneLink:
     )
 
 
-def _check_file(path: str) -> None:
-    """Check the path of the user's own catalogue.
+def _check(catalogue: str) -> None:
+    """Check that a catalogue is an archive, or the server's own file and nothing else.
 
     Raises:
-        BadInput: there is no such file.
+        BadInput: it is not, or the file is missing.
     """
-    try:
-        if Path(path).is_file():
-            return
-    except (OSError, ValueError):
-        pass
-    # The end of a long path is more informative than its beginning.
-    shown = path if len(path) <= 60 else "…" + path[-59:]
-    what = f"There is no file '{shown}'." if path else "The file of your own catalogue is missing."
-    raise BadInput(
-        f"{what} Enter the path of a file made by 'landcover index', or choose another catalogue."
-    )
+    if catalogue in CATALOGUES:
+        return
+    if catalogue != own_file() or not catalogue or not Path(catalogue).is_file():
+        raise BadInput(
+            f"The catalogue file of this server is missing: set {OWN_VARIABLE} to a file made by "
+            "'landcover index', or choose another catalogue."
+        )
 
 
 def fetch(search: Search, candidate: Candidate) -> None:

@@ -12,7 +12,7 @@ from landcover.core.place import wrap_longitude
 from landcover.core.projection import OffEarth
 from landcover.core.window import Window
 from landcover.stac.candidates import MAX_LATITUDE, MIN_LATITUDE
-from pages.parts.shared import choice
+from pages.parts.shared import choice, widgets
 
 NEAR_ZOOM: Final = 11
 """From this zoom on, squares can be seen and clicked; below it, places are pins."""
@@ -91,7 +91,7 @@ def show_moves() -> None:
         if square_of(choice.current()) is None:
             return
         for name in COMPASS:
-            st.button(
+            widgets.button(
                 name.capitalize(),
                 key=f"classify_move_{name}",
                 icon=f":material/{name}:",

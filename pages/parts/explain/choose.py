@@ -15,7 +15,7 @@ from landcover.explain.faithfulness import ratings
 from landcover.explain.faithfulness.ratings import Faithfulness
 from pages.parts.explain.computation import Request
 from pages.parts.models import charts as show
-from pages.parts.shared import loaded_models, shown, url_state
+from pages.parts.shared import loaded_models, shown, url_state, widgets
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result
@@ -117,16 +117,16 @@ def _several(
     """Let the user choose several options, which the address of the page has; at least one."""
     key = f"explain_{field}"
     url_state.seed_several(key, field, options, default, MOST)
-    chosen = st.multiselect(
+    chosen = widgets.multiselect(
         title,
         options,
         format_func=option,
         max_selections=MOST,
         key=key,
         on_change=url_state.take,
-        args=(key, field, str, options),
+        args=(key, field),
     )
-    return [one for one in chosen if one in options] or list(default)
+    return chosen or list(default)
 
 
 def _methods(name: str, side: str) -> list[str]:
@@ -154,7 +154,7 @@ def _methods(name: str, side: str) -> list[str]:
             )
         ]
     if known is not None and set(METHODS) - set(known.offered):
-        st.checkbox(
+        widgets.checkbox(
             "Include methods that fail the randomisation check",
             key="explain_all_methods",
             persist_state="session",

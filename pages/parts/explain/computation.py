@@ -24,7 +24,7 @@ from landcover.core.progress import Progress, Report, check
 from landcover.core.raster import Raster
 from landcover.jobs import queue
 from landcover.jobs.job import Job, Work
-from pages.parts.shared import loaded_models, sessions, theme
+from pages.parts.shared import loaded_models, sessions, theme, widgets
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.models.model import Model
@@ -139,7 +139,7 @@ def job_model(name: str) -> Model:
     Raises:
         LandcoverError: the model is unknown or damaged.
     """
-    return _job_model(name, loaded_models.stamp(name))
+    return _job_model(loaded_models.known(name), loaded_models.stamp(name))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
@@ -195,7 +195,7 @@ def watch(job: Job) -> None:
     message = f"Failed: {job.error}" if job.error else "Stopped before everything was computed."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(theme.literal(message))
-        st.button("Resume", key="explain_go_on", icon=":material/play_arrow:", on_click=resume)
+        widgets.button("Resume", key="explain_go_on", icon=":material/play_arrow:", on_click=resume)
 
 
 def _watch(job: Job, shown: int) -> None:
@@ -207,7 +207,7 @@ def _watch(job: Job, shown: int) -> None:
             job.progress.fraction,
             text=theme.literal((f"{shown} of {count} ready · " if count > 1 else "") + job.text),
         )
-        st.button("Stop", key="explain_stop", icon=":material/cancel:", on_click=job.cancel)
+        widgets.button("Stop", key="explain_stop", icon=":material/cancel:", on_click=job.cancel)
 
 
 def work_for(

@@ -12,7 +12,7 @@ from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation
 from pages.parts.explain.choose import Panel
 from pages.parts.explain.computation import Failed
-from pages.parts.shared import elements, loaded_models, naming, theme
+from pages.parts.shared import elements, loaded_models, naming, theme, widgets
 
 if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
     from landcover.explain.band_attribution import BandEvidence
@@ -38,8 +38,8 @@ def show(panels: Sequence[Panel], pixels: Raster, answers: dict[str, Result]) ->
     """
     above, below = st.container(key="explain_maps"), st.container()
     with below:
-        opacity = st.slider(
-            "Opacity of the colours", 0, 100, OPACITY, 5, "%d %%",
+        opacity = widgets.slider(
+            "Opacity of the colours", 0, 100, OPACITY, 5, format="%d %%",
             key="explain_opacity", persist_state="session", width=400,
         ) / 100  # fmt: skip
     shared = scale_of_all(panels)

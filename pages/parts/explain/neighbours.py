@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -48,7 +47,7 @@ def show(request: Request, result: Result) -> None:
     _pictures(found)
     st.table(table(found), border="horizontal")
     downloads.table("Training patches", values(found), "similar", result)
-    _folder(found)
+    _names(found)
 
 
 def table(found: Sequence[Neighbour]) -> pd.DataFrame:
@@ -115,14 +114,11 @@ def _pictures(found: Sequence[Neighbour]) -> None:
                 patch_link.button(one.patch_id, folder, f"explain_like_{rank}")
 
 
-def _folder(found: Sequence[Neighbour]) -> None:
-    with st.expander("Show larger pictures, and explain these patches"):
-        st.text_input(
-            "Folder that holds BigEarthNet-S2",
-            os.environ.get(patch_link.VARIABLE, ""),
-            key=patch_link.FOLDER,
-            persist_state="session",
-            help=f"The folder is only read. Set {patch_link.VARIABLE} to keep it.",
-        )
-        st.caption("The pictures above are small. Names of the patches in the data set:")
+def _names(found: Sequence[Neighbour]) -> None:
+    with st.expander("Show the names of these patches in the data set"):
         st.code("\n".join(one.patch_id for one in found), language=None)
+        if patch_link.root() is None:
+            st.caption(
+                f"If the app is started with {patch_link.VARIABLE} set to the folder that holds "
+                "BigEarthNet-S2, the pictures are larger and these patches can be explained."
+            )

@@ -8,7 +8,7 @@ import streamlit as st
 
 from landcover.io.samples import samples
 from pages.parts.explain import computation
-from pages.parts.shared import choice
+from pages.parts.shared import choice, widgets
 
 PLACE: Final = "explain_place"
 _OWN: Final = ""
@@ -28,7 +28,7 @@ def choose() -> tuple[choice.Chosen, computation.Subject]:
     st.session_state[PLACE] = _OWN if own else chosen.sample
     source = found.pixels.provenance.source if found else ""
     titles = {sample.name: f"{sample.title}, {sample.country}" for sample in samples()}
-    st.selectbox(
+    widgets.selectbox(
         "Place",
         options,
         format_func=lambda name: titles.get(name, f"As chosen on Classify: {source}"),
@@ -45,7 +45,7 @@ def choose() -> tuple[choice.Chosen, computation.Subject]:
 
 
 def _take() -> None:
-    name = st.session_state[PLACE]
+    name = widgets.value(PLACE)
     if name != _OWN:
         choice.choose(choice.Chosen(sample=name))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from landcover.core.bands import BANDS
+from pages.parts.shared import widgets
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.explain.what_if import Change
@@ -104,11 +105,11 @@ def controls() -> Settings:
         # a late response would push back a slider that is still moving.
         st.session_state.setdefault(name, value)
     with st.container(horizontal=True):
-        st.button("Undo", key="explain_undo", icon=":material/undo:", disabled=not _back(),
+        widgets.button("Undo", key="explain_undo", icon=":material/undo:", disabled=not _back(),
                   on_click=_undo)  # fmt: skip
-        st.button("Reset", key="explain_reset", icon=":material/restart_alt:",
+        widgets.button("Reset", key="explain_reset", icon=":material/restart_alt:",
                   disabled=held == Settings(), on_click=_reset)  # fmt: skip
-    st.multiselect(
+    widgets.multiselect(
         "Bands switched off",
         [*GROUPS, *TITLES],
         format_func=lambda name: TITLES.get(name, f"all {name}: {' '.join(GROUPS.get(name, ()))}"),
@@ -128,7 +129,7 @@ def controls() -> Settings:
                 _slider(title, name, span, 5)
     left, right = st.columns(2)
     with left:
-        st.selectbox("Season", SEASONS, key=f"{_PREFIX}season", on_change=_changed)
+        widgets.selectbox("Season", SEASONS, key=f"{_PREFIX}season", on_change=_changed)
     if held.season != SEASONS[0]:
         with right:
             _slider("Strength of the season", "strength", (0, 100), 10)
@@ -149,12 +150,13 @@ def _slider(
     step: int,
     unit: str = "%d %%",
 ) -> None:
-    st.slider(title, *span, step=step, format=unit, key=_PREFIX + name, on_change=_changed)
+    widgets.slider(title, *span, step=step, format=unit, key=_PREFIX + name, on_change=_changed)
 
 
 def _changed() -> None:
     state = {
-        name: st.session_state.get(_PREFIX + name, value) for name, value in asdict(now()).items()
+        name: widgets.value(_PREFIX + name) if widgets.is_offered(_PREFIX + name) else value
+        for name, value in asdict(now()).items()
     }
     _turn(Settings(**{**state, "off": tuple(state["off"])}))
 

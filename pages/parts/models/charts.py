@@ -14,7 +14,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.evaluate.report import Evaluation
 from pages.parts.models import data
-from pages.parts.shared import elements, theme, url_state
+from pages.parts.shared import elements, theme, url_state, widgets
 
 Option = TypeVar("Option")
 Section = TypeVar("Section", bound=Callable[..., None])
@@ -130,19 +130,19 @@ def pick(
     """
     if field is not None:
         url_state.seed(key, field, options, options[index], text)
-        chosen = st.selectbox(
+        chosen = widgets.selectbox(
             title,
             options,
             format_func=show,
             key=key,
             on_change=url_state.take,
-            args=(key, field, text, options),
+            args=(key, field, text),
         )
-        return chosen if chosen in options else options[index]
+        return options[index] if chosen is None else chosen
     if st.session_state.get(key) not in (None, *options):
         # Set it instead of deleting it, or the browser would keep showing the old value.
         st.session_state[key] = options[index]
-    chosen = st.selectbox(
+    chosen = widgets.selectbox(
         title, options, index=index, format_func=show, key=key, persist_state="session"
     )
     return options[index] if chosen is None else chosen
@@ -159,7 +159,7 @@ def switch(
     """Show a row of options that keeps its value in the same way; arguments as for :func:`pick`."""
     if field is not None:
         url_state.seed(key, field, options, options[0], text)
-        chosen = st.segmented_control(
+        chosen = widgets.segmented_control(
             title,
             options,
             required=True,
@@ -170,7 +170,7 @@ def switch(
         return chosen or options[0]
     if st.session_state.get(key) not in (None, *options):
         st.session_state[key] = options[0]
-    chosen = st.segmented_control(
+    chosen = widgets.segmented_control(
         title, options, default=options[0], required=True, key=key, persist_state="session"
     )
     return chosen or options[0]

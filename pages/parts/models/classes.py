@@ -15,7 +15,7 @@ from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures, scores
 from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.shared import theme
+from pages.parts.shared import theme, widgets
 
 POOLED: Final = "All classes pooled (micro)"
 # Zero is transparent, so that it blends into a light and a dark page.
@@ -257,7 +257,7 @@ def _chosen(rows: Sequence[data.Row]) -> list[str]:
     kept = st.session_state.get(key)
     if kept is not None and not set(kept) <= set(titles):
         st.session_state[key] = [name for name in kept if name in titles]
-    return st.multiselect(
+    return widgets.multiselect(
         "Models",
         list(titles),
         default=best[:4] if kept is None else None,

@@ -22,7 +22,6 @@ from pages.parts.shared import elements, patch_link, theme
 ALL: Final = "All classes"
 COUNTS: Final = (6, 12, 24)
 EVERYWHERE: Final = "All countries"
-FOLDER: Final = "models_folder"
 ACROSS: Final = 3
 
 
@@ -98,14 +97,7 @@ def _pictures(
 ) -> None:
     """Show each patch, with its image if the data set is on this computer."""
     dataset = report.metrics.dataset
-    folder = st.text_input(
-        "Folder of the data set, for larger pictures and explanations",
-        key=FOLDER,
-        persist_state="session",
-        placeholder=f"the folder that holds {data.title_of(dataset)}",
-        max_chars=1000,
-    ).strip()
-    thumbnails, problem = _album(dataset, folder)
+    thumbnails, problem = _album(dataset)
     if problem:
         st.info(theme.literal(problem))
     for start in range(0, len(order), ACROSS):
@@ -113,39 +105,41 @@ def _pictures(
             st.columns(ACROSS), order[start : start + ACROSS], loss[start:], strict=False
         ):
             with place.container(border=True):
-                _one(report, int(k), value, thumbnails, folder)
+                _one(report, int(k), value, thumbnails)
 
 
-def _album(dataset: str, folder: str) -> tuple[Thumbnails | None, str]:
-    if not folder:
+def _album(dataset: str) -> tuple[Thumbnails | None, str]:
+    """Open the data set if it is on this computer, else say why it cannot be opened."""
+    for folder in patch_link.folders(dataset):
+        try:
+            return _opened(dataset, folder), ""
+        except (LandcoverError, OSError, ValueError):  # the variable may name anything
+            continue
+    if patch_link.root() is None:
         return None, ""
-    try:
-        return _opened(dataset, folder), ""
-    except LandcoverError as error:
-        return None, str(error)
-    except (OSError, ValueError):  # such as a name with a NUL or far too long
-        return None, "The name of this folder is not valid."
+    return None, (
+        f"{data.title_of(dataset)} is not in the folder that {patch_link.VARIABLE} names, so the "
+        "pictures are small."
+    )
 
 
 @st.cache_resource(max_entries=2, ttl=600, show_spinner="Reading the data set's tables …")
-def _opened(dataset: str, folder: str) -> Thumbnails:
-    return open_thumbnails(dataset, Path(folder).expanduser())
+def _opened(dataset: str, folder: Path) -> Thumbnails:
+    return open_thumbnails(dataset, folder)
 
 
 @st.cache_data(max_entries=64, ttl=600, show_spinner=False)
-def _picture(_album: Thumbnails, dataset: str, folder: str, patch: str) -> ByteArray:  # noqa: ARG001 - part of the cache's key
+def _picture(_album: Thumbnails, dataset: str, folder: Path | None, patch: str) -> ByteArray:  # noqa: ARG001 - part of the cache's key
     return _album.picture(patch)
 
 
-def _one(
-    report: Evaluation, k: int, loss: float, thumbnails: Thumbnails | None, folder: str
-) -> None:
+def _one(report: Evaluation, k: int, loss: float, thumbnails: Thumbnails | None) -> None:
     """Show a patch: image, id, and the present or predicted classes with probabilities."""
     found = report.predictions
     patch, names = found.ids[k], data.shorts(report)
     if thumbnails is not None:
         try:
-            pixels = _picture(thumbnails, report.metrics.dataset, folder, patch)
+            pixels = _picture(thumbnails, report.metrics.dataset, patch_link.root(), patch)
             elements.picture(pixels, f"True colours of patch {patch}", enlarge=3)
         except LandcoverError as error:
             st.caption(theme.literal(str(error)))
@@ -165,5 +159,4 @@ def _one(
     where = found.countries[k] or "country unknown"
     st.markdown(f"**{theme.literal(where)}**, loss {loss:.2f}\n" + "\n".join(lines))
     st.caption(theme.literal(patch))
-    root = Path(folder).expanduser() if thumbnails is not None else None
-    patch_link.button(patch, root, f"models_failure_{k}")
+    patch_link.button(patch, patch_link.root() if thumbnails else None, f"models_failure_{k}")

@@ -14,7 +14,7 @@ from landcover.evaluate.report import EvaluationReport
 from landcover.evaluate.report_text import threads
 from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.shared import elements
+from pages.parts.shared import elements, widgets
 
 
 @show.section
@@ -60,7 +60,7 @@ def _columns(there: Sequence[str], key: str) -> list[str]:
     kept = st.session_state.get(key)
     if kept is not None and not set(kept) <= set(there):
         st.session_state[key] = [name for name in kept if name in there]
-    return st.multiselect(
+    return widgets.multiselect(
         "Metrics in the table",
         there,
         default=[name for name in data.FIRST if name in there] if kept is None else None,

@@ -16,6 +16,7 @@ from landcover.models import thresholds as aims
 from landcover.models.card import Card
 from pages.parts.models import charts as show
 from pages.parts.models import classes, data
+from pages.parts.shared import widgets
 
 ALL: Final = "All classes at once"
 TITLES: Final = {"precision": "Precision", "recall": "Recall", "f1": "F1", "f2": "F2"}
@@ -65,11 +66,11 @@ def _slider(tried: Tried, chosen: tuple[str, ...]) -> None:
     st.session_state[KEY] = float(np.median([tried[name] for name in chosen]))
 
     def moved() -> None:
-        tried.update(dict.fromkeys(chosen, float(st.session_state[KEY])))
+        tried.update(dict.fromkeys(chosen, float(widgets.value(KEY))))
 
     what = data.short(chosen[0]) if len(chosen) == 1 else "all classes"
     differ = "" if len(values) == 1 else " (now different; moving the slider sets all to one value)"
-    st.slider(
+    widgets.slider(
         f"Threshold of {what}{differ}",
         0.0,
         1.0,
@@ -85,14 +86,14 @@ def _buttons(row: data.Row, report: Evaluation, tried: Tried, chosen: tuple[str,
     own = dict(zip(report.classes, report.thresholds(), strict=True))
     offered = {aim.title: aim.name for aim in aims.available_aims(row.card)} if row.card else {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.button(
+        widgets.button(
             "Reset to the report's",
             on_click=_set(tried, {name: own[name] for name in chosen}),
             key="models_threshold_back",
             icon=":material/undo:",
         )
         if len(chosen) == 1:
-            st.button(
+            widgets.button(
                 "Reset all classes",
                 on_click=_set(tried, own),
                 key="models_threshold_all_back",
@@ -102,7 +103,7 @@ def _buttons(row: data.Row, report: Evaluation, tried: Tried, chosen: tuple[str,
         if len(offered) > 1 and row.card is not None:
             title = show.pick("Thresholds of the card for", list(offered), "models_threshold_aim")
             found = _aim(row.card, offered[title])
-            st.button(
+            widgets.button(
                 "Use these thresholds",
                 on_click=_set(tried, {n: found[n] for n in chosen if n in found}),
                 key="models_threshold_take",

@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 
 from landcover.jobs.job import Job
-from pages.parts.shared import theme
+from pages.parts.shared import theme, widgets
 
 POLL_S: Final = 0.3
 
@@ -29,4 +29,4 @@ def watch(running: Callable[[], Job | None], collect: Callable[[Job], None], key
         collect(job)
         st.rerun()
     st.progress(job.progress.fraction, text=theme.literal(job.text))
-    st.button("Cancel", key=key, icon=":material/cancel:", on_click=job.cancel)
+    widgets.button("Cancel", key=key, icon=":material/cancel:", on_click=job.cancel)

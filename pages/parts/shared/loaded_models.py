@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 import streamlit as st
 
 from landcover.core import logs
-from landcover.core.errors import LandcoverError
+from landcover.core.errors import LandcoverError, UnknownName
 from landcover.core.raster import Raster
 from landcover.io.gate import pool
 from landcover.jobs import queue
-from pages.parts.shared import shown, url_state
+from pages.parts.shared import shown, url_state, widgets
 
 if TYPE_CHECKING:
     from landcover.models.band_choice import ModelChoice
@@ -58,7 +58,7 @@ def choose() -> str | None:
         return None
     if len(names) > 1:
         url_state.seed(KEY, "model", names, names[0])
-        st.selectbox(
+        widgets.selectbox(
             "Model",
             names,
             format_func=title,
@@ -130,11 +130,33 @@ def used_for(pixels: Raster) -> str | None:
     return registry.PICTURE_MODEL if registry.PICTURE_MODEL in names else next(iter(names), None)
 
 
+def known(name: str) -> str:
+    """Return the name of a registered model.
+
+    The registry also takes paths, which the pages never do: a visitor could name any folder.
+
+    Raises:
+        UnknownName: no model has that name.
+    """
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.models.band_subset import split_name  # noqa: PLC0415 - as above
+
+    names = registry.default().names()
+    base = name if name in names else (split_name(name) or (name, ()))[0]
+    if base not in names:
+        raise UnknownName("model", name, names)
+    return name
+
+
 def card(name: str) -> Card:
-    """Return a model's card."""
+    """Return a model's card.
+
+    Raises:
+        LandcoverError: the model is unknown or damaged.
+    """
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    return registry.default().card(name)
+    return registry.default().card(known(name))
 
 
 def title(name: str) -> str:
@@ -142,7 +164,7 @@ def title(name: str) -> str:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     try:
-        return registry.default().title(name)
+        return registry.default().title(known(name))
     except LandcoverError:
         return name
 
@@ -153,7 +175,7 @@ def load(name: str) -> Model:
     Raises:
         LandcoverError: the model is unknown or damaged.
     """
-    return _load(name, stamp(name))
+    return _load(known(name), stamp(name))
 
 
 def stamp(name: str, *files: str) -> Stamp:
@@ -164,7 +186,7 @@ def stamp(name: str, *files: str) -> Stamp:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
     try:
-        return registry.default().stamp(name, *files)
+        return registry.default().stamp(known(name), *files)
     except LandcoverError:
         return ()
 

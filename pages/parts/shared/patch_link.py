@@ -13,24 +13,30 @@ from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.datasets import album
 from landcover.datasets.patch_names import load_from_disk, place
-from pages.parts.shared import choice, theme
+from pages.parts.shared import choice, theme, widgets
 
 VARIABLE: Final = "LANDCOVER_DATA"
-"""Environment variable with the folder of the data set, or the folder above it."""
-FOLDER: Final = "explain_data"
-ABOVE: Final = "bigearthnet"
+"""Environment variable with the folder of the data sets, or of one of them."""
+ABOVE: Final = {"bigearthnet-v2": "bigearthnet", "eurosat": "eurosat"}
+"""Folder of each data set in the folder of all."""
 PAGES: Final = Path(__file__).parents[2]
 
 
 def root() -> Path | None:
-    """Return the folder of the data set from the user or the environment; None if not set."""
-    named = str(st.session_state.get(FOLDER) or os.environ.get(VARIABLE, "")).strip()
+    """Return the folder of the data sets from the environment; None if not set."""
+    named = os.environ.get(VARIABLE, "").strip()
     return Path(named).expanduser() if named else None
+
+
+def folders(dataset: str) -> tuple[Path, ...]:
+    """Return where a data set may lie; empty if the environment names no folder."""
+    named = root()
+    return () if named is None else (named, named / ABOVE.get(dataset, dataset))
 
 
 def read(patch_id: str, folder: Path | None) -> Raster | None:
     """Return a patch from the folder of the data set; None if it is not there."""
-    for above in () if folder is None else (folder, folder / ABOVE):
+    for above in () if folder is None else (folder, folder / ABOVE["bigearthnet-v2"]):
         try:
             patch = load_from_disk(above, patch_id)
         except LandcoverError:
@@ -64,11 +70,11 @@ def button(patch_id: str, folder: Path | None, key: str) -> None:
     if where is None:
         return
     if folder is None:
-        if st.button("Go to this place", key=key, icon=":material/map:"):
+        if widgets.button("Go to this place", key=key, icon=":material/map:"):
             choice.choose_place(*where)
             choice.move_map(where, choice.CLOSE_ZOOM)
             st.switch_page(PAGES / "classify.py")
-    elif st.button("Explain this patch", key=key, icon=":material/search_insights:"):
+    elif widgets.button("Explain this patch", key=key, icon=":material/search_insights:"):
         patch = read(patch_id, folder)
         if patch is None:
             st.caption("This patch is not in the given folder of the data set.")

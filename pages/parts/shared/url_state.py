@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from pages.parts.shared import choice, links, place_link, shown
+from pages.parts.shared import choice, links, place_link, shown, widgets
 from pages.parts.shared.links import Link
 
 Option = TypeVar("Option")
@@ -156,27 +156,17 @@ def offered(field: str, options: Sequence[Option], text: Callable[[Option], str]
     return [by_text[one] for one in wanted if one in by_text]
 
 
-def take(
-    key: str,
-    field: str,
-    text: Callable[[Any], str] = str,
-    options: Sequence[Any] | None = None,
-) -> None:
+def take(key: str, field: str, text: Callable[[Any], str] = str) -> None:
     """Keep the value of a widget that the user has changed; the widget's ``on_change``.
 
     Args:
         key: key of the widget.
         field: field of :class:`~pages.parts.shared.links.Link` that the widget shows.
         text: text of an option in the address.
-        options: what the widget offers, None if its value needs no check. Streamlit compares the
-            labels of options, and passes a label on that changed in the meantime.
     """
-    if not changed(key):
-        return
-    value = st.session_state[key]
-    values = value if isinstance(value, list) else [value]
-    if options is None or all(one in options for one in values):
-        keep(field, value, text)
+    # Streamlit compares the labels of options, and passes a label on that changed in the meantime.
+    if changed(key) and widgets.is_offered(key):
+        keep(field, widgets.value(key), text)
 
 
 def keep(field: str, value: Any, text: Callable[[Any], str] = str) -> None:  # noqa: ANN401 - any option
