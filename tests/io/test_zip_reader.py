@@ -122,6 +122,12 @@ def test_the_number_of_entries_is_exact() -> None:
         read_directory(data, 19)
 
 
+def opened(folder: Path, data: bytes, name: str = "a.zip", *, is_upload: bool = True) -> Zip:
+    path = folder / name
+    path.write_bytes(data)
+    return Zip(path, name, is_upload)
+
+
 GOOD = zip_of(("a.tif", TEXT))
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "bzip2": (zip_of(("a.tif", TEXT), kind=zipfile.ZIP_BZIP2), "another compression"),
@@ -162,10 +168,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_harmful_directory_is_refused(kind: str) -> None:
+def test_a_harmful_directory_is_refused(kind: str, tmp_path: Path) -> None:
     data, why = HOSTILE[kind]
     with pytest.raises(BadInput, match=rf"^'a\.zip' .*{why}.*\.$") as caught:
-        Zip(data, "a.zip").listing("")
+        opened(tmp_path, data).listing("")
     assert "\n" not in str(caught.value)
 
 
@@ -192,34 +198,34 @@ LIES: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", LIES)
-def test_a_member_that_is_not_as_stated_is_refused(kind: str) -> None:
+def test_a_member_that_is_not_as_stated_is_refused(kind: str, tmp_path: Path) -> None:
     data = LIES[kind]()
     tracemalloc.start()
     with pytest.raises(BadInput, match=r"^'a\.zip' is damaged: pack it again"):
-        Zip(data, "a.zip").read("a.tif", 10**9)
+        opened(tmp_path, data).read("a.tif", 10**9)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10_000_000
 
 
-def test_a_budget_covers_all_reads_of_a_zip() -> None:
+def test_a_budget_covers_all_reads_of_a_zip(tmp_path: Path) -> None:
     data = zip_of(("a", bytes(1_000_000)), ("b", bytes(1_000_000)))
     with limits.changed(archive_slack_bytes=2_500_000, archive_ratio=1):
-        packed = Zip(data, "a.zip")
+        packed = opened(tmp_path, data)
         assert len(packed.read("a", 10**9)) + len(packed.read("b", 10**9)) == 2_000_000
         with pytest.raises(BadInput, match=r"^'a\.zip' unpacks to more than 3 MB: unpack it"):
             packed.read("a", 10**9)
 
 
-def test_one_budget_covers_all_zips_of_a_request() -> None:
+def test_one_budget_covers_all_zips_of_a_request(tmp_path: Path) -> None:
     data = zip_of(("a", bytes(1_000_000)))
     with one_budget(2_000_000) as budget:
-        assert len(Zip(data, "a.zip").read("a", 10**9)) == 1_000_000
+        assert len(opened(tmp_path, data, "a.zip").read("a", 10**9)) == 1_000_000
         assert budget.left == 1_000_000
-        assert len(Zip(data, "b.zip").read("a", 10**9)) == 1_000_000
+        assert len(opened(tmp_path, data, "b.zip").read("a", 10**9)) == 1_000_000
         with pytest.raises(BadInput, match=r"'c\.zip' unpacks to more than 2 MB"):
-            Zip(data, "c.zip").read("a", 10**9)
-    assert len(Zip(data, "c.zip").read("a", 10**9)) == 1_000_000
+            opened(tmp_path, data, "c.zip").read("a", 10**9)
+    assert len(opened(tmp_path, data, "c.zip").read("a", 10**9)) == 1_000_000
 
 
 def test_the_budget_of_an_upload_depends_on_its_size(tmp_path: Path) -> None:
@@ -229,12 +235,10 @@ def test_the_budget_of_an_upload_depends_on_its_size(tmp_path: Path) -> None:
         assert upload_budget(5_000).most == 1_000
         data = zip_of(("a", bytes(1_500)))
         with pytest.raises(BadInput, match="unpacks to more than"):
-            Zip(data, "a.zip").read("a", 10**9)
-        path = tmp_path / "a.zip"
-        path.write_bytes(data)
-        assert len(Zip(path, "a.zip").read("a", 10**9)) == 1_500
+            opened(tmp_path, data, "a.zip").read("a", 10**9)
+        assert len(opened(tmp_path, data, is_upload=False).read("a", 10**9)) == 1_500
     with limits.changed(archive_bytes=1_499), pytest.raises(BadInput, match="unpacks to more"):
-        Zip(path, "a.zip").read("a", 10**9)
+        opened(tmp_path, data, is_upload=False).read("a", 10**9)
 
 
 def test_pieces_are_small_and_spend_what_was_unpacked() -> None:
