@@ -72,6 +72,9 @@ class Service:
         attempts: number of attempts for a request, if the fault may be gone at the next one.
         silence_s: a connection on which nothing arrives for this long has failed.
         agent: name of this program in the requests.
+
+    Attributes:
+        until: the deadline.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class Service:
     ) -> None:
         self._base = base
         self._host = urlsplit(base).netloc.lower()
-        self._until = until
+        self.until = until
         self._cancel = cancel
         self._attempts = attempts
         self._silence_s = silence_s
@@ -152,7 +155,7 @@ class Service:
         def late() -> AnswerFault:
             return AnswerFault("late", "did not answer in time")
 
-        answer: bytes = await within(work, until=self._until, late=late, cancel=self._cancel)
+        answer: bytes = await within(work, until=self.until, late=late, cancel=self._cancel)
         return answer
 
     async def _once(

@@ -10,6 +10,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Event
 from typing import Any, Final, TypeVar
@@ -73,7 +74,7 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     def loop() -> None:
         try:
-            outcome.append(asyncio.run(whole()))
+            outcome.append(_completed(whole()))
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             fault.append(error)
 
@@ -92,3 +93,27 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if fault:
         raise fault[0]
     return outcome[0]
+
+
+def _completed(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a new loop, as :func:`asyncio.run` does.
+
+    That one would also wait for the threads of the loop, of which one may be asking for the
+    numbers of a host name. Nothing can stop it, and it can take half a minute.
+    """
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="landcover-loop"))
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.run_until_complete(_end())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _end() -> None:
+    """Cancel what still runs in this loop."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

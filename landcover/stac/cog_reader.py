@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import math
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -110,7 +111,7 @@ class _Store:
         del path
         stop = end if end is not None else start + (length or 0)
         if self._head is not None and (start, stop) == (0, HEADER_BYTES):
-            return self._kept(self._head)
+            return self._registered(partial(self._kept, self._head))
         return self._registered(lambda: self._transport.get(self._address, start, stop))
 
     @staticmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from landcover.core import limits
@@ -16,10 +17,13 @@ from landcover.net.answers import AnswerFault, Service, decoded
 if TYPE_CHECKING:
     from pystac_client.stac_api_io import StacApiIO
 
-__all__ = ["MAX_QUERY_BYTES", "Pages"]
+__all__ = ["GRACE_S", "MAX_QUERY_BYTES", "Pages"]
 
 MAX_QUERY_BYTES: Final = 100_000
 """A page's link to the next one can contain a query, which is not sent if it is longer."""
+
+GRACE_S: Final = 5.0
+"""How long after its deadline a page is no longer waited for."""
 
 
 class Pages:
@@ -60,7 +64,9 @@ class Pages:
             ),
             self._loop,
         )
-        return waiting.result().decode("utf-8")
+        # If the loop has just ended, nobody answers; so this thread ends too, a little later.
+        most_s = self._service.until - time.monotonic() + GRACE_S
+        return waiting.result(most_s).decode("utf-8")
 
     def reader(self) -> StacApiIO:
         """What pystac-client calls to read a page."""
