@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import folium
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from landcover.core.errors import FetchError
 from landcover.net import nominatim
+from pages.parts.classify import map as chart
 from pages.parts.classify import squares
 from pages.parts.shared import basemap
 from tests.pages.conftest import MapStandIn
@@ -94,3 +97,30 @@ def test_places_of_the_map_are_written_in_cells(tmp_path: Path) -> None:
     assert ["Vienna", 48.2085, 16.3721] in [row[:3] for row in rows]
     assert all(45 <= row[1] < 50 and 15 <= row[2] < 20 for row in rows)
     assert [path.name for path in folder.parent.iterdir()] == ["places"]
+
+
+def test_many_visitors_draw_on_copies_of_one_map() -> None:
+    def marks(root: folium.Figure) -> list[str]:
+        return [getattr(root, part).render() for part in ("header", "html", "script")]
+
+    fixed = chart.fixed_map(background=True)
+    fixed.get_root().render()
+    before = marks(fixed.get_root())
+
+    def visit(number: int) -> str:
+        own, group = fixed.copy(), folium.FeatureGroup(control=False)
+        for _ in range(10):
+            icon = folium.DivIcon(html=f"visitor {number}")
+            folium.Marker((number, 10), icon=icon, tooltip="here").add_to(group)
+        folium.raster_layers.ImageOverlay("data:image/png;base64,", [[0, 0], [1, 1]]).add_to(group)
+        group.add_to(own)
+        group.render()
+        own.get_root().header.render()
+        return str(own.get_root().script.render())
+
+    with ThreadPoolExecutor(8) as pool:
+        drawn = list(pool.map(visit, range(40)))
+    for number, script in enumerate(drawn):
+        assert f'visitor {number}"' in script
+        assert script.count('"html": "visitor') == 10
+    assert marks(fixed.get_root()) == before

@@ -197,8 +197,10 @@ class _Visitor:
         while time.monotonic() < self.until:
             try:
                 async with open_client(self.address) as client:
-                    await self._use(client, role)
-                    self.found.errors += client.exceptions()
+                    try:
+                        await self._use(client, role)
+                    finally:
+                        self.found.errors += client.exceptions()
             except (AssertionError, OSError, TimeoutError, StopIteration) as error:
                 self.found.errors.append(f"{type(error).__name__}: {error}"[:300])
                 await asyncio.sleep(1)

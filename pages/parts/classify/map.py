@@ -156,9 +156,11 @@ class OfflineMap(folium.Map):
         """Return a copy to which layers can be added; the layers of this map are shared."""
         own, root = copy(self), copy(self.get_root())
         assert isinstance(root, Figure)
-        root.script = copy(root.script)
-        root.script._children = root.script._children.copy()  # noqa: SLF001 - branca copies nothing
-        root.script._parent = root  # noqa: SLF001 - as above
+        for part in ("header", "html", "script"):  # a layer adds to each
+            element = copy(getattr(root, part))
+            element._children = element._children.copy()  # noqa: SLF001 - branca copies nothing
+            element._parent = root  # noqa: SLF001 - as above
+            setattr(root, part, element)
         own._children = self._children.copy()  # noqa: SLF001 - as above
         own._parent = root  # noqa: SLF001 - as above
         return own
