@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -44,7 +45,7 @@ def events(text: str, readable: Sequence[str], writable: Sequence[str]) -> Itera
     for line in text.splitlines():
         if found := _OPEN.search(line):
             path = f"{found['at'] or ''}/{found['path']}"
-            path = found["path"] if found["path"].startswith("/") else path
+            path = os.path.normpath(found["path"] if found["path"].startswith("/") else path)
             writing = any(flag in found["flags"] for flag in ("O_WRONLY", "O_RDWR", "O_CREAT"))
             allowed = writable if writing else (*readable, *writable)
             if path.startswith("/") and not path.startswith((*allowed, "/dev/")):
