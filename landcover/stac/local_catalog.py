@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from shapely.affinity import translate
 from shapely.geometry import shape as shape_of
 from shapely.geometry.base import BaseGeometry
 
+from landcover.core import limits
 from landcover.core.errors import BadInput
 from landcover.io.guard import shown
 from landcover.stac.catalog_columns import KINDS, SIDES, readable_columns
@@ -28,6 +29,7 @@ from landcover.stac.catalog_items import items_of
 from landcover.stac.geoparquet import MAGIC
 from landcover.stac.layouts.footprint import Box
 from landcover.stac.layouts.found_scene import MEDIA_TYPES, is_odd
+from landcover.stac.outline import MAX_REPAIRED
 
 __all__ = [
     "MAX_COLUMNS",
@@ -53,6 +55,11 @@ MISSING: Final = "landcover:missing"
 """Property of an item with missing files: the keys of their assets."""
 
 MAX_HREF: Final = 4_000
+_POLYGON: Final = 3
+_MULTIPOLYGON: Final = 6
+"""Types of geometries in WKB."""
+_POINT_BYTES: Final = 16
+_HEADER_BYTES: Final = 200
 
 
 # Also matches GDAL's own notations and drive letters.
@@ -178,8 +185,7 @@ class LocalCatalogue:
         # Footprints are parsed only until there are enough results.
         for block in np.array_split(rows, range(1000, rows.size, 1000)):
             wkb = self.footprints.take(pa.array(block)).to_numpy(zero_copy_only=False)
-            shapes = shapely.from_wkb(wkb, on_invalid="ignore")
-            shapes = shapely.make_valid(shapes)
+            shapes = _shapes(wkb, self.boxes[block])
             with np.errstate(invalid="ignore"):
                 kept.append(block[shapely.intersects(place, shapes)])
             if sum(part.size for part in kept) >= limit:
@@ -212,6 +218,35 @@ class LocalCatalogue:
             properties[MISSING] = missing
         plain = {"bbox": list(item["bbox"]), "assets": assets, "properties": properties}
         return item | plain
+
+
+def _shapes(wkb: Sequence[bytes | None], boxes: Float) -> npt.NDArray[np.object_]:
+    """Footprints of items, which need not cost more than real ones do; None for no polygon.
+
+    One with more points than any real outline, or one that crosses itself too often to be
+    repaired, is replaced by its box; what is wrong with it is said when the scene is read.
+    """
+    most = _POINT_BYTES * limits.current().footprint_points + _HEADER_BYTES
+    polygons = [shape if shape is not None and _is_polygon(shape) else None for shape in wkb]
+    long = np.array([shape is not None and len(shape) > most for shape in polygons], dtype=np.bool_)
+    short = [None if cut else shape for shape, cut in zip(polygons, long, strict=True)]
+    with np.errstate(invalid="ignore"):  # coordinates that are no numbers
+        shapes: npt.NDArray[np.object_] = shapely.from_wkb(short, on_invalid="ignore")
+    crossing = ~(shapely.is_valid(shapes) | shapely.is_missing(shapes))
+    few = crossing & (shapely.get_num_coordinates(shapes) <= MAX_REPAIRED)
+    shapes[few] = shapely.make_valid(shapes[few])
+    boxed = long | (crossing & ~few)
+    west, south, east, north = boxes[boxed].T
+    shapes[boxed] = shapely.box(west, south, np.where(west > east, 180, east), north)
+    return shapes
+
+
+def _is_polygon(wkb: bytes) -> bool:
+    """Whether WKB is a polygon or several, by its header: collections can be nested without end."""
+    order: Literal["little", "big"] = "little" if wkb[:1] == b"\1" else "big"
+    kind = int.from_bytes(wkb[1:5], order) % 1000
+    first = int.from_bytes(wkb[10:14], "little" if wkb[9:10] == b"\1" else "big") % 1000
+    return kind == _POLYGON or (kind == _MULTIPOLYGON and (len(wkb) <= 9 or first == _POLYGON))
 
 
 def _plain(table: pa.Table) -> pa.Table:

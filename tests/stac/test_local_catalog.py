@@ -390,7 +390,15 @@ def test_further_columns_are_ignored(tmp_path: Path) -> None:
 
 def test_invalid_footprints_are_not_found(tmp_path: Path) -> None:
     bow = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)]).wkb
-    for wkb, count in ((b"", 0), (b"\x01\x03\0\0\0\xff\xff\xff\xff", 0), (b"junk", 0), (bow, 1)):
+    star = shapely.Polygon([(i * 7 % 40 / 40, i * 11 % 37 / 37) for i in range(250)]).wkb
+    long = shapely.Point(0.5, 0.5).buffer(0.5, 2_000).wkb
+    nothing = b"\1\3\0\0\0\1\0\0\0\4\0\0\0" + b"\0\0\0\0\0\0\xf8\x7f" * 8
+    nested = b"\1\7\0\0\0\1\0\0\0" * 20_000
+    deep = b"\1\6\0\0\0\1\0\0\0" * 20_000
+    for wkb, count in (
+        *((b"", 0), (b"\x01\x03\0\0\0\xff\xff\xff\xff", 0), (b"junk", 0), (bow, 1)),
+        *((star, 1), (long, 1), (nothing, 0), (nested, 0), (deep, 0)),
+    ):
         catalogue = small(tmp_path)
         at = pq.read_schema(catalogue.path).get_field_index("geometry")
         path = rewritten(

@@ -25,7 +25,7 @@ def _names() -> Iterator[Case]:
     """Sound and broken files with malicious names."""
     gates: tuple[Gate, ...] = ("path", "index")
     for label, name in NAMES.items():
-        plain = name.replace("\0", "").replace("/", "_")[-240:]
+        plain = name.replace("\0", "").replace("/", "_").encode()[-240:].decode(errors="ignore")
         for gate in gates:
             for broken in (False, True):
 
@@ -134,7 +134,7 @@ def _folders() -> Iterator[Case]:
 
     def wide(place: Place) -> None:
         (place.folder / "in").mkdir()
-        for number in range(3_000):
+        for number in range(200):
             (place.folder / "in" / f"{number}.tif").write_bytes(b"II*\0")
 
     def safe(place: Place) -> None:
@@ -143,7 +143,7 @@ def _folders() -> Iterator[Case]:
 
     gates: tuple[Gate, ...] = ("path", "index")
     for gate in gates:
-        for name, make in {"ring": ring, "200 deep": deep, "3,000 broken files": wide}.items():
+        for name, make in {"ring": ring, "200 deep": deep, "200 broken files": wide}.items():
             yield Case(kind=kind, name=f"{name}, {gate}", gate=gate, file="in", make=make,
-                       slow=make is wide)  # fmt: skip
+                       slow=False)  # fmt: skip
         yield Case(kind=kind, name=f"SAFE of devices, {gate}", gate=gate, file="in.SAFE", make=safe)

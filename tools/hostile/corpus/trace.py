@@ -48,7 +48,9 @@ def events(text: str, readable: Sequence[str], writable: Sequence[str]) -> Itera
             path = os.path.normpath(found["path"] if found["path"].startswith("/") else path)
             writing = any(flag in found["flags"] for flag in ("O_WRONLY", "O_RDWR", "O_CREAT"))
             allowed = writable if writing else (*readable, *writable)
-            if path.startswith("/") and not path.startswith((*allowed, "/dev/")):
+            # A path that a user gives is looked for in the folder that it names.
+            listed = "O_DIRECTORY" in found["flags"]
+            if path.startswith("/") and not listed and not path.startswith((*allowed, "/dev/")):
                 yield f"{'wrote' if writing else 'read'} {path[:200]}"
         elif found := _CHANGE.search(line):
             if not found["path"].startswith(tuple(writable)):
