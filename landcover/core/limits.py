@@ -126,9 +126,6 @@ class Limits:
     answer_bytes: int = _limit(
         10_000_000, "bytes", "the largest answer of a catalogue or another web service"
     )
-    answer_values: int = _limit(
-        1_000_000, "values", "the most values in an answer of a web service"
-    )
     search_bytes: int = _limit(30_000_000, "bytes", "all answers to a search together")
     search_pages: int = _limit(10, "pages", "the most pages of answers to a search")
     search_seconds: int = _limit(40, "seconds", "time to search a catalogue")

@@ -6,7 +6,6 @@ Byte ranges of files are read by :mod:`landcover.net.http`.
 from __future__ import annotations
 
 import asyncio
-import json
 import zlib
 from collections.abc import Mapping
 from threading import Event
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from landcover.core import limits
+from landcover.core import limits, untrusted_json
 from landcover.net.hosts import allowed, redirect_target
 from landcover.net.waiting import within
 
@@ -25,10 +24,6 @@ __all__ = ["BACK_OFF_S", "MAX_REDIRECTS", "AnswerFault", "Service", "Why", "deco
 BACK_OFF_S: Final = 0.3
 """Wait before the second attempt; it doubles with each attempt."""
 MAX_REDIRECTS: Final = 3
-DEPTH: Final = 100
-"""The deepest nesting of JSON that is accepted; a STAC item has about ten levels."""
-DIGITS: Final = 100
-"""The most digits of a whole number in JSON."""
 
 Why = Literal["unreachable", "late", "status", "elsewhere", "circle", "size", "damaged"]
 
@@ -208,38 +203,10 @@ class Service:
         return bytes(data)
 
 
-def decoded(text: bytes | str) -> Any:  # noqa: ANN401 - decoded JSON
-    """Decode JSON of an untrusted source in bounded time and memory.
+def decoded(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON
+    """Decode the JSON of an answer.
 
     Raises:
-        ValueError: it is not valid JSON, or has more values, a deeper nesting or longer numbers
-            than any real answer.
+        ValueError: as for :func:`landcover.core.untrusted_json.parse`.
     """
-    comma, bracket, brace = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
-    # Each value is followed by a comma or is the last one of a list or an object.
-    most = text.count(comma) + text.count(bracket) + text.count(brace) + 1  # type: ignore[arg-type]
-    if most > limits.current().answer_values:
-        raise ValueError("too many values")
-    try:
-        value = json.loads(text, parse_int=_whole)
-    except RecursionError:
-        raise ValueError("too deep") from None
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        if depth > DEPTH:
-            raise ValueError("too deep")
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-    return value
-
-
-def _whole(text: str) -> int:
-    if len(text) > DIGITS:
-        raise ValueError("too long a number")
-    return int(text)
+    return untrusted_json.parse(text, most_bytes=limits.current().answer_bytes)

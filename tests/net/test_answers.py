@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -14,7 +13,7 @@ from aiohttp import web
 from landcover.core import limits
 from landcover.core.errors import FetchError
 from landcover.net import answers, nominatim
-from landcover.net.answers import AnswerFault, Service, decoded
+from landcover.net.answers import AnswerFault, Service
 from landcover.net.hosts import allowed, host_of
 from tests.live.hostile_server import KINDS, HostileServer
 from tests.live.loopback import Fault, LoopbackServer
@@ -133,44 +132,3 @@ def test_the_place_search_survives_hostile_answers(
     monkeypatch.setattr(nominatim, "PAUSE_S", 0.0)
     with HostileServer() as hostile, pytest.raises(FetchError, match=r"place search"):
         nominatim.search("x", address=f"{hostile.url}/{kind}/search", deadline_s=0.6)
-
-
-# JSON
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        (b'{"a": [1, -2.5, "x", null, true]}', {"a": [1, -2.5, "x", None, True]}),
-        ("[]", []),
-        (b"7", 7),
-        (b"9" * answers.DIGITS, int("9" * answers.DIGITS)),
-        (b'"' + b"9" * 1000 + b'"', "9" * 1000),
-        (b"[" * 100 + b"]" * 100, None),
-    ],
-)
-def test_real_json_is_decoded(text: bytes | str, value: Any) -> None:
-    found = decoded(text)
-    assert value is None or found == value
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"",
-        b"{",
-        b"\xff",
-        b"9" * (answers.DIGITS + 1),
-        b"[-" + b"9" * 400 + b"]",
-        b"[" * 101 + b"]" * 101,
-        b"[" * 1_000_000,
-        b'{"a":' * 1_000_000,
-        b"[" + b"0," * 1_000_000 + b"0]",
-        b"[" + b"{}," * 1_000_000 + b"0]",
-    ],
-)
-def test_invalid_and_excessive_json_is_a_value_error(text: bytes) -> None:
-    start = time.perf_counter()
-    with pytest.raises(ValueError):  # noqa: PT011 - its text is not shown
-        decoded(text)
-    assert time.perf_counter() - start < 1
