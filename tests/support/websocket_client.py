@@ -264,6 +264,9 @@ class Client:
         what: Element | Block
         if delta.WhichOneof("type") == "new_element":
             what = delta.new_element
+            shown: Any = getattr(what, what.WhichOneof("type") or "", None)
+            if getattr(shown, "set_value", False):  # the app has replaced what was sent before
+                self.values.pop(shown.id, None)
         elif delta.WhichOneof("type") == "add_block":
             what = delta.add_block
         else:

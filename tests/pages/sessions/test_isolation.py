@@ -1,0 +1,50 @@
+"""Two visitors at the same time: neither is told anything of the other."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+from landcover.io.samples import read_sample
+from tests.browser.steps import write_stack
+from tests.support.websocket_client import Client, open_client
+
+
+def said(client: Client) -> str:
+    return "".join(map(str, client.received))
+
+
+def pictures(client: Client) -> set[str]:
+    """Addresses of all pictures and downloads that a client was told of."""
+    return set(re.findall(r"/media/[\w.]+", said(client)))
+
+
+def test_a_visitor_is_told_nothing_of_another(app: str, tmp_path: Path) -> None:
+    data = write_stack(tmp_path / "a.tif", read_sample("ireland-fields")).read_bytes()
+
+    async def visit() -> None:
+        async with open_client(app) as one, open_client(app) as other:
+            await other.run()
+            everybody = pictures(other)  # the samples of the first page
+            await one.run()
+            # Of the same bytes, each sees its own name.
+            await one.upload("Sentinel-2 images", ("../../secret-of-one.tif", data))
+            assert one.query.startswith("file=secret-of-one.tif")
+            await other.upload("Sentinel-2 images", ("secret-of-other.tif", data[:-9]))
+            await other.press("Clear")
+            await other.choose("Places with known", "2 ·")
+            assert "secret-of-one" not in said(other)
+            assert "secret-of-other" not in said(one)
+            assert one.session not in said(other)
+            assert other.session not in said(one)
+            assert pictures(one) - everybody
+            # An upload needs a session that is open, one file, and an address that was given.
+            (address,) = await one.upload_urls(["a.tif"])
+            url = address.upload_url
+            assert await other.put(url.replace(one.session, "0" * 36), "a.tif", b"x") == 400
+            assert await one.put(url, "a.tif", b"x", parts=50) == 400
+            assert await one.put(f"{url.rpartition('/')[0]}/..%2f..%2fx", "a.tif", b"x") >= 400
+            assert one.exceptions() == other.exceptions() == []
+
+    asyncio.run(visit())
