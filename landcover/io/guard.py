@@ -21,20 +21,23 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio.enums import Interleaving
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader, MemoryFile
 
 from landcover.core import limits
 from landcover.core.errors import BadInput, TooLarge
+from landcover.core.gdal_errors import GDAL_ERRORS
 from landcover.io.gdal_messages import silence_gdal
-from landcover.io.tiff_metadata import metadata_bytes
+from landcover.io.jp2_header import check_jp2
+from landcover.io.messages import FILE, named, shown
+from landcover.io.tiff_metadata import check_tiff
 
 __all__ = [
     "DAMAGE",
@@ -44,7 +47,6 @@ __all__ = [
     "JP2_MAGIC",
     "JPEG2000",
     "MAX_BANDS",
-    "MAX_METADATA",
     "MAX_RATIO",
     "RATIO_SLACK",
     "TIFF_MAGIC",
@@ -68,8 +70,6 @@ JPEG2000: Final = "JP2OpenJPEG"
 MAX_BANDS: Final = 64
 MAX_RATIO: Final = 3_000
 """Maximum decoded bytes per stored byte: deflate reaches 1,032, real images less than 100."""
-MAX_METADATA: Final = 500_000
-"""Maximum bytes of GDAL's metadata in a TIFF file, which take half a second."""
 RATIO_SLACK: Final = 16_000_000
 """Decoded bytes below which the ratio is not checked, because a small image is harmless."""
 
@@ -89,30 +89,8 @@ _GDAL: Final = {
     "GDAL_GEOREF_SOURCES": "INTERNAL",
     "GTIFF_IGNORE_READ_ERRORS": "NO",
 }
-# What rasterio and NumPy raise on files with wrong headers; rasterio's CPLE errors are
-# RuntimeErrors without a public base class.
-DAMAGE: Final = (RasterioError, RuntimeError, OSError, ValueError, OverflowError, SystemError)
-
-
-FILE: Final = "<file>"
-"""Placeholder for the name of the file in a message, replaced by :func:`named`."""
-
-
-def shown(name: str) -> str:
-    """A file's name for messages: without folders and control characters, 80 characters at most."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    clean = "".join(c for c in last if c.isprintable())
-    return (clean if len(clean) <= 80 else clean[:77] + "…") or "the file"
-
-
-@contextmanager
-def named(name: str) -> Iterator[None]:
-    """Put a file's name into the message of any :class:`BadInput` raised in the block."""
-    try:
-        yield
-    except BadInput as error:
-        error.args = (str(error).replace(FILE, f"'{shown(name)}'"),)
-        raise
+DAMAGE: Final = GDAL_ERRORS
+"""What rasterio and NumPy raise on files with wrong headers."""
 
 
 def read_file(path: Path, limit: int | None = None) -> bytes:
@@ -164,8 +142,7 @@ def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
     if stored and not head:
         raise _unreadable()
     driver = _driver_of(head, on_disk=isinstance(source, Path))
-    if driver == GEOTIFF:
-        _check_metadata(source)
+    _check_header(source, driver)
     try:
         with (
             silence_gdal(),
@@ -202,16 +179,15 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def _check_metadata(source: Path | bytes) -> None:
+def _check_header(source: Path | bytes, driver: str) -> None:
+    """Check what a header states, which GDAL may take minutes or gigabytes for."""
     try:
-        size = metadata_bytes(source)
+        if driver == GEOTIFF:
+            check_tiff(source)
+        else:
+            check_jp2(source)
     except OSError:
         raise _unreadable() from None
-    if size > MAX_METADATA:
-        raise BadInput(
-            f"{FILE} has {size / 1e6:.1f} MB of metadata, which takes too long to read: remove it "
-            "(gdal_translate -co PROFILE=GeoTIFF)."
-        )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from landcover.core import limits
 from landcover.core.errors import BadInput
-from landcover.io.guard import FILE
+from landcover.io.messages import FILE
 
 __all__ = ["Readable", "check_jp2"]
 

@@ -26,8 +26,9 @@ import numpy.typing as npt
 
 from landcover.core import limits
 from landcover.core.errors import BadInput
+from landcover.io.messages import FILE
 
-__all__ = ["COMPRESSIONS", "GDAL_METADATA", "metadata_bytes"]
+__all__ = ["COMPRESSIONS", "GDAL_METADATA", "check_tiff"]
 
 GDAL_METADATA: Final = 42112
 """Number of the TIFF tag in which GDAL stores metadata items, as XML."""
@@ -46,8 +47,6 @@ COMPRESSIONS: Final[dict[int, str]] = {
 
 Others are made for scanned pages, or their decoders take as much memory as the data asks for.
 """
-_FILE: Final = "<file>"
-"""As in :mod:`landcover.io.guard`, which imports this module."""
 _COMPRESSION: Final = 259
 _OFFSETS: Final = (273, 324)
 _COUNTS: Final = (279, 325)
@@ -64,8 +63,8 @@ _UNSIGNED: Final = {3: "u2", 4: "u4", 16: "u8"}
 _DAMAGE: Final = (struct.error, OverflowError, ValueError, IndexError, MemoryError)
 
 
-def metadata_bytes(source: Path | bytes) -> int:
-    """Bytes of GDAL's metadata in a TIFF file, after checking its directories.
+def check_tiff(source: Path | bytes) -> None:
+    """Check the directories of a TIFF file.
 
     Args:
         source: a TIFF file, or the bytes of one.
@@ -78,9 +77,9 @@ def metadata_bytes(source: Path | bytes) -> int:
     """
     with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
         try:
-            return _check(_Tiff(file))
+            _check(_Tiff(file))
         except _DAMAGE:
-            raise BadInput(f"{_FILE} is damaged or truncated: copy or export it again.") from None
+            raise BadInput(f"{FILE} is damaged or truncated: copy or export it again.") from None
 
 
 @dataclass(frozen=True)
@@ -175,8 +174,8 @@ class _Tiff:
         return struct.calcsize(self._order + layout)
 
 
-def _check(tiff: _Tiff) -> int:
-    metadata = items = stored = blocks = others = 0
+def _check(tiff: _Tiff) -> None:
+    items = stored = blocks = others = 0
     most = limits.current()
     for tags in tiff.directories():
         if any(tag.size > tiff.size for tag in tags):
@@ -186,7 +185,6 @@ def _check(tiff: _Tiff) -> int:
             raise _too_much(f"more than {most.tiff_tag_bytes / 1e6:,.0f} MB of tags")
         _check_compression(tiff, tags)
         for tag in _of(tags, GDAL_METADATA):
-            metadata += tag.size
             items += tiff.text(tag).lower().count(b"<item")
         if items > most.tiff_items:
             raise _too_much(f"more than {most.tiff_items:,} metadata items")
@@ -196,7 +194,6 @@ def _check(tiff: _Tiff) -> int:
         stored += _stored(tiff, tags)
         if stored > tiff.size:
             raise _harmful("its strips or tiles share bytes")
-    return metadata
 
 
 def _of(tags: list[_Tag], *numbers: int) -> list[_Tag]:
@@ -227,17 +224,17 @@ def _check_compression(tiff: _Tiff, tags: list[_Tag]) -> None:
         number = int(tiff.numbers(tag)[0])
         if number not in COMPRESSIONS:
             raise BadInput(
-                f"{_FILE} has a compression that is not read here (TIFF's number {number}): store "
+                f"{FILE} has a compression that is not read here (TIFF's number {number}): store "
                 "it with deflate (gdal_translate -co COMPRESS=DEFLATE)."
             )
 
 
 def _harmful(why: str) -> BadInput:
-    return BadInput(f"{_FILE} is damaged or harmful, because {why}: export it again.")
+    return BadInput(f"{FILE} is damaged or harmful, because {why}: export it again.")
 
 
 def _too_much(what: str) -> BadInput:
     return BadInput(
-        f"{_FILE} has {what}, which takes too long to read: write it again without "
+        f"{FILE} has {what}, which takes too long to read: write it again without "
         "(gdal_translate -co PROFILE=GeoTIFF)."
     )

@@ -16,7 +16,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -30,7 +29,6 @@ __all__ = [
     "Directory",
     "Member",
     "ZipFault",
-    "one_budget",
     "read_directory",
     "upload_budget",
 ]
@@ -119,20 +117,6 @@ def upload_budget(size: int) -> Budget:
     return Budget(min(now.archive_upload_bytes, by_size))
 
 
-_shared: ContextVar[Budget | None] = ContextVar("landcover_zip_budget", default=None)
-
-
-@contextmanager
-def one_budget(most: int) -> Iterator[Budget]:
-    """Unpack no more than ``most`` bytes in a block of code, of all zips together."""
-    budget = Budget(most)
-    token = _shared.set(budget)
-    try:
-        yield budget
-    finally:
-        _shared.reset(token)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Member:
     """A file in a zip.
@@ -178,12 +162,12 @@ class Directory:
         Args:
             source: the zip.
             member: one of its members.
-            budget: from which its size is taken; that of :func:`one_budget` takes precedence.
+            budget: from which its size is taken.
 
         Raises:
             ZipFault: it is damaged, or its size exceeds the budget.
         """
-        budget = _shared.get() or budget or Budget(member.size)
+        budget = budget or Budget(member.size)
         budget.check(member.size)
         with _stream(source) as file:
             for piece in _checked(_unpacked(file, member), member):

@@ -13,12 +13,12 @@ import pytest
 import rasterio
 from rasterio.io import MemoryFile
 
+from landcover.core import limits
 from landcover.core.bands import BAND_NAMES, BANDS, BANDS_10M, BANDS_20M, BANDS_60M
 from landcover.core.errors import BadInput
 from landcover.io import sources
 from landcover.io.archive import Zip
 from landcover.io.band_files import read_native
-from landcover.io.zip_reader import one_budget
 
 NAME = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57"
 WEST, NORTH = 331_200, 5_331_600
@@ -202,7 +202,10 @@ def test_one_file_of_labels_of_many_is_read() -> None:
             archive.writestr(name, data)
         for number in range(100):
             archive.writestr(f"{number:02d}_labels_metadata.json", b"{}" + b" " * 1_900_000)
-    with pytest.raises(BadInput, match="The file of labels of"), one_budget(10_000_000):
+    with (
+        pytest.raises(BadInput, match="The file of labels of"),
+        limits.changed(archive_upload_bytes=10_000_000),
+    ):
         sources.read_upload([("a.zip", stream.getvalue())])
 
 

@@ -18,7 +18,6 @@ from landcover.io.zip_reader import (
     Budget,
     Directory,
     ZipFault,
-    one_budget,
     read_directory,
     upload_budget,
 )
@@ -215,17 +214,6 @@ def test_a_budget_covers_all_reads_of_a_zip(tmp_path: Path) -> None:
         assert len(packed.read("a", 10**9)) + len(packed.read("b", 10**9)) == 2_000_000
         with pytest.raises(BadInput, match=r"^'a\.zip' unpacks to more than 3 MB: unpack it"):
             packed.read("a", 10**9)
-
-
-def test_one_budget_covers_all_zips_of_a_request(tmp_path: Path) -> None:
-    data = zip_of(("a", bytes(1_000_000)))
-    with one_budget(2_000_000) as budget:
-        assert len(opened(tmp_path, data, "a.zip").read("a", 10**9)) == 1_000_000
-        assert budget.left == 1_000_000
-        assert len(opened(tmp_path, data, "b.zip").read("a", 10**9)) == 1_000_000
-        with pytest.raises(BadInput, match=r"'c\.zip' unpacks to more than 2 MB"):
-            opened(tmp_path, data, "c.zip").read("a", 10**9)
-    assert len(opened(tmp_path, data, "c.zip").read("a", 10**9)) == 1_000_000
 
 
 def test_the_budget_of_an_upload_depends_on_its_size(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from landcover.io.layouts.safe import product_file, read_product
 from landcover.io.layouts.tree import Uploaded
 from landcover.io.sidecars import names_beside
 from landcover.io.stack import read_stack
-from landcover.io.tiff_metadata import metadata_bytes
+from landcover.io.tiff_metadata import check_tiff
 from landcover.stac.archives import CATALOGUES
 from landcover.stac.passes import passes
 from landcover.stac.scene import scene_of
@@ -159,7 +159,7 @@ def _card(data: bytes) -> None:
 TARGETS: Final[Mapping[str, Target]] = {
     "stack": _stack,
     "picture": _picture,
-    "tiff_metadata": lambda data: metadata_bytes(_written("a.tif", data)),
+    "tiff_metadata": lambda data: check_tiff(_written("a.tif", data)),
     "zip": _zip,
     "safe": _safe,
     "sidecar": _sidecar,

@@ -18,8 +18,7 @@ from weakref import WeakValueDictionary
 
 import streamlit as st
 
-from landcover.core import files as temporary
-from landcover.core import limits
+from landcover.core import files, limits
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.io.guard import shown
@@ -85,11 +84,11 @@ class Holdings:
                 f"which may have {most / 1e6:,.0f} MB: remove some of them."
             )
         if self._folder is None:
-            self._folder = self._open.enter_context(temporary.scratch())
+            self._folder = self._open.enter_context(files.scratch())
         digest = hashlib.sha256(f"{name}\0{len(content)}\0".encode(errors="replace"))
         digest.update(content)
         path = self._folder / hashlib.sha256(file_id.encode()).hexdigest()
-        temporary.write_bytes(path, bytes(content), durable=False)
+        files.write_bytes(path, bytes(content), durable=False)
         self.files[file_id] = KeptFile(name, path, len(content), digest.hexdigest())
 
     def keep_only(self, file_ids: Collection[str]) -> None:
