@@ -22,7 +22,7 @@ from landcover.core.window import Cut
 from landcover.io import sources
 from landcover.jobs import queue
 from landcover.jobs.job import Job
-from pages.parts.shared import choice, holdings, job_bar, sessions, theme
+from pages.parts.shared import choice, holdings, job_bar, sessions, theme, widgets
 from pages.parts.shared.holdings import KeptFile
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def show_progress() -> bool:
         return True
     if st.session_state.get("classify_upload_stopped"):
         st.info("Reading was stopped.", icon=":material/cancel:")
-        st.button(
+        widgets.button(
             "Read the files again",
             key="classify_upload_again",
             icon=":material/refresh:",
@@ -211,7 +211,7 @@ def show() -> None:
     here = (chosen.upload or chosen.colours) if chosen else None
     # State may only be set before its widget.
     st.session_state["classify_upload_shown"] = here if here in names else None
-    st.selectbox(
+    widgets.selectbox(
         f"Show one of {len(read)} uploaded images",
         keys,
         index=0 if here in names else None,
@@ -235,7 +235,7 @@ def _entries() -> list[Entry]:
 
 
 def _shown_chosen() -> None:
-    key = st.session_state["classify_upload_shown"]
+    key = widgets.value("classify_upload_shown")
     if key in _held():
         choice.choose(_middle_of(key))
 
