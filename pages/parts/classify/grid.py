@@ -16,7 +16,7 @@ from landcover.core.window_grid import Bounds, WindowGrid, window_grid
 from landcover.jobs import queue
 from landcover.jobs.job import Job, Work
 from landcover.stac.archives import CATALOGUES
-from pages.parts.classify import grid_results, live
+from pages.parts.classify import decision_goal, grid_results, live
 from pages.parts.shared import (
     choice,
     elements,
@@ -30,7 +30,7 @@ from pages.parts.shared import (
 from pages.parts.shared.links import Place
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
-    from landcover.models.model import Model
+    from landcover.models.card import Card
     from landcover.stac.candidates import SceneQuery
 
 MB_PER_WINDOW: Final = 3
@@ -106,7 +106,7 @@ def _show(chosen: choice.Chosen, plan: Plan, grid: WindowGrid) -> None:
     name = loaded_models.choose()
     if name is None:
         return
-    purpose = (chosen.drawn, plan.upload, name, st.session_state.get("classify_aim", "f1"))
+    purpose = (chosen.drawn, plan.upload, name, _aim(loaded_models.card(name)))
     outcome, message = grid_results.kept(purpose), _failure(purpose)
     if outcome is not None:
         grid_results.show(outcome)
@@ -143,7 +143,7 @@ def _offer(plan: Plan, count: int, start: Callable[[live.Form, Place], None]) ->
 
 def _start_upload(purpose: object, upload: str, grid: WindowGrid, name: str) -> None:
     raster, model = choice.uploads()[upload], loaded_models.load(name)
-    aim = _aim(model)
+    aim = _aim(model.card)
 
     def work(report: Report, cancel: Event) -> grid_results.Outcome:
         from landcover.trust.window_results import predict_windows  # noqa: PLC0415 - loads torch
@@ -161,7 +161,7 @@ def _start_live(purpose: object, form: live.Form, bounds: Bounds, name: str) -> 
     except LandcoverError as error:
         _fail((purpose, str(error)))
         return
-    aim, catalogue = _aim(model), form.catalogue
+    aim, catalogue = _aim(model.card), form.catalogue
     known = catalogue if catalogue in CATALOGUES else links.OWN
 
     def work(report: Report, cancel: Event) -> grid_results.Outcome:
@@ -181,8 +181,9 @@ def _start_live(purpose: object, form: live.Form, bounds: Bounds, name: str) -> 
     _start(purpose, work)
 
 
-def _aim(model: Model) -> str:
-    return "f1" if model.card.exclusive else str(st.session_state.get("classify_aim", "f1"))
+def _aim(card: Card) -> str:
+    """The aim of the thresholds that the user chose for single places."""
+    return "f1" if card.exclusive else decision_goal.current(card)
 
 
 def _start(purpose: object, work: Work) -> None:
