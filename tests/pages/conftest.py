@@ -11,6 +11,7 @@ import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from landcover.jobs import queue
 from pages.parts.classify import map as chart
 from pages.parts.classify import uploads
 
@@ -33,6 +34,13 @@ def components_found_once() -> Iterator[None]:
 def uploads_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the page wait for uploaded files: ``AppTest`` does not draw it again by itself."""
     monkeypatch.setattr(uploads, "QUICK_S", 60.0)
+
+
+@pytest.fixture(autouse=True)
+def no_job_is_left() -> Iterator[None]:
+    """Cancel the jobs of a test: all have the same session, which may have a few jobs only."""
+    yield
+    queue.default().forget("test session id")
 
 
 class MapStandIn:

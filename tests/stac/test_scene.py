@@ -293,7 +293,10 @@ def test_a_users_item_states_its_offset(changes: Item, claims: Claims, scaling: 
 
 @pytest.mark.parametrize("layout", ["bands", "patch", "stack"])
 def test_a_users_item_states_its_layout(layout: str) -> None:
-    assert local_scene(local(**{"landcover:layout": layout}), "mine.parquet").layout == layout
+    item = local(**{"landcover:layout": layout})
+    if layout == "stack":
+        item["assets"] = {"stack": {"href": "./scene.tif"}}
+    assert local_scene(item, "mine.parquet").layout == layout
 
 
 @pytest.mark.parametrize("layout", [None, "", "tiles", [], {}, ["bands"], 1])

@@ -63,11 +63,11 @@ def _damage(path: Path) -> None:
         tags[tag] = (kind, number, value)
     (_, number, offsets), (kind, _, sizes) = tags[324], tags[325]
     wide = 2 if kind == 3 else 4
-    junk = len(data)
-    data += b"\xff" * 64
     for i in range(number):
         where = offsets + 4 * i
         if struct.unpack_from("<I", data, where)[0] == 0:
-            struct.pack_into("<I", data, where, junk)
+            # Each has bytes of its own, because a file whose blocks share bytes is refused.
+            struct.pack_into("<I", data, where, len(data))
+            data += b"\xff" * 64
             struct.pack_into("<I" if wide == 4 else "<H", data, sizes + wide * i, 64)
     path.write_bytes(data)
