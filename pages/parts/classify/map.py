@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from copy import copy
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-import branca.element
 import folium
 import streamlit as st
-from branca.element import Element, Figure, MacroElement
-from folium.plugins import Draw
-from folium.template import Template
+from branca.element import Element, Figure
 from streamlit_folium import st_folium
 
 from landcover.core.bands import COMPOSITES
@@ -23,6 +19,7 @@ from landcover.core.window import Window
 from landcover.io.samples import Sample, samples
 from landcover.io.web_mercator import map_picture
 from pages.parts.classify import grid, grid_results, map_answer, squares
+from pages.parts.classify.offline_map import APP_STATIC, VENDOR, OfflineMap, RectangleDraw, Script
 from pages.parts.shared import basemap, choice, loaded_models, theme
 from pages.parts.shared.links import Place
 
@@ -30,9 +27,6 @@ KEY: Final = "classify_map"
 SEEN: Final = "classify_seen"
 """State key of the answer of the map that was handled last."""
 HEIGHT: Final = 460
-APP_STATIC: Final = "../../app/static"
-"""Relative to the map component's frame, so that it works with any base path of the server."""
-VENDOR: Final = f"{APP_STATIC}/vendor"
 RETURNED: Final = (
     "last_clicked",
     "last_object_clicked",
@@ -116,85 +110,6 @@ path.leaflet-interactive:focus { outline: none; }
 </style>"""
 
 
-class _LateTemplate:
-    """A template that is compiled when it is rendered.
-
-    While a layer is drawn, branca makes an element of the script of each shape. Nobody renders
-    these, and to compile them took half of the time.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def render(self, **values: object) -> str:
-        return str(Template(self.text).render(**values))
-
-
-# The templates of branca's and folium's classes are compiled already.
-setattr(branca.element, "Template", _LateTemplate)  # noqa: B010 - it is no public name
-
-
-class OfflineMap(folium.Map):
-    """A folium map that loads only scripts served by the app itself."""
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - folium's own
-        super().__init__(tiles=None, **options)
-        self._drawn: str | None = None
-        self.default_js = [
-            ("leaflet", f"{VENDOR}/leaflet/leaflet.js"),
-            ("landcover", f"{APP_STATIC}/map/map.js"),
-        ]
-        self.default_css = [("leaflet_css", f"{VENDOR}/leaflet/leaflet.css")]
-
-    def render(self, **options: Any) -> str:  # noqa: ANN401 - folium's own
-        """Draw the map, once: copies are drawn already."""
-        if self._drawn is None:
-            self._drawn = str(super().render(**options))  # type: ignore[no-untyped-call]  # as below
-        return self._drawn
-
-    def copy(self) -> OfflineMap:
-        """Return a copy to which layers can be added; the layers of this map are shared."""
-        own, root = copy(self), copy(self.get_root())
-        assert isinstance(root, Figure)
-        for part in ("header", "html", "script"):  # a layer adds to each
-            element = copy(getattr(root, part))
-            element._children = element._children.copy()  # noqa: SLF001 - branca copies nothing
-            element._parent = root  # noqa: SLF001 - as above
-            setattr(root, part, element)
-        own._children = self._children.copy()  # noqa: SLF001 - as above
-        own._parent = root  # noqa: SLF001 - as above
-        return own
-
-
-class RectangleDraw(Draw):
-    """A toolbar with one tool: a rectangle."""
-
-    def __init__(self) -> None:
-        others = ("polyline", "polygon", "circle", "marker", "circlemarker")
-        shape = {"color": theme.ACCENT, "weight": 2, "dashArray": "6 4", "fillOpacity": 0.05}
-        super().__init__(  # type: ignore[no-untyped-call]  # folium has no types here
-            show_geometry_on_click=False,
-            draw_options={
-                **dict.fromkeys(others, False),
-                "rectangle": {"shapeOptions": shape, "showArea": False},
-            },
-            edit_options={"edit": False, "remove": False},
-        )
-        self.default_js = [("leaflet_draw_js", f"{VENDOR}/leaflet-draw/leaflet.draw.js")]
-        self.default_css = [("leaflet_draw_css", f"{VENDOR}/leaflet-draw/leaflet.draw.css")]
-
-
-class _Script(MacroElement):
-    """A script after an element; ``map_div`` is the map's name in the component."""
-
-    def __init__(self, script: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # branca has no types here
-        self._name = "Script"
-        self.script = script
-
-    _template = Template("{% macro script(this, kwargs) %}{{ this.script }}{% endmacro %}")
-
-
 @st.fragment
 def show(background: bool) -> None:  # noqa: FBT001 - fragments keep arguments by position
     """Draw the map and handle what the user did on it; a new choice reruns the page."""
@@ -247,7 +162,7 @@ def fixed_map(*, background: bool) -> OfflineMap:
     root = chart.get_root()
     assert isinstance(root, Figure)
     root.header.add_child(Element(STYLE))
-    chart.add_child(_Script(f"landcover.prepare(map_div, {json.dumps(_options(background))});"))
+    chart.add_child(Script(f"landcover.prepare(map_div, {json.dumps(_options(background))});"))
     everything = samples()
     for number, sample in enumerate(everything, 1):
         _add_sample(chart, number, sample, everything)
@@ -340,9 +255,9 @@ def _changing(chosen: choice.Chosen | None) -> folium.FeatureGroup:
     elif chosen is not None and chosen.bare_place is not None:
         _add_bare(group, chosen.bare_place)
     # The outline shows what was chosen, so the drawing is removed.
-    group.add_child(_Script("if (drawnItems.clearLayers) { drawnItems.clearLayers(); }"))
+    group.add_child(Script("if (drawnItems.clearLayers) { drawnItems.clearLayers(); }"))
     dark = json.dumps(theme.ink() is theme.DARK)
-    group.add_child(_Script(f"landcover.theme(map_div, {dark});"))
+    group.add_child(Script(f"landcover.theme(map_div, {dark});"))
     return group
 
 
