@@ -6,12 +6,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from landcover.cli import model_options
 from landcover.cli.commands import add_command
 from landcover.core.errors import CorruptModel
 from landcover.core.text import plain
+
+if TYPE_CHECKING:
+    from landcover.models.registry import Registry
 
 __all__ = ["SOME_FAILED", "add_commands", "print_added"]
 
@@ -64,12 +67,21 @@ def _add_name(parser: argparse.ArgumentParser, usual: str) -> None:
     )
 
 
+def _registry() -> Registry:
+    """The user's and the shipped models, without what killed commands left."""
+    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+
+    found = registry.default()
+    store.tidy(found)
+    return found
+
+
 def _list(options: argparse.Namespace) -> int:
     from landcover.evaluate.model_summary import describe  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415
     from landcover.report import patch_report  # noqa: PLC0415
 
-    models, rows, damaged = registry.default(), [], []
+    models, rows, damaged = _registry(), [], []
     for name in models.names():
         try:
             row = describe(models.folder(name))
@@ -95,9 +107,9 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _add(options: argparse.Namespace) -> int:
-    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+    from landcover.models import store  # noqa: PLC0415 - loads torch
 
-    print_added(store.add(registry.default(), options.model, options.name))
+    print_added(store.add(_registry(), options.model, options.name))
     return 0
 
 
@@ -107,31 +119,31 @@ def print_added(name: str) -> None:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+    from landcover.models import store  # noqa: PLC0415 - loads torch
 
-    folder = store.remove(registry.default(), options.name)
+    folder = store.remove(_registry(), options.name)
     print(f"Moved '{options.name}' to {folder}; undo: landcover models restore {options.name}")
     return 0
 
 
 def _restore(options: argparse.Namespace) -> int:
-    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+    from landcover.models import store  # noqa: PLC0415 - loads torch
 
-    store.restore(registry.default(), options.name)
+    store.restore(_registry(), options.name)
     print(f"Restored '{options.name}': landcover classify SOURCE --model {options.name}")
     return 0
 
 
 def _export(options: argparse.Namespace) -> int:
-    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+    from landcover.models import store  # noqa: PLC0415 - loads torch
 
-    store.export_archive(registry.default(), options.model, options.file)
+    store.export_archive(_registry(), options.model, options.file)
     print(f"Written: {options.file} ({options.file.stat().st_size:,} bytes)")
     return 0
 
 
 def _import(options: argparse.Namespace) -> int:
-    from landcover.models import registry, store  # noqa: PLC0415 - loads torch
+    from landcover.models import store  # noqa: PLC0415 - loads torch
 
-    print_added(store.import_archive(registry.default(), options.file, options.name))
+    print_added(store.import_archive(_registry(), options.file, options.name))
     return 0

@@ -69,7 +69,7 @@ def read_jp2_window(
     try:
         with _Sparse(path, size, here, missing) as header:
             check_jp2(header)
-    except BadInput:
+    except (BadInput, OSError):
         if missing:
             return missing[0]
         raise _damaged() from None

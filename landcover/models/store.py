@@ -38,6 +38,7 @@ __all__ = [
     "import_archive",
     "remove",
     "restore",
+    "tidy",
 ]
 
 MAX_ARCHIVE_BYTES: Final = MAX_WEIGHTS_BYTES + 100_000_000
@@ -45,6 +46,11 @@ _END: Final = struct.Struct("<4s4H2LH")
 """End record of a zip file: magic, disks, entries, size and offset of the directory."""
 _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
 """Date of all members, so that the same model gives the same archive."""
+
+
+def tidy(registry: Registry) -> None:
+    """Remove what killed runs of :func:`add` and :func:`import_archive` left."""
+    files.remove_abandoned(registry.user)
 
 
 def check_new(registry: Registry, name: str) -> None:

@@ -347,6 +347,7 @@ def _check_models(folder: Path, confirmed: list[str]) -> None:
 def _models(model: Path) -> Job:
     def work(folder: Path, say: Say) -> None:
         mine = _registry(folder)
+        store.tidy(mine)  # as each `landcover models` command does
         if "mine" not in mine.user_names():
             store.add(mine, model, "mine")
         say("mine")
@@ -360,6 +361,7 @@ def _archives(model: Path, home: Path) -> Job:
 
     def work(folder: Path, say: Say) -> None:
         mine = _registry(folder)
+        store.tidy(mine)
         if "mine" not in mine.user_names():
             store.import_archive(mine, archive, "mine")
         say("mine")
