@@ -71,7 +71,7 @@ MAIN := $(PYTEST) $(WORKERS) --dist=worksteal --ignore=tests/browser --ignore=$(
 test: setup check docs tools-of-tests
 	$(MAIN) -m "not slow"
 	$(PYTEST) -m "not slow" $(POOL)
-	$(PYTEST) $(WORKERS) --dist=loadfile tests/browser
+	$(PYTEST) $(WORKERS) --dist=loadfile -m "not slow" tests/browser
 
 test-all: setup check docs tools-of-tests
 	$(MAIN) --hypothesis-profile=all

@@ -58,12 +58,17 @@ def colour_picture(folder: Path) -> Path:
     return path
 
 
-both = pytest.mark.parametrize("scheme", ["light", "dark"])
-wide_and_narrow = pytest.mark.parametrize("width", [1280, 400])
+VIEWS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 400)]
+every_view = pytest.mark.parametrize(("scheme", "width"), VIEWS)
 
 
-@both
-@wide_and_narrow
+def views(*quick: tuple[str, int]) -> pytest.MarkDecorator:
+    """All schemes and widths, of which `make test` runs only these."""
+    slow = [pytest.param(*view, marks=pytest.mark.slow) for view in VIEWS if view not in quick]
+    return pytest.mark.parametrize(("scheme", "width"), [*quick, *slow])
+
+
+@views(("light", 1280))
 def test_classify_and_explain(
     page: Page, app: str, tmp_path: Path, scheme: str, width: int
 ) -> None:
@@ -83,8 +88,7 @@ def test_classify_and_explain(
     assert violations(page) == []
 
 
-@both
-@wide_and_narrow
+@every_view
 def test_a_place_without_an_image(page: Page, app: str, scheme: str, width: int) -> None:
     show(page, scheme, width)
     steps.open_app(page, app)
@@ -95,8 +99,7 @@ def test_a_place_without_an_image(page: Page, app: str, scheme: str, width: int)
     assert violations(page) == []
 
 
-@both
-@wide_and_narrow
+@views(("dark", 400))
 def test_models(page: Page, app: str, scheme: str, width: int) -> None:
     show(page, scheme, width)
     steps.open_app(page, app)

@@ -93,6 +93,7 @@ def test_the_place_of_classify_is_kept_and_the_page_fits_a_phone(page: Page, app
         assert box["x"] + box["width"] <= 400
 
 
+@pytest.mark.slow
 def test_two_models_are_compared(page: Page, app: str) -> None:
     open_explain(page, app)
     page.get_by_role("radio", name="Two models").click()

@@ -71,6 +71,7 @@ def test_reload_and_second_tab_show_the_same_on_classify(
     other.close()
 
 
+@pytest.mark.slow
 def test_reload_and_second_tab_show_the_same_on_explain(
     page: Page, context: BrowserContext, app: str
 ) -> None:

@@ -64,6 +64,7 @@ def test_fetches_classifies_and_shows_another_date(
     expect(page.get_by_role("button", name=f"Show {day}")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_second_tab_shows_the_image_of_a_link_without_the_archive(
     page: Page, context: BrowserContext, live_app: str, archive: Archive, live: RangeServer
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_second_tab_shows_the_image_of_a_link_without_the_archive(
     expect(page.locator("ul.landcover-verdict b")).to_have_text(found, timeout=FETCH_MS)
 
 
+@pytest.mark.slow
 def test_a_hanging_archive_can_be_cancelled(
     page: Page, live_app: str, archive: Archive, live: RangeServer
 ) -> None:

@@ -27,6 +27,7 @@ def proxy(request: pytest.FixtureRequest) -> Iterator[str]:
         yield f"{address}/{request.param}"
 
 
+@pytest.mark.slow
 def test_no_page_asks_for_what_the_policy_forbids(
     page: Page, proxy: str, outside: list[str]
 ) -> None:

@@ -95,6 +95,7 @@ def test_the_best_model_is_named_with_its_cost(capsys: pytest.CaptureFixture[str
         assert capsys.readouterr().err.startswith("error: ")
 
 
+@pytest.mark.slow
 def test_the_distribution_is_fitted_and_models_are_measured_with_subsets(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

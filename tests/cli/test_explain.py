@@ -236,6 +236,7 @@ def test_for_cannot_tell_the_map_is_drawn_below_the_verdict(
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.slow
 def test_two_models_are_shown_side_by_side(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -339,6 +339,7 @@ def test_help_does_not_import_torch() -> None:
     assert b"classify" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error() -> None:
     done = subprocess.run(
         f"{sys.executable} -m landcover classify finland-lake austria-fields --json | head -c 1",

@@ -501,6 +501,7 @@ SPECS = [
 ]
 
 
+@pytest.mark.slow
 def test_from_training_to_another_computer(run: Run, known: Registry, tmp_path: Path) -> None:
     root = tree.write_v2(tmp_path / "ben", SPECS)
     train = (

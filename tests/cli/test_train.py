@@ -63,6 +63,7 @@ def arguments(folders: Path, tmp_path: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_training_can_be_repeated(
     arguments: list[str], folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

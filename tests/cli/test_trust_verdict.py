@@ -38,6 +38,7 @@ def run(*arguments: str) -> int:
     return status
 
 
+@pytest.mark.slow
 def test_fit_then_measure(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["x", "--dataset", "bigearthnet", "--card", str(folder)]
     card_hash = read_card(folder).hash

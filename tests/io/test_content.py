@@ -323,6 +323,7 @@ WINDOW = Window(crs="EPSG:32633", transform=(10, 0, 4e5, 0, -10, 5.3e6), width=1
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_the_bounds_hold_on_real_patches(shared_data: Path) -> None:
     folders = sorted(shared_data.glob("bigearthnet*/BigEarthNet-S2/*/*"))[::10]
     patches = [read_native(folder).stack() for folder in folders if folder.is_dir()]

@@ -149,6 +149,7 @@ def test_small_precincts_of_a_large_tile_are_refused(tmp_path: Path) -> None:
         check_jp2(changed(wide, size_at(wide) + 18, "2L", 16_384, 16_384))
 
 
+@pytest.mark.slow
 def test_each_changed_byte_gives_a_sentence_or_nothing(good: bytes) -> None:
     head = good[: good.index(b"\xff\x90") + 20]
     for at in range(len(head)):

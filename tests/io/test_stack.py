@@ -272,6 +272,7 @@ def test_damaged_files_give_a_patch_or_a_sentence(
     assert patch is None or min(patch.height, patch.width) >= SIDE
 
 
+@pytest.mark.slow
 def test_damaged_files_print_nothing_on_the_terminal(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,7 @@ def test_two_models_are_placed_side_by_side_or_one_below_the_other(
     assert (pixels[at] != first).any()
 
 
+@pytest.mark.slow
 def test_the_figure_grows_with_the_text_above_and_below(
     patch: Raster, found: list[explanation.Explanation]
 ) -> None:

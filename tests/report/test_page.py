@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from landcover.core.raster import ByteArray
@@ -72,6 +73,7 @@ def test_several_threads_can_draw_at_the_same_time() -> None:
     assert pages[0] == pages[2]
 
 
+@pytest.mark.slow
 def test_modules_that_do_not_draw_do_not_load_matplotlib() -> None:
     code = (
         "import sys, landcover.report.patch_report, landcover.report.explanation_files;"

@@ -72,6 +72,7 @@ def ids(items: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_a_real_patch_is_found_at_its_place_and_time(shared_data: Path, tmp_path: Path) -> None:
     root = shared_data / "bigearthnet" / "BigEarthNet-S2"
     out = tmp_path / "ben.parquet"

@@ -24,6 +24,7 @@ def test_every_kind_is_refused_or_read_right() -> None:
     assert any(one.said != "read" for one in outcomes)
 
 
+@pytest.mark.slow
 def test_a_case_makes_the_same_file_each_time(tmp_path: Path) -> None:
     def made(case: Case, name: str) -> dict[str, bytes]:
         folder = tmp_path / name

@@ -121,6 +121,7 @@ def test_a_lost_process_is_reported_by_the_other_and_the_run_can_be_resumed(
     same(state(out), state(alone))
 
 
+@pytest.mark.slow
 def test_processes_with_different_patches_are_stopped(tmp_path: Path) -> None:
     ended = end(start(tmp_path / "run", CONFIG, 2, ONE_LESS="1"))
     assert [status for status, _ in ended] == [1, 1]

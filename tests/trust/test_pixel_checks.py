@@ -133,6 +133,7 @@ def test_the_checks_accept_any_pixels(level: float, spread: float, share: float,
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_real_bad_scenes_are_detected_by_the_right_check(shared_data: Path) -> None:
     groups = {group.name: group for group in scene_groups(shared_data / "scenes")}
     found = {

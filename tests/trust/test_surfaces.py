@@ -85,6 +85,7 @@ def test_a_patch_without_the_bands_has_no_surfaces() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_water_agrees_with_the_labels(shared_data: Path) -> None:
     dataset = datasets.open_dataset("bigearthnet", shared_data / "bigearthnet")
     records = [r for split in ("train", "validation") for r in dataset.records(split)]

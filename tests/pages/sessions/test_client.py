@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from landcover.io.samples import read_sample
 from tests.browser.steps import write_stack
 from tests.support.websocket_client import open_client
 
 
+@pytest.mark.slow
 def test_the_client_walks_through_the_app(app: str, tmp_path: Path) -> None:
     async def walk() -> None:
         async with open_client(app) as client:

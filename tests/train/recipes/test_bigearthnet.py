@@ -65,6 +65,7 @@ def order(tmp_path: Path) -> Order:
     return Order(config_file=path, fit="train+validation", device="cpu")
 
 
+@pytest.mark.slow
 def test_the_cnn_is_chosen_on_validation_then_fitted_on_both(
     dataset: Dataset, order: Order, tmp_path: Path
 ) -> None:

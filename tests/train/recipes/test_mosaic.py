@@ -54,6 +54,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Parts:
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.slow
 def test_one_call_writes_a_folder_and_a_second_trains_nothing(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
