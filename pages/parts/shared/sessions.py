@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as TooSlow
+from itertools import count
 from typing import Any, Final
 
 from streamlit import runtime
@@ -30,6 +31,8 @@ from landcover.jobs import queue
 
 SWEEP_S: Final = 5.0
 """Seconds between two looks."""
+COLLECT_EVERY: Final = 4
+"""Looks after which garbage is collected; Streamlit would do it after every run of a page."""
 _PATIENCE_S: Final = 30.0
 THREAD: Final = "landcover-sessions"
 BUSY: Final = (
@@ -110,8 +113,12 @@ def _wake_once(server: Runtime) -> None:
 
 def _look_after(server: Runtime) -> None:
     loop = server._get_async_objs().eventloop  # noqa: SLF001 - Streamlit has no public way
-    while not loop.is_closed():
+    for turn in count(1):
         time.sleep(SWEEP_S)
+        if loop.is_closed():
+            return
+        if turn % COLLECT_EVERY == 0:
+            give_back_memory()
         with _lock:
             before = set(_known)
         try:
