@@ -101,7 +101,8 @@ def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_mounts
-@pytest.mark.parametrize("fault", ["full", pytest.param("ro", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["full", "ro"])
 def test_commands_on_a_full_or_read_only_disk(
     fault: str, data: Path, model: Path, tmp_path: Path
 ) -> None:

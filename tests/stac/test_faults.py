@@ -76,7 +76,7 @@ def is_right(patch: Raster, truth: np.ndarray) -> bool:
 
 
 # Several kinds wait for a server that does not answer, so that 200 take most of a minute.
-@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [8, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("quick")
 def test_faults_of_the_files_never_give_a_wrong_pixel(
     live: RangeServer,

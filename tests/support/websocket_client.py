@@ -124,8 +124,8 @@ class Client:
         self.values[box.id] = WidgetState(id=box.id, string_value=chosen)
         await self.run(fragment=self.fragment_of(box.id))
 
-    async def upload(self, label: str, *files: tuple[str, bytes]) -> None:
-        """Upload files as the page's upload box does, and wait until they are read."""
+    async def upload(self, label: str, *files: tuple[str, bytes], settle: bool = True) -> None:
+        """Upload files as the page's upload box does, and wait until the page's jobs have ended."""
         box = self.one(label)
         urls = await self.upload_urls([name for name, _ in files])
         value = WidgetState(id=box.id)
@@ -137,7 +137,8 @@ class Client:
             )
         self.values[box.id] = value
         await self.run(fragment=self.fragment_of(box.id))
-        await self.settle()
+        if settle:
+            await self.settle()
 
     async def upload_urls(self, names: list[str]) -> list[Any]:
         """Ask for the addresses to which files of these names are sent."""

@@ -14,6 +14,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from landcover.io.samples import read_sample
 from tests.browser.steps import write_stack
 from tests.support.app_server import serve
+from tests.support.examples import sampled
 from tests.support.websocket_client import Client, open_client
 
 SECRET = "canary-of-the-server"
@@ -99,7 +100,7 @@ def said_nothing(client: Client, path: Path) -> None:
         assert str(path.parent) not in text
 
 
-@pytest.mark.parametrize("page", ["", "explain", "models"])
+@pytest.mark.parametrize("page", sampled(["", "explain", "models"], [""]))
 def test_values_of_widgets(app: str, canary: Path, page: str) -> None:
     async def attempt() -> None:
         async with open_client(app) as client:
