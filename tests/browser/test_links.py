@@ -128,6 +128,7 @@ def test_the_link_of_an_upload_asks_for_the_file(
     other = context.new_page()
     other.goto(address)
     expect(other.get_by_text("Upload it under")).to_contain_text("my field.tif")
+    steps.idle(other)
     steps.upload(other, large)
     expect(other.get_by_label("Row from the top")).to_have_value("120")
     expect(steps.verdict(other)).to_contain_text("%")
