@@ -14,6 +14,7 @@ from pages.parts.shared import (
     entry,
     naming,
     server_log,
+    server_speed,
     sessions,
     theme,
     upload_memory,
@@ -22,6 +23,7 @@ from pages.parts.shared import (
 )
 
 wire.install()
+server_speed.install()
 configure_threads()
 
 ROOT: Final = Path(__file__).parent

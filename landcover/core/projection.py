@@ -28,6 +28,9 @@ from landcover.core.errors import BadInput
 from landcover.core.gdal_errors import GDAL_ERRORS
 from landcover.core.text import plain
 
+FEW: Final = 8
+"""Points up to which a conversion is remembered."""
+
 __all__ = [
     "LONGEST_CRS",
     "MOST",
@@ -133,12 +136,24 @@ def project(
     Raises:
         OffEarth: a CRS does not exist, or the place of a point is not defined in it.
     """
+    if len(xs) <= FEW and isinstance(source, str) and isinstance(target, str):
+        east, north = _projected(source, target, tuple(xs), tuple(ys))
+    else:
+        east, north = _projected.__wrapped__(source, target, xs, ys)
+    return list(east), list(north)
+
+
+@lru_cache(maxsize=4096)
+def _projected(
+    source: Crs, target: Crs, xs: Sequence[float], ys: Sequence[float]
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Convert points; the corners of squares are asked for again and again."""
     _check(source, target, (*xs, *ys))
     with _errors():
         east, north = warp.transform(source, target, xs, ys)[:2]
     if not all(map(math.isfinite, (*east, *north))):
         raise OffEarth
-    return list(east), list(north)
+    return east, north
 
 
 def project_bounds(

@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
-from landcover.core import disk_errors, files, home
+from landcover.core import disk_errors, files, home, once
 from landcover.core.errors import BadInput, CorruptModel, UnknownName
 from landcover.models import band_choice, band_subset, hub, model_files
 from landcover.models.band_choice import ModelChoice
@@ -58,7 +58,7 @@ class Registry:
     """Models by name or path.
 
     Every call lists the folders again, so that models which another process adds or
-    removes are noticed.
+    removes are noticed; within :func:`landcover.core.once.block` only the first one.
 
     Attributes:
         shipped: folder of the shipped models.
@@ -74,7 +74,7 @@ class Registry:
     @property
     def user(self) -> Path:
         """Folder of the user's models; it may not exist yet."""
-        return (self.home or home.location()) / "models"
+        return once.asked((self, "user"), lambda: (self.home or home.location()) / "models")
 
     def writable_home(self) -> Path:
         """Return the program's home folder, after checking that it can be written to.
@@ -86,13 +86,16 @@ class Registry:
 
     def names(self) -> tuple[str, ...]:
         """Names of the shipped and the user's models, the default model first."""
+        return once.asked((self, "names"), self._names)
+
+    def _names(self) -> tuple[str, ...]:
         shipped = self.shipped_names()
         users = (name for name in self.user_names() if name not in shipped)
         return (*sorted(shipped, key=lambda name: name != DEFAULT_MODEL), *users)
 
     def shipped_names(self) -> tuple[str, ...]:
         """Names of the shipped models, sorted."""
-        return tuple(sorted(path.parent.name for path in self.shipped.glob(f"*/{CARD_FILE}")))
+        return once.folders_with(self.shipped, CARD_FILE)
 
     def user_names(self) -> list[str]:
         """Names of all of the user's models, sorted by folder.
@@ -100,7 +103,7 @@ class Registry:
         Downloaded models have their published names; a copy of a shipped model, with the
         user's reports, has the shipped name.
         """
-        found = sorted(path.parent.name for path in self.user.glob(f"*/{CARD_FILE}"))
+        found = once.folders_with(self.user, CARD_FILE)
         every = (f"{hub.PREFIX}{name}" for name in found if model_files.is_name(name))
         return [name if name in hub.MODELS else name.removeprefix(hub.PREFIX) for name in every]
 
@@ -166,7 +169,10 @@ class Registry:
 
         They include models with a damaged card; loading such a model gives the error.
         """
-        return tuple(name for name in self.names() if self._level(name) != RGB)
+        return once.asked(
+            (self, "for patches"),
+            lambda: tuple(name for name in self.names() if self._level(name) != RGB),
+        )
 
     def origin(self, name: str) -> Origin:
         """Return where a model of that name comes from."""
@@ -187,12 +193,15 @@ class Registry:
             BadInput: it is a path without a model.
             LandcoverError: a published model cannot be downloaded or used; see :func:`hub.folder`.
         """
+        return once.asked((self, "folder", model), lambda: self._folder(model))
+
+    def _folder(self, model: str | Path) -> Path:
         if isinstance(model, Path):
             return self._folder_at(os.path.join(".", model))  # noqa: PTH118 - pathlib drops the dot
         derived = self._derived(model)
         name = model if derived is None else derived[0]
         if hub.is_published(name):
-            if (self.user_folder(name) / CARD_FILE).is_file():
+            if once.is_file(self.user_folder(name) / CARD_FILE):
                 return self.user_folder(name)
             return hub.folder(name, self.fetch, self.writable_home() / "models")
         if self._is_shipped(name):
@@ -207,6 +216,9 @@ class Registry:
         Raises:
             LandcoverError: there is no such model (see :meth:`folder`), or its card is damaged.
         """
+        return once.asked((self, "card", model), lambda: self._card(model))
+
+    def _card(self, model: str | Path) -> Card:
         folder = self.folder(model)
         stamp = _stamp(folder / CARD_FILE)
         derived = self._derived(model)
@@ -295,13 +307,13 @@ class Registry:
 
     def _is_shipped(self, name: str) -> bool:
         """Whether :meth:`shipped_names` has a name, without looking at the other folders."""
-        return model_files.is_name(name) and (self.shipped / name / CARD_FILE).is_file()
+        return model_files.is_name(name) and once.is_file(self.shipped / name / CARD_FILE)
 
     def _is_user(self, name: str) -> bool:
         """Whether :meth:`user_names` has a name, without looking at the other folders."""
         plain = name.removeprefix(hub.PREFIX)
         listed = f"{hub.PREFIX}{plain}" if f"{hub.PREFIX}{plain}" in hub.MODELS else plain
-        is_there = model_files.is_name(plain) and (self.user / plain / CARD_FILE).is_file()
+        is_there = model_files.is_name(plain) and once.is_file(self.user / plain / CARD_FILE)
         return is_there and name == listed
 
     def _level(self, name: str) -> str | None:
@@ -313,10 +325,11 @@ class Registry:
     def _has_copy(self, name: str) -> bool:
         """Whether the user has a copy of a shipped model (made to hold their reports)."""
         own, shipped = (root / name / CARD_FILE for root in (self.user, self.shipped))
+        sizes = [found and found.st_size for found in map(once.facts, (own, shipped))]
+        if sizes[0] is None or sizes[0] != sizes[1]:
+            return False
         try:
-            return own.stat().st_size == shipped.stat().st_size and (
-                own.read_bytes() == shipped.read_bytes()
-            )
+            return own.read_bytes() == shipped.read_bytes()
         except OSError:
             return False
 
@@ -398,11 +411,8 @@ def use(registry: Registry) -> Iterator[Registry]:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+    found = once.facts(path)
+    return () if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 @lru_cache(maxsize=128)

@@ -55,6 +55,7 @@ class Client:
         received: every message of the server.
         timers: fragment → seconds after which it asks to be run again.
         seconds: how long each run took, from sending it to its end.
+        arrived: what the server has sent and nobody has taken yet.
     """
 
     socket: aiohttp.ClientWebSocketResponse
@@ -70,6 +71,7 @@ class Client:
     session: str = ""
     _run: int = 0
     _fragments: tuple[str, ...] = ()
+    arrived: asyncio.Queue[aiohttp.WSMessage] = field(default_factory=asyncio.Queue)
 
     async def run(
         self, *, query: str | None = None, page: str | None = None, fragment: str = ""
@@ -229,8 +231,19 @@ class Client:
             if message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
                 return
 
+    async def read(self) -> None:
+        """Read what arrives until the connection ends; meanwhile the server's pings are answered.
+
+        The server closes a connection whose browser does not answer for 40 seconds.
+        """
+        while True:
+            received = await self.socket.receive()
+            self.arrived.put_nowait(received)
+            if received.type is not aiohttp.WSMsgType.BINARY:
+                return
+
     async def _next(self, seconds: float) -> ForwardMsg:
-        received = await self.socket.receive(timeout=max(0.001, seconds))
+        received = await asyncio.wait_for(self.arrived.get(), max(0.001, seconds))
         if received.type is not aiohttp.WSMsgType.BINARY:
             raise ConnectionError(f"the app closed the connection: {received.data}")
         message: ForwardMsg = ForwardMsg.FromString(received.data)
@@ -312,6 +325,10 @@ async def open_client(address: str, *, existing: str = "") -> AsyncIterator[Clie
             f"{address.replace('http', 'ws', 1)}/_stcore/stream",
             protocols=protocols,
             max_msg_size=0,
-            timeout=aiohttp.ClientWSTimeout(ws_receive=RUN_SECONDS),
         ) as socket:
-            yield Client(socket=socket, http=http, address=address)
+            client = Client(socket=socket, http=http, address=address)
+            reader = asyncio.create_task(client.read())
+            try:
+                yield client
+            finally:
+                reader.cancel()

@@ -64,7 +64,9 @@ class Measured:
 
     Attributes:
         alone_s: seconds of a warm classification without other users.
-        clicks_s: seconds of each warm classification, from the click to the complete page.
+        all_open: whether every session has opened its first tab.
+        clicks_s: seconds of each warm classification, from the click to the complete page, once
+            every session has its first tab open.
         uploads_s: seconds of each upload, with its classification.
         opened_s: seconds until each new tab was complete.
         explained: how many explanations were shown.
@@ -75,6 +77,7 @@ class Measured:
     """
 
     alone_s: list[float] = field(default_factory=list)
+    all_open: bool = False
     clicks_s: list[float] = field(default_factory=list)
     uploads_s: list[float] = field(default_factory=list)
     opened_s: list[float] = field(default_factory=list)
@@ -197,7 +200,7 @@ async def _repeat(load: Load, address: str, found: Measured) -> None:
 
     New tabs and new pictures need memory, which is bounded and given back when a tab is closed.
     """
-    until = time.monotonic() + load.seconds / 2
+    until = time.monotonic() + load.seconds
     done = 0
 
     async def visit(number: int) -> None:
@@ -261,6 +264,7 @@ class _Visitor:
     async def _use(self, client: Client, role: Role) -> None:
         await client.run()
         self.found.opened_s.append(client.seconds[-1])
+        self.found.all_open = len(self.found.opened_s) >= self.load.sessions
         for _ in range(TAB_CLICKS):
             if time.monotonic() > self.until:
                 return
@@ -282,7 +286,8 @@ class _Visitor:
 
 async def _classify(client: Client, dice: random.Random, found: Measured) -> None:
     await client.choose(SAMPLE_BOX, f"{dice.randint(1, 6)} ·")
-    found.clicks_s.append(client.seconds[-1])
+    if found.all_open:
+        found.clicks_s.append(client.seconds[-1])
 
 
 async def _explain(client: Client, dice: random.Random, found: Measured) -> None:

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import streamlit as st
 
-from landcover.core.bands import COMPOSITES
+from landcover.core.bands import COMPOSITES, Composite
 from landcover.core.bands import EUROSAT_PIXELS as SIDE
 from landcover.core.raster import ByteArray, Raster
-from pages.parts.shared import choice, elements
+from pages.parts.shared import choice, elements, theme
 
 SHOWN: Final = 512
 """Approximate side to which small pictures are enlarged, pixels."""
@@ -22,7 +22,7 @@ def show(chosen: choice.Chosen, pixels: Raster) -> None:
     """Show three views of a patch, or the entire colour picture with its window."""
     picture = choice.picture_of(chosen)
     if picture is None:
-        _composites(pixels)
+        _composites(chosen.key, pixels)
         return
     with st.container(key="classify_colours"):
         image, enlarge = framed(picture, chosen.row, chosen.col)
@@ -30,13 +30,18 @@ def show(chosen: choice.Chosen, pixels: Raster) -> None:
         elements.picture(image, alt, enlarge=enlarge, width="content")
 
 
-def _composites(patch: Raster) -> None:
+def _composites(key: str, patch: Raster) -> None:
     with st.container(key="classify_views"):
         # A source with few bands has fewer views, of the same size.
         for column, view in zip(st.columns(len(COMPOSITES)), patch.composites, strict=False):
             with column:
-                elements.picture(patch.image(view), f"The patch in {view.name.lower()}", enlarge=3)
+                elements.picture(_png(key, view, patch), f"The patch in {view.name.lower()}")
                 st.caption(f"**{view.name}** ({' '.join(view.bands)}): {view.reading}")
+
+
+@st.cache_data(max_entries=96, show_spinner=False)
+def _png(key: str, view: Composite, _patch: Raster) -> bytes:  # noqa: ARG001 - part of the cache's key
+    return theme.png(_patch.image(view), 3)
 
 
 def framed(picture: Raster, row: int, col: int) -> tuple[ByteArray, int]:

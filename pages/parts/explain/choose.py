@@ -256,7 +256,7 @@ def reason_not_measured(name: str) -> str:
     return _measured(name, loaded_models.stamp(name, MEASURED))[1]
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def _measured(
     name: str,
     state: loaded_models.Stamp,  # noqa: ARG001 - part of the cache's key

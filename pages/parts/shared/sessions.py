@@ -28,6 +28,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from landcover.core import limits
 from landcover.core.errors import BadInput
 from landcover.jobs import queue
+from pages.parts.shared import server_speed
 
 SWEEP_S: Final = 5.0
 """Seconds between two looks."""
@@ -88,27 +89,8 @@ def enter() -> None:
         running = server()
         if running is None or any(t.name == THREAD for t in threading.enumerate()):
             return
-        _wake_once(running)
+        server_speed.wake_once(running)
         threading.Thread(target=_look_after, args=(running,), name=THREAD, daemon=True).start()
-
-
-def _wake_once(server: Runtime) -> None:
-    """Let a page wake the thread that sends once for many elements, not once for each.
-
-    Each time both threads wait for each other: an eighth of the time of a page.
-    """
-    waiting = server._get_async_objs()  # noqa: SLF001 - Streamlit has no public way
-    wake = server._enqueued_some_message  # noqa: SLF001 - as above
-    manager: Any = server._session_mgr  # noqa: SLF001 - as above
-
-    def wake_unless_awake() -> None:
-        # Whoever sends clears the event first and empties the queues of messages afterwards.
-        if not waiting.need_send_data.is_set():
-            wake()
-
-    manager._message_enqueued_callback = wake_unless_awake  # noqa: SLF001 - as above
-    for info in manager.list_active_sessions():
-        info.session._message_enqueued_callback = wake_unless_awake  # noqa: SLF001 - as above
 
 
 def _look_after(server: Runtime) -> None:
