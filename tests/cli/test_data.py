@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +17,7 @@ from tests.datasets.downloads.test_unpack import contents_of, zip_of
 from tests.datasets.test_eurosat import picture
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 from tests.support.file_server import FileServer, Step
+from tests.support.interrupts import interrupted
 
 RGB = "EuroSAT_RGB.zip"
 
@@ -117,18 +115,10 @@ def test_an_interrupt_keeps_the_download_and_says_how_to_resume(
 ) -> None:
     server.script.extend([Step(kind="trickle", count=5)] * 3)
     part = tmp_path / f"{RGB}.part"
-    main_thread = threading.main_thread().ident
-    assert main_thread is not None
 
-    def interrupt() -> None:
-        while not part.exists() or not part.stat().st_size:
-            time.sleep(0.01)
-        signal.pthread_kill(main_thread, signal.SIGINT)
-
-    user = threading.Thread(target=interrupt)
-    user.start()
-    assert main(["data", "download", eurosat.name, "--to", str(tmp_path)]) == INTERRUPTED
-    user.join()
+    with interrupted(lambda: part.exists() and part.stat().st_size > 0):
+        status = main(["data", "download", eurosat.name, "--to", str(tmp_path)])
+    assert status == INTERRUPTED
     assert f"'{tmp_path}': run the same command again to resume" in capsys.readouterr().err
     came = part.stat().st_size
     assert 0 < came < len(server.originals[RGB])

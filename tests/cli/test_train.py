@@ -7,11 +7,8 @@ import json
 import math
 import os
 import re
-import signal
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +28,7 @@ from landcover.train.history import Epoch
 from landcover.train.tensorboard_log import TensorBoardLog
 from tests.conftest import ROOT
 from tests.support import bigearthnet_tree as tree
+from tests.support.interrupts import interrupted
 
 SETTINGS = {
     "net_options": {"members": 1, "width": 4, "stem": 4, "spectral": 4},
@@ -97,19 +95,9 @@ def test_ctrl_c_prints_how_to_resume(
 ) -> None:
     history = tmp_path / "model/runs/train/history.jsonl"
 
-    def stop() -> None:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            time.sleep(0.005)
-            # When the second epoch is written, the first is in the checkpoint.
-            if history.exists() and history.read_text().count("\n") > 1:
-                break
-        os.kill(os.getpid(), signal.SIGINT)
-
-    stopper = threading.Thread(target=stop)
-    stopper.start()
-    status = main([*arguments, "--epochs", "500"])
-    stopper.join()
+    # When the second epoch is written, the first is in the checkpoint.
+    with interrupted(lambda: history.exists() and history.read_text().count("\n") > 1):
+        status = main([*arguments, "--epochs", "500"])
     assert status == train.INTERRUPTED
     last = capsys.readouterr().err.splitlines()[-1]
     said = re.fullmatch(
