@@ -1,7 +1,12 @@
-"""Reading files that others have put into a folder: regular ones only, and none outside it."""
+"""Reading files that others have put into a folder: regular ones only, and none outside it.
+
+The kernel's own files, such as ``/proc/kmsg``, are regular ones of zero bytes, and reading them may
+wait for ever. So nothing is read from a file without bytes.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -31,9 +36,12 @@ def open_regular(path: Path, *, inside: Path | None = None) -> BinaryIO:
         raise OSError(f"{path.name} leads nowhere") from None
     # Without the flag, opening a pipe waits until somebody writes to it.
     handle = os.open(path, _FLAGS)
-    if stat.S_ISREG(os.fstat(handle).st_mode):
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode) and found.st_size:
         return os.fdopen(handle, "rb")
     os.close(handle)
+    if stat.S_ISREG(found.st_mode):
+        return io.BytesIO()
     raise OSError(f"{path.name} is not a regular file")
 
 
@@ -51,7 +59,8 @@ def read_regular(path: Path, most: int, *, inside: Path | None = None) -> bytes:
         ValueError: it is larger than the limit.
     """
     with open_regular(path, inside=inside) as file:
-        if os.fstat(file.fileno()).st_size <= most:
+        if file.seek(0, io.SEEK_END) <= most:
+            file.seek(0)
             data = file.read(most + 1)
             if len(data) <= most:
                 return data

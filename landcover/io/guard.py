@@ -34,6 +34,7 @@ from rasterio.io import DatasetReader, MemoryFile
 from landcover.core import limits
 from landcover.core.errors import BadInput, TooLarge
 from landcover.core.gdal_errors import GDAL_ERRORS
+from landcover.core.regular_file import open_regular, read_regular
 from landcover.io.gdal_messages import silence_gdal
 from landcover.io.jp2_header import check_jp2
 from landcover.io.messages import FILE, named, shown
@@ -107,8 +108,8 @@ def read_file(path: Path, limit: int | None = None) -> bytes:
                 f"{FILE} is larger than {limit / 1e6:,.0f} MB: cut out the part that you need."
             )
         try:
-            return path.read_bytes()
-        except OSError:
+            return read_regular(path, limit)
+        except (OSError, ValueError):
             raise _unreadable() from None
 
 
@@ -224,9 +225,7 @@ def head_of(source: Path | bytes) -> bytes:
     if isinstance(source, bytes):
         return source[:HEAD_BYTES]
     try:
-        if not source.is_file():
-            return b""
-        with source.open("rb") as file:
+        with open_regular(source) as file:
             return file.read(HEAD_BYTES)
     except (OSError, ValueError):
         return b""

@@ -14,6 +14,7 @@ from typing import Final
 from landcover.core import files
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report, check, ignore
+from landcover.core.regular_file import open_regular
 from landcover.io.guard import shown
 from landcover.stac.geoparquet import MAGIC, Item, write
 from landcover.stac.layouts.found_scene import FoundScene, is_odd
@@ -215,7 +216,7 @@ def _out(out: Path) -> Path:
 def _is_parquet(path: Path) -> bool:
     if not path.is_file():
         return False
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(len(MAGIC)) == MAGIC
 
 

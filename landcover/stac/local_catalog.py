@@ -23,6 +23,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landcover.core import limits
 from landcover.core.errors import BadInput
+from landcover.core.regular_file import open_regular
 from landcover.io.guard import shown
 from landcover.stac.catalog_columns import KINDS, SIDES, readable_columns
 from landcover.stac.catalog_items import items_of
@@ -359,7 +360,7 @@ def _checked_file(path: Path) -> tuple[int, int]:
                 f"There is no catalogue '{name}': make it with landcover index FOLDER --out FILE."
             )
         facts = path.stat()
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             magic = file.read(len(MAGIC))
     except (OSError, ValueError):
         raise BadInput(f"'{name}' cannot be read: check its permissions.") from None

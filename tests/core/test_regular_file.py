@@ -52,3 +52,13 @@ def test_a_link_may_not_lead_out_of_the_folder(tmp_path: Path) -> None:
         read_regular(folder / "circle", 9, inside=folder)
     (tmp_path / "link").symlink_to(folder)
     assert read_regular(tmp_path / "link" / "own", 9, inside=tmp_path / "link") == b"abc"
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="a file of Linux")
+def test_nothing_is_read_from_a_file_of_the_kernel(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.symlink_to("/proc/self/cmdline")
+    assert path.read_bytes()
+    assert read_regular(path, 9) == b""
+    with open_regular(path) as file:
+        assert file.read() == b""
