@@ -3,6 +3,11 @@
 A file from outside can loop for ever in a decoder, crash it, or take gigabytes. A process can be
 limited and killed; a thread cannot. Workers are started when they are needed, and kept, because
 starting one takes a third of a second; one that was killed is replaced at the next call.
+
+Processor time says little about a file where the computer is slow, or a virtual machine that
+stands still while its clocks go on. So a worker states at its start how long a small file took,
+and gets more time if that was long. One that used up its time is given a second chance if the
+computer became slower or stood still meanwhile.
 """
 
 from __future__ import annotations
@@ -28,7 +33,17 @@ from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.progress import check
 from landcover.io.gate import frames
 
-__all__ = ["PATIENCE", "START_S", "call", "idle", "seconds_for", "start", "stop"]
+__all__ = [
+    "MOST_SLOWNESS",
+    "PATIENCE",
+    "START_S",
+    "USUAL_S",
+    "call",
+    "idle",
+    "seconds_for",
+    "start",
+    "stop",
+]
 
 T = TypeVar("T")
 
@@ -37,6 +52,14 @@ PATIENCE: Final = 15
 for a processor most of the time. Only a reader that does nothing at all takes so long."""
 START_S: Final = 60.0
 """Time for a worker to start, which takes a third of a second on a quiet machine."""
+USUAL_S: Final = 0.1
+"""Processor time of a worker's first work, :func:`landcover.io.gate.warm_up.warm_up`, up to which a
+computer is not slow; it takes 0.04 s on a server."""
+MOST_SLOWNESS: Final = 5.0
+"""How many times as long a file may take on a slow computer, at most."""
+_MUCH_SLOWER: Final = 1.5
+_LATE_S: Final = 0.1
+"""Delay of a thread up to which the computer did not stand still."""
 _POLL_S: Final = 0.1
 _RUN: Final = "from landcover.io.gate.worker import main; main()"
 _ENVIRONMENT: Final = {
@@ -52,16 +75,32 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Worker:
+    """A process that reads files.
+
+    Attributes:
+        process: the process.
+        owner: id of the program's process that started it.
+        slowness: how many times as long as usual a file may take; 0 until the worker is ready.
+        still_s: for how long the computer stood still while the last task ran.
+    """
+
     process: subprocess.Popen[bytes]
     owner: int
-    ready: bool = False
+    slowness: float = 0.0
+    still_s: float = 0.0
+
+    def begin(self, cancel: Event | None) -> bool:
+        """Wait until the worker is ready; false if it died or was killed."""
+        if not self.slowness:
+            with self._watched(START_S, cancel):
+                first = self._receive()
+            if first is not None:
+                self.slowness = min(MOST_SLOWNESS, max(1.0, first["ready"] / USUAL_S))
+        return bool(self.slowness)
 
     def ask(self, message: dict[str, Any], wait_s: float, cancel: Event | None) -> Any:  # noqa: ANN401
         """Send a task and wait for the answer; None if the worker died or was killed."""
         assert self.process.stdin is not None
-        if not self.ready:
-            with self._watched(START_S, cancel):
-                self.ready = self._receive() is not None
         with self._watched(wait_s, cancel), suppress(OSError):
             frames.send(self.process.stdin, message)  # type: ignore[arg-type]
             return self._receive()
@@ -76,19 +115,26 @@ class _Worker:
     def _watched(self, wait_s: float, cancel: Event | None) -> Iterator[None]:
         """Kill the process if a block takes too long, or when the user stops it."""
         done = Event()
+        self.still_s = 0.0
 
         def watch() -> None:
-            until = time.monotonic() + wait_s
-            while time.monotonic() < until and not (cancel is not None and cancel.is_set()):
-                if done.wait(min(_POLL_S, wait_s)):
+            now = time.monotonic()
+            until = now + wait_s
+            while now < until and not (cancel is not None and cancel.is_set()):
+                over = done.wait(min(_POLL_S, wait_s))
+                before, now = now, time.monotonic()
+                self.still_s += max(0.0, now - before - _POLL_S - _LATE_S)
+                if over:
                     return
             self.process.kill()
 
-        threading.Thread(target=watch, name="landcover-gate", daemon=True).start()
+        watcher = threading.Thread(target=watch, name="landcover-gate", daemon=True)
+        watcher.start()
         try:
             yield
         finally:
             done.set()
+            watcher.join()
 
     def end(self) -> int:
         """Kill the process and return how it ended."""
@@ -130,7 +176,6 @@ def call(
         BadInput: the worker took too much time or memory, or crashed.
         Cancelled: the user stopped it.
     """
-    seconds = seconds_for(size)
     with _place(cancel), files.scratch() as folder:
         out = folder / "arrays"
         message = {
@@ -138,21 +183,9 @@ def call(
             "values": values,
             "folder": str(Path.cwd()),
             "out": str(out),
-            "seconds": seconds,
             "limits": asdict(limits.current()),
         }
-        worker = _take()
-        answer, begun = None, time.monotonic()
-        try:
-            answer = worker.ask(message, PATIENCE * seconds, cancel)
-        finally:
-            ended = _give_back(worker, answer)
-        if answer is None:
-            check(cancel)
-            died = _died(name, ended, seconds)
-            ms = 1000 * (time.monotonic() - begun)
-            logs.event("worker killed", level=logging.WARNING, error=died, ms=ms)
-            raise died
+        answer = _answer(message, name, seconds_for(size), cancel)
         if "result" not in answer:
             raise _error(name, answer)
         try:
@@ -166,6 +199,48 @@ def seconds_for(size: int) -> int:
     """Processor seconds that reading a file of so many bytes may take."""
     now = limits.current()
     return now.read_seconds + size // now.read_bytes_a_second
+
+
+def _answer(
+    message: dict[str, Any], name: str, seconds: float, cancel: Event | None
+) -> dict[str, Any]:
+    """The answer of a worker, or of a second one if the computer made the first one slow."""
+    worker, first = _take(), True
+    while True:
+        answer, begun, allowed = None, time.monotonic(), seconds
+        try:
+            if worker.begin(cancel):
+                allowed *= worker.slowness
+                answer = worker.ask({**message, "seconds": allowed}, PATIENCE * allowed, cancel)
+        finally:
+            ended = _give_back(worker, answer)
+        if answer is not None:
+            return dict(answer)
+        check(cancel)
+        died = _died(name, ended, allowed) if worker.slowness else _not_started(name)
+        ms = 1000 * (time.monotonic() - begun)
+        logs.event("worker killed", level=logging.WARNING, error=died, ms=ms)
+        second = _second(worker, allowed, cancel) if first and _out_of_time(ended) else None
+        if second is None:
+            raise died
+        worker, first = second, False
+
+
+def _second(worker: _Worker, allowed: float, cancel: Event | None) -> _Worker | None:
+    """Another worker, if it is the computer that made one use up its time."""
+    fresh, ready = _started(), False
+    try:
+        ready = fresh.begin(cancel)
+    finally:
+        if not ready:
+            fresh.end()
+    check(cancel)
+    if not ready:
+        return None
+    if fresh.slowness > _MUCH_SLOWER * worker.slowness or worker.still_s > allowed / 2:
+        return fresh
+    _give_back(fresh, {})
+    return None
 
 
 def start() -> None:
@@ -248,11 +323,16 @@ def _give_back(worker: _Worker, answer: object) -> int | None:
     return None
 
 
-def _died(name: str, status: int | None, seconds: int) -> BadInput:
-    if status == -getattr(signal, "SIGXCPU", 0):
+def _out_of_time(status: int | None) -> bool:
+    """Whether a worker was ended because it used up its processor time."""
+    return status == -getattr(signal, "SIGPROF", 0)
+
+
+def _died(name: str, status: int | None, seconds: float) -> BadInput:
+    if _out_of_time(status):
         return BadInput(
-            f"'{name}' could not be read within {seconds} seconds: it is damaged, so export it "
-            "again or convert it to GeoTIFF."
+            f"'{name}' could not be read within {seconds:.0f} seconds: it is damaged, or this "
+            "computer is very slow, so export it again, or try again later."
         )
     if status == -getattr(signal, "SIGKILL", 0):
         return BadInput(
@@ -262,6 +342,13 @@ def _died(name: str, status: int | None, seconds: int) -> BadInput:
     return BadInput(
         f"'{name}' is damaged, or needs more memory than a file may take: export it again, or cut "
         "out the part that you need."
+    )
+
+
+def _not_started(name: str) -> BadInput:
+    return BadInput(
+        f"'{name}' could not be read, because this computer is too busy to start another program: "
+        "try again later."
     )
 
 

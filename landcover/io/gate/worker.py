@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -24,7 +25,7 @@ __all__ = ["NICENESS", "forbid_escapes", "limit_time", "main"]
 
 try:
     import resource
-except ImportError:  # Windows has no limits of this kind; the program's own clock still stops it
+except ImportError:  # Windows has no limits of this kind
     resource = None  # type: ignore[assignment]
 
 _FORBIDDEN: Final = (
@@ -52,11 +53,12 @@ def main() -> None:
     """Answer tasks until the program closes the pipe."""
     tasks, answers = _pipes()
     from landcover.io.gate.tasks import TASKS  # noqa: PLC0415 - after libraries cannot print here
+    from landcover.io.gate.warm_up import warm_up  # noqa: PLC0415 - as above
 
     sys.addaudithook(forbid_escapes)
     with suppress(OSError, AttributeError):
         os.nice(NICENESS)
-    frames.send(answers, {"ready": True})
+    frames.send(answers, {"ready": warm_up()})
     before: Limits | None = None
     while (received := frames.receive(tasks)) is not None:
         message, _ = received
@@ -67,6 +69,7 @@ def main() -> None:
         limit_time(message["seconds"])
         with limits.replaced(allowed):
             answer = _answer(TASKS, message)
+        limit_time(0)
         frames.send(answers, answer)
         gc.collect()
 
@@ -116,11 +119,15 @@ def _limit_memory(most: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
 
 
-def limit_time(seconds: int) -> None:
-    """Let this process use so many more seconds of processor time; then it is ended."""
-    if resource is None:
+def limit_time(seconds: float) -> None:
+    """Let this process use so many more seconds of processor time; then it is ended.
+
+    Args:
+        seconds: how many; 0 for any number.
+    """
+    if not hasattr(signal, "setitimer"):  # Windows; the program's own clock still stops it
         return
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    until = int(used.ru_utime + used.ru_stime) + seconds + 1
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
+    # A program that ignores the signal hands that on to the programs that it starts.
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    # Unlike RLIMIT_CPU it is not rounded to whole seconds.
+    signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 from rasterio.transform import from_origin
 
 from landcover.core import limits
@@ -101,7 +102,128 @@ def test_a_user_can_stop_a_worker(small: Path) -> None:
 def test_processor_time_is_limited() -> None:
     code = "from landcover.io.gate import worker; worker.limit_time(1)\nwhile True: pass"
     done = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
-    assert done.returncode == -signal.SIGXCPU
+    assert done.returncode == -signal.SIGPROF
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture that takes 40 s, if so many scans were not refused."""
+    path = tmp_path_factory.mktemp("slow") / "slow.jpg"
+    Image.new("RGB", (2000, 2000)).save(path, progressive=True)
+    data = path.read_bytes()
+    last = data.rindex(b"\xff\xda")
+    path.write_bytes(data[:last] + data[last:-2] * 20_000 + data[-2:])
+    return path
+
+
+@contextmanager
+def slow_files(seconds: int = 1) -> Iterator[None]:
+    with limits.changed(read_seconds=seconds, jpeg_scans=10**6, picture_parts=10**6):
+        yield
+
+
+def killed(caplog: pytest.LogCaptureFixture) -> int:
+    return sum(record.message.startswith("worker killed") for record in caplog.records)
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This computer counts as fast, although other tests use it too."""
+    pool.stop()
+    monkeypatch.setattr(pool, "USUAL_S", 60.0)
+    monkeypatch.setattr(pool, "MOST_SLOWNESS", 2.0)
+
+
+@pytest.mark.usefixtures("steady")
+def test_a_slow_file_is_refused_after_its_time(
+    slow: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with slow_files(), pytest.raises(BadInput) as error:
+        sources.read(slow)
+    assert str(error.value) == (
+        "'slow.jpg' could not be read within 1 seconds: it is damaged, or this computer is very "
+        "slow, so export it again, or try again later."
+    )
+    assert killed(caplog) == 1
+
+
+@pytest.mark.usefixtures("steady")
+def test_a_slow_computer_gets_more_time(
+    slow: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pool, "USUAL_S", 0.001)
+    with slow_files(), pytest.raises(BadInput, match="within 2 seconds: it is damaged, or this"):
+        sources.read(slow)
+    assert killed(caplog) == 1
+    pool.stop()
+
+
+@pytest.mark.usefixtures("steady")
+def test_a_computer_that_became_slow_gets_a_second_chance(
+    slow: Path, small: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert sources.read(small).height == 120
+    monkeypatch.setattr(pool, "USUAL_S", 0.001)
+    with slow_files(), pytest.raises(BadInput, match="within 2 seconds"):
+        sources.read(slow)
+    assert killed(caplog) == 2
+    pool.stop()
+
+
+def test_a_computer_that_stood_still_gets_a_second_chance(slow: Path) -> None:
+    code = (
+        "import logging\n"
+        "from landcover.core import limits\n"
+        "from landcover.core.errors import BadInput\n"
+        "from landcover.io import sources\n"
+        "logging.basicConfig(format='%(message)s')\n"
+        f"sources.level_of({str(slow)!r})\n"
+        "with limits.changed(read_seconds=1, jpeg_scans=10**6, picture_parts=10**6):\n"
+        "    print('begun', flush=True)\n"
+        "    try:\n"
+        f"        sources.read({str(slow)!r})\n"
+        "    except BadInput as error:\n"
+        "        print(error)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "begun\n"
+        time.sleep(0.3)
+        program.send_signal(signal.SIGSTOP)  # its worker goes on, and uses up its time
+        time.sleep(2)
+        program.send_signal(signal.SIGCONT)
+        said, logged = program.communicate(timeout=60)
+    assert "could not be read within" in said
+    assert logged.count("worker killed") == 2, logged
+
+
+def test_a_reader_that_does_not_start_is_not_the_files_fault(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool.stop()
+    monkeypatch.setattr(pool, "START_S", 0.01)
+    with pytest.raises(BadInput, match="this computer is too busy to start another program"):
+        sources.read(small)
+
+
+def test_what_a_worker_loads_first_does_not_count(small: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from landcover.io.gate.tasks import TASKS\n"
+        "from landcover.io.gate.warm_up import warm_up\n"
+        "assert 0 < warm_up() < 60\n"
+        "before = set(sys.modules)\n"
+        f"for source in {[str(small), str(picture)]!r}:\n"
+        f"    TASKS['read']({{'source': source, 'cut': None}}, Path({str(tmp_path / 'out')!r}))\n"
+        "print(set(sys.modules) - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_memory_is_limited(large: Path) -> None:
