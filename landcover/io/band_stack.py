@@ -161,8 +161,13 @@ def _target(name: str, bands: Sequence[_Band]) -> _Band:
     """The grid of the finest band, cut to the place that all bands cover.
 
     Raises:
-        BadInput: the bands do not cover the same place.
+        BadInput: the bands do not cover the same place, or one has none.
     """
+    for band in bands:
+        if not all(map(math.isfinite, band.transform)):
+            raise BadInput(
+                f"'{shown(band.path)}' has a position that is nowhere on Earth: download it again."
+            )
     finest = min(bands, key=lambda band: abs(band.transform[0]))
     if all(band.place == finest.place for band in bands):
         return finest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tracemalloc
 import zipfile
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+from affine import Affine
 from rasterio.warp import Resampling, reproject
 
 from landcover.core import limits
@@ -186,6 +188,8 @@ def test_a_level_1c_product_is_read_as_such(tmp_path: Path) -> None:
         ({"10000</BOA": "1000</BOA"}, "states 1000 numbers for a reflectance of 1"),
         ({"<NROWS>120<": "<NROWS>121<"}, "has 120 × 120 pixels, not 120 × 121: download it"),
         ({'"20"><ULX>': '"20"><ULX>9'}, "covers another place than other bands"),
+        ({"<XDIM>20<": "<XDIM>nan<"}, "lacks the tile's position"),
+        ({"<XDIM>10<": "<XDIM>1e999<"}, "lacks the tile's position"),
     ],
 )
 def test_products_with_wrong_metadata_are_refused(
@@ -282,6 +286,16 @@ def test_clipped_bands_with_different_corners_cover_the_common_place(tmp_path: P
     inner = 18 - 13  # where all bands have a pixel of their own
     np.testing.assert_array_equal(found.data[:, inner:, inner:], expected.data[:, 18:, 18:])
     assert found.valid.all()
+
+
+@pytest.mark.parametrize("corner", [math.nan, math.inf])
+def test_a_band_without_a_place_is_refused(tmp_path: Path, corner: float) -> None:
+    bands = {name: scene()[name] for name in ("B02", "B03", "B04", "B08")}
+    folder = write_set(tmp_path / "2017-06-13", "{band}.tif", bands)
+    with rasterio.open(folder / "B03.tif", "r+") as raster:
+        raster.transform = Affine(10, 0, corner, 0, -10, 5_000_000)
+    with pytest.raises(BadInput, match=r"B03.tif' has a position that is nowhere on Earth"):
+        sources.read(folder)
 
 
 def test_a_set_of_four_bands_and_one_with_a_mask(tmp_path: Path) -> None:

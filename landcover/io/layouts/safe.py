@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -267,4 +268,12 @@ def _text(root: Element, tag: str) -> str | None:
 
 
 def _numbers(node: Element) -> dict[str, float]:
-    return {child.tag: float(child.text or "") for child in node}
+    """The numbers below an element.
+
+    Raises:
+        ValueError: one is no number, or not finite.
+    """
+    found = {child.tag: float(child.text or "") for child in node}
+    if not all(map(math.isfinite, found.values())):
+        raise ValueError(node.tag)
+    return found
