@@ -21,6 +21,13 @@ PORTS: set[int] = set()
 """Ports of the servers that run."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Print nothing: the program hangs up in the middle of an answer, as it must."""
+
+
 @contextmanager
 def answering(file: Path, row: Catalogue) -> Iterator[Catalogue]:
     """Serve a file while the context lasts, as the answer of an archive.
@@ -61,8 +68,7 @@ def answering(file: Path, row: Catalogue) -> Iterator[Catalogue]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     PORTS.add(server.server_port)
     thread = threading.Thread(
         target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
