@@ -9,7 +9,7 @@ from tools.hostile.load import MIB, Load, Measured
 
 
 def test_a_short_load_goes_without_errors() -> None:
-    small = Load(sessions=4, seconds=6, think_s=0.7)
+    small = Load(sessions=4, seconds=6, steady_s=3, think_s=0.7)
     found = load.drive(small)
     assert found.errors == []
     assert len(found.clicks_s) >= 3

@@ -48,12 +48,14 @@ class Load:
     Attributes:
         sessions: how many browser tabs.
         seconds: for how long.
+        steady_s: for how long a few sessions then ask for the same again and again.
         think_s: mean time between two clicks of a session, in seconds.
         port: of the app; None for a free one.
     """
 
     sessions: int = 50
     seconds: float = 240.0
+    steady_s: float = 180.0
     think_s: float = 10.0
     port: int | None = None
 
@@ -99,7 +101,7 @@ def run(short: bool) -> list[Row]:  # noqa: FBT001 - as all parts
     Args:
         short: eight sessions for ten seconds, without a limit on the times.
     """
-    load = Load(sessions=8, seconds=10, think_s=1.5) if short else Load()
+    load = Load(sessions=8, seconds=10, steady_s=5, think_s=1.5) if short else Load()
     return rows(load, drive(load), strict=not short)
 
 
@@ -200,7 +202,7 @@ async def _repeat(load: Load, address: str, found: Measured) -> None:
 
     New tabs and new pictures need memory, which is bounded and given back when a tab is closed.
     """
-    until = time.monotonic() + load.seconds
+    until = time.monotonic() + load.steady_s
     done = 0
 
     async def visit(number: int) -> None:
