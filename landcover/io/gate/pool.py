@@ -108,8 +108,7 @@ class _Worker:
 
     def _receive(self) -> dict[str, Any] | None:
         assert self.process.stdout is not None
-        received = frames.receive(self.process.stdout)  # type: ignore[arg-type]
-        return None if received is None else received[0]
+        return frames.receive(self.process.stdout)  # type: ignore[arg-type]
 
     @contextmanager
     def _watched(self, wait_s: float, cancel: Event | None) -> Iterator[None]:

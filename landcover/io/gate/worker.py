@@ -60,8 +60,7 @@ def main() -> None:
         os.nice(NICENESS)
     frames.send(answers, {"ready": warm_up()})
     before: Limits | None = None
-    while (received := frames.receive(tasks)) is not None:
-        message, _ = received
+    while (message := frames.receive(tasks)) is not None:
         allowed = Limits(**message["limits"])
         if allowed != before:
             _limit_memory(allowed.read_memory_bytes)

@@ -376,7 +376,8 @@ def test_an_answer_that_does_not_fit_its_file_is_refused(
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", b"\x01", b"\xff" * 8, b"\x02\0\0\0\0\0\0\0[]", b"\x02\0\0\0\0\0\0\0{]"]
+    "sent",
+    [b"", b"\x01", b"\xff" * 8, b"\x03\0\0\0{}", b"\x02\0\0\0[]", b"\x02\0\0\0{]"],
 )
 def test_a_broken_message_is_no_message(sent: bytes) -> None:
     ours, theirs = socket.socketpair()
@@ -384,3 +385,11 @@ def test_a_broken_message_is_no_message(sent: bytes) -> None:
         ours.sendall(sent)
         ours.shutdown(socket.SHUT_WR)
         assert frames.receive(pipe) is None
+
+
+def test_messages_arrive_one_after_the_other() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("wb") as out, theirs.makefile("rb") as pipe:
+        for message in ({}, {"ä": ["\ud800", 1.5, None]}):
+            frames.send(out, message)
+            assert frames.receive(pipe) == message
