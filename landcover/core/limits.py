@@ -50,6 +50,7 @@ class Limits:
     read_bytes_a_second: int = _limit(
         10_000_000, "bytes a second", "further time to read a file, by its size"
     )
+    read_seconds_most: int = _limit(60, "seconds", "the most time to read a file of any size")
     read_memory_bytes: int = _limit(
         1_000_000_000, "bytes", "memory of a process that reads files, besides its programs"
     )

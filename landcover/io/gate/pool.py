@@ -197,7 +197,8 @@ def call(
 def seconds_for(size: int) -> int:
     """Processor seconds that reading a file of so many bytes may take."""
     now = limits.current()
-    return now.read_seconds + size // now.read_bytes_a_second
+    by_size = now.read_seconds + size // now.read_bytes_a_second
+    return min(by_size, now.read_seconds_most)
 
 
 def _answer(

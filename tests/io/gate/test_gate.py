@@ -147,6 +147,16 @@ def test_a_slow_file_is_refused_after_its_time(
     assert killed(caplog) == 1
 
 
+@pytest.mark.parametrize(
+    ("size", "seconds"), [(0, 4), (9_999_999, 4), (10_000_000, 5), (560_000_000, 60), (10**12, 60)]
+)
+def test_a_large_file_gets_more_time_up_to_a_limit(size: int, seconds: int) -> None:
+    with limits.replaced(limits.Limits()):
+        assert pool.seconds_for(size) == seconds
+    with limits.changed(read_seconds_most=2):
+        assert pool.seconds_for(size) == 2
+
+
 @pytest.mark.usefixtures("steady")
 def test_a_slow_computer_gets_more_time(
     slow: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
