@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import model_options, progress
+from landcover.cli import model_options, output, progress
 from landcover.cli.commands import add_command
 from landcover.core import files
 from landcover.core.bands import BAND_NAMES
@@ -149,4 +149,4 @@ def _write(path: Path | None, text: str) -> None:
     if path is None:
         return
     files.write_text(path, text + "\n")
-    print(f"Written: {path}", file=sys.stderr)
+    print(output.written(path), file=sys.stderr)

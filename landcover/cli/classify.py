@@ -72,7 +72,7 @@ def _classify(options: argparse.Namespace) -> int:
         # What was classified before an interruption is not lost.
         if options.out is not None and reports:
             files.write_bytes(options.out, _content(options.out, reports).encode())
-            print(f"Written: {options.out}", file=sys.stderr)
+            print(output.written(options.out), file=sys.stderr)
     if len(sources) > 1:
         print(_summary(reports, failed), file=sys.stderr)
     if failed == len(sources):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from landcover.cli import progress
 from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
-from landcover.core.text import plain
+from landcover.core.text import one_line, plain
 
 if TYPE_CHECKING:
     from landcover.datasets.downloads import Outcome
@@ -142,7 +142,7 @@ def _outcome_text(title: str, outcome: Outcome) -> str:
     lines = [f"Fetched, verified: {name}" for name in outcome.fetched]
     lines += [f"Already there:     {name}" for name in outcome.present]
     lines += [f"Unpacked:          {n:,} files of {f}" for f, n in outcome.unpacked.items()]
-    return "\n".join([*lines, f"{title} is in {outcome.root}"])
+    return "\n".join([*lines, one_line(f"{title} is in {outcome.root}")])
 
 
 def _add_check(actions: Any) -> None:  # noqa: ANN401 - as above
@@ -212,7 +212,8 @@ def _convert(options: argparse.Namespace) -> int:
         print(json.dumps({**asdict(done), "root": str(done.root)}, ensure_ascii=False))
     else:
         was = "Written and verified" if done.fresh else "Already complete, verified"
-        print(f"{was}: {done.patches:,} patches, {done.bytes / 1e9:,.2f} GB in {done.root}")
+        size = f"{done.patches:,} patches, {done.bytes / 1e9:,.2f} GB"
+        print(one_line(f"{was}: {size} in {done.root}"))
     return 0
 
 

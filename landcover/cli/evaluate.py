@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import model_options, progress
+from landcover.cli import model_options, output, progress
 from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 
@@ -102,7 +102,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
         if options.save:
             for path in report_files.write_report(result, target):
-                print(f"Written: {path}", file=sys.stderr)
+                print(output.written(path), file=sys.stderr)
     print(result.metrics.as_json() if options.json else report_text.as_text(result))
     return 0
 

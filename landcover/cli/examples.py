@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import model_options, progress
+from landcover.cli import model_options, output, progress
 from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 
@@ -97,7 +97,7 @@ def _neighbours(options: argparse.Namespace) -> int:
             neighbours.save(index, folder),
             neighbours_record.save(found, folder, model.card.hash),
         ):
-            print(f"Written: {path}", file=sys.stderr)
+            print(output.written(path), file=sys.stderr)
     _print(options, found, neighbours_record.as_text(found))
     return 0
 
@@ -119,7 +119,7 @@ def _stability(options: argparse.Namespace) -> int:
     if options.save:
         folder = registry.default().saves_to(name)
         path = stability_record.save(found, folder, model.card.hash)
-        print(f"Written: {path}", file=sys.stderr)
+        print(output.written(path), file=sys.stderr)
     _print(options, found, stability_record.as_text(found))
     return 0
 

@@ -405,7 +405,7 @@ def _text(
     lines += [index.reading for index in document.indices.values()]
     extras = whatif.as_text(record)
     lines += [extras] if extras else []
-    return "\n".join([*lines, *(f"Written: {name}" for name in record["files"])])
+    return "\n".join([*lines, *(output.written(name) for name in record["files"])])
 
 
 def _head(report: ClassificationReport) -> list[str]:

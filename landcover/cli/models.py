@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landcover.cli import model_options
+from landcover.cli import model_options, output
 from landcover.cli.commands import add_command
 from landcover.core.errors import CorruptModel
-from landcover.core.text import plain
+from landcover.core.text import one_line, plain
 
 if TYPE_CHECKING:
     from landcover.models.registry import Registry
@@ -122,7 +122,8 @@ def _remove(options: argparse.Namespace) -> int:
     from landcover.models import store  # noqa: PLC0415 - loads torch
 
     folder = store.remove(_registry(), options.name)
-    print(f"Moved '{options.name}' to {folder}; undo: landcover models restore {options.name}")
+    moved = f"Moved '{options.name}' to {folder}; undo: landcover models restore {options.name}"
+    print(one_line(moved))
     return 0
 
 
@@ -138,7 +139,7 @@ def _export(options: argparse.Namespace) -> int:
     from landcover.models import store  # noqa: PLC0415 - loads torch
 
     store.export_archive(_registry(), options.model, options.file)
-    print(f"Written: {options.file} ({options.file.stat().st_size:,} bytes)")
+    print(output.written(options.file, size=True))
     return 0
 
 

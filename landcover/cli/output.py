@@ -1,4 +1,4 @@
-"""Files that commands write: checked before the work."""
+"""Files that commands write: checked before the work, and named after it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from landcover.core.errors import BadInput
+from landcover.core.text import one_line
 
-__all__ = ["check"]
+__all__ = ["check", "written"]
 
 
 def check(path: Path, suffixes: Collection[str]) -> None:
@@ -24,6 +25,17 @@ def check(path: Path, suffixes: Collection[str]) -> None:
         raise BadInput(f"The folder '{path.parent}' does not exist: make it, or name another.")
     if _is_folder(path):
         raise BadInput(f"'{path.name}' is a folder: name a file for --out.")
+
+
+def written(path: Path | str, *, size: bool = False) -> str:
+    """The line that names what was written; names of files can contain control characters.
+
+    Args:
+        path: a file or a folder.
+        size: whether to state the file's size.
+    """
+    line = one_line(f"Written: {path}")
+    return f"{line} ({Path(path).stat().st_size:,} bytes)" if size else line
 
 
 def _is_folder(path: Path) -> bool:

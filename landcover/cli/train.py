@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from landcover.cli import output
 from landcover.cli.commands import add_command
 from landcover.cli.progress import Display
 from landcover.cli.training_bar import Bar
@@ -110,7 +111,7 @@ def _train(options: argparse.Namespace) -> int:
         print(f"error: {who}{error}", file=sys.stderr)
         return BAD
     if group.is_main:
-        print(f"Written: {options.out}")
+        print(output.written(options.out))
         _register(options)
     return 0
 

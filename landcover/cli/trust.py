@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import examples, model_options, progress, trust_verdict
+from landcover.cli import examples, model_options, output, progress, trust_verdict
 from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput, CorruptModel
 
@@ -130,7 +130,7 @@ def _scales(options: argparse.Namespace) -> int:
     if options.save:
         folder = registry.default().saves_to(name)
         card.write(folder)
-        print(f"Written: {folder / 'card.json'}", file=sys.stderr)
+        print(output.written(folder / "card.json"), file=sys.stderr)
     before = model.card.explanation_scales
     if options.json:
         record = {"model": card.name, "card_hash": card.hash, "scales": card.explanation_scales}
@@ -206,7 +206,7 @@ def _measure_faithfulness(options: argparse.Namespace) -> Faithfulness:
     )
     if options.save:
         folder = registry.default().saves_to(name)
-        print(f"Written: {ratings.save(found, folder)}", file=sys.stderr)
+        print(output.written(ratings.save(found, folder)), file=sys.stderr)
     return found
 
 

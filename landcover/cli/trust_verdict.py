@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landcover.cli import model_options, progress
+from landcover.cli import model_options, output, progress
 from landcover.cli.commands import add_command
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _saves_to(name: str) -> Path:
 
 
 def _print_written(path: Path) -> None:
-    print(f"Written: {path} ({path.stat().st_size:,} bytes)", file=sys.stderr)
+    print(output.written(path, size=True), file=sys.stderr)
 
 
 def _json(record: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.progress import Progress, Report, ignore
+from landcover.core.text import one_line
 from landcover.datasets import bigearthnet, eurosat
 from landcover.datasets.downloads import unpacked_markers
 from landcover.datasets.downloads.partial_file import PART, state
@@ -108,7 +109,7 @@ def check(
 
 def as_text(record: dict[str, Any]) -> str:
     """Format a result of :func:`check` as text."""
-    lines = [f"{record['title']} in {record['root']}"]
+    lines = [one_line(f"{record['title']} in {record['root']}")]
     lines += [
         f"  {file['state']:<9} {file['name']} ({file['bytes'] / 1e6:,.1f} of "
         f"{file['published_bytes'] / 1e6:,.1f} MB)"
