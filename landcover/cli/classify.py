@@ -95,7 +95,7 @@ def _all(
                 total = len(sources)
                 display(Progress(what="Classifying", done=number, total=total, unit="sources"))
             try:
-                report = _one(source, options, models[level], display)
+                report = _one(source, level, options, models[level], display)
             except LandcoverError as error:
                 failed += 1
                 display.pause()
@@ -108,12 +108,16 @@ def _all(
 
 
 def _one(
-    source: str, options: argparse.Namespace, chosen: tuple[Model, str], progress_report: Report
+    source: str,
+    level: str,
+    options: argparse.Namespace,
+    chosen: tuple[Model, str],
+    report: Report,
 ) -> ClassificationReport:
     from landcover.trust.result import predict  # noqa: PLC0415
 
     usual, aim = chosen
-    pixels = source_options.read(source, options, usual.card.pixels, report=progress_report)
+    pixels = source_options.read(source, options, usual.card.pixels, level=level, report=report)
     model = source_options.model_for(usual, pixels.raster, options, named=options.model)
     result = predict(model, pixels.raster, aim)
     return source_options.report_of(model, result, pixels, options)

@@ -115,7 +115,7 @@ def _explain(options: argparse.Namespace) -> int:
     loaded = _load(options, level)
     methods, notes = _methods(options.method, loaded)
     with progress.show() as report:
-        pixels = source_options.read(source, options, report=report)
+        pixels = source_options.read(source, options, level=level, report=report)
     patch = pixels.raster
     named = (options.model, *options.against)
     loaded = [

@@ -89,7 +89,12 @@ def level_of(source: str) -> str:
 
 
 def read(
-    source: str, options: argparse.Namespace, pixels: int = PATCH_PIXELS, *, report: Report
+    source: str,
+    options: argparse.Namespace,
+    pixels: int = PATCH_PIXELS,
+    *,
+    level: str,
+    report: Report,
 ) -> Pixels:
     """Read the window of a source that the options name, by default the middle one.
 
@@ -97,6 +102,7 @@ def read(
         source: what the user named.
         options: those of :func:`add`.
         pixels: along a side of the window; a colour picture's window has its own size.
+        level: of the source, as :func:`level_of` has it.
         report: called with the progress of a download.
 
     Raises:
@@ -106,7 +112,7 @@ def read(
     from landcover.io import sources  # noqa: PLC0415
     from landcover.io.images import LEVEL  # noqa: PLC0415
 
-    if level_of(source) == LEVEL:
+    if level == LEVEL:
         return _read_view(source, options)
     place = sources.parse_place(source)
     dated = options.date is not None or options.catalog is not None

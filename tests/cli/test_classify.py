@@ -6,12 +6,14 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from landcover.cli.exit_status import BAD, DONE, SOME_FAILED
 from landcover.cli.main import main
+from landcover.io.gate import pool
 from landcover.io.samples import read_sample
 from landcover.report import classification_table
 from tests.browser.steps import write_stack
@@ -143,3 +145,18 @@ def test_a_product_is_classified_as_its_pixels(
         [one["probability"] for one in second["labels"]], abs=1e-6
     )
     assert first["quality"]["cloud_fraction"] == 0.0
+
+
+def test_a_file_is_opened_for_its_level_and_for_its_pixels_only(
+    picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = []
+    real = pool.call
+
+    def counted(task: str, *values: Any, **options: Any) -> Any:
+        tasks.append(task)
+        return real(task, *values, **options)
+
+    monkeypatch.setattr(pool, "call", counted)
+    assert main(["classify", str(picture), *DEVICE]) == DONE
+    assert tasks == ["level", "read"]
