@@ -73,7 +73,6 @@ def _neighbours(options: argparse.Namespace) -> int:
     from landcover.explain import neighbours, neighbours_record  # noqa: PLC0415 - loads torch
     from landcover.explain import neighbours_measure as measuring  # noqa: PLC0415
     from landcover.explain.neighbours_build import MAX_PATCHES  # noqa: PLC0415
-    from landcover.models import registry  # noqa: PLC0415
 
     name, model, dataset = _opened(options)
     records = _training_records(model.card, dataset)
@@ -86,24 +85,23 @@ def _neighbours(options: argparse.Namespace) -> int:
     queries = _read(_drawn(dataset.records(options.split), MAX_QUERIES))
     splits = patches.training_splits(model.card, dataset)
     origin = {"dataset": dataset.title, "splits": list(splits), "drawn_from": len(records)}
-    with progress.show() as report:
-        index, found = measuring.measure(
-            model, training, queries, origin, resamples=options.bootstraps, report=report
-        )
-    found = found.with_fields(**_where(options, model.card, dataset))
-    if options.save:
-        folder = registry.default().saves_to(name)
-        for path in (
-            neighbours.save(index, folder),
-            neighbours_record.save(found, folder, model.card.hash),
-        ):
-            print(output.written(path), file=sys.stderr)
+    with output.saving(options, name, neighbours.FILE) as folder:
+        with progress.show() as report:
+            index, found = measuring.measure(
+                model, training, queries, origin, resamples=options.bootstraps, report=report
+            )
+        found = found.with_fields(**_where(options, model.card, dataset))
+        if folder is not None:
+            for path in (
+                neighbours.save(index, folder),
+                neighbours_record.save(found, folder, model.card.hash),
+            ):
+                print(output.written(path), file=sys.stderr)
     _print(options, found, neighbours_record.as_text(found))
     return 0
 
 
 def _stability(options: argparse.Namespace) -> int:
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.trust.bench import shift_stability_measure as measuring  # noqa: PLC0415 - loads torch
     from landcover.trust.bench import stability_record  # noqa: PLC0415
 
@@ -111,15 +109,15 @@ def _stability(options: argparse.Namespace) -> int:
         raise BadInput(f"--patches must be at least {MIN_PATCHES}.")
     name, model, dataset = _opened(options)
     records = _drawn(dataset.records(options.split), options.patches)
-    with progress.show() as report:
-        found = measuring.measure(
-            model, records, options.shift, resamples=options.bootstraps, report=report
-        )
-    found = found.with_fields(**_where(options, model.card, dataset))
-    if options.save:
-        folder = registry.default().saves_to(name)
-        path = stability_record.save(found, folder, model.card.hash)
-        print(output.written(path), file=sys.stderr)
+    with output.saving(options, name, stability_record.FILE) as folder:
+        with progress.show() as report:
+            found = measuring.measure(
+                model, records, options.shift, resamples=options.bootstraps, report=report
+            )
+        found = found.with_fields(**_where(options, model.card, dataset))
+        if folder is not None:
+            path = stability_record.save(found, folder, model.card.hash)
+            print(output.written(path), file=sys.stderr)
     _print(options, found, stability_record.as_text(found))
     return 0
 

@@ -1,14 +1,16 @@
-"""Files that commands write: checked before the work, and named after it."""
+"""Files that commands write: checked and locked before the work, and named after it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import argparse
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from landcover.core.errors import BadInput
 from landcover.core.text import one_line
 
-__all__ = ["check", "written"]
+__all__ = ["check", "saving", "written"]
 
 
 def check(path: Path, suffixes: Collection[str]) -> None:
@@ -25,6 +27,32 @@ def check(path: Path, suffixes: Collection[str]) -> None:
         raise BadInput(f"The folder '{path.parent}' does not exist: make it, or name another.")
     if _is_folder(path):
         raise BadInput(f"'{path.name}' is a folder: name a file for --out.")
+
+
+@contextmanager
+def saving(options: argparse.Namespace, model: str, *names: str) -> Iterator[Path | None]:
+    """The folder into which ``--save`` writes; no other run makes the same files meanwhile.
+
+    Args:
+        options: with ``save``.
+        model: name or path of the model.
+        names: names of the files without extension.
+
+    Returns:
+        The model folder; None without ``--save``.
+
+    Raises:
+        BadInput: another run makes one of them, or nothing can be saved for the model.
+    """
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.trust import files  # noqa: PLC0415 - as above
+
+    if not options.save:
+        yield None
+        return
+    folder = registry.default().saves_to(model)
+    with files.writing(folder, *names):
+        yield folder
 
 
 def written(path: Path | str, *, size: bool = False) -> str:

@@ -9,11 +9,13 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from landcover.cli import examples, model_options, output, progress, trust_verdict
 from landcover.cli.commands import add_command
+from landcover.core import files
 from landcover.core.errors import BadInput, CorruptModel
 
 if TYPE_CHECKING:
@@ -107,6 +109,7 @@ def _scales(options: argparse.Namespace) -> int:
     from landcover import datasets  # noqa: PLC0415
     from landcover.explain import explanation  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415
+    from landcover.models.card import CARD_FILE  # noqa: PLC0415
     from landcover.train.recipes import eurosat_folder, model_folder  # noqa: PLC0415
 
     dataset = datasets.open_any(options.dataset, options.root)
@@ -124,13 +127,16 @@ def _scales(options: argparse.Namespace) -> int:
         if isinstance(dataset, datasets.EuroSat)
         else model_folder.some_patches(dataset)
     )
-    with progress.show() as report:
+    with ExitStack() as stack:
+        if options.save:  # before the work, so that its result can be saved
+            folder = registry.default().saves_to(name)
+            stack.enter_context(files.lock_file(folder / CARD_FILE))
+        report = stack.enter_context(progress.show())
         scales = explanation.explanation_scales(model, rasters, report)
-    card = model.card.with_fields(explanation_scales=scales)
-    if options.save:
-        folder = registry.default().saves_to(name)
-        card.write(folder)
-        print(output.written(folder / "card.json"), file=sys.stderr)
+        card = model.card.with_fields(explanation_scales=scales)
+        if options.save:
+            card.write(folder)
+            print(output.written(folder / CARD_FILE), file=sys.stderr)
     before = model.card.explanation_scales
     if options.json:
         record = {"model": card.name, "card_hash": card.hash, "scales": card.explanation_scales}
@@ -192,21 +198,20 @@ def _measure_faithfulness(options: argparse.Namespace) -> Faithfulness:
     )
     patches, names = chosen_patches(dataset, options)
     scenes = None if options.maps is None else read_scenes(options.maps)
-    with progress.show() as report:
-        measured = protocol.measure(model, patches, scenes, report)
-    found = measured.with_fields(
-        measured_on=ratings.Patches(
-            dataset=dataset.title,
-            split=options.split,
-            drawn_from=len(dataset.records(options.split)),
-            seen_in_training=seen,
-            patches=tuple(names),
-            maps=() if scenes is None else tuple(scene.name for scene in scenes),
-        )
+    measured_on = ratings.Patches(
+        dataset=dataset.title,
+        split=options.split,
+        drawn_from=len(dataset.records(options.split)),
+        seen_in_training=seen,
+        patches=tuple(names),
+        maps=() if scenes is None else tuple(scene.name for scene in scenes),
     )
-    if options.save:
-        folder = registry.default().saves_to(name)
-        print(output.written(ratings.save(found, folder)), file=sys.stderr)
+    with output.saving(options, name, ratings.FILE) as folder:
+        with progress.show() as report:
+            measured = protocol.measure(model, patches, scenes, report)
+        found = measured.with_fields(measured_on=measured_on)
+        if folder is not None:
+            print(output.written(ratings.save(found, folder)), file=sys.stderr)
     return found
 
 

@@ -96,9 +96,10 @@ def _fit(options: argparse.Namespace) -> int:
     from landcover.trust.bench import verdict_text  # noqa: PLC0415 - loads torch
 
     model, name, dataset = _open(options)
-    found = _fitted(model, dataset)
-    if options.save:
-        _print_written(novelty.save(found, _saves_to(name), model.card.hash))
+    with output.saving(options, name, novelty.FILE) as folder:
+        found = _fitted(model, dataset)
+        if folder is not None:
+            _print_written(novelty.save(found, folder, model.card.hash))
     record = {
         "model": model.card.name,
         "card_hash": model.card.hash,
@@ -121,23 +122,24 @@ def _measure(options: argparse.Namespace) -> int:
     if options.surfaces:
         return _surfaces(options)
     model, name, dataset = _open(options)
-    fitted = None if model.folder is None else novelty.load(model.folder, model.card.hash)
-    if fitted is None:
-        fitted = _fitted(model, dataset)
-        if options.save:
-            _print_written(novelty.save(fitted, _saves_to(name), model.card.hash))
-    with progress.show() as report:
-        found = measure.measure(
-            model,
-            fitted,
-            dataset,
-            scenes=options.scenes,
-            sky=options.sky,
-            test=options.test,
-            report=report,
-        )
-    if options.save:
-        _print_written(records.save(found, _saves_to(name), model.card.hash))
+    with output.saving(options, name, novelty.FILE, records.FILE) as folder:
+        fitted = None if model.folder is None else novelty.load(model.folder, model.card.hash)
+        if fitted is None:
+            fitted = _fitted(model, dataset)
+            if folder is not None:
+                _print_written(novelty.save(fitted, folder, model.card.hash))
+        with progress.show() as report:
+            found = measure.measure(
+                model,
+                fitted,
+                dataset,
+                scenes=options.scenes,
+                sky=options.sky,
+                test=options.test,
+                report=report,
+            )
+        if folder is not None:
+            _print_written(records.save(found, folder, model.card.hash))
     if options.json:
         whose = {"model": model.card.name, "card_hash": model.card.hash}
         print(_json({**whose, **found.as_dict()}))
@@ -161,12 +163,6 @@ def _surfaces(options: argparse.Namespace) -> int:
     else:
         print(verdict_text.surfaces_markdown(found))
     return 0
-
-
-def _saves_to(name: str) -> Path:
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-
-    return registry.default().saves_to(name)
 
 
 def _print_written(path: Path) -> None:

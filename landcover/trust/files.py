@@ -8,6 +8,8 @@ weights would be wrong. Sizes are limited, because model folders may be untruste
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -32,6 +34,7 @@ __all__ = [
     "read_tensors",
     "write_json",
     "write_tensors",
+    "writing",
 ]
 
 Kept = TypeVar("Kept", bound=Schema)
@@ -41,6 +44,24 @@ MAX_BYTES: Final = 2_000_000
 """Size limit of one file; the largest shipped one has 0.33 MB."""
 _HASH: Final = "card_hash"
 _VALUES: Final = "values"
+
+
+@contextmanager
+def writing(folder: Path, *names: str) -> Iterator[None]:
+    """Lock files for as long as they are made, so that no other run makes them as well.
+
+    Args:
+        folder: the model folder.
+        names: names of the files without extension.
+
+    Raises:
+        BadInput: another run makes one of them, or the folder cannot be written to.
+    """
+    files.make_folder(folder / FOLDER)
+    with ExitStack() as locks:
+        for name in names:
+            locks.enter_context(files.lock_file(folder / FOLDER / name))
+        yield
 
 
 def write_json(folder: Path, name: str, card_hash: str, values: dict[str, Any]) -> Path:

@@ -15,8 +15,10 @@ from landcover.core import files
 from landcover.core.classes import CLASS_NAMES
 from landcover.datasets import open_dataset
 from landcover.evaluate import report_files
+from landcover.models.card import CARD_FILE
 from landcover.train.recipes import bigearthnet
 from landcover.train.recipes.order import Order
+from landcover.trust import files as trust_files
 from tests.support import bigearthnet_tree as tree
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs locks of POSIX")
@@ -48,6 +50,16 @@ CONVERT = ["data", "convert", "{data}", "{out}"]
 INDEX = ["index", "{data}", "--out", "{out}"]
 SAVE = ["evaluate", "{data}", *SET, "--split", "validation", "--model", "{out}", "--save"]
 DOWNLOAD = ["data", "download", "eurosat", "--to", "{out}"]
+TRUST = ["{data}", *SET, "--model", "{out}", "--save"]
+ON = ["--split", "validation"]
+
+
+def _trust(*names: str) -> Locked:
+    return lambda out: trust_files.writing(out, *names)
+
+
+def _card(out: Path) -> AbstractContextManager[None]:
+    return files.lock_file(out / CARD_FILE)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +70,13 @@ DOWNLOAD = ["data", "download", "eurosat", "--to", "{out}"]
         pytest.param(INDEX, files.lock_file, id="index"),
         pytest.param([*SAVE, "--bootstraps", "100"], _report, id="evaluate"),
         pytest.param(DOWNLOAD, files.lock, id="download"),
+        pytest.param(["trust", "fit", *TRUST], _trust("novelty"), id="fit"),
+        pytest.param(["trust", "measure", *TRUST], _trust("verdict"), id="measure"),
+        pytest.param(["trust", "measure", *TRUST], _trust("novelty"), id="measure and fit"),
+        pytest.param(["trust", "stability", *TRUST, *ON], _trust("stability"), id="stability"),
+        pytest.param(["trust", "neighbours", *TRUST, *ON], _trust("neighbours"), id="neighbours"),
+        pytest.param(["trust", "faithfulness", *TRUST], _trust("faithfulness"), id="faithfulness"),
+        pytest.param(["trust", "scales", *TRUST], _card, id="scales"),
     ],
 )
 def test_a_second_run_into_the_same_place_is_refused(
@@ -68,7 +87,7 @@ def test_a_second_run_into_the_same_place_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "out"
-    if words[0] == "evaluate":
+    if words[0] in ("evaluate", "trust"):
         model(out, data)
     arguments = [word.format(data=data, out=out) for word in words]
     with lock(out):
@@ -78,6 +97,7 @@ def test_a_second_run_into_the_same_place_is_refused(
         assert f"is being written by another run (process {os.getpid()} since " in error
         assert error.count("\n") == 1, error
         assert sorted(tmp_path.rglob("*")) == before
-    if words is not DOWNLOAD:  # which would need the network
+    # A download needs the network; what ``trust`` saves has tests of its own, with a net.
+    if words is not DOWNLOAD and words[0] != "trust":
         assert main(arguments) == DONE
         assert not [path for path in tmp_path.rglob("*") if files.is_own(path.name)]
