@@ -341,6 +341,7 @@ def test_a_border_between_classes_is_less_stable_than_its_sides(model: Model) ->
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_the_factors_of_the_seasons_match_the_boadella_scenes(shared_data: Path) -> None:
     folder = shared_data / "scenes" / "boadella"
 

@@ -88,6 +88,7 @@ def same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> N
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6, msg=name)
 
 
+@pytest.mark.slow
 def test_two_processes_get_the_same_weights_as_one(alone: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert end(start(out, CONFIG, 2)) == [(0, ""), (0, "")]

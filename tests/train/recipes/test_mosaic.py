@@ -77,6 +77,7 @@ def test_one_call_writes_a_folder_and_a_second_trains_nothing(
     assert (out / WEIGHTS_FILE).read_bytes() == written
 
 
+@pytest.mark.slow
 def test_parts_with_other_settings_are_not_reused(
     dataset: Dataset, small: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_level_1c_as_level_2a_drops_the_cirrus_band() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_the_groups_of_the_projects_scenes(shared_data: Path) -> None:
     groups = {group.name: group for group in scene_groups(shared_data / "scenes")}
     assert {name for name, group in groups.items() if group.kind == "bad"} == {
