@@ -35,13 +35,17 @@ def places(ids: Sequence[str]) -> Groups:
     return np.array([m[1] if m else name for m, name in zip(found, ids, strict=True)])
 
 
-def held_out(groups: Groups) -> Iterator[BoolArray]:
+def held_out(groups: Groups, folds: int = FOLDS) -> Iterator[BoolArray]:
     """Yield masks ``(patch,)`` of the patches to hold out, in folds of similar size.
 
     A fold is made of entire places, and every patch is held out once. Yields nothing if there
     is only one place.
+
+    Args:
+        groups: the place of each patch, ``(patch,)``.
+        folds: their number; there are fewer if there are fewer places.
     """
-    count = min(FOLDS, len(np.unique(groups)))
+    count = min(folds, len(np.unique(groups)))
     if count < 2:
         return
     for _, rows in GroupKFold(count).split(groups, groups=groups):
