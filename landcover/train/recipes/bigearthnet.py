@@ -6,6 +6,7 @@ gradients.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -28,12 +29,19 @@ from landcover.train import distributed
 from landcover.train.configuration import TrainConfig
 from landcover.train.loop import OnEpoch, train
 from landcover.train.recipes import reference_fit
-from landcover.train.recipes.build import Recipe, Task, TrainedNet, produce, require_patches
+from landcover.train.recipes.build import (
+    PatchFit,
+    Recipe,
+    Task,
+    TrainedNet,
+    produce,
+    require_patches,
+)
 from landcover.train.recipes.model_folder import rounded
 from landcover.train.recipes.order import Order, epoch_reporter, overrides, settings_text
 from landcover.train.state import Weights
 
-__all__ = ["RECIPES", "TIMM", "configuration", "find", "lite0_from_imagenet", "make"]
+__all__ = ["RECIPES", "TIMM", "configuration", "find", "lite0_from_imagenet", "make", "patch_fit"]
 
 
 def lite0_from_imagenet() -> Weights:
@@ -195,6 +203,36 @@ def make(
         files.write_text(out / "config.json", config.to_json())
 
 
+def patch_fit(name: str, order: Order) -> PatchFit:
+    """The recipe as one fit without validation: all epochs are run and the last one is kept.
+
+    Args:
+        name: as for :func:`make`.
+        order: settings that differ from the configuration.
+
+    Raises:
+        UnknownName: there is no such recipe.
+        BadInput: the configuration cannot be used.
+    """
+    recipe = find(name)
+    if not recipe.config:
+        if order.config_file or order.epochs:
+            raise _unconfigured(name)
+        seed = order.seed or 0
+        return PatchFit(
+            name=name,
+            settings=json.dumps({**recipe.settings, "seed": seed}),
+            run=lambda store, _, __: _fit(recipe, store, seed),
+        )
+    config = replace(configuration(name, order), select="last", patience=0)
+
+    def run(store: NativeStore, runs: Path, report: Report | None) -> TrainedNet:
+        on_epoch = epoch_reporter(report, 0, config.epochs)
+        return _train(recipe, config, store, None, out=runs, on_epoch=on_epoch)
+
+    return PatchFit(name=name, settings=replace(config, device="auto").to_json(), run=run)
+
+
 def find(name: str) -> Recipe:
     """The recipe of that name; ``timm:resnet18`` stands for the trunk resnet18 of timm.
 
@@ -233,13 +271,19 @@ def configuration(name: str, order: Order) -> TrainConfig:
     """
     recipe = find(name)
     if not recipe.config:
-        raise BadInput(f"The model '{name}' is fitted without a configuration: leave it out.")
+        raise _unconfigured(name)
     config = TrainConfig.from_json(settings_text(recipe.config, order))
     shards = distributed.shards_for(order.shards or config.shards, distributed.current())
     options = {**config.net_options, **recipe.options}
     config = replace(config, net_options=options, shards=shards, **overrides(order))
     _try_net(config)
     return config
+
+
+def _unconfigured(name: str) -> BadInput:
+    return BadInput(
+        f"The model '{name}' is fitted without a configuration and epochs: leave them out."
+    )
 
 
 def _try_net(config: TrainConfig) -> None:

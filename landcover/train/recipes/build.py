@@ -18,6 +18,7 @@ from torch import nn
 
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
+from landcover.core.progress import Report
 from landcover.datasets import Dataset
 from landcover.datasets.arrays import NativeStore, PatchSet, join
 from landcover.datasets.band_subset import select_bands
@@ -34,6 +35,7 @@ from landcover.train.validation import predict_logits
 
 __all__ = [
     "DECIDED",
+    "PatchFit",
     "Recipe",
     "Task",
     "TrainOnce",
@@ -109,6 +111,22 @@ class TrainedNet:
 
 
 TrainOnce = Callable[[NativeStore, NativeStore | None, Path, TrainedNet | None], TrainedNet]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchFit:
+    """How a model is fitted to patches once, without validation patches, with fixed settings.
+
+    Attributes:
+        name: of the recipe.
+        settings: JSON of all that decides the result besides the patches; not the device.
+        run: fits; its arguments are patches, a folder for the run, from which the same call
+            resumes, and a progress callback.
+    """
+
+    name: str
+    settings: str
+    run: Callable[[NativeStore, Path, Report | None], TrainedNet]
 
 
 def require_patches(name: str, dataset: object) -> Dataset:

@@ -43,7 +43,14 @@ from landcover.train.configuration import TrainConfig
 from landcover.train.history import HISTORY_FILE
 from landcover.train.loop import OnEpoch, train
 from landcover.train.recipes.bigearthnet import configuration
-from landcover.train.recipes.build import Recipe, Task, TrainedNet, produce, require_patches
+from landcover.train.recipes.build import (
+    PatchFit,
+    Recipe,
+    Task,
+    TrainedNet,
+    produce,
+    require_patches,
+)
 from landcover.train.recipes.model_folder import rounded
 from landcover.train.recipes.order import Order, epoch_reporter, overrides, settings_text
 from landcover.train.state import Weights
@@ -63,6 +70,7 @@ __all__ = [
     "join_teachers",
     "make",
     "options",
+    "patch_fit",
     "settings",
 ]
 
@@ -151,6 +159,30 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
         history = (out / "runs" / order.fit / "lite" / HISTORY_FILE).read_bytes()
         files.write_bytes(out / HISTORY_FILE, history)
         files.write_text(out / "config.json", parts.to_json())
+
+
+def patch_fit(name: str, order: Order) -> PatchFit:
+    """The recipe as one fit.
+
+    The weights from which the SpectralLite starts and the label sets are those of the shipped
+    mosaic whatever the patches are.
+
+    Raises:
+        BadInput: the settings cannot be used.
+    """
+    parts = settings(order)
+
+    def run(store: NativeStore, runs: Path, report: Report | None) -> TrainedNet:
+        net = fit(parts, store, runs, lambda done: epoch_reporter(report, done, parts.epochs))
+        return _trained_net(parts, net, store)
+
+    alike = [replace(part, device="auto") for part in (parts.trigrid, parts.lite)]
+    record = Parts(trigrid=alike[0], lite=alike[1]).to_json()
+    return PatchFit(
+        name=name,
+        settings=json.dumps({"parts": json.loads(record), "joining": JOINING}),
+        run=run,
+    )
 
 
 def settings(order: Order) -> Parts:

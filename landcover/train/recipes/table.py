@@ -6,15 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from landcover.core.errors import UnknownName
+from landcover.core.errors import BadInput, UnknownName
 from landcover.core.progress import Report
 from landcover.datasets import Dataset, EuroSat
 from landcover.datasets.split_distance import refuse_leaking_splits
 from landcover.train import distributed
 from landcover.train.recipes import bigearthnet, eurosat, mosaic
+from landcover.train.recipes.build import PatchFit
 from landcover.train.recipes.order import Order
 
-__all__ = ["NAMES", "SEVERAL_STEPS", "Make", "make"]
+__all__ = ["NAMES", "SEVERAL_STEPS", "Make", "make", "patch_fit"]
 
 Make = Callable[[str, Dataset | EuroSat, Path, Order, Report | None], None]
 
@@ -51,3 +52,22 @@ def make(
         raise UnknownName("model", name, NAMES)
     with distributed.locked(out):
         SEVERAL_STEPS.get(name, bigearthnet.make)(name, dataset, out, order, report)
+
+
+def patch_fit(name: str, order: Order) -> PatchFit:
+    """Return how a model is fitted to patches once, without validation patches.
+
+    Args:
+        name: as for :func:`make`.
+        order: settings that differ from the configuration.
+
+    Raises:
+        UnknownName: there is no such model.
+        BadInput: it is trained on pictures, or its configuration cannot be used.
+    """
+    if name == "eurosat-rgb":
+        raise BadInput("The model 'eurosat-rgb' is trained on pictures: name one for patches.")
+    if name not in NAMES and not name.startswith(bigearthnet.TIMM):
+        raise UnknownName("model", name, NAMES)
+    make_fit = mosaic.patch_fit if name in SEVERAL_STEPS else bigearthnet.patch_fit
+    return make_fit(name, order)

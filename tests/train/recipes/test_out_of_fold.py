@@ -1,0 +1,218 @@
+"""Recipes fitted fold by fold: unseen patches, resumed runs, folders that do not fit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from landcover.core.bands import BAND_NAMES
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import BadInput, UnknownName
+from landcover.core.progress import Progress
+from landcover.datasets.arrays import NativeStore
+from landcover.datasets.folds import Fold
+from landcover.train.configuration import TrainConfig
+from landcover.train.recipes import mosaic, out_of_fold
+from landcover.train.recipes.build import PatchFit, TrainedNet
+from landcover.train.recipes.order import Order
+from landcover.train.recipes.table import patch_fit
+from tests.train.recipes.test_bigearthnet import SMALL, small
+
+COUNT = 12
+FOLDS = tuple(
+    Fold(
+        name=name,
+        held_out=tuple(range(start, start + 4)),
+        fitted=tuple(k for k in range(COUNT) if not start <= k < start + 4),
+    )
+    for name, start in (("Austria", 0), ("Finland", 4), ("Ireland", 8))
+)
+
+
+class Brightness(nn.Module):
+    """Answers with the mean of a patch and the mean of what it was fitted to."""
+
+    def __init__(self, fitted: float) -> None:
+        super().__init__()
+        self.fitted = fitted
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        own = pixels.mean(dim=(1, 2, 3))
+        rest = torch.full((len(pixels), len(CLASS_NAMES) - 1), self.fitted)
+        return torch.cat([own[:, None], rest], dim=1)
+
+
+@pytest.fixture(scope="module")
+def store() -> NativeStore:
+    """Patch k has the brightness k everywhere."""
+    sides = ((4, 120), (6, 60), (2, 20))
+    level = np.arange(COUNT, dtype=np.uint16) * 1000
+    grids = [np.tile(level[:, None, None, None], (1, bands, side, side)) for bands, side in sides]
+    targets = torch.zeros(COUNT, len(CLASS_NAMES))
+    targets[::2, 3] = 1
+    return NativeStore(
+        g10=grids[0],
+        g20=grids[1],
+        g60=grids[2],
+        targets=targets,
+        ids=tuple(f"patch-{k}" for k in range(COUNT)),
+        countries=("",) * COUNT,
+    )
+
+
+def brightness(fits: list[tuple[str, ...]], fail_at: int | None = None) -> PatchFit:
+    def run(some: NativeStore, runs: Path, _: object) -> TrainedNet:
+        if len(fits) == fail_at:
+            raise KeyboardInterrupt
+        fits.append(some.ids)
+        return TrainedNet(
+            net=Brightness(float(some.pixels(range(len(some))).mean())),
+            net_name="brightness",
+            net_options={},
+            bands=BAND_NAMES,
+            mean=(0,) * 12,
+            std=(1,) * 12,
+            facts={"runs": runs.name},
+        )
+
+    return PatchFit(name="brightness", settings='{"seed": 0}', run=run)
+
+
+def test_each_patch_is_predicted_by_the_fit_without_its_place(
+    store: NativeStore, tmp_path: Path
+) -> None:
+    fits: list[tuple[str, ...]] = []
+    said: list[Progress] = []
+    found = out_of_fold.predict(
+        brightness(fits), store, FOLDS, tmp_path, by="country", progress=said.append
+    )
+    assert [len(ids) for ids in fits] == [8, 8, 8]
+    for fold, ids in zip(FOLDS, fits, strict=True):
+        assert not set(ids) & {store.ids[k] for k in fold.held_out}
+    logits = torch.logit(torch.from_numpy(found.probability(store.ids[::-1]))).numpy()[::-1]
+    assert logits[:, 0] == pytest.approx(np.arange(COUNT) / 10, abs=1e-4)
+    means = [np.mean([k / 10 for k in fold.fitted]) for fold in FOLDS for _ in range(4)]
+    assert logits[:, 1] == pytest.approx(means, abs=1e-4)
+    assert (said[0].done, said[-1].done, said[-1].total) == (0, 3, 3)
+    assert said[0].detail == "Austria"
+
+
+def test_a_stopped_run_goes_on_with_the_next_fold(store: NativeStore, tmp_path: Path) -> None:
+    fits: list[tuple[str, ...]] = []
+    with pytest.raises(KeyboardInterrupt):
+        out_of_fold.predict(brightness(fits, 2), store, FOLDS, tmp_path / "a", by="country")
+    with pytest.raises(BadInput, match="has 2 of 3 folds"):
+        out_of_fold.read(tmp_path / "a")
+    resumed = out_of_fold.predict(brightness(fits), store, FOLDS, tmp_path / "a", by="country")
+    assert len(fits) == 3
+    whole = out_of_fold.predict(brightness([]), store, FOLDS, tmp_path / "b", by="country")
+    assert (resumed.logits == whole.logits).all()
+    assert resumed.folds == whole.folds
+    out_of_fold.predict(brightness(fits), store, FOLDS, tmp_path / "a", by="country")
+    assert len(fits) == 3
+
+
+def shifted(folds: Sequence[Fold]) -> tuple[Fold, ...]:
+    """The same held-out patches, of which one is fitted to no longer."""
+    return (replace(folds[0], fitted=folds[0].fitted[1:]), *folds[1:])
+
+
+def test_a_folder_of_other_folds_or_settings_is_refused(store: NativeStore, tmp_path: Path) -> None:
+    fit = brightness([])
+    found = out_of_fold.predict(fit, store, FOLDS, tmp_path, by="country")
+    before = {path: path.read_bytes() for path in tmp_path.glob("fold-*")}
+    assert len(before) == 3
+    for other, folds in (
+        (replace(fit, settings='{"seed": 1}'), FOLDS),
+        (fit, shifted(FOLDS)),
+        (fit, FOLDS[:2]),
+        (fit, FOLDS[::-1]),
+    ):
+        with pytest.raises(BadInput, match="holds folds of other patches or settings"):
+            out_of_fold.predict(other, store, folds, tmp_path, by="country")
+    assert {path: path.read_bytes() for path in tmp_path.glob("fold-*")} == before
+    assert found.has_folds(FOLDS[::-1], store.ids)
+    assert not found.has_folds(FOLDS[:2], store.ids)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08" + b"\0" * 7 + b"{}      ", b"x" * 400])
+def test_a_damaged_fold_is_named(store: NativeStore, tmp_path: Path, content: bytes) -> None:
+    fit = brightness([])
+    out_of_fold.predict(fit, store, FOLDS, tmp_path, by="country")
+    (tmp_path / "fold-002.safetensors").write_bytes(content)
+    damaged = r"fold-002\.safetensors in '.*' is damaged"
+    with pytest.raises(BadInput, match=damaged):
+        out_of_fold.read(tmp_path)
+    with pytest.raises(BadInput, match=damaged):
+        out_of_fold.predict(fit, store, FOLDS, tmp_path, by="country")
+    with pytest.raises(BadInput, match="has no predictions by place"):
+        out_of_fold.read(tmp_path / "runs")
+
+
+@pytest.mark.parametrize("name", ["class-prior", "band-statistics"])
+def test_baselines_are_fitted_to_each_fold(store: NativeStore, tmp_path: Path, name: str) -> None:
+    fit = patch_fit(name, Order(seed=3))
+    found = out_of_fold.predict(fit, store, FOLDS, tmp_path, by="country")
+    assert found.probability(store.ids).shape == (COUNT, len(CLASS_NAMES))
+    assert json.loads(found.settings)["seed"] == 3
+
+
+def test_a_net_is_trained_on_each_fold_through_the_loop(store: NativeStore, tmp_path: Path) -> None:
+    fit = patch_fit("landcover-cnn", small("landcover-cnn", tmp_path, select="macro_ap"))
+    # Nothing is left to choose an epoch on, so the last one is kept.
+    assert TrainConfig.from_json(fit.settings).select == "last"
+    said: list[Progress] = []
+    found = out_of_fold.predict(
+        fit, store, FOLDS[:2], tmp_path / "out", by="country", progress=said.append
+    )
+    assert np.isfinite(found.logits).all()
+    assert [step.what for step in said if step.unit == "epochs"] == [
+        "Training landcover-cnn, fold 1 of 2 (Austria)",
+        "Training landcover-cnn, fold 2 of 2 (Finland)",
+    ]
+    (tmp_path / "out" / "fold-002.safetensors").unlink()
+    again = out_of_fold.predict(fit, store, FOLDS[:2], tmp_path / "out", by="country")
+    assert (again.logits == found.logits).all()  # from the checkpoint of that fold
+
+
+@pytest.mark.slow
+def test_the_mosaic_is_trained_on_each_fold(
+    store: NativeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = mosaic.settings(Order(epochs=1, device="cpu"))
+    parts = mosaic.Parts(
+        trigrid=replace(usual.trigrid, net_options=SMALL["net_options"], batch=4),  # type: ignore[arg-type]
+        lite=replace(usual.lite, batch=4),
+    )
+    monkeypatch.setattr(mosaic, "settings", lambda _: parts)
+    fit = patch_fit("landcover-mosaic", Order(device="cpu"))
+    found = out_of_fold.predict(fit, store, FOLDS[:1], tmp_path, by="country")
+    assert np.isfinite(found.logits).all()
+    assert sorted(path.name for path in (tmp_path / "runs" / "fold-001").iterdir()) == [
+        "lite", "teacher-0", "teacher-1", "trigrid",
+    ]  # fmt: skip
+
+
+def test_only_recipes_of_patches_can_be_judged() -> None:
+    with pytest.raises(BadInput, match="trained on pictures"):
+        patch_fit("eurosat-rgb", Order())
+    with pytest.raises(UnknownName, match="Unknown model 'landcover-cn'"):
+        patch_fit("landcover-cn", Order())
+
+
+def test_the_device_does_not_count_as_a_setting() -> None:
+    for name in ("landcover-cnn", "landcover-mosaic"):
+        one, other = (patch_fit(name, Order(device=where)).settings for where in ("auto", "cpu"))
+        assert one == other
+
+
+def test_names_of_recipes_are_names_of_folders() -> None:
+    assert out_of_fold.folder_name("timm:resnet18.a1_in1k") == "timm-resnet18.a1_in1k"
+    assert "/" not in out_of_fold.folder_name("timm:../x")
