@@ -26,6 +26,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover evaluate DIR --dataset bigearthnet --split validation",
         "landcover evaluate DIR --dataset eurosat --json",
         "landcover evaluate DIR --dataset bigearthnet --model my-model --save",
+        "landcover evaluate DIR --dataset bigearthnet --by country --out runs",
     ),
     "landcover compare": (
         "landcover compare landcover-mosaic resnet-18 --dataset bigearthnet-v2  # saved reports",

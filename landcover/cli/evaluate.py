@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import model_options, output, progress
+from landcover.cli import by_place, model_options, output, progress
 from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
     from landcover.evaluate.comparison import Comparison
+    from landcover.evaluate.report import Unit
     from landcover.evaluate.report_metrics import Draws
 
 __all__ = ["MAX_RESAMPLES", "MIN_RESAMPLES", "UNITS", "add_commands"]
@@ -21,17 +22,31 @@ __all__ = ["MAX_RESAMPLES", "MIN_RESAMPLES", "UNITS", "add_commands"]
 MIN_RESAMPLES: Final = 100
 MAX_RESAMPLES: Final = 100_000
 """Resamples: fewer give no usable interval, more only take longer."""
-UNITS: Final = ("patch", "block")
+UNITS: Final = ("patch", "block", "product")
 """The keys of ``report_metrics.UNITS``, which is slow to import."""
+_SPLIT: Final = "test"
+"""The split that is evaluated if the user names none."""
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the commands ``evaluate`` and ``compare``."""
-    evaluate = add_command(commands, "evaluate", "measure a model on labelled patches")
-    evaluate.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
+    evaluate = add_command(
+        commands,
+        "evaluate",
+        "measure a model on labelled patches",
+        description=f"Measure a model on labelled patches.\n\n{by_place.DESCRIPTION}",
+    )
+    evaluate.add_argument(
+        "root",
+        type=Path,
+        metavar="ROOT",
+        nargs="+",
+        help="folder of the data set; several with --by",
+    )
     _add_data_options(evaluate)
     model_options.add(evaluate)
     evaluate.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
+    by_place.add_options(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
     compare = add_command(commands, "compare", "compare two models on the same patches")
@@ -51,13 +66,13 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, help="bigearthnet (v1 or v2 layout) or eurosat")
-    parser.add_argument("--split", default="test", help="train, validation, test or all")
+    parser.add_argument("--split", help="train, validation, test (the default) or all")
     parser.add_argument("--bootstraps", type=int, default=1000, help="resamples for intervals")
     parser.add_argument(
         "--unit",
         choices=UNITS,
-        default=UNITS[0],
-        help="what is resampled: patches, or blocks of 12 km, whose patches are similar",
+        help="what is resampled: patches (the default), or whole blocks of 12 km or products (with "
+        "--by the default), whose patches are similar",
     )
     nearness = parser.add_mutually_exclusive_group()
     nearness.add_argument(
@@ -74,12 +89,14 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    if by_place.is_wanted(options):
+        return by_place.evaluate(options, _draws(options, unit="product"))
     from landcover import datasets  # noqa: PLC0415 - loads torch
     from landcover.evaluate import report_files, report_text, run  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    draws = _draws(options)
-    dataset = datasets.open_any(options.dataset, options.root)
+    draws, split = _draws(options), options.split or _SPLIT
+    dataset = datasets.open_any(options.dataset, options.root[0])
     task = run.task_of(dataset)
     name = options.model or task.default_model
     folder = registry.default().folder(name)
@@ -88,12 +105,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         if options.save:  # before the work, so that its result can be saved
             target = registry.default().saves_to(name)
-            stack.enter_context(report_files.writing(target, task.name, options.split))
+            stack.enter_context(report_files.writing(target, task.name, split))
         report = stack.enter_context(progress.show())
         result = run.evaluate(
             model,
             dataset,
-            options.split,
+            split,
             baselines,
             draws=draws,
             allow_touching=options.allow_touching,
@@ -126,7 +143,8 @@ def _of_saved_reports(options: argparse.Namespace, draws: Draws) -> Comparison:
 
     reports = []
     for folder in [registry.default().folder(name) for name in (options.a, options.b)]:
-        report = read_report(folder, report_name(folder, options.dataset), options.split)
+        split = options.split or _SPLIT
+        report = read_report(folder, report_name(folder, options.dataset), split)
         if report.metrics.card_hash != read_card(folder).hash:
             raise BadInput(
                 f"The report of '{folder.name}' was made with another card or other weights: "
@@ -142,7 +160,8 @@ def _of_predictions(options: argparse.Namespace, draws: Draws) -> Comparison:
     from landcover.evaluate import comparison, run  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    dataset, split = datasets.open_any(options.dataset, options.root), options.split
+    dataset = datasets.open_any(options.dataset, options.root)
+    split = options.split or _SPLIT
     task = run.task_of(dataset)
     models = [registry.default().load(name, options.device) for name in (options.a, options.b)]
     for model in models:
@@ -167,7 +186,8 @@ def _of_predictions(options: argparse.Namespace, draws: Draws) -> Comparison:
     )
 
 
-def _draws(options: argparse.Namespace) -> Draws:
+def _draws(options: argparse.Namespace, unit: Unit = "patch") -> Draws:
+    """The settings of the bootstrap; ``unit`` is drawn if the user names nothing else."""
     from landcover.evaluate.report_metrics import Draws  # noqa: PLC0415 - loads scikit-learn
 
     if options.bootstraps < MIN_RESAMPLES:
@@ -178,4 +198,4 @@ def _draws(options: argparse.Namespace) -> Draws:
         raise BadInput(
             f"--bootstraps must be at most {MAX_RESAMPLES:,}: more do not change an interval."
         )
-    return Draws(resamples=options.bootstraps, unit=options.unit)
+    return Draws(resamples=options.bootstraps, unit=options.unit or unit)

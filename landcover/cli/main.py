@@ -35,7 +35,7 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    configure_threads(training=arguments[:1] == ["train"])
+    configure_threads(training=_trains(arguments))
     # argparse takes a negative latitude for an option; a leading blank makes it a value.
     arguments = [f" {a}" if _NEGATIVE_PLACE.match(a) else a for a in arguments]
     try:
@@ -62,6 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {disk_errors.general(error)}", file=sys.stderr)
         return BAD
     return status
+
+
+def _trains(arguments: Sequence[str]) -> bool:
+    """Whether a command trains; it is asked before anything that knows commands is imported."""
+    by_place = any(re.match(r"--by(=|$)", argument) for argument in arguments)
+    return arguments[:1] == ["train"] or (arguments[:1] == ["evaluate"] and by_place)
 
 
 def parser() -> argparse.ArgumentParser:

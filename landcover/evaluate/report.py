@@ -34,8 +34,8 @@ __all__ = [
     "Unit",
 ]
 
-Unit = Literal["patch", "block"]
-"""Unit of the bootstrap: single patches, or all patches of a 12 km block."""
+Unit = Literal["patch", "block", "product"]
+"""Unit of the bootstrap: single patches, or all patches of a 12 km block or of a product."""
 
 
 class Metrics(Schema):

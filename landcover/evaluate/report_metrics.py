@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 
 import numpy as np
 
+from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, FloatArray
 from landcover.core.schema import Interval
 from landcover.evaluate.report import (
@@ -25,6 +26,7 @@ from landcover.evaluate.report import (
     Unit,
 )
 from landcover.metrics.bootstrap import CONFIDENCE, Groups, Resampled, interval, resample
+from landcover.metrics.crossfit import places as products
 from landcover.metrics.scores import (
     ACCURACY,
     CLASS_METRICS,
@@ -126,9 +128,22 @@ class Draws:
             thresholds,
             resamples=self.resamples,
             seed=self.seed,
-            groups=material.places if self.unit == "block" else None,
+            groups=self.groups(material),
             exclusive=material.exclusive,
         )
+
+    def groups(self, material: Material) -> Groups | None:
+        """Return the place of each patch that is drawn as a whole; None if patches are drawn.
+
+        Raises:
+            BadInput: pictures are not cut from known products.
+        """
+        if self.unit == "product" and material.exclusive:
+            raise BadInput(
+                "Pictures do not name the product that they were cut from: draw patches or blocks."
+            )
+        wholes = {"block": material.places, "product": products(material.ids)}
+        return wholes.get(self.unit)
 
     def described(self, material: Material) -> Bootstrap:
         """Describe the intervals for a report."""

@@ -12,7 +12,7 @@ from landcover.metrics.scores import ACCURACY, LOWER_IS_BETTER, METRICS, SUMMARY
 
 __all__ = ["UNIT_WORDS", "as_text", "decimals", "short", "threads", "with_span"]
 
-UNIT_WORDS: Final = {"patch": "patches", "block": "blocks of 12 km"}
+UNIT_WORDS: Final = {"patch": "patches", "block": "blocks of 12 km", "product": "products"}
 """Unit of the bootstrap → its name in a sentence."""
 _SEEN: Final = {True: "yes: these metrics are too good", False: "no", None: "unknown"}
 _HEADS: Final = ("precision", "recall", "F1", "F2", "ECE", "ACE", "Brier", "threshold")
