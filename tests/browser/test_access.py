@@ -59,7 +59,6 @@ def colour_picture(folder: Path) -> Path:
 
 
 VIEWS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 400)]
-every_view = pytest.mark.parametrize(("scheme", "width"), VIEWS)
 
 
 def views(*quick: tuple[str, int]) -> pytest.MarkDecorator:
@@ -88,7 +87,7 @@ def test_classify_and_explain(
     assert violations(page) == []
 
 
-@every_view
+@views(("light", 1280), ("dark", 400))
 def test_a_place_without_an_image(page: Page, app: str, scheme: str, width: int) -> None:
     show(page, scheme, width)
     steps.open_app(page, app)

@@ -39,7 +39,12 @@ def sampled(values: Iterable[Any], quick: Collection[Any]) -> list[Any]:
     """Cases for ``pytest.mark.parametrize``, of which `make test` runs only the quick ones.
 
     Args:
-        values: all cases, in order.
+        values: all cases, in order; a tuple has a value for each of several names.
         quick: a representative sample.
     """
-    return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]
+    return [
+        v
+        if v in quick
+        else pytest.param(*(v if isinstance(v, tuple) else (v,)), marks=pytest.mark.slow)
+        for v in values
+    ]
