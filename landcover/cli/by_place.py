@@ -73,7 +73,8 @@ def is_wanted(options: argparse.Namespace) -> bool:
     if len(options.root) > 1 and not wanted:
         raise BadInput("Several folders are evaluated by place only: give --by, or one folder.")
     for name in _NOT_HERE if wanted else _ONLY_HERE:
-        if getattr(options, name):
+        given = getattr(options, name)
+        if given is not None and given is not False:
             option = "--" + name.replace("_", "-")
             rule = "cannot be used with" if wanted else "needs"
             raise BadInput(f"{option} {rule} --by; see `landcover evaluate --help`.")
@@ -94,8 +95,9 @@ def evaluate(options: argparse.Namespace, draws: Draws) -> int:
         )
         return INTERRUPTED
     from landcover.evaluate import by_place  # noqa: PLC0415 - loads torch
+    from landcover.train.recipes.out_of_fold import folder_name  # noqa: PLC0415 - loads torch
 
-    path = options.out / _REPORT
+    path = options.out / folder_name(found.model) / _REPORT
     files.write_text(path, found.as_json(indent=1) + "\n")
     print(output.written(path), file=sys.stderr)
     print(found.as_json() if options.json else by_place.as_text(found))

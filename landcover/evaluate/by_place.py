@@ -270,7 +270,7 @@ def _score_lines(found: ByPlace) -> list[str]:
     for name, one in found.against.items():
         margins = (one.margin[key] for key in _METRICS)
         cells = (with_span(each.difference, each.interval, sign="+") for each in margins)
-        lines.append(f"{f'above {name}':<34}" + "".join(f"{cell:>24}" for cell in cells))
+        lines.append(f"{f'above {_end(name, 27)}':<34}" + "".join(f"{cell:>24}" for cell in cells))
     drawn = f"{found.bootstrap.resamples} bootstrap resamples of {UNIT_WORDS[found.bootstrap.unit]}"
     counted = f"{len(found.macro_classes)} classes with at least {MIN_POSITIVES} positives (*)"
     return [
@@ -282,8 +282,8 @@ def _score_lines(found: ByPlace) -> list[str]:
 
 def _class_lines(found: ByPlace) -> list[str]:
     names = found.against
-    heads = "".join(f"{name[-18:]:>20}" for name in names)
-    lines = [f"  {'AP by class':<24}{'support':>8}{found.model[-22:]:>24}{heads}"]
+    heads = "".join(f"{_end(name, 18):>20}" for name in names)
+    lines = [f"  {'AP by class':<24}{'support':>8}{_end(found.model, 22):>24}{heads}"]
     for label, one in found.per_class.items():
         mark = "*" if label in found.macro_classes else " "
         own = with_span(one.ap, one.interval)
@@ -295,8 +295,16 @@ def _class_lines(found: ByPlace) -> list[str]:
 def _country_lines(found: ByPlace) -> list[str]:
     return [
         f"{f'{found.model} by country':<34}" + "".join(f"{key:>24}" for key in _METRICS),
-        *(_row(f"{name} ({one.n})", one) for name, one in found.per_country.items()),
+        *(
+            _row(f"{name} ({one.n}; {len(one.macro_classes)} classes)", one)
+            for name, one in found.per_country.items()
+        ),
     ]
+
+
+def _end(name: str, most: int) -> str:
+    """The end of a name, which in a path says most."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
 def _row(name: str, scores: MacroMicro) -> str:
@@ -304,4 +312,4 @@ def _row(name: str, scores: MacroMicro) -> str:
         with_span(value, scores.confidence_intervals[key])
         for key, value in zip(_METRICS, (scores.macro_ap, scores.micro_ap), strict=True)
     )
-    return f"{name:<34}" + "".join(f"{cell:>24}" for cell in cells)
+    return f"{_end(name, 33):<34}" + "".join(f"{cell:>24}" for cell in cells)

@@ -161,3 +161,13 @@ def test_pixels_are_in_the_order_of_the_records(tmp_path: Path) -> None:
     assert list(store.ids) == ids
     numbers = made.records[-1].native().g10
     assert (store.numbers([len(ids) - 1])[0][0] == numbers).all()
+
+
+@pytest.mark.data
+def test_the_labelled_patches_at_hand(shared_data: Path) -> None:
+    roots = (shared_data / "bigearthnet", shared_data / "bigearthnet-extra")
+    records = pool([open_dataset("bigearthnet", root) for root in roots]).records
+    assert len(records) == 301 + 209 + 127 + 34
+    assert not {"test"} & {one.split for one in records}
+    assert [len(folds(records, by)) for by in ("country", "product")] == [8, 60]
+    assert sum(fold.near for fold in folds(records, "product")) == 5

@@ -216,7 +216,7 @@ def patch_fit(name: str, order: Order) -> PatchFit:
     """
     recipe = find(name)
     if not recipe.config:
-        if order.config_file or order.epochs:
+        if order.config_file is not None or order.epochs is not None:
             raise _unconfigured(name)
         seed = order.seed or 0
         return PatchFit(
