@@ -144,6 +144,12 @@ class Limits:
         100_000_000, "bytes", "what is kept in memory while the cache on disk cannot be written"
     )
 
+    # Corrections
+    corrections: int = _limit(
+        5_000, "corrections", "the most corrections that are kept or imported"
+    )
+    correction_points: int = _limit(100, "points", "the most points of a correction's outline")
+
     # JSON and models
     json_bytes: int = _limit(
         20_000_000, "bytes", "the largest text of JSON, unless its file has a smaller limit"

@@ -1,0 +1,1 @@
+"""Corrections of a model's answers, and models that are adapted to them."""
