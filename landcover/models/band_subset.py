@@ -65,8 +65,11 @@ def estimated_bands(card: Card) -> tuple[str, ...]:
 
 
 def architecture(card: Card) -> str:
-    """Return the name of a model's net, or of the net behind its estimate of bands."""
-    return str(card.net_options["net"]) if card.net == nets.ESTIMATED_BANDS else card.net
+    """Return the name of a model's net, without an estimate of bands or a correction around it."""
+    name, options = card.net, card.net_options
+    while name in (nets.ESTIMATED_BANDS, nets.ADAPTED):
+        name, options = str(options["net"]), options["net_options"]
+    return name
 
 
 def base_card(card: Card) -> str:

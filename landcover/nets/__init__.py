@@ -17,6 +17,7 @@ from typing import Any, Final
 from torch import nn
 
 from landcover.core.errors import UnknownName
+from landcover.nets.adapted import Adapted
 from landcover.nets.budget import NetTooLarge, bounded
 from landcover.nets.colour_statistics import ColourForest
 from landcover.nets.efficientnet_lite0 import LiteNet
@@ -30,10 +31,12 @@ from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.timm_trunk import TimmNet
 from landcover.nets.trigrid import TriGrid
 
-__all__ = ["BASELINE_NETS", "ESTIMATED_BANDS", "NETS", "NetTooLarge", "bounded", "build"]
+__all__ = ["ADAPTED", "BASELINE_NETS", "ESTIMATED_BANDS", "NETS", "NetTooLarge", "bounded", "build"]
 
 ESTIMATED_BANDS: Final = "estimated-bands"
 """Name of a net behind an estimate of the bands that the input lacks."""
+ADAPTED: Final = "adapted"
+"""Name of a net whose scores are corrected."""
 
 
 def _estimated_bands(
@@ -48,6 +51,10 @@ def _estimated_bands(
     return with_estimated_bands(own, bands=bands, needs=needs, components=components)
 
 
+def _adapted(*, net: str, net_options: Mapping[str, Any], features: int, classes: int) -> nn.Module:
+    return Adapted(build(net, **net_options), features=features, classes=classes)
+
+
 NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "trigrid": TriGrid,
     "rgb-lite0": RgbNet,
@@ -58,6 +65,7 @@ NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "timm": TimmNet,
     "random-convolution": RandomConvolution,
     ESTIMATED_BANDS: _estimated_bands,
+    ADAPTED: _adapted,
     "class-prior": ClassPrior,
     "band-statistics": BandStatisticsForest,
     "colour-statistics": ColourForest,

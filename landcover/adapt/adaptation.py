@@ -1,0 +1,211 @@
+"""Adapt a model to corrections: measure the patches, fit, judge, and make a model of its own.
+
+The trunk and head of the model stay as they are; a correction of its scores is fitted
+(:mod:`landcover.adapt.head`). The adapted model is a model like others, whose card names its
+parent, the corrections and what they changed at places left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from landcover import nets
+from landcover.adapt.corrections import Correction, digest
+from landcover.adapt.head import BIAS_PULL, WEIGHT_PULL, Examples, fit
+from landcover.adapt.judgement import Judgement, judge
+from landcover.core.errors import BadInput, ModelMismatch
+from landcover.core.progress import Progress, Report, ignore
+from landcover.core.raster import Raster
+from landcover.decide.calibration import Calibration
+from landcover.models.card import Card
+from landcover.models.features import features_and_scores
+from landcover.models.model import Model, save_model, weights_bytes
+from landcover.nets.adapted import Adapted
+
+__all__ = ["ADAPTATION", "NEAR_M", "Adaptation", "adapt", "examples_of", "parent", "places_of"]
+
+ADAPTATION: Final = "adaptation"
+"""Key of a card's ``training`` that holds parent, corrections and figures."""
+NEAR_M: Final = 1_700.0
+"""Windows of 1200 m whose centres are closer share or touch ground: they are one place."""
+_EARTH_M: Final = 6_371_000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptation:
+    """An adapted model and whether it helps.
+
+    Attributes:
+        model: the adapted model.
+        judgement: what it changes at places left out.
+    """
+
+    model: Model
+    judgement: Judgement
+
+    def save(self, folder: Path) -> None:
+        """Write the model's folder.
+
+        Raises:
+            BadInput: a file cannot be written.
+        """
+        save_model(self.model.card, weights_bytes(self.model.net), folder)
+
+
+def adapt(
+    model: Model,
+    corrected: Sequence[tuple[Correction, Raster]],
+    name: str,
+    report: Report = ignore,
+) -> Adaptation:
+    """Adapt a model to corrections, whether this helps or not.
+
+    Args:
+        model: the parent; a neural network whose classes are independent.
+        corrected: corrections with their windows, at least one.
+        name: of the new model.
+        report: called with the number of windows done.
+
+    Raises:
+        BadInput: there are no corrections.
+        ModelMismatch: the model cannot be adapted, or a window does not fit it.
+    """
+    examples = examples_of(model, corrected, report)
+    card = model.card
+    net = Adapted(model.net, features=examples.features.shape[1], classes=len(card.classes))
+    scale, shift = _calibration(card)
+    net.scale.copy_(scale)
+    net.shift.copy_(shift)
+    fit(net, examples)
+    judgement = judge(examples, card.classes)
+    net = net.to(model.device)
+    own = [correction for correction, _ in corrected]
+    adapted = _card(card, name, net, own, judgement)
+    return Adaptation(model=Model(adapted, net, model.device), judgement=judgement)
+
+
+def examples_of(
+    model: Model, corrected: Sequence[tuple[Correction, Raster]], report: Report = ignore
+) -> Examples:
+    """Compute features and calibrated scores of corrected windows.
+
+    Raises:
+        BadInput: there are none.
+        ModelMismatch: the model cannot be adapted, or a window does not fit it.
+    """
+    card = model.card
+    if not corrected:
+        raise BadInput("There are no corrections with their pixels, so nothing can be learned.")
+    _check(card, corrected)
+    parts = []
+    for done, (_, patch) in enumerate(corrected, start=1):
+        parts.append(features_and_scores(model, model.tensor(patch)[None]))
+        report(Progress(what="Features", done=done, total=len(corrected), unit="windows"))
+    features, scores = (torch.cat(each) for each in zip(*parts, strict=True))
+    scale, shift = _calibration(card)
+    said = [correction.truth for correction, _ in corrected]
+    return Examples(
+        features=features,
+        scores=scale * scores + shift,
+        truth=np.array([[one.get(name, False) for name in card.classes] for one in said]),
+        known=np.array([[name in one for name in card.classes] for one in said]),
+        places=places_of([correction.place for correction, _ in corrected]),
+    )
+
+
+def places_of(centres: Sequence[tuple[float, float]]) -> npt.NDArray[np.intp]:
+    """Number the places of windows: those that share or touch ground, directly or in a chain.
+
+    Args:
+        centres: latitude and longitude of each window, WGS 84 degrees.
+    """
+    latitude, longitude = np.radians(np.asarray(centres, dtype=np.float64).reshape(-1, 2)).T
+    points = np.column_stack(
+        [
+            np.cos(latitude) * np.cos(longitude),
+            np.cos(latitude) * np.sin(longitude),
+            np.sin(latitude),
+        ]
+    )
+    near = cKDTree(points).sparse_distance_matrix(cKDTree(points), NEAR_M / _EARTH_M)
+    places: npt.NDArray[np.intp] = connected_components(near, directed=False)[1].astype(np.intp)
+    return places
+
+
+def parent(card: Card) -> str | None:
+    """Return the name of the model that an adapted model comes from; None for others."""
+    lineage = card.training.get(ADAPTATION)
+    return str(lineage.get("parent")) if isinstance(lineage, dict) else None
+
+
+def _check(card: Card, corrected: Sequence[tuple[Correction, Raster]]) -> None:
+    """Check that a model's answers can be corrected.
+
+    Raises:
+        ModelMismatch: its classes are others, or exclude each other.
+    """
+    named = {name for one, _ in corrected for name in (*one.confirmed, *one.struck, *one.added)}
+    if card.exclusive or not named <= set(card.classes):
+        raise ModelMismatch(
+            f"{card.title} does not have the classes of the corrections, which are those of "
+            "BigEarthNet: choose a model for reflectance such as landcover-mosaic."
+        )
+
+
+def _calibration(card: Card) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scale and shift of a card's calibration, ``(class,)`` each."""
+    scale, shift = card.calibration.scale, card.calibration.shift
+    if scale is None or shift is None:
+        return torch.ones(len(card.classes)), torch.zeros(len(card.classes))
+    return (
+        torch.tensor([scale[name] for name in card.classes]),
+        torch.tensor([shift[name] for name in card.classes]),
+    )
+
+
+def _card(
+    base: Card, name: str, net: Adapted, own: Sequence[Correction], judgement: Judgement
+) -> Card:
+    """The card of an adapted model, which claims nothing that was measured of its parent."""
+    classes, features = len(net.score_centre), len(net.feature_centre)
+    lineage: dict[str, Any] = {
+        "parent": base.name,
+        "parent_card": base.hash,
+        "corrections": len(own),
+        "corrections_sha256": digest(own),
+        "weight_pull": WEIGHT_PULL,
+        "bias_pull": BIAS_PULL,
+        "date": datetime.now(UTC).date().isoformat(),
+        "left_out": judgement.as_dict(),
+    }
+    return base.with_fields(
+        name=name,
+        title=f"{base.title}, adapted"[:200],
+        summary=f"{base.title} with its scores corrected by what a user said of {len(own)} "
+        f"windows. {judgement.reason}",
+        net=nets.ADAPTED,
+        net_options={
+            "net": base.net,
+            "net_options": base.net_options,
+            "features": features,
+            "classes": classes,
+        },
+        calibration=Calibration(method="none"),
+        threshold_rule=f"Those of {base.title}, not chosen again. {base.threshold_rule}",
+        label_sets=None,
+        selection={},
+        training={**base.training, ADAPTATION: lineage},
+        weights_sha256=hashlib.sha256(weights_bytes(net)).hexdigest(),
+        parameters=base.parameters + classes * (features + classes + 1),
+    )
