@@ -22,6 +22,20 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         'landcover explain scene.tif --label "Inland waters" --method all --out why.png',
         "landcover explain finland-lake --against resnet-18 --out two.png  # two models",
     ),
+    "landcover corrections": ("landcover corrections", "landcover corrections --json"),
+    "landcover corrections add": (
+        'landcover corrections add finland-lake --present "Inland waters" --absent Pastures',
+        "landcover corrections add scene.tif --at 48.21,16.37 --present Pastures --complete",
+    ),
+    "landcover corrections list": ("landcover corrections list --json",),
+    "landcover corrections undo": ("landcover corrections undo",),
+    "landcover corrections export": ("landcover corrections export mine.geojson",),
+    "landcover corrections import": ("landcover corrections import mine.geojson",),
+    "landcover adapt": (
+        "landcover adapt --sources FOLDER  # does it help?",
+        "landcover adapt mine.geojson --sources FOLDER scene.tif --register my-region",
+        "landcover adapt --sources FOLDER --out my-region --json",
+    ),
     "landcover evaluate": (
         "landcover evaluate DIR --dataset bigearthnet --split validation",
         "landcover evaluate DIR --dataset eurosat --json",

@@ -73,8 +73,10 @@ def _trains(arguments: Sequence[str]) -> bool:
 def parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     from landcover.cli import (  # noqa: PLC0415 - see `main`
+        adapt,
         bands,
         classify,
+        corrections,
         data,
         evaluate,
         explain,
@@ -84,7 +86,8 @@ def parser() -> argparse.ArgumentParser:
         trust,
     )
 
-    groups = (classify, explain, evaluate, trust, train, live, models, bands, data, doctor)
+    first = (classify, explain, corrections, adapt, evaluate, trust, train)
+    groups = (*first, live, models, bands, data, doctor)
     return _parser(*(group.add_commands for group in groups))
 
 

@@ -60,7 +60,7 @@ def test_an_argument_without_a_description_is_found() -> None:
 
 def test_all_commands_are_found() -> None:
     assert {"landcover classify", "landcover trust measure", "landcover models add"} <= set(ALL)
-    assert set(EXAMPLES) - set(ALL) == {"landcover models"}
+    assert set(EXAMPLES) - set(ALL) == {"landcover models", "landcover corrections"}
 
 
 @pytest.mark.parametrize("command", ALL)
