@@ -28,10 +28,14 @@ from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.progress import Progress, Report, ignore
 from landcover.core.raster import Raster
 from landcover.decide.calibration import Calibration
+from landcover.explain import neighbours
+from landcover.models import model_files
 from landcover.models.card import Card
 from landcover.models.features import features_and_scores
 from landcover.models.model import Model, save_model, weights_bytes
 from landcover.nets.adapted import Adapted
+from landcover.trust import files as trust_files
+from landcover.trust import novelty
 
 __all__ = ["ADAPTATION", "NEAR_M", "Adaptation", "adapt", "examples_of", "parent", "places_of"]
 
@@ -39,6 +43,9 @@ ADAPTATION: Final = "adaptation"
 """Key of a card's ``training`` that holds parent, corrections and figures."""
 NEAR_M: Final = 1_700.0
 """Windows of 1200 m whose centres are closer share or touch ground: they are one place."""
+_OF_FEATURES: Final = tuple(
+    f"{trust_files.FOLDER}/{name}.safetensors" for name in (novelty.FILE, neighbours.FILE)
+)
 _EARTH_M: Final = 6_371_000.0
 
 
@@ -49,18 +56,25 @@ class Adaptation:
     Attributes:
         model: the adapted model.
         judgement: what it changes at places left out.
+        origin: folder of the parent; None if it was made in memory.
     """
 
     model: Model
     judgement: Judgement
+    origin: Path | None = None
 
     def save(self, folder: Path) -> None:
         """Write the model's folder.
+
+        Distances from the training data and similar patches rest on the features, which are those
+        of the parent: what was fitted for them holds for the adapted model.
 
         Raises:
             BadInput: a file cannot be written.
         """
         save_model(self.model.card, weights_bytes(self.model.net), folder)
+        if self.origin is not None:
+            model_files.carry_over(self.origin, folder, _OF_FEATURES)
 
 
 def adapt(
@@ -92,7 +106,8 @@ def adapt(
     net = net.to(model.device)
     own = [correction for correction, _ in corrected]
     adapted = _card(card, name, net, own, judgement)
-    return Adaptation(model=Model(adapted, net, model.device), judgement=judgement)
+    made = Model(adapted, net, model.device)
+    return Adaptation(model=made, judgement=judgement, origin=model.folder)
 
 
 def examples_of(

@@ -21,7 +21,7 @@ from landcover.core.raster import BoolArray
 from landcover.decide.calibration_fit import log_loss
 from landcover.nets.adapted import Adapted
 
-__all__ = ["BIAS_PULL", "WEIGHT_PULL", "Examples", "fit"]
+__all__ = ["BIAS_PULL", "WEIGHT_PULL", "Examples", "fit", "solve"]
 
 Doubles = npt.NDArray[np.float64]
 
@@ -77,18 +77,34 @@ def fit(head: Adapted, examples: Examples) -> None:
     head.feature_centre.copy_(examples.features.mean(dim=0))
     head.score_centre.copy_(examples.scores.mean(dim=0))
     inputs = head.inputs(examples.features, examples.scores).double().numpy()
-    # The weights that minimise the cost lie in the span of the inputs.
-    left, size, axes = np.linalg.svd(inputs, full_matrices=False)
-    kept = size > _RANK * max(1.0, float(size.max(initial=0.0)))
-    shares, bias = _solve(left[:, kept] * size[kept], examples)
+    weights, bias = solve(inputs, examples)
     with torch.no_grad():
-        weights = torch.from_numpy(axes[kept].T @ shares).T
-        head.correction.weight.copy_(weights)
+        head.correction.weight.copy_(torch.from_numpy(weights).T)
         head.correction.bias.copy_(torch.from_numpy(bias))
 
 
-def _solve(inputs: Doubles, examples: Examples) -> tuple[Doubles, Doubles]:
-    """Minimise log loss plus priors, a convex problem; weights ``(input, class)`` and biases."""
+def solve(
+    inputs: Doubles,
+    examples: Examples,
+    *,
+    weight_pull: float = WEIGHT_PULL,
+    bias_pull: float = BIAS_PULL,
+) -> tuple[Doubles, Doubles]:
+    """Minimise log loss plus priors, a convex problem.
+
+    Args:
+        inputs: of each patch, ``(patch, input)``.
+        examples: with the scores that are the offset.
+        weight_pull: precision of the prior on weights.
+        bias_pull: precision of the prior on biases.
+
+    Returns:
+        Weights ``(input, class)`` and biases ``(class,)``.
+    """
+    # The weights that minimise the cost lie in the span of the inputs.
+    left, size, axes = np.linalg.svd(inputs, full_matrices=False)
+    kept = size > _RANK * max(1.0, float(size.max(initial=0.0)))
+    inputs = left[:, kept] * size[kept]
     offset = examples.scores.double().numpy()
     truth, known = examples.truth, examples.known
     count, classes = inputs.shape[1], offset.shape[1]
@@ -97,11 +113,11 @@ def _solve(inputs: Doubles, examples: Examples) -> tuple[Doubles, Doubles]:
         weights, bias = values[:-classes].reshape(count, classes), values[-classes:]
         logits = offset + inputs @ weights + bias
         residual = known * (0.5 * (1 + np.tanh(logits / 2)) - truth)
-        prior = WEIGHT_PULL * (weights**2).sum() + BIAS_PULL * (bias @ bias)
+        prior = weight_pull * (weights**2).sum() + bias_pull * (bias @ bias)
         loss = (known * log_loss(logits, truth)).sum() + prior / 2
-        slope = inputs.T @ residual + WEIGHT_PULL * weights
-        return float(loss), np.concatenate([slope.ravel(), residual.sum(0) + BIAS_PULL * bias])
+        slope = inputs.T @ residual + weight_pull * weights
+        return float(loss), np.concatenate([slope.ravel(), residual.sum(0) + bias_pull * bias])
 
     start = np.zeros((count + 1) * classes)
     found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
-    return found[:-classes].reshape(count, classes), found[-classes:]
+    return axes[kept].T @ found[:-classes].reshape(count, classes), found[-classes:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from landcover.models.model import MAX_WEIGHTS_BYTES
 
 __all__ = [
     "MAX_FILES",
+    "carry_over",
     "check_name",
     "contents",
     "copy",
@@ -127,6 +128,26 @@ def copy(source: Path, target: Path) -> None:
     """
     for name, data in contents(source):
         write(target, name, data)
+
+
+def carry_over(source: Path, target: Path, names: Collection[str]) -> None:
+    """Copy tensors that were fitted for one model to another for which they hold as well.
+
+    Args:
+        source: folder of the one model.
+        target: folder of the other, with its card.
+        names: paths in the folders; those that are missing, or not fitted for the card of
+            ``source``, are left out.
+
+    Raises:
+        CorruptModel: a card is damaged.
+        BadInput: a file is too large, or cannot be read or written.
+    """
+    old, new = read_card(source), read_card(target)
+    for name, data in contents(source):
+        stamped = _stamped_tensors(data, old, new) if name in names else None
+        if stamped is not None:
+            write(target, name, stamped)
 
 
 def rename(folder: Path, name: str) -> Card:

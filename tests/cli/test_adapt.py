@@ -11,8 +11,10 @@ from landcover.adapt import geojson
 from landcover.adapt.adaptation import ADAPTATION
 from landcover.adapt.corrections import Kept
 from landcover.cli.main import main
+from landcover.explain import neighbours
 from landcover.io.samples import NAMES
 from landcover.models import registry
+from landcover.trust import novelty
 
 CNN = ("--model", "landcover-cnn")
 WATER = {"finland-lake"}
@@ -112,6 +114,9 @@ def test_a_model_is_adapted_measured_and_kept(
     status, out, _ = run(capsys, "classify", "finland-lake", "--model", "mine", "--json")
     assert status == 0
     assert json.loads(out)["model"]
+    folder = registry.default().folder("mine")
+    assert novelty.load(folder, registry.default().card("mine").hash) is not None
+    assert neighbours.load(folder, registry.default().card("mine").hash) is not None
     status, _, err = run(capsys, *base, "--out", str(out_folder))
     assert status == 2
     assert "is not an empty folder" in err

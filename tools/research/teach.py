@@ -1,0 +1,273 @@
+"""Measure what corrections bring in a country that no fit has seen: the curve of docs/teach.md.
+
+``python -m tools.research.teach OUT ROOT… --left-out Finland Portugal`` fits a SpectralLite to the
+training and validation patches of all other countries (ten passes, no mixed patches, from the trunk
+of the shipped EuroSAT net) and keeps its features and logits of the country in OUT. With
+``--model`` a shipped model is used as it is; then give only folders with patches that it was not
+trained on.
+
+For each country and number of corrections, patches are drawn at random and corrected with all 19
+classes (``--partial``: what is called at 0.5 is confirmed or struck out and what is missing is
+added; nothing is said of other classes). The rest of the country is scored before and after,
+without the patches that touch a corrected one. ``--heads`` compares heads. The test split is not
+read.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from landcover.adapt.adaptation import places_of
+from landcover.adapt.head import Examples, fit
+from landcover.adapt.judgement import judge
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.raster import BoolArray
+from landcover.datasets import folds, open_dataset
+from landcover.datasets.arrays import NativeStore
+from landcover.datasets.patch_names import place
+from landcover.datasets.split_distance import proximity
+from landcover.metrics.bootstrap import weighted_average_precision
+from landcover.metrics.crossfit import places as products
+from landcover.metrics.scores import average_precision, counted_classes
+from landcover.models import registry
+from landcover.models.features import features_and_scores
+from landcover.nets.adapted import Adapted
+from landcover.nets.spectral_lite0 import SpectralLite, inflate
+from landcover.train.loop import train
+from landcover.train.recipes.mosaic import initial_weights, settings
+from landcover.train.recipes.order import Order
+from tools.research.teach_heads import HEADS
+
+Doubles = np.ndarray
+Head = Callable[[Examples, Examples], Doubles]
+
+COUNTS: Final = (5, 10, 20, 40)
+LEAST: Final = 10
+"""Fewest patches of a country that are left to score."""
+PASSES: Final = 10
+RESAMPLES: Final = 200
+
+
+@dataclass(frozen=True)
+class Country:
+    """The patches of a country."""
+
+    name: str
+    ids: tuple[str, ...]
+    examples: Examples
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What one draw of corrections changes on the rest of a country."""
+
+    micro: float
+    macro: float
+    spread: Doubles
+    """Gain in micro average precision of each resample of the country's products."""
+    before: float
+
+
+def main() -> None:
+    """Print the curve, or the comparison of heads."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("roots", type=Path, nargs="+")
+    parser.add_argument("--left-out", nargs="*", default=[])
+    parser.add_argument("--model")
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--partial", action="store_true")
+    parser.add_argument("--heads", action="store_true")
+    parser.add_argument("--judge", action="store_true", help="also count what is claimed to help")
+    options = parser.parse_args()
+    countries = list(_countries(options))
+    if options.heads:
+        _compare(countries, options)
+        return
+    print("| country | n | corrections | micro AP before | gain | worst draw | macro AP, gain |")
+    print("|---|---|---|---|---|---|---|")
+    for country in countries:
+        for count in COUNTS:
+            if count + LEAST <= len(country.ids):
+                print(_row(country, count, options), flush=True)
+    if options.judge:
+        _claims(countries, options)
+
+
+def _row(country: Country, count: int, options: argparse.Namespace) -> str:
+    found = [_draw(country, count, seed, used, options) for seed in range(options.draws)]
+    micro, macro = (np.array([getattr(one, key) for one in found]) for key in ("micro", "macro"))
+    low, high = np.nanpercentile(np.mean([one.spread for one in found], axis=0), [2.5, 97.5])
+    before = np.mean([one.before for one in found])
+    return (
+        f"| {country.name} | {len(country.ids)} | {count} | {before:.3f} | {micro.mean():+.3f} "
+        f"[{low:+.3f}, {high:+.3f}] | {micro.min():+.3f} | {np.nanmean(macro):+.3f} |"
+    )
+
+
+def used(given: Examples, rest: Examples) -> Doubles:
+    """The head of the product."""
+    head = Adapted(torch.nn.Identity(), features=given.features.shape[1], classes=len(CLASS_NAMES))
+    fit(head, given)
+    with torch.no_grad():
+        return head.corrected(rest.features, rest.scores).double().numpy()
+
+
+def _draw(country: Country, count: int, seed: int, head: Head, options: argparse.Namespace) -> Draw:
+    given, rest, rows = _parts(country, count, seed, partial=options.partial)
+    before, after, truth = rest.scores.double().numpy(), head(given, rest), rest.truth
+    # The products of the whole country are drawn, the same for every draw of corrections.
+    product = np.unique(products(country.ids), return_inverse=True)[1]
+    random = np.random.default_rng(0)
+    units = int(product.max()) + 1
+    drawn = random.multinomial(units, np.full(units, 1 / units), RESAMPLES)[:, product[rows]]
+    weights = np.repeat(drawn.astype(np.float64), truth.shape[1], axis=1)
+    spread = weighted_average_precision(
+        truth.ravel(), after.ravel(), weights
+    ) - weighted_average_precision(truth.ravel(), before.ravel(), weights)
+    first = average_precision(truth.ravel(), before.ravel())
+    counted = counted_classes(truth)
+    macro = [
+        average_precision(truth[:, k], after[:, k]) - average_precision(truth[:, k], before[:, k])
+        for k in counted
+    ]
+    return Draw(
+        micro=average_precision(truth.ravel(), after.ravel()) - first,
+        macro=float(np.mean(macro)) if macro else np.nan,
+        spread=spread,
+        before=first,
+    )
+
+
+def _parts(
+    country: Country, count: int, seed: int, *, partial: bool
+) -> tuple[Examples, Examples, Doubles]:
+    """Draw corrections; return them, the rest of the country, and the rows of the rest."""
+    taken = np.zeros(len(country.ids), dtype=bool)
+    taken[np.random.default_rng(seed).choice(len(taken), count, replace=False)] = True
+    ids = np.array(country.ids)
+    rest = ~taken
+    rest[rest] = ~proximity(ids[rest].tolist(), ids[taken].tolist()).touching
+    given = country.examples.part(taken)
+    if partial:
+        called: BoolArray = given.scores.numpy() >= 0
+        given = replace(given, known=called | given.truth)
+    return given, country.examples.part(rest), np.flatnonzero(rest)
+
+
+def _claims(countries: Sequence[Country], options: argparse.Namespace) -> None:
+    """Count the draws for which help is claimed, and what the rest of the country gained."""
+    print("\n| corrections | draws | help claimed | gain where claimed | gain where not |")
+    print("|---|---|---|---|---|")
+    for count in COUNTS:
+        rows = []
+        for country in countries:
+            if count + LEAST > len(country.ids):
+                continue
+            for seed in range(options.draws):
+                given, *_ = _parts(country, count, seed, partial=options.partial)
+                gain = _draw(country, count, seed, used, options).micro
+                rows.append((judge(given, CLASS_NAMES).helps, gain))
+        said = np.array([one for one, _ in rows])
+        gains = np.array([gain for _, gain in rows])
+        means = [f"{gains[mask].mean():+.3f}" if mask.any() else "–" for mask in (said, ~said)]
+        print(
+            f"| {count} | {len(rows)} | {said.mean():.0%} | {means[0]} | {means[1]} |", flush=True
+        )
+
+
+def _compare(countries: Sequence[Country], options: argparse.Namespace) -> None:
+    print("| head | micro AP, gain from 5 | from 10 | from 20 | from 40 | worst draw of 5 |")
+    print("|---|---|---|---|---|---|")
+    for name, head in HEADS.items():
+        cells, worst = [], np.inf
+        for count in COUNTS:
+            found = [
+                [_draw(one, count, seed, head, options) for seed in range(options.draws)]
+                for one in countries
+                if count + LEAST <= len(one.ids)
+            ]
+            cells.append(f"{np.mean([[d.micro for d in own] for own in found]):+.3f}")
+            if count == COUNTS[0]:
+                worst = min(d.micro for own in found for d in own)
+        print(f"| {name} | {' | '.join(cells)} | {worst:+.3f} |", flush=True)
+
+
+def _countries(options: argparse.Namespace) -> Iterator[Country]:
+    pool = folds.pool([open_dataset("bigearthnet", root) for root in options.roots])
+    store = pool.load()
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.model:
+        for name in sorted(set(store.countries)):
+            rows = [k for k, one in enumerate(store.countries) if one == name]
+            if COUNTS[0] + LEAST <= len(rows):
+                yield _country(name, store, rows, options.out / f"{options.model}-{name}.npz")
+        return
+    by_name = {fold.name: fold for fold in folds.folds(pool.records, "country")}
+    for name in options.left_out:
+        fold, path = by_name[name], options.out / f"left-out-{name}.npz"
+        if not path.exists():
+            net = _trained(store.subset(list(fold.fitted)), options.out / f"run-{name}")
+            _save(path, *_read(net, store, fold.held_out))
+        yield _country(name, store, fold.held_out, path)
+
+
+def _country(name: str, store: NativeStore, rows: Sequence[int], path: Path) -> Country:
+    """The patches of a country with what the net made of them, which is kept in a file."""
+    if not path.exists():
+        model = registry.default().load(path.stem.rpartition("-")[0], "cpu")
+        parts = [features_and_scores(model, store.pixels([row])) for row in rows]
+        features, scores = (torch.cat(each).numpy() for each in zip(*parts, strict=True))
+        _save(path, features, scores)
+    saved = np.load(path)
+    ids = tuple(store.ids[row] for row in rows)
+    truth = np.asarray(store.targets[list(rows)]) > 0
+    centres = [place(one) or (0.0, 0.0) for one in ids]
+    examples = Examples(
+        features=torch.from_numpy(saved["features"]),
+        scores=torch.from_numpy(saved["scores"]),
+        truth=truth,
+        known=np.ones_like(truth),
+        places=places_of(centres),
+    )
+    return Country(name, ids, examples)
+
+
+def _trained(patches: NativeStore, run: Path) -> SpectralLite:
+    lite = settings(Order()).lite
+    config = replace(
+        lite,
+        trust=0.0,
+        epochs=PASSES,
+        precision="auto",
+        validate_every=100,
+        augmentation=replace(lite.augmentation, paste=0.0, blend=0.0),
+    )
+    result = train(config, patches, None, run, None, initial=inflate(initial_weights()))
+    net = SpectralLite(**config.net_options)
+    net.load_state_dict(result.state)
+    return net.eval()
+
+
+def _read(net: SpectralLite, store: NativeStore, rows: Sequence[int]) -> tuple[Doubles, Doubles]:
+    with torch.no_grad():
+        found = [net.read(store.pixels(rows[k : k + 8])) for k in range(0, len(rows), 8)]
+    return (
+        torch.cat([one.features for one in found]).numpy(),
+        torch.cat([one.scores for one in found]).numpy(),
+    )
+
+
+def _save(path: Path, features: Doubles, scores: Doubles) -> None:
+    np.savez(path, features=features, scores=scores)
+
+
+if __name__ == "__main__":
+    main()
