@@ -18,6 +18,7 @@ _OPEN: Final = re.compile(
 )
 _CHANGE: Final = re.compile(r'(?:unlink|rename|mkdir|symlink|creat)\w*\(.*"(?P<path>/[^"]*)".* = 0')
 _CONNECT: Final = re.compile(r'connect\(.*sin6?_port=htons\((?P<port>\d+)\).*"(?P<host>[^"]+)"')
+_SEMAPHORES: Final = "/dev/shm/sem."  # noqa: S108 - joblib tries them when it is loaded
 _START: Final = re.compile(r'execve\("(?P<path>[^"]*)".* = 0')
 
 
@@ -53,7 +54,7 @@ def events(text: str, readable: Sequence[str], writable: Sequence[str]) -> Itera
             if path.startswith("/") and not listed and not path.startswith((*allowed, "/dev/")):
                 yield f"{'wrote' if writing else 'read'} {path[:200]}"
         elif found := _CHANGE.search(line):
-            if not found["path"].startswith(tuple(writable)):
+            if not found["path"].startswith((*writable, _SEMAPHORES)):
                 yield f"changed {found['path'][:200]}"
         elif found := _CONNECT.search(line):
             if found["host"] != "127.0.0.1":
