@@ -28,9 +28,11 @@ Doubles = npt.NDArray[np.float64]
 
 LEAST: Final = 5
 """Fewest places, and fewest known positives and negatives, from which help can be claimed."""
-_FOLDS: Final = 50
-"""Most fits; with more places several are left out at a time."""
+_FOLDS, _FOLDS_OF_MANY, _MANY = 50, 10, 200
+"""Most fits, and most with more than so many patches: several places are left out at a time."""
 _RESAMPLES: Final = 1000
+_AT_ONCE: Final = 2_000_000
+"""Weights in memory at a time: 16 MB, plus as much for each of a few derived arrays."""
 
 
 class Change(Schema):
@@ -83,7 +85,7 @@ def left_out(examples: Examples) -> Doubles:
     """
     classes = examples.scores.shape[1]
     made = examples.scores.double().numpy().copy()
-    for out in held_out(examples.places, _FOLDS):
+    for out in held_out(examples.places, _FOLDS if len(examples) <= _MANY else _FOLDS_OF_MANY):
         head = Adapted(torch.nn.Identity(), features=examples.features.shape[1], classes=classes)
         fit(head, examples.part(~out))
         rest = examples.part(out)
@@ -182,15 +184,20 @@ def _precision_change(
 ) -> Change:
     """Compare micro average precision over the known pairs."""
     rows, _ = np.nonzero(known)
-    flat, drawn = truth[known], weights[:, rows]
+    flat = truth[known]
     if flat.all() or not flat.any():
         return Change(before=None, after=None, gain=None, interval=None)
     whole = np.ones((1, len(flat)))
     old, new = (
         float(weighted_average_precision(flat, z[known], whole)[0]) for z in (before, after)
     )
-    gains = weighted_average_precision(flat, after[known], drawn) - weighted_average_precision(
-        flat, before[known], drawn
+    parts = np.array_split(weights, max(1, len(weights) * len(flat) // _AT_ONCE))
+    gains = np.concatenate(
+        [
+            weighted_average_precision(flat, after[known], part[:, rows])
+            - weighted_average_precision(flat, before[known], part[:, rows])
+            for part in parts
+        ]
     )
     return Change(before=old, after=new, gain=new - old, interval=_interval(gains))
 
