@@ -28,6 +28,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover corrections add scene.tif --at 48.21,16.37 --present Pastures --complete",
     ),
     "landcover corrections list": ("landcover corrections list --json",),
+    "landcover corrections suggest": ("landcover corrections suggest FOLDER --count 3",),
     "landcover corrections undo": ("landcover corrections undo",),
     "landcover corrections export": ("landcover corrections export mine.geojson",),
     "landcover corrections import": ("landcover corrections import mine.geojson",),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landcover.cli import output, progress, source_options
+from landcover.cli import model_options, output, progress, source_options
 from landcover.cli.commands import add_command
+from landcover.cli.exit_status import DONE, SOME_FAILED
+from landcover.core.errors import BadInput
 from landcover.core.text import listed, one_line, place_text, time_text
 
 if TYPE_CHECKING:
@@ -33,6 +36,13 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         "--json", action="store_true", default=argparse.SUPPRESS, help="print them as GeoJSON"
     )
     shown.set_defaults(command=_list)
+    suggest = add_command(actions, "suggest", "say which windows to correct next")
+    suggest.add_argument(
+        "source", nargs="+", metavar="SOURCE", help="files or folders; those corrected may be there"
+    )
+    suggest.add_argument("--count", type=int, default=5, help="how many (default: 5)")
+    model_options.add(suggest, "landcover-mosaic")
+    suggest.set_defaults(command=_suggest)
     undo = add_command(actions, "undo", "remove the last correction, or the one with an id")
     undo.add_argument("id", nargs="?", help="as `landcover corrections list` shows it")
     undo.set_defaults(command=_undo)
@@ -103,6 +113,24 @@ def _list(options: argparse.Namespace) -> int:
     if not found:
         print("There are no corrections yet: landcover corrections add SOURCE --present CLASS")
     return 0
+
+
+def _suggest(options: argparse.Namespace) -> int:
+    from landcover.adapt import pixels, suggestion  # noqa: PLC0415 - loads torch
+    from landcover.models import registry  # noqa: PLC0415 - as above
+
+    if options.count < 1:
+        raise BadInput("--count is how many windows to name: give 1 or more.")
+    among = pixels.paths(options.source)
+    model = registry.default().load(options.model or registry.DEFAULT_MODEL, options.device)
+    corrected = {one.pixels_sha256 for one in _kept().read()}
+    with progress.show() as report:
+        named, failed = suggestion.suggest(model, among, corrected, options.count, report)
+    for sentence in failed:
+        print(one_line(f"error: {sentence}"), file=sys.stderr)
+    for line in named:
+        print(one_line(line))
+    return SOME_FAILED if failed else DONE
 
 
 def _undo(options: argparse.Namespace) -> int:

@@ -247,3 +247,21 @@ def test_an_unusable_file_is_one_sentence(tmp_path: Path, what: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"There is no file 'none\.geojson'"):
         geojson.read(tmp_path / "none.geojson")
+
+
+def test_damage_anywhere_in_a_file_is_one_sentence_or_harmless(kept: Kept, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    given = [correction(0, complete=True), correction(1, outline=[[48, 13], [48, 14], [47, 14]])]
+    exported = tmp_path / "own.geojson"
+    geojson.write(given, exported)
+    kept.add(given)
+    for path, read in ((exported, lambda: geojson.read(exported)), (kept.path, kept.read)):
+        whole = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        for _ in range(200):
+            bytes_ = whole.copy()
+            bytes_[random.integers(len(bytes_), size=3)] = random.integers(256, size=3)
+            path.write_bytes(bytes_.tobytes())
+            try:
+                read()
+            except LandcoverError as error:
+                assert "\n" not in str(error)  # noqa: PT017 - most of the files are damaged

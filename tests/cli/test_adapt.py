@@ -148,3 +148,17 @@ def test_sources_that_are_missing_are_named_and_the_rest_is_used(
     assert "5 corrections" in out
     assert err.count("\n") == 1
     assert NAMES[5] in err
+
+
+def test_the_next_windows_to_correct_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "corrections", "add", "finland-lake", "--present", "Inland waters", *CNN)
+    status, out, err = run(capsys, "corrections", "suggest", *NAMES, "--count", "9", *CNN)
+    assert (status, err) == (0, "")
+    named = [line.split(" · ")[0] for line in out.splitlines()]
+    assert sorted(named) == sorted(set(NAMES) - {"finland-lake"})
+    status, out, err = run(capsys, "corrections", "suggest", "no-such.tif", NAMES[0], *CNN)
+    assert status == 1
+    assert "no-such.tif" in err
+    status, _, err = run(capsys, "corrections", "suggest", "no-such.tif", *CNN)
+    assert status == 2
+    assert err.splitlines()[-1].startswith("error: None of the sources")

@@ -87,18 +87,20 @@ def main() -> None:
     parser.add_argument("--heads", action="store_true")
     parser.add_argument("--judge", action="store_true", help="also count what is claimed to help")
     options = parser.parse_args()
-    countries = list(_countries(options))
+    found = list(
+        countries(options.out, options.roots, left_out=options.left_out, model=options.model)
+    )
     if options.heads:
-        _compare(countries, options)
+        _compare(found, options)
         return
     print("| country | n | corrections | micro AP before | gain | worst draw | macro AP, gain |")
     print("|---|---|---|---|---|---|---|")
-    for country in countries:
+    for country in found:
         for count in COUNTS:
             if count + LEAST <= len(country.ids):
                 print(_row(country, count, options), flush=True)
     if options.judge:
-        _claims(countries, options)
+        _claims(found, options)
 
 
 def _row(country: Country, count: int, options: argparse.Namespace) -> str:
@@ -162,13 +164,13 @@ def _parts(
     return given, country.examples.part(rest), np.flatnonzero(rest)
 
 
-def _claims(countries: Sequence[Country], options: argparse.Namespace) -> None:
+def _claims(found: Sequence[Country], options: argparse.Namespace) -> None:
     """Count the draws for which help is claimed, and what the rest of the country gained."""
     print("\n| corrections | draws | help claimed | gain where claimed | gain where not |")
     print("|---|---|---|---|---|")
     for count in COUNTS:
         rows = []
-        for country in countries:
+        for country in found:
             if count + LEAST > len(country.ids):
                 continue
             for seed in range(options.draws):
@@ -183,38 +185,48 @@ def _claims(countries: Sequence[Country], options: argparse.Namespace) -> None:
         )
 
 
-def _compare(countries: Sequence[Country], options: argparse.Namespace) -> None:
+def _compare(found: Sequence[Country], options: argparse.Namespace) -> None:
     print("| head | micro AP, gain from 5 | from 10 | from 20 | from 40 | worst draw of 5 |")
     print("|---|---|---|---|---|---|")
     for name, head in HEADS.items():
         cells, worst = [], np.inf
         for count in COUNTS:
-            found = [
+            draws = [
                 [_draw(one, count, seed, head, options) for seed in range(options.draws)]
-                for one in countries
+                for one in found
                 if count + LEAST <= len(one.ids)
             ]
-            cells.append(f"{np.mean([[d.micro for d in own] for own in found]):+.3f}")
+            cells.append(f"{np.mean([[d.micro for d in own] for own in draws]):+.3f}")
             if count == COUNTS[0]:
-                worst = min(d.micro for own in found for d in own)
+                worst = min(d.micro for own in draws for d in own)
         print(f"| {name} | {' | '.join(cells)} | {worst:+.3f} |", flush=True)
 
 
-def _countries(options: argparse.Namespace) -> Iterator[Country]:
-    pool = folds.pool([open_dataset("bigearthnet", root) for root in options.roots])
+def countries(
+    out: Path, roots: Sequence[Path], *, left_out: Sequence[str] = (), model: str | None = None
+) -> Iterator[Country]:
+    """Read the patches of countries, with what a net makes of them.
+
+    Args:
+        out: where this is kept.
+        roots: folders of the data set.
+        left_out: countries, each with a net that is fitted to all others.
+        model: a shipped model to use for all countries instead.
+    """
+    pool = folds.pool([open_dataset("bigearthnet", root) for root in roots])
     store = pool.load()
-    options.out.mkdir(parents=True, exist_ok=True)
-    if options.model:
+    out.mkdir(parents=True, exist_ok=True)
+    if model:
         for name in sorted(set(store.countries)):
             rows = [k for k, one in enumerate(store.countries) if one == name]
             if COUNTS[0] + LEAST <= len(rows):
-                yield _country(name, store, rows, options.out / f"{options.model}-{name}.npz")
+                yield _country(name, store, rows, out / f"{model}-{name}.npz")
         return
     by_name = {fold.name: fold for fold in folds.folds(pool.records, "country")}
-    for name in options.left_out:
-        fold, path = by_name[name], options.out / f"left-out-{name}.npz"
+    for name in left_out:
+        fold, path = by_name[name], out / f"left-out-{name}.npz"
         if not path.exists():
-            net = _trained(store.subset(list(fold.fitted)), options.out / f"run-{name}")
+            net = _trained(store.subset(list(fold.fitted)), out / f"run-{name}")
             _save(path, *_read(net, store, fold.held_out))
         yield _country(name, store, fold.held_out, path)
 
