@@ -147,7 +147,7 @@ def _numbers(progress: Progress, speed: float = 0.0, left: float | None = None) 
 
 
 def _rate(speed: float, unit: str) -> str:
-    if speed <= 0 or not unit:
+    if speed < 0.05 or not unit:  # "0.0 folds/s" says nothing; the time left does
         return ""
     if unit == BYTES:
         return f"{speed / 1e6:,.1f} MB/s"

@@ -3,8 +3,8 @@
 All patches are scored together, each by the fit that left its place out
 (:mod:`landcover.datasets.folds`). Models are compared on the same patches and resamples. The
 scores rank patches of different fits together, so a recipe whose fits disagree on how frequent a
-class is loses by it; one that only states frequencies falls below chance, since a class is rarer
-in the fit the more of it is left out.
+class is loses by it. One that only states frequencies falls below chance within each class, since
+a class is the rarer in a fit the more of it is left out.
 
 Intervals are those of a bootstrap over products by default: patches of a product are similar, and
 the question is what a model does at another place. They hold for places like these.

@@ -56,6 +56,15 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left_which_is_removed_at_the_e
     assert terminal.getvalue().endswith("\x1b[2K")
 
 
+def test_a_rate_that_would_be_zero_is_left_out() -> None:
+    stream, clock = io.StringIO(), Clock()
+    display = Display(stream, clock)
+    for done in range(4):
+        clock.now = 40.0 * done
+        display(Progress(what="Folds of x", done=done, total=8, unit="folds"))
+    assert stream.getvalue().splitlines() == ["Folds of x: 2 of 8 folds, 4:00 left"]
+
+
 def test_the_rate_is_reset_with_each_job_and_has_its_unit() -> None:
     terminal, clock = Terminal(), Clock()
     with show(terminal, clock) as report:
