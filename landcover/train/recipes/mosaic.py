@@ -122,9 +122,13 @@ class Parts:
         """Number of epochs of all parts in one fit."""
         return sum(part.epochs for part in (self.trigrid, *self.teachers, self.lite))
 
+    def as_dict(self) -> dict[str, Any]:
+        """The settings of both parts, ready for JSON."""
+        return {"trigrid": asdict(self.trigrid), "lite": asdict(self.lite)}
+
     def to_json(self) -> str:
         """Write as JSON."""
-        return json.dumps({"trigrid": asdict(self.trigrid), "lite": asdict(self.lite)}, indent=1)
+        return json.dumps(self.as_dict(), indent=1)
 
 
 def make(name: str, dataset: object, out: Path, order: Order, report: Report | None = None) -> None:
@@ -177,10 +181,10 @@ def patch_fit(name: str, order: Order) -> PatchFit:
         return _trained_net(parts, net, store)
 
     alike = [replace(part, device="auto") for part in (parts.trigrid, parts.lite)]
-    record = Parts(trigrid=alike[0], lite=alike[1]).to_json()
+    record = Parts(trigrid=alike[0], lite=alike[1]).as_dict()
     return PatchFit(
         name=name,
-        settings=json.dumps({"parts": json.loads(record), "joining": JOINING}),
+        settings=json.dumps({"parts": record, "joining": JOINING}),
         run=run,
     )
 
