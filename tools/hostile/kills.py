@@ -21,10 +21,11 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from os import _exit as leave
 from pathlib import Path
 from typing import Any, Final
@@ -143,15 +144,24 @@ def run_job(job: Job, folder: Path, kills: int, seed: int = SEED) -> Row:
     return Row(f"kills: {job.what}", tally.kills, len(tally.failures), figure)
 
 
-def _finished(job: Job, place: Path, status: str, expected: object, tally: Tally) -> None:
+def _finished(job: Job, place: Path, status: str, expected: list[str], tally: Tally) -> None:
     """Check a run that was not killed."""
     left = leftovers(place)
     if status:
         _note(tally, f"the run after the kill failed: {status}")
-    elif _result(job, place) != expected:
-        _note(tally, "the result differs from that of an uninterrupted run")
+    elif (found := _result(job, place)) != expected:
+        what = _words(found, expected)
+        _note(tally, f"the result differs from that of an uninterrupted run: {what}")
     elif left:
         _note(tally, f"left over: {left}")
+
+
+def _words(found: Sequence[str], expected: Sequence[str]) -> str:
+    """The first place in which two results differ, and what is around it."""
+    ours, theirs = " ".join(found), " ".join(expected)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(ours, theirs, strict=False))
+    at = max(0, sum(1 for _ in same) - 60)
+    return f"…{ours[at : at + 200]}… instead of …{theirs[at : at + 200]}…"
 
 
 def _note(tally: Tally, failure: str) -> None:
