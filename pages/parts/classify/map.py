@@ -20,7 +20,7 @@ from landcover.io.samples import Sample, samples
 from landcover.io.web_mercator import map_picture
 from pages.parts.classify import grid, grid_results, map_answer, squares
 from pages.parts.classify.offline_map import APP_STATIC, VENDOR, OfflineMap, RectangleDraw, Script
-from pages.parts.shared import basemap, choice, loaded_models, theme
+from pages.parts.shared import basemap, choice, loaded_models, sessions, theme
 from pages.parts.shared.links import Place
 
 KEY: Final = "classify_map"
@@ -309,22 +309,35 @@ def _add_bare(group: folium.FeatureGroup, place: Place) -> None:
 
 def _add_picture(group: folium.FeatureGroup, key: str, patch: Raster, opacity: float) -> None:
     try:
-        url, south, west, north, east = _preview(key, patch)
+        data, south, west, north, east = _preview(key, patch)
     except OffEarth:
         return  # so near a pole that the web map has no place for it; the outline is still drawn
-    folium.raster_layers.ImageOverlay(
-        url, bounds=[[south, west], [north, east]], opacity=opacity, control=False
-    ).add_to(group)
+    overlay = folium.raster_layers.ImageOverlay(
+        "data:,", bounds=[[south, west], [north, east]], opacity=opacity, control=False
+    )
+    overlay.url = _address(key, data)
+    overlay.add_to(group)
+
+
+def _address(key: str, data: bytes) -> str:
+    """Where the map component finds a picture.
+
+    The layers are written as text again and again, which takes most of the time of a page if the
+    pictures are in it.
+    """
+    server = sessions.server()
+    if server is None:
+        return theme.data_url(data)
+    return f"../..{server.media_file_mgr.add(data, 'image/png', f'map {key}')}"
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _preview(
     key: str,  # noqa: ARG001 - part of the cache's key
     _patch: Raster,
-) -> tuple[str, float, float, float, float]:
+) -> tuple[bytes, float, float, float, float]:
     picture = map_picture(_patch, COMPOSITES[0])
-    url = theme.data_url(theme.png(picture.rgba))
-    return url, picture.south, picture.west, picture.north, picture.east
+    return theme.png(picture.rgba), picture.south, picture.west, picture.north, picture.east
 
 
 def _act(answer: map_answer.MapAnswer) -> bool:
