@@ -143,6 +143,7 @@ def test_a_rectangle_on_a_larger_picture_classifies_its_windows(
     steps.upload(page, large)
     expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible()
     expect(frame.locator("path.lc-neighbour")).to_have_count(8)
+    steps.idle(page)
     chart = page.locator(steps.MAP_FRAME).bounding_box()
     assert chart is not None
     middle = (chart["x"] + chart["width"] / 2, chart["y"] + chart["height"] / 2)

@@ -79,6 +79,7 @@ def test_a_painted_cloud_changes_the_result_by_keyboard_and_is_reset(page: Page,
     expect(slider).to_have_value("0")
 
 
+@pytest.mark.slow
 def test_the_place_of_classify_is_kept_and_the_page_fits_a_phone(page: Page, app: str) -> None:
     frame = steps.open_app(page, app)
     steps.click_sample(page, frame, 4)
