@@ -28,9 +28,6 @@ from landcover.core.errors import BadInput
 from landcover.core.gdal_errors import GDAL_ERRORS
 from landcover.core.text import plain
 
-FEW: Final = 8
-"""Points up to which a conversion is remembered."""
-
 __all__ = [
     "LONGEST_CRS",
     "MOST",
@@ -53,6 +50,8 @@ Crs: TypeAlias = "str | CRS"
 """A CRS, or its text: ``"EPSG:32633"`` or WKT."""
 MOST: Final = 2e8
 """Largest coordinate, and largest number in the definition of a CRS: the Earth has 4e7 m around."""
+FEW: Final = 8
+"""Points up to which a conversion is remembered."""
 LONGEST_CRS: Final = 100_000
 """Maximum characters of a CRS as text; that of a UTM zone has a thousand."""
 
@@ -136,24 +135,25 @@ def project(
     Raises:
         OffEarth: a CRS does not exist, or the place of a point is not defined in it.
     """
-    if len(xs) <= FEW and isinstance(source, str) and isinstance(target, str):
-        east, north = _projected(source, target, tuple(xs), tuple(ys))
-    else:
-        east, north = _projected.__wrapped__(source, target, xs, ys)
+    named = isinstance(source, str) and isinstance(target, str)
+    convert = _remembered if named and len(xs) <= FEW else _converted
+    east, north = convert(source, target, tuple(xs), tuple(ys))
     return list(east), list(north)
 
 
-@lru_cache(maxsize=4096)
-def _projected(
-    source: Crs, target: Crs, xs: Sequence[float], ys: Sequence[float]
+def _converted(
+    source: Crs, target: Crs, xs: tuple[float, ...], ys: tuple[float, ...]
 ) -> tuple[Sequence[float], Sequence[float]]:
-    """Convert points; the corners of squares are asked for again and again."""
     _check(source, target, (*xs, *ys))
     with _errors():
         east, north = warp.transform(source, target, xs, ys)[:2]
     if not all(map(math.isfinite, (*east, *north))):
         raise OffEarth
     return east, north
+
+
+# The corners of squares are asked for again and again.
+_remembered: Final = lru_cache(maxsize=4096)(_converted)
 
 
 def project_bounds(
