@@ -21,7 +21,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from landcover import nets
+from landcover.adapt import evidence
 from landcover.adapt.corrections import Correction, digest
+from landcover.adapt.evidence import Corrected
 from landcover.adapt.head import BIAS_PULL, WEIGHT_PULL, Examples, fit
 from landcover.adapt.judgement import Judgement, judge
 from landcover.core.errors import BadInput, ModelMismatch
@@ -31,13 +33,21 @@ from landcover.decide.calibration import Calibration
 from landcover.explain import neighbours
 from landcover.models import model_files
 from landcover.models.card import Card
-from landcover.models.features import features_and_scores
 from landcover.models.model import Model, save_model, weights_bytes
 from landcover.nets.adapted import Adapted
 from landcover.trust import files as trust_files
 from landcover.trust import novelty
 
-__all__ = ["ADAPTATION", "NEAR_M", "Adaptation", "adapt", "examples_of", "parent", "places_of"]
+__all__ = [
+    "ADAPTATION",
+    "NEAR_M",
+    "Adaptation",
+    "adapt",
+    "adapt_from",
+    "examples_of",
+    "parent",
+    "places_of",
+]
 
 ADAPTATION: Final = "adaptation"
 """Key of a card's ``training`` that holds parent, corrections and figures."""
@@ -83,7 +93,7 @@ def adapt(
     name: str,
     report: Report = ignore,
 ) -> Adaptation:
-    """Adapt a model to corrections, whether this helps or not.
+    """Adapt a model to corrections with their pixels, whether this helps or not.
 
     Args:
         model: the parent; a neural network whose classes are independent.
@@ -92,11 +102,31 @@ def adapt(
         report: called with the number of windows done.
 
     Raises:
-        BadInput: there are no corrections.
+        BadInput: there are no corrections, or the model is adapted to one of them already.
         ModelMismatch: the model cannot be adapted, or a window does not fit it.
     """
-    examples = examples_of(model, corrected, report)
-    card = model.card
+    _check(model.card, [one for one, _ in corrected])
+    found = []
+    for done, (one, patch) in enumerate(corrected, start=1):
+        found.append((one, evidence.measure(model, patch)))
+        report(Progress(what="Features", done=done, total=len(corrected), unit="windows"))
+    return adapt_from(model, found, name)
+
+
+def adapt_from(model: Model, corrected: Sequence[Corrected], name: str) -> Adaptation:
+    """Adapt a model to corrections, given what it makes of their windows.
+
+    Args:
+        model: the parent; a neural network whose classes are independent.
+        corrected: at least one, from :func:`landcover.adapt.evidence.find` or ``gather``.
+        name: of the new model.
+
+    Raises:
+        BadInput: there are no corrections, or the model is adapted to one of them already.
+        ModelMismatch: the model cannot be adapted.
+    """
+    card, own = model.card, [correction for correction, _ in corrected]
+    examples = examples_of(card, corrected)
     net = Adapted(model.net, features=examples.features.shape[1], classes=len(card.classes))
     scale, shift = _calibration(card)
     net.scale.copy_(scale)
@@ -104,35 +134,28 @@ def adapt(
     fit(net, examples)
     judgement = judge(examples, card.classes)
     net = net.to(model.device)
-    own = [correction for correction, _ in corrected]
     adapted = _card(card, name, net, own, judgement)
     made = Model(adapted, net, model.device)
     return Adaptation(model=made, judgement=judgement, origin=model.folder)
 
 
-def examples_of(
-    model: Model, corrected: Sequence[tuple[Correction, Raster]], report: Report = ignore
-) -> Examples:
-    """Compute features and calibrated scores of corrected windows.
+def examples_of(card: Card, corrected: Sequence[Corrected]) -> Examples:
+    """Put together what is known of windows and what a model makes of them.
+
+    Args:
+        card: of the model.
+        corrected: corrections with what the model makes of their windows.
 
     Raises:
-        BadInput: there are none.
-        ModelMismatch: the model cannot be adapted, or a window does not fit it.
+        BadInput: there are none, or the model is adapted to one of them already.
+        ModelMismatch: the model cannot be adapted.
     """
-    card = model.card
-    if not corrected:
-        raise BadInput("There are no corrections with their pixels, so nothing can be learned.")
-    _check(card, corrected)
-    parts = []
-    for done, (_, patch) in enumerate(corrected, start=1):
-        parts.append(features_and_scores(model, model.tensor(patch)[None]))
-        report(Progress(what="Features", done=done, total=len(corrected), unit="windows"))
-    features, scores = (torch.cat(each) for each in zip(*parts, strict=True))
+    _check(card, [one for one, _ in corrected])
     scale, shift = _calibration(card)
     said = [correction.truth for correction, _ in corrected]
     return Examples(
-        features=features,
-        scores=scale * scores + shift,
+        features=torch.stack([found.features for _, found in corrected]),
+        scores=scale * torch.stack([found.scores for _, found in corrected]) + shift,
         truth=np.array([[one.get(name, False) for name in card.classes] for one in said]),
         known=np.array([[name in one for name in card.classes] for one in said]),
         places=places_of([correction.place for correction, _ in corrected]),
@@ -164,18 +187,38 @@ def parent(card: Card) -> str | None:
     return str(lineage.get("parent")) if isinstance(lineage, dict) else None
 
 
-def _check(card: Card, corrected: Sequence[tuple[Correction, Raster]]) -> None:
-    """Check that a model's answers can be corrected.
+def _check(card: Card, corrections: Sequence[Correction]) -> None:
+    """Check that a model's answers can be corrected, and that the corrections are new to it.
 
     Raises:
+        BadInput: there are none, or the model is adapted to one of them already.
         ModelMismatch: its classes are others, or exclude each other.
     """
-    named = {name for one, _ in corrected for name in (*one.confirmed, *one.struck, *one.added)}
+    if not corrections:
+        raise BadInput("There are no corrections with their pixels, so nothing can be learned.")
+    named = {name for one in corrections for name in (*one.confirmed, *one.struck, *one.added)}
     if card.exclusive or not named <= set(card.classes):
         raise ModelMismatch(
             f"{card.title} does not have the classes of the corrections, which are those of "
             "BigEarthNet: choose a model for reflectance such as landcover-mosaic."
         )
+    if not _seen(card).isdisjoint(map(_window, corrections)):
+        raise BadInput(
+            f"'{card.name}' is adapted to some of these corrections already, so no place would be "
+            f"left out: adapt '{parent(card)}' to all of them."
+        )
+
+
+def _seen(card: Card) -> set[str]:
+    """The windows that a model, or one that it comes from, is adapted to."""
+    lineage = card.training.get(ADAPTATION)
+    windows = lineage.get("windows") if isinstance(lineage, dict) else None
+    return {*map(str, windows)} if isinstance(windows, list) else set()
+
+
+def _window(correction: Correction) -> str:
+    """Name the window of a correction in a card."""
+    return correction.pixels_sha256[:12] or correction.id
 
 
 def _calibration(card: Card) -> tuple[torch.Tensor, torch.Tensor]:
@@ -199,6 +242,7 @@ def _card(
         "parent_card": base.hash,
         "corrections": len(own),
         "corrections_sha256": digest(own),
+        "windows": sorted({*_seen(base), *map(_window, own)}),
         "weight_pull": WEIGHT_PULL,
         "bias_pull": BIAS_PULL,
         "date": datetime.now(UTC).date().isoformat(),

@@ -2,8 +2,8 @@
 
 A class that the user has not spoken of is unknown, not absent, unless the user said that the
 correction is complete. Corrections are kept in one file, ``corrections.json``, in the program's
-home folder. A later correction of the same pixels replaces an earlier one, which comes back if the
-later one is undone.
+home folder, or in any other: a server has one file for each user. A later correction of the same
+pixels replaces an earlier one, which comes back if the later one is undone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +44,8 @@ __all__ = [
 FILE: Final = "corrections.json"
 _VERSION: Final = 1
 _LATITUDE, _LONGITUDE = 90.0, 180.0
-_writing = Lock()
+_writing: Final = tuple(Lock() for _ in range(64))
+"""Locks between threads, shared out over files: users hardly wait for each other."""
 
 Line = Annotated[str, Field(max_length=200)]
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
@@ -131,10 +132,10 @@ class Correction(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """The corrections that are kept in a file.
+    """The corrections that are kept in a file, and the folder beside it.
 
     Attributes:
-        path: the file; it need not exist.
+        path: the file; neither it nor its folder need exist.
     """
 
     path: Path
@@ -143,6 +144,11 @@ class Kept:
     def default(cls) -> Kept:
         """The corrections in the program's home folder."""
         return cls(path=home.location() / FILE)
+
+    @property
+    def folder(self) -> Path:
+        """Where :mod:`landcover.adapt.evidence` keeps what nets make of corrected windows."""
+        return self.path.with_name(f"{self.path.stem}-features")
 
     def read(self) -> tuple[Correction, ...]:
         """Read all corrections, oldest first.
@@ -180,7 +186,7 @@ class Kept:
             BadInput: there would be too many, another run writes the file, or it cannot be read
                 or written.
         """
-        with self._changing():
+        with self.changing():
             before = self.read()
             known = {one.id for one in before}
             given = {one.id: one for one in corrections}
@@ -200,7 +206,7 @@ class Kept:
         Raises:
             BadInput: there is none, another run writes the file, or it cannot be read or written.
         """
-        with self._changing():
+        with self.changing():
             before = self.read()
             if not before:
                 raise BadInput("There are no corrections, so there is nothing to undo.")
@@ -210,17 +216,36 @@ class Kept:
                     f"There is no correction '{plain(str(which))[:20]}': see `landcover "
                     "corrections list`."
                 )
-            self._write([one for one in before if one is not found[-1]])
+            left = [one for one in before if one is not found[-1]]
+            self._write(left)
+            self.tidy(left)
             return found[-1]
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Lock the file against other runs, and against the other threads of this one."""
+    def changing(self) -> Iterator[None]:
+        """Lock the file against other runs, and against the other threads of this one.
+
+        Raises:
+            BadInput: another run writes it, or its folder cannot be written to.
+        """
         if self.path == Kept.default().path:
             home.folder()  # makes it, readable by its user only
         files.make_folder(self.path.parent)
-        with _writing, files.lock_file(self.path):
+        with _writing[hash(self.path) % len(_writing)], files.lock_file(self.path):
             yield
+
+    def tidy(self, corrections: Iterable[Correction]) -> None:
+        """Remove what is kept of windows without a correction, and the oldest beyond the limit.
+
+        Args:
+            corrections: all that are kept; the file must be locked (:meth:`changing`).
+        """
+        used = {one.pixels_sha256 for one in corrections}
+        with suppress(OSError):  # there is no folder, or its files stay for the next time
+            found = sorted(self.folder.glob("*.safetensors"), key=lambda one: one.stat().st_mtime)
+            wanted = [one for one in found if one.name.partition("-")[0] in used]
+            for one in {*found} - {*wanted[-limits.current().correction_features :]}:
+                one.unlink()
 
     def _write(self, corrections: Sequence[Correction]) -> None:
         values = {"version": _VERSION, "corrections": [one.as_dict() for one in corrections]}

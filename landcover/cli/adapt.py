@@ -43,9 +43,10 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     adapt.add_argument(
         "--sources",
         nargs="+",
-        required=True,
+        default=[],
         metavar="SOURCE",
-        help="the files that were corrected, folders or zips of them, or names of samples",
+        help="files that were corrected, folders or zips of them, or names of samples; only for "
+        "corrections whose features are not kept for the model",
     )
     adapt.add_argument("--out", type=Path, metavar="DIR", help="new model folder")
     adapt.add_argument(
@@ -60,7 +61,8 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
 
 
 def _adapt(options: argparse.Namespace) -> int:
-    from landcover.adapt import adaptation, pixels  # noqa: PLC0415 - loads torch
+    from landcover.adapt import adaptation, evidence, pixels  # noqa: PLC0415 - loads torch
+    from landcover.adapt.corrections import Kept  # noqa: PLC0415 - as above
     from landcover.models import registry, store  # noqa: PLC0415 - as above
 
     models = registry.default()
@@ -71,10 +73,10 @@ def _adapt(options: argparse.Namespace) -> int:
     among = pixels.paths(options.sources)
     model = models.load(options.model or registry.DEFAULT_MODEL, options.device)
     with progress.show() as report:
-        found, lost = pixels.find(corrections, among, report)
+        found, lost = evidence.gather(Kept.default(), corrections, model, among, report)
         for sentence in lost:
             print(one_line(f"error: {sentence}"), file=sys.stderr)
-        made = adaptation.adapt(model, found, _name(options, model.card.name), report)
+        made = adaptation.adapt_from(model, found, _name(options, model.card.name))
     kept = made.judgement.helps or options.anyway
     _show(options, made, written=kept)
     if not kept and (options.out or options.register):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landcover.cli import model_options, output, progress, source_options
 from landcover.cli.commands import add_command
 from landcover.cli.exit_status import DONE, SOME_FAILED
-from landcover.core.errors import BadInput
+from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.text import listed, one_line, place_text, time_text
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def _add_add(actions: Any) -> None:  # noqa: ANN401 - as above
 
 
 def _add(options: argparse.Namespace) -> int:
+    from landcover.adapt import evidence  # noqa: PLC0415 - loads torch
     from landcover.adapt.corrections import of_answer  # noqa: PLC0415 - slow to import
     from landcover.core.classes import resolve  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415 - loads torch
@@ -96,7 +98,10 @@ def _add(options: argparse.Namespace) -> int:
         model=answer.model,
         card_hash=answer.card_hash,
     )
-    _kept().add([made])
+    kept = _kept()
+    kept.add([made])
+    with suppress(ModelMismatch):  # a model without features, which cannot be adapted
+        evidence.keep(kept, made, model, patch.raster)
     print(_line(made))
     return 0
 
@@ -153,6 +158,8 @@ def _import(options: argparse.Namespace) -> int:
     given = geojson.read(options.file)
     added = _kept().add(given)
     print(f"Added {added} of {len(given)} corrections; the others were there already.")
+    if added:
+        print("Features are not exchanged: `landcover adapt --sources` needs the files once.")
     return 0
 
 

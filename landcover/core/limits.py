@@ -149,6 +149,12 @@ class Limits:
         5_000, "corrections", "the most corrections that are kept or imported"
     )
     correction_points: int = _limit(100, "points", "the most points of a correction's outline")
+    correction_features: int = _limit(
+        10_000, "files", "the most files of features of corrected windows that are kept"
+    )
+    correction_features_bytes: int = _limit(
+        200_000, "bytes", "the largest file of features of a corrected window"
+    )
 
     # JSON and models
     json_bytes: int = _limit(

@@ -32,6 +32,7 @@ __all__ = [
     "read_json",
     "read_record",
     "read_tensors",
+    "unpacked",
     "write_json",
     "write_tensors",
     "writing",
@@ -158,25 +159,38 @@ def read_tensors(
     Raises:
         CorruptModel: the file is damaged, too large, or of another card.
     """
-    from safetensors import SafetensorError  # noqa: PLC0415 - see the top
-    from safetensors.torch import load  # noqa: PLC0415
-
     file = f"{name}.safetensors"
     data = _read(folder, file)
     if data is None:
         return None
     try:
-        tensors = load(data)
-        # Layout: eight bytes with the length of the JSON header, then the header.
-        header = parse(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        notes = header["__metadata__"]
+        tensors, notes = unpacked(data)
         values = parse(notes[_VALUES])
-    except (SafetensorError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError):
         raise _corrupt(folder, file, "it cannot be read") from None
     if not isinstance(values, dict):
         raise _corrupt(folder, file, "its values are not in the expected format")
     _check_hash(folder, file, notes.get(_HASH), card_hash)
     return tensors, values
+
+
+def unpacked(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read the tensors and notes of an untrusted safetensors file.
+
+    Raises:
+        ValueError: the bytes are damaged, or have no notes.
+    """
+    from safetensors import SafetensorError  # noqa: PLC0415 - see the top
+    from safetensors.torch import load  # noqa: PLC0415
+
+    try:
+        tensors = load(data)
+        # Layout: eight bytes with the length of the JSON header, then the header.
+        header = parse(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        notes = header["__metadata__"]
+    except (SafetensorError, KeyError, TypeError):
+        raise ValueError("it is not a safetensors file with notes") from None
+    return tensors, dict(notes)
 
 
 def _write(folder: Path, file: str, data: bytes) -> Path:

@@ -30,10 +30,10 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
 
 
-def corrected(count: int = 8) -> list[tuple[Correction, Raster]]:
+def corrected(count: int = 8, first: int = 0) -> list[tuple[Correction, Raster]]:
     """Dark patches are water, bright ones are not."""
     found = []
-    for k in range(count):
+    for k in range(first, first + count):
         patch = tiny.random_patch(k, crs="EPSG:32633", transform=grid(400_000 + 5000 * k, 5e6))
         patch = replace(patch, data=patch.data * (0.2 if k % 2 else 1.0))
         said = {"present": [WATER]} if k % 2 else {"absent": [WATER]}
@@ -76,8 +76,17 @@ def test_it_is_saved_registered_and_loaded_like_other_models(tmp_path: Path) -> 
     loaded = registry.load("own", "cpu")
     patch = tiny.random_patch(99)
     assert chance(loaded, patch) == pytest.approx(chance(found.model, patch), abs=1e-6)
-    again = adapt(loaded, corrected(), "twice").model
+    elsewhere = corrected(4, first=50)
+    again = adapt(loaded, elsewhere, "twice").model
     assert parent(again.card) == "own"
+
+
+def test_places_that_a_model_is_adapted_to_are_not_left_out_again() -> None:
+    once = adapt(tiny.tiny_model(), corrected(), "own").model
+    twice = adapt(once, corrected(4, first=50), "twice").model
+    for model in (once, twice):
+        with pytest.raises(BadInput, match="adapted to some of these corrections already"):
+            adapt(model, corrected(3), "again")
 
 
 def test_it_can_be_explained() -> None:

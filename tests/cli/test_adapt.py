@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,11 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     status = main(arguments)
     out, err = capsys.readouterr()
     return status, out, err
+
+
+def forget() -> None:
+    """Remove what is kept besides the corrections."""
+    shutil.rmtree(Kept.default().folder)
 
 
 @pytest.fixture
@@ -64,7 +70,7 @@ def test_corrections_are_listed_undone_exported_and_imported(
 
 def test_without_corrections_commands_say_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no corrections yet" in run(capsys, "corrections")[1]
-    for command in (("corrections", "undo"), ("adapt", "--sources", "finland-lake")):
+    for command in (("corrections", "undo"), ("adapt", "--sources", "finland-lake"), ("adapt",)):
         status, out, err = run(capsys, *command)
         assert (status, out) == (2, "")
         assert err.startswith("error: There are no corrections")
@@ -78,7 +84,6 @@ def test_without_corrections_commands_say_what_to_do(capsys: pytest.CaptureFixtu
         ("corrections", "add", "no-such-file.tif", "--present", "Pastures"),
         ("corrections", "import", "no-such-file.geojson"),
         ("corrections", "export", "corrections.exe"),
-        ("adapt",),
         ("adapt", "no-such-file.geojson", "--sources", "finland-lake"),
     ],
 )
@@ -123,9 +128,40 @@ def test_a_model_is_adapted_measured_and_kept(
 
 
 @pytest.mark.usefixtures("corrected")
+def test_files_are_needed_only_where_nothing_is_kept_for_the_model(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, out, err = run(capsys, "adapt", *CNN)
+    assert (status, err) == (0, "")
+    assert "6 corrections at 6 places" in out
+    assert run(capsys, "adapt", *CNN, "--sources", *NAMES)[1] == out
+
+    other = ("adapt", "--model", "landcover-cnn-rgb")
+    status, _, err = run(capsys, *other)
+    assert status == 2
+    *lost, last = err.splitlines()
+    assert len(lost) == len(NAMES)
+    assert all("are not kept: give the file of '" in line for line in lost)
+    assert "no corrections with their pixels" in last
+    assert run(capsys, *other, "--sources", *NAMES)[0] == 0
+    status, again, err = run(capsys, *other)
+    assert (status, err) == (0, "")
+    assert "6 corrections at 6 places" in again
+
+    file = tmp_path / "own.geojson"
+    run(capsys, "corrections", "export", str(file))
+    while Kept.default().read():
+        run(capsys, "corrections", "undo")
+    assert not list(Kept.default().folder.iterdir())
+    assert "needs the files once" in run(capsys, "corrections", "import", str(file))[1]
+    assert run(capsys, "adapt", *CNN)[0] == 2
+
+
+@pytest.mark.usefixtures("corrected")
 def test_a_model_that_is_not_shown_to_help_is_not_kept(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    forget()
     out_folder = tmp_path / "own"
     three = (*NAMES[:3],)
     status, out, err = run(capsys, "adapt", "--sources", *three, *CNN, "--out", str(out_folder))
@@ -143,6 +179,7 @@ def test_a_model_that_is_not_shown_to_help_is_not_kept(
 def test_sources_that_are_missing_are_named_and_the_rest_is_used(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    forget()
     status, out, err = run(capsys, "adapt", "--sources", *NAMES[:5], *CNN)
     assert status == 1
     assert "5 corrections" in out
