@@ -20,7 +20,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover explain finland-lake --out why.png  # the most probable land cover",
         "landcover explain finland-lake --label Pastures --out why.png --out why.tif",
         'landcover explain scene.tif --label "Inland waters" --method all --out why.png',
-        "landcover explain finland-lake --against resnet-18 --out two.png  # two models",
+        "landcover explain finland-lake --against landcover-cnn --out two.png  # two models",
     ),
     "landcover corrections": ("landcover corrections", "landcover corrections --json"),
     "landcover corrections add": (
@@ -44,7 +44,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover evaluate DIR --dataset bigearthnet --by country --out runs",
     ),
     "landcover compare": (
-        "landcover compare landcover-mosaic resnet-18 --dataset bigearthnet-v2  # saved reports",
+        "landcover compare landcover-mosaic landcover-cnn --dataset bigearthnet-v2  # saved",
         "landcover compare landcover-mosaic my-model DIR --dataset bigearthnet",
     ),
     "landcover trust scales": ("landcover trust scales DIR --model my-model --save",),

@@ -44,10 +44,10 @@ def test_the_pass_gives_the_scores_of_the_net(name: str) -> None:
     assert not torch.allclose(found[0], found[1], atol=0.1)
 
 
-@pytest.mark.parametrize("name", ["landcover-cnn", "resnet-18", "efficientnet-lite0"])
+@pytest.mark.parametrize("name", ["landcover-cnn", "resnet", "efficientnet-lite0"])
 def test_the_last_layers_compute_the_logits_from_the_features(name: str) -> None:
     """The features are complete: the last layers need nothing else."""
-    model = registry.default().load(name)
+    model = tiny.load(name)
     found, scores = features.features_and_scores(model, pixels_of(model))
     parts = found.split([head.in_features for head in heads_of(model)], dim=1)
     with torch.no_grad():

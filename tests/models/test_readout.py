@@ -101,7 +101,7 @@ def test_the_symmetry_of_each_view_is_undone() -> None:
 
 def test_other_nets_have_no_readout() -> None:
     assert readout.fold_maps(tiny.tiny_model()) is None
-    assert readout.fold_maps(registry.default().load("resnet-18", "cpu")) is None
+    assert readout.fold_maps(tiny.tiny_resnet()) is None
 
 
 def test_the_readout_of_the_default_model_gives_the_same_scores() -> None:

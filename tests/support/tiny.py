@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from landcover import nets
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.raster import Provenance, Raster
 from landcover.core.window import grid
+from landcover.models import registry
 from landcover.models.card import Card
 from landcover.models.model import Model, save_model, weights_bytes
 from landcover.nets.outputs import NetOutput
@@ -73,6 +75,19 @@ def tiny_model() -> Model:
     torch.manual_seed(0)
     net = TinyNet()
     return Model(tiny_card(weights_bytes(net)), net, torch.device("cpu"))
+
+
+def tiny_resnet() -> Model:
+    """A narrow ResNet-18 with random weights."""
+    torch.manual_seed(0)
+    options = {"depth": 18, "width": 8}
+    net = nets.build("resnet", **options).eval().requires_grad_(requires_grad=False)
+    return Model(tiny_card(b"", net="resnet", net_options=options), net, torch.device("cpu"))
+
+
+def load(name: str) -> Model:
+    """The model of that name on the CPU; ``resnet`` is :func:`tiny_resnet`, as none is shipped."""
+    return tiny_resnet() if name == "resnet" else registry.default().load(name, "cpu")
 
 
 def random_patch(seed: int = 0, size: int = 120, **changes: object) -> Raster:

@@ -31,9 +31,9 @@ BOUND: Final = 0.5
 """Largest mean |Spearman| that passes: a quarter of the ranks' variance.
 
 It is between the value of a clearly wrong map and the correlation by chance: a map of edges, which
-does not depend on the weights, has 1; maps of two unrelated patches had 0.05 to 0.33 on average in
-27 of 30 pairs of model and method (12 validation patches each), and 0.51 to 0.72 in the other
-three (Fine CAM and occlusion of ResNet-18, Grad-CAM of EfficientNet-Lite0).
+does not depend on the weights, has 1; maps of two unrelated patches had 0.05 to 0.26 on average in
+24 of 25 pairs of patch model and method (12 validation patches each), and 0.72 in the last
+(Grad-CAM of EfficientNet-Lite0).
 """
 
 

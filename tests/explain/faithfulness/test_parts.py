@@ -115,9 +115,9 @@ def test_random_patches_are_connected() -> None:
 # Randomisation
 
 
-@pytest.mark.parametrize("name", [registry.DEFAULT_MODEL, "resnet-18"])
+@pytest.mark.parametrize("name", [registry.DEFAULT_MODEL, "resnet"])
 def test_weights_are_listed_from_the_output_backwards(name: str) -> None:
-    model = registry.default().load(name, "cpu")
+    model = tiny.load(name)
     pixels = model.tensor(tiny.random_patch())[None]
     layers = randomisation.layers_from_output(model, pixels)
     names = [name for layer in layers for name in layer]
