@@ -121,7 +121,8 @@ def _table(evaluation: Evaluation) -> bytes:
         columns[_TRUTH + name] = found.truth[:, k]
         columns[_PROBABILITY + name] = found.probability[:, k]
     out = io.BytesIO()
-    pd.DataFrame(columns).to_parquet(out, index=False)
+    # Hardly a value occurs twice: dictionaries would make the file a third larger.
+    pd.DataFrame(columns).to_parquet(out, index=False, compression="zstd", use_dictionary=False)
     return out.getvalue()
 
 
