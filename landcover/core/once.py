@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["asked", "block", "facts", "folders_with", "is_file"]
+__all__ = ["asked", "block", "facts", "folders_with", "forget", "is_file"]
 
 T = TypeVar("T")
 
@@ -38,6 +38,12 @@ def block() -> Iterator[None]:
         yield
     finally:
         _answers.known = before
+
+
+def forget() -> None:
+    """Forget what this thread has asked for in the block, after it has changed such facts."""
+    if _answers.known is not None:
+        _answers.known.clear()
 
 
 def asked(key: Hashable, answer: Callable[[], T]) -> T:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from landcover.core import files
+from landcover.core import files, once
 from landcover.core.errors import BadInput, UnknownName
 from landcover.core.regular_file import open_regular
 from landcover.io.guard import shown
@@ -127,6 +127,7 @@ def remove(registry: Registry, name: str) -> Path:
         raise BadInput(
             f"The model '{name}' cannot be moved to '{trash}': {error.strerror or error}."
         ) from None
+    once.forget()
     return target
 
 
@@ -156,6 +157,7 @@ def restore(registry: Registry, name: str) -> Path:
         raise BadInput(
             f"The model '{name}' cannot be moved back from '{last}': {error.strerror or error}."
         ) from None
+    once.forget()
     return folder
 
 
@@ -216,6 +218,7 @@ def _add(registry: Registry, name: str | None, fill: Callable[[Path], None]) -> 
         for card in new.glob(f"baselines/*/{CARD_FILE}"):
             load_model(card.parent, "cpu")
         place(name)
+    once.forget()
     return name
 
 

@@ -21,6 +21,17 @@ def test_a_block_keeps_what_was_asked_first(tmp_path: Path) -> None:
         assert once.is_file(path)
 
 
+def test_whoever_changes_files_in_a_block_forgets_what_was_asked(tmp_path: Path) -> None:
+    once.forget()  # outside of a block there is nothing to forget
+    with once.block():
+        assert once.folders_with(tmp_path, "card.json") == ()
+        (tmp_path / "one").mkdir()
+        (tmp_path / "one/card.json").write_text("{}")
+        assert once.folders_with(tmp_path, "card.json") == ()
+        once.forget()
+        assert once.folders_with(tmp_path, "card.json") == ("one",)
+
+
 def test_without_a_block_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     assert once.folders_with(tmp_path, "card.json") == ()
