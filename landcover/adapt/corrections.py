@@ -200,8 +200,13 @@ class Kept:
                 self._write((*before, *new))
             return len(new)
 
-    def undo(self, which: str | None = None) -> Correction:
+    def undo(self, which: str | None = None, *, tidy: bool = True) -> Correction:
         """Remove the correction that was added last, or the one with an id.
+
+        Args:
+            which: its id; None for the last one.
+            tidy: whether to remove what is kept of its window at once; if not, it stays until the
+                next change, so that the correction can be added again.
 
         Raises:
             BadInput: there is none, another run writes the file, or it cannot be read or written.
@@ -218,8 +223,23 @@ class Kept:
                 )
             left = [one for one in before if one is not found[-1]]
             self._write(left)
-            self.tidy(left)
+            if tidy:
+                self.tidy(left)
             return found[-1]
+
+    def clear(self) -> tuple[Correction, ...]:
+        """Remove all corrections, and return them, so that they can be added again.
+
+        What is kept of their windows stays until the next change of the file.
+
+        Raises:
+            BadInput: another run writes the file, or it cannot be read or written.
+        """
+        with self.changing():
+            before = self.read()
+            if before:
+                self._write(())
+            return before
 
     @contextmanager
     def changing(self) -> Iterator[None]:

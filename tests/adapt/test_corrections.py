@@ -42,6 +42,16 @@ def test_corrections_are_kept_in_order_and_the_last_one_is_undone(kept: Kept) ->
     assert kept.read() == (two,)
 
 
+def test_all_are_removed_and_added_again(kept: Kept) -> None:
+    assert kept.clear() == ()
+    made = [correction(k) for k in range(3)]
+    kept.add(made)
+    assert kept.clear() == tuple(made)
+    assert kept.read() == ()
+    kept.add(made)
+    assert kept.read() == tuple(made)
+
+
 def test_there_may_be_nothing_to_undo(kept: Kept) -> None:
     with pytest.raises(BadInput, match="nothing to undo"):
         kept.undo()

@@ -83,6 +83,18 @@ def test_an_adapted_model_and_its_parent_use_the_same_evidence(kept: Kept) -> No
             )
 
 
+def test_what_is_undone_for_a_while_needs_no_pixels_when_it_comes_back(kept: Kept) -> None:
+    (one, patch), (other, other_patch) = corrected(2)
+    model = tiny.tiny_model()
+    remember(kept, model, [(one, patch)])
+    assert kept.undo(tidy=False) == one
+    kept.add([one])
+    assert evidence.find(kept, [one], model)[1] == []
+    kept.clear()
+    remember(kept, model, [(other, other_patch)])  # the next change forgets it
+    assert evidence.find(kept, [one], model)[1] == [one]
+
+
 def test_undo_removes_what_no_other_correction_uses(kept: Kept) -> None:
     model, given = tiny.tiny_model(), corrected(2)
     remember(kept, model, given)
