@@ -7,7 +7,7 @@ their means. docs/teach.md compares this with windows drawn at random and with u
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from torch import Tensor
 from landcover.adapt.corrections import pixels_sha256
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.progress import Progress, Report, ignore
-from landcover.core.raster import BoolArray
+from landcover.core.raster import BoolArray, Raster
 from landcover.core.text import plain
 from landcover.core.window import Cut
 from landcover.io import sources
@@ -25,7 +25,7 @@ from landcover.models.features import features_and_scores
 from landcover.models.model import Model
 from landcover.nets.adapted import directions
 
-__all__ = ["next_to_correct", "suggest"]
+__all__ = ["choose", "next_to_correct", "suggest"]
 
 
 def suggest(
@@ -50,22 +50,58 @@ def suggest(
     Raises:
         BadInput: no source can be used.
     """
-    names, known, parts, failed = [], [], [], []
-    for done, source in enumerate(among, start=1):
-        try:
-            patch = sources.read(source, Cut(size=model.card.pixels))
-            parts.append(features_and_scores(model, model.tensor(patch)[None]))
-        except LandcoverError as error:
-            failed.append(f"{plain(source)}: {error}")
-        else:
-            names.append(f"{plain(source)} · {patch.where}")
-            known.append(pixels_sha256(patch) in corrected)
-        report(Progress(what="Features", done=done, total=len(among), unit="windows"))
+    names, failed = list[str](), list[str]()
+
+    def windows() -> Iterator[Raster]:
+        for source in among:
+            try:
+                patch = sources.read(source, Cut(size=model.card.pixels))
+                model.check_input(patch)
+            except LandcoverError as error:
+                failed.append(f"{plain(source)}: {error}")
+            else:
+                names.append(f"{plain(source)} · {patch.where}")
+                yield patch
+
+    chosen = choose(model, windows(), corrected, count, report, total=len(among))
+    return [names[row] for row in chosen], failed
+
+
+def choose(
+    model: Model,
+    windows: Iterable[Raster],
+    corrected: Collection[str],
+    count: int,
+    report: Report = ignore,
+    *,
+    total: int | None = None,
+) -> list[int]:
+    """Choose the windows to correct next.
+
+    Args:
+        model: a neural network.
+        windows: what to choose among; each must fit the model.
+        corrected: SHA-256 of the pixels of windows that are corrected already.
+        count: how many to choose.
+        report: called with the number of windows done.
+        total: the number of windows, if it is known.
+
+    Returns:
+        Indices of the chosen windows, the first one to correct first.
+
+    Raises:
+        BadInput: there are no windows.
+        ModelMismatch: the model has no features, or a window does not fit it.
+    """
+    known, parts = list[bool](), list[tuple[Tensor, Tensor]]()
+    for done, patch in enumerate(windows, start=1):
+        parts.append(features_and_scores(model, model.tensor(patch)[None]))
+        known.append(pixels_sha256(patch) in corrected)
+        report(Progress(what="Features", done=done, total=total, unit="windows"))
     if not parts:
         raise BadInput("None of the sources can be used: name patches or stacks of Level-2A.")
     features, scores = (torch.cat(each) for each in zip(*parts, strict=True))
-    chosen = next_to_correct(features, scores, np.array(known), count)
-    return [names[row] for row in chosen], failed
+    return next_to_correct(features, scores, np.array(known), count)
 
 
 def next_to_correct(

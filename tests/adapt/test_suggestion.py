@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from landcover.adapt.suggestion import next_to_correct
+from landcover import nets
+from landcover.adapt.corrections import pixels_sha256
+from landcover.adapt.suggestion import choose, next_to_correct
+from landcover.core.errors import BadInput
+from landcover.core.progress import Progress
+from tests.support import tiny
 
 
 def test_the_least_similar_window_comes_first() -> None:
@@ -27,3 +33,14 @@ def test_without_corrections_it_begins_somewhere_and_ends_when_none_is_left() ->
     chosen = next_to_correct(features, torch.zeros(6, 2), np.zeros(6, dtype=bool), 10)
     assert sorted(chosen) == list(range(6))
     assert next_to_correct(features, torch.zeros(6, 2), np.ones(6, dtype=bool)) == []
+
+
+def test_windows_that_are_corrected_are_not_chosen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(nets.NETS, tiny.NAME, tiny.TinyNet)
+    windows, reports = [tiny.random_patch(seed) for seed in range(4)], list[Progress]()
+    corrected = {pixels_sha256(windows[2])}
+    chosen = choose(tiny.tiny_model(), windows, corrected, 9, reports.append, total=4)
+    assert sorted(chosen) == [0, 1, 3]
+    assert (reports[-1].done, reports[-1].total) == (4, 4)
+    with pytest.raises(BadInput):
+        choose(tiny.tiny_model(), [], corrected, 1)
