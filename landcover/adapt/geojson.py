@@ -23,7 +23,7 @@ from landcover.core.regular_file import read_regular
 from landcover.core.text import plain
 from landcover.core.untrusted_json import BadJson, parse
 
-__all__ = ["as_geojson", "read", "write"]
+__all__ = ["as_geojson", "as_text", "from_bytes", "read", "write"]
 
 _WGS84: Final = ("EPSG:4326", "urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:EPSG::4326")
 _CLASSES: Final = ("confirmed", "struck", "added")
@@ -35,14 +35,19 @@ def as_geojson(corrections: Iterable[Correction]) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": [_feature(one) for one in corrections]}
 
 
+def as_text(corrections: Iterable[Correction]) -> str:
+    """Return the text of a GeoJSON file."""
+    text = json.dumps(as_geojson(corrections), ensure_ascii=False, allow_nan=False, indent=1)
+    return text + "\n"
+
+
 def write(corrections: Iterable[Correction], path: Path) -> None:
     """Write a GeoJSON file.
 
     Raises:
         BadInput: it cannot be written.
     """
-    text = json.dumps(as_geojson(corrections), ensure_ascii=False, allow_nan=False, indent=1)
-    files.write_text(path, text + "\n")
+    files.write_text(path, as_text(corrections))
 
 
 def read(path: Path) -> tuple[Correction, ...]:
@@ -55,15 +60,31 @@ def read(path: Path) -> tuple[Correction, ...]:
     """
     name = plain(path.name)
     try:
-        raw = parse(read_regular(path, limits.current().json_bytes))
+        data = read_regular(path, limits.current().json_bytes)
     except FileNotFoundError:
         raise BadInput(f"There is no file '{name}': check the path.") from None
+    except (OSError, ValueError):
+        raise BadInput(f"'{name}' cannot be read, or is too large: export it again.") from None
+    return from_bytes(data, name)
+
+
+def from_bytes(data: bytes, name: str) -> tuple[Correction, ...]:
+    """Read corrections from the untrusted content of a GeoJSON file, as :func:`read` does.
+
+    Args:
+        data: the content.
+        name: of the file, for messages.
+
+    Raises:
+        BadInput: as for :func:`read`.
+    """
+    name = plain(name)
+    try:
+        raw = parse(data)
     except BadJson as error:
         raise BadInput(
             f"'{name}' cannot be read as GeoJSON, because {error}: export it again."
         ) from None
-    except (OSError, ValueError):
-        raise BadInput(f"'{name}' cannot be read, or is too large: export it again.") from None
     try:
         return _corrections(raw)
     except UnknownName:
