@@ -99,7 +99,7 @@ def adapt(
         model: the parent; a neural network whose classes are independent.
         corrected: corrections with their windows, at least one.
         name: of the new model.
-        report: called with the number of windows done.
+        report: called with the number of windows and fits done.
 
     Raises:
         BadInput: there are no corrections, or the model is adapted to one of them already.
@@ -110,16 +110,19 @@ def adapt(
     for done, (one, patch) in enumerate(corrected, start=1):
         found.append((one, evidence.measure(model, patch)))
         report(Progress(what="Features", done=done, total=len(corrected), unit="windows"))
-    return adapt_from(model, found, name)
+    return adapt_from(model, found, name, report)
 
 
-def adapt_from(model: Model, corrected: Sequence[Corrected], name: str) -> Adaptation:
+def adapt_from(
+    model: Model, corrected: Sequence[Corrected], name: str, report: Report = ignore
+) -> Adaptation:
     """Adapt a model to corrections, given what it makes of their windows.
 
     Args:
         model: the parent; a neural network whose classes are independent.
         corrected: at least one, from :func:`landcover.adapt.evidence.find` or ``gather``.
         name: of the new model.
+        report: called with the number of fits done.
 
     Raises:
         BadInput: there are no corrections, or the model is adapted to one of them already.
@@ -132,7 +135,7 @@ def adapt_from(model: Model, corrected: Sequence[Corrected], name: str) -> Adapt
     net.scale.copy_(scale)
     net.shift.copy_(shift)
     fit(net, examples)
-    judgement = judge(examples, card.classes)
+    judgement = judge(examples, card.classes, report)
     net = net.to(model.device)
     adapted = _card(card, name, net, own, judgement)
     made = Model(adapted, net, model.device)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from landcover.adapt.head import Examples, fit
+from landcover.core.progress import Progress, Report, ignore
 from landcover.core.raster import BoolArray
 from landcover.core.schema import Interval, Schema
 from landcover.decide.calibration_fit import log_loss
@@ -78,14 +79,20 @@ class Judgement(Schema):
     reason: str
 
 
-def left_out(examples: Examples) -> Doubles:
+def left_out(examples: Examples, report: Report = ignore) -> Doubles:
     """Compute logits ``(patch, class)`` of each patch by a fit that left its place out.
 
     They are the model's own if there is only one place.
+
+    Args:
+        examples: at least one.
+        report: called with the number of fits done.
     """
     classes = examples.scores.shape[1]
     made = examples.scores.double().numpy().copy()
-    for out in held_out(examples.places, _FOLDS if len(examples) <= _MANY else _FOLDS_OF_MANY):
+    folds = list(held_out(examples.places, _FOLDS if len(examples) <= _MANY else _FOLDS_OF_MANY))
+    for done, out in enumerate(folds):
+        report(Progress(what="Places left out", done=done, total=len(folds), unit="fits"))
         head = Adapted(torch.nn.Identity(), features=examples.features.shape[1], classes=classes)
         fit(head, examples.part(~out))
         rest = examples.part(out)
@@ -94,16 +101,19 @@ def left_out(examples: Examples) -> Doubles:
     return made
 
 
-def judge(examples: Examples, classes: tuple[str, ...], *, seed: int = 0) -> Judgement:
+def judge(
+    examples: Examples, classes: tuple[str, ...], report: Report = ignore, *, seed: int = 0
+) -> Judgement:
     """Judge the adaptation to examples.
 
     Args:
         examples: at least one.
         classes: names along the class axis.
+        report: called with the number of fits done.
         seed: of the bootstrap.
     """
     before = examples.scores.double().numpy()
-    after = left_out(examples)
+    after = left_out(examples, report)
     truth, known = examples.truth, examples.known
     places, place = np.unique(examples.places, return_inverse=True)
     random = np.random.default_rng(seed)

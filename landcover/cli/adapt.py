@@ -76,7 +76,7 @@ def _adapt(options: argparse.Namespace) -> int:
         found, lost = evidence.gather(Kept.default(), corrections, model, among, report)
         for sentence in lost:
             print(one_line(f"error: {sentence}"), file=sys.stderr)
-        made = adaptation.adapt_from(model, found, _name(options, model.card.name))
+        made = adaptation.adapt_from(model, found, _name(options, model.card.name), report)
     kept = made.judgement.helps or options.anyway
     _show(options, made, written=kept)
     if not kept and (options.out or options.register):
