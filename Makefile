@@ -40,8 +40,9 @@ static/tiles: $(VENV)/.app
 
 setup: $(VENV)/.app static/tiles
 
+# One person's app, unless other computers can reach it: corrections stay when the page is reloaded.
 run: setup
-	$(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT)
+	LANDCOVER_PERSONAL=1 $(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

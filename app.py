@@ -45,6 +45,7 @@ PAGES: Final = {
         "classify.py": "Classify",
         "explain.py": "Explain",
         "models.py": "Models",
+        "teach.py": "Teach",
     }.items()
 }
 requested = st.session_state.pop(entry.REQUESTED, "")

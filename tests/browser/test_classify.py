@@ -362,7 +362,7 @@ def test_fits_a_phone(page: Page, app: str, scheme: str) -> None:
     expect(steps.verdict(page)).to_contain_text("%")
     width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     assert width <= 400
-    for name in ("Classify", "Explain", "Models"):
+    for name in ("Classify", "Explain", "Models", "Teach"):
         expect(page.get_by_role("link", name=name)).to_have_count(1)
     down = steps.verdict(page).evaluate(
         "list => list.getBoundingClientRect().bottom - document.querySelector('h1')"

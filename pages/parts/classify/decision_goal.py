@@ -154,10 +154,9 @@ def observed(
     state: loaded_models.Stamp,  # noqa: ARG001 - part of the cache's key
 ) -> dict[str, Any] | None:
     """Return the measured coverage of a registered model's label sets on the test split."""
-    from landcover.evaluate.report_files import observed_coverage  # noqa: PLC0415 - as below
-    from landcover.models import registry  # noqa: PLC0415 - the map comes first
+    from landcover.evaluate.report_files import observed_coverage  # noqa: PLC0415 - the map comes first
 
-    found = observed_coverage(registry.default().folder(name), card_hash)
+    found = observed_coverage(loaded_models.registry_of(name).folder(name), card_hash)
     return None if found is None else found.as_dict()
 
 

@@ -170,6 +170,14 @@ def _download(results: tuple[WindowResult, ...]) -> None:
     )
 
 
+def latest() -> Outcome | None:
+    """Return the outcome of the latest rectangle whose pixels are still here, or None."""
+    outcome = st.session_state.get("classify_grid")
+    if not isinstance(outcome, Outcome):
+        return None
+    return outcome if outcome.upload is None or outcome.upload in choice.uploads() else None
+
+
 def shown() -> Outcome | None:
     """Return the outcome that the map shows: as long as the choice lies in it."""
     outcome = st.session_state.get("classify_grid")
@@ -206,16 +214,17 @@ def open_at(latitude: float, longitude: float) -> bool:
         return False
     row, col = outcome.grid.whole.pixel_of(latitude, longitude)
     down, right = int(row // outcome.grid.side), int(col // outcome.grid.side)
-    return _open(outcome, outcome.results[down * outcome.grid.columns + right])
+    return open_window(outcome, outcome.results[down * outcome.grid.columns + right])
 
 
 def _open_chosen() -> None:
     outcome, index = shown(), widgets.value(OPEN)
     if outcome is not None and index is not None and index < len(outcome.results):
-        _open(outcome, outcome.results[index])
+        open_window(outcome, outcome.results[index])
 
 
-def _open(outcome: Outcome, one: WindowResult) -> bool:
+def open_window(outcome: Outcome, one: WindowResult) -> bool:
+    """Choose a window of a rectangle; return whether it has pixels."""
     if one.result is None:
         return False
     if outcome.upload is not None:

@@ -12,7 +12,15 @@ from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.samples import Sample
-from pages.parts.classify import attribution, decision_goal, probabilities, source, views
+from pages.parts.classify import (
+    attribution,
+    before_after,
+    correct,
+    decision_goal,
+    probabilities,
+    source,
+    views,
+)
 from pages.parts.shared import (
     choice,
     downloads,
@@ -45,8 +53,10 @@ def beside_map(chosen: choice.Chosen, pixels: Raster) -> None:
         st.html(verdict(found, loaded_models.title(name), sample.truth if sample else None))
         if sample is not None:
             st.caption(training_note(sample, loaded_models.card(name)))
+        before_after.show_way_back(name, found, _parent_s(name, chosen, pixels))
     if pixels.is_rgb:
         _limits(name)
+    correct.show(chosen, pixels, found)
 
 
 def below_map(chosen: choice.Chosen, pixels: Raster) -> None:
@@ -58,6 +68,7 @@ def below_map(chosen: choice.Chosen, pixels: Raster) -> None:
     sample = choice.sample_of(chosen)
     left, right = st.columns(2, gap="large")
     with left:
+        before_after.show(name, found, _parent_s(name, chosen, pixels))
         _probabilities(name, chosen.key, found, sample.truth if sample else None)
         with st.expander("Source: file, date, bands, model"):
             rows = source.rows(chosen, pixels, found, loaded_models.card(name))
@@ -65,6 +76,14 @@ def below_map(chosen: choice.Chosen, pixels: Raster) -> None:
         downloads.of_report(_report(name, chosen, found), pixels, "classify")
     with right:
         attribution.show(name, chosen.key, pixels, found)
+
+
+def _parent_s(name: str, chosen: choice.Chosen, pixels: Raster) -> Result | None:
+    """Return the result of the model that this one was adapted from; None for other models."""
+    parent = before_after.parent_of(name)
+    if parent is None:
+        return None
+    return _classified(parent, chosen, pixels, aim_of(parent), quiet=True)
 
 
 def aim_of(name: str, *, ask: bool = False) -> str:

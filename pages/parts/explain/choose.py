@@ -210,7 +210,7 @@ def _baseline() -> str:
 def _other_model(name: str, pixels: Raster) -> list[str]:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    every = registry.default().for_pictures() if pixels.is_rgb else registry.default().for_patches()
+    every = registry.default().for_pictures() if pixels.is_rgb else loaded_models.for_patches()
     others = [other for other in every if other != name and _explainable(other)]
     if not others:
         st.caption("There is no second model with attribution maps.")
@@ -223,10 +223,8 @@ def _other_model(name: str, pixels: Raster) -> list[str]:
 
 def _with_bands(name: str, pixels: Raster) -> str:
     """Return the name of that model with the bands of the pixels."""
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-
     try:
-        return registry.default().choice(name, pixels.bands).name
+        return loaded_models.registry_of(name).choice(name, pixels.bands).name
     except LandcoverError:
         return name
 
@@ -261,15 +259,14 @@ def _measured(
     name: str,
     state: loaded_models.Stamp,  # noqa: ARG001 - part of the cache's key
 ) -> tuple[Faithfulness | None, str]:
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-    from landcover.models.band_subset import estimated_bands  # noqa: PLC0415 - as above
+    from landcover.models.band_subset import estimated_bands  # noqa: PLC0415 - loads torch
 
     try:
-        if estimated_bands(registry.default().card(name)):
+        if estimated_bands(loaded_models.registry_of(name).card(name)):
             return None, (
                 "Whether this method is faithful to a model that estimates bands was not measured."
             )
-        found = ratings.load(registry.default().folder(name))
+        found = ratings.load(loaded_models.registry_of(name).folder(name))
     except LandcoverError as error:
         return None, str(error)
     if found is None:

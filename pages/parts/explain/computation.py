@@ -145,10 +145,9 @@ def job_model(name: str) -> Model:
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
 def _job_model(name: str, state: loaded_models.Stamp) -> Model:  # noqa: ARG001 - part of the cache's key
     from landcover.explain import band_attribution, what_if  # noqa: F401, PLC0415 - load torch
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
     from landcover.trust import shift_stability  # noqa: F401, PLC0415 - load torch
 
-    model = registry.default().load(name)
+    model = loaded_models.registry_of(name).load(name)
     loaded_models.freeze_garbage()
     return model
 

@@ -127,6 +127,11 @@ def _trail() -> list[Chosen]:
     return trail
 
 
+def visited() -> tuple[Chosen, ...]:
+    """Return the choices of this session, the newest last."""
+    return tuple(_trail())
+
+
 def can_go_back() -> bool:
     """Return whether there is a previous choice."""
     return len(_trail()) > 1
@@ -159,7 +164,7 @@ def go_back() -> None:
     before = current()
     if trail:
         trail.pop()
-    while trail and not _held(trail[-1]):
+    while trail and not is_held(trail[-1]):
         trail.pop()
     _show_new(before, current())
 
@@ -179,7 +184,8 @@ def open_link(chosen: Chosen | None) -> None:
             move_map(chosen.bare_place, CLOSE_ZOOM)
 
 
-def _held(chosen: Chosen) -> bool:
+def is_held(chosen: Chosen) -> bool:
+    """Return whether the pixels of a choice are still here."""
     if chosen.upload is not None:
         return chosen.upload in uploads()
     if chosen.colours is not None:

@@ -69,6 +69,22 @@ class Holdings:
         self._open = ExitStack()
         weakref.finalize(self, self._open.close)
 
+    @property
+    def folder(self) -> Path:
+        """A folder of the session on this server's disk, which is removed with the session.
+
+        Raises:
+            BadInput: the disk is full.
+        """
+        if self._folder is None:
+            self._folder = self._open.enter_context(files.scratch())
+        return self._folder
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether the session has used its folder."""
+        return self._folder is not None
+
     def keep_file(self, file_id: str, name: str, content: memoryview) -> None:
         """Keep an uploaded file on disk, unless it is there already.
 
@@ -83,11 +99,9 @@ class Holdings:
                 f"'{shown(name)}' does not fit onto the server together with your other files, "
                 f"which may have {most / 1e6:,.0f} MB: remove some of them."
             )
-        if self._folder is None:
-            self._folder = self._open.enter_context(files.scratch())
         digest = hashlib.sha256(f"{name}\0{len(content)}\0".encode(errors="replace"))
         digest.update(content)
-        path = self._folder / hashlib.sha256(file_id.encode()).hexdigest()
+        path = self.folder / hashlib.sha256(file_id.encode()).hexdigest()
         files.write_bytes(path, bytes(content), durable=False)
         self.files[file_id] = KeptFile(name, path, len(content), digest.hexdigest())
 

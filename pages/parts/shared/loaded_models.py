@@ -19,12 +19,13 @@ from landcover.core.errors import LandcoverError, UnknownName
 from landcover.core.raster import Raster
 from landcover.io.gate import pool
 from landcover.jobs import queue
-from pages.parts.shared import shown, url_state, widgets
+from pages.parts.shared import shown, taught, url_state, widgets
 
 if TYPE_CHECKING:
     from landcover.models.band_choice import ModelChoice
     from landcover.models.card import Card
     from landcover.models.model import Model
+    from landcover.models.registry import Registry
     from landcover.trust.result import Result
 
 KEY: Final = "classify_model"
@@ -44,12 +45,29 @@ def warm_up() -> None:
         ).start()
 
 
+def registry_of(name: str) -> Registry:
+    """Return the registry of a model: that of this session if it is one that it has adapted."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.models.band_subset import split_name  # noqa: PLC0415 - as above
+
+    own = taught.own_registry()
+    if own is not None and (split_name(name) or (name,))[0] in own.user_names():
+        return own
+    return registry.default()
+
+
+def for_patches() -> tuple[str, ...]:
+    """Return the names of the models for reflectance, the default model first."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    own = taught.own_registry()
+    return (*registry.default().for_patches(), *(() if own is None else own.user_names()))
+
+
 def choose() -> str | None:
     """Let the user choose a model; None if none is installed."""
     with st.spinner("Loading the model …"):
-        from landcover.models import registry  # noqa: PLC0415 - loads torch
-
-    names = registry.default().for_patches()
+        names = for_patches()
     if not names:
         st.error(
             "No model is installed, so nothing can be classified. Install landcover again, or "
@@ -71,9 +89,7 @@ def choose() -> str | None:
 
 def current() -> str | None:
     """Return the name of the model for patches that the user chose, or the default one."""
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-
-    names = registry.default().for_patches()
+    names = for_patches()
     chosen = shown.now().model
     return chosen if chosen in names else next(iter(names), None)
 
@@ -111,7 +127,7 @@ def for_bands(name: str, patch: Raster) -> ModelChoice:
     from landcover.models.band_subset import lacks  # noqa: PLC0415 - as above
 
     try:
-        own = registry.default().card(name)
+        own = registry_of(name).card(name)
         if patch.is_rgb or not lacks(own, patch.bands):
             return ModelChoice(name=name, bands=own.bands)
         return registry.default().best_for(patch.bands, patch.level)
@@ -138,10 +154,9 @@ def known(name: str) -> str:
     Raises:
         UnknownName: no model has that name.
     """
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-    from landcover.models.band_subset import split_name  # noqa: PLC0415 - as above
+    from landcover.models.band_subset import split_name  # noqa: PLC0415 - loads torch
 
-    names = registry.default().names()
+    names = registry_of(name).names()
     base = name if name in names else (split_name(name) or (name, ()))[0]
     if base not in names:
         raise UnknownName("model", name, names)
@@ -154,17 +169,13 @@ def card(name: str) -> Card:
     Raises:
         LandcoverError: the model is unknown or damaged.
     """
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-
-    return registry.default().card(known(name))
+    return registry_of(name).card(known(name))
 
 
 def title(name: str) -> str:
     """Return the title to display; the plain name if the model is damaged or missing."""
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-
     try:
-        return registry.default().title(known(name))
+        return registry_of(name).title(known(name))
     except LandcoverError:
         return name
 
@@ -183,19 +194,15 @@ def stamp(name: str, *files: str) -> Stamp:
 
     It is empty if the model is missing; :func:`load` then raises.
     """
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-
     try:
-        return registry.default().stamp(known(name), *files)
+        return registry_of(name).stamp(known(name), *files)
     except LandcoverError:
         return ()
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
 def _load(name: str, state: Stamp) -> Model:  # noqa: ARG001 - part of the cache's key
-    from landcover.models import registry  # noqa: PLC0415 - loads torch
-
-    model = registry.default().load(name)
+    model = registry_of(name).load(name)
     freeze_garbage()
     return model
 
