@@ -64,6 +64,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "landcover trust measure": (
         "landcover trust measure DIR --dataset bigearthnet --model my-model --save",
     ),
+    "landcover trust by-place": (
+        "landcover trust by-place DIR --dataset bigearthnet --predictions runs/landcover-cnn",
+        "landcover trust by-place DIR --dataset bigearthnet --predictions P --model M --save",
+    ),
     "landcover train": (
         "landcover train --dataset bigearthnet --root DIR --out my-model --register",
         "landcover train --dataset bigearthnet --root DIR --model landcover-mosaic --out big",

@@ -10,7 +10,7 @@ from pathlib import Path
 from landcover.core.errors import BadInput
 from landcover.core.text import one_line
 
-__all__ = ["check", "saving", "written"]
+__all__ = ["check", "saving", "saving_card", "written"]
 
 
 def check(path: Path, suffixes: Collection[str]) -> None:
@@ -52,6 +52,37 @@ def saving(options: argparse.Namespace, model: str, *names: str) -> Iterator[Pat
         return
     folder = registry.default().saves_to(model)
     with files.writing(folder, *names):
+        yield folder
+
+
+@contextmanager
+def saving_card(options: argparse.Namespace, model: str) -> Iterator[Path | None]:
+    """The folder whose card ``--save`` changes; no other run changes it meanwhile.
+
+    Args:
+        options: with ``save``.
+        model: name or path of the model.
+
+    Returns:
+        The model folder; None without ``--save``.
+
+    Raises:
+        BadInput: the model is shipped, another run changes its card, or nothing can be saved.
+    """
+    from landcover.core import files  # noqa: PLC0415 - as above
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.models.card import CARD_FILE  # noqa: PLC0415 - as above
+
+    if not options.save:
+        yield None
+        return
+    if model in registry.default().shipped_names():
+        raise BadInput(
+            f"'{model}' is a shipped model, whose card stays as it is: copy it with "
+            f"`landcover models add {model} --name NAME` and give the copy's name."
+        )
+    folder = registry.default().saves_to(model)
+    with files.lock_file(folder / CARD_FILE):
         yield folder
 
 

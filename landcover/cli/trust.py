@@ -9,13 +9,18 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import examples, model_options, output, progress, trust_verdict
+from landcover.cli import (
+    examples,
+    model_options,
+    output,
+    progress,
+    trust_by_place,
+    trust_verdict,
+)
 from landcover.cli.commands import add_command
-from landcover.core import files
 from landcover.core.errors import BadInput, CorruptModel
 
 if TYPE_CHECKING:
@@ -88,6 +93,7 @@ ACTIONS: Final[tuple[tuple[str, Callable[[Any, str], None]], ...]] = (
     ("stability", examples.add_stability),
     ("fit", trust_verdict.add_fit),
     ("measure", trust_verdict.add_measure),
+    ("by-place", trust_by_place.add),
 )
 """Name of an action → function that adds its parser."""
 
@@ -116,25 +122,17 @@ def _scales(options: argparse.Namespace) -> int:
     pictures = isinstance(dataset, datasets.EuroSat)
     default = registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL
     name = options.model or default
-    if options.save and name in registry.default().shipped_names():
-        raise BadInput(
-            f"'{name}' is a shipped model, whose card stays as it is: copy it with "
-            f"`landcover models add {name} --name NAME` and give the copy's name."
+    with output.saving_card(options, name) as folder:  # before the work, so that it can be saved
+        model = registry.default().load(name, options.device)
+        rasters: Sequence[Raster] = (
+            eurosat_folder.some_pictures(dataset)
+            if isinstance(dataset, datasets.EuroSat)
+            else model_folder.some_patches(dataset)
         )
-    model = registry.default().load(name, options.device)
-    rasters: Sequence[Raster] = (
-        eurosat_folder.some_pictures(dataset)
-        if isinstance(dataset, datasets.EuroSat)
-        else model_folder.some_patches(dataset)
-    )
-    with ExitStack() as stack:
-        if options.save:  # before the work, so that its result can be saved
-            folder = registry.default().saves_to(name)
-            stack.enter_context(files.lock_file(folder / CARD_FILE))
-        report = stack.enter_context(progress.show())
-        scales = explanation.explanation_scales(model, rasters, report)
+        with progress.show() as report:
+            scales = explanation.explanation_scales(model, rasters, report)
         card = model.card.with_fields(explanation_scales=scales)
-        if options.save:
+        if folder is not None:
             card.write(folder)
             print(output.written(folder / CARD_FILE), file=sys.stderr)
     before = model.card.explanation_scales

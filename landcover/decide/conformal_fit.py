@@ -45,8 +45,9 @@ from landcover.decide.conformal import (
     codes_from_bounds,
 )
 from landcover.metrics.crossfit import held_out
+from landcover.metrics.intervals import of_places
 
-__all__ = ["bounds_for", "fit", "observe"]
+__all__ = ["bounds_for", "coverage", "fewest", "fit", "observe"]
 
 WANTED: Final = 0.9
 CONFIDENCE: Final = 0.95
@@ -61,6 +62,10 @@ NOTE: Final = (
 )
 INTERVAL: Final = (
     "Clopper-Pearson, 95 %, as if patches were independent; neighbours are alike, so it is narrow"
+)
+
+INTERVAL_OF_PRODUCTS: Final = (
+    "Korn and Graubard, 95 %, over products: patches of a product are alike"
 )
 
 
@@ -93,7 +98,7 @@ def fit(
         elsewhere[out] = codes_from_bounds(
             bounds_for(chances[~out], truth[~out], alpha), chances[out]
         )
-    pooled = truth.sum(axis=0) < _fewest(alpha)
+    pooled = truth.sum(axis=0) < fewest(alpha)
     return LabelSets(
         wanted_coverage=wanted,
         rule=RULE,
@@ -105,7 +110,7 @@ def fit(
         pooled=tuple(label for label, few in zip(classes, pooled, strict=True) if few),
         expected={
             "measured": "on validation places held out of the choice of the bounds",
-            **_coverage(elsewhere, truth, countries, classes),
+            **coverage(elsewhere, truth, countries, classes),
         },
     )
 
@@ -127,21 +132,22 @@ def observe(
         classes: names along the class axis; by default those of ``label_sets`` in their order.
 
     Returns:
-        JSON-ready: ``overall``, ``per_class`` and ``per_country``, each with three shares of
+        JSON-ready: ``overall``, ``per_class`` and ``per_country``, each with four shares of
         patches and classes: ``present`` (classes that are present and not called absent),
-        ``absent`` (classes that are absent and not called certain) and ``certain`` (classes
-        called certain that are present), as ``n``, ``hits``, ``share`` and ``interval``. The
+        ``absent`` (classes that are absent and not called certain), ``certain`` (classes
+        called certain that are present) and ``ruled_out`` (classes called absent that are absent),
+        as ``n``, ``hits``, ``share`` and ``interval``. The
         share is None if ``n`` is 0. ``per_patch`` is the mean number of classes a patch with
         each certainty.
     """
     names = tuple(label_sets.possible) if classes is None else tuple(classes)
     return {
         "wanted_coverage": label_sets.wanted_coverage,
-        **_coverage(certainty_codes(label_sets, probability, names), truth, countries, names),
+        **coverage(certainty_codes(label_sets, probability, names), truth, countries, names),
     }
 
 
-def _fewest(alpha: float) -> int:
+def fewest(alpha: float) -> int:
     """Return how many cases a bound needs; with fewer, its rank does not exist."""
     return math.ceil(1 / alpha - 1 - 1e-9)
 
@@ -154,8 +160,8 @@ def bounds_for(chances: Doubles, truth: BoolArray, alpha: float) -> tuple[Double
         truth: bool in the same shape.
         alpha: allowed share of errors, 0 to 1.
     """
-    few = truth.sum(axis=0) < _fewest(alpha)
-    pool = few if truth[:, few].sum() >= _fewest(alpha) else np.ones_like(few)
+    few = truth.sum(axis=0) < fewest(alpha)
+    pool = few if truth[:, few].sum() >= fewest(alpha) else np.ones_like(few)
     low, high = np.empty(truth.shape[1]), np.empty(truth.shape[1])
     for k, rare in enumerate(few):
         which = pool if rare else np.arange(len(few)) == k
@@ -191,47 +197,74 @@ def _right(chances: Doubles, there: BoolArray, alpha: float) -> float:
     return float(ranked[good[-1]]) if len(good) else math.inf
 
 
-def _coverage(
-    codes: CertaintyCodes, truth: BoolArray, countries: Sequence[str], classes: Sequence[str]
+def coverage(
+    codes: CertaintyCodes,
+    truth: BoolArray,
+    countries: Sequence[str],
+    classes: Sequence[str],
+    products: npt.NDArray[Any] | None = None,
 ) -> dict[str, Any]:
+    """Measure the coverage of codes, as :func:`observe` does.
+
+    Args:
+        codes: certainty codes ``(patch, class)``.
+        truth: bool in the same shape.
+        countries: the country of each patch; empty if unknown.
+        classes: names along the class axis.
+        products: the product of each patch, ``(patch,)``; if given, intervals are those over
+            products.
+    """
     where = np.array([country or "unknown" for country in countries])
+    every = np.ones(len(truth), dtype=bool)
+
+    def shares(rows: BoolArray, columns: slice = slice(None)) -> dict[str, Any]:
+        drawn = None if products is None else products[rows]
+        return _shares(codes[rows][:, columns], truth[rows][:, columns], drawn)
+
     return {
         "n": len(truth),
-        "overall": _shares(codes, truth),
+        "overall": shares(every),
         "per_patch": {
             name: float((codes == code).sum() / max(len(codes), 1))
             for code, name in enumerate(CERTAINTIES)
         },
-        "per_class": {label: _shares(codes[:, k], truth[:, k]) for k, label in enumerate(classes)},
+        "per_class": {label: shares(every, slice(k, k + 1)) for k, label in enumerate(classes)},
         "per_country": {
             str(country): {
                 "n": int((where == country).sum()),
-                **_shares(codes[where == country], truth[where == country]),
+                **shares(where == country),
             }
             for country in np.unique(where)
         },
-        "interval": INTERVAL,
+        "interval": INTERVAL if products is None else INTERVAL_OF_PRODUCTS,
         "note": NOTE,
     }
 
 
-def _shares(codes: CertaintyCodes, truth: BoolArray) -> dict[str, Any]:
+def _shares(
+    codes: CertaintyCodes, truth: BoolArray, products: npt.NDArray[Any] | None
+) -> dict[str, Any]:
     certain = codes == CERTAINTIES.index("certain")
     return {
-        "present": _share(truth & (codes > 0), truth),
-        "absent": _share(~truth & ~certain, ~truth),
-        "certain": _share(certain & truth, certain),
+        "present": _share(truth & (codes > 0), truth, products),
+        "absent": _share(~truth & ~certain, ~truth, products),
+        "certain": _share(certain & truth, certain, products),
+        "ruled_out": _share((codes == 0) & ~truth, codes == 0, products),
     }
 
 
-def _share(hits: BoolArray, cases: BoolArray) -> dict[str, Any]:
+def _share(hits: BoolArray, cases: BoolArray, products: npt.NDArray[Any] | None) -> dict[str, Any]:
     good, n = int(hits.sum()), int(cases.sum())
     if n == 0:
         return {"n": 0, "hits": 0, "share": None, "interval": None}
-    span = binomtest(good, n).proportion_ci(CONFIDENCE, method="exact")
+    if products is None:
+        span = binomtest(good, n).proportion_ci(CONFIDENCE, method="exact")
+        ends: tuple[float, float] | None = (float(span.low), float(span.high))
+    else:
+        ends = of_places(hits, cases, products)
     return {
         "n": n,
         "hits": good,
         "share": round(good / n, 6),
-        "interval": [round(float(span.low), 6), round(float(span.high), 6)],
+        "interval": None if ends is None else [round(end, 6) for end in ends],
     }

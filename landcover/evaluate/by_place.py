@@ -24,6 +24,7 @@ from landcover import __version__
 from landcover.core.raster import FloatArray
 from landcover.core.schema import Interval, Schema
 from landcover.datasets.folds import By, Fold
+from landcover.evaluate.decision_scores import FEW_PLACES, effective_places
 from landcover.evaluate.report import Bootstrap, Margin
 from landcover.evaluate.report_metrics import Draws, Material, number, per_country, span
 from landcover.evaluate.report_text import UNIT_WORDS, decimals, short, with_span
@@ -44,8 +45,6 @@ __all__ = [
 ]
 
 _METRICS: Final = ("macro_ap", "micro_ap")
-_FEW_PLACES: Final = 5
-"""Fewer places give no usable interval."""
 
 
 class MacroMicro(Schema):
@@ -216,7 +215,7 @@ def _countries(material: Material, answer: FloatArray, draws: Draws) -> dict[str
     half = [0.5] * len(material.classes)
     found = {}
     for name, part in per_country(material, answer, half, draws).items():
-        enough = _effective_places(material, name, draws) >= _FEW_PLACES
+        enough = _effective_places(material, name, draws) >= FEW_PLACES
         found[name] = PartAP(
             n=part.n,
             macro_ap=part.macro_ap,
@@ -228,13 +227,9 @@ def _countries(material: Material, answer: FloatArray, draws: Draws) -> dict[str
 
 
 def _effective_places(material: Material, country: str, draws: Draws) -> float:
-    """How many places of equal size would scatter as much as those of a country (Kish 1965)."""
     some = material.rows(np.array(material.countries) == country)
     groups = draws.groups(some)
-    if groups is None:
-        return float(len(some.ids))
-    sizes = np.unique(groups, return_counts=True)[1]
-    return float(sizes.sum() ** 2 / max(1, (sizes**2).sum()))
+    return float(len(some.ids)) if groups is None else effective_places(groups)
 
 
 def _margin(

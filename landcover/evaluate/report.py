@@ -178,22 +178,32 @@ class Share(Schema):
     interval: Interval | None
 
 
+ShareName = Literal["present", "absent", "certain", "ruled_out"]
+
+
 class LabelSetShares(Schema):
-    """Three shares of pairs of patch and class.
+    """Four shares of pairs of patch and class.
 
     ``present``: of the classes present, those not predicted absent; ``absent``: of the classes
     absent, those not predicted certain; ``certain``: of the classes predicted certain, those
-    present. ``n``: number of patches, for a country.
+    present; ``ruled_out``: of the classes predicted absent, those absent (older reports lack it).
+    ``n``: number of patches, for a country.
     """
 
     n: int | None = None
     present: Share
     absent: Share
     certain: Share
+    ruled_out: Share | None = None
 
-    def share_of(self, name: Literal["present", "absent", "certain"]) -> Share:
-        """Return one of the three by its name."""
-        return {"present": self.present, "absent": self.absent, "certain": self.certain}[name]
+    def share_of(self, name: ShareName) -> Share:
+        """Return one of the four by its name; without cases if the report lacks it."""
+        return {
+            "present": self.present,
+            "absent": self.absent,
+            "certain": self.certain,
+            "ruled_out": self.ruled_out or Share(n=0, hits=0, share=None, interval=None),
+        }[name]
 
 
 class LabelSetCoverage(Schema):

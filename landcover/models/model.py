@@ -22,7 +22,7 @@ from landcover.core.raster import FloatArray, Raster
 from landcover.core.regular_file import read_regular
 from landcover.core.schema import Schema
 from landcover.decide import calibration
-from landcover.decide.conformal import Certainty, certainty
+from landcover.decide.conformal import Basis, Certainty, certainty
 from landcover.io.level import PIXELS_OF_1C
 from landcover.models.card import LEVELS, RGB, WEIGHTS_FILE, Card, read_card
 from landcover.models.devices import pick_device
@@ -93,6 +93,8 @@ class Prediction(Schema):
     """The aim of the thresholds: a name in :data:`landcover.models.thresholds.AIMS`."""
     aim_fallback: tuple[str, ...] = ()
     """Classes without a threshold for the aim, which keep their default threshold."""
+    basis: Basis | None = None
+    """What the certainties rest on; None without label sets."""
 
     @property
     def predicted(self) -> tuple[LabelScore, ...]:
@@ -294,6 +296,7 @@ class Model:
             labels=tuple(labels),
             aim=thresholds.aim,
             aim_fallback=thresholds.fallback,
+            basis=None if self.card.label_sets is None else self.card.label_sets.basis,
         )
 
 

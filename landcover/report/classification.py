@@ -18,7 +18,7 @@ from landcover.core.classes import BY_NAME, THEMES
 from landcover.core.raster import Raster
 from landcover.core.schema import Schema
 from landcover.core.text import place_text, plain, time_text
-from landcover.decide.conformal import Certainty
+from landcover.decide.conformal import Basis, Certainty
 from landcover.models.model import LabelScore
 from landcover.models.thresholds import AIMS, DEFAULT_AIM
 from landcover.trust.result import Result
@@ -136,6 +136,7 @@ class ClassificationReport(Schema):
         labels: the classes; for a patch in the order of the nomenclature.
         abstained: whether the verdict is "cannot tell".
         limits: the limits of a picture compared with twelve bands; only pictures have it.
+        label_sets: what the certainties rest on; only models with label sets have it.
     """
 
     source: str
@@ -147,6 +148,7 @@ class ClassificationReport(Schema):
     quality: Quality
     verdict: Verdict
     limits: tuple[str, ...] | None = None
+    label_sets: Basis | None = None
     provenance: Origin
     schema_version: Literal[1]
     headline: str
@@ -266,7 +268,9 @@ def report_of(
         choice: why this model was used for a picture.
     """
     prediction, quality = found.prediction, found.quality
-    picture = {} if seen is None else {"limits": limits}
+    extra: dict[str, Any] = {} if seen is None else {"limits": limits}
+    if prediction.basis is not None:
+        extra["label_sets"] = prediction.basis
     return ClassificationReport(
         source=plain(source),
         model=prediction.model,
@@ -276,7 +280,7 @@ def report_of(
         abstained=quality.abstained,
         quality=quality,
         verdict=found.verdict,
-        **picture,
+        **extra,
         provenance=_origin(found, seen, choice),
         schema_version=VERSION,
         headline=found.headline,

@@ -37,6 +37,7 @@ __all__ = [
     "THRESHOLD_RULE",
     "Doubles",
     "Groups",
+    "all_aims",
     "best_thresholds",
     "choose_thresholds",
     "decide",
@@ -99,6 +100,13 @@ def choose_thresholds(
     }
 
 
+def all_aims(
+    truth: BoolArray, probability: npt.ArrayLike, groups: Groups, classes: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Choose the thresholds of each aim: :func:`choose_thresholds`."""
+    return {name: choose_thresholds(truth, probability, groups, classes, aim=name) for name in AIMS}
+
+
 def decide(
     card: Card,
     logits: npt.ArrayLike,
@@ -123,9 +131,7 @@ def decide(
     calibrated = calibration_fit.fit(scores, truth, groups, card.classes)
     # The same steps, in the same precision, as for a user's patch.
     probability = calibration.apply(calibrated, card.classes, torch.from_numpy(scores)).numpy()
-    aims = {
-        name: choose_thresholds(truth, probability, groups, card.classes, aim=name) for name in AIMS
-    }
+    aims = all_aims(truth, probability, groups, card.classes)
     metrics = {
         "measured_on": "validation",
         "n": len(truth),

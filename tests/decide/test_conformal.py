@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from landcover.decide import conformal, conformal_fit
-from landcover.decide.conformal import CERTAINTIES, LabelSets, certainty
+from landcover.decide.conformal import CERTAINTIES, LabelSets, LeftOut, certainty
 from landcover.decide.conformal_fit import observe
 from tests.support.examples import examples
 
 CLASSES = ("a", "b", "rare")
+ELSEWHERE = LeftOut(unit="country", places=3, patches=9, measured={})
 
 
 def some(n: int, seed: int, prevalence: tuple[float, ...] = (0.4, 0.15, 0.01)) -> tuple[Any, ...]:
@@ -86,7 +87,10 @@ def test_nine_positives_are_needed_and_fewer_are_pooled() -> None:
 
 def test_certainty_follows_from_the_bounds() -> None:
     sets = LabelSets(
-        wanted_coverage=0.9, certain={"a": 0.9, "b": None}, possible={"a": 0.2, "b": 0.0}
+        wanted_coverage=0.9,
+        certain={"a": 0.9, "b": None},
+        possible={"a": 0.2, "b": 0.0},
+        by_place=ELSEWHERE,
     )
     found = [certainty(sets, "a", value) for value in (0.19, 0.2, 0.89, 0.9)]
     assert found == ["absent", "possible", "possible", "certain"]
@@ -100,15 +104,30 @@ def test_certainty_follows_from_the_bounds() -> None:
     ]
 
 
+def test_nothing_is_certain_with_bounds_that_were_not_chosen_by_place() -> None:
+    sets = LabelSets(wanted_coverage=0.9, certain={"a": 0.9}, possible={"a": 0.2})
+    assert sets.certain_from("a") is None
+    assert [certainty(sets, "a", value) for value in (0.1, 0.2, 1.0)] == [
+        "absent", "possible", "possible",
+    ]  # fmt: skip
+    assert conformal.certainty_codes(sets, np.array([[0.1], [1.0]]), ("a",)).tolist() == [[0], [1]]
+    assert sets.with_fields(by_place=ELSEWHERE).certain_from("a") == 0.9
+
+
 def test_observed_coverage_of_a_hand_counted_case() -> None:
     sets = LabelSets(
-        wanted_coverage=0.9, certain={"a": 0.8, "b": 0.5}, possible={"a": 0.2, "b": 0.1}
+        wanted_coverage=0.9,
+        certain={"a": 0.8, "b": 0.5},
+        possible={"a": 0.2, "b": 0.1},
+        by_place=ELSEWHERE,
     )
     chances = np.array([[0.9, 0.6], [0.1, 0.0], [0.3, 0.7], [0.85, 0.05]])
     truth = np.array([[1, 1], [1, 0], [0, 0], [1, 0]], dtype=bool)
     found = observe(sets, chances, truth, ["X", "X", "Y", ""])
     overall = {side: (v["hits"], v["n"]) for side, v in found["overall"].items()}
-    assert overall == {"present": (3, 4), "absent": (3, 4), "certain": (3, 4)}
+    assert overall == {
+        "present": (3, 4), "absent": (3, 4), "certain": (3, 4), "ruled_out": (2, 3),
+    }  # fmt: skip
     assert found["per_class"]["a"]["present"]["share"] == pytest.approx(2 / 3, abs=1e-6)
     assert set(found["per_country"]) == {"X", "Y", "unknown"}
     assert found["per_country"]["Y"]["present"] == {

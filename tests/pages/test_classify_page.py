@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from landcover import nets
 from landcover.core.classes import CLASS_NAMES, EUROSAT_LAND_COVERS, THEMES
+from landcover.decide.conformal import LeftOut
 from landcover.io import samples
 from landcover.io.images import picture_of
 from landcover.models import registry
@@ -268,15 +269,31 @@ def test_the_aim_is_chosen_and_kept(aiming_page: AppTest) -> None:
 
 
 def test_the_words_are_explained_with_what_was_measured(aiming_page: AppTest) -> None:
-    (said,) = [item.value for item in aiming_page.caption if "certain\\: found" in item.value]
+    (said,) = [item.value for item in aiming_page.caption if "possible\\: not found" in item.value]
     assert "held-out places" in said.replace("\\", "")
     card = loaded_models.card("aiming")
-    assert "90%" in decision_goal.meaning(card, None)
+    assert "at most 10%" in decision_goal.meaning(card, None)
     share = {"n": 200, "hits": 184, "share": 0.92, "interval": [0.87, 0.95]}
     none = {"n": 0, "hits": 0, "share": None, "interval": None}
     found = decision_goal.meaning(card, {"overall": {"present": share, "certain": none}})
     assert "on test patches: 92% [87%, 95%] of 200 of the land covers there" in found
     assert "were there" not in found
+    assert "Nothing is marked ● certain" in found
+    unseen = LeftOut(
+        unit="country",
+        places=8,
+        patches=671,
+        measured={"overall": {"present": share, "certain": {**share, "interval": None}}},
+    )
+    sets = card.label_sets
+    assert sets is not None
+    placed = card.with_fields(label_sets=sets.with_fields(by_place=unseen))
+    found = decision_goal.meaning(placed, {"overall": {"present": share, "certain": share}})
+    assert "● certain: found, and so probable that 90% of such findings were right" in found
+    left, near = found.split("in 8 countries")[1].split("Measured on test patches")
+    assert "92% of 200 of those marked certain were there" in left
+    assert "92% [87%, 95%] of 200 of those marked certain were there" in near
+    assert "Nothing is marked" not in found
     assert decision_goal.meaning(tiny_card(b""), None) == ""
 
 

@@ -58,10 +58,13 @@ class OutOfFold:
 
     def probability(self, ids: Sequence[str]) -> FloatArray:
         """Return the probabilities of patches, ``(patch, class)``: the logistic of the logits."""
-        row = {name: k for k, name in enumerate(name for fold in self.folds for name in fold)}
-        logits = torch.from_numpy(self.logits[[row[name] for name in ids]])
-        found: FloatArray = torch.sigmoid(logits).numpy()
+        found: FloatArray = torch.sigmoid(torch.from_numpy(self.logits_of(ids))).numpy()
         return found
+
+    def logits_of(self, ids: Sequence[str]) -> FloatArray:
+        """Return the logits of patches, ``(patch, class)``."""
+        row = {name: k for k, name in enumerate(name for fold in self.folds for name in fold)}
+        return self.logits[[row[name] for name in ids]]
 
     def has_folds(self, folds: Sequence[Fold], ids: Sequence[str]) -> bool:
         """Whether these predictions were made with exactly these folds of the patches ``ids``."""

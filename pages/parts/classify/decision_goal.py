@@ -10,6 +10,9 @@ from landcover.core.classes import BY_NAME
 from pages.parts.shared import loaded_models, theme, url_state, widgets
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
+    from collections.abc import Iterator
+
+    from landcover.decide.conformal import LabelSets
     from landcover.models.card import Card
     from landcover.models.thresholds import Aim
     from landcover.trust.result import Result
@@ -121,30 +124,54 @@ def meaning(card: Card, observed: dict[str, Any] | None) -> str:
     wanted = f"{sets.wanted_coverage:.0%}"
     certain, possible = OUTCOME_LABELS["certain"], OUTCOME_LABELS["possible"]
     promise = (
-        f"{certain}: found, and so probable that {wanted} of such findings should be right. "
         f"{possible}: not found, but not ruled out either, so that at most "
         f"{1 - sets.wanted_coverage:.0%} of the land covers that are there should be ruled out. "
-        "Neither depends on the choice above, and neither is shown at 0 %."
+        "It does not depend on the choice above, and is not shown at 0 %."
     )
+    if sets.by_place is None:
+        promise += (
+            f" Nothing is marked {certain}, because this model's bounds have not been shown "
+            "to hold in countries that it has not seen."
+        )
+    else:
+        promise = (
+            f"{certain}: found, and so probable that {wanted} of such findings were right in "
+            f"countries that were left out. {promise}"
+        )
     if sets.pooled:
-        promise += " Some rare land covers have too few validation patches to be ruled out."
-    where = "on test patches"
-    values = observed
-    if values is None:
-        values, where = sets.expected, "on validation patches of held-out places"
-    if not values:
-        return promise
-    there, right = values["overall"]["present"], values["overall"]["certain"]
+        promise += " Some rare land covers have too few labelled patches to be ruled out."
+    return " ".join([promise, *_coverages(sets, observed)])
+
+
+def _coverages(sets: LabelSets, observed: dict[str, Any] | None) -> Iterator[str]:
+    """State what was measured: in left-out countries first, since a user's place is like one."""
+    near, where = observed, "on test patches"
+    if sets.by_place is not None:
+        unseen = sets.by_place
+        places = f"in {unseen.places} countries, each left out in turn"
+        yield _shares(unseen.measured["overall"], places, with_certain=True)
+    elif near is None:
+        near, where = sets.expected, "on validation patches of held-out places"
+    if near:
+        yield _shares(near["overall"], where, with_certain=sets.by_place is not None)
+    yield "In other regions the shares may be lower."
+
+
+def _shares(overall: dict[str, Any], where: str, *, with_certain: bool) -> str:
+    there, right = overall["present"], overall["certain"]
     kept = f"{_measured(there)} of the land covers there were not ruled out"
-    hits = f", and {_measured(right)} of those marked certain were there" * bool(right["n"])
-    return f"{promise} Measured {where}: {kept}{hits}. In other regions the shares may be lower."
+    hits = f", and {_measured(right)} of those marked certain were there"
+    return f"Measured {where}: {kept}{hits * bool(with_certain and right['n'])}."
 
 
 def _measured(share: dict[str, Any]) -> str:
-    if share["interval"] is None:
+    if share["share"] is None:
         return "none"
-    low, high = share["interval"]
-    return f"{share['share']:.0%} [{low:.0%}, {high:.0%}] of {share['n']:,}"
+    span = ""
+    if share["interval"] is not None:
+        low, high = share["interval"]
+        span = f" [{low:.0%}, {high:.0%}]"
+    return f"{share['share']:.0%}{span} of {share['n']:,}"
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -60,7 +60,11 @@ def _calibration(card: Card) -> str:
 def _label_sets(card: Card) -> str:
     if card.label_sets is None:
         return "none"
-    return f"certain, possible or absent; target coverage {card.label_sets.wanted_coverage:.0%}"
+    sets = card.label_sets
+    text = f"certain, possible or absent; target coverage {sets.wanted_coverage:.0%}"
+    if sets.by_place is None:
+        return f"{text}; chosen near the training places, so nothing is called certain"
+    return f"{text}; chosen so that it holds in {sets.by_place.places} left-out countries"
 
 
 @show.section
@@ -120,7 +124,7 @@ def _decisions(card: Card) -> pd.DataFrame:
     columns: tuple[tuple[str, Mapping[str, Any] | None], ...] = (
         ("Calibration: scale", card.calibration.scale),
         ("Calibration: shift", card.calibration.shift),
-        ("Certain from", sets.certain if sets else None),
+        ("Certain from", {n: sets.certain_from(n) for n in card.classes} if sets else None),
         ("Possible from", sets.possible if sets else None),
     )
     for title, found in columns:

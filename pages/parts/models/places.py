@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.evaluate.report import Evaluation, LabelSetCoverage, LabelSetShares, PartMetrics
+from landcover.decide.conformal import LabelSets
+from landcover.evaluate.report import (
+    Evaluation,
+    LabelSetCoverage,
+    LabelSetShares,
+    PartMetrics,
+    ShareName,
+)
 from pages.parts.models import charts as show
 from pages.parts.models import data
 
-SHARES: Final[dict[Literal["present", "absent", "certain"], str]] = {
+SHARES: Final[dict[ShareName, str]] = {
     "present": "Present, and not marked absent",
     "absent": "Absent, and not marked certain",
     "certain": "Marked certain, and present",
+    "ruled_out": "Marked absent, and absent",
 }
-"""The three shares of a report's ``label_set_coverage``."""
+"""The shares of a report's ``label_set_coverage``."""
+_WITH_TARGET: Final = ("present", "absent", "certain")
 
 
 @show.section
@@ -77,7 +86,9 @@ def label_sets(row: data.Row, report: Evaluation) -> None:
         + (f"; a patch has on average {per_patch}." if per_patch else ".")
         + f" {_sentence(found.note)} Intervals: {found.interval or '95 %'}."
     )
-    _overall(found, wanted)
+    st.markdown(summary(found, wanted))
+    if row.card is not None and row.card.label_sets is not None:
+        st.markdown(_elsewhere(row.card.label_sets))
     by = show.switch("By", ("Class", "Country"), "models_sets_by")
     what = show.pick("Share", list(SHARES), "models_sets_share", lambda key: SHARES[key])
     items = found.per_class if by == "Class" else found.per_country
@@ -100,12 +111,32 @@ def label_sets(row: data.Row, report: Evaluation) -> None:
     show.chart(figure, table, stem, f"{SHARES[what]}, by {by.lower()}, {row.title}")
 
 
-def _overall(found: LabelSetCoverage, wanted: float) -> None:
+def _elsewhere(sets: LabelSets) -> str:
+    """State the coverage in left-out countries, beside the one of the report."""
+    if sets.by_place is None:
+        return (
+            "Nothing is called certain by this model: its bounds were chosen near the training "
+            "places and have not been shown to hold elsewhere (`landcover trust by-place`)."
+        )
+    unseen = sets.by_place
+    found = LabelSetCoverage.model_validate(
+        {"wanted_coverage": sets.wanted_coverage, **unseen.measured}
+    )
+    return (
+        f"In {unseen.places} countries ({unseen.patches:,} patches), each left out of training and "
+        f"of the choice of the bounds:\n\n{summary(found, sets.wanted_coverage)}"
+    )
+
+
+def summary(found: LabelSetCoverage, wanted: float) -> str:
+    """List the shares over all classes, and whether they reach the target."""
     lines = []
     for key, title in SHARES.items():
         item = found.overall.share_of(key)
+        if key not in _WITH_TARGET and not item.n:
+            continue  # older reports lack it
         held = ""
-        if item.interval is not None:
+        if item.interval is not None and key in _WITH_TARGET:
             low, high = item.interval
             held = (
                 " – below the target"
@@ -118,7 +149,7 @@ def _overall(found: LabelSetCoverage, wanted: float) -> None:
             f"- {title}: **{data.with_span(item.share, item.interval)}** "
             f"({item.hits} of {item.n}){held}"
         )
-    st.markdown("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _shares(by: str, name: str, item: LabelSetShares) -> dict[str, Any]:
