@@ -33,7 +33,7 @@ to resume an interrupted run."""
 
 _BY: Final = ("country", "product")
 """The values of ``folds.BY``, which is slow to import."""
-_ONLY_HERE: Final = ("folds", "out", "against", "config", "epochs", "seed")
+_ONLY_HERE: Final = ("folds", "out", "features", "against", "config", "epochs", "seed")
 _NOT_HERE: Final = ("split", "save", "strict", "allow_touching")
 _REPORT: Final = "report.json"
 
@@ -49,6 +49,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="leave several places out at a time, in N folds (default: one place a fold)",
     )
     group.add_argument("--out", type=Path, metavar="DIR", help="folder for predictions and runs")
+    group.add_argument(
+        "--features",
+        action="store_true",
+        help="also keep the features of nets, with which `landcover trust by-place` measures how "
+        "unlike left-out places are",
+    )
     group.add_argument(
         "--against",
         action="append",
@@ -162,9 +168,10 @@ def _predictions(
                 made,
                 options.out / out_of_fold.folder_name(one.name),
                 by=options.by,
+                features=options.features and k == 0,
                 progress=report,
             )
-            for one in sources
+            for k, one in enumerate(sources)
         ]
 
 

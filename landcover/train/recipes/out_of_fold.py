@@ -5,6 +5,8 @@ goes on with the next fold; nets resume within a fold from their own checkpoints
 
 - ``fold-001.safetensors`` … : logits ``(patch, class)`` of the held-out patches of a fold, with
   their names, the settings and a hash of the patches that were fitted to;
+- ``features-001.safetensors`` … : on request, the net's features of the held-out patches and of
+  those that were fitted to, which tell how unlike a left-out place is; folders may lack them;
 - ``runs/fold-001`` … : what the recipe keeps of the fit; not needed to read the predictions.
 """
 
@@ -31,12 +33,16 @@ from landcover.core.text import plain
 from landcover.datasets.arrays import NativeStore
 from landcover.datasets.band_subset import select_bands
 from landcover.datasets.folds import By, Fold
-from landcover.train.recipes.build import PatchFit
+from landcover.nets.outputs import FeatureNet
+from landcover.train.recipes.build import PatchFit, TrainedNet
 from landcover.train.validation import predict_logits
 
-__all__ = ["OutOfFold", "folder_name", "predict", "read"]
+__all__ = ["FoldFeatures", "OutOfFold", "folder_name", "predict", "read", "read_features"]
 
 _LOGITS: Final = "logits"
+_HELD_OUT: Final = "held_out"
+_FITTED: Final = "fitted"
+_BATCH: Final = 16
 _PATTERN: Final = "fold-*.safetensors"
 
 
@@ -72,6 +78,22 @@ class OutOfFold:
         return wanted == {frozenset(fold) for fold in self.folds}
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoldFeatures:
+    """Features of a fold's net.
+
+    Attributes:
+        ids: names of the held-out patches.
+        held_out: float32 ``(patch, feature)`` of these.
+        fitted_ids, fitted: the same of the patches that the net was fitted to.
+    """
+
+    ids: tuple[str, ...]
+    held_out: FloatArray
+    fitted_ids: tuple[str, ...]
+    fitted: FloatArray
+
+
 def folder_name(model: str) -> str:
     """Return the name of a recipe's folder, such as ``timm-resnet18`` for ``timm:resnet18``."""
     return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in model)
@@ -84,6 +106,7 @@ def predict(
     out: Path,
     *,
     by: By,
+    features: bool = False,
     progress: Report | None = None,
 ) -> OutOfFold:
     """Fit to each fold and predict its held-out patches; finished folds are not repeated.
@@ -94,6 +117,8 @@ def predict(
         folds: every patch is held out in one of them.
         out: the folder for predictions and runs; created if missing.
         by: what the folds leave out, for the record.
+        features: also keep the features of nets that have some; a finished fold that lacks them
+            is fitted again, which for nets means that the last checkpoint is read.
         progress: called after each epoch and each fold.
 
     Raises:
@@ -106,12 +131,19 @@ def predict(
         for number, fold in enumerate(folds, start=1):
             title = f"{fit.name}, fold {number} of {len(folds)} ({plain(fold.name)})"
             report(_step(fit, number - 1, folds))
-            path = out / f"fold-{number:03}.safetensors"
+            path, beside = out / f"fold-{number:03}.safetensors", _features_path(out, number)
             record = _record(fit, store, fold, by, len(folds))
-            if path.exists():
+            done = path.exists()
+            if done:
                 _check(path, record)
-            else:
-                logits = _logits(fit, store, fold, _run(out, number), _titled(title, report))
+            if done and (beside.exists() or not features):
+                continue
+            subsets = store.subset(fold.fitted), store.subset(fold.held_out)
+            trained = fit.run(subsets[0], _run(out, number), _titled(title, report))
+            if features and isinstance(trained.net, FeatureNet):
+                files.write_bytes(beside, _features(trained, *subsets))
+            if not done:
+                logits = _logits(fit, trained, subsets[1])
                 files.write_bytes(path, dump_arrays({_LOGITS: logits}, record))
         report(_step(fit, len(folds), folds))
     return read(out)
@@ -147,18 +179,80 @@ def read(folder: Path) -> OutOfFold:
     )
 
 
-def _logits(
-    fit: PatchFit, store: NativeStore, fold: Fold, runs: Path, report: Report
-) -> FloatArray:
-    trained = fit.run(store.subset(fold.fitted), runs, report)
-    unseen = select_bands(store.subset(fold.held_out), trained.bands)
-    found: FloatArray = predict_logits(trained.net, unseen).numpy()
+def read_features(folder: Path) -> tuple[FoldFeatures, ...]:
+    """Read the features of each fold; empty if the folder lacks those of a fold.
+
+    Raises:
+        BadInput: a file is damaged.
+    """
+    paths = [_features_path(folder, 1 + k) for k in range(len(list(folder.glob(_PATTERN))))]
+    if not all(path.exists() for path in paths):
+        return ()
+    return tuple(_read_features(path) for path in paths)
+
+
+def _logits(fit: PatchFit, trained: TrainedNet, held_out: NativeStore) -> FloatArray:
+    found: FloatArray = predict_logits(trained.net, select_bands(held_out, trained.bands)).numpy()
     if not np.isfinite(found).all():
         raise BadInput(
             f"The model '{fit.name}' gave a value that is not a finite number: choose another "
             "seed or a lower learning rate."
         )
     return found
+
+
+def _features_path(folder: Path, number: int) -> Path:
+    return folder / f"features-{number:03}.safetensors"
+
+
+def _features(trained: TrainedNet, fitted: NativeStore, held_out: NativeStore) -> bytes:
+    """The features of a fold's net as a file."""
+    parts = {_HELD_OUT: held_out, _FITTED: fitted}
+    return dump_arrays(
+        {name: _features_of(trained, store) for name, store in parts.items()},
+        {name: json.dumps(list(store.ids)) for name, store in parts.items()},
+    )
+
+
+def _features_of(trained: TrainedNet, store: NativeStore) -> FloatArray:
+    net, patches = trained.net, select_bands(store, trained.bands)
+    assert isinstance(net, FeatureNet)
+    with torch.inference_mode():
+        parts = [
+            net.read(patches.pixels(range(start, min(start + _BATCH, len(patches))))).features
+            for start in range(0, len(patches), _BATCH)
+        ]
+    found: FloatArray = torch.cat(parts).float().cpu().numpy()
+    return found
+
+
+def _read_features(path: Path) -> FoldFeatures:
+    """Read the features of one fold.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    try:
+        with safe_open(path, "np") as file:
+            record: dict[str, str] = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in (_HELD_OUT, _FITTED)}
+        names = {name: tuple(untrusted_json.parse(record[name])) for name in arrays}
+        whole = all(
+            array.ndim == 2 and array.dtype == np.float32 and len(array) == len(names[name])
+            for name, array in arrays.items()
+        )
+        whole = whole and len({array.shape[1] for array in arrays.values()}) == 1
+        whole = whole and all(np.isfinite(array).all() for array in arrays.values())
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise _damaged(path)
+    return FoldFeatures(
+        ids=names[_HELD_OUT],
+        held_out=arrays[_HELD_OUT],
+        fitted_ids=names[_FITTED],
+        fitted=arrays[_FITTED],
+    )
 
 
 def _run(out: Path, number: int) -> Path:
@@ -228,8 +322,12 @@ def _read(path: Path) -> tuple[dict[str, str], FloatArray]:
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise BadInput(
-            f"{plain(path.name)} in '{plain(path.parent.name)}' is damaged: remove it, and run "
-            "the command that writes it again."
-        )
+        raise _damaged(path)
     return record, logits
+
+
+def _damaged(path: Path) -> BadInput:
+    return BadInput(
+        f"{plain(path.name)} in '{plain(path.parent.name)}' is damaged: remove it, and run "
+        "the command that writes it again."
+    )

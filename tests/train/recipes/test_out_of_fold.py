@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, UnknownName
-from landcover.core.progress import Progress
+from landcover.core.progress import Progress, Report
 from landcover.datasets.arrays import NativeStore
 from landcover.datasets.folds import Fold
+from landcover.nets.outputs import NetOutput
 from landcover.train.configuration import TrainConfig
 from landcover.train.recipes import mosaic, out_of_fold
 from landcover.train.recipes.build import PatchFit, TrainedNet
@@ -117,6 +118,56 @@ def test_a_stopped_run_goes_on_with_the_next_fold(store: NativeStore, tmp_path: 
     assert resumed.folds == whole.folds
     out_of_fold.predict(brightness(fits), store, FOLDS, tmp_path / "a", by="country")
     assert len(fits) == 3
+
+
+class Featured(Brightness):
+    """Its features are the mean of a patch and of what it was fitted to."""
+
+    def read(self, pixels: Tensor) -> NetOutput:
+        own = pixels.mean(dim=(1, 2, 3))
+        features = torch.stack([own, torch.full_like(own, self.fitted)], dim=1)
+        return NetOutput(scores=self(pixels), features=features)
+
+
+def featured(fits: list[tuple[str, ...]]) -> PatchFit:
+    plain = brightness(fits)
+
+    def run(some: NativeStore, runs: Path, report: Report | None) -> TrainedNet:
+        trained = plain.run(some, runs, report)
+        assert isinstance(trained.net, Brightness)
+        return replace(trained, net=Featured(trained.net.fitted))
+
+    return replace(plain, run=run)
+
+
+def test_features_are_kept_on_request_and_added_to_finished_folds(
+    store: NativeStore, tmp_path: Path
+) -> None:
+    fits: list[tuple[str, ...]] = []
+    fit = featured(fits)
+    first = out_of_fold.predict(fit, store, FOLDS, tmp_path, by="country")
+    assert out_of_fold.read_features(tmp_path) == ()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("fold-*")}
+    again = out_of_fold.predict(fit, store, FOLDS, tmp_path, by="country", features=True)
+    assert len(fits) == 6
+    assert (again.logits == first.logits).all()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("fold-*")} == before
+    found = out_of_fold.read_features(tmp_path)
+    for fold, one in zip(FOLDS, found, strict=True):
+        assert one.ids == tuple(store.ids[k] for k in fold.held_out)
+        assert one.fitted_ids == tuple(store.ids[k] for k in fold.fitted)
+        assert one.held_out[:, 0] == pytest.approx([k / 10 for k in fold.held_out], abs=1e-4)
+        assert one.fitted[:, 0] == pytest.approx([k / 10 for k in fold.fitted], abs=1e-4)
+    out_of_fold.predict(fit, store, FOLDS, tmp_path, by="country", features=True)
+    assert len(fits) == 6
+    (tmp_path / "features-002.safetensors").write_bytes(b"no")
+    with pytest.raises(BadInput, match=r"features-002.safetensors in .* is damaged"):
+        out_of_fold.read_features(tmp_path)
+
+
+def test_a_recipe_without_features_keeps_none(store: NativeStore, tmp_path: Path) -> None:
+    out_of_fold.predict(brightness([]), store, FOLDS, tmp_path, by="country", features=True)
+    assert out_of_fold.read_features(tmp_path) == ()
 
 
 def shifted(folds: Sequence[Fold]) -> tuple[Fold, ...]:
