@@ -8,17 +8,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from landcover.cli import output, progress
+from landcover.cli import fold_sources, output, pictures_by_place, progress
 from landcover.cli.exit_status import DONE, INTERRUPTED
 from landcover.core import files
 from landcover.core.errors import BadInput
-from landcover.core.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from landcover.datasets.folds import Fold, Pool
     from landcover.evaluate.by_place import ByPlace
+    from landcover.evaluate.pictures_by_place import PicturesByPlace
     from landcover.evaluate.report_metrics import Draws
     from landcover.train.recipes.build import PatchFit
     from landcover.train.recipes.out_of_fold import OutOfFold
@@ -32,7 +32,7 @@ then a name that `landcover train` knows. The test split is not read. Run the sa
 to resume an interrupted run."""
 
 _BY: Final = ("country", "product")
-"""The values of ``folds.BY``, which is slow to import."""
+"""The values of ``folds.BY``, which is slow to import. Pictures have ``place`` only."""
 _ONLY_HERE: Final = ("folds", "out", "features", "against", "config", "epochs", "seed")
 _NOT_HERE: Final = ("split", "save", "strict", "allow_touching")
 _REPORT: Final = "report.json"
@@ -41,12 +41,15 @@ _REPORT: Final = "report.json"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--by`` and the options that only it has."""
     group = parser.add_argument_group("by place")
-    group.add_argument("--by", choices=_BY, help="what is left out at a time")
+    group.add_argument(
+        "--by", choices=(*_BY, pictures_by_place.PLACE), help="what is left out at a time"
+    )
     group.add_argument(
         "--folds",
         type=int,
         metavar="N",
-        help="leave several places out at a time, in N folds (default: one place a fold)",
+        help="leave several places out at a time, in N folds (default: one place a fold; five "
+        "for pictures)",
     )
     group.add_argument("--out", type=Path, metavar="DIR", help="folder for predictions and runs")
     group.add_argument(
@@ -60,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="RECIPE",
         help="another recipe to compare with, or the folder of one in the --out of another run; "
-        "may be repeated (default: the three baselines)",
+        "may be repeated (default: the baselines)",
     )
     group.add_argument(
         "--config", metavar="FILE", help="settings of the recipe, as for `landcover train`"
@@ -92,7 +95,7 @@ def is_wanted(options: argparse.Namespace) -> bool:
 def evaluate(options: argparse.Namespace, draws: Draws) -> int:
     """Fit and score, and print the result."""
     try:
-        found = _judge(options, draws)
+        found, text = _judged(options, draws)
     except KeyboardInterrupt:
         print(
             "error: Stopped; finished folds and epochs are kept: run the same command again to "
@@ -100,14 +103,33 @@ def evaluate(options: argparse.Namespace, draws: Draws) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    from landcover.evaluate import by_place  # noqa: PLC0415 - loads torch
     from landcover.train.recipes.out_of_fold import folder_name  # noqa: PLC0415 - loads torch
 
     path = options.out / folder_name(found.model) / _REPORT
     files.write_text(path, found.as_json(indent=1) + "\n")
     print(output.written(path), file=sys.stderr)
-    print(found.as_json() if options.json else by_place.as_text(found))
+    print(found.as_json() if options.json else text)
     return DONE
+
+
+def _judged(options: argparse.Namespace, draws: Draws) -> tuple[ByPlace | PicturesByPlace, str]:
+    """Judge patches or pictures; returns the report, and its text."""
+    from landcover import datasets  # noqa: PLC0415 - loads torch
+    from landcover.evaluate import by_place  # noqa: PLC0415 - loads torch
+    from landcover.evaluate import pictures_by_place as pictures  # noqa: PLC0415 - loads torch
+
+    if (options.dataset in datasets.PICTURES) != (options.by == pictures_by_place.PLACE):
+        raise BadInput(
+            "Patches are judged by country or product, and pictures, such as those of eurosat, by "
+            "place: give another --by."
+        )
+    if options.by != pictures_by_place.PLACE:
+        found = _judge(options, draws)
+        return found, by_place.as_text(found)
+    of_pictures = pictures_by_place.judge(
+        options, draws, _command(options, options.model or pictures_by_place.NAME)
+    )
+    return of_pictures, pictures.as_text(of_pictures)
 
 
 def _judge(options: argparse.Namespace, draws: Draws) -> ByPlace:
@@ -115,18 +137,21 @@ def _judge(options: argparse.Namespace, draws: Draws) -> ByPlace:
     from landcover.evaluate import by_place  # noqa: PLC0415 - loads torch
     from landcover.evaluate.patches import material_of  # noqa: PLC0415 - loads torch
     from landcover.models import registry  # noqa: PLC0415 - loads torch
+    from landcover.train.recipes import table  # noqa: PLC0415 - loads torch
+
+    def make(text: str) -> PatchFit:
+        return table.patch_fit(text, fold_sources.order_of(options, judged=False))
 
     name = options.model or registry.DEFAULT_MODEL
     others = options.against or [one for one in registry.BASELINES if one != name]
-    if len({name, *others}) != 1 + len(others):
-        raise BadInput("A recipe is compared with itself: name each one once.")
+    fold_sources.refuse_twins(name, others)
     pool = folds.pool([open_dataset(options.dataset, root) for root in options.root])
     material = material_of(pool.records)
     made = folds.folds(pool.records, options.by, options.folds)
     # What can be refused is refused before the first fit.
     sources: list[PatchFit | OutOfFold] = [
-        _recipe(name, options),
-        *(_source(one, options, made, material.ids) for one in others),
+        table.patch_fit(name, fold_sources.order_of(options, judged=True)),
+        *(fold_sources.finished_or(make, one, table.NAMES, made, material.ids) for one in others),
     ]
     answers = [
         by_place.Answer(
@@ -173,39 +198,6 @@ def _predictions(
             )
             for k, one in enumerate(sources)
         ]
-
-
-def _source(
-    text: str, options: argparse.Namespace, made: Sequence[Fold], ids: Sequence[str]
-) -> PatchFit | OutOfFold:
-    """A recipe to compare with, by its name, or the predictions in a folder."""
-    from landcover.train.recipes import out_of_fold, table  # noqa: PLC0415 - loads torch
-
-    if text in table.NAMES or not Path(text).is_dir():
-        return _recipe(text, options, judged=False)
-    found = out_of_fold.read(Path(text))
-    if not found.has_folds(made, ids):
-        raise BadInput(
-            f"The predictions in '{plain(text)}' are of other patches or folds: make them with the "
-            "same folders, --by and --folds."
-        )
-    return found
-
-
-def _recipe(name: str, options: argparse.Namespace, *, judged: bool = True) -> PatchFit:
-    """A recipe by its name; configuration and epochs are those of the judged one only."""
-    from landcover.cli.train import config_path  # noqa: PLC0415 - as the rest
-    from landcover.train.recipes import table  # noqa: PLC0415 - loads torch
-    from landcover.train.recipes.order import Order  # noqa: PLC0415 - loads torch
-
-    file = config_path(options.config) if judged and options.config is not None else None
-    order = Order(
-        config_file=file,
-        epochs=options.epochs if judged else None,
-        seed=options.seed,
-        device=options.device,
-    )
-    return table.patch_fit(name, order)
 
 
 def _command(options: argparse.Namespace, name: str) -> str:

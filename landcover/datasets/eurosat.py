@@ -53,6 +53,7 @@ from landcover.io.guard import shown
 
 __all__ = [
     "BLOCK_DEGREES",
+    "EARTH_KM",
     "MARGIN",
     "MARGIN_KM",
     "SHARES",
@@ -72,7 +73,8 @@ MARGIN: Final = "margin"
 MARGIN_KM: Final = 1.0
 """Pictures whose corners touch are 0.64 × √2 = 0.91 km apart."""
 
-_EARTH_KM: Final = 6371.0
+EARTH_KM: Final = 6371.0
+"""Radius of the Earth."""
 _NUMBERS: Final = 10**6
 """Limit for the numbers of pictures, which have six digits at most."""
 _READERS: Final = 4
@@ -295,7 +297,7 @@ def distance_km(some: Sequence[EuroSatRecord], others: Sequence[EuroSatRecord]) 
     if not len(first) or not len(second):
         return None
     nearest = BallTree(first, metric="haversine").query(second)[0].min()
-    return float(nearest * _EARTH_KM)
+    return float(nearest * EARTH_KM)
 
 
 def _splits(names: Sequence[str], places: dict[str, tuple[float, float]]) -> dict[str, str]:
@@ -310,6 +312,6 @@ def _splits(names: Sequence[str], places: dict[str, tuple[float, float]]) -> dic
         first, second = which == earlier, np.isin(which, later)
         if first.any() and second.any():
             distance = BallTree(where[second], metric="haversine").query(where[first])[0][:, 0]
-            for name in placed[first][distance * _EARTH_KM < MARGIN_KM]:
+            for name in placed[first][distance * EARTH_KM < MARGIN_KM]:
                 splits[str(name)] = MARGIN
     return splits

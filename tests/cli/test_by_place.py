@@ -12,6 +12,7 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.models import registry
 from landcover.train import validation
 from landcover.train.recipes import out_of_fold
+from tests.support import eurosat_tree
 from tests.support.bigearthnet_tree import PatchSpec, write_v2
 
 FEW = ["--dataset", "bigearthnet", "--bootstraps", "100"]
@@ -128,6 +129,7 @@ def test_the_baselines_are_beside_a_recipe_unless_others_are_named(
         ("--by country --out OUT --allow-touching", "--allow-touching cannot be used"),
         ("--by country --out OUT --save", "--save cannot be used with --by"),
         ("--by tile --out OUT", "invalid choice"),
+        ("--by place --out OUT", "and pictures, such as those of eurosat, by place"),
         ("--by country --out OUT --folds 9", "choose 2 to 3"),
         ("--by country --out OUT --model landcover-cnn --epochs 0", "epochs"),
         ("--by country --out OUT --model no-such", "Unknown model 'no-such'"),
@@ -173,3 +175,59 @@ def test_several_folders_need_by(roots: list[Path], capsys: pytest.CaptureFixtur
     status, _, err = run(capsys, "evaluate", *roots, *FEW)
     assert status == 2
     assert "Several folders are evaluated by place only" in err
+
+
+PICTURES = ["--dataset", "eurosat", "--bootstraps", "100", "--by", "place", "--folds", "2"]
+
+
+@pytest.fixture(scope="module")
+def eurosat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of one class in three cells; those of the test split never enter."""
+    return eurosat_tree.write(tmp_path_factory.mktemp("eurosat"))
+
+
+def test_a_recipe_for_pictures_is_judged_by_left_out_cells(
+    eurosat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs"
+    arguments = ("evaluate", eurosat, *PICTURES, "--model", "colour-statistics", "--out", out)
+    status, printed, err = run(capsys, *arguments, "--json")
+    report = out / "colour-statistics" / "report.json"
+    assert (status, err) == (0, f"Written: {report}\n")
+    said = json.loads(printed)
+    assert said == json.loads(report.read_text(encoding="utf-8"))
+    assert said["n"] == eurosat_tree.TRAINING + 12
+    assert (said["by"], said["accuracy"], list(said["against"])) == ("place", 1.0, ["class-prior"])
+    assert str(tmp_path) not in said["command"]
+    assert "--by place --folds 2 --model colour-statistics" in said["command"]
+    # The finished folds are used again.
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*/fold-*")}
+    assert len(before) == 4
+    status, printed, _ = run(capsys, *arguments, "--against", out / "class-prior")
+    assert status == 0
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*/fold-*")} == before
+    assert "each scored by a fit without its cell" in printed
+
+
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [
+        ("--by country", "Patches are judged by country or product"),
+        ("--unit patch", "drawn by cell"),
+        ("--features", "for patches only"),
+        ("--folds 9", "9 folds cannot be made"),
+        ("--model landcover-cnn", "Unknown model for pictures 'landcover-cnn'"),
+        ("--model class-prior --epochs 3", "without a configuration"),
+        ("--model class-prior --against class-prior", "with itself"),
+        ("--model class-prior --against nowhere", "Unknown model for pictures 'nowhere'"),
+    ],
+)
+def test_what_cannot_be_done_with_pictures_is_refused_before_the_work(
+    eurosat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: str, sentence: str
+) -> None:
+    out = tmp_path / "out"
+    status, printed, err = run(capsys, "evaluate", eurosat, *PICTURES, "--out", out, *extra.split())
+    assert (status, printed) == (2, "")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+    assert not out.exists()

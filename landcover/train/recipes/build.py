@@ -128,6 +128,13 @@ class PatchFit:
     settings: str
     run: Callable[[NativeStore, Path, Report | None], TrainedNet]
 
+    def trained(
+        self, fitted: NativeStore, runs: Path, report: Report | None
+    ) -> tuple[nn.Module, Callable[[NativeStore], PatchSet]]:
+        """Fit; returns the net and what chooses the bands of patches that it takes."""
+        found = self.run(fitted, runs, report)
+        return found.net, lambda patches: select_bands(patches, found.bands)
+
 
 def require_patches(name: str, dataset: object) -> Dataset:
     """Return the data set if it holds patches.

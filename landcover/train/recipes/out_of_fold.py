@@ -14,36 +14,65 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as dump_arrays
+from torch import nn
 
 from landcover.core import files, untrusted_json
-from landcover.core.classes import CLASS_NAMES
+from landcover.core.classes import CLASS_NAMES, EUROSAT_CLASSES
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report, ignore
 from landcover.core.raster import FloatArray
 from landcover.core.text import plain
-from landcover.datasets.arrays import NativeStore
-from landcover.datasets.band_subset import select_bands
-from landcover.datasets.folds import By, Fold
+from landcover.datasets.arrays import NativeStore, PatchSet
+from landcover.datasets.eurosat_store import RgbStore
+from landcover.datasets.folds import Fold
 from landcover.nets.outputs import FeatureNet
-from landcover.train.recipes.build import PatchFit, TrainedNet
 from landcover.train.validation import predict_logits
 
-__all__ = ["FoldFeatures", "OutOfFold", "folder_name", "predict", "read", "read_features"]
+__all__ = [
+    "FoldFeatures",
+    "FoldFit",
+    "OutOfFold",
+    "folder_name",
+    "predict",
+    "read",
+    "read_features",
+]
+
+_Store = TypeVar("_Store", NativeStore, RgbStore)
+_Taken_contra = TypeVar("_Taken_contra", contravariant=True)
 
 _LOGITS: Final = "logits"
 _HELD_OUT: Final = "held_out"
 _FITTED: Final = "fitted"
 _BATCH: Final = 16
 _PATTERN: Final = "fold-*.safetensors"
+_CLASSES: Final = (len(CLASS_NAMES), len(EUROSAT_CLASSES))
+
+
+class FoldFit(Protocol[_Taken_contra]):
+    """A recipe for patches or pictures that can be fitted to the places of a fold."""
+
+    @property
+    def name(self) -> str:
+        """Name of the recipe."""
+
+    @property
+    def settings(self) -> str:
+        """JSON of all that decides the result besides the patches."""
+
+    def trained(
+        self, fitted: _Taken_contra, runs: Path, report: Report | None
+    ) -> tuple[nn.Module, Callable[[_Taken_contra], PatchSet]]:
+        """Fit; returns the net and what turns patches or pictures into what it takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +129,12 @@ def folder_name(model: str) -> str:
 
 
 def predict(
-    fit: PatchFit,
-    store: NativeStore,
+    fit: FoldFit[_Store],
+    store: _Store,
     folds: Sequence[Fold],
     out: Path,
     *,
-    by: By,
+    by: str,
     features: bool = False,
     progress: Report | None = None,
 ) -> OutOfFold:
@@ -113,7 +142,7 @@ def predict(
 
     Args:
         fit: the recipe.
-        store: all patches, in the order of the folds' indices.
+        store: all patches or pictures, in the order of the folds' indices.
         folds: every patch is held out in one of them.
         out: the folder for predictions and runs; created if missing.
         by: what the folds leave out, for the record.
@@ -138,12 +167,13 @@ def predict(
                 _check(path, record)
             if done and (beside.exists() or not features):
                 continue
-            subsets = store.subset(fold.fitted), store.subset(fold.held_out)
-            trained = fit.run(subsets[0], _run(out, number), _titled(title, report))
-            if features and isinstance(trained.net, FeatureNet):
-                files.write_bytes(beside, _features(trained, *subsets))
+            fitted = store.subset(fold.fitted)
+            net, taken = fit.trained(fitted, _run(out, number), _titled(title, report))
+            held_out = taken(store.subset(fold.held_out))
+            if features and isinstance(net, FeatureNet):
+                files.write_bytes(beside, _features(net, taken(fitted), held_out))
             if not done:
-                logits = _logits(fit, trained, subsets[1])
+                logits = _logits(fit.name, net, held_out)
                 files.write_bytes(path, dump_arrays({_LOGITS: logits}, record))
         report(_step(fit, len(folds), folds))
     return read(out)
@@ -164,7 +194,8 @@ def read(folder: Path) -> OutOfFold:
         )
     records, parts = zip(*(_read(path) for path in paths), strict=True)
     first = records[0]
-    if any(record[key] != first[key] for record in records for key in ("settings", "count")):
+    mixed = any(record[key] != first[key] for record in records for key in ("settings", "count"))
+    if mixed or len({part.shape[1] for part in parts}) > 1:
         raise BadInput(f"'{name}' mixes folds of several runs: remove it and start again.")
     if len(paths) != int(first["count"]):
         raise BadInput(
@@ -191,11 +222,11 @@ def read_features(folder: Path) -> tuple[FoldFeatures, ...]:
     return tuple(_read_features(path) for path in paths)
 
 
-def _logits(fit: PatchFit, trained: TrainedNet, held_out: NativeStore) -> FloatArray:
-    found: FloatArray = predict_logits(trained.net, select_bands(held_out, trained.bands)).numpy()
+def _logits(name: str, net: nn.Module, held_out: PatchSet) -> FloatArray:
+    found: FloatArray = predict_logits(net, held_out).numpy()
     if not np.isfinite(found).all():
         raise BadInput(
-            f"The model '{fit.name}' gave a value that is not a finite number: choose another "
+            f"The model '{name}' gave a value that is not a finite number: choose another "
             "seed or a lower learning rate."
         )
     return found
@@ -205,18 +236,16 @@ def _features_path(folder: Path, number: int) -> Path:
     return folder / f"features-{number:03}.safetensors"
 
 
-def _features(trained: TrainedNet, fitted: NativeStore, held_out: NativeStore) -> bytes:
+def _features(net: FeatureNet, fitted: PatchSet, held_out: PatchSet) -> bytes:
     """The features of a fold's net as a file."""
     parts = {_HELD_OUT: held_out, _FITTED: fitted}
     return dump_arrays(
-        {name: _features_of(trained, store) for name, store in parts.items()},
+        {name: _features_of(net, store) for name, store in parts.items()},
         {name: json.dumps(list(store.ids)) for name, store in parts.items()},
     )
 
 
-def _features_of(trained: TrainedNet, store: NativeStore) -> FloatArray:
-    net, patches = trained.net, select_bands(store, trained.bands)
-    assert isinstance(net, FeatureNet)
+def _features_of(net: FeatureNet, patches: PatchSet) -> FloatArray:
     with torch.inference_mode():
         parts = [
             net.read(patches.pixels(range(start, min(start + _BATCH, len(patches))))).features
@@ -260,7 +289,7 @@ def _run(out: Path, number: int) -> Path:
     return out / "runs" / f"fold-{number:03}"
 
 
-def _step(fit: PatchFit, done: int, folds: Sequence[Fold]) -> Progress:
+def _step(fit: FoldFit[_Store], done: int, folds: Sequence[Fold]) -> Progress:
     """The progress over all folds."""
     detail = plain(folds[done].name) if done < len(folds) else ""
     what = f"Folds of {fit.name}"
@@ -272,7 +301,7 @@ def _titled(title: str, report: Report) -> Report:
     return lambda step: report(replace(step, what=f"{step.what} {title}"))
 
 
-def _record(fit: PatchFit, store: NativeStore, fold: Fold, by: By, count: int) -> dict[str, str]:
+def _record(fit: FoldFit[_Store], store: _Store, fold: Fold, by: str, count: int) -> dict[str, str]:
     """Metadata of a fold: what decides its predictions."""
     fitted = "\n".join(sorted(store.ids[k] for k in fold.fitted))
     return {
@@ -316,7 +345,8 @@ def _read(path: Path) -> tuple[dict[str, str], FloatArray]:
             record: dict[str, str] = file.metadata() or {}
             logits = file.get_tensor(_LOGITS)
         ids = untrusted_json.parse(record["ids"])
-        whole = logits.shape == (len(ids), len(CLASS_NAMES)) and logits.dtype == np.float32
+        whole = logits.shape in {(len(ids), count) for count in _CLASSES}
+        whole &= logits.dtype == np.float32
         whole &= {"model", "settings", "by", "fold", "count"} <= set(record)
         whole &= record["count"].isdecimal() and all(isinstance(one, str) for one in ids)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save as dump_arrays
 from torch import Tensor, nn
 
 from landcover.core.bands import BAND_NAMES
@@ -205,6 +207,22 @@ def test_a_damaged_fold_is_named(store: NativeStore, tmp_path: Path, content: by
         out_of_fold.predict(fit, store, FOLDS, tmp_path, by="country")
     with pytest.raises(BadInput, match="has no predictions by place"):
         out_of_fold.read(tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [((4,), "is damaged"), ((4, 7), "is damaged"), ((4, 10), "mixes folds of several runs")],
+)
+def test_a_fold_of_another_shape_is_refused(
+    store: NativeStore, tmp_path: Path, shape: tuple[int, ...], sentence: str
+) -> None:
+    out_of_fold.predict(brightness([]), store, FOLDS, tmp_path, by="country")
+    path = tmp_path / "fold-002.safetensors"
+    with safe_open(path, "np") as file:
+        record: dict[str, str] = file.metadata()
+    path.write_bytes(dump_arrays({"logits": np.zeros(shape, np.float32)}, record))
+    with pytest.raises(BadInput, match=sentence):
+        out_of_fold.read(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["class-prior", "band-statistics"])
