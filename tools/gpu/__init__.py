@@ -1,0 +1,1 @@
+"""Experiments on a borrowed GPU: pack the data here, run one self-contained script there."""
