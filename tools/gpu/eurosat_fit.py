@@ -183,6 +183,8 @@ class Study:
         ]
         for size in sizes:
             self.times[size] = self.pace(machines, size, 3 if self.options.tiny else 15)
+        # All steps are captured; predictions have many shapes, each of which would be searched for.
+        torch.backends.cudnn.benchmark = not graphs and self.device.type == "cuda"
         pace = ", ".join(f"{size} px {1000 * t:.2f} ms" for size, t in self.times.items())
         say(f"time of a step of {self.batch} pictures, {count} at a time: {pace}")
         return machines
