@@ -26,6 +26,7 @@ from landcover.adapt.corrections import Correction, digest
 from landcover.adapt.evidence import Corrected
 from landcover.adapt.head import BIAS_PULL, WEIGHT_PULL, Examples, fit
 from landcover.adapt.judgement import Judgement, judge
+from landcover.adapt.lineage import ADAPTATION, parent, window_name, windows
 from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.progress import Progress, Report, ignore
 from landcover.core.raster import Raster
@@ -39,18 +40,14 @@ from landcover.trust import files as trust_files
 from landcover.trust import novelty
 
 __all__ = [
-    "ADAPTATION",
     "NEAR_M",
     "Adaptation",
     "adapt",
     "adapt_from",
     "examples_of",
-    "parent",
     "places_of",
 ]
 
-ADAPTATION: Final = "adaptation"
-"""Key of a card's ``training`` that holds parent, corrections and figures."""
 NEAR_M: Final = 1_700.0
 """Windows of 1200 m whose centres are closer share or touch ground: they are one place."""
 _OF_FEATURES: Final = tuple(
@@ -184,12 +181,6 @@ def places_of(centres: Sequence[tuple[float, float]]) -> npt.NDArray[np.intp]:
     return places
 
 
-def parent(card: Card) -> str | None:
-    """Return the name of the model that an adapted model comes from; None for others."""
-    lineage = card.training.get(ADAPTATION)
-    return str(lineage.get("parent")) if isinstance(lineage, dict) else None
-
-
 def _check(card: Card, corrections: Sequence[Correction]) -> None:
     """Check that a model's answers can be corrected, and that the corrections are new to it.
 
@@ -205,23 +196,11 @@ def _check(card: Card, corrections: Sequence[Correction]) -> None:
             f"{card.title} does not have the classes of the corrections, which are those of "
             "BigEarthNet: choose a model for reflectance such as landcover-mosaic."
         )
-    if not _seen(card).isdisjoint(map(_window, corrections)):
+    if not windows(card).isdisjoint(window_name(one.pixels_sha256, one.id) for one in corrections):
         raise BadInput(
             f"'{card.name}' is adapted to some of these corrections already, so no place would be "
             f"left out: adapt '{parent(card)}' to all of them."
         )
-
-
-def _seen(card: Card) -> set[str]:
-    """The windows that a model, or one that it comes from, is adapted to."""
-    lineage = card.training.get(ADAPTATION)
-    windows = lineage.get("windows") if isinstance(lineage, dict) else None
-    return {*map(str, windows)} if isinstance(windows, list) else set()
-
-
-def _window(correction: Correction) -> str:
-    """Name the window of a correction in a card."""
-    return correction.pixels_sha256[:12] or correction.id
 
 
 def _calibration(card: Card) -> tuple[torch.Tensor, torch.Tensor]:
@@ -240,12 +219,14 @@ def _card(
 ) -> Card:
     """The card of an adapted model, which claims nothing that was measured of its parent."""
     classes, features = len(net.score_centre), len(net.feature_centre)
-    lineage: dict[str, Any] = {
+    made: dict[str, Any] = {
         "parent": base.name,
         "parent_card": base.hash,
         "corrections": len(own),
         "corrections_sha256": digest(own),
-        "windows": sorted({*_seen(base), *map(_window, own)}),
+        "windows": sorted(
+            {*windows(base), *(window_name(one.pixels_sha256, one.id) for one in own)}
+        ),
         "weight_pull": WEIGHT_PULL,
         "bias_pull": BIAS_PULL,
         "date": datetime.now(UTC).date().isoformat(),
@@ -267,7 +248,7 @@ def _card(
         threshold_rule=f"Those of {base.title}, not chosen again. {base.threshold_rule}",
         label_sets=None,
         selection={},
-        training={**base.training, ADAPTATION: lineage},
+        training={**base.training, ADAPTATION: made},
         weights_sha256=hashlib.sha256(weights_bytes(net)).hexdigest(),
         parameters=base.parameters + classes * (features + classes + 1),
     )

@@ -113,7 +113,7 @@ def _name(options: argparse.Namespace, base: str) -> str:
 
 def _show(options: argparse.Namespace, made: Adaptation, *, written: bool) -> None:
     from landcover.adapt import judgement  # noqa: PLC0415 - loads torch
-    from landcover.adapt.adaptation import ADAPTATION  # noqa: PLC0415 - as above
+    from landcover.adapt.lineage import ADAPTATION  # noqa: PLC0415 - as above
 
     if not options.json:
         print(judgement.as_text(made.judgement))

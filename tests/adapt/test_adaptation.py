@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from landcover import nets
-from landcover.adapt.adaptation import ADAPTATION, adapt, parent, places_of
+from landcover.adapt.adaptation import adapt, places_of
 from landcover.adapt.corrections import Correction, digest, of_answer
+from landcover.adapt.lineage import ADAPTATION, parent
 from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.raster import Raster
 from landcover.core.window import grid

@@ -85,6 +85,7 @@ def test_five_answers_are_corrected_a_model_adapted_and_all_is_undone(
     page.get_by_role("button", name="Use my-region on Classify").click()
     expect(steps.heading(page, "Before and after your corrections")).to_be_visible()
     expect(page.locator(".st-key-before_after_chart .js-plotly-plot")).to_be_visible()
+    expect(page.get_by_text("The model is adapted to this place")).to_be_visible()
     page.get_by_text("Show before and after as a table").click()
     expect(page.get_by_role("columnheader", name="Change in points")).to_be_visible()
     page.get_by_role("button", name="Back to ").click()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from landcover.adapt import geojson
-from landcover.adapt.adaptation import ADAPTATION
 from landcover.adapt.corrections import Kept
+from landcover.adapt.lineage import ADAPTATION
 from landcover.cli.main import main
 from landcover.explain import neighbours
 from landcover.io.samples import NAMES

@@ -10,8 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from landcover.adapt.corrections import pixels_sha256
 from landcover.core.classes import BY_NAME
 from landcover.core.errors import LandcoverError
+from landcover.core.raster import Raster
 from pages.parts.shared import elements, loaded_models, naming, theme, url_state, widgets
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
@@ -22,7 +24,7 @@ NOTICEABLE: Final = 0.05
 MOST_NAMED: Final = 3
 DRAWN: Final = 0.005
 """Change of a probability from which the chart shows it."""
-ROW: Final = 30
+ROW: Final = 36
 """Height of a class in the chart, pixels."""
 
 
@@ -42,13 +44,20 @@ class Change:
 
 def parent_of(name: str) -> str | None:
     """Return the installed model that a model was adapted from; None for other models."""
-    from landcover.adapt.adaptation import parent  # noqa: PLC0415 - loads torch
+    from landcover.adapt.lineage import parent  # noqa: PLC0415 - loads torch
 
     try:
         found = parent(loaded_models.card(name))
         return None if found is None else loaded_models.known(found)
     except LandcoverError:
         return None
+
+
+def is_adapted_to(name: str, pixels: Raster) -> bool:
+    """Return whether a window is one of those that a model is adapted to."""
+    from landcover.adapt.lineage import window_name, windows  # noqa: PLC0415 - loads torch
+
+    return window_name(pixels_sha256(pixels)) in windows(loaded_models.card(name))
 
 
 def show_way_back(name: str, found: Result, before: Result | None) -> None:
@@ -62,6 +71,8 @@ def show_way_back(name: str, found: Result, before: Result | None) -> None:
     if before is None:
         return
     st.info(headline(before, found), icon=":material/school:")
+    if is_adapted_to(name, found.raster):
+        st.caption("The model is adapted to this place, so that it is right here proves little.")
     widgets.button(
         f"Back to {loaded_models.title(before.prediction.model)}",
         key="before_after_back",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,18 +36,16 @@ def show() -> None:
 
 def mine() -> dict[str, dict[str, Any]]:
     """Return the adapted models that this user may remove, with what their cards say of it."""
-    from landcover.adapt.adaptation import ADAPTATION  # noqa: PLC0415 - loads torch
+    from landcover.adapt.lineage import lineage  # noqa: PLC0415 - loads torch
 
-    found = {}
     registry = _registry()
-    for name in registry.user_names() if registry is not None else ():
-        try:
-            lineage = registry.card(name).training.get(ADAPTATION) if registry else None
-        except LandcoverError:
-            continue
-        if isinstance(lineage, dict):
-            found[name] = lineage
-    return found
+    if registry is None:
+        return {}
+    found = {}
+    for name in registry.user_names():
+        with suppress(LandcoverError):
+            found[name] = lineage(registry.card(name))
+    return {name: said for name, said in found.items() if said is not None}
 
 
 def _registry() -> Registry | None:

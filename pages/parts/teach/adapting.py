@@ -110,7 +110,7 @@ def _base() -> str | None:
 
 
 def _is_suited(name: str) -> bool:
-    from landcover.adapt.adaptation import parent  # noqa: PLC0415 - loads torch
+    from landcover.adapt.lineage import parent  # noqa: PLC0415 - loads torch
 
     try:
         card = loaded_models.card(name)

@@ -1,0 +1,40 @@
+"""What the card of an adapted model says of where it comes from; light to import."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from landcover.models.card import Card
+
+__all__ = ["ADAPTATION", "lineage", "parent", "window_name", "windows"]
+
+ADAPTATION: Final = "adaptation"
+"""Key of a card's ``training`` that holds parent, corrections and figures."""
+
+
+def lineage(card: Card) -> dict[str, Any] | None:
+    """Return what the card of an adapted model says of its adaptation; None for other models."""
+    found = card.training.get(ADAPTATION)
+    return found if isinstance(found, dict) else None
+
+
+def parent(card: Card) -> str | None:
+    """Return the name of the model that an adapted model comes from; None for others."""
+    found = lineage(card)
+    return None if found is None else str(found.get("parent"))
+
+
+def windows(card: Card) -> set[str]:
+    """Return the names of the windows that a model, or one that it comes from, is adapted to."""
+    found = (lineage(card) or {}).get("windows")
+    return {*map(str, found)} if isinstance(found, list) else set()
+
+
+def window_name(pixels_sha256: str, correction: str = "") -> str:
+    """Return the name of a window in a card.
+
+    Args:
+        pixels_sha256: of its pixels; empty if unknown.
+        correction: id of its correction, which names it if the pixels are unknown.
+    """
+    return pixels_sha256[:12] or correction
