@@ -112,6 +112,12 @@ class Limits:
     session_jobs: int = _limit(
         6, "jobs", "the most searches, explanations and grids of a browser tab at the same time"
     )
+    session_corrections: int = _limit(
+        500, "corrections", "the most corrections of a browser tab of a server, with replaced ones"
+    )
+    session_models: int = _limit(
+        10, "models", "the most adapted models of a browser tab of a server"
+    )
     jobs: int = _limit(200, "jobs", "the most searches, explanations and grids of all users")
     job_seconds: int = _limit(600, "seconds", "time that a search, explanation or grid may compute")
     session_upload_bytes: int = _limit(

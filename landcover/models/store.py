@@ -12,6 +12,7 @@ are unpacked, and sizes are limited while reading, whatever the archive states.
 from __future__ import annotations
 
 import io
+import shutil
 import stat
 import struct
 import zipfile
@@ -35,6 +36,7 @@ __all__ = [
     "add",
     "check_new",
     "export_archive",
+    "forget_removed",
     "import_archive",
     "remove",
     "restore",
@@ -159,6 +161,28 @@ def restore(registry: Registry, name: str) -> Path:
         ) from None
     once.forget()
     return folder
+
+
+def forget_removed(registry: Registry, keep: int) -> None:
+    """Delete removed models for good, except those that were removed last.
+
+    Args:
+        registry: the registry that they were removed from.
+        keep: how many stay.
+
+    Raises:
+        BadInput: one cannot be deleted.
+    """
+    trash = _trash(registry)
+    found = sorted(trash.glob("*@*"), key=lambda path: path.name.rpartition("@")[2])
+    for path in found[: max(0, len(found) - keep)]:
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            raise BadInput(
+                f"The removed model '{shown(path.name)}' cannot be deleted: "
+                f"{error.strerror or error}."
+            ) from None
 
 
 def export_archive(registry: Registry, model: str | Path, path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -16,10 +18,11 @@ from landcover import nets
 from landcover.adapt import corrections, evidence, geojson
 from landcover.adapt.corrections import Correction, Kept, of_answer
 from landcover.adapt.judgement import Change, ClassChange, Judgement
+from landcover.core import limits
 from landcover.core.classes import CLASS_NAMES
 from landcover.io.samples import read_sample, samples
 from landcover.models import registry
-from pages.parts.shared import holdings, loaded_models, shown
+from pages.parts.shared import choice, holdings, loaded_models, shown
 from pages.parts.teach import judged, next_place
 from tests.adapt.test_adaptation import corrected
 from tests.support.tiny import NAME, TinyNet, tiny_folder, tiny_model
@@ -230,3 +233,50 @@ def test_another_session_does_not_have_the_model(zoo: Path) -> None:  # noqa: AR
     other = opened([])
     assert not any(one.label == "Remove my-region" for one in other.button)
     assert loaded_models.for_patches() == (NAME,)
+
+
+def test_a_tab_keeps_a_limited_number_of_corrections_and_models(
+    zoo: Path,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(f"{limits.PREFIX}SESSION_CORRECTIONS", "20")
+    monkeypatch.setenv(f"{limits.PREFIX}SESSION_MODELS", "1")
+    page = opened(many(), features=True)
+    text = geojson.as_text([of_sample("austria-fields")]).encode()
+    page.file_uploader[0].set_value([("a.geojson", text, "application/geo+json")]).run()
+    assert "at most 20 corrections" in page.error[0].value
+    page.file_uploader[0].set_value([]).run()
+    for _ in range(3):
+        finished(press(page, "Adapt Tiny net to 20 corrections"), "teach_job")
+        press(page, "Use this model")
+        assert not page.error
+        press(page, "Remove my-region")
+    press(page, "Bring it back")
+    finished(press(page, "Adapt Tiny net to 20 corrections"), "teach_job")
+    press(page, "Use this model")
+    assert "at most 1 adapted models" in page.error[0].value
+    trash = page.session_state[holdings.KEY].folder / "trash" / "models"
+    assert len(list(trash.iterdir())) <= 1
+
+
+def test_windows_of_uploads_are_at_hand_too(zoo: Path) -> None:  # noqa: ARG001
+    page = opened([])
+    sample = read_sample("austria-fields")
+    twice = replace(
+        sample, data=np.tile(sample.data, (1, 1, 2)), valid=np.tile(sample.valid, (1, 2)), scl=None
+    )
+    page.session_state[holdings.KEY].uploads["upload:1"] = twice
+    finished(press(page, "Suggest places"), "teach_next_job")
+    assert "Of 8 windows at hand, these differ most" in texts(page)
+
+
+def test_a_correction_of_an_upload_leads_back_to_its_window(zoo: Path) -> None:  # noqa: ARG001
+    patch = read_sample("austria-fields")
+    one = of_sample("austria-fields")
+    page = opened([one])
+    page.session_state[holdings.KEY].uploads["upload:1"] = patch
+    chosen = choice.Chosen(upload="upload:1")
+    page.session_state["taught_choices"] = {one.pixels_sha256: chosen}
+    show = next(item for item in page.button if item.label == "Show place 1")
+    show.click().run()
+    assert page.session_state["classify_trail"][-1] == chosen

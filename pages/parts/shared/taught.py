@@ -9,12 +9,14 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
 from landcover.adapt.corrections import FILE, Correction, Kept, current
-from landcover.core.errors import LandcoverError
+from landcover.core import limits
+from landcover.core.errors import BadInput, LandcoverError
 from pages.parts.shared import choice, holdings
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
@@ -106,8 +108,14 @@ def add(made: Iterable[Correction]) -> int:
     Raises:
         BadInput: they are too many, or cannot be written.
     """
+    new, most, there = list(made), limits.current().session_corrections, len(everything())
+    if not is_personal() and there + len(new) > most:
+        raise BadInput(
+            f"A browser tab keeps at most {most:,} corrections, and there are {there:,}: remove "
+            "some, or bring fewer."
+        )
     st.session_state[_REMOVED] = ()
-    return kept().add(made)
+    return kept().add(new)
 
 
 def remove(which: str) -> None:
@@ -169,19 +177,29 @@ def own_registry() -> Registry | None:
     """Return the models that only this session has; None if it keeps them with all others."""
     if is_personal() or not holdings.now().has_folder:
         return None
+    return _registry_in(holdings.now().folder)
+
+
+def _registry_in(folder: Path) -> Registry:
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    return registry.Registry(shipped=registry.default().shipped, home=holdings.now().folder)
+    return registry.Registry(shipped=registry.default().shipped, home=folder)
 
 
 def registry_to_add() -> Registry:
     """Return where an adapted model is added.
 
     Raises:
-        BadInput: the session's folder cannot be made.
+        BadInput: the session's folder cannot be made, or has too many models.
     """
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    if not is_personal():
-        assert holdings.now().folder  # it is made
-    return own_registry() or registry.default()
+    if is_personal():
+        return registry.default()
+    from landcover.models import store  # noqa: PLC0415 - as above
+
+    own, most = _registry_in(holdings.now().folder), limits.current().session_models
+    if len(own.user_names()) >= most:
+        raise BadInput(f"A browser tab keeps at most {most} adapted models: remove one of them.")
+    store.forget_removed(own, keep=1)
+    return own
