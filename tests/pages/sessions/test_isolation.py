@@ -6,7 +6,11 @@ import asyncio
 import re
 from pathlib import Path
 
-from landcover.io.samples import read_sample
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+from landcover.adapt import geojson
+from landcover.adapt.corrections import of_answer
+from landcover.io.samples import read_sample, samples
 from tests.browser.steps import write_stack
 from tests.support.websocket_client import Client, open_client
 
@@ -48,3 +52,45 @@ def test_a_visitor_is_told_nothing_of_another(app: str, tmp_path: Path) -> None:
             assert one.exceptions() == other.exceptions() == []
 
     asyncio.run(visit())
+
+
+def test_a_visitor_is_taught_nothing_by_another(app: str) -> None:
+    made = [
+        of_answer(read_sample(one.name), {}, predicted=[], present=one.truth, complete=True)
+        for one in samples()
+    ]
+    file = ("mine.geojson", geojson.as_text(made).encode())
+
+    async def visit() -> None:
+        async with open_client(app) as one, open_client(app) as other:
+            for client in (one, other):
+                await client.run()
+                await client.run(page=client.page_hash("teach"))
+            await one.upload("Import corrections", file)
+            assert "Your corrections (6)" in one.text()
+            await one.press("Adapt landcover")
+            await one.settle()
+            keep = {"Use this model", "Keep it anyway"} & {
+                getattr(each, "label", "") for each in one.widgets()
+            }
+            name = one.one("Name of the new model")
+            one.values[name.id] = WidgetState(id=name.id, string_value="secret-valley")
+            await one.press(keep.pop())
+            assert "secret-valley" in one.text()
+            await other.run()
+            assert "There are no corrections yet" in other.text()
+            assert any("secret-valley" in option for option in await chosen_models(one))
+            others = await chosen_models(other)
+            assert others
+            assert not any("secret-valley" in option for option in others)
+            assert "secret-valley" not in said(other)
+            assert one.exceptions() == other.exceptions() == []
+
+    asyncio.run(visit())
+
+
+async def chosen_models(client: Client) -> list[str]:
+    """The models that a client is offered for a sample."""
+    await client.run(page="")
+    await client.choose("Places with known", "4 ·")
+    return list(client.one("Model").options)
