@@ -2,8 +2,9 @@
 
 Each class has a logistic regression whose offset is the model's own calibrated score, with
 Gaussian priors on weights and bias around zero: without evidence the answer stays the model's.
-What is not known of a patch has no weight, so a class that nobody spoke of keeps its score.
-docs/teach.md compares this with other heads.
+Where nobody spoke of a class, the model's own probability stands for the truth, with a small
+weight: users speak of what was called and of what was missed, and from that alone every class would
+seem to be frequent. docs/teach.md compares this with other heads.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from landcover.core.raster import BoolArray
 from landcover.decide.calibration_fit import log_loss
 from landcover.nets.adapted import Adapted
 
-__all__ = ["BIAS_PULL", "WEIGHT_PULL", "Examples", "fit", "solve"]
+__all__ = ["BIAS_PULL", "UNKNOWN_WEIGHT", "WEIGHT_PULL", "Examples", "fit", "solve"]
 
 Doubles = npt.NDArray[np.float64]
 
@@ -29,6 +30,8 @@ WEIGHT_PULL: Final = 0.3
 """Precision of the prior on weights; the inputs of a patch have length 1 at most."""
 BIAS_PULL: Final = 1.0
 """Precision of the prior on biases."""
+UNKNOWN_WEIGHT: Final = 0.3
+"""Weight of the model's own probability where nothing is known; what is known has weight 1."""
 _RANK: Final = 1e-6
 
 
@@ -89,6 +92,7 @@ def solve(
     *,
     weight_pull: float = WEIGHT_PULL,
     bias_pull: float = BIAS_PULL,
+    unknown_weight: float = UNKNOWN_WEIGHT,
 ) -> tuple[Doubles, Doubles]:
     """Minimise log loss plus priors, a convex problem.
 
@@ -97,6 +101,7 @@ def solve(
         examples: with the scores that are the offset.
         weight_pull: precision of the prior on weights.
         bias_pull: precision of the prior on biases.
+        unknown_weight: weight of the model's own probability where nothing is known.
 
     Returns:
         Weights ``(input, class)`` and biases ``(class,)``.
@@ -106,15 +111,16 @@ def solve(
     kept = size > _RANK * max(1.0, float(size.max(initial=0.0)))
     inputs = left[:, kept] * size[kept]
     offset = examples.scores.double().numpy()
-    truth, known = examples.truth, examples.known
+    truth = np.where(examples.known, examples.truth, 0.5 * (1 + np.tanh(offset / 2)))
+    weight = np.where(examples.known, 1.0, unknown_weight)
     count, classes = inputs.shape[1], offset.shape[1]
 
     def cost(values: Doubles) -> tuple[float, Doubles]:
         weights, bias = values[:-classes].reshape(count, classes), values[-classes:]
         logits = offset + inputs @ weights + bias
-        residual = known * (0.5 * (1 + np.tanh(logits / 2)) - truth)
+        residual = weight * (0.5 * (1 + np.tanh(logits / 2)) - truth)
         prior = weight_pull * (weights**2).sum() + bias_pull * (bias @ bias)
-        loss = (known * log_loss(logits, truth)).sum() + prior / 2
+        loss = (weight * log_loss(logits, truth)).sum() + prior / 2
         slope = inputs.T @ residual + weight_pull * weights
         return float(loss), np.concatenate([slope.ravel(), residual.sum(0) + bias_pull * bias])
 

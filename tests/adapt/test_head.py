@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from landcover.adapt.head import Examples, fit
+from landcover.adapt.head import Examples, fit, solve
 from landcover.adapt.judgement import LEAST, as_text, judge, left_out
 from landcover.nets.adapted import Adapted
 
@@ -54,6 +54,21 @@ def test_classes_of_which_nothing_is_known_keep_their_scores() -> None:
         made = fitted(given).corrected(given.features, given.scores)
     assert torch.equal(made[:, 2], given.scores[:, 2])
     assert not torch.equal(made[:, 0], given.scores[:, 0])
+
+
+def test_a_class_that_is_only_ever_confirmed_does_not_rise_everywhere() -> None:
+    """Users confirm what was called; where it was not, the model's own answer holds."""
+    given = examples()
+    called = given.scores[:, 0].numpy() > 0
+    known = given.known.copy()
+    known[:, 0] = called
+    partly = Examples(
+        **{**vars(given), "known": known, "truth": given.truth | (known & [True] * 3)}
+    )
+    inputs = np.zeros((len(given), 1))
+    _, kept = solve(inputs, partly)
+    _, alone = solve(inputs, partly, unknown_weight=0)
+    assert 0 < kept[0] < 0.7 * alone[0]
 
 
 def test_what_is_not_known_does_not_count_whatever_it_says() -> None:

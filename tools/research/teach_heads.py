@@ -48,10 +48,25 @@ def _errors(given: Examples) -> Doubles:
     return found
 
 
-def logistic(given: Examples, rest: Examples, kind: str, weight: float, bias: float) -> Doubles:
-    """Logistic regression with the model's logit as offset."""
+def logistic(
+    given: Examples,
+    rest: Examples,
+    *,
+    kind: str = "both",
+    weight: float = 0.3,
+    unknown: float = 0.3,
+) -> Doubles:
+    """Logistic regression with the model's logit as offset.
+
+    Args:
+        given: the corrections.
+        rest: patches to answer for.
+        kind: "features", "logits" or "both".
+        weight: precision of the prior on weights.
+        unknown: weight of the model's own probability where nothing is known.
+    """
     own, other = _inputs(given, rest, kind)
-    weights, biases = solve(own, given, weight_pull=weight, bias_pull=bias)
+    weights, biases = solve(own, given, weight_pull=weight, unknown_weight=unknown)
     found: Doubles = _offset(rest) + other @ weights + biases
     return found
 
@@ -122,11 +137,15 @@ HEADS: Final[dict[str, Callable[[Examples, Examples], Doubles]]] = {
     "neighbours, sharpness 5, prior 1": partial(neighbours, sharp=5, prior=1),
     "prototypes, gain 4": partial(prototypes, gain=4),
     "prototypes, gain 8": partial(prototypes, gain=8),
-    "logistic on features alone": partial(logistic, kind="features", weight=0.3, bias=1),
-    "logistic on logits alone": partial(logistic, kind="logits", weight=0.3, bias=1),
+    "logistic on features alone": partial(logistic, kind="features"),
+    "logistic on logits alone": partial(logistic, kind="logits"),
     **{
-        f"logistic on both, pull {pull:g}": partial(logistic, kind="both", weight=pull, bias=1)
+        f"logistic on both, pull {pull:g}": partial(logistic, weight=pull)
         for pull in (0.1, 0.3, 1, 3)
+    },
+    **{
+        f"logistic on both, weight of what is unknown {share:g}": partial(logistic, unknown=share)
+        for share in (0, 1)
     },
 }
 """Name → head."""
