@@ -23,18 +23,19 @@ from scipy.spatial import cKDTree
 from landcover import nets
 from landcover.adapt import evidence
 from landcover.adapt.corrections import Correction, digest
+from landcover.adapt.decisions import Decisions, decide
 from landcover.adapt.evidence import Corrected
 from landcover.adapt.head import BIAS_PULL, WEIGHT_PULL, Examples, fit
-from landcover.adapt.judgement import Judgement, judge
+from landcover.adapt.judgement import Judgement, judge, left_out
 from landcover.adapt.lineage import ADAPTATION, parent, window_name, windows
 from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.progress import Progress, Report, ignore
 from landcover.core.raster import Raster
-from landcover.decide.calibration import Calibration
 from landcover.explain import neighbours
 from landcover.models import model_files
 from landcover.models.card import Card
 from landcover.models.model import Model, save_model, weights_bytes
+from landcover.models.thresholds import AIMS
 from landcover.nets.adapted import Adapted
 from landcover.trust import files as trust_files
 from landcover.trust import novelty
@@ -44,6 +45,7 @@ __all__ = [
     "Adaptation",
     "adapt",
     "adapt_from",
+    "calibrated",
     "examples_of",
     "places_of",
 ]
@@ -53,6 +55,8 @@ NEAR_M: Final = 1_700.0
 _OF_FEATURES: Final = tuple(
     f"{trust_files.FOLDER}/{name}.safetensors" for name in (novelty.FILE, neighbours.FILE)
 )
+_BALANCED: Final = {name for name, aim in AIMS.items() if aim.level is None}
+"""Aims that promise no precision or recall."""
 _EARTH_M: Final = 6_371_000.0
 
 
@@ -63,11 +67,13 @@ class Adaptation:
     Attributes:
         model: the adapted model.
         judgement: what it changes at places left out.
+        decisions: its calibration and label sets, or why it has none.
         origin: folder of the parent; None if it was made in memory.
     """
 
     model: Model
     judgement: Judgement
+    decisions: Decisions
     origin: Path | None = None
 
     def save(self, folder: Path) -> None:
@@ -132,11 +138,13 @@ def adapt_from(
     net.scale.copy_(scale)
     net.shift.copy_(shift)
     fit(net, examples)
-    judgement = judge(examples, card.classes, report)
+    after = left_out(examples, report)
+    judgement = judge(examples, card.classes, after=after)
+    decisions = decide(after, examples, card.classes)
     net = net.to(model.device)
-    adapted = _card(card, name, net, own, judgement)
+    adapted = _card(card, name, net, own, judgement=judgement, decisions=decisions)
     made = Model(adapted, net, model.device)
-    return Adaptation(model=made, judgement=judgement, origin=model.folder)
+    return Adaptation(model=made, judgement=judgement, decisions=decisions, origin=model.folder)
 
 
 def examples_of(card: Card, corrected: Sequence[Corrected]) -> Examples:
@@ -151,11 +159,10 @@ def examples_of(card: Card, corrected: Sequence[Corrected]) -> Examples:
         ModelMismatch: the model cannot be adapted.
     """
     _check(card, [one for one, _ in corrected])
-    scale, shift = _calibration(card)
     said = [correction.truth for correction, _ in corrected]
     return Examples(
         features=torch.stack([found.features for _, found in corrected]),
-        scores=scale * torch.stack([found.scores for _, found in corrected]) + shift,
+        scores=calibrated(card, torch.stack([found.scores for _, found in corrected])),
         truth=np.array([[one.get(name, False) for name in card.classes] for one in said]),
         known=np.array([[name in one for name in card.classes] for one in said]),
         places=places_of([correction.place for correction, _ in corrected]),
@@ -203,6 +210,12 @@ def _check(card: Card, corrections: Sequence[Correction]) -> None:
         )
 
 
+def calibrated(card: Card, scores: torch.Tensor) -> torch.Tensor:
+    """Calibrate raw scores ``(patch, class)``, as logits."""
+    scale, shift = _calibration(card)
+    return scale * scores + shift
+
+
 def _calibration(card: Card) -> tuple[torch.Tensor, torch.Tensor]:
     """Return scale and shift of a card's calibration, ``(class,)`` each."""
     scale, shift = card.calibration.scale, card.calibration.shift
@@ -215,7 +228,13 @@ def _calibration(card: Card) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _card(
-    base: Card, name: str, net: Adapted, own: Sequence[Correction], judgement: Judgement
+    base: Card,
+    name: str,
+    net: Adapted,
+    own: Sequence[Correction],
+    *,
+    judgement: Judgement,
+    decisions: Decisions,
 ) -> Card:
     """The card of an adapted model, which claims nothing that was measured of its parent."""
     classes, features = len(net.score_centre), len(net.feature_centre)
@@ -231,6 +250,7 @@ def _card(
         "bias_pull": BIAS_PULL,
         "date": datetime.now(UTC).date().isoformat(),
         "left_out": judgement.as_dict(),
+        "decisions": decisions.reason,
     }
     return base.with_fields(
         name=name,
@@ -244,9 +264,10 @@ def _card(
             "features": features,
             "classes": classes,
         },
-        calibration=Calibration(method="none"),
+        calibration=decisions.calibration,
         threshold_rule=f"Those of {base.title}, not chosen again. {base.threshold_rule}",
-        label_sets=None,
+        aims={aim: table for aim, table in base.aims.items() if aim in _BALANCED},
+        label_sets=decisions.label_sets,
         selection={},
         training={**base.training, ADAPTATION: made},
         weights_sha256=hashlib.sha256(weights_bytes(net)).hexdigest(),

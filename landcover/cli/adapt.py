@@ -117,6 +117,7 @@ def _show(options: argparse.Namespace, made: Adaptation, *, written: bool) -> No
 
     if not options.json:
         print(judgement.as_text(made.judgement))
+        print(f"\n{made.decisions.reason}")
         return
     kept = written and bool(options.out or options.register)
     values = {"model": made.model.card.name, "kept": kept}

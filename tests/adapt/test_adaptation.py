@@ -64,9 +64,36 @@ def test_the_card_names_parent_corrections_and_figures() -> None:
     assert lineage["corrections"] == len(given)
     assert lineage["corrections_sha256"] == digest(one for one, _ in given)
     assert lineage["left_out"] == found.judgement.as_dict()
+    assert lineage["decisions"] == found.decisions.reason
     assert card.label_sets is None
     assert card.selection == {}
     assert parent(model.card) is None
+
+
+def complete(count: int) -> list[tuple[Correction, Raster]]:
+    """Dark patches are water and nothing else, bright ones pastures."""
+    found = []
+    for k, (_, patch) in enumerate(corrected(count)):
+        present = [WATER if k % 2 else "Pastures"]
+        found.append((of_answer(patch, {}, predicted=[], present=present, complete=True), patch))
+    return found
+
+
+def test_complete_corrections_calibrate_and_say_what_is_certain(tmp_path: Path) -> None:
+    parent_card = tiny.tiny_model().card.with_fields(
+        aims={"f2": {WATER: 0.4}, "recall-0.9": {WATER: 0.1}, "of-another-version": {}}
+    )
+    model = Model(parent_card, tiny.tiny_model().net, torch.device("cpu"))
+    found = adapt(model, complete(32), "own")
+    card = found.model.card
+    assert card.calibration.method == "platt"
+    assert card.label_sets is not None
+    assert card.label_sets.wanted_coverage == 0.9
+    assert set(card.aims) == {"f2"}
+    answer = found.model.predict(corrected(2)[1][1])
+    assert answer.of(WATER).certainty in ("possible", "certain")
+    found.save(tmp_path / "own")
+    assert load_model(tmp_path / "own", "cpu").card == card
 
 
 def test_it_is_saved_registered_and_loaded_like_other_models(tmp_path: Path) -> None:

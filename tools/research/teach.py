@@ -2,9 +2,11 @@
 
 ``python -m tools.research.teach OUT ROOT… --left-out Finland Portugal`` fits a SpectralLite to the
 training and validation patches of all other countries (ten passes, no mixed patches, from the trunk
-of the shipped EuroSAT net) and keeps its features and logits of the country in OUT. With
-``--model`` a shipped model is used as it is; then give only folders with patches that it was not
-trained on.
+of the shipped EuroSAT net) and keeps its features and logits of the country in OUT.
+
+``--nets DIR`` uses nets that were fitted before, of any recipe: DIR has a model folder for each
+country that was left out, such as ``DIR/Austria/card.json``. With ``--model`` one model is used as
+it is; then give only folders with patches that it was not trained on.
 
 For each country and number of corrections, patches are drawn at random and corrected with all 19
 classes (``--partial``: what is called at 0.5 is confirmed or struck out and what is missing is
@@ -24,10 +26,12 @@ from typing import Final
 import numpy as np
 import torch
 
-from landcover.adapt.adaptation import places_of
+from landcover.adapt.adaptation import calibrated, places_of
 from landcover.adapt.head import Examples, fit
 from landcover.adapt.judgement import judge
+from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.raster import BoolArray
 from landcover.datasets import folds, open_dataset
 from landcover.datasets.arrays import NativeStore
@@ -38,6 +42,7 @@ from landcover.metrics.crossfit import places as products
 from landcover.metrics.scores import average_precision, counted_classes
 from landcover.models import registry
 from landcover.models.features import features_and_scores
+from landcover.models.model import Model, load_model
 from landcover.nets.adapted import Adapted
 from landcover.nets.spectral_lite0 import SpectralLite, inflate
 from landcover.train.loop import train
@@ -62,6 +67,8 @@ class Country:
     name: str
     ids: tuple[str, ...]
     examples: Examples
+    thresholds: Doubles
+    """Of the model, ``(class,)``; one half for a net without a card."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +85,13 @@ class Draw:
 def main() -> None:
     """Print the curve, or the comparison of heads."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("roots", type=Path, nargs="+")
-    parser.add_argument("--left-out", nargs="*", default=[])
-    parser.add_argument("--model")
+    add_options(parser)
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--partial", action="store_true")
     parser.add_argument("--heads", action="store_true")
     parser.add_argument("--judge", action="store_true", help="also count what is claimed to help")
     options = parser.parse_args()
-    found = list(
-        countries(options.out, options.roots, left_out=options.left_out, model=options.model)
-    )
+    found = chosen(parser, options)
     if options.heads:
         _compare(found, options)
         return
@@ -123,7 +125,7 @@ def used(given: Examples, rest: Examples) -> Doubles:
 
 
 def _draw(country: Country, count: int, seed: int, head: Head, options: argparse.Namespace) -> Draw:
-    given, rest, rows = _parts(country, count, seed, partial=options.partial)
+    given, rest, rows = parts(country, count, seed, partial=options.partial)
     before, after, truth = rest.scores.double().numpy(), head(given, rest), rest.truth
     # The products of the whole country are drawn, the same for every draw of corrections.
     product = np.unique(products(country.ids), return_inverse=True)[1]
@@ -148,7 +150,7 @@ def _draw(country: Country, count: int, seed: int, head: Head, options: argparse
     )
 
 
-def _parts(
+def parts(
     country: Country, count: int, seed: int, *, partial: bool
 ) -> tuple[Examples, Examples, Doubles]:
     """Draw corrections; return them, the rest of the country, and the rows of the rest."""
@@ -174,7 +176,7 @@ def _claims(found: Sequence[Country], options: argparse.Namespace) -> None:
             if count + LEAST > len(country.ids):
                 continue
             for seed in range(options.draws):
-                given, *_ = _parts(country, count, seed, partial=options.partial)
+                given, *_ = parts(country, count, seed, partial=options.partial)
                 gain = _draw(country, count, seed, used, options).micro
                 rows.append((judge(given, CLASS_NAMES).helps, gain))
         said = np.array([one for one, _ in rows])
@@ -202,42 +204,96 @@ def _compare(found: Sequence[Country], options: argparse.Namespace) -> None:
         print(f"| {name} | {' | '.join(cells)} | {worst:+.3f} |", flush=True)
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name countries and nets."""
+    parser.add_argument("out", type=Path)
+    parser.add_argument("roots", type=Path, nargs="+")
+    parser.add_argument("--left-out", nargs="*", default=[], metavar="COUNTRY")
+    parser.add_argument("--nets", type=Path, help="a folder with a model folder for each country")
+    parser.add_argument("--model")
+
+
+def chosen(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[Country]:
+    """Read the countries that the options name."""
+    try:
+        return list(
+            countries(
+                options.out,
+                options.roots,
+                left_out=options.left_out,
+                model=options.model,
+                nets=options.nets,
+            )
+        )
+    except LandcoverError as error:
+        parser.error(str(error))
+
+
 def countries(
-    out: Path, roots: Sequence[Path], *, left_out: Sequence[str] = (), model: str | None = None
+    out: Path,
+    roots: Sequence[Path],
+    *,
+    left_out: Sequence[str] = (),
+    model: str | None = None,
+    nets: Path | None = None,
 ) -> Iterator[Country]:
     """Read the patches of countries, with what a net makes of them.
 
     Args:
         out: where this is kept.
         roots: folders of the data set.
-        left_out: countries, each with a net that is fitted to all others.
-        model: a shipped model to use for all countries instead.
+        left_out: countries, each with a net that is fitted to all others; of ``nets``, those to
+            use (by default all).
+        model: a model to use for all countries instead.
+        nets: a folder with the model folder of each country that was left out.
+
+    Raises:
+        BadInput: a country is none of the data set, or has no model folder.
     """
     pool = folds.pool([open_dataset("bigearthnet", root) for root in roots])
     store = pool.load()
     out.mkdir(parents=True, exist_ok=True)
-    if model:
-        for name in sorted(set(store.countries)):
-            rows = [k for k, one in enumerate(store.countries) if one == name]
-            if COUNTS[0] + LEAST <= len(rows):
-                yield _country(name, store, rows, out / f"{model}-{name}.npz")
-        return
     by_name = {fold.name: fold for fold in folds.folds(pool.records, "country")}
+    if model is not None:
+        loaded = registry.default().load(model, "cpu")
+        for name, fold in sorted(by_name.items()):
+            if COUNTS[0] + LEAST <= len(fold.held_out):
+                yield _read_by(loaded, name, store, fold.held_out, out)
+        return
+    if nets is not None and not left_out:
+        left_out = sorted(path.parent.name for path in nets.glob("*/card.json"))
     for name in left_out:
-        fold, path = by_name[name], out / f"left-out-{name}.npz"
+        if name not in by_name:
+            raise BadInput(f"'{name}' is no country of the data: choose of {sorted(by_name)}.")
+        held_out = by_name[name].held_out
+        if nets is not None:
+            if COUNTS[0] + LEAST <= len(held_out):
+                yield _read_by(load_model(nets / name, "cpu"), name, store, held_out, out)
+            continue
+        path = out / f"left-out-{name}.npz"
         if not path.exists():
-            net = _trained(store.subset(list(fold.fitted)), out / f"run-{name}")
-            _save(path, *_read(net, store, fold.held_out))
-        yield _country(name, store, fold.held_out, path)
+            net = _trained(store.subset(list(by_name[name].fitted)), out / f"run-{name}")
+            _save(path, *_read(net, store, held_out))
+        yield _country(name, store, held_out, path)
+
+
+def _read_by(
+    model: Model, name: str, store: NativeStore, rows: Sequence[int], out: Path
+) -> Country:
+    """The patches of a country with what a model makes of them."""
+    path = out / f"{model.card.hash}-{name}.npz"
+    if not path.exists():
+        order = [BAND_NAMES.index(band) for band in model.card.bands]
+        found = [features_and_scores(model, store.pixels([row])[:, order]) for row in rows]
+        features, scores = (torch.cat(each) for each in zip(*found, strict=True))
+        _save(path, features.numpy(), calibrated(model.card, scores).numpy())
+    own = model.card.thresholds
+    country = _country(name, store, rows, path)
+    return replace(country, thresholds=np.array([own[label] for label in CLASS_NAMES]))
 
 
 def _country(name: str, store: NativeStore, rows: Sequence[int], path: Path) -> Country:
-    """The patches of a country with what the net made of them, which is kept in a file."""
-    if not path.exists():
-        model = registry.default().load(path.stem.rpartition("-")[0], "cpu")
-        parts = [features_and_scores(model, store.pixels([row])) for row in rows]
-        features, scores = (torch.cat(each).numpy() for each in zip(*parts, strict=True))
-        _save(path, features, scores)
+    """The patches of a country with what a net made of them, from a file."""
     saved = np.load(path)
     ids = tuple(store.ids[row] for row in rows)
     truth = np.asarray(store.targets[list(rows)]) > 0
@@ -249,7 +305,7 @@ def _country(name: str, store: NativeStore, rows: Sequence[int], path: Path) -> 
         known=np.ones_like(truth),
         places=places_of(centres),
     )
-    return Country(name, ids, examples)
+    return Country(name, ids, examples, np.full(len(CLASS_NAMES), 0.5))
 
 
 def _trained(patches: NativeStore, run: Path) -> SpectralLite:

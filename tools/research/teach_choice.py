@@ -1,7 +1,7 @@
 """Compare ways to choose the next patch to correct: the table in docs/teach.md.
 
-``python -m tools.research.teach_choice OUT ROOT… --left-out COUNTRY…``, after
-:mod:`tools.research.teach` has filled OUT. In each country 50 patches are candidates, of which the
+``python -m tools.research.teach_choice OUT ROOT… --left-out COUNTRY…``, with the options of
+:mod:`tools.research.teach`. In each country 50 patches are candidates, of which the
 first to correct is drawn at random. The rest of the country is scored, without the patches that
 touch a corrected one.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -20,7 +19,7 @@ from landcover.adapt.suggestion import next_to_correct
 from landcover.core.raster import BoolArray
 from landcover.datasets.split_distance import proximity
 from landcover.metrics.scores import average_precision
-from tools.research.teach import Country, countries, used
+from tools.research.teach import Country, add_options, chosen, used
 
 CANDIDATES: Final = 50
 DRAWS: Final = 8
@@ -55,11 +54,8 @@ CHOICES: Final[dict[str, Callable[[Examples, BoolArray, np.random.Generator], in
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("roots", type=Path, nargs="+")
-    parser.add_argument("--left-out", nargs="+", required=True)
-    options = parser.parse_args()
-    found = list(countries(options.out, options.roots, left_out=options.left_out))
+    add_options(parser)
+    found = chosen(parser, parser.parse_args())
     print("| choice | " + " | ".join(f"{count} corrections" for count in COUNTS) + " |")
     print("|---|" + "---|" * len(COUNTS))
     for name, choose in CHOICES.items():
