@@ -16,6 +16,7 @@ from pathlib import Path
 from tools.hostile.corpus import (
     archives,
     catalogues,
+    corrections,
     flips,
     healthy,
     models,
@@ -34,6 +35,7 @@ __all__ = ["cases", "judged", "rows_of", "run", "short_cases"]
 
 _MODULES = (
     healthy, flips, tiffs, archives, pictures, references, numbers, places, models, catalogues,
+    corrections,
 )  # fmt: skip
 
 

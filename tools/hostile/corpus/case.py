@@ -39,6 +39,7 @@ Gate = Literal[
     "model",
     "answer",
     "record",
+    "corrections",
     "classify",
     "process",
 ]

@@ -253,6 +253,33 @@ def _record(source: str, home: Path) -> Found:
     return found
 
 
+def _corrections(source: str, home: Path) -> Found:
+    """Corrections that are read, exported, read again, kept and undone."""
+    from landcover.adapt import geojson  # noqa: PLC0415 - only this gate needs it
+    from landcover.adapt.corrections import Kept  # noqa: PLC0415
+
+    path, folder = Path(source), home / "corrections"
+    own = path.suffix == ".json"
+    found = Kept(path=path).read() if own else geojson.read(path)
+    if path.stem == "sound" and len(found) != 1:
+        raise WrongAnswer("a sound correction is lost")
+    folder.mkdir()
+    try:
+        geojson.write(found, folder / "back.geojson")
+        if geojson.read(folder / "back.geojson") != found:
+            raise WrongAnswer("an export is read as something else")
+        kept = Kept(path=folder / "corrections.json")
+        added = kept.add(found)
+        if len(kept.read()) != added:
+            raise WrongAnswer("what is kept is not what was added")
+        if added:
+            kept.undo()
+    finally:
+        _removed(folder)
+        folder.rmdir()
+    return Found()
+
+
 def _classify(source: str, home: Path) -> Found:
     """The command ``classify``, in this process."""
     from landcover.cli.main import main  # noqa: PLC0415 - loads torch
@@ -293,6 +320,7 @@ GATES: Final[Mapping[str, Callable[[str, Path], Found]]] = {
     "archive": _archive,
     "model": _model,
     "record": _record,
+    "corrections": _corrections,
     "classify": _classify,
     "process": _process,
 }
