@@ -136,6 +136,11 @@ def test_files_are_needed_only_where_nothing_is_kept_for_the_model(
     assert "6 corrections at 6 places" in out
     assert run(capsys, "adapt", *CNN, "--sources", *NAMES)[1] == out
 
+    status, again, err = run(capsys, "adapt", *CNN, "--register", "mine")
+    assert (status, again) == (2, out)
+    assert "not kept, because it is not shown to help" in err
+    assert registry.default().user_names() == []
+
     other = ("adapt", "--model", "landcover-cnn-rgb")
     status, _, err = run(capsys, *other)
     assert status == 2
