@@ -22,8 +22,8 @@ from landcover.adapt.head import Examples
 from landcover.core.raster import BoolArray
 from landcover.decide.calibration import Calibration
 from landcover.decide.calibration_fit import BOUNDS, log_loss
-from landcover.decide.conformal import LabelSets, codes_from_bounds
-from landcover.decide.conformal_fit import bounds_for, observe
+from landcover.decide.conformal import LabelSets, LeftOut, codes_from_bounds
+from landcover.decide.conformal_fit import bounds_for, coverage
 from landcover.metrics.crossfit import held_out
 
 __all__ = ["FEWEST_FOR_LINE", "FEWEST_FOR_SETS", "Decisions", "decide", "fit_line"]
@@ -43,6 +43,7 @@ _RULE: Final = (
     "split conformal, the same bounds for all classes, chosen for a coverage of 0.93, from answers "
     "for complete corrections at places left out"
 )
+_UNSAID: Final = "too many answers for places left out were wrong"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,26 +154,25 @@ def _label_sets(
     chances: Doubles, truth: BoolArray, places: npt.NDArray[Any], classes: tuple[str, ...]
 ) -> LabelSets:
     """Choose bounds, and measure them on places that they were not chosen on."""
-    codes = np.ones(truth.shape)
+    codes = np.ones(truth.shape, dtype=np.int8)
     for out in held_out(places):
         codes[out] = codes_from_bounds(_bounds(chances[~out], truth[~out]), chances[out])
+    measured = coverage(codes, truth, ["corrected"] * len(truth), classes, places)
     possible, certain = (float(value[0]) for value in _bounds(chances, truth))
-    # The codes 0, 1 and 2 as probabilities, with the bounds that tell them apart.
-    told = LabelSets(
-        wanted_coverage=WANTED,
-        possible=dict.fromkeys(classes, 0.5),
-        certain=dict.fromkeys(classes, 1.0),
-    )
+    share = (1 - _STRICTER) / (1 - WANTED)
     return LabelSets(
         wanted_coverage=WANTED,
         rule=_RULE,
         possible=dict.fromkeys(classes, possible),
         certain=dict.fromkeys(classes, certain if certain <= 1 else None),
-        pooled=classes,
-        expected={
-            "measured": "on complete corrections at places held out of the choice of the bounds",
-            **observe(told, codes / 2, truth, ["corrected"] * len(truth), classes),
-        },
+        by_place=LeftOut(
+            unit="place",
+            places=len(np.unique(places)),
+            patches=len(truth),
+            strictness={"possible": share, "certain": share},
+            measured=measured,
+            unsaid={} if certain <= 1 else dict.fromkeys(classes, _UNSAID),
+        ),
     )
 
 

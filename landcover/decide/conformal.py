@@ -42,7 +42,7 @@ class LeftOut(Schema):
     """What bounds that were chosen by place said of places that were left out.
 
     Attributes:
-        unit: what was left out at a time: "country".
+        unit: what was left out at a time: "country", or "place" for the corrections of a user.
         places: how many.
         patches: number of patches.
         strictness: side → share of the allowed error rate that was aimed at; 0 says nothing.
@@ -57,13 +57,19 @@ class LeftOut(Schema):
     measured: dict[str, Any]
     unsaid: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def units(self) -> str:
+        """The plural of what was left out."""
+        return {"country": "countries", "place": "corrected places"}.get(self.unit, "places")
+
 
 class Basis(Schema):
     """What the words of a result rest on.
 
     Attributes:
-        chosen_by: "country": bounds that hold in countries that were left out; "near": bounds
-            chosen near the training places, with which nothing is called certain.
+        chosen_by: "country" or "place": bounds that hold in countries, or at corrected places,
+            that were left out; "near": bounds chosen near the training places, with which nothing
+            is called certain.
         wanted_coverage: target coverage, 0 to 1.
         certain: of the classes called certain in left-out countries, how many were there.
         present: of the classes there, how many were not ruled out.

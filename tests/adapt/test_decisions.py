@@ -72,10 +72,11 @@ def test_sets_nearly_reach_their_coverage_at_new_places() -> None:
         made = decide(logits(given), given, CLASS_NAMES)
         sets = made.label_sets
         assert sets is not None
-        assert sets.expected is not None
-        assert sets.expected["overall"]["present"]["n"] == given.truth.sum()
+        assert sets.by_place is not None
+        assert (sets.by_place.places, sets.by_place.units) == (FEWEST_FOR_SETS, "corrected places")
+        assert sets.by_place.measured["overall"]["present"]["n"] == given.truth.sum()
         chance = calibration.apply(made.calibration, CLASS_NAMES, rest.scores).numpy()
-        certain = sets.certain["Pastures"]
+        certain = sets.certain_from("Pastures")
         if certain is not None:
             right.append(rest.truth[chance >= certain].mean())
         kept.append((chance >= sets.possible["Pastures"])[rest.truth].mean())

@@ -136,7 +136,7 @@ def meaning(card: Card, observed: dict[str, Any] | None) -> str:
     else:
         promise = (
             f"{certain}: found, and so probable that {wanted} of such findings were right in "
-            f"countries that were left out. {promise}"
+            f"{sets.by_place.units} that were left out. {promise}"
         )
     if sets.pooled:
         promise += " Some rare land covers have too few labelled patches to be ruled out."
@@ -148,7 +148,7 @@ def _coverages(sets: LabelSets, observed: dict[str, Any] | None) -> Iterator[str
     near, where = observed, "on test patches"
     if sets.by_place is not None:
         unseen = sets.by_place
-        places = f"in {unseen.places} countries, each left out in turn"
+        places = f"in {unseen.places} {unseen.units}, each left out in turn"
         yield _shares(unseen.measured["overall"], places, with_certain=True)
     elif near is None:
         near, where = sets.expected, "on validation patches of held-out places"

@@ -64,7 +64,8 @@ def _label_sets(card: Card) -> str:
     text = f"certain, possible or absent; target coverage {sets.wanted_coverage:.0%}"
     if sets.by_place is None:
         return f"{text}; chosen near the training places, so nothing is called certain"
-    return f"{text}; chosen so that it holds in {sets.by_place.places} left-out countries"
+    unseen = sets.by_place
+    return f"{text}; chosen so that it holds in {unseen.places} left-out {unseen.units}"
 
 
 @show.section

@@ -123,8 +123,8 @@ def _elsewhere(sets: LabelSets) -> str:
         {"wanted_coverage": sets.wanted_coverage, **unseen.measured}
     )
     return (
-        f"In {unseen.places} countries ({unseen.patches:,} patches), each left out of training and "
-        f"of the choice of the bounds:\n\n{summary(found, sets.wanted_coverage)}"
+        f"In {unseen.places} {unseen.units} ({unseen.patches:,} patches), each left out of "
+        f"training and of the choice of the bounds:\n\n{summary(found, sets.wanted_coverage)}"
     )
 
 
