@@ -21,6 +21,7 @@ from pages.parts.models import (
     data,
     failures,
     leaderboard,
+    left_out,
     places,
     reliability,
     thresholds,
@@ -45,6 +46,7 @@ OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
 }
 OF_CARD: Final[dict[str, Callable[[data.Entry], None]]] = {
     "Can it be trusted?": trust.render,
+    "Left-out countries": left_out.render,
     "Card": card.card,
     "Training": card.training,
 }
@@ -56,7 +58,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Land covers": ("Classes", "Confusion", "Co-occurrence", CURVES),
     "Probabilities": ("Thresholds", "Reliability", "Label sets", "Risk and coverage"),
     "Errors": ("Failures", "Countries"),
-    "Trust and card": ("Can it be trusted?", "Card", "Training"),
+    "Trust and card": ("Can it be trusted?", "Left-out countries", "Card", "Training"),
 }
 # These make no sense if each patch has exactly one class.
 SEVERAL_LABELS: Final = frozenset({"Thresholds", "Co-occurrence", "Label sets"})

@@ -21,7 +21,9 @@ DESCRIPTION: Final = """\
 Choose calibration, thresholds and label sets on the predictions of `landcover evaluate --by
 country`, so that they hold in countries that were left out, and measure them there. With --model,
 what its card has chosen near the training places is measured, too. A land cover is called certain
-only with bounds that were chosen so and saved."""
+only with bounds that were chosen so and saved. How often patches of left-out countries are called
+unlike the training data is measured as well, for the features of a net only if the predictions
+were made with --features."""
 
 
 def add(actions: Any, name: str) -> None:  # noqa: ANN401 - argparse does not export its type
@@ -65,6 +67,7 @@ def _by_place(options: argparse.Namespace) -> int:
     from landcover.train import place_decisions  # noqa: PLC0415 - loads torch
     from landcover.train.recipes import out_of_fold  # noqa: PLC0415 - loads torch
     from landcover.trust import place_record, place_text  # noqa: PLC0415 - loads torch
+    from landcover.trust.bench import novelty_by_place  # noqa: PLC0415 - loads torch
 
     if options.save and options.model is None:
         raise BadInput("Give --model, the model whose card gets the choices.")
@@ -73,6 +76,7 @@ def _by_place(options: argparse.Namespace) -> int:
     with output.saving_card(options, options.model or "") as folder:
         card = None if options.model is None else _card(options.model)
         predictions = out_of_fold.read(options.predictions)
+        features = out_of_fold.read_features(options.predictions)
         with progress.show() as report:
             chosen = place_decisions.choose(
                 material_of(pool.records),
@@ -82,13 +86,15 @@ def _by_place(options: argparse.Namespace) -> int:
                 command=_command(options),
                 progress=report,
             )
+            means = novelty_by_place.spectra(pool.records, report, len(pool.records))
+        novelty = novelty_by_place.measure(pool.records, means, chosen.wrong, features)
+        found = chosen.measured.with_fields(novelty=novelty)
         if folder is not None and card is not None:
             decided = chosen.into(card)
             decided.write(folder)
             print(output.written(folder / CARD_FILE), file=sys.stderr)
-            path = place_record.save(chosen.measured, folder, decided.hash)
+            path = place_record.save(found, folder, decided.hash)
             print(output.written(path, size=True), file=sys.stderr)
-    found = chosen.measured
     if options.json:
         print(found.as_json())
     else:

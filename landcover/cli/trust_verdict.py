@@ -82,13 +82,14 @@ def _open(options: argparse.Namespace) -> tuple[Model, str, Dataset | PictureSet
 
 
 def _fitted(model: Model, dataset: Dataset | PictureSet) -> Novelty:
-    from landcover.trust.bench import fit, fit_pictures  # noqa: PLC0415 - loads torch
+    from landcover.trust.bench import fit, fit_pictures, novelty_by_place  # noqa: PLC0415 - loads torch
     from landcover.trust.bench.picture_set import PictureSet  # noqa: PLC0415 - as above
 
     with progress.show() as report:
         if isinstance(dataset, PictureSet):
             return fit_pictures.fit_pictures(model, dataset, report=report)
-        return fit.fit(model, dataset, report=report)
+        found = fit.fit(model, dataset, report=report)
+    return novelty_by_place.with_severe(found, model)
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -106,6 +107,7 @@ def _fit(options: argparse.Namespace) -> int:
         "detector": found.detector,
         "bounds": found.bounds,
         "days": list(found.days),
+        **({"severe": found.severe} if found.severe else {}),
         **found.made,
     }
     print(_json(record) if options.json else verdict_text.fit_text(record))

@@ -18,7 +18,15 @@ from landcover.core.schema import Interval, Schema
 from landcover.metrics.bootstrap import interval, mean_of_finite
 from landcover.metrics.scores import Doubles, bin_sums, counted_classes, f_score
 
-__all__ = ["FEW_PLACES", "METRICS", "DecisionScores", "Estimate", "effective_places", "score"]
+__all__ = [
+    "FEW_PLACES",
+    "METRICS",
+    "DecisionScores",
+    "Estimate",
+    "difference",
+    "effective_places",
+    "score",
+]
 
 METRICS: Final = ("log_loss", "ece", "macro_f1", "micro_f1")
 FEW_PLACES: Final = 5
@@ -56,12 +64,38 @@ def score(
         products: the product of each patch, ``(patch,)``.
     """
     names, place = np.unique(products, return_inverse=True)
-    random = np.random.default_rng(0)
-    drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES)
-    weights = np.vstack([np.ones(len(names)), drawn])  # the first row is the metric itself
-    values = _metrics(truth, probability, predicted, place, weights)
+    values = _metrics(truth, probability, predicted, place, _weights(len(names)))
     usable = effective_places(products) >= FEW_PLACES
     return DecisionScores(**{name: _estimate(values[name], usable=usable) for name in METRICS})
+
+
+def difference(values: Doubles, flagged: BoolArray, products: npt.NDArray[Any]) -> Estimate:
+    """Compute the mean of the flagged patches minus that of the others.
+
+    Args:
+        values: one per patch, ``(patch,)``.
+        flagged: bool ``(patch,)``.
+        products: the product of each patch, ``(patch,)``.
+    """
+    names, place = np.unique(products, return_inverse=True)
+    sums = np.zeros((len(names), 4))
+    parts = (values * flagged, flagged, values * ~flagged, ~flagged)
+    np.add.at(sums, place, np.stack([part.astype(np.float64) for part in parts], axis=1))
+    drawn = _weights(len(names)) @ sums
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = drawn[:, 0] / drawn[:, 1] - drawn[:, 2] / drawn[:, 3]
+    usable = min(
+        effective_places(products[rows]) if rows.any() else 0.0 for rows in (flagged, ~flagged)
+    )
+    return _estimate(found, usable=usable >= FEW_PLACES)
+
+
+def _weights(places: int) -> Doubles:
+    """How often each place is drawn; the first row takes each once."""
+    drawn = np.random.default_rng(0).multinomial(
+        places, np.full(places, 1 / places), size=_RESAMPLES
+    )
+    return np.vstack([np.ones(places), drawn])
 
 
 def effective_places(groups: npt.NDArray[Any]) -> float:

@@ -70,6 +70,8 @@ class Chosen:
         calibration, thresholds, aims, label_sets: as in a card.
         evidence: of the thresholds, for a card's ``selection``.
         measured: the record.
+        wrong: share of classes decided wrongly in each patch, by choices that had not seen its
+            country, ``(patch,)``.
     """
 
     calibration: Calibration
@@ -78,6 +80,7 @@ class Chosen:
     label_sets: LabelSets
     evidence: dict[str, Any]
     measured: PlaceDecisions
+    wrong: Doubles
 
     def into(self, card: Card) -> Card:
         """Return the card with these choices; its hash changes."""
@@ -131,6 +134,7 @@ def choose(
         codes["near"] = _near_codes(known, known.label_sets, work)
     codes |= {"plain": sets.nested(sets.plain), "by place": fitted.codes}
     covered = {way: _coverage(work, found, wanted) for way, found in codes.items()}
+    ways = work.ways(known)
     record = PlaceDecisions(
         model=predictions.name,
         settings=predictions.settings,
@@ -143,9 +147,11 @@ def choose(
         command=command,
         date=datetime.now(UTC).date().isoformat(),
         landcover=__version__,
-        **_measured(work, work.ways(known)),
+        **_measured(work, ways),
     )
-    return _chosen(work, _label_sets(work, fitted, covered["by place"], wanted), record)
+    wrong = (ways["by place"].predicted != material.truth).mean(axis=1)
+    sets_by_place = _label_sets(work, fitted, covered["by place"], wanted)
+    return _chosen(work, sets_by_place, record, wrong)
 
 
 def _check(material: Material, predictions: OutOfFold) -> None:
@@ -174,7 +180,7 @@ def _check(material: Material, predictions: OutOfFold) -> None:
         )
 
 
-def _chosen(work: Work, sets: LabelSets, measured: PlaceDecisions) -> Chosen:
+def _chosen(work: Work, sets: LabelSets, measured: PlaceDecisions, wrong: Doubles) -> Chosen:
     """Choose calibration and thresholds on all countries."""
     truth, countries = work.material.truth, work.countries
     every = np.ones(len(truth), dtype=bool)
@@ -193,6 +199,7 @@ def _chosen(work: Work, sets: LabelSets, measured: PlaceDecisions) -> Chosen:
         label_sets=sets,
         evidence=evidence,
         measured=measured,
+        wrong=wrong,
     )
 
 

@@ -227,14 +227,15 @@ def _cached(folder: Path, card_hash: str, title: str, stamp: int) -> tuple[Novel
 def novelty_finding(distances: Mapping[str, float], known: Novelty) -> Iterator[Finding]:
     """Yield a finding for the distance that exceeds its bound the most, if one does."""
     beyond = {name: known.ratio({name: value}) for name, value in distances.items()}
-    worst = max(beyond, key=beyond.__getitem__, default="")
+    # A severe distance counts before one that is larger, but not severe.
+    worst = max(beyond, key=lambda n: (beyond[n] > known.severe_ratio(n), beyond[n]), default="")
     if worst and beyond[worst] > 1 + _ROUNDING:
-        ratio = beyond[worst]
-        severe = ratio > known.severe_ratio
+        ratio, limit = beyond[worst], known.severe_ratio(worst)
+        severe = ratio > limit
         yield finding(
             "unlike",
             "severe" if severe else "warn",
-            (ratio, known.severe_ratio if severe else 1.0),
+            (ratio, limit if severe else 1.0),
             f"{_UNLIKE[worst]} unlike the model's training data ({ratio:.1f} times the distance "
             "that 98 of 100 good patches stay within): check bands, level and date."
             if known.pictures is None

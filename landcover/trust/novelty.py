@@ -18,8 +18,9 @@ the other two together flag a fifth.
 
 Each bound is the :data:`BOUND_QUANTILE` quantile of the good validation patches.
 :mod:`landcover.trust.bench.measure` measures how often places that were held out of this choice
-exceed it. A distance above :data:`SEVERE_RATIO` times its bound is severe; of a picture, which
-nothing else can check, any distance above its bound.
+exceed it. A distance above :data:`SEVERE_RATIO` times its bound is severe, or above the multiple
+that good patches of left-out countries stay within, if that was measured and is larger; of a
+picture, which nothing else can check, any distance above its bound.
 """
 
 from __future__ import annotations
@@ -206,6 +207,8 @@ class Novelty:
         days: days of the year, 1 to 366, on which training patches were acquired; empty for
             pictures, which have no date.
         made: how the values were fitted, for display.
+        severe: distance → multiple of its bound above which it is severe, if it was measured in
+            left-out countries (:mod:`landcover.trust.bench.novelty_by_place`).
     """
 
     spectrum: Gauss | None = None
@@ -215,6 +218,7 @@ class Novelty:
     bounds: dict[str, float]
     days: tuple[int, ...] = ()
     made: dict[str, Any] = field(default_factory=dict)
+    severe: dict[str, float] = field(default_factory=dict)
 
     def spectrum_distance(self, values: FloatArray) -> dict[str, float]:
         """Compute the distance ``spectrum`` of a patch's cells ``(12, cell)``.
@@ -233,10 +237,9 @@ class Novelty:
             return {}
         return {"picture": float(self.pictures.distance(statistics(picture)[None])[0])}
 
-    @property
-    def severe_ratio(self) -> float:
-        """Multiple of a bound above which a distance is severe."""
-        return SEVERE_RATIO if self.pictures is None else 1.0
+    def severe_ratio(self, name: str) -> float:
+        """Multiple of a distance's bound above which it is severe."""
+        return self.severe.get(name, SEVERE_RATIO) if self.pictures is None else 1.0
 
     def feature_distance(self, model: Model, patch: Raster) -> dict[str, float]:
         """Compute the distance ``features`` of a patch; empty if the model has no features."""
@@ -310,6 +313,8 @@ def save(novelty: Novelty, folder: Path, card_hash: str) -> Path:
         "days": list(novelty.days),
         "made": novelty.made,
     }
+    if novelty.severe:
+        values["severe"] = novelty.severe
     return files.write_tensors(folder, FILE, card_hash, tensors, values)
 
 
@@ -333,12 +338,14 @@ def load(folder: Path, card_hash: str) -> Novelty | None:
             bounds={str(name): float(value) for name, value in values["bounds"].items()},
             days=tuple(int(day) for day in values["days"]),
             made=dict(values["made"]),
+            severe={str(n): float(value) for n, value in values.get("severe", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _damaged(folder) from None
     own = "spectrum" if found.pictures is None else "picture"
     needed = {own} | ({"features"} if found.space is not None else set())
     finite = all(np.isfinite(array).all() for array in arrays.values())
+    finite = finite and all(1 <= value < math.inf for value in found.severe.values())
     dated = bool(found.days) or found.pictures is not None
     if not (needed <= set(found.bounds) and found.detector in DETECTORS and dated and finite):
         raise _damaged(folder)

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Final, Literal
 
 from landcover.core.schema import Schema
-from landcover.evaluate.decision_scores import DecisionScores
-from landcover.evaluate.report import LabelSetCoverage
+from landcover.evaluate.decision_scores import DecisionScores, Estimate
+from landcover.evaluate.report import LabelSetCoverage, Share
 from landcover.trust import files
 
 __all__ = [
     "FILE",
     "WAYS",
+    "NoveltyByPlace",
+    "NoveltyRates",
     "PlaceDecisions",
     "PlaceScores",
     "Way",
@@ -52,6 +54,40 @@ class PlaceScores(Schema):
     ways: dict[Way, DecisionScores]
 
 
+class NoveltyRates(Schema):
+    """How many good patches are called unlike the training data.
+
+    ``unlike``: those that get a warning or no labels; ``cannot_tell``: those beyond twice the
+    bound, which get no labels; ``cannot_tell_by_place``: those beyond the multiple that was
+    measured in the other countries, which get none if the fit knows it.
+    """
+
+    n: int
+    unlike: Share
+    cannot_tell: Share
+    cannot_tell_by_place: Share
+
+
+class NoveltyByPlace(Schema):
+    """How unlike the training data left-out countries are, and whether errors are more frequent.
+
+    Attributes:
+        distances: those that were measured.
+        overall, per_country: false alarms.
+        wrong_unlike, wrong_others: share of classes decided wrongly in the patches that are
+            called unlike, and in the others; ``difference`` is the first minus the second.
+        severe: distance → multiple of its bound beyond which labels are withheld.
+    """
+
+    distances: tuple[str, ...]
+    overall: NoveltyRates
+    per_country: dict[str, NoveltyRates]
+    wrong_unlike: float | None
+    wrong_others: float | None
+    difference: Estimate
+    severe: dict[str, float]
+
+
 class PlaceDecisions(Schema):
     """What ``landcover trust by-place --json`` prints.
 
@@ -63,6 +99,7 @@ class PlaceDecisions(Schema):
         strictness: side of the label sets → share of the allowed error rate that was aimed at.
         unsaid: class → why it is never called certain.
         said: the classes that can be called certain.
+        novelty: how unlike the training data the countries are; None if it was not measured.
     """
 
     version: Literal[1] = 1
@@ -81,6 +118,7 @@ class PlaceDecisions(Schema):
     strictness: dict[str, float]
     said: tuple[str, ...]
     unsaid: dict[str, str]
+    novelty: NoveltyByPlace | None = None
     command: str = ""
     date: str = ""
     landcover: str = ""

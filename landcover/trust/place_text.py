@@ -7,8 +7,8 @@ from typing import Final
 
 from landcover.decide.conformal_fit import fewest
 from landcover.evaluate.report import LabelSetShares, Share
-from landcover.evaluate.report_text import short, with_span
-from landcover.trust.place_record import WAYS, PlaceDecisions, PlaceScores, Way
+from landcover.evaluate.report_text import decimals, short, with_span
+from landcover.trust.place_record import WAYS, NoveltyByPlace, PlaceDecisions, PlaceScores, Way
 
 __all__ = ["as_markdown", "as_text", "guarantee", "share_text"]
 
@@ -33,7 +33,7 @@ def as_text(found: PlaceDecisions) -> str:
             for row in (heads, *rows)
         ]
         parts.append("\n".join([f"{title}:", *(f"  {line}" for line in lines)]))
-    return "\n\n".join([*parts, _said(found), guarantee(found)])
+    return "\n\n".join([*parts, *_ends(found)])
 
 
 def as_markdown(found: PlaceDecisions) -> str:
@@ -44,7 +44,7 @@ def as_markdown(found: PlaceDecisions) -> str:
         parts.append(
             "\n".join([f"{title}:", "", *("| " + " | ".join(line) + " |" for line in lines)])
         )
-    return "\n\n".join([*parts, _said(found), guarantee(found)])
+    return "\n\n".join([*parts, *_ends(found)])
 
 
 def guarantee(found: PlaceDecisions) -> str:
@@ -119,6 +119,34 @@ def _tables(found: PlaceDecisions) -> Iterator[tuple[str, Table]]:
             ],
         ),
     )
+    if found.novelty is not None:
+        yield from _novelty(found.novelty)
+
+
+def _novelty(found: NoveltyByPlace) -> Iterator[tuple[str, Table]]:
+    heads = ("country", "patches", "unlike", "no labels", "no labels, with the measured multiple")
+    rows = [
+        (
+            name,
+            f"{rates.n:,}",
+            share_text(rates.unlike),
+            share_text(rates.cannot_tell),
+            share_text(rates.cannot_tell_by_place),
+        )
+        for name, rates in ((_ALL, found.overall), *found.per_country.items())
+    ]
+    named = " and ".join(found.distances)
+    yield f"Good patches that are called unlike the training data ({named})", (heads, rows)
+
+
+def _errors(found: NoveltyByPlace) -> str:
+    multiples = ", ".join(f"{name} {value:.2f}" for name, value in found.severe.items())
+    return (
+        f"Share of classes decided wrongly: {decimals(found.wrong_unlike)} in patches that are "
+        f"called unlike, {decimals(found.wrong_others)} in the others; difference "
+        f"{with_span(found.difference.value, found.difference.interval, '+')}. Labels are withheld "
+        f"beyond this multiple of the bound: {multiples}."
+    )
 
 
 def _score_rows(name: str, part: PlaceScores) -> list[tuple[str, ...]]:
@@ -144,6 +172,11 @@ def _set_row(name: str, way: str, shares: LabelSetShares, patches: int) -> tuple
         "–" if out is None else share_text(out),
         "–" if out is None else f"{out.n / patches:.1f}",
     )
+
+
+def _ends(found: PlaceDecisions) -> list[str]:
+    errors = [] if found.novelty is None else [_errors(found.novelty)]
+    return [*errors, _said(found), guarantee(found)]
 
 
 def _said(found: PlaceDecisions) -> str:

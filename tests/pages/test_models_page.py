@@ -21,25 +21,32 @@ from landcover.core.classes import BY_NAME, CLASS_NAMES, EUROSAT_CLASSES
 from landcover.datasets import Dataset, open_dataset
 from landcover.decide import conformal_fit
 from landcover.evaluate import comparison
+from landcover.evaluate.decision_scores import Estimate
 from landcover.evaluate.report import (
     Evaluation,
     EvaluationReport,
     LabelSetCoverage,
     Predictions,
+    Share,
     Speed,
 )
 from landcover.evaluate.report_files import read_report, write_report
 from landcover.evaluate.report_metrics import Draws, Material, measure
 from landcover.evaluate.run import evaluate
 from landcover.models import registry
+from landcover.models.card import read_card
 from landcover.models.model import load_model
+from landcover.train import place_decisions
 from landcover.train.recipes import bigearthnet
 from landcover.train.recipes.order import Order
+from landcover.trust import place_record
+from landcover.trust.place_record import NoveltyByPlace, NoveltyRates
 from pages.parts.models import charts, classes, compare, data
 from pages.parts.shared import patch_link
 from tests.support import tiny
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 from tests.support.models_view import each_view, section, view
+from tests.support.placed_predictions import some
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
 PASTURES, FOREST = "Pastures", "Mixed forest"
@@ -267,11 +274,55 @@ def test_training_is_offered_only_with_a_history(zoo: Path) -> None:
     assert charts_shown(shown) == 2
     shown.selectbox(key="models_one").set_value("class-prior").run()
     assert not shown.exception
-    assert shown.segmented_control(key="models_view").options == ["Can it be trusted?", "Card"]
+    assert shown.segmented_control(key="models_view").options == [
+        "Can it be trusted?", "Left-out countries", "Card",
+    ]  # fmt: skip
     (zoo / "landcover-cnn" / "history.csv").write_bytes(b"\xff\x00")
     shown.selectbox(key="models_one").set_value("landcover-cnn").run()
     assert not shown.exception
     assert "Training" not in shown.segmented_control(key="models_view").options
+
+
+def test_decisions_in_left_out_countries_are_beside_those_near_the_training_data(
+    zoo: Path,
+) -> None:
+    shown = view(page(), "Left-out countries")
+    assert "has not been measured in left-out countries" in text(shown)
+    folder = zoo / "landcover-cnn"
+    chosen = place_decisions.choose(*some(), dataset="data")
+    one = Share(n=10, hits=2, share=0.2, interval=(0.1, 0.4))
+    rates = NoveltyRates(n=10, unlike=one, cannot_tell=one, cannot_tell_by_place=one)
+    novelty = NoveltyByPlace(
+        distances=("spectrum",),
+        overall=rates,
+        per_country={"Austria": rates},
+        wrong_unlike=0.25,
+        wrong_others=0.125,
+        difference=Estimate(value=0.125, interval=(0.05, 0.2)),
+        severe={"spectrum": 2.0},
+    )
+    decided = chosen.into(read_card(folder))
+    decided.write(folder)
+    place_record.save(chosen.measured.with_fields(novelty=novelty), folder, decided.hash)
+    shown = view(page(), "Left-out countries")
+    said = text(shown)
+    assert "Each of 4 countries (115 patches of 12 products) was left out in turn" in said
+    assert "Marked certain, and present: **" in said
+    assert "to promise 90% takes at least 9 countries" in said
+    assert "25.0% are decided wrongly, of those of the others 12.5%" in said
+    for by in ("Class", "Country"):
+        shown.segmented_control(key="models_left_out_by").set_value(by).run()
+        for share in ("present", "ruled_out"):
+            shown.selectbox(key="models_left_out_share").set_value(share).run()
+            assert not shown.exception
+            table = next(f.value for f in shown.dataframe if "Of" in f.value.columns)
+            assert set(table["Of"]) == {"left out, plain", "left out, by place"}
+            assert by in table.columns
+    assert "chosen so that it holds in 4 left-out countries" in text(view(page(), "Card")).replace(
+        "\\", ""
+    )
+    (folder / "trust" / "by-place.json").write_text("{}")
+    assert "cannot be used" in text(view(page(), "Left-out countries"))
 
 
 def test_training_without_validation_has_no_empty_chart(zoo: Path) -> None:

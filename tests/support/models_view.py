@@ -18,6 +18,7 @@ SECTION_OF = {
     "Failures": "Errors",
     "Countries": "Errors",
     "Can it be trusted?": "Trust and card",
+    "Left-out countries": "Trust and card",
     "Card": "Trust and card",
     "Training": "Trust and card",
 }

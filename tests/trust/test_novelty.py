@@ -40,13 +40,14 @@ def known(model: Model) -> Novelty:
 def test_a_fit_is_small_and_is_read_back_from_its_file(
     known: Novelty, model: Model, tmp_path: Path
 ) -> None:
+    known = replace(known, severe={"spectrum": 3.0})
     path = novelty.save(known, tmp_path, model.card.hash)
     assert path == tmp_path / "trust" / "novelty.safetensors"
     assert path.stat().st_size < 300_000
     again = novelty.load(tmp_path, model.card.hash)
     assert again is not None
     assert (again.bounds, again.days, again.detector) == (known.bounds, known.days, known.detector)
-    assert again.made == known.made
+    assert (again.made, again.severe) == (known.made, known.severe)
     patch = read_sample("ireland-fields")
     for one, other in zip(
         (known.spectrum_distance(cells(patch)), known.feature_distance(model, patch)),

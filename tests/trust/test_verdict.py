@@ -117,6 +117,13 @@ def test_the_largest_distance_ratio_is_reported_and_large_ones_are_severe(known:
     assert list(novelty_finding({}, known)) == []
     (far,) = novelty_finding({"spectrum": 3 * spectrum}, known)
     assert (far.level, far.bound) == ("severe", novelty.SEVERE_RATIO)
+    # Beyond what good patches of left-out countries have, if that was measured.
+    wide = replace(known, severe={"spectrum": 4.0})
+    (warned,) = novelty_finding({"spectrum": 3 * spectrum}, wide)
+    assert (warned.level, warned.bound) == ("warn", 1.0)
+    (other,) = novelty_finding({"spectrum": 3 * spectrum, "features": 2.5 * features}, wide)
+    assert (other.level, other.value) == ("severe", pytest.approx(2.5))
+    assert other.sentence.startswith("The features")
 
 
 @pytest.mark.parametrize("corruption", ["gaps", "painted-snow", "painted-cloud", "saturated"])

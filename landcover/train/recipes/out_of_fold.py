@@ -214,12 +214,18 @@ def read_features(folder: Path) -> tuple[FoldFeatures, ...]:
     """Read the features of each fold; empty if the folder lacks those of a fold.
 
     Raises:
-        BadInput: a file is damaged.
+        BadInput: a file is damaged, or of other patches than the predictions.
     """
-    paths = [_features_path(folder, 1 + k) for k in range(len(list(folder.glob(_PATTERN))))]
+    folds = read(folder).folds
+    paths = [_features_path(folder, 1 + k) for k in range(len(folds))]
     if not all(path.exists() for path in paths):
         return ()
-    return tuple(_read_features(path) for path in paths)
+    every = {name for fold in folds for name in fold}
+    found = tuple(_read_features(path) for path in paths)
+    for path, fold, one in zip(paths, folds, found, strict=True):
+        if one.ids != fold or not set(one.fitted_ids) <= every - set(fold):
+            raise _damaged(path)
+    return found
 
 
 def _logits(name: str, net: nn.Module, held_out: PatchSet) -> FloatArray:
