@@ -162,6 +162,7 @@ def test_a_model_is_adapted_named_used_and_removed(zoo: Path) -> None:
     page = opened(many(), features=True)
     finished(press(page, "Adapt Tiny net to 20 corrections"), "teach_job")
     assert "It helps at places left out" in texts(page)
+    assert any("says neither “certain” nor “possible”" in item.value for item in page.caption)
     rows = page.table[0].value
     assert list(rows["Land cover"])[:2] == ["All, micro average precision", "All, log loss"]
     assert "[" in rows["Gain [95 % interval]"][0]

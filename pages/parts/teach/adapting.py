@@ -197,6 +197,7 @@ def _result(made: Made) -> None:
         with st.expander(f"{count} correction{'s' * (count > 1)} could not be used"):
             st.markdown("\n".join(f"- {theme.literal(sentence)}" for sentence in made.lost))
     judged.show(made.adaptation.judgement)
+    st.caption(theme.literal(made.adaptation.decisions.reason))
     _keep_form(made)
 
 
