@@ -281,3 +281,17 @@ def test_a_correction_of_an_upload_leads_back_to_its_window(zoo: Path) -> None: 
     show = next(item for item in page.button if item.label == "Show place 1")
     show.click().run()
     assert page.session_state["classify_trail"][-1] == chosen
+
+
+def test_a_window_without_the_model_s_bands_is_named_and_the_others_are_used(
+    zoo: Path,  # noqa: ARG001
+) -> None:
+    whole = read_sample("austria-fields")
+    few = replace(whole, data=whole.data[:4], bands=whole.bands[:4])
+    one = of_answer(few, {}, predicted=[], present=["Pastures"])
+    page = opened([one, *(of_sample(sample.name) for sample in samples()[:5])])
+    page.session_state[holdings.KEY].uploads["upload:1"] = few
+    page.session_state["taught_choices"] = {one.pixels_sha256: choice.Chosen(upload="upload:1")}
+    finished(press(page, "Adapt Tiny net to 6 corrections"), "teach_job")
+    assert any(item.label == "1 correction could not be used" for item in page.expander)
+    assert any("5 corrections at 5 places" in item.value for item in page.caption)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
-from landcover.adapt.corrections import Correction, digest, pixels_sha256
-from landcover.core.errors import BadInput, LandcoverError
+from landcover.adapt.corrections import Correction, Kept, digest, pixels_sha256
+from landcover.core.errors import BadInput, LandcoverError, ModelMismatch
 from landcover.core.progress import Progress, Report, check
 from landcover.core.raster import Raster
 from landcover.core.text import plain
@@ -165,7 +166,7 @@ def _at_hand(corrections: Sequence[Correction]) -> list[Raster]:
 
 
 def _measure(
-    kept: Any,  # noqa: ANN401
+    kept: Kept,
     missing: Sequence[Correction],
     model: Model,
     patches: Sequence[Raster],
@@ -178,8 +179,10 @@ def _measure(
         return
     by_hash = {pixels_sha256(patch): patch for patch in patches}
     for done, one in enumerate(missing, start=1):
-        if one.pixels_sha256 in by_hash:
-            evidence.keep(kept, one, model, by_hash[one.pixels_sha256])
+        # A window that does not fit the model is named with those whose pixels are not here.
+        with suppress(ModelMismatch):
+            if one.pixels_sha256 in by_hash:
+                evidence.keep(kept, one, model, by_hash[one.pixels_sha256])
         report(Progress(what="Features", done=done, total=len(missing), unit="windows"))
 
 
