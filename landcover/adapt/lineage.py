@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from landcover.models.card import Card
 
-__all__ = ["ADAPTATION", "lineage", "parent", "window_name", "windows"]
+__all__ = ["ADAPTATION", "lineage", "logged_name", "parent", "window_name", "windows"]
 
 ADAPTATION: Final = "adaptation"
 """Key of a card's ``training`` that holds parent, corrections and figures."""
@@ -22,6 +22,11 @@ def parent(card: Card) -> str | None:
     """Return the name of the model that an adapted model comes from; None for others."""
     found = lineage(card)
     return None if found is None else str(found.get("parent"))
+
+
+def logged_name(card: Card) -> str:
+    """Return the name of a model for a log: users choose the names of adapted models."""
+    return parent(card) or card.name
 
 
 def windows(card: Card) -> set[str]:

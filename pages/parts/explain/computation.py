@@ -229,16 +229,22 @@ def work_for(
             if left:
                 report(Progress(what=WHAT[kind]))
                 pieces = _pieces(left, subject, own[name], kept, (report, cancel))
-                yield from _keep(left, pieces, kept, cancel)
+                yield from _keep(left, pieces, (own[name], kept), cancel)
 
     return work
 
 
 def _keep(
-    requests: Sequence[Request], pieces: Iterator[object], kept: Store, cancel: threading.Event
+    requests: Sequence[Request],
+    pieces: Iterator[object],
+    of: tuple[Model, Store],
+    cancel: threading.Event,
 ) -> Iterator[None]:
     """Keep results as they are computed; on failure keep the reason for the remaining ones."""
-    left, began, model = list(requests), time.monotonic(), requests[0].model
+    from landcover.adapt.lineage import logged_name  # noqa: PLC0415 - loads torch
+
+    left, began = list(requests), time.monotonic()
+    model, kept = logged_name(of[0].card), of[1]
     try:
         for piece in pieces:
             kept.put(left.pop(0), piece)

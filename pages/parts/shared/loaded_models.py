@@ -242,9 +242,10 @@ def _predict(
     _raster: Raster,
     aim: str,
 ) -> Result:
-    from landcover.trust import result  # noqa: PLC0415 - loads torch
+    from landcover.adapt.lineage import logged_name  # noqa: PLC0415 - loads torch
+    from landcover.trust import result  # noqa: PLC0415 - as above
 
     began = time.monotonic()
     found = queue.default().clicks.run(lambda: result.predict(_model, _raster, aim))
-    logs.event("classified", ms=1000 * (time.monotonic() - began), model=_model.card.name)
+    logs.event("classified", ms=1000 * (time.monotonic() - began), model=logged_name(_model.card))
     return found

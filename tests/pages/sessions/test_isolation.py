@@ -55,29 +55,13 @@ def test_a_visitor_is_told_nothing_of_another(app: str, tmp_path: Path) -> None:
 
 
 def test_a_visitor_is_taught_nothing_by_another(app: str) -> None:
-    made = [
-        of_answer(read_sample(one.name), {}, predicted=[], present=one.truth, complete=True)
-        for one in samples()
-    ]
-    file = ("mine.geojson", geojson.as_text(made).encode())
-
     async def visit() -> None:
         async with open_client(app) as one, open_client(app) as other:
-            for client in (one, other):
-                await client.run()
-                await client.run(page=client.page_hash("teach"))
-            await one.upload("Import corrections", file)
-            assert "Your corrections (6)" in one.text()
-            await one.press("Adapt landcover")
-            await one.settle()
-            keep = {"Use this model", "Keep it anyway"} & {
-                getattr(each, "label", "") for each in one.widgets()
-            }
-            name = one.one("Name of the new model")
-            one.values[name.id] = WidgetState(id=name.id, string_value="secret-valley")
-            await one.press(keep.pop())
+            await one.run()
+            await teach(one, "secret-valley")
             assert "secret-valley" in one.text()
             await other.run()
+            await other.run(page=other.page_hash("teach"))
             assert "There are no corrections yet" in other.text()
             assert any("secret-valley" in option for option in await chosen_models(one))
             others = await chosen_models(other)
@@ -87,6 +71,25 @@ def test_a_visitor_is_taught_nothing_by_another(app: str) -> None:
             assert one.exceptions() == other.exceptions() == []
 
     asyncio.run(visit())
+
+
+async def teach(client: Client, name: str) -> None:
+    """Correct the answers of all samples, and keep a model that is adapted to them."""
+    made = [
+        of_answer(read_sample(one.name), {}, predicted=[], present=one.truth, complete=True)
+        for one in samples()
+    ]
+    await client.run(page=client.page_hash("teach"))
+    await client.upload("Import corrections", ("mine.geojson", geojson.as_text(made).encode()))
+    assert "Your corrections (6)" in client.text()
+    await client.press("Adapt landcover")
+    await client.settle()
+    keep = {"Use this model", "Keep it anyway"} & {
+        getattr(each, "label", "") for each in client.widgets()
+    }
+    field = client.one("Name of the new model")
+    client.values[field.id] = WidgetState(id=field.id, string_value=name)
+    await client.press(keep.pop())
 
 
 async def chosen_models(client: Client) -> list[str]:

@@ -14,6 +14,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from landcover.io.samples import read_sample
 from tests.browser.steps import write_stack
+from tests.pages.sessions.test_isolation import chosen_models, teach
 from tests.support.app_server import serve
 from tests.support.websocket_client import open_client
 
@@ -29,6 +30,8 @@ def test_a_visit_leaves_no_trace_of_the_visitor_in_the_log(tmp_path: Path) -> No
         async with open_client(address) as client:
             await client.run(query="sample=canary-sample&place=47.12345,8.65432&canary=1")
             await client.run(query="")
+            await teach(client, "canary-valley")
+            assert any("canary" in option for option in await chosen_models(client))
             search = client.one("Place, or latitude")
             for text in ("canary-ville", "47.12345, 8.65432"):
                 client.values[search.id] = WidgetState(id=search.id, string_value=text)
