@@ -76,8 +76,9 @@ def decide(logits: Doubles, examples: Examples, classes: tuple[str, ...]) -> Dec
         return Decisions(
             calibration=Calibration(method="none"),
             label_sets=None,
-            reason=f"It is not calibrated again and says neither “certain” nor “possible”: "
-            f"{_counted(count)}, and {FEWEST_FOR_LINE} and {FEWEST_FOR_SETS} are needed.",
+            reason=f"It is not calibrated again, for which {FEWEST_FOR_LINE} places need complete "
+            f"corrections, and says neither “certain” nor “possible”, for which {FEWEST_FOR_SETS} "
+            f"do: {_counted(count)}.",
         )
     calibration, calibrated = _calibrated(found, truth, places, classes)
     line = calibration.method != "none"
@@ -86,8 +87,8 @@ def decide(logits: Doubles, examples: Examples, classes: tuple[str, ...]) -> Dec
         return Decisions(
             calibration=calibration,
             label_sets=None,
-            reason=f"It {said}, and says neither “certain” nor “possible”: "
-            f"{_counted(count)}, and {FEWEST_FOR_SETS} are needed.",
+            reason=f"It {said}, and says neither “certain” nor “possible”, for which "
+            f"{FEWEST_FOR_SETS} places need complete corrections: {_counted(count)}.",
         )
     sets = _label_sets(_chance(calibrated), truth, places, classes)
     certain = next(iter(sets.certain.values()))
@@ -188,6 +189,6 @@ def _chance(logits: Doubles) -> Doubles:
 
 def _counted(places: int) -> str:
     return {
-        0: "no correction is complete",
-        1: "one place has a complete correction",
-    }.get(places, f"{places} places have complete corrections")
+        0: "none has",
+        1: "one has",
+    }.get(places, f"{places} have")

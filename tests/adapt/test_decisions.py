@@ -37,7 +37,7 @@ def test_few_complete_corrections_decide_nothing() -> None:
     given = examples(FEWEST_FOR_LINE - 1)
     found = decide(logits(given), given, CLASS_NAMES)
     assert (found.calibration.method, found.label_sets) == ("none", None)
-    assert "9 places have complete corrections, and 10 and 30 are needed" in found.reason
+    assert found.reason.endswith("for which 30 do: 9 have.")
 
 
 def test_what_is_partly_known_is_not_calibrated_to() -> None:
@@ -47,7 +47,7 @@ def test_what_is_partly_known_is_not_calibrated_to() -> None:
     partly = Examples(**{**vars(given), "known": known})
     found = decide(logits(given), partly, CLASS_NAMES)
     assert (found.calibration.method, found.label_sets) == ("none", None)
-    assert "no correction is complete" in found.reason
+    assert found.reason.endswith(": none has.")
 
 
 def test_overconfident_scores_are_calibrated_and_honest_ones_left() -> None:
@@ -60,7 +60,7 @@ def test_overconfident_scores_are_calibrated_and_honest_ones_left() -> None:
     made = scale["Pastures"] * logits(rest) + shift["Pastures"]
     assert log_loss(made, rest.truth).mean() < log_loss(logits(rest), rest.truth).mean()
     assert found.label_sets is None
-    assert f"{FEWEST_FOR_SETS} are needed" in found.reason
+    assert f"{FEWEST_FOR_SETS} places need complete corrections: 10 have" in found.reason
     honest = examples(FEWEST_FOR_LINE, sure=1.0)
     assert fit_line(logits(honest), honest.truth) == pytest.approx((1, 0), abs=0.2)
 
