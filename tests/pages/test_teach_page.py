@@ -141,8 +141,9 @@ def test_many_corrections_are_shown_in_steps(zoo: Path) -> None:  # noqa: ARG001
 
 
 def test_import_adds_what_is_new_and_names_what_is_wrong(zoo: Path) -> None:  # noqa: ARG001
-    page = opened(eight()[:1])
-    text = geojson.as_text(eight()[:3]).encode()
+    given = eight()  # once: the time at which each is made is part of it
+    page = opened(given[:1])
+    text = geojson.as_text(given[:3]).encode()
     page.file_uploader[0].set_value([("a.geojson", text, "application/geo+json")]).run()
     assert len(kept(page)) == 3
     assert "Added 2 of 3 corrections" in texts(page)
