@@ -156,3 +156,18 @@ def test_on_a_personal_computer_corrections_are_in_the_home_folder(
         assert Kept(path=file).read() == ()
     finally:
         file.unlink(missing_ok=True)
+
+
+def test_a_damaged_file_of_corrections_leaves_the_answer(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(taught.VARIABLE, "1")
+    file = home.location() / corrections.FILE
+    file.write_text("{")
+    try:
+        page.selectbox(key="classify_sample").select("austria-fields").run()
+        assert "move it away to start anew" in page.error[0].value
+        assert any(item.value == "All 19 land covers" for item in page.header)
+        assert rows(page) == {}
+    finally:
+        file.unlink()

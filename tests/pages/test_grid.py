@@ -111,6 +111,8 @@ def test_a_rectangle_on_an_upload_classifies_its_windows(
     page.selectbox(key="classify_grid_open").select(5).run()
     chosen = page.session_state["classify_trail"][-1]
     assert (chosen.row, chosen.col) == (240, 120)
+    # Its answer can be corrected like others.
+    assert any(button.label == "Keep this correction" for button in page.button)
 
 
 def test_the_table_to_download_has_all_windows(

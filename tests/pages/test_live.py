@@ -24,7 +24,7 @@ from landcover.stac.archives import OWN_VARIABLE
 from landcover.stac.candidates import Candidate, Preview, SearchResult
 from landcover.stac.index import build
 from landcover.stac.scene import Scene
-from pages.parts.classify import live, searches
+from pages.parts.classify import correct, live, searches
 from pages.parts.classify import map as chart
 from tests.live.archive import Archive
 from tests.live.loopback import Fault
@@ -108,6 +108,10 @@ def test_one_press_finds_fetches_and_classifies(
     assert headings(page)[0].endswith(shown[0].removesuffix(", shown"))
     best = [item.value for item in page.caption if item.value.startswith("**best**")]
     assert len(best) == 1
+    # Its answer can be corrected like others.
+    page.checkbox(key=correct.COMPLETE).check()
+    press(page, "Keep this correction")
+    assert any("You said of this place" in item.value for item in page.success)
 
 
 @pytest.mark.data

@@ -36,8 +36,12 @@ def show(chosen: choice.Chosen, pixels: Raster, found: Result) -> None:
         st.caption("The answer cannot be corrected, because the place of this file is not known.")
     if pixels.is_rgb or not pixels.has_place:
         return
-    here = pixels_sha256(pixels)
-    said = taught.of_pixels(here)
+    try:
+        here = pixels_sha256(pixels)
+        said = taught.of_pixels(here)
+    except LandcoverError as error:  # a damaged file of corrections: the answer itself stays
+        st.error(theme.literal(str(error)))
+        return
     with st.container(key="classify_correct"):
         if failed := st.session_state.pop(taught.FAILED, None):
             st.error(theme.literal(failed))
