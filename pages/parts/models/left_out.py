@@ -96,7 +96,11 @@ def _label_sets(entry: data.Entry, found: PlaceDecisions) -> None:
         st.info("No case was marked so, so there is no share to show.")
         return
     title = f"{places.SHARES[what]}, by {by.lower()}, in left-out countries and near"
-    figure = _dots(drawn, by, found.wanted_coverage, places.SHARES[what])
+    figure = _dots(drawn, by, found.wanted_coverage)
+    st.caption(
+        "A land cover that misses the target here is never ruled out, or not called certain; the "
+        "shares are those before this."
+    )
     show.chart(figure, table, show.file_stem("left-out", entry.name, by, what), title)
 
 
@@ -131,7 +135,7 @@ def _row(
     return {by: name, "Of": side, "Share": one.share, "Low": low, "High": high, "Cases": one.n}
 
 
-def _dots(table: pd.DataFrame, by: str, wanted: float, title: str) -> go.Figure:
+def _dots(table: pd.DataFrame, by: str, wanted: float) -> go.Figure:
     """Draw the share of each name, one sign for each side, with intervals."""
     names: Sequence[str] = list(dict.fromkeys(table[by]))
     sides: Sequence[str] = list(dict.fromkeys(table["Of"]))
@@ -161,7 +165,7 @@ def _dots(table: pd.DataFrame, by: str, wanted: float, title: str) -> go.Figure:
     figure.add_vline(x=wanted, line={"color": show.QUIET, "dash": "dash"})
     show.set_layout(figure, 160 + (18 * len(sides) + 12) * len(names))
     figure.update_layout(margin_t=10)
-    figure.update_xaxes(title=f"{title} (dashed: target)", tickformat=".0%", range=[-0.02, 1.02])
+    figure.update_xaxes(title="Share (dashed: target)", tickformat=".0%", range=[-0.02, 1.02])
     figure.update_yaxes(
         tickvals=list(row.values()),
         ticktext=list(names),
