@@ -20,7 +20,7 @@ __all__ = ["NEXT_STEPS", "OUTCOMES", "PHRASES", "Outcome", "headline", "next_ste
 
 Outcome = Literal["certain", "found", "possible", "not found"]
 OUTCOMES: Final[dict[Outcome, str]] = {
-    "certain": "found, and in the range where nine in ten were right in left-out countries",
+    "certain": "found, and in the range where nine in ten were right in left-out places",
     "found": "the probability reaches the threshold",
     "possible": "not found, but it cannot be ruled out",
     "not found": "the probability is below the threshold",
