@@ -12,6 +12,7 @@ from landcover.adapt.corrections import Correction, of_answer, pixels_sha256
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import LandcoverError, ModelMismatch
 from landcover.core.raster import Raster
+from pages.parts.classify import views
 from pages.parts.shared import choice, loaded_models, taught, theme, widgets
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
@@ -23,7 +24,7 @@ COMPLETE: Final = "correct_complete"
 _SUBJECT: Final = "correct_subject"
 TEACH: Final = Path(__file__).parents[2] / "teach.py"
 HOW_TO_LOOK: Final = (
-    "Look at the pictures of this place. **True colour** is what you would see from a plane. In "
+    "**True colour** is what you would see from a plane. In "
     "**false colour** plants are red: the brighter, the denser; water is nearly black, bare soil "
     "and towns are grey to turquoise. Fields have straight edges, forest is dark and rough.\n\n"
     f"Say only what you can see. What you leave at *{UNKNOWN}* stays unknown, which is fine."
@@ -106,6 +107,7 @@ def _form(chosen: choice.Chosen, pixels: Raster, found: Result, said: Correction
     others = [name for name in CLASS_NAMES if name not in names]
     keys = {name: f"correct_found_{number}" for number, name in enumerate(names)}
     _begin((chosen.key, found.prediction.card_hash, tuple(names), said and said.id), keys, said)
+    views.show_large(chosen.key, pixels)
     st.markdown(HOW_TO_LOOK)
     with st.form("correct_form", border=False):
         for name, key in keys.items():

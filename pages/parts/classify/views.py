@@ -39,6 +39,15 @@ def _composites(key: str, patch: Raster) -> None:
                 st.caption(f"**{view.name}** ({' '.join(view.bands)}): {view.reading}")
 
 
+def show_large(key: str, patch: Raster) -> None:
+    """Show true and false colours side by side, as large as there is room."""
+    shown = patch.composites[:2]
+    for column, view in zip(st.columns(len(shown)), shown, strict=True):
+        with column:
+            elements.picture(_png(key, view, patch), f"The patch in {view.name.lower()}, enlarged")
+            st.caption(f"**{view.name}**")
+
+
 @st.cache_data(max_entries=96, show_spinner=False)
 def _png(key: str, view: Composite, _patch: Raster) -> bytes:  # noqa: ARG001 - part of the cache's key
     return theme.png(_patch.image(view), 3)
