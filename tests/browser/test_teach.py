@@ -29,8 +29,6 @@ def open_sample(page: Page, url: str, sample: Sample) -> None:
     page.goto(f"{url}/?sample={sample.name}")
     expect(steps.heading(page, sample.title)).to_be_visible(timeout=90_000)
     expect(page.get_by_text(FORM)).to_be_visible(timeout=90_000)
-    # What is chosen in a form within the second in which the page is drawn for the first time is lost.
-    steps.idle(page)
 
 
 def choose_sample(page: Page, number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -37,6 +38,10 @@ def rows(page: AppTest) -> dict[str, str]:
     return {one.label: str(one.key) for one in shown}
 
 
+def added(page: AppTest) -> Any:
+    return next(one for one in page.multiselect if one.label.startswith("What else is there"))
+
+
 def corrected(page: AppTest) -> AppTest:
     """A page on which the first class of a sample is confirmed and the others are struck out."""
     page.selectbox(key="classify_sample").select("austria-fields").run()
@@ -44,7 +49,7 @@ def corrected(page: AppTest) -> AppTest:
     page.segmented_control(key=first).set_value(correct.THERE)
     for key in others:
         page.segmented_control(key=key).set_value(correct.ABSENT)
-    page.multiselect(key=correct.ADDED).set_value(["Pastures"])
+    added(page).set_value(["Pastures"])
     return press(page, KEEP)
 
 
@@ -86,7 +91,7 @@ def test_nothing_said_is_not_a_correction(page: AppTest) -> None:
 
 def test_nothing_else_is_there(page: AppTest) -> None:
     page.selectbox(key="classify_sample").select("finland-lake").run()
-    page.checkbox(key=correct.COMPLETE).check()
+    next(one for one in page.checkbox if one.label == correct.COMPLETE).check()
     press(page, KEEP)
     (one,) = kept(page)
     assert one.complete
@@ -99,11 +104,11 @@ def test_the_form_begins_anew_at_each_place_and_shows_what_was_said(page: AppTes
     page.selectbox(key="classify_sample").select("ireland-fields").run()
     values = {page.segmented_control(key=key).value for key in rows(page).values()}
     assert values == {correct.UNKNOWN}
-    assert page.multiselect(key=correct.ADDED).value == []
+    assert added(page).value == []
     page.button(key="classify_back").click().run()
     values = {page.segmented_control(key=key).value for key in rows(page).values()}
     assert values == {correct.THERE, correct.ABSENT}
-    assert page.multiselect(key=correct.ADDED).value == ["Pastures"]
+    assert added(page).value == ["Pastures"]
 
 
 def test_a_window_without_a_place_says_why_it_cannot_be_corrected(page: AppTest) -> None:

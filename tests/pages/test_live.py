@@ -109,7 +109,7 @@ def test_one_press_finds_fetches_and_classifies(
     best = [item.value for item in page.caption if item.value.startswith("**best**")]
     assert len(best) == 1
     # Its answer can be corrected like others.
-    page.checkbox(key=correct.COMPLETE).check()
+    next(one for one in page.checkbox if one.label == correct.COMPLETE).check()
     press(page, "Keep this correction")
     assert any("You said of this place" in item.value for item in page.success)
 

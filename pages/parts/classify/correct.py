@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,8 +20,9 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result
 
 THERE, ABSENT, UNKNOWN = "There", "Not there", "Can't tell"
-ADDED: Final = "correct_added"
-COMPLETE: Final = "correct_complete"
+COMPLETE: Final = "Nothing else is there: all other land covers are absent"
+KEYS: Final = "correct_form_"
+"""Start of the keys of the form's widgets."""
 _SUBJECT: Final = "correct_subject"
 TEACH: Final = Path(__file__).parents[2] / "teach.py"
 HOW_TO_LOOK: Final = (
@@ -105,21 +107,30 @@ def how_many() -> str:
 def _form(chosen: choice.Chosen, pixels: Raster, found: Result, said: Correction | None) -> None:
     names = [] if found.quality.abstained else [s.label for s in found.prediction.predicted]
     others = [name for name in CLASS_NAMES if name not in names]
-    keys = {name: f"correct_found_{number}" for number, name in enumerate(names)}
-    _begin((chosen.key, found.prediction.card_hash, tuple(names), said and said.id), keys, said)
+    start = _fresh_keys((chosen.key, found.prediction.card_hash, names, said and said.id))
+    truth = {} if said is None else said.truth
     views.show_large(chosen.key, pixels)
     st.markdown(HOW_TO_LOOK)
     with st.form("correct_form", border=False):
-        for name, key in keys.items():
-            widgets.segmented_control(name, (THERE, ABSENT, UNKNOWN), required=True, key=key)
+        answers = {
+            name: widgets.segmented_control(
+                name,
+                (THERE, ABSENT, UNKNOWN),
+                default=_word(truth.get(name)),
+                required=True,
+                key=f"{start}{number}",
+            )
+            for number, name in enumerate(names)
+        }
         added = widgets.multiselect(
             "What else is there" if names else "What is there",
             others,
-            key=ADDED,
+            [name for name in others if truth.get(name)],
+            key=f"{start}added",
             placeholder="Add land covers that you see",
         )
         complete = widgets.checkbox(
-            "Nothing else is there: all other land covers are absent", key=COMPLETE
+            COMPLETE, value=said is not None and said.complete, key=f"{start}complete"
         )
         pressed = widgets.form_submit_button(
             "Keep this correction", type="primary", icon=":material/check:"
@@ -127,8 +138,9 @@ def _form(chosen: choice.Chosen, pixels: Raster, found: Result, said: Correction
     st.caption(taught.where())
     if not pressed:
         return
-    there = [name for name, key in keys.items() if widgets.value(key) == THERE]
-    absent = [name for name, key in keys.items() if widgets.value(key) == ABSENT]
+    there, absent = (
+        [name for name, answer in answers.items() if answer == wanted] for wanted in (THERE, ABSENT)
+    )
     if not (there or absent or added or complete):
         st.warning("You have said nothing yet: choose what is there, or what is not.")
         return
@@ -150,19 +162,20 @@ def _form(chosen: choice.Chosen, pixels: Raster, found: Result, said: Correction
     st.rerun()
 
 
-def _begin(subject: object, keys: dict[str, str], said: Correction | None) -> None:
-    """Set the form to what was said of this answer, whenever the answer is another one."""
-    # Streamlit forgets the values of widgets while another page is shown.
-    is_there = all(key in st.session_state for key in (*keys.values(), ADDED, COMPLETE))
-    if is_there and st.session_state.get(_SUBJECT) == subject:
-        return
-    st.session_state[_SUBJECT] = subject
-    truth = said.truth if said is not None else {}
-    for name, key in keys.items():
-        known = truth.get(name)
-        st.session_state[key] = UNKNOWN if known is None else THERE if known else ABSENT
-    st.session_state[ADDED] = [name for name in CLASS_NAMES if truth.get(name) and name not in keys]
-    st.session_state[COMPLETE] = said is not None and said.complete
+def _word(known: bool | None) -> str:  # noqa: FBT001 - what a correction says of a class
+    return UNKNOWN if known is None else THERE if known else ABSENT
+
+
+def _fresh_keys(subject: object) -> str:
+    """Return how the keys of the form's widgets begin: anew for each answer and correction.
+
+    A widget whose state a page sets loses what the user chooses while the page is still drawn.
+    """
+    start = f"{KEYS}{hashlib.sha256(repr(subject).encode()).hexdigest()[:12]}_"
+    if st.session_state.get(_SUBJECT) != start:
+        widgets.forget(KEYS)
+        st.session_state[_SUBJECT] = start
+    return start
 
 
 def _keep(made: Correction, chosen: choice.Chosen, pixels: Raster, name: str) -> None:

@@ -62,6 +62,12 @@ def is_offered(key: str) -> bool:
     return offer is not None and key in st.session_state and offer.allows(st.session_state[key])
 
 
+def forget(start: str) -> None:
+    """Forget what widgets offer whose keys begin with a text: they are no longer shown."""
+    for key in [key for key in _offers() if key.startswith(start)]:
+        del _offers()[key]
+
+
 def selectbox(
     label: str, options: Sequence[Option], index: int | None = 0, **more: Given
 ) -> Option | None:
