@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from landcover.evaluate import band_subsets
+from landcover.models import registry
 from landcover.models.band_choice import read
 
 ROOT = Path(__file__).parents[1]
@@ -29,8 +30,8 @@ def read_report(model: str) -> dict[str, Any]:
 @pytest.mark.parametrize("document", METRICS)
 def test_tables_of_accuracy_equal_the_saved_reports(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
-    rows = ROW.findall(text)
-    assert len(rows) == 8
+    rows = [row for row in ROW.findall(text) if row[0] in registry.default().shipped_names()]
+    assert len(rows) == 6
     for model, cells in rows:
         report = read_report(model)
         for metric, cell in zip(METRICS[document], cells.split("|"), strict=True):

@@ -1,4 +1,4 @@
-"""The commands ``bands``: the best model for some bands, and how its values were obtained."""
+"""The commands ``bands``: the model for some bands, and how its values were obtained."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
     from landcover.models.band_choice import SubsetMeasurement
-    from landcover.models.model import Model
 
 __all__ = ["add_commands"]
 
 _SAVED: Final = ("selection", "test")
 _ALSO: Final = ("landcover-cnn", "landcover-cnn-rgbn", "landcover-cnn-rgb", "class-prior")
-"""Models that are compared with the default model, and a baseline."""
+"""Models that are compared with the default model, if they are there, and a baseline."""
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the command ``bands`` with its actions."""
-    bands = add_command(commands, "bands", "find the best model for some bands; measure models")
+    bands = add_command(commands, "bands", "name the model for some bands; measure models")
     actions = bands.add_subparsers(metavar="ACTION", required=True)
 
     best = add_command(
-        actions, "best", "name the best model for some bands and what the missing ones cost"
+        actions, "best", "name the model for some bands and what the missing ones cost"
     )
     best.add_argument("bands", metavar="BANDS", help="such as B02,B03,B04,B08")
     best.add_argument("--json", action="store_true", help="print the choice as JSON")
@@ -49,11 +48,11 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     measure.add_argument(
         "--save",
         choices=_SAVED,
-        help="replace a part of the shipped table: selection (all candidates, from which a model "
-        "is chosen for each subset) or test (the chosen ones)",
+        help="replace a part of the shipped table: selection (the default model beside others) or "
+        "test (the default model alone)",
     )
     measure.add_argument(
-        "--all", action="store_true", help="measure all candidates, as for --save selection"
+        "--all", action="store_true", help="measure other models too, as for --save selection"
     )
     measure.add_argument("--json", action="store_true", help="print all values as JSON")
     model_options.add_device(measure)
@@ -104,23 +103,15 @@ def _fit(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace) -> int:
     from landcover import datasets  # noqa: PLC0415 - loads torch
     from landcover.evaluate import band_subsets  # noqa: PLC0415
-    from landcover.models import band_choice, registry  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415
 
     models = registry.default()
-    reference = models.load(registry.DEFAULT_MODEL, options.device)
     everything = options.all or options.save == "selection"
-    loaded = {reference.card.name: reference}
-
-    def load(name: str) -> Model:
-        if name not in loaded:
-            loaded[name] = models.load(name, options.device)
-        return loaded[name]
-
-    candidates = {}
-    for subset, bands in band_subsets.SUBSETS.items():
-        base = band_choice.chosen_base(bands, band_choice.read())
-        names = [registry.DEFAULT_MODEL, *_ALSO] if everything or base is None else [base]
-        candidates[subset] = [load(name) for name in names]
+    also = [name for name in _ALSO if name in models.names()] if everything else []
+    reference, *others = (
+        models.load(name, options.device) for name in (registry.DEFAULT_MODEL, *also)
+    )
+    candidates = dict.fromkeys(band_subsets.SUBSETS, (reference, *others))
     dataset = datasets.open_dataset(options.dataset, options.root)
     with progress.show() as report:
         found = band_subsets.measure(

@@ -136,7 +136,7 @@ def model_for(
         raster: its input.
         options: those of :func:`add`.
         named: the model's name or folder if the user named it; it then estimates the missing
-            bands. Otherwise the best model for the bands is used.
+            bands. Otherwise the default model is used.
 
     Raises:
         ModelMismatch: blue, green or red is missing.

@@ -1,10 +1,10 @@
-"""Which model to use for the bands that a source has, and what the missing ones cost.
+"""A model as it is used with the bands that a source has, and what the missing ones cost.
 
 The shipped table, ``zoo/band-subsets.json``, holds two measurements that ``landcover bands
-measure`` makes (:mod:`landcover.evaluate.band_subsets`): one of all candidates on patches that
-none of them was trained on, by which a model is chosen for each subset, and one of the chosen
-models on the test split, which gives the values that users see. Bands that were not measured
-have the values of the largest measured subset that they contain.
+measure`` makes (:mod:`landcover.evaluate.band_subsets`): one of the default model beside others on
+patches that none of them was trained on, and one of the default model on the test split, which
+gives the values that users see. Bands that were not measured have the values of the largest
+measured subset that they contain.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ __all__ = [
     "SubsetMeasurement",
     "SubsetRow",
     "SubsetTable",
-    "chosen_base",
     "gives_up",
     "loss_of",
     "read",
@@ -79,7 +78,7 @@ class SubsetRow(Schema):
 
     @property
     def mean_ap(self) -> float:
-        """Mean of both average precisions, by which models are chosen."""
+        """Mean of both average precisions."""
         return (self.macro_ap.value + self.micro_ap.value) / 2
 
     @property
@@ -174,16 +173,6 @@ def read(path: Path = FILE) -> SubsetTable | None:
 @lru_cache(maxsize=2)
 def _parsed(path: Path, stamp: int) -> SubsetTable:  # noqa: ARG001 - cache key of the file
     return SubsetTable.model_validate_json(path.read_text(encoding="utf-8"))
-
-
-def chosen_base(bands: Sequence[str], table: SubsetTable | None) -> str | None:
-    """Return the model that was best with the largest measured subset of ``bands``.
-
-    It is the base of the model to derive, or a model trained with these bands; None if no
-    measured subset is contained in the bands.
-    """
-    rows = _contained(bands, () if table is None else table.selection.rows)
-    return max(rows, key=lambda row: row.mean_ap).base if rows else None
 
 
 def loss_of(card: Card, table: SubsetTable | None) -> Loss | None:

@@ -144,7 +144,7 @@ class Model:
             raise ModelMismatch(
                 f"{card.title} needs the band{'s' * (len(missing) > 1)} {', '.join(missing)}, "
                 f"which this source does not have: `landcover bands best {','.join(patch.bands)}` "
-                "names the best model for its bands."
+                "names the model for its bands."
             )
         if (patch.height, patch.width) != (card.pixels, card.pixels):
             raise ModelMismatch(

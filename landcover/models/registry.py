@@ -120,9 +120,8 @@ class Registry:
     def best_for(self, bands: Sequence[str], level: str) -> ModelChoice:
         """Choose the model for the bands of a source where the user names none.
 
-        It is the default model if all its bands are there. Otherwise it is the one that was
-        best with the largest measured subset of these bands (:mod:`band_choice`), which
-        estimates the bands that it needs and the source lacks.
+        It is the default model, which estimates the bands that it needs and the source lacks:
+        with every subset it was better than the nets trained with these bands alone.
 
         Args:
             bands: of the source; at least blue, green and red, unless it is a picture.
@@ -132,11 +131,7 @@ class Registry:
             ModelMismatch: blue, green or red is missing.
             CorruptModel: a card or the measured values are damaged.
         """
-        usual = self.usual(level)
-        if level == RGB or not band_subset.lacks(self.card(usual), bands):
-            return self.choice(usual, bands)
-        base = band_choice.chosen_base(bands, band_choice.read())
-        return self.choice(base if base in self.names() else usual, bands)
+        return self.choice(self.usual(level), bands)
 
     def choice(self, model: str | Path, bands: Sequence[str]) -> ModelChoice:
         """Return a model as it can be used with the bands of a source.

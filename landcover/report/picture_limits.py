@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from landcover.core.errors import BadInput, CorruptModel
+from landcover.core.bands import BAND_NAMES
+from landcover.core.errors import BadInput, CorruptModel, LandcoverError
 from landcover.evaluate.report_files import read_report
 from landcover.evaluate.report_text import with_span
-from landcover.models import registry
+from landcover.models import band_choice, registry
+from landcover.models.band_subset import LEAST
 
-__all__ = ["ALL_BANDS", "LIMITS", "THREE_BANDS", "limits_of"]
+__all__ = ["LIMITS", "limits_of"]
 
 LIMITS: Final[tuple[str, ...]] = (
     (
@@ -29,36 +31,35 @@ LIMITS: Final[tuple[str, ...]] = (
 )
 """The limits of a picture compared with twelve bands of reflectance."""
 _UNMEASURED: Final = "Its accuracy on EuroSAT has not been measured, so trust it less."
-ALL_BANDS, THREE_BANDS = "landcover-cnn", "landcover-cnn-rgb"
-"""The same net trained twice on the same patches, with twelve bands and with three."""
 
 
 def limits_of(model_folder: Path) -> tuple[str, ...]:
     """List the limits of a picture, with metrics from saved reports.
 
-    The comparison with twelve bands uses the reports of :data:`ALL_BANDS` and
-    :data:`THREE_BANDS` and is left out if either is missing; the accuracy comes from the report
-    on EuroSAT in the model folder.
+    The comparison with twelve bands is that of the default model on the test split
+    (:mod:`landcover.models.band_choice`), and is left out if it was not measured; the accuracy
+    comes from the report on EuroSAT in the model folder.
     """
     return (*LIMITS, *_band_comparison(), _accuracy(model_folder))
 
 
 def _band_comparison() -> tuple[str, ...]:
-    """Compare the same net with twelve bands and with three, on the same patches."""
+    """Compare the default model with twelve bands and with three, on the same patches."""
     try:
-        twelve, three = (
-            read_report(registry.default().folder(name), "bigearthnet-v2", "test").metrics
-            for name in (ALL_BANDS, THREE_BANDS)
-        )
-    except (BadInput, CorruptModel):
+        table, card = band_choice.read(), registry.default().card(registry.DEFAULT_MODEL)
+    except LandcoverError:
         return ()
-    if twelve.n != three.n or None in (twelve.interval("micro_ap"), three.interval("micro_ap")):
+    if table is None or table.test is None:
         return ()
-    values = [with_span(one.micro_ap, one.interval("micro_ap")) for one in (twelve, three)]
+    measured = {row.bands: row.micro_ap for row in table.test.rows if row.base_card == card.hash}
+    if not {BAND_NAMES, LEAST} <= set(measured):
+        return ()
+    twelve, three = (
+        with_span(one.value, one.interval) for one in (measured[BAND_NAMES], measured[LEAST])
+    )
     text = (
-        f"Measured on {twelve.n} patches with 19 land covers: the same net has a micro average "
-        f"precision of {values[0]} with twelve bands and of {values[1]} with red, green and blue "
-        "only."
+        f"Measured on {table.test.n} patches with 19 land covers: {card.title} has a micro average "
+        f"precision of {twelve} with twelve bands and of {three} with red, green and blue only."
     )
     return (text,)
 

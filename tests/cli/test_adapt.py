@@ -141,7 +141,7 @@ def test_files_are_needed_only_where_nothing_is_kept_for_the_model(
     assert "not kept, because it is not shown to help" in err
     assert registry.default().user_names() == []
 
-    other = ("adapt", "--model", "landcover-cnn-rgb")
+    other = ("adapt", "--model", "random-convolution")
     status, _, err = run(capsys, *other)
     assert status == 2
     *lost, last = err.splitlines()

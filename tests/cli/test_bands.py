@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from landcover.cli.main import main
 from landcover.core.bands import BAND_NAMES
 from landcover.io.samples import read_sample
 from landcover.models import band_choice, band_mixture
+from landcover.models.model import save_model, weights_bytes
+from tests.support import tiny
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 from tests.support.stack_files import tif
 
@@ -34,7 +37,7 @@ def write_sample(folder: Path, bands: tuple[str, ...]) -> Path:
 
 
 @pytest.mark.parametrize("bands", [THREE, (*THREE, "B08"), SIX, TEN])
-def test_a_stack_of_a_few_bands_gets_the_best_model_with_what_it_gives_up(
+def test_a_stack_of_a_few_bands_gets_the_default_model_with_what_it_gives_up(
     bands: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_sample(tmp_path, bands)
@@ -56,11 +59,15 @@ def test_a_named_model_estimates_the_bands_that_it_lacks(
 ) -> None:
     path = write_sample(tmp_path, THREE)
     command = ["classify", str(path), "--json", *DEVICE, "--model"]
-    assert main([*command, "landcover-cnn-rgbn"]) == 0
-    assert json.loads(capsys.readouterr().out)["model"] == "landcover-cnn-rgbn@B02+B03+B04"
-    assert main([*command, "landcover-cnn-rgb"]) == 0
+    assert main([*command, "landcover-cnn"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"] == "landcover-cnn@B02+B03+B04"
+    own = tiny.tiny_cnn()
+    weights = weights_bytes(own.net)
+    card = own.card.with_fields(weights_sha256=hashlib.sha256(weights).hexdigest())
+    save_model(card, weights, tmp_path / "own")
+    assert main([*command, str(tmp_path / "own")]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["model"] == "landcover-cnn-rgb"
+    assert record["model"] == own.card.name
     assert "gives_up" not in record["provenance"]
 
 
@@ -83,7 +90,9 @@ def test_python_gives_the_same_result(tmp_path: Path) -> None:
     assert found.gives_up.startswith("6 of 12 bands are estimated")
 
 
-def test_the_best_model_is_named_with_its_cost(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_model_for_some_bands_is_named_with_its_cost(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["bands", "best", "b02, B03,B04"]) == 0
     name, sentence = capsys.readouterr().out.splitlines()
     assert name == "landcover-mosaic@B02+B03+B04"

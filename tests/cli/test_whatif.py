@@ -23,6 +23,7 @@ from landcover.models.model import Model
 from landcover.trust.verdict import DECISION_LABELS
 from tests.explain.test_neighbours import ORIGIN
 from tests.explain.test_neighbours import store as store  # noqa: PLC0414 - a fixture
+from tests.support import tiny
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,7 @@ def test_a_missing_index_or_one_of_another_model_is_refused(
         whatif.record_of(model, tmp_path, patch, options_of("--neighbours", "3"))
     with pytest.raises(BadInput, match="--neighbours must be between"):
         whatif.record_of(model, tmp_path, patch, options_of("--neighbours", "99"))
-    other = registry.default().load("landcover-cnn-rgb")
+    other = tiny.tiny_cnn()
     assert isinstance(other.card, Card)
     neighbours.save(neighbours_build.build(other, store, ORIGIN), tmp_path)  # type: ignore[arg-type]
     with pytest.raises(CorruptModel, match="another card"):

@@ -58,7 +58,7 @@ def test_a_band_that_the_net_ignores_has_no_evidence() -> None:
 
 
 def test_a_model_of_few_bands_has_only_the_groups_of_these_bands() -> None:
-    model = registry.default().load("landcover-cnn-rgb", "cpu")
+    model = tiny.tiny_cnn()
     found = attribute_bands(model, read_sample("finland-lake"), WATER, "dark")
     assert list(found.bands) == ["B04", "B03", "B02"]
     assert list(found.groups) == ["visible"]

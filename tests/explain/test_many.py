@@ -164,7 +164,7 @@ def picture() -> Raster:
 
 @pytest.mark.parametrize(
     "name",
-    sampled(["eurosat-rgb", "resnet", "efficientnet-lite0", "landcover-cnn-rgb"], {"resnet"}),
+    sampled(["eurosat-rgb", "resnet", "efficientnet-lite0", "cnn-rgb"], {"resnet"}),
 )
 def test_every_kind_of_net_is_explained_by_every_method(name: str) -> None:
     model = tiny.load(name)

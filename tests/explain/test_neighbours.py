@@ -200,7 +200,7 @@ def test_a_model_of_pictures_has_no_index(store: NativeStore) -> None:
 
 
 def test_a_model_of_few_bands_uses_only_these_bands(store: NativeStore) -> None:
-    model = registry.default().load("landcover-cnn-rgb")
+    model = tiny.tiny_cnn()
     index = neighbours_build.build(model, store, ORIGIN)
     found = neighbours.query(index, model, samples.read_sample(KNOWN[1].name), k=1)
     assert found[0].patch_id == KNOWN[1].v2_id

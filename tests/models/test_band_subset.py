@@ -1,4 +1,4 @@
-"""Models for any subset of the bands: derived models, their cards, and the choice among them."""
+"""Models for any subset of the bands: derived models, their cards, and what they give up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from landcover.models.band_choice import (
     SubsetMeasurement,
     SubsetRow,
     SubsetTable,
-    chosen_base,
     gives_up,
     loss_of,
     read,
@@ -154,7 +153,7 @@ def test_the_registry_knows_derived_models_by_name(known: Registry) -> None:
         known.load(name, "cpu")
 
 
-def test_the_best_model_is_the_default_one_where_no_band_is_missing(known: Registry) -> None:
+def test_the_default_model_is_used_with_any_bands(known: Registry) -> None:
     found = known.best_for(BAND_NAMES, "L2A")
     assert (found.name, found.estimated, found.sentence) == (DEFAULT_MODEL, (), "")
     fewer = known.best_for(("B08", *THREE), "L2A")
@@ -164,11 +163,9 @@ def test_the_best_model_is_the_default_one_where_no_band_is_missing(known: Regis
     assert known.choice("other", THREE).name == "other@B02+B03+B04"
 
 
-def test_the_choice_and_its_cost_come_from_the_largest_measured_subset() -> None:
+def test_the_cost_comes_from_the_largest_measured_subset() -> None:
     model = derive(tiny.tiny_model(), (*FOUR, "B11"))
     known = table(tiny.tiny_model().card.hash)
-    assert chosen_base(THREE, known) == "best"
-    assert chosen_base(("B02", "B03"), known) is None
     loss = loss_of(model.card, known)
     assert loss is not None
     assert not loss.exact

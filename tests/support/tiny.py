@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from landcover.trust.result import Result
 from landcover.trust.verdict import ALL_PASSED, Verdict
 
 NAME = "tiny-test-net"
+VISIBLE = ("B04", "B03", "B02")
 
 
 class TinyNet(nn.Module):
@@ -85,9 +87,26 @@ def tiny_resnet() -> Model:
     return Model(tiny_card(b"", net="resnet", net_options=options), net, torch.device("cpu"))
 
 
+def tiny_cnn(bands: tuple[str, ...] = VISIBLE) -> Model:
+    """A small CNN (TriGrid) with random weights that takes some of the bands."""
+    torch.manual_seed(0)
+    options = {"members": 2, "width": 8, "stem": 4, "spectral": 8, "bands": list(bands)}
+    net = nets.build("trigrid", **options).eval().requires_grad_(requires_grad=False)
+    ones = (0.1,) * len(bands)
+    card = tiny_card(
+        b"", name="tiny-cnn", net="trigrid", net_options=options, bands=bands, mean=ones, std=ones
+    )
+    return Model(card, net, torch.device("cpu"))
+
+
+UNSHIPPED: dict[str, Callable[[], Model]] = {"resnet": tiny_resnet, "cnn-rgb": tiny_cnn}
+"""Nets with random weights, for kinds of which no model is shipped."""
+
+
 def load(name: str) -> Model:
-    """The model of that name on the CPU; ``resnet`` is :func:`tiny_resnet`, as none is shipped."""
-    return tiny_resnet() if name == "resnet" else registry.default().load(name, "cpu")
+    """A net of :data:`UNSHIPPED`, or a shipped model on the CPU."""
+    own = UNSHIPPED.get(name)
+    return own() if own else registry.default().load(name, "cpu")
 
 
 def random_patch(seed: int = 0, size: int = 120, **changes: object) -> Raster:

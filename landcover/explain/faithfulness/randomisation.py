@@ -32,7 +32,7 @@ BOUND: Final = 0.5
 
 It is between the value of a clearly wrong map and the correlation by chance: a map of edges, which
 does not depend on the weights, has 1; maps of two unrelated patches had 0.05 to 0.26 on average in
-24 of 25 pairs of patch model and method (12 validation patches each), and 0.72 in the last
+14 of 15 pairs of patch model and method (12 validation patches each), and 0.72 in the last
 (Grad-CAM of EfficientNet-Lite0).
 """
 

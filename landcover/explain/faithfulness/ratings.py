@@ -69,7 +69,7 @@ RULE: Final = (
 STEADY: Final = 0.25
 """Change of a map relative to its size (L2) under an additional 1 % of noise, below which it is
 steady. Two dates of an unchanged place differ by more than such noise, so a map that changes
-more shows the sensor. Of 25 pairs of patch model and method, 21 change by at most 0.19 and four,
+more shows the sensor. Of 15 pairs of patch model and method, 11 change by at most 0.19 and four,
 all gradients of the two nets pretrained on ImageNet, by 0.27 to 0.40."""
 FAITHFUL: Final = "faithful"
 NOT_FAITHFUL: Final = "not faithful"

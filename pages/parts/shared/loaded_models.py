@@ -117,7 +117,7 @@ def _suited(name: str, patch: Raster) -> str:
 
 
 def for_bands(name: str, patch: Raster) -> ModelChoice:
-    """Return a model if the patch has its bands, else the best one for its bands.
+    """Return a model if the patch has its bands, else the default one for its bands.
 
     If the card is damaged or no model can be used, it is the model itself: loading it or
     predicting with it then gives the error.

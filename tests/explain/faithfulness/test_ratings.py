@@ -80,7 +80,7 @@ CONTROLS = {
 
 @pytest.fixture(scope="module")
 def real() -> Model:
-    return registry.default().load("landcover-cnn-rgb", "cpu")
+    return registry.default().load("landcover-cnn", "cpu")
 
 
 @pytest.fixture(scope="module")
