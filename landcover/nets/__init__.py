@@ -28,6 +28,7 @@ from landcover.nets.reference import BandStatisticsForest, ClassPrior
 from landcover.nets.resnet import ResNet
 from landcover.nets.rgb_lite0 import RgbNet
 from landcover.nets.spectral_lite0 import SpectralLite
+from landcover.nets.taught import TaughtNet
 from landcover.nets.timm_trunk import TimmNet
 from landcover.nets.trigrid import TriGrid
 
@@ -60,6 +61,7 @@ NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "rgb-lite0": RgbNet,
     "mosaic": Mosaic,
     "spectral-lite0": SpectralLite,
+    "taught": TaughtNet,
     "lite0": LiteNet,
     "resnet": ResNet,
     "timm": TimmNet,

@@ -145,8 +145,8 @@ class CellNet(nn.Module):
         features: Tensor = self.norm(torch.cat((mean, std), dim=1))
         if self.clip is not None:
             features = features.clamp(-self.clip, self.clip)
-        features = self.dropout(features)
-        return features
+        kept: Tensor = self.dropout(features)
+        return kept
 
 
 def _to_cells(features: Tensor, rows: int, columns: int) -> Tensor:

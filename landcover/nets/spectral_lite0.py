@@ -42,9 +42,8 @@ class SpectralLite(CellNet):
         dropout: share of the pooled statistics that is dropped in training.
         enlarge: factor by which patches are enlarged before the trunk.
         taps: stages whose maps are pooled.
+        clip: see :class:`~landcover.nets.cell_net.CellNet`.
     """
-
-    visible: Tensor
 
     def __init__(
         self,
@@ -55,16 +54,14 @@ class SpectralLite(CellNet):
         dropout: float = 0.3,
         enlarge: float = 1.0,
         taps: tuple[int, ...] = TAPS,
+        clip: float | None = None,
     ) -> None:
         if not 0.25 <= enlarge <= 8:
             raise ValueError(f"pixels are enlarged at most 8 times, not {enlarge}")
         channels = sum(STAGES[s][4] for s in taps) + spectral
-        super().__init__(channels, classes=classes, dropout=dropout)
+        super().__init__(channels, classes=classes, dropout=dropout, clip=clip)
         bands = len(BAND_NAMES)
         self.band_dropout, self.enlarge, self.taps = band_dropout, enlarge, tuple(taps)
-        visible = torch.zeros(bands, dtype=torch.bool)
-        visible[list(VISIBLE)] = True
-        self.register_buffer("visible", visible, persistent=False)
         self.trunk = Lite0(bands, head=False)
         self.trunk.stages = self.trunk.stages[: max(self.taps) + 1]
         self.spectrum = (
@@ -79,8 +76,10 @@ class SpectralLite(CellNet):
         """Compute logits ``(n, class)`` of reflectance ``(n, 12, y, x)``, sides multiples of 8."""
         bands = self.bands(pixels)
         if self.training and self.band_dropout:
-            drawn = torch.rand(bands.shape[:2], device=bands.device) >= self.band_dropout
-            bands = bands * (drawn | self.visible)[:, :, None, None]
+            keep = torch.rand(bands.shape[:2], device=bands.device) >= self.band_dropout
+            for band in VISIBLE:
+                keep[:, band] = True
+            bands = bands * keep[:, :, None, None]
         return self.classify(self.cells(bands).mean(dim=(2, 3)))
 
     def maps(self, bands: Tensor) -> list[Tensor]:

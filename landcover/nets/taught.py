@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -140,4 +141,4 @@ class TaughtNet(CellNet):
 def _level(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
     """The blocks of one level."""
     widths = [inputs] + [outputs] * blocks
-    return nn.Sequential(*(_Block(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)))
+    return nn.Sequential(*(_Block(a, b) for a, b in pairwise(widths)))
