@@ -18,9 +18,9 @@ from landcover.nets.mosaic import Mosaic, join
 from landcover.nets.rgb_lite0 import RgbNet
 from landcover.nets.spectral_lite0 import VISIBLE, SpectralLite, inflate
 from landcover.nets.symmetry import symmetry, undo_symmetry
-from landcover.nets.trigrid import TriGrid
+from landcover.nets.taught import TaughtNet
 
-SMALL = {"members": 1, "width": 4, "stem": 4, "spectral": 8}
+TAUGHT = {"stem": 8, "widths": [8, 12, 16], "blocks": [1, 1, 1]}
 TAPS = {"taps": [2, 4]}
 
 
@@ -197,23 +197,36 @@ def test_the_excess_of_a_label_set_is_over_independent_classes() -> None:
 
 def test_a_mosaic_averages_the_parts_that_were_joined() -> None:
     torch.manual_seed(0)
-    options = {"trigrid": SMALL, "lites": [TAPS, TAPS], "sets": 2, "symmetries": 2}
+    options = {"taught": [TAUGHT], "lites": [TAPS, TAPS], "shares": [3, 1, 1], "sets": 2}
     mosaic = nets.build("mosaic", **options)
     assert isinstance(mosaic, Mosaic)
-    grid = TriGrid(**SMALL).eval()
+    taught = TaughtNet(**TAUGHT).eval()
     lites = [SpectralLite(**TAPS).eval() for _ in range(2)]
     prior = from_counts(count_label_sets([CLASS_NAMES[:1]] * 5 + [CLASS_NAMES[1:3]] * 5))
-    join(grid, lites, prior, mosaic)
+    join(mosaic, [taught], lites, prior)
     pixels = torch.rand(2, 12, 48, 48)
     views = [lites[k](symmetry(pixels, w)) for k, w in ((0, 0), (0, 4), (1, 1), (1, 5))]
-    expected = prior(0.6 * grid(pixels) + 0.4 * torch.stack(views).mean(dim=0))
+    expected = prior(0.6 * taught(pixels) + 0.4 * torch.stack(views).mean(dim=0))
     assert torch.allclose(mosaic(pixels), expected, atol=1e-4)
+    moments = [view.moments() for view in mosaic.views(pixels)]
+    assert torch.allclose(mosaic.scores_from(moments), expected, atol=1e-4)
 
 
 def test_a_mosaic_without_prior_gives_mean_logits() -> None:
-    mosaic = Mosaic(trigrid=SMALL, lites=[TAPS], symmetries=8, share=1.0).eval()
+    mosaic = Mosaic(taught=[TAUGHT], lites=[TAPS], shares=[1.0, 0.0]).eval()
     pixels = torch.rand(2, 12, 48, 48)
-    assert torch.allclose(mosaic(pixels), mosaic.trigrid(pixels))
+    assert torch.allclose(mosaic(pixels), mosaic.taught[0](pixels))
+
+
+def test_a_mosaic_needs_a_part_and_a_share_for_each() -> None:
+    for options in (
+        {"shares": []},
+        {"taught": [TAUGHT], "shares": [0.5, 0.5]},
+        {"taught": [TAUGHT], "shares": [0.0]},
+        {"taught": [TAUGHT, TAUGHT], "shares": [1.0, -0.5]},
+    ):
+        with pytest.raises(ValueError, match="share"):
+            Mosaic(**options)
 
 
 def test_dense_scores_of_one_window_of_the_shipped_mosaic_are_those_of_the_patch() -> None:
@@ -243,7 +256,7 @@ def test_windows_of_an_area_are_close_to_patches_cut_out() -> None:
 
 @pytest.mark.parametrize("turn", range(1, 8))
 def test_a_rotated_area_has_the_rotated_windows(turn: int) -> None:
-    net = Mosaic(trigrid=SMALL, lites=[TAPS], symmetries=8, share=0.0, sets=0).eval()
+    net = Mosaic(lites=[TAPS], shares=[1.0], symmetries=8).eval()
     area = torch.rand(1, 12, 144, 192) * 0.4
     with torch.inference_mode():
         # 24 and 72 pixels are left for windows: the rest beyond a multiple of 16 is cut off.
