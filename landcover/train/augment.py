@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from landcover.core.errors import BadInput
 from landcover.nets.symmetry import symmetry
+from landcover.train.few_bands import estimate_others
 
 __all__ = [
     "ALIGNMENT",
@@ -148,6 +149,8 @@ class Augmentation:
         certainty: see :func:`paste`.
         alpha: see :func:`blend`.
         brightness, band_gain: see :func:`illumination`.
+        few_bands: share of batches in which most bands are estimated from a few; see
+            :mod:`landcover.train.few_bands`. It needs all twelve bands.
 
     Raises:
         BadInput: a number is outside its range.
@@ -162,6 +165,7 @@ class Augmentation:
     alpha: float = 0.4
     brightness: float = 0.06
     band_gain: float = 0.03
+    few_bands: float = 0.0
 
     def __post_init__(self) -> None:
         shares = min(self.paste, self.blend) >= 0 and self.paste + self.blend <= 1
@@ -169,6 +173,8 @@ class Augmentation:
             raise BadInput("Augmentation: paste and blend are shares whose sum is at most 1.")
         if not 0 < self.paste_from <= self.paste_to < 1:
             raise BadInput("Augmentation: paste_from and paste_to must rise, between 0 and 1.")
+        if not 0 <= self.few_bands <= 1:
+            raise BadInput("Augmentation: few_bands is a share between 0 and 1.")
         spreads = (self.brightness, self.band_gain)
         if (
             self.alpha <= 0
@@ -181,6 +187,13 @@ class Augmentation:
         self, pixels: Tensor, targets: Tensor, generator: Generator
     ) -> tuple[Tensor, Tensor]:
         """Return augmented pixels and targets; the originals are not modified."""
+        pixels, targets = self.arranged(pixels, targets, generator)
+        return self.measured(pixels, generator), targets
+
+    def arranged(
+        self, pixels: Tensor, targets: Tensor, generator: Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Rotate, mirror and mix patches: the part that changes what is to be seen where."""
         if self.symmetries:
             pixels = random_symmetries(pixels, generator)
         draw = float(torch.rand(1, generator=generator))
@@ -191,11 +204,18 @@ class Augmentation:
             )
         elif draw < self.paste + self.blend:
             pixels, targets = blend(pixels, targets, generator, alpha=self.alpha)
+        return pixels, targets
+
+    def measured(self, pixels: Tensor, generator: Generator) -> Tensor:
+        """Change what is measured of the same ground: the bands there are, and the light."""
+        # Without it no number is drawn, so that the order of the others stays as it was.
+        if self.few_bands and float(torch.rand(1, generator=generator)) < self.few_bands:
+            pixels = estimate_others(pixels, generator)
         if self.brightness or self.band_gain:
             pixels = illumination(
                 pixels, generator, brightness=self.brightness, band_gain=self.band_gain
             )
-        return pixels, targets
+        return pixels
 
 
 def _beta(alpha: float, count: int, generator: Generator) -> Tensor:
