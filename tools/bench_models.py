@@ -43,6 +43,7 @@ BIGEARTHNET: Final = Path(__file__).parents[2] / "shared" / "data" / "bigearthne
 TRAINED: Final[dict[str, TrainConfig]] = {
     "trigrid": TrainConfig(net="trigrid", batch=100),
     "spectral-lite0": TrainConfig(net="spectral-lite0", net_options={"taps": [2, 4]}),
+    "taught": TrainConfig(net="taught"),
     "lite0": TrainConfig(net="lite0"),
     "resnet-18": TrainConfig(net="resnet", net_options={"depth": 18}),
     "resnet-50": TrainConfig(net="resnet", net_options={"depth": 50}),
@@ -53,12 +54,16 @@ plain loop trains each with a batch of 32. A mosaic is joined from nets trained 
 UNTRAINED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "trigrid": ("trigrid", {}),
     "spectral-lite0": ("spectral-lite0", {"taps": [2, 4]}),
+    "taught": ("taught", {}),
     "rgb-lite0": ("rgb-lite0", {}),
     "lite0": ("lite0", {}),
     "resnet-18": ("resnet", {"depth": 18}),
     "resnet-50": ("resnet", {"depth": 50}),
     "random-convolution": ("random-convolution", {}),
-    "mosaic": ("mosaic", {"trigrid": {}, "lites": [{"taps": [2, 4]}], "symmetries": 8}),
+    "mosaic": (
+        "mosaic",
+        {"taught": [{}, {}], "lites": [{"taps": [2, 4]}], "shares": [0.5, 0.3, 0.2]},
+    ),
 }
 """Architectures to measure if no registered model has them: speed does not depend on training."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from landcover.cli import fold_sources, output, pictures_by_place, progress
 from landcover.cli.exit_status import DONE, INTERRUPTED
+from landcover.cli.train import add_lessons
 from landcover.core import files
 from landcover.core.errors import BadInput
 
@@ -33,7 +34,17 @@ to resume an interrupted run."""
 
 _BY: Final = ("country", "product")
 """The values of ``folds.BY``, which is slow to import. Pictures have ``place`` only."""
-_ONLY_HERE: Final = ("folds", "out", "features", "against", "config", "epochs", "seed")
+_ONLY_HERE: Final = (
+    "folds",
+    "out",
+    "features",
+    "against",
+    "config",
+    "teacher",
+    "unlabelled",
+    "epochs",
+    "seed",
+)
 _NOT_HERE: Final = ("split", "save", "strict", "allow_touching")
 _REPORT: Final = "report.json"
 
@@ -68,6 +79,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--config", metavar="FILE", help="settings of the recipe, as for `landcover train`"
     )
+    add_lessons(group)
     group.add_argument("--epochs", type=int, help="overrides the configuration")
     group.add_argument("--seed", type=int, help="of all recipes; overrides the configuration")
 
@@ -145,12 +157,14 @@ def _judge(options: argparse.Namespace, draws: Draws) -> ByPlace:
     name = options.model or registry.DEFAULT_MODEL
     others = options.against or [one for one in registry.BASELINES if one != name]
     fold_sources.refuse_twins(name, others)
+    order = fold_sources.order_of(options, judged=True)
+    table.refuse_lessons(order, [name, *others])
     pool = folds.pool([open_dataset(options.dataset, root) for root in options.root])
     material = material_of(pool.records)
     made = folds.folds(pool.records, options.by, options.folds)
     # What can be refused is refused before the first fit.
     sources: list[PatchFit | OutOfFold] = [
-        table.patch_fit(name, fold_sources.order_of(options, judged=True)),
+        table.patch_fit(name, order),
         *(fold_sources.finished_or(make, one, table.NAMES, made, material.ids) for one in others),
     ]
     answers = [
@@ -208,6 +222,8 @@ def _command(options: argparse.Namespace, name: str) -> str:
         "folds": options.folds,
         "model": name,
         "config": options.config and Path(options.config).name,
+        "teacher": options.teacher and options.teacher.name,
+        "unlabelled": options.unlabelled and options.unlabelled.name,
         "epochs": options.epochs,
         "seed": options.seed,
         "unit": options.unit,

@@ -73,4 +73,6 @@ def order_of(options: argparse.Namespace, *, judged: bool) -> Order:
         epochs=options.epochs if judged else None,
         seed=options.seed,
         device=options.device,
+        teacher=options.teacher,
+        unlabelled=options.unlabelled,
     )

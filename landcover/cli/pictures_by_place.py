@@ -36,6 +36,10 @@ def judge(options: argparse.Namespace, draws: Draws, command: str) -> PicturesBy
         raise BadInput("Pictures by place are drawn by cell: leave --unit out.")
     if options.features:
         raise BadInput("Features are kept for patches only: leave --features out.")
+    if options.teacher or options.unlabelled:
+        raise BadInput(
+            "Only landcover-mosaic learns from --teacher and --unlabelled: leave them out."
+        )
     if len(options.root) > 1:
         raise BadInput("Pictures are in one folder: give one.")
 

@@ -19,7 +19,7 @@ from landcover.core.errors import BadInput, LandcoverError
 if TYPE_CHECKING:
     from landcover.train.recipes.order import Order
 
-__all__ = ["BAD", "DEFAULT", "INTERRUPTED", "add_commands"]
+__all__ = ["BAD", "DEFAULT", "INTERRUPTED", "add_commands", "add_lessons", "config_path"]
 
 BAD: Final = 2
 INTERRUPTED: Final = 130
@@ -72,6 +72,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         help="train: fit on train, choose on validation. train+validation: then fit again on both, "
         "with all choices frozen",
     )
+    add_lessons(train)
     train.add_argument("--epochs", type=int, help="overrides the configuration")
     train.add_argument("--seed", type=int, help="overrides the configuration")
     train.add_argument("--shards", type=int, help="overrides the configuration")
@@ -86,6 +87,24 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     )
     train.add_argument("--json", action="store_true", help="print the costs as JSON")
     train.set_defaults(command=_train)
+
+
+def add_lessons(parser: Any) -> None:  # noqa: ANN401 - a parser or a group of one
+    """Add the files that ``landcover-mosaic`` learns from."""
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="FILE",
+        help="weights of Dynamic World's network (dynamicworld.npz), from whose answers "
+        "landcover-mosaic learns",
+    )
+    parser.add_argument(
+        "--unlabelled",
+        type=Path,
+        metavar="FILE",
+        help="pictures without labels, for which landcover-mosaic also learns these answers: a "
+        "GeoTIFF of twelve bands and 64 columns, pictures of 64 rows one below the other",
+    )
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -199,6 +218,8 @@ def _order(options: argparse.Namespace) -> Order:
         seed=options.seed,
         shards=options.shards,
         device=options.device,
+        teacher=options.teacher,
+        unlabelled=options.unlabelled,
     )
 
 

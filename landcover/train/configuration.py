@@ -42,8 +42,10 @@ class TrainConfig:
         loss: ``multilabel`` for classes that are present independently (binary cross-entropy),
             ``softmax`` for classes that exclude each other (cross-entropy).
         label_smoothing: share by which targets move towards the classes' frequencies.
-        trust: share by which targets move towards a teacher's probabilities for the same augmented
-            batch (Hinton et al. 2015; Beyer et al. 2022); above 0 it needs a teacher.
+        labels: weight of the loss of the labels.
+        teach: weight of the distance from a teacher's answers for each pixel (see
+            :mod:`landcover.train.teaching`); above 0 it needs a teacher, and a net that predicts
+            its answers.
         augmentation: of training batches.
         select: which epoch's weights are kept: the best by a metric on validation
             (``mean_ap`` is the mean of both average precisions), or the ``last``.
@@ -71,7 +73,8 @@ class TrainConfig:
     ema: float = 0.99
     loss: Loss = "multilabel"
     label_smoothing: float = 0.0
-    trust: float = 0.0
+    labels: float = 1.0
+    teach: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     select: Metric = "last"
     validate_every: int = 5
@@ -92,7 +95,8 @@ class TrainConfig:
             (0 <= self.warm_up < 1, "warm_up must lie between 0 and 1"),
             (0 <= self.ema < 1, "ema must lie between 0 and 1"),
             (0 <= self.label_smoothing < 1, "label_smoothing must lie between 0 and 1"),
-            (0 <= self.trust <= 1, "trust must lie between 0 and 1"),
+            (min(self.labels, self.teach) >= 0, "labels and teach must be at least 0"),
+            (self.labels + self.teach > 0, "labels or teach must be above 0"),
             (self.validate_every >= 1, "validate_every must be at least 1"),
             (self.patience >= 0, "patience must be at least 0"),
             (self.loss in get_args(Loss), f"loss is one of {', '.join(get_args(Loss))}"),

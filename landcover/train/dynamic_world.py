@@ -10,10 +10,13 @@ converted first by one line a band (:data:`TO_LEVEL_1C`).
 
 from __future__ import annotations
 
+import hashlib
+import io
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -23,9 +26,24 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES, QUANTIFICATION
 from landcover.core.errors import BadInput
 from landcover.core.text import plain
+from landcover.io.guard import read_file
 
-__all__ = ["BANDS", "COVERS", "FEATURES", "TO_LEVEL_1C", "DynamicWorld", "load", "to_level_1c"]
+__all__ = [
+    "ATTRIBUTION",
+    "BANDS",
+    "COVERS",
+    "FEATURES",
+    "TO_LEVEL_1C",
+    "DynamicWorld",
+    "load",
+    "to_level_1c",
+]
 
+ATTRIBUTION: Final = (
+    "Dynamic World's network (Brown et al. 2022, Apache-2.0), whose weights are not part of "
+    "this model"
+)
+"""For the card of a model that has learned from it."""
 BANDS: Final = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B11", "B12")
 """Its input bands, in order."""
 COVERS: Final = (
@@ -55,6 +73,8 @@ TO_LEVEL_1C: Final = (
 )
 """Slope and offset of each band, from digital numbers of Level-2A to those of Level-1C."""
 _EPSILON: Final = 1e-3
+_MOST_BYTES: Final = 5_000_000
+"""Of the file and of its arrays, which together have a fifth of it."""
 _NORMALISATION: Final = (
     (1.74172680, 2.02329871),
     (1.72612050, 2.03890520),
@@ -76,12 +96,14 @@ class DynamicWorld(nn.Module):
     Args:
         weights: ``conv0`` to ``conv14``, ``depthwise0`` to ``9`` and ``norm0`` to ``23``, as in
             the published file. They are not part of the module's state.
+        sha256: of the file with the weights.
     """
 
     shift: Tensor
 
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], sha256: str = "") -> None:
         super().__init__()
+        self.sha256 = sha256
         for name, value in weights.items():
             self.register_buffer(name.replace(".", "_"), value.float(), persistent=False)
         shift = torch.tensor(_NORMALISATION).T.reshape(2, 1, -1, 1, 1)
@@ -155,15 +177,46 @@ def load(path: Path) -> DynamicWorld:
     Raises:
         BadInput: the file is missing or is not that of this network.
     """
+    content = read_file(path, _MOST_BYTES)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            weights = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        net = DynamicWorld(weights).eval()
+        weights = _arrays(content)
+        net = DynamicWorld(weights, hashlib.sha256(content).hexdigest()).eval()
         with torch.no_grad():
-            net(torch.full((1, len(BAND_NAMES), 8, 8), 0.1))
-    except (OSError, ValueError, RuntimeError, AttributeError, BadZipFile):
+            logits, features = net(torch.full((1, len(BAND_NAMES), 8, 8), 0.1))
+        sizes = (logits.shape[1], features.shape[1])
+        fits = sizes == (len(COVERS), FEATURES) and bool(logits.isfinite().all())
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        RuntimeError,
+        AttributeError,
+        MemoryError,
+        NotImplementedError,
+        zlib.error,
+        EOFError,
+        BadZipFile,
+    ):
+        fits = False
+    if not fits:
         raise BadInput(
             f"'{plain(path.name)}' does not hold the weights of Dynamic World's network: give "
             "the file dynamicworld.npz with its 15 convolutions."
-        ) from None
+        )
     return net
+
+
+def _arrays(content: bytes) -> dict[str, Tensor]:
+    """Read the arrays of a file.
+
+    Raises:
+        ValueError: they are larger than those of the network can be.
+        BadZipFile, EOFError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError,
+        TypeError, zlib.error: it is damaged.
+    """
+    with ZipFile(io.BytesIO(content)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
+            raise ValueError
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return {name: torch.from_numpy(arrays[name]) for name in arrays.files}

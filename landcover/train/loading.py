@@ -49,12 +49,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class Batch:
-    """A prepared piece: float32 pixels ``(n, band, y, x)`` and targets ``(n, class)``."""
+    """A prepared piece: float32 pixels ``(n, band, y, x)`` and targets ``(n, class)``.
+
+    ``clean`` are the pixels for the teacher: arranged like the others, but with every band as it
+    was measured. None without a teacher.
+    """
 
     pixels: Tensor
     targets: Tensor
     share: float = 1.0
     seed: int | None = None
+    clean: Tensor | None = None
 
 
 def plan(count: int, steps: int, shards: int, generator: Generator) -> list[list[Piece]]:
@@ -76,16 +81,39 @@ def plan(count: int, steps: int, shards: int, generator: Generator) -> list[list
 
 
 def prepare(
-    piece: Piece, patches: PatchSet, augmentation: Augmentation, generator: Generator
+    piece: Piece,
+    patches: PatchSet,
+    augmentation: Augmentation,
+    generator: Generator,
+    *,
+    taught: bool = False,
 ) -> Batch:
-    """Read and augment the patches of a piece; ``generator`` is for pieces without a seed."""
+    """Read and augment the patches of a piece.
+
+    Args:
+        piece: its patches.
+        patches: the training set.
+        augmentation: of the patches.
+        generator: of random numbers, for pieces without a seed.
+        taught: also return the clean pixels, for a teacher.
+    """
     chance = generator if piece.seed is None else Generator().manual_seed(piece.seed)
-    parts = [
-        augmentation(patches.pixels(rows.tolist()), patches.targets[rows], chance)
-        for rows in torch.split(piece.rows, AUGMENTED_AT_ONCE)
-    ]
-    pixels = torch.cat([pixels for pixels, _ in parts])
-    return Batch(pixels, torch.cat([y for _, y in parts]), piece.share, piece.seed)
+    clean, pixels, targets = [], [], []
+    for rows in torch.split(piece.rows, AUGMENTED_AT_ONCE):
+        arranged, wanted = augmentation.arranged(
+            patches.pixels(rows.tolist()), patches.targets[rows], chance
+        )
+        pixels.append(augmentation.measured(arranged, chance))
+        targets.append(wanted)
+        if taught:
+            clean.append(arranged)
+    return Batch(
+        torch.cat(pixels),
+        torch.cat(targets),
+        piece.share,
+        piece.seed,
+        torch.cat(clean) if taught else None,
+    )
 
 
 class Loader:
@@ -131,8 +159,12 @@ class Loader:
         return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // self.group.size))
 
     def _prepare(self, piece: Piece) -> Batch:
-        batch = prepare(piece, self.patches, self.config.augmentation, self.generator)
+        taught = self.config.teach > 0
+        batch = prepare(
+            piece, self.patches, self.config.augmentation, self.generator, taught=taught
+        )
         if self.device.type == "cuda":
             # A GPU copies from pinned memory while it computes.
-            batch = replace(batch, pixels=batch.pixels.pin_memory())
+            clean = None if batch.clean is None else batch.clean.pin_memory()
+            batch = replace(batch, pixels=batch.pixels.pin_memory(), clean=clean)
         return batch

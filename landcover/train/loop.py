@@ -29,6 +29,7 @@ from landcover.train.history import Epoch
 from landcover.train.loading import Batch, Loader
 from landcover.train.objective import Objective
 from landcover.train.state import TrainState, Weights
+from landcover.train.teaching import Pupil
 from landcover.train.validation import Validation, validate
 
 __all__ = ["STATISTICS_PATCHES", "OnEpoch", "Run", "TrainResult", "train"]
@@ -99,9 +100,8 @@ def train(
         initial: weights to start from, for instance of a net trained on another data
             set. Weights that are missing or have another shape (a head of other classes)
             start untrained.
-        teacher: a net in evaluation mode whose probabilities for each batch are part of its
-            targets; ``config.trust`` is their share. Pass the same teacher when a run is
-            resumed.
+        teacher: a net whose answers for each pixel the net also learns to predict;
+            ``config.teach`` is their weight. Pass the same teacher when a run is resumed.
 
     Raises:
         BadInput: the folder holds another run, or settings and data do not fit.
@@ -169,6 +169,11 @@ class Run:
         # The second one is for the average. Building it draws random numbers, too; without it a
         # seed would give other weights than before.
         net, second = (nets.build(config.net, **config.net_options) for _ in range(2))
+        if config.teach and not isinstance(net, Pupil):
+            raise BadInput(
+                f"The net '{config.net}' does not predict a teacher's answers: set net to "
+                "'taught', or teach to 0."
+            )
         optimisation.load_matching(net, initial or {})
         self.mean, self.std = _initialise(net, train_set, generator)
         second.load_state_dict(net.state_dict())
@@ -302,10 +307,10 @@ def _check(
     validation_set: PatchSet | None,
     teacher: nn.Module | None,
 ) -> None:
-    if (config.trust > 0) != (teacher is not None):
+    if (config.teach > 0) != (teacher is not None):
         raise BadInput(
-            "The setting trust must be above 0 with a teacher and 0 without: only the recipe of "
-            "landcover-mosaic has a teacher, so set trust to 0."
+            "The setting teach must be above 0 with a teacher and 0 without: only the recipe of "
+            "landcover-mosaic has a teacher, so set teach to 0."
         )
     if len(train_set) < config.batch:
         raise BadInput(

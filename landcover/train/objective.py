@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from landcover.train.configuration import TrainConfig
 from landcover.train.distributed import ProcessGroup
 from landcover.train.loading import Batch
 from landcover.train.optimisation import autocast, loss_of
+from landcover.train.teaching import Pupil, answers, distance
 
 __all__ = ["Objective"]
 
@@ -23,7 +25,8 @@ class Objective:
     Attributes:
         config: the settings.
         prior: class frequencies ``(class,)``, towards which label smoothing moves targets.
-        teacher: a net in evaluation mode on the device, or None.
+        teacher: answers for each pixel, in evaluation mode on the device; or None. With one, the
+            net is a :class:`~landcover.train.teaching.Pupil`.
         scaler: scales the loss up, because small gradients become 0 in float16.
         device: where the net is.
         precision: of automatic mixed precision.
@@ -36,34 +39,36 @@ class Objective:
     device: torch.device
     precision: str
 
-    def targets(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        """Labels ``(n, class)``, smoothed and changed towards the teacher's probabilities.
-
-        Args:
-            pixels: of the batch, on the device; the teacher's input, as they are the net's.
-            labels: 0 or 1, or in between if augmentation mixed patches.
-        """
+    def targets(self, labels: Tensor) -> Tensor:
+        """Labels ``(n, class)``, smoothed, on the device; 0 or 1, or in between if mixed."""
         smooth = torch.lerp(labels, self.prior.expand_as(labels), self.config.label_smoothing)
-        smooth = smooth.to(self.device)
-        if self.teacher is None:
-            return smooth
-        with torch.no_grad(), autocast(self.device, self.precision):
-            logits = self.teacher(pixels).float()
-        exclusive = self.config.loss == "softmax"
-        probabilities = logits.softmax(dim=1) if exclusive else logits.sigmoid()
-        return torch.lerp(smooth, probabilities, self.config.trust)
+        return smooth.to(self.device)
 
     def backward(self, net: nn.Module, batch: Batch) -> Tensor:
         """Accumulate the gradients of a batch; returns its share of the loss."""
-        pixels = batch.pixels.to(self.device, non_blocking=True)
-        targets = self.targets(pixels, batch.targets)
-        with autocast(self.device, self.precision):
-            logits = net(pixels)
-        loss = loss_of(self.config.loss, logits.float(), targets)
+        loss = self.loss(net, batch)
         if batch.share != 1.0:
             loss = loss * batch.share
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def loss(self, net: nn.Module, batch: Batch) -> Tensor:
+        """The loss of the labels, and the distance from the teacher's answers, as weighted."""
+        config = self.config
+        pixels = batch.pixels.to(self.device, non_blocking=True)
+        if self.teacher is None:
+            with autocast(self.device, self.precision):
+                logits = net(pixels)
+            return config.labels * loss_of(config.loss, logits.float(), self.targets(batch.targets))
+        assert batch.clean is not None
+        wanted = answers(self.teacher, batch.clean.to(self.device, non_blocking=True))
+        with autocast(self.device, self.precision):
+            logits, covers, features = cast("Pupil", net).taught(pixels)
+        loss = config.teach * distance(covers, features, wanted)
+        if not config.labels:  # so that weight decay does not shrink a head that learns nothing
+            return loss
+        of_labels = loss_of(config.loss, logits.float(), self.targets(batch.targets))
+        return loss + config.labels * of_labels
 
     def backward_in_pieces(
         self, net: nn.Module, pieces: Iterable[Batch], group: ProcessGroup

@@ -155,6 +155,26 @@ def test_bad_options_are_one_sentence(
     assert match in err
 
 
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        (["--model", "landcover-mosaic"], "give --teacher FILE"),
+        (["--model", "landcover-mosaic", "--teacher", "no.npz"], "no file 'no.npz'"),
+        (["--model", "class-prior", "--teacher", "no.npz"], "Only 'landcover-mosaic' learns"),
+        (["--model", "class-prior", "--unlabelled", "no.tif"], "Only 'landcover-mosaic' learns"),
+    ],
+)
+def test_files_to_learn_from_are_asked_for_and_refused_in_one_sentence(
+    folders: Path, tmp_path: Path, more: list[str], match: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--dataset", "bigearthnet", "--root", str(folders), "--device", "cpu"]
+    assert main([*command, *more, "--out", str(tmp_path / "model")]) == BAD
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert match in err
+
+
 def test_folders_are_required(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--dataset", "bigearthnet"]) == BAD
     assert "--root" in capsys.readouterr().err

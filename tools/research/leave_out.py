@@ -1,7 +1,7 @@
 """Measure what a SpectralLite loses without one of its components, for the ablation table.
 
 ``python -m tools.research.leave_out RUNS [NAME…]``. RUNS is the folder ``runs/train`` that
-``landcover train --model landcover-mosaic`` writes. Each row differs from its first teacher in one
+``landcover train --model landcover-mosaic`` writes. Each row differs from its SpectralLite in one
 setting; it is trained on train with the same seed and evaluated on validation in eight symmetries.
 The test split is not read. An interrupted row is resumed.
 """
@@ -24,7 +24,8 @@ from landcover.datasets.arrays import NativeStore
 from landcover.nets.spectral_lite0 import inflate
 from landcover.train.configuration import TrainConfig
 from landcover.train.loop import train
-from landcover.train.recipes.mosaic import initial_weights, settings
+from landcover.train.recipes.mosaic import initial_weights
+from landcover.train.recipes.mosaic_parts import settings
 from landcover.train.recipes.order import Order
 from tools.research.common import Floats, gain, line, sigmoid, store, symmetry_logits
 
@@ -84,9 +85,9 @@ def main(runs: str, *names: str) -> None:
     """Train the named rows, or all, and print each against the base."""
     torch.set_num_threads(1)
     patches, check = store("train"), store("validation")
-    config = settings(Order(device="cpu")).teachers[0]
+    config = settings(Order(device="cpu")).lite
     base = nets.build(config.net, **config.net_options)
-    base.load_state_dict(load_file(Path(runs) / "teacher-0" / "weights.safetensors"))
+    base.load_state_dict(load_file(Path(runs) / "lite" / "weights.safetensors"))
 
     def probabilities(net: nn.Module) -> Floats:
         return sigmoid(symmetry_logits(net, check, range(8)).mean(dim=0).numpy())

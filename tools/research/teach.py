@@ -46,7 +46,8 @@ from landcover.models.model import Model, load_model
 from landcover.nets.adapted import Adapted
 from landcover.nets.spectral_lite0 import SpectralLite, inflate
 from landcover.train.loop import train
-from landcover.train.recipes.mosaic import initial_weights, settings
+from landcover.train.recipes.mosaic import initial_weights
+from landcover.train.recipes.mosaic_parts import settings
 from landcover.train.recipes.order import Order
 from tools.research.teach_heads import HEADS
 
@@ -312,11 +313,10 @@ def _trained(patches: NativeStore, run: Path) -> SpectralLite:
     lite = settings(Order()).lite
     config = replace(
         lite,
-        trust=0.0,
         epochs=PASSES,
         precision="auto",
         validate_every=100,
-        augmentation=replace(lite.augmentation, paste=0.0, blend=0.0),
+        augmentation=replace(lite.augmentation, few_bands=0.0),
     )
     result = train(config, patches, None, run, None, initial=inflate(initial_weights()))
     net = SpectralLite(**config.net_options)

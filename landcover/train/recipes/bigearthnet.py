@@ -7,6 +7,7 @@ gradients.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -222,11 +223,13 @@ def patch_fit(name: str, order: Order) -> PatchFit:
         return PatchFit(
             name=name,
             settings=json.dumps({**recipe.settings, "seed": seed}),
-            run=lambda store, _, __: _fit(recipe, store, seed),
+            run=lambda store, *_: _fit(recipe, store, seed),
         )
     config = replace(configuration(name, order), select="last", patience=0)
 
-    def run(store: NativeStore, runs: Path, report: Report | None) -> TrainedNet:
+    def run(
+        store: NativeStore, runs: Path, report: Report | None, _: Collection[str]
+    ) -> TrainedNet:
         on_epoch = epoch_reporter(report, 0, config.epochs)
         return _train(recipe, config, store, None, out=runs, on_epoch=on_epoch)
 

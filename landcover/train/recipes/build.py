@@ -8,7 +8,8 @@ are shipped. The test split is not used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,18 +122,18 @@ class PatchFit:
         name: of the recipe.
         settings: JSON of all that decides the result besides the patches; not the device.
         run: fits; its arguments are patches, a folder for the run, from which the same call
-            resumes, and a progress callback.
+            resumes, a progress callback, and countries of which nothing may be known.
     """
 
     name: str
     settings: str
-    run: Callable[[NativeStore, Path, Report | None], TrainedNet]
+    run: Callable[[NativeStore, Path, Report | None, Collection[str]], TrainedNet]
 
     def trained(
-        self, fitted: NativeStore, runs: Path, report: Report | None
+        self, fitted: NativeStore, runs: Path, report: Report | None, left_out: Collection[str]
     ) -> tuple[nn.Module, Callable[[NativeStore], PatchSet]]:
         """Fit; returns the net and what chooses the bands of patches that it takes."""
-        found = self.run(fitted, runs, report)
+        found = self.run(fitted, runs, report, left_out)
         return found.net, lambda patches: select_bands(patches, found.bands)
 
 
@@ -240,13 +241,19 @@ def _card(task: Task, trained: TrainedNet, fitted: NativeStore) -> Card:
             "date": datetime.now(UTC).date().isoformat(),
             "command": (
                 f"landcover train --dataset {task.dataset.name} --model {task.name} "
-                f"--fit {task.order.fit}"
+                f"--fit {task.order.fit}{_files(task.order)}"
             ),
         },
         weights_sha256="",
         parameters=_size(trained.net),
         explainable=task.recipe.explainable,
     )
+
+
+def _files(order: Order) -> str:
+    """The options for the files to learn from, without their folders."""
+    given = (("teacher", order.teacher), ("unlabelled", order.unlabelled))
+    return "".join(f" --{name} {shlex.quote(path.name)}" for name, path in given if path)
 
 
 def _size(net: nn.Module) -> int:

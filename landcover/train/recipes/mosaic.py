@@ -1,48 +1,57 @@
 """The recipe of ``landcover-mosaic``: nets that are trained separately and joined.
 
-The parts are a TriGrid with the configuration of ``landcover-cnn``, a SpectralLite, and the
-label sets of BigEarthNet's training split. The SpectralLite starts from the shipped EuroSAT net
-and is distilled: half of each target is what TriGrid and two SpectralLites, trained only on
-labels, predict for the same augmented patch (Hinton et al. 2015; with many epochs, as in Beyer
-et al. 2022). First, parts trained on the training split are joined, and all choices are made
-with this mosaic on validation. Then, if requested, the parts are trained on training and
-validation together, and the mosaic of those is shipped. The test split is not used.
+First, a trunk learns what Dynamic World's network answers for each pixel
+(:mod:`landcover.train.dynamic_world`), on the labelled patches and on pictures without labels. From
+it and from the shipped EuroSAT net come three parts:
+
+- a TaughtNet whose trunk stays as it is, with a strongly regularised linear head;
+- a TaughtNet that goes on learning from the labels and, with less weight, from the teacher;
+- a SpectralLite that starts from the EuroSAT net and learns from the labels.
+
+The biases of all three are moved from the frequencies of the classes among the few fitted patches
+to those of all countries (:mod:`landcover.train.class_frequencies`), and the label sets of
+BigEarthNet's training split join them.
+
+First, parts trained on the training split are joined, and all choices are made with this mosaic
+on validation. Then, if requested, the parts are trained on training and validation together, and
+the mosaic of those is shipped. The test split is not used.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as dump_tensors
-from torch import Tensor, nn
+from torch import Tensor
 
 from landcover import nets
 from landcover.core import files
 from landcover.core.bands import BAND_NAMES
-from landcover.core.errors import BadInput
 from landcover.core.progress import Report
-from landcover.datasets.arrays import NativeStore
+from landcover.datasets.arrays import NativeStore, PatchSet
 from landcover.datasets.statistics import band_statistics
 from landcover.models import registry
 from landcover.models.card import WEIGHTS_FILE
 from landcover.models.devices import pick_device
-from landcover.models.inference import fold
 from landcover.nets import mosaic
+from landcover.nets.cell_net import CellNet
 from landcover.nets.label_sets import load_packaged
 from landcover.nets.mosaic import Mosaic
 from landcover.nets.spectral_lite0 import SpectralLite, inflate
-from landcover.nets.trigrid import TriGrid
-from landcover.train import distributed
+from landcover.nets.taught import TaughtNet
+from landcover.train import class_frequencies, distributed
 from landcover.train.configuration import TrainConfig
+from landcover.train.dynamic_world import DynamicWorld
+from landcover.train.frozen_head import fit_head
 from landcover.train.history import HISTORY_FILE
 from landcover.train.loop import OnEpoch, train
-from landcover.train.recipes.bigearthnet import configuration
+from landcover.train.recipes import lessons, mosaic_parts
 from landcover.train.recipes.build import (
     PatchFit,
     Recipe,
@@ -51,84 +60,45 @@ from landcover.train.recipes.build import (
     produce,
     require_patches,
 )
+from landcover.train.recipes.lessons import Lessons
 from landcover.train.recipes.model_folder import rounded
-from landcover.train.recipes.order import Order, epoch_reporter, overrides, settings_text
+from landcover.train.recipes.mosaic_parts import Parts
+from landcover.train.recipes.order import Order, epoch_reporter
 from landcover.train.state import Weights
 
 __all__ = [
     "INITIAL_MODEL",
-    "JOINING",
     "SUMMARY",
-    "TEACHERS",
     "TITLE",
-    "TRIGRID",
     "EpochCallbacks",
-    "Parts",
+    "Trained",
     "assemble",
     "fit",
     "initial_weights",
-    "join_teachers",
     "make",
-    "options",
     "patch_fit",
-    "settings",
 ]
 
 EpochCallbacks = Callable[[int], OnEpoch | None]
+_Net = TypeVar("_Net", bound=CellNet)
 
 TITLE: Final = "landcover mosaic"
 SUMMARY: Final = (
-    "Our best single model: the landcover CNN beside a small net that learned from photographs, "
-    "EuroSAT and an ensemble, under what is known of which covers occur together."
+    "Our best single model: one net that learned the covers of pixels from a teacher that has seen "
+    "the whole world, with and without learning on, beside a small net that learned from "
+    "photographs and EuroSAT, under what is known of which covers occur together."
 )
-TRIGRID: Final = "landcover-cnn"
-"""The recipe with the settings of the TriGrid."""
 INITIAL_MODEL: Final = "eurosat-rgb"
 """The registered model from whose trunk the SpectralLite starts."""
-JOINING: Final[dict[str, Any]] = {"share": 0.4, "symmetries": 2, "strength": 0.25, "scale": 0.8}
-"""Settings for joining the parts, chosen on validation: see docs/ablation.md."""
-TEACHERS: Final = 2
-"""Number of SpectralLites that teach the one in the mosaic."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
-    """The training settings of the parts.
+class Trained:
+    """The weights of the trained parts: as they are, without any change of their biases."""
 
-    Attributes:
-        trigrid: of the TriGrid.
-        lite: of the SpectralLite.
-    """
-
-    trigrid: TrainConfig
-    lite: TrainConfig
-
-    @property
-    def teachers(self) -> tuple[TrainConfig, ...]:
-        """Settings of the SpectralLites that, with the TriGrid, teach the one in the mosaic.
-
-        They are trained only on labels, without mixed patches, for half as many epochs. There
-        are none if the setting ``trust`` of the SpectralLite is 0.
-        """
-        if self.lite.trust == 0:
-            return ()
-        plain = replace(self.lite.augmentation, paste=0.0, blend=0.0)
-        passes = max(1, self.lite.epochs // 2)
-        alone = replace(self.lite, trust=0.0, epochs=passes, augmentation=plain)
-        return tuple(replace(alone, seed=alone.seed + k) for k in range(TEACHERS))
-
-    @property
-    def epochs(self) -> int:
-        """Number of epochs of all parts in one fit."""
-        return sum(part.epochs for part in (self.trigrid, *self.teachers, self.lite))
-
-    def as_dict(self) -> dict[str, Any]:
-        """The settings of both parts, ready for JSON."""
-        return {"trigrid": asdict(self.trigrid), "lite": asdict(self.lite)}
-
-    def to_json(self) -> str:
-        """Write as JSON."""
-        return json.dumps(self.as_dict(), indent=1)
+    frozen: Weights
+    taught: Weights
+    lite: Weights
 
 
 def make(name: str, dataset: object, out: Path, order: Order, report: Report | None = None) -> None:
@@ -140,27 +110,33 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
         name: ``landcover-mosaic``.
         dataset: a data set with train and validation splits.
         out: the folder to write; created if missing.
-        order: settings that differ from the configuration, which is the SpectralLite's.
+        order: settings that differ from the configuration, and the files to learn from.
         report: called after each epoch.
 
     Raises:
-        BadInput: it is another data set, or a setting cannot be used.
+        BadInput: it is another data set, a setting or file cannot be used, or the teacher is
+            missing.
         UnknownName: the model to start from is not installed.
     """
-    parts = settings(order)
+    patches = require_patches(name, dataset)
+    given, parts = lessons.read(name, order), mosaic_parts.settings(order)
     recipe = Recipe(title=TITLE, summary=SUMMARY, half=True)
-    task = Task(name=name, recipe=recipe, dataset=require_patches(name, dataset), order=order)
-    total = parts.epochs * (2 if order.fit == "train+validation" else 1)
+    task = Task(name=name, recipe=recipe, dataset=patches, order=order)
+    done = 0
 
     def train_once(
         store: NativeStore, _: NativeStore | None, runs: Path, first: TrainedNet | None
     ) -> TrainedNet:
-        before = 0 if first is None else parts.epochs
-        net = fit(parts, store, runs, lambda done: epoch_reporter(report, before + done, total))
-        return _trained_net(parts, net, store)
+        nonlocal done
+        before, own = done, parts.epochs(given.count(len(store)))
+        done += own
+        # The second fit has more patches, so that its epochs are known only then.
+        total = done if first or order.fit == "train" else 2 * own
+        net = fit(parts, given, store, runs, lambda k: epoch_reporter(report, before + k, total))
+        return _trained_net(parts, given, net, store)
 
     if produce(task, out, train_once):
-        history = (out / "runs" / order.fit / "lite" / HISTORY_FILE).read_bytes()
+        history = (out / "runs" / order.fit / "taught" / HISTORY_FILE).read_bytes()
         files.write_bytes(out / HISTORY_FILE, history)
         files.write_text(out / "config.json", parts.to_json())
 
@@ -172,115 +148,110 @@ def patch_fit(name: str, order: Order) -> PatchFit:
     mosaic whatever the patches are.
 
     Raises:
-        BadInput: the settings cannot be used.
+        BadInput: a setting or file cannot be used, or the teacher is missing.
     """
-    parts = settings(order)
+    given, parts = lessons.read(name, order), mosaic_parts.settings(order)
 
-    def run(store: NativeStore, runs: Path, report: Report | None) -> TrainedNet:
-        net = fit(parts, store, runs, lambda done: epoch_reporter(report, done, parts.epochs))
-        return _trained_net(parts, net, store)
+    def run(
+        store: NativeStore, runs: Path, report: Report | None, left_out: Collection[str]
+    ) -> TrainedNet:
+        total = parts.epochs(given.count(len(store)))
+        net = fit(
+            parts,
+            given,
+            store,
+            runs,
+            lambda done: epoch_reporter(report, done, total),
+            left_out=left_out,
+        )
+        return _trained_net(parts, given, net, store, left_out)
 
-    alike = [replace(part, device="auto") for part in (parts.trigrid, parts.lite)]
-    record = Parts(trigrid=alike[0], lite=alike[1]).as_dict()
-    return PatchFit(
-        name=name,
-        settings=json.dumps({"parts": record, "joining": JOINING}),
-        run=run,
-    )
-
-
-def settings(order: Order) -> Parts:
-    """The settings of both parts: the packaged ones, with the user's overrides.
-
-    Raises:
-        BadInput: the file cannot be read or does not configure a SpectralLite.
-    """
-    trigrid = configuration(TRIGRID, replace(order, config_file=None))
-    lite = TrainConfig.from_json(settings_text("landcover-mosaic", order))
-    if lite.net != "spectral-lite0":
-        raise BadInput("The configuration of the mosaic is that of its net spectral-lite0.")
-    return Parts(trigrid=trigrid, lite=replace(lite, shards=trigrid.shards, **overrides(order)))
+    record = {"parts": parts.anywhere().as_dict(), **given.record()}
+    return PatchFit(name=name, settings=json.dumps(record), run=run)
 
 
-def fit(parts: Parts, store: NativeStore, runs: Path, on_epoch: EpochCallbacks) -> Mosaic:
+def fit(
+    parts: Parts,
+    given: Lessons,
+    store: NativeStore,
+    runs: Path,
+    on_epoch: EpochCallbacks,
+    *,
+    left_out: Collection[str] = (),
+) -> Mosaic:
     """Train all parts on some patches and join them.
 
     Finished parts are kept in ``runs``; the same call does not train them again.
 
     Args:
         parts: the settings.
+        given: the teacher, and pictures without labels.
         store: the patches.
         runs: a folder for one fit.
         on_epoch: returns the callback of a part, given the number of epochs of all previous parts.
+        left_out: countries whose labels must not be known, as the mosaic is judged there.
 
     Raises:
         BadInput: the folder holds unfinished parts with other settings.
         UnknownName: the model to start from is not installed.
     """
-    trigrid = _part(parts.trigrid, store, runs / "trigrid", {}, on_epoch(0))
-    taught_by = (parts.trigrid, *parts.teachers) if parts.teachers else ()
-    origin = _origin(parts.lite, store, taught_by)
-    lite = _finished(origin, runs / "lite")
-    if lite is None:
-        begin, done = inflate(initial_weights()), parts.trigrid.epochs
-        teachers = []
-        for number, config in enumerate(parts.teachers):
-            where = runs / f"teacher-{number}"
-            teachers.append(_part(config, store, where, begin, on_epoch(done)))
-            done += config.epochs
-        teacher = (
-            _ready(join_teachers(parts, trigrid, teachers), parts, store) if teachers else None
-        )
-        lite = _train_part(
-            parts.lite,
-            store,
-            runs / "lite",
-            origin,
-            initial=begin,
-            on_epoch=on_epoch(done),
-            teacher=teacher,
-        )
-    return assemble(parts, trigrid, lite)
-
-
-def join_teachers(parts: Parts, trigrid: Weights, lites: Sequence[Weights]) -> nn.Module:
-    """The teacher: TriGrid and SpectralLites with equal shares, one forward pass each."""
-    whole = Mosaic(
-        trigrid=parts.trigrid.net_options,
-        lites=[parts.lite.net_options] * len(lites),
-        share=0.5,
-        symmetries=1,
+    everything = given.patches(store)
+    first = parts.pretraining_on(len(everything))
+    origin: dict[str, TrainConfig | str] = {"trunk": first, **given.record()}
+    trunk = _part(
+        runs / "trunk",
+        _origin(everything, **origin),
+        lambda out: _train(first, everything, out, on_epoch(0), teacher=given.teacher),
     )
-    return mosaic.join(*_trained(parts, trigrid, lites), nn.Identity(), whole)
+    frozen = _part(
+        runs / "frozen",
+        _origin(store, **origin, freedom=parts.freedom),
+        lambda _: _frozen(parts, trunk, store),
+    )
+    begin = {name: value for name, value in trunk.items() if name.startswith("trunk.")}
+    own, done = parts.taught, first.epochs
+    teacher = given.teacher if own.teach else None
+    taught = _part(
+        runs / "taught",
+        _origin(store, **origin, taught=own),
+        lambda out: _train(own, store, out, on_epoch(done), teacher=teacher, initial=begin),
+    )
+    after = done + own.epochs
+    lite = _part(
+        runs / "lite",
+        _origin(store, lite=parts.lite),
+        lambda out: _train(
+            parts.lite, store, out, on_epoch(after), initial=inflate(initial_weights())
+        ),
+    )
+    trained = Trained(frozen=frozen, taught=taught, lite=lite)
+    return assemble(parts, trained, store.targets, left_out)
 
 
-def assemble(parts: Parts, trigrid: Weights, lite: Weights) -> Mosaic:
-    """Build the mosaic from trained weights, in evaluation mode."""
-    prior = load_packaged(strength=JOINING["strength"])
-    whole = nets.build("mosaic", **options(parts, sets=len(prior.members)))
+def assemble(
+    parts: Parts, trained: Trained, targets: Tensor, left_out: Collection[str] = ()
+) -> Mosaic:
+    """Build the mosaic from trained weights, in evaluation mode.
+
+    Args:
+        parts: the settings.
+        trained: the weights.
+        targets: of the patches that they were fitted to, ``(n, class)``.
+        left_out: countries whose labels must not be known.
+    """
+    move = class_frequencies.mean_bias(left_out) - class_frequencies.fitted_bias(targets)
+    taught = [
+        _moved(TaughtNet(**config.net_options), weights, move)
+        for config, weights in (
+            (parts.pretraining, trained.frozen),
+            (parts.taught, trained.taught),
+        )
+    ]
+    lite = _moved(SpectralLite(**parts.lite.net_options), trained.lite, move)
+    prior = load_packaged(strength=parts.joining["strength"])
+    whole = nets.build("mosaic", **parts.options(sets=len(prior.members)))
     assert isinstance(whole, Mosaic)
-    return mosaic.join(*_trained(parts, trigrid, [lite]), prior, whole)
-
-
-def _trained(
-    parts: Parts, trigrid: Weights, lites: Sequence[Weights]
-) -> tuple[TriGrid, list[SpectralLite]]:
-    grid = TriGrid(**parts.trigrid.net_options)
-    grid.load_state_dict(trigrid)
-    spectral = [SpectralLite(**parts.lite.net_options) for _ in lites]
-    for net, state in zip(spectral, lites, strict=True):
-        net.load_state_dict(state)
-    return grid, spectral
-
-
-def options(parts: Parts, *, sets: int) -> dict[str, Any]:
-    """The keyword arguments of the joined net."""
-    return {
-        "trigrid": parts.trigrid.net_options,
-        "lites": [parts.lite.net_options],
-        "sets": sets,
-        **JOINING,
-    }
+    return mosaic.join(whole, taught, [lite], prior)
 
 
 def initial_weights() -> Weights:
@@ -293,43 +264,46 @@ def initial_weights() -> Weights:
     return {name: value for name, value in state.items() if name.startswith("trunk.")}
 
 
-def _part(
+def _moved(net: _Net, weights: Weights, move: Tensor) -> _Net:
+    """Load weights and add to the biases of the classes."""
+    net.load_state_dict(weights)
+    net.head.bias.data.add_(move.float())
+    return net
+
+
+def _frozen(parts: Parts, trunk: Weights, store: NativeStore) -> Weights:
+    """The net after its pre-training, with a head that is fitted to the patches."""
+    net = TaughtNet(**parts.pretraining.net_options)
+    net.load_state_dict(trunk)
+    device = pick_device(parts.pretraining.device)
+    fit_head(net, store, freedom=parts.freedom, device=device)
+    return net.state_dict()
+
+
+def _train(
     config: TrainConfig,
-    store: NativeStore,
+    patches: PatchSet,
     out: Path,
-    initial: Mapping[str, Tensor],
     on_epoch: OnEpoch | None,
-) -> Weights:
-    """A part that is trained only on labels: the finished one in ``out``, or a new one."""
-    origin = _origin(config, store)
-    kept = _finished(origin, out)
-    if kept is not None:
-        return kept
-    return _train_part(config, store, out, origin, initial=initial, on_epoch=on_epoch)
-
-
-def _train_part(
-    config: TrainConfig,
-    store: NativeStore,
-    out: Path,
-    origin: dict[str, str],
     *,
-    initial: Mapping[str, Tensor],
-    on_epoch: OnEpoch | None,
-    teacher: nn.Module | None = None,
+    teacher: DynamicWorld | None = None,
+    initial: Mapping[str, Tensor] | None = None,
 ) -> Weights:
     # A single part has nothing to choose on validation: its last weights are used.
-    result = train(config, store, None, out, on_epoch, initial=initial, teacher=teacher)
-    if distributed.current().is_main:
-        files.write_bytes(out / WEIGHTS_FILE, dump_tensors(result.state, origin))
+    result = train(config, patches, None, out, on_epoch, initial=initial, teacher=teacher)
     return result.state
 
 
-def _ready(teacher: nn.Module, parts: Parts, store: NativeStore) -> nn.Module:
-    """The teacher on its device, folded to be fast, because it runs on every batch."""
-    device = pick_device(parts.lite.device)
-    example = store.pixels(range(min(2, len(store)))).to(device)
-    return fold(teacher.to(device), example)
+def _part(out: Path, origin: dict[str, str], make: Callable[[Path], Weights]) -> Weights:
+    """The finished part in ``out``, or a new one."""
+    kept = _finished(origin, out)
+    if kept is not None:
+        return kept
+    made = make(out)
+    if distributed.current().is_main:
+        files.make_folder(out)
+        files.write_bytes(out / WEIGHTS_FILE, dump_tensors(made, origin))
+    return made
 
 
 def _finished(origin: Mapping[str, str], out: Path) -> Weights | None:
@@ -343,36 +317,47 @@ def _finished(origin: Mapping[str, str], out: Path) -> Weights | None:
     return None
 
 
-def _origin(
-    config: TrainConfig, store: NativeStore, taught_by: Sequence[TrainConfig] = ()
-) -> dict[str, str]:
-    """Metadata of a part: its settings, its patches, and the settings of its teachers."""
-    ids = hashlib.sha256("\n".join(sorted(store.ids)).encode()).hexdigest()
-    own, *theirs = (replace(one, device="auto").to_json() for one in (config, *taught_by))
-    origin = {"config": own, "ids_sha256": ids}
-    return {**origin, "taught_by": "\n".join(theirs)} if theirs else origin
+def _origin(patches: PatchSet, **made_from: TrainConfig | str | float) -> dict[str, str]:
+    """Metadata of a part: its patches, and all that it was made from."""
+    ids = hashlib.sha256("\n".join(sorted(patches.ids)).encode()).hexdigest()
+    texts = {
+        name: replace(one, device="auto").to_json() if isinstance(one, TrainConfig) else str(one)
+        for name, one in made_from.items()
+    }
+    return {**texts, "ids_sha256": ids}
 
 
-def _trained_net(parts: Parts, net: Mosaic, store: NativeStore) -> TrainedNet:
+def _trained_net(
+    parts: Parts,
+    given: Lessons,
+    net: Mosaic,
+    store: NativeStore,
+    left_out: Collection[str] = (),
+) -> TrainedNet:
     mean, std = band_statistics([store])
     whole = rounded(net)
     prior = whole.get_buffer("prior.members")
     start = registry.default().card(INITIAL_MODEL).hash
+    counted = sorted(set(class_frequencies.load()) - set(left_out))
     return TrainedNet(
         net=whole,
         net_name="mosaic",
-        net_options=options(parts, sets=len(prior)),
+        net_options=parts.options(sets=len(prior)),
         bands=BAND_NAMES,
         mean=mean,
         std=std,
         facts={
             "epochs": {
-                "trigrid": parts.trigrid.epochs,
-                "teachers": [one.epochs for one in parts.teachers],
+                "pretraining": parts.pretraining_on(given.count(len(store))).epochs,
+                "taught": parts.taught.epochs,
                 "lite": parts.lite.epochs,
             },
-            "seed": parts.lite.seed,
-            "start": f"{INITIAL_MODEL} ({start}), and nothing for the TriGrid",
+            "seed": parts.taught.seed,
+            **given.facts(),
+            "start": f"{INITIAL_MODEL} ({start}) for the SpectralLite",
             "label_sets": f"{len(prior)} of BigEarthNet v2's training split",
+            "class_frequencies": (
+                f"mean over {len(counted)} countries of BigEarthNet v2's training split"
+            ),
         },
     )

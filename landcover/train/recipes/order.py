@@ -21,7 +21,10 @@ Fit = Literal["train", "train+validation"]
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """The user's options, which override the configuration."""
+    """The user's options, which override the configuration.
+
+    ``teacher`` and ``unlabelled`` are files that only ``landcover-mosaic`` learns from.
+    """
 
     config_file: Path | None = None
     fit: Fit = "train"
@@ -29,6 +32,8 @@ class Order:
     seed: int | None = None
     shards: int | None = None
     device: str = "auto"
+    teacher: Path | None = None
+    unlabelled: Path | None = None
 
 
 def settings_text(packaged: str, order: Order) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -70,9 +70,12 @@ class FoldFit(Protocol[_Taken_contra]):
         """JSON of all that decides the result besides the patches."""
 
     def trained(
-        self, fitted: _Taken_contra, runs: Path, report: Report | None
+        self, fitted: _Taken_contra, runs: Path, report: Report | None, left_out: Collection[str]
     ) -> tuple[nn.Module, Callable[[_Taken_contra], PatchSet]]:
-        """Fit; returns the net and what turns patches or pictures into what it takes."""
+        """Fit; returns the net and what turns patches or pictures into what it takes.
+
+        Nothing may be known of the countries ``left_out``, not even how frequent classes are.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +171,9 @@ def predict(
             if done and (beside.exists() or not features):
                 continue
             fitted = store.subset(fold.fitted)
-            net, taken = fit.trained(fitted, _run(out, number), _titled(title, report))
+            net, taken = fit.trained(
+                fitted, _run(out, number), _titled(title, report), _left_out(store, fold)
+            )
             held_out = taken(store.subset(fold.held_out))
             if features and isinstance(net, FeatureNet):
                 files.write_bytes(beside, _features(net, taken(fitted), held_out))
@@ -293,6 +298,14 @@ def _read_features(path: Path) -> FoldFeatures:
 def _run(out: Path, number: int) -> Path:
     """The folder of one fit."""
     return out / "runs" / f"fold-{number:03}"
+
+
+def _left_out(store: object, fold: Fold) -> frozenset[str]:
+    """The countries of which all patches are left out; pictures have none."""
+    if not isinstance(store, NativeStore):
+        return frozenset()
+    held_out, fitted = ({store.countries[k] for k in rows} for rows in (fold.held_out, fold.fitted))
+    return frozenset(held_out - fitted)
 
 
 def _step(fit: FoldFit[_Store], done: int, folds: Sequence[Fold]) -> Progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -11,16 +11,16 @@ from landcover.core.progress import Report
 from landcover.datasets import Dataset, EuroSat
 from landcover.datasets.split_distance import refuse_leaking_splits
 from landcover.train import distributed
-from landcover.train.recipes import bigearthnet, eurosat, mosaic
+from landcover.train.recipes import bigearthnet, eurosat, mosaic, mosaic_parts
 from landcover.train.recipes.build import PatchFit
 from landcover.train.recipes.order import Order
 
-__all__ = ["NAMES", "SEVERAL_STEPS", "Make", "make", "patch_fit"]
+__all__ = ["NAMES", "SEVERAL_STEPS", "Make", "make", "patch_fit", "refuse_lessons"]
 
 Make = Callable[[str, Dataset | EuroSat, Path, Order, Report | None], None]
 
 SEVERAL_STEPS: Final[dict[str, Make]] = {
-    "landcover-mosaic": mosaic.make,
+    mosaic_parts.NAME: mosaic.make,
     "eurosat-rgb": eurosat.make,
 }
 """Models that need several fits; each has its own module."""
@@ -43,13 +43,14 @@ def make(
 
     Raises:
         UnknownName: there is no such model.
-        BadInput: configuration, folder or data set cannot be used, another run writes to the
-            folder, or the splits overlap on the ground.
+        BadInput: configuration, folder, data set or file to learn from cannot be used, another
+            run writes to the folder, or the splits overlap on the ground.
     """
     if isinstance(dataset, Dataset):
         refuse_leaking_splits(dataset)
     if name not in NAMES and not name.startswith(bigearthnet.TIMM):
         raise UnknownName("model", name, NAMES)
+    refuse_lessons(order, [name])
     with distributed.locked(out):
         SEVERAL_STEPS.get(name, bigearthnet.make)(name, dataset, out, order, report)
 
@@ -63,7 +64,8 @@ def patch_fit(name: str, order: Order) -> PatchFit:
 
     Raises:
         UnknownName: there is no such model.
-        BadInput: it is trained on pictures, or its configuration cannot be used.
+        BadInput: it is trained on pictures, or its configuration or a file to learn from cannot
+            be used.
     """
     if name == "eurosat-rgb":
         raise BadInput("The model 'eurosat-rgb' is trained on pictures: name one for patches.")
@@ -71,3 +73,16 @@ def patch_fit(name: str, order: Order) -> PatchFit:
         raise UnknownName("model", name, NAMES)
     make_fit = mosaic.patch_fit if name in SEVERAL_STEPS else bigearthnet.patch_fit
     return make_fit(name, order)
+
+
+def refuse_lessons(order: Order, names: Collection[str]) -> None:
+    """Refuse files to learn from if no recipe uses them.
+
+    Raises:
+        BadInput: there are files, and none of the recipes learns from them.
+    """
+    given = order.teacher is not None or order.unlabelled is not None
+    if given and mosaic_parts.NAME not in names:
+        raise BadInput(
+            f"Only '{mosaic_parts.NAME}' learns from --teacher and --unlabelled: leave them out."
+        )

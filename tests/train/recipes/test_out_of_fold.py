@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,11 +22,13 @@ from landcover.datasets.arrays import NativeStore
 from landcover.datasets.folds import Fold
 from landcover.nets.outputs import NetOutput
 from landcover.train.configuration import TrainConfig
-from landcover.train.recipes import mosaic, out_of_fold
+from landcover.train.recipes import mosaic_parts, out_of_fold
 from landcover.train.recipes.build import PatchFit, TrainedNet
 from landcover.train.recipes.order import Order
 from landcover.train.recipes.table import patch_fit
-from tests.train.recipes.test_bigearthnet import SMALL, small
+from tests.support.tiny_teacher import write_teacher
+from tests.train.recipes.test_bigearthnet import small
+from tests.train.recipes.test_mosaic import tiny_parts
 
 COUNT = 12
 FOLDS = tuple(
@@ -71,7 +73,7 @@ def store() -> NativeStore:
 
 
 def brightness(fits: list[tuple[str, ...]], fail_at: int | None = None) -> PatchFit:
-    def run(some: NativeStore, runs: Path, _: object) -> TrainedNet:
+    def run(some: NativeStore, runs: Path, *_: object) -> TrainedNet:
         if len(fits) == fail_at:
             raise KeyboardInterrupt
         fits.append(some.ids)
@@ -134,8 +136,10 @@ class Featured(Brightness):
 def featured(fits: list[tuple[str, ...]]) -> PatchFit:
     plain = brightness(fits)
 
-    def run(some: NativeStore, runs: Path, report: Report | None) -> TrainedNet:
-        trained = plain.run(some, runs, report)
+    def run(
+        some: NativeStore, runs: Path, report: Report | None, unknown: Collection[str]
+    ) -> TrainedNet:
+        trained = plain.run(some, runs, report, unknown)
         assert isinstance(trained.net, Brightness)
         return replace(trained, net=Featured(trained.net.fitted))
 
@@ -255,18 +259,36 @@ def test_a_net_is_trained_on_each_fold_through_the_loop(store: NativeStore, tmp_
 def test_the_mosaic_is_trained_on_each_fold(
     store: NativeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = mosaic.settings(Order(epochs=1, device="cpu"))
-    parts = mosaic.Parts(
-        trigrid=replace(usual.trigrid, net_options=SMALL["net_options"], batch=4),  # type: ignore[arg-type]
-        lite=replace(usual.lite, batch=4),
-    )
-    monkeypatch.setattr(mosaic, "settings", lambda _: parts)
-    fit = patch_fit("landcover-mosaic", Order(device="cpu"))
-    found = out_of_fold.predict(fit, store, FOLDS[:1], tmp_path, by="country")
+    parts = tiny_parts(Order(epochs=1, device="cpu"))
+    monkeypatch.setattr(mosaic_parts, "settings", lambda _: parts)
+    order = Order(device="cpu", teacher=write_teacher(tmp_path / "t.npz"))
+    fit = patch_fit("landcover-mosaic", order)
+    found = out_of_fold.predict(fit, store, FOLDS[:1], tmp_path / "out", by="country")
     assert np.isfinite(found.logits).all()
-    assert sorted(path.name for path in (tmp_path / "runs" / "fold-001").iterdir()) == [
-        "lite", "teacher-0", "teacher-1", "trigrid",
+    assert sorted(path.name for path in (tmp_path / "out" / "runs" / "fold-001").iterdir()) == [
+        "frozen", "lite", "taught", "trunk",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("countries", "left_out"), [
+    (("Austria",) * 4 + ("Finland",) * 8, {"Austria"}),
+    (("Austria",) * 5 + ("Finland",) * 7, set()),  # one patch of it is fitted to
+    (("Austria", "Ireland") * 2 + ("Finland",) * 8, {"Austria", "Ireland"}),
+])  # fmt: skip
+def test_a_fit_is_told_which_countries_it_must_not_know(
+    store: NativeStore, tmp_path: Path, countries: tuple[str, ...], left_out: set[str]
+) -> None:
+    plain, told = brightness([]), []
+
+    def run(
+        some: NativeStore, runs: Path, report: Report | None, unknown: Collection[str]
+    ) -> TrainedNet:
+        told.append(set(unknown))
+        return plain.run(some, runs, report, unknown)
+
+    placed = replace(store, countries=countries)
+    out_of_fold.predict(replace(plain, run=run), placed, FOLDS[:1], tmp_path, by="country")
+    assert told == [left_out]
 
 
 def test_only_recipes_of_patches_can_be_judged() -> None:
@@ -276,10 +298,25 @@ def test_only_recipes_of_patches_can_be_judged() -> None:
         patch_fit("landcover-cn", Order())
 
 
-def test_the_device_does_not_count_as_a_setting() -> None:
-    for name in ("landcover-cnn", "landcover-mosaic"):
-        one, other = (patch_fit(name, Order(device=where)).settings for where in ("auto", "cpu"))
+def test_the_device_does_not_count_as_a_setting(tmp_path: Path) -> None:
+    teacher = write_teacher(tmp_path / "t.npz")
+    for name, given in (("landcover-cnn", None), ("landcover-mosaic", teacher)):
+        one, other = (
+            patch_fit(name, Order(device=where, teacher=given)).settings
+            for where in ("auto", "cpu")
+        )
         assert one == other
+
+
+def test_the_teacher_counts_as_a_setting(tmp_path: Path) -> None:
+    one, other = (
+        patch_fit(
+            "landcover-mosaic", Order(teacher=write_teacher(tmp_path / "t.npz", seed))
+        ).settings
+        for seed in (0, 1)
+    )
+    assert one != other
+    assert str(tmp_path) not in one
 
 
 def test_names_of_recipes_are_names_of_folders() -> None:

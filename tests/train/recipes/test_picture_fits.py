@@ -73,7 +73,7 @@ def test_the_device_is_no_setting_and_the_seed_is(order: Order) -> None:
 def test_a_baseline_has_no_epochs_and_an_unknown_name_is_refused(
     store: RgbStore, tmp_path: Path
 ) -> None:
-    net, taken = picture_fit("class-prior", Order()).trained(store, tmp_path, None)
+    net, taken = picture_fit("class-prior", Order()).trained(store, tmp_path, None, ())
     assert net(taken(store.subset([0])).pixels([0])).argmax() == 0
     with pytest.raises(BadInput, match="without a configuration"):
         picture_fit("class-prior", Order(epochs=3))

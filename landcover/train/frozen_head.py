@@ -1,0 +1,74 @@
+"""A linear head on a trunk that stays as it is: one logistic regression a class.
+
+With few labels from few places, a head that can hardly adapt to them keeps what the trunk knows of
+other places. The statistics of a patch are standardised by those of the fitted patches and
+clipped, which the net's own normalisation then does.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from landcover.datasets.arrays import PatchSet
+from landcover.nets.cell_net import CellNet
+from landcover.train.class_frequencies import fitted_bias
+
+__all__ = ["fit_head", "statistics"]
+
+_BATCH = 32
+_LEAST = 1e-5
+_ITERATIONS = 300
+_TOLERANCE = 1e-3
+
+
+def statistics(net: CellNet, patches: PatchSet, device: torch.device) -> Tensor:
+    """What a net's head takes, before its normalisation: float64 ``(patch, statistic)``."""
+    raw = copy.deepcopy(net).to(device).eval()
+    raw.clip = None
+    raw.norm = nn.Identity()  # type: ignore[assignment]
+    rows = range(len(patches))
+    with torch.inference_mode():
+        found = [
+            raw.read(patches.pixels(rows[k : k + _BATCH]).to(device)).features.cpu()
+            for k in range(0, len(patches), _BATCH)
+        ]
+    return torch.cat(found).double()
+
+
+def fit_head(net: CellNet, patches: PatchSet, *, freedom: float, device: torch.device) -> None:
+    """Set the normalisation and the head of a net, whose trunk stays as it is.
+
+    A class that all patches have, or none, gets the same score everywhere.
+
+    Args:
+        net: on the CPU; changed in place.
+        patches: to fit to.
+        freedom: inverse strength of the L2 penalty, as scikit-learn's ``C``.
+        device: where the statistics are computed.
+    """
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - slow to import
+
+    values = statistics(net, patches, device)
+    norm = net.norm
+    norm.running_mean = values.mean(dim=0).float()
+    deviation = values.std(dim=0, correction=0) + _LEAST
+    norm.running_var = (deviation.square() - norm.eps).clamp(min=0.0).float()
+    nn.init.ones_(norm.weight)
+    nn.init.zeros_(norm.bias)
+    net.eval()
+    with torch.no_grad():
+        inputs = norm(values.float())
+        if net.clip is not None:
+            inputs = inputs.clamp(-net.clip, net.clip)
+        nn.init.zeros_(net.head.weight)
+        net.head.bias.copy_(fitted_bias(patches.targets))
+        truth = patches.targets.numpy() > 0.5
+        for row in np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0)):
+            model = LogisticRegression(C=freedom, max_iter=_ITERATIONS, tol=_TOLERANCE)
+            model.fit(inputs.double().numpy(), truth[:, row])
+            net.head.weight[row] = torch.from_numpy(model.coef_[0])
+            net.head.bias[row] = float(model.intercept_[0])
