@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from landcover.cli import model_options, output, progress
 from landcover.cli.commands import add_command
@@ -14,12 +14,8 @@ from landcover.core import files
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput
 
-if TYPE_CHECKING:
-    from landcover.models.band_choice import SubsetMeasurement
-
 __all__ = ["add_commands"]
 
-_SAVED: Final = ("selection", "test")
 _ALSO: Final = ("landcover-cnn", "landcover-cnn-rgbn", "landcover-cnn-rgb", "class-prior")
 """Models that are compared with the default model, if they are there, and a baseline."""
 
@@ -47,12 +43,11 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     _add_data(measure, "test")
     measure.add_argument(
         "--save",
-        choices=_SAVED,
-        help="replace a part of the shipped table: selection (the default model beside others) or "
-        "test (the default model alone)",
+        action="store_true",
+        help="replace the shipped table, which the program quotes for sources with fewer bands",
     )
     measure.add_argument(
-        "--all", action="store_true", help="measure other models too, as for --save selection"
+        "--all", action="store_true", help="measure other models and a baseline, too"
     )
     measure.add_argument("--json", action="store_true", help="print all values as JSON")
     model_options.add_device(measure)
@@ -103,11 +98,10 @@ def _fit(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace) -> int:
     from landcover import datasets  # noqa: PLC0415 - loads torch
     from landcover.evaluate import band_subsets  # noqa: PLC0415
-    from landcover.models import registry  # noqa: PLC0415
+    from landcover.models import band_choice, registry  # noqa: PLC0415
 
     models = registry.default()
-    everything = options.all or options.save == "selection"
-    also = [name for name in _ALSO if name in models.names()] if everything else []
+    also = [name for name in _ALSO if name in models.names()] if options.all else []
     reference, *others = (
         models.load(name, options.device) for name in (registry.DEFAULT_MODEL, *also)
     )
@@ -115,25 +109,12 @@ def _measure(options: argparse.Namespace) -> int:
     dataset = datasets.open_dataset(options.dataset, options.root)
     with progress.show() as report:
         found = band_subsets.measure(
-            dataset, options.split, candidates, reference, baseline=everything, progress=report
+            dataset, options.split, candidates, reference, baseline=options.all, progress=report
         )
     if options.save:
-        _save(options.save, found)
+        _write(band_choice.FILE, band_choice.SubsetTable(test=found).as_json(indent=1))
     print(found.as_json() if options.json else band_subsets.as_text(found))
     return 0
-
-
-def _save(part: str, found: SubsetMeasurement) -> None:
-    from landcover.models import band_choice  # noqa: PLC0415 - loads torch
-
-    table = band_choice.read()
-    if table is not None:
-        table = table.with_fields(**{part: found})
-    elif part == "selection":
-        table = band_choice.SubsetTable(selection=found)
-    else:
-        raise BadInput("There is no table of candidates yet: give --save selection first.")
-    _write(band_choice.FILE, table.as_json(indent=1))
 
 
 def _write(path: Path | None, text: str) -> None:

@@ -96,7 +96,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "landcover bands fit": ("landcover bands fit DIR --dataset bigearthnet --save",),
     "landcover bands measure": (
         "landcover bands measure DIR --dataset bigearthnet --split test",
-        "landcover bands measure DIR --dataset bigearthnet --split all --save selection",
+        "landcover bands measure DIR --dataset bigearthnet --split test --save",
     ),
     "landcover doctor": ("landcover doctor", "landcover doctor --json --online"),
     "landcover data describe": ("landcover data describe DIR --dataset bigearthnet",),

@@ -1,10 +1,8 @@
 """A model as it is used with the bands that a source has, and what the missing ones cost.
 
-The shipped table, ``zoo/band-subsets.json``, holds two measurements that ``landcover bands
-measure`` makes (:mod:`landcover.evaluate.band_subsets`): one of the default model beside others on
-patches that none of them was trained on, and one of the default model on the test split, which
-gives the values that users see. Bands that were not measured have the values of the largest
-measured subset that they contain.
+The shipped table, ``zoo/band-subsets.json``, holds what ``landcover bands measure``
+(:mod:`landcover.evaluate.band_subsets`) finds for the default model on the test split. Bands that
+were not measured have the values of the largest measured subset that they contain.
 """
 
 from __future__ import annotations
@@ -108,11 +106,10 @@ class SubsetMeasurement(Schema):
 
 
 class SubsetTable(Schema):
-    """The two measurements; see the module."""
+    """The shipped measurement; see the module."""
 
     version: Literal[1] = 1
-    selection: SubsetMeasurement
-    test: SubsetMeasurement | None = None
+    test: SubsetMeasurement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,14 +178,13 @@ def loss_of(card: Card, table: SubsetTable | None) -> Loss | None:
     if table is None or found is None or not estimated_bands(card):
         return None
     _, bands = found
-    for measured in (table.test, table.selection):
-        rows = () if measured is None else measured.rows
-        own = _contained(bands, [row for row in rows if row.base_card == base_card(card)])
-        if measured is not None and own:
-            where = f"{measured.n} {measured.split} patches of {measured.dataset}"
-            where = where.replace(" all patches", " patches")
-            return Loss(row=own[0], exact=set(own[0].bands) == set(bands), where=where)
-    return None
+    measured = table.test
+    own = _contained(bands, [row for row in measured.rows if row.base_card == base_card(card)])
+    if not own:
+        return None
+    where = f"{measured.n} {measured.split} patches of {measured.dataset}"
+    where = where.replace(" all patches", " patches")
+    return Loss(row=own[0], exact=set(own[0].bands) == set(bands), where=where)
 
 
 def gives_up(card: Card, table: SubsetTable | None) -> str:

@@ -76,7 +76,7 @@ def table(base: str) -> SubsetTable:
     found = SubsetMeasurement(
         dataset="d", split="all", n=9, support={}, rows=rows, date="", command=""
     )
-    return SubsetTable(selection=found)
+    return SubsetTable(test=found)
 
 
 @pytest.mark.parametrize(
@@ -188,12 +188,10 @@ def test_values_of_another_card_are_not_claimed() -> None:
 def test_the_shipped_table_and_distribution_belong_to_the_shipped_models() -> None:
     shipped = read()
     assert shipped is not None
-    assert shipped.test is not None
     mixture = band_mixture.load().hash
-    for measurement in (shipped.selection, shipped.test):
-        for one in (row for row in measurement.rows if row.base_card):
-            base = read_card(registry.ZOO / one.base)
-            assert one.base_card == base.hash, one.model
+    for one in (row for row in shipped.test.rows if row.base_card):
+        base = read_card(registry.ZOO / one.base)
+        assert one.base_card == base.hash, one.model
     for bands in (THREE, FOUR):
         card = registry.default().card(registry.default().best_for(bands, "L2A").name)
         assert card.training["estimated_bands"]["mixture"] == mixture
