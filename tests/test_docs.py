@@ -34,19 +34,19 @@ def test_tables_of_accuracy_equal_the_saved_reports(document: str) -> None:
     assert len(rows) == 6
     for model, cells in rows:
         report = read_report(model)
-        for metric, cell in zip(METRICS[document], cells.split("|"), strict=True):
+        of_test = cells.split("|")[-len(METRICS[document]) :]
+        for metric, cell in zip(METRICS[document], of_test, strict=True):
             low, high = report["confidence_intervals"][metric]
             stated = cell.replace("*", "").strip()
             assert stated == f"{report[metric]:.3f} [{low:.3f}, {high:.3f}]", (model, metric)
 
 
-def test_tables_of_subsets_equal_the_shipped_measurements() -> None:
+def test_the_table_of_subsets_equals_the_shipped_measurement() -> None:
     text = (ROOT / "docs" / "bands.md").read_text(encoding="utf-8")
     table = read()
     assert table is not None
     assert table.test is not None
-    for measurement in (table.selection, table.test):
-        assert band_subsets.as_text(measurement).split("\n\n")[1] in text
+    assert band_subsets.as_text(table.test).split("\n\n")[1] in text
 
 
 def test_the_architecture_names_files_that_exist() -> None:
