@@ -21,9 +21,9 @@ from tools.gpu.eurosat_pictures import (
     standardised,
     turned,
 )
+from tools.gpu.schedule import share_of_peak
 
 KEEP: Final = 0.995
-WARM_UP: Final = 0.075
 DECAY: Final = 0.05
 
 State = dict[str, Tensor]
@@ -194,11 +194,8 @@ def fit(machine: Machine, job: Job, data: Data, trunk: State) -> Iterator[None]:
     for size, steps, peak in steps_of(job.recipe, len(job.rows), machine.batch):
         with torch.cuda.stream(machine.stream):
             machine.forget()
-        warm = max(1, round(WARM_UP * steps))
         for step in range(steps):
-            rate = (step + 1) / warm
-            if step >= warm:
-                rate = 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+            rate = share_of_peak(step, steps)
             keep = min(KEEP, (1 + step) / (10 + step))
             with torch.cuda.stream(machine.stream):
                 machine.step(size, *batches.next(size), rate * peak, keep)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import shutil
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -34,31 +33,11 @@ from landcover.core.classes import EUROSAT_CLASSES
 from landcover.datasets.eurosat import EuroSat, EuroSatRecord, open_eurosat
 from landcover.datasets.picture_folds import picture_folds, pool
 from landcover.nets.efficientnet_lite0 import Lite0, imagenet_weights, read_imagenet
+from tools.gpu.packing import copy_code, print_sizes
 
-ROOT: Final = Path(__file__).parents[2]
-MODULES: Final = (
-    "__init__.py",
-    "core/__init__.py",
-    "core/bands.py",
-    "core/classes.py",
-    "core/errors.py",
-    "core/text.py",
-    "nets/efficientnet_lite0.py",
-    "nets/outputs.py",
-    "nets/pooled.py",
-    "nets/reflectance.py",
-    "nets/rgb_lite0.py",
-    "nets/symmetry.py",
-    "nets/windows.py",
-)
-"""What the net for pictures imports."""
-SCRIPTS: Final = (
-    "tools/__init__.py",
-    "tools/gpu/__init__.py",
-    "tools/gpu/eurosat_fit.py",
-    "tools/gpu/eurosat_machine.py",
-    "tools/gpu/eurosat_pictures.py",
-)
+MODULES: Final = ("nets/rgb_lite0.py",)
+"""What the net for pictures imports besides what all nets do."""
+SCRIPTS: Final = ("eurosat_fit.py", "eurosat_machine.py", "eurosat_pictures.py", "schedule.py")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,14 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pictures = pictures[:: max(1, len(pictures) // options.most)]
     pack_pictures(dataset, pictures, options.out, options.quality)
     pack_weights(options.imagenet, options.out)
-    pack_code(options.out)
-    total = 0
-    for path in sorted(path for path in options.out.rglob("*") if path.is_file()):
-        size = path.stat().st_size
-        total += size
-        if size > 50_000:
-            print(f"{size / 2**20:7.2f} MiB  {path.relative_to(options.out)}")
-    print(f"{total / 2**20:7.2f} MiB  in all")
+    copy_code(options.out, MODULES, SCRIPTS)
+    print_sizes(options.out)
     return 0
 
 
@@ -145,20 +118,6 @@ def pack_weights(source: Path | None, out: Path) -> None:
         for name, value in trunk.state_dict().items()
     }
     torch.save(state, out / "imagenet.pt")
-
-
-def pack_code(out: Path) -> None:
-    """Copy the script and the modules that it imports."""
-    for module in MODULES:
-        target = out / "landcover" / module
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / "landcover" / module, target)
-    # The library's own list of all nets imports much that is not needed here.
-    (out / "landcover" / "nets" / "__init__.py").write_text("")
-    for script in SCRIPTS:
-        target = out / script
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / script, target)
 
 
 if __name__ == "__main__":
