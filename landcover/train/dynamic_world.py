@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES, QUANTIFICATION
 from landcover.core.errors import BadInput
 from landcover.core.text import plain
-from landcover.io.guard import read_file
 
 __all__ = [
     "ATTRIBUTION",
@@ -177,6 +176,9 @@ def load(path: Path) -> DynamicWorld:
     Raises:
         BadInput: the file is missing or is not that of this network.
     """
+    # The network itself also runs where there is no rasterio.
+    from landcover.io.guard import read_file  # noqa: PLC0415
+
     content = read_file(path, _MOST_BYTES)
     try:
         weights = _arrays(content)
