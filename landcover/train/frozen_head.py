@@ -39,7 +39,14 @@ def statistics(net: CellNet, patches: PatchSet, device: torch.device) -> Tensor:
     return torch.cat(found).double()
 
 
-def fit_head(net: CellNet, patches: PatchSet, *, freedom: float, device: torch.device) -> None:
+def fit_head(
+    net: CellNet,
+    patches: PatchSet,
+    *,
+    freedom: float,
+    device: torch.device,
+    values: Tensor | None = None,
+) -> None:
     """Set the normalisation and the head of a net, whose trunk stays as it is.
 
     A class that all patches have, or none, gets the same score everywhere.
@@ -49,10 +56,12 @@ def fit_head(net: CellNet, patches: PatchSet, *, freedom: float, device: torch.d
         patches: to fit to.
         freedom: inverse strength of the L2 penalty, as scikit-learn's ``C``.
         device: where the statistics are computed.
+        values: the net's :func:`statistics` of the patches, if they are known.
     """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - slow to import
 
-    values = statistics(net, patches, device)
+    if values is None:
+        values = statistics(net, patches, device)
     norm = net.norm
     norm.running_mean = values.mean(dim=0).float()
     deviation = values.std(dim=0, correction=0) + _LEAST
