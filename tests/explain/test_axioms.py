@@ -27,6 +27,7 @@ from landcover.models import registry
 from landcover.models.model import Model
 from landcover.nets.outputs import MappedNet, View
 from landcover.nets.symmetry import symmetry
+from landcover.nets.taught import TaughtNet
 from tests.support import tiny
 from tests.support.examples import sampled
 
@@ -187,7 +188,9 @@ def without_band(net: nn.Module, band: str) -> nn.Module:
     net = copy.deepcopy(net)
     index = BAND_NAMES.index(band)
     for module in net.modules():
-        if hasattr(module, "trunk"):
+        if isinstance(module, TaughtNet):
+            module.trunk["stem"][0].weight.data[:, index] = 0.0
+        elif hasattr(module, "trunk"):
             module.trunk.stem[0].weight.data[:, index] = 0.0
             if module.spectrum is not None:
                 module.spectrum[0][0].weight.data[:, index] = 0.0

@@ -59,9 +59,6 @@ def edited(folder: Path, old: str, new: str) -> Path:
     return folder
 
 
-TRIGRID = {"members": 4}
-
-
 @pytest.mark.parametrize(
     ("net", "options"),
     [
@@ -71,10 +68,15 @@ TRIGRID = {"members": 4}
         ("trigrid", {"width": 10**8}),
         ("trigrid", {"width": "x" * 10_000}),
         ("trigrid", {"bands": ["B02"] * 100_000}),
-        ("mosaic", {"trigrid": TRIGRID, "lites": [{}] * 10_000}),
-        ("mosaic", {"trigrid": TRIGRID, "lites": [{}], "symmetries": 10**9}),
-        ("mosaic", {"trigrid": TRIGRID, "lites": [{}], "sets": 10**12}),
-        ("mosaic", {"trigrid": [], "lites": {}}),
+        ("mosaic", {"lites": [{}] * 10_000, "shares": [1.0] * 10_000}),
+        ("mosaic", {"taught": [{}] * 10_000, "shares": [1.0] * 10_000}),
+        ("mosaic", {"lites": [{}], "shares": [1.0], "symmetries": 10**9}),
+        ("mosaic", {"lites": [{}], "shares": [1.0], "sets": 10**12}),
+        ("mosaic", {"taught": {}, "lites": {}, "shares": {}}),
+        ("mosaic", {"taught": [{}], "shares": ["x"]}),
+        ("taught", {"widths": [10**8, 1, 1]}),
+        ("taught", {"blocks": [10**9, 1, 1]}),
+        ("taught", {"features": -1}),
         ("rgb-lite0", {"symmetries": 10**12}),
         ("rgb-lite0", {"enlarge": 1e9}),
         ("spectral-lite0", {"enlarge": 0.0}),

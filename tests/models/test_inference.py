@@ -34,9 +34,9 @@ SMALL: dict[str, tuple[str, dict[str, Any], tuple[int, int]]] = {
     "mosaic": (
         "mosaic",
         {
-            "trigrid": {"members": 2, "width": 8, "stem": 4, "spectral": 8},
+            "taught": [{"stem": 8, "widths": [8, 12, 16], "blocks": [1, 1, 1]}],
             "lites": [{"taps": [2], "spectral": 8}],
-            "symmetries": 2,
+            "shares": [1.0, 1.0],
         },
         (12, 48),
     ),

@@ -14,6 +14,7 @@ from landcover.nets.trigrid import TriGrid
 from tests.support import tiny
 
 SMALL = {"members": 2, "width": 8, "stem": 4, "spectral": 8, "dropout": 0.0}
+TAUGHT = {"stem": 8, "widths": [8, 12, 16], "blocks": [1, 1, 1], "covers": 3, "features": 6}
 
 
 def with_net(net: torch.nn.Module) -> Model:
@@ -38,7 +39,9 @@ def nets() -> dict[str, torch.nn.Module]:
         "trigrid": TriGrid(**SMALL),  # type: ignore[arg-type]
         "lite": SpectralLite(taps=(2, 4), spectral=8),
         "mosaic": Mosaic(
-            trigrid=SMALL, lites=[{"taps": [2, 4]}, {"taps": [1, 2], "spectral": 0}], symmetries=2
+            taught=[TAUGHT],
+            lites=[{"taps": [2, 4]}, {"taps": [1, 2], "spectral": 0}],
+            shares=[2.0, 1.0, 1.0],
         ),
     }
 
