@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,8 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.nets.cell_net import CellNet
 
 __all__ = ["TaughtNet"]
+
+_MOST_BLOCKS: Final = 16
 
 
 class _Unit(nn.Sequential):
@@ -69,6 +72,9 @@ class TaughtNet(CellNet):
         covers, features: numbers of the teacher's covers and features.
         dropout: share of the pooled statistics that is dropped in training.
         clip: see :class:`~landcover.nets.cell_net.CellNet`.
+
+    Raises:
+        ValueError: a level has no block, or more than 16.
     """
 
     def __init__(
@@ -83,6 +89,8 @@ class TaughtNet(CellNet):
         dropout: float = 0.4,
         clip: float | None = 2.5,
     ) -> None:
+        if not all(1 <= count <= _MOST_BLOCKS for count in blocks):
+            raise ValueError(f"each level has 1 to {_MOST_BLOCKS} blocks")
         fine, middle, coarse = widths
         channels = fine + middle + coarse + covers + features
         super().__init__(channels, classes=classes, dropout=dropout, clip=clip)
