@@ -398,7 +398,8 @@ def test_place_in_the_queue_stop_and_resume(page: AppTest) -> None:
         page.selectbox(key="explain_place").select("finland-lake").run()
         job = job_of(page)
         assert job.waits
-        assert "1st in the queue, about" in job.text
+        # How long it takes is learned from the jobs before, which other tests may have made quick.
+        assert job.text.startswith(("1st in the queue, about", "Next in the queue"))
         assert "is being computed" in captions(page)
         page.button(key="explain_stop").click().run()
         assert job.done  # at once, because it was not running
