@@ -29,13 +29,14 @@ def open_sample(page: Page, url: str, sample: Sample) -> None:
     page.goto(f"{url}/?sample={sample.name}")
     expect(steps.heading(page, sample.title)).to_be_visible(timeout=90_000)
     expect(page.get_by_text(FORM)).to_be_visible(timeout=90_000)
+    steps.idle(page)
 
 
 def choose_sample(page: Page, number: int) -> None:
     steps.choose(page, "Places with known land covers", f"{number} ·")
     expect(steps.heading(page, samples()[number - 1].title)).to_be_visible()
-    # Until it is drawn anew, the form is that of the place before.
-    expect(form(page).locator("[data-stale=true]")).to_have_count(0)
+    # Until the whole page is drawn anew, the form is that of the place before.
+    steps.idle(page)
 
 
 def correct(page: Page, sample: Sample) -> None:
