@@ -53,6 +53,7 @@ def correct(page: Page, sample: Sample) -> None:
     expect(form(page).get_by_text("You said of this place")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_five_answers_are_corrected_a_model_adapted_and_all_is_undone(
     page: Page, app: str, outside: list[str], tmp_path: Path
 ) -> None:

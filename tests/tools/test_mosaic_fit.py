@@ -24,6 +24,9 @@ from tests.support.bigearthnet_tree import PatchSpec, write_v2
 from tools.gpu import mosaic_build, mosaic_fit, patches_pack
 from tools.gpu.mosaic_patches import Augment, Buffers, Data, batch, drawn, read
 
+# They fit nets, which takes a minute together.
+pytestmark = pytest.mark.slow
+
 LABELS = (("Pastures",), ("Inland waters",), ("Pastures", "Arable land"))
 PLACES = {
     "Austria": "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP",
@@ -134,7 +137,6 @@ def test_joined_nets_expect_what_other_countries_show(
     assert torch.allclose(frozen.double(), mean_bias(["Austria"])[never].expand(2), atol=1e-4)
 
 
-@pytest.mark.slow
 def test_a_run_becomes_predictions_and_a_model(
     packed: Path, data: Data, roots: tuple[Path, Path], tmp_path: Path
 ) -> None:
