@@ -69,7 +69,8 @@ class TaughtNet(CellNet):
         stem: channels of the first convolution.
         widths: channels at 20, 40 and 80 m.
         blocks: blocks of each level.
-        covers, features: numbers of the teacher's covers and features.
+        covers: number of the teacher's covers.
+        features: number of the teacher's features.
         dropout: share of the pooled statistics that is dropped in training.
         clip: see :class:`~landcover.nets.cell_net.CellNet`.
 
