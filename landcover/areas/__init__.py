@@ -1,0 +1,1 @@
+"""Maps of areas: plan, imagery, blocks, and the files that are written."""

@@ -1,0 +1,224 @@
+"""What a map of an area consists of: its grids, its windows, and the blocks it is computed in.
+
+An area in one CRS is mapped on two grids. *Cover* has a pixel for each cell of 80 m. *Presence* has
+a pixel for each window of 1200 m, one every ``step`` pixels of 10 m; a pixel lies in the middle of
+its window. The area is computed in blocks. A block is read with a margin, its halo, that contains
+the windows of its outermost pixels and the surroundings that a net sees.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from landcover.core.bands import PATCH_PIXELS
+from landcover.core.errors import BadInput
+from landcover.core.window import Window
+
+__all__ = [
+    "ALIGN",
+    "CELL",
+    "CONTEXT",
+    "DEFAULT_BLOCK",
+    "DEFAULT_STEP",
+    "LARGEST_BLOCK",
+    "Block",
+    "Plan",
+    "plan",
+]
+
+CELL: Final = 8
+"""Side of a cell of the cover, in pixels of 10 m."""
+ALIGN: Final = 24
+"""Sides of blocks are multiples of this many pixels, so that cells of 80 m and pixels of 60 m are
+whole."""
+CONTEXT: Final = 48
+"""Pixels beyond the outermost window of a block that are read as surroundings. Nets see about
+400 m around a pixel."""
+DEFAULT_STEP: Final = 24
+DEFAULT_BLOCK: Final = 1200
+LARGEST_BLOCK: Final = 4800
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """A part of a plan that is computed at once.
+
+    Attributes:
+        row, column: number of the block.
+        top, left: first row and column of its core in the plan's window, pixels of 10 m.
+        height, width: of the core.
+        read: the window to read, which is the core and its halo.
+    """
+
+    row: int
+    column: int
+    top: int
+    left: int
+    height: int
+    width: int
+    read: Window
+
+    @property
+    def index(self) -> tuple[int, int]:
+        """Row and column of the block."""
+        return self.row, self.column
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The grids and blocks of a map in one CRS. Make it with :func:`plan`.
+
+    Attributes:
+        window: the mapped rectangle, pixels of 10 m; its sides are multiples of 24 pixels and of
+            ``step``.
+        step: pixels from window to window, a multiple of 8.
+        block: side of a block's core in pixels.
+        outline: the area as WKB in the window's CRS; None for the entire rectangle.
+    """
+
+    window: Window
+    step: int = DEFAULT_STEP
+    block: int = DEFAULT_BLOCK
+    outline: bytes | None = None
+
+    @property
+    def first(self) -> int:
+        """Where the first window starts, in pixels from the corner of the rectangle; negative."""
+        return math.floor((self.step / 2 - PATCH_PIXELS / 2) / CELL) * CELL
+
+    @property
+    def shift(self) -> int:
+        """How far the presence grid is moved from the rectangle's corner: 0 or −4 pixels.
+
+        Windows start at cells. With a step of an even number of cells, their centres would lie
+        half a cell beside the pixels' centres.
+        """
+        return self.first + PATCH_PIXELS // 2 - self.step // 2
+
+    @property
+    def halo(self) -> int:
+        """Pixels that a block is read beyond its core on each side, a multiple of 24."""
+        return math.ceil((CONTEXT - self.first) / ALIGN) * ALIGN
+
+    @property
+    def presence(self) -> Window:
+        """The grid of the presence: a pixel for each window."""
+        return _coarser(self.window, self.step, self.shift)
+
+    @property
+    def cover(self) -> Window:
+        """The grid of the cover: a pixel for each cell of 80 m."""
+        return _coarser(self.window, CELL)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of blocks."""
+        return math.ceil(self.window.height / self.block)
+
+    @property
+    def columns(self) -> int:
+        """Number of columns of blocks."""
+        return math.ceil(self.window.width / self.block)
+
+    @property
+    def area(self) -> BaseGeometry | None:
+        """The outline in the window's CRS; None for the entire rectangle."""
+        return None if self.outline is None else shapely.from_wkb(self.outline)
+
+    @cached_property
+    def indices(self) -> tuple[tuple[int, int], ...]:
+        """Row and column of each block that touches the area, row by row."""
+        every = [(row, column) for row in range(self.rows) for column in range(self.columns)]
+        area = self.area
+        if area is None:
+            return tuple(every)
+        shapely.prepare(area)
+        return tuple(one for one in every if area.intersects(_box(self._core(*one))))
+
+    def block_at(self, index: tuple[int, int]) -> Block:
+        """The block of a row and column."""
+        row, column = index
+        core = self._core(row, column)
+        top, left = row * self.block, column * self.block
+        halo = self.halo
+        read = core.part(-halo, -halo, core.height + 2 * halo, core.width + 2 * halo)
+        return Block(
+            row=row,
+            column=column,
+            top=top,
+            left=left,
+            height=core.height,
+            width=core.width,
+            read=read,
+        )
+
+    def _core(self, row: int, column: int) -> Window:
+        top, left = row * self.block, column * self.block
+        height = min(self.block, self.window.height - top)
+        width = min(self.block, self.window.width - left)
+        return self.window.part(top, left, height, width)
+
+
+def plan(
+    window: Window,
+    *,
+    step: int = DEFAULT_STEP,
+    block: int = DEFAULT_BLOCK,
+    outline: bytes | None = None,
+) -> Plan:
+    """Plan the map of a rectangle.
+
+    Args:
+        window: the rectangle, pixels of 10 m. It is extended to the right and below so that its
+            sides are multiples of 24 pixels and of the step.
+        step: pixels from window to window, a multiple of 8.
+        block: side of a block in pixels; it is rounded down to what suits the step.
+        outline: the area as WKB in the window's CRS.
+
+    Raises:
+        BadInput: step or block are out of range, or the rectangle is empty.
+    """
+    if step % CELL or not CELL <= step <= PATCH_PIXELS:
+        raise BadInput(
+            f"Windows start every {CELL}, {2 * CELL}, … {PATCH_PIXELS} pixels, not every {step}: "
+            f"choose a multiple of {CELL}, such as {DEFAULT_STEP}."
+        )
+    unit = math.lcm(ALIGN, step)
+    if not ALIGN <= block <= LARGEST_BLOCK:
+        raise BadInput(
+            f"Blocks have {ALIGN} to {LARGEST_BLOCK} pixels a side, not {block}: choose "
+            f"{DEFAULT_BLOCK}."
+        )
+    if window.width < 1 or window.height < 1:
+        raise BadInput("The area is empty: draw a larger one.")
+    width, height = (math.ceil(side / unit) * unit for side in (window.width, window.height))
+    return Plan(
+        window=window.part(0, 0, height, width),
+        step=step,
+        block=max(unit, block // unit * unit),
+        outline=outline,
+    )
+
+
+def _coarser(window: Window, pixels: int, shift: int = 0) -> Window:
+    """The window with pixels of ``pixels`` × 10 m, moved by ``shift`` pixels down and right."""
+    a, b, _, d, e, _ = window.transform
+    moved = window.part(shift, shift, window.height, window.width).transform
+    return Window(
+        crs=window.crs,
+        transform=(a * pixels, b * pixels, moved[2], d * pixels, e * pixels, moved[5]),
+        width=window.width // pixels,
+        height=window.height // pixels,
+    )
+
+
+def _box(window: Window) -> BaseGeometry:
+    w, h = window.width, window.height
+    xs, ys = window.xy([(0, 0), (w, 0), (w, h), (0, h)])
+    return shapely.Polygon(list(zip(xs, ys, strict=True)))
