@@ -1,5 +1,6 @@
 /* What the map needs beyond Leaflet: layers, names, keyboard, and details without a network.
-   pages/parts/classify/map.py calls `landcover.prepare` once and `landcover.theme` on each answer. */
+   pages/parts/shared/offline_map.py calls `landcover.prepare` once, and the pages call
+   `landcover.theme` on each answer. */
 "use strict";
 window.landcover = (function () {
   const DETAILS_ZOOM = 7; // from here on, the tiles of the offline background are too coarse
@@ -14,7 +15,7 @@ window.landcover = (function () {
     box.setAttribute("role", "region");
     box.setAttribute("aria-label", "Map: arrow keys move it, plus and minus change the zoom");
     try {
-      window.frameElement.title = "Map of places to classify";
+      window.frameElement.title = options.title;
     } catch (error) {
       // The page is on another origin, which then keeps the component's name as title.
     }

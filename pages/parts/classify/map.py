@@ -8,7 +8,6 @@ from typing import Final
 
 import folium
 import streamlit as st
-from branca.element import Element, Figure
 from streamlit_folium import st_folium
 
 from landcover.core.bands import COMPOSITES
@@ -19,9 +18,15 @@ from landcover.core.window import Window
 from landcover.io.samples import Sample, samples
 from landcover.io.web_mercator import map_picture
 from pages.parts.classify import grid, grid_results, map_answer, squares
-from pages.parts.classify.offline_map import APP_STATIC, VENDOR, OfflineMap, RectangleDraw, Script
-from pages.parts.shared import basemap, choice, loaded_models, sessions, theme
+from pages.parts.shared import choice, loaded_models, theme
 from pages.parts.shared.links import Place
+from pages.parts.shared.offline_map import (
+    DrawTools,
+    OfflineMap,
+    Script,
+    base_map,
+    picture_address,
+)
 
 KEY: Final = "classify_map"
 SEEN: Final = "classify_seen"
@@ -37,77 +42,6 @@ RETURNED: Final = (
 )
 LEAN_DEGREES: Final = 3.0
 """Pins of samples closer than this are tilted apart, so that none hides another."""
-
-ONLINE_LAYERS: Final = (
-    {
-        "name": "Satellite: Sentinel-2 cloudless 2016 (online)",
-        "url": "https://tiles.maps.eox.at/wmts/1.0.0/s2cloudless_3857/default/g/{z}/{y}/{x}.jpg",
-        "credit": '<a href="https://s2maps.eu">Sentinel-2 cloudless</a> '
-        "(EOX, Copernicus data, CC BY 4.0)",
-        "finest": 15,
-        "satellite": True,
-    },
-    {
-        "name": "Streets: OpenStreetMap (online)",
-        "url": "https://tile.openstreetmap.org/{z}/{x}/{y}.png",
-        "credit": '© <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> '
-        "contributors",
-        "finest": 19,
-        "satellite": False,
-    },
-)
-"""Overlays from the network; the first one is on if the browser reaches it."""
-OFFLINE_CREDIT: Final = (
-    '© <a href="https://www.openstreetmap.org/copyright">OpenStreetMap</a> contributors (ODbL)'
-)
-DETAILS_NAME: Final = "Places, rivers and borders (on this computer)"
-DETAILS_CREDIT: Final = "Natural Earth, GeoNames (CC BY 4.0)"
-
-STYLE: Final = """<style>
-.leaflet-container { --lc-water: #c3d7e2; --lc-land: #f1efe8; --lc-river: #5f9fc4;
-  --lc-border: #97798c; --lc-control: #ffffff; --lc-ink: #1f2328; --lc-line: #b6bcc3;
-  background: var(--lc-water); font-family: system-ui, sans-serif; }
-.lc-dark { --lc-water: #17242e; --lc-land: #2a2d31; --lc-river: #4d86a8; --lc-border: #a88a9e;
-  --lc-control: #1c2128; --lc-ink: #f0f3f6; --lc-line: #4a525c; }
-.lc-dark .lc-offline, .lc-dark .lc-streets {
-  filter: invert(1) hue-rotate(180deg) brightness(.85) contrast(.9); }
-.leaflet-container :is(.leaflet-bar a, .leaflet-control-layers, .leaflet-tooltip,
-  .leaflet-control-attribution, .leaflet-control-scale-line, .leaflet-draw-actions a) {
-  background-color: var(--lc-control); color: var(--lc-ink); border-color: var(--lc-line); }
-.leaflet-container .leaflet-control-scale-line { font-size: 11px; text-shadow: none; }
-.leaflet-container .leaflet-control-attribution { font-size: 10px; opacity: .9; }
-.leaflet-container .leaflet-control-attribution a { color: inherit; text-decoration: underline; }
-.lc-dark .leaflet-draw-toolbar a.leaflet-draw-draw-rectangle { background-color: #e3dede;
-  filter: invert(1) hue-rotate(180deg); }
-.lc-dark .leaflet-control-layers-toggle { background-color: #aab3bd; border-radius: 4px; }
-.leaflet-container :is(a, .lc-pin, input):focus-visible { outline: 3px solid #1668dc;
-  outline-offset: 1px; }
-.leaflet-container:focus-visible { outline: 3px solid #1668dc; outline-offset: -3px; }
-.lc-pin svg { position: absolute; left: -14px; top: -38px; transform-origin: 50% 100%;
-  filter: drop-shadow(0 1px 2px rgb(0 0 0 / .5)); cursor: pointer; }
-.leaflet-container .lc-pin:focus { outline: none; }
-.lc-pin:focus-visible svg path { stroke: #000; stroke-width: 3; }
-.lc-pin span { position: absolute; width: 1px; height: 1px; overflow: hidden;
-  clip-path: inset(50%); white-space: nowrap; }
-.lc-near .lc-pin, .lc-near .lc-nowhere { display: none; }
-.leaflet-container:not(.lc-near) .lc-neighbour { display: none; }
-.lc-neighbour:hover { stroke-width: 3; stroke-opacity: 1; fill-opacity: .12; }
-.lc-nowhere { font: 600 26px/26px sans-serif; text-align: center; color: #b3261e;
-  text-shadow: 0 0 3px #fff, 0 0 3px #fff, 0 0 3px #fff; }
-.lc-label span { position: absolute; left: 5px; top: -9px; white-space: nowrap;
-  font: 600 12px/18px system-ui, sans-serif; color: var(--lc-ink);
-  text-shadow: 0 0 2px var(--lc-control), 0 0 2px var(--lc-control), 0 0 3px var(--lc-control),
-  0 0 3px var(--lc-control); }
-.lc-label::before { content: ""; position: absolute; left: -3px; top: -3px; width: 4px;
-  height: 4px; border-radius: 50%; background: var(--lc-control);
-  border: 1.5px solid var(--lc-ink); }
-.lc-online .leaflet-lc-lines-pane, .lc-on-streets .leaflet-lc-labels-pane { display: none; }
-.leaflet-container .leaflet-tooltip { white-space: normal; width: max-content;
-  max-width: 240px; font-size: 12px; }
-.leaflet-container[style*="crosshair"] .leaflet-tooltip { display: none; }
-.leaflet-image-layer { image-rendering: pixelated; }
-path.leaflet-interactive:focus { outline: none; }
-</style>"""
 
 
 @st.fragment
@@ -150,39 +84,14 @@ def _drawn_map(background: bool) -> OfflineMap:  # noqa: FBT001 - key of the cac
 
 def fixed_map(*, background: bool) -> OfflineMap:
     """Build the part of the map that never changes; a change would reset the map's view."""
-    centre, zoom = choice.OVERVIEW
-    chart = OfflineMap(
-        location=centre,
-        zoom_start=int(zoom),
-        zoom_snap=0.5,
-        world_copy_jump=True,  # beyond the date line, pins and squares move to the other world
+    chart = base_map(
+        "Map of places to classify", background=background, near_zoom=squares.NEAR_ZOOM
     )
-    # folium's argument takes integers only, and its limits are those of its tile layers.
-    chart.options.update(zoom=zoom, min_zoom=2, max_zoom=17)
-    root = chart.get_root()
-    assert isinstance(root, Figure)
-    root.header.add_child(Element(STYLE))
-    chart.add_child(Script(f"landcover.prepare(map_div, {json.dumps(_options(background))});"))
     everything = samples()
     for number, sample in enumerate(everything, 1):
         _add_sample(chart, number, sample, everything)
-    RectangleDraw().add_to(chart)
+    DrawTools("rectangle").add_to(chart)
     return chart
-
-
-def _options(background: bool) -> dict[str, object]:  # noqa: FBT001
-    """Return what ``static/map/map.js`` needs to know."""
-    return {
-        "files": APP_STATIC,
-        "vendor": VENDOR,
-        "background": background,
-        "credit": OFFLINE_CREDIT,
-        "tilesZoom": basemap.MAX_ZOOM,
-        "nearZoom": squares.NEAR_ZOOM,
-        "detailsName": DETAILS_NAME,
-        "detailsCredit": DETAILS_CREDIT,
-        "online": ONLINE_LAYERS,
-    }
 
 
 def _add_sample(
@@ -315,20 +224,8 @@ def _add_picture(group: folium.FeatureGroup, key: str, patch: Raster, opacity: f
     overlay = folium.raster_layers.ImageOverlay(
         "data:,", bounds=[[south, west], [north, east]], opacity=opacity, control=False
     )
-    overlay.url = _address(key, data)
+    overlay.url = picture_address(key, data)
     overlay.add_to(group)
-
-
-def _address(key: str, data: bytes) -> str:
-    """Where the map component finds a picture.
-
-    The layers are written as text again and again, which takes most of the time of a page if the
-    pictures are in it.
-    """
-    server = sessions.server()
-    if server is None:
-        return theme.data_url(data)
-    return f"../..{server.media_file_mgr.add(data, 'image/png', f'map {key}')}"
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
