@@ -214,6 +214,7 @@ def warp_nearest(
             dst_crs=target[0],
             dst_transform=target[1],
             resampling=Resampling.nearest,
+            init_dest_nodata=False,
         )
 
 

@@ -11,9 +11,9 @@ from rasterio.transform import Affine, array_bounds
 from landcover.core.bands import Composite
 from landcover.core.projection import crs_of_code, project, project_bounds, warp_nearest
 from landcover.core.raster import ByteArray, Raster
-from landcover.core.window import WGS84
+from landcover.core.window import WGS84, Window
 
-__all__ = ["FINER", "MAX_SIDE", "WEB_MERCATOR", "MapPicture", "map_picture"]
+__all__ = ["FINER", "MAX_SIDE", "WEB_MERCATOR", "MapPicture", "map_picture", "warp_layers"]
 
 WEB_MERCATOR: Final = crs_of_code(3857)
 MAX_SIDE: Final = 480
@@ -48,18 +48,48 @@ def map_picture(patch: Raster, composite: Composite) -> MapPicture:
     """
     step = max(1, -(-max(patch.height, patch.width) // MAX_SIDE))
     picture = patch.image(composite)[::step, ::step]
-    height, width = picture.shape[:2]
     crs, (a, b, c, d, e, f) = patch.georeference
-    own = Affine(a * step, b * step, c, d * step, e * step, f)
-    west, south, east, north = project_bounds(crs, WEB_MERCATOR, array_bounds(height, width, own))
-    rows, columns = round(height * FINER), round(width * FINER)
+    height, width = picture.shape[:2]
+    own = Window(
+        crs=crs,
+        transform=(a * step, b * step, c, d * step, e * step, f),
+        width=width,
+        height=height,
+    )
+    warped, (south, west, north, east) = warp_layers(picture.transpose(2, 0, 1), own)
+    return MapPicture(warped.transpose(1, 2, 0), south, west, north, east)
+
+
+def warp_layers(
+    layers: ByteArray, window: Window, *, finer: float = FINER, empty: int = 0
+) -> tuple[ByteArray, tuple[float, float, float, float]]:
+    """Warp layers of bytes to Web Mercator, by nearest neighbour.
+
+    Args:
+        layers: uint8 ``(layer, y, x)`` on the window's grid.
+        window: where they lie.
+        finer: pixels of the result per pixel of the layers.
+        empty: value of the result outside the window.
+
+    Returns:
+        The warped layers; and south, west, north and east of them in WGS 84 degrees.
+
+    Raises:
+        BadInput: the window is not on the map.
+    """
+    height, width = layers.shape[1:]
+    own = window.affine
+    west, south, east, north = project_bounds(
+        window.crs, WEB_MERCATOR, array_bounds(height, width, own)
+    )
+    rows, columns = max(1, round(height * finer)), max(1, round(width * finer))
     grid = Affine((east - west) / columns, 0.0, west, 0.0, (south - north) / rows, north)
-    warped = np.zeros((4, rows, columns), dtype=np.uint8)
+    warped = np.full((len(layers), rows, columns), empty, dtype=np.uint8)
     warp_nearest(
-        np.ascontiguousarray(picture.transpose(2, 0, 1)),
+        np.ascontiguousarray(layers),
         warped,
-        source=(crs, own),
+        source=(window.crs, own),
         target=(WEB_MERCATOR, grid),
     )
     (west, east), (south, north) = project(WEB_MERCATOR, WGS84, [west, east], [south, north])
-    return MapPicture(warped.transpose(1, 2, 0), south, west, north, east)
+    return warped, (south, west, north, east)

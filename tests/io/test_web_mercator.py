@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from landcover.core.bands import COMPOSITES
+from landcover.core.window import Window, grid
 from landcover.io.samples import NAMES, read_sample
-from landcover.io.web_mercator import FINER, MAX_SIDE, map_picture
+from landcover.io.web_mercator import FINER, MAX_SIDE, map_picture, warp_layers
 from tests.support.tiny import random_patch
 
 
@@ -46,3 +47,15 @@ def test_pixels_without_data_are_transparent() -> None:
 def test_large_pictures_are_thinned() -> None:
     picture = map_picture(random_patch(size=1200), COMPOSITES[0])
     assert max(picture.rgba.shape) <= FINER * MAX_SIDE
+
+
+def test_layers_have_the_value_of_nothing_outside_their_window() -> None:
+    # Six degrees beside the middle of its zone, the grid is tilted on the map.
+    window = Window(crs="EPSG:32635", transform=grid(200_000, 6_800_000, 80), width=15, height=15)
+    layers = np.full((2, 15, 15), 7, dtype=np.uint8)
+    found, (south, west, north, east) = warp_layers(layers, window, finer=8, empty=255)
+    assert found.shape == (2, 120, 120)
+    assert set(np.unique(found)) == {7, 255}
+    assert 0.7 < (found == 7).mean() < 0.98
+    assert south < window.centre[0] < north
+    assert west < window.centre[1] < east
