@@ -11,8 +11,10 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from landcover.core.bands import RGB_BANDS
 from landcover.core.errors import BadInput
 from landcover.nets.symmetry import symmetry
 from landcover.train.few_bands import estimate_others
@@ -22,14 +24,21 @@ __all__ = [
     "Augmentation",
     "Box",
     "blend",
+    "gamma_curve",
+    "haze",
     "illumination",
     "paste",
     "random_symmetries",
     "rectangles",
+    "saturation",
+    "zoomed",
 ]
 
 ALIGNMENT = 6
 """Rectangles lie on multiples of this many 10 m pixels, so that no 60 m pixel is cut."""
+
+_DARKEST = 1e-3
+"""Reflectance or brightness to which darker pixels are raised before a power is taken."""
 
 Box = tuple[int, int, int, int]
 """``(top, bottom, left, right)`` in pixels; bottom and right are the first outside."""
@@ -133,6 +142,79 @@ def illumination(
     return pixels * torch.exp(common + single)
 
 
+def gamma_curve(pixels: Tensor, generator: Generator, spread: float) -> Tensor:
+    """Raise each patch to a power, which makes dark ground darker or lighter, and white stays.
+
+    Args:
+        pixels: of the patches.
+        generator: of random numbers.
+        spread: standard deviation of the logarithm of the power.
+    """
+    power = torch.exp(spread * torch.randn(len(pixels), 1, 1, 1, generator=generator))
+    return pixels.clamp(min=_DARKEST) ** power
+
+
+def haze(pixels: Tensor, generator: Generator, spread: float) -> Tensor:
+    """Add one offset to each patch, and another to each of its bands, as air between does.
+
+    Args:
+        pixels: of the patches.
+        generator: of random numbers.
+        spread: standard deviation of the common offset, in the unit of the pixels; that of each
+            band's own is half of it.
+    """
+    count, bands = pixels.shape[:2]
+    common = torch.randn(count, 1, 1, 1, generator=generator)
+    single = torch.randn(count, bands, 1, 1, generator=generator)
+    return pixels + spread * (common + 0.5 * single)
+
+
+def saturation(pixels: Tensor, generator: Generator, spread: float) -> Tensor:
+    """Multiply the differences between the bands of each patch by one factor.
+
+    Args:
+        pixels: of the patches.
+        generator: of random numbers.
+        spread: standard deviation of the factor's logarithm.
+    """
+    factor = torch.exp(spread * torch.randn(len(pixels), 1, 1, 1, generator=generator))
+    return torch.lerp(pixels.mean(dim=1, keepdim=True), pixels, factor)
+
+
+def zoomed(pixels: Tensor, generator: Generator, *, zoom: float, turn: float) -> Tensor:
+    """Show each picture larger or smaller and rotated; what is beyond its border is mirrored.
+
+    Fields are of other sizes elsewhere. The class must be that of the entire picture: a patch
+    with several may lose one.
+
+    Args:
+        pixels: of pictures, ``(n, 3, y, x)``.
+        generator: of random numbers.
+        zoom: the logarithm of the scale is uniform between −zoom and zoom.
+        turn: the angle is uniform between −turn and turn, in degrees.
+
+    Raises:
+        BadInput: they are not pictures, whose bands all have the same resolution.
+    """
+    if pixels.shape[1] != len(RGB_BANDS):
+        raise BadInput(
+            "Augmentation: zoom and turn are for pictures of red, green and blue, since pixels "
+            "of coarser bands would be cut: set both to 0."
+        )
+    draw = 2 * torch.rand(4, len(pixels), generator=generator) - 1
+    scale, angle = torch.exp(-zoom * draw[0]), math.radians(turn) * draw[1]
+    across, down = scale * angle.cos(), scale * angle.sin()
+    free = (1 - scale).clamp(min=0.0)
+    rows = (
+        torch.stack([across, -down, free * draw[2]], dim=1),
+        torch.stack([down, across, free * draw[3]], dim=1),
+    )
+    grid = F.affine_grid(torch.stack(rows, dim=1), list(pixels.shape), align_corners=False)
+    return F.grid_sample(
+        pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """The augmentations of a training batch; calling the object applies them in order.
@@ -149,6 +231,10 @@ class Augmentation:
         certainty: see :func:`paste`.
         alpha: see :func:`blend`.
         brightness, band_gain: see :func:`illumination`.
+        gamma, haze, saturation: spreads; see :func:`gamma_curve`, :func:`haze` and
+            :func:`saturation`. With them, a net for pictures cannot tell classes by the shade of
+            the places that it was fitted to.
+        zoom, turn: see :func:`zoomed`; for pictures only.
         few_bands: share of batches in which most bands are estimated from a few; see
             :mod:`landcover.train.few_bands`. It needs all twelve bands.
 
@@ -165,6 +251,11 @@ class Augmentation:
     alpha: float = 0.4
     brightness: float = 0.06
     band_gain: float = 0.03
+    gamma: float = 0.0
+    haze: float = 0.0
+    saturation: float = 0.0
+    zoom: float = 0.0
+    turn: float = 0.0
     few_bands: float = 0.0
 
     def __post_init__(self) -> None:
@@ -175,13 +266,15 @@ class Augmentation:
             raise BadInput("Augmentation: paste_from and paste_to must rise, between 0 and 1.")
         if not 0 <= self.few_bands <= 1:
             raise BadInput("Augmentation: few_bands is a share between 0 and 1.")
-        spreads = (self.brightness, self.band_gain)
+        spreads = (self.brightness, self.band_gain, self.gamma, self.haze, self.saturation)
         if (
             self.alpha <= 0
             or self.certainty <= 0
             or not all(math.isfinite(v) and v >= 0 for v in spreads)
         ):
             raise BadInput("Augmentation: alpha and certainty are above 0, spreads at least 0.")
+        if not (0 <= self.zoom <= 1 and 0 <= self.turn <= 180):
+            raise BadInput("Augmentation: zoom is at most 1 and turn at most 180, both at least 0.")
 
     def __call__(
         self, pixels: Tensor, targets: Tensor, generator: Generator
@@ -196,6 +289,9 @@ class Augmentation:
         """Rotate, mirror and mix patches: the part that changes what is to be seen where."""
         if self.symmetries:
             pixels = random_symmetries(pixels, generator)
+        # An augmentation that is off draws no number, so that those of the others stay the same.
+        if self.zoom or self.turn:
+            pixels = zoomed(pixels, generator, zoom=self.zoom, turn=self.turn)
         draw = float(torch.rand(1, generator=generator))
         if draw < self.paste:
             bounds = (self.paste_from, self.paste_to)
@@ -208,13 +304,18 @@ class Augmentation:
 
     def measured(self, pixels: Tensor, generator: Generator) -> Tensor:
         """Change what is measured of the same ground: the bands there are, and the light."""
-        # Without it no number is drawn, so that the order of the others stays as it was.
         if self.few_bands and float(torch.rand(1, generator=generator)) < self.few_bands:
             pixels = estimate_others(pixels, generator)
+        if self.gamma:
+            pixels = gamma_curve(pixels, generator, self.gamma)
         if self.brightness or self.band_gain:
             pixels = illumination(
                 pixels, generator, brightness=self.brightness, band_gain=self.band_gain
             )
+        if self.haze:
+            pixels = haze(pixels, generator, self.haze)
+        if self.saturation:
+            pixels = saturation(pixels, generator, self.saturation)
         return pixels
 
 

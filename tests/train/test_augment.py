@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,10 +18,14 @@ from landcover.train.augment import (
     ALIGNMENT,
     Augmentation,
     blend,
+    gamma_curve,
+    haze,
     illumination,
     paste,
     random_symmetries,
     rectangles,
+    saturation,
+    zoomed,
 )
 from tests.support.examples import examples
 
@@ -37,6 +44,10 @@ def batch(seed: int, count: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
     ]
     targets = (torch.rand(count, 19, generator=chance) < 0.3).float()
     return torch.from_numpy(expand(*grids)), targets
+
+
+def pictures(seed: int, count: int = 6) -> torch.Tensor:
+    return torch.rand(count, 3, 64, 64, generator=generator(seed))
 
 
 def on_native_grids(pixels: torch.Tensor) -> bool:
@@ -120,6 +131,84 @@ def test_illumination_multiplies_each_band_by_one_factor(seed: int) -> None:
     assert 0.5 < factor.min() < factor.max() < 2.0
 
 
+@settings(max_examples=examples(20))
+@given(seed=SEEDS)
+def test_a_gamma_curve_keeps_the_order_of_brightness_and_white(seed: int) -> None:
+    pixels = pictures(seed)
+    pixels[:, :, 0, 0] = 1.0
+    changed = gamma_curve(pixels, generator(seed), 0.15)
+    assert torch.equal(changed[:, :, 0, 0], torch.ones(6, 3))
+    for before, after in zip(pixels, changed, strict=True):
+        in_order = after.flatten()[before.flatten().argsort()]
+        assert (in_order.diff() >= 0).all()
+
+
+def test_a_gamma_curve_of_dark_and_negative_reflectance_is_finite() -> None:
+    assert gamma_curve(torch.full((6, 12, 6, 6), -0.1), generator(0), 0.15).isfinite().all()
+
+
+@settings(max_examples=examples(20))
+@given(seed=SEEDS)
+def test_haze_adds_the_same_to_every_pixel_of_a_band(seed: int) -> None:
+    pixels = pictures(seed)
+    added = (haze(pixels, generator(seed), 0.03) - pixels).flatten(2)
+    assert added.std(dim=2).max() < 1e-5
+    assert 0 < added.abs().max() < 0.3
+
+
+@settings(max_examples=examples(20))
+@given(seed=SEEDS)
+def test_saturation_changes_colours_but_not_the_mean_of_bands(seed: int) -> None:
+    pixels = pictures(seed)
+    grey = pixels.mean(dim=1, keepdim=True)
+    changed = saturation(pixels, generator(seed), 0.2)
+    assert torch.allclose(changed.mean(dim=1, keepdim=True), grey, atol=1e-5)
+    factor = (changed - grey).flatten(1).norm(dim=1) / (pixels - grey).flatten(1).norm(dim=1)
+    assert torch.allclose(changed - grey, factor.view(-1, 1, 1, 1) * (pixels - grey), atol=1e-5)
+    assert not torch.allclose(factor, torch.ones(6))
+
+
+def test_zoom_and_turn_show_the_centre_of_the_same_picture() -> None:
+    ramp = torch.linspace(0, 1, 64).expand(8, 3, 64, 64)
+    same = zoomed(ramp, generator(0), zoom=0.0, turn=0.0)
+    assert torch.allclose(same, ramp, atol=1e-5)
+    steps = zoomed(ramp, generator(0), zoom=0.25, turn=0.0)[:, 0, 32].diff(dim=1)[:, 28:36]
+    scale = steps.mean(dim=1) * 63
+    assert steps.std(dim=1).max() < 1e-4, "a zoomed ramp is a ramp"
+    assert math.exp(-0.25) - 0.01 < scale.min() < scale.max() < math.exp(0.25) + 0.01
+    assert scale.max() - scale.min() > 0.1, "every picture has its own scale"
+    turned = zoomed(ramp, generator(0), zoom=0.0, turn=20.0)[:, 0]
+    down = (turned[:, 36, 32] - turned[:, 28, 32]).abs() / (8 / 63)
+    assert 0.02 < down.max() <= math.sin(math.radians(20)) + 0.01
+    assert turned.min() >= 0
+    assert turned.max() <= 1
+
+
+def test_zoom_is_for_pictures_only() -> None:
+    with pytest.raises(BadInput, match="pictures of red, green and blue"):
+        Augmentation(zoom=0.2)(*batch(0), generator(0))
+
+
+def test_an_augmentation_that_is_off_draws_no_number() -> None:
+    pixels, targets = batch(1)
+    ours = generator(2)
+    turned = random_symmetries(pixels, ours)
+    torch.rand(1, generator=ours)  # whether to mix
+    plain = illumination(turned, ours)
+    assert torch.equal(Augmentation()(pixels, targets, generator(2))[0], plain)
+
+
+@pytest.mark.parametrize("name", ["gamma", "haze", "saturation", "zoom", "turn"])
+def test_each_option_for_pictures_changes_pixels_alone(name: str) -> None:
+    targets = torch.eye(6, 10)
+    off = Augmentation(symmetries=False, brightness=0, band_gain=0)
+    value = 20.0 if name == "turn" else 0.1
+    on = replace(off, **{name: value})  # type: ignore[arg-type]
+    changed, wanted = on(pictures(3), targets, generator(0))
+    assert not torch.allclose(changed, pictures(3), atol=1e-4)
+    assert torch.equal(wanted, targets)
+
+
 def test_the_same_generator_gives_the_same_batch_and_the_input_is_unchanged() -> None:
     pixels, targets = batch(3)
     kept = pixels.clone(), targets.clone()
@@ -149,6 +238,11 @@ def test_without_augmentations_nothing_changes() -> None:
         {"paste_from": 0.9, "paste_to": 0.1},
         {"alpha": 0.0},
         {"brightness": float("nan")},
+        {"gamma": -0.1},
+        {"haze": float("inf")},
+        {"saturation": -1.0},
+        {"zoom": 2.0},
+        {"turn": float("nan")},
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:

@@ -42,6 +42,7 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
     trunk = {f"trunk.{name}": value for name, value in Lite0().state_dict().items()}
     monkeypatch.setattr(eurosat, "imagenet_trunk", lambda: trunk)
     phase = {"net": "rgb-lite0", "epochs": 1, "batch": 5, "loss": "softmax", "select": "last"}
+    phase["augmentation"] = {"gamma": 0.15, "haze": 0.03, "saturation": 0.2, "zoom": 0.2, "turn": 9}
     path = tmp_path / "plan.json"
     path.write_text(json.dumps({"symmetries": 2, "phases": [phase, phase]}))
     return Order(config_file=path, seed=3, device="cpu")
