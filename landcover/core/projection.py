@@ -36,6 +36,7 @@ __all__ = [
     "crs_of",
     "crs_of_code",
     "epsg_of",
+    "is_geographic",
     "is_metric",
     "metres_per_unit",
     "project",
@@ -289,6 +290,15 @@ def metres_per_unit(crs: CRS) -> float | None:
     except OffEarth:
         return None
     return metres if math.isfinite(metres) and metres > 0 else None
+
+
+def is_geographic(crs: CRS) -> bool:
+    """Whether coordinates in a CRS are longitudes and latitudes."""
+    try:
+        with _errors():
+            return bool(crs.is_geographic)
+    except OffEarth:
+        return False
 
 
 def is_metric(crs: CRS) -> bool:

@@ -32,7 +32,7 @@ OFFSET: Final = -0.1
 """Reflectance to add since processing baseline 04.00 (ESA's BOA_ADD_OFFSET of -1000)."""
 OFFSET_BASELINE: Final = 4.0
 
-_AT_ONCE: Final = 100_000
+_AT_ONCE: Final = 50_000
 """Pixels that are converted at once."""
 
 DARK_PERCENTILE: Final = 1.0
@@ -56,11 +56,15 @@ class Scaling:
         # Some rows at a time, which stay in the processor's cache. Pixels without data may hold
         # any number.
         step = max(1, _AT_ONCE // max(1, valid.shape[1]))
+        exact = np.empty((step, valid.shape[1]), dtype=np.float64)
         with np.errstate(all="ignore"):
             for band, pixels in zip(out, numbers, strict=True):
                 for row in range(0, len(band), step):
                     part = slice(row, row + step)
-                    band[part] = pixels[part] * self.scale + self.offset
+                    scaled = exact[: len(band[part])]
+                    np.multiply(pixels[part], self.scale, out=scaled)
+                    np.add(scaled, self.offset, out=scaled)
+                    band[part] = scaled
                 if gaps is not None:
                     band[gaps] = 0
         return out

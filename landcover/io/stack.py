@@ -22,7 +22,6 @@ from landcover.io.guard import (
     Part,
     RasterFile,
     check_size,
-    fits_in_memory,
     named,
     open_raster,
     shown,
@@ -38,22 +37,31 @@ from landcover.io.regrid import (
     target_of,
     window_of,
 )
-from landcover.io.sampling import lattice, squares
+from landcover.io.sampling import (
+    FEW_SQUARES,
+    FINER_SIDE,
+    FINER_SQUARES,
+    LEAST_SAMPLED,
+    PartReader,
+    lattice,
+    squares,
+)
 from landcover.io.scaling import UNITY
 from landcover.io.sidecars import mask_beside
 from landcover.io.stack_header import check_kind, facts_of, stated_scaling
 
-__all__ = ["read_stack"]
+__all__ = ["Stack", "decided", "raster_of", "raw_of", "read_stack", "stack_of"]
 
 
 @dataclass(frozen=True)
-class _Stack:
+class Stack:
     """Contents of a stack's header."""
 
     order: BandOrder
     stated: Stated
     window: Window
     target: Target
+    kind: str
 
 
 def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raster:
@@ -69,8 +77,7 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
     file without a position are assumed to measure 10 m. The provenance states what was done.
 
     Of a file of any size only the blocks that a cut touches are read, and a sample of the others
-    if the pixels must decide on the scaling. A file on another grid that fits into memory is
-    resampled completely, because the result depends on it.
+    if the pixels must decide on the scaling.
 
     Args:
         source: a file (also JPEG 2000), or the bytes of one (GeoTIFF only).
@@ -87,7 +94,7 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
     with named(name), open_raster(source) as file:
         if cut is None:
             file.check_whole()
-        stack = _stack_of(file.header, name)
+        stack = stack_of(file.header, name)
         if cut is None:
             return _whole(file, stack, name)
         target = stack.target.window
@@ -100,19 +107,22 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
             if cut.place is not None:  # report a place that is outside the file
                 replace(cut, size=1).corner_in((target.height, target.width), where=target)
             return _whole(file, stack, name, cut.size).cut(cut)
-        if not stack.target.same and file.fits and _fits(target, stack):
-            return _whole(file, stack, name, cut.size).cut(cut)
         row, col = cut.corner_in((target.height, target.width), where=target, step=ALIGNMENT)
         window = target.part(row, col, cut.size, cut.size)
         same = stack.target.same
         part = (row, col, cut.size, cut.size) if same else needed(stack.window, window)
-        raw = _read(file, stack, part)
+        raw = raw_of(file, stack, part)
         content = _content(file, stack, raw)
         raw = content.mask(raw, stack.order.bands)
-    return _raster(raw if same else regrid(raw, window), stack, name, content)
+    return raster_of(raw if same else regrid(raw, window), stack, name, content)
 
 
-def _stack_of(header: DatasetReader, name: str) -> _Stack:
+def stack_of(header: DatasetReader, name: str) -> Stack:
+    """Read the header of a stack; ``name`` may contain its date.
+
+    Raises:
+        BadInput: it is not a stack of Sentinel-2's bands.
+    """
     check_kind(header)
     order = order_of(header)
     stated = Stated(
@@ -123,43 +133,38 @@ def _stack_of(header: DatasetReader, name: str) -> _Stack:
     window = window_of(header)
     target = target_of(window)
     target.check_size()
-    return _Stack(order, stated, window, target)
+    return Stack(order, stated, window, target, header.dtypes[0])
 
 
-def _whole(file: RasterFile, stack: _Stack, name: str, least: int = PATCH_PIXELS) -> Raster:
+def _whole(file: RasterFile, stack: Stack, name: str, least: int = PATCH_PIXELS) -> Raster:
     """Read the entire file on the target's grid, padded with reflections if it is small."""
-    raw = _read(file, stack)
+    raw = raw_of(file, stack)
     content = content_of(raw, stack.stated)
     raw = content.mask(raw, stack.order.bands)
     if not raw.valid.any():
         raise _no_data()
     target = stack.target.at_least(least)
     if stack.target.same:
-        return _raster(raw, stack, name, content).padded(least)
+        return raster_of(raw, stack, name, content).padded(least)
     check_size(target.width, target.height, len(raw.numbers), raw.numbers.itemsize)
     if target == stack.target.window:
-        return _raster(regrid(raw, target), stack, name, content)
+        return raster_of(regrid(raw, target), stack, name, content)
     raw, measured = regrid_reflected(raw, target)
-    return replace(_raster(raw, stack, name, content), measured=measured)
-
-
-def _fits(target: Window, stack: _Stack) -> bool:
-    """Whether the entire file fits into memory also after resampling, at 4 bytes a sample."""
-    return fits_in_memory(target.width, target.height, len(stack.order.indexes), 4)
+    return replace(raster_of(raw, stack, name, content), measured=measured)
 
 
 def _no_data() -> BadInput:
     return BadInput(f"{FILE} has no data in any pixel: choose another part or another date.")
 
 
-def _read(file: RasterFile, stack: _Stack, part: Part | None = None) -> Raw:
+def raw_of(file: RasterFile, stack: Stack, part: Part | None = None) -> Raw:
     """Read the stack's bands of a part of the file, and where they are valid."""
     numbers = file.read(stack.order.indexes, part)
     valid = _declared_valid(file, stack, numbers, part)
     return Raw(numbers, valid, stack.window if part is None else stack.window.part(*part))
 
 
-def _content(file: RasterFile, stack: _Stack, raw: Raw) -> Content:
+def _content(file: RasterFile, stack: Stack, raw: Raw) -> Content:
     """Decide how a part of a file is read, so that all parts are read in the same way.
 
     Unless the part decides by itself, a sample of pixels from all over the file decides.
@@ -169,23 +174,61 @@ def _content(file: RasterFile, stack: _Stack, raw: Raw) -> Content:
     """
     if (settled := settled_content(raw, stack.stated)) is not None:
         return settled
-    shape = stack.window.height, stack.window.width
 
     def read(part: Part) -> Raw:
-        return _read(file, stack, part)
+        return raw_of(file, stack, part)
 
     block = file.header.block_shapes[0][0]
-    sample = lattice(read, shape, block) if file.fits else squares(read, shape)
-    content = content_of(sample, stack.stated)
-    some = content.mask(sample, stack.order.bands).valid.any()
-    if not some and file.fits and sample.valid.size == shape[0] * shape[1]:
-        raise _no_data()
-    content = content if some else content_of(raw, stack.stated)
+    sampled, count = _sampled(read, stack, fits=file.fits, block=block)
+    content = sampled if count else content_of(raw, stack.stated)
     return content.with_fill_values_of(raw, stack.order.bands)
 
 
-def _raster(raw: Raw, stack: _Stack, name: str, content: Content) -> Raster:
-    """Convert what was read to reflectance."""
+def decided(
+    read: PartReader, stack: Stack, *, fits: bool, block: int, few: bool = False
+) -> Content:
+    """Decide how a file is read, whichever of its parts will be read.
+
+    Args:
+        read: reads a part of the file.
+        stack: its header.
+        fits: whether all of it fits into memory; then it is decided as for all of it.
+        block: rows of one of its blocks.
+        few: whether few pixels are enough.
+
+    Raises:
+        BadInput: the numbers cannot be reflectance, or no pixel has data.
+    """
+    shape = stack.window.height, stack.window.width
+    if few:
+        return content_of(squares(read, shape, count=FEW_SQUARES), stack.stated)
+    sampled, count = _sampled(read, stack, fits=fits, block=block)
+    if fits or count >= LEAST_SAMPLED:
+        return sampled
+    # A scene at the edge of the satellite's swath has data in one corner only.
+    return content_of(squares(read, shape, count=FINER_SQUARES, side=FINER_SIDE), stack.stated)
+
+
+def _sampled(read: PartReader, stack: Stack, *, fits: bool, block: int) -> tuple[Content, int]:
+    """What a sample of a file decides, and how many of its pixels have data."""
+    shape = stack.window.height, stack.window.width
+    sample = lattice(read, shape, block) if fits else squares(read, shape)
+    content = content_of(sample, stack.stated)
+    count = int(content.mask(sample, stack.order.bands).valid.sum())
+    if not count and fits and sample.valid.size == shape[0] * shape[1]:
+        raise _no_data()
+    return content, count
+
+
+def raster_of(raw: Raw, stack: Stack, name: str, content: Content) -> Raster:
+    """Convert the valid pixels of a part of a file to reflectance.
+
+    Args:
+        raw: the pixels, on the grid of the result.
+        stack: header of the file.
+        name: as for :func:`read_stack`.
+        content: how the file is read.
+    """
     facts = stack.stated.facts
     zeros = int(((raw.numbers == NODATA).any(axis=0) & raw.valid).sum())
     notes = stack.order.notes + facts.notes + content.notes + _grid_notes(stack.target)
@@ -225,7 +268,7 @@ def _grid_notes(target: Target) -> tuple[str, ...]:
 
 def _declared_valid(
     file: RasterFile,
-    stack: _Stack,
+    stack: Stack,
     numbers: npt.NDArray[Any],
     part: Part | None,
 ) -> BoolArray:
