@@ -6,6 +6,8 @@ the directory and limits what is unpacked.
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from landcover.io.guard import FILE, head_of, named, shown
 from landcover.io.layouts.tree import Listing
 from landcover.io.zip_reader import Budget, Directory, Member, read_directory, upload_budget
 
-__all__ = ["Zip", "is_zip"]
+__all__ = ["Unpacked", "Zip", "is_zip"]
 
 _MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
 """First bytes of a zip with members, and of an empty one."""
@@ -118,6 +120,47 @@ class Zip:
                     "cut out the part that you need."
                 )
             yield from self._directory.pieces(self.source, member, self._budget)
+
+
+class Unpacked:
+    """A zip whose files are unpacked once, to a folder of the caller.
+
+    Args:
+        packed: the zip.
+        folder: where its raster files are unpacked when they are needed; several processes can
+            share it.
+    """
+
+    def __init__(self, packed: Zip, folder: Path) -> None:
+        self._packed = packed
+        self._folder = folder
+
+    @property
+    def name(self) -> str:
+        """Name of the zip."""
+        return self._packed.name
+
+    def listing(self, folder: str) -> Listing:
+        """As :meth:`Zip.listing`."""
+        return self._packed.listing(folder)
+
+    def identity(self, folder: str) -> Hashable:
+        """As :meth:`Zip.identity`."""
+        return self._packed.identity(folder)
+
+    def read(self, file: str, limit: int) -> bytes:
+        """As :meth:`Zip.read`."""
+        return self._packed.read(file, limit)
+
+    @contextmanager
+    def raster(self, file: str) -> Iterator[Path]:
+        """As :meth:`Zip.raster`; the file stays in the folder."""
+        # Names come from outside, so the files on disk have others.
+        path = self._folder / hashlib.sha256(file.encode()).hexdigest()[:32]
+        if not path.exists():
+            with self._packed.raster(file) as unpacked:
+                shutil.move(unpacked, path)
+        yield path
 
 
 @contextmanager

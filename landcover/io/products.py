@@ -11,16 +11,17 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
 from landcover.io.band_files import LABELS_SUFFIX, MAX_BAND_BYTES, is_patch, native_of, to_patch
-from landcover.io.band_stack import Scene, read_scene
+from landcover.io.band_stack import Scene, open_scene, read_scene
 from landcover.io.guard import shown
 from landcover.io.layouts.band_set import APPLIED, BandSet, item_next_to, sets_in
 from landcover.io.layouts.metadata import real_baseline
 from landcover.io.layouts.safe import Granule, read_product
 from landcover.io.layouts.tree import join, name_of
 from landcover.io.names import baseline_in, level_in, time_in
+from landcover.io.pixel_source import PixelSource
 from landcover.io.search import Source
 
-__all__ = ["read_bands", "read_safe"]
+__all__ = ["open_bands", "open_safe", "read_bands", "read_safe"]
 
 _SCALE: Final = 1 / QUANTIFICATION
 
@@ -35,6 +36,22 @@ def read_safe(source: Source, cut: Cut | None = None) -> Raster:
     Raises:
         BadInput: it is damaged, or has several granules; also as for :func:`read_scene`.
     """
+    granule = _only_granule(source)
+    return _stated(read_scene(_granule(source, granule), cut), granule)
+
+
+def open_safe(source: Source) -> PixelSource:
+    """Open a SAFE product to read it by rectangles; raises as :func:`read_safe`."""
+    granule = _only_granule(source)
+    opened = open_scene(_granule(source, granule))
+
+    def describe(raster: Raster) -> Raster:
+        return _stated(opened.describe(raster), granule)
+
+    return replace(opened, describe=describe)
+
+
+def _only_granule(source: Source) -> Granule:
     found = source.found
     granules = read_product(source.tree, found.folder, found.file)
     if len(granules) > 1:
@@ -43,7 +60,11 @@ def read_safe(source: Source, cut: Cut | None = None) -> Raster:
             "ESA has made them since December 2016."
         )
     (granule,) = granules
-    raster = read_scene(_granule(source, granule), cut)
+    return granule
+
+
+def _stated(raster: Raster, granule: Granule) -> Raster:
+    """Complete the provenance by the product's metadata."""
     facts = raster.provenance
     if granule.offset is not None:
         said = facts.scaling.partition(",")[0]
@@ -81,6 +102,15 @@ def read_bands(source: Source, cut: Cut | None = None) -> Raster:
     if patch := _patch(source, bands):
         whole = to_patch(native_of(patch, bands.name), bands.name)
         return whole if cut is None else whole.cut(cut)
+    return read_scene(_scene(source, bands), cut)
+
+
+def open_bands(source: Source) -> PixelSource:
+    """Open a set of band files to read it by rectangles; raises as :func:`read_bands`."""
+    return open_scene(_scene(source, _set_of(source)))
+
+
+def _scene(source: Source, bands: BandSet) -> Scene:
     item = item_next_to(source.tree, bands)
     above = bands.folder.rpartition("/")[0]
     places = [bands.scene, bands.place, name_of(source.tree, above)]
@@ -93,14 +123,13 @@ def read_bands(source: Source, cut: Cut | None = None) -> Raster:
         "PROCESSING_BASELINE": next((text for text in baselines if text), ""),
         "PROCESSING_LEVEL": next((text for text in levels if text), ""),
     }
-    scene = Scene(
+    return Scene(
         name=bands.name,
         tree=source.tree,
         files={key: join(bands.folder, name) for key, name in bands.files.items()},
         scaling=(_SCALE, 0.0) if item.get(APPLIED) is True else None,
         tags={key: text for key, text in tags.items() if text},
     )
-    return read_scene(scene, cut)
 
 
 def _set_of(source: Source) -> BandSet:

@@ -7,7 +7,7 @@ To support another kind of source, write its reader and add a row to :data:`READ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -16,14 +16,25 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
 from landcover.io import search
+from landcover.io.archive import Unpacked, Zip
 from landcover.io.guard import FILE, named, open_raster, shown
 from landcover.io.images import LEVEL, is_picture, read_picture
 from landcover.io.layouts.band_set import band_file
-from landcover.io.products import read_bands, read_safe
+from landcover.io.pixel_source import PixelSource, open_stack
+from landcover.io.products import open_bands, open_safe, read_bands, read_safe
 from landcover.io.search import Source
 from landcover.io.stack import read_stack
 
-__all__ = ["READERS", "Reader", "level_of_file", "nothing_in", "read_file", "read_upload"]
+__all__ = [
+    "READERS",
+    "Reader",
+    "level_of_file",
+    "nothing_in",
+    "open_file",
+    "open_upload",
+    "read_file",
+    "read_upload",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +45,14 @@ class Reader:
         kind: name of the kind.
         recognises: whether a source is of this kind, by the names or first bytes of its files.
         read: reads a square, or everything for None.
+        open: opens a source of any size to read rectangles; None for a kind that is small.
         level: product level of the models that classify such sources.
     """
 
     kind: str
     recognises: Callable[[Source], bool]
     read: Callable[[Source, Cut | None], Raster]
+    open: Callable[[Source], PixelSource] | None = None
     level: str = "L2A"
 
 
@@ -57,6 +70,12 @@ def _read_stack(source: Source, cut: Cut | None) -> Raster:
     with source.tree.raster(source.file) as file:
         _check_whole_scene(file, source.name)
         return read_stack(file, source.name, cut)
+
+
+def _open_stack(source: Source) -> PixelSource:
+    with source.tree.raster(source.file) as file:
+        _check_whole_scene(file, source.name)
+        return open_stack(file, source.name)
 
 
 def _check_whole_scene(file: Path | bytes, name: str) -> None:
@@ -85,11 +104,13 @@ READERS: Final[tuple[Reader, ...]] = (
         kind="SAFE product",
         recognises=lambda source: source.found.kind == "safe",
         read=read_safe,
+        open=open_safe,
     ),
     Reader(
         kind="band files",
         recognises=lambda source: source.found.kind in {"patch", "bands"},
         read=read_bands,
+        open=open_bands,
     ),
     Reader(
         kind="zip",
@@ -97,7 +118,7 @@ READERS: Final[tuple[Reader, ...]] = (
         read=_refuse_zip,
     ),
     Reader(kind="picture", recognises=_is_picture, read=_read_picture, level=LEVEL),
-    Reader(kind="stack", recognises=lambda _: True, read=_read_stack),
+    Reader(kind="stack", recognises=lambda _: True, read=_read_stack, open=_open_stack),
 )
 """All readers; the first one that recognises a source reads it.
 
@@ -119,6 +140,39 @@ def read_file(source: str, window: Cut | None = None) -> Raster | None:
     """
     found = search.at(source)
     return None if found is None else _read(_only(found, source), window)
+
+
+def open_file(source: str, folder: Path) -> PixelSource | None:
+    """Open a source on the user's own disk to read rectangles; None if there is no such file.
+
+    Args:
+        source: as for :func:`read_file`.
+        folder: where files of a zip are unpacked; it must exist as long as the result is in use.
+
+    Raises:
+        BadInput: as for :func:`read_file`, or it is a picture.
+    """
+    found = search.at(source)
+    return None if found is None else _open(_only(found, source), folder)
+
+
+def open_upload(
+    files: Sequence[tuple[str, Path]], folder: Path, address: str | None = None
+) -> PixelSource:
+    """Open a source in uploaded files; as :func:`read_upload` and :func:`open_file`."""
+    return _open(_in_upload(files, address), folder)
+
+
+def _open(source: Source, folder: Path) -> PixelSource:
+    if isinstance(source.tree, Zip):
+        source = replace(source, tree=Unpacked(source.tree, folder))
+    reader = _reader_of(source)
+    if reader.open is None:
+        raise BadInput(
+            f"'{shown(source.name)}' is a {reader.kind}, of which no map can be made: give "
+            "reflectance, such as a GeoTIFF stack, band files or a SAFE product."
+        )
+    return reader.open(source)
 
 
 def level_of_file(source: str) -> str:
@@ -147,9 +201,12 @@ def read_upload(
     Raises:
         BadInput: it is none that can be read; the message says what to do.
     """
+    return _read(_in_upload(files, address), window)
+
+
+def _in_upload(files: Sequence[tuple[str, Path]], address: str | None) -> Source:
     found = (s for s in search.in_upload(files) if address is None or s.address == address)
-    where = files[0][0] if len(files) == 1 else "the upload"
-    return _read(_only(found, where), window)
+    return _only(found, files[0][0] if len(files) == 1 else "the upload")
 
 
 def _only(found: Iterator[Source], where: str) -> Source:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from landcover.core.errors import BadInput
 from landcover.core.window import Cut, Window
 from landcover.io import readers
 from landcover.io.band_window import read_band_window
 from landcover.io.gate import parcel
-from landcover.io.guard import open_raster
+from landcover.io.guard import open_raster, shown
 from landcover.io.jp2_window import read_jp2_window
+from landcover.io.pixel_source import PixelSource
 
 __all__ = ["TASKS"]
 
@@ -59,6 +63,50 @@ def _jp2_window(values: dict[str, Any], out: Path) -> dict[str, Any]:
     return {"missing": found} if isinstance(found, int) else parcel.pack_array(found, out)
 
 
+def _describe(values: dict[str, Any], _: Path) -> dict[str, Any]:
+    opened = _opened(values)
+    acquired = opened.stack.stated.facts.acquired
+    return {
+        "extent": asdict(opened.extent),
+        "bands": list(opened.stack.order.bands),
+        "acquired": None if acquired is None else acquired.isoformat(),
+        "classified": opened.classes is not None,
+    }
+
+
+def _rectangle(values: dict[str, Any], out: Path) -> dict[str, Any]:
+    return parcel.pack(_opened(values).read(_window(values)), out)
+
+
+def _classes(values: dict[str, Any], out: Path) -> dict[str, Any] | None:
+    classes = _opened(values).scl(_window(values))
+    return None if classes is None else parcel.pack_array(classes, out)
+
+
+_kept: Final[dict[str, PixelSource]] = {}
+"""Sources that this worker opened, by what names them; the last one was used last."""
+_MOST_KEPT: Final = 20
+
+
+def _opened(values: dict[str, Any]) -> PixelSource:
+    """A source that is read by rectangles; opened before, unless its files have changed."""
+    names = ("source", "files", "address", "folder", "stamp")
+    key = json.dumps([values[name] for name in names] + [str(Path.cwd())])
+    found = _kept.pop(key, None)
+    if found is None:
+        folder = Path(values["folder"])
+        if values["files"]:
+            found = readers.open_upload(_files(values), folder, values["address"])
+        else:
+            found = readers.open_file(values["source"], folder)
+        if found is None:
+            raise BadInput(f"There is no file '{shown(values['source'])}': check its name.")
+    while len(_kept) >= _MOST_KEPT:
+        del _kept[next(iter(_kept))]
+    _kept[key] = found
+    return found
+
+
 def _window(values: dict[str, Any]) -> Window:
     window = values["window"]
     return Window(**{**window, "transform": tuple(window["transform"])})
@@ -83,5 +131,8 @@ TASKS: Final[dict[str, Callable[[dict[str, Any], Path], Any]]] = {
     "open": _open,
     "band window": _band_window,
     "jp2 window": _jp2_window,
+    "describe": _describe,
+    "rectangle": _rectangle,
+    "classes": _classes,
 }
 """Name of a task → a function of its values and of the file for its arrays."""
