@@ -106,6 +106,7 @@ WRITES = {
     # Its own layout, whose sums show what is incomplete.
     "landcover/net/disk_cache.py",
     # Into temporary folders of ``files.scratch``.
+    "landcover/areas/pyramid.py",  # of ``files.aside``
     "landcover/io/archive.py",
     "landcover/io/gate/parcel.py",
     "landcover/io/sources.py",

@@ -39,6 +39,7 @@ __all__ = [
     "lock",
     "lock_file",
     "make_folder",
+    "probe",
     "remove_abandoned",
     "replacing",
     "scratch",
@@ -53,6 +54,8 @@ LOCK_FILE: Final = ".landcover-lock"
 _ASIDE: Final = re.compile(r"\..*\.landcover-[0-9a-f]{12}\.part", re.DOTALL)
 _LOCK: Final = re.compile(r"(\..*)?\.landcover-lock", re.DOTALL)
 _SCRATCH: Final = "landcover-scratch"
+_PROBED: Final = 1_000_000
+"""Bytes that are appended to a file to find out why it cannot be written."""
 _swept: set[tuple[int, int, int]] = set()
 """Process, device and inode of the folders from which this process has removed what was left."""
 _held: set[int] = set()
@@ -92,6 +95,20 @@ def write_part(path: Path, content: bytes) -> None:
     """
     with disk_errors.explained(path):
         path.write_bytes(content)
+
+
+def probe(path: Path) -> None:
+    """Append bytes to a file in a folder of :func:`aside` that another library could not write.
+
+    Libraries often say only that writing failed. The disk then says why.
+
+    Raises:
+        OSError: the disk is full, or cannot be written to.
+    """
+    with path.open("ab", buffering=0) as file:
+        left = _PROBED
+        while left:
+            left -= file.write(bytes(left))
 
 
 @contextmanager
