@@ -15,6 +15,7 @@ from landcover.io.band_window import read_band_window
 from landcover.io.gate import parcel
 from landcover.io.guard import open_raster, shown
 from landcover.io.jp2_window import read_jp2_window
+from landcover.io.map_layers import read_map_layers
 from landcover.io.pixel_source import PixelSource
 
 __all__ = ["TASKS"]
@@ -107,6 +108,13 @@ def _opened(values: dict[str, Any]) -> PixelSource:
     return found
 
 
+def _map_layers(values: dict[str, Any], out: Path) -> dict[str, Any]:
+    path = Path(values["path"])
+    found = read_map_layers(path, path.name)
+    facts = {"names": list(found.names), "tags": found.tags, "window": asdict(found.window)}
+    return {**parcel.pack_array(found.values, out), **facts}
+
+
 def _window(values: dict[str, Any]) -> Window:
     window = values["window"]
     return Window(**{**window, "transform": tuple(window["transform"])})
@@ -134,5 +142,6 @@ TASKS: Final[dict[str, Callable[[dict[str, Any], Path], Any]]] = {
     "describe": _describe,
     "rectangle": _rectangle,
     "classes": _classes,
+    "map layers": _map_layers,
 }
 """Name of a task → a function of its values and of the file for its arrays."""
