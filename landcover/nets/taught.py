@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final
 
 import torch
@@ -23,42 +22,11 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.nets.cell_net import CellNet
+from landcover.nets.units import Unit, level
 
 __all__ = ["TaughtNet"]
 
 _MOST_BLOCKS: Final = 16
-
-
-class _Unit(nn.Sequential):
-    """Convolution, batch normalisation, ReLU; depthwise if ``groups`` says so."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1, *, groups: int = 1) -> None:
-        super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-        )
-
-
-class _Block(nn.Module):
-    """Pairs of a pixel-wise and a depthwise convolution, with a skip connection around them."""
-
-    def __init__(self, inputs: int, outputs: int, pairs: int = 2) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        width = inputs
-        for _ in range(pairs):
-            layers += [_Unit(width, outputs), _Unit(outputs, outputs, 3, groups=outputs)]
-            width = outputs
-        layers += [nn.Conv2d(width, outputs, 1, bias=False), nn.BatchNorm2d(outputs)]
-        self.path = nn.Sequential(*layers)
-        self.skip = (
-            nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """``(n, inputs, y, x)`` to ``(n, outputs, y, x)``."""
-        return torch.relu(self.skip(features) + self.path(features))
 
 
 class TaughtNet(CellNet):
@@ -102,12 +70,12 @@ class TaughtNet(CellNet):
                     nn.BatchNorm2d(stem),
                     nn.ReLU(),
                 ),
-                "fine": _level(stem, fine, blocks[0]),
-                "middle": _level(fine, middle, blocks[1]),
-                "coarse": _level(middle, coarse, blocks[2]),
+                "fine": level(stem, fine, blocks[0]),
+                "middle": level(fine, middle, blocks[1]),
+                "coarse": level(middle, coarse, blocks[2]),
                 "from_coarse": nn.Conv2d(coarse, middle, 1),
                 "from_middle": nn.Conv2d(middle, fine, 1),
-                "joined": nn.Sequential(_Unit(fine, fine, 3, groups=fine), _Unit(fine, fine)),
+                "joined": nn.Sequential(Unit(fine, fine, 3, groups=fine), Unit(fine, fine)),
                 "features": nn.Conv2d(fine, features, 1),
                 "covers": nn.Conv2d(features, covers, 1),
             }
@@ -145,9 +113,3 @@ class TaughtNet(CellNet):
         joined = fine + F.interpolate(net["from_middle"](joined), scale_factor=2.0)
         features = 12.0 * F.normalize(net["features"](net["joined"](joined)), dim=1)
         return fine, middle, coarse, net["covers"](features), features
-
-
-def _level(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
-    """The blocks of one level."""
-    widths = [inputs] + [outputs] * blocks
-    return nn.Sequential(*(_Block(a, b) for a, b in pairwise(widths)))
