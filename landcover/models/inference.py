@@ -41,6 +41,7 @@ __all__ = [
     "Precision",
     "Scorer",
     "fold",
+    "workers",
 ]
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -82,15 +83,15 @@ class Scorer:
         on_cpu = self.device.type == "cpu"
         limit = CHUNK_PIXELS if on_cpu else CHUNK_ON_DEVICE
         size = max(1, limit // (pixels.shape[2] * pixels.shape[3]))
-        workers = _workers() if on_cpu else 1
-        if workers == 1 or len(pixels) < MIN_PATCHES_PER_CORE * workers:
+        cores = workers() if on_cpu else 1
+        if cores == 1 or len(pixels) < MIN_PATCHES_PER_CORE * cores:
             return torch.cat([self._score(part) for part in torch.split(pixels, size)])
         # The same number of chunks for each core, so that all finish together.
-        rounds = math.ceil(len(pixels) / (workers * size))
-        chunks = torch.tensor_split(pixels, workers * rounds)
+        rounds = math.ceil(len(pixels) / (cores * size))
+        chunks = torch.tensor_split(pixels, cores * rounds)
         begin, before = partial(torch.set_num_threads, 1), torch.get_num_threads()
         try:
-            with ThreadPoolExecutor(workers, "scorer", begin) as pool:
+            with ThreadPoolExecutor(cores, "scorer", begin) as pool:
                 return torch.cat(list(pool.map(self._score, chunks)))
         finally:
             # Setting it in a worker also changes the default of later threads; undo that.
@@ -105,8 +106,8 @@ class Scorer:
             return logits.float().cpu()
 
 
-def _workers() -> int:
-    """Number of cores that may score separate chunks, limited by torch's number of threads."""
+def workers() -> int:
+    """Number of cores that may compute separate chunks, limited by torch's number of threads."""
     return allowed_cores() if single_threaded() else min(allowed_cores(), torch.get_num_threads())
 
 

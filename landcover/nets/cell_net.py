@@ -81,8 +81,7 @@ class CellNet(nn.Module):
 
     def read(self, pixels: Tensor) -> NetOutput:
         """Compute logits and the normalised statistics that they depend on."""
-        features = self._features(self.cells(self.bands(pixels)).mean(dim=(2, 3)))
-        return NetOutput(self.head(features), features)
+        return self.output_from([self.cells(self.bands(pixels)).mean(dim=(2, 3))])
 
     def views(self, pixels: Tensor) -> list[View]:
         """Compute the maps before they are brought to one grid."""
@@ -94,6 +93,16 @@ class CellNet(nn.Module):
         """Compute logits ``(n, class)`` from the moments of the only view."""
         (only,) = moments
         return self.classify(only)
+
+    def output_from(self, moments: Sequence[Tensor]) -> NetOutput:
+        """Compute logits and features, as :meth:`read`, from the moments of the only view."""
+        (only,) = moments
+        features = self._features(only)
+        return NetOutput(self.head(features), features)
+
+    def turned(self) -> list[tuple[CellNet, int]]:
+        """The net and the symmetry of each of its views: only itself."""
+        return [(self, 0)]
 
     def dense(self, pixels: Tensor, step: int = CELL_PIXELS) -> Tensor:
         """Compute logits of every 1200 m window of an area; each pixel is convolved once.

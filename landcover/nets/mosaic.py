@@ -79,14 +79,16 @@ class Mosaic(nn.Module):
 
     def read(self, pixels: Tensor) -> NetOutput:
         """Compute logits and features: those of each part, averaged over its views."""
-        found = [net.read(symmetry(pixels, turn)) for net, turn in self._views()]
-        scores = self._joined([one.scores for one in found])
-        features, begin = [], 0
-        for _, turns in self._parts():
-            own = [one.features for one in found[begin : begin + len(turns)]]
-            features.append(torch.stack(own).mean(dim=0))
-            begin += len(turns)
-        return NetOutput(scores, torch.cat(features, dim=1))
+        return self._together([net.read(symmetry(pixels, turn)) for net, turn in self._views()])
+
+    def output_from(self, moments: Sequence[Tensor]) -> NetOutput:
+        """Compute logits and features, as :meth:`read`, from the moments of all views."""
+        pairs = zip(self._views(), moments, strict=True)
+        return self._together([net.output_from([own]) for (net, _), own in pairs])
+
+    def turned(self) -> list[tuple[CellNet, int]]:
+        """The net and the symmetry of each view."""
+        return list(self._views())
 
     def views(self, pixels: Tensor) -> list[View]:
         """Compute the maps of each part in each of its symmetries."""
@@ -127,6 +129,16 @@ class Mosaic(nn.Module):
             for net, turn in self._views()
         ]
         return self._joined([each.permute(0, 2, 3, 1) for each in logits]).permute(0, 3, 1, 2)
+
+    def _together(self, found: Sequence[NetOutput]) -> NetOutput:
+        """Join the outputs of all views."""
+        scores = self._joined([one.scores for one in found])
+        features, begin = [], 0
+        for _, turns in self._parts():
+            own = [one.features for one in found[begin : begin + len(turns)]]
+            features.append(torch.stack(own).mean(dim=0))
+            begin += len(turns)
+        return NetOutput(scores, torch.cat(features, dim=1))
 
     def _joined(self, logits: Sequence[Tensor]) -> Tensor:
         """Join the logits ``(…, class)`` of all views under the prior."""
