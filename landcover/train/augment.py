@@ -8,124 +8,24 @@ from the generator that is passed in.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from landcover.core.bands import RGB_BANDS
+from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput
-from landcover.nets.symmetry import symmetry
+from landcover.train.arrangement import Arrangement, corners, frames, rectangles
 from landcover.train.few_bands import estimate_others
 
-__all__ = [
-    "ALIGNMENT",
-    "Augmentation",
-    "Box",
-    "blend",
-    "gamma_curve",
-    "haze",
-    "illumination",
-    "paste",
-    "random_symmetries",
-    "rectangles",
-    "saturation",
-    "zoomed",
-]
+__all__ = ["Augmentation", "gamma_curve", "haze", "illumination", "saturation"]
 
-ALIGNMENT = 6
-"""Rectangles lie on multiples of this many 10 m pixels, so that no 60 m pixel is cut."""
-
-_DARKEST = 1e-3
+_DARKEST: Final = 1e-3
 """Reflectance or brightness to which darker pixels are raised before a power is taken."""
 
-Box = tuple[int, int, int, int]
-"""``(top, bottom, left, right)`` in pixels; bottom and right are the first outside."""
-
-
-def random_symmetries(pixels: Tensor, generator: Generator) -> Tensor:
-    """Rotate and mirror each patch at random, independently of the others."""
-    chosen = torch.randint(0, 8, (len(pixels),), generator=generator).tolist()
-    out = torch.empty_like(pixels)
-    # One patch fits into the processor's cache; a group of patches would not.
-    for row, which in enumerate(chosen):
-        out[row] = symmetry(pixels[row], which)
-    return out
-
-
-def rectangles(
-    count: int, side: int, share: tuple[float, float], generator: Generator
-) -> list[Box]:
-    """Draw random rectangles: about half of them squares, the others full-width strips.
-
-    Their areas, as a share of the patch, are uniform between the two bounds in ``share``,
-    apart from rounding to the 60 m grid.
-
-    Returns:
-        One rectangle a patch.
-    """
-    cells = side // ALIGNMENT
-    drawn = torch.rand(count, 4, generator=generator).tolist()
-    found = []
-    for kind, size, down, across in drawn:
-        area = share[0] + (share[1] - share[0]) * size
-        length = min(cells, max(1, round(cells * (area if kind < 0.5 else math.sqrt(area)))))
-        width = cells if kind < 0.5 else length
-        top = int(down * (cells - length + 1))
-        left = int(across * (cells - width + 1))
-        found.append(
-            (
-                top * ALIGNMENT,
-                (top + length) * ALIGNMENT,
-                left * ALIGNMENT,
-                (left + width) * ALIGNMENT,
-            )
-        )
-    return found
-
-
-def paste(
-    pixels: Tensor,
-    targets: Tensor,
-    generator: Generator,
-    *,
-    share: tuple[float, float] = (0.15, 0.85),
-    certainty: float = 1.6,
-) -> tuple[Tensor, Tensor]:
-    """Replace a rectangle of each patch by the same rectangle of another (CutMix, Yun et al. 2019).
-
-    The labels are a union, not an average: a patch that is half forest and half lake
-    has both classes. A class may lie entirely in the part that was cut away, so it is kept
-    with probability ``certainty`` times the area of the remaining part, at most 1.
-    """
-    count, _, height, side = pixels.shape
-    partner = torch.randperm(count, generator=generator).tolist()
-    boxes = rectangles(count, side, share, generator)
-    mixed = pixels.clone()
-    areas = torch.empty(count, 1)
-    for row, (other, (top, bottom, left, right)) in enumerate(zip(partner, boxes, strict=True)):
-        mixed[row, :, top:bottom, left:right] = pixels[other, :, top:bottom, left:right]
-        areas[row] = (bottom - top) * (right - left) / (height * side)
-    kept = (certainty * (1.0 - areas)).clamp(max=1.0)
-    pasted = (certainty * areas).clamp(max=1.0)
-    union = 1.0 - (1.0 - kept * targets) * (1.0 - pasted * targets[partner])
-    return mixed, union
-
-
-def blend(
-    pixels: Tensor, targets: Tensor, generator: Generator, *, alpha: float = 0.4
-) -> tuple[Tensor, Tensor]:
-    """Mix the pixels and targets of each patch with those of another (mixup, Zhang et al. 2018).
-
-    Reflectance mixes linearly, as land covers do within one pixel. The shares are drawn
-    from the beta distribution with both parameters ``alpha``.
-    """
-    count = len(pixels)
-    partner = torch.randperm(count, generator=generator)
-    share = _beta(alpha, count, generator)
-    mixed = torch.lerp(pixels[partner], pixels, share.view(-1, 1, 1, 1))
-    return mixed, torch.lerp(targets[partner], targets, share.view(-1, 1))
+_CROP: Final = 24
+"""Sides of a crop are multiples of it: whole 60 m pixels, and whole cells of our nets."""
 
 
 def illumination(
@@ -181,40 +81,6 @@ def saturation(pixels: Tensor, generator: Generator, spread: float) -> Tensor:
     return torch.lerp(pixels.mean(dim=1, keepdim=True), pixels, factor)
 
 
-def zoomed(pixels: Tensor, generator: Generator, *, zoom: float, turn: float) -> Tensor:
-    """Show each picture larger or smaller and rotated; what is beyond its border is mirrored.
-
-    Fields are of other sizes elsewhere. The class must be that of the entire picture: a patch
-    with several may lose one.
-
-    Args:
-        pixels: of pictures, ``(n, 3, y, x)``.
-        generator: of random numbers.
-        zoom: the logarithm of the scale is uniform between −zoom and zoom.
-        turn: the angle is uniform between −turn and turn, in degrees.
-
-    Raises:
-        BadInput: they are not pictures, whose bands all have the same resolution.
-    """
-    if pixels.shape[1] != len(RGB_BANDS):
-        raise BadInput(
-            "Augmentation: zoom and turn are for pictures of red, green and blue, since pixels "
-            "of coarser bands would be cut: set both to 0."
-        )
-    draw = 2 * torch.rand(4, len(pixels), generator=generator) - 1
-    scale, angle = torch.exp(-zoom * draw[0]), math.radians(turn) * draw[1]
-    across, down = scale * angle.cos(), scale * angle.sin()
-    free = (1 - scale).clamp(min=0.0)
-    rows = (
-        torch.stack([across, -down, free * draw[2]], dim=1),
-        torch.stack([down, across, free * draw[3]], dim=1),
-    )
-    grid = F.affine_grid(torch.stack(rows, dim=1), list(pixels.shape), align_corners=False)
-    return F.grid_sample(
-        pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """The augmentations of a training batch; calling the object applies them in order.
@@ -223,18 +89,23 @@ class Augmentation:
     micro average precision of nets that are averaged anyway.
 
     Attributes:
+        crop: side in pixels of a square that is cut out of each patch at random, a multiple of
+            24; 0: the patch stays whole. Labels of patches do not hold for their parts, but a
+            teacher's answers for each pixel do.
         symmetries: rotate and mirror each patch at random.
-        paste: share of batches whose patches get a rectangle of another patch.
-        blend: share of batches whose patches are mixed with another; ``paste`` and
+        paste: share of batches in which a rectangle of each patch is replaced by the same
+            rectangle of another (CutMix, Yun et al. 2019).
+        blend: share of batches whose patches are mixed with another (mixup, Zhang et al. 2018):
+            reflectance mixes linearly, as land covers do within one pixel. ``paste`` and
             ``blend`` exclude each other, so their sum is at most 1.
         paste_from, paste_to: bounds of the rectangle's area, as a share of the patch.
-        certainty: see :func:`paste`.
-        alpha: see :func:`blend`.
+        certainty: see :meth:`~landcover.train.arrangement.Arrangement.labels`.
+        alpha: both parameters of the beta distribution that shares of a blend are drawn from.
         brightness, band_gain: see :func:`illumination`.
         gamma, haze, saturation: spreads; see :func:`gamma_curve`, :func:`haze` and
             :func:`saturation`. With them, a net for pictures cannot tell classes by the shade of
             the places that it was fitted to.
-        zoom, turn: see :func:`zoomed`; for pictures only.
+        zoom, turn: see :func:`~landcover.train.arrangement.frames`; for pictures only.
         few_bands: share of batches in which most bands are estimated from a few; see
             :mod:`landcover.train.few_bands`. It needs all twelve bands.
 
@@ -242,6 +113,7 @@ class Augmentation:
         BadInput: a number is outside its range.
     """
 
+    crop: int = 0
     symmetries: bool = True
     paste: float = 0.0
     blend: float = 0.0
@@ -264,6 +136,11 @@ class Augmentation:
             raise BadInput("Augmentation: paste and blend are shares whose sum is at most 1.")
         if not 0 < self.paste_from <= self.paste_to < 1:
             raise BadInput("Augmentation: paste_from and paste_to must rise, between 0 and 1.")
+        whole = isinstance(self.crop, int) and self.crop % _CROP == 0
+        if not whole or not 0 <= self.crop <= PATCH_PIXELS:
+            raise BadInput(
+                f"Augmentation: crop is 0 or a multiple of {_CROP} up to {PATCH_PIXELS}."
+            )
         if not 0 <= self.few_bands <= 1:
             raise BadInput("Augmentation: few_bands is a share between 0 and 1.")
         spreads = (self.brightness, self.band_gain, self.gamma, self.haze, self.saturation)
@@ -280,27 +157,34 @@ class Augmentation:
         self, pixels: Tensor, targets: Tensor, generator: Generator
     ) -> tuple[Tensor, Tensor]:
         """Return augmented pixels and targets; the originals are not modified."""
-        pixels, targets = self.arranged(pixels, targets, generator)
-        return self.measured(pixels, generator), targets
+        arrangement = self.drawn(len(pixels), pixels.shape[-1], generator)
+        found = arrangement.labels(targets)
+        return self.measured(arrangement.of(pixels), generator), found
 
-    def arranged(
-        self, pixels: Tensor, targets: Tensor, generator: Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Rotate, mirror and mix patches: the part that changes what is to be seen where."""
-        if self.symmetries:
-            pixels = random_symmetries(pixels, generator)
+    def drawn(self, count: int, patch: int, generator: Generator) -> Arrangement:
+        """Draw how patches of ``patch`` pixels are cut out, turned and mixed.
+
+        This is the part that changes what is to be seen where.
+        """
+        side = self.crop or patch
+        found = Arrangement(side=side, certainty=self.certainty)
         # An augmentation that is off draws no number, so that those of the others stay the same.
+        if self.crop:
+            found = replace(found, cuts=corners(count, patch, side, generator))
+        if self.symmetries:
+            turns = torch.randint(0, 8, (count,), generator=generator).tolist()
+            found = replace(found, turns=turns)
         if self.zoom or self.turn:
-            pixels = zoomed(pixels, generator, zoom=self.zoom, turn=self.turn)
+            drawn = frames(count, generator, zoom=self.zoom, turn=self.turn)
+            found = replace(found, frames=drawn)
         draw = float(torch.rand(1, generator=generator))
+        if draw >= self.paste + self.blend:
+            return found
+        found = replace(found, partner=torch.randperm(count, generator=generator).tolist())
         if draw < self.paste:
             bounds = (self.paste_from, self.paste_to)
-            pixels, targets = paste(
-                pixels, targets, generator, share=bounds, certainty=self.certainty
-            )
-        elif draw < self.paste + self.blend:
-            pixels, targets = blend(pixels, targets, generator, alpha=self.alpha)
-        return pixels, targets
+            return replace(found, boxes=rectangles(count, side, bounds, generator))
+        return replace(found, shares=_beta(self.alpha, count, generator))
 
     def measured(self, pixels: Tensor, generator: Generator) -> Tensor:
         """Change what is measured of the same ground: the bands there are, and the light."""

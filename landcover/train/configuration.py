@@ -97,6 +97,10 @@ class TrainConfig:
             (0 <= self.label_smoothing < 1, "label_smoothing must lie between 0 and 1"),
             (min(self.labels, self.teach) >= 0, "labels and teach must be at least 0"),
             (self.labels + self.teach > 0, "labels or teach must be above 0"),
+            (
+                self.labels == 0 or self.augmentation.crop == 0,
+                "crop needs labels at 0, since labels are of whole patches",
+            ),
             (self.validate_every >= 1, "validate_every must be at least 1"),
             (self.patience >= 0, "patience must be at least 0"),
             (self.loss in get_args(Loss), f"loss is one of {', '.join(get_args(Loss))}"),

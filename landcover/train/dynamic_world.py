@@ -105,8 +105,20 @@ class DynamicWorld(nn.Module):
         self.sha256 = sha256
         for name, value in weights.items():
             self.register_buffer(name.replace(".", "_"), value.float(), persistent=False)
+        self._identity: str | None = None
         shift = torch.tensor(_NORMALISATION).T.reshape(2, 1, -1, 1, 1)
         self.register_buffer("shift", shift, persistent=False)
+
+    @property
+    def identity(self) -> str:
+        """A hash of the weights and of the constants that pixels are converted with."""
+        if self._identity is None:
+            found = hashlib.sha256(repr((TO_LEVEL_1C, _EPSILON)).encode())
+            for name, value in sorted(self.named_buffers()):
+                found.update(name.encode())
+                found.update(value.float().cpu().contiguous().numpy().tobytes())
+            self._identity = found.hexdigest()
+        return self._identity
 
     def forward(self, reflectance: Tensor) -> tuple[Tensor, Tensor]:
         """Answer for Level-2A reflectance ``(n, 12, y, x)``.

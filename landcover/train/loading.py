@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -18,9 +19,11 @@ from torch import Generator, Tensor
 
 from landcover.core.prefetch import map_ahead
 from landcover.datasets.arrays import PatchSet
+from landcover.train.answer_cache import AnswerCache
 from landcover.train.augment import Augmentation
 from landcover.train.configuration import TrainConfig
 from landcover.train.distributed import ProcessGroup
+from landcover.train.teaching import GRID, Answers
 
 __all__ = ["AHEAD", "AUGMENTED_AT_ONCE", "Batch", "Loader", "Piece", "plan", "prepare"]
 
@@ -51,15 +54,15 @@ class Piece:
 class Batch:
     """A prepared piece: float32 pixels ``(n, band, y, x)`` and targets ``(n, class)``.
 
-    ``clean`` are the pixels for the teacher: arranged like the others, but with every band as it
-    was measured. None without a teacher.
+    ``answers`` are those of a teacher for the patches as they were measured, with every band and
+    in their own light, arranged as the pixels are. None without a teacher.
     """
 
     pixels: Tensor
     targets: Tensor
     share: float = 1.0
     seed: int | None = None
-    clean: Tensor | None = None
+    answers: Answers | None = None
 
 
 def plan(count: int, steps: int, shards: int, generator: Generator) -> list[list[Piece]]:
@@ -85,8 +88,7 @@ def prepare(
     patches: PatchSet,
     augmentation: Augmentation,
     generator: Generator,
-    *,
-    taught: bool = False,
+    known: AnswerCache | None = None,
 ) -> Batch:
     """Read and augment the patches of a piece.
 
@@ -95,24 +97,23 @@ def prepare(
         patches: the training set.
         augmentation: of the patches.
         generator: of random numbers, for pieces without a seed.
-        taught: also return the clean pixels, for a teacher.
+        known: a teacher's answers.
     """
     chance = generator if piece.seed is None else Generator().manual_seed(piece.seed)
-    clean, pixels, targets = [], [], []
+    pixels, targets, answers = [], [], []
     for rows in torch.split(piece.rows, AUGMENTED_AT_ONCE):
-        arranged, wanted = augmentation.arranged(
-            patches.pixels(rows.tolist()), patches.targets[rows], chance
-        )
-        pixels.append(augmentation.measured(arranged, chance))
-        targets.append(wanted)
-        if taught:
-            clean.append(arranged)
+        measured = patches.pixels(rows.tolist())
+        arrangement = augmentation.drawn(len(rows), measured.shape[-1], chance)
+        pixels.append(augmentation.measured(arrangement.of(measured), chance))
+        targets.append(arrangement.labels(patches.targets[rows]))
+        if known is not None:
+            answers.append(known.of(measured).map(partial(arrangement.of, pixel=GRID)))
     return Batch(
         torch.cat(pixels),
         torch.cat(targets),
         piece.share,
         piece.seed,
-        torch.cat(clean) if taught else None,
+        Answers(*map(torch.cat, zip(*answers, strict=True))) if answers else None,
     )
 
 
@@ -130,9 +131,11 @@ class Loader:
         generator: Generator,
         group: ProcessGroup,
         device: torch.device,
+        *,
+        known: AnswerCache | None = None,
     ) -> None:
         self.patches, self.config, self.generator = patches, config, generator
-        self.group, self.device = group, device
+        self.group, self.device, self.known = group, device, known
         self.steps_per_epoch = max(1, round(len(patches) / config.batch))
 
     def epoch(self) -> Iterator[Iterator[Batch]]:
@@ -159,12 +162,9 @@ class Loader:
         return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // self.group.size))
 
     def _prepare(self, piece: Piece) -> Batch:
-        taught = self.config.teach > 0
-        batch = prepare(
-            piece, self.patches, self.config.augmentation, self.generator, taught=taught
-        )
+        batch = prepare(piece, self.patches, self.config.augmentation, self.generator, self.known)
         if self.device.type == "cuda":
             # A GPU copies from pinned memory while it computes.
-            clean = None if batch.clean is None else batch.clean.pin_memory()
-            batch = replace(batch, pixels=batch.pixels.pin_memory(), clean=clean)
+            answers = None if batch.answers is None else batch.answers.map(Tensor.pin_memory)
+            batch = replace(batch, pixels=batch.pixels.pin_memory(), answers=answers)
         return batch

@@ -23,8 +23,10 @@ from landcover.core.errors import BadInput
 from landcover.datasets.arrays import PatchSet
 from landcover.models.devices import pick_device
 from landcover.train import checkpoint, distributed, optimisation
+from landcover.train.answer_cache import AnswerCache
 from landcover.train.callbacks import StepProgress, active_callbacks
 from landcover.train.configuration import TrainConfig
+from landcover.train.dynamic_world import DynamicWorld
 from landcover.train.history import Epoch
 from landcover.train.loading import Batch, Loader
 from landcover.train.objective import Objective
@@ -80,7 +82,8 @@ def train(
     on_epoch: OnEpoch | None = None,
     *,
     initial: Mapping[str, Tensor] | None = None,
-    teacher: nn.Module | None = None,
+    teacher: DynamicWorld | None = None,
+    answers: Path | None = None,
 ) -> TrainResult:
     """Train a net; resume from ``out`` if a run of the same configuration was interrupted there.
 
@@ -102,13 +105,15 @@ def train(
             start untrained.
         teacher: a net whose answers for each pixel the net also learns to predict;
             ``config.teach`` is their weight. Pass the same teacher when a run is resumed.
+        answers: folder where the teacher's answers are kept, so that each patch needs them once,
+            in this run and in others (see :mod:`landcover.train.answer_cache`).
 
     Raises:
         BadInput: the folder holds another run, or settings and data do not fit.
         ProcessLost: another process of this training has ended.
     """
     _check(config, train_set, validation_set, teacher)
-    run = Run(config, train_set, initial, teacher)
+    run = Run(config, train_set, initial, teacher, answers)
     state, name = run.state, _name(out)
     checkpoint.start_or_resume(state, train_set.ids, out, run.group)
     while not state.finished:
@@ -153,7 +158,8 @@ class Run:
         config: TrainConfig,
         train_set: PatchSet,
         initial: Mapping[str, Tensor] | None = None,
-        teacher: nn.Module | None = None,
+        teacher: DynamicWorld | None = None,
+        answers: Path | None = None,
     ) -> None:
         self.group = distributed.current()
         if config.shards % self.group.size:
@@ -180,8 +186,6 @@ class Run:
         # Convolutions are faster with channels as the innermost axis.
         for each in (net, second):
             each.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if teacher is not None:
-            teacher.to(self.device).eval().requires_grad_(requires_grad=False)
         # Small gradients become 0 in float16 unless the loss is scaled up.
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "float16")
         self.state = TrainState(
@@ -193,11 +197,14 @@ class Run:
             scaler=scaler,
             generator=generator,
         )
-        self.loader = Loader(train_set, config, generator, self.group, self.device)
+        known = None
+        if teacher is not None:
+            teacher.to(self.device).eval().requires_grad_(requires_grad=False)
+            known = AnswerCache(teacher, answers, patches=len(train_set))
+        self.loader = Loader(train_set, config, generator, self.group, self.device, known=known)
         self.objective = Objective(
             config=config,
             prior=train_set.targets.mean(dim=0),
-            teacher=teacher,
             scaler=scaler,
             device=self.device,
             precision=self.precision,
@@ -305,7 +312,7 @@ def _check(
     config: TrainConfig,
     train_set: PatchSet,
     validation_set: PatchSet | None,
-    teacher: nn.Module | None,
+    teacher: DynamicWorld | None,
 ) -> None:
     if (config.teach > 0) != (teacher is not None):
         raise BadInput(

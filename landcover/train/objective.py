@@ -13,7 +13,7 @@ from landcover.train.configuration import TrainConfig
 from landcover.train.distributed import ProcessGroup
 from landcover.train.loading import Batch
 from landcover.train.optimisation import autocast, loss_of
-from landcover.train.teaching import Pupil, answers, distance
+from landcover.train.teaching import Pupil, distance
 
 __all__ = ["Objective"]
 
@@ -25,8 +25,6 @@ class Objective:
     Attributes:
         config: the settings.
         prior: class frequencies ``(class,)``, towards which label smoothing moves targets.
-        teacher: answers for each pixel, in evaluation mode on the device; or None. With one, the
-            net is a :class:`~landcover.train.teaching.Pupil`.
         scaler: scales the loss up, because small gradients become 0 in float16.
         device: where the net is.
         precision: of automatic mixed precision.
@@ -34,7 +32,6 @@ class Objective:
 
     config: TrainConfig
     prior: Tensor
-    teacher: nn.Module | None
     scaler: torch.amp.GradScaler
     device: torch.device
     precision: str
@@ -53,15 +50,17 @@ class Objective:
         return loss.detach()
 
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
-        """The loss of the labels, and the distance from the teacher's answers, as weighted."""
+        """The loss of the labels, and the distance from a teacher's answers, as weighted.
+
+        If the batch has answers, the net is a :class:`~landcover.train.teaching.Pupil`.
+        """
         config = self.config
         pixels = batch.pixels.to(self.device, non_blocking=True)
-        if self.teacher is None:
+        if batch.answers is None:
             with autocast(self.device, self.precision):
                 logits = net(pixels)
             return config.labels * loss_of(config.loss, logits.float(), self.targets(batch.targets))
-        assert batch.clean is not None
-        wanted = answers(self.teacher, batch.clean.to(self.device, non_blocking=True))
+        wanted = batch.answers.map(lambda each: each.to(self.device, non_blocking=True))
         with autocast(self.device, self.precision):
             logits, covers, features = cast("Pupil", net).taught(pixels)
         loss = config.teach * distance(covers, features, wanted)

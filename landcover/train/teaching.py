@@ -7,13 +7,17 @@ fewer: it learns to make do with them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["FEATURE_WEIGHT", "Answers", "Pupil", "answers", "distance"]
+__all__ = ["FEATURE_WEIGHT", "GRID", "Answers", "Pupil", "answers", "distance"]
+
+GRID: Final = 2
+"""Side of the pixels of answers, in 10 m pixels."""
 
 FEATURE_WEIGHT: Final = 4.0
 """Weight of the distance between features, against that between covers."""
@@ -30,12 +34,16 @@ class Pupil(Protocol):
 
 
 class Answers(NamedTuple):
-    """A teacher's answers on a 20 m grid."""
+    """A teacher's answers on a 20 m grid, in float32 or rounded to half precision."""
 
     covers: Tensor
     """Probabilities ``(n, cover, y/2, x/2)``."""
     features: Tensor
     """``(n, feature, y/2, x/2)``, of length 1 at each pixel."""
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Answers:
+        """Both, changed alike."""
+        return Answers(change(self.covers), change(self.features))
 
 
 def answers(teacher: nn.Module, pixels: Tensor) -> Answers:
@@ -47,8 +55,8 @@ def answers(teacher: nn.Module, pixels: Tensor) -> Answers:
     """
     with torch.no_grad():
         logits, features = teacher(pixels)
-        covers = F.avg_pool2d(logits.softmax(dim=1), 2)
-        return Answers(covers, F.normalize(F.avg_pool2d(features, 2), dim=1))
+        covers = F.avg_pool2d(logits.softmax(dim=1), GRID)
+        return Answers(covers, F.normalize(F.avg_pool2d(features, GRID), dim=1))
 
 
 def distance(logits: Tensor, features: Tensor, wanted: Answers) -> Tensor:
@@ -57,7 +65,9 @@ def distance(logits: Tensor, features: Tensor, wanted: Answers) -> Tensor:
     It is the Kullback-Leibler divergence of the covers, plus :data:`FEATURE_WEIGHT` times 1 minus
     the cosine of the features, averaged over pixels.
     """
-    cosine = (F.normalize(features.float(), dim=1) * wanted.features).sum(dim=1).mean()
-    against = wanted.covers.clamp(min=_LEAST).log() - logits.float().log_softmax(dim=1)
-    divergence = (wanted.covers * against).sum(dim=1).mean()
+    own, theirs = (F.normalize(each.float(), dim=1) for each in (features, wanted.features))
+    cosine = (own * theirs).sum(dim=1).mean()
+    covers = wanted.covers.float()
+    against = covers.clamp(min=_LEAST).log() - logits.float().log_softmax(dim=1)
+    divergence = (covers * against).sum(dim=1).mean()
     return FEATURE_WEIGHT * (1.0 - cosine) + divergence

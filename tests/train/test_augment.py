@@ -14,19 +14,8 @@ from landcover.core.errors import BadInput
 from landcover.datasets.arrays import expand
 from landcover.nets.grids import native_grids
 from landcover.nets.symmetry import symmetry
-from landcover.train.augment import (
-    ALIGNMENT,
-    Augmentation,
-    blend,
-    gamma_curve,
-    haze,
-    illumination,
-    paste,
-    random_symmetries,
-    rectangles,
-    saturation,
-    zoomed,
-)
+from landcover.train.arrangement import ALIGNMENT, Arrangement, frames, rectangles
+from landcover.train.augment import Augmentation, gamma_curve, haze, illumination, saturation
 from tests.support.examples import examples
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -50,6 +39,19 @@ def pictures(seed: int, count: int = 6) -> torch.Tensor:
     return torch.rand(count, 3, 64, 64, generator=generator(seed))
 
 
+def arranged(
+    how: Augmentation, pixels: torch.Tensor, targets: torch.Tensor, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Patches and targets after the part that changes what is to be seen where."""
+    arrangement = how.drawn(len(pixels), pixels.shape[-1], generator(seed))
+    return arrangement.of(pixels), arrangement.labels(targets)
+
+
+def zoomed(pixels: torch.Tensor, seed: int, *, zoom: float, turn: float) -> torch.Tensor:
+    drawn = frames(len(pixels), generator(seed), zoom=zoom, turn=turn)
+    return Arrangement(side=pixels.shape[-1], frames=drawn).of(pixels)
+
+
 def on_native_grids(pixels: torch.Tensor) -> bool:
     """Whether the coarser bands still consist of whole repeated pixels."""
     fine, middle, coarse = (grid.numpy() for grid in native_grids(pixels))
@@ -66,8 +68,8 @@ def test_symmetries_are_a_group(first: int, second: int) -> None:
 @settings(max_examples=examples(20))
 @given(seed=SEEDS)
 def test_random_symmetries_only_rotate_and_mirror(seed: int) -> None:
-    pixels, _ = batch(seed)
-    turned = random_symmetries(pixels, generator(seed))
+    pixels, targets = batch(seed)
+    turned, _ = arranged(Augmentation(), pixels, targets, seed)
     assert on_native_grids(turned)
     for before, after in zip(pixels, turned, strict=True):
         assert any(torch.equal(after, symmetry(before, which)) for which in range(8))
@@ -91,7 +93,7 @@ def test_rectangles_have_the_requested_area(seed: int, low: float, width: float)
 @given(seed=SEEDS)
 def test_pasting_gives_classes_of_both_patches_only(seed: int) -> None:
     pixels, targets = batch(seed)
-    mixed, union = paste(pixels, targets, generator(seed))
+    mixed, union = arranged(Augmentation(symmetries=False, paste=1.0), pixels, targets, seed)
     assert on_native_grids(mixed)
     for row in range(len(pixels)):
         theirs = (mixed[row] == pixels).flatten(2).all(dim=1).float().mean(dim=1)
@@ -105,7 +107,8 @@ def test_pasting_gives_classes_of_both_patches_only(seed: int) -> None:
 
 def test_a_class_of_both_patches_stays_certain() -> None:
     pixels, _ = batch(0)
-    _, union = paste(pixels, torch.ones(6, 19), generator(0), certainty=2.0)
+    how = Augmentation(symmetries=False, paste=1.0, certainty=2.0)
+    _, union = arranged(how, pixels, torch.ones(6, 19), 0)
     assert torch.allclose(union, torch.ones(6, 19))
 
 
@@ -114,11 +117,58 @@ def test_a_class_of_both_patches_stays_certain() -> None:
 def test_blending_mixes_pixels_and_targets_with_equal_shares(seed: int) -> None:
     pixels, targets = batch(seed)
     pixels[:, 0, 0, 0] = targets[:, 0]
-    mixed, blended = blend(pixels, targets, generator(seed))
+    mixed, blended = arranged(Augmentation(symmetries=False, blend=1.0), pixels, targets, seed)
     assert torch.allclose(mixed[:, 0, 0, 0], blended[:, 0], atol=1e-6)
     assert ((blended >= 0) & (blended <= 1)).all()
     assert mixed.min() >= pixels.min() - 1e-6
     assert mixed.max() <= pixels.max() + 1e-6
+
+
+@settings(max_examples=examples(20))
+@given(seed=SEEDS, crop=st.sampled_from([24, 72, 120]))
+def test_crops_are_parts_of_their_patches(seed: int, crop: int) -> None:
+    pixels, _ = batch(seed)
+    how = Augmentation(crop=crop, symmetries=False)
+    arrangement = how.drawn(len(pixels), 120, generator(seed))
+    parts = arrangement.of(pixels)
+    assert parts.shape == (6, 12, crop, crop)
+    assert on_native_grids(parts)
+    for part, patch, box in zip(parts, pixels, arrangement.cuts or (), strict=True):
+        top, bottom, left, right = box
+        assert torch.equal(part, patch[:, top:bottom, left:right])
+
+
+HOW = [
+    Augmentation(),
+    Augmentation(paste=1.0),
+    Augmentation(blend=1.0),
+    Augmentation(crop=72, paste=1.0),
+    Augmentation(crop=48, symmetries=False, blend=1.0),
+]
+
+
+@settings(max_examples=examples(10))
+@given(seed=SEEDS, how=st.sampled_from(HOW))
+def test_maps_on_a_coarser_grid_are_arranged_as_the_pixels_are(
+    seed: int, how: Augmentation
+) -> None:
+    pixels, _ = batch(seed)
+    arrangement = how.drawn(len(pixels), 120, generator(seed))
+    kept = pixels.clone()
+    for pixel in (2, 3, 6):
+        # B01 and B09 have pixels of 60 m, so that nothing is lost by taking some of them.
+        coarse = pixels[:, [0, 9], ::pixel, ::pixel]
+        wanted = arrangement.of(pixels)[:, [0, 9], ::pixel, ::pixel]
+        assert torch.equal(arrangement.of(coarse, pixel=pixel), wanted)
+        half = arrangement.of(coarse.half(), pixel=pixel)
+        assert half.dtype == torch.float16
+        assert torch.allclose(half.float(), wanted, atol=2e-3)
+    assert torch.equal(pixels, kept)
+
+
+def test_without_a_partner_labels_stay() -> None:
+    targets = torch.rand(3, 19)
+    assert torch.equal(Arrangement(side=120, turns=[1, 2, 3]).labels(targets), targets)
 
 
 @settings(max_examples=examples(20))
@@ -170,14 +220,14 @@ def test_saturation_changes_colours_but_not_the_mean_of_bands(seed: int) -> None
 
 def test_zoom_and_turn_show_the_centre_of_the_same_picture() -> None:
     ramp = torch.linspace(0, 1, 64).expand(8, 3, 64, 64)
-    same = zoomed(ramp, generator(0), zoom=0.0, turn=0.0)
+    same = zoomed(ramp, 0, zoom=0.0, turn=0.0)
     assert torch.allclose(same, ramp, atol=1e-5)
-    steps = zoomed(ramp, generator(0), zoom=0.25, turn=0.0)[:, 0, 32].diff(dim=1)[:, 28:36]
+    steps = zoomed(ramp, 0, zoom=0.25, turn=0.0)[:, 0, 32].diff(dim=1)[:, 28:36]
     scale = steps.mean(dim=1) * 63
     assert steps.std(dim=1).max() < 1e-4, "a zoomed ramp is a ramp"
     assert math.exp(-0.25) - 0.01 < scale.min() < scale.max() < math.exp(0.25) + 0.01
     assert scale.max() - scale.min() > 0.1, "every picture has its own scale"
-    turned = zoomed(ramp, generator(0), zoom=0.0, turn=20.0)[:, 0]
+    turned = zoomed(ramp, 0, zoom=0.0, turn=20.0)[:, 0]
     down = (turned[:, 36, 32] - turned[:, 28, 32]).abs() / (8 / 63)
     assert 0.02 < down.max() <= math.sin(math.radians(20)) + 0.01
     assert turned.min() >= 0
@@ -192,7 +242,8 @@ def test_zoom_is_for_pictures_only() -> None:
 def test_an_augmentation_that_is_off_draws_no_number() -> None:
     pixels, targets = batch(1)
     ours = generator(2)
-    turned = random_symmetries(pixels, ours)
+    turns = torch.randint(0, 8, (len(pixels),), generator=ours).tolist()
+    turned = Arrangement(side=120, turns=turns).of(pixels)
     torch.rand(1, generator=ours)  # whether to mix
     plain = illumination(turned, ours)
     assert torch.equal(Augmentation()(pixels, targets, generator(2))[0], plain)
@@ -238,6 +289,10 @@ def test_without_augmentations_nothing_changes() -> None:
         {"paste_from": 0.9, "paste_to": 0.1},
         {"alpha": 0.0},
         {"brightness": float("nan")},
+        {"crop": 60},
+        {"crop": -24},
+        {"crop": 144},
+        {"crop": 24.0},
         {"gamma": -0.1},
         {"haze": float("inf")},
         {"saturation": -1.0},

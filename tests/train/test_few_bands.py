@@ -46,7 +46,7 @@ def test_without_it_the_other_draws_are_as_before() -> None:
     plain, chance = Augmentation(paste=0.5), generator(4)
     found = plain(pixels, targets, chance)[0]
     own = generator(4)
-    arranged, _ = plain.arranged(pixels, targets, own)
+    arranged = plain.drawn(len(pixels), pixels.shape[-1], own).of(pixels)
     assert torch.equal(plain.measured(arranged, own), found)
     assert torch.equal(torch.rand(1, generator=own), torch.rand(1, generator=chance))
 

@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput
 from landcover.train import dynamic_world, loop
+from landcover.train.answer_cache import AnswerCache
 from landcover.train.augment import Augmentation
 from landcover.train.configuration import TrainConfig
 from landcover.train.dynamic_world import COVERS, FEATURES, DynamicWorld
 from landcover.train.loading import Loader
 from landcover.train.loop import train
-from landcover.train.teaching import FEATURE_WEIGHT, Answers, answers, distance
+from landcover.train.teaching import FEATURE_WEIGHT, GRID, Answers, answers, distance
 from tests.support.tiny_teacher import write_teacher
 from tests.train.test_loop import store
 
@@ -84,20 +85,31 @@ def test_without_labels_the_head_does_not_change(teacher: DynamicWorld, tmp_path
     assert not torch.equal(result.state["trunk.covers.weight"], begun["trunk.covers.weight"])
 
 
-def test_the_teacher_sees_every_measured_band(teacher: DynamicWorld) -> None:
+def test_the_teacher_sees_every_measured_band_in_its_own_light(teacher: DynamicWorld) -> None:
     config = replace(SMALL, augmentation=Augmentation(symmetries=False, few_bands=1.0))
     patches = store(6)
     run = loop.Run(config, patches, None, teacher)
     batch = next(run.loader.batches())
-    assert batch.clean is not None
-    means = patches.pixels(range(len(patches))).mean(dim=(2, 3))
-    seen = batch.clean.mean(dim=(2, 3))
-    away = torch.cdist(seen, means).min(dim=1).values
-    assert float(away.max()) < 1e-6
-    assert not torch.allclose(batch.clean, batch.pixels)
+    assert batch.answers is not None
+    pixels = patches.pixels(range(len(patches)))
+    known = AnswerCache(teacher, None).of(pixels)
+    for seen, all_of_them in zip(batch.answers, known, strict=True):
+        assert all(any(torch.equal(one, each) for each in all_of_them) for one in seen)
+    away = torch.cdist(batch.pixels.flatten(1), pixels.flatten(1))
+    assert float(away.min()) > 1
     plain = Loader(patches, replace(config, teach=0.0, labels=1.0), run.loader.generator,
                    run.group, run.device)  # fmt: skip
-    assert next(plain.batches()).clean is None
+    assert next(plain.batches()).answers is None
+
+
+def test_answers_of_blended_patches_keep_their_direction_only(teacher: DynamicWorld) -> None:
+    known = AnswerCache(teacher, None).of(torch.rand(3, len(BAND_NAMES), 24, 24))
+    how = Augmentation(symmetries=False, blend=1.0)
+    arrangement = how.drawn(3, 24, torch.Generator().manual_seed(0))
+    blended = known.map(lambda each: arrangement.of(each, pixel=GRID))
+    assert torch.allclose(blended.covers.sum(dim=1), torch.ones(3, 12, 12).half(), atol=5e-3)
+    equal = distance(blended.covers.float().log(), 7 * blended.features, blended)
+    assert float(equal) == pytest.approx(0, abs=1e-3)
 
 
 def test_an_interrupted_pre_training_resumes_exactly(teacher: DynamicWorld, tmp_path: Path) -> None:
@@ -135,6 +147,23 @@ def test_a_net_that_predicts_no_answers_is_refused(teacher: DynamicWorld, tmp_pa
 def test_weights_out_of_range_are_refused(labels: float, teach: float, match: str) -> None:
     with pytest.raises(BadInput, match=match):
         TrainConfig(labels=labels, teach=teach)
+
+
+def test_labels_do_not_hold_for_parts_of_patches() -> None:
+    crops = Augmentation(crop=72)
+    with pytest.raises(BadInput, match="crop needs labels at 0"):
+        TrainConfig(augmentation=crops)
+    assert replace(SMALL, augmentation=crops).augmentation.crop == 72
+
+
+def test_a_net_learns_from_parts_of_patches(teacher: DynamicWorld, tmp_path: Path) -> None:
+    config = replace(SMALL, augmentation=replace(SMALL.augmentation, crop=24))
+    batch = next(loop.Run(config, store(6), None, teacher).loader.batches())
+    assert batch.answers is not None
+    assert batch.pixels.shape[2:] == (24, 24)
+    assert batch.answers.features.shape[1:] == (FEATURES, 12, 12)
+    result = train(config, store(6), None, tmp_path, teacher=teacher)
+    assert all(epoch.train_loss < 20 for epoch in result.history)
 
 
 def test_answers_are_plain_tensors_without_gradients(teacher: DynamicWorld) -> None:

@@ -32,7 +32,7 @@ from landcover.core.bands import (
 from landcover.core.classes import CLASS_NAMES
 from landcover.nets.estimated_bands import BandEstimate, Mixture
 from landcover.train.dynamic_world import DynamicWorld
-from landcover.train.teaching import Answers, answers
+from landcover.train.teaching import GRID, Answers, answers
 
 CELL: Final = 6
 """Pixels to whose multiples pasted rectangles are aligned, so that no 60 m pixel is cut."""
@@ -115,7 +115,7 @@ def read(folder: Path, device: torch.device, most: int | None = None) -> Data:
     with np.load(folder / "dynamicworld.npz") as file:
         weights = {name: torch.from_numpy(file[name]) for name in file.files}
     teacher = DynamicWorld(weights).to(device)
-    parts = [answers(teacher, part.float()) for part in torch.split(pixels[0], 16)]
+    parts = [answers(teacher, one.float()).map(Tensor.half) for one in torch.split(pixels[0], 16)]
     place = {row: k for k, row in enumerate(rows.tolist())}
 
     def own(fold: Mapping[str, Any], key: str) -> Ints:
@@ -124,9 +124,7 @@ def read(folder: Path, device: torch.device, most: int | None = None) -> Data:
     return Data(
         pixels=pixels,
         targets=targets,
-        taught=Answers(
-            *(torch.cat([one.half() for one in each]) for each in zip(*parts, strict=True))
-        ),
+        taught=Answers(*map(torch.cat, zip(*parts, strict=True))),
         rows=rows,
         folds=tuple(
             Fold(fold["name"], own(fold, "held_out"), own(fold, "fitted"))
@@ -270,9 +268,9 @@ class Batch:
     def taught(self) -> Answers:
         """The teacher's answers, turned and pasted as the pixels were; they are never blended."""
         own = self.buffers
-        inside = inside_of(own, PATCH_PIXELS, 2)
-        turned = [flipped(each[own.rows].float(), own.flips) for each in self.data.taught]
-        return Answers(*(torch.where(inside, each[own.partner], each) for each in turned))
+        inside = inside_of(own, PATCH_PIXELS, GRID)
+        turned = self.data.taught.map(lambda each: flipped(each[own.rows].float(), own.flips))
+        return turned.map(lambda each: torch.where(inside, each[own.partner], each))
 
 
 def batch(data: Data, own: Buffers) -> Batch:

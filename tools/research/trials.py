@@ -31,7 +31,7 @@ from landcover import nets
 from landcover.datasets.arrays import NativeStore, join
 from landcover.nets.spectral_lite0 import SpectralLite, inflate
 from landcover.nets.symmetry import symmetry
-from landcover.train.augment import rectangles
+from landcover.train.arrangement import rectangles
 from landcover.train.configuration import TrainConfig
 from landcover.train.optimisation import learning_rate, load_matching, optimiser_of
 

@@ -98,6 +98,8 @@ def test_one_call_writes_a_folder_and_a_second_trains_nothing(
     assert said["command"].endswith("--teacher teacher.npz --unlabelled pictures.tif")
     assert model.card.selection["n"] == 4
     assert torch.isfinite(model.net(torch.rand(1, 12, 120, 120))).all()
+    # The teacher has answered once for each patch of both fits, with labels or without.
+    assert len(list((out / "runs" / mosaic.ANSWERS).iterdir())) == 10 + 4
     # What is written is a configuration, too.
     assert Parts.from_json((out / "config.json").read_text()).taught.net_options == TAUGHT
     written = (out / WEIGHTS_FILE).read_bytes()
