@@ -109,6 +109,7 @@ def add_lessons(parser: Any) -> None:  # noqa: ANN401 - a parser or a group of o
 
 def _train(options: argparse.Namespace) -> int:
     from landcover.train import distributed  # noqa: PLC0415 - slow to import
+    from landcover.train.freed_memory import keep_freed_memory  # noqa: PLC0415
 
     order = _order(options)
     if options.cost:
@@ -116,6 +117,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.root is None or options.out is None:
         raise BadInput("Training needs --root, the data set's folder, and --out, the model's.")
     _check_register(options)
+    keep_freed_memory()
     group = distributed.requested()
     bar = Bar(Display(sys.stderr))
     try:
