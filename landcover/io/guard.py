@@ -128,11 +128,13 @@ def _unreadable() -> BadInput:
 
 
 @contextmanager
-def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
+def open_raster(source: Path | bytes, *, level: int = 0) -> Iterator[RasterFile]:
     """Open a GeoTIFF file, or a JPEG 2000 file on the user's own disk, without reading pixels.
 
     Args:
         source: path of an existing file, or the bytes of a GeoTIFF file.
+        level: 0 for the full size; 1 and on for a smaller version (overview) in a GeoTIFF file on
+            a disk.
 
     Raises:
         BadInput: it is empty, not a raster, damaged, or has more than 64 bands; also if GDAL
@@ -149,7 +151,7 @@ def open_raster(source: Path | bytes) -> Iterator[RasterFile]:
             silence_gdal(),
             warnings.catch_warnings(),
             rasterio.Env(**_GDAL),
-            _opened(source, driver) as header,
+            _opened(source, driver, level) as header,
         ):
             if header.count > MAX_BANDS:
                 raise BadInput(
@@ -192,7 +194,7 @@ def _check_header(source: Path | bytes, driver: str) -> None:
 
 
 @contextmanager
-def _opened(source: Path | bytes, driver: str) -> Iterator[DatasetReader]:
+def _opened(source: Path | bytes, driver: str, level: int) -> Iterator[DatasetReader]:
     # Code that needs a position reports a missing one.
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
     if isinstance(source, bytes):
@@ -208,7 +210,8 @@ def _opened(source: Path | bytes, driver: str) -> Iterator[DatasetReader]:
             )
         if str(path).startswith("/vsi"):
             raise _unreadable()
-        with rasterio.open(path, driver=driver) as header:
+        smaller = {"overview_level": level - 1} if level else {}
+        with rasterio.open(path, driver=driver, **smaller) as header:
             yield header
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -10,16 +11,19 @@ from landcover.core.errors import BadInput
 from landcover.core.window import Window
 from landcover.io.gate import parcel, pool
 from landcover.io.guard import shown
-from landcover.io.map_layers import MapLayers
+from landcover.io.map_layers import MapLayers, Wanted
 
 __all__ = ["read_map_file"]
 
 
-def read_map_file(path: Path, *, cancel: Event | None = None) -> MapLayers:
+def read_map_file(
+    path: Path, wanted: Wanted | None = None, *, cancel: Event | None = None
+) -> MapLayers:
     """Read the layers of a map that ``landcover map`` wrote.
 
     Args:
         path: of the file.
+        wanted: what to read; by default everything.
         cancel: set to stop.
 
     Raises:
@@ -31,20 +35,22 @@ def read_map_file(path: Path, *, cancel: Event | None = None) -> MapLayers:
         size = path.stat().st_size
     except (OSError, ValueError):
         raise BadInput(f"There is no file '{name}': check its name.") from None
-    found: MapLayers = pool.call(
-        "map layers", {"path": str(path)}, _taken, name=name, size=size, cancel=cancel
-    )
+    values = {"path": str(path.absolute()), "wanted": asdict(wanted or Wanted())}
+    found: MapLayers = pool.call("map layers", values, _taken, name=name, size=size, cancel=cancel)
     return found
 
 
 def _taken(facts: dict[str, Any], file: Path) -> MapLayers:
     window = facts["window"]
     values = parcel.unpack_array(facts, file)
-    if values.ndim != 3 or values.dtype != "u1" or len(values) != len(facts["names"]):
+    if values.ndim != 3 or values.dtype != "u1":
         raise ValueError(values.shape)
     return MapLayers(
         values=values,
         names=tuple(map(str, facts["names"])),
         tags={str(key): str(text) for key, text in facts["tags"].items()},
         window=Window(**{**window, "transform": tuple(map(float, window["transform"]))}),
+        nodata=None if facts["nodata"] is None else float(facts["nodata"]),
+        scales=tuple(map(float, facts["scales"])),
+        levels=tuple((int(rows), int(columns)) for rows, columns in facts["levels"]),
     )

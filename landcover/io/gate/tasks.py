@@ -15,7 +15,7 @@ from landcover.io.band_window import read_band_window
 from landcover.io.gate import parcel
 from landcover.io.guard import open_raster, shown
 from landcover.io.jp2_window import read_jp2_window
-from landcover.io.map_layers import read_map_layers
+from landcover.io.map_layers import Wanted, read_map_layers
 from landcover.io.pixel_source import PixelSource
 
 __all__ = ["TASKS"]
@@ -109,9 +109,19 @@ def _opened(values: dict[str, Any]) -> PixelSource:
 
 
 def _map_layers(values: dict[str, Any], out: Path) -> dict[str, Any]:
-    path = Path(values["path"])
-    found = read_map_layers(path, path.name)
-    facts = {"names": list(found.names), "tags": found.tags, "window": asdict(found.window)}
+    path, given = Path(values["path"]), values["wanted"]
+    lists = {
+        name: None if given[name] is None else tuple(given[name]) for name in ("layers", "part")
+    }
+    found = read_map_layers(path, path.name, Wanted(level=given["level"], **lists))
+    facts = {
+        "names": list(found.names),
+        "tags": found.tags,
+        "window": asdict(found.window),
+        "nodata": found.nodata,
+        "scales": list(found.scales),
+        "levels": [list(size) for size in found.levels],
+    }
     return {**parcel.pack_array(found.values, out), **facts}
 
 
