@@ -162,6 +162,11 @@ class Limits:
         200_000, "bytes", "the largest file of features of a corrected window"
     )
 
+    # Areas to map
+    area_bytes: int = _limit(20_000_000, "bytes", "the largest file with the outline of an area")
+    area_points: int = _limit(200_000, "points", "the most points of the outlines of an area")
+    area_polygons: int = _limit(20_000, "polygons", "the most polygons of an area")
+
     # JSON and models
     json_bytes: int = _limit(
         20_000_000, "bytes", "the largest text of JSON, unless its file has a smaller limit"

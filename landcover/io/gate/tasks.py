@@ -84,6 +84,17 @@ def _classes(values: dict[str, Any], out: Path) -> dict[str, Any] | None:
     return None if classes is None else parcel.pack_array(classes, out)
 
 
+def _outline(values: dict[str, Any], _: Path) -> dict[str, Any]:
+    # Loaded here, because only areas need shapely.
+    from landcover.io.outlines.read import read_outline, read_outline_file  # noqa: PLC0415
+
+    if values["path"] is None:
+        found = read_outline(values["text"])
+    else:
+        found = read_outline_file(Path(values["path"]), values["name"])
+    return {"wkb": found.shape.wkb_hex, "name": found.name, "notes": list(found.notes)}
+
+
 _kept: Final[dict[str, PixelSource]] = {}
 """Sources that this worker opened, by what names them; the last one was used last."""
 _MOST_KEPT: Final = 20
@@ -153,5 +164,6 @@ TASKS: Final[dict[str, Callable[[dict[str, Any], Path], Any]]] = {
     "rectangle": _rectangle,
     "classes": _classes,
     "map layers": _map_layers,
+    "outline": _outline,
 }
 """Name of a task → a function of its values and of the file for its arrays."""
