@@ -53,7 +53,12 @@ class Imagery(Protocol):
 
     @property
     def extent(self) -> Window:
-        """The grid of 10 m that its pixels lie on."""
+        """The grid of 10 m that its pixels lie on; the first of :attr:`grids`."""
+        ...
+
+    @property
+    def grids(self) -> tuple[Window, ...]:
+        """The grid of a file, or one for each UTM zone of imagery of many scenes."""
         ...
 
     def read(self, window: Window, *, cancel: Event | None = None) -> Raster:
@@ -136,6 +141,7 @@ class _RasterImagery:
         self.acquired = raster.acquired
         self.provenance = raster.provenance
         self.extent = raster.extent
+        self.grids = (self.extent,)
 
     def read(self, window: Window, *, cancel: Event | None = None) -> Raster:
         del cancel
@@ -211,6 +217,7 @@ class _FileImagery:
     def __init__(self, rectangles: Rectangles, cancel: Event | None) -> None:
         self._rectangles = rectangles
         self.extent = rectangles.facts(cancel).extent
+        self.grids = (self.extent,)
         first = rectangles.read(self.extent.part(0, 0, 1, 1), cancel)
         self.bands = first.bands
         self.level = first.level

@@ -165,6 +165,9 @@ class Limits:
     # Areas to map
     area_bytes: int = _limit(20_000_000, "bytes", "the largest file with the outline of an area")
     area_points: int = _limit(200_000, "points", "the most points of the outlines of an area")
+    area_km2: int = _limit(
+        2_000_000, "km²", "the largest rectangle around an area that is mapped at once"
+    )
     area_polygons: int = _limit(20_000, "polygons", "the most polygons of an area")
 
     # JSON and models
