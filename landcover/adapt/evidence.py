@@ -30,9 +30,9 @@ from landcover.core.raster import Raster
 from landcover.core.regular_file import read_regular
 from landcover.core.text import place_text
 from landcover.models.features import features_and_scores
+from landcover.models.fitted_files import unpacked
 from landcover.models.model import Model, weights_bytes
 from landcover.nets.adapted import Adapted
-from landcover.trust.files import unpacked
 
 __all__ = ["Corrected", "Evidence", "find", "gather", "keep", "measure", "why_missing"]
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landcover.core.errors import CorruptModel
+from landcover.models import fitted_files
 from landcover.trust import files
 
 HASH = "0123456789ab"
@@ -81,7 +82,7 @@ def test_too_large_files_are_neither_written_nor_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = files.write_json(tmp_path, "figures", HASH, VALUES)
-    monkeypatch.setattr(files, "MAX_BYTES", 20)
+    monkeypatch.setattr(fitted_files, "MAX_BYTES", 20)
     with pytest.raises(CorruptModel, match="larger than"):
         files.read_json(tmp_path, "figures", HASH)
     before = path.read_bytes()
