@@ -1,8 +1,9 @@
 """Files of a model folder: which may exist, their size limits, and how to copy them.
 
 Apart from card and weights these are the training's configuration and history, saved reports
-(``evaluation/``), values measured or fitted for the model (``trust/``), and the baselines
-that it is compared with (``baselines/``). Other files, such as checkpoints, are not copied.
+(``evaluation/``), values measured or fitted for the model (``trust/``), its cover head
+(``area/``), and the baselines that it is compared with (``baselines/``). Other files, such as
+checkpoints, are not copied.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from landcover.core.regular_file import read_regular
 from landcover.core.untrusted_json import parse
 from landcover.io.guard import shown
 from landcover.models.card import CARD_FILE, MAX_CARD_BYTES, WEIGHTS_FILE, Card, read_card
+from landcover.models.cover import FOLDER as AREA_FOLDER
+from landcover.models.fitted_files import MAX_BYTES
 from landcover.models.model import MAX_WEIGHTS_BYTES
 
 __all__ = [
@@ -43,12 +46,13 @@ _LIMITS: Final[tuple[tuple[re.Pattern[str], int], ...]] = (
     (re.compile(r"config\.json"), 1_000_000),
     (re.compile(r"history\.csv"), 5_000_000),
     (re.compile(rf"evaluation/{_PART}\.(json|parquet)"), 20_000_000),
-    (re.compile(rf"trust/{_PART}\.(json|safetensors)"), 2_000_000),
+    (re.compile(rf"trust/{_PART}\.(json|safetensors)"), MAX_BYTES),
+    (re.compile(rf"{AREA_FOLDER}/{_PART}\.(json|safetensors)"), MAX_BYTES),
     (re.compile(rf"baselines/{_PART}/{re.escape(CARD_FILE)}"), MAX_CARD_BYTES),
     (re.compile(rf"baselines/{_PART}/{re.escape(WEIGHTS_FILE)}"), MAX_WEIGHTS_BYTES),
 )
 """Pattern of a path in the folder → size limit in bytes."""
-_DIRECTORIES: Final = (".", "evaluation", "trust", "baselines/*")
+_DIRECTORIES: Final = (".", "evaluation", "trust", AREA_FOLDER, "baselines/*")
 
 
 def is_name(name: str) -> bool:

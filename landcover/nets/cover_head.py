@@ -1,0 +1,150 @@
+"""Which cover each cell of 80 m is: a linear head on the moments of a :class:`CellNet`'s maps.
+
+The covers exclude each other. Each class has a weight for every statistic of the cell itself and of
+the averages over its neighbours, since a cell of grass in a town and one in a meadow are told apart
+by what is around them. The average of a weighted sum is the weighted sum of averages, so the sums
+are computed first, and only they are averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.covers import COVER_NAMES, cover_of
+from landcover.core.errors import ModelMismatch
+from landcover.nets.adapted import Adapted
+from landcover.nets.cell_net import CellNet
+from landcover.nets.mosaic import Mosaic
+
+__all__ = ["CoverHead", "area_cells", "area_net", "averaged", "statistics"]
+
+_FLOOR: Final = 1e-4
+_MOST_SIDE: Final = 15
+_MOST_CHANNELS: Final = 20_000
+
+
+class CoverHead(nn.Module):
+    """The head.
+
+    Args:
+        channels: of the cells, means and mean squares together.
+        sides: sides of the squares of cells that are averaged over; odd, at most 15.
+        clip: bound of the standardised statistics, in standard deviations.
+
+    Raises:
+        ValueError: a side is not odd or too large, or the number of channels is odd or absurd.
+    """
+
+    mean: Tensor
+    std: Tensor
+    weight: Tensor
+    bias: Tensor
+    cover: Tensor
+
+    classes: tuple[str, ...] = COVER_NAMES
+    """Names of the covers, along the output's axis."""
+
+    def __init__(
+        self, channels: int, *, sides: Sequence[int] = (1, 3, 7), clip: float = 2.5
+    ) -> None:
+        super().__init__()
+        if not sides or any(side % 2 == 0 or not 1 <= side <= _MOST_SIDE for side in sides):
+            raise ValueError(f"sides of squares are odd numbers up to {_MOST_SIDE}")
+        if channels % 2 or not 2 <= channels <= _MOST_CHANNELS:
+            raise ValueError(f"a head has an even number of channels up to {_MOST_CHANNELS}")
+        self.channels, self.sides, self.clip = channels, tuple(sides), clip
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("std", torch.ones(channels))
+        self.register_buffer("weight", torch.zeros(len(sides) * len(CLASS_NAMES), channels))
+        self.register_buffer("bias", torch.zeros(len(CLASS_NAMES)))
+        self.register_buffer("cover", torch.tensor(cover_of()), persistent=False)
+
+    @property
+    def reach(self) -> int:
+        """How many cells beyond a cell its answer depends on."""
+        return max(self.sides) // 2
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """Compute the probability of each cover.
+
+        Args:
+            cells: ``(n, channel, y, x)`` as :meth:`landcover.nets.cell_net.CellNet.cells` returns
+                them. At an edge, averages are of the cells that there are.
+
+        Returns:
+            float32 ``(n, cover, y, x)``; they add up to 1.
+        """
+        chances = self.class_logits(cells).softmax(dim=1)
+        found = chances.new_zeros(len(chances), len(self.classes), *chances.shape[2:])
+        return found.index_add_(1, self.cover, chances)
+
+    def class_logits(self, cells: Tensor) -> Tensor:
+        """Compute logits ``(n, class, y, x)`` of the 19 classes, which covers are groups of."""
+        half = self.channels // 2
+        sums = None
+        for part, values in enumerate(statistics(cells)):
+            own = slice(part * half, (part + 1) * half)
+            mean, std = (each[own].view(1, -1, 1, 1) for each in (self.mean, self.std))
+            known = values.sub_(mean).div_(std).clamp_(-self.clip, self.clip)
+            weighed = F.conv2d(known, self.weight[:, own, None, None])
+            sums = weighed if sums is None else sums + weighed
+        assert sums is not None
+        parts = sums.chunk(len(self.sides), dim=1)
+        logits = torch.stack(
+            [averaged(own, side) for own, side in zip(parts, self.sides, strict=True)]
+        )
+        return logits.sum(dim=0) + self.bias.view(1, -1, 1, 1)
+
+
+def area_net(net: nn.Module) -> CellNet:
+    """The part of a net whose cells a cover head reads; of a mosaic its first TaughtNet.
+
+    Raises:
+        ModelMismatch: the net has no cells.
+    """
+    if isinstance(net, Adapted):
+        return area_net(net.net)
+    if isinstance(net, Mosaic) and len(net.taught):
+        net = net.taught[0]
+    if isinstance(net, CellNet):
+        return net
+    raise ModelMismatch(
+        "This model's net has no cells of 80 m to tell covers from: choose landcover-mosaic."
+    )
+
+
+def area_cells(net: nn.Module, pixels: Tensor) -> Tensor:
+    """Compute the cells that a cover head reads, float32 ``(n, channel, y/8, x/8)``.
+
+    Args:
+        net: as for :func:`area_net`.
+        pixels: reflectance ``(n, 12, y, x)``, sides multiples of 24.
+
+    Raises:
+        ModelMismatch: the net has no cells.
+    """
+    own = area_net(net)
+    return own.cells(own.bands(pixels))
+
+
+def statistics(cells: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations in each cell, new tensors, float32 ``(n, channel/2, y, x)``."""
+    mean, square = cells.float().chunk(2, dim=1)
+    std = (square - mean.square()).clamp_(min=0.0).add_(_FLOOR).sqrt_()
+    return mean.clone(), std
+
+
+def averaged(values: Tensor, side: int) -> Tensor:
+    """Average ``(n, channel, y, x)`` over squares of cells, at an edge over what there is."""
+    if side == 1:
+        return values
+    for along in ((side, 1), (1, side)):
+        pad = (along[0] // 2, along[1] // 2)
+        values = F.avg_pool2d(values, along, 1, pad, count_include_pad=False)
+    return values
