@@ -1,0 +1,96 @@
+"""The cells of labelled patches, as a cover head reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
+from landcover.core.errors import BadInput
+from landcover.core.progress import Progress, Report, ignore
+from landcover.datasets.arrays import NativeStore
+from landcover.nets.cell_net import CellNet
+from landcover.nets.cover_head import area_net
+from landcover.nets.windows import CELL_PIXELS
+from landcover.train.dynamic_world import COVERS
+
+__all__ = ["MOST_PATCHES", "PatchCells", "gather"]
+
+MOST_PATCHES: Final = 4_000
+"""Patches whose cells are kept in memory: 0.57 MB each with the mosaic."""
+_BATCH: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchCells:
+    """Cells of patches.
+
+    Attributes:
+        moments: float16 ``(patch, channel, y, x)``, as
+            :meth:`landcover.nets.cell_net.CellNet.cells` returns them.
+        covers: the teacher's covers as the net predicts them, float32 ``(patch, cover, y, x)``
+            in the order of :data:`landcover.train.dynamic_world.COVERS`; None if it does not.
+        labels: 0 or 1, float32 ``(patch, class)``.
+        ids, countries: of the patches.
+    """
+
+    moments: Tensor
+    covers: Tensor | None
+    labels: Tensor
+    ids: tuple[str, ...]
+    countries: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def gather(net: nn.Module, patches: NativeStore, report: Report | None = None) -> PatchCells:
+    """Compute the cells of patches.
+
+    Args:
+        net: as for :func:`landcover.nets.cover_head.area_net`.
+        patches: at most :data:`MOST_PATCHES`.
+        report: called after each batch.
+
+    Raises:
+        BadInput: there are too many patches.
+        ModelMismatch: the net has no cells.
+    """
+    if len(patches) > MOST_PATCHES:
+        raise BadInput(
+            f"A cover head is fitted to at most {MOST_PATCHES:,} patches, and these are "
+            f"{len(patches):,}: give a folder with fewer."
+        )
+    own, say = area_net(net), report or ignore
+    device = next(own.parameters()).device
+    found = []
+    with torch.inference_mode():
+        place = _place_of_covers(own)
+        for start in range(0, len(patches), _BATCH):
+            rows = range(start, min(start + _BATCH, len(patches)))
+            pixels = patches.pixels(rows).to(device)
+            found.append(own.cells(own.bands(pixels)).half().cpu())
+            say(Progress(what="Cells", done=rows.stop, total=len(patches), unit="patches"))
+    moments = torch.cat(found)
+    return PatchCells(
+        moments=moments.clone(),
+        covers=None if place is None else moments[:, place].float(),
+        labels=patches.targets,
+        ids=tuple(patches.ids),
+        countries=patches.countries,
+    )
+
+
+def _place_of_covers(net: CellNet) -> slice | None:
+    """The channels with the teacher's covers: those of the only map that has as many."""
+    side = PATCH_PIXELS // CELL_PIXELS * CELL_PIXELS
+    device = next(net.parameters()).device
+    maps = net.maps(torch.zeros(1, len(BAND_NAMES), side, side, device=device))
+    sizes = [each.shape[1] for each in maps]
+    if sizes.count(len(COVERS)) != 1:
+        return None
+    start = sum(sizes[: sizes.index(len(COVERS))])
+    return slice(start, start + len(COVERS))

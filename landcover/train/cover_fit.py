@@ -1,0 +1,245 @@
+"""Fit a cover head to the labels of patches, which say of no cell what it is.
+
+Each cell of a patch is of one of its labels (:mod:`landcover.train.cover_labels`). Expectation
+maximisation alternates between saying which one, and fitting the head to that:
+
+- At first each class gets the same share of every cell. The head then learns which cells are
+  typical of patches with a class, since cells of other kinds occur without it as well.
+- From then on each cell belongs to the class of its patch that the head holds for likely, as far
+  as the areas remain plausible.
+- The covers that the net has learned from its teacher keep water, trees and buildings in place:
+  where the teacher sees no water, water is unlikely, whatever the labels allow.
+
+The head is linear and sees the statistics of cells through their main components alone. With a few
+hundred patches, anything larger learned the look of single countries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from landcover.core.classes import CLASS_NAMES
+from landcover.core.errors import BadInput
+from landcover.core.progress import Progress, Report, ignore
+from landcover.nets.cover_head import CoverHead, averaged, statistics
+from landcover.train.cover_cells import PatchCells
+from landcover.train.cover_labels import evened, expected_shares, patch_weights
+from landcover.train.dynamic_world import COVERS
+
+__all__ = ["Settings", "agreement", "fit"]
+
+_LEAST_PATCHES: Final = 20
+_LEAST_DEVIATION: Final = 1e-3
+_SCALE: Final = 0.1
+"""Of the components, so that they are about 1."""
+_SOME: Final = 32
+_ALIKE: Final[dict[str, dict[float, tuple[int, ...]]]] = {
+    "water": {1.0: (17, 18), 0.3: (15, 16), 0.03: tuple(range(14))},
+    "trees": {1.0: (8, 9, 10), 0.6: (7, 13), 0.4: (3, 6, 12)},
+    "grass": {1.0: (4, 11), 0.6: (2, 5, 6, 12, 13, 15)},
+    "flooded vegetation": {1.0: (15, 16)},
+    "crops": {1.0: (2, 3, 4, 5, 6), 0.7: (7,)},
+    "shrub and scrub": {1.0: (11, 12, 13), 0.6: (3, 6, 7, 15)},
+    "built": {1.0: (0, 1), 0.3: (5,)},
+    "bare": {1.0: (2, 3, 11, 14), 0.5: (1,)},
+    "snow and ice": {},
+}
+"""The teacher's cover → how likely it is in a cell of each class, by the numbers of the classes."""
+_UNLIKE: Final = 0.15
+_NO_WATER: Final = 0.03
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a head is fitted.
+
+    Attributes:
+        sides: of the squares of cells that the head averages over.
+        components: main components of the statistics that it sees.
+        clip: bound of the standardised statistics.
+        epochs: passes over the patches.
+        trust: weight of the expected shares against what the head says (see
+            :func:`~landcover.train.cover_labels.evened`).
+        settled: epochs in which the expected shares alone count.
+        teacher: exponent of the teacher's covers; 0 leaves them out.
+        rate, decay: of AdamW.
+        dropout: share of the components that a batch does not see.
+        seed: of the order of the patches.
+    """
+
+    sides: tuple[int, ...] = (3,)
+    components: int = 96
+    clip: float = 2.5
+    epochs: int = 25
+    trust: float = 0.3
+    settled: int = 4
+    teacher: float = 0.5
+    rate: float = 0.03
+    decay: float = 0.01
+    dropout: float = 0.1
+    seed: int = 0
+
+
+def fit(
+    cells: PatchCells,
+    rows: Sequence[int],
+    settings: Settings | None = None,
+    *,
+    left_out: Collection[str] = (),
+    report: Report | None = None,
+) -> CoverHead:
+    """Fit a head.
+
+    Args:
+        cells: of patches.
+        rows: the patches to fit to.
+        settings: the defaults if None.
+        left_out: countries whose labels must not be known.
+        report: called after each epoch.
+
+    Returns:
+        The head on the CPU, in evaluation mode.
+
+    Raises:
+        BadInput: there are fewer than 20 patches.
+    """
+    if len(rows) < _LEAST_PATCHES:
+        raise BadInput(
+            f"A cover head needs at least {_LEAST_PATCHES} patches, not {len(rows)}: give a larger "
+            "data set."
+        )
+    how = settings or Settings()
+    some = torch.as_tensor(rows)
+    basis = _Basis.of(cells.moments, some, how)
+    labels = cells.labels[some]
+    weights = patch_weights(labels, left_out)
+    alike = None
+    if cells.covers is not None and how.teacher:
+        alike = agreement(cells.covers[some]) ** how.teacher
+    inner = _Inner(how, cells.moments.shape[2:])
+    mean = (weights[:, None] * expected_shares(labels)).mean(dim=0)
+    inner.bias.data.copy_(mean.clamp(min=1e-3).log())
+    known = basis.of_patches(cells.moments, some)
+    lessons = _Lessons(known=known, labels=labels, weights=weights, alike=alike)
+    _maximise(inner, lessons, how, report or ignore)
+    return basis.head(inner, how)
+
+
+def agreement(covers: Tensor) -> Tensor:
+    """How well each class fits what the teacher sees of cells.
+
+    Args:
+        covers: the teacher's covers ``(patch, cover, y, x)``.
+
+    Returns:
+        ``(patch, class, y, x)``, 0 to 1.
+    """
+    table = torch.full((len(COVERS), len(CLASS_NAMES)), _UNLIKE)
+    table[:, 17:] = _NO_WATER
+    for name, alike in _ALIKE.items():
+        for value, classes in alike.items():
+            table[COVERS.index(name), list(classes)] = value
+    return torch.einsum("nkyx,kc->ncyx", covers, table)
+
+
+class _Inner(nn.Module):
+    """The head on components of the statistics, ``(patch, cell, component)``."""
+
+    def __init__(self, how: Settings, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.sides, self.shape = how.sides, tuple(shape)
+        self.weight = nn.Parameter(torch.zeros(how.components, len(how.sides) * len(CLASS_NAMES)))
+        self.bias = nn.Parameter(torch.zeros(len(CLASS_NAMES)))
+
+    def forward(self, known: Tensor) -> Tensor:
+        """Compute logits ``(patch, class, y, x)``."""
+        sums = (known @ self.weight).transpose(1, 2).reshape(len(known), -1, *self.shape)
+        parts = zip(sums.chunk(len(self.sides), dim=1), self.sides, strict=True)
+        logits = torch.stack([averaged(own, side) for own, side in parts]).sum(dim=0)
+        return logits + self.bias.view(1, -1, 1, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Basis:
+    """Standardisation and main components of the statistics."""
+
+    mean: Tensor
+    std: Tensor
+    vectors: Tensor
+    clip: float
+
+    @classmethod
+    def of(cls, moments: Tensor, rows: Tensor, how: Settings) -> _Basis:
+        """Those of some patches; every seventh cell is enough."""
+        parts = [_flat(moments[part])[:, ::7].flatten(0, 1) for part in torch.split(rows, _SOME)]
+        values = torch.cat(parts)
+        mean, std = values.mean(dim=0), values.std(dim=0) + _LEAST_DEVIATION
+        values = values.sub_(mean).div_(std).clamp_(-how.clip, how.clip)
+        _, vectors = torch.linalg.eigh(values.T @ values / len(values))
+        kept = vectors[:, -how.components :]
+        return cls(mean=mean, std=std, vectors=kept, clip=how.clip)
+
+    def of_patches(self, moments: Tensor, rows: Tensor) -> Tensor:
+        """Components of patches, float16 ``(patch, cell, component)``."""
+        parts = []
+        for part in torch.split(rows, _SOME):
+            values = _flat(moments[part]).sub_(self.mean).div_(self.std)
+            parts.append((values.clamp_(-self.clip, self.clip) @ self.vectors * _SCALE).half())
+        return torch.cat(parts)
+
+    def head(self, inner: _Inner, how: Settings) -> CoverHead:
+        """The head on the statistics themselves."""
+        head = CoverHead(len(self.mean), sides=how.sides, clip=how.clip)
+        head.mean.copy_(self.mean)
+        head.std.copy_(self.std)
+        head.weight.copy_((self.vectors @ inner.weight.detach() * _SCALE).T)
+        head.bias.copy_(inner.bias.detach())
+        return head.eval()
+
+
+def _flat(moments: Tensor) -> Tensor:
+    """Statistics ``(patch, cell, statistic)``."""
+    return torch.cat(statistics(moments), dim=1).flatten(2).transpose(1, 2).contiguous()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lessons:
+    """What is learned: components, labels and weights of patches, and what fits the teacher."""
+
+    known: Tensor
+    labels: Tensor
+    weights: Tensor
+    alike: Tensor | None
+
+
+def _maximise(inner: _Inner, lessons: _Lessons, how: Settings, report: Report) -> None:
+    """Fit by expectation maximisation over batches."""
+    random = torch.Generator().manual_seed(how.seed)
+    best = torch.optim.AdamW(inner.parameters(), how.rate, weight_decay=how.decay)
+    known, weights, alike = lessons.known, lessons.weights, lessons.alike
+    steps, step = how.epochs * math.ceil(len(known) / _SOME), 0
+    for epoch in range(how.epochs):
+        for rows in torch.split(torch.randperm(len(known), generator=random), _SOME):
+            kept = torch.rand(known.shape[2], generator=random) >= how.dropout
+            logits = inner(known[rows].float() * kept / (1 - how.dropout)).log_softmax(dim=1)
+            trust = 1.0 if epoch < how.settled else how.trust
+            with torch.no_grad():
+                chances = logits.exp() if epoch else torch.ones_like(logits)
+                if alike is not None:
+                    chances = chances * alike[rows]
+                wanted = evened(chances, lessons.labels[rows], trust)
+            loss = -(wanted * logits).sum(dim=1).mean(dim=(1, 2))
+            loss = (loss * weights[rows]).sum() / weights[rows].sum()
+            for group in best.param_groups:
+                group["lr"] = how.rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+            best.zero_grad()
+            loss.backward()
+            best.step()
+            step += 1
+        report(Progress(what="Cover head", done=epoch + 1, total=how.epochs, unit="epochs"))
