@@ -1,11 +1,11 @@
 """A layer of a map while it is written: a file of bytes that takes blocks in any order.
 
 The file is filled with "no data" when it is made, so that its place on the disk is taken before
-anything is computed and a full disk is found out at the start. Bands lie one after the other. Once
-all blocks are there, :meth:`Pyramid.build` makes smaller versions, each half as large as the one
-before. Probabilities and shares become means of the pixels with data; numbers and flags, which
-have no mean, become the most frequent value. GDAL's COG driver resamples all bands of a file in the
-same way, so it is given these instead.
+anything is computed and a full disk is found out at the start. The bands of a pixel lie together,
+so that a row of a block is written at once. When all blocks are there, :meth:`Pyramid.build` makes
+smaller versions, each half as large as the one before. Probabilities and shares become means of the
+pixels with data; numbers and flags, which have no mean, become the most frequent value. GDAL's COG
+driver resamples all bands of a file in the same way, so it is given these instead.
 """
 
 from __future__ import annotations
@@ -86,13 +86,12 @@ class Pyramid:
                 f"A block {values.shape} of {values.dtype} at row {top}, column {left} does not "
                 f"fit into the {self.layer.name} {self.layer.shape}."
             )
-        data = np.ascontiguousarray(values).reshape(-1).data
-        run = tall * wide if wide == columns else wide
+        data = np.ascontiguousarray(values.transpose(1, 2, 0)).reshape(-1).data
+        run = (tall if wide == columns else 1) * wide * bands
         with self.path(0).open("r+b", buffering=0) as file:
-            for number in range(count * tall * wide // run if run else 0):
-                band, row = divmod(number * run // wide, tall)
-                file.seek((band * rows + top + row) * columns + left)
-                _write(file, data[number * run : (number + 1) * run])
+            for row, start in enumerate(range(0, len(data), run)):
+                file.seek(((top + row) * columns + left) * bands)
+                _write(file, data[start : start + run])
 
     def build(self, cancel: Event | None = None) -> None:
         """Make the smaller versions.
@@ -103,36 +102,39 @@ class Pyramid:
         """
         for level in range(1, len(self.shapes)):
             with self.path(level).open("wb", buffering=0) as file:
-                for number, band in enumerate(self.layer.bands):
-                    halve = _mean if band.is_share else _mode
-                    for strip in self._strips(level - 1, number):
-                        progress.check(cancel)
-                        small = halve(_even(strip, self.layer.nodata), self.layer.nodata)
-                        _write(file, np.ascontiguousarray(small).reshape(-1).data)
+                for strip in self._strips(level - 1):
+                    progress.check(cancel)
+                    _write(file, self._halved(strip).reshape(-1).data)
 
     def smallest(self) -> ByteArray:
         """The smallest version, uint8 ``(band, row, column)``, at most 512 pixels a side."""
         last = len(self.shapes) - 1
-        return self._mapped(last).copy()
+        return self.part(last, 0, self.shapes[last][0])
 
     def part(self, level: int, top: int, rows: int) -> ByteArray:
         """Rows of all bands of a level, uint8 ``(band, row, column)``."""
-        return self._mapped(level)[:, top : top + rows].copy()
-
-    def _mapped(self, level: int) -> ByteArray:
-        shape = (len(self.layer.bands), *self.shapes[level])
-        return np.memmap(self.path(level), np.uint8, "r", shape=shape)
-
-    def _strips(self, level: int, band: int) -> Iterator[ByteArray]:
-        """Even numbers of rows of a band, from the top."""
-        rows, columns = self.shapes[level]
-        tall = max(2, CHUNK // columns // 2 * 2)
+        columns, bands = self.shapes[level][1], len(self.layer.bands)
         with self.path(level).open("rb") as file:
-            file.seek(band * rows * columns)
-            for top in range(0, rows, tall):
-                count = min(tall, rows - top)
-                found = np.frombuffer(file.read(count * columns), np.uint8)
-                yield found.reshape(count, columns)
+            file.seek(top * columns * bands)
+            found = np.frombuffer(file.read(rows * columns * bands), np.uint8)
+        return found.reshape(rows, columns, bands).transpose(2, 0, 1)
+
+    def _strips(self, level: int) -> Iterator[ByteArray]:
+        """Even numbers of rows, uint8 ``(band, row, column)``, from the top."""
+        rows, columns = self.shapes[level]
+        tall = max(2, CHUNK // (columns * len(self.layer.bands)) // 2 * 2)
+        for top in range(0, rows, tall):
+            yield self.part(level, top, min(tall, rows - top))
+
+    def _halved(self, strip: ByteArray) -> ByteArray:
+        """Half as many rows and columns, uint8 ``(row, column, band)``."""
+        bands, rows, columns = strip.shape
+        small = np.empty(((rows + 1) // 2, (columns + 1) // 2, bands), dtype=np.uint8)
+        nodata = self.layer.nodata
+        for number, (band, values) in enumerate(zip(self.layer.bands, strip, strict=True)):
+            halve = _mean if band.is_share else _mode
+            small[:, :, number] = halve(_even(np.ascontiguousarray(values), nodata), nodata)
+        return small
 
     def _filled(self, level: int, size: int) -> None:
         empty = memoryview(bytes([self.layer.nodata]) * min(size, CHUNK))
