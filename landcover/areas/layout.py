@@ -50,7 +50,7 @@ _KINDS: Final[dict[str, Kind]] = {
 }
 _ABOUT: Final = {
     "decision": "number of the most probable class that is predicted, 0 if none is",
-    "uncertainty": "probability that the decision is wrong",
+    "uncertainty": "probability that the decision is wrong, in the presence for any class",
     "mask": "what hides the ground: " + ", ".join(f"{n} {flag}" for n, flag in enumerate(FLAGS)),
     "validity": "share of the pixels that have data",
 }

@@ -12,13 +12,18 @@ from html import escape
 from typing import Final, Literal
 
 from landcover.areas.layout import FLAGS
-from landcover.core.classes import BY_NAME, EVERYDAY_WORDS, Rgb
+from landcover.core.classes import BY_NAME, LandCover, Rgb
+from landcover.core.covers import COVERS, Cover
 
 __all__ = ["PATTERNS", "LegendEntry", "Pattern", "entries", "flag_entries", "palette", "swatch"]
 
 Pattern = Literal["plain", "dots", "rising", "falling", "level", "grid"]
 PATTERNS: Final[tuple[Pattern, ...]] = ("plain", "dots", "rising", "falling", "level", "grid")
 """Plain, dots, or lines: rising to the right, falling, level, or a grid."""
+_KNOWN: Final[dict[str, LandCover | Cover]] = {
+    **BY_NAME,
+    **{cover.name: cover for cover in COVERS},
+}
 _NOTHING: Final[Rgb] = (0, 0, 0)
 """Colour of "no decision", which is transparent."""
 _SPARE: Final[tuple[Rgb, ...]] = (
@@ -31,7 +36,7 @@ _SPARE: Final[tuple[Rgb, ...]] = (
     (86, 180, 233),
     (90, 90, 90),
 )
-"""Colours of classes for which CORINE has none."""
+"""Colours of names that are neither classes nor covers."""
 _FLAG_COLOURS: Final[tuple[Rgb, ...]] = (
     (255, 255, 255),
     (170, 170, 170),
@@ -86,9 +91,9 @@ def entries(classes: Sequence[str]) -> tuple[LegendEntry, ...]:
     """The legend of the decision, or of the bands of a map.
 
     Args:
-        classes: names of classes or of groups, in the order of their numbers.
+        classes: names of classes or of covers, in the order of their numbers.
     """
-    shorts = [BY_NAME[name].short if name in BY_NAME else name for name in classes]
+    shorts = [_KNOWN[name].short if name in _KNOWN else name for name in classes]
     rows = zip(classes, shorts, _colours(classes), _letters(shorts), strict=True)
     return tuple(_entry(number, *row) for number, row in enumerate(rows, start=1))
 
@@ -131,20 +136,13 @@ def _entry(number: int, name: str, short: str, rgb: Rgb, letters: str) -> Legend
 
 
 def _colours(classes: Iterable[str]) -> tuple[Rgb, ...]:
-    """A colour for each name, of CORINE's class of that name or meaning; none twice."""
+    """A colour for each name, none twice."""
     found: list[Rgb] = []
     for name in classes:
-        meant = [name] if name in BY_NAME else _meant(name)
-        wanted = [BY_NAME[each].rgb for each in meant]
+        wanted = [_KNOWN[name].rgb] if name in _KNOWN else []
         free = [rgb for rgb in (*wanted, *_SPARE) if rgb not in found]
         found.append(free[0] if free else _mixed(len(found)))
     return tuple(found)
-
-
-def _meant(group: str) -> list[str]:
-    """Classes that the words of a group's name probably mean, such as "Water"."""
-    lowered = group.lower()
-    return [names[0] for word, names in EVERYDAY_WORDS.items() if word in lowered]
 
 
 def _mixed(number: int) -> Rgb:

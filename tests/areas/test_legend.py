@@ -10,11 +10,11 @@ from defusedxml.ElementTree import fromstring
 from landcover.areas.layout import FLAGS
 from landcover.areas.legend import entries, flag_entries, palette, swatch
 from landcover.core.classes import BY_NAME, CLASS_NAMES
-from tests.areas.small_maps import COVERS
+from landcover.core.covers import COVER_NAMES, COVERS
 
 
 @pytest.mark.parametrize(
-    "classes", [CLASS_NAMES, COVERS, tuple(f"cover {n}" for n in range(30)), ("", "a", "a b")]
+    "classes", [CLASS_NAMES, COVER_NAMES, tuple(f"cover {n}" for n in range(30)), ("", "a", "a b")]
 )
 def test_each_class_has_letters_and_a_colour_of_its_own(classes: tuple[str, ...]) -> None:
     found = entries(classes)
@@ -30,11 +30,10 @@ def test_neighbours_have_different_patterns() -> None:
     assert all(one.pattern != other.pattern for one, other in itertools.pairwise(found))
 
 
-def test_the_classes_keep_corine_s_colours_and_groups_get_similar_ones() -> None:
+def test_classes_and_covers_keep_their_colours() -> None:
     assert [entry.rgb for entry in entries(CLASS_NAMES)] == [BY_NAME[n].rgb for n in CLASS_NAMES]
-    water, *_ = entries(COVERS)
-    assert water.rgb == BY_NAME["Inland waters"].rgb
-    assert palette(COVERS)[1:] == tuple(entry.rgb for entry in entries(COVERS))
+    assert [entry.rgb for entry in entries(COVER_NAMES)] == [cover.rgb for cover in COVERS]
+    assert palette(COVER_NAMES)[1:] == tuple(cover.rgb for cover in COVERS)
 
 
 def test_flags_are_numbered_as_in_the_mask() -> None:
