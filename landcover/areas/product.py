@@ -113,10 +113,11 @@ def write_products(
             work.mkdir()
             pyramids = {layer.name: Pyramid(layer, work) for layer in layers}
         used = facts.with_scenes(_take(plan, blocks, pyramids, out, cancel))
+        listed = rows()
         job = _Job(plan=plan, pyramids=pyramids, facts=used, written=written, new=new)
         with disk_errors.explained(out):
             job.write_rasters(report, cancel)
-            job.write_texts(rows())
+            job.write_texts(listed)
         progress.check(cancel)
         settle_all(new, out, written)
     return written
