@@ -37,9 +37,9 @@ CELL: Final = 8
 ALIGN: Final = 24
 """Sides of blocks are multiples of this many pixels, so that cells of 80 m and pixels of 60 m are
 whole."""
-CONTEXT: Final = 48
-"""Pixels beyond the outermost window of a block that are read as surroundings. Nets see about
-400 m around a pixel."""
+CONTEXT: Final = 16
+"""Pixels beyond the outermost window of a block that are read as surroundings. Nets see farther,
+but hardly use what is there (:mod:`landcover.areas.engine`)."""
 DEFAULT_STEP: Final = 24
 DEFAULT_BLOCK: Final = 1200
 LARGEST_BLOCK: Final = 4800
@@ -130,6 +130,14 @@ class Plan:
     def area(self) -> BaseGeometry | None:
         """The outline in the window's CRS; None for the entire rectangle."""
         return None if self.outline is None else shapely.from_wkb(self.outline)
+
+    @property
+    def km2(self) -> float:
+        """Size of the area in square kilometres, on the plane of its CRS."""
+        rectangle = _box(self.window)
+        area = self.area
+        inside = rectangle if area is None else area.intersection(rectangle)
+        return float(inside.area) / 1e6
 
     @cached_property
     def indices(self) -> tuple[tuple[int, int], ...]:

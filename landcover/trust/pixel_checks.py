@@ -61,6 +61,7 @@ __all__ = [
     "shaded",
     "sky_findings",
     "snow_share",
+    "snowy",
 ]
 
 CELL: Final = 6
@@ -210,10 +211,16 @@ def hazy(values: FloatArray, bound: float = HAZE) -> BoolArray:
 
 def snow_share(values: FloatArray) -> float:
     """Share of the cells ``(band, cell)`` under snow, 0 to 1."""
+    return float(snowy(values).mean())
+
+
+def snowy(values: FloatArray) -> BoolArray:
+    """Which of the cells ``(band, cell)`` are under snow."""
     green, short = _band(values, "B03"), _band(values, "B11")
     bright = (green > SNOW_GREEN) & (_band(values, "B08") > SNOW_INFRARED)
     bluish = _band(values, "B02") > SNOW_BLUE * green
-    return float((bright & bluish & (_index(green, short) > SNOW_INDEX)).mean())
+    found: BoolArray = bright & bluish & (_index(green, short) > SNOW_INDEX)
+    return found
 
 
 def shade_share(values: FloatArray) -> float:
