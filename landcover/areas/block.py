@@ -1,0 +1,260 @@
+"""The map of one block, from its pixels: presence, cover, and where neither can be trusted.
+
+The net passes over the block once. Presence comes from the moments of its maps over each window of
+1200 m, calibrated as for a patch. Cover comes from the moments of each cell of 80 m. All layers
+are bytes, as they are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+import torch
+from torch import Tensor
+
+from landcover.areas import sky
+from landcover.areas.engine import AreaAnswer, Engine
+from landcover.areas.layout import COVER_EXTRA, NODATA, PRESENCE_EXTRA, UNIT
+from landcover.areas.plan import CELL, Block, Plan
+from landcover.core.errors import ModelMismatch
+from landcover.core.raster import BoolArray, ByteArray, FloatArray, Raster
+from landcover.core.window import Window
+from landcover.models.band_subset import estimated_bands
+from landcover.models.cover import load_cover
+from landcover.models.model import Model
+from landcover.models.thresholds import DEFAULT_AIM, thresholds_for
+from landcover.trust.assessment import novelty_of
+
+__all__ = ["BlockMap", "Mapper", "Tally", "decoded", "encoded"]
+
+_WITHHELD: Final = (sky.CLOUD, sky.NO_ANSWER)
+"""Flags of cells and windows for which nothing is decided."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Numbers to add up over blocks.
+
+    Attributes:
+        covers: cells of each cover class, int64 ``(class,)``.
+        expected: sum of the probabilities of each cover class over the same cells, float64.
+        silent: cells of the area that have no answer.
+        present: windows in which each class is predicted, int64 ``(class,)``.
+        windows: windows of the area with an answer.
+    """
+
+    covers: npt.NDArray[np.int64]
+    expected: npt.NDArray[np.float64]
+    silent: int
+    present: npt.NDArray[np.int64]
+    windows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockMap:
+    """The layers of a block's core, uint8.
+
+    Attributes:
+        presence: ``(class + 4, row, column)``: probabilities in steps of :data:`UNIT`, then
+            :data:`PRESENCE_EXTRA`.
+        cover: ``(class + 3, row, column)`` at 80 m: probabilities, then :data:`COVER_EXTRA`.
+            No class if the model has no cover head.
+        decision: ``(row, column)`` at 80 m: number of the most probable cover from 1; 0 where
+            nothing is decided.
+        tally: numbers to add up.
+        scene: the scene that the pixels come from.
+    """
+
+    presence: ByteArray
+    cover: ByteArray
+    decision: ByteArray
+    tally: Tally
+    scene: str = ""
+
+
+class Mapper:
+    """Maps blocks with one model. It may be shared by threads.
+
+    Args:
+        model: a model for reflectance whose net answers for areas.
+
+    Raises:
+        ModelMismatch: its net does not.
+        CorruptModel: a file in its folder is damaged.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.head = load_cover(model)
+        self.engine = Engine(model, cells=self.head is not None, cores=1)
+        self.covers: tuple[str, ...] = () if self.head is None else self.head.classes
+        self.estimated = estimated_bands(model.card)
+        self._known, _ = novelty_of(model)
+        wanted = thresholds_for(model.card, DEFAULT_AIM).of
+        self._thresholds = np.array([wanted[name] for name in model.card.classes], np.float32)
+
+    def answer(self, raster: Raster, plan: Plan, block: Block) -> BlockMap:
+        """Map a block.
+
+        Args:
+            raster: the pixels of the block's ``read`` window.
+            plan: the plan of the map.
+            block: the block.
+
+        Raises:
+            ModelMismatch: the raster lacks a band of the model's card, or has another level.
+        """
+        pixels = self._pixels(raster)
+        shape = block.height // plan.step, block.width // plan.step
+        first = (plan.halo + plan.first) // CELL
+        found = self.engine.answer(
+            pixels, raster.valid.copy(), step=plan.step, first=first * CELL, shape=shape
+        )
+        flags = sky.cell_flags(raster)
+        flagged = sky.per_window(flags, first, plan.step // CELL, shape)
+        presence, present = self._presence(found, flagged)
+        inside = _inside(plan, plan.presence, block, plan.step)
+        presence[:, ~inside] = NODATA
+        kept = slice(plan.halo // CELL, -(plan.halo // CELL))
+        own = flags[kept, kept]
+        within = _inside(plan, plan.cover, block, CELL)
+        valid = _cell_validity(raster.valid)[kept, kept]
+        chances = self._cover(found.cells, own.shape, kept)
+        cover, decision = _cover_layers(chances, own, valid, within)
+        answered = inside & ~np.isin(flagged, _WITHHELD)
+        return BlockMap(
+            presence=presence,
+            cover=cover,
+            decision=decision,
+            tally=Tally(
+                covers=np.bincount(decision.ravel(), minlength=len(chances) + 1)[1:].astype(
+                    np.int64
+                ),
+                expected=chances[:, decision > 0].sum(axis=1, dtype=np.float64),
+                silent=int((within & (decision == 0)).sum()),
+                present=present[:, answered].sum(axis=1).astype(np.int64),
+                windows=int(answered.sum()),
+            ),
+            scene=raster.provenance.scene or raster.provenance.source,
+        )
+
+    def _pixels(self, raster: Raster) -> FloatArray:
+        card = self.model.card
+        if raster.level != card.level:
+            raise ModelMismatch(
+                f"{card.title} was made for {card.level}, and this is {raster.level}: use the "
+                f"{card.level} product of the same scene."
+            )
+        if missing := [band for band in card.bands if band not in raster.bands]:
+            raise ModelMismatch(
+                f"{card.title} needs the band{'s' * (len(missing) > 1)} {', '.join(missing)}, "
+                "which this source does not have: choose a model for its bands."
+            )
+        if raster.bands == card.bands:
+            return raster.data.copy()  # torch takes no array that is read-only
+        return raster.data[[raster.bands.index(band) for band in card.bands]]
+
+    def _presence(
+        self, found: AreaAnswer, flagged: ByteArray
+    ) -> tuple[ByteArray, npt.NDArray[np.bool_]]:
+        """All layers of the presence, and which classes are predicted in each window."""
+        classes, rows, columns = found.logits.shape
+        logits = found.logits.flatten(1).T
+        chances = self.model.probabilities(logits).T.reshape(classes, rows, columns).numpy()
+        predicted = chances >= self._thresholds[:, None, None]
+        unlike = self._unlike(found)
+        flagged[(flagged == sky.CLEAR) & unlike] = sky.UNLIKE
+        silent = np.isin(flagged, _WITHHELD)
+        any_predicted = predicted.any(axis=0)
+        best = np.where(predicted, chances, -1.0).argmax(axis=0) + 1
+        best[~any_predicted | silent] = 0
+        # If no class is predicted, the decision is wrong if the most probable one is there.
+        highest = np.where(predicted, chances, 0.0).max(axis=0)
+        wrong = np.where(any_predicted, 1.0 - highest, chances.max(axis=0))
+        layers = np.empty((classes + len(PRESENCE_EXTRA), rows, columns), dtype=np.uint8)
+        layers[:classes] = encoded(chances)
+        layers[classes] = best
+        layers[classes + 1] = encoded(wrong)
+        layers[[*range(classes), classes + 1]] = np.where(
+            silent, NODATA, layers[[*range(classes), classes + 1]]
+        )
+        layers[classes + 2] = flagged
+        layers[classes + 3] = encoded(found.share_valid.numpy())
+        return layers, predicted
+
+    def _unlike(self, found: AreaAnswer) -> BoolArray:
+        """Which windows are farther from the training patches than their bound."""
+        shape = found.logits.shape[1:]
+        if self._known is None or self._known.space is None or found.features is None:
+            return np.zeros(shape, dtype=bool)
+        features = found.features.flatten(1).T.numpy()
+        scores = found.logits.flatten(1).T.numpy()
+        away = self._known.space.distances(features, scores)[self._known.detector]
+        ratios = [self._known.ratio({"features": float(value)}) for value in away]
+        beyond: BoolArray = np.array(ratios).reshape(shape) > 1.0
+        return beyond
+
+    def _cover(self, cells: Tensor | None, shape: tuple[int, ...], kept: slice) -> FloatArray:
+        """Probabilities of each cover, float32 ``(class, row, column)``."""
+        if self.head is None or cells is None:
+            return np.zeros((0, *shape), dtype=np.float32)
+        with torch.inference_mode():
+            found: FloatArray = self.head(cells)[0, :, kept, kept].float().numpy()
+        return found
+
+
+def encoded(values: FloatArray) -> ByteArray:
+    """Round probabilities or shares, 0 to 1, to steps of :data:`UNIT`."""
+    found: ByteArray = np.rint(values / UNIT).astype(np.uint8)
+    return found
+
+
+def decoded(values: ByteArray) -> FloatArray:
+    """Convert steps of :data:`UNIT` to float32; NaN where they are :data:`NODATA`."""
+    found: FloatArray = np.where(values == NODATA, np.nan, values * UNIT).astype(np.float32)
+    return found
+
+
+def _cover_layers(
+    chances: FloatArray, flags: ByteArray, valid: FloatArray, within: BoolArray
+) -> tuple[ByteArray, ByteArray]:
+    """All layers of the cover, and the decision."""
+    classes = len(chances)
+    layers = np.empty((classes + len(COVER_EXTRA), *flags.shape), dtype=np.uint8)
+    decision = np.zeros(flags.shape, dtype=np.uint8)
+    silent = np.isin(flags, _WITHHELD)
+    if classes:
+        layers[:classes] = encoded(chances)
+        layers[classes] = encoded(1.0 - chances.max(axis=0))
+        layers[: classes + 1, silent] = NODATA
+        decision[:] = chances.argmax(axis=0) + 1
+        decision[silent | ~within] = 0
+    else:
+        layers[0] = NODATA
+    layers[classes + 1] = flags
+    layers[classes + 2] = encoded(valid)
+    layers[:, ~within] = NODATA
+    return layers, decision
+
+
+def _cell_validity(valid: BoolArray) -> FloatArray:
+    rows, columns = (side // CELL for side in valid.shape)
+    found: FloatArray = valid.reshape(rows, CELL, columns, CELL).mean(axis=(1, 3), dtype=np.float32)
+    return found
+
+
+def _inside(plan: Plan, grid: Window, block: Block, pixels: int) -> BoolArray:
+    """Which pixels of a block have their centre in the area."""
+    rows, columns = block.height // pixels, block.width // pixels
+    area = plan.area
+    if area is None:
+        return np.ones((rows, columns), dtype=bool)
+    own = grid.part(block.top // pixels, block.left // pixels, rows, columns)
+    centres = [(column + 0.5, row + 0.5) for row in range(rows) for column in range(columns)]
+    xs, ys = own.xy(centres)
+    found: BoolArray = shapely.contains_xy(area, xs, ys).reshape(rows, columns)
+    return found
