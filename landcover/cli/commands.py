@@ -22,6 +22,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         'landcover explain scene.tif --label "Inland waters" --method all --out why.png',
         "landcover explain finland-lake --against landcover-cnn --out two.png  # two models",
     ),
+    "landcover map": (
+        "landcover map scene.tif map.tif",
+        "landcover map S2B_MSIL2A_20240615.SAFE valley.tif --area valley.geojson",
+        "landcover map scene.tif map.tif --area 13.6,48.2,13.9,48.4 --step 8 --memory 4",
+        "landcover map scene.tif map.tif --scheduler tcp://10.0.0.1:8786  # on a Dask cluster",
+    ),
     "landcover corrections": ("landcover corrections", "landcover corrections --json"),
     "landcover corrections add": (
         'landcover corrections add finland-lake --present "Inland waters" --absent Pastures',

@@ -85,8 +85,9 @@ def parser() -> argparse.ArgumentParser:
         train,
         trust,
     )
+    from landcover.cli import map as area_map  # noqa: PLC0415 - see `main`
 
-    first = (classify, explain, corrections, adapt, evaluate, trust, train)
+    first = (classify, explain, area_map, corrections, adapt, evaluate, trust, train)
     groups = (*first, live, models, bands, data, doctor)
     return _parser(*(group.add_commands for group in groups))
 

@@ -1,0 +1,181 @@
+"""The command ``map``: which land covers are where in an area."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from landcover.cli import model_options, output, progress, source_options
+from landcover.cli.commands import add_command
+from landcover.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from landcover.areas.job import Executor
+    from landcover.areas.mapping import MapResult, Prepared
+    from landcover.areas.product import AreaRow
+
+__all__ = ["add_commands"]
+
+_GB: Final = 1_000_000_000
+_MOST_GB: Final = 10_000
+
+
+def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
+    """Add the command ``map``."""
+    parser = add_command(
+        commands,
+        "map",
+        "map the land covers of an area",
+        description="Map the land covers of an area: which are present in each window of 1200 m, "
+        "and which one each cell of 80 m is of. Writes Cloud-Optimised GeoTIFFs with styles for "
+        "QGIS, a STAC item and a table of hectares. A map that was stopped goes on when the "
+        "command is repeated.",
+    )
+    parser.add_argument("source", metavar="SOURCE", help=source_options.SOURCE_HELP)
+    parser.add_argument("out", type=Path, metavar="OUT.tif", help="the map to write")
+    parser.add_argument(
+        "--area",
+        metavar="FILE|BBOX",
+        help="a GeoJSON, GeoPackage or KML file, or WEST,SOUTH,EAST,NORTH in degrees (default: "
+        "all of the source)",
+    )
+    model_options.add(parser)
+    parser.add_argument(
+        "--step",
+        type=int,
+        metavar="PIXELS",
+        help="pixels of 10 m from one window to the next, a multiple of 8 (default: 24)",
+    )
+    parser.add_argument(
+        "--memory", type=float, metavar="GB", help="gigabytes that the work may use (default: 2)"
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask scheduler such as tcp://10.0.0.1:8786; local:N starts N processes here",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(command=_map)
+
+
+def _map(options: argparse.Namespace) -> int:
+    from landcover.areas import mapping  # noqa: PLC0415 - loads torch
+
+    mapping.check_out(options.out)
+    executor = _executor(options)
+    with progress.show() as report:
+        prepared = _prepared(options)
+        if not options.json:
+            print(_before(prepared), file=sys.stderr)
+        results = mapping.run(prepared, options.out, executor=executor, report=report)
+    print(_record(prepared, results) if options.json else _text(results))
+    return 0
+
+
+def _prepared(options: argparse.Namespace) -> Prepared:
+    from landcover.areas import mapping  # noqa: PLC0415 - loads torch
+    from landcover.areas.area_file import read_area  # noqa: PLC0415 - as above
+    from landcover.areas.imagery import imagery_of  # noqa: PLC0415 - as above
+    from landcover.areas.plan import DEFAULT_STEP  # noqa: PLC0415 - as above
+
+    area = read_area(options.area) if options.area is not None else None
+    source = options.source.strip()
+    return mapping.prepare(
+        imagery_of(source),
+        source=Path(source).name or source,
+        area=area,
+        model=options.model,
+        step=DEFAULT_STEP if options.step is None else options.step,
+        memory=_memory(options.memory),
+    )
+
+
+def _memory(gigabytes: float | None) -> int:
+    from landcover.areas.mapping import DEFAULT_MEMORY  # noqa: PLC0415 - loads torch
+
+    if gigabytes is None:
+        return DEFAULT_MEMORY
+    if not math.isfinite(gigabytes) or not 0 < gigabytes <= _MOST_GB:
+        raise BadInput(f"--memory is {gigabytes:g}: give gigabytes, such as 4.")
+    return int(gigabytes * _GB)
+
+
+def _executor(options: argparse.Namespace) -> Executor | None:
+    if options.scheduler is None:
+        return None
+    from landcover.areas.cluster import executor_of  # noqa: PLC0415 - loads torch
+
+    return executor_of(options.scheduler)
+
+
+def _before(prepared: Prepared) -> str:
+    """What is going to be made, before it is."""
+    notes = prepared.area.notes if prepared.area else ()
+    count = prepared.blocks
+    line = (
+        f"{prepared.km2:,.1f} km² in {count:,} block{'s' * (count != 1)}, with "
+        f"{prepared.tasks[0].model}."
+    )
+    return "\n".join([line, *notes])
+
+
+def _text(results: Sequence[MapResult]) -> str:
+    return "\n\n".join(_one(result) for result in results)
+
+
+def _one(result: MapResult) -> str:
+    lines = [*_table(result.rows), ""] if result.rows else []
+    lines += [output.written(path) for path in result.written.all]
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[AreaRow]) -> list[str]:
+    """Hectares of each cover with their interval, or windows, and notes."""
+    width = max(len(row.label) for row in rows)
+    lines = []
+    for row in rows:
+        text = f"{row.label:<{width}}"
+        if row.adjusted_ha is not None:
+            text += f"  {row.adjusted_ha:>12,.0f} ha [{row.low_ha:,.0f}, {row.high_ha:,.0f}]"
+        if row.windows is not None:
+            text += f"  in {row.windows:,} windows"
+        lines.append(f"{text}  {row.note}".rstrip())
+    return lines
+
+
+def _record(prepared: Prepared, results: Sequence[MapResult]) -> str:
+    found = {
+        "source": prepared.source,
+        "model": prepared.tasks[0].model,
+        "km2": round(prepared.km2, 3),
+        "maps": [_map_record(result) for result in results],
+    }
+    return json.dumps(found, ensure_ascii=False, allow_nan=False)
+
+
+def _map_record(result: MapResult) -> dict[str, Any]:
+    return {
+        "files": [str(path) for path in result.written.all],
+        "blocks": result.blocks,
+        "seconds": round(result.seconds, 2),
+        "cells_without_answer": result.tally.silent,
+        "windows": result.tally.windows,
+        "scenes": [scene.name for scene in result.facts.scenes],
+        "covers": [
+            {
+                "label": row.label,
+                "mapped_ha": row.mapped_ha,
+                "adjusted_ha": row.adjusted_ha,
+                "low_ha": row.low_ha,
+                "high_ha": row.high_ha,
+                "windows_present": row.windows,
+                "note": row.note,
+            }
+            for row in result.rows
+        ],
+    }
