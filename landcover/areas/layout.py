@@ -36,7 +36,7 @@ UNIT: Final = 0.004
 NODATA: Final = 255
 NO_DECISION: Final = 0
 """Value of the decision layer where nothing is decided."""
-FLAGS: Final = ("clear", "cloud", "shade", "snow", "unlike anything learnt")
+FLAGS: Final = ("clear", "cloud or haze", "shade", "snow", "unlike anything learnt")
 """Meaning of the values of a mask, from 0."""
 PRESENCE_EXTRA: Final = ("decision", "uncertainty", "mask", "validity")
 """Bands of the presence after those of the classes."""

@@ -2,7 +2,8 @@
 
 With ESA's scene classification, its classes decide. Without one, the physical checks of a patch
 (:mod:`landcover.trust.pixel_checks`) are made for each cell, and their bounds on the share of a
-patch are those on the share of a window.
+patch are those on the share of a window. Haze counts as cloud where it covers so much of the 1200 m
+around a cell as a patch may not have; single hazy cells are bright roofs and sand.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from landcover.areas.plan import CELL
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, SCL_CLOUD, SCL_SHADOW, SCL_SNOW
 from landcover.core.raster import BoolArray, ByteArray, FloatArray, Raster
 from landcover.trust import pixel_checks as checks
+from landcover.trust.surfaces import is_water
 
 __all__ = [
     "CLEAR",
@@ -110,13 +112,39 @@ def _by_spectrum(found: ByteArray, raster: Raster, seen: BoolArray) -> None:
         # Pixels without data are 0.
         values[BAND_NAMES.index(name)] = _share(raster.band(name))[seen] / weight
     flags = np.zeros(values.shape[1], dtype=np.uint8)
-    clouds = checks.hazy(values, checks.CLOUD)
+    clouds = checks.hazy(values, checks.CLOUD) | _haze(values, seen)
     # Without clouds, what is as dark as a shadow is a shore, half water and half wood, or spruce.
     if clouds.mean() >= _CLOUDS:
         flags[checks.shaded(values)] = SHADE
     flags[clouds] = CLOUD
     flags[checks.snowy(values)] = SNOW
     found[seen] = flags
+
+
+def _haze(values: FloatArray, seen: BoolArray) -> BoolArray:
+    """Which of the cells are hazy, with haze on much of the land around them."""
+    hazy = checks.hazy(values)
+    if not hazy.any():
+        return hazy
+    green, near, short = (values[BAND_NAMES.index(name)] for name in ("B03", "B08", "B11"))
+    land = ~is_water(green, near, short)
+    around_hazy, around_land, around = (
+        _around(seen, of) for of in (hazy & land, land, np.ones_like(land))
+    )
+    widespread = around_hazy > checks.HAZE_SHARE * around_land
+    found: BoolArray = hazy & widespread & (around_land >= checks.HAZE_LAND * around)
+    return found
+
+
+def _around(seen: BoolArray, which: BoolArray) -> FloatArray:
+    """Number of the chosen ones among the cells within 600 m of each cell."""
+    side = PATCH_PIXELS // CELL
+    grid = np.zeros(seen.shape, dtype=np.float32)
+    grid[seen] = which
+    padded = np.pad(grid, side // 2)
+    counts = window_means(padded, 0, 1, seen.shape)[seen] * side**2
+    found: FloatArray = np.rint(counts)
+    return found
 
 
 def _share(pixels: BoolArray | FloatArray) -> FloatArray:

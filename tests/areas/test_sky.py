@@ -23,7 +23,7 @@ def meadow(*patches: tuple[slice, slice, tuple[float, ...]], scl: bool = False) 
     classes = np.full((SIDE, SIDE), 4, dtype=np.uint8)
     for rows, columns, spectrum in patches:
         pixels[:, rows, columns] = np.array(spectrum, np.float32)[:, None, None]
-        classes[rows, columns] = {CLOUD: 8, SNOW: 11, SHADOW: 3}[spectrum]
+        classes[rows, columns] = {CLOUD: 8, SNOW: 11, SHADOW: 3}.get(spectrum, 4)
     return Raster(
         data=pixels,
         valid=np.isin(classes, (4, 11)) if scl else np.ones((SIDE, SIDE), bool),
@@ -48,6 +48,15 @@ def test_cells_are_flagged(spectrum: tuple[float, ...], flag: int, *, scl: bool)
 
 def test_without_clouds_dark_cells_are_no_shade() -> None:
     assert (cell_flags(meadow((slice(0, 80), slice(80, 160), SHADOW))) == sky.CLEAR).all()
+
+
+def test_haze_counts_as_cloud_where_it_is_widespread() -> None:
+    haze = tuple(value + 0.06 * (0.4 / 0.5) ** n for n, value in enumerate(MEADOW))
+    found = cell_flags(meadow((slice(0, SIDE), slice(0, 160), haze)))
+    assert (found[:, :19] == sky.CLOUD).all()
+    assert (found[:, 20:] == sky.CLEAR).all()
+    roofs = meadow((slice(100, 140), slice(100, 140), haze))
+    assert (cell_flags(roofs) == sky.CLEAR).all()
 
 
 def test_gaps_have_no_flag_but_no_answer() -> None:

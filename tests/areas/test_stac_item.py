@@ -93,7 +93,7 @@ def test_bands_state_scale_unit_and_classes(written: tuple[Item, Path]) -> None:
     assert bands["Inland waters"]["nodata"] == NODATA
     assert [one["description"] for one in bands["mask"]["classification:classes"]][:2] == [
         "clear",
-        "cloud",
+        "cloud or haze",
     ]
     assert len(bands["decision"]["classification:classes"]) == 20
     cells = assets["decision"]["classification:classes"]
