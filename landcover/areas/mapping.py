@@ -17,6 +17,7 @@ from typing import Final
 
 from landcover.areas.area_file import Area
 from landcover.areas.block import BlockMap, Mapper, Tally
+from landcover.areas.hectares import rows_of
 from landcover.areas.imagery import ImagerySpec
 from landcover.areas.job import (
     BYTES_A_PIXEL,
@@ -28,14 +29,14 @@ from landcover.areas.job import (
     sum_of,
 )
 from landcover.areas.parts import Parts, folder_of
-from landcover.areas.plan import ALIGN, CELL, DEFAULT_STEP, LARGEST_BLOCK, Block
+from landcover.areas.plan import ALIGN, DEFAULT_STEP, LARGEST_BLOCK, Block
 from landcover.areas.plan_area import plans_of
 from landcover.areas.product import AreaRow, MapFacts, Scene, Written, write_products
 from landcover.core import files, progress
-from landcover.core.bands import PIXEL_M
 from landcover.core.errors import BadInput
 from landcover.core.progress import Report
 from landcover.core.threads import allowed_cores
+from landcover.core.window import Window
 from landcover.models import registry
 
 __all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "MapResult", "Prepared", "check_out", "prepare", "run"]
@@ -54,17 +55,14 @@ class Prepared:
         source: name of the source, for the files.
         area: the area; None for all of the source.
         memory: bytes that the blocks may use.
+        km2: size of what is mapped, in square kilometres.
     """
 
     tasks: tuple[MapTask, ...]
     source: str
     area: Area | None
     memory: int
-
-    @property
-    def km2(self) -> float:
-        """Size of the area in square kilometres."""
-        return sum(task.plan.km2 for task in self.tasks)
+    km2: float
 
     @property
     def blocks(self) -> int:
@@ -142,7 +140,10 @@ def prepare(
     tasks = tuple(
         MapTask(plan=plan, imagery=spec, model=chosen, model_hash=card.hash) for plan in plans
     )
-    return Prepared(tasks=tasks, source=source, area=area, memory=memory)
+    open_mapper(chosen, card.hash)  # reports a model that cannot map
+    # Without an area, plans extend beyond the imagery up to the next line of their lattice.
+    size = sum(one.km2 for one in plans) if area is not None else _size(imagery.grids)
+    return Prepared(tasks=tasks, source=source, area=area, memory=memory, km2=size)
 
 
 def run(
@@ -212,7 +213,7 @@ def _one(
                 yield block, found
 
     def table() -> Sequence[AreaRow]:
-        rows.extend(_rows(sum_of(tallies), mapper))
+        rows.extend(rows_of(sum_of(tallies), mapper))
         return rows
 
     with files.lock_file(out):
@@ -251,13 +252,8 @@ def _facts(prepared: Prepared, task: MapTask, mapper: Mapper) -> MapFacts:
     )
 
 
-def _rows(tally: Tally, mapper: Mapper) -> Iterator[AreaRow]:
-    """The table: hectares of the mapped cells of each cover, then windows with each class."""
-    cell_ha = (CELL * PIXEL_M) ** 2 / 1e4
-    for label, cells in zip(mapper.covers, tally.covers.tolist(), strict=True):
-        yield AreaRow(label=label, mapped_ha=cells * cell_ha)
-    for label, windows in zip(mapper.model.card.classes, tally.present.tolist(), strict=True):
-        yield AreaRow(label=label, windows=windows)
+def _size(grids: Sequence[Window]) -> float:
+    return sum(grid.width * grid.height * grid.pixel_m**2 for grid in grids) / 1e6
 
 
 def _block_within(memory: int) -> int:

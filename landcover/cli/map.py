@@ -17,7 +17,6 @@ from landcover.core.errors import BadInput
 if TYPE_CHECKING:
     from landcover.areas.job import Executor
     from landcover.areas.mapping import MapResult, Prepared
-    from landcover.areas.product import AreaRow
 
 __all__ = ["add_commands"]
 
@@ -44,7 +43,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         help="a GeoJSON, GeoPackage or KML file, or WEST,SOUTH,EAST,NORTH in degrees (default: "
         "all of the source)",
     )
-    model_options.add(parser)
+    parser.add_argument("--model", help=model_options.HELP)
     parser.add_argument(
         "--step",
         type=int,
@@ -129,23 +128,40 @@ def _text(results: Sequence[MapResult]) -> str:
 
 
 def _one(result: MapResult) -> str:
-    lines = [*_table(result.rows), ""] if result.rows else []
+    lines = [*_covers(result), *_windows(result), ""]
     lines += [output.written(path) for path in result.written.all]
     return "\n".join(lines)
 
 
-def _table(rows: Sequence[AreaRow]) -> list[str]:
-    """Hectares of each cover with their interval, or windows, and notes."""
+def _covers(result: MapResult) -> list[str]:
+    """Hectares of each cover: those of its cells, and corrected ones with their interval."""
+    rows = [row for row in result.rows if row.windows is None]
+    if not rows:
+        return []
     width = max(len(row.label) for row in rows)
-    lines = []
+    lines = [f"{'':<{width}}  {'cells, ha':>12}  corrected, ha [95 % interval]"]
+    notes: dict[str, list[str]] = {}
     for row in rows:
-        text = f"{row.label:<{width}}"
+        cells = "" if row.mapped_ha is None else f"{row.mapped_ha:,.0f}"
+        text = f"{row.label:<{width}}  {cells:>12}"
         if row.adjusted_ha is not None:
-            text += f"  {row.adjusted_ha:>12,.0f} ha [{row.low_ha:,.0f}, {row.high_ha:,.0f}]"
-        if row.windows is not None:
-            text += f"  in {row.windows:,} windows"
-        lines.append(f"{text}  {row.note}".rstrip())
-    return lines
+            text += f"  {row.adjusted_ha:,.0f} [{row.low_ha:,.0f}, {row.high_ha:,.0f}]"
+        lines.append(text.rstrip())
+        if row.note:
+            notes.setdefault(row.note, []).append(row.label)
+    for note, labels in notes.items():
+        named = "" if len(labels) == len(rows) else f"{', '.join(labels)}: "
+        lines.append(f"{named}{note}")
+    return [*lines, ""]
+
+
+def _windows(result: MapResult) -> list[str]:
+    """In how many windows each class is present, most frequent first."""
+    found = [(row.windows, row.label) for row in result.rows if row.windows]
+    start = f"Present in windows of 1200 m, of {result.tally.windows:,} with an answer (no area):"
+    if not found:
+        return [f"{start} no class."]
+    return [start, *(f"{windows:>8,}  {label}" for windows, label in sorted(found, reverse=True))]
 
 
 def _record(prepared: Prepared, results: Sequence[MapResult]) -> str:
