@@ -7,243 +7,78 @@ makes the spec of anything that a user can name.
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Protocol
 
-import numpy as np
-
+from landcover.areas.area_file import Area
+from landcover.areas.imagery_base import Imagery, ImagerySpec
+from landcover.areas.imagery_files import FileSpec, RasterSpec
+from landcover.areas.imagery_folder import Dates, folder_spec
+from landcover.areas.imagery_live import live_spec
+from landcover.core import progress
 from landcover.core.errors import BadInput
-from landcover.core.raster import Provenance, Raster
-from landcover.core.window import Window
+from landcover.core.progress import Report
 from landcover.io import samples, sources
-from landcover.io.placing import on_grid
-from landcover.io.rectangles import Rectangles, stamp_of
-from landcover.io.regrid import Raw
+from landcover.stac.archives import CATALOGUES
+from landcover.stac.candidates import SceneQuery
 
-__all__ = ["FileSpec", "Imagery", "ImagerySpec", "RasterSpec", "imagery_of"]
-
-
-class Imagery(Protocol):
-    """Open imagery."""
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """Names of its bands."""
-        ...
-
-    @property
-    def level(self) -> str:
-        """Product level of its pixels: "L2A" or "L1C"."""
-        ...
-
-    @property
-    def acquired(self) -> datetime | None:
-        """Sensing time in UTC; None if it is not known or differs between blocks."""
-        ...
-
-    @property
-    def provenance(self) -> Provenance:
-        """Where the pixels come from and how they are processed."""
-        ...
-
-    @property
-    def extent(self) -> Window:
-        """The grid of 10 m that its pixels lie on; the first of :attr:`grids`."""
-        ...
-
-    @property
-    def grids(self) -> tuple[Window, ...]:
-        """The grid of a file, or one for each UTM zone of imagery of many scenes."""
-        ...
-
-    def read(self, window: Window, *, cancel: Event | None = None) -> Raster:
-        """Read a rectangle as reflectance.
-
-        Args:
-            window: north-up, pixels of 10 m; it may extend beyond the extent, and lie in another
-                CRS or on another grid, where the nearest pixels are taken.
-            cancel: set to stop.
-
-        Returns:
-            The rectangle, with the scene classification if there is one. What is outside the
-            imagery or hidden by clouds is not valid. Its provenance names the scene.
-
-        Raises:
-            LandcoverError: it cannot be read.
-            Cancelled: the user stopped it.
-        """
-        ...
+__all__ = ["Dates", "FileSpec", "Imagery", "ImagerySpec", "RasterSpec", "imagery_of"]
 
 
-class ImagerySpec(Protocol):
-    """What imagery to open; a picklable value."""
-
-    @property
-    def identity(self) -> str:
-        """Text that is the same as long as the pixels are."""
-        ...
-
-    def open(self, *, cancel: Event | None = None) -> Imagery:
-        """Open it.
-
-        Raises:
-            LandcoverError: it is gone, has changed, or cannot be read.
-            Cancelled: the user stopped it.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class RasterSpec:
-    """A raster in memory: a sample, or an upload that was read already.
-
-    Raises:
-        BadInput: it is a colour picture, or has no position on Earth.
-    """
-
-    raster: Raster
-
-    def __post_init__(self) -> None:
-        if self.raster.is_rgb:
-            raise BadInput(
-                f"'{self.raster.provenance.source}' is a colour picture, of which no map can be "
-                "made: give reflectance, such as a GeoTIFF stack, band files or a SAFE product."
-            )
-        self.raster.georeference  # noqa: B018 - reports a missing position
-
-    @cached_property
-    def identity(self) -> str:
-        """As :attr:`ImagerySpec.identity`: a digest of the pixels."""
-        raster, found = self.raster, hashlib.sha256()
-        for layer in (raster.data, raster.valid, raster.scl, raster.measured):
-            found.update(b"-" if layer is None else np.ascontiguousarray(layer).data)
-        where = f"{raster.georeference}{raster.bands}{raster.acquired}{raster.provenance}"
-        return f"raster:{found.hexdigest()}:{where}"
-
-    def open(self, *, cancel: Event | None = None) -> Imagery:
-        """As :meth:`ImagerySpec.open`."""
-        del cancel
-        return _RasterImagery(self.raster)
-
-
-class _RasterImagery:
-    """See :class:`Imagery`."""
-
-    def __init__(self, raster: Raster) -> None:
-        self._raster = raster
-        self.bands = raster.bands
-        self.level = raster.level
-        self.acquired = raster.acquired
-        self.provenance = raster.provenance
-        self.extent = raster.extent
-        self.grids = (self.extent,)
-
-    def read(self, window: Window, *, cancel: Event | None = None) -> Raster:
-        del cancel
-        raster, where = self._raster, self.extent
-        # Reflections of other pixels are nothing that was seen there.
-        valid = raster.valid if raster.measured is None else raster.valid & raster.measured
-        raw = on_grid(Raw(raster.data, valid, where), window)
-        scl = None
-        if raster.scl is not None:
-            scl = on_grid(Raw(raster.scl[None], valid, where), window).numbers[0]
-        return replace(
-            raster,
-            data=np.where(raw.valid, raw.numbers, np.float32(0)),
-            valid=raw.valid,
-            scl=scl,
-            measured=None,
-            crs=window.crs,
-            transform=window.transform,
-            provenance=replace(raster.provenance, padded_fraction=0.0),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileSpec:
-    """A stack, SAFE product or set of band files on disk, also in a zip, or uploaded files.
-
-    Attributes:
-        source: path or address, as for :func:`landcover.io.sources.read`; empty for an upload.
-        stamp: of its files, as :func:`landcover.io.rectangles.stamp_of` gives it.
-        files: name and path of each uploaded file.
-        address: which source of an upload; None for the only one.
-    """
-
-    source: str = ""
-    stamp: str
-    files: tuple[tuple[str, Path], ...] = ()
-    address: str | None = None
-
-    @classmethod
-    def of(cls, source: str | Path) -> FileSpec:
-        """The spec of a source on disk as it is now."""
-        path = Path(source).absolute()
-        return cls(source=str(path), stamp=stamp_of([path]))
-
-    @classmethod
-    def of_upload(cls, files: tuple[tuple[str, Path], ...], address: str | None = None) -> FileSpec:
-        """The spec of uploaded files, which must stay where they are.
-
-        Args:
-            files: the name that the user gave, and the path, of each.
-            address: which source in them; None for the only one.
-        """
-        return cls(stamp=stamp_of([path for _, path in files]), files=files, address=address)
-
-    @property
-    def identity(self) -> str:
-        """As :attr:`ImagerySpec.identity`: path, and size and time of the files."""
-        where = self.source or [name for name, _ in self.files]
-        return f"file:{where}:{self.address}:{self.stamp}"
-
-    def open(self, *, cancel: Event | None = None) -> Imagery:
-        """As :meth:`ImagerySpec.open`; decides how all of its numbers are read."""
-        return _FileImagery(self.rectangles(), cancel)
-
-    def rectangles(self) -> Rectangles:
-        """The source, before anything of it is read."""
-        return Rectangles(self.source, stamp=self.stamp, files=self.files, address=self.address)
-
-
-class _FileImagery:
-    """See :class:`Imagery`."""
-
-    def __init__(self, rectangles: Rectangles, cancel: Event | None) -> None:
-        self._rectangles = rectangles
-        self.extent = rectangles.facts(cancel).extent
-        self.grids = (self.extent,)
-        first = rectangles.read(self.extent.part(0, 0, 1, 1), cancel)
-        self.bands = first.bands
-        self.level = first.level
-        self.acquired = first.acquired
-        self.provenance = first.provenance
-
-    def read(self, window: Window, *, cancel: Event | None = None) -> Raster:
-        return self._rectangles.read(window, cancel)
-
-
-def imagery_of(source: str | Path) -> ImagerySpec:
+def imagery_of(
+    source: str | Path,
+    *,
+    area: Area | None = None,
+    dates: Dates | None = None,
+    one_pass: bool = False,
+    report: Report = progress.ignore,
+    cancel: Event | None = None,
+) -> ImagerySpec:
     """The imagery that a text names.
 
     Args:
-        source: name of a sample, a stack, a SAFE product, a folder or zip with the band files of a
-            scene.
+        source: name of a sample; path of a stack, a SAFE product, a folder or zip with band files;
+            a folder, zip or catalogue (``.parquet``) of many scenes; or name of an archive.
+        area: where; it is needed for an archive.
+        dates: acceptable days of many scenes; by default the last half year of an archive, and all
+            of the user's own scenes.
+        one_pass: whether an archive's imagery is all of one pass; else each block is read from the
+            pass that hides least of it.
+        report: called with the scenes that were opened.
+        cancel: set to stop.
 
     Raises:
-        BadInput: it is none of these.
+        BadInput: it is none of these, or has no scene of the area.
+        FetchError: the archive gives no usable answer.
+        Cancelled: the user stopped it.
     """
-    text = str(source)
+    text, dates = str(source), dates or Dates()
     if text in samples.NAMES:
         return RasterSpec(samples.read_sample(text))
+    if text in CATALOGUES:
+        if area is None:
+            raise BadInput(f"Imagery of {text} needs an area: give --area with a box or a file.")
+        return live_spec(text, area, _query(area, dates), one_pass=one_pass, cancel=cancel)
+    if text.lower().endswith(".parquet"):
+        return folder_spec(Path(text), area, dates, report=report, cancel=cancel)
     if sources.is_file(text):
+        if len(sources.expand(text)) > 1:
+            return folder_spec(Path(text), area, dates, report=report, cancel=cancel)
         return FileSpec.of(text)
     raise BadInput(
         f"There is no file, folder or sample '{text[:80]}' to map: give a GeoTIFF stack, a SAFE "
-        "product or a folder of band files."
+        f"product, a folder of scenes, or an archive ({', '.join(CATALOGUES)})."
+    )
+
+
+def _query(area: Area, dates: Dates) -> SceneQuery:
+    """What an archive is asked for; the place is that of the area's centre."""
+    centre = area.geometry.representative_point()
+    usual = SceneQuery.around(float(centre.y), float(centre.x), day=dates.near)
+    return replace(
+        usual,
+        start=dates.start or min(usual.start, dates.end or usual.start),
+        end=dates.end or max(usual.end, dates.start or usual.end),
+        months=dates.months,
     )

@@ -13,25 +13,23 @@ from datetime import date
 from pathlib import Path
 from threading import Event
 
-import numpy as np
 import shapely
 
 from landcover.core import progress
-from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, SCL_HIDDEN
+from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput, FetchError, LandcoverError, UnknownName
 from landcover.core.progress import Progress, Report
-from landcover.core.raster import ByteArray, Provenance, Raster
+from landcover.core.raster import Raster
 from landcover.core.window import Cut, Window
 from landcover.io import sources
-from landcover.io.band_files import RESAMPLING
 from landcover.io.guard import shown
 from landcover.io.scaling import SHIFTED, valid_numbers
 from landcover.net import cache
 from landcover.net.http import Transport
 from landcover.net.waiting import run
-from landcover.stac.archives import CATALOGUES, DEFAULT, Catalogue, catalogue
+from landcover.stac.archives import CATALOGUES, DEFAULT, Catalogue, OffsetRule, catalogue
 from landcover.stac.candidates import Candidate, Preview, SceneQuery, SearchResult
-from landcover.stac.harmonise import RULES, OffsetDecision, confirm
+from landcover.stac.joining import decided, joined
 from landcover.stac.passes import area_of, passes
 from landcover.stac.pixels import (
     Numbers,
@@ -176,7 +174,7 @@ def fetch(
     row = _row(first.catalogue)
     if row is not None:
         parts = run(lambda: _numbers(candidate, row, report, cancel))
-        return _joined(candidate, parts, RULES[row.offset], row.title, row.attribution)
+        return _of_pass(candidate, parts, row.offset, row.title, row.attribution)
     if first.layout != "bands":
         return _whole(candidate)
     parts = []
@@ -185,7 +183,7 @@ def fetch(
         total = len(candidate.scenes)
         report(Progress(what="Reading", done=done, total=total, unit="scenes"))
         parts.append(read_local(scene, candidate.target))
-    return _joined(candidate, parts, RULES["stated"], "your catalogue", "")
+    return _of_pass(candidate, parts, "stated", "your catalogue", "")
 
 
 def fetch_best(
@@ -316,78 +314,32 @@ def _local_preview(candidate: Candidate) -> Candidate:
     return replace(candidate, preview=preview_of(arrays))
 
 
-def _joined(
+def _of_pass(
     candidate: Candidate,
     parts: Sequence[Numbers],
-    rule: object,
+    rule: OffsetRule,
     title: str,
     attribution: str,
 ) -> Raster:
-    """Join the granules of a pass: each is harmonised, and the first one with data is used."""
-    shape = (candidate.target.height, candidate.target.width)
-    reflectance = np.zeros((len(BAND_NAMES), *shape), dtype=np.float32)
-    filled = np.zeros(shape, dtype=np.bool_)
-    scl: ByteArray = np.zeros(shape, dtype=np.uint8)
-    decisions = []
-    for scene, numbers in zip(candidate.scenes, parts, strict=True):
-        decision = _decided(scene, numbers, rule)
-        valid = valid_numbers(numbers.bands, shifted=decision.scaling is SHIFTED)
-        decisions.append((scene, decision))
-        values = decision.scaling.apply(numbers.bands, valid)
-        fresh = valid & ~filled
-        reflectance[:, fresh] = values[:, fresh]
-        if numbers.scl is not None:
-            scl[fresh] = numbers.scl[fresh]
-        filled |= valid
-    has_scl = all(numbers.scl is not None for numbers in parts)
-    if not filled.any():
+    """Join the granules of a pass.
+
+    Raises:
+        FetchError: none has data in the square.
+    """
+    decisions = [
+        decided(scene, part, rule) for scene, part in zip(candidate.scenes, parts, strict=True)
+    ]
+    found = joined(candidate, parts, decisions, title=title, attribution=attribution)
+    pairs = zip(parts, decisions, strict=True)
+    if not any(
+        valid_numbers(part.bands, shifted=decision.scaling is SHIFTED).any()
+        for part, decision in pairs
+    ):
         raise FetchError(
             f"The pass of {candidate.acquired:%Y-%m-%d} has no data in this square: choose "
             "another date."
         )
-    ground = filled & ~np.isin(scl, SCL_HIDDEN) if has_scl else filled
-    reflectance[:, ~filled] = 0
-    return Raster(
-        data=np.where(ground, reflectance, np.float32(0)),
-        valid=ground,
-        bands=BAND_NAMES,
-        crs=candidate.target.crs,
-        transform=candidate.target.transform,
-        acquired=candidate.acquired,
-        scl=scl if has_scl else None,
-        provenance=_provenance(candidate, decisions, title, attribution),
-    )
-
-
-def _decided(scene: Scene, numbers: Numbers, rule: object) -> OffsetDecision:
-    assert callable(rule)
-    decision = rule(scene.claims)
-    assert isinstance(decision, OffsetDecision)
-    return confirm(decision, numbers.bands, valid_numbers(numbers.bands))
-
-
-def _provenance(
-    candidate: Candidate,
-    decisions: Sequence[tuple[Scene, OffsetDecision]],
-    title: str,
-    attribution: str,
-) -> Provenance:
-    said = list(dict.fromkeys(decision.description for _, decision in decisions))
-    notes = [f"{len(decisions)} granules joined"] * (len(decisions) > 1)
-    if attribution:
-        notes.append(f"{attribution} {candidate.acquired:%Y}")
-    baselines = [scene.baseline for scene, _ in decisions if scene.baseline]
-    first = decisions[0][0]
-    return Provenance(
-        source=f"{title}, {candidate.acquired:%Y-%m-%d}",
-        level="L2A",
-        scene=" + ".join(scene.id for scene, _ in decisions),
-        baseline=" and ".join(dict.fromkeys(baselines)) or None,
-        scaling="; ".join(said),
-        resampling=RESAMPLING,
-        band_order=f"names of the assets, {first.platform or 'Sentinel-2'}",
-        notes=tuple(notes),
-    )
+    return found
 
 
 def _whole(candidate: Candidate) -> Raster:

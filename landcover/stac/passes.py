@@ -17,7 +17,7 @@ from landcover.stac.candidates import Candidate
 from landcover.stac.outline import rings_of, shape_of_ring, shape_of_rings
 from landcover.stac.scene import Scene
 
-__all__ = ["ONE_PASS", "area_of", "passes", "shape_of"]
+__all__ = ["ONE_PASS", "area_of", "by_pass", "newest_processing", "passes", "shape_of"]
 
 ONE_PASS: Final = timedelta(minutes=15)
 """Granules closer in time than this belong to one pass: the next pass is days later."""
@@ -60,7 +60,7 @@ def passes(
     """
     ordered = sorted(scenes, key=lambda scene: (scene.acquired, scene.id), reverse=True)
     found = []
-    for group in _by_pass(ordered):
+    for group in by_pass(ordered):
         covers = []
         for crs in sorted({scene.crs for scene in group if scene.crs}):
             target = Window.around(latitude, longitude, pixels=pixels, crs=crs)
@@ -73,7 +73,8 @@ def passes(
     return found
 
 
-def _by_pass(ordered: list[Scene]) -> Iterable[list[Scene]]:
+def by_pass(ordered: list[Scene]) -> Iterable[list[Scene]]:
+    """Group scenes, newest first, into passes."""
     group: list[Scene] = []
     for scene in ordered:
         if group and group[0].acquired - scene.acquired > ONE_PASS:
@@ -87,12 +88,7 @@ def _by_pass(ordered: list[Scene]) -> Iterable[list[Scene]]:
 def _cover(scenes: list[Scene], target: Window) -> _Cover:
     """The granules that overlap the square, ordered by how much of it they cover."""
     square = area_of(target)
-    kept = []
-    for _, tile in itertools.groupby(sorted(scenes, key=_tile), key=_tile):
-        same = list(tile)
-        newest = max(scene.baseline or "" for scene in same)
-        kept += [scene for scene in same if (scene.baseline or "") == newest]
-    shapes = [(shape_of(scene), scene) for scene in kept]
+    shapes = [(shape_of(scene), scene) for scene in newest_processing(scenes)]
     pieces: list[tuple[Any, Scene]] = [
         (_simple(shapely.intersection(s, square)), scene) for s, scene in shapes
     ]
@@ -102,6 +98,16 @@ def _cover(scenes: list[Scene], target: Window) -> _Cover:
     joined = shapely.union_all([piece for piece, _ in pieces])
     share = float(joined.area / square.area) if pieces else 0.0
     return _Cover(tuple(scene for _, scene in pieces), target, share)
+
+
+def newest_processing(scenes: Iterable[Scene]) -> list[Scene]:
+    """The granules of a pass without older processings of their tiles."""
+    kept = []
+    for _, tile in itertools.groupby(sorted(scenes, key=_tile), key=_tile):
+        same = list(tile)
+        newest = max(scene.baseline or "" for scene in same)
+        kept += [scene for scene in same if (scene.baseline or "") == newest]
+    return kept
 
 
 def _simple(piece: BaseGeometry) -> BaseGeometry:

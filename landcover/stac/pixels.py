@@ -31,6 +31,7 @@ __all__ = [
     "Numbers",
     "RemoteReader",
     "gather",
+    "read_classes",
     "read_local",
     "read_numbers",
     "read_previews",
@@ -62,12 +63,16 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteReader:
-    """What is needed to read over the network: archive, transport, cache and progress."""
+    """What is needed to read over the network: archive, transport, cache and progress.
+
+    Without ``keep`` pixels are not put into the cache, which large ones would fill.
+    """
 
     row: Catalogue
     transport: Transport
     cache: Cache
     report: Report
+    keep: bool = True
 
 
 async def read_numbers(candidate: Candidate, reader: RemoteReader) -> list[Numbers]:
@@ -92,6 +97,12 @@ async def read_previews(candidate: Candidate, reader: RemoteReader) -> list[Arra
     return await _read(candidate, wanted, reader, "Checking dates")
 
 
+async def read_classes(candidate: Candidate, reader: RemoteReader) -> list[Arrays]:
+    """Read the classification of all scenes that have one, at 20 m."""
+    wanted: list[tuple[str, ...]] = [("SCL",) if one.scl else () for one in candidate.scenes]
+    return await _read(candidate, wanted, reader, "Checking dates")
+
+
 async def _read(
     candidate: Candidate, wanted: list[tuple[str, ...]], reader: RemoteReader, what: str
 ) -> list[Arrays]:
@@ -108,13 +119,15 @@ async def _read(
     async def scene_arrays(scene: Scene, names: tuple[str, ...]) -> Arrays:
         nonlocal done
         key = f"pixels:{reader.row.endpoint}:{scene.id}:{candidate.target}:{','.join(names)}"
-        kept = _unpacked(reader.cache.get(key), names, candidate.target)
+        raw = reader.cache.get(key) if reader.keep else None
+        kept = _unpacked(raw, names, candidate.target)
         if kept is not None:
             done += len(names)
             return kept
         found = await gather([lambda n=name: one(scene, n) for name in names])  # type: ignore[misc]
         arrays = dict(zip(names, found, strict=True))
-        await asyncio.to_thread(reader.cache.put, key, _packed(arrays))
+        if reader.keep:
+            await asyncio.to_thread(reader.cache.put, key, _packed(arrays))
         return arrays
 
     reader.transport.report(reader.report, what, 0, total)
