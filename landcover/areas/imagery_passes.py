@@ -20,6 +20,8 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landcover.areas.imagery_base import Imagery
+from landcover.areas.plan import CELL
+from landcover.areas.sky import CLOUD, NO_ANSWER, SHADE, cell_flags
 from landcover.core.bands import BAND_NAMES, PIXEL_M, SCL_HIDDEN
 from landcover.core.errors import BadInput
 from landcover.core.progress import check
@@ -161,7 +163,9 @@ def _clearest(passes: Sequence[Pass], window: Window, cancel: Event | None) -> R
 
 def _hidden(raster: Raster) -> float:
     """The share of a raster without a classification that clouds hide, or that has no data."""
-    return float(1 - raster.valid.mean())
+    if raster.height % CELL or raster.width % CELL:
+        return float(1 - raster.valid.mean())
+    return float(np.isin(cell_flags(raster), (CLOUD, SHADE, NO_ANSWER)).mean())
 
 
 def filled(first: Raster, other: Raster) -> Raster:
