@@ -104,6 +104,13 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover bands measure DIR --dataset bigearthnet --split test",
         "landcover bands measure DIR --dataset bigearthnet --split test --save",
     ),
+    "landcover cover fit": (
+        "landcover cover fit DIR --dataset bigearthnet --model my-model --save",
+    ),
+    "landcover cover measure": (
+        "landcover cover measure",
+        "landcover cover measure --maps DIR --markdown",
+    ),
     "landcover doctor": ("landcover doctor", "landcover doctor --json --online"),
     "landcover data describe": ("landcover data describe DIR --dataset bigearthnet",),
     "landcover data download": (

@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
         bands,
         classify,
         corrections,
+        cover,
         data,
         evaluate,
         explain,
@@ -88,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     from landcover.cli import map as area_map  # noqa: PLC0415 - see `main`
 
     first = (classify, explain, area_map, corrections, adapt, evaluate, trust, train)
-    groups = (*first, live, models, bands, data, doctor)
+    groups = (*first, live, models, bands, cover, data, doctor)
     return _parser(*(group.add_commands for group in groups))
 
 

@@ -20,7 +20,16 @@ from landcover.models.fitted_files import FittedFiles
 from landcover.models.model import Model
 from landcover.nets.cover_head import CoverHead, area_net
 
-__all__ = ["COMMAND", "FOLDER", "NAME", "CoverRecord", "load_cover", "load_record", "save_cover"]
+__all__ = [
+    "COMMAND",
+    "FOLDER",
+    "NAME",
+    "CoverFigures",
+    "CoverRecord",
+    "load_cover",
+    "load_record",
+    "save_cover",
+]
 
 FOLDER: Final = "area"
 NAME: Final = "cover"
@@ -31,6 +40,37 @@ _COVERS: Final = len(COVER_NAMES)
 
 _Cells = Annotated[float, Strict(), Field(ge=0)]
 _Number = Annotated[float, Strict()]
+
+
+class CoverFigures(Schema):
+    """How well one cover is mapped, in places that were left out.
+
+    Shares are of all reference cells, weighed as the labels of all countries are.
+
+    Attributes:
+        patches: reference patches whose labels have it.
+        pure: patches whose labels have nothing else.
+        pure_right: share of their cells that is mapped as it; None without such patches.
+        mapped: share of the cells that is mapped as it.
+        true: share of the cells that is of it, by labels and by what the head says within them.
+        expected: the same by labels alone.
+        iou: intersection over union of mapped and true cells.
+        average_precision: of telling from the map which patches have it; None if none has.
+    """
+
+    patches: int
+    pure: int
+    pure_right: float | None
+    mapped: float
+    true: float
+    expected: float
+    iou: float
+    average_precision: float | None
+
+    @property
+    def bias(self) -> float:
+        """By how much the mapped area is too large, as a share of the true one."""
+        return self.mapped / max(self.true, 1e-9) - 1
 
 
 class CoverRecord(Schema):
@@ -44,9 +84,13 @@ class CoverRecord(Schema):
             mapped)``; see :class:`landcover.metrics.area_estimate.Clustered`.
         places: number of places with reference cells of each mapped cover.
         true_patches: number of reference patches with each cover in truth.
-        measured: figures by name, such as what share of the cells is right.
-        measured_on: what the figures are of.
-        command: the command that prints them.
+        figures: cover → how well it is mapped.
+        outside: share of the cells that are mapped as a cover that their patch does not have.
+        water_iou, water_bias: of cells that are mostly water by their spectrum, in patches with
+            any other label than the sea.
+        patches: number of reference patches.
+        folds: what was left out at a time.
+        dataset: of the patches.
     """
 
     covers: tuple[str, ...]
@@ -54,9 +98,13 @@ class CoverRecord(Schema):
     covariance: tuple[tuple[tuple[_Number, ...], ...], ...]
     places: tuple[Annotated[int, Strict(), Field(ge=0)], ...]
     true_patches: tuple[Annotated[int, Strict(), Field(ge=0)], ...]
-    measured: dict[str, Any] = Field(default_factory=dict)
-    measured_on: str = ""
-    command: str = ""
+    figures: dict[str, CoverFigures] = Field(default_factory=dict)
+    outside: float | None = None
+    water_iou: float | None = None
+    water_bias: float | None = None
+    patches: int = 0
+    folds: tuple[str, ...] = ()
+    dataset: str = ""
 
     @model_validator(mode="after")
     def _tables_fit(self) -> Self:

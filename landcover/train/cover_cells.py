@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
@@ -16,6 +17,7 @@ from landcover.nets.cell_net import CellNet
 from landcover.nets.cover_head import area_net
 from landcover.nets.windows import CELL_PIXELS
 from landcover.train.dynamic_world import COVERS
+from landcover.trust.surfaces import is_water
 
 __all__ = ["MOST_PATCHES", "PatchCells", "gather"]
 
@@ -33,12 +35,14 @@ class PatchCells:
             :meth:`landcover.nets.cell_net.CellNet.cells` returns them.
         covers: the teacher's covers as the net predicts them, float32 ``(patch, cover, y, x)``
             in the order of :data:`landcover.train.dynamic_world.COVERS`; None if it does not.
+        water: share of each cell that is water by its spectrum alone, float32 ``(patch, y, x)``.
         labels: 0 or 1, float32 ``(patch, class)``.
         ids, countries: of the patches.
     """
 
     moments: Tensor
     covers: Tensor | None
+    water: Tensor
     labels: Tensor
     ids: tuple[str, ...]
     countries: tuple[str, ...]
@@ -66,22 +70,33 @@ def gather(net: nn.Module, patches: NativeStore, report: Report | None = None) -
         )
     own, say = area_net(net), report or ignore
     device = next(own.parameters()).device
-    found = []
+    found, wet = [], []
     with torch.inference_mode():
         place = _place_of_covers(own)
         for start in range(0, len(patches), _BATCH):
             rows = range(start, min(start + _BATCH, len(patches)))
-            pixels = patches.pixels(rows).to(device)
-            found.append(own.cells(own.bands(pixels)).half().cpu())
+            pixels = patches.pixels(rows)
+            wet.append(_water(pixels))
+            found.append(own.cells(own.bands(pixels.to(device))).half().cpu())
             say(Progress(what="Cells", done=rows.stop, total=len(patches), unit="patches"))
     moments = torch.cat(found)
     return PatchCells(
         moments=moments.clone(),
         covers=None if place is None else moments[:, place].float(),
+        water=torch.cat(wet).clone(),
         labels=patches.targets,
         ids=tuple(patches.ids),
         countries=patches.countries,
     )
+
+
+def _water(pixels: Tensor) -> Tensor:
+    """Share of each cell that is water by its spectrum, ``(patch, y, x)``."""
+    green, infrared, shortwave = (
+        pixels[:, BAND_NAMES.index(name)].numpy() for name in ("B03", "B08", "B11")
+    )
+    found = torch.from_numpy(is_water(green, infrared, shortwave)).float()
+    return F.avg_pool2d(found, CELL_PIXELS)
 
 
 def _place_of_covers(net: CellNet) -> slice | None:

@@ -36,9 +36,10 @@ __all__ = ["Settings", "agreement", "fit"]
 
 _LEAST_PATCHES: Final = 20
 _LEAST_DEVIATION: Final = 1e-3
-_SCALE: Final = 0.1
-"""Of the components, so that they are about 1."""
+_SPREAD: Final = 0.3
+"""Root mean square of the components, which with the rate decides how far a fit gets."""
 _SOME: Final = 32
+_SAY: Final = 25
 _ALIKE: Final[dict[str, dict[float, tuple[int, ...]]]] = {
     "water": {1.0: (17, 18), 0.3: (15, 16), 0.03: tuple(range(14))},
     "trees": {1.0: (8, 9, 10), 0.6: (7, 13), 0.4: (3, 6, 12)},
@@ -63,25 +64,25 @@ class Settings:
         sides: of the squares of cells that the head averages over.
         components: main components of the statistics that it sees.
         clip: bound of the standardised statistics.
-        epochs: passes over the patches.
+        steps: of 32 patches each.
         trust: weight of the expected shares against what the head says (see
             :func:`~landcover.train.cover_labels.evened`).
-        settled: epochs in which the expected shares alone count.
+        settled: share of the steps in which the expected shares alone count, 0 to 1.
         teacher: exponent of the teacher's covers; 0 leaves them out.
         rate, decay: of AdamW.
-        dropout: share of the components that a batch does not see.
-        seed: of the order of the patches.
+        dropout: share of the components that a step does not see.
+        seed: of the order of the patches and the dropout.
     """
 
     sides: tuple[int, ...] = (3,)
     components: int = 96
     clip: float = 2.5
-    epochs: int = 25
-    trust: float = 0.3
-    settled: int = 4
-    teacher: float = 0.5
+    steps: int = 450
+    trust: float = 0.05
+    settled: float = 0.15
+    teacher: float = 1.25
     rate: float = 0.03
-    decay: float = 0.01
+    decay: float = 0.05
     dropout: float = 0.1
     seed: int = 0
 
@@ -101,7 +102,7 @@ def fit(
         rows: the patches to fit to.
         settings: the defaults if None.
         left_out: countries whose labels must not be known.
-        report: called after each epoch.
+        report: called after every 25 steps.
 
     Returns:
         The head on the CPU, in evaluation mode.
@@ -122,7 +123,7 @@ def fit(
     alike = None
     if cells.covers is not None and how.teacher:
         alike = agreement(cells.covers[some]) ** how.teacher
-    inner = _Inner(how, cells.moments.shape[2:])
+    inner = _Inner(how, basis.vectors.shape[1], cells.moments.shape[2:])
     mean = (weights[:, None] * expected_shares(labels)).mean(dim=0)
     inner.bias.data.copy_(mean.clamp(min=1e-3).log())
     known = basis.of_patches(cells.moments, some)
@@ -151,10 +152,11 @@ def agreement(covers: Tensor) -> Tensor:
 class _Inner(nn.Module):
     """The head on components of the statistics, ``(patch, cell, component)``."""
 
-    def __init__(self, how: Settings, shape: Sequence[int]) -> None:
+    def __init__(self, how: Settings, components: int, shape: Sequence[int]) -> None:
         super().__init__()
         self.sides, self.shape = how.sides, tuple(shape)
-        self.weight = nn.Parameter(torch.zeros(how.components, len(how.sides) * len(CLASS_NAMES)))
+        outputs = len(how.sides) * len(CLASS_NAMES)
+        self.weight = nn.Parameter(torch.zeros(components, outputs))
         self.bias = nn.Parameter(torch.zeros(len(CLASS_NAMES)))
 
     def forward(self, known: Tensor) -> Tensor:
@@ -167,7 +169,7 @@ class _Inner(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class _Basis:
-    """Standardisation and main components of the statistics."""
+    """Standardisation of the statistics, and their main components, scaled."""
 
     mean: Tensor
     std: Tensor
@@ -181,8 +183,9 @@ class _Basis:
         values = torch.cat(parts)
         mean, std = values.mean(dim=0), values.std(dim=0) + _LEAST_DEVIATION
         values = values.sub_(mean).div_(std).clamp_(-how.clip, how.clip)
-        _, vectors = torch.linalg.eigh(values.T @ values / len(values))
-        kept = vectors[:, -how.components :]
+        variances, vectors = torch.linalg.eigh(values.T @ values / len(values))
+        scale = _SPREAD / variances[-how.components :].mean().clamp(min=1e-6).sqrt()
+        kept = vectors[:, -how.components :] * scale
         return cls(mean=mean, std=std, vectors=kept, clip=how.clip)
 
     def of_patches(self, moments: Tensor, rows: Tensor) -> Tensor:
@@ -190,7 +193,7 @@ class _Basis:
         parts = []
         for part in torch.split(rows, _SOME):
             values = _flat(moments[part]).sub_(self.mean).div_(self.std)
-            parts.append((values.clamp_(-self.clip, self.clip) @ self.vectors * _SCALE).half())
+            parts.append((values.clamp_(-self.clip, self.clip) @ self.vectors).half())
         return torch.cat(parts)
 
     def head(self, inner: _Inner, how: Settings) -> CoverHead:
@@ -198,7 +201,7 @@ class _Basis:
         head = CoverHead(len(self.mean), sides=how.sides, clip=how.clip)
         head.mean.copy_(self.mean)
         head.std.copy_(self.std)
-        head.weight.copy_((self.vectors @ inner.weight.detach() * _SCALE).T)
+        head.weight.copy_((self.vectors @ inner.weight.detach()).T)
         head.bias.copy_(inner.bias.detach())
         return head.eval()
 
@@ -223,23 +226,25 @@ def _maximise(inner: _Inner, lessons: _Lessons, how: Settings, report: Report) -
     random = torch.Generator().manual_seed(how.seed)
     best = torch.optim.AdamW(inner.parameters(), how.rate, weight_decay=how.decay)
     known, weights, alike = lessons.known, lessons.weights, lessons.alike
-    steps, step = how.epochs * math.ceil(len(known) / _SOME), 0
-    for epoch in range(how.epochs):
-        for rows in torch.split(torch.randperm(len(known), generator=random), _SOME):
-            kept = torch.rand(known.shape[2], generator=random) >= how.dropout
-            logits = inner(known[rows].float() * kept / (1 - how.dropout)).log_softmax(dim=1)
-            trust = 1.0 if epoch < how.settled else how.trust
-            with torch.no_grad():
-                chances = logits.exp() if epoch else torch.ones_like(logits)
-                if alike is not None:
-                    chances = chances * alike[rows]
-                wanted = evened(chances, lessons.labels[rows], trust)
-            loss = -(wanted * logits).sum(dim=1).mean(dim=(1, 2))
-            loss = (loss * weights[rows]).sum() / weights[rows].sum()
-            for group in best.param_groups:
-                group["lr"] = how.rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-            best.zero_grad()
-            loss.backward()
-            best.step()
-            step += 1
-        report(Progress(what="Cover head", done=epoch + 1, total=how.epochs, unit="epochs"))
+    rest = torch.empty(0, dtype=torch.long)
+    for step in range(how.steps):
+        if not len(rest):
+            rest = torch.randperm(len(known), generator=random)
+        rows, rest = rest[:_SOME], rest[_SOME:]
+        kept = torch.rand(known.shape[2], generator=random) >= how.dropout
+        logits = inner(known[rows].float() * kept / (1 - how.dropout)).log_softmax(dim=1)
+        trust = 1.0 if step < how.settled * how.steps else how.trust
+        with torch.no_grad():
+            chances = logits.exp() if step else torch.ones_like(logits)
+            if alike is not None:
+                chances = chances * alike[rows]
+            wanted = evened(chances, lessons.labels[rows], trust)
+        loss = -(wanted * logits).sum(dim=1).mean(dim=(1, 2))
+        loss = (loss * weights[rows]).sum() / weights[rows].sum()
+        for group in best.param_groups:
+            group["lr"] = how.rate * 0.5 * (1 + math.cos(math.pi * step / how.steps))
+        best.zero_grad()
+        loss.backward()
+        best.step()
+        if step % _SAY == _SAY - 1 or step == how.steps - 1:
+            report(Progress(what="Cover head", done=step + 1, total=how.steps, unit="steps"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from landcover import nets
 from landcover.core.covers import COVER_NAMES
 from landcover.core.errors import BadInput, CorruptModel
-from landcover.models import registry
 from landcover.models.cover import (
     FOLDER,
     NAME,
@@ -26,11 +25,13 @@ from landcover.models.cover import (
     save_cover,
 )
 from landcover.models.fitted_files import FittedFiles
-from landcover.models.model import Model, load_model
+from landcover.models.model import Model, load_model, save_model, weights_bytes
 from landcover.models.model_files import contents
 from landcover.nets.cover_head import CoverHead, area_net
+from tests.support import tiny
 
 COUNT = len(COVER_NAMES)
+OPTIONS = {"stem": 4, "widths": [4, 4, 4], "blocks": [1, 1, 1], "covers": 9, "features": 4}
 Change = Callable[[dict[str, Tensor], dict[str, str]], object]
 
 
@@ -50,10 +51,11 @@ def record(**changes: Any) -> CoverRecord:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Model:
-    folder = tmp_path / "landcover-mosaic"
-    shutil.copytree(registry.default().folder("landcover-mosaic"), folder)
-    shutil.rmtree(folder / "area", ignore_errors=True)
-    return load_model(folder, "cpu")
+    torch.manual_seed(0)
+    weights = weights_bytes(nets.build("taught", **OPTIONS))
+    card = tiny.tiny_card(weights, name="model", net="taught", net_options=OPTIONS)
+    save_model(card, weights, tmp_path / "model")
+    return load_model(tmp_path / "model", "cpu")
 
 
 def head_for(model: Model) -> CoverHead:
