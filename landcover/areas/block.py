@@ -8,6 +8,7 @@ are bytes, as they are written.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -66,7 +67,9 @@ class BlockMap:
         decision: ``(row, column)`` at 80 m: number of the most probable cover from 1; 0 where
             nothing is decided.
         tally: numbers to add up.
-        scene: the scene that the pixels come from.
+        scene: name of the scene that the pixels come from.
+        acquired: its sensing time in UTC, if known.
+        baseline: ESA's processing baseline of the scene, if known.
     """
 
     presence: ByteArray
@@ -74,6 +77,8 @@ class BlockMap:
     decision: ByteArray
     tally: Tally
     scene: str = ""
+    acquired: datetime | None = None
+    baseline: str | None = None
 
 
 class Mapper:
@@ -140,6 +145,8 @@ class Mapper:
                 windows=int(answered.sum()),
             ),
             scene=raster.provenance.scene or raster.provenance.source,
+            acquired=raster.acquired,
+            baseline=raster.provenance.baseline,
         )
 
     def _pixels(self, raster: Raster) -> FloatArray:

@@ -73,11 +73,21 @@ class MapFacts:
     created: datetime | None = None
     notes: tuple[str, ...] = ()
 
-    def with_scenes(self, names: Sequence[str]) -> MapFacts:
-        """The same facts with only the scenes of these names; what is not known stays empty."""
+    def with_scenes(self, scenes: Sequence[Scene]) -> MapFacts:
+        """The same facts with only these scenes; what they lack is taken from those known."""
         known = {scene.name: scene for scene in self.scenes}
-        used = tuple(known.get(name, Scene(name=name)) for name in dict.fromkeys(names) if name)
-        return replace(self, scenes=used) if used else self
+        used = []
+        for scene in scenes:
+            own = known.get(scene.name, scene)
+            used.append(
+                Scene(
+                    name=scene.name,
+                    acquired=scene.acquired or own.acquired,
+                    baseline=scene.baseline or own.baseline,
+                    href=scene.href or own.href,
+                )
+            )
+        return replace(self, scenes=tuple(used)) if used else self
 
     @property
     def dates(self) -> tuple[datetime, datetime] | None:

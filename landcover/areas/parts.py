@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -89,7 +90,9 @@ class Parts:
             "counts": np.array([tally.silent, tally.windows], dtype=np.int64),
         }
         whole = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-        content = save(whole, {"map": self.key, "scene": block.scene})
+        facts = {"map": self.key, "scene": block.scene, "baseline": block.baseline or ""}
+        facts["acquired"] = block.acquired.isoformat() if block.acquired else ""
+        content = save(whole, facts)
         files.write_bytes(self._file(index), content, durable=False)
 
     def read(self, index: tuple[int, int]) -> BlockMap | None:
@@ -100,7 +103,8 @@ class Parts:
         try:
             content = read_regular(self._file(index), most)
             arrays = load(content)
-            scene = self._scene_of(content)
+            facts = _facts_of(content)
+            acquired = datetime.fromisoformat(facts["acquired"]) if facts["acquired"] else None
         except (BadInput, OSError, SafetensorError, ValueError, KeyError):
             return None
         if {name: (each.shape, each.dtype) for name, each in arrays.items()} != shapes:
@@ -117,7 +121,9 @@ class Parts:
                 present=arrays["present"],
                 windows=windows,
             ),
-            scene=scene,
+            scene=facts["scene"],
+            acquired=acquired,
+            baseline=facts["baseline"] or None,
         )
 
     def remove(self) -> None:
@@ -167,8 +173,10 @@ class Parts:
                 f"as '{strange[0][:60]}': move them, or choose another name for the map."
             )
 
-    @staticmethod
-    def _scene_of(content: bytes) -> str:
-        length = int.from_bytes(content[:8], "little")
-        header = parse(content[8 : 8 + length])
-        return str(header["__metadata__"]["scene"])
+
+def _facts_of(content: bytes) -> dict[str, str]:
+    """The texts in the header of a part."""
+    length = int.from_bytes(content[:8], "little")
+    header = parse(content[8 : 8 + length])
+    found = header["__metadata__"]
+    return {name: str(found[name]) for name in ("scene", "acquired", "baseline")}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 from typing import Final, Protocol
@@ -71,6 +72,16 @@ class Mapped(Protocol):
         """Name of the scene that the pixels come from."""
         ...
 
+    @property
+    def acquired(self) -> datetime | None:
+        """Its sensing time in UTC, if known."""
+        ...
+
+    @property
+    def baseline(self) -> str | None:
+        """Its processing baseline, if known."""
+        ...
+
 
 def write_products(
     plan: Plan,
@@ -129,9 +140,9 @@ def _take(
     pyramids: dict[str, Pyramid],
     out: Path,
     cancel: Event | None,
-) -> list[str]:
-    """Write the blocks into the pyramids, and return the names of their scenes in order."""
-    scenes: dict[str, tuple[int, int]] = {}
+) -> list[Scene]:
+    """Write the blocks into the pyramids, and return their scenes in order."""
+    scenes: dict[Scene, tuple[int, int]] = {}
     for block, found in blocks:
         progress.check(cancel)
         with disk_errors.explained(out):
@@ -140,9 +151,11 @@ def _take(
                 top, left = block.top // CELL, block.left // CELL
                 pyramids[COVER].put(top, left, found.cover)
                 pyramids[DECISION].put(top, left, found.decision[None])
-        scenes[found.scene] = min(block.index, scenes.get(found.scene, block.index))
+        scene = Scene(name=found.scene, acquired=found.acquired, baseline=found.baseline)
+        scenes[scene] = min(block.index, scenes.get(scene, block.index))
     # The order in which blocks arrive must not show in the files.
-    return sorted(scenes, key=lambda name: (scenes[name], name))
+    named = (scene for scene in scenes if scene.name)
+    return sorted(named, key=lambda scene: (scenes[scene], scene.name))
 
 
 @dataclass(frozen=True, kw_only=True)

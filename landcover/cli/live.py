@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from landcover.core.raster import Raster
     from landcover.stac.catalog import Candidate, SceneQuery, SearchResult
 
-__all__ = ["add_commands", "add_place_options", "fetch_place"]
+__all__ = ["add_commands", "add_day_options", "add_place_options", "days", "fetch_place"]
 
 
 def add_place_options(parser: argparse.ArgumentParser) -> None:
@@ -27,21 +27,39 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
     _add_catalog(parser)
 
 
+def add_day_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--from``, ``--to``, ``--near`` and ``--months``, which :func:`days` reads."""
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="D",
+        help="first day, YYYY-MM-DD (default: 180 days ago, or in your own catalogue the first)",
+    )
+    parser.add_argument("--to", dest="end", metavar="D", help="last day, YYYY-MM-DD")
+    parser.add_argument("--near", metavar="D", help="preferred day (default: the last)")
+    parser.add_argument("--months", metavar="M,M,…", help="accepted months, such as 6,7,8")
+
+
+def days(
+    options: argparse.Namespace,
+) -> tuple[date | None, date | None, date | None, frozenset[int]]:
+    """First, last and preferred day, and months, as :func:`add_day_options` has them.
+
+    Raises:
+        BadInput: one of them is not a day or a month.
+    """
+    given = {"--from": options.start, "--to": options.end, "--near": options.near}
+    start, end, near = (_day(text, name) if text else None for name, text in given.items())
+    return start, end, near, _months(options.months)
+
+
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the commands ``search`` and ``index``."""
     search = add_command(
         commands, "search", "list the passes over a place, with the best one marked"
     )
     search.add_argument("place", metavar="LAT,LON", help="such as 48.21,16.37, in degrees (WGS 84)")
-    search.add_argument(
-        "--from",
-        dest="start",
-        metavar="D",
-        help="first day, YYYY-MM-DD (default: 180 days ago, or in your own catalogue the first)",
-    )
-    search.add_argument("--to", dest="end", metavar="D", help="last day, YYYY-MM-DD")
-    search.add_argument("--near", metavar="D", help="preferred day (default: the last)")
-    search.add_argument("--months", metavar="M,M,…", help="accepted months, such as 6,7,8")
+    add_day_options(search)
     search.add_argument(
         "--max-cloud",
         type=float,

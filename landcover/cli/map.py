@@ -10,16 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import model_options, output, progress, source_options
+from landcover.cli import live, model_options, output, progress
 from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
     from landcover.areas.job import Executor
     from landcover.areas.mapping import MapResult, Prepared
+    from landcover.core.progress import Report
 
 __all__ = ["add_commands"]
 
+_SOURCE_HELP: Final = (
+    "a GeoTIFF or JP2 stack, a SAFE product, a folder of band files, a folder, zip or catalogue of "
+    "many scenes, a sample's name, or an archive: earth-search, planetary-computer, copernicus"
+)
 _GB: Final = 1_000_000_000
 _MOST_GB: Final = 10_000
 
@@ -35,7 +40,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         "QGIS, a STAC item and a table of hectares. A map that was stopped goes on when the "
         "command is repeated.",
     )
-    parser.add_argument("source", metavar="SOURCE", help=source_options.SOURCE_HELP)
+    parser.add_argument("source", metavar="SOURCE", help=_SOURCE_HELP)
     parser.add_argument("out", type=Path, metavar="OUT.tif", help="the map to write")
     parser.add_argument(
         "--area",
@@ -58,6 +63,13 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         metavar="ADDRESS",
         help="a Dask scheduler such as tcp://10.0.0.1:8786; local:N starts N processes here",
     )
+    live.add_day_options(parser)
+    parser.add_argument(
+        "--one-pass",
+        action="store_true",
+        help="of an archive, take one pass for all of the area, instead of the one that shows most "
+        "of each block",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(command=_map)
 
@@ -68,7 +80,7 @@ def _map(options: argparse.Namespace) -> int:
     mapping.check_out(options.out)
     executor = _executor(options)
     with progress.show() as report:
-        prepared = _prepared(options)
+        prepared = _prepared(options, report)
         if not options.json:
             print(_before(prepared), file=sys.stderr)
         results = mapping.run(prepared, options.out, executor=executor, report=report)
@@ -76,16 +88,19 @@ def _map(options: argparse.Namespace) -> int:
     return 0
 
 
-def _prepared(options: argparse.Namespace) -> Prepared:
+def _prepared(options: argparse.Namespace, report: Report) -> Prepared:
     from landcover.areas import mapping  # noqa: PLC0415 - loads torch
     from landcover.areas.area_file import read_area  # noqa: PLC0415 - as above
-    from landcover.areas.imagery import imagery_of  # noqa: PLC0415 - as above
+    from landcover.areas.imagery import Dates, imagery_of  # noqa: PLC0415 - as above
     from landcover.areas.plan import DEFAULT_STEP  # noqa: PLC0415 - as above
 
     area = read_area(options.area) if options.area is not None else None
     source = options.source.strip()
+    start, end, near, months = live.days(options)
+    dates = Dates(start=start, end=end, near=near, months=months)
+    spec = imagery_of(source, area=area, dates=dates, one_pass=options.one_pass, report=report)
     return mapping.prepare(
-        imagery_of(source),
+        spec,
         source=Path(source).name or source,
         area=area,
         model=options.model,

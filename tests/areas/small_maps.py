@@ -30,6 +30,8 @@ class Layers:
     cover: npt.NDArray[np.uint8]
     decision: npt.NDArray[np.uint8]
     scene: str = SCENE
+    acquired: datetime | None = None
+    baseline: str | None = None
 
 
 def plan_of(
