@@ -101,7 +101,9 @@ class Product:
         stored = self.read_bytes(wanted, part=part, level=level, cancel=cancel)
         nodata = NO_DECISION if self.layer == DECISION else NODATA
         found = stored.astype(np.float32)
-        found[[name not in _NUMBERS for name in wanted]] *= np.float32(UNIT)
+        shares = [name not in _NUMBERS for name in wanted]
+        # Bytes above 250 are not written, but a damaged file may have them.
+        found[shares] = np.minimum(found[shares] * np.float32(UNIT), 1)
         found[stored == nodata] = np.nan
         return found
 

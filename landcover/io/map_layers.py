@@ -95,6 +95,7 @@ def read_map_layers(path: Path, name: str, wanted: Wanted | None = None) -> MapL
             levels=tuple(
                 (ceil(header.height / factor), ceil(header.width / factor))
                 for factor in header.overviews(1)
+                if factor > 1  # 0 in a damaged file
             ),
         )
 

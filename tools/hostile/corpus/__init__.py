@@ -19,6 +19,7 @@ from tools.hostile.corpus import (
     corrections,
     flips,
     healthy,
+    maps,
     models,
     numbers,
     pictures,
@@ -35,7 +36,7 @@ __all__ = ["cases", "judged", "rows_of", "run", "short_cases"]
 
 _MODULES = (
     healthy, flips, tiffs, archives, pictures, references, numbers, places, models, catalogues,
-    corrections,
+    corrections, maps,
 )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ Gate = Literal[
     "answer",
     "record",
     "corrections",
+    "map",
     "classify",
     "process",
 ]

@@ -280,6 +280,26 @@ def _corrections(source: str, home: Path) -> Found:
     return Found()
 
 
+def _map(source: str, home: Path) -> Found:
+    """A finished map that is read back: bands, the smallest version, and a place."""
+    from landcover.areas.reading import open_product  # noqa: PLC0415 - only this gate needs it
+
+    del home
+    found = Found()
+    try:
+        product = open_product(source)
+        small = product.read(product.bands, level=len(product.levels) - 1)
+        values = [small, product.read(part=(0, 0, 1, 1))]
+        if any((each < 0).any() for each in values) or (small[:-2] > 1).any():
+            raise WrongAnswer("probabilities beyond 0 to 1")
+        product.at(*product.window.centre)
+    except LandcoverError as error:
+        found.errors.append(str(error))
+    if Path(source).stem.startswith("sound") and found.errors:
+        raise WrongAnswer(f"a sound map is refused: {found.errors[0]}")
+    return found
+
+
 def _classify(source: str, home: Path) -> Found:
     """The command ``classify``, in this process."""
     from landcover.cli.main import main  # noqa: PLC0415 - loads torch
@@ -321,6 +341,7 @@ GATES: Final[Mapping[str, Callable[[str, Path], Found]]] = {
     "model": _model,
     "record": _record,
     "corrections": _corrections,
+    "map": _map,
     "classify": _classify,
     "process": _process,
 }

@@ -7,8 +7,9 @@ import io
 import json
 import sqlite3
 import tempfile
+import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from PIL import Image
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning
 
+from landcover.areas.layout import COVER_EXTRA, NODATA, UNIT
 from landcover.core.bands import BAND_NAMES
 from landcover.io.samples import read_sample, sample_files
 from tests.support import safe_tree, stack_files
@@ -26,6 +30,7 @@ __all__ = [
     "SAMPLE",
     "band_files",
     "card",
+    "finished_map",
     "geojson",
     "geopackage",
     "jp2",
@@ -78,6 +83,50 @@ def jp2(bands: int = 12) -> bytes:
             GMLJP2="NO",
         ) as raster:
             raster.write(pixels()[:bands])
+        return path.read_bytes()
+
+
+def finished_map(
+    *,
+    names: tuple[str, ...] = ("Water", "Forest"),
+    size: tuple[int, int] | None = None,
+    scale: float = UNIT,
+    west: float = 399_960.0,
+    pixel: float = 80.0,
+    tags: Mapping[str, str] | None = None,
+    **profile: Any,  # noqa: ANN401 - options of rasterio
+) -> bytes:
+    """The cover of a map with a smaller version; without pixels if a size is given."""
+    every = (*names, *COVER_EXTRA)
+    rows, columns = size or (40, 600)
+    given = {"dtype": "uint8", "crs": "EPSG:32633", "nodata": NODATA, **profile}
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        path = Path(folder) / "a.tif"
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=rows,
+            width=columns,
+            count=len(every),
+            transform=rasterio.Affine(pixel, 0, west, 0, -pixel, 5_300_040),
+            tiled=True,
+            compress="deflate",
+            predictor=1 if given["dtype"] == "float32" else 2,
+            sparse_ok=True,
+            **given,
+        ) as raster:
+            if size is None:
+                drawn = np.random.default_rng(0).integers(0, 251, (len(every), rows, columns))
+                raster.write(drawn.astype(given["dtype"]))
+            raster.scales = [1.0 if name == "mask" else scale for name in every]
+            for number, name in enumerate(every, start=1):
+                raster.set_band_description(number, name)
+            raster.update_tags(**{"LAYER": "cover", "MAP": "0" * 12, **(tags or {})})
+        if size is None:
+            with rasterio.open(path, "r+") as raster:
+                raster.build_overviews([2], Resampling.nearest)
         return path.read_bytes()
 
 
