@@ -9,6 +9,7 @@ left together.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 from collections.abc import Iterable
@@ -97,7 +98,7 @@ class Needed:
     """Room that writing a map takes, in bytes.
 
     Attributes:
-        temporary: while it is written.
+        temporary: while it is written, with the finished blocks that are kept until then.
         files: at most, for the files that stay; usually a fraction of it.
     """
 
@@ -112,8 +113,10 @@ class Needed:
 
 def needed(layers: Iterable[Layer]) -> Needed:
     """The room that writing these layers takes."""
-    pixels = sum(map(stored_bytes, layers))
-    return Needed(temporary=pixels, files=int(pixels * _OVERHEAD) + _SMALL)
+    every = tuple(layers)
+    pixels = sum(map(stored_bytes, every))
+    blocks = sum(math.prod(layer.shape) for layer in every)
+    return Needed(temporary=pixels + blocks, files=int(pixels * _OVERHEAD) + _SMALL)
 
 
 def check_space(out: Path, layers: Iterable[Layer]) -> Needed:
