@@ -18,17 +18,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from landcover.api import AttributionMap, Classification, Classifier, fetch, load_model
+    from landcover.api import (
+        AreaMap,
+        AttributionMap,
+        Classification,
+        Classifier,
+        fetch,
+        load_model,
+        map_area,
+    )
     from landcover.api import open as open  # noqa: A004 - lc.open, and exported
 
 __version__ = "0.1.0"
 __all__ = [
+    "AreaMap",
     "AttributionMap",
     "Classification",
     "Classifier",
     "__version__",
     "fetch",
     "load_model",
+    "map_area",
     "open",
 ]
 

@@ -9,13 +9,17 @@ From a file to a prediction with an explanation in five lines::
     result.to_frame()  # a row a class
     result.explain("Inland waters").plot()  # a matplotlib figure
 
+A map of an area in one line::
+
+    lc.map_area("scene.tif", "valley.tif", area="valley.geojson").to_frame()
+
 In a notebook, rasters, results and attribution maps are displayed as pictures.
 """
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -26,6 +30,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
+from landcover.areas import mapping
+from landcover.areas.area_file import read_area
+from landcover.areas.cluster import executor_of
+from landcover.areas.imagery import Dates, imagery_of
+from landcover.areas.mapping import DEFAULT_MEMORY
+from landcover.areas.plan import DEFAULT_STEP
 from landcover.core import notebook
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.classes import BY_NAME
@@ -49,7 +59,16 @@ from landcover.report.classification import label_rows
 from landcover.stac import catalog as archives
 from landcover.trust.result import Result, predict
 
-__all__ = ["AttributionMap", "Classification", "Classifier", "fetch", "load_model", "open"]
+__all__ = [
+    "AreaMap",
+    "AttributionMap",
+    "Classification",
+    "Classifier",
+    "fetch",
+    "load_model",
+    "map_area",
+    "open",
+]
 
 _COLOURS: Final = LinearSegmentedColormap.from_list(
     "attribution", [np.divide(rgb, 255) for rgb in (AGAINST_RGB, (255, 255, 255), FOR_RGB)]
@@ -115,6 +134,53 @@ def load_model(name_or_path: str | Path | None = None, device: str = "auto") -> 
     """
     wanted = registry.DEFAULT_MODEL if name_or_path is None else name_or_path
     return Classifier(registry.default().load(wanted, device))
+
+
+def map_area(
+    source: str | Path,
+    out: str | Path,
+    *,
+    area: str | Path | None = None,
+    model: str | None = None,
+    step: int = DEFAULT_STEP,
+    memory: float = DEFAULT_MEMORY / 1e9,
+    near: str | date | None = None,
+    scheduler: str | None = None,
+) -> AreaMap:
+    """Map the land covers of an area and write the files of the map.
+
+    A map that was stopped goes on when the call is repeated.
+
+    Args:
+        source: a GeoTIFF or JPEG 2000 stack, a SAFE product, a folder, zip or catalogue of one or
+            many scenes, the name of a sample, or an archive such as ``"earth-search"``.
+        out: the file of the presence, which ends with ``.tif``; the others lie beside it.
+        area: a GeoJSON, GeoPackage or KML file, or ``"WEST,SOUTH,EAST,NORTH"`` in degrees (WGS
+            84); None for all of the source.
+        model: name or folder of a model; None for the usual one.
+        step: pixels of 10 m from one window of 1200 m to the next, a multiple of 8.
+        memory: gigabytes that the work may use.
+        near: preferred day, of many scenes or an archive.
+        scheduler: address of a Dask scheduler; None for the cores of this machine.
+
+    Raises:
+        LandcoverError: source, area, model or scheduler cannot be used, or a file not written.
+    """
+    path, name = Path(out), str(source)
+    mapping.check_out(path)
+    where = None if area is None else read_area(area if isinstance(area, Path) else str(area))
+    day = _day(near) if isinstance(near, str) else near
+    spec = imagery_of(name, area=where, dates=Dates(near=day))
+    prepared = mapping.prepare(
+        spec,
+        source=Path(name).name or name,
+        area=where,
+        model=model,
+        step=step,
+        memory=int(memory * 1e9),
+    )
+    executor = None if scheduler is None else executor_of(scheduler)
+    return AreaMap(results=mapping.run(prepared, path, executor=executor))
 
 
 @dataclass(frozen=True)
@@ -228,6 +294,41 @@ class Classification(Result):
 
     def _repr_png_(self) -> bytes | None:
         return self.raster._repr_png_()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AreaMap:
+    """A map of an area.
+
+    Attributes:
+        results: one for each CRS: files, sums and scenes.
+    """
+
+    results: tuple[mapping.MapResult, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that were written."""
+        return tuple(path for result in self.results for path in result.written.all)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table of the map: hectares of covers with intervals, windows of classes.
+
+        The columns are ``label``, ``mapped_ha``, ``adjusted_ha``, ``low_ha``, ``high_ha``,
+        ``windows`` and ``note``; with several CRS also ``crs``.
+        """
+        frames = []
+        for result in self.results:
+            frame = pd.DataFrame([asdict(row) for row in result.rows])
+            if len(self.results) > 1:
+                frame["crs"] = result.crs
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    def _repr_html_(self) -> str:
+        table = self.to_frame().to_html(index=False, float_format="{:,.0f}".format, border=0)
+        facts = {"files": ", ".join(plain(path.name) for path in self.files)}
+        return notebook.html(facts, None, table)
 
 
 @dataclass(frozen=True, kw_only=True)

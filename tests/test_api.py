@@ -152,3 +152,14 @@ def test_the_lines_of_python_in_the_readme_run(
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
     assert Path("why.png").read_bytes().startswith(PNG)
+
+
+def test_an_area_is_mapped(tmp_path: Path) -> None:
+    found = lc.map_area("finland-lake", tmp_path / "map.tif", step=40)
+    assert {path.name for path in found.files} == {path.name for path in tmp_path.iterdir()}
+    frame = found.to_frame().set_index("label")
+    assert frame.loc["Inland waters", "windows"] > 0
+    assert 0 < frame.loc["Water", "mapped_ha"] < 144
+    assert "Water" in found._repr_html_()
+    with pytest.raises(BadInput, match=r"\.tif"):
+        lc.map_area("finland-lake", tmp_path / "map.png")

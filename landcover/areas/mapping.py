@@ -75,6 +75,7 @@ class MapResult:
     """A finished map of one CRS.
 
     Attributes:
+        crs: the CRS.
         written: its files.
         facts: how it was made, as the files state it.
         tally: sums over all blocks.
@@ -83,6 +84,7 @@ class MapResult:
         blocks: number of blocks.
     """
 
+    crs: str
     written: Written
     facts: MapFacts
     tally: Tally
@@ -222,6 +224,7 @@ def _one(
         )
         parts.remove()
     return MapResult(
+        crs=task.plan.window.crs,
         written=written,
         facts=facts,
         tally=sum_of(tallies),
