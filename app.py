@@ -43,6 +43,7 @@ PAGES: Final = {
     name: st.Page(ROOT / "pages" / name, title=title, default=name == "classify.py")
     for name, title in {
         "classify.py": "Classify",
+        "area.py": "Area",
         "explain.py": "Explain",
         "models.py": "Models",
         "teach.py": "Teach",

@@ -32,9 +32,7 @@ def write_bundle(out: Path, paths: Iterable[Path], more: Mapping[str, bytes]) ->
     with files.replacing(out, durable=False) as part, zipfile.ZipFile(part, "w") as archive:
         for path in paths:
             if path.is_file():
-                with path.open("rb") as source, archive.open(_entry(path.name), "w") as target:
-                    while chunk := source.read(1 << 20):
-                        target.write(chunk)
+                archive.writestr(_entry(path.name), path.read_bytes())
         for name, content in more.items():
             archive.writestr(_entry(name), content)
     return out

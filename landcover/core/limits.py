@@ -118,6 +118,7 @@ class Limits:
     session_models: int = _limit(
         10, "models", "the most adapted models of a browser tab of a server"
     )
+    app_area_km2: int = _limit(2_500, "km²", "the largest area that the app maps at a time")
     jobs: int = _limit(200, "jobs", "the most searches, explanations and grids of all users")
     job_seconds: int = _limit(600, "seconds", "time that a search, explanation or grid may compute")
     session_upload_bytes: int = _limit(

@@ -47,7 +47,7 @@ def show() -> None:
     with by_name:
         _sample()
     with by_file:
-        _upload()
+        uploader()
 
 
 def gallery() -> None:
@@ -151,7 +151,8 @@ def _sample_chosen() -> None:
         choice.choose(choice.Chosen(sample=name))
 
 
-def _upload() -> None:
+def uploader() -> None:
+    """Show the field to upload images, and what was read of them."""
     files = widgets.file_uploader(
         "Sentinel-2 images or colour pictures, one or several",
         type=list(FILE_TYPES),

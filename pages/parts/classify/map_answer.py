@@ -60,13 +60,14 @@ def _number(value: object, low: float, high: float) -> float | None:
     return float(value) if low <= value <= high and math.isfinite(value) else None
 
 
-def _at(latitude: object, longitude: object) -> Place | None:
+def place_of(latitude: object, longitude: object) -> Place | None:
+    """Return a place if these are its numbers; the longitude may lie beyond 180 degrees."""
     north, east = _number(latitude, -90.0, 90.0), _number(longitude, -FARTHEST, FARTHEST)
     return None if north is None or east is None else (north, east)
 
 
 def _place(value: object) -> Place | None:
-    return _at(value.get("lat"), value.get("lng")) if isinstance(value, Mapping) else None
+    return place_of(value.get("lat"), value.get("lng")) if isinstance(value, Mapping) else None
 
 
 def _corners(drawing: object) -> Corners | None:
@@ -82,7 +83,9 @@ def _corners(drawing: object) -> Corners | None:
     ring = rings[0] if isinstance(rings, list) and rings else None
     if not isinstance(ring, list) or len(ring) > MOST_POINTS:
         return None
-    points = [_at(*p[1::-1]) if isinstance(p, list) and len(p) in {2, 3} else None for p in ring]
+    points = [
+        place_of(*p[1::-1]) if isinstance(p, list) and len(p) in {2, 3} else None for p in ring
+    ]
     known = [point for point in points if point is not None]
     lats, lons = ({point[axis] for point in known} for axis in (0, 1))
     if len(known) < len(points) or len(lats) != 2 or len(lons) != 2:

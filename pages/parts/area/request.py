@@ -1,0 +1,213 @@
+"""What a map would consist of and cost, before it is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+import streamlit as st
+
+from landcover.areas import plan as plans
+from landcover.areas.imagery import ImagerySpec, RasterSpec
+from landcover.core import limits
+from landcover.core.bands import PIXEL_M
+from landcover.core.errors import BadInput, LandcoverError
+from landcover.core.raster import Raster
+from pages.parts.area import source as sources
+from pages.parts.area import state
+from pages.parts.shared import loaded_models
+
+if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
+    from landcover.areas.area_file import Area
+    from landcover.areas.mapping import Prepared
+
+STEPS: Final = (8, 16, 24, 32, 48, 120)
+SMALL_BLOCK: Final = 72
+"""Side of a block of an example, which is so small that it would be a single one otherwise."""
+MEMORY_BYTES: Final = 1_000_000_000
+"""What the blocks of a map of the app may use, so that other users' jobs fit beside them."""
+FIRST_SPEED: Final = 4.0
+"""Square kilometres a second that are expected before a map was made on this computer."""
+_MADE: Final = "area_request"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A map that can be started.
+
+    Attributes:
+        title: of the imagery.
+        prepared: what is made.
+        km2: size of the area that has imagery.
+        download_bytes: what is fetched over the network, about; 0 for imagery that is here.
+    """
+
+    title: str
+    prepared: Prepared
+    km2: float
+    download_bytes: int = 0
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Identifies the map."""
+        return tuple(task.key for task in self.prepared.tasks)
+
+    @property
+    def read_km2(self) -> float:
+        """What is read to map it: blocks with their halos, square kilometres."""
+        count = 0
+        for task in self.prepared.tasks:
+            windows = [task.plan.block_at(index).read for index in task.plan.indices]
+            count += sum(window.width * window.height for window in windows)
+        return count * PIXEL_M**2 / 1e6
+
+    @property
+    def windows(self) -> int:
+        """Number of windows of 1200 m in the blocks that touch the area."""
+        count = 0
+        for task in self.prepared.tasks:
+            for index in task.plan.indices:
+                block, step = task.plan.block_at(index), task.plan.step
+                count += block.height // step * (block.width // step)
+        return count
+
+
+def models() -> tuple[str, ...]:
+    """Names of the models that map areas, the usual one first."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    names = [name for name in registry.default().for_patches() if _maps_areas(name)]
+    usual = registry.default().usual_for_areas()
+    return tuple(sorted(names, key=lambda name: name != usual))
+
+
+def _maps_areas(name: str) -> bool:
+    from landcover.nets import NETS  # noqa: PLC0415 - loads torch
+    from landcover.nets.cell_net import CellNet  # noqa: PLC0415 - as above
+    from landcover.nets.mosaic import Mosaic  # noqa: PLC0415 - as above
+
+    try:
+        net = NETS.get(loaded_models.card(name).net)
+    except LandcoverError:
+        return False
+    return isinstance(net, type) and issubclass(net, CellNet | Mosaic)
+
+
+def wanted(source: state.Source, area: Area | None, *, model: str, step: int) -> Request:
+    """Plan the map of an area; the latest plan is kept.
+
+    Args:
+        source: the imagery.
+        area: the outline; None for the entire imagery.
+        model: name of the model.
+        step: pixels from window to window.
+
+    Raises:
+        LandcoverError: the area is too large or lies outside the imagery, or the model or the
+            imagery cannot be used.
+    """
+    raster = sources.raster_of(source)
+    asked = (source, area, model, step, id(raster), limits.current().app_area_km2)
+    kept = st.session_state.get(_MADE)
+    if kept is None or kept[0] != asked:
+        try:
+            kept = (asked, _made(source, raster, area, model=model, step=step))
+        except LandcoverError as error:
+            kept = (asked, error)
+        st.session_state[_MADE] = kept
+    if isinstance(kept[1], LandcoverError):
+        raise kept[1]
+    assert isinstance(kept[1], Request)
+    return kept[1]
+
+
+def _made(
+    source: state.Source, raster: Raster | None, area: Area | None, *, model: str, step: int
+) -> Request:
+    from landcover.areas import mapping  # noqa: PLC0415 - loads torch
+
+    if raster is None:
+        raise BadInput("This image is not here any more: upload it again, or choose another one.")
+    title = sources.title(source)
+    with st.spinner("Planning the map …"):
+        prepared = mapping.prepare(
+            _spec(raster), source=title, area=area, model=model, step=step, memory=MEMORY_BYTES
+        )
+    if source.kind == "sample":
+        prepared = _in_small_blocks(prepared)
+    most, extent = limits.current().app_area_km2, raster.extent
+    # All of an image is mapped in whole cells, and so is a little more.
+    km2 = min(prepared.km2, extent.width * extent.height * extent.pixel_m**2 / 1e6)
+    if km2 > most:
+        raise BadInput(
+            f"This area has {km2:,.0f} km², and the app maps at most {most:,} km² at a "
+            "time: draw a smaller one, or use 'landcover map' on the command line."
+        )
+    return Request(title=title, prepared=prepared, km2=km2)
+
+
+def _in_small_blocks(prepared: Prepared) -> Prepared:
+    tasks = tuple(
+        replace(
+            task,
+            plan=plans.plan(
+                task.plan.window,
+                step=task.plan.step,
+                block=SMALL_BLOCK,
+                outline=task.plan.outline,
+            ),
+        )
+        for task in prepared.tasks
+    )
+    return replace(prepared, tasks=tasks)
+
+
+def _spec(raster: Raster) -> ImagerySpec:
+    """The imagery of a raster; kept, because its identity is a digest of all pixels."""
+    kept = st.session_state.get("area_spec")
+    if isinstance(kept, RasterSpec) and kept.raster is raster:
+        return kept
+    made = st.session_state["area_spec"] = RasterSpec(raster)
+    return made
+
+
+def facts(request: Request) -> pd.DataFrame:
+    """What the map would consist of and cost, as rows of a table."""
+    tasks = request.prepared.tasks
+    step, cells = tasks[0].plan.step, sum(t.plan.cover.width * t.plan.cover.height for t in tasks)
+    fetched = f"about {request.download_bytes / 1e6:,.0f} MB"
+    rows = {
+        "Size": f"{request.km2:,.1f} km²",
+        "Cells of 80 m": f"{cells:,}",
+        "Windows of 1200 m": f"{request.windows:,}, one every {step * 10} m",
+        "Blocks": f"{request.prepared.blocks:,}",
+        "Time": duration(request.read_km2 / speed(tasks[0].model)),
+        "To fetch": fetched if request.download_bytes else "nothing: the imagery is here",
+    }
+    return pd.DataFrame([[name, text] for name, text in rows.items()], columns=["What", "How much"])
+
+
+@st.cache_resource
+def _speeds() -> dict[str, float]:
+    return {}
+
+
+def speed(model: str) -> float:
+    """Square kilometres a second that were read for the latest map with a model here."""
+    return _speeds().get(model, FIRST_SPEED)
+
+
+def note_speed(model: str, km2: float, seconds: float) -> None:
+    """Keep how fast a map was made."""
+    if km2 > 0 and seconds > 0:
+        _speeds()[model] = km2 / seconds
+
+
+def duration(seconds: float) -> str:
+    """Say about how long something takes."""
+    if seconds < 2:
+        return "about a second"
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min"

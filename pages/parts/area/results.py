@@ -1,0 +1,127 @@
+"""What a map says: hectares, one place, tables of the layers, and files to download."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+import streamlit as st
+
+from pages.parts.area import layers
+from pages.parts.shared import elements, naming
+
+if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
+    from landcover.areas.table import AreaRow
+    from pages.parts.area.mapping import Mapping
+
+ABOUT_HECTARES: Final = (
+    "“On the map” counts the cells of 80 m. “Corrected” allows for the errors that were measured "
+    "at places with known covers (Olofsson et al. 2014), with an interval of 95 %. Where the data "
+    "do not support hectares, the note says so."
+)
+ABOUT_WINDOWS: Final = (
+    "A class that is present in a window of 1200 m covers an unknown part of it, so windows are "
+    "counted here, not hectares. Neighbouring windows overlap."
+)
+
+
+def show(made: Mapping) -> None:
+    """Show the results of the finished blocks."""
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        _hectares(made)
+    with right:
+        _downloads(made)
+        with st.expander("The layers as a table"):
+            st.table(layers.table(made.canvases), border="horizontal", hide_index=True)
+            st.table(layers.presence_table(made.canvases), border="horizontal", hide_index=True)
+
+
+def _hectares(made: Mapping) -> None:
+    elements.heading("Hectares")
+    if not made.results:
+        st.caption("Hectares are computed once the map is complete.")
+        return
+    for result in made.results:
+        if len(made.results) > 1:
+            elements.subheading(result.facts.source)
+        covers = [row for row in result.rows if row.windows is None]
+        if covers:
+            st.table(_areas(covers), border="horizontal", hide_index=True)
+            st.caption(ABOUT_HECTARES)
+        present = [row for row in result.rows if row.windows is not None]
+        if present:
+            with st.expander("In how many windows each class is present"):
+                st.table(_windows(present), border="horizontal", hide_index=True)
+                st.caption(ABOUT_WINDOWS)
+
+
+def _areas(rows: Sequence[AreaRow]) -> pd.DataFrame:
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:,.1f}"
+
+    return pd.DataFrame(
+        [
+            [
+                row.label,
+                number(row.mapped_ha),
+                number(row.adjusted_ha),
+                f"{number(row.low_ha)} to {number(row.high_ha)}" if row.low_ha is not None else "–",
+                row.note,
+            ]
+            for row in rows
+        ],
+        columns=["Cover", "On the map, ha", "Corrected, ha", "Interval, ha", "Note"],
+    )
+
+
+def _windows(rows: Sequence[AreaRow]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [[naming.class_name(row.label), f"present in {row.windows:,} windows"] for row in rows],
+        columns=["Class", "Windows"],
+    )
+
+
+def _downloads(made: Mapping) -> None:
+    elements.heading("Download")
+    if not made.is_complete:
+        st.caption("The files are written once the map is complete.")
+        return
+    stem = f"landcover-{made.folder.name}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Everything as a zip",
+            made.bundle.read_bytes,
+            f"{stem}.zip",
+            "application/zip",
+            key="area_zip",
+            icon=":material/download:",
+            type="primary",
+            on_click="ignore",
+        )
+        for number, (result, (name, figure)) in enumerate(
+            zip(made.results, made.figures.items(), strict=True)
+        ):
+            st.download_button(
+                "Hectares as CSV",
+                result.written.table.read_bytes,
+                f"{stem}-{result.written.table.name}",
+                "text/csv",
+                key=f"area_csv_{number}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+            st.download_button(
+                "Figure as PNG",
+                figure,
+                f"{stem}-{name}",
+                "image/png",
+                key=f"area_png_{number}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+    st.caption(
+        "The zip holds Cloud-Optimised GeoTIFFs of presence, cover and decision with styles for "
+        "QGIS, a STAC item, the hectares as CSV and the figure."
+    )

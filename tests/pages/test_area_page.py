@@ -1,0 +1,308 @@
+"""The Area page without a browser: choices, states, the map, and what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import folium
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from landcover.core import limits
+from landcover.core.progress import Report
+from landcover.io.samples import read_sample
+from landcover.jobs import queue
+from pages.parts.area import map as chart
+from pages.parts.area import mapping, place
+from tests.pages.conftest import ROOT, MapStandIn
+
+PATIENCE_S = 120
+EXAMPLE = read_sample("finland-lake")
+
+
+@pytest.fixture
+def area_map(monkeypatch: pytest.MonkeyPatch) -> MapStandIn:
+    stand_in = MapStandIn()
+    monkeypatch.setattr(chart, "st_folium", stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def area_page(area_map: MapStandIn) -> Iterator[AppTest]:  # noqa: ARG001 - it must be in place first
+    test = AppTest.from_file(str(ROOT / "pages" / "area.py"), default_timeout=60)
+    test.session_state["app_page"] = "by itself"
+    test.run()
+    assert not test.exception
+    yield test
+    assert not test.exception
+
+
+def texts(page: AppTest) -> str:
+    kinds: tuple[Any, ...] = (page.info, page.success, page.warning, page.error, page.markdown)
+    return "\n".join(str(item.value).replace("\\", "") for kind in kinds for item in kind)
+
+
+def labels(page: AppTest) -> list[str]:
+    return [button.label for button in page.button]
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    return next(button for button in page.button if button.label == label).click().run()
+
+
+def made(page: AppTest) -> mapping.Mapping:
+    found = page.session_state[mapping.KEY]
+    assert isinstance(found, mapping.Mapping)
+    return found
+
+
+def finish(page: AppTest) -> AppTest:
+    """Run the page until its job has ended; AppTest does not poll."""
+    until = time.monotonic() + PATIENCE_S
+    while "Cancel" in labels(page):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+        page.run()
+    return page
+
+
+def shown(area_map: MapStandIn) -> dict[str, Any]:
+    """What the last call told the map's script."""
+    whole = folium.Map()
+    area_map.calls[-1]["feature_group_to_add"].add_to(whole)
+    [call] = re.findall(r"landcoverArea.show\(map_div, (.*)\);", whole.get_root().render())
+    found: dict[str, Any] = json.loads(call)
+    return found
+
+
+def draw(page: AppTest, area_map: MapStandIn, ring: list[list[float]]) -> None:
+    area_map.answer = {
+        "last_active_drawing": {"geometry": {"type": "Polygon", "coordinates": [ring]}}
+    }
+    page.run()
+
+
+def square(west: float, south: float, side: float) -> list[list[float]]:
+    east, north = west + side, south + side
+    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
+
+
+def choose_how(page: AppTest, how: str) -> AppTest:
+    return page.segmented_control(key="area_how").set_value(how).run()
+
+
+def test_the_first_visit_offers_an_example_and_says_what_it_costs(
+    area_page: AppTest, area_map: MapStandIn
+) -> None:
+    assert area_page.selectbox(key="area_source").value.name == "finland-lake"
+    facts = dict(area_page.table[0].value.itertuples(index=False))
+    assert facts["Size"] == "1.4 km²"
+    assert facts["Blocks"] == "4"
+    assert facts["To fetch"].startswith("nothing")
+    assert facts["Time"].startswith("about")
+    assert "Map this area" in labels(area_page)
+    assert [one["kind"] for one in shown(area_map)["outlines"]] == ["imagery"]
+    assert area_map.calls[-1]["center"] == pytest.approx(EXAMPLE.centre, abs=1e-2)
+    assert "They are real and work without a network" in area_page.caption[0].value
+
+
+def test_without_an_outline_it_says_what_to_do(area_page: AppTest) -> None:
+    for how, sentence in (
+        ("Drawn on the map", "Nothing is drawn yet"),
+        ("From a file", "upload a GeoJSON"),
+        ("Typed", "type west, south, east and north"),
+    ):
+        choose_how(area_page, how)
+        assert sentence in texts(area_page)
+        assert "Map this area" not in labels(area_page)
+
+
+def test_a_drawing_becomes_the_area(area_page: AppTest, area_map: MapStandIn) -> None:
+    latitude, longitude = EXAMPLE.centre
+    draw(area_page, area_map, square(longitude - 0.004, latitude - 0.002, 0.004))
+    assert area_page.segmented_control(key="area_how").value == "Drawn on the map"
+    assert [one["kind"] for one in shown(area_map)["outlines"]] == ["imagery", "area"]
+    size = dict(area_page.table[0].value.itertuples(index=False))["Size"]
+    assert 0.05 < float(size.split()[0]) < 0.3
+
+
+def test_an_area_that_cannot_be_mapped_gets_a_sentence(
+    area_page: AppTest, area_map: MapStandIn
+) -> None:
+    latitude, longitude = EXAMPLE.centre
+    draw(area_page, area_map, square(longitude + 3, latitude, 0.01))
+    assert len(area_page.error) == 1
+    assert "Map this area" not in labels(area_page)
+    tie = square(longitude, latitude, 0.004)
+    draw(area_page, area_map, [tie[0], tie[2], tie[1], tie[3], tie[0]])
+    assert "cross" in area_page.error[0].value
+    choose_how(area_page, "Typed")
+    area_page.text_input(key="area_box_text").input("/etc/passwd")
+    press(area_page, "Use")
+    assert "four numbers" in texts(area_page)
+
+
+def test_an_area_that_is_too_large_is_refused_with_the_limit(
+    area_page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{limits.PREFIX}APP_AREA_KM2", "1")
+    area_page.run()
+    assert "at most 1 km²" in texts(area_page)
+    assert "Map this area" not in labels(area_page)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.geojson", json.dumps({"type": "Polygon", "coordinates": [square(30.59, 62.81, 0.02)]})),
+        ("a.wkt", "POLYGON ((30.59 62.81, 30.61 62.81, 30.61 62.83, 30.59 62.83, 30.59 62.81))"),
+    ],
+)
+def test_an_outline_comes_from_a_file(area_page: AppTest, name: str, content: str) -> None:
+    choose_how(area_page, "From a file")
+    field = next(one for one in area_page.file_uploader if one.key == "area_file")
+    field.set_value([(name, content.encode(), "application/octet-stream")]).run()
+    assert not area_page.error
+    assert "Map this area" in labels(area_page)
+
+
+def test_a_damaged_outline_gets_one_sentence(area_page: AppTest) -> None:
+    choose_how(area_page, "From a file")
+    field = next(one for one in area_page.file_uploader if one.key == "area_file")
+    field.set_value([("a.geojson", b"\xff[" * 5000, "application/octet-stream")]).run()
+    assert len(area_page.error) == 1
+    assert "Map this area" not in labels(area_page)
+
+
+def test_the_example_is_mapped_looked_at_and_packed(
+    area_page: AppTest, area_map: MapStandIn
+) -> None:
+    press(area_page, "Map this area")
+    finish(area_page)
+    assert "The map is complete: 1.4 km² in 4 blocks." in texts(area_page)
+    found = made(area_page)
+    assert found.done == 4
+    # Half of the patch is a lake, and the rest is mostly forest.
+    canvas = found.canvases[0]
+    middle = canvas.decision > 0
+    names = {canvas.covers[number - 1] for number in set(canvas.decision[middle].tolist())}
+    assert {"Water", "Forest"} <= names
+
+    [layer] = shown(area_map)["layers"]
+    assert layer["name"] == "Land cover"
+    assert layer["opacity"] == 0.85
+    (south, west), (north, east) = layer["bounds"]
+    assert south < EXAMPLE.centre[0] < north
+    assert west < EXAMPLE.centre[1] < east
+
+    heads = [next(iter(table.value.columns)) for table in area_page.table]
+    assert "Cover" in heads
+    assert "On the map" in heads
+    with zipfile.ZipFile(found.bundle) as archive:
+        inside = set(archive.namelist())
+    assert {"map.tif", "map-cover.tif", "map-decision.tif", "map.json", "map.csv", "map.png"} <= (
+        inside
+    )
+
+    # A click shows the classes of a place.
+    area_map.answer = {"last_clicked": dict(zip(("lat", "lng"), EXAMPLE.centre, strict=True))}
+    area_page.run()
+    kinds = [one["kind"] for one in shown(area_map)["outlines"]]
+    assert kinds == ["imagery", "window", "cell"]
+    probabilities = next(t.value for t in area_page.table if "Threshold" in t.value.columns)
+    assert len(probabilities) == 19
+    assert "Cell of 80 m: **" in texts(area_page)
+    area_map.answer = {"last_clicked": {"lat": 0.0, "lng": 0.0}}
+    area_page.run()
+    assert "This place is not on the map" in texts(area_page)
+
+    # The legend and the confidence filter.
+    area_page.slider(key="area_least").set_value(100).run()
+    assert "lower the least confidence" in texts(area_page)
+    area_page.slider(key="area_least").set_value(0).run()
+    for number in range(1, len(canvas.covers) + 1):
+        area_page.checkbox(key=f"area_cover_{number}").uncheck()
+    area_page.run()
+    assert "switched off in the legend" in texts(area_page)
+
+    # All layers, and two of them beside each other.
+    for name in area_page.selectbox(key="area_layer").options:
+        area_page.selectbox(key="area_layer").select(name).run()
+        assert [one["name"] for one in shown(area_map)["layers"]] == [name]
+        assert shown(area_map)["divider"] is None
+    area_page.selectbox(key="area_layer").select("Picture").run()
+    area_page.selectbox(key="area_beside").select("Confidence").run()
+    assert shown(area_map)["divider"] == ["Picture", "Confidence"]
+    assert [one["side"] for one in shown(area_map)["layers"]] == ["left", "right"]
+
+    # The other outline is another map; this one stays until it is removed.
+    choose_how(area_page, "Drawn on the map")
+    assert "The map is complete" in texts(area_page)
+    folder = found.folder
+    press(area_page, "Remove this map")
+    assert not folder.exists()
+    assert shown(area_map)["layers"] == []
+
+
+def test_a_map_that_is_stopped_keeps_its_blocks_and_goes_on(area_page: AppTest) -> None:
+    press(area_page, "Map this area")
+    until = time.monotonic() + PATIENCE_S
+    while not made(area_page).done:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    press(area_page, "Cancel")
+    finish(area_page)
+    found = made(area_page)
+    before = found.done
+    assert 0 < before < 4
+    assert f"Stopped: {before} of 4 blocks are finished" in texts(area_page)
+    press(area_page, "Go on")
+    finish(area_page)
+    assert made(area_page) is found
+    assert found.is_complete
+    assert found.fresh == 4 - before
+
+
+def test_a_map_that_cannot_start_says_why(
+    area_page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{limits.PREFIX}SESSION_JOBS", "1")
+
+    def wait(_: Report, cancel: Event) -> None:
+        cancel.wait(PATIENCE_S)
+
+    queue.default().submit(queue.LONG, "another", wait, owner="test session id")
+    press(area_page, "Map this area")
+    assert "computations of yours are still waiting" in texts(area_page)
+    assert "Try again" in labels(area_page)
+
+
+def test_a_map_that_fails_says_why_and_can_be_tried_again(area_page: AppTest) -> None:
+    press(area_page, "Map this area")
+    found = made(area_page)
+    found.canvases = ()
+    found.folder.rename(found.folder.with_name("gone"))
+    Path(found.folder).write_text("in the way")
+    finish(area_page)
+    assert found.error
+    assert len(area_page.error) == 1
+    assert {"Try again", "Go on"} & set(labels(area_page))
+
+
+def test_a_place_can_be_typed(area_page: AppTest) -> None:
+    press(area_page, "Map this area")
+    finish(area_page)
+    press(area_page, "Look there")
+    assert area_page.session_state[place.PLACE] == pytest.approx(
+        made(area_page).canvases[0].plan.window.centre
+    )
+    area_page.text_input(key=place.TYPED).input("nowhere")
+    press(area_page, "Look there")
+    assert "Type a latitude and a longitude" in texts(area_page)
