@@ -103,6 +103,8 @@ class Engine:
         dtype = torch.bfloat16 if half else torch.float32
         folded = fold(model.net, example.to(self.device), dtype)
         assert isinstance(folded, CellNet | Mosaic)
+        for net, _ in folded.turned():
+            net.in_area()
         self.net = folded
         on_cpu = self.device.type == "cpu"
         self.tile = TILE if on_cpu else TILE_ON_DEVICE

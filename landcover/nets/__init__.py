@@ -18,7 +18,6 @@ from torch import nn
 
 from landcover.core.errors import UnknownName
 from landcover.nets.adapted import Adapted
-from landcover.nets.area import AreaNet
 from landcover.nets.budget import NetTooLarge, bounded
 from landcover.nets.colour_statistics import ColourForest
 from landcover.nets.efficientnet_lite0 import LiteNet
@@ -63,7 +62,6 @@ NETS: Final[dict[str, Callable[..., nn.Module]]] = {
     "mosaic": Mosaic,
     "spectral-lite0": SpectralLite,
     "taught": TaughtNet,
-    "area": AreaNet,
     "lite0": LiteNet,
     "resnet": ResNet,
     "timm": TimmNet,

@@ -41,6 +41,8 @@ class CellNet(nn.Module):
 
     log_mean: Tensor
     log_std: Tensor
+    cell: int = CELL_PIXELS
+    """Side of a cell of 80 m, in pixels of :meth:`bands`."""
 
     def __init__(
         self, channels: int, *, classes: int, dropout: float, clip: float | None = None
@@ -86,7 +88,7 @@ class CellNet(nn.Module):
     def views(self, pixels: Tensor) -> list[View]:
         """Compute the maps before they are brought to one grid."""
         bands = self.bands(pixels)
-        sides = [side // CELL_PIXELS for side in bands.shape[2:]]
+        sides = [side // self.cell for side in bands.shape[2:]]
         return [View((tuple(FeatureMap.on_cells(each, sides) for each in self.maps(bands)),))]
 
     def scores_from(self, moments: Sequence[Tensor]) -> Tensor:
@@ -99,6 +101,9 @@ class CellNet(nn.Module):
         (only,) = moments
         features = self._features(only)
         return NetOutput(self.head(features), features)
+
+    def in_area(self) -> None:
+        """From now on the net is given parts of an area with their surroundings."""
 
     def turned(self) -> list[tuple[CellNet, int]]:
         """The net and the symmetry of each of its views: only itself."""
@@ -131,12 +136,12 @@ class CellNet(nn.Module):
         return standardised(pixels, self.log_mean, self.log_std)
 
     def cells(self, bands: Tensor) -> Tensor:
-        """Compute moments of all features per cell of 80 m, float32 ``(n, channel, y/8, x/8)``.
+        """Compute moments of all features per cell of 80 m, float32 ``(n, channel, row, column)``.
 
         The first half of the channels are means, the second half mean squares. The scores
         depend on this map only.
         """
-        rows, columns = (side // CELL_PIXELS for side in bands.shape[2:])
+        rows, columns = (side // self.cell for side in bands.shape[2:])
         maps = self.maps(bands)
         means = [_to_cells(m, rows, columns) for m in maps]
         squares = [_to_cells(m.square(), rows, columns) for m in maps]

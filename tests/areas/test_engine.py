@@ -25,11 +25,11 @@ def mosaic() -> Model:
 def lean(mosaic: Model) -> Model:
     """A small net with random weights, and the statistics of bands that the mosaic knows."""
     torch.manual_seed(0)
-    options = {"stem": 8, "widths": [16, 24], "blocks": [1, 1]}
-    net = nets.build("area", **options)
+    options = {"stem": 8, "widths": [12, 16, 24], "blocks": [1, 1, 1], "shrink": 2}
+    net = nets.build("taught", **options)
     known = {k: v for k, v in mosaic.net.state_dict().items() if k.startswith("taught.0.log_")}
     net.load_state_dict({k.removeprefix("taught.0."): v for k, v in known.items()}, strict=False)
-    return Model(mosaic.card.with_fields(net="area", net_options=options), net, mosaic.device)
+    return Model(mosaic.card.with_fields(net="taught", net_options=options), net, mosaic.device)
 
 
 @pytest.fixture(scope="module")
