@@ -19,16 +19,12 @@ the mosaic of those is shipped. The test split is not used.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from landcover import nets
@@ -38,7 +34,6 @@ from landcover.core.progress import Report
 from landcover.datasets.arrays import NativeStore, PatchSet
 from landcover.datasets.statistics import band_statistics
 from landcover.models import registry
-from landcover.models.card import WEIGHTS_FILE
 from landcover.models.devices import pick_device
 from landcover.nets import mosaic
 from landcover.nets.cell_net import CellNet
@@ -46,13 +41,13 @@ from landcover.nets.label_sets import load_packaged
 from landcover.nets.mosaic import Mosaic
 from landcover.nets.spectral_lite0 import SpectralLite, inflate
 from landcover.nets.taught import TaughtNet
-from landcover.train import class_frequencies, distributed
+from landcover.train import class_frequencies
 from landcover.train.configuration import TrainConfig
 from landcover.train.dynamic_world import DynamicWorld
 from landcover.train.frozen_head import fit_head
 from landcover.train.history import HISTORY_FILE
 from landcover.train.loop import OnEpoch, train
-from landcover.train.recipes import lessons, mosaic_parts
+from landcover.train.recipes import kept, lessons, mosaic_parts
 from landcover.train.recipes.build import (
     PatchFit,
     Recipe,
@@ -68,7 +63,6 @@ from landcover.train.recipes.order import Order, epoch_reporter
 from landcover.train.state import Weights
 
 __all__ = [
-    "ANSWERS",
     "INITIAL_MODEL",
     "SUMMARY",
     "TITLE",
@@ -90,8 +84,6 @@ SUMMARY: Final = (
     "the whole world, with and without learning on, beside a small net that learned from "
     "photographs and EuroSAT, under what is known of which covers occur together."
 )
-ANSWERS: Final = "answers"
-"""The folder of the teacher's answers, beside those of the fits; it may be removed at any time."""
 INITIAL_MODEL: Final = "eurosat-rgb"
 """The registered model from whose trunk the SpectralLite starts."""
 
@@ -185,8 +177,7 @@ def fit(
 ) -> Mosaic:
     """Train all parts on some patches and join them.
 
-    Finished parts are kept in ``runs``; the same call does not train them again. The teacher's
-    answers are kept beside ``runs``, for fits to other patches, too.
+    Finished parts are kept in ``runs``; the same call does not train them again.
 
     Args:
         parts: the settings.
@@ -202,30 +193,29 @@ def fit(
     """
     everything = given.patches(store)
     first = parts.pretraining_on(len(everything))
-    taught_by = partial(_train, answers=runs.parent / ANSWERS)
     origin: dict[str, TrainConfig | str] = {"trunk": first, **given.record()}
-    trunk = _part(
+    trunk = kept.part(
         runs / "trunk",
-        _origin(everything, **origin),
-        lambda out: taught_by(first, everything, out, on_epoch(0), teacher=given.teacher),
+        kept.origin(everything, **origin),
+        lambda out: _train(first, everything, out, on_epoch(0), teacher=given.teacher),
     )
-    frozen = _part(
+    frozen = kept.part(
         runs / "frozen",
-        _origin(store, **origin, freedom=parts.freedom),
+        kept.origin(store, **origin, freedom=parts.freedom),
         lambda _: _frozen(parts, trunk, store),
     )
     begin = {name: value for name, value in trunk.items() if name.startswith("trunk.")}
     own, done = parts.taught, first.epochs
     teacher = given.teacher if own.teach else None
-    taught = _part(
+    taught = kept.part(
         runs / "taught",
-        _origin(store, **origin, taught=own),
-        lambda out: taught_by(own, store, out, on_epoch(done), teacher=teacher, initial=begin),
+        kept.origin(store, **origin, taught=own),
+        lambda out: _train(own, store, out, on_epoch(done), teacher=teacher, initial=begin),
     )
     after = done + own.epochs
-    lite = _part(
+    lite = kept.part(
         runs / "lite",
-        _origin(store, lite=parts.lite),
+        kept.origin(store, lite=parts.lite),
         lambda out: _train(
             parts.lite, store, out, on_epoch(after), initial=inflate(initial_weights())
         ),
@@ -294,46 +284,10 @@ def _train(
     *,
     teacher: DynamicWorld | None = None,
     initial: Mapping[str, Tensor] | None = None,
-    answers: Path | None = None,
 ) -> Weights:
     # A single part has nothing to choose on validation: its last weights are used.
-    result = train(
-        config, patches, None, out, on_epoch, initial=initial, teacher=teacher, answers=answers
-    )
+    result = train(config, patches, None, out, on_epoch, initial=initial, teacher=teacher)
     return result.state
-
-
-def _part(out: Path, origin: dict[str, str], make: Callable[[Path], Weights]) -> Weights:
-    """The finished part in ``out``, or a new one."""
-    kept = _finished(origin, out)
-    if kept is not None:
-        return kept
-    made = make(out)
-    if distributed.current().is_main:
-        files.make_folder(out)
-        files.write_bytes(out / WEIGHTS_FILE, dump_tensors(made, origin))
-    return made
-
-
-def _finished(origin: Mapping[str, str], out: Path) -> Weights | None:
-    """The weights of a part that was trained with the same settings on the same patches."""
-    try:
-        with safe_open(out / WEIGHTS_FILE, "pt") as file:
-            if file.metadata() == origin:
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError):
-        return None
-    return None
-
-
-def _origin(patches: PatchSet, **made_from: TrainConfig | str | float) -> dict[str, str]:
-    """Metadata of a part: its patches, and all that it was made from."""
-    ids = hashlib.sha256("\n".join(sorted(patches.ids)).encode()).hexdigest()
-    texts = {
-        name: replace(one, device="auto").to_json() if isinstance(one, TrainConfig) else str(one)
-        for name, one in made_from.items()
-    }
-    return {**texts, "ids_sha256": ids}
 
 
 def _trained_net(
