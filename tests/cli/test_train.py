@@ -161,7 +161,8 @@ def test_bad_options_are_one_sentence(
         (["--model", "landcover-mosaic"], "give --teacher FILE"),
         (["--model", "landcover-mosaic", "--teacher", "no.npz"], "no file 'no.npz'"),
         (["--model", "class-prior", "--teacher", "no.npz"], "Only 'landcover-mosaic' learns"),
-        (["--model", "class-prior", "--unlabelled", "no.tif"], "Only 'landcover-mosaic' learns"),
+        (["--model", "class-prior", "--unlabelled", "no.tif"], "Only 'landcover-area' and"),
+        (["--model", "landcover-area", "--teacher", "no.npz"], "Only 'landcover-mosaic' learns"),
     ],
 )
 def test_files_to_learn_from_are_asked_for_and_refused_in_one_sentence(

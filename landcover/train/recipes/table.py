@@ -11,7 +11,7 @@ from landcover.core.progress import Report
 from landcover.datasets import Dataset, EuroSat
 from landcover.datasets.split_distance import refuse_leaking_splits
 from landcover.train import distributed
-from landcover.train.recipes import bigearthnet, eurosat, mosaic, mosaic_parts
+from landcover.train.recipes import area, bigearthnet, eurosat, mosaic, mosaic_parts
 from landcover.train.recipes.build import PatchFit
 from landcover.train.recipes.order import Order
 
@@ -21,6 +21,7 @@ Make = Callable[[str, Dataset | EuroSat, Path, Order, Report | None], None]
 
 SEVERAL_STEPS: Final[dict[str, Make]] = {
     mosaic_parts.NAME: mosaic.make,
+    area.NAME: area.make,
     "eurosat-rgb": eurosat.make,
 }
 """Models that need several fits; each has its own module."""
@@ -71,6 +72,10 @@ def patch_fit(name: str, order: Order) -> PatchFit:
         raise BadInput("The model 'eurosat-rgb' is trained on pictures: name one for patches.")
     if name not in NAMES and not name.startswith(bigearthnet.TIMM):
         raise UnknownName("model", name, NAMES)
+    if name == area.NAME:
+        raise BadInput(
+            f"The model '{name}' learns from a model that has seen all countries: judge that one."
+        )
     make_fit = mosaic.patch_fit if name in SEVERAL_STEPS else bigearthnet.patch_fit
     return make_fit(name, order)
 
@@ -81,8 +86,9 @@ def refuse_lessons(order: Order, names: Collection[str]) -> None:
     Raises:
         BadInput: there are files, and none of the recipes learns from them.
     """
-    given = order.teacher is not None or order.unlabelled is not None
-    if given and mosaic_parts.NAME not in names:
-        raise BadInput(
-            f"Only '{mosaic_parts.NAME}' learns from --teacher and --unlabelled: leave them out."
-        )
+    learning = {"teacher": {mosaic_parts.NAME}, "unlabelled": {mosaic_parts.NAME, area.NAME}}
+    for option, able in learning.items():
+        if getattr(order, option) is not None and not able & set(names):
+            which = " and ".join(f"'{name}'" for name in sorted(able))
+            verb = "learn" if len(able) > 1 else "learns"
+            raise BadInput(f"Only {which} {verb} from --{option}: leave it out.")

@@ -219,7 +219,7 @@ def test_fitted_baselines_take_no_configuration() -> None:
 
 
 def test_every_recipe_has_its_files_and_a_unique_name() -> None:
-    assert len(NAMES) == len(set(NAMES)) == 11
+    assert len(NAMES) == len(set(NAMES)) == 12
     assert set(registry.BASELINES) <= set(FITTED)
     for name in TRAINED:
         assert configuration(name, Order(device="cpu")).epochs > 0
