@@ -1,7 +1,8 @@
 """Measure the speeds that docs/speed.md quotes and print their medians: ``make bench``.
 
 Everything is measured on this machine during the run. Training and inference are also
-compared with a plain loop (see :mod:`tools.bench_models`). In that comparison, torch's threads
+compared with a plain loop (see :mod:`tools.bench_models`), maps of areas with sliding windows
+(:mod:`tools.bench_areas`). In that comparison, torch's threads
 wait as they do by default, which favours the plain loop; in all others they wait as in the app.
 """
 
@@ -22,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from landcover.core.threads import configure_threads
 
-RATIOS = ("train", "infer")
+RATIOS = ("train", "infer", "areas", "tile")
 # A parent that starts one process for each kind of part configures nothing: both would inherit it.
 if sys.argv[1:] and not set(RATIOS) & set(sys.argv):
     configure_threads()
@@ -36,7 +37,7 @@ from landcover.io.samples import NAMES
 from landcover.models import registry
 from landcover.models.model import Model
 from landcover.trust.result import predict
-from tools import bench_models
+from tools import bench_areas, bench_models
 from tools.bench_models import show
 
 
@@ -47,6 +48,8 @@ def main() -> None:
         "start": cold_start,
         "train": bench_models.train_speed,
         "infer": bench_models.infer_speed,
+        "areas": bench_areas.area_speed,
+        "tile": bench_areas.tile_speed,
     }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("parts", nargs="*", choices=[*parts, []], help="default: all")

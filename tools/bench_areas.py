@@ -1,0 +1,153 @@
+"""Speed of area maps: docs/areas-speed.md. ``python tools/bench.py areas`` prints all of it.
+
+The comparison is with sliding windows as the field's tools compute them: every window is cut out
+and passed through the same net in plain eager torch, float32, in batches of 32, on the same
+threads. Both run in turns, so that a machine whose speed drifts favours neither, and each turn
+gives one ratio. The ratio is of seconds that the processor worked, beside that of the clock: on a
+machine that others use as well, only the first is a property of the program.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landcover.areas.engine import Engine, answers_for_areas
+from landcover.areas.plan import plan
+from landcover.core.bands import PATCH_PIXELS
+from landcover.core.window import Window
+from landcover.io import sources
+from landcover.io.samples import NAMES
+from landcover.models import registry
+from landcover.models.model import Model
+
+STEP: Final = 32
+BATCH: Final = 32
+TURNS: Final = 3
+COMPARED: Final = {"landcover-area": 960, "landcover-mosaic": 480}
+"""Model → side of the block in which both ways are compared. The larger it is, the less weighs the
+margin of a block, in which each pixel is in fewer windows."""
+SIDES: Final = (1200, 2400, 4800)
+"""Sides of areas for the cost by size."""
+TILE: Final = 10980
+BLOCK: Final = 2400
+TARGET: Final = "target ≥ 15"
+
+
+def area_speed() -> None:
+    """Print the ratios against sliding windows, and the cost by the size of an area."""
+    models = [registry.default().load(name, "cpu") for name in COMPARED if name in _installed()]
+    for model in models:
+        _compare(model, COMPARED[model.card.name])
+    fastest = models[0]
+    engine = Engine(fastest, cells=False)
+    print(f"{fastest.card.title}: blocks of {BLOCK} pixels, a window every {STEP}")
+    for side in SIDES:
+        clock, worked = _area(engine, side)
+        million = side * side / 1e6
+        print(
+            f"  {side:6}² pixels: {clock:6.1f} s, {1000 * clock / million:5.0f} ms for a million "
+            f"pixels; the processor worked {1000 * worked / million:5.0f} ms",
+            flush=True,
+        )
+
+
+def tile_speed() -> None:
+    """Print the time of the net for a whole tile; reading and writing are not in it."""
+    model = registry.default().load(next(n for n in COMPARED if n in _installed()), "cpu")
+    clock, worked = _area(Engine(model, cells=False), TILE)
+    print(f"{model.card.title}: a tile of {TILE}² in {clock:.1f} s, worked {worked:.1f} s")
+
+
+def landscape(height: int, width: int, top: int = 0, left: int = 0) -> Tensor:
+    """A part of an endless landscape of the samples, each mirrored at its borders.
+
+    Args:
+        height: of the part, pixels.
+        width: of the part.
+        top: row where it begins.
+        left: column where it begins.
+
+    Returns:
+        Reflectance, float32 ``(12, height, width)``.
+    """
+    patches = np.stack([np.asarray(sources.read(name).data, dtype=np.float32) for name in NAMES])
+    rows, columns = (np.arange(begin, begin + n) for begin, n in ((top, height), (left, width)))
+    which = (rows[:, None] // PATCH_PIXELS + 3 * (columns // PATCH_PIXELS)) % len(patches)
+    mirrored = [
+        np.where(n // PATCH_PIXELS % 2 == 0, n % PATCH_PIXELS, PATCH_PIXELS - 1 - n % PATCH_PIXELS)
+        for n in (rows, columns)
+    ]
+    found = patches[which, :, mirrored[0][:, None], mirrored[1]]
+    return torch.from_numpy(np.ascontiguousarray(found.transpose(2, 0, 1)))
+
+
+def _installed() -> tuple[str, ...]:
+    every = registry.default()
+    return tuple(name for name in every.names() if answers_for_areas(every.load(name, "cpu")))
+
+
+def _compare(model: Model, side: int) -> None:
+    pixels = landscape(side, side)
+    engine = Engine(model, precision="float32", cells=False)
+    windows = pixels.unfold(1, PATCH_PIXELS, STEP).unfold(2, PATCH_PIXELS, STEP)
+    rows, columns = windows.shape[1:3]
+
+    def sliding() -> Tensor:
+        with torch.no_grad():
+            cut = windows.permute(1, 2, 0, 3, 4).flatten(0, 1)
+            return torch.cat([model.net(part) for part in torch.split(cut, BATCH)])
+
+    def dense() -> Tensor:
+        return engine.answer(pixels, step=STEP).logits
+
+    dense()
+    clocks, works, gap = [], [], 0.0
+    for _ in range(TURNS):
+        slow, fast = _timed(sliding), _timed(dense)
+        clocks.append(slow[0] / fast[0])
+        works.append(slow[1] / fast[1])
+    chances = [torch.sigmoid(each) for each in (dense().flatten(1).T, sliding())]
+    gap = float((chances[0] - chances[1]).abs().mean())
+    print(
+        f"areas {model.card.name}: {rows * columns} windows of {side}² pixels every {STEP}: "
+        f"{statistics.median(works):.1f} times as fast as sliding windows "
+        f"({min(works):.1f} to {max(works):.1f}; by the clock {statistics.median(clocks):.1f}; "
+        f"{TARGET}), mean |Δp| {gap:.4f}",
+        flush=True,
+    )
+
+
+def _area(engine: Engine, side: int) -> tuple[float, float]:
+    """Seconds by the clock and of work for an area, block by block as a map is made."""
+    whole = Window(
+        crs="EPSG:32633",
+        transform=(10.0, 0.0, 300000.0, 0.0, -10.0, 5300040.0),
+        width=side,
+        height=side,
+    )
+    area = plan(whole, step=STEP, block=BLOCK)
+    clock = worked = 0.0
+    for index in area.indices:
+        block = area.block_at(index)
+        high, wide = block.height + 2 * area.halo, block.width + 2 * area.halo
+        pixels = landscape(high, wide, block.top + 240, block.left + 240)
+        shape = block.height // STEP, block.width // STEP
+        first = area.halo + area.first
+        own = _timed(partial(engine.answer, pixels, step=STEP, first=first, shape=shape))
+        clock, worked = clock + own[0], worked + own[1]
+    return clock, worked
+
+
+def _timed(run: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, and seconds that the processor worked."""
+    begin, work = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - begin, time.process_time() - work
