@@ -103,8 +103,8 @@ class Augmentation:
         alpha: both parameters of the beta distribution that shares of a blend are drawn from.
         brightness, band_gain: see :func:`illumination`.
         gamma, haze, saturation: spreads; see :func:`gamma_curve`, :func:`haze` and
-            :func:`saturation`. With them, a net for pictures cannot tell classes by the shade of
-            the places that it was fitted to.
+            :func:`saturation`. With them, a net for pictures relies less on the shade of the
+            places that it was fitted to, but also on hue, which tells dry land covers apart.
         zoom, turn: see :func:`~landcover.train.arrangement.frames`; for pictures only.
         few_bands: share of batches in which most bands are estimated from a few; see
             :mod:`landcover.train.few_bands`. It needs all twelve bands.

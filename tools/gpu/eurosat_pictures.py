@@ -58,6 +58,7 @@ WIDE: Final = replace(COLOUR, zoom=0.25, turn=20.0)
 RECIPES: Final = {
     "shipped": Recipe(),
     "colour": Recipe(augment=COLOUR),
+    "zoom": Recipe(augment=Augment(zoom=0.25, turn=20.0)),
     "colour-zoom": Recipe(augment=WIDE),
     "colour-mix": Recipe(augment=replace(COLOUR, mixup=0.25, cutmix=0.25)),
     "larger": Recipe(

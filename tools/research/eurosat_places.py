@@ -2,8 +2,9 @@
 
 ``python -m tools.research.eurosat_places ROOT FILE [RECIPE]``
 
-ROOT is the folder of EuroSAT. FILE holds predictions: the ``.parquet`` of a saved report, or the
-``predictions.npz`` of :mod:`tools.gpu.eurosat_fit`, of whose recipes RECIPE is one. Printed are the
+ROOT is the folder of EuroSAT. FILE holds predictions: the ``.parquet`` of a saved report, the
+``predictions.npz`` of :mod:`tools.gpu.eurosat_fit`, or the folder that
+:mod:`tools.research.eurosat_recipes` writes, of whose recipes RECIPE is one. Printed are the
 cells of two degrees with most errors, and the share of errors by what a picture looks like (tenths
 of a measure) and by how far the next training picture of its class is.
 """
@@ -31,7 +32,14 @@ STEPS_KM: Final = (6.0, 12.0, 25.0, 50.0)
 
 def predictions(path: Path, recipe: str) -> dict[str, str]:
     """Read the class that each picture was called."""
-    if path.suffix == ".parquet":
+    if path.is_dir():
+        names, parts = [], []
+        for one in sorted(path.glob(f"{recipe}-?.npz")):
+            with np.load(one) as file:
+                names += file["name"].tolist()
+                parts.append(file["logits"])
+        scores = np.concatenate(parts)
+    elif path.suffix == ".parquet":
         table = pd.read_parquet(path)
         columns = [f"probability: {label}" for label in EUROSAT_CLASSES]
         names, scores = table["patch_id"].tolist(), table[columns].to_numpy()
