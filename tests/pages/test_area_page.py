@@ -7,6 +7,7 @@ import re
 import time
 import zipfile
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,7 +21,9 @@ from landcover.core.progress import Report
 from landcover.io.samples import read_sample
 from landcover.jobs import queue
 from pages.parts.area import map as chart
-from pages.parts.area import mapping, place
+from pages.parts.area import mapping, state
+from pages.parts.area import place as place_of_map
+from tests.live.granules import PLACES
 from tests.pages.conftest import ROOT, MapStandIn
 
 PATIENCE_S = 120
@@ -300,9 +303,41 @@ def test_a_place_can_be_typed(area_page: AppTest) -> None:
     press(area_page, "Map this area")
     finish(area_page)
     press(area_page, "Look there")
-    assert area_page.session_state[place.PLACE] == pytest.approx(
+    assert area_page.session_state[place_of_map.PLACE] == pytest.approx(
         made(area_page).canvases[0].plan.window.centre
     )
-    area_page.text_input(key=place.TYPED).input("nowhere")
+    area_page.text_input(key=place_of_map.TYPED).input("nowhere")
     press(area_page, "Look there")
     assert "Type a latitude and a longitude" in texts(area_page)
+
+
+@pytest.mark.data
+@pytest.mark.usefixtures("live")
+def test_live_imagery_is_searched_described_and_mapped(area_page: AppTest) -> None:
+    area_page.selectbox(key="area_source").select(state.Source("live")).run()
+    assert "Nothing is drawn yet" in texts(area_page)
+    assert "The entire image" not in area_page.segmented_control(key="area_how").options
+    choose_how(area_page, "Typed")
+    place = PLACES["four patches"]
+    south, west = place.lat - 0.006, place.lon - 0.008
+    area_page.text_input(key="area_box_text").input(
+        f"{west:.4f},{south:.4f},{west + 0.016:.4f},{south + 0.012:.4f}"
+    )
+    press(area_page, "Use")
+    assert "Map this area" not in labels(area_page)
+    for first, last, sentence in (
+        (date(2016, 1, 1), date(2016, 1, 2), "No scene of"),
+        (date(2017, 6, 1), date(2017, 6, 30), "**1 pass**"),
+    ):
+        area_page.date_input[0].set_value((first, last))
+        finish(press(area_page, "Find imagery"))
+        assert sentence in texts(area_page)
+    facts = dict(area_page.table[0].value.itertuples(index=False))
+    assert facts["To fetch"].startswith("at most about")
+    press(area_page, "Map this area")
+    finish(area_page)
+    assert "The map is complete" in texts(area_page)
+    found = made(area_page)
+    assert found.canvases[0].decision.any()
+    assert found.canvases[0].picture[3].any()
+    assert [scene.acquired.year for scene in found.results[0].facts.scenes if scene.acquired]

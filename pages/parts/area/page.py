@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from pages.parts.area import layers, mapping, outline, place, request, results, source, state
+from pages.parts.area import layers, live, mapping, outline, place, request, results, source, state
 from pages.parts.area import map as chart
 from pages.parts.area.layers import View
 from pages.parts.shared import basemap, job_bar, loaded_models, theme, widgets
@@ -86,11 +86,14 @@ def _request(chosen: state.Source, area: Area | None) -> Request | None:
     if how != outline.WHOLE and area is None:
         st.caption("The size, the time and a button to start are shown once there is an area.")
         return None
+    found = live.choose(area) if chosen.kind == "live" and area is not None else None
+    if chosen.kind == "live" and found is None:
+        return None
     model, step = _settings()
     if model is None:
         return None
     try:
-        return request.wanted(chosen, area, model=model, step=step)
+        return request.wanted(chosen, area, model=model, step=step, found=found)
     except LandcoverError as error:
         st.error(theme.literal(str(error)), icon=":material/error:")
         return None

@@ -14,8 +14,8 @@ from landcover.core import limits
 from landcover.core.bands import PIXEL_M
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.raster import Raster
+from pages.parts.area import live, state
 from pages.parts.area import source as sources
-from pages.parts.area import state
 from pages.parts.shared import loaded_models
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
@@ -94,7 +94,14 @@ def _maps_areas(name: str) -> bool:
     return isinstance(net, type) and issubclass(net, CellNet | Mosaic)
 
 
-def wanted(source: state.Source, area: Area | None, *, model: str, step: int) -> Request:
+def wanted(
+    source: state.Source,
+    area: Area | None,
+    *,
+    model: str,
+    step: int,
+    found: ImagerySpec | None = None,
+) -> Request:
     """Plan the map of an area; the latest plan is kept.
 
     Args:
@@ -102,17 +109,19 @@ def wanted(source: state.Source, area: Area | None, *, model: str, step: int) ->
         area: the outline; None for the entire imagery.
         model: name of the model.
         step: pixels from window to window.
+        found: imagery that was found in an archive.
 
     Raises:
         LandcoverError: the area is too large or lies outside the imagery, or the model or the
             imagery cannot be used.
     """
     raster = sources.raster_of(source)
-    asked = (source, area, model, step, id(raster), limits.current().app_area_km2)
+    asked = (source, area, model, step, id(raster), id(found), limits.current().app_area_km2)
     kept = st.session_state.get(_MADE)
     if kept is None or kept[0] != asked:
         try:
-            kept = (asked, _made(source, raster, area, model=model, step=step))
+            spec = _spec(raster) if found is None else found
+            kept = (asked, _made(source, spec, area, model=model, step=step))
         except LandcoverError as error:
             kept = (asked, error)
         st.session_state[_MADE] = kept
@@ -123,28 +132,40 @@ def wanted(source: state.Source, area: Area | None, *, model: str, step: int) ->
 
 
 def _made(
-    source: state.Source, raster: Raster | None, area: Area | None, *, model: str, step: int
+    source: state.Source, spec: ImagerySpec, area: Area | None, *, model: str, step: int
 ) -> Request:
     from landcover.areas import mapping  # noqa: PLC0415 - loads torch
 
-    if raster is None:
-        raise BadInput("This image is not here any more: upload it again, or choose another one.")
+    most = limits.current().app_area_km2
+    if area is not None:
+        _check(area.km2, most)
     title = sources.title(source)
     with st.spinner("Planning the map …"):
         prepared = mapping.prepare(
-            _spec(raster), source=title, area=area, model=model, step=step, memory=MEMORY_BYTES
+            spec, source=title, area=area, model=model, step=step, memory=MEMORY_BYTES
         )
     if source.kind == "sample":
         prepared = _in_small_blocks(prepared)
-    most, extent = limits.current().app_area_km2, raster.extent
     # All of an image is mapped in whole cells, and so is a little more.
-    km2 = min(prepared.km2, extent.width * extent.height * extent.pixel_m**2 / 1e6)
+    extents = [grid.width * grid.height * grid.pixel_m**2 / 1e6 for grid in spec.open().grids]
+    made = Request(title=title, prepared=prepared, km2=min(prepared.km2, sum(extents)))
+    _check(made.km2, most)
+    if source.kind == "live":
+        return replace(made, download_bytes=live.download_bytes(made.read_km2))
+    return made
+
+
+def _check(km2: float, most: int) -> None:
+    """Check the size of an area.
+
+    Raises:
+        BadInput: it is too large.
+    """
     if km2 > most:
         raise BadInput(
-            f"This area has {km2:,.0f} km², and the app maps at most {most:,} km² at a "
-            "time: draw a smaller one, or use 'landcover map' on the command line."
+            f"This area has {km2:,.0f} km², and the app maps at most {most:,} km² at a time: draw "
+            "a smaller one, or use 'landcover map' on the command line."
         )
-    return Request(title=title, prepared=prepared, km2=km2)
 
 
 def _in_small_blocks(prepared: Prepared) -> Prepared:
@@ -163,8 +184,14 @@ def _in_small_blocks(prepared: Prepared) -> Prepared:
     return replace(prepared, tasks=tasks)
 
 
-def _spec(raster: Raster) -> ImagerySpec:
-    """The imagery of a raster; kept, because its identity is a digest of all pixels."""
+def _spec(raster: Raster | None) -> ImagerySpec:
+    """The imagery of a raster; kept, because its identity is a digest of all pixels.
+
+    Raises:
+        BadInput: the raster is gone, or cannot be mapped.
+    """
+    if raster is None:
+        raise BadInput("This image is not here any more: upload it again, or choose another one.")
     kept = st.session_state.get("area_spec")
     if isinstance(kept, RasterSpec) and kept.raster is raster:
         return kept
@@ -176,7 +203,7 @@ def facts(request: Request) -> pd.DataFrame:
     """What the map would consist of and cost, as rows of a table."""
     tasks = request.prepared.tasks
     step, cells = tasks[0].plan.step, sum(t.plan.cover.width * t.plan.cover.height for t in tasks)
-    fetched = f"about {request.download_bytes / 1e6:,.0f} MB"
+    fetched = f"at most about {request.download_bytes / 1e6:,.0f} MB"
     rows = {
         "Size": f"{request.km2:,.1f} km²",
         "Cells of 80 m": f"{cells:,}",

@@ -32,7 +32,7 @@ def choose() -> state.Source:
     elements.heading("Imagery")
     options = [state.Source("sample", one.name) for one in samples()]
     options.sort(key=lambda one: one.name != EXAMPLE)
-    options = [*(state.Source("upload", key) for key in reversed(_uploads())), *options]
+    options = [*(state.Source("upload", key) for key in reversed(_uploads())), *options, LIVE]
     fresh = _fresh_upload()
     if fresh is not None:
         st.session_state[KEY] = fresh

@@ -227,7 +227,7 @@ def show_form(
         "Catalogue",
         names,
         index=names.index(kept.name),
-        format_func=_catalogue_title,
+        format_func=catalogue_title,
         help=f"To search your own images too, start the app with {OWN_VARIABLE} set to a file that "
         "`landcover index` made.",
     )
@@ -287,7 +287,8 @@ def _usual_days(name: str) -> tuple[date, date]:
     return FIRST_LIGHT.date() if name == OWN else today - timedelta(days=DAYS), today
 
 
-def _catalogue_title(name: str) -> str:
+def catalogue_title(name: str) -> str:
+    """Return the title of an archive, or of one's own catalogue."""
     if name == OWN:
         return "Your own catalogue"
     row = CATALOGUES[name]
