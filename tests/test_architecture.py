@@ -105,6 +105,8 @@ WRITES = {
     "landcover/datasets/downloads/unpack.py",
     # Its own layout, whose sums show what is incomplete.
     "landcover/net/disk_cache.py",
+    # Into an archive, in a file of ``files.replacing``.
+    "landcover/areas/bundle.py",
     # Into temporary folders of ``files.scratch``.
     "landcover/areas/pyramid.py",  # of ``files.aside``
     "landcover/io/archive.py",
