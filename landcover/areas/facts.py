@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -17,8 +17,10 @@ from landcover.core.text import plain
 from landcover.models.card import Card
 from landcover.models.thresholds import DEFAULT_AIM
 
-__all__ = ["MapFacts", "Scene", "identity", "tags_of"]
+__all__ = ["JOINED", "MapFacts", "Scene", "identity", "tags_of"]
 
+JOINED: Final = " + "
+"""Between the names of scenes of one pass."""
 _MOST_SCENES: Final = 6
 """Scenes named in the tags of a raster; the STAC item names all."""
 
@@ -28,16 +30,15 @@ class Scene:
     """A scene that pixels of a map come from.
 
     Attributes:
-        name: such as ESA's product name; never a path.
+        name: such as ESA's product name, never a path; of several scenes that were taken within
+            minutes all names, with :data:`JOINED` between them.
         acquired: sensing time in UTC, if known.
         baseline: ESA's processing baseline, if known.
-        href: address of its STAC item, if it came from a catalogue.
     """
 
     name: str
     acquired: datetime | None = None
     baseline: str | None = None
-    href: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class MapFacts:
         covers: classes of its cover head; empty without one.
         cover_hash: of the cover head's card, if there is one.
         scenes: the scenes that pixels come from, as far as known.
+        items: id of a scene → address of its STAC item, if it came from a catalogue.
         level: product level of the pixels.
         aim: of the decision thresholds.
         estimated_bands: bands that the source lacks and that were estimated.
@@ -65,6 +67,7 @@ class MapFacts:
     covers: tuple[str, ...] = ()
     cover_hash: str | None = None
     scenes: tuple[Scene, ...] = ()
+    items: Mapping[str, str] = field(default_factory=dict)
     level: str = "L2A"
     aim: str = DEFAULT_AIM
     estimated_bands: tuple[str, ...] = ()
@@ -84,7 +87,6 @@ class MapFacts:
                     name=scene.name,
                     acquired=scene.acquired or own.acquired,
                     baseline=scene.baseline or own.baseline,
-                    href=scene.href or own.href,
                 )
             )
         return replace(self, scenes=tuple(used)) if used else self

@@ -12,6 +12,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landcover.areas.area_file import Area
+from landcover.areas.facts import JOINED
 from landcover.areas.imagery_passes import PassesSpec, filled, grids_of, ground_of
 from landcover.core.errors import BadInput
 from landcover.core.raster import ByteArray, Raster
@@ -25,7 +26,7 @@ from landcover.stac.rectangles import decision_of, read_pass, read_pass_classes
 from landcover.stac.scene import Scene, of_level
 from landcover.stac.search import search_archive
 
-__all__ = ["LivePass", "live_spec"]
+__all__ = ["LivePass", "items_of", "live_spec"]
 
 _PROBE: Final = 120
 """Side in pixels of the square whose dark pixels are looked at."""
@@ -52,7 +53,7 @@ class LivePass:
     @property
     def name(self) -> str:
         """As :attr:`landcover.areas.imagery_passes.Pass.name`."""
-        return " + ".join(scene.id for scene in self.scenes)
+        return JOINED.join(scene.id for scene in self.scenes)
 
     @property
     def acquired(self) -> datetime | None:
@@ -157,6 +158,17 @@ def live_spec(
         passes = [_best(passes, shape)]
     places = [(scene.crs, shape_of(scene)) for one in passes for scene in one.scenes]
     return PassesSpec(passes=tuple(passes), grids=grids_of(places, shape), title=row.title)
+
+
+def items_of(spec: object) -> dict[str, str]:
+    """Id of each scene of an archive → address of its STAC item; empty for other imagery."""
+    passes = spec.passes if isinstance(spec, PassesSpec) else ()
+    live = [one for one in passes if isinstance(one, LivePass)]
+    return {
+        scene.id: catalogue(one.catalogue).item_address(scene.id)
+        for one in live
+        for scene in one.scenes
+    }
 
 
 def _asked(shape: BaseGeometry) -> dict[str, object]:

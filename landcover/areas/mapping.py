@@ -19,6 +19,7 @@ from landcover.areas.area_file import Area
 from landcover.areas.block import BlockMap, Mapper, Tally
 from landcover.areas.hectares import rows_of
 from landcover.areas.imagery import ImagerySpec
+from landcover.areas.imagery_live import items_of
 from landcover.areas.job import (
     BYTES_A_PIXEL,
     Executor,
@@ -246,6 +247,7 @@ def _facts(prepared: Prepared, task: MapTask, mapper: Mapper) -> MapFacts:
         card=card,
         covers=mapper.covers,
         scenes=(scene,),
+        items=items_of(task.imagery),
         level=imagery.level,
         estimated_bands=mapper.estimated,
         engine=f"torch {mapper.engine.precision}",

@@ -15,7 +15,7 @@ import torch
 
 from landcover import __version__
 from landcover.areas import legend
-from landcover.areas.facts import MapFacts, identity
+from landcover.areas.facts import JOINED, MapFacts, identity
 from landcover.areas.layout import COVER, DECISION, PRESENCE, UNIT, Layer, LayerBand
 from landcover.areas.outline import outline_of
 from landcover.areas.plan import Plan
@@ -92,13 +92,19 @@ def item_of(
             "bands": [_input_band(name) for name in facts.card.bands],
             **_model(facts),
         },
-        "links": [
-            {"rel": "derived_from", "href": scene.href, "title": plain(scene.name)}
-            for scene in facts.scenes
-            if scene.href
-        ],
+        "links": _links(facts),
         "assets": _assets(pyramids, facts, written, folder),
     }
+
+
+def _links(facts: MapFacts) -> list[dict[str, str]]:
+    """Links to the scenes of which the address is known, each once."""
+    names = dict.fromkeys(name for scene in facts.scenes for name in scene.name.split(JOINED))
+    return [
+        {"rel": "derived_from", "href": facts.items[name], "title": plain(name)}
+        for name in names
+        if name in facts.items
+    ]
 
 
 def as_json(item: Mapping[str, Any]) -> bytes:

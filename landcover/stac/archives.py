@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from landcover.core.bands import BAND_NAMES, BANDS
 from landcover.core.errors import BadInput, UnknownName
@@ -63,6 +63,10 @@ class Catalogue:
     def endpoint_host(self) -> str:
         """``host`` or ``host:port`` of the API."""
         return urlsplit(self.endpoint).netloc.lower()
+
+    def item_address(self, scene: str) -> str:
+        """Address of the STAC item of a scene, given its id."""
+        return f"{self.endpoint}/collections/{self.collection}/items/{quote(scene, safe='')}"
 
 
 _COPERNICUS_CREDIT: Final = "Contains modified Copernicus Sentinel data"

@@ -57,9 +57,9 @@ def facts_of(covers: Sequence[str] = COVERS) -> MapFacts:
                 name=SCENE,
                 acquired=datetime(2020, 6, 7, 10, 15, 59, tzinfo=UTC),
                 baseline="05.00",
-                href="https://example.org/items/scene",
             ),
         ),
+        items={SCENE: "https://example.org/items/scene"},
         estimated_bands=("B01",),
         created=datetime(2026, 11, 30, tzinfo=UTC),
     )

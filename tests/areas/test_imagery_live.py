@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from datetime import date
 from threading import Event
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import shapely
 
 from landcover.areas.area_file import Area
 from landcover.areas.imagery import Dates, Imagery, imagery_of
+from landcover.areas.imagery_live import items_of
 from landcover.areas.plan_area import plans_of
 from landcover.core.errors import BadInput, Cancelled
 from landcover.core.window import Window
@@ -140,6 +143,20 @@ def test_a_plan_of_a_live_area() -> None:
     assert 300 <= plan.window.width <= 360
     assert plan.area is not None
     assert plan.area.area == pytest.approx(9e6, rel=0.01)
+
+
+@pytest.mark.usefixtures("live")
+def test_each_scene_has_the_address_of_its_item() -> None:
+    area = area_of(window_of(AUSTRIA).part(100, 100, 300, 300))
+    found = items_of(imagery_of("earth-search", area=area, dates=DAY))
+    assert found
+    for name, address in found.items():
+        with urlopen(address) as answer:
+            assert json.load(answer)["id"] == name
+
+
+def test_imagery_of_a_file_has_no_items() -> None:
+    assert items_of(None) == {}
 
 
 @pytest.mark.usefixtures("live")

@@ -128,6 +128,14 @@ def test_scenes_are_linked(written: tuple[Item, Path]) -> None:
     }
 
 
+def test_scenes_of_one_pass_are_linked_each_once(tmp_path: Path) -> None:
+    scenes = (Scene(name="a + b"), Scene(name="b + c"))
+    items = {name: f"https://example.org/{name}" for name in "abd"}
+    item = item_of(plan_of(), tmp_path, scenes=scenes, items=items)
+    assert complaints(item) == []
+    assert [link["href"] for link in item["links"]] == [items["a"], items["b"]]
+
+
 def test_two_dates_are_a_span_and_none_is_the_mission(tmp_path: Path) -> None:
     first, last = (datetime(2020, month, 1, tzinfo=UTC) for month in (5, 7))
     scenes = (Scene(name="b", acquired=last), Scene(name="a", acquired=first))
