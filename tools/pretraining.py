@@ -1,16 +1,16 @@
-"""Measure how long the mosaic's pre-training takes here, and how near it comes to its teacher.
+"""Measure how long the mosaic's trainings take here, and how near they come to the teacher.
 
 ``python -m tools.pretraining ROOT ROOT2 --teacher dynamicworld.npz --unlabelled PICTURES.tif``
 
 For each ``--trial CROP:STEPS`` a net is trained with the packaged settings, but on squares of CROP
-pixels and for about STEPS steps, within which the learning rate falls to 0. Printed are the time
-of a step and of a pass, the time of all steps of the recipe, and the distance from the teacher's
-answers on pictures of other places (``--held-out``, GeoTIFFs of twelve bands), also that of the
-shipped model. Times are those of the processor, summed over threads, so that other programs
-hardly change them.
+pixels (0: whole patches) and for about STEPS steps, within which the learning rate falls to 0.
+Printed are the time of a step and of a pass, the time of all steps of the recipe, and the distance
+from the teacher's answers on pictures of other places (``--held-out``, GeoTIFFs of twelve bands),
+also that of the shipped model. Times are those of the processor, summed over threads.
 
 ``--answers DIR`` keeps the teacher's answers there; without it the teacher is asked in every
-step. The test split is not read.
+step. ``--part taught`` and ``--part lite`` time the two trainings with labels, on whole patches.
+The test split is not read.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from landcover.models import registry
 from landcover.nets.mosaic import Mosaic
 from landcover.train import dynamic_world
 from landcover.train.answer_cache import AnswerCache
+from landcover.train.configuration import TrainConfig
 from landcover.train.freed_memory import keep_freed_memory
 from landcover.train.loop import Run
 from landcover.train.recipes import mosaic_parts
@@ -141,6 +142,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--held-out", nargs="+", type=Path, default=[], help="pictures")
     parser.add_argument("--patches", type=int, help="to train on, drawn at random; default: all")
     parser.add_argument("--trial", type=trial, nargs="+", metavar="CROP:STEPS", required=True)
+    parser.add_argument("--part", choices=("pretraining", "taught", "lite"), default="pretraining")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--return-memory", action="store_true", help="give freed memory back to the system"
@@ -156,8 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep_freed_memory()
     teacher = dynamic_world.load(options.teacher)
     labelled = pool([open_dataset("bigearthnet", root) for root in options.root]).load()
-    pictures = unlabelled.load(options.unlabelled, len(CLASS_NAMES))
-    everything = Joined(first=labelled, second=pictures)
+    everything: PatchSet = labelled
+    if options.part == "pretraining":
+        pictures = unlabelled.load(options.unlabelled, len(CLASS_NAMES))
+        everything = Joined(first=labelled, second=pictures)
     order = np.random.default_rng(0).permutation(len(everything)).tolist()
     patches = Some(patches=everything, rows=order[: options.patches])
     if options.answers is not None:
@@ -176,7 +180,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"  {away(shipped.taught[0], pixels, wanted)}", flush=True)
     parts = mosaic_parts.settings(Order(device="cpu"))
     for crop, steps in options.trial:
-        config = parts.pretraining
+        config: TrainConfig = getattr(parts, options.part)
+        total = config.epochs * max(1, round(len(everything) / config.batch))
+        if options.part == "pretraining":
+            total = parts.steps
         per_pass = max(1, round(len(patches) / config.batch))
         augmentation = replace(config.augmentation, crop=crop)
         epochs = max(1, round(steps / per_pass))
@@ -184,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             replace(config, epochs=epochs, augmentation=augmentation),
             patches,
             None,
-            teacher,
+            teacher if config.teach else None,
             options.answers,
         )
         clock = Clock()
@@ -194,11 +201,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{len(losses)} steps of {config.batch} × {crop or PATCH_PIXELS}² pixels: "
             f"{used:.2f} s of the processor a step ({seen:.2f} s of the wall), "
             f"{used * len(everything) / config.batch:.0f} s a pass over {len(everything)} "
-            f"patches, {used * parts.steps / 60:.0f} min for {parts.steps} steps; "
+            f"patches, {used * total / 60:.0f} min for {total} steps; "
             f"loss {np.mean(losses[-8:]):.3f}",
             flush=True,
         )
-        if len(pixels):
+        if len(pixels) and config.teach:
             print(f"  {away(run.state.average.module.eval(), pixels, wanted)}", flush=True)
     return 0
 
