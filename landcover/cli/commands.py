@@ -16,6 +16,16 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover classify a.tif b.tif --out results.csv  # many files, one table",
         "landcover classify scene.tif --json  # one JSON object a line for each source",
     ),
+    "landcover change": (
+        "landcover change valley_2020-06-21.tif valley_2022-06-01.tif change.tif",
+        "landcover change june-cover.tif may-cover.tif change.tif  # maps of `landcover map`",
+        "landcover change a.tif b.tif change.tif --area valley.geojson --json",
+    ),
+    "landcover series": (
+        "landcover series FOLDER --out lake.csv --gif lake.gif",
+        "landcover series FOLDER --at 42.345,2.823  # the 1200 m around a place",
+        "landcover series 42.345,2.823 --from 2023-01-01 --to 2023-12-31  # all passes",
+    ),
     "landcover explain": (
         "landcover explain finland-lake --out why.png  # the most probable land cover",
         "landcover explain finland-lake --label Pastures --out why.png --out why.tif",

@@ -18,13 +18,21 @@ if TYPE_CHECKING:
     from landcover.core.raster import Raster
     from landcover.stac.catalog import Candidate, SceneQuery, SearchResult
 
-__all__ = ["add_commands", "add_day_options", "add_place_options", "days", "fetch_place"]
+__all__ = [
+    "add_catalog",
+    "add_commands",
+    "add_day_options",
+    "add_place_options",
+    "catalog_of",
+    "days",
+    "fetch_place",
+]
 
 
 def add_place_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--date`` and ``--catalog``, for sources that are ``LAT,LON``."""
     parser.add_argument("--date", metavar="D", help="for LAT,LON: the pass nearest to YYYY-MM-DD")
-    _add_catalog(parser)
+    add_catalog(parser)
 
 
 def add_day_options(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +75,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         metavar="PERCENT",
         help="most cloud and shadow over the square (default: 10)",
     )
-    _add_catalog(search)
+    add_catalog(search)
     search.add_argument("--json", action="store_true", help="print the result as JSON")
     search.set_defaults(command=_search)
 
@@ -101,12 +109,13 @@ def fetch_place(place: tuple[float, float], options: argparse.Namespace, report:
     from landcover.stac import catalog  # noqa: PLC0415 - slow to import
 
     day = _day(options.date, "--date") if options.date else None
-    name = _catalog(options)
+    name = catalog_of(options)
     query = catalog.usual_query(name, *place, day)
     return catalog.fetch_best(name, query, report=report)
 
 
-def _add_catalog(parser: argparse.ArgumentParser) -> None:
+def add_catalog(parser: argparse.ArgumentParser) -> None:
+    """Add ``--catalog``."""
     parser.add_argument(
         "--catalog",
         metavar="C",
@@ -115,7 +124,8 @@ def _add_catalog(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _catalog(options: argparse.Namespace) -> str:
+def catalog_of(options: argparse.Namespace) -> str:
+    """The catalogue that ``--catalog`` or the environment names, or the usual one."""
     from landcover.stac.archives import DEFAULT, OWN_VARIABLE  # noqa: PLC0415
 
     return str(options.catalog or os.environ.get(OWN_VARIABLE, "").strip() or DEFAULT)
@@ -124,7 +134,7 @@ def _catalog(options: argparse.Namespace) -> str:
 def _search(options: argparse.Namespace) -> int:
     from landcover.stac import catalog  # noqa: PLC0415
 
-    name = _catalog(options)
+    name = catalog_of(options)
     query = _query(options, name)
     with progress.show() as report:
         result = catalog.find(name, query, report=report)

@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     from landcover.cli import (  # noqa: PLC0415 - see `main`
         adapt,
         bands,
+        change,
         classify,
         corrections,
         cover,
@@ -83,12 +84,14 @@ def parser() -> argparse.ArgumentParser:
         explain,
         live,
         models,
+        series,
         train,
         trust,
     )
     from landcover.cli import map as area_map  # noqa: PLC0415 - see `main`
 
-    first = (classify, explain, area_map, corrections, adapt, evaluate, trust, train)
+    maps = (area_map, change, series)
+    first = (classify, explain, *maps, corrections, adapt, evaluate, trust, train)
     groups = (*first, live, models, bands, cover, data, doctor)
     return _parser(*(group.add_commands for group in groups))
 

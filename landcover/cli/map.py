@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import live, model_options, output, progress
+from landcover.cli import area_options, live, model_options, output, progress
 from landcover.cli.commands import add_command
-from landcover.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from landcover.areas.job import Executor
     from landcover.areas.mapping import MapResult, Prepared
     from landcover.core.progress import Report
 
@@ -25,8 +22,6 @@ _SOURCE_HELP: Final = (
     "a GeoTIFF or JP2 stack, a SAFE product, a folder of band files, a folder, zip or catalogue of "
     "many scenes, a sample's name, or an archive: earth-search, planetary-computer, copernicus"
 )
-_GB: Final = 1_000_000_000
-_MOST_GB: Final = 10_000
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
@@ -42,12 +37,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     )
     parser.add_argument("source", metavar="SOURCE", help=_SOURCE_HELP)
     parser.add_argument("out", type=Path, metavar="OUT.tif", help="the map to write")
-    parser.add_argument(
-        "--area",
-        metavar="FILE|BBOX",
-        help="a GeoJSON, GeoPackage or KML file, or WEST,SOUTH,EAST,NORTH in degrees (default: "
-        "all of the source)",
-    )
+    area_options.add_area(parser)
     parser.add_argument("--model", help=model_options.HELP)
     parser.add_argument(
         "--step",
@@ -55,14 +45,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         metavar="PIXELS",
         help="pixels of 10 m from one window to the next, a multiple of 8 (default: 24)",
     )
-    parser.add_argument(
-        "--memory", type=float, metavar="GB", help="gigabytes that the work may use (default: 2)"
-    )
-    parser.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="a Dask scheduler such as tcp://10.0.0.1:8786; local:N starts N processes here",
-    )
+    area_options.add_machine(parser)
     live.add_day_options(parser)
     parser.add_argument(
         "--one-pass",
@@ -78,7 +61,7 @@ def _map(options: argparse.Namespace) -> int:
     from landcover.areas import mapping  # noqa: PLC0415 - loads torch
 
     mapping.check_out(options.out)
-    executor = _executor(options)
+    executor = area_options.executor_of(options)
     with progress.show() as report:
         prepared = _prepared(options, report)
         if not options.json:
@@ -90,11 +73,10 @@ def _map(options: argparse.Namespace) -> int:
 
 def _prepared(options: argparse.Namespace, report: Report) -> Prepared:
     from landcover.areas import mapping  # noqa: PLC0415 - loads torch
-    from landcover.areas.area_file import read_area  # noqa: PLC0415 - as above
     from landcover.areas.imagery import Dates, imagery_of  # noqa: PLC0415 - as above
     from landcover.areas.plan import DEFAULT_STEP  # noqa: PLC0415 - as above
 
-    area = read_area(options.area) if options.area is not None else None
+    area = area_options.area_of(options)
     source = options.source.strip()
     start, end, near, months = live.days(options)
     dates = Dates(start=start, end=end, near=near, months=months)
@@ -105,26 +87,8 @@ def _prepared(options: argparse.Namespace, report: Report) -> Prepared:
         area=area,
         model=options.model,
         step=DEFAULT_STEP if options.step is None else options.step,
-        memory=_memory(options.memory),
+        memory=area_options.memory_of(options),
     )
-
-
-def _memory(gigabytes: float | None) -> int:
-    from landcover.areas.mapping import DEFAULT_MEMORY  # noqa: PLC0415 - loads torch
-
-    if gigabytes is None:
-        return DEFAULT_MEMORY
-    if not math.isfinite(gigabytes) or not 0 < gigabytes <= _MOST_GB:
-        raise BadInput(f"--memory is {gigabytes:g}: give gigabytes, such as 4.")
-    return int(gigabytes * _GB)
-
-
-def _executor(options: argparse.Namespace) -> Executor | None:
-    if options.scheduler is None:
-        return None
-    from landcover.areas.cluster import executor_of  # noqa: PLC0415 - loads torch
-
-    return executor_of(options.scheduler)
 
 
 def _before(prepared: Prepared) -> str:

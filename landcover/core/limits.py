@@ -151,6 +151,9 @@ class Limits:
         100_000_000, "bytes", "what is kept in memory while the cache on disk cannot be written"
     )
 
+    # Dates
+    series_dates: int = _limit(400, "dates", "the most dates of a series")
+
     # Corrections
     corrections: int = _limit(
         5_000, "corrections", "the most corrections that are kept or imported"

@@ -1,0 +1,119 @@
+"""Change between two sources: images, which are mapped on one grid, or finished maps."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import Final
+
+from landcover.areas.area_file import Area
+from landcover.areas.hectares import LEAST_PATCHES
+from landcover.areas.job import Executor, LocalExecutor, open_mapper
+from landcover.core import progress
+from landcover.core.errors import BadInput, LandcoverError, ModelMismatch
+from landcover.core.progress import Report
+from landcover.core.text import plain
+from landcover.models import registry
+from landcover.models.cover import CoverRecord, load_record
+from landcover.time.change import THRESHOLD, Change, check_threshold, compare
+from landcover.time.dated import DateMap, Facts
+from landcover.time.map_source import is_map, read_map
+from landcover.time.mapped import grids_of, map_of, opened
+
+__all__ = ["MEMORY", "change_between"]
+
+MEMORY: Final = 2_000_000_000
+"""Bytes that the blocks of a map may use."""
+
+
+def change_between(
+    a: str,
+    b: str,
+    *,
+    area: Area | None = None,
+    model: str | None = None,
+    threshold: float = THRESHOLD,
+    memory: int = MEMORY,
+    executor: Executor | None = None,
+    report: Report = progress.ignore,
+    cancel: Event | None = None,
+) -> Change:
+    """Find the change between two sources.
+
+    Args:
+        a: an image as for :func:`landcover.areas.imagery.imagery_of`, or the cover of a map.
+        b: the same of another date.
+        area: the area, if both are images; None for all of the first one.
+        model: name or path, if both are images; None for the usual one of maps.
+        threshold: probability of a change from which it is shown.
+        memory: bytes that the blocks may use.
+        executor: where blocks are computed; by default threads of this process.
+        report: called with the progress.
+        cancel: set to stop.
+
+    Raises:
+        BadInput: they cannot be compared; the message says why and what to do.
+        LandcoverError: they cannot be read or mapped.
+        Cancelled: the user stopped it.
+    """
+    check_threshold(threshold)
+    finished = is_map(a), is_map(b)
+    if all(finished):
+        if area is not None or model is not None:
+            raise BadInput(
+                "--area and --model say how images are mapped, and these are maps already: leave "
+                "them out, or give the images."
+            )
+        pair = read_map(a, cancel=cancel), read_map(b, cancel=cancel)
+    elif any(finished):
+        one, other = (a, b) if finished[0] else (b, a)
+        raise BadInput(
+            f"'{plain(one)[:80]}' is a map and '{plain(other)[:80]}' an image: give two images, or "
+            "two maps that were made with the same model and area."
+        )
+    else:
+        pair = _mapped(a, b, area, model, memory, executor, report, cancel)
+    record = _record(pair[0].facts)
+    if record is None:
+        return compare(*pair, threshold=threshold)
+    pairs = zip(record.covers, record.true_patches, strict=True)
+    known = {name: (name,) for name, patches in pairs if patches >= LEAST_PATCHES}
+    return compare(*pair, threshold=threshold, reference=record.clustered, groups=known)
+
+
+def _mapped(  # noqa: PLR0917 - as change_between has them
+    a: str,
+    b: str,
+    area: Area | None,
+    model: str | None,
+    memory: int,
+    executor: Executor | None,
+    report: Report,
+    cancel: Event | None,
+) -> tuple[DateMap, DateMap]:
+    first, second = opened(a, cancel=cancel), opened(b, cancel=cancel)
+    grids = grids_of(first, area, cancel=cancel)
+    models = registry.default()
+    name = models.choice(model or models.usual_for_areas(), first.imagery.bands).name
+    card = models.card(name).hash
+    if not open_mapper(name, card).covers:
+        raise ModelMismatch(
+            f"'{plain(name)}' has no cover head, so it cannot tell which ground changed: choose "
+            f"{models.usual_for_areas()}."
+        )
+    where = executor or LocalExecutor.within(memory, grids)
+    before, after = (
+        map_of(shot, grids, name, card, where, report=report, cancel=cancel)
+        for shot in (first, second)
+    )
+    return before, after
+
+
+def _record(facts: Facts) -> CoverRecord | None:
+    """What the model's map gets wrong; None if the model is not here or was not measured."""
+    models = registry.default()
+    try:
+        if models.card(facts.model).hash != facts.card:
+            return None
+        return load_record(models.folder(facts.model), facts.card)
+    except LandcoverError:
+        return None

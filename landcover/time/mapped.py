@@ -1,0 +1,146 @@
+"""Images of several dates, mapped on one grid by one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from threading import Event
+
+import shapely
+
+from landcover.areas.area_file import Area
+from landcover.areas.block import BlockMap
+from landcover.areas.imagery import Imagery, ImagerySpec, imagery_of
+from landcover.areas.job import Executor, MapTask, open_mapper
+from landcover.areas.plan import DEFAULT_STEP, Block, Plan
+from landcover.areas.plan_area import plans_of
+from landcover.core import progress
+from landcover.core.errors import BadInput
+from landcover.core.progress import Progress, Report
+from landcover.io.guard import shown
+from landcover.time.dated import DateMap, Facts, assembled
+from landcover.time.pixels import pixel_facts
+
+__all__ = ["Shot", "facts_of", "grids_of", "map_of", "opened"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """An open image of one date.
+
+    Attributes:
+        name: of the source, for messages.
+        spec: what it is read from.
+        imagery: the same, opened.
+    """
+
+    name: str
+    spec: ImagerySpec
+    imagery: Imagery
+
+
+def opened(source: str, spec: ImagerySpec | None = None, *, cancel: Event | None = None) -> Shot:
+    """Open a source.
+
+    Args:
+        source: as for :func:`landcover.areas.imagery.imagery_of`, or a name for ``spec``.
+        spec: what to read, if it is known already.
+        cancel: set to stop.
+
+    Raises:
+        LandcoverError: it cannot be read.
+        Cancelled: the user stopped it.
+    """
+    found = imagery_of(source) if spec is None else spec
+    return Shot(name=shown(source), spec=found, imagery=found.open(cancel=cancel))
+
+
+def grids_of(
+    shot: Shot, area: Area | None, *, step: int = DEFAULT_STEP, cancel: Event | None = None
+) -> Plan:
+    """The grids of all dates, which are those of the first.
+
+    Args:
+        shot: the first date.
+        area: the area; None for what the image covers.
+        step: pixels from window to window, a multiple of 8.
+        cancel: set to stop.
+
+    Raises:
+        BadInput: the area is outside, or in several UTM zones.
+        LandcoverError: the image cannot be read.
+        Cancelled: the user stopped it.
+    """
+    found = plans_of(area, shot.spec, step=step, cancel=cancel)
+    if len(found) > 1:
+        raise BadInput(
+            "The area lies in several UTM zones, which have no common grid: give the part in each "
+            "by itself."
+        )
+    (only,) = found
+    if area is None and only.outline is None:
+        # Blocks reach beyond the image, and what was never there is not hidden.
+        extent = shot.imagery.extent
+        xs, ys = extent.xy(
+            [(0, 0), (extent.width, 0), (extent.width, extent.height), (0, extent.height)]
+        )
+        outline = shapely.to_wkb(shapely.Polygon(list(zip(xs, ys, strict=True))))
+        return replace(only, outline=outline)
+    return only
+
+
+def facts_of(shot: Shot, model: str, card: str) -> Facts:
+    """What a map of an image says of itself."""
+    stated = shot.imagery.provenance
+    return Facts(
+        source=stated.scene or stated.source,
+        acquired=shot.imagery.acquired,
+        level=shot.imagery.level,
+        baseline=stated.baseline,
+        scaling=stated.scaling,
+        model=model,
+        card=card,
+    )
+
+
+def map_of(
+    shot: Shot,
+    plan: Plan,
+    model: str,
+    card: str,
+    executor: Executor,
+    *,
+    report: Report = progress.ignore,
+    cancel: Event | None = None,
+) -> DateMap:
+    """Map an image of one date.
+
+    Args:
+        shot: the image.
+        plan: grids and blocks, the same for all dates.
+        model: name or path of the model.
+        card: hash of its card.
+        executor: where the blocks are computed.
+        report: called with the blocks that are done.
+        cancel: set to stop.
+
+    Raises:
+        LandcoverError: a block cannot be read, or does not suit the model.
+        Cancelled: the user stopped it.
+    """
+    task = MapTask(plan=plan, imagery=shot.spec, model=model, model_hash=card)
+    mapper = open_mapper(model, card)
+    total = len(plan.indices)
+
+    def blocks() -> Iterator[tuple[Block, BlockMap]]:
+        with closing(executor.run(task, plan.indices, cancel)) as every:  # type: ignore[type-var]
+            for done, (index, found) in enumerate(every, start=1):
+                what = f"Mapping {shot.name}"
+                report(Progress(what=what, done=done, total=total, unit="blocks"))
+                yield plan.block_at(index), found
+
+    own = mapper.model.card
+    made = assembled(plan, blocks(), facts_of(shot, own.name, card), mapper.covers, own.classes)
+    pixels = pixel_facts(shot.imagery, plan, made.seen, cancel=cancel)
+    return replace(made, haze=pixels.haze, index_water=pixels.water)
