@@ -57,7 +57,9 @@ def write_cog(
         Cancelled: ``cancel`` is set.
         OSError: the disk is full, or cannot be written to.
     """
-    virtual = pyramid.folder / f"{pyramid.layer.name}.vrt"
+    # GDAL takes some relative paths for notations of its own, such as "HDF5:a/b.tif".
+    path = path.absolute()
+    virtual = pyramid.folder.absolute() / f"{pyramid.layer.name}.vrt"
     for level in range(len(pyramid.shapes)):
         _write_header(pyramid, level)
     files.write_part(virtual, _description(pyramid, tags, colours))
@@ -88,7 +90,7 @@ def _is_complete(pyramid: Pyramid, path: Path, cancel: Event | None) -> bool:
     """Whether the file holds the layer and its smaller versions."""
     for level, (rows, columns) in enumerate(pyramid.shapes):
         chosen = {} if level == 0 else {"overview_level": level - 1}
-        with rasterio.open(path, **chosen) as file:
+        with rasterio.open(path, driver="GTiff", **chosen) as file:
             if (file.count, *file.shape) != (len(pyramid.layer.bands), rows, columns):
                 return False
             for top in range(0, rows, BLOCK):

@@ -9,6 +9,7 @@ left together.
 from __future__ import annotations
 
 import errno
+import json
 import math
 import os
 import shutil
@@ -21,12 +22,14 @@ from landcover.areas.layout import COVER, DECISION, PRESENCE, Layer
 from landcover.areas.pyramid import stored_bytes
 from landcover.core import disk_errors, files
 from landcover.core.errors import BadInput
+from landcover.core.regular_file import read_regular
 from landcover.core.text import plain
+from landcover.core.untrusted_json import parse
 
 __all__ = ["Needed", "Written", "check_space", "finished_folder", "needed", "settle_finished"]
 
 SUFFIXES: Final = (".tif", ".tiff")
-_LIST: Final = "files.txt"
+_LIST: Final = "files.json"
 _OVERHEAD: Final = 1.02
 """Compressed bytes per byte of pixels that cannot be compressed, with the tables of the file."""
 _SMALL: Final = 2_000_000
@@ -165,7 +168,7 @@ def settle_all(folder: Path, out: Path, written: Written) -> None:
         BadInput: the disk is full, or cannot be written to.
     """
     names = [path.name for path in written.all if (folder / path.name).exists()]
-    files.write_part(folder / _LIST, "\n".join(names).encode())
+    files.write_part(folder / _LIST, json.dumps(names).encode())
     files.settle(folder, finished_folder(out))
     settle_finished(out)
 
@@ -185,22 +188,28 @@ def settle_finished(out: Path) -> bool:
         BadInput: the disk cannot be written to.
     """
     folder = finished_folder(out)
-    listed = folder / _LIST
-    if folder.is_symlink() or not listed.is_file():
-        shutil.rmtree(folder, ignore_errors=True)  # nothing but leftovers is in it then
+    if folder.is_symlink() or not folder.is_dir():
         return False
-    possible = {path.name: path for path in Written.beside(out, cover=True).all}
     with disk_errors.explained(out):
-        names = set(listed.read_text().splitlines())
-        for name, place in possible.items():
-            part = folder / name
-            if name in names and part.is_file():
-                files.settle(part, place, durable=False)
-            elif name not in names:
-                place.unlink(missing_ok=True)
-        listed.unlink()
-        shutil.rmtree(folder)
-    return True
+        names = _listed(folder / _LIST)
+        if names is not None:
+            for path in Written.beside(out, cover=True).all:
+                part = folder / path.name
+                if path.name in names and part.is_file():
+                    files.settle(part, path, durable=False)
+                elif path.name not in names:
+                    path.unlink(missing_ok=True)
+            (folder / _LIST).unlink()
+        shutil.rmtree(folder)  # without its list, nothing but leftovers is in it
+    return names is not None
+
+
+def _listed(path: Path) -> set[str] | None:
+    """Names of the files of a map that was finished; None if there is no such list."""
+    try:
+        return set(map(str, parse(read_regular(path, _SMALL))))
+    except (BadInput, OSError, TypeError, ValueError):
+        return None
 
 
 def _sidecar(raster: Path) -> Path:

@@ -19,6 +19,7 @@ from rio_cogeo import cog_validate
 from landcover.areas.layout import COVER_EXTRA, NODATA, PRESENCE_EXTRA, UNIT
 from landcover.areas.plan import Block
 from landcover.areas.product import AreaRow, Written, write_products
+from landcover.areas.reading import open_map
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, Cancelled
 from tests.areas.small_maps import (
@@ -131,6 +132,22 @@ def test_tags_say_how_the_map_was_made(written: Written) -> None:
 def test_the_order_of_the_blocks_does_not_matter(written: Written, tmp_path: Path) -> None:
     write(tmp_path / "valley.tif", backwards=True)
     assert contents(tmp_path) == contents(written.presence.parent)
+
+
+@pytest.mark.parametrize(
+    "name", ["http:", "HDF5:a", "GTIFF_DIR:1:a", "a!b", "?q=1#f", '<&>"', "a\nb", "名前", "-x"]
+)
+def test_odd_names_are_names(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """GDAL takes some relative paths for addresses or for notations of its own."""
+    monkeypatch.chdir(tmp_path)
+    made, folder = plan_of(), Path(name)
+    folder.mkdir()
+    found = write_products(made, blocks_of(made), folder / f"{name}.tif", facts_of())
+    assert sorted(folder.iterdir()) == sorted(found.all)
+    assert list(open_map(found.presence)) == ["presence", "cover", "decision"]
+    assert capfd.readouterr().err == ""
 
 
 def test_only_scenes_that_blocks_name_are_stated(tmp_path: Path) -> None:

@@ -126,11 +126,25 @@ def test_a_kill_at_any_moment_leaves_the_older_files_or_the_newer_ones(tmp_path:
     assert seen.index(True) < len(seen) - 3
 
 
+@pytest.mark.parametrize("content", [None, b"", b"3", b"not JSON"])
+def test_a_hidden_folder_without_a_list_is_removed(tmp_path: Path, content: bytes | None) -> None:
+    out = tmp_path / "valley.tif"
+    put(tmp_path, Written.beside(out, cover=True), b"old")
+    folder = finished_folder(out)
+    folder.mkdir()
+    (folder / "valley.tif").write_bytes(b"new")
+    if content is not None:
+        (folder / "files.json").write_bytes(content)
+    assert not settle_finished(out)
+    assert not folder.exists()
+    assert state(out) == {b"old"}
+
+
 def test_a_link_in_the_place_of_the_hidden_folder_is_not_followed(tmp_path: Path) -> None:
     out = tmp_path / "valley.tif"
     other = tmp_path / "other"
     other.mkdir()
-    (other / "files.txt").write_text("valley.tif\n")
+    (other / "files.json").write_text('["valley.tif"]')
     (other / "valley.tif").write_bytes(b"foreign")
     finished_folder(out).symlink_to(other)
     assert not settle_finished(out)
