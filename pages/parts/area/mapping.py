@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from collections import OrderedDict
@@ -27,10 +28,12 @@ from pages.parts.shared import holdings, sessions
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.areas.block import BlockMap
     from landcover.areas.job import Executor, Index, MapTask
-    from landcover.areas.mapping import MapResult
+    from landcover.areas.mapping import MapResult, Prepared
 
 KEY: Final = "area_mapping"
 NAME: Final = "map.tif"
+SCHEDULER_VARIABLE: Final = "LANDCOVER_SCHEDULER"
+"""Environment variable with the address of the Dask scheduler that maps the areas of the app."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -86,7 +89,7 @@ class Mapping:
     def work(self, report: Report, cancel: Event) -> tuple[MapResult, ...]:
         """Make the map."""
         from landcover.areas import mapping  # noqa: PLC0415 - loads torch
-        from landcover.areas.job import LocalExecutor, open_mapper  # noqa: PLC0415 - as above
+        from landcover.areas.job import open_mapper  # noqa: PLC0415 - as above
         from landcover.models.thresholds import DEFAULT_AIM, thresholds_for  # noqa: PLC0415
 
         report(Progress(what="Loading the model"))
@@ -100,7 +103,7 @@ class Mapping:
                 Canvas(task.plan, card.classes, mapper.covers) for task in prepared.tasks
             )
         self.began = time.monotonic()
-        executor = _Watched(self, LocalExecutor.within(prepared.memory, first.plan))
+        executor = _Watched(self, _executor(prepared))
         self.results = mapping.run(
             prepared, self.folder / NAME, executor=executor, report=report, cancel=cancel
         )
@@ -143,6 +146,20 @@ def _dates(result: MapResult) -> str:
         return ""
     first, last = (f"{day:%Y-%m-%d}" for day in days)
     return f"Imagery of {first}." if first == last else f"Imagery of {first} to {last}."
+
+
+def _executor(prepared: Prepared) -> Executor:
+    """What computes the blocks: the cluster that the server was given, or this computer.
+
+    Raises:
+        BadInput: the server was given an address that is none.
+    """
+    from landcover.areas.cluster import executor_of  # noqa: PLC0415 - loads torch
+    from landcover.areas.job import LocalExecutor  # noqa: PLC0415 - as above
+
+    if address := os.environ.get(SCHEDULER_VARIABLE):
+        return executor_of(address)
+    return LocalExecutor.within(prepared.memory, prepared.tasks[0].plan)
 
 
 class _Watched:

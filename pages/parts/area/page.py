@@ -43,14 +43,14 @@ def show(*, background: bool) -> None:
             st.fragment(_map, run_every=poll)(made, view, chosen, area, background)
             if not background:
                 st.caption(basemap.HOW_TO_GET)
+        with st.container(key="area_results"):
+            if made is not None and made.done:
+                results.show(made)
     # After the map, because planning loads torch.
     with job_slot:
         _job(chosen, area, made)
         if made is not None and made.done:
             place.show(made.canvases, made.thresholds)
-    with st.container(key="area_results"):
-        if made is not None and made.done:
-            results.show(made)
 
 
 def _choose() -> tuple[state.Source, Area | None]:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts.area import layers
-from pages.parts.shared import elements, naming
+from pages.parts.shared import elements, naming, theme
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.areas.table import AreaRow
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
 ABOUT_HECTARES: Final = (
     "“On the map” counts the cells of 80 m. “Corrected” allows for the errors that were measured "
     "at places with known covers (Olofsson et al. 2014), with an interval of 95 %. Where the data "
-    "do not support hectares, the note says so."
+    "do not support hectares, there is a note."
 )
 ABOUT_WINDOWS: Final = (
     "A class that is present in a window of 1200 m covers an unknown part of it, so windows are "
@@ -28,14 +28,11 @@ ABOUT_WINDOWS: Final = (
 
 def show(made: Mapping) -> None:
     """Show the results of the finished blocks."""
-    left, right = st.columns([6, 5], gap="medium")
-    with left:
-        _hectares(made)
-    with right:
-        _downloads(made)
-        with st.expander("The layers as a table"):
-            st.table(layers.table(made.canvases), border="horizontal", hide_index=True)
-            st.table(layers.presence_table(made.canvases), border="horizontal", hide_index=True)
+    _hectares(made)
+    _downloads(made)
+    with st.expander("The layers as a table"):
+        st.table(layers.table(made.canvases), border="horizontal", hide_index=True)
+        st.table(layers.presence_table(made.canvases), border="horizontal", hide_index=True)
 
 
 def _hectares(made: Mapping) -> None:
@@ -49,8 +46,11 @@ def _hectares(made: Mapping) -> None:
         covers = [row for row in result.rows if row.windows is None]
         if covers:
             st.table(_areas(covers), border="horizontal", hide_index=True)
+            for sentence in _notes(covers):
+                st.caption(sentence)
             st.caption(ABOUT_HECTARES)
         present = [row for row in result.rows if row.windows is not None]
+        present.sort(key=lambda row: -(row.windows or 0))
         if present:
             with st.expander("In how many windows each class is present"):
                 st.table(_windows(present), border="horizontal", hide_index=True)
@@ -68,12 +68,23 @@ def _areas(rows: Sequence[AreaRow]) -> pd.DataFrame:
                 number(row.mapped_ha),
                 number(row.adjusted_ha),
                 f"{number(row.low_ha)} to {number(row.high_ha)}" if row.low_ha is not None else "–",
-                row.note,
             ]
             for row in rows
         ],
-        columns=["Cover", "On the map, ha", "Corrected, ha", "Interval, ha", "Note"],
+        columns=["Cover", "On the map, ha", "Corrected, ha", "Interval, ha"],
     )
+
+
+def _notes(rows: Sequence[AreaRow]) -> list[str]:
+    """Each note of the rows once, with the covers that it is about unless it is about all."""
+    about: dict[str, list[str]] = {}
+    for row in rows:
+        if row.note:
+            about.setdefault(row.note, []).append(row.label)
+    return [
+        theme.literal(note if len(labels) == len(rows) else f"{', '.join(labels)}: {note}")
+        for note, labels in about.items()
+    ]
 
 
 def _windows(rows: Sequence[AreaRow]) -> pd.DataFrame:
