@@ -20,11 +20,10 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray
 from landcover.core.window import Window
 from landcover.metrics.intervals import wilson
-from landcover.models import registry
 from landcover.time import series_files
 from landcover.time.change import FIRST_PAIR, compare
 from landcover.time.dated import HAZY, DateMap
-from landcover.time.mapped import Shot, grids_of, map_of, opened
+from landcover.time.mapped import Shot, grids_of, map_of, model_for, opened
 from landcover.time.moments import MOST_HIDDEN
 from landcover.time.series import MEMORY, series_of
 from landcover.time.trend import SEASON_DAYS, season_gap
@@ -44,9 +43,7 @@ def main() -> None:
     print()
     shots = [opened(path) for path in paths]
     grids = grids_of(shots[0], None)
-    models = registry.default()
-    name = models.choice(options.model or models.usual_for_areas(), shots[0].imagery.bands).name
-    card = models.card(name).hash
+    name, card = model_for(options.model, shots[0].imagery.bands)
     where = LocalExecutor.within(MEMORY, grids)
     maps = [map_of(shot, grids, name, card, where) for shot in shots]
     clear = [

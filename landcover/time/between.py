@@ -17,7 +17,7 @@ from landcover.models.cover import CoverRecord, load_record
 from landcover.time.change import THRESHOLD, Change, check_threshold, compare
 from landcover.time.dated import DateMap, Facts
 from landcover.time.map_source import is_map, read_map
-from landcover.time.mapped import grids_of, map_of, opened
+from landcover.time.mapped import grids_of, map_of, model_for, opened
 
 __all__ = ["MEMORY", "change_between"]
 
@@ -92,13 +92,11 @@ def _mapped(  # noqa: PLR0917 - as change_between has them
 ) -> tuple[DateMap, DateMap]:
     first, second = opened(a, cancel=cancel), opened(b, cancel=cancel)
     grids = grids_of(first, area, cancel=cancel)
-    models = registry.default()
-    name = models.choice(model or models.usual_for_areas(), first.imagery.bands).name
-    card = models.card(name).hash
+    name, card = model_for(model, first.imagery.bands)
     if not open_mapper(name, card).covers:
         raise ModelMismatch(
             f"'{plain(name)}' has no cover head, so it cannot tell which ground changed: choose "
-            f"{models.usual_for_areas()}."
+            f"{registry.DEFAULT_MODEL}."
         )
     where = executor or LocalExecutor.within(memory, grids)
     before, after = (

@@ -166,10 +166,11 @@ def as_text(change: Change) -> str:
     columns = f"{'before':>10}{'after':>10}{'net':>10}{'':>20}{'gain':>10}{'loss':>10}"
     lines = [f"{period}: {area}", "", f"{'hectares':<28}{columns}"]
     for row in change.rows:
-        net = f"[{row.net.low:+,.0f}, {row.net.high:+,.0f}]"
+        net, low, high = (round(x) for x in (row.net.value, row.net.low, row.net.high))
         lines.append(
             f"{plain(row.group)[:27]:<28}{row.before.value:>10,.0f}{row.after.value:>10,.0f}"
-            f"{row.net.value:>+10,.0f} {net:<19}{row.gain.value:>10,.0f}{row.loss.value:>10,.0f}"
+            f"{net:>+10,} {f'[{low:+,}, {high:+,}]':<19}"
+            f"{row.gain.value:>10,.0f}{row.loss.value:>10,.0f}"
         )
     without = [name for name in change.covers if name not in {row.group for row in change.rows}]
     if without:

@@ -19,10 +19,11 @@ from landcover.core import progress
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report
 from landcover.io.guard import shown
+from landcover.models import registry
 from landcover.time.dated import DateMap, Facts, assembled
 from landcover.time.pixels import pixel_facts
 
-__all__ = ["Shot", "facts_of", "grids_of", "map_of", "opened"]
+__all__ = ["Shot", "facts_of", "grids_of", "map_of", "model_for", "opened"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,27 @@ def grids_of(
         outline = shapely.to_wkb(shapely.Polygon(list(zip(xs, ys, strict=True))))
         return replace(only, outline=outline)
     return only
+
+
+def model_for(model: str | None, bands: tuple[str, ...]) -> tuple[str, str]:
+    """Name and hash of the card of the model that maps some bands.
+
+    Args:
+        model: name or path; None for the first usual one that has a cover head.
+        bands: of the images.
+
+    Raises:
+        LandcoverError: there is no such model, or it cannot be used.
+    """
+    models = registry.default()
+    usual = (models.usual_for_areas(), registry.DEFAULT_MODEL)
+    found = []
+    for each in usual if model is None else (model,):
+        name = models.choice(each, bands).name
+        found.append((name, models.card(name).hash))
+        if open_mapper(*found[-1]).covers:
+            return found[-1]
+    return found[0]
 
 
 def facts_of(shot: Shot, model: str, card: str) -> Facts:

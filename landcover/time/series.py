@@ -27,11 +27,10 @@ from landcover.core.progress import Report
 from landcover.core.raster import ByteArray, Raster
 from landcover.core.text import plain
 from landcover.core.window import Window
-from landcover.models import registry
 from landcover.time.animation import Frame
 from landcover.time.change import Estimate
 from landcover.time.dated import CELL_HECTARES, DateMap
-from landcover.time.mapped import Shot, grids_of, map_of, opened
+from landcover.time.mapped import Shot, grids_of, map_of, model_for, opened
 from landcover.time.moments import Moment, Month, Monthly, moment_of
 from landcover.time.trend import Trend, trend_of
 from landcover.trust.result import predict
@@ -130,9 +129,7 @@ def series_of(
             f"The area is wider than {_READ * 10 / 1000:g} km, too large for an animation: give a "
             "smaller --area, or leave --gif out."
         )
-    models = registry.default()
-    name = models.choice(model or models.usual_for_areas(), shots[0][1].imagery.bands).name
-    card = models.card(name).hash
+    name, card = model_for(model, shots[0][1].imagery.bands)
     usual = executor or LocalExecutor.within(memory, grids)
     run = _Run(name, card, grids, executor=usual, frames=frames, at=at)
     for number, (_, shot) in enumerate(shots):
@@ -227,6 +224,8 @@ class _Run:
     def _frame(self, shot: Shot, found: DateMap, moment: Moment, cancel: Event | None) -> Frame:
         raster = shot.imagery.read(self.grids.window, cancel=cancel)
         named = [f"{name} {value.value:,.0f} ha" for name, value in _largest(moment)]
+        if moment.index_water is not None:
+            named.append(f"water by its index {moment.index_water:,.0f} ha")
         cover = None
         if found.covers:
             colours = np.array([(255, 255, 255), *legend.palette(found.covers)[1:]], np.uint8)
@@ -236,7 +235,7 @@ class _Run:
             title=found.facts.day,
             words=moment.gap or ", ".join(named) or moment.caution,
             picture=_picture(raster),
-            mask=np.where(found.seen, 0, found.mask).astype(np.uint8),
+            mask=np.where(found.seen | ~found.inside, 0, found.mask).astype(np.uint8),
             cover=cover,
         )
 

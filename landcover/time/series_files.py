@@ -87,7 +87,7 @@ def as_text(series: Series) -> str:
     lines = [f"{series.where}, {series.whole:,.0f} ha", ""]
     index = any(one.index_water is not None for one in series.moments)
     names = [*columns, *(["water (NDWI)"] if index else [])]
-    lines.append(" ".join(["date      ", *(f"{plain(name)[:14]:>14}" for name in names)]))
+    lines.append(" ".join(["date       hidden", *(f"{plain(name)[:14]:>14}" for name in names)]))
     lines += [_line(one, columns, series) for one in series.moments]
     lines += ["", *_trends(series, columns)]
     if series.index_trend is not None and index:
@@ -113,8 +113,9 @@ def _columns(series: Series) -> list[str]:
 
 
 def _line(one: Moment, columns: list[str], series: Series) -> str:
+    start = f"{one.facts.day[:10]:<10} {sum(one.hidden.values()):>6.0%}"
     if one.gap:
-        return f"{one.facts.day[:10]:<10} no values: {one.gap}"
+        return f"{start} no values: {one.gap}"
     if series.hectare_trends:
         cells = [f"{one.hectares[name].value:,.0f} ha" for name in columns]
     else:
@@ -122,7 +123,7 @@ def _line(one: Moment, columns: list[str], series: Series) -> str:
     if one.index_water is not None:
         cells.append(f"{one.index_water:,.0f} ha")
     caution = f"  {one.caution}" if one.caution else ""
-    return " ".join([f"{one.facts.day[:10]:<10}", *(f"{cell:>14}" for cell in cells)]) + caution
+    return " ".join([start, *(f"{cell:>14}" for cell in cells)]) + caution
 
 
 def _trends(series: Series, columns: list[str]) -> Iterator[str]:
