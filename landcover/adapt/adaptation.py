@@ -32,7 +32,7 @@ from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.progress import Progress, Report, ignore
 from landcover.core.raster import Raster
 from landcover.explain import neighbours
-from landcover.models import model_files
+from landcover.models import cover, model_files
 from landcover.models.card import Card
 from landcover.models.model import Model, save_model, weights_bytes
 from landcover.models.thresholds import AIMS
@@ -52,8 +52,9 @@ __all__ = [
 
 NEAR_M: Final = 1_700.0
 """Windows of 1200 m whose centres are closer share or touch ground: they are one place."""
-_OF_FEATURES: Final = tuple(
-    f"{trust_files.FOLDER}/{name}.safetensors" for name in (novelty.FILE, neighbours.FILE)
+_OF_FEATURES: Final = (
+    *(f"{trust_files.FOLDER}/{name}.safetensors" for name in (novelty.FILE, neighbours.FILE)),
+    *(f"{cover.FOLDER}/{cover.NAME}.{kind}" for kind in ("json", "safetensors")),
 )
 _BALANCED: Final = {name for name, aim in AIMS.items() if aim.level is None}
 """Aims that promise no precision or recall."""
@@ -79,8 +80,8 @@ class Adaptation:
     def save(self, folder: Path) -> None:
         """Write the model's folder.
 
-        Distances from the training data and similar patches rest on the features, which are those
-        of the parent: what was fitted for them holds for the adapted model.
+        Distances from the training data, similar patches and the cover head rest on the features,
+        which are those of the parent: what was fitted for them holds for the adapted model.
 
         Raises:
             BadInput: a file cannot be written.

@@ -86,15 +86,16 @@ class Mapper:
 
     Args:
         model: a model for reflectance whose net answers for areas.
+        base: the model from which it is derived for fewer bands, whose cover head it uses.
 
     Raises:
         ModelMismatch: its net does not.
         CorruptModel: a file in its folder is damaged.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, base: Model | None = None) -> None:
         self.model = model
-        self.head = load_cover(model)
+        self.head = load_cover(base or model)
         self.engine = Engine(model, cells=self.head is not None, cores=1)
         self.covers: tuple[str, ...] = () if self.head is None else self.head.classes
         self.estimated = estimated_bands(model.card)

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import ModelMismatch
@@ -26,8 +26,11 @@ from landcover.core.raster import BoolArray, FloatArray
 from landcover.models.devices import supports_bfloat16
 from landcover.models.inference import Precision, fold, workers
 from landcover.models.model import Model
+from landcover.nets.adapted import Adapted
 from landcover.nets.cell_net import CellNet
+from landcover.nets.estimated_bands import EstimatedBands
 from landcover.nets.mosaic import Mosaic
+from landcover.nets.outputs import NetOutput
 from landcover.nets.symmetry import symmetry, undo_symmetry
 from landcover.nets.windows import CELL_PIXELS, check_windows
 
@@ -40,6 +43,8 @@ TILE_ON_DEVICE: Final = 1440
 MARGIN: Final = 16
 """Pixels around a tile that the net sees as well. It sees farther, but hardly uses what is there;
 with a multiple of 16, all maps lie on the same grid in every tile."""
+STRIP: Final = 240
+"""Rows of a block whose missing bands are estimated at once; whole pixels of 60 m."""
 _WINDOW: Final = PATCH_PIXELS // CELL_PIXELS
 _HALF: Final = 0.5
 
@@ -65,7 +70,44 @@ class AreaAnswer:
 
 def answers_for_areas(model: Model) -> bool:
     """Whether a model's net can answer for all windows of an area together."""
-    return isinstance(model.net, CellNet | Mosaic)
+    return isinstance(_Wrapped.of(model.net).net, CellNet | Mosaic)
+
+
+@dataclass(frozen=True)
+class _Wrapped:
+    """A net without what is around it: the estimate of bands before it, the correction after it."""
+
+    net: nn.Module
+    estimates: tuple[EstimatedBands, ...] = ()
+    corrections: tuple[Adapted, ...] = ()
+
+    @classmethod
+    def of(cls, net: nn.Module) -> _Wrapped:
+        """Take off all that is around a net."""
+        estimates, corrections = [], []
+        while True:
+            if isinstance(net, EstimatedBands):
+                estimates.append(net)
+            elif isinstance(net, Adapted):
+                corrections.append(net)
+            else:
+                return cls(net, tuple(estimates), tuple(reversed(corrections)))
+            net = net.net
+
+    def completed(self, pixels: Tensor, device: torch.device) -> Tensor:
+        """All bands that the net needs, from those of the source, ``(band, y, x)``."""
+        for one in self.estimates:
+            strips = torch.split(pixels, STRIP, dim=1)
+            with torch.inference_mode():
+                found = [one.complete(strip[None].to(device))[0].cpu() for strip in strips]
+            pixels = torch.cat(found, dim=1)
+        return pixels
+
+    def corrected(self, output: NetOutput) -> NetOutput:
+        """The scores after all corrections."""
+        for one in self.corrections:
+            output = NetOutput(one.corrected(output.features, output.scores), output.features)
+        return output
 
 
 class Engine:
@@ -98,10 +140,11 @@ class Engine:
         half = precision == "bfloat16" or (precision == "auto" and supports_bfloat16(self.device))
         self.precision: Precision = "bfloat16" if half else "float32"
         self._half = half
-        example = torch.full((2, len(model.card.bands), PATCH_PIXELS, PATCH_PIXELS), 0.1)
+        self._around = _Wrapped.of(model.net)
+        example = torch.full((2, _bands_of(self._around, model), PATCH_PIXELS, PATCH_PIXELS), 0.1)
         example += torch.rand(example.shape, generator=torch.Generator().manual_seed(0)).mul_(0.2)
         dtype = torch.bfloat16 if half else torch.float32
-        folded = fold(model.net, example.to(self.device), dtype)
+        folded = fold(self._around.net, example.to(self.device), dtype)
         assert isinstance(folded, CellNet | Mosaic)
         for net, _ in folded.turned():
             net.in_area()
@@ -142,6 +185,7 @@ class Engine:
             share = F.avg_pool2d(mask[None, None].float(), CELL_PIXELS)
             weights = (share >= _HALF).float()
             values = _filled(values, mask, share)
+        values = self._around.completed(values, self.device)
         with torch.inference_mode():
             moments, kept = [], None
             for number, (net, turn) in enumerate(self.net.turned()):
@@ -151,6 +195,7 @@ class Engine:
                     kept = found
                 del found
             output = self.net.output_from([each.to(self.device) for each in moments])
+            output = self._around.corrected(output)
             return AreaAnswer(
                 logits=windows.folded(output.scores.float().cpu()),
                 features=windows.folded(output.features.float().cpu()),
@@ -191,6 +236,11 @@ class Engine:
         finally:
             # Setting it in a worker also changes the default of later threads; undo that.
             torch.set_num_threads(before)
+
+
+def _bands_of(around: _Wrapped, model: Model) -> int:
+    """Number of the bands that the net itself takes."""
+    return len(around.estimates[-1].needs) if around.estimates else len(model.card.bands)
 
 
 @dataclass(frozen=True)

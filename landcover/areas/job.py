@@ -33,6 +33,7 @@ from landcover.core.errors import ModelMismatch
 from landcover.core.progress import Progress, Report
 from landcover.core.threads import allowed_cores
 from landcover.models import registry
+from landcover.models.band_subset import split_name
 
 __all__ = [
     "BYTES_A_PIXEL",
@@ -267,10 +268,12 @@ def sum_of(tallies: Sequence[Tally]) -> Tally:
 
 
 def _mapper(model: str, model_hash: str) -> Mapper:
-    found = registry.default().load(model)
+    models = registry.default()
+    found = models.load(model)
     if found.card.hash != model_hash:
         raise ModelMismatch(
             f"The model '{model[:60]}' is another one here than where the map was started: "
             "install the same version on each machine."
         )
-    return Mapper(found)
+    derived = split_name(model)
+    return Mapper(found, None if derived is None else models.load(derived[0]))

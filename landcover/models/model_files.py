@@ -52,6 +52,8 @@ _LIMITS: Final[tuple[tuple[re.Pattern[str], int], ...]] = (
     (re.compile(rf"baselines/{_PART}/{re.escape(WEIGHTS_FILE)}"), MAX_WEIGHTS_BYTES),
 )
 """Pattern of a path in the folder → size limit in bytes."""
+_WITH_HASH: Final = ("evaluation/", "trust/", f"{AREA_FOLDER}/")
+"""Folders whose files hold the hash of the card."""
 _DIRECTORIES: Final = (".", "evaluation", "trust", AREA_FOLDER, "baselines/*")
 
 
@@ -135,7 +137,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def carry_over(source: Path, target: Path, names: Collection[str]) -> None:
-    """Copy tensors that were fitted for one model to another for which they hold as well.
+    """Copy what was fitted for one model to another for which it holds as well.
 
     Args:
         source: folder of the one model.
@@ -149,7 +151,10 @@ def carry_over(source: Path, target: Path, names: Collection[str]) -> None:
     """
     old, new = read_card(source), read_card(target)
     for name, data in contents(source):
-        stamped = _stamped_tensors(data, old, new) if name in names else None
+        if name not in names:
+            continue
+        stamp = _stamped_json if name.endswith(".json") else _stamped_tensors
+        stamped = stamp(data, old, new)
         if stamped is not None:
             write(target, name, stamped)
 
@@ -157,8 +162,8 @@ def carry_over(source: Path, target: Path, names: Collection[str]) -> None:
 def rename(folder: Path, name: str) -> Card:
     """Rename the model in a folder, and update the card's hash in its reports.
 
-    A card's hash covers its name, and reports and the files in ``trust/`` are used only if
-    they contain the hash of the card next to them. Files of another card are left unchanged.
+    A card's hash covers its name, and reports and the files in ``trust/`` and ``area/`` are used
+    only if they contain the hash of the card next to them. Files of another card stay unchanged.
 
     Returns:
         the new card.
@@ -173,7 +178,7 @@ def rename(folder: Path, name: str) -> Card:
     new = old.with_fields(name=name)
     new.write(folder)
     for path in paths(folder):
-        if not path.startswith(("evaluation/", "trust/")):
+        if not path.startswith(_WITH_HASH):
             continue
         data = read_regular(folder / path, limit(path) or 0, inside=folder)
         stamped = None

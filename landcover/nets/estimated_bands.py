@@ -147,6 +147,7 @@ class EstimatedBands(nn.Module):
         super().__init__()
         self.estimate = BandEstimate(bands, components)
         self.net = net
+        self.needs = tuple(needs)
         self._columns = [BAND_NAMES.index(name) for name in needs]
 
     @property

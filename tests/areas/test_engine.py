@@ -10,9 +10,12 @@ from torch import Tensor
 from landcover import nets
 from landcover.areas import engine
 from landcover.areas.engine import Engine
+from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput, ModelMismatch
 from landcover.models import registry
+from landcover.models.band_subset import derive
 from landcover.models.model import Model
+from landcover.nets.adapted import Adapted
 from landcover.nets.windows import CELL_PIXELS
 
 
@@ -133,3 +136,27 @@ def test_other_nets_and_steps_are_refused(block: Tensor) -> None:
         own.answer(block, step=20)
     with pytest.raises(BadInput, match="smaller than one window"):
         own.answer(block[:, :96, :96], step=24)
+
+
+def test_an_adapted_net_answers_as_for_a_patch(mosaic: Model, block: Tensor) -> None:
+    torch.manual_seed(1)
+    patch = block[:, :120, :120]
+    features = mosaic.net.read(patch[None]).features.shape[1]  # type: ignore[operator]
+    adapted = Adapted(mosaic.net, features=features, classes=19).eval()
+    torch.nn.init.normal_(adapted.correction.weight)
+    model = Model(mosaic.card, adapted, mosaic.device)
+    found = Engine(model, precision="float32").answer(patch, step=24)
+    with torch.inference_mode():
+        wanted = adapted.read(patch[None]).scores[0]
+    assert torch.allclose(found.logits[:, 0, 0], wanted, atol=5e-3)
+    assert not torch.allclose(wanted, mosaic.net(patch[None])[0], atol=0.1)
+
+
+def test_missing_bands_are_estimated(mosaic: Model, block: Tensor) -> None:
+    names = ("B02", "B03", "B04", "B08")
+    model = derive(mosaic, names)
+    patch = block[[BAND_NAMES.index(name) for name in names], :120, :120]
+    found = Engine(model, precision="float32").answer(patch, step=24)
+    with torch.inference_mode():
+        wanted = model.net(patch[None])[0]
+    assert torch.allclose(found.logits[:, 0, 0], wanted, atol=5e-3)

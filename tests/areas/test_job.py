@@ -181,3 +181,22 @@ def test_pixels_outside_the_area_have_no_answer(sample: Raster) -> None:
     assert kept[:, :7].all()
     assert not kept[:, 8:].any()
     assert found.tally.silent + found.tally.covers.sum() == kept.sum()
+
+
+def test_a_source_of_few_bands_is_mapped_with_estimated_ones(sample: Raster) -> None:
+    names = ("B02", "B03", "B04", "B08")
+    few = replace(
+        sample, data=sample.data[[sample.bands.index(name) for name in names]], bands=names
+    )
+    models = registry.default()
+    name = models.choice(registry.DEFAULT_MODEL, names).name
+    task = replace(
+        task_of(sample, block=120),
+        imagery=RasterSpec(few),
+        model=name,
+        model_hash=models.card(name).hash,
+    )
+    own = map_block(task_of(sample, block=120), (0, 0))
+    found = map_block(task, (0, 0))
+    assert found.decision.shape == own.decision.shape
+    assert (found.decision == own.decision).mean() > 0.7
