@@ -6,6 +6,7 @@ folder and both with the hash of its card.
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -18,7 +19,7 @@ from landcover.core.schema import Schema
 from landcover.metrics.area_estimate import Clustered
 from landcover.models.fitted_files import FittedFiles
 from landcover.models.model import Model
-from landcover.nets.cover_head import CoverHead, area_net
+from landcover.nets.cover_head import CoverHead, WaterMap, area_net
 
 __all__ = [
     "COMMAND",
@@ -35,8 +36,9 @@ FOLDER: Final = "area"
 NAME: Final = "cover"
 COMMAND: Final = "landcover cover fit"
 _FILES: Final = FittedFiles(FOLDER, COMMAND)
-_OPTIONS: Final = ("channels", "sides", "clip")
+_OPTIONS: Final = ("channels", "sides", "clip", "water")
 _COVERS: Final = len(COVER_NAMES)
+_MOST_SIDES: Final = 8
 
 _Cells = Annotated[float, Strict(), Field(ge=0)]
 _Number = Annotated[float, Strict()]
@@ -156,9 +158,8 @@ def load_cover(model: Model) -> CoverHead | None:
         raise _FILES.corrupt(model.folder, file, "it is not a cover head") from None
     if head.channels != area_net(model.net).norm.num_features:
         raise _FILES.corrupt(model.folder, file, "it does not fit the net")
-    if not all(bool(torch.isfinite(each).all()) for each in state.values()) or not bool(
-        (head.std > 0).all()
-    ):
+    finite = all(bool(torch.isfinite(each).all()) for each in state.values())
+    if not (finite and bool((head.std > 0).all())):
         raise _FILES.corrupt(model.folder, file, "it has values that are not possible")
     return head.to(model.device).eval().requires_grad_(requires_grad=False)
 
@@ -192,7 +193,12 @@ def save_cover(
     Raises:
         BadInput: another run writes them, or the folder cannot be written to.
     """
-    options = {"channels": head.channels, "sides": list(head.sides), "clip": head.clip}
+    options = {
+        "channels": head.channels,
+        "sides": list(head.sides),
+        "clip": head.clip,
+        "water": None if head.water is None else list(astuple(head.water)),
+    }
     tensors = {name: value.contiguous() for name, value in head.state_dict().items()}
     with _FILES.writing(folder, NAME):
         # Without the record first, so that a run that is killed leaves no errors of another head.
@@ -209,10 +215,15 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: they are not of the right types.
     """
-    channels, sides, clip = (options[name] for name in _OPTIONS)
-    plain = type(channels) is int and isinstance(sides, list) and len(options) == len(_OPTIONS)
-    if not (plain and len(sides) <= 8 and all(type(side) is int for side in sides)):
+    channels, sides, clip, water = (options[name] for name in _OPTIONS)
+    whole = type(channels) is int and isinstance(sides, list) and len(options) == len(_OPTIONS)
+    if not (whole and len(sides) <= _MOST_SIDES and all(type(side) is int for side in sides)):
         raise ValueError("options of other types")
     if type(clip) is not float or not clip > 0:
         raise ValueError("options of other types")
-    return {"channels": channels, "sides": sides, "clip": clip}
+    if water is not None:
+        channel, weight = water
+        if type(channel) is not int or type(weight) is not float:
+            raise ValueError("options of other types")
+        water = WaterMap(channel, weight)
+    return {"channels": channels, "sides": sides, "clip": clip, "water": water}

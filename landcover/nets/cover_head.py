@@ -4,11 +4,15 @@ The covers exclude each other. Each class has a weight for every statistic of th
 the averages over its neighbours, since a cell of grass in a town and one in a meadow are told apart
 by what is around them. The average of a weighted sum is the weighted sum of averages, so the sums
 are computed first, and only they are averaged.
+
+Water is told from the cell alone, since shores are sharp. Where the net predicts for each pixel
+whether it is water, the share of water weighs in as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -22,11 +26,36 @@ from landcover.nets.adapted import Adapted
 from landcover.nets.cell_net import CellNet
 from landcover.nets.mosaic import Mosaic
 
-__all__ = ["CoverHead", "area_cells", "area_net", "averaged", "statistics"]
+__all__ = ["CoverHead", "WaterMap", "area_cells", "area_net", "averaged", "gathered", "statistics"]
 
 _FLOOR: Final = 1e-4
+_DRY: Final = 0.01
+"""Share of water that is added before odds are computed, so that none is not impossible."""
+_LANDS: Final = next(k for k, name in enumerate(CLASS_NAMES) if name.endswith(" waters"))
+"""Number of classes before those of water, which are the last."""
 _MOST_SIDE: Final = 15
 _MOST_CHANNELS: Final = 20_000
+
+
+@dataclass(frozen=True)
+class WaterMap:
+    """How a map of water enters a head.
+
+    Attributes:
+        channel: of the cells, its mean.
+        weight: factor on the log-odds of the share of water; 0 or more.
+    """
+
+    channel: int
+    weight: float
+
+    def classes(self, cells: Tensor) -> Tensor:
+        """What is added to the logits of the classes, ``(n, class, y, x)``; 0 but for water."""
+        share = cells[:, self.channel].float().clamp(0.0, 1.0)
+        odds = self.weight * ((share + _DRY).log() - (1.0 - share + _DRY).log())
+        found = odds.new_zeros(len(cells), len(CLASS_NAMES), *cells.shape[2:])
+        found[:, _LANDS:] = odds[:, None]
+        return found
 
 
 class CoverHead(nn.Module):
@@ -36,9 +65,11 @@ class CoverHead(nn.Module):
         channels: of the cells, means and mean squares together.
         sides: sides of the squares of cells that are averaged over; odd, at most 15.
         clip: bound of the standardised statistics, in standard deviations.
+        water: None if the net does not predict water.
 
     Raises:
-        ValueError: a side is not odd or too large, or the number of channels is odd or absurd.
+        ValueError: a side is not odd or too large, the number of channels is odd or absurd, or the
+            water is no mean.
     """
 
     mean: Tensor
@@ -51,14 +82,22 @@ class CoverHead(nn.Module):
     """Names of the covers, along the output's axis."""
 
     def __init__(
-        self, channels: int, *, sides: Sequence[int] = (1, 3, 7), clip: float = 2.5
+        self,
+        channels: int,
+        *,
+        sides: Sequence[int] = (3,),
+        clip: float = 2.5,
+        water: WaterMap | None = None,
     ) -> None:
         super().__init__()
         if not sides or any(side % 2 == 0 or not 1 <= side <= _MOST_SIDE for side in sides):
             raise ValueError(f"sides of squares are odd numbers up to {_MOST_SIDE}")
         if channels % 2 or not 2 <= channels <= _MOST_CHANNELS:
             raise ValueError(f"a head has an even number of channels up to {_MOST_CHANNELS}")
+        if water is not None and not (0 <= water.channel < channels // 2 and water.weight >= 0):
+            raise ValueError("the water must be among the means, and its weight not below 0")
         self.channels, self.sides, self.clip = channels, tuple(sides), clip
+        self.water = water
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
         self.register_buffer("weight", torch.zeros(len(sides) * len(CLASS_NAMES), channels))
@@ -95,11 +134,25 @@ class CoverHead(nn.Module):
             weighed = F.conv2d(known, self.weight[:, own, None, None])
             sums = weighed if sums is None else sums + weighed
         assert sums is not None
-        parts = sums.chunk(len(self.sides), dim=1)
-        logits = torch.stack(
-            [averaged(own, side) for own, side in zip(parts, self.sides, strict=True)]
-        )
-        return logits.sum(dim=0) + self.bias.view(1, -1, 1, 1)
+        found = gathered(sums, self.sides) + self.bias.view(1, -1, 1, 1)
+        return found if self.water is None else found + self.water.classes(cells)
+
+
+def gathered(sums: Tensor, sides: Sequence[int]) -> Tensor:
+    """Average weighted sums over squares of cells and add them up.
+
+    Args:
+        sums: of each class for each side, ``(n, side * class, y, x)``.
+        sides: sides of the squares; sums of the classes of water are not averaged.
+
+    Returns:
+        ``(n, class, y, x)``.
+    """
+    parts = zip(sums.chunk(len(sides), dim=1), sides, strict=True)
+    found = [
+        torch.cat((averaged(own[:, :_LANDS], side), own[:, _LANDS:]), 1) for own, side in parts
+    ]
+    return torch.stack(found).sum(dim=0)
 
 
 def area_net(net: nn.Module) -> CellNet:

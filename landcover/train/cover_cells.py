@@ -33,15 +33,15 @@ class PatchCells:
     Attributes:
         moments: float16 ``(patch, channel, y, x)``, as
             :meth:`landcover.nets.cell_net.CellNet.cells` returns them.
-        covers: the teacher's covers as the net predicts them, float32 ``(patch, cover, y, x)``
-            in the order of :data:`landcover.train.dynamic_world.COVERS`; None if it does not.
+        first: the channel of the first of the teacher's covers as the net predicts them, in the
+            order of :data:`landcover.train.dynamic_world.COVERS`; None if it does not.
         water: share of each cell that is water by its spectrum alone, float32 ``(patch, y, x)``.
         labels: 0 or 1, float32 ``(patch, class)``.
         ids, countries: of the patches.
     """
 
     moments: Tensor
-    covers: Tensor | None
+    first: int | None
     water: Tensor
     labels: Tensor
     ids: tuple[str, ...]
@@ -49,6 +49,12 @@ class PatchCells:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def covers(self, rows: Tensor) -> Tensor | None:
+        """The teacher's covers of some patches, float32 ``(patch, cover, y, x)``."""
+        if self.first is None:
+            return None
+        return self.moments[rows, self.first : self.first + len(COVERS)].float()
 
 
 def gather(net: nn.Module, patches: NativeStore, report: Report | None = None) -> PatchCells:
@@ -72,7 +78,7 @@ def gather(net: nn.Module, patches: NativeStore, report: Report | None = None) -
     device = next(own.parameters()).device
     found, wet = [], []
     with torch.inference_mode():
-        place = _place_of_covers(own)
+        first = _place_of_covers(own)
         for start in range(0, len(patches), _BATCH):
             rows = range(start, min(start + _BATCH, len(patches)))
             pixels = patches.pixels(rows)
@@ -82,7 +88,7 @@ def gather(net: nn.Module, patches: NativeStore, report: Report | None = None) -
     moments = torch.cat(found)
     return PatchCells(
         moments=moments.clone(),
-        covers=None if place is None else moments[:, place].float(),
+        first=first,
         water=torch.cat(wet).clone(),
         labels=patches.targets,
         ids=tuple(patches.ids),
@@ -99,13 +105,12 @@ def _water(pixels: Tensor) -> Tensor:
     return F.avg_pool2d(found, CELL_PIXELS)
 
 
-def _place_of_covers(net: CellNet) -> slice | None:
-    """The channels with the teacher's covers: those of the only map that has as many."""
+def _place_of_covers(net: CellNet) -> int | None:
+    """The first channel with the teacher's covers: of the only map that has as many."""
     side = PATCH_PIXELS // CELL_PIXELS * CELL_PIXELS
     device = next(net.parameters()).device
     maps = net.maps(torch.zeros(1, len(BAND_NAMES), side, side, device=device))
     sizes = [each.shape[1] for each in maps]
     if sizes.count(len(COVERS)) != 1:
         return None
-    start = sum(sizes[: sizes.index(len(COVERS))])
-    return slice(start, start + len(COVERS))
+    return sum(sizes[: sizes.index(len(COVERS))])

@@ -30,6 +30,9 @@ TABLE: Final = Path(__file__).with_name("cover_shares.csv")
 _ROUNDS: Final = 30
 _MOST_WEIGHT: Final = 4.0
 _NOTHING: Final = 1e-9
+_LEAST_WATER: Final = 0.01
+_WATERS: Final = tuple(float(name.endswith(" waters")) for name in CLASS_NAMES)
+"""1 for each class of water."""
 
 
 @cache
@@ -40,10 +43,31 @@ def label_shares() -> Tensor:
     return torch.tensor([share[name] for name in CLASS_NAMES])
 
 
-def expected_shares(labels: Tensor) -> Tensor:
-    """Guess the share of each class in patches from their labels; both ``(patch, class)``."""
+def expected_shares(labels: Tensor, water: Tensor | None = None) -> Tensor:
+    """Guess the share of each class in patches from their labels.
+
+    Args:
+        labels: 0 or 1, ``(patch, class)``.
+        water: share of each patch that is water, ``(patch,)``, if it is known. It is the area of
+            the patch's waters; patches without them, or with nothing else, are not concerned.
+
+    Returns:
+        ``(patch, class)``; they add up to 1.
+    """
     weighed = labels * label_shares().sqrt()
-    return weighed / weighed.sum(dim=1, keepdim=True).clamp(min=_NOTHING)
+    found = weighed / weighed.sum(dim=1, keepdim=True).clamp(min=_NOTHING)
+    if water is None:
+        return found
+    wet = torch.tensor(_WATERS)
+    share = (found * wet).sum(dim=1)
+    both = (share > 0) & (share < 1)
+    known = torch.where(both, water.clamp(_LEAST_WATER, 1 - _LEAST_WATER), share)
+    scale = torch.where(
+        wet > 0,
+        (known / share.clamp(min=_NOTHING))[:, None],
+        ((1 - known) / (1 - share).clamp(min=_NOTHING))[:, None],
+    )
+    return found * scale
 
 
 def patch_weights(labels: Tensor, left_out: Collection[str] = ()) -> Tensor:
@@ -67,17 +91,20 @@ def patch_weights(labels: Tensor, left_out: Collection[str] = ()) -> Tensor:
     return weights / weights.mean()
 
 
-def evened(chances: Tensor, labels: Tensor, trust: float, rounds: int = 6) -> Tensor:
+def evened(
+    chances: Tensor, labels: Tensor, expected: Tensor, trust: float, rounds: int = 6
+) -> Tensor:
     """Say of which class each cell is, given what a head says of it and the labels of its patch.
 
     Cells get no class that their patch lacks. The area of each class of a patch lies between what
-    the head says and :func:`expected_shares`, so that no class vanishes and none spreads over all
+    the head says and what is expected, so that no class vanishes and none spreads over all
     (the expectation step of learning from label proportions; cells are scaled in turn by class and
     by cell, as in Sinkhorn's algorithm).
 
     Args:
         chances: of each class, ``(patch, class, y, x)``; need not add up to 1.
         labels: 0 or 1, ``(patch, class)``.
+        expected: from :func:`expected_shares`.
         trust: weight of the expected shares, 0 to 1.
         rounds: number of scalings.
 
@@ -86,7 +113,7 @@ def evened(chances: Tensor, labels: Tensor, trust: float, rounds: int = 6) -> Te
     """
     own = (chances.flatten(2) + _NOTHING) * labels[:, :, None]
     found = own / own.sum(dim=1, keepdim=True)
-    wanted = (1 - trust) * found.mean(dim=2) + trust * expected_shares(labels)
+    wanted = (1 - trust) * found.mean(dim=2) + trust * expected
     for _ in range(rounds):
         found = found * (wanted / found.mean(dim=2).clamp(min=_NOTHING))[:, :, None]
         found = found / found.sum(dim=1, keepdim=True)

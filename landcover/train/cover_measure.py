@@ -32,8 +32,8 @@ from landcover.metrics.bootstrap import weighted_average_precision
 from landcover.metrics.crossfit import places
 from landcover.models.cover import CoverFigures, CoverRecord
 from landcover.train.cover_cells import PatchCells
-from landcover.train.cover_fit import Settings, agreement, fit
-from landcover.train.cover_labels import evened, expected_shares, patch_weights
+from landcover.train.cover_fit import Basis, Settings, agreement, expected_of, fit
+from landcover.train.cover_labels import evened, patch_weights
 
 __all__ = ["FOLDS", "Predicted", "as_covers", "measure", "predict", "record_of"]
 
@@ -102,6 +102,7 @@ def predict(
         BadInput: a fold has too few patches.
     """
     how = settings or Settings()
+    basis = Basis.of(cells, how)
     side = cells.moments.shape[2:]
     covers = torch.zeros(len(cells), len(COVER_NAMES), *side)
     truth = torch.zeros_like(covers)
@@ -109,14 +110,16 @@ def predict(
         own = {cells.countries[k] for k in fold.held_out}
         left_out = own - {cells.countries[k] for k in fold.fitted}
         say = _titled(report or ignore, f"{number} of {len(made)} ({fold.name})")
-        head = fit(cells, fold.fitted, how, left_out=left_out, report=say)
+        head = fit(cells, fold.fitted, how, basis=basis, left_out=left_out, report=say)
         for rows in torch.split(torch.as_tensor(fold.held_out), _SOME):
             with torch.inference_mode():
-                chances = head.class_logits(cells.moments[rows]).softmax(dim=1)
+                chances = head.class_logits(cells.moments[rows].float()).softmax(dim=1)
                 covers[rows] = as_covers(chances)
-                if cells.covers is not None:
-                    chances = chances * agreement(cells.covers[rows]) ** how.teacher
-                truth[rows] = as_covers(evened(chances, cells.labels[rows], how.trust))
+                expected, seen = expected_of(cells, rows), cells.covers(rows)
+                if seen is not None:
+                    chances = chances * agreement(seen) ** how.teacher
+                known = evened(chances, cells.labels[rows], expected, how.trust)
+                truth[rows] = as_covers(known)
     return Predicted(covers=covers, truth=truth, folds=tuple(fold.name for fold in made))
 
 
@@ -158,7 +161,9 @@ def _figures(
     cells: PatchCells, predicted: Predicted, errors: Doubles, tables: Tensor, has: Tensor
 ) -> dict[str, CoverFigures]:
     weights = patch_weights(cells.labels)
-    expected = (as_covers(expected_shares(cells.labels)) * weights[:, None]).sum(dim=0)
+    expected = (as_covers(expected_of(cells, torch.arange(len(cells)))) * weights[:, None]).sum(
+        dim=0
+    )
     expected /= weights.sum()
     single = has.sum(dim=1) == 1
     pooled = predicted.covers.mean(dim=(2, 3)) * predicted.covers.amax(dim=(2, 3))

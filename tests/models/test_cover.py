@@ -27,7 +27,7 @@ from landcover.models.cover import (
 from landcover.models.fitted_files import FittedFiles
 from landcover.models.model import Model, load_model, save_model, weights_bytes
 from landcover.models.model_files import contents
-from landcover.nets.cover_head import CoverHead, area_net
+from landcover.nets.cover_head import CoverHead, WaterMap, area_net
 from tests.support import tiny
 
 COUNT = len(COVER_NAMES)
@@ -60,7 +60,7 @@ def model(tmp_path: Path) -> Model:
 
 def head_for(model: Model) -> CoverHead:
     torch.manual_seed(0)
-    made = CoverHead(area_net(model.net).norm.num_features, sides=(1, 5))
+    made = CoverHead(area_net(model.net).norm.num_features, sides=(1, 5), water=WaterMap(3, 1.5))
     made.weight.copy_(torch.randn_like(made.weight))
     made.std.uniform_(0.5, 2.0)
     return made
@@ -83,7 +83,7 @@ def test_head_and_errors_are_read_back(model: Model) -> None:
     saved(model)
     head = load_cover(model)
     assert head is not None
-    assert (head.sides, head.training) == ((1, 5), False)
+    assert (head.sides, head.water, head.training) == ((1, 5), WaterMap(3, 1.5), False)
     for name, value in head_for(model).state_dict().items():
         assert torch.equal(head.state_dict()[name], value)
     assert load_record(model.folder, model.card.hash) == record()
@@ -136,21 +136,27 @@ def test_a_damaged_head_is_refused(model: Model, change: Change, why: str) -> No
 
 
 @pytest.mark.parametrize(
-    "options",
+    "changes",
     [
-        {"channels": 2**40, "sides": [1], "clip": 2.5},
-        {"channels": 10, "sides": [1], "clip": 2.5},
-        {"channels": True, "sides": [1], "clip": 2.5},
-        {"channels": 10, "sides": "1", "clip": 2.5},
-        {"channels": 10, "sides": [1.0], "clip": 2.5},
-        {"channels": 10, "sides": [1] * 1_000, "clip": 2.5},
-        {"channels": 10, "sides": [1], "clip": -1.0},
-        {"channels": 10, "sides": [1], "clip": None},
-        {"channels": 10, "sides": [1], "clip": 2.5, "more": 1},
+        {"channels": 2**40},
+        {"channels": 10},
+        {"channels": True},
+        {"sides": "1"},
+        {"sides": [1.0]},
+        {"sides": [1] * 1_000},
+        {"clip": -1.0},
+        {"clip": None},
+        {"water": [999, 1.0]},
+        {"water": [3]},
+        {"water": [3, "1"]},
+        {"water": 3},
+        {"more": 1},
     ],
 )
-def test_absurd_options_are_refused(model: Model, options: dict[str, Any]) -> None:
+def test_absurd_options_are_refused(model: Model, changes: dict[str, Any]) -> None:
     path = saved(model)
+    channels = area_net(model.net).norm.num_features
+    options = {"channels": channels, "sides": [1, 5], "clip": 2.5, "water": None, **changes}
     notes = {"card_hash": model.card.hash, "values": json.dumps(options)}
     save_file(load_file(path), path, notes)
     with pytest.raises(CorruptModel, match="cover head"):

@@ -10,7 +10,7 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.core.covers import COVER_NAMES, COVERS, cover_of
 from landcover.core.errors import ModelMismatch
 from landcover.nets.adapted import Adapted
-from landcover.nets.cover_head import CoverHead, area_cells, area_net
+from landcover.nets.cover_head import CoverHead, WaterMap, area_cells, area_net
 from landcover.nets.mosaic import Mosaic
 from landcover.nets.taught import TaughtNet
 
@@ -70,6 +70,32 @@ def test_sides_and_channels_are_checked() -> None:
         CoverHead(10, sides=(99,))
     with pytest.raises(ValueError, match="even"):
         CoverHead(11)
+    with pytest.raises(ValueError, match="among the means"):
+        CoverHead(10, water=WaterMap(5, 1.0))
+    with pytest.raises(ValueError, match="not below 0"):
+        CoverHead(10, water=WaterMap(4, -1.0))
+
+
+def test_a_map_of_water_decides_where_statistics_say_nothing() -> None:
+    made = CoverHead(10, water=WaterMap(2, 3.0))
+    cells = torch.zeros(1, 10, 1, 4)
+    cells[0, 2, 0] = torch.tensor([0.0, 0.1, 0.9, 1.0])
+    water = made(cells)[0, COVER_NAMES.index("Water"), 0]
+    assert (water.diff() > 0).all()
+    assert water[1] < 0.01
+    assert water[2] > 0.9
+
+
+def test_water_is_told_from_the_cell_alone() -> None:
+    made = CoverHead(2, sides=(3,))
+    made.weight[17:, 0] = 1.0  # the first statistic makes both classes of water likely
+    made.weight[0, 0] = 1.0  # and built-up land
+    cells = torch.zeros(1, 2, 5, 5)
+    cells[0, :, 2, 2] = torch.tensor([2.0, 4.0])
+    logits = made.class_logits(cells)[0]
+    assert logits[18, 2, 2] > 1.9
+    assert logits[18, 2, 3] == pytest.approx(0)
+    assert logits[0, 2, 3] == pytest.approx(logits[18, 2, 2] / 9)
 
 
 def test_the_cells_of_a_mosaic_are_those_of_its_first_taught_net() -> None:

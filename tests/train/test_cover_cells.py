@@ -43,15 +43,19 @@ def test_cells_and_the_teachers_covers_are_those_of_the_net() -> None:
     with torch.inference_mode():
         expected = area_cells(net, patches.pixels([3]))[0]
     assert found.moments[3].float() == pytest.approx(expected, rel=2e-3, abs=2e-3)
-    assert found.covers is not None
-    assert found.covers.sum(dim=1) == pytest.approx(torch.ones(10, 15, 15), abs=5e-3)
+    assert found.first == 12
+    covers = found.covers(torch.arange(10))
+    assert covers is not None
+    assert covers.sum(dim=1) == pytest.approx(torch.ones(10, 15, 15), abs=5e-3)
     assert found.water[0].min() == 1
     assert found.water[1].mean() < 0.1
 
 
 def test_a_net_that_no_teacher_taught_has_no_covers() -> None:
     net = nets.build("taught", **{**OPTIONS, "covers": 3}).eval()
-    assert cover_cells.gather(net, store(2)).covers is None
+    found = cover_cells.gather(net, store(2))
+    assert found.first is None
+    assert found.covers(torch.arange(2)) is None
 
 
 def test_nets_without_cells_and_too_many_patches_are_refused(

@@ -11,7 +11,7 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.core.covers import COVER_NAMES, cover_of
 from landcover.core.errors import BadInput
 from landcover.datasets.labelled import Record
-from landcover.nets.cover_head import CoverHead
+from landcover.nets.cover_head import CoverHead, WaterMap
 from landcover.train.cover_cells import PatchCells
 from landcover.train.cover_fit import Settings, agreement, fit
 from landcover.train.cover_measure import measure
@@ -37,17 +37,17 @@ def simulated(patches: int = 120, *, teacher: bool = False) -> tuple[PatchCells,
         truth[k, :, : cuts[1]] = chosen[len(chosen) // 2]
     centres = 2.0 * torch.randn(4, CHANNELS // 2, generator=random)
     mean = centres[truth] + torch.randn(*truth.shape, CHANNELS // 2, generator=random)
-    moments = torch.cat((mean, mean.square() + 0.1), dim=-1).permute(0, 3, 1, 2)
     labels = torch.zeros(patches, len(CLASS_NAMES))
     for k in range(patches):
         labels[k, [CLASSES[int(each)] for each in truth[k].unique()]] = 1
     covers = torch.full((patches, 9, SIDE, SIDE), 0.02)
     for ours, theirs in enumerate((2, 4, 1, 0)):
-        covers[:, theirs][truth == ours] = 0.86
+        covers[:, theirs][truth == ours] = 0.84
+    mean = torch.cat((mean.permute(0, 3, 1, 2), covers), dim=1)
     return (
         PatchCells(
-            moments=moments.half(),
-            covers=covers if teacher else None,
+            moments=torch.cat((mean, mean.square() + 0.1), dim=1).half(),
+            first=CHANNELS // 2 if teacher else None,
             water=(truth == 3).float(),
             labels=labels,
             ids=tuple(
@@ -71,7 +71,7 @@ def test_cells_are_told_apart_though_no_label_is_of_a_cell() -> None:
     head = fit(cells, range(80), QUICK)
     unseen = PatchCells(
         moments=cells.moments[80:],
-        covers=None,
+        first=None,
         water=cells.water[80:],
         labels=cells.labels[80:],
         ids=cells.ids[80:],
@@ -80,10 +80,10 @@ def test_cells_are_told_apart_though_no_label_is_of_a_cell() -> None:
     assert share_right(head, unseen, truth[80:]) > 0.85
 
 
-def test_a_teacher_helps_and_does_not_change_what_the_head_takes() -> None:
+def test_a_teacher_helps_and_its_water_is_an_input_of_the_head() -> None:
     cells, truth = simulated(40, teacher=True)
     head = fit(cells, range(40), QUICK)
-    assert head.channels == CHANNELS
+    assert head.water == WaterMap(CHANNELS // 2, QUICK.water)
     assert share_right(head, cells, truth) > 0.85
 
 
@@ -101,14 +101,18 @@ def test_too_few_patches_are_refused() -> None:
 
 
 def test_what_the_teacher_sees_fits_classes() -> None:
-    covers = torch.zeros(1, 9, 1, 2)
+    covers = torch.zeros(1, 9, 1, 3)
     covers[0, 0, 0, 0] = covers[0, 2, 0, 1] = 1.0
+    covers[0, [0, 4], 0, 2] = 0.5
     found = agreement(covers)[0, :, 0]
-    meadow, arable, _, lake = CLASSES
-    assert found[lake, 0] == 1
+    meadow, arable, forest, lake = CLASSES
+    assert found[lake, 0] > 0.9
     assert found[arable, 0] < 0.05
-    assert found[meadow, 1] == 1
+    assert found[meadow, 1] > 0.9
     assert found[lake, 1] < 0.05
+    # Half a field and half a pond may be either.
+    assert found[lake, 2] == pytest.approx(found[arable, 2])
+    assert found[forest, 2] < 0.5 * found[arable, 2]
 
 
 def test_errors_are_measured_in_countries_that_are_left_out() -> None:

@@ -46,12 +46,24 @@ def test_a_village_takes_less_of_a_patch_than_its_fields() -> None:
     assert 0.2 < found[URBAN] < found[ARABLE]
 
 
+def test_known_water_takes_its_share_from_other_classes_alone() -> None:
+    labels = torch.zeros(3, CLASSES)
+    labels[0, [URBAN, ARABLE, SEA]] = 1
+    labels[1, SEA] = 1
+    labels[2, [URBAN, ARABLE]] = 1
+    usual, found = expected_shares(labels), expected_shares(labels, torch.tensor([0.9, 0.2, 0.4]))
+    assert found[0, SEA] == pytest.approx(0.9)
+    assert found[0].sum() == pytest.approx(1)
+    assert found[0, URBAN] / found[0, ARABLE] == pytest.approx(usual[0, URBAN] / usual[0, ARABLE])
+    assert torch.equal(found[1:], usual[1:])
+
+
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_cells_get_labels_of_their_patch_in_plausible_areas(seed: int, trust: float) -> None:
     labels = labels_of(seed)
     random = torch.Generator().manual_seed(seed)
     chances = torch.rand(6, CLASSES, 4, 5, generator=random)
-    found = evened(chances, labels, trust, rounds=50)
+    found = evened(chances, labels, expected_shares(labels), trust, rounds=50)
     assert found.sum(dim=1) == pytest.approx(torch.ones(6, 4, 5), abs=1e-4)
     assert (found * (1 - labels)[:, :, None, None]).abs().max() == 0
     own = chances * labels[:, :, None, None]
@@ -65,7 +77,7 @@ def test_cells_keep_their_order() -> None:
     labels[0, [URBAN, ARABLE]] = 1
     chances = torch.full((1, CLASSES, 1, 10), 0.1)
     chances[0, URBAN, 0] = torch.linspace(0.01, 0.9, 10)
-    found = evened(chances, labels, 0.5)[0, URBAN, 0]
+    found = evened(chances, labels, expected_shares(labels), 0.5)[0, URBAN, 0]
     assert (found.diff() > 0).all()
 
 
