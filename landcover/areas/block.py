@@ -7,6 +7,7 @@ are bytes, as they are written.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -28,6 +29,7 @@ from landcover.models.band_subset import estimated_bands
 from landcover.models.cover import load_cover
 from landcover.models.model import Model
 from landcover.models.thresholds import DEFAULT_AIM, thresholds_for
+from landcover.nets.cover_head import CoverHead
 from landcover.trust.assessment import novelty_of
 
 __all__ = ["BlockMap", "Mapper", "Tally", "decoded", "encoded"]
@@ -97,6 +99,7 @@ class Mapper:
         self.model = model
         self.head = load_cover(base or model)
         self.engine = Engine(model, cells=self.head is not None, cores=1)
+        self.head_hash = None if self.head is None else _hash_of(self.head)
         self.covers: tuple[str, ...] = () if self.head is None else self.head.classes
         self.estimated = estimated_bands(model.card)
         self._known, _ = novelty_of(model)
@@ -213,6 +216,14 @@ class Mapper:
         with torch.inference_mode():
             found: FloatArray = self.head(cells)[0, :, kept, kept].float().numpy()
         return found
+
+
+def _hash_of(head: CoverHead) -> str:
+    """Twelve hexadecimal digits of the weights of a cover head."""
+    found = hashlib.sha256()
+    for name, values in sorted(head.state_dict().items()):
+        found.update(name.encode() + values.float().cpu().numpy().tobytes())
+    return found.hexdigest()[:12]
 
 
 def encoded(values: FloatArray) -> ByteArray:

@@ -49,7 +49,7 @@ class MapFacts:
         source: name of the file, folder or catalogue; never a full path.
         card: of the model that answered.
         covers: classes of its cover head; empty without one.
-        cover_hash: of the cover head's card, if there is one.
+        cover_hash: of the weights of the cover head, if there is one.
         scenes: the scenes that pixels come from, as far as known.
         items: id of a scene → address of its STAC item, if it came from a catalogue.
         level: product level of the pixels.
@@ -117,7 +117,7 @@ def tags_of(facts: MapFacts, plan: Plan, layer: Layer) -> dict[str, str]:
         "ESTIMATED_BANDS": ", ".join(facts.estimated_bands) or "none",
     }
     if facts.cover_hash:
-        tags["COVER_CARD"] = facts.cover_hash
+        tags["COVER_HEAD"] = facts.cover_hash
     if facts.engine:
         tags["ENGINE"] = plain(facts.engine)
     if facts.area:

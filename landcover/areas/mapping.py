@@ -246,6 +246,7 @@ def _facts(prepared: Prepared, task: MapTask, mapper: Mapper) -> MapFacts:
         source=prepared.source,
         card=card,
         covers=mapper.covers,
+        cover_hash=mapper.head_hash,
         scenes=(scene,),
         items=items_of(task.imagery),
         level=imagery.level,

@@ -88,7 +88,7 @@ def item_of(
             "landcover:step_pixels": plan.step,
             "landcover:estimated_bands": list(facts.estimated_bands),
             "landcover:card": facts.card.hash,
-            **({"landcover:cover_card": facts.cover_hash} if facts.cover_hash else {}),
+            **({"landcover:cover_head": facts.cover_hash} if facts.cover_hash else {}),
             "bands": [_input_band(name) for name in facts.card.bands],
             **_model(facts),
         },

@@ -42,7 +42,7 @@ from landcover.train.recipes.model_folder import rounded
 from landcover.train.recipes.order import Order, settings_text
 from landcover.train.state import Weights
 
-__all__ = ["NAME", "Settings", "lean", "make", "settings"]
+__all__ = ["NAME", "Settings", "lean", "make", "mosaic_answers", "settings"]
 
 NAME: Final = "landcover-area"
 TEACHER: Final = "landcover-mosaic"
@@ -185,7 +185,7 @@ def _fit(lessons: _Lessons, runs: Path, report: Report | None) -> TrainedNet:
     answers = kept.part(
         runs / "answers",
         kept.origin(composed, teacher=teacher.card.hash),
-        lambda _: _answers(teacher, composed, report),
+        lambda _: mosaic_answers(teacher, composed, report),
     )
     wanted = answers["probabilities"].clone()
     wanted[: len(store)].lerp_(store.targets, 1.0 - found.trust)
@@ -208,7 +208,7 @@ def _fit(lessons: _Lessons, runs: Path, report: Report | None) -> TrainedNet:
     )
 
 
-def _answers(teacher: Model, patches: PatchSet, report: Report | None) -> Weights:
+def mosaic_answers(teacher: Model, patches: PatchSet, report: Report | None) -> Weights:
     """The teacher's probabilities ``(patch, class)``."""
     parts, count = [], len(patches)
     for begin in range(0, count, _BATCH):

@@ -76,7 +76,7 @@ def test_one_call_writes_a_folder_and_a_second_asks_the_mosaic_nothing(
     assert torch.isfinite(model.net(torch.rand(1, 12, 120, 120))).all()
     assert Settings.from_json((out / "config.json").read_text()).composites == 2
     written = (out / WEIGHTS_FILE).read_bytes()
-    monkeypatch.setattr(area, "_answers", None)
+    monkeypatch.setattr(area, "mosaic_answers", None)
     make(NAME, dataset, out, order)
     assert (out / WEIGHTS_FILE).read_bytes() == written
 
