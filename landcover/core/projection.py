@@ -58,6 +58,12 @@ LONGEST_CRS: Final = 100_000
 
 
 _EPSG: Final = re.compile(r"EPSG:[0-9]{1,6}")
+_DEFINITION: Final = re.compile(
+    r"\s*(?:(?:EPSG|ESRI|IGNF|OGC|IAU_\d+):[\w.-]+\s*$|[A-Za-z]\w*\s*\[|\+[\w=.,+\- ]+$)",
+    re.ASCII,
+)
+"""A code, WKT, or a definition for PROJ without files. GDAL also takes addresses, which it asks,
+and paths, which it reads."""
 _QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
 _NUMBER: Final = r"([-+]?[0-9.][-+0-9.eE]*)"
 _BOUNDS: Final = (
@@ -225,7 +231,7 @@ def crs_of(crs: Crs) -> CRS:
     Raises:
         OffEarth: the text is not a CRS.
     """
-    if not isinstance(crs, str) or len(crs) <= LONGEST_CRS:
+    if not isinstance(crs, str) or (len(crs) <= LONGEST_CRS and _DEFINITION.match(crs)):
         with suppress(OffEarth), _errors():
             return CRS.from_user_input(crs)
     text = plain(crs)[:60] if isinstance(crs, str) else "This"

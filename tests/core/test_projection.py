@@ -167,3 +167,16 @@ def test_warping_from_nowhere_is_refused() -> None:
 def test_an_empty_crs_is_no_crs_of_a_raster() -> None:
     with pytest.raises(BadInput):
         at(CRS().to_wkt(), grid(4e5, 5e6))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:9/crs", "https://example.org/EPSG:4326", "/etc/hostname", "DICT:/etc/x,1",
+        "+proj=utm +zone=33 +nadgrids=/etc/hostname", "+proj=utm +zone=33 +nadgrids=@null",
+        "IMPORT:x", "file:///etc/hostname", "EPSG:4326 /etc/hostname", "",
+    ],
+)  # fmt: skip
+def test_addresses_and_paths_are_no_crs(text: str) -> None:
+    with pytest.raises(projection.OffEarth, match="is not a coordinate reference system"):
+        projection.crs_of(text)

@@ -15,7 +15,7 @@ from landcover.core.errors import BadInput
 from landcover.core.window import WGS84
 from landcover.io.messages import FILE
 
-__all__ = ["Drawn", "ring_of", "too_many"]
+__all__ = ["Drawn", "curved", "ring_of", "too_many"]
 
 Ring = npt.NDArray[np.float64]
 _LEAST: Final = 4
@@ -81,6 +81,11 @@ class Drawn:
             raise BadInput(
                 f"{FILE} holds more than {most:,} polygons: join them, or give a part of them."
             )
+
+
+def curved() -> BadInput:
+    """The error for arcs, which no polygon here has."""
+    return BadInput(f"{FILE} has curved outlines: convert them to polygons.")
 
 
 def too_many() -> BadInput:

@@ -28,8 +28,10 @@ SOUTH: Final = -80.0
 """Limits of UTM, the projection of Sentinel-2's tiles."""
 _SLIVER: Final = 0.01
 """Share of an area up to which loops where its outline crosses itself are slips of the hand."""
-_MOST_REPAIRED: Final = 2_000
-"""Points of an outline that is repaired: the time grows with the number of its crossings."""
+_MOST_REPAIRED: Final = 500
+"""Points of an outline that is repaired."""
+_MOST_CROSSINGS: Final = 30
+"""Crossings of an outline that is repaired: the time grows with a power of their number."""
 _STEPS: Final = 32
 """Parts of the longer side of a projected polygon between which its edges get points, because
 straight edges in one CRS are curves in another."""
@@ -107,7 +109,7 @@ def _valid(polygon: shapely.Polygon, crs: str) -> tuple[BaseGeometry, str]:
     if shapely.is_valid(polygon):
         return polygon, ""
     why = shapely.is_valid_reason(polygon)
-    if shapely.get_num_coordinates(polygon) > _MOST_REPAIRED:
+    if _many_crossings(polygon):
         raise _crosses(why, crs)
     drawn = shapely.make_valid(polygon, method="linework")
     filled = shapely.make_valid(polygon, method="structure", keep_collapsed=False)
@@ -122,6 +124,20 @@ def _valid(polygon: shapely.Polygon, crs: str) -> tuple[BaseGeometry, str]:
         where = _where(why, crs)
         return filled, f"The outline crossed or touched itself ({where}) and was repaired."
     raise _crosses(why, crs)
+
+
+def _many_crossings(polygon: shapely.Polygon) -> bool:
+    """Whether repairing an outline would take long; a star of 99 points takes minutes."""
+    if shapely.get_num_coordinates(polygon) > _MOST_REPAIRED:
+        return True
+    sides = []
+    for ring in (polygon.exterior, *polygon.interiors):
+        points = shapely.get_coordinates(ring)
+        sides.append(np.stack([points[:-1], points[1:]], axis=1))
+    lines = np.asarray(shapely.linestrings(np.concatenate(sides)))
+    touching = shapely.STRtree(lines).query(lines, predicate="intersects").shape[1]
+    # Each side touches itself and its two neighbours, and is counted from both.
+    return bool((touching - 3 * np.size(lines)) / 2 > _MOST_CROSSINGS)
 
 
 def _crosses(why: str, crs: str) -> BadInput:

@@ -18,7 +18,7 @@ from landcover.core.errors import BadInput
 from landcover.core.projection import crs_of, text_of
 from landcover.core.window import WGS84
 from landcover.io.messages import FILE
-from landcover.io.outlines.drawn import Drawn
+from landcover.io.outlines.drawn import Drawn, curved
 
 __all__ = ["MAGIC", "read_geopackage"]
 
@@ -113,6 +113,8 @@ def _geometry(value: bytes) -> shapely.geometry.base.BaseGeometry | None:
         raise BadInput(f"{FILE} holds an outline of too many points: simplify it to some 10 m.")
     try:
         return shapely.from_wkb(value[start:])
+    except NotImplementedError:
+        raise curved() from None
     except shapely.errors.GEOSException:
         raise ValueError(start) from None
 

@@ -14,7 +14,7 @@ from landcover.core import limits
 from landcover.core.errors import BadInput
 from landcover.io.archive import Zip
 from landcover.io.messages import FILE
-from landcover.io.outlines.drawn import Drawn
+from landcover.io.outlines.drawn import Drawn, too_many
 
 __all__ = ["read_kml", "read_kmz"]
 
@@ -85,6 +85,8 @@ def _rings(polygon: Element) -> Iterator[str]:
 
 def _points(text: str) -> Iterator[tuple[float, float]]:
     """Longitudes and latitudes; a word that is no point ends the ring."""
+    if text.count(",") > 2 * limits.current().area_points:
+        raise too_many()
     for word in text.split():
         try:
             lon, lat = word.split(",")[:2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +30,7 @@ def read_outline(text: str) -> Outline:
     Raises:
         BadInput: it is none of these, or the area cannot be used.
     """
-    with named("the area"):
+    with named("the area"), _within_memory():
         data = text.encode(errors="replace")
         _check_size(len(data))
         return outline_of(_text(data))
@@ -44,7 +46,7 @@ def read_outline_file(path: Path, name: str) -> Outline:
     Raises:
         BadInput: it is no file of outlines, or the area cannot be used.
     """
-    with named(name):
+    with named(name), _within_memory():
         _check_size(path.stat().st_size if path.is_file() else 0)
         if path.is_file() and is_zip(path):
             drawn = read_kmz(path, name)
@@ -55,6 +57,16 @@ def read_outline_file(path: Path, name: str) -> Outline:
             drawn = read_geopackage(path) if data.startswith(MAGIC) else _text(data)
         drawn.name = drawn.name or Path(shown(name)).stem
         return outline_of(drawn)
+
+
+@contextmanager
+def _within_memory() -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RecursionError):
+        raise BadInput(
+            f"{FILE} needs more memory than an area may take: simplify its outlines."
+        ) from None
 
 
 def _check_size(size: int) -> None:

@@ -11,7 +11,7 @@ from landcover.core import limits
 from landcover.core.errors import BadInput
 from landcover.core.projection import crs_of, text_of
 from landcover.core.window import WGS84
-from landcover.io.outlines.drawn import Drawn, too_many
+from landcover.io.outlines.drawn import Drawn, curved, too_many
 
 __all__ = ["is_box", "is_wkt", "read_box", "read_wkt"]
 
@@ -73,6 +73,8 @@ def read_wkt(text: str) -> Drawn:
         raise too_many()
     try:
         shape = shapely.from_wkt(text[start:].strip())
+    except NotImplementedError:
+        raise curved() from None
     except shapely.errors.GEOSException:
         raise BadInput(
             "The WKT is damaged: write a polygon such as "

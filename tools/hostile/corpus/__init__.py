@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tools.hostile.corpus import (
     archives,
+    areas,
     catalogues,
     corrections,
     flips,
@@ -36,7 +37,7 @@ __all__ = ["cases", "judged", "rows_of", "run", "short_cases"]
 
 _MODULES = (
     healthy, flips, tiffs, archives, pictures, references, numbers, places, models, catalogues,
-    corrections, maps,
+    corrections, maps, areas,
 )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ Gate = Literal[
     "record",
     "corrections",
     "map",
+    "outline",
     "classify",
     "process",
 ]

@@ -300,6 +300,27 @@ def _map(source: str, home: Path) -> Found:
     return found
 
 
+def _outline(source: str, home: Path) -> Found:
+    """The outline of an area, as a file and as what a browser sends."""
+    from landcover.areas.area_file import read_area  # noqa: PLC0415 - only this gate needs it
+
+    del home
+    path, found = Path(source), Found()
+    for given in (path, path.read_bytes()):
+        try:
+            area = read_area(given, name=path.name)
+        except LandcoverError as error:
+            found.errors.append(str(error))
+            continue
+        west, south, east, north = area.geometry.bounds
+        inside = -180 <= west < east <= 180 and -80 <= south < north <= 84
+        if not (inside and area.geometry.is_valid and 0 < area.km2 < 6e8):
+            raise WrongAnswer("an area that is none")
+    if path.name.startswith("sound") and found.errors:
+        raise WrongAnswer(f"a sound area is refused: {found.errors[0]}")
+    return found
+
+
 def _classify(source: str, home: Path) -> Found:
     """The command ``classify``, in this process."""
     from landcover.cli.main import main  # noqa: PLC0415 - loads torch
@@ -342,6 +363,7 @@ GATES: Final[Mapping[str, Callable[[str, Path], Found]]] = {
     "record": _record,
     "corrections": _corrections,
     "map": _map,
+    "outline": _outline,
     "classify": _classify,
     "process": _process,
 }
