@@ -25,6 +25,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover series FOLDER --out lake.csv --gif lake.gif",
         "landcover series FOLDER --at 42.345,2.823  # the 1200 m around a place",
         "landcover series 42.345,2.823 --from 2023-01-01 --to 2023-12-31  # all passes",
+        "landcover series earth-search --area lake.geojson --from 2023-01-01 --out lake.csv",
     ),
     "landcover explain": (
         "landcover explain finland-lake --out why.png  # the most probable land cover",

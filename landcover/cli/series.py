@@ -44,15 +44,15 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="images of one area, folders or zips of them, or LAT,LON for all passes between "
-        "--from and --to",
+        help="images of one area, folders or zips of them; LAT,LON for all passes over it; or an "
+        "archive such as earth-search, or a catalogue, for all passes over --area",
     )
     where = parser.add_mutually_exclusive_group()
     area_options.add_area(where)
     where.add_argument("--at", metavar="LAT,LON", help="the 1200 m window around that place")
-    parser.add_argument("--from", dest="start", metavar="D", help="for LAT,LON: first day")
-    parser.add_argument("--to", dest="end", metavar="D", help="for LAT,LON: last day")
-    parser.add_argument("--months", metavar="M,M,…", help="for LAT,LON: months, such as 6,7,8")
+    parser.add_argument("--from", dest="start", metavar="D", help="of passes: first day")
+    parser.add_argument("--to", dest="end", metavar="D", help="of passes: last day")
+    parser.add_argument("--months", metavar="M,M,…", help="of passes: months, such as 6,7,8")
     live.add_catalog(parser)
     parser.add_argument("--model", help=model_options.HELP)
     parser.add_argument(
@@ -109,8 +109,11 @@ def _sources(
 ) -> tuple[list[str | Shot], tuple[float, float] | None, list[tuple[str, str]]]:
     """The images, the place of their window, and the passes that could not be fetched."""
     from landcover.io import sources  # noqa: PLC0415 - `landcover --help` does without
+    from landcover.stac.archives import CATALOGUES  # noqa: PLC0415 - as above
 
     named = [name.strip() for name in options.sources]
+    if len(named) == 1 and (named[0] in CATALOGUES or named[0].lower().endswith(".parquet")):
+        return _of_area(named[0], options, report), None, []
     place = None if sources.is_file(named[0]) else sources.parse_place(named[0])
     dated = [
         name for name in ("start", "end", "months", "catalog") if getattr(options, name) is not None
@@ -138,6 +141,21 @@ def _sources(
     query = SceneQuery(latitude=place[0], longitude=place[1], start=start, end=end, months=months)
     shots, missed = passes_over(query, live.catalog_of(options), report=report)
     return [*shots], place, missed
+
+
+def _of_area(source: str, options: argparse.Namespace, report: Report) -> list[str | Shot]:
+    """The passes of an archive or catalogue over ``--area``."""
+    from landcover.areas.imagery import Dates  # noqa: PLC0415 - as above
+    from landcover.time.passes import passes_of  # noqa: PLC0415 - as above
+
+    area = area_options.area_of(options)
+    if area is None:
+        raise BadInput(
+            f"A series from {source[:60]} needs an area: give --area with a box or a file."
+        )
+    start, end, _, months = live.days(options)
+    dates = Dates(start=start, end=end, months=months)
+    return [*passes_of(source, area, dates, report=report)]
 
 
 def _place(text: str | None) -> tuple[float, float] | None:

@@ -153,6 +153,9 @@ class Limits:
 
     # Dates
     series_dates: int = _limit(400, "dates", "the most dates of a series")
+    compared_cells: int = _limit(
+        10_000_000, "cells", "the most cells of 80 m of an area whose dates are compared"
+    )
 
     # Corrections
     corrections: int = _limit(

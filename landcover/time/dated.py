@@ -13,10 +13,12 @@ from landcover.areas.block import BlockMap, decoded
 from landcover.areas.layout import COVER_EXTRA, NODATA
 from landcover.areas.plan import CELL, Block, Plan
 from landcover.areas.sky import CLOUD, NO_ANSWER, SHADE, SNOW, UNLIKE
+from landcover.core import limits
+from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, ByteArray, FloatArray
 from landcover.core.window import Window
 
-__all__ = ["CELL_HECTARES", "HAZY", "REASONS", "DateMap", "Facts", "assembled"]
+__all__ = ["CELL_HECTARES", "HAZY", "REASONS", "DateMap", "Facts", "assembled", "check_cells"]
 
 CELL_HECTARES: Final = (CELL * 10) ** 2 / 10_000
 """Area of a cell of the cover."""
@@ -74,6 +76,7 @@ class DateMap:
         presence: uint8 ``(class + 4, row, column)``; None if it was not read.
         haze: share of the land that is hazy, 0 to 1; 0 if it is not known.
         index_water: hectares of water in the seen cells by its index; None if it is not known.
+        dark: reflectance of the darkest ground in its darkest band; None if it is not known.
     """
 
     facts: Facts
@@ -84,6 +87,7 @@ class DateMap:
     presence: ByteArray | None = None
     haze: float = 0.0
     index_water: float | None = None
+    dark: float | None = None
 
     @property
     def chances(self) -> FloatArray:
@@ -148,6 +152,20 @@ class DateMap:
             return {}
         means = chances[:, answered].mean(axis=1, dtype=np.float64)
         return {name: float(mean) for name, mean in zip(self.classes, means, strict=True)}
+
+
+def check_cells(grid: Window) -> None:
+    """Check that the cells of two dates fit into memory together.
+
+    Raises:
+        BadInput: there are too many.
+    """
+    cells, most = grid.width * grid.height, limits.current().compared_cells
+    if cells > most:
+        raise BadInput(
+            f"The area has {cells * CELL_HECTARES / 100:,.0f} km², and dates are compared of "
+            f"{most * CELL_HECTARES / 100:,.0f} km² at once: give parts of it with --area."
+        )
 
 
 def assembled(

@@ -15,7 +15,7 @@ from landcover.core.text import listed, plain
 from landcover.time.dated import HAZY, DateMap, Facts
 from landcover.time.trend import SEASON_DAYS, season_gap
 
-__all__ = ["HIDDEN", "LEAST_SEEN", "UNLIKE", "Pair", "checked_pair"]
+__all__ = ["HIDDEN", "LEAST_SEEN", "OFFSET", "UNLIKE", "Pair", "checked_pair"]
 
 HIDDEN: Final = 0.1
 """Share of the area that is hidden at either date from which there is a warning."""
@@ -23,6 +23,9 @@ LEAST_SEEN: Final = 0.05
 """Share of the area that must be seen at both dates."""
 UNLIKE: Final = 0.5
 """Share of windows unlike anything learnt from which there is a warning."""
+OFFSET: Final = 0.07
+"""Difference of the darkest ground in its darkest band from which there is a warning; the offset is
+0.1, and the clear dates of Boadella differ by at most 0.02."""
 _OFFSET_BASELINE: Final = (4, 0)
 """ESA's processing baseline from which digital numbers have an offset of 1000."""
 _GRID_M: Final = 0.5
@@ -59,7 +62,12 @@ def checked_pair(a: DateMap, b: DateMap) -> Pair:
             f"The first map is of {b.facts.day} and the second of {a.facts.day}: they were "
             "swapped, so that change runs forward in time."
         )
-    warnings += [*_dates(a.facts, b.facts), *_processing(a.facts, b.facts), *_view(a, b)]
+    warnings += [
+        *_dates(a.facts, b.facts),
+        *_processing(a.facts, b.facts),
+        *_darkness(a, b),
+        *_view(a, b),
+    ]
     return Pair(before=a, after=b, warnings=tuple(warnings))
 
 
@@ -115,6 +123,18 @@ def _dates(before: Facts, after: Facts) -> Iterator[str]:
             f"{before.day} and {after.day} are {apart} days of the year apart: crops, leaves and "
             "water levels change with the season, so choose dates of one season to see lasting "
             "change."
+        )
+
+
+def _darkness(before: DateMap, after: DateMap) -> Iterator[str]:
+    """Whether one of two images still has the offset of its numbers."""
+    one, other = before.dark, after.dark
+    if one is not None and other is not None and abs(one - other) > OFFSET:
+        brighter = before if one > other else after
+        yield (
+            f"Even the darkest ground of {brighter.facts.day} is brighter by "
+            f"{abs(one - other):.2f} in all bands, as if an offset of 1000 was left in its "
+            "numbers: check its processing baseline."
         )
 
 

@@ -12,7 +12,7 @@ from landcover.areas.reading import open_product
 from landcover.core.errors import BadInput
 from landcover.io.guard import shown
 from landcover.io.headers import header
-from landcover.time.dated import DateMap, Facts
+from landcover.time.dated import DateMap, Facts, check_cells
 
 __all__ = ["is_map", "read_map"]
 
@@ -58,6 +58,7 @@ def read_map(source: str, *, cancel: Event | None = None) -> DateMap:
             "ends with -cover.tif."
         )
     facts = found.facts
+    check_cells(found.window)
     return DateMap(
         facts=Facts(
             source=facts.get("SOURCE") or shown(path.name),

@@ -20,7 +20,7 @@ from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report
 from landcover.io.guard import shown
 from landcover.models import registry
-from landcover.time.dated import DateMap, Facts, assembled
+from landcover.time.dated import DateMap, Facts, assembled, check_cells
 from landcover.time.pixels import pixel_facts
 
 __all__ = ["Shot", "facts_of", "grids_of", "map_of", "model_for", "opened"]
@@ -80,6 +80,7 @@ def grids_of(
             "by itself."
         )
     (only,) = found
+    check_cells(only.cover)
     if area is None and only.outline is None:
         # Blocks reach beyond the image, and what was never there is not hidden.
         extent = shot.imagery.extent
@@ -165,4 +166,4 @@ def map_of(
     own = mapper.model.card
     made = assembled(plan, blocks(), facts_of(shot, own.name, card), mapper.covers, own.classes)
     pixels = pixel_facts(shot.imagery, plan, made.seen, cancel=cancel)
-    return replace(made, haze=pixels.haze, index_water=pixels.water)
+    return replace(made, haze=pixels.haze, index_water=pixels.water, dark=pixels.dark)

@@ -24,6 +24,8 @@ __all__ = ["MOST_BLOCKS", "PixelFacts", "pixel_facts"]
 MOST_BLOCKS: Final = 9
 """Blocks that are read; of more, so many that lie evenly over the area."""
 _PIXEL_HECTARES: Final = 0.01
+_DARK: Final = 2
+"""Percentile of the reflectance that is the darkest ground."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +36,13 @@ class PixelFacts:
         haze: share of the land that is hazy, 0 to 1; 0 if it cannot be told.
         water: hectares of the seen cells with water by its index; None if the area was not read
             whole, or bands are missing.
+        dark: reflectance of the darkest 2 % of the ground in its darkest band; None if it cannot
+            be told. An offset that was not removed adds 0.1 to all bands, haze to visible ones.
     """
 
     haze: float = 0.0
     water: float | None = None
+    dark: float | None = None
 
 
 def pixel_facts(
@@ -72,6 +77,7 @@ def pixel_facts(
     enough = known.shape[1] >= pixel_checks.MIN_CELLS
     return PixelFacts(
         haze=pixel_checks.haze_share(known) if enough else 0.0,
+        dark=float(np.percentile(known, _DARK, axis=1).min()) if enough else None,
         water=float(water) if every == 1 and np.isfinite(water) else None,
     )
 

@@ -124,3 +124,16 @@ def test_the_passes_over_a_place_come_from_a_catalogue(
     assert main(["series", place, *summer, "--catalog", catalogue, "--json"]) == DONE
     record = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [one["date"][:10] for one in record["dates"]] == ["2020-06-21", "2021-06-26"]
+    corners = read_sample("finland-lake").outline
+    (south, west), (north, east) = corners[3], corners[1]
+    box = f"{west + 0.005:.4f},{south + 0.003:.4f},{east - 0.005:.4f},{north - 0.003:.4f}"
+    assert main(["series", catalogue, "--area", box, "--json"]) == DONE
+    record = json.loads(capsys.readouterr().out)
+    assert [one["date"][:10] for one in record["dates"]] == [
+        "2020-06-21",
+        "2020-07-05",
+        "2021-06-26",
+    ]
+    assert 20 < record["hectares"] < 144
+    assert main(["series", catalogue, "--json"]) == BAD
+    assert "needs an area" in capsys.readouterr().err

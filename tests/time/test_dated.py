@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from landcover.areas import sky
-from tests.support.dated_maps import SIDE, date_map
+from landcover.core import limits
+from landcover.core.errors import BadInput
+from landcover.time.dated import check_cells
+from tests.support.dated_maps import SIDE, date_map, grid
 
 
 def mask(**rows: int) -> np.ndarray:
@@ -34,3 +38,9 @@ def test_snow_and_missing_data_hide() -> None:
 
 def test_an_area_without_cells_is_hidden() -> None:
     assert date_map(inside=np.zeros((SIDE, SIDE), dtype=bool)).hidden_share == 1
+
+
+def test_an_area_that_fits_into_no_memory_is_said_with_its_size() -> None:
+    check_cells(grid())
+    with limits.changed(compared_cells=1000), pytest.raises(BadInput, match=r"23 km².* 6 km²"):
+        check_cells(grid())

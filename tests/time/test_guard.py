@@ -71,12 +71,13 @@ def test_a_meaningless_comparison_is_refused_in_a_sentence(
             "50% of the area is hidden .50% cloud or haze. on 2021-06-26",
         ),
         (presence_unlike(), "unlike anything"),
+        ({"dark": 0.11}, "darkest ground of 2021-06-26 is brighter by 0.10"),
         ({"haze": 0.26}, "26% of the land is hazy on 2021-06-26"),
     ],
 )
 def test_what_may_be_no_change_is_said(second: Mapping[str, Any], message: str) -> None:
     given = {"when": "2021-06-26", **second}
-    pair = checked_pair(date_map("2020-06-21"), date_map(**given))
+    pair = checked_pair(date_map("2020-06-21", dark=0.01), date_map(**given))
     (warning,) = pair.warnings
     assert re.search(message, warning)
 

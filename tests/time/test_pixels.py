@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,15 @@ def test_hidden_cells_are_not_counted() -> None:
 
 def test_haze_is_seen_over_land() -> None:
     assert facts(scene(haze=0.05)).haze == pytest.approx(1.0)
+
+
+def test_an_offset_shows_in_the_darkest_ground() -> None:
+    plain, hazy = facts(scene()), facts(scene(haze=0.05))
+    assert plain.dark == pytest.approx(0.0)
+    assert hazy.dark == pytest.approx(0.0)
+    raster = scene()
+    brighter = facts(replace(raster, data=raster.data + np.float32(0.1)))
+    assert brighter.dark == pytest.approx(0.1)
 
 
 def test_of_many_blocks_some_are_read_and_no_water_is_claimed() -> None:
