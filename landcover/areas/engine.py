@@ -36,7 +36,7 @@ from landcover.nets.windows import CELL_PIXELS, check_windows
 
 __all__ = ["AreaAnswer", "Engine", "answers_for_areas"]
 
-TILE: Final = 480
+TILE: Final = 720
 """Side of a tile without its margin, in pixels. The maps of larger ones leave the cache."""
 TILE_ON_DEVICE: Final = 1440
 """The same on a GPU."""
@@ -47,6 +47,8 @@ STRIP: Final = 240
 """Rows of a block whose missing bands are estimated at once; whole pixels of 60 m."""
 _WINDOW: Final = PATCH_PIXELS // CELL_PIXELS
 _HALF: Final = 0.5
+_Edges = tuple[int, int, int, int]
+"""Pixels at the left, right, top and bottom."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +148,7 @@ class Engine:
         dtype = torch.bfloat16 if half else torch.float32
         folded = fold(self._around.net, example.to(self.device), dtype)
         assert isinstance(folded, CellNet | Mosaic)
+        self._mirrors = [net.mirror for net, _ in folded.turned()]
         for net, _ in folded.turned():
             net.in_area()
         self.net = folded
@@ -189,7 +192,8 @@ class Engine:
         with torch.inference_mode():
             moments, kept = [], None
             for number, (net, turn) in enumerate(self.net.turned()):
-                found = self._cells(net, turn, values)
+                edges = windows.beyond(rows, columns, self._mirrors[number])
+                found = self._cells(net, turn, values, edges)
                 moments.append(windows.moments(found, weights))
                 if number == 0 and self.keeps_cells:
                     kept = found
@@ -203,8 +207,15 @@ class Engine:
                 cells=kept,
             )
 
-    def _cells(self, net: CellNet, turn: int, values: Tensor) -> Tensor:
-        """Compute the moments of all cells of a block, ``(1, channel, y/8, x/8)``."""
+    def _cells(self, net: CellNet, turn: int, values: Tensor, edges: _Edges) -> Tensor:
+        """Compute the moments of all cells of a block, ``(1, channel, y/8, x/8)``.
+
+        Args:
+            net: one net.
+            turn: symmetry of its view.
+            values: the block.
+            edges: by how many pixels it is mirrored at its sides.
+        """
         rows, columns = (side // CELL_PIXELS for side in values.shape[1:])
         out = torch.empty(
             (1, net.norm.num_features, rows, columns), memory_format=torch.channels_last
@@ -213,8 +224,11 @@ class Engine:
         def compute(tile: _Tile) -> None:
             with torch.inference_mode(), self._autocast():
                 part = values[None, :, *tile.read].to(self.device)
-                found = net.cells(net.bands(symmetry(part, turn)))
-                out[:, :, *tile.cells] = undo_symmetry(found, turn)[:, :, *tile.own].float().cpu()
+                own = tile.beyond(values.shape[1:], edges)
+                if any(own):
+                    part = F.pad(part, own, mode="reflect")
+                found = undo_symmetry(net.cells(net.bands(symmetry(part, turn))), turn)
+                out[:, :, *tile.cells] = found[:, :, *tile.own(own)].float().cpu()
 
         self._run(compute, list(_tiles(values.shape[1], values.shape[2], self.tile)))
         return out
@@ -245,28 +259,46 @@ def _bands_of(around: _Wrapped, model: Model) -> int:
 
 @dataclass(frozen=True)
 class _Tile:
-    """A part of a block: what is read in pixels, its cells, and where these are in what is read."""
+    """A part of a block: what is read in pixels, down and across, and its cells."""
 
     read: tuple[slice, slice]
     cells: tuple[slice, slice]
-    own: tuple[slice, slice]
+
+    def beyond(self, size: Sequence[int], edges: _Edges) -> _Edges:
+        """By how many pixels it is mirrored: where the block ends, and not elsewhere."""
+        left, right, top, bottom = edges
+        down, across = self.read
+        return (
+            0 if across.start else left,
+            right if across.stop == size[1] else 0,
+            0 if down.start else top,
+            bottom if down.stop == size[0] else 0,
+        )
+
+    def own(self, edges: _Edges) -> tuple[slice, slice]:
+        """Where its cells are in what is read and mirrored."""
+        down, across = (
+            (cells.start * CELL_PIXELS - side.start + edge) // CELL_PIXELS
+            for side, cells, edge in zip(self.read, self.cells, (edges[2], edges[0]), strict=True)
+        )
+        rows, columns = (cells.stop - cells.start for cells in self.cells)
+        return slice(down, down + rows), slice(across, across + columns)
 
 
 def _tiles(height: int, width: int, side: int) -> Iterator[_Tile]:
     """Cut a block into tiles of nearly the same size, at most ``side`` pixels plus margins."""
-    for read_down, down, own_down in _spans(height, side):
-        for read_across, across, own_across in _spans(width, side):
-            yield _Tile((read_down, read_across), (down, across), (own_down, own_across))
+    for read_down, down in _spans(height, side):
+        for read_across, across in _spans(width, side):
+            yield _Tile((read_down, read_across), (down, across))
 
 
-def _spans(length: int, side: int) -> Iterator[tuple[slice, slice, slice]]:
+def _spans(length: int, side: int) -> Iterator[tuple[slice, slice]]:
     """Cut a side into parts of nearly the same length that begin at multiples of the margin."""
     each = math.ceil(length / math.ceil(length / side) / MARGIN) * MARGIN
     for begin in range(0, length, each):
         end = min(length, begin + each)
-        low, high = max(0, begin - MARGIN), min(length, end + MARGIN)
-        first, last, before = (n // CELL_PIXELS for n in (begin, end, begin - low))
-        yield slice(low, high), slice(first, last), slice(before, before + last - first)
+        read = slice(max(0, begin - MARGIN), min(length, end + MARGIN))
+        yield read, slice(begin // CELL_PIXELS, end // CELL_PIXELS)
 
 
 @dataclass(frozen=True)
@@ -286,6 +318,17 @@ class _Windows:
         every, begin = step // CELL_PIXELS, first // CELL_PIXELS
         found = shape or tuple((side - begin - _WINDOW) // every + 1 for side in (rows, columns))
         return cls(every, begin, *found)
+
+    def beyond(self, rows: int, columns: int, mirror: int) -> _Edges:
+        """By how many pixels a block of so many cells is mirrored at each side.
+
+        It is where a window lies so near to the side that a patch would be mirrored there.
+        """
+        near = self.first * CELL_PIXELS < mirror
+        ends = [self.first + (n - 1) * self.step + _WINDOW for n in (self.columns, self.rows)]
+        gaps = [side - end for side, end in zip((columns, rows), ends, strict=True)]
+        right, bottom = (mirror if gap * CELL_PIXELS < mirror else 0 for gap in gaps)
+        return mirror * near, right, mirror * near, bottom
 
     def mean(self, cells: Tensor) -> Tensor:
         """Average cells ``(1, channel, y/8, x/8)`` over windows, ``(1, channel, row, column)``."""

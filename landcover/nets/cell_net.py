@@ -43,6 +43,8 @@ class CellNet(nn.Module):
     log_std: Tensor
     cell: int = CELL_PIXELS
     """Side of a cell of 80 m, in pixels of :meth:`bands`."""
+    mirror: int = 0
+    """Pixels by which a patch is mirrored at its edges; 0 in an area (:meth:`in_area`)."""
 
     def __init__(
         self, channels: int, *, classes: int, dropout: float, clip: float | None = None

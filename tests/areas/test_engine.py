@@ -28,7 +28,8 @@ def mosaic() -> Model:
 def lean(mosaic: Model) -> Model:
     """A small net with random weights, and the statistics of bands that the mosaic knows."""
     torch.manual_seed(0)
-    options = {"stem": 8, "widths": [12, 16, 24], "blocks": [1, 1, 1], "shrink": 2}
+    options = {"stem": 8, "widths": [12, 16, 24], "blocks": [1, 1, 1]}
+    options |= {"shrink": 2, "mirror": 32}
     net = nets.build("taught", **options)
     known = {k: v for k, v in mosaic.net.state_dict().items() if k.startswith("taught.0.log_")}
     net.load_state_dict({k.removeprefix("taught.0."): v for k, v in known.items()}, strict=False)
@@ -61,6 +62,16 @@ def test_features_are_those_that_a_patch_has(mosaic: Model, block: Tensor) -> No
         wanted = mosaic.net.read(patch[None])  # type: ignore[operator]
     assert torch.allclose(found.features[:, 0, 0], wanted.features[0], atol=2e-3)
     assert torch.allclose(found.logits[:, 0, 0], wanted.scores[0], atol=2e-3)
+
+
+def test_a_block_is_mirrored_at_its_edges_as_a_patch_is(lean: Model, block: Tensor) -> None:
+    patch = block[:, :120, :120]
+    (found,) = Engine(lean).answer(patch, step=24).logits.flatten(1).T
+    bare = nets.build("taught", **{**lean.card.net_options, "mirror": 0}).eval()
+    bare.load_state_dict(lean.net.state_dict())
+    with torch.inference_mode():
+        (wanted,), (zeros,) = lean.net(patch[None]), bare(patch[None])
+    assert float((found - wanted).abs().mean()) < 0.2 * float((zeros - wanted).abs().mean())
 
 
 def test_tiles_hardly_change_an_answer(
