@@ -2,13 +2,16 @@
 
 The comparison is with sliding windows as the field's tools compute them: every window is cut out
 and passed through the same net in plain eager torch, float32, in batches of 32, on the same
-threads. Both run in turns, so that a machine whose speed drifts favours neither, and each turn
-gives one ratio. The ratio is of seconds that the processor worked, beside that of the clock: on a
-machine that others use as well, only the first is a property of the program.
+threads. As its cost is the same for each window, it is measured on some, spread over the area. It
+is compared twice: with the model as it answers for a patch, and with its bare net, whose patches
+are not mirrored at their edges. All run in turns, so that a machine whose speed drifts favours
+none, and each turn gives one ratio. The ratio is of seconds that the processor worked, beside that
+of the clock: on a machine that others use as well, only the first is a property of the program.
 """
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -17,7 +20,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landcover.areas.engine import Engine, answers_for_areas
 from landcover.areas.plan import plan
@@ -27,13 +30,14 @@ from landcover.io import sources
 from landcover.io.samples import NAMES
 from landcover.models import registry
 from landcover.models.model import Model
+from landcover.nets.cell_net import CellNet
+from landcover.nets.mosaic import Mosaic
 
 STEP: Final = 32
 BATCH: Final = 32
 TURNS: Final = 3
-COMPARED: Final = {"landcover-area": 960, "landcover-mosaic": 480}
-"""Model → side of the block in which both ways are compared. The larger it is, the less weighs the
-margin of a block, in which each pixel is in fewer windows."""
+COMPARED: Final = {"landcover-area": (2400, 128), "landcover-mosaic": (960, 32)}
+"""Model → side of the block, and number of windows that are cut out."""
 SIDES: Final = (1200, 2400, 4800)
 """Sides of areas for the cost by size."""
 TILE: Final = 10980
@@ -45,7 +49,7 @@ def area_speed() -> None:
     """Print the ratios against sliding windows, and the cost by the size of an area."""
     models = [registry.default().load(name, "cpu") for name in COMPARED if name in _installed()]
     for model in models:
-        _compare(model, COMPARED[model.card.name])
+        _compare(model, *COMPARED[model.card.name])
     fastest = models[0]
     engine = Engine(fastest, cells=False)
     print(f"{fastest.card.title}: blocks of {BLOCK} pixels, a window every {STEP}")
@@ -94,35 +98,44 @@ def _installed() -> tuple[str, ...]:
     return tuple(name for name in every.names() if answers_for_areas(every.load(name, "cpu")))
 
 
-def _compare(model: Model, side: int) -> None:
+def _compare(model: Model, side: int, count: int) -> None:
     pixels = landscape(side, side)
     engine = Engine(model, precision="float32", cells=False)
-    windows = pixels.unfold(1, PATCH_PIXELS, STEP).unfold(2, PATCH_PIXELS, STEP)
-    rows, columns = windows.shape[1:3]
+    parts = pixels.unfold(1, PATCH_PIXELS, STEP).unfold(2, PATCH_PIXELS, STEP)
+    columns = parts.shape[2]
+    every = parts.shape[1] * columns
+    some = torch.linspace(0, every - 1, count).round().long()
+    cut = torch.stack([parts[:, k // columns, k % columns] for k in some.tolist()])
+    bare = copy.deepcopy(model.net)
+    assert isinstance(bare, CellNet | Mosaic)
+    for part, _ in bare.turned():
+        part.in_area()
 
-    def sliding() -> Tensor:
+    def sliding(net: nn.Module) -> Tensor:
         with torch.no_grad():
-            cut = windows.permute(1, 2, 0, 3, 4).flatten(0, 1)
-            return torch.cat([model.net(part) for part in torch.split(cut, BATCH)])
+            return torch.cat([net(part) for part in torch.split(cut, BATCH)])
 
     def dense() -> Tensor:
         return engine.answer(pixels, step=STEP).logits
 
-    dense()
-    clocks, works, gap = [], [], 0.0
+    logits, alone = dense().flatten(1).T[some], sliding(model.net)
+    gap = float((torch.sigmoid(logits) - torch.sigmoid(alone)).abs().mean())
+    kinds: dict[str, nn.Module] = {"the model": model.net, "its bare net": bare}
+    ratios: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
     for _ in range(TURNS):
-        slow, fast = _timed(sliding), _timed(dense)
-        clocks.append(slow[0] / fast[0])
-        works.append(slow[1] / fast[1])
-    chances = [torch.sigmoid(each) for each in (dense().flatten(1).T, sliding())]
-    gap = float((chances[0] - chances[1]).abs().mean())
-    print(
-        f"areas {model.card.name}: {rows * columns} windows of {side}² pixels every {STEP}: "
-        f"{statistics.median(works):.1f} times as fast as sliding windows "
-        f"({min(works):.1f} to {max(works):.1f}; by the clock {statistics.median(clocks):.1f}; "
-        f"{TARGET}), mean |Δp| {gap:.4f}",
-        flush=True,
-    )
+        fast = _timed(dense)
+        for kind, net in kinds.items():
+            slow = _timed(partial(sliding, net))
+            ratios[kind].append((slow[0] / fast[0], slow[1] / fast[1]))
+    print(f"areas {model.card.name}: {every} windows of {side}² pixels, mean |Δp| {gap:.4f}")
+    for kind, found in ratios.items():
+        clock, work = ([one[k] * every / count for one in found] for k in (0, 1))
+        print(
+            f"  {statistics.median(work):.1f} times as fast as sliding windows of {kind} "
+            f"({min(work):.1f} to {max(work):.1f}; by the clock {statistics.median(clock):.1f}; "
+            f"{TARGET})",
+            flush=True,
+        )
 
 
 def _area(engine: Engine, side: int) -> tuple[float, float]:
