@@ -6,7 +6,7 @@ patterns keep their size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,7 @@ __all__ = [
     "confidence_layer",
     "decision_layer",
     "flag_layer",
+    "numbers_layer",
     "patterned",
     "picture_layer",
     "probability_layer",
@@ -95,6 +96,20 @@ def decision_layer(
         mixed = _STROKE * inks[numbers] + (1 - _STROKE) * rgba[..., :3]
         rgba[..., :3] = np.where(strokes[..., None], np.rint(mixed), rgba[..., :3])
     return warped.picture(rgba)
+
+
+def numbers_layer(numbers: ByteArray, window: Window, colours: Sequence[Rgb]) -> MapPicture:
+    """Numbers of kinds in their colours; 0 is transparent.
+
+    Args:
+        numbers: uint8 ``(y, x)``.
+        window: its grid.
+        colours: of the numbers, from 0.
+    """
+    warped = _warped(numbers[None], window, empty=0)
+    table = np.zeros((256, 4), dtype=np.uint8)
+    table[1 : len(colours)] = [(*rgb, 255) for rgb in colours[1:]]
+    return warped.picture(table[warped.layers[0]])
 
 
 def probability_layer(

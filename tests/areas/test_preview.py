@@ -83,3 +83,11 @@ def test_the_picture_and_the_confidence_have_the_size_of_a_map() -> None:
     for found in (preview.picture_layer(one), preview.confidence_layer(one)):
         assert max(found.rgba.shape) >= preview.PIXELS
         assert (found.rgba[..., 3] > 0).mean() > 0.8
+
+
+def test_numbers_have_their_colours_and_zero_is_transparent() -> None:
+    one = canvas()
+    colours = [(0, 0, 0), (1, 2, 3), (4, 5, 6)]
+    found = preview.numbers_layer(one.decision, one.plan.cover, colours)
+    assert colours_of(found.rgba) <= {(1, 2, 3, 255), (4, 5, 6, 255), (0, 0, 0, 0)}
+    assert (found.rgba[..., 3] == 255).mean() > 0.8

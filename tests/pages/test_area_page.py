@@ -7,6 +7,7 @@ import re
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from threading import Event
@@ -18,11 +19,13 @@ from streamlit.testing.v1 import AppTest
 
 from landcover.core import limits
 from landcover.core.progress import Report
+from landcover.core.raster import Raster
 from landcover.io.samples import read_sample
 from landcover.jobs import queue
 from pages.parts.area import map as chart
 from pages.parts.area import mapping, state
 from pages.parts.area import place as place_of_map
+from pages.parts.shared import holdings
 from tests.live.granules import PLACES
 from tests.pages.conftest import ROOT, MapStandIn
 
@@ -359,3 +362,51 @@ def test_live_imagery_is_searched_described_and_mapped(area_page: AppTest) -> No
     assert found.canvases[0].decision.any()
     assert found.canvases[0].picture[3].any()
     assert [scene.acquired.year for scene in found.results[0].facts.scenes if scene.acquired]
+
+
+def later() -> Raster:
+    """The example a year later, with north and south exchanged."""
+    assert EXAMPLE.acquired is not None
+    pixels = EXAMPLE.data[:, ::-1]
+    facts = replace(EXAMPLE.provenance, source="later.tif")
+    when = EXAMPLE.acquired.replace(year=EXAMPLE.acquired.year + 1)
+    return replace(EXAMPLE, data=pixels.copy(), acquired=when, provenance=facts, scl=None)
+
+
+def test_two_dates_are_shown_beside_each_other_and_compared(
+    area_page: AppTest, area_map: MapStandIn
+) -> None:
+    press(area_page, "Map this area")
+    finish(area_page)
+    press(area_page, "Compare with another date")
+    assert "Now map the same area from imagery of another date" in texts(area_page)
+    area_page.session_state[holdings.KEY].uploads["upload:x"] = later()
+    area_page.run()
+    assert area_page.selectbox(key="area_source").value.kind == "upload"
+    press(area_page, "Map this area")
+    finish(area_page)
+    area_page.selectbox(key="area_beside").select("Land cover, first date").run()
+    assert shown(area_map)["divider"] == ["Land cover", "Land cover, first date"]
+    pair = [one["url"] for one in shown(area_map)["layers"]]
+    assert len(set(pair)) == 2
+    finish(press(area_page, "Find the change"))
+    assert "of the ground changed" in texts(area_page)
+    balance = next(t.value for t in area_page.table if "Net, ha" in t.value.columns)
+    assert "Water" in set(balance["Cover"])
+    area_page.selectbox(key="area_layer").select("Change").run()
+    assert shown(area_map)["layers"][0]["name"] == "Change"
+    press(area_page, "Remove the first date")
+    assert "Two dates" not in [one.value for one in area_page.header]
+    assert "Change" not in area_page.selectbox(key="area_layer").options
+
+
+def test_maps_of_different_areas_are_not_compared(area_page: AppTest) -> None:
+    press(area_page, "Map this area")
+    finish(area_page)
+    press(area_page, "Compare with another date")
+    area_page.session_state[holdings.KEY].uploads["upload:x"] = read_sample("austria-fields")
+    area_page.run()
+    press(area_page, "Map this area")
+    finish(area_page)
+    finish(press(area_page, "Find the change"))
+    assert "map the same outline from both images" in texts(area_page)

@@ -19,8 +19,9 @@ from landcover.areas.plan import CELL
 from landcover.core.bands import PIXEL_M
 from landcover.core.classes import BY_NAME
 from landcover.io.web_mercator import MapPicture
+from pages.parts.area import compare, state
 from pages.parts.area import map as chart
-from pages.parts.area import state
+from pages.parts.area.compare import CHANGE, Found
 from pages.parts.shared import elements, naming, theme, widgets
 
 if TYPE_CHECKING:  # at run time it would be a circle
@@ -32,6 +33,8 @@ COVER: Final = "One land cover"
 PRESENCE: Final = "Presence of a class"
 CONFIDENCE: Final = "Confidence"
 HIDDEN: Final = "What hides the ground"
+BEFORE: Final = ", first date"
+"""End of the name of a layer of the first date."""
 NOTHING: Final = "nothing"
 ABOUT: Final = {
     PICTURE: "True colour, as the satellite saw it.",
@@ -43,8 +46,11 @@ ABOUT: Final = {
         "window that holds it."
     ),
     CONFIDENCE: "The probability of the most probable cover, so how sure the decision is.",
+    CHANGE: "What the ground became, where both images together say so clearly.",
     HIDDEN: "Clouds, shade, snow, missing data, and windows unlike anything that the model learned",
 }
+Drawn = tuple[bytes, tuple[float, float, float, float]]
+"""A PNG picture, and its south, west, north and east."""
 _KEPT: Final = 12
 """Pictures of layers that are kept."""
 _MOST_OUTLINES: Final = 400
@@ -77,6 +83,11 @@ class View:
     present: str = ""
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """What the shown layers are, of whichever date."""
+        return tuple(name.removesuffix(BEFORE) for name in self.names)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The layers that are shown."""
         return (self.layer,) if self.beside is None else (self.layer, self.beside)
@@ -89,9 +100,19 @@ def offered(canvas: Canvas) -> tuple[str, ...]:
     return PRESENCE, PICTURE, CONFIDENCE, HIDDEN
 
 
-def controls(canvas: Canvas) -> View:
-    """Show the controls of the layers, and return what was chosen."""
+def controls(canvas: Canvas, first: Mapping | None, changed: Found | None) -> View:
+    """Show the controls of the layers, and return what was chosen.
+
+    Args:
+        canvas: the map.
+        first: the map of the first date, if there is one.
+        changed: what changed since, if it was found.
+    """
     names = offered(canvas)
+    if first is not None:
+        names += tuple(f"{one}{BEFORE}" for one in (DECISION, PICTURE, CONFIDENCE))
+    if changed is not None:
+        names += (CHANGE,)
     left, right = st.columns(2)
     with left:
         layer = _select("Layer", names, names[0], "area_layer")
@@ -107,12 +128,12 @@ def controls(canvas: Canvas) -> View:
         )
         view = replace(view, present=present)
     for name in view.names:
-        st.caption(f"**{name}.** {ABOUT[name]}")
+        st.caption(f"**{name}.** {ABOUT[name.removesuffix(BEFORE)]}")
     left, right = st.columns(2)
     with left:
         opacity = _percent("Opacity", 85, "area_opacity")
     least = 0
-    if {DECISION, CONFIDENCE} & set(view.names):
+    if {DECISION, CONFIDENCE} & set(view.kinds):
         with right:
             least = _percent("Least confidence", 0, "area_least")
     return replace(view, opacity=opacity / 100, least=least / 100)
@@ -149,11 +170,13 @@ def _usual(canvas: Canvas) -> str:
     return canvas.classes[int(sums.argmax())]
 
 
-def show_legend(canvas: Canvas, view: View) -> View:
+def show_legend(canvas: Canvas, view: View, changed: Found | None) -> View:
     """Show the legends of the layers; return the view with the covers that are left on."""
-    if DECISION in view.names:
+    if DECISION in view.kinds:
         view = _covers(canvas, view)
-    if {COVER, PRESENCE, CONFIDENCE} & set(view.names):
+    if CHANGE in view.names and changed is not None:
+        compare.legend(changed)
+    if {COVER, PRESENCE, CONFIDENCE} & set(view.kinds):
         bar = preview.ramp(np.tile(np.linspace(0.0, 1.0, 256), (14, 1)))
         elements.picture(bar, "Colours from dark violet for 0 % to yellow for 100 %")
         st.html(
@@ -224,30 +247,54 @@ def _empty(canvas: Canvas, view: View) -> str:
     )
 
 
-def pictures(made: Mapping, view: View) -> list[chart.Layer]:
+def pictures(
+    made: Mapping, view: View, first: Mapping | None, changed: Found | None
+) -> list[chart.Layer]:
     """Draw the layers that are shown."""
     found = []
     for side, name in zip(("left", "right"), view.names, strict=False):
-        for number, canvas in enumerate(made.canvases):
-            if not canvas.done:
-                continue
-            png, edges = _drawn(made, number, view, name)
-            found.append(
-                chart.Layer(
-                    key=f"layer {number}",
-                    name=name,
-                    side=side,
-                    picture=png,
-                    edges=edges,
-                    opacity=view.opacity,
-                )
+        if name == CHANGE:
+            drawn = [_changed(made, changed, number) for number in range(_count(changed))]
+        else:
+            own = first if name.endswith(BEFORE) and first is not None else made
+            drawn = [
+                _drawn(own, number, view, name.removesuffix(BEFORE))
+                for number, canvas in enumerate(own.canvases)
+                if canvas.done
+            ]
+        found += [
+            chart.Layer(
+                key=f"layer {number}",
+                name=name,
+                side=side,
+                picture=png,
+                edges=edges,
+                opacity=view.opacity,
             )
+            for number, (png, edges) in enumerate(drawn)
+        ]
     return found
 
 
-def _drawn(
-    made: Mapping, number: int, view: View, name: str
-) -> tuple[bytes, tuple[float, float, float, float]]:
+def _count(changed: Found | None) -> int:
+    return 0 if changed is None else len(changed.changes)
+
+
+def _changed(made: Mapping, changed: Found | None, number: int) -> Drawn:
+    """Draw what changed, unless it was drawn before."""
+    from landcover.time.change_files import colours_of  # noqa: PLC0415 - loads torch
+
+    assert changed is not None
+    key = number, CHANGE, id(changed)
+    if key not in made.drawn:
+        change = changed.changes[number]
+        found = preview.numbers_layer(change.layer, change.grid, colours_of(change.covers))
+        made.drawn[key] = theme.png(found.rgba), chart.edges_of(found)
+    picture: Drawn = made.drawn[key]
+    return picture
+
+
+def _drawn(made: Mapping, number: int, view: View, name: str) -> Drawn:
     """Draw a layer, unless it was drawn for the same blocks."""
     canvas = made.canvases[number]
     key = number, len(canvas.done), name, replace(view, opacity=1.0, layer=name, beside=None)
@@ -257,7 +304,7 @@ def _drawn(
     made.drawn.move_to_end(key)
     while len(made.drawn) > _KEPT:
         made.drawn.popitem(last=False)
-    picture: tuple[bytes, tuple[float, float, float, float]] = made.drawn[key]
+    picture: Drawn = made.drawn[key]
     return picture
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import time
 from collections import OrderedDict
@@ -67,6 +68,12 @@ class Mapping:
     results: tuple[MapResult, ...] = ()
     figures: dict[str, bytes] = field(default_factory=dict)
     drawn: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+
+    @property
+    def stem(self) -> str:
+        """Start of the names of its files to download."""
+        digest = hashlib.sha256("".join(self.request.key).encode()).hexdigest()[:8]
+        return f"landcover-area-{digest}"
 
     @property
     def is_running(self) -> bool:
@@ -203,8 +210,8 @@ def start(request: Request) -> None:
     kept = current()
     if kept is None or kept.request.key != request.key or kept.is_complete:
         drop()
-        digest = hashlib.sha256("".join(request.key).encode()).hexdigest()[:16]
-        folder = holdings.now().folder / f"area-{digest}"
+        # Another map of the same request may be kept as the first of two dates.
+        folder = holdings.now().folder / f"area-{secrets.token_hex(8)}"
         files.make_folder(folder)
         kept = Mapping(request=request, folder=folder)
         st.session_state[KEY] = kept
@@ -224,13 +231,24 @@ def stop() -> None:
         kept.job.cancel()
 
 
+def take() -> Mapping | None:
+    """Take the latest map out of this module's hands; its files stay."""
+    kept = current()
+    st.session_state[KEY] = None
+    return kept
+
+
 def drop() -> None:
     """Remove the latest map and its files."""
-    kept = current()
+    stop()
+    kept = take()
     if kept is not None:
-        stop()
-        shutil.rmtree(kept.folder, ignore_errors=True)
-        st.session_state[KEY] = None
+        remove(kept)
+
+
+def remove(made: Mapping) -> None:
+    """Remove the files of a map."""
+    shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def collect(job: Job) -> None:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Final
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from pages.parts.area import layers, live, mapping, outline, place, request, results, source, state
+from pages.parts.area import (
+    compare,
+    layers,
+    live,
+    mapping,
+    outline,
+    place,
+    request,
+    results,
+    source,
+    state,
+)
 from pages.parts.area import map as chart
 from pages.parts.area.layers import View
 from pages.parts.shared import basemap, job_bar, loaded_models, theme, widgets
@@ -44,6 +55,7 @@ def show(*, background: bool) -> None:
             if not background:
                 st.caption(basemap.HOW_TO_GET)
         with st.container(key="area_results"):
+            compare.show(made)
             if made is not None and made.done:
                 results.show(made)
     # After the map, because planning loads torch.
@@ -151,7 +163,9 @@ def _ended(made: Mapping) -> None:
             f"The map is complete: {size:,.1f} km² in {blocks} block{'s' * (blocks > 1)}.",
             icon=":material/check_circle:",
         )
-        widgets.button("Remove this map", key="area_drop", on_click=mapping.drop)
+        with st.container(horizontal=True):
+            compare.offer(made)
+            widgets.button("Remove this map", key="area_drop", on_click=mapping.drop)
         return
     if made.error:
         st.error(theme.literal(made.error), icon=":material/error:")
@@ -177,8 +191,9 @@ def _view(made: Mapping | None) -> View | None:
     if made is None or not made.canvases:
         return None
     st.caption(f"On the map: {theme.literal(made.request.title)}, {made.request.km2:,.1f} km².")
-    view = layers.controls(made.canvases[0])
-    return layers.show_legend(made.canvases[0], view)
+    first, changed = compare.first(), compare.found_for(made)
+    view = layers.controls(made.canvases[0], first, changed)
+    return layers.show_legend(made.canvases[0], view, changed)
 
 
 def _map(
@@ -192,7 +207,7 @@ def _map(
     outlines = source.drawn(chosen) + outline.drawn(area)
     pictures, divider = [], None
     if made is not None and view is not None:
-        pictures = layers.pictures(made, view)
+        pictures = layers.pictures(made, view, compare.first(), compare.found_for(made))
         outlines += layers.waiting(made) + place.outlines(place.facts(made.canvases))
         if view.beside is not None:
             divider = (view.layer, view.beside)

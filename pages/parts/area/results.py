@@ -99,7 +99,7 @@ def _downloads(made: Mapping) -> None:
     if not made.is_complete:
         st.caption("The files are written once the map is complete.")
         return
-    stem = f"landcover-{made.folder.name}"
+    stem = made.stem
     with st.container(horizontal=True):
         st.download_button(
             "Everything as a zip",

@@ -41,7 +41,11 @@ def choose() -> state.Source:
         state.note(KEY, options[0])
         st.session_state[KEY] = options[0]
     state.seed(KEY, options[0])
-    found = widgets.selectbox("Imagery", options, format_func=title, key=KEY) or options[0]
+    titles = {one: title(one) for one in options}
+    found = (
+        widgets.selectbox("Imagery", options, format_func=lambda one: titles.get(one, ""), key=KEY)
+        or options[0]
+    )
     state.note(KEY, found)
     if found != state.chosen(_SHOWN):
         state.note(_SHOWN, found)
