@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -63,6 +64,7 @@ from landcover.train.recipes.order import Order, epoch_reporter
 from landcover.train.state import Weights
 
 __all__ = [
+    "ANSWERS",
     "INITIAL_MODEL",
     "SUMMARY",
     "TITLE",
@@ -84,6 +86,8 @@ SUMMARY: Final = (
     "the whole world, with and without learning on, beside a small net that learned from "
     "photographs and EuroSAT, under what is known of which covers occur together."
 )
+ANSWERS: Final = "answers"
+"""The folder of the teacher's answers, beside those of the fits; it may be removed at any time."""
 INITIAL_MODEL: Final = "eurosat-rgb"
 """The registered model from whose trunk the SpectralLite starts."""
 
@@ -177,7 +181,8 @@ def fit(
 ) -> Mosaic:
     """Train all parts on some patches and join them.
 
-    Finished parts are kept in ``runs``; the same call does not train them again.
+    Finished parts are kept in ``runs``; the same call does not train them again. The teacher's
+    answers are kept beside ``runs``, for fits to other patches, too.
 
     Args:
         parts: the settings.
@@ -193,11 +198,12 @@ def fit(
     """
     everything = given.patches(store)
     first = parts.pretraining_on(len(everything))
+    taught_by = partial(_train, answers=runs.parent / ANSWERS)
     origin: dict[str, TrainConfig | str] = {"trunk": first, **given.record()}
     trunk = kept.part(
         runs / "trunk",
         kept.origin(everything, **origin),
-        lambda out: _train(first, everything, out, on_epoch(0), teacher=given.teacher),
+        lambda out: taught_by(first, everything, out, on_epoch(0), teacher=given.teacher),
     )
     frozen = kept.part(
         runs / "frozen",
@@ -210,7 +216,7 @@ def fit(
     taught = kept.part(
         runs / "taught",
         kept.origin(store, **origin, taught=own),
-        lambda out: _train(own, store, out, on_epoch(done), teacher=teacher, initial=begin),
+        lambda out: taught_by(own, store, out, on_epoch(done), teacher=teacher, initial=begin),
     )
     after = done + own.epochs
     lite = kept.part(
@@ -284,9 +290,12 @@ def _train(
     *,
     teacher: DynamicWorld | None = None,
     initial: Mapping[str, Tensor] | None = None,
+    answers: Path | None = None,
 ) -> Weights:
     # A single part has nothing to choose on validation: its last weights are used.
-    result = train(config, patches, None, out, on_epoch, initial=initial, teacher=teacher)
+    result = train(
+        config, patches, None, out, on_epoch, initial=initial, teacher=teacher, answers=answers
+    )
     return result.state
 
 

@@ -109,6 +109,24 @@ def test_one_call_writes_a_folder_and_a_second_trains_nothing(
     assert (out / WEIGHTS_FILE).read_bytes() == written
 
 
+def test_the_teacher_answers_once_for_the_fits_of_all_folds(
+    dataset: Dataset, order: Order, small: Parts, tmp_path: Path
+) -> None:
+    given = lessons.read(NAME, order)
+    asked: list[int] = []
+    given.teacher.register_forward_hook(lambda _, pixels, __: asked.append(len(pixels[0])))
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    for fold, split, new in (("a", "train", 6 + 4), ("b", "train", 0), ("c", "validation", 4)):
+        with pytest.raises(KeyboardInterrupt):
+            mosaic.fit(small, given, dataset.load(split), tmp_path / fold, lambda _: stop)
+        assert asked == [1] * new
+        asked.clear()
+    assert len(list((tmp_path / mosaic.ANSWERS).iterdir())) == 10 + 4
+
+
 @pytest.mark.slow
 def test_only_parts_that_depend_on_a_changed_setting_are_made_again(
     dataset: Dataset, order: Order, small: Parts, tmp_path: Path
