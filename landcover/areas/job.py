@@ -25,7 +25,7 @@ import torch
 
 from landcover import __version__
 from landcover.areas.block import BlockMap, Mapper, Tally
-from landcover.areas.imagery import Imagery, ImagerySpec
+from landcover.areas.imagery import Imagery, ImagerySpec, RasterSpec
 from landcover.areas.parts import Parts
 from landcover.areas.plan import Block, Plan
 from landcover.core import progress
@@ -116,7 +116,9 @@ class _OpenTasks:
         return self._kept(self._mappers, (model, model_hash), partial(_mapper, model, model_hash))
 
     def imagery(self, spec: ImagerySpec) -> Imagery:
-        """The open imagery."""
+        """The open imagery; pixels in memory belong to whoever holds them, and are not kept."""
+        if isinstance(spec, RasterSpec):
+            return spec.open()
         return self._kept(self._imagery, spec.identity, spec.open)
 
     def _kept(

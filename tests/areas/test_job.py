@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -200,3 +202,13 @@ def test_a_source_of_few_bands_is_mapped_with_estimated_ones(sample: Raster) -> 
     found = map_block(task, (0, 0))
     assert found.decision.shape == own.decision.shape
     assert (found.decision == own.decision).mean() > 0.7
+
+
+def test_pixels_in_memory_are_freed_with_their_owner(sample: Raster) -> None:
+    own = replace(sample, data=sample.data.copy())
+    gone = weakref.ref(own)
+    task = task_of(own)
+    map_block(task, (0, 0))
+    del own, task
+    gc.collect()
+    assert gone() is None
