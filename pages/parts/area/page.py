@@ -169,6 +169,8 @@ def _ended(made: Mapping) -> None:
         return
     if made.error:
         st.error(theme.literal(made.error), icon=":material/error:")
+        if made.done:
+            st.caption(f"{made.done} of {blocks} blocks are finished, and are kept.")
     else:
         st.info(
             f"Stopped: {made.done} of {blocks} blocks are finished. They are kept, and the map "
