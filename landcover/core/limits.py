@@ -176,6 +176,9 @@ class Limits:
         2_000_000, "km²", "the largest rectangle around an area that is mapped at once"
     )
     area_polygons: int = _limit(20_000, "polygons", "the most polygons of an area")
+    area_scratch_bytes: int = _limit(
+        1_500_000_000, "bytes", "the most decoded pixels of a file that are kept on disk for a map"
+    )
     area_scenes: int = _limit(2_000, "scenes", "the most scenes that an area is mapped from")
 
     # JSON and models

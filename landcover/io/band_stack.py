@@ -160,6 +160,7 @@ def open_scene(scene: Scene) -> PixelSource:
         decide=decide,
         classes=_class_reader(scene, target),
         describe=partial(_described, repeated=repeated),
+        block=(_BLOCK, _BLOCK),
     )
 
 

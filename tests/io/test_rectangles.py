@@ -20,7 +20,9 @@ from landcover.core.errors import BadInput
 from landcover.core.projection import project
 from landcover.core.raster import Raster
 from landcover.core.window import Window
-from landcover.io import sources
+from landcover.io import decoded_cells, sources
+from landcover.io.decoded_cells import DecodedCells
+from landcover.io.pixel_source import open_stack
 from landcover.io.rectangles import Rectangles, stamp_of
 from landcover.io.regrid import Raw, regrid
 from tests.support import large_stack
@@ -300,3 +302,44 @@ def test_boadella(shared_data: Path) -> None:
     extent = rectangles.facts().extent
     equal(rectangles.read(extent), whole)
     equal(rectangles.read(extent.part(50, 60, 200, 130)), part_of(whole, 50, 60, 200, 130))
+
+
+def test_overlapping_rectangles_are_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_stack(stack(tmp_path, tiled=True, blockxsize=64, blockysize=64), "stack.tif")
+    decoded: list[tuple[int, int, int, int]] = []
+
+    def part(here: tuple[int, int, int, int]) -> Raw:
+        decoded.append(here)
+        return source.part(here)
+
+    monkeypatch.setattr(decoded_cells, "_SIDE", 64)
+    (tmp_path / "cells").mkdir()
+    cells = DecodedCells(part, source.stack, source.block, tmp_path / "cells", "a")
+    for _ in range(2):  # another process finds the same cells
+        for row in range(0, 230, 50):
+            for col in range(0, 310, 70):
+                here = row, col, min(130, 230 - row), min(150, 310 - col)
+                found, expected = cells(here), source.part(here)
+                np.testing.assert_array_equal(found.numbers, expected.numbers)
+                np.testing.assert_array_equal(found.valid, expected.valid)
+                assert found.window == expected.window
+        cells = DecodedCells(part, source.stack, source.block, tmp_path / "cells", "a")
+    assert sum(rows * cols for _, _, rows, cols in decoded) == 230 * 310
+
+
+def test_decoded_cells_are_bounded_and_may_vanish(tmp_path: Path) -> None:
+    source = open_stack(stack(tmp_path, tiled=True, blockxsize=64, blockysize=64), "stack.tif")
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    cells = DecodedCells(source.part, source.stack, (64, 64), folder, "a")
+    whole = source.part((0, 0, 230, 310))
+    with limits.changed(area_scratch_bytes=5_000_000, samples=400_000):
+        for _ in range(2):
+            np.testing.assert_array_equal(cells((0, 0, 230, 310)).numbers, whole.numbers)
+            assert 0 < sum(path.stat().st_size for path in folder.iterdir()) < 7_000_000
+            for path in folder.iterdir():
+                path.write_bytes(b"damaged")
+    shutil.rmtree(folder)
+    np.testing.assert_array_equal(cells((10, 20, 50, 60)).numbers, whole.numbers[:, 10:60, 20:80])

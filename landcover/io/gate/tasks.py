@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from landcover.core.errors import BadInput
 from landcover.core.window import Cut, Window
 from landcover.io import readers
 from landcover.io.band_window import read_band_window
+from landcover.io.decoded_cells import DecodedCells
 from landcover.io.gate import parcel
 from landcover.io.guard import open_raster, shown
 from landcover.io.jp2_window import read_jp2_window
@@ -104,15 +106,17 @@ def _opened(values: dict[str, Any]) -> PixelSource:
     """A source that is read by rectangles; opened before, unless its files have changed."""
     names = ("source", "files", "address", "folder", "stamp")
     key = json.dumps([values[name] for name in names] + [str(Path.cwd())])
-    found = _kept.pop(key, None)
+    found, folder = _kept.pop(key, None), Path(values["folder"])
     if found is None:
-        folder = Path(values["folder"])
         if values["files"]:
             found = readers.open_upload(_files(values), folder, values["address"])
         else:
             found = readers.open_file(values["source"], folder)
         if found is None:
             raise BadInput(f"There is no file '{shown(values['source'])}': check its name.")
+        name = hashlib.sha256(key.encode()).hexdigest()[:16]
+        cells = DecodedCells(found.part, found.stack, found.block, folder, name)
+        found = replace(found, part=cells)
     while len(_kept) >= _MOST_KEPT:
         del _kept[next(iter(_kept))]
     _kept[key] = found
