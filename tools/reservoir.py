@@ -9,24 +9,27 @@ dry land, where little can have changed, the layer shows as changed.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from landcover.areas.job import LocalExecutor
+from landcover.areas import hectares
+from landcover.areas.block import Mapper
+from landcover.areas.job import LocalExecutor, open_mapper
 from landcover.areas.plan import CELL
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray
 from landcover.core.window import Window
 from landcover.metrics.intervals import wilson
-from landcover.time import series_files
+from landcover.models.cover import load_record
 from landcover.time.change import FIRST_PAIR, compare
-from landcover.time.dated import HAZY, DateMap
+from landcover.time.dated import CELL_HECTARES, HAZY, DateMap
 from landcover.time.mapped import Shot, grids_of, map_of, model_for, opened
-from landcover.time.moments import MOST_HIDDEN
-from landcover.time.series import MEMORY, series_of
-from landcover.time.trend import SEASON_DAYS, season_gap
+from landcover.time.moments import MOST_HIDDEN, moment_of
+from landcover.time.series import MEMORY
+from landcover.time.trend import SEASON_DAYS, season_gap, trend_of
 
 FAR = 3
 """Cells from the water of any date within which a cell is shore."""
@@ -38,14 +41,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder with a stack a date")
     parser.add_argument("--model", help="name of the model (default: the usual one of maps)")
     options = parser.parse_args()
-    paths = sorted(str(path) for path in options.folder.glob("*.tif"))
-    print(series_files.as_text(series_of(paths, model=options.model)))
-    print()
-    shots = [opened(path) for path in paths]
+    shots = [opened(str(path)) for path in sorted(options.folder.glob("*.tif"))]
     grids = grids_of(shots[0], None)
     name, card = model_for(options.model, shots[0].imagery.bands)
     where = LocalExecutor.within(MEMORY, grids)
     maps = [map_of(shot, grids, name, card, where) for shot in shots]
+    _water(maps, open_mapper(name, card))
     clear = [
         (one, shot)
         for one, shot in zip(maps, shots, strict=True)
@@ -57,6 +58,37 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for (before, _), (after, _) in combinations(clear, 2):
         _pair(before, after, dry)
+
+
+def _water(maps: Sequence[DateMap], mapper: Mapper) -> None:
+    """Print the water of each date, and its trend."""
+    record = load_record(mapper.model.folder, mapper.model.card.hash)
+    print("| date | hidden | counted cells | corrected | by its index | remark |")
+    print("|---|---|---|---|---|---|")
+    moments = [
+        moment_of(one, lambda tally: hectares.rows_of(tally, mapper) if record else ())
+        for one in maps
+    ]
+    for one, found in zip(maps, moments, strict=True):
+        start = f"| {one.facts.day} | {one.hidden_share:.0%}"
+        if found.gap:
+            print(f"{start} | – | – | – | gap: {found.gap} |")
+            continue
+        own = one.seen & (one.cover[: len(one.covers)].argmax(axis=0) == one.covers.index("Water"))
+        area = found.hectares.get("Water")
+        corrected = f"{area.value:.0f} ha [{area.low:.0f}, {area.high:.0f}]" if area else "–"
+        print(
+            f"{start} | {own.sum() * CELL_HECTARES:.0f} ha | {corrected} "
+            f"| {found.index_water:.0f} ha | {found.caution} |"
+        )
+    print()
+    for what, values in (
+        ("Water", [f.hectares["Water"].value if f.hectares else None for f in moments]),
+        ("Water by its index", [f.index_water for f in moments]),
+    ):
+        dates = [one.facts.acquired for one in maps if one.facts.acquired]
+        print(trend_of(dates, values).sentence(what, "ha"))
+    print()
 
 
 def _pair(before: DateMap, after: DateMap, dry: BoolArray) -> None:
