@@ -2,8 +2,8 @@
 
 ``python -m tools.reservoir FOLDER``, where FOLDER holds the dates (12-band Level-2A stacks of
 Boadella, Catalonia, with the date in their names). For each pair of clear dates of one season it
-prints how often the two maps differ, how much the transitions say has changed, and how much of the
-dry land, where little can have changed, the layer shows as changed.
+prints how often the two maps differ, how much the transitions say has changed, how much of the dry
+land, where little can have changed, the layer shows as changed, and what the water lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray
 from landcover.core.window import Window
 from landcover.metrics.intervals import wilson
-from landcover.models.cover import load_record
+from landcover.models.cover import CoverRecord, load_record
 from landcover.time.change import FIRST_PAIR, compare
 from landcover.time.dated import CELL_HECTARES, HAZY, DateMap
 from landcover.time.mapped import Shot, grids_of, map_of, model_for, opened
@@ -54,10 +54,13 @@ def main() -> None:
     ]
     wet = np.any([_wet(shot, grids.window) for _, shot in clear], axis=0)
     dry = ~_near(wet)
-    print("| from | to | maps differ | changed | dry land shown as changed |")
-    print("|---|---|---|---|---|")
+    columns = ("from", "to", "maps differ", "changed", "dry land shown as changed", "water, net")
+    print(f"| {' | '.join((*columns, 'by its index'))} |")
+    print("|---|---|---|---|---|---|---|")
+    mapper = open_mapper(name, card)
+    record = load_record(mapper.model.folder, mapper.model.card.hash)
     for (before, _), (after, _) in combinations(clear, 2):
-        _pair(before, after, dry)
+        _pair(before, after, dry, record)
 
 
 def _water(maps: Sequence[DateMap], mapper: Mapper) -> None:
@@ -91,12 +94,12 @@ def _water(maps: Sequence[DateMap], mapper: Mapper) -> None:
     print()
 
 
-def _pair(before: DateMap, after: DateMap, dry: BoolArray) -> None:
+def _pair(before: DateMap, after: DateMap, dry: BoolArray, record: CoverRecord | None) -> None:
     first, second = before.facts.acquired, after.facts.acquired
     if first is None or second is None or season_gap(first, second) > SEASON_DAYS:
         return
     try:
-        found = compare(before, after)
+        found = compare(before, after, reference=record.clustered if record else None)
     except BadInput as error:
         print(f"{before.facts.day} {after.facts.day}: {error}")
         return
@@ -104,10 +107,13 @@ def _pair(before: DateMap, after: DateMap, dry: BoolArray) -> None:
     hits, count = int((found.layer[cells] >= FIRST_PAIR).sum()), int(cells.sum())
     low, high = wilson(hits, count)
     changed = found.changed
+    water = next(row.net for row in found.rows if row.group == "Water")
+    index = (after.index_water or 0.0) - (before.index_water or 0.0)
     print(
         f"| {before.facts.day} | {after.facts.day} | {found.differing:.1%} "
         f"| {changed.value:.1%} [{changed.low:.1%}, {changed.high:.1%}] "
-        f"| {hits / count:.1%} [{low:.1%}, {high:.1%}] of {count:,} cells |"
+        f"| {hits / count:.1%} [{low:.1%}, {high:.1%}] of {count:,} cells "
+        f"| {water.value:+.0f} ha [{water.low:+.0f}, {water.high:+.0f}] | {index:+.0f} ha |"
     )
 
 
