@@ -11,6 +11,8 @@ maximisation alternates between saying which one, and fitting the head to that:
   where the teacher sees no water, water is unlikely, whatever the labels allow. For water they are
   also an input of the head.
 
+In the end covers are shifted so that the map has as many cells of each as the patches have.
+
 The head is linear and sees the statistics of cells through their main components alone. With a few
 hundred patches, anything larger learned the look of single countries.
 """
@@ -26,11 +28,12 @@ import torch
 from torch import Tensor, nn
 
 from landcover.core.classes import CLASS_NAMES
+from landcover.core.covers import cover_of
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report, ignore
 from landcover.nets.cover_head import CoverHead, WaterMap, gathered, statistics
 from landcover.train.cover_cells import PatchCells
-from landcover.train.cover_labels import evened, expected_shares, patch_weights
+from landcover.train.cover_labels import as_covers, evened, expected_shares, levelled, patch_weights
 from landcover.train.dynamic_world import COVERS
 
 __all__ = ["Basis", "Settings", "agreement", "expected_of", "fit"]
@@ -91,7 +94,7 @@ class Settings:
     settled: float = 0.15
     teacher: float = 1.25
     water: float = 3.0
-    shore: float = 1.0
+    shore: float = 0.5
     rate: float = 0.03
     decay: float = 0.05
     dropout: float = 0.1
@@ -147,7 +150,7 @@ def fit(
     mean = (weights[:, None] * lessons.expected).mean(dim=0)
     inner.bias.data.copy_(mean.clamp(min=1e-3).log())
     _maximise(inner, lessons, how, report or ignore)
-    return basis.head(inner, how, water)
+    return basis.head(inner, _shifts(inner, lessons, how), how, water)
 
 
 def expected_of(cells: PatchCells, rows: Tensor) -> Tensor:
@@ -228,14 +231,15 @@ class Basis:
             known.append((values @ kept).half())
         return cls(mean=mean, std=std, vectors=kept, known=torch.cat(known))
 
-    def head(self, inner: _Inner, how: Settings, water: WaterMap | None) -> CoverHead:
+    def head(
+        self, inner: _Inner, shifts: Tensor, how: Settings, water: WaterMap | None
+    ) -> CoverHead:
         """The head on the statistics themselves."""
         head = CoverHead(len(self.mean), sides=how.sides, clip=how.clip, water=water)
         head.mean.copy_(self.mean)
         head.std.copy_(self.std)
         head.weight.copy_((self.vectors @ inner.weight.detach()).T)
-        head.bias.copy_(inner.bias.detach())
-        head.bias[_LANDS:] -= how.shore
+        head.bias.copy_(inner.bias.detach() + shifts)
         return head.eval()
 
 
@@ -291,3 +295,20 @@ def _maximise(inner: _Inner, lessons: _Lessons, how: Settings, report: Report) -
         best.step()
         if step % _SAY == _SAY - 1 or step == how.steps - 1:
             report(Progress(what="Cover head", done=step + 1, total=how.steps, unit="steps"))
+
+
+def _shifts(inner: _Inner, lessons: _Lessons, how: Settings) -> Tensor:
+    """What is added to the bias of each class after the fit, ``(class,)``."""
+    mapped, truth = [], []
+    with torch.inference_mode():
+        for rows in torch.split(torch.arange(len(lessons.labels)), _SOME):
+            logits = inner(lessons.known[rows].float())
+            logits = logits if lessons.added is None else logits + lessons.added[rows]
+            chances = logits.softmax(dim=1)
+            mapped.append(as_covers(chances))
+            chances = chances if lessons.alike is None else chances * lessons.alike[rows]
+            known = evened(chances, lessons.labels[rows], lessons.expected[rows], how.trust)
+            truth.append(as_covers(known))
+    found = levelled(torch.cat(mapped), torch.cat(truth), lessons.weights)[list(cover_of())].clone()
+    found[_LANDS:] = -how.shore
+    return found

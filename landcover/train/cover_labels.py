@@ -21,15 +21,27 @@ import torch
 from torch import Tensor
 
 from landcover.core.classes import CLASS_NAMES
+from landcover.core.covers import COVER_NAMES, cover_of
 from landcover.train import class_frequencies
 
-__all__ = ["TABLE", "evened", "expected_shares", "label_shares", "patch_weights"]
+__all__ = [
+    "TABLE",
+    "as_covers",
+    "evened",
+    "expected_shares",
+    "label_shares",
+    "levelled",
+    "patch_weights",
+]
 
 TABLE: Final = Path(__file__).with_name("cover_shares.csv")
 """Shares by class; ``tools/cover_shares.py`` made it."""
 _ROUNDS: Final = 30
 _MOST_WEIGHT: Final = 4.0
 _NOTHING: Final = 1e-9
+_LEAST_SHARE: Final = 1e-3
+_STEP: Final = 0.3
+_MOST_SHIFT: Final = 1.0
 _LEAST_WATER: Final = 0.01
 _WATERS: Final = tuple(float(name.endswith(" waters")) for name in CLASS_NAMES)
 """1 for each class of water."""
@@ -118,3 +130,35 @@ def evened(
         found = found * (wanted / found.mean(dim=2).clamp(min=_NOTHING))[:, :, None]
         found = found / found.sum(dim=1, keepdim=True)
     return found.view_as(chances)
+
+
+def as_covers(chances: Tensor) -> Tensor:
+    """Add up ``(patch, class, …)`` to ``(patch, cover, …)``."""
+    found = chances.new_zeros(len(chances), len(COVER_NAMES), *chances.shape[2:])
+    return found.index_add_(1, torch.tensor(cover_of()), chances)
+
+
+def levelled(chances: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """Find factors on covers so that as many cells are mapped as each as are of it.
+
+    The most probable cover of a cell is rarely one that is never certain, such as mixed farmland,
+    so that a map has too little of it.
+
+    Args:
+        chances: of each cover, ``(patch, cover, y, x)``.
+        truth: the same given the labels.
+        weights: of the patches.
+
+    Returns:
+        The logarithm of each factor, at most 1 on either side, ``(cover,)``.
+    """
+    logs = chances.clamp(min=_NOTHING).log()
+    wanted = (truth.mean(dim=(2, 3)) * weights[:, None]).sum(dim=0) / weights.sum()
+    shift = torch.zeros(chances.shape[1])
+    for _ in range(_ROUNDS):
+        mapped = (logs + shift.view(1, -1, 1, 1)).argmax(dim=1).flatten(1)
+        counts = torch.nn.functional.one_hot(mapped, len(shift)).float().mean(dim=1)
+        now = (counts * weights[:, None]).sum(dim=0) / weights.sum()
+        step = ((wanted + _LEAST_SHARE) / (now + _LEAST_SHARE)).log()
+        shift = (shift + _STEP * step).clamp(-_MOST_SHIFT, _MOST_SHIFT)
+    return shift

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from landcover.core.classes import CLASS_NAMES
-from landcover.core.covers import COVER_NAMES, cover_of
+from landcover.core.covers import COVER_NAMES
 from landcover.core.progress import Report, ignore
 from landcover.datasets.folds import Fold, folds
 from landcover.datasets.labelled import Record
@@ -33,9 +33,9 @@ from landcover.metrics.crossfit import places
 from landcover.models.cover import CoverFigures, CoverRecord
 from landcover.train.cover_cells import PatchCells
 from landcover.train.cover_fit import Basis, Settings, agreement, expected_of, fit
-from landcover.train.cover_labels import evened, patch_weights
+from landcover.train.cover_labels import as_covers, evened, patch_weights
 
-__all__ = ["FOLDS", "Predicted", "as_covers", "measure", "predict", "record_of"]
+__all__ = ["FOLDS", "Predicted", "measure", "predict", "record_of"]
 
 Doubles = npt.NDArray[np.float64]
 FOLDS: Final = 5
@@ -121,12 +121,6 @@ def predict(
                 known = evened(chances, cells.labels[rows], expected, how.trust)
                 truth[rows] = as_covers(known)
     return Predicted(covers=covers, truth=truth, folds=tuple(fold.name for fold in made))
-
-
-def as_covers(chances: Tensor) -> Tensor:
-    """Add up ``(patch, class, …)`` to ``(patch, cover, …)``."""
-    found = chances.new_zeros(len(chances), len(COVER_NAMES), *chances.shape[2:])
-    return found.index_add_(1, torch.tensor(cover_of()), chances)
 
 
 def record_of(cells: PatchCells, predicted: Predicted, dataset: str = "") -> CoverRecord:

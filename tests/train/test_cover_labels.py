@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from landcover.core.classes import CLASS_NAMES
-from landcover.train.cover_labels import evened, expected_shares, label_shares, patch_weights
+from landcover.train.cover_labels import (
+    evened,
+    expected_shares,
+    label_shares,
+    levelled,
+    patch_weights,
+)
 
 CLASSES = len(CLASS_NAMES)
 SEA, URBAN, ARABLE = (
@@ -90,3 +96,15 @@ def test_weights_bring_labels_nearer_to_those_of_all_countries() -> None:
     assert weights[0] < 0.8
     assert weights[80] > 1.5
     assert weights.max() / weights.min() <= 16.1
+
+
+def test_covers_that_are_never_certain_get_their_area() -> None:
+    random = torch.Generator().manual_seed(0)
+    chances = torch.full((20, 8, 10, 10), 0.01)
+    chances[:, 1] = 0.5 + 0.4 * torch.rand(20, 10, 10, generator=random)
+    chances[:, 3] = 0.94 - chances[:, 1]
+    assert (chances.argmax(dim=1) == 3).sum() == 0
+    shift = levelled(chances, chances, torch.ones(20))
+    assert shift.abs().max() <= 1
+    mapped = (chances.log() + shift.view(1, -1, 1, 1)).argmax(dim=1)
+    assert (mapped == 3).float().mean() == pytest.approx(0.24, abs=0.05)
