@@ -30,6 +30,8 @@ __all__ = ["LivePass", "items_of", "live_spec"]
 
 _PROBE: Final = 120
 """Side in pixels of the square whose dark pixels are looked at."""
+_MOST_SCENES: Final = 500
+"""Scenes that an archive is asked for, the newest: ten pages of an answer."""
 _ENOUGH: Final = 0.995
 """Share of an area that one pass must cover to be preferred to others that are less cloudy."""
 
@@ -145,7 +147,9 @@ def live_spec(
     """
     row = catalogue(name)
     shape = area.geometry
-    answer = search_archive(row, _asked(shape), query, cache=cache.default(), cancel=cancel)
+    answer = search_archive(
+        row, _asked(shape), query, most=_MOST_SCENES, cache=cache.default(), cancel=cancel
+    )
     scenes = [scene for scene in of_level(list(answer.scenes), "L2A") if scene.crs]
     passes = _passes(scenes, name, shape)
     passes.sort(key=lambda one: abs((one.scenes[0].acquired.date() - query.best_day).days))
@@ -157,7 +161,13 @@ def live_spec(
     if one_pass:
         passes = [_best(passes, shape)]
     places = [(scene.crs, shape_of(scene)) for one in passes for scene in one.scenes]
-    return PassesSpec(passes=tuple(passes), grids=grids_of(places, shape), title=row.title)
+    notes: tuple[str, ...] = ()
+    if len(answer.scenes) >= _MOST_SCENES:
+        first = min(scene.acquired for scene in answer.scenes)
+        notes = (f"only the newest {_MOST_SCENES} scenes were compared, from {first:%Y-%m-%d} on",)
+    return PassesSpec(
+        passes=tuple(passes), grids=grids_of(places, shape), title=row.title, notes=notes
+    )
 
 
 def items_of(spec: object) -> dict[str, str]:

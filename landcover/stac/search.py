@@ -63,6 +63,7 @@ def search_archive(
     area: Mapping[str, Any],
     query: SceneQuery,
     *,
+    most: int = MAX_ITEMS,
     cache: Cache | None = None,
     cancel: Event | None = None,
 ) -> SceneList:
@@ -75,6 +76,7 @@ def search_archive(
         row: the archive.
         area: GeoJSON geometry in WGS 84 degrees.
         query: its dates and months are used.
+        most: the most scenes to ask for, the newest.
         cache: for answers, or None.
         cancel: set to stop.
 
@@ -83,12 +85,12 @@ def search_archive(
         Cancelled: the user stopped it.
     """
     place = json.dumps([row.endpoint, row.collection, area])
-    key = json.dumps([place, str(query.start), str(query.end)])
+    key = json.dumps([place, str(query.start), str(query.end), most])
     kept = _kept(cache, key, FRESH_S)
     if kept is not None:
         return _answer(row, kept[1], query)
     try:
-        items = run(lambda: _ask(row, area, query, cancel))
+        items = run(lambda: _ask(row, area, query, most, cancel))
     except FetchError:
         kept = _kept(cache, key, None) or _kept(cache, f"any {place}", None)
         if kept is None:
@@ -170,7 +172,7 @@ def _kept(
 
 
 async def _ask(
-    row: Catalogue, area: Mapping[str, Any], query: SceneQuery, cancel: Event | None
+    row: Catalogue, area: Mapping[str, Any], query: SceneQuery, most: int, cancel: Event | None
 ) -> list[Any]:
     """Fetch the items as decoded JSON, not validated."""
     most_s = limits.current().search_seconds
@@ -182,7 +184,7 @@ async def _ask(
             pages = Pages(service, asyncio.get_running_loop())
             # pystac-client waits for each page, so it works in a thread of its own. It ends with
             # the request that it waits for.
-            return await asyncio.to_thread(_items, row, area, query, pages)
+            return await asyncio.to_thread(_items, row, area, query, most, pages)
     except AnswerFault as fault:
         if fault.why == "late":
             raise FetchError(
@@ -192,7 +194,9 @@ async def _ask(
         raise _failed(row, fault.what) from None
 
 
-def _items(row: Catalogue, area: Mapping[str, Any], query: SceneQuery, pages: Pages) -> list[Any]:
+def _items(
+    row: Catalogue, area: Mapping[str, Any], query: SceneQuery, most: int, pages: Pages
+) -> list[Any]:
     from pystac_client import ItemSearch  # noqa: PLC0415 - loading it takes 0.3 s
 
     first, last = _span(query.start, query.end)
@@ -204,7 +208,7 @@ def _items(row: Catalogue, area: Mapping[str, Any], query: SceneQuery, pages: Pa
         datetime=[first, last],
         sortby=[{"field": "properties.datetime", "direction": "desc"}],
         limit=PAGE,
-        max_items=MAX_ITEMS,
+        max_items=most,
         stac_io=pages.reader(),
     )
     try:

@@ -225,6 +225,22 @@ def test_a_fine_grid_is_resampled_a_quarter_at_a_time(tmp_path: Path) -> None:
         equal(opened(tmp_path / "S2A_20200123T105321_stack.tif").read(extent), whole)
 
 
+def test_the_offset_is_decided_once_for_the_file(tmp_path: Path) -> None:
+    """The dark half shows that +1000 was not removed; the bright half alone would not."""
+    found = np.full((12, 240, 240), 4_000, np.uint16) + noise(12, 240, 240) // 10
+    found[:, :, :120] = 1_100 + noise(12, 240, 240)[:, :, :120] // 20
+    path = tmp_path / "a.tif"
+    path.write_bytes(tif(found, tags={"PROCESSING_BASELINE": "05.00"}))
+    rectangles = opened(path)
+    extent = rectangles.facts().extent
+    whole = rectangles.read(extent)
+    assert "confirmed by the dark pixels" in whole.provenance.scaling
+    for col in (0, 120):
+        block = rectangles.read(extent.part(60, col, 120, 120))
+        assert block.provenance.scaling == whole.provenance.scaling
+        equal(block, part_of(whole, 60, col, 120, 120))
+
+
 def test_a_file_that_changes_is_not_mapped_on(tmp_path: Path) -> None:
     path = stack(tmp_path)
     rectangles = opened(path)
