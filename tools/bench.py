@@ -1,9 +1,10 @@
 """Measure the speeds that docs/speed.md quotes and print their medians: ``make bench``.
 
-Everything is measured on this machine during the run. Training and inference are also
-compared with a plain loop (see :mod:`tools.bench_models`), maps of areas with sliding windows
-(:mod:`tools.bench_areas`). In that comparison, torch's threads
-wait as they do by default, which favours the plain loop; in all others they wait as in the app.
+Everything is measured on this machine during the run. Training and inference are also compared with
+a plain loop (see :mod:`tools.bench_models`), maps of areas with sliding windows
+(:mod:`tools.bench_areas`), and one worker of a cluster with two (:mod:`tools.bench_cluster`). Where
+something is compared with other programs, torch's threads wait as they do by default, which favours
+these; elsewhere they wait as in the app.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from landcover.io.samples import NAMES
 from landcover.models import registry
 from landcover.models.model import Model
 from landcover.trust.result import predict
-from tools import bench_areas, bench_models
+from tools import bench_areas, bench_cluster, bench_models
 from tools.bench_models import show
 
 
@@ -50,6 +51,7 @@ def main() -> None:
         "infer": bench_models.infer_speed,
         "areas": bench_areas.area_speed,
         "tile": bench_areas.tile_speed,
+        "cluster": bench_cluster.cluster_speed,
     }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("parts", nargs="*", choices=[*parts, []], help="default: all")

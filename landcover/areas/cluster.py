@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -114,10 +115,14 @@ class DaskExecutor:
             client = self._connected(stack)
             running: dict[Any, Index] = {}
             waiting = list(reversed(indices))
+            # Sent once, not with every block: it may hold the pixels of an upload.
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Sending large graph")  # once is not too much
+                sent = client.submit(_same, task, key=f"landcover-{task.key[:16]}", pure=True)
             try:
                 while waiting or running:
                     progress.check(cancel)
-                    self._submit(client, task, waiting, running)
+                    self._submit(client, task.key, sent, waiting, running)
                     for future in self._finished(client, running):
                         index = running.pop(future)
                         found = self._result(future)
@@ -149,7 +154,12 @@ class DaskExecutor:
             ) from None
 
     def _submit(
-        self, client: Client, task: MapTask, waiting: list[Index], running: dict[Any, Index]
+        self,
+        client: Client,
+        key: str,
+        sent: Any,  # noqa: ANN401 - Dask has no types
+        waiting: list[Index],
+        running: dict[Any, Index],
     ) -> None:
         """Keep every thread of the workers busy, and no more."""
         if client.status not in ("running", "connecting", "newly-created"):
@@ -161,9 +171,9 @@ class DaskExecutor:
             index = waiting.pop()
             future = client.submit(
                 map_block,
-                task,
+                sent,
                 index,
-                key=f"landcover-{task.key[:16]}-{index[0]}-{index[1]}",
+                key=f"landcover-{key[:16]}-{index[0]}-{index[1]}",
                 retries=_RETRIES,
                 pure=True,
             )
@@ -210,6 +220,11 @@ class DaskExecutor:
                 "workers; what is finished is kept."
             ) from None
         return found
+
+
+def _same(task: MapTask) -> MapTask:
+    """Bring a task to a worker."""
+    return task
 
 
 def _lost(address: str | None) -> BadInput:
