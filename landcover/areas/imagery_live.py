@@ -30,6 +30,8 @@ __all__ = ["LivePass", "items_of", "live_spec"]
 
 _PROBE: Final = 120
 """Side in pixels of the square whose dark pixels are looked at."""
+_OVERCAST: Final = 0.9
+"""Share of cloud over a scene from which others are looked at first."""
 _MOST_SCENES: Final = 500
 """Scenes that an archive is asked for, the newest: ten pages of an answer."""
 _ENOUGH: Final = 0.995
@@ -135,7 +137,7 @@ def live_spec(
     Args:
         name: of the archive.
         area: the area.
-        query: its dates, months, preferred day and maximum cloud are used.
+        query: its dates, months and preferred day are used.
         one_pass: whether all of the area is read from one pass, the one that covers most of it
             with the least cloud, as its metadata state it.
         cancel: set to stop.
@@ -152,7 +154,11 @@ def live_spec(
     )
     scenes = [scene for scene in of_level(list(answer.scenes), "L2A") if scene.crs]
     passes = _passes(scenes, name, shape)
-    passes.sort(key=lambda one: abs((one.scenes[0].acquired.date() - query.best_day).days))
+
+    def rank(one: LivePass) -> tuple[bool, int]:
+        return _overcast(one), abs((one.scenes[0].acquired.date() - query.best_day).days)
+
+    passes.sort(key=rank)
     if not passes:
         raise BadInput(
             f"No scene of {row.title} shows the area from {query.start} to {query.end}: widen the "
@@ -220,6 +226,12 @@ def _passes(scenes: list[Scene], name: str, shape: BaseGeometry) -> list[LivePas
             )
         )
     return found
+
+
+def _overcast(one: LivePass) -> bool:
+    """Whether its metadata state that clouds hide nearly all of each scene."""
+    stated = [scene.cloud for scene in one.scenes if scene.cloud is not None]
+    return bool(stated) and min(stated) > _OVERCAST
 
 
 def _best(passes: list[LivePass], shape: BaseGeometry) -> LivePass:
