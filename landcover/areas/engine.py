@@ -227,8 +227,13 @@ class Engine:
                 own = tile.beyond(values.shape[1:], edges)
                 if any(own):
                     part = F.pad(part, own, mode="reflect")
-                found = undo_symmetry(net.cells(net.bands(symmetry(part, turn))), turn)
-                out[:, :, *tile.cells] = found[:, :, *tile.own(own)].float().cpu()
+                begin, kept = 0, tile.own(own)
+                # Joined to one tensor, they would be copied once more.
+                for moments in net.cell_parts(net.bands(symmetry(part, turn))):
+                    end = begin + moments.shape[1]
+                    found = undo_symmetry(moments, turn)[:, :, *kept]
+                    out[:, begin:end, *tile.cells] = found.float().cpu()
+                    begin = end
 
         self._run(compute, list(_tiles(values.shape[1], values.shape[2], self.tile)))
         return out

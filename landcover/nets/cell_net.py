@@ -8,7 +8,7 @@ pixel passes the convolutions once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import torch
@@ -143,12 +143,17 @@ class CellNet(nn.Module):
         The first half of the channels are means, the second half mean squares. The scores
         depend on this map only.
         """
+        cells: Tensor = self.cam_layer(torch.cat(list(self.cell_parts(bands)), dim=1))
+        return cells
+
+    def cell_parts(self, bands: Tensor) -> Iterator[Tensor]:
+        """Compute what :meth:`cells` joins: the means of each map, then its mean squares."""
         rows, columns = (side // self.cell for side in bands.shape[2:])
         maps = self.maps(bands)
-        means = [_to_cells(m, rows, columns) for m in maps]
-        squares = [_to_cells(m.square(), rows, columns) for m in maps]
-        cells: Tensor = self.cam_layer(torch.cat((*means, *squares), dim=1))
-        return cells
+        for each in maps:
+            yield _to_cells(each, rows, columns)
+        for each in maps:
+            yield _to_cells(each.square(), rows, columns)
 
     def classify(self, moments: Tensor) -> Tensor:
         """Compute logits ``(n, class)`` from moments over a patch, ``(n, channel)``."""
