@@ -24,9 +24,9 @@ from landcover.io.regrid import Raw
 from landcover.io.sampling import PartReader
 from landcover.io.stack import Stack
 
-__all__ = ["DecodedCells"]
+__all__ = ["CELL_SIDE", "DecodedCells"]
 
-_SIDE: Final = 512
+CELL_SIDE: Final = 512
 """Pixels along a side of a cell, unless the blocks of the source are larger."""
 _SAMPLES: Final = 20_000_000
 """Samples that are decoded at once, unless a cell of one row of blocks has more."""
@@ -95,9 +95,9 @@ class DecodedCells:
     def _size(self) -> tuple[int, int]:
         """Rows and columns of a cell."""
         tall, wide = self.block
-        columns = min(-(-_SIDE // wide) * wide, self.stack.window.width)
+        columns = min(-(-CELL_SIDE // wide) * wide, self.stack.window.width)
         samples = columns * len(self.stack.order.bands)
-        rows = max(1, min(-(-_SIDE // tall), _most_samples() // (samples * tall))) * tall
+        rows = max(1, min(-(-CELL_SIDE // tall), _most_samples() // (samples * tall))) * tall
         return rows, columns
 
     def _samples(self, cells: list[Part]) -> int:

@@ -330,7 +330,7 @@ def test_overlapping_rectangles_are_decoded_once(
         decoded.append(here)
         return source.part(here)
 
-    monkeypatch.setattr(decoded_cells, "_SIDE", 64)
+    monkeypatch.setattr(decoded_cells, "CELL_SIDE", 64)
     (tmp_path / "cells").mkdir()
     cells = DecodedCells(part, source.stack, source.block, tmp_path / "cells", "a")
     for _ in range(2):  # another process finds the same cells
