@@ -179,7 +179,7 @@ def _ended(made: Mapping) -> None:
         )
     with st.container(horizontal=True):
         widgets.button(
-            "Go on" if made.done else "Try again",
+            "Try again" if made.error else "Go on",
             key="area_again",
             type="primary",
             icon=":material/play_arrow:",

@@ -100,7 +100,7 @@ def said_nothing(client: Client, path: Path) -> None:
         assert str(path.parent) not in text
 
 
-@pytest.mark.parametrize("page", sampled(["", "explain", "models", "teach"], [""]))
+@pytest.mark.parametrize("page", sampled(["", "area", "explain", "models", "teach"], [""]))
 def test_values_of_widgets(app: str, canary: Path, page: str) -> None:
     async def attempt() -> None:
         async with open_client(app) as client:
