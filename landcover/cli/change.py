@@ -51,10 +51,12 @@ def _change(options: argparse.Namespace) -> int:
     from landcover.time.change import THRESHOLD  # noqa: PLC0415 - as above
 
     output.check(options.out, _SUFFIXES)
+    a, b = options.a.strip(), options.b.strip()
+    change_files.ChangeFiles.beside(options.out).check_apart(a, b)
     with progress.show() as report:
         found = change_between(
-            options.a.strip(),
-            options.b.strip(),
+            a,
+            b,
             area=area_options.area_of(options),
             model=options.model,
             threshold=THRESHOLD if options.threshold is None else options.threshold,

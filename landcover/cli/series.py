@@ -62,13 +62,20 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         help="write the dates as a table, and the hectares of each month as FILE-months.csv",
     )
     parser.add_argument("--gif", type=Path, metavar="FILE.gif", help="write an animation")
+    parser.add_argument(
+        "--step",
+        type=int,
+        metavar="PIXELS",
+        help="pixels of 10 m from one window to the next, a multiple of 8 (default: 24)",
+    )
     area_options.add_machine(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(command=_series, near=None)
 
 
 def _series(options: argparse.Namespace) -> int:
-    from landcover.time import animation, series_files  # noqa: PLC0415 - loads torch
+    from landcover.areas.plan import DEFAULT_STEP  # noqa: PLC0415 - loads torch
+    from landcover.time import animation, series_files  # noqa: PLC0415 - as above
     from landcover.time.series import series_of  # noqa: PLC0415 - as above
 
     for path, suffixes in ((options.out, _TABLE), (options.gif, _ANIMATION)):
@@ -81,6 +88,7 @@ def _series(options: argparse.Namespace) -> int:
             at=at,
             area=area_options.area_of(options),
             model=options.model,
+            step=DEFAULT_STEP if options.step is None else options.step,
             frames=options.gif is not None,
             memory=area_options.memory_of(options),
             executor=area_options.executor_of(options),

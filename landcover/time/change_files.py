@@ -69,6 +69,20 @@ class ChangeFiles:
             record=out.with_suffix(".json"),
         )
 
+    def check_apart(self, *sources: str) -> None:
+        """Check that no source would be replaced by a result.
+
+        Raises:
+            BadInput: one would be.
+        """
+        own = {path.absolute() for path in self.all}
+        for source in sources:
+            if Path(source).absolute() in own:
+                raise BadInput(
+                    f"'{plain(Path(source).name)}' is a source, which the change would replace: "
+                    "give the change another name."
+                )
+
     @property
     def all(self) -> tuple[Path, ...]:
         """All files, with the sidecar of the change that holds the names of its values."""
@@ -85,11 +99,11 @@ def write_change(change: Change, out: Path, *, cancel: Event | None = None) -> C
         cancel: set to stop.
 
     Raises:
-        BadInput: they cannot be written.
+        BadInput: they cannot be written, or another run writes them.
         Cancelled: the user stopped it; nothing was changed.
     """
     written = ChangeFiles.beside(out)
-    with files.aside(out.parent, out.name) as folder:
+    with files.lock_file(out), files.aside(out.parent, out.name) as folder:
         for layer, values, path in (
             (_change_layer(change), change.layer, written.change),
             (_chance_layer(change), change.chance, written.probability),

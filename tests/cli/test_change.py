@@ -83,6 +83,13 @@ def test_what_makes_no_change_is_said_in_a_sentence(
     assert not list(tmp_path.iterdir())
 
 
+def test_no_source_is_replaced(pair: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path(pair[0]).read_bytes()
+    assert main(["change", *pair, pair[0]]) == BAD
+    assert "would replace" in capsys.readouterr().err
+    assert Path(pair[0]).read_bytes() == before
+
+
 def test_an_image_has_not_changed_since_itself(
     pair: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,7 +55,13 @@ def test_dates_become_tables_and_an_animation(
         if row["measure"] == "probability" and row["name"] == "Inland waters"
     }
     assert chances["2020-06-21"] == chances["2021-06-26"] > 0.5
-    assert (tmp_path / "lake-months.csv").read_text().startswith("month,cover,hectares,")
+    with (tmp_path / "lake-months.csv").open(encoding="utf-8") as file:
+        months = list(csv.DictReader(file))
+    water = {row["month"]: row for row in months if row["cover"] == "Water"}
+    assert set(water) == {"2020-06", "2021-06"}
+    area = water["2020-06"]
+    assert 0 <= float(area["low_ha"]) <= float(area["hectares"]) <= float(area["high_ha"]) < 144
+    assert [row["gap"] != "" for row in months if row["month"] == "2020-07"] == [True]
     with Image.open(gif) as file:
         assert getattr(file, "n_frames", 1) == 3
     assert str(gif) in err
@@ -95,6 +101,7 @@ def test_what_fails_is_named_and_the_rest_is_done(
         (["missing.tif", "--gif", "movie.mp4"], "must name a .gif file"),
         (["missing.tif", "--at", "north"], "is not a place"),
         (["missing.tif", "--memory", "nan"], "--memory is nan"),
+        (["finland-lake", "--step", "7"], "choose a multiple of 8"),
     ],
 )
 def test_what_makes_no_series_is_said_in_a_sentence(
