@@ -10,6 +10,7 @@ are read at their own resolutions.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,7 +53,7 @@ def tile_bytes() -> float:
     return samples * BYTES_A_SAMPLE * PACKED
 
 
-def rows(rates: Rates, price: float) -> list[tuple[str, ...]]:
+def rows(rates: Rates, price: float) -> Sequence[Sequence[str]]:
     """Area, tiles, bytes read, bytes written, core hours and their price, for each area."""
     found = []
     for name, km2 in AREAS.items():
