@@ -297,7 +297,8 @@ def _estimates(draws: Doubles, before: Doubles, after: Doubles, k: int) -> dict[
     same = draws[:, k, k]
     gain, loss = draws[:, :, k].sum(axis=1) - same, draws[:, k].sum(axis=1) - same
     net = gain - loss
-    middle = (before + after) / 2
+    # A cover has lost no more than it had, and gained no more than it has.
+    middle = np.maximum((before + after) / 2, (gain + loss) / 2)
     maps = after - before + np.zeros_like(net)
     low = min(of.interval_of(net)[0], of.interval_of(maps)[0])
     high = max(of.interval_of(net)[1], of.interval_of(maps)[1])

@@ -62,6 +62,15 @@ def test_balances_add_up() -> None:
             assert value.low <= value.value <= value.high
 
 
+def test_no_cover_gains_more_than_it_has() -> None:
+    shares = np.eye(len(COVERS))
+    shares[WATER, [WATER, FOREST]] = 0.1, 0.9  # hardly any mapped water is water
+    water = row(flooded(reference=reference(shares)), "Water")
+    assert water.gain.value <= water.after.value
+    assert water.loss.value <= water.before.value
+    assert water.net.value == pytest.approx(water.after.value - water.before.value)
+
+
 def test_the_layer_names_from_and_to_where_it_is_clear() -> None:
     before, after = truths()
     change = flooded()
