@@ -90,7 +90,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
 
 
 def add_lessons(parser: Any) -> None:  # noqa: ANN401 - a parser or a group of one
-    """Add the files that ``landcover-mosaic`` learns from."""
+    """Add the files that ``landcover-mosaic`` and ``landcover-area`` learn from."""
     parser.add_argument(
         "--teacher",
         type=Path,
@@ -102,7 +102,8 @@ def add_lessons(parser: Any) -> None:  # noqa: ANN401 - a parser or a group of o
         "--unlabelled",
         type=Path,
         metavar="FILE",
-        help="pictures without labels, for which landcover-mosaic also learns these answers: a "
+        help="pictures without labels, for which landcover-mosaic also learns these answers and "
+        "landcover-area the mosaic's: a "
         "GeoTIFF of twelve bands and 64 columns, pictures of 64 rows one below the other",
     )
 
