@@ -23,9 +23,12 @@ if TYPE_CHECKING:
         AttributionMap,
         Classification,
         Classifier,
+        change_between,
         fetch,
         load_model,
         map_area,
+        read_area,
+        series_of,
     )
     from landcover.api import open as open  # noqa: A004 - lc.open, and exported
 
@@ -36,10 +39,13 @@ __all__ = [
     "Classification",
     "Classifier",
     "__version__",
+    "change_between",
     "fetch",
     "load_model",
     "map_area",
     "open",
+    "read_area",
+    "series_of",
 ]
 
 

@@ -9,9 +9,11 @@ From a file to a prediction with an explanation in five lines::
     result.to_frame()  # a row a class
     result.explain("Inland waters").plot()  # a matplotlib figure
 
-A map of an area in one line::
+A map of an area, the change between two dates, and a place through many::
 
     lc.map_area("scene.tif", "valley.tif", area="valley.geojson").to_frame()
+    lc.change_between("june.tif", "may.tif", area=lc.read_area("valley.geojson")).rows
+    lc.series_of(["a.tif", "b.tif", "c.tif"], at=(42.345, 2.823)).moments
 
 In a notebook, rasters, results and attribution maps are displayed as pictures.
 """
@@ -57,6 +59,8 @@ from landcover.models.model import Model
 from landcover.models.thresholds import DEFAULT_AIM
 from landcover.report.classification import label_rows
 from landcover.stac import catalog as archives
+from landcover.time.between import change_between
+from landcover.time.series import series_of
 from landcover.trust.result import Result, predict
 
 __all__ = [
@@ -64,10 +68,13 @@ __all__ = [
     "AttributionMap",
     "Classification",
     "Classifier",
+    "change_between",
     "fetch",
     "load_model",
     "map_area",
     "open",
+    "read_area",
+    "series_of",
 ]
 
 _COLOURS: Final = LinearSegmentedColormap.from_list(
