@@ -23,6 +23,7 @@ __all__ = [
     "CELL_HA",
     "LEAST_PATCHES",
     "LEAST_PLACES",
+    "PLACE_HA",
     "UNSEEN",
     "Counted",
     "Row",
@@ -38,6 +39,8 @@ LEAST_PATCHES: Final = 20
 """Reference patches in which a cover must occur in truth for its hectares to be given."""
 LEAST_PLACES: Final = 5
 """Places in which a cover must have been mapped to know what its cells are in truth."""
+PLACE_HA: Final = 10_000.0
+"""Area of a place: within 10 km the errors of a map are taken to be alike."""
 UNSEEN: Final = "Not seen"
 """Label of the cells without an answer: cloud, shade, no data."""
 
@@ -114,7 +117,8 @@ def cover_rows(
     known = np.array(record.places) >= LEAST_PLACES
     # What such cells are in truth is not known: they may be of any cover.
     unknown = float(mapped[~known].sum())
-    found = clustered_estimate(np.where(known, mapped, 0.0), record.clustered)
+    regions = max(1.0, float(mapped.sum()) / PLACE_HA)
+    found = clustered_estimate(np.where(known, mapped, 0.0), record.clustered, regions)
     rows = []
     for k, name in enumerate(covers):
         patches = record.true_patches[k]

@@ -9,7 +9,8 @@ Remote Sensing of Environment 148, equations 2 and 9 to 11).
 Its standard error takes reference cells as independent. Cells of one patch are not, since all of
 them may be wrong together, and neither are patches of one scene. :class:`Clustered` keeps how
 mapped and true classes vary from place to place instead, and is a few hundred numbers, so that it
-can be stored with a model and applied to any map.
+can be stored with a model and applied to any map. A map of a single valley differs from the mean of
+all places as much as places differ from each other, which its interval must include.
 
 Both hold for an area like those of the reference cells: how often mapped pasture is in truth arable
 land depends on how much of each there is.
@@ -23,9 +24,19 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["AreaEstimate", "Clustered", "Z", "clustered", "clustered_estimate", "stratified"]
+__all__ = [
+    "MOST_CELLS",
+    "AreaEstimate",
+    "Clustered",
+    "Z",
+    "clustered",
+    "clustered_estimate",
+    "stratified",
+]
 
 Doubles = npt.NDArray[np.float64]
+MOST_CELLS: Final = 225
+"""Reference cells from which a place counts in full: those of a patch."""
 Z: Final = 1.96
 """Standard errors on either side of an estimate in a 95 % interval."""
 
@@ -55,12 +66,26 @@ class Clustered:
             true)``; rows add up to 1, those without reference cells are 0.
         covariance: of the shares of two mapped classes, for each true class, float64 ``(true,
             mapped, mapped)``.
+        spread: standard deviation of the shares between places, each counted for at most
+            :data:`MOST_CELLS`, ``(mapped, true)``; 0 where fewer than two places have any.
         places: number of places with reference cells of each mapped class, ``(mapped,)``.
     """
 
     shares: Doubles
     covariance: Doubles
+    spread: Doubles
     places: npt.NDArray[np.intp]
+
+    def covariance_of(self, regions: float) -> Doubles:
+        """Covariance of the shares in a map, not of their mean, ``(true, mapped, mapped)``.
+
+        Args:
+            regions: how many places like those of the reference the map is worth, at least 1;
+                infinite if it is the mean of all places that is asked for.
+        """
+        own = np.einsum("ik,ij->kij", self.spread**2, np.eye(len(self.spread)))
+        found: Doubles = self.covariance + own / regions
+        return found
 
 
 def stratified(mapped: Doubles, errors: Doubles) -> AreaEstimate:
@@ -111,24 +136,46 @@ def clustered(tables: Doubles, places: npt.NDArray[Any]) -> Clustered:
     return Clustered(
         shares=shares,
         covariance=covariance.reshape(tables.shape[2], classes, classes),
+        spread=_spread(by_place),
         places=(seen > 0).sum(axis=0),
     )
 
 
-def clustered_estimate(mapped: Doubles, reference: Clustered) -> AreaEstimate:
+def clustered_estimate(mapped: Doubles, reference: Clustered, regions: float = 1.0) -> AreaEstimate:
     """Correct mapped areas by reference patches.
 
     Args:
         mapped: area of each mapped class, at least 0, in any unit, ``(mapped,)``.
         reference: from :func:`clustered`.
+        regions: as for :meth:`Clustered.covariance_of`.
 
     Raises:
         ValueError: a mapped class with an area has reference cells of fewer than two places.
     """
     if (reference.places[mapped > 0] < 2).any():
         raise ValueError("each mapped class needs reference cells of at least two places")
-    variance = np.einsum("i,kij,j->k", mapped, reference.covariance, mapped)
+    variance = np.einsum("i,kij,j->k", mapped, reference.covariance_of(regions), mapped)
     return _estimate(mapped @ reference.shares, variance, float(mapped.sum()))
+
+
+def _spread(by_place: Doubles) -> Doubles:
+    """Standard deviation of shares between places, ``(mapped, true)``.
+
+    A place counts as much as its cells, but not more than a patch, so that neither a few odd cells
+    nor a place with many patches decide.
+    """
+    seen = by_place.sum(axis=2)
+    found = np.zeros(by_place.shape[1:])
+    for k in range(by_place.shape[1]):
+        some = seen[:, k] > 0
+        weight = np.minimum(seen[some, k], MOST_CELLS)[:, None]
+        if not some.any() or (worth := weight.sum() ** 2 / (weight**2).sum()) <= 1:
+            continue
+        shares = by_place[some, k] / seen[some, k, None]
+        mean = (weight * shares).sum(axis=0) / weight.sum()
+        variance = (weight * (shares - mean) ** 2).sum(axis=0) / weight.sum()
+        found[k] = np.sqrt(variance * worth / (worth - 1))
+    return found
 
 
 def _estimate(area: Doubles, variance: Doubles, whole: float) -> AreaEstimate:

@@ -84,6 +84,7 @@ class CoverRecord(Schema):
             weighed as the labels of all countries are.
         covariance: of the shares of the mapped covers, for each true one, ``(true, mapped,
             mapped)``; see :class:`landcover.metrics.area_estimate.Clustered`.
+        spread: of the same shares between places, ``(mapped, true)``; empty if not measured.
         places: number of places with reference cells of each mapped cover.
         true_patches: number of reference patches with each cover in truth.
         figures: cover → how well it is mapped.
@@ -100,6 +101,7 @@ class CoverRecord(Schema):
     covariance: tuple[tuple[tuple[_Number, ...], ...], ...]
     places: tuple[Annotated[int, Strict(), Field(ge=0)], ...]
     true_patches: tuple[Annotated[int, Strict(), Field(ge=0)], ...]
+    spread: tuple[tuple[_Cells, ...], ...] = ()
     figures: dict[str, CoverFigures] = Field(default_factory=dict)
     outside: float | None = None
     water_iou: float | None = None
@@ -110,7 +112,10 @@ class CoverRecord(Schema):
 
     @model_validator(mode="after")
     def _tables_fit(self) -> Self:
-        square = [len(row) == _COVERS for row in self.errors]
+        tables = (self.errors, self.spread or self.errors)
+        squares = [
+            len(rows) == _COVERS and all(len(row) == _COVERS for row in rows) for rows in tables
+        ]
         shapes = [
             len(rows) == _COVERS and all(len(row) == _COVERS for row in rows)
             for rows in self.covariance
@@ -118,8 +123,8 @@ class CoverRecord(Schema):
         if self.covers != COVER_NAMES:
             raise ValueError("its covers are not those of this version")
         if not (
-            len(square) == len(shapes) == len(self.places) == len(self.true_patches) == _COVERS
-            and all(square)
+            len(shapes) == len(self.places) == len(self.true_patches) == _COVERS
+            and all(squares)
             and all(shapes)
         ):
             raise ValueError("its tables do not have a row and a column for each cover")
@@ -133,6 +138,7 @@ class CoverRecord(Schema):
         return Clustered(
             shares=np.divide(errors, count, out=np.zeros_like(errors), where=count > 0),
             covariance=np.array(self.covariance, dtype=np.float64),
+            spread=np.array(self.spread or np.zeros_like(errors), dtype=np.float64),
             places=np.array(self.places, dtype=np.intp),
         )
 

@@ -199,7 +199,7 @@ def truths(reference: Clustered, draws: int = DRAWS, seed: int = 0) -> Doubles:
     random = np.random.default_rng(seed)
     measured = reference.shares + np.diag(1.0 - reference.shares.sum(axis=1).round())
     drawn = np.repeat(measured[None], draws + 1, axis=0)
-    for true, covariance in enumerate(reference.covariance):
+    for true, covariance in enumerate(reference.covariance_of(regions=1.0)):
         # A covariance of a few places has eigenvalues that rounding makes negative.
         values, vectors = np.linalg.eigh(covariance)
         steps = random.standard_normal((draws, len(values))) * np.sqrt(np.maximum(values, 0))

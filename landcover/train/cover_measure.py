@@ -139,6 +139,7 @@ def record_of(cells: PatchCells, predicted: Predicted, dataset: str = "") -> Cov
         covers=COVER_NAMES,
         errors=_rounded(weighed.sum(axis=0)),
         covariance=_rounded(found.covariance),
+        spread=_rounded(found.spread),
         places=tuple(found.places.tolist()),
         true_patches=tuple(has.sum(dim=0).tolist()),
         figures=_figures(cells, predicted, weighed.sum(axis=0), tables, has),

@@ -32,6 +32,7 @@ def record(wrong: float = 0.0, places: int = 8, patches: int = 100) -> CoverReco
         covers=COVER_NAMES,
         errors=tables.sum(axis=0).tolist(),
         covariance=found.covariance.tolist(),
+        spread=found.spread.tolist(),
         places=(places,) * COUNT,
         true_patches=(patches,) * COUNT,
     )
@@ -61,6 +62,17 @@ def test_hectares_are_corrected_for_the_errors_of_the_map() -> None:
     assert water.high_ha is not None
     assert 0 < water.low_ha < water.adjusted_ha < water.high_ha < 640
     assert sum(row.adjusted_ha or 0 for row in rows) == pytest.approx(1_500 * 0.64)
+
+
+def test_the_interval_of_a_large_area_is_narrower() -> None:
+    small, large = (
+        hectares.cover_rows(cells(Water=number), COVER_NAMES, record(wrong=0.2))[WATER]
+        for number in (1_000, 1_000_000)
+    )
+    widths = [
+        ((row.high_ha or 0) - (row.low_ha or 0)) / (row.adjusted_ha or 1) for row in (small, large)
+    ]
+    assert widths[1] < 0.6 * widths[0]
 
 
 def test_a_cover_that_few_reference_patches_have_gets_no_hectares() -> None:

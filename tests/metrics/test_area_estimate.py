@@ -30,7 +30,7 @@ def test_independent_cells_as_places_give_the_published_standard_errors() -> Non
         for _ in range(int(PUBLISHED[i, j]))
     ]
     each = clustered(np.stack(cells), np.arange(len(cells)))
-    plain, over_places = stratified(MAPPED, PUBLISHED), clustered_estimate(MAPPED, each)
+    plain, over_places = stratified(MAPPED, PUBLISHED), clustered_estimate(MAPPED, each, np.inf)
     assert over_places.area == pytest.approx(plain.area)
     # n / (n - 1) of all cells, and not of those of one class, is the whole difference.
     assert over_places.standard_error == pytest.approx(plain.standard_error, rel=0.02)
@@ -44,7 +44,7 @@ def test_cells_that_err_together_widen_the_interval() -> None:
     tables[:, 1, 1] = 50.0
     mapped = np.array([1_000.0, 500.0])
     alone = stratified(mapped, tables.sum(axis=0))
-    together = clustered_estimate(mapped, clustered(tables, np.arange(200)))
+    together = clustered_estimate(mapped, clustered(tables, np.arange(200)), np.inf)
     assert together.area == pytest.approx(alone.area)
     assert together.standard_error[0] / alone.standard_error[0] == pytest.approx(15, rel=0.05)
 
@@ -57,9 +57,22 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         ones = random.binomial(100, own)
         tables = np.zeros((60, 1, 2))
         tables[:, 0, 1], tables[:, 0, 0] = ones, 100 - ones
-        found = clustered_estimate(np.ones(1), clustered(tables, np.arange(60)))
+        found = clustered_estimate(np.ones(1), clustered(tables, np.arange(60)), np.inf)
         hits += found.low[1] <= truth <= found.high[1]
     assert 0.91 <= hits / rounds <= 0.98
+
+
+def test_the_interval_of_one_place_covers_what_places_differ_by() -> None:
+    random = np.random.default_rng(2)
+    shares = random.beta(4, 4, size=(40, 200))  # of class 1, in 40 reference places and a new one
+    hits = 0
+    for own in shares.T:
+        tables = 100 * np.stack((1 - own, own), axis=1)[:, None]
+        found = clustered_estimate(np.ones(1), clustered(tables, np.arange(40)))
+        hits += found.low[1] <= random.beta(4, 4) <= found.high[1]
+    assert hits / 200 >= 0.92
+    many = clustered_estimate(np.ones(1), clustered(tables, np.arange(40)), 100.0)
+    assert many.standard_error[1] < 0.3 * found.standard_error[1]
 
 
 @given(st.integers(0, 10_000), st.integers(1, 6))

@@ -95,4 +95,9 @@ def reference(shares: np.ndarray, spread: float = 0.01) -> Clustered:
     """Measured errors: shares of the true covers in each mapped one, and how they vary."""
     size = len(shares)
     covariance = np.repeat(np.eye(size)[None] * spread**2, size, axis=0)
-    return Clustered(shares=shares, covariance=covariance, places=np.full(size, 9))
+    return Clustered(
+        shares=shares,
+        covariance=covariance,
+        spread=np.zeros((size, size)),
+        places=np.full(size, 9),
+    )
