@@ -35,6 +35,8 @@ _LANDS: Final = next(k for k, name in enumerate(CLASS_NAMES) if name.endswith(" 
 """Number of classes before those of water, which are the last."""
 _MOST_SIDE: Final = 15
 _MOST_CHANNELS: Final = 20_000
+_AT_ONCE: Final = 600
+"""Cells whose statistics are computed together: as many as the processor's cache holds."""
 
 
 @dataclass(frozen=True)
@@ -125,17 +127,22 @@ class CoverHead(nn.Module):
 
     def class_logits(self, cells: Tensor) -> Tensor:
         """Compute logits ``(n, class, y, x)`` of the 19 classes, which covers are groups of."""
-        half = self.channels // 2
-        sums = None
-        for part, values in enumerate(statistics(cells)):
-            own = slice(part * half, (part + 1) * half)
-            mean, std = (each[own].view(1, -1, 1, 1) for each in (self.mean, self.std))
-            known = values.sub_(mean).div_(std).clamp_(-self.clip, self.clip)
-            weighed = F.conv2d(known, self.weight[:, own, None, None])
-            sums = weighed if sums is None else sums + weighed
-        assert sums is not None
+        rows = max(1, _AT_ONCE // cells.shape[3])
+        parts = [self._sums(part) for part in torch.split(cells, rows, dim=2)]
+        sums = torch.cat(parts, dim=2)
         found = gathered(sums, self.sides) + self.bias.view(1, -1, 1, 1)
         return found if self.water is None else found + self.water.classes(cells)
+
+    def _sums(self, cells: Tensor) -> Tensor:
+        """Weigh the standardised statistics of cells, ``(n, side * class, y, x)``."""
+        half, scale = self.channels // 2, 1.0 / self.std
+        sums = cells.new_zeros(len(cells), len(self.weight), cells[0, 0].numel(), dtype=torch.float)
+        for part, values in enumerate(statistics(cells)):
+            own = slice(part * half, (part + 1) * half)
+            factor, offset = scale[own], -self.mean[own] * scale[own]
+            known = values.flatten(2).mul_(factor[:, None]).add_(offset[:, None])
+            sums += self.weight[:, own] @ known.clamp_(-self.clip, self.clip)
+        return sums.view(*sums.shape[:2], *cells.shape[2:])
 
 
 def gathered(sums: Tensor, sides: Sequence[int]) -> Tensor:
@@ -189,8 +196,8 @@ def area_cells(net: nn.Module, pixels: Tensor) -> Tensor:
 def statistics(cells: Tensor) -> tuple[Tensor, Tensor]:
     """Means and standard deviations in each cell, new tensors, float32 ``(n, channel/2, y, x)``."""
     mean, square = cells.float().chunk(2, dim=1)
-    std = (square - mean.square()).clamp_(min=0.0).add_(_FLOOR).sqrt_()
-    return mean.clone(), std
+    std = torch.addcmul(square, mean, mean, value=-1.0).clamp_(min=0.0).add_(_FLOOR).sqrt_()
+    return mean.clone(memory_format=torch.contiguous_format), std.contiguous()
 
 
 def averaged(values: Tensor, side: int) -> Tensor:
