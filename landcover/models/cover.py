@@ -84,7 +84,7 @@ class CoverRecord(Schema):
             weighed as the labels of all countries are.
         covariance: of the shares of the mapped covers, for each true one, ``(true, mapped,
             mapped)``; see :class:`landcover.metrics.area_estimate.Clustered`.
-        spread: of the same shares between places, ``(mapped, true)``; empty if not measured.
+        spread: of the same shares between places, ``(mapped, true)``.
         places: number of places with reference cells of each mapped cover.
         true_patches: number of reference patches with each cover in truth.
         figures: cover → how well it is mapped.
@@ -101,7 +101,7 @@ class CoverRecord(Schema):
     covariance: tuple[tuple[tuple[_Number, ...], ...], ...]
     places: tuple[Annotated[int, Strict(), Field(ge=0)], ...]
     true_patches: tuple[Annotated[int, Strict(), Field(ge=0)], ...]
-    spread: tuple[tuple[_Cells, ...], ...] = ()
+    spread: tuple[tuple[_Cells, ...], ...]
     figures: dict[str, CoverFigures] = Field(default_factory=dict)
     outside: float | None = None
     water_iou: float | None = None
@@ -112,7 +112,7 @@ class CoverRecord(Schema):
 
     @model_validator(mode="after")
     def _tables_fit(self) -> Self:
-        tables = (self.errors, self.spread or self.errors)
+        tables = (self.errors, self.spread)
         squares = [
             len(rows) == _COVERS and all(len(row) == _COVERS for row in rows) for rows in tables
         ]
@@ -138,7 +138,7 @@ class CoverRecord(Schema):
         return Clustered(
             shares=np.divide(errors, count, out=np.zeros_like(errors), where=count > 0),
             covariance=np.array(self.covariance, dtype=np.float64),
-            spread=np.array(self.spread or np.zeros_like(errors), dtype=np.float64),
+            spread=np.array(self.spread, dtype=np.float64),
             places=np.array(self.places, dtype=np.intp),
         )
 
