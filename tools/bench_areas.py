@@ -12,19 +12,27 @@ of the clock: on a machine that others use as well, only the first is a property
 from __future__ import annotations
 
 import copy
+import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+import rasterio
 import torch
+from affine import Affine
+from rasterio.windows import Window as RasterWindow
 from torch import Tensor, nn
 
 from landcover.areas.engine import Engine, answers_for_areas
 from landcover.areas.plan import plan
-from landcover.core.bands import PATCH_PIXELS
+from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, QUANTIFICATION
 from landcover.core.window import Window
 from landcover.io import sources
 from landcover.io.samples import NAMES
@@ -64,10 +72,49 @@ def area_speed() -> None:
 
 
 def tile_speed() -> None:
-    """Print the time of the net for a whole tile; reading and writing are not in it."""
-    model = registry.default().load(next(n for n in COMPARED if n in _installed()), "cpu")
-    clock, worked = _area(Engine(model, cells=False), TILE)
-    print(f"{model.card.title}: a tile of {TILE}² in {clock:.1f} s, worked {worked:.1f} s")
+    """Print the time and the memory of the map of an entire tile, with reading and writing.
+
+    The tile is a GeoTIFF of twelve bands, uncompressed in blocks of 512 pixels, of the samples.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tile, out = Path(folder) / "tile.tif", Path(folder) / "map.tif"
+        _write_tile(tile, TILE)
+        command = [sys.executable, "-m", "landcover", "map", str(tile), str(out)]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        begin = time.perf_counter()
+        subprocess.run([*command, "--step", str(STEP)], check=True, stdout=subprocess.DEVNULL)
+        clock = time.perf_counter() - begin
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        worked = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(
+            f"tile of {TILE}² pixels, a window every {STEP}: {clock:.1f} s (target ≤ 60), the "
+            f"processor worked {worked:.1f} s; largest process {after.ru_maxrss / 2**20:.2f} GiB "
+            f"(target ≤ 4)"
+        )
+
+
+def _write_tile(path: Path, side: int) -> None:
+    """Write a tile of the samples' landscape."""
+    profile = {
+        "driver": "GTiff",
+        "width": side,
+        "height": side,
+        "count": len(BAND_NAMES),
+        "dtype": "uint16",
+        "crs": "EPSG:32633",
+        "transform": Affine(10.0, 0.0, 300000.0, 0.0, -10.0, 5300040.0),
+        "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "interleave": "band",
+        "BIGTIFF": "YES",
+    }
+    with rasterio.open(path, "w", **profile) as file:
+        file.descriptions = BAND_NAMES
+        for top in range(0, side, 512):
+            rows = min(512, side - top)
+            numbers = landscape(rows, side, top).mul_(QUANTIFICATION).round_().clamp_(1, 65535)
+            file.write(numbers.numpy().astype(np.uint16), window=RasterWindow(0, top, side, rows))
 
 
 def landscape(height: int, width: int, top: int = 0, left: int = 0) -> Tensor:
