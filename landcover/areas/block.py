@@ -205,8 +205,7 @@ class Mapper:
         features = found.features.flatten(1).T.numpy()
         scores = found.logits.flatten(1).T.numpy()
         away = self._known.space.distances(features, scores)[self._known.detector]
-        ratios = [self._known.ratio({"features": float(value)}) for value in away]
-        beyond: BoolArray = np.array(ratios).reshape(shape) > 1.0
+        beyond: BoolArray = (away > self._known.bounds["features"]).reshape(shape)
         return beyond
 
     def _cover(self, cells: Tensor | None, shape: tuple[int, ...], kept: slice) -> FloatArray:

@@ -50,7 +50,7 @@ __all__ = [
 Index = tuple[int, int]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-BYTES_A_PIXEL: Final = 420
+BYTES_A_PIXEL: Final = 550
 """Memory of a worker for each pixel of 10 m of the block that it reads: twelve bands of float32,
 and the maps of the net."""
 _OPEN: Final = 4

@@ -30,7 +30,7 @@ from landcover.areas.job import (
     sum_of,
 )
 from landcover.areas.parts import Parts, folder_of
-from landcover.areas.plan import ALIGN, DEFAULT_STEP, LARGEST_BLOCK, Block
+from landcover.areas.plan import ALIGN, DEFAULT_STEP, LARGEST_BLOCK, MOST_HALO, Block
 from landcover.areas.plan_area import plans_of
 from landcover.areas.product import AreaRow, MapFacts, Scene, Written, write_products
 from landcover.core import files, progress
@@ -42,7 +42,7 @@ from landcover.models import registry
 
 __all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "MapResult", "Prepared", "check_out", "prepare", "run"]
 
-DEFAULT_MEMORY: Final = 2_000_000_000
+DEFAULT_MEMORY: Final = 3_000_000_000
 """Bytes that the blocks of a map may use unless the user says otherwise."""
 LEAST_MEMORY: Final = 300_000_000
 
@@ -263,7 +263,7 @@ def _size(grids: Sequence[Window]) -> float:
 
 
 def _block_within(memory: int) -> int:
-    """Side of the largest block of which each core can hold one."""
+    """Side of the largest block of which each core can hold one, with its halo."""
     each = memory / allowed_cores() / BYTES_A_PIXEL
-    side = int(math.sqrt(each)) // ALIGN * ALIGN
+    side = (int(math.sqrt(each)) - 2 * MOST_HALO) // ALIGN * ALIGN
     return min(max(side, 4 * ALIGN), LARGEST_BLOCK // 2)

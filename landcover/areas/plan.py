@@ -27,6 +27,7 @@ __all__ = [
     "DEFAULT_BLOCK",
     "DEFAULT_STEP",
     "LARGEST_BLOCK",
+    "MOST_HALO",
     "Block",
     "Plan",
     "plan",
@@ -40,6 +41,8 @@ whole."""
 CONTEXT: Final = 16
 """Pixels beyond the outermost window of a block that are read as surroundings. Nets see farther,
 but hardly use what is there (:mod:`landcover.areas.engine`)."""
+MOST_HALO: Final = math.ceil((CONTEXT + PATCH_PIXELS / 2) / ALIGN) * ALIGN
+"""The largest halo of any step."""
 DEFAULT_STEP: Final = 24
 DEFAULT_BLOCK: Final = 1200
 LARGEST_BLOCK: Final = 4800
