@@ -95,6 +95,7 @@ def test_an_area_is_drawn_mapped_looked_at_and_downloaded(
     assert steps.no_other_than_the_satellite_layer(outside)
 
 
+@pytest.mark.slow
 def test_a_map_is_made_and_compared_by_keyboard_alone(page: Page, app: str) -> None:
     frame = open_page(page, app)
     tab_to(page, "Model and detail")  # the text of the page also ends with the next name
@@ -133,6 +134,7 @@ def test_a_map_is_stopped_and_goes_on(page: Page, app: str) -> None:
     expect(page.get_by_text(COMPLETE)).to_be_visible(timeout=120_000)
 
 
+@pytest.mark.slow
 @views(("dark", 400))
 def test_the_area_page_is_accessible(page: Page, app: str, scheme: str, width: int) -> None:
     show(page, scheme, width)

@@ -12,6 +12,7 @@ from tools.hostile.corpus.gates import Found, fault_of
 from tools.hostile.corpus.runner import run_cases
 
 
+@pytest.mark.slow
 @pytest.mark.enable_socket
 def test_every_kind_is_refused_or_read_right() -> None:
     cases = corpus.short_cases()

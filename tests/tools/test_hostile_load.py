@@ -8,6 +8,7 @@ from tools.hostile import load
 from tools.hostile.load import MIB, Load, Measured
 
 
+@pytest.mark.slow
 def test_a_short_load_goes_without_errors() -> None:
     small = Load(sessions=4, seconds=6, steady_s=3, think_s=0.7)
     found = load.drive(small)
