@@ -310,16 +310,6 @@ def test_a_cluster_that_is_none_is_one_sentence(
     assert "not the address of a scheduler" in texts(area_page)
 
 
-@pytest.mark.slow
-def test_blocks_are_mapped_on_a_cluster(
-    area_page: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(mapping.SCHEDULER_VARIABLE, "local:1")
-    press(area_page, "Map this area")
-    finish(area_page)
-    assert "The map is complete" in texts(area_page)
-
-
 def test_a_place_can_be_typed(area_page: AppTest) -> None:
     press(area_page, "Map this area")
     finish(area_page)
