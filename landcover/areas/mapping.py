@@ -42,7 +42,7 @@ from landcover.models import registry
 
 __all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "MapResult", "Prepared", "check_out", "prepare", "run"]
 
-DEFAULT_MEMORY: Final = 3_000_000_000
+DEFAULT_MEMORY: Final = 2_000_000_000
 """Bytes that the blocks of a map may use unless the user says otherwise."""
 LEAST_MEMORY: Final = 300_000_000
 
