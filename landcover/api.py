@@ -36,7 +36,7 @@ from landcover.areas import mapping
 from landcover.areas.area_file import read_area
 from landcover.areas.cluster import executor_of
 from landcover.areas.imagery import Dates, imagery_of
-from landcover.areas.mapping import DEFAULT_MEMORY
+from landcover.areas.memory import DEFAULT_MEMORY
 from landcover.areas.plan import DEFAULT_STEP
 from landcover.core import notebook
 from landcover.core.bands import PATCH_PIXELS

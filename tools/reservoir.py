@@ -18,6 +18,7 @@ import numpy as np
 from landcover.areas import hectares
 from landcover.areas.block import Mapper
 from landcover.areas.job import LocalExecutor, open_mapper
+from landcover.areas.memory import DEFAULT_MEMORY
 from landcover.areas.plan import CELL
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray
@@ -28,7 +29,6 @@ from landcover.time.change import FIRST_PAIR, compare
 from landcover.time.dated import CELL_HECTARES, HAZY, DateMap
 from landcover.time.mapped import Shot, grids_of, map_of, model_for, opened
 from landcover.time.moments import MOST_HIDDEN, moment_of
-from landcover.time.series import MEMORY
 from landcover.time.trend import SEASON_DAYS, season_gap, trend_of
 
 FAR = 3
@@ -44,7 +44,7 @@ def main() -> None:
     shots = [opened(str(path)) for path in sorted(options.folder.glob("*.tif"))]
     grids = grids_of(shots[0], None)
     name, card = model_for(options.model, shots[0].imagery.bands)
-    where = LocalExecutor.within(MEMORY, grids)
+    where = LocalExecutor.within(DEFAULT_MEMORY, grids)
     maps = [map_of(shot, grids, name, card, where) for shot in shots]
     _water(maps, open_mapper(name, card))
     clear = [

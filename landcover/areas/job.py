@@ -26,6 +26,7 @@ import torch
 from landcover import __version__
 from landcover.areas.block import BlockMap, Mapper, Tally
 from landcover.areas.imagery import Imagery, ImagerySpec, RasterSpec
+from landcover.areas.memory import workers_within
 from landcover.areas.parts import Parts
 from landcover.areas.plan import Block, Plan
 from landcover.core import progress
@@ -36,7 +37,6 @@ from landcover.models import registry
 from landcover.models.band_subset import split_name
 
 __all__ = [
-    "BYTES_A_PIXEL",
     "Executor",
     "Index",
     "LocalExecutor",
@@ -50,9 +50,6 @@ __all__ = [
 Index = tuple[int, int]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-BYTES_A_PIXEL: Final = 550
-"""Memory of a worker for each pixel of 10 m of the block that it reads: twelve bands of float32,
-and the maps of the net."""
 _OPEN: Final = 4
 """Tasks whose model and imagery a process keeps open."""
 
@@ -180,9 +177,7 @@ class LocalExecutor:
     @classmethod
     def within(cls, memory_bytes: int, plan: Plan) -> LocalExecutor:
         """As many workers as there are cores, or as fit into memory; at least one."""
-        side = plan.block + 2 * plan.halo
-        fit = memory_bytes // (side * side * BYTES_A_PIXEL)
-        return cls(workers=max(1, min(allowed_cores(), fit)))
+        return cls(workers=workers_within(memory_bytes, plan))
 
     def run(
         self, task: MapTask, indices: Sequence[Index], cancel: Event | None

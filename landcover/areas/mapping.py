@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Final
 
 from landcover.areas.area_file import Area
 from landcover.areas.block import BlockMap, Mapper, Tally
@@ -21,7 +19,6 @@ from landcover.areas.hectares import rows_of
 from landcover.areas.imagery import ImagerySpec
 from landcover.areas.imagery_live import items_of
 from landcover.areas.job import (
-    BYTES_A_PIXEL,
     Executor,
     LocalExecutor,
     MapTask,
@@ -29,22 +26,18 @@ from landcover.areas.job import (
     open_mapper,
     sum_of,
 )
+from landcover.areas.memory import DEFAULT_MEMORY, LEAST_MEMORY, block_within
 from landcover.areas.parts import Parts, folder_of
-from landcover.areas.plan import ALIGN, DEFAULT_STEP, LARGEST_BLOCK, MOST_HALO, Block
+from landcover.areas.plan import DEFAULT_STEP, Block
 from landcover.areas.plan_area import plans_of
 from landcover.areas.product import AreaRow, MapFacts, Scene, Written, write_products
 from landcover.core import files, progress
 from landcover.core.errors import BadInput
 from landcover.core.progress import Report
-from landcover.core.threads import allowed_cores
 from landcover.core.window import Window
 from landcover.models import registry
 
-__all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "MapResult", "Prepared", "check_out", "prepare", "run"]
-
-DEFAULT_MEMORY: Final = 2_000_000_000
-"""Bytes that the blocks of a map may use unless the user says otherwise."""
-LEAST_MEMORY: Final = 300_000_000
+__all__ = ["MapResult", "Prepared", "check_out", "prepare", "run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +132,7 @@ def prepare(
     models = registry.default()
     chosen = models.choice(model or models.usual_for_areas(), imagery.bands).name
     card = models.card(chosen)
-    plans = plans_of(area, spec, step=step, block=_block_within(memory), cancel=cancel)
+    plans = plans_of(area, spec, step=step, block=block_within(memory), cancel=cancel)
     tasks = tuple(
         MapTask(plan=plan, imagery=spec, model=chosen, model_hash=card.hash) for plan in plans
     )
@@ -260,10 +253,3 @@ def _facts(prepared: Prepared, task: MapTask, mapper: Mapper) -> MapFacts:
 
 def _size(grids: Sequence[Window]) -> float:
     return sum(grid.width * grid.height * grid.pixel_m**2 for grid in grids) / 1e6
-
-
-def _block_within(memory: int) -> int:
-    """Side of the largest block of which each core can hold one, with its halo."""
-    each = memory / allowed_cores() / BYTES_A_PIXEL
-    side = (int(math.sqrt(each)) - 2 * MOST_HALO) // ALIGN * ALIGN
-    return min(max(side, 4 * ALIGN), LARGEST_BLOCK // 2)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["add_area", "add_machine", "area_of", "executor_of", "memory_of"]
 
 _GB: Final = 1_000_000_000
-_USUAL: Final = 2.0
 _MOST: Final = 10_000.0
 
 
@@ -33,9 +32,8 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory",
         type=float,
-        default=_USUAL,
         metavar="GB",
-        help=f"memory that blocks may use, in gigabytes (default: {_USUAL:g})",
+        help="memory that blocks may use, in gigabytes (default: 2)",
     )
     parser.add_argument(
         "--scheduler",
@@ -61,6 +59,10 @@ def memory_of(options: argparse.Namespace) -> int:
     Raises:
         BadInput: it is no amount of memory.
     """
+    if options.memory is None:
+        from landcover.areas.memory import DEFAULT_MEMORY  # noqa: PLC0415 - as above
+
+        return DEFAULT_MEMORY
     if not 0 < options.memory <= _MOST:  # neither is NaN
         raise BadInput(f"--memory is {options.memory:g}: give gigabytes, such as 4.")
     return int(options.memory * _GB)

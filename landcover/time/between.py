@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from threading import Event
-from typing import Final
 
 from landcover.areas.area_file import Area
 from landcover.areas.hectares import LEAST_PATCHES
 from landcover.areas.job import Executor, LocalExecutor, open_mapper
+from landcover.areas.memory import DEFAULT_MEMORY
 from landcover.core import progress
 from landcover.core.errors import BadInput, LandcoverError, ModelMismatch
 from landcover.core.progress import Report
@@ -19,10 +19,7 @@ from landcover.time.dated import DateMap, Facts
 from landcover.time.map_source import is_map, read_map
 from landcover.time.mapped import grids_of, map_of, model_for, opened
 
-__all__ = ["MEMORY", "change_between"]
-
-MEMORY: Final = 2_000_000_000
-"""Bytes that the blocks of a map may use."""
+__all__ = ["change_between"]
 
 
 def change_between(
@@ -32,7 +29,7 @@ def change_between(
     area: Area | None = None,
     model: str | None = None,
     threshold: float = THRESHOLD,
-    memory: int = MEMORY,
+    memory: int = DEFAULT_MEMORY,
     executor: Executor | None = None,
     report: Report = progress.ignore,
     cancel: Event | None = None,

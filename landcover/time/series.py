@@ -18,6 +18,7 @@ import numpy as np
 from landcover.areas import hectares, legend
 from landcover.areas.area_file import Area
 from landcover.areas.job import Executor, LocalExecutor, open_mapper
+from landcover.areas.memory import DEFAULT_MEMORY
 from landcover.areas.plan import DEFAULT_STEP, Plan, plan
 from landcover.core import limits, progress
 from landcover.core.bands import COMPOSITES, PATCH_PIXELS
@@ -36,10 +37,8 @@ from landcover.time.trend import Trend, trend_of
 from landcover.trust.result import predict
 from landcover.trust.verdict import Verdict
 
-__all__ = ["MEMORY", "Series", "series_of"]
+__all__ = ["Series", "series_of"]
 
-MEMORY: Final = 2_000_000_000
-"""Bytes that the blocks of a date may use."""
 _PICTURE: Final = 960
 """Longer side of a picture that is read for the animation, in pixels, about."""
 _READ: Final = 2_400
@@ -89,7 +88,7 @@ def series_of(
     model: str | None = None,
     step: int = DEFAULT_STEP,
     frames: bool = False,
-    memory: int = MEMORY,
+    memory: int = DEFAULT_MEMORY,
     executor: Executor | None = None,
     report: Report = progress.ignore,
     cancel: Event | None = None,
