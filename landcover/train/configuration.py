@@ -11,7 +11,7 @@ from landcover.core import untrusted_json
 from landcover.core.errors import BadInput, UnknownName
 from landcover.train.augment import Augmentation
 
-__all__ = ["Loss", "Metric", "Precision", "TrainConfig"]
+__all__ = ["Loss", "Metric", "Precision", "TrainConfig", "all_settings"]
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Metric = Literal["last", "loss", "macro_ap", "micro_ap", "mean_ap", "accuracy"]
@@ -125,10 +125,7 @@ class TrainConfig:
         Raises:
             BadInput: it is not JSON, names an unknown setting, or a value is unusable.
         """
-        try:
-            values = untrusted_json.parse(text)
-        except ValueError:
-            raise BadInput("The training configuration is not JSON: correct the file.") from None
+        values = _parsed(text)
         if not isinstance(values, dict):
             raise BadInput("The training configuration must be a JSON object of settings.")
         _refuse_unknown(values, cls)
@@ -143,6 +140,33 @@ class TrainConfig:
                 "The training configuration has a value of the wrong kind: numbers are "
                 "written without quotes, names with them."
             ) from None
+
+
+def all_settings(text: str, kind: type[Any], model: str) -> dict[str, Any]:
+    """Read the settings of a recipe, all of which must be there; their values are not checked.
+
+    Args:
+        text: JSON.
+        kind: dataclass whose fields the settings are.
+        model: the recipe's model, for messages.
+
+    Raises:
+        BadInput: it is not JSON, or a setting is missing.
+        UnknownName: it names an unknown setting.
+    """
+    values = _parsed(text)
+    known = [item.name for item in fields(kind)]
+    if not isinstance(values, dict) or not set(known) <= set(values):
+        raise BadInput(f"The configuration of {model} is a JSON object of {', '.join(known)}.")
+    _refuse_unknown(values, kind)
+    return values
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return untrusted_json.parse(text)
+    except ValueError:
+        raise BadInput("The training configuration is not JSON: correct the file.") from None
 
 
 def _refuse_unknown(values: Mapping[str, Any], kind: type[Any]) -> None:

@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 import torch
 
-from landcover.core import files, untrusted_json
+from landcover.core import files
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
-from landcover.core.errors import BadInput, UnknownName
+from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report
 from landcover.datasets import unlabelled
 from landcover.datasets.arrays import NativeStore, PatchSet
@@ -35,6 +35,7 @@ from landcover.models.devices import pick_device
 from landcover.models.model import Model
 from landcover.nets.mosaic import Mosaic
 from landcover.nets.taught import TaughtNet
+from landcover.train.configuration import all_settings
 from landcover.train.frozen_head import fit_to_answers
 from landcover.train.recipes import kept
 from landcover.train.recipes.build import Recipe, Task, TrainedNet, produce, require_patches
@@ -85,16 +86,7 @@ class Settings:
             BadInput: it is not JSON, a setting is missing, or a value is unusable.
             UnknownName: it names an unknown setting.
         """
-        try:
-            values = untrusted_json.parse(text)
-        except ValueError:
-            raise BadInput("The training configuration is not JSON: correct the file.") from None
-        known = [item.name for item in fields(cls)]
-        if not isinstance(values, dict) or not set(known) <= set(values):
-            raise BadInput(f"The configuration of {NAME} is a JSON object of {', '.join(known)}.")
-        for name in values:
-            if name not in known:
-                raise UnknownName("training setting", name, known)
+        values = all_settings(text, cls, NAME)
         found = cls(**values)
         for name in ("composites", "seed"):
             if type(values[name]) is not int or values[name] < 0:

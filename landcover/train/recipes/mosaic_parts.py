@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self
 
 import torch
 
 from landcover import nets
-from landcover.core import untrusted_json
-from landcover.core.errors import BadInput, UnknownName
+from landcover.core.errors import BadInput
 from landcover.train import distributed
-from landcover.train.configuration import TrainConfig
+from landcover.train.configuration import TrainConfig, all_settings
 from landcover.train.dynamic_world import COVERS, FEATURES
 from landcover.train.recipes.order import Order, overrides, settings_text
 
@@ -89,16 +88,7 @@ class Parts:
             BadInput: it is not JSON, a setting is missing, or a value is unusable.
             UnknownName: it names an unknown setting.
         """
-        try:
-            values = untrusted_json.parse(text)
-        except ValueError:
-            raise BadInput("The training configuration is not JSON: correct the file.") from None
-        known = [item.name for item in fields(cls)]
-        if not isinstance(values, dict) or not set(known) <= set(values):
-            raise BadInput(f"The configuration of {NAME} is a JSON object of {', '.join(known)}.")
-        for name in values:
-            if name not in known:
-                raise UnknownName("training setting", name, known)
+        values = all_settings(text, cls, NAME)
         trainings = {name: _training(name, values[name]) for name in _NETS}
         found = cls(**{**values, **trainings})
         found._check()
