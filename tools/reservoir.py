@@ -17,6 +17,7 @@ import numpy as np
 
 from landcover.areas import hectares
 from landcover.areas.block import Mapper
+from landcover.areas.hectares import CELL_HA
 from landcover.areas.job import LocalExecutor, open_mapper
 from landcover.areas.memory import DEFAULT_MEMORY
 from landcover.areas.plan import CELL
@@ -26,7 +27,7 @@ from landcover.core.window import Window
 from landcover.metrics.intervals import wilson
 from landcover.models.cover import CoverRecord, load_record
 from landcover.time.change import FIRST_PAIR, compare
-from landcover.time.dated import CELL_HECTARES, HAZY, DateMap
+from landcover.time.dated import HAZY, DateMap
 from landcover.time.mapped import Shot, grids_of, map_of, model_for, opened
 from landcover.time.moments import MOST_HIDDEN, moment_of
 from landcover.time.trend import SEASON_DAYS, season_gap, trend_of
@@ -81,7 +82,7 @@ def _water(maps: Sequence[DateMap], mapper: Mapper) -> None:
         area = found.hectares.get("Water")
         corrected = f"{area.value:.0f} ha [{area.low:.0f}, {area.high:.0f}]" if area else "–"
         print(
-            f"{start} | {own.sum() * CELL_HECTARES:.0f} ha | {corrected} "
+            f"{start} | {own.sum() * CELL_HA:.0f} ha | {corrected} "
             f"| {found.index_water:.0f} ha | {found.caution} |"
         )
     print()

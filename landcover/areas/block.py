@@ -131,7 +131,7 @@ class Mapper:
         kept = slice(plan.halo // CELL, -(plan.halo // CELL))
         own = flags[kept, kept]
         within = _inside(plan, plan.cover, block, CELL)
-        valid = _cell_validity(raster.valid)[kept, kept]
+        valid = sky.cell_means(raster.valid)[kept, kept]
         chances = self._cover(found.cells, own.shape, kept)
         cover, decision = _cover_layers(chances, own, valid, within)
         answered = inside & ~np.isin(flagged, _WITHHELD)
@@ -259,12 +259,6 @@ def _cover_layers(
     return layers, decision
 
 
-def _cell_validity(valid: BoolArray) -> FloatArray:
-    rows, columns = (side // CELL for side in valid.shape)
-    found: FloatArray = valid.reshape(rows, CELL, columns, CELL).mean(axis=(1, 3), dtype=np.float32)
-    return found
-
-
 def _inside(plan: Plan, grid: Window, block: Block, pixels: int) -> BoolArray:
     """Which pixels of a block have their centre in the area."""
     rows, columns = block.height // pixels, block.width // pixels
@@ -272,7 +266,8 @@ def _inside(plan: Plan, grid: Window, block: Block, pixels: int) -> BoolArray:
     if area is None:
         return np.ones((rows, columns), dtype=bool)
     own = grid.part(block.top // pixels, block.left // pixels, rows, columns)
-    centres = [(column + 0.5, row + 0.5) for row in range(rows) for column in range(columns)]
-    xs, ys = own.xy(centres)
-    found: BoolArray = shapely.contains_xy(area, xs, ys).reshape(rows, columns)
+    a, b, c, d, e, f = own.transform
+    down, across = np.mgrid[0.5:rows, 0.5:columns]
+    xs, ys = a * across + b * down + c, d * across + e * down + f
+    found: BoolArray = shapely.contains_xy(area, xs, ys)
     return found

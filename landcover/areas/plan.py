@@ -129,10 +129,14 @@ class Plan:
         """Number of columns of blocks."""
         return math.ceil(self.window.width / self.block)
 
-    @property
+    @cached_property
     def area(self) -> BaseGeometry | None:
-        """The outline in the window's CRS; None for the entire rectangle."""
-        return None if self.outline is None else shapely.from_wkb(self.outline)
+        """The outline in the window's CRS, prepared; None for the entire rectangle."""
+        if self.outline is None:
+            return None
+        found = shapely.from_wkb(self.outline)
+        shapely.prepare(found)
+        return found
 
     @property
     def km2(self) -> float:
@@ -149,7 +153,6 @@ class Plan:
         area = self.area
         if area is None:
             return tuple(every)
-        shapely.prepare(area)
         return tuple(one for one in every if area.intersects(_box(self._core(*one))))
 
     def block_at(self, index: tuple[int, int]) -> Block:

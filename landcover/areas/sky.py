@@ -28,6 +28,7 @@ __all__ = [
     "SNOW",
     "UNLIKE",
     "cell_flags",
+    "cell_means",
     "per_window",
     "window_means",
 ]
@@ -54,10 +55,10 @@ def cell_flags(raster: Raster) -> ByteArray:
         where less than half of the pixels have data and nothing says why.
     """
     found = np.zeros((raster.height // CELL, raster.width // CELL), dtype=np.uint8)
-    seen = _share(raster.valid)
+    seen = cell_means(raster.valid)
     if raster.scl is not None:
         for flag, classes in ((SNOW, SCL_SNOW), (SHADE, SCL_SHADOW), (CLOUD, SCL_CLOUD)):
-            found[_share(_is_in(raster.scl, classes)) >= _HALF] = flag
+            found[cell_means(_is_in(raster.scl, classes)) >= _HALF] = flag
     elif set(_NEEDED) <= set(raster.bands):
         _by_spectrum(found, raster, seen >= _HALF)
     found[(seen < _HALF) & (found == CLEAR)] = NO_ANSWER
@@ -106,11 +107,11 @@ def _by_spectrum(found: ByteArray, raster: Raster, seen: BoolArray) -> None:
     """Flag cells by their mean reflectance; where less than half has data, nothing is flagged."""
     if not seen.any():
         return
-    weight = _share(raster.valid)[seen]
+    weight = cell_means(raster.valid)[seen]
     values = np.zeros((len(BAND_NAMES), int(seen.sum())), dtype=np.float32)
     for name in _NEEDED:
         # Pixels without data are 0.
-        values[BAND_NAMES.index(name)] = _share(raster.band(name))[seen] / weight
+        values[BAND_NAMES.index(name)] = cell_means(raster.band(name))[seen] / weight
     flags = np.zeros(values.shape[1], dtype=np.uint8)
     clouds = checks.hazy(values, checks.CLOUD) | _haze(values, seen)
     # Without clouds, what is as dark as a shadow is a shore, half water and half wood, or spruce.
@@ -147,8 +148,8 @@ def _around(seen: BoolArray, which: BoolArray) -> FloatArray:
     return found
 
 
-def _share(pixels: BoolArray | FloatArray) -> FloatArray:
-    """Average pixels over cells."""
+def cell_means(pixels: BoolArray | FloatArray) -> FloatArray:
+    """Average pixels ``(y, x)`` over whole cells of 80 m, float32."""
     rows, columns = (side // CELL for side in pixels.shape)
     blocks = pixels[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL)
     means: FloatArray = blocks.mean(axis=(1, 3), dtype=np.float32)

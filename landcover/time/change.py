@@ -18,13 +18,14 @@ from typing import Final
 import numpy as np
 
 from landcover.areas.block import encoded
+from landcover.areas.hectares import CELL_HA
 from landcover.areas.layout import NODATA
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, ByteArray
 from landcover.core.window import Window
 from landcover.metrics.area_estimate import Clustered
 from landcover.time import transitions as of
-from landcover.time.dated import CELL_HECTARES, DateMap, Facts
+from landcover.time.dated import DateMap, Facts
 from landcover.time.guard import checked_pair
 from landcover.time.transitions import Cells, Doubles, Evidence
 
@@ -188,8 +189,8 @@ def compare(
         layer=layer,
         chance=chance,
         rows=_balance(evidence, mapped, covers, usual, true),
-        seen=cells.count * CELL_HECTARES,
-        hidden=int((inside & ~seen).sum()) * CELL_HECTARES,
+        seen=cells.count * CELL_HA,
+        hidden=int((inside & ~seen).sum()) * CELL_HA,
         differing=float(1 - np.trace(mapped) / cells.count),
         changed=_changed(evidence),
         false=_false(cells, evidence),
@@ -270,9 +271,9 @@ def _balance(
     # Both dates have the same draw of the errors, because the same map errs in the same way.
     before, after = ((share if true is None else share @ true) @ member.T for share in shares)
     rows = []
-    counted = member @ mapped @ member.T * CELL_HECTARES
+    counted = member @ mapped @ member.T * CELL_HA
     for k, name in enumerate(groups):
-        hectares = total * CELL_HECTARES
+        hectares = total * CELL_HA
         found = _estimates(draws * hectares, before[..., k] * hectares, after[..., k] * hectares, k)
         rows.append(
             Row(

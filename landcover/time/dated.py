@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from landcover.areas.block import BlockMap, decoded
+from landcover.areas.hectares import CELL_HA
 from landcover.areas.layout import COVER_EXTRA, NODATA
 from landcover.areas.plan import CELL, Block, Plan
 from landcover.areas.sky import CLOUD, NO_ANSWER, SHADE, SNOW, UNLIKE
@@ -18,10 +19,8 @@ from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, ByteArray, FloatArray
 from landcover.core.window import Window
 
-__all__ = ["CELL_HECTARES", "HAZY", "REASONS", "DateMap", "Facts", "assembled", "check_cells"]
+__all__ = ["HAZY", "REASONS", "DateMap", "Facts", "assembled", "check_cells"]
 
-CELL_HECTARES: Final = (CELL * 10) ** 2 / 10_000
-"""Area of a cell of the cover."""
 REASONS: Final[dict[int, str]] = {
     CLOUD: "cloud or haze",
     SHADE: "shade",
@@ -163,8 +162,8 @@ def check_cells(grid: Window) -> None:
     cells, most = grid.width * grid.height, limits.current().compared_cells
     if cells > most:
         raise BadInput(
-            f"The area has {cells * CELL_HECTARES / 100:,.0f} km², and dates are compared of "
-            f"{most * CELL_HECTARES / 100:,.0f} km² at once: give parts of it with --area."
+            f"The area has {cells * CELL_HA / 100:,.0f} km², and dates are compared of "
+            f"{most * CELL_HA / 100:,.0f} km² at once: give parts of it with --area."
         )
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from landcover.areas.block import Tally
+from landcover.areas.hectares import CELL_HA
 from landcover.areas.product import AreaRow
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.raster import BoolArray, ByteArray, FloatArray
 from landcover.time.change import Estimate
-from landcover.time.dated import CELL_HECTARES, HAZY, DateMap, Facts
+from landcover.time.dated import HAZY, DateMap, Facts
 from landcover.trust.verdict import Verdict
 
 __all__ = [
@@ -132,7 +133,7 @@ def hectares_of(
         present=np.zeros(len(CLASS_NAMES), dtype=np.int64),
         windows=0,
     )
-    hidden = (whole - count) * CELL_HECTARES
+    hidden = (whole - count) * CELL_HA
     found = {}
     for row in rows_of(tally):
         if row.adjusted_ha is None or row.low_ha is None or row.high_ha is None:
@@ -195,7 +196,7 @@ class Monthly:
         made = Month(
             month=self._month,
             dates=self._dates,
-            unseen=unseen * CELL_HECTARES,
+            unseen=unseen * CELL_HA,
             gap=gap,
             hectares={} if gap else hectares_of(chances, seen, self._inside, self._rows_of),
         )

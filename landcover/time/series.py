@@ -17,6 +17,7 @@ import numpy as np
 
 from landcover.areas import hectares, legend
 from landcover.areas.area_file import Area
+from landcover.areas.hectares import CELL_HA
 from landcover.areas.job import Executor, LocalExecutor, open_mapper
 from landcover.areas.memory import DEFAULT_MEMORY
 from landcover.areas.plan import DEFAULT_STEP, Plan, plan
@@ -30,7 +31,7 @@ from landcover.core.text import plain
 from landcover.core.window import Window
 from landcover.time.animation import Frame
 from landcover.time.change import Estimate
-from landcover.time.dated import CELL_HECTARES, DateMap
+from landcover.time.dated import DateMap
 from landcover.time.mapped import Shot, grids_of, map_of, model_for, opened
 from landcover.time.moments import Moment, Month, Monthly, moment_of
 from landcover.time.trend import Trend, trend_of
@@ -173,7 +174,7 @@ class _Run:
         found = map_of(shot, self.grids, self.model, self.card, self.executor, cancel=cancel)
         verdict = self._verdict(shot, cancel) if self.at is not None else None
         moment = moment_of(found, self.rows_of, verdict)
-        self.whole = float(found.inside.sum()) * CELL_HECTARES
+        self.whole = float(found.inside.sum()) * CELL_HA
         self.moments.append(moment)
         if self.monthly is not None and (done := self.monthly.add(found)):
             self.months.append(done)

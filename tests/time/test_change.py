@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from landcover.areas import sky
+from landcover.areas.hectares import CELL_HA
 from landcover.areas.layout import NODATA
 from landcover.core.errors import BadInput
 from landcover.time import change as of
 from landcover.time.change import Change, Row, compare
-from landcover.time.dated import CELL_HECTARES
 from tests.support.dated_maps import COVERS, SIDE, date_map, ground, reference
 
 FOREST, WATER = COVERS.index("Forest"), COVERS.index("Water")
@@ -41,7 +41,7 @@ def row(change: Change, group: str) -> Row:
 def test_the_balance_finds_the_flood() -> None:
     before, after = truths()
     change = flooded()
-    flood = ((before != after).sum()) * CELL_HECTARES
+    flood = ((before != after).sum()) * CELL_HA
     water, forest = row(change, "Water"), row(change, "Forest")
     assert water.gain.low - 3 <= flood <= water.gain.high + 3
     assert water.net.value == pytest.approx(flood, rel=0.15)
@@ -110,8 +110,8 @@ def test_hidden_cells_cannot_tell_and_the_outside_is_no_data() -> None:
     assert (change.layer[:9, 10:] == of.CANT_TELL).all()
     assert (change.layer[9:, 10:] >= of.UNCHANGED).all()
     assert (change.chance[:9] == NODATA).all()
-    assert change.hidden == pytest.approx(9 * (SIDE - 10) * CELL_HECTARES)
-    assert change.seen == pytest.approx((SIDE - 9) * (SIDE - 10) * CELL_HECTARES)
+    assert change.hidden == pytest.approx(9 * (SIDE - 10) * CELL_HA)
+    assert change.seen == pytest.approx((SIDE - 9) * (SIDE - 10) * CELL_HA)
 
 
 def test_errors_correct_the_areas_of_both_dates_alike() -> None:

@@ -9,19 +9,20 @@ import pytest
 
 from landcover.areas import sky
 from landcover.areas.block import Tally
+from landcover.areas.hectares import CELL_HA
 from landcover.areas.product import AreaRow
-from landcover.time.dated import CELL_HECTARES, DateMap
+from landcover.time.dated import DateMap
 from landcover.time.moments import Month, Monthly, moment_of
 from landcover.trust.verdict import Finding, Quality, Verdict
 from tests.support.dated_maps import COVERS, SIDE, date_map, ground
 
-WHOLE = SIDE**2 * CELL_HECTARES
+WHOLE = SIDE**2 * CELL_HA
 WATER = COVERS.index("Water")
 
 
 def rows_of(tally: Tally) -> Sequence[AreaRow]:
     """The mapped hectares, ± 10 %; nothing for what cannot be told apart."""
-    areas = tally.covers * CELL_HECTARES
+    areas = tally.covers * CELL_HA
     known = [
         AreaRow(label=name, adjusted_ha=area, low_ha=0.9 * area, high_ha=1.1 * area)
         for name, area in zip(COVERS[1:], areas.tolist()[1:], strict=True)
@@ -52,7 +53,7 @@ def verdict(decision: str, sentence: str = "") -> Verdict:
 
 def test_a_clear_date_has_hectares_with_intervals() -> None:
     found = moment_of(date_map(), rows_of)
-    water = (ground() == WATER).sum() * CELL_HECTARES
+    water = (ground() == WATER).sum() * CELL_HA
     assert found.gap == ""
     assert found.caution == ""
     assert set(found.hectares) == set(COVERS[1:])

@@ -14,9 +14,8 @@ import streamlit as st
 
 from landcover.areas import legend, preview
 from landcover.areas.canvas import Canvas
+from landcover.areas.hectares import CELL_HA
 from landcover.areas.layout import NODATA, UNIT
-from landcover.areas.plan import CELL
-from landcover.core.bands import PIXEL_M
 from landcover.core.classes import BY_NAME
 from landcover.io.web_mercator import MapPicture
 from pages.parts.area import compare, state
@@ -55,7 +54,6 @@ _KEPT: Final = 12
 """Pictures of layers that are kept."""
 _MOST_OUTLINES: Final = 400
 """Most blocks whose outlines are drawn."""
-_CELL_HA: Final = (CELL * PIXEL_M) ** 2 / 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,11 +364,11 @@ def table(canvases: Sequence[Canvas]) -> pd.DataFrame:
         sure = [canvas.confidence[one] for canvas, one in zip(canvases, where, strict=True)]
         values = np.concatenate(sure)
         mean = f"{values.mean() * UNIT:.0%}" if values.size else "–"
-        rows.append([name, f"{cells:,}", f"{cells * _CELL_HA:,.1f}", mean])
+        rows.append([name, f"{cells:,}", f"{cells * CELL_HA:,.1f}", mean])
     names = {entry.number: entry.name for entry in legend.flag_entries()[1:]} | {NODATA: "no data"}
     for number, name in names.items():
         cells = sum(int((canvas.flags == number).sum()) for canvas in canvases)
-        rows.append([f"flag: {name}", f"{cells:,}", f"{cells * _CELL_HA:,.1f}", "–"])
+        rows.append([f"flag: {name}", f"{cells:,}", f"{cells * CELL_HA:,.1f}", "–"])
     heads = ["On the map", "Cells of 80 m", "Hectares of these cells", "Mean confidence"]
     return pd.DataFrame(rows, columns=heads)
 
