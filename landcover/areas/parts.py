@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from landcover.areas.block import BlockMap, Tally
 from landcover.areas.layout import COVER_EXTRA, PRESENCE_EXTRA
@@ -25,6 +24,7 @@ from landcover.core import files
 from landcover.core.errors import BadInput
 from landcover.core.regular_file import read_regular
 from landcover.core.untrusted_json import parse
+from landcover.models.fitted_files import unpacked
 
 __all__ = ["SUFFIX", "Parts", "folder_of"]
 
@@ -101,12 +101,12 @@ class Parts:
         shapes = self._shapes(block)
         most = sum(int(np.prod(shape)) * kind.itemsize for shape, kind in shapes.values()) + _SPARE
         try:
-            content = read_regular(self._file(index), most)
-            arrays = load(content)
-            facts = _facts_of(content)
+            tensors, facts = unpacked(read_regular(self._file(index), most))
             acquired = datetime.fromisoformat(facts["acquired"]) if facts["acquired"] else None
-        except (BadInput, OSError, SafetensorError, ValueError, KeyError):
+            scene, baseline = facts["scene"], facts["baseline"] or None
+        except (BadInput, OSError, ValueError, KeyError):
             return None
+        arrays = {name: each.numpy() for name, each in tensors.items()}
         if {name: (each.shape, each.dtype) for name, each in arrays.items()} != shapes:
             return None
         silent, windows = (int(value) for value in arrays["counts"])
@@ -121,9 +121,9 @@ class Parts:
                 present=arrays["present"],
                 windows=windows,
             ),
-            scene=facts["scene"],
+            scene=scene,
             acquired=acquired,
-            baseline=facts["baseline"] or None,
+            baseline=baseline,
         )
 
     def remove(self) -> None:
@@ -172,11 +172,3 @@ class Parts:
                 f"'{self.folder.name}' holds the parts of an unfinished map and other files such "
                 f"as '{strange[0][:60]}': move them, or choose another name for the map."
             )
-
-
-def _facts_of(content: bytes) -> dict[str, str]:
-    """The texts in the header of a part."""
-    length = int.from_bytes(content[:8], "little")
-    header = parse(content[8 : 8 + length])
-    found = header["__metadata__"]
-    return {name: str(found[name]) for name in ("scene", "acquired", "baseline")}
