@@ -24,6 +24,7 @@ from pages.parts.shared.offline_map import (
     Script,
     base_map,
     picture_address,
+    sent_to,
 )
 
 KEY: Final = "area_map"
@@ -106,9 +107,6 @@ def draw(
         divider: names of the layers on its left and right; None for no divider.
         background: whether the tiles of the overview are there.
     """
-    view = state.view()
-    # The component moves only if these values change: see the map of the Classify page.
-    nudge = view.turn % 1000 * 1e-6
     answer = st_folium(
         _drawn_map(background).copy(),
         key=KEY,
@@ -117,8 +115,7 @@ def draw(
         use_container_width=True,
         returned_objects=list(RETURNED),
         feature_group_to_add=_group(layers, outlines, divider),
-        center=(view.centre[0] + nudge, view.centre[1]),
-        zoom=view.zoom + nudge,
+        **sent_to(state.view()),
     )
     return _new(map_reply.read(answer))
 

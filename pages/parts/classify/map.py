@@ -26,6 +26,7 @@ from pages.parts.shared.offline_map import (
     Script,
     base_map,
     picture_address,
+    sent_to,
 )
 
 KEY: Final = "classify_map"
@@ -47,10 +48,6 @@ LEAN_DEGREES: Final = 3.0
 @st.fragment
 def show(background: bool) -> None:  # noqa: FBT001 - fragments keep arguments by position
     """Draw the map and handle what the user did on it; a new choice reruns the page."""
-    view = choice.view()
-    # The component moves only if these values change, so each turn changes them by a millionth
-    # of a degree and of a zoom level, which the map rounds away.
-    nudge = view.turn % 1000 * 1e-6
     answer = st_folium(
         _drawn_map(background).copy(),
         key=KEY,
@@ -59,8 +56,7 @@ def show(background: bool) -> None:  # noqa: FBT001 - fragments keep arguments b
         use_container_width=True,
         returned_objects=list(RETURNED),
         feature_group_to_add=_changing(choice.current()),
-        center=(view.centre[0] + nudge, view.centre[1]),
-        zoom=view.zoom + nudge,
+        **sent_to(choice.view()),
     )
     if _act(map_answer.read(answer)):
         st.rerun()

@@ -90,6 +90,17 @@ path.leaflet-interactive:focus { outline: none; }
 </style>"""
 
 
+def sent_to(view: choice.View) -> dict[str, Any]:
+    """Arguments of the map's component that move it to a view.
+
+    The component moves only if these values change, so each turn changes them by a millionth of a
+    degree and of a zoom level, which the map rounds away.
+    """
+    nudge = view.turn % 1000 * 1e-6
+    latitude, longitude = view.centre
+    return {"center": (latitude + nudge, longitude), "zoom": view.zoom + nudge}
+
+
 class _LateTemplate:
     """A template that is compiled when it is rendered.
 
