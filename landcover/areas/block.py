@@ -22,7 +22,6 @@ from landcover.areas import sky
 from landcover.areas.engine import AreaAnswer, Engine
 from landcover.areas.layout import COVER_EXTRA, NODATA, PRESENCE_EXTRA, UNIT
 from landcover.areas.plan import CELL, Block, Plan
-from landcover.core.errors import ModelMismatch
 from landcover.core.raster import BoolArray, ByteArray, FloatArray, Raster
 from landcover.core.window import Window
 from landcover.models.band_subset import estimated_bands
@@ -154,17 +153,8 @@ class Mapper:
         )
 
     def _pixels(self, raster: Raster) -> FloatArray:
+        self.model.check_bands(raster)
         card = self.model.card
-        if raster.level != card.level:
-            raise ModelMismatch(
-                f"{card.title} was made for {card.level}, and this is {raster.level}: use the "
-                f"{card.level} product of the same scene."
-            )
-        if missing := [band for band in card.bands if band not in raster.bands]:
-            raise ModelMismatch(
-                f"{card.title} needs the band{'s' * (len(missing) > 1)} {', '.join(missing)}, "
-                "which this source does not have: choose a model for its bands."
-            )
         if raster.bands == card.bands:
             return raster.data.copy()  # torch takes no array that is read-only
         return raster.data[[raster.bands.index(band) for band in card.bands]]

@@ -123,11 +123,11 @@ class Model:
         self.device = device
         self._scorer: Scorer | None = None
 
-    def check_input(self, patch: Raster) -> None:
-        """Check that the patch or picture meets the card's requirements.
+    def check_bands(self, patch: Raster) -> None:
+        """Check that a raster of any size has the level and the bands of the card.
 
         Raises:
-            ModelMismatch: level, bands or size differ, or no pixel is valid.
+            ModelMismatch: it has not.
         """
         card = self.card
         if (card.level == RGB) != patch.is_rgb:
@@ -146,6 +146,15 @@ class Model:
                 f"which this source does not have: `landcover bands best {','.join(patch.bands)}` "
                 "names the model for its bands."
             )
+
+    def check_input(self, patch: Raster) -> None:
+        """Check that the patch or picture meets the card's requirements.
+
+        Raises:
+            ModelMismatch: level, bands or size differ, or no pixel is valid.
+        """
+        self.check_bands(patch)
+        card = self.card
         if (patch.height, patch.width) != (card.pixels, card.pixels):
             raise ModelMismatch(
                 f"{card.title} needs {card.pixels} × {card.pixels} pixels of {card.pixel_m} m, "
