@@ -136,14 +136,20 @@ class DaskExecutor:
 
         if self.address is None:
             # Workers are processes with one thread each, like those of a real cluster.
-            cluster = stack.enter_context(
-                LocalCluster(
-                    n_workers=self.processes,
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
+            try:
+                cluster = stack.enter_context(
+                    LocalCluster(
+                        n_workers=self.processes,
+                        threads_per_worker=1,
+                        dashboard_address=None,
+                        silence_logs=logging.CRITICAL,
+                    )
                 )
-            )
+            except (RuntimeError, OSError, TimeoutError):
+                raise BadInput(
+                    "No processes for a cluster can be started here: start `dask scheduler` and "
+                    "`dask worker` yourself and give the scheduler's address."
+                ) from None
             return stack.enter_context(Client(cluster))
         try:
             return stack.enter_context(Client(self.address, timeout=self.seconds))
