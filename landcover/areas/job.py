@@ -43,6 +43,7 @@ __all__ = [
     "MapTask",
     "finished_blocks",
     "map_block",
+    "open_imagery",
     "open_mapper",
     "sum_of",
 ]
@@ -142,6 +143,15 @@ def open_mapper(model: str, model_hash: str) -> Mapper:
     return _open_tasks.mapper(model, model_hash)
 
 
+def open_imagery(spec: ImagerySpec) -> Imagery:
+    """The open imagery of a spec, kept for the next block.
+
+    Raises:
+        LandcoverError: it is gone, has changed, or cannot be read.
+    """
+    return _open_tasks.imagery(spec)
+
+
 def map_block(task: MapTask, index: Index) -> BlockMap:
     """Compute one block.
 
@@ -155,7 +165,7 @@ def map_block(task: MapTask, index: Index) -> BlockMap:
             "the same version on each machine."
         )
     block = task.plan.block_at(index)
-    raster = _open_tasks.imagery(task.imagery).read(block.read)
+    raster = open_imagery(task.imagery).read(block.read)
     return open_mapper(task.model, task.model_hash).answer(raster, task.plan, block)
 
 

@@ -23,6 +23,7 @@ from landcover.areas.job import (
     LocalExecutor,
     MapTask,
     finished_blocks,
+    open_imagery,
     open_mapper,
     sum_of,
 )
@@ -229,7 +230,7 @@ def _one(
 
 
 def _facts(prepared: Prepared, task: MapTask, mapper: Mapper) -> MapFacts:
-    imagery = task.imagery.open()
+    imagery = open_imagery(task.imagery)
     stated = imagery.provenance
     scene = Scene(
         name=stated.scene or stated.source, acquired=imagery.acquired, baseline=stated.baseline
