@@ -18,7 +18,7 @@ from tests.browser.test_access import FOCUSED, show, tab_to, views, violations
 pytestmark = pytest.mark.browser
 
 MAP = "iframe[title='Map to draw an area on, and of its land covers']"
-COMPLETE = "The map is complete"
+COMPLETE = "The map is complete:"
 
 
 def open_page(page: Page, url: str) -> FrameLocator:
@@ -119,6 +119,19 @@ def test_a_map_is_made_and_compared_by_keyboard_alone(page: Page, app: str) -> N
     page.keyboard.press("Enter")
     expect(page.locator(".st-key-area_place_chart .js-plotly-plot")).to_be_visible()
     assert page.evaluate(FOCUSED).strip() == "Look there"
+
+
+@pytest.mark.slow
+def test_a_map_is_stopped_and_goes_on(page: Page, app: str) -> None:
+    open_page(page, app)
+    page.get_by_role("button", name="Map this area").click()
+    expect(page.get_by_text(" of 4 blocks").first).to_be_visible(timeout=90_000)
+    page.get_by_role("button", name="Cancel").click()
+    stopped = page.get_by_text("Stopped:")
+    expect(stopped.or_(page.get_by_text(COMPLETE))).to_be_visible(timeout=90_000)
+    if stopped.is_visible():
+        page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text(COMPLETE)).to_be_visible(timeout=120_000)
 
 
 @pytest.mark.slow
