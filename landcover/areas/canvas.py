@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from landcover.areas.layout import NODATA, UNIT
-from landcover.areas.plan import CELL, Block, Plan
+from landcover.areas.plan import CELL, Block, Plan, coarser
 from landcover.core.bands import COMPOSITES, PATCH_PIXELS
 from landcover.core.errors import BadInput
 from landcover.core.projection import OffEarth
@@ -93,14 +93,7 @@ class Canvas:
     @property
     def picture_window(self) -> Window:
         """The grid of the picture."""
-        step, window = self.picture_step, self.plan.window
-        a, b, c, d, e, f = window.transform
-        return Window(
-            crs=window.crs,
-            transform=(a * step, b * step, c, d * step, e * step, f),
-            width=window.width // step,
-            height=window.height // step,
-        )
+        return coarser(self.plan.window, self.picture_step)
 
     def put(self, block: Block, found: BlockMap, core: Raster | None = None) -> None:
         """Put the layers of a block, and its pixels if they are given.

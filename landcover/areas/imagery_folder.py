@@ -14,8 +14,9 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landcover.areas.area_file import Area
+from landcover.areas.ground import ground_of
 from landcover.areas.imagery_files import FileSpec
-from landcover.areas.imagery_passes import PassesSpec, filled, grids_of, ground_of
+from landcover.areas.imagery_passes import PassesSpec, filled, grids_of
 from landcover.core import limits, progress
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report, check

@@ -13,7 +13,8 @@ from shapely.geometry.base import BaseGeometry
 
 from landcover.areas.area_file import Area
 from landcover.areas.facts import JOINED
-from landcover.areas.imagery_passes import PassesSpec, filled, grids_of, ground_of
+from landcover.areas.ground import ground_of
+from landcover.areas.imagery_passes import PassesSpec, filled, grids_of
 from landcover.core.errors import BadInput
 from landcover.core.raster import ByteArray, Raster
 from landcover.core.window import Window

@@ -19,6 +19,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from landcover.areas.ground import ground_of
 from landcover.areas.imagery_base import Imagery
 from landcover.areas.plan import CELL
 from landcover.areas.sky import CLOUD, NO_ANSWER, SHADE, cell_flags
@@ -29,9 +30,8 @@ from landcover.core.projection import project
 from landcover.core.raster import ByteArray, Provenance, Raster
 from landcover.core.window import SOUTHERN_FALSE_NORTHING_M, WGS84, Window, grid, zone_of
 from landcover.core.zones import is_utm, zone_strip
-from landcover.io.outlines.earth import split
 
-__all__ = ["MOST_COMPARED", "Pass", "PassesSpec", "grids_of", "ground_of"]
+__all__ = ["MOST_COMPARED", "Pass", "PassesSpec", "filled", "grids_of"]
 
 MOST_COMPARED: Final = 8
 """Passes whose clouds over a block are compared, the first in order that cover the block."""
@@ -194,15 +194,6 @@ def _nothing(window: Window, bands: tuple[str, ...], facts: Provenance) -> Raste
         transform=window.transform,
         provenance=replace(facts, notes=("no scene covers this block",)),
     )
-
-
-def ground_of(window: Window) -> BaseGeometry:
-    """What a window covers, WGS 84 degrees, split at the antimeridian."""
-    steps = [float(step) for step in np.linspace(0.0, 1.0, 17)]
-    sides = [(s, 0.0) for s in steps] + [(1.0, s) for s in steps]
-    sides += [(1 - s, 1.0) for s in steps] + [(0.0, 1 - s) for s in steps]
-    points = [(s * window.width, t * window.height) for s, t in sides]
-    return split(shapely.Polygon(zip(*project(window.crs, WGS84, *window.xy(points)), strict=True)))
 
 
 def grids_of(

@@ -16,6 +16,7 @@ from typing import Final
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from landcover.areas.ground import box_of
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput
 from landcover.core.window import Window
@@ -30,6 +31,7 @@ __all__ = [
     "MOST_HALO",
     "Block",
     "Plan",
+    "coarser",
     "plan",
 ]
 
@@ -112,12 +114,12 @@ class Plan:
     @property
     def presence(self) -> Window:
         """The grid of the presence: a pixel for each window."""
-        return _coarser(self.window, self.step, self.shift)
+        return coarser(self.window, self.step, self.shift)
 
     @property
     def cover(self) -> Window:
         """The grid of the cover: a pixel for each cell of 80 m."""
-        return _coarser(self.window, CELL)
+        return coarser(self.window, CELL)
 
     @property
     def rows(self) -> int:
@@ -141,7 +143,7 @@ class Plan:
     @property
     def km2(self) -> float:
         """Size of the area in square kilometres, on the plane of its CRS."""
-        rectangle = _box(self.window)
+        rectangle = box_of(self.window)
         area = self.area
         inside = rectangle if area is None else area.intersection(rectangle)
         return float(inside.area) / 1e6
@@ -153,7 +155,7 @@ class Plan:
         area = self.area
         if area is None:
             return tuple(every)
-        return tuple(one for one in every if area.intersects(_box(self._core(*one))))
+        return tuple(one for one in every if area.intersects(box_of(self._core(*one))))
 
     def block_at(self, index: tuple[int, int]) -> Block:
         """The block of a row and column."""
@@ -220,8 +222,14 @@ def plan(
     )
 
 
-def _coarser(window: Window, pixels: int, shift: int = 0) -> Window:
-    """The window with pixels of ``pixels`` × 10 m, moved by ``shift`` pixels down and right."""
+def coarser(window: Window, pixels: int, shift: int = 0) -> Window:
+    """The same ground with pixels of ``pixels`` × ``pixels`` of a window's.
+
+    Args:
+        window: its sides are multiples of ``pixels``.
+        pixels: how many along a side of a new one.
+        shift: pixels of the window by which it is moved down and right.
+    """
     a, b, _, d, e, _ = window.transform
     moved = window.part(shift, shift, window.height, window.width).transform
     return Window(
@@ -230,9 +238,3 @@ def _coarser(window: Window, pixels: int, shift: int = 0) -> Window:
         width=window.width // pixels,
         height=window.height // pixels,
     )
-
-
-def _box(window: Window) -> BaseGeometry:
-    w, h = window.width, window.height
-    xs, ys = window.xy([(0, 0), (w, 0), (w, h), (0, h)])
-    return shapely.Polygon(list(zip(xs, ys, strict=True)))

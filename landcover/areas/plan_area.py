@@ -17,6 +17,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landcover.areas.area_file import Area
+from landcover.areas.ground import box_of, ground_of
 from landcover.areas.imagery import ImagerySpec
 from landcover.areas.plan import ALIGN, DEFAULT_BLOCK, DEFAULT_STEP, Plan, plan
 from landcover.core import limits
@@ -26,7 +27,6 @@ from landcover.core.projection import OffEarth, project
 from landcover.core.text import place_text
 from landcover.core.window import SOUTHERN_FALSE_NORTHING_M, WGS84, Window
 from landcover.core.zones import is_utm, zone_strip
-from landcover.io.outlines.earth import split
 
 __all__ = ["plans_of"]
 
@@ -65,7 +65,7 @@ def plans_of(
         Cancelled: the user stopped it.
     """
     grids = spec.open(cancel=cancel).grids
-    covers = [_ground(grid) for grid in grids]
+    covers = [ground_of(grid) for grid in grids]
     strips = _strips(grids)
     plans = []
     for grid, ground, strip in zip(grids, covers, strips, strict=True):
@@ -73,7 +73,7 @@ def plans_of(
         if strip is not None:
             wanted = shapely.intersection(wanted, strip)
         if area is None and strip is None:
-            window, outline = _snapped(grid, _box(grid).bounds), None
+            window, outline = _snapped(grid, box_of(grid).bounds), None
         else:
             shape = _in_crs(shapely.intersection(wanted, _around(ground)), grid)
             if shape.is_empty or not shape.area > 0:
@@ -84,15 +84,6 @@ def plans_of(
     if not plans:
         raise _elsewhere(area, covers)
     return tuple(plans)
-
-
-def _ground(grid: Window) -> BaseGeometry:
-    """What a grid covers, WGS 84 degrees."""
-    steps = np.linspace(0.0, 1.0, 33)
-    sides = [(s, 0.0) for s in steps] + [(1.0, s) for s in steps]
-    sides += [(1 - s, 1.0) for s in steps] + [(0.0, 1 - s) for s in steps]
-    points = [(s * grid.width, t * grid.height) for s, t in sides]
-    return split(shapely.Polygon(zip(*project(grid.crs, WGS84, *grid.xy(points)), strict=True)))
 
 
 def _around(ground: BaseGeometry) -> BaseGeometry:
@@ -124,15 +115,9 @@ def _in_crs(shape: BaseGeometry, grid: Window) -> BaseGeometry:
             "imagery, does not exist: give the part near the imagery."
         ) from None
     valid = [shapely.make_valid(one) for one in there]
-    found = shapely.intersection(shapely.union_all(valid), _box(grid))
+    found = shapely.intersection(shapely.union_all(valid), box_of(grid))
     parts = [one for one in shapely.get_parts(found) if one.geom_type == "Polygon"]
     return shapely.union_all(parts)
-
-
-def _box(grid: Window) -> BaseGeometry:
-    w, h = grid.width, grid.height
-    xs, ys = grid.xy([(0, 0), (w, 0), (w, h), (0, h)])
-    return shapely.Polygon(list(zip(xs, ys, strict=True)))
 
 
 def _snapped(grid: Window, bounds: tuple[float, float, float, float]) -> Window:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import numpy as np
 
-from landcover.areas.block import BlockMap, decoded
+from landcover.areas.block import decoded
 from landcover.areas.hectares import CELL_HA
 from landcover.areas.layout import COVER_EXTRA, NODATA
-from landcover.areas.plan import CELL, Block, Plan
 from landcover.areas.sky import CLOUD, NO_ANSWER, SHADE, SNOW, UNLIKE
 from landcover.core import limits
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, ByteArray, FloatArray
 from landcover.core.window import Window
 
-__all__ = ["HAZY", "REASONS", "DateMap", "Facts", "assembled", "check_cells"]
+__all__ = ["HAZY", "REASONS", "DateMap", "Facts", "check_cells"]
 
 REASONS: Final[dict[int, str]] = {
     CLOUD: "cloud or haze",
@@ -165,26 +163,3 @@ def check_cells(grid: Window) -> None:
             f"The area has {cells * CELL_HA / 100:,.0f} km², and dates are compared of "
             f"{most * CELL_HA / 100:,.0f} km² at once: give parts of it with --area."
         )
-
-
-def assembled(
-    plan: Plan,
-    blocks: Iterable[tuple[Block, BlockMap]],
-    facts: Facts,
-    covers: tuple[str, ...],
-    classes: tuple[str, ...],
-) -> DateMap:
-    """Put the blocks of a map together, in any order; what is missing is not of the area."""
-    steps, cells = plan.presence, plan.cover
-    cover = np.full((len(covers) + len(COVER_EXTRA), cells.height, cells.width), NODATA, np.uint8)
-    presence = np.full((len(classes) + 4, steps.height, steps.width), NODATA, np.uint8)
-    for block, found in blocks:
-        for whole, part, pixels in (
-            (cover, found.cover, CELL),
-            (presence, found.presence, plan.step),
-        ):
-            top, left = block.top // pixels, block.left // pixels
-            whole[:, top : top + part.shape[1], left : left + part.shape[2]] = part
-    return DateMap(
-        facts=facts, grid=cells, covers=covers, cover=cover, classes=classes, presence=presence
-    )

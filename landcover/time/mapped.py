@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from threading import Event
@@ -10,17 +9,18 @@ from threading import Event
 import shapely
 
 from landcover.areas.area_file import Area
-from landcover.areas.block import BlockMap
+from landcover.areas.canvas import Canvas
+from landcover.areas.ground import box_of
 from landcover.areas.imagery import Imagery, ImagerySpec, imagery_of
 from landcover.areas.job import Executor, MapTask, open_mapper
-from landcover.areas.plan import DEFAULT_STEP, Block, Plan
+from landcover.areas.plan import DEFAULT_STEP, Plan
 from landcover.areas.plan_area import plans_of
 from landcover.core import progress
 from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report
 from landcover.io.guard import shown
 from landcover.models import registry
-from landcover.time.dated import DateMap, Facts, assembled, check_cells
+from landcover.time.dated import DateMap, Facts, check_cells
 from landcover.time.pixels import pixel_facts
 
 __all__ = ["Shot", "facts_of", "grids_of", "map_of", "model_for", "opened"]
@@ -83,11 +83,7 @@ def grids_of(
     check_cells(only.cover)
     if area is None and only.outline is None:
         # Blocks reach beyond the image, and what was never there is not hidden.
-        extent = shot.imagery.extent
-        xs, ys = extent.xy(
-            [(0, 0), (extent.width, 0), (extent.width, extent.height), (0, extent.height)]
-        )
-        outline = shapely.to_wkb(shapely.Polygon(list(zip(xs, ys, strict=True))))
+        outline = shapely.to_wkb(box_of(shot.imagery.extent))
         return replace(only, outline=outline)
     return only
 
@@ -156,14 +152,20 @@ def map_of(
     mapper = open_mapper(model, card)
     total = len(plan.indices)
 
-    def blocks() -> Iterator[tuple[Block, BlockMap]]:
-        with closing(executor.run(task, plan.indices, cancel)) as every:  # type: ignore[type-var]
-            for done, (index, found) in enumerate(every, start=1):
-                what = f"Mapping {shot.name}"
-                report(Progress(what=what, done=done, total=total, unit="blocks"))
-                yield plan.block_at(index), found
-
     own = mapper.model.card
-    made = assembled(plan, blocks(), facts_of(shot, own.name, card), mapper.covers, own.classes)
+    canvas = Canvas(plan, own.classes, mapper.covers)
+    with closing(executor.run(task, plan.indices, cancel)) as every:  # type: ignore[type-var]
+        for done, (index, found) in enumerate(every, start=1):
+            what = f"Mapping {shot.name}"
+            report(Progress(what=what, done=done, total=total, unit="blocks"))
+            canvas.put(plan.block_at(index), found)
+    made = DateMap(
+        facts=facts_of(shot, own.name, card),
+        grid=plan.cover,
+        covers=mapper.covers,
+        cover=canvas.cover,
+        classes=own.classes,
+        presence=canvas.presence,
+    )
     pixels = pixel_facts(shot.imagery, plan, made.seen, cancel=cancel)
     return replace(made, haze=pixels.haze, index_water=pixels.water, dark=pixels.dark)
