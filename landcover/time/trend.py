@@ -9,10 +9,12 @@ over a few years is that of their weather as well; :class:`Trend` says which of 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from statistics import median
 from typing import Final, Literal
 
 import numpy as np
@@ -38,7 +40,7 @@ class Trend:
 
     Attributes:
         kind: "few dates" with fewer than four; "season" if they lie within a year; else "trend".
-        dates: number of dates with a value.
+        dates: number of different dates with a value.
         years: time from the first to the last of them.
         slope: median change in a year, in the unit of the value; NaN with one date.
         low, high: 95 % interval of the slope; NaN with one date.
@@ -86,6 +88,8 @@ class Trend:
 def trend_of(dates: Sequence[datetime], values: Sequence[float | None]) -> Trend:
     """Find the trend of values over dates, in any order.
 
+    Several values of one date count as their median: they say nothing of a course through time.
+
     Args:
         dates: the date of each value.
         values: None or NaN where there is none.
@@ -93,12 +97,12 @@ def trend_of(dates: Sequence[datetime], values: Sequence[float | None]) -> Trend
     # scipy.stats takes half a second to import, and most commands do without.
     from scipy.stats import kendalltau, theilslopes  # noqa: PLC0415
 
-    known = [
-        (when, float(value))
-        for when, value in zip(dates, values, strict=True)
-        if value is not None and math.isfinite(value)
-    ]
-    known.sort()
+    found_on: defaultdict[datetime, list[float]] = defaultdict(list)
+    for when, value in zip(dates, values, strict=True):
+        if value is not None and math.isfinite(value):
+            found_on[when].append(value)
+    # Ties among dates as well as among values can make theilslopes' variance negative.
+    known = [(when, median(found_on[when])) for when in sorted(found_on)]
     days = np.array([(when - known[0][0]).total_seconds() / 86_400 for when, _ in known])
     numbers = np.array([value for _, value in known])
     years = float(days[-1]) / YEAR_DAYS if known else 0.0

@@ -76,11 +76,18 @@ def test_the_turn_of_the_year_is_no_gap() -> None:
     assert not trend_of(dates, [1.0] * 6).mixed_seasons
 
 
+def test_values_of_one_date_count_as_their_median() -> None:
+    dates = [datetime(2018 + n, 7, 1, tzinfo=UTC) for n in range(6)]
+    once = trend_of(dates, [float(n) for n in range(6)])
+    assert trend_of([*dates, *dates[:2] * 2], [*range(6), -9, -9, 9, 11]) == once
+    assert trend_of([dates[0], dates[0], dates[1]], [0.0, 0.0, 0.0]).slope == 0
+
+
 @given(st.lists(st.tuples(DATES, VALUES), max_size=20))
 def test_any_values_have_an_answer(points: list[tuple[datetime, float | None]]) -> None:
     found = trend_of([when for when, _ in points], [value for _, value in points])
     assert 0 <= found.p <= 1
-    assert found.dates == sum(v is not None and math.isfinite(v) for _, v in points)
+    assert found.dates == len({d for d, v in points if v is not None and math.isfinite(v)})
     assert math.isnan(found.slope) or found.low <= found.slope <= found.high
     assert found.sentence("Water", "ha").endswith(".")
 
