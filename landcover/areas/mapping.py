@@ -35,7 +35,6 @@ from landcover.areas.product import AreaRow, MapFacts, Scene, Written, write_pro
 from landcover.core import files, progress
 from landcover.core.errors import BadInput
 from landcover.core.progress import Report
-from landcover.core.window import Window
 from landcover.models import registry
 
 __all__ = ["MapResult", "Prepared", "check_out", "prepare", "run"]
@@ -50,14 +49,17 @@ class Prepared:
         source: name of the source, for the files.
         area: the area; None for all of the source.
         memory: bytes that the blocks may use.
-        km2: size of what is mapped, in square kilometres.
     """
 
     tasks: tuple[MapTask, ...]
     source: str
     area: Area | None
     memory: int
-    km2: float
+
+    @property
+    def km2(self) -> float:
+        """Size of what is mapped, in square kilometres."""
+        return sum(task.plan.km2 for task in self.tasks)
 
     @property
     def blocks(self) -> int:
@@ -138,9 +140,7 @@ def prepare(
         MapTask(plan=plan, imagery=spec, model=chosen, model_hash=card.hash) for plan in plans
     )
     open_mapper(chosen, card.hash)  # reports a model that cannot map
-    # Without an area, plans extend beyond the imagery up to the next line of their lattice.
-    size = sum(one.km2 for one in plans) if area is not None else _size(imagery.grids)
-    return Prepared(tasks=tasks, source=source, area=area, memory=memory, km2=size)
+    return Prepared(tasks=tasks, source=source, area=area, memory=memory)
 
 
 def run(
@@ -250,7 +250,3 @@ def _facts(prepared: Prepared, task: MapTask, mapper: Mapper) -> MapFacts:
         created=datetime.now(UTC),
         notes=stated.notes,
     )
-
-
-def _size(grids: Sequence[Window]) -> float:
-    return sum(grid.width * grid.height * grid.pixel_m**2 for grid in grids) / 1e6

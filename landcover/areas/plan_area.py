@@ -73,14 +73,15 @@ def plans_of(
         if strip is not None:
             wanted = shapely.intersection(wanted, strip)
         if area is None and strip is None:
-            window, outline = _snapped(grid, box_of(grid).bounds), None
+            shape = box_of(grid)
         else:
             shape = _in_crs(shapely.intersection(wanted, _around(ground)), grid)
-            if shape.is_empty or not shape.area > 0:
-                continue
-            window, outline = _snapped(grid, shape.bounds), shapely.to_wkb(shape)
+        if shape.is_empty or not shape.area > 0:
+            continue
+        # The window reaches beyond the shape, up to the lines of the lattice.
+        window = _snapped(grid, shape.bounds)
         _check_size(window)
-        plans.append(plan(window, step=step, block=block, outline=outline))
+        plans.append(plan(window, step=step, block=block, outline=shapely.to_wkb(shape)))
     if not plans:
         raise _elsewhere(area, covers)
     return tuple(plans)

@@ -6,11 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from threading import Event
 
-import shapely
-
 from landcover.areas.area_file import Area
 from landcover.areas.canvas import Canvas
-from landcover.areas.ground import box_of
 from landcover.areas.imagery import Imagery, ImagerySpec, imagery_of
 from landcover.areas.job import Executor, MapTask, open_mapper
 from landcover.areas.plan import DEFAULT_STEP, Plan
@@ -81,10 +78,6 @@ def grids_of(
         )
     (only,) = found
     check_cells(only.cover)
-    if area is None and only.outline is None:
-        # Blocks reach beyond the image, and what was never there is not hidden.
-        outline = shapely.to_wkb(box_of(shot.imagery.extent))
-        return replace(only, outline=outline)
     return only
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landcover.areas.area_file import Area, read_area
+from landcover.areas.ground import box_of
 from landcover.areas.imagery import imagery_of
 from landcover.areas.plan_area import plans_of
 from landcover.core import limits
@@ -50,7 +51,8 @@ def test_a_file_is_mapped_on_its_grid(tmp_path: Path) -> None:
     assert one.window.west <= 399_960 < one.window.west + 240
     assert one.window.north - 240 < 5_300_040 <= one.window.north
     assert one.window.west + 10 * one.window.width >= 402_960
-    assert one.outline is None
+    assert one.outline is not None
+    assert shapely.from_wkb(one.outline).equals(box_of(spec.open().extent))
     latitude, longitude = spec.open().extent.centre
     area = box(longitude - 0.005, latitude - 0.004, longitude + 0.005, latitude + 0.004)
     (part,) = plans_of(area, spec)
