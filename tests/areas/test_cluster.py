@@ -6,9 +6,12 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from unittest import mock
 
 import pytest
 from distributed import Client, LocalCluster
@@ -30,9 +33,14 @@ def sample() -> Raster:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-    ) as cluster:
+    # A process that starts imports the file of __main__, which a test of a page before this one
+    # leaves to be that page.
+    with (
+        mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+        ) as cluster,
+    ):
         yield cluster
 
 

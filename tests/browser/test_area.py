@@ -14,6 +14,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from landcover.io.samples import read_sample
 from tests.browser import steps
 from tests.browser.test_access import FOCUSED, show, tab_to, views, violations
+from tests.support.app_server import serve
 
 pytestmark = pytest.mark.browser
 
@@ -155,3 +156,11 @@ def test_the_area_page_is_accessible(page: Page, app: str, scheme: str, width: i
     assert violations(page) == []
     narrow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     assert narrow <= width
+
+
+@pytest.mark.slow
+def test_the_blocks_of_a_map_are_computed_on_a_cluster_of_this_machine(page: Page) -> None:
+    with serve(environment={"LANDCOVER_SCHEDULER": "local:2"}) as url:
+        open_page(page, url)
+        map_it(page)
+        page.close()

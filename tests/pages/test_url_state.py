@@ -36,7 +36,7 @@ HOSTILE = {
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
     monkeypatch.setattr(chart, "st_folium", MapStandIn())
     # Next to a folder pages/, an AppTest takes the app for one without st.navigation.
-    run_app = f"import runpy; runpy.run_path({str(ROOT / 'app.py')!r})"
+    run_app = f"import runpy; runpy.run_path({str(ROOT / 'app.py')!r}, run_name='__main__')"
     test = AppTest.from_string(run_app, default_timeout=60)
     yield test
     assert not test.exception

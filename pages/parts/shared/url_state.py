@@ -33,7 +33,7 @@ _SET: Final = "app_url_set"
 def begin() -> None:
     """Read the query if the browser brought a new one; otherwise write it.
 
-    ``app.py`` calls this before ``st.navigation``, so that a switch of the page, which drops the
+    The frame calls this before ``st.navigation``, so that a switch of the page, which drops the
     query, makes one entry in the browser's history and not two.
     """
     if _STARTED not in st.session_state or _went_back():
@@ -183,7 +183,7 @@ def keep(field: str, value: Any, text: Callable[[Any], str] = str) -> None:  # n
         shown.keep(**{field: () if several else None})
     else:
         shown.keep(**{field: values if several else values[0]})
-    # Here too, because a fragment reruns without app.py.
+    # Here too, because a fragment reruns without the frame.
     publish()
 
 
