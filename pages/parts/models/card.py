@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.models import thresholds
 from landcover.models.card import Card
 from pages.parts.models import charts as show
-from pages.parts.models import data
+from pages.parts.models import curves, data
 from pages.parts.models import faithfulness as faithful
 from pages.parts.shared import theme
 
@@ -151,51 +150,8 @@ def training(entry: data.Entry) -> None:
         + (
             "The validation metrics are those of the averaged weights, which are the ones that are "
             "kept, when trained on the training split alone."
-            if _measured(table, "val_loss")
+            if curves.measured(table, "val_loss")
             else "Trained on training and validation patches, so there are no validation metrics."
         )
     )
-    losses = (("train_loss", "training, augmented"), ("val_loss", "validation"))
-    metrics = (
-        ("val_macro_ap", "macro AP"),
-        ("val_micro_ap", "micro AP"),
-        ("val_accuracy", "accuracy"),
-    )
-    charts = (
-        (losses, "Loss (cross-entropy)", "loss", "Training and validation loss by epoch"),
-        (metrics, "Validation metrics", "validation", "Validation metrics by epoch"),
-    )
-    # A model that is fitted to all labelled patches has no validation metrics.
-    drawn = [chart for chart in charts if any(_measured(table, column) for column, _ in chart[0])]
-    for place, (columns, title, name, alt) in zip(st.columns(len(drawn)), drawn, strict=True):
-        with place:
-            show.draw(_lines(table, columns, title), name, alt)
-    with st.expander("Show as a table"):
-        show.numbers(table, f"history-{entry.name}", "Training history, one row per epoch")
-    show.download(table, f"history-{entry.name}")
-
-
-def _measured(table: pd.DataFrame, column: str) -> bool:
-    return column in table and bool(table[column].notna().any())
-
-
-def _lines(table: pd.DataFrame, columns: Sequence[tuple[str, str]], title: str) -> go.Figure:
-    figure = go.Figure()
-    for k, (column, name) in enumerate(columns):
-        if not _measured(table, column):
-            continue
-        there = table[table[column].notna()]
-        style = show.style(k)
-        figure.add_scatter(
-            x=there["epoch"],
-            y=there[column],
-            name=name,
-            mode="lines+markers" if len(there) < 40 else "lines",
-            line={"color": style.colour, "dash": style.dash},
-            marker={"symbol": style.symbol, "size": 7},
-            hovertemplate="epoch %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
-        )
-    show.set_layout(figure, 340)
-    figure.update_layout(title={"text": title, "font": {"size": 15}, "y": 0.98}, margin_t=70)
-    figure.update_xaxes(title="Epoch")
-    return figure
+    curves.show_curves(table, entry.name)
