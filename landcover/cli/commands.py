@@ -130,6 +130,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "landcover data check": ("landcover data check DIR --dataset eurosat --sample 100",),
     "landcover data convert": ("landcover data convert DIR STORE --dataset bigearthnet",),
+    "landcover data example": ("landcover data example OUT",),
 }
 """Examples of each command, printed below its options; a remark follows ``#``."""
 

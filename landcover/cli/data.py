@@ -1,4 +1,4 @@
-"""The command ``data``: describe, download, check and convert data sets.
+"""The command ``data``: describe, download, check and convert data sets, or write a small one.
 
 To add an action, write a function ``_add_…`` and add it to ``_ACTIONS``.
 """
@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import progress
+from landcover.cli import output, progress
 from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 from landcover.core.text import one_line, plain
@@ -30,7 +30,7 @@ INCOMPLETE: Final = 1
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
     """Add the command ``data`` with its actions."""
     actions = add_command(
-        commands, "data", "describe, download, check or convert a data set"
+        commands, "data", "describe, download, check or convert a data set, or write an example"
     ).add_subparsers(required=True, metavar="ACTION")
     for add in _ACTIONS:
         add(actions)
@@ -217,9 +217,30 @@ def _convert(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_example(actions: Any) -> None:  # noqa: ANN401 - as above
+    example = add_command(
+        actions,
+        "example",
+        "write six labelled patches as a small data set",
+        description="Write the six samples as a folder of BigEarthNet: three patches to train on, "
+        "one to validate with, one to test, and one with snow. They are too few to learn anything "
+        "from, but enough to try training and evaluation in seconds.",
+    )
+    example.add_argument("out", type=Path, metavar="OUT", help="new folder")
+    example.set_defaults(command=_example)
+
+
+def _example(options: argparse.Namespace) -> int:
+    from landcover.datasets.example_folder import write_example  # noqa: PLC0415 - slow to import
+
+    print(output.written(write_example(options.out)))
+    return 0
+
+
 _ACTIONS: Final[tuple[Callable[[Any], None], ...]] = (
     _add_describe,
     _add_download,
     _add_check,
     _add_convert,
+    _add_example,
 )

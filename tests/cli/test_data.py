@@ -148,3 +148,13 @@ def test_describe_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     root = write_v2(tmp_path, [PatchSpec(v2_id(1), ("Pastures",))])
     assert main(["data", "describe", str(root), "--json"]) == DONE
     assert json.loads(capsys.readouterr().out)["splits"] == {"train": 1, "all": 1}
+
+
+def test_the_example_can_be_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(tmp_path / "six")
+    assert main(["data", "example", root]) == DONE
+    assert main(["data", "describe", root, "--json"]) == DONE
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["splits"] == {"train": 3, "validation": 1, "test": 1, "all": 5}
+    assert main(["data", "example", str(tmp_path)]) == BAD
+    assert "name a new folder" in capsys.readouterr().err
