@@ -40,7 +40,7 @@ from landcover.areas.memory import DEFAULT_MEMORY
 from landcover.areas.plan import DEFAULT_STEP
 from landcover.core import notebook
 from landcover.core.bands import PATCH_PIXELS
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.core.text import plain
@@ -364,7 +364,7 @@ class AttributionMap:
         left.imshow(self.raster.image())
         left.set_title(plain(self.raster.provenance.source))
         right.imshow(overlay(found, self.raster))
-        right.set_title(f"{BY_NAME[found.label].short}: {title}")
+        right.set_title(f"{cover_of(found.label).short}: {title}")
         scale = ScalarMappable(Normalize(-found.scale, found.scale), _COLOURS)
         figure.colorbar(
             scale,

@@ -12,7 +12,8 @@ from html import escape
 from typing import Final, Literal
 
 from landcover.areas.layout import FLAGS
-from landcover.core.classes import BY_NAME, LandCover, Rgb
+from landcover.core import own_classes
+from landcover.core.classes import BY_NAME, LandCover, Rgb, cover_of
 from landcover.core.covers import COVERS, Cover
 
 __all__ = ["PATTERNS", "LegendEntry", "Pattern", "entries", "flag_entries", "palette", "swatch"]
@@ -93,7 +94,8 @@ def entries(classes: Sequence[str]) -> tuple[LegendEntry, ...]:
     Args:
         classes: names of classes or of covers, in the order of their numbers.
     """
-    shorts = [_KNOWN[name].short if name in _KNOWN else name for name in classes]
+    known = [_known(name) for name in classes]
+    shorts = [one.short if one else name for one, name in zip(known, classes, strict=True)]
     rows = zip(classes, shorts, _colours(classes), _letters(shorts), strict=True)
     return tuple(_entry(number, *row) for number, row in enumerate(rows, start=1))
 
@@ -135,11 +137,19 @@ def _entry(number: int, name: str, short: str, rgb: Rgb, letters: str) -> Legend
     )
 
 
+def _known(name: str) -> LandCover | Cover | None:
+    """The class or cover of that name, also a class of one's own; None if there is none."""
+    if name not in _KNOWN and own_classes.look_of(name) is not None:
+        return cover_of(name)
+    return _KNOWN.get(name)
+
+
 def _colours(classes: Iterable[str]) -> tuple[Rgb, ...]:
     """A colour for each name, none twice."""
     found: list[Rgb] = []
     for name in classes:
-        wanted = [_KNOWN[name].rgb] if name in _KNOWN else []
+        known = _known(name)
+        wanted = [known.rgb] if known else []
         free = [rgb for rgb in (*wanted, *_SPARE) if rgb not in found]
         found.append(free[0] if free else _mixed(len(found)))
     return tuple(found)

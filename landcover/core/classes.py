@@ -11,6 +11,9 @@ always show the name with the colour.
 
 EuroSAT's ten classes (Helber et al. 2019) are simpler, and a picture has exactly one of
 them. Each has the colour of the most similar CORINE class; that choice is ours.
+
+Models and data sets can also have classes of one's own (:mod:`landcover.core.own_classes`).
+:func:`cover_of` knows the classes of all sets and these.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from landcover.core import own_classes
 from landcover.core.errors import UnknownName
 
 __all__ = [
@@ -31,9 +35,11 @@ __all__ = [
     "EUROSAT_LAND_COVERS",
     "EVERYDAY_WORDS",
     "LAND_COVERS",
+    "OWN_THEME",
     "THEMES",
     "LandCover",
     "Rgb",
+    "cover_of",
     "from_corine",
     "resolve",
 ]
@@ -53,6 +59,8 @@ class LandCover:
     colour_of: str
     """Code of the CORINE class whose official colour it has."""
     rgb: Rgb
+    description: str = ""
+    """What belongs to a class of one's own, as its data set says."""
 
     @property
     def hex(self) -> str:
@@ -68,6 +76,8 @@ _WATER = "Water bodies"
 
 THEMES: Final[tuple[str, ...]] = (_ARTIFICIAL, _FARMED, _FOREST, _WETLAND, _WATER)
 """CORINE level-1 themes, in CORINE's order."""
+OWN_THEME: Final = "Classes of your own"
+"""Theme of classes that are in none of the sets."""
 
 LAND_COVERS: Final[tuple[LandCover, ...]] = (
     LandCover("Urban fabric", "Urban", _ARTIFICIAL, ("111", "112"), "112", (255, 0, 0)),
@@ -175,7 +185,8 @@ CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
 BY_NAME: Final[dict[str, LandCover]] = {
     cover.name: cover for cover in (*LAND_COVERS, *EUROSAT_LAND_COVERS)
 }
-"""Name → class, for the classes of all sets; no name is in two sets."""
+"""Name → class, for the classes of all sets; no name is in two sets. Use :func:`cover_of` for a
+class of any model or data set."""
 
 CORINE_NAMES: Final[dict[str, str]] = {
     "111": "Continuous urban fabric",
@@ -293,6 +304,28 @@ def from_corine(labels: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+def cover_of(name: str) -> LandCover:
+    """Return a class by its full name: one of a class set, or of one's own.
+
+    A class of one's own has the look that its model or data set declared
+    (:func:`landcover.core.own_classes.declare`). Any other name gets a colour of its own, so that
+    every class of every model can be shown.
+    """
+    if name in BY_NAME:
+        return BY_NAME[name]
+    look = own_classes.look_of(name) or own_classes.made_up(name)
+    red, green, blue = bytes.fromhex(look.colour[1:])
+    return LandCover(
+        name=name,
+        short=look.short,
+        theme=OWN_THEME,
+        corine=(),
+        colour_of="",
+        rgb=(red, green, blue),
+        description=look.description,
+    )
+
+
 def resolve(name: str, classes: Sequence[str] = CLASS_NAMES) -> LandCover:
     """Find a class by its full or short name, ignoring case.
 
@@ -305,7 +338,7 @@ def resolve(name: str, classes: Sequence[str] = CLASS_NAMES) -> LandCover:
             such as "lake" means, or the most similar name.
     """
     wanted = name.strip().lower()
-    for cover in (BY_NAME[each] for each in classes):
+    for cover in map(cover_of, classes):
         if wanted in (cover.name.lower(), cover.short.lower()):
             return cover
     words = [key for key in EVERYDAY_WORDS if key in wanted]

@@ -188,6 +188,9 @@ class Limits:
     json_depth: int = _limit(50, "levels", "the deepest nesting of JSON")
     json_digits: int = _limit(40, "characters", "the longest number in JSON")
     json_values: int = _limit(1_000_000, "values", "the most values of one text of JSON")
+    own_classes: int = _limit(
+        500, "classes", "the most classes of a data set or model of one's own"
+    )
     net_parts: int = _limit(
         3_000, "parts", "the most layers of a model's net, counted while it is built"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.schema import Interval
 from landcover.evaluate.report import Evaluation, EvaluationReport, Metrics
 from landcover.metrics.scores import ACCURACY, LOWER_IS_BETTER, METRICS, SUMMARY
@@ -58,7 +58,7 @@ def with_span(value: float | None, span: Interval | None, sign: str = "") -> str
 
 def short(name: str) -> str:
     """Return a class's short name."""
-    return BY_NAME[name].short if name in BY_NAME else name
+    return cover_of(name).short
 
 
 def _separation_lines(metrics: EvaluationReport) -> list[str]:

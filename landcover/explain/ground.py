@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.raster import Raster
 from landcover.explain.explanation import Explanation
 from landcover.trust.surfaces import SURFACES, UNKNOWN, surfaces
@@ -128,7 +128,7 @@ def ground_text(explanation: Explanation, patch: Raster, side: Side) -> str:
     found = strongest_ground(explanation, patch, side)
     if found is None:
         return ""
-    name = BY_NAME[explanation.label].short
+    name = cover_of(explanation.label).short
     if found.share >= WHOLE:
         text = f" Nearly the entire patch is {found.surface}"
     elif found.ratio < EVEN:

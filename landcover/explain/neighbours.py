@@ -30,7 +30,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from landcover.core.classes import BY_NAME, CLASS_NAMES
+from landcover.core.classes import CLASS_NAMES, cover_of
 from landcover.core.errors import CorruptModel, ModelMismatch
 from landcover.core.raster import Raster
 from landcover.datasets.patch_names import distance_m, place, product_and_cell, season
@@ -207,7 +207,8 @@ def sentence(found: Sequence[Neighbour]) -> str:
             "a closer one in another place."
         )
     count, every = len(similar), len(similar) == len(found)
-    common = Counter(BY_NAME[label].short for one in similar for label in one.labels).most_common(3)
+    labels = (label for one in similar for label in one.labels)
+    common = Counter(cover_of(label).short for label in labels).most_common(3)
     if count == 1:
         which = "The most similar training patch" if every else "The only similar training patch"
         text = f"{which} shows {', '.join(name for name, _ in common) or _NO_LABEL}."

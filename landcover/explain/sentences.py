@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.raster import BoolArray, FloatArray, Raster
 from landcover.explain.band_attribution import BandEvidence
 from landcover.explain.explanation import Explanation
@@ -116,7 +116,7 @@ def sentence(explanation: Explanation, patch: Raster, bands: BandEvidence | None
         patch: the patch that was explained.
         bands: band evidence for the same class on the same patch, to name groups of bands.
     """
-    name = BY_NAME[explanation.label].short
+    name = cover_of(explanation.label).short
     found = sides(explanation, patch.valid)
     if found.strength < FAINT:
         return (

@@ -21,10 +21,11 @@ from pydantic import (
     model_validator,
 )
 
-from landcover.core import files
+from landcover.core import files, own_classes
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, PIXEL_M, RGB_BANDS
 from landcover.core.classes import CLASS_NAMES, CLASS_SETS
-from landcover.core.errors import CorruptModel
+from landcover.core.errors import BadInput, CorruptModel
+from landcover.core.own_classes import OWN_SET, ClassLook
 from landcover.core.regular_file import read_regular
 from landcover.core.schema import Schema
 from landcover.core.text import plain
@@ -99,8 +100,10 @@ class Card(Schema):
         units, level, pixel_m, pixels, resampling: requirements on the input; level "RGB" is
             a picture.
         mean, std: per band, in ``units``; the net applies this normalisation itself.
-        class_set: key of :data:`landcover.core.classes.CLASS_SETS`.
+        class_set: key of :data:`landcover.core.classes.CLASS_SETS`, or "own" for classes of one's
+            own data.
         classes: names along the output's axis, in order.
+        looks: class → how it is shown, for classes of one's own; not written if empty.
         activation: "sigmoid" for independent classes, "softmax" for mutually exclusive ones,
             of which the most probable is predicted regardless of the thresholds.
         thresholds: class → probability from which it is predicted.
@@ -146,6 +149,7 @@ class Card(Schema):
     resampling: str = RESAMPLING
     class_set: str = "bigearthnet-19"
     classes: tuple[str, ...] = CLASS_NAMES
+    looks: dict[str, ClassLook] = Field(default_factory=dict, exclude_if=lambda looks: not looks)
     activation: str = SIGMOID
     licence: str = "MIT"
     version: int = CARD_VERSION
@@ -233,9 +237,11 @@ def parse_card(raw: object, folder: Path) -> Card:
             f"its card has version {plain(str(raw.get('version')))[:40]}, not {CARD_VERSION}",
         )
     try:
-        return Card.model_validate(raw)
+        card = Card.model_validate(raw)
     except ValidationError as error:
         raise _corrupt(folder, _complaint(error)) from None
+    own_classes.declare(card.looks, str(card.training.get("date", ""))[:40])
+    return card
 
 
 _COMPLAINTS: Final[dict[str, str]] = {
@@ -243,6 +249,7 @@ _COMPLAINTS: Final[dict[str, str]] = {
     "std": "mean and std must be numbers",
     "bands": "bands and classes must be text",
     "classes": "bands and classes must be text",
+    "looks": "every look must have a short name and a colour such as #1f77b4",
     "thresholds": "every threshold must lie between 0 and 1",
     "explanation_scales": "every explanation scale must be above 0",
     "aims": "every aim must give classes thresholds between 0 and 1",
@@ -306,18 +313,40 @@ def _rules(card: Card) -> tuple[tuple[bool, str], ...]:
 def _input_rules(card: Card) -> tuple[tuple[bool, str], ...]:
     """Rules on level, units, bands, classes and activation: only known values are allowed."""
     units, bands = LEVELS.get(card.level, ("", ()))
-    classes = CLASS_SETS.get(card.class_set, ())
     return (
         (card.level in LEVELS, f"the only known levels are {', '.join(LEVELS)}"),
         (card.units == units, f"the only known units of {card.level} are {units}"),
         (set(card.bands) <= set(bands), f"it names bands that {card.level} does not have"),
-        (bool(classes), f"the only known class sets are {', '.join(CLASS_SETS)}"),
-        (set(card.classes) <= set(classes), "it names classes outside the nomenclature"),
+        *_class_rules(card),
         (
             card.activation in (SIGMOID, SOFTMAX),
             f"the only known activations are {SIGMOID} and {SOFTMAX}",
         ),
     )
+
+
+def _class_rules(card: Card) -> tuple[tuple[bool, str], ...]:
+    """Rules on the classes: those of a class set, or a list of one's own."""
+    if card.class_set == OWN_SET:
+        return (
+            (_can_be_named(card.classes), "its own classes have names that cannot be shown"),
+            (set(card.looks) <= set(card.classes), "looks must be of its classes"),
+        )
+    classes = CLASS_SETS.get(card.class_set, ())
+    known = ", ".join((*CLASS_SETS, OWN_SET))
+    return (
+        (bool(classes), f"the only known class sets are {known}"),
+        (set(card.classes) <= set(classes), "it names classes outside the nomenclature"),
+        (not card.looks, "only classes of one's own have looks"),
+    )
+
+
+def _can_be_named(classes: tuple[str, ...]) -> bool:
+    try:
+        own_classes.check_names(classes)
+    except BadInput:
+        return False
+    return True
 
 
 def _decision_rules(card: Card) -> tuple[tuple[bool, str], ...]:

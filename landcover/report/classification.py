@@ -14,7 +14,7 @@ from pydantic import model_validator
 
 from landcover import __version__
 from landcover.core.bands import EUROSAT_PIXELS, PIXEL_M
-from landcover.core.classes import BY_NAME, THEMES
+from landcover.core.classes import BY_NAME, OWN_THEME, THEMES, cover_of
 from landcover.core.raster import Raster
 from landcover.core.schema import Schema
 from landcover.core.text import place_text, plain, time_text
@@ -195,7 +195,7 @@ class ClassificationReport(Schema):
         else:
             lines += [f"  note: {text}" for text in self.provenance.notes]
             rows = self.ranked
-            lines += ["", *(_label_line(row, BY_NAME[row.label].short) for row in rows), ""]
+            lines += ["", *(_label_line(row, cover_of(row.label).short) for row in rows), ""]
             lines += [f"  {text}" for text in self.limits]
         lines += ["", *self._meanings()] if self._meanings() else []
         return "\n".join(lines) + "\n"
@@ -247,7 +247,8 @@ class ClassificationReport(Schema):
         best: dict[str, float] = {}
         for row in self.ranked:
             best.setdefault(row.theme, row.probability)
-        return sorted((theme for theme in THEMES if theme in best), key=lambda t: -best[t])
+        every = (*THEMES, OWN_THEME)
+        return sorted((theme for theme in every if theme in best), key=lambda t: -best[t])
 
 
 def report_of(
@@ -289,16 +290,16 @@ def report_of(
 
 
 def label_rows(found: Result) -> tuple[LabelRow, ...]:
-    """List the classes of a result in the order of the nomenclature."""
-    order = list(BY_NAME)
-    labels = sorted(found.prediction.labels, key=lambda item: order.index(item.label))
+    """List the classes of a result in the order of the nomenclature, others as in the card."""
+    order = {name: place for place, name in enumerate(BY_NAME)}
+    labels = sorted(found.prediction.labels, key=lambda item: order.get(item.label, len(order)))
     return tuple(_row(item, abstained=found.quality.abstained) for item in labels)
 
 
 def _row(item: LabelScore, *, abstained: bool) -> LabelRow:
     return LabelRow(
         label=item.label,
-        theme=BY_NAME[item.label].theme,
+        theme=cover_of(item.label).theme,
         probability=item.probability,
         threshold=item.threshold,
         predicted=item.predicted and not abstained,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from landcover import __version__
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.raster import Raster
 from landcover.core.text import plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
@@ -60,7 +60,7 @@ def as_png(
     top = HEAD + GAP + LINE * len(head)
     height = top + down * len(labels) * below_another + SMALL_LINE * len(footer) + GAP
     page, inside = Page(width, height), width - 2 * GAP
-    names = ", ".join(BY_NAME[label].short for label in labels)
+    names = ", ".join(cover_of(label).short for label in labels)
     page.write((GAP, GAP - 4), f"Evidence for and against {names}", 22)
     page.write((GAP, GAP + 26), _subtitle(patch), 14, QUIET)
     page.paragraph((GAP, HEAD + GAP // 2), head, 14, line=LINE, width=inside)
@@ -72,7 +72,7 @@ def as_png(
         column = model if len(methods) == 1 else methods.index(each.method)
         x = GAP + across * (1 + column)
         y = top + down * (labels.index(each.label) * below_another + model % below_another)
-        title = f"{BY_NAME[each.label].short}: {METHODS[each.method].title}"
+        title = f"{cover_of(each.label).short}: {METHODS[each.method].title}"
         page.write((x, y), title, 14, width=SIDE)
         page.write((x, y + LINE - 4), caption, 12, QUIET, width=SIDE)
         y += title_height

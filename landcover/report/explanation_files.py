@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.errors import BadInput
 from landcover.core.raster import Raster
 from landcover.explain.band_attribution import GROUPS, BandEvidence
@@ -59,7 +59,7 @@ def as_geotiff(
     def fill(file: Any) -> None:  # noqa: ANN401 - rasterio's dataset, which has no types
         for number, each in enumerate(explanations, start=1):
             file.write(np.where(patch.valid, each.attribution, np.float32("nan")), number)
-            title = f"{BY_NAME[each.label].short}: {METHODS[each.method].title}"
+            title = f"{cover_of(each.label).short}: {METHODS[each.method].title}"
             title += f", {each.model}" if len(models) > 1 else ""
             file.set_band_description(number, title)
             file.update_tags(
@@ -84,7 +84,7 @@ def as_geotiff(
 
 def bands_text(evidence: BandEvidence) -> str:
     """Format how a class's score depends on the bands, for a terminal."""
-    name = BY_NAME[evidence.label].short
+    name = cover_of(evidence.label).short
     lines = [f"{name} without some bands: the score ({evidence.score:+.2f}) falls by"]
     for group in GROUPS:
         if group in evidence.groups:

@@ -11,7 +11,7 @@ from typing import Final
 
 from landcover import __version__
 from landcover.core.bands import COMPOSITES
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.raster import ByteArray, Raster
 from landcover.core.text import plain, time_text
 from landcover.explain.explanation import METHODS, Explanation, legend, overlay
@@ -70,7 +70,7 @@ def as_png(
         if COMPOSITES[1] in patch.composites:
             _view(page, (right, top), patch.image(COMPOSITES[1]), _view_text(1))
     else:
-        name = BY_NAME[explanation.label].short
+        name = cover_of(explanation.label).short
         text = f"{METHODS[explanation.method].title} for {name}"
         _view(page, (right, top), overlay(explanation, patch, opacity), text)
     below = top + LINE + SIDE + 14
@@ -86,7 +86,7 @@ def _found(
 ) -> tuple[tuple[LabelScore, ...], str]:
     """Choose the classes to list and the title that names them."""
     listed = prediction.predicted[:MAX_ROWS]
-    names = ", ".join(BY_NAME[item.label].short for item in listed)
+    names = ", ".join(cover_of(item.label).short for item in listed)
     if quality is not None and quality.abstained:
         listed, names = (), "No prediction: the pixels cannot be trusted"
     elif not listed:
@@ -139,7 +139,7 @@ def _classes(page: Page, at: At, found: Sequence[LabelScore]) -> None:
     page.write(at, "Class, probability, threshold", 13, QUIET)
     for item in found:
         y += LINE
-        known = BY_NAME[item.label]
+        known = cover_of(item.label)
         page.rectangle((x, y + 2), 14, 14, known.rgb, QUIET)
         page.write((x + 24, y), known.short, 14, bold=item.predicted, width=194)
         _bar(page, (x + 220, y + 5), item)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.raster import Raster
 from landcover.models import band_choice
 from landcover.models.band_subset import estimated_bands
@@ -104,7 +104,7 @@ def _undecided(case: Case) -> Iterator[Finding]:
         return
     surest = max(sure[item.label] for item in named)
     if surest < UNDECIDED:
-        names = ", ".join(BY_NAME[item.label].short for item in named)
+        names = ", ".join(cover_of(item.label).short for item in named)
         yield finding(
             "undecided",
             "warn",

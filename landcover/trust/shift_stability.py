@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landcover.core.bands import PIXEL_M
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.raster import Raster
 from landcover.models.model import Model, Prediction
@@ -79,8 +79,7 @@ class Stability:
         else:
             often = sorted(self.flips.items(), key=lambda item: -item[1])
             names = ", ".join(
-                f"{BY_NAME[label].short if label in BY_NAME else label} "
-                f"in {count} of {self.windows} directions"
+                f"{cover_of(label).short} in {count} of {self.windows} directions"
                 for label, count in often[:3]
             )
             rest = f" and {len(often) - 3} more" if len(often) > 3 else ""

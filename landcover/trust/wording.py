@@ -129,7 +129,7 @@ def _covers(prediction: Prediction) -> str:
     named = [score.label for score in prediction.predicted]
     if not named:
         return "no land cover is found"
-    if named[0] in EUROSAT_CLASSES:
+    if all(score.label in EUROSAT_CLASSES for score in prediction.labels):
         sure = prediction.predicted[0].probability >= EXCLUSIVE_THRESHOLD
         return f"{'mostly' if sure else 'perhaps'} {PHRASES[named[0]]}"
     shown = named if len(named) <= _NAMED else named[: _NAMED - 1]

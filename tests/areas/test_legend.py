@@ -9,8 +9,10 @@ from defusedxml.ElementTree import fromstring
 
 from landcover.areas.layout import FLAGS
 from landcover.areas.legend import entries, flag_entries, palette, swatch
+from landcover.core import own_classes
 from landcover.core.classes import BY_NAME, CLASS_NAMES
 from landcover.core.covers import COVER_NAMES, COVERS
+from landcover.core.own_classes import ClassLook
 
 
 @pytest.mark.parametrize(
@@ -60,3 +62,9 @@ def brightness(colour: str) -> float:
 def test_names_cannot_break_out_of_the_swatch() -> None:
     (entry,) = entries(('<script>"&',))
     assert fromstring(swatch(entry)).get("aria-label") == '<script>"&'
+
+
+def test_classes_of_ones_own_have_their_colours_on_a_map() -> None:
+    own_classes.declare({"Maize field": ClassLook(short="Maize", colour="#ffcc00")}, "2026")
+    (found,) = entries(["Maize field"])
+    assert (found.short, found.hex) == ("Maize", "#ffcc00")

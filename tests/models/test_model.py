@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from landcover import nets
 from landcover.core.bands import BAND_NAMES, L1C_BAND_NAMES
-from landcover.core.classes import CLASS_NAMES
+from landcover.core.classes import CLASS_NAMES, cover_of
 from landcover.core.errors import BadInput, CorruptModel, ModelMismatch, UnknownName
+from landcover.core.own_classes import ClassLook
 from landcover.core.raster import Provenance
 from landcover.decide import conformal
 from landcover.io.images import picture_of
@@ -226,6 +227,22 @@ def test_a_folder_without_card_or_weights_is_refused(tmp_path: Path) -> None:
         load_model(folder, "cpu")
 
 
+def test_a_card_with_classes_of_ones_own_tells_how_they_are_shown(tmp_path: Path) -> None:
+    classes = ("Maize field", "Vineyard")
+    card = tiny.tiny_card(
+        b"x",
+        class_set="own",
+        classes=classes,
+        thresholds=dict.fromkeys(classes, 0.5),
+        looks={"Maize field": ClassLook(short="Maize", colour="#ffcc00")},
+    )
+    card.write(tmp_path)
+    assert read_card(tmp_path) == card
+    assert read_card(tmp_path).hash == card.hash
+    assert cover_of("Maize field").hex == "#ffcc00"
+    assert "looks" not in tiny.tiny_card(b"x").as_dict()
+
+
 def test_a_card_is_read_back_as_written(tmp_path: Path) -> None:
     card = tiny.tiny_card(b"x")
     card.write(tmp_path)
@@ -233,6 +250,7 @@ def test_a_card_is_read_back_as_written(tmp_path: Path) -> None:
     assert read_card(tmp_path).hash == card.hash
 
 
+_LOOK = {"short": "a", "colour": "#000000"}
 _ALL, _NONE = dict.fromkeys(CLASS_NAMES, 0.5), dict.fromkeys(CLASS_NAMES, 0)
 
 
@@ -256,6 +274,11 @@ _ALL, _NONE = dict.fromkeys(CLASS_NAMES, 0.5), dict.fromkeys(CLASS_NAMES, 0)
         ({"class_set": "corine"}, "known class sets"),
         ({"class_set": "eurosat-10"}, "outside the nomenclature"),
         ({"class_set": []}, "class_set must be text"),
+        ({"class_set": "own", "classes": ["<b>"]}, "names that cannot be shown"),
+        ({"class_set": "own", "classes": []}, "names that cannot be shown"),
+        ({"class_set": "own", "looks": {"Moon": _LOOK}}, "looks must be of its classes"),
+        ({"looks": {"Pastures": _LOOK}}, "only classes of one's own have looks"),
+        ({"class_set": "own", "looks": {"Pastures": {"short": "a"}}}, "every look must"),
         ({"units": "digital numbers"}, "units"),
         ({"calibration": {}}, "none and platt"),
         ({"calibration": {"method": "beta"}}, "none and platt"),

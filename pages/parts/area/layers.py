@@ -16,7 +16,7 @@ from landcover.areas import legend, preview
 from landcover.areas.canvas import Canvas
 from landcover.areas.hectares import CELL_HA
 from landcover.areas.layout import NODATA, UNIT
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.io.web_mercator import MapPicture
 from pages.parts.area import compare, state
 from pages.parts.area import map as chart
@@ -382,7 +382,7 @@ def presence_table(canvases: Sequence[Canvas]) -> pd.DataFrame:
         if not values.size:
             continue
         low, mean, high = values.min(), values.mean(), values.max()
-        rows.append([BY_NAME[name].short, f"{low:.0%}", f"{mean:.0%}", f"{high:.0%}"])
+        rows.append([cover_of(name).short, f"{low:.0%}", f"{mean:.0%}", f"{high:.0%}"])
     heads = ["Class", "Lowest probability", "Mean", "Highest"]
     return pd.DataFrame(rows, columns=heads)
 

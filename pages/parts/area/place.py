@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.areas.layout import FLAGS, NODATA
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.errors import BadInput
 from landcover.core.place import parse_place
 from pages.parts.area import map as chart
@@ -173,14 +173,14 @@ def _table(rows: list[tuple[str, float]], thresholds: dict[str, float]) -> pd.Da
 
 def _chart(rows: list[tuple[str, float]], thresholds: dict[str, float]) -> go.Figure:
     ink = theme.ink()
-    names = [BY_NAME[name].short for name, _ in rows]
+    names = [cover_of(name).short for name, _ in rows]
     figure = go.Figure()
     figure.add_bar(
         x=[value for _, value in rows],
         y=names,
         orientation="h",
         marker={
-            "color": [BY_NAME[name].hex for name, _ in rows],
+            "color": [cover_of(name).hex for name, _ in rows],
             "line": {"color": ink.line, "width": 1},
         },
         text=[

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.core.bands import BANDS, RGB_BANDS
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation, maps
@@ -128,7 +128,7 @@ def _download(patch: Raster, found: Result, explanation: Explanation, opacity: f
             )
         return with_tags(drawn, tags_of(found))
 
-    label = BY_NAME[explanation.label].short
+    label = cover_of(explanation.label).short
     st.download_button(
         "Image and attribution map as PNG",
         picture,

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.adapt.corrections import pixels_sha256
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from pages.parts.shared import elements, loaded_models, naming, theme, url_state, widgets
@@ -142,7 +142,7 @@ def _chart(rows: Sequence[Change], ink: theme.Ink) -> go.Figure:
         x=ends, y=[y for each in ys for y in (each, each, None)], mode="lines",
         hoverinfo="skip", line={"color": ink.quiet, "width": 2},
     )  # fmt: skip
-    colours = [BY_NAME[one.label].hex for one in rows]
+    colours = [cover_of(one.label).hex for one in rows]
     for when, xs, marker in (
         ("before", [one.before for one in rows], {"symbol": "circle-open", "color": ink.text}),
         ("after", [one.after for one in rows], {"symbol": "square", "color": colours}),
@@ -157,7 +157,7 @@ def _chart(rows: Sequence[Change], ink: theme.Ink) -> go.Figure:
         )
     names = [
         {
-            "x": 0.0, "y": y + 0.42, "text": BY_NAME[one.label].short, "showarrow": False,
+            "x": 0.0, "y": y + 0.42, "text": cover_of(one.label).short, "showarrow": False,
             "xanchor": "left", "yanchor": "middle", "font": {"color": ink.text, "size": 13},
         }
         for y, one in zip(ys, rows, strict=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from pages.parts.shared import loaded_models, theme, url_state, widgets
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
@@ -102,7 +102,7 @@ def _take(available: dict[str, Aim], level: float | None = None) -> None:
 
 def fallback(found: Result) -> str:
     """Return a sentence on the land covers that cannot serve the aim; empty if all can."""
-    names = [BY_NAME[label].short for label in found.prediction.aim_fallback]
+    names = [cover_of(label).short for label in found.prediction.aim_fallback]
     if not names:
         return ""
     return (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import folium
 import streamlit as st
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.window_grid import WindowGrid
 from pages.parts.classify import squares
 from pages.parts.shared import choice, links, theme, widgets
@@ -108,7 +108,7 @@ def _kind(one: WindowResult) -> str:
 
 
 def _colour(kind: str) -> str:
-    return BY_NAME[kind].hex if kind in BY_NAME else GREY
+    return GREY if kind in (UNREAD, WITHHELD, NONE_FOUND) else cover_of(kind).hex
 
 
 def _legend(kinds: Counter[str]) -> str:

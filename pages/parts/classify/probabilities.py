@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 import plotly.graph_objects as go
 
-from landcover.core.classes import BY_NAME, THEMES
+from landcover.core.classes import OWN_THEME, THEMES, cover_of
 from landcover.trust.wording import outcome
 from pages.parts.classify.decision_goal import OUTCOME_LABELS
 from pages.parts.shared import naming
@@ -34,8 +34,8 @@ class Theme:
 def by_theme(scores: tuple[LabelScore, ...]) -> tuple[Theme, ...]:
     """Group classes by theme; sort both by their highest probability."""
     groups = []
-    for name in THEMES:
-        own = [score for score in scores if BY_NAME[score.label].theme == name]
+    for name in (*THEMES, OWN_THEME):
+        own = [score for score in scores if cover_of(score.label).theme == name]
         if own:
             groups.append(Theme(name, tuple(sorted(own, key=lambda s: -s.probability))))
     return tuple(sorted(groups, key=lambda group: -group.scores[0].probability))
@@ -94,7 +94,7 @@ def chart(found: Result, ink: Ink) -> go.Figure:
         orientation="h",
         width=0.26,
         marker={
-            "color": [BY_NAME[score.label].hex for _, score in classes],
+            "color": [cover_of(score.label).hex for _, score in classes],
             "line": {"color": ink.line, "width": 1},
         },
         customdata=[
@@ -117,7 +117,7 @@ def chart(found: Result, ink: Ink) -> go.Figure:
         x=[0.008] * len(ys), y=[y + 0.46 for y in ys], mode="markers", hoverinfo="skip",
         marker={
             "symbol": "square", "size": 11,
-            "color": [BY_NAME[score.label].hex for _, score in classes],
+            "color": [cover_of(score.label).hex for _, score in classes],
             "line": {"color": ink.line, "width": 1},
         },
     )  # fmt: skip
@@ -159,7 +159,7 @@ def _rows(groups: tuple[Theme, ...]) -> Iterator[tuple[float, str | LabelScore]]
 
 
 def _class_texts(score: LabelScore, found: Result, *, y: float, ink: Ink) -> list[dict[str, Any]]:
-    name = BY_NAME[score.label].short
+    name = cover_of(score.label).short
     present = score.predicted and not found.quality.abstained
     colour = ink.text if present else ink.quiet
     weight = "<b>{}</b>" if present else "{}"

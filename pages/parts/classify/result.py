@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.io.samples import Sample
@@ -156,7 +156,7 @@ def verdict(found: Result, title: str, truth: frozenset[str] | None) -> str:
     else:
         head = f"{who} finds {len(named)} land cover{'s' * (len(named) > 1)}:</b>"
     items = [
-        f"<li>{theme.swatch(BY_NAME[score.label].hex)} <b>{naming.class_name(score.label)}</b>, "
+        f"<li>{theme.swatch(cover_of(score.label).hex)} <b>{naming.class_name(score.label)}</b>, "
         f"{score.probability:.0%}</li>"
         for score in named
     ]

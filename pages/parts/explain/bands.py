@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.core.bands import BANDS, RGB_BANDS
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.raster import Raster
 from landcover.explain.indices import INDICES, colour_bar, coloured, indices, number
 from pages.parts.explain import maps
@@ -63,8 +63,8 @@ def _evidence(panels: Sequence[Panel]) -> list[tuple[str, BandEvidence]]:
              if (own := maps.evidence(panel)) is not None}  # fmt: skip
     several = len({own.model for own in found.values()}) > 1
     return [
-        (f"{BY_NAME[own.label].short}, {loaded_models.title(own.model)}" if several
-         else BY_NAME[own.label].short, own)
+        (f"{cover_of(own.label).short}, {loaded_models.title(own.model)}" if several
+         else cover_of(own.label).short, own)
         for own in found.values()
     ]  # fmt: skip
 

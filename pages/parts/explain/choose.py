@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from landcover.explain.faithfulness import ratings
@@ -57,7 +57,7 @@ def panels(name: str, key: str, pixels: Raster, found: Result) -> list[Panel]:
     def option(label: str) -> str:
         score = chances[label]
         return (
-            f"{BY_NAME[label].short} ({score.probability:.0%}, {word(predicted=score.predicted)})"
+            f"{cover_of(label).short} ({score.probability:.0%}, {word(predicted=score.predicted)})"
         )
 
     with st.container(key="explain_choice"):
@@ -240,7 +240,7 @@ def _title(side: str, model: str, label: str, method: str) -> str:
     from landcover.explain.explanation import METHODS  # noqa: PLC0415 - loads torch
 
     if side == SIDES[0]:
-        return BY_NAME[label].short
+        return cover_of(label).short
     return METHODS[method].title if side == SIDES[1] else loaded_models.title(model)
 
 

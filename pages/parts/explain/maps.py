@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation
 from pages.parts.explain.choose import Panel
@@ -130,7 +130,7 @@ def _chance(panel: Panel, answer: Result | None) -> str:
     if answer is None:
         return ""
     score = next(s for s in answer.prediction.labels if s.label == panel.map.label)
-    short = BY_NAME[score.label].short
+    short = cover_of(score.label).short
     what = "" if short == panel.title else f" · {short}"
     return f"{what}, {score.probability:.0%}, {choose.word(predicted=score.predicted)}"
 

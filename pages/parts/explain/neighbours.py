@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from pages.parts.explain import computation
 from pages.parts.explain.computation import Failed, Request
 from pages.parts.shared import downloads, elements, patch_link, theme
@@ -54,7 +54,7 @@ def table(found: Sequence[Neighbour]) -> pd.DataFrame:
     """Return one row per training patch, the most similar first."""
     rows = {
         str(rank): {
-            "Land covers in its label": ", ".join(BY_NAME[label].short for label in one.labels)
+            "Land covers in its label": ", ".join(cover_of(label).short for label in one.labels)
             or "–",
             "Distance": _apart(one),
             "Where and when": _where(one),
@@ -109,7 +109,7 @@ def _pictures(found: Sequence[Neighbour]) -> None:
                 picture = patch_link.picture(one.patch_id, folder)
                 if picture is not None:
                     elements.picture(picture, f"True colours of training patch {rank}")
-                labels = ", ".join(BY_NAME[label].short for label in one.labels)
+                labels = ", ".join(cover_of(label).short for label in one.labels)
                 st.caption(f"**{rank}** · {one.distance:.2f} · {labels}")
                 patch_link.button(one.patch_id, folder, f"explain_like_{rank}")
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.core.bands import COMPOSITES
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from pages.parts.explain import computation, what_if_controls
@@ -116,11 +116,11 @@ def sentence(outcome: WhatIf) -> str:
         most = max(outcome.difference.items(), key=lambda item: abs(item[1]))
         return (
             f"{what}, no land cover changes between present and absent. The largest change is "
-            f"{BY_NAME[most[0]].short}, by {points(most[1])} percentage points."
+            f"{cover_of(most[0]).short}, by {points(most[1])} percentage points."
         )
     now = {score.label for score in outcome.after.labels if score.predicted}
-    gained = [BY_NAME[label].short for label in outcome.flipped if label in now]
-    lost = [BY_NAME[label].short for label in outcome.flipped if label not in now]
+    gained = [cover_of(label).short for label in outcome.flipped if label in now]
+    lost = [cover_of(label).short for label in outcome.flipped if label not in now]
     parts = [f"{verb} {', '.join(names)}" for verb, names in (("finds", gained), ("loses", lost))
              if names]  # fmt: skip
     return f"{what}, the model {' and '.join(parts)}."
@@ -155,7 +155,7 @@ def chart(outcome: WhatIf, ink: theme.Ink) -> go.Figure:
         figure.add_shape(type="line", x0=ends[0], x1=ends[1], y0=y, y1=y,
                          line={"color": AFTER, "width": 4})  # fmt: skip
         value = f"{ends[0]:.0%} → {ends[1]:.0%}, {state_text(outcome, label)}"
-        for x, text, side in ((0.0, BY_NAME[label].short, "left"), (1.0, value, "right")):
+        for x, text, side in ((0.0, cover_of(label).short, "left"), (1.0, value, "right")):
             figure.add_annotation(
                 x=x, y=y + 0.5, text=text, showarrow=False, xanchor=side, yanchor="middle",
                 font={"color": ink.text, "size": 13},
@@ -196,7 +196,7 @@ def table(outcome: WhatIf) -> pd.DataFrame:
     scores = sorted(outcome.before.labels, key=lambda score: -score.probability)
     return pd.DataFrame(
         {
-            "Land cover": BY_NAME[score.label].short,
+            "Land cover": cover_of(score.label).short,
             "Before": f"{score.probability:.1%}",
             "After": f"{after[score.label].probability:.1%}",
             "Change (points)": points(after[score.label].probability - score.probability),
@@ -253,7 +253,7 @@ def stability_table(piece: Stability, found: Result) -> pd.DataFrame:
     order = sorted(piece.change, key=lambda label: -piece.change[label])
     return pd.DataFrame(
         {
-            "Land cover": BY_NAME[label].short,
+            "Land cover": cover_of(label).short,
             "Here": f"{chances[label].probability:.1%}, {word(predicted=chances[label].predicted)}",
             "Largest change (points)": f"{100 * piece.change[label]:.0f}",
             "Label changes in": f"{piece.flips.get(label, 0)} of {piece.windows} windows",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.core.errors import LandcoverError
 from landcover.core.text import readable
 from landcover.evaluate import report_files
@@ -226,7 +226,7 @@ def suits(entry: Entry, found: Sequence[Entry]) -> bool:
 
 def short(name: str) -> str:
     """Return a class's short name."""
-    return BY_NAME[name].short if name in BY_NAME else name
+    return cover_of(name).short
 
 
 def shorts(report: Evaluation) -> list[str]:
@@ -265,7 +265,7 @@ def class_table(report: Evaluation) -> pd.DataFrame:
         low, high = item.ap_interval or (None, None)
         row = {
             "Class": short(name),
-            "Theme": BY_NAME[name].theme if name in BY_NAME else "",
+            "Theme": cover_of(name).theme,
             "Support": item.support,
             "AP": item.ap,
             "AP low": low,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from landcover.core.bands import PATCH_M
-from landcover.core.classes import BY_NAME, EUROSAT_CLASSES
+from landcover.core.classes import EUROSAT_CLASSES, cover_of
 from landcover.core.raster import Raster
 from landcover.core.text import place_text
 from landcover.io.samples import samples
@@ -40,7 +40,7 @@ def day_text(acquired: datetime | None) -> str:
 
 def class_name(label: str) -> str:
     """Return a class's name to read: EuroSAT writes names such as SeaLake as one word."""
-    return BY_NAME[label].short if label in EUROSAT_CLASSES else label
+    return cover_of(label).short if label in EUROSAT_CLASSES else label
 
 
 def where_and_when(pixels: Raster) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from pages.parts.shared import elements, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
@@ -52,7 +52,7 @@ def table(found: Judgement) -> pd.DataFrame:
         _row("All, micro average precision", found.known, found.present, found.micro_ap),
         _row("All, log loss", found.known, found.present, found.log_loss),
         *(
-            _row(BY_NAME[name].short, one.known, one.present, one.log_loss)
+            _row(cover_of(name).short, one.known, one.present, one.log_loss)
             for name, one in found.per_class.items()
         ),
     ]
@@ -81,7 +81,7 @@ def _chart(rows: list[tuple[str, Change]], ink: theme.Ink) -> go.Figure:
     known.sort(key=lambda pair: pair[1].gain or 0.0)
     gains = [one.gain or 0.0 for _, one in known]
     spans = [one.interval or (gain, gain) for (_, one), gain in zip(known, gains, strict=True)]
-    names = [BY_NAME[name].short for name, _ in known]
+    names = [cover_of(name).short for name, _ in known]
     figure = go.Figure()
     figure.add_bar(
         x=gains,
