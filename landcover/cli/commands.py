@@ -124,6 +124,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "landcover doctor": ("landcover doctor", "landcover doctor --json --online"),
     "landcover data describe": ("landcover data describe DIR --dataset bigearthnet",),
+    "landcover data overview": (
+        "landcover data overview  # all 480,038 patches of BigEarthNet, from the package",
+        "landcover data overview DIR --json",
+    ),
     "landcover data download": (
         "landcover data download eurosat --to DIR",
         "landcover data download bigearthnet --to DIR --metadata-only",

@@ -56,6 +56,46 @@ def _describe(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_overview(actions: Any) -> None:  # noqa: ANN401 - as above
+    overview = add_command(
+        actions,
+        "overview",
+        "what a data set contains: classes, combinations, seasons, places",
+        description="Count classes by split, country, month and season, labels per patch, classes "
+        "that occur together, and patches by Sentinel-2 tile. Without ROOT: of all 480,038 patches "
+        "of BigEarthNet v2, whose counts ship with the program.",
+    )
+    overview.add_argument(
+        "root", type=Path, nargs="?", metavar="ROOT", help="folder of a data set (optional)"
+    )
+    overview.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default)")
+    overview.add_argument(
+        "--combinations",
+        type=int,
+        default=100,
+        metavar="N",
+        help="label combinations to list, the most frequent first (default: 100)",
+    )
+    overview.add_argument("--json", action="store_true", help="print the result on one line")
+    overview.set_defaults(command=_overview)
+
+
+def _overview(options: argparse.Namespace) -> int:
+    from landcover import datasets  # noqa: PLC0415 - slow to import
+    from landcover.datasets import overview  # noqa: PLC0415
+
+    if options.combinations < 0:
+        raise BadInput("--combinations is a number of label combinations: give 0 or more.")
+    if options.root is None:
+        counts = overview.shipped()
+    else:
+        counts = overview.of_dataset(datasets.open_dataset(options.dataset, options.root))
+    figures = overview.as_dict(counts, options.combinations)
+    indent = None if options.json else 2
+    print(json.dumps(figures, indent=indent, ensure_ascii=False, allow_nan=False))
+    return 0
+
+
 _DOWNLOAD_HELP: Final = """\
 download a data set from its publisher
 
@@ -239,6 +279,7 @@ def _example(options: argparse.Namespace) -> int:
 
 _ACTIONS: Final[tuple[Callable[[Any], None], ...]] = (
     _add_describe,
+    _add_overview,
     _add_download,
     _add_check,
     _add_convert,

@@ -158,3 +158,17 @@ def test_the_example_can_be_described(tmp_path: Path, capsys: pytest.CaptureFixt
     assert said["splits"] == {"train": 3, "validation": 1, "test": 1, "all": 5}
     assert main(["data", "example", str(tmp_path)]) == BAD
     assert "name a new folder" in capsys.readouterr().err
+
+
+def test_an_overview_of_the_shipped_counts_needs_no_data(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["data", "overview", "--combinations", "2"]) == DONE
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == 480_038
+    assert [one["labels"] for one in found["most_frequent_combinations"]] == [
+        ["Marine waters"],
+        ["Coniferous forest", "Mixed forest", "Transitional woodland, shrub"],
+    ]
+    assert main(["data", "overview", "--combinations", "-1"]) == BAD
+    assert main(["data", "overview", "nowhere"]) == BAD
