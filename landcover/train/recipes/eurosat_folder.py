@@ -38,7 +38,9 @@ __all__ = [
     "NAME",
     "PRIOR",
     "SCALE_PICTURES",
+    "SUMMARY",
     "THRESHOLD_RULE",
+    "TITLE",
     "TREES",
     "BaselineRecipe",
     "finished",
@@ -49,6 +51,11 @@ __all__ = [
 ]
 
 NAME: Final = "eurosat-rgb"
+TITLE: Final = "EuroSAT RGB"
+SUMMARY: Final = (
+    "One of ten land covers for a colour picture of 640 m: EfficientNet-Lite0 that starts from "
+    "ImageNet and looks at the picture in several symmetries."
+)
 
 
 PRIOR: Final = "class-prior"
@@ -111,9 +118,8 @@ def write(
     net = finished(state, net_options)
     card = _card(
         NAME,
-        "EuroSAT RGB",
-        "One of ten land covers for a colour picture of 640 m: EfficientNet-Lite0 that starts from "
-        "ImageNet and looks at the picture in several symmetries.",
+        TITLE,
+        SUMMARY,
         net=("rgb-lite0", dict(net_options), net),
         fitted=fitted,
         splits=splits,
