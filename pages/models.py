@@ -13,37 +13,21 @@ from typing import Final
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from landcover.evaluate.report import Evaluation
 from pages.parts.models import (
     card,
     classes,
     compare,
     data,
-    failures,
     leaderboard,
     left_out,
-    places,
-    reliability,
-    thresholds,
     trust,
+    views,
 )
 from pages.parts.models import charts as show
-from pages.parts.models import selective_risk as selective
 from pages.parts.models import trade_off as recommend
 from pages.parts.shared import elements, entry, shown, theme, url_state, widgets
 
 ALL, PAIR, CURVES = "All models", "Two models", "Precision and recall"
-OF_REPORT: Final[dict[str, Callable[[data.Row, Evaluation], None]]] = {
-    "Classes": classes.metrics,
-    "Confusion": classes.confusions,
-    "Co-occurrence": classes.co_occurrence,
-    "Thresholds": thresholds.render,
-    "Reliability": reliability.render,
-    "Label sets": places.label_sets,
-    "Risk and coverage": selective.render,
-    "Failures": failures.render,
-    "Countries": places.countries,
-}
 OF_CARD: Final[dict[str, Callable[[data.Entry], None]]] = {
     "Can it be trusted?": trust.render,
     "Left-out countries": left_out.render,
@@ -60,9 +44,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Errors": ("Failures", "Countries"),
     "Trust and card": ("Can it be trusted?", "Left-out countries", "Card", "Training"),
 }
-# These make no sense if each patch has exactly one class.
-SEVERAL_LABELS: Final = frozenset({"Thresholds", "Co-occurrence", "Label sets"})
-VIEWS: Final = tuple(view for views in SECTIONS.values() for view in views)
+VIEWS: Final = tuple(view for inside in SECTIONS.values() for view in inside)
 
 
 def main() -> None:
@@ -103,7 +85,7 @@ def _section() -> str:
     """Let the user jump to a section; return the one that has the view of the address."""
     chosen = url_state.offered("view", VIEWS, str)
     view = chosen[0] if chosen else ALL
-    st.session_state[SECTION] = next(name for name, views in SECTIONS.items() if view in views)
+    st.session_state[SECTION] = next(name for name, inside in SECTIONS.items() if view in inside)
     section = widgets.segmented_control(
         "Section",
         list(SECTIONS),
@@ -160,7 +142,7 @@ def _one(
     elif view == CURVES and rows and data.ready(found):
         classes.precision_recall(found)
     elif report is not None:
-        OF_REPORT[view](next(row for row in rows if row.name == name), report)
+        views.OF_REPORT[view](next(row for row in rows if row.name == name), report)
     elif rows:
         st.info(
             f"{entry.card.title} has no report on this split. Make one with "
@@ -170,7 +152,7 @@ def _one(
 
 def _views(section: str, entry: data.Entry) -> list[str]:
     """Return the views of a section for which the model has something to show."""
-    hidden = set(SEVERAL_LABELS if entry.card.exclusive else ())
+    hidden = set(views.SEVERAL_LABELS if entry.card.exclusive else ())
     if data.history(entry.name) is None:
         hidden.add("Training")
     return [view for view in SECTIONS[section] if view not in hidden]

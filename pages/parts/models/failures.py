@@ -26,8 +26,14 @@ ACROSS: Final = 3
 
 
 @show.section
-def render(row: data.Row, report: Evaluation) -> None:
-    """Show the worst patches with their labels, predictions and probabilities."""
+def render(row: data.Row, report: Evaluation, folder: Path | None = None) -> None:
+    """Show the worst patches with their labels, predictions and probabilities.
+
+    Args:
+        row: the model.
+        report: its report.
+        folder: where the data set lies, if that is known.
+    """
     alone = report.exclusive
     left, middle, right = st.columns(3)
     with left:
@@ -50,7 +56,7 @@ def render(row: data.Row, report: Evaluation) -> None:
         "the model."
     )
     shown = table.head(count)
-    _pictures(report, order[:count], shown["Loss"].tolist())
+    _pictures(report, order[:count], shown["Loss"].tolist(), folder)
     with st.expander("Show as a table"):
         show.numbers(
             shown[[c for c in table.columns if not c.startswith("p: ")]],
@@ -93,11 +99,14 @@ def _joined(marks: np.ndarray[Any, np.dtype[np.bool_]], names: np.ndarray[Any, A
 
 
 def _pictures(
-    report: Evaluation, order: np.ndarray[Any, np.dtype[np.intp]], loss: list[float]
+    report: Evaluation,
+    order: np.ndarray[Any, np.dtype[np.intp]],
+    loss: list[float],
+    folder: Path | None,
 ) -> None:
     """Show each patch, with its image if the data set is on this computer."""
     dataset = report.metrics.dataset
-    thumbnails, problem = _album(dataset)
+    thumbnails, problem = _album(dataset, folder)
     if problem:
         st.info(theme.literal(problem))
     for start in range(0, len(order), ACROSS):
@@ -105,16 +114,18 @@ def _pictures(
             st.columns(ACROSS), order[start : start + ACROSS], loss[start:], strict=False
         ):
             with place.container(border=True):
-                _one(report, int(k), value, thumbnails)
+                _one(report, int(k), value, thumbnails, folder or patch_link.root())
 
 
-def _album(dataset: str) -> tuple[Thumbnails | None, str]:
+def _album(dataset: str, known: Path | None) -> tuple[Thumbnails | None, str]:
     """Open the data set if it is on this computer, else say why it cannot be opened."""
-    for folder in patch_link.folders(dataset):
+    for folder in patch_link.folders(dataset) if known is None else (known,):
         try:
             return _opened(dataset, folder), ""
         except (LandcoverError, OSError, ValueError):  # the variable may name anything
             continue
+    if known is not None:
+        return None, "The data set is no longer in its folder, so the pictures are small."
     if patch_link.root() is None:
         return None, ""
     return None, (
@@ -133,13 +144,15 @@ def _picture(_album: Thumbnails, dataset: str, folder: Path | None, patch: str) 
     return _album.picture(patch)
 
 
-def _one(report: Evaluation, k: int, loss: float, thumbnails: Thumbnails | None) -> None:
+def _one(
+    report: Evaluation, k: int, loss: float, thumbnails: Thumbnails | None, folder: Path | None
+) -> None:
     """Show a patch: image, id, and the present or predicted classes with probabilities."""
     found = report.predictions
     patch, names = found.ids[k], data.shorts(report)
     if thumbnails is not None:
         try:
-            pixels = _picture(thumbnails, report.metrics.dataset, patch_link.root(), patch)
+            pixels = _picture(thumbnails, report.metrics.dataset, folder, patch)
             elements.picture(pixels, f"True colours of patch {patch}", enlarge=3)
         except LandcoverError as error:
             st.caption(theme.literal(str(error)))
@@ -159,4 +172,4 @@ def _one(report: Evaluation, k: int, loss: float, thumbnails: Thumbnails | None)
     where = found.countries[k] or "country unknown"
     st.markdown(f"**{theme.literal(where)}**, loss {loss:.2f}\n" + "\n".join(lines))
     st.caption(theme.literal(patch))
-    patch_link.button(patch, patch_link.root() if thumbnails else None, f"models_failure_{k}")
+    patch_link.button(patch, folder if thumbnails else None, f"models_failure_{k}")
