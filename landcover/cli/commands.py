@@ -101,6 +101,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "landcover models": ("landcover models", "landcover models --json"),
     "landcover models list": ("landcover models list --json",),
+    "landcover models layers": (
+        "landcover models layers landcover-cnn",
+        "landcover models layers resnet-50 --all  # a net that can be trained",
+    ),
     "landcover models add": ("landcover models add my-folder --name my-model",),
     "landcover models remove": ("landcover models remove my-model",),
     "landcover models restore": ("landcover models restore my-model",),

@@ -1,4 +1,4 @@
-"""The command ``models``: list models; add, remove, export and import your own."""
+"""The command ``models``: list models, show their nets; add, remove, export and import your own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landcover.cli import model_options, output
+from landcover.cli import layers, model_options, output
 from landcover.cli.commands import add_command
 from landcover.core.errors import CorruptModel
 from landcover.core.text import one_line, plain
@@ -34,6 +34,8 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         "--json", action="store_true", default=argparse.SUPPRESS, help="print the list as JSON"
     )
     listing.set_defaults(command=_list)
+
+    layers.add_command_layers(actions)
 
     add = add_command(actions, "add", "copy a model folder to your models")
     add.add_argument("model", metavar="FOLDER", help=model_options.HELP)

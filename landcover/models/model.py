@@ -39,6 +39,7 @@ __all__ = [
     "Prediction",
     "load_model",
     "save_model",
+    "untrained",
     "weights_bytes",
 ]
 
@@ -341,53 +342,59 @@ def load_model(folder: Path, device: str = "auto") -> Model:
     return Model(card, _load_net(card, folder / WEIGHTS_FILE), where, folder)
 
 
-def _untrained(card: Card) -> nn.Module:
+def untrained(card: Card) -> nn.Module:
     """Build the net of a card without memory for its weights.
 
     Raises:
-        NetTooLarge: it has too many layers or weights.
+        CorruptModel: its options do not fit its architecture, or it has too many layers or
+            weights.
+        LandcoverError: it needs a package that is not installed.
     """
     most = limits.current().net_parts
-    with nets.bounded(most, MAX_PARAMETERS), torch.device("meta"):
-        net = nets.build(card.net, **card.net_options)
+    try:
+        with nets.bounded(most, MAX_PARAMETERS), torch.device("meta"):
+            net = nets.build(card.net, **card.net_options)
+    except NetTooLarge as error:
+        raise _corrupt(card, str(error)) from None
+    except LandcoverError:
+        raise
+    # Options of any kind and value reach the constructors, which can fail in any way.
+    except Exception:  # noqa: BLE001
+        raise _corrupt(card, "the card's options do not fit its architecture") from None
     # A list of layers that is shared or replaced is counted again here.
     if sum(v.numel() for v in net.state_dict().values()) > MAX_PARAMETERS:
-        raise NetTooLarge("the card's architecture has more than 100 million parameters")
+        raise _corrupt(card, "the card's architecture has more than 100 million parameters")
     return net
 
 
-def _load_net(card: Card, path: Path) -> nn.Module:
-    def corrupt(why: str) -> CorruptModel:
-        return CorruptModel(
-            f"The weights of '{card.name}' cannot be used: {why}; "
-            "install landcover again or train the model again."
-        )
+def _corrupt(card: Card, why: str) -> CorruptModel:
+    return CorruptModel(
+        f"The weights of '{card.name}' cannot be used: {why}; "
+        "install landcover again or train the model again."
+    )
 
+
+def _load_net(card: Card, path: Path) -> nn.Module:
     try:
         data = read_regular(path, MAX_WEIGHTS_BYTES, inside=path.parent)
     except OSError:
-        raise corrupt(f"{path.name} cannot be read, or is not a file of its folder") from None
+        why = f"{path.name} cannot be read, or is not a file of its folder"
+        raise _corrupt(card, why) from None
     except ValueError:
-        raise corrupt("the file is larger than 400 MB") from None
+        raise _corrupt(card, "the file is larger than 400 MB") from None
     if hashlib.sha256(data).hexdigest() != card.weights_sha256:
-        raise corrupt("the file's SHA-256 differs from the one in the card")
+        raise _corrupt(card, "the file's SHA-256 differs from the one in the card")
     if int.from_bytes(data[:8], "little") > MAX_HEADER_BYTES:
-        raise corrupt("they do not fit the card's architecture")
-    try:
-        net = _untrained(card)
-    except (LandcoverError, NetTooLarge) as error:
-        raise error if isinstance(error, LandcoverError) else corrupt(str(error)) from None
-    # Options of any kind and value reach the constructors, which can fail in any way.
-    except Exception:  # noqa: BLE001
-        raise corrupt("the card's options do not fit its architecture") from None
+        raise _corrupt(card, "they do not fit the card's architecture")
+    net = untrained(card)
     try:
         state: dict[str, Any] = load_tensors(data)
         net.load_state_dict(state, strict=True, assign=True)
     except (SafetensorError, RuntimeError, TypeError, ValueError, KeyError):
-        raise corrupt("they do not fit the card's architecture") from None
+        raise _corrupt(card, "they do not fit the card's architecture") from None
     loaded: nn.Module = net.float()
     if not path.is_relative_to(_SHIPPED) and not _reads_window(loaded, card):
-        raise corrupt("the card's options do not fit its architecture")
+        raise _corrupt(card, "the card's options do not fit its architecture")
     return loaded
 
 
