@@ -16,6 +16,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover classify a.tif b.tif --out results.csv  # many files, one table",
         "landcover classify scene.tif --json  # one JSON object a line for each source",
     ),
+    "landcover classes": (
+        "landcover classes  # all 19 in a sentence each",
+        'landcover classes "Moors and heath"',
+        "landcover classes --set eurosat-10 --json",
+    ),
     "landcover change": (
         "landcover change valley_2020-06-21.tif valley_2022-06-01.tif change.tif",
         "landcover change june-cover.tif may-cover.tif change.tif  # maps of `landcover map`",

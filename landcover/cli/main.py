@@ -76,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
         adapt,
         bands,
         change,
+        classes,
         classify,
         corrections,
         cover,
@@ -92,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
 
     maps = (area_map, change, series)
     first = (classify, explain, *maps, corrections, adapt, evaluate, trust, train)
-    groups = (*first, live, models, bands, cover, data, doctor)
+    groups = (*first, live, classes, models, bands, cover, data, doctor)
     return _parser(*(group.add_commands for group in groups))
 
 

@@ -18,7 +18,17 @@ from typing import Final
 from landcover.core import files
 from landcover.core.bands import BAND_NAMES
 
-__all__ = ["ALL_PATCHES", "ALONE", "TABLE", "WITH", "Spectrum", "load", "of_class", "write"]
+__all__ = [
+    "ALL_PATCHES",
+    "ALONE",
+    "TABLE",
+    "WITH",
+    "Spectrum",
+    "all_of",
+    "load",
+    "of_class",
+    "write",
+]
 
 TABLE: Final = Path(__file__).with_name("spectra.csv")
 """Spectra of BigEarthNet's labelled training and validation patches; ``tools/class_spectra.py``
@@ -76,7 +86,12 @@ def load(path: Path = TABLE) -> tuple[Spectrum, ...]:
 
 def of_class(name: str, group: str = WITH) -> Spectrum | None:
     """Return the packaged spectrum of a class; None if no such patch was measured."""
-    return next((one for one in load() if (one.name, one.group) == (name, group)), None)
+    return next((one for one in all_of(name) if one.group == group), None)
+
+
+def all_of(name: str) -> tuple[Spectrum, ...]:
+    """Return the packaged spectra of a class: of all its patches, then of those with it alone."""
+    return tuple(one for one in load() if one.name == name)
 
 
 def write(path: Path, spectra: Iterable[Spectrum]) -> None:
