@@ -6,9 +6,28 @@
 
 from __future__ import annotations
 
-from landcover.datasets.overview.counts import Axis, Counts, Entry, count
-from landcover.datasets.overview.figures import as_dict
+from landcover.datasets.overview.counts import Axis, Counts, Entry, Integers, count
+from landcover.datasets.overview.figures import (
+    Together,
+    as_dict,
+    combinations,
+    labels_per_patch,
+    together,
+)
 from landcover.datasets.overview.folder import of_dataset
 from landcover.datasets.overview.shipped import shipped
 
-__all__ = ["Axis", "Counts", "Entry", "as_dict", "count", "of_dataset", "shipped"]
+__all__ = [
+    "Axis",
+    "Counts",
+    "Entry",
+    "Integers",
+    "Together",
+    "as_dict",
+    "combinations",
+    "count",
+    "labels_per_patch",
+    "of_dataset",
+    "shipped",
+    "together",
+]

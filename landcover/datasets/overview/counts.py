@@ -18,15 +18,17 @@ import numpy.typing as npt
 
 from landcover.core.raster import BoolArray
 from landcover.datasets.bigearthnet import place_of
+from landcover.datasets.labelled import SPLITS
 from landcover.datasets.patch_names import product_and_cell, season
 from landcover.datasets.split_distance import BLOCK
 from landcover.io.names import time_in
 
-__all__ = ["AXES", "UNKNOWN", "Axis", "Counts", "Entry", "Integers", "count"]
+__all__ = ["AXES", "SEASONS", "UNKNOWN", "Axis", "Counts", "Entry", "Integers", "count"]
 
 Integers = npt.NDArray[np.int64]
 AXES: Final = ("split", "country", "day", "place")
 """What a table is split by, besides the label combination."""
+SEASONS: Final = ("spring", "summer", "autumn", "winter")
 UNKNOWN: Final = ""
 """Name of a value that is not known, such as the day of a patch whose name has no date."""
 
@@ -90,10 +92,15 @@ class Counts:
         return Axis(names, into[finer.codes])
 
     def totals(self, axis: str) -> dict[str, int]:
-        """Return the number of patches of each value of an axis that has some."""
+        """Return the number of patches of each value of an axis that has some.
+
+        Splits and seasons are in their usual order, other values in that of the alphabet.
+        """
         one = self.axis(axis)
         found = np.bincount(one.codes, self.patches, len(one.names))
-        return {name: int(n) for name, n in zip(one.names, found, strict=True) if n}
+        order = _ORDER.get(axis, ())
+        numbers = {name: int(n) for name, n in zip(one.names, found, strict=True) if n}
+        return {name: numbers[name] for name in (*order, *numbers) if name in numbers}
 
     def by_class(self, axis: str) -> dict[str, Integers]:
         """Return the number of patches with each class ``(class,)``, for each value of an axis."""
@@ -104,8 +111,7 @@ class Counts:
                 for with_it in self.combinations[self.combination].T
             ]
         ).astype(np.int64)
-        some = self.totals(axis)
-        return {name: table[:, k] for k, name in enumerate(one.names) if name in some}
+        return {name: table[:, one.names.index(name)] for name in self.totals(axis)}
 
     def of_combinations(self) -> Integers:
         """Return the number of patches with exactly each combination, ``(combination,)``."""
@@ -199,4 +205,5 @@ def _tile(place: str) -> str:
     return place.partition("_")[0]
 
 
+_ORDER: Final = {"split": SPLITS, "season": SEASONS}
 _DERIVED: Final = {"month": ("day", _month), "season": ("day", _season), "tile": ("place", _tile)}

@@ -17,7 +17,6 @@ from landcover.metrics.scores import Doubles
 
 __all__ = [
     "RARE",
-    "SEASONS",
     "Together",
     "as_dict",
     "centres",
@@ -26,7 +25,6 @@ __all__ = [
     "together",
 ]
 
-SEASONS: Final = ("spring", "summer", "autumn", "winter")
 RARE: Final = 5
 """A lift whose expected number of patches is below this says little: one patch changes it."""
 

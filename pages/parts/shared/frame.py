@@ -34,6 +34,7 @@ _TITLES = {
     "explain.py": "Explain",
     "models.py": "Models",
     "teach.py": "Teach",
+    "data.py": "Data",
 }
 
 

@@ -1,0 +1,81 @@
+"""How many labels patches have, and which combinations of labels."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from landcover.datasets.overview import Counts, combinations, labels_per_patch
+from pages.parts.data.classes import short
+from pages.parts.models import charts as show
+from pages.parts.shared import elements, widgets
+
+LISTED: Final = 200
+MATCHES: Final = ("At least these", "Exactly these")
+
+
+@show.section
+def render(part: Counts) -> None:
+    """Show labels per patch, and the most frequent combinations that have the chosen classes."""
+    found = labels_per_patch(part)
+    table = pd.DataFrame({"Labels": list(found), "Patches": list(found.values())})
+    table["Share"] = table["Patches"] / part.n
+    elements.heading("Labels per patch")
+    show.chart(_bars(table), table, "labels-per-patch", "Number of patches by number of labels")
+    elements.heading("Label combinations")
+    wanted, exactly = choose(part)
+    chosen = part.with_classes(wanted, exactly=exactly) if wanted else part
+    listed = combinations(chosen)
+    if not listed:
+        st.info("No patch has this combination of classes.")
+        return
+    st.caption(
+        f"{chosen.n:,} of {part.n:,} patches in {len(listed):,} combinations"
+        + (f", of which the {LISTED} most frequent are listed." if len(listed) > LISTED else ".")
+        + " The CSV file has all of them."
+    )
+    rows = pd.DataFrame(
+        {
+            "Patches": [n for _, n in listed],
+            "Share": [n / part.n for _, n in listed],
+            "Labels": [len(labels) for labels, _ in listed],
+            "Combination": [", ".join(map(short, labels)) for labels, _ in listed],
+        }
+    )
+    show.numbers(rows.head(LISTED), "combinations", "Label combinations, the most frequent first")
+    show.download(rows, "combinations")
+
+
+def choose(part: Counts) -> tuple[list[str], bool]:
+    """Let the user choose classes, and whether patches may have others besides."""
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        wanted = widgets.multiselect(
+            "Patches that have",
+            part.classes,
+            format_func=short,
+            key="data_combination",
+            placeholder="Any classes",
+            persist_state="session",
+        )
+    with right:
+        match = show.switch("Match", MATCHES, "data_match")
+    return wanted, match == MATCHES[1]
+
+
+def _bars(table: pd.DataFrame) -> go.Figure:
+    figure = go.Figure()
+    figure.add_bar(
+        x=table["Labels"],
+        y=table["Patches"],
+        marker={"color": show.POSITIVE},
+        customdata=table["Share"],
+        hovertemplate="%{x} labels: %{y:,} patches (%{customdata:.1%})<extra></extra>",
+    )
+    show.set_layout(figure, 260, showlegend=False)
+    figure.update_xaxes(title="Labels of a patch", dtick=1, showgrid=False)
+    figure.update_yaxes(title="Patches")
+    return figure
