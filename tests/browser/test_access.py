@@ -115,6 +115,20 @@ def test_models(page: Page, app: str, scheme: str, width: int) -> None:
             number += 1
 
 
+@views(("light", 1280), ("dark", 400))
+def test_classes(page: Page, app: str, scheme: str, width: int) -> None:
+    show(page, scheme, width)
+    page.goto(f"{app}/classes?about=Pastures")
+    expect(steps.heading(page, "Pastures")).to_be_visible(timeout=90_000)
+    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=90_000)
+    assert violations(page) == []
+    page.get_by_role("button", name="Pasture", exact=True).click()
+    expect(page.get_by_role("heading", name="Pasture", exact=True)).to_be_visible()
+    page.goto(f"{app}/classes")
+    expect(page.get_by_role("button", name="Sea or lake")).to_be_visible(timeout=90_000)
+    assert violations(page) == []
+
+
 def press(page: Page, option: Locator) -> None:
     """Choose an option, and wait until the page has followed it."""
     option.click()

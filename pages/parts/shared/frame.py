@@ -35,6 +35,7 @@ _TITLES = {
     "models.py": "Models",
     "teach.py": "Teach",
     "data.py": "Data",
+    "classes.py": "Classes",
 }
 
 

@@ -56,6 +56,7 @@ class Link:
         split: data set and split on the Models page.
         view: view of one model on the Models page.
         first, second: the two models that the Models page compares.
+        about: name of the class that the Classes page explains.
     """
 
     sample: str | None = None
@@ -77,6 +78,7 @@ class Link:
     view: str | None = None
     first: str | None = None
     second: str | None = None
+    about: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +196,7 @@ PARAMETERS: Final = (
     Parameter(name="view", field="view", title="the view", parse=_words),
     Parameter(name="a", field="first", title="the compared model", parse=_words),
     Parameter(name="b", field="second", title="the compared model", parse=_words),
+    Parameter(name="about", field="about", title="the class", parse=_words),
 )
 NAMES: Final = frozenset(row.name for row in PARAMETERS)
 TITLES: Final = {row.field: row.title for row in PARAMETERS}

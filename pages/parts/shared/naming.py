@@ -59,7 +59,7 @@ def tab_title(page: str) -> str:
         page: title of the page.
     """
     chosen = choice.current()
-    if chosen is None or page in {"Area", "Models", "Teach"}:
+    if chosen is None or page in {"Area", "Models", "Teach", "Classes"}:
         return f"{page} · {APP}"
     name = place_name(chosen)
     if chosen.scene is not None:
