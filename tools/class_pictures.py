@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,18 +39,17 @@ def chosen(name: str, records: list[Record]) -> list[Record]:
     own = [one for one in own if _is_clear(one)]
     taken: list[Record] = []
     while own and len(taken) < EACH:
-        countries = Counter(one.country for one in taken)
-        products = Counter(one.product.name for one in taken)
-        own.sort(
-            key=lambda one, countries=countries, products=products: (
-                countries[one.country],
-                products[one.product.name],
-                len(one.labels),
-                one.patch_id,
-            )
-        )
-        taken.append(own.pop(0))
+        best = min(own, key=partial(_order, taken))
+        own.remove(best)
+        taken.append(best)
     return taken
+
+
+def _order(taken: list[Record], one: Record) -> tuple[int, int, int, str]:
+    """Return what makes a patch the next one: the least comes first."""
+    country = sum(other.country == one.country for other in taken)
+    product = sum(other.product == one.product for other in taken)
+    return country, product, len(one.labels), one.patch_id
 
 
 def _is_clear(record: Record) -> bool:
