@@ -66,10 +66,8 @@ def test_a_link_has_the_full_name_which_alone_is_unique() -> None:
     html = class_link.as_html("Beaches, dunes, sands", "<Sand>")
     assert 'href="classes?about=Beaches%2C%20dunes%2C%20sands"' in html
     assert ">&lt;Sand&gt;</a>" in html
-    assert class_link.cell("Urban fabric").endswith("#Urban")
 
 
 def test_a_class_of_ones_own_has_no_link() -> None:
     assert class_link.as_html("Sunflowers", "<i>") == "&lt;i&gt;"
     assert class_link.as_markdown("Sunflowers") == "Sunflowers"
-    assert class_link.cell("Sunflowers") == "Sunflowers"

@@ -39,7 +39,7 @@ def open_view(page: AppTest, view: str) -> AppTest:
 def test_each_view_shows_the_shipped_figures(page: AppTest) -> None:
     assert "**480,038 patches**" in text_of(page)
     frame = page.dataframe[0].value
-    urban = frame[frame["Class"] == "Urban"].iloc[0]
+    urban = by_class(frame).loc["Urban"]
     assert urban[["All", "train", "validation", "test"]].tolist() == [63758, 33626, 17308, 12824]
     open_view(page, "Together")
     assert "square root" in text_of(page)

@@ -45,7 +45,7 @@ from pages.parts.models import charts, classes, compare, data
 from pages.parts.shared import patch_link
 from tests.support import tiny
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
-from tests.support.models_view import each_view, section, view
+from tests.support.models_view import by_class, each_view, section, view
 from tests.support.placed_predictions import some
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
@@ -355,7 +355,7 @@ def test_two_models_side_by_side(zoo: Path) -> None:
     a, b = (report(zoo, n).metrics.macro_ap for n in ("band-statistics", "class-prior"))
     assert pair.iloc[0]["A − B"].startswith(f"{a - b:+.3f} [")
     table = next(f.value for f in shown.dataframe if "Verdict" in f.value and "Class" in f.value)
-    row = table.set_index("Class").loc["Pastures"]
+    row = by_class(table).loc["Pastures"]
     assert row["A − B"] == pytest.approx(row["A"] - row["B"])
     assert row["Low"] <= row["A − B"] <= row["High"]
     said = text(shown)
@@ -515,7 +515,7 @@ def test_a_threshold_changes_the_metrics_and_can_be_reset(zoo: Path) -> None:
     assert figures["Recall"] == "1.000"
     assert figures["Precision"] == f"{truth.mean():.3f}"
     table = next(f.value for f in shown.dataframe if "The report's" in f.value.columns)
-    row = table.set_index("Class").loc["Mixed forest"]
+    row = by_class(table).loc["Mixed forest"]
     assert (row["Present, predicted"], row["Absent, predicted"]) == (truth.sum(), (~truth).sum())
     assert row["The report's"] == own.threshold
     shown.button(key="models_threshold_back").click().run()
@@ -565,7 +565,7 @@ def test_thresholds_of_an_aim_can_be_used(zoo: Path) -> None:
     shown.button(key="models_threshold_take").click().run()
     assert not shown.exception
     table = next(f.value for f in shown.dataframe if "The report's" in f.value.columns)
-    tried = table.set_index("Class")["Threshold"]
+    tried = by_class(table)["Threshold"]
     assert tried["Mixed forest"] == 0.125
     assert tried["Pastures"] == report(zoo).metrics.per_class[PASTURES].threshold
 

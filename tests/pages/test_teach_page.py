@@ -118,8 +118,8 @@ def test_below_five_it_says_how_many_are_missing_and_why(zoo: Path) -> None:  # 
 def test_a_correction_is_listed_removed_and_brought_back(zoo: Path) -> None:  # noqa: ARG001
     page = opened([of_sample("ireland-fields"), of_sample("austria-fields")])
     assert "52.3084° N" in texts(page)
-    assert "Confirmed: Pastures" in texts(page)
-    assert "Struck out: Arable land" in texts(page)
+    assert "Confirmed: [Pastures](classes?about=Pastures)" in texts(page)
+    assert "Struck out: [Arable land](classes?about=Arable%20land)" in texts(page)
     assert any("austria" in item.value for item in page.caption)
     before = kept(page)
     press(page, "Remove correction 1")

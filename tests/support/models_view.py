@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import unquote
 
+import pandas as pd
 from streamlit.testing.v1 import AppTest
 
 SECTION_OF = {
@@ -22,6 +24,12 @@ SECTION_OF = {
     "Card": "Trust and card",
     "Training": "Trust and card",
 }
+
+
+def by_class(table: pd.DataFrame) -> pd.DataFrame:
+    """A table by the names of its classes, which are links that end with the name."""
+    names = [unquote(text.rpartition("#")[2]) for text in table["Class"]]
+    return table.assign(Class=names).set_index("Class")
 
 
 def section(shown: AppTest, name: str) -> AppTest:

@@ -14,7 +14,7 @@ from landcover.core.classes import cover_of
 from landcover.core.errors import BadInput
 from landcover.core.place import parse_place
 from pages.parts.area import map as chart
-from pages.parts.shared import elements, naming, theme, widgets
+from pages.parts.shared import class_link, elements, naming, theme, widgets
 from pages.parts.shared.links import Place
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
@@ -83,7 +83,7 @@ def show(canvases: Sequence[Canvas], thresholds: dict[str, float]) -> None:
         key="area_place_chart",
     )
     with st.expander("Show as a table"):
-        st.table(_table(rows, thresholds), border="horizontal", hide_index=True)
+        class_link.table(_table(rows, thresholds), "Class", hide_index=True)
     if found.cover is not None:
         elements.subheading("Cover of the cell of 80 m")
         cover = sorted(found.cover.items(), key=lambda row: -row[1])

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.parts.area import layers
-from pages.parts.shared import elements, naming, theme
+from pages.parts.shared import class_link, elements, naming, theme
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.areas.table import AreaRow
@@ -32,7 +32,7 @@ def show(made: Mapping) -> None:
     _downloads(made)
     with st.expander("The layers as a table"):
         st.table(layers.table(made.canvases), border="horizontal", hide_index=True)
-        st.table(layers.presence_table(made.canvases), border="horizontal", hide_index=True)
+        class_link.table(layers.presence_table(made.canvases), "Class", hide_index=True)
 
 
 def _hectares(made: Mapping) -> None:
@@ -45,7 +45,7 @@ def _hectares(made: Mapping) -> None:
             elements.subheading(result.facts.source)
         covers = [row for row in result.rows if row.windows is None]
         if covers:
-            st.table(_areas(covers), border="horizontal", hide_index=True)
+            class_link.table(_areas(covers), "Cover", hide_index=True)
             for sentence in _notes(covers):
                 st.caption(sentence)
             st.caption(ABOUT_HECTARES)
@@ -53,7 +53,7 @@ def _hectares(made: Mapping) -> None:
         present.sort(key=lambda row: -(row.windows or 0))
         if present:
             with st.expander("In how many windows each class is present"):
-                st.table(_windows(present), border="horizontal", hide_index=True)
+                class_link.table(_windows(present), "Class", hide_index=True)
                 st.caption(ABOUT_WINDOWS)
 
 

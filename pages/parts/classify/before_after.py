@@ -14,7 +14,15 @@ from landcover.adapt.corrections import pixels_sha256
 from landcover.core.classes import cover_of
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
-from pages.parts.shared import elements, loaded_models, naming, theme, url_state, widgets
+from pages.parts.shared import (
+    class_link,
+    elements,
+    loaded_models,
+    naming,
+    theme,
+    url_state,
+    widgets,
+)
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
     from landcover.trust.result import Result
@@ -101,7 +109,7 @@ def show(name: str, found: Result, before: Result | None) -> None:
             key="before_after_chart",
         )
     with st.expander("Show before and after as a table"):
-        st.table(table(rows), border="horizontal")
+        class_link.table(table(rows), "Land cover")
 
 
 def headline(before: Result, found: Result) -> str:

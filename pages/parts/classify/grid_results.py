@@ -13,7 +13,7 @@ import streamlit as st
 from landcover.core.classes import cover_of
 from landcover.core.window_grid import WindowGrid
 from pages.parts.classify import squares
-from pages.parts.shared import choice, links, theme, widgets
+from pages.parts.shared import choice, class_link, links, theme, widgets
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.stac.candidates import Candidate
@@ -111,9 +111,16 @@ def _colour(kind: str) -> str:
     return GREY if kind in (UNREAD, WITHHELD, NONE_FOUND) else cover_of(kind).hex
 
 
+def _named(kind: str) -> str:
+    """Return the name of a land cover as a link, or why a window has none."""
+    if kind in (UNREAD, WITHHELD, NONE_FOUND):
+        return html.escape(kind)
+    return class_link.as_html(kind, kind)
+
+
 def _legend(kinds: Counter[str]) -> str:
     rows = "".join(
-        f"<li>{theme.swatch(_colour(kind))} {html.escape(kind)}: {count}</li>"
+        f"<li>{theme.swatch(_colour(kind))} {_named(kind)}: {count}</li>"
         for kind, count in kinds.most_common()
     )
     return f'<ul class="landcover-verdict" aria-label="Windows by land cover">{rows}</ul>'
@@ -146,7 +153,10 @@ def _table(results: tuple[WindowResult, ...]) -> dict[str, list[str]]:
 def _covers(one: WindowResult) -> str:
     if one.top is None or one.result is None:
         return "–"
-    return "; ".join(f"{s.label} {s.probability:.0%}" for s in one.result.prediction.predicted)
+    return "; ".join(
+        f"{class_link.as_markdown(s.label, s.label)} {s.probability:.0%}"
+        for s in one.result.prediction.predicted
+    )
 
 
 def _download(results: tuple[WindowResult, ...]) -> None:

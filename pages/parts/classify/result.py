@@ -23,6 +23,7 @@ from pages.parts.classify import (
 )
 from pages.parts.shared import (
     choice,
+    class_link,
     downloads,
     elements,
     loaded_models,
@@ -111,7 +112,7 @@ def _probabilities(name: str, key: str, found: Result, truth: frozenset[str] | N
     )
     decision_goal.explain(name, found)
     with st.expander("Show as a table"):
-        st.table(probabilities.table(found, truth), border="horizontal")
+        class_link.table(probabilities.table(found, truth), "Land cover")
 
 
 def _thresholds(found: Result) -> tuple[float, ...]:
@@ -156,7 +157,8 @@ def verdict(found: Result, title: str, truth: frozenset[str] | None) -> str:
     else:
         head = f"{who} finds {len(named)} land cover{'s' * (len(named) > 1)}:</b>"
     items = [
-        f"<li>{theme.swatch(cover_of(score.label).hex)} <b>{naming.class_name(score.label)}</b>, "
+        f"<li>{theme.swatch(cover_of(score.label).hex)} <b>"
+        f"{class_link.as_html(score.label, naming.class_name(score.label))}</b>, "
         f"{score.probability:.0%}</li>"
         for score in named
     ]

@@ -11,7 +11,7 @@ import streamlit as st
 from landcover.core.classes import cover_of
 from pages.parts.explain import computation
 from pages.parts.explain.computation import Failed, Request
-from pages.parts.shared import downloads, elements, patch_link, theme
+from pages.parts.shared import class_link, downloads, elements, patch_link, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.explain.neighbours import Neighbour
@@ -45,7 +45,7 @@ def show(request: Request, result: Result) -> None:
         )
     )
     _pictures(found)
-    st.table(table(found), border="horizontal")
+    class_link.table(table(found), "Land covers in its label")
     downloads.table("Training patches", values(found), "similar", result)
     _names(found)
 
@@ -109,7 +109,7 @@ def _pictures(found: Sequence[Neighbour]) -> None:
                 picture = patch_link.picture(one.patch_id, folder)
                 if picture is not None:
                     elements.picture(picture, f"True colours of training patch {rank}")
-                labels = ", ".join(cover_of(label).short for label in one.labels)
+                labels = class_link.several(one.labels)
                 st.caption(f"**{rank}** · {one.distance:.2f} · {labels}")
                 patch_link.button(one.patch_id, folder, f"explain_like_{rank}")
 

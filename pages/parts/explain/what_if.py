@@ -15,7 +15,7 @@ from landcover.core.raster import Raster
 from pages.parts.explain import computation, what_if_controls
 from pages.parts.explain.choose import word
 from pages.parts.explain.computation import Failed, Request, Subject
-from pages.parts.shared import downloads, elements, loaded_models, theme, verdict_banner
+from pages.parts.shared import class_link, downloads, elements, loaded_models, theme, verdict_banner
 
 if TYPE_CHECKING:  # at run time these would load torch before the page is drawn
     from landcover.explain.what_if import WhatIf
@@ -69,7 +69,7 @@ def show(name: str, key: str, subject: Subject, found: Result, aim: str) -> None
             "as present."
         )
         with st.expander("All land covers as a table"):
-            st.table(table(outcome), border="horizontal")
+            class_link.table(table(outcome), "Land cover")
             downloads.table("Before and after", values(outcome), "what-if", found)
 
 
@@ -243,7 +243,7 @@ def show_stability(request: Request, found: Result) -> None:
             "100 % if no land cover appears or disappears."
         )
     with st.expander("Change of each land cover"):
-        st.table(stability_table(piece, found), border="horizontal")
+        class_link.table(stability_table(piece, found), "Land cover")
         downloads.table("Stability", stability_values(piece, found), "stability", found)
 
 

@@ -14,7 +14,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.evaluate.report import Evaluation
 from pages.parts.models import data
-from pages.parts.shared import elements, theme, url_state, widgets
+from pages.parts.shared import class_link, elements, theme, url_state, widgets
 
 Option = TypeVar("Option")
 Section = TypeVar("Section", bound=Callable[..., None])
@@ -223,7 +223,9 @@ def numbers(table: pd.DataFrame, name: str, alt: str) -> None:
         for column in table.columns
         if pd.api.types.is_float_dtype(table[column])
     }
-    st.dataframe(table, hide_index=True, column_config=columns, key=f"models_table_{name}", alt=alt)
+    shown, links = class_link.in_frame(table)
+    columns |= links
+    st.dataframe(shown, hide_index=True, column_config=columns, key=f"models_table_{name}", alt=alt)
 
 
 def download(table: pd.DataFrame, name: str) -> None:

@@ -15,7 +15,7 @@ from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures, scores
 from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.shared import theme, widgets
+from pages.parts.shared import class_link, theme, widgets
 
 POOLED: Final = "All classes pooled (micro)"
 # Zero is transparent, so that it blends into a light and a dark page.
@@ -133,14 +133,16 @@ def grid(table: pd.DataFrame) -> None:
 
 
 def two_by_two(title: str, both: int, missed: int, wrong: int, neither: int) -> str:
-    """Return the 2 × 2 table of a class as HTML; the title is escaped."""
+    """Return the 2 × 2 table of a class as HTML, with its name, which is escaped, as a link."""
+    label = class_link.of_text(title)
+    name = html.escape(title) if label is None else class_link.as_html(label, title)
 
     def cell(count: int, other: int) -> str:
         share = count / (count + other) if count + other else 0.0
         return f'<td style="background: rgba(63,127,214,{0.45 * share:.2f})">{count}</td>'
 
     return (
-        f"<table><caption>{html.escape(title)}</caption>"
+        f"<table><caption>{name}</caption>"
         '<thead><tr><td style="border:0"></td><th scope="col">predicted</th>'
         '<th scope="col">not pred.</th></tr></thead><tbody>'
         f'<tr><th scope="row">present</th>{cell(both, missed)}{cell(missed, both)}</tr>'

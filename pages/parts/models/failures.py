@@ -17,7 +17,7 @@ from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures
 from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.shared import elements, patch_link, theme
+from pages.parts.shared import class_link, elements, patch_link, theme
 
 ALL: Final = "All classes"
 COUNTS: Final = (6, 12, 24)
@@ -149,7 +149,7 @@ def _one(
 ) -> None:
     """Show a patch: image, id, and the present or predicted classes with probabilities."""
     found = report.predictions
-    patch, names = found.ids[k], data.shorts(report)
+    patch, names = found.ids[k], report.classes
     if thumbnails is not None:
         try:
             pixels = _picture(thumbnails, report.metrics.dataset, folder, patch)
@@ -168,7 +168,9 @@ def _one(
                 (True, False): "✗ missed",
                 (False, True): "✗ false alarm",
             }[there, called]
-            lines.append(f"- {names[j]}: {found.probability[k, j]:.2f}, {outcome}")
+            lines.append(
+                f"- {class_link.as_markdown(names[j])}: {found.probability[k, j]:.2f}, {outcome}"
+            )
     where = found.countries[k] or "country unknown"
     st.markdown(f"**{theme.literal(where)}**, loss {loss:.2f}\n" + "\n".join(lines))
     st.caption(theme.literal(patch))

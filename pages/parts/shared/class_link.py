@@ -7,18 +7,22 @@ one's own has no text in the guide, and so no link.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 from urllib.parse import quote
 
+import pandas as pd
 import streamlit as st
 
 from landcover.core import class_guide
-from landcover.core.classes import cover_of
+from landcover.core.classes import CLASS_SETS, cover_of
 from pages.parts.shared import theme
 
 PAGE: Final = "classes"
 """Path of the page, relative to any other page of the app."""
+COLUMNS: Final = frozenset({"Class", "class", "actual", "actual class", "Land cover"})
+"""Columns of large tables that have names of classes."""
 
 
 def address(label: str) -> str:
@@ -58,13 +62,68 @@ def guide_line() -> None:
     st.caption(f"[What do these classes mean?]({PAGE})")
 
 
-def column(title: str) -> Any:  # noqa: ANN401 - a configuration of Streamlit
-    """Return the configuration of a table's column that has values of :func:`cell`."""
-    return st.column_config.LinkColumn(title, display_text=r"#(.*)$")
+def table(found: pd.DataFrame, *columns: str, hide_index: bool = False) -> None:
+    """Show a small table in which the names of classes are links.
+
+    Args:
+        found: the table; it stays as it is.
+        columns: columns, or the name of the index, with names of classes or lists of them.
+        hide_index: whether the index is not shown.
+    """
+    shown = found.copy()
+    for name in columns:
+        if name == shown.index.name:
+            shown.index = pd.Index(_linked(list(shown.index)), name=name)
+        else:
+            shown[name] = _linked(list(shown[name]))
+    st.table(shown, border="horizontal", hide_index=hide_index)
 
 
-def cell(label: str) -> str:
-    """Return the value of a class in a column of :func:`column`: it shows as the short name."""
-    short = cover_of(label).short
-    link = address(label)
-    return f"{link}#{quote(short, safe=' ,')}" if link else short
+def in_frame(found: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return a large table whose columns of classes are links, and their configuration."""
+    shown, configuration = found.copy(), {}
+    for name in COLUMNS & set(found.columns):
+        known = _labels(list(found[name]))
+        if len(found) and all(text in known for text in found[name]):
+            shown[name] = [_cell(known[text], text) for text in found[name]]
+            configuration[name] = st.column_config.LinkColumn(name, display_text=r"#(.*)$")
+    return shown, configuration
+
+
+def _cell(label: str, text: str) -> str:
+    """Return the address of a class, with the text that the table shows at its end."""
+    return f"{address(label)}#{quote(text, safe=' ,')}"
+
+
+def of_text(text: str) -> str | None:
+    """Return the class that a full or short name means, first of the 19; None if there is none."""
+    return _labels([text]).get(text)
+
+
+def _labels(texts: Sequence[str]) -> Mapping[str, str]:
+    """Return name → class of the class set that knows the most of some names."""
+    return max(_names(), key=lambda known: sum(text in known for text in texts))
+
+
+@cache
+def _names() -> tuple[Mapping[str, str], ...]:
+    """Return for each class set: full or short name → class."""
+    return tuple(
+        {text: name for name in names for text in (name, cover_of(name).short)}
+        for names in CLASS_SETS.values()
+    )
+
+
+def _linked(cells: Sequence[str]) -> list[str]:
+    """Return cells with links in place of the names of classes; other texts stay."""
+    known = _labels([part for cell in cells for part in (cell, *cell.split(", "))])
+
+    def linked(cell: str) -> str:
+        if cell in known:
+            return as_markdown(known[cell], cell)
+        parts = cell.split(", ")
+        if all(part in known for part in parts):
+            return ", ".join(as_markdown(known[part], part) for part in parts)
+        return cell
+
+    return [linked(cell) for cell in cells]

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.core.classes import cover_of
-from pages.parts.shared import elements, theme
+from pages.parts.shared import class_link, elements, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.adapt.judgement import Change, Judgement
@@ -43,7 +43,7 @@ def show(found: Judgement) -> None:
         key="teach_chart",
     )
     with st.expander("Show as a table"):
-        st.table(table(found), border="horizontal")
+        class_link.table(table(found), "Land cover")
 
 
 def table(found: Judgement) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from landcover.adapt.corrections import Correction
 from landcover.core.text import place_text
-from pages.parts.shared import choice, elements, naming, taught, theme, widgets
+from pages.parts.shared import choice, class_link, elements, naming, taught, theme, widgets
 
 PAGES: Final = Path(__file__).parents[2]
 AT_ONCE: Final = 10
@@ -80,7 +80,7 @@ def _row(number: int, one: Correction) -> None:
 
 def _said(one: Correction) -> str:
     parts = [
-        f"{word}: {theme.literal('; '.join(names))}"
+        f"{word}: {'; '.join(class_link.as_markdown(name, name) for name in names)}"
         for word, names in (
             ("Confirmed", one.confirmed),
             ("Added", one.added),
