@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from landcover.datasets.overview import shipped, together
 from pages.parts.data import land
 from pages.parts.data import together as pairs_of_page
+from tests.support.models_view import by_class
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "data.py")
 

@@ -110,6 +110,7 @@ def _probabilities(name: str, key: str, found: Result, truth: frozenset[str] | N
         "Probability of each land cover, as in the table",
         key="classify_chart",
     )
+    class_link.guide_line()
     decision_goal.explain(name, found)
     with st.expander("Show as a table"):
         class_link.table(probabilities.table(found, truth), "Land cover")

@@ -171,6 +171,7 @@ def co_occurrence(row: data.Row, report: Evaluation) -> None:
             "often together with the row's class. Orange, below 0: too rarely.",
         }[view]
     )
+    class_link.guide_line()
     signed = view == VIEWS[2]
     names = data.shorts(report)
     figure = go.Figure(

@@ -21,7 +21,9 @@ from pages.parts.shared import theme
 
 PAGE: Final = "classes"
 """Path of the page, relative to any other page of the app."""
-COLUMNS: Final = frozenset({"Class", "class", "actual", "actual class", "Land cover"})
+COLUMNS: Final = frozenset(
+    {"Class", "class", "actual", "actual class", "Land cover", "Other class"}
+)
 """Columns of large tables that have names of classes."""
 
 
