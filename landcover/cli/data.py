@@ -39,7 +39,9 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
 def _add_describe(actions: Any) -> None:  # noqa: ANN401 - as above
     describe = add_command(actions, "describe", "count patches by split, class and country")
     describe.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
-    describe.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default)")
+    describe.add_argument(
+        "--dataset", default="bigearthnet", help="bigearthnet (default), eurosat or folder"
+    )
     describe.add_argument("--json", action="store_true", help="print the result as JSON")
     describe.set_defaults(command=_describe)
 
@@ -188,7 +190,11 @@ def _outcome_text(title: str, outcome: Outcome) -> str:
 def _add_check(actions: Any) -> None:  # noqa: ANN401 - as above
     check = add_command(actions, "check", "report which parts of a data set a folder has")
     check.add_argument("root", type=Path, metavar="ROOT", help="folder of the data set")
-    check.add_argument("--dataset", default="bigearthnet", help="bigearthnet or eurosat")
+    check.add_argument(
+        "--dataset",
+        default="bigearthnet",
+        help="bigearthnet, eurosat, or folder (your own files with labels)",
+    )
     check.add_argument(
         "--sample", type=int, default=20, metavar="N", help="number of random patches to open"
     )
@@ -197,14 +203,17 @@ def _add_check(actions: Any) -> None:  # noqa: ANN401 - as above
 
 
 def _check(options: argparse.Namespace) -> int:
-    from landcover.datasets import downloads  # noqa: PLC0415
+    from landcover.datasets import downloads, own  # noqa: PLC0415
     from landcover.datasets.downloads import check  # noqa: PLC0415
 
     if options.sample < 0:
         raise BadInput("--sample is a number of patches: give 0 or more.")
-    source = downloads.source(options.dataset)
     with progress.show() as report:
-        record = check.check(source, options.root, sample=options.sample, report=report)
+        if options.dataset == own.NAME:
+            record = check.check_own(options.root, sample=options.sample, report=report)
+        else:
+            source = downloads.source(options.dataset)
+            record = check.check(source, options.root, sample=options.sample, report=report)
     print(
         json.dumps(record, ensure_ascii=False, allow_nan=False)
         if options.json

@@ -65,7 +65,11 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
 
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", required=True, help="bigearthnet (v1 or v2 layout) or eurosat")
+    parser.add_argument(
+        "--dataset",
+        required=True,
+        help="bigearthnet (v1 or v2 layout), eurosat, or folder (your own files with labels)",
+    )
     parser.add_argument("--split", help="train, validation, test (the default) or all")
     parser.add_argument("--bootstraps", type=int, default=1000, help="resamples for intervals")
     parser.add_argument(

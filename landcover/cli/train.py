@@ -46,7 +46,9 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         description=_HELP,
     )
     train.add_argument(
-        "--dataset", required=True, help="bigearthnet (folders or a fast store) or eurosat"
+        "--dataset",
+        required=True,
+        help="bigearthnet (folders or a fast store), eurosat, or folder (your own files)",
     )
     train.add_argument("--root", type=Path, metavar="DIR", help="folder of the data set")
     train.add_argument(
@@ -233,11 +235,14 @@ def config_path(name: str) -> Path:
 
 
 def _cost(options: argparse.Namespace, order: Order) -> int:
+    from landcover import datasets  # noqa: PLC0415
     from landcover.train import costs  # noqa: PLC0415
     from landcover.train.recipes import bigearthnet, table  # noqa: PLC0415
 
-    if not options.dataset.startswith("bigearthnet"):
-        raise BadInput("--cost works only for bigearthnet: give --dataset bigearthnet.")
+    if options.dataset not in datasets.DATASETS:
+        raise BadInput(
+            "--cost works for patches only: give --dataset bigearthnet, or folder with --root."
+        )
     name = options.model or DEFAULT
     if name in table.SEVERAL_STEPS:
         raise BadInput(

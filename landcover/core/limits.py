@@ -169,6 +169,13 @@ class Limits:
         200_000, "bytes", "the largest file of features of a corrected window"
     )
 
+    # Data sets of one's own
+    own_classes: int = _limit(
+        500, "classes", "the most classes of a data set or model of one's own"
+    )
+    table_bytes: int = _limit(50_000_000, "bytes", "the largest table of labels or classes")
+    table_rows: int = _limit(200_000, "rows", "the most rows of a table of labels or classes")
+
     # Areas to map
     area_bytes: int = _limit(20_000_000, "bytes", "the largest file with the outline of an area")
     area_points: int = _limit(200_000, "points", "the most points of the outlines of an area")
@@ -188,9 +195,6 @@ class Limits:
     json_depth: int = _limit(50, "levels", "the deepest nesting of JSON")
     json_digits: int = _limit(40, "characters", "the longest number in JSON")
     json_values: int = _limit(1_000_000, "values", "the most values of one text of JSON")
-    own_classes: int = _limit(
-        500, "classes", "the most classes of a data set or model of one's own"
-    )
     net_parts: int = _limit(
         3_000, "parts", "the most layers of a model's net, counted while it is built"
     )

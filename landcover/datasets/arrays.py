@@ -93,6 +93,7 @@ class NativeStore:
         targets: float32 ``(n, class)``, 0 or 1.
         ids: a name for each patch.
         countries: the country of each patch.
+        classes: names along the class axis of the targets.
         rows: the row of each patch in the arrays, if these contain other patches too.
             :meth:`numbers` reads the requested rows only.
 
@@ -107,6 +108,7 @@ class NativeStore:
     ids: tuple[str, ...]
     countries: tuple[str, ...]
     rows: Rows | None = None
+    classes: tuple[str, ...] = CLASS_NAMES
 
     def __post_init__(self) -> None:
         count = len(self.ids)
@@ -151,7 +153,7 @@ class NativeStore:
             "countries": sorted(set(self.countries)),
             "support": {
                 label: int(count)
-                for label, count in zip(CLASS_NAMES, self.targets.sum(dim=0), strict=True)
+                for label, count in zip(self.classes, self.targets.sum(dim=0), strict=True)
             },
         }
 
@@ -170,6 +172,7 @@ class NativeStore:
             ids=tuple(self.ids[i] for i in some),
             countries=tuple(self.countries[i] for i in some),
             rows=rows,
+            classes=self.classes,
         )
 
 
@@ -193,4 +196,5 @@ def join(first: NativeStore, second: NativeStore) -> NativeStore:
         ids=first.ids + second.ids,
         countries=first.countries + second.countries,
         rows=rows,
+        classes=first.classes,
     )

@@ -8,9 +8,9 @@ where its pixels are: see :meth:`Record.native`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, UnknownName
+from landcover.core.own_classes import OWN_SET, ClassLook
 from landcover.core.progress import Progress, Report
 from landcover.core.raster import Raster
 from landcover.datasets.arrays import NativeStore
@@ -31,6 +33,7 @@ __all__ = [
     "Dataset",
     "Record",
     "batches",
+    "read_patches",
     "read_records",
     "split_name",
     "store_of",
@@ -40,7 +43,6 @@ __all__ = [
 SPLITS: Final[tuple[str, ...]] = ("train", "validation", "test")
 ALL: Final = "all"
 _SHORT: Final = {"val": "validation"}
-_COLUMN: Final = {name: k for k, name in enumerate(CLASS_NAMES)}
 _BATCH: Final = 64
 _READERS: Final = 8
 """Files to read at a time: reading waits for the disk, not for the CPU."""
@@ -52,7 +54,7 @@ class Record:
 
     patch_id: str
     labels: frozenset[str]
-    """Names of the patch's classes, at least one."""
+    """Names of the patch's classes; at least one, but in data of one's own."""
     split: str
     """``train``, ``validation``, ``test``, or ``all`` if the data set has no split."""
     country: str
@@ -97,6 +99,10 @@ class Dataset:
         absent: number of patches in the tables that are not on the disk.
         first_absent: the name of the first of them.
         unlisted: number of patches on the disk that are not in the tables.
+        classes: names of the classes, in the order of the class axis of targets.
+        looks: class → how it is shown, for classes of one's own.
+        bands: the bands that all patches have.
+        about: a sentence on the data set that reports repeat, such as how it was split.
     """
 
     name: str
@@ -105,6 +111,15 @@ class Dataset:
     absent: int = 0
     first_absent: str = ""
     unlisted: int = 0
+    classes: tuple[str, ...] = CLASS_NAMES
+    looks: Mapping[str, ClassLook] = field(default_factory=dict)
+    bands: tuple[str, ...] = BAND_NAMES
+    about: str = ""
+
+    @property
+    def class_set(self) -> str:
+        """Name of the class set in the card of a model for these classes."""
+        return "bigearthnet-19" if self.classes == CLASS_NAMES else OWN_SET
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -159,7 +174,7 @@ class Dataset:
             if progress:
                 done, total = len(natives), len(records)
                 progress(Progress(what="Reading", done=done, total=total, unit="patches"))
-        return store_of(records, natives)
+        return store_of(records, natives, self.classes)
 
     def iter_batches(
         self, records: Sequence[Record], size: int = _BATCH
@@ -170,7 +185,7 @@ class Dataset:
             BadInput: a patch cannot be read.
         """
         for batch in batches(records, size):
-            yield batch, store_of(batch, read_records(batch))
+            yield batch, store_of(batch, read_records(batch), self.classes)
 
     def describe(self) -> dict[str, Any]:
         """Count patches by split, class and country, JSON-ready."""
@@ -189,7 +204,7 @@ class Dataset:
             "splits": {split: len(group) for split, group in groups.items()},
             "classes": {
                 label: {split: counts[label] for split, counts in _labels(groups).items()}
-                for label in CLASS_NAMES
+                for label in self.classes
             },
             "countries": {
                 split: dict(sorted(Counter(r.country or "unknown" for r in group).items()))
@@ -199,6 +214,11 @@ class Dataset:
 
     @property
     def note(self) -> str:
+        """Sentences about missing patches and :attr:`about`; empty if there is nothing to say."""
+        return f"{self.missing} {self.about}".strip()
+
+    @property
+    def missing(self) -> str:
         """A sentence about missing patches; empty if none is missing."""
         if not self.absent:
             return ""
@@ -237,23 +257,39 @@ def read_records(records: Sequence[Record]) -> list[Native]:
         return list(readers.map(lambda record: record.native(), records))
 
 
-def targets_of(records: Sequence[Record]) -> Tensor:
+def read_patches(records: Sequence[Record]) -> list[Raster]:
+    """Read records as reflectance on the 10 m grid, in their order, as a user's file is read.
+
+    Raises:
+        BadInput: a patch cannot be read.
+    """
+    with ThreadPoolExecutor(_READERS) as readers:
+        return list(readers.map(lambda record: record.patch(), records))
+
+
+def targets_of(records: Sequence[Record], classes: Sequence[str] = CLASS_NAMES) -> Tensor:
     """Return float32 ``(patch, class)``, 1 if the patch has the class, otherwise 0."""
-    targets = torch.zeros(len(records), len(CLASS_NAMES))
+    column = {name: k for k, name in enumerate(classes)}
+    targets = torch.zeros(len(records), len(classes))
     for row, record in enumerate(records):
-        targets[row, [_COLUMN[label] for label in record.labels]] = 1.0
+        targets[row, [column[label] for label in record.labels]] = 1.0
     return targets
 
 
-def store_of(records: Sequence[Record], natives: Sequence[Native]) -> NativeStore:
+def store_of(
+    records: Sequence[Record],
+    natives: Sequence[Native],
+    classes: tuple[str, ...] = CLASS_NAMES,
+) -> NativeStore:
     """Combine records and their pixels into a store."""
     return NativeStore(
         g10=np.stack([native.g10 for native in natives]),
         g20=np.stack([native.g20 for native in natives]),
         g60=np.stack([native.g60 for native in natives]),
-        targets=targets_of(records),
+        targets=targets_of(records, classes),
         ids=tuple(record.patch_id for record in records),
         countries=tuple(record.country for record in records),
+        classes=classes,
     )
 
 

@@ -13,7 +13,7 @@ from landcover.core.projection import project
 from landcover.core.raster import Raster
 from landcover.core.window import WGS84
 from landcover.datasets.bigearthnet import PIXELS_V2, place_of
-from landcover.datasets.split_distance import tile_corner
+from landcover.datasets.split_distance import corner_of
 from landcover.io.band_files import read_native, to_patch
 
 __all__ = ["distance_m", "load_from_disk", "place", "product_and_cell", "season"]
@@ -38,16 +38,14 @@ def season(month: int) -> str:
 
 
 def place(patch_id: str) -> tuple[float, float] | None:
-    """Return latitude and longitude of the centre of a BigEarthNet v2 patch, by its name.
+    """Return latitude and longitude of the centre of a patch whose name states its place.
 
     None for other names.
     """
-    found = place_of(patch_id)
-    corner = None if found is None else tile_corner(found[0])
-    if found is None or corner is None:
+    corner = corner_of(patch_id)
+    if corner is None:
         return None
-    east = corner[1] + PATCH_M * (found[1] + 0.5)
-    north = corner[2] - PATCH_M * (found[2] + 0.5)
+    east, north = corner[1] + PATCH_M / 2, corner[2] - PATCH_M / 2
     longitude, latitude = project(f"EPSG:{corner[0]}", WGS84, [east], [north])
     return latitude[0], longitude[0]
 

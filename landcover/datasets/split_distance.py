@@ -7,7 +7,8 @@ have known coordinates in a UTM zone. Distances are therefore exact within a UTM
 across tiles, which overlap by 10 km. Between neighbouring zones the centres of patches are
 projected to the other zone, which is accurate to a few metres. There it is not computed whether
 two rotated squares touch at a corner: centres nearer than a patch's diagonal count as touching.
-Names of another form (version 1) contain no place.
+Names of another form (version 1) contain no place. Names of patches of one's own data contain it in
+a form of their own (:mod:`landcover.core.patch_place`).
 
 **What is refused.** A split with a patch that shows the same ground as a training patch, on any
 date, is not a valid test and is refused. So is a test split with a patch that touches the
@@ -33,6 +34,7 @@ from scipy.spatial import KDTree
 
 from landcover.core.bands import PATCH_M
 from landcover.core.errors import BadInput
+from landcover.core.patch_place import block_of, corner_in
 from landcover.core.projection import project
 from landcover.core.raster import BoolArray
 from landcover.datasets.bigearthnet import place_of
@@ -45,6 +47,7 @@ __all__ = [
     "DIAGONAL_M",
     "Proximity",
     "blocks",
+    "corner_of",
     "distance_to_training",
     "proximity",
     "refuse_leaking_splits",
@@ -210,13 +213,7 @@ def blocks(ids: Sequence[str]) -> npt.NDArray[Any]:
     A block has ten by ten patches of one Sentinel-2 tile, of any date. A patch whose name
     contains no place is its own block.
     """
-    found = []
-    for name in ids:
-        place = place_of(name)
-        found.append(
-            name if place is None else f"{place[0]}_{place[1] // BLOCK}_{place[2] // BLOCK}"
-        )
-    return np.array(found)
+    return np.array([_block(name) for name in ids])
 
 
 @lru_cache(maxsize=2000)
@@ -243,6 +240,27 @@ def tile_corner(tile: str) -> tuple[int, int, int] | None:
     return epsg, west // _SNAP_M * _SNAP_M, -(-north // _SNAP_M) * _SNAP_M
 
 
+def corner_of(name: str) -> tuple[int, int, int] | None:
+    """Return EPSG code, easting and northing (metres) of a patch's upper left corner, by its name.
+
+    None if the name does not state a place.
+    """
+    place = place_of(name)
+    if place is None:
+        return corner_in(name)
+    tile = tile_corner(place[0])
+    if tile is None:
+        return None
+    return tile[0], tile[1] + PATCH_M * place[1], tile[2] - PATCH_M * place[2]
+
+
+def _block(name: str) -> str:
+    place = place_of(name)
+    if place is None:
+        return block_of(name) or name
+    return f"{place[0]}_{place[1] // BLOCK}_{place[2] // BLOCK}"
+
+
 def _ids(dataset: Dataset, split: str) -> list[str]:
     """Return the names of a split's patches without clouds and snow; only these train models."""
     return [
@@ -255,13 +273,12 @@ def _ids(dataset: Dataset, split: str) -> list[str]:
 def _by_zone(ids: Sequence[str]) -> dict[int, tuple[npt.NDArray[np.intp], Doubles]]:
     """Return EPSG code → indices of the patches in the zone, and their upper left corners."""
     zones: dict[int, tuple[list[int], list[tuple[int, int]]]] = {}
-    for index, place in enumerate(map(place_of, ids)):
-        corner = None if place is None else tile_corner(place[0])
-        if place is None or corner is None:
+    for index, corner in enumerate(map(corner_of, ids)):
+        if corner is None:
             continue
         rows, corners = zones.setdefault(corner[0], ([], []))
         rows.append(index)
-        corners.append((corner[1] + PATCH_M * place[1], corner[2] - PATCH_M * place[2]))
+        corners.append(corner[1:])
     return {
         epsg: (np.array(rows), np.array(corners, dtype=np.float64))
         for epsg, (rows, corners) in zones.items()

@@ -14,10 +14,9 @@ from typing import Final
 from landcover.core.bands import COMPOSITES
 from landcover.core.errors import BadInput
 from landcover.core.raster import ByteArray
-from landcover.datasets import open_dataset
-from landcover.datasets.eurosat import EuroSat, EuroSatRecord, open_eurosat
+from landcover.datasets import open_any
+from landcover.datasets.eurosat import EuroSat, EuroSatRecord
 from landcover.datasets.labelled import ALL, Record
-from landcover.io.band_files import read_native, to_patch
 from landcover.io.guard import shown
 
 __all__ = ["EUROSAT", "TRUE_COLOUR", "Thumbnails", "open_thumbnails"]
@@ -63,19 +62,18 @@ def open_thumbnails(dataset: str, root: Path) -> Thumbnails:
         UnknownName: no data set has that name.
         BadInput: the folder does not contain it, or its tables cannot be read.
     """
-    if dataset == EUROSAT:
-        eurosat = open_eurosat(root)
+    opened = open_any(dataset, root)
+    if isinstance(opened, EuroSat):
         return Thumbnails(
-            eurosat.title, {p.name: partial(_of_eurosat, eurosat, p) for p in eurosat.pictures}
+            opened.title, {p.name: partial(_of_eurosat, opened, p) for p in opened.pictures}
         )
-    opened = open_dataset(dataset, root)
     return Thumbnails(
         opened.title, {r.patch_id: partial(_true_colour, r) for r in opened.all_records}
     )
 
 
 def _true_colour(record: Record) -> ByteArray:
-    return to_patch(read_native(record.folder), record.patch_id).image(TRUE_COLOUR)
+    return record.patch().image(TRUE_COLOUR)
 
 
 def _of_eurosat(eurosat: EuroSat, picture: EuroSatRecord) -> ByteArray:

@@ -25,7 +25,7 @@ from landcover.datasets.labelled import (
     Dataset,
     Record,
     batches,
-    read_records,
+    read_patches,
     split_name,
     targets_of,
 )
@@ -40,7 +40,6 @@ from landcover.decide import conformal_fit
 from landcover.evaluate.report import LabelSetCoverage, Origin, PartMetrics, Speed
 from landcover.evaluate.report_metrics import Draws, Material, part, thresholds_of
 from landcover.evaluate.task import BATCH, in_class_order, timed
-from landcover.io.band_files import to_patch
 from landcover.models import registry
 from landcover.models.card import Card
 from landcover.models.model import Model
@@ -68,23 +67,27 @@ class PatchTask:
         return registry.DEFAULT_MODEL
 
     def baselines(self, model: Card, folder: Path, device: str = "auto") -> list[Model]:  # noqa: ARG002 - as the protocol has it
-        """Load the registered baselines, except the model itself."""
+        """Load the registered baselines, except the model itself; none for other classes."""
+        names = registry.BASELINES if self.dataset.classes == CLASS_NAMES else ()
         return [
             registry.default().load(name, device)
-            for name in registry.BASELINES
+            for name in names
             if name in registry.default().names() and name != model.name
         ]
 
     def check(self, card: Card) -> None:
-        """Check that a model has the 19 classes.
+        """Check that a model has the classes of the data set.
 
         Raises:
             ModelMismatch: it does not.
         """
-        if set(card.classes) != set(CLASS_NAMES):
+        classes = self.dataset.classes
+        if set(card.classes) != set(classes):
+            other = len(card.classes) == len(classes)
             raise ModelMismatch(
                 f"{card.title} has {len(card.classes)} classes, and this data set "
-                f"has {len(CLASS_NAMES)}: evaluate a model with all of them."
+                f"has {len(classes)}{' others' if other else ''}: evaluate a model with all of "
+                "them."
             )
 
     def refuse_leaks(
@@ -105,7 +108,7 @@ class PatchTask:
 
     def material(self, split: str) -> Material:
         """Return the truth, countries and blocks of a split."""
-        return material_of(self.dataset.records(split))
+        return material_of(self.dataset.records(split), self.dataset.classes)
 
     def probabilities(
         self, models: Sequence[Model], split: str, progress: Report | None = None
@@ -117,9 +120,9 @@ class PatchTask:
         parts: list[list[FloatArray]] = [[] for _ in models]
         done = 0
         for batch in batches(records, BATCH):
-            patches = [to_patch(native, native.name) for native in read_records(batch)]
+            patches = read_patches(batch)
             for model, own in zip(models, parts, strict=True):
-                own.append(_answer(model, patches))
+                own.append(_answer(model, patches, self.dataset.classes))
             done += len(batch)
             if progress:
                 step = Progress(what="Classifying", done=done, total=len(records), unit="patches")
@@ -199,22 +202,22 @@ def has_seen(card: Card, dataset: Dataset, split: str) -> bool | None:
     return split == ALL or bool({split, ALL} & set(names))
 
 
-def material_of(records: Sequence[Record]) -> Material:
-    """Return truth, countries and blocks of BigEarthNet patches."""
+def material_of(records: Sequence[Record], classes: tuple[str, ...] = CLASS_NAMES) -> Material:
+    """Return truth, countries and blocks of patches."""
     return Material(
         ids=tuple(record.patch_id for record in records),
-        classes=CLASS_NAMES,
-        truth=targets_of(records).numpy().astype(bool),
+        classes=classes,
+        truth=targets_of(records, classes).numpy().astype(bool),
         countries=tuple(record.country for record in records),
         places=blocks([record.patch_id for record in records]),
     )
 
 
-def _answer(model: Model, patches: Sequence[Raster]) -> FloatArray:
+def _answer(model: Model, patches: Sequence[Raster], classes: Sequence[str]) -> FloatArray:
     with torch.inference_mode():
         scores = model.scores(torch.stack([model.tensor(patch) for patch in patches])).float()
         answer: FloatArray = model.probabilities(scores).cpu().numpy()
-    return in_class_order(model, answer, CLASS_NAMES)
+    return in_class_order(model, answer, classes)
 
 
 def _apart(

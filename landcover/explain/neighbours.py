@@ -207,8 +207,8 @@ def sentence(found: Sequence[Neighbour]) -> str:
             "a closer one in another place."
         )
     count, every = len(similar), len(similar) == len(found)
-    labels = (label for one in similar for label in one.labels)
-    common = Counter(cover_of(label).short for label in labels).most_common(3)
+    names = (cover_of(label).short for one in similar for label in one.labels)
+    common = Counter(names).most_common(3)
     if count == 1:
         which = "The most similar training patch" if every else "The only similar training patch"
         text = f"{which} shows {', '.join(name for name, _ in common) or _NO_LABEL}."

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import GroupKFold
 
+from landcover.core.patch_place import block_of
 from landcover.core.raster import BoolArray
 
 __all__ = ["FOLDS", "Groups", "held_out", "places"]
@@ -29,10 +30,15 @@ def places(ids: Sequence[str]) -> Groups:
     """Return the Sentinel-2 product that each BigEarthNet patch was cut from, ``(patch,)``.
 
     A product is one tile at one date. Two products differ in the same way as a user's image
-    differs from the training data. A name of another form counts as its own place.
+    differs from the training data. A patch of one's own data whose name states its place belongs
+    to a block of 12 km. A name of another form counts as its own place.
     """
-    found = (_TILE_AND_CELL.match(name) for name in ids)
-    return np.array([m[1] if m else name for m, name in zip(found, ids, strict=True)])
+    return np.array([_place(name) for name in ids])
+
+
+def _place(name: str) -> str:
+    match = _TILE_AND_CELL.match(name)
+    return match[1] if match else block_of(name) or name
 
 
 def held_out(groups: Groups, folds: int = FOLDS) -> Iterator[BoolArray]:

@@ -24,7 +24,7 @@ from landcover import nets
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
-from landcover.datasets import bigearthnet, downloads, open_dataset
+from landcover.datasets import bigearthnet, downloads, open_any
 from landcover.datasets.arrays import NativeStore
 from landcover.datasets.band_subset import select_bands
 from landcover.datasets.memory_mapped import GRIDS, PATCH_BYTES
@@ -72,7 +72,7 @@ def counts(dataset: str, root: Path | None) -> Counts:
             f"{table.name}, whose pixels are not downloaded yet",
         )
     else:
-        data = open_dataset(dataset, root)
+        data = open_any(dataset, root)
         found = {split: len(data.records(split)) for split in data.splits}
         source = f"what is in '{root.name}'"
     if not found.get("train"):
@@ -288,7 +288,9 @@ def _random_patches(count: int) -> NativeStore:
         for name, shape in GRIDS.items()
     }
     return NativeStore(
-        **grids,
+        g10=grids["g10"],
+        g20=grids["g20"],
+        g60=grids["g60"],
         targets=torch.from_numpy(
             chance.random((count, len(CLASS_NAMES))).astype(np.float32)
         ).round(),

@@ -13,14 +13,14 @@ from typing import Any, Final
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.progress import Progress, Report, ignore
 from landcover.core.text import one_line
-from landcover.datasets import bigearthnet, eurosat
+from landcover.datasets import bigearthnet, eurosat, own
 from landcover.datasets.downloads import unpacked_markers
 from landcover.datasets.downloads.partial_file import PART, state
 from landcover.datasets.downloads.zenodo import RemoteFile, Source
-from landcover.datasets.labelled import ALL
+from landcover.datasets.labelled import ALL, Dataset
 from landcover.io.band_files import read_native
 
-__all__ = ["OFFICIAL", "as_text", "check"]
+__all__ = ["OFFICIAL", "as_text", "check", "check_own"]
 
 OFFICIAL: Final[dict[str, dict[str, int]]] = {
     # Counted in the record's metadata.parquet and the table of flawed patches.
@@ -107,6 +107,46 @@ def check(
     }
 
 
+def check_own(
+    root: Path, *, sample: int = 20, seed: int = 0, report: Report = ignore
+) -> dict[str, Any]:
+    """Check a folder of one's own files: whether tables and files fit and can be read.
+
+    Args:
+        root: the folder.
+        sample: number of randomly chosen patches to open.
+        seed: of the random choice.
+        report: called with the patches opened.
+
+    Returns:
+        as :func:`check`, without official numbers.
+    """
+    problems: list[str] = []
+    counts: dict[str, int] = {}
+    opened, failed, title = 0, dict[str, str](), "Patches of your own"
+    try:
+        dataset = own.open_own(root)
+    except LandcoverError as error:
+        problems.append(str(error))
+    else:
+        found = _patches(dataset, lambda index: dataset.all_records[index].patch())
+        title, problems = dataset.title, list(found.notes)
+        counts = {split: found.counts[split] for split in (*dataset.splits, ALL)
+                  if split in found.counts}  # fmt: skip
+        opened, failed = _open_some(found, sample, seed, report)
+        problems += [f"{name}: {why}" for name, why in failed.items()]
+    return {
+        "dataset": own.NAME,
+        "title": title,
+        "root": str(root),
+        "complete": not problems,
+        "files": [],
+        "counts": {split: {"here": here, "official": None} for split, here in counts.items()},
+        "sample": {"opened": opened, "failed": failed},
+        "problems": problems,
+    }
+
+
 def as_text(record: dict[str, Any]) -> str:
     """Format a result of :func:`check` as text."""
     lines = [one_line(f"{record['title']} in {record['root']}")]
@@ -116,7 +156,8 @@ def as_text(record: dict[str, Any]) -> str:
         for file in record["files"]
     ]
     lines += [
-        f"  {split:<11}{count['here']:>9,} of {count['official']:,}"
+        f"  {split:<11}{count['here']:>9,}"
+        + ("" if count["official"] is None else f" of {count['official']:,}")
         for split, count in record["counts"].items()
     ]
     sample = record["sample"]
@@ -181,14 +222,20 @@ def _open_some(found: _Found, sample: int, seed: int, report: Report) -> tuple[i
 def _bigearthnet(root: Path) -> _Found:
     dataset = bigearthnet.open_v2(root)
     records = dataset.all_records
-    counts = Counter("flawed" if r.cloudy or r.snowy else r.split for r in records)
-    notes = [dataset.note] if dataset.note else []
+    found = _patches(dataset, lambda index: read_native(records[index].folder))
+    counts = {split: found.counts.get(split, 0) for split in OFFICIAL["bigearthnet"]}
+    return replace(found, counts=counts)
+
+
+def _patches(dataset: Dataset, open_one: Callable[[int], object]) -> _Found:
+    records = dataset.all_records
+    notes = [dataset.missing] if dataset.missing else []
     if dataset.unlisted:
         notes.append(f"{dataset.unlisted:,} patches are here that are not in any table.")
     return _Found(
-        counts={split: counts[split] for split in OFFICIAL["bigearthnet"]},
+        counts=dict(Counter("flawed" if r.cloudy or r.snowy else r.split for r in records)),
         names=tuple(record.patch_id for record in records),
-        open_one=lambda index: read_native(records[index].folder),
+        open_one=open_one,
         notes=tuple(notes),
     )
 

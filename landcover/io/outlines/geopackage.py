@@ -7,7 +7,9 @@ views that compute for ever, and triggers. GDAL would open what it refers to.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,13 +22,15 @@ from landcover.core.window import WGS84
 from landcover.io.messages import FILE
 from landcover.io.outlines.drawn import Drawn, curved
 
-__all__ = ["MAGIC", "read_geopackage"]
+__all__ = ["MAGIC", "opened", "quoted", "read_geopackage"]
 
 MAGIC: Final = b"SQLite format 3\0"
 _ENVELOPES: Final = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 """Kind of envelope in the header of a geometry → its bytes."""
 _MOST_VALUE: Final = 50_000_000
 """Bytes of a value of the database, or of a command."""
+_STEPS: Final = 100_000
+"""Instructions of SQLite between two looks at the clock."""
 
 
 def read_geopackage(path: Path) -> Drawn:
@@ -35,6 +39,18 @@ def read_geopackage(path: Path) -> Drawn:
     Raises:
         BadInput: it is damaged, has no layer, or layers in several or unknown CRSs.
     """
+    with opened(path) as base:
+        return _layers(base)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a GeoPackage to read from it, with limits on what its content can cause.
+
+    Raises:
+        BadInput: it is damaged, also while it is read, or reading takes too long.
+    """
+    end = time.monotonic() + limits.current().read_seconds_most
     try:
         # Immutable: no journal next to the file is applied, and no lock is made.
         with closing(
@@ -44,7 +60,8 @@ def read_geopackage(path: Path) -> Drawn:
             base.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             base.execute("PRAGMA trusted_schema = OFF")
             base.execute("PRAGMA query_only = ON")
-            return _layers(base)
+            base.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+            yield base
     except (sqlite3.Error, ValueError, OverflowError, UnicodeError):
         raise BadInput(f"{FILE} is damaged or no GeoPackage: export it again.") from None
 
@@ -84,15 +101,15 @@ def _layers(base: sqlite3.Connection) -> Drawn:
 
 
 def _read(base: sqlite3.Connection, found: Drawn, table: str, column: str) -> None:
-    columns = {row[1] for row in base.execute(f"PRAGMA table_info({_quoted(table)})")}
+    columns = {row[1] for row in base.execute(f"PRAGMA table_info({quoted(table)})")}
     if column not in columns:
         raise ValueError(column)
-    query = f"SELECT {_quoted(column)} FROM {_quoted(table)}"  # noqa: S608 - both are quoted
+    query = f"SELECT {quoted(column)} FROM {quoted(table)}"  # noqa: S608 - both are quoted
     for (value,) in base.execute(query):
         if isinstance(value, bytes):
             found.add_shape(_geometry(value))
     if len(found.polygons) == 1 and "name" in columns:
-        query = f"SELECT name FROM {_quoted(table)} LIMIT 1"  # noqa: S608 - as above
+        query = f"SELECT name FROM {quoted(table)} LIMIT 1"  # noqa: S608 - as above
         (name,) = base.execute(query).fetchone()
         found.name = name if isinstance(name, str) and name.strip() else found.name
 
@@ -141,5 +158,6 @@ def _crs(base: sqlite3.Connection, srs: Any) -> str:  # noqa: ANN401 - untrusted
     )
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name of a table or column in a command."""
     return '"' + name.replace('"', '""') + '"'

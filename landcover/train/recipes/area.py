@@ -38,7 +38,14 @@ from landcover.nets.taught import TaughtNet
 from landcover.train.configuration import all_settings
 from landcover.train.frozen_head import fit_to_answers
 from landcover.train.recipes import kept
-from landcover.train.recipes.build import Recipe, Task, TrainedNet, produce, require_patches
+from landcover.train.recipes.build import (
+    Recipe,
+    Task,
+    TrainedNet,
+    produce,
+    require_patches,
+    require_the_19,
+)
 from landcover.train.recipes.model_folder import rounded
 from landcover.train.recipes.order import Order, settings_text
 from landcover.train.state import Weights
@@ -141,6 +148,7 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
         UnknownName: the model to learn from is not installed.
     """
     patches, found = require_patches(name, dataset), settings(order)
+    require_the_19(name, patches)
     recipe = Recipe(title=TITLE, summary=SUMMARY, half=True)
     task = Task(name=name, recipe=recipe, dataset=patches, order=order)
     teacher = registry.default().load(TEACHER, str(pick_device(order.device)))

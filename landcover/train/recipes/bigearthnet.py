@@ -17,6 +17,7 @@ import torch
 from landcover import nets
 from landcover.core import files
 from landcover.core.bands import BAND_NAMES
+from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, UnknownName
 from landcover.core.progress import Report
 from landcover.datasets import Dataset, EuroSat
@@ -36,6 +37,7 @@ from landcover.train.recipes.build import (
     Task,
     TrainedNet,
     produce,
+    require_bands,
     require_patches,
 )
 from landcover.train.recipes.model_folder import rounded
@@ -179,7 +181,8 @@ def make(
         BadInput: configuration, folder or data set cannot be used.
     """
     recipe, patches = find(name), require_patches(name, dataset)
-    config = configuration(name, order) if recipe.config else None
+    config = configuration(name, order, patches.classes) if recipe.config else None
+    require_bands(name, patches, (config.net_options if config else {}).get("bands", BAND_NAMES))
     task = Task(name=name, recipe=recipe, dataset=patches, order=order)
     epochs = config.epochs if config else 0
     total = epochs * (2 if order.fit == "train+validation" else 1)
@@ -265,8 +268,13 @@ def _timm(backbone: str) -> Recipe:
     )
 
 
-def configuration(name: str, order: Order) -> TrainConfig:
+def configuration(name: str, order: Order, classes: tuple[str, ...] = CLASS_NAMES) -> TrainConfig:
     """The settings of a run: packaged or from a file, with the user's overrides.
+
+    Args:
+        name: as for :func:`find`.
+        order: settings that differ from the packaged ones.
+        classes: of the data set; the net gets as many outputs.
 
     Raises:
         UnknownName: there is no recipe of that name, or the configuration's net is unknown.
@@ -278,6 +286,8 @@ def configuration(name: str, order: Order) -> TrainConfig:
     config = TrainConfig.from_json(settings_text(recipe.config, order))
     shards = distributed.shards_for(order.shards or config.shards, distributed.current())
     options = {**config.net_options, **recipe.options}
+    if classes != CLASS_NAMES:
+        options["classes"] = len(classes)
     config = replace(config, net_options=options, shards=shards, **overrides(order))
     _try_net(config)
     return config

@@ -43,7 +43,9 @@ __all__ = [
     "TrainedNet",
     "decide",
     "produce",
+    "require_bands",
     "require_patches",
+    "require_the_19",
 ]
 
 
@@ -151,6 +153,33 @@ def require_patches(name: str, dataset: object) -> Dataset:
     )
 
 
+def require_the_19(name: str, dataset: Dataset) -> None:
+    """Check that a data set has BigEarthNet's classes, for recipes that know no others.
+
+    Raises:
+        BadInput: it has classes of one's own.
+    """
+    if dataset.classes != CLASS_NAMES:
+        raise BadInput(
+            f"The model '{name}' is built on the {len(CLASS_NAMES)} classes of BigEarthNet and "
+            "cannot learn others: give one of a single net, such as --model landcover-cnn."
+        )
+
+
+def require_bands(name: str, dataset: Dataset, bands: Collection[str]) -> None:
+    """Check that a data set has the bands of a net.
+
+    Raises:
+        BadInput: it lacks some.
+    """
+    if missing := [band for band in bands if band not in dataset.bands]:
+        raise BadInput(
+            f"The model '{name}' needs the band{'s' * (len(missing) > 1)} {', '.join(missing)}, "
+            f"which these patches lack (they have {', '.join(dataset.bands)}): train a model of "
+            "fewer bands, such as landcover-cnn-rgb or landcover-cnn-rgbn."
+        )
+
+
 def produce(task: Task, out: Path, train_once: TrainOnce) -> bool:
     """Fit, choose on validation, fit again on both splits if requested, and write the folder.
 
@@ -215,7 +244,7 @@ def decide(card: Card, trained: TrainedNet, validation: NativeStore) -> Card:
         "measured_on": "validation",
         "n": len(validation),
         **({"epoch": trained.epoch} if trained.epoch else {}),
-        **summary(truth, probability, decided.thresholds),
+        **summary(truth, probability, decided.thresholds, decided.classes),
     }
     return decided.with_fields(selection={**metrics, **decided.selection})
 
@@ -231,14 +260,17 @@ def _card(task: Task, trained: TrainedNet, fitted: NativeStore) -> Card:
         bands=trained.bands,
         mean=trained.mean,
         std=trained.std,
-        thresholds=dict.fromkeys(CLASS_NAMES, 0.5),
+        class_set=task.dataset.class_set,
+        classes=task.dataset.classes,
+        **_looks(task.dataset),
+        thresholds=dict.fromkeys(task.dataset.classes, 0.5),
         threshold_rule="one half",
         training={
             "dataset": task.dataset.title,
             "splits": task.order.fit.split("+"),
             **fitted.origin(),
             **trained.facts,
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": _today(task.dataset),
             "command": (
                 f"landcover train --dataset {task.dataset.name} --model {task.name} "
                 f"--fit {task.order.fit}{_files(task.order)}"
@@ -248,6 +280,17 @@ def _card(task: Task, trained: TrainedNet, fitted: NativeStore) -> Card:
         parameters=_size(trained.net),
         explainable=task.recipe.explainable,
     )
+
+
+def _looks(dataset: Dataset) -> dict[str, Any]:
+    """The card's field with the looks of classes of one's own, if there are any."""
+    return {"looks": dict(dataset.looks)} if dataset.looks else {}
+
+
+def _today(dataset: Dataset) -> str:
+    """The date; of a model with classes of one's own to the second, as the newest look counts."""
+    now = datetime.now(UTC)
+    return now.isoformat(timespec="seconds") if dataset.looks else now.date().isoformat()
 
 
 def _files(order: Order) -> str:

@@ -56,6 +56,7 @@ from landcover.train.recipes.build import (
     TrainedNet,
     produce,
     require_patches,
+    require_the_19,
 )
 from landcover.train.recipes.lessons import Lessons
 from landcover.train.recipes.model_folder import rounded
@@ -119,6 +120,7 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
         UnknownName: the model to start from is not installed.
     """
     patches = require_patches(name, dataset)
+    require_the_19(name, patches)
     given, parts = lessons.read(name, order), mosaic_parts.settings(order)
     recipe = Recipe(title=TITLE, summary=SUMMARY, half=True)
     task = Task(name=name, recipe=recipe, dataset=patches, order=order)
