@@ -39,6 +39,12 @@ def show(chosen: choice.Chosen, pixels: Raster, found: Result) -> None:
         st.caption("The answer cannot be corrected, because the place of this file is not known.")
     if pixels.is_rgb or not pixels.has_place:
         return
+    if not {score.label for score in found.prediction.labels} <= set(CLASS_NAMES):
+        st.caption(
+            "The answer cannot be corrected, because this model has classes of its own; "
+            f"corrections know the {len(CLASS_NAMES)} classes of BigEarthNet."
+        )
+        return
     try:
         here = pixels_sha256(pixels)
         said = taught.of_pixels(here)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.core.classes import cover_of
+from landcover.core.classes import CLASS_NAMES, cover_of
 from landcover.core.errors import LandcoverError
+from landcover.core.own_classes import OWN_SET
 from landcover.core.raster import Raster
 from landcover.io.samples import Sample
 from pages.parts.classify import (
@@ -51,7 +52,7 @@ def beside_map(chosen: choice.Chosen, pixels: Raster) -> None:
         return
     with answer:
         verdict_banner.show(found)
-        st.html(verdict(found, loaded_models.title(name), sample.truth if sample else None))
+        st.html(verdict(found, loaded_models.title(name), _truth(sample, found)))
         if sample is not None:
             st.caption(training_note(sample, loaded_models.card(name)))
         before_after.show_way_back(name, found, _parent_s(name, chosen, pixels))
@@ -70,7 +71,7 @@ def below_map(chosen: choice.Chosen, pixels: Raster) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         before_after.show(name, found, _parent_s(name, chosen, pixels))
-        _probabilities(name, chosen.key, found, sample.truth if sample else None)
+        _probabilities(name, chosen.key, found, _truth(sample, found))
         with st.expander("Source: file, date, bands, model"):
             rows = source.rows(chosen, pixels, found, loaded_models.card(name))
             st.table({k: theme.literal(v) for k, v in rows.items()}, border="horizontal")
@@ -145,6 +146,12 @@ def _title(chosen: choice.Chosen, pixels: Raster) -> str:
     return name if chosen.sample else theme.literal(name)
 
 
+def _truth(sample: Sample | None, found: Result) -> frozenset[str] | None:
+    """The reference label of a sample, if the model has its classes and not those of one's own."""
+    every = {score.label for score in found.prediction.labels}
+    return sample.truth if sample is not None and every <= set(CLASS_NAMES) else None
+
+
 def verdict(found: Result, title: str, truth: frozenset[str] | None) -> str:
     """Return the predicted land covers and, apart from them, the reference label, as HTML."""
     who = html.escape(title)
@@ -186,6 +193,8 @@ def compared(found: Result, truth: frozenset[str]) -> str:
 def training_note(sample: Sample, card: Card) -> str:
     """Return whether the model may have been trained on the sample."""
     splits = card.training.get("splits", ())
+    if card.class_set == OWN_SET:
+        return "This model was trained on data of one's own, which may contain this place."
     if sample.split is None:
         return "This patch is in no split of BigEarthNet v2, so the model was not trained on it."
     if sample.split in splits:
