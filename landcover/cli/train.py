@@ -161,16 +161,9 @@ def _register(options: argparse.Namespace) -> None:
 
 def _registered(options: argparse.Namespace) -> bool:
     """Whether this result was already added by an earlier run of the same command."""
-    from landcover.models import registry  # noqa: PLC0415
+    from landcover.models import registry, store  # noqa: PLC0415
 
-    models = registry.default()
-    try:
-        result = models.card(options.out)
-        return (
-            models.card(models.user_folder(_name(options))).weights_sha256 == result.weights_sha256
-        )
-    except LandcoverError:
-        return False
+    return store.holds(registry.default(), _name(options), options.out)
 
 
 def _name(options: argparse.Namespace) -> str:

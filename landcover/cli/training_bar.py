@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from landcover.cli.progress import Display
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from landcover.train.callbacks import StepProgress
     from landcover.train.history import Epoch
 
-__all__ = ["Bar", "validation"]
+__all__ = ["Bar"]
 
 
 class Bar:
@@ -64,22 +63,6 @@ class Bar:
     def epoch(self, run: str, entry: Epoch, epochs: int) -> None:
         """Log an epoch after its checkpoint was written."""
         self.run, self.kept, self.epochs = run, entry.epoch, epochs
-        measured = validation(entry)
-        self._validated = measured or self._validated
-        parts = [
-            f"{run}: epoch {entry.epoch} of {epochs}",
-            f"loss {entry.train_loss:.4f}",
-            f"{entry.patches_per_second:,.0f} patches/s",
-            measured,
-            self.display.left,
-        ]
+        self._validated = entry.validation or self._validated
+        parts = [f"{run}: {entry.text(epochs)}", self.display.left]
         self.display.log(", ".join(filter(None, parts)))
-
-
-def validation(entry: Epoch) -> str:
-    """The validation metrics as text; empty if there are none."""
-    if math.isnan(entry.val_loss):
-        return ""
-    if not math.isnan(entry.val_accuracy):
-        return f"validation accuracy {entry.val_accuracy:.3f}"
-    return f"validation AP macro {entry.val_macro_ap:.3f} micro {entry.val_micro_ap:.3f}"

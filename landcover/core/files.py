@@ -19,18 +19,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from landcover.core import disk_errors, home
+from landcover.core import disk_errors, home, locks
 from landcover.core.errors import BadInput
+from landcover.core.locks import LOCK_FILE
 from landcover.core.text import plain
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = [
     "LOCK_FILE",
@@ -49,8 +44,6 @@ __all__ = [
     "write_text",
 ]
 
-LOCK_FILE: Final = ".landcover-lock"
-"""Name of the file that locks a folder; it exists while a run writes to the folder."""
 _ASIDE: Final = re.compile(r"\..*\.landcover-[0-9a-f]{12}\.part", re.DOTALL)
 _LOCK: Final = re.compile(r"(\..*)?\.landcover-lock", re.DOTALL)
 _SCRATCH: Final = "landcover-scratch"
@@ -58,8 +51,6 @@ _PROBED: Final = 1_000_000
 """Bytes that are appended to a file to find out why it cannot be written."""
 _swept: set[tuple[int, int, int]] = set()
 """Process, device and inode of the folders from which this process has removed what was left."""
-_held: set[int] = set()
-"""Handles of the locks of this process."""
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -195,32 +186,36 @@ def lock(folder: Path) -> Iterator[None]:
     with disk_errors.explained(folder, folder=True):
         made = not folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
-        handle = _locked(folder / LOCK_FILE, folder)
+        handle = locks.take(folder / LOCK_FILE, folder)
     try:
         with disk_errors.explained(folder, folder=True):
             _sweep(folder)
         yield
     finally:
-        _release(handle, folder / LOCK_FILE)
+        locks.release(handle, folder / LOCK_FILE)
         if made:
             with suppress(OSError):
                 folder.rmdir()
 
 
 @contextmanager
-def lock_file(path: Path) -> Iterator[None]:
+def lock_file(path: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """Lock an output file in the same way, with a lock file beside it.
+
+    Args:
+        path: the file.
+        wait_s: how long to wait for another run that holds the lock, in seconds.
 
     Raises:
         BadInput: another run writes to the file, or its folder cannot be written to.
     """
-    beside = path.with_name(f".{path.name[:40]}{LOCK_FILE}")
+    beside = locks.beside(path)
     with disk_errors.explained(path):
-        handle = _locked(beside, path)
+        handle = locks.take(beside, path, wait_s=wait_s)
     try:
         yield
     finally:
-        _release(handle, beside)
+        locks.release(handle, beside)
 
 
 def is_own(name: str) -> bool:
@@ -279,15 +274,15 @@ def _temporary(parent: Path, name: str) -> Iterator[Path]:
     while True:
         folder = parent / f"{name}.landcover-{secrets.token_hex(6)}.part"
         folder.mkdir(mode=0o700)
-        handle = _flock(folder, wait=True)
+        handle = locks.flock(folder, wait=True)
         if folder.is_dir():  # else another program removed it before it was locked
             break
-        _close(handle)
+        locks.close(handle)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        _close(handle)
+        locks.close(handle)
 
 
 def _sweep(folder: Path) -> None:
@@ -300,7 +295,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _remove_abandoned(folder: Path) -> int:
-    if fcntl is None:
+    if not locks.POSSIBLE:
         return 0
     with os.scandir(folder) as entries:
         left = [
@@ -314,11 +309,11 @@ def _remove_abandoned(folder: Path) -> int:
     for path in left:
         handle = None
         with suppress(OSError):
-            handle = _flock(path)
+            handle = locks.flock(path)
             if handle is not None:
                 shutil.rmtree(path)
                 count += 1
-        _close(handle)
+        locks.close(handle)
     return count
 
 
@@ -329,84 +324,6 @@ def _check_target(path: Path) -> None:
     in_dev = path.parent.resolve() == Path("/dev")  # a link to a file, if output is redirected
     if in_dev or (path.exists() and not path.is_file()):
         raise BadInput(f"'{plain(path.name)}' is a device, not a file: name a file.")
-
-
-def _locked(path: Path, output: Path) -> int | None:
-    """Make and lock a lock file that names this process.
-
-    Raises:
-        BadInput: another run holds it.
-    """
-    while True:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        handle = os.open(path, flags, 0o666)
-        try:
-            if fcntl is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(handle, 100, 0).decode("utf-8", "replace")
-            os.close(handle)
-            raise BadInput(
-                f"'{plain(output.name)}' is being written by another run ({plain(holder)}): "
-                "wait until it ends, or choose another place."
-            ) from None
-        except OSError:  # a file system without locks
-            pass
-        if _same(handle, path):
-            break
-        os.close(handle)  # the run that held it has just removed it
-    _held.add(handle)
-    with suppress(OSError):  # on a full disk the lock holds although it names nobody
-        os.truncate(handle, 0)
-        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        os.pwrite(handle, f"process {os.getpid()} since {since}".encode(), 0)
-    return handle
-
-
-def _release(handle: int | None, path: Path) -> None:
-    if handle in _held:  # not in a forked child, which must not remove its parent's lock
-        with suppress(OSError):
-            path.unlink()
-    _close(handle)
-
-
-def _same(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), path.lstat())
-    except OSError:
-        return False
-
-
-def _flock(path: Path, *, wait: bool = False) -> int | None:
-    """Lock a folder; None if another process has it, or if locks are not possible here."""
-    if fcntl is None:
-        return None
-    handle = None
-    try:
-        handle = os.open(path, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        if handle is not None:
-            os.close(handle)
-        return None
-    _held.add(handle)
-    return handle
-
-
-def _close(handle: int | None) -> None:
-    if handle in _held:
-        _held.discard(handle)
-        os.close(handle)
-
-
-def _forget() -> None:
-    """Close the locks in a forked child: they are of its parent, and must end with it."""
-    for handle in list(_held):
-        _close(handle)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
 
 
 def _sync(path: Path) -> None:

@@ -188,6 +188,13 @@ class Limits:
     )
     area_scenes: int = _limit(2_000, "scenes", "the most scenes that an area is mapped from")
 
+    # Runs: trainings and tests that wait, run or have ended
+    runs: int = _limit(1_000, "runs", "the most trainings and tests that are kept and listed")
+    runs_removed: int = _limit(20, "runs", "the most removed trainings and tests that are kept")
+    run_file_bytes: int = _limit(
+        2_000_000, "bytes", "the largest file of orders, states or epochs of a run that is read"
+    )
+
     # JSON and models
     json_bytes: int = _limit(
         20_000_000, "bytes", "the largest text of JSON, unless its file has a smaller limit"

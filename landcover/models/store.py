@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from landcover.core import files, once
-from landcover.core.errors import BadInput, UnknownName
+from landcover.core.errors import BadInput, LandcoverError, UnknownName
 from landcover.core.regular_file import open_regular
 from landcover.io.guard import shown
 from landcover.io.zip_reader import Budget, ZipFault, read_directory
@@ -37,6 +37,7 @@ __all__ = [
     "check_new",
     "export_archive",
     "forget_removed",
+    "holds",
     "import_archive",
     "remove",
     "restore",
@@ -95,6 +96,21 @@ def add(registry: Registry, model: str | Path, name: str | None = None) -> str:
     load_model(source, "cpu")
     _add(registry, name, lambda new: model_files.copy(source, new))
     return name
+
+
+def holds(registry: Registry, name: str, folder: Path) -> bool:
+    """Whether the user's model of that name has the weights of a model folder.
+
+    It says whether the result of a training was already added, before the training was
+    interrupted or repeated.
+    """
+    try:
+        return (
+            registry.card(registry.user_folder(name)).weights_sha256
+            == registry.card(folder).weights_sha256
+        )
+    except LandcoverError:
+        return False
 
 
 def remove(registry: Registry, name: str) -> Path:

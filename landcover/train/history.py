@@ -9,10 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from landcover.core import files
-from landcover.train.configuration import Metric
+
+if TYPE_CHECKING:  # it loads torch, without which the epochs of a run can be listed
+    from landcover.train.configuration import Metric
 
 __all__ = ["HISTORY_FILE", "LINES_FILE", "Epoch", "write", "write_csv"]
 
@@ -34,6 +36,25 @@ class Epoch:
     seconds: float
     val_accuracy: float = math.nan
     """Share of patches whose class has the highest score; NaN for multi-label losses."""
+
+    @property
+    def validation(self) -> str:
+        """The metrics on validation as text; empty if there are none."""
+        if math.isnan(self.val_loss):
+            return ""
+        if not math.isnan(self.val_accuracy):
+            return f"validation accuracy {self.val_accuracy:.3f}"
+        return f"validation AP macro {self.val_macro_ap:.3f} micro {self.val_micro_ap:.3f}"
+
+    def text(self, epochs: int) -> str:
+        """One line, such as ``epoch 3 of 40, loss 0.2130, 812 patches/s``."""
+        parts = [
+            f"epoch {self.epoch} of {epochs}",
+            f"loss {self.train_loss:.4f}",
+            f"{self.patches_per_second:,.0f} patches/s",
+            self.validation,
+        ]
+        return ", ".join(filter(None, parts))
 
     def value(self, metric: Metric) -> float:
         """The value that the selection of the epoch maximises."""

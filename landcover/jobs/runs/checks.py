@@ -1,0 +1,123 @@
+"""What can be checked before a run is queued, so that it does not fail after hours."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from landcover import datasets
+from landcover.core import home
+from landcover.core.errors import BadInput
+from landcover.datasets import Dataset, EuroSat
+from landcover.datasets.split_distance import refuse_leaking_splits
+from landcover.evaluate import run as evaluation
+from landcover.jobs.runs import folder, record, settings, testing
+from landcover.jobs.runs.order import RunOrder
+from landcover.models import registry, store
+from landcover.models.devices import pick_device
+from landcover.nets import efficientnet_lite0
+from landcover.train.recipes import mosaic_parts
+
+__all__ = ["LEAST_ROOM", "check", "check_name"]
+
+LEAST_ROOM: Final = 200_000_000
+"""Bytes of the disk below which no run is started."""
+_PRETRAINED: Final = frozenset({"eurosat-rgb", "efficientnet-lite0"})
+_UNFINISHED: Final = frozenset({"queued", "running", "stopped", "interrupted"})
+
+
+def check(order: RunOrder, *, run: Path | None = None) -> None:
+    """Refuse an order that cannot be carried out.
+
+    Args:
+        order: what is to be done.
+        run: the folder of the run, if it exists already.
+
+    Raises:
+        LandcoverError: name, model, settings, data set, device or disk cannot be used.
+    """
+    check_name(order, run=run)
+    pick_device(order.device)
+    if order.kind == "train":
+        _check_training(order)
+    else:
+        _check_test(order)
+    free = shutil.disk_usage(_existing(home.location())).free
+    if free < LEAST_ROOM:
+        raise BadInput(
+            f"The disk of {home.VARIABLE} has only {free / 1e6:,.0f} MB of room: make room, or "
+            "name another folder."
+        )
+
+
+def check_name(order: RunOrder, *, run: Path | None = None) -> None:
+    """Refuse a training whose model's name is taken, by a model or by another run.
+
+    Raises:
+        BadInput: the name is invalid or taken.
+    """
+    if order.kind != "train":
+        return
+    models = registry.default()
+    if run is None or not store.holds(models, order.name, run / folder.MODEL_FOLDER):
+        store.check_new(models, order.name)
+    for other in record.all_runs():
+        same = other.order.kind == "train" and other.name.casefold() == order.name.casefold()
+        if same and other.folder != run and other.state in _UNFINISHED and not other.damaged:
+            raise BadInput(
+                f"The run {other.id} ({other.state}) makes a model '{other.name}': give another "
+                "name, or remove that run."
+            )
+
+
+def _check_training(order: RunOrder) -> None:
+    config = settings.configuration(order)
+    pictures = order.dataset in datasets.PICTURES
+    if pictures != (order.model == settings.PICTURES):
+        fitting = settings.PICTURES if pictures else "landcover-cnn"
+        raise BadInput(
+            f"The model '{order.model}' is not trained on {order.dataset}: train '{fitting}', or "
+            "give another data set."
+        )
+    if order.model in _PRETRAINED:
+        efficientnet_lite0.imagenet_weights()
+    if order.model == mosaic_parts.NAME and order.teacher is None:
+        raise BadInput(
+            f"The model '{mosaic_parts.NAME}' learns from Dynamic World: give its weights with "
+            "--teacher, or train landcover-cnn."
+        )
+    dataset = datasets.open_any(order.dataset, order.root)
+    if isinstance(dataset, Dataset):
+        refuse_leaking_splits(dataset)
+        count = len(dataset.records("train"))
+        dataset.records("validation")
+        if config is not None and count < config.batch:
+            raise BadInput(
+                f"There are {count} training patches, fewer than a batch of {config.batch}: "
+                "choose a smaller batch."
+            )
+    else:
+        _split_of_pictures(dataset)
+
+
+def _check_test(order: RunOrder) -> None:
+    given = testing.test_settings(order)
+    dataset = datasets.open_any(order.dataset, order.root)
+    card = registry.default().card(order.model)
+    task = evaluation.task_of(dataset)
+    task.check(card)
+    task.refuse_leaks(card, order.split, allow_touching=given["allow_touching"])
+    if isinstance(dataset, Dataset):
+        dataset.records(order.split)
+
+
+def _split_of_pictures(dataset: EuroSat) -> None:
+    reads: Callable[[str], object] = dataset.records
+    for split in ("train", "validation"):
+        reads(split)
+
+
+def _existing(path: Path) -> Path:
+    return next(each for each in (path, *path.parents) if each.exists())

@@ -1,0 +1,195 @@
+"""The settings of a training: the packaged configuration of its model with a run's overrides."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from landcover import nets
+from landcover.core import files, untrusted_json
+from landcover.core.bands import BAND_NAMES
+from landcover.core.errors import BadInput, UnknownName
+from landcover.jobs.runs.folder import SETTINGS_FILE, read_json
+from landcover.jobs.runs.order import RunOrder
+from landcover.train.configuration import TrainConfig
+from landcover.train.recipes import bigearthnet, eurosat, mosaic_parts, table
+from landcover.train.recipes.order import Order
+
+__all__ = [
+    "PICTURES",
+    "configuration",
+    "is_fitted",
+    "packaged",
+    "prepared",
+    "read",
+    "takes_bands",
+    "to_order",
+    "write",
+]
+
+PICTURES: Final = "eurosat-rgb"
+"""The model that is trained on pictures."""
+
+
+def packaged(model: str) -> dict[str, Any]:
+    """The packaged configuration of a model; empty if it has none.
+
+    Raises:
+        UnknownName: no such model can be trained.
+    """
+    if model in table.SEVERAL_STEPS:
+        name = model
+    else:
+        if model not in table.NAMES and not model.startswith(bigearthnet.TIMM):
+            raise UnknownName("model", model, table.NAMES)
+        name = bigearthnet.find(model).config
+    if not name:
+        return {}
+    file = resources.files("landcover.train") / "configs" / f"{name}.json"
+    return dict(untrusted_json.parse(file.read_text(encoding="utf-8")))
+
+
+def is_fitted(model: str) -> bool:
+    """Whether a model is fitted without epochs.
+
+    Raises:
+        UnknownName: no such model can be trained.
+    """
+    return not packaged(model)
+
+
+def takes_bands(model: str) -> bool:
+    """Whether the bands of a model can be chosen before it is trained.
+
+    Raises:
+        UnknownName: no such model can be trained.
+    """
+    if model in table.SEVERAL_STEPS or is_fitted(model):
+        return False
+    fixed = "bands" in bigearthnet.find(model).options
+    return not fixed and "bands" in inspect.signature(nets.NETS[packaged(model)["net"]]).parameters
+
+
+def write(order: RunOrder, folder: Path) -> None:
+    """Write the settings of a run into its folder, from where :func:`to_order` takes them.
+
+    Raises:
+        BadInput: they cannot be used, or the file cannot be written.
+        UnknownName: no such model can be trained, or there is no such setting.
+    """
+    wanted = _wanted(order)
+    if not wanted:
+        return
+    given = packaged(order.model)
+    if not given:
+        raise BadInput(
+            f"The model '{order.model}' is fitted without a configuration: leave the settings out."
+        )
+    text = json.dumps(_merged(given, wanted), indent=2, allow_nan=False) + "\n"
+    files.write_text(folder / SETTINGS_FILE, text)
+
+
+def to_order(order: RunOrder, folder: Path) -> Order:
+    """The order of a recipe, whose configuration is in the run's folder.
+
+    Raises:
+        BadInput: a setting cannot be used.
+        UnknownName: no such model can be trained, or there is no such setting.
+    """
+    file = folder / SETTINGS_FILE
+    made = Order(
+        config_file=file if file.exists() else None,
+        fit=order.fit,
+        epochs=order.epochs,
+        seed=order.seed,
+        shards=order.shards,
+        device=order.device,
+        teacher=order.teacher,
+        unlabelled=order.unlabelled,
+    )
+    _check(order.model, made)
+    return made
+
+
+@contextmanager
+def prepared(order: RunOrder) -> Iterator[Order]:
+    """The order of a recipe before there is a run, with its configuration in a temporary file.
+
+    Raises:
+        BadInput: a setting cannot be used.
+        UnknownName: no such model can be trained, or there is no such setting.
+    """
+    with files.scratch() as folder:
+        write(order, folder)
+        yield to_order(order, folder)
+
+
+def configuration(order: RunOrder) -> TrainConfig | None:
+    """The complete settings of a training of one net; None for other models.
+
+    Raises:
+        BadInput: a setting cannot be used.
+        UnknownName: no such model can be trained, or there is no such setting.
+    """
+    with prepared(order) as made:
+        if order.model in table.SEVERAL_STEPS or is_fitted(order.model):
+            return None
+        return bigearthnet.configuration(order.model, made)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The settings in a run's folder; empty if it has none or they are damaged."""
+    try:
+        return read_json(folder / SETTINGS_FILE)
+    except (OSError, ValueError):
+        return {}
+
+
+def _check(model: str, order: Order) -> None:
+    """Read all settings once, so that what is wrong with them is said before the run."""
+    table.refuse_lessons(order, [model])
+    if model == PICTURES:
+        eurosat.plan(order)
+    elif model == mosaic_parts.NAME:
+        mosaic_parts.settings(order)
+    elif model not in table.SEVERAL_STEPS and packaged(model):
+        bigearthnet.configuration(model, order)
+    elif order.epochs is not None and model not in table.SEVERAL_STEPS:
+        raise BadInput(f"The model '{model}' is fitted without epochs: leave them out.")
+
+
+def _wanted(order: RunOrder) -> dict[str, Any]:
+    """The overrides, with the bands among them."""
+    wanted = dict(order.settings)
+    if not order.bands or order.bands == BAND_NAMES:
+        return wanted
+    unknown = [band for band in order.bands if band not in BAND_NAMES]
+    if unknown:
+        raise UnknownName("band", unknown[0], BAND_NAMES)
+    if not takes_bands(order.model):
+        raise BadInput(
+            f"The bands of the model '{order.model}' cannot be chosen: leave them out, or train "
+            "landcover-cnn."
+        )
+    chosen = [band for band in BAND_NAMES if band in order.bands]
+    return _merged(wanted, {"net_options": {"bands": chosen}})
+
+
+def _merged(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with overrides; those of pictures' nets hold for all phases."""
+    phases = given.get("phases")
+    if isinstance(phases, list) and "phases" not in wanted:
+        own = {key: value for key, value in wanted.items() if key in given}
+        each = {key: value for key, value in wanted.items() if key not in given}
+        return {**given, **own, "phases": [_merged(phase, each) for phase in phases]}
+    merged = dict(given)
+    for key, value in wanted.items():
+        inner = merged.get(key)
+        deeper = isinstance(inner, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(inner, value) if deeper else value  # type: ignore[arg-type]
+    return merged
