@@ -6,10 +6,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from landcover.core import files
 from landcover.core.classes import CLASS_NAMES
 from landcover.jobs.runs import folder, record
 from landcover.jobs.runs.order import RunOrder
@@ -66,6 +67,30 @@ def process_of(path: Path) -> int:
 def runner() -> int:
     """The process of the runner; 0 if there is none."""
     return process_of(folder.runner_lock())
+
+
+_BUSY: list[ExitStack] = []
+
+
+@contextmanager
+def busy_runner() -> Iterator[None]:
+    """Hold the lock of the runner, so that runs wait."""
+    files.make_folder(folder.runs())
+    with ExitStack() as held:
+        held.enter_context(files.lock_file(folder.runner_lock()))
+        _BUSY.append(held)
+        try:
+            yield
+        finally:
+            _BUSY.remove(held)
+
+
+@contextmanager
+def no_runner() -> Iterator[None]:
+    """Give the lock of :func:`busy_runner` back for a while."""
+    _BUSY[-1].close()
+    yield
+    _BUSY[-1].enter_context(files.lock_file(folder.runner_lock()))
 
 
 @contextmanager

@@ -46,6 +46,7 @@ def start(order: RunOrder) -> Run:
             files.write_text(made / folder.ORDER_FILE, order.to_json())
             if order.kind == "train":
                 settings.write(order, made)
+            files.write_bytes(made / folder.ROOM_FILE, folder.ROOM)
             folder.write_facts(made, Facts(state="queued", created=moment, queued=moment))
             files.settle(made, folder.runs() / run)
     wake()
@@ -89,6 +90,7 @@ def resume(run: str) -> Run:
         if record.run_of(run).state != found.state:  # somebody else has resumed it
             return record.run_of(run)
         checks.check_name(found.order, run=path)
+        files.write_bytes(path / folder.ROOM_FILE, folder.ROOM)
         folder.update(path, state="queued", queued=folder.now(), ended=None, error="")
     wake()
     return record.run_of(run)

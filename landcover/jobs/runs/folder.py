@@ -27,12 +27,15 @@ __all__ = [
     "ORDER_FILE",
     "PROGRESS_FILE",
     "REPORT_FOLDER",
+    "ROOM",
+    "ROOM_FILE",
     "SETTINGS_FILE",
     "STATE_FILE",
     "STOP_FILE",
     "Facts",
     "State",
     "changing",
+    "conclude",
     "ids",
     "new_id",
     "now",
@@ -54,6 +57,9 @@ PROGRESS_FILE: Final = "progress.json"
 HISTORY_FILE: Final = "history.jsonl"
 LOG_FILE: Final = "log.txt"
 STOP_FILE: Final = "stop"
+ROOM_FILE: Final = "room"
+"""Is removed when the disk is full, so that the state of the run can be written."""
+ROOM: Final = bytes(65_536)
 MODEL_FOLDER: Final = "model"
 REPORT_FOLDER: Final = "report"
 
@@ -198,6 +204,30 @@ def update(folder: Path, **changes: Any) -> Facts:  # noqa: ANN401 - fields of F
         raise BadInput(f"The run {folder.name} is damaged: remove it.") from None
     write_facts(folder, facts)
     return facts
+
+
+def conclude(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - fields of Facts
+    """Note how a run ended if it is running, also on a full disk.
+
+    Raises:
+        BadInput: its state cannot be read or written.
+    """
+    try:
+        _conclude(folder, changes)
+    except BadInput:
+        (folder / ROOM_FILE).unlink(missing_ok=True)
+        _conclude(folder, changes)
+
+
+def _conclude(folder: Path, changes: dict[str, Any]) -> None:
+    with changing():
+        (folder / STOP_FILE).unlink(missing_ok=True)
+        try:
+            running = read_facts(folder).state == "running"
+        except (OSError, ValueError):
+            return  # it is listed as damaged
+        if running:
+            update(folder, ended=now(), **changes)
 
 
 @contextmanager

@@ -141,10 +141,10 @@ def _reason(status: int) -> str:
 
 def _end(path: Path, state: State, error: str = "") -> None:
     """Note how a run ended, unless its child has done so."""
-    with folder.changing(), suppress(OSError, ValueError):
-        (path / folder.STOP_FILE).unlink(missing_ok=True)
-        if folder.read_facts(path).state == "running":
-            folder.update(path, state=state, ended=folder.now(), error=error)
+    try:
+        folder.conclude(path, state=state, error=error)
+    except LandcoverError as fault:
+        print(f"error: {fault}", file=sys.stderr, flush=True)  # noqa: T201 - to the log
 
 
 if __name__ == "__main__":

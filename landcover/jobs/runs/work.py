@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -45,10 +46,10 @@ def main(run: str) -> int:
             model = compute(path)
         except Exception as fault:  # noqa: BLE001 - any error ends the run, with one sentence
             error = _sentence(fault)
-            print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201 - to the log
-        with folder.changing():
-            state = "failed" if error else "finished"
-            folder.update(path, state=state, ended=folder.now(), error=error, model=model)
+            with suppress(OSError):  # a full disk
+                print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201 - to the log
+        state = "failed" if error else "finished"
+        folder.conclude(path, state=state, error=error, model=model)
     return 1 if error else 0
 
 
@@ -72,7 +73,8 @@ def _sentence(fault: Exception) -> str:
     """What to tell the user about an error; the traceback of a bug goes to the log."""
     if isinstance(fault, LandcoverError):
         return str(fault)
-    traceback.print_exception(fault)
+    with suppress(OSError):
+        traceback.print_exception(fault)
     text = str(fault).lower()
     memory = isinstance(fault, MemoryError | torch.OutOfMemoryError)
     if memory or "allocate memory" in text or "out of memory" in text:
