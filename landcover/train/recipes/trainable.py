@@ -17,12 +17,14 @@ import torch
 from landcover import nets
 from landcover.core.bands import BAND_NAMES, RGB_BANDS
 from landcover.core.errors import BadInput
+from landcover.nets.efficientnet_lite0 import imagenet_weights
 from landcover.train.configuration import TrainConfig
 from landcover.train.recipes import area, bigearthnet, eurosat, eurosat_folder, mosaic, mosaic_parts
 from landcover.train.recipes.order import Order
 
 __all__ = ["Trainable", "for_size", "parameters", "trainable"]
 
+_IMAGENET: Final = "ImageNet"
 _TIMM_EXAMPLE: Final = f"{bigearthnet.TIMM}resnet18"
 _LEAST_A_MEMBER: Final = 2
 """Patches that each member of a net needs in a batch, for the batch's statistics."""
@@ -43,6 +45,7 @@ class Trainable:
         choosable: whether other bands can be chosen.
         lessons: files that it learns from besides the labels: ``teacher``, ``unlabelled``.
         needs: those of them that it cannot do without.
+        missing: why it cannot be trained on this computer, one sentence; else empty.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Trainable:
     choosable: bool = False
     lessons: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    missing: str = ""
 
 
 def trainable(*, pictures: bool = False) -> tuple[Trainable, ...]:
@@ -125,7 +129,17 @@ def _single(name: str) -> Trainable:
         start=recipe.start,
         bands=tuple(config.net_options.get("bands", BAND_NAMES)) if config else BAND_NAMES,
         choosable="bands" in takes and "bands" not in recipe.options,
+        missing=_missing_weights() if recipe.start == _IMAGENET else "",
     )
+
+
+def _missing_weights() -> str:
+    """Return why the ImageNet weights cannot be used; empty if they can."""
+    try:
+        imagenet_weights()
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
 def _for_pictures() -> Trainable:
@@ -135,6 +149,7 @@ def _for_pictures() -> Trainable:
         title=eurosat_folder.TITLE,
         summary=eurosat_folder.SUMMARY,
         phases=tuple(phase.epochs for phase in plan.phases),
-        start="ImageNet",
+        start=_IMAGENET,
         bands=RGB_BANDS,
+        missing=_missing_weights(),
     )
