@@ -80,7 +80,7 @@ def _lines(table: pd.DataFrame, columns: Columns, title: str) -> go.Figure:
             marker={"symbol": style.symbol, "size": 7},
             hovertemplate="epoch %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
         )
-    show.set_layout(figure, 340)
+    show.set_layout(figure, 340, showlegend=True)
     figure.update_layout(title={"text": title, "font": {"size": 15}, "y": 0.98}, margin_t=70)
     figure.update_xaxes(title="Epoch")
     return figure

@@ -18,9 +18,14 @@ from pages.parts.shared import elements, widgets
 
 
 @show.section
-def render(found: Sequence[data.Entry], rows: Sequence[data.Row], split: data.Split) -> None:
+def render(
+    found: Sequence[data.Entry],
+    rows: Sequence[data.Row],
+    split: data.Split,
+    title: str = "All models",
+) -> None:
     """Show the table, the chart, and how the metrics were measured."""
-    elements.heading("All models")
+    elements.heading(title)
     there = [key for key in data.METRICS if any(row.value(key) is not None for row in rows)]
     if not there:
         st.info("None of the reports on this split has a metric over all classes.")
@@ -157,10 +162,14 @@ def _sentences(rows: Sequence[data.Row], split: data.Split) -> None:
         f"Measured on **{report.n} patches** of {data.title_of(dataset)}, split **{part}**, on "
         f"{report.date}."
     )
+    rule = (
+        f"Macro metrics average over the {len(counted)} {report.macro_rule}: {', '.join(counted)}."
+        if counted
+        else f"There are no {report.macro_rule}, and so no macro metrics."
+    )
     averaged = (
-        f"Macro metrics average over the {len(counted)} {report.macro_rule}: {', '.join(counted)}. "
-        f"Micro metrics pool all {len(report.per_class)} classes. AP is average precision; it "
-        "needs no threshold, unlike F1 and F2."
+        f"{rule} Micro metrics pool all {len(report.per_class)} classes. AP is average precision; "
+        "it needs no threshold, unlike F1 and F2."
     )
     lines = [measured + _resamples(report), averaged, *_speed(report)]
     if report.note:
