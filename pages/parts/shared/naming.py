@@ -16,6 +16,8 @@ from pages.parts.shared import choice
 from pages.parts.shared.choice import Chosen
 
 APP: Final = "Land cover"
+OF_A_PLACE: Final = frozenset({"Classify", "Explain"})
+"""Titles of the pages that show the chosen place."""
 LONGEST: Final = 60
 """Letters of a place in a tab's title and in a file's name."""
 
@@ -59,7 +61,7 @@ def tab_title(page: str) -> str:
         page: title of the page.
     """
     chosen = choice.current()
-    if chosen is None or page in {"Area", "Models", "Teach", "Classes"}:
+    if chosen is None or page not in OF_A_PLACE:
         return f"{page} · {APP}"
     name = place_name(chosen)
     if chosen.scene is not None:
