@@ -129,6 +129,7 @@ class Limits:
     )
     upload_files: int = _limit(400, "files", "the most files that are uploaded together")
     text_letters: int = _limit(200, "letters", "the longest text that is typed into a field")
+    path_letters: int = _limit(1_000, "letters", "the longest path that is typed into a field")
 
     # The network
     answer_bytes: int = _limit(

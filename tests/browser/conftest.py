@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -40,6 +41,14 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def app() -> Iterator[str]:
     with serve() as address:
+        yield address
+
+
+@pytest.fixture
+def own_app(tmp_path: Path) -> Iterator[str]:
+    """The app of one person, with a home of its own."""
+    home = {"LANDCOVER_PERSONAL": "1", "LANDCOVER_HOME": str(tmp_path)}
+    with serve(environment=home) as address:
         yield address
 
 

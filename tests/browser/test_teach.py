@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from landcover.adapt.corrections import of_answer
 from landcover.io.samples import Sample, read_sample, samples
 from tests.browser import steps
 from tests.browser.test_access import show, tab_to, views, violations
-from tests.support.app_server import serve
 
 pytestmark = pytest.mark.browser
 
@@ -154,14 +152,6 @@ def of_samples() -> bytes:
         for sample in samples()
     ]
     return geojson.as_text(made).encode()
-
-
-@pytest.fixture
-def own_app(tmp_path: Path) -> Iterator[str]:
-    """The app of one person, with a home of its own."""
-    home = {"LANDCOVER_PERSONAL": "1", "LANDCOVER_HOME": str(tmp_path)}
-    with serve(environment=home) as address:
-        yield address
 
 
 @pytest.mark.slow

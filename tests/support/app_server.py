@@ -9,10 +9,19 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """An app that runs: its address without a slash at the end, and its process."""
+
+    address: str
+    process: subprocess.Popen[bytes]
 
 
 @contextmanager
@@ -22,7 +31,19 @@ def serve(
     environment: Mapping[str, str] | None = None,
     output: Path = Path(os.devnull),
 ) -> Iterator[str]:
-    """Run the app; the value is its address without a slash at the end.
+    """Run the app; the value is its address. Arguments as for :func:`served`."""
+    with served(*options, port=port, environment=environment, output=output) as server:
+        yield server.address
+
+
+@contextmanager
+def served(
+    *options: str,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    output: Path = Path(os.devnull),
+) -> Iterator[Server]:
+    """Run the app in a process that a test may kill.
 
     Args:
         options: further options of ``streamlit run``.
@@ -48,7 +69,7 @@ def serve(
             assert server.poll() is None, "the app ended by itself"
             assert time.monotonic() < deadline, "the app did not start"
             time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield Server(f"http://127.0.0.1:{port}", server)
     finally:
         server.terminate()
         try:

@@ -18,6 +18,7 @@ from pages.parts.shared import (
     server_speed,
     sessions,
     theme,
+    training,
     upload_memory,
     url_state,
     wire,
@@ -34,6 +35,7 @@ _TITLES = {
     "explain.py": "Explain",
     "models.py": "Models",
     "teach.py": "Teach",
+    "train.py": "Train",
     "data.py": "Data",
     "classes.py": "Classes",
 }
@@ -53,6 +55,7 @@ def show(root: Path) -> None:
     )
     upload_memory.bound()
     _enter()
+    training.wake_runs()
     pages = {
         name: st.Page(root / "pages" / name, title=title, default=name == "classify.py")
         for name, title in _TITLES.items()
