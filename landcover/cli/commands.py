@@ -64,6 +64,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover evaluate DIR --dataset eurosat --json",
         "landcover evaluate DIR --dataset bigearthnet --model my-model --save",
         "landcover evaluate DIR --dataset bigearthnet --by country --out runs",
+        "landcover evaluate DIR --dataset bigearthnet --model my-model --queue",
     ),
     "landcover compare": (
         "landcover compare landcover-mosaic landcover-cnn --dataset bigearthnet-v2  # saved",
@@ -94,6 +95,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover train --dataset bigearthnet --root DIR --out my-model --register",
         "landcover train --dataset bigearthnet --root DIR --model landcover-mosaic --out big",
         "landcover train --dataset bigearthnet --root DIR --cost  # what would it cost?",
+        "landcover train --dataset bigearthnet --root DIR --register my-model --queue",
     ),
     "landcover search": (
         "landcover search 48.21,16.37",
@@ -115,6 +117,17 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "landcover models restore": ("landcover models restore my-model",),
     "landcover models export": ("landcover models export my-model my-model.zip",),
     "landcover models import": ("landcover models import my-model.zip --name my-model",),
+    "landcover runs list": ("landcover runs", "landcover runs list --json"),
+    "landcover runs show": ("landcover runs show my-model",),
+    "landcover runs wait": ("landcover runs wait my-model",),
+    "landcover runs log": ("landcover runs log my-model",),
+    "landcover runs compare": ("landcover runs compare my-model my-other-model",),
+    "landcover runs start": ("landcover runs start",),
+    "landcover runs stop": ("landcover runs stop my-model",),
+    "landcover runs resume": ("landcover runs resume my-model",),
+    "landcover runs remove": ("landcover runs remove my-model",),
+    "landcover runs restore": ("landcover runs restore 20261130-045529-8f74",),
+    "landcover runs rename": ("landcover runs rename my-model my-better-model",),
     "landcover bands best": (
         "landcover bands best B02,B03,B04,B08",
         "landcover bands best B02,B03,B04,B8A,B11,B12 --json",

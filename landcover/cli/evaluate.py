@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import by_place, model_options, output, progress
+from landcover.cli import by_place, model_options, output, progress, runs
 from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 
@@ -46,6 +46,9 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     _add_data_options(evaluate)
     model_options.add(evaluate)
     evaluate.add_argument("--save", action="store_true", help=model_options.SAVE_HELP)
+    evaluate.add_argument(
+        "--queue", action="store_true", help=runs.QUEUE_HELP.format(what="measure")
+    )
     by_place.add_options(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
@@ -92,7 +95,41 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
 
 
+def _queue(options: argparse.Namespace) -> int:
+    """Queue the evaluation; its report is kept in the folder of the run."""
+    from landcover import datasets  # noqa: PLC0415 - loads torch
+    from landcover.jobs.runs.order import RunOrder  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    others = (options.save, options.strict, options.json, by_place.is_wanted(options))
+    if any(others) or options.unit not in (None, "patch") or len(options.root) > 1:
+        raise BadInput(
+            "--queue goes with one ROOT and without --by, --save, --strict, --json and --unit: "
+            "leave them out."
+        )
+    pictures = options.dataset in datasets.PICTURES
+    model = options.model or (registry.PICTURE_MODEL if pictures else registry.DEFAULT_MODEL)
+    split = options.split or _SPLIT
+    return runs.queue(
+        RunOrder(
+            kind="test",
+            dataset=options.dataset,
+            root=options.root[0],
+            model=model,
+            name=runs.usual_name(Path(model).name, options.dataset, split),
+            split=split,
+            settings={
+                "bootstraps": _draws(options).resamples,
+                "allow_touching": options.allow_touching,
+            },
+            device=options.device,
+        )
+    )
+
+
 def _evaluate(options: argparse.Namespace) -> int:
+    if options.queue:
+        return _queue(options)
     if by_place.is_wanted(options):
         return by_place.evaluate(options, _draws(options, unit="product"))
     from landcover import datasets  # noqa: PLC0415 - loads torch

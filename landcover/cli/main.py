@@ -85,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
         explain,
         live,
         models,
+        runs,
         series,
         train,
         trust,
@@ -92,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     from landcover.cli import map as area_map  # noqa: PLC0415 - see `main`
 
     maps = (area_map, change, series)
-    first = (classify, explain, *maps, corrections, adapt, evaluate, trust, train)
+    first = (classify, explain, *maps, corrections, adapt, evaluate, trust, train, runs)
     groups = (*first, live, classes, models, bands, cover, data, doctor)
     return _parser(*(group.add_commands for group in groups))
 

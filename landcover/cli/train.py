@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import output
+from landcover.cli import output, runs
 from landcover.cli.commands import add_command
 from landcover.cli.progress import Display
 from landcover.cli.training_bar import Bar
@@ -29,7 +29,8 @@ _HELP: Final = """\
 train a model on labelled patches
 
 Run the same command again to resume an interrupted run after its last epoch; a finished run is
-not repeated. On several GPUs start one process each; they share every batch:
+not repeated. With --queue it is a run of `landcover runs`, which goes on when this program ends.
+On several GPUs start one process each; they share every batch:
 
   torchrun --nproc-per-node 8 -m landcover train … --shards 8
 
@@ -82,6 +83,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     train.add_argument(
         "--tensorboard", type=Path, metavar="DIR", help="also write curves for TensorBoard"
     )
+    train.add_argument("--queue", action="store_true", help=runs.QUEUE_HELP.format(what="train"))
     train.add_argument(
         "--cost",
         action="store_true",
@@ -117,6 +119,8 @@ def _train(options: argparse.Namespace) -> int:
     order = _order(options)
     if options.cost:
         return _cost(options, order)
+    if options.queue:
+        return _queue(options)
     if options.root is None or options.out is None:
         raise BadInput("Training needs --root, the data set's folder, and --out, the model's.")
     _check_register(options)
@@ -138,6 +142,41 @@ def _train(options: argparse.Namespace) -> int:
         print(output.written(options.out))
         _register(options)
     return 0
+
+
+def _queue(options: argparse.Namespace) -> int:
+    """Queue the training; its result is added to the user's models."""
+    from landcover import datasets  # noqa: PLC0415
+    from landcover.jobs.runs.order import RunOrder  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415
+
+    if options.root is None or options.out is not None:
+        raise BadInput(
+            "A queued training needs --root, and has a folder of its own: give --root, and "
+            "--register with the model's name instead of --out."
+        )
+    pictures = options.dataset in datasets.PICTURES
+    model = options.model or (registry.PICTURE_MODEL if pictures else DEFAULT)
+    file = config_path(options.config) if options.config is not None else None
+    board = {} if options.tensorboard is None else {"tensorboard": str(options.tensorboard)}
+    return runs.queue(
+        RunOrder(
+            kind="train",
+            dataset=options.dataset,
+            root=options.root,
+            model=model,
+            name=options.register or runs.usual_name(model),
+            fit=options.fit,
+            configuration=runs.configuration(file),
+            epochs=options.epochs,
+            seed=options.seed,
+            shards=options.shards,
+            device=options.device,
+            trackers=board,
+            teacher=options.teacher and options.teacher.absolute(),
+            unlabelled=options.unlabelled and options.unlabelled.absolute(),
+        )
+    )
 
 
 def _check_register(options: argparse.Namespace) -> None:

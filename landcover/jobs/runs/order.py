@@ -30,8 +30,9 @@ class RunOrder:
         name: of the result: of the model among the user's models, or of the report.
         split: that a test measures.
         fit: the splits that a training fits to in the end.
-        settings: overrides of the packaged configuration, nested as it is; for a test
-            ``bootstraps`` and ``allow_touching`` as for ``landcover evaluate``.
+        settings: overrides of the configuration, nested as it is; for a test ``bootstraps`` and
+            ``allow_touching`` as for ``landcover evaluate``.
+        configuration: takes the place of the packaged configuration; empty for that one.
         epochs, seed, shards: override the configuration; None keeps its value.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         bands: that the net takes; empty for the model's own.
@@ -51,6 +52,7 @@ class RunOrder:
     split: str = "test"
     fit: Fit = "train"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    configuration: Mapping[str, Any] = field(default_factory=dict)
     epochs: int | None = None
     seed: int | None = None
     shards: int | None = None
@@ -132,7 +134,7 @@ _TYPES: Final[dict[str, tuple[Callable[[Any], bool], Callable[[Any], Any]]]] = {
         (lambda value: value is None or _is_path(value), lambda value: value and Path(value)),
     ),
     "bands": (_texts, tuple),
-    "settings": (lambda value: isinstance(value, dict), dict),
+    **dict.fromkeys(("settings", "configuration"), (lambda value: isinstance(value, dict), dict)),
     "trackers": (
         lambda value: isinstance(value, dict) and _texts(list(value.values())),
         dict,

@@ -15,17 +15,29 @@ from pathlib import Path
 from typing import Any, Final
 
 from landcover.core import limits, untrusted_json
-from landcover.core.errors import BadInput
+from landcover.core.errors import BadInput, UnknownName
 from landcover.core.regular_file import open_regular, read_regular
 from landcover.jobs.runs import folder as files_of
 from landcover.jobs.runs.folder import Facts, State
 from landcover.jobs.runs.order import RunOrder
 from landcover.train.history import Epoch
 
-__all__ = ["ACTIVE", "Run", "RunProgress", "State", "all_runs", "log_of", "read_epochs", "run_of"]
+__all__ = [
+    "ACTIVE",
+    "Run",
+    "RunProgress",
+    "State",
+    "all_runs",
+    "find",
+    "log_of",
+    "read_epochs",
+    "run_of",
+]
 
 ACTIVE: Final[frozenset[State]] = frozenset({"queued", "running"})
 """States of runs that will go on by themselves."""
+_NAMED: Final = 20
+"""Runs that a message names."""
 DAMAGED: Final = "The files of this run are damaged: remove it."
 
 
@@ -126,6 +138,20 @@ def run_of(run: str) -> Run:
     if found.state != "queued":
         return found
     return next((each for each in all_runs() if each.id == run), found)
+
+
+def find(text: str) -> Run:
+    """The run of that id, or the newest of that name.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    runs = all_runs()
+    found = next((run for run in runs if text == run.id), None)
+    found = found or next((run for run in runs if text == run.name), None)
+    if found is None:
+        raise UnknownName("run", text, [run.id for run in runs[:_NAMED]])
+    return found
 
 
 def log_of(run: str, characters: int = 20_000) -> str:

@@ -1,4 +1,4 @@
-"""The settings of a training: the packaged configuration of its model with a run's overrides."""
+"""The settings of a run: the packaged configuration of its model with the run's overrides."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput, UnknownName
 from landcover.jobs.runs.folder import SETTINGS_FILE, read_json
 from landcover.jobs.runs.order import RunOrder
+from landcover.jobs.runs.record import Run
 from landcover.train.configuration import TrainConfig
 from landcover.train.recipes import bigearthnet, eurosat, mosaic_parts, table
 from landcover.train.recipes.order import Order
@@ -26,9 +27,9 @@ __all__ = [
     "is_fitted",
     "packaged",
     "prepared",
-    "read",
     "takes_bands",
     "to_order",
+    "values_of",
     "write",
 ]
 
@@ -83,9 +84,9 @@ def write(order: RunOrder, folder: Path) -> None:
         UnknownName: no such model can be trained, or there is no such setting.
     """
     wanted = _wanted(order)
-    if not wanted:
+    if not wanted and not order.configuration:
         return
-    given = packaged(order.model)
+    given = packaged(order.model) and (order.configuration or packaged(order.model))
     if not given:
         raise BadInput(
             f"The model '{order.model}' is fitted without a configuration: leave the settings out."
@@ -142,12 +143,43 @@ def configuration(order: RunOrder) -> TrainConfig | None:
         return bigearthnet.configuration(order.model, made)
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """The settings in a run's folder; empty if it has none or they are damaged."""
+def values_of(run: Run) -> dict[str, Any]:
+    """What decided the result of a run, flat: ``{"augmentation.brightness": 0.06, …}``."""
+    order = run.order
+    values: dict[str, Any] = {
+        "model": order.model,
+        "data set": order.dataset,
+        "folder": str(order.root),
+    }
+    if order.kind == "test":
+        return {**values, "split": order.split, **order.settings}
     try:
-        return read_json(folder / SETTINGS_FILE)
+        settings = read_json(run.folder / SETTINGS_FILE)
     except (OSError, ValueError):
+        settings = _packaged_or_none(order.model)
+    given = {"epochs": order.epochs, "seed": order.seed, "shards": order.shards}
+    settings = _merged(settings, {k: v for k, v in given.items() if v is not None})
+    return {**values, "fit": order.fit, "device": order.device, **_flat(settings)}
+
+
+def _packaged_or_none(model: str) -> dict[str, Any]:
+    try:
+        return packaged(model)
+    except UnknownName:
         return {}
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names; lists of tables, such as phases, are counted from 1."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{above}{name}.")
+        elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
+            found |= _flat({str(k): v for k, v in enumerate(value, 1)}, f"{above}{name}.")
+        else:
+            found[f"{above}{name}"] = value
+    return found
 
 
 def _check(model: str, order: Order) -> None:

@@ -24,6 +24,7 @@ from landcover.train.freed_memory import keep_freed_memory
 __all__ = ["compute", "main"]
 
 _NICE: Final = 10
+_STOPPED: Final = 143
 _OTHER_S: Final = 30.0
 """How long to wait for an earlier process of the same run that is about to end."""
 
@@ -44,6 +45,8 @@ def main(run: str) -> int:
         model, error = "", ""
         try:
             model = compute(path)
+        except KeyboardInterrupt:
+            return _STOPPED
         except Exception as fault:  # noqa: BLE001 - any error ends the run, with one sentence
             error = _sentence(fault)
             with suppress(OSError):  # a full disk
@@ -91,7 +94,7 @@ def _sentence(fault: Exception) -> str:
 def _leave(number: int, frame: FrameType | None) -> None:
     """Unwind on a request to stop, so that locks and temporary folders are given back."""
     del number, frame
-    raise SystemExit(143)
+    raise KeyboardInterrupt
 
 
 def _end_with_parent() -> None:
