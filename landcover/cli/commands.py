@@ -117,7 +117,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "landcover models restore": ("landcover models restore my-model",),
     "landcover models export": ("landcover models export my-model my-model.zip",),
     "landcover models import": ("landcover models import my-model.zip --name my-model",),
-    "landcover runs list": ("landcover runs", "landcover runs list --json"),
+    "landcover runs list": ("landcover runs list", "landcover runs list --json"),
     "landcover runs show": ("landcover runs show my-model",),
     "landcover runs wait": ("landcover runs wait my-model",),
     "landcover runs log": ("landcover runs log my-model",),

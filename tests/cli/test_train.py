@@ -200,7 +200,7 @@ def test_costs_are_printed_without_training(
     assert record["epochs"] == 2
     assert not (tmp_path / "model").exists()
     assert main(["train", "--dataset", "eurosat", "--cost"]) == BAD
-    assert "works only for bigearthnet" in capsys.readouterr().err
+    assert "works for patches only" in capsys.readouterr().err
     mosaic = ["train", "--dataset", "bigearthnet", "--model", "landcover-mosaic", "--cost"]
     assert main(mosaic) == BAD
     assert "several steps" in capsys.readouterr().err
