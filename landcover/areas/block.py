@@ -29,6 +29,7 @@ from landcover.models.cover import load_cover
 from landcover.models.model import Model
 from landcover.models.thresholds import DEFAULT_AIM, thresholds_for
 from landcover.nets.cover_head import CoverHead
+from landcover.trust import surfaces
 from landcover.trust.assessment import novelty_of
 
 __all__ = ["BlockMap", "Mapper", "Tally", "decoded", "encoded"]
@@ -131,7 +132,7 @@ class Mapper:
         own = flags[kept, kept]
         within = _inside(plan, plan.cover, block, CELL)
         valid = sky.cell_means(raster.valid)[kept, kept]
-        chances = self._cover(found.cells, own.shape, kept)
+        chances = self._cover(found.cells, raster, own.shape, kept)
         cover, decision = _cover_layers(chances, own, valid, within)
         answered = inside & ~np.isin(flagged, _WITHHELD)
         return BlockMap(
@@ -198,12 +199,15 @@ class Mapper:
         beyond: BoolArray = (away > self._known.bounds["features"]).reshape(shape)
         return beyond
 
-    def _cover(self, cells: Tensor | None, shape: tuple[int, ...], kept: slice) -> FloatArray:
+    def _cover(
+        self, cells: Tensor | None, raster: Raster, shape: tuple[int, ...], kept: slice
+    ) -> FloatArray:
         """Probabilities of each cover, float32 ``(class, row, column)``."""
         if self.head is None or cells is None:
             return np.zeros((0, *shape), dtype=np.float32)
+        wet = torch.from_numpy(sky.cell_means(surfaces.water(raster)))[None]
         with torch.inference_mode():
-            found: FloatArray = self.head(cells)[0, :, kept, kept].float().numpy()
+            found: FloatArray = self.head(cells, wet)[0, :, kept, kept].float().numpy()
         return found
 
 

@@ -228,8 +228,8 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     if type(clip) is not float or not clip > 0:
         raise ValueError("options of other types")
     if water is not None:
-        channel, weight = water
-        if type(channel) is not int or type(weight) is not float:
+        channel, weight, index = water
+        if type(channel) is not int or not type(weight) is type(index) is float:
             raise ValueError("options of other types")
-        water = WaterMap(channel, weight)
+        water = WaterMap(channel, weight, index)
     return {"channels": channels, "sides": sides, "clip": clip, "water": water}

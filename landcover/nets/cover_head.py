@@ -6,7 +6,8 @@ by what is around them. The average of a weighted sum is the weighted sum of ave
 are computed first, and only they are averaged.
 
 Water is told from the cell alone, since shores are sharp. Where the net predicts for each pixel
-whether it is water, the share of water weighs in as well.
+whether it is water, the share of water weighs in as well, together with the share that is water by
+its spectrum: nets that learned from maps miss lakes that are dark and brown.
 """
 
 from __future__ import annotations
@@ -46,14 +47,27 @@ class WaterMap:
     Attributes:
         channel: of the cells, its mean.
         weight: factor on the log-odds of the share of water; 0 or more.
+        index: weight of the share by the spectrum, 0 to 1; that of the map is the rest.
     """
 
     channel: int
     weight: float
+    index: float = 0.0
 
-    def classes(self, cells: Tensor) -> Tensor:
+    def share(self, cells: Tensor, wet: Tensor | None) -> Tensor:
+        """The share of each cell that is water, float32 ``(n, y, x)``.
+
+        Args:
+            cells: as for :meth:`CoverHead.forward`.
+            wet: the share by the spectrum alone, in the same shape; None if it is not known, and
+                the map alone counts.
+        """
+        own = cells[:, self.channel].float().clamp(0.0, 1.0)
+        return own if wet is None else torch.lerp(own, wet.float(), self.index)
+
+    def classes(self, cells: Tensor, wet: Tensor | None) -> Tensor:
         """What is added to the logits of the classes, ``(n, class, y, x)``; 0 but for water."""
-        share = cells[:, self.channel].float().clamp(0.0, 1.0)
+        share = self.share(cells, wet)
         odds = self.weight * ((share + _DRY).log() - (1.0 - share + _DRY).log())
         found = odds.new_zeros(len(cells), len(CLASS_NAMES), *cells.shape[2:])
         found[:, _LANDS:] = odds[:, None]
@@ -98,6 +112,8 @@ class CoverHead(nn.Module):
             raise ValueError(f"a head has an even number of channels up to {_MOST_CHANNELS}")
         if water is not None and not (0 <= water.channel < channels // 2 and water.weight >= 0):
             raise ValueError("the water must be among the means, and its weight not below 0")
+        if water is not None and not 0 <= water.index <= 1:
+            raise ValueError("the weight of the spectrum must lie between 0 and 1")
         self.channels, self.sides, self.clip = channels, tuple(sides), clip
         self.water = water
         self.register_buffer("mean", torch.zeros(channels))
@@ -111,27 +127,29 @@ class CoverHead(nn.Module):
         """How many cells beyond a cell its answer depends on."""
         return max(self.sides) // 2
 
-    def forward(self, cells: Tensor) -> Tensor:
+    def forward(self, cells: Tensor, wet: Tensor | None = None) -> Tensor:
         """Compute the probability of each cover.
 
         Args:
             cells: ``(n, channel, y, x)`` as :meth:`landcover.nets.cell_net.CellNet.cells` returns
                 them. At an edge, averages are of the cells that there are.
+            wet: share of each cell that is water by its spectrum, 0 to 1, ``(n, y, x)``; None if
+                it is not known.
 
         Returns:
             float32 ``(n, cover, y, x)``; they add up to 1.
         """
-        chances = self.class_logits(cells).softmax(dim=1)
+        chances = self.class_logits(cells, wet).softmax(dim=1)
         found = chances.new_zeros(len(chances), len(self.classes), *chances.shape[2:])
         return found.index_add_(1, self.cover, chances)
 
-    def class_logits(self, cells: Tensor) -> Tensor:
+    def class_logits(self, cells: Tensor, wet: Tensor | None = None) -> Tensor:
         """Compute logits ``(n, class, y, x)`` of the 19 classes, which covers are groups of."""
         rows = max(1, _AT_ONCE // cells.shape[3])
         parts = [self._sums(part) for part in torch.split(cells, rows, dim=2)]
         sums = torch.cat(parts, dim=2)
         found = gathered(sums, self.sides) + self.bias.view(1, -1, 1, 1)
-        return found if self.water is None else found + self.water.classes(cells)
+        return found if self.water is None else found + self.water.classes(cells, wet)
 
     def _sums(self, cells: Tensor) -> Tensor:
         """Weigh the standardised statistics of cells, ``(n, side * class, y, x)``."""

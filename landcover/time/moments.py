@@ -48,7 +48,7 @@ class Moment:
         hidden: share of the area that each reason hides.
         presence: mean probability of each class over the windows; empty in a gap.
         hectares: area of each cover with its interval; empty in a gap, and without a cover head.
-        index_water: hectares of water by its index, independent of the model; None in a gap, and
+        index_water: hectares of water by its index, from pixels of 10 m; None in a gap, and
             where it is not known.
     """
 

@@ -2,7 +2,7 @@
 
 Haze is too thin for a mask, but it makes a whole scene look like another one. Water is told by its
 index (McFeeters 1996: green above near infrared), which knows of one cover only but of each pixel
-of 10 m. So it is an independent check of the map's water.
+of 10 m. The map's cells know a similar index, so it checks the map's shores, not the index itself.
 """
 
 from __future__ import annotations

@@ -137,10 +137,10 @@ def fit(
     labels = cells.labels[some]
     weights = patch_weights(labels, left_out)
     covers = cells.covers(some)
-    water = None if cells.first is None else WaterMap(cells.first + _WATER, how.water)
+    water = None if cells.first is None else WaterMap(cells.first + _WATER, how.water, cells.index)
     lessons = _Lessons(
         known=basis.known[some],
-        added=None if water is None else water.classes(cells.moments[some]),
+        added=None if water is None else water.classes(cells.moments[some], cells.water[some]),
         labels=labels,
         expected=expected_of(cells, some),
         weights=weights,

@@ -19,6 +19,8 @@ from landcover.explain.faithfulness.pointing import MAPPED_CLASSES, Scene
 from landcover.models.model import Model
 from landcover.nets.cover_head import CoverHead, area_cells
 from landcover.nets.windows import CELL_PIXELS
+from landcover.train.cover_cells import wet_cells
+from landcover.trust import surfaces
 
 __all__ = ["ALIKE", "Agreement", "compare"]
 
@@ -69,7 +71,8 @@ def compare(model: Model, head: CoverHead, scenes: Sequence[Scene]) -> tuple[Agr
         pixels = torch.from_numpy(scene.patch.data[order, :height, :width])[None]
         with torch.inference_mode():
             cells = area_cells(model.net, pixels.to(model.device))
-            mapped = head(cells)[0].argmax(dim=0).cpu().numpy()
+            wet = wet_cells(surfaces.water(scene.patch)[None, :height, :width])
+            mapped = head(cells, wet.to(model.device))[0].argmax(dim=0).cpu().numpy()
         rows, columns = mapped.shape
         blocks = scene.land_cover[:height, :width].reshape(rows, CELL_PIXELS, columns, CELL_PIXELS)
         counts = np.stack([(blocks == code).sum(axis=(1, 3)) for code in range(256)])

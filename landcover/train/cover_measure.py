@@ -113,7 +113,8 @@ def predict(
         head = fit(cells, fold.fitted, how, basis=basis, left_out=left_out, report=say)
         for rows in torch.split(torch.as_tensor(fold.held_out), _SOME):
             with torch.inference_mode():
-                chances = head.class_logits(cells.moments[rows].float()).softmax(dim=1)
+                chances = head.class_logits(cells.moments[rows].float(), cells.water[rows])
+                chances = chances.softmax(dim=1)
                 covers[rows] = as_covers(chances)
                 expected, seen = expected_of(cells, rows), cells.covers(rows)
                 if seen is not None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from landcover.core.raster import BoolArray, ByteArray, FloatArray, Raster
 
-__all__ = ["BANDS", "SURFACES", "UNKNOWN", "is_water", "shares", "surfaces"]
+__all__ = ["BANDS", "SURFACES", "UNKNOWN", "is_water", "shares", "surfaces", "water"]
 
 SURFACES: Final[tuple[str, ...]] = (
     "water",
@@ -58,15 +58,13 @@ def surfaces(patch: Raster) -> ByteArray | None:
     if patch.is_rgb or not set(BANDS) <= set(patch.bands):
         return None
     blue, green, red, infrared = (patch.band(name) for name in BANDS)
-    shortwave = patch.band("B11") if "B11" in patch.bands else np.zeros_like(red)
     ndvi = _difference(infrared, red)
     white = (blue > _WHITE) & (green > _WHITE)
-    water = is_water(green, infrared, shortwave)
     planted = ndvi >= _GREEN_NDVI
     conditions = [
         ~patch.valid,
         white,
-        water,
+        water(patch),
         planted & (infrared < _BRIGHT_INFRARED),
         planted,
         ndvi >= _SPARSE_NDVI,
@@ -74,6 +72,20 @@ def surfaces(patch: Raster) -> ByteArray | None:
     numbers = [UNKNOWN, 5, 0, 1, 2, 3]
     found: npt.NDArray[np.uint8] = np.select(conditions, numbers, 4).astype(np.uint8)
     return found
+
+
+def water(patch: Raster) -> BoolArray:
+    """Find the pixels that are water by their spectrum, ``(y, x)``.
+
+    Args:
+        patch: reflectance with B03 and B08; B11 is used if there is one. Without the bands that are
+            needed, no pixel is water.
+    """
+    if patch.is_rgb or not {"B03", "B08"} <= set(patch.bands):
+        return np.zeros(patch.data.shape[1:], dtype=bool)
+    green, infrared = patch.band("B03"), patch.band("B08")
+    shortwave = patch.band("B11") if "B11" in patch.bands else np.zeros_like(green)
+    return is_water(green, infrared, shortwave)
 
 
 def is_water(green: FloatArray, infrared: FloatArray, shortwave: FloatArray) -> BoolArray:

@@ -16,6 +16,8 @@ from torch import Tensor
 from landcover import nets
 from landcover.core.covers import COVER_NAMES
 from landcover.core.errors import BadInput, CorruptModel
+from landcover.io.samples import read_sample
+from landcover.models import registry
 from landcover.models.cover import (
     FOLDER,
     NAME,
@@ -27,7 +29,9 @@ from landcover.models.cover import (
 from landcover.models.fitted_files import FittedFiles
 from landcover.models.model import Model, load_model, save_model, weights_bytes
 from landcover.models.model_files import contents
-from landcover.nets.cover_head import CoverHead, WaterMap, area_net
+from landcover.nets.cover_head import CoverHead, WaterMap, area_cells, area_net
+from landcover.train.cover_cells import wet_cells
+from landcover.trust import surfaces
 from tests.support import tiny
 
 COUNT = len(COVER_NAMES)
@@ -203,3 +207,18 @@ def test_a_head_cannot_be_saved_by_two_at_a_time(model: Model) -> None:
         pytest.raises(BadInput),
     ):
         save_cover(model.folder, model.card.hash, head_for(model), None)
+
+
+@pytest.mark.parametrize("name", ["landcover-area", "landcover-mosaic"])
+def test_a_dark_lake_is_water(name: str) -> None:
+    """The nets alone take most of it for wood; by its spectrum it has 24 ha."""
+    model = registry.default().load(name, "cpu")
+    head = load_cover(model)
+    assert head is not None
+    lake = read_sample("finland-lake")
+    pixels = torch.tensor(np.stack([lake.band(band) for band in model.card.bands]))[None]
+    wet = wet_cells(surfaces.water(lake)[None])
+    with torch.inference_mode():
+        found = head(area_cells(model.net, pixels), wet)[0].argmax(dim=0)
+    hectares = 0.64 * float((found == head.classes.index("Water")).sum())
+    assert 15 < hectares < 25

@@ -11,6 +11,8 @@ from landcover.core.errors import BadInput, ModelMismatch
 from landcover.datasets.arrays import NativeStore
 from landcover.nets.cover_head import area_cells
 from landcover.train import cover_cells
+from landcover.train.cover_cells import INDEX
+from landcover.train.dynamic_world import COVERS
 from tests.support import tiny
 
 OPTIONS = {"stem": 4, "widths": [4, 4, 4], "blocks": [1, 1, 1], "features": 5}
@@ -46,7 +48,13 @@ def test_cells_and_the_teachers_covers_are_those_of_the_net() -> None:
     assert found.first == 12
     covers = found.covers(torch.arange(10))
     assert covers is not None
-    assert covers.sum(dim=1) == pytest.approx(torch.ones(10, 15, 15), abs=5e-3)
+    own = found.moments[:, 12 : 12 + len(COVERS)].float()
+    assert own.sum(dim=1) == pytest.approx(torch.ones(10, 15, 15), abs=5e-3)
+    wet = COVERS.index("water")
+    mixed = (1 - INDEX) * own[:, wet] + INDEX * found.water
+    assert covers[:, wet] == pytest.approx(mixed, abs=1e-5)
+    others = [k for k in range(len(COVERS)) if k != wet]
+    assert torch.equal(covers[:, others], own[:, others])
     assert found.water[0].min() == 1
     assert found.water[1].mean() < 0.1
 

@@ -83,7 +83,7 @@ def test_cells_are_told_apart_though_no_label_is_of_a_cell() -> None:
 def test_a_teacher_helps_and_its_water_is_an_input_of_the_head() -> None:
     cells, truth = simulated(40, teacher=True)
     head = fit(cells, range(40), QUICK)
-    assert head.water == WaterMap(CHANNELS // 2, QUICK.water)
+    assert head.water == WaterMap(CHANNELS // 2, QUICK.water, cells.index)
     assert share_right(head, cells, truth) > 0.85
 
 
