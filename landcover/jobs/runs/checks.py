@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from landcover import datasets
 from landcover.core import home
 from landcover.core.errors import BadInput
-from landcover.datasets import Dataset, EuroSat
+from landcover.datasets import Dataset
 from landcover.datasets.split_distance import refuse_leaking_splits
 from landcover.evaluate import run as evaluation
 from landcover.jobs.runs import folder, record, settings, testing
 from landcover.jobs.runs.order import RunOrder
 from landcover.models import registry, store
 from landcover.models.devices import pick_device
-from landcover.nets import efficientnet_lite0
-from landcover.train.recipes import mosaic_parts
+from landcover.train.recipes import build, table, trainable
 
 __all__ = ["LEAST_ROOM", "check", "check_name"]
 
 LEAST_ROOM: Final = 200_000_000
 """Bytes of the disk below which no run is started."""
-_PRETRAINED: Final = frozenset({"eurosat-rgb", "efficientnet-lite0"})
 _UNFINISHED: Final = frozenset({"queued", "running", "stopped", "interrupted"})
 
 
@@ -81,25 +78,29 @@ def _check_training(order: RunOrder) -> None:
             f"The model '{order.model}' is not trained on {order.dataset}: train '{fitting}', or "
             "give another data set."
         )
-    if order.model in _PRETRAINED:
-        efficientnet_lite0.imagenet_weights()
-    if order.model == mosaic_parts.NAME and order.teacher is None:
-        raise BadInput(
-            f"The model '{mosaic_parts.NAME}' learns from Dynamic World: give its weights with "
-            "--teacher, or train landcover-cnn."
-        )
+    model = trainable.find(order.model)
+    if model.missing:
+        raise BadInput(model.missing)
+    for lesson in model.needs:
+        if getattr(order, lesson) is None:
+            raise BadInput(
+                f"The model '{model.name}' learns from Dynamic World: give its weights with "
+                f"--{lesson}, or train landcover-cnn."
+            )
     dataset = datasets.open_any(order.dataset, order.root)
+    count = len(dataset.records("train"))
+    dataset.records("validation")
     if isinstance(dataset, Dataset):
         refuse_leaking_splits(dataset)
-        count = len(dataset.records("train"))
-        dataset.records("validation")
-        if config is not None and count < config.batch:
-            raise BadInput(
-                f"There are {count} training patches, fewer than a batch of {config.batch}: "
-                "choose a smaller batch."
-            )
-    else:
-        _split_of_pictures(dataset)
+        if order.model in table.SEVERAL_STEPS:
+            build.require_the_19(order.model, dataset)
+        options = config.net_options if config is not None else {}
+        build.require_bands(order.model, dataset, options.get("bands", model.bands))
+    if config is not None and count < config.batch:
+        raise BadInput(
+            f"There are {count} training patches, fewer than a batch of {config.batch}: "
+            "choose a smaller batch."
+        )
 
 
 def _check_test(order: RunOrder) -> None:
@@ -109,14 +110,7 @@ def _check_test(order: RunOrder) -> None:
     task = evaluation.task_of(dataset)
     task.check(card)
     task.refuse_leaks(card, order.split, allow_touching=given["allow_touching"])
-    if isinstance(dataset, Dataset):
-        dataset.records(order.split)
-
-
-def _split_of_pictures(dataset: EuroSat) -> None:
-    reads: Callable[[str], object] = dataset.records
-    for split in ("train", "validation"):
-        reads(split)
+    dataset.records(order.split)
 
 
 def _existing(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from landcover import nets
 from landcover.core import files, untrusted_json
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput, UnknownName
@@ -18,16 +16,14 @@ from landcover.jobs.runs.folder import SETTINGS_FILE, read_json
 from landcover.jobs.runs.order import RunOrder
 from landcover.jobs.runs.record import Run
 from landcover.train.configuration import TrainConfig
-from landcover.train.recipes import bigearthnet, eurosat, mosaic_parts, table
+from landcover.train.recipes import bigearthnet, eurosat, mosaic_parts, table, trainable
 from landcover.train.recipes.order import Order
 
 __all__ = [
     "PICTURES",
     "configuration",
-    "is_fitted",
     "packaged",
     "prepared",
-    "takes_bands",
     "to_order",
     "values_of",
     "write",
@@ -53,27 +49,6 @@ def packaged(model: str) -> dict[str, Any]:
         return {}
     file = resources.files("landcover.train") / "configs" / f"{name}.json"
     return dict(untrusted_json.parse(file.read_text(encoding="utf-8")))
-
-
-def is_fitted(model: str) -> bool:
-    """Whether a model is fitted without epochs.
-
-    Raises:
-        UnknownName: no such model can be trained.
-    """
-    return not packaged(model)
-
-
-def takes_bands(model: str) -> bool:
-    """Whether the bands of a model can be chosen before it is trained.
-
-    Raises:
-        UnknownName: no such model can be trained.
-    """
-    if model in table.SEVERAL_STEPS or is_fitted(model):
-        return False
-    fixed = "bands" in bigearthnet.find(model).options
-    return not fixed and "bands" in inspect.signature(nets.NETS[packaged(model)["net"]]).parameters
 
 
 def write(order: RunOrder, folder: Path) -> None:
@@ -138,7 +113,7 @@ def configuration(order: RunOrder) -> TrainConfig | None:
         UnknownName: no such model can be trained, or there is no such setting.
     """
     with prepared(order) as made:
-        if order.model in table.SEVERAL_STEPS or is_fitted(order.model):
+        if order.model in table.SEVERAL_STEPS or not packaged(order.model):
             return None
         return bigearthnet.configuration(order.model, made)
 
@@ -203,7 +178,7 @@ def _wanted(order: RunOrder) -> dict[str, Any]:
     unknown = [band for band in order.bands if band not in BAND_NAMES]
     if unknown:
         raise UnknownName("band", unknown[0], BAND_NAMES)
-    if not takes_bands(order.model):
+    if not trainable.find(order.model).choosable:
         raise BadInput(
             f"The bands of the model '{order.model}' cannot be chosen: leave them out, or train "
             "landcover-cnn."

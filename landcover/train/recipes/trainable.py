@@ -16,13 +16,13 @@ import torch
 
 from landcover import nets
 from landcover.core.bands import BAND_NAMES, RGB_BANDS
-from landcover.core.errors import BadInput
+from landcover.core.errors import BadInput, UnknownName
 from landcover.nets.efficientnet_lite0 import imagenet_weights
 from landcover.train.configuration import TrainConfig
 from landcover.train.recipes import area, bigearthnet, eurosat, eurosat_folder, mosaic, mosaic_parts
 from landcover.train.recipes.order import Order
 
-__all__ = ["Trainable", "for_size", "parameters", "trainable"]
+__all__ = ["Trainable", "find", "for_size", "parameters", "trainable"]
 
 _IMAGENET: Final = "ImageNet"
 _TIMM_EXAMPLE: Final = f"{bigearthnet.TIMM}resnet18"
@@ -83,6 +83,21 @@ def trainable(*, pictures: bool = False) -> tuple[Trainable, ...]:
     )
     timm = [_single(_TIMM_EXAMPLE)] if importlib.util.find_spec("timm") is not None else []
     return (*own, *timm, joined, lean)
+
+
+def find(name: str) -> Trainable:
+    """What can be trained under a name; of timm any trunk.
+
+    Raises:
+        UnknownName: no such model can be trained.
+        BadInput: timm is not installed.
+    """
+    if name.startswith(bigearthnet.TIMM):
+        return _single(name)
+    known = {each.name: each for each in (*trainable(), *trainable(pictures=True))}
+    if name not in known:
+        raise UnknownName("model", name, known)
+    return known[name]
 
 
 def for_size(config: TrainConfig, patches: int) -> TrainConfig:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from landcover.core import limits
 from landcover.core.errors import BadInput, LandcoverError, UnknownName
@@ -15,7 +16,9 @@ from landcover.jobs.runs import control, folder, record, work
 from landcover.jobs.runs.order import RunOrder
 from landcover.jobs.runs.testing import report_of
 from landcover.models import registry
-from tests.support import disks, runs
+from landcover.nets.efficientnet_lite0 import Lite0
+from landcover.train.recipes import eurosat
+from tests.support import disks, eurosat_tree, imagenet_package, own_folder, runs
 from tests.support.tiny import tiny_folder
 
 
@@ -255,6 +258,50 @@ def test_the_bands_of_a_net_can_be_chosen(root: Path) -> None:
     run = control.start(runs.order(root, epochs=1, bands=("B08", "B04")))
     assert work.compute(run.folder) == "mine"
     assert registry.default().card("mine").bands == ("B04", "B08")
+
+
+def test_a_data_set_of_one_s_own_is_trained_on_and_tested(tmp_path: Path) -> None:
+    own = own_folder.write_folder(tmp_path / "own")
+    with pytest.raises(BadInput, match="19 classes"):
+        control.start(
+            runs.order(own, dataset="folder", model="landcover-area", settings={}, epochs=None)
+        )
+    trained = runs.order(own, dataset="folder", epochs=1, name="trees")
+    assert control.cost_of(trained, seconds=0.1).patches >= 4
+    assert work.compute(control.start(trained).folder) == "trees"
+    assert registry.default().card("trees").classes == ("Open water", "Tall trees")
+    tested = runs.order(own, kind="test", dataset="folder", model="trees", settings={})
+    run = control.start(tested)
+    work.compute(run.folder)
+    assert report_of(run.folder).classes == ("Open water", "Tall trees")
+
+
+def test_bands_that_the_data_lack_are_refused(tmp_path: Path) -> None:
+    own = own_folder.write_folder(tmp_path / "own", bands=("B04", "B03", "B02"))
+    with pytest.raises(BadInput, match="lack"):
+        control.start(runs.order(own, dataset="folder"))
+
+
+@pytest.mark.slow
+def test_pictures_are_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.save({"_conv_stem.weight": torch.ones(2)}, weights)
+    imagenet_package.install(tmp_path, weights.read_bytes())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    trunk = {f"trunk.{name}": value for name, value in Lite0().state_dict().items()}
+    monkeypatch.setattr(eurosat, "imagenet_trunk", lambda: trunk)
+    root = eurosat_tree.write(tmp_path / "pictures")
+    order = runs.order(
+        root, dataset="eurosat", model="eurosat-rgb", epochs=1, settings={"batch": 16}
+    )
+    with pytest.raises(BadInput, match="eurosat-rgb"):
+        control.start(replace(order, model="landcover-cnn"))
+    assert control.cost_of(order, seconds=0.1).patches == eurosat_tree.TRAINING
+    run = control.start(order)
+    assert work.compute(run.folder) == "mine"
+    found = record.run_of(run.id)
+    assert found.fits == ("train/phase-1", "train/phase-2", "train/phase-3")[: len(found.fits)]
+    assert [epoch.epoch for epoch in found.history] == list(range(1, len(found.fits) + 1))
 
 
 def test_a_renamed_training_gives_its_model_the_new_name(root: Path) -> None:
