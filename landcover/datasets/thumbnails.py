@@ -6,14 +6,14 @@ Tables are read once; pixels are read only for the requested patches.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from landcover.core.bands import COMPOSITES
 from landcover.core.errors import BadInput
-from landcover.core.raster import ByteArray
+from landcover.core.raster import ByteArray, Raster
 from landcover.datasets import open_any
 from landcover.datasets.eurosat import EuroSat, EuroSatRecord
 from landcover.datasets.labelled import ALL, Record
@@ -32,10 +32,12 @@ class Thumbnails:
     Attributes:
         title: of the data set.
         readers: name of a patch → function that reads its picture.
+        patches: name of a patch → its record; empty for a data set of pictures.
     """
 
     title: str
     readers: Mapping[str, Callable[[], ByteArray]]
+    patches: Mapping[str, Record] = field(default_factory=dict)
 
     def picture(self, patch_id: str) -> ByteArray:
         """Read a patch as uint8 ``(y, x, 3 or 4)``: the picture itself, or true colour.
@@ -49,6 +51,15 @@ class Thumbnails:
                 "give the folder that the report was made from."
             )
         return self.readers[patch_id]()
+
+    def patch(self, patch_id: str) -> Raster | None:
+        """Read all bands of a patch; None if the folder has no such patch.
+
+        Raises:
+            BadInput: it cannot be read.
+        """
+        record = self.patches.get(patch_id)
+        return None if record is None else record.patch()
 
 
 def open_thumbnails(dataset: str, root: Path) -> Thumbnails:
@@ -68,7 +79,9 @@ def open_thumbnails(dataset: str, root: Path) -> Thumbnails:
             opened.title, {p.name: partial(_of_eurosat, opened, p) for p in opened.pictures}
         )
     return Thumbnails(
-        opened.title, {r.patch_id: partial(_true_colour, r) for r in opened.all_records}
+        opened.title,
+        {r.patch_id: partial(_true_colour, r) for r in opened.all_records},
+        {r.patch_id: r for r in opened.all_records},
     )
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput, UnknownName
 from landcover.datasets.thumbnails import TRUE_COLOUR, open_thumbnails
 from landcover.io import sources
 from tests.support.bigearthnet_tree import PRODUCT, PatchSpec, v2_id, write_v2
+from tests.support.own_folder import write_folder
 
 SPECS = (PatchSpec(v2_id(0), ("Pastures",)), PatchSpec(v2_id(1), ("Mixed forest",), "test"))
 
@@ -25,6 +27,17 @@ def test_a_patch_of_bigearthnet_is_its_true_colour(tmp_path: Path) -> None:
     picture = thumbnails.picture(v2_id(1))
     patch = sources.read(root / "BigEarthNet-S2" / PRODUCT / v2_id(1))
     assert np.array_equal(picture, patch.image(TRUE_COLOUR))
+
+
+def test_the_patch_of_a_picture_has_all_bands(tmp_path: Path) -> None:
+    thumbnails = open_thumbnails("bigearthnet-v2", write_v2(tmp_path / "bigearthnet", SPECS))
+    patch = thumbnails.patch(v2_id(0))
+    assert patch is not None
+    assert patch.bands == BAND_NAMES
+    assert thumbnails.patch("nowhere") is None
+    own = open_thumbnails("folder", write_folder(tmp_path / "own", 4))
+    read = [own.patch(name) for name in own.patches]
+    assert [one.data.shape for one in read if one is not None] == [(12, 120, 120)] * 4
 
 
 def test_a_picture_of_eurosat_is_shown_unchanged(tmp_path: Path) -> None:

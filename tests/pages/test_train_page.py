@@ -297,6 +297,7 @@ def test_a_test_ends_with_the_views_of_the_models_page(
     page.segmented_control(key="train_view").set_value("Failures").run()
     assert not page.exception
     assert "the worst first" in said(page)
+    assert sum(one.label == "Explain this patch" for one in page.button) == 5
     page = press(page, "Show it on Models too")
     assert "The page Models shows this report of mine now" in said(page)
     assert (home / "home" / "models" / "mine" / "evaluation").is_dir()

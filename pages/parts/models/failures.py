@@ -174,4 +174,5 @@ def _one(
     where = found.countries[k] or "country unknown"
     st.markdown(f"**{theme.literal(where)}**, loss {loss:.2f}\n" + "\n".join(lines))
     st.caption(theme.literal(patch))
-    patch_link.button(patch, folder if thumbnails else None, f"models_failure_{k}")
+    reader = thumbnails.patch if thumbnails is not None and thumbnails.patches else None
+    patch_link.button(patch, None, f"models_failure_{k}", reader)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -56,26 +57,33 @@ def picture(patch_id: str, folder: Path | None) -> bytes | None:
     return None if small is None else theme.png(small, 4)
 
 
-def button(patch_id: str, folder: Path | None, key: str) -> None:
+def button(
+    patch_id: str,
+    folder: Path | None,
+    key: str,
+    reader: Callable[[str], Raster | None] | None = None,
+) -> None:
     """Show a button that opens the patch on Explain, or its place on Classify.
 
-    Explain needs the pixels, so it is offered only if the folder of the data set is given.
+    Explain needs the pixels, so it is offered only if they can be read.
 
     Args:
-        patch_id: name of the patch; of one without a place no button is shown.
-        folder: folder of the data set.
+        patch_id: name of the patch; of one without place and reader no button is shown.
+        folder: folder of BigEarthNet v2, if it is there.
         key: key of the button.
+        reader: reads the patch of any data set; None returned if it is not there.
     """
     where = place(patch_id)
-    if where is None:
+    if where is None and reader is None:
         return
-    if folder is None:
+    if folder is None and reader is None:
+        assert where is not None
         if widgets.button("Go to this place", key=key, icon=":material/map:"):
             choice.choose_place(*where)
             choice.move_map(where, choice.CLOSE_ZOOM)
             st.switch_page(PAGES / "classify.py")
     elif widgets.button("Explain this patch", key=key, icon=":material/search_insights:"):
-        patch = read(patch_id, folder)
+        patch = read(patch_id, folder) if reader is None else reader(patch_id)
         if patch is None:
             st.caption("This patch is not in the given folder of the data set.")
             return
