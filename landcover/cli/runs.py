@@ -132,13 +132,13 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from landcover.jobs.runs import record, settings, text  # noqa: PLC0415 - loads torch
+    from landcover.jobs.runs import comparison, record, settings, text  # noqa: PLC0415 - loads torch
 
     run = record.find(options.run)
     if options.json:
         _print_json({**text.as_dict(run), "settings": settings.values_of(run)})
     else:
-        print(text.details(run))
+        print(comparison.details(run))
     return DONE
 
 
@@ -151,8 +151,7 @@ def _wait(options: argparse.Namespace) -> int:
     with show() as report:
         while run.state in record.ACTIVE:
             what = text.progress_text(run.step) if run.step else run.state
-            share = run.step.fraction if run.step else 0.0
-            report(Progress(what=run.name, done=round(1000 * share), total=1000, detail=what))
+            report(Progress(what=run.name, detail=what))
             time.sleep(_POLL_S)
             run = record.run_of(run.id)
     if options.json:
@@ -172,9 +171,9 @@ def _log(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from landcover.jobs.runs import record, text  # noqa: PLC0415 - loads torch
+    from landcover.jobs.runs import comparison, record  # noqa: PLC0415 - loads torch
 
-    found = text.compare(record.find(options.run), record.find(options.other))
+    found = comparison.compare(record.find(options.run), record.find(options.other))
     if options.json:
         _print_json(found.as_dict())
     else:

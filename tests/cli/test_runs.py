@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,19 @@ def test_what_cannot_be_done_is_one_line(call: Call, words: tuple[str, ...], sen
     assert err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("busy")
+def test_listing_runs_loads_no_torch(call: Call, root: Path, config: Path) -> None:
+    train(call, root, config, "--register", "one")
+    code = (
+        "import sys; from landcover.cli.main import main\n"
+        "import landcover.jobs.runs.runner\n"
+        "for words in (['runs'], ['runs', '--json'], ['runs', 'log', 'one']): main(words)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, "queued (1)" in done.stdout) == (0, True), done.stderr
+
+
 @pytest.mark.slow
 def test_a_queued_training_ends_as_a_model(call: Call, root: Path, config: Path) -> None:
     with runs.tidy():
@@ -136,4 +151,7 @@ def test_a_queued_training_ends_as_a_model(call: Call, root: Path, config: Path)
         status, out, _ = call("runs", "wait", "mine")
         assert (status, "--model mine" in out) == (DONE, True)
         assert "epoch 1 of 1" in call("runs", "log", "mine")[1]
+        shown = call("runs", "show", "mine")[1]
+        assert "--model mine" in shown
+        assert "landcover-cnn" in shown
         assert (folder.runs() / record.find("mine").id / "model" / "card.json").exists()

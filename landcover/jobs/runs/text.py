@@ -1,65 +1,18 @@
-"""Runs as text and as JSON, and what differs between two."""
+"""Runs as text and as JSON. Nothing here loads torch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from landcover.core.text import plain
-from landcover.jobs.runs import record, settings
+from landcover.jobs.runs import record
 from landcover.jobs.runs.record import Run, RunProgress
 
-__all__ = ["Comparison", "as_dict", "compare", "details", "line", "progress_text", "table"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Two runs side by side.
-
-    Attributes:
-        first, second: the runs.
-        differing: name of a setting → its values in both, where they differ; None is not set.
-        same: how many settings are the same.
-    """
-
-    first: Run
-    second: Run
-    differing: dict[str, tuple[Any, Any]]
-    same: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "runs": [as_dict(self.first), as_dict(self.second)],
-            "differing": {name: list(pair) for name, pair in self.differing.items()},
-            "same": self.same,
-        }
-
-    @property
-    def text(self) -> str:
-        """A table of what differs, and the best average precisions."""
-        pairs = {
-            "run": (self.first.id, self.second.id),
-            "name": (self.first.name, self.second.name),
-            "state": (self.first.state, self.second.state),
-            "best AP": (_number(self.first.best_ap), _number(self.second.best_ap)),
-            **self.differing,
-        }
-        rows = [(name, *map(_shown, values)) for name, values in pairs.items()]
-        return "\n".join([*_columns(rows), f"{self.same} other settings are the same."])
-
-
-def compare(first: Run, second: Run) -> Comparison:
-    """Find the settings in which two runs differ."""
-    one, two = settings.values_of(first), settings.values_of(second)
-    names = list(dict.fromkeys([*one, *two]))
-    differing = {n: (one.get(n), two.get(n)) for n in names if one.get(n) != two.get(n)}
-    return Comparison(
-        first=first, second=second, differing=differing, same=len(names) - len(differing)
-    )
+__all__ = ["as_dict", "columns", "line", "number", "progress_text", "state_text", "table"]
 
 
 def as_dict(run: Run) -> dict[str, Any]:
@@ -90,32 +43,14 @@ def table(runs: Sequence[Run]) -> str:
     if not runs:
         return "There are no runs: queue one with `landcover train … --queue`."
     head = ("id", "name", "what", "state", "epochs", "best AP", "created")
-    return "\n".join(_columns([head, *(_row(run) for run in runs)]))
+    return "\n".join(columns([head, *(_row(run) for run in runs)]))
 
 
 def _row(run: Run) -> tuple[str, ...]:
     what = f"{run.order.kind} {run.order.model} on {run.order.dataset}"
     epochs = str(len(run.history)) if run.history else "–"
     created = f"{run.created:%Y-%m-%d %H:%M}"
-    return run.id, run.name, what, _state(run), epochs, _number(run.best_ap), created
-
-
-def details(run: Run) -> str:
-    """A run with its settings, progress and last epoch."""
-    lines = {
-        "run": run.id,
-        "name": run.name,
-        "kind": run.order.kind,
-        "state": _state(run),
-        "error": run.error,
-        "progress": progress_text(run.step) if run.step else "",
-        "model": run.model and f"{run.model}: landcover classify SOURCE --model {run.model}",
-        "best AP": _number(run.best_ap) if run.history else "",
-        "last": run.history[-1].text(len(run.history)) if run.history else "",
-        "files": str(run.folder),
-        **{name: _shown(value) for name, value in settings.values_of(run).items()},
-    }
-    return "\n".join(_columns([(name, text) for name, text in lines.items() if text]))
+    return run.id, run.name, what, state_text(run), epochs, number(run.best_ap), created
 
 
 def line(run: Run) -> str:
@@ -148,13 +83,15 @@ def progress_text(step: RunProgress) -> str:
     return ", ".join(parts)
 
 
-def _state(run: Run) -> str:
+def state_text(run: Run) -> str:
+    """The state with the place in the queue, or with how much is done."""
     if run.place:
         return f"queued ({run.place})"
     return f"running, {run.step.fraction:.0%}" if run.step else run.state
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lines of rows whose cells stand below each other."""
     safe = [tuple(map(plain, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
     return [
@@ -163,13 +100,8 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "–"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A metric, or a dash if it is not known."""
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
