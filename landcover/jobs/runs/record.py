@@ -124,7 +124,9 @@ def all_runs() -> tuple[Run, ...]:
     found = [_read(files_of.runs() / run, lives=lives) for run in files_of.ids()]
     waiting = sorted((when, run.id) for run, when in found if run.state == "queued")
     places = {run: place for place, (_, run) in enumerate(waiting, 1)}
-    return tuple(replace(run, place=places.get(run.id, 0)) for run, _ in found)
+    # Ids have seconds only.
+    newest = sorted((run for run, _ in found), key=lambda run: (run.created, run.id), reverse=True)
+    return tuple(replace(run, place=places.get(run.id, 0)) for run in newest)
 
 
 def run_of(run: str) -> Run:

@@ -134,6 +134,11 @@ def test_a_removed_run_can_be_restored(root: Path) -> None:
     assert control.restore(run.id) == stopped
 
 
+def test_runs_of_the_same_second_are_listed_in_their_order(root: Path) -> None:
+    started = [control.start(runs.order(root, name=f"n{number}")).id for number in range(6)]
+    assert [run.id for run in record.all_runs()] == started[::-1]
+
+
 def test_few_removed_runs_are_kept(root: Path) -> None:
     removed = []
     with limits.changed(runs_removed=2):
