@@ -78,6 +78,11 @@ def _check_training(order: RunOrder) -> None:
             f"The model '{order.model}' is not trained on {order.dataset}: train '{fitting}', or "
             "give another data set."
         )
+    if order.trackers:
+        raise BadInput(
+            "A queued training cannot be recorded by a tracker yet: leave it out, or train without "
+            "--queue."
+        )
     model = trainable.find(order.model)
     if model.missing:
         raise BadInput(model.missing)

@@ -91,6 +91,7 @@ def test_runs_wait_in_the_order_in_which_they_were_queued(root: Path) -> None:
         ({"settings": {"augmentation": {"brightness": "much"}, "batch": 4}}, "onfiguration"),
         ({"settings": {"net_options": {"fish": 1}, "batch": 4}}, "net_options"),
         ({"bands": ("B99",)}, "B99"),
+        ({"trackers": {"tensorboard": "x"}}, "tracker"),
         ({"model": "landcover-cnn-rgb", "bands": ("B02",)}, "cannot be chosen"),
         ({"kind": "test", "model": "class-prior", "settings": {"fish": 1}}, "fish"),
         ({"kind": "test", "model": "class-prior", "settings": {"bootstraps": 1}}, "bootstraps"),
