@@ -14,6 +14,7 @@ from typing import Any, Final, get_args
 import numpy as np
 
 from landcover.core.errors import BadInput
+from landcover.core.json_numbers import none_if_nan
 from landcover.core.raster import BoolArray, FloatArray
 from landcover.core.schema import Interval
 from landcover.evaluate.report import (
@@ -35,7 +36,6 @@ from landcover.metrics.scores import (
     MIN_POSITIVES,
     Doubles,
     counted_classes,
-    none_if_nan,
     overall,
     per_class,
 )

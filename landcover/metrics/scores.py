@@ -30,6 +30,7 @@ from sklearn.metrics import (
 )
 
 from landcover.core.classes import CLASS_NAMES
+from landcover.core.json_numbers import none_if_nan
 from landcover.core.raster import BoolArray
 
 __all__ = [
@@ -55,7 +56,6 @@ __all__ = [
     "curve",
     "decisions",
     "f_score",
-    "none_if_nan",
     "overall",
     "per_class",
     "per_patch",
@@ -397,8 +397,3 @@ def summary(
         **{name: none_if_nan(values[name]) for name in (*SUMMARY, ACCURACY) if name in values},
         "macro_classes": [classes[k] for k in counted_classes(truth)],
     }
-
-
-def none_if_nan(value: float) -> float | None:
-    """Return the value, or None where JSON has no such number."""
-    return float(value) if math.isfinite(value) else None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from landcover.core import files
+from landcover.core.json_numbers import with_nulls
 
 if TYPE_CHECKING:  # it loads torch, without which the epochs of a run can be listed
     from landcover.train.configuration import Metric
@@ -78,8 +79,7 @@ def write(history: Sequence[Epoch], out: Path) -> None:
     """
     rows = [asdict(entry) for entry in history]
     write_csv(history, out / HISTORY_FILE)
-    known = ({k: v if math.isfinite(v) else None for k, v in row.items()} for row in rows)
-    files.write_text(out / LINES_FILE, "".join(json.dumps(row) + "\n" for row in known))
+    files.write_text(out / LINES_FILE, "".join(json.dumps(with_nulls(r)) + "\n" for r in rows))
 
 
 def write_csv(history: Sequence[Epoch], path: Path) -> None:

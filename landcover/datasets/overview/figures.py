@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from landcover.core.bands import PATCH_M
+from landcover.core.json_numbers import none_if_nan
 from landcover.core.projection import project
 from landcover.core.window import WGS84
 from landcover.datasets.overview.counts import UNKNOWN, Counts, Integers
@@ -137,7 +138,7 @@ def as_dict(counts: Counts, most_combinations: int = 100) -> dict[str, Any]:
         "months": counts.totals("month"),
         "seasons": counts.totals("season"),
         "tiles": {
-            tile: {"n": n, "latitude": _number(centre[0]), "longitude": _number(centre[1])}
+            tile: {"n": n, "latitude": none_if_nan(centre[0]), "longitude": none_if_nan(centre[1])}
             for (tile, n), centre in found
         },
         "blocks": len(set(counts.totals("place")) - {UNKNOWN}),
@@ -174,8 +175,4 @@ _TITLES: Final = {
 
 
 def _json(values: Doubles) -> list[list[float | None]]:
-    return [[_number(value) for value in row] for row in values.tolist()]
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else value
+    return [[none_if_nan(value) for value in row] for row in values.tolist()]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from landcover.core import files
+from landcover.core.json_numbers import with_nulls
 from landcover.core.progress import Progress
 from landcover.jobs.runs import folder
 from landcover.jobs.runs.record import RunProgress, read_epochs
@@ -94,11 +95,7 @@ class RunLog:
         if self._clock() - self._written_at < _EVERY_S and not at_once:
             return
         self._written_at = self._clock()
-        known = {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in asdict(progress).items()
-        }
-        text = json.dumps({**known, "at": folder.now().isoformat()})
+        text = json.dumps({**with_nulls(asdict(progress)), "at": folder.now().isoformat()})
         files.write_text(self.run / folder.PROGRESS_FILE, text, durable=False)
 
 
@@ -117,8 +114,7 @@ def write_history(run: Path) -> None:
     for fit in sorted(fits, key=lambda path: (_begin(path), path)):
         name = fit.relative_to(model / "runs").as_posix()
         for _, epoch in read_epochs((fit / history.LINES_FILE).read_bytes().splitlines()):
-            known = {k: v if math.isfinite(v) else None for k, v in asdict(epoch).items()}
-            lines.append(json.dumps({"fit": name, **known}) + "\n")
+            lines.append(json.dumps({"fit": name, **with_nulls(asdict(epoch))}) + "\n")
     files.write_text(run / folder.HISTORY_FILE, "".join(lines))
 
 
