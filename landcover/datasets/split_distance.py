@@ -53,6 +53,7 @@ __all__ = [
     "refuse_leaking_splits",
     "refuse_leaks",
     "split_distances",
+    "tile_block",
     "tile_corner",
 ]
 
@@ -213,7 +214,7 @@ def blocks(ids: Sequence[str]) -> npt.NDArray[Any]:
     A block has ten by ten patches of one Sentinel-2 tile, of any date. A patch whose name
     contains no place is its own block.
     """
-    return np.array([_block(name) for name in ids])
+    return np.array([tile_block(name) or block_of(name) or name for name in ids])
 
 
 @lru_cache(maxsize=2000)
@@ -254,10 +255,14 @@ def corner_of(name: str) -> tuple[int, int, int] | None:
     return tile[0], tile[1] + PATCH_M * place[1], tile[2] - PATCH_M * place[2]
 
 
-def _block(name: str) -> str:
+def tile_block(name: str) -> str | None:
+    """Return the block of a patch of a Sentinel-2 tile, such as ``33UUP_2_5``, by its name.
+
+    None if the name does not state a tile.
+    """
     place = place_of(name)
     if place is None:
-        return block_of(name) or name
+        return None
     return f"{place[0]}_{place[1] // BLOCK}_{place[2] // BLOCK}"
 
 

@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from landcover.core.raster import BoolArray
-from landcover.datasets.bigearthnet import place_of
 from landcover.datasets.labelled import SPLITS
 from landcover.datasets.patch_names import product_and_cell, season
-from landcover.datasets.split_distance import BLOCK
+from landcover.datasets.split_distance import tile_block
 from landcover.io.names import time_in
 
 __all__ = ["AXES", "SEASONS", "UNKNOWN", "Axis", "Counts", "Entry", "Integers", "count"]
@@ -152,7 +151,7 @@ def count(title: str, classes: Iterable[str], entries: Iterable[Entry]) -> Count
     for entry in entries:
         present = tuple(sorted(columns[label] for label in entry.labels if label in columns))
         day = _day(product_and_cell(entry.patch_id)[0])
-        rows[present, entry.split, entry.country, day, _block(entry.patch_id)] += 1
+        rows[present, entry.split, entry.country, day, tile_block(entry.patch_id) or UNKNOWN] += 1
     known = sorted(rows)
     combinations = sorted({row[0] for row in known})
     marks = np.zeros((len(combinations), len(columns)), dtype=bool)
@@ -183,14 +182,6 @@ def _day(product: str) -> str:
     """The day in the name of a product, which its patches share."""
     taken = time_in(product)
     return UNKNOWN if taken is None else f"{taken:%Y%m%d}"
-
-
-def _block(patch_id: str) -> str:
-    """The block of 12 km that contains a patch."""
-    place = place_of(patch_id)
-    if place is None:
-        return UNKNOWN
-    return f"{place[0]}_{place[1] // BLOCK}_{place[2] // BLOCK}"
 
 
 def _month(day: str) -> str:
