@@ -30,6 +30,7 @@ from landcover.core.text import plain
 __all__ = [
     "LOCK_FILE",
     "aside",
+    "free_bytes",
     "is_own",
     "lock",
     "lock_file",
@@ -216,6 +217,11 @@ def lock_file(path: Path, *, wait_s: float = 0.0) -> Iterator[None]:
         yield
     finally:
         locks.release(handle, beside)
+
+
+def free_bytes(path: Path) -> int:
+    """Room on the disk of a path, which need not exist, in bytes."""
+    return shutil.disk_usage(next(each for each in (path, *path.parents) if each.exists())).free
 
 
 def is_own(name: str) -> bool:

@@ -54,7 +54,7 @@ def home() -> Iterator[Finding]:
             f"Other users can look into {folder}, which shows which places were viewed.",
             f"Run: chmod 700 '{folder}'",
         )
-    free = shutil.disk_usage(above).free
+    free = files.free_bytes(folder)
     if free < 500 * _MIB:
         yield warning(
             f"{folder} has only {free // _MIB} MiB of room.",
