@@ -146,17 +146,14 @@ def _train(options: argparse.Namespace) -> int:
 
 def _queue(options: argparse.Namespace) -> int:
     """Queue the training; its result is added to the user's models."""
-    from landcover import datasets  # noqa: PLC0415
     from landcover.jobs.runs.order import RunOrder  # noqa: PLC0415
-    from landcover.models import registry  # noqa: PLC0415
 
     if options.root is None or options.out is not None:
         raise BadInput(
             "A queued training needs --root, and has a folder of its own: give --root, and "
             "--register with the model's name instead of --out."
         )
-    pictures = options.dataset in datasets.PICTURES
-    model = options.model or (registry.PICTURE_MODEL if pictures else DEFAULT)
+    model = _model(options)
     file = config_path(options.config) if options.config is not None else None
     board = {} if options.tensorboard is None else {"tensorboard": str(options.tensorboard)}
     return runs.queue(
@@ -209,13 +206,22 @@ def _name(options: argparse.Namespace) -> str:
     return options.register or str(options.out.resolve().name)
 
 
+def _model(options: argparse.Namespace) -> str:
+    """The model to train: the user's choice, or the usual one for the data set."""
+    from landcover import datasets  # noqa: PLC0415
+    from landcover.models import registry  # noqa: PLC0415
+
+    pictures = options.dataset in datasets.PICTURES
+    return options.model or (registry.PICTURE_MODEL if pictures else DEFAULT)
+
+
 def _make(options: argparse.Namespace, order: Order) -> None:
     from landcover import datasets  # noqa: PLC0415
     from landcover.models import registry  # noqa: PLC0415
     from landcover.train.recipes import table  # noqa: PLC0415
 
     pictures = options.dataset in datasets.PICTURES
-    name = options.model or (registry.PICTURE_MODEL if pictures else DEFAULT)
+    name = _model(options)
     if pictures and name != registry.PICTURE_MODEL:
         raise BadInput(
             f"The model '{name}' is not trained on pictures: leave --model out, or give "

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Final
 
 from landcover import datasets
-from landcover.core import home
+from landcover.core import files, home
 from landcover.core.errors import BadInput
 from landcover.datasets import Dataset
 from landcover.datasets.split_distance import refuse_leaking_splits
@@ -41,7 +40,7 @@ def check(order: RunOrder, *, run: Path | None = None) -> None:
         _check_training(order)
     else:
         _check_test(order)
-    free = shutil.disk_usage(_existing(home.location())).free
+    free = files.free_bytes(home.location())
     if free < LEAST_ROOM:
         raise BadInput(
             f"The disk of {home.VARIABLE} has only {free / 1e6:,.0f} MB of room: make room, or "
@@ -71,13 +70,7 @@ def check_name(order: RunOrder, *, run: Path | None = None) -> None:
 
 def _check_training(order: RunOrder) -> None:
     config = settings.configuration(order)
-    pictures = order.dataset in datasets.PICTURES
-    if pictures != (order.model == settings.PICTURES):
-        fitting = settings.PICTURES if pictures else "landcover-cnn"
-        raise BadInput(
-            f"The model '{order.model}' is not trained on {order.dataset}: train '{fitting}', or "
-            "give another data set."
-        )
+    settings.refuse_other_data(order)
     if order.trackers:
         raise BadInput(
             "A queued training cannot be recorded by a tracker yet: leave it out, or train without "
@@ -116,7 +109,3 @@ def _check_test(order: RunOrder) -> None:
     task.check(card)
     task.refuse_leaks(card, order.split, allow_touching=given["allow_touching"])
     dataset.records(order.split)
-
-
-def _existing(path: Path) -> Path:
-    return next(each for each in (path, *path.parents) if each.exists())

@@ -11,7 +11,6 @@ import torch
 
 from landcover import datasets
 from landcover.core.classes import EUROSAT_CLASSES
-from landcover.core.errors import BadInput
 from landcover.datasets import Dataset, EuroSat
 from landcover.datasets.eurosat_store import RgbStore
 from landcover.datasets.memory_mapped import PATCH_BYTES, MappedDataset
@@ -83,6 +82,7 @@ def cost_of(order: RunOrder, *, seconds: float = PROBE_SECONDS) -> Cost:
     if order.kind == "test":
         return _of_test(order, dataset)
     config = settings.configuration(order)
+    settings.refuse_other_data(order)
     if isinstance(dataset, EuroSat):
         return _of_pictures(order, dataset, seconds)
     if config is None:
@@ -161,8 +161,6 @@ def _of_test(order: RunOrder, dataset: Dataset | EuroSat) -> Cost:
 
 
 def _unmeasured(order: RunOrder, dataset: Dataset) -> Cost:
-    if order.model in datasets.PICTURES:
-        raise BadInput(f"The model '{order.model}' is not trained on patches.")
     return Cost(
         seconds=None,
         memory_bytes=None,

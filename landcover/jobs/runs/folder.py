@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +47,7 @@ __all__ = [
     "runs",
     "trash",
     "update",
+    "waiting",
     "write_facts",
 ]
 
@@ -168,6 +169,17 @@ def read_facts(folder: Path) -> Facts:
     if facts.state not in get_args(State) or missing:
         raise ValueError(STATE_FILE)
     return facts
+
+
+def waiting() -> list[str]:
+    """The ids of the runs that wait, in the order of the queue. Reads their states alone."""
+    found = []
+    for run in ids():
+        with suppress(OSError, ValueError):
+            facts = read_facts(runs() / run)
+            if facts.state == "queued":
+                found.append((facts.queued, run))
+    return [run for _, run in sorted(found)]
 
 
 def _moment(value: object) -> datetime | None:

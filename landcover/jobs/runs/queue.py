@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from landcover.jobs.runs import folder, processes, record
+from landcover.jobs.runs import folder, processes
 
 __all__ = ["wake"]
 
@@ -13,7 +13,7 @@ def wake() -> None:
     Raises:
         BadInput: the folder of the runs cannot be written to, or no process can be started.
     """
-    if not any(run.state == "queued" for run in record.all_runs()):
+    if not folder.waiting():
         return
     with folder.changing():
         if not folder.runner_lives():

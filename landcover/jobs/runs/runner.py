@@ -80,15 +80,10 @@ def _note_interrupted() -> None:
 
 def _take() -> Path | None:
     """The run that waits longest, now running; None if none waits."""
-    waiting = []
-    for run in folder.ids():
-        with suppress(OSError, ValueError):
-            facts = folder.read_facts(folder.path_of(run))
-            if facts.state == "queued":
-                waiting.append((facts.queued, run))
+    waiting = folder.waiting()
     if not waiting:
         return None
-    path = folder.path_of(min(waiting)[1])
+    path = folder.path_of(waiting[0])
     (path / folder.STOP_FILE).unlink(missing_ok=True)
     folder.update(path, state="running", started=folder.now(), ended=None, error="")
     return path

@@ -7,30 +7,29 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from landcover import datasets
 from landcover.core import files, untrusted_json
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput, UnknownName
 from landcover.jobs.runs.folder import SETTINGS_FILE, read_json
 from landcover.jobs.runs.order import RunOrder
 from landcover.jobs.runs.record import Run
+from landcover.models import registry
 from landcover.train.configuration import TrainConfig
 from landcover.train.recipes import bigearthnet, eurosat, mosaic_parts, table, trainable
 from landcover.train.recipes.order import Order
 
 __all__ = [
-    "PICTURES",
     "configuration",
     "packaged",
     "prepared",
+    "refuse_other_data",
     "to_order",
     "values_of",
     "write",
 ]
-
-PICTURES: Final = "eurosat-rgb"
-"""The model that is trained on pictures."""
 
 
 def packaged(model: str) -> dict[str, Any]:
@@ -118,6 +117,21 @@ def configuration(order: RunOrder) -> TrainConfig | None:
         return bigearthnet.configuration(order.model, made)
 
 
+def refuse_other_data(order: RunOrder) -> None:
+    """Refuse to train a model of patches on pictures, or the other way round.
+
+    Raises:
+        BadInput: the model is not trained on this kind of data.
+    """
+    pictures = order.dataset in datasets.PICTURES
+    if pictures != (order.model == registry.PICTURE_MODEL):
+        fitting = registry.PICTURE_MODEL if pictures else "landcover-cnn"
+        raise BadInput(
+            f"The model '{order.model}' is not trained on {order.dataset}: train '{fitting}', or "
+            "give another data set."
+        )
+
+
 def values_of(run: Run) -> dict[str, Any]:
     """What decided the result of a run, flat: ``{"augmentation.brightness": 0.06, …}``."""
     order = run.order
@@ -160,7 +174,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 def _check(model: str, order: Order) -> None:
     """Read all settings once, so that what is wrong with them is said before the run."""
     table.refuse_lessons(order, [model])
-    if model == PICTURES:
+    if model == registry.PICTURE_MODEL:
         eurosat.plan(order)
     elif model == mosaic_parts.NAME:
         mosaic_parts.settings(order)

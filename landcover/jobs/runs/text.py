@@ -8,11 +8,21 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from landcover.core.json_numbers import none_if_nan, with_nulls
 from landcover.core.text import plain
 from landcover.jobs.runs import record
 from landcover.jobs.runs.record import Run, RunProgress
 
-__all__ = ["as_dict", "columns", "line", "number", "progress_text", "state_text", "table"]
+__all__ = [
+    "as_dict",
+    "columns",
+    "line",
+    "number",
+    "progress_parts",
+    "progress_text",
+    "state_text",
+    "table",
+]
 
 
 def as_dict(run: Run) -> dict[str, Any]:
@@ -30,9 +40,9 @@ def as_dict(run: Run) -> dict[str, Any]:
         "ended": _iso(run.ended),
         "place": run.place,
         "error": run.error,
-        "progress": None if run.step is None else _known(asdict(run.step)),
+        "progress": None if run.step is None else with_nulls(asdict(run.step)),
         "epochs": len(run.history),
-        "best_macro_ap": _finite(run.best_ap),
+        "best_macro_ap": none_if_nan(run.best_ap),
         "model": run.model,
         "folder": str(run.folder),
     }
@@ -68,19 +78,25 @@ def line(run: Run) -> str:
 
 def progress_text(step: RunProgress) -> str:
     """Such as ``train, epoch 3 of 40, loss 0.213, 812 patches/s, 12 min left``."""
-    parts = [step.what]
+    parts = [step.what, *progress_parts(step)]
+    if step.seconds_left is not None:
+        left = step.seconds_left
+        parts.append(f"{left:.0f} s left" if left < 90 else f"{left / 60:,.0f} min left")
+    return ", ".join(parts)
+
+
+def progress_parts(step: RunProgress) -> list[str]:
+    """What is done of a step, its loss and its rate, as far as they are known."""
+    parts = []
     if step.epochs:
-        parts.append(f"epoch {step.epoch} of {step.epochs}")
+        parts.append(f"epoch {step.epoch:,} of {step.epochs:,}")
     elif step.steps:
         parts.append(f"{step.step:,} of {step.steps:,}")
     if math.isfinite(step.loss):
         parts.append(f"loss {step.loss:.3f}")
     if math.isfinite(step.patches_per_second):
         parts.append(f"{step.patches_per_second:,.0f} patches/s")
-    if step.seconds_left is not None:
-        left = step.seconds_left
-        parts.append(f"{left:.0f} s left" if left < 90 else f"{left / 60:,.0f} min left")
-    return ", ".join(parts)
+    return parts
 
 
 def state_text(run: Run) -> str:
@@ -103,14 +119,6 @@ def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
 def number(value: float) -> str:
     """A metric, or a dash if it is not known."""
     return f"{value:.3f}" if math.isfinite(value) else "–"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _known(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: _finite(v) if isinstance(v, float) else v for k, v in values.items()}
 
 
 def _iso(moment: datetime | None) -> str | None:

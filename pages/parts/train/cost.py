@@ -1,4 +1,4 @@
-"""What a training or test will cost, measured as a job as soon as the form is complete."""
+"""What a training or test will cost, measured as soon as the form is complete, and its start."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from landcover.core.errors import LandcoverError
 from landcover.core.progress import Progress, Report
 from landcover.jobs import queue
 from landcover.jobs.job import Job
+from landcover.jobs.runs import control
 from landcover.jobs.runs.control import Cost, cost_of
 from landcover.jobs.runs.order import RunOrder
 from pages.parts.shared import job_bar, sessions, theme, widgets
@@ -44,11 +45,25 @@ def show(order: RunOrder) -> None:
     job_bar.watch(_running, _collect, "train_cost_cancel")
 
 
-def forget() -> None:
-    """Stop the measurement: a run is about to need the processor."""
+def start(order: RunOrder, failed: str) -> bool:
+    """Queue a run and stop the measurement, which needs the processor; a callback's work.
+
+    Args:
+        order: what is to be done.
+        failed: key of the session's state for why it cannot be done.
+
+    Returns:
+        whether it was queued.
+    """
     if (job := _running()) is not None:
         job.cancel()
         st.session_state[_JOB] = None
+    try:
+        control.start(order)
+    except LandcoverError as error:
+        st.session_state[failed] = str(error)
+        return False
+    return True
 
 
 def _start(order: RunOrder, key: str) -> None:

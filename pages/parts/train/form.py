@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from landcover.jobs.runs import control, record
+from landcover.jobs.runs import record
 from landcover.jobs.runs.order import Fit, RunOrder
 from landcover.models import registry, store
 from landcover.train.recipes.trainable import Trainable, for_size
@@ -120,10 +120,5 @@ def _free_name(chosen: Trainable) -> str:
 
 def _start(order: RunOrder) -> None:
     """Queue a training; the callback of the button."""
-    cost.forget()
-    try:
-        control.start(order)
-    except LandcoverError as error:
-        st.session_state[FAILED] = str(error)
-        return
-    st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
+    if cost.start(order, FAILED):
+        st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1

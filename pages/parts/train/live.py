@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.jobs.runs import control, record
 from landcover.jobs.runs.record import ACTIVE, Run, RunProgress, State
+from landcover.jobs.runs.text import progress_parts
 from pages.parts.models import curves
 from pages.parts.shared import elements, theme, url_state, widgets
 
@@ -123,15 +123,7 @@ def _progress(step: RunProgress | None) -> None:
     if step is None:
         st.progress(0.0, text="Starting")
         return
-    parts = [_STEPS.get(step.what, step.what)]
-    if step.epochs:
-        parts.append(f"epoch {step.epoch:,} of {step.epochs:,}")
-    if step.steps and not step.epochs:
-        parts.append(f"{step.step:,} of {step.steps:,}")
-    if math.isfinite(step.loss):
-        parts.append(f"loss {step.loss:.3f}")
-    if math.isfinite(step.patches_per_second):
-        parts.append(f"{step.patches_per_second:,.0f} patches/s")
+    parts = [_STEPS.get(step.what, step.what), *progress_parts(step)]
     if step.seconds_left is not None:
         parts.append(f"about {duration(step.seconds_left)} left")
     st.progress(step.fraction, text=theme.literal(", ".join(parts)))

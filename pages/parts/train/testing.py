@@ -11,7 +11,7 @@ from landcover.core.errors import LandcoverError
 from landcover.datasets.labelled import ALL, SPLITS
 from landcover.evaluate import report_files
 from landcover.evaluate.report import Evaluation
-from landcover.jobs.runs import control, record
+from landcover.jobs.runs import record
 from landcover.jobs.runs.order import RunOrder
 from landcover.jobs.runs.record import Run
 from landcover.jobs.runs.testing import report_of
@@ -77,8 +77,8 @@ def form(data: Data) -> None:
         key="train_test_start",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=_start,
-        args=(order,),
+        on_click=cost.start,
+        args=(order, FAILED),
     )
 
 
@@ -89,14 +89,6 @@ def _suits(name: str, data: Data) -> bool:
     except LandcoverError:
         return False
     return card.exclusive == data.pictures and set(card.classes) == set(data.classes)
-
-
-def _start(order: RunOrder) -> None:
-    cost.forget()
-    try:
-        control.start(order)
-    except LandcoverError as error:
-        st.session_state[FAILED] = str(error)
 
 
 def results() -> None:

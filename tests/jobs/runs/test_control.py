@@ -22,11 +22,6 @@ from tests.support import disks, eurosat_tree, imagenet_package, own_folder, run
 from tests.support.tiny import tiny_folder
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return runs.patches(tmp_path_factory.mktemp("data") / "ben")
-
-
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An own home, whose runner is busy, so that runs wait."""
@@ -332,6 +327,8 @@ def test_costs_are_said_beforehand(root: Path) -> None:
     assert cost.seconds > 0
     assert cost.patches == 12
     assert "12 patches" in cost.sentence
+    with pytest.raises(BadInput, match="is not trained on bigearthnet"):
+        control.cost_of(runs.order(root, model=registry.PICTURE_MODEL, settings={}))
     fitted = control.cost_of(runs.order(root, model="class-prior", settings={}, epochs=None))
     assert fitted.seconds is None
     tested = control.cost_of(runs.order(root, kind="test", model="class-prior", settings={}))

@@ -27,11 +27,6 @@ LONG = 400
 """Epochs of a training that is interrupted."""
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return runs.patches(tmp_path_factory.mktemp("data") / "ben")
-
-
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("LANDCOVER_HOME", str(tmp_path / "home"))
