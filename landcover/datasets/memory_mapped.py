@@ -30,6 +30,7 @@ from landcover.core import untrusted_json
 from landcover.core.bands import BANDS_10M, BANDS_20M, BANDS_60M, PATCH_PIXELS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
+from landcover.core.numpy_files import DAMAGED
 from landcover.core.progress import BYTES, Progress, Report, ignore
 from landcover.core.window import grid
 from landcover.datasets.arrays import Grid, NativeStore
@@ -252,7 +253,7 @@ def _map(root: Path, name: str, count: int) -> Grid:
     path = root / f"{name}.npy"
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except DAMAGED:
         raise _damaged(root, path.name) from None
     if array.shape != (count, *GRIDS[name]) or array.dtype != np.uint16 or not count:
         raise _damaged(root, path.name)

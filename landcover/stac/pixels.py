@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import zipfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from landcover.core.bands import BAND_NAMES, BANDS
 from landcover.core.errors import FetchError
+from landcover.core.numpy_files import DAMAGED
 from landcover.core.progress import Report
 from landcover.core.raster import ByteArray
 from landcover.core.window import Window
@@ -223,7 +223,7 @@ def _unpacked(raw: bytes | None, names: tuple[str, ...], target: Window) -> Arra
     try:
         with np.load(io.BytesIO(raw), allow_pickle=False) as held:
             arrays = {name: held[name] for name in names}
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError):
+    except DAMAGED:
         return None
     for name, pixels in arrays.items():
         window = target.with_pixels_of(_PIXEL[name])

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from landcover.core.bands import BAND_NAMES, QUANTIFICATION
 from landcover.core.errors import BadInput
+from landcover.core.numpy_files import DAMAGED
 from landcover.core.text import plain
 
 __all__ = [
@@ -87,6 +87,8 @@ _NORMALISATION: Final = (
 )
 """Offset and scale of the logarithm of each band."""
 _COLUMNS: Final = tuple(BAND_NAMES.index(name) for name in BANDS)
+_UNFIT: Final[tuple[type[Exception], ...]] = (*DAMAGED, AttributeError)
+"""Errors of a file that is damaged, or holds something else."""
 
 
 class DynamicWorld(nn.Module):
@@ -199,19 +201,7 @@ def load(path: Path) -> DynamicWorld:
             logits, features = net(torch.full((1, len(BAND_NAMES), 8, 8), 0.1))
         sizes = (logits.shape[1], features.shape[1])
         fits = sizes == (len(COVERS), FEATURES) and bool(logits.isfinite().all())
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        RuntimeError,
-        AttributeError,
-        MemoryError,
-        NotImplementedError,
-        zlib.error,
-        EOFError,
-        BadZipFile,
-    ):
+    except _UNFIT:
         fits = False
     if not fits:
         raise BadInput(
@@ -226,8 +216,7 @@ def _arrays(content: bytes) -> dict[str, Tensor]:
 
     Raises:
         ValueError: they are larger than those of the network can be.
-        BadZipFile, EOFError, KeyError, MemoryError, NotImplementedError, OSError, RuntimeError,
-        TypeError, zlib.error: it is damaged.
+        Exception: one of :data:`landcover.core.numpy_files.DAMAGED`; it is damaged.
     """
     with ZipFile(io.BytesIO(content)) as archive:
         if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:

@@ -18,7 +18,6 @@ and B8A.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.errors import BadInput
+from landcover.core.numpy_files import DAMAGED
 from landcover.core.raster import BoolArray, FloatArray
 from landcover.trust.bench.synthetic import Kind
 from landcover.trust.pixel_checks import CELL, hazy, shaded
@@ -124,7 +124,7 @@ def read(path: Path) -> Sky:
             raise wrong
         with path.open("rb") as data, np.load(data, allow_pickle=False) as file:
             pixels, mask = np.asarray(file["img"]), np.asarray(file["msk"])
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
+    except DAMAGED:
         raise wrong from None
     whole = WINDOW * SIDE
     if (
