@@ -16,13 +16,12 @@ from landcover.train import dynamic_world
 from landcover.train.dynamic_world import BANDS, COVERS, FEATURES
 from tests.support.tiny_teacher import write_teacher
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "teacher"
-
 
 @pytest.mark.data
-def test_the_published_weights_give_the_published_answers() -> None:
-    net = dynamic_world.load(DATA / "dynamicworld.npz")
-    with np.load(DATA / "reference.npz") as wanted:
+def test_the_published_weights_give_the_published_answers(shared_data: Path) -> None:
+    folder = shared_data / "teacher"
+    net = dynamic_world.load(folder / "dynamicworld.npz")
+    with np.load(folder / "reference.npz") as wanted:
         arrays = [torch.from_numpy(wanted[name]) for name in wanted.files]
     inputs = next(array for array in arrays if array.shape == (1, 9, 40, 48))
     logits, features = net.answers(inputs)
