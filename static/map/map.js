@@ -24,6 +24,9 @@ window.landcover = (function () {
     box.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.target.matches(".lc-pin")) event.target.click();
     });
+    // Leaflet focuses the map when it is pressed, and puts only its own frame back where it was. The
+    // page around it would scroll a map that is partly out of sight, away from under the pointer.
+    box.focus = () => HTMLElement.prototype.focus.call(box, { preventScroll: true });
     // A finger cannot leave a pin as a mouse does, so the tooltip would stay over the map.
     let touched = false;
     box.addEventListener("pointerdown", (event) => {

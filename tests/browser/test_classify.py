@@ -421,3 +421,18 @@ def test_a_page_can_be_opened_by_its_own_address(
         # Our own navigation, not the one that Streamlit makes from the folder.
         expect(page.get_by_role("link", name="Classify")).to_be_visible()
         expect(page.get_by_role("link", name="app", exact=True)).to_have_count(0)
+
+
+@pytest.mark.slow
+def test_a_press_on_the_map_does_not_scroll_the_page(page: Page, app: str) -> None:
+    """A pin of a map that is partly out of sight would move away from under the pointer."""
+    page.set_viewport_size({"width": 400, "height": 760})
+    frame = steps.open_app(page, app)
+    before = steps.pin(frame, 3).bounding_box()
+    assert before is not None
+    page.mouse.move(before["x"] + before["width"] / 2, before["y"] + before["height"] / 3)
+    page.mouse.down()
+    page.wait_for_timeout(300)
+    assert steps.pin(frame, 3).bounding_box() == before
+    page.mouse.up()
+    expect(steps.heading(page, samples()[2].title)).to_be_visible()
