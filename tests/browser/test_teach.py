@@ -33,7 +33,10 @@ def open_sample(page: Page, url: str, sample: Sample) -> None:
 def choose_sample(page: Page, number: int) -> None:
     steps.choose(page, "Places with known land covers", f"{number} ·")
     expect(steps.heading(page, samples()[number - 1].title)).to_be_visible()
-    # Until the whole page is drawn anew, the form is that of the place before.
+    # Until the whole page is drawn anew, the form is that of the place before; and it is drawn
+    # once more when the attribution map is computed.
+    steps.idle(page)
+    expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible()
     steps.idle(page)
 
 

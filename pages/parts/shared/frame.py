@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["show"]
 
-_TITLES = {
+_TITLE: Final = "app_tab_title"
+_TITLES: Final = {
     "classify.py": "Classify",
     "area.py": "Area",
     "explain.py": "Explain",
@@ -50,9 +51,9 @@ def show(root: Path) -> None:
     wire.install()
     server_speed.install()
     configure_threads()
-    st.set_page_config(
-        page_title="Land cover", page_icon=str(root / "static/icon.png"), layout="wide"
-    )
+    # The last title stays until the new one is known, so that the tab does not flicker.
+    title = st.session_state.get(_TITLE, naming.APP)
+    st.set_page_config(page_title=title, page_icon=str(root / "static/icon.png"), layout="wide")
     upload_memory.bound()
     _enter()
     training.wake_runs()
@@ -70,7 +71,8 @@ def show(root: Path) -> None:
     # The Classify page must know when it is opened again: its map component then starts over.
     st.session_state["app_entered"] = st.session_state.get("app_page") != page.title
     st.session_state["app_page"] = page.title
-    st.set_page_config(page_title=naming.tab_title(page.title))
+    st.session_state[_TITLE] = naming.tab_title(page.title)
+    st.set_page_config(page_title=st.session_state[_TITLE])
     _navigation(pages)
     problems = st.container()
     page.run()
