@@ -33,6 +33,7 @@ OF_CARD: Final[dict[str, Callable[[data.Entry], None]]] = {
     "Left-out countries": left_out.render,
     "Card": card.card,
     "Training": card.training,
+    "Architecture": card.architecture,
 }
 SECTION: Final = "models_section"
 # Sections of the page, each with its views; the address of the page names the view.
@@ -42,7 +43,13 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "Land covers": ("Classes", "Confusion", "Co-occurrence", CURVES),
     "Probabilities": ("Thresholds", "Reliability", "Label sets", "Risk and coverage"),
     "Errors": ("Failures", "Countries"),
-    "Trust and card": ("Can it be trusted?", "Left-out countries", "Card", "Training"),
+    "Trust and card": (
+        "Can it be trusted?",
+        "Left-out countries",
+        "Card",
+        "Training",
+        "Architecture",
+    ),
 }
 VIEWS: Final = tuple(view for inside in SECTIONS.values() for view in inside)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from landcover.nets.anatomy import Anatomy, Layer
 from landcover.nets.copies import Group, grouped
 
-__all__ = ["anatomy_json", "anatomy_text", "field_text", "shape_text"]
+__all__ = ["anatomy_json", "anatomy_text", "field_text", "shape_text", "totals_text"]
 
 _HEAD: Final = ("block", "kind", "output", "sees", "parameters", "multiply-adds")
 _WIDEST: Final = 48
@@ -40,6 +40,38 @@ def anatomy_text(anatomy: Anatomy, *, layers: bool = False) -> str:
         f"{bands} bands of {height} × {width} pixels of {anatomy.pixel_m} m"
     )
     return "\n".join((*lines, total))
+
+
+def totals_text(anatomy: Anatomy) -> str:
+    """Say in plain words how large a net is, what a patch costs, and how far it sees."""
+    groups = grouped(anatomy)
+    alike = f" ({len(groups)} different ones)" if len(groups) < len(anatomy.blocks) else ""
+    blocks = f"{len(anatomy.blocks)} block{'s' * (len(anatomy.blocks) > 1)}{alike}"
+    bands, rows, columns = anatomy.input_shape
+    side = columns * anatomy.pixel_m
+    text = (
+        f"{_large(anatomy.parameters)} parameters in {blocks}. A patch of {bands} "
+        f"band{'s' * (bands > 1)} and {rows} × {columns} pixels, which is {side:,} m wide, takes "
+        f"{_large(anatomy.multiply_adds)} multiply-adds."
+    )
+    seen = [field for block in anatomy.blocks if (field := block.field)]
+    if not seen:
+        return text
+    widest = max(seen) * anatomy.pixel_m
+    beyond = ": more than the patch is wide" if max(seen) > max(rows, columns) else ""
+    return (
+        f"{text} A value of a map depends on at most {max(seen):,} pixels along a side, which are "
+        f"{widest:,} m{beyond}."
+    )
+
+
+def _large(number: int) -> str:
+    """A number with three digits and the name of its size."""
+    for size, name in ((10**9, "billion"), (10**6, "million")):
+        if number >= size:
+            digits = 2 if number < 10 * size else 1 if number < 100 * size else 0
+            return f"{number / size:.{digits}f} {name}"
+    return f"{number:,}"
 
 
 def _row(anatomy: Anatomy, layer: Layer, group: Group | None) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ def test_fits_a_phone(page: Page, app: str, scheme: str) -> None:
         ("Errors", "Failures"),
         ("Trust and card", "Can it be trusted?"),
         ("Trust and card", "Card"),
+        ("Trust and card", "Architecture"),
     ):
         open_view(page, section, view)
         expect(
@@ -67,6 +68,22 @@ def test_fits_a_phone(page: Page, app: str, scheme: str) -> None:
         ).to_have_count(0)
         width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
         assert width <= 400
+
+
+def test_a_wide_net_is_scrolled_by_keyboard_inside_its_frame(page: Page, app: str) -> None:
+    page.set_viewport_size({"width": 400, "height": 850})
+    page.goto(f"{app}/models?view=Architecture&model=landcover-cnn")
+    drawing = page.locator("[class*=st-key-app_architecture_landcover-cnn]")
+    expect(drawing.locator(".js-plotly-plot")).to_be_visible(timeout=90_000)
+    expect(drawing.get_by_text("layout.1", exact=True)).to_be_attached()
+    button = drawing.get_by_role("button").first
+    button.focus()
+    for _ in range(8):
+        button.press("ArrowRight")
+    expect(drawing).not_to_have_js_property("scrollLeft", 0)
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 400
+    page.get_by_text("Show as a table").click()
+    expect(page.get_by_test_id("stDataFrame")).to_be_visible()
 
 
 def test_the_curve_of_the_verdict_is_reached_by_keyboard(

@@ -275,7 +275,7 @@ def test_training_is_offered_only_with_a_history(zoo: Path) -> None:
     shown.selectbox(key="models_one").set_value("class-prior").run()
     assert not shown.exception
     assert shown.segmented_control(key="models_view").options == [
-        "Can it be trusted?", "Left-out countries", "Card",
+        "Can it be trusted?", "Left-out countries", "Card", "Architecture",
     ]  # fmt: skip
     (zoo / "landcover-cnn" / "history.csv").write_bytes(b"\xff\x00")
     shown.selectbox(key="models_one").set_value("landcover-cnn").run()

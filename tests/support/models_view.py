@@ -23,6 +23,7 @@ SECTION_OF = {
     "Left-out countries": "Trust and card",
     "Card": "Trust and card",
     "Training": "Trust and card",
+    "Architecture": "Trust and card",
 }
 
 

@@ -1,4 +1,4 @@
-"""A model's card and its training history."""
+"""A model's card, its training history, and the architecture of its net."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pages.parts.models import charts as show
 from pages.parts.models import curves, data
 from pages.parts.models import faithfulness as faithful
 from pages.parts.shared import theme
+from pages.parts.shared.architecture import show_architecture
 
 
 def facts(card: Card) -> None:
@@ -155,3 +156,9 @@ def training(entry: data.Entry) -> None:
         )
     )
     curves.show_curves(table, entry.name)
+
+
+@show.section
+def architecture(entry: data.Entry) -> None:
+    """Show the blocks of a model's net."""
+    show_architecture(entry.name)

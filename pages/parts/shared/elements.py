@@ -53,13 +53,21 @@ def picture(
     st.image(data, width=width, alt=alt)
 
 
-def chart(figure: go.Figure, alt: str, *, key: str, config: dict[str, Any] | None = None) -> None:
-    """Show a chart, in the width of its column. A table with the same values goes with it.
+def chart(
+    figure: go.Figure,
+    alt: str,
+    *,
+    key: str,
+    config: dict[str, Any] | None = None,
+    width: int | Literal["stretch"] = "stretch",
+) -> None:
+    """Show a chart, usually in the width of its column. A table of the same values goes with it.
 
     Args:
         figure: the chart.
         alt: what the chart shows, for people who do not see it.
         key: key of the element.
         config: Plotly's configuration; by default no tool bar.
+        width: pixels, or how the chart fills its column.
     """
-    st.plotly_chart(figure, width="stretch", config=config or QUIET_CHART, key=key, alt=alt)
+    st.plotly_chart(figure, width=width, config=config or QUIET_CHART, key=key, alt=alt)
