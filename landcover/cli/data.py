@@ -70,7 +70,11 @@ def _add_overview(actions: Any) -> None:  # noqa: ANN401 - as above
     overview.add_argument(
         "root", type=Path, nargs="?", metavar="ROOT", help="folder of a data set (optional)"
     )
-    overview.add_argument("--dataset", default="bigearthnet", help="bigearthnet (default)")
+    overview.add_argument(
+        "--dataset",
+        default="bigearthnet",
+        help="bigearthnet (default), or folder (your own files with labels)",
+    )
     overview.add_argument(
         "--combinations",
         type=int,
@@ -91,7 +95,7 @@ def _overview(options: argparse.Namespace) -> int:
     if options.root is None:
         counts = overview.shipped()
     else:
-        counts = overview.of_dataset(datasets.open_dataset(options.dataset, options.root))
+        counts = overview.of_dataset(datasets.open_patches(options.dataset, options.root))
     figures = overview.as_dict(counts, options.combinations)
     indent = None if options.json else 2
     print(json.dumps(figures, indent=indent, ensure_ascii=False, allow_nan=False))

@@ -24,6 +24,7 @@ __all__ = [
     "Record",
     "open_any",
     "open_dataset",
+    "open_patches",
 ]
 
 DATASETS: Final[dict[str, Callable[[Path], Dataset]]] = {
@@ -41,22 +42,32 @@ PICTURES: Final[dict[str, Callable[[Path], EuroSat]]] = {"eurosat": open_eurosat
 def open_dataset(name: str, root: Path) -> Dataset:
     """Open a data set of patches with BigEarthNet's classes. Reads its tables but no pixels.
 
-    For what works with any classes, use :func:`open_any`.
+    For what works with any classes, use :func:`open_patches` or :func:`open_any`.
 
     Raises:
         UnknownName: no data set has that name.
         BadInput: the folder does not contain it, its tables cannot be read, or it has classes of
             one's own.
     """
-    if name not in DATASETS:
-        raise UnknownName("data set", name, DATASETS)
-    found = DATASETS[name](root)
+    found = open_patches(name, root)
     if found.classes != CLASS_NAMES:
         raise BadInput(
             f"This needs the {len(CLASS_NAMES)} classes of BigEarthNet, and '{shown(root.name)}' "
             "has classes of its own: train, evaluate and data work with these."
         )
     return found
+
+
+def open_patches(name: str, root: Path) -> Dataset:
+    """Open a data set of patches with any classes. Reads its tables but no pixels.
+
+    Raises:
+        UnknownName: no data set of patches has that name.
+        BadInput: the folder does not contain it, or its tables cannot be read.
+    """
+    if name not in DATASETS:
+        raise UnknownName("data set", name, DATASETS)
+    return DATASETS[name](root)
 
 
 def open_any(name: str, root: Path) -> Dataset | EuroSat:

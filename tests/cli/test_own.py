@@ -61,3 +61,13 @@ def test_a_recipe_of_other_classes_refuses_in_a_sentence(
     status = main(["train", *data, "--out", str(tmp_path / "model"), "--device", "cpu"])
     assert status == 2
     assert capsys.readouterr().err.startswith(f"error: The model '{model}' is ")
+
+
+def test_own_classes_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = {0: ";".join(CLASSES), 1: CLASSES[0], 2: ""}
+    root = write_folder(tmp_path / "fields", 12, labels=labels)
+    assert main(["data", "overview", str(root), "--dataset", "folder", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == 12
+    assert found["labels_per_patch"] == {"0": 10, "1": 1, "2": 1}
+    assert found["classes"][CLASSES[0]]["n"] == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from landcover.core.classes import CLASS_NAMES
 from landcover.datasets.labelled import Dataset
 from landcover.datasets.overview.counts import Counts, Entry, count
 
@@ -18,6 +17,6 @@ def of_dataset(dataset: Dataset) -> Counts:
     records = dataset.records()
     return count(
         dataset.title,
-        CLASS_NAMES,
+        dataset.classes,
         (Entry(one.patch_id, one.labels, one.split, one.country) for one in records),
     )
