@@ -150,6 +150,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "landcover data overview  # all 480,038 patches of BigEarthNet, from the package",
         "landcover data overview DIR --json",
     ),
+    "landcover data errors": (
+        "landcover data errors DIR",
+        "landcover data errors DIR --dataset folder --predictions mine.csv --json",
+        "landcover data errors DIR --planted 0.02  # how many wrong labels are found?",
+    ),
     "landcover data download": (
         "landcover data download eurosat --to DIR",
         "landcover data download bigearthnet --to DIR --metadata-only",

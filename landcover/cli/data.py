@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import output, progress
+from landcover.cli import label_errors, output, progress
 from landcover.cli.commands import add_command
 from landcover.core.errors import BadInput
 from landcover.core.text import one_line, plain
@@ -293,6 +293,7 @@ def _example(options: argparse.Namespace) -> int:
 _ACTIONS: Final[tuple[Callable[[Any], None], ...]] = (
     _add_describe,
     _add_overview,
+    label_errors.add,
     _add_download,
     _add_check,
     _add_convert,

@@ -131,6 +131,11 @@ class Limits:
     text_letters: int = _limit(200, "letters", "the longest text that is typed into a field")
     path_letters: int = _limit(1_000, "letters", "the longest path that is typed into a field")
 
+    # Labelled data
+    checked_patches: int = _limit(
+        20_000, "patches", "the most patches whose labels are checked for errors at a time"
+    )
+
     # The network
     answer_bytes: int = _limit(
         10_000_000, "bytes", "the largest answer of a catalogue or another web service"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["BLOCK_M", "block_of", "corner_in", "with_place"]
+__all__ = ["BLOCK_M", "block_of", "corner_in", "with_place", "without_place"]
 
 BLOCK_M: Final = 12_000
 """Side of the blocks of :func:`block_of`, as of those of BigEarthNet's patches."""
@@ -27,6 +27,12 @@ def corner_in(name: str) -> tuple[int, int, int] | None:
     """EPSG code, easting and northing (metres) of the corner that a name states; None if none."""
     match = _PLACE.search(name)
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def without_place(name: str) -> str:
+    """Return a name as it was before :func:`with_place`; the same if it states no place."""
+    match = _PLACE.search(name)
+    return name[: match.start() + 1] if match else name
 
 
 def block_of(name: str, side: int = BLOCK_M) -> str | None:

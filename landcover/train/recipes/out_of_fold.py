@@ -365,7 +365,7 @@ def _read(path: Path) -> tuple[dict[str, str], FloatArray]:
             logits = file.get_tensor(_LOGITS)
         ids = untrusted_json.parse(record["ids"])
         whole = logits.shape in {(len(ids), count) for count in _CLASSES}
-        whole &= logits.dtype == np.float32
+        whole &= logits.dtype == np.float32 and bool(np.isfinite(logits).all())
         whole &= {"model", "settings", "by", "fold", "count"} <= set(record)
         whole &= record["count"].isdecimal() and all(isinstance(one, str) for one in ids)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):

@@ -36,6 +36,7 @@ __all__ = [
     "fit_band_statistics",
     "fit_prior",
     "fit_random_convolution",
+    "new_forest",
 ]
 
 Options = dict[str, Any]
@@ -89,14 +90,18 @@ def fit_band_statistics(store: PatchSet, seed: int = 0) -> Fitted:
     Returns:
         The net and its keyword arguments.
     """
-    forest = ExtraTreesRegressor(
-        n_estimators=TREES,
+    return as_net(new_forest(seed).fit(features(store), store.targets.numpy()))
+
+
+def new_forest(seed: int = 0, trees: int = TREES) -> ExtraTreesRegressor:
+    """Extra trees as :func:`fit_band_statistics` uses them, not fitted yet."""
+    return ExtraTreesRegressor(
+        n_estimators=trees,
         min_samples_leaf=MIN_LEAF,
         max_features=MAX_FEATURES,
         random_state=seed,
         n_jobs=-1,
     )
-    return as_net(forest.fit(features(store), store.targets.numpy()))
 
 
 def features(store: PatchSet) -> npt.NDArray[np.float32]:
